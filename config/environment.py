@@ -1,0 +1,147 @@
+"""Reads values from the environment, and gathers every mistake so that all are told at once."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+DATABASE_SCHEMES = ("sqlite", "postgres", "postgresql")
+BROKER_SCHEMES = ("database", "amqp", "amqps")
+SMS_SCHEMES = ("console", "null", "file", "twilio")
+EMAIL_BACKENDS = {
+    "console": "consumers.backends.console.EmailBackend",
+    "dummymail": "django.core.mail.backends.dummy.EmailBackend",
+    "filemail": "django.core.mail.backends.filebased.EmailBackend",
+    "smtp": "django.core.mail.backends.smtp.EmailBackend",
+    "smtp+tls": "django.core.mail.backends.smtp.EmailBackend",
+    "smtp+ssl": "django.core.mail.backends.smtp.EmailBackend",
+}
+SMTP_PORTS = {"smtp": 25, "smtp+tls": 587, "smtp+ssl": 465}
+
+
+class Environment:
+    """The environment, one reader a kind of value.
+
+    A reader never raises: it notes what is wrong and how to mend it, and returns the default, so that `refuse_mistakes`
+    can name all of them together.
+    """
+
+    def __init__(self, base: Path) -> None:
+        self.base = base
+        self.mistakes: list[str] = []
+        self._env = environ.Env()
+
+    def read_file(self, path: Path) -> None:
+        """Values of a `.env` file; what is set in the real environment wins."""
+        if path.is_file():
+            environ.Env.read_env(path)
+
+    def refuse_mistakes(self) -> None:
+        """Raises `ImproperlyConfigured` that names every mistake found so far, a line each."""
+        if self.mistakes:
+            lines = "".join(f"\n  {line}" for line in self.mistakes)
+            raise ImproperlyConfigured(f"the environment (or .env) has settings that can't be used:{lines}")
+
+    def text(self, name: str, default: str = "") -> str:
+        return str(self._env.str(name, default=default)).strip()
+
+    def names(self, name: str, default: list[str]) -> list[str]:
+        value = self.text(name)
+        return [part.strip() for part in value.split(",") if part.strip()] if value else default
+
+    def flag(self, name: str, default: bool) -> bool:
+        value = self.text(name).lower()
+        if value in ("", "1", "true", "yes", "on", "0", "false", "no", "off"):
+            return default if not value else value in ("1", "true", "yes", "on")
+        self.mistakes.append(f"{name}={value!r} is neither on nor off: write {name}=on or {name}=off.")
+        return default
+
+    def whole(self, name: str, default: int, *, least: int = 1, most: int = 10_000_000) -> int:
+        value = self.text(name)
+        if not value:
+            return default
+        if value.isascii() and value.isdigit() and least <= int(value) <= most:
+            return int(value)
+        self.mistakes.append(f"{name}={value!r} must be a whole number from {least} to {most}.")
+        return default
+
+    def url(self, name: str, default: str, schemes: tuple[str, ...]) -> str:
+        """The value as it stands, once its scheme is one of `schemes` and its parts can be read."""
+        value = self.text(name, default) or default
+        try:
+            parts = urlsplit(value)
+            _ = parts.port
+        except ValueError as error:
+            self.mistakes.append(f"{name} can't be read as an address: {error}. Quote special characters (%40 for @).")
+            return default
+        if parts.scheme in schemes:
+            return value
+        known = ", ".join(f"{scheme}://" for scheme in schemes)
+        self.mistakes.append(f"{name} begins with {value.split(':', 1)[0]!r}; use one of {known}.")
+        return default
+
+    def database(self, name: str, default: str) -> dict[str, Any]:
+        value = self.url(name, default, DATABASE_SCHEMES)
+        parsed = dict(environ.Env.db_url_config(value))
+        options = parsed.setdefault("OPTIONS", {})
+        # ?pool=true arrives as the string "true", which psycopg's pool refuses.
+        pool = str(options.pop("pool", "")).lower() in ("1", "true", "yes", "on")
+        if "sqlite" in parsed["ENGINE"]:
+            return self._sqlite(parsed)
+        if pool:
+            options["pool"] = True
+        # The pool keeps connections itself and refuses Django's own keeping of them.
+        return parsed | {"CONN_MAX_AGE": 0 if pool else 60, "CONN_HEALTH_CHECKS": not pool}
+
+    def _sqlite(self, parsed: dict[str, Any]) -> dict[str, Any]:
+        path = self.base / str(parsed["NAME"])
+        # WAL lets pages read while a consumer writes. IMMEDIATE takes the write lock first: read-then-write transactions
+        # then wait for `timeout` instead of failing at once. FULL, because a claim must survive a power cut.
+        options = {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-20000;",
+        }
+        # The tests get a file too: in memory there is neither WAL nor a second connection.
+        test = {"NAME": str(path.with_name("test.sqlite3"))}
+        return parsed | {"NAME": str(path), "OPTIONS": options, "TEST": test, "CONN_MAX_AGE": None}
+
+    def email(self, name: str, default: str, backend: str) -> dict[str, Any]:
+        """Django's EMAIL_… settings from one address; `backend`, a dotted path, takes the place of the scheme's own."""
+        value = self.url(name, default, tuple(EMAIL_BACKENDS))
+        parts = urlsplit(value)
+        return {
+            "EMAIL_BACKEND": backend or EMAIL_BACKENDS[parts.scheme],
+            "EMAIL_HOST": parts.hostname or "localhost",
+            "EMAIL_PORT": parts.port or SMTP_PORTS.get(parts.scheme, 25),
+            "EMAIL_HOST_USER": unquote(parts.username or ""),
+            "EMAIL_HOST_PASSWORD": unquote(parts.password or ""),
+            "EMAIL_USE_TLS": parts.scheme == "smtp+tls",
+            "EMAIL_USE_SSL": parts.scheme == "smtp+ssl",
+            "EMAIL_FILE_PATH": str(self.base / (parts.netloc + parts.path)) if parts.scheme == "filemail" else None,
+        }
+
+    def sms(self, name: str, default: str) -> str:
+        value = self.url(name, default, SMS_SCHEMES)
+        parts = urlsplit(value)
+        if parts.scheme == "file" and not (parts.netloc + parts.path).strip("/"):
+            self.mistakes.append(f"{name} names no file: write file:///var/log/sms.log.")
+        if parts.scheme == "twilio":
+            self._need(name, parts.username and parts.password, "lacks SID and token: twilio://SID:TOKEN@api.twilio.com/?from=+…")
+            self._need(name, parts.hostname, "lacks the host: twilio://SID:TOKEN@api.twilio.com/?from=+…")
+            self._need(name, parse_qs(parts.query).get("from"), "lacks the sender: add ?from=+15005550006 at its end.")
+        return value
+
+    def _need(self, name: str, there: object, complaint: str) -> None:
+        if not there:
+            self.mistakes.append(f"{name} {complaint}")
+
+    def checked(self, name: str, value: str, accepts: Callable[[str], bool], complaint: str) -> str:
+        """`value` if it is empty or acceptable; otherwise a mistake that says `complaint`."""
+        if value and not accepts(value):
+            self.mistakes.append(f"{name}={value!r} {complaint}")
+            return ""
+        return value

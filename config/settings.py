@@ -1,0 +1,211 @@
+"""Every setting, each from the environment or `.env`. README lists them with their meaning and default."""
+
+import os
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from phonenumbers import SUPPORTED_REGIONS
+
+from config.environment import BROKER_SCHEMES, Environment
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VAR_DIR = BASE_DIR / "var"
+
+env = Environment(BASE_DIR)
+env.read_file(Path(os.environ.get("ENV_FILE", BASE_DIR / ".env")))
+
+# --- The site ---------------------------------------------------------------------------------------------------------
+DEBUG = env.flag("DEBUG", default=False)
+# Serve everything over HTTPS, with secure cookies and HSTS. Off only for a local trial over plain HTTP.
+HTTPS = env.flag("HTTPS", default=not DEBUG)
+BEHIND_PROXY = env.flag("BEHIND_PROXY", default=False)
+
+SECRET_KEY = env.text("SECRET_KEY")
+if not SECRET_KEY:
+    env.mistakes.append(
+        "SECRET_KEY is missing: set it to a long random text, e.g. the output of "
+        "python3 -c 'import secrets; print(secrets.token_urlsafe(50))'."
+    )
+SECRET_KEY_FALLBACKS = env.names("SECRET_KEY_FALLBACKS", [])
+PUBLIC_URL = env.checked(
+    "PUBLIC_URL",
+    env.text("PUBLIC_URL", "http://localhost:8000").rstrip("/"),
+    lambda url: urlsplit(url).scheme in ("http", "https") and bool(urlsplit(url).hostname),
+    "is not a web address: write it like https://notifier.example.com.",
+)
+PUBLIC_HOST = urlsplit(PUBLIC_URL).hostname or "localhost"
+ALLOWED_HOSTS = env.names("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]", PUBLIC_HOST])
+CSRF_TRUSTED_ORIGINS = [f"{urlsplit(PUBLIC_URL).scheme}://{urlsplit(PUBLIC_URL).netloc}"]
+
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+TEST_RUNNER = "tests.runner.PytestRunner"
+LANGUAGE_CODE = "en-gb"
+TIME_ZONE = env.text("TIME_ZONE", "UTC") or "UTC"
+USE_TZ = True
+USE_I18N = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+INSTALLED_APPS = [
+    "config.apps.NotifierAdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django_extensions",
+    "django_htmx",
+    "phonenumber_field",
+    "csp",
+    "notifier",
+    "consumers",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+
+# --- Static files -----------------------------------------------------------------------------------------------------
+STATIC_URL = "static/"
+STATIC_ROOT = VAR_DIR / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+
+# --- Security ---------------------------------------------------------------------------------------------------------
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "admin:login"
+SECURE_SSL_REDIRECT = HTTPS
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+SECURE_REFERRER_POLICY = "same-origin"
+# The health check comes from the machine itself, over plain HTTP.
+SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SESSION_COOKIE_HTTPONLY = True
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'"],
+        "font-src": ["'self'"],
+        "connect-src": ["'self'"],
+        "form-action": ["'self'"],
+        "frame-ancestors": ["'none'"],
+        "base-uri": ["'none'"],
+    }
+}
+
+# --- Database and broker ----------------------------------------------------------------------------------------------
+DATABASES = {"default": env.database("DATABASE_URL", "sqlite:///var/notifier.sqlite3")}
+BROKER_URL = env.url("BROKER_URL", "database://", BROKER_SCHEMES)
+# Dotted paths, so that only the chosen one is imported.
+TRANSPORTS = {
+    "database": "notifier.transport.database.DatabaseTransport",
+    "amqp": "notifier.transport.amqp.AmqpTransport",
+    "amqps": "notifier.transport.amqp.AmqpTransport",
+}
+
+# --- Providers --------------------------------------------------------------------------------------------------------
+_email = env.email("EMAIL_URL", "console://", backend=env.text("EMAIL_BACKEND"))
+EMAIL_BACKEND = _email["EMAIL_BACKEND"]
+EMAIL_HOST = _email["EMAIL_HOST"]
+EMAIL_PORT = _email["EMAIL_PORT"]
+EMAIL_HOST_USER = _email["EMAIL_HOST_USER"]
+EMAIL_HOST_PASSWORD = _email["EMAIL_HOST_PASSWORD"]
+EMAIL_USE_TLS = _email["EMAIL_USE_TLS"]
+EMAIL_USE_SSL = _email["EMAIL_USE_SSL"]
+EMAIL_FILE_PATH = _email["EMAIL_FILE_PATH"]
+EMAIL_TIMEOUT = env.whole("EMAIL_TIMEOUT", 30, most=3600)
+DEFAULT_FROM_EMAIL = env.checked(
+    "DEFAULT_FROM_EMAIL",
+    env.text("DEFAULT_FROM_EMAIL", "Notifier <notifier@localhost>"),
+    lambda value: re.fullmatch(r"(?:[^<>\r\n]* <[^@\s<>]+@[^@\s<>]+>|[^@\s<>]+@[^@\s<>]+)", value) is not None,
+    "is not a sender: write it like Notifier <news@example.com>.",
+)
+SMS_URL = env.sms("SMS_URL", "console://")
+SEND_BACKENDS = {"email": "consumers.backends.email.get_backend", "sms": "consumers.backends.sms.get_backend"}
+PHONENUMBER_DEFAULT_REGION = PHONE_DEFAULT_REGION = (
+    env.checked(
+        "PHONE_DEFAULT_REGION",
+        env.text("PHONE_DEFAULT_REGION").upper(),
+        lambda region: region in SUPPORTED_REGIONS,
+        "is not a region: write two letters, like GB or US, or leave it out.",
+    )
+    or None
+)
+PHONENUMBER_DB_FORMAT = "E164"
+
+# --- Broadcasting: see docs/architecture.md ---------------------------------------------------------------------------
+EXPAND_CHUNK = env.whole("EXPAND_CHUNK", 10_000)
+TICKET_SIZE = env.whole("TICKET_SIZE", 100, most=100)
+QUEUE_ROOM = env.whole("QUEUE_ROOM", 20)
+TICKET_LIFETIME_SECONDS = env.whole("TICKET_LIFETIME_SECONDS", 900)
+LEASE_SECONDS = env.whole("LEASE_SECONDS", 300)
+CONCURRENCY = {
+    "email": env.whole("EMAIL_CONCURRENCY", 10, most=1000),
+    "sms": env.whole("SMS_CONCURRENCY", 10, most=1000),
+}
+MAX_ATTEMPTS = env.whole("MAX_ATTEMPTS", 8, most=100)
+RETRY_BASE_SECONDS = env.whole("RETRY_BASE_SECONDS", 15, most=3600)
+
+# --- Logs: ids, never addresses or texts ------------------------------------------------------------------------------
+LOG_LEVEL = env.checked(
+    "LOG_LEVEL",
+    env.text("LOG_LEVEL", "INFO").upper(),
+    lambda level: level in ("DEBUG", "INFO", "WARNING", "ERROR"),
+    "is not a level: use DEBUG, INFO, WARNING or ERROR.",
+) or "INFO"
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "loggers": {name: {"handlers": ["console"], "level": LOG_LEVEL} for name in ("notifier", "consumers")},
+}
+
+env.refuse_mistakes()

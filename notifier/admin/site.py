@@ -1,0 +1,7 @@
+from django.contrib.admin import AdminSite
+
+
+class NotifierAdminSite(AdminSite):
+    site_header = "Notifier"
+    site_title = "Notifier"
+    index_title = "Overview"

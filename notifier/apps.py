@@ -1,0 +1,8 @@
+from django.apps import AppConfig
+
+
+class NotifierConfig(AppConfig):
+    name = "notifier"
+
+    def ready(self) -> None:
+        from notifier import checks  # noqa: F401  (registers the system checks)

@@ -1,0 +1,18 @@
+from notifier.models.broadcasts import Broadcast, Delivery
+from notifier.models.channels import Channel
+from notifier.models.clients import Client, Preference, Suppression, Topic
+from notifier.models.notifications import Notification
+from notifier.models.operations import QueuedTicket, Worker
+
+__all__ = [
+    "Broadcast",
+    "Channel",
+    "Client",
+    "Delivery",
+    "Notification",
+    "Preference",
+    "QueuedTicket",
+    "Suppression",
+    "Topic",
+    "Worker",
+]

@@ -1,0 +1,120 @@
+"""Who is told, and what they agreed to hear about."""
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lower
+from phonenumber_field.modelfields import PhoneNumberField
+
+from notifier.models.channels import Channel
+
+E164 = r"^\+[1-9][0-9]{6,14}$"
+
+
+class LowercaseEmailField(models.EmailField):
+    """An address stored lower-cased, and as NULL when absent, so that plain uniqueness means what people expect."""
+
+    def to_python(self, value: Any) -> Any:
+        return value.strip().lower() or None if isinstance(value, str) else value
+
+    def get_prep_value(self, value: Any) -> Any:
+        return super().get_prep_value(self.to_python(value))
+
+
+class Topic(models.Model):
+    name = models.CharField(max_length=80, unique=True)
+    slug = models.SlugField(max_length=80, unique=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ClientQuerySet(models.QuerySet["Client"]):
+    def active(self) -> "ClientQuerySet":
+        return self.filter(is_active=True)
+
+    def archived(self) -> "ClientQuerySet":
+        return self.filter(is_active=False)
+
+
+class Client(models.Model):
+    name = models.CharField(max_length=200)
+    email = LowercaseEmailField("e-mail", max_length=254, unique=True, null=True, blank=True)
+    phone = PhoneNumberField(unique=True, null=True, blank=True)
+    is_active = models.BooleanField(
+        "active", default=True, db_default=True, help_text="Untick to archive: an archived client is never sent anything."
+    )
+    created_at = models.DateTimeField("created", auto_now_add=True)
+    updated_at = models.DateTimeField("changed", auto_now=True)
+
+    objects = ClientQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="client_has_an_address",
+                condition=Q(email__isnull=False) | Q(phone__isnull=False),
+                violation_error_message="A client needs an e-mail address or a phone number.",
+            ),
+            models.CheckConstraint(name="client_email_lower", condition=Q(email=Lower("email"), email__contains="@")),
+            models.CheckConstraint(name="client_phone_e164", condition=Q(phone__regex=E164)),
+        ]
+        indexes = [
+            # Archived clients are few, and the confirm page subtracts them.
+            models.Index(name="client_archived", fields=["id"], condition=Q(is_active=False)),
+            models.Index(name="client_name", fields=["name"]),
+            models.Index(name="client_created", fields=["created_at"]),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Preference(models.Model):
+    """What one client wants to hear about one topic. No row, no consent."""
+
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="preferences", db_index=False)
+    topic = models.ForeignKey(Topic, on_delete=models.PROTECT, related_name="preferences")
+    email = models.BooleanField("e-mail", default=False, db_default=False)
+    sms = models.BooleanField("SMS", default=False, db_default=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(name="preference_client_topic", fields=["client", "topic"])]
+
+    def __str__(self) -> str:
+        return f"{self.client} · {self.topic}"
+
+
+class Suppression(models.Model):
+    """An address that is never sent anything on a channel, whoever it belongs to and whatever they ticked."""
+
+    channel = models.CharField(max_length=10, choices=Channel.choices)
+    address = models.CharField(max_length=254, help_text="An e-mail address, or a phone number such as +44 7700 900123.")
+    reason = models.CharField(max_length=200)
+    created_at = models.DateTimeField("created", auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                name="suppression_channel_address",
+                fields=["channel", "address"],
+                violation_error_message="This address is suppressed on this channel already.",
+            ),
+            models.CheckConstraint(name="suppression_address_lower", condition=Q(address=Lower("address"))),
+            models.CheckConstraint(
+                name="suppression_phone_e164", condition=~Q(channel=Channel.SMS) | Q(address__regex=E164)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_channel_display()} {self.address}"
+
+    def clean(self) -> None:
+        """Brings the address into the shape in which clients keep theirs, or it would never match."""
+        field = Client._meta.get_field("phone" if self.channel == Channel.SMS else "email")
+        try:
+            self.address = str(field.clean(self.address, None))
+        except ValidationError as error:
+            raise ValidationError({"address": error.messages}) from error

@@ -1,0 +1,50 @@
+"""What clients are told."""
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import Q
+
+from notifier import content
+from notifier.models.channels import Channel
+from notifier.models.clients import Topic
+
+
+class Notification(models.Model):
+    topic = models.ForeignKey(Topic, on_delete=models.PROTECT, related_name="notifications")
+    subject = models.CharField(max_length=200, help_text="The e-mail's subject. Staff see it as the notification's name.")
+    email_body = models.TextField("e-mail text", blank=True)
+    sms_body = models.TextField("SMS text", blank=True)
+    created_at = models.DateTimeField("created", auto_now_add=True, db_index=True)
+    updated_at = models.DateTimeField("changed", auto_now=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="notification_has_a_body",
+                condition=~Q(email_body="") | ~Q(sms_body=""),
+                violation_error_message="Write an e-mail text, an SMS text, or both.",
+            ),
+            models.CheckConstraint(name="notification_has_a_subject", condition=~Q(subject="")),
+        ]
+
+    def __str__(self) -> str:
+        return self.subject
+
+    @property
+    def channels(self) -> list[Channel]:
+        """The channels that it has a text for."""
+        return [channel for channel in Channel if self.body(channel).strip()]
+
+    def body(self, channel: Channel) -> str:
+        return self.email_body if channel == Channel.EMAIL else self.sms_body
+
+    def clean(self) -> None:
+        self.email_body, self.sms_body = self.email_body.strip(), self.sms_body.strip()
+        mistakes = {
+            name: content.mistakes(getattr(self, name)) for name in ("subject", "email_body", "sms_body")
+        }
+        if "\n" in self.subject or "\r" in self.subject:
+            mistakes["subject"].append("A subject is one line.")
+        found = {name: messages for name, messages in mistakes.items() if messages}
+        if found:
+            raise ValidationError(found)

@@ -1,0 +1,62 @@
+"""What keeps the machinery going: the queue of the no-broker default, and the processes' signs of life."""
+
+from datetime import datetime, timedelta
+
+from django.db import models
+
+from notifier.models.channels import Channel
+
+#: A process that has not been heard of for so long counts as gone.
+WORKER_SILENT_AFTER = timedelta(seconds=15)
+
+
+class QueuedTicket(models.Model):
+    """A ticket that waits in the database, where `BROKER_URL=database://`."""
+
+    channel = models.CharField(max_length=10, choices=Channel.choices)
+    body = models.BinaryField()
+    available_at = models.DateTimeField("available")
+    lease_token = models.UUIDField(null=True, editable=False)
+    dead = models.BooleanField(default=False, help_text="It could not be read, and was put aside.")
+
+    class Meta:
+        indexes = [models.Index(name="queuedticket_ready", fields=["channel", "dead", "available_at"])]
+
+    def __str__(self) -> str:
+        return f"ticket {self.pk}"
+
+
+class WorkerQuerySet(models.QuerySet["Worker"]):
+    def alive(self, now: datetime) -> "WorkerQuerySet":
+        return self.filter(last_seen_at__gte=now - WORKER_SILENT_AFTER)
+
+
+class Worker(models.Model):
+    """A running process, as it last said of itself."""
+
+    class Kind(models.TextChoices):
+        DISPATCHER = "DISPATCHER", "Dispatcher"
+        CONSUMER = "CONSUMER", "Consumer"
+
+    class State(models.TextChoices):
+        IDLE = "IDLE", "Idle"
+        WORKING = "WORKING", "Working"
+        WAITING = "WAITING", "Waiting"
+
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    channel = models.CharField(max_length=10, choices=Channel.choices, blank=True)
+    host = models.CharField(max_length=255)
+    pid = models.PositiveIntegerField("process")
+    started_at = models.DateTimeField("started")
+    last_seen_at = models.DateTimeField("last seen", db_index=True)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.IDLE)
+    #: What it waits for, in plain words; empty when all is well.
+    detail = models.CharField(max_length=300, blank=True)
+    #: Tickets waiting by channel, as the dispatcher last saw them: pages never ask the broker.
+    depths = models.JSONField(default=dict)
+
+    objects = WorkerQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        where = f" ({self.get_channel_display()})" if self.channel else ""
+        return f"{self.get_kind_display()}{where} on {self.host}, process {self.pid}"
