@@ -205,7 +205,11 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "loggers": {name: {"handlers": ["console"], "level": LOG_LEVEL} for name in ("notifier", "consumers")},
+    "loggers": {
+        **{name: {"handlers": ["console"], "level": LOG_LEVEL} for name in ("notifier", "consumers")},
+        # Every fault of the broker is told once, in our own words.
+        "pika": {"level": "CRITICAL"},
+    },
 }
 
 env.refuse_mistakes()

@@ -1,4 +1,4 @@
-from notifier.models.broadcasts import Broadcast, Delivery
+from notifier.models.broadcasts import Broadcast, Delivery, Reason
 from notifier.models.channels import Channel
 from notifier.models.clients import Client, Preference, Suppression, Topic
 from notifier.models.notifications import Notification
@@ -12,6 +12,7 @@ __all__ = [
     "Notification",
     "Preference",
     "QueuedTicket",
+    "Reason",
     "Suppression",
     "Topic",
     "Worker",

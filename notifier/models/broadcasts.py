@@ -79,6 +79,20 @@ class Broadcast(models.Model):
         return self.email_body if channel == Channel.EMAIL else self.sms_body
 
 
+class Reason(models.TextChoices):
+    """Why a delivery was skipped, as its detail says it."""
+
+    NO_EMAIL = "no e-mail address"
+    NO_PHONE = "no phone number"
+    SUPPRESSED = "address suppressed"
+    ARCHIVED = "client archived"
+    CONSENT_GONE = "consent withdrawn after the send began"
+
+    @classmethod
+    def no_address(cls, channel: Channel) -> "Reason":
+        return cls.NO_EMAIL if channel == Channel.EMAIL else cls.NO_PHONE
+
+
 class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def active(self) -> "DeliveryQuerySet":
         """Those that something still has to happen to."""
@@ -95,6 +109,9 @@ class Delivery(models.Model):
         UNKNOWN = "UNKNOWN", "Unknown"
         SKIPPED = "SKIPPED", "Skipped"
         CANCELLED = "CANCELLED", "Cancelled"
+
+    #: Nothing more happens to these by itself.
+    SETTLED = (State.SENT, State.FAILED, State.UNKNOWN, State.SKIPPED, State.CANCELLED)
 
     # The unique key below leads with the broadcast, so an index of its own would only cost time.
     broadcast = models.ForeignKey(Broadcast, on_delete=models.PROTECT, related_name="deliveries", db_index=False)

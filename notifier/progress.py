@@ -1,0 +1,179 @@
+"""What the progress page and the commands show of a broadcast: the balance sheet, the live feed, the health. Read only.
+
+Everything comes from the broadcast's own row, the newest settled deliveries and the workers: a page view costs the
+same whether ten clients are addressed or ten million.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+
+from notifier import content
+from notifier.models import Broadcast, Channel, Delivery, Worker
+
+State = Delivery.State
+
+SETTLED = Delivery.SETTLED
+FEED_LENGTH = 50
+MESSAGE_LENGTH = 120
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelProgress:
+    channel: Channel
+    counts: dict[str, int]
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
+
+    @property
+    def settled(self) -> int:
+        return sum(self.counts.get(state, 0) for state in SETTLED)
+
+    @property
+    def waiting(self) -> int:
+        return self.total - self.settled
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """The books of one broadcast, as of the dispatcher's last tally."""
+
+    broadcast: Broadcast
+    channels: list[ChannelProgress]
+    audience: int
+    rate: float
+    expanded_share: float
+
+    @property
+    def total(self) -> int:
+        return sum(channel.total for channel in self.channels)
+
+    @property
+    def settled(self) -> int:
+        return sum(channel.settled for channel in self.channels)
+
+    @property
+    def waiting(self) -> int:
+        return self.total - self.settled
+
+    @property
+    def balanced(self) -> bool:
+        return self.audience == self.total
+
+    @property
+    def time_left(self) -> timedelta | None:
+        """At the measured rate; None while there is none, or the audience is still growing."""
+        if not self.rate or self.expanded_share < 1 or self.broadcast.state != Broadcast.State.RUNNING:
+            return None
+        return timedelta(seconds=round(self.waiting / self.rate))
+
+    def count(self, state: Delivery.State) -> int:
+        return sum(channel.counts.get(state, 0) for channel in self.channels)
+
+
+def sheet(broadcast: Broadcast) -> Sheet:
+    counts: dict[str, dict[str, int]] = broadcast.tally.get("counts", {})
+    return Sheet(
+        broadcast=broadcast,
+        channels=[
+            ChannelProgress(channel, counts.get(channel.value, {}))
+            for channel in Channel
+            if channel in broadcast.channels or channel.value in counts
+        ],
+        audience=broadcast.tally.get("audience", 0),
+        rate=broadcast.tally.get("rate", 0.0),
+        expanded_share=min(1.0, broadcast.cursor / broadcast.audience_upto) if broadcast.audience_upto else 1.0,
+    )
+
+
+def as_json(broadcast: Broadcast) -> dict[str, Any]:
+    """What `broadcast --json` and `broadcast_status --json` print."""
+    books = sheet(broadcast)
+    return {
+        "id": broadcast.pk,
+        "state": broadcast.state,
+        "topic": broadcast.topic.slug,
+        "deliveries": {channel.channel.value: channel.counts for channel in books.channels},
+        "total": books.total,
+        "balanced": books.balanced,
+        "started_at": broadcast.started_at.isoformat() if broadcast.started_at else None,
+        "finished_at": broadcast.finished_at.isoformat() if broadcast.finished_at else None,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class FeedLine:
+    """One client who was reached, or was not."""
+
+    delivery: Delivery
+    message: str
+
+
+def feed(broadcast: Broadcast) -> list[FeedLine]:
+    """The newest FEED_LENGTH settled deliveries, newest first, each with what the client was told."""
+    newest = broadcast.deliveries.filter(settled_at__isnull=False).select_related("client").order_by("-settled_at")
+    topic = broadcast.topic.name
+    return [FeedLine(delivery, _message(broadcast, delivery, topic)) for delivery in newest[:FEED_LENGTH]]
+
+
+def _message(broadcast: Broadcast, delivery: Delivery, topic: str) -> str:
+    text = broadcast.subject if delivery.channel == Channel.EMAIL else broadcast.sms_body
+    rendered = content.render(text, content.values(name=delivery.client.name, topic=topic))
+    return rendered if len(rendered) <= MESSAGE_LENGTH else rendered[: MESSAGE_LENGTH - 1] + "…"
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """One part of the machinery: whether it works, and in plain words what staff should know or do."""
+
+    part: str
+    ok: bool
+    words: str
+
+
+def health(*, channels: Iterable[Channel], now: datetime) -> list[Health]:
+    """The dispatcher, the broker and the consumers of `channels`, from their heartbeats alone."""
+    alive = list(Worker.objects.alive(now))
+    dispatchers = [worker for worker in alive if worker.kind == Worker.Kind.DISPATCHER]
+    found = [_dispatcher_health(dispatchers), _broker_health(dispatchers)]
+    for channel in channels:
+        found.append(_consumer_health(channel, [worker for worker in alive if worker.channel == channel]))
+    return found
+
+
+def _dispatcher_health(dispatchers: list[Worker]) -> Health:
+    if not dispatchers:
+        return Health("Dispatcher", False, "No dispatcher is running. Start one with: python manage.py run_dispatcher")
+    return Health("Dispatcher", True, _running(len(dispatchers)))
+
+
+def _broker_health(dispatchers: list[Worker]) -> Health:
+    name = "Queue in the database" if settings.BROKER_URL.startswith("database:") else "RabbitMQ"
+    troubled = [worker for worker in dispatchers if worker.state == Worker.State.WAITING]
+    if troubled:
+        return Health(name, False, troubled[0].detail)
+    if not dispatchers:
+        return Health(name, False, "Not known: only a running dispatcher looks after it.")
+    newest = max(dispatchers, key=lambda worker: worker.last_seen_at)
+    waiting = sum(newest.depths.values())
+    return Health(name, True, f"Reachable, {waiting} ticket{'' if waiting == 1 else 's'} waiting")
+
+
+def _consumer_health(channel: Channel, consumers: list[Worker]) -> Health:
+    part = f"{channel.label} consumers"
+    if not consumers:
+        start = f"python manage.py run_consumer {channel.value}"
+        return Health(part, False, f"No {channel.label} consumer is running. Start one with: {start}")
+    troubled = [worker for worker in consumers if worker.state == Worker.State.WAITING]
+    if len(troubled) == len(consumers):
+        return Health(part, False, troubled[0].detail)
+    return Health(part, True, _running(len(consumers)))
+
+
+def _running(number: int) -> str:
+    return f"{number} running"

@@ -1,0 +1,146 @@
+"""Fills a database with invented clients: a thousand for a trial, a million for a measurement."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
+
+from notifier import demo
+from notifier.models import Channel, Client, Notification, Preference, Suppression, Topic
+
+#: Clients in one transaction. Memory is flat: nothing of one chunk is kept for the next.
+CHUNK = 10_000
+TOPICS = (("listings", "Listings"), ("offerings", "Offerings"))
+
+_CLIENT = Client._meta.db_table
+_PREFERENCE = Preference._meta.db_table
+_SUPPRESSION = Suppression._meta.db_table
+
+
+@dataclass(frozen=True)
+class Loaded:
+    clients: int
+    #: Clients that were not added, because somebody has their address already.
+    known: int
+    notifications: int
+
+
+def load(*, clients: int, seed: int, now: datetime) -> Loaded:
+    """Adds what is not there yet; a client whose address is taken is left as it stands, preferences and all.
+
+    An interrupted load keeps whole chunks, and loading again adds the rest.
+    """
+    people = demo.people(count=clients, seed=seed, topics=len(TOPICS))
+    added = notifications = 0
+    with connection.cursor() as cursor:
+        _make_staging(cursor)
+        try:
+            for number, chunk in enumerate(_chunks(people)):
+                with transaction.atomic():
+                    if number == 0:
+                        # With the first clients: a trial that was cut short must not be left without either.
+                        topics = _topics()
+                        notifications = _add_notifications(topics)
+                    added += _add_clients(cursor, chunk, [topics[slug].pk for slug, _ in TOPICS], now)
+        finally:
+            cursor.execute("DROP TABLE demo_client")
+        _analyze(cursor)
+    return Loaded(clients=added, known=clients - added, notifications=notifications)
+
+
+def _chunks(people: Iterator[demo.Person]) -> Iterator[list[demo.Person]]:
+    while chunk := list(islice(people, CHUNK)):
+        yield chunk
+
+
+def _topics() -> dict[str, Topic]:
+    return {slug: Topic.objects.get_or_create(slug=slug, defaults={"name": name})[0] for slug, name in TOPICS}
+
+
+def _add_notifications(topics: dict[str, Topic]) -> int:
+    made = [
+        Notification.objects.get_or_create(
+            topic=topics[text.topic], subject=text.subject, defaults={"email_body": text.email, "sms_body": text.sms}
+        )
+        for text in demo.TEXTS
+    ]
+    return sum(is_new for _, is_new in made)
+
+
+# --- In bulk ----------------------------------------------------------------------------------------------------------
+# Model instances would cost two minutes a million in the parsing of phone numbers alone. Rows go to a temporary table
+# and from there by INSERT … SELECT, so that addresses which are taken can be left out first.
+
+
+def _make_staging(cursor: CursorWrapper) -> None:
+    consents = ", ".join(f"email_{number} boolean, sms_{number} boolean" for number, _ in enumerate(TOPICS))
+    cursor.execute(
+        "CREATE TEMPORARY TABLE demo_client (id bigint, name varchar(200), email varchar(254), phone varchar(128), "
+        f"is_active boolean, suppressed varchar(200), {consents})"
+    )
+
+
+def _add_clients(cursor: CursorWrapper, people: Sequence[demo.Person], topics: Sequence[int], now: datetime) -> int:
+    cursor.execute("DELETE FROM demo_client")
+    _stage(cursor, zip(_new_ids(cursor, len(people)), people, strict=True))
+    for address in ("email", "phone"):
+        cursor.execute(
+            f"DELETE FROM demo_client WHERE EXISTS (SELECT 1 FROM {_CLIENT} c WHERE c.{address} = demo_client.{address})"
+        )
+    moment = connection.ops.adapt_datetimefield_value(now)
+    cursor.execute(
+        f"INSERT INTO {_CLIENT} (id, name, email, phone, is_active, created_at, updated_at) "
+        "SELECT id, name, email, phone, is_active, %s, %s FROM demo_client ORDER BY id",
+        [moment, moment],
+    )
+    added = cursor.rowcount
+    for number, topic in enumerate(topics):
+        cursor.execute(
+            f"INSERT INTO {_PREFERENCE} (client_id, topic_id, email, sms) "
+            f"SELECT id, %s, email_{number}, sms_{number} FROM demo_client ORDER BY id",
+            [topic],
+        )
+    for channel, address in ((Channel.EMAIL, "email"), (Channel.SMS, "phone")):
+        cursor.execute(
+            f"INSERT INTO {_SUPPRESSION} (channel, address, reason, created_at) "
+            f"SELECT %s, {address}, suppressed, %s FROM demo_client WHERE suppressed <> '' AND {address} IS NOT NULL "
+            "ON CONFLICT DO NOTHING",
+            [channel.value, moment],
+        )
+    return added
+
+
+def _stage(cursor: CursorWrapper, numbered: Iterable[tuple[int, demo.Person]]) -> None:
+    rows = [
+        (
+            *(pk, person.name, person.email, person.phone, person.is_active, person.suppressed),
+            *(flag for consent in person.consents for flag in consent),
+        )
+        for pk, person in numbered
+    ]
+    marks = ", ".join(["%s"] * len(rows[0]))
+    cursor.executemany(f"INSERT INTO demo_client VALUES ({marks})", rows)
+    if connection.vendor == "postgresql":
+        cursor.execute("ANALYZE demo_client")
+
+
+def _new_ids(cursor: CursorWrapper, count: int) -> list[int]:
+    """Ids that nobody else will be given; those that stay unused are a gap."""
+    if connection.vendor == "postgresql":
+        cursor.execute(f"SELECT nextval(pg_get_serial_sequence('{_CLIENT}', 'id')) FROM generate_series(1, %s)", [count])
+        return [pk for (pk,) in cursor.fetchall()]
+    # SQLite has one writer, and that is this transaction. The sequence, for an id that was deleted must not come back.
+    cursor.execute("SELECT seq FROM sqlite_sequence WHERE name = %s", [_CLIENT])
+    row = cursor.fetchone()
+    last: int = row[0] if row else 0
+    return list(range(last + 1, last + 1 + count))
+
+
+def _analyze(cursor: CursorWrapper) -> None:
+    """Statistics for the planner: PostgreSQL gathers them by itself only after a while, SQLite never."""
+    for table in (_CLIENT, _PREFERENCE, _SUPPRESSION):
+        cursor.execute(f"ANALYZE {table}")

@@ -1,0 +1,105 @@
+"""The no-broker default: tickets are rows of the product's own database."""
+
+import logging
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from typing import TypeVar
+
+from django.db import DatabaseError, connection, transaction
+from django.db.models import Q, QuerySet
+
+from notifier import clock
+from notifier.models import Channel, QueuedTicket
+from notifier.transport.base import BadTicket, Received, Ticket, TransportError, decode, encode
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+POLL_SECONDS = 0.1
+#: A ticket whose consumer died comes back after so long. One that is merely slow meets its own claims: harmless.
+VISIBILITY = timedelta(seconds=60)
+
+
+class QueuedReceived:
+    def __init__(self, ticket: Ticket, row: Q) -> None:
+        self.ticket = ticket
+        self._row = row
+
+    def ack(self) -> None:
+        # Only while it is still ours: after VISIBILITY somebody else may hold it.
+        _translated(lambda: QueuedTicket.objects.filter(self._row).delete())
+
+    def reject(self) -> None:
+        _translated(lambda: QueuedTicket.objects.filter(self._row).update(dead=True))
+
+
+class DatabaseTransport:
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def publish(self, tickets: Sequence[Ticket]) -> None:
+        def insert() -> None:
+            moment = clock.now()
+            QueuedTicket.objects.bulk_create(
+                [QueuedTicket(channel=t.channel, body=encode(t), available_at=moment) for t in tickets]
+            )
+
+        _translated(insert)
+
+    def receive(self, channel: Channel, idle: float) -> Iterator[Received | None]:
+        quiet_since = time.monotonic()
+        while True:
+            received = _translated(lambda: self._next(channel))
+            if received:
+                yield received
+                quiet_since = time.monotonic()
+            elif time.monotonic() - quiet_since >= idle:
+                yield None
+                quiet_since = time.monotonic()
+            else:
+                time.sleep(min(POLL_SECONDS, idle))
+
+    def depth(self, channel: Channel) -> int:
+        return _translated(lambda: self._ready(channel).count())
+
+    def close(self) -> None:
+        pass
+
+    def _ready(self, channel: Channel) -> QuerySet[QueuedTicket]:
+        return QueuedTicket.objects.filter(channel=channel, dead=False, available_at__lte=clock.now())
+
+    def _next(self, channel: Channel) -> QueuedReceived | None:
+        """The oldest ready ticket that can be read, now ours for VISIBILITY."""
+        while row := self._take(channel):
+            mine = Q(pk=row.pk, lease_token=row.lease_token)
+            try:
+                return QueuedReceived(decode(bytes(row.body), channel=channel), mine)
+            except BadTicket as error:
+                logger.error("Queued ticket %s can't be read and was put aside: %s", row.pk, error)
+                QueuedTicket.objects.filter(mine).update(dead=True)
+        return None
+
+    def _take(self, channel: Channel) -> QueuedTicket | None:
+        # Look before taking the lock: on SQLite an idle consumer would otherwise stop every writer ten times a second.
+        if not self._ready(channel).exists():
+            return None
+        with transaction.atomic():
+            ready = self._ready(channel).order_by("available_at")
+            if connection.features.has_select_for_update_skip_locked:
+                ready = ready.select_for_update(skip_locked=True)
+            row = ready.first()
+            if row:
+                row.lease_token = uuid.uuid4()
+                row.available_at = clock.now() + VISIBILITY
+                row.save(update_fields=["lease_token", "available_at"])
+        return row
+
+
+def _translated(call: Callable[[], T]) -> T:
+    try:
+        return call()
+    except DatabaseError as error:
+        raise TransportError(f"the queue in the database can't be used: {error}") from error
