@@ -1,10 +1,10 @@
+# ruff: noqa: S608 - what is put into SQL as text are names of tables and columns
 """Fills a database with invented clients: a thousand for a trial, a million for a measurement."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
-from typing import Any
 
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
@@ -89,7 +89,7 @@ def _add_clients(cursor: CursorWrapper, people: Sequence[demo.Person], topics: S
     _stage(cursor, zip(_new_ids(cursor, len(people)), people, strict=True))
     for address in ("email", "phone"):
         cursor.execute(
-            f"DELETE FROM demo_client WHERE EXISTS (SELECT 1 FROM {_CLIENT} c WHERE c.{address} = demo_client.{address})"
+            f"DELETE FROM demo_client AS d WHERE EXISTS (SELECT 1 FROM {_CLIENT} c WHERE c.{address} = d.{address})"
         )
     moment = connection.ops.adapt_datetimefield_value(now)
     cursor.execute(
@@ -97,7 +97,7 @@ def _add_clients(cursor: CursorWrapper, people: Sequence[demo.Person], topics: S
         "SELECT id, name, email, phone, is_active, %s, %s FROM demo_client ORDER BY id",
         [moment, moment],
     )
-    added = cursor.rowcount
+    added: int = cursor.rowcount
     for number, topic in enumerate(topics):
         cursor.execute(
             f"INSERT INTO {_PREFERENCE} (client_id, topic_id, email, sms) "
@@ -131,7 +131,9 @@ def _stage(cursor: CursorWrapper, numbered: Iterable[tuple[int, demo.Person]]) -
 def _new_ids(cursor: CursorWrapper, count: int) -> list[int]:
     """Ids that nobody else will be given; those that stay unused are a gap."""
     if connection.vendor == "postgresql":
-        cursor.execute(f"SELECT nextval(pg_get_serial_sequence('{_CLIENT}', 'id')) FROM generate_series(1, %s)", [count])
+        cursor.execute(
+            f"SELECT nextval(pg_get_serial_sequence('{_CLIENT}', 'id')) FROM generate_series(1, %s)", [count]
+        )
         return [pk for (pk,) in cursor.fetchall()]
     # SQLite has one writer, and that is this transaction. The sequence, for an id that was deleted must not come back.
     cursor.execute("SELECT seq FROM sqlite_sequence WHERE name = %s", [_CLIENT])

@@ -1,0 +1,204 @@
+"""Invented clients and notifications for a trial. Nobody real can be reached by them.
+
+E-mail addresses lie in the domains of RFC 2606, phone numbers in the block kept for fiction in each North American
+area code (555-0100 to 555-0199). Beyond the 20,000 of those, numbers begin with +999, a country code that the ITU has
+given to nobody.
+"""
+
+import random
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+DOMAINS = ("example.com", "example.org", "example.net")
+AREA_CODES = """
+201 202 203 205 206 207 208 209 210 212 213 214 215 216 217 218 219 220 223 224 225 228 229 231 234 239 240 248 251 252
+253 254 256 260 262 267 269 270 272 276 281 301 302 303 304 305 307 308 309 310 312 313 314 315 316 317 318 319 320 321
+323 325 330 331 334 336 337 339 346 347 351 352 360 361 385 386 401 402 404 405 406 407 408 409 410 412 413 414 415 417
+419 423 424 425 430 432 434 435 440 442 443 458 463 469 470 475 478 479 480 484 501 502 503 504 505 507 508 509 510 512
+513 515 516 517 518 520 530 531 534 539 540 541 551 559 561 562 563 567 570 571 573 574 575 580 585 586 601 602 603 605
+606 607 608 609 610 612 614 615 616 617 618 619 620 623 626 628 629 630 631 636 641 646 650 651 657 660 661 662 667 669
+678 681 682 701 702 703 704 706 707 708 712 713 714 715 716 717 718 719 720 724
+""".split()[:200]
+_FICTIONAL = len(AREA_CODES) * 100
+
+# First and last names of one culture stay together: "first names | last names".
+_CULTURES = """
+Olivia Amelia George Harry Freya Jack Isla Oscar Poppy Alfie Imogen|Smith Taylor Wright Hughes Clarke Bennett Shaw
+Aoife Cian Niamh Seán Saoirse Oisín Róisín Pádraig Ciara Eoin|O’Brien Murphy Walsh Byrne Ryan Doyle Gallagher Kavanagh
+Élodie Chloé Hugo Léa Mathis Inès Théo Margaux Gaël Zoé François|Dubois Lefèvre Moreau Girard Fournier Mercier Chevalier
+Sofía Mateo Lucía Hugo Martina Álvaro Carmen Íñigo Jimena Andrés|García Fernández López Muñoz Ibáñez Castro Núñez Vega
+Beatriz João Inês Tiago Mariana Gonçalo Leonor Rui Catarina|Silva Santos Ferreira Gonçalves Araújo Conceição Magalhães
+Giulia Lorenzo Chiara Matteo Alessia Niccolò Ginevra Tommaso|Rossi Bianchi Esposito Ricci Marino Greco Lombardi Conti
+Lena Jonas Hannah Felix Jürgen Mia Björn Käthe Lukas Anneliese|Müller Schäfer Weiß Köhler Vogel Krüger Brandt Lorenz
+Sanne Daan Fleur Bram Lotte Sem Noor Thijs Femke|Jansen Bakker Visser Smit Meijer Mulder Dekker Brouwer
+Astrid Søren Freja Lars Ingrid Håkon Åsa Mikkel Linnéa|Andersen Lindqvist Nørgaard Bergström Hansen Åkesson Dahl
+Aino Eero Helmi Väinö Aada Onni Säde Mikko|Virtanen Mäkinen Nieminen Hämäläinen Koskinen Järvinen
+Zofia Łukasz Agnieszka Michał Kasia Paweł Małgorzata Stanisław|Kowalska Nowak Wójcik Zieliński Dąbrowska Szymański
+Tereza Jiří Eliška Ondřej Adéla Matěj Zdeněk|Novák Dvořák Procházka Černý Kučera Horák Šťastný
+Ana Luka Ivana Marko Jelena Nikola Dunja Zoran|Horvat Kovačević Babić Marić Jovanović Petrović Vuković
+Eleni Nikos Katerina Giorgos Despina Stavros Ioanna|Papadopoulos Nikolaidis Georgiou Vasileiou Ioannou Dimitriou
+Oksana Taras Daryna Bohdan Iryna Andriy Solomiya|Shevchenko Kovalenko Bondarenko Melnyk Tkachenko Savchenko
+Anastasia Dmitri Svetlana Alexei Yulia Maxim Tatiana|Ivanova Petrov Sokolov Volkov Lebedeva Morozov Orlova
+Elif Emre Zeynep Çağlar Ayşe Burak Şule Oğuz|Yılmaz Demir Çelik Şahin Öztürk Aydın Koç Arslan
+Layla Omar Noura Khalid Yasmin Tariq Salma Hassan Amira|Haddad Khoury Mansour Al-Farsi Nasser Saleh Rahman
+Shirin Dariush Parisa Kamran Leila Arash Roya|Tehrani Hosseini Karimi Ahmadi Moradi Rostami
+Noa Itai Tamar Yonatan Shira Eitan Michal|Cohen Levi Mizrahi Friedman Peretz Biton
+Priya Arjun Ananya Rohan Kavya Vikram Meera Aditya Lakshmi|Sharma Patel Iyer Reddy Banerjee Nair Kulkarni Singh
+Ayesha Bilal Fatima Imran Zainab Usman Hira|Khan Malik Qureshi Chaudhry Siddiqui Baig
+Nimali Kasun Tharushi Ruwan Dilini Chamara|Perera Fernando Jayasinghe Wickramasinghe Bandara
+Mei Wei Xiulan Jun Lihua Hao Yan Ming|Wang Li Zhang Chen Liu Huang Zhao Zhou
+Yuki Haruto Sakura Ren Aiko Kenji Hina Takumi|Sato Suzuki Takahashi Tanaka Watanabe Yamamoto Kobayashi
+Ji-woo Min-jun Seo-yeon Do-yun Ha-eun Joon-ho|Kim Lee Park Choi Jung Kang
+Linh Minh Hương Đức Thảo Quang Ngọc|Nguyễn Trần Lê Phạm Hoàng Đặng Bùi
+Malee Somchai Ploy Anan Kanya Niran|Srisai Wongsawat Chaiyasit Rattanakul Thongchai
+Putri Budi Siti Agus Dewi Rizky Wayan|Santoso Wijaya Hartono Siregar Kusuma Lestari
+Marisol Jose Liwayway Ramon Luz Emilio|Dela-Cruz Reyes Bautista Mendoza Aquino Villanueva
+Amara Chidi Ngozi Emeka Adaeze Obinna Folake Tunde|Okafor Adeyemi Eze Balogun Okonkwo Nwosu
+Akosua Kwame Abena Kofi Efua Yaw|Mensah Owusu Boateng Asante Addo Appiah
+Wanjiru Kamau Achieng Otieno Njeri Kipchoge|Mwangi Odhiambo Kariuki Kimani Wambui Chebet
+Thandiwe Sipho Nomvula Themba Lerato Bongani|Dlamini Nkosi Mokoena Khumalo Zulu Molefe
+Selam Abel Hiwot Dawit Meron Yonas|Tesfaye Bekele Alemu Girma Haile Abebe
+Mariana Thiago Yara Caio Luana Rafael|Oliveira Souza Barbosa Cardoso Ribeiro Nascimento
+Valentina Santiago Camila Joaquín Ximena Emiliano|Hernández Ramírez Quispe Rojas Mamani Cárdenas Peña
+Aroha Tāne Mere Wiremu Anahera Nīkau|Ngata Parata Tamihana Rangi Waititi Kereama
+Leilani Keanu Moana Kai Sina Tavita|Kealoha Kahale Tuilagi Faleolo Mahoe
+Jasmine Tyler Destiny Marcus Brianna Logan Savannah Ethan|Johnson Williams Brooks Jackson Carter Coleman Hayes
+""".strip()
+CULTURES = tuple(
+    (tuple(first.split()), tuple(last.split())) for first, last in (line.split("|") for line in _CULTURES.splitlines())
+)
+# Letters that no decomposition turns into ASCII.
+_ASCII = str.maketrans({"ł": "l", "ø": "o", "đ": "d", "ß": "ss", "ı": "i", "æ": "ae", "’": "", " ": "-"})
+
+
+class Consent(NamedTuple):
+    email: bool
+    sms: bool
+
+
+CONSENTS = (Consent(True, False), Consent(False, True), Consent(True, True), Consent(False, False))
+REASONS = ("The mailbox doesn’t exist.", "Complained about a message.", "Asked by phone to be left alone.")
+
+
+class Person(NamedTuple):
+    name: str
+    email: str | None
+    phone: str | None
+    is_active: bool
+    #: By topic, in the order that was asked for.
+    consents: tuple[Consent, ...]
+    #: Why their addresses are suppressed; empty for nearly everyone.
+    suppressed: str
+
+
+@dataclass(frozen=True)
+class Text:
+    """A notification; a body that is empty is a channel that it does not use."""
+
+    topic: str
+    subject: str
+    email: str = ""
+    sms: str = ""
+
+
+def people(*, count: int, seed: int, topics: int) -> Iterator[Person]:
+    """`count` invented clients, one at a time. The same seed gives the same ones, and fewer are the first of more."""
+    chance = random.Random(seed)
+    for number in range(count):
+        yield _person(chance, number, topics)
+
+
+def _person(chance: random.Random, number: int, topics: int) -> Person:
+    firsts, lasts = chance.choice(CULTURES)
+    first, last = chance.choice(firsts), chance.choice(lasts)
+    consents = tuple(chance.choice(CONSENTS) for _ in range(topics))
+    has_email = _has_address(chance, any(consent.email for consent in consents))
+    has_phone = _has_address(chance, any(consent.sms for consent in consents)) or not has_email
+    return Person(
+        name=f"{first} {last}",
+        email=f"{ascii_letters(first)}.{ascii_letters(last)}.{number + 1}@{chance.choice(DOMAINS)}"
+        if has_email
+        else None,
+        phone=phone_number(number) if has_phone else None,
+        is_active=chance.random() >= 0.02,
+        consents=consents,
+        suppressed=chance.choice(REASONS) if chance.random() < 0.01 else "",
+    )
+
+
+def _has_address(chance: random.Random, is_wanted: bool) -> bool:
+    # A few have agreed to a channel that they left no address for, as in any real list.
+    return chance.random() < (0.97 if is_wanted else 0.6)
+
+
+def ascii_letters(name: str) -> str:
+    plain = unicodedata.normalize("NFKD", name.lower().translate(_ASCII))
+    return "".join(char for char in plain if char.isascii())
+
+
+def phone_number(number: int) -> str:
+    """The number of the client with this number; no two share one."""
+    if number < _FICTIONAL:
+        line, area = divmod(number, len(AREA_CODES))
+        return f"+1{AREA_CODES[area]}55501{line:02}"
+    return f"+999{number:09}"
+
+
+TEXTS = (
+    Text(
+        topic="listings",
+        subject="Three new listings this week, {{ first_name }}",
+        email="""Dear {{ name }},
+
+three homes came onto our books this week:
+
+- a two-bedroom flat by the river, with a balcony to the south,
+- a terraced house near the station, newly insulated,
+- a cottage with an orchard, twenty minutes out of town.
+
+Viewings start on Saturday at ten. Reply to this mail to keep a place.
+
+You get this because you asked to hear about {{ topic }}.""",
+        sms="Hello {{ first_name }}, three new listings this week. Viewings start Saturday at 10. Reply to join.",
+    ),
+    Text(
+        topic="listings",
+        subject="The price of 14 Mill Lane has changed",
+        email="""Dear {{ name }},
+
+the owners of 14 Mill Lane have lowered their price by five per cent. If you liked the house but not the figure,
+this is the week to look again.
+
+You get this because you asked to hear about {{ topic }}.""",
+    ),
+    Text(
+        topic="listings",
+        subject="Open house today",
+        sms="Hello {{ first_name }}, today is open house at 3 Harbour View, 4 to 7 pm. No appointment needed.",
+    ),
+    Text(
+        topic="offerings",
+        subject="A free valuation for our clients",
+        email="""Dear {{ name }},
+
+until the end of the month we value your home free of charge, with a written report within five working days.
+
+Reply to this mail with two dates that suit you, and we shall confirm one of them.
+
+You get this because you asked to hear about {{ topic }}.""",
+        sms="{{ first_name }}, until the end of the month we value your home free of charge. Reply YES.",
+    ),
+    Text(
+        topic="offerings",
+        subject="Fixed fees for letting, from January",
+        email="""Dear {{ name }},
+
+from January we let and manage homes for a fixed monthly fee, with no charge while a home stands empty.
+The whole price list fits on one page, and we are glad to send it.
+
+You get this because you asked to hear about {{ topic }}.""",
+        sms="{{ first_name }}, from January we let and manage homes for a fixed monthly fee. Reply LIST.",
+    ),
+)
