@@ -1,0 +1,347 @@
+import smtplib
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
+from email.message import EmailMessage
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.standins.rules import Rule
+from tests.standins.sms import SID, TOKEN, SmsProcess, SmsStandin, invalid_number, opted_out
+from tests.standins.smtp import SmtpProcess, SmtpStandin
+
+PATIENCE = 0.3
+
+
+@pytest.fixture
+def client(smtp_standin: SmtpStandin) -> Iterator[smtplib.SMTP]:
+    client = connect(smtp_standin)
+    yield client
+    client.close()
+
+
+def connect(standin: SmtpStandin | SmtpProcess) -> smtplib.SMTP:
+    return smtplib.SMTP("127.0.0.1", standin.port, timeout=PATIENCE)
+
+
+def a_mail(to: str = "ann@example.com", text: str = "Hello.\n", number: int = 42) -> EmailMessage:
+    mail = EmailMessage()
+    mail["From"], mail["To"], mail["Subject"] = "notifier@example.com", to, "Drei schöne Häuser"
+    mail["Message-ID"] = f"<7.{number}@example.com>"
+    mail.set_content(text)
+    return mail
+
+
+def test_a_mail_is_written_down_with_its_delivery(smtp_standin: SmtpStandin, client: smtplib.SMTP) -> None:
+    client.send_message(a_mail(text=".\n..dots\n"))
+
+    (entry,) = smtp_standin.accepted()
+    assert entry["recipient"] == "ann@example.com"
+    assert (entry["message_id"], entry["broadcast"], entry["delivery"]) == ("<7.42@example.com>", 7, 42)
+    assert entry["subject"] == "Drei schöne Häuser"
+    assert entry["raw"].endswith("\r\n\r\n.\r\n..dots\r\n")
+    assert entry["received_at"] > 0
+
+
+@pytest.mark.parametrize("text", ["", ".", "..", "a\r\n.\r\nb"])
+def test_every_text_arrives_as_it_was(smtp_standin: SmtpStandin, client: smtplib.SMTP, text: str) -> None:
+    client.sendmail("a@example.com", ["b@example.com"], text)
+
+    assert smtp_standin.accepted()[0]["raw"] == f"{text}\r\n"
+
+
+def test_a_text_of_nothing_arrives_as_nothing(smtp_standin: SmtpStandin, client: smtplib.SMTP) -> None:
+    client.ehlo()
+    client.mail("a@example.com")
+    client.rcpt("b@example.com")
+    client.docmd("DATA")
+
+    assert client.docmd(".")[0] == 250
+    assert smtp_standin.accepted()[0]["raw"] == ""
+
+
+def test_one_connection_takes_many_mails(smtp_standin: SmtpStandin, client: smtplib.SMTP) -> None:
+    for number in range(20):
+        client.send_message(a_mail(number=number))
+
+    assert [entry["delivery"] for entry in smtp_standin.accepted()] == list(range(20))
+    assert smtp_standin.connections == 1
+
+
+@pytest.mark.parametrize("mechanism", ["auth_plain", "auth_login"])
+def test_a_login_is_accepted_or_refused(smtp_standin: SmtpStandin, client: smtplib.SMTP, mechanism: str) -> None:
+    client.ehlo()
+    client.user, client.password = "ann", "secret"
+    method = getattr(client, mechanism)
+    assert client.auth(mechanism.removeprefix("auth_").upper(), method)[0] == 235
+
+    smtp_standin.behave(Rule(phase="auth", reply="535 5.7.8 no"))
+    with pytest.raises(smtplib.SMTPAuthenticationError):
+        client.auth(mechanism.removeprefix("auth_").upper(), method)
+
+
+def test_a_refusing_server_takes_no_connection(smtp_standin: SmtpStandin) -> None:
+    with smtp_standin.refusing(), pytest.raises(ConnectionRefusedError):
+        connect(smtp_standin)
+
+    connect(smtp_standin).quit()
+
+
+@pytest.mark.parametrize(
+    ("rule", "error"),
+    [
+        (Rule(phase="connect", reply="421 4.3.2 busy", then="drop"), smtplib.SMTPConnectError),
+        (Rule(phase="connect", reply="554 5.3.2 no"), smtplib.SMTPConnectError),
+        (Rule(phase="connect", reply="wibble \xff\x00"), smtplib.SMTPConnectError),
+        (Rule(phase="connect", then="drop"), smtplib.SMTPServerDisconnected),
+        (Rule(phase="connect", then="reset"), (smtplib.SMTPServerDisconnected, ConnectionResetError)),
+        (Rule(phase="connect", then="hang"), smtplib.SMTPServerDisconnected),
+    ],
+)
+def test_a_bad_greeting(smtp_standin: SmtpStandin, rule: Rule, error: type[Exception]) -> None:
+    smtp_standin.behave(rule)
+
+    with pytest.raises(error):
+        connect(smtp_standin)
+
+
+def test_after_a_greeting_of_554_nothing_but_quit_is_answered_well(smtp_standin: SmtpStandin) -> None:
+    smtp_standin.behave(Rule(phase="connect", reply="554 5.3.2 no"))
+    client = smtplib.SMTP(timeout=PATIENCE)
+
+    assert client.connect("127.0.0.1", smtp_standin.port)[0] == 554
+    assert client.ehlo()[0] == 503
+    assert client.quit()[0] == 221
+
+
+REPLIES = [
+    ("ehlo", "421 4.3.2 later", smtplib.SMTPHeloError),
+    ("mail", "552 5.3.4 too large", smtplib.SMTPSenderRefused),
+    ("rcpt", "450 4.2.1 busy", smtplib.SMTPRecipientsRefused),
+    ("rcpt", "550 5.1.1 nobody", smtplib.SMTPRecipientsRefused),
+    ("data", "554 5.6.0 no", smtplib.SMTPDataError),
+    ("dot", "451 4.3.0 later", smtplib.SMTPDataError),
+    ("dot", "550 5.7.1 spam", smtplib.SMTPDataError),
+    ("dot", "wibble \xff\x00", smtplib.SMTPDataError),
+]
+
+
+@pytest.mark.parametrize(("phase", "reply", "error"), REPLIES)
+def test_a_bad_reply(
+    smtp_standin: SmtpStandin, client: smtplib.SMTP, phase: str, reply: str, error: type[Exception]
+) -> None:
+    smtp_standin.behave(Rule(phase=phase, reply=reply))
+
+    with pytest.raises(error):
+        client.send_message(a_mail())
+    assert smtp_standin.accepted() == []
+
+
+@pytest.mark.parametrize("phase", ["ehlo", "mail", "rcpt", "data", "body", "dot"])
+@pytest.mark.parametrize("then", ["hang", "drop", "reset"])
+def test_silence_and_broken_connections(smtp_standin: SmtpStandin, client: smtplib.SMTP, phase: str, then: str) -> None:
+    smtp_standin.behave(Rule(phase=phase, then=then))
+
+    # smtplib has one error for all of these, and a bare one where the write fails.
+    with pytest.raises((smtplib.SMTPServerDisconnected, OSError)):
+        client.send_message(a_mail(text="long\n" * 100_000))
+    assert smtp_standin.accepted() == []
+
+
+@pytest.mark.parametrize("then", ["hang", "drop", "reset"])
+def test_an_answer_lost_after_the_mail_was_taken(smtp_standin: SmtpStandin, client: smtplib.SMTP, then: str) -> None:
+    smtp_standin.behave(Rule(phase="dot", then=then, taken=True))
+
+    with pytest.raises(smtplib.SMTPServerDisconnected):
+        client.send_message(a_mail())
+    assert [entry["delivery"] for entry in smtp_standin.accepted()] == [42]
+
+
+def test_a_goodbye_lost_after_a_250(smtp_standin: SmtpStandin, client: smtplib.SMTP) -> None:
+    smtp_standin.behave(Rule(phase="quit", then="drop"))
+    client.send_message(a_mail())
+
+    with pytest.raises(smtplib.SMTPServerDisconnected):
+        client.quit()
+    assert len(smtp_standin.accepted()) == 1
+
+
+def test_a_slow_answer_comes_in_the_end(smtp_standin: SmtpStandin, client: smtplib.SMTP) -> None:
+    smtp_standin.behave(Rule(phase="dot", delay=2 * PATIENCE))
+    assert client.sock
+    client.sock.settimeout(20 * PATIENCE)
+
+    client.send_message(a_mail())
+
+    assert len(smtp_standin.accepted()) == 1
+
+
+def test_a_rule_for_one_recipient_and_one_time(smtp_standin: SmtpStandin, client: smtplib.SMTP) -> None:
+    smtp_standin.behave(Rule(phase="rcpt", reply="450 4.2.1 busy", recipient="ann@*", times=1))
+    client.send_message(a_mail("bob@example.com"))
+
+    with pytest.raises(smtplib.SMTPRecipientsRefused):
+        client.send_message(a_mail("ann@example.com"))
+    client.send_message(a_mail("ann@example.com"))
+
+    assert [entry["recipient"] for entry in smtp_standin.accepted()] == ["bob@example.com", "ann@example.com"]
+
+
+@pytest.mark.parametrize(
+    ("address", "taken_at_first", "taken_at_last"),
+    [
+        ("rcpt-550-ann@example.com", 0, 0),
+        ("rcpt-450-once-ann@example.com", 0, 1),
+        ("body-drop-once-ann@example.com", 0, 1),
+        ("dot-451-once-ann@example.com", 0, 1),
+        ("dot-taken-drop-once-ann@example.com", 1, 2),
+        ("dorothy-550-ann@example.com", 1, 2),
+    ],
+)
+def test_an_address_can_ask_for_trouble_by_its_name(
+    smtp_standin: SmtpStandin, address: str, taken_at_first: int, taken_at_last: int
+) -> None:
+    counts = []
+    for _ in range(2):
+        with suppress(smtplib.SMTPException, OSError), connect(smtp_standin) as client:
+            client.send_message(a_mail(address))
+        counts.append(len(smtp_standin.accepted()))
+
+    assert counts == [taken_at_first, taken_at_last]
+
+
+def test_commands_out_of_order_are_refused(client: smtplib.SMTP) -> None:
+    client.ehlo()
+
+    assert client.docmd("RCPT", "TO:<ann@example.com>")[0] == 503
+    assert client.docmd("DATA")[0] == 503
+    assert client.docmd("VRFY", "ann")[0] == 502
+    assert client.docmd("NOOP")[0] == 250
+    assert client.rset()[0] == 250
+
+
+def test_a_mail_server_as_a_process_keeps_rules_and_log_over_a_kill(smtp_process: SmtpProcess) -> None:
+    with connect(smtp_process) as client:
+        client.send_message(a_mail(number=1))
+    smtp_process.behave(Rule(phase="rcpt", reply="550 5.1.1 nobody", recipient="bob@*"))
+
+    smtp_process.kill()
+    smtp_process.start()
+
+    with connect(smtp_process) as client:
+        client.send_message(a_mail(number=2))
+        with pytest.raises(smtplib.SMTPRecipientsRefused):
+            client.send_message(a_mail("bob@example.com"))
+    assert [entry["delivery"] for entry in smtp_process.accepted()] == [1, 2]
+
+
+def post(standin: SmsStandin | SmsProcess, **changed: Any) -> httpx.Response:
+    options: dict[str, Any] = {
+        "auth": (SID, TOKEN),
+        "data": {"To": "+447700900123", "From": "+15005550006", "Body": "Hé & bye"},
+        "timeout": PATIENCE,
+    }
+    address = f"http://127.0.0.1:{standin.port}/2010-04-01/Accounts/{SID}/Messages.json"
+    return httpx.post(address, trust_env=False, **options | changed)
+
+
+def test_a_text_is_written_down_with_its_id(sms_standin: SmsStandin) -> None:
+    response = post(sms_standin, headers={"X-Notifier-Delivery": "42"})
+
+    assert response.status_code == 201
+    (entry,) = sms_standin.accepted()
+    assert (entry["to"], entry["body"], entry["delivery"]) == ("+447700900123", "Hé & bye", "42")
+    assert response.json()["sid"] == entry["sid"]
+
+
+def test_one_connection_takes_many_texts(sms_standin: SmsStandin) -> None:
+    with httpx.Client(auth=(SID, TOKEN), trust_env=False) as client:
+        for number in range(20):
+            client.post(
+                f"http://127.0.0.1:{sms_standin.port}/2010-04-01/Accounts/{SID}/Messages.json",
+                data={"To": "+447700900123", "From": "+15005550006", "Body": str(number)},
+            ).raise_for_status()
+
+    assert [entry["body"] for entry in sms_standin.accepted()] == [str(number) for number in range(20)]
+    assert sms_standin.connections == 1
+
+
+@pytest.mark.parametrize(
+    ("changed", "status", "code"),
+    [
+        ({"auth": (SID, "wrong")}, 401, 20003),
+        ({"data": {"To": "07700", "From": "+15005550006", "Body": "x"}}, 400, 21211),
+        ({"data": {"To": "+447700900123", "From": "+15005550006", "Body": ""}}, 400, 21602),
+    ],
+)
+def test_a_wrong_request_is_refused(sms_standin: SmsStandin, changed: dict[str, Any], status: int, code: int) -> None:
+    response = post(sms_standin, **changed)
+
+    assert (response.status_code, response.json()["code"]) == (status, code)
+    assert sms_standin.accepted() == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "status", "text"),
+    [
+        (Rule(phase="request", status=429, headers={"Retry-After": "3"}), 429, ""),
+        (Rule(phase="request", status=503, reply="down"), 503, "down"),
+        (Rule(phase="request", status=200, reply="<html>junk"), 200, "<html>junk"),
+        (Rule(phase="request", status=307, headers={"Location": "http://127.0.0.1:1/"}), 307, ""),
+        (Rule(phase="request", status=200, reply="x" * 5_000_000), 200, "x" * 5_000_000),
+    ],
+)
+def test_a_bad_answer(sms_standin: SmsStandin, rule: Rule, status: int, text: str) -> None:
+    sms_standin.behave(rule)
+
+    response = post(sms_standin)
+
+    assert (response.status_code, response.text) == (status, text)
+    assert rule.headers.items() <= {name.title(): value for name, value in response.headers.items()}.items()
+    assert sms_standin.accepted() == []
+
+
+def test_twilios_own_errors_by_recipient(sms_standin: SmsStandin) -> None:
+    sms_standin.behave(invalid_number(recipient="+44*"), opted_out(recipient="+1*"))
+
+    assert post(sms_standin).json()["code"] == 21211
+    assert post(sms_standin, data={"To": "+12015550100", "From": "+1", "Body": "x"}).json()["code"] == 21610
+
+
+@pytest.mark.parametrize("taken", [False, True])
+@pytest.mark.parametrize(
+    ("then", "error"),
+    [("hang", httpx.ReadTimeout), ("drop", httpx.RemoteProtocolError), ("reset", httpx.ReadError)],
+)
+def test_an_answer_that_never_comes(sms_standin: SmsStandin, then: str, error: type[Exception], taken: bool) -> None:
+    sms_standin.behave(Rule(phase="request", then=then, taken=taken))
+
+    with pytest.raises(error):
+        post(sms_standin)
+    assert len(sms_standin.accepted()) == taken
+
+
+def test_an_answer_that_drips_in(sms_standin: SmsStandin) -> None:
+    sms_standin.behave(Rule(phase="request", status=201, reply="slow", drip=PATIENCE / 2, taken=True))
+
+    # Longer as a whole than the patience for one read.
+    assert post(sms_standin).text == "slow"
+
+
+def test_a_provider_as_a_process_takes_rules_while_it_runs(sms_process: SmsProcess) -> None:
+    assert post(sms_process).status_code == 201
+
+    sms_process.behave(Rule(phase="request", status=503, times=1))
+    assert [post(sms_process).status_code for _ in range(2)] == [503, 201]
+
+    assert len(sms_process.accepted()) == 2
+
+
+def test_standins_listen_on_loopback_only(smtp_standin: SmtpStandin, sms_process: SmsProcess) -> None:
+    for port in (smtp_standin.port, sms_process.port):
+        with socket.socket() as elsewhere:
+            elsewhere.settimeout(PATIENCE)
+            # Another address of this machine, which a server on all of them would answer at.
+            assert elsewhere.connect_ex(("127.0.0.2", port)) != 0
