@@ -9,7 +9,9 @@ from django.core.management import execute_from_command_line
 
 
 def main() -> None:
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    # The tests bring their own settings: they run in a fresh clone, and never on what .env names.
+    is_test = sys.argv[1:2] == ["test"]
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings" if is_test else "config.settings")
     try:
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:

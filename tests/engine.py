@@ -1,0 +1,63 @@
+"""pytest plugin: which database the tests run on.
+
+SQLite by default. With TEST_ENGINE=postgresql a private PostgreSQL is started before Django's settings are read, and
+only the tests marked `both_engines` run. Named in `addopts`, so that it is there before pytest-django.
+"""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.servers.postgres import PostgresServer
+from tests.servers.programs import ProgramMissing, on_ci
+
+ENGINE = os.environ.get("TEST_ENGINE", "sqlite")
+
+_server = pytest.StashKey[PostgresServer]()
+_missing = pytest.StashKey[str]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]:
+    # A wrapper comes before pytest-django's own hook, which reads the settings.
+    if ENGINE not in ("sqlite", "postgresql"):
+        raise pytest.UsageError(f"TEST_ENGINE={ENGINE!r} is neither sqlite nor postgresql")
+    # xdist's workers use the server of the process that started them.
+    if ENGINE == "postgresql" and "PYTEST_XDIST_WORKER" not in os.environ:
+        _start(early_config)
+    return (yield)
+
+
+def _start(config: pytest.Config) -> None:
+    try:
+        server = PostgresServer()
+    except ProgramMissing as error:
+        if on_ci():
+            raise pytest.UsageError(f"{error} CI must run every test.") from error
+        config.stash[_missing] = str(error)
+        return
+    server.start()
+    config.stash[_server] = server
+    os.environ["TEST_POSTGRES_URL"] = server.url()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "both_engines: runs on SQLite and, with TEST_ENGINE=postgresql, on PostgreSQL")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if server := config.stash.get(_server, None):
+        os.environ.pop("TEST_POSTGRES_URL", None)
+        server.close()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if ENGINE == "sqlite":
+        return
+    chosen = [item for item in items if item.get_closest_marker("both_engines")]
+    config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])
+    items[:] = chosen
+    if reason := config.stash.get(_missing, None):
+        for item in items:
+            item.add_marker(pytest.mark.skip(reason=reason))

@@ -1,0 +1,130 @@
+"""Rows for tests, each valid as it comes; say only what the test is about."""
+
+import itertools
+import uuid
+from datetime import datetime
+from typing import Any, Literal
+
+from django.contrib.auth.models import Permission, User
+from django.utils import timezone
+
+from notifier.models import Broadcast, Channel, Client, Delivery, Notification, Preference, Topic
+
+Consent = Literal["email", "sms", "both", "neither"]
+#: Asks for an address that no other client of the test process has.
+FRESH = "fresh"
+_numbers = itertools.count(1)
+
+
+def a_topic(*, slug: str = "listings", name: str = "") -> Topic:
+    """The topic of that slug, made if it isn't there: a test that empties tables takes the first topics with it."""
+    return Topic.objects.get_or_create(slug=slug, defaults={"name": name or slug.replace("-", " ").capitalize()})[0]
+
+
+def a_client(
+    *,
+    name: str = "Ann Example",
+    email: str | None = FRESH,
+    phone: str | None = FRESH,
+    is_active: bool = True,
+    **consent: Consent,
+) -> Client:
+    """A client with both addresses. Consent is by topic: `a_client(listings="email", offerings="both")`."""
+    number = next(_numbers)
+    client = Client.objects.create(
+        name=name,
+        email=f"client{number}@example.com" if email == FRESH else email,
+        phone=a_phone(number) if phone == FRESH else phone,
+        is_active=is_active,
+    )
+    for slug, channels in consent.items():
+        Preference.objects.create(
+            client=client,
+            topic=a_topic(slug=slug),
+            email=channels in ("email", "both"),
+            sms=channels in ("sms", "both"),
+        )
+    return client
+
+
+def _a_consenting_client(topic: Topic) -> Client:
+    client = a_client()
+    Preference.objects.create(client=client, topic=topic, email=True, sms=True)
+    return client
+
+
+def a_phone(number: int) -> str:
+    """A number that nobody has: 555-0100 to 555-0199 of an area code, for `number` below 80,000."""
+    return f"+1{201 + number // 100 % 799}55501{number % 100:02d}"
+
+
+def a_notification(
+    *,
+    topic: Topic | None = None,
+    subject: str = "Three new homes",
+    email_body: str = "Hello {{ name }}, have a look.",
+    sms_body: str = "Hello {{ name }}",
+) -> Notification:
+    return Notification.objects.create(
+        topic=topic or a_topic(), subject=subject, email_body=email_body, sms_body=sms_body
+    )
+
+
+def a_broadcast(
+    *,
+    notification: Notification | None = None,
+    state: str = Broadcast.State.RUNNING,
+    audience_upto: int | None = None,
+    **fields: Any,
+) -> Broadcast:
+    """A broadcast to all clients that there are, as the button makes it: nothing is expanded yet."""
+    notification = notification or a_notification()
+    newest = Client.objects.order_by("-id").values_list("id", flat=True).first()
+    values = {
+        "notification": notification,
+        "topic": notification.topic,
+        "subject": notification.subject,
+        "email_body": notification.email_body,
+        "sms_body": notification.sms_body,
+        "state": state,
+        "audience_upto": audience_upto if audience_upto is not None else newest or 0,
+        "request_id": uuid.uuid4(),
+        "started_at": timezone.now(),
+    }
+    return Broadcast.objects.create(**values | fields)
+
+
+def a_delivery(
+    *,
+    broadcast: Broadcast | None = None,
+    client: Client | None = None,
+    channel: str = Channel.EMAIL,
+    state: str = Delivery.State.PENDING,
+    due_at: datetime | None = None,
+    **fields: Any,
+) -> Delivery:
+    """A delivery to a client who agreed to it, due now if its state is one that waits."""
+    broadcast = broadcast or a_broadcast()
+    client = client or _a_consenting_client(broadcast.topic)
+    waits = state in (Delivery.State.PENDING, Delivery.State.SENDING, Delivery.State.RETRYING)
+    values = {
+        "broadcast": broadcast,
+        "client": client,
+        "channel": channel,
+        "address": str(client.email if channel == Channel.EMAIL else client.phone),
+        "state": state,
+        "due_at": due_at or (timezone.now() if waits else None),
+        "settled_at": None if waits else timezone.now(),
+    }
+    return Delivery.objects.create(**values | fields)
+
+
+def a_user(*permissions: str, username: str = "", password: str = "secret", is_superuser: bool = False) -> User:
+    """A member of staff with these permissions, each as `notifier.send_broadcast`."""
+    user = User.objects.create_user(
+        username or f"user{next(_numbers)}", password=password, is_staff=True, is_superuser=is_superuser
+    )
+    for permission in permissions:
+        app, codename = permission.split(".")
+        user.user_permissions.add(Permission.objects.get(content_type__app_label=app, codename=codename))
+    return user

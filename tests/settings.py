@@ -1,0 +1,61 @@
+"""The product's settings on neutral ground: nothing here depends on a developer's `.env` or exported variables."""
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+# A folder for each process: xdist's workers must not share a database file.
+TEST_FOLDER = Path(tempfile.mkdtemp(prefix="notifier-tests-"))
+atexit.register(shutil.rmtree, TEST_FOLDER, ignore_errors=True)
+
+NEUTRAL = {
+    "ENV_FILE": os.devnull,
+    "SECRET_KEY": "only-for-the-tests-b2n7w0dq5x9k3m1v8z6c4j",
+    "DEBUG": "off",
+    "HTTPS": "off",
+    "EMAIL_URL": "dummymail://",
+    "SMS_URL": "null://",
+    "BROKER_URL": "database://",
+    "PUBLIC_URL": "http://localhost:8000",
+    "DEFAULT_FROM_EMAIL": "Notifier <notifier@example.com>",
+}
+# What else a developer may have exported; absent means the product's own default.
+ABSENT = [
+    "ALLOWED_HOSTS",
+    "BEHIND_PROXY",
+    "EMAIL_BACKEND",
+    "EMAIL_CONCURRENCY",
+    "EMAIL_TIMEOUT",
+    "EXPAND_CHUNK",
+    "LEASE_SECONDS",
+    "LOG_LEVEL",
+    "MAX_ATTEMPTS",
+    "PHONE_DEFAULT_REGION",
+    "QUEUE_ROOM",
+    "RETRY_BASE_SECONDS",
+    "SECRET_KEY_FALLBACKS",
+    "SMS_CONCURRENCY",
+    "TICKET_LIFETIME_SECONDS",
+    "TICKET_SIZE",
+    "TIME_ZONE",
+]
+
+os.environ.update(NEUTRAL)
+for name in ABSENT:
+    os.environ.pop(name, None)
+# The engine plugin names its own private PostgreSQL; any other address is somebody's real database.
+if "TEST_POSTGRES_URL" in os.environ:
+    os.environ["DATABASE_URL"] = os.environ["TEST_POSTGRES_URL"]
+else:
+    os.environ["DATABASE_URL"] = f"sqlite:///{TEST_FOLDER}/notifier.sqlite3"
+
+from config.settings import *  # noqa: E402, F403
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+STATIC_ROOT = TEST_FOLDER / "static"
+STATIC_ROOT.mkdir()
+# Without a manifest, and straight from the sources: no collectstatic before a test.
+STORAGES = STORAGES | {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}  # noqa: F405
+WHITENOISE_USE_FINDERS = True
