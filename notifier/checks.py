@@ -1,0 +1,46 @@
+"""Settings that can be used and don't go together, told by `manage.py check`."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Warning, register
+
+#: The slowest provider that the ticket's lifetime is expected to bear: so many seconds a message.
+SLOW_SEND_SECONDS = 4
+#: A mail passes nine phases, from the connect to the answer after the text, each of which may take EMAIL_TIMEOUT.
+SMTP_PHASES = 9
+
+
+@register
+def check_times(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    return [*_check_lifetime(), *_check_lease()]
+
+
+def _check_lifetime() -> list[CheckMessage]:
+    queued = settings.QUEUE_ROOM * settings.TICKET_SIZE
+    slowest = min(settings.CONCURRENCY.values()) / SLOW_SEND_SECONDS
+    needed = int(queued / slowest)
+    if needed <= settings.TICKET_LIFETIME_SECONDS:
+        return []
+    return [
+        Warning(
+            f"TICKET_LIFETIME_SECONDS={settings.TICKET_LIFETIME_SECONDS} is short: a full queue of {queued} deliveries "
+            f"may take {needed} s, and its tickets would be issued twice (harmless, but wasted work).",
+            hint=f"Set TICKET_LIFETIME_SECONDS to {needed} or more, or lower QUEUE_ROOM.",
+            id="notifier.W001",
+        )
+    ]
+
+
+def _check_lease() -> list[CheckMessage]:
+    needed = settings.EMAIL_TIMEOUT * SMTP_PHASES
+    if needed <= settings.LEASE_SECONDS:
+        return []
+    return [
+        Warning(
+            f"LEASE_SECONDS={settings.LEASE_SECONDS} is shorter than one mail may take ({needed} s with "
+            f"EMAIL_TIMEOUT={settings.EMAIL_TIMEOUT}): slow mails would be shown as unknown before they end.",
+            hint=f"Set LEASE_SECONDS to {needed} or more, or lower EMAIL_TIMEOUT.",
+            id="notifier.W002",
+        )
+    ]

@@ -1,6 +1,7 @@
 """For load balancers and containers: does this web process answer, and reach its database?"""
 
-from django.db import DatabaseError, connection
+from django import db
+from django.db import connection
 from django.http import HttpRequest, HttpResponse
 
 
@@ -8,6 +9,6 @@ def healthz(request: HttpRequest) -> HttpResponse:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-    except DatabaseError:
+    except db.Error:
         return HttpResponse("database away\n", status=503, content_type="text/plain")
     return HttpResponse("ok\n", content_type="text/plain")

@@ -13,15 +13,26 @@ class BroadcastQuerySet(models.QuerySet["Broadcast"]):
     def running(self) -> "BroadcastQuerySet":
         return self.filter(state=Broadcast.State.RUNNING)
 
-    def unsettled(self) -> "BroadcastQuerySet":
-        """Those that may still own deliveries with a `due_at`."""
-        cancelling = Q(state=Broadcast.State.CANCELLED, finished_at=None)
-        return self.filter(Q(state__in=[Broadcast.State.RUNNING, Broadcast.State.PAUSED]) | cancelling)
+    def to_settle(self) -> "BroadcastQuerySet":
+        """Those that the dispatcher has work with, now or once someone else has done theirs."""
+        return self.running() | self.filter(state=Broadcast.State.CANCELLED, finished_at=None)
+
+    def to_expand(self) -> "BroadcastQuerySet":
+        return self.running().filter(cursor__lt=models.F("audience_upto"))
+
+    def to_sweep(self) -> "BroadcastQuerySet":
+        """Those that may own deliveries whose time runs out."""
+        return self.to_settle() | self.filter(state=Broadcast.State.PAUSED)
+
+    def to_tally(self) -> "BroadcastQuerySet":
+        """Those whose numbers change, and those that ask for a new count."""
+        return self.to_sweep() | self.filter(tallied_at=None)
 
     def to_finish(self) -> "BroadcastQuerySet":
         """Those that end once nothing is left to do: running ones that are expanded, and cancelled ones."""
-        expanded = Q(state=Broadcast.State.RUNNING, cursor__gte=models.F("audience_upto"))
-        return self.filter(expanded | Q(state=Broadcast.State.CANCELLED, finished_at=None))
+        return self.to_settle().filter(
+            Q(state=Broadcast.State.CANCELLED) | Q(cursor__gte=models.F("audience_upto"))
+        )
 
 
 class Broadcast(models.Model):

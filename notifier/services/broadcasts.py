@@ -153,4 +153,6 @@ def _order(order: str, broadcast_id: int) -> None:
         broadcast = Broadcast.objects.filter(pk=broadcast_id).first()
         if broadcast is None:
             raise NotAllowed(f"There is no broadcast {broadcast_id}.")
-        raise NotAllowed(f"Broadcast {broadcast} is {broadcast.get_state_display().lower()}: {order} is not possible now.")
+        raise NotAllowed(
+            f"Broadcast {broadcast} is {broadcast.get_state_display().lower()}: {order} is not possible now."
+        )

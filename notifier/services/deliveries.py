@@ -4,14 +4,14 @@ import random
 import uuid
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Case, DateTimeField, Exists, F, OuterRef, Value, When
+from django.db.models import Case, DateTimeField, Exists, F, OuterRef, QuerySet, Value, When
 
 from notifier import content
 from notifier.models import Broadcast, Channel, Delivery, Preference, Reason, Suppression
@@ -63,20 +63,27 @@ class Outcome:
     #: How long to wait before the next try, where the provider or the channel's back-off said so.
     wait: timedelta | None = None
 
+    def postponed(self, wait: timedelta) -> "Outcome":
+        return replace(self, wait=wait)
 
-def claim(*, broadcast_id: int, channel: Channel, delivery_ids: Sequence[int], now: datetime) -> Claim:
+
+def claim(
+    *, broadcast_id: int, channel: Channel, delivery_ids: Sequence[int], token: uuid.UUID, now: datetime
+) -> Claim:
     """Take those deliveries that are PENDING and whose client still wants the message, for LEASE_SECONDS.
 
     The others: consent gone, suppressed or archived → SKIPPED with the reason; of a paused broadcast → left PENDING,
-    due now; anything else (taken, settled, cancelled, of another broadcast) → untouched. Committed on return.
+    due now; anything else (taken, settled, cancelled, of another broadcast) → untouched. Committed on return. After
+    a database error it may have been committed all the same: `disclaim` the token, which must be new each time.
     """
-    taken = Claim(token=uuid.uuid4(), lease_ends_at=now + timedelta(seconds=settings.LEASE_SECONDS))
+    taken = Claim(token=token, lease_ends_at=now + timedelta(seconds=settings.LEASE_SECONDS))
     with transaction.atomic():
         broadcast = Broadcast.objects.select_related("topic").filter(pk=broadcast_id).first()
         if broadcast is None:
             return taken
+        if broadcast.state == Broadcast.State.PAUSED:
+            _unclaimed(delivery_ids).filter(broadcast=broadcast).update(due_at=now)
         if broadcast.state != Broadcast.State.RUNNING:
-            _give_back(broadcast, delivery_ids, now)
             return taken
         rows = _lock_pending(broadcast, channel, delivery_ids)
         skipped: dict[str, list[int]] = defaultdict(list)
@@ -118,17 +125,28 @@ def settle(*, claim: Claim, outcomes: Sequence[Outcome], now: datetime) -> int:
     return settled
 
 
+def disclaim(*, token: uuid.UUID, delivery_ids: Sequence[int], now: datetime) -> int:
+    """Undo a claim of which nothing was sent, if it was made at all; returns how many rows it had taken."""
+    taken = Delivery.objects.filter(pk__in=delivery_ids, state=Delivery.State.SENDING, lease_token=token)
+    return taken.update(state=Delivery.State.PENDING, due_at=now)
+
+
+def give_back(*, delivery_ids: Sequence[int], due_at: datetime) -> int:
+    """Return deliveries of a ticket that were not claimed, to be issued again at `due_at`; returns how many.
+
+    They are marked with a token of their own: those without one count as travelling in a ticket.
+    """
+    return _unclaimed(delivery_ids).update(due_at=due_at, lease_token=uuid.uuid4())
+
+
 def retry_delay(attempts: int) -> timedelta:
     """How long to wait after so many failed attempts: doubling, at most an hour, spread by a fifth either way."""
     seconds = min(LONGEST_RETRY.total_seconds(), settings.RETRY_BASE_SECONDS * 2**attempts)
     return timedelta(seconds=seconds * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311
 
 
-def _give_back(broadcast: Broadcast, delivery_ids: Sequence[int], now: datetime) -> None:
-    if broadcast.state == Broadcast.State.PAUSED:
-        Delivery.objects.filter(
-            pk__in=delivery_ids, broadcast=broadcast, state=Delivery.State.PENDING, lease_token=None
-        ).update(due_at=now)
+def _unclaimed(delivery_ids: Sequence[int]) -> "QuerySet[Delivery]":
+    return Delivery.objects.filter(pk__in=delivery_ids, state=Delivery.State.PENDING, lease_token=None)
 
 
 def _lock_pending(broadcast: Broadcast, channel: Channel, delivery_ids: Sequence[int]) -> list[Delivery]:
@@ -187,7 +205,11 @@ def _change(outcome: Outcome, now: datetime) -> dict[str, Any]:
             return _again(state.PENDING, due_at=now + (outcome.wait or timedelta()), detail=detail, now=now)
     tries = outcome.message.attempts + 1
     if tries >= settings.MAX_ATTEMPTS:
-        return done | {"state": state.FAILED, "attempts": used, "detail": f"gave up after {tries} attempts: {detail}"[:300]}
+        return done | {
+            "state": state.FAILED,
+            "attempts": used,
+            "detail": f"gave up after {tries} attempts: {detail}"[:300],
+        }
     due_at = now + (outcome.wait or retry_delay(outcome.message.attempts))
     return _again(state.RETRYING, due_at=due_at, detail=detail, now=now) | {"attempts": used}
 

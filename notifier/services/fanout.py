@@ -111,7 +111,11 @@ def issue_tickets(*, channel: Channel, transport: Transport, now: datetime) -> i
     Takes as many as the channel's queue has room for, so that a pause is prompt and a small broadcast does not wait
     behind a huge one. After a `TransportError` the reserved rows are due again.
     """
-    waiting = [pk for pk in Broadcast.objects.running().order_by("pk").values_list("pk", flat=True) if _due(pk, channel, now).exists()]
+    waiting = [
+        pk
+        for pk in Broadcast.objects.running().order_by("pk").values_list("pk", flat=True)
+        if _due(pk, channel, now).exists()
+    ]
     if not waiting:
         return 0
     room = settings.QUEUE_ROOM - transport.depth(channel)
@@ -167,7 +171,7 @@ def sweep(*, now: datetime) -> int:
     Returns how many rows it changed, at most CHUNK a broadcast and kind.
     """
     changed = 0
-    for broadcast in Broadcast.objects.unsettled().order_by("pk").only("state"):
+    for broadcast in Broadcast.objects.to_sweep().order_by("pk").only("state"):
         active = Delivery.objects.active().filter(broadcast=broadcast.pk, channel__in=Channel.values)
         changed += _settle(active.filter(state=State.SENDING, due_at__lt=now), State.UNKNOWN, LEASE_RAN_OUT, now)
         if broadcast.state == Broadcast.State.CANCELLED:

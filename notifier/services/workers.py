@@ -1,11 +1,18 @@
 """The processes' signs of life, so that staff read "no SMS consumer is running" instead of wondering."""
 
+import logging
 import os
 import socket
-from datetime import datetime, timedelta
+import time
+from datetime import timedelta
 from typing import Any
 
+from django import db
+
+from notifier import clock
 from notifier.models import Channel, Worker
+
+logger = logging.getLogger(__name__)
 
 #: How often a process says that it lives, at least.
 BEAT_SECONDS = 2.0
@@ -13,28 +20,54 @@ BEAT_SECONDS = 2.0
 FORGET_AFTER = timedelta(hours=1)
 
 
-def register(*, kind: Worker.Kind, channel: Channel | None, now: datetime) -> int:
-    """Enter this process among the workers, and forget those long silent; returns its id."""
-    Worker.objects.filter(last_seen_at__lt=now - FORGET_AFTER).delete()
-    worker = Worker.objects.create(
-        kind=kind,
-        channel=channel.value if channel else "",
-        host=socket.gethostname(),
-        pid=os.getpid(),
-        started_at=now,
-        last_seen_at=now,
-    )
-    return int(worker.pk)
+class Heartbeat:
+    """This process's row among the workers, kept fresh; a database that is away does not stop the work."""
 
+    def __init__(self, *, kind: Worker.Kind, channel: Channel | None = None) -> None:
+        self._kind = kind
+        self._channel = channel
+        self._worker_id: int | None = None
+        self._said: tuple[Any, ...] = ()
+        self._beaten_at = -BEAT_SECONDS
 
-def beat(
-    *, worker_id: int, state: Worker.State, detail: str, now: datetime, depths: dict[str, int] | None = None
-) -> None:
-    changes: dict[str, Any] = {"state": state, "detail": detail[:300], "last_seen_at": now}
-    if depths is not None:
-        changes["depths"] = depths
-    Worker.objects.filter(pk=worker_id).update(**changes)
+    def beat(self, state: Worker.State, detail: str = "", depths: dict[str, int] | None = None) -> None:
+        """Say how it stands: at once when that changed, otherwise no more often than BEAT_SECONDS."""
+        said = (state, detail)
+        if said == self._said and not self.is_due():
+            return
+        self._said, self._beaten_at = said, time.monotonic()
+        try:
+            self._write(state, detail, depths)
+        except db.Error as error:
+            logger.warning("The heartbeat could not be written: %s", error)
 
+    def is_due(self) -> bool:
+        return time.monotonic() - self._beaten_at >= BEAT_SECONDS
 
-def farewell(*, worker_id: int) -> None:
-    Worker.objects.filter(pk=worker_id).delete()
+    def stop(self) -> None:
+        try:
+            if self._worker_id is not None:
+                Worker.objects.filter(pk=self._worker_id).delete()
+        except db.Error as error:
+            logger.warning("The farewell could not be written: %s", error)
+
+    def _write(self, state: Worker.State, detail: str, depths: dict[str, int] | None) -> None:
+        changes: dict[str, Any] = {"state": state, "detail": detail[:300], "last_seen_at": clock.now()}
+        if depths is not None:
+            changes["depths"] = depths
+        # Gone when others thought us dead, e.g. after a laptop's sleep.
+        if self._worker_id is None or not Worker.objects.filter(pk=self._worker_id).update(**changes):
+            self._worker_id = self._register(changes)
+
+    def _register(self, changes: dict[str, Any]) -> int:
+        now = changes["last_seen_at"]
+        Worker.objects.filter(last_seen_at__lt=now - FORGET_AFTER).delete()
+        worker = Worker.objects.create(
+            kind=self._kind,
+            channel=self._channel.value if self._channel else "",
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            started_at=now,
+            **changes,
+        )
+        return int(worker.pk)

@@ -180,7 +180,9 @@ class _ConsumerLink(threading.Thread):
         _declare(channel)
         channel.basic_qos(prefetch_count=PREFETCH)
         channel.add_on_cancel_callback(lambda frame: self._inbox.put(_QueueGone(self._queue_name)))
-        channel.basic_consume(self._queue_name, lambda ch, method, props, body: self._inbox.put((method.delivery_tag, body)))
+        channel.basic_consume(
+            self._queue_name, lambda ch, method, props, body: self._inbox.put((method.delivery_tag, body))
+        )
         while not self._stopping:
             connection.process_data_events(time_limit=1)
         connection.process_data_events(time_limit=0)  # the acks that were asked for before the stop

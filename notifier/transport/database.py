@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import TypeVar
 
-from django.db import DatabaseError, connection, transaction
+from django import db
+from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 
 from notifier import clock
@@ -101,5 +102,5 @@ class DatabaseTransport:
 def _translated(call: Callable[[], T]) -> T:
     try:
         return call()
-    except DatabaseError as error:
+    except db.Error as error:
         raise TransportError(f"the queue in the database can't be used: {error}") from error

@@ -1,0 +1,51 @@
+"""What every send backend does, and the four ways in which a send can go wrong."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One message to one address. `reference` (`broadcast.delivery`) is the same on every try."""
+
+    reference: str
+    address: str
+    subject: str
+    body: str
+
+
+class SendFailure(Exception):
+    """The message was not sent, or may not have been; the text says what the provider answered, without the address."""
+
+
+class TemporaryFailure(SendFailure):
+    """This recipient can't be reached now and may be later. `wait` is set where the provider named a time."""
+
+    def __init__(self, detail: str, *, wait: timedelta | None = None) -> None:
+        super().__init__(detail)
+        self.wait = wait
+
+
+class PermanentFailure(SendFailure):
+    """This recipient can't be reached, however often it is tried."""
+
+
+class ChannelDown(SendFailure):
+    """The provider itself can't be used: nobody's message was handed over, and no recipient is to blame."""
+
+
+class OutcomeUnknown(SendFailure):
+    """The message was handed over and the answer was lost: it may or may not arrive, and is never sent again by itself."""
+
+
+class SendBackend(Protocol):
+    """Sends one message at a time, from one thread. Opens its connection when it must, and keeps it."""
+
+    #: How long one send can take at the worst, all time-outs together.
+    longest_send_seconds: float
+
+    def send(self, message: Outgoing) -> str:
+        """Returns once the provider has taken the message: its id there, or "". Raises one of the four failures."""
+
+    def close(self) -> None: ...

@@ -1,0 +1,247 @@
+"""E-mail: SMTP judged by phase, or any other of Django's mail backends."""
+
+import re
+import smtplib
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from email.utils import parseaddr
+from typing import Any
+
+from django.conf import settings
+from django.core.mail import EmailMessage, get_connection
+
+from consumers.backends.base import (
+    ChannelDown,
+    Outgoing,
+    OutcomeUnknown,
+    PermanentFailure,
+    SendBackend,
+    SendFailure,
+    TemporaryFailure,
+)
+
+SMTP_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+#: A server may tire of one connection, and one of many servers behind a name would get all the load.
+MESSAGES_PER_CONNECTION = 100
+#: Servers drop idle connections after a few minutes; one that rested longer is opened anew.
+IDLE_SECONDS = 20.0
+#: connect, greeting, EHLO, STARTTLS, AUTH, MAIL, RCPT, DATA, the text and the answer: each may take EMAIL_TIMEOUT.
+PHASES = 9
+
+_LINE_END = re.compile(rb"\r\n|\r|\n")
+_LEADING_DOT = re.compile(rb"(?m)^\.")
+_ADDRESS = re.compile(r"<?[^\s<>@]+@[^\s<>]+>?")
+
+TROUBLE = (smtplib.SMTPException, OSError)
+
+
+def get_backend() -> SendBackend:
+    return SmtpBackend() if settings.EMAIL_BACKEND == SMTP_BACKEND else DjangoMailBackend()
+
+
+class DjangoMailBackend:
+    """Any mail backend of Django's: trouble while opening is the channel's, and while sending nobody knows."""
+
+    def __init__(self) -> None:
+        self.longest_send_seconds = float(settings.EMAIL_TIMEOUT)
+        self._connection: Any = None
+
+    def send(self, message: Outgoing) -> str:
+        if self._connection is None:
+            try:
+                self._connection = get_connection(settings.EMAIL_BACKEND)
+                self._connection.open()
+            except Exception as error:
+                self._connection = None
+                raise ChannelDown(f"the mail backend can't be opened: {error}") from error
+        mail = build(message)
+        try:
+            self._connection.send_messages([mail])
+        except SendFailure:
+            raise
+        except Exception as error:
+            self.close()
+            raise OutcomeUnknown(f"the mail backend failed while sending: {masked(error)}") from error
+        return ""
+
+    def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+
+class SmtpBackend:
+    """One SMTP connection, kept; every answer is judged by the phase in which it came (RFC 5321, 4.2 and 6.1)."""
+
+    def __init__(self) -> None:
+        self.longest_send_seconds = float(settings.EMAIL_TIMEOUT * PHASES)
+        self._smtp: smtplib.SMTP | None = None
+        self._sent = 0
+        self._used_at = 0.0
+        self._sender = parseaddr(settings.DEFAULT_FROM_EMAIL)[1]
+
+    def send(self, message: Outgoing) -> str:
+        mail = build(message)
+        recipient, data = ascii_address(message.address), _wire_format(mail.message().as_bytes())
+        smtp = self._begin(data)
+        self._expect(smtp, lambda: smtp.rcpt(recipient), 250, 251)
+        self._expect(smtp, lambda: smtp.docmd("DATA"), 354)
+        try:
+            smtp.send(data)
+        except TROUBLE as error:
+            # Without the final dot the server has no message (RFC 5321, 4.1.1.4).
+            self.close()
+            raise TemporaryFailure(f"the connection was lost while sending the text: {masked(error)}") from error
+        self._end(smtp)
+        return ""
+
+    def close(self) -> None:
+        smtp, self._smtp = self._smtp, None
+        if smtp is None:
+            return
+        try:
+            smtp.quit()
+        except TROUBLE:
+            smtp.close()
+
+    def _begin(self, data: bytes) -> smtplib.SMTP:
+        """An open connection that took MAIL FROM. Whatever fails up to here blames no recipient."""
+        fresh = self._smtp is None
+        if not fresh and (self._sent >= MESSAGES_PER_CONNECTION or time.monotonic() - self._used_at > IDLE_SECONDS):
+            self.close()
+            fresh = True
+        try:
+            smtp = self._smtp = self._smtp or self._connect()
+            options = ["BODY=8BITMIME"] if smtp.has_extn("8bitmime") and not data.isascii() else []
+            code, text = smtp.mail(self._sender, options)
+        except TROUBLE as error:
+            self._drop()
+            if not fresh:
+                return self._begin(data)
+            raise ChannelDown(f"the mail server can't be used: {masked(error)}") from error
+        if code == 250:
+            return smtp
+        answer = _answer(code, text)
+        if code == 552:
+            self._reset(smtp)
+            raise PermanentFailure(f"the message is too large for the mail server: {answer}")
+        self._drop()
+        if not fresh:
+            return self._begin(data)
+        raise ChannelDown(f"the mail server refuses our sender: {answer}")
+
+    def _connect(self) -> smtplib.SMTP:
+        arguments: dict[str, Any] = {"timeout": settings.EMAIL_TIMEOUT, "local_hostname": _local_hostname()}
+        if settings.EMAIL_USE_SSL:
+            arguments["context"] = ssl.create_default_context()
+        make = smtplib.SMTP_SSL if settings.EMAIL_USE_SSL else smtplib.SMTP
+        smtp = make(settings.EMAIL_HOST, settings.EMAIL_PORT, **arguments)
+        try:
+            # The final dot goes out in a packet of its own; without this it would wait 40 ms for the one before.
+            smtp.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            smtp.ehlo_or_helo_if_needed()
+            if settings.EMAIL_USE_TLS:
+                smtp.starttls(context=ssl.create_default_context())
+            if settings.EMAIL_HOST_USER:
+                smtp.login(settings.EMAIL_HOST_USER, settings.EMAIL_HOST_PASSWORD)
+        except BaseException:
+            smtp.close()
+            raise
+        self._sent = 0
+        return smtp
+
+    def _expect(self, smtp: smtplib.SMTP, command: Callable[[], tuple[int, bytes]], *good: int) -> None:
+        """Before the final dot nothing is taken: 5xx is for good, and everything else, a drop included, may pass."""
+        try:
+            code, text = command()
+        except TROUBLE as error:
+            self._drop()
+            raise TemporaryFailure(f"the connection was lost before the text: {masked(error)}") from error
+        if code in good:
+            return
+        self._reset(smtp)
+        answer = _answer(code, text)
+        raise PermanentFailure(answer) if 500 <= code < 600 else TemporaryFailure(answer)
+
+    def _end(self, smtp: smtplib.SMTP) -> None:
+        """The final dot. From here on only the server knows, until it answers."""
+        try:
+            smtp.send(b".\r\n")
+            code, text = smtp.getreply()
+        except TROUBLE as error:
+            self._drop()
+            raise OutcomeUnknown(f"the mail server took the text and its answer was lost: {masked(error)}") from error
+        self._sent += 1
+        self._used_at = time.monotonic()
+        if 200 <= code < 300:
+            return
+        if not 400 <= code < 600:
+            self._drop()
+            raise OutcomeUnknown(f"the mail server took the text and answered something else: {_answer(code, text)}")
+        self._reset(smtp)
+        failure = TemporaryFailure if code < 500 else PermanentFailure
+        raise failure(_answer(code, text))
+
+    def _reset(self, smtp: smtplib.SMTP) -> None:
+        """Make the connection ready for the next message, or give it up."""
+        try:
+            if smtp.rset()[0] == 250:
+                return
+        except TROUBLE:
+            pass
+        self._drop()
+
+    def _drop(self) -> None:
+        """Give the connection up without a word: nobody may be listening, and QUIT would wait for an answer."""
+        smtp, self._smtp = self._smtp, None
+        if smtp is not None:
+            smtp.close()
+
+
+def build(message: Outgoing) -> EmailMessage:
+    """The mail, with a Message-ID that is the same on every try; `PermanentFailure` where it can't be one."""
+    domain = parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2]
+    mail = EmailMessage(
+        subject=message.subject,
+        body=message.body,
+        from_email=settings.DEFAULT_FROM_EMAIL,
+        to=[message.address],
+        headers={"Message-ID": f"<{message.reference}@{domain}>"},
+    )
+    try:
+        mail.message()
+    except (ValueError, UnicodeError) as error:  # BadHeaderError is a ValueError
+        raise PermanentFailure(f"no mail can be made of it: {masked(error)}") from error
+    return mail
+
+
+def ascii_address(address: str) -> str:
+    """The address as SMTP takes it, its domain in IDNA; `PermanentFailure` for a local part beyond ASCII."""
+    local, _, domain = address.rpartition("@")
+    try:
+        return f"{local.encode('ascii').decode()}@{domain.encode('idna').decode()}"
+    except UnicodeError as error:
+        raise PermanentFailure("the address can't be written in ASCII, which this mail server needs") from error
+
+
+def masked(error: object) -> str:
+    """The error's text without addresses: it is kept, logged and shown."""
+    return _ADDRESS.sub("…", str(error)) or type(error).__name__
+
+
+def _answer(code: int, text: bytes) -> str:
+    words = " ".join(text.decode("utf-8", "replace").split())
+    return f"{code} {masked(words)}"
+
+
+def _wire_format(data: bytes) -> bytes:
+    """Lines end in CRLF and leading dots are doubled (RFC 5321, 4.5.2); the final dot is not in it."""
+    data = _LEADING_DOT.sub(b"..", _LINE_END.sub(b"\r\n", data))
+    return data if data.endswith(b"\r\n") else data + b"\r\n"
+
+
+def _local_hostname() -> str:
+    """What EHLO says; smtplib's own default asks the name server each time."""
+    return parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2] or "localhost"

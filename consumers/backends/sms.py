@@ -1,0 +1,186 @@
+"""SMS: Twilio's REST API, and what stands in for a provider: the console, a file, nothing."""
+
+import json
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import httpx
+from django.conf import settings
+
+from consumers.backends.base import (
+    ChannelDown,
+    Outgoing,
+    OutcomeUnknown,
+    PermanentFailure,
+    SendBackend,
+    TemporaryFailure,
+)
+from consumers.backends.console import print_line
+
+CONNECT_SECONDS = 10.0
+ANSWER_SECONDS = 30.0
+#: Twilio's answers take about 1 KiB.
+LONGEST_ANSWER_BYTES = 65_536
+#: The longest wait that a provider may ask for.
+LONGEST_WAIT = timedelta(hours=1)
+
+_file_lock = threading.Lock()
+
+
+def get_backend() -> SendBackend:
+    backends: dict[str, type[ConsoleBackend | NullBackend | FileBackend | TwilioBackend]] = {
+        "console": ConsoleBackend,
+        "null": NullBackend,
+        "file": FileBackend,
+        "twilio": TwilioBackend,
+    }
+    return backends[urlsplit(settings.SMS_URL).scheme](settings.SMS_URL)
+
+
+class NullBackend:
+    """Takes everything and sends nothing."""
+
+    longest_send_seconds = 1.0
+
+    def __init__(self, url: str) -> None:
+        pass
+
+    def send(self, message: Outgoing) -> str:
+        return ""
+
+    def close(self) -> None:
+        pass
+
+
+class ConsoleBackend(NullBackend):
+    def send(self, message: Outgoing) -> str:
+        print_line(f"SMS to {message.address}: {' '.join(message.body.split())}")
+        return ""
+
+
+class FileBackend(NullBackend):
+    """Appends one JSON line a message."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self._path = Path(settings.BASE_DIR) / unquote(parts.netloc + parts.path)
+
+    def send(self, message: Outgoing) -> str:
+        line = json.dumps({"reference": message.reference, "to": message.address, "text": message.body})
+        try:
+            with _file_lock, self._path.open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+        except OSError as error:
+            raise ChannelDown(f"the file for SMS can't be written: {error.strerror}") from error
+        return ""
+
+
+class TwilioBackend:
+    """POST /2010-04-01/Accounts/{SID}/Messages.json; https://www.twilio.com/docs/messaging/api/message-resource"""
+
+    longest_send_seconds = 2 * CONNECT_SECONDS + 2 * ANSWER_SECONDS
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        # Not parse_qs: it would read the plus of a number as a space.
+        options = dict(part.partition("=")[::2] for part in parts.query.split("&"))
+        scheme = "http" if options.get("insecure") == "1" else "https"
+        account = unquote(parts.username or "")
+        port = f":{parts.port}" if parts.port else ""
+        self._sender = unquote(options.get("from", ""))
+        self._url = f"{scheme}://{parts.hostname}{port}/2010-04-01/Accounts/{account}/Messages.json"
+        self._client = httpx.Client(
+            auth=(account, unquote(parts.password or "")),
+            timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
+            limits=httpx.Limits(max_connections=1, keepalive_expiry=5.0),
+            follow_redirects=False,
+            trust_env=False,
+        )
+
+    def send(self, message: Outgoing) -> str:
+        form = {"To": message.address, "From": self._sender, "Body": message.body}
+        request = self._client.build_request(
+            "POST", self._url, data=form, headers={"X-Notifier-Delivery": message.reference}
+        )
+        try:
+            response = self._client.send(request, stream=True)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
+            raise ChannelDown(f"the SMS provider can't be reached: {_name(error)}") from error
+        except httpx.HTTPError as error:
+            raise OutcomeUnknown(f"the SMS provider's answer was lost: {_name(error)}") from error
+        try:
+            return _judge(response)
+        finally:
+            response.close()
+
+    def close(self) -> None:
+        self._client.close()
+
+
+def _judge(response: httpx.Response) -> str:
+    """The message's id at the provider, or the failure that its answer means."""
+    status = response.status_code
+    if 200 <= status < 300:
+        return _message_id(response)
+    if status == 429:
+        raise TemporaryFailure("429 too many requests", wait=_retry_after(response))
+    if status in (502, 504):
+        # A gateway speaks, which does not know whether the provider behind it took the message.
+        raise OutcomeUnknown(f"{status}: a gateway lost the SMS provider's answer")
+    if status >= 500:
+        raise TemporaryFailure(f"{status} from the SMS provider", wait=_retry_after(response))
+    if status == 400:
+        raise PermanentFailure(_complaint(response))
+    if status < 400:
+        raise ChannelDown(f"{status}: the SMS provider sends us elsewhere; check SMS_URL")
+    raise ChannelDown(f"{status}: the SMS provider refuses us; check SMS_URL")
+
+
+def _message_id(response: httpx.Response) -> str:
+    try:
+        sid = json.loads(_read(response))["sid"]
+    except (httpx.HTTPError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise OutcomeUnknown("the SMS provider accepted, and its answer can't be read") from error
+    if not isinstance(sid, str) or not sid:
+        raise OutcomeUnknown("the SMS provider accepted, and its answer names no message")
+    return sid
+
+
+def _complaint(response: httpx.Response) -> str:
+    """Twilio's error code and text; https://www.twilio.com/docs/api/errors"""
+    try:
+        answer = json.loads(_read(response))
+        return f"400: {answer['code']} {answer.get('message', '')}".replace(response.request.url.path, "")[:300]
+    except (httpx.HTTPError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return "400: the SMS provider refuses the message"
+
+
+def _read(response: httpx.Response) -> bytes:
+    """The body, up to a limit in size and in time: a trickle would otherwise hold a sender for hours."""
+    ends_at = time.monotonic() + ANSWER_SECONDS
+    body = b""
+    for part in response.iter_bytes():
+        body += part
+        if len(body) > LONGEST_ANSWER_BYTES or time.monotonic() > ends_at:
+            raise ValueError("the answer is too long or too slow")
+    return body
+
+
+def _retry_after(response: httpx.Response) -> timedelta | None:
+    """Retry-After in seconds or as a date (RFC 9110, 10.2.3), within reason; None where there is none."""
+    value = response.headers.get("retry-after", "").strip()
+    if value.isascii() and value.isdigit():
+        return min(timedelta(seconds=int(value[:9])), LONGEST_WAIT)
+    try:
+        wait = parsedate_to_datetime(value) - datetime.now(UTC)
+    except (TypeError, ValueError):
+        return None
+    return min(max(wait, timedelta()), LONGEST_WAIT)
+
+
+def _name(error: Exception) -> str:
+    return str(error) or type(error).__name__

@@ -1,0 +1,42 @@
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils.module_loading import import_string
+
+from consumers.sender import Sender
+from consumers.worker import Consumer
+from notifier.models import Channel
+from notifier.shutdown import StopFlag
+from notifier.transport import get_transport
+from notifier.transport.base import TransportError
+
+
+class Command(BaseCommand):
+    help = "Sends what waits in one channel's queue. Any number may run."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("channel", choices=Channel.values)
+        parser.add_argument("--until-idle", action="store_true", help="exit once the queue was empty for a second")
+        parser.add_argument(
+            "--concurrency", type=int, help="sends at once (default: EMAIL_CONCURRENCY, SMS_CONCURRENCY)"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        channel = Channel(options["channel"])
+        concurrency = (
+            options["concurrency"] if options["concurrency"] is not None else settings.CONCURRENCY[channel.value]
+        )
+        if not 1 <= concurrency <= 1000:
+            raise CommandError(f"--concurrency must be from 1 to 1000, not {concurrency}.")
+        consumer = Consumer(
+            channel=channel,
+            transport=get_transport(),
+            sender=Sender(get_backend=import_string(settings.SEND_BACKENDS[channel.value]), threads=concurrency),
+            concurrency=concurrency,
+            stop=StopFlag().listen(),
+        )
+        try:
+            consumer.run(until_idle=options["until_idle"])
+        except TransportError as error:
+            raise CommandError(str(error)) from error

@@ -1,0 +1,167 @@
+"""The consumer's loop: receive a ticket, and for each window of it claim, send, settle; then, and only then, ack."""
+
+import logging
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from datetime import timedelta
+
+from django import db
+from django.conf import settings
+from django.db import connection
+
+from consumers.sender import Sender
+from notifier import clock
+from notifier.models import Channel, Worker
+from notifier.services import deliveries
+from notifier.services.backoff import Backoff
+from notifier.services.deliveries import Claim, Outcome, Verdict
+from notifier.services.workers import Heartbeat
+from notifier.shutdown import StopFlag
+from notifier.transport.base import Received, Transport, TransportError
+
+logger = logging.getLogger(__name__)
+
+IDLE_SECONDS = 1.0
+
+
+class Consumer:
+    """Handles one channel's queue. Everything but the sending itself happens in the caller's thread."""
+
+    def __init__(
+        self, *, channel: Channel, transport: Transport, sender: Sender, concurrency: int, stop: StopFlag
+    ) -> None:
+        self._channel = channel
+        self._transport = transport
+        self._sender = sender
+        self._window = concurrency
+        self._stop = stop
+        self._heartbeat = Heartbeat(kind=Worker.Kind.CONSUMER, channel=channel)
+        self._channel_backoff = Backoff(first_seconds=2, longest_seconds=60)
+        self._patience = Backoff(first_seconds=0.2, longest_seconds=5)
+
+    def run(self, *, until_idle: bool = False) -> None:
+        """Go on until told to stop, or until the queue was empty for IDLE_SECONDS.
+
+        Waits for a broker that is away; only with `until_idle` that is a `TransportError`.
+        """
+        try:
+            while not self._stop.is_set():
+                try:
+                    self._receive(until_idle)
+                    break
+                except TransportError as error:
+                    if until_idle:
+                        raise
+                    self._wait_out(f"{error} Trying again.", self._patience.next_seconds())
+                except db.Error as error:
+                    self._wait_for_database(error)
+                except Exception:
+                    logger.exception("A ticket could not be handled; it comes again.")
+                    self._stop.wait(self._patience.next_seconds())
+        finally:
+            self._sender.close()
+            self._heartbeat.stop()
+            self._transport.close()
+
+    def _receive(self, until_idle: bool) -> None:
+        self._heartbeat.beat(Worker.State.IDLE)
+        # Closing gives the tickets at hand back to the broker.
+        with closing(self._transport.receive(self._channel, IDLE_SECONDS)) as tickets:  # type: ignore[type-var]
+            for received in tickets:
+                if self._stop.is_set():
+                    return
+                if received is not None:
+                    self._work(received)
+                elif until_idle and not self._transport.depth(self._channel):
+                    return
+                self._patience.reset()
+                self._heartbeat.beat(Worker.State.IDLE)
+
+    def _work(self, received: Received) -> None:
+        ids = received.ticket.deliveries
+        for start in range(0, len(ids), self._window):
+            if self._stop.is_set():
+                deliveries.give_back(delivery_ids=ids[start:], due_at=clock.now())
+                break
+            window = ids[start : start + self._window]
+            outcomes = self._work_window(received.ticket.broadcast, window)
+            if down := next((o for o in outcomes if o.verdict is Verdict.RELEASED and o.wait), None):
+                # The rest would only fail alike.
+                deliveries.give_back(
+                    delivery_ids=ids[start + self._window :], due_at=clock.now() + (down.wait or timedelta())
+                )
+                received.ack()
+                self._wait_out(f"{self._channel.label}: {down.detail}", (down.wait or timedelta()).total_seconds())
+                return
+        received.ack()
+
+    def _work_window(self, broadcast_id: int, delivery_ids: Sequence[int]) -> Sequence[Outcome]:
+        """Claim, send and settle up to a window of deliveries, each step committed before the next begins."""
+        claim = self._claim(broadcast_id, delivery_ids)
+        if not claim.messages:
+            return ()
+        starts_until = time.monotonic() + self._seconds_to_start()
+        outcomes = self._sender.send(
+            claim.messages, starts_until=starts_until, waiting=lambda: self._heartbeat.beat(Worker.State.WORKING)
+        )
+        if any(o.verdict is Verdict.RELEASED and o.detail for o in outcomes):
+            wait = timedelta(seconds=self._channel_backoff.next_seconds())
+            outcomes = [o.postponed(wait) if o.verdict is Verdict.RELEASED else o for o in outcomes]
+        else:
+            self._channel_backoff.reset()
+        self._settle(claim, outcomes)
+        return outcomes
+
+    def _seconds_to_start(self) -> float:
+        """A send begun later might outlast the lease; `check` warns where the lease is too short for even one."""
+        lease = float(settings.LEASE_SECONDS)
+        return max(lease - self._sender.longest_send_seconds, lease / 10)
+
+    def _claim(self, broadcast_id: int, delivery_ids: Sequence[int]) -> Claim:
+        token = uuid.uuid4()
+        try:
+            return deliveries.claim(
+                broadcast_id=broadcast_id,
+                channel=self._channel,
+                delivery_ids=delivery_ids,
+                token=token,
+                now=clock.now(),
+            )
+        except db.Error:
+            # A commit whose answer was lost may have been made. Nothing was sent: undo it, or the rows end as UNKNOWN.
+            self._insist(lambda: deliveries.disclaim(token=token, delivery_ids=delivery_ids, now=clock.now()))
+            raise
+
+    def _settle(self, claim: Claim, outcomes: Sequence[Outcome]) -> None:
+        settled = self._insist(lambda: deliveries.settle(claim=claim, outcomes=outcomes, now=clock.now()))
+        if settled < len(outcomes):
+            logger.warning("%d results came after their lease and were decided by others.", len(outcomes) - settled)
+
+    def _insist(self, write: Callable[[], int]) -> int:
+        """Write for as long as it takes: these results exist nowhere else.
+
+        The broker may take the ticket back meanwhile (RabbitMQ does after 30 minutes): it then claims nothing.
+        """
+        patience = Backoff(first_seconds=0.1, longest_seconds=5)
+        while True:
+            try:
+                return write()
+            except db.Error as error:
+                seconds = patience.next_seconds()
+                logger.error("Results can't be recorded, kept and tried again in %.1f s: %s", seconds, error)
+                connection.close()
+                time.sleep(seconds)
+
+    def _wait_for_database(self, error: db.Error) -> None:
+        connection.close()
+        self._wait_out(f"The database can't be used: {error}", self._patience.next_seconds())
+
+    def _wait_out(self, reason: str, seconds: float) -> None:
+        """Wait for something that is away, and say so meanwhile."""
+        logger.error("%s Next try in %.1f s.", " ".join(reason.split()), seconds)
+        ends_at = time.monotonic() + seconds
+        while (left := ends_at - time.monotonic()) > 0 and not self._stop.is_set():
+            self._heartbeat.beat(Worker.State.WAITING, reason)
+            self._stop.wait(min(left, 1.0))

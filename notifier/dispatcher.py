@@ -1,0 +1,182 @@
+"""The dispatcher's loop: expand, issue tickets, sweep, tally, finish. Any number may run; each may die at any instant."""
+
+import logging
+import time
+from datetime import datetime
+
+from django import db
+from django.db import connection
+from django.db.models import QuerySet
+
+from notifier import clock
+from notifier.models import Broadcast, Channel, Worker
+from notifier.services import fanout, tallies
+from notifier.services.backoff import Backoff
+from notifier.services.workers import Heartbeat
+from notifier.shutdown import StopFlag
+from notifier.transport.base import Transport, TransportError
+
+logger = logging.getLogger(__name__)
+
+BUSY_PAUSE_SECONDS = 0.03
+IDLE_PAUSE_SECONDS = 0.5
+SWEEP_SECONDS = 0.5
+DEPTH_SECONDS = 2.0
+#: A queue that looks empty twice, so far apart, with work outstanding, has lost its tickets.
+LOST_AFTER_SECONDS = 5.0
+TALLY_SECONDS = 1.0
+#: Counting a huge broadcast may take this share of the dispatcher's time at most.
+TALLY_SHARE = 0.05
+
+
+class Dispatcher:
+    def __init__(self, *, transport: Transport, stop: StopFlag) -> None:
+        self._transport = transport
+        self._stop = stop
+        self._heartbeat = Heartbeat(kind=Worker.Kind.DISPATCHER)
+        self._broker = _Broker()
+        self._depths: dict[str, int] = {}
+        self._depths_at = self._swept_at = float("-inf")
+        self._lost_since: dict[Channel, float] = {}
+        self._tally_due: dict[int, float] = {}
+
+    def run(self, *, until_idle: bool = False) -> None:
+        """Go on until told to stop, or until no broadcast is left that it could do anything for.
+
+        Waits for a broker that is away; only with `until_idle` that is a `TransportError`.
+        """
+        try:
+            self._run(until_idle)
+        finally:
+            self._heartbeat.stop()
+            self._transport.close()
+
+    def _run(self, until_idle: bool) -> None:
+        patience = Backoff(first_seconds=0.2, longest_seconds=5)
+        while not self._stop.is_set():
+            try:
+                worked = self.cycle()
+                idle = not worked and not Broadcast.objects.to_settle().exists()
+                patience.reset()
+            except db.Error as error:
+                self._wait_for_database(error, patience)
+                continue
+            except Exception:
+                # A fault of ours in one broadcast must not stop the others, nor spin.
+                logger.exception("The dispatcher's cycle failed and is tried again.")
+                self._stop.wait(patience.next_seconds())
+                continue
+            if until_idle and self._broker.trouble:
+                raise TransportError(self._broker.trouble)
+            if until_idle and idle:
+                return
+            if not worked:
+                self._stop.wait(IDLE_PAUSE_SECONDS if idle else BUSY_PAUSE_SECONDS)
+
+    def cycle(self) -> bool:
+        """Do one round of everything; whether there was anything to do."""
+        now = clock.now()
+        worked = self._expand(now)
+        worked |= self._issue(now)
+        self._sweep(now)
+        self._tally(now)
+        worked |= self._finish(now)
+        self._look_at_queues(now)
+        return worked
+
+    def _expand(self, now: datetime) -> bool:
+        made = [fanout.expand(broadcast_id=pk, now=now) for pk in _ids(Broadcast.objects.to_expand())]
+        return any(made)
+
+    def _issue(self, now: datetime) -> bool:
+        if not self._broker.is_worth_a_try():
+            return False
+        issued = 0
+        try:
+            for channel in Channel:
+                if rows := fanout.issue_tickets(channel=channel, transport=self._transport, now=now):
+                    self._broker.answered()
+                issued += rows
+        except TransportError as error:
+            self._broker_away(error)
+        return issued > 0
+
+    def _sweep(self, now: datetime) -> None:
+        if time.monotonic() - self._swept_at >= SWEEP_SECONDS:
+            if unknown := fanout.sweep(now=now):
+                logger.info("Swept %d deliveries.", unknown)
+            self._swept_at = time.monotonic()
+
+    def _tally(self, now: datetime) -> None:
+        for pk in _ids(Broadcast.objects.to_tally()):
+            began = time.monotonic()
+            if self._tally_due.get(pk, 0) <= began:
+                tallies.tally(broadcast_id=pk, now=now)
+                took = time.monotonic() - began
+                self._tally_due[pk] = began + max(TALLY_SECONDS, took / TALLY_SHARE)
+
+    def _finish(self, now: datetime) -> bool:
+        finished = [pk for pk in _ids(Broadcast.objects.to_finish()) if tallies.finish(broadcast_id=pk, now=now)]
+        for pk in finished:
+            self._tally_due.pop(pk, None)
+            logger.info("Broadcast %d has ended.", pk)
+        return bool(finished)
+
+    def _look_at_queues(self, now: datetime) -> None:
+        """Tell the depths with the heartbeat, so that pages need not ask the broker; and look for lost tickets."""
+        if time.monotonic() - self._depths_at >= DEPTH_SECONDS and self._broker.is_worth_a_try():
+            try:
+                self._depths = {channel.value: self._transport.depth(channel) for channel in Channel}
+                self._broker.answered()
+                self._reissue_lost(now)
+            except TransportError as error:
+                self._broker_away(error)
+            self._depths_at = time.monotonic()
+        state = Worker.State.WAITING if self._broker.trouble else Worker.State.WORKING
+        self._heartbeat.beat(state, self._broker.trouble, self._depths)
+
+    def _reissue_lost(self, now: datetime) -> None:
+        for channel in Channel:
+            if not fanout.looks_lost(channel=channel, depth=self._depths[channel.value], now=now):
+                self._lost_since.pop(channel, None)
+            elif time.monotonic() - self._lost_since.setdefault(channel, time.monotonic()) >= LOST_AFTER_SECONDS:
+                number = fanout.reissue_lost(channel=channel, now=now)
+                logger.warning("The %s queue lost its tickets: %d deliveries are issued again.", channel, number)
+                self._lost_since.pop(channel, None)
+
+    def _broker_away(self, error: TransportError) -> None:
+        if str(error) != self._broker.trouble:
+            logger.error("%s Broadcasts wait; trying again.", error)
+        self._broker.failed(str(error))
+
+    def _wait_for_database(self, error: db.Error, patience: Backoff) -> None:
+        seconds = patience.next_seconds()
+        logger.error("The database can't be used, next try in %.1f s: %s", seconds, error)
+        connection.close()
+        self._stop.wait(seconds)
+
+
+class _Broker:
+    """Whether the broker answers, and when to ask it again after it did not."""
+
+    def __init__(self) -> None:
+        self.trouble = ""
+        self._backoff = Backoff(first_seconds=0.5, longest_seconds=5)
+        self._retry_at = float("-inf")
+
+    def is_worth_a_try(self) -> bool:
+        return time.monotonic() >= self._retry_at
+
+    def answered(self) -> None:
+        if self.trouble:
+            logger.info("The broker is back.")
+            self.trouble = ""
+        self._backoff.reset()
+
+    def failed(self, trouble: str) -> None:
+        self.trouble = trouble
+        self._retry_at = time.monotonic() + self._backoff.next_seconds()
+
+
+def _ids(broadcasts: QuerySet[Broadcast]) -> list[int]:
+    return list(broadcasts.order_by("pk").values_list("pk", flat=True))

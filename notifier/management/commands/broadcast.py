@@ -1,0 +1,91 @@
+import json
+import time
+import uuid
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from notifier import clock, progress
+from notifier.models import Broadcast, Delivery, Notification
+from notifier.services import broadcasts
+
+POLL_SECONDS = 0.5
+#: How long a dispatcher or broker that is away is waited for.
+PATIENCE_SECONDS = 30
+BAR_WIDTH = 30
+
+
+class Command(BaseCommand):
+    help = "Broadcasts a notification, as the button in the admin does."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("notification_id", type=int)
+        parser.add_argument(
+            "--wait", action="store_true", help="wait for the end; exit 1 if anything failed or is unknown"
+        )
+        parser.add_argument("--json", action="store_true", help="print the result as JSON")
+        parser.add_argument(
+            "--again", action="store_true", help="send although it is running or was sent within the hour"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        broadcast = self._create(options["notification_id"], again=options["again"])
+        if options["wait"]:
+            self._wait(broadcast, show=self.stderr.isatty())
+        if options["json"]:
+            self.stdout.write(json.dumps(progress.as_json(broadcast)))
+        else:
+            self.stdout.write(_sentence(broadcast))
+        books = progress.sheet(broadcast)
+        failed, unknown = books.count(Delivery.State.FAILED), books.count(Delivery.State.UNKNOWN)
+        if failed or unknown:
+            raise CommandError(f"{failed} failed, {unknown} unknown.", returncode=1)
+
+    def _create(self, notification_id: int, *, again: bool) -> Broadcast:
+        notification = Notification.objects.filter(pk=notification_id).first()
+        if notification is None:
+            raise CommandError(f"There is no notification {notification_id}.")
+        seen = {notification.pk: notification.updated_at}
+        try:
+            return broadcasts.create(seen=seen, token=uuid.uuid4(), by=None, now=clock.now(), again=again)[0]
+        except broadcasts.SentRecently as error:
+            raise CommandError(f"{error}. Add --again to send it once more.") from error
+        except broadcasts.BroadcastError as error:
+            raise CommandError(str(error)) from error
+
+    def _wait(self, broadcast: Broadcast, *, show: bool) -> None:
+        troubled_since: float | None = None
+        while True:
+            broadcast.refresh_from_db()
+            if show:
+                self.stderr.write(f"\r{_bar(broadcast)}", ending="")
+            if broadcast.finished_at or broadcast.state == Broadcast.State.PAUSED:
+                break
+            trouble = _trouble(broadcast)
+            troubled_since = (troubled_since or time.monotonic()) if trouble else None
+            if troubled_since and time.monotonic() - troubled_since > PATIENCE_SECONDS:
+                raise CommandError(f"Broadcast {broadcast.pk} is kept and goes on later. {trouble}", returncode=2)
+            time.sleep(POLL_SECONDS)
+        if show:
+            self.stderr.write("")
+
+
+def _trouble(broadcast: Broadcast) -> str:
+    parts = progress.health(channels=broadcast.channels, now=clock.now())
+    return " ".join(part.words for part in parts if not part.ok)
+
+
+def _bar(broadcast: Broadcast) -> str:
+    books = progress.sheet(broadcast)
+    share = books.expanded_share * (books.settled / books.total if books.total else 1.0)
+    filled = int(BAR_WIDTH * share)
+    return f"[{'#' * filled}{'.' * (BAR_WIDTH - filled)}] {books.settled}/{books.total} at {books.rate:.0f}/s"
+
+
+def _sentence(broadcast: Broadcast) -> str:
+    counts = "; ".join(
+        f"{channel.channel.label}: "
+        + (", ".join(f"{number} {state}" for state, number in channel.counts.items()) or "-")
+        for channel in progress.sheet(broadcast).channels
+    )
+    return f"Broadcast {broadcast.pk} is {broadcast.get_state_display().lower()}. {counts}."

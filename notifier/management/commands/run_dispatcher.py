@@ -1,0 +1,22 @@
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from notifier.dispatcher import Dispatcher
+from notifier.shutdown import StopFlag
+from notifier.transport import get_transport
+from notifier.transport.base import TransportError
+
+
+class Command(BaseCommand):
+    help = "Turns broadcasts into deliveries and issues tickets for them. Any number may run."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--until-idle", action="store_true", help="exit once every broadcast is finished or paused")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        dispatcher = Dispatcher(transport=get_transport(), stop=StopFlag().listen())
+        try:
+            dispatcher.run(until_idle=options["until_idle"])
+        except TransportError as error:
+            raise CommandError(str(error)) from error

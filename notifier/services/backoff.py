@@ -1,0 +1,19 @@
+"""How long to wait before trying again something that is away: doubling, with jitter, up to a limit."""
+
+import random
+
+
+class Backoff:
+    def __init__(self, *, first_seconds: float, longest_seconds: float) -> None:
+        self._first = first_seconds
+        self._longest = longest_seconds
+        self._failures = 0
+
+    def next_seconds(self) -> float:
+        """The wait after one more failure; between half and all of it, so that a crowd does not return at once."""
+        seconds = min(self._longest, self._first * 2 ** min(self._failures, 30))
+        self._failures += 1
+        return seconds * random.uniform(0.5, 1)  # noqa: S311
+
+    def reset(self) -> None:
+        self._failures = 0

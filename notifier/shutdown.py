@@ -1,0 +1,44 @@
+"""How a process is asked to stop: the first signal ends it cleanly, a second one at once."""
+
+import logging
+import os
+import signal
+import threading
+import time
+from types import FrameType
+
+logger = logging.getLogger(__name__)
+
+#: A terminal and a supervisor may both pass on one Ctrl-C: that is not yet impatience.
+IMPATIENT_AFTER_SECONDS = 1.0
+FORCED_EXIT_STATUS = 1
+
+
+class StopFlag:
+    """Set once a signal came. `wait` is how every loop sleeps, so that none sleeps through it."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self._asked_at = 0.0
+
+    def listen(self) -> "StopFlag":
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._on_signal)
+        return self
+
+    def is_set(self) -> bool:
+        return self._event.is_set()
+
+    def set(self) -> None:
+        self._event.set()
+
+    def wait(self, seconds: float) -> bool:
+        return self._event.wait(seconds)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if not self._event.is_set():
+            self._asked_at = time.monotonic()
+            self._event.set()
+        elif time.monotonic() - self._asked_at > IMPATIENT_AFTER_SECONDS:
+            # What was being sent keeps its lease and is shown as UNKNOWN when that ends.
+            os._exit(FORCED_EXIT_STATUS)
