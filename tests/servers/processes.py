@@ -1,5 +1,6 @@
 """Real child processes: each in a process group of its own, its output in a file, none of them left behind."""
 
+import atexit
 import os
 import pwd
 import random
@@ -55,6 +56,7 @@ class _Reaper:
             self._child = subprocess.Popen(
                 [sys.executable, "-I", str(script)], stdin=subprocess.PIPE, text=True, start_new_session=True
             )
+            atexit.register(self._child.communicate)
         assert self._child.stdin is not None
         self._child.stdin.write(f"{line}\n")
         self._child.stdin.flush()
