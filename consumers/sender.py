@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 
 from consumers.backends.base import (
     ChannelDown,
-    Outgoing,
     OutcomeUnknown,
+    Outgoing,
     PermanentFailure,
     SendBackend,
     TemporaryFailure,

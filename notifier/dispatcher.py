@@ -1,4 +1,4 @@
-"""The dispatcher's loop: expand, issue tickets, sweep, tally, finish. Any number may run; each may die at any instant."""
+"""The dispatcher's loop: expand, issue tickets, sweep, tally, finish. Any number may run; each may die at any time."""
 
 import logging
 import time

@@ -141,9 +141,7 @@ def health(*, channels: Iterable[Channel], now: datetime) -> list[Health]:
     alive = list(Worker.objects.alive(now))
     dispatchers = [worker for worker in alive if worker.kind == Worker.Kind.DISPATCHER]
     found = [_dispatcher_health(dispatchers), _broker_health(dispatchers)]
-    for channel in channels:
-        found.append(_consumer_health(channel, [worker for worker in alive if worker.channel == channel]))
-    return found
+    return found + [_consumer_health(channel, [w for w in alive if w.channel == channel]) for channel in channels]
 
 
 def _dispatcher_health(dispatchers: list[Worker]) -> Health:

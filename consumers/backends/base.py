@@ -36,7 +36,7 @@ class ChannelDown(SendFailure):
 
 
 class OutcomeUnknown(SendFailure):
-    """The message was handed over and the answer was lost: it may or may not arrive, and is never sent again by itself."""
+    """The message was handed over and the answer was lost: it may arrive, and is never sent again by itself."""
 
 
 class SendBackend(Protocol):

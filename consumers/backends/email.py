@@ -7,15 +7,15 @@ import ssl
 import time
 from collections.abc import Callable
 from email.utils import parseaddr
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.core.mail import EmailMessage, get_connection
 
 from consumers.backends.base import (
     ChannelDown,
-    Outgoing,
     OutcomeUnknown,
+    Outgoing,
     PermanentFailure,
     SendBackend,
     SendFailure,
@@ -140,7 +140,7 @@ class SmtpBackend:
         smtp = make(settings.EMAIL_HOST, settings.EMAIL_PORT, **arguments)
         try:
             # The final dot goes out in a packet of its own; without this it would wait 40 ms for the one before.
-            smtp.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            cast(socket.socket, smtp.sock).setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             smtp.ehlo_or_helo_if_needed()
             if settings.EMAIL_USE_TLS:
                 smtp.starttls(context=ssl.create_default_context())

@@ -13,8 +13,8 @@ from django.conf import settings
 
 from consumers.backends.base import (
     ChannelDown,
-    Outgoing,
     OutcomeUnknown,
+    Outgoing,
     PermanentFailure,
     SendBackend,
     TemporaryFailure,

@@ -54,7 +54,7 @@ class Broadcast(models.Model):
     audience_upto = models.BigIntegerField()
     #: Deliveries made so far; grows in the transaction that makes them.
     audience = models.BigIntegerField(default=0)
-    #: `{"audience": n, "rate": deliveries settled a second, "counts": {channel: {state: n}}}` as the dispatcher last saw it.
+    #: What the dispatcher last saw: `{"audience": n, "rate": settled a second, "counts": {channel: {state: n}}}`.
     tally = models.JSONField(default=dict)
     #: NULL asks the dispatcher for a new tally, even of a finished broadcast.
     tallied_at = models.DateTimeField(null=True)

@@ -44,7 +44,7 @@ class Client(models.Model):
     email = LowercaseEmailField("e-mail", max_length=254, unique=True, null=True, blank=True)
     phone = PhoneNumberField(unique=True, null=True, blank=True)
     is_active = models.BooleanField(
-        "active", default=True, db_default=True, help_text="Untick to archive: an archived client is never sent anything."
+        "active", default=True, db_default=True, help_text="Untick to archive: an archived client is sent nothing."
     )
     created_at = models.DateTimeField("created", auto_now_add=True)
     updated_at = models.DateTimeField("changed", auto_now=True)
@@ -91,7 +91,7 @@ class Suppression(models.Model):
     """An address that is never sent anything on a channel, whoever it belongs to and whatever they ticked."""
 
     channel = models.CharField(max_length=10, choices=Channel.choices)
-    address = models.CharField(max_length=254, help_text="An e-mail address, or a phone number such as +44 7700 900123.")
+    address = models.CharField(max_length=254, help_text="An e-mail address, or a number like +44 7700 900123.")
     reason = models.CharField(max_length=200)
     created_at = models.DateTimeField("created", auto_now_add=True)
 
@@ -113,8 +113,9 @@ class Suppression(models.Model):
 
     def clean(self) -> None:
         """Brings the address into the shape in which clients keep theirs, or it would never match."""
-        field = Client._meta.get_field("phone" if self.channel == Channel.SMS else "email")
+        client = Client(**{"phone" if self.channel == Channel.SMS else "email": self.address})
         try:
-            self.address = str(field.clean(self.address, None))
+            client.clean_fields(exclude=["name"])
+            self.address = str(client.phone or client.email or "")
         except ValidationError as error:
             raise ValidationError({"address": error.messages}) from error

@@ -11,7 +11,7 @@ from notifier.models.clients import Topic
 
 class Notification(models.Model):
     topic = models.ForeignKey(Topic, on_delete=models.PROTECT, related_name="notifications")
-    subject = models.CharField(max_length=200, help_text="The e-mail's subject. Staff see it as the notification's name.")
+    subject = models.CharField(max_length=200, help_text="The e-mail's subject, and its name for staff.")
     email_body = models.TextField("e-mail text", blank=True)
     sms_body = models.TextField("SMS text", blank=True)
     created_at = models.DateTimeField("created", auto_now_add=True, db_index=True)

@@ -27,7 +27,7 @@ class Reach:
 
 
 def reach(*, topic: Topic) -> dict[Channel, Reach]:
-    """The counts for each channel, exact at this moment: one pass over the clients and one over the topic's consents."""
+    """The counts for each channel, exact at this moment: one pass over the clients, one over the topic's consents."""
     clients = Client.objects.aggregate(total=Count("pk"))["total"]
     archived = Client.objects.archived().count()
     consents = Preference.objects.filter(topic=topic, client__is_active=True).aggregate(

@@ -11,9 +11,9 @@ class Backoff:
 
     def next_seconds(self) -> float:
         """The wait after one more failure; between half and all of it, so that a crowd does not return at once."""
-        seconds = min(self._longest, self._first * 2 ** min(self._failures, 30))
+        seconds = min(self._longest, self._first * 2.0 ** min(self._failures, 30))
         self._failures += 1
-        return seconds * random.uniform(0.5, 1)  # noqa: S311
+        return seconds * random.uniform(0.5, 1)
 
     def reset(self) -> None:
         self._failures = 0

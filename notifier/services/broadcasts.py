@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Max, Q
 
@@ -50,7 +50,7 @@ def create(
     *,
     seen: Mapping[int, datetime],
     token: uuid.UUID,
-    by: AbstractBaseUser | None,
+    by: User | None,
     now: datetime,
     again: bool = False,
 ) -> list[Broadcast]:
@@ -77,7 +77,7 @@ def create(
 
 
 def _start(
-    n: Notification, *, request_id: uuid.UUID, upto: int, by: AbstractBaseUser | None, now: datetime
+    n: Notification, *, request_id: uuid.UUID, upto: int, by: User | None, now: datetime
 ) -> Broadcast:
     """The content and the audience are frozen here: later edits and later clients change nothing."""
     return Broadcast.objects.create(

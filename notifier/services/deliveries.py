@@ -1,4 +1,4 @@
-"""What consumers do to deliveries: claim them before sending, settle them after. Two short transactions, no I/O inside."""
+"""What consumers do to deliveries: claim them before sending, settle them after. Short transactions, no I/O inside."""
 
 import random
 import uuid
@@ -142,7 +142,7 @@ def give_back(*, delivery_ids: Sequence[int], due_at: datetime) -> int:
 def retry_delay(attempts: int) -> timedelta:
     """How long to wait after so many failed attempts: doubling, at most an hour, spread by a fifth either way."""
     seconds = min(LONGEST_RETRY.total_seconds(), settings.RETRY_BASE_SECONDS * 2**attempts)
-    return timedelta(seconds=seconds * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311
+    return timedelta(seconds=seconds * random.uniform(1 - JITTER, 1 + JITTER))
 
 
 def _unclaimed(delivery_ids: Sequence[int]) -> "QuerySet[Delivery]":

@@ -3,7 +3,6 @@
 Any number of dispatchers may run; each call is safe to repeat and to kill.
 """
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -208,7 +207,7 @@ def _running_ids() -> "QuerySet[Broadcast, int]":
 
 
 def _ticketed(rows: "QuerySet[Delivery]", now: datetime) -> "QuerySet[Delivery]":
-    # A row that a consumer gave back, because its provider is away, keeps that claim's token and waits for its own time.
+    # A row that a consumer gave back, because its provider is away, has a token and waits for its own time.
     return rows.filter(state=State.PENDING, due_at__gt=now, lease_token=None)
 
 
@@ -223,9 +222,9 @@ def _update_returning(rows: "QuerySet[Delivery]", most: int, changes: dict[str, 
         query = query.select_for_update(of=("self",), skip_locked=True)
     with transaction.atomic():
         select, params = query.query.get_compiler(connection=connection).as_sql()
-        fields = [Delivery._meta.get_field(name) for name in changes]
-        values = [field.get_db_prep_save(changes[field.name], connection) for field in fields]
-        assignments = ", ".join(f"{field.column} = %s" for field in fields)
+        fields = {field.name: field for field in Delivery._meta.concrete_fields}
+        values = [fields[name].get_db_prep_save(value, connection) for name, value in changes.items()]
+        assignments = ", ".join(f"{fields[name].column} = %s" for name in changes)
         with connection.cursor() as cursor:
             cursor.execute(
                 # `chosen_id`, so that a column of the wrong name is an error and not the outer row's own id.
