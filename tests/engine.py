@@ -15,7 +15,8 @@ from tests.servers.programs import ProgramMissing, on_ci
 ENGINE = os.environ.get("TEST_ENGINE", "sqlite")
 
 _server = pytest.StashKey[PostgresServer]()
-_missing = pytest.StashKey[str]()
+#: xdist's workers learn from it why there is no server.
+MISSING = "TEST_POSTGRES_MISSING"
 
 
 @pytest.hookimpl(wrapper=True)
@@ -35,7 +36,7 @@ def _start(config: pytest.Config) -> None:
     except ProgramMissing as error:
         if on_ci():
             raise pytest.UsageError(f"{error} CI must run every test.") from error
-        config.stash[_missing] = str(error)
+        os.environ[MISSING] = str(error)
         return
     server.start()
     config.stash[_server] = server
@@ -48,7 +49,6 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     if server := config.stash.get(_server, None):
-        os.environ.pop("TEST_POSTGRES_URL", None)
         server.close()
 
 
@@ -58,6 +58,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     chosen = [item for item in items if item.get_closest_marker("both_engines")]
     config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])
     items[:] = chosen
-    if reason := config.stash.get(_missing, None):
+    if reason := os.environ.get(MISSING):
         for item in items:
             item.add_marker(pytest.mark.skip(reason=reason))

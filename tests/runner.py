@@ -32,6 +32,7 @@ class PytestRunner:
 
     @classmethod
     def add_arguments(cls, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--failfast", action="store_true", help="stop at the first failure")
         parser.add_argument("--keepdb", action="store_true", help="passed to pytest as --reuse-db")
         parser.add_argument("-k", dest="pattern", help="only the tests whose names fit, as pytest takes it")
         parser.add_argument(

@@ -36,7 +36,8 @@ def postgres_programs() -> Path:
     found = debian[-1] if debian else shutil.which("initdb")
     if not found:
         raise ProgramMissing("PostgreSQL is not installed: apt install postgresql, or put initdb on the PATH.")
-    return Path(found).parent
+    # Past a link, for beside it there is no `postgres`.
+    return Path(found).resolve().parent
 
 
 def rabbitmq_programs() -> Path:
