@@ -1,14 +1,11 @@
 """The product's settings on neutral ground: nothing here depends on a developer's `.env` or exported variables."""
 
-import atexit
 import os
-import shutil
-import tempfile
-from pathlib import Path
+
+from tests.servers.processes import private_folder
 
 # A folder for each process: xdist's workers must not share a database file.
-TEST_FOLDER = Path(tempfile.mkdtemp(prefix="notifier-tests-"))
-atexit.register(shutil.rmtree, TEST_FOLDER, ignore_errors=True)
+TEST_FOLDER = private_folder(prefix="tests")
 
 NEUTRAL = {
     "ENV_FILE": os.devnull,
