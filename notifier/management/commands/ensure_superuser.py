@@ -1,0 +1,23 @@
+import os
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.core.management.base import BaseCommand, CommandError
+
+
+class Command(BaseCommand):
+    help = (
+        "Makes the first user from DJANGO_SUPERUSER_USERNAME, _PASSWORD and _EMAIL, unless that user is there already."
+    )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        name, password, email = (
+            os.environ.get(f"DJANGO_SUPERUSER_{part}", "").strip() for part in ("USERNAME", "PASSWORD", "EMAIL")
+        )
+        if not name or not password:
+            raise CommandError("set DJANGO_SUPERUSER_USERNAME and DJANGO_SUPERUSER_PASSWORD.")
+        if User.objects.filter(username=name).exists():
+            self.stdout.write(f"The user {name} is there already, and was left as it stands.")
+            return
+        User.objects.create_superuser(name, email, password)
+        self.stdout.write(f"Made the user {name}.")
