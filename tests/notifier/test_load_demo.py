@@ -25,7 +25,7 @@ def load(**options: Any) -> str:
 def everything() -> list[tuple[Any, ...]]:
     return [
         *Client.objects.order_by("id").values_list("name", "email", "is_active"),
-        *map(str, Client.objects.order_by("id").values_list("phone", flat=True)),
+        *((str(phone),) for phone in Client.objects.order_by("id").values_list("phone", flat=True)),
         *Preference.objects.order_by("client_id", "topic_id").values_list("topic__slug", "email", "sms"),
         *Suppression.objects.order_by("channel", "address").values_list("channel", "address", "reason"),
     ]
@@ -179,7 +179,7 @@ def test_chunks_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_people_are_read_a_chunk_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory does not grow with the number: the second chunk is asked for after the first is stored."""
-    stored_when_asked = []
+    stored_when_asked: list[int] = []
 
     def people(**_: Any) -> Any:
         for number, person in enumerate(demo_people):
@@ -188,7 +188,7 @@ def test_people_are_read_a_chunk_at_a_time(monkeypatch: pytest.MonkeyPatch) -> N
             yield person
 
     demo_people = list(islice(demo.people(count=30, seed=1, topics=2), 30))
-    monkeypatch.setattr(service.demo, "people", people)
+    monkeypatch.setattr(demo, "people", people)
     monkeypatch.setattr(service, "CHUNK", 10)
 
     load(clients=30)
