@@ -18,7 +18,7 @@ import honcho.manager
 from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connections
 from honcho.environ import parse_procfile
 from honcho.printer import Message, Printer
@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> int:
         port = choose_port(os.environ.get("PORT") or "8000")
         prepare(port)
         return run(procfile, port)
-    except (LaunchError, ImproperlyConfigured) as error:
+    except (LaunchError, ImproperlyConfigured, CommandError) as error:
         print(f"error: {error}", file=sys.stderr)
     except DatabaseError as error:
         print(
