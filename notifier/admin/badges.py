@@ -1,0 +1,34 @@
+"""States as coloured badges. The text says it all; the colour only helps to find it."""
+
+from django.db.models import TextChoices
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from notifier.models import Broadcast, Delivery, Worker
+
+TONES: dict[TextChoices, str] = {
+    Broadcast.State.RUNNING: "active",
+    Broadcast.State.PAUSED: "warn",
+    Broadcast.State.CANCELLED: "quiet",
+    Broadcast.State.FINISHED: "good",
+    Delivery.State.PENDING: "quiet",
+    Delivery.State.SENDING: "active",
+    Delivery.State.RETRYING: "warn",
+    Delivery.State.SENT: "good",
+    Delivery.State.FAILED: "bad",
+    Delivery.State.UNKNOWN: "warn",
+    Delivery.State.SKIPPED: "quiet",
+    Delivery.State.CANCELLED: "quiet",
+    Worker.State.IDLE: "good",
+    Worker.State.WORKING: "active",
+    Worker.State.WAITING: "warn",
+}
+
+
+def badge(*, text: str, tone: str) -> SafeString:
+    """`tone`: good, active, warn, bad or quiet."""
+    return format_html('<span class="badge badge-{}">{}</span>', tone, text)
+
+
+def state_badge(state: TextChoices) -> SafeString:
+    return badge(text=str(state.label), tone=TONES[state])

@@ -1,0 +1,67 @@
+"""What every list and page of the back office has in common."""
+
+from typing import Any, ClassVar
+
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.text import capfirst
+
+from notifier.admin.paginator import BoundedPaginator
+
+
+class BackOfficeAdmin(admin.ModelAdmin):
+    """Lists that cost the same however long they are: see `BoundedPaginator`. Sort only by what has an index."""
+
+    show_full_result_count = False
+    paginator = BoundedPaginator
+    list_per_page = 50
+    list_max_show_all = 0
+    sortable_by: ClassVar[tuple[str, ...]] = ()
+    show_facets = admin.ShowFacets.NEVER
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        title = capfirst(str(self.opts.verbose_name_plural))
+        return super().changelist_view(request, {"title": title, **(extra_context or {})})
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """Without the stock bulk delete, which lists every related row before it asks."""
+        actions = super().get_actions(request)
+        actions.pop("delete_selected", None)
+        return actions
+
+    def page_url(self, page: str, *args: Any) -> str:
+        return reverse(f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_{page}", args=args)
+
+
+class ReadOnlyAdmin(BackOfficeAdmin):
+    """For rows that only the machinery writes."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+class GuardedDeleteAdmin(BackOfficeAdmin):
+    """Deleting what the records still need is refused with a reason, before the stock page lists all of them."""
+
+    def reason_to_keep(self, obj: Any) -> str:
+        """Why it can't be deleted and what to do instead, in a sentence; empty when it can."""
+        raise NotImplementedError
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        obj = self.get_object(request, unquote(object_id))
+        if obj is not None and self.has_delete_permission(request, obj) and (reason := self.reason_to_keep(obj)):
+            self.message_user(request, reason, messages.ERROR)
+            return redirect(self.page_url("change", obj.pk))
+        return super().delete_view(request, object_id, extra_context)

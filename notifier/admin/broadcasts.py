@@ -1,0 +1,274 @@
+"""Broadcasts: the list, the progress page, and the orders that staff give."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django_htmx.http import HTMX_STOP_POLLING
+
+from notifier import clock, progress
+from notifier.admin.badges import state_badge
+from notifier.admin.base import ReadOnlyAdmin
+from notifier.models import Broadcast, Delivery
+from notifier.services import broadcasts
+from notifier.site import HtmxHttpRequest
+
+CONTROL = "notifier.control_broadcast"
+#: How long a page without JavaScript shows the same numbers.
+REFRESH_SECONDS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Something that staff may tell a broadcast to do."""
+
+    name: str
+    label: str
+    done: str
+    #: In which states of the broadcast the button is shown. The service has the last word.
+    states: tuple[str, ...]
+    give: Callable[[int], int | None]
+    #: Of which deliveries there must be some.
+    of: Delivery.State | None = None
+    #: What a page of its own says before this is done; such an order can't be taken back.
+    warning: str = ""
+    tone: str = ""
+
+    def fits(self, sheet: progress.Sheet) -> bool:
+        return sheet.broadcast.state in self.states and (self.of is None or sheet.count(self.of) > 0)
+
+
+def _retry(state: Delivery.State, broadcast_id: int) -> int:
+    return broadcasts.retry(broadcast_id=broadcast_id, states=[state], now=clock.now())
+
+
+_STATE = Broadcast.State
+ORDERS = {
+    order.name: order
+    for order in (
+        Order(
+            "pause",
+            "Pause",
+            "Paused. What is being sent at this moment still goes out.",
+            (_STATE.RUNNING,),
+            lambda pk: broadcasts.pause(broadcast_id=pk),
+        ),
+        Order(
+            "resume",
+            "Resume",
+            "Resumed.",
+            (_STATE.PAUSED,),
+            lambda pk: broadcasts.resume(broadcast_id=pk),
+            tone="primary",
+        ),
+        Order(
+            "retry",
+            "Retry failed",
+            "To be tried again: {number:,} failed.",
+            (_STATE.RUNNING, _STATE.FINISHED),
+            partial(_retry, Delivery.State.FAILED),
+            of=Delivery.State.FAILED,
+        ),
+        Order(
+            "retry-unknown",
+            "Retry unknown…",
+            "To be tried again: {number:,} unknown.",
+            (_STATE.RUNNING, _STATE.FINISHED),
+            partial(_retry, Delivery.State.UNKNOWN),
+            of=Delivery.State.UNKNOWN,
+            warning="Nobody knows whether these arrived. Clients whom the message did reach get it a second time.",
+        ),
+        Order(
+            "cancel",
+            "Cancel…",
+            "Cancelled. Whatever had not gone out stays unsent.",
+            (_STATE.RUNNING, _STATE.PAUSED),
+            lambda pk: broadcasts.cancel(broadcast_id=pk),
+            warning="Whatever has not gone out yet will never be sent. This can’t be undone.",
+            tone="danger",
+        ),
+    )
+}
+
+
+@admin.register(Broadcast)
+class BroadcastAdmin(ReadOnlyAdmin):
+    list_display = (
+        "title",
+        "state_shown",
+        "sent",
+        "failed",
+        "unknown",
+        "skipped",
+        "audience_shown",
+        "by",
+        "started_at",
+    )
+    list_display_links = None
+    list_filter = ("state", "topic")
+    list_select_related = ("created_by",)
+    search_fields = ("subject__icontains",)
+    search_help_text = "Words of the subject."
+    ordering = ("-created_at",)
+    sortable_by = ()
+
+    # --- The list: numbers come from the tally, never from the deliveries ---
+    @admin.display(description="broadcast")
+    def title(self, broadcast: Broadcast) -> SafeString:
+        url = self.page_url("progress", broadcast.pk)
+        return format_html('<a href="{}">{}</a> <span class="quiet">#{}</span>', url, broadcast.subject, broadcast.pk)
+
+    @admin.display(description="state")
+    def state_shown(self, broadcast: Broadcast) -> SafeString:
+        return state_badge(_STATE(broadcast.state))
+
+    @admin.display(description="sent")
+    def sent(self, broadcast: Broadcast) -> str:
+        return _number(broadcast, Delivery.State.SENT)
+
+    @admin.display(description="failed")
+    def failed(self, broadcast: Broadcast) -> str:
+        return _number(broadcast, Delivery.State.FAILED)
+
+    @admin.display(description="unknown")
+    def unknown(self, broadcast: Broadcast) -> str:
+        return _number(broadcast, Delivery.State.UNKNOWN)
+
+    @admin.display(description="skipped")
+    def skipped(self, broadcast: Broadcast) -> str:
+        return _number(broadcast, Delivery.State.SKIPPED)
+
+    @admin.display(description="audience")
+    def audience_shown(self, broadcast: Broadcast) -> str:
+        return f"{progress.sheet(broadcast).audience:,}"
+
+    @admin.display(description="sent by")
+    def by(self, broadcast: Broadcast) -> str:
+        return sender(broadcast)
+
+    # --- Its page ---
+    def get_urls(self) -> list[URLPattern]:
+        guard = self.admin_site.admin_view
+        return [
+            path("<int:broadcast_id>/progress/", guard(self.progress_view), name="notifier_broadcast_progress"),
+            path("<int:broadcast_id>/order/<str:name>/", guard(self.order_view), name="notifier_broadcast_order"),
+            *super().get_urls(),
+        ]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Nothing of a broadcast can be edited: its page is the progress page."""
+        if not object_id.isdecimal():
+            raise Http404
+        return redirect(self.page_url("progress", object_id))
+
+    def progress_view(self, request: HtmxHttpRequest, broadcast_id: int) -> HttpResponse:
+        """The page, and for htmx the parts of it that move. One view of it costs the same whatever the audience."""
+        broadcast = self._visible(request, broadcast_id)
+        sheet = progress.sheet(broadcast)
+        context = self._figures(request, sheet)
+        if request.htmx:
+            # Buttons are sent again only where others are due: a click must not fall between two polls.
+            context["swap_controls"] = request.GET.get("controls") != context["controls"]
+            response = TemplateResponse(request, "admin/notifier/broadcast/poll.html", context)
+            response.status_code = HTMX_STOP_POLLING if context["settled"] else HTTPStatus.OK
+            return response
+        page = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": broadcast.subject,
+            "refresh_seconds": REFRESH_SECONDS,
+        }
+        return TemplateResponse(request, "admin/notifier/broadcast/progress.html", page | context)
+
+    def _figures(self, request: HttpRequest, sheet: progress.Sheet) -> dict[str, Any]:
+        broadcast = sheet.broadcast
+        orders = [o for o in ORDERS.values() if o.fits(sheet)] if self.has_control_broadcast_permission(request) else []
+        states = [(state, sheet.count(state)) for state in Delivery.State]
+        return {
+            "broadcast": broadcast,
+            "sheet": sheet,
+            "states": states,
+            "terms": [(state, number) for state, number in states if number],
+            "sender": sender(broadcast),
+            "health": progress.health(channels=broadcast.channels, now=clock.now()),
+            "feed": progress.feed(broadcast),
+            "may_see_clients": request.user.has_perm("notifier.view_client"),
+            "may_see_deliveries": request.user.has_perm("notifier.view_delivery"),
+            "buttons": [(order, sheet.count(order.of) if order.of else None) for order in orders],
+            "controls": "-".join([broadcast.state, *(order.name for order in orders)]),
+            "settled": broadcast.finished_at is not None and broadcast.tallied_at is not None,
+        }
+
+    # --- Orders ---
+    def has_control_broadcast_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(CONTROL)
+
+    def order_view(self, request: HttpRequest, broadcast_id: int, name: str) -> HttpResponse:
+        """GET asks, where there is something to ask; POST does it."""
+        if not self.has_control_broadcast_permission(request):
+            raise PermissionDenied
+        broadcast = self._visible(request, broadcast_id)
+        order = ORDERS.get(name)
+        if order is None:
+            raise Http404
+        if request.method == "POST":
+            return self._give(request, order, broadcast)
+        if not order.warning:
+            return HttpResponseNotAllowed(["POST"])
+        return self._ask(request, order, broadcast)
+
+    def _give(self, request: HttpRequest, order: Order, broadcast: Broadcast) -> HttpResponse:
+        try:
+            number = order.give(broadcast.pk)
+        except broadcasts.NotAllowed as refusal:
+            self.message_user(request, str(refusal), messages.ERROR)
+        else:
+            self.message_user(request, order.done.format(number=number or 0), messages.SUCCESS)
+        return redirect(self.page_url("progress", broadcast.pk))
+
+    def _ask(self, request: HttpRequest, order: Order, broadcast: Broadcast) -> HttpResponse:
+        sheet = progress.sheet(broadcast)
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": f"{order.label.rstrip('…')}: {broadcast.subject}",
+            "broadcast": broadcast,
+            "sheet": sheet,
+            "order": order,
+            "number": sheet.count(order.of) if order.of else sheet.waiting,
+            "sent": sheet.count(Delivery.State.SENT),
+        }
+        return TemplateResponse(request, "admin/notifier/broadcast/order.html", context)
+
+    def _visible(self, request: HttpRequest, broadcast_id: int) -> Broadcast:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        broadcast: Broadcast | None = self._detailed().filter(pk=broadcast_id).first()
+        if broadcast is None:
+            raise Http404(f"There is no broadcast {broadcast_id}.")
+        return broadcast
+
+    def _detailed(self) -> QuerySet[Broadcast]:
+        return Broadcast.objects.select_related("topic", "created_by")
+
+
+def sender(broadcast: Broadcast) -> str:
+    return broadcast.created_by.get_username() if broadcast.created_by else "the command line"
+
+
+def _number(broadcast: Broadcast, state: Delivery.State) -> str:
+    number = progress.sheet(broadcast).count(state)
+    return f"{number:,}" if number else "–"

@@ -1,0 +1,18 @@
+"""Pages of a list that may be endless."""
+
+from typing import cast
+
+from django.core.paginator import Paginator
+from django.db.models import QuerySet
+from django.utils.functional import cached_property
+
+#: A list counts so far and no further; one more than a round number, so that "more than 10,000" can be told.
+MOST_COUNTED = 10_001
+
+
+class BoundedPaginator(Paginator):
+    @cached_property
+    def count(self) -> int:
+        # Unordered: the count needs no order, and a LIMIT would make the database keep it.
+        rows = cast(QuerySet, self.object_list)
+        return rows.order_by()[:MOST_COUNTED].count()

@@ -1,0 +1,70 @@
+"""What a client wants to hear about, as a matrix on the client's page: a row for every topic, a column a channel."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.forms.models import BaseInlineFormSet
+
+from notifier.models import Channel, Preference, Topic
+
+
+class PreferenceForm(forms.ModelForm):
+    class Meta:
+        model = Preference
+        fields = ("topic", "email", "sms")
+        widgets = {"topic": forms.HiddenInput}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.topic_name = ""
+        if "topic" in self.fields and self.instance.pk is not None:
+            # A row stays with its topic, whatever is posted.
+            self.fields["topic"].disabled = True
+
+    @property
+    def changed_data(self) -> list[str]:
+        """The topic is given, not chosen: a row where nothing is ticked is no row at all."""
+        return [name for name in super().changed_data if name != "topic"]
+
+    @property
+    def cells(self) -> list[dict[str, Any]]:
+        """For each channel its box, and what it says to those who may only read."""
+        return [
+            {
+                "field": self[channel.value] if channel.value in self.fields else None,
+                "label": channel.label,
+                "is_on": getattr(self.instance, channel.value),
+            }
+            for channel in Channel
+        ]
+
+
+class PreferenceFormSet(BaseInlineFormSet):
+    """The rows that exist, and a blank one for each topic that has none yet, by the topic's name."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.topics = dict(Topic.objects.order_by("name").values_list("pk", "name"))
+        taken = {preference.topic_id for preference in self.get_queryset()}
+        self.initial_extra = [{"topic": topic} for topic in self.topics if topic not in taken]
+        self.extra = len(self.initial_extra)
+
+    def add_fields(self, form: Any, index: int | None) -> None:
+        super().add_fields(form, index)
+        form.topic_name = self.topics.get(self._topic(form) or 0, "")
+
+    def _topic(self, form: PreferenceForm) -> int | None:
+        if form.instance.pk is not None:
+            return int(form.instance.topic_id)
+        given = str(form["topic"].value()) if "topic" in form.fields else ""
+        return int(given) if given.isdecimal() else None
+
+
+class PreferenceInline(admin.TabularInline):
+    model = Preference
+    form = PreferenceForm
+    formset = PreferenceFormSet
+    template = "admin/notifier/client/preferences.html"
+    can_delete = False
+    verbose_name_plural = "wants to hear about"

@@ -1,0 +1,80 @@
+"""The site around the pages: its menu, its front page, and how it answers a live page whose session has ended."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib.admin import AdminSite
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.cache import patch_vary_headers
+from django_htmx.http import HttpResponseClientRedirect
+from django_htmx.middleware import HtmxDetails
+
+from notifier import clock, progress
+from notifier.models import Broadcast, Channel
+
+#: The menu's groups. A model that is not named here comes last, under its app's own name.
+MENU = (
+    ("Send", ("Notification", "Broadcast", "Delivery")),
+    ("Clients", ("Client", "Topic", "Suppression")),
+    ("Machinery", ("Worker", "QueuedTicket")),
+    ("Access", ("User", "Group")),
+)
+#: Broadcasts on the front page.
+SHOWN = 8
+
+
+class HtmxHttpRequest(HttpRequest):
+    htmx: HtmxDetails
+
+
+def menu(app_list: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The pages that this user may open, in the groups of MENU."""
+    models = {model["object_name"]: model for app in app_list for model in app["models"] if model["admin_url"]}
+    groups = [{"name": name, "models": [models.pop(m) for m in names if m in models]} for name, names in MENU]
+    groups.append({"name": "More", "models": list(models.values())})
+    return [group for group in groups if group["models"]]
+
+
+class NotifierAdminSite(AdminSite):
+    site_header = "Notifier"
+    site_title = "Notifier"
+    index_title = "Overview"
+    site_url = None
+    # The menu is our own, in the page's frame.
+    enable_nav_sidebar = False
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        context = super().each_context(request)
+        return {**context, "menu": menu(context["available_apps"])}
+
+    def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Any:
+        guarded = super().admin_view(view, cacheable)
+
+        @wraps(guarded)
+        def answer(request: HtmxHttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if request.htmx and not self.has_permission(request):
+                # Otherwise htmx follows the redirect and puts the login page into the middle of the old one.
+                return HttpResponseClientRedirect(self._login_url(request))
+            response: HttpResponse = guarded(request, *args, **kwargs)
+            patch_vary_headers(response, ("HX-Request",))
+            return response
+
+        return answer
+
+    def _login_url(self, request: HtmxHttpRequest) -> str:
+        back_to = request.htmx.current_url_abs_path or reverse("admin:index", current_app=self.name)
+        return f"{reverse('admin:login', current_app=self.name)}?{urlencode({'next': back_to})}"
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+        """What is going on, from the broadcasts' own rows and the heartbeats."""
+        found: dict[str, Any] = {"health": progress.health(channels=Channel, now=clock.now())}
+        if request.user.has_perm("notifier.view_broadcast"):
+            newest = Broadcast.objects.select_related("created_by", "topic").order_by("-created_at")
+            under_way = newest.to_sweep()[:SHOWN]
+            found["under_way"] = [progress.sheet(broadcast) for broadcast in under_way]
+            found["recent"] = [progress.sheet(broadcast) for broadcast in newest.exclude(finished_at=None)[:SHOWN]]
+        return super().index(request, {**found, **(extra_context or {})})

@@ -1,0 +1,44 @@
+"""How the back office writes numbers, durations and states."""
+
+from datetime import timedelta
+
+from django import template
+from django.db.models import TextChoices
+from django.utils.safestring import SafeString
+
+from notifier.admin.badges import state_badge
+from notifier.models import Broadcast, Delivery
+
+register = template.Library()
+
+
+@register.filter
+def thousands(number: float) -> str:
+    """1234567 → 1,234,567"""
+    return f"{number:,.0f}"
+
+
+@register.filter
+def in_words(span: timedelta) -> str:
+    """About how long, in the largest unit that fits: 45 seconds, 3 minutes, 2 hours."""
+    seconds = max(1, round(span.total_seconds()))
+    for size, unit in ((3600, "hour"), (60, "minute")):
+        if seconds >= 2 * size:
+            return f"{round(seconds / size)} {unit}s"
+    return f"{seconds} second{'' if seconds == 1 else 's'}"
+
+
+@register.filter
+def percent(share: float) -> str:
+    """Whole, and 100 only when nothing is missing."""
+    return f"{int(share * 100)} %"
+
+
+@register.filter
+def broadcast_badge(broadcast: Broadcast) -> SafeString:
+    return state_badge(Broadcast.State(broadcast.state))
+
+
+@register.filter
+def delivery_badge(state: str | TextChoices) -> SafeString:
+    return state_badge(Delivery.State(state))
