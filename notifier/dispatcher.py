@@ -18,8 +18,8 @@ from notifier.transport.base import Transport, TransportError
 
 logger = logging.getLogger(__name__)
 
-BUSY_PAUSE_SECONDS = 0.03
-IDLE_PAUSE_SECONDS = 0.5
+BUSY_PAUSE_SECONDS = 0.05
+IDLE_PAUSE_SECONDS = 0.2
 SWEEP_SECONDS = 0.5
 DEPTH_SECONDS = 2.0
 #: A queue that looks empty twice, so far apart, with work outstanding, has lost its tickets.

@@ -88,12 +88,7 @@ class SmtpBackend:
         smtp = self._begin(data)
         self._expect(smtp, lambda: smtp.rcpt(recipient), 250, 251)
         self._expect(smtp, lambda: smtp.docmd("DATA"), 354)
-        try:
-            smtp.send(data)
-        except TROUBLE as error:
-            # Without the final dot the server has no message (RFC 5321, 4.1.1.4).
-            self.close()
-            raise TemporaryFailure(f"the connection was lost while sending the text: {masked(error)}") from error
+        self._hand_over(smtp, data)
         self._end(smtp)
         return ""
 
@@ -139,8 +134,6 @@ class SmtpBackend:
         make = smtplib.SMTP_SSL if settings.EMAIL_USE_SSL else smtplib.SMTP
         smtp = make(settings.EMAIL_HOST, settings.EMAIL_PORT, **arguments)
         try:
-            # The final dot goes out in a packet of its own; without this it would wait 40 ms for the one before.
-            cast(socket.socket, smtp.sock).setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             smtp.ehlo_or_helo_if_needed()
             if settings.EMAIL_USE_TLS:
                 smtp.starttls(context=ssl.create_default_context())
@@ -165,10 +158,23 @@ class SmtpBackend:
         answer = _answer(code, text)
         raise PermanentFailure(answer) if 500 <= code < 600 else TemporaryFailure(answer)
 
-    def _end(self, smtp: smtplib.SMTP) -> None:
-        """The final dot. From here on only the server knows, until it answers."""
+    def _hand_over(self, smtp: smtplib.SMTP, data: bytes) -> None:
+        """Send the text with its final dot, and know on an error that the dot did not go out whole.
+
+        `socket.send` takes a part or raises, and after it raised nothing of that part is on its way: without its dot
+        the server has no message (RFC 5321, 4.1.1.4). `sendall` would not tell how far it got.
+        """
+        left = memoryview(data)
         try:
-            smtp.send(b".\r\n")
+            while left:
+                left = left[cast(socket.socket, smtp.sock).send(left) :]
+        except OSError as error:
+            self._drop()
+            raise TemporaryFailure(f"the connection was lost while sending the text: {masked(error)}") from error
+
+    def _end(self, smtp: smtplib.SMTP) -> None:
+        """The dot is out. From here on only the server knows, until it answers."""
+        try:
             code, text = smtp.getreply()
         except TROUBLE as error:
             self._drop()
@@ -237,9 +243,9 @@ def _answer(code: int, text: bytes) -> str:
 
 
 def _wire_format(data: bytes) -> bytes:
-    """Lines end in CRLF and leading dots are doubled (RFC 5321, 4.5.2); the final dot is not in it."""
+    """Lines end in CRLF, leading dots are doubled, and a dot alone ends it (RFC 5321, 4.5.2)."""
     data = _LEADING_DOT.sub(b"..", _LINE_END.sub(b"\r\n", data))
-    return data if data.endswith(b"\r\n") else data + b"\r\n"
+    return data + (b".\r\n" if data.endswith(b"\r\n") else b"\r\n.\r\n")
 
 
 def _local_hostname() -> str:

@@ -76,9 +76,7 @@ def create(
     return [made[n.pk] for n in notifications]
 
 
-def _start(
-    n: Notification, *, request_id: uuid.UUID, upto: int, by: User | None, now: datetime
-) -> Broadcast:
+def _start(n: Notification, *, request_id: uuid.UUID, upto: int, by: User | None, now: datetime) -> Broadcast:
     """The content and the audience are frozen here: later edits and later clients change nothing."""
     return Broadcast.objects.create(
         notification=n,

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
-from django.db import transaction
-from django.db.models import Case, DateTimeField, Exists, F, OuterRef, QuerySet, Value, When
+from django.db import connection, transaction
+from django.db.models import Case, DateTimeField, F, QuerySet, Value, When
 
 from notifier import content
-from notifier.models import Broadcast, Channel, Delivery, Preference, Reason, Suppression
+from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Reason, Suppression, Topic
 
 LONGEST_RETRY = timedelta(hours=1)
 #: Retries of one bad moment are spread by this share either way, so that they don't come back all at once.
@@ -77,28 +77,24 @@ def claim(
     a database error it may have been committed all the same: `disclaim` the token, which must be new each time.
     """
     taken = Claim(token=token, lease_ends_at=now + timedelta(seconds=settings.LEASE_SECONDS))
-    with transaction.atomic():
-        broadcast = Broadcast.objects.select_related("topic").filter(pk=broadcast_id).first()
-        if broadcast is None:
+    with transaction.atomic(), connection.cursor() as cursor:
+        content_of = _running_content(cursor, broadcast_id, channel)
+        if content_of is None:
+            _unclaimed(delivery_ids).filter(broadcast=broadcast_id, broadcast__state=Broadcast.State.PAUSED).update(
+                due_at=now
+            )
             return taken
-        if broadcast.state == Broadcast.State.PAUSED:
-            _unclaimed(delivery_ids).filter(broadcast=broadcast).update(due_at=now)
-        if broadcast.state != Broadcast.State.RUNNING:
-            return taken
-        rows = _lock_pending(broadcast, channel, delivery_ids)
         skipped: dict[str, list[int]] = defaultdict(list)
-        for row in rows:
-            if reason := _why_not(row):
-                skipped[reason].append(row.pk)
+        for row in _lock_pending(cursor, broadcast_id, channel, content_of.topic_id, delivery_ids):
+            if reason := row.why_not():
+                skipped[reason].append(row.id)
             else:
-                taken.messages.append(_message(broadcast, channel, row))
+                taken.messages.append(_message(broadcast_id, channel, content_of, row))
         for reason, ids in skipped.items():
             Delivery.objects.filter(pk__in=ids).update(
                 state=Delivery.State.SKIPPED, detail=reason, due_at=None, settled_at=now
             )
-        Delivery.objects.filter(pk__in=[message.delivery_id for message in taken.messages]).update(
-            state=Delivery.State.SENDING, lease_token=taken.token, due_at=taken.lease_ends_at
-        )
+        _take(cursor, taken)
     return taken
 
 
@@ -108,15 +104,15 @@ def settle(*, claim: Claim, outcomes: Sequence[Outcome], now: datetime) -> int:
     Returns how many rows were still ours to settle; fewer than `len(outcomes)` means that a lease ran out and
     someone else has decided. After an error nothing is recorded and the same call may be made again.
     """
-    groups: dict[tuple[tuple[str, Any], ...], list[int]] = defaultdict(list)
+    groups: dict[tuple[Any, ...], list[Outcome]] = defaultdict(list)
     for outcome in outcomes:
-        groups[tuple(_change(outcome, now).items())].append(outcome.message.delivery_id)
+        if outcome.verdict is not Verdict.SENT:
+            groups[outcome.verdict, outcome.detail, outcome.wait, outcome.message.attempts].append(outcome)
     with transaction.atomic():
-        # The token, so that a slow consumer can still turn its own UNKNOWN into what it was, and never another's claim.
-        ours = Delivery.objects.filter(
-            lease_token=claim.token, state__in=[Delivery.State.SENDING, Delivery.State.UNKNOWN]
-        )
-        settled = sum(ours.filter(pk__in=ids).update(**dict(change)) for change, ids in groups.items())
+        settled = _settle_sent(claim, [o for o in outcomes if o.verdict is Verdict.SENT], now)
+        for alike in groups.values():
+            ids = [outcome.message.delivery_id for outcome in alike]
+            settled += _still_ours(claim).filter(pk__in=ids).update(**_change(alike[0], now))
         if now >= claim.lease_ends_at:
             # The broadcast may have finished over our UNKNOWN rows: its last tally is no longer true.
             Broadcast.objects.filter(pk__in={outcome.message.broadcast_id for outcome in outcomes}).exclude(
@@ -145,58 +141,151 @@ def retry_delay(attempts: int) -> timedelta:
     return timedelta(seconds=seconds * random.uniform(1 - JITTER, 1 + JITTER))
 
 
-def _unclaimed(delivery_ids: Sequence[int]) -> "QuerySet[Delivery]":
+def _unclaimed(delivery_ids: Sequence[int]) -> QuerySet[Delivery]:
     return Delivery.objects.filter(pk__in=delivery_ids, state=Delivery.State.PENDING, lease_token=None)
 
 
-def _lock_pending(broadcast: Broadcast, channel: Channel, delivery_ids: Sequence[int]) -> list[Delivery]:
-    """The PENDING rows among these, locked in the order of their ids, each with today's word on its client.
-
-    Found by id alone: with a second indexed term SQLite walks the unique key, 20 times slower. Rows that another
-    consumer holds are skipped: it has the same ticket.
-    """
-    consents = Preference.objects.filter(client=OuterRef("client"), topic=broadcast.topic_id, **{channel.value: True})
-    suppressions = Suppression.objects.filter(channel=channel, address=OuterRef("address"))
-    rows = (
-        Delivery.objects.select_for_update(of=("self",), skip_locked=True)
-        .select_related("client")
-        .filter(pk__in=delivery_ids, state=Delivery.State.PENDING)
-        .annotate(consents=Exists(consents), suppressed=Exists(suppressions))
-        .only("broadcast_id", "channel", "address", "attempts", "client__name", "client__is_active")
-        .order_by("pk")
-    )
-    return [row for row in rows if row.broadcast_id == broadcast.pk and row.channel == channel]
+# The statements below run once for every window, up to hundreds of times a second. They are written out because
+# building them with the ORM took longer than running them: 12 ms a window of 100 against 3.
+DELIVERY, CLIENT, BROADCAST, TOPIC, PREFERENCE, SUPPRESSION = (
+    model._meta.db_table for model in (Delivery, Client, Broadcast, Topic, Preference, Suppression)
+)
 
 
-def _why_not(row: Any) -> str:
-    if not row.client.is_active:
-        return Reason.ARCHIVED
-    if not row.consents:
-        return Reason.CONSENT_GONE
-    return Reason.SUPPRESSED if row.suppressed else ""
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """What a broadcast says on one channel, as frozen when it was started."""
+
+    topic_id: int
+    topic: str
+    subject: str
+    body: str
 
 
-def _message(broadcast: Broadcast, channel: Channel, row: Delivery) -> Message:
-    replacements = content.values(name=row.client.name, topic=broadcast.topic.name)
+_CONTENT = f"""
+    SELECT t.id, t.name, b.subject, b.{{channel}}_body FROM {BROADCAST} b JOIN {TOPIC} t ON t.id = b.topic_id
+    WHERE b.id = %s AND b.state = '{Broadcast.State.RUNNING}'
+"""  # noqa: S608
+
+
+def _running_content(cursor: Any, broadcast_id: int, channel: Channel) -> _Content | None:
+    cursor.execute(_CONTENT.format(channel=channel.value), [broadcast_id])
+    row = cursor.fetchone()
+    return _Content(*row) if row else None
+
+
+class _Row(NamedTuple):
+    """A locked PENDING delivery, with today's word on its client."""
+
+    id: int
+    broadcast_id: int
+    channel: str
+    address: str
+    attempts: int
+    name: str
+    is_active: bool
+    consents: bool
+    suppressed: bool
+
+    def why_not(self) -> str:
+        if not self.is_active:
+            return Reason.ARCHIVED
+        if not self.consents:
+            return Reason.CONSENT_GONE
+        return Reason.SUPPRESSED if self.suppressed else ""
+
+
+# Found by id alone: with a second indexed term SQLite walks the unique key, 20 times slower. `state` stands in the WHERE
+# of the delivery itself, so that PostgreSQL looks again after waiting for a lock; with SKIP LOCKED, rows that another
+# consumer holds are left to it.
+_LOOK = f"""
+    SELECT d.id, d.broadcast_id, d.channel, d.address, d.attempts, c.name, c.is_active,
+           EXISTS (SELECT 1 FROM {PREFERENCE} p WHERE p.client_id = d.client_id AND p.topic_id = %s AND p.{{channel}}),
+           EXISTS (SELECT 1 FROM {SUPPRESSION} s WHERE s.channel = %s AND s.address = d.address)
+    FROM {DELIVERY} d JOIN {CLIENT} c ON c.id = d.client_id
+    WHERE d.id IN ({{ids}}) AND d.state = '{Delivery.State.PENDING}'
+    ORDER BY d.id {{lock}}
+"""  # noqa: S608
+
+
+def _lock_pending(
+    cursor: Any, broadcast_id: int, channel: Channel, topic_id: int, delivery_ids: Sequence[int]
+) -> list[_Row]:
+    """The PENDING rows among these that belong to the broadcast and channel, locked in the order of their ids."""
+    lock = "FOR UPDATE OF d SKIP LOCKED" if connection.features.has_select_for_update_skip_locked else ""
+    statement = _LOOK.format(channel=channel.value, ids=_listed(delivery_ids), lock=lock)
+    cursor.execute(statement, [topic_id, channel.value])
+    rows = map(_Row._make, cursor.fetchall())
+    return [row for row in rows if row.broadcast_id == broadcast_id and row.channel == channel.value]
+
+
+def _message(broadcast_id: int, channel: Channel, frozen: _Content, row: _Row) -> Message:
+    replacements = content.values(name=row.name, topic=frozen.topic)
     return Message(
-        delivery_id=row.pk,
-        broadcast_id=broadcast.pk,
+        delivery_id=row.id,
+        broadcast_id=broadcast_id,
         channel=channel,
         address=row.address,
-        subject=content.render(broadcast.subject, replacements),
-        body=content.render(broadcast.body(channel), replacements),
+        subject=content.render(frozen.subject, replacements),
+        body=content.render(frozen.body, replacements),
         attempts=row.attempts,
     )
 
 
+def _take(cursor: Any, taken: Claim) -> None:
+    if taken.messages:
+        ids = _listed([message.delivery_id for message in taken.messages])
+        cursor.execute(
+            f"UPDATE {DELIVERY} SET state = '{Delivery.State.SENDING}', lease_token = %s, due_at = %s "  # noqa: S608
+            f"WHERE id IN ({ids})",
+            [_token(taken.token), connection.ops.adapt_datetimefield_value(taken.lease_ends_at)],
+        )
+
+
+def _still_ours(claim: Claim) -> QuerySet[Delivery]:
+    """The token, so that a slow consumer can still turn its own UNKNOWN into what it was, and never another's claim."""
+    return Delivery.objects.filter(lease_token=claim.token, state__in=[Delivery.State.SENDING, Delivery.State.UNKNOWN])
+
+
+_SENT = f"""
+    UPDATE {DELIVERY} SET state = '{Delivery.State.SENT}', due_at = NULL, settled_at = %s, detail = '',
+           attempts = attempts + 1, provider_id = {{provider_id}}
+    WHERE id IN ({{ids}}) AND lease_token = %s AND state IN ('{Delivery.State.SENDING}', '{Delivery.State.UNKNOWN}')
+"""  # noqa: S608
+
+
+def _settle_sent(claim: Claim, outcomes: Sequence[Outcome], now: datetime) -> int:
+    if not outcomes:
+        return 0
+    ids = _listed([outcome.message.delivery_id for outcome in outcomes])
+    known = [(outcome.message.delivery_id, outcome.provider_id[:100]) for outcome in outcomes if outcome.provider_id]
+    provider_id = "CASE id " + "WHEN %s THEN %s " * len(known) + "ELSE '' END" if known else "''"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _SENT.format(provider_id=provider_id, ids=ids),
+            [connection.ops.adapt_datetimefield_value(now), *sum(known, ()), _token(claim.token)],
+        )
+        return int(cursor.rowcount)
+
+
+def _listed(ids: Sequence[int]) -> str:
+    """Integers as they stand: nothing else can get into a statement this way."""
+    return ", ".join(str(int(number)) for number in ids)
+
+
+def _token(token: uuid.UUID) -> Any:
+    return _LEASE_TOKEN.get_db_prep_value(token, connection)
+
+
+_LEASE_TOKEN = Delivery._meta.get_field("lease_token")
+
+
 def _change(outcome: Outcome, now: datetime) -> dict[str, Any]:
-    """The columns that an outcome sets."""
+    """The columns that a failure sets."""
     state, detail = Delivery.State, outcome.detail[:300]
     used = F("attempts") + 1
     done = {"due_at": None, "settled_at": now, "detail": detail}
     match outcome.verdict:
-        case Verdict.SENT:
-            return done | {"state": state.SENT, "attempts": used, "provider_id": outcome.provider_id[:100]}
         case Verdict.PERMANENT:
             return done | {"state": state.FAILED, "attempts": used}
         case Verdict.UNKNOWN:

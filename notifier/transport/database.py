@@ -4,7 +4,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from django import db
@@ -64,39 +64,42 @@ class DatabaseTransport:
                 time.sleep(min(POLL_SECONDS, idle))
 
     def depth(self, channel: Channel) -> int:
-        return _translated(lambda: self._ready(channel).count())
+        return _translated(lambda: _ready(channel, clock.now()).count())
 
     def close(self) -> None:
         pass
 
-    def _ready(self, channel: Channel) -> QuerySet[QueuedTicket]:
-        return QueuedTicket.objects.filter(channel=channel, dead=False, available_at__lte=clock.now())
-
     def _next(self, channel: Channel) -> QueuedReceived | None:
         """The oldest ready ticket that can be read, now ours for VISIBILITY."""
         while row := self._take(channel):
-            mine = Q(pk=row.pk, lease_token=row.lease_token)
+            ticket_id, body, token = row
+            mine = Q(pk=ticket_id, lease_token=token)
             try:
-                return QueuedReceived(decode(bytes(row.body), channel=channel), mine)
+                return QueuedReceived(decode(bytes(body), channel=channel), mine)
             except BadTicket as error:
-                logger.error("Queued ticket %s can't be read and was put aside: %s", row.pk, error)
+                logger.error("Queued ticket %s can't be read and was put aside: %s", ticket_id, error)
                 QueuedTicket.objects.filter(mine).update(dead=True)
         return None
 
-    def _take(self, channel: Channel) -> QueuedTicket | None:
+    def _take(self, channel: Channel) -> tuple[int, bytes, uuid.UUID] | None:
         # Look before taking the lock: on SQLite an idle consumer would otherwise stop every writer ten times a second.
-        if not self._ready(channel).exists():
+        now = clock.now()
+        oldest = _ready(channel, now).order_by("available_at").values_list("pk")[:1]
+        if not oldest.exists():
             return None
+        token = uuid.uuid4()
         with transaction.atomic():
-            ready = self._ready(channel).order_by("available_at")
             if connection.features.has_select_for_update_skip_locked:
-                ready = ready.select_for_update(skip_locked=True)
-            row = ready.first()
-            if row:
-                row.lease_token = uuid.uuid4()
-                row.available_at = clock.now() + VISIBILITY
-                row.save(update_fields=["lease_token", "available_at"])
-        return row
+                oldest = oldest.select_for_update(skip_locked=True)
+            row = oldest.values_list("pk", "body").first()
+            if row is None:
+                return None
+            QueuedTicket.objects.filter(pk=row[0]).update(lease_token=token, available_at=now + VISIBILITY)
+        return row[0], row[1], token
+
+
+def _ready(channel: Channel, now: datetime) -> QuerySet[QueuedTicket]:
+    return QueuedTicket.objects.filter(channel=channel, dead=False, available_at__lte=now)
 
 
 def _translated(call: Callable[[], T]) -> T:
