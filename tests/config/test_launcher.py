@@ -71,11 +71,10 @@ class Launch:
         return self.process.wait(timeout=60)
 
     def clean_up(self) -> None:
-        pids = [] if self.ended() else list(self.pids().values())
-        if not self.ended():
-            self.process.kill()
-            self.process.wait()
-        for pid in pids:
+        self.process.kill()
+        self.process.wait()
+        # Those that a launcher which failed its test left behind.
+        for pid in self.pids().values():
             if is_alive(pid):
                 os.kill(pid, signal.SIGKILL)
         self._file.close()
