@@ -22,6 +22,8 @@ from notifier.admin.preferences import PreferenceInline
 from notifier.models import Broadcast, Channel, Client, Notification, Suppression, Topic
 from notifier.services import clients
 
+CHANNEL_WORDS = {Channel.EMAIL: "e-mail", Channel.SMS: "SMS"}
+
 
 def matching(term: str) -> Q:
     """The clients that `term` means: an address is found by its beginning, a name by its words.
@@ -77,7 +79,9 @@ class ConsentFilter(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         topics = Topic.objects.order_by("name").values_list("slug", "name")
         return [
-            (f"{slug}.{channel.value}", f"{name} by {channel.label}") for slug, name in topics for channel in Channel
+            (f"{slug}.{channel.value}", f"{name} by {CHANNEL_WORDS[channel]}")
+            for slug, name in topics
+            for channel in Channel
         ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Client]) -> QuerySet[Client]:
@@ -113,11 +117,11 @@ class ClientAdmin(GuardedDeleteAdmin):
     def wants(self, client: Client) -> SafeString | str:
         consents = sorted(client.preferences.all(), key=lambda preference: preference.topic.name)
         chosen = [
-            (preference.topic.name, " and ".join(str(channel.label) for channel in channels))
+            (preference.topic.name, ", ".join(CHANNEL_WORDS[channel] for channel in channels))
             for preference in consents
             if (channels := [channel for channel in Channel if getattr(preference, channel.value)])
         ]
-        return format_html_join("", '<div class="want">{} <span class="quiet">by {}</span></div>', chosen) or "–"
+        return format_html_join("", '<div class="want">{} <span class="quiet">{}</span></div>', chosen) or "–"
 
     @admin.display(description="state")
     def state(self, client: Client) -> SafeString:

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -40,6 +40,11 @@ class DeliveryAdmin(ReadOnlyAdmin):
         if not search_term.strip():
             return queryset, False
         return queryset.filter(client__in=Client.objects.filter(matching(search_term)).values("pk")), False
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        chosen = request.GET.get("broadcast__id__exact", "")
+        title = {"title": f"Deliveries of broadcast #{chosen}"} if chosen.isdecimal() else {}
+        return super().changelist_view(request, {**title, **(extra_context or {})})
 
     @admin.display(description="client")
     def recipient(self, delivery: Delivery) -> str:
