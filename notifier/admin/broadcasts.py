@@ -82,7 +82,7 @@ ORDERS = {
         ),
         Order(
             "retry-unknown",
-            "Retry unknown…",
+            "Retry unknown",
             "To be tried again: {number:,} unknown.",
             (_STATE.RUNNING, _STATE.FINISHED),
             partial(_retry, Delivery.State.UNKNOWN),
@@ -91,7 +91,7 @@ ORDERS = {
         ),
         Order(
             "cancel",
-            "Cancel…",
+            "Cancel",
             "Cancelled. Whatever had not gone out stays unsent.",
             (_STATE.RUNNING, _STATE.PAUSED),
             lambda pk: broadcasts.cancel(broadcast_id=pk),
@@ -244,7 +244,7 @@ class BroadcastAdmin(ReadOnlyAdmin):
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
-            "title": f"{order.label.rstrip('…')}: {broadcast.subject}",
+            "title": f"{order.label}: {broadcast.subject}",
             "broadcast": broadcast,
             "sheet": sheet,
             "order": order,
