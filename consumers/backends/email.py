@@ -55,15 +55,18 @@ class DjangoMailBackend:
                 self._connection.open()
             except Exception as error:
                 self._connection = None
-                raise ChannelDown(f"the mail backend can't be opened: {error}") from error
+                raise ChannelDown(f"the mail backend can't be opened: {masked(error)}") from error
         mail = build(message)
+        mime(mail)  # what can't be a mail is told before anything is handed over
         try:
-            self._connection.send_messages([mail])
+            sent = self._connection.send_messages([mail])
         except SendFailure:
             raise
         except Exception as error:
             self.close()
             raise OutcomeUnknown(f"the mail backend failed while sending: {masked(error)}") from error
+        if sent == 0:  # None is a backend that does not count
+            raise OutcomeUnknown("the mail backend says that it sent nothing, and not why")
         return ""
 
     def close(self) -> None:
@@ -83,8 +86,7 @@ class SmtpBackend:
         self._sender = parseaddr(settings.DEFAULT_FROM_EMAIL)[1]
 
     def send(self, message: Outgoing) -> str:
-        mail = build(message)
-        recipient, data = ascii_address(message.address), _wire_format(mail.message().as_bytes())
+        recipient, data = ascii_address(message.address), _wire_format(mime(build(message)))
         smtp = self._begin(data)
         self._expect(smtp, lambda: smtp.rcpt(recipient), 250, 251)
         self._expect(smtp, lambda: smtp.docmd("DATA"), 354)
@@ -110,8 +112,8 @@ class SmtpBackend:
         try:
             smtp = self._smtp = self._smtp or self._connect()
             options = ["BODY=8BITMIME"] if smtp.has_extn("8bitmime") and not data.isascii() else []
-            code, text = smtp.mail(self._sender, options)
-        except TROUBLE as error:
+            code, text = smtp.mail(_in_idna(self._sender), options)
+        except (*TROUBLE, ValueError) as error:  # ValueError: a host, a password or a sender beyond ASCII
             self._drop()
             if not fresh:
                 return self._begin(data)
@@ -128,7 +130,7 @@ class SmtpBackend:
         raise ChannelDown(f"the mail server refuses our sender: {answer}")
 
     def _connect(self) -> smtplib.SMTP:
-        arguments: dict[str, Any] = {"timeout": settings.EMAIL_TIMEOUT, "local_hostname": _local_hostname()}
+        arguments: dict[str, Any] = {"timeout": settings.EMAIL_TIMEOUT, "local_hostname": _sender_domain()}
         if settings.EMAIL_USE_SSL:
             arguments["context"] = ssl.create_default_context()
         make = smtplib.SMTP_SSL if settings.EMAIL_USE_SSL else smtplib.SMTP
@@ -137,6 +139,7 @@ class SmtpBackend:
             smtp.ehlo_or_helo_if_needed()
             if settings.EMAIL_USE_TLS:
                 smtp.starttls(context=ssl.create_default_context())
+                smtp.ehlo_or_helo_if_needed()  # the server forgot who we are (RFC 3207, 4.2)
             if settings.EMAIL_HOST_USER:
                 smtp.login(settings.EMAIL_HOST_USER, settings.EMAIL_HOST_PASSWORD)
         except BaseException:
@@ -154,7 +157,10 @@ class SmtpBackend:
             raise TemporaryFailure(f"the connection was lost before the text: {masked(error)}") from error
         if code in good:
             return
-        self._reset(smtp)
+        if 400 <= code < 600:
+            self._reset(smtp)
+        else:
+            self._drop()  # what the next line of such a server answers, nobody knows
         answer = _answer(code, text)
         raise PermanentFailure(answer) if 500 <= code < 600 else TemporaryFailure(answer)
 
@@ -194,6 +200,7 @@ class SmtpBackend:
         """Make the connection ready for the next message, or give it up."""
         try:
             if smtp.rset()[0] == 250:
+                self._used_at = time.monotonic()
                 return
         except TROUBLE:
             pass
@@ -207,29 +214,35 @@ class SmtpBackend:
 
 
 def build(message: Outgoing) -> EmailMessage:
-    """The mail, with a Message-ID that is the same on every try; `PermanentFailure` where it can't be one."""
-    domain = parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2]
-    mail = EmailMessage(
+    """The mail, with a Message-ID that is the same on every try."""
+    return EmailMessage(
         subject=message.subject,
         body=message.body,
         from_email=settings.DEFAULT_FROM_EMAIL,
         to=[message.address],
-        headers={"Message-ID": f"<{message.reference}@{domain}>"},
+        headers={"Message-ID": f"<{message.reference}@{_sender_domain()}>"},
     )
+
+
+def mime(mail: EmailMessage) -> bytes:
+    """The mail's source; `PermanentFailure` where there can be none, as with a line break in a header."""
     try:
-        mail.message()
+        return mail.message().as_bytes()
     except (ValueError, UnicodeError) as error:  # BadHeaderError is a ValueError
         raise PermanentFailure(f"no mail can be made of it: {masked(error)}") from error
-    return mail
 
 
 def ascii_address(address: str) -> str:
     """The address as SMTP takes it, its domain in IDNA; `PermanentFailure` for a local part beyond ASCII."""
-    local, _, domain = address.rpartition("@")
     try:
-        return f"{local.encode('ascii').decode()}@{domain.encode('idna').decode()}"
+        return _in_idna(address)
     except UnicodeError as error:
         raise PermanentFailure("the address can't be written in ASCII, which this mail server needs") from error
+
+
+def _in_idna(address: str) -> str:
+    local, _, domain = address.rpartition("@")
+    return f"{local.encode('ascii').decode()}@{domain.encode('idna').decode()}"
 
 
 def masked(error: object) -> str:
@@ -248,6 +261,9 @@ def _wire_format(data: bytes) -> bytes:
     return data + (b".\r\n" if data.endswith(b"\r\n") else b"\r\n.\r\n")
 
 
-def _local_hostname() -> str:
-    """What EHLO says; smtplib's own default asks the name server each time."""
-    return parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2] or "localhost"
+def _sender_domain() -> str:
+    """Ends each Message-ID, and is what EHLO says: smtplib's own default asks the name server each time."""
+    try:
+        return parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2].encode("idna").decode() or "localhost"
+    except UnicodeError as error:
+        raise ChannelDown("the domain in DEFAULT_FROM_EMAIL is none that mail can come from") from error

@@ -108,16 +108,17 @@ def settle(*, claim: Claim, outcomes: Sequence[Outcome], now: datetime) -> int:
     for outcome in outcomes:
         if outcome.verdict is not Verdict.SENT:
             groups[outcome.verdict, outcome.detail, outcome.wait, outcome.message.attempts].append(outcome)
+    sent = [outcome for outcome in outcomes if outcome.verdict is Verdict.SENT]
+    if not groups and now < claim.lease_ends_at:
+        return _settle_sent(claim, sent, now)  # one statement, and so a transaction by itself
     with transaction.atomic():
-        settled = _settle_sent(claim, [o for o in outcomes if o.verdict is Verdict.SENT], now)
+        settled = _settle_sent(claim, sent, now)
         for alike in groups.values():
             ids = [outcome.message.delivery_id for outcome in alike]
             settled += _still_ours(claim).filter(pk__in=ids).update(**_change(alike[0], now))
-        if now >= claim.lease_ends_at:
-            # The broadcast may have finished over our UNKNOWN rows: its last tally is no longer true.
-            Broadcast.objects.filter(pk__in={outcome.message.broadcast_id for outcome in outcomes}).exclude(
-                finished_at=None
-            ).update(tallied_at=None)
+        # The broadcasts may have finished over our UNKNOWN rows: their last tallies are no longer true.
+        broadcasts = {outcome.message.broadcast_id for outcome in outcomes}
+        Broadcast.objects.filter(pk__in=broadcasts).exclude(finished_at=None).update(tallied_at=None)
     return settled
 
 
@@ -195,8 +196,8 @@ class _Row(NamedTuple):
         return Reason.SUPPRESSED if self.suppressed else ""
 
 
-# Found by id alone: with a second indexed term SQLite walks the unique key, 20 times slower. `state` stands in the WHERE
-# of the delivery itself, so that PostgreSQL looks again after waiting for a lock; with SKIP LOCKED, rows that another
+# Found by id alone: with a second indexed term SQLite walks the unique key, 20 times slower. `state` stands in the
+# WHERE of the delivery itself, so that PostgreSQL looks again after waiting for a lock; with SKIP LOCKED, rows that another
 # consumer holds are left to it.
 _LOOK = f"""
     SELECT d.id, d.broadcast_id, d.channel, d.address, d.attempts, c.name, c.is_active,
