@@ -192,7 +192,7 @@ class SuppressionAdmin(BackOfficeAdmin):
     list_display = ("address", "channel", "reason", "created_at")
     list_filter = ("channel",)
     search_fields = ("address__startswith",)
-    search_help_text = "The beginning of an e-mail address, or of a phone number such as +44 7700."
+    search_help_text = "The beginning of an e-mail address, or of a phone number such as +44 20."
     ordering = ("-pk",)
     readonly_fields = ("created_at",)
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.core.exceptions import ValidationError
 from django.forms.models import BaseInlineFormSet
 
 from notifier.models import Channel, Preference, Topic
@@ -26,6 +27,14 @@ class PreferenceForm(forms.ModelForm):
     def changed_data(self) -> list[str]:
         """The topic is given, not chosen: a row where nothing is ticked is no row at all."""
         return [name for name in super().changed_data if name != "topic"]
+
+    def validate_unique(self) -> None:
+        """Django checks no constraint that names an inline's parent; two people may have the same page open."""
+        super().validate_unique()
+        try:
+            self.instance.validate_constraints()
+        except ValidationError:
+            self.add_error(None, "Somebody else has just set this. Open the page again to see what they chose.")
 
     @property
     def cells(self) -> list[dict[str, Any]]:

@@ -1,0 +1,33 @@
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client as Browser
+
+from tests.factories import a_user
+
+
+@pytest.fixture
+def superuser(db: None) -> User:
+    return a_user(username="root", is_superuser=True)
+
+
+@pytest.fixture
+def admin(client: Browser, superuser: User) -> Browser:
+    """Logged in, with every permission."""
+    client.force_login(superuser)
+    return client
+
+
+@pytest.fixture
+def staff(client: Browser, db: None) -> "LogIn":
+    return LogIn(client)
+
+
+class LogIn:
+    """`staff("notifier.view_broadcast")`: the test client, logged in as somebody who may do just that."""
+
+    def __init__(self, client: Browser) -> None:
+        self.client = client
+
+    def __call__(self, *permissions: str) -> Browser:
+        self.client.force_login(a_user(*permissions))
+        return self.client

@@ -1,0 +1,172 @@
+"""Every page of the back office opens, for those who may, at a cost that doesn't grow with its rows."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib import admin as django_admin
+from django.contrib.auth.models import Group
+from django.db import connection
+from django.test import Client as Browser
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from notifier.models import Channel, QueuedTicket, Suppression, Worker
+from tests.factories import a_broadcast, a_client, a_delivery, a_notification, a_topic, a_user
+from tests.notifier.admin.conftest import LogIn
+
+pytestmark = pytest.mark.both_engines
+
+PAGES = sorted(f"{model._meta.app_label}_{model._meta.model_name}" for model in django_admin.site._registry)
+READ_ONLY = ("notifier_broadcast", "notifier_delivery", "notifier_worker", "notifier_queuedticket")
+
+
+def a_suppression() -> Suppression:
+    number = Suppression.objects.count()
+    return Suppression.objects.create(channel=Channel.EMAIL, address=f"gone{number}@example.com", reason="asked us to")
+
+
+def a_worker() -> Worker:
+    now = timezone.now()
+    return Worker.objects.create(kind=Worker.Kind.DISPATCHER, host="here", pid=1, started_at=now, last_seen_at=now)
+
+
+def a_ticket() -> QueuedTicket:
+    return QueuedTicket.objects.create(channel=Channel.SMS, body=b"{}", available_at=timezone.now())
+
+
+MAKE: dict[str, Callable[[], Any]] = {
+    "auth_group": lambda: Group.objects.create(name=f"group {Group.objects.count()}"),
+    "auth_user": a_user,
+    "notifier_broadcast": lambda: a_broadcast(created_by=a_user()),
+    "notifier_client": lambda: a_client(listings="both", offerings="email"),
+    "notifier_delivery": lambda: a_delivery(broadcast=a_broadcast()),
+    "notifier_notification": lambda: a_broadcast(notification=a_notification()).notification,
+    "notifier_queuedticket": a_ticket,
+    "notifier_suppression": a_suppression,
+    "notifier_topic": lambda: a_topic(slug=f"topic-{timezone.now().timestamp()}".replace(".", "-")),
+    "notifier_worker": a_worker,
+}
+
+
+def url(page: str, kind: str, *args: Any) -> str:
+    return reverse(f"admin:{page}_{kind}", args=args)
+
+
+def queries_of(browser: Browser, address: str) -> int:
+    with CaptureQueriesContext(
+        connection,
+    ) as captured:
+        assert browser.get(address).status_code == 200
+    return len(captured)
+
+
+def test_every_model_is_in_the_back_office() -> None:
+    assert set(PAGES) == set(MAKE)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_list_opens_and_searches(admin: Browser, page: str) -> None:
+    row = MAKE[page]()
+
+    response = admin.get(url(page, "changelist"))
+
+    assert response.status_code == 200
+    assert row in response.context["cl"].result_list
+    for term in ("ann", "client1@ex", "+1 (201) 555", "é %_\\'"):
+        assert admin.get(url(page, "changelist"), {"q": term}).status_code == 200
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_pages_of_one_row_open(admin: Browser, page: str) -> None:
+    row = MAKE[page]()
+
+    response = admin.get(url(page, "change", row.pk), follow=True)
+    history = admin.get(url(page, "history", row.pk))
+    added = admin.get(url(page, "add"))
+
+    assert response.status_code == 200
+    assert str(row.pk) in response.request["PATH_INFO"]
+    assert history.status_code == 200
+    assert added.status_code == (403 if page in READ_ONLY else 200)
+
+
+@pytest.mark.parametrize("page", READ_ONLY)
+def test_what_the_machinery_writes_can_be_neither_changed_nor_deleted(admin: Browser, page: str) -> None:
+    row = MAKE[page]()
+
+    assert admin.post(url(page, "add"), {}).status_code == 403
+    assert admin.post(url(page, "delete", row.pk), {"post": "yes"}).status_code == 403
+    if page != "notifier_broadcast":
+        assert admin.post(url(page, "change", row.pk), {"state": "SENT"}).status_code == 403
+    assert type(row).objects.filter(pk=row.pk).exists()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_list_takes_as_many_queries_for_thirty_rows_as_for_three(admin: Browser, page: str) -> None:
+    address = url(page, "changelist")
+    for _ in range(3):
+        MAKE[page]()
+    few = queries_of(admin, address)
+
+    for _ in range(27):
+        MAKE[page]()
+
+    assert queries_of(admin, address) == few
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.startswith("notifier")])
+def test_no_list_counts_all_its_rows(admin: Browser, page: str) -> None:
+    MAKE[page]()
+
+    with CaptureQueriesContext(connection) as captured:
+        admin.get(url(page, "changelist"))
+
+    counts = [query["sql"] for query in captured if query["sql"].startswith("SELECT COUNT(*)")]
+    assert counts
+    assert all("LIMIT 10001" in sql for sql in counts)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.startswith("notifier")])
+def test_no_list_deletes_in_bulk(admin: Browser, page: str) -> None:
+    row = MAKE[page]()
+
+    admin.post(url(page, "changelist"), {"action": "delete_selected", "_selected_action": [row.pk], "post": "yes"})
+
+    assert type(row).objects.filter(pk=row.pk).exists()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_without_a_permission_nothing_opens(staff: LogIn, page: str) -> None:
+    row = MAKE[page]()
+    browser = staff()
+
+    assert browser.get(url(page, "changelist")).status_code == 403
+    # A broadcast's own page sends on to the progress page, which refuses.
+    assert browser.get(url(page, "change", row.pk), follow=True).status_code == 403
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_without_login_every_page_asks_for_it(client: Browser, db: None, page: str) -> None:
+    response = client.get(url(page, "changelist"))
+
+    assert response.status_code == 302
+    assert response["Location"].startswith(reverse("admin:login"))
+
+
+def test_the_menu_shows_what_one_may_open(staff: LogIn) -> None:
+    groups = staff("notifier.view_client").get(reverse("admin:index")).context["menu"]
+
+    assert [(group["name"], [model["object_name"] for model in group["models"]]) for group in groups] == [
+        ("Clients", ["Client"])
+    ]
+
+
+@pytest.mark.parametrize("kind", ["login", "index", "password_change"])
+def test_no_page_has_inline_script_or_style(admin: Browser, kind: str) -> None:
+    text = admin.get(reverse(f"admin:{kind}"), follow=True).content.decode()
+
+    assert "<style" not in text
+    assert " style=" not in text
+    assert "<script>" not in text
