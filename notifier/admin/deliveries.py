@@ -42,8 +42,10 @@ class DeliveryAdmin(ReadOnlyAdmin):
         return queryset.filter(client__in=Client.objects.filter(matching(search_term)).values("pk")), False
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        chosen = request.GET.get("broadcast__id__exact", "")
-        title = {"title": f"Deliveries of broadcast #{chosen}"} if chosen.isdecimal() else {}
+        title = {}
+        for owner in ("broadcast", "client"):
+            if (chosen := request.GET.get(f"{owner}__id__exact", "")).isdecimal():
+                title = {"title": f"Deliveries of {owner} #{chosen}"}
         return super().changelist_view(request, {**title, **(extra_context or {})})
 
     @admin.display(description="client")

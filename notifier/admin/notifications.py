@@ -173,6 +173,9 @@ class NotificationAdmin(GuardedDeleteAdmin):
             return self._confirm(request, list(order.seen), note)
         except broadcasts.ChangedMeanwhile as change:
             return self._confirm(request, list(order.seen), f"Nothing was sent. {change}")
+        if not request.user.has_perm("notifier.view_broadcast"):
+            self.message_user(request, f"Started: {len(made)} of {len(order.seen)}.", messages.SUCCESS)
+            return redirect(self.page_url("changelist"))
         return redirect(_page_of(made))
 
     def _confirm(self, request: HttpRequest, ids: Sequence[int], note: str = "") -> HttpResponse:

@@ -390,6 +390,17 @@ def test_the_record_of_one_broadcast_is_one_click_away(admin: Browser) -> None:
     assert other not in page.context["cl"].result_list
 
 
+def test_what_one_client_was_sent_is_one_click_away(admin: Browser) -> None:
+    own = a_delivery()
+    a_delivery()
+    address = f"{reverse('admin:notifier_delivery_changelist')}?client__id__exact={own.client.pk}"
+
+    page = admin.get(address)
+
+    assert address in text_of(admin.get(reverse("admin:notifier_client_change", args=[own.client.pk])))
+    assert list(page.context["cl"].result_list) == [own]
+
+
 def test_the_record_is_searched_by_client(admin: Browser) -> None:
     wanted = a_delivery(client=a_client(name="Åsa Svensson", email="asa@example.com"))
     a_delivery(client=a_client(name="Ann Example"))

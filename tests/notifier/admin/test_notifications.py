@@ -177,6 +177,15 @@ def test_sending_makes_one_broadcast_and_shows_its_progress(admin: Browser) -> N
     assert (broadcast.notification, str(broadcast.created_by)) == (notification, "root")
 
 
+def test_those_who_may_send_and_not_watch_are_told_that_it_started(staff: LogIn) -> None:
+    a_client(listings="both")
+
+    response = send(staff("notifier.view_notification", "notifier.send_broadcast"), a_notification())
+
+    assert Broadcast.objects.count() == 1
+    assert response["Location"] == reverse(LIST)
+
+
 def test_several_notifications_make_several_broadcasts_and_show_them_in_the_list(admin: Browser) -> None:
     a_client(listings="both", offerings="both")
     notifications = [a_notification(), a_notification(topic=a_topic(slug="offerings"))]
