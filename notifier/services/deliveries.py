@@ -197,8 +197,8 @@ class _Row(NamedTuple):
 
 
 # Found by id alone: with a second indexed term SQLite walks the unique key, 20 times slower. `state` stands in the
-# WHERE of the delivery itself, so that PostgreSQL looks again after waiting for a lock; with SKIP LOCKED, rows that another
-# consumer holds are left to it.
+# WHERE of the delivery itself, so that PostgreSQL looks again after waiting for a lock; rows that another
+# consumer holds are skipped and left to it.
 _LOOK = f"""
     SELECT d.id, d.broadcast_id, d.channel, d.address, d.attempts, c.name, c.is_active,
            EXISTS (SELECT 1 FROM {PREFERENCE} p WHERE p.client_id = d.client_id AND p.topic_id = %s AND p.{{channel}}),
