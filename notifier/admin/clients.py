@@ -1,12 +1,14 @@
 """Clients with their preferences, the topics, and the addresses that are never written to."""
 
 import re
+import sys
 from typing import Any
 
 from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
-from django.db.models import Count, IntegerField, OuterRef, Q, QuerySet, Subquery
+from django.db import connection
+from django.db.models import Count, IntegerField, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.utils.formats import date_format
@@ -32,10 +34,18 @@ def matching(term: str) -> Q:
     """
     term = term.strip()
     if "@" in term:
-        return Q(email__startswith=term.lower())
+        return _begins("email", term.lower())
     if re.match(r"[+(\d]", term):
-        return Q(phone__startswith=_phone_prefix(term))
+        return _begins("phone", _phone_prefix(term))
     return Q(*(Q(name__icontains=word) for word in term.split()))
+
+
+def _begins(field: str, prefix: str) -> Q:
+    """An index answers both: PostgreSQL's for patterns, and SQLite's as a range."""
+    if connection.vendor == "postgresql":
+        return Q(**{f"{field}__startswith": prefix})
+    # SQLite reads every row for LIKE … ESCAPE: 2.4 s for a million clients. `Value`, for no half number is a number.
+    return Q(**{f"{field}__gte": Value(prefix), f"{field}__lt": Value(prefix + chr(sys.maxunicode))})
 
 
 def _phone_prefix(term: str) -> str:
@@ -202,4 +212,4 @@ class SuppressionAdmin(BackOfficeAdmin):
         term = search_term.strip().lower()
         is_phone = re.match(r"[+(\d]", term) and "@" not in term
         prefix = _phone_prefix(term) if is_phone else term
-        return queryset.filter(address__startswith=prefix), False
+        return queryset.filter(_begins("address", prefix)), False
