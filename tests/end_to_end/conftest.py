@@ -1,0 +1,36 @@
+"""The two engines that the product is made for, each with the providers' stand-ins as processes of their own."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.servers.stack import Stack
+from tests.standins.sms import SmsProcess
+from tests.standins.smtp import SmtpProcess
+
+ENGINES = {"embedded": ("", ""), "scaled out": ("postgres_url", "amqp_url")}
+
+
+@pytest.fixture(params=ENGINES)
+def product(
+    request: pytest.FixtureRequest,
+    make_stack: Callable[..., Stack],
+    smtp_process: SmtpProcess,
+    sms_process: SmsProcess,
+) -> Callable[..., Stack]:
+    """`product(LEASE_SECONDS="3")`: SQLite and no broker, or PostgreSQL and RabbitMQ; 1,000 demo clients."""
+    database, broker = (request.getfixturevalue(name) if name else "" for name in ENGINES[request.param])
+
+    def make(**settings: Any) -> Stack:
+        stack = make_stack(
+            database_url=database,
+            broker_url=broker or "database://",
+            email_url=smtp_process.url,
+            sms_url=sms_process.url,
+            **settings,
+        )
+        stack.manage("load_demo", "--clients", "1000", "--seed", "7")
+        return stack
+
+    return make
