@@ -110,6 +110,17 @@ def test_ticking_makes_a_row_for_that_topic_only(admin: Browser) -> None:
     ]
 
 
+def test_a_topic_that_was_added_meanwhile_makes_no_row_by_itself(admin: Browser) -> None:
+    client = a_client()
+    page = admin.get(page_of(client))
+    a_topic(slug="a-topic-before-the-others")
+
+    response = admin.post(page_of(client), filled_in(page))
+
+    assert response.status_code == 302
+    assert not client.preferences.exists()
+
+
 def test_unticking_keeps_the_row_and_ends_the_consent(admin: Browser) -> None:
     client = a_client(listings="both")
     page = admin.get(page_of(client))

@@ -50,8 +50,8 @@ MAKE: dict[str, Callable[[], Any]] = {
 }
 
 
-def url(page: str, kind: str, *args: Any) -> str:
-    return reverse(f"admin:{page}_{kind}", args=args)
+def url(model: str, kind: str, *args: Any) -> str:
+    return reverse(f"admin:{model}_{kind}", args=args)
 
 
 def queries_of(browser: Browser, address: str) -> int:
@@ -66,90 +66,90 @@ def test_every_model_is_in_the_back_office() -> None:
     assert set(PAGES) == set(MAKE)
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_the_list_opens_and_searches(admin: Browser, page: str) -> None:
-    row = MAKE[page]()
+@pytest.mark.parametrize("model", PAGES)
+def test_the_list_opens_and_searches(admin: Browser, model: str) -> None:
+    row = MAKE[model]()
 
-    response = admin.get(url(page, "changelist"))
+    response = admin.get(url(model, "changelist"))
 
     assert response.status_code == 200
     assert row in response.context["cl"].result_list
     for term in ("ann", "client1@ex", "+1 (201) 555", "é %_\\'"):
-        assert admin.get(url(page, "changelist"), {"q": term}).status_code == 200
+        assert admin.get(url(model, "changelist"), {"q": term}).status_code == 200
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_the_pages_of_one_row_open(admin: Browser, page: str) -> None:
-    row = MAKE[page]()
+@pytest.mark.parametrize("model", PAGES)
+def test_the_pages_of_one_row_open(admin: Browser, model: str) -> None:
+    row = MAKE[model]()
 
-    response = admin.get(url(page, "change", row.pk), follow=True)
-    history = admin.get(url(page, "history", row.pk))
-    added = admin.get(url(page, "add"))
+    response = admin.get(url(model, "change", row.pk), follow=True)
+    history = admin.get(url(model, "history", row.pk))
+    added = admin.get(url(model, "add"))
 
     assert response.status_code == 200
     assert str(row.pk) in response.request["PATH_INFO"]
     assert history.status_code == 200
-    assert added.status_code == (403 if page in READ_ONLY else 200)
+    assert added.status_code == (403 if model in READ_ONLY else 200)
 
 
-@pytest.mark.parametrize("page", READ_ONLY)
-def test_what_the_machinery_writes_can_be_neither_changed_nor_deleted(admin: Browser, page: str) -> None:
-    row = MAKE[page]()
+@pytest.mark.parametrize("model", READ_ONLY)
+def test_what_the_machinery_writes_can_be_neither_changed_nor_deleted(admin: Browser, model: str) -> None:
+    row = MAKE[model]()
 
-    assert admin.post(url(page, "add"), {}).status_code == 403
-    assert admin.post(url(page, "delete", row.pk), {"post": "yes"}).status_code == 403
-    if page != "notifier_broadcast":
-        assert admin.post(url(page, "change", row.pk), {"state": "SENT"}).status_code == 403
+    assert admin.post(url(model, "add"), {}).status_code == 403
+    assert admin.post(url(model, "delete", row.pk), {"post": "yes"}).status_code == 403
+    if model != "notifier_broadcast":
+        assert admin.post(url(model, "change", row.pk), {"state": "SENT"}).status_code == 403
     assert type(row).objects.filter(pk=row.pk).exists()
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_a_list_takes_as_many_queries_for_thirty_rows_as_for_three(admin: Browser, page: str) -> None:
-    address = url(page, "changelist")
+@pytest.mark.parametrize("model", PAGES)
+def test_a_list_takes_as_many_queries_for_thirty_rows_as_for_three(admin: Browser, model: str) -> None:
+    address = url(model, "changelist")
     for _ in range(3):
-        MAKE[page]()
+        MAKE[model]()
     few = queries_of(admin, address)
 
     for _ in range(27):
-        MAKE[page]()
+        MAKE[model]()
 
     assert queries_of(admin, address) == few
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page.startswith("notifier")])
-def test_no_list_counts_all_its_rows(admin: Browser, page: str) -> None:
-    MAKE[page]()
+@pytest.mark.parametrize("model", [model for model in PAGES if model.startswith("notifier")])
+def test_no_list_counts_all_its_rows(admin: Browser, model: str) -> None:
+    MAKE[model]()
 
     with CaptureQueriesContext(connection) as captured:
-        admin.get(url(page, "changelist"))
+        admin.get(url(model, "changelist"))
 
     counts = [query["sql"] for query in captured if query["sql"].startswith("SELECT COUNT(*)")]
     assert counts
     assert all("LIMIT 10001" in sql for sql in counts)
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page.startswith("notifier")])
-def test_no_list_deletes_in_bulk(admin: Browser, page: str) -> None:
-    row = MAKE[page]()
+@pytest.mark.parametrize("model", [model for model in PAGES if model.startswith("notifier")])
+def test_no_list_deletes_in_bulk(admin: Browser, model: str) -> None:
+    row = MAKE[model]()
 
-    admin.post(url(page, "changelist"), {"action": "delete_selected", "_selected_action": [row.pk], "post": "yes"})
+    admin.post(url(model, "changelist"), {"action": "delete_selected", "_selected_action": [row.pk], "post": "yes"})
 
     assert type(row).objects.filter(pk=row.pk).exists()
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_without_a_permission_nothing_opens(staff: LogIn, page: str) -> None:
-    row = MAKE[page]()
+@pytest.mark.parametrize("model", PAGES)
+def test_without_a_permission_nothing_opens(staff: LogIn, model: str) -> None:
+    row = MAKE[model]()
     browser = staff()
 
-    assert browser.get(url(page, "changelist")).status_code == 403
+    assert browser.get(url(model, "changelist")).status_code == 403
     # A broadcast's own page sends on to the progress page, which refuses.
-    assert browser.get(url(page, "change", row.pk), follow=True).status_code == 403
+    assert browser.get(url(model, "change", row.pk), follow=True).status_code == 403
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_without_login_every_page_asks_for_it(client: Browser, db: None, page: str) -> None:
-    response = client.get(url(page, "changelist"))
+@pytest.mark.parametrize("model", PAGES)
+def test_without_login_every_page_asks_for_it(client: Browser, db: None, model: str) -> None:
+    response = client.get(url(model, "changelist"))
 
     assert response.status_code == 302
     assert response["Location"].startswith(reverse("admin:login"))
