@@ -1,6 +1,7 @@
 """SMS: Twilio's REST API, and what stands in for a provider: the console, a file, nothing."""
 
 import json
+import re
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -28,6 +29,18 @@ LONGEST_ANSWER_BYTES = 65_536
 #: The longest wait that a provider may ask for.
 LONGEST_WAIT = timedelta(hours=1)
 
+#: Trouble before anything was sent; the last two are a host that can't be one.
+UNREACHED = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.UnsupportedProtocol,
+    httpx.InvalidURL,
+    UnicodeError,
+)
+
+#: A telephone number, however it is written, in what a provider says of it.
+_NUMBER = re.compile(r"\+?\(?\d[\d ()./-]{5,}\d")
 _file_lock = threading.Lock()
 
 
@@ -90,9 +103,9 @@ class TwilioBackend:
         options = dict(part.partition("=")[::2] for part in parts.query.split("&"))
         scheme = "http" if options.get("insecure") == "1" else "https"
         account = unquote(parts.username or "")
-        port = f":{parts.port}" if parts.port else ""
+        host = parts.netloc.rpartition("@")[2]  # not parts.hostname, which takes an IPv6 address out of its brackets
         self._sender = unquote(options.get("from", ""))
-        self._url = f"{scheme}://{parts.hostname}{port}/2010-04-01/Accounts/{account}/Messages.json"
+        self._url = f"{scheme}://{host}/2010-04-01/Accounts/{account}/Messages.json"
         self._client = httpx.Client(
             auth=(account, unquote(parts.password or "")),
             timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
@@ -103,17 +116,17 @@ class TwilioBackend:
 
     def send(self, message: Outgoing) -> str:
         form = {"To": message.address, "From": self._sender, "Body": message.body}
-        request = self._client.build_request(
-            "POST", self._url, data=form, headers={"X-Notifier-Delivery": message.reference}
-        )
         try:
+            request = self._client.build_request(
+                "POST", self._url, data=form, headers={"X-Notifier-Delivery": message.reference}
+            )
             response = self._client.send(request, stream=True)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
+        except UNREACHED as error:
             raise ChannelDown(f"the SMS provider can't be reached: {_name(error)}") from error
         except httpx.HTTPError as error:
             raise OutcomeUnknown(f"the SMS provider's answer was lost: {_name(error)}") from error
         try:
-            return _judge(response)
+            return _judge(response.status_code, _read(response), _retry_after(response))
         finally:
             response.close()
 
@@ -121,52 +134,57 @@ class TwilioBackend:
         self._client.close()
 
 
-def _judge(response: httpx.Response) -> str:
+def _judge(status: int, body: bytes, wait: timedelta | None) -> str:
     """The message's id at the provider, or the failure that its answer means."""
-    status = response.status_code
     if 200 <= status < 300:
-        return _message_id(response)
+        return _message_id(body)
     if status == 429:
-        raise TemporaryFailure("429 too many requests", wait=_retry_after(response))
+        raise TemporaryFailure("429 too many requests", wait=wait)
     if status in (502, 504):
         # A gateway speaks, which does not know whether the provider behind it took the message.
         raise OutcomeUnknown(f"{status}: a gateway lost the SMS provider's answer")
     if status >= 500:
-        raise TemporaryFailure(f"{status} from the SMS provider", wait=_retry_after(response))
+        raise TemporaryFailure(f"{status} from the SMS provider", wait=wait)
     if status == 400:
-        raise PermanentFailure(_complaint(response))
+        raise PermanentFailure(_complaint(body))
     if status < 400:
         raise ChannelDown(f"{status}: the SMS provider sends us elsewhere; check SMS_URL")
     raise ChannelDown(f"{status}: the SMS provider refuses us; check SMS_URL")
 
 
-def _message_id(response: httpx.Response) -> str:
+def _message_id(body: bytes) -> str:
     try:
-        sid = json.loads(_read(response))["sid"]
-    except (httpx.HTTPError, ValueError, KeyError, TypeError, RecursionError) as error:
+        sid = json.loads(body)["sid"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise OutcomeUnknown("the SMS provider accepted, and its answer can't be read") from error
     if not isinstance(sid, str) or not sid:
         raise OutcomeUnknown("the SMS provider accepted, and its answer names no message")
     return sid
 
 
-def _complaint(response: httpx.Response) -> str:
-    """Twilio's error code and text; https://www.twilio.com/docs/api/errors"""
+def _complaint(body: bytes) -> str:
+    """Twilio's error code and text, without the number; https://www.twilio.com/docs/api/errors"""
     try:
-        answer = json.loads(_read(response))
-        return f"400: {answer['code']} {answer.get('message', '')}".replace(response.request.url.path, "")[:300]
-    except (httpx.HTTPError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        answer = json.loads(body)
+        return f"400: {answer['code']} {_NUMBER.sub('…', str(answer.get('message', '')))}"[:300]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return "400: the SMS provider refuses the message"
 
 
 def _read(response: httpx.Response) -> bytes:
-    """The body, up to a limit in size and in time: a trickle would otherwise hold a sender for hours."""
+    """The body up to a limit in size and in time, for a trickle would hold a sender for hours; empty beyond them.
+
+    Read for every status: a body that is left unread costs the connection.
+    """
     ends_at = time.monotonic() + ANSWER_SECONDS
     body = b""
-    for part in response.iter_bytes():
-        body += part
-        if len(body) > LONGEST_ANSWER_BYTES or time.monotonic() > ends_at:
-            raise ValueError("the answer is too long or too slow")
+    try:
+        for part in response.iter_bytes():
+            body += part
+            if len(body) > LONGEST_ANSWER_BYTES or time.monotonic() > ends_at:
+                return b""
+    except httpx.HTTPError:
+        return b""
     return body
 
 

@@ -1,0 +1,771 @@
+import asyncio
+import ssl
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from email import message_from_bytes, policy
+from email.message import EmailMessage as ParsedMail
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.mail import EmailMessage
+from django.core.mail.backends.base import BaseEmailBackend
+from pytest_django import Settings
+
+from consumers.backends import email
+from consumers.backends.base import (
+    ChannelDown,
+    OutcomeUnknown,
+    Outgoing,
+    PermanentFailure,
+    SendBackend,
+    SendFailure,
+    TemporaryFailure,
+)
+from consumers.backends.email import DjangoMailBackend, SmtpBackend, get_backend
+from tests.standins.rules import Rule
+from tests.standins.smtp import SmtpSession, SmtpStandin
+
+TIMEOUT_SECONDS = 0.3
+#: More than the sockets' buffers take, 4 + 6 MB at the most on Linux as it comes.
+LARGE_TEXT = "A line of an endless newsletter, seventy characters long, to the very end.\n" * 220_000
+MESSAGE = Outgoing(reference="7.42", address="ann@example.com", subject="Three new homes", body="Hello Ann.\n")
+
+
+@pytest.fixture
+def server(smtp_standin: SmtpStandin, settings: Settings) -> SmtpStandin:
+    use(smtp_standin, settings)
+    return smtp_standin
+
+
+@pytest.fixture
+def backend(server: SmtpStandin) -> Iterator[SendBackend]:
+    backend = get_backend()
+    yield backend
+    backend.close()
+
+
+def use(standin: SmtpStandin, settings: Settings) -> None:
+    settings.EMAIL_BACKEND = email.SMTP_BACKEND
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", standin.port
+    settings.EMAIL_HOST_USER = settings.EMAIL_HOST_PASSWORD = ""
+    settings.EMAIL_USE_TLS = settings.EMAIL_USE_SSL = False
+    settings.EMAIL_TIMEOUT = TIMEOUT_SECONDS
+    settings.DEFAULT_FROM_EMAIL = "Notifier <notifier@example.org>"
+
+
+def recipients(standin: SmtpStandin) -> list[str]:
+    return [entry["recipient"] for entry in standin.accepted()]
+
+
+def parsed(standin: SmtpStandin, number: int = 0) -> ParsedMail:
+    mail = message_from_bytes(standin.accepted()[number]["raw"].encode(), policy=policy.default)
+    assert isinstance(mail, ParsedMail)
+    return mail
+
+
+def text_of(mail: ParsedMail) -> str:
+    return str(mail.get_content()).replace("\r\n", "\n")
+
+
+def text_on_the_wire(standin: SmtpStandin) -> str:
+    return str(standin.accepted()[0]["raw"]).partition("\r\n\r\n")[2]
+
+
+# --- Every phase of SMTP and what it means ----------------------------------------------------------------------------
+@pytest.mark.parametrize("reply", ["", "421 4.3.2 too busy", "554 5.3.2 not for you", "wibble"])
+@pytest.mark.parametrize("phase", ["connect", "ehlo", "mail"])
+def test_a_server_that_is_out_of_order_before_any_recipient_is_the_channels_trouble(
+    server: SmtpStandin, backend: SendBackend, phase: str, reply: str
+) -> None:
+    server.behave(Rule(phase=phase, reply=reply, then="drop"))
+
+    with pytest.raises(ChannelDown):
+        backend.send(MESSAGE)
+
+    assert server.accepted() == []
+
+
+@pytest.mark.parametrize("phase", ["connect", "ehlo", "mail"])
+def test_a_server_that_says_nothing_before_any_recipient_is_the_channels_trouble(
+    server: SmtpStandin, backend: SendBackend, phase: str
+) -> None:
+    server.behave(Rule(phase=phase, then="hang"))
+
+    with pytest.raises(ChannelDown):
+        backend.send(MESSAGE)
+
+
+def test_a_server_that_refuses_connections_is_the_channels_trouble(server: SmtpStandin, backend: SendBackend) -> None:
+    with server.refusing(), pytest.raises(ChannelDown, match="refused"):
+        backend.send(MESSAGE)
+
+
+@pytest.mark.parametrize("misbehaviour", [{"reply": "535 5.7.8 wrong password"}, {"then": "drop"}, {"then": "hang"}])
+def test_a_login_that_fails_is_the_channels_trouble(
+    server: SmtpStandin, backend: SendBackend, settings: Settings, misbehaviour: dict[str, str]
+) -> None:
+    settings.EMAIL_HOST_USER, settings.EMAIL_HOST_PASSWORD = "notifier", "secret"
+    server.behave(Rule(phase="auth", **misbehaviour))  # type: ignore[arg-type]
+
+    with pytest.raises(ChannelDown) as caught:
+        backend.send(MESSAGE)
+
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("reply", ["450 4.7.1 later", "550 5.7.1 you may not send", "530 5.7.0 log in first"])
+def test_a_refused_sender_is_the_channels_trouble(server: SmtpStandin, backend: SendBackend, reply: str) -> None:
+    server.behave(Rule(phase="mail", reply=reply))
+
+    with pytest.raises(ChannelDown, match=reply[:9]):
+        backend.send(MESSAGE)
+
+
+def test_a_mail_that_is_too_large_fails_for_good(server: SmtpStandin, backend: SendBackend) -> None:
+    server.behave(Rule(phase="mail", reply="552 5.3.4 too large", times=1))
+
+    with pytest.raises(PermanentFailure, match=r"552 5\.3\.4"):
+        backend.send(MESSAGE)
+
+    backend.send(replace(MESSAGE, reference="7.43"))
+    assert (len(server.accepted()), server.connections) == (1, 1)
+
+
+BEFORE_AND_AFTER_THE_TEXT = ["rcpt", "data", "dot"]
+
+
+@pytest.mark.parametrize("reply", ["421 4.3.2 closing", "450 4.2.0 later", "451 4.3.0 later", "452 4.2.2 full"])
+@pytest.mark.parametrize("phase", BEFORE_AND_AFTER_THE_TEXT)
+def test_a_reply_of_4xx_may_pass(server: SmtpStandin, backend: SendBackend, phase: str, reply: str) -> None:
+    server.behave(Rule(phase=phase, reply=reply))
+
+    with pytest.raises(TemporaryFailure, match=reply[:9]):
+        backend.send(MESSAGE)
+
+    assert server.accepted() == []
+
+
+@pytest.mark.parametrize("reply", ["550 5.1.1 nobody of that name", "552 5.2.2 full", "554 5.7.1 spam"])
+@pytest.mark.parametrize("phase", BEFORE_AND_AFTER_THE_TEXT)
+def test_a_reply_of_5xx_is_for_good(server: SmtpStandin, backend: SendBackend, phase: str, reply: str) -> None:
+    server.behave(Rule(phase=phase, reply=reply))
+
+    with pytest.raises(PermanentFailure, match=reply[:9]):
+        backend.send(MESSAGE)
+
+    assert server.accepted() == []
+
+
+@pytest.mark.parametrize("then", ["drop", "reset", "hang"])
+@pytest.mark.parametrize("phase", ["rcpt", "data"])
+def test_a_connection_lost_before_the_text_may_pass(
+    server: SmtpStandin, backend: SendBackend, phase: str, then: str
+) -> None:
+    server.behave(Rule(phase=phase, then=then, times=1))
+
+    with pytest.raises(TemporaryFailure):
+        backend.send(MESSAGE)
+
+    backend.send(MESSAGE)
+    assert (len(server.accepted()), server.connections) == (1, 2)
+
+
+@pytest.mark.parametrize("phase", ["rcpt", "data"])
+def test_after_an_answer_that_makes_no_sense_the_connection_is_not_used_again(
+    server: SmtpStandin, backend: SendBackend, phase: str
+) -> None:
+    # The stray line would be taken for the answer to the next command, and each answer after it for the next but one.
+    server.behave(Rule(phase=phase, reply="wibble\r\n250 2.0.0 stray", times=1))
+
+    with pytest.raises(TemporaryFailure):
+        backend.send(MESSAGE)
+
+    backend.send(MESSAGE)
+    assert (len(server.accepted()), server.connections) == (1, 2)
+
+
+@pytest.mark.parametrize("then", ["drop", "reset"])
+def test_a_connection_lost_in_the_midst_of_a_large_text_may_pass(
+    server: SmtpStandin, backend: SendBackend, then: str
+) -> None:
+    server.behave(Rule(phase="body", then=then))
+
+    with pytest.raises(TemporaryFailure, match="while sending the text"):
+        backend.send(replace(MESSAGE, body=LARGE_TEXT))
+
+    assert server.accepted() == []
+
+
+class DeafSession(SmtpSession):
+    """Asks for the text and never reads it."""
+
+    def _begin_text(self) -> None:
+        super()._begin_text()
+        self.transport.pause_reading()
+
+
+class DeafStandin(SmtpStandin):
+    session = DeafSession
+
+
+def test_a_server_that_stops_reading_in_the_midst_of_a_large_text_may_pass(tmp_path: Path, settings: Settings) -> None:
+    with DeafStandin(folder=tmp_path) as server:
+        use(server, settings)
+
+        with pytest.raises(TemporaryFailure, match="while sending the text"):
+            get_backend().send(replace(MESSAGE, body=LARGE_TEXT))
+
+
+@pytest.mark.parametrize("taken", [True, False])
+@pytest.mark.parametrize(
+    "misbehaviour",
+    [{"then": "drop"}, {"then": "reset"}, {"then": "hang"}, {"reply": "wibble"}, {"reply": "354 go on"}],
+    ids=str,
+)
+def test_an_answer_lost_after_the_text_leaves_the_outcome_unknown(
+    server: SmtpStandin, backend: SendBackend, misbehaviour: dict[str, str], taken: bool
+) -> None:
+    server.behave(Rule(phase="dot", taken=taken, times=1, **misbehaviour))  # type: ignore[arg-type]
+
+    with pytest.raises(OutcomeUnknown):
+        backend.send(MESSAGE)
+
+    assert len(server.accepted()) == taken
+    backend.send(replace(MESSAGE, reference="7.43"))
+    assert server.connections == 2
+
+
+@pytest.mark.parametrize("misbehaviour", [{"then": "drop"}, {"then": "hang"}, {"reply": "500 5.5.1 stay"}], ids=str)
+def test_a_goodbye_that_fails_changes_nothing(
+    server: SmtpStandin, backend: SendBackend, misbehaviour: dict[str, str]
+) -> None:
+    server.behave(Rule(phase="quit", **misbehaviour))  # type: ignore[arg-type]
+
+    backend.send(MESSAGE)
+    backend.close()
+
+    assert recipients(server) == ["ann@example.com"]
+
+
+# --- One connection for many messages ---------------------------------------------------------------------------------
+def test_many_messages_go_over_one_connection(server: SmtpStandin, backend: SendBackend) -> None:
+    for number in range(20):
+        backend.send(replace(MESSAGE, reference=f"7.{number}"))
+
+    assert [entry["delivery"] for entry in server.accepted()] == list(range(20))
+    assert server.connections == 1
+
+
+def test_a_connection_is_given_up_after_its_share_of_messages(
+    server: SmtpStandin, backend: SendBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(email, "MESSAGES_PER_CONNECTION", 3)
+
+    for _ in range(7):
+        backend.send(MESSAGE)
+
+    assert (len(server.accepted()), server.connections) == (7, 3)
+
+
+def test_a_connection_that_rested_long_is_not_trusted(
+    server: SmtpStandin, backend: SendBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend.send(MESSAGE)
+    monkeypatch.setattr(email, "IDLE_SECONDS", 0.0)
+
+    backend.send(MESSAGE)
+
+    assert (len(server.accepted()), server.connections) == (2, 2)
+
+
+@pytest.mark.parametrize("phase", BEFORE_AND_AFTER_THE_TEXT)
+@pytest.mark.parametrize("reply", ["450 4.2.0 later", "550 5.1.1 nobody of that name"])
+def test_after_a_refused_message_the_same_connection_goes_on(
+    server: SmtpStandin, backend: SendBackend, phase: str, reply: str
+) -> None:
+    server.behave(Rule(phase=phase, reply=reply, recipient="bob@*"))
+
+    with pytest.raises(SendFailure):
+        backend.send(replace(MESSAGE, address="bob@example.com"))
+    backend.send(MESSAGE)
+
+    assert (recipients(server), server.connections) == (["ann@example.com"], 1)
+
+
+@pytest.mark.parametrize("misbehaviour", [{"reply": "500 5.5.1 no"}, {"then": "drop"}, {"then": "hang"}], ids=str)
+def test_a_connection_that_can_not_start_over_is_given_up(
+    server: SmtpStandin, backend: SendBackend, misbehaviour: dict[str, str]
+) -> None:
+    server.behave(
+        Rule(phase="rcpt", reply="550 5.1.1 nobody of that name", times=1),
+        Rule(phase="rset", **misbehaviour),  # type: ignore[arg-type]
+    )
+
+    with pytest.raises(PermanentFailure, match=r"550 5\.1\.1"):
+        backend.send(MESSAGE)
+    backend.send(MESSAGE)
+
+    assert (len(server.accepted()), server.connections) == (1, 2)
+
+
+def test_a_connection_that_the_server_closed_meanwhile_is_opened_anew(
+    server: SmtpStandin, backend: SendBackend
+) -> None:
+    backend.send(MESSAGE)
+    with server.refusing():
+        pass
+
+    backend.send(replace(MESSAGE, reference="7.43"))
+
+    assert [entry["delivery"] for entry in server.accepted()] == [42, 43]
+
+
+@pytest.mark.parametrize(
+    "misbehaviour",
+    [{"reply": "421 4.4.2 idle for too long", "then": "drop"}, {"then": "drop"}, {"then": "reset"}, {"then": "hang"}],
+    ids=str,
+)
+def test_a_kept_connection_that_fails_at_its_next_message_is_opened_anew(
+    server: SmtpStandin, backend: SendBackend, misbehaviour: dict[str, str]
+) -> None:
+    backend.send(MESSAGE)
+    server.behave(Rule(phase="mail", times=1, **misbehaviour))  # type: ignore[arg-type]
+
+    backend.send(replace(MESSAGE, reference="7.43"))
+
+    assert [entry["delivery"] for entry in server.accepted()] == [42, 43]
+    assert server.connections == 2
+
+
+def test_a_server_that_is_gone_since_the_last_message_is_the_channels_trouble(
+    server: SmtpStandin, backend: SendBackend
+) -> None:
+    backend.send(MESSAGE)
+
+    with server.refusing(), pytest.raises(ChannelDown):
+        backend.send(MESSAGE)
+
+    backend.send(MESSAGE)
+    assert len(server.accepted()) == 2
+
+
+# --- What arrives -----------------------------------------------------------------------------------------------------
+def test_the_message_id_names_the_delivery_and_is_the_same_on_every_try(
+    server: SmtpStandin, backend: SendBackend
+) -> None:
+    server.behave(Rule(phase="dot", taken=True, reply="451 4.3.0 later", times=1))
+
+    with pytest.raises(TemporaryFailure):
+        backend.send(MESSAGE)
+    backend.send(MESSAGE)
+
+    assert [entry["message_id"] for entry in server.accepted()] == ["<7.42@example.org>"] * 2
+
+
+def test_the_mail_says_whom_it_is_from_and_whom_it_is_for(server: SmtpStandin, backend: SendBackend) -> None:
+    backend.send(MESSAGE)
+
+    mail = parsed(server)
+    assert (mail["From"], mail["To"]) == ("Notifier <notifier@example.org>", "ann@example.com")
+    assert (mail["Subject"], text_of(mail)) == ("Three new homes", "Hello Ann.\n")
+    assert mail["Date"]
+
+
+@pytest.mark.parametrize(
+    "text", ["", ".", "..", "...three", ".\n.\n..\nend", "a\n.\nb", "one\r\ntwo\rthree\nfour", "no end", "\n\n.\n"]
+)
+def test_every_text_arrives_as_it_was_with_lines_that_end_in_crlf(
+    server: SmtpStandin, backend: SendBackend, text: str
+) -> None:
+    backend.send(replace(MESSAGE, body=text))
+    backend.send(MESSAGE)
+
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n")
+    assert text_on_the_wire(server).removesuffix("\r\n").split("\r\n") == lines
+    assert len(server.accepted()) == 2
+
+
+@pytest.mark.parametrize("text", ["Grüße aus Köln 🏡", "Привет!\n.\n..конец", "é" * 3000])
+def test_text_beyond_ascii_arrives_as_it_was(server: SmtpStandin, backend: SendBackend, text: str) -> None:
+    backend.send(replace(MESSAGE, subject="Drei schöne Häuser — 三间新房", body=text))
+
+    assert parsed(server)["Subject"] == "Drei schöne Häuser — 三间新房"
+    assert text_of(parsed(server)).removesuffix("\n") == text
+    assert max(len(line) for line in server.accepted()[0]["raw"].encode().split(b"\r\n")) <= 998
+
+
+def test_a_large_text_arrives_whole(server: SmtpStandin, backend: SendBackend, settings: Settings) -> None:
+    settings.EMAIL_TIMEOUT = 20
+
+    backend.send(replace(MESSAGE, body=LARGE_TEXT[: len(LARGE_TEXT) // 8]))
+
+    assert len(text_on_the_wire(server).replace("\r\n", "\n")) == pytest.approx(len(LARGE_TEXT) // 8, abs=1)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"subject": "Homes\nBcc: eve@example.com"},
+        {"subject": "Homes\r\n\r\nAnother text"},
+        {"address": "ann@example.com\nBcc: eve@example.com"},
+        {"address": "ann@example.com>\r\nRCPT TO:<eve@example.com"},
+    ],
+    ids=str,
+)
+def test_a_header_smuggled_in_fails_for_good(server: SmtpStandin, backend: SendBackend, change: dict[str, str]) -> None:
+    with pytest.raises(PermanentFailure) as caught:
+        backend.send(replace(MESSAGE, **change))
+
+    assert server.accepted() == []
+    assert "eve@" not in str(caught.value)
+
+
+def test_a_local_part_beyond_ascii_fails_for_good(server: SmtpStandin, backend: SendBackend) -> None:
+    with pytest.raises(PermanentFailure, match="ASCII") as caught:
+        backend.send(replace(MESSAGE, address="jörg@example.com"))
+
+    assert "jörg" not in str(caught.value)
+    assert server.accepted() == []
+
+
+def test_a_domain_beyond_ascii_is_written_in_idna(server: SmtpStandin, backend: SendBackend) -> None:
+    backend.send(replace(MESSAGE, address="ann@bücher.example"))
+
+    assert recipients(server) == ["ann@xn--bcher-kva.example"]
+    assert "ann@xn--bcher-kva.example" in server.accepted()[0]["raw"]
+
+
+def test_a_sender_whose_domain_is_beyond_ascii_can_send(server: SmtpStandin, settings: Settings) -> None:
+    settings.DEFAULT_FROM_EMAIL = "Bücher <news@bücher.example>"
+
+    with closing(get_backend()) as backend:
+        backend.send(MESSAGE)
+
+    assert server.accepted()[0]["message_id"] == "<7.42@xn--bcher-kva.example>"
+    assert "<news@xn--bcher-kva.example>" in server.accepted()[0]["raw"]
+
+
+@pytest.mark.parametrize("phase", ["connect", "ehlo", "mail", *BEFORE_AND_AFTER_THE_TEXT])
+@pytest.mark.parametrize("code", ["450", "550"])
+def test_the_error_never_holds_the_address(server: SmtpStandin, backend: SendBackend, phase: str, code: str) -> None:
+    server.behave(Rule(phase=phase, reply=f"{code} 5.1.1 <ann@example.com>: ann@example.com is unknown to mx1"))
+
+    with pytest.raises(SendFailure) as caught:
+        backend.send(MESSAGE)
+
+    assert "ann@" not in str(caught.value)
+    assert f"{code}" in str(caught.value)
+    assert "unknown to mx1" in str(caught.value)
+
+
+# --- Settings that can't work -----------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"EMAIL_HOST": "mail..example.com"},
+        {"EMAIL_HOST": "no-such-host.invalid"},
+        {"EMAIL_HOST_USER": "notifier", "EMAIL_HOST_PASSWORD": "Schlüssel"},
+        {"DEFAULT_FROM_EMAIL": "jörg@example.org"},
+        {"DEFAULT_FROM_EMAIL": "news@example..org"},
+    ],
+    ids=str,
+)
+def test_settings_that_can_not_work_are_the_channels_trouble(
+    server: SmtpStandin, settings: Settings, change: dict[str, str]
+) -> None:
+    for name, value in change.items():
+        setattr(settings, name, value)
+
+    with pytest.raises(ChannelDown):
+        get_backend().send(MESSAGE)
+
+    assert server.accepted() == []
+
+
+# --- TLS --------------------------------------------------------------------------------------------------------------
+class TlsStandin(SmtpStandin):
+    """TLS from the first byte."""
+
+    certificate: Path
+
+    def context(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.certificate)
+        return context
+
+    async def _listen(self) -> None:
+        self._server = await self._loop.create_server(
+            lambda: self.session(self._sink), "127.0.0.1", self.port, ssl=self.context()
+        )
+        self.port = self._server.sockets[0].getsockname()[1]
+
+
+class StartTlsSession(SmtpSession):
+    """Takes mail only over TLS, and forgets with STARTTLS that it was greeted before (RFC 3207, 4.2)."""
+
+    context: ssl.SSLContext
+    is_greeted = is_private = False
+
+    def _on_ehlo(self, line: str) -> None:
+        self.is_greeted = True
+        self._say("250-standin\r\n250-8BITMIME\r\n250-AUTH PLAIN\r\n250 STARTTLS")
+
+    def _on_star(self, line: str) -> None:
+        self._say("220 2.0.0 go ahead")
+        self.is_greeted = False
+        self.handshake = self.loop.create_task(self._wrap())
+
+    async def _wrap(self) -> None:
+        try:
+            wrapped = await self.loop.start_tls(self.transport, self, self.context, server_side=True)
+        except OSError:
+            return
+        assert isinstance(wrapped, asyncio.Transport)
+        self.transport, self.is_private = wrapped, True
+        self.sink.open.add(wrapped)
+
+    def _on_mail(self, line: str) -> None:
+        if not self.is_private:
+            return self._say("530 5.7.0 STARTTLS first")
+        if not self.is_greeted:
+            return self._say("503 5.5.1 EHLO first")
+        super()._on_mail(line)
+
+
+class StartTlsStandin(TlsStandin):
+    def session(self, sink: Any) -> asyncio.Protocol:  # type: ignore[override]
+        session = StartTlsSession(sink)
+        session.context = self.context()
+        return session
+
+    async def _listen(self) -> None:
+        await SmtpStandin._listen(self)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A key and a certificate for 127.0.0.1, signed by itself, in one file."""
+    path = tmp_path_factory.mktemp("tls") / "certificate.pem"
+    options = "-x509 -nodes -days 1 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1"
+    options += " -subj /CN=standin -addext subjectAltName=IP:127.0.0.1"
+    subprocess.run(
+        ["openssl", "req", *options.split(), "-keyout", str(path), "-out", f"{path}.crt"],
+        check=True,
+        capture_output=True,
+    )
+    with path.open("a") as file:
+        file.write(Path(f"{path}.crt").read_text())
+    return path
+
+
+@pytest.fixture(params=["EMAIL_USE_SSL", "EMAIL_USE_TLS"])
+def tls_server(
+    request: pytest.FixtureRequest, tmp_path: Path, certificate: Path, settings: Settings
+) -> Iterator[SmtpStandin]:
+    make = TlsStandin if request.param == "EMAIL_USE_SSL" else StartTlsStandin
+    make.certificate = certificate
+    with make(folder=tmp_path) as standin:
+        use(standin, settings)
+        settings.EMAIL_TIMEOUT = 2
+        setattr(settings, request.param, True)
+        yield standin
+
+
+def test_mail_goes_over_tls(tls_server: SmtpStandin, certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", f"{certificate}.crt")
+    backend = get_backend()
+
+    backend.send(MESSAGE)
+    backend.send(replace(MESSAGE, body=LARGE_TEXT[:1_000_000]))
+    backend.close()
+
+    assert (len(tls_server.accepted()), tls_server.connections) == (2, 1)
+
+
+def test_a_certificate_that_nobody_vouches_for_is_the_channels_trouble(tls_server: SmtpStandin) -> None:
+    with pytest.raises(ChannelDown, match=r"(?i)certificate verify failed"):
+        get_backend().send(MESSAGE)
+
+    assert tls_server.accepted() == []
+
+
+def test_a_certificate_for_another_name_is_the_channels_trouble(
+    tls_server: SmtpStandin, certificate: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", f"{certificate}.crt")
+    settings.EMAIL_HOST = "localhost"
+
+    with pytest.raises(ChannelDown, match=r"(?i)certificate verify failed"):
+        get_backend().send(MESSAGE)
+
+
+def test_a_server_that_offers_no_starttls_gets_nothing_in_the_clear(
+    server: SmtpStandin, backend: SendBackend, settings: Settings
+) -> None:
+    settings.EMAIL_USE_TLS = True
+
+    with pytest.raises(ChannelDown, match="STARTTLS"):
+        backend.send(MESSAGE)
+
+    assert server.accepted() == []
+
+
+# --- Django's other mail backends -------------------------------------------------------------------------------------
+class FakeMailBackend(BaseEmailBackend):
+    opened = 0
+
+    def open(self) -> bool:
+        type(self).opened += 1
+        return True
+
+    def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
+        return len(email_messages)
+
+
+class ClosedMailBackend(FakeMailBackend):
+    def open(self) -> bool:
+        raise RuntimeError("no such account: ann@example.com")
+
+
+class BrokenMailBackend(FakeMailBackend):
+    def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
+        raise RuntimeError(f"{email_messages[0].to[0]} was not expected")
+
+
+class IdleMailBackend(FakeMailBackend):
+    def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
+        return 0
+
+
+class KnowingMailBackend(FakeMailBackend):
+    def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
+        raise TemporaryFailure("its quota is used up until tomorrow")
+
+
+@pytest.fixture
+def use_backend(settings: Settings) -> Callable[[str], SendBackend]:
+    def use_backend(path: str) -> SendBackend:
+        settings.EMAIL_BACKEND = path if "." in path else f"{__name__}.{path}"
+        return get_backend()
+
+    return use_backend
+
+
+def test_the_setting_chooses_the_backend(settings: Settings) -> None:
+    settings.EMAIL_BACKEND = email.SMTP_BACKEND
+    assert isinstance(get_backend(), SmtpBackend)
+
+    settings.EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
+    assert isinstance(get_backend(), DjangoMailBackend)
+
+
+def test_the_console_shows_one_line_a_mail(
+    use_backend: Callable[[str], SendBackend], capsys: pytest.CaptureFixture[str]
+) -> None:
+    backend = use_backend("consumers.backends.console.EmailBackend")
+
+    backend.send(replace(MESSAGE, body="Hello Ann,\n\nhave a look.\n"))
+    backend.send(replace(MESSAGE, address="bob@example.com"))
+
+    assert capsys.readouterr().out.splitlines() == [
+        "e-mail to ann@example.com: Three new homes | Hello Ann, have a look.",
+        "e-mail to bob@example.com: Three new homes | Hello Ann.",
+    ]
+
+
+def test_a_mail_is_written_to_a_file(
+    use_backend: Callable[[str], SendBackend], settings: Settings, tmp_path: Path
+) -> None:
+    settings.EMAIL_FILE_PATH = str(tmp_path)
+    backend = use_backend("django.core.mail.backends.filebased.EmailBackend")
+
+    backend.send(MESSAGE)
+    backend.close()
+
+    (file,) = tmp_path.iterdir()
+    assert "Message-ID: <7.42@example.com>" in file.read_text()
+
+
+def test_a_folder_that_can_not_be_made_is_the_channels_trouble(
+    use_backend: Callable[[str], SendBackend], settings: Settings, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    settings.EMAIL_FILE_PATH = str(tmp_path / "file")
+    backend = use_backend("django.core.mail.backends.filebased.EmailBackend")
+
+    with pytest.raises(ChannelDown):
+        backend.send(MESSAGE)
+
+
+@pytest.mark.parametrize("path", ["ClosedMailBackend", "tests.no_such_module.Backend", "NoSuchBackend"])
+def test_a_mail_backend_that_can_not_be_opened_is_the_channels_trouble(
+    use_backend: Callable[[str], SendBackend], path: str
+) -> None:
+    backend = use_backend(path)
+
+    for _ in range(2):
+        with pytest.raises(ChannelDown) as caught:
+            backend.send(MESSAGE)
+
+    assert "ann@" not in str(caught.value)
+
+
+def test_a_mail_backend_that_fails_while_sending_leaves_the_outcome_unknown(
+    use_backend: Callable[[str], SendBackend],
+) -> None:
+    backend = use_backend("BrokenMailBackend")
+
+    with pytest.raises(OutcomeUnknown, match="was not expected") as caught:
+        backend.send(MESSAGE)
+
+    assert "ann@" not in str(caught.value)
+
+
+def test_a_mail_backend_that_says_it_sent_nothing_has_not_sent(use_backend: Callable[[str], SendBackend]) -> None:
+    backend = use_backend("IdleMailBackend")
+
+    with pytest.raises(OutcomeUnknown, match="sent nothing"):
+        backend.send(MESSAGE)
+
+
+def test_a_mail_backend_that_knows_better_is_believed(use_backend: Callable[[str], SendBackend]) -> None:
+    backend = use_backend("KnowingMailBackend")
+
+    with pytest.raises(TemporaryFailure, match="quota"):
+        backend.send(MESSAGE)
+
+
+def test_a_mail_backend_stays_open_and_is_opened_anew_after_a_failure(
+    use_backend: Callable[[str], SendBackend], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FakeMailBackend, "opened", 0)
+    backend = use_backend("FakeMailBackend")
+    fails = iter([False, False, True, False])
+
+    def send_messages(self: FakeMailBackend, mails: Sequence[EmailMessage]) -> int:
+        if next(fails):
+            raise RuntimeError("lost")
+        return 1
+
+    monkeypatch.setattr(FakeMailBackend, "send_messages", send_messages)
+
+    backend.send(MESSAGE)
+    backend.send(MESSAGE)
+    opened = FakeMailBackend.opened
+    with pytest.raises(OutcomeUnknown):
+        backend.send(MESSAGE)
+    backend.send(MESSAGE)
+
+    assert (opened, FakeMailBackend.opened) == (1, 2)
+
+
+def test_a_header_smuggled_in_fails_for_good_with_any_mail_backend(
+    use_backend: Callable[[str], SendBackend],
+) -> None:
+    backend = use_backend("FakeMailBackend")
+
+    with pytest.raises(PermanentFailure):
+        backend.send(replace(MESSAGE, subject="Homes\nBcc: eve@example.com"))

@@ -1,0 +1,418 @@
+import base64
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+from urllib.parse import parse_qs
+
+import pytest
+from pytest_django import Settings
+
+from consumers.backends import sms
+from consumers.backends.base import (
+    ChannelDown,
+    OutcomeUnknown,
+    Outgoing,
+    PermanentFailure,
+    SendBackend,
+    SendFailure,
+    TemporaryFailure,
+)
+from consumers.backends.sms import get_backend
+from tests.standins.rules import Rule
+from tests.standins.sms import SENDER, SID, TOKEN, SmsStandin, error_body, invalid_number, opted_out
+
+ANSWER_SECONDS = 0.3
+MESSAGE = Outgoing(reference="7.42", address="+12025550123", subject="", body="Hello Ann, ünïcode & 100 % + more")
+
+
+@pytest.fixture
+def provider(sms_standin: SmsStandin, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> SmsStandin:
+    settings.SMS_URL = sms_standin.url
+    monkeypatch.setattr(sms, "ANSWER_SECONDS", ANSWER_SECONDS)
+    monkeypatch.setattr(sms, "CONNECT_SECONDS", ANSWER_SECONDS)
+    return sms_standin
+
+
+@pytest.fixture
+def make_backend(settings: Settings) -> Iterator[Callable[[str], SendBackend]]:
+    backends: list[SendBackend] = []
+
+    def make(url: str) -> SendBackend:
+        settings.SMS_URL = url
+        backends.append(get_backend())
+        return backends[-1]
+
+    yield make
+    for backend in backends:
+        backend.close()
+
+
+@pytest.fixture
+def backend(provider: SmsStandin, make_backend: Callable[[str], SendBackend]) -> SendBackend:
+    return make_backend(provider.url)
+
+
+def answers(status: int, reply: str = "{}", *, retry_after: str = "") -> Rule:
+    headers = {"Retry-After": retry_after} if retry_after else {}
+    return Rule(phase="request", status=status, reply=reply, headers=headers)
+
+
+# --- What Twilio receives ---------------------------------------------------------------------------------------------
+def test_a_message_arrives_and_its_id_comes_back(provider: SmsStandin, backend: SendBackend) -> None:
+    sid = backend.send(MESSAGE)
+
+    (entry,) = provider.accepted()
+    assert (entry["to"], entry["from"], entry["body"]) == (MESSAGE.address, SENDER, MESSAGE.body)
+    assert (entry["sid"], entry["delivery"]) == (sid, "7.42")
+
+
+def test_the_request_is_the_one_that_twilio_documents(make_backend: Callable[[str], SendBackend]) -> None:
+    request = b""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            nonlocal request
+            connection, _ = listener.accept()
+            with connection:
+                while b"Body=" not in request:
+                    request += connection.recv(65_536)
+                connection.sendall(b'HTTP/1.1 201 Created\r\nContent-Length: 14\r\n\r\n{"sid": "SM1"}')
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        port = listener.getsockname()[1]
+        backend = make_backend(f"twilio://AC1:to%40ken@127.0.0.1:{port}/?insecure=1&from=%2B15005550006")
+        sid = backend.send(replace(MESSAGE, body="Hello"))
+        thread.join(10)
+
+    head, _, body = request.decode().partition("\r\n\r\n")
+    headers = dict(line.lower().split(": ", 1) for line in head.split("\r\n")[1:])
+    assert sid == "SM1"
+    assert head.startswith("POST /2010-04-01/Accounts/AC1/Messages.json HTTP/1.1\r\n")
+    assert headers["content-type"] == "application/x-www-form-urlencoded"
+    assert headers["authorization"] == f"Basic {base64.b64encode(b'AC1:to@ken').decode()}".lower()
+    assert parse_qs(body) == {"To": ["+12025550123"], "From": ["+15005550006"], "Body": ["Hello"]}
+
+
+def test_many_messages_go_over_one_connection(provider: SmsStandin, backend: SendBackend) -> None:
+    for _ in range(5):
+        backend.send(MESSAGE)
+
+    assert (len(provider.accepted()), provider.connections) == (5, 1)
+
+
+@pytest.mark.parametrize("status", [400, 429, 500])
+def test_after_a_refused_message_the_same_connection_goes_on(
+    provider: SmsStandin, backend: SendBackend, status: int
+) -> None:
+    provider.behave(replace(answers(status, error_body(status, 20001, "no")), times=1))
+
+    with pytest.raises(SendFailure):
+        backend.send(MESSAGE)
+    backend.send(MESSAGE)
+
+    assert (len(provider.accepted()), provider.connections) == (1, 1)
+
+
+def test_a_connection_that_the_provider_closed_meanwhile_is_opened_anew(
+    provider: SmsStandin, backend: SendBackend
+) -> None:
+    backend.send(MESSAGE)
+    with provider.refusing():
+        pass
+
+    backend.send(MESSAGE)
+
+    assert len(provider.accepted()) == 2
+
+
+# --- Every class of answer and what it means --------------------------------------------------------------------------
+def test_too_many_requests_may_pass(provider: SmsStandin, backend: SendBackend) -> None:
+    provider.behave(answers(429))
+
+    with pytest.raises(TemporaryFailure, match="429") as caught:
+        backend.send(MESSAGE)
+
+    assert caught.value.wait is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "wait"),
+    [
+        ("0", timedelta()),
+        ("17", timedelta(seconds=17)),
+        ("86400", timedelta(hours=1)),
+        ("9" * 400, timedelta(hours=1)),
+        ("-5", None),
+        ("1.5", None),
+        ("soon", None),
+        ("٣", None),
+        ("Thu, 01 Jan 1970 00:00:00 GMT", timedelta()),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", timedelta(hours=1)),
+        ("Fri, 31 Dec 99999 23:59:59 GMT", None),
+        ("Thu, 01 Jan 2026 00:00:00 -0000", None),
+    ],
+)
+@pytest.mark.parametrize("status", [429, 503])
+def test_the_provider_may_ask_for_a_wait_within_reason(
+    provider: SmsStandin, backend: SendBackend, status: int, asked: str, wait: timedelta | None
+) -> None:
+    provider.behave(answers(status, retry_after=asked.encode().decode("latin-1")))
+
+    with pytest.raises(TemporaryFailure) as caught:
+        backend.send(MESSAGE)
+
+    assert caught.value.wait == wait
+
+
+def test_the_provider_may_ask_for_a_wait_until_a_date(provider: SmsStandin, backend: SendBackend) -> None:
+    until = datetime.now(UTC) + timedelta(minutes=10)
+    provider.behave(answers(429, retry_after=format_datetime(until, usegmt=True)))
+
+    with pytest.raises(TemporaryFailure) as caught:
+        backend.send(MESSAGE)
+
+    assert caught.value.wait is not None
+    assert timedelta(minutes=9) < caught.value.wait <= timedelta(minutes=10)
+
+
+@pytest.mark.parametrize("status", [500, 503])
+def test_trouble_inside_the_provider_may_pass(provider: SmsStandin, backend: SendBackend, status: int) -> None:
+    provider.behave(answers(status))
+
+    with pytest.raises(TemporaryFailure, match=str(status)):
+        backend.send(MESSAGE)
+
+
+@pytest.mark.parametrize("status", [502, 504])
+def test_a_gateways_answer_leaves_the_outcome_unknown(provider: SmsStandin, backend: SendBackend, status: int) -> None:
+    provider.behave(replace(answers(status), taken=True))
+
+    with pytest.raises(OutcomeUnknown, match=str(status)):
+        backend.send(MESSAGE)
+
+
+@pytest.mark.parametrize(
+    ("rule", "code"),
+    [(invalid_number(), "21211"), (opted_out(), "21610"), (answers(400, error_body(400, 21617, "Too long")), "21617")],
+)
+def test_a_message_that_twilio_refuses_fails_for_good_and_says_why(
+    provider: SmsStandin, backend: SendBackend, rule: Rule, code: str
+) -> None:
+    provider.behave(rule)
+
+    with pytest.raises(PermanentFailure) as caught:
+        backend.send(MESSAGE)
+
+    assert str(caught.value) == f"400: {code} {json.loads(rule.reply)['message']}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The 'To' number +12025550123 is not a valid phone number.",
+        "Invalid 'To' Phone Number: 12025550123",
+        "Permission to send to (202) 555-0123 has not been enabled",
+        "Invalid 'To' Phone Number: +1 202 555 0123",
+    ],
+)
+def test_the_error_never_holds_the_address(provider: SmsStandin, backend: SendBackend, text: str) -> None:
+    provider.behave(answers(400, error_body(400, 21211, text)))
+
+    with pytest.raises(PermanentFailure) as caught:
+        backend.send(MESSAGE)
+
+    said = str(caught.value)
+    assert said.startswith("400: 21211 ")
+    assert "5550123" not in "".join(character for character in said if character.isdigit()), said
+    assert any(word in said for word in ("Number", "number", "Permission"))
+
+
+@pytest.mark.parametrize("reply", ["", "<h1>Bad Request</h1>", "[]", "null", "{}", "[" * 60_000, "x" * 100_000])
+def test_a_refusal_that_can_not_be_read_fails_for_good(provider: SmsStandin, backend: SendBackend, reply: str) -> None:
+    provider.behave(answers(400, reply))
+
+    with pytest.raises(PermanentFailure, match="400: the SMS provider refuses the message"):
+        backend.send(MESSAGE)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 405, 422])
+def test_a_provider_that_refuses_us_is_the_channels_trouble(
+    provider: SmsStandin, backend: SendBackend, status: int
+) -> None:
+    provider.behave(answers(status, error_body(status, 20003, f"Authenticate {MESSAGE.address}")))
+
+    with pytest.raises(ChannelDown, match=f"{status}.*SMS_URL") as caught:
+        backend.send(MESSAGE)
+
+    assert MESSAGE.address not in str(caught.value)
+
+
+@pytest.mark.parametrize("wrong", [(SID, "AC00000000000000000000000000000009"), (TOKEN, "not-the-token")])
+def test_wrong_credentials_are_the_channels_trouble(
+    provider: SmsStandin, make_backend: Callable[[str], SendBackend], wrong: tuple[str, str]
+) -> None:
+    backend = make_backend(provider.url.replace(*wrong))
+
+    with pytest.raises(ChannelDown, match="401") as caught:
+        backend.send(MESSAGE)
+
+    assert wrong[1] not in str(caught.value)
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_redirect_is_not_followed_and_is_the_channels_trouble(
+    provider: SmsStandin, backend: SendBackend, status: int
+) -> None:
+    path = f"/2010-04-01/Accounts/{SID}/Messages.json"
+    provider.behave(Rule(phase="request", status=status, headers={"Location": path}, times=1))
+
+    with pytest.raises(ChannelDown, match=f"{status}.*SMS_URL"):
+        backend.send(MESSAGE)
+
+    assert provider.accepted() == []
+
+
+# --- An answer that never comes ---------------------------------------------------------------------------------------
+def test_a_provider_that_refuses_connections_is_the_channels_trouble(
+    provider: SmsStandin, backend: SendBackend
+) -> None:
+    with provider.refusing(), pytest.raises(ChannelDown, match="can't be reached"):
+        backend.send(MESSAGE)
+
+
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "[::1]", "a..b"])
+def test_a_host_that_can_not_be_reached_is_the_channels_trouble(
+    provider: SmsStandin, make_backend: Callable[[str], SendBackend], host: str
+) -> None:
+    backend = make_backend(provider.url.replace("127.0.0.1", host))
+
+    with pytest.raises(ChannelDown):
+        backend.send(MESSAGE)
+
+
+def test_a_provider_without_tls_gets_nothing_in_the_clear(
+    provider: SmsStandin, make_backend: Callable[[str], SendBackend]
+) -> None:
+    backend = make_backend(provider.url.replace("&insecure=1", ""))
+
+    with pytest.raises(ChannelDown):
+        backend.send(MESSAGE)
+
+    assert provider.accepted() == []
+
+
+@pytest.mark.parametrize("taken", [True, False])
+@pytest.mark.parametrize("then", ["hang", "drop", "reset"])
+def test_an_answer_that_never_comes_leaves_the_outcome_unknown(
+    provider: SmsStandin, backend: SendBackend, then: str, taken: bool
+) -> None:
+    provider.behave(Rule(phase="request", then=then, taken=taken, times=1))
+
+    with pytest.raises(OutcomeUnknown) as caught:
+        backend.send(MESSAGE)
+
+    assert len(provider.accepted()) == taken
+    assert MESSAGE.address not in str(caught.value)
+    assert backend.send(MESSAGE)
+    assert provider.connections == 2
+
+
+@pytest.mark.parametrize(
+    "reply",
+    ["", "OK", "[]", "{}", "null", '{"sid": null}', '{"sid": ""}', '{"sid": 7}', '{"sid"', "[" * 60_000, "\xff"],
+    ids=lambda reply: reply[:12],
+)
+@pytest.mark.parametrize("status", [200, 201])
+def test_an_acceptance_that_names_no_message_leaves_the_outcome_unknown(
+    provider: SmsStandin, backend: SendBackend, status: int, reply: str
+) -> None:
+    provider.behave(replace(answers(status, reply), taken=True))
+
+    with pytest.raises(OutcomeUnknown, match="accepted"):
+        backend.send(MESSAGE)
+
+
+def test_an_answer_without_end_is_not_read_to_its_end(provider: SmsStandin, backend: SendBackend) -> None:
+    huge = '{"sid": "SM1", "padding": "' + "x" * sms.LONGEST_ANSWER_BYTES + '"}'
+    provider.behave(replace(answers(201, huge), times=1))
+
+    with pytest.raises(OutcomeUnknown, match="can't be read"):
+        backend.send(MESSAGE)
+
+    assert backend.send(MESSAGE)
+
+
+def test_an_answer_that_trickles_is_not_waited_for(provider: SmsStandin, backend: SendBackend) -> None:
+    # Each byte comes well before the time-out; all of them together would take a minute.
+    trickle = Rule(phase="request", status=201, reply='{"sid": "SM1"}' + " " * 1200, drip=0.05, taken=True, times=1)
+    provider.behave(trickle)
+
+    with pytest.raises(OutcomeUnknown, match="can't be read"):
+        backend.send(MESSAGE)
+
+    assert backend.send(MESSAGE)
+
+
+# --- What stands in for a provider ------------------------------------------------------------------------------------
+def test_the_console_shows_one_line_a_message(
+    make_backend: Callable[[str], SendBackend], capsys: pytest.CaptureFixture[str]
+) -> None:
+    backend = make_backend("console://")
+
+    assert backend.send(replace(MESSAGE, body="Hello,\nAnn")) == ""
+
+    assert capsys.readouterr().out == "SMS to +12025550123: Hello, Ann\n"
+
+
+def test_nothing_takes_everything(
+    make_backend: Callable[[str], SendBackend], capsys: pytest.CaptureFixture[str]
+) -> None:
+    backend = make_backend("null://")
+
+    assert backend.send(MESSAGE) == ""
+
+    assert capsys.readouterr().out == ""
+
+
+def test_the_file_gets_a_line_of_json_a_message(make_backend: Callable[[str], SendBackend], tmp_path: Path) -> None:
+    backend = make_backend(f"file://{tmp_path}/texts%20sent.jsonl")
+
+    backend.send(MESSAGE)
+    backend.send(replace(MESSAGE, reference="7.43", body="two\nlines"))
+
+    lines = (tmp_path / "texts sent.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == [
+        {"reference": "7.42", "to": "+12025550123", "text": MESSAGE.body},
+        {"reference": "7.43", "to": "+12025550123", "text": "two\nlines"},
+    ]
+
+
+def test_many_threads_share_the_file(make_backend: Callable[[str], SendBackend], tmp_path: Path) -> None:
+    backends = [make_backend(f"file://{tmp_path}/sms.jsonl") for _ in range(4)]
+    text = "x" * 20_000
+
+    threads = [
+        threading.Thread(target=lambda b=b: [b.send(replace(MESSAGE, body=text)) for _ in range(25)]) for b in backends
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+
+    lines = (tmp_path / "sms.jsonl").read_text().splitlines()
+    assert [json.loads(line)["text"] for line in lines] == [text] * 100
+
+
+def test_a_file_that_can_not_be_written_is_the_channels_trouble(
+    make_backend: Callable[[str], SendBackend], tmp_path: Path
+) -> None:
+    backend = make_backend(f"file://{tmp_path}/no-such-folder/sms.jsonl")
+
+    with pytest.raises(ChannelDown, match="No such file or directory"):
+        backend.send(MESSAGE)
