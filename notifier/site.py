@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from django.contrib.admin import AdminSite
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.cache import patch_vary_headers
@@ -68,6 +69,10 @@ class NotifierAdminSite(AdminSite):
     def _login_url(self, request: HtmxHttpRequest) -> str:
         back_to = request.htmx.current_url_abs_path or reverse("admin:index", current_app=self.name)
         return f"{reverse('admin:login', current_app=self.name)}?{urlencode({'next': back_to})}"
+
+    def app_index(self, request: HttpRequest, app_label: str, extra_context: dict[str, Any] | None = None) -> Any:
+        """An app is no place that staff know: what the menu groups is not what the code does."""
+        return redirect("admin:index")
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """What is going on, from the broadcasts' own rows and the heartbeats."""

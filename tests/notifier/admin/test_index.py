@@ -40,3 +40,7 @@ def test_broadcasts_are_shown_to_those_who_may_see_them(staff: LogIn) -> None:
     page = staff("notifier.view_client").get(reverse("admin:index"))
 
     assert "Not for everybody" not in page.content.decode()
+
+
+def test_the_page_of_an_app_is_the_overview(admin: Browser) -> None:
+    assert admin.get(reverse("admin:app_list", args=["notifier"]))["Location"] == reverse("admin:index")
