@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 #: How often a window that takes long lets its caller say that it lives.
 WAITING_SECONDS = 1.0
+#: How long all connections together may take to say goodbye.
+CLOSING_SECONDS = 5.0
 
 
 class Sender:
@@ -55,16 +57,25 @@ class Sender:
         """Let every thread close its connection and end."""
         for _ in self._crew:
             self._jobs.put(None)
+        ends_at = time.monotonic() + CLOSING_SECONDS
         for thread in self._crew:
-            thread.join(timeout=5)
+            thread.join(timeout=max(0.0, ends_at - time.monotonic()))
         self._crew = []
 
     def _work(self) -> None:
-        backend = self._get_backend()
+        backend: SendBackend | None = None
         while (window := self._jobs.get()) is not None:
-            window.work(backend)
+            try:
+                backend = backend or self._get_backend()
+            except Exception as error:
+                # Such as too many open files. A thread that died of it would leave its window waiting for ever.
+                logger.exception("No connection to the provider can be made.")
+                window.give_up(f"no connection to the provider can be made: {type(error).__name__}")
+            else:
+                window.work(backend)
         try:
-            backend.close()
+            if backend is not None:
+                backend.close()
         except Exception:
             logger.exception("A provider's connection did not close.")
 
@@ -81,14 +92,24 @@ class _Window:
         self._down = ""
         self.outcomes: list[Outcome] = []
         self.done = threading.Event()
+        if not messages:
+            self.done.set()
+
+    def give_up(self, reason: str) -> None:
+        """What nobody has started goes back."""
+        self._down = reason
+        self._take(lambda message: Outcome(message, Verdict.RELEASED, detail=reason))
 
     def work(self, backend: SendBackend) -> None:
+        self._take(lambda message: self._send(message, backend))
+
+    def _take(self, handle: Callable[[Message], Outcome]) -> None:
         while True:
             try:
                 message = self._left.get_nowait()
             except queue.Empty:
                 return
-            self.outcomes.append(self._send(message, backend))  # list.append is atomic
+            self.outcomes.append(handle(message))  # list.append is atomic
             if len(self.outcomes) == self._number:
                 self.done.set()
 
@@ -108,7 +129,7 @@ class _Window:
         except PermanentFailure as failure:
             return Outcome(message, Verdict.PERMANENT, detail=str(failure))
         except ChannelDown as failure:
-            self._down = str(failure)
+            self._down = str(failure) or "the provider can't be used"
             return Outcome(message, Verdict.RELEASED, detail=self._down)
         except OutcomeUnknown as failure:
             return Outcome(message, Verdict.UNKNOWN, detail=str(failure))

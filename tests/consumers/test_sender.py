@@ -1,0 +1,387 @@
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from itertools import count
+
+import pytest
+
+from consumers import sender
+from consumers.backends.base import (
+    ChannelDown,
+    OutcomeUnknown,
+    Outgoing,
+    PermanentFailure,
+    SendBackend,
+    TemporaryFailure,
+)
+from consumers.sender import Sender
+from notifier.models import Channel
+from notifier.services.deliveries import Message, Outcome, Verdict
+
+DEADLINE_SECONDS = 10.0
+
+
+class FakeBackend:
+    """Does with each message what the test says, and notes what it was given and that it was closed."""
+
+    longest_send_seconds = 7.0
+
+    def __init__(self, act: Callable[[Outgoing], str]) -> None:
+        self.act = act
+        self.sent: list[Outgoing] = []
+        self.threads: set[threading.Thread] = set()
+        self.closed = 0
+
+    def send(self, message: Outgoing) -> str:
+        self.sent.append(message)
+        self.threads.add(threading.current_thread())
+        return self.act(message)
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+class Provider:
+    """Makes a backend for each thread and keeps them."""
+
+    def __init__(self, act: Callable[[Outgoing], str] = lambda message: "") -> None:
+        self.act = act
+        self.backends: list[FakeBackend] = []
+
+    def __call__(self) -> SendBackend:
+        self.backends.append(FakeBackend(self.act))
+        return self.backends[-1]
+
+    @property
+    def sent(self) -> list[str]:
+        return [message.reference for backend in self.backends for message in backend.sent]
+
+
+@pytest.fixture
+def hire() -> Iterator[Callable[..., Sender]]:
+    senders: list[Sender] = []
+
+    def hire(provider: Callable[[], SendBackend], threads: int = 4) -> Sender:
+        senders.append(Sender(get_backend=provider, threads=threads))
+        return senders[-1]
+
+    yield hire
+    for each in senders:
+        each.close()
+
+
+def messages(number: int) -> list[Message]:
+    return [
+        Message(
+            delivery_id=delivery,
+            broadcast_id=7,
+            channel=Channel.EMAIL,
+            address=f"client{delivery}@example.com",
+            subject="Three new homes",
+            body="Hello",
+            attempts=0,
+        )
+        for delivery in range(1, number + 1)
+    ]
+
+
+def send(
+    crew: Sender, number: int, *, seconds: float = 60, waiting: Callable[[], None] = lambda: None
+) -> list[Outcome]:
+    outcomes = crew.send(messages(number), starts_until=time.monotonic() + seconds, waiting=waiting)
+    return sorted(outcomes, key=lambda outcome: outcome.message.delivery_id)
+
+
+def test_a_window_is_sent_each_message_once(hire: Callable[..., Sender]) -> None:
+    provider = Provider(lambda message: f"id of {message.reference}")
+
+    outcomes = send(hire(provider), 10)
+
+    assert [o.verdict for o in outcomes] == [Verdict.SENT] * 10
+    assert [o.provider_id for o in outcomes] == [f"id of 7.{number}" for number in range(1, 11)]
+    assert sorted(provider.sent) == sorted(f"7.{number}" for number in range(1, 11))
+
+
+def test_the_backend_gets_the_message_as_it_was_claimed(hire: Callable[..., Sender]) -> None:
+    provider = Provider()
+
+    send(hire(provider, threads=1), 1)
+
+    expected = Outgoing(reference="7.1", address="client1@example.com", subject="Three new homes", body="Hello")
+    assert [message for backend in provider.backends for message in backend.sent] == [expected]
+
+
+def test_as_many_messages_are_under_way_at_once_as_there_are_threads(hire: Callable[..., Sender]) -> None:
+    everyone = threading.Barrier(8)
+
+    def act(message: Outgoing) -> str:
+        everyone.wait(DEADLINE_SECONDS)
+        return ""
+
+    outcomes = send(hire(Provider(act), threads=8), 16)
+
+    assert [o.verdict for o in outcomes] == [Verdict.SENT] * 16
+
+
+def test_never_are_more_messages_under_way_than_there_are_threads(hire: Callable[..., Sender]) -> None:
+    lock, under_way, most = threading.Lock(), 0, 0
+
+    def act(message: Outgoing) -> str:
+        nonlocal under_way, most
+        with lock:
+            under_way += 1
+            most = max(most, under_way)
+        time.sleep(0.005)
+        with lock:
+            under_way -= 1
+        return ""
+
+    send(hire(Provider(act), threads=3), 20)
+
+    assert most <= 3
+
+
+def test_each_thread_keeps_its_backend_from_window_to_window(hire: Callable[..., Sender]) -> None:
+    everyone = threading.Barrier(2)
+
+    def act(message: Outgoing) -> str:
+        everyone.wait(DEADLINE_SECONDS)
+        return ""
+
+    provider = Provider(act)
+    crew = hire(provider, threads=2)
+
+    for _ in range(5):
+        send(crew, 2)
+
+    used = [backend for backend in provider.backends if backend.sent]
+    assert [len(backend.threads) for backend in used] == [1, 1]
+    assert sorted(len(backend.sent) for backend in used) == [5, 5]
+
+
+@pytest.mark.parametrize(
+    ("failure", "verdict"),
+    [
+        (TemporaryFailure("450 later"), Verdict.TEMPORARY),
+        (PermanentFailure("550 nobody"), Verdict.PERMANENT),
+        (OutcomeUnknown("the answer was lost"), Verdict.UNKNOWN),
+        (ChannelDown("refused"), Verdict.RELEASED),
+    ],
+)
+def test_a_failure_ends_as_its_verdict_with_its_reason(
+    hire: Callable[..., Sender], failure: Exception, verdict: Verdict
+) -> None:
+    def act(message: Outgoing) -> str:
+        raise failure
+
+    (outcome,) = send(hire(Provider(act)), 1)
+
+    assert (outcome.verdict, outcome.detail, outcome.wait) == (verdict, str(failure), None)
+
+
+def test_the_wait_that_a_provider_named_is_kept(hire: Callable[..., Sender]) -> None:
+    def act(message: Outgoing) -> str:
+        raise TemporaryFailure("429", wait=timedelta(seconds=17))
+
+    (outcome,) = send(hire(Provider(act)), 1)
+
+    assert outcome.wait == timedelta(seconds=17)
+
+
+def test_once_the_channel_is_down_nothing_more_is_started(hire: Callable[..., Sender]) -> None:
+    number = count(1)
+
+    def act(message: Outgoing) -> str:
+        if next(number) == 3:
+            raise ChannelDown("connection refused")
+        return ""
+
+    provider = Provider(act)
+
+    outcomes = send(hire(provider, threads=1), 10)
+
+    assert [o.verdict for o in outcomes] == [Verdict.SENT] * 2 + [Verdict.RELEASED] * 8
+    assert {o.detail for o in outcomes[2:]} == {"connection refused"}
+    assert len(provider.sent) == 3
+
+
+def test_the_channel_counts_as_down_even_if_the_backend_does_not_say_why(hire: Callable[..., Sender]) -> None:
+    def act(message: Outgoing) -> str:
+        raise ChannelDown
+
+    provider = Provider(act)
+
+    outcomes = send(hire(provider, threads=1), 3)
+
+    assert [o.verdict for o in outcomes] == [Verdict.RELEASED] * 3
+    assert all(o.detail for o in outcomes)
+    assert len(provider.sent) == 1
+
+
+def test_a_channel_that_was_down_is_tried_again_with_the_next_window(hire: Callable[..., Sender]) -> None:
+    number = count(1)
+
+    def act(message: Outgoing) -> str:
+        if next(number) == 1:
+            raise ChannelDown("connection refused")
+        return ""
+
+    crew = hire(Provider(act), threads=1)
+    send(crew, 2)
+
+    assert [o.verdict for o in send(crew, 2)] == [Verdict.SENT] * 2
+
+
+def test_nothing_is_started_once_too_little_of_the_lease_is_left(hire: Callable[..., Sender]) -> None:
+    provider = Provider()
+
+    outcomes = send(hire(provider), 5, seconds=-1)
+
+    assert [(o.verdict, o.detail) for o in outcomes] == [(Verdict.RELEASED, "")] * 5
+    assert provider.sent == []
+
+
+def test_what_was_started_in_time_ends_and_the_rest_is_released(hire: Callable[..., Sender]) -> None:
+    starts_until = time.monotonic() + 0.3
+
+    def act(message: Outgoing) -> str:
+        while time.monotonic() <= starts_until:
+            time.sleep(0.01)
+        return ""
+
+    outcomes = hire(Provider(act), threads=2).send(messages(6), starts_until=starts_until, waiting=lambda: None)
+
+    verdicts = sorted(o.verdict.value for o in outcomes)
+    assert verdicts == ["RELEASED"] * 4 + ["SENT"] * 2
+
+
+def test_a_backend_that_fails_unexpectedly_leaves_the_outcome_unknown_and_the_crew_at_work(
+    hire: Callable[..., Sender], caplog: pytest.LogCaptureFixture
+) -> None:
+    def act(message: Outgoing) -> str:
+        if message.reference == "7.2":
+            raise ZeroDivisionError(f"for {message.address}")
+        return ""
+
+    crew = hire(Provider(act), threads=1)
+
+    outcomes = send(crew, 3)
+
+    assert [o.verdict for o in outcomes] == [Verdict.SENT, Verdict.UNKNOWN, Verdict.SENT]
+    assert "ZeroDivisionError" in outcomes[1].detail
+    assert "@" not in outcomes[1].detail
+    assert "delivery 2 " in caplog.text
+    assert [o.verdict for o in send(crew, 1)] == [Verdict.SENT]
+
+
+def test_a_thread_that_can_make_no_backend_finds_the_channel_down_and_tries_again(
+    hire: Callable[..., Sender],
+) -> None:
+    provider, number = Provider(), count(1)
+
+    def get_backend() -> SendBackend:
+        if next(number) == 2:  # the first is thrown away
+            raise OSError("too many open files")
+        return provider()
+
+    crew = hire(get_backend, threads=1)
+
+    assert [(o.verdict, bool(o.detail)) for o in send(crew, 2)] == [(Verdict.RELEASED, True)] * 2
+    assert [o.verdict for o in send(crew, 2)] == [Verdict.SENT] * 2
+
+
+def test_settings_that_can_not_work_are_told_before_anything_is_sent() -> None:
+    def get_backend() -> SendBackend:
+        raise ValueError("no such provider")
+
+    with pytest.raises(ValueError, match="no such provider"):
+        Sender(get_backend=get_backend, threads=1)
+
+
+def test_the_longest_send_is_the_backends(hire: Callable[..., Sender]) -> None:
+    assert hire(Provider()).longest_send_seconds == 7.0
+
+
+def test_the_caller_may_say_that_it_lives_while_sends_are_slow(
+    hire: Callable[..., Sender], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender, "WAITING_SECONDS", 0.01)
+    beats, enough = count(1), threading.Event()
+
+    def waiting() -> None:
+        if next(beats) == 5:
+            enough.set()
+
+    outcomes = send(hire(Provider(lambda message: str(enough.wait(DEADLINE_SECONDS)))), 1, waiting=waiting)
+
+    assert outcomes[0].provider_id == "True"
+
+
+def test_an_empty_window_is_done_at_once(hire: Callable[..., Sender]) -> None:
+    assert send(hire(Provider()), 0) == []
+
+
+def test_closing_closes_the_backend_of_each_thread(hire: Callable[..., Sender]) -> None:
+    everyone = threading.Barrier(3)
+
+    def act(message: Outgoing) -> str:
+        everyone.wait(DEADLINE_SECONDS)
+        return ""
+
+    provider = Provider(act)
+    crew = hire(provider, threads=3)
+    send(crew, 3)
+
+    crew.close()
+
+    used = [backend for backend in provider.backends if backend.sent]
+    assert [backend.closed for backend in used] == [1, 1, 1]
+    assert not any(thread.is_alive() for backend in used for thread in backend.threads)
+
+
+def test_a_connection_that_does_not_close_keeps_no_other_from_closing(
+    hire: Callable[..., Sender], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    everyone = threading.Barrier(2)
+
+    def act(message: Outgoing) -> str:
+        everyone.wait(DEADLINE_SECONDS)
+        return ""
+
+    provider, closed = Provider(act), count()
+
+    def close(self: FakeBackend) -> None:
+        if next(closed) == 0:
+            raise RuntimeError("no goodbye")
+
+    monkeypatch.setattr(FakeBackend, "close", close)
+    crew = hire(provider, threads=2)
+    send(crew, 2)
+
+    crew.close()
+
+    assert next(closed) == 2
+    assert "did not close" in caplog.text
+
+
+def test_all_goodbyes_together_take_no_longer_than_one_may(
+    hire: Callable[..., Sender], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender, "CLOSING_SECONDS", 0.2)
+    everyone, over = threading.Barrier(20), threading.Event()
+
+    def act(message: Outgoing) -> str:
+        everyone.wait(DEADLINE_SECONDS)
+        return ""
+
+    monkeypatch.setattr(FakeBackend, "close", lambda self: over.wait(DEADLINE_SECONDS))
+    crew = hire(Provider(act), threads=20)
+    send(crew, 20)
+
+    began = time.monotonic()
+    crew.close()
+    took = time.monotonic() - began
+    over.set()
+
+    assert took < 2  # one after another would take 4
