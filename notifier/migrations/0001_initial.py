@@ -111,7 +111,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('channel', models.CharField(choices=[('email', 'E-mail'), ('sms', 'SMS')], max_length=10)),
-                ('address', models.CharField(help_text='An e-mail address, or a number like +44 7700 900123.', max_length=254)),
+                ('address', models.CharField(help_text='An e-mail address, or a number like +1 202 555 0123.', max_length=254)),
                 ('reason', models.CharField(max_length=200)),
                 ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='created')),
             ],

@@ -91,7 +91,7 @@ class Suppression(models.Model):
     """An address that is never sent anything on a channel, whoever it belongs to and whatever they ticked."""
 
     channel = models.CharField(max_length=10, choices=Channel.choices)
-    address = models.CharField(max_length=254, help_text="An e-mail address, or a number like +44 7700 900123.")
+    address = models.CharField(max_length=254, help_text="An e-mail address, or a number like +1 202 555 0123.")
     reason = models.CharField(max_length=200)
     created_at = models.DateTimeField("created", auto_now_add=True)
 

@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Max, Q
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
 
 from notifier.models import Broadcast, Client, Delivery, Notification
 
@@ -102,7 +104,8 @@ def sent_recently(*, notification_ids: Sequence[int], now: datetime) -> list[Bro
 def describe(broadcast: Broadcast) -> str:
     """Who sent it and when, in words."""
     who = broadcast.created_by.get_username() if broadcast.created_by else "the command line"
-    return f"{broadcast} by {who}, {broadcast.get_state_display().lower()}"
+    when = date_format(localtime(broadcast.started_at), "j M Y, H:i") if broadcast.started_at else "not yet"
+    return f"{broadcast} by {who}, {when}, {broadcast.get_state_display().lower()}"
 
 
 def pause(*, broadcast_id: int) -> None:
@@ -151,6 +154,4 @@ def _order(order: str, broadcast_id: int) -> None:
         broadcast = Broadcast.objects.filter(pk=broadcast_id).first()
         if broadcast is None:
             raise NotAllowed(f"There is no broadcast {broadcast_id}.")
-        raise NotAllowed(
-            f"Broadcast {broadcast} is {broadcast.get_state_display().lower()}: {order} is not possible now."
-        )
+        raise NotAllowed(f"{broadcast} is {broadcast.get_state_display().lower()}: you can't {order} it now.")

@@ -1,17 +1,25 @@
 """RabbitMQ. The only file that knows pika: none of its errors leave it."""
 
-import functools
 import logging
 import queue
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pika
 from pika.adapters.blocking_connection import BlockingChannel
-from pika.exceptions import AMQPError, ChannelClosedByBroker, ConnectionBlockedTimeout, UnroutableError
+from pika.channel import Channel as PikaChannel
+from pika.exceptions import (
+    AMQPError,
+    ChannelClosedByBroker,
+    ChannelWrongStateError,
+    ConnectionBlockedTimeout,
+    NackError,
+)
 
 from notifier.models import Channel
 from notifier.transport.base import BadTicket, Received, Ticket, TransportError, decode, encode
@@ -27,6 +35,7 @@ CONNECT_TIMEOUT_SECONDS = 10
 #: Under a memory or disk alarm the broker stops reading: without this a publish would hang for ever.
 BLOCKED_TIMEOUT_SECONDS = 10
 CLOSE_TIMEOUT_SECONDS = 10
+CONFIRM_TIMEOUT_SECONDS = 30
 NOT_FOUND, PRECONDITION_FAILED = 404, 406
 
 
@@ -35,7 +44,7 @@ def queue_name(key: str) -> str:
 
 
 class AmqpTransport:
-    """Publishes and counts on one connection in the caller's thread; each `receive` has another of its own.
+    """Publishes on one connection and counts on another, in the caller's thread; each `receive` has one of its own.
 
     They are apart because an alarm of the broker blocks those that publish.
     """
@@ -44,28 +53,16 @@ class AmqpTransport:
         self.url = url
         self._connection: pika.BlockingConnection | None = None
         self._channel: BlockingChannel | None = None
+        self._publisher: _PublisherLink | None = None
 
     def publish(self, tickets: Sequence[Ticket]) -> None:
+        messages = [(ticket.channel.value, encode(ticket)) for ticket in tickets]
         with self._translated():
-            channel = self._open()
-            for ticket in tickets:
-                self._publish(channel, ticket)
-
-    def _publish(self, channel: BlockingChannel, ticket: Ticket) -> None:
-        send = functools.partial(
-            channel.basic_publish,
-            exchange=EXCHANGE,
-            routing_key=ticket.channel.value,
-            body=encode(ticket),
-            properties=_properties(),
-            mandatory=True,  # without it the broker confirms, and drops, what no queue takes
-        )
-        try:
-            send()
-        except UnroutableError:
-            # Somebody deleted the queue. Declaring it anew is all the cure there is.
-            _declare(channel)
-            send()
+            if returned := self._publishing().publish(messages):
+                # Somebody deleted the queue. Declaring it anew is all the cure there is.
+                _declare(self._open())
+                if self._publishing().publish(returned):
+                    raise TransportError("RabbitMQ takes our messages and has no queue for them.")
 
     def receive(self, channel: Channel, idle: float) -> Iterator[Received | None]:
         link = _ConsumerLink(_parameters(self.url, f"consumer of {channel.value}"), queue_name(channel.value))
@@ -78,6 +75,7 @@ class AmqpTransport:
 
     def depth(self, channel: Channel) -> int:
         with self._translated():
+            self._rest()
             try:
                 return _count(self._open(), channel)
             except ChannelClosedByBroker as error:
@@ -87,6 +85,9 @@ class AmqpTransport:
             return _count(self._open(), channel)
 
     def close(self) -> None:
+        publisher, self._publisher = self._publisher, None
+        if publisher:
+            publisher.close()
         connection, self._connection, self._channel = self._connection, None, None
         if connection and connection.is_open:
             try:
@@ -97,11 +98,23 @@ class AmqpTransport:
     def _open(self) -> BlockingChannel:
         if self._channel is None or not self._channel.is_open:
             self.close()
-            self._connection = pika.BlockingConnection(_parameters(self.url, "publisher"))
+            self._connection = pika.BlockingConnection(_parameters(self.url, "observer"))
             self._channel = self._connection.channel()
-            self._channel.confirm_delivery()
             _declare(self._channel)
         return self._channel
+
+    def _publishing(self) -> "_PublisherLink":
+        self._rest()
+        if self._publisher is None:
+            self._open()  # declares what it publishes to
+            self._publisher = _PublisherLink(_parameters(self.url, "publisher"))
+        return self._publisher
+
+    def _rest(self) -> None:
+        """Close a publishing connection that nobody served for a while: the broker would miss its heartbeats."""
+        if self._publisher and self._publisher.idle_seconds() > HEARTBEAT_SECONDS / 2:
+            self._publisher.close()
+            self._publisher = None
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -110,6 +123,94 @@ class AmqpTransport:
         except (AMQPError, OSError) as error:
             self.close()
             raise TransportError(_explain(error, self.url)) from error
+
+
+class _PublisherLink:
+    """A publishing connection that hands over a batch and then waits for all its confirms.
+
+    pika's blocking connection waits for each message: 1,300 a second, against 15,000 here. Its callbacks run inside
+    `_run_until`, in the caller's thread, and nowhere else.
+    """
+
+    def __init__(self, parameters: pika.ConnectionParameters) -> None:
+        self._channel: PikaChannel | None = None
+        self._trouble: Exception | None = None
+        self._published = 0
+        self._unconfirmed: set[int] = set()
+        self._returned: list[tuple[str, bytes]] = []
+        self._used_at = time.monotonic()
+        self._connection = pika.SelectConnection(
+            parameters,
+            on_open_callback=lambda connection: connection.channel(on_open_callback=self._on_channel),
+            on_open_error_callback=self._on_trouble,
+            on_close_callback=self._on_trouble,
+        )
+        self._run_until(lambda: self._channel is not None)
+
+    def publish(self, messages: Sequence[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+        """Returns once the broker has answered for each; those that no queue takes come back."""
+        channel, self._returned = self._channel, []
+        if channel is None or not channel.is_open:
+            raise self._trouble or ChannelWrongStateError("the publishing channel is closed")
+        for key, body in messages:
+            self._published += 1
+            self._unconfirmed.add(self._published)
+            # Unless it is mandatory, the broker confirms, and drops, what no queue takes.
+            channel.basic_publish(EXCHANGE, key, body, _properties(), mandatory=True)
+        self._run_until(lambda: not self._unconfirmed)
+        self._used_at = time.monotonic()
+        return self._returned
+
+    def idle_seconds(self) -> float:
+        return time.monotonic() - self._used_at
+
+    def close(self) -> None:
+        try:
+            if self._connection.is_open:
+                self._connection.close()
+                self._run_until(lambda: self._connection.is_closed)
+        except (AMQPError, OSError) as error:
+            logger.debug("The publishing connection did not close cleanly: %r", error)
+        self._connection.ioloop.close()
+
+    def _run_until(self, reached: Callable[[], bool]) -> None:
+        """Serve the connection until then; every callback that may have brought it about stops the loop to look.
+
+        A quorum queue without its majority confirms nothing and closes nothing, hence the time-out.
+        """
+        loop = self._connection.ioloop
+        timeout = loop.call_later(CONFIRM_TIMEOUT_SECONDS, lambda: self._on_trouble(None, _NoAnswer()))
+        try:
+            while not reached():
+                if self._trouble:
+                    raise self._trouble
+                loop.start()
+        finally:
+            loop.remove_timeout(timeout)
+
+    def _on_channel(self, channel: PikaChannel) -> None:
+        channel.add_on_close_callback(self._on_trouble)
+        channel.add_on_return_callback(lambda _, method, __, body: self._returned.append((method.routing_key, body)))
+        channel.confirm_delivery(self._on_answer, callback=lambda _: self._on_ready(channel))
+
+    def _on_ready(self, channel: PikaChannel) -> None:
+        self._channel = channel
+        self._connection.ioloop.stop()
+
+    def _on_answer(self, frame: Any) -> None:
+        answered = frame.method.delivery_tag
+        if isinstance(frame.method, pika.spec.Basic.Nack):
+            self._trouble = NackError([])
+        if frame.method.multiple:
+            self._unconfirmed = {tag for tag in self._unconfirmed if tag > answered}
+        self._unconfirmed.discard(answered)
+        if self._trouble or not self._unconfirmed:
+            self._connection.ioloop.stop()
+
+    def _on_trouble(self, _: object, error: Exception) -> None:
+        # The first word is the cause: closing for it brings others.
+        self._trouble = self._trouble or error
+        self._connection.ioloop.stop()
 
 
 class _ConsumerLink(threading.Thread):
@@ -206,6 +307,11 @@ class AmqpReceived:
 
     def reject(self) -> None:
         self._link.reject(self._tag)
+
+
+class _NoAnswer(AMQPError):
+    def __str__(self) -> str:
+        return f"no answer within {CONFIRM_TIMEOUT_SECONDS} s"
 
 
 class _QueueGone(Exception):

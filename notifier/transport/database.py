@@ -81,7 +81,7 @@ class DatabaseTransport:
                 QueuedTicket.objects.filter(mine).update(dead=True)
         return None
 
-    def _take(self, channel: Channel) -> tuple[int, bytes, uuid.UUID] | None:
+    def _take(self, channel: Channel) -> tuple[int, bytes | memoryview, uuid.UUID] | None:
         # Look before taking the lock: on SQLite an idle consumer would otherwise stop every writer ten times a second.
         now = clock.now()
         oldest = _ready(channel, now).order_by("available_at").values_list("pk")[:1]
