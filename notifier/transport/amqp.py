@@ -167,6 +167,7 @@ class _PublisherLink:
     def close(self) -> None:
         try:
             if self._connection.is_open:
+                self._trouble = None  # what closed the channel must not keep us from closing the connection
                 self._connection.close()
                 self._run_until(lambda: self._connection.is_closed)
         except (AMQPError, OSError) as error:

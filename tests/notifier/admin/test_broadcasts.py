@@ -299,7 +299,7 @@ def test_an_order_that_comes_too_late_is_refused_with_the_reason(admin: Browser,
 
     page = admin.post(order_of(broadcast, name), follow=True)
 
-    assert "is not possible now" in text_of(page)
+    assert "it now." in text_of(page)
     broadcast.refresh_from_db()
     assert broadcast.state == before
 
