@@ -1,0 +1,733 @@
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from datetime import timedelta
+from itertools import count
+from typing import Any
+
+import pytest
+from django.db import OperationalError
+from pytest_django import Settings
+
+from consumers import sender, worker
+from consumers.backends.base import (
+    ChannelDown,
+    OutcomeUnknown,
+    Outgoing,
+    PermanentFailure,
+    SendBackend,
+    TemporaryFailure,
+)
+from consumers.sender import Sender
+from consumers.worker import Consumer
+from notifier import clock
+from notifier.models import Broadcast, Channel, Delivery, Preference, QueuedTicket, Worker
+from notifier.services import deliveries, workers
+from notifier.services.backoff import Backoff
+from notifier.services.workers import Heartbeat
+from notifier.shutdown import StopFlag
+from notifier.transport import database
+from notifier.transport.base import Received, Ticket, Transport, TransportError
+from notifier.transport.database import DatabaseTransport
+from tests.factories import a_broadcast, a_delivery
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_engines]
+
+DEADLINE_SECONDS = 10.0
+LOST = OperationalError("server closed the connection unexpectedly")
+#: A wait after trouble is at least half as long as it is said to be; the rest is for a slow machine.
+AHEAD = timedelta(seconds=0.5)
+
+
+class FakeBackend:
+    longest_send_seconds = 1.0
+
+    def __init__(self, act: Callable[[Outgoing], str], events: list[Any]) -> None:
+        self._act = act
+        self._events = events
+
+    def send(self, message: Outgoing) -> str:
+        self._events.append(("send", int(message.reference.partition(".")[2])))
+        return self._act(message)
+
+    def close(self) -> None:
+        self._events.append("backend closed")
+
+
+class WatchedReceived:
+    def __init__(self, received: Received, events: list[Any]) -> None:
+        self._received = received
+        self._events = events
+        self.ticket = received.ticket
+
+    def ack(self) -> None:
+        self._events.append("ack")
+        self._received.ack()
+
+    def reject(self) -> None:
+        self._events.append("reject")
+        self._received.reject()
+
+
+class WatchedTransport(DatabaseTransport):
+    """The real one, and a list of what is done with it. `on_idle` is called whenever the queue is empty."""
+
+    def __init__(self, events: list[Any]) -> None:
+        super().__init__("database://")
+        self.events = events
+        self.on_idle: Callable[[], None] = lambda: None
+
+    def receive(self, channel: Channel, idle: float) -> Iterator[Received | None]:
+        with closing(super().receive(channel, idle)) as tickets:  # type: ignore[type-var]
+            for received in tickets:
+                if received is None:
+                    self.on_idle()
+                yield WatchedReceived(received, self.events) if received else None
+
+    def close(self) -> None:
+        self.events.append("transport closed")
+
+
+class StopAtFirstWait(StopFlag):
+    """Notes what the dashboard would say while the consumer waits for something, and stops it there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: list[tuple[str, str]] = []
+
+    def wait(self, seconds: float) -> bool:
+        self.said += Worker.objects.values_list("state", "detail")
+        self.set()
+        return True
+
+
+@pytest.fixture
+def events() -> list[Any]:
+    """What happened, in order."""
+    return []
+
+
+@pytest.fixture
+def transport(events: list[Any]) -> WatchedTransport:
+    return WatchedTransport(events)
+
+
+@pytest.fixture
+def run(
+    events: list[Any], transport: WatchedTransport, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., None]]:
+    """Runs a consumer in this thread until its queue is empty."""
+    monkeypatch.setattr(worker, "IDLE_SECONDS", 0.05)
+    monkeypatch.setattr(database, "POLL_SECONDS", 0.01)
+    for name in ("claim", "settle", "disclaim", "give_back"):
+        monkeypatch.setattr(deliveries, name, noted(events, name, getattr(deliveries, name)))
+
+    def run(
+        act: Callable[[Outgoing], str] = lambda message: "",
+        *,
+        concurrency: int = 2,
+        threads: int = 0,
+        stop: StopFlag | None = None,
+        until_idle: bool = True,
+        transport: Transport = transport,
+    ) -> None:
+        def get_backend() -> SendBackend:
+            return FakeBackend(act, events)
+
+        Consumer(
+            channel=Channel.EMAIL,
+            transport=transport,
+            sender=Sender(get_backend=get_backend, threads=threads or concurrency),
+            concurrency=concurrency,
+            stop=stop or StopFlag(),
+        ).run(until_idle=until_idle)
+
+    yield run
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("sender ")]
+
+
+def noted(events: list[Any], name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+    def wrapper(**arguments: Any) -> Any:
+        events.append(name)
+        return call(**arguments)
+
+    return wrapper
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, name: str, *errors: Exception, afterwards: bool = False) -> None:
+    """That service fails so often first; with `afterwards` only once its work is committed."""
+    call, left = getattr(deliveries, name), list(errors)
+
+    def wrapper(**arguments: Any) -> Any:
+        if left and not afterwards:
+            raise left.pop(0)
+        result = call(**arguments)
+        if left:
+            raise left.pop(0)
+        return result
+
+    monkeypatch.setattr(deliveries, name, wrapper)
+
+
+def a_ticket(number: int = 1, *, broadcast: Broadcast | None = None) -> list[int]:
+    """So many deliveries in one ticket that waits in the queue."""
+    broadcast = broadcast or a_broadcast()
+    ids = [a_delivery(broadcast=broadcast).pk for _ in range(number)]
+    publish(broadcast.pk, ids)
+    return ids
+
+
+def publish(broadcast: int, ids: Sequence[int]) -> None:
+    ticket = Ticket(broadcast=broadcast, channel=Channel.EMAIL, deliveries=tuple(ids))
+    DatabaseTransport("database://").publish([ticket])
+
+
+def rows(ids: Sequence[int]) -> list[Delivery]:
+    return list(Delivery.objects.filter(pk__in=ids).order_by("pk"))
+
+
+def states(ids: Sequence[int]) -> list[str]:
+    return [row.state for row in rows(ids)]
+
+
+def sent(events: list[Any]) -> list[int]:
+    return sorted(event[1] for event in events if event[0] == "send")
+
+
+def steps(events: list[Any]) -> list[str]:
+    return [event for event in events if isinstance(event, str)]
+
+
+def raises(error: Exception) -> Callable[[Outgoing], str]:
+    def act(message: Outgoing) -> str:
+        raise error
+
+    return act
+
+
+# --- The cycle --------------------------------------------------------------------------------------------------------
+def test_a_tickets_deliveries_are_sent_once_and_recorded(run: Callable[..., None], events: list[Any]) -> None:
+    ids = a_ticket(5)
+
+    run(lambda message: f"id of {message.reference}")
+
+    assert sent(events) == ids
+    for row in rows(ids):
+        assert (row.state, row.attempts, row.due_at, row.detail) == ("SENT", 1, None, "")
+        assert row.provider_id == f"id of {row.broadcast_id}.{row.pk}"
+        assert row.settled_at is not None
+    assert QueuedTicket.objects.count() == 0
+
+
+def test_each_window_is_settled_before_the_next_is_claimed_and_all_before_the_ack(
+    run: Callable[..., None], events: list[Any]
+) -> None:
+    a_ticket(5)
+
+    run(concurrency=2)
+
+    order = [event if isinstance(event, str) else event[0] for event in events]
+    window = ["claim", "send", "send", "settle"]
+    assert order[:12] == [*window, *window, "claim", "send", "settle", "ack"]
+
+
+@pytest.mark.parametrize(
+    ("failure", "state"),
+    [
+        (TemporaryFailure("450 later"), "RETRYING"),
+        (PermanentFailure("550 nobody"), "FAILED"),
+        (OutcomeUnknown("the answer was lost"), "UNKNOWN"),
+        (ZeroDivisionError(), "UNKNOWN"),
+    ],
+)
+def test_a_failure_is_recorded_and_the_ticket_is_done_with(
+    run: Callable[..., None], failure: Exception, state: str
+) -> None:
+    ids = a_ticket(1)
+
+    run(raises(failure))
+
+    (row,) = rows(ids)
+    assert (row.state, row.attempts) == (state, 1)
+    assert str(failure) in row.detail
+    assert QueuedTicket.objects.count() == 0
+
+
+def test_who_opted_out_since_gets_nothing(run: Callable[..., None], events: list[Any]) -> None:
+    ids = a_ticket(2)
+    Preference.objects.filter(client__deliveries=ids[0]).update(email=False)
+
+    run()
+
+    assert (sent(events), states(ids)) == ([ids[1]], ["SKIPPED", "SENT"])
+
+
+def test_a_paused_broadcast_sends_nothing_and_its_ticket_is_done_with(
+    run: Callable[..., None], events: list[Any]
+) -> None:
+    ids = a_ticket(3, broadcast=a_broadcast(state=Broadcast.State.PAUSED))
+
+    run()
+
+    assert (sent(events), states(ids)) == ([], ["PENDING"] * 3)
+    assert all(row.due_at and row.due_at <= clock.now() for row in rows(ids))
+    assert QueuedTicket.objects.count() == 0
+
+
+def test_a_ticket_that_comes_twice_sends_once(run: Callable[..., None], events: list[Any]) -> None:
+    ids = a_ticket(3)
+    publish(rows(ids)[0].broadcast_id, ids)
+
+    run()
+
+    assert sent(events) == ids
+    assert events.count("ack") == 2
+
+
+def test_sends_end_early_enough_for_the_lease(run: Callable[..., None], settings: Settings) -> None:
+    """With a lease of 100 s and sends that may take 70, none starts after 30; one that is too short leaves a tenth."""
+    given: list[float] = []
+
+    class FakeSender(Sender):
+        def __init__(self, longest: float) -> None:
+            self.longest_send_seconds = longest
+
+        def send(self, messages: Any, *, starts_until: float, waiting: Any) -> list[Any]:
+            given.append(starts_until - time.monotonic())
+            return []
+
+        def close(self) -> None:
+            pass
+
+    settings.LEASE_SECONDS = 100
+    for longest in (70, 5000):
+        a_ticket(1)
+        Consumer(
+            channel=Channel.EMAIL,
+            transport=DatabaseTransport("database://"),
+            sender=FakeSender(longest),
+            concurrency=1,
+            stop=StopFlag(),
+        ).run(until_idle=True)
+
+    assert given == [pytest.approx(30, abs=2), pytest.approx(10, abs=2)]
+
+
+# --- When the database is away ----------------------------------------------------------------------------------------
+def test_results_are_kept_until_the_database_takes_them(
+    run: Callable[..., None], events: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = a_ticket(3)
+    failing(monkeypatch, "settle", LOST, OperationalError("deadlock detected"))
+
+    run(concurrency=3)
+
+    assert (sent(events), states(ids)) == (ids, ["SENT"] * 3)
+    assert steps(events)[:3] == ["claim", "settle", "ack"]
+
+
+def test_results_whose_commit_was_not_answered_are_recorded_all_the_same(
+    run: Callable[..., None], events: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = a_ticket(2)
+    failing(monkeypatch, "settle", LOST, afterwards=True)
+
+    run()
+
+    assert (sent(events), states(ids)) == (ids, ["SENT"] * 2)
+    assert [row.attempts for row in rows(ids)] == [1, 1]
+
+
+@pytest.mark.parametrize("committed", [True, False])
+def test_of_a_claim_without_an_answer_nothing_is_sent_and_the_rows_wait_again(
+    run: Callable[..., None], events: list[Any], monkeypatch: pytest.MonkeyPatch, committed: bool
+) -> None:
+    ids = a_ticket(3)
+    failing(monkeypatch, "claim", LOST, afterwards=committed)
+    stop = StopAtFirstWait()
+
+    run(stop=stop)
+
+    assert (sent(events), states(ids)) == ([], ["PENDING"] * 3)
+    assert [row.attempts for row in rows(ids)] == [0] * 3
+    assert all(row.due_at and row.due_at <= clock.now() for row in rows(ids))
+    assert "ack" not in events
+    assert stop.said == [("WAITING", f"The database can't be used: {LOST}")]
+
+
+def test_a_claim_without_an_answer_is_undone_for_as_long_as_it_takes(
+    run: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = a_ticket(2)
+    failing(monkeypatch, "claim", LOST, afterwards=True)
+    failing(monkeypatch, "disclaim", LOST, LOST)
+
+    run(stop=StopAtFirstWait())
+
+    assert states(ids) == ["PENDING"] * 2
+
+
+def test_after_a_claim_without_an_answer_the_ticket_comes_again_and_is_sent_once(
+    run: Callable[..., None], events: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "VISIBILITY", timedelta())
+    ids = a_ticket(3)
+    failing(monkeypatch, "claim", LOST, afterwards=True)
+
+    run()
+
+    assert (sent(events), states(ids)) == (ids, ["SENT"] * 3)
+
+
+def test_what_others_decided_after_the_lease_is_left_to_them(
+    run: Callable[..., None], events: list[Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ids = a_ticket(2)
+    settle = deliveries.settle
+
+    def settle_late(**arguments: Any) -> int:
+        Delivery.objects.filter(pk=ids[0]).update(state="CANCELLED", lease_token=None)
+        return settle(**arguments)
+
+    monkeypatch.setattr(deliveries, "settle", settle_late)
+
+    run()
+
+    assert states(ids) == ["CANCELLED", "SENT"]
+    assert "1 results came after their lease" in caplog.text
+    assert "ack" in events
+
+
+# --- When it is asked to stop -----------------------------------------------------------------------------------------
+def test_asked_to_stop_it_ends_the_window_and_gives_the_rest_back(run: Callable[..., None], events: list[Any]) -> None:
+    ids = a_ticket(7)
+    stop = StopFlag()
+
+    def act(message: Outgoing) -> str:
+        stop.set()
+        return ""
+
+    run(act, stop=stop)
+
+    assert (sent(events), states(ids)) == (ids[:2], ["SENT"] * 2 + ["PENDING"] * 5)
+    assert steps(events)[:4] == ["claim", "settle", "give_back", "ack"]
+    for row in rows(ids[2:]):
+        assert row.due_at is not None
+        assert row.due_at <= clock.now()
+        assert row.lease_token is not None  # no longer travelling in a ticket
+        assert row.attempts == 0
+
+
+def test_asked_to_stop_while_idle_it_ends(run: Callable[..., None], transport: WatchedTransport) -> None:
+    stop = StopFlag()
+    transport.on_idle = stop.set
+
+    run(stop=stop, until_idle=False)
+
+    assert Worker.objects.count() == 0
+
+
+def test_asked_to_stop_before_it_began_it_takes_no_ticket(run: Callable[..., None], events: list[Any]) -> None:
+    ids = a_ticket(1)
+    stop = StopFlag()
+    stop.set()
+
+    run(stop=stop)
+
+    assert states(ids) == ["PENDING"]
+    assert "claim" not in events
+
+
+def test_at_its_end_it_closes_what_it_opened(run: Callable[..., None], events: list[Any]) -> None:
+    a_ticket(1)
+
+    run(concurrency=1)
+
+    assert events[-2:] == ["backend closed", "transport closed"]
+
+
+# --- When the provider is away ----------------------------------------------------------------------------------------
+def test_a_channel_that_is_down_is_no_deliverys_fault(run: Callable[..., None], events: list[Any]) -> None:
+    ids = a_ticket(5)
+    began = clock.now()
+
+    run(raises(ChannelDown("connection refused")), concurrency=2, stop=StopAtFirstWait())
+
+    assert states(ids) == ["PENDING"] * 5
+    assert [row.attempts for row in rows(ids)] == [0] * 5
+    assert all(row.due_at and row.due_at > began + AHEAD for row in rows(ids))
+    assert all(row.lease_token is not None for row in rows(ids))
+    assert len(sent(events)) in (1, 2)  # the second thread may have begun before the first came back
+    assert steps(events)[:4] == ["claim", "settle", "give_back", "ack"]
+
+
+def test_a_channel_that_is_down_is_told_on_the_dashboard(run: Callable[..., None]) -> None:
+    a_ticket(1)
+    stop = StopAtFirstWait()
+
+    run(raises(ChannelDown("connection\nrefused")), stop=stop)
+
+    assert [state for state, _ in stop.said] == ["WAITING"]
+    assert stop.said[0][1].startswith("E-mail: connection")
+
+
+def test_what_was_sent_before_the_channel_went_down_is_recorded(run: Callable[..., None]) -> None:
+    ids = a_ticket(3)
+    number = count(1)
+
+    def act(message: Outgoing) -> str:
+        if next(number) == 2:
+            raise ChannelDown("connection refused")
+        return ""
+
+    run(act, concurrency=3, threads=1, stop=StopAtFirstWait())
+
+    assert states(ids) == ["SENT", "PENDING", "PENDING"]
+    assert [row.attempts for row in rows(ids)] == [1, 0, 0]
+
+
+def test_the_wait_for_a_channel_grows_and_starts_over_once_it_is_back(
+    run: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def quick(*, first_seconds: float, longest_seconds: float) -> Backoff:
+        return Backoff(first_seconds=first_seconds / 100, longest_seconds=longest_seconds / 100)
+
+    monkeypatch.setattr(worker, "Backoff", quick)
+    waits: list[float] = []
+    settle = deliveries.settle
+
+    def settle_and_note(**arguments: Any) -> int:
+        waits.extend(outcome.wait.total_seconds() * 100 if outcome.wait else 0 for outcome in arguments["outcomes"])
+        return int(settle(**arguments))
+
+    monkeypatch.setattr(deliveries, "settle", settle_and_note)
+    number = count(1)
+
+    def act(message: Outgoing) -> str:
+        if next(number) == 5:
+            return ""
+        raise ChannelDown("connection refused")
+
+    for _ in range(6):
+        a_ticket(1)
+
+    run(act)
+
+    within = [(1, 2), (2, 4), (4, 8), (8, 16), (0, 0), (1, 2)]
+    assert len(waits) == 6
+    assert all(least <= wait <= most for wait, (least, most) in zip(waits, within, strict=True)), waits
+
+
+def test_what_its_lease_left_no_time_for_is_released_without_a_wait(
+    run: Callable[..., None], settings: Settings
+) -> None:
+    settings.LEASE_SECONDS = 2
+    ids = a_ticket(3)
+    over = threading.Event()
+
+    def act(message: Outgoing) -> str:
+        over.wait(1.2)  # more than the second in which sends may start
+        return ""
+
+    run(act, concurrency=3, threads=1)
+
+    assert states(ids) == ["SENT", "PENDING", "PENDING"]
+    assert [row.attempts for row in rows(ids)] == [1, 0, 0]
+    assert all(row.due_at and row.due_at <= clock.now() for row in rows(ids[1:]))
+    assert QueuedTicket.objects.count() == 0
+
+
+# --- Tickets that are broken ------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("body", [b"{", b"\xff", b'{"v": 2}', b"[]", b"x" * 20_000])
+def test_a_ticket_that_can_not_be_read_is_put_aside_and_the_next_is_handled(
+    run: Callable[..., None], body: bytes
+) -> None:
+    broken = QueuedTicket.objects.create(channel="email", body=body, available_at=clock.now() - timedelta(hours=1))
+    ids = a_ticket(2)
+
+    run()
+
+    assert states(ids) == ["SENT"] * 2
+    assert list(QueuedTicket.objects.values_list("pk", "dead")) == [(broken.pk, True)]
+
+
+def test_a_ticket_for_what_is_not_there_is_done_with(run: Callable[..., None], events: list[Any]) -> None:
+    other = a_delivery(broadcast=a_broadcast())
+    text = a_delivery(channel=Channel.SMS)
+    publish(text.broadcast_id, [text.pk, other.pk, other.pk + 1000])
+    publish(other.broadcast_id + 1000, [other.pk])
+
+    run()
+
+    assert (sent(events), states([text.pk, other.pk])) == ([], ["PENDING"] * 2)
+    assert QueuedTicket.objects.count() == 0
+
+
+def test_a_ticket_that_fails_unexpectedly_comes_again(
+    run: Callable[..., None], events: list[Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(database, "VISIBILITY", timedelta())
+    ids = a_ticket(2)
+    failing(monkeypatch, "claim", ZeroDivisionError("a fault of ours"))
+
+    run()
+
+    assert (sent(events), states(ids)) == (ids, ["SENT"] * 2)
+    assert "could not be handled" in caplog.text
+
+
+# --- When the broker is away ------------------------------------------------------------------------------------------
+class AwayTransport(WatchedTransport):
+    """Can't be used so many times first."""
+
+    def __init__(self, events: list[Any], times: int) -> None:
+        super().__init__(events)
+        self.left = times
+
+    def receive(self, channel: Channel, idle: float) -> Iterator[Received | None]:
+        if self.left:
+            self.left -= 1
+            raise TransportError("the broker can't be reached.")
+        yield from super().receive(channel, idle)
+
+
+def test_a_broker_that_is_away_is_an_error_where_only_the_queue_was_to_be_emptied(
+    run: Callable[..., None], events: list[Any]
+) -> None:
+    with pytest.raises(TransportError, match="can't be reached"):
+        run(transport=AwayTransport(events, 1))
+
+    assert events == ["transport closed"]
+    assert Worker.objects.count() == 0
+
+
+def test_a_broker_that_is_away_is_waited_for(
+    run: Callable[..., None], events: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "Backoff", lambda **_: Backoff(first_seconds=0.02, longest_seconds=0.02))
+    ids = a_ticket(2)
+    transport, stop = AwayTransport(events, 3), StopFlag()
+    transport.on_idle = stop.set
+
+    run(transport=transport, stop=stop, until_idle=False)
+
+    assert (transport.left, states(ids)) == (0, ["SENT"] * 2)
+
+
+def test_a_broker_that_is_away_is_told_on_the_dashboard(run: Callable[..., None], events: list[Any]) -> None:
+    stop = StopAtFirstWait()
+
+    run(transport=AwayTransport(events, 1), stop=stop, until_idle=False)
+
+    assert stop.said == [("WAITING", "the broker can't be reached. Trying again.")]
+
+
+# --- Signs of life ----------------------------------------------------------------------------------------------------
+def test_it_says_that_it_works_and_for_whom_and_leaves_no_trace_at_its_end(
+    run: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_ticket(1)
+    seen: list[Any] = []
+    settle = deliveries.settle
+
+    def settle_and_look(**arguments: Any) -> Any:
+        seen.extend(Worker.objects.values_list("kind", "channel", "host", "pid", "state", "detail"))
+        return settle(**arguments)
+
+    monkeypatch.setattr(deliveries, "settle", settle_and_look)
+
+    run()
+
+    assert seen == [("CONSUMER", "email", socket.gethostname(), os.getpid(), "WORKING", "")]
+    assert Worker.objects.count() == 0
+
+
+def test_it_says_that_it_is_idle(run: Callable[..., None], transport: WatchedTransport) -> None:
+    seen: list[Any] = []
+    transport.on_idle = lambda: seen.extend(Worker.objects.values_list("state", flat=True))
+
+    run()
+
+    assert seen == ["IDLE"]
+
+
+def test_its_signs_of_life_go_on_while_a_send_is_slow(
+    run: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "BEAT_SECONDS", 0.0)
+    monkeypatch.setattr(sender, "WAITING_SECONDS", 0.01)
+    seen: set[Any] = set()
+    enough, under_way = threading.Event(), threading.Event()
+    beat = Heartbeat.beat
+
+    def beat_and_look(self: Heartbeat, *arguments: Any) -> None:
+        beat(self, *arguments)
+        if under_way.is_set() and not enough.is_set():
+            seen.update(Worker.objects.values_list("last_seen_at", flat=True))
+            if len(seen) >= 3:
+                enough.set()
+
+    def act(message: Outgoing) -> str:
+        under_way.set()
+        return str(enough.wait(DEADLINE_SECONDS))
+
+    monkeypatch.setattr(Heartbeat, "beat", beat_and_look)
+    ids = a_ticket(1)
+
+    run(act)
+
+    assert [row.provider_id for row in rows(ids)] == ["True"]
+
+
+def test_its_signs_of_life_go_on_while_it_is_idle(
+    run: Callable[..., None], transport: WatchedTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "BEAT_SECONDS", 0.0)
+    seen: set[Any] = set()
+    stop = StopFlag()
+
+    def look() -> None:
+        seen.update(Worker.objects.values_list("last_seen_at", flat=True))
+        if len(seen) >= 3:
+            stop.set()
+
+    transport.on_idle = look
+
+    run(stop=stop, until_idle=False)
+
+    assert len(seen) == 3
+
+
+# --- Until idle -------------------------------------------------------------------------------------------------------
+def test_told_to_empty_the_queue_it_ends_once_that_is_empty(run: Callable[..., None]) -> None:
+    ids = [delivery for _ in range(4) for delivery in a_ticket(3)]
+
+    run()
+
+    assert states(ids) == ["SENT"] * 12
+
+
+def test_told_to_empty_the_queue_it_ends_where_there_is_none(run: Callable[..., None], events: list[Any]) -> None:
+    run()
+
+    assert events == ["transport closed"]
+
+
+def test_told_to_empty_the_queue_it_goes_on_while_tickets_wait(
+    run: Callable[..., None], transport: WatchedTransport
+) -> None:
+    """An idle second may just have passed when a ticket comes."""
+    ids: list[int] = []
+
+    def arrive() -> None:
+        if not ids:
+            ids.extend(a_ticket(2))
+
+    transport.on_idle = arrive
+
+    run()
+
+    assert states(ids) == ["SENT"] * 2
