@@ -30,9 +30,7 @@ class BroadcastQuerySet(models.QuerySet["Broadcast"]):
 
     def to_finish(self) -> "BroadcastQuerySet":
         """Those that end once nothing is left to do: running ones that are expanded, and cancelled ones."""
-        return self.to_settle().filter(
-            Q(state=Broadcast.State.CANCELLED) | Q(cursor__gte=models.F("audience_upto"))
-        )
+        return self.to_settle().filter(Q(state=Broadcast.State.CANCELLED) | Q(cursor__gte=models.F("audience_upto")))
 
 
 class Broadcast(models.Model):
@@ -84,7 +82,7 @@ class Broadcast(models.Model):
     @property
     def channels(self) -> list[Channel]:
         """The channels that it has a text for."""
-        return [channel for channel in Channel if self.body(channel)]
+        return [channel for channel in Channel if self.body(channel).strip()]
 
     def body(self, channel: Channel | str) -> str:
         return self.email_body if channel == Channel.EMAIL else self.sms_body

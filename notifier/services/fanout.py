@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import EmptyResultSet
 from django.db import connection, transaction
 from django.db.models import Case, Exists, F, OuterRef, QuerySet, Value, When
 from django.db.models.functions import Coalesce
@@ -142,7 +143,8 @@ def _issue(broadcast_id: int, channel: Channel, most: int, transport: Transport,
         transport.publish(tickets)
     except TransportError:
         # Some may have arrived: their claims and those of the tickets to come settle who sends.
-        Delivery.objects.filter(pk__in=ids, state=State.PENDING, due_at=reserved_until).update(due_at=now)
+        reserved = Delivery.objects.filter(pk__in=ids, state=State.PENDING, due_at=reserved_until)
+        _update_returning(reserved, len(ids), {"due_at": now})
         raise
     return len(ids)
 
@@ -221,7 +223,10 @@ def _update_returning(rows: "QuerySet[Delivery]", most: int, changes: dict[str, 
     if connection.features.has_select_for_update_skip_locked:
         query = query.select_for_update(of=("self",), skip_locked=True)
     with transaction.atomic():
-        select, params = query.query.get_compiler(connection=connection).as_sql()
+        try:
+            select, params = query.query.get_compiler(connection=connection).as_sql()
+        except EmptyResultSet:  # e.g. the last running broadcast was paused a moment ago
+            return []
         fields = {field.name: field for field in Delivery._meta.concrete_fields}
         values = [fields[name].get_db_prep_save(value, connection) for name, value in changes.items()]
         assignments = ", ".join(f"{fields[name].column} = %s" for name in changes)

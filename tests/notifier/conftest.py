@@ -1,0 +1,19 @@
+from datetime import datetime
+
+import pytest
+from django.db import connection
+
+from notifier import clock
+
+
+@pytest.fixture
+def now() -> datetime:
+    """The time of the test: it stands still. Asking for it needs the database."""
+    return clock.now()
+
+
+@pytest.fixture
+def only_postgresql(db: None) -> None:
+    """For what needs two transactions open at once: SQLite has one writer at a time."""
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite lets one transaction write at a time: the two cannot overlap")
