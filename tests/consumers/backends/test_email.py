@@ -762,10 +762,10 @@ def test_a_mail_backend_stays_open_and_is_opened_anew_after_a_failure(
     assert (opened, FakeMailBackend.opened) == (1, 2)
 
 
-def test_a_header_smuggled_in_fails_for_good_with_any_mail_backend(
+def test_a_header_smuggled_in_fails_for_good_with_a_mail_backend_of_djangos_too(
     use_backend: Callable[[str], SendBackend],
 ) -> None:
-    backend = use_backend("FakeMailBackend")
+    backend = use_backend("django.core.mail.backends.locmem.EmailBackend")
 
     with pytest.raises(PermanentFailure):
         backend.send(replace(MESSAGE, subject="Homes\nBcc: eve@example.com"))
