@@ -2,6 +2,7 @@
 
 import logging
 import queue
+import re
 import threading
 import time
 import uuid
@@ -16,6 +17,7 @@ from pika.channel import Channel as PikaChannel
 from pika.exceptions import (
     AMQPError,
     ChannelClosedByBroker,
+    ChannelClosedByClient,
     ChannelWrongStateError,
     ConnectionBlockedTimeout,
     NackError,
@@ -209,6 +211,8 @@ class _PublisherLink:
             self._connection.ioloop.stop()
 
     def _on_trouble(self, _: object, error: Exception) -> None:
+        if isinstance(error, ChannelClosedByClient):
+            return  # our own closing, and the connection's is still to come: without waiting for it a socket stays open
         # The first word is the cause: closing for it brings others.
         self._trouble = self._trouble or error
         self._connection.ioloop.stop()
@@ -356,8 +360,8 @@ def _explain(error: Exception, where: str | pika.ConnectionParameters) -> str:
     """What went wrong, in words that staff can act on; never the password."""
     if isinstance(error, ChannelClosedByBroker) and error.reply_code == PRECONDITION_FAILED:
         return (
-            f"RabbitMQ holds a queue or exchange of ours that was declared otherwise ({error.reply_text}). Delete it, "
-            "e.g. with: rabbitmqctl delete_queue notifier.email. No message is lost, tickets are made again."
+            f"RabbitMQ holds a queue or exchange of ours that was declared otherwise ({error.reply_text}). Delete it "
+            f"with: {_cure(error.reply_text)}. No message is lost, tickets are made again."
         )
     if isinstance(error, ConnectionBlockedTimeout):
         return "RabbitMQ takes no messages: it raised a memory or disk alarm."
@@ -365,6 +369,17 @@ def _explain(error: Exception, where: str | pika.ConnectionParameters) -> str:
         return f"RabbitMQ took the queue {error} away."
     host = urlsplit(where).hostname if isinstance(where, str) else where.host
     return f"RabbitMQ at {host} can't be used: {_innermost(error)}"
+
+
+def _cure(reply_text: str) -> str:
+    """RabbitMQ names what it refused, as in "inequivalent arg 'x' for queue 'q' in vhost 'v': received …"."""
+    named = re.search(r"for (queue|exchange) '([^']*)' in vhost '([^']*)'", reply_text)
+    if not named:
+        return f"rabbitmqctl delete_queue {queue_name('NAME')}"
+    kind, name, vhost = named.groups()
+    if kind == "exchange":
+        return f"rabbitmqadmin -V {vhost} delete exchange name={name}"
+    return f"rabbitmqctl delete_queue -p {vhost} {name}"
 
 
 def _innermost(error: BaseException) -> str:

@@ -1,5 +1,6 @@
 """What every transport does: carry tickets from the dispatcher to the consumers of a channel."""
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Protocol
 
@@ -36,6 +37,8 @@ class Ticket(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Ticket)
+#: Where msgspec's messages repeat what stood in the body, which may be anybody's address.
+_QUOTED = re.compile(r"(unknown field|enum value) .*", re.DOTALL)
 
 
 def encode(ticket: Ticket) -> bytes:
@@ -49,7 +52,7 @@ def decode(body: bytes, *, channel: Channel) -> Ticket:
     try:
         ticket = _decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadTicket(str(error)) from error
+        raise BadTicket(_QUOTED.sub(r"\1", str(error))) from error
     if ticket.v != TICKET_VERSION:
         raise BadTicket(f"its version is {ticket.v}, and this program reads version {TICKET_VERSION}")
     if ticket.channel != channel:

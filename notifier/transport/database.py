@@ -51,17 +51,21 @@ class DatabaseTransport:
         _translated(insert)
 
     def receive(self, channel: Channel, idle: float) -> Iterator[Received | None]:
+        receiver = uuid.uuid4()
         quiet_since = time.monotonic()
-        while True:
-            received = _translated(lambda: self._next(channel))
-            if received:
-                yield received
-                quiet_since = time.monotonic()
-            elif time.monotonic() - quiet_since >= idle:
-                yield None
-                quiet_since = time.monotonic()
-            else:
-                time.sleep(min(POLL_SECONDS, idle))
+        try:
+            while True:
+                received = _translated(lambda: self._next(channel, receiver))
+                if received:
+                    yield received
+                    quiet_since = time.monotonic()
+                elif time.monotonic() - quiet_since >= idle:
+                    yield None
+                    quiet_since = time.monotonic()
+                else:
+                    time.sleep(min(POLL_SECONDS, idle))
+        finally:
+            self._give_back(channel, receiver)
 
     def depth(self, channel: Channel) -> int:
         return _translated(lambda: _ready(channel, clock.now()).count())
@@ -69,11 +73,19 @@ class DatabaseTransport:
     def close(self) -> None:
         pass
 
-    def _next(self, channel: Channel) -> QueuedReceived | None:
+    def _give_back(self, channel: Channel, receiver: uuid.UUID) -> None:
+        """What this receiver took and neither acked nor rejected; if that fails it comes back after VISIBILITY."""
+        held = QueuedTicket.objects.filter(channel=channel, dead=False, lease_token=receiver)
+        try:
+            held.update(available_at=clock.now(), lease_token=None)
+        except db.Error as error:
+            logger.info("Tickets at hand could not be given back, and come again later: %s", error)
+
+    def _next(self, channel: Channel, receiver: uuid.UUID) -> QueuedReceived | None:
         """The oldest ready ticket that can be read, now ours for VISIBILITY."""
-        while row := self._take(channel):
-            ticket_id, body, token = row
-            mine = Q(pk=ticket_id, lease_token=token)
+        while row := self._take(channel, receiver):
+            ticket_id, body = row
+            mine = Q(pk=ticket_id, lease_token=receiver)
             try:
                 return QueuedReceived(decode(bytes(body), channel=channel), mine)
             except BadTicket as error:
@@ -81,21 +93,20 @@ class DatabaseTransport:
                 QueuedTicket.objects.filter(mine).update(dead=True)
         return None
 
-    def _take(self, channel: Channel) -> tuple[int, bytes | memoryview, uuid.UUID] | None:
+    def _take(self, channel: Channel, receiver: uuid.UUID) -> tuple[int, bytes | memoryview] | None:
         # Look before taking the lock: on SQLite an idle consumer would otherwise stop every writer ten times a second.
         now = clock.now()
         oldest = _ready(channel, now).order_by("available_at").values_list("pk")[:1]
         if not oldest.exists():
             return None
-        token = uuid.uuid4()
         with transaction.atomic():
             if connection.features.has_select_for_update_skip_locked:
                 oldest = oldest.select_for_update(skip_locked=True)
             row = oldest.values_list("pk", "body").first()
             if row is None:
                 return None
-            QueuedTicket.objects.filter(pk=row[0]).update(lease_token=token, available_at=now + VISIBILITY)
-        return row[0], row[1], token
+            QueuedTicket.objects.filter(pk=row[0]).update(lease_token=receiver, available_at=now + VISIBILITY)
+        return row[0], row[1]
 
 
 def _ready(channel: Channel, now: datetime) -> QuerySet[QueuedTicket]:
@@ -106,4 +117,6 @@ def _translated(call: Callable[[], T]) -> T:
     try:
         return call()
     except db.Error as error:
-        raise TransportError(f"the queue in the database can't be used: {error}") from error
+        # The first line says it; with PostgreSQL others quote the statement.
+        reason = str(error).partition("\n")[0]
+        raise TransportError(f"the queue in the database can't be used: {reason}") from error
