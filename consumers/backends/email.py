@@ -10,7 +10,7 @@ from email.utils import parseaddr
 from typing import Any, cast
 
 from django.conf import settings
-from django.core.mail import EmailMessage, get_connection
+from django.core.mail import BadHeaderError, EmailMessage, get_connection
 
 from consumers.backends.base import (
     ChannelDown,
@@ -57,11 +57,12 @@ class DjangoMailBackend:
                 self._connection = None
                 raise ChannelDown(f"the mail backend can't be opened: {masked(error)}") from error
         mail = build(message)
-        mime(mail)  # what can't be a mail is told before anything is handed over
         try:
             sent = self._connection.send_messages([mail])
         except SendFailure:
             raise
+        except BadHeaderError as error:  # raised while the mail is put together, before any of it is handed over
+            raise PermanentFailure(f"no mail can be made of it: {masked(error)}") from error
         except Exception as error:
             self.close()
             raise OutcomeUnknown(f"the mail backend failed while sending: {masked(error)}") from error

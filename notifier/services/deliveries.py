@@ -76,26 +76,19 @@ def claim(
     due now; anything else (taken, settled, cancelled, of another broadcast) → untouched. Committed on return. After
     a database error it may have been committed all the same: `disclaim` the token, which must be new each time.
     """
-    taken = Claim(token=token, lease_ends_at=now + timedelta(seconds=settings.LEASE_SECONDS))
+    lease_ends_at = now + timedelta(seconds=settings.LEASE_SECONDS)
     with transaction.atomic(), connection.cursor() as cursor:
-        content_of = _running_content(cursor, broadcast_id, channel)
-        if content_of is None:
-            _unclaimed(delivery_ids).filter(broadcast=broadcast_id, broadcast__state=Broadcast.State.PAUSED).update(
-                due_at=now
-            )
-            return taken
-        skipped: dict[str, list[int]] = defaultdict(list)
-        for row in _lock_pending(cursor, broadcast_id, channel, content_of.topic_id, delivery_ids):
-            if reason := row.why_not():
-                skipped[reason].append(row.id)
-            else:
-                taken.messages.append(_message(broadcast_id, channel, content_of, row))
-        for reason, ids in skipped.items():
-            Delivery.objects.filter(pk__in=ids).update(
-                state=Delivery.State.SKIPPED, detail=reason, due_at=None, settled_at=now
-            )
-        _take(cursor, taken)
-    return taken
+        frozen = _running_content(cursor, broadcast_id, channel)
+        if frozen is None:
+            paused = _unclaimed(delivery_ids).filter(broadcast=broadcast_id, broadcast__state=Broadcast.State.PAUSED)
+            paused.update(due_at=now)
+            return Claim(token, lease_ends_at)
+        rows = _lock_pending(cursor, broadcast_id, channel, frozen.topic_id, delivery_ids)
+        wanted = [row for row in rows if not row.why_not()]
+        _skip([row for row in rows if row.why_not()], now)
+        _take(cursor, [row.id for row in wanted], token, lease_ends_at)
+    # Not before the commit: SQLite's one write lock is free again.
+    return Claim(token, lease_ends_at, [_message(broadcast_id, channel, frozen, row) for row in wanted])
 
 
 def settle(*, claim: Claim, outcomes: Sequence[Outcome], now: datetime) -> int:
@@ -233,13 +226,22 @@ def _message(broadcast_id: int, channel: Channel, frozen: _Content, row: _Row) -
     )
 
 
-def _take(cursor: Any, taken: Claim) -> None:
-    if taken.messages:
-        ids = _listed([message.delivery_id for message in taken.messages])
+def _skip(rows: Sequence[_Row], now: datetime) -> None:
+    reasons: dict[str, list[int]] = defaultdict(list)
+    for row in rows:
+        reasons[row.why_not()].append(row.id)
+    for reason, ids in reasons.items():
+        Delivery.objects.filter(pk__in=ids).update(
+            state=Delivery.State.SKIPPED, detail=reason, due_at=None, settled_at=now
+        )
+
+
+def _take(cursor: Any, delivery_ids: Sequence[int], token: uuid.UUID, lease_ends_at: datetime) -> None:
+    if delivery_ids:
         cursor.execute(
             f"UPDATE {DELIVERY} SET state = '{Delivery.State.SENDING}', lease_token = %s, due_at = %s "  # noqa: S608
-            f"WHERE id IN ({ids})",
-            [_token(taken.token), connection.ops.adapt_datetimefield_value(taken.lease_ends_at)],
+            f"WHERE id IN ({_listed(delivery_ids)})",
+            [_token(token), connection.ops.adapt_datetimefield_value(lease_ends_at)],
         )
 
 

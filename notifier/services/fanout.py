@@ -119,6 +119,10 @@ def issue_tickets(*, channel: Channel, transport: Transport, now: datetime) -> i
     if not waiting:
         return 0
     room = settings.QUEUE_ROOM - transport.depth(channel)
+    if room < settings.QUEUE_ROOM / 2:
+        return (
+            0  # enough for the consumers to go on with; fewer, larger transactions leave them more of SQLite's one lock
+        )
     issued = 0
     for position, broadcast_id in enumerate(waiting):
         share = -(-room // (len(waiting) - position))

@@ -31,8 +31,11 @@ class Heartbeat:
         self._beaten_at = -BEAT_SECONDS
 
     def beat(self, state: Worker.State, detail: str = "", depths: dict[str, int] | None = None) -> None:
-        """Say how it stands: at once when that changed, otherwise no more often than BEAT_SECONDS."""
-        said = (state, detail)
+        """Say how it stands: at once when trouble comes or goes, otherwise no more often than BEAT_SECONDS.
+
+        Between idle and working a busy consumer changes hundreds of times a second, which nobody could read.
+        """
+        said = (state == Worker.State.WAITING, detail)
         if said == self._said and not self.is_due():
             return
         self._said, self._beaten_at = said, time.monotonic()

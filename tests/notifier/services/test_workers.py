@@ -127,7 +127,7 @@ def test_a_database_that_is_away_does_not_stop_the_work(heartbeat: Heartbeat, ca
 
     heartbeat.beat(IDLE)
     with caplog.at_level(logging.WARNING), connection.execute_wrapper(away):
-        heartbeat.beat(WORKING)
+        heartbeat.beat(WAITING, "the provider is away")
         heartbeat.stop()
 
     assert [record.getMessage().split(":")[0] for record in caplog.records] == [
