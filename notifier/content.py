@@ -10,7 +10,8 @@ PLACEHOLDERS = {
     "first_name": "the first word of the client's name",
     "topic": "the topic's name",
 }
-_PLACEHOLDER = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
+# The blanks are stripped afterwards: `\s*` on either side took 8 s over an unclosed one with 2,000 blanks.
+_PLACEHOLDER = re.compile(r"\{\{([^{}]*)\}\}")
 
 # GSM 03.38: the basic set counts one septet, the extension two (3GPP TS 23.038, 6.2.1 and 6.2.1.1).
 _GSM_BASIC = set(
@@ -30,13 +31,13 @@ def render(text: str, replacements: Mapping[str, str]) -> str:
 
     Values are put in once and never read again: a client whose name is `{{ topic }}` is called just that.
     """
-    return _PLACEHOLDER.sub(lambda match: replacements.get(match[1], match[0]), text)
+    return _PLACEHOLDER.sub(lambda match: replacements.get(match[1].strip(), match[0]), text)
 
 
 def mistakes(text: str) -> list[str]:
     """What is wrong with the placeholders in `text`, a sentence each."""
     known = ", ".join(f"{{{{ {name} }}}}" for name in PLACEHOLDERS)
-    unknown = sorted({match[1] for match in _PLACEHOLDER.finditer(text)} - PLACEHOLDERS.keys())
+    unknown = sorted({match[1].strip() for match in _PLACEHOLDER.finditer(text)} - PLACEHOLDERS.keys())
     found = [f"There is no placeholder {{{{ {name} }}}}. Use one of {known}." for name in unknown]
     rest = _PLACEHOLDER.sub("", text)
     if "{{" in rest or "}}" in rest or "{%" in rest:

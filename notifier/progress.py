@@ -92,13 +92,14 @@ def sheet(broadcast: Broadcast) -> Sheet:
 
 
 def as_json(broadcast: Broadcast) -> dict[str, Any]:
-    """What `broadcast --json` and `broadcast_status --json` print."""
+    """What `broadcast --json` and `broadcast_status --json` print; every channel is there, whatever it was sent by."""
     books = sheet(broadcast)
+    counts = {channel.channel: channel.counts for channel in books.channels}
     return {
         "id": broadcast.pk,
         "state": broadcast.state,
         "topic": broadcast.topic.slug,
-        "deliveries": {channel.channel.value: channel.counts for channel in books.channels},
+        "deliveries": {channel.value: counts.get(channel, {}) for channel in Channel},
         "total": books.total,
         "balanced": books.balanced,
         "started_at": broadcast.started_at.isoformat() if broadcast.started_at else None,

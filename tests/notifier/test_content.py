@@ -1,0 +1,168 @@
+import random
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from notifier import content
+
+REPLACEMENTS = content.values(name="Ann Example", topic="Listings")
+
+
+# --- Placeholders -----------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("text", "rendered"),
+    [
+        ("Hello {{ name }}, {{topic}}!", "Hello Ann Example, Listings!"),
+        ("{{  first_name\n}}{{ first_name }}", "AnnAnn"),
+        ("nothing to replace", "nothing to replace"),
+        ("", ""),
+        ("{{ unknown }} {{ name.title }} {{ Name }} {{ }}", "{{ unknown }} {{ name.title }} {{ Name }} {{ }}"),
+        ("{ name } {% name %} {{ name", "{ name } {% name %} {{ name"),
+        ("{{{ name }}}", "{Ann Example}"),
+        ("{{ {{ name }} }}", "{{ Ann Example }}"),
+        ("{{ na{{ name }}me }}", "{{ naAnn Exampleme }}"),
+    ],
+)
+def test_the_placeholders_of_the_list_are_replaced_and_nothing_else(text: str, rendered: str) -> None:
+    assert content.render(text, REPLACEMENTS) == rendered
+
+
+@given(name=st.text() | st.sampled_from(["{{ topic }}", "{{ name }}", "{{", "}}", r"\1", "{% if %}"]))
+def test_a_value_is_put_in_as_it_is_and_never_read_again(name: str) -> None:
+    rendered = content.render("<{{ name }}|{{ topic }}>", {"name": name, "topic": "Listings"})
+
+    assert rendered == f"<{name}|Listings>"
+
+
+@given(text=st.text())
+def test_a_text_without_braces_stays_as_it_is(text: str) -> None:
+    plain = text.replace("{", "(").replace("}", ")")
+
+    assert content.render(plain, REPLACEMENTS) == plain
+    assert content.mistakes(plain) == []
+
+
+@given(text=st.text(alphabet="{} \nnamex%", max_size=40))
+def test_what_is_found_right_leaves_no_braces_to_the_reader(text: str) -> None:
+    if not content.mistakes(text):
+        rendered = content.render(text, {name: "" for name in content.PLACEHOLDERS})
+        assert "{{" not in rendered
+        assert "{%" not in rendered
+
+
+def test_a_text_of_blanks_and_open_braces_is_read_quickly() -> None:
+    text = ("{{" + " " * 5_000) * 20
+
+    began = time.perf_counter()
+    content.render(text, REPLACEMENTS)
+    content.mistakes(text)
+
+    assert time.perf_counter() - began < 5  # it took minutes while blanks could be matched in three places
+
+
+def test_every_placeholder_of_the_list_has_a_value() -> None:
+    assert REPLACEMENTS.keys() == content.PLACEHOLDERS.keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "first"), [("Ann Example", "Ann"), ("Cher", "Cher"), ("  Zoë  van X ", "Zoë"), ("", ""), ("  ", "  ")]
+)
+def test_the_first_name_is_the_first_word(name: str, first: str) -> None:
+    assert content.values(name=name, topic="")["first_name"] == first
+
+
+@pytest.mark.parametrize(
+    "text", ["", "Hello", "{{ name }} {{topic}} {{ first_name }}", "{ name }", "100 % {", "{ { name } }"]
+)
+def test_what_staff_may_write_is_not_complained_of(text: str) -> None:
+    assert content.mistakes(text) == []
+
+
+def test_an_unknown_placeholder_is_named_with_those_that_there_are() -> None:
+    (said,) = content.mistakes("{{ nmae }} and {{ nmae }}")
+
+    assert said == ("There is no placeholder {{ nmae }}. Use one of {{ name }}, {{ first_name }}, {{ topic }}.")
+
+
+def test_each_unknown_placeholder_has_a_sentence() -> None:
+    assert len(content.mistakes("{{ a }} {{ b }} {{ name }} {{ a }}")) == 2
+
+
+@pytest.mark.parametrize(
+    "text", ["{{ name", "name }}", "{{ name }} }}", "{% if name %}", "{{ {{ name }} }}", "{{ name } }"]
+)
+def test_an_unclosed_placeholder_or_a_template_tag_is_refused(text: str) -> None:
+    (said,) = content.mistakes(text)
+
+    assert said.startswith("A placeholder is not closed")
+
+
+# --- SMS segments: 3GPP TS 23.038 and 23.040 --------------------------------------------------------------------------
+GSM, UCS = "GSM-7", "UCS-2"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", (GSM, 0, 0)),
+        ("a", (GSM, 1, 1)),
+        ("a" * 160, (GSM, 160, 1)),
+        ("a" * 161, (GSM, 161, 2)),
+        ("a" * 306, (GSM, 306, 2)),
+        ("a" * 307, (GSM, 307, 3)),
+        ("ÄÖÜäöüß@£$¥èéùìòÇØøÅåΔΦΓΛΩΠΨΣΘΞÆæÉ¤¡§¿Ññà\n\r", (GSM, 43, 1)),
+        ("€", (GSM, 2, 1)),
+        ("€" * 80, (GSM, 160, 1)),
+        ("€" * 81, (GSM, 162, 2)),
+        ("^{}\\[~]|\f", (GSM, 18, 1)),
+        # 152 and an escaped one: its two septets don't fit in the 153rd place, so it opens the next part.
+        ("a" * 152 + "€" + "a" * 151, (GSM, 305, 2)),
+        ("a" * 152 + "€" + "a" * 152, (GSM, 306, 3)),
+        ("a" * 151 + "€" + "a" * 153, (GSM, 306, 2)),
+        ("ç", (UCS, 1, 1)),
+        ("я" * 70, (UCS, 70, 1)),
+        ("я" * 71, (UCS, 71, 2)),
+        ("я" * 134, (UCS, 134, 2)),
+        ("я" * 135, (UCS, 135, 3)),
+        ("a" * 69 + "…", (UCS, 70, 1)),
+        ("a" * 70 + "…", (UCS, 71, 2)),
+        ("😀", (UCS, 2, 1)),
+        ("😀" * 35, (UCS, 70, 1)),
+        ("😀" * 36, (UCS, 72, 2)),
+        # 66 and a surrogate pair: the pair goes whole into the next part.
+        ("я" * 66 + "😀" + "я" * 65, (UCS, 133, 2)),
+        ("я" * 66 + "😀" + "я" * 66, (UCS, 134, 3)),
+        ("я" * 65 + "😀" + "я" * 67, (UCS, 134, 2)),
+    ],
+)
+def test_known_texts_have_their_known_sizes(text: str, expected: tuple[str, int, int]) -> None:
+    size = content.sms_size(text)
+
+    assert (size.encoding, size.units, size.segments) == expected
+
+
+@given(text=st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=700))
+def test_the_size_agrees_with_cutting_the_text_into_parts(text: str) -> None:
+    size = content.sms_size(text)
+
+    if size.encoding == UCS:
+        assert size.units == len(text.encode("utf-16-be")) // 2
+    alone, part = (160, 153) if size.encoding == GSM else (70, 67)
+    if size.units <= alone:
+        assert size.segments == bool(text)
+    else:
+        # At least as many as without whole characters to keep, and at most one unit lost a part.
+        assert -(-size.units // part) <= size.segments <= -(-size.units // (part - 1))
+
+
+def test_each_part_holds_whole_characters_only() -> None:
+    dice = random.Random(1)
+    for _ in range(300):
+        text = "".join(dice.choice("a€" if dice.random() < 0.9 else "^b") for _ in range(dice.randint(161, 500)))
+        parts, used = 1, 0
+        for char in text:
+            width = 2 if char in "€^" else 1
+            parts, used = (parts + 1, width) if used + width > 153 else (parts, used + width)
+        assert content.sms_size(text).segments == (parts if content.sms_size(text).units > 160 else 1)
