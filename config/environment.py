@@ -98,8 +98,8 @@ class Environment:
 
     def _sqlite(self, parsed: dict[str, Any]) -> dict[str, Any]:
         path = self.base / str(parsed["NAME"])
-        # WAL lets pages read while a consumer writes. IMMEDIATE takes the write lock first: read-then-write transactions
-        # then wait for `timeout` instead of failing at once. FULL, because a claim must survive a power cut.
+        # WAL lets pages read while a consumer writes. IMMEDIATE takes the write lock first: transactions that read and
+        # then write wait for `timeout` instead of failing at once. FULL, because a claim must survive a power cut.
         options = {
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,

@@ -2,10 +2,11 @@
 
 import django.db.models.deletion
 import django.db.models.functions.text
-import notifier.models.clients
 import phonenumber_field.modelfields
 from django.conf import settings
 from django.db import migrations, models
+
+import notifier.models.clients
 
 
 class Migration(migrations.Migration):

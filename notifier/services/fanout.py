@@ -120,9 +120,8 @@ def issue_tickets(*, channel: Channel, transport: Transport, now: datetime) -> i
         return 0
     room = settings.QUEUE_ROOM - transport.depth(channel)
     if room < settings.QUEUE_ROOM / 2:
-        return (
-            0  # enough for the consumers to go on with; fewer, larger transactions leave them more of SQLite's one lock
-        )
+        # Enough to go on with: fewer and larger transactions leave consumers more of SQLite's one write lock.
+        return 0
     issued = 0
     for position, broadcast_id in enumerate(waiting):
         share = -(-room // (len(waiting) - position))
