@@ -14,6 +14,6 @@ def now() -> datetime:
 
 @pytest.fixture
 def only_postgresql(db: None) -> None:
-    """For what needs two transactions open at once: SQLite has one writer at a time."""
+    """For what only PostgreSQL can do, such as two transactions open at once: SQLite has one writer at a time."""
     if connection.vendor != "postgresql":
-        pytest.skip("SQLite lets one transaction write at a time: the two cannot overlap")
+        pytest.skip("only PostgreSQL has a clock of its own, and transactions that overlap")

@@ -47,7 +47,7 @@ def test_a_text_without_braces_stays_as_it_is(text: str) -> None:
 @given(text=st.text(alphabet="{} \nnamex%", max_size=40))
 def test_what_is_found_right_leaves_no_braces_to_the_reader(text: str) -> None:
     if not content.mistakes(text):
-        rendered = content.render(text, {name: "" for name in content.PLACEHOLDERS})
+        rendered = content.render(text, dict.fromkeys(content.PLACEHOLDERS, ""))
         assert "{{" not in rendered
         assert "{%" not in rendered
 
