@@ -1,0 +1,251 @@
+import json
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from io import StringIO
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.utils import timezone
+
+from notifier.management.commands import broadcast as command
+from notifier.models import Broadcast, Delivery, Notification, Worker
+from notifier.services import broadcasts
+from tests.factories import a_broadcast, a_client, a_delivery, a_notification, a_user
+from tests.servers.stack import Stack
+
+pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
+
+State = Delivery.State
+
+
+def broadcast(notification: Notification | int, *arguments: str) -> str:
+    output = StringIO()
+    number = notification if isinstance(notification, int) else notification.pk
+    call_command("broadcast", str(number), *arguments, stdout=output, stderr=StringIO())
+    return output.getvalue().strip()
+
+
+@pytest.fixture
+def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
+    """What happens while the command waits for its next look; `meanwhile(finish)`."""
+
+    def set_what_happens(happens: Callable[[], object]) -> None:
+        monkeypatch.setattr(command, "time", SimpleNamespace(monotonic=time.monotonic, sleep=lambda _: happens()))
+
+    return set_what_happens
+
+
+def ends_with(**counts: dict[str, int]) -> Callable[[], object]:
+    """The dispatcher's last word on the only broadcast."""
+    total = sum(number for states in counts.values() for number in states.values())
+    return lambda: Broadcast.objects.update(
+        state=Broadcast.State.FINISHED,
+        finished_at=timezone.now(),
+        tally={"audience": total, "rate": 0.0, "counts": counts},
+    )
+
+
+# --- The start --------------------------------------------------------------------------------------------------------
+def test_it_starts_a_broadcast_as_the_button_does() -> None:
+    newest = a_client(listings="both")
+    notification = a_notification(subject="Homes")
+
+    said = broadcast(notification)
+
+    made = Broadcast.objects.get()
+    assert (made.notification, made.subject, made.audience_upto) == (notification, "Homes", newest.pk)
+    assert (made.state, made.created_by) == (Broadcast.State.RUNNING, None)
+    assert said == f"Broadcast {made.pk} is running. E-mail: -; SMS: -."
+
+
+def test_a_notification_that_is_not_there_is_told_in_one_line() -> None:
+    with pytest.raises(CommandError, match=r"^There is no notification 4711\.$"):
+        broadcast(4711)
+
+
+def test_one_sent_a_short_while_ago_needs_a_word() -> None:
+    notification = a_notification(subject="Homes")
+    earlier = a_broadcast(notification=notification, created_by=a_user(username="ann"))
+
+    with pytest.raises(CommandError) as caught:
+        broadcast(notification)
+
+    assert str(caught.value).startswith(f"Sent a short while ago: #{earlier.pk} Homes by ann")
+    assert str(caught.value).endswith("Add --again to send it once more.")
+    assert Broadcast.objects.count() == 1
+
+    broadcast(notification, "--again")
+    assert Broadcast.objects.count() == 2
+
+
+# --- The end ----------------------------------------------------------------------------------------------------------
+def test_with_wait_it_tells_the_end(meanwhile: Callable[[Callable[[], object]], None]) -> None:
+    meanwhile(ends_with(email={"SENT": 2, "SKIPPED": 1}, sms={"SENT": 1}))
+
+    said = broadcast(a_notification(), "--wait")
+
+    number = Broadcast.objects.get().pk
+    assert said == f"Broadcast {number} is finished. E-mail: 2 SENT, 1 SKIPPED; SMS: 1 SENT."
+
+
+def test_the_json_is_one_line_of_the_documented_shape(meanwhile: Callable[[Callable[[], object]], None]) -> None:
+    meanwhile(ends_with(email={"SENT": 2}, sms={"SENT": 1}))
+
+    said = broadcast(a_notification(), "--wait", "--json")
+
+    made = Broadcast.objects.get()
+    assert len(said.splitlines()) == 1
+    assert json.loads(said) == {
+        "id": made.pk,
+        "state": "FINISHED",
+        "topic": "listings",
+        "deliveries": {"email": {"SENT": 2}, "sms": {"SENT": 1}},
+        "total": 3,
+        "balanced": True,
+        "started_at": made.started_at.isoformat() if made.started_at else "",
+        "finished_at": made.finished_at.isoformat() if made.finished_at else "",
+    }
+
+
+@pytest.mark.parametrize(
+    ("counts", "words"),
+    [
+        ({"email": {"SENT": 5, "FAILED": 1}}, "1 failed, 0 unknown."),
+        ({"email": {"SENT": 5}, "sms": {"UNKNOWN": 2}}, "0 failed, 2 unknown."),
+    ],
+)
+def test_if_anything_failed_or_is_unknown_the_status_says_so(
+    meanwhile: Callable[[Callable[[], object]], None],
+    counts: dict[str, dict[str, int]],
+    words: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    meanwhile(ends_with(**counts))
+
+    with pytest.raises(CommandError) as caught:
+        call_command("broadcast", str(a_notification().pk), "--wait", "--json")
+
+    assert (str(caught.value), caught.value.returncode) == (words, 1)
+    assert json.loads(capsys.readouterr().out)["deliveries"]["email"] == counts["email"]
+
+
+def test_a_pause_ends_the_wait(meanwhile: Callable[[Callable[[], object]], None]) -> None:
+    meanwhile(lambda: broadcasts.pause(broadcast_id=Broadcast.objects.get().pk))
+
+    assert "is paused" in broadcast(a_notification(), "--wait")
+
+
+def test_a_cancel_ends_the_wait_once_its_books_are_closed(meanwhile: Callable[[Callable[[], object]], None]) -> None:
+    happens: Iterator[Callable[[], object]] = iter(
+        [
+            lambda: Broadcast.objects.update(state=Broadcast.State.CANCELLED),
+            lambda: Broadcast.objects.update(
+                finished_at=timezone.now(), tally={"audience": 1, "counts": {"sms": {"CANCELLED": 1}}}
+            ),
+        ]
+    )
+    meanwhile(lambda: next(happens)())
+
+    assert broadcast(a_notification(), "--wait").endswith("is cancelled. E-mail: -; SMS: 1 CANCELLED.")
+
+
+# --- Nobody works -----------------------------------------------------------------------------------------------------
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "PATIENCE_SECONDS", 0)
+    monkeypatch.setattr(command, "POLL_SECONDS", 0)
+
+
+def a_worker(kind: Worker.Kind, **fields: Any) -> Worker:
+    now = timezone.now()
+    return Worker.objects.create(kind=kind, host="h", pid=1, started_at=now, last_seen_at=now, **fields)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_without_a_dispatcher_the_wait_ends_with_what_to_start() -> None:
+    with pytest.raises(CommandError) as caught:
+        broadcast(a_notification(), "--wait")
+
+    number = Broadcast.objects.get().pk
+    assert str(caught.value).startswith(f"Broadcast {number} is kept and goes on later. No dispatcher is running.")
+    assert "python manage.py run_consumer sms" in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+    assert caught.value.returncode == 2
+
+
+@pytest.mark.usefixtures("impatient")
+def test_with_the_broker_away_the_wait_ends_with_the_reason() -> None:
+    a_worker(Worker.Kind.DISPATCHER, state=Worker.State.WAITING, detail="RabbitMQ at broker can't be used: refused")
+    for channel in ("email", "sms"):
+        a_worker(Worker.Kind.CONSUMER, channel=channel)
+
+    with pytest.raises(CommandError, match=r"goes on later\. RabbitMQ at broker can't be used: refused$"):
+        broadcast(a_notification(), "--wait")
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_consumer_of_a_channel_that_it_does_not_use_is_not_missed(
+    meanwhile: Callable[[Callable[[], object]], None],
+) -> None:
+    a_worker(Worker.Kind.DISPATCHER, state=Worker.State.WORKING)
+    a_worker(Worker.Kind.CONSUMER, channel="email")
+    looks = iter([lambda: None, lambda: None, ends_with(email={"SENT": 1})])
+    meanwhile(lambda: next(looks)())
+
+    assert "is finished" in broadcast(a_notification(sms_body=""), "--wait")
+
+
+def test_a_short_trouble_is_waited_out(meanwhile: Callable[[Callable[[], object]], None]) -> None:
+    looks = iter([lambda: None, lambda: None, ends_with(email={"SENT": 1})])
+    meanwhile(lambda: next(looks)())
+
+    assert "is finished" in broadcast(a_notification(), "--wait")
+
+
+# --- As a process -----------------------------------------------------------------------------------------------------
+def test_the_statuses_of_the_process(make_stack: Callable[..., Stack], request: pytest.FixtureRequest) -> None:
+    url = request.getfixturevalue("postgres_url") if connection.vendor == "postgresql" else ""
+    stack = make_stack(database_url=url)
+    stack.manage("load_demo", "--clients", "20")
+    number = str(stack.query("SELECT MIN(id) FROM notifier_notification")[0][0])
+
+    missing = stack.manage("broadcast", "4711", check=False)
+    assert (missing.returncode, missing.stdout, missing.stderr) == (
+        1,
+        "",
+        "CommandError: There is no notification 4711.\n",
+    )
+
+    for arguments in (["run_dispatcher"], ["run_consumer", "email"], ["run_consumer", "sms"]):
+        stack.start(*arguments)
+    sent = stack.manage("broadcast", number, "--wait", "--json")
+    books = json.loads(sent.stdout)
+    assert (books["state"], books["balanced"]) == ("FINISHED", True)
+    assert books["total"] == sum(stack.states().values()) > 10
+
+    again = stack.manage("broadcast", number, check=False)
+    assert again.returncode == 1
+    assert "Add --again" in again.stderr
+    assert "Traceback" not in again.stderr
+    assert stack.stop_all() == [0, 0, 0]
+
+
+def test_deliveries_of_earlier_broadcasts_do_not_count_as_failed(
+    meanwhile: Callable[[Callable[[], object]], None],
+) -> None:
+    a_delivery(
+        state=State.FAILED,
+        broadcast=a_broadcast(
+            notification=(notification := a_notification()),
+            state=Broadcast.State.FINISHED,
+            started_at=timezone.now() - timedelta(days=1),
+            finished_at=timezone.now() - timedelta(days=1),
+            tally={"audience": 1, "counts": {"email": {"FAILED": 1}}},
+        ),
+    )
+
+    assert "is running" in broadcast(notification)

@@ -1,0 +1,82 @@
+import json
+from datetime import datetime
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from notifier import progress
+from notifier.models import Broadcast
+from tests.factories import a_broadcast, a_notification
+
+pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
+
+
+def status(number: int, *arguments: str) -> str:
+    output = StringIO()
+    call_command("broadcast_status", str(number), *arguments, stdout=output)
+    return output.getvalue()
+
+
+def a_finished_broadcast(now: datetime) -> Broadcast:
+    return a_broadcast(
+        notification=a_notification(subject="Homes"),
+        state=Broadcast.State.FINISHED,
+        finished_at=now,
+        tally={"audience": 4, "rate": 0.0, "counts": {"email": {"SENT": 2, "FAILED": 1}, "sms": {"SKIPPED": 1}}},
+    )
+
+
+def test_it_tells_the_books_and_the_health_in_words(now: datetime) -> None:
+    broadcast = a_finished_broadcast(now)
+
+    lines = status(broadcast.pk).splitlines()
+
+    assert lines[:4] == [
+        f"#{broadcast.pk} Homes: finished, topic Listings",
+        "  E-mail: 3 of 3 done (1 FAILED, 2 SENT)",
+        "  SMS: 1 of 1 done (1 SKIPPED)",
+        "  the books balance: audience 4",
+    ]
+    assert "  Dispatcher: No dispatcher is running. Start one with: python manage.py run_dispatcher" in lines
+
+
+def test_before_anything_happened_it_says_so() -> None:
+    said = status(a_broadcast().pk)
+
+    assert "E-mail: 0 of 0 done (none yet)" in said
+
+
+def test_books_that_do_not_balance_are_told() -> None:
+    broadcast = a_broadcast(tally={"audience": 2, "counts": {"email": {"SENT": 1}}})
+
+    assert "the books do NOT balance: audience 2" in status(broadcast.pk)
+
+
+def test_the_json_is_what_the_broadcast_command_prints(now: datetime) -> None:
+    broadcast = a_finished_broadcast(now)
+
+    said = status(broadcast.pk, "--json")
+
+    assert len(said.splitlines()) == 1
+    assert json.loads(said) == progress.as_json(Broadcast.objects.get())
+    assert list(json.loads(said)) == [
+        "id",
+        "state",
+        "topic",
+        "deliveries",
+        "total",
+        "balanced",
+        "started_at",
+        "finished_at",
+    ]
+
+
+def test_what_failed_is_no_failure_of_the_question(now: datetime) -> None:
+    status(a_finished_broadcast(now).pk, "--json")
+
+
+@pytest.mark.parametrize("arguments", [[], ["--json"]])
+def test_a_broadcast_that_is_not_there_is_told_in_one_line(arguments: list[str]) -> None:
+    with pytest.raises(CommandError, match=r"^There is no broadcast 4711\.$"):
+        status(4711, *arguments)
