@@ -3,7 +3,8 @@
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Warning, register
+from django.core.checks import CheckMessage, Error, Warning, register
+from django.utils.module_loading import import_string
 
 #: The slowest provider that the ticket's lifetime is expected to bear: so many seconds a message.
 SLOW_SEND_SECONDS = 4
@@ -14,6 +15,22 @@ SMTP_PHASES = 9
 @register
 def check_times(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     return [*_check_lifetime(), *_check_lease()]
+
+
+@register
+def check_email_backend(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """EMAIL_BACKEND may be anything: a misprint is told before a command starts, and not by the first mail."""
+    try:
+        import_string(settings.EMAIL_BACKEND)
+    except ImportError as error:
+        return [
+            Error(
+                f"EMAIL_BACKEND={settings.EMAIL_BACKEND!r} can't be imported: {error}",
+                hint="Write the dotted path of a Django mail backend, or leave EMAIL_BACKEND out and use EMAIL_URL.",
+                id="notifier.E001",
+            )
+        ]
+    return []
 
 
 def _check_lifetime() -> list[CheckMessage]:

@@ -44,3 +44,13 @@ def test_a_lease_must_outlast_all_phases_of_one_mail(settings: Settings, lease: 
     if warned:
         assert "LEASE_SECONDS=269 is shorter than one mail may take (270 s with EMAIL_TIMEOUT=30)" in said
         assert "Set LEASE_SECONDS to 270 or more, or lower EMAIL_TIMEOUT." in said
+
+
+@pytest.mark.parametrize("misprint", ["nonsense", "django.core.mail.backends.smpt.EmailBackend"])
+def test_a_mail_backend_that_can_t_be_imported_is_an_error_with_its_cure(settings: Settings, misprint: str) -> None:
+    settings.EMAIL_BACKEND = misprint
+
+    (error,) = [message for message in run_checks() if message.id == "notifier.E001"]
+
+    assert misprint in error.msg
+    assert "EMAIL_URL" in str(error.hint)
