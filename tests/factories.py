@@ -8,6 +8,7 @@ from typing import Any, Literal
 from django.contrib.auth.models import Permission, User
 from django.utils import timezone
 
+from notifier.demo import AREA_CODES
 from notifier.models import Broadcast, Channel, Client, Delivery, Notification, Preference, Topic
 
 Consent = Literal["email", "sms", "both", "neither"]
@@ -54,8 +55,8 @@ def _a_consenting_client(topic: Topic) -> Client:
 
 
 def a_phone(number: int) -> str:
-    """A number that nobody has: 555-0100 to 555-0199 of an area code, for `number` below 80,000."""
-    return f"+1{201 + number // 100 % 799}55501{number % 100:02d}"
+    """A number that nobody has, and that forms take: 555-0100 to 555-0199 of a real area code, for 20,000 clients."""
+    return f"+1{AREA_CODES[number // 100 % len(AREA_CODES)]}55501{number % 100:02d}"
 
 
 def a_notification(
