@@ -130,7 +130,11 @@ class Environment:
         if parts.scheme == "file" and not (parts.netloc + parts.path).strip("/"):
             self.mistakes.append(f"{name} names no file: write file:///var/log/sms.log.")
         if parts.scheme == "twilio":
-            self._need(name, parts.username and parts.password, "lacks SID and token: twilio://SID:TOKEN@api.twilio.com/?from=+…")
+            self._need(
+                name,
+                parts.username and parts.password,
+                "lacks SID and token: twilio://SID:TOKEN@api.twilio.com/?from=+…",
+            )
             self._need(name, parts.hostname, "lacks the host: twilio://SID:TOKEN@api.twilio.com/?from=+…")
             self._need(name, parse_qs(parts.query).get("from"), "lacks the sender: add ?from=+15005550006 at its end.")
         return value

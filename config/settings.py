@@ -195,12 +195,15 @@ MAX_ATTEMPTS = env.whole("MAX_ATTEMPTS", 8, most=100)
 RETRY_BASE_SECONDS = env.whole("RETRY_BASE_SECONDS", 15, most=3600)
 
 # --- Logs: ids, never addresses or texts ------------------------------------------------------------------------------
-LOG_LEVEL = env.checked(
-    "LOG_LEVEL",
-    env.text("LOG_LEVEL", "INFO").upper(),
-    lambda level: level in ("DEBUG", "INFO", "WARNING", "ERROR"),
-    "is not a level: use DEBUG, INFO, WARNING or ERROR.",
-) or "INFO"
+LOG_LEVEL = (
+    env.checked(
+        "LOG_LEVEL",
+        env.text("LOG_LEVEL", "INFO").upper(),
+        lambda level: level in ("DEBUG", "INFO", "WARNING", "ERROR"),
+        "is not a level: use DEBUG, INFO, WARNING or ERROR.",
+    )
+    or "INFO"
+)
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

@@ -10,7 +10,6 @@ import notifier.models.clients
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -19,161 +18,348 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='Notification',
+            name="Notification",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('subject', models.CharField(help_text="The e-mail's subject, and its name for staff.", max_length=200)),
-                ('email_body', models.TextField(blank=True, verbose_name='e-mail text')),
-                ('sms_body', models.TextField(blank=True, verbose_name='SMS text')),
-                ('created_at', models.DateTimeField(auto_now_add=True, db_index=True, verbose_name='created')),
-                ('updated_at', models.DateTimeField(auto_now=True, verbose_name='changed')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "subject",
+                    models.CharField(help_text="The e-mail's subject, and its name for staff.", max_length=200),
+                ),
+                ("email_body", models.TextField(blank=True, verbose_name="e-mail text")),
+                ("sms_body", models.TextField(blank=True, verbose_name="SMS text")),
+                ("created_at", models.DateTimeField(auto_now_add=True, db_index=True, verbose_name="created")),
+                ("updated_at", models.DateTimeField(auto_now=True, verbose_name="changed")),
             ],
         ),
         migrations.CreateModel(
-            name='Topic',
+            name="Topic",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=80, unique=True)),
-                ('slug', models.SlugField(max_length=80, unique=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=80, unique=True)),
+                ("slug", models.SlugField(max_length=80, unique=True)),
             ],
         ),
         migrations.CreateModel(
-            name='Worker',
+            name="Worker",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('DISPATCHER', 'Dispatcher'), ('CONSUMER', 'Consumer')], max_length=10)),
-                ('channel', models.CharField(blank=True, choices=[('email', 'E-mail'), ('sms', 'SMS')], max_length=10)),
-                ('host', models.CharField(max_length=255)),
-                ('pid', models.PositiveIntegerField(verbose_name='process')),
-                ('started_at', models.DateTimeField(verbose_name='started')),
-                ('last_seen_at', models.DateTimeField(db_index=True, verbose_name='last seen')),
-                ('state', models.CharField(choices=[('IDLE', 'Idle'), ('WORKING', 'Working'), ('WAITING', 'Waiting')], default='IDLE', max_length=10)),
-                ('detail', models.CharField(blank=True, max_length=300)),
-                ('depths', models.JSONField(default=dict)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "kind",
+                    models.CharField(choices=[("DISPATCHER", "Dispatcher"), ("CONSUMER", "Consumer")], max_length=10),
+                ),
+                ("channel", models.CharField(blank=True, choices=[("email", "E-mail"), ("sms", "SMS")], max_length=10)),
+                ("host", models.CharField(max_length=255)),
+                ("pid", models.PositiveIntegerField(verbose_name="process")),
+                ("started_at", models.DateTimeField(verbose_name="started")),
+                ("last_seen_at", models.DateTimeField(db_index=True, verbose_name="last seen")),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("IDLE", "Idle"), ("WORKING", "Working"), ("WAITING", "Waiting")],
+                        default="IDLE",
+                        max_length=10,
+                    ),
+                ),
+                ("detail", models.CharField(blank=True, max_length=300)),
+                ("depths", models.JSONField(default=dict)),
             ],
         ),
         migrations.CreateModel(
-            name='Broadcast',
+            name="Broadcast",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('subject', models.CharField(max_length=200)),
-                ('email_body', models.TextField(blank=True, verbose_name='e-mail text')),
-                ('sms_body', models.TextField(blank=True, verbose_name='SMS text')),
-                ('state', models.CharField(choices=[('RUNNING', 'Running'), ('PAUSED', 'Paused'), ('CANCELLED', 'Cancelled'), ('FINISHED', 'Finished')], default='RUNNING', max_length=10)),
-                ('cursor', models.BigIntegerField(default=0)),
-                ('audience_upto', models.BigIntegerField()),
-                ('audience', models.BigIntegerField(default=0)),
-                ('tally', models.JSONField(default=dict)),
-                ('tallied_at', models.DateTimeField(null=True)),
-                ('request_id', models.UUIDField(unique=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='created')),
-                ('started_at', models.DateTimeField(null=True, verbose_name='started')),
-                ('finished_at', models.DateTimeField(null=True, verbose_name='finished')),
-                ('created_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('notification', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='broadcasts', to='notifier.notification')),
-                ('topic', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='broadcasts', to='notifier.topic')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("subject", models.CharField(max_length=200)),
+                ("email_body", models.TextField(blank=True, verbose_name="e-mail text")),
+                ("sms_body", models.TextField(blank=True, verbose_name="SMS text")),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("RUNNING", "Running"),
+                            ("PAUSED", "Paused"),
+                            ("CANCELLED", "Cancelled"),
+                            ("FINISHED", "Finished"),
+                        ],
+                        default="RUNNING",
+                        max_length=10,
+                    ),
+                ),
+                ("cursor", models.BigIntegerField(default=0)),
+                ("audience_upto", models.BigIntegerField()),
+                ("audience", models.BigIntegerField(default=0)),
+                ("tally", models.JSONField(default=dict)),
+                ("tallied_at", models.DateTimeField(null=True)),
+                ("request_id", models.UUIDField(unique=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="created")),
+                ("started_at", models.DateTimeField(null=True, verbose_name="started")),
+                ("finished_at", models.DateTimeField(null=True, verbose_name="finished")),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "notification",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="broadcasts",
+                        to="notifier.notification",
+                    ),
+                ),
+                (
+                    "topic",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="broadcasts", to="notifier.topic"
+                    ),
+                ),
             ],
             options={
-                'permissions': [('send_broadcast', 'Can send a notification to its audience'), ('control_broadcast', 'Can pause, resume, cancel and retry broadcasts')],
+                "permissions": [
+                    ("send_broadcast", "Can send a notification to its audience"),
+                    ("control_broadcast", "Can pause, resume, cancel and retry broadcasts"),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Client',
+            name="Client",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=200)),
-                ('email', notifier.models.clients.LowercaseEmailField(blank=True, max_length=254, null=True, unique=True, verbose_name='e-mail')),
-                ('phone', phonenumber_field.modelfields.PhoneNumberField(blank=True, max_length=128, null=True, region=None, unique=True)),
-                ('is_active', models.BooleanField(db_default=True, default=True, help_text='Untick to archive: an archived client is sent nothing.', verbose_name='active')),
-                ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='created')),
-                ('updated_at', models.DateTimeField(auto_now=True, verbose_name='changed')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=200)),
+                (
+                    "email",
+                    notifier.models.clients.LowercaseEmailField(
+                        blank=True, max_length=254, null=True, unique=True, verbose_name="e-mail"
+                    ),
+                ),
+                (
+                    "phone",
+                    phonenumber_field.modelfields.PhoneNumberField(
+                        blank=True, max_length=128, null=True, region=None, unique=True
+                    ),
+                ),
+                (
+                    "is_active",
+                    models.BooleanField(
+                        db_default=True,
+                        default=True,
+                        help_text="Untick to archive: an archived client is sent nothing.",
+                        verbose_name="active",
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="created")),
+                ("updated_at", models.DateTimeField(auto_now=True, verbose_name="changed")),
             ],
             options={
-                'indexes': [models.Index(condition=models.Q(('is_active', False)), fields=['id'], name='client_archived'), models.Index(fields=['name'], name='client_name'), models.Index(fields=['created_at'], name='client_created')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('email__isnull', False), ('phone__isnull', False), _connector='OR'), name='client_has_an_address', violation_error_message='A client needs an e-mail address or a phone number.'), models.CheckConstraint(condition=models.Q(('email', django.db.models.functions.text.Lower('email')), ('email__contains', '@')), name='client_email_lower'), models.CheckConstraint(condition=models.Q(('phone__regex', '^\\+[1-9][0-9]{6,14}$')), name='client_phone_e164')],
+                "indexes": [
+                    models.Index(condition=models.Q(("is_active", False)), fields=["id"], name="client_archived"),
+                    models.Index(fields=["name"], name="client_name"),
+                    models.Index(fields=["created_at"], name="client_created"),
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("email__isnull", False), ("phone__isnull", False), _connector="OR"),
+                        name="client_has_an_address",
+                        violation_error_message="A client needs an e-mail address or a phone number.",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("email", django.db.models.functions.text.Lower("email")), ("email__contains", "@")
+                        ),
+                        name="client_email_lower",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("phone__regex", "^\\+[1-9][0-9]{6,14}$")), name="client_phone_e164"
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='QueuedTicket',
+            name="QueuedTicket",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('channel', models.CharField(choices=[('email', 'E-mail'), ('sms', 'SMS')], max_length=10)),
-                ('body', models.BinaryField()),
-                ('available_at', models.DateTimeField(verbose_name='available')),
-                ('lease_token', models.UUIDField(editable=False, null=True)),
-                ('dead', models.BooleanField(default=False, help_text='It could not be read, and was put aside.')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("channel", models.CharField(choices=[("email", "E-mail"), ("sms", "SMS")], max_length=10)),
+                ("body", models.BinaryField()),
+                ("available_at", models.DateTimeField(verbose_name="available")),
+                ("lease_token", models.UUIDField(editable=False, null=True)),
+                ("dead", models.BooleanField(default=False, help_text="It could not be read, and was put aside.")),
             ],
             options={
-                'indexes': [models.Index(fields=['channel', 'dead', 'available_at'], name='queuedticket_ready')],
+                "indexes": [models.Index(fields=["channel", "dead", "available_at"], name="queuedticket_ready")],
             },
         ),
         migrations.CreateModel(
-            name='Suppression',
+            name="Suppression",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('channel', models.CharField(choices=[('email', 'E-mail'), ('sms', 'SMS')], max_length=10)),
-                ('address', models.CharField(help_text='An e-mail address, or a number like +1 202 555 0123.', max_length=254)),
-                ('reason', models.CharField(max_length=200)),
-                ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='created')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("channel", models.CharField(choices=[("email", "E-mail"), ("sms", "SMS")], max_length=10)),
+                (
+                    "address",
+                    models.CharField(help_text="An e-mail address, or a number like +1 202 555 0123.", max_length=254),
+                ),
+                ("reason", models.CharField(max_length=200)),
+                ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="created")),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('channel', 'address'), name='suppression_channel_address', violation_error_message='This address is suppressed on this channel already.'), models.CheckConstraint(condition=models.Q(('address', django.db.models.functions.text.Lower('address'))), name='suppression_address_lower'), models.CheckConstraint(condition=models.Q(models.Q(('channel', 'sms'), _negated=True), ('address__regex', '^\\+[1-9][0-9]{6,14}$'), _connector='OR'), name='suppression_phone_e164')],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("channel", "address"),
+                        name="suppression_channel_address",
+                        violation_error_message="This address is suppressed on this channel already.",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("address", django.db.models.functions.text.Lower("address"))),
+                        name="suppression_address_lower",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("channel", "sms"), _negated=True),
+                            ("address__regex", "^\\+[1-9][0-9]{6,14}$"),
+                            _connector="OR",
+                        ),
+                        name="suppression_phone_e164",
+                    ),
+                ],
             },
         ),
         migrations.AddField(
-            model_name='notification',
-            name='topic',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='notifications', to='notifier.topic'),
+            model_name="notification",
+            name="topic",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="notifications", to="notifier.topic"
+            ),
         ),
         migrations.CreateModel(
-            name='Delivery',
+            name="Delivery",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('channel', models.CharField(choices=[('email', 'E-mail'), ('sms', 'SMS')], max_length=10)),
-                ('address', models.CharField(blank=True, db_default='', max_length=254)),
-                ('state', models.CharField(choices=[('PENDING', 'Waiting'), ('SENDING', 'Being sent'), ('RETRYING', 'To be tried again'), ('SENT', 'Sent'), ('FAILED', 'Failed'), ('UNKNOWN', 'Unknown'), ('SKIPPED', 'Skipped'), ('CANCELLED', 'Cancelled')], db_default='PENDING', max_length=10)),
-                ('due_at', models.DateTimeField(null=True, verbose_name='due')),
-                ('attempts', models.PositiveSmallIntegerField(db_default=0, default=0)),
-                ('lease_token', models.UUIDField(editable=False, null=True)),
-                ('detail', models.CharField(blank=True, db_default='', default='', max_length=300)),
-                ('provider_id', models.CharField(blank=True, db_default='', default='', max_length=100, verbose_name="provider's id")),
-                ('settled_at', models.DateTimeField(null=True, verbose_name='settled')),
-                ('broadcast', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='deliveries', to='notifier.broadcast')),
-                ('client', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.PROTECT, related_name='deliveries', to='notifier.client')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("channel", models.CharField(choices=[("email", "E-mail"), ("sms", "SMS")], max_length=10)),
+                ("address", models.CharField(blank=True, db_default="", max_length=254)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("PENDING", "Waiting"),
+                            ("SENDING", "Being sent"),
+                            ("RETRYING", "To be tried again"),
+                            ("SENT", "Sent"),
+                            ("FAILED", "Failed"),
+                            ("UNKNOWN", "Unknown"),
+                            ("SKIPPED", "Skipped"),
+                            ("CANCELLED", "Cancelled"),
+                        ],
+                        db_default="PENDING",
+                        max_length=10,
+                    ),
+                ),
+                ("due_at", models.DateTimeField(null=True, verbose_name="due")),
+                ("attempts", models.PositiveSmallIntegerField(db_default=0, default=0)),
+                ("lease_token", models.UUIDField(editable=False, null=True)),
+                ("detail", models.CharField(blank=True, db_default="", default="", max_length=300)),
+                (
+                    "provider_id",
+                    models.CharField(
+                        blank=True, db_default="", default="", max_length=100, verbose_name="provider's id"
+                    ),
+                ),
+                ("settled_at", models.DateTimeField(null=True, verbose_name="settled")),
+                (
+                    "broadcast",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="deliveries",
+                        to="notifier.broadcast",
+                    ),
+                ),
+                (
+                    "client",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="deliveries",
+                        to="notifier.client",
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'deliveries',
-                'indexes': [models.Index(condition=models.Q(('due_at__isnull', False)), fields=['broadcast', 'channel', 'state', 'due_at'], name='delivery_due'), models.Index(condition=models.Q(('settled_at__isnull', False)), fields=['broadcast', 'settled_at'], name='delivery_feed')],
-                'constraints': [models.UniqueConstraint(fields=('broadcast', 'client', 'channel'), name='delivery_broadcast_client_chan')],
+                "verbose_name_plural": "deliveries",
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("due_at__isnull", False)),
+                        fields=["broadcast", "channel", "state", "due_at"],
+                        name="delivery_due",
+                    ),
+                    models.Index(
+                        condition=models.Q(("settled_at__isnull", False)),
+                        fields=["broadcast", "settled_at"],
+                        name="delivery_feed",
+                    ),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("broadcast", "client", "channel"), name="delivery_broadcast_client_chan"
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Preference',
+            name="Preference",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('email', models.BooleanField(db_default=False, default=False, verbose_name='e-mail')),
-                ('sms', models.BooleanField(db_default=False, default=False, verbose_name='SMS')),
-                ('client', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='preferences', to='notifier.client')),
-                ('topic', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='preferences', to='notifier.topic')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("email", models.BooleanField(db_default=False, default=False, verbose_name="e-mail")),
+                ("sms", models.BooleanField(db_default=False, default=False, verbose_name="SMS")),
+                (
+                    "client",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="preferences",
+                        to="notifier.client",
+                    ),
+                ),
+                (
+                    "topic",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="preferences", to="notifier.topic"
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('client', 'topic'), name='preference_client_topic')],
+                "constraints": [models.UniqueConstraint(fields=("client", "topic"), name="preference_client_topic")],
             },
         ),
         migrations.AddConstraint(
-            model_name='notification',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('email_body', ''), _negated=True), models.Q(('sms_body', ''), _negated=True), _connector='OR'), name='notification_has_a_body', violation_error_message='Write an e-mail text, an SMS text, or both.'),
+            model_name="notification",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("email_body", ""), _negated=True),
+                    models.Q(("sms_body", ""), _negated=True),
+                    _connector="OR",
+                ),
+                name="notification_has_a_body",
+                violation_error_message="Write an e-mail text, an SMS text, or both.",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='notification',
-            constraint=models.CheckConstraint(condition=models.Q(('subject', ''), _negated=True), name='notification_has_a_subject'),
+            model_name="notification",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("subject", ""), _negated=True), name="notification_has_a_subject"
+            ),
         ),
         migrations.AddIndex(
-            model_name='broadcast',
-            index=models.Index(condition=models.Q(('finished_at', None), ('tallied_at', None), _connector='OR'), fields=['state'], name='broadcast_unsettled'),
+            model_name="broadcast",
+            index=models.Index(
+                condition=models.Q(("finished_at", None), ("tallied_at", None), _connector="OR"),
+                fields=["state"],
+                name="broadcast_unsettled",
+            ),
         ),
         migrations.AddIndex(
-            model_name='broadcast',
-            index=models.Index(fields=['created_at'], name='broadcast_created'),
+            model_name="broadcast",
+            index=models.Index(fields=["created_at"], name="broadcast_created"),
         ),
     ]

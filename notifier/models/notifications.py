@@ -40,9 +40,7 @@ class Notification(models.Model):
 
     def clean(self) -> None:
         self.email_body, self.sms_body = self.email_body.strip(), self.sms_body.strip()
-        mistakes = {
-            name: content.mistakes(getattr(self, name)) for name in ("subject", "email_body", "sms_body")
-        }
+        mistakes = {name: content.mistakes(getattr(self, name)) for name in ("subject", "email_body", "sms_body")}
         if "\n" in self.subject or "\r" in self.subject:
             mistakes["subject"].append("A subject is one line.")
         found = {name: messages for name, messages in mistakes.items() if messages}
