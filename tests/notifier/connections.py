@@ -1,8 +1,9 @@
 """Other database connections, for what two processes do at once."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, Self, TypeVar
 
 from django.db import connection, transaction
@@ -74,3 +75,14 @@ def _is_blocked(process: int) -> bool:
     with connection.cursor() as cursor:
         cursor.execute("SELECT cardinality(pg_blocking_pids(%s)) > 0", [process])
         return bool(cursor.fetchone()[0])
+
+
+@contextmanager
+def impatient() -> Iterator[None]:
+    """PostgreSQL only: makes a wait for a lock an error, instead of hanging the test."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET lock_timeout = '1s'")
+        try:
+            yield
+        finally:
+            cursor.execute("RESET lock_timeout")

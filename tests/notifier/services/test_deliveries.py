@@ -14,7 +14,7 @@ from notifier.services import broadcasts, deliveries, fanout, tallies
 from notifier.services.deliveries import Claim, Outcome, Verdict
 from notifier.transport.database import DatabaseTransport
 from tests.factories import a_broadcast, a_client, a_delivery, a_notification, a_topic
-from tests.notifier.connections import OtherConnection, at_once
+from tests.notifier.connections import OtherConnection, at_once, impatient
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
 
@@ -546,7 +546,8 @@ def test_a_claim_does_not_wait_for_another_and_takes_none_of_its_rows(now: datet
     with OtherConnection() as other:
         other.begin()
         theirs = other.call(lambda: claim(*rows[:2], now=now))
-        ours = claim(*rows, now=now)
+        with impatient():
+            ours = claim(*rows, now=now)
         other.commit()
 
     assert addressed(theirs) == [rows[0].pk, rows[1].pk]
@@ -563,7 +564,8 @@ def test_what_is_being_claimed_is_not_issued_again(now: datetime) -> None:
     with OtherConnection() as other:
         other.begin()
         taken = other.call(lambda: claim(claimed, now=now))
-        issued = fanout.issue_tickets(channel=Channel.EMAIL, transport=DatabaseTransport("database://"), now=now)
+        with impatient():
+            issued = fanout.issue_tickets(channel=Channel.EMAIL, transport=DatabaseTransport("database://"), now=now)
         other.commit()
 
     assert issued == 1
@@ -617,8 +619,9 @@ def test_a_cancel_does_not_wait_for_a_claim_and_what_was_claimed_is_settled(now:
     with OtherConnection() as other:
         other.begin()
         taken = other.call(lambda: claim(row, now=now))
-        broadcasts.cancel(broadcast_id=row.broadcast_id)
-        assert fanout.sweep(now=now) == 0
+        with impatient():
+            broadcasts.cancel(broadcast_id=row.broadcast_id)
+            assert fanout.sweep(now=now) == 0
         other.commit()
     settle(taken, Verdict.SENT, now=now)
 

@@ -1,7 +1,6 @@
 import random
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,7 +14,7 @@ from notifier.services import broadcasts, deliveries, fanout
 from notifier.transport.base import Received, Ticket, TransportError, decode
 from notifier.transport.database import DatabaseTransport
 from tests.factories import a_broadcast, a_client, a_delivery, a_notification, a_topic
-from tests.notifier.connections import OtherConnection, at_once
+from tests.notifier.connections import OtherConnection, at_once, impatient
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
 
@@ -197,10 +196,13 @@ def test_consent_without_an_address_is_born_skipped_with_the_reason(
     assert broadcast.deliveries.exclude(channel=channel).get().state == State.PENDING
 
 
-def test_a_client_who_came_after_the_press_is_not_in_it(now: datetime) -> None:
+@pytest.mark.parametrize("chunk", [1, 2, 3, 100])
+def test_clients_who_came_after_the_press_are_not_in_it(now: datetime, settings: Settings, chunk: int) -> None:
+    settings.EXPAND_CHUNK = chunk
     early = a_client(listings="email")
     broadcast = a_broadcast()
-    a_client(listings="both")
+    for _ in range(4):
+        a_client(listings="both")
 
     expand_all(broadcast, now)
 
@@ -602,7 +604,8 @@ def test_a_broadcast_that_another_dispatcher_expands_is_passed_over(now: datetim
     with OtherConnection() as other:
         other.begin()
         assert other.call(lambda: fanout.expand(broadcast_id=broadcast.pk, now=now)) == 1
-        assert fanout.expand(broadcast_id=broadcast.pk, now=now) is None
+        with impatient():
+            assert fanout.expand(broadcast_id=broadcast.pk, now=now) is None
         other.commit()
 
     assert fanout.expand(broadcast_id=broadcast.pk, now=now) == 1
@@ -675,15 +678,6 @@ def test_the_dispatcher_never_waits_for_a_consumer(now: datetime, step: str) -> 
 
     changed, left = fresh(free), fresh(held)
     assert (changed.state, changed.due_at) != (left.state, left.due_at)
-
-
-@contextmanager
-def impatient() -> Iterator[None]:
-    """Makes a wait for a lock an error, instead of hanging the test."""
-    with connection.cursor() as cursor:
-        cursor.execute("SET lock_timeout = '500ms'")
-        yield
-        cursor.execute("RESET lock_timeout")
 
 
 def test_topics_are_told_apart(now: datetime) -> None:
