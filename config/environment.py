@@ -22,6 +22,14 @@ EMAIL_BACKENDS = {
 SMTP_PORTS = {"smtp": 25, "smtp+tls": 587, "smtp+ssl": 465}
 
 
+def is_web_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
+
+
 class Environment:
     """The environment, one reader a kind of value.
 
@@ -91,6 +99,7 @@ class Environment:
         pool = str(options.pop("pool", "")).lower() in ("1", "true", "yes", "on")
         if "sqlite" in parsed["ENGINE"]:
             return self._sqlite(parsed)
+        self._need(name, parsed["NAME"], "names no database: postgres://user:password@host:5432/name.")
         if pool:
             options["pool"] = True
         # The pool keeps connections itself and refuses Django's own keeping of them.
@@ -113,6 +122,8 @@ class Environment:
         """Django's EMAIL_… settings from one address; `backend`, a dotted path, takes the place of the scheme's own."""
         value = self.url(name, default, tuple(EMAIL_BACKENDS))
         parts = urlsplit(value)
+        folder = (parts.netloc + parts.path).strip("/")
+        self._need(name, parts.scheme != "filemail" or folder, "names no folder: write filemail:////var/mail.")
         return {
             "EMAIL_BACKEND": backend or EMAIL_BACKENDS[parts.scheme],
             "EMAIL_HOST": parts.hostname or "localhost",

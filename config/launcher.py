@@ -79,6 +79,9 @@ def prepare(port: int) -> None:
     if port != 8000:
         os.environ.setdefault("PUBLIC_URL", f"http://localhost:{port}")
     call_command("migrate", verbosity=0)
+    if not settings.DEBUG:
+        # Where DEBUG is on they come straight from their sources.
+        call_command("collectstatic", interactive=False, verbosity=0)
     load_demo_data()
     if settings.DEBUG:
         make_demo_user()

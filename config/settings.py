@@ -4,10 +4,11 @@ import os
 import re
 from pathlib import Path
 from urllib.parse import urlsplit
+from zoneinfo import available_timezones
 
 from phonenumbers import SUPPORTED_REGIONS
 
-from config.environment import BROKER_SCHEMES, Environment
+from config.environment import BROKER_SCHEMES, Environment, is_web_address
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
@@ -28,21 +29,34 @@ if not SECRET_KEY:
         "python3 -c 'import secrets; print(secrets.token_urlsafe(50))'."
     )
 SECRET_KEY_FALLBACKS = env.names("SECRET_KEY_FALLBACKS", [])
-PUBLIC_URL = env.checked(
-    "PUBLIC_URL",
-    env.text("PUBLIC_URL", "http://localhost:8000").rstrip("/"),
-    lambda url: urlsplit(url).scheme in ("http", "https") and bool(urlsplit(url).hostname),
-    "is not a web address: write it like https://notifier.example.com.",
+PUBLIC_URL = (
+    env.checked(
+        "PUBLIC_URL",
+        env.text("PUBLIC_URL", "http://localhost:8000").rstrip("/"),
+        is_web_address,
+        "is not a web address: write it like https://notifier.example.com.",
+    )
+    or "http://localhost:8000"
 )
 PUBLIC_HOST = urlsplit(PUBLIC_URL).hostname or "localhost"
 ALLOWED_HOSTS = env.names("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]", PUBLIC_HOST])
+if unhostly := [host for host in ALLOWED_HOSTS if "/" in host]:
+    env.mistakes.append(f"ALLOWED_HOSTS names {unhostly[0]!r}: write host names only, like notifier.example.com.")
 CSRF_TRUSTED_ORIGINS = [f"{urlsplit(PUBLIC_URL).scheme}://{urlsplit(PUBLIC_URL).netloc}"]
 
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
 TEST_RUNNER = "tests.runner.PytestRunner"
 LANGUAGE_CODE = "en-gb"
-TIME_ZONE = env.text("TIME_ZONE", "UTC") or "UTC"
+TIME_ZONE = (
+    env.checked(
+        "TIME_ZONE",
+        env.text("TIME_ZONE", "UTC"),
+        lambda zone: zone in available_timezones(),
+        "is not a time zone: write it like Europe/London.",
+    )
+    or "UTC"
+)
 USE_TZ = True
 USE_I18N = True
 FORMAT_MODULE_PATH = "config.formats"
@@ -211,6 +225,8 @@ LOGGING = {
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "loggers": {
         **{name: {"handlers": ["console"], "level": LOG_LEVEL} for name in ("notifier", "consumers")},
+        # Django's own handlers speak on the console with DEBUG only: a page that failed must be told of anywhere.
+        "django": {"handlers": ["console"], "level": "INFO", "propagate": False},
         # Every fault of the broker is told once, in our own words.
         "pika": {"level": "CRITICAL"},
     },

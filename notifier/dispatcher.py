@@ -35,6 +35,7 @@ class Dispatcher:
         self._stop = stop
         self._heartbeat = Heartbeat(kind=Worker.Kind.DISPATCHER)
         self._broker = _Broker()
+        self._busy = False
         self._depths: dict[str, int] = {}
         self._depths_at = self._swept_at = float("-inf")
         self._lost_since: dict[Channel, float] = {}
@@ -56,7 +57,7 @@ class Dispatcher:
         while not self._stop.is_set():
             try:
                 worked = self.cycle()
-                idle = not worked and not Broadcast.objects.to_settle().exists()
+                idle = not self._busy
                 patience.reset()
             except db.Error as error:
                 self._wait_for_database(error, patience)
@@ -81,6 +82,7 @@ class Dispatcher:
         self._sweep(now)
         self._tally(now)
         worked |= self._finish(now)
+        self._busy = worked or Broadcast.objects.to_settle().exists()
         self._look_at_queues(now)
         return worked
 
@@ -132,7 +134,9 @@ class Dispatcher:
             except TransportError as error:
                 self._broker_away(error)
             self._depths_at = time.monotonic()
-        state = Worker.State.WAITING if self._broker.trouble else Worker.State.WORKING
+        state = Worker.State.WORKING if self._busy else Worker.State.IDLE
+        if self._broker.trouble:
+            state = Worker.State.WAITING
         self._heartbeat.beat(state, self._broker.trouble, self._depths)
 
     def _reissue_lost(self, now: datetime) -> None:

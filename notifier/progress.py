@@ -167,7 +167,7 @@ def _consumer_health(channel: Channel, consumers: list[Worker]) -> Health:
     part = f"{channel.label} consumers"
     if not consumers:
         start = f"python manage.py run_consumer {channel.value}"
-        return Health(part, False, f"No {channel.label} consumer is running. Start one with: {start}")
+        return Health(part, False, f"No {channel.in_words} consumer is running. Start one with: {start}")
     troubled = [worker for worker in consumers if worker.state == Worker.State.WAITING]
     if len(troubled) == len(consumers):
         return Health(part, False, troubled[0].detail)

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 PROJECT = Path(__file__).resolve().parent.parent
+#: Named, because pytest otherwise looks for it above the tests, and not beside us.
+CONFIGURATION = ("-c", str(PROJECT / "pyproject.toml"), "--rootdir", str(PROJECT))
 SUITES = {"notifier": "tests/notifier", "consumers": "tests/consumers"}
 
 
@@ -54,7 +56,9 @@ class PytestRunner:
     def _run(self, engine: str, labels: Sequence[str]) -> int:
         print(f"--- tests on {engine}", flush=True)
         env = os.environ | {"TEST_ENGINE": engine, "DJANGO_SETTINGS_MODULE": "tests.settings"}
-        process = subprocess.Popen([sys.executable, "-m", "pytest", *self.options, *labels], cwd=PROJECT, env=env)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pytest", *CONFIGURATION, *self.options, *labels], cwd=PROJECT, env=env
+        )
         while True:
             try:
                 return process.wait()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runner import PROJECT, path_of
+from tests.runner import CONFIGURATION, PROJECT, path_of
 from tests.servers.processes import Process, wait_until
 from tests.servers.programs import postgres_programs, require
 from tests.servers.rabbitmq import accepts
@@ -124,7 +124,7 @@ def test_an_interrupted_run_leaves_nothing_behind(suite: Path, tmp_path: Path) -
         "    time.sleep(60)\n"
     )
     run = Process(
-        [sys.executable, "-m", "pytest", "-s", str(suite)],
+        [sys.executable, "-m", "pytest", *CONFIGURATION, "-s", str(suite)],
         log=tmp_path / "log",
         env=neutral_environment() | {"TEST_ENGINE": "postgresql"},
         cwd=PROJECT,

@@ -18,6 +18,9 @@ UNITS = {Channel.EMAIL: ("e-mail", "e-mails"), Channel.SMS: ("SMS", "SMS")}
 class ChannelOffer:
     channel: Channel
     reach: Reach
+    #: One of those who will get it on this channel.
+    sample: Client | None
+    subject: str
     #: As the sample client will read it; empty when the notification has no text for this channel.
     text: str
 
@@ -35,9 +38,7 @@ class Offer:
     """One notification, as it would go out now."""
 
     notification: Notification
-    subject: str
     channels: list[ChannelOffer]
-    sample: Client | None
     #: Under way, or started a short while ago: sending again must be asked for.
     earlier: list[Broadcast]
 
@@ -58,36 +59,43 @@ class Offer:
         return [warning for warning in found if warning]
 
     def _warning(self, offer: ChannelOffer) -> str:
-        name, reach = offer.channel.label, offer.reach
-        willing = reach.recipients + reach.suppressed + reach.no_address
-        if not offer.text and willing:
-            return f"There is no {name} text, so {willing:,} who want it by {name} will not get one."
-        if offer.text and not willing:
+        name, reach = offer.channel.in_words, offer.reach
+        if not offer.text and reach.recipients:
+            return f"There is no {name} text, so {reach.recipients:,} who want it by {name} will not get one."
+        if offer.text and not reach.recipients + reach.suppressed + reach.no_address:
             return f"Nobody has agreed to hear about {self.notification.topic} by {name}."
         return ""
 
 
 def offers(*, notifications: Sequence[Notification], now: datetime) -> list[Offer]:
     reaches = {n.topic_id: audience.reach(topic=n.topic) for n in notifications}
-    samples = {n.topic_id: audience.sample(topic=n.topic) for n in notifications}
+    samples = {
+        (n.topic_id, channel): audience.sample(topic=n.topic, channel=channel)
+        for n in notifications
+        for channel in Channel
+    }
     earlier = broadcasts.sent_recently(notification_ids=[n.pk for n in notifications], now=now)
     return [
-        _offer(n, reaches[n.topic_id], samples[n.topic_id], [b for b in earlier if b.notification_id == n.pk])
+        Offer(
+            notification=n,
+            channels=[
+                _channel_offer(n, channel, reaches[n.topic_id][channel], samples[n.topic_id, channel])
+                for channel in Channel
+            ],
+            earlier=[b for b in earlier if b.notification_id == n.pk],
+        )
         for n in notifications
     ]
 
 
-def _offer(n: Notification, reach: dict[Channel, Reach], sample: Client | None, earlier: list[Broadcast]) -> Offer:
+def _channel_offer(n: Notification, channel: Channel, reach: Reach, sample: Client | None) -> ChannelOffer:
     replacements = content.values(name=sample.name if sample else NOBODY, topic=n.topic.name)
-    return Offer(
-        notification=n,
-        subject=content.render(n.subject, replacements),
-        channels=[
-            ChannelOffer(channel, reach[channel], content.render(n.body(channel).strip(), replacements))
-            for channel in Channel
-        ],
+    return ChannelOffer(
+        channel=channel,
+        reach=reach,
         sample=sample,
-        earlier=earlier,
+        subject=content.render(n.subject, replacements),
+        text=content.render(n.body(channel).strip(), replacements),
     )
 
 

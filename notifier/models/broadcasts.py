@@ -57,7 +57,8 @@ class Broadcast(models.Model):
     #: NULL asks the dispatcher for a new tally, even of a finished broadcast.
     tallied_at = models.DateTimeField(null=True)
     request_id = models.UUIDField(unique=True)
-    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    #: NULL is the command line. Who sent something is kept: such a user is deactivated, not deleted.
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField("created", auto_now_add=True)
     started_at = models.DateTimeField("started", null=True)
     finished_at = models.DateTimeField("finished", null=True)

@@ -6,3 +6,8 @@ class Channel(models.TextChoices):
 
     EMAIL = "email", "E-mail"
     SMS = "sms", "SMS"
+
+    @property
+    def in_words(self) -> str:
+        """The label inside a sentence."""
+        return "e-mail" if self is Channel.EMAIL else str(self.label)

@@ -59,8 +59,15 @@ def _suppressed(topic: Topic, channel: Channel) -> int:
     return Client.objects.active().filter(Exists(consents), **{f"{address}__in": suppressions}).count()
 
 
-def sample(*, topic: Topic) -> Client | None:
-    """A client who would get it, to show the message as one of them will read it."""
-    consents = Preference.objects.filter(topic=topic, client__is_active=True).filter(Q(email=True) | Q(sms=True))
-    preference = consents.select_related("client").order_by("client_id").first()
+def sample(*, topic: Topic, channel: Channel) -> Client | None:
+    """A client who would get it on this channel, to show the message as one of them will read it."""
+    address = "email" if channel == Channel.EMAIL else "phone"
+    suppressed = Suppression.objects.filter(channel=channel, address=OuterRef(f"client__{address}"))
+    preference = (
+        Preference.objects.filter(~Exists(suppressed), topic=topic, client__is_active=True, **{channel.value: True})
+        .exclude(**{f"client__{address}": None})
+        .select_related("client")
+        .order_by("client_id")
+        .first()
+    )
     return preference.client if preference else None

@@ -124,7 +124,7 @@ def cancel(*, broadcast_id: int) -> None:
 
 
 def retry(*, broadcast_id: int, states: Sequence[Delivery.State], now: datetime) -> int:
-    """Give the deliveries in `states` (FAILED, UNKNOWN) a fresh start; returns how many.
+    """Give the deliveries in `states` (FAILED, UNKNOWN) a fresh start; returns how many. None at all is `NotAllowed`.
 
     In chunks, each with the broadcast's row first in its transaction: the finish waits for it, and then sees the rows.
     """
@@ -134,6 +134,9 @@ def retry(*, broadcast_id: int, states: Sequence[Delivery.State], now: datetime)
             _order("retry", broadcast_id)
             rows = Delivery.objects.filter(broadcast=broadcast_id, state__in=states).order_by("pk")
             ids = list(rows.values_list("pk", flat=True)[:RETRY_CHUNK])
+            if not ids and not total:
+                # Raised inside, so that the broadcast does not stay reopened for nothing.
+                raise NotAllowed("There is nothing to retry: somebody else may have done it just now.")
             total += Delivery.objects.filter(pk__in=ids, state__in=states).update(
                 state=Delivery.State.PENDING,
                 due_at=now,

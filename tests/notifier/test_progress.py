@@ -198,7 +198,7 @@ def test_with_nothing_running_each_part_says_how_to_start_it(now: datetime) -> N
         Health(
             "E-mail consumers",
             False,
-            "No E-mail consumer is running. Start one with: python manage.py run_consumer email",
+            "No e-mail consumer is running. Start one with: python manage.py run_consumer email",
         ),
         Health("SMS consumers", False, "No SMS consumer is running. Start one with: python manage.py run_consumer sms"),
     ]

@@ -40,6 +40,8 @@ class Command(BaseCommand):
         failed, unknown = books.count(Delivery.State.FAILED), books.count(Delivery.State.UNKNOWN)
         if failed or unknown:
             raise CommandError(f"{failed} failed, {unknown} unknown.", returncode=1)
+        if options["wait"] and broadcast.state != Broadcast.State.FINISHED:
+            raise CommandError(f"It was {broadcast.get_state_display().lower()} before it was finished.", returncode=1)
 
     def _create(self, notification_id: int, *, again: bool) -> Broadcast:
         notification = Notification.objects.filter(pk=notification_id).first()

@@ -1,8 +1,17 @@
+from datetime import UTC, datetime
+
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client as Browser
 
+from notifier import clock
 from tests.factories import a_user
+
+
+@pytest.fixture(autouse=True)
+def _clock_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database's is asked for every two seconds: a page would now and then take a query more."""
+    monkeypatch.setattr(clock, "now", lambda: datetime.now(UTC))
 
 
 @pytest.fixture

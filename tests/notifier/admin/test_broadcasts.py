@@ -282,6 +282,8 @@ def test_orders_need_the_csrf_token(admin: Browser, name: str) -> None:
 )
 def test_an_order_is_carried_out_and_leads_back(staff: LogIn, name: str, before: str, after: str) -> None:
     broadcast = a_told_broadcast(state=before)
+    for state in ("FAILED", "UNKNOWN"):
+        a_delivery(broadcast=broadcast, state=state)
 
     response = staff(VIEW, CONTROL).post(order_of(broadcast, name))
 
@@ -289,6 +291,16 @@ def test_an_order_is_carried_out_and_leads_back(staff: LogIn, name: str, before:
     assert response["Location"] == page_of(broadcast)
     broadcast.refresh_from_db()
     assert broadcast.state == after
+
+
+def test_a_retry_of_nothing_says_so_and_leaves_the_broadcast_finished(admin: Browser) -> None:
+    broadcast = a_told_broadcast(state=State.FINISHED)
+
+    page = admin.post(order_of(broadcast, "retry"), follow=True)
+
+    assert "There is nothing to retry" in text_of(page)
+    broadcast.refresh_from_db()
+    assert broadcast.state == State.FINISHED
 
 
 @pytest.mark.parametrize(

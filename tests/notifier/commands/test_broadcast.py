@@ -136,7 +136,10 @@ def test_if_anything_failed_or_is_unknown_the_status_says_so(
 def test_a_pause_ends_the_wait(meanwhile: Callable[[Callable[[], object]], None]) -> None:
     meanwhile(lambda: broadcasts.pause(broadcast_id=Broadcast.objects.get().pk))
 
-    assert "is paused" in broadcast(a_notification(), "--wait")
+    with pytest.raises(CommandError, match="It was paused before it was finished") as caught:
+        broadcast(a_notification(), "--wait")
+
+    assert caught.value.returncode == 1
 
 
 def test_a_cancel_ends_the_wait_once_its_books_are_closed(meanwhile: Callable[[Callable[[], object]], None]) -> None:
@@ -150,7 +153,11 @@ def test_a_cancel_ends_the_wait_once_its_books_are_closed(meanwhile: Callable[[C
     )
     meanwhile(lambda: next(happens)())
 
-    assert broadcast(a_notification(), "--wait").endswith("is cancelled. E-mail: -; SMS: 1 CANCELLED.")
+    with pytest.raises(CommandError, match="It was cancelled before it was finished") as caught:
+        broadcast(a_notification(), "--wait")
+
+    assert caught.value.returncode == 1
+    assert Broadcast.objects.get().tally["counts"] == {"sms": {"CANCELLED": 1}}
 
 
 # --- Nobody works -----------------------------------------------------------------------------------------------------
