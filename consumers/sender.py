@@ -47,7 +47,7 @@ class Sender:
             self._crew.append(threading.Thread(target=self._work, name=f"sender {len(self._crew)}", daemon=True))
             self._crew[-1].start()
         # One is called, and each calls the next as it starts: a hundred threads that all wake for a provider that
-        # answers at once cost ten times what sending did.
+        # answers at once cost more than the sending.
         self._jobs.put(window)
         waiting()
         while not window.done.wait(WAITING_SECONDS):
