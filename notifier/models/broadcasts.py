@@ -144,6 +144,7 @@ class Delivery(models.Model):
 
     class Meta:
         verbose_name_plural = "deliveries"
+        permissions = [("resolve_delivery", "Can mark deliveries as sent and send them again")]
         constraints = [
             models.UniqueConstraint(name="delivery_broadcast_client_chan", fields=["broadcast", "client", "channel"])
         ]

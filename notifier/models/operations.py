@@ -60,3 +60,33 @@ class Worker(models.Model):
     def __str__(self) -> str:
         where = f" ({self.get_channel_display()})" if self.channel else ""
         return f"{self.get_kind_display()}{where} on {self.host}, process {self.pid}"
+
+
+class BreakerQuerySet(models.QuerySet["Breaker"]):
+    def open(self) -> "BreakerQuerySet":
+        return self.filter(opened_at__isnull=False)
+
+
+class Breaker(models.Model):
+    """A channel's circuit breaker: open while its provider fails most of what it is given.
+
+    No row is as good as a closed one.
+    """
+
+    channel = models.CharField(max_length=10, choices=Channel.choices, unique=True)
+    #: NULL: closed, all is well.
+    opened_at = models.DateTimeField("opened", null=True)
+    #: Why it opened, and what the newest probe found.
+    detail = models.CharField(max_length=300, blank=True, default="")
+    #: Since when, how many sends were given to the provider, and how many of them failed.
+    counted_from = models.DateTimeField(null=True)
+    given = models.PositiveIntegerField(default=0)
+    failed = models.PositiveIntegerField(default=0)
+    #: While open: when the next single delivery is tried, and how many were since it opened.
+    probe_at = models.DateTimeField(null=True)
+    probes = models.PositiveIntegerField(default=0)
+
+    objects = BreakerQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return f"{self.get_channel_display()}: {'open' if self.opened_at else 'closed'}"
