@@ -14,6 +14,7 @@ from consumers.backends.base import (
     SendBackend,
     TemporaryFailure,
 )
+from notifier import failpoints
 from notifier.services.deliveries import Message, Outcome, Verdict
 
 logger = logging.getLogger(__name__)
@@ -127,7 +128,10 @@ class _Window:
             body=message.body,
         )
         try:
-            return Outcome(message, Verdict.SENT, provider_id=backend.send(outgoing))
+            failpoints.reached("send.begun")
+            provider_id = backend.send(outgoing)
+            failpoints.reached("send.accepted")
+            return Outcome(message, Verdict.SENT, provider_id=provider_id)
         except TemporaryFailure as failure:
             return Outcome(message, Verdict.TEMPORARY, detail=str(failure), wait=failure.wait)
         except PermanentFailure as failure:

@@ -5,14 +5,14 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django import db
 from django.conf import settings
 from django.db import connection
 
 from consumers.sender import Sender
-from notifier import clock
+from notifier import clock, failpoints
 from notifier.models import Channel, Worker
 from notifier.services import deliveries
 from notifier.services.backoff import Backoff
@@ -73,7 +73,9 @@ class Consumer:
                 if self._stop.is_set():
                     return
                 if received is not None:
+                    failpoints.reached("ticket.received")
                     self._work(received)
+                    failpoints.reached("ticket.acked")
                 elif until_idle and not self._transport.depth(self._channel):
                     return
                 self._patience.reset()
@@ -83,35 +85,40 @@ class Consumer:
         ids = received.ticket.deliveries
         for start in range(0, len(ids), self._window):
             if self._stop.is_set():
-                deliveries.give_back(delivery_ids=ids[start:], due_at=clock.now())
+                self._give_back(ids[start:], due_at=clock.now())
                 break
             window = ids[start : start + self._window]
             outcomes = self._work_window(received.ticket.broadcast, window)
             if down := next((o for o in outcomes if o.verdict is Verdict.RELEASED and o.wait), None):
                 # The rest would only fail alike.
-                deliveries.give_back(
-                    delivery_ids=ids[start + self._window :], due_at=clock.now() + (down.wait or timedelta())
-                )
+                self._give_back(ids[start + self._window :], due_at=clock.now() + (down.wait or timedelta()))
                 received.ack()
                 self._wait_out(f"{self._channel.label}: {down.detail}", (down.wait or timedelta()).total_seconds())
                 return
         received.ack()
+
+    def _give_back(self, delivery_ids: Sequence[int], *, due_at: datetime) -> None:
+        deliveries.give_back(delivery_ids=delivery_ids, due_at=due_at)
+        failpoints.reached("release.committed")
 
     def _work_window(self, broadcast_id: int, delivery_ids: Sequence[int]) -> Sequence[Outcome]:
         """Claim, send and settle up to a window of deliveries, each step committed before the next begins."""
         claim = self._claim(broadcast_id, delivery_ids)
         if not claim.messages:
             return ()
+        failpoints.reached("claim.committed")
         starts_until = time.monotonic() + self._seconds_to_start()
         outcomes = self._sender.send(
             claim.messages, starts_until=starts_until, waiting=lambda: self._heartbeat.beat(Worker.State.WORKING)
         )
+        failpoints.reached("window.sent")
         if any(o.verdict is Verdict.RELEASED and o.detail for o in outcomes):
             wait = timedelta(seconds=self._channel_backoff.next_seconds())
             outcomes = [o.postponed(wait) if o.verdict is Verdict.RELEASED else o for o in outcomes]
         else:
             self._channel_backoff.reset()
         self._settle(claim, outcomes)
+        failpoints.reached("settle.committed")
         return outcomes
 
     def _seconds_to_start(self) -> float:

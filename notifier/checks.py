@@ -6,6 +6,8 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 from django.utils.module_loading import import_string
 
+from notifier import failpoints
+
 #: The slowest provider that the ticket's lifetime is expected to bear: so many seconds a message.
 SLOW_SEND_SECONDS = 4
 #: A mail passes nine phases, from the connect to the answer after the text, each of which may take EMAIL_TIMEOUT.
@@ -15,6 +17,19 @@ SMTP_PHASES = 9
 @register
 def check_times(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     return [*_check_lifetime(), *_check_lease()]
+
+
+@register
+def check_failpoint(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    if not failpoints.is_armed():
+        return []
+    return [
+        Warning(
+            f"{failpoints.ENVIRONMENT_NAME} is set: this process will kill, stop or fail itself on purpose.",
+            hint="It is for the fault tests only: take it out of the environment.",
+            id="notifier.W003",
+        )
+    ]
 
 
 @register

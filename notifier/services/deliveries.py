@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Case, DateTimeField, F, QuerySet, Value, When
 
-from notifier import content
+from notifier import content, failpoints
 from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Reason, Suppression, Topic
 
 LONGEST_RETRY = timedelta(hours=1)
@@ -87,6 +87,7 @@ def claim(
         wanted = [row for row in rows if not row.why_not()]
         _skip([row for row in rows if row.why_not()], now)
         _take(cursor, [row.id for row in wanted], token, lease_ends_at)
+        failpoints.reached("claim.taken")
     # Not before the commit: SQLite's one write lock is free again.
     return Claim(token, lease_ends_at, [_message(broadcast_id, channel, frozen, row) for row in wanted])
 
@@ -112,6 +113,7 @@ def settle(*, claim: Claim, outcomes: Sequence[Outcome], now: datetime) -> int:
         # The broadcasts may have finished over our UNKNOWN rows: their last tallies are no longer true.
         broadcasts = {outcome.message.broadcast_id for outcome in outcomes}
         Broadcast.objects.filter(pk__in=broadcasts).exclude(finished_at=None).update(tallied_at=None)
+        failpoints.reached("settle.written")
     return settled
 
 

@@ -12,6 +12,7 @@ from django.db import connection, transaction
 from django.db.models import Case, Exists, F, OuterRef, QuerySet, Value, When
 from django.db.models.functions import Coalesce
 
+from notifier import failpoints
 from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Reason, Suppression
 from notifier.transport.base import Ticket, Transport, TransportError
 
@@ -38,9 +39,11 @@ def expand(*, broadcast_id: int, now: datetime) -> int | None:
             return None
         upper = _upper_id(broadcast)
         made = sum(_insert(broadcast, channel, upper, now) for channel in broadcast.channels)
+        failpoints.reached("expand.inserted")
         Broadcast.objects.filter(pk=broadcast.pk, cursor=broadcast.cursor).update(
             cursor=upper, audience=F("audience") + made
         )
+    failpoints.reached("expand.committed")
     if broadcast.audience == 0 and made:
         _refresh_statistics()
     return made
@@ -138,6 +141,7 @@ def _issue(broadcast_id: int, channel: Channel, most: int, transport: Transport,
     # The other way round, two dispatchers would issue the same rows, and a slow one would move rows already claimed.
     reserved_until = now + timedelta(seconds=settings.TICKET_LIFETIME_SECONDS)
     ids = _reserve(broadcast_id, channel, most, reserved_until, now)
+    failpoints.reached("reserve.committed")
     tickets = [
         Ticket(broadcast=broadcast_id, channel=channel, deliveries=tuple(ids[start : start + settings.TICKET_SIZE]))
         for start in range(0, len(ids), settings.TICKET_SIZE)
@@ -149,6 +153,7 @@ def _issue(broadcast_id: int, channel: Channel, most: int, transport: Transport,
         reserved = Delivery.objects.filter(pk__in=ids, state=State.PENDING, due_at=reserved_until)
         _update_returning(reserved, len(ids), {"due_at": now})
         raise
+    failpoints.reached("publish.confirmed")
     return len(ids)
 
 
@@ -187,7 +192,10 @@ def sweep(*, now: datetime) -> int:
 def _settle(rows: "QuerySet[Delivery]", state: Delivery.State, detail: str, now: datetime) -> int:
     if not rows.exists():  # without taking SQLite's one write lock
         return 0
-    return len(_update_returning(rows, CHUNK, {"state": state, "detail": detail, "due_at": None, "settled_at": now}))
+    changes = {"state": state, "detail": detail, "due_at": None, "settled_at": now}
+    number = len(_update_returning(rows, CHUNK, changes))
+    failpoints.reached("sweep.committed")
+    return number
 
 
 def looks_lost(*, channel: Channel, depth: int, now: datetime) -> bool:
@@ -204,7 +212,9 @@ def looks_lost(*, channel: Channel, depth: int, now: datetime) -> bool:
 def reissue_lost(*, channel: Channel, now: datetime) -> int:
     """Make the rows whose tickets are lost due now: a wiped or purged queue heals in seconds, not in a lifetime."""
     running = Delivery.objects.active().filter(broadcast__in=list(_running_ids()), channel=channel)
-    return len(_update_returning(_ticketed(running, now), CHUNK, {"due_at": now}))
+    number = len(_update_returning(_ticketed(running, now), CHUNK, {"due_at": now}))
+    failpoints.reached("reissue.committed")
+    return number
 
 
 def _running_ids() -> "QuerySet[Broadcast, int]":

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from notifier import failpoints
 from notifier.models import Broadcast, Delivery
 
 State = Delivery.State
@@ -31,6 +32,7 @@ def tally(*, broadcast_id: int, now: datetime) -> None:
     counted = _count(broadcast_id)
     counted["rate"] = _rate(before["tally"], before["tallied_at"], counted, now)
     Broadcast.objects.filter(pk=broadcast_id, tallied_at=before["tallied_at"]).update(tally=counted, tallied_at=now)
+    failpoints.reached("tally.committed")
 
 
 def finish(*, broadcast_id: int, now: datetime) -> bool:
@@ -45,11 +47,13 @@ def finish(*, broadcast_id: int, now: datetime) -> bool:
         broadcast = Broadcast.objects.to_finish().select_for_update(skip_locked=True).filter(pk=broadcast_id).first()
         if broadcast is None or Delivery.objects.active().filter(broadcast=broadcast_id).exists():
             return False
+        failpoints.reached("finish.locked")
         if broadcast.state == Broadcast.State.RUNNING:
             broadcast.state = Broadcast.State.FINISHED
         broadcast.finished_at = broadcast.tallied_at = now
         broadcast.tally = _count(broadcast_id) | {"rate": 0.0}
         broadcast.save(update_fields=["state", "finished_at", "tally", "tallied_at"])
+    failpoints.reached("finish.committed")
     return True
 
 
