@@ -6,7 +6,12 @@ import pytest
 
 from notifier import failpoints
 
-SCRIPT = "from notifier import failpoints as f; [print(f.reached('claim.committed') or n, flush=True) for n in range(4)]"
+SCRIPT = """
+from notifier import failpoints
+for number in range(4):
+    failpoints.reached("claim.committed")
+    print(number, flush=True)
+"""
 
 
 def run(order: str) -> subprocess.CompletedProcess[str]:
