@@ -1,0 +1,310 @@
+"""Where an attack takes place: the running product, its servers, its providers, and what may be done to them."""
+
+import random
+import re
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+
+from tests.faults import judge
+from tests.faults.judge import Expectation, Judgement
+from tests.faults.servers import Engine, Servers
+from tests.servers import processes
+from tests.servers.processes import Process, wait_until
+from tests.servers.stack import Stack
+from tests.standins.rules import Rule
+from tests.standins.sms import SmsProcess
+from tests.standins.smtp import SmtpProcess
+
+#: Everything that is waited for in minutes by default is waited for in seconds here.
+IMPATIENT = {
+    "LEASE_SECONDS": "4",
+    "TICKET_LIFETIME_SECONDS": "8",
+    "RETRY_BASE_SECONDS": "1",
+    "EMAIL_TIMEOUT": "2",
+    "TICKET_SIZE": "10",
+    "QUEUE_ROOM": "6",
+    "EXPAND_CHUNK": "100",
+    "EMAIL_CONCURRENCY": "5",
+    "SMS_CONCURRENCY": "5",
+    # Faults that a provider is made to have are not to close its channel where that isn't the attack.
+    "BREAKER_MINIMUM": "100000",
+    "LOG_LEVEL": "INFO",
+}
+WINDOW = 5
+#: How long the product may need to end its broadcasts once an attack is over.
+RECOVERY_SECONDS = 60.0
+DISPATCHER = ("run_dispatcher",)
+EMAIL = ("run_consumer", "email")
+SMS = ("run_consumer", "sms")
+ROLES = (DISPATCHER, EMAIL, SMS)
+Role = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much of an attack: so many clients, and so many faults of a kind in one round."""
+
+    clients: int
+    faults: int
+
+
+SHORT = Size(clients=300, faults=3)
+LONG = Size(clients=2000, faults=20)
+
+
+class Arena:
+    """One product for one round of one attack. What went wrong is collected in `complaints`, never raised."""
+
+    def __init__(
+        self,
+        *,
+        servers: Servers,
+        engine: Engine,
+        folder: Path,
+        seed: str,
+        size: Size = SHORT,
+        sabotage: str = "",
+        **settings: str,
+    ) -> None:
+        self.servers = servers
+        self.engine = engine
+        self.size = size
+        self.dice = random.Random(seed)
+        self.complaints: list[str] = []
+        #: What was done, by its name: `{"kill -9 dispatcher": 3}`.
+        self.faults: Counter[str] = Counter()
+        self.smtp = SmtpProcess(folder=folder, keeps_text=True)
+        self.sms = SmsProcess(folder=folder)
+        self.broker_url = servers.broker(engine)
+        broken = {"DJANGO_SETTINGS_MODULE": "tests.faults.settings", "SABOTAGE": sabotage} if sabotage else {}
+        self.stack = Stack(
+            folder=folder,
+            database_url=servers.database(engine, clients=size.clients, folder=folder),
+            broker_url=self.broker_url,
+            email_url=self.smtp.url,
+            sms_url=self.sms.url,
+            **IMPATIENT | broken | settings,
+        )
+        self._crew: dict[Role, list[Process]] = {role: [] for role in ROLES}
+        self._pressed: dict[int, Expectation] = {}
+        self._notification = 0
+
+    def __enter__(self) -> Self:
+        self.smtp.start()
+        self.sms.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stack.kill_all()
+        self.smtp.kill()
+        self.sms.kill()
+        if self.engine is Engine.SCALED:
+            self.servers.postgres.drop_database(self.stack.database_url)
+
+    # --- The product ---
+    def start(self, *, dispatchers: int = 1, email: int = 1, sms: int = 1, **settings: str) -> None:
+        """So many processes of each kind, beside those that run already."""
+        for role, number in zip(ROLES, (dispatchers, email, sms), strict=True):
+            for _ in range(number):
+                self.hire(role, **settings)
+
+    def hire(self, role: Role, **settings: str) -> Process:
+        process = self.stack.start(*role, **settings)
+        self._crew[role].append(process)
+        return process
+
+    def crew(self, role: Role) -> list[Process]:
+        """Those of this kind that run."""
+        return [process for process in self._crew[role] if process.is_running()]
+
+    def wait_for_sign_of_life(self, process: Process) -> None:
+        """Until it has started so far that it hears signals and shows among the workers."""
+        alive = "SELECT 1 FROM notifier_worker WHERE pid = %s"
+        wait_until(lambda: self.stack.query(alive, process.pid), what=f"a sign of life of {process.argv}")
+
+    def kill_one(self, role: Role) -> Process:
+        """SIGKILL to one of them by chance, and another in its place; returns the killed one."""
+        victim = self.dice.choice(self.crew(role))
+        victim.kill()
+        self.faults[f"kill -9 {' '.join(role[-1:])}"] += 1
+        self.hire(role)
+        return victim
+
+    def slow_providers(self, seconds: float = 0.1) -> None:
+        """So that a broadcast takes long enough to be attacked."""
+        self.smtp.behave(Rule(phase="dot", delay=seconds))
+        self.sms.behave(Rule(phase="request", delay=seconds))
+
+    # --- The broadcasts ---
+    @property
+    def notification(self) -> int:
+        """A demo notification that has an e-mail and an SMS text."""
+        if not self._notification:
+            found = self.stack.query(
+                "SELECT id FROM notifier_notification WHERE email_body <> '' AND sms_body <> '' ORDER BY id"
+            )
+            self._notification = int(found[0][0])
+        return self._notification
+
+    def press(self, *, is_complete: bool = True) -> int:
+        """Broadcasts the notification, for the second time if need be, and returns the broadcast's id.
+
+        From here on the judge holds it to the consents of this moment; see `Expectation.is_complete`.
+        """
+        before = {pk for (pk,) in self.stack.query("SELECT id FROM notifier_broadcast")}
+        self.stack.manage("broadcast", str(self.notification), "--again")
+        after = {pk for (pk,) in self.stack.query("SELECT id FROM notifier_broadcast")}
+        (broadcast,) = after - before
+        self.hold_to(broadcast, is_complete=is_complete)
+        return int(broadcast)
+
+    def hold_to(self, broadcast: int, *, is_complete: bool = True) -> None:
+        """Have the judge look at a broadcast that was started otherwise."""
+        self._pressed[broadcast] = judge.expect(
+            self.stack, notification=self.notification, broadcast=broadcast, is_complete=is_complete
+        )
+
+    def accepted(self) -> int:
+        """Messages that the providers took so far."""
+        return len(self.smtp.accepted()) + len(self.sms.accepted())
+
+    def wait_for_accepted(self, number: int, *, deadline: float = 30.0) -> None:
+        wait_until(lambda: self.accepted() >= number, deadline=deadline, what=f"{number} messages at the providers")
+
+    def left(self) -> int:
+        """Deliveries that something still has to happen to, and clients that have none yet count as one."""
+        active = self.stack.query("SELECT COUNT(*) FROM notifier_delivery WHERE due_at IS NOT NULL")[0][0]
+        unexpanded = self.stack.query(
+            "SELECT COUNT(*) FROM notifier_broadcast WHERE cursor < audience_upto AND state = 'RUNNING'"
+        )[0][0]
+        return int(active) + int(unexpanded)
+
+    def keep_busy(self, *, least: int = 40) -> None:
+        """Press again when little is left to do, so that the next fault meets work."""
+        if self.left() < least:
+            self.press()
+
+    def pause(self, shortest: float = 0.1, longest: float = 0.8) -> None:
+        """Let the product work for a while, by chance."""
+        time.sleep(self.dice.uniform(shortest, longest))
+
+    def wait_for_end(self, *, deadline: float = RECOVERY_SECONDS) -> float:
+        """Until every broadcast has ended and is counted; how long it took. Too long is a complaint."""
+        began = time.monotonic()
+        unended = "SELECT id, state FROM notifier_broadcast WHERE finished_at IS NULL OR tallied_at IS NULL"
+        try:
+            wait_until(lambda: not self.stack.query(unended), deadline=deadline)
+        except AssertionError:
+            self.complaints.append(f"not ended within {deadline} s: {self.stack.query(unended)}, {self.stack.states()}")
+        return time.monotonic() - began
+
+    # --- The verdict ---
+    def demand(self, is_so: object, otherwise: str) -> None:
+        """One more thing that must hold."""
+        if not is_so:
+            self.complaints.append(otherwise)
+
+    def demand_soon(self, is_so: Callable[[], object], otherwise: str, *, deadline: float) -> None:
+        try:
+            wait_until(is_so, deadline=deadline)
+        except AssertionError:
+            self.complaints.append(f"{otherwise} (waited {deadline} s)")
+
+    def judge(self, *, unknown_at_most: int = 0) -> Judgement:
+        """The judge's word on every broadcast so far; its complaints are added to the arena's own."""
+        taken = judge.accepted(self.smtp, self.sms)
+        found = judge.judge(self.stack, taken, self._pressed.values())
+        if found.unknown > unknown_at_most:
+            found.complain(f"more than {unknown_at_most} UNKNOWN", [found.unknown])
+        self.complaints += found.complaints
+        return found
+
+    def stop_in_order(self) -> None:
+        """SIGTERM to every process; each must end with 0 within the grace time."""
+        for process in self.stack.processes:
+            process.ask_to_stop()
+        for process in self.stack.processes:
+            if process.returncode() == -signal.SIGKILL:
+                continue
+            try:
+                status = process.wait(deadline=30)
+            except AssertionError as error:
+                self.complaints.append(str(error))
+            else:
+                self.demand(status in (0, -signal.SIGTERM), f"{process.argv[2:]} ended with {status} after SIGTERM")
+
+    # --- Staff ---
+    @contextmanager
+    def staff(self, **settings: Any) -> Iterator["Staff"]:
+        """A member of staff with every right, logged in to a web server of this product."""
+        address = self.stack.serve(**settings)
+        with Staff(self.stack, address) as staff:
+            yield staff
+
+
+class Staff:
+    """What a browser without JavaScript does."""
+
+    def __init__(self, stack: Stack, address: str) -> None:
+        self._stack = stack
+        self.address = address
+        self._client = httpx.Client(base_url=address, timeout=30, follow_redirects=True)
+
+    def __enter__(self) -> Self:
+        name = f"staff{processes.free_port()}"
+        self._stack.env["DJANGO_SUPERUSER_PASSWORD"] = "open sesame"
+        self._stack.manage("createsuperuser", "--noinput", "--username", name, "--email", "staff@example.com")
+        page = self.get("/admin/login/")
+        form = {"username": name, "password": "open sesame", "csrfmiddlewaretoken": hidden(page, "csrfmiddlewaretoken")}
+        self._client.post("/admin/login/?next=/admin/", data=form).raise_for_status()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def ask(self, path: str) -> httpx.Response:
+        """The answer, whatever its status."""
+        return self._client.get(path)
+
+    def get(self, path: str) -> str:
+        """The page's HTML; raises `httpx.HTTPStatusError` for anything but a page."""
+        return self.ask(path).raise_for_status().text
+
+    def confirm_page(self, notification: int) -> dict[str, Any]:
+        """The fields of the form behind *Send*, ready to be posted to `send`, as often as wanted."""
+        page = self.get(f"/admin/notifier/notification/broadcast/?ids={notification}")
+        return {
+            "csrfmiddlewaretoken": hidden(page, "csrfmiddlewaretoken"),
+            "token": hidden(page, "token"),
+            "seen": hidden(page, "seen"),
+        }
+
+    def send(self, form: dict[str, Any], *, again: bool = False) -> httpx.Response:
+        data = form | ({"again": "on"} if again else {})
+        return self._client.post("/admin/notifier/notification/broadcast/", data=data)
+
+    def order(self, broadcast: int, name: str, **fields: str) -> httpx.Response:
+        """*Pause*, *Resume*, *Cancel* and the others of the progress page."""
+        token = {"csrfmiddlewaretoken": self._client.cookies["csrftoken"]}
+        return self._client.post(f"/admin/notifier/broadcast/{broadcast}/order/{name}/", data=token | fields)
+
+    def dashboard(self) -> str:
+        return self.get("/admin/")
+
+    def progress(self, broadcast: int) -> str:
+        return self.get(f"/admin/notifier/broadcast/{broadcast}/progress/")
+
+
+def hidden(page: str, name: str) -> str:
+    """The value of a page's hidden field."""
+    found = re.search(rf'name="{name}" value="([^"]*)"', page)
+    assert found, f"the page has no field {name}"
+    return found[1]

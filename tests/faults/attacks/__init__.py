@@ -1,0 +1,5 @@
+"""Importing this package puts every attack on the list of `tests.faults.attack`."""
+
+from tests.faults.attacks import kills
+
+__all__ = ["kills"]

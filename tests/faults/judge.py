@@ -1,0 +1,194 @@
+"""Whether the promises were kept, told from the database and the providers' own logs by plain SQL.
+
+No line of it is shared with the product, so a broken rule of the product can't break the judge as well.
+"""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from tests.servers.stack import Stack
+from tests.standins.sms import SmsProcess
+from tests.standins.smtp import SmtpProcess
+
+#: A complaint names so many cases and counts the rest.
+NAMED = 5
+
+#: (client id, address or "", suppressed) of everyone who consents to a notification's topic on a channel.
+_CONSENTING = """
+    SELECT c.id, COALESCE(c.{address}, ''),
+           EXISTS (SELECT 1 FROM notifier_suppression s WHERE s.channel = '{channel}' AND s.address = c.{address})
+    FROM notifier_client c JOIN notifier_preference p ON p.client_id = c.id
+    JOIN notifier_notification n ON n.topic_id = p.topic_id
+    WHERE n.id = %s AND c.is_active AND p.{channel} AND n.{channel}_body <> ''
+"""
+_ROWS = """
+    SELECT id, client_id, channel, address, state, detail, due_at FROM notifier_delivery
+    WHERE broadcast_id = %s ORDER BY id
+"""
+_SENT_AGAIN = """
+    SELECT i.delivery_id, COUNT(*) FROM notifier_resolveddelivery i
+    JOIN notifier_resolution r ON r.id = i.resolution_id WHERE r.action = 'SENT_AGAIN' GROUP BY i.delivery_id
+"""
+_MARKED_SENT = """
+    SELECT i.delivery_id FROM notifier_resolveddelivery i
+    JOIN notifier_resolution r ON r.id = i.resolution_id WHERE r.action = 'MARKED_SENT'
+"""
+ADDRESS = {"email": "email", "sms": "phone"}
+SETTLED = ("SENT", "FAILED", "UNKNOWN", "SKIPPED", "CANCELLED")
+
+
+class Recipient(NamedTuple):
+    channel: str
+    client: int
+
+
+class Row(NamedTuple):
+    id: int
+    client: int
+    channel: str
+    address: str
+    state: str
+    detail: str
+    due_at: Any
+
+    def __str__(self) -> str:
+        return f"delivery {self.id} ({self.channel}, {self.state}, {self.detail!r})"
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """One message that a provider took, as its log has it."""
+
+    broadcast: int
+    delivery: int
+    channel: str
+    address: str
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """Who must have a row of a broadcast: everyone who consented when the button was pressed."""
+
+    broadcast: int
+    recipients: frozenset[Recipient]
+    #: False where an attack changes who consents, or cancels, before every row is made: then nobody else may have one.
+    is_complete: bool = True
+
+
+@dataclass
+class Judgement:
+    complaints: list[str] = field(default_factory=list)
+    states: Counter[str] = field(default_factory=Counter)
+    accepted: int = 0
+
+    @property
+    def unknown(self) -> int:
+        return self.states["UNKNOWN"]
+
+    def complain(self, what: str, cases: Iterable[object]) -> None:
+        named = [str(case) for case in cases]
+        if named:
+            rest = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
+            self.complaints.append(f"{what}: {'; '.join(named[:NAMED])}{rest}")
+
+
+def expect(stack: Stack, *, notification: int, broadcast: int, is_complete: bool = True) -> Expectation:
+    recipients = {
+        Recipient(channel, client)
+        for channel, column in ADDRESS.items()
+        for client, _, _ in stack.query(_CONSENTING.format(channel=channel, address=column), notification)
+    }
+    return Expectation(broadcast, frozenset(recipients), is_complete)
+
+
+def accepted(smtp: SmtpProcess, sms: SmsProcess) -> list[Accepted]:
+    """Every message that a provider took, as often as it took one."""
+    mails = [Accepted(m["broadcast"], m["delivery"], "email", m["recipient"]) for m in smtp.accepted()]
+    texts = []
+    for message in sms.accepted():
+        broadcast, _, delivery = message["delivery"].partition(".")
+        texts.append(Accepted(int(broadcast), int(delivery), "sms", message["to"]))
+    return mails + texts
+
+
+def judge(stack: Stack, taken: Iterable[Accepted], expectations: Iterable[Expectation]) -> Judgement:
+    """Everything that must hold once every broadcast has ended, whatever happened to it."""
+    found = Judgement()
+    of_broadcast: dict[int, list[Accepted]] = defaultdict(list)
+    for message in taken:
+        of_broadcast[message.broadcast].append(message)
+    for expectation in expectations:
+        _judge_broadcast(stack, expectation, of_broadcast.pop(expectation.broadcast, []), found)
+    found.complain("sent for a broadcast that nobody pressed", (m for left in of_broadcast.values() for m in left))
+    return found
+
+
+def _judge_broadcast(stack: Stack, expectation: Expectation, taken: list[Accepted], found: Judgement) -> None:
+    rows = [Row(*row) for row in stack.query(_ROWS, expectation.broadcast)]
+    found.states.update(row.state for row in rows)
+    found.accepted += len(taken)
+    _judge_audience(expectation, rows, found)
+    _judge_books(stack, expectation.broadcast, rows, found)
+    _judge_provider(stack, rows, taken, found)
+
+
+def _judge_audience(expectation: Expectation, rows: list[Row], found: Judgement) -> None:
+    """Rows = expected audience: every consenting client is accounted for, and nobody else."""
+    have = Counter(Recipient(row.channel, row.client) for row in rows)
+    if expectation.is_complete:
+        found.complain("consented and has no row", expectation.recipients - set(have))
+    found.complain("has a row and did not consent", set(have) - expectation.recipients)
+    found.complain("has two rows", (who for who, number in have.items() if number > 1))
+
+
+def _judge_books(stack: Stack, broadcast: int, rows: list[Row], found: Judgement) -> None:
+    """Sum of states = total = what pages show; everything ended, and what was not sent says why."""
+    state, audience, shown, finished_at = _broadcast(stack, broadcast)
+    if finished_at is None:
+        found.complain(f"broadcast {broadcast} has not ended", [state])
+    if audience != len(rows):
+        found.complain(f"broadcast {broadcast} says its audience is {audience}", [f"{len(rows)} rows"])
+    counted = Counter((row.channel, row.state) for row in rows)
+    if counted != shown:
+        found.complain(f"broadcast {broadcast} shows other numbers than its rows", [f"{dict(counted)}, {dict(shown)}"])
+    found.complain("has not ended", (row for row in rows if row.state not in SETTLED or row.due_at is not None))
+    found.complain("was not sent and says no reason", (row for row in rows if row.state != "SENT" and not row.detail))
+
+
+def _broadcast(stack: Stack, broadcast: int) -> tuple[str, int, Counter[tuple[str, str]], Any]:
+    # As text on both engines: psycopg would hand over a dictionary, sqlite3 a string.
+
+    row = stack.query(
+        "SELECT state, audience, CAST(tally AS TEXT), finished_at FROM notifier_broadcast WHERE id = %s", broadcast
+    )[0]
+    counts = json.loads(row[2]).get("counts", {})
+    shown = Counter({(channel, state): n for channel, states in counts.items() for state, n in states.items()})
+    return row[0], row[1], shown, row[3]
+
+
+def _judge_provider(stack: Stack, rows: list[Row], taken: list[Accepted], found: Judgement) -> None:
+    """Each delivery reached its provider at most once, and what reached it is SENT, or UNKNOWN and waits for staff."""
+    by_id = {row.id: row for row in rows}
+    again = dict(stack.query(_SENT_AGAIN))
+    marked = {delivery for (delivery,) in stack.query(_MARKED_SENT)}
+    times = Counter(message.delivery for message in taken)
+    found.complain("sent and has no row", (m for m in taken if m.delivery not in by_id))
+    ours = [m for m in taken if m.delivery in by_id]
+    found.complain(
+        "sent to another address than its row's",
+        (m for m in ours if (m.channel, m.address) != (by_id[m.delivery].channel, by_id[m.delivery].address)),
+    )
+    found.complain(
+        "sent twice", (f"{by_id[i]}, {n} times" for i, n in times.items() if i in by_id and n > 1 + again.get(i, 0))
+    )
+    found.complain(
+        "reached its provider, and neither SENT nor UNKNOWN says so",
+        (by_id[i] for i in times if i in by_id and by_id[i].state not in ("SENT", "UNKNOWN") and i not in again),
+    )
+    found.complain(
+        "is SENT, and no provider took it",
+        (row for row in rows if row.state == "SENT" and not times[row.id] and row.id not in marked),
+    )
