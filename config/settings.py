@@ -207,6 +207,10 @@ CONCURRENCY = {
 }
 MAX_ATTEMPTS = env.whole("MAX_ATTEMPTS", 8, most=100)
 RETRY_BASE_SECONDS = env.whole("RETRY_BASE_SECONDS", 15, most=3600)
+BREAKER_PERCENT = env.whole("BREAKER_PERCENT", 50, most=100)
+BREAKER_MINIMUM = env.whole("BREAKER_MINIMUM", 20)
+BREAKER_WINDOW_SECONDS = env.whole("BREAKER_WINDOW_SECONDS", 60)
+BREAKER_PROBE_SECONDS = env.whole("BREAKER_PROBE_SECONDS", 30, most=900)
 
 # --- Logs: ids, never addresses or texts ------------------------------------------------------------------------------
 LOG_LEVEL = (

@@ -2,14 +2,14 @@
 
 import itertools
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from django.contrib.auth.models import Permission, User
 from django.utils import timezone
 
 from notifier.demo import AREA_CODES
-from notifier.models import Broadcast, Channel, Client, Delivery, Notification, Preference, Topic
+from notifier.models import Breaker, Broadcast, Channel, Client, Delivery, Notification, Preference, Topic
 
 Consent = Literal["email", "sms", "both", "neither"]
 #: Asks for an address that no other client of the test process has.
@@ -118,6 +118,18 @@ def a_delivery(
         "settled_at": None if waits else timezone.now(),
     }
     return Delivery.objects.create(**values | fields)
+
+
+def an_open_breaker(*, now: datetime, channel: str = Channel.EMAIL, **fields: Any) -> Breaker:
+    """Opened a minute ago, and its next probe is due now."""
+    values = {
+        "opened_at": now - timedelta(minutes=1),
+        "detail": "451 try later",
+        "given": 20,
+        "failed": 18,
+        "probe_at": now,
+    }
+    return Breaker.objects.create(channel=channel, **values | fields)
 
 
 def a_user(*permissions: str, username: str = "", password: str = "secret", is_superuser: bool = False) -> User:

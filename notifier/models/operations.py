@@ -76,14 +76,16 @@ class Breaker(models.Model):
     channel = models.CharField(max_length=10, choices=Channel.choices, unique=True)
     #: NULL: closed, all is well.
     opened_at = models.DateTimeField("opened", null=True)
-    #: Why it opened, and what the newest probe found.
+    #: The provider's words for the failure that opened it, or for the newest probe's.
     detail = models.CharField(max_length=300, blank=True, default="")
-    #: Since when, how many sends were given to the provider, and how many of them failed.
+    #: Since when, how many sends were given to the provider, and how many of them failed; while open: when it opened.
     counted_from = models.DateTimeField(null=True)
     given = models.PositiveIntegerField(default=0)
     failed = models.PositiveIntegerField(default=0)
-    #: While open: when the next single delivery is tried, and how many were since it opened.
+    #: While open, when the next single delivery is tried; while closed, when it closed: what was claimed before that
+    #: counts no more.
     probe_at = models.DateTimeField(null=True)
+    #: How many single deliveries failed since it opened.
     probes = models.PositiveIntegerField(default=0)
 
     objects = BreakerQuerySet.as_manager()
