@@ -14,7 +14,7 @@ from django.db import connection, transaction
 from django.db.models import Case, DateTimeField, F, QuerySet, Value, When
 
 from notifier import content, failpoints
-from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Reason, Suppression, Topic
+from notifier.models import Breaker, Broadcast, Channel, Client, Delivery, Preference, Reason, Suppression, Topic
 
 LONGEST_RETRY = timedelta(hours=1)
 #: Retries of one bad moment are spread by this share either way, so that they don't come back all at once.
@@ -39,8 +39,13 @@ class Claim:
     """Deliveries that are ours to send until the lease ends. `token` proves it when they are settled."""
 
     token: uuid.UUID
+    claimed_at: datetime
     lease_ends_at: datetime
     messages: list[Message] = field(default_factory=list)
+    #: The channel's breaker is open: nothing was claimed but its probe, if that was among the deliveries.
+    held: bool = False
+    #: Since when the breaker is open whose probe this is. It may have no message: the client no longer wants it.
+    probe_of: datetime | None = None
 
 
 class Verdict(Enum):
@@ -73,8 +78,9 @@ def claim(
     """Take those deliveries that are PENDING and whose client still wants the message, for LEASE_SECONDS.
 
     The others: consent gone, suppressed or archived → SKIPPED with the reason; of a paused broadcast → left PENDING,
-    due now; anything else (taken, settled, cancelled, of another broadcast) → untouched. Committed on return. After
-    a database error it may have been committed all the same: `disclaim` the token, which must be new each time.
+    due now; anything else (taken, settled, cancelled, of another broadcast) → untouched. While the channel's breaker
+    is open only its probe is taken, and the rest is left to be given back. Committed on return. After a database error
+    it may have been committed all the same: `disclaim` the token, which must be new each time.
     """
     lease_ends_at = now + timedelta(seconds=settings.LEASE_SECONDS)
     with transaction.atomic(), connection.cursor() as cursor:
@@ -82,14 +88,29 @@ def claim(
         if frozen is None:
             paused = _unclaimed(delivery_ids).filter(broadcast=broadcast_id, broadcast__state=Broadcast.State.PAUSED)
             paused.update(due_at=now)
-            return Claim(token, lease_ends_at)
+            return Claim(token, now, lease_ends_at)
+        opened_at = None
+        if frozen.is_held:
+            delivery_ids, opened_at = _probe_among(delivery_ids, channel)
+            if not delivery_ids:
+                return Claim(token, now, lease_ends_at, held=True)
         rows = _lock_pending(cursor, broadcast_id, channel, frozen.topic_id, delivery_ids)
         wanted = [row for row in rows if not row.why_not()]
         _skip([row for row in rows if row.why_not()], now)
         _take(cursor, [row.id for row in wanted], token, lease_ends_at)
         failpoints.reached("claim.taken")
     # Not before the commit: SQLite's one write lock is free again.
-    return Claim(token, lease_ends_at, [_message(broadcast_id, channel, frozen, row) for row in wanted])
+    messages = [_message(broadcast_id, channel, frozen, row) for row in wanted]
+    return Claim(token, now, lease_ends_at, messages, held=frozen.is_held, probe_of=opened_at if rows else None)
+
+
+def _probe_among(delivery_ids: Sequence[int], channel: Channel) -> tuple[list[int], datetime | None]:
+    """The one that the open breaker's newest probe was reserved for, if any, and since when that breaker is open."""
+    breaker = Breaker.objects.open().filter(channel=channel).first()
+    if breaker is None:  # closed this very moment
+        return [], None
+    probe = _unclaimed(delivery_ids).filter(due_at=breaker.probe_at).values_list("pk", flat=True)
+    return list(probe), breaker.opened_at
 
 
 def settle(*, claim: Claim, outcomes: Sequence[Outcome], now: datetime) -> int:
@@ -143,29 +164,32 @@ def _unclaimed(delivery_ids: Sequence[int]) -> QuerySet[Delivery]:
 
 # The statements below run once for every window, up to hundreds of times a second. They are written out because
 # building them with the ORM, and its rows into models, was most of a consumer's processor time.
-DELIVERY, CLIENT, BROADCAST, TOPIC, PREFERENCE, SUPPRESSION = (
-    model._meta.db_table for model in (Delivery, Client, Broadcast, Topic, Preference, Suppression)
+DELIVERY, CLIENT, BROADCAST, TOPIC, PREFERENCE, SUPPRESSION, BREAKER = (
+    model._meta.db_table for model in (Delivery, Client, Broadcast, Topic, Preference, Suppression, Breaker)
 )
 
 
 @dataclass(frozen=True, slots=True)
 class _Content:
-    """What a broadcast says on one channel, as frozen when it was started."""
+    """What a broadcast says on one channel, frozen when it was started, and whether that channel's breaker is open."""
 
     topic_id: int
     topic: str
     subject: str
     body: str
+    is_held: bool
 
 
 _CONTENT = f"""
-    SELECT t.id, t.name, b.subject, b.{{channel}}_body FROM {BROADCAST} b JOIN {TOPIC} t ON t.id = b.topic_id
+    SELECT t.id, t.name, b.subject, b.{{channel}}_body,
+           EXISTS (SELECT 1 FROM {BREAKER} k WHERE k.channel = %s AND k.opened_at IS NOT NULL)
+    FROM {BROADCAST} b JOIN {TOPIC} t ON t.id = b.topic_id
     WHERE b.id = %s AND b.state = '{Broadcast.State.RUNNING}'
 """  # noqa: S608
 
 
 def _running_content(cursor: Any, broadcast_id: int, channel: Channel) -> _Content | None:
-    cursor.execute(_CONTENT.format(channel=channel.value), [broadcast_id])
+    cursor.execute(_CONTENT.format(channel=channel.value), [channel.value, broadcast_id])
     row = cursor.fetchone()
     return _Content(*row) if row else None
 

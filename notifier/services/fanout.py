@@ -13,7 +13,8 @@ from django.db.models import Case, Exists, F, OuterRef, QuerySet, Value, When
 from django.db.models.functions import Coalesce
 
 from notifier import failpoints
-from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Reason, Suppression
+from notifier.models import Breaker, Broadcast, Channel, Client, Delivery, Preference, Reason, Suppression
+from notifier.services import breakers
 from notifier.transport.base import Ticket, Transport, TransportError
 
 #: Rows that one UPDATE takes at the most, so that no transaction is long and no list of ids is large.
@@ -112,7 +113,8 @@ def issue_tickets(*, channel: Channel, transport: Transport, now: datetime) -> i
     """Reserve due deliveries of the running broadcasts, in turn, and publish tickets for them; returns how many rows.
 
     Takes as many as the channel's queue has room for, so that a pause is prompt and a small broadcast does not wait
-    behind a huge one. After a `TransportError` the reserved rows are due again.
+    behind a huge one; while the channel's breaker is open, one delivery whenever a probe is due. After a
+    `TransportError` the reserved rows are due again.
     """
     waiting = [
         pk
@@ -125,22 +127,36 @@ def issue_tickets(*, channel: Channel, transport: Transport, now: datetime) -> i
     if room < settings.QUEUE_ROOM / 2:
         # Enough to go on with: fewer and larger transactions leave consumers more of SQLite's one write lock.
         return 0
+    if breaker := breakers.find_open(channel=channel):
+        return _issue_probe(breaker, channel, waiting, transport, now)
+    reserved_until = now + timedelta(seconds=settings.TICKET_LIFETIME_SECONDS)
     issued = 0
     for position, broadcast_id in enumerate(waiting):
         share = -(-room // (len(waiting) - position))
         if share <= 0:
             break
-        rows = _issue(broadcast_id, channel, min(share * settings.TICKET_SIZE, CHUNK), transport, now)
+        most = min(share * settings.TICKET_SIZE, CHUNK)
+        rows = _issue(broadcast_id, channel, transport, now, most=most, until=reserved_until)
         room -= -(-rows // settings.TICKET_SIZE)
         issued += rows
     return issued
 
 
-def _issue(broadcast_id: int, channel: Channel, most: int, transport: Transport, now: datetime) -> int:
+def _issue_probe(breaker: Breaker, channel: Channel, waiting: list[int], transport: Transport, now: datetime) -> int:
+    """One delivery in a ticket of its own, if it is time and nobody else does the same."""
+    until = breakers.reserve_probe(breaker=breaker, now=now)
+    if until is None:
+        return 0
+    # In turn: what the provider refuses may be the content of one broadcast, which would hold up the others for ever.
+    return _issue(waiting[breaker.probes % len(waiting)], channel, transport, now, most=1, until=until)
+
+
+def _issue(
+    broadcast_id: int, channel: Channel, transport: Transport, now: datetime, *, most: int, until: datetime
+) -> int:
     # Reserve before publishing: a crash in between delays a row by one ticket lifetime, and then it is due again.
     # The other way round, two dispatchers would issue the same rows, and a slow one would move rows already claimed.
-    reserved_until = now + timedelta(seconds=settings.TICKET_LIFETIME_SECONDS)
-    ids = _reserve(broadcast_id, channel, most, reserved_until, now)
+    ids = _reserve(broadcast_id, channel, most, until, now)
     failpoints.reached("reserve.committed")
     tickets = [
         Ticket(broadcast=broadcast_id, channel=channel, deliveries=tuple(ids[start : start + settings.TICKET_SIZE]))
@@ -150,7 +166,7 @@ def _issue(broadcast_id: int, channel: Channel, most: int, transport: Transport,
         transport.publish(tickets)
     except TransportError:
         # Some may have arrived: their claims and those of the tickets to come settle who sends.
-        reserved = Delivery.objects.filter(pk__in=ids, state=State.PENDING, due_at=reserved_until)
+        reserved = Delivery.objects.filter(pk__in=ids, state=State.PENDING, due_at=until)
         _update_returning(reserved, len(ids), {"due_at": now})
         raise
     failpoints.reached("publish.confirmed")
@@ -201,9 +217,10 @@ def _settle(rows: "QuerySet[Delivery]", state: Delivery.State, detail: str, now:
 def looks_lost(*, channel: Channel, depth: int, now: datetime) -> bool:
     """Whether rows of running broadcasts wait for tickets that nobody seems to hold.
 
-    True once is no proof, a consumer may be between two windows: ask again a few seconds later.
+    True once is no proof, a consumer may be between two windows: ask again a few seconds later. While the channel's
+    breaker is open only probes travel, and each of them is followed by another; the rest can wait until it closes.
     """
-    if depth:
+    if depth or breakers.find_open(channel=channel):
         return False
     running = Delivery.objects.active().filter(broadcast__in=list(_running_ids()), channel=channel)
     return not running.filter(state=State.SENDING).exists() and _ticketed(running, now).exists()

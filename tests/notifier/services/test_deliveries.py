@@ -1,5 +1,6 @@
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -10,10 +11,10 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django.fixtures import Settings
 
 from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Reason, Suppression
-from notifier.services import broadcasts, deliveries, fanout, tallies
+from notifier.services import breakers, broadcasts, deliveries, fanout, tallies
 from notifier.services.deliveries import Claim, Outcome, Verdict
 from notifier.transport.database import DatabaseTransport
-from tests.factories import a_broadcast, a_client, a_delivery, a_notification, a_topic
+from tests.factories import a_broadcast, a_client, a_delivery, a_notification, a_topic, an_open_breaker
 from tests.notifier.connections import OtherConnection, at_once, impatient
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
@@ -266,6 +267,97 @@ def test_a_window_costs_the_same_few_statements_whatever_its_size(now: datetime)
     assert statements(*rows[:2]) == statements(*rows[2:])
 
 
+# --- Claim while the channel's breaker is open ------------------------------------------------------------------------
+def test_while_the_breaker_is_open_nothing_is_claimed(now: datetime) -> None:
+    broadcast = a_broadcast()
+    rows = [a_delivery(broadcast=broadcast, due_at=now + SECOND) for _ in range(3)]
+    before = [columns(row) for row in rows]
+    an_open_breaker(now=now)
+
+    taken = claim(*rows, now=now)
+
+    assert (taken.held, taken.messages, taken.probe_of) == (True, [], None)
+    assert [columns(row) for row in rows] == before
+
+
+def test_an_open_breaker_holds_its_own_channel_only(now: datetime) -> None:
+    an_open_breaker(now=now, channel=Channel.SMS)
+    row = a_delivery(channel=Channel.EMAIL)
+
+    taken = claim(row, now=now)
+
+    assert (taken.held, addressed(taken)) == (False, [row.pk])
+
+
+def test_a_breaker_that_closed_again_holds_nothing(now: datetime) -> None:
+    an_open_breaker(now=now, opened_at=None)
+    row = a_delivery(due_at=now + SECOND)
+
+    taken = claim(row, now=now)
+
+    assert (taken.held, addressed(taken)) == (False, [row.pk])
+
+
+def test_the_probe_of_an_open_breaker_is_claimed_and_nothing_beside_it(now: datetime) -> None:
+    breaker = an_open_breaker(now=now, probe_at=now + 30 * SECOND)
+    broadcast = a_broadcast()
+    other = a_delivery(broadcast=broadcast, due_at=now + 31 * SECOND)
+    probe = a_delivery(broadcast=broadcast, due_at=now + 30 * SECOND)
+
+    taken = claim(other, probe, now=now)
+
+    assert (taken.held, taken.probe_of, addressed(taken)) == (True, breaker.opened_at, [probe.pk])
+    assert (fresh(probe).state, fresh(other).state) == (State.SENDING, State.PENDING)
+
+
+def test_a_probe_that_another_followed_is_none_any_more(now: datetime) -> None:
+    an_open_breaker(now=now, probe_at=now + 60 * SECOND)
+    overtaken = a_delivery(due_at=now + 30 * SECOND)
+
+    taken = claim(overtaken, now=now)
+
+    assert (taken.held, taken.messages, taken.probe_of) == (True, [], None)
+
+
+def test_a_probe_that_comes_twice_is_sent_once(now: datetime) -> None:
+    an_open_breaker(now=now, probe_at=now + 30 * SECOND)
+    probe = a_delivery(due_at=now + 30 * SECOND)
+    claim(probe, now=now)
+
+    again = claim(probe, now=now)
+
+    assert (again.messages, again.probe_of) == ([], None)
+
+
+def test_a_probe_whose_client_opted_out_is_skipped_and_known_for_a_probe(now: datetime) -> None:
+    breaker = an_open_breaker(now=now, probe_at=now + 30 * SECOND)
+    probe = a_delivery(due_at=now + 30 * SECOND)
+    Preference.objects.filter(client=probe.client).update(email=False)
+
+    taken = claim(probe, now=now)
+
+    assert (taken.held, taken.messages, taken.probe_of) == (True, [], breaker.opened_at)
+    assert fresh(probe).state == State.SKIPPED
+
+
+def test_a_breaker_that_closes_within_a_claim_holds_that_one_still(
+    now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    breaker = an_open_breaker(now=now)
+    row = a_delivery(due_at=now)
+    look = deliveries._running_content
+
+    def look_and_close(*arguments: Any) -> Any:
+        found = look(*arguments)
+        assert breaker.opened_at
+        breakers.judge(channel=Channel.EMAIL, opened_at=breaker.opened_at, succeeded=True, detail="", now=now)
+        return found
+
+    monkeypatch.setattr(deliveries, "_running_content", look_and_close)
+
+    assert (claim(row, now=now).held, fresh(row).state) == (True, State.PENDING)
+
+
 # --- Settle -----------------------------------------------------------------------------------------------------------
 def test_what_was_sent_is_sent(now: datetime) -> None:
     row = a_delivery(detail="busy", attempts=2)
@@ -390,7 +482,7 @@ def test_settling_twice_changes_nothing_the_second_time(now: datetime) -> None:
 def test_a_foreign_token_settles_nothing(now: datetime, verdict: Verdict) -> None:
     row = a_delivery()
     taken = claim(row, now=now)
-    stranger = Claim(token=uuid.uuid4(), lease_ends_at=taken.lease_ends_at, messages=taken.messages)
+    stranger = replace(taken, token=uuid.uuid4())
     before = columns(row)
 
     settled = settle(stranger, verdict, now=now)
