@@ -11,6 +11,7 @@ from django import db
 from django.conf import settings
 from django.db import connection
 
+from consumers.gauge import Gauge
 from consumers.sender import Sender
 from notifier import clock, failpoints
 from notifier.models import Channel, Worker
@@ -25,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 IDLE_SECONDS = 1.0
 
+HELD = "is paused by itself, because most sends failed. It resumes by itself once a single delivery goes through."
+
 
 class Consumer:
     """Handles one channel's queue. Everything but the sending itself happens in the caller's thread."""
@@ -38,6 +41,7 @@ class Consumer:
         self._window = concurrency
         self._stop = stop
         self._heartbeat = Heartbeat(kind=Worker.Kind.CONSUMER, channel=channel)
+        self._gauge = Gauge(channel=channel)
         self._channel_backoff = Backoff(first_seconds=2, longest_seconds=60)
         self._patience = Backoff(first_seconds=0.2, longest_seconds=5)
 
@@ -78,8 +82,16 @@ class Consumer:
                     failpoints.reached("ticket.acked")
                 elif until_idle and not self._transport.depth(self._channel):
                     return
+                else:
+                    self._gauge.idle()
                 self._patience.reset()
-                self._heartbeat.beat(Worker.State.IDLE)
+                self._beat_between_tickets()
+
+    def _beat_between_tickets(self) -> None:
+        if self._gauge.is_held:
+            self._heartbeat.beat(Worker.State.WAITING, f"{self._channel.label} {HELD}")
+        else:
+            self._heartbeat.beat(Worker.State.IDLE)
 
     def _work(self, received: Received) -> None:
         ids = received.ticket.deliveries
@@ -91,10 +103,14 @@ class Consumer:
             outcomes = self._work_window(received.ticket.broadcast, window)
             if down := next((o for o in outcomes if o.verdict is Verdict.RELEASED and o.wait), None):
                 # The rest would only fail alike.
-                self._give_back(ids[start + self._window :], due_at=clock.now() + (down.wait or timedelta()))
+                self._give_back(ids[start:], due_at=clock.now() + (down.wait or timedelta()))
                 received.ack()
                 self._wait_out(f"{self._channel.label}: {down.detail}", (down.wait or timedelta()).total_seconds())
                 return
+            if self._gauge.is_held:
+                # Whatever of it may be sent, as a probe, was sent.
+                self._give_back(ids[start:], due_at=clock.now())
+                break
         received.ack()
 
     def _give_back(self, delivery_ids: Sequence[int], *, due_at: datetime) -> None:
@@ -104,6 +120,7 @@ class Consumer:
     def _work_window(self, broadcast_id: int, delivery_ids: Sequence[int]) -> Sequence[Outcome]:
         """Claim, send and settle up to a window of deliveries, each step committed before the next begins."""
         claim = self._claim(broadcast_id, delivery_ids)
+        self._gauge.saw(claim)
         if not claim.messages:
             return ()
         failpoints.reached("claim.committed")
@@ -119,6 +136,7 @@ class Consumer:
             self._channel_backoff.reset()
         self._settle(claim, outcomes)
         failpoints.reached("settle.committed")
+        self._gauge.add(claim, outcomes)
         return outcomes
 
     def _seconds_to_start(self) -> float:

@@ -1,0 +1,94 @@
+"""The consumer's side of its channel's circuit breaker: counts what the provider does, tells it, and obeys."""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+from django import db
+from django.db import connection
+
+from notifier import clock
+from notifier.models import Channel
+from notifier.services import breakers
+from notifier.services.breakers import Count
+from notifier.services.deliveries import Claim, Outcome, Verdict
+
+logger = logging.getLogger(__name__)
+
+#: How often counts are told while most sends go through. When most fail they are told at once.
+TELL_SECONDS = 1.0
+
+
+class Gauge:
+    """Never raises: a count that can't be written is dropped, and the next one tells the same."""
+
+    def __init__(self, *, channel: Channel) -> None:
+        self._channel = channel
+        self._count: Count | None = None
+        self._told_at = time.monotonic()
+        #: Whether the breaker was open when it was last looked at.
+        self.is_held = False
+
+    def saw(self, claim: Claim) -> None:
+        """Learn from a claim, which looks at the breaker anyway."""
+        self.is_held = claim.held
+        if claim.probe_of and not claim.messages:
+            # The client no longer wants it: nothing was learned, and the next need not wait for its time.
+            self._try(lambda: breakers.probe_now(channel=self._channel, now=clock.now()))
+
+    def add(self, claim: Claim, outcomes: Sequence[Outcome]) -> None:
+        """Take the outcomes of a window that is settled."""
+        if claim.held:
+            self._try(lambda: self._judge(claim, outcomes))
+            return
+        # What was released never came before the provider: the consumer's own back-off sees to that.
+        given = [outcome for outcome in outcomes if outcome.verdict is not Verdict.RELEASED]
+        failed = [outcome for outcome in given if outcome.verdict is not Verdict.SENT]
+        if not given:
+            return
+        count = self._count = self._count or Count(since=claim.claimed_at)
+        count.given += len(given)
+        count.failed += len(failed)
+        count.detail = failed[-1].detail if failed else count.detail
+        if count.mostly_failed() or time.monotonic() - self._told_at >= TELL_SECONDS:
+            self._tell()
+
+    def idle(self) -> None:
+        """Tell what is left, and look whether the breaker is open: no claim does that now."""
+        if self._count:
+            self._tell()
+        self._try(self._look)
+
+    def _look(self) -> None:
+        self.is_held = breakers.find_open(channel=self._channel) is not None
+
+    def _tell(self) -> None:
+        count, self._count = self._count, None
+        self._told_at = time.monotonic()
+        if count:
+            self._try(lambda: self._record(count))
+
+    def _record(self, count: Count) -> None:
+        if breakers.record(channel=self._channel, count=count, now=clock.now()):
+            logger.error(
+                "%s is paused by itself, most sends fail: %s", self._channel.label, " ".join(count.detail.split())
+            )
+
+    def _judge(self, claim: Claim, outcomes: Sequence[Outcome]) -> None:
+        for outcome in outcomes:
+            if claim.probe_of and breakers.judge(
+                channel=self._channel,
+                opened_at=claim.probe_of,
+                succeeded=outcome.verdict is Verdict.SENT,
+                detail=outcome.detail,
+                now=clock.now(),
+            ):
+                logger.info("%s is resumed by itself: a single delivery went through.", self._channel.label)
+                self.is_held = False
+
+    def _try(self, call: Callable[[], object]) -> None:
+        try:
+            call()
+        except db.Error as error:
+            logger.warning("The %s breaker can't be used: %s", self._channel.in_words, error)
+            connection.close()
