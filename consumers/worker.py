@@ -26,8 +26,6 @@ logger = logging.getLogger(__name__)
 
 IDLE_SECONDS = 1.0
 
-HELD = "is paused by itself, because most sends failed. It resumes by itself once a single delivery goes through."
-
 
 class Consumer:
     """Handles one channel's queue. Everything but the sending itself happens in the caller's thread."""
@@ -89,7 +87,7 @@ class Consumer:
 
     def _beat_between_tickets(self) -> None:
         if self._gauge.is_held:
-            self._heartbeat.beat(Worker.State.WAITING, f"{self._channel.label} {HELD}")
+            self._heartbeat.beat(Worker.State.WAITING, f"Waits while {self._channel.in_words} is paused by itself.")
         else:
             self._heartbeat.beat(Worker.State.IDLE)
 

@@ -10,9 +10,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
 
 from notifier import content
-from notifier.models import Broadcast, Channel, Delivery, Worker
+from notifier.models import Breaker, Broadcast, Channel, Delivery, Worker
 
 State = Delivery.State
 
@@ -135,14 +137,24 @@ class Health:
     part: str
     ok: bool
     words: str
+    #: The channel that has paused itself, where that is what this tells.
+    paused: Channel | None = None
 
 
 def health(*, channels: Iterable[Channel], now: datetime) -> list[Health]:
-    """The dispatcher, the broker and the consumers of `channels`, from their heartbeats alone."""
+    """The dispatcher, the broker, the consumers of `channels`, and which of these channels paused themselves.
+
+    From the heartbeats and the breakers alone.
+    """
     alive = list(Worker.objects.alive(now))
     dispatchers = [worker for worker in alive if worker.kind == Worker.Kind.DISPATCHER]
     found = [_dispatcher_health(dispatchers), _broker_health(dispatchers)]
-    return found + [_consumer_health(channel, [w for w in alive if w.channel == channel]) for channel in channels]
+    breakers = {breaker.channel: breaker for breaker in Breaker.objects.open()}
+    for channel in channels:
+        if breaker := breakers.get(channel.value):
+            found.append(_breaker_health(breaker, now))
+        found.append(_consumer_health(channel, [worker for worker in alive if worker.channel == channel]))
+    return found
 
 
 def _dispatcher_health(dispatchers: list[Worker]) -> Health:
@@ -161,6 +173,27 @@ def _broker_health(dispatchers: list[Worker]) -> Health:
     newest = max(dispatchers, key=lambda worker: worker.last_seen_at)
     waiting = sum(newest.depths.values())
     return Health(name, True, f"Reachable, {waiting} ticket{'' if waiting == 1 else 's'} waiting")
+
+
+def _breaker_health(breaker: Breaker, now: datetime) -> Health:
+    channel = Channel(breaker.channel)
+    why = f"{breaker.failed} of the last {breaker.given} sends failed"
+    if breaker.probes:
+        why += f", and so did {breaker.probes} single {'try' if breaker.probes == 1 else 'tries'} since"
+    if said := " ".join(breaker.detail.split()).rstrip("."):
+        why += f" ({said})"
+    later = breaker.probe_at is not None and breaker.probe_at > now
+    when = f"at {date_format(localtime(breaker.probe_at), 'H:i:s')}" if later else "as soon as one is due"
+    words = (
+        f"{channel.label} is paused by itself since {_moment(breaker.opened_at or now, now)}: {why}. "
+        f"A single delivery is tried {when}; once one goes through, sending resumes by itself."
+    )
+    return Health(str(channel.label), False, words, paused=channel)
+
+
+def _moment(moment: datetime, now: datetime) -> str:
+    there = localtime(moment)
+    return date_format(there, "TIME_FORMAT" if there.date() == localtime(now).date() else "DATETIME_FORMAT")
 
 
 def _consumer_health(channel: Channel, consumers: list[Worker]) -> Health:

@@ -5,17 +5,20 @@ from functools import wraps
 from typing import Any
 from urllib.parse import urlencode
 
+from django.contrib import messages
 from django.contrib.admin import AdminSite
-from django.http import HttpRequest, HttpResponse
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.urls import URLPattern, URLResolver, path, reverse
 from django.utils.cache import patch_vary_headers
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
 from notifier import clock, progress
 from notifier.models import Broadcast, Channel
+from notifier.services import breakers
 
 #: The menu's groups. A model that is not named here comes last, under its app's own name.
 MENU = (
@@ -26,6 +29,8 @@ MENU = (
 )
 #: Broadcasts on the front page.
 SHOWN = 8
+#: Who may have a channel that paused itself tried at once.
+TRY_AGAIN = "notifier.control_broadcast"
 
 
 class HtmxHttpRequest(HttpRequest):
@@ -70,13 +75,35 @@ class NotifierAdminSite(AdminSite):
         back_to = request.htmx.current_url_abs_path or reverse("admin:index", current_app=self.name)
         return f"{reverse('admin:login', current_app=self.name)}?{urlencode({'next': back_to})}"
 
+    def get_urls(self) -> list[URLPattern | URLResolver]:
+        try_again = self.admin_view(self.try_again_view)
+        return [path("channels/<str:name>/try-again/", try_again, name="try_again"), *super().get_urls()]
+
+    def try_again_view(self, request: HttpRequest, name: str) -> HttpResponse:
+        """Does not wait for the next single delivery's time, in a channel that paused itself."""
+        if not request.user.has_perm(TRY_AGAIN):
+            raise PermissionDenied
+        if name not in Channel.values:
+            raise Http404
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        channel = Channel(name)
+        if breakers.probe_now(channel=channel, now=clock.now()):
+            messages.success(request, f"{channel.label} is tried now, with a single delivery.")
+        else:
+            messages.info(request, f"{channel.label} is not paused any more.")
+        return redirect("admin:index")
+
     def app_index(self, request: HttpRequest, app_label: str, extra_context: dict[str, Any] | None = None) -> Any:
         """An app is no place that staff know: what the menu groups is not what the code does."""
         return redirect("admin:index")
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """What is going on, from the broadcasts' own rows and the heartbeats."""
-        found: dict[str, Any] = {"health": progress.health(channels=Channel, now=clock.now())}
+        found: dict[str, Any] = {
+            "health": progress.health(channels=Channel, now=clock.now()),
+            "may_try_again": request.user.has_perm(TRY_AGAIN),
+        }
         if request.user.has_perm("notifier.view_broadcast"):
             newest = Broadcast.objects.select_related("created_by", "topic").order_by("-created_at")
             under_way = newest.to_sweep()[:SHOWN]

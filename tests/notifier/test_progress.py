@@ -10,7 +10,7 @@ from notifier import progress
 from notifier.models import Broadcast, Channel, Delivery, Worker
 from notifier.progress import Health
 from notifier.services import fanout, tallies
-from tests.factories import a_broadcast, a_client, a_delivery, a_notification
+from tests.factories import a_broadcast, a_client, a_delivery, a_notification, an_open_breaker
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
 
@@ -251,3 +251,51 @@ def test_consumers_that_all_wait_say_for_what(now: datetime) -> None:
 
     a_worker(Worker.Kind.CONSUMER, now, channel="email", state=Worker.State.WORKING)
     assert health(now, EMAIL)["E-mail consumers"] == Health("E-mail consumers", True, "2 running")
+
+
+def test_a_channel_that_paused_itself_says_since_when_why_and_what_comes_next(
+    now: datetime, settings: Settings
+) -> None:
+    settings.TIME_ZONE = "UTC"
+    opened_at = now.replace(hour=14, minute=2, second=3)
+    an_open_breaker(now=opened_at, opened_at=opened_at, probe_at=opened_at + 30 * SECOND, detail="451 try\nlater.")
+
+    part = health(opened_at + SECOND, EMAIL, SMS)["E-mail"]
+
+    assert part == Health(
+        "E-mail",
+        False,
+        "E-mail is paused by itself since 14:02: 18 of the last 20 sends failed (451 try later). A single delivery is "
+        "tried at 14:02:33; once one goes through, sending resumes by itself.",
+        paused=EMAIL,
+    )
+
+
+@pytest.mark.parametrize(("probes", "tries"), [(1, "1 single try"), (4, "4 single tries")])
+def test_a_pause_that_lasts_says_what_the_newest_try_found(now: datetime, probes: int, tries: str) -> None:
+    an_open_breaker(now=now, probes=probes, detail="452 still full", opened_at=now - timedelta(days=3))
+
+    words = health(now, EMAIL)["E-mail"].words
+
+    assert f"18 of the last 20 sends failed, and so did {tries} since (452 still full)." in words
+    assert f"since {(now - timedelta(days=3)).day} " in words
+    assert "A single delivery is tried as soon as one is due;" in words
+
+
+def test_a_provider_that_said_nothing_is_quoted_with_nothing(now: datetime) -> None:
+    an_open_breaker(now=now, detail="")
+
+    assert "sends failed. A single" in health(now, EMAIL)["E-mail"].words
+
+
+def test_only_channels_of_the_broadcast_tell_that_they_paused(now: datetime) -> None:
+    an_open_breaker(now=now, channel="sms")
+
+    assert "SMS" in health(now, EMAIL, SMS)
+    assert "SMS" not in health(now, EMAIL)
+
+
+def test_a_channel_that_goes_on_again_tells_nothing(now: datetime) -> None:
+    an_open_breaker(now=now, opened_at=None)
+
+    assert "E-mail" not in health(now, EMAIL)

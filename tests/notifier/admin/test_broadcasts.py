@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from notifier.models import Broadcast, Delivery
-from tests.factories import a_broadcast, a_client, a_delivery, a_notification
+from tests.factories import a_broadcast, a_client, a_delivery, a_notification, an_open_breaker
 from tests.notifier.admin.conftest import LogIn
 
 pytestmark = pytest.mark.both_engines
@@ -71,6 +71,17 @@ def test_the_page_tells_who_started_it_and_what_is_not_running(admin: Browser, s
     assert "by root" in text
     assert "No dispatcher is running. Start one with: python manage.py run_dispatcher" in text
     assert "No SMS consumer is running" in text
+
+
+def test_the_page_tells_that_a_channel_paused_itself(admin: Browser) -> None:
+    an_open_breaker(now=timezone.now())
+
+    for htmx in ({}, {"HX-Request": "true"}):
+        text = text_of(admin.get(page_of(a_told_broadcast()), headers=htmx))
+
+        assert "E-mail is paused by itself since" in text
+        # A button that is sent anew each second would lose clicks: it stands on the dashboard.
+        assert "Try again now" not in text
 
 
 def test_the_feed_shows_the_newest_with_client_outcome_and_message(admin: Browser) -> None:
