@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django.fixtures import Settings
 
 from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Reason, Suppression
-from notifier.services import breakers, broadcasts, deliveries, fanout, tallies
+from notifier.services import breakers, broadcasts, deliveries, fanout, recovery, tallies
 from notifier.services.deliveries import Claim, Outcome, Verdict
 from notifier.transport.database import DatabaseTransport
 from tests.factories import a_broadcast, a_client, a_delivery, a_notification, a_topic, an_open_breaker
@@ -496,7 +496,7 @@ def test_a_claim_that_was_retried_by_staff_and_taken_anew_is_not_settled_by_the_
     slow = claim(row, now=now)
     late = slow.lease_ends_at + SECOND
     fanout.sweep(now=late)
-    broadcasts.retry(broadcast_id=row.broadcast_id, states=[State.UNKNOWN], now=late)
+    recovery.send_again(deliveries=Delivery.objects.filter(pk=row.pk), by=None, why="they asked", now=late)
     second = claim(row, now=late)
 
     settled = settle(slow, Verdict.PERMANENT, now=late)

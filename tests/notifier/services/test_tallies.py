@@ -1,11 +1,12 @@
 from datetime import datetime, timedelta
+from functools import partial
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from notifier.models import Broadcast, Channel, Delivery
-from notifier.services import broadcasts, fanout, tallies
+from notifier.services import broadcasts, fanout, recovery, tallies
 from tests.factories import a_broadcast, a_client, a_delivery
 from tests.notifier.connections import OtherConnection, at_once, impatient
 
@@ -26,6 +27,12 @@ def finish(broadcast: Broadcast, now: datetime) -> bool:
     ended = tallies.finish(broadcast_id=broadcast.pk, now=now)
     broadcast.refresh_from_db()
     return ended
+
+
+def retry(broadcast_id: int, now: datetime) -> int:
+    """As staff do; returns how many rows."""
+    failed = Delivery.objects.filter(broadcast=broadcast_id, state=State.FAILED)
+    return recovery.send_again(deliveries=failed, by=None, why="the mailbox is back", now=now).number
 
 
 # --- The tally --------------------------------------------------------------------------------------------------------
@@ -96,7 +103,7 @@ def test_a_retry_by_staff_makes_no_negative_rate(now: datetime) -> None:
     row = a_delivery(state=State.FAILED)
     broadcast = row.broadcast
     tally(broadcast, now)
-    broadcasts.retry(broadcast_id=broadcast.pk, states=[State.FAILED], now=now)
+    retry(broadcast.pk, now)
 
     assert tally(broadcast, now + SECOND)["rate"] == 0.0
 
@@ -181,13 +188,10 @@ def test_finishing_beside_a_retry_never_ends_over_a_due_row(now: datetime) -> No
     for _ in range(10):
         broadcast = a_delivery(state=State.FAILED, broadcast=a_broadcast(audience_upto=0)).broadcast
 
-        def retry(number: int = broadcast.pk) -> int:
-            return broadcasts.retry(broadcast_id=number, states=[State.FAILED], now=now)
-
         def end(number: int = broadcast.pk) -> bool:
             return tallies.finish(broadcast_id=number, now=now)
 
-        retried, *_ = at_once(retry, end, end)
+        retried, *_ = at_once(partial(retry, broadcast.pk, now), end, end)
 
         assert retried == 1
         assert not has_finished_over_a_due_row(broadcast)
@@ -200,7 +204,7 @@ def test_the_finish_passes_over_a_broadcast_that_staff_are_retrying(now: datetim
 
     with OtherConnection() as staff:
         staff.begin()
-        staff.call(lambda: broadcasts.retry(broadcast_id=broadcast.pk, states=[State.FAILED], now=now))
+        staff.call(lambda: retry(broadcast.pk, now))
         with impatient():
             assert not tallies.finish(broadcast_id=broadcast.pk, now=now)
         staff.commit()
@@ -217,9 +221,7 @@ def test_a_retry_during_the_finish_waits_and_then_reopens(now: datetime) -> None
     with OtherConnection() as dispatcher, OtherConnection() as staff:
         dispatcher.begin()
         assert dispatcher.call(lambda: tallies.finish(broadcast_id=broadcast.pk, now=now))
-        retried = staff.start_and_wait_until_blocked(
-            lambda: broadcasts.retry(broadcast_id=broadcast.pk, states=[State.FAILED], now=now)
-        )
+        retried = staff.start_and_wait_until_blocked(lambda: retry(broadcast.pk, now))
         dispatcher.commit()
         assert retried.result(30) == 1
 
@@ -236,7 +238,7 @@ def test_a_row_retried_after_the_first_look_is_seen_by_the_second(now: datetime)
 
     def retry_before_the_lock(execute: object, sql: str, *rest: object) -> object:
         if "FOR UPDATE" in sql:
-            staff.call(lambda: broadcasts.retry(broadcast_id=broadcast.pk, states=[State.FAILED], now=now))
+            staff.call(lambda: retry(broadcast.pk, now))
         return execute(sql, *rest)  # type: ignore[operator]
 
     with OtherConnection() as staff, connection.execute_wrapper(retry_before_the_lock):

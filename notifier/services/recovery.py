@@ -1,0 +1,237 @@
+"""What staff decide about deliveries that the machinery could not settle well; who decided, when and why is kept.
+
+It goes in chunks, one transaction each, so it may be about a million deliveries. What it changed is recorded in
+the transaction that changed it: a decision that dies half way did, and says, so much and no more, and may be repeated.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from django.contrib.auth.models import User
+from django.db import connection, transaction
+from django.db.models import Count, F, OuterRef, QuerySet, Subquery, TextChoices, Value
+from django.db.models.functions import Coalesce
+
+from notifier.models import Broadcast, Channel, Client, Delivery, Resolution, ResolvedDelivery
+
+Action = Resolution.Action
+State = Delivery.State
+
+#: Rows that one transaction takes: a late result or the finish waits for it that long.
+CHUNK = 10_000
+#: What each decision may be about. What was skipped never left, so nobody can have got it.
+RESOLVABLE: Mapping[str, tuple[Delivery.State, ...]] = {
+    Action.MARKED_SENT: (State.UNKNOWN, State.FAILED),
+    Action.SENT_AGAIN: (State.UNKNOWN, State.FAILED, State.SKIPPED),
+}
+#: Of which broadcasts something may be sent again; a finished one goes on for it.
+OPEN = (Broadcast.State.RUNNING, Broadcast.State.FINISHED)
+
+
+class Obstacle(TextChoices):
+    """Why a delivery is left as it is, as "12 are …"."""
+
+    SENT = "sent already"
+    UNDER_WAY = "still under way"
+    NEVER_SENT = "skipped or cancelled, so they were never sent"
+    CANCELLED = "cancelled"
+    PAUSED_BROADCAST = "of a paused broadcast: resume it first"
+    CANCELLED_BROADCAST = "of a cancelled broadcast: nothing of it is sent any more"
+    NO_ADDRESS = "without an address, and the client still has none on that channel"
+    CHANGED = "no longer what they were: somebody else, or their own late result, was faster"
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """What a decision would change now, by what the deliveries are; and how many it would leave, and why."""
+
+    counts: Mapping[Delivery.State, int]
+    left: Mapping[Obstacle, int]
+
+    @property
+    def number(self) -> int:
+        return sum(self.counts.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """How many deliveries a decision changed, and how many that it was about it left, and why."""
+
+    number: int = 0
+    left: Counter[Obstacle] = field(default_factory=Counter)
+
+
+def prospect(*, action: str, deliveries: QuerySet[Delivery]) -> Prospect:
+    """Exact at this moment. A million deliveries take about 0.2 s on PostgreSQL, and a second on SQLite."""
+    counts: Counter[Delivery.State] = Counter()
+    left: Counter[Obstacle] = Counter()
+    grouped = deliveries.order_by().values_list("state", "broadcast__state").annotate(number=Count("pk"))
+    for state, broadcast_state, number in grouped:
+        if obstacle := _obstacle(action, State(state), broadcast_state):
+            left[obstacle] += number
+        else:
+            counts[State(state)] += number
+    if counts[State.SKIPPED] and (hopeless := _hopeless(deliveries)):
+        counts[State.SKIPPED] -= hopeless
+        left[Obstacle.NO_ADDRESS] = hopeless
+    return Prospect(+counts, left)
+
+
+def mark_as_sent(*, deliveries: QuerySet[Delivery], by: User | None, why: str, now: datetime) -> Resolved:
+    """Settle those of `deliveries` that are UNKNOWN or FAILED as SENT, e.g. because the provider's own log shows them.
+
+    For good: a late result of their own claim changes nothing any more.
+    """
+    return _resolve(Resolution(action=Action.MARKED_SENT, by=by, why=why, at=now), deliveries)
+
+
+def send_again(*, deliveries: QuerySet[Delivery], by: User | None, why: str, now: datetime) -> Resolved:
+    """Give those of `deliveries` that are UNKNOWN, FAILED or SKIPPED a fresh start, and reopen their broadcasts.
+
+    Their claims ask for consent, suppression and archiving again: this overrides nothing that a client wants.
+    """
+    return _resolve(Resolution(action=Action.SENT_AGAIN, by=by, why=why, at=now), deliveries)
+
+
+class _Row(NamedTuple):
+    """A locked delivery."""
+
+    id: int
+    broadcast_id: int
+    address: str
+
+
+def _resolve(resolution: Resolution, deliveries: QuerySet[Delivery]) -> Resolved:
+    candidates = deliveries.filter(state__in=RESOLVABLE[resolution.action]).order_by("pk")
+    number, left, last = 0, Counter[Obstacle](), 0
+    # Onwards by id, so that what can't be changed, or is back meanwhile, is not met twice.
+    while chunk := dict(candidates.filter(pk__gt=last).values_list("pk", "broadcast_id")[:CHUNK]):
+        last = max(chunk)
+        with transaction.atomic():
+            found, obstacles = _take(resolution, candidates, chunk)
+            number += _change(resolution, found)
+        left += obstacles
+    return Resolved(number, left)
+
+
+def _take(
+    resolution: Resolution, candidates: QuerySet[Delivery], chunk: Mapping[int, int]
+) -> tuple[list[_Row], Counter[Obstacle]]:
+    """Locks those that the decision may change, and says why it leaves the others. `chunk` gives their broadcasts."""
+    # The broadcasts first, in the order of their ids: the finish passes them over, or has ended before we look.
+    broadcasts = Broadcast.objects.filter(pk__in=set(chunk.values())).order_by("pk").select_for_update(no_key=True)
+    states = dict(broadcasts.values_list("pk", "state"))
+    obstacles = {pk: _broadcasts_obstacle(resolution.action, states[broadcast]) for pk, broadcast in chunk.items()}
+    left = Counter(obstacle for obstacle in obstacles.values() if obstacle)
+    free = [pk for pk, obstacle in obstacles.items() if not obstacle]
+    # A late result holds its row and waits for the broadcast. Waiting for the row would be a deadlock, and it is no
+    # longer ours to decide.
+    rows = candidates.filter(pk__in=free).select_for_update(of=("self",), skip_locked=True)
+    found = list(map(_Row._make, rows.values_list("pk", "broadcast_id", "address")))
+    left[Obstacle.CHANGED] = len(free) - len(found)
+    if resolution.action == Action.SENT_AGAIN:
+        reachable = _with_address([row.id for row in found if not row.address])
+        left[Obstacle.NO_ADDRESS] = sum(not row.address for row in found) - len(reachable)
+        found = [row for row in found if row.address or row.id in reachable]
+    return found, +left
+
+
+def _change(resolution: Resolution, rows: Sequence[_Row]) -> int:
+    """The record is made in the transaction of the change, so its number is true however the decision ends."""
+    if not rows:
+        return 0
+    if resolution.pk is None:
+        resolution.save()
+    ids = [row.id for row in rows]
+    _record(resolution, ids)
+    changeable = Delivery.objects.filter(pk__in=ids, state__in=RESOLVABLE[resolution.action])
+    number = changeable.update(**_columns(resolution))
+    Resolution.objects.filter(pk=resolution.pk).update(number=F("number") + number)
+    _tell_broadcasts(resolution, {row.broadcast_id for row in rows})
+    return number
+
+
+# Without a million objects on the way it takes half the time.
+_RECORD = f"""
+    INSERT INTO {ResolvedDelivery._meta.db_table} (resolution_id, delivery_id, state_before, detail_before)
+    SELECT %s, id, state, detail FROM {Delivery._meta.db_table} WHERE id IN ({{ids}})
+"""  # noqa: S608
+
+
+def _record(resolution: Resolution, delivery_ids: Sequence[int]) -> None:
+    """What each is now, before it changes."""
+    with connection.cursor() as cursor:
+        cursor.execute(_RECORD.format(ids=", ".join(str(int(pk)) for pk in delivery_ids)), [resolution.pk])
+
+
+def _columns(resolution: Resolution) -> dict[str, Any]:
+    if resolution.action == Action.MARKED_SENT:
+        by = resolution.by.get_username() if resolution.by else "the command line"
+        return {
+            "state": State.SENT,
+            "detail": f"marked as sent by {by}: {resolution.why}"[:300],
+            "due_at": None,
+            "settled_at": Coalesce("settled_at", Value(resolution.at)),
+        }
+    return {
+        "state": State.PENDING,
+        "due_at": resolution.at,
+        "attempts": 0,
+        # Whoever had claimed it is too late now: its result would need this token.
+        "lease_token": None,
+        "detail": "",
+        "provider_id": "",
+        "settled_at": None,
+    }
+
+
+def _tell_broadcasts(resolution: Resolution, broadcast_ids: Collection[int]) -> None:
+    broadcasts = Broadcast.objects.filter(pk__in=broadcast_ids)
+    if resolution.action == Action.SENT_AGAIN:
+        broadcasts.filter(state__in=OPEN).update(state=Broadcast.State.RUNNING, finished_at=None)
+    else:
+        # The last tally of a broadcast that has ended is no longer true; others are counted all the time.
+        broadcasts.exclude(finished_at=None).update(tallied_at=None)
+
+
+# --- What stands in the way -------------------------------------------------------------------------------------------
+def _obstacle(action: str, state: Delivery.State, broadcast_state: str) -> Obstacle | None:
+    if state in RESOLVABLE[action]:
+        return _broadcasts_obstacle(action, broadcast_state)
+    if state == State.SENT:
+        return Obstacle.SENT
+    if state not in Delivery.SETTLED:
+        return Obstacle.UNDER_WAY
+    return Obstacle.NEVER_SENT if action == Action.MARKED_SENT else Obstacle.CANCELLED
+
+
+def _broadcasts_obstacle(action: str, broadcast_state: str) -> Obstacle | None:
+    if action == Action.MARKED_SENT or broadcast_state in OPEN:
+        return None
+    return Obstacle.PAUSED_BROADCAST if broadcast_state == Broadcast.State.PAUSED else Obstacle.CANCELLED_BROADCAST
+
+
+# Only what was skipped for want of an address has none.
+ADDRESS_FIELDS = {Channel.EMAIL: "email", Channel.SMS: "phone"}
+
+
+def _hopeless(deliveries: QuerySet[Delivery]) -> int:
+    """Skipped ones of open broadcasts that have no address, and whose client has none today."""
+    skipped = deliveries.filter(state=State.SKIPPED, address="", broadcast__state__in=OPEN).order_by()
+    return sum(
+        skipped.filter(channel=channel, **{f"client__{name}": None}).count() for channel, name in ADDRESS_FIELDS.items()
+    )
+
+
+def _with_address(delivery_ids: Collection[int]) -> set[int]:
+    """Gives these the address that their client has today; returns which of them have one now."""
+    if not delivery_ids:
+        return set()
+    rows = Delivery.objects.filter(pk__in=delivery_ids)
+    for channel, name in ADDRESS_FIELDS.items():
+        address = Client.objects.filter(pk=OuterRef("client_id")).values(name)
+        rows.filter(channel=channel).update(address=Coalesce(Subquery(address), Value("")))
+    return set(rows.exclude(address="").values_list("pk", flat=True))
