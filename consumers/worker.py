@@ -117,12 +117,14 @@ class Consumer:
 
     def _work_window(self, broadcast_id: int, delivery_ids: Sequence[int]) -> Sequence[Outcome]:
         """Claim, send and settle up to a window of deliveries, each step committed before the next begins."""
+        # Counted from before the claim, as its lease is: a process that is stopped since then, or waits long for the
+        # commit, would send what staff may have had sent again meanwhile.
+        starts_until = time.monotonic() + self._seconds_to_start()
         claim = self._claim(broadcast_id, delivery_ids)
         self._gauge.saw(claim)
         if not claim.messages:
             return ()
         failpoints.reached("claim.committed")
-        starts_until = time.monotonic() + self._seconds_to_start()
         outcomes = self._sender.send(
             claim.messages, starts_until=starts_until, waiting=lambda: self._heartbeat.beat(Worker.State.WORKING)
         )

@@ -20,6 +20,8 @@ LONGEST_RETRY = timedelta(hours=1)
 #: Retries of one bad moment are spread by this share either way, so that they don't come back all at once.
 JITTER = 0.2
 
+NEVER_SENT = "its consumer was held up until the lease had ended, and did not send it"
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -340,5 +342,6 @@ def _again(state: Delivery.State, *, due_at: datetime, detail: str, now: datetim
         "state": Case(late, default=Value(state)),
         "due_at": Case(When(state=Delivery.State.UNKNOWN, then=None), default=Value(due_at, **moment), **moment),
         "settled_at": Case(When(state=Delivery.State.UNKNOWN, then=Value(now, **moment)), default=None, **moment),
-        "detail": detail,
+        # What was released for want of time has no detail, and what has failed must say why.
+        "detail": Case(When(state=Delivery.State.UNKNOWN, then=Value(detail or NEVER_SENT)), default=Value(detail)),
     }

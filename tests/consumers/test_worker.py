@@ -25,14 +25,16 @@ from consumers.sender import Sender
 from consumers.worker import Consumer
 from notifier import clock
 from notifier.models import Breaker, Broadcast, Channel, Delivery, Preference, QueuedTicket, Worker
-from notifier.services import breakers, deliveries, workers
+from notifier.services import breakers, deliveries, fanout, workers
 from notifier.services.backoff import Backoff
+from notifier.services.deliveries import NEVER_SENT, Claim
 from notifier.services.workers import Heartbeat
 from notifier.shutdown import StopFlag
 from notifier.transport import database
 from notifier.transport.base import Received, Ticket, Transport, TransportError
 from notifier.transport.database import DatabaseTransport
 from tests.factories import a_broadcast, a_delivery, an_open_breaker
+from tests.servers.processes import wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_engines]
 
@@ -399,6 +401,27 @@ def test_what_others_decided_after_the_lease_is_left_to_them(
     assert states(ids) == ["CANCELLED", "SENT"]
     assert "1 results came after their lease" in caplog.text
     assert "ack" in events
+
+
+def test_a_consumer_held_up_between_claim_and_send_until_its_lease_is_over_sends_nothing(
+    run: Callable[..., None], events: list[Any], settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Staff read UNKNOWN by then, and may have had it sent again."""
+    settings.LEASE_SECONDS = 0.1
+    ids = a_ticket(2)
+    claim = deliveries.claim
+
+    def claim_and_stand_still(**arguments: Any) -> Claim:
+        claimed = claim(**arguments)
+        wait_until(lambda: fanout.sweep(now=clock.now()), what="the end of the lease")
+        return claimed
+
+    monkeypatch.setattr(deliveries, "claim", claim_and_stand_still)
+
+    run()
+
+    assert sent(events) == []
+    assert [(row.state, row.detail, row.due_at) for row in rows(ids)] == [("FAILED", NEVER_SENT, None)] * 2
 
 
 # --- When it is asked to stop -----------------------------------------------------------------------------------------
