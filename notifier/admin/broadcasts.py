@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin, messages
+from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
@@ -20,8 +20,9 @@ from django_htmx.http import HTMX_STOP_POLLING
 from notifier import clock, progress
 from notifier.admin.badges import state_badge
 from notifier.admin.base import ReadOnlyAdmin
+from notifier.admin.recovery import DECISIONS, WhyForm, outcome
 from notifier.models import Broadcast, Delivery
-from notifier.services import broadcasts
+from notifier.services import broadcasts, recovery
 from notifier.site import HtmxHttpRequest
 
 CONTROL = "notifier.control_broadcast"
@@ -35,22 +36,24 @@ class Order:
 
     name: str
     label: str
-    done: str
     #: In which states of the broadcast the button is shown. The service has the last word.
     states: tuple[str, ...]
-    give: Callable[[int], int | None]
-    #: Of which deliveries there must be some.
+    #: What it does to a broadcast of this id, and says after.
+    give: Callable[..., None] | None = None
+    done: str = ""
+    #: Instead of that: the deliveries that are sent again, of which there must be some.
     of: Delivery.State | None = None
     #: What a page of its own says before this is done; such an order can't be taken back.
     warning: str = ""
     tone: str = ""
 
+    @property
+    def asks(self) -> bool:
+        """Whether it has that page."""
+        return bool(self.warning or self.of)
+
     def fits(self, sheet: progress.Sheet) -> bool:
         return sheet.broadcast.state in self.states and (self.of is None or sheet.count(self.of) > 0)
-
-
-def _retry(state: Delivery.State, broadcast_id: int) -> int:
-    return broadcasts.retry(broadcast_id=broadcast_id, states=[state], now=clock.now())
 
 
 _STATE = Broadcast.State
@@ -60,41 +63,25 @@ ORDERS = {
         Order(
             "pause",
             "Pause",
-            "Paused. What is being sent at this moment still goes out.",
             (_STATE.RUNNING,),
-            lambda pk: broadcasts.pause(broadcast_id=pk),
+            broadcasts.pause,
+            "Paused. What is being sent at this moment still goes out.",
         ),
-        Order(
-            "resume",
-            "Resume",
-            "Resumed.",
-            (_STATE.PAUSED,),
-            lambda pk: broadcasts.resume(broadcast_id=pk),
-            tone="primary",
-        ),
-        Order(
-            "retry",
-            "Retry failed",
-            "To be tried again: {number:,} failed.",
-            (_STATE.RUNNING, _STATE.FINISHED),
-            partial(_retry, Delivery.State.FAILED),
-            of=Delivery.State.FAILED,
-        ),
+        Order("resume", "Resume", (_STATE.PAUSED,), broadcasts.resume, "Resumed.", tone="primary"),
+        Order("retry", "Retry failed", (_STATE.RUNNING, _STATE.FINISHED), of=Delivery.State.FAILED),
         Order(
             "retry-unknown",
             "Retry unknown",
-            "To be tried again: {number:,} unknown.",
             (_STATE.RUNNING, _STATE.FINISHED),
-            partial(_retry, Delivery.State.UNKNOWN),
             of=Delivery.State.UNKNOWN,
             warning="Nobody knows whether these arrived. Clients whom the message did reach get it a second time.",
         ),
         Order(
             "cancel",
             "Cancel",
-            "Cancelled. Whatever had not gone out stays unsent.",
             (_STATE.RUNNING, _STATE.PAUSED),
-            lambda pk: broadcasts.cancel(broadcast_id=pk),
+            broadcasts.cancel,
+            "Cancelled. Whatever had not gone out stays unsent.",
             warning="Whatever has not gone out yet will never be sent. This can’t be undone.",
             tone="danger",
         ),
@@ -226,20 +213,36 @@ class BroadcastAdmin(ReadOnlyAdmin):
             raise Http404
         if request.method == "POST":
             return self._give(request, order, broadcast)
-        if not order.warning:
+        if not order.asks:
             return HttpResponseNotAllowed(["POST"])
-        return self._ask(request, order, broadcast)
+        return self._ask(request, order, broadcast, WhyForm())
 
     def _give(self, request: HttpRequest, order: Order, broadcast: Broadcast) -> HttpResponse:
+        if order.give is None:
+            return self._send_again(request, order, broadcast)
         try:
-            number = order.give(broadcast.pk)
+            order.give(broadcast_id=broadcast.pk)
         except broadcasts.NotAllowed as refusal:
             self.message_user(request, str(refusal), messages.ERROR)
         else:
-            self.message_user(request, order.done.format(number=number or 0), messages.SUCCESS)
+            self.message_user(request, order.done, messages.SUCCESS)
         return redirect(self.page_url("progress", broadcast.pk))
 
-    def _ask(self, request: HttpRequest, order: Order, broadcast: Broadcast) -> HttpResponse:
+    def _send_again(self, request: HttpRequest, order: Order, broadcast: Broadcast) -> HttpResponse:
+        form = WhyForm(request.POST)
+        if not form.is_valid():
+            return self._ask(request, order, broadcast, form)
+        resolved = recovery.send_again(
+            deliveries=broadcast.deliveries.filter(state=order.of),
+            by=cast(User, request.user),
+            why=form.cleaned_data["why"],
+            now=clock.now(),
+        )
+        level, text = outcome(DECISIONS["send-again"], resolved)
+        self.message_user(request, text, level)
+        return redirect(self.page_url("progress", broadcast.pk))
+
+    def _ask(self, request: HttpRequest, order: Order, broadcast: Broadcast, form: WhyForm) -> HttpResponse:
         sheet = progress.sheet(broadcast)
         context = {
             **self.admin_site.each_context(request),
@@ -248,6 +251,7 @@ class BroadcastAdmin(ReadOnlyAdmin):
             "broadcast": broadcast,
             "sheet": sheet,
             "order": order,
+            "form": form if order.of else None,
             "number": sheet.count(order.of) if order.of else sheet.waiting,
             "sent": sheet.count(Delivery.State.SENT),
         }

@@ -11,21 +11,18 @@ from django.db.models import Max, Q
 from django.utils.formats import date_format
 from django.utils.timezone import localtime
 
-from notifier.models import Broadcast, Client, Delivery, Notification
+from notifier.models import Broadcast, Client, Notification
 
 State = Broadcast.State
 
-#: What each order may be given in. `retry` also leaves a running broadcast running.
+#: What each order may be given in, and what it leads to. Sending again what has failed: see `recovery`.
 ALLOWED = {
     "pause": ((State.RUNNING,), State.PAUSED),
     "resume": ((State.PAUSED,), State.RUNNING),
     "cancel": ((State.RUNNING, State.PAUSED), State.CANCELLED),
-    "retry": ((State.RUNNING, State.FINISHED), State.RUNNING),
 }
 #: Sending the same notification again within this time needs an explicit word.
 RECENT = timedelta(hours=1)
-#: Rows that one transaction of a retry takes.
-RETRY_CHUNK = 10_000
 
 
 class BroadcastError(Exception):
@@ -123,36 +120,9 @@ def cancel(*, broadcast_id: int) -> None:
     _order("cancel", broadcast_id)
 
 
-def retry(*, broadcast_id: int, states: Sequence[Delivery.State], now: datetime) -> int:
-    """Give the deliveries in `states` (FAILED, UNKNOWN) a fresh start; returns how many. None at all is `NotAllowed`.
-
-    In chunks, each with the broadcast's row first in its transaction: the finish waits for it, and then sees the rows.
-    """
-    total = 0
-    while True:
-        with transaction.atomic():
-            _order("retry", broadcast_id)
-            rows = Delivery.objects.filter(broadcast=broadcast_id, state__in=states).order_by("pk")
-            ids = list(rows.values_list("pk", flat=True)[:RETRY_CHUNK])
-            if not ids and not total:
-                # Raised inside, so that the broadcast does not stay reopened for nothing.
-                raise NotAllowed("There is nothing to retry: somebody else may have done it just now.")
-            total += Delivery.objects.filter(pk__in=ids, state__in=states).update(
-                state=Delivery.State.PENDING,
-                due_at=now,
-                attempts=0,
-                lease_token=None,
-                detail="",
-                provider_id="",
-                settled_at=None,
-            )
-        if len(ids) < RETRY_CHUNK:
-            return total
-
-
 def _order(order: str, broadcast_id: int) -> None:
     allowed, state = ALLOWED[order]
-    changed = Broadcast.objects.filter(pk=broadcast_id, state__in=allowed).update(state=state, finished_at=None)
+    changed = Broadcast.objects.filter(pk=broadcast_id, state__in=allowed).update(state=state)
     if not changed:
         broadcast = Broadcast.objects.filter(pk=broadcast_id).first()
         if broadcast is None:

@@ -36,12 +36,12 @@ class Obstacle(TextChoices):
 
     SENT = "sent already"
     UNDER_WAY = "still under way"
-    NEVER_SENT = "skipped or cancelled, so they were never sent"
+    NEVER_SENT = "skipped or cancelled: never sent at all"
     CANCELLED = "cancelled"
     PAUSED_BROADCAST = "of a paused broadcast: resume it first"
     CANCELLED_BROADCAST = "of a cancelled broadcast: nothing of it is sent any more"
-    NO_ADDRESS = "without an address, and the client still has none on that channel"
-    CHANGED = "no longer what they were: somebody else, or their own late result, was faster"
+    NO_ADDRESS = "without an address: the client has none today either"
+    CHANGED = "already changed by somebody else or by a late result"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from notifier.models import Broadcast, Delivery
+from notifier.models import Broadcast, Delivery, Resolution
 from tests.factories import a_broadcast, a_client, a_delivery, a_notification, an_open_breaker
 from tests.notifier.admin.conftest import LogIn
 
@@ -22,6 +22,8 @@ State = Broadcast.State
 COUNTS = {"email": {"SENT": 1165, "FAILED": 12, "PENDING": 800, "SKIPPED": 18}, "sms": {"UNKNOWN": 3}}
 TALLY = {"audience": 1998, "rate": 20.0, "counts": COUNTS}
 ORDERS = ("pause", "resume", "cancel", "retry", "retry-unknown")
+COUNTED = {"FAILED": 12, "UNKNOWN": 3}
+WHY = {"why": "the mailbox is back"}
 VIEW, CONTROL = "notifier.view_broadcast", "notifier.control_broadcast"
 
 
@@ -296,7 +298,7 @@ def test_an_order_is_carried_out_and_leads_back(staff: LogIn, name: str, before:
     for state in ("FAILED", "UNKNOWN"):
         a_delivery(broadcast=broadcast, state=state)
 
-    response = staff(VIEW, CONTROL).post(order_of(broadcast, name))
+    response = staff(VIEW, CONTROL).post(order_of(broadcast, name), WHY)
 
     assert response.status_code == 302
     assert response["Location"] == page_of(broadcast)
@@ -307,9 +309,9 @@ def test_an_order_is_carried_out_and_leads_back(staff: LogIn, name: str, before:
 def test_a_retry_of_nothing_says_so_and_leaves_the_broadcast_finished(admin: Browser) -> None:
     broadcast = a_told_broadcast(state=State.FINISHED)
 
-    page = admin.post(order_of(broadcast, "retry"), follow=True)
+    page = admin.post(order_of(broadcast, "retry"), WHY, follow=True)
 
-    assert "There is nothing to retry" in text_of(page)
+    assert "Nothing was changed. None of these is unknown, failed or skipped any more" in text_of(page)
     broadcast.refresh_from_db()
     assert broadcast.state == State.FINISHED
 
@@ -327,34 +329,53 @@ def test_an_order_that_comes_too_late_is_refused_with_the_reason(admin: Browser,
     assert broadcast.state == before
 
 
-def test_retrying_takes_the_failed_and_leaves_the_unknown(admin: Browser) -> None:
+@pytest.mark.parametrize(("name", "state"), [("retry", "FAILED"), ("retry-unknown", "UNKNOWN")])
+def test_a_retry_asks_first_takes_the_one_state_and_keeps_who_and_why(
+    admin: Browser, superuser: Any, name: str, state: str
+) -> None:
     broadcast = a_told_broadcast(state=State.FINISHED)
-    failed = a_delivery(broadcast=broadcast, state="FAILED")
-    unknown = a_delivery(broadcast=broadcast, state="UNKNOWN")
+    rows = {state: a_delivery(broadcast=broadcast, state=state) for state in ("FAILED", "UNKNOWN", "SKIPPED")}
+    foreign = a_delivery(state=state)
 
-    page = admin.post(order_of(broadcast, "retry"), follow=True)
+    asked = admin.get(order_of(broadcast, name))
+    page = admin.post(order_of(broadcast, name), WHY, follow=True)
 
-    failed.refresh_from_db()
-    unknown.refresh_from_db()
-    assert (failed.state, unknown.state) == ("PENDING", "UNKNOWN")
-    assert "To be tried again: 1 failed." in text_of(page)
+    assert f"Send {COUNTED[state]} again" in text_of(asked)
+    assert "To be sent again: 1 delivery." in text_of(page)
+    assert {before for before, row in rows.items() if Delivery.objects.get(pk=row.pk).state != before} == {state}
+    assert Delivery.objects.get(pk=foreign.pk).state == state
+    (resolution,) = Resolution.objects.all()
+    assert (resolution.by, resolution.why, resolution.action) == (superuser, "the mailbox is back", "SENT_AGAIN")
+
+
+@pytest.mark.parametrize("why", [{}, {"why": ""}, {"why": "  "}, {"why": "x" * 301}])
+def test_a_retry_without_a_reason_asks_again_and_changes_nothing(admin: Browser, why: dict[str, str]) -> None:
+    broadcast = a_told_broadcast(state=State.FINISHED)
+    row = a_delivery(broadcast=broadcast, state="FAILED")
+
+    page = admin.post(order_of(broadcast, "retry"), why)
+
+    assert page.status_code == 200
+    assert "errorlist" in text_of(page)
+    row.refresh_from_db()
+    assert row.state == "FAILED"
+
+
+def test_a_retry_of_a_paused_broadcast_says_that_it_must_be_resumed_first(admin: Browser) -> None:
+    broadcast = a_told_broadcast(state=State.PAUSED)
+    a_delivery(broadcast=broadcast, state="FAILED")
+
+    page = admin.post(order_of(broadcast, "retry"), WHY, follow=True)
+
+    assert "Nothing was changed. 1 is of a paused broadcast: resume it first." in text_of(page)
+    assert Delivery.objects.get().state == "FAILED"
 
 
 def test_retrying_the_unknown_warns_that_it_may_arrive_twice(admin: Browser) -> None:
     broadcast = a_told_broadcast(state=State.FINISHED)
-    unknown = a_delivery(broadcast=broadcast, state="UNKNOWN")
 
-    asked = text_of(admin.get(order_of(broadcast, "retry-unknown")))
-    unknown.refresh_from_db()
-
-    assert "get it a second time" in asked
-    assert "Send 3 again" in asked
-    assert unknown.state == "UNKNOWN"
-
-    admin.post(order_of(broadcast, "retry-unknown"))
-
-    unknown.refresh_from_db()
-    assert unknown.state == "PENDING"
+    assert "get it a second time" in text_of(admin.get(order_of(broadcast, "retry-unknown")))
+    assert "get it a second time" not in text_of(admin.get(order_of(broadcast, "retry")))
 
 
 def test_cancelling_asks_with_the_numbers(admin: Browser) -> None:
@@ -367,7 +388,7 @@ def test_cancelling_asks_with_the_numbers(admin: Browser) -> None:
     assert broadcast.state == State.RUNNING
 
 
-@pytest.mark.parametrize("name", ["pause", "resume", "retry"])
+@pytest.mark.parametrize("name", ["pause", "resume"])
 def test_an_order_is_never_given_by_following_a_link(admin: Browser, name: str) -> None:
     assert admin.get(order_of(a_told_broadcast(), name)).status_code == 405
 

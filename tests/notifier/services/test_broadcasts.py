@@ -5,10 +5,10 @@ from functools import partial
 import pytest
 from django.contrib.auth.models import User
 
-from notifier.models import Broadcast, Channel, Delivery, Notification
-from notifier.services import broadcasts, deliveries, tallies
+from notifier.models import Broadcast, Notification
+from notifier.services import broadcasts, tallies
 from notifier.services.broadcasts import ChangedMeanwhile, NotAllowed, SentRecently
-from tests.factories import a_broadcast, a_client, a_delivery, a_notification, a_user
+from tests.factories import a_broadcast, a_client, a_notification, a_user
 from tests.notifier.connections import OtherConnection, at_once
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
@@ -210,42 +210,32 @@ WORKS = {
     ("resume", State.PAUSED): State.RUNNING,
     ("cancel", State.RUNNING): State.CANCELLED,
     ("cancel", State.PAUSED): State.CANCELLED,
-    ("retry", State.RUNNING): State.RUNNING,
-    ("retry", State.FINISHED): State.RUNNING,
 }
 
 
-def give(order: str, broadcast_id: int, now: datetime) -> None:
-    if order == "retry":
-        broadcasts.retry(broadcast_id=broadcast_id, states=[Delivery.State.FAILED], now=now)
-    else:
-        ORDERS[order](broadcast_id=broadcast_id)
-
-
-@pytest.mark.parametrize("order", [*ORDERS, "retry"])
+@pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("state", State)
 def test_an_order_is_carried_out_where_the_table_allows_it_and_refused_elsewhere(
-    now: datetime, order: str, state: Broadcast.State
+    order: str, state: Broadcast.State
 ) -> None:
     broadcast = a_broadcast(state=state, subject="Homes")
-    a_delivery(broadcast=broadcast, state=Delivery.State.FAILED)
     expected = WORKS.get((order, state))
 
     if expected:
-        give(order, broadcast.pk, now)
+        ORDERS[order](broadcast_id=broadcast.pk)
     else:
         with pytest.raises(NotAllowed) as caught:
-            give(order, broadcast.pk, now)
+            ORDERS[order](broadcast_id=broadcast.pk)
         assert str(caught.value) == f"#{broadcast.pk} Homes is {state.label.lower()}: you can't {order} it now."
 
     broadcast.refresh_from_db()
     assert broadcast.state == (expected or state)
 
 
-@pytest.mark.parametrize("order", [*ORDERS, "retry"])
-def test_an_order_for_a_broadcast_that_is_not_there_says_so(now: datetime, order: str) -> None:
+@pytest.mark.parametrize("order", ORDERS)
+def test_an_order_for_a_broadcast_that_is_not_there_says_so(order: str) -> None:
     with pytest.raises(NotAllowed, match="There is no broadcast 12345678"):
-        give(order, 12_345_678, now)
+        ORDERS[order](broadcast_id=12_345_678)
 
 
 def test_a_second_press_on_pause_is_told_the_truth() -> None:
@@ -254,84 +244,6 @@ def test_a_second_press_on_pause_is_told_the_truth() -> None:
 
     with pytest.raises(NotAllowed, match="is paused: you can't pause it now"):
         broadcasts.pause(broadcast_id=broadcast.pk)
-
-
-# --- Retry ------------------------------------------------------------------------------------------------------------
-def test_a_retry_gives_the_failed_a_fresh_start_and_reopens_the_broadcast(now: datetime) -> None:
-    broadcast = a_broadcast(state=State.FINISHED, finished_at=now)
-    row = a_delivery(
-        broadcast=broadcast,
-        state=Delivery.State.FAILED,
-        attempts=8,
-        detail="gave up",
-        provider_id="SM1",
-        lease_token=uuid.uuid4(),
-    )
-
-    assert broadcasts.retry(broadcast_id=broadcast.pk, states=[Delivery.State.FAILED], now=now) == 1
-
-    row.refresh_from_db()
-    assert (row.state, row.due_at, row.settled_at) == (Delivery.State.PENDING, now, None)
-    assert (row.attempts, row.detail, row.provider_id, row.lease_token) == (0, "", "", None)
-    broadcast.refresh_from_db()
-    assert (broadcast.state, broadcast.finished_at) == (State.RUNNING, None)
-
-
-def test_a_retried_row_has_all_its_attempts_again(now: datetime) -> None:
-    row = a_delivery(state=Delivery.State.FAILED, attempts=8)
-    broadcasts.retry(broadcast_id=row.broadcast_id, states=[Delivery.State.FAILED], now=now)
-
-    claim = deliveries.claim(
-        broadcast_id=row.broadcast_id,
-        channel=Channel.EMAIL,
-        delivery_ids=[row.pk],
-        token=uuid.uuid4(),
-        now=now,
-    )
-    busy = deliveries.Outcome(claim.messages[0], deliveries.Verdict.TEMPORARY)
-    deliveries.settle(claim=claim, outcomes=[busy], now=now)
-
-    row.refresh_from_db()
-    assert (row.state, row.attempts) == (Delivery.State.RETRYING, 1)
-
-
-def test_a_retry_takes_the_named_states_of_this_broadcast_only(now: datetime) -> None:
-    broadcast = a_broadcast()
-    rows = {state: a_delivery(broadcast=broadcast, state=state) for state in Delivery.State}
-    foreign = a_delivery(state=Delivery.State.FAILED)
-
-    number = broadcasts.retry(
-        broadcast_id=broadcast.pk, states=[Delivery.State.FAILED, Delivery.State.UNKNOWN], now=now
-    )
-
-    assert number == 2
-    changed = {state for state, row in rows.items() if Delivery.objects.get(pk=row.pk).state != state}
-    assert changed == {Delivery.State.FAILED, Delivery.State.UNKNOWN}
-    assert Delivery.objects.get(pk=foreign.pk).state == Delivery.State.FAILED
-
-
-@pytest.mark.parametrize(("rows", "expected"), [(1, 1), (2, 2), (3, 3), (4, 4), (7, 7)])
-def test_a_retry_goes_in_chunks_and_misses_nobody(
-    now: datetime, monkeypatch: pytest.MonkeyPatch, rows: int, expected: int
-) -> None:
-    monkeypatch.setattr(broadcasts, "RETRY_CHUNK", 2)
-    broadcast = a_broadcast(state=State.FINISHED)
-    for _ in range(rows):
-        a_delivery(broadcast=broadcast, state=Delivery.State.FAILED)
-
-    assert broadcasts.retry(broadcast_id=broadcast.pk, states=[Delivery.State.FAILED], now=now) == expected
-
-    assert broadcast.deliveries.filter(state=Delivery.State.PENDING, due_at=now).count() == expected
-
-
-def test_a_refused_retry_changes_no_row(now: datetime) -> None:
-    row = a_delivery(broadcast=a_broadcast(state=State.PAUSED), state=Delivery.State.FAILED)
-
-    with pytest.raises(NotAllowed):
-        broadcasts.retry(broadcast_id=row.broadcast_id, states=[Delivery.State.FAILED], now=now)
-
-    row.refresh_from_db()
-    assert row.state == Delivery.State.FAILED
 
 
 # --- Two at once ------------------------------------------------------------------------------------------------------
