@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
+from unittest.mock import Mock
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import OperationalError
 from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import Browser, Page
@@ -163,6 +165,28 @@ def test_the_live_page_follows_the_tally_keeps_the_focus_and_stops_at_the_end(
 
     assert polls == []
     assert console_errors == []
+
+
+def test_the_live_page_says_that_the_database_is_away_and_goes_on_once_it_is_back(
+    visit: Callable[[str, Theme], Page], console_errors: list[str], staff: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = reverse("admin:notifier_broadcast_progress", args=[fill_the_house(staff)["broadcast"].pk])
+    page, other = visit("desk", "light"), visit("phone", "dark")
+    log_in(page)
+    log_in(other)
+    page.goto(address)
+
+    with monkeypatch.context() as outage:
+        outage.setattr("notifier.progress.sheet", Mock(side_effect=OperationalError("connection refused")))
+        page.locator("#live", has_text="The database can't be reached.").wait_for()
+        other.goto(address)
+    page.locator("#live", has_text="of 3").wait_for()
+
+    assert (other.title(), sticks_out(other)) == ("Not just now | Notifier", False)
+    assert {error.partition(" (")[0] for error in console_errors} == {
+        "Failed to load resource: the server responded with a status of 503"
+    }
+    console_errors.clear()
 
 
 def test_pressing_pause_and_resume_works_while_the_page_moves(
