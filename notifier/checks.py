@@ -1,6 +1,9 @@
 """Settings that can be used and don't go together, told by `manage.py check`."""
 
+import os
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
@@ -46,6 +49,45 @@ def check_email_backend(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             )
         ]
     return []
+
+
+@register
+def check_files(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """A folder or file that can't be written is no outage: consumers would wait for it for ever."""
+    found = []
+    if settings.EMAIL_FILE_PATH and (why := _no_folder(Path(settings.EMAIL_FILE_PATH))):
+        found.append(_unwritable("EMAIL_URL", "filemail:////var/mail", why, id="notifier.E002"))
+    sms = urlsplit(settings.SMS_URL)
+    if sms.scheme == "file" and (why := _no_file(Path(settings.BASE_DIR) / unquote(sms.netloc + sms.path))):
+        found.append(_unwritable("SMS_URL", "file:///var/log/sms.log", why, id="notifier.E003"))
+    return found
+
+
+def _unwritable(setting: str, example: str, why: str, *, id: str) -> CheckMessage:
+    hint = f"Make it writable for the user that the consumers run as, or name another place, like {example}."
+    return Error(f"{setting} names a place that can't be written: {why}.", hint=hint, id=id)
+
+
+def _no_folder(folder: Path) -> str:
+    """Why no file can be made in the folder, which is itself made where it is missing; "" if one can."""
+    # os.path, for a Path raises where a folder above may not be read.
+    nearest = next(path for path in (folder, *folder.parents) if os.path.exists(path))
+    if not os.path.isdir(nearest):
+        return f"{nearest} is no folder"
+    return "" if _may(nearest, os.W_OK | os.X_OK) else f"the folder {nearest} is read-only"
+
+
+def _no_file(file: Path) -> str:
+    """Why nothing can be added to the file, whose folder must be there; "" if it can."""
+    if os.path.isdir(file):
+        return f"{file} is a folder"
+    if os.path.exists(file):
+        return "" if _may(file, os.W_OK) else f"the file {file} is read-only"
+    return _no_folder(file.parent) if os.path.exists(file.parent) else f"there is no folder {file.parent}"
+
+
+def _may(path: Path, mode: int) -> bool:
+    return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _check_lifetime() -> list[CheckMessage]:

@@ -1,3 +1,8 @@
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 import pytest
 from django.core.checks import run_checks
 from pytest_django.fixtures import Settings
@@ -54,3 +59,110 @@ def test_a_mail_backend_that_can_t_be_imported_is_an_error_with_its_cure(setting
 
     assert misprint in error.msg
     assert "EMAIL_URL" in str(error.hint)
+
+
+# --- What is written to files -----------------------------------------------------------------------------------------
+NOBODY = 65_534
+
+
+@contextmanager
+def not_root() -> Iterator[None]:
+    """Root may write anywhere: as nobody, where we are root."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.fixture
+def open_folder(tmp_path: Path) -> Path:
+    """One that others can reach."""
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    return tmp_path
+
+
+def place(settings: Settings, kind: str, path: Path) -> None:
+    if kind == "EMAIL_URL":
+        settings.EMAIL_FILE_PATH = str(path)
+    else:
+        settings.SMS_URL = f"file://{path}"
+
+
+def complaints() -> dict[str, str]:
+    return {message.id or "": message.msg for message in checks.check_files(None)}
+
+
+@pytest.mark.parametrize("kind", ["EMAIL_URL", "SMS_URL"])
+def test_a_place_that_can_be_written_is_fine(settings: Settings, tmp_path: Path, kind: str) -> None:
+    place(settings, kind, tmp_path / "new")
+
+    assert complaints() == {}
+
+
+def test_a_mail_folder_is_made_with_all_its_parents_and_is_fine(settings: Settings, tmp_path: Path) -> None:
+    place(settings, "EMAIL_URL", tmp_path / "one" / "two" / "three")
+
+    assert complaints() == {}
+
+
+@pytest.mark.parametrize("below", [".", "deeper", "deeper/still"])
+def test_a_file_in_the_way_of_the_mail_folder_is_an_error(settings: Settings, tmp_path: Path, below: str) -> None:
+    (tmp_path / "file").touch()
+    place(settings, "EMAIL_URL", tmp_path / "file" / below)
+
+    said = {message.id: f"{message.msg} {message.hint}" for message in run_checks()}["notifier.E002"]
+
+    assert f"EMAIL_URL names a place that can't be written: {tmp_path}/file is no folder." in said
+    assert "filemail:////" in said
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("folder", "folder is a folder"),
+        ("missing/sms.log", "there is no folder"),
+        ("file/sms.log", "file is no folder"),
+    ],
+)
+def test_an_sms_file_that_can_t_be_there_is_an_error(settings: Settings, tmp_path: Path, path: str, why: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    place(settings, "SMS_URL", tmp_path / path)
+
+    assert why in complaints()["notifier.E003"]
+
+
+@pytest.mark.parametrize(("kind", "id"), [("EMAIL_URL", "notifier.E002"), ("SMS_URL", "notifier.E003")])
+def test_a_read_only_place_is_an_error(settings: Settings, open_folder: Path, kind: str, id: str) -> None:
+    open_folder.chmod(0o555)
+    place(settings, kind, open_folder / "new")
+
+    with not_root():
+        assert complaints() == {
+            id: f"{kind} names a place that can't be written: the folder {open_folder} is read-only."
+        }
+
+
+def test_a_read_only_file_for_sms_is_an_error(settings: Settings, open_folder: Path) -> None:
+    (open_folder / "sms.log").touch(mode=0o444)
+    place(settings, "SMS_URL", open_folder / "sms.log")
+
+    with not_root():
+        assert "is read-only" in complaints()["notifier.E003"]
+
+
+@pytest.mark.parametrize(("kind", "id"), [("EMAIL_URL", "notifier.E002"), ("SMS_URL", "notifier.E003")])
+def test_a_place_that_may_not_even_be_looked_at_is_an_error(
+    settings: Settings, open_folder: Path, kind: str, id: str
+) -> None:
+    (open_folder / "secret" / "inner").mkdir(parents=True)
+    (open_folder / "secret").chmod(0o600)
+    place(settings, kind, open_folder / "secret" / "inner" / "new")
+
+    with not_root():
+        assert list(complaints()) == [id]
