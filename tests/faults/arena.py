@@ -168,8 +168,9 @@ class Arena:
 
     def hold_to(self, broadcast: int, *, is_complete: bool = True) -> None:
         """Have the judge look at a broadcast that was started otherwise."""
+        ((notification,),) = self.stack.query("SELECT notification_id FROM notifier_broadcast WHERE id = %s", broadcast)
         self._pressed[broadcast] = judge.expect(
-            self.stack, notification=self.notification, broadcast=broadcast, is_complete=is_complete
+            self.stack, notification=notification, broadcast=broadcast, is_complete=is_complete
         )
 
     def accepted(self) -> int:
@@ -287,14 +288,16 @@ class Staff:
             "seen": hidden(page, "seen"),
         }
 
-    def send(self, form: dict[str, Any], *, again: bool = False) -> httpx.Response:
+    def send(self, form: dict[str, Any], *, again: bool = False, follow: bool = True) -> httpx.Response:
+        """Without `follow` the answer itself, as it stands: a redirect to the broadcast's page if it was sent."""
         data = form | ({"again": "on"} if again else {})
-        return self._client.post("/admin/notifier/notification/broadcast/", data=data)
+        return self._client.post("/admin/notifier/notification/broadcast/", data=data, follow_redirects=follow)
 
-    def order(self, broadcast: int, name: str, **fields: str) -> httpx.Response:
+    def order(self, broadcast: int, name: str, *, follow: bool = True, **fields: str) -> httpx.Response:
         """*Pause*, *Resume*, *Cancel* and the others of the progress page."""
-        token = {"csrfmiddlewaretoken": self._client.cookies["csrftoken"]}
-        return self._client.post(f"/admin/notifier/broadcast/{broadcast}/order/{name}/", data=token | fields)
+        data = {"csrfmiddlewaretoken": self._client.cookies["csrftoken"]} | fields
+        path = f"/admin/notifier/broadcast/{broadcast}/order/{name}/"
+        return self._client.post(path, data=data, follow_redirects=follow)
 
     def dashboard(self) -> str:
         return self.get("/admin/")
