@@ -66,6 +66,8 @@ class Accepted:
     delivery: int
     channel: str
     address: str
+    #: Seconds since 1970.
+    received_at: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -106,11 +108,13 @@ def expect(stack: Stack, *, notification: int, broadcast: int, is_complete: bool
 
 def accepted(smtp: SmtpProcess, sms: SmsProcess) -> list[Accepted]:
     """Every message that a provider took, as often as it took one."""
-    mails = [Accepted(m["broadcast"], m["delivery"], "email", m["recipient"]) for m in smtp.accepted()]
+    mails = [
+        Accepted(m["broadcast"], m["delivery"], "email", m["recipient"], m["received_at"]) for m in smtp.accepted()
+    ]
     texts = []
     for message in sms.accepted():
         broadcast, _, delivery = message["delivery"].partition(".")
-        texts.append(Accepted(int(broadcast), int(delivery), "sms", message["to"]))
+        texts.append(Accepted(int(broadcast), int(delivery), "sms", message["to"], message["received_at"]))
     return mails + texts
 
 
