@@ -1,3 +1,4 @@
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -127,10 +128,13 @@ def test_a_broker_that_is_away_is_waited_for_and_said_to_be_until_it_is_told_to_
     assert "Traceback" not in consumer.output()
 
 
-def test_a_database_without_tables_is_said_in_plain_words(bare_stack: Stack) -> None:
-    said = complaint(bare_stack, "email", "--until-idle")
+@pytest.mark.parametrize("broker", ["database://", f"amqp://guest:guest@127.0.0.1:{free_port()}/"], ids=["own", "amqp"])
+def test_a_database_without_tables_is_said_in_plain_words(tmp_path: Path, broker: str) -> None:
+    said = complaint(Stack(folder=tmp_path, broker_url=broker), "email", "--until-idle")
 
-    assert said.splitlines()[-1].startswith("CommandError: the queue in the database can't be used: ")
+    assert re.fullmatch(
+        r"CommandError: The database lacks \d+ migrations: run `python manage.py migrate` first\.", said
+    )
 
 
 # --- Until idle -------------------------------------------------------------------------------------------------------

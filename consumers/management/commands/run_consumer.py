@@ -7,6 +7,7 @@ from django.utils.module_loading import import_string
 from consumers.sender import Sender
 from consumers.worker import Consumer
 from notifier.models import Channel
+from notifier.schema import NotMigrated, require_migrated
 from notifier.shutdown import StopFlag
 from notifier.transport import get_transport
 from notifier.transport.base import TransportError
@@ -37,6 +38,8 @@ class Command(BaseCommand):
             stop=StopFlag().listen(),
         )
         try:
+            if options["until_idle"]:
+                require_migrated()
             consumer.run(until_idle=options["until_idle"])
-        except TransportError as error:
+        except (TransportError, NotMigrated) as error:
             raise CommandError(str(error)) from error

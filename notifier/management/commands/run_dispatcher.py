@@ -3,6 +3,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from notifier.dispatcher import Dispatcher
+from notifier.schema import NotMigrated, require_migrated
 from notifier.shutdown import StopFlag
 from notifier.transport import get_transport
 from notifier.transport.base import TransportError
@@ -17,6 +18,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         dispatcher = Dispatcher(transport=get_transport(), stop=StopFlag().listen())
         try:
+            if options["until_idle"]:
+                # Otherwise the tables may still come: a migration may run at this moment.
+                require_migrated()
             dispatcher.run(until_idle=options["until_idle"])
-        except TransportError as error:
+        except (TransportError, NotMigrated) as error:
             raise CommandError(str(error)) from error

@@ -1,6 +1,8 @@
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -90,3 +92,23 @@ def test_until_idle_the_process_fails_when_its_broker_is_away(make_stack: Callab
     assert "CommandError: RabbitMQ at 127.0.0.1 can't be used" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert "secret" not in ended.stderr
+
+
+def test_until_idle_the_process_fails_where_the_tables_are_missing(tmp_path: Path) -> None:
+    ended = Stack(folder=tmp_path).manage("run_dispatcher", "--until-idle", check=False, seconds=20)
+
+    assert ended.returncode == 1
+    assert re.fullmatch(
+        r"CommandError: The database lacks \d+ migrations: run `python manage.py migrate` first\.", ended.stderr.strip()
+    )
+
+
+def test_without_until_idle_it_waits_for_the_tables(tmp_path: Path) -> None:
+    stack = Stack(folder=tmp_path)
+    process = stack.start("run_dispatcher")
+    wait_until(lambda: "next try in" in process.output(), what="it to say that the tables are missing")
+
+    stack.migrate()
+    wait_until(lambda: stack.query("SELECT 1 FROM notifier_worker"), what="its first heartbeat")
+
+    assert process.stop() == 0
