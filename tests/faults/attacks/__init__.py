@@ -1,5 +1,5 @@
 """Importing this package puts every attack on the list of `tests.faults.attack`."""
 
-from tests.faults.attacks import kills
+from tests.faults.attacks import kills, orders
 
-__all__ = ["kills"]
+__all__ = ["kills", "orders"]

@@ -1,10 +1,17 @@
-"""Processes that are killed, at random and at every point between two steps, or asked to stop under load."""
+"""Processes that are killed, at random and at every point between two steps, held up, or asked to stop under load."""
 
+import re
 import signal
+import time
+from collections import Counter
+from functools import partial
+from pathlib import Path
 
 from notifier import failpoints
-from tests.faults.arena import DISPATCHER, EMAIL, SMS, WINDOW, Arena
+from tests.faults import judge
+from tests.faults.arena import DISPATCHER, EMAIL, RECOVERY_SECONDS, SMS, WINDOW, Arena, Role
 from tests.faults.attack import attack
+from tests.faults.servers import Engine
 from tests.servers.processes import Process, wait_until
 from tests.standins.rules import Rule
 
@@ -99,6 +106,95 @@ def _wait_for_death(arena: Arena, victim: Process, point: str) -> None:
     else:
         arena.demand(victim.returncode() == -signal.SIGKILL, f"{point}: ended with {victim.returncode()}")
         arena.faults[point] += 1
+
+
+LEASE_SECONDS = 2
+#: A stopped consumer's lease is over by then, and was noticed, unless it holds SQLite's write lock.
+STOPPED_SECONDS = LEASE_SECONDS + 1.0
+#: Where a consumer that will be stopped has something in its hands…
+HOLDING_POINTS = ("send.begun", "send.accepted", "window.sent")
+#: …and, with SQLite, the one write lock: nobody else would come by a point of theirs. See attack 12.
+LOCKING_POINTS = ("claim.taken",)
+
+
+@attack(4, "SIGSTOP consumers beyond their lease, then SIGCONT", LEASE_SECONDS=str(LEASE_SECONDS))
+def stop_beyond_the_lease(arena: Arena) -> None:
+    arena.slow_providers()
+    points = HOLDING_POINTS + (LOCKING_POINTS if arena.engine is Engine.SCALED else ())
+    sent_again: set[int] = set()
+    arena.start()
+    for _ in range(max(1, arena.size.faults // 3)):
+        early, late = arena.dice.sample([EMAIL, SMS], 2)
+        bystander = arena.crew(late)[0]
+        # One that has sent nothing yet, one somewhere in a window, and one at any instant whatever.
+        victims = [
+            _hire_to_stop(arena, early, "claim.committed"),
+            _hire_to_stop(arena, late, arena.dice.choice(points)),
+        ]
+        for role, victim in zip((early, late), victims, strict=True):
+            stops = partial(_stops_over_work, arena, role, victim)
+            wait_until(stops, deadline=POINT_SECONDS, what=f"the stop of {victim.argv}")
+        arena.pause(0.0, 0.3)
+        bystander.send(signal.SIGSTOP)
+        arena.faults["SIGSTOP at random"] += 1
+        time.sleep(STOPPED_SECONDS)
+        sent_again |= _send_again_what_never_left(arena, early)
+        for process in (*victims, bystander):
+            process.send(signal.SIGCONT)
+        for victim in victims:
+            arena.demand(victim.stop() == 0, f"did not end in order after SIGCONT: {victim.output()[-500:]}")
+    arena.demand_soon(lambda: not _unknown(arena), "a late result left UNKNOWN", deadline=RECOVERY_SECONDS)
+    arena.wait_for_end()
+    arena.judge(unknown_at_most=0)
+    times = Counter(message.delivery for message in judge.accepted(arena.smtp, arena.sms))
+    twice = {delivery for delivery in sent_again if times[delivery] > 1}
+    arena.demand(not twice, f"sent by a consumer after its lease, and by the one it was given to meanwhile: {twice}")
+
+
+def _hire_to_stop(arena: Arena, role: Role, point: str) -> Process:
+    """A consumer that stops itself there."""
+    arena.faults[f"SIGSTOP at {point}"] += 1
+    settings = {"FAILPOINT": f"{point}:{arena.dice.randint(1, 3)}:stop"}
+    if arena.engine is Engine.SCALED:
+        # The broker takes it for dead as well, and hands its ticket to another.
+        settings["BROKER_URL"] = f"{arena.broker_url}?heartbeat=1"
+    return arena.hire(role, **settings)
+
+
+def _send_again_what_never_left(arena: Arena, role: Role) -> set[int]:
+    """As staff do who see that the provider's own log has no trace of it. None if SQLite's lock was stopped as well."""
+    arrived = {message.delivery for message in judge.accepted(arena.smtp, arena.sms)}
+    never_left = _unknown(arena, channel=role[-1]) - arrived
+    if never_left:
+        arena.stack.manage("shell", "-c", SEND_AGAIN.format(ids=sorted(never_left)))
+        arena.faults["sent again meanwhile"] += len(never_left)
+    return never_left
+
+
+SEND_AGAIN = """
+from notifier import clock
+from notifier.models import Delivery
+from notifier.services import recovery
+recovery.send_again(deliveries=Delivery.objects.filter(pk__in={ids}), by=None, why="never left", now=clock.now())
+"""
+
+
+def _unknown(arena: Arena, *, channel: str = "%") -> set[int]:
+    rows = arena.stack.query("SELECT id FROM notifier_delivery WHERE state = 'UNKNOWN' AND channel LIKE %s", channel)
+    return {pk for (pk,) in rows}
+
+
+def _stops_over_work(arena: Arena, role: Role, victim: Process) -> bool:
+    """Whether it has stopped itself; the others of its kind must not leave it without work meanwhile."""
+    waiting = "SELECT COUNT(*) FROM notifier_delivery WHERE channel = %s AND state = 'PENDING'"
+    if arena.stack.query(waiting, role[-1])[0][0] < 50:
+        arena.press()
+    return _is_stopped(victim)
+
+
+def _is_stopped(process: Process) -> bool:
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    return re.search(r"^State:\s+T", status, re.MULTILINE) is not None
 
 
 @attack(5, "SIGTERM under load")
