@@ -13,6 +13,14 @@ from django.utils.text import capfirst
 from notifier.admin.paginator import BoundedPaginator
 
 
+def read_ids(text: str, *, most: int) -> list[int]:
+    """The ids in "1,2"; none where it is anything else, or too many."""
+    parts = text.split(",")
+    if len(parts) > most or not all(part.isdecimal() and len(part) < 19 for part in parts):
+        return []
+    return [int(part) for part in parts]
+
+
 class BackOfficeAdmin(admin.ModelAdmin):
     """Lists that cost the same however long they are: see `BoundedPaginator`. Sort only by what has an index."""
 

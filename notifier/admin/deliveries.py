@@ -1,30 +1,68 @@
-"""The record of who got what, when, and why somebody did not. Read only."""
+"""The record of who got what, when, and why somebody did not; and the way from it to a decision about some of them."""
 
+from copy import copy
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
-from django.contrib import admin
-from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
+from django.contrib import admin, messages
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.utils import unquote
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from notifier import clock
 from notifier.admin.badges import state_badge
 from notifier.admin.base import ReadOnlyAdmin
 from notifier.admin.clients import matching
-from notifier.models import Client, Delivery
+from notifier.admin.recovery import DECISIONS, MOST_CHOSEN, Decision, DecisionForm, Selection, counted, outcome
+from notifier.models import Client, Delivery, Resolution, ResolvedDelivery
+from notifier.services import recovery
+
+RESOLVE = "notifier.resolve_delivery"
+#: Of those that a decision is about, so many are shown before it is taken.
+SHOWN = 10
+#: Decisions on a delivery's own page.
+MOST_DECISIONS = 50
+
+
+class ResolutionFilter(admin.SimpleListFilter):
+    """The deliveries of one decision; offered only where the address names it."""
+
+    title = "decision"
+    parameter_name = "resolution"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        chosen = self.value()
+        return [(chosen, f"#{chosen}")] if chosen else []
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> QuerySet[Delivery]:
+        chosen = self.value() or ""
+        if not (chosen.isdecimal() and len(chosen) < 19):
+            return queryset.none() if chosen else queryset
+        return queryset.filter(pk__in=ResolvedDelivery.objects.filter(resolution=int(chosen)).values("delivery"))
+
+
+#: What the list may be of, and how its address says so.
+OWNERS = {"broadcast": "broadcast__id__exact", "client": "client__id__exact", "decision": "resolution"}
 
 
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnlyAdmin):
-    list_display = ("recipient", "channel", "address", "state_shown", "detail", "attempts", "settled", "message")
+    list_display = ("recipient", "channel", "address", "state_shown", "detail", "settled", "message")
     list_display_links = ("recipient",)
-    list_filter = ("state", "channel")
+    list_filter = ("state", "channel", ResolutionFilter)
     list_select_related = ("client", "broadcast")
     search_fields = ("client__name",)
     search_help_text = "A client’s name, or the beginning of the client’s e-mail address or phone number."
     ordering = ("-pk",)
+    actions = ("mark_as_sent", "send_again")
     fieldsets = (
         (None, {"fields": ("client", "message", "channel", "address")}),
         ("Outcome", {"fields": ("state_shown", "detail", "settled_at", "attempts", "due_at", "provider_id")}),
@@ -43,8 +81,8 @@ class DeliveryAdmin(ReadOnlyAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         title = {}
-        for owner in ("broadcast", "client"):
-            if (chosen := request.GET.get(f"{owner}__id__exact", "")).isdecimal():
+        for owner, name in OWNERS.items():
+            if (chosen := request.GET.get(name, "")).isdecimal():
                 title = {"title": f"Deliveries of {owner} #{chosen}"}
         return super().changelist_view(request, {**title, **(extra_context or {})})
 
@@ -65,3 +103,118 @@ class DeliveryAdmin(ReadOnlyAdmin):
     def settled(self, delivery: Any) -> datetime | None:
         moment: datetime | None = delivery.settled_at
         return moment
+
+    # --- Its page ---
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        delivery = self.get_object(request, unquote(object_id))
+        extra: dict[str, Any] = {}
+        if delivery is not None:
+            resolutions = ResolvedDelivery.objects.filter(delivery=delivery.pk).select_related("resolution__by")
+            extra = {
+                "decisions": self._open_decisions(request, delivery),
+                "resolutions": resolutions.order_by("-pk")[:MOST_DECISIONS],
+            }
+        return super().change_view(request, object_id, form_url, extra | (extra_context or {}))
+
+    def _open_decisions(self, request: HttpRequest, delivery: Delivery) -> list[tuple[Decision, str]]:
+        """Each with its address. The page behind it says what may still stand in the way."""
+        if not self.has_resolve_delivery_permission(request):
+            return []
+        return [
+            (decision, self._page_of(decision, Selection([delivery.pk], None)))
+            for decision in DECISIONS.values()
+            if delivery.state in recovery.RESOLVABLE[decision.action]
+        ]
+
+    # --- Decisions ---
+    def get_urls(self) -> list[URLPattern]:
+        resolve = self.admin_site.admin_view(self.resolve_view)
+        return [path("resolve/<str:name>/", resolve, name="notifier_delivery_resolve"), *super().get_urls()]
+
+    def has_resolve_delivery_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return request.user.has_perm(RESOLVE)
+
+    @admin.action(description="Mark as sent…", permissions=["resolve_delivery"])
+    def mark_as_sent(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> HttpResponse:
+        return self._to_page(request, queryset, DECISIONS["mark-as-sent"])
+
+    @admin.action(description="Send again…", permissions=["resolve_delivery"])
+    def send_again(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> HttpResponse:
+        return self._to_page(request, queryset, DECISIONS["send-again"])
+
+    def _to_page(self, request: HttpRequest, queryset: QuerySet[Delivery], decision: Decision) -> HttpResponse:
+        """The ids of those that were ticked, or else how the list found them all: there may be a million."""
+        query = request.GET.copy()
+        query.pop("p", None)
+        ids: list[int] = []
+        if request.POST.get("select_across") != "1":
+            ids = list(queryset.order_by("pk").values_list("pk", flat=True)[:MOST_CHOSEN])
+        return redirect(self._page_of(decision, Selection(ids, query.urlencode())))
+
+    def _page_of(self, decision: Decision, selection: Selection) -> str:
+        return f"{self.page_url('resolve', decision.name)}?{selection.query()}"
+
+    def resolve_view(self, request: HttpRequest, name: str) -> HttpResponse:
+        """GET asks, POST does it."""
+        if not (self.has_view_permission(request) and self.has_resolve_delivery_permission(request)):
+            raise PermissionDenied
+        decision = DECISIONS.get(name)
+        if decision is None:
+            raise Http404
+        selection = Selection.read(request.GET)
+        rows = self._selected(request, selection) if selection else None
+        if selection is None or rows is None:
+            self.message_user(request, "Choose the deliveries from this list.", messages.WARNING)
+            return redirect(self.page_url("changelist"))
+        # What is settled from here on is not on the page, and is not what was decided on.
+        seen_at = clock.now().isoformat()
+        seen = recovery.prospect(action=decision.action, deliveries=rows)
+        form = DecisionForm(request.POST if request.method == "POST" else None)
+        form.fields["twice"].required = decision.action == Resolution.Action.SENT_AGAIN and seen.unknown > 0
+        if form.is_valid():
+            self._take(request, decision, rows.filter(settled_at__lte=form.cleaned_data["seen_at"]), form)
+            return redirect(self._back(selection))
+        context = {"prospect": seen, "seen_at": seen_at, "form": form, "back": self._back(selection)}
+        return self._ask(request, decision, rows, context)
+
+    def _take(self, request: HttpRequest, decision: Decision, rows: QuerySet[Delivery], form: DecisionForm) -> None:
+        resolved = decision.take(
+            deliveries=rows, by=cast(User, request.user), why=form.cleaned_data["why"], now=clock.now()
+        )
+        level, text = outcome(decision, resolved)
+        self.message_user(request, text, level)
+
+    def _ask(
+        self, request: HttpRequest, decision: Decision, rows: QuerySet[Delivery], context: dict[str, Any]
+    ) -> HttpResponse:
+        number = context["prospect"].number
+        newest = rows.filter(state__in=recovery.RESOLVABLE[decision.action]).select_related("client", "broadcast")
+        some = list(newest.order_by("-pk")[: SHOWN + 1])
+        page = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": decision.question.format(counted(number)) if number else f"{decision.label}: nothing to do",
+            "decision": decision,
+            "button": decision.button.format(f"{number:,}"),
+            "some": some[:SHOWN],
+            "more": len(some) > SHOWN,
+        }
+        return TemplateResponse(request, "admin/notifier/delivery/resolve.html", page | context)
+
+    def _selected(self, request: HttpRequest, selection: Selection) -> QuerySet[Delivery] | None:
+        if selection.ids:
+            return self.get_queryset(request).filter(pk__in=selection.ids)
+        listing = copy(request)
+        listing.GET = QueryDict(selection.listed)
+        try:
+            found: QuerySet[Delivery] = self.get_changelist_instance(listing).get_queryset(listing)
+        except IncorrectLookupParameters:
+            return None
+        return found
+
+    def _back(self, selection: Selection) -> str:
+        if selection.listed is None:
+            return self.page_url("change", *selection.ids) if len(selection.ids) == 1 else self.page_url("changelist")
+        return f"{self.page_url('changelist')}?{selection.listed}"

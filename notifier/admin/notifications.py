@@ -22,7 +22,7 @@ from django.utils.safestring import SafeString
 from notifier import clock, content
 from notifier.admin import confirmation
 from notifier.admin.badges import badge
-from notifier.admin.base import GuardedDeleteAdmin
+from notifier.admin.base import GuardedDeleteAdmin, read_ids
 from notifier.models import Broadcast, Notification
 from notifier.services import broadcasts
 
@@ -52,14 +52,6 @@ def read_order(posted: QueryDict) -> Order | None:
     if not 0 < len(seen) <= MOST_AT_ONCE or any(moment.tzinfo is None for moment in seen.values()):
         return None
     return Order(seen=seen, token=token, again=posted.get("again") == "on")
-
-
-def _ids(text: str) -> list[int]:
-    """The ids in "1,2"; none where it is anything else, or too many."""
-    parts = text.split(",")
-    if len(parts) > MOST_AT_ONCE or not all(part.isdecimal() and len(part) < 19 for part in parts):
-        return []
-    return [int(part) for part in parts]
 
 
 @admin.register(Notification)
@@ -156,14 +148,14 @@ class NotificationAdmin(GuardedDeleteAdmin):
         return (
             self._send(request)
             if request.method == "POST"
-            else self._confirm(request, _ids(request.GET.get("ids", "")))
+            else self._confirm(request, read_ids(request.GET.get("ids", ""), most=MOST_AT_ONCE))
         )
 
     def _send(self, request: HttpRequest) -> HttpResponse:
         order = read_order(request.POST)
         if order is None:
             self.message_user(request, "That form was not complete, so nothing was sent. Look again.", messages.ERROR)
-            return self._to_confirm_page(_ids(request.GET.get("ids", "")))
+            return self._to_confirm_page(read_ids(request.GET.get("ids", ""), most=MOST_AT_ONCE))
         try:
             made = broadcasts.create(
                 seen=order.seen, token=order.token, by=cast(User, request.user), now=clock.now(), again=order.again

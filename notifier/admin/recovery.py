@@ -1,12 +1,17 @@
 """Staff's decisions about deliveries: how they are asked for, what is said afterwards, and the record of them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import urlencode
 
 from django import forms
-from django.contrib import messages
+from django.contrib import admin, messages
+from django.http import QueryDict
+from django.utils.safestring import SafeString
 
+from notifier.admin.badges import badge
+from notifier.admin.base import ReadOnlyAdmin, read_ids
 from notifier.models import Resolution
 from notifier.services import recovery
 from notifier.services.recovery import Obstacle, Resolved
@@ -24,7 +29,8 @@ class Decision:
     #: The headline of the page that asks, and the button on it, with "3 deliveries" or "3".
     question: str
     button: str
-    #: What it comes to.
+    #: What each becomes, and what it comes to.
+    becomes: str
     meaning: str
     done: str
     nothing: str
@@ -40,6 +46,7 @@ DECISIONS = {
             recovery.mark_as_sent,
             "Mark {} as sent?",
             "Mark {} as sent",
+            "marked as sent",
             "Do this where you know that the messages arrived, e.g. because the provider’s own log shows them. Nothing "
             "is sent, and whoever did not get theirs will not get it any more.",
             "Marked as sent: {}.",
@@ -52,6 +59,7 @@ DECISIONS = {
             recovery.send_again,
             "Send {} again?",
             "Send {} again",
+            "sent again",
             "Each gets all its attempts again, and a broadcast that has finished goes on for it. Whoever has withdrawn "
             "consent, was archived, or has a suppressed address is skipped all the same.",
             "To be sent again: {}.",
@@ -61,7 +69,30 @@ DECISIONS = {
 }
 
 
+#: Ticks on one page of the list; more than these are chosen by what the list finds.
+MOST_CHOSEN = 200
 INCOMPLETE = "That form was not complete, so nothing was changed. Look again."
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a decision is about, as an address carries it: deliveries chosen one by one, or all that a list finds."""
+
+    #: Empty: all of the list.
+    ids: Sequence[int]
+    #: The list's own query, to find them or to go back to; None where the delivery's own page was.
+    listed: str | None
+
+    @classmethod
+    def read(cls, query: QueryDict) -> "Selection | None":
+        """None where the address names nothing."""
+        ids = read_ids(query.get("ids", ""), most=MOST_CHOSEN)
+        listed = query.get("list")
+        return cls(ids, listed) if ids or (listed is not None and "ids" not in query) else None
+
+    def query(self) -> str:
+        chosen = {"ids": ",".join(str(pk) for pk in self.ids)} if self.ids else {}
+        return urlencode(chosen | ({} if self.listed is None else {"list": self.listed}), safe=",")
 
 
 class WhyForm(forms.Form):
@@ -111,3 +142,30 @@ def reasons(left: Mapping[Obstacle, int]) -> str:
 
 def counted(number: int) -> str:
     return f"{number:,} deliver{'y' if number == 1 else 'ies'}"
+
+
+@admin.register(Resolution)
+class ResolutionAdmin(ReadOnlyAdmin):
+    """The record of what was decided; its deliveries are a list of their own."""
+
+    list_display = ("decision", "shown_action", "shown_number", "who", "at", "why")
+    list_filter = ("action",)
+    list_select_related = ("by",)
+    ordering = ("-pk",)
+    fields = ("shown_action", "shown_number", "who", "at", "why")
+
+    @admin.display(description="decision")
+    def decision(self, resolution: Resolution) -> str:
+        return f"#{resolution.pk}"
+
+    @admin.display(description="action")
+    def shown_action(self, resolution: Resolution) -> SafeString:
+        return badge(text=resolution.get_action_display(), tone="quiet")
+
+    @admin.display(description="deliveries")
+    def shown_number(self, resolution: Resolution) -> str:
+        return f"{resolution.number:,}"
+
+    @admin.display(description="decided by")
+    def who(self, resolution: Resolution) -> str:
+        return resolution.by.get_username() if resolution.by else "the command line"

@@ -55,6 +55,10 @@ class Prospect:
     def number(self) -> int:
         return sum(self.counts.values())
 
+    @property
+    def unknown(self) -> int:
+        return self.counts.get(State.UNKNOWN, 0)
+
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
@@ -77,7 +81,8 @@ def prospect(*, action: str, deliveries: QuerySet[Delivery]) -> Prospect:
     if counts[State.SKIPPED] and (hopeless := _hopeless(deliveries)):
         counts[State.SKIPPED] -= hopeless
         left[Obstacle.NO_ADDRESS] = hopeless
-    return Prospect(+counts, left)
+    # A Counter would answer a template that asks for `items` with 0.
+    return Prospect(dict(+counts), dict(left))
 
 
 def mark_as_sent(*, deliveries: QuerySet[Delivery], by: User | None, why: str, now: datetime) -> Resolved:

@@ -12,14 +12,20 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from notifier.models import Channel, QueuedTicket, Suppression, Worker
+from notifier.models import Channel, QueuedTicket, Resolution, Suppression, Worker
 from tests.factories import a_broadcast, a_client, a_delivery, a_notification, a_topic, a_user
 from tests.notifier.admin.conftest import LogIn
 
 pytestmark = pytest.mark.both_engines
 
 PAGES = sorted(f"{model._meta.app_label}_{model._meta.model_name}" for model in django_admin.site._registry)
-READ_ONLY = ("notifier_broadcast", "notifier_delivery", "notifier_worker", "notifier_queuedticket")
+READ_ONLY = (
+    "notifier_broadcast",
+    "notifier_delivery",
+    "notifier_resolution",
+    "notifier_worker",
+    "notifier_queuedticket",
+)
 
 
 def a_suppression() -> Suppression:
@@ -30,6 +36,10 @@ def a_suppression() -> Suppression:
 def a_worker() -> Worker:
     now = timezone.now()
     return Worker.objects.create(kind=Worker.Kind.DISPATCHER, host="here", pid=1, started_at=now, last_seen_at=now)
+
+
+def a_resolution() -> Resolution:
+    return Resolution.objects.create(action="MARKED_SENT", by=a_user(), at=timezone.now(), why="in their log")
 
 
 def a_ticket() -> QueuedTicket:
@@ -44,6 +54,7 @@ MAKE: dict[str, Callable[[], Any]] = {
     "notifier_delivery": lambda: a_delivery(broadcast=a_broadcast()),
     "notifier_notification": lambda: a_broadcast(notification=a_notification()).notification,
     "notifier_queuedticket": a_ticket,
+    "notifier_resolution": a_resolution,
     "notifier_suppression": a_suppression,
     "notifier_topic": lambda: a_topic(slug=f"topic-{timezone.now().timestamp()}".replace(".", "-")),
     "notifier_worker": a_worker,
