@@ -147,6 +147,10 @@ class Process:
     def is_running(self) -> bool:
         return self.returncode() is None
 
+    def is_stopped(self) -> bool:
+        """Whether a SIGSTOP holds it."""
+        return "State:\tT" in Path(f"/proc/{self.pid}/status").read_text()
+
     def output(self) -> str:
         """Everything it has printed so far, standard output and error together."""
         return self.log.read_text(errors="replace")

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -125,6 +126,8 @@ class Stack:
         if self.database_url.startswith("sqlite"):
             path = self.database_url.removeprefix("sqlite:///")
             with closing(sqlite3.connect(path, timeout=20)) as connection, connection:
+                # As Django defines it: a constraint uses it.
+                connection.create_function("REGEXP", 2, lambda pattern, text: text and bool(re.search(pattern, text)))
                 return connection.execute(statement.replace("%s", "?"), parameters).fetchall()
         with psycopg.connect(self.database_url) as database:
             cursor = database.execute(statement, parameters or None)

@@ -1,5 +1,5 @@
 """Importing this package puts every attack on the list of `tests.faults.attack`."""
 
-from tests.faults.attacks import kills, orders
+from tests.faults.attacks import kills, orders, people
 
-__all__ = ["kills", "orders"]
+__all__ = ["kills", "orders", "people"]

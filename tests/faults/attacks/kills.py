@@ -1,11 +1,9 @@
 """Processes that are killed, at random and at every point between two steps, held up, or asked to stop under load."""
 
-import re
 import signal
 import time
 from collections import Counter
 from functools import partial
-from pathlib import Path
 
 from notifier import failpoints
 from tests.faults import judge
@@ -189,12 +187,7 @@ def _stops_over_work(arena: Arena, role: Role, victim: Process) -> bool:
     waiting = "SELECT COUNT(*) FROM notifier_delivery WHERE channel = %s AND state = 'PENDING'"
     if arena.stack.query(waiting, role[-1])[0][0] < 50:
         arena.press()
-    return _is_stopped(victim)
-
-
-def _is_stopped(process: Process) -> bool:
-    status = Path(f"/proc/{process.pid}/status").read_text()
-    return re.search(r"^State:\s+T", status, re.MULTILINE) is not None
+    return victim.is_stopped()
 
 
 @attack(5, "SIGTERM under load")

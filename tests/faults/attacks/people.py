@@ -1,0 +1,253 @@
+"""Clients, their consents and the text itself, changed while the broadcast is on its way to them."""
+
+import email
+import re
+import signal
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from tests.faults import judge
+from tests.faults.arena import DISPATCHER, Arena
+from tests.faults.attack import attack
+from tests.faults.judge import Recipient
+from tests.faults.servers import Engine
+from tests.servers.processes import wait_until
+from tests.standins.rules import Rule
+
+CHUNK = 50
+EDITED = "Written after the button was pressed"
+
+
+class Seen(NamedTuple):
+    """A delivery at some moment."""
+
+    state: str
+    address: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Something that happens to clients; `{ids}` stands for theirs."""
+
+    name: str
+    statements: tuple[str, ...]
+    #: Why whoever had not been sent to by then is skipped; "" where the change keeps nobody from getting it.
+    reason: str = ""
+    channels: tuple[str, ...] = ("email", "sms")
+    #: Whether a client whose row wasn't made yet gets one all the same.
+    leaves_row: bool = False
+
+
+OPTED_OUT = "consent withdrawn after the send began"
+# Of what was not handed over yet, as the numbers of the rest still refer to these rows.
+ERASED_ROWS = (
+    "UPDATE notifier_delivery SET address = '' WHERE client_id IN ({ids}) "
+    "AND state IN ('PENDING', 'RETRYING', 'SKIPPED')"
+)
+SUPPRESS = (
+    "INSERT INTO notifier_suppression (channel, address, reason, created_at) "
+    "SELECT '{channel}', {column}, 'they asked', CURRENT_TIMESTAMP FROM notifier_client "
+    "WHERE id IN ({{ids}}) AND {column} IS NOT NULL"
+)
+KINDS = (
+    Kind(
+        "archived",
+        ("UPDATE notifier_client SET is_active = false WHERE id IN ({ids})",),
+        reason="client archived",
+    ),
+    Kind(
+        "erased",
+        (
+            "UPDATE notifier_client SET is_active = false, name = 'erased', phone = NULL, "
+            "email = 'erased-' || id || '@erased.invalid' WHERE id IN ({ids})",
+            "DELETE FROM notifier_preference WHERE client_id IN ({ids})",
+            ERASED_ROWS,
+        ),
+        reason="client archived",
+    ),
+    Kind(
+        "given other addresses",
+        (
+            "UPDATE notifier_client SET name = 'Renamed ' || id, "
+            "email = CASE WHEN email IS NULL THEN NULL ELSE 'moved-' || id || '@example.com' END, "
+            "phone = CASE WHEN phone IS NULL THEN NULL ELSE '+1999' || (1000000 + id) END WHERE id IN ({ids})",
+        ),
+        leaves_row=True,
+    ),
+    Kind("opted out", ("DELETE FROM notifier_preference WHERE client_id IN ({ids})",), reason=OPTED_OUT),
+    Kind(
+        "opted out of e-mail",
+        ("UPDATE notifier_preference SET email = false WHERE client_id IN ({ids})",),
+        reason=OPTED_OUT,
+        channels=("email",),
+    ),
+    Kind(
+        "suppressed",
+        (SUPPRESS.format(channel="email", column="email"), SUPPRESS.format(channel="sms", column="phone")),
+        reason="address suppressed",
+        leaves_row=True,
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Change:
+    kind: Kind
+    clients: frozenset[int]
+    #: The rows as they were once it was committed, and everything that had begun before was over.
+    seen: dict[Recipient, Seen]
+
+
+@attack(
+    17,
+    "clients and the notification changed during its broadcast",
+    TICKET_LIFETIME_SECONDS="4",
+    EXPAND_CHUNK=str(CHUNK),
+)
+def change_people(arena: Arena) -> None:
+    arena.slow_providers()
+    # Some wait for their second try when their client opts out.
+    arena.smtp.behave(Rule(phase="rcpt", reply="450 4.2.1 busy", times=10), Rule(phase="dot", delay=0.1))
+    chunks = arena.dice.randrange(1, arena.size.clients // CHUNK)
+    arena.start(dispatchers=0)
+    dispatcher = arena.hire(DISPATCHER, FAILPOINT=f"expand.committed:{chunks}:stop")
+    broadcast = arena.press(is_complete=False)
+    meant = judge.expect(arena.stack, notification=arena.notification, broadcast=broadcast).recipients
+    texts = _texts(arena, broadcast)
+    wait_until(dispatcher.is_stopped, what="the stop between two chunks")
+
+    untouched = list(range(1, arena.size.clients + 1))
+    arena.dice.shuffle(untouched)
+    changes = _wave(arena, broadcast, untouched)
+    _edit_notification(arena)
+    dispatcher.send(signal.SIGCONT)
+    for _ in range(arena.size.faults - 1):
+        arena.pause()
+        changes += _wave(arena, broadcast, untouched)
+    arena.wait_for_end()
+    # The edit took place, and those who are left get what it says.
+    second = arena.press()
+    arena.wait_for_end()
+    arena.judge(unknown_at_most=0)
+
+    rows = _look(arena, broadcast)
+    for change in changes:
+        _compare(arena, change, rows)
+    gone = {pk for change in changes if not change.kind.leaves_row for pk in change.clients}
+    lost = {who for who in meant - set(rows) if who.client not in gone}
+    arena.demand(not lost, f"consented, were left as they were, and have no row: {sorted(lost)[:5]}")
+    _compare_texts(arena, {broadcast: texts, second: dict.fromkeys(texts, EDITED)})
+
+
+def _wave(arena: Arena, broadcast: int, untouched: list[int]) -> list[Change]:
+    """A few clients for each kind of change, and some new ones."""
+    size = arena.size.clients // ((len(KINDS) + 1) * arena.size.faults)
+    changes = []
+    for kind in arena.dice.sample(KINDS, len(KINDS)):
+        ids, untouched[:size] = untouched[:size], []
+        for statement in kind.statements:
+            arena.stack.query(statement.format(ids=", ".join(map(str, ids))))
+        _wait_for_what_began_before(arena)
+        changes.append(Change(kind, frozenset(ids), _look(arena, broadcast)))
+        arena.faults[f"clients {kind.name}"] += len(ids)
+    _add_clients(arena, size)
+    return changes
+
+
+def _wait_for_what_began_before(arena: Arena) -> None:
+    """A claim that read before the commit may still be about to commit. SQLite lets nobody write beside us."""
+    if arena.engine is Engine.EMBEDDED:
+        return
+    ((now,),) = arena.stack.query("SELECT clock_timestamp()")
+    older = (
+        "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
+        "AND xact_start <= %s"
+    )
+    wait_until(lambda: not arena.stack.query(older, now), what="the end of earlier transactions")
+
+
+def _add_clients(arena: Arena, number: int) -> None:
+    ((highest,),) = arena.stack.query("SELECT MAX(id) FROM notifier_client")
+    for pk in range(highest + 1, highest + 1 + number):
+        arena.stack.query(
+            "INSERT INTO notifier_client (id, name, email, is_active, created_at, updated_at) "
+            "VALUES (%s, 'late', %s, true, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP)",
+            pk,
+            f"late-{pk}@example.com",
+        )
+    arena.stack.query(
+        "INSERT INTO notifier_preference (client_id, topic_id, email, sms) "
+        "SELECT c.id, n.topic_id, true, false FROM notifier_client c, notifier_notification n "
+        "WHERE c.id > %s AND n.id = %s",
+        highest,
+        arena.notification,
+    )
+    arena.faults["clients added"] += number
+
+
+def _look(arena: Arena, broadcast: int) -> dict[Recipient, Seen]:
+    rows = arena.stack.query(
+        "SELECT channel, client_id, state, address, detail FROM notifier_delivery WHERE broadcast_id = %s", broadcast
+    )
+    return {Recipient(channel, client): Seen(*rest) for channel, client, *rest in rows}
+
+
+def _compare(arena: Arena, change: Change, rows: dict[Recipient, Seen]) -> None:
+    """What became of those who were changed, by how far their delivery was at that moment."""
+    for channel in change.kind.channels:
+        for who in (Recipient(channel, client) for client in change.clients):
+            before, after = change.seen.get(who), rows.get(who)
+            if wrong := _wrong(change.kind, before, after):
+                arena.complaints.append(f"{change.kind.name}: {wrong}: {who}, {before}, {after}")
+            elif before and before.state == "PENDING" and change.kind.reason:
+                arena.faults["skipped at the last moment"] += 1
+
+
+def _wrong(kind: Kind, before: Seen | None, after: Seen | None) -> str:
+    if before and after is None:
+        return "the row is gone"
+    if not kind.reason:
+        return "another address than the frozen one" if before and after and before.address != after.address else ""
+    if before is None:
+        made = after is not None and not (kind.leaves_row and after.state == "SKIPPED")
+        return "made into a delivery after it" if made else ""
+    assert after
+    if before.state in ("PENDING", "RETRYING") and (after.state, after.detail) != ("SKIPPED", kind.reason):
+        return f"not skipped because of “{kind.reason}”"
+    if before.state in judge.SETTLED and after.state != before.state:
+        return "changed after it was settled"
+    return ""
+
+
+# --- The text ---------------------------------------------------------------------------------------------------------
+def _edit_notification(arena: Arena) -> None:
+    arena.stack.query(
+        "UPDATE notifier_notification SET subject = %s, email_body = %s, sms_body = %s WHERE id = %s",
+        *[EDITED] * 3,
+        arena.notification,
+    )
+    arena.faults["notification edited"] += 1
+
+
+def _texts(arena: Arena, broadcast: int) -> dict[str, str]:
+    """The longest piece of each text that has no placeholder in it."""
+    row = arena.stack.query("SELECT subject, email_body, sms_body FROM notifier_broadcast WHERE id = %s", broadcast)[0]
+    pieces = [max(re.split(r"{{.*?}}|\n", text), key=len).strip() for text in row]
+    return dict(zip(("subject", "email", "sms"), pieces, strict=True))
+
+
+def _compare_texts(arena: Arena, expected: dict[int, dict[str, str]]) -> None:
+    """Every message says what its broadcast says, and nothing of the other."""
+    for mail in arena.smtp.accepted():
+        message = email.message_from_bytes(mail["raw"].encode())
+        body = message.get_payload(decode=True)
+        assert isinstance(body, bytes)
+        texts = expected[mail["broadcast"]]
+        text = body.decode(message.get_content_charset("ascii"))
+        is_so = texts["subject"] in mail["subject"] and texts["email"] in text
+        arena.demand(is_so, f"{mail['message_id']} of {mail['broadcast']} says {mail['subject']!r}, {text[:200]!r}")
+    for sms in arena.sms.accepted():
+        broadcast = int(sms["delivery"].partition(".")[0])
+        is_so = expected[broadcast]["sms"] in sms["body"]
+        arena.demand(is_so, f"SMS {sms['delivery']} says {sms['body']!r}")
