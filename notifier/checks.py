@@ -113,7 +113,7 @@ def _check_lease() -> list[CheckMessage]:
     return [
         Warning(
             f"LEASE_SECONDS={settings.LEASE_SECONDS} is shorter than one mail may take ({needed} s with "
-            f"EMAIL_TIMEOUT={settings.EMAIL_TIMEOUT}): slow mails would be shown as unknown before they end.",
+            f"EMAIL_TIMEOUT={settings.EMAIL_TIMEOUT}): a slow mail is given up before all of its answers have come.",
             hint=f"Set LEASE_SECONDS to {needed} or more, or lower EMAIL_TIMEOUT.",
             id="notifier.W002",
         )

@@ -1,8 +1,14 @@
 """What every send backend does, and the four ways in which a send can go wrong."""
 
+import time
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
+
+from django.conf import settings
+
+#: The share of its lease that one send may use: its result has to be written within the rest.
+LEASE_SHARE = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +55,21 @@ class SendBackend(Protocol):
         """Returns once the provider has taken the message: its id there, or "". Raises one of the four failures."""
 
     def close(self) -> None: ...
+
+
+class Deadline:
+    """When one send must have ended. A time-out for each answer is not enough: it begins anew with every byte."""
+
+    def __init__(self, *, seconds: float) -> None:
+        self.seconds = min(seconds, LEASE_SHARE * settings.LEASE_SECONDS)
+        self._ends_at = 0.0
+
+    def begin(self) -> None:
+        self._ends_at = time.monotonic() + self.seconds
+
+    def left(self, *, most: float) -> float:
+        """How long the next step may take, up to `most` seconds. Raises `TimeoutError` once there is no time left."""
+        left = self._ends_at - time.monotonic()
+        if left <= 0:
+            raise TimeoutError(f"it took more than {self.seconds:g} s altogether")
+        return min(left, most)

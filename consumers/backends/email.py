@@ -14,6 +14,7 @@ from django.core.mail import BadHeaderError, EmailMessage, get_connection
 
 from consumers.backends.base import (
     ChannelDown,
+    Deadline,
     OutcomeUnknown,
     Outgoing,
     PermanentFailure,
@@ -27,6 +28,8 @@ SMTP_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
 MESSAGES_PER_CONNECTION = 100
 #: Servers drop idle connections after a few minutes; one that rested longer is opened anew.
 IDLE_SECONDS = 20.0
+#: An answer may have many lines, and a server that never comes to the last one must not fill the memory.
+LONGEST_ANSWER_BYTES = 65_536
 #: connect, greeting, EHLO, STARTTLS, AUTH, MAIL, RCPT, DATA, the text and the answer: each may take EMAIL_TIMEOUT.
 PHASES = 9
 
@@ -80,7 +83,8 @@ class SmtpBackend:
     """One SMTP connection, kept; every answer is judged by the phase in which it came (RFC 5321, 4.2 and 6.1)."""
 
     def __init__(self) -> None:
-        self.longest_send_seconds = float(settings.EMAIL_TIMEOUT * PHASES)
+        self._deadline = Deadline(seconds=settings.EMAIL_TIMEOUT * PHASES)
+        self.longest_send_seconds = self._deadline.seconds
         self._smtp: smtplib.SMTP | None = None
         self._sent = 0
         self._used_at = 0.0
@@ -88,6 +92,7 @@ class SmtpBackend:
 
     def send(self, message: Outgoing) -> str:
         recipient, data = ascii_address(message.address), _wire_format(mime(build(message)))
+        self._deadline.begin()
         smtp = self._begin(data)
         self._expect(smtp, lambda: smtp.rcpt(recipient), 250, 251)
         self._expect(smtp, lambda: smtp.docmd("DATA"), 354)
@@ -99,6 +104,7 @@ class SmtpBackend:
         smtp, self._smtp = self._smtp, None
         if smtp is None:
             return
+        self._deadline.begin()
         try:
             smtp.quit()
         except TROUBLE:
@@ -134,8 +140,8 @@ class SmtpBackend:
         arguments: dict[str, Any] = {"timeout": settings.EMAIL_TIMEOUT, "local_hostname": _sender_domain()}
         if settings.EMAIL_USE_SSL:
             arguments["context"] = ssl.create_default_context()
-        make = smtplib.SMTP_SSL if settings.EMAIL_USE_SSL else smtplib.SMTP
-        smtp = make(settings.EMAIL_HOST, settings.EMAIL_PORT, **arguments)
+        make = _BoundedSslSmtp if settings.EMAIL_USE_SSL else _BoundedSmtp
+        smtp = make(settings.EMAIL_HOST, settings.EMAIL_PORT, deadline=self._deadline, **arguments)
         try:
             smtp.ehlo_or_helo_if_needed()
             if settings.EMAIL_USE_TLS:
@@ -173,8 +179,10 @@ class SmtpBackend:
         """
         left = memoryview(data)
         try:
+            sock = cast(socket.socket, smtp.sock)
             while left:
-                left = left[cast(socket.socket, smtp.sock).send(left) :]
+                sock.settimeout(self._deadline.left(most=settings.EMAIL_TIMEOUT))
+                left = left[sock.send(left) :]
         except OSError as error:
             self._drop()
             raise TemporaryFailure(f"the connection was lost while sending the text: {masked(error)}") from error
@@ -212,6 +220,56 @@ class SmtpBackend:
         smtp, self._smtp = self._smtp, None
         if smtp is not None:
             smtp.close()
+
+
+class _BoundedSmtp(smtplib.SMTP):
+    """Its answers must have come by the deadline, however slowly they drip."""
+
+    def __init__(self, *arguments: Any, deadline: Deadline, **options: Any) -> None:
+        self._deadline = deadline
+        super().__init__(*arguments, **options)
+
+    def getreply(self) -> tuple[int, bytes]:
+        if self.file is None:  # at the start, and once STARTTLS has changed the socket
+            self.file = _Lines(cast(socket.socket, self.sock), self._deadline)
+        self.file.begin()
+        return super().getreply()
+
+
+class _BoundedSslSmtp(_BoundedSmtp, smtplib.SMTP_SSL):
+    pass
+
+
+class _Lines:
+    """What smtplib reads answers from, in place of the socket's own file; every error is an `OSError`, as there."""
+
+    def __init__(self, sock: socket.socket, deadline: Deadline) -> None:
+        self._sock = sock
+        self._deadline = deadline
+        self._buffer = b""
+        self._room = 0
+
+    def begin(self) -> None:
+        """Another answer."""
+        self._room = LONGEST_ANSWER_BYTES
+
+    def readline(self, most: int) -> bytes:
+        """Up to `most` bytes of the next line, less at the connection's end."""
+        while b"\n" not in self._buffer and len(self._buffer) < most:
+            self._sock.settimeout(self._deadline.left(most=settings.EMAIL_TIMEOUT))
+            part = self._sock.recv(8192)
+            if not part:
+                break
+            self._buffer += part
+        end = self._buffer.find(b"\n", 0, most) + 1 or most
+        line, self._buffer = self._buffer[:end], self._buffer[end:]
+        self._room -= len(line)
+        if self._room < 0:
+            raise OSError("its answer has no end")
+        return line
+
+    def close(self) -> None:
+        pass
 
 
 def build(message: Outgoing) -> EmailMessage:

@@ -2,18 +2,22 @@
 
 import json
 import re
+import ssl
 import threading
 import time
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import httpcore
 import httpx
 from django.conf import settings
 
 from consumers.backends.base import (
     ChannelDown,
+    Deadline,
     OutcomeUnknown,
     Outgoing,
     PermanentFailure,
@@ -95,9 +99,9 @@ class FileBackend(NullBackend):
 class TwilioBackend:
     """POST /2010-04-01/Accounts/{SID}/Messages.json; https://www.twilio.com/docs/messaging/api/message-resource"""
 
-    longest_send_seconds = 2 * CONNECT_SECONDS + 2 * ANSWER_SECONDS
-
     def __init__(self, url: str) -> None:
+        self._deadline = Deadline(seconds=2 * CONNECT_SECONDS + 2 * ANSWER_SECONDS)
+        self.longest_send_seconds = self._deadline.seconds
         parts = urlsplit(url)
         # Not parse_qs: it would read the plus of a number as a space.
         options = dict(part.partition("=")[::2] for part in parts.query.split("&"))
@@ -109,13 +113,14 @@ class TwilioBackend:
         self._client = httpx.Client(
             auth=(account, unquote(parts.password or "")),
             timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
-            limits=httpx.Limits(max_connections=1, keepalive_expiry=5.0),
+            transport=_BoundedTransport(self._deadline),
             follow_redirects=False,
             trust_env=False,
         )
 
     def send(self, message: Outgoing) -> str:
         form = {"To": message.address, "From": self._sender, "Body": message.body}
+        self._deadline.begin()
         try:
             request = self._client.build_request(
                 "POST", self._url, data=form, headers={"X-Notifier-Delivery": message.reference}
@@ -132,6 +137,59 @@ class TwilioBackend:
 
     def close(self) -> None:
         self._client.close()
+
+
+class _BoundedTransport(httpx.HTTPTransport):
+    """One kept connection, over which every answer must have come by the deadline, however slowly it drips."""
+
+    def __init__(self, deadline: Deadline) -> None:
+        # In place of the pool that httpx makes, which can't be told what to read through.
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=httpx.create_ssl_context(trust_env=False),
+            max_connections=1,
+            keepalive_expiry=5.0,
+            network_backend=_BoundedNetwork(deadline),
+        )
+
+
+class _BoundedNetwork(httpcore.SyncBackend):
+    def __init__(self, deadline: Deadline) -> None:
+        self._deadline = deadline
+
+    def connect_tcp(
+        self, host: str, port: int, timeout: float | None = None, *arguments: Any, **options: Any
+    ) -> httpcore.NetworkStream:
+        stream = super().connect_tcp(host, port, timeout, *arguments, **options)
+        return _BoundedStream(stream, self._deadline)
+
+
+class _BoundedStream(httpcore.NetworkStream):
+    def __init__(self, stream: httpcore.NetworkStream, deadline: Deadline) -> None:
+        self._stream = stream
+        self._deadline = deadline
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._stream.read(max_bytes, self._left(timeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._stream.write(buffer, self._left(timeout))
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        return _BoundedStream(self._stream.start_tls(ssl_context, server_hostname, timeout), self._deadline)
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+    def _left(self, timeout: float | None) -> float:
+        try:
+            return self._deadline.left(most=ANSWER_SECONDS if timeout is None else timeout)
+        except TimeoutError as error:
+            raise httpcore.ReadTimeout(str(error)) from error
 
 
 def _judge(status: int, body: bytes, wait: timedelta | None) -> str:

@@ -81,6 +81,16 @@ class Connection(asyncio.Protocol):
         """Sends the answer that the rule holds; False if it holds none."""
         raise NotImplementedError
 
+    def drip(self, left: bytes, seconds: float) -> None:
+        """Sends it byte by byte, so many seconds apart, and then goes on."""
+        if self.transport.is_closing():
+            return
+        self.is_waiting = bool(left)
+        if not left:
+            return self.go_on()
+        self.transport.write(left[:1])
+        self.loop.call_later(seconds, self.drip, left[1:], seconds)
+
     def reset(self) -> None:
         linger = struct.pack("ii", 1, 0)
         self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)

@@ -30,11 +30,13 @@ class Rule:
     recipient: str = "*"
     #: How often it applies; 0 is always.
     times: int = 0
+    #: Seconds between one byte of the answer and the next.
+    drip: float = 0.0
     # For HTTP only.
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
-    #: Seconds between one byte of the answer and the next.
-    drip: float = 0.0
+    #: Or else only the body drips.
+    drips_head: bool = False
 
 
 class RuleBook:

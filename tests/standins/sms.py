@@ -90,22 +90,15 @@ class SmsSession(Connection):
     def reply_badly(self, rule: Rule) -> bool:
         if not rule.status:
             return False
-        if rule.drip:
-            self.is_waiting = True
-            self.transport.write(_head(rule.status, len(rule.reply.encode()), rule.headers))
-            self._drip(rule.reply.encode(), rule.drip)
+        head, body = _head(rule.status, len(rule.reply.encode()), rule.headers), rule.reply.encode()
+        if rule.drip and rule.drips_head:
+            self.drip(head + body, rule.drip)
+        elif rule.drip:
+            self.transport.write(head)
+            self.drip(body, rule.drip)
         else:
-            self._say(rule.status, rule.reply, rule.headers)
+            self.transport.write(head + body)
         return True
-
-    def _drip(self, left: bytes, seconds: float) -> None:
-        if self.transport.is_closing():
-            return
-        if not left:
-            self.is_waiting = False
-            return self.go_on()
-        self.transport.write(left[:1])
-        self.loop.call_later(seconds, self._drip, left[1:], seconds)
 
 
 def _complaint(method: str, target: str, headers: dict[str, str], form: dict[str, str]) -> tuple[int, str] | None:

@@ -203,7 +203,9 @@ class SmtpSession(Connection):
         return Rule(phase=phase, reply=reply, then=then, taken="taken" in words) if reply or then else None
 
     def reply_badly(self, rule: Rule) -> bool:
-        if rule.reply:
+        if rule.reply and rule.drip:
+            self.drip(f"{rule.reply}\r\n".encode("latin-1"), rule.drip)
+        elif rule.reply:
             self._say(rule.reply)
             # Only a bad greeting leads to it: a good one would not have been a rule.
             self.is_refused = self.is_refused or rule.phase == "connect"

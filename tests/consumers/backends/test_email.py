@@ -219,6 +219,103 @@ def test_a_server_that_stops_reading_in_the_midst_of_a_large_text_may_pass(tmp_p
             get_backend().send(replace(MESSAGE, body=LARGE_TEXT))
 
 
+# --- A server that never stops answering ------------------------------------------------------------------------------
+@pytest.fixture
+def hasty(server: SmtpStandin, monkeypatch: pytest.MonkeyPatch) -> Iterator[SendBackend]:
+    """Gives all of a send twice the time of one answer."""
+    monkeypatch.setattr(email, "PHASES", 2)
+    backend = get_backend()
+    yield backend
+    backend.close()
+
+
+def dripping(phase: str, reply: str) -> Rule:
+    """Each byte comes well before the time-out, and all of them together long after."""
+    return Rule(phase=phase, reply=reply + " " * 60, drip=TIMEOUT_SECONDS / 6, times=1)
+
+
+@pytest.mark.parametrize(
+    ("phase", "reply", "failure"),
+    [
+        ("connect", "220 standin", ChannelDown),
+        ("ehlo", "250 standin", ChannelDown),
+        ("mail", "250 ok", ChannelDown),
+        ("rcpt", "250 ok", TemporaryFailure),
+        ("data", "354 go ahead", TemporaryFailure),
+        ("dot", "250 taken", OutcomeUnknown),
+    ],
+)
+def test_an_answer_that_drips_is_not_waited_for(
+    server: SmtpStandin, hasty: SendBackend, phase: str, reply: str, failure: type[SendFailure]
+) -> None:
+    server.behave(dripping(phase, reply))
+
+    with pytest.raises(failure):
+        hasty.send(MESSAGE)
+
+    hasty.send(replace(MESSAGE, reference="7.43"))
+    assert [entry["delivery"] for entry in server.accepted()] == [43]
+
+
+def test_a_refusal_whose_connection_then_drips_stays_one(server: SmtpStandin, hasty: SendBackend) -> None:
+    server.behave(Rule(phase="rcpt", reply="550 5.1.1 nobody of that name", times=1), dripping("rset", "250 ok"))
+
+    with pytest.raises(PermanentFailure, match=r"550 5\.1\.1"):
+        hasty.send(MESSAGE)
+
+
+@pytest.mark.parametrize(
+    ("phase", "failure"), [("ehlo", ChannelDown), ("rcpt", TemporaryFailure), ("dot", OutcomeUnknown)]
+)
+def test_an_answer_without_end_is_not_read_to_its_end(
+    server: SmtpStandin, backend: SendBackend, phase: str, failure: type[SendFailure]
+) -> None:
+    server.behave(Rule(phase=phase, reply="250-and so on\r\n" * 10_000 + "250 ok"))
+
+    with pytest.raises(failure, match="no end"):
+        backend.send(MESSAGE)
+
+
+class SippingSession(SmtpSession):
+    """Takes the text in sips, so that each send goes on a little before its time-out."""
+
+    def _begin_text(self) -> None:
+        super()._begin_text()
+        self._rest()
+
+    def _rest(self) -> None:
+        self.transport.pause_reading()
+        self.loop.call_later(TIMEOUT_SECONDS / 20, self.transport.resume_reading)
+
+    def data_received(self, data: bytes) -> None:
+        if self.is_in_text:
+            self._rest()
+        super().data_received(data)
+
+
+class SippingStandin(SmtpStandin):
+    session = SippingSession
+
+
+def test_a_server_that_takes_the_text_in_sips_is_not_waited_for(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with SippingStandin(folder=tmp_path) as server:
+        use(server, settings)
+        monkeypatch.setattr(email, "PHASES", 4)
+
+        with pytest.raises(TemporaryFailure, match="while sending the text"):
+            get_backend().send(replace(MESSAGE, body=LARGE_TEXT * 2))
+
+
+def test_a_send_may_never_take_as_long_as_its_lease(server: SmtpStandin, settings: Settings) -> None:
+    settings.EMAIL_TIMEOUT = 30
+    usual = get_backend().longest_send_seconds
+    settings.LEASE_SECONDS = 100
+
+    assert (usual, get_backend().longest_send_seconds) == (270, 90)
+
+
 @pytest.mark.parametrize("taken", [True, False])
 @pytest.mark.parametrize(
     "misbehaviour",

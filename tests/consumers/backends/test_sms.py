@@ -359,6 +359,31 @@ def test_an_answer_that_trickles_is_not_waited_for(provider: SmsStandin, backend
     assert backend.send(MESSAGE)
 
 
+def test_an_answer_whose_head_trickles_is_not_waited_for(
+    provider: SmsStandin, make_backend: Callable[[str], SendBackend], settings: Settings
+) -> None:
+    settings.LEASE_SECONDS = 1
+    backend = make_backend(provider.url)
+    trickle = Rule(phase="request", status=201, reply='{"sid": "SM1"}', drip=0.05, drips_head=True, taken=True, times=1)
+    provider.behave(trickle)
+
+    with pytest.raises(OutcomeUnknown, match="lost"):
+        backend.send(MESSAGE)
+
+    assert backend.send(MESSAGE)
+    assert provider.connections == 2
+
+
+def test_a_send_may_never_take_as_long_as_its_lease(
+    make_backend: Callable[[str], SendBackend], settings: Settings
+) -> None:
+    url = f"twilio://{SID}:{TOKEN}@127.0.0.1/?from={SENDER}"
+    usual = make_backend(url).longest_send_seconds
+    settings.LEASE_SECONDS = 50
+
+    assert (usual, make_backend(url).longest_send_seconds) == (80, 45)
+
+
 # --- What stands in for a provider ------------------------------------------------------------------------------------
 def test_the_console_shows_one_line_a_message(
     make_backend: Callable[[str], SendBackend], capsys: pytest.CaptureFixture[str]
