@@ -339,6 +339,35 @@ def test_a_provider_as_a_process_takes_rules_while_it_runs(sms_process: SmsProce
     assert len(sms_process.accepted()) == 2
 
 
+def test_a_rule_with_a_name_keeps_its_count_while_others_change(sms_process: SmsProcess) -> None:
+    once = Rule(phase="request", status=503, times=1, name="busy once")
+    sms_process.behave(once)
+    assert post(sms_process).status_code == 503
+
+    sms_process.behave(once, Rule(phase="request", status=429, times=1))
+    first = [post(sms_process).status_code for _ in range(2)]
+    sms_process.behave(once, Rule(phase="request", status=429, times=1))
+    second = [post(sms_process).status_code for _ in range(2)]
+
+    assert (first, second) == ([429, 201], [429, 201])
+
+
+def test_every_harm_done_is_written_down(smtp_process: SmtpProcess) -> None:
+    smtp_process.behave(
+        Rule(phase="rcpt", reply="550 5.1.1 nobody", recipient="bob@*", name="no such person"),
+        Rule(phase="dot", delay=0.01),
+    )
+
+    with connect(smtp_process) as client:
+        client.send_message(a_mail())
+        with suppress(smtplib.SMTPRecipientsRefused):
+            client.send_message(a_mail(to="bob@example.com"))
+
+    (strike,) = smtp_process.strikes()
+    assert (strike["phase"], strike["name"], strike["recipients"]) == ("rcpt", "no such person", ["bob@example.com"])
+    assert strike["struck_at"] > 0
+
+
 def test_standins_listen_on_loopback_only(smtp_standin: SmtpStandin, sms_process: SmsProcess) -> None:
     for port in (smtp_standin.port, sms_process.port):
         with socket.socket() as elsewhere:

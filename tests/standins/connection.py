@@ -49,8 +49,10 @@ class Connection(asyncio.Protocol):
         """Does what the rule for this moment says, or `well` if there is none. `take` logs the message."""
         rule = self.rule(phase, recipients)
         if rule is None:
-            well()
-        elif rule.delay:
+            return well()
+        if rule.is_trouble():
+            self.sink.note_strike(rule, recipients)
+        if rule.delay:
             self.is_waiting = True
             self.loop.call_later(rule.delay, self._answer_late, rule, well, take)
         else:

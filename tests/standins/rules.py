@@ -30,6 +30,8 @@ class Rule:
     recipient: str = "*"
     #: How often it applies; 0 is always.
     times: int = 0
+    #: One that has a name keeps count of its times while other rules around it change.
+    name: str = ""
     #: Seconds between one byte of the answer and the next.
     drip: float = 0.0
     # For HTTP only.
@@ -37,6 +39,10 @@ class Rule:
     headers: dict[str, str] = field(default_factory=dict)
     #: Or else only the body drips.
     drips_head: bool = False
+
+    def is_trouble(self) -> bool:
+        """More than slowness."""
+        return bool(self.reply or self.then or self.status or self.drip)
 
 
 class RuleBook:
@@ -50,7 +56,8 @@ class RuleBook:
 
     def set(self, rules: Iterable[Rule]) -> None:
         with self._lock:
-            self._rules = [(rule, [rule.times]) for rule in rules]
+            counts = {rule.name: left for rule, left in self._rules if rule.name}
+            self._rules = [(rule, counts.get(rule.name, [rule.times])) for rule in rules]
 
     def find(self, phase: str, recipients: Iterable[str] = ()) -> Rule | None:
         self._reread()

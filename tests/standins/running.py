@@ -5,7 +5,8 @@ import asyncio
 import os
 import sys
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+import time
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -22,6 +23,7 @@ class Sink:
 
     def __init__(self, *, log: Path, rules: RuleBook, keeps_text: bool) -> None:
         self.log = AcceptanceLog(log)
+        self._strikes = AcceptanceLog(log.with_suffix(".strikes"))
         self.rules = rules
         self.keeps_text = keeps_text
         #: Connections taken since the start.
@@ -29,6 +31,15 @@ class Sink:
         self.open: set[asyncio.Transport] = set()
         #: (phase, recipient) of those that asked for trouble once and had it.
         self.troubled: set[tuple[str, str]] = set()
+
+    def note_strike(self, rule: Rule, recipients: Iterable[str]) -> None:
+        self._strikes.append(
+            {"phase": rule.phase, "name": rule.name, "recipients": list(recipients), "struck_at": time.time()}
+        )
+
+    def close(self) -> None:
+        self.log.close()
+        self._strikes.close()
 
 
 Session = Callable[[Sink], asyncio.Protocol]
@@ -88,7 +99,7 @@ class StandinThread:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         self._loop.close()
-        self._sink.log.close()
+        self._sink.close()
 
     def behave(self, *rules: Rule) -> None:
         """These rules and no others; none at all is good behaviour."""
@@ -160,6 +171,10 @@ class StandinProcess:
     def accepted(self) -> list[dict[str, Any]]:
         """Everything taken so far, in order."""
         return read_log(self.log)
+
+    def strikes(self) -> list[dict[str, Any]]:
+        """Each time that a rule did harm so far: its phase and name, whom it struck, and when."""
+        return read_log(self.log.with_suffix(".strikes"))
 
 
 def serve(session: Session) -> None:

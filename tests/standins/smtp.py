@@ -131,7 +131,11 @@ class SmtpSession(Connection):
     def _advance_text(self) -> bool:
         rule = self.rule("body", self.recipients) if len(self.buffer) > 2 else None
         if rule:
+            self.sink.note_strike(rule, self.recipients)
             self.misbehave(rule, lambda: None, lambda: None)
+            if rule.then == "hang":
+                # Or the text would be taken, up to its dot, by a server that only says nothing.
+                self.transport.pause_reading()
             return False
         end = self.buffer.find(END)
         if end < 0:
