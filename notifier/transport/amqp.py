@@ -1,5 +1,6 @@
 """RabbitMQ. The only file that knows pika: none of its errors leave it."""
 
+import itertools
 import logging
 import queue
 import re
@@ -8,7 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 import pika
@@ -24,9 +25,11 @@ from pika.exceptions import (
 )
 
 from notifier.models import Channel
-from notifier.transport.base import BadTicket, Received, Ticket, TransportError, decode, encode
+from notifier.transport.base import BadTicket, DeadLetter, Received, Ticket, TransportError, decode, encode
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 EXCHANGE = "notifier"
 DEAD = "dead"
@@ -76,15 +79,17 @@ class AmqpTransport:
             link.stop()
 
     def depth(self, channel: Channel) -> int:
-        with self._translated():
-            self._rest()
-            try:
-                return _count(self._open(), channel)
-            except ChannelClosedByBroker as error:
-                if error.reply_code != NOT_FOUND:
-                    raise
-            self.close()
-            return _count(self._open(), channel)
+        return self._observe(lambda link: _count(link, channel.value))
+
+    def dead(self) -> int:
+        return self._observe(lambda link: _count(link, DEAD))
+
+    def dead_letters(self, limit: int) -> list[DeadLetter]:
+        """Taken and given back, which RabbitMQ 4 counts: after 20 looks a letter is gone, a pity and no loss."""
+        return self._observe(lambda link: _peek(link, limit))
+
+    def purge_dead(self) -> int:
+        return self._observe(lambda link: int(link.queue_purge(queue_name(DEAD)).method.message_count))
 
     def close(self) -> None:
         publisher, self._publisher = self._publisher, None
@@ -96,6 +101,18 @@ class AmqpTransport:
                 connection.close()
             except (AMQPError, OSError) as error:
                 logger.debug("The broker's connection did not close cleanly: %r", error)
+
+    def _observe(self, look: Callable[[BlockingChannel], T]) -> T:
+        """What `look` finds; once more where somebody had deleted a queue, which is then declared anew."""
+        with self._translated():
+            self._rest()
+            try:
+                return look(self._open())
+            except ChannelClosedByBroker as error:
+                if error.reply_code != NOT_FOUND:
+                    raise
+            self.close()
+            return look(self._open())
 
     def _open(self) -> BlockingChannel:
         if self._channel is None or not self._channel.is_open:
@@ -333,8 +350,24 @@ def _declare(channel: BlockingChannel) -> None:
         channel.queue_bind(queue_name(key), EXCHANGE, routing_key=key)
 
 
-def _count(channel: BlockingChannel, of: Channel) -> int:
-    return int(channel.queue_declare(queue_name(of.value), passive=True).method.message_count)
+def _count(channel: BlockingChannel, key: str) -> int:
+    return int(channel.queue_declare(queue_name(key), passive=True).method.message_count)
+
+
+def _peek(channel: BlockingChannel, limit: int) -> list[DeadLetter]:
+    # Given back by ending the channel, they keep their order; rejected with `requeue` they would go to the end.
+    with channel.connection.channel() as own:
+        taken = (own.basic_get(queue_name(DEAD)) for _ in range(limit))
+        return [
+            DeadLetter(body, _came_through(properties))
+            for _, properties, body in itertools.takewhile(lambda answer: answer[0] is not None, taken)
+        ]
+
+
+def _came_through(properties: pika.BasicProperties) -> Channel | None:
+    """By the history that RabbitMQ keeps in the header of a dead letter."""
+    queue = (properties.headers or {}).get("x-first-death-queue")
+    return next((channel for channel in Channel if queue == queue_name(channel.value)), None)
 
 
 def _properties() -> pika.BasicProperties:

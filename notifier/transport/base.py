@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Protocol
 
 import msgspec
@@ -37,6 +38,7 @@ class Ticket(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Ticket)
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 #: Where msgspec's messages repeat what stood in the body, which may be anybody's address.
 _QUOTED = re.compile(r"(unknown field|enum value) .*", re.DOTALL)
 
@@ -51,13 +53,42 @@ def decode(body: bytes, *, channel: Channel) -> Ticket:
         raise BadTicket(f"it is {len(body)} bytes long, more than {MAX_BODY_BYTES}")
     try:
         ticket = _decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except _UNREADABLE as error:
         raise BadTicket(_QUOTED.sub(r"\1", str(error))) from error
     if ticket.v != TICKET_VERSION:
         raise BadTicket(f"its version is {ticket.v}, and this program reads version {TICKET_VERSION}")
     if ticket.channel != channel:
         raise BadTicket(f"it is for the channel {ticket.channel.value} and came through {channel.value}")
     return ticket
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """What was put aside: it could not be read, or a consumer rejected it."""
+
+    body: bytes
+    #: Whose queue it came through; None where the broker doesn't say.
+    channel: Channel | None
+
+    @property
+    def ticket(self) -> Ticket | None:
+        """What it says as far as it has a ticket's shape, whatever its version and channel."""
+        if len(self.body) > MAX_BODY_BYTES:
+            return None
+        try:
+            return _decoder.decode(self.body)
+        except _UNREADABLE:
+            return None
+
+    @property
+    def reason(self) -> str:
+        """What is wrong with it, without quoting it."""
+        ticket = self.ticket
+        try:
+            decode(self.body, channel=self.channel or (ticket.channel if ticket else Channel.EMAIL))
+        except BadTicket as error:
+            return str(error)
+        return "it can be read, and a consumer rejected it"
 
 
 class Received(Protocol):
@@ -91,5 +122,14 @@ class Transport(Protocol):
 
     def depth(self, channel: Channel) -> int:
         """Tickets that wait for a consumer."""
+
+    def dead(self) -> int:
+        """How many letters were put aside, of all channels together."""
+
+    def dead_letters(self, limit: int) -> Sequence[DeadLetter]:
+        """The oldest `limit` of them; they stay where they are."""
+
+    def purge_dead(self) -> int:
+        """Discard all of them; returns how many. Their deliveries come due again by themselves."""
 
     def close(self) -> None: ...

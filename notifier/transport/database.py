@@ -13,7 +13,7 @@ from django.db.models import Q, QuerySet
 
 from notifier import clock
 from notifier.models import Channel, QueuedTicket
-from notifier.transport.base import BadTicket, Received, Ticket, TransportError, decode, encode
+from notifier.transport.base import BadTicket, DeadLetter, Received, Ticket, TransportError, decode, encode
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +70,16 @@ class DatabaseTransport:
     def depth(self, channel: Channel) -> int:
         return _translated(lambda: _ready(channel, clock.now()).count())
 
+    def dead(self) -> int:
+        return _translated(lambda: _dead().count())
+
+    def dead_letters(self, limit: int) -> list[DeadLetter]:
+        oldest = _dead().order_by("pk").values_list("body", "channel")[:limit]
+        return _translated(lambda: [DeadLetter(bytes(body), Channel(channel)) for body, channel in oldest])
+
+    def purge_dead(self) -> int:
+        return _translated(lambda: _dead().delete()[0])
+
     def close(self) -> None:
         pass
 
@@ -111,6 +121,11 @@ class DatabaseTransport:
 
 def _ready(channel: Channel, now: datetime) -> QuerySet[QueuedTicket]:
     return QueuedTicket.objects.filter(channel=channel, dead=False, available_at__lte=now)
+
+
+def _dead() -> QuerySet[QueuedTicket]:
+    # By channel, because the index leads with it.
+    return QueuedTicket.objects.filter(channel__in=Channel.values, dead=True)
 
 
 def _translated(call: Callable[[], T]) -> T:

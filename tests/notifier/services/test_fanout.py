@@ -11,7 +11,7 @@ from pytest_django.fixtures import Settings
 
 from notifier.models import Breaker, Broadcast, Channel, Client, Delivery, Preference, QueuedTicket, Reason, Suppression
 from notifier.services import breakers, broadcasts, deliveries, fanout
-from notifier.transport.base import Received, Ticket, TransportError, decode
+from notifier.transport.base import DeadLetter, Received, Ticket, TransportError, decode
 from notifier.transport.database import DatabaseTransport
 from tests.factories import a_broadcast, a_client, a_delivery, a_notification, a_topic, an_open_breaker
 from tests.notifier.connections import OtherConnection, at_once, impatient
@@ -40,6 +40,15 @@ class BrokenTransport:
         raise TransportError("the broker went away")
 
     def depth(self, channel: Channel) -> int:
+        return 0
+
+    def dead(self) -> int:
+        return 0
+
+    def dead_letters(self, limit: int) -> list[DeadLetter]:
+        return []
+
+    def purge_dead(self) -> int:
         return 0
 
     def close(self) -> None: ...

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.models import Channel
-from notifier.transport.base import MAX_BODY_BYTES, BadTicket, Ticket, decode, encode
+from notifier.transport.base import MAX_BODY_BYTES, BadTicket, DeadLetter, Ticket, decode, encode
 from tests.notifier.transport.carriers import BAD_BODIES
 
 ids = st.integers(min_value=1, max_value=2**63 - 1)
@@ -90,3 +90,31 @@ def test_the_longest_body_that_is_read_is_the_limit() -> None:
     assert decode(body.ljust(MAX_BODY_BYTES), channel=Channel.EMAIL)
     with pytest.raises(BadTicket, match="more than 16384"):
         decode(body.ljust(MAX_BODY_BYTES + 1), channel=Channel.EMAIL)
+
+
+# --- Dead letters -----------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("body", BAD_BODIES.values(), ids=BAD_BODIES)
+def test_a_dead_letter_says_what_is_wrong_with_it_in_one_line(body: bytes) -> None:
+    letter = DeadLetter(body, Channel.EMAIL)
+
+    with pytest.raises(BadTicket) as caught:
+        decode(body, channel=Channel.EMAIL)
+    assert letter.reason == str(caught.value)
+
+
+def test_a_dead_letter_of_a_later_version_or_another_channel_still_says_what_it_was_about() -> None:
+    later, other = BAD_BODIES["a later version"], BAD_BODIES["another channel"]
+
+    for body in (later, other):
+        ticket = DeadLetter(body, Channel.EMAIL).ticket
+        assert ticket
+        assert ticket.broadcast == 7
+    assert DeadLetter(BAD_BODIES["not JSON"], Channel.EMAIL).ticket is None
+    assert DeadLetter(BAD_BODIES["oversize"], Channel.EMAIL).ticket is None
+
+
+def test_a_dead_letter_of_nobody_s_queue_is_judged_as_what_it_says_it_is() -> None:
+    sms = Ticket(broadcast=7, channel=Channel.SMS, deliveries=(101,))
+
+    assert DeadLetter(encode(sms), None).reason == "it can be read, and a consumer rejected it"
+    assert "malformed" in DeadLetter(b"hello", None).reason

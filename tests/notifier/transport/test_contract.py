@@ -9,7 +9,7 @@ import pytest
 from django.db import transaction
 
 from notifier.models import Channel
-from notifier.transport.base import Received, Ticket, Transport, TransportError, encode
+from notifier.transport.base import DeadLetter, Received, Ticket, Transport, TransportError, encode
 from tests.notifier.connections import at_once
 from tests.notifier.transport.carriers import (
     BAD_BODIES,
@@ -236,6 +236,91 @@ def test_publishing_survives_queues_that_were_deleted(carrier: Carrier, transpor
     assert transport.depth(SMS) == 1
 
 
+# --- Dead letters -----------------------------------------------------------------------------------------------------
+def put_aside(carrier: Carrier, transport: Transport, *bodies: bytes, channel: Channel = EMAIL) -> None:
+    """As a consumer does with what it can't read."""
+    expected = transport.dead() + len(bodies)
+    for body in bodies:
+        carrier.put(body, channel)
+    with receive(transport, channel) as tickets:
+        assert settles(lambda: (next(tickets), transport.dead()), (None, expected))
+
+
+def test_without_a_dead_letter_there_is_nothing_to_count_to_show_or_to_discard(transport: Transport) -> None:
+    transport.publish([a_ticket()])
+
+    assert (transport.dead(), list(transport.dead_letters(20)), transport.purge_dead()) == (0, [], 0)
+
+    assert settles(lambda: transport.depth(EMAIL), 1)
+
+
+def test_dead_letters_are_counted_over_all_channels_and_apart_from_what_waits(
+    carrier: Carrier, transport: Transport
+) -> None:
+    assert transport.dead() == 0  # the queues are there
+    put_aside(carrier, transport, b"one", b"two")
+    put_aside(carrier, transport, b"three", channel=SMS)
+    transport.publish([a_ticket()])
+
+    assert settles(lambda: transport.depth(EMAIL), 1)
+    assert (transport.dead(), transport.depth(SMS)) == (3, 0)
+
+
+def test_the_oldest_are_shown_with_their_channel_and_stay_where_they_are(
+    carrier: Carrier, transport: Transport
+) -> None:
+    assert transport.dead() == 0
+    put_aside(carrier, transport, b"one")
+    put_aside(carrier, transport, b"two", channel=SMS)
+    put_aside(carrier, transport, b"three")
+
+    for _ in range(2):
+        assert list(transport.dead_letters(2)) == [DeadLetter(b"one", EMAIL), DeadLetter(b"two", SMS)]
+        assert settles(transport.dead, 3)
+    assert list(transport.dead_letters(0)) == []
+    assert [letter.body for letter in transport.dead_letters(20)] == [b"one", b"two", b"three"]
+
+
+def test_a_rejected_ticket_is_shown_as_one_that_can_be_read(carrier: Carrier, transport: Transport) -> None:
+    transport.publish([a_ticket(1, 2, broadcast=7)])
+    with receive(transport) as tickets:
+        take(tickets).reject()
+        assert settles(transport.dead, 1)
+
+    (letter,) = transport.dead_letters(20)
+
+    assert (letter.ticket, letter.channel) == (a_ticket(1, 2, broadcast=7), EMAIL)
+    assert letter.reason == "it can be read, and a consumer rejected it"
+
+
+def test_a_purge_discards_the_dead_and_nothing_else(carrier: Carrier, transport: Transport) -> None:
+    assert transport.dead() == 0
+    put_aside(carrier, transport, b"one", b"two")
+    put_aside(carrier, transport, b"three", channel=SMS)
+    transport.publish([a_ticket()])
+
+    assert transport.purge_dead() == 3
+
+    assert (transport.dead(), list(transport.dead_letters(20))) == (0, [])
+    assert settles(lambda: transport.depth(EMAIL), 1)
+
+
+def test_the_dead_of_queues_that_were_deleted_are_none(carrier: Carrier, transport: Transport) -> None:
+    assert transport.dead() == 0
+    put_aside(carrier, transport, b"one")
+    calls: list[Callable[[], object]] = [
+        transport.dead,
+        lambda: len(transport.dead_letters(20)),
+        transport.purge_dead,
+    ]
+
+    for call in calls:
+        carrier.lose_everything()
+        assert call() == 0
+
+    put_aside(carrier, transport, b"two")
+
+
 # --- Several at once --------------------------------------------------------------------------------------------------
 def test_two_receivers_never_hold_the_same_ticket(carrier: Carrier, transport: Transport) -> None:
     transport.publish([a_ticket(1), a_ticket(2)])
@@ -278,13 +363,16 @@ def test_many_receivers_share_the_work_and_do_each_ticket_once(carrier: Carrier,
 
 
 # --- Faults and endings -----------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("call", ["publish", "depth", "receive"])
+@pytest.mark.parametrize("call", ["publish", "depth", "receive", "dead", "dead_letters", "purge_dead"])
 def test_a_broker_that_is_away_is_a_transport_error_that_gives_no_password(carrier: Carrier, call: str) -> None:
     with closing(carrier.broken()) as transport, transaction.atomic(), carrier.outage():
         calls: dict[str, Callable[[], object]] = {
             "publish": lambda: transport.publish([a_ticket()]),
             "depth": lambda: transport.depth(EMAIL),
             "receive": lambda: next(transport.receive(EMAIL, 30)),
+            "dead": transport.dead,
+            "dead_letters": lambda: transport.dead_letters(20),
+            "purge_dead": transport.purge_dead,
         }
         for _ in range(2):  # the second try fails alike, and not in a new way
             with pytest.raises(TransportError) as caught, transaction.atomic():
