@@ -23,7 +23,7 @@ LOCK = env -u UV_INDEX -u UV_EXTRA_INDEX_URL -u UV_DEFAULT_INDEX -u UV_INDEX_URL
 	--python-version 3.11 --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench lock clean
+.PHONY: help run test lint bench faults lock clean
 
 help: ## List what make can do
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -50,6 +50,10 @@ lint: ## Check style, types, imports, templates, settings and migrations
 bench: ## Measure, beside the limit of this machine (ARGS=--help tells what can be chosen)
 	$(call bootstrap,dev)
 	@.venv/bin/python -m bench $(ARGS)
+
+faults: ## Attack the running product and print the scoreboard (ARGS="--rounds 10 --seed 7"; --help tells the rest)
+	$(call bootstrap,dev)
+	@.venv/bin/python -m tests.faults $(ARGS)
 
 lock: ## Compile the hashed locks from requirements.in and requirements-dev.in
 	$(call bootstrap,dev)

@@ -1,0 +1,166 @@
+"""Negative controls: each breaks one rule of the product and is attacked where that rule holds. The judge must notice.
+
+And the same attack with the rule in its place must find nothing, or it would prove only that the attack is too hard.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.faults.arena import DISPATCHER, EMAIL, SHORT, SMS, WINDOW, Arena, Size
+from tests.faults.attack import BOTH, EMBEDDED, SCALED, Attack, play
+from tests.faults.servers import Engine, Servers
+from tests.servers.processes import wait_until
+
+#: A product that recovers does so well within it.
+PATIENCE_SECONDS = 15.0
+#: A few windows are enough to show it.
+SIZE = Size(clients=100, faults=1)
+#: No ticket's lifetime ends during a control: what is lost stays lost unless somebody looks for it.
+FOR_EVER = {"TICKET_LIFETIME_SECONDS": "100000"}
+
+
+@dataclass(frozen=True)
+class Control:
+    name: str
+    run: Callable[[Arena], None]
+    #: What the judge must say.
+    complaint: str
+    #: Sabotage that breaks the rule…
+    broken: str
+    #: …and what else is as in the broken run, where the rule is kept.
+    beside: str = ""
+    engines: Sequence[Engine] = BOTH
+    #: On which of them a short run shows it; what never ends has to be waited for.
+    shown_on: Sequence[Engine] = BOTH
+    size: Size = SIZE
+
+    @property
+    def attack(self) -> Attack:
+        return Attack(0, self.name, self.engines, self.run, FOR_EVER if "no_" in self.broken + self.beside else {})
+
+    def sabotage(self) -> str:
+        return ",".join(part for part in (self.beside, self.broken) if part)
+
+
+def try_control(
+    control: Control, engine: Engine, *, servers: Servers, folder: Path, is_short: bool = False
+) -> list[str]:
+    """What is wrong with it: the judge complained with the rule in its place, or did not notice that it was broken.
+
+    A short run leaves the first part out where an attack of the list is just that.
+    """
+    kept, broken = folder / "kept", folder / "broken"
+    wrong = []
+    if control.beside or not is_short:
+        kept.mkdir(parents=True)
+        played = play(
+            control.attack, engine, servers=servers, seed="1", folder=kept, size=control.size, sabotage=control.beside
+        )
+        wrong += [f"with the rule in its place: {complaint}" for complaint in played.complaints]
+    broken.mkdir(parents=True)
+    played = play(
+        control.attack, engine, servers=servers, seed="1", folder=broken, size=control.size, sabotage=control.sabotage()
+    )
+    if not any(control.complaint in complaint for complaint in played.complaints):
+        wrong.append(f"the judge did not notice: {played.complaints}")
+    return wrong
+
+
+def _killed_between_reserve_and_publish(arena: Arena) -> None:
+    arena.start(dispatchers=0)
+    victim = arena.hire(DISPATCHER, FAILPOINT="reserve.committed:2")
+    arena.press()
+    wait_until(lambda: not victim.is_running(), what="the dispatcher's death")
+    arena.faults["kill -9 dispatcher"] += 1
+    arena.hire(DISPATCHER)
+    arena.wait_for_end(deadline=PATIENCE_SECONDS)
+    arena.judge()
+
+
+def _killed_after_sending(arena: Arena) -> None:
+    arena.start(email=0)
+    victim = arena.hire(EMAIL, FAILPOINT="window.sent:2")
+    arena.press()
+    wait_until(lambda: not victim.is_running(), what="the consumer's death")
+    arena.faults["kill -9 email"] += 1
+    arena.hire(EMAIL)
+    arena.wait_for_end(deadline=PATIENCE_SECONDS)
+    arena.judge(unknown_at_most=WINDOW)
+
+
+def _killed_between_two_windows(arena: Arena) -> None:
+    arena.start(email=0)
+    victim = arena.hire(EMAIL, FAILPOINT="settle.committed:1")
+    arena.press()
+    wait_until(lambda: not victim.is_running(), what="the consumer's death")
+    arena.faults["kill -9 email"] += 1
+    arena.hire(EMAIL)
+    arena.wait_for_end(deadline=PATIENCE_SECONDS)
+    arena.judge()
+
+
+def _everybody_opts_out(arena: Arena) -> None:
+    arena.slow_providers()
+    arena.start()
+    arena.press()
+    expanded = "SELECT 1 FROM notifier_broadcast WHERE cursor >= audience_upto"
+    wait_until(lambda: arena.stack.query(expanded), what="the audience")
+    arena.wait_for_accepted(10)
+    arena.stack.query("DELETE FROM notifier_preference")
+    before = arena.accepted()
+    arena.faults["opt-out of everybody"] += 1
+    arena.wait_for_end(deadline=PATIENCE_SECONDS)
+    late = arena.accepted() - before
+    arena.demand(late <= 2 * WINDOW, f"{late} reached after they had opted out, with {2 * WINDOW} on their way")
+    arena.judge()
+
+
+def _tickets_race(arena: Arena) -> None:
+    arena.start(email=3, sms=0)
+    arena.hire(SMS)
+    for role in (EMAIL, SMS):
+        for process in arena.crew(role):
+            arena.wait_for_sign_of_life(process)
+    arena.press()
+    arena.faults["repeated tickets"] += 1
+    arena.wait_for_end(deadline=PATIENCE_SECONDS)
+    arena.judge()
+
+
+CONTROLS = (
+    Control(
+        "reserve with no re-issue and no sweep",
+        _killed_between_reserve_and_publish,
+        complaint="not ended within",
+        broken="no_reissue,no_sweep",
+        shown_on=EMBEDDED,
+    ),
+    Control("send before claiming", _killed_after_sending, complaint="sent twice", broken="send_before_claiming"),
+    Control(
+        "ack before settling",
+        _killed_between_two_windows,
+        complaint="not ended within",
+        broken="ack_before_settling",
+        # The search for lost tickets heals what an early ack loses: without it the ack's own place shows.
+        beside="no_reissue",
+        shown_on=SCALED,
+    ),
+    Control(
+        "claim without consent",
+        _everybody_opts_out,
+        complaint="reached after they had opted out",
+        broken="claim_without_consent",
+    ),
+    Control(
+        "claim through a joined UPDATE",
+        _tickets_race,
+        complaint="sent twice",
+        broken="claim_through_a_join",
+        beside="tickets_come_twice",
+        engines=SCALED,
+        shown_on=SCALED,
+        # The consumers must all be at work before the last ticket is gone.
+        size=SHORT,
+    ),
+)

@@ -1,0 +1,150 @@
+"""Breaks rules of the product on purpose, so that the judge can prove that it notices. See controls.py."""
+
+import os
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.apps import AppConfig
+
+
+class Sabotage(AppConfig):
+    name = "tests.faults"
+    label = "sabotage"
+
+    def ready(self) -> None:
+        for name in os.environ["SABOTAGE"].split(","):
+            SABOTAGES[name]()
+
+
+def no_reissue() -> None:
+    """What is reserved and never published, or whose ticket is lost, is not looked for."""
+    from notifier.services import fanout
+    from notifier.transport import database
+
+    fanout.looks_lost = lambda **_: False
+    # A consumer that died gives its ticket back as promptly as RabbitMQ has it.
+    database.VISIBILITY = timedelta(seconds=2)
+
+
+def no_sweep() -> None:
+    from notifier.services import fanout
+
+    fanout.sweep = lambda **_: 0
+
+
+def send_before_claiming() -> None:
+    from django.db import transaction
+
+    from consumers.worker import Consumer
+    from notifier import clock, failpoints
+    from notifier.services import deliveries
+
+    def work_window(self: Any, broadcast_id: int, delivery_ids: Sequence[int]) -> Sequence[Any]:
+        with transaction.atomic():
+            seen = deliveries.claim(
+                broadcast_id=broadcast_id,
+                channel=self._channel,
+                delivery_ids=delivery_ids,
+                token=uuid.uuid4(),
+                now=clock.now(),
+            )
+            transaction.set_rollback(True)
+        if not seen.messages:
+            return ()
+        outcomes: Sequence[Any] = self._sender.send(
+            seen.messages, starts_until=time.monotonic() + 60, waiting=lambda: None
+        )
+        failpoints.reached("window.sent")
+        self._settle(self._claim(broadcast_id, delivery_ids), outcomes)
+        return outcomes
+
+    Consumer._work_window = work_window  # type: ignore[method-assign]
+
+
+def ack_before_settling() -> None:
+    from consumers.worker import Consumer
+
+    work = Consumer._work
+
+    def ack_first(self: Any, received: Any) -> None:
+        received.ack()
+        work(self, _AlreadyAcked(received.ticket))
+
+    Consumer._work = ack_first  # type: ignore[method-assign]
+
+
+class _AlreadyAcked:
+    def __init__(self, ticket: Any) -> None:
+        self.ticket = ticket
+
+    def ack(self) -> None:
+        pass
+
+    def reject(self) -> None:
+        pass
+
+
+def claim_without_consent() -> None:
+    from notifier.services import deliveries
+
+    deliveries._Row.why_not = lambda self: ""  # type: ignore[method-assign]
+
+
+def tickets_come_twice() -> None:
+    """No rule is broken: a broker may repeat what it likes."""
+    from notifier.transport.amqp import AmqpTransport
+
+    publish = AmqpTransport.publish
+    AmqpTransport.publish = lambda self, tickets: publish(  # type: ignore[method-assign]
+        self, [ticket for ticket in tickets for _ in range(2)]
+    )
+
+
+def claim_through_a_join() -> None:
+    """Django makes `broadcast__state=` an `id IN (SELECT …)`, which PostgreSQL does not look at again after a wait."""
+    from django.conf import settings
+    from django.db import transaction
+
+    from notifier.models import Delivery
+    from notifier.services import deliveries
+    from notifier.services.deliveries import Claim, Message
+
+    real = deliveries.claim
+
+    def claim(
+        *, broadcast_id: int, channel: Any, delivery_ids: Sequence[int], token: uuid.UUID, now: datetime
+    ) -> Claim:
+        with transaction.atomic():
+            # What the true claim would take, looked at and let go: its content, rendered.
+            seen = real(broadcast_id=broadcast_id, channel=channel, delivery_ids=delivery_ids, token=token, now=now)
+            transaction.set_rollback(True)
+        ends_at = now + timedelta(seconds=settings.LEASE_SECONDS)
+        with transaction.atomic():
+            pending = Delivery.objects.filter(
+                pk__in=delivery_ids, state=Delivery.State.PENDING, broadcast__state="RUNNING"
+            )
+            pending.update(state=Delivery.State.SENDING, lease_token=token, due_at=ends_at)
+            taken = set(Delivery.objects.filter(pk__in=delivery_ids, lease_token=token).values_list("pk", flat=True))
+            time.sleep(0.2)  # another consumer with the same ticket waits for these rows now
+        messages: list[Message] = [message for message in seen.messages if message.delivery_id in taken]
+        seen.messages[:] = messages
+        return seen
+
+    deliveries.claim = claim
+
+
+SABOTAGES: dict[str, Callable[[], None]] = {
+    function.__name__: function
+    for function in (
+        no_reissue,
+        no_sweep,
+        send_before_claiming,
+        ack_before_settling,
+        claim_without_consent,
+        tickets_come_twice,
+        claim_through_a_join,
+    )
+}
