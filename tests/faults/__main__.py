@@ -1,8 +1,8 @@
 """`make faults`: attack the running product, have the judge look at what is left, and print the scoreboard.
 
-Starts private servers. A round's seed is the campaign's and the round's number, so that one line of the scoreboard can be
-repeated by itself: `make faults ARGS="--attack 2 --engine scaled --seed 7"`. What chance decides is repeated exactly; what
-the machine's scheduling decides is not.
+Starts private servers. A round's seed is the campaign's and the round's number, so that one line of the scoreboard can
+be repeated by itself: `make faults ARGS="--attack 2 --engine scaled --seed 7"`. What chance decides is repeated
+exactly; what the machine's scheduling decides is not.
 """
 
 import argparse
