@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pika
 from pika.adapters.blocking_connection import BlockingChannel
+from pika.adapters.utils.connection_workflow import AMQPConnectorException
 from pika.channel import Channel as PikaChannel
 from pika.exceptions import (
     AMQPError,
@@ -39,9 +40,15 @@ HEARTBEAT_SECONDS = 30
 CONNECT_TIMEOUT_SECONDS = 10
 #: Under a memory or disk alarm the broker stops reading: without this a publish would hang for ever.
 BLOCKED_TIMEOUT_SECONDS = 10
-CLOSE_TIMEOUT_SECONDS = 10
-CONFIRM_TIMEOUT_SECONDS = 30
+#: For one round trip, or the confirms of a batch. With the time to close, less than what makes a process look dead.
+ANSWER_TIMEOUT_SECONDS = 10
+CLOSE_TIMEOUT_SECONDS = 2
+#: After so many heartbeats without a word the broker counts as gone. It says something twice in each.
+SILENT_HEARTBEATS = 1.5
+LOOKS_A_HEARTBEAT = 8
 NOT_FOUND, PRECONDITION_FAILED = 404, 406
+#: What pika raises. That a handshake took too long is none of its AMQPErrors.
+FAULTS = (AMQPError, AMQPConnectorException, OSError)
 
 
 def queue_name(key: str) -> str:
@@ -73,6 +80,7 @@ class AmqpTransport:
         link = _ConsumerLink(_parameters(self.url, f"consumer of {channel.value}"), queue_name(channel.value))
         link.start()
         try:
+            link.wait_until_consuming()
             while True:
                 yield link.next(channel, idle)
         finally:
@@ -92,34 +100,38 @@ class AmqpTransport:
         return self._observe(lambda link: int(link.queue_purge(queue_name(DEAD)).method.message_count))
 
     def close(self) -> None:
+        self._close(CLOSE_TIMEOUT_SECONDS)
+
+    def _close(self, seconds: float) -> None:
         publisher, self._publisher = self._publisher, None
         if publisher:
-            publisher.close()
+            publisher.close(seconds)
         connection, self._connection, self._channel = self._connection, None, None
-        if connection and connection.is_open:
-            try:
-                connection.close()
-            except (AMQPError, OSError) as error:
-                logger.debug("The broker's connection did not close cleanly: %r", error)
+        if connection:
+            _hang_up(connection, seconds)
 
     def _observe(self, look: Callable[[BlockingChannel], T]) -> T:
         """What `look` finds; once more where somebody had deleted a queue, which is then declared anew."""
         with self._translated():
             self._rest()
             try:
-                return look(self._open())
+                return self._ask(look)
             except ChannelClosedByBroker as error:
                 if error.reply_code != NOT_FOUND:
                     raise
             self.close()
-            return look(self._open())
+            return self._ask(look)
+
+    def _ask(self, look: Callable[[BlockingChannel], T]) -> T:
+        channel = self._open()
+        with _deadline(channel.connection._impl, ANSWER_TIMEOUT_SECONDS):
+            return look(channel)
 
     def _open(self) -> BlockingChannel:
         if self._channel is None or not self._channel.is_open:
             self.close()
             self._connection = pika.BlockingConnection(_parameters(self.url, "observer"))
-            self._channel = self._connection.channel()
-            _declare(self._channel)
+            self._channel = _open_channel(self._connection)
         return self._channel
 
     def _publishing(self) -> "_PublisherLink":
@@ -131,16 +143,17 @@ class AmqpTransport:
 
     def _rest(self) -> None:
         """Close a publishing connection that nobody served for a while: the broker would miss its heartbeats."""
-        if self._publisher and self._publisher.idle_seconds() > HEARTBEAT_SECONDS / 2:
-            self._publisher.close()
+        if self._publisher and self._publisher.is_overdue():
+            self._publisher.close(CLOSE_TIMEOUT_SECONDS)
             self._publisher = None
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except (AMQPError, OSError) as error:
-            self.close()
+        except FAULTS as error:
+            # Without a goodbye that nobody may be there to answer.
+            self._close(0)
             raise TransportError(_explain(error, self.url)) from error
 
 
@@ -160,11 +173,15 @@ class _PublisherLink:
         self._used_at = time.monotonic()
         self._connection = pika.SelectConnection(
             parameters,
-            on_open_callback=lambda connection: connection.channel(on_open_callback=self._on_channel),
+            on_open_callback=self._on_open,
             on_open_error_callback=self._on_trouble,
             on_close_callback=self._on_trouble,
         )
-        self._run_until(lambda: self._channel is not None)
+        try:
+            self._run_until(lambda: self._channel is not None, CONNECT_TIMEOUT_SECONDS + ANSWER_TIMEOUT_SECONDS)
+        except BaseException:
+            self.close(0)
+            raise
 
     def publish(self, messages: Sequence[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
         """Returns once the broker has answered for each; those that no queue takes come back."""
@@ -176,37 +193,41 @@ class _PublisherLink:
             self._unconfirmed.add(self._published)
             # Unless it is mandatory, the broker confirms, and drops, what no queue takes.
             channel.basic_publish(EXCHANGE, key, body, _properties(), mandatory=True)
-        self._run_until(lambda: not self._unconfirmed)
+        self._run_until(lambda: not self._unconfirmed, ANSWER_TIMEOUT_SECONDS)
         self._used_at = time.monotonic()
         return self._returned
 
-    def idle_seconds(self) -> float:
-        return time.monotonic() - self._used_at
+    def is_overdue(self) -> bool:
+        """Whether nobody served it for so long that the broker may soon miss its heartbeats."""
+        heartbeat = self._connection.params.heartbeat
+        return bool(heartbeat) and time.monotonic() - self._used_at > heartbeat / 2
 
-    def close(self) -> None:
+    def close(self, seconds: float) -> None:
+        """Say goodbye, and wait no longer than that for the answer."""
         try:
             if self._connection.is_open:
                 self._trouble = None  # what closed the channel must not keep us from closing the connection
                 self._connection.close()
-                self._run_until(lambda: self._connection.is_closed)
-        except (AMQPError, OSError) as error:
+                self._run_until(lambda: self._connection.is_closed, seconds)
+        except FAULTS as error:
             logger.debug("The publishing connection did not close cleanly: %r", error)
         self._connection.ioloop.close()
 
-    def _run_until(self, reached: Callable[[], bool]) -> None:
+    def _run_until(self, reached: Callable[[], bool], seconds: float) -> None:
         """Serve the connection until then; every callback that may have brought it about stops the loop to look.
 
         A quorum queue without its majority confirms nothing and closes nothing, hence the time-out.
         """
         loop = self._connection.ioloop
-        timeout = loop.call_later(CONFIRM_TIMEOUT_SECONDS, lambda: self._on_trouble(None, _NoAnswer()))
-        try:
+        with _deadline(self._connection, seconds):
             while not reached():
                 if self._trouble:
                     raise self._trouble
                 loop.start()
-        finally:
-            loop.remove_timeout(timeout)
+
+    def _on_open(self, connection: pika.SelectConnection) -> None:
+        _watch(connection)
+        connection.channel(on_open_callback=self._on_channel)
 
     def _on_channel(self, channel: PikaChannel) -> None:
         channel.add_on_close_callback(self._on_trouble)
@@ -250,8 +271,14 @@ class _ConsumerLink(threading.Thread):
         self._connection: pika.BlockingConnection | None = None
         self._channel: BlockingChannel | None = None
         self._stopping = False
+        #: Set once it consumes, or has failed to.
+        self._has_begun = threading.Event()
 
     # --- the consumer's thread -------------------------------------------------------------------
+    def wait_until_consuming(self) -> None:
+        """Or until it has failed. Before that, `next` would say None: that all is well and there is nothing to do."""
+        self._has_begun.wait()
+
     def next(self, channel: Channel, idle: float) -> "AmqpReceived | None":
         """The next ticket, or None after `idle` seconds; `TransportError` when the connection is gone."""
         try:
@@ -277,7 +304,7 @@ class _ConsumerLink(threading.Thread):
     def stop(self) -> None:
         self._stopping = True
         self._soon(lambda: None)  # wakes the loop
-        self.join(CLOSE_TIMEOUT_SECONDS)
+        self.join(2 * CLOSE_TIMEOUT_SECONDS)
 
     def _soon(self, callback: Callable[[], object]) -> None:
         connection = self._connection
@@ -296,26 +323,24 @@ class _ConsumerLink(threading.Thread):
         except Exception as error:  # noqa: BLE001  (told to the consumer's thread, which decides)
             self._inbox.put(error)
         finally:
+            self._has_begun.set()
             self._close()
 
     def _consume(self, connection: pika.BlockingConnection) -> None:
-        self._channel = channel = connection.channel()
-        _declare(channel)
+        self._channel = channel = _open_channel(connection)
         channel.basic_qos(prefetch_count=PREFETCH)
         channel.add_on_cancel_callback(lambda frame: self._inbox.put(_QueueGone(self._queue_name)))
         channel.basic_consume(
             self._queue_name, lambda ch, method, props, body: self._inbox.put((method.delivery_tag, body))
         )
+        self._has_begun.set()
         while not self._stopping:
             connection.process_data_events(time_limit=1)
         connection.process_data_events(time_limit=0)  # the acks that were asked for before the stop
 
     def _close(self) -> None:
-        try:
-            if self._connection and self._connection.is_open:
-                self._connection.close()
-        except (AMQPError, OSError) as error:
-            logger.debug("The link to %s did not close cleanly: %r", self._queue_name, error)
+        if self._connection:
+            _hang_up(self._connection, CLOSE_TIMEOUT_SECONDS)
 
 
 class AmqpReceived:
@@ -332,14 +357,75 @@ class AmqpReceived:
 
 
 class _NoAnswer(AMQPError):
-    def __str__(self) -> str:
-        return f"no answer within {CONFIRM_TIMEOUT_SECONDS} s"
+    """It is there, as far as the network knows, and says nothing."""
 
 
 class _QueueGone(Exception):
     """The broker cancelled the consumer: the queue was deleted, or its node is leaving."""
 
 
+# --- A peer that neither answers nor hangs up -------------------------------------------------------------------------
+# A NAT that forgot a connection, a machine that was switched off, a process that was stopped: pika's calls wait for
+# such a peer for ever, and only an end of the stream from our own side brings them back. It has no public name.
+def _watch(connection: Any) -> None:
+    """End a connection on which nothing was heard for SILENT_HEARTBEATS; to be called once it is open.
+
+    pika looks every heartbeat + 5 s whether anything came, and so may need twice that to notice.
+    """
+    heartbeat = connection.params.heartbeat
+    heard, heard_at = connection.bytes_received, time.monotonic()
+
+    def look() -> None:
+        nonlocal heard, heard_at
+        if connection.bytes_received != heard:
+            heard, heard_at = connection.bytes_received, time.monotonic()
+        silence = time.monotonic() - heard_at
+        if silence > SILENT_HEARTBEATS * heartbeat:
+            _end_stream(connection, _NoAnswer(f"nothing was heard from it for {silence:.0f} s"))
+        elif not connection.is_closed:
+            connection.ioloop.call_later(heartbeat / LOOKS_A_HEARTBEAT, look)
+
+    if heartbeat:
+        look()
+
+
+@contextmanager
+def _deadline(connection: Any, seconds: float) -> Iterator[None]:
+    """End a connection that is still waited for after so long: the wait ends with `_NoAnswer`."""
+    error = _NoAnswer(f"it gave no answer within {seconds} s")
+    timeout = connection.ioloop.call_later(seconds, lambda: _end_stream(connection, error))
+    try:
+        yield
+    finally:
+        connection.ioloop.remove_timeout(timeout)
+
+
+def _end_stream(connection: Any, error: _NoAnswer) -> None:
+    if not connection.is_closed:
+        connection._terminate_stream(error)
+
+
+def _open_channel(connection: pika.BlockingConnection) -> BlockingChannel:
+    """The first channel of a new connection, which is watched from then on; what we use is declared."""
+    _watch(connection._impl)
+    with _deadline(connection._impl, ANSWER_TIMEOUT_SECONDS):
+        channel = connection.channel()
+        _declare(channel)
+    return channel
+
+
+def _hang_up(connection: pika.BlockingConnection, seconds: float) -> None:
+    """Say goodbye, and wait no longer than that for the answer."""
+    if not connection.is_open:
+        return
+    try:
+        with _deadline(connection._impl, seconds):
+            connection.close()
+    except FAULTS as error:
+        logger.debug("A connection did not close cleanly: %r", error)
+
+
+# --- What is there ----------------------------------------------------------------------------------------------------
 def _declare(channel: BlockingChannel) -> None:
     """The exchange, both queues and the dead letters; whoever starts first creates them."""
     channel.exchange_declare(EXCHANGE, "direct", durable=True)
@@ -381,9 +467,11 @@ def _properties() -> pika.BasicProperties:
 
 def _parameters(url: str, purpose: str) -> pika.URLParameters:
     parameters = pika.URLParameters(url)
-    if "heartbeat" not in parse_qs(urlsplit(url).query):
+    chosen = parse_qs(urlsplit(url).query)
+    if "heartbeat" not in chosen:
         parameters.heartbeat = HEARTBEAT_SECONDS
-    parameters.blocked_connection_timeout = BLOCKED_TIMEOUT_SECONDS
+    if "blocked_connection_timeout" not in chosen:
+        parameters.blocked_connection_timeout = BLOCKED_TIMEOUT_SECONDS
     parameters.socket_timeout = parameters.stack_timeout = CONNECT_TIMEOUT_SECONDS
     parameters.client_properties = {"connection_name": f"notifier {purpose}"}
     return parameters
