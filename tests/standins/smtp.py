@@ -32,6 +32,8 @@ class SmtpSession(Connection):
     sender: str | None = None
     #: What AUTH still waits for: nothing, "password" (PLAIN's one answer, or LOGIN's second) or "name" (LOGIN's first).
     awaits = ""
+    #: How much of the text was looked through for its end: a long one would be read anew with each piece.
+    searched = 0
 
     def __init__(self, sink: Sink) -> None:
         super().__init__(sink)
@@ -137,9 +139,11 @@ class SmtpSession(Connection):
                 # Or the text would be taken, up to its dot, by a server that only says nothing.
                 self.transport.pause_reading()
             return False
-        end = self.buffer.find(END)
+        end = self.buffer.find(END, self.searched)
         if end < 0:
+            self.searched = max(0, len(self.buffer) - len(END))
             return False
+        self.searched = 0
         text = bytes(self.buffer[2 : end + 2]).replace(b"\r\n..", b"\r\n.")
         del self.buffer[: end + len(END)]
         self.is_in_text = False
