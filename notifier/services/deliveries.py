@@ -119,17 +119,22 @@ def settle(*, claim: Claim, outcomes: Sequence[Outcome], now: datetime) -> int:
     """Record how each claimed delivery ended, in one transaction.
 
     Returns how many rows were still ours to settle; fewer than `len(outcomes)` means that a lease ran out and
-    someone else has decided. After an error nothing is recorded and the same call may be made again.
+    someone else has decided. After an error the same call may be made again.
     """
     groups: dict[tuple[Any, ...], list[Outcome]] = defaultdict(list)
     for outcome in outcomes:
         if outcome.verdict is not Verdict.SENT:
             groups[outcome.verdict, outcome.detail, outcome.wait, outcome.message.attempts].append(outcome)
     sent = [outcome for outcome in outcomes if outcome.verdict is Verdict.SENT]
-    if not groups and now < claim.lease_ends_at:
-        return _settle_sent(claim, sent, now)  # one statement, and so a transaction by itself
+    settled = 0
+    if not groups:
+        # One statement, and so a transaction by itself. No broadcast has finished over a row that is SENDING: nothing
+        # more is to do, unless some are no longer. Our clock can't tell: the one who swept them may have had another.
+        settled = _settle_sent(claim, sent, now, states=[Delivery.State.SENDING])
+        if settled == len(sent):
+            return settled
     with transaction.atomic():
-        settled = _settle_sent(claim, sent, now)
+        settled += _settle_sent(claim, sent, now, states=[Delivery.State.SENDING, Delivery.State.UNKNOWN])
         for alike in groups.values():
             ids = [outcome.message.delivery_id for outcome in alike]
             settled += _still_ours(claim).filter(pk__in=ids).update(**_change(alike[0], now))
@@ -281,11 +286,11 @@ def _still_ours(claim: Claim) -> QuerySet[Delivery]:
 _SENT = f"""
     UPDATE {DELIVERY} SET state = '{Delivery.State.SENT}', due_at = NULL, settled_at = %s, detail = '',
            attempts = attempts + 1, provider_id = {{provider_id}}
-    WHERE id IN ({{ids}}) AND lease_token = %s AND state IN ('{Delivery.State.SENDING}', '{Delivery.State.UNKNOWN}')
+    WHERE id IN ({{ids}}) AND lease_token = %s AND state IN ({{states}})
 """  # noqa: S608
 
 
-def _settle_sent(claim: Claim, outcomes: Sequence[Outcome], now: datetime) -> int:
+def _settle_sent(claim: Claim, outcomes: Sequence[Outcome], now: datetime, *, states: Sequence[Delivery.State]) -> int:
     if not outcomes:
         return 0
     ids = _listed([outcome.message.delivery_id for outcome in outcomes])
@@ -293,7 +298,7 @@ def _settle_sent(claim: Claim, outcomes: Sequence[Outcome], now: datetime) -> in
     provider_id = "CASE id " + "WHEN %s THEN %s " * len(known) + "ELSE '' END" if known else "''"
     with connection.cursor() as cursor:
         cursor.execute(
-            _SENT.format(provider_id=provider_id, ids=ids),
+            _SENT.format(provider_id=provider_id, ids=ids, states=", ".join(f"'{state}'" for state in states)),
             [connection.ops.adapt_datetimefield_value(now), *sum(known, ()), _token(claim.token)],
         )
         return int(cursor.rowcount)

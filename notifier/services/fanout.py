@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import EmptyResultSet
 from django.db import connection, transaction
-from django.db.models import Case, Exists, F, OuterRef, QuerySet, Value, When
+from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Value, When
 from django.db.models.functions import Coalesce
 
 from notifier import failpoints
@@ -196,9 +196,13 @@ def sweep(*, now: datetime) -> int:
     Returns how many rows it changed, at most CHUNK a broadcast and kind.
     """
     changed = 0
+    # No lease ends that far ahead: the clock was set back. If its consumer is dead, these rows would hold up the end of
+    # their broadcast, and the search for lost tickets, for as long; if it lives, its result is still to come.
+    too_far = now + 2 * timedelta(seconds=settings.LEASE_SECONDS)
+    over = Q(due_at__lt=now) | Q(due_at__gt=too_far)
     for broadcast in Broadcast.objects.to_sweep().order_by("pk").only("state"):
         active = Delivery.objects.active().filter(broadcast=broadcast.pk, channel__in=Channel.values)
-        changed += _settle(active.filter(state=State.SENDING, due_at__lt=now), State.UNKNOWN, LEASE_RAN_OUT, now)
+        changed += _settle(active.filter(over, state=State.SENDING), State.UNKNOWN, LEASE_RAN_OUT, now)
         if broadcast.state == Broadcast.State.CANCELLED:
             waiting = active.filter(state__in=[State.PENDING, State.RETRYING])
             changed += _settle(waiting, State.CANCELLED, "broadcast cancelled", now)

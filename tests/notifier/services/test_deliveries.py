@@ -533,7 +533,9 @@ def test_a_late_result_decides_its_own_unknown_row_for_good(
     assert (after.due_at, after.settled_at) == (None, late + SECOND)
 
 
-def test_a_late_result_asks_for_a_new_tally_of_a_finished_broadcast(now: datetime) -> None:
+@pytest.mark.parametrize("behind", [timedelta(), timedelta(hours=1)], ids=["one clock", "a clock that is behind"])
+def test_a_late_result_asks_for_a_new_tally_of_a_finished_broadcast(now: datetime, behind: timedelta) -> None:
+    """Also where the dispatcher's clock has jumped, and the consumer's not yet."""
     row = a_delivery(broadcast=a_broadcast(audience_upto=0))
     taken = claim(row, now=now)
     late = taken.lease_ends_at + SECOND
@@ -541,7 +543,7 @@ def test_a_late_result_asks_for_a_new_tally_of_a_finished_broadcast(now: datetim
     assert tallies.finish(broadcast_id=row.broadcast_id, now=late)
     assert not Broadcast.objects.to_tally().exists()
 
-    settle(taken, Verdict.SENT, now=late)
+    settle(taken, Verdict.SENT, now=late - behind)
 
     (asking,) = Broadcast.objects.to_tally()
     tallies.tally(broadcast_id=asking.pk, now=late)

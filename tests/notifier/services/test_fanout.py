@@ -626,11 +626,19 @@ def test_a_send_whose_lease_still_runs_is_left_alone(now: datetime) -> None:
     assert fresh(row).state == State.SENDING
 
 
+def test_a_lease_that_ends_further_ahead_than_any_can_was_taken_before_the_clock_was_set_back(now: datetime) -> None:
+    """An hour's wait for a dead consumer's rows would hold up the end, and the search for lost tickets."""
+    row = a_delivery(state=State.SENDING, due_at=now + timedelta(hours=1))
+
+    assert fanout.sweep(now=now) == 1
+    assert (fresh(row).state, fresh(row).due_at) == (State.UNKNOWN, None)
+
+
 def test_what_waits_in_a_cancelled_broadcast_is_cancelled(now: datetime) -> None:
     broadcast = a_broadcast(state=Broadcast.State.CANCELLED)
     pending = a_delivery(broadcast=broadcast, due_at=now + LIFETIME)
     retrying = a_delivery(broadcast=broadcast, channel=SMS, state=State.RETRYING, due_at=now + LIFETIME)
-    sending = a_delivery(broadcast=broadcast, state=State.SENDING, due_at=now + LIFETIME)
+    sending = a_delivery(broadcast=broadcast, state=State.SENDING, due_at=now + SECOND)
     sent = a_delivery(broadcast=broadcast, state=State.SENT)
 
     assert fanout.sweep(now=now) == 2
