@@ -42,6 +42,8 @@ class Consumer:
         self._gauge = Gauge(channel=channel)
         self._channel_backoff = Backoff(first_seconds=2, longest_seconds=60)
         self._patience = Backoff(first_seconds=0.2, longest_seconds=5)
+        #: What it waits for, until a ticket comes or there is none to be had.
+        self._trouble = ""
 
     def run(self, *, until_idle: bool = False) -> None:
         """Go on until told to stop, or until the queue was empty for IDLE_SECONDS.
@@ -68,10 +70,12 @@ class Consumer:
             self._transport.close()
 
     def _receive(self, until_idle: bool) -> None:
-        self._heartbeat.beat(Worker.State.IDLE)
+        if not self._trouble:
+            self._heartbeat.beat(Worker.State.IDLE)
         # Closing gives the tickets at hand back to the broker.
         with closing(self._transport.receive(self._channel, IDLE_SECONDS)) as tickets:  # type: ignore[type-var]
             for received in tickets:
+                self._trouble = ""
                 if self._stop.is_set():
                     return
                 if received is not None:
@@ -185,7 +189,10 @@ class Consumer:
 
     def _wait_out(self, reason: str, seconds: float) -> None:
         """Wait for something that is away, and say so meanwhile."""
-        logger.error("%s Next try in %.1f s.", " ".join(reason.split()), seconds)
+        # Once: a broker may be away for hours.
+        level = logging.DEBUG if reason == self._trouble else logging.ERROR
+        logger.log(level, "%s Next try in %.1f s.", " ".join(reason.split()), seconds)
+        self._trouble = reason
         ends_at = time.monotonic() + seconds
         while (left := ends_at - time.monotonic()) > 0 and not self._stop.is_set():
             self._heartbeat.beat(Worker.State.WAITING, reason)

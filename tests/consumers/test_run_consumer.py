@@ -117,14 +117,15 @@ def test_a_broker_that_is_away_is_waited_for_and_said_to_be_until_it_is_told_to_
     make_stack: Callable[..., Stack],
 ) -> None:
     stack = make_stack(broker_url=f"amqp://guest:guest@127.0.0.1:{free_port()}/")
-    consumer = stack.start("run_consumer", "email")
+    consumer = stack.start("run_consumer", "email", LOG_LEVEL="DEBUG")
 
-    wait_until(lambda: consumer.output().count("Next try in") >= 2, what="a second try")
+    wait_until(lambda: consumer.output().count("Next try in") >= 3, what="a third try")
     ((state, detail),) = stack.query("SELECT state, detail FROM notifier_worker")
     status = consumer.stop()
 
     assert (status, state) == (0, "WAITING")
     assert "RabbitMQ at 127.0.0.1 can't be used" in detail
+    assert consumer.output().count("ERROR") == 1
     assert "Traceback" not in consumer.output()
 
 

@@ -897,6 +897,28 @@ def test_a_broker_that_is_away_is_waited_for(
     assert (transport.left, states(ids)) == (0, ["SENT"] * 2)
 
 
+def test_a_broker_that_stays_away_is_told_once_and_never_taken_for_idleness(
+    run: Callable[..., None], events: list[Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(worker, "Backoff", lambda **_: Backoff(first_seconds=0.02, longest_seconds=0.02))
+    said: list[str] = []
+    beat = workers.Heartbeat.beat
+
+    def note(self: workers.Heartbeat, state: Worker.State, *details: Any) -> None:
+        said.append(state)
+        beat(self, state, *details)
+
+    monkeypatch.setattr(workers.Heartbeat, "beat", note)
+    transport, stop = AwayTransport(events, 3), StopFlag()
+    transport.on_idle = stop.set
+
+    run(transport=transport, stop=stop, until_idle=False)
+
+    waiting = [number for number, state in enumerate(said) if state == "WAITING"]
+    assert set(said[waiting[0] : waiting[-1] + 1]) == {"WAITING"}
+    assert len([record for record in caplog.records if record.levelname == "ERROR"]) == 1
+
+
 def test_a_broker_that_is_away_is_told_on_the_dashboard(run: Callable[..., None], events: list[Any]) -> None:
     stop = StopAtFirstWait()
 
