@@ -36,6 +36,8 @@ class Dispatcher:
         self._heartbeat = Heartbeat(kind=Worker.Kind.DISPATCHER)
         self._broker = _Broker()
         self._busy = False
+        #: Decided once a cycle: under an alarm the broker takes no tickets and still counts them, which is no recovery.
+        self._may_ask_broker = False
         self._depths: dict[str, int] = {}
         self._depths_at = self._swept_at = float("-inf")
         self._lost_since: dict[Channel, float] = {}
@@ -77,6 +79,7 @@ class Dispatcher:
     def cycle(self) -> bool:
         """Do one round of everything; whether there was anything to do."""
         now = clock.now()
+        self._may_ask_broker = self._broker.is_worth_a_try()
         worked = self._expand(now)
         worked |= self._issue(now)
         self._sweep(now)
@@ -91,7 +94,7 @@ class Dispatcher:
         return any(made)
 
     def _issue(self, now: datetime) -> bool:
-        if not self._broker.is_worth_a_try():
+        if not self._may_ask_broker:
             return False
         issued = 0
         try:
@@ -126,7 +129,7 @@ class Dispatcher:
 
     def _look_at_queues(self, now: datetime) -> None:
         """Tell the depths with the heartbeat, so that pages need not ask the broker; and look for lost tickets."""
-        if time.monotonic() - self._depths_at >= DEPTH_SECONDS and self._broker.is_worth_a_try():
+        if time.monotonic() - self._depths_at >= DEPTH_SECONDS and self._may_ask_broker:
             try:
                 self._depths = {channel.value: self._transport.depth(channel) for channel in Channel}
                 self._broker.answered()
@@ -152,6 +155,7 @@ class Dispatcher:
         if str(error) != self._broker.trouble:
             logger.error("%s Broadcasts wait; trying again.", error)
         self._broker.failed(str(error))
+        self._may_ask_broker = False
 
     def _wait_for_database(self, error: db.Error, patience: Backoff) -> None:
         seconds = patience.next_seconds()

@@ -34,11 +34,14 @@ class Switchable(DatabaseTransport):
     def __init__(self) -> None:
         super().__init__("database://")
         self.is_away = False
+        self.is_alarmed = False
         self.calls = 0
         self.is_closed = False
 
     def publish(self, tickets: Sequence[Ticket]) -> None:
         self._reach()
+        if self.is_alarmed:
+            raise TransportError("RabbitMQ takes no messages.")
         super().publish(tickets)
 
     def depth(self, channel: Channel) -> int:
@@ -237,6 +240,25 @@ def test_with_the_broker_away_it_waits_and_says_why_while_the_rest_goes_on(
     fresh.refresh_from_db()
     assert fresh.tally["counts"] == {"email": {"PENDING": 1}}  # tallied
     assert sum("Broadcasts wait" in record.getMessage() for record in caplog.records) == 1  # and told once
+
+
+def test_a_broker_that_takes_no_tickets_and_still_counts_them_is_not_back(
+    loop: Dispatcher, transport: Switchable, watch: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transport.is_alarmed = True
+    a_delivery()
+
+    def sweep(*, now: datetime) -> int:
+        watch.seconds += 10  # so that another try is due before the queues are looked at
+        return 0
+
+    monkeypatch.setattr(fanout, "sweep", sweep)
+    said = []
+    for _ in range(3):
+        loop.cycle()
+        said.append((worker().state, worker().detail))
+
+    assert said == [(Worker.State.WAITING, "RabbitMQ takes no messages.")] * 3
 
 
 def test_a_broker_that_is_away_is_not_asked_at_every_turn(
