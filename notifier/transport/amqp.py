@@ -46,7 +46,11 @@ CLOSE_TIMEOUT_SECONDS = 2
 #: After so many heartbeats without a word the broker counts as gone. It says something twice in each.
 SILENT_HEARTBEATS = 1.5
 LOOKS_A_HEARTBEAT = 8
-NOT_FOUND, PRECONDITION_FAILED = 404, 406
+NOT_FOUND = 404
+#: RabbitMQ names what it refuses: "inequivalent arg 'x' for queue 'q' in vhost 'v': received …".
+DECLARED_OTHERWISE = re.compile(
+    r"inequivalent arg .* for (?P<kind>queue|exchange) '(?P<name>[^']*)' in vhost '(?P<vhost>[^']*)'"
+)
 #: What pika raises. That a handshake took too long is none of its AMQPErrors.
 FAULTS = (AMQPError, AMQPConnectorException, OSError)
 
@@ -479,25 +483,21 @@ def _parameters(url: str, purpose: str) -> pika.URLParameters:
 
 def _explain(error: Exception, where: str | pika.ConnectionParameters) -> str:
     """What went wrong, in words that staff can act on; never the password."""
-    if isinstance(error, ChannelClosedByBroker) and error.reply_code == PRECONDITION_FAILED:
+    if isinstance(error, ChannelClosedByBroker) and (other := DECLARED_OTHERWISE.search(error.reply_text)):
+        # The cure first: a worker's row, which pages show, keeps 300 characters.
         return (
-            f"RabbitMQ holds a queue or exchange of ours that was declared otherwise ({error.reply_text}). Delete it "
-            f"with: {_cure(error.reply_text)}. No message is lost, tickets are made again."
+            f"RabbitMQ holds another {other['kind']} {other['name']} than ours. Delete it with: "
+            f"{_cure(**other.groupdict())} (no message is lost, tickets are made again). It says: {error.reply_text}."
         )
     if isinstance(error, ConnectionBlockedTimeout):
         return "RabbitMQ takes no messages: it raised a memory or disk alarm."
     if isinstance(error, _QueueGone):
         return f"RabbitMQ took the queue {error} away."
     host = urlsplit(where).hostname if isinstance(where, str) else where.host
-    return f"RabbitMQ at {host} can't be used: {_innermost(error)}"
+    return f"RabbitMQ at {host} can't be used: {_innermost(error).rstrip('.')}."
 
 
-def _cure(reply_text: str) -> str:
-    """RabbitMQ names what it refused, as in "inequivalent arg 'x' for queue 'q' in vhost 'v': received …"."""
-    named = re.search(r"for (queue|exchange) '([^']*)' in vhost '([^']*)'", reply_text)
-    if not named:
-        return f"rabbitmqctl delete_queue {queue_name('NAME')}"
-    kind, name, vhost = named.groups()
+def _cure(*, kind: str, name: str, vhost: str) -> str:
     if kind == "exchange":
         return f"rabbitmqadmin -V {vhost} delete exchange name={name}"
     return f"rabbitmqctl delete_queue -p {vhost} {name}"
