@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.faults.arena import LONG, SHORT, Arena, Size
 from tests.faults.servers import Engine, Servers
+from tests.servers.programs import ProgramMissing
 
 BOTH = (Engine.EMBEDDED, Engine.SCALED)
 EMBEDDED = (Engine.EMBEDDED,)
@@ -71,7 +72,10 @@ def play(
     size: Size = SHORT,
     sabotage: str = "",
 ) -> Round:
-    """One round. A fault of the attack itself is a complaint as well: a campaign goes on."""
+    """One round. A fault of the attack itself is a complaint as well: a campaign goes on.
+
+    Raises `ProgramMissing` where the machine lacks what the attack needs.
+    """
     folder = folder or Path(tempfile.mkdtemp(prefix=f"faults-{attack.number:02d}-{engine}-"))
     result = Round(attack, engine, seed, folder=folder)
     began = time.monotonic()
@@ -81,6 +85,8 @@ def play(
     with arena:
         try:
             attack.run(arena)
+        except ProgramMissing:
+            raise
         except Exception as error:  # noqa: BLE001  (told as a complaint, with the seed that repeats it)
             arena.complaints.append(f"{type(error).__name__}: {error}")
         result.complaints = arena.complaints

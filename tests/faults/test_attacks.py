@@ -31,7 +31,7 @@ def test_the_promises_hold_against(attack: Attack, engine: Engine, servers: Serv
     if engine is Engine.SCALED:
         require(lambda: (servers.postgres, servers.rabbit))
 
-    played = play(attack, engine, servers=servers, seed=SEED, folder=tmp_path)
+    played = require(lambda: play(attack, engine, servers=servers, seed=SEED, folder=tmp_path))
 
     assert played.complaints == []
     assert played.faults, "nothing was attacked"
