@@ -3,12 +3,13 @@ import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from email.message import EmailMessage
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.standins.rules import Rule
+from tests.standins.rules import Rule, read_log
 from tests.standins.sms import SID, TOKEN, SmsProcess, SmsStandin, invalid_number, opted_out
 from tests.standins.smtp import SmtpProcess, SmtpStandin
 
@@ -32,6 +33,15 @@ def a_mail(to: str = "ann@example.com", text: str = "Hello.\n", number: int = 42
     mail["Message-ID"] = f"<7.{number}@example.com>"
     mail.set_content(text)
     return mail
+
+
+def test_a_line_that_is_just_being_written_is_left_for_the_next_look(tmp_path: Path) -> None:
+    log = tmp_path / "some.log"
+    assert read_log(log) == []
+
+    log.write_text('{"text": "one\u2028line"}\n{"text": "cut o')
+
+    assert read_log(log) == [{"text": "one\u2028line"}]
 
 
 def test_a_mail_is_written_down_with_its_delivery(smtp_standin: SmtpStandin, client: smtplib.SMTP) -> None:
