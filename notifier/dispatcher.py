@@ -132,6 +132,7 @@ class Dispatcher:
         if time.monotonic() - self._depths_at >= DEPTH_SECONDS and self._may_ask_broker:
             try:
                 self._depths = {channel.value: self._transport.depth(channel) for channel in Channel}
+                self._depths[Worker.DEAD] = self._transport.dead()
                 self._broker.answered()
                 self._reissue_lost(now)
             except TransportError as error:

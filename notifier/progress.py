@@ -157,6 +157,12 @@ def health(*, channels: Iterable[Channel], now: datetime) -> list[Health]:
     return found
 
 
+def dead_tickets(*, now: datetime) -> int:
+    """How many were put aside, as the dispatcher last counted; 0 while none is running."""
+    dispatchers = list(Worker.objects.alive(now).filter(kind=Worker.Kind.DISPATCHER))
+    return _newest_depths(dispatchers).get(Worker.DEAD, 0)
+
+
 def _dispatcher_health(dispatchers: list[Worker]) -> Health:
     if not dispatchers:
         return Health("Dispatcher", False, "No dispatcher is running. Start one with: python manage.py run_dispatcher")
@@ -170,9 +176,13 @@ def _broker_health(dispatchers: list[Worker]) -> Health:
         return Health(name, False, troubled[0].detail)
     if not dispatchers:
         return Health(name, False, "Not known: only a running dispatcher looks after it.")
-    newest = max(dispatchers, key=lambda worker: worker.last_seen_at)
-    waiting = sum(newest.depths.values())
+    depths = _newest_depths(dispatchers)
+    waiting = sum(depths.get(channel.value, 0) for channel in Channel)
     return Health(name, True, f"Reachable, {waiting} ticket{'' if waiting == 1 else 's'} waiting")
+
+
+def _newest_depths(dispatchers: list[Worker]) -> dict[str, int]:
+    return max(dispatchers, key=lambda worker: worker.last_seen_at).depths if dispatchers else {}
 
 
 def _breaker_health(breaker: Breaker, now: datetime) -> Health:

@@ -103,6 +103,7 @@ class NotifierAdminSite(AdminSite):
         found: dict[str, Any] = {
             "health": progress.health(channels=Channel, now=clock.now()),
             "may_try_again": request.user.has_perm(TRY_AGAIN),
+            "dead_tickets": progress.dead_tickets(now=clock.now()),
         }
         if request.user.has_perm("notifier.view_broadcast"):
             newest = Broadcast.objects.select_related("created_by", "topic").order_by("-created_at")

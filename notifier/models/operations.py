@@ -52,8 +52,10 @@ class Worker(models.Model):
     state = models.CharField(max_length=10, choices=State.choices, default=State.IDLE)
     #: What it waits for, in plain words; empty when all is well.
     detail = models.CharField(max_length=300, blank=True)
-    #: Tickets waiting by channel, as the dispatcher last saw them: pages never ask the broker.
+    #: Tickets waiting by channel, and the dead ones, as the dispatcher last saw them: pages never ask the broker.
     depths = models.JSONField(default=dict)
+    #: Where among the depths the dead ones are.
+    DEAD = "dead"
 
     objects = WorkerQuerySet.as_manager()
 

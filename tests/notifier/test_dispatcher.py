@@ -302,7 +302,16 @@ def test_the_heartbeat_tells_the_depths(loop: Dispatcher) -> None:
 
     loop.cycle()
 
-    assert worker().depths == {"email": 1, "sms": 1}
+    assert worker().depths == {"email": 1, "sms": 1, "dead": 0}
+
+
+def test_the_heartbeat_tells_the_dead_tickets_beside_the_depths(loop: Dispatcher) -> None:
+    for dead in (True, True, False):
+        QueuedTicket.objects.create(channel=EMAIL, body=b"?", available_at=clock.now(), dead=dead)
+
+    loop.cycle()
+
+    assert worker().depths == {"email": 1, "sms": 0, "dead": 2}
 
 
 # --- Lost tickets -----------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from django.urls import reverse
 from pytest_django.asserts import assertRedirects
 
 from notifier import clock
-from notifier.models import Breaker, Broadcast
+from notifier.models import Breaker, Broadcast, Worker
 from tests.factories import a_broadcast, a_delivery, a_notification, an_open_breaker
 from tests.notifier.admin.conftest import LogIn
 
@@ -49,6 +49,30 @@ def test_broadcasts_are_shown_to_those_who_may_see_them(staff: LogIn) -> None:
 
 def test_the_page_of_an_app_is_the_overview(admin: Browser) -> None:
     assert admin.get(reverse("admin:app_list", args=["notifier"]))["Location"] == reverse("admin:index")
+
+
+# --- Dead tickets -----------------------------------------------------------------------------------------------------
+def a_dispatcher(**depths: int) -> Worker:
+    now = clock.now()
+    return Worker.objects.create(
+        kind=Worker.Kind.DISPATCHER, host="here", pid=1, started_at=now, last_seen_at=now, depths=depths
+    )
+
+
+def test_dead_tickets_are_told_with_what_to_do(admin: Browser) -> None:
+    a_dispatcher(email=1, sms=0, dead=1234)
+
+    text = " ".join(admin.get(reverse("admin:index")).content.decode().split())
+
+    assert "<strong>1,234 dead tickets</strong>" in text
+    assert "python manage.py purge_dead_letters" in text
+    assert "each comes due again by itself" in text
+
+
+def test_without_dead_tickets_nothing_is_said_of_them(admin: Browser) -> None:
+    a_dispatcher(email=1, sms=0, dead=0)
+
+    assert "dead ticket" not in admin.get(reverse("admin:index")).content.decode()
 
 
 # --- A channel that paused itself -------------------------------------------------------------------------------------
