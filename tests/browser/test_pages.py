@@ -12,7 +12,16 @@ from django.utils import timezone
 from playwright.sync_api import Browser, Page
 from pytest_django.live_server_helper import LiveServer
 
-from notifier.models import Broadcast, Channel, QueuedTicket, Suppression, Worker
+from notifier.models import (
+    Broadcast,
+    Channel,
+    Delivery,
+    QueuedTicket,
+    Resolution,
+    ResolvedDelivery,
+    Suppression,
+    Worker,
+)
 from tests.conftest import watch_console
 from tests.factories import a_broadcast, a_client, a_delivery, a_notification, a_user
 
@@ -22,7 +31,17 @@ pytestmark = pytest.mark.django_db(transaction=True)
 #: One word, so that no line may break in it but where the style says so.
 LONG = "Rindfleischetikettierung" * 5
 SIZES = {"desk": (1440, 900), "phone": (390, 844), "small phone": (360, 640)}
-LISTS = ("broadcast", "client", "delivery", "notification", "queuedticket", "suppression", "topic", "worker")
+LISTS = (
+    "broadcast",
+    "client",
+    "delivery",
+    "notification",
+    "queuedticket",
+    "resolution",
+    "suppression",
+    "topic",
+    "worker",
+)
 Theme = Literal["light", "dark"]
 
 
@@ -68,14 +87,31 @@ def fill_the_house(staff: User) -> dict[str, Any]:
     broadcast = a_broadcast(
         notification=notification, created_by=staff, tally=tally, tallied_at=timezone.now(), audience=3
     )
-    delivery = a_delivery(broadcast=broadcast, client=client, state="FAILED", detail=LONG)
+    delivery = a_delivery(broadcast=broadcast, client=client, state="UNKNOWN", detail=LONG)
+    resolution = Resolution.objects.create(action="SENT_AGAIN", by=staff, at=timezone.now(), why=LONG, number=1)
+    ResolvedDelivery.objects.create(
+        resolution=resolution, delivery=delivery, state_before="UNKNOWN", detail_before=LONG
+    )
     Suppression.objects.create(channel=Channel.EMAIL, address=f"{'x' * 200}@example.com", reason=LONG)
     now = timezone.now()
     Worker.objects.create(
-        kind=Worker.Kind.DISPATCHER, host=LONG, pid=1, started_at=now, last_seen_at=now, state="WAITING", detail=LONG
+        kind=Worker.Kind.DISPATCHER,
+        host=LONG,
+        pid=1,
+        started_at=now,
+        last_seen_at=now,
+        state="WAITING",
+        detail=LONG,
+        depths={"dead": 12},
     )
     QueuedTicket.objects.create(channel=Channel.SMS, body=LONG.encode(), available_at=now)
-    return {"client": client, "notification": notification, "broadcast": broadcast, "delivery": delivery}
+    return {
+        "client": client,
+        "notification": notification,
+        "broadcast": broadcast,
+        "delivery": delivery,
+        "resolution": resolution,
+    }
 
 
 def addresses(rows: dict[str, Any]) -> list[str]:
@@ -91,6 +127,8 @@ def addresses(rows: dict[str, Any]) -> list[str]:
         f"{reverse('admin:notifier_notification_broadcast')}?ids={rows['notification'].pk}",
         reverse("admin:notifier_broadcast_order", args=[broadcast, "cancel"]),
         reverse("admin:notifier_broadcast_order", args=[broadcast, "retry-unknown"]),
+        reverse("admin:notifier_delivery_resolve", args=["send-again"], query={"list": ""}),
+        reverse("admin:notifier_delivery_resolve", args=["mark-as-sent"], query={"ids": rows["delivery"].pk}),
         reverse("admin:auth_user_changelist"),
         reverse("admin:auth_user_change", args=[rows["broadcast"].created_by_id]),
         reverse("admin:auth_group_add"),
@@ -207,3 +245,76 @@ def test_pressing_pause_and_resume_works_while_the_page_moves(
 
     assert (paused, broadcast.state) == ("PAUSED", "RUNNING")
     assert console_errors == []
+
+
+def test_an_unknown_is_sent_again_from_the_list_after_the_word_and_the_reason(
+    visit: Callable[[str, Theme], Page], console_errors: list[str], staff: User
+) -> None:
+    unknown, other = (a_delivery(state="UNKNOWN", broadcast=a_broadcast(state="FINISHED")) for _ in range(2))
+    page = visit("phone", "light")
+    log_in(page)
+    page.goto(f"{reverse('admin:notifier_delivery_changelist')}?state__exact=UNKNOWN")
+    page.locator(f"input[name=_selected_action][value='{unknown.pk}']").check()
+    page.locator("select[name=action]").select_option(label="Send again…")
+    page.get_by_role("button", name="Go").first.click()
+
+    page.get_by_label("Why").fill("she says that nothing came")
+    page.get_by_role("button", name="Send 1 again").click()
+    assert page.locator("#id_twice:invalid").count() == 1  # the browser does not even send it
+    unknown.refresh_from_db()
+    assert unknown.state == "UNKNOWN"
+    page.get_by_label("Send them again although they may arrive twice").check()
+    page.get_by_role("button", name="Send 1 again").click()
+
+    page.get_by_text("To be sent again: 1 delivery.").wait_for()
+    assert page.url.endswith("?state__exact=UNKNOWN")
+    unknown.refresh_from_db()
+    other.refresh_from_db()
+    assert (unknown.state, unknown.broadcast.state, other.state) == ("PENDING", "RUNNING", "UNKNOWN")
+    assert console_errors == []
+
+
+def test_all_that_the_list_finds_are_marked_as_sent_on_every_page_of_it(
+    visit: Callable[[str, Theme], Page], console_errors: list[str], staff: User
+) -> None:
+    broadcast = a_broadcast()
+    for state in ["UNKNOWN"] * 51 + ["FAILED"]:
+        a_delivery(broadcast=broadcast, state=state)
+    page = visit("desk", "dark")
+    log_in(page)
+    page.goto(f"{reverse('admin:notifier_delivery_changelist')}?state__exact=UNKNOWN")
+    page.locator("#action-toggle").check()
+    page.get_by_text("Select all 51 deliveries").click()
+    page.locator("select[name=action]").select_option(label="Mark as sent…")
+    page.get_by_role("button", name="Go").first.click()
+
+    page.get_by_label("Why").fill("all of them are in the log")
+    page.get_by_role("button", name="Mark 51 as sent").click()
+
+    page.get_by_text("Marked as sent: 51 deliveries.").wait_for()
+    assert Delivery.objects.filter(state="SENT").count() == 51
+    assert Delivery.objects.filter(state="FAILED").count() == 1
+    assert console_errors == []
+
+
+def test_without_javascript_an_unknown_is_marked_as_sent_from_its_own_page(
+    page_without_javascript: Page, live_server: LiveServer, staff: User
+) -> None:
+    row = a_delivery(state="UNKNOWN")
+    page = page_without_javascript
+    page.goto(f"{live_server.url}{reverse('admin:login')}")
+    page.get_by_label("Username").fill("root")
+    page.get_by_label("Password").fill("secret")
+    page.get_by_role("button", name="Log in").click()
+
+    page.goto(f"{live_server.url}{reverse('admin:notifier_delivery_change', args=[row.pk])}")
+    page.get_by_role("link", name="Mark as sent…").click()
+    page.get_by_label("Why").fill("in their log, ticket 4711")
+    page.get_by_role("button", name="Mark 1 as sent").click()
+
+    page.get_by_text("Marked as sent: 1 delivery.").wait_for()
+    story = page.get_by_role("region", name="What staff decided")
+    assert "in their log, ticket 4711" in story.inner_text()
+    assert "Unknown" in story.inner_text()
+    row.refresh_from_db()
+    assert row.state == "SENT"
