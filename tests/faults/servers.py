@@ -7,7 +7,7 @@ from typing import Self
 
 from tests.servers import processes
 from tests.servers.postgres import PostgresServer
-from tests.servers.rabbitmq import RabbitServer
+from tests.servers.rabbitmq import RabbitCluster, RabbitServer
 from tests.servers.stack import Stack
 
 
@@ -25,6 +25,7 @@ class Servers:
         self.folder = processes.private_folder(prefix="faults")
         self._postgres: PostgresServer | None = None
         self._rabbit: RabbitServer | None = None
+        self._cluster: RabbitCluster | None = None
         self._templates: dict[tuple[Engine, int], str] = {}
 
     def __enter__(self) -> Self:
@@ -50,6 +51,14 @@ class Servers:
             server.start()
             self._rabbit = server
         return self._rabbit
+
+    @property
+    def cluster(self) -> RabbitCluster:
+        """Whole: nodes that an attack killed come back. Raises `ProgramMissing` where there is none."""
+        if self._cluster is None:
+            self._cluster = RabbitCluster()
+        self._cluster.start()
+        return self._cluster
 
     def database(self, engine: Engine, *, clients: int, folder: Path) -> str:
         """The DATABASE_URL of a new database with so many demo clients."""
@@ -79,7 +88,7 @@ class Servers:
         return self._templates[engine, clients]
 
     def close(self) -> None:
-        for server in (self._rabbit, self._postgres):
+        for server in (self._cluster, self._rabbit, self._postgres):
             if server:
                 server.close()
         processes.remove_folder(self.folder)

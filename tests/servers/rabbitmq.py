@@ -6,6 +6,7 @@ import secrets
 import shutil
 import signal
 import socket
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
@@ -131,8 +132,20 @@ class RabbitServer:
         """The address as BROKER_URL takes it."""
         return f"amqp://guest:guest@127.0.0.1:{self.port}/{vhost}"
 
+    def meet(self, nodes: Sequence["RabbitServer"]) -> None:
+        """From its first start on it is one of these nodes' cluster; it joins whichever of them is up before it."""
+        peers = [f"cluster_formation.classic_config.nodes.{i} = {peer.node}\n" for i, peer in enumerate(nodes, 1)]
+        discovery = "cluster_formation.peer_discovery_backend = classic_config\n"
+        self._write("rabbitmq.conf", self._configuration() + discovery + "".join(peers))
+
     def start(self) -> None:
         """Returns once the node serves clients. Raises with its log if it doesn't come up."""
+        self.launch()
+        processes.wait_until(self._listens, deadline=START_SECONDS, what=f"RabbitMQ, see {self.folder}/server.log")
+        self.ctl("await_startup", seconds=START_SECONDS)
+
+    def launch(self) -> None:
+        """Starts it, if it does not run, without waiting for it."""
         if self.process is None or not self.process.is_running():
             self.process = Process(
                 [self._programs / "rabbitmq-server"],
@@ -141,8 +154,6 @@ class RabbitServer:
                 cwd=Path("/"),
                 user=self._user,
             )
-        processes.wait_until(self._listens, deadline=START_SECONDS, what=f"RabbitMQ, see {self.folder}/server.log")
-        self.ctl("await_startup", seconds=START_SECONDS)
 
     def _listens(self) -> bool:
         assert self.process is not None
@@ -190,3 +201,23 @@ class RabbitServer:
         self.ctl("reset")
         self.ctl("join_cluster", other.node)
         self.ctl("start_app")
+
+
+class RabbitCluster:
+    """Three nodes of one cluster, each at a port of its own."""
+
+    def __init__(self) -> None:
+        self.nodes = [RabbitServer() for _ in range(3)]
+        for node in self.nodes:
+            node.meet(self.nodes)
+
+    def start(self) -> None:
+        """Returns once all of them serve clients: those that were killed come back."""
+        for node in self.nodes:
+            node.launch()
+        for node in self.nodes:
+            node.start()
+
+    def close(self) -> None:
+        for node in self.nodes:
+            node.close()
