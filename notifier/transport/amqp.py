@@ -128,7 +128,9 @@ class AmqpTransport:
 
     def _ask(self, look: Callable[[BlockingChannel], T]) -> T:
         channel = self._open()
-        with _deadline(channel.connection._impl, ANSWER_TIMEOUT_SECONDS):
+        link = channel.connection._impl
+        # Nobody reads between two looks, so what is heard now may be old: a heartbeat without an answer is enough.
+        with _deadline(link, min(ANSWER_TIMEOUT_SECONDS, link.params.heartbeat or ANSWER_TIMEOUT_SECONDS)):
             return look(channel)
 
     def _open(self) -> BlockingChannel:

@@ -59,6 +59,15 @@ def seconds_until_noticed(call: Callable[[], object]) -> float:
     return time.monotonic() - began
 
 
+def test_a_look_after_a_pause_does_not_take_old_heartbeats_for_new_ones(transport: AmqpTransport, relay: Relay) -> None:
+    transport.depth(EMAIL)
+    time.sleep(0.75 * HEARTBEAT)  # in which a heartbeat comes and nobody reads it
+
+    relay.go_deaf()
+
+    assert seconds_until_noticed(lambda: transport.depth(EMAIL)) < 1.25 * HEARTBEAT
+
+
 METHODS = pytest.mark.parametrize("method", ["receive", "publish", "depth"])
 
 
