@@ -77,8 +77,8 @@ class Relay:
         self._takes_new_to_nowhere = False
 
     def swallowed(self) -> int:
-        """How many of the swallowed connections the product has not yet given up."""
-        return sum(flow.is_deaf and flow.is_open for flow in self._flows)
+        """How many of the connections that were open as it went deaf the product has not yet given up."""
+        return sum(flow.is_deaf and flow.is_open and flow.was_heard for flow in self._flows)
 
     # --- The flows' own side ---
     async def reach(self, far: "_Far") -> None:
@@ -108,6 +108,7 @@ class _Flow:
     def __init__(self, relay: Relay) -> None:
         self.relay = relay
         self.is_deaf = False
+        self.was_heard = False
         self.is_connecting = False
         self.near: asyncio.Transport | None = None
         self.far: asyncio.Transport | None = None
@@ -175,6 +176,7 @@ class _Far(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._flow.far = transport
+        self._flow.was_heard = True
 
     def data_received(self, data: bytes) -> None:
         if self._flow.near and not self._flow.is_deaf:
