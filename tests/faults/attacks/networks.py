@@ -1,0 +1,110 @@
+"""A network between the product and RabbitMQ that forgets connections without closing them, and slow providers."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+from tests.faults.arena import EMAIL, ROLES, SHORT, SMS, WINDOW, Arena
+from tests.faults.attack import SCALED, attack
+from tests.faults.attacks.brokers import BACK_WITHIN, NOTICED_WITHIN, complaining
+from tests.servers.processes import wait_until
+from tests.standins.relay import Relay
+from tests.standins.rules import Rule
+
+#: Tickets that a consumer has at hand: so many come again for each connection that it loses.
+AT_HAND = 2
+CONSUMERS = 2
+#: A provider's answer takes longer than two heartbeats of a second, after which the broker would drop who is silent.
+LONGER_THAN_TWO = 2.5
+
+
+@contextmanager
+def relayed(arena: Arena, *, heartbeat: int) -> Iterator[Relay]:
+    """The product reaches its broker through the relay, with this heartbeat."""
+    with Relay(arena.servers.rabbit.port) as relay:
+        path = urlsplit(arena.broker_url).path
+        arena.stack.env["BROKER_URL"] = f"amqp://guest:guest@127.0.0.1:{relay.port}{path}?heartbeat={heartbeat}"
+        yield relay
+
+
+@attack(
+    19,
+    "a provider slower than the heartbeat",
+    engines=SCALED,
+    EMAIL_TIMEOUT="10",
+    LEASE_SECONDS="60",
+    TICKET_LIFETIME_SECONDS="60",
+)
+def send_slower_than_the_heartbeat(arena: Arena) -> None:
+    with relayed(arena, heartbeat=1) as relay:
+        slow = WINDOW * (1 if arena.size == SHORT else arena.size.faults)
+        arena.smtp.behave(Rule(phase="dot", delay=LONGER_THAN_TWO, times=slow))
+        arena.sms.behave(Rule(phase="request", delay=LONGER_THAN_TWO, times=slow))
+        arena.start()
+        arena.press()
+        arena.wait_for_end()
+        arena.faults["slower than the heartbeat"] += 2 * slow
+        arena.demand(relay.delivered, "no ticket came by")
+        arena.demand(not relay.redelivered, f"{relay.redelivered} of {relay.delivered} tickets came again")
+        for process in arena.crew(EMAIL) + arena.crew(SMS):
+            arena.demand("can't be used" not in process.output(), f"{process.argv[2:]} lost its connection")
+    arena.judge(unknown_at_most=0)
+
+
+HEARTBEAT = 3
+#: While nothing is to be sent, or in the middle of a broadcast; and whether new connections are swallowed as well.
+SILENCES = [(is_idle, to_new) for is_idle in (True, False) for to_new in (True, False)]
+
+
+@attack(19, "a connection that swallows everything", engines=SCALED)
+def swallow_everything(arena: Arena) -> None:
+    arena.slow_providers(0.02)
+    with relayed(arena, heartbeat=HEARTBEAT) as relay:
+        arena.start()
+        wait_until(lambda: relay.connections >= len(ROLES), what="everybody's connections to the broker")
+        for is_idle, to_new in silences(arena):
+            fall_silent(arena, relay, is_idle=is_idle, to_new=to_new)
+        arena.wait_for_end()
+        most = AT_HAND * CONSUMERS * sum(arena.faults.values())
+        arena.demand(relay.redelivered <= most, f"a storm: {relay.redelivered} tickets came again, {most} were at hand")
+    arena.judge(unknown_at_most=0)
+
+
+def silences(arena: Arena) -> list[tuple[bool, bool]]:
+    """Where new connections are swallowed, ten seconds go by before the first of them is given up."""
+    if arena.size == SHORT:
+        return [(arena.dice.choice([True, False]), False)]
+    return arena.dice.sample(SILENCES, len(SILENCES))
+
+
+def fall_silent(arena: Arena, relay: Relay, *, is_idle: bool, to_new: bool) -> None:
+    name = f"swallowed {'while idle' if is_idle else 'under load'}{', and new connections' if to_new else ''}"
+    if is_idle:
+        be_idle(arena, relay)
+    else:
+        arena.press()
+        arena.wait_for_accepted(arena.accepted() + arena.dice.randrange(1, 50))
+    swallowed = relay.go_deaf(to_new=to_new)
+    arena.faults[name] += 1
+    arena.demand(swallowed >= len(ROLES), f"{name}: only {swallowed} connections were open")
+    arena.demand_soon(
+        lambda: not relay.swallowed(), f"{name}: not noticed within two heartbeats", deadline=2 * HEARTBEAT
+    )
+    if to_new:
+        arena.demand_soon(
+            lambda: complaining(arena, "can't be used") == len(ROLES), f"{name}: not told", deadline=NOTICED_WITHIN
+        )
+        relay.hear()
+    if is_idle:
+        arena.press()
+    arena.demand_soon(
+        lambda: not arena.left() and not complaining(arena, ""), f"{name}: no recovery", deadline=BACK_WITHIN
+    )
+
+
+def be_idle(arena: Arena, relay: Relay) -> None:
+    """For long, as far as heartbeats go: whoever is idle is not taken for dead."""
+    arena.wait_for_end()
+    before = relay.connections
+    arena.pause(HEARTBEAT, 2 * HEARTBEAT if arena.size == SHORT else 20 * HEARTBEAT)
+    arena.demand(relay.connections == before, "connections were made anew only because nothing was to be done")
