@@ -133,14 +133,18 @@ def settle(*, claim: Claim, outcomes: Sequence[Outcome], now: datetime) -> int:
         settled = _settle_sent(claim, sent, now, states=[Delivery.State.SENDING])
         if settled == len(sent):
             return settled
+    ours = _still_ours(claim).filter(pk__in=[outcome.message.delivery_id for outcome in outcomes])
     with transaction.atomic():
+        is_late = Delivery.State.UNKNOWN in ours.order_by("pk").select_for_update().values_list("state", flat=True)
         settled += _settle_sent(claim, sent, now, states=[Delivery.State.SENDING, Delivery.State.UNKNOWN])
         for alike in groups.values():
             ids = [outcome.message.delivery_id for outcome in alike]
             settled += _still_ours(claim).filter(pk__in=ids).update(**_change(alike[0], now))
-        # The broadcasts may have finished over our UNKNOWN rows: their last tallies are no longer true.
-        broadcasts = {outcome.message.broadcast_id for outcome in outcomes}
-        Broadcast.objects.filter(pk__in=broadcasts).exclude(finished_at=None).update(tallied_at=None)
+        if is_late:
+            # Its broadcast may have finished over it, with a last tally that is no longer true; or may be finishing at
+            # this moment. Hence no condition on `finished_at`: a row that does not fit is not waited for.
+            broadcasts = {outcome.message.broadcast_id for outcome in outcomes}
+            Broadcast.objects.filter(pk__in=broadcasts).update(tallied_at=None)
         failpoints.reached("settle.written")
     return settled
 

@@ -720,3 +720,23 @@ def test_a_cancel_does_not_wait_for_a_claim_and_what_was_claimed_is_settled(now:
     settle(taken, Verdict.SENT, now=now)
 
     assert fresh(row).state == State.SENT
+
+
+@concurrent
+@pytest.mark.usefixtures("only_postgresql")
+@pytest.mark.parametrize("verdict", [Verdict.SENT, Verdict.PERMANENT])
+def test_a_late_result_during_the_finish_waits_for_it_and_asks_for_a_new_tally(now: datetime, verdict: Verdict) -> None:
+    row = a_delivery(broadcast=a_broadcast(audience_upto=0))
+    taken = claim(row, now=now)
+    late = taken.lease_ends_at + SECOND
+    fanout.sweep(now=late)
+
+    with OtherConnection() as dispatcher, OtherConnection() as consumer:
+        dispatcher.begin()
+        assert dispatcher.call(lambda: tallies.finish(broadcast_id=row.broadcast_id, now=late))
+        settled = consumer.start_and_wait_until_blocked(lambda: settle(taken, verdict, now=late))
+        dispatcher.commit()
+        assert settled.result(30) == 1
+
+    (asking,) = Broadcast.objects.to_tally()
+    assert asking.state == Broadcast.State.FINISHED
