@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests import settings as neutral
 from tests.faults import attacks
 from tests.faults.arena import LONG, SHORT
 from tests.faults.attack import ATTACKS, Attack, Round, play
@@ -24,6 +25,8 @@ from tests.faults.servers import Engine, Servers
 from tests.servers.programs import ProgramMissing
 
 assert attacks
+# The product under attack takes these from our environment, and nothing from a developer's `.env`.
+assert neutral.NEUTRAL
 
 
 @dataclass
