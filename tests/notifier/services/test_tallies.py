@@ -116,6 +116,25 @@ def test_two_tallies_of_the_same_moment_divide_by_no_time(now: datetime) -> None
     assert tally(broadcast, now)["rate"] == 0.0
 
 
+@concurrent
+@pytest.mark.usefixtures("only_postgresql")
+def test_a_result_that_comes_while_an_ended_broadcast_is_counted_anew_is_not_forgotten(now: datetime) -> None:
+    broadcast = a_broadcast(state=Broadcast.State.FINISHED, finished_at=now, tallied_at=None)
+    rows = [a_delivery(broadcast=broadcast, state=State.UNKNOWN) for _ in range(2)]
+
+    with OtherConnection() as consumer:
+        consumer.begin()
+        consumer.call(lambda: Delivery.objects.filter(pk=rows[0].pk).update(state=State.SENT))
+        consumer.call(lambda: Broadcast.objects.filter(pk=broadcast.pk).update(tallied_at=None))
+        with impatient():
+            tally(broadcast, now)
+        assert broadcast.tallied_at is None
+        consumer.commit()
+
+    assert tally(broadcast, now)["counts"] == {"email": {"SENT": 1, "UNKNOWN": 1}}
+    assert broadcast.tallied_at == now
+
+
 # --- The finish -------------------------------------------------------------------------------------------------------
 def test_a_broadcast_with_nothing_left_is_finished_with_a_last_tally(now: datetime) -> None:
     row = a_delivery(state=State.SENT, broadcast=a_broadcast(audience=1))
