@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tests import settings as neutral
@@ -109,7 +109,7 @@ def _campaign(chosen: Sequence[Attack], arguments: argparse.Namespace, seed: int
 
 
 def _round(attack: Attack, score: Score, seed: str, arguments: argparse.Namespace, servers: Servers) -> None:
-    size = SHORT if arguments.short else LONG
+    size = SHORT if arguments.short else replace(LONG, soak_seconds=60 * arguments.soak_minutes)
     folder = Path(tempfile.mkdtemp(prefix=f"faults-{attack.number:02d}-{score.engine}-"))
     try:
         played = play(attack, score.engine, servers=servers, seed=seed, folder=folder, size=size)

@@ -54,10 +54,11 @@ class Size:
 
     clients: int
     faults: int
+    soak_seconds: float = 6.0
 
 
 SHORT = Size(clients=300, faults=3)
-LONG = Size(clients=2000, faults=20)
+LONG = Size(clients=2000, faults=20, soak_seconds=300.0)
 
 
 class Arena:
