@@ -50,7 +50,7 @@ def encode(ticket: Ticket) -> bytes:
 def decode(body: bytes, *, channel: Channel) -> Ticket:
     """The ticket in `body`, or `BadTicket` that says what is wrong with it, without quoting it."""
     if len(body) > MAX_BODY_BYTES:
-        raise BadTicket(f"it is {len(body)} bytes long, more than {MAX_BODY_BYTES}")
+        raise BadTicket(f"it is longer than {MAX_BODY_BYTES} bytes")
     try:
         ticket = _decoder.decode(body)
     except _UNREADABLE as error:
