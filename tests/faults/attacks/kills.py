@@ -34,8 +34,8 @@ def kill_consumers(arena: Arena) -> None:
     arena.press()
     for _ in range(arena.size.faults):
         # In the thick of it, not while they all start.
-        arena.wait_for_accepted(arena.accepted() + arena.dice.randrange(1, 20))
         arena.keep_busy()
+        arena.wait_for_accepted(arena.accepted() + arena.dice.randrange(1, 20))
         arena.kill_one(arena.dice.choice([EMAIL, SMS]))
     arena.wait_for_end()
     arena.judge(unknown_at_most=WINDOW * arena.size.faults)
@@ -196,8 +196,8 @@ def stop_under_load(arena: Arena) -> None:
     arena.start(dispatchers=2, email=2, sms=2)
     arena.press()
     for _ in range(arena.size.faults):
-        arena.wait_for_accepted(arena.accepted() + arena.dice.randrange(1, 20))
         arena.keep_busy()
+        arena.wait_for_accepted(arena.accepted() + arena.dice.randrange(1, 20))
         role = arena.dice.choice([DISPATCHER, EMAIL, SMS])
         leaver = arena.dice.choice(arena.crew(role))
         arena.wait_for_sign_of_life(leaver)
