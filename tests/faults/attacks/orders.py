@@ -103,15 +103,15 @@ def _demand_silence(arena: Arena, silences: Sequence[Silence]) -> None:
     times: dict[tuple[int, str], list[float]] = defaultdict(list)
     for message in judge.accepted(arena.smtp, arena.sms):
         times[message.broadcast, message.channel].append(message.received_at)
+    found = judge.Judgement()
     for silence in silences:
         for channel, consumers in CREW.items():
             heard = [at for at in times[silence.broadcast, channel] if silence.since < at < silence.until]
             if len(heard) > WINDOW * consumers:
                 late = max(heard) - silence.since
-                arena.complaints.append(
-                    f"{len(heard)} went out by {channel} after {silence}, with {WINDOW * consumers} on their way; "
-                    f"the last {late:.2f} s after"
-                )
+                what = f"more went out by {channel} than the {WINDOW * consumers} that were on their way"
+                found.complain(what, [f"{len(heard)} after {silence}, the last {late:.2f} s after"])
+    arena.complaints += found.complaints
 
 
 #: Few enough that a broadcast for each of many tokens is no long work.

@@ -3,13 +3,15 @@
 import email
 import re
 import signal
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from tests.faults import judge
 from tests.faults.arena import DISPATCHER, Arena
 from tests.faults.attack import attack
-from tests.faults.judge import Recipient
+from tests.faults.judge import Judgement, Recipient
 from tests.faults.servers import Engine
 from tests.servers.processes import wait_until
 from tests.standins.rules import Rule
@@ -132,8 +134,7 @@ def change_people(arena: Arena) -> None:
     arena.judge(unknown_at_most=0)
 
     rows = _look(arena, broadcast)
-    for change in changes:
-        _compare(arena, change, rows)
+    _compare(arena, changes, rows)
     gone = {pk for change in changes if not change.kind.leaves_row for pk in change.clients}
     lost = {who for who in meant - set(rows) if who.client not in gone}
     arena.demand(not lost, f"consented, were left as they were, and have no row: {sorted(lost)[:5]}")
@@ -193,15 +194,24 @@ def _look(arena: Arena, broadcast: int) -> dict[Recipient, Seen]:
     return {Recipient(channel, client): Seen(*rest) for channel, client, *rest in rows}
 
 
-def _compare(arena: Arena, change: Change, rows: dict[Recipient, Seen]) -> None:
+def _compare(arena: Arena, changes: Sequence[Change], rows: dict[Recipient, Seen]) -> None:
     """What became of those who were changed, by how far their delivery was at that moment."""
-    for channel in change.kind.channels:
-        for who in (Recipient(channel, client) for client in change.clients):
+    wrong = defaultdict(list)
+    for change in changes:
+        for who in (Recipient(channel, client) for channel in change.kind.channels for client in change.clients):
             before, after = change.seen.get(who), rows.get(who)
-            if wrong := _wrong(change.kind, before, after):
-                arena.complaints.append(f"{change.kind.name}: {wrong}: {who}, {before}, {after}")
+            if what := _wrong(change.kind, before, after):
+                wrong[f"{change.kind.name}: {what}"].append(f"{who}, {before}, {after}")
             elif before and before.state == "PENDING" and change.kind.reason:
                 arena.faults["skipped at the last moment"] += 1
+    _complain(arena, wrong)
+
+
+def _complain(arena: Arena, wrong: Mapping[str, Iterable[object]]) -> None:
+    found = Judgement()
+    for what, cases in wrong.items():
+        found.complain(what, cases)
+    arena.complaints += found.complaints
 
 
 def _wrong(kind: Kind, before: Seen | None, after: Seen | None) -> str:
@@ -239,15 +249,17 @@ def _texts(arena: Arena, broadcast: int) -> dict[str, str]:
 
 def _compare_texts(arena: Arena, expected: dict[int, dict[str, str]]) -> None:
     """Every message says what its broadcast says, and nothing of the other."""
+    wrong = []
     for mail in arena.smtp.accepted():
         message = email.message_from_bytes(mail["raw"].encode())
         body = message.get_payload(decode=True)
         assert isinstance(body, bytes)
-        texts = expected[mail["broadcast"]]
-        text = body.decode(message.get_content_charset("ascii"))
-        is_so = texts["subject"] in mail["subject"] and texts["email"] in text
-        arena.demand(is_so, f"{mail['message_id']} of {mail['broadcast']} says {mail['subject']!r}, {text[:200]!r}")
-    for sms in arena.sms.accepted():
-        broadcast = int(sms["delivery"].partition(".")[0])
-        is_so = expected[broadcast]["sms"] in sms["body"]
-        arena.demand(is_so, f"SMS {sms['delivery']} says {sms['body']!r}")
+        texts, text = expected[mail["broadcast"]], body.decode(message.get_content_charset("ascii"))
+        if texts["subject"] not in mail["subject"] or texts["email"] not in text:
+            wrong.append(f"{mail['message_id']}: {text[:100]!r}")
+    wrong += [
+        f"SMS {sms['delivery']}: {sms['body']!r}"
+        for sms in arena.sms.accepted()
+        if expected[int(sms["delivery"].partition(".")[0])]["sms"] not in sms["body"]
+    ]
+    _complain(arena, {"says something else than its broadcast": wrong})
