@@ -73,6 +73,7 @@ INSTALLED_APPS = [
     "django_extensions",
     "django_htmx",
     "phonenumber_field",
+    "simple_history",
     "csp",
     "notifier",
     "consumers",
@@ -88,6 +89,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "simple_history.middleware.HistoryRequestMiddleware",
     "notifier.outages.OutageMiddleware",
 ]
 TEMPLATES = [

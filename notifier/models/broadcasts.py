@@ -35,6 +35,8 @@ class BroadcastQuerySet(models.QuerySet["Broadcast"]):
 
 class Broadcast(models.Model):
     class State(models.TextChoices):
+        AWAITING_APPROVAL = "AWAITING_APPROVAL", "Awaiting approval"
+        SCHEDULED = "SCHEDULED", "Scheduled"
         RUNNING = "RUNNING", "Running"
         PAUSED = "PAUSED", "Paused"
         CANCELLED = "CANCELLED", "Cancelled"
@@ -45,7 +47,20 @@ class Broadcast(models.Model):
     subject = models.CharField(max_length=200)
     email_body = models.TextField("e-mail text", blank=True)
     sms_body = models.TextField("SMS text", blank=True)
-    state = models.CharField(max_length=10, choices=State.choices, default=State.RUNNING)
+    #: The notification's `updated_at` when its text was frozen: what was edited since shows by it.
+    text_of = models.DateTimeField(null=True)
+    state = models.CharField(max_length=20, choices=State.choices, default=State.RUNNING)
+    #: When it starts by itself; NULL started, or starts, at once.
+    scheduled_for = models.DateTimeField(null=True)
+    #: What has not been sent by then never will be.
+    expires_at = models.DateTimeField("expires", null=True)
+    needs_approval = models.BooleanField(default=False, db_default=False)
+    approved_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    approved_at = models.DateTimeField("approved", null=True)
+    #: Why it was cancelled, in words for staff; empty where somebody just did.
+    ended_because = models.CharField(max_length=300, blank=True, default="", db_default="")
+    #: Goes only to those who did not get that one.
+    follows = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="followed_by")
     #: The highest client id that has been expanded into deliveries.
     cursor = models.BigIntegerField(default=0)
     #: The highest client id when the button was pressed: later clients are not in it.
@@ -69,6 +84,7 @@ class Broadcast(models.Model):
         permissions = [
             ("send_broadcast", "Can send a notification to its audience"),
             ("control_broadcast", "Can pause, resume, cancel and retry broadcasts"),
+            ("approve_broadcast", "Can approve what somebody else wants to send"),
         ]
         indexes = [
             models.Index(
@@ -144,7 +160,10 @@ class Delivery(models.Model):
 
     class Meta:
         verbose_name_plural = "deliveries"
-        permissions = [("resolve_delivery", "Can mark deliveries as sent and send them again")]
+        permissions = [
+            ("resolve_delivery", "Can mark deliveries as sent and send them again"),
+            ("export_delivery", "Can export deliveries, with addresses"),
+        ]
         constraints = [
             models.UniqueConstraint(name="delivery_broadcast_client_chan", fields=["broadcast", "client", "channel"])
         ]
@@ -161,3 +180,25 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"delivery {self.pk}"
+
+
+class DailyTally(models.Model):
+    """How many deliveries of a broadcast were settled in a state on one day, as the dispatcher last counted.
+
+    The overview adds these up: counting millions of deliveries is not for a page.
+    """
+
+    broadcast = models.ForeignKey(Broadcast, on_delete=models.CASCADE, related_name="days", db_index=False)
+    #: In settings.TIME_ZONE.
+    day = models.DateField()
+    channel = models.CharField(max_length=10, choices=Channel.choices)
+    state = models.CharField(max_length=10, choices=Delivery.State.choices)
+    number = models.BigIntegerField()
+
+    class Meta:
+        verbose_name_plural = "daily tallies"
+        constraints = [models.UniqueConstraint(name="dailytally_once", fields=["broadcast", "day", "channel", "state"])]
+        indexes = [models.Index(name="dailytally_day", fields=["day"])]
+
+    def __str__(self) -> str:
+        return f"{self.day}: {self.number} {self.state}"

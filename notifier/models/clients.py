@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
 from phonenumber_field.modelfields import PhoneNumberField
+from simple_history.models import HistoricalRecords
 
 from notifier.models.channels import Channel
 
@@ -49,13 +50,23 @@ class Client(models.Model):
     created_at = models.DateTimeField("created", auto_now_add=True)
     updated_at = models.DateTimeField("changed", auto_now=True)
 
+    #: When personal data was erased: what is left is the number that deliveries refer to.
+    erased_at = models.DateTimeField("erased", null=True, editable=False)
+
     objects = ClientQuerySet.as_manager()
+    history = HistoricalRecords(excluded_fields=["updated_at"])
 
     class Meta:
+        permissions = [
+            ("import_client", "Can import clients from a file"),
+            ("export_client", "Can export clients, with addresses and consent"),
+            ("erase_client", "Can erase a client's personal data"),
+            ("resubscribe_client", "Can subscribe clients again who had opted out, with a reason"),
+        ]
         constraints = [
             models.CheckConstraint(
                 name="client_has_an_address",
-                condition=Q(email__isnull=False) | Q(phone__isnull=False),
+                condition=Q(email__isnull=False) | Q(phone__isnull=False) | Q(erased_at__isnull=False),
                 violation_error_message="A client needs an e-mail address or a phone number.",
             ),
             models.CheckConstraint(name="client_email_lower", condition=Q(email=Lower("email"), email__contains="@")),

@@ -94,3 +94,18 @@ class Breaker(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_channel_display()}: {'open' if self.opened_at else 'closed'}"
+
+
+class Census(models.Model):
+    """Clients and their consent, counted by the dispatcher now and then: pages read this and never count. One row."""
+
+    #: `{"clients": n, "archived": n, "consents": {topic id: {channel: n}}}`.
+    counts = models.JSONField(default=dict)
+    counted_at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+        verbose_name_plural = "censuses"
+
+    def __str__(self) -> str:
+        return f"census of {self.counted_at}"

@@ -1,0 +1,35 @@
+"""Every change of what a client agreed to hear about. Rows are added, never changed and never deleted."""
+
+from django.conf import settings
+from django.db import models
+
+from notifier.models.channels import Channel
+from notifier.models.clients import Client, Topic
+
+
+class ConsentChange(models.Model):
+    class Source(models.TextChoices):
+        STAFF = "STAFF", "Staff"
+        IMPORT = "IMPORT", "Import"
+        COMMAND = "COMMAND", "Command line"
+        #: What stood in the preferences before changes were written down.
+        EARLIER = "EARLIER", "Before records began"
+
+    # Not checked by the database, as on Delivery.client: an import writes several for each of its rows.
+    client = models.ForeignKey(Client, on_delete=models.PROTECT, related_name="consent_changes", db_constraint=False)
+    topic = models.ForeignKey(Topic, on_delete=models.PROTECT, related_name="+", db_index=False)
+    channel = models.CharField(max_length=10, choices=Channel.choices)
+    #: Whether the client agreed from then on. The one before says the opposite, or there is none: no consent.
+    agreed = models.BooleanField()
+    at = models.DateTimeField()
+    source = models.CharField(max_length=20, choices=Source.choices)
+    #: NULL where it was no member of staff.
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    #: The file's name, the reason that was given, and what else tells where it came from.
+    detail = models.CharField(max_length=300, blank=True, default="", db_default="")
+
+    class Meta:
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return f"client {self.client_id} {'agreed to' if self.agreed else 'refused'} {self.channel}"

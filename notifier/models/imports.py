@@ -1,0 +1,34 @@
+"""A file of clients between its upload and its import: any web server must be able to go on with it."""
+
+from django.conf import settings
+from django.db import models
+
+
+class ClientImport(models.Model):
+    class State(models.TextChoices):
+        UPLOADED = "UPLOADED", "Being prepared"
+        DONE = "DONE", "Imported"
+        DISCARDED = "DISCARDED", "Discarded"
+
+    file_name = models.CharField("file", max_length=200)
+    #: As it was uploaded; emptied once it is imported or discarded, for it is full of personal data.
+    content = models.BinaryField()
+    state = models.CharField(max_length=10, choices=State.choices, default=State.UPLOADED)
+    #: Which column is what: `{"E-Mail address": "email", "Listings": "listings.email"}`.
+    mapping = models.JSONField(default=dict)
+    #: Whether it may subscribe again those who had opted out, and why.
+    resubscribes = models.BooleanField(default=False)
+    reason = models.CharField(max_length=300, blank=True)
+    #: `{"added": n, "changed": n, "unchanged": n, "failed": n, "kept_out": n}`.
+    counts = models.JSONField(default=dict)
+    #: The rows that were not taken, as CSV, with a column that says why. Emptied with `content`'s successor.
+    failed_rows = models.TextField(blank=True)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField("uploaded", auto_now_add=True)
+    finished_at = models.DateTimeField("imported", null=True)
+
+    class Meta:
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return self.file_name

@@ -1,0 +1,54 @@
+"""What clients agreed to: every change is written down in the transaction that makes it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.contrib.auth.models import User
+from django.db import transaction
+
+from notifier.models import Channel, Client, ConsentChange, Preference, Topic
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a change comes from: the evidence that is kept with it."""
+
+    source: ConsentChange.Source
+    by: User | None = None
+    detail: str = ""
+
+
+def change(
+    *, client: Client, topic: Topic, wants: Mapping[Channel, bool], origin: Origin, now: datetime
+) -> list[ConsentChange]:
+    """Set what the client wants to hear about the topic, on these channels; returns what changed by it."""
+    with transaction.atomic():
+        # Made first and then locked: two at once would both find no row, and each write down a change.
+        Preference.objects.get_or_create(client=client, topic=topic)
+        preference = Preference.objects.select_for_update().get(client=client, topic=topic)
+        changed = {channel: wish for channel, wish in wants.items() if getattr(preference, channel.value) != wish}
+        for channel, wish in changed.items():
+            setattr(preference, channel.value, wish)
+        if changed:
+            preference.save(update_fields=[channel.value for channel in changed])
+        return record(client=client, topic=topic, changed=changed, origin=origin, now=now)
+
+
+def record(
+    *, client: Client, topic: Topic, changed: Mapping[Channel, bool], origin: Origin, now: datetime
+) -> list[ConsentChange]:
+    """Write down changes that the caller makes itself, in its transaction."""
+    return ConsentChange.objects.bulk_create(
+        ConsentChange(
+            client=client,
+            topic=topic,
+            channel=channel,
+            agreed=wish,
+            at=now,
+            source=origin.source,
+            by=origin.by,
+            detail=origin.detail[:300],
+        )
+        for channel, wish in changed.items()
+    )
