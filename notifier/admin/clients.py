@@ -1,63 +1,25 @@
-"""Clients with their preferences, the topics, and the addresses that are never written to."""
+"""Clients with their preferences."""
 
-import re
-import sys
 from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.contrib import admin, messages
-from django.db import connection
-from django.db.models import Count, IntegerField, OuterRef, Q, QuerySet, Subquery, Value
-from django.db.models.functions import Coalesce
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.formats import date_format
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
-from phonenumbers import country_code_for_region
 
 from notifier import clock
 from notifier.admin.badges import badge
-from notifier.admin.base import BackOfficeAdmin, GuardedDeleteAdmin
+from notifier.admin.base import GuardedDeleteAdmin
+from notifier.admin.finding import matching
 from notifier.admin.preferences import PreferenceInline
-from notifier.models import Broadcast, Channel, Client, Notification, Suppression, Topic
+from notifier.models import Channel, Client, Topic
 from notifier.services import clients
 
 CHANNEL_WORDS = {Channel.EMAIL: "e-mail", Channel.SMS: "SMS"}
-
-
-def matching(term: str) -> Q:
-    """The clients that `term` means: an address is found by its beginning, a name by its words.
-
-    So an index answers. For the name, PostgreSQL has a trigram index on the name; SQLite reads through the plain one.
-    """
-    term = term.strip()
-    if "@" in term:
-        return _begins("email", term.lower())
-    if re.match(r"[+(\d]", term):
-        return _begins("phone", _phone_prefix(term))
-    return Q(*(Q(name__icontains=word) for word in term.split()))
-
-
-def _begins(field: str, prefix: str) -> Q:
-    """An index answers both: PostgreSQL's for patterns, and SQLite's as a range."""
-    if connection.vendor == "postgresql":
-        return Q(**{f"{field}__startswith": prefix})
-    # SQLite reads every row for LIKE … ESCAPE: 2.4 s for a million clients. `Value`, for no half number is a number.
-    return Q(**{f"{field}__gte": Value(prefix), f"{field}__lt": Value(prefix + chr(sys.maxunicode))})
-
-
-def _phone_prefix(term: str) -> str:
-    """As phones are stored, +447700…, however it was written: 0044, 44, or at home 07700."""
-    digits = re.sub(r"\D", "", term)
-    if term.startswith("+"):
-        return f"+{digits}"
-    if digits.startswith("00"):
-        return f"+{digits[2:]}"
-    if digits.startswith("0") and settings.PHONE_DEFAULT_REGION:
-        return f"+{country_code_for_region(settings.PHONE_DEFAULT_REGION)}{digits[1:]}"
-    return f"+{digits}"
 
 
 class ClientForm(forms.ModelForm):
@@ -162,54 +124,3 @@ class ClientAdmin(GuardedDeleteAdmin):
 
 def _counted(number: int) -> str:
     return f"{number:,} client{'' if number == 1 else 's'}"
-
-
-@admin.register(Topic)
-class TopicAdmin(GuardedDeleteAdmin):
-    list_display = ("name", "slug", "notifications", "broadcasts")
-    search_fields = ("name",)
-    ordering = ("name",)
-    sortable_by = ("name", "slug")
-    prepopulated_fields = {"slug": ("name",)}
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Topic]:
-        topics: QuerySet[Topic] = super().get_queryset(request)
-        return topics.annotate(notification_count=_count_of(Notification), broadcast_count=_count_of(Broadcast))
-
-    @admin.display(description="notifications")
-    def notifications(self, topic: Any) -> int:
-        return int(topic.notification_count)
-
-    @admin.display(description="broadcasts")
-    def broadcasts(self, topic: Any) -> int:
-        return int(topic.broadcast_count)
-
-    def reason_to_keep(self, obj: Topic) -> str:
-        if obj.notifications.exists() or obj.broadcasts.exists():
-            return f"{obj} can’t be deleted: there are notifications about it. You may rename it instead."
-        if obj.preferences.exists():
-            return f"{obj} can’t be deleted: clients have said if they want to hear about it. You may rename it."
-        return ""
-
-
-def _count_of(model: Any) -> Coalesce:
-    rows = model.objects.filter(topic=OuterRef("pk")).order_by().values("topic").annotate(number=Count("pk"))
-    return Coalesce(Subquery(rows.values("number")), 0, output_field=IntegerField())
-
-
-@admin.register(Suppression)
-class SuppressionAdmin(BackOfficeAdmin):
-    list_display = ("address", "channel", "reason", "created_at")
-    list_filter = ("channel",)
-    search_fields = ("address__startswith",)
-    search_help_text = "The beginning of an e-mail address, or of a phone number such as +44 20."
-    ordering = ("-pk",)
-    readonly_fields = ("created_at",)
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Suppression], search_term: str
-    ) -> tuple[QuerySet[Suppression], bool]:
-        term = search_term.strip().lower()
-        is_phone = re.match(r"[+(\d]", term) and "@" not in term
-        prefix = _phone_prefix(term) if is_phone else term
-        return queryset.filter(_begins("address", prefix)), False

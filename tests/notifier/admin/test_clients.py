@@ -4,7 +4,7 @@ import pytest
 from django.test import Client as Browser
 from django.urls import reverse
 
-from notifier.admin.clients import matching
+from notifier.admin.finding import matching
 from notifier.models import Client, Preference, Topic
 from tests.factories import a_client, a_delivery, a_notification, a_topic
 from tests.notifier.admin.conftest import LogIn
