@@ -1,9 +1,10 @@
 """Clients with their preferences."""
 
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.formats import date_format
@@ -105,12 +106,12 @@ class ClientAdmin(GuardedDeleteAdmin):
 
     @admin.action(description="Archive selected clients", permissions=["change"])
     def archive_selected(self, request: HttpRequest, queryset: Any) -> None:
-        number = clients.archive(clients=queryset, now=clock.now())
+        number = clients.archive(clients=queryset, by=cast(User, request.user), now=clock.now())
         self.message_user(request, f"{_counted(number)} archived: sent nothing from now on.", messages.SUCCESS)
 
     @admin.action(description="Return selected clients", permissions=["change"])
     def return_selected(self, request: HttpRequest, queryset: Any) -> None:
-        number = clients.restore(clients=queryset, now=clock.now())
+        number = clients.restore(clients=queryset, by=cast(User, request.user), now=clock.now())
         self.message_user(request, f"{_counted(number)} returned, with the consent of before.", messages.SUCCESS)
 
     def reason_to_keep(self, obj: Client) -> str:
