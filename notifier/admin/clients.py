@@ -3,7 +3,7 @@
 from typing import Any, cast
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -14,16 +14,25 @@ from django.utils.timezone import localtime
 
 from notifier import clock
 from notifier.admin.badges import badge
-from notifier.admin.base import GuardedDeleteAdmin
+from notifier.admin.client_pages import ClientPages
 from notifier.admin.finding import matching
 from notifier.admin.preferences import PreferenceInline
-from notifier.models import Channel, Client, Topic
-from notifier.services import clients
+from notifier.models import Channel, Client, ConsentChange, Topic
+from notifier.services.consents import Origin
 
 CHANNEL_WORDS = {Channel.EMAIL: "e-mail", Channel.SMS: "SMS"}
 
 
 class ClientForm(forms.ModelForm):
+    #: Shown below the matrix, where it belongs.
+    evidence = forms.CharField(
+        label="How do we know?",
+        required=False,
+        max_length=300,
+        help_text="Where a change above comes from, e.g. “asked by phone”. It is kept with the change.",
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean() or self.cleaned_data
         if not self.errors and not cleaned.get("email") and not cleaned.get("phone"):
@@ -66,7 +75,7 @@ class ConsentFilter(admin.SimpleListFilter):
 
 
 @admin.register(Client)
-class ClientAdmin(GuardedDeleteAdmin):
+class ClientAdmin(ClientPages):
     form = ClientForm
     inlines = (PreferenceInline,)
     list_display = ("name", "email", "phone", "wants", "state", "created")
@@ -75,8 +84,8 @@ class ClientAdmin(GuardedDeleteAdmin):
     search_help_text = "A name, or the beginning of an e-mail address or of a phone number."
     ordering = ("name",)
     sortable_by = ("name", "email", "phone", "created")
-    actions = ("archive_selected", "return_selected")
-    fields = ("name", "email", "phone", "is_active")
+    actions = ("archive_selected", "return_selected", "export_selected", "erase_selected")
+    fieldsets = ((None, {"fields": ("name", "email", "phone", "is_active")}),)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Client]:
         return super().get_queryset(request).prefetch_related("preferences__topic")
@@ -98,30 +107,16 @@ class ClientAdmin(GuardedDeleteAdmin):
 
     @admin.display(description="state")
     def state(self, client: Client) -> SafeString:
+        if client.erased_at:
+            return badge(text="Erased", tone="quiet")
         return badge(text="Active", tone="good") if client.is_active else badge(text="Archived", tone="quiet")
 
     @admin.display(description="since", ordering="created_at")
     def created(self, client: Client) -> str:
         return date_format(localtime(client.created_at), "j M Y")
 
-    @admin.action(description="Archive selected clients", permissions=["change"])
-    def archive_selected(self, request: HttpRequest, queryset: Any) -> None:
-        number = clients.archive(clients=queryset, by=cast(User, request.user), now=clock.now())
-        self.message_user(request, f"{_counted(number)} archived: sent nothing from now on.", messages.SUCCESS)
-
-    @admin.action(description="Return selected clients", permissions=["change"])
-    def return_selected(self, request: HttpRequest, queryset: Any) -> None:
-        number = clients.restore(clients=queryset, by=cast(User, request.user), now=clock.now())
-        self.message_user(request, f"{_counted(number)} returned, with the consent of before.", messages.SUCCESS)
-
-    def reason_to_keep(self, obj: Client) -> str:
-        if not obj.deliveries.exists():
-            return ""
-        return (
-            f"{obj} can’t be deleted: the record of what was sent has entries for this client. "
-            "Archive the client instead (untick “Active”): nothing will be sent any more."
-        )
-
-
-def _counted(number: int) -> str:
-    return f"{number:,} client{'' if number == 1 else 's'}"
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        """Consent is written by the service that keeps the evidence."""
+        detail = form.cleaned_data.get("evidence", "")
+        origin = Origin(ConsentChange.Source.STAFF, by=cast(User, request.user), detail=detail)
+        formset.save_consents(origin=origin, now=clock.now())
