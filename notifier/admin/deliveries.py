@@ -20,7 +20,7 @@ from django.utils.safestring import SafeString
 from notifier import clock
 from notifier.admin.badges import state_badge
 from notifier.admin.base import ReadOnlyAdmin
-from notifier.admin.clients import matching
+from notifier.admin.finding import matching
 from notifier.admin.recovery import DECISIONS, MOST_CHOSEN, Decision, DecisionForm, Selection, counted, outcome
 from notifier.models import Client, Delivery, Resolution, ResolvedDelivery
 from notifier.services import recovery

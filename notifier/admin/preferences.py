@@ -1,5 +1,6 @@
 """What a client wants to hear about, as a matrix on the client's page: a row for every topic, a column a channel."""
 
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -8,6 +9,8 @@ from django.core.exceptions import ValidationError
 from django.forms.models import BaseInlineFormSet
 
 from notifier.models import Channel, Preference, Topic
+from notifier.services import consents
+from notifier.services.consents import Origin
 
 
 class PreferenceForm(forms.ModelForm):
@@ -19,6 +22,11 @@ class PreferenceForm(forms.ModelForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.topic_name = ""
+        for channel in Channel:
+            if channel.value in self.fields:
+                # What was ticked or unticked on this page, not what differs from it by now: a client who opted out
+                # while the page was open must stay out when somebody saves a new phone number.
+                self.fields[channel.value].show_hidden_initial = True
         if "topic" in self.fields and self.instance.pk is not None:
             # A row stays with its topic, whatever is posted.
             self.fields["topic"].disabled = True
@@ -62,6 +70,20 @@ class PreferenceFormSet(BaseInlineFormSet):
     def add_fields(self, form: Any, index: int | None) -> None:
         super().add_fields(form, index)
         form.topic_name = self.topics.get(self._topic(form) or 0, "")
+
+    def save_consents(self, *, origin: Origin, now: datetime) -> None:
+        """What was changed on the page, each with its evidence."""
+        self.new_objects, self.changed_objects, self.deleted_objects = [], [], []
+        for form in self.forms:
+            if not form.has_changed():
+                continue
+            topic = form.cleaned_data["topic"]
+            wants = {Channel(name): bool(form.cleaned_data[name]) for name in form.changed_data}
+            consents.change(client=self.instance, topic=topic, wants=wants, origin=origin, now=now)
+            if form.instance.pk is None:
+                self.new_objects.append(form.instance)
+            else:
+                self.changed_objects.append((form.instance, form.changed_data))
 
     def _topic(self, form: PreferenceForm) -> int | None:
         if form.instance.pk is not None:

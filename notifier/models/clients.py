@@ -39,6 +39,10 @@ class ClientQuerySet(models.QuerySet["Client"]):
     def archived(self) -> "ClientQuerySet":
         return self.filter(is_active=False)
 
+    def restorable(self) -> "ClientQuerySet":
+        """Archived ones that may come back: of those who were erased there is nothing to bring back."""
+        return self.archived().filter(erased_at=None)
+
 
 class Client(models.Model):
     name = models.CharField(max_length=200)

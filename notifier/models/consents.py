@@ -33,3 +33,9 @@ class ConsentChange(models.Model):
 
     def __str__(self) -> str:
         return f"client {self.client_id} {'agreed to' if self.agreed else 'refused'} {self.channel}"
+
+    @property
+    def origin(self) -> str:
+        """Where it comes from, in words: “Staff, maria: asked by phone”."""
+        who = [self.get_source_display()] + ([self.by.get_username()] if self.by else [])
+        return ", ".join(who) + (f": {self.detail}" if self.detail else "")

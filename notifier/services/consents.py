@@ -35,6 +35,17 @@ def change(
         return record(client=client, topic=topic, changed=changed, origin=origin, now=now)
 
 
+def withdraw_all(*, client: Client, origin: Origin, now: datetime) -> int:
+    """End every consent of the client, in the caller's transaction; returns how many there were."""
+    ended = 0
+    for preference in Preference.objects.select_for_update().filter(client=client).order_by("pk"):
+        topic = Topic(pk=preference.topic_id)
+        changed = {channel: False for channel in Channel if getattr(preference, channel.value)}
+        ended += len(record(client=client, topic=topic, changed=changed, origin=origin, now=now))
+    Preference.objects.filter(client=client).update(email=False, sms=False)
+    return ended
+
+
 def record(
     *, client: Client, topic: Topic, changed: Mapping[Channel, bool], origin: Origin, now: datetime
 ) -> list[ConsentChange]:

@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
 from notifier import demo
-from notifier.models import Channel, Client, Notification, Preference, Suppression, Topic
+from notifier.models import Channel, Client, ConsentChange, Notification, Preference, Suppression, Topic
 
 #: Clients in one transaction. Memory is flat: nothing of one chunk is kept for the next.
 CHUNK = 10_000
@@ -18,6 +18,8 @@ TOPICS = (("listings", "Listings"), ("offerings", "Offerings"))
 
 _CLIENT = Client._meta.db_table
 _PREFERENCE = Preference._meta.db_table
+_CONSENT_CHANGE = ConsentChange._meta.db_table
+_HISTORY = Client.history.model._meta.db_table
 _SUPPRESSION = Suppression._meta.db_table
 
 
@@ -32,7 +34,8 @@ class Loaded:
 def load(*, clients: int, seed: int, now: datetime) -> Loaded:
     """Adds what is not there yet; a client whose address is taken is left as it stands, preferences and all.
 
-    An interrupted load keeps whole chunks, and loading again adds the rest.
+    Each consent and each client's first version go on record. An interrupted load keeps whole chunks, and loading again
+    adds the rest.
     """
     people = demo.people(count=clients, seed=seed, topics=len(TOPICS))
     added = notifications = 0
@@ -98,12 +101,24 @@ def _add_clients(cursor: CursorWrapper, people: Sequence[demo.Person], topics: S
         [moment, moment],
     )
     added: int = cursor.rowcount
+    cursor.execute(
+        f"INSERT INTO {_HISTORY} (id, name, email, phone, is_active, created_at, history_date, history_type) "
+        "SELECT id, name, email, phone, is_active, %s, %s, '+' FROM demo_client ORDER BY id",
+        [moment, moment],
+    )
     for number, topic in enumerate(topics):
         cursor.execute(
             f"INSERT INTO {_PREFERENCE} (client_id, topic_id, email, sms) "
             f"SELECT id, %s, email_{number}, sms_{number} FROM demo_client ORDER BY id",
             [topic],
         )
+        for channel in Channel:
+            cursor.execute(
+                f"INSERT INTO {_CONSENT_CHANGE} (client_id, topic_id, channel, agreed, at, source, detail) "
+                f"SELECT id, %s, %s, true, %s, %s, 'demo data' FROM demo_client WHERE {channel.value}_{number} "
+                "ORDER BY id",
+                [topic, channel.value, moment, ConsentChange.Source.COMMAND.value],
+            )
     for channel, address in ((Channel.EMAIL, "email"), (Channel.SMS, "phone")):
         cursor.execute(
             f"INSERT INTO {_SUPPRESSION} (channel, address, reason, created_at) "
@@ -144,5 +159,5 @@ def _new_ids(cursor: CursorWrapper, count: int) -> list[int]:
 
 def _analyze(cursor: CursorWrapper) -> None:
     """Statistics for the planner: PostgreSQL gathers them by itself only after a while, SQLite never."""
-    for table in (_CLIENT, _PREFERENCE, _SUPPRESSION):
+    for table in (_CLIENT, _PREFERENCE, _CONSENT_CHANGE, _SUPPRESSION):
         cursor.execute(f"ANALYZE {table}")

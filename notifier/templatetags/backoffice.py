@@ -1,10 +1,13 @@
 """How the back office writes numbers, durations and states."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 from django import template
 from django.db.models import TextChoices
+from django.utils.formats import date_format
 from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
 
 from notifier.admin.badges import state_badge
 from notifier.models import Broadcast, Delivery
@@ -32,6 +35,16 @@ def in_words(span: timedelta) -> str:
 def percent(share: float) -> str:
     """Whole, and 100 only when nothing is missing."""
     return f"{int(share * 100)} %"
+
+
+@register.filter
+def shown(value: Any) -> str:
+    """A field's value as staff read it: yes, no, a date, or a dash for nothing."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return date_format(localtime(value), "j M Y, H:i")
+    return "–" if value in (None, "") else str(value)
 
 
 @register.filter

@@ -9,7 +9,7 @@ from django.db.models import Count, Q
 from phonenumber_field.phonenumber import PhoneNumber
 
 from notifier import demo
-from notifier.models import Client, Notification, Preference, Suppression, Topic
+from notifier.models import Client, ConsentChange, Notification, Preference, Suppression, Topic
 from notifier.models.clients import E164
 from notifier.services import demo as service
 
@@ -29,6 +29,12 @@ def everything() -> list[tuple[Any, ...]]:
         *Preference.objects.order_by("client_id", "topic_id").values_list("topic__slug", "email", "sms"),
         *Suppression.objects.order_by("channel", "address").values_list("channel", "address", "reason"),
     ]
+
+
+def forget_everyone() -> None:
+    ConsentChange.objects.all().delete()
+    Client.objects.all().delete()
+    Suppression.objects.all().delete()
 
 
 # --- The people -------------------------------------------------------------------------------------------------------
@@ -128,12 +134,22 @@ def test_a_larger_load_adds_the_rest() -> None:
     load(clients=300)
     load(clients=500)
     in_two = everything()
-    Client.objects.all().delete()
-    Suppression.objects.all().delete()
+    forget_everyone()
 
     load(clients=500)
 
     assert everything() == in_two
+
+
+def test_each_consent_has_its_evidence_and_each_client_a_first_version() -> None:
+    load(clients=100)
+
+    for channel in ("email", "sms"):
+        consents = Preference.objects.filter(**{channel: True}).values_list("client", "topic")
+        evidence = ConsentChange.objects.filter(channel=channel, agreed=True, source="COMMAND", detail="demo data")
+        assert sorted(evidence.values_list("client", "topic")) == sorted(consents)
+    versions = Client.history.filter(history_type="+").values_list("id", "name", "email", "is_active")
+    assert sorted(versions) == sorted(Client.objects.values_list("id", "name", "email", "is_active"))
 
 
 def test_what_staff_changed_stays() -> None:
@@ -168,8 +184,7 @@ def test_it_makes_the_topics_that_are_missing() -> None:
 def test_chunks_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     load(clients=100)
     in_one = everything()
-    Client.objects.all().delete()
-    Suppression.objects.all().delete()
+    forget_everyone()
     monkeypatch.setattr(service, "CHUNK", 7)
 
     load(clients=100)

@@ -4,7 +4,7 @@ import pytest
 from django.test import Client as Browser
 from django.urls import reverse
 
-from notifier.admin.clients import matching
+from notifier.admin.finding import matching
 from notifier.models import Client, Preference, Topic
 from tests.factories import a_client, a_delivery, a_notification, a_topic
 from tests.notifier.admin.conftest import LogIn
@@ -24,6 +24,9 @@ def filled_in(page: Any, **changes: str) -> dict[str, str]:
     formset = page.context["inline_admin_formsets"][0].formset
     boxes = [form, formset.management_form, *formset.forms]
     shown = {field.html_name: field.value() for box in boxes for field in box}
+    shown |= {
+        field.html_initial_name: field.value() for box in boxes for field in box if field.field.show_hidden_initial
+    }
     data = {
         name: "on" if value is True else str(value)
         for name, value in shown.items()
@@ -175,9 +178,11 @@ def test_those_who_may_only_look_see_the_consent_without_boxes(staff: LogIn) -> 
 
 
 # --- Archiving and deleting -------------------------------------------------------------------------------------------
-def act(browser: Browser, action: str, *clients: Client) -> Any:
+def act(browser: Browser, action: str, *clients: Client, **answer: str) -> Any:
+    """Ticks them, chooses the action, and agrees to what the page asks."""
     chosen = {"action": action, "_selected_action": [client.pk for client in clients]}
-    return browser.post(reverse("admin:notifier_client_changelist"), chosen, follow=True)
+    asked = browser.post(reverse("admin:notifier_client_changelist"), chosen)
+    return browser.post(asked["Location"], answer, follow=True) if asked.status_code == 302 else asked
 
 
 def test_selected_clients_are_archived_and_return(admin: Browser) -> None:

@@ -1,0 +1,139 @@
+"""What staff may do to clients, one or many: what the page that asks says, with numbers."""
+
+from dataclasses import dataclass
+
+from django import forms
+from django.db.models import QuerySet
+
+from notifier.models import Client, ConsentChange, Delivery
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    #: In addresses.
+    name: str
+    label: str
+    permission: str
+    #: The headline of the page that asks, and the button on it, with "3 clients".
+    question: str
+    button: str
+    #: What becomes of them, and what it comes to.
+    becomes: str
+    meaning: str
+    #: For those who were chosen one by one only: never for all that a list finds.
+    is_personal: bool = False
+    tone: str = "default"
+
+
+DECISIONS = {
+    decision.name: decision
+    for decision in (
+        Decision(
+            "archive",
+            "Archive",
+            "notifier.change_client",
+            "Archive {}?",
+            "Archive {}",
+            "archived",
+            "Archived clients are sent nothing from now on, not even what is under way. Their consent and their record "
+            "stay, and they can return at any time.",
+        ),
+        Decision(
+            "restore",
+            "Return",
+            "notifier.change_client",
+            "Return {} from the archive?",
+            "Return {}",
+            "active again",
+            "They get again what they agreed to, with the consent of before. What was sent while they were archived is "
+            "not sent after them.",
+        ),
+        Decision(
+            "export",
+            "Export data",
+            "notifier.export_client",
+            "Export what is kept about {}?",
+            "",
+            "in the file",
+            "The file holds everything that is kept: names and addresses, consent and each change of it, every "
+            "message with its outcome, and earlier versions. That it was exported, and by whom, goes into the history. "
+            "Keep the file no longer than you need it.",
+            is_personal=True,
+        ),
+        Decision(
+            "erase",
+            "Erase personal data",
+            "notifier.erase_client",
+            "Erase the personal data of {}?",
+            "Erase the personal data of {}",
+            "erased",
+            "Name, e-mail address and phone number are erased: in the client, in every earlier version, in the record "
+            "of what was sent, and in the log of edits. All consent is withdrawn. That something was sent, and that it "
+            "had been agreed to, stays on record under a number. Suppressed addresses stay suppressed, so that nobody "
+            "writes to them again. This can’t be undone.",
+            is_personal=True,
+            tone="danger",
+        ),
+    )
+}
+
+
+class EraseForm(forms.Form):
+    #: The version that it is kept with holds a hundred characters, and the word “erased” with them.
+    why = forms.CharField(
+        label="Why",
+        max_length=90,
+        help_text="Kept in the record with your name, e.g. “ticket 4711”. Don’t name the client: it would stay.",
+        error_messages={"required": "Say why: it is kept in the record."},
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+    sure = forms.BooleanField(
+        label="Erase it for good: this can’t be undone",
+        error_messages={"required": "Tick this if you mean it: it can’t be undone."},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """What an decision would do now."""
+
+    #: Clients that it would change.
+    number: int
+    #: How many would be left as they are, and why: "12 are …".
+    left: list[tuple[int, str]]
+    #: What else it is about: "34 deliveries".
+    kept: list[tuple[int, str]]
+
+
+def prospect(decision: Decision, clients: QuerySet[Client]) -> Prospect:
+    clients = clients.order_by()
+    if decision.name == "archive":
+        return Prospect(clients.filter(is_active=True).count(), _left(clients.filter(is_active=False), "archived"), [])
+    if decision.name == "restore":
+        archived = clients.filter(is_active=False)
+        left = _left(clients.filter(is_active=True), "active")
+        left += _left(archived.exclude(erased_at=None), "erased: there is nothing to bring back")
+        return Prospect(archived.filter(erased_at=None).count(), left, [])
+    if decision.name == "erase":
+        erased = clients.exclude(erased_at=None)
+        return Prospect(clients.filter(erased_at=None).count(), _left(erased, "erased"), _kept(clients))
+    return Prospect(clients.count(), [], _kept(clients))
+
+
+def _left(clients: QuerySet[Client], why: str) -> list[tuple[int, str]]:
+    number = clients.count()
+    return [(number, f"{'is' if number == 1 else 'are'} {why} already" if ":" not in why else why)] if number else []
+
+
+def _kept(clients: QuerySet[Client]) -> list[tuple[int, str]]:
+    ids = clients.values("pk")
+    found = [
+        (Delivery.objects.filter(client__in=ids).count(), "delivery", "deliveries"),
+        (ConsentChange.objects.filter(client__in=ids).count(), "change of consent", "changes of consent"),
+        (Client.history.filter(id__in=ids).count(), "version of their entry", "versions of their entries"),
+    ]
+    return [(number, one if number == 1 else many) for number, one, many in found]
+
+
+def counted(number: int) -> str:
+    return f"{number:,} client{'' if number == 1 else 's'}"

@@ -1,0 +1,104 @@
+"""Erasing a client's personal data, for good. The numbers stay: who was sent how much, and that they agreed to it."""
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
+from django.contrib.contenttypes.models import ContentType
+from django.db import transaction
+from django.db.models import Q
+
+from notifier.models import Client, ConsentChange, Delivery, Resolution, ResolvedDelivery
+from notifier.services import clients, consents
+from notifier.services.consents import Origin
+
+GONE = "[erased]"
+
+
+class NotErased(Exception):
+    """It can't be done now; the text says why, to staff."""
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What was emptied."""
+
+    deliveries: int
+    versions: int
+    consents_ended: int
+
+
+def erase(*, client_id: int, by: User | None, why: str, now: datetime) -> Erased:
+    """Replace everything that tells who the client is: on the client, in its history, its deliveries and the log.
+
+    All in one transaction. Suppressions stay, or the address could be written to again. Raises `NotErased` while
+    something is being sent to the client: its outcome would bring the address back.
+    """
+    with transaction.atomic():
+        client = Client.objects.select_for_update().filter(pk=client_id).first()
+        if client is None or client.erased_at:
+            raise NotErased(f"There is no client {client_id} whose data could be erased any more.")
+        _refuse_while_sending(client)
+        known = _known(client)
+        client.name, client.email, client.phone = f"Erased client {client.pk}", None, None
+        Client.objects.filter(pk=client.pk).update(
+            name=client.name, email=None, phone=None, is_active=False, erased_at=now, updated_at=now
+        )
+        versions = Client.history.filter(id=client.pk).update(
+            name=client.name, email=None, phone=None, history_change_reason=None
+        )
+        clients.write_history(client_ids=[client.pk], by=by, why=f"erased: {why}", now=now)
+        _empty_words(client, known)
+        deliveries = Delivery.objects.filter(client=client).exclude(address="").update(address="")
+        _empty_log(client)
+        origin = Origin(ConsentChange.Source.STAFF, by=by, detail="erased")
+        return Erased(deliveries, versions, consents.withdraw_all(client=client, origin=origin, now=now))
+
+
+def _refuse_while_sending(client: Client) -> None:
+    """Locked in the order of their ids, as a claim does: none of them is claimed until we have committed."""
+    active = Delivery.objects.active().filter(client=client).order_by("pk").select_for_update()
+    if Delivery.State.SENDING in list(active.values_list("state", flat=True)):
+        raise NotErased(f"{client} is being sent something at this moment. Try again in a few minutes.")
+
+
+def _known(client: Client) -> list[str]:
+    """What a text may know the client by: every name and address that they ever had; the longest first."""
+    told = {text for row in Client.history.filter(id=client.pk).values_list("name", "email", "phone") for text in row}
+    told |= {client.name, client.email, client.phone}
+    told |= set(Delivery.objects.filter(client=client).values_list("address", flat=True).distinct())
+    told |= {str(text)[1:] for text in told if str(text).startswith("+")}
+    # A name of one or two letters stands in many words.
+    return sorted({str(text) for text in told if text and len(str(text)) > 2}, key=len, reverse=True)
+
+
+def _empty_words(client: Client, known: Collection[str]) -> None:
+    """What a provider answered, and what staff wrote, may name the address."""
+    theirs = Delivery.objects.filter(client=client)
+    _scrub(theirs.exclude(detail=""), "detail", known)
+    _scrub(theirs.exclude(provider_id=""), "provider_id", known)
+    _scrub(ResolvedDelivery.objects.filter(delivery__in=theirs).exclude(detail_before=""), "detail_before", known)
+    _scrub(Resolution.objects.filter(deliveries__delivery__in=theirs), "why", known)
+    _scrub(ConsentChange.objects.filter(client=client).exclude(detail=""), "detail", known)
+
+
+def _scrub(rows: Any, field: str, known: Collection[str]) -> None:
+    for pk, text in rows.order_by("pk").values_list("pk", field).distinct():
+        cleaned = _without(text, known)
+        if cleaned != text:
+            rows.model.objects.filter(pk=pk).update(**{field: cleaned})
+
+
+def _without(text: str, known: Collection[str]) -> str:
+    """`text` without any of `known`, however it is capitalised."""
+    return re.sub("|".join(map(re.escape, known)), GONE, text, flags=re.IGNORECASE)[:300]
+
+
+def _empty_log(client: Client) -> None:
+    """Django's own log of what was edited: who did something, and when, stays."""
+    mine = Q(content_type=ContentType.objects.get_for_model(Client), object_id=str(client.pk))
+    LogEntry.objects.filter(mine).update(object_repr=client.name, change_message="")

@@ -1,0 +1,36 @@
+"""Why a client did or did not get a broadcast, in plain sentences, by the facts of that moment. Read only.
+
+The delivery has the first word: no sentence says anything else than its state does. Where there is no delivery, what
+the dispatcher went by is told from the records of that time; where those can't tell, the sentence says so.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from notifier.models import Broadcast, Channel, Client, Delivery
+from notifier.why import delivered, left_out
+from notifier.why.case import Case, decision
+
+__all__ = ["Answer", "answers"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """For one channel."""
+
+    channel: Channel
+    sentence: str
+    delivery: Delivery | None
+    #: What staff decided about the delivery, newest first.
+    decisions: list[str]
+
+
+def answers(*, client: Client, broadcast: Broadcast, now: datetime) -> list[Answer]:
+    """One for each channel. Takes the same few queries however much the client was sent."""
+    found = {d.channel: d for d in Delivery.objects.filter(broadcast=broadcast, client=client)}
+    return [_answer(Case(client, broadcast, channel, found.get(channel), now)) for channel in Channel]
+
+
+def _answer(case: Case) -> Answer:
+    told = left_out.sentence(case) if case.delivery is None else delivered.sentence(case, case.delivery)
+    return Answer(case.channel, told, case.delivery, [decision(each) for each in case.decisions])

@@ -1,0 +1,113 @@
+"""What the records tell of a client at one moment in the past: consent, archiving, suppression. Read only."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.migrations.recorder import MigrationRecorder
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
+
+from notifier.models import Broadcast, Channel, Client, ConsentChange, Suppression
+
+#: The migration that brought the records, and wrote down what stood in the preferences then.
+RECORDS = {"app": "notifier", "name": "0005_consent_evidence"}
+
+
+def when(moment: datetime) -> str:
+    """ "at 14:03 on 3 Nov 2026" """
+    local = localtime(moment)
+    return f"at {date_format(local, 'H:i')} on {date_format(local, 'j M Y')}"
+
+
+def records_began() -> datetime | None:
+    """When this installation began to write down consent and versions; None where it can't be told."""
+    applied = MigrationRecorder.Migration.objects.filter(**RECORDS).values_list("applied", flat=True)
+    return applied.first()
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """To one topic by one channel, at one moment."""
+
+    #: None where the records can't tell.
+    agreed: bool | None
+    #: The change that made it so; None where there was none yet.
+    by: ConsentChange | None
+    #: The next change after the moment.
+    later: ConsentChange | None
+
+
+class Consents:
+    """Every change of one client's consent to a broadcast's topic, by one channel."""
+
+    def __init__(self, *, client: Client, broadcast: Broadcast, channel: Channel) -> None:
+        changes = ConsentChange.objects.filter(client=client, topic=broadcast.topic_id, channel=channel)
+        self._changes: Sequence[ConsentChange] = list(changes.select_related("by").order_by("at", "pk"))
+
+    def at(self, moment: datetime) -> Consent:
+        before = [change for change in self._changes if change.at <= moment]
+        later = next((change for change in self._changes if change.at > moment), None)
+        if before:
+            return Consent(before[-1].agreed, before[-1], later)
+        # Nothing was written down before. That means no consent, but where the records began later, or begin with what
+        # had stood there already.
+        earlier = later is not None and (later.source == ConsentChange.Source.EARLIER or not later.agreed)
+        began = records_began()
+        unknown = earlier or (began is not None and moment < began)
+        return Consent(None if unknown else False, None, later)
+
+    def withdrawn_between(self, start: datetime, end: datetime) -> ConsentChange | None:
+        """The last withdrawal after `start`, up to and at `end`."""
+        found = [change for change in self._changes if start < change.at <= end and not change.agreed]
+        return found[-1] if found else None
+
+    def agreed_before(self, moment: datetime) -> ConsentChange | None:
+        found = [change for change in self._changes if change.at < moment and change.agreed]
+        return found[-1] if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """Whether the client was active at one moment."""
+
+    #: None where the records can't tell.
+    is_active: bool | None
+    #: The version that archived the client.
+    archived_by: Any = None
+
+
+class Versions:
+    """What the client was, from version to version."""
+
+    def __init__(self, *, client: Client) -> None:
+        versions = Client.history.filter(id=client.pk).select_related("history_user")
+        self._versions: Sequence[Any] = list(versions.order_by("history_date", "history_id"))
+
+    def at(self, moment: datetime) -> Activity:
+        before = [version for version in self._versions if version.history_date <= moment]
+        if not before:
+            return Activity(None)
+        return Activity(before[-1].is_active, _archiving(before))
+
+    def archived_between(self, start: datetime, end: datetime) -> Any:
+        """The last version after `start`, up to and at `end`, that archived the client; or None."""
+        before = [version for version in self._versions if version.history_date <= end]
+        archived = _archiving(before)
+        return archived if archived is not None and archived.history_date > start else None
+
+
+def _archiving(versions: Sequence[Any]) -> Any:
+    """The first of the last run of archived versions; None where the last one is active, or there is none."""
+    found = None
+    for version in reversed(versions):
+        if version.is_active:
+            break
+        found = version
+    return found
+
+
+def suppression(*, channel: str, address: str, at: datetime) -> Suppression | None:
+    """The one that held at that moment, if it still stands."""
+    return Suppression.objects.filter(channel=channel, address=address, created_at__lte=at).first()

@@ -1,0 +1,178 @@
+"""A client's record, the answer to “why?”, and what staff do to clients: in a real browser, with and without script."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.urls import reverse
+from django.utils import timezone
+from playwright.sync_api import Browser, Page, expect
+from pytest_django.live_server_helper import LiveServer
+
+from notifier.models import Channel, Client, ConsentChange, Suppression
+from notifier.services import consents, erasure
+from notifier.services.consents import Origin
+from tests.browser.test_pages import LONG, SIZES, log_in, sticks_out
+from tests.conftest import watch_console
+from tests.factories import a_broadcast, a_client, a_delivery, a_topic, a_user
+
+# The server answers from another thread, which must see the rows.
+pytestmark = pytest.mark.django_db(transaction=True)
+
+SLOW = 60_000
+
+
+@pytest.fixture
+def staff() -> User:
+    return a_user(username="root", password="secret", is_superuser=True)
+
+
+@pytest.fixture(params=[True, False], ids=["with JavaScript", "without"])
+def desk(
+    browser: Browser, live_server: LiveServer, staff: User, console_errors: list[str], request: pytest.FixtureRequest
+) -> Iterator[Page]:
+    context = browser.new_context(base_url=live_server.url, java_script_enabled=request.param, accept_downloads=True)
+    context.set_default_timeout(SLOW)
+    page = context.new_page()
+    watch_console(page, console_errors)
+    log_in(page)
+    yield page
+    context.close()
+    assert console_errors == []
+
+
+def a_story(staff: User, name: str = "Ann Example") -> dict[str, Any]:
+    """A client who agreed, got one message, withdrew, and did not get the next."""
+    client, topic, now = a_client(name=name), a_topic(name="Listings"), timezone.now()
+    client.history.update(history_date=now - timedelta(days=9))
+    origin = Origin(ConsentChange.Source.STAFF, by=staff, detail="asked by phone" if name != LONG else LONG)
+    for agreed, days in ((True, 5), (False, 3)):
+        at = now - timedelta(days=days)
+        consents.change(client=client, topic=topic, wants={Channel.EMAIL: agreed}, origin=origin, now=at)
+    first, second = (
+        a_broadcast(
+            subject=LONG if name == LONG else subject,
+            state="FINISHED",
+            cursor=client.pk,
+            started_at=now - timedelta(days=days),
+            finished_at=now - timedelta(days=days),
+            tallied_at=now,
+        )
+        for subject, days in (("Three homes", 4), ("Two more homes", 2))
+    )
+    sent_at = now - timedelta(days=4)
+    delivery = a_delivery(broadcast=first, client=client, state="SENT", settled_at=sent_at, detail="")
+    Suppression.objects.create(channel="sms", address=str(client.phone), reason="Asked us to.")
+    return {"client": client, "first": first, "second": second, "delivery": delivery}
+
+
+def page_of(client: Client, kind: str = "change") -> str:
+    return reverse(f"admin:notifier_client_{kind}", args=[client.pk])
+
+
+def test_a_complaint_is_answered_from_the_client_s_page(desk: Page, staff: User) -> None:
+    story = a_story(staff)
+    desk.goto(page_of(story["client"]))
+    expect(desk.get_by_role("region", name="Consent, change by change")).to_contain_text("Staff, root: asked by phone")
+    expect(desk.get_by_role("region", name="Never written to")).to_contain_text("Asked us to.")
+
+    desk.get_by_role("region", name="What they were sent").get_by_role("link", name="Why? Three homes").click()
+    expect(desk.locator("#why-email")).to_contain_text("Ann Example got the e-mail at")
+    expect(desk.locator("#why-email")).to_contain_text("they had agreed to Listings by e-mail")
+
+    desk.get_by_label("Number or words of the subject").fill("two more")
+    desk.get_by_role("button", name="Find").click()
+    desk.get_by_role("link", name="Two more homes").click()
+    expect(desk.locator("#why-email")).to_contain_text("did not get the e-mail: no consent to Listings by e-mail")
+
+
+def test_consent_is_ticked_with_where_it_comes_from(desk: Page, staff: User) -> None:
+    client = a_client()
+    a_topic(slug="listings")
+    desk.goto(page_of(client))
+
+    desk.get_by_label("Listings by SMS").check()
+    desk.get_by_label("How do we know?").fill("signed form")
+    desk.get_by_role("button", name="Save and continue editing").click()
+
+    expect(desk.get_by_role("region", name="Consent, change by change")).to_contain_text("Staff, root: signed form")
+
+
+def test_a_client_is_archived_and_returns(desk: Page, staff: User) -> None:
+    client = a_story(staff)["client"]
+    desk.goto(page_of(client))
+
+    desk.get_by_role("link", name="Archive…").click()
+    desk.get_by_role("button", name="Archive 1 client").click()
+    expect(desk.get_by_text("1 client archived: sent nothing from now on.")).to_be_visible()
+
+    desk.get_by_role("link", name="Return…").click()
+    desk.get_by_role("button", name="Return 1 client").click()
+    expect(desk.get_by_role("link", name="Archive…")).to_be_visible()
+
+    desk.get_by_role("link", name="History").click()
+    expect(desk.get_by_role("region", name="Every version, newest first").get_by_role("row")).to_have_count(4)
+
+
+def test_what_is_kept_is_downloaded_and_then_erased(desk: Page, staff: User, tmp_path: Path) -> None:
+    client = a_story(staff)["client"]
+    desk.goto(page_of(client))
+    desk.get_by_role("link", name="Export data…").click()
+    with desk.expect_download() as download:
+        desk.get_by_role("button", name="Download as JSON").click()
+    download.value.save_as(tmp_path / "kept.json")
+    assert "Ann Example" in (tmp_path / "kept.json").read_text()
+
+    desk.goto(page_of(client))
+    desk.get_by_role("link", name="Erase personal data…").click()
+    desk.get_by_label("Why", exact=True).fill("ticket 4711")
+    desk.get_by_label("Erase it for good").check()
+    desk.get_by_role("button", name="Erase the personal data of 1 client").click()
+
+    expect(desk.get_by_text("The personal data was erased on")).to_be_visible()
+    expect(desk.get_by_role("button", name="Save")).to_have_count(0)
+    assert "Ann Example" not in desk.locator("main").inner_text()
+
+
+@pytest.mark.parametrize(("size", "theme"), [("desk", "dark"), ("small phone", "light")])
+def test_no_page_about_people_complains_or_scrolls_sideways(
+    browser: Browser, live_server: LiveServer, staff: User, console_errors: list[str], size: str, theme: Any
+) -> None:
+    story, erased = a_story(staff, LONG), a_story(staff, "To be erased")["client"]
+    client, delivery = story["client"], story["delivery"]
+    erasure.erase(client_id=erased.pk, by=staff, why=LONG[:90], now=timezone.now())
+    decide = [
+        reverse("admin:notifier_client_decide", args=[name], query={"ids": f"{client.pk},{erased.pk}"})
+        for name in ("archive", "restore", "export", "erase")
+    ]
+    addresses = [
+        page_of(client),
+        page_of(erased),
+        page_of(client, "history"),
+        page_of(client, "why"),
+        f"{page_of(client, 'why')}?broadcast={story['first'].pk}",
+        f"{page_of(client, 'why')}?q={LONG}zzz",
+        reverse("admin:notifier_delivery_change", args=[delivery.pk]),
+        *decide,
+    ]
+    width, height = SIZES[size]
+    context = browser.new_context(
+        base_url=live_server.url, color_scheme=theme, viewport={"width": width, "height": height}
+    )
+    context.set_default_timeout(SLOW)
+    page = context.new_page()
+    watch_console(page, console_errors)
+    log_in(page)
+
+    wrong = []
+    for address in addresses:
+        response = page.goto(address)
+        if response is None or response.status != 200 or sticks_out(page):
+            wrong.append(f"{address}: {response and response.status}, scrolls sideways: {sticks_out(page)}")
+    context.close()
+
+    assert wrong == []
+    assert console_errors == []

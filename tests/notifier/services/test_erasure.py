@@ -1,0 +1,199 @@
+import uuid
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.db import connection, transaction
+
+from notifier.models import Channel, Client, ConsentChange, Delivery, Resolution, ResolvedDelivery, Suppression
+from notifier.services import clients, consents, deliveries, erasure, recovery
+from notifier.services.consents import Origin
+from tests.factories import a_broadcast, a_client, a_delivery, a_topic, a_user
+from tests.notifier.connections import SECONDS, OtherConnection, impatient
+from tests.notifier.ledger import unaccounted
+
+pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]
+
+concurrent = pytest.mark.django_db(transaction=True)
+STAFF = ConsentChange.Source.STAFF
+#: Of the tables, those that may go on knowing an address: nobody is written to by it again.
+KEPT = {"notifier_suppression"}
+
+
+def everything_stored() -> dict[str, str]:
+    """All that the database holds, by table."""
+    found = {}
+    with connection.cursor() as cursor:
+        for table in connection.introspection.table_names(cursor):
+            cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)}")
+            found[table] = repr(cursor.fetchall())
+    return found
+
+
+def a_life(now: datetime) -> Client:
+    """A client of whom every place knows something."""
+    maria = a_user(username="maria")
+    client = a_client(name="Zebedee Quux", email="first@quux.example", phone="+46701740605")
+    client.name, client.email = "Zebedee Quux-Smith", "zebedee@quux.example"
+    client.save()
+    origin = Origin(STAFF, by=maria, detail="mail from Zebedee@Quux.example")
+    consents.change(client=client, topic=a_topic(), wants={Channel.EMAIL: True}, origin=origin, now=now)
+    broadcast = a_broadcast(state="FINISHED")
+    detail = "550 <ZEBEDEE@quux.example>: unknown"
+    failed = a_delivery(broadcast=broadcast, client=client, state="FAILED", detail=detail, provider_id="46701740605-1")
+    a_delivery(broadcast=broadcast, client=client, channel="sms", state="SENT")
+    resolution = Resolution.objects.create(
+        action="MARKED_SENT", by=maria, at=now, why="Zebedee Quux-Smith rang", number=1
+    )
+    ResolvedDelivery.objects.create(
+        resolution=resolution, delivery=failed, state_before="FAILED", detail_before="to first@quux.example"
+    )
+    Suppression.objects.create(channel="email", address="zebedee@quux.example", reason="The mailbox doesn’t exist.")
+    LogEntry.objects.log_actions(
+        maria.pk, [client], CHANGE, '[{"changed": {"object": "Zebedee Quux \\u00b7 Listings"}}]'
+    )
+    return client
+
+
+def erase(client: Client, now: datetime, **fields: Any) -> erasure.Erased:
+    return erasure.erase(client_id=client.pk, by=fields.get("by"), why="ticket 4711", now=now)
+
+
+def test_nothing_in_the_database_knows_the_client_any_more_but_the_suppressions(now: datetime) -> None:
+    client = a_life(now)
+    known = ("zebedee", "quux", "70174060", "first@")
+    assert {table for table, text in everything_stored().items() if any(k in text.lower() for k in known)} > KEPT
+
+    erase(client, now + timedelta(minutes=1))
+
+    assert {table for table, text in everything_stored().items() if any(k in text.lower() for k in known)} == KEPT
+
+
+def test_the_numbers_stay_and_the_version_says_who_erased_and_why(now: datetime) -> None:
+    client, maria = a_life(now), a_user(username="moritz")
+
+    erased = erase(client, now + timedelta(minutes=1), by=maria)
+
+    client.refresh_from_db()
+    assert (client.name, client.email, client.phone) == (f"Erased client {client.pk}", None, None)
+    assert (client.is_active, client.erased_at) == (False, now + timedelta(minutes=1))
+    assert client.deliveries.count() == erased.deliveries == 2
+    assert (erased.versions, erased.consents_ended) == (2, 1)
+    newest = client.history.latest()
+    assert (newest.history_user, newest.history_change_reason) == (maria, "erased: ticket 4711")
+    assert [(c.agreed, c.source, c.detail) for c in client.consent_changes.order_by("at")] == [
+        (True, "STAFF", "mail from [erased]"),
+        (False, "STAFF", "erased"),
+    ]
+    assert unaccounted() == {}
+
+
+def test_others_keep_theirs(now: datetime) -> None:
+    client, other = a_life(now), a_client(name="Ann Example", listings="both")
+    delivery = a_delivery(client=other, state="FAILED", detail="550 <zebedee@quux.example>: unknown")
+
+    erase(client, now)
+
+    other.refresh_from_db()
+    delivery.refresh_from_db()
+    assert other.name == "Ann Example"
+    assert delivery.address == other.email
+    assert "zebedee" in delivery.detail
+
+
+def test_it_is_refused_while_something_is_being_sent(now: datetime) -> None:
+    client = a_client()
+    a_delivery(client=client, state="SENDING")
+
+    with pytest.raises(erasure.NotErased, match="being sent something at this moment"):
+        erase(client, now)
+
+    client.refresh_from_db()
+    assert client.email
+
+
+def test_it_is_done_once(now: datetime) -> None:
+    client = a_client()
+    erase(client, now)
+
+    with pytest.raises(erasure.NotErased):
+        erase(client, now)
+
+    assert client.history.filter(history_change_reason__startswith="erased").count() == 1
+
+
+def test_an_erased_client_does_not_return(now: datetime) -> None:
+    client = a_client()
+    erase(client, now)
+
+    assert clients.restore(clients=Client.objects.all(), by=None, now=now) == 0
+
+
+@pytest.mark.parametrize("name", ["Er", "erased", "[erased]", ".*", "Erased client"])
+def test_odd_names_are_erased_too(now: datetime, name: str) -> None:
+    client = a_client(name=name, email="odd@example.com")
+    a_delivery(client=client, state="FAILED", detail=f"no {name} here, nor odd@example.com")
+
+    erase(client, now)
+
+    assert "odd@example.com" not in client.deliveries.get().detail
+
+
+def claim(delivery: Delivery, now: datetime) -> deliveries.Claim:
+    return deliveries.claim(
+        broadcast_id=delivery.broadcast_id,
+        channel=Channel.EMAIL,
+        delivery_ids=[delivery.pk],
+        token=uuid.uuid4(),
+        now=now,
+    )
+
+
+def test_what_waits_for_an_erased_client_is_skipped_at_the_claim(now: datetime) -> None:
+    delivery = a_delivery(state="PENDING")
+    erase(delivery.client, now)
+
+    claimed = claim(delivery, now)
+
+    delivery.refresh_from_db()
+    assert claimed.messages == []
+    assert (delivery.state, delivery.detail, delivery.address) == ("SKIPPED", "client archived", "")
+
+
+def test_sending_again_reaches_no_erased_client(now: datetime) -> None:
+    delivery = a_delivery(broadcast=a_broadcast(state="FINISHED"), state="FAILED")
+    erase(delivery.client, now)
+    recovery.send_again(deliveries=Delivery.objects.all(), by=None, why="again", now=now)
+
+    assert claim(delivery, now).messages == []
+
+
+@concurrent
+@pytest.mark.usefixtures("only_postgresql")
+def test_a_claim_under_way_is_waited_for_and_then_nothing_is_erased(now: datetime) -> None:
+    delivery = a_delivery()
+
+    with OtherConnection() as other:
+        with transaction.atomic():
+            assert claim(delivery, now).messages
+            erasing = other.start_and_wait_until_blocked(lambda: erase(delivery.client, now))
+        with pytest.raises(erasure.NotErased):
+            erasing.result(SECONDS)
+
+    assert Delivery.objects.get().address
+
+
+@concurrent
+@pytest.mark.usefixtures("only_postgresql")
+def test_while_somebody_is_being_erased_nothing_is_claimed_for_them(now: datetime) -> None:
+    delivery = a_delivery()
+
+    with OtherConnection() as other:
+        other.begin()
+        other.call(lambda: erase(delivery.client, now))
+        with impatient():
+            during = claim(delivery, now)
+        other.commit()
+
+    assert during.messages == claim(delivery, now).messages == []
