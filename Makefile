@@ -23,10 +23,10 @@ LOCK = env -u UV_INDEX -u UV_EXTRA_INDEX_URL -u UV_DEFAULT_INDEX -u UV_INDEX_URL
 	--python-version 3.11 --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench faults lock clean
+.PHONY: help run test lint bench faults screenshots lock clean
 
 help: ## List what make can do
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 run: ## Start everything on http://localhost:8000 (PORT=… for another port)
 	$(call bootstrap,run)
@@ -54,6 +54,10 @@ bench: ## Measure, beside the limit of this machine (ARGS=--help tells what can 
 faults: ## Attack the running product and print the scoreboard (ARGS="--rounds 10 --seed 7"; --help tells the rest)
 	$(call bootstrap,dev)
 	@.venv/bin/python -m tests.faults $(ARGS)
+
+screenshots: ## Take a picture of every page (ARGS="--docs" refreshes those of the documentation too)
+	$(call bootstrap,dev)
+	@.venv/bin/python -m tests.screenshots $(ARGS)
 
 lock: ## Compile the hashed locks from requirements.in and requirements-dev.in
 	$(call bootstrap,dev)

@@ -5,6 +5,7 @@ from typing import Any
 
 from django import template
 from django.db.models import TextChoices
+from django.template.loader import select_template
 from django.utils.formats import date_format
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
@@ -55,3 +56,9 @@ def broadcast_badge(broadcast: Broadcast) -> SafeString:
 @register.filter
 def delivery_badge(state: str | TextChoices) -> SafeString:
     return state_badge(Delivery.State(state))
+
+
+@register.simple_tag
+def icon(name: str) -> SafeString:
+    """The picture of a page in the menu: templates/admin/icons/."""
+    return select_template([f"admin/icons/{name.lower()}.svg", "admin/icons/other.svg"]).render()

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
 from unittest.mock import Mock
+from urllib.parse import urlsplit
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from django.contrib.auth.models import User
 from django.db import OperationalError
 from django.urls import reverse
@@ -12,36 +14,15 @@ from django.utils import timezone
 from playwright.sync_api import Browser, Page
 from pytest_django.live_server_helper import LiveServer
 
-from notifier.models import (
-    Broadcast,
-    Channel,
-    Delivery,
-    QueuedTicket,
-    Resolution,
-    ResolvedDelivery,
-    Suppression,
-    Worker,
-)
+from notifier.models import Broadcast, Delivery
+from tests.browser.house import addresses, fill_the_house
 from tests.conftest import watch_console
-from tests.factories import a_broadcast, a_client, a_delivery, a_notification, a_user
+from tests.factories import a_broadcast, a_delivery, a_user
 
 # The server answers from another thread, which must see the rows.
 pytestmark = pytest.mark.django_db(transaction=True)
 
-#: One word, so that no line may break in it but where the style says so.
-LONG = "Rindfleischetikettierung" * 5
 SIZES = {"desk": (1440, 900), "phone": (390, 844), "small phone": (360, 640)}
-LISTS = (
-    "broadcast",
-    "client",
-    "delivery",
-    "notification",
-    "queuedticket",
-    "resolution",
-    "suppression",
-    "topic",
-    "worker",
-)
 Theme = Literal["light", "dark"]
 
 
@@ -79,78 +60,44 @@ def log_in(page: Page) -> None:
     page.get_by_role("button", name="Log in").click()
 
 
-def fill_the_house(staff: User) -> dict[str, Any]:
-    """A row of everything, with texts as long as they may get."""
-    client = a_client(name=LONG, listings="both")
-    notification = a_notification(subject=LONG, email_body=f"{LONG} {{{{ name }}}}", sms_body=LONG)
-    tally = {"audience": 3, "rate": 2.0, "counts": {"email": {"SENT": 1, "FAILED": 1}, "sms": {"PENDING": 1}}}
-    broadcast = a_broadcast(
-        notification=notification, created_by=staff, tally=tally, tallied_at=timezone.now(), audience=3
-    )
-    delivery = a_delivery(broadcast=broadcast, client=client, state="UNKNOWN", detail=LONG)
-    resolution = Resolution.objects.create(action="SENT_AGAIN", by=staff, at=timezone.now(), why=LONG, number=1)
-    ResolvedDelivery.objects.create(
-        resolution=resolution, delivery=delivery, state_before="UNKNOWN", detail_before=LONG
-    )
-    Suppression.objects.create(channel=Channel.EMAIL, address=f"{'x' * 200}@example.com", reason=LONG)
-    now = timezone.now()
-    Worker.objects.create(
-        kind=Worker.Kind.DISPATCHER,
-        host=LONG,
-        pid=1,
-        started_at=now,
-        last_seen_at=now,
-        state="WAITING",
-        detail=LONG,
-        depths={"dead": 12},
-    )
-    QueuedTicket.objects.create(channel=Channel.SMS, body=LONG.encode(), available_at=now)
-    return {
-        "client": client,
-        "notification": notification,
-        "broadcast": broadcast,
-        "delivery": delivery,
-        "resolution": resolution,
-    }
-
-
-def addresses(rows: dict[str, Any]) -> list[str]:
-    broadcast = rows["broadcast"].pk
-    return [
-        reverse("admin:index"),
-        *(reverse(f"admin:notifier_{name}_changelist") for name in LISTS),
-        f"{reverse('admin:notifier_client_changelist')}?state=active&q=zzz",
-        *(reverse(f"admin:notifier_{name}_add") for name in ("client", "notification", "suppression", "topic")),
-        *(reverse(f"admin:notifier_{name}_change", args=[row.pk]) for name, row in rows.items()),
-        reverse("admin:notifier_client_history", args=[rows["client"].pk]),
-        reverse("admin:notifier_topic_delete", args=[rows["notification"].topic_id]),
-        f"{reverse('admin:notifier_notification_broadcast')}?ids={rows['notification'].pk}",
-        reverse("admin:notifier_broadcast_order", args=[broadcast, "cancel"]),
-        reverse("admin:notifier_broadcast_order", args=[broadcast, "retry-unknown"]),
-        reverse("admin:notifier_delivery_resolve", args=["send-again"], query={"list": ""}),
-        reverse("admin:notifier_delivery_resolve", args=["mark-as-sent"], query={"ids": rows["delivery"].pk}),
-        reverse("admin:auth_user_changelist"),
-        reverse("admin:auth_user_change", args=[rows["broadcast"].created_by_id]),
-        reverse("admin:auth_group_add"),
-        reverse("admin:password_change"),
-    ]
-
-
 def sticks_out(page: Page) -> bool:
     return bool(page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))
 
 
+#: All rules of WCAG 2.2 A and AA that a machine can check; and those that depend on the theme alone.
+EVERY_RULE = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"], "resultTypes": ["violations"]}
+COLOURS = {"runOnly": {"type": "rule", "values": ["color-contrast"]}, "resultTypes": ["violations"]}
+
+
+def violations(page: Page, options: dict[str, Any]) -> list[str]:
+    """What axe-core finds wrong with the page as it stands."""
+    found = Axe().run(page, options=options).response["violations"]
+    path = urlsplit(page.url).path
+    return [f"{path}: {one['id']}: {one['help']}: {node['html'][:150]}" for one in found for node in one["nodes"][:3]]
+
+
 @pytest.mark.parametrize(
-    ("size", "theme"),
-    [("desk", "light"), ("desk", "dark"), ("phone", "light"), ("phone", "dark"), ("small phone", "light")],
+    ("size", "theme", "rules"),
+    [
+        ("desk", "light", EVERY_RULE),
+        ("desk", "dark", EVERY_RULE),
+        ("phone", "light", EVERY_RULE),
+        ("small phone", "dark", COLOURS),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_no_page_complains_or_scrolls_sideways(
-    visit: Callable[[str, Theme], Page], console_errors: list[str], staff: User, size: str, theme: Theme
+def test_every_page_is_accessible_obeys_its_policy_and_fits_its_screen(
+    visit: Callable[[str, Theme], Page],
+    console_errors: list[str],
+    staff: User,
+    size: str,
+    theme: Theme,
+    rules: dict[str, Any],
 ) -> None:
     pages = addresses(fill_the_house(staff))
     page = visit(size, theme)
     page.goto(reverse("admin:login"))
-    wrong = [f"{page.url} scrolls sideways"] if sticks_out(page) else []
+    wrong = violations(page, rules) + ([f"{page.url} scrolls sideways"] if sticks_out(page) else [])
     log_in(page)
 
     for address in pages:
@@ -160,8 +107,10 @@ def test_no_page_complains_or_scrolls_sideways(
             wrong.append(f"{address} answered {response.status}")
         if sticks_out(page):
             wrong.append(f"{address} scrolls sideways")
+        wrong += violations(page, rules)
 
-    assert wrong == []
+    assert not wrong, "\n".join(wrong)
+    # Whatever the policy refused is told here too.
     assert console_errors == []
 
 
@@ -180,7 +129,7 @@ def test_on_a_phone_the_menu_is_a_drawer(visit: Callable[[str, Theme], Page], st
 def test_the_live_page_follows_the_tally_keeps_the_focus_and_stops_at_the_end(
     visit: Callable[[str, Theme], Page], console_errors: list[str], staff: User
 ) -> None:
-    broadcast = fill_the_house(staff)["broadcast"]
+    broadcast = Broadcast.objects.get(pk=fill_the_house(staff).pk("broadcast"))
     page = visit("desk", "light")
     log_in(page)
     page.goto(reverse("admin:notifier_broadcast_progress", args=[broadcast.pk]))
@@ -208,7 +157,7 @@ def test_the_live_page_follows_the_tally_keeps_the_focus_and_stops_at_the_end(
 def test_the_live_page_says_that_the_database_is_away_and_goes_on_once_it_is_back(
     visit: Callable[[str, Theme], Page], console_errors: list[str], staff: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    address = reverse("admin:notifier_broadcast_progress", args=[fill_the_house(staff)["broadcast"].pk])
+    address = reverse("admin:notifier_broadcast_progress", args=[fill_the_house(staff).pk("broadcast")])
     page, other = visit("desk", "light"), visit("phone", "dark")
     log_in(page)
     log_in(other)
@@ -230,7 +179,7 @@ def test_the_live_page_says_that_the_database_is_away_and_goes_on_once_it_is_bac
 def test_pressing_pause_and_resume_works_while_the_page_moves(
     visit: Callable[[str, Theme], Page], console_errors: list[str], staff: User
 ) -> None:
-    broadcast = fill_the_house(staff)["broadcast"]
+    broadcast = Broadcast.objects.get(pk=fill_the_house(staff).pk("broadcast"))
     page = visit("phone", "dark")
     log_in(page)
     page.goto(reverse("admin:notifier_broadcast_progress", args=[broadcast.pk]))
