@@ -1,7 +1,9 @@
 """Pages show and read times in the zone of who looks at them."""
 
 from collections.abc import Callable
+from zoneinfo import ZoneInfo
 
+from django import db
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
@@ -16,8 +18,17 @@ class TimeZoneMiddleware:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        # Without a session nobody is there to ask, and a health check must not wait for one.
-        zone = staff.zone_of(request.user) if settings.SESSION_COOKIE_NAME in request.COOKIES else None
         # None is the product's own zone again: the thread may have served somebody else before.
-        with timezone.override(zone):
+        with timezone.override(_zone(request)):
             return self._get_response(request)
+
+
+def _zone(request: HttpRequest) -> ZoneInfo | None:
+    # Without a session nobody is there to ask, and a health check must not wait for one.
+    if settings.SESSION_COOKIE_NAME not in request.COOKIES:
+        return None
+    try:
+        return staff.zone_of(request.user)
+    except db.Error:
+        # The page will meet the same, and knows how to say it.
+        return None
