@@ -27,6 +27,8 @@ from honcho.process import Popen
 ROOT = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
 DEMO_USER = "admin"
+#: Further users of the first start, and the group of each.
+DEMO_STAFF = {"editor": "Editors", "sender": "Senders", "approver": "Approvers", "auditor": "Auditors"}
 # Longer than a consumer takes to finish its window: the slowest answer that it waits for, and the settling.
 KILL_WAIT_SECONDS = 90
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -98,9 +100,21 @@ def make_demo_user() -> None:
     users = apps.get_model("auth", "User").objects
     if not users.exists():
         users.create_superuser(DEMO_USER, "admin@example.com", DEMO_USER)
+        make_demo_staff()
     user = users.filter(username=DEMO_USER, is_active=True).first()
     if user and user.check_password(DEMO_USER):
         print(f"Log in as {DEMO_USER} with the password {DEMO_USER}. This user is made only where DEBUG is on.")
+        names = users.filter(username__in=DEMO_STAFF, is_active=True).order_by("pk").values_list("username", flat=True)
+        if names:
+            print(f"To see what others may do, log in as {', '.join(names)}: each name is its password.")
+
+
+def make_demo_staff() -> None:
+    """One for each group: what one writes another sends, and a third approves."""
+    groups = apps.get_model("auth", "Group").objects
+    for name, group_name in DEMO_STAFF.items():
+        user = apps.get_model("auth", "User").objects.create_user(name, f"{name}@example.com", name, is_staff=True)
+        user.groups.add(*groups.filter(name=group_name))
 
 
 # --- The processes ----------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import os
 import re
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
@@ -75,11 +76,14 @@ INSTALLED_APPS = [
     "phonenumber_field",
     "simple_history",
     "csp",
+    "axes",
     "notifier",
     "consumers",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "notifier.hardening.HeadersMiddleware",
+    "notifier.hardening.SizeLimitMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -89,8 +93,12 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "notifier.sessions.ActivityMiddleware",
+    "notifier.timezones.TimeZoneMiddleware",
     "simple_history.middleware.HistoryRequestMiddleware",
     "notifier.outages.OutageMiddleware",
+    # Last: it turns the answer to a log-in that is locked out into a page of its own.
+    "axes.middleware.AxesMiddleware",
 ]
 TEMPLATES = [
     {
@@ -133,7 +141,34 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
+# The first looks at who is locked out, the second at passwords.
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "notifier.staff.StaffBackend"]
 LOGIN_URL = "admin:login"
+# Where a log-in leads that may not lead where it was asked to.
+LOGIN_REDIRECT_URL = "admin:index"
+# --- Log-in: see notifier/lockout.py and docs/rights.md
+LOGIN_FAILURES = env.whole("LOGIN_FAILURES", 5, most=1000)
+LOGIN_COOLOFF_MINUTES = env.whole("LOGIN_COOLOFF_MINUTES", 15, most=7 * 24 * 60)
+AXES_HANDLER = "notifier.lockout.LockoutHandler"
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_FAILURE_LIMIT = LOGIN_FAILURES
+AXES_COOLOFF_TIME = timedelta(minutes=LOGIN_COOLOFF_MINUTES)
+# Whoever goes on trying does not make it longer: the person whose name it is would wait for ever.
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_RESET_ON_SUCCESS = True
+AXES_LOCKOUT_CALLABLE = "notifier.lockout.locked_out"
+AXES_CLIENT_IP_CALLABLE = "notifier.lockout.client_address"
+AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "csrfmiddlewaretoken"]
+# Their pages are ours: notifier/admin/access.py.
+AXES_ENABLE_ADMIN = False
+# --- Sessions end when nobody has used them for so long, and with the browser; see notifier/sessions.py
+SESSION_HOURS = env.whole("SESSION_HOURS", 12, most=30 * 24)
+SESSION_COOKIE_AGE = SESSION_HOURS * 3600
+SESSION_EXPIRE_AT_BROWSER_CLOSE = True
+# Browsers take a cookie of such a name only over HTTPS, from this host itself, and for all of it.
+SESSION_COOKIE_NAME = "__Host-sessionid" if HTTPS else "sessionid"
+CSRF_COOKIE_NAME = "__Host-csrftoken" if HTTPS else "csrftoken"
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SECURE_SSL_REDIRECT = HTTPS
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
@@ -143,6 +178,7 @@ SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_HTTPONLY = True
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -152,11 +188,21 @@ CONTENT_SECURITY_POLICY = {
         "img-src": ["'self'"],
         "font-src": ["'self'"],
         "connect-src": ["'self'"],
+        # The preview of an e-mail is a page of ours inside of another.
+        "frame-src": ["'self'"],
         "form-action": ["'self'"],
         "frame-ancestors": ["'none'"],
         "base-uri": ["'none'"],
+        # Newer browsers know the first, which names a header of notifier/hardening.py, older ones the second.
+        "report-to": "csp",
+        "report-uri": "/csp-report",
     }
 }
+# No request is larger than this, files and all; what is not a file stays in memory.
+UPLOAD_MAX_MB = env.whole("UPLOAD_MAX_MB", 10, most=1000)
+DATA_UPLOAD_MAX_MEMORY_SIZE = FILE_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
+DATA_UPLOAD_MAX_NUMBER_FILES = 5
 
 # --- Database and broker ----------------------------------------------------------------------------------------------
 DATABASES = {"default": env.database("DATABASE_URL", "sqlite:///var/notifier.sqlite3")}
@@ -234,6 +280,8 @@ LOGGING = {
         **{name: {"handlers": ["console"], "level": LOG_LEVEL} for name in ("notifier", "consumers")},
         # Django's own handlers speak on the console with DEBUG only: a page that failed must be told of anywhere.
         "django": {"handlers": ["console"], "level": "INFO", "propagate": False},
+        # It leaves names and addresses out.
+        "axes": {"handlers": ["console"], "level": "WARNING", "propagate": False},
         # Every fault of the broker is told once, in our own words.
         "pika": {"level": "CRITICAL"},
     },

@@ -2,6 +2,7 @@ from django.contrib import admin
 from django.urls import path
 from django.views.generic import RedirectView
 
+from notifier.hardening import csp_report
 from notifier.health import healthz
 
 handler400 = "notifier.outages.bad_request"
@@ -9,5 +10,6 @@ handler500 = "notifier.outages.server_error"
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("healthz", healthz, name="healthz"),
+    path("csp-report", csp_report, name="csp_report"),
     path("admin/", admin.site.urls),
 ]

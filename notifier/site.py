@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.contrib.admin import AdminSite
+from django.contrib.admin.forms import AdminAuthenticationForm
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
@@ -16,7 +17,7 @@ from django.utils.cache import patch_vary_headers
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
-from notifier import clock, progress
+from notifier import account, clock, progress
 from notifier.models import Broadcast, Channel
 from notifier.services import breakers
 
@@ -25,8 +26,10 @@ MENU = (
     ("Send", ("Notification", "Broadcast", "Delivery", "Resolution")),
     ("Clients", ("Client", "Topic", "Suppression")),
     ("Machinery", ("Worker", "QueuedTicket")),
-    ("Access", ("User", "Group")),
+    ("Access", ("User", "Group", "AccessAttempt", "AccessLog")),
 )
+#: What the menu calls models of others.
+NAMES = {"AccessAttempt": "Failed log-ins", "AccessLog": "Log-ins"}
 #: Broadcasts on the front page.
 SHOWN = 8
 #: Who may have a channel that paused itself tried at once.
@@ -40,12 +43,24 @@ class HtmxHttpRequest(HttpRequest):
 def menu(app_list: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The pages that this user may open, in the groups of MENU."""
     models = {model["object_name"]: model for app in app_list for model in app["models"] if model["admin_url"]}
+    for name in NAMES.keys() & models.keys():
+        models[name] = {**models[name], "name": NAMES[name]}
     groups = [{"name": name, "models": [models.pop(m) for m in names if m in models]} for name, names in MENU]
     groups.append({"name": "More", "models": list(models.values())})
     return [group for group in groups if group["models"]]
 
 
+class LoginForm(AdminAuthenticationForm):
+    """Says the same of a wrong name, a wrong password, and one who is no member of staff."""
+
+    error_messages = {
+        **AdminAuthenticationForm.error_messages,
+        "invalid_login": "That is not the name and password of a member of staff. Capital and small letters differ.",
+    }
+
+
 class NotifierAdminSite(AdminSite):
+    login_form = LoginForm
     site_header = "Notifier"
     site_title = "Notifier"
     index_title = "Overview"
@@ -77,7 +92,14 @@ class NotifierAdminSite(AdminSite):
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
         try_again = self.admin_view(self.try_again_view)
-        return [path("channels/<str:name>/try-again/", try_again, name="try_again"), *super().get_urls()]
+        return [
+            path("channels/<str:name>/try-again/", try_again, name="try_again"),
+            path("account/", self.admin_view(self.account_view), name="account"),
+            *super().get_urls(),
+        ]
+
+    def account_view(self, request: HttpRequest) -> HttpResponse:
+        return account.page(request, context=self.each_context(request))
 
     def try_again_view(self, request: HttpRequest, name: str) -> HttpResponse:
         """Does not wait for the next single delivery's time, in a channel that paused itself."""

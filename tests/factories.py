@@ -5,9 +5,11 @@ import uuid
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from django.contrib.auth.models import Permission, User
+from django.apps import apps
+from django.contrib.auth.models import Group, Permission, User
 from django.utils import timezone
 
+from notifier import rights
 from notifier.demo import AREA_CODES
 from notifier.models import Breaker, Broadcast, Channel, Client, Delivery, Notification, Preference, Topic
 
@@ -132,12 +134,18 @@ def an_open_breaker(*, now: datetime, channel: str = Channel.EMAIL, **fields: An
     return Breaker.objects.create(channel=channel, **values | fields)
 
 
-def a_user(*permissions: str, username: str = "", password: str = "secret", is_superuser: bool = False) -> User:
-    """A member of staff with these permissions, each as `notifier.send_broadcast`."""
+def a_user(
+    *permissions: str, username: str = "", password: str = "secret", is_superuser: bool = False, group: str = ""
+) -> User:
+    """A member of staff with these permissions, each as `notifier.send_broadcast`, and in this group of ours."""
     user = User.objects.create_user(
         username or f"user{next(_numbers)}", password=password, is_staff=True, is_superuser=is_superuser
     )
     for permission in permissions:
         app, codename = permission.split(".")
         user.user_permissions.add(Permission.objects.get(content_type__app_label=app, codename=codename))
+    if group:
+        # A test that empties tables takes the groups of the migration with it.
+        rights.make_groups(apps=apps)
+        user.groups.add(Group.objects.get(name=group))
     return user

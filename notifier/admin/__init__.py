@@ -1,5 +1,25 @@
 """The back office. One module per area; each page is thin: permission, confirmation, one service call, redirect."""
 
-from notifier.admin import broadcasts, clients, deliveries, notifications, operations, recovery, suppressions, topics
+from notifier.admin import (
+    access,
+    broadcasts,
+    clients,
+    deliveries,
+    notifications,
+    operations,
+    recovery,
+    suppressions,
+    topics,
+)
 
-__all__ = ["broadcasts", "clients", "deliveries", "notifications", "operations", "recovery", "suppressions", "topics"]
+__all__ = [
+    "access",
+    "broadcasts",
+    "clients",
+    "deliveries",
+    "notifications",
+    "operations",
+    "recovery",
+    "suppressions",
+    "topics",
+]

@@ -104,6 +104,7 @@ def test_everything_starts_ends_on_ctrl_c_with_0_and_goes_on_where_it_left_off(
     first.wait_answering()
     assert "Added 1,000 demo clients" in first.output
     assert "Log in as admin with the password admin" in first.output
+    assert "log in as editor, sender, approver, auditor: each name is its password" in first.output
     assert f"http://localhost:{first.port}/" in first.output
 
     # The terminal signals its whole foreground group: launcher and helpers.

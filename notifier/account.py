@@ -1,0 +1,72 @@
+"""*Your account*: what a member of staff may say about themselves. It needs no permission, and touches nobody else."""
+
+from typing import Any, cast
+
+from django import forms
+from django.contrib import messages
+from django.contrib.auth.models import User
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from phonenumber_field.formfields import PhoneNumberField
+
+from notifier import staff
+from notifier.services import accounts
+
+
+class AccountForm(forms.Form):
+    first_name = forms.CharField(required=False, max_length=150, widget=forms.TextInput({"autocomplete": "given-name"}))
+    last_name = forms.CharField(required=False, max_length=150, widget=forms.TextInput({"autocomplete": "family-name"}))
+    email = forms.EmailField(
+        label="E-mail",
+        required=False,
+        help_text="Where test e-mails go.",
+        widget=forms.EmailInput({"autocomplete": "email"}),
+    )
+    phone = PhoneNumberField(
+        required=False,
+        help_text="Where test SMS go, like +44 20 7946 0018.",
+        widget=forms.TextInput({"type": "tel", "autocomplete": "tel"}),
+    )
+    time_zone = forms.ChoiceField(
+        required=False,
+        choices=staff.zone_choices,
+        help_text="Every date and time is shown, and read, in this zone.",
+    )
+
+
+def page(request: HttpRequest, *, context: dict[str, Any]) -> HttpResponse:
+    """`context` is the frame's. Everything on it is about whoever asks: the address names nobody."""
+    user = cast(User, request.user)
+    if request.method != "POST":
+        return _show(request, context, AccountForm(initial=_as_it_is(user)))
+    form = AccountForm(request.POST)
+    if not form.is_valid():
+        return _show(request, context, form)
+    said = form.cleaned_data
+    accounts.change(
+        user=user,
+        names=(said["first_name"], said["last_name"]),
+        email=said["email"],
+        phone=said["phone"],
+        time_zone=said["time_zone"],
+    )
+    messages.success(request, "Your account was changed.")
+    return redirect("admin:account")
+
+
+def _as_it_is(user: User) -> dict[str, Any]:
+    profile = staff.profile_of(user)
+    return {
+        "first_name": user.first_name,
+        "last_name": user.last_name,
+        "email": user.email,
+        "phone": profile.phone.as_international if profile.phone else "",
+        "time_zone": profile.time_zone,
+    }
+
+
+def _show(request: HttpRequest, context: dict[str, Any], form: AccountForm) -> HttpResponse:
+    groups = cast(User, request.user).groups.order_by("name").values_list("name", flat=True)
+    found = {"title": "Your account", "form": form, "group_names": list(groups)}
+    return TemplateResponse(request, "admin/account.html", context | found)

@@ -1,0 +1,201 @@
+"""Who may come in: users with their groups, the log-ins, and those that failed."""
+
+from datetime import datetime
+from typing import Any
+
+from axes.models import AccessAttempt, AccessLog
+from django import forms
+from django.conf import settings
+from django.contrib import admin, messages
+from django.contrib.auth.admin import GroupAdmin as StockGroupAdmin
+from django.contrib.auth.admin import UserAdmin as StockUserAdmin
+from django.contrib.auth.models import Group, User
+from django.db.models import Count, Model, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+
+from notifier import staff
+from notifier.admin.badges import badge
+from notifier.admin.base import BackOfficeAdmin, ReadOnlyAdmin
+from notifier.models import Profile
+
+admin.site.unregister(User)
+admin.site.unregister(Group)
+
+
+class ProfileForm(forms.ModelForm):
+    time_zone = forms.ChoiceField(required=False, choices=staff.zone_choices)
+
+    class Meta:
+        model = Profile
+        fields = ("phone", "time_zone")
+
+
+class ProfileInline(admin.StackedInline):
+    model = Profile
+    form = ProfileForm
+    can_delete = False
+    verbose_name_plural = "profile"
+
+
+@admin.register(User)
+class UserAdmin(BackOfficeAdmin, StockUserAdmin):
+    inlines = (ProfileInline,)
+    list_display = ("username", "full_name", "email", "in_groups", "state", "last_login")
+    list_filter = ("is_active", "is_superuser", "groups")
+    ordering = ("username",)
+    sortable_by = ("username",)
+    filter_horizontal = ("user_permissions",)
+    fieldsets = (
+        (None, {"fields": ("username", "password")}),
+        ("Person", {"fields": ("first_name", "last_name", "email")}),
+        (
+            "Access",
+            {
+                "fields": ("is_active", "is_staff", "groups", "is_superuser"),
+                "description": "What the groups may do stands in docs/rights.md. What several give adds up.",
+            },
+        ),
+        ("Single permissions", {"fields": ("user_permissions",), "classes": ("collapse",)}),
+        ("Dates", {"fields": ("last_login", "date_joined")}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        users: QuerySet[User] = super().get_queryset(request)
+        return users.prefetch_related("groups")
+
+    def get_inlines(self, request: HttpRequest, obj: User | None) -> Any:
+        # The page that adds a user asks for a name and a password first.
+        return self.inlines if obj else ()
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "groups":
+            # They are few, and all of them are to be seen.
+            kwargs["widget"] = forms.CheckboxSelectMultiple
+        field = super().formfield_for_manytomany(db_field, request, **kwargs)
+        if field and db_field.name == "groups":
+            field.help_text = ""
+        return field
+
+    @admin.display(description="name")
+    def full_name(self, user: User) -> str:
+        return user.get_full_name() or "–"
+
+    @admin.display(description="groups")
+    def in_groups(self, user: User) -> SafeString | str:
+        names = sorted(group.name for group in user.groups.all())
+        return format_html_join(" ", "{}", ((badge(text=name, tone="quiet"),) for name in names)) or "–"
+
+    @admin.display(description="state")
+    def state(self, user: User) -> SafeString:
+        if not user.is_active:
+            return badge(text="May not log in", tone="bad")
+        if user.is_superuser:
+            return badge(text="May do everything", tone="warn")
+        return badge(text="Active", tone="good") if user.is_staff else badge(text="No member of staff", tone="quiet")
+
+    # --- Nobody lifts themselves: with the right to change users one could else make a superuser ---
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
+        fields = (*super().get_readonly_fields(request, obj), "last_login", "date_joined")
+        if _may_do_everything(request):
+            return fields
+        return (*fields, "is_superuser", "groups", "user_permissions")
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return self._may_touch(request, obj) and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return self._may_touch(request, obj) and super().has_delete_permission(request, obj)
+
+    def _may_touch(self, request: HttpRequest, user: User | None) -> bool:
+        """A new password of somebody who may do more is as good as their rights."""
+        if user is None or _may_do_everything(request) or user.pk == request.user.pk:
+            return True
+        return not user.is_superuser and user.get_all_permissions() <= request.user.get_all_permissions()
+
+
+@admin.register(Group)
+class GroupAdmin(BackOfficeAdmin, StockGroupAdmin):
+    list_display = ("name", "members")
+    sortable_by = ("name",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Group]:
+        groups: QuerySet[Group] = super().get_queryset(request)
+        return groups.annotate(member_count=Count("user"))
+
+    @admin.display(description="members")
+    def members(self, group: Any) -> int:
+        return int(group.member_count)
+
+    # What a group may do, its members may: only who may do everything decides on that.
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return _may_do_everything(request) and super().has_add_permission(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        return _may_do_everything(request) and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        return _may_do_everything(request) and super().has_delete_permission(request, obj)
+
+
+def _may_do_everything(request: HttpRequest) -> bool:
+    return bool(getattr(request.user, "is_superuser", False))
+
+
+@admin.register(AccessAttempt)
+class AccessAttemptAdmin(ReadOnlyAdmin):
+    """Log-ins that failed lately. To delete one is to let that user try again."""
+
+    list_display = ("who", "ip_address", "failures_since_start", "state", "last_try", "user_agent")
+    search_fields = ("username__startswith", "ip_address__startswith")
+    search_help_text = "The beginning of a user name or of an address."
+    ordering = ("-pk",)
+    actions = ("unlock",)
+    fields = ("who", "ip_address", "failures_since_start", "state", "last_try", "user_agent")
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        return super().changelist_view(request, {"title": "Failed log-ins", **(extra_context or {})})
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return request.user.has_perm("axes.delete_accessattempt")
+
+    @admin.display(description="user")
+    def who(self, attempt: AccessAttempt) -> str:
+        return attempt.username or "–"
+
+    @admin.display(description="last try")
+    def last_try(self, attempt: AccessAttempt) -> datetime:
+        moment: datetime = attempt.attempt_time
+        return moment
+
+    @admin.display(description="state")
+    def state(self, attempt: AccessAttempt) -> SafeString:
+        until = attempt.attempt_time + settings.AXES_COOLOFF_TIME
+        if until < timezone.now():
+            return badge(text="Over", tone="quiet")
+        if attempt.failures_since_start < settings.LOGIN_FAILURES:
+            return badge(text="May try again", tone="good")
+        return badge(text=f"Waits until {date_format(timezone.localtime(until), 'H:i')}", tone="warn")
+
+    @admin.action(description="Let selected users try again", permissions=["delete"])
+    def unlock(self, request: HttpRequest, queryset: QuerySet[AccessAttempt]) -> None:
+        names = ", ".join(sorted({attempt.username or "–" for attempt in queryset}))
+        queryset.delete()
+        self.message_user(request, f"May try to log in again: {names}.", messages.SUCCESS)
+
+
+@admin.register(AccessLog)
+class AccessLogAdmin(ReadOnlyAdmin):
+    """Who logged in when, and from where."""
+
+    list_display = ("username", "attempt_time", "logout_time", "ip_address", "user_agent")
+    search_fields = ("username__startswith", "ip_address__startswith")
+    search_help_text = "The beginning of a user name or of an address."
+    ordering = ("-pk",)
+    fields = ("username", "attempt_time", "logout_time", "ip_address", "user_agent")
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        return super().changelist_view(request, {"title": "Log-ins", **(extra_context or {})})

@@ -1,0 +1,141 @@
+"""What browsers are told besides the content security policy, how large a request may be, and what browsers report."""
+
+import json
+import logging
+import re
+from collections.abc import Callable
+from time import monotonic
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.urls import Resolver404, resolve
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST
+
+logger = logging.getLogger(__name__)
+
+HEADERS = {
+    # The name that the policy's report-to uses.
+    "Reporting-Endpoints": 'csp="/csp-report"',
+    "Permissions-Policy": ", ".join(
+        f"{feature}=()"
+        for feature in (
+            "camera",
+            "display-capture",
+            "geolocation",
+            "microphone",
+            "payment",
+            "publickey-credentials-get",
+            "usb",
+        )
+    ),
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Permitted-Cross-Domain-Policies": "none",
+}
+#: A report of one violation is well under it.
+MOST_REPORT_BYTES = 16_384
+#: Reports told in one minute, by each process: somebody may send them in thousands.
+MOST_REPORTS = 10
+MINUTE_SECONDS = 60
+
+
+class HeadersMiddleware:
+    """First but for Django's own, so that no answer is without them, whoever gives it."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self._get_response(request)
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
+        return response
+
+
+class SizeLimitMiddleware:
+    """Refuses what is too large before anything reads it: Django itself has no limit for files."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if _length(request) <= settings.UPLOAD_MAX_MB * 1_000_000:
+            return self._get_response(request)
+        context = {
+            "title": "Too large",
+            "reason": f"That was more than {settings.UPLOAD_MAX_MB} MB, and nothing of it was read or changed. "
+            "Send a smaller file, or the same in parts.",
+        }
+        return HttpResponse(render_to_string("outage.html", context), status=413, headers={"Cache-Control": "no-store"})
+
+
+def _length(request: HttpRequest) -> int:
+    text = str(request.META.get("CONTENT_LENGTH") or "0")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else 0
+
+
+# --- What browsers report ---------------------------------------------------------------------------------------------
+class Allowance:
+    """So many a minute."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._until = 0.0
+        self._left = 0
+
+    def take(self, *, at: float) -> bool:
+        if at >= self._until:
+            self._until, self._left = at + MINUTE_SECONDS, self._most
+        self._left -= 1
+        return self._left >= 0
+
+
+reports = Allowance(MOST_REPORTS)
+
+
+@csrf_exempt
+@require_POST
+def csp_report(request: HttpRequest) -> HttpResponse:
+    """A browser refused something that one of our pages holds. Told in the log; nothing is stored or sent back."""
+    if _length(request) > MOST_REPORT_BYTES:
+        return HttpResponse(status=413)
+    if reports.take(at=monotonic()):
+        for directive, page in _violations(request.body):
+            logger.warning("A browser refused something on the page %s: it breaks %s.", page, directive)
+    return HttpResponse(status=204)
+
+
+def _violations(body: bytes) -> list[tuple[str, str]]:
+    """Directive and page of each, in our own words: anybody may send anything, and addresses hold personal data."""
+    try:
+        sent = json.loads(body)
+    except (ValueError, RecursionError):
+        return []
+    # The Reporting API sends a list; the older report-uri sends one, with hyphens in its names.
+    reported = (
+        [item.get("body") for item in sent[:MOST_REPORTS] if isinstance(item, dict)] if isinstance(sent, list) else []
+    )
+    older = [sent.get("csp-report")] if isinstance(sent, dict) else []
+    found = [item for item in (*reported, *older) if isinstance(item, dict)]
+    return [
+        (
+            _directive(item.get("effectiveDirective") or item.get("effective-directive")),
+            _page(item.get("documentURL") or item.get("document-uri")),
+        )
+        for item in found
+    ]
+
+
+def _directive(value: Any) -> str:
+    return value if isinstance(value, str) and re.fullmatch(r"[a-z-]{1,40}", value) else "an unknown directive"
+
+
+def _page(value: Any) -> str:
+    """The name of the page in the URL configuration."""
+    try:
+        return resolve(urlsplit(value).path).view_name if isinstance(value, str) else "?"
+    except (Resolver404, ValueError):
+        return "?"

@@ -1,0 +1,106 @@
+"""Who may do what: the groups that come with the product, and the permissions of each, in one place.
+
+docs/rights.md shows it as a matrix, with the reasons; a test compares the two. It is where a group begins: once it is
+made it belongs to staff, who may give it more or less, and nothing here takes that back.
+"""
+
+from collections.abc import Iterable
+
+from django.apps.registry import Apps
+
+EDITORS, SENDERS, APPROVERS, AUDITORS = GROUPS = ("Editors", "Senders", "Approvers", "Auditors")
+_ALL = frozenset(GROUPS)
+_EDIT = frozenset({EDITORS})
+_SEND = frozenset({SENDERS})
+_APPROVE = frozenset({APPROVERS})
+_AUDIT = frozenset({AUDITORS})
+#: Given by name, or not at all: superusers have them.
+_NOBODY: frozenset[str] = frozenset()
+
+#: Every permission that a page asks for, and the groups that have it.
+RIGHTS: dict[str, frozenset[str]] = {
+    # --- Clients, and what they agreed to hear ---
+    "notifier.view_client": _ALL,
+    "notifier.add_client": _EDIT,
+    "notifier.change_client": _EDIT,
+    "notifier.delete_client": _NOBODY,
+    "notifier.view_preference": _ALL,
+    "notifier.add_preference": _EDIT,
+    "notifier.change_preference": _EDIT,
+    "notifier.view_consentchange": _ALL,
+    "notifier.view_historicalclient": _ALL,
+    "notifier.resubscribe_client": _NOBODY,
+    "notifier.import_client": _EDIT,
+    "notifier.view_clientimport": _EDIT | _AUDIT,
+    "notifier.export_client": _NOBODY,
+    "notifier.erase_client": _NOBODY,
+    "notifier.view_topic": _ALL,
+    "notifier.add_topic": _EDIT,
+    "notifier.change_topic": _EDIT,
+    "notifier.delete_topic": _NOBODY,
+    "notifier.view_suppression": _ALL,
+    "notifier.add_suppression": _EDIT,
+    "notifier.change_suppression": _NOBODY,
+    "notifier.delete_suppression": _NOBODY,
+    # --- What is written, and what is sent ---
+    "notifier.view_notification": _ALL,
+    "notifier.add_notification": _EDIT,
+    "notifier.change_notification": _EDIT,
+    "notifier.delete_notification": _EDIT,
+    "notifier.view_historicalnotification": _ALL,
+    "notifier.view_broadcast": _ALL,
+    "notifier.send_broadcast": _SEND,
+    "notifier.control_broadcast": _SEND | _APPROVE,
+    "notifier.approve_broadcast": _APPROVE,
+    "notifier.view_delivery": _ALL,
+    "notifier.resolve_delivery": _SEND,
+    "notifier.export_delivery": _SEND,
+    "notifier.view_resolution": _ALL,
+    "notifier.view_resolveddelivery": _AUDIT,
+    # --- The machinery ---
+    "notifier.view_worker": _SEND | _AUDIT,
+    "notifier.view_queuedticket": _SEND | _AUDIT,
+    "notifier.view_breaker": _AUDIT,
+    "notifier.view_dailytally": _AUDIT,
+    # --- Staff ---
+    "auth.view_user": _AUDIT,
+    "auth.add_user": _NOBODY,
+    "auth.change_user": _NOBODY,
+    "auth.delete_user": _NOBODY,
+    "auth.view_group": _AUDIT,
+    "auth.add_group": _NOBODY,
+    "auth.change_group": _NOBODY,
+    "auth.delete_group": _NOBODY,
+    "notifier.view_profile": _AUDIT,
+    "notifier.add_profile": _NOBODY,
+    "notifier.change_profile": _NOBODY,
+    "axes.view_accessattempt": _AUDIT,
+    "axes.delete_accessattempt": _NOBODY,
+    "axes.view_accesslog": _AUDIT,
+}
+
+
+def of(group: str) -> set[str]:
+    """The permissions that the group begins with, each as `notifier.view_client`."""
+    return {permission for permission, groups in RIGHTS.items() if group in groups}
+
+
+def make_groups(*, apps: Apps, using: str = "default", names: Iterable[str] = GROUPS) -> list[str]:
+    """Makes those of the groups that are missing; returns their names. One that is there is left as staff made it.
+
+    `apps` may be a migration's. A permission that its database does not have yet is passed over: the migration that
+    brings it gives it.
+    """
+    ids = {
+        f"{app}.{codename}": pk
+        for app, codename, pk in apps.get_model("auth", "Permission")
+        .objects.using(using)
+        .values_list("content_type__app_label", "codename", "pk")
+    }
+    made = []
+    for name in names:
+        group, is_new = apps.get_model("auth", "Group").objects.using(using).get_or_create(name=name)
+        if is_new:
+            group.permissions.add(*(ids[permission] for permission in of(name) if permission in ids))
+            made.append(name)
+    return made

@@ -1,0 +1,51 @@
+"""Members of staff as the session loads them: with their profile, so that no page asks for it again."""
+
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from django.conf import settings
+from django.contrib.auth.backends import ModelBackend
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser, User
+
+from notifier.models import Profile
+
+#: The zone database has other folders, of aliases and of clocks without a place.
+WORLDS = ("Africa", "America", "Antarctica", "Arctic", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific")
+
+
+class StaffBackend(ModelBackend):
+    def get_user(self, user_id: int) -> User | None:
+        user = User.objects.select_related("profile").filter(pk=user_id).first()
+        return user if user and self.user_can_authenticate(user) else None
+
+
+def profile_of(user: User) -> Profile:
+    """An unsaved, empty one where there is none."""
+    try:
+        profile: Profile = user.profile
+    except Profile.DoesNotExist:
+        return Profile(user=user)
+    return profile
+
+
+def zone_of(user: AbstractBaseUser | AnonymousUser) -> ZoneInfo | None:
+    """The zone that the user has chosen; None where they have chosen none, or one that this machine does not know."""
+    if not isinstance(user, User):
+        return None
+    name = profile_of(user).time_zone
+    try:
+        return ZoneInfo(name) if name else None
+    except (ZoneInfoNotFoundError, ValueError):
+        return None
+
+
+def zone_choices() -> list[tuple[str, Any]]:
+    """For a select: the product's own zone, UTC, then every zone under its part of the world."""
+    worlds: dict[str, list[tuple[str, str]]] = {}
+    for name in sorted(available_timezones()):
+        world, _, place = name.partition("/")
+        if place and world in WORLDS:
+            worlds.setdefault(world, []).append((name, place.replace("_", " ").replace("/", " / ")))
+    own = ("", f"As the server has it ({settings.TIME_ZONE})")
+    return [own, ("UTC", "UTC"), *worlds.items()]

@@ -1,0 +1,34 @@
+"""Pages show and read times in the zone of who looks at them."""
+
+from collections.abc import Callable
+from zoneinfo import ZoneInfo
+
+from django import db
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+
+from notifier import staff
+
+
+class TimeZoneMiddleware:
+    """Costs no query: the session's user comes with the profile (`staff.StaffBackend`)."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        # None is the product's own zone again: the thread may have served somebody else before.
+        with timezone.override(_zone(request)):
+            return self._get_response(request)
+
+
+def _zone(request: HttpRequest) -> ZoneInfo | None:
+    # Without a session nobody is there to ask, and a health check must not wait for one.
+    if settings.SESSION_COOKIE_NAME not in request.COOKIES:
+        return None
+    try:
+        return staff.zone_of(request.user)
+    except db.Error:
+        # The page will meet the same, and knows how to say it.
+        return None

@@ -1,0 +1,361 @@
+"""Every page and button of the back office, and the permissions that it asks for: what test_doors.py goes through.
+
+A new page takes a line in DOORS: `Opens` for what is looked at, `Does` for what is posted. A new model takes a line in
+MODELS, which stands for its list, history, and the pages that add, change and delete.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from html.parser import HTMLParser
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import urlencode
+
+from axes.models import AccessAttempt, AccessLog
+from django.contrib.auth.models import Group
+from django.urls import reverse
+from django.utils import timezone
+
+from notifier.admin.broadcasts import ORDERS
+from notifier.admin.recovery import DECISIONS
+from notifier.models import Channel, QueuedTicket, Resolution, Suppression, Topic, Worker
+from tests.factories import a_broadcast, a_client, a_delivery, a_notification, a_user, an_open_breaker
+
+#: What no permission opens: superusers are refused as well.
+NEVER = ("never",)
+#: Whoever may log in may do it.
+STAFF: tuple[str, ...] = ()
+#: Pages without a login, and Django's own that show nothing of ours.
+PUBLIC = {"login", "logout", "jsi18n", "view_on_site"}
+
+
+@dataclass(frozen=True)
+class Door:
+    #: The name of its address, without "admin:".
+    name: str
+    #: All of them are wanted; those of ours without their "notifier.".
+    needs: tuple[str, ...]
+    #: The address's arguments and its query, from the rows of `a_house`.
+    args: Callable[[Any], tuple[Any, ...]] = lambda house: ()
+    query: Callable[[Any], dict[str, Any]] = lambda house: {}
+    #: Tells doors of one address apart.
+    label: str = ""
+
+    def __str__(self) -> str:
+        return f"{type(self).__name__} {self.name} {self.label}".strip()
+
+    def url(self, house: Any) -> str:
+        query = self.query(house)
+        return reverse(f"admin:{self.name}", args=self.args(house)) + (f"?{urlencode(query)}" if query else "")
+
+    @property
+    def permissions(self) -> set[str]:
+        return {need if "." in need else f"notifier.{need}" for need in self.needs}
+
+
+@dataclass(frozen=True)
+class Opens(Door):
+    """GET. Refused with 403."""
+
+
+@dataclass(frozen=True)
+class Does(Door):
+    """POST, which changes something. Refused with 403, and nothing has changed."""
+
+    #: Posted besides what the form of the same address holds already.
+    data: Callable[[Any], dict[str, Any]] = lambda house: {}
+    #: Whether the address has a form, to be filled in as it comes.
+    has_form: bool = True
+    #: An action of a list that sends on to a page; others change something.
+    leads_to: str = ""
+    is_action: bool = False
+
+
+@dataclass(frozen=True)
+class Model:
+    view: tuple[str, ...]
+    add: tuple[str, ...] = NEVER
+    change: tuple[str, ...] = NEVER
+    delete: tuple[str, ...] = NEVER
+    #: What the forms get that add and change.
+    added: Callable[[Any], dict[str, Any]] = lambda house: {}
+    changed: Callable[[Any], dict[str, Any]] = lambda house: {}
+    #: The row, in the house, if it isn't called like the model.
+    row: str = ""
+    row_to_delete: str = ""
+
+
+MODELS = {
+    "notifier_client": Model(
+        view=("view_client",),
+        add=("add_client",),
+        change=("change_client",),
+        delete=("delete_client",),
+        added=lambda house: {"name": "New", "email": "new@example.com"},
+        changed=lambda house: {"name": "Renamed"},
+        row_to_delete="unsent_client",
+    ),
+    "notifier_topic": Model(
+        view=("view_topic",),
+        add=("add_topic",),
+        change=("change_topic",),
+        delete=("delete_topic",),
+        added=lambda house: {"name": "New", "slug": "new"},
+        changed=lambda house: {"name": "Renamed"},
+    ),
+    "notifier_suppression": Model(
+        view=("view_suppression",),
+        add=("add_suppression",),
+        change=("change_suppression",),
+        delete=("delete_suppression",),
+        added=lambda house: {"channel": "email", "address": "new@example.com", "reason": "asked"},
+        changed=lambda house: {"reason": "another"},
+    ),
+    "notifier_notification": Model(
+        view=("view_notification",),
+        add=("add_notification",),
+        change=("change_notification",),
+        delete=("delete_notification",),
+        added=lambda house: {"topic": house.topic.pk, "subject": "New", "email_body": "Text"},
+        changed=lambda house: {"subject": "Changed"},
+        row_to_delete="unsent_notification",
+    ),
+    "notifier_broadcast": Model(view=("view_broadcast",)),
+    "notifier_delivery": Model(view=("view_delivery",)),
+    "notifier_resolution": Model(view=("view_resolution",)),
+    "notifier_worker": Model(view=("view_worker",)),
+    "notifier_queuedticket": Model(view=("view_queuedticket",)),
+    "auth_user": Model(
+        view=("auth.view_user",),
+        add=("auth.add_user", "auth.change_user"),
+        change=("auth.change_user",),
+        delete=("auth.delete_user",),
+        added=lambda house: {"username": "new", "password1": "Zq8w-Yt5Rn_7", "password2": "Zq8w-Yt5Rn_7"},
+        changed=lambda house: {"first_name": "Renamed"},
+    ),
+    "auth_group": Model(
+        view=("auth.view_group",),
+        add=("auth.add_group",),
+        change=("auth.change_group",),
+        delete=("auth.delete_group",),
+        added=lambda house: {"name": "New"},
+        changed=lambda house: {"name": "Renamed"},
+    ),
+    "axes_accessattempt": Model(view=("axes.view_accessattempt",), delete=("axes.delete_accessattempt",)),
+    "axes_accesslog": Model(view=("axes.view_accesslog",)),
+}
+
+
+def _of(row: str) -> Callable[[Any], tuple[Any, ...]]:
+    return lambda house: (getattr(house, row).pk,)
+
+
+def _chosen(action: str, row: str, **more: str) -> Callable[[Any], dict[str, Any]]:
+    """What a list posts for one ticked row."""
+    return lambda house: {"action": action, "_selected_action": [getattr(house, row).pk], "index": "0", **more}
+
+
+def _action(model: str, action: str, row: str, needs: tuple[str, ...], leads_to: str = "") -> Does:
+    return Does(
+        f"{model}_changelist",
+        needs,
+        data=_chosen(action, row),
+        has_form=False,
+        leads_to=leads_to,
+        is_action=True,
+        label=action,
+    )
+
+
+def _of_model(name: str, model: Model) -> Iterator[Door]:
+    row = model.row or name.partition("_")[2]
+    to_delete = model.row_to_delete or row
+    yield Opens(f"{name}_changelist", model.view)
+    yield Opens(f"{name}_change", model.view, _of(row))
+    yield Opens(f"{name}_history", model.view, _of(row))
+    yield Opens(f"{name}_add", model.add)
+    yield Does(f"{name}_add", model.add, data=model.added, has_form=model.add != NEVER)
+    yield Opens(f"{name}_delete", model.delete, _of(to_delete))
+    yield Does(f"{name}_delete", model.delete, _of(to_delete), data=lambda house: {"post": "yes"}, has_form=False)
+    if name != "notifier_broadcast":  # whose page sends on to another, whatever comes
+        has_form = model.change != NEVER
+        yield Does(f"{name}_change", model.change, _of(row), data=model.changed, has_form=has_form)
+
+
+SEND = ("send_broadcast",)
+CONTROL = ("view_broadcast", "control_broadcast")
+RESOLVE = ("view_delivery", "resolve_delivery")
+#: Where it is given: a broadcast in such a state.
+_GIVEN_TO = {"resume": "paused", "retry": "finished", "retry-unknown": "finished"}
+
+
+def _orders() -> Iterator[Door]:
+    for order in ORDERS.values():
+        row = _GIVEN_TO.get(order.name, "broadcast")
+
+        def args(house: Any, name: str = order.name, row: str = row) -> tuple[Any, ...]:
+            return getattr(house, row).pk, name
+
+        if order.asks:
+            yield Opens("notifier_broadcast_order", CONTROL, args, label=order.name)
+        yield Does(
+            "notifier_broadcast_order",
+            CONTROL,
+            args,
+            data=lambda house: {"why": "asked"},
+            has_form=False,
+            label=order.name,
+        )
+
+
+def _decisions() -> Iterator[Door]:
+    for name in DECISIONS:
+
+        def args(house: Any, name: str = name) -> tuple[Any, ...]:
+            return (name,)
+
+        def query(house: Any) -> dict[str, Any]:
+            return {"ids": house.failed.pk}
+
+        page = "notifier_delivery_resolve"
+        yield Opens(page, RESOLVE, args, query, label=name)
+        yield Does(page, RESOLVE, args, query, label=name, data=lambda house: {"why": "asked"})
+
+
+DOORS: list[Door] = [
+    *(door for name, model in MODELS.items() for door in _of_model(name, model)),
+    # --- Everybody's ---
+    Opens("index", STAFF),
+    Opens("app_list", STAFF, lambda house: ("notifier",)),
+    Opens("account", STAFF),
+    Does("account", STAFF, data=lambda house: {"first_name": "Renamed", "time_zone": "Europe/Vienna"}),
+    Opens("password_change", STAFF),
+    Opens("password_change_done", STAFF),
+    Does(
+        "password_change",
+        STAFF,
+        data=lambda house: {"old_password": "secret", "new_password1": "Zq8w-Yt5Rn", "new_password2": "Zq8w-Yt5Rn"},
+        has_form=False,
+    ),
+    # --- Clients ---
+    _action("notifier_client", "archive_selected", "client", ("view_client", "change_client")),
+    _action("notifier_client", "return_selected", "archived", ("view_client", "change_client")),
+    # --- Notifications ---
+    Opens(
+        "autocomplete",
+        ("view_topic",),
+        query=lambda house: {"app_label": "notifier", "model_name": "notification", "field_name": "topic"},
+    ),
+    _action(
+        "notifier_notification",
+        "broadcast_selected",
+        "notification",
+        ("view_notification", *SEND),
+        leads_to="notifier_notification_broadcast",
+    ),
+    Opens("notifier_notification_broadcast", SEND, query=lambda house: {"ids": house.unsent_notification.pk}),
+    Does("notifier_notification_broadcast", SEND, query=lambda house: {"ids": house.unsent_notification.pk}),
+    # --- Broadcasts ---
+    Opens("notifier_broadcast_progress", ("view_broadcast",), _of("broadcast")),
+    *_orders(),
+    Does("try_again", ("control_broadcast",), lambda house: ("email",), has_form=False),
+    # --- Deliveries ---
+    _action("notifier_delivery", "mark_as_sent", "failed", RESOLVE, leads_to="notifier_delivery_resolve"),
+    _action("notifier_delivery", "send_again", "failed", RESOLVE, leads_to="notifier_delivery_resolve"),
+    *_decisions(),
+    # --- Access ---
+    Opens("auth_user_password_change", ("auth.change_user",), _of("user")),
+    Does(
+        "auth_user_password_change",
+        ("auth.change_user",),
+        _of("user"),
+        data=lambda house: {"password1": "Zq8w-Yt5Rn", "password2": "Zq8w-Yt5Rn", "set-password": "1"},
+    ),
+    _action(
+        "axes_accessattempt",
+        "unlock",
+        "accessattempt",
+        ("axes.view_accessattempt", "axes.delete_accessattempt"),
+    ),
+]
+
+
+def a_house() -> Any:
+    """A row of everything that a door may be about."""
+    now = timezone.now()
+    tried = {"username": "ann", "ip_address": "192.0.2.7", "user_agent": "Browser", "path_info": "/admin/login/"}
+    finished = a_broadcast(state="FINISHED", finished_at=now)
+    house = SimpleNamespace(
+        client=a_client(listings="both"),
+        unsent_client=a_client(),
+        archived=a_client(is_active=False),
+        topic=Topic.objects.create(name="Unused", slug="unused"),
+        suppression=Suppression.objects.create(channel=Channel.EMAIL, address="gone@example.com", reason="asked us to"),
+        notification=a_notification(),
+        unsent_notification=a_notification(),
+        broadcast=a_broadcast(),
+        paused=a_broadcast(state="PAUSED"),
+        finished=finished,
+        failed=a_delivery(broadcast=finished, state="FAILED"),
+        unknown=a_delivery(broadcast=finished, state="UNKNOWN"),
+        worker=Worker.objects.create(kind="DISPATCHER", host="here", pid=1, started_at=now, last_seen_at=now),
+        queuedticket=QueuedTicket.objects.create(channel=Channel.SMS, body=b"{}", available_at=now),
+        resolution=Resolution.objects.create(action="MARKED_SENT", by=a_user(), at=now, why="in their log"),
+        breaker=an_open_breaker(now=now, probe_at=now + timedelta(hours=1)),
+        user=a_user(username="somebody"),
+        group=Group.objects.create(name="Somebody's"),
+        accessattempt=AccessAttempt.objects.create(**tried, failures_since_start=1),
+        accesslog=AccessLog.objects.create(**tried),
+    )
+    house.delivery = house.failed
+    return house
+
+
+class _Forms(HTMLParser):
+    """What a browser would post of each form of a page, were nothing touched."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.forms: list[dict[str, list[str]]] = []
+        self._select = ""
+        self._textarea = ""
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        attrs = dict(attributes)
+        if tag == "form":
+            self.forms.append({})
+        if not self.forms:
+            return
+        fields, name = self.forms[-1], attrs.get("name") or ""
+        if tag == "input" and name and self._is_posted(attrs):
+            fields.setdefault(name, []).append(attrs.get("value") or ("on" if attrs.get("type") == "checkbox" else ""))
+        elif tag == "textarea":
+            self._textarea = name
+            fields[name] = [""]
+        elif tag == "select":
+            self._select = name
+        elif tag == "option" and self._select and "selected" in attrs:
+            fields.setdefault(self._select, []).append(attrs.get("value") or "")
+
+    def _is_posted(self, attrs: dict[str, str | None]) -> bool:
+        if attrs.get("type") in ("submit", "button", "file"):
+            return False
+        return attrs.get("type") not in ("checkbox", "radio") or "checked" in attrs
+
+    def handle_data(self, data: str) -> None:
+        if self._textarea:
+            self.forms[-1][self._textarea][0] += data
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "textarea":
+            self._textarea = ""
+        elif tag == "select":
+            self._select = ""
+
+
+def form_of(html: str) -> dict[str, list[str]]:
+    """The largest form of the page."""
+    parser = _Forms()
+    parser.feed(html)
+    return max(parser.forms, key=len, default={})

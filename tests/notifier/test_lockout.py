@@ -1,0 +1,213 @@
+"""Wrong passwords: who has to wait, for how long, and who does not."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import pytest
+from axes.models import AccessAttempt
+from django.contrib.auth.models import User
+from django.http import HttpResponse
+from django.test import Client as Browser
+from django.test import RequestFactory
+from django.urls import reverse
+
+from notifier import lockout
+from tests.factories import a_user
+
+pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]
+
+HERE, THERE = "192.0.2.7", "198.51.100.9"
+RIGHT, WRONG = "open sesame", "open barley"
+
+
+@pytest.fixture
+def ann() -> User:
+    return a_user(username="ann", password=RIGHT)
+
+
+def log_in(name: str, password: str, *, address: str = HERE, **headers: str) -> HttpResponse:
+    # The answer is looked at as a new visitor each time.
+    form = {"username": name, "password": password}
+    answer = Browser().post(reverse("admin:login"), form, REMOTE_ADDR=address, headers=headers)
+    return cast(HttpResponse, answer)
+
+
+def fail(name: str, times: int, **rest: str) -> list[int]:
+    return [log_in(name, WRONG, **rest).status_code for _ in range(times)]
+
+
+def minutes_pass(minutes: int) -> None:
+    for attempt in AccessAttempt.objects.all():
+        moment = attempt.attempt_time - timedelta(minutes=minutes)
+        AccessAttempt.objects.filter(pk=attempt.pk).update(attempt_time=moment)
+
+
+def test_the_fifth_failure_locks_this_user_out_from_this_address_even_with_the_right_password(ann: User) -> None:
+    assert fail("ann", 5) == [200, 200, 200, 200, 429]
+
+    assert log_in("ann", RIGHT).status_code == 429
+
+
+def test_the_same_user_may_log_in_from_elsewhere_and_others_from_here(ann: User) -> None:
+    a_user(username="ben", password=RIGHT)
+    fail("ann", 5)
+
+    assert log_in("ann", RIGHT, address=THERE).status_code == 302
+    assert log_in("ben", RIGHT).status_code == 302
+
+
+def test_a_new_browser_makes_no_difference(ann: User) -> None:
+    for number in range(5):
+        log_in("ann", WRONG, user_agent=f"Browser {number}")
+
+    assert log_in("ann", RIGHT, user_agent="Another").status_code == 429
+
+
+def test_after_the_cool_off_it_is_over(ann: User, settings: Any) -> None:
+    fail("ann", 5)
+
+    minutes_pass(settings.LOGIN_COOLOFF_MINUTES - 1)
+    early = log_in("ann", RIGHT).status_code
+    minutes_pass(1)
+
+    assert (early, log_in("ann", RIGHT).status_code) == (429, 302)
+
+
+def test_trying_meanwhile_makes_it_no_longer(ann: User) -> None:
+    """Or somebody could keep staff of the same office out for ever."""
+    fail("ann", 5)
+    minutes_pass(10)
+    fail("ann", 5)
+    minutes_pass(5)
+
+    assert log_in("ann", RIGHT).status_code == 302
+
+
+def test_a_success_wipes_the_failures_of_before(ann: User) -> None:
+    fail("ann", 4)
+    log_in("ann", RIGHT)
+
+    assert fail("ann", 4) == [200] * 4
+
+
+def test_an_address_that_fails_ten_times_as_often_waits_whatever_names_it_tries(ann: User) -> None:
+    AccessAttempt.objects.bulk_create(
+        AccessAttempt(username=f"name{number}", ip_address=HERE, user_agent="x", failures_since_start=4)
+        for number in range(12)
+    )
+    assert log_in("ann", RIGHT).status_code == 302
+
+    AccessAttempt.objects.create(username="name13", ip_address=HERE, user_agent="x", failures_since_start=2)
+
+    assert log_in("ann", RIGHT).status_code == 429
+    assert log_in("ann", RIGHT, address=THERE).status_code == 302
+
+
+def test_the_page_says_until_when_and_what_to_do(ann: User) -> None:
+    fail("ann", 5)
+    minutes_pass(3)
+
+    answer = log_in("ann", RIGHT)
+
+    text = " ".join(answer.content.decode().split())
+    assert 11 * 60 < int(answer["Retry-After"]) <= 12 * 60
+    assert "Try again in 12 minutes" in text
+    until = AccessAttempt.objects.get().attempt_time + timedelta(minutes=15)
+    assert f"at {until.astimezone(UTC):%H:%M}" in text
+    assert "ann" not in text.split("<h1>", 1)[1]
+
+
+def test_names_that_do_not_exist_are_answered_alike(ann: User) -> None:
+    def shown(name: str) -> list[tuple[int, str]]:
+        answers = [log_in(name, WRONG) for _ in range(6)]
+        texts = (answer.content.decode().split("<h1>", 1)[1].replace(name, "NAME") for answer in answers)
+        tokenless = (text.partition('name="csrfmiddlewaretoken"') for text in texts)
+        return [
+            (answer.status_code, before + after.partition(">")[2])
+            for answer, (before, _, after) in zip(answers, tokenless, strict=True)
+        ]
+
+    assert shown("ann") == shown("zed")
+
+
+def test_no_name_and_no_password_is_kept_of_what_was_posted(ann: User) -> None:
+    fail("ann", 2)
+
+    posted = AccessAttempt.objects.get().post_data
+
+    assert "ann" not in posted
+    assert WRONG not in posted
+
+
+# --- Where it comes from ----------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("proxied", "peer", "forwarded", "address"),
+    [
+        (False, HERE, "", HERE),
+        # Anybody can send the header.
+        (False, HERE, THERE, HERE),
+        (True, "10.0.0.1", THERE, THERE),
+        # What stands before the last was sent by the client.
+        (True, "10.0.0.1", f"203.0.113.5, {THERE}", THERE),
+        (True, "10.0.0.1", "", "10.0.0.1"),
+        (True, "10.0.0.1", "nonsense", None),
+        (False, "", "", None),
+        (False, "::ffff:192.0.2.7", "", HERE),
+        # One customer has them all.
+        (False, "2001:db8:1:2:3:4:5:6", "", "2001:db8:1:2::"),
+    ],
+)
+def test_the_address_is_the_one_that_our_own_side_saw(
+    settings: Any, proxied: bool, peer: str, forwarded: str, address: str | None
+) -> None:
+    settings.BEHIND_PROXY = proxied
+    request = RequestFactory().get("/", REMOTE_ADDR=peer, headers={"X-Forwarded-For": forwarded} if forwarded else {})
+
+    assert lockout.client_address(request) == address
+
+
+def test_a_spoofed_address_does_not_help(ann: User) -> None:
+    statuses = [log_in("ann", WRONG, **{"X-Forwarded-For": f"203.0.113.{number}"}).status_code for number in range(5)]
+
+    assert statuses[-1] == 429
+
+
+def test_behind_a_proxy_clients_are_told_apart(ann: User, settings: Any) -> None:
+    settings.BEHIND_PROXY = True
+    for _ in range(5):
+        log_in("ann", WRONG, address="10.0.0.1", **{"X-Forwarded-For": HERE})
+
+    assert log_in("ann", RIGHT, address="10.0.0.1", **{"X-Forwarded-For": HERE}).status_code == 429
+    assert log_in("ann", RIGHT, address="10.0.0.1", **{"X-Forwarded-For": THERE}).status_code == 302
+
+
+# --- In the back office -----------------------------------------------------------------------------------------------
+def test_an_administrator_lets_somebody_try_again(ann: User) -> None:
+    fail("ann", 5)
+    row = AccessAttempt.objects.get()
+    browser = Browser()
+    browser.force_login(a_user(is_superuser=True))
+    listed = browser.get(reverse("admin:axes_accessattempt_changelist")).content.decode()
+    assert "Waits until" in listed
+
+    action = {"action": "unlock", "_selected_action": [row.pk]}
+    said = browser.post(reverse("admin:axes_accessattempt_changelist"), action, follow=True).content.decode()
+
+    assert "May try to log in again: ann." in said
+    assert log_in("ann", RIGHT).status_code == 302
+
+
+def test_the_end_is_when_the_oldest_failures_are_forgotten() -> None:
+    noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    rows = [(noon, 3), (noon + timedelta(minutes=4), 2), (noon + timedelta(minutes=6), 4)]
+
+    ends = {most: lockout._end(rows, most) for most in (10, 9, 6, 5, 4)}
+
+    assert ends == {
+        10: None,
+        9: noon + timedelta(minutes=15),
+        # Six are left after the first.
+        6: noon + timedelta(minutes=19),
+        5: noon + timedelta(minutes=19),
+        4: noon + timedelta(minutes=21),
+    }

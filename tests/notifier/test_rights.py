@@ -1,0 +1,162 @@
+"""The groups: what they begin with, what the documentation says of it, and how they are made."""
+
+import importlib
+import re
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.contrib.auth.models import Group, Permission
+from django.core.management import call_command
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+
+from notifier import rights
+
+PROJECT = Path(__file__).resolve().parents[2]
+ROW = re.compile(r"^\| `([a-z]+\.[a-z_]+)` \| ([^|]+) \|(.+)\|$", re.MULTILINE)
+MIGRATION = importlib.import_module("notifier.migrations.0017_groups")
+#: What only the machinery writes, and what has no page: nobody is given these, and no page asks for them.
+WRITTEN_BY_THE_MACHINERY = {
+    *("broadcast", "delivery", "resolution", "resolveddelivery", "worker", "queuedticket", "breaker", "dailytally"),
+    *("historicalclient", "historicalnotification"),
+}
+WITHOUT_A_PAGE = {
+    *("notifier.delete_preference", "notifier.delete_profile"),
+    *("axes.add_accessattempt", "axes.change_accessattempt"),
+    *("axes.add_accesslog", "axes.change_accesslog", "axes.delete_accesslog"),
+}
+
+
+def permissions_of(group: Group) -> set[str]:
+    return {f"{app}.{code}" for app, code in group.permissions.values_list("content_type__app_label", "codename")}
+
+
+def documented() -> dict[str, list[str]]:
+    """For each permission the groups that have a tick in the matrix of docs/rights.md."""
+    found = {}
+    for name, meaning, cells in ROW.findall((PROJECT / "docs/rights.md").read_text()):
+        assert meaning.strip(), name
+        ticks = [cell.strip() for cell in cells.split("|")]
+        assert len(ticks) == len(rights.GROUPS), name
+        assert set(ticks) <= {"✓", ""}, name
+        assert name not in found, f"{name} is in the matrix twice"
+        found[name] = [group for group, tick in zip(rights.GROUPS, ticks, strict=True) if tick]
+    return found
+
+
+def test_the_documented_matrix_is_the_one_of_the_code() -> None:
+    in_code = {name: [g for g in rights.GROUPS if g in groups] for name, groups in rights.RIGHTS.items()}
+
+    assert documented() == in_code
+
+
+def test_the_matrix_has_its_columns_in_the_order_of_the_code() -> None:
+    head = next(line for line in (PROJECT / "docs/rights.md").read_text().splitlines() if line.startswith("| permiss"))
+
+    assert [cell.strip() for cell in head.split("|")[3:-1]] == list(rights.GROUPS)
+
+
+@pytest.mark.both_engines
+def test_every_permission_of_the_product_is_decided_on(db: None) -> None:
+    ours = Permission.objects.filter(content_type__app_label__in=("notifier", "auth", "axes")).exclude(
+        content_type__model__in=("permission", "accessfailurelog", "accessattemptexpiration")
+    )
+    there_are = {f"{app}.{code}" for app, code in ours.values_list("content_type__app_label", "codename")}
+    written = {f"notifier.{verb}_{m}" for verb in ("add", "change", "delete") for m in WRITTEN_BY_THE_MACHINERY}
+
+    assert there_are - written - WITHOUT_A_PAGE == set(rights.RIGHTS)
+
+
+def test_auditors_see_everything_and_do_nothing() -> None:
+    auditors = rights.of(rights.AUDITORS)
+
+    assert auditors == {name for name in rights.RIGHTS if ".view_" in name}
+
+
+def test_nobody_writes_and_sends_and_approves_by_one_group_alone() -> None:
+    steps = {"notifier.change_notification", "notifier.send_broadcast", "notifier.approve_broadcast"}
+
+    assert [len(rights.of(group) & steps) for group in rights.GROUPS] == [1, 1, 1, 0]
+
+
+# --- The making -------------------------------------------------------------------------------------------------------
+@pytest.fixture
+def no_groups(db: None) -> None:
+    Group.objects.all().delete()
+
+
+@pytest.mark.both_engines
+def test_each_group_is_made_with_its_permissions(no_groups: None) -> None:
+    made = rights.make_groups(apps=apps)
+
+    assert made == list(rights.GROUPS)
+    assert {group.name: permissions_of(group) for group in Group.objects.all()} == {
+        name: rights.of(name) for name in rights.GROUPS
+    }
+
+
+@pytest.mark.both_engines
+def test_what_staff_made_of_a_group_stays(no_groups: None) -> None:
+    rights.make_groups(apps=apps)
+    editors = Group.objects.get(name=rights.EDITORS)
+    editors.permissions.set(Permission.objects.filter(codename="erase_client"))
+    Group.objects.get(name=rights.SENDERS).permissions.clear()
+
+    made = rights.make_groups(apps=apps)
+
+    assert made == []
+    assert permissions_of(editors) == {"notifier.erase_client"}
+    assert permissions_of(Group.objects.get(name=rights.SENDERS)) == set()
+
+
+@pytest.mark.both_engines
+def test_a_group_of_that_name_from_before_is_left_alone(no_groups: None) -> None:
+    Group.objects.create(name=rights.EDITORS)
+
+    made = rights.make_groups(apps=apps)
+
+    assert rights.EDITORS not in made
+    assert permissions_of(Group.objects.get(name=rights.EDITORS)) == set()
+
+
+@pytest.mark.both_engines
+def test_the_migration_makes_them_on_a_database_that_has_no_permissions_yet(no_groups: None) -> None:
+    """As on a new one, where Django makes permissions after the last migration only."""
+    Permission.objects.all().delete()
+    state = MigrationExecutor(connection).loader.project_state([("notifier", "0017_groups")])
+
+    MIGRATION.make_groups(state.apps, SimpleNamespace(connection=connection))
+
+    assert {group.name: permissions_of(group) for group in Group.objects.all()} == {
+        name: rights.of(name) for name in rights.GROUPS
+    }
+    # What follows the last migration finds them, and makes no second ones.
+    before = sorted(Permission.objects.values_list("pk", flat=True))
+    call_command("migrate", verbosity=0)
+    kept = set(before) - set(Permission.objects.values_list("pk", flat=True))
+    assert kept == set()
+
+
+@pytest.mark.both_engines
+@pytest.mark.django_db(transaction=True)
+def test_after_a_flush_they_can_be_made_again() -> None:
+    call_command("flush", interactive=False, verbosity=0)
+
+    made = rights.make_groups(apps=apps)
+
+    assert made == list(rights.GROUPS)
+    assert permissions_of(Group.objects.get(name=rights.AUDITORS)) == rights.of(rights.AUDITORS)
+
+
+def test_a_permission_that_is_not_there_yet_is_passed_over(no_groups: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    later: dict[str, Any] = {**rights.RIGHTS, "notifier.brew_coffee": frozenset({rights.EDITORS})}
+    monkeypatch.setattr(rights, "RIGHTS", later)
+
+    rights.make_groups(apps=apps)
+
+    assert permissions_of(Group.objects.get(name=rights.EDITORS)) == rights.of(rights.EDITORS) - {
+        "notifier.brew_coffee"
+    }
