@@ -1,6 +1,6 @@
 """Broadcasts of one text that follow one another: each goes only to those whom the others did not reach."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
 
 from django.db.models import OuterRef, Q, QuerySet
 
@@ -14,14 +14,15 @@ def others(*, broadcast_id: int, notification_id: int) -> list[int]:
     """The ids of all that this one follows, and of all that follow it, near or far; in order."""
     # A chain is of one notification, so one query finds all its links.
     linked = Broadcast.objects.filter(notification=notification_id).exclude(follows=None)
-    earlier = dict(linked.values_list("pk", "follows_id"))
+    earlier = {pk: before for pk, before in linked.values_list("pk", "follows_id") if before is not None}
     later = {before: pk for pk, before in earlier.items()}
-    found = set()
-    for step in (earlier, later):
-        pk: int | None = broadcast_id
-        while (pk := step.get(pk)) is not None:
-            found.add(pk)
-    return sorted(found)
+    return sorted([*_from(broadcast_id, earlier), *_from(broadcast_id, later)])
+
+
+def _from(pk: int, step: Mapping[int, int]) -> Iterator[int]:
+    while pk in step:
+        pk = step[pk]
+        yield pk
 
 
 def reached(*, broadcast_ids: Collection[int], channel: Channel, client: OuterRef) -> QuerySet[Delivery]:

@@ -10,14 +10,20 @@ from datetime import datetime
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Case, Count, Exists, FilteredRelation, IntegerField, Max, OuterRef, Q, QuerySet, When
+from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet
 
 from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Suppression
 from notifier.services import chains
 
 State = Delivery.State
-#: How a client stands to a chain on one channel; of several deliveries in it the highest counts.
-_REACHED, _UNKNOWN, _UNDER_WAY, _FAILED, _CANCELLED, _SKIPPED, _NEW = range(7, 0, -1)
+#: How a client stands to a chain on one channel, apart from those who got it.
+_STANDINGS = {
+    "unknown": Q(state=State.UNKNOWN),
+    "under_way": Q(due_at__isnull=False),
+    "failed": Q(state=State.FAILED),
+    "cancelled": Q(state=State.CANCELLED),
+    "skipped": Q(state=State.SKIPPED),
+}
 
 
 class FollowUpError(Exception):
@@ -38,7 +44,7 @@ class FollowedAlready(FollowUpError):
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """Everybody who wants it on this channel now, counted once: who did not get it and why, and who is left out."""
+    """Those who want it on this channel now and did not get it, each counted once: why, and who is left out."""
 
     channel: Channel
     failed: int
@@ -50,7 +56,6 @@ class Missing:
     unknown: int
     #: Left out, for it may yet arrive.
     under_way: int
-    reached: int
 
     @property
     def recipients(self) -> int:
@@ -70,43 +75,26 @@ def check(*, broadcast: Broadcast) -> None:
 
 
 def missing(*, broadcast: Broadcast) -> list[Missing]:
-    """What a follow-up would come to, exact at this moment: one pass over the topic's consents for each channel."""
+    """What a follow-up would come to, exact at this moment.
+
+    Whoever has several deliveries in the chain counts by the first of `_STANDINGS` that one of them fits.
+    """
     chain = [broadcast.pk, *chains.others(broadcast_id=broadcast.pk, notification_id=broadcast.notification_id)]
     return [_missing(broadcast.topic_id, chain, channel) for channel in broadcast.channels]
 
 
 def _missing(topic_id: int, chain: list[int], channel: Channel) -> Missing:
-    in_chain = Q(client__deliveries__broadcast__in=chain, client__deliveries__channel=channel)
-    standing = Case(
-        When(had__state=State.SENT, then=_REACHED),
-        When(had__state=State.UNKNOWN, then=_UNKNOWN),
-        When(had__due_at__isnull=False, then=_UNDER_WAY),
-        When(had__state=State.FAILED, then=_FAILED),
-        When(had__state=State.CANCELLED, then=_CANCELLED),
-        When(had__state=State.SKIPPED, then=_SKIPPED),
-        default=_NEW,
-        output_field=IntegerField(),
-    )
-    each = (
-        wanting(topic_id=topic_id, channel=channel)
-        .annotate(had=FilteredRelation("client__deliveries", condition=in_chain))
-        .values("pk")
-        .annotate(standing=Max(standing))
-    )
-    counts = each.aggregate(
-        **{
-            name: Count("pk", filter=Q(standing=value))
-            for name, value in (
-                ("failed", _FAILED),
-                ("skipped", _SKIPPED),
-                ("cancelled", _CANCELLED),
-                ("new", _NEW),
-                ("unknown", _UNKNOWN),
-                ("under_way", _UNDER_WAY),
-                ("reached", _REACHED),
-            )
-        }
-    )
+    wants = wanting(topic_id=topic_id, channel=channel)
+    rows = Delivery.objects.filter(broadcast__in=chain, channel=channel)
+    # Those who did get it are many, and counted by nobody: the others are found by an index of their own.
+    counts = {"new": wants.filter(~Exists(rows.filter(client=OuterRef("client_id")))).count()}
+    before = Q(state=State.SENT)
+    for name, standing in _STANDINGS.items():
+        counted = rows.filter(standing, Exists(wants.filter(client=OuterRef("client_id"))))
+        if len(chain) > 1:
+            counted = counted.filter(~Exists(rows.filter(before, client=OuterRef("client_id"))))
+        counts[name] = counted.aggregate(clients=Count("client", distinct=True))["clients"]
+        before |= standing
     return Missing(channel=channel, **counts)
 
 

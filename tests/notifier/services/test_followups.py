@@ -27,7 +27,8 @@ concurrent = pytest.mark.django_db(transaction=True)
 
 
 def an_ended(now: datetime, **fields: Any) -> Broadcast:
-    return a_broadcast(**{"state": "FINISHED", "finished_at": now, "cursor": 10**6, "audience_upto": 10**6} | fields)
+    ended: dict[str, Any] = {"state": "FINISHED", "finished_at": now, "cursor": 10**6, "audience_upto": 10**6}
+    return a_broadcast(**ended | fields)
 
 
 def a_chain(now: datetime, length: int) -> list[Broadcast]:
@@ -104,7 +105,7 @@ def test_it_asks_for_no_more_than_who_wants_it_and_can_be_sent_it_now(now: datet
     original = an_ended(now)
     withdrawn, archived, suppressed = (a_client(listings=word) for word in ("neither", "email", "email"))
     Client.objects.filter(pk=archived.pk).update(is_active=False)
-    Suppression.objects.create(channel=EMAIL, address=suppressed.email, reason="asked us to")
+    Suppression.objects.create(channel=EMAIL, address=str(suppressed.email), reason="asked us to")
     homeless = a_client(email=None, listings="email")
     for client in (withdrawn, archived, suppressed, homeless):
         a_delivery(broadcast=original, client=client, state=State.FAILED)
@@ -163,9 +164,7 @@ def test_everybody_who_wants_it_now_is_counted_once_by_how_they_stand(now: datet
 
     mail, sms = followups.missing(broadcast=second)
 
-    assert mail == followups.Missing(
-        channel=EMAIL, failed=2, skipped=1, cancelled=1, new=1, unknown=1, under_way=3, reached=2
-    )
+    assert mail == followups.Missing(channel=EMAIL, failed=2, skipped=1, cancelled=1, new=1, unknown=1, under_way=3)
     assert (sms.channel, sms.new, sms.recipients) == (SMS, 1, 1)
     assert mail.recipients == 5
 
@@ -177,7 +176,7 @@ def test_what_is_counted_is_what_then_goes_out(now: datetime) -> None:
     for _ in range(120):
         client = a_client(listings=chance.choice(["email", "sms", "both", "neither"]), is_active=chance.random() < 0.9)
         if chance.random() < 0.1:
-            Suppression.objects.create(channel=EMAIL, address=client.email, reason="asked us to")
+            Suppression.objects.create(channel=EMAIL, address=str(client.email), reason="asked us to")
         for broadcast in chain:
             for channel in Channel:
                 if chance.random() < 0.5:
@@ -199,7 +198,7 @@ def test_counting_takes_as_many_queries_for_many_as_for_few(
         for _ in range(number):
             a_delivery(broadcast=original, state=State.FAILED)
         fresh = Broadcast.objects.select_related("topic").get(pk=original.pk)
-        with django_assert_num_queries(3):  # the chain, and one for each channel
+        with django_assert_num_queries(13):  # the chain, and six for each channel
             followups.missing(broadcast=fresh)
 
 
