@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 EXPORT = "notifier.export_delivery"
 #: How the list's address names the broadcast.
 OWNER = "broadcast__id__exact"
-#: A sheet is written in full before the browser gets any of it, at about 10,000 rows a second.
+#: A sheet is written in full before the browser gets any of it, at about 6,000 rows a second.
 MOST_XLSX = 100_000
 #: Rows that an export reads at once.
 CHUNK = 2_000
