@@ -74,8 +74,23 @@ class Sheet:
             return None
         return timedelta(seconds=round(self.waiting / self.rate))
 
+    @property
+    def share(self) -> float:
+        """Of the deliveries that there are so far, how many nothing more happens to."""
+        return self.settled / self.total if self.total else 0.0
+
+    @property
+    def missed(self) -> int:
+        """Those that never left, or were refused; not those of which nobody knows."""
+        return self.count(State.FAILED) + self.count(State.SKIPPED) + self.count(State.CANCELLED)
+
     def count(self, state: Delivery.State) -> int:
         return sum(channel.counts.get(state, 0) for channel in self.channels)
+
+    def outcome(self) -> str:
+        """ "1,165 sent, 12 failed": what there is of everything that has ended."""
+        counts = ((self.count(state), state) for state in SETTLED)
+        return ", ".join(f"{number:,} {state.label.lower()}" for number, state in counts if number) or "nothing"
 
 
 def sheet(broadcast: Broadcast) -> Sheet:
@@ -91,6 +106,16 @@ def sheet(broadcast: Broadcast) -> Sheet:
         rate=broadcast.tally.get("rate", 0.0),
         expanded_share=min(1.0, broadcast.cursor / broadcast.audience_upto) if broadcast.audience_upto else 1.0,
     )
+
+
+def announcement(sheet: Sheet) -> str:
+    """What is said aloud to whoever cannot see the page: it changes with the state, and with each tenth of the way."""
+    broadcast = sheet.broadcast
+    if broadcast.finished_at is not None:
+        return f"{broadcast.get_state_display()}: {sheet.outcome()}."
+    if broadcast.state == Broadcast.State.RUNNING and sheet.expanded_share < 1:
+        return "Running: working out who gets it."
+    return f"{broadcast.get_state_display()}: {int(sheet.share * 10) * 10} % settled."
 
 
 def as_json(broadcast: Broadcast) -> dict[str, Any]:

@@ -13,16 +13,15 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllow
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
 from django_htmx.http import HTMX_STOP_POLLING
 
 from notifier import clock, progress
-from notifier.admin.badges import state_badge
-from notifier.admin.base import ReadOnlyAdmin
+from notifier.admin.broadcast_list import BroadcastList, sender
+from notifier.admin.followups import FollowUpPages, next_steps
 from notifier.admin.recovery import DECISIONS, WhyForm, outcome
+from notifier.admin.results import list_of
 from notifier.models import Broadcast, Delivery
-from notifier.services import broadcasts, recovery
+from notifier.services import broadcasts, followups, recovery
 from notifier.site import HtmxHttpRequest
 
 CONTROL = "notifier.control_broadcast"
@@ -46,11 +45,21 @@ class Order:
     #: What a page of its own says before this is done; such an order can't be taken back.
     warning: str = ""
     tone: str = ""
+    #: It is about what has not been sent yet.
+    takes_back: bool = False
+    #: What the button that does it says, with how many.
+    button: str = "Send {} again"
 
     @property
     def asks(self) -> bool:
         """Whether it has that page."""
         return bool(self.warning or self.of)
+
+    def number(self, sheet: progress.Sheet) -> int | None:
+        """Of the deliveries that it is about; None where it is about the broadcast as a whole."""
+        if self.of:
+            return sheet.count(self.of)
+        return sheet.waiting if self.takes_back else None
 
     def fits(self, sheet: progress.Sheet) -> bool:
         return sheet.broadcast.state in self.states and (self.of is None or sheet.count(self.of) > 0)
@@ -84,71 +93,21 @@ ORDERS = {
             "Cancelled. Whatever had not gone out stays unsent.",
             warning="Whatever has not gone out yet will never be sent. This can’t be undone.",
             tone="danger",
+            takes_back=True,
+            button="Cancel: {} not yet sent will never be",
         ),
     )
 }
 
 
 @admin.register(Broadcast)
-class BroadcastAdmin(ReadOnlyAdmin):
-    list_display = (
-        "title",
-        "state_shown",
-        "sent",
-        "failed",
-        "unknown",
-        "skipped",
-        "audience_shown",
-        "by",
-        "started_at",
-    )
-    list_display_links = None
-    list_filter = ("state", "topic")
-    list_select_related = ("created_by",)
-    search_fields = ("subject__icontains",)
-    search_help_text = "Words of the subject."
-    ordering = ("-created_at",)
-    sortable_by = ()
-
-    # --- The list: numbers come from the tally, never from the deliveries ---
-    @admin.display(description="broadcast")
-    def title(self, broadcast: Broadcast) -> SafeString:
-        url = self.page_url("progress", broadcast.pk)
-        return format_html('<a href="{}">{}</a> <span class="quiet">#{}</span>', url, broadcast.subject, broadcast.pk)
-
-    @admin.display(description="state")
-    def state_shown(self, broadcast: Broadcast) -> SafeString:
-        return state_badge(_STATE(broadcast.state))
-
-    @admin.display(description="sent")
-    def sent(self, broadcast: Broadcast) -> str:
-        return _number(broadcast, Delivery.State.SENT)
-
-    @admin.display(description="failed")
-    def failed(self, broadcast: Broadcast) -> str:
-        return _number(broadcast, Delivery.State.FAILED)
-
-    @admin.display(description="unknown")
-    def unknown(self, broadcast: Broadcast) -> str:
-        return _number(broadcast, Delivery.State.UNKNOWN)
-
-    @admin.display(description="skipped")
-    def skipped(self, broadcast: Broadcast) -> str:
-        return _number(broadcast, Delivery.State.SKIPPED)
-
-    @admin.display(description="audience")
-    def audience_shown(self, broadcast: Broadcast) -> str:
-        return f"{progress.sheet(broadcast).audience:,}"
-
-    @admin.display(description="sent by")
-    def by(self, broadcast: Broadcast) -> str:
-        return sender(broadcast)
-
+class BroadcastAdmin(FollowUpPages, BroadcastList):
     # --- Its page ---
     def get_urls(self) -> list[URLPattern]:
         guard = self.admin_site.admin_view
         return [
             path("<int:broadcast_id>/progress/", guard(self.progress_view), name="notifier_broadcast_progress"),
+            path("<int:broadcast_id>/follow/", guard(self.follow_view), name="notifier_broadcast_follow"),
             path("<int:broadcast_id>/order/<str:name>/", guard(self.order_view), name="notifier_broadcast_order"),
             *super().get_urls(),
         ]
@@ -168,7 +127,9 @@ class BroadcastAdmin(ReadOnlyAdmin):
         context = self._figures(request, sheet)
         if request.htmx:
             # Buttons are sent again only where others are due: a click must not fall between two polls.
-            context["swap_controls"] = request.GET.get("controls") != context["controls"]
+            context["swap_controls"] = not context["wall"] and request.GET.get("controls") != context["controls"]
+            # Said aloud only where it is news.
+            context["swap_said"] = request.GET.get("said") != context["said"]
             response = TemplateResponse(request, "admin/notifier/broadcast/poll.html", context)
             response.status_code = HTMX_STOP_POLLING if context["settled"] else HTTPStatus.OK
             return response
@@ -182,11 +143,20 @@ class BroadcastAdmin(ReadOnlyAdmin):
 
     def _figures(self, request: HttpRequest, sheet: progress.Sheet) -> dict[str, Any]:
         broadcast = sheet.broadcast
-        orders = [o for o in ORDERS.values() if o.fits(sheet)] if self.has_control_broadcast_permission(request) else []
+        settled = broadcast.finished_at is not None and broadcast.tallied_at is not None
+        follower = followups.follower_of(broadcast_id=broadcast.pk) if broadcast.finished_at else None
+        orders = self._orders(request, sheet, follower)
+        retry = self.page_url("order", broadcast.pk, "retry") if ORDERS["retry"] in orders else ""
         states = [(state, sheet.count(state)) for state in Delivery.State]
         return {
             "broadcast": broadcast,
             "sheet": sheet,
+            "wall": request.GET.get("wall") == "1",
+            "said": progress.announcement(sheet),
+            "follower": follower,
+            "steps": next_steps(request, sheet, follower, retry) if settled else [],
+            "deliveries": list_of(broadcast),
+            "sent": sheet.count(Delivery.State.SENT),
             "states": states,
             "terms": [(state, number) for state, number in states if number],
             "sender": sender(broadcast),
@@ -194,10 +164,17 @@ class BroadcastAdmin(ReadOnlyAdmin):
             "feed": progress.feed(broadcast),
             "may_see_clients": request.user.has_perm("notifier.view_client"),
             "may_see_deliveries": request.user.has_perm("notifier.view_delivery"),
-            "buttons": [(order, sheet.count(order.of) if order.of else None) for order in orders],
+            "buttons": [(order, order.number(sheet)) for order in orders],
             "controls": "-".join([broadcast.state, *(order.name for order in orders)]),
-            "settled": broadcast.finished_at is not None and broadcast.tallied_at is not None,
+            "settled": settled,
         }
+
+    def _orders(self, request: HttpRequest, sheet: progress.Sheet, follower: Broadcast | None) -> list[Order]:
+        if not self.has_control_broadcast_permission(request):
+            return []
+        # What failed was taken over by the broadcast that follows: see `followups`.
+        done_with = {ORDERS["retry"]} if follower else set()
+        return [order for order in ORDERS.values() if order.fits(sheet) and order not in done_with]
 
     # --- Orders ---
     def has_control_broadcast_permission(self, request: HttpRequest) -> bool:
@@ -244,6 +221,7 @@ class BroadcastAdmin(ReadOnlyAdmin):
 
     def _ask(self, request: HttpRequest, order: Order, broadcast: Broadcast, form: WhyForm) -> HttpResponse:
         sheet = progress.sheet(broadcast)
+        number = order.number(sheet) or 0
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -252,7 +230,8 @@ class BroadcastAdmin(ReadOnlyAdmin):
             "sheet": sheet,
             "order": order,
             "form": form if order.of else None,
-            "number": sheet.count(order.of) if order.of else sheet.waiting,
+            "number": number,
+            "button": order.button.format(f"{number:,}"),
             "sent": sheet.count(Delivery.State.SENT),
         }
         return TemplateResponse(request, "admin/notifier/broadcast/order.html", context)
@@ -267,12 +246,3 @@ class BroadcastAdmin(ReadOnlyAdmin):
 
     def _detailed(self) -> QuerySet[Broadcast]:
         return Broadcast.objects.select_related("topic", "created_by")
-
-
-def sender(broadcast: Broadcast) -> str:
-    return broadcast.created_by.get_username() if broadcast.created_by else "the command line"
-
-
-def _number(broadcast: Broadcast, state: Delivery.State) -> str:
-    number = progress.sheet(broadcast).count(state)
-    return f"{number:,}" if number else "–"

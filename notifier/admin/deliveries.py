@@ -10,7 +10,7 @@ from django.contrib.admin.utils import unquote
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, QueryDict
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -18,6 +18,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from notifier import clock
+from notifier.admin import results
 from notifier.admin.badges import state_badge
 from notifier.admin.base import ReadOnlyAdmin
 from notifier.admin.finding import matching
@@ -50,14 +51,14 @@ class ResolutionFilter(admin.SimpleListFilter):
 
 
 #: What the list may be of, and how its address says so.
-OWNERS = {"broadcast": "broadcast__id__exact", "client": "client__id__exact", "decision": "resolution"}
+OWNERS = {"broadcast": results.OWNER, "client": "client__id__exact", "decision": "resolution"}
 
 
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnlyAdmin):
     list_display = ("recipient", "channel", "address", "state_shown", "detail", "settled", "message")
     list_display_links = ("recipient",)
-    list_filter = ("state", "channel", ResolutionFilter)
+    list_filter = ("state", "channel", results.ReasonFilter, ResolutionFilter)
     list_select_related = ("client", "broadcast")
     search_fields = ("client__name",)
     search_help_text = "A client’s name, or the beginning of the client’s e-mail address or phone number."
@@ -79,12 +80,22 @@ class DeliveryAdmin(ReadOnlyAdmin):
             return queryset, False
         return queryset.filter(client__in=Client.objects.filter(matching(search_term)).values("pk")), False
 
+    def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
+        shown = self.list_display
+        return tuple(name for name in shown if name != "message") if results.OWNER in request.GET else shown
+
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        # Of one broadcast in the order of the unique key: backwards by id PostgreSQL would walk all later ones first.
+        return ("broadcast_id", "client_id", "channel") if results.OWNER in request.GET else ("-pk",)
+
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         title = {}
         for owner, name in OWNERS.items():
             if (chosen := request.GET.get(name, "")).isdecimal():
                 title = {"title": f"Deliveries of {owner} #{chosen}"}
-        return super().changelist_view(request, {**title, **(extra_context or {})})
+        broadcast = results.owner(request) if self.has_view_permission(request) else None
+        head = results.head(request, broadcast) if broadcast else {}
+        return super().changelist_view(request, {**title, **head, **(extra_context or {})})
 
     @admin.display(description="client")
     def recipient(self, delivery: Delivery) -> str:
@@ -130,8 +141,12 @@ class DeliveryAdmin(ReadOnlyAdmin):
 
     # --- Decisions ---
     def get_urls(self) -> list[URLPattern]:
-        resolve = self.admin_site.admin_view(self.resolve_view)
-        return [path("resolve/<str:name>/", resolve, name="notifier_delivery_resolve"), *super().get_urls()]
+        guard = self.admin_site.admin_view
+        return [
+            path("resolve/<str:name>/", guard(self.resolve_view), name="notifier_delivery_resolve"),
+            path("export/<str:kind>/", guard(self.export_view), name="notifier_delivery_export"),
+            *super().get_urls(),
+        ]
 
     def has_resolve_delivery_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return request.user.has_perm(RESOLVE)
@@ -178,6 +193,23 @@ class DeliveryAdmin(ReadOnlyAdmin):
             return redirect(self._back(selection))
         context = {"prospect": seen, "seen_at": seen_at, "form": form, "back": self._back(selection)}
         return self._ask(request, decision, rows, context)
+
+    def export_view(self, request: HttpRequest, kind: str) -> HttpResponseBase:
+        """What the list of a broadcast's deliveries finds, as a file."""
+        if not (self.has_view_permission(request) and request.user.has_perm(results.EXPORT)):
+            raise PermissionDenied
+        if kind not in results.EXPORTS:
+            raise Http404
+        broadcast = results.owner(request)
+        found = self._selected(request, Selection([], request.GET.urlencode())) if broadcast else None
+        if broadcast is None or found is None:
+            self.message_user(request, "Choose a broadcast first: its deliveries are exported.", messages.WARNING)
+            return redirect(self.page_url("changelist"))
+        if results.is_too_long(kind, found):
+            text = f"More than {results.MOST_XLSX:,} rows are too much for XLSX. Take CSV, or filter the list first."
+            self.message_user(request, text, messages.WARNING)
+            return redirect(f"{self.page_url('changelist')}?{request.GET.urlencode()}")
+        return results.export(kind=kind, broadcast=broadcast, deliveries=found, user_id=cast(int, request.user.pk))
 
     def _take(self, request: HttpRequest, decision: Decision, rows: QuerySet[Delivery], form: DecisionForm) -> None:
         resolved = decision.take(

@@ -86,6 +86,10 @@ class Broadcast(models.Model):
             ("control_broadcast", "Can pause, resume, cancel and retry broadcasts"),
             ("approve_broadcast", "Can approve what somebody else wants to send"),
         ]
+        constraints = [
+            # Two that follow the same one would both go to whoever it missed.
+            models.UniqueConstraint(name="broadcast_followed_once", fields=["follows"])
+        ]
         indexes = [
             models.Index(
                 name="broadcast_unsettled", fields=["state"], condition=Q(finished_at=None) | Q(tallied_at=None)
@@ -113,6 +117,7 @@ class Reason(models.TextChoices):
     SUPPRESSED = "address suppressed"
     ARCHIVED = "client archived"
     CONSENT_GONE = "consent withdrawn after the send began"
+    REACHED = "reached by an earlier broadcast meanwhile"
 
     @classmethod
     def no_address(cls, channel: Channel) -> "Reason":
@@ -138,6 +143,8 @@ class Delivery(models.Model):
 
     #: Nothing more happens to these by itself.
     SETTLED = (State.SENT, State.FAILED, State.UNKNOWN, State.SKIPPED, State.CANCELLED)
+    #: Those of them that are not known to have arrived; each has a detail that says why.
+    UNSENT = (State.FAILED, State.UNKNOWN, State.SKIPPED, State.CANCELLED)
 
     # The unique key below leads with the broadcast, so an index of its own would only cost time.
     broadcast = models.ForeignKey(Broadcast, on_delete=models.PROTECT, related_name="deliveries", db_index=False)
@@ -175,6 +182,12 @@ class Delivery(models.Model):
             ),
             models.Index(
                 name="delivery_feed", fields=["broadcast", "settled_at"], condition=Q(settled_at__isnull=False)
+            ),
+            # Few among many, by their reason. What goes out never enters it, so sending costs nothing more.
+            models.Index(
+                name="delivery_unsent",
+                fields=["state", "broadcast", "detail"],
+                condition=Q(state__in=["FAILED", "UNKNOWN", "SKIPPED", "CANCELLED"]),
             ),
         ]
 

@@ -15,6 +15,7 @@ from django.db.models import Case, DateTimeField, F, QuerySet, Value, When
 
 from notifier import content, failpoints
 from notifier.models import Breaker, Broadcast, Channel, Client, Delivery, Preference, Reason, Suppression, Topic
+from notifier.services import chains
 
 LONGEST_RETRY = timedelta(hours=1)
 #: Retries of one bad moment are spread by this share either way, so that they don't come back all at once.
@@ -79,10 +80,11 @@ def claim(
 ) -> Claim:
     """Take those deliveries that are PENDING and whose client still wants the message, for LEASE_SECONDS.
 
-    The others: consent gone, suppressed or archived → SKIPPED with the reason; of a paused broadcast → left PENDING,
-    due now; anything else (taken, settled, cancelled, of another broadcast) → untouched. While the channel's breaker
-    is open only its probe is taken, and the rest is left to be given back. Committed on return. After a database error
-    it may have been committed all the same: `disclaim` the token, which must be new each time.
+    The others: consent gone, suppressed, archived, or reached by a broadcast that this one follows → SKIPPED with the
+    reason; of a paused broadcast → left PENDING, due now; anything else (taken, settled, cancelled, of another
+    broadcast) → untouched. While the channel's breaker is open only its probe is taken, and the rest is left to be
+    given back. Committed on return. After a database error it may have been committed all the same: `disclaim` the
+    token, which must be new each time.
     """
     lease_ends_at = now + timedelta(seconds=settings.LEASE_SECONDS)
     with transaction.atomic(), connection.cursor() as cursor:
@@ -96,7 +98,7 @@ def claim(
             delivery_ids, opened_at = _probe_among(delivery_ids, channel)
             if not delivery_ids:
                 return Claim(token, now, lease_ends_at, held=True)
-        rows = _lock_pending(cursor, broadcast_id, channel, frozen.topic_id, delivery_ids)
+        rows = _lock_pending(cursor, broadcast_id, channel, frozen, delivery_ids)
         wanted = [row for row in rows if not row.why_not()]
         _skip([row for row in rows if row.why_not()], now)
         _take(cursor, [row.id for row in wanted], token, lease_ends_at)
@@ -189,11 +191,14 @@ class _Content:
     subject: str
     body: str
     is_held: bool
+    notification_id: int
+    follows_id: int | None
 
 
 _CONTENT = f"""
     SELECT t.id, t.name, b.subject, b.{{channel}}_body,
-           EXISTS (SELECT 1 FROM {BREAKER} k WHERE k.channel = %s AND k.opened_at IS NOT NULL)
+           EXISTS (SELECT 1 FROM {BREAKER} k WHERE k.channel = %s AND k.opened_at IS NOT NULL),
+           b.notification_id, b.follows_id
     FROM {BROADCAST} b JOIN {TOPIC} t ON t.id = b.topic_id
     WHERE b.id = %s AND b.state = '{Broadcast.State.RUNNING}'
 """  # noqa: S608
@@ -217,8 +222,12 @@ class _Row(NamedTuple):
     is_active: bool
     consents: bool
     suppressed: bool
+    #: Somebody has found since the fan-out that it did arrive.
+    reached: bool
 
     def why_not(self) -> str:
+        if self.reached:
+            return Reason.REACHED
         if not self.is_active:
             return Reason.ARCHIVED
         if not self.consents:
@@ -232,20 +241,34 @@ class _Row(NamedTuple):
 _LOOK = f"""
     SELECT d.id, d.broadcast_id, d.channel, d.address, d.attempts, c.name, c.is_active,
            EXISTS (SELECT 1 FROM {PREFERENCE} p WHERE p.client_id = d.client_id AND p.topic_id = %s AND p.{{channel}}),
-           EXISTS (SELECT 1 FROM {SUPPRESSION} s WHERE s.channel = %s AND s.address = d.address)
+           EXISTS (SELECT 1 FROM {SUPPRESSION} s WHERE s.channel = %s AND s.address = d.address), {{reached}}
     FROM {DELIVERY} d JOIN {CLIENT} c ON c.id = d.client_id
     WHERE d.id IN ({{ids}}) AND d.state = '{Delivery.State.PENDING}'
     ORDER BY d.id {{lock}}
 """  # noqa: S608
 
 
+# By the unique key. Only of a broadcast that follows others; the rest is spared the look.
+_REACHED = f"""
+    EXISTS (SELECT 1 FROM {DELIVERY} e
+            WHERE e.broadcast_id IN ({{chain}}) AND e.client_id = d.client_id AND e.channel = d.channel
+                  AND (e.state IN ({", ".join(f"'{state}'" for state in chains.ARRIVED)}) OR e.due_at IS NOT NULL))
+"""  # noqa: S608
+
+
 def _lock_pending(
-    cursor: Any, broadcast_id: int, channel: Channel, topic_id: int, delivery_ids: Sequence[int]
+    cursor: Any, broadcast_id: int, channel: Channel, frozen: _Content, delivery_ids: Sequence[int]
 ) -> list[_Row]:
     """The PENDING rows among these that belong to the broadcast and channel, locked in the order of their ids."""
     lock = "FOR UPDATE OF d SKIP LOCKED" if connection.features.has_select_for_update_skip_locked else ""
-    statement = _LOOK.format(channel=channel.value, ids=_listed(delivery_ids), lock=lock)
-    cursor.execute(statement, [topic_id, channel.value])
+    reached = "false"
+    if frozen.follows_id:
+        chain = chains.others(broadcast_id=broadcast_id, notification_id=frozen.notification_id)
+        reached = _REACHED.format(chain=_listed(chain))
+    ids = _listed(delivery_ids)
+    cursor.execute(
+        _LOOK.format(channel=channel.value, ids=ids, lock=lock, reached=reached), [frozen.topic_id, channel.value]
+    )
     rows = map(_Row._make, cursor.fetchall())
     return [row for row in rows if row.broadcast_id == broadcast_id and row.channel == channel.value]
 

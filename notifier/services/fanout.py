@@ -14,7 +14,7 @@ from django.db.models.functions import Coalesce
 
 from notifier import failpoints
 from notifier.models import Breaker, Broadcast, Channel, Client, Delivery, Preference, Reason, Suppression
-from notifier.services import breakers
+from notifier.services import breakers, chains
 from notifier.transport.base import Ticket, Transport, TransportError
 
 #: Rows that one UPDATE takes at the most, so that no transaction is long and no list of ids is large.
@@ -84,13 +84,16 @@ def _audience(broadcast: Broadcast, channel: Channel, upper: int) -> QuerySet[Pr
     """(client id, address, reason not to send or "") of each active client of the next chunk who consents."""
     address = "client__email" if channel == Channel.EMAIL else "client__phone"
     suppressed = Exists(Suppression.objects.filter(channel=channel, address=OuterRef(address)))
-    return Preference.objects.filter(
+    consents = Preference.objects.filter(
         topic=broadcast.topic_id,
         client__gt=broadcast.cursor,
         client__lte=upper,
         client__is_active=True,
         **{channel.value: True},
-    ).values_list(
+    )
+    if broadcast.follows_id:
+        consents = _missed(consents, broadcast, channel).filter(~suppressed, **{f"{address}__isnull": False})
+    return consents.values_list(
         "client_id",
         Coalesce(address, Value("")),
         Case(
@@ -99,6 +102,12 @@ def _audience(broadcast: Broadcast, channel: Channel, upper: int) -> QuerySet[Pr
             default=Value(""),
         ),
     )
+
+
+def _missed(consents: QuerySet[Preference], broadcast: Broadcast, channel: Channel) -> QuerySet[Preference]:
+    """Of those, whom no broadcast of the chain has reached on this channel, and none may yet."""
+    chain = chains.others(broadcast_id=broadcast.pk, notification_id=broadcast.notification_id)
+    return consents.filter(~Exists(chains.reached(broadcast_ids=chain, channel=channel, client=OuterRef("client_id"))))
 
 
 def _refresh_statistics() -> None:

@@ -58,7 +58,7 @@ def test_the_page_tells_the_numbers_and_the_balance_from_the_tally(admin: Browse
     assert 'max="1995" value="1195"' in text
     assert "Audience 1,998 = 800 waiting + 1,165 sent + 12 failed + 3 unknown + 18 skipped" in text
     assert "The books balance" in text
-    assert "About 40 seconds left." in text
+    assert '<dt>Time left, about</dt> <dd class="words"> 40 seconds </dd>' in text
 
 
 def test_books_that_do_not_balance_are_told_as_they_are(admin: Browser) -> None:

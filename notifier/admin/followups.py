@@ -1,0 +1,126 @@
+"""Sending to those who did not get it: the page that asks, with exact numbers, and what is offered once all is over."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from django.contrib import messages
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+
+from notifier import clock, progress
+from notifier.admin import results
+from notifier.admin.confirmation import UNITS
+from notifier.models import Broadcast, Delivery
+from notifier.services import followups
+from notifier.services.followups import Missing
+
+SEND = "notifier.send_broadcast"
+RESOLVE = "notifier.resolve_delivery"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Something to do about a broadcast that has ended."""
+
+    name: str
+    #: What the button says, and the sentence beside it.
+    label: str
+    words: str
+    url: str
+    tone: str = "secondary"
+
+
+def next_steps(request: HttpRequest, sheet: progress.Sheet, follower: Broadcast | None, retry: str) -> list[Step]:
+    """For whoever may take them. `retry` is the address of sending again what failed; empty where nobody can."""
+    broadcast, may = sheet.broadcast, request.user.has_perm
+    failed, unknown = sheet.count(Delivery.State.FAILED), sheet.count(Delivery.State.UNKNOWN)
+    steps = []
+    if unknown and may(RESOLVE) and may("notifier.view_delivery"):
+        words = "Nobody knows whether these arrived. Look them up in the provider’s log, then say."
+        url = results.list_of(broadcast, state__exact=Delivery.State.UNKNOWN)
+        steps.append(Step("resolve", f"Resolve {unknown:,} unknown…", words, url))
+    if failed and retry:
+        words = "The same deliveries once more, each with all its attempts. It asks for a reason first."
+        steps.append(Step("retry", f"Retry {failed:,} failed…", words, retry))
+    if may(SEND) and not follower:
+        steps.append(_follow_up(sheet))
+    if may(results.EXPORT) and may("notifier.view_delivery"):
+        words = "Who got what, when, and why somebody did not, as CSV or XLSX."
+        steps.append(Step("export", f"Export {sheet.total:,} deliveries", words, results.list_of(broadcast)))
+    return steps
+
+
+def _follow_up(sheet: progress.Sheet) -> Step:
+    url = reverse("admin:notifier_broadcast_follow", args=[sheet.broadcast.pk])
+    if not sheet.missed:
+        words = "Nobody was missed. This sends the same text to those who have agreed to it since."
+        return Step("follow", "Send to those who joined since…", words, url)
+    words = "The same text, as a broadcast of its own. The next page counts who of them wants it now, and asks."
+    return Step("follow", f"Send to the {sheet.missed:,} who did not get it…", words, url, tone="primary")
+
+
+class FollowUpPages:
+    """The part of `BroadcastAdmin` that asks before a follow-up, and makes it."""
+
+    admin_site: Any
+    opts: Any
+    message_user: Any
+    page_url: Any
+    _visible: Any
+
+    def follow_view(self, request: HttpRequest, broadcast_id: int) -> HttpResponse:
+        """GET counts and asks, POST sends."""
+        if not request.user.has_perm(SEND):
+            raise PermissionDenied
+        broadcast: Broadcast = self._visible(request, broadcast_id)
+        try:
+            if request.method == "POST":
+                return self._follow(request, broadcast)
+            followups.check(broadcast=broadcast)
+        except followups.FollowUpError as refusal:
+            self.message_user(request, f"Nothing was sent. {refusal}", messages.ERROR)
+            return redirect(self.page_url("progress", broadcast.pk))
+        return self._ask_to_follow(request, broadcast)
+
+    def _follow(self, request: HttpRequest, broadcast: Broadcast) -> HttpResponse:
+        try:
+            token = uuid.UUID(request.POST.get("token", ""))
+        except ValueError:
+            self.message_user(request, "That form was not complete, so nothing was sent. Look again.", messages.ERROR)
+            return redirect(self.page_url("follow", broadcast.pk))
+        made = followups.create(broadcast_id=broadcast.pk, token=token, by=cast(User, request.user), now=clock.now())
+        return redirect(self.page_url("progress", made.pk))
+
+    def _ask_to_follow(self, request: HttpRequest, broadcast: Broadcast) -> HttpResponse:
+        counted = followups.missing(broadcast=broadcast)
+        number = sum(missing.recipients for missing in counted)
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": "Send to those who did not get it?" if number else "Nobody is left to send it to",
+            "broadcast": broadcast,
+            "counted": counted,
+            "number": number,
+            "unknown": sum(missing.unknown for missing in counted),
+            "under_way": sum(missing.under_way for missing in counted),
+            "unknown_url": results.list_of(broadcast, state__exact=Delivery.State.UNKNOWN),
+            "button": button(counted),
+            "token": uuid.uuid4(),
+        }
+        return TemplateResponse(request, "admin/notifier/broadcast/follow.html", context)
+
+
+def button(counted: Sequence[Missing]) -> str:
+    """ "Send 12 e-mails and 3 SMS"."""
+    parts = [
+        f"{missing.recipients:,} {UNITS[missing.channel][missing.recipients != 1]}"
+        for missing in counted
+        if missing.recipients
+    ]
+    return f"Send {' and '.join(parts)}"

@@ -1,0 +1,161 @@
+"""What became of one broadcast's deliveries: the head of their list, the filter by reason, the file to take away."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from tempfile import TemporaryFile
+from typing import Any, cast
+from urllib.parse import urlencode
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import FileResponse, HttpRequest, HttpResponseBase, StreamingHttpResponse
+from django.urls import reverse
+
+from notifier import progress, reasons, tables
+from notifier.models import Broadcast, Delivery
+
+logger = logging.getLogger(__name__)
+
+EXPORT = "notifier.export_delivery"
+#: How the list's address names the broadcast.
+OWNER = "broadcast__id__exact"
+#: A sheet is written in full before the browser gets any of it, at about 6,000 rows a second.
+MOST_XLSX = 100_000
+#: Rows that an export reads at once.
+CHUNK = 2_000
+HEADER = ("client", "name", "channel", "address", "state", "reason", "attempts", "settled", "provider's id")
+_COLUMNS = (
+    "client_id",
+    "client__name",
+    "channel",
+    "address",
+    "state",
+    "detail",
+    "attempts",
+    "settled_at",
+    "provider_id",
+)
+
+
+def list_of(broadcast: Broadcast, **filters: str) -> str:
+    """The address of its deliveries."""
+    return f"{reverse('admin:notifier_delivery_changelist')}?{urlencode({OWNER: broadcast.pk, **filters})}"
+
+
+def owner(request: HttpRequest) -> Broadcast | None:
+    """The broadcast that the list is of."""
+    chosen = request.GET.get(OWNER, "")
+    if not (chosen.isdecimal() and len(chosen) < 19):
+        return None
+    return Broadcast.objects.select_related("topic", "created_by").filter(pk=int(chosen)).first()
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The deliveries in one state, as the last tally counted them."""
+
+    state: Delivery.State
+    number: int
+    url: str
+    is_chosen: bool
+
+
+def head(request: HttpRequest, broadcast: Broadcast) -> dict[str, Any]:
+    """What stands above the list. The numbers are those of the tally: nothing is counted for it."""
+    sheet = progress.sheet(broadcast)
+    chosen = request.GET.get("state__exact")
+    return {
+        "owner": broadcast,
+        "total": sheet.total,
+        "everything": list_of(broadcast),
+        "is_everything": chosen is None,
+        "parts": [
+            Part(state, number, list_of(broadcast, state__exact=state.value), chosen == state)
+            for state in Delivery.State
+            if (number := sheet.count(state)) or chosen == state
+        ],
+        "exports": _exports(request) if request.user.has_perm(EXPORT) else [],
+        "most_xlsx": MOST_XLSX,
+    }
+
+
+def _exports(request: HttpRequest) -> list[tuple[str, str]]:
+    """Each kind with its address, which carries the filters of the list."""
+    query = request.GET.copy()
+    query.pop("p", None)
+    return [(kind, f"{reverse('admin:notifier_delivery_export', args=[kind])}?{query.urlencode()}") for kind in EXPORTS]
+
+
+class ReasonFilter(admin.SimpleListFilter):
+    """Why it was not sent; offered where the list is of one broadcast."""
+
+    title = "reason"
+    parameter_name = "reason"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        chosen = self.value()
+        counts: dict[str, str] = {}
+        if broadcast := owner(request):
+            state = request.GET.get("state__exact")
+            for reason in reasons.of_broadcast(broadcast.pk):
+                if state not in (None, reason.state):
+                    continue
+                words = f"{reason.detail or 'no reason given'} ({reason.in_words} {reason.state.label.lower()})"
+                counts.setdefault(reason.detail, words)
+        if chosen:
+            counts.setdefault(chosen, chosen)
+        return list(counts.items())
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> QuerySet[Delivery]:
+        chosen = self.value()
+        # The states are said as well, or no index would answer.
+        return queryset if chosen is None else queryset.filter(detail=chosen, state__in=Delivery.UNSENT)
+
+
+# --- Export -----------------------------------------------------------------------------------------------------------
+def rows(deliveries: QuerySet[Delivery]) -> Iterator[tuple[object, ...]]:
+    """Those of one broadcast, by client: read a few thousand at a time, each as it is at that moment."""
+    ordered = deliveries.order_by("client_id", "channel").values_list(*_COLUMNS)
+    last = 0
+    while chunk := list(ordered.filter(client_id__gt=last)[:CHUNK]):
+        if len(chunk) == CHUNK:
+            # It may end between two channels of one client, who then comes with the next.
+            chunk = [row for row in chunk if row[0] != chunk[-1][0]]
+        yield from map(_in_words, chunk)
+        last = chunk[-1][0]
+
+
+def _in_words(row: tuple[Any, ...]) -> tuple[object, ...]:
+    client, name, channel, address, state, *rest = row
+    return (client, name, channel, address, Delivery.State(state).label, *rest)
+
+
+def _csv(deliveries: QuerySet[Delivery], name: str) -> HttpResponseBase:
+    pieces = tables.stream_csv(HEADER, rows(deliveries))
+    return StreamingHttpResponse(
+        pieces,
+        content_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{name}.csv"'},
+    )
+
+
+def _xlsx(deliveries: QuerySet[Delivery], name: str) -> HttpResponseBase:
+    file = TemporaryFile()  # noqa: SIM115  (the response closes it)
+    tables.write_xlsx(HEADER, rows(deliveries), cast(Any, file))
+    file.seek(0)
+    return FileResponse(file, as_attachment=True, filename=f"{name}.xlsx")
+
+
+#: By the word in the address.
+EXPORTS = {"csv": _csv, "xlsx": _xlsx}
+
+
+def is_too_long(kind: str, deliveries: QuerySet[Delivery]) -> bool:
+    return kind == "xlsx" and deliveries.order_by()[: MOST_XLSX + 1].count() > MOST_XLSX
+
+
+def export(*, kind: str, broadcast: Broadcast, deliveries: QuerySet[Delivery], user_id: int) -> HttpResponseBase:
+    """The file, and a line in the log: it carries addresses out of the product."""
+    logger.info("user %d exports deliveries of broadcast %d as %s", user_id, broadcast.pk, kind)
+    return EXPORTS[kind](deliveries, f"broadcast-{broadcast.pk}-deliveries")

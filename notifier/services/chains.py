@@ -1,0 +1,31 @@
+"""Broadcasts of one text that follow one another: each goes only to those whom the others did not reach."""
+
+from collections.abc import Collection, Iterator, Mapping
+
+from django.db.models import OuterRef, Q, QuerySet
+
+from notifier.models import Broadcast, Channel, Delivery
+
+#: It arrived, or may have. What is still under way may yet: see `reached`.
+ARRIVED = (Delivery.State.SENT, Delivery.State.UNKNOWN)
+
+
+def others(*, broadcast_id: int, notification_id: int) -> list[int]:
+    """The ids of all that this one follows, and of all that follow it, near or far; in order."""
+    # A chain is of one notification, so one query finds all its links.
+    linked = Broadcast.objects.filter(notification=notification_id).exclude(follows=None)
+    earlier = {pk: before for pk, before in linked.values_list("pk", "follows_id") if before is not None}
+    later = {before: pk for pk, before in earlier.items()}
+    return sorted([*_from(broadcast_id, earlier), *_from(broadcast_id, later)])
+
+
+def _from(pk: int, step: Mapping[int, int]) -> Iterator[int]:
+    while pk in step:
+        pk = step[pk]
+        yield pk
+
+
+def reached(*, broadcast_ids: Collection[int], channel: Channel, client: OuterRef) -> QuerySet[Delivery]:
+    """The deliveries of these broadcasts that got to the client on this channel, may have, or may yet."""
+    got = Q(state__in=ARRIVED) | Q(due_at__isnull=False)
+    return Delivery.objects.filter(got, broadcast__in=broadcast_ids, client=client, channel=channel)

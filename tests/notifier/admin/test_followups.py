@@ -1,0 +1,142 @@
+"""The page that asks before a text is sent to those who did not get it."""
+
+import uuid
+
+import pytest
+from django.db import connection
+from django.test import Client as Browser
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from notifier.admin.followups import button
+from notifier.models import Broadcast, Channel
+from notifier.services.followups import Missing
+from tests.factories import a_broadcast, a_client, a_delivery
+from tests.notifier.admin.conftest import LogIn
+from tests.notifier.admin.test_broadcasts import page_of, text_of
+
+pytestmark = pytest.mark.both_engines
+
+SEE, SEND = "notifier.view_broadcast", "notifier.send_broadcast"
+
+
+def follow_page(broadcast: Broadcast) -> str:
+    return reverse("admin:notifier_broadcast_follow", args=[broadcast.pk])
+
+
+def an_ended() -> Broadcast:
+    return a_broadcast(state="FINISHED", finished_at=timezone.now(), audience_upto=0)
+
+
+def pressed() -> dict[str, str]:
+    return {"token": str(uuid.uuid4())}
+
+
+def test_the_page_counts_who_gets_it_by_what_had_become_of_them(admin: Browser) -> None:
+    broadcast = an_ended()
+    for state in ("FAILED", "FAILED", "SKIPPED", "CANCELLED", "SENT", "UNKNOWN"):
+        a_delivery(broadcast=broadcast, state=state, client=a_client(listings="email"))
+    a_client(listings="both")
+
+    text = text_of(admin.get(follow_page(broadcast)))
+
+    assert (
+        '<td class="recipients">5</td> <td data-label="Had failed">2</td> <td data-label="Were skipped">1</td>' in text
+    )
+    assert '<td data-label="Were cancelled">1</td> <td data-label="Not in it">1</td>' in text
+    assert "Send 5 e-mails and 1 SMS" in text
+    assert "Left out: 1 unknown." in text
+    assert Broadcast.objects.count() == 1
+
+
+def test_pressing_makes_the_follow_up_once_and_leads_to_its_page(staff: LogIn) -> None:
+    broadcast = an_ended()
+    browser, press = staff(SEE, SEND), pressed()
+
+    first = browser.post(follow_page(broadcast), press)
+    second = browser.post(follow_page(broadcast), press)
+
+    made = Broadcast.objects.get(follows=broadcast)
+    assert first["Location"] == second["Location"] == page_of(made)
+    assert made.created_by is not None
+
+
+def test_another_press_is_refused_and_says_which_one_follows(admin: Browser) -> None:
+    broadcast = an_ended()
+    admin.post(follow_page(broadcast), pressed())
+
+    for response in (admin.get(follow_page(broadcast), follow=True), admin.post(follow_page(broadcast), pressed())):
+        assert Broadcast.objects.filter(follows=broadcast).count() == 1
+        if response.status_code == 200:
+            assert "It was followed up already, by" in text_of(response)
+
+
+def test_what_has_not_ended_is_refused_with_what_to_do(admin: Browser) -> None:
+    broadcast = a_broadcast()
+
+    page = admin.post(follow_page(broadcast), pressed(), follow=True)
+
+    assert "Nothing was sent." in text_of(page)
+    assert "Wait until it has, or cancel it first." in text_of(page)
+    assert Broadcast.objects.count() == 1
+
+
+@pytest.mark.parametrize("token", ["", "nonsense"])
+def test_a_form_that_the_page_did_not_make_sends_nothing(admin: Browser, token: str) -> None:
+    broadcast = an_ended()
+
+    page = admin.post(follow_page(broadcast), {"token": token}, follow=True)
+
+    assert "nothing was sent" in text_of(page)
+    assert Broadcast.objects.count() == 1
+
+
+def test_it_needs_the_right_to_send_and_to_see(staff: LogIn) -> None:
+    broadcast = an_ended()
+
+    for permissions in ((), (SEE,), (SEND,), (SEE, "notifier.control_broadcast")):
+        assert staff(*permissions).get(follow_page(broadcast)).status_code == 403
+        assert staff(*permissions).post(follow_page(broadcast), pressed()).status_code == 403
+    assert Broadcast.objects.count() == 1
+    assert staff(SEE, SEND).get(follow_page(broadcast)).status_code == 200
+
+
+def test_it_needs_a_login_the_csrf_token_and_a_broadcast(admin: Browser) -> None:
+    broadcast = an_ended()
+
+    assert admin.get(reverse("admin:notifier_broadcast_follow", args=[99])).status_code == 404
+    admin.handler.enforce_csrf_checks = True
+    assert admin.post(follow_page(broadcast), pressed()).status_code == 403
+    admin.logout()
+    assert admin.get(follow_page(broadcast))["Location"].startswith(reverse("admin:login"))
+
+
+def test_where_nobody_is_left_there_is_nothing_to_press(admin: Browser) -> None:
+    text = text_of(admin.get(follow_page(an_ended())))
+
+    assert "Nobody is left to send it to" in text
+    assert 'id="do-it"' not in text
+
+
+def test_the_page_takes_as_many_queries_for_many_clients_as_for_few(admin: Browser) -> None:
+    broadcast = an_ended()
+
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            assert admin.get(follow_page(broadcast)).status_code == 200
+        return len(captured)
+
+    few = queries()
+    for _ in range(20):
+        a_delivery(broadcast=broadcast, state="FAILED")
+
+    assert queries() == few
+
+
+def test_the_button_names_what_goes_out() -> None:
+    def missing(channel: Channel, number: int) -> Missing:
+        return Missing(channel=channel, failed=number, skipped=0, cancelled=0, new=0, unknown=9, under_way=9)
+
+    assert button([missing(Channel.EMAIL, 1), missing(Channel.SMS, 0)]) == "Send 1 e-mail"
+    assert button([missing(Channel.EMAIL, 1200), missing(Channel.SMS, 3)]) == "Send 1,200 e-mails and 3 SMS"
