@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from django.db import connection, transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Count, Exists, OuterRef, Q
 
 from notifier.models import Channel, Client, Preference, Suppression, Topic
 
@@ -55,10 +55,29 @@ class Agreed:
     no_address: int
 
 
-# All consents of a topic, less those of the clients whom something is the matter with: they alone are looked up, and
-# an index holds all that is asked of both. For a million clients, of whom a tenth are such, a quarter of the time that
-# reading the clients takes.
-_AGREED = f"""
+def agreement(*, topic: Topic) -> dict[Channel, Agreed]:
+    """Exact at this moment, by channel: suppressed addresses count as any other."""
+    read = _merged if connection.vendor == "postgresql" else _looked_up
+    email, no_email, sms, no_phone = read(topic)
+    return {Channel.EMAIL: Agreed(email, no_email), Channel.SMS: Agreed(sms, no_phone)}
+
+
+def _looked_up(topic: Topic) -> tuple[int, int, int, int]:
+    """SQLite's way: each consent's client is looked up."""
+    found = Preference.objects.filter(topic=topic, client__is_active=True).aggregate(
+        by_email=Count("pk", filter=Q(email=True)),
+        by_sms=Count("pk", filter=Q(sms=True)),
+        addresses=Count("client__email", filter=Q(email=True)),
+        phones=Count("client__phone", filter=Q(sms=True)),
+    )
+    by_email, by_sms = found["by_email"], found["by_sms"]
+    return by_email, by_email - found["addresses"], by_sms, by_sms - found["phones"]
+
+
+# All consents of a topic, less those of the clients whom something is the matter with: an index holds all that is asked
+# of the ones, and another, which is small, all that is asked of the others. A client who is not found is active and has
+# both addresses. For a million clients, of whom a tenth are odd, a quarter of the time that looking up each takes.
+_MERGED = f"""
     SELECT COUNT(*) FILTER (WHERE p.email AND odd.is_active IS NOT FALSE),
            COUNT(*) FILTER (WHERE p.email AND odd.is_active AND odd.email IS NULL),
            COUNT(*) FILTER (WHERE p.sms AND odd.is_active IS NOT FALSE),
@@ -70,12 +89,11 @@ _AGREED = f"""
 """  # noqa: S608
 
 
-def agreement(*, topic: Topic) -> dict[Channel, Agreed]:
-    """Exact at this moment, by channel: suppressed addresses count as any other."""
+def _merged(topic: Topic) -> tuple[int, int, int, int]:
     with _along_the_indexes(), connection.cursor() as cursor:
-        cursor.execute(_AGREED, [topic.pk])
+        cursor.execute(_MERGED, [topic.pk])
         email, no_email, sms, no_phone = cursor.fetchone()
-    return {Channel.EMAIL: Agreed(email, no_email), Channel.SMS: Agreed(sms, no_phone)}
+    return email, no_email, sms, no_phone
 
 
 @contextmanager
@@ -85,9 +103,6 @@ def _along_the_indexes() -> Iterator[None]:
     Of itself it would read both tables and put a million of their rows into a hash, in eight parts on the disk: it
     takes two to three times as long.
     """
-    if connection.vendor != "postgresql":
-        yield
-        return
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_hashjoin = off; SET LOCAL enable_seqscan = off")
         yield
