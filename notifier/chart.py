@@ -62,6 +62,7 @@ class Chart:
 
     width = DAYS * SLOT
     height = HEIGHT
+    slot = SLOT
     bar = BAR
 
     @property
