@@ -1,7 +1,8 @@
 """`make bench`: how fast the product is, beside the limit that the same machine sets in the same run.
 
-Starts private servers, runs `bench.measure` once a pair of engines, and prints the tables that docs/architecture.md
-quotes. Numbers of two machines, or of two runs, say little: compare the ratios.
+Starts private servers, runs `bench.measure` once a pair of engines and then, on PostgreSQL, `bench.pages` over every
+page of the admin, and prints the tables that docs/architecture.md quotes. Numbers of two machines, or of two runs, say
+little: compare the ratios.
 """
 
 import argparse
@@ -27,17 +28,23 @@ def main() -> None:
     parser.add_argument("--mails", type=int, default=10_000, help="mails to the local SMTP sink")
     parser.add_argument("--large", type=int, default=1_000_000, help="clients of the memory and page runs; 0: none")
     parser.add_argument("--engine", choices=("sqlite", "postgresql"), help="only this one")
+    parser.add_argument("--deliveries", type=int, default=5_000_000, help="deliveries of the table of pages; 0: none")
+    parser.add_argument("--broadcasts", type=int, default=20, help="among how many broadcasts these are spread")
+    parser.add_argument("--views", type=int, default=7, help="how often each page is asked for")
+    parser.add_argument("--only-pages", action="store_true", help="nothing but the table of pages")
     arguments = parser.parse_args()
     for engine in ("postgresql", "sqlite"):
-        if arguments.engine in (None, engine):
-            run(engine, arguments)
+        if arguments.engine in (None, engine) and not arguments.only_pages:
+            run("bench.measure", engine, arguments)
+    if arguments.engine != "sqlite" and arguments.large and arguments.deliveries:
+        run("bench.pages", "postgresql", arguments)
 
 
-def run(engine: str, arguments: argparse.Namespace) -> None:
+def run(module: str, engine: str, arguments: argparse.Namespace) -> None:
     try:
         with engines(engine) as urls:
             print(f"\n{engine}, {urls['BROKER_URL'].partition(':')[0]} broker", flush=True)
-            for line in measure(urls, arguments):
+            for line in measure(module, urls, arguments):
                 print("  " + line, flush=True)
     except ProgramMissing as error:
         print(f"\n{engine}: left out. {error}")
@@ -55,11 +62,12 @@ def engines(engine: str) -> Iterator[dict[str, str]]:
         yield {"DATABASE_URL": postgres.create_database(), "BROKER_URL": rabbit.url()}
 
 
-def measure(urls: dict[str, str], arguments: argparse.Namespace) -> Iterator[str]:
+def measure(module: str, urls: dict[str, str], arguments: argparse.Namespace) -> Iterator[str]:
     settings = {"ENV_FILE": os.devnull, "SECRET_KEY": "bench", "DEBUG": "off", "HTTPS": "off", "LOG_LEVEL": "WARNING"}
-    sizes = {name: getattr(arguments, name) for name in ("clients", "mails", "large")}
+    names = ("clients", "mails", "large", "deliveries", "broadcasts", "views")
+    sizes = {name: getattr(arguments, name) for name in names}
     run = subprocess.Popen(
-        [sys.executable, "-m", "bench.measure", json.dumps(sizes)],
+        [sys.executable, "-m", module, json.dumps(sizes)],
         cwd=PROJECT,
         env=os.environ | settings | urls | {"DJANGO_SETTINGS_MODULE": "config.settings"},
         stdout=subprocess.PIPE,

@@ -1,4 +1,7 @@
-"""The dispatcher's loop: expand, issue tickets, sweep, tally, finish. Any number may run; each may die at any time."""
+"""The dispatcher's loop: expand, issue tickets, sweep, tally, finish, and count for the overview.
+
+Any number may run; each may die at any time.
+"""
 
 import logging
 import time
@@ -10,7 +13,7 @@ from django.db.models import QuerySet
 
 from notifier import clock
 from notifier.models import Broadcast, Channel, Worker
-from notifier.services import fanout, tallies
+from notifier.services import census, daily, fanout, tallies
 from notifier.services.backoff import Backoff
 from notifier.services.workers import Heartbeat
 from notifier.shutdown import StopFlag
@@ -27,6 +30,8 @@ LOST_AFTER_SECONDS = 5.0
 TALLY_SECONDS = 1.0
 #: Counting a huge broadcast may take this share of the dispatcher's time at most.
 TALLY_SHARE = 0.05
+#: What the overview shows is counted for so long at a stretch: the other work waits for it.
+STRETCH_SECONDS = 0.5
 
 
 class Dispatcher:
@@ -42,6 +47,7 @@ class Dispatcher:
         self._depths_at = self._swept_at = float("-inf")
         self._lost_since: dict[Channel, float] = {}
         self._tally_due: dict[int, float] = {}
+        self._overview_due = float("-inf")
 
     def run(self, *, until_idle: bool = False) -> None:
         """Go on until told to stop, or until no broadcast is left that it could do anything for.
@@ -85,6 +91,7 @@ class Dispatcher:
         self._sweep(now)
         self._tally(now)
         worked |= self._finish(now)
+        self._count_for_overview(now)
         self._busy = worked or Broadcast.objects.to_settle().exists()
         self._look_at_queues(now)
         return worked
@@ -124,8 +131,24 @@ class Dispatcher:
         finished = [pk for pk in _ids(Broadcast.objects.to_finish()) if tallies.finish(broadcast_id=pk, now=now)]
         for pk in finished:
             self._tally_due.pop(pk, None)
+            self._overview_due = float("-inf")
             logger.info("Broadcast %d has ended.", pk)
         return bool(finished)
+
+    def _count_for_overview(self, now: datetime) -> None:
+        """The daily tallies and the census, in as small a share of the time as the tallies."""
+        began = time.monotonic()
+        if began < self._overview_due:
+            return
+        self._overview_due = began + TALLY_SECONDS  # should it fail, the cycles in between do their work
+        for pk in _ids(Broadcast.objects.to_count_by_day(now)):
+            daily.count(broadcast_id=pk, now=now)
+            if time.monotonic() - began > STRETCH_SECONDS:
+                break  # the others come next time: after an upgrade it may be every broadcast that there ever was
+        if census.is_due(now=now):
+            census.count(now=now)
+        took = time.monotonic() - began
+        self._overview_due = began + max(TALLY_SECONDS, took / TALLY_SHARE)
 
     def _look_at_queues(self, now: datetime) -> None:
         """Tell the depths with the heartbeat, so that pages need not ask the broker; and look for lost tickets."""

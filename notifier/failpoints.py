@@ -26,6 +26,8 @@ POINTS = (
     "tally.committed",
     "finish.locked",  # in the transaction, before the broadcast ends
     "finish.committed",
+    "daily.counted",  # a day’s numbers are known, and not written
+    "daily.committed",
     # The consumer's cycle.
     "ticket.received",
     "claim.taken",  # in the transaction

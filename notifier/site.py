@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from http import HTTPStatus
+from typing import Any, cast
 from urllib.parse import urlencode
 
 from django.contrib import messages
@@ -14,11 +15,11 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path, reverse
 from django.utils.cache import patch_vary_headers
-from django_htmx.http import HttpResponseClientRedirect
+from django_htmx.http import HTMX_STOP_POLLING, HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
-from notifier import account, clock, progress
-from notifier.models import Broadcast, Channel
+from notifier import account, chart, clock, dashboard, progress
+from notifier.models import Channel
 from notifier.services import breakers
 
 #: The menu's groups. A model that is not named here comes last, under its app's own name.
@@ -30,8 +31,8 @@ MENU = (
 )
 #: What the menu calls models of others.
 NAMES = {"AccessAttempt": "Failed log-ins", "AccessLog": "Log-ins"}
-#: Broadcasts on the front page.
-SHOWN = 8
+#: How long an overview without JavaScript shows the same bars.
+REFRESH_SECONDS = 5
 #: Who may have a channel that paused itself tried at once.
 TRY_AGAIN = "notifier.control_broadcast"
 
@@ -121,15 +122,38 @@ class NotifierAdminSite(AdminSite):
         return redirect("admin:index")
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
-        """What is going on, from the broadcasts' own rows and the heartbeats."""
+        """Where things stand; and for htmx the bars of what is under way."""
+        if cast(HtmxHttpRequest, request).htmx:
+            return self._bars(request)
+        may, now = request.user.has_perm, clock.now()
+        health = progress.health(channels=Channel, now=now)
         found: dict[str, Any] = {
-            "health": progress.health(channels=Channel, now=clock.now()),
-            "may_try_again": request.user.has_perm(TRY_AGAIN),
-            "dead_tickets": progress.dead_tickets(now=clock.now()),
+            "concerns": dashboard.concerns(health=health, may=may, now=now),
+            "health": health,
+            "refresh_seconds": REFRESH_SECONDS,
         }
-        if request.user.has_perm("notifier.view_broadcast"):
-            newest = Broadcast.objects.select_related("created_by", "topic").order_by("-created_at")
-            under_way = newest.to_sweep()[:SHOWN]
-            found["under_way"] = [progress.sheet(broadcast) for broadcast in under_way]
-            found["recent"] = [progress.sheet(broadcast) for broadcast in newest.exclude(finished_at=None)[:SHOWN]]
+        if may("notifier.view_broadcast"):
+            found |= {
+                **_under_way(),
+                "scheduled": dashboard.scheduled(),
+                "charts": chart.charts(now=now),
+                "outcomes": chart.OUTCOMES,
+                "finished": dashboard.finished(),
+            }
+        if may("notifier.view_client"):
+            found |= {"clients": dashboard.clients(now=now), "channels": Channel}
         return super().index(request, {**found, **(extra_context or {})})
+
+    def _bars(self, request: HttpRequest) -> TemplateResponse:
+        if not request.user.has_perm("notifier.view_broadcast"):
+            raise PermissionDenied
+        found = _under_way()
+        # The rows themselves are sent again only when others are due: a click must not fall between two polls.
+        found["swap_rows"] = request.GET.get("shown") != found["shown"]
+        status = HTTPStatus.OK if found["under_way"] else HTMX_STOP_POLLING
+        return TemplateResponse(request, "admin/includes/under_way_poll.html", found, status=status)
+
+
+def _under_way() -> dict[str, Any]:
+    sheets = dashboard.under_way()
+    return {"under_way": sheets, "shown": "-".join(f"{s.broadcast.pk}.{s.broadcast.state}" for s in sheets)}

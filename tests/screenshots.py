@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -39,7 +40,7 @@ class Look:
     name: str
     width: int
     height: int
-    theme: str = "light"
+    theme: Literal["light", "dark"] = "light"
 
 
 WIDE, NARROW, DARK = Look("wide", 1440, 900), Look("narrow", 360, 740), Look("dark", 1440, 900, "dark")

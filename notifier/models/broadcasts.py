@@ -1,5 +1,7 @@
 """A notification on its way to its audience: one broadcast, and one delivery for each (client, channel)."""
 
+from datetime import datetime, timedelta
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
@@ -7,6 +9,9 @@ from django.db.models import Q
 from notifier.models.channels import Channel
 from notifier.models.clients import Client, Topic
 from notifier.models.notifications import Notification
+
+#: The daily tallies of a broadcast that is under way may be so old.
+COUNT_DAYS_EVERY = timedelta(minutes=1)
 
 
 class BroadcastQuerySet(models.QuerySet["Broadcast"]):
@@ -27,6 +32,11 @@ class BroadcastQuerySet(models.QuerySet["Broadcast"]):
     def to_tally(self) -> "BroadcastQuerySet":
         """Those whose numbers change, and those that ask for a new count."""
         return self.to_sweep() | self.filter(tallied_at=None)
+
+    def to_count_by_day(self, now: datetime) -> "BroadcastQuerySet":
+        """Those whose daily tallies are asked for, and those whose deliveries are still being settled, now and then."""
+        stale = self.to_sweep().filter(days_counted_at__lte=now - COUNT_DAYS_EVERY)
+        return stale | self.filter(days_counted_at=None)
 
     def to_finish(self) -> "BroadcastQuerySet":
         """Those that end once nothing is left to do: running ones that are expanded, and cancelled ones."""
@@ -71,6 +81,8 @@ class Broadcast(models.Model):
     tally = models.JSONField(default=dict)
     #: NULL asks the dispatcher for a new tally, even of a finished broadcast.
     tallied_at = models.DateTimeField(null=True)
+    #: NULL asks the dispatcher to count its daily tallies anew.
+    days_counted_at = models.DateTimeField(null=True)
     request_id = models.UUIDField(unique=True)
     #: NULL is the command line. Who sent something is kept: such a user is deactivated, not deleted.
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
@@ -94,6 +106,7 @@ class Broadcast(models.Model):
             models.Index(
                 name="broadcast_unsettled", fields=["state"], condition=Q(finished_at=None) | Q(tallied_at=None)
             ),
+            models.Index(name="broadcast_uncounted", fields=["id"], condition=Q(days_counted_at=None)),
             models.Index(name="broadcast_created", fields=["created_at"]),
         ]
 
@@ -189,6 +202,13 @@ class Delivery(models.Model):
                 fields=["state", "broadcast", "detail"],
                 condition=Q(state__in=["FAILED", "UNKNOWN", "SKIPPED", "CANCELLED"]),
             ),
+            # So that a list of the few UNKNOWN ones need not look for them among millions; those that are sent, which
+            # most are, never come into it.
+            models.Index(
+                name="delivery_not_sent",
+                fields=["state", "id"],
+                condition=Q(state__in=["FAILED", "UNKNOWN", "SKIPPED", "CANCELLED"]),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -211,7 +231,11 @@ class DailyTally(models.Model):
     class Meta:
         verbose_name_plural = "daily tallies"
         constraints = [models.UniqueConstraint(name="dailytally_once", fields=["broadcast", "day", "channel", "state"])]
-        indexes = [models.Index(name="dailytally_day", fields=["day"])]
+        indexes = [
+            models.Index(name="dailytally_day", fields=["day"]),
+            # What waits for a decision is added up over all times.
+            models.Index(name="dailytally_unknown", fields=["number"], condition=Q(state=Delivery.State.UNKNOWN)),
+        ]
 
     def __str__(self) -> str:
         return f"{self.day}: {self.number} {self.state}"

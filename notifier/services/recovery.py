@@ -212,7 +212,8 @@ def _columns(resolution: Resolution) -> dict[str, Any]:
 def _tell_broadcasts(resolution: Resolution, broadcast_ids: Collection[int]) -> None:
     broadcasts = Broadcast.objects.filter(pk__in=broadcast_ids)
     if resolution.action == Action.SENT_AGAIN:
-        broadcasts.filter(state__in=OPEN).update(state=Broadcast.State.RUNNING, finished_at=None)
+        again = broadcasts.filter(state__in=OPEN)
+        again.update(state=Broadcast.State.RUNNING, finished_at=None, days_counted_at=None)
     else:
         # The last tally of a broadcast that has ended is no longer true; others are counted all the time.
         broadcasts.exclude(finished_at=None).update(tallied_at=None)

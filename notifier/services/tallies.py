@@ -46,7 +46,7 @@ def _recount(broadcast_id: int, now: datetime) -> None:
     with transaction.atomic():
         ended = Broadcast.objects.filter(pk=broadcast_id, tallied_at=None).exclude(finished_at=None)
         if ended.select_for_update(skip_locked=True).exists():
-            ended.update(tally=_count(broadcast_id) | {"rate": 0.0}, tallied_at=now)
+            ended.update(tally=_count(broadcast_id) | {"rate": 0.0}, tallied_at=now, days_counted_at=None)
     failpoints.reached("tally.committed")
 
 
@@ -67,7 +67,8 @@ def finish(*, broadcast_id: int, now: datetime) -> bool:
             broadcast.state = Broadcast.State.FINISHED
         broadcast.finished_at = broadcast.tallied_at = now
         broadcast.tally = _count(broadcast_id) | {"rate": 0.0}
-        broadcast.save(update_fields=["state", "finished_at", "tally", "tallied_at"])
+        broadcast.days_counted_at = None
+        broadcast.save(update_fields=["state", "finished_at", "tally", "tallied_at", "days_counted_at"])
     failpoints.reached("finish.committed")
     return True
 

@@ -61,4 +61,5 @@ def delivery_badge(state: str | TextChoices) -> SafeString:
 @register.simple_tag
 def icon(name: str) -> SafeString:
     """The picture of a page in the menu: templates/admin/icons/."""
-    return select_template([f"admin/icons/{name.lower()}.svg", "admin/icons/other.svg"]).render()
+    drawn: SafeString = select_template([f"admin/icons/{name.lower()}.svg", "admin/icons/other.svg"]).render()
+    return drawn

@@ -102,8 +102,8 @@ def addresses(house: House) -> list[str]:
     """Every page there is. Fails for one that it doesn't know how to reach: add it to OWN_PAGES, or to NOT_PAGES."""
     found: dict[str, None] = {}
     for name in sorted(set(url_names()) - NOT_PAGES):
-        of_model = OWN_PAGES.get(name) or (lambda house, name=name: _pages_of_a_model(house, name))
-        found |= dict.fromkeys(of_model(house))
+        own = OWN_PAGES.get(name)
+        found |= dict.fromkeys(own(house) if own else _pages_of_a_model(house, name))
     return list(found)
 
 

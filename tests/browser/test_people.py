@@ -15,7 +15,8 @@ from pytest_django.live_server_helper import LiveServer
 from notifier.models import Channel, Client, ConsentChange, Suppression
 from notifier.services import consents, erasure
 from notifier.services.consents import Origin
-from tests.browser.test_pages import LONG, SIZES, log_in, sticks_out
+from tests.browser.house import LONG
+from tests.browser.test_pages import SIZES, log_in, sticks_out
 from tests.conftest import watch_console
 from tests.factories import a_broadcast, a_client, a_delivery, a_topic, a_user
 

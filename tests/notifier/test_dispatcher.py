@@ -13,8 +13,8 @@ from django.db import connection
 
 from notifier import clock, dispatcher
 from notifier.dispatcher import Dispatcher
-from notifier.models import Broadcast, Channel, Delivery, QueuedTicket, Worker
-from notifier.services import broadcasts, deliveries, fanout
+from notifier.models import Broadcast, Census, Channel, Delivery, QueuedTicket, Worker
+from notifier.services import broadcasts, daily, deliveries, fanout
 from notifier.services.deliveries import Outcome, Verdict
 from notifier.shutdown import StopFlag
 from notifier.transport.base import Ticket, TransportError, decode
@@ -466,3 +466,84 @@ def test_a_fault_of_ours_is_logged_and_does_not_spin(
     assert running[0] >= 0.1
     assert running[-1] > running[0]
     assert "ValueError: a fault" in caplog.text
+
+
+# --- What the overview shows ------------------------------------------------------------------------------------------
+def test_a_finished_broadcast_is_counted_by_day_at_once(loop: Dispatcher, watch: SimpleNamespace) -> None:
+    loop.cycle()
+    broadcast = a_delivery(state=State.SENT, broadcast=a_broadcast(audience_upto=0)).broadcast
+
+    loop.cycle()
+
+    broadcast.refresh_from_db()
+    assert broadcast.state == Broadcast.State.FINISHED
+    assert list(broadcast.days.values_list("state", "number")) == [("SENT", 1)]
+
+
+def test_a_running_broadcast_is_counted_by_day_once_a_minute(
+    loop: Dispatcher, watch: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = []
+    monkeypatch.setattr(daily, "count", lambda broadcast_id, now: counted.append(broadcast_id))
+    broadcast = a_delivery(broadcast=a_broadcast(days_counted_at=clock.now())).broadcast
+
+    loop.cycle()
+    assert counted == []
+    Broadcast.objects.update(days_counted_at=clock.now() - timedelta(minutes=1))
+    watch.seconds += dispatcher.TALLY_SECONDS
+    loop.cycle()
+
+    assert counted == [broadcast.pk]
+
+
+def test_counting_takes_a_small_share_of_the_time(
+    loop: Dispatcher, watch: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = []
+
+    def count(*, broadcast_id: int, now: datetime) -> None:
+        counted.append(broadcast_id)
+        watch.seconds += 3
+
+    monkeypatch.setattr(daily, "count", count)
+    old = [
+        a_broadcast(state=Broadcast.State.FINISHED, finished_at=clock.now(), tallied_at=clock.now()).pk for _ in "12"
+    ]
+
+    loop.cycle()
+    watch.seconds += 56
+    loop.cycle()
+    assert counted == old[:1]
+    watch.seconds += 1
+    loop.cycle()
+
+    assert counted == [old[0], old[0]]  # which it did not record, or the other's turn would have come
+
+
+def test_clients_are_counted_once_a_minute(loop: Dispatcher, watch: SimpleNamespace) -> None:
+    a_client()
+    loop.cycle()
+    a_client()
+    watch.seconds += 30
+    loop.cycle()
+
+    assert Census.objects.get().counts["clients"] == 1
+    Census.objects.update(counted_at=clock.now() - timedelta(minutes=1))
+    watch.seconds += 1
+    loop.cycle()
+    assert Census.objects.get().counts["clients"] == 2
+
+
+def test_what_cannot_be_counted_does_not_hold_up_the_sending(
+    loop: Dispatcher, watch: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*, broadcast_id: int, now: datetime) -> None:
+        raise ValueError("not to be counted")
+
+    monkeypatch.setattr(daily, "count", fail)
+    a_broadcast(state=Broadcast.State.PAUSED)
+
+    with pytest.raises(ValueError, match="not to be counted"):
+        loop.cycle()
+
+    loop.cycle()  # until the next look is due

@@ -8,8 +8,8 @@ from django.urls import reverse
 from pytest_django.asserts import assertRedirects
 
 from notifier import clock
-from notifier.models import Breaker, Broadcast, Worker
-from tests.factories import a_broadcast, a_delivery, a_notification, an_open_breaker
+from notifier.models import Breaker, Broadcast, Census, DailyTally, Delivery, Worker
+from tests.factories import a_broadcast, a_delivery, a_notification, a_topic, an_open_breaker
 from tests.notifier.admin.conftest import LogIn
 
 TALLY = {"audience": 1200, "rate": 10.0, "counts": {"email": {"SENT": 900, "PENDING": 300}}}
@@ -24,13 +24,43 @@ def test_it_shows_what_is_under_way_from_the_tally(admin: Browser) -> None:
     assert "900 of 1,200" in page.content.decode()
 
 
-def test_it_never_reads_the_deliveries(admin: Browser) -> None:
+def test_it_never_reads_the_deliveries_nor_the_clients(admin: Browser) -> None:
     a_delivery(broadcast=a_broadcast(state=Broadcast.State.PAUSED))
 
     with CaptureQueriesContext(connection) as captured:
         admin.get(reverse("admin:index"))
 
-    assert not [query["sql"] for query in captured if "notifier_delivery" in query["sql"]]
+    rows = ("notifier_delivery", "notifier_client", "notifier_preference")
+    assert not [query["sql"] for query in captured if any(f'FROM "{table}"' in query["sql"] for table in rows)]
+
+
+def test_it_costs_the_same_however_much_there_is(admin: Browser) -> None:
+    fill_the_house(rows=1)
+    admin.get(reverse("admin:index"))
+    with CaptureQueriesContext(connection) as few:
+        admin.get(reverse("admin:index"))
+    fill_the_house(rows=6)
+
+    with CaptureQueriesContext(connection) as many:
+        admin.get(reverse("admin:index"))
+
+    assert len(many) == len(few) <= 20
+
+
+def fill_the_house(*, rows: int) -> None:
+    """So many of everything that the overview shows."""
+    now = clock.now()
+    for _ in range(rows):
+        a_broadcast()
+        a_broadcast(state=Broadcast.State.AWAITING_APPROVAL)
+        a_broadcast(state=Broadcast.State.SCHEDULED, scheduled_for=now - timedelta(hours=1))
+        ended = a_broadcast(state=Broadcast.State.FINISHED, finished_at=now)
+        for state in Delivery.SETTLED:
+            DailyTally.objects.create(broadcast=ended, day=now.date(), channel="email", state=state, number=3)
+        a_topic(slug=f"topic-{Broadcast.objects.count()}")
+    Census.objects.update_or_create(
+        pk=1, defaults={"counts": {"clients": 1, "archived": 0, "consents": {}}, "counted_at": now}
+    )
 
 
 def test_it_says_what_is_not_running(admin: Browser) -> None:
@@ -45,6 +75,92 @@ def test_broadcasts_are_shown_to_those_who_may_see_them(staff: LogIn) -> None:
     page = staff("notifier.view_client").get(reverse("admin:index"))
 
     assert "Not for everybody" not in page.content.decode()
+
+
+def test_who_may_see_nothing_sees_no_numbers(staff: LogIn) -> None:
+    fill_the_house(rows=1)
+
+    page = staff().get(reverse("admin:index"))
+
+    text = page.content.decode()
+    assert page.status_code == 200
+    for heading in ("Under way", "Scheduled next", "Deliveries a day", "Clients and consent", "Lately finished"):
+        assert heading not in text
+    assert "await" not in text
+    assert "may or may not have arrived" not in text
+
+
+def test_the_chart_is_drawn_and_stands_in_a_table_as_well(admin: Browser) -> None:
+    ended = a_broadcast(state=Broadcast.State.FINISHED, finished_at=clock.now())
+    DailyTally.objects.create(broadcast=ended, day=clock.now().date(), channel="email", state="SENT", number=1234)
+
+    text = admin.get(reverse("admin:index")).content.decode()
+
+    assert 'class="piece is-sent"' in text
+    assert "1,234 sent." in text
+    assert "<td>1,234</td>" in text
+    assert "Nothing was sent in these days." in text
+
+
+def test_before_the_first_count_it_says_who_counts(admin: Browser) -> None:
+    text = " ".join(admin.get(reverse("admin:index")).content.decode().split())
+
+    assert "Not counted yet. A running dispatcher counts once a minute" in text
+
+
+def test_the_census_leads_to_the_clients_of_each_number(admin: Browser) -> None:
+    topic = a_topic(slug="listings")
+    counts = {"clients": 1_000_000, "archived": 1, "consents": {str(topic.pk): {"email": 5000, "sms": 0}}}
+    Census.objects.create(pk=1, counts=counts, counted_at=clock.now())
+
+    text = admin.get(reverse("admin:index")).content.decode()
+
+    assert "<strong>999,999</strong> active" in text
+    assert "?state=active&amp;wants=listings.email" in text
+    assert "Counted at " in text
+
+
+# --- Live -------------------------------------------------------------------------------------------------------------
+HTMX = {"HX-Request": "true"}
+
+
+def test_a_poll_brings_the_bars_alone_while_the_same_are_under_way(admin: Browser) -> None:
+    broadcast = a_broadcast(tally=TALLY)
+    shown = admin.get(reverse("admin:index")).context["shown"]
+
+    answer = admin.get(reverse("admin:index"), {"shown": shown}, headers=HTMX)
+
+    text = answer.content.decode()
+    assert answer.status_code == 200
+    assert f'id="bar-{broadcast.pk}"' in text
+    assert "hx-swap-oob" in text
+    assert "under-way-rows" not in text
+
+
+def test_a_poll_brings_the_rows_when_others_are_under_way(admin: Browser) -> None:
+    a_broadcast(state=Broadcast.State.PAUSED)
+
+    answer = admin.get(reverse("admin:index"), {"shown": "1.RUNNING"}, headers=HTMX)
+
+    assert 'id="under-way-rows" hx-swap-oob="true"' in answer.content.decode()
+
+
+def test_a_poll_stops_when_nothing_is_under_way_any_more(admin: Browser) -> None:
+    answer = admin.get(reverse("admin:index"), {"shown": "1.RUNNING"}, headers=HTMX)
+
+    assert answer.status_code == 286
+    assert "No broadcast is running." in answer.content.decode()
+
+
+def test_a_poll_of_who_may_not_see_broadcasts_is_refused(staff: LogIn) -> None:
+    assert staff().get(reverse("admin:index"), headers=HTMX).status_code == 403
+
+
+def test_while_nothing_is_under_way_the_page_stands_still(admin: Browser) -> None:
+    text = admin.get(reverse("admin:index")).content.decode()
+
+    assert "hx-trigger" not in text
+    assert 'http-equiv="refresh"' not in text
 
 
 def test_the_page_of_an_app_is_the_overview(admin: Browser) -> None:
@@ -64,8 +180,8 @@ def test_dead_tickets_are_told_with_what_to_do(admin: Browser) -> None:
 
     text = " ".join(admin.get(reverse("admin:index")).content.decode().split())
 
-    assert "<strong>1,234 dead tickets</strong>" in text
-    assert "python manage.py purge_dead_letters" in text
+    assert "1,234 dead tickets: no consumer could read them" in text
+    assert "<code>python manage.py purge_dead_letters</code>" in text
     assert "each comes due again by itself" in text
 
 

@@ -2,6 +2,7 @@ import random
 from datetime import datetime
 
 import pytest
+from django.db import connection
 
 from notifier.models import Channel, Client, Delivery, Preference, Reason, Suppression
 from notifier.services import audience, fanout
@@ -104,6 +105,15 @@ def test_the_counts_add_up_to_the_clients_and_agree_with_what_is_really_made(now
         assert promised[channel].archived > 0
         made = promised[channel].recipients + promised[channel].no_address + promised[channel].suppressed
         assert rows.count() == made
+
+
+@pytest.mark.usefixtures("only_postgresql")
+def test_what_the_planner_was_told_holds_for_the_count_alone() -> None:
+    audience.reach(topic=a_topic())
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting('enable_hashjoin'), current_setting('enable_seqscan')")
+        assert cursor.fetchone() == ("on", "on")
 
 
 # --- The sample -------------------------------------------------------------------------------------------------------

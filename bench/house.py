@@ -1,0 +1,168 @@
+"""A back office of any size, built by set-based SQL: PostgreSQL only. Nothing in it comes from chance."""
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.contrib.auth.models import User
+from django.db import connection
+
+from notifier import clock
+from notifier.models import Broadcast, Notification, Topic, Worker
+from notifier.services import census, daily, tallies
+
+NAMES = ("Ann", "Ben", "Cleo", "Dan", "Eve", "Finn", "Gwen", "Hugo", "Ida", "Jon")
+#: Of a hundred deliveries; the rest are sent.
+FAILED, UNKNOWN, SKIPPED = 2, 1, 5
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    clients: int
+    deliveries: int
+    broadcasts: int
+
+    @property
+    def share(self) -> int:
+        """Deliveries of one broadcast: to so many clients, each by one channel."""
+        return min(self.clients, self.deliveries // self.broadcasts)
+
+
+def build(sizes: Sizes) -> User:
+    """Returns a superuser."""
+    now = clock.now()
+    user = User.objects.create_superuser("bench", password="bench")
+    topics = list(Topic.objects.order_by("pk")[:2])
+    _clients(sizes, topics, user, now)
+    for number in range(sizes.broadcasts):
+        broadcast = _broadcast(number, topics[number % len(topics)], sizes, user, now)
+        _deliveries(broadcast, number, sizes, now)
+    _decisions(user, now)
+    _execute("VACUUM ANALYZE")
+    for broadcast in Broadcast.objects.order_by("pk"):
+        tallies.tally(broadcast_id=broadcast.pk, now=now)
+        daily.count(broadcast_id=broadcast.pk, now=now)
+    census.count(now=now)
+    Worker.objects.create(kind=Worker.Kind.DISPATCHER, host="bench", pid=1, started_at=now, last_seen_at=now)
+    _execute("VACUUM ANALYZE")
+    return user
+
+
+def _clients(sizes: Sizes, topics: list[Topic], user: User, now: datetime) -> None:
+    """One in twenty has no e-mail address, one in five no phone, one in forty is archived."""
+    names = ", ".join(f"'{name}'" for name in NAMES)
+    _execute(
+        f"""
+        INSERT INTO notifier_client (name, email, phone, is_active, created_at, updated_at)
+        SELECT (ARRAY[{names}])[1 + i %% {len(NAMES)}] || ' Example ' || i,
+               CASE WHEN i %% 20 <> 0 THEN 'client' || i || '@example.com' END,
+               CASE WHEN i %% 5 <> 1 THEN '+999' || lpad(i::text, 9, '0') END,
+               i %% 40 <> 7, %s::timestamptz - i * interval '1 second', %s
+        FROM generate_series(1, %s) i
+        """,
+        now,
+        now,
+        sizes.clients,
+    )
+    for topic in topics:
+        _execute(
+            "INSERT INTO notifier_preference (client_id, topic_id, email, sms) "
+            "SELECT id, %s, (id + %s) %% 4 <> 0, (id + %s) %% 3 = 0 FROM notifier_client ORDER BY id",
+            *(topic.pk,) * 3,
+        )
+        _execute(
+            "INSERT INTO notifier_consentchange (client_id, topic_id, channel, agreed, at, source, by_id) "
+            "SELECT client_id, topic_id, 'email', true, %s, 'STAFF', %s FROM notifier_preference "
+            "WHERE topic_id = %s AND email",
+            now,
+            user.pk,
+            topic.pk,
+        )
+    _execute(
+        "INSERT INTO notifier_historicalclient "
+        "(id, name, email, phone, is_active, created_at, history_date, history_type, history_user_id) "
+        "SELECT id, name, email, phone, is_active, created_at, created_at, '+', %s FROM notifier_client",
+        user.pk,
+    )
+    _execute(
+        "INSERT INTO notifier_suppression (channel, address, reason, created_at) "
+        "SELECT 'email', email, 'bounced', %s FROM notifier_client WHERE id %% 100 = 3 AND email IS NOT NULL",
+        now,
+    )
+
+
+def _broadcast(number: int, topic: Topic, sizes: Sizes, user: User, now: datetime) -> Broadcast:
+    """One a day, the last one of them still running."""
+    notification = Notification.objects.create(
+        topic=topic,
+        subject=f"New homes of week {number + 1}",
+        email_body="Hello {{ name }}, have a look. " * 20,
+        sms_body="Hello {{ name }}",
+    )
+    runs = number == sizes.broadcasts - 1
+    started = now - timedelta(days=sizes.broadcasts - 1 - number)
+    return Broadcast.objects.create(
+        notification=notification,
+        topic=topic,
+        subject=notification.subject,
+        email_body=notification.email_body,
+        sms_body=notification.sms_body,
+        state=Broadcast.State.RUNNING if runs else Broadcast.State.FINISHED,
+        cursor=sizes.clients,
+        audience_upto=sizes.clients,
+        audience=sizes.share,
+        request_id=uuid.uuid4(),
+        created_by=user,
+        started_at=started,
+        finished_at=None if runs else started,
+    )
+
+
+def _deliveries(broadcast: Broadcast, number: int, sizes: Sizes, now: datetime) -> None:
+    """To clients in a row, another part of them for each broadcast. Of the one that runs, a tenth waits."""
+    waits = "i %% 10 = 9" if broadcast.finished_at is None else "false"
+    _execute(
+        f"""
+        INSERT INTO notifier_delivery
+            (broadcast_id, client_id, channel, address, state, due_at, attempts, detail, settled_at)
+        SELECT %s, c.id, channel, address, state, CASE WHEN state = 'PENDING' THEN %s::timestamptz END, 1,
+               CASE WHEN state IN ('SENT', 'PENDING') THEN '' ELSE 'said the provider' END,
+               CASE WHEN state <> 'PENDING' THEN %s::timestamptz + i * interval '20 milliseconds' END
+        FROM (
+            SELECT i, 1 + (i + %s) %% %s AS id, CASE WHEN i %% 3 = 0 THEN 'sms' ELSE 'email' END AS channel,
+                   CASE WHEN {waits} THEN 'PENDING' WHEN i %% 100 < {FAILED} THEN 'FAILED'
+                        WHEN i %% 100 < {FAILED + UNKNOWN} THEN 'UNKNOWN'
+                        WHEN i %% 100 < {FAILED + UNKNOWN + SKIPPED} THEN 'SKIPPED' ELSE 'SENT' END AS state
+            FROM generate_series(0, %s - 1) i
+        ) chosen
+        JOIN notifier_client c USING (id)
+        CROSS JOIN LATERAL (SELECT coalesce(CASE WHEN channel = 'sms' THEN c.phone ELSE c.email END, '')) a (address)
+        """,
+        broadcast.pk,
+        now + timedelta(hours=1),
+        broadcast.started_at,
+        number * sizes.share,
+        sizes.clients,
+        sizes.share,
+    )
+
+
+def _decisions(user: User, now: datetime) -> None:
+    """One about every tenth failed delivery."""
+    _execute(
+        "INSERT INTO notifier_resolution (action, by_id, at, why, number) VALUES ('MARKED_SENT', %s, %s, 'bench', 0)",
+        user.pk,
+        now,
+    )
+    _execute(
+        "INSERT INTO notifier_resolveddelivery (resolution_id, delivery_id, state_before) "
+        "SELECT (SELECT max(id) FROM notifier_resolution), id, state FROM notifier_delivery "
+        "WHERE state = 'FAILED' AND id %% 10 = 0"
+    )
+    _execute("UPDATE notifier_resolution SET number = (SELECT count(*) FROM notifier_resolveddelivery)")
+
+
+def _execute(statement: str, *parameters: object) -> None:
+    with connection.cursor() as cursor:
+        # Without parameters, too: they turn %% into %.
+        cursor.execute(statement, parameters)

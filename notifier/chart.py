@@ -1,0 +1,117 @@
+"""The overview's chart: deliveries a day, by channel and outcome, as the measures of an SVG. Read only."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from django.db.models import Sum
+from django.utils.formats import date_format
+from django.utils.timezone import get_default_timezone, localtime
+
+from notifier.models import Channel, DailyTally, Delivery
+
+State = Delivery.State
+
+DAYS = 30
+#: From the bottom of a bar to its top.
+OUTCOMES = (State.SENT, State.SKIPPED, State.CANCELLED, State.UNKNOWN, State.FAILED)
+#: In the SVG's own units; the page stretches it. A day takes a slot, its bar most of that.
+HEIGHT, SLOT, BAR = 400, 20, 15
+#: The least that is drawn of a number above nought: three failures among a hundred thousand must be seen.
+LEAST = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One outcome of one day."""
+
+    state: Delivery.State
+    number: int
+    y: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    day: date
+    x: int
+    pieces: list[Piece]
+
+    @property
+    def total(self) -> int:
+        return sum(piece.number for piece in self.pieces)
+
+    @property
+    def numbers(self) -> list[int]:
+        """By outcome, in the order of OUTCOMES."""
+        numbers = {piece.state: piece.number for piece in self.pieces}
+        return [numbers.get(state, 0) for state in OUTCOMES]
+
+    @property
+    def words(self) -> str:
+        parts = ", ".join(f"{piece.number:,} {piece.state.label.lower()}" for piece in self.pieces)
+        return f"{date_format(self.day, 'j M')}: {parts or 'nothing'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """The last DAYS days of one channel, today last."""
+
+    channel: Channel
+    days: list[Day]
+
+    width = DAYS * SLOT
+    height = HEIGHT
+    slot = SLOT
+    bar = BAR
+
+    @property
+    def top(self) -> int:
+        """The number of the highest bar."""
+        return max(day.total for day in self.days)
+
+    @property
+    def totals(self) -> list[tuple[Delivery.State, int]]:
+        """By outcome, those that happened."""
+        sums = [sum(numbers) for numbers in zip(*(day.numbers for day in self.days), strict=True)]
+        return [(state, number) for state, number in zip(OUTCOMES, sums, strict=True) if number]
+
+    @property
+    def busy_days(self) -> list[Day]:
+        """Those with anything in them, the newest first: the table's rows."""
+        return [day for day in reversed(self.days) if day.pieces]
+
+    @property
+    def words(self) -> str:
+        """What the picture shows, for who does not see it."""
+        first, last = (date_format(self.days[place].day, "j M Y") for place in (0, -1))
+        parts = ", ".join(f"{number:,} {state.label.lower()}" for state, number in self.totals)
+        return f"From {first} to {last}: {parts or 'nothing was sent'}."
+
+
+def charts(*, now: datetime) -> list[Chart]:
+    """One for each channel, by the same days; the days are those of settings.TIME_ZONE, as they were counted."""
+    today = localtime(now, get_default_timezone()).date()
+    days = [today - timedelta(days=ago) for ago in reversed(range(DAYS))]
+    rows = DailyTally.objects.filter(day__gte=days[0], day__lte=today).order_by()
+    numbers: dict[str, dict[date, dict[str, int]]] = defaultdict(lambda: defaultdict(dict))
+    for channel, day, state, number in rows.values_list("channel", "day", "state").annotate(sum=Sum("number")):
+        numbers[channel][day][state] = number
+    return [_chart(channel, days, numbers[channel.value]) for channel in Channel]
+
+
+def _chart(channel: Channel, days: list[date], numbers: dict[date, dict[str, int]]) -> Chart:
+    top = max((sum(outcomes.values()) for outcomes in numbers.values()), default=0)
+    bars = [Day(day, place * SLOT, _pieces(numbers.get(day, {}), top)) for place, day in enumerate(days)]
+    return Chart(channel, bars)
+
+
+def _pieces(numbers: dict[str, int], top: int) -> list[Piece]:
+    """Piled up from the bottom: each at least LEAST high, and beyond that by its number."""
+    pieces, y = [], HEIGHT
+    for state in OUTCOMES:
+        if number := numbers.get(state, 0):
+            height = LEAST + (HEIGHT - LEAST * len(OUTCOMES)) * number // top
+            y -= height
+            pieces.append(Piece(state, number, y, height))
+    return pieces

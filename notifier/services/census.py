@@ -1,0 +1,35 @@
+"""The census: how many clients there are, and how many agreed to what, counted now and then for pages to read."""
+
+from datetime import datetime, timedelta
+
+from notifier.models import Census, Client, Topic
+from notifier.services import audience
+
+#: A census may be so old before the dispatcher counts again.
+COUNT_EVERY = timedelta(minutes=1)
+#: There is one row only.
+ROW = 1
+
+
+def is_due(*, now: datetime) -> bool:
+    """Whether nobody has counted for a while. One from the future does not count: the clock was set back."""
+    return not Census.objects.filter(
+        pk=ROW, counted_at__gt=now - COUNT_EVERY, counted_at__lte=now + COUNT_EVERY
+    ).exists()
+
+
+def count(*, now: datetime) -> None:
+    """Count all clients, and the active ones that agreed, by topic and channel.
+
+    No lock and no one snapshot: the parts may be a second apart. Two at once write the same.
+    """
+    counts = {
+        "clients": Client.objects.count(),
+        "archived": Client.objects.archived().count(),
+        "consents": {str(topic.pk): _consents(topic) for topic in Topic.objects.order_by("pk")},
+    }
+    Census.objects.update_or_create(pk=ROW, defaults={"counts": counts, "counted_at": now})
+
+
+def _consents(topic: Topic) -> dict[str, int]:
+    return {channel.value: agreed.active for channel, agreed in audience.agreement(topic=topic).items()}

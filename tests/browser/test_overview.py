@@ -1,0 +1,147 @@
+"""The overview in a real browser: it moves by itself, works without JavaScript, and is read without seeing it."""
+
+import re
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+from playwright.sync_api import Browser, Page, expect
+from pytest_django.live_server_helper import LiveServer
+
+from notifier.models import Broadcast, Census, DailyTally
+from tests.factories import a_broadcast, a_notification, a_topic, a_user, an_open_breaker
+
+# The server answers from another thread, which must see the rows.
+pytestmark = pytest.mark.django_db(transaction=True)
+
+PATIENCE_MILLISECONDS = 30_000
+
+
+@pytest.fixture(autouse=True)
+def _patient() -> None:
+    expect.set_options(timeout=PATIENCE_MILLISECONDS)
+
+
+def log_in(page: Page, live_server: LiveServer, *permissions: str) -> None:
+    a_user(*permissions, username="sam", is_superuser=not permissions)
+    page.goto(f"{live_server.url}{reverse('admin:index')}")
+    page.get_by_label("Username").fill("sam")
+    page.get_by_label("Password").fill("secret")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+
+
+def a_tally(sent: int, waiting: int) -> dict[str, object]:
+    return {"audience": sent + waiting, "rate": 1.0, "counts": {"email": {"SENT": sent, "PENDING": waiting}}}
+
+
+def running(subject: str = "Three new homes") -> Broadcast:
+    return a_broadcast(notification=a_notification(subject=subject), tally=a_tally(10, 90))
+
+
+def test_the_bars_move_others_appear_and_the_polling_ends(page: Page, live_server: LiveServer) -> None:
+    first = running()
+    log_in(page, live_server)
+    bar = page.get_by_role("progressbar", name="Settled of Three new homes")
+    expect(bar).to_have_attribute("value", "10")
+    link = page.get_by_role("link", name="Three new homes")
+    link.focus()
+
+    Broadcast.objects.filter(pk=first.pk).update(tally=a_tally(60, 40))
+    expect(bar).to_have_attribute("value", "60")
+    expect(link).to_be_focused()
+
+    running("Garden flats")
+    expect(page.get_by_role("link", name="Garden flats")).to_be_visible()
+    expect(page.locator("#under-way-words")).to_have_text("2 broadcasts under way.")
+
+    Broadcast.objects.update(state=Broadcast.State.FINISHED, finished_at=timezone.now(), tallied_at=timezone.now())
+    expect(page.locator("#under-way-words")).to_have_text("No broadcast is running.")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.wait_for_timeout(5000)  # two polls long
+    assert asked == []
+
+
+def test_without_javascript_it_shows_the_same_and_looks_again_by_itself(
+    page_without_javascript: Page, live_server: LiveServer
+) -> None:
+    broadcast = running()
+    page = page_without_javascript
+    log_in(page, live_server)
+    bar = page.get_by_role("progressbar", name="Settled of Three new homes")
+    expect(bar).to_have_attribute("value", "10")
+
+    Broadcast.objects.filter(pk=broadcast.pk).update(tally=a_tally(60, 40))
+
+    expect(bar).to_have_attribute("value", "60")
+
+
+def test_a_paused_channel_is_tried_again_from_the_overview(
+    page_without_javascript: Page, live_server: LiveServer
+) -> None:
+    an_open_breaker(now=timezone.now())
+    page = page_without_javascript
+    log_in(page, live_server, "notifier.control_broadcast")
+
+    page.get_by_role("button", name="Try again now").click()
+
+    expect(page.get_by_text("E-mail is tried now, with a single delivery.")).to_be_visible()
+
+
+def test_the_chart_says_what_it_shows_and_opens_as_a_table_by_keyboard(page: Page, live_server: LiveServer) -> None:
+    ended = a_broadcast(state=Broadcast.State.FINISHED, finished_at=timezone.now(), tallied_at=timezone.now())
+    for state, number in (("SENT", 1234), ("FAILED", 5)):
+        DailyTally.objects.create(
+            broadcast=ended, day=timezone.now().date(), channel="email", state=state, number=number
+        )
+    log_in(page, live_server)
+    expect(page.get_by_role("img", name="E-mail a day")).to_have_accessible_name(
+        re.compile(r"E-mail a day From .* to .*: 1,234 sent, 5 failed\.")
+    )
+
+    page.locator("#chart-email summary").focus()
+    page.keyboard.press("Enter")
+
+    row = page.locator("#chart-email tbody tr")
+    expect(row).to_have_count(1)
+    expect(row.get_by_role("cell").first).to_have_text("1,234")
+    expect(row.get_by_role("cell").last).to_have_text("5")
+
+
+@pytest.mark.parametrize(("width", "theme"), [(360, "dark"), (1440, "light")])
+def test_nothing_sticks_out_and_the_bars_stand_out_from_the_page(
+    browser: Browser, live_server: LiveServer, width: int, theme: str, console_errors: list[str]
+) -> None:
+    topic = a_topic(slug="x" * 80, name="Rindfleischetikettierung" * 3)
+    counts = {"clients": 9_999_999, "archived": 1, "consents": {str(topic.pk): {"email": 1_234_567, "sms": 7_654_321}}}
+    Census.objects.create(pk=1, counts=counts, counted_at=timezone.now())
+    broadcast = running("Rindfleischetikettierung" * 5)
+    for state in ("SENT", "FAILED", "UNKNOWN", "SKIPPED", "CANCELLED"):
+        DailyTally.objects.create(
+            broadcast=broadcast, day=timezone.now().date(), channel="email", state=state, number=1_000_000
+        )
+    a_broadcast(state=Broadcast.State.SCHEDULED, scheduled_for=timezone.now())
+    context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=theme)  # type: ignore[arg-type]
+    page = context.new_page()
+    log_in(page, live_server)
+    page.locator("#chart-email summary").click()
+
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    colours = page.locator("#chart-email .piece").evaluate_all("pieces => pieces.map(p => getComputedStyle(p).fill)")
+    assert len(set(colours)) == 5
+    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert all(_contrast(colour, background) >= 3 for colour in colours)
+    context.close()
+
+
+def _contrast(one: str, other: str) -> float:
+    """WCAG's, of two colours as the browser tells them: `rgb(1, 2, 3)`."""
+    lighter, darker = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    parts = [int(part) / 255 for part in colour.removeprefix("rgb(").removesuffix(")").split(",")[:3]]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
