@@ -1,0 +1,100 @@
+"""Tables for other people's spreadsheets: CSV as a stream, XLSX as a file, and no cell that a spreadsheet would run."""
+
+import csv
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import IO, Any
+
+from django.utils.timezone import localtime
+from openpyxl import Workbook
+from openpyxl.cell import WriteOnlyCell
+from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+from openpyxl.styles import Font
+
+#: Excel takes no more, and the header is one of them.
+XLSX_ROWS = 1_048_576
+#: Excel takes UTF-8 for what it is only where a file begins with it.
+_BOM = b"\xef\xbb\xbf"
+#: Rows that are joined into one piece of the stream.
+_PIECE = 500
+
+# https://owasp.org/www-community/attacks/CSV_Injection: what a cell must not begin with. Blanks before it help nobody.
+_FORMULA = re.compile(r"[ \u00a0\u3000]*[=+\-@\t\r\n＝＋－＠]")
+# A phone number as we keep it is a number to a spreadsheet too, and runs nothing. With a quote in front nobody could
+# copy it, and reading the file back would not find it.
+_PHONE = re.compile(r"\+[0-9]{6,15}")
+
+
+class TooManyRows(Exception):
+    """More than a sheet can hold; what was written is no use."""
+
+
+def neutralised(text: str) -> str:
+    """`text` so that no spreadsheet takes it for a formula: with a ' before what looks like one.
+
+    A phone number like +447700900123 stays as it is.
+    """
+    return f"'{text}" if _FORMULA.match(text) and not _PHONE.fullmatch(text) else text
+
+
+def stream_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[bytes]:
+    """UTF-8 with a byte-order mark, commas, and CRLF (RFC 4180), a few hundred rows at a time."""
+    yield _BOM
+    lines = _Lines()
+    writer = csv.writer(lines)
+    writer.writerow(_cells(header))
+    for row in rows:
+        writer.writerow(_cells(row))
+        if len(lines.waiting) >= _PIECE:
+            yield lines.take()
+    yield lines.take()
+
+
+def write_xlsx(header: Sequence[str], rows: Iterable[Sequence[object]], file: IO[bytes]) -> None:
+    """One sheet, every cell of it text, written row by row; raises `TooManyRows` rather than leave some out."""
+    book = Workbook(write_only=True)
+    sheet = book.create_sheet("Sheet1")
+    sheet.freeze_panes = "A2"
+    sheet.append([_text_cell(sheet, text, bold=True) for text in _cells(header)])
+    for number, row in enumerate(rows, start=2):
+        if number > XLSX_ROWS:
+            sheet.close()
+            raise TooManyRows(f"A sheet holds {XLSX_ROWS:,} rows, its header among them.")
+        sheet.append([_text_cell(sheet, text) for text in _cells(row)])
+    book.save(file)
+
+
+class _Lines:
+    """What `csv` writes to."""
+
+    def __init__(self) -> None:
+        self.waiting: list[str] = []
+
+    def write(self, line: str) -> None:
+        self.waiting.append(line)
+
+    def take(self) -> bytes:
+        piece = "".join(self.waiting).encode()
+        self.waiting.clear()
+        return piece
+
+
+def _cells(row: Sequence[object]) -> list[str]:
+    return [neutralised(_as_text(value)) for value in row]
+
+
+def _as_text(value: object) -> str:
+    """A time to the second, in the zone of whoever asks and with its offset, as ISO 8601 has it."""
+    if value is None:
+        return ""
+    return localtime(value).isoformat(sep=" ", timespec="seconds") if isinstance(value, datetime) else str(value)
+
+
+def _text_cell(sheet: Any, text: str, *, bold: bool = False) -> Any:
+    """Text whatever it looks like: openpyxl would make a formula of a leading =, and a number of digits."""
+    cell = WriteOnlyCell(sheet, value=ILLEGAL_CHARACTERS_RE.sub("\ufffd", text))
+    cell.data_type = "s"
+    if bold:
+        cell.font = Font(bold=True)
+    return cell
