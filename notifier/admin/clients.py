@@ -20,6 +20,7 @@ from phonenumbers import country_code_for_region
 from notifier import clock
 from notifier.admin.badges import badge
 from notifier.admin.base import BackOfficeAdmin, GuardedDeleteAdmin
+from notifier.admin.exports import ClientExports
 from notifier.admin.preferences import PreferenceInline
 from notifier.models import Broadcast, Channel, Client, Notification, Suppression, Topic
 from notifier.services import clients
@@ -103,7 +104,7 @@ class ConsentFilter(admin.SimpleListFilter):
 
 
 @admin.register(Client)
-class ClientAdmin(GuardedDeleteAdmin):
+class ClientAdmin(ClientExports, GuardedDeleteAdmin):
     form = ClientForm
     inlines = (PreferenceInline,)
     list_display = ("name", "email", "phone", "wants", "state", "created")
@@ -112,7 +113,7 @@ class ClientAdmin(GuardedDeleteAdmin):
     search_help_text = "A name, or the beginning of an e-mail address or of a phone number."
     ordering = ("name",)
     sortable_by = ("name", "email", "phone", "created")
-    actions = ("archive_selected", "return_selected")
+    actions = ("archive_selected", "return_selected", "export_selected")
     fields = ("name", "email", "phone", "is_active")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Client]:

@@ -57,11 +57,12 @@ def table(
 
 def written(records: Iterator[tuple[int, list[str]]]) -> Iterator[Row]:
     """Those in which something is written, without what an export added and the blank cells behind the last."""
-    for line, cells in records:
+    for line, record in records:
+        cells = [unquoted(cell) for cell in record]
         while cells and not cells[-1].strip():
             cells.pop()
         if cells:
-            yield Row(line, [unquoted(cell) for cell in cells])
+            yield Row(line, cells)
 
 
 def quoted(text: str) -> str:

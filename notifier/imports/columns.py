@@ -118,7 +118,7 @@ def _channel(rest: Sequence[str]) -> str:
     """Empty where the words beside the topic's mean something that is not known here."""
     told = [word for word in rest if word not in _FILLERS]
     channels = {_CHANNEL_OF.get(word, NOTHING) for word in told}
-    if not told or channels == {EMAIL, SMS}:
+    if not told or BOTH in channels or channels == {EMAIL, SMS}:
         return BOTH
     return channels.pop() if len(channels) == 1 else NOTHING
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import BinaryIO
 
 from notifier.imports.base import FileError, Row, Table, table, written
@@ -15,6 +16,7 @@ from notifier.imports.base import FileError, Row, Table, table, written
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 #: So much is looked at to tell the separator.
 HEAD_LETTERS = 64 * 1024
+HEAD_ROWS = 20
 CHUNK_BYTES = 1024 * 1024
 
 #: Bytes that windows-1252 has no letter for; Latin-1 has a control character there.
@@ -125,7 +127,7 @@ class _Form:
 
 
 def _find_form(file: BinaryIO, encoding: str) -> _Form:
-    """The separator that Excel names, or the one that cuts the header into most columns."""
+    """The separator that Excel names, or the one that cuts the header and the rows into as many columns."""
     file.seek(0)
     text = _wrapped(file, encoding)
     try:
@@ -135,14 +137,19 @@ def _find_form(file: BinaryIO, encoding: str) -> _Form:
     lines = head.splitlines(keepends=True)
     if lines and (named := SEPARATOR_LINE.fullmatch(lines[0])) and named[1] not in '"\r\n':
         return _Form(encoding, named[1], skip=1)
-    return _Form(encoding, max(DELIMITERS, key=partial(_columns, lines)))
+    return _Form(encoding, max(DELIMITERS, key=partial(_fitness, lines)))
 
 
-def _columns(lines: list[str], delimiter: str) -> int:
+def _fitness(lines: list[str], delimiter: str) -> tuple[bool, float, int]:
+    """Whether it cuts the header at all, how many of the rows into as many cells, and how many these are."""
+    reader = csv.reader(lines, delimiter=delimiter)
     try:
-        return next((len(cells) for cells in csv.reader(lines, delimiter=delimiter) if any(cells)), 0)
+        lengths = [len(cells) for cells in islice((cells for cells in reader if any(cells)), HEAD_ROWS)]
     except csv.Error:
-        return 0
+        lengths = []
+    if not lengths:
+        return False, 0, 0
+    return lengths[0] > 1, lengths.count(lengths[0]) / len(lengths), lengths[0]
 
 
 def _records(file: BinaryIO, form: _Form) -> Iterator[Row]:

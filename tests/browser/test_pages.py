@@ -34,6 +34,7 @@ SIZES = {"desk": (1440, 900), "phone": (390, 844), "small phone": (360, 640)}
 LISTS = (
     "broadcast",
     "client",
+    "clientimport",
     "delivery",
     "notification",
     "queuedticket",
@@ -129,6 +130,8 @@ def addresses(rows: dict[str, Any]) -> list[str]:
         reverse("admin:notifier_broadcast_order", args=[broadcast, "retry-unknown"]),
         reverse("admin:notifier_delivery_resolve", args=["send-again"], query={"list": ""}),
         reverse("admin:notifier_delivery_resolve", args=["mark-as-sent"], query={"ids": rows["delivery"].pk}),
+        reverse("admin:notifier_clientimport_upload"),
+        reverse("admin:notifier_client_export", query={"list": ""}),
         reverse("admin:auth_user_changelist"),
         reverse("admin:auth_user_change", args=[rows["broadcast"].created_by_id]),
         reverse("admin:auth_group_add"),

@@ -89,7 +89,7 @@ def run(
     with _staged(table, layout, progress) as stage:
         try:
             with transaction.atomic():
-                stage.match()
+                stage.match(reserves=True)
                 write(stage, origin=origin, now=now)
                 yield Done(stage, stage.counts(), partial(refusals, stage, table, layout))
         except IntegrityError as error:

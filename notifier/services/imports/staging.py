@@ -101,9 +101,14 @@ class Staging:
                 )
 
     # --- What the rows mean ---
-    def match(self) -> None:
-        """Find whose each row is, and which of them can't be taken."""
+    def match(self, *, reserves: bool = False) -> None:
+        """Find whose each row is, and which of them can't be taken. `reserves`: new clients get their ids, if they can.
+
+        SQLite gives them only with the rows themselves.
+        """
         self._analyze("import_row")
+        can = reserves and connection.vendor == "postgresql"
+        fresh = f"nextval(pg_get_serial_sequence('{_CLIENT}', 'id'))" if can else "NULL"
         wishes = "".join(f", w{number}" for number, _ in enumerate(self.wants))
         self.cursor.execute(
             f"""
@@ -119,7 +124,8 @@ class Staging:
                     CASE WHEN owner IS NULL THEN line ELSE MIN(line) OVER (PARTITION BY owner) END AS owner_line
                 FROM owned
             )
-            SELECT f.line, f.name, f.email, f.phone, f.owner AS client_id, f.by_phone, f.owner IS NULL AS is_new,
+            SELECT f.line, f.name, f.email, f.phone, COALESCE(f.owner, {fresh}) AS client_id, f.by_phone,
+                f.owner IS NULL AS is_new,
                 f.owner IS NOT NULL AND ({_ALTERS}) AS alters, COALESCE(NOT c.is_active, false) AS is_archived,
                 f.email_line, f.phone_line, f.owner_line,
                 CASE WHEN f.by_email <> f.by_phone THEN 'owners'
@@ -145,21 +151,22 @@ class Staging:
             "channel varchar(10), agreed boolean, opted_out boolean, kept_out boolean)"
         )
         for number, want in enumerate(self.wants):
+            about = f"{want.topic} AS topic_id, '{want.channel}' AS channel, m.w{number} = 1 AS agreed"
+            self.cursor.execute(
+                f"INSERT INTO import_change SELECT m.line, m.client_id, true, {about}, false, false "
+                f"FROM import_match m WHERE m.is_new AND m.fault = '' AND m.w{number} = 1"
+            )
             recorded = f"SELECT 1 FROM {_CHANGE} h WHERE h.client_id = m.client_id AND h.topic_id = {want.topic}"
             self.cursor.execute(
                 f"""
-                INSERT INTO import_change
-                SELECT n.*, n.opted_out AND %s FROM (
-                    SELECT m.line, m.client_id, m.is_new, {want.topic} AS topic_id, '{want.channel}' AS channel,
-                        m.w{number} = 1 AS agreed,
-                        m.w{number} = 1 AND NOT m.is_new AND (
-                            EXISTS ({recorded} AND h.channel = '{want.channel}')
-                            OR (p.id IS NOT NULL AND NOT p.email AND NOT p.sms AND NOT EXISTS ({recorded}))
-                        ) AS opted_out
+                INSERT INTO import_change SELECT n.*, n.opted_out AND %s FROM (
+                    SELECT m.line, m.client_id, false, {about}, m.w{number} = 1 AND (
+                        EXISTS ({recorded} AND h.channel = '{want.channel}')
+                        OR (p.id IS NOT NULL AND NOT p.email AND NOT p.sms AND NOT EXISTS ({recorded}))
+                    ) AS opted_out
                     FROM import_match m
                     LEFT JOIN {_PREFERENCE} p ON p.client_id = m.client_id AND p.topic_id = {want.topic}
-                    WHERE m.fault = '' AND m.w{number} IS NOT NULL
-                        AND (m.w{number} = 1) <> COALESCE(p.{want.channel}, false)
+                    WHERE NOT m.is_new AND m.fault = '' AND (m.w{number} = 1) <> COALESCE(p.{want.channel}, false)
                 ) n
                 """,
                 [not resubscribes],
@@ -174,26 +181,24 @@ class Staging:
 
     # --- What came of it ---
     def counts(self) -> dict[str, int]:
-        number = self._number
-        good = "FROM import_match m WHERE m.fault = ''"
-        moves = "(m.alters OR EXISTS (SELECT 1 FROM import_change x WHERE x.line = m.line AND NOT x.kept_out))"
-        existing = number(f"{good} AND NOT m.is_new")
-        changed = number(f"{good} AND NOT m.is_new AND {moves}")
-        return {
-            "rows": number("FROM import_row"),
-            "added": number(f"{good} AND m.is_new"),
-            "changed": changed,
-            "unchanged": existing - changed,
-            "failed": number("FROM import_row WHERE faults IS NOT NULL")
-            + number("FROM import_match WHERE fault <> ''"),
-            "kept_out": number("FROM (SELECT DISTINCT line FROM import_change WHERE kept_out) k"),
-            "resubscribed": number("FROM (SELECT DISTINCT line FROM import_change WHERE opted_out AND NOT kept_out) k"),
-            "archived": number(f"{good} AND m.is_archived"),
-            "suppressed": number(f"{good} AND {_SUPPRESSED}"),
+        moved = "(m.alters OR EXISTS (SELECT 1 FROM import_change x WHERE x.line = m.line AND NOT x.kept_out))"
+        good = {
+            "added": "m.is_new",
+            "changed": f"NOT m.is_new AND {moved}",
+            "unchanged": f"NOT m.is_new AND NOT {moved}",
+            "archived": "m.is_archived",
+            "suppressed": _SUPPRESSED,
         }
+        counts = {"rows": self._count("*", "import_row")}
+        counts["failed"] = counts["rows"] - self._count("*", "import_match WHERE fault = ''")
+        counts["kept_out"] = self._count("DISTINCT line", "import_change WHERE kept_out")
+        counts["resubscribed"] = self._count("DISTINCT line", "import_change WHERE opted_out AND NOT kept_out")
+        filters = ", ".join(f"COUNT(*) FILTER (WHERE {which})" for which in good.values())
+        self.cursor.execute(f"SELECT {filters} FROM import_match m WHERE m.fault = ''")
+        return counts | dict(zip(good, self.cursor.fetchone(), strict=True))
 
-    def _number(self, rest: str) -> int:
-        self.cursor.execute(f"SELECT COUNT(*) {rest}")
+    def _count(self, what: str, which: str) -> int:
+        self.cursor.execute(f"SELECT COUNT({what}) FROM {which}")
         number: int = self.cursor.fetchone()[0]
         return number
 

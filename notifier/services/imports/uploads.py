@@ -84,6 +84,14 @@ def plan(*, pending: ClientImport, shown: int) -> Plan:
     return running.plan(table=table, layout=layout_of(pending, table, running.subjects()), shown=shown)
 
 
+def failed_rows(*, pending: ClientImport) -> bytes:
+    """The rows that an import at this moment would not take, as the file that it would leave."""
+    table = table_of(pending)
+    layout = layout_of(pending, table, running.subjects())
+    with running.check(table=table, layout=layout) as done:
+        return b"".join(running.refused_csv(table, done.refused()))
+
+
 def carry_out(*, pending: ClientImport, by: User, reason: str, now: datetime) -> ClientImport:
     """Import it: all rows that can be taken, or none. `reason`: why those who had opted out are subscribed again."""
     if reason and not by.has_perm(RESUBSCRIBE):

@@ -70,16 +70,17 @@ class _Writer:
 
     def add_clients(self) -> None:
         self._run(
-            f"INSERT INTO {_CLIENT} (name, email, phone, is_active, created_at, updated_at) "
-            "SELECT name, email, phone, true, %s, %s FROM import_match WHERE is_new AND fault = '' ORDER BY line",
+            f"INSERT INTO {_CLIENT} (id, name, email, phone, is_active, created_at, updated_at) "
+            "SELECT client_id, name, email, phone, true, %s, %s FROM import_match "
+            "WHERE is_new AND fault = '' ORDER BY line",
             self._moment,
             self._moment,
         )
-        # Nobody had these addresses, and no two rows have the same: they tell which client a row became.
+        # SQLite chose the ids. Nobody had these addresses, and no two rows have the same: they tell whose is which.
         self._run(
             f"UPDATE import_match SET client_id = (SELECT c.id FROM {_CLIENT} c WHERE c.email = import_match.email "
             f"UNION ALL SELECT c.id FROM {_CLIENT} c WHERE import_match.email IS NULL AND c.phone = import_match.phone)"
-            " WHERE is_new AND fault = ''"
+            " WHERE is_new AND fault = '' AND client_id IS NULL"
         )
         self._record("+", "m.is_new")
 

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from notifier.models import Channel, QueuedTicket, Resolution, Suppression, Worker
+from notifier.models import Channel, ClientImport, QueuedTicket, Resolution, Suppression, Worker
 from tests.factories import a_broadcast, a_client, a_delivery, a_notification, a_topic, a_user
 from tests.notifier.admin.conftest import LogIn
 
@@ -20,6 +20,7 @@ pytestmark = pytest.mark.both_engines
 
 PAGES = sorted(f"{model._meta.app_label}_{model._meta.model_name}" for model in django_admin.site._registry)
 READ_ONLY = (
+    "notifier_clientimport",
     "notifier_broadcast",
     "notifier_delivery",
     "notifier_resolution",
@@ -50,6 +51,9 @@ MAKE: dict[str, Callable[[], Any]] = {
     "auth_group": lambda: Group.objects.create(name=f"group {Group.objects.count()}"),
     "auth_user": a_user,
     "notifier_broadcast": lambda: a_broadcast(created_by=a_user()),
+    "notifier_clientimport": lambda: ClientImport.objects.create(
+        file_name="spring.csv", state="DONE", counts={"added": 3}, content=b"", created_by=a_user()
+    ),
     "notifier_client": lambda: a_client(listings="both", offerings="email"),
     "notifier_delivery": lambda: a_delivery(broadcast=a_broadcast()),
     "notifier_notification": lambda: a_broadcast(notification=a_notification()).notification,

@@ -322,8 +322,8 @@ def test_a_client_who_is_erased_in_the_same_moment_does_not_get_the_address_back
     client = a_client(email="ann@example.com", phone=None)
     match = Staging.match
 
-    def somebody_is_faster(stage: Staging) -> None:
-        match(stage)
+    def somebody_is_faster(stage: Staging, **options: bool) -> None:
+        match(stage, **options)
         Client.objects.filter(pk=client.pk).update(email=None, name="", erased_at=now)
 
     monkeypatch.setattr(Staging, "match", somebody_is_faster)
