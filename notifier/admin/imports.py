@@ -26,7 +26,7 @@ from notifier.imports import columns
 from notifier.imports.base import FileError
 from notifier.imports.columns import MappingError
 from notifier.models import ClientImport
-from notifier.services.imports import running, uploads
+from notifier.services.imports import keeping, running, uploads
 from notifier.services.imports.uploads import AlreadyDone
 from notifier.services.imports.writing import ChangedMeanwhile
 
@@ -152,7 +152,7 @@ class ClientImportAdmin(ReadOnlyAdmin):
             "figures": previews.figures(row.counts),
             "notes": previews.notes(row.counts),
             "may_download": kept and is_mine,
-            "kept_until": row.finished_at + uploads.KEEP_FAILED_ROWS if row.finished_at else None,
+            "kept_until": row.finished_at + keeping.KEEP_FAILED_ROWS if row.finished_at else None,
         }
         return self._page(request, "result", page)
 
@@ -185,7 +185,7 @@ class ClientImportAdmin(ReadOnlyAdmin):
     def upload_view(self, request: HttpRequest) -> HttpResponse:
         if not request.user.has_perm(IMPORT):
             raise PermissionDenied
-        uploads.purge(now=clock.now())
+        keeping.purge(now=clock.now())
         form = UploadForm(request.POST, request.FILES) if request.method == "POST" else UploadForm()
         if form.is_valid():
             file = form.cleaned_data["file"]

@@ -13,9 +13,10 @@ from django.db import connection
 
 from notifier import clock, dispatcher
 from notifier.dispatcher import Dispatcher
-from notifier.models import Broadcast, Channel, Delivery, QueuedTicket, Worker
+from notifier.models import Broadcast, Channel, ClientImport, Delivery, QueuedTicket, Worker
 from notifier.services import broadcasts, deliveries, fanout
 from notifier.services.deliveries import Outcome, Verdict
+from notifier.services.imports import keeping
 from notifier.shutdown import StopFlag
 from notifier.transport.base import Ticket, TransportError, decode
 from notifier.transport.database import DatabaseTransport
@@ -466,3 +467,13 @@ def test_a_fault_of_ours_is_logged_and_does_not_spin(
     assert running[0] >= 0.1
     assert running[-1] > running[0]
     assert "ValueError: a fault" in caplog.text
+
+
+def test_uploads_that_were_kept_for_long_enough_are_emptied(loop: Dispatcher, now: datetime) -> None:
+    row = ClientImport.objects.create(file_name="spring.csv", content=b"ann@example.com")
+    ClientImport.objects.update(created_at=now - keeping.KEEP_UPLOADED - timedelta(minutes=1))
+
+    loop.cycle()
+
+    row.refresh_from_db()
+    assert (row.state, bytes(row.content)) == ("DISCARDED", b"")

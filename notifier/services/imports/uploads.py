@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import islice
 from typing import BinaryIO
 
@@ -23,9 +23,6 @@ State = ClientImport.State
 #: More than that takes longer than a page may: `manage.py import_clients` has no such limit.
 MOST_ROWS = 5_000
 MOST_BYTES = 10_000_000
-#: A file is full of personal data. One that nobody went on with is emptied, and later the rows that were not taken.
-KEEP_UPLOADED = timedelta(days=1)
-KEEP_FAILED_ROWS = timedelta(days=14)
 
 RESUBSCRIBE = "notifier.resubscribe_client"
 MOST_NAME_LETTERS = 200
@@ -121,14 +118,6 @@ def _close(pending: ClientImport, *, state: ClientImport.State, now: datetime) -
     waiting = ClientImport.objects.filter(pk=pending.pk, state=State.UPLOADED)
     if not waiting.update(state=state, content=b"", finished_at=now):
         raise AlreadyDone
-
-
-def purge(*, now: datetime) -> None:
-    """Empty what has been kept for long enough; what was imported when, by whom and with what result stays."""
-    ClientImport.objects.filter(state=State.UPLOADED, created_at__lt=now - KEEP_UPLOADED).update(
-        state=State.DISCARDED, content=b"", finished_at=now
-    )
-    ClientImport.objects.filter(finished_at__lt=now - KEEP_FAILED_ROWS).exclude(failed_rows="").update(failed_rows="")
 
 
 def record(*, origin: Origin, mapping: Mapping[str, str], counts: Mapping[str, int], now: datetime) -> ClientImport:

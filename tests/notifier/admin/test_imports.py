@@ -15,7 +15,7 @@ from django.utils import timezone
 from notifier.admin import imports
 from notifier.models import Channel, Client, ClientImport, ConsentChange, Preference
 from notifier.services import consents
-from notifier.services.imports import uploads
+from notifier.services.imports import keeping, uploads
 from tests.factories import a_client, a_topic
 from tests.notifier.admin.conftest import LogIn
 
@@ -305,8 +305,8 @@ def test_what_has_been_kept_for_long_enough_is_emptied(importer: Browser) -> Non
     forgotten, done, fresh = (pending(importer) for _ in range(3))
     importer.post(page("preview", done.pk), {})
     now = timezone.now()
-    ClientImport.objects.filter(pk=forgotten.pk).update(created_at=now - uploads.KEEP_UPLOADED - timedelta(minutes=1))
-    ClientImport.objects.filter(pk=done.pk).update(finished_at=now - uploads.KEEP_FAILED_ROWS - timedelta(minutes=1))
+    ClientImport.objects.filter(pk=forgotten.pk).update(created_at=now - keeping.KEEP_UPLOADED - timedelta(minutes=1))
+    ClientImport.objects.filter(pk=done.pk).update(finished_at=now - keeping.KEEP_FAILED_ROWS - timedelta(minutes=1))
 
     importer.get(reverse("admin:notifier_clientimport_upload"))
 
