@@ -15,6 +15,7 @@ from notifier import clock
 from notifier.models import Broadcast, Channel, Worker
 from notifier.services import census, daily, fanout, tallies
 from notifier.services.backoff import Backoff
+from notifier.services.imports import keeping
 from notifier.services.workers import Heartbeat
 from notifier.shutdown import StopFlag
 from notifier.transport.base import Transport, TransportError
@@ -32,6 +33,8 @@ TALLY_SECONDS = 1.0
 TALLY_SHARE = 0.05
 #: What the overview shows is counted for so long at a stretch: the other work waits for it.
 STRETCH_SECONDS = 0.5
+#: How often uploads that were kept for long enough are emptied.
+PURGE_SECONDS = 600.0
 
 
 class Dispatcher:
@@ -44,7 +47,7 @@ class Dispatcher:
         #: Decided once a cycle: under an alarm the broker takes no tickets and still counts them, which is no recovery.
         self._may_ask_broker = False
         self._depths: dict[str, int] = {}
-        self._depths_at = self._swept_at = float("-inf")
+        self._depths_at = self._swept_at = self._purged_at = float("-inf")
         self._lost_since: dict[Channel, float] = {}
         self._tally_due: dict[int, float] = {}
         self._overview_due = float("-inf")
@@ -90,6 +93,7 @@ class Dispatcher:
         worked |= self._issue(now)
         self._sweep(now)
         self._tally(now)
+        self._purge(now)
         worked |= self._finish(now)
         self._count_for_overview(now)
         self._busy = worked or Broadcast.objects.to_settle().exists()
@@ -126,6 +130,11 @@ class Dispatcher:
                 tallies.tally(broadcast_id=pk, now=now)
                 took = time.monotonic() - began
                 self._tally_due[pk] = began + max(TALLY_SECONDS, took / TALLY_SHARE)
+
+    def _purge(self, now: datetime) -> None:
+        if time.monotonic() - self._purged_at >= PURGE_SECONDS:
+            keeping.purge(now=now)
+            self._purged_at = time.monotonic()
 
     def _finish(self, now: datetime) -> bool:
         finished = [pk for pk in _ids(Broadcast.objects.to_finish()) if tallies.finish(broadcast_id=pk, now=now)]

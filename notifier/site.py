@@ -25,7 +25,7 @@ from notifier.services import breakers
 #: The menu's groups. A model that is not named here comes last, under its app's own name.
 MENU = (
     ("Send", ("Notification", "Broadcast", "Delivery", "Resolution")),
-    ("Clients", ("Client", "Topic", "Suppression")),
+    ("Clients", ("Client", "Topic", "Suppression", "ClientImport")),
     ("Machinery", ("Worker", "QueuedTicket")),
     ("Access", ("User", "Group", "AccessAttempt", "AccessLog")),
 )

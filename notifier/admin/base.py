@@ -13,14 +13,7 @@ from django.urls import reverse
 from django.utils.text import capfirst
 
 from notifier.admin.paginator import BoundedPaginator
-
-
-def read_ids(text: str, *, most: int) -> list[int]:
-    """The ids in "1,2"; none where it is anything else, or too many."""
-    parts = text.split(",")
-    if len(parts) > most or not all(part.isdecimal() and len(part) < 19 for part in parts):
-        return []
-    return [int(part) for part in parts]
+from notifier.admin.selection import Selection
 
 
 class BackOfficeAdmin(admin.ModelAdmin):
@@ -55,6 +48,12 @@ class BackOfficeAdmin(admin.ModelAdmin):
         except IncorrectLookupParameters:
             return None
         return found
+
+    def selected_rows(self, request: HttpRequest, selection: Selection) -> QuerySet[Any] | None:
+        """The chosen rows, or all that the list finds; None as in `listed_rows`."""
+        if selection.ids:
+            return self.get_queryset(request).filter(pk__in=selection.ids)
+        return self.listed_rows(request, selection.listed or "")
 
     def page_url(self, page: str, *args: Any) -> str:
         return reverse(f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_{page}", args=args)

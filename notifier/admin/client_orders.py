@@ -17,7 +17,7 @@ from django.utils.http import content_disposition_header
 from notifier import clock, dossier
 from notifier.admin.base import BackOfficeAdmin
 from notifier.admin.client_decisions import DECISIONS, Decision, EraseForm, counted, prospect
-from notifier.admin.recovery import MOST_CHOSEN, Selection
+from notifier.admin.selection import MOST_CHOSEN, Selection
 from notifier.models import Client
 from notifier.services import clients, erasure
 
@@ -38,8 +38,8 @@ class ClientOrders(BackOfficeAdmin):
     def return_selected(self, request: HttpRequest, queryset: QuerySet[Client]) -> HttpResponse:
         return self._to_page(request, queryset, DECISIONS["restore"])
 
-    @admin.action(description="Export data…", permissions=["export_client"])
-    def export_selected(self, request: HttpRequest, queryset: QuerySet[Client]) -> HttpResponse:
+    @admin.action(description="All that is kept about a client…", permissions=["export_client"])
+    def export_all_data(self, request: HttpRequest, queryset: QuerySet[Client]) -> HttpResponse:
         return self._to_page(request, queryset, DECISIONS["export"])
 
     @admin.action(description="Erase personal data…", permissions=["erase_client"])
@@ -75,7 +75,7 @@ class ClientOrders(BackOfficeAdmin):
         if not (self.has_view_permission(request) and request.user.has_perm(decision.permission)):
             raise PermissionDenied
         selection = Selection.read(request.GET)
-        rows = self._selected(request, decision, selection) if selection else None
+        rows = self._rows_of(request, decision, selection) if selection else None
         if selection is None or rows is None:
             self.message_user(request, "Choose the clients from this list.", messages.WARNING)
             return redirect(self.page_url("changelist"))
@@ -87,10 +87,10 @@ class ClientOrders(BackOfficeAdmin):
             return redirect(self._back(selection))
         return self._ask(request, decision, rows, {"form": form, "back": self._back(selection)})
 
-    def _selected(self, request: HttpRequest, decision: Decision, selection: Selection) -> QuerySet[Client] | None:
-        if selection.ids:
-            return self.get_queryset(request).filter(pk__in=selection.ids)
-        return None if decision.is_personal else self.listed_rows(request, selection.listed or "")
+    def _rows_of(self, request: HttpRequest, decision: Decision, selection: Selection) -> QuerySet[Client] | None:
+        if decision.is_personal and not selection.ids:
+            return None
+        return self.selected_rows(request, selection)
 
     def _ask(
         self, request: HttpRequest, decision: Decision, rows: QuerySet[Client], context: dict[str, Any]

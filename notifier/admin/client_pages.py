@@ -13,7 +13,7 @@ from notifier import clock, dossier, why
 from notifier.admin.base import GuardedDeleteAdmin
 from notifier.admin.client_decisions import DECISIONS, Decision
 from notifier.admin.client_orders import ClientOrders
-from notifier.admin.recovery import Selection
+from notifier.admin.selection import Selection
 from notifier.models import Broadcast, Client
 
 #: Broadcasts to choose from, when somebody asks why.

@@ -15,6 +15,7 @@ from django.utils.timezone import localtime
 from notifier import clock
 from notifier.admin.badges import badge
 from notifier.admin.client_pages import ClientPages
+from notifier.admin.exports import ClientExports
 from notifier.admin.finding import matching
 from notifier.admin.preferences import PreferenceInline
 from notifier.models import Channel, Client, ConsentChange, Topic
@@ -75,7 +76,7 @@ class ConsentFilter(admin.SimpleListFilter):
 
 
 @admin.register(Client)
-class ClientAdmin(ClientPages):
+class ClientAdmin(ClientExports, ClientPages):
     form = ClientForm
     inlines = (PreferenceInline,)
     list_display = ("name", "email", "phone", "wants", "state", "created")
@@ -84,7 +85,7 @@ class ClientAdmin(ClientPages):
     search_help_text = "A name, or the beginning of an e-mail address or of a phone number."
     ordering = ("name",)
     sortable_by = ("name", "email", "phone", "created")
-    actions = ("archive_selected", "return_selected", "export_selected", "erase_selected")
+    actions = ("archive_selected", "return_selected", "export_selected", "export_all_data", "erase_selected")
     fieldsets = ((None, {"fields": ("name", "email", "phone", "is_active")}),)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Client]:

@@ -1,16 +1,14 @@
 """The record of who got what, when, and why somebody did not; and the way from it to a decision about some of them."""
 
-from copy import copy
 from datetime import datetime
 from typing import Any, cast
 
 from django.contrib import admin, messages
-from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import unquote
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, QueryDict
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -22,7 +20,8 @@ from notifier.admin import results
 from notifier.admin.badges import state_badge
 from notifier.admin.base import ReadOnlyAdmin
 from notifier.admin.finding import matching
-from notifier.admin.recovery import DECISIONS, MOST_CHOSEN, Decision, DecisionForm, Selection, counted, outcome
+from notifier.admin.recovery import DECISIONS, Decision, DecisionForm, counted, outcome
+from notifier.admin.selection import MOST_CHOSEN, Selection
 from notifier.models import Client, Delivery, Resolution, ResolvedDelivery
 from notifier.services import recovery
 
@@ -179,7 +178,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
         if decision is None:
             raise Http404
         selection = Selection.read(request.GET)
-        rows = self._selected(request, selection) if selection else None
+        rows = self.selected_rows(request, selection) if selection else None
         if selection is None or rows is None:
             self.message_user(request, "Choose the deliveries from this list.", messages.WARNING)
             return redirect(self.page_url("changelist"))
@@ -201,7 +200,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
         if kind not in results.EXPORTS:
             raise Http404
         broadcast = results.owner(request)
-        found = self._selected(request, Selection([], request.GET.urlencode())) if broadcast else None
+        found = self.selected_rows(request, Selection([], request.GET.urlencode())) if broadcast else None
         if broadcast is None or found is None:
             self.message_user(request, "Choose a broadcast first: its deliveries are exported.", messages.WARNING)
             return redirect(self.page_url("changelist"))
@@ -234,17 +233,6 @@ class DeliveryAdmin(ReadOnlyAdmin):
             "more": len(some) > SHOWN,
         }
         return TemplateResponse(request, "admin/notifier/delivery/resolve.html", page | context)
-
-    def _selected(self, request: HttpRequest, selection: Selection) -> QuerySet[Delivery] | None:
-        if selection.ids:
-            return self.get_queryset(request).filter(pk__in=selection.ids)
-        listing = copy(request)
-        listing.GET = QueryDict(selection.listed)
-        try:
-            found: QuerySet[Delivery] = self.get_changelist_instance(listing).get_queryset(listing)
-        except IncorrectLookupParameters:
-            return None
-        return found
 
     def _back(self, selection: Selection) -> str:
         if selection.listed is None:

@@ -22,7 +22,8 @@ from django.utils.safestring import SafeString
 from notifier import clock, content
 from notifier.admin import confirmation
 from notifier.admin.badges import badge
-from notifier.admin.base import GuardedDeleteAdmin, read_ids
+from notifier.admin.base import GuardedDeleteAdmin
+from notifier.admin.selection import read_ids
 from notifier.models import Broadcast, Notification
 from notifier.services import broadcasts
 

@@ -1,17 +1,15 @@
 """Staff's decisions about deliveries: how they are asked for, what is said afterwards, and the record of them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin, messages
-from django.http import QueryDict
 from django.utils.safestring import SafeString
 
 from notifier.admin.badges import badge
-from notifier.admin.base import ReadOnlyAdmin, read_ids
+from notifier.admin.base import ReadOnlyAdmin
 from notifier.models import Resolution
 from notifier.services import recovery
 from notifier.services.recovery import Obstacle, Resolved
@@ -69,30 +67,7 @@ DECISIONS = {
 }
 
 
-#: Ticks on one page of the list; more than these are chosen by what the list finds.
-MOST_CHOSEN = 200
 INCOMPLETE = "That form was not complete, so nothing was changed. Look again."
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """What a decision is about, as an address carries it: deliveries chosen one by one, or all that a list finds."""
-
-    #: Empty: all of the list.
-    ids: Sequence[int]
-    #: The list's own query, to find them or to go back to; None where the delivery's own page was.
-    listed: str | None
-
-    @classmethod
-    def read(cls, query: QueryDict) -> "Selection | None":
-        """None where the address names nothing."""
-        ids = read_ids(query.get("ids", ""), most=MOST_CHOSEN)
-        listed = query.get("list")
-        return cls(ids, listed) if ids or (listed is not None and "ids" not in query) else None
-
-    def query(self) -> str:
-        chosen = {"ids": ",".join(str(pk) for pk in self.ids)} if self.ids else {}
-        return urlencode(chosen | ({} if self.listed is None else {"list": self.listed}), safe=",")
 
 
 class WhyForm(forms.Form):

@@ -13,9 +13,10 @@ from django.db import connection
 
 from notifier import clock, dispatcher
 from notifier.dispatcher import Dispatcher
-from notifier.models import Broadcast, Census, Channel, Delivery, QueuedTicket, Worker
+from notifier.models import Broadcast, Census, Channel, ClientImport, Delivery, QueuedTicket, Worker
 from notifier.services import broadcasts, daily, deliveries, fanout
 from notifier.services.deliveries import Outcome, Verdict
+from notifier.services.imports import keeping
 from notifier.shutdown import StopFlag
 from notifier.transport.base import Ticket, TransportError, decode
 from notifier.transport.database import DatabaseTransport
@@ -547,3 +548,13 @@ def test_what_cannot_be_counted_does_not_hold_up_the_sending(
         loop.cycle()
 
     loop.cycle()  # until the next look is due
+
+
+def test_uploads_that_were_kept_for_long_enough_are_emptied(loop: Dispatcher, now: datetime) -> None:
+    row = ClientImport.objects.create(file_name="spring.csv", content=b"ann@example.com")
+    ClientImport.objects.update(created_at=now - keeping.KEEP_UPLOADED - timedelta(minutes=1))
+
+    loop.cycle()
+
+    row.refresh_from_db()
+    assert (row.state, bytes(row.content)) == ("DISCARDED", b"")

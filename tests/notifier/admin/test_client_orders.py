@@ -88,7 +88,7 @@ def test_all_that_a_list_finds_is_archived(admin: Browser) -> None:
     assert Client.objects.get(pk=other.pk).is_active
 
 
-@pytest.mark.parametrize("action", ["export_selected", "erase_selected"])
+@pytest.mark.parametrize("action", ["export_all_data", "erase_selected"])
 def test_a_whole_list_is_neither_erased_nor_exported(admin: Browser, action: str) -> None:
     client = a_client()
     chosen = {"action": action, "_selected_action": [client.pk], "select_across": "1"}

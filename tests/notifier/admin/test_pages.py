@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from notifier.models import Channel, QueuedTicket, Resolution, Suppression, Worker
+from notifier.models import Channel, ClientImport, QueuedTicket, Resolution, Suppression, Worker
 from tests.factories import a_broadcast, a_client, a_delivery, a_notification, a_topic, a_user
 from tests.notifier.admin.conftest import LogIn
 
@@ -24,6 +24,7 @@ PAGES = sorted(f"{model._meta.app_label}_{model._meta.model_name}" for model in 
 NEVER_ADDED = ("axes_accessattempt",)
 READ_ONLY = (
     "axes_accesslog",
+    "notifier_clientimport",
     "notifier_broadcast",
     "notifier_delivery",
     "notifier_resolution",
@@ -60,6 +61,9 @@ MAKE: dict[str, Callable[[], Any]] = {
     "axes_accessattempt": lambda: AccessAttempt.objects.create(username=a_name(), failures_since_start=1),
     "axes_accesslog": lambda: AccessLog.objects.create(username=a_name()),
     "notifier_broadcast": lambda: a_broadcast(created_by=a_user()),
+    "notifier_clientimport": lambda: ClientImport.objects.create(
+        file_name="spring.csv", state="DONE", counts={"added": 3}, content=b"", created_by=a_user()
+    ),
     "notifier_client": lambda: a_client(listings="both", offerings="email"),
     "notifier_delivery": lambda: a_delivery(broadcast=a_broadcast()),
     "notifier_notification": lambda: a_broadcast(notification=a_notification()).notification,

@@ -16,7 +16,11 @@ PRODUCT = Path(__file__).resolve().parents[3]
 EMAIL, SMS = Channel.EMAIL, Channel.SMS
 STAFF = ConsentChange.Source.STAFF
 #: Who may write preferences: each of them writes the evidence in the same transaction.
-WRITERS = {"notifier/services/consents.py", "notifier/services/demo.py"}
+WRITERS = {
+    "notifier/services/consents.py",
+    "notifier/services/demo.py",
+    "notifier/services/imports/writing.py",
+}
 
 
 def test_a_change_is_written_down_with_who_when_and_from_where(now: datetime) -> None:

@@ -1,0 +1,147 @@
+"""An import in words and tables: what its columns hold, what each row would do, and what came of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+from notifier.imports.base import Table
+from notifier.imports.columns import NOTHING, Want
+from notifier.imports.rows import ROW
+from notifier.models import Channel, ClientImport
+from notifier.services.imports import running, uploads
+from notifier.services.imports.running import Plan, Planned, Refused
+
+#: Rows in each table of the page that asks; the rest is in the numbers, and in the file of those not taken.
+MOST_SHOWN = 50
+SAMPLES = 3
+MOST_SAMPLE_LETTERS = 40
+
+FIGURES = {"added": "new clients", "changed": "changed", "unchanged": "as they are", "failed": "not taken"}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    number: int
+    name: str
+    samples: list[str]
+    chosen: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    name: str
+    text: str
+    faults: list[str] = field(default_factory=list)
+
+
+def columns_of(table: Table, chosen: Mapping[str, str]) -> list[Column]:
+    """Each with the first values in it, to see what it is."""
+    rows = [row.cells for row in islice(table.rows(), SAMPLES)]
+    return [
+        Column(
+            number=number,
+            name=name,
+            samples=[_sample(cells[number]) for cells in rows if number < len(cells) and cells[number].strip()],
+            chosen=chosen.get(name, NOTHING),
+        )
+        for number, name in enumerate(table.header)
+    ]
+
+
+def _sample(text: str) -> str:
+    return text if len(text) <= MOST_SAMPLE_LETTERS else f"{text[: MOST_SAMPLE_LETTERS - 1]}…"
+
+
+def figures(counts: Mapping[str, int]) -> list[tuple[str, str, int]]:
+    return [(name, words, counts[name]) for name, words in FIGURES.items() if name in counts]
+
+
+def notes(counts: Mapping[str, int]) -> list[str]:
+    """What happens to some of them besides, in sentences."""
+    said = []
+    if number := counts.get("kept_out"):
+        said.append(f"{_clients(number)} opted out before. That consent stays off; the rest of the row is taken.")
+    if number := counts.get("resubscribed"):
+        said.append(f"{_clients(number)} had opted out before, and was subscribed again for the reason given.")
+    if number := counts.get("archived"):
+        said.append(f"{_clients(number)} is archived and stays so: nothing is sent until somebody restores the client.")
+    if number := counts.get("suppressed"):
+        said.append(f"{_clients(number)} has a suppressed address: consent is taken, and nothing is sent there.")
+    return [_plural(sentence) for sentence in said]
+
+
+def _clients(number: int) -> str:
+    return f"{number:,} client{'' if number == 1 else 's'}"
+
+
+def _plural(sentence: str) -> str:
+    if sentence.startswith("1 client "):
+        return sentence
+    for one, many in (("clients is", "clients are"), ("clients has", "clients have"), (", and was ", ", and were ")):
+        sentence = sentence.replace(one, many)
+    return sentence.replace("and stays so", "and stay so").replace("restores the client", "restores them")
+
+
+def sentence(counts: Mapping[str, int]) -> str:
+    done = f"Imported: {counts['added']:,} added, {counts['changed']:,} changed, {counts['unchanged']:,} as they were."
+    if not (failed := counts["failed"]):
+        return done
+    return (
+        f"{done} Not taken: {failed:,} row{'' if failed == 1 else 's'}. Download them below, mend them, import again."
+    )
+
+
+def preview(pending: ClientImport, found: Plan) -> dict[str, Any]:
+    """What the page that asks shows."""
+    table = uploads.table_of(pending)
+    shown = [number for number, name in enumerate(table.header) if pending.mapping.get(name)]
+    counts = found.counts
+    names = {subject.pk: subject.name for subject in running.subjects()}
+    takes = counts["added"] + counts["changed"]
+    return {
+        "figures": figures(counts),
+        "notes": notes(counts),
+        "kept_out": counts["kept_out"],
+        "takes": takes,
+        "button": f"Import {_clients(takes)}" if takes else "Import",
+        "first": [_as_taken(one, names) for one in found.first],
+        "more_taken": max(0, takes + counts["unchanged"] - len(found.first)),
+        "header": [table.header[number] for number in shown],
+        "refused": [_as_refused(one, table.header, shown) for one in found.refused],
+        "more_refused": counts["failed"] - len(found.refused),
+    }
+
+
+def _as_refused(one: Refused, header: list[str], shown: list[int]) -> dict[str, Any]:
+    cells = [
+        Cell(
+            name=header[number],
+            text=_sample(one.row.cells[number]) if number < len(one.row.cells) else "",
+            faults=[text for column, text in one.faults if column == number],
+        )
+        for number in shown
+    ]
+    whole = [text for column, text in one.faults if column == ROW or column not in shown]
+    return {"line": one.row.line, "cells": cells, "faults": whole}
+
+
+def _as_taken(one: Planned, names: Mapping[int, str]) -> dict[str, Any]:
+    if one.is_new:
+        outcome, tone = "New", "good"
+    elif one.alters or one.changes:
+        outcome, tone = "Changed", "active"
+    else:
+        outcome, tone = "As it is", "quiet"
+    return {
+        "row": one,
+        "outcome": outcome,
+        "tone": tone,
+        "gets": [_want(want, names) for want, agreed in one.changes.items() if agreed],
+        "loses": [_want(want, names) for want, agreed in one.changes.items() if not agreed],
+        "kept_out": [_want(want, names) for want in one.kept_out],
+    }
+
+
+def _want(want: Want, names: Mapping[int, str]) -> str:
+    return f"{names[want.topic]} by {Channel(want.channel).in_words}"

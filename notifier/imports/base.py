@@ -1,0 +1,90 @@
+"""What a file of clients is once it is read: a header and rows of text, each with its line."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+#: More of them are no table of clients; most likely the file was cut at the wrong character.
+MOST_COLUMNS = 200
+MOST_HEADER_LETTERS = 100
+
+#: An apostrophe before what a spreadsheet would take for a formula: `tables.neutralised` wrote it, or a person did.
+_QUOTED = re.compile(r"'+[ \u00a0\u3000]*[=+\-@\t\r\n＝＋－＠]")
+
+
+class FileError(Exception):
+    """The file can't be read as it stands; the message says where it is broken, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    #: Where it begins in the file, as an editor or a spreadsheet counts.
+    line: int
+    cells: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    #: Each column's name; no two are alike.
+    header: list[str]
+    #: In words: "CSV, UTF-8, separated by semicolons".
+    kind: str
+    #: Reads the rows under the header, from the first, each time that it is called. Raises `FileError`.
+    rows: Callable[[], Iterator[Row]]
+    #: How much of the file the latest reading has got through, from 0 to 1; None where that can't be told.
+    share: Callable[[], float | None]
+
+
+def table(
+    *, kind: str, records: Callable[[], Iterator[Row]], share: Callable[[], float | None] = lambda: None
+) -> Table:
+    """The first record is the header; raises `FileError` if there is none."""
+    first = next(records(), None)
+    if first is None:
+        raise FileError("The file is empty: there is nothing in it to import.")
+    if len(first.cells) > MOST_COLUMNS:
+        raise FileError(
+            f"The header on line {first.line} has more than {MOST_COLUMNS} columns: is this the right file?"
+        )
+
+    def rows() -> Iterator[Row]:
+        found = records()
+        next(found)
+        yield from found
+
+    return Table(header=_header(first.cells), kind=kind, rows=rows, share=share)
+
+
+def written(records: Iterator[tuple[int, list[str]]]) -> Iterator[Row]:
+    """Those in which something is written, without what an export added and the blank cells behind the last."""
+    for line, record in records:
+        cells = [unquoted(cell) for cell in record]
+        while cells and not cells[-1].strip():
+            cells.pop()
+        if cells:
+            yield Row(line, cells)
+
+
+def quoted(text: str) -> str:
+    """For an export, before it is neutralised: `unquoted` gives back every text as it was, also a quoted one."""
+    return f"'{text}" if _QUOTED.match(text) else text
+
+
+def unquoted(cell: str) -> str:
+    return cell[1:] if cell[:1] == "'" and _QUOTED.match(cell) else cell
+
+
+def _header(cells: Sequence[str]) -> list[str]:
+    names: list[str] = []
+    for number, cell in enumerate(cells, start=1):
+        name = " ".join(cell.split())[:MOST_HEADER_LETTERS] or f"Column {number}"
+        names.append(_unlike(name, names))
+    return names
+
+
+def _unlike(name: str, names: Sequence[str]) -> str:
+    number, unlike = 1, name
+    while unlike in names:
+        number += 1
+        unlike = f"{name} ({number})"
+    return unlike

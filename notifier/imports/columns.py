@@ -1,0 +1,176 @@
+"""Which column is what: guessed from the header, and checked before anything is read by it."""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+#: The ways to reach a client, as a column's meaning names them.
+EMAIL, SMS = "email", "sms"
+CHANNELS = (EMAIL, SMS)
+#: Both ways of one topic in a single cell: "both", "e-mail", "SMS" or "neither".
+BOTH = "both"
+#: In a row that was not taken, beside the cells that it came with. They mean nothing to an import.
+LINE_HEADER, WHY_HEADER = "Line", "Why it was not taken"
+
+NOTHING = ""
+FIELDS = {
+    "name": "Name",
+    "first_name": "First name",
+    "last_name": "Last name",
+    "email": "E-mail address",
+    "phone": "Phone number",
+}
+
+_SYNONYMS = {
+    "name": "name fullname clientname client customer contact displayname nom nome nombre naam kunde kundenname",
+    "first_name": "firstname first givenname forename vorname prenom nombredepila voornaam",
+    "last_name": "lastname last surname familyname nachname familienname apellido apellidos achternaam nomdefamille",
+    "email": "email emailaddress mail mailaddress emails emailadresse emailadres correo correoelectronico courriel",
+    "phone": "phone phonenumber mobile mobilephone mobilenumber mobilphone cell cellphone tel telephone "
+    "telephonenumber telefon telefonnummer handy handynummer mobil mobilnummer mobiltelefon gsm telefono movil "
+    "portable telefoon sms smsnumber",
+}
+_FIELD_OF = {word: field for field, words in _SYNONYMS.items() for word in words.split()}
+_CHANNEL_OF = {
+    **dict.fromkeys("email mail emails mails newsletter".split(), EMAIL),
+    **dict.fromkeys("sms text texts textmessage textmessages mobile phone".split(), SMS),
+    **dict.fromkeys("both channels channel".split(), BOTH),
+}
+#: Words that say no more than the topic does.
+_FILLERS = set(
+    "by via per through wants want consent consents opt in optin subscribed subscription agreed to e".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A topic, as far as a column can be about it."""
+
+    pk: int
+    slug: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Want:
+    """What one cell may say about: a topic, by one channel."""
+
+    topic: int
+    channel: str
+
+
+class MappingError(Exception):
+    """The columns can't be read like this; the message says what to change."""
+
+
+def choices(subjects: Iterable[Subject]) -> dict[str, str]:
+    """What a column may be, in words."""
+    found = {NOTHING: "Don’t import", **FIELDS}
+    for subject in subjects:
+        found[f"{subject.slug}.{EMAIL}"] = f"{subject.name}: by e-mail"
+        found[f"{subject.slug}.{SMS}"] = f"{subject.name}: by SMS"
+        found[f"{subject.slug}.{BOTH}"] = f"{subject.name}: both, e-mail, SMS or neither"
+    return found
+
+
+# --- Guessing ---------------------------------------------------------------------------------------------------------
+def guess(header: Sequence[str], subjects: Sequence[Subject]) -> list[str]:
+    """For each column what it most likely is. Nothing is guessed twice: the first column that fits has it."""
+    meanings: list[str] = []
+    for name in header:
+        meaning = _meaning(name, subjects)
+        meanings.append(NOTHING if meaning in meanings else meaning)
+    return meanings
+
+
+def _meaning(name: str, subjects: Sequence[Subject]) -> str:
+    if name in (LINE_HEADER, WHY_HEADER):
+        return NOTHING
+    if name.strip().casefold() in choices(subjects):
+        return name.strip().casefold()
+    words = _words(name)
+    if field := _FIELD_OF.get("".join(words)):
+        return field
+    # The longest first: "New listings" is not about "Listings".
+    for subject in sorted(subjects, key=lambda one: len(one.name), reverse=True):
+        for named in (_words(subject.name), _words(subject.slug)):
+            rest = _without(words, named)
+            if rest is not None and (channel := _channel(rest)):
+                return f"{subject.slug}.{channel}"
+    return NOTHING
+
+
+def _words(text: str) -> list[str]:
+    plain = unicodedata.normalize("NFKD", text.casefold())
+    return re.findall(r"[^\W_]+", "".join(letter for letter in plain if not unicodedata.combining(letter)))
+
+
+def _without(words: Sequence[str], named: Sequence[str]) -> list[str] | None:
+    """The words around those that name the topic; None where they are not all there, side by side."""
+    for start in range(len(words) - len(named) + 1):
+        if named and list(words[start : start + len(named)]) == list(named):
+            return [*words[:start], *words[start + len(named) :]]
+    return None
+
+
+def _channel(rest: Sequence[str]) -> str:
+    """Empty where the words beside the topic's mean something that is not known here."""
+    told = [word for word in rest if word not in _FILLERS]
+    channels = {_CHANNEL_OF.get(word, NOTHING) for word in told}
+    if not told or BOTH in channels or channels == {EMAIL, SMS}:
+        return BOTH
+    return channels.pop() if len(channels) == 1 else NOTHING
+
+
+# --- Checking ---------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Which column is what, checked: made by `arrange`."""
+
+    #: The position of each field's column.
+    fields: Mapping[str, int]
+    #: The columns that say something about one topic, each with what its cell is about.
+    wants: Sequence[tuple[int, str, Want]]
+
+    @property
+    def told(self) -> list[Want]:
+        """All that a row may say something about, in a fixed order."""
+        return sorted({one for _, channel, want in self.wants for one in spread(channel, want)})
+
+
+def spread(channel: str, want: Want) -> Iterator[Want]:
+    yield from (Want(want.topic, one) for one in (CHANNELS if channel == BOTH else (channel,)))
+
+
+def arrange(meanings: Sequence[str], subjects: Sequence[Subject]) -> Layout:
+    """Raises `MappingError` where a meaning is unknown, given twice, or no column can tell who a row is about."""
+    by_slug = {subject.slug: subject for subject in subjects}
+    labels = choices(subjects)
+    fields: dict[str, int] = {}
+    wants: list[tuple[int, str, Want]] = []
+    for column, meaning in enumerate(meanings):
+        if meaning not in labels:
+            raise MappingError(f"“{meaning}” is nothing that a column can be.")
+        if meaning in fields or (meaning in meanings[:column] and meaning):
+            raise MappingError(f"Two columns are “{labels[meaning]}”. Keep one, and don’t import the other.")
+        slug, dot, channel = meaning.rpartition(".")
+        if dot:
+            wants.append((column, channel, Want(by_slug[slug].pk, channel)))
+        elif meaning:
+            fields[meaning] = column
+    _check(fields, wants, subjects)
+    return Layout(fields=fields, wants=wants)
+
+
+def _check(fields: Mapping[str, int], wants: Sequence[tuple[int, str, Want]], subjects: Sequence[Subject]) -> None:
+    if "email" not in fields and "phone" not in fields:
+        raise MappingError("Say which column holds the e-mail address or the phone number: clients are found by them.")
+    if "name" in fields and ("first_name" in fields or "last_name" in fields):
+        raise MappingError(
+            "Take the name from one column, or from those of the first and the last name, not from both."
+        )
+    told = [one for _, channel, want in wants for one in spread(channel, want)]
+    for subject in subjects:
+        if any(told.count(Want(subject.pk, channel)) > 1 for channel in CHANNELS):
+            raise MappingError(f"Two columns speak of {subject.name} by the same channel. Keep one of them.")

@@ -1,0 +1,22 @@
+"""Opens a file of clients, whatever program wrote it. What is read here knows neither clients nor a database."""
+
+from typing import BinaryIO
+
+from notifier.imports import sheets, text
+from notifier.imports.base import FileError, Table
+
+#: What a workbook may grow to: in a page, which shares its process with others, and in a command.
+MOST_BYTES_IN_PAGE = 64_000_000
+MOST_BYTES = 1_000_000_000
+
+ZIP = b"PK\x03\x04"
+OLD_EXCEL = b"\xd0\xcf\x11\xe0"
+
+
+def open_table(file: BinaryIO, *, most_bytes: int = MOST_BYTES_IN_PAGE) -> Table:
+    """The file as a table: by what is in it, whatever it is called. Raises `FileError`; the file stays open."""
+    file.seek(0)
+    beginning = file.read(4)
+    if beginning == OLD_EXCEL:
+        raise FileError("This is a workbook of an old kind (.xls), or one with a password. Save it as .xlsx or as CSV.")
+    return sheets.read(file, most_bytes=most_bytes) if beginning == ZIP else text.read(file)

@@ -1,0 +1,90 @@
+"""Excel workbooks: the first sheet, as the text that a person sees in it."""
+
+import zipfile
+from collections.abc import Iterator
+from datetime import date, datetime
+from functools import partial
+from typing import Any, BinaryIO
+
+import openpyxl
+
+from notifier.imports.base import MOST_COLUMNS, FileError, Row, Table, table, written
+
+#: Excel's own limit; a row that claims a higher number would be waited for almost for ever.
+MOST_ROWS = 1_048_576
+#: Numbers beyond it are no longer whole in a spreadsheet.
+MOST_WHOLE = 10**15
+
+BROKEN = "This is not a whole Excel workbook: it was cut short or damaged. Save it anew as .xlsx, and choose it again."
+
+
+def read(file: BinaryIO, *, most_bytes: int) -> Table:
+    """`most_bytes`: what it may grow to when it is unpacked. Few bytes can unpack to enough to fill any memory."""
+    _check_size(file, most_bytes)
+    return table(kind="Excel workbook, first sheet", records=partial(_records, file))
+
+
+def _check_size(file: BinaryIO, most_bytes: int) -> None:
+    file.seek(0)
+    try:
+        with zipfile.ZipFile(file) as archive:
+            # No reader unpacks more of a part than the part says here.
+            size = sum(part.file_size for part in archive.infolist())
+    except (zipfile.BadZipFile, OSError, ValueError) as error:
+        raise FileError(BROKEN) from error
+    if size > most_bytes:
+        raise FileError(
+            f"The workbook unpacks to {size / 1_000_000:,.0f} MB, and {most_bytes / 1_000_000:,.0f} MB is the most "
+            "that is read. Save the sheet as CSV (UTF-8), and choose that."
+        )
+
+
+def _records(file: BinaryIO) -> Iterator[Row]:
+    """openpyxl raises almost anything for a damaged workbook; what the caller does with a row is not inside."""
+    try:
+        rows = written(_values(file))
+        row = next(rows, None)
+    except FileError:
+        raise
+    except Exception as error:
+        raise FileError(BROKEN) from error
+    while row is not None:
+        yield row
+        try:
+            row = next(rows, None)
+        except FileError:
+            raise
+        except Exception as error:
+            raise FileError(BROKEN) from error
+
+
+def _values(file: BinaryIO) -> Iterator[tuple[int, list[str]]]:
+    file.seek(0)
+    # `data_only`: of a formula what Excel computed last, and never the formula.
+    book = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
+    try:
+        if not book.worksheets:
+            raise FileError("The workbook has no sheet with cells. Put the clients on its first sheet.")
+        sheet: Any = book.worksheets[0]
+        # What the sheet says of its own size may be wrong.
+        sheet.reset_dimensions()
+        for number, values in enumerate(sheet.iter_rows(max_col=MOST_COLUMNS + 1, values_only=True), start=1):
+            if number > MOST_ROWS:
+                raise FileError(BROKEN)
+            yield number, [as_text(value) for value in values]
+    finally:
+        book.close()
+
+
+def as_text(value: Any) -> str:
+    """As it would be typed into the client's page."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float) and value.is_integer() and abs(value) < MOST_WHOLE:
+        return str(int(value))
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    # PostgreSQL stores no text that has one.
+    return str(value).replace("\0", "\ufffd")

@@ -1,0 +1,208 @@
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from notifier import clock
+from notifier.imports import columns
+from notifier.imports.base import FileError, Table
+from notifier.imports.columns import MappingError, Subject
+from notifier.imports.files import MOST_BYTES, open_table
+from notifier.models import ConsentChange
+from notifier.services.imports import running, uploads
+from notifier.services.imports.writing import ChangedMeanwhile, Origin
+
+#: Exit status: some rows were not taken; nothing was imported.
+SOME_FAILED, NOTHING_DONE = 1, 2
+IMPORT = "notifier.import_client"
+BAR_WIDTH = 30
+#: Between two lines where nobody watches a bar.
+LINE_SECONDS = 5.0
+BAR_SECONDS = 0.1
+#: What is told beside the counts.
+NOTES = {
+    "kept_out": "of them had opted out before: that consent stays off.",
+    "resubscribed": "of them had opted out before, and are subscribed again.",
+    "archived": "of them are archived, and stay so: nothing is sent to them.",
+    "suppressed": "of them have a suppressed address: nothing is sent there.",
+}
+
+
+class Command(BaseCommand):
+    help = (
+        "Imports clients and their preferences from a CSV or XLSX file of any size, as the page does. "
+        "Exit status: 0 all rows were taken; 1 some were not, the others were; 2 nothing was imported."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("file", type=Path, metavar="FILE")
+        parser.add_argument(
+            "--map",
+            action="append",
+            default=[],
+            metavar="COLUMN=MEANING",
+            help="what a column is, where its name does not tell: name, first_name, last_name, email, phone, "
+            "TOPIC.email, TOPIC.sms, TOPIC.both, or nothing to leave it out; may be repeated",
+        )
+        parser.add_argument("--dry-run", action="store_true", help="check everything and import nothing")
+        parser.add_argument(
+            "--failed-rows", type=Path, metavar="FILE", help="where rows that are not taken go (FILE.failed.csv)"
+        )
+        parser.add_argument("--user", metavar="NAME", help="the member of staff on whose behalf, for the record")
+        parser.add_argument(
+            "--resubscribe", action="store_true", help="subscribe again who had opted out; wants --reason and --user"
+        )
+        parser.add_argument("--reason", default="", metavar="TEXT", help="why, for the record of each consent")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        path: Path = options["file"]
+        failed_rows = options["failed_rows"] or path.with_suffix(".failed.csv")
+        if failed_rows.resolve() == path.resolve():
+            raise _nothing("--failed-rows names the file itself, which would be overwritten. Name another one.")
+        origin = _origin(path, options)
+        try:
+            with path.open("rb") as file:
+                table = open_table(file, most_bytes=MOST_BYTES)
+                self._import(table, origin, options["map"], failed_rows, dry_run=options["dry_run"])
+        except OSError as error:
+            raise _nothing(f"{error.filename or path}: {error.strerror or error}.") from error
+        except (FileError, MappingError) as error:
+            raise _nothing(str(error)) from error
+        except ChangedMeanwhile as error:
+            raise _nothing("Somebody changed one of these clients in the same moment. Start it again.") from error
+
+    def _import(self, table: Table, origin: Origin, maps: list[str], failed_rows: Path, *, dry_run: bool) -> None:
+        subjects = running.subjects()
+        mapping = _mapping(table, maps, subjects)
+        layout = columns.arrange(list(mapping.values()), subjects)
+        self._tell_mapping(table, mapping, subjects)
+        meter = _Meter(self.stderr, table)
+        began = time.monotonic()
+        job: Any = (
+            running.check(table=table, layout=layout, resubscribes=bool(origin.reason), progress=meter.show)
+            if dry_run
+            else running.run(table=table, layout=layout, origin=origin, now=clock.now(), progress=meter.show)
+        )
+        with job as done:
+            meter.end()
+            counts = done.counts
+            if counts["failed"]:
+                # Before the end of the transaction: with no room for this file nothing is imported either.
+                _write(failed_rows, running.refused_csv(table, done.refused()))
+            if not dry_run:
+                uploads.record(origin=origin, mapping=mapping, counts=counts, now=clock.now())
+        self._tell(counts, seconds=time.monotonic() - began, dry_run=dry_run)
+        if counts["failed"]:
+            raise CommandError(
+                f"{_counted(counts['failed'])} can’t be taken, and went into {failed_rows} with the reason. "
+                "Mend them there, and import that file.",
+                returncode=SOME_FAILED,
+            )
+
+    def _tell_mapping(self, table: Table, mapping: Mapping[str, str], subjects: Sequence[Subject]) -> None:
+        labels = columns.choices(subjects)
+        self.stderr.write(f"{table.kind}.")
+        for name, meaning in mapping.items():
+            self.stderr.write(f"  {name} → {labels[meaning]}")
+
+    def _tell(self, counts: Mapping[str, int], *, seconds: float, dry_run: bool) -> None:
+        rate = counts["rows"] / max(seconds, 0.001)
+        done = "Nothing was imported, as you asked. It would have" if dry_run else "Imported. It has"
+        self.stdout.write(
+            f"{done} {counts['added']:,} added, {counts['changed']:,} changed, {counts['unchanged']:,} unchanged, "
+            f"{counts['failed']:,} not taken: {_counted(counts['rows'])} in {seconds:.1f} s ({rate:,.0f} a second)."
+        )
+        for name, words in NOTES.items():
+            if counts[name]:
+                self.stdout.write(f"{counts[name]:,} {words}")
+
+
+def _origin(path: Path, options: Mapping[str, Any]) -> Origin:
+    user = _user(options["user"]) if options["user"] else None
+    reason = options["reason"].strip()
+    if options["resubscribe"]:
+        if not reason:
+            raise _nothing("--resubscribe wants --reason: it is kept with each consent.")
+        if user is None or not user.has_perm(uploads.RESUBSCRIBE):
+            raise _nothing("--resubscribe wants --user, who may subscribe again who had opted out.")
+    elif reason:
+        raise _nothing("--reason is for --resubscribe: without it nobody is subscribed again.")
+    return Origin(
+        file_name=path.name[-uploads.MOST_NAME_LETTERS :],
+        source=ConsentChange.Source.IMPORT,
+        by=user.pk if user else None,
+        reason=reason[: uploads.MOST_REASON_LETTERS],
+    )
+
+
+def _user(name: str) -> User:
+    user = User.objects.filter(username=name, is_active=True).first()
+    if user is None:
+        raise _nothing(f"There is no user {name}, or not an active one.")
+    if not user.has_perm(IMPORT):
+        raise _nothing(f"{name} may not import clients.")
+    return user
+
+
+def _mapping(table: Table, maps: Sequence[str], subjects: Sequence[Subject]) -> dict[str, str]:
+    mapping = dict(zip(table.header, columns.guess(table.header, subjects), strict=True))
+    for pair in maps:
+        name, equals, meaning = pair.rpartition("=")
+        if not equals or name not in mapping:
+            known = ", ".join(table.header)
+            raise _nothing(f"--map {pair}: write COLUMN=MEANING. The columns are: {known}.")
+        mapping[name] = meaning.strip()
+    return mapping
+
+
+def _write(path: Path, pieces: Iterator[bytes]) -> None:
+    """Whole or not at all, and for nobody else's eyes: it is full of addresses."""
+    half = path.with_name(f"{path.name}.part")
+    try:
+        with open(half, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+            file.writelines(pieces)
+        half.replace(path)
+    finally:
+        half.unlink(missing_ok=True)
+
+
+def _nothing(why: str) -> CommandError:
+    return CommandError(f"Nothing was imported. {why}", returncode=NOTHING_DONE)
+
+
+def _counted(number: int) -> str:
+    return f"{number:,} row{'' if number == 1 else 's'}"
+
+
+class _Meter:
+    """A bar for whoever watches, and otherwise a line every few seconds."""
+
+    def __init__(self, stderr: Any, table: Table) -> None:
+        self._stderr = stderr
+        self._table = table
+        self._watched = stderr.isatty()
+        self._began = self._shown_at = time.monotonic()
+
+    def show(self, rows: int) -> None:
+        now = time.monotonic()
+        if now - self._shown_at < (BAR_SECONDS if self._watched else LINE_SECONDS):
+            return
+        self._shown_at = now
+        self._say(f"{_counted(rows)} read, {rows / (now - self._began):,.0f} a second")
+
+    def end(self) -> None:
+        if self._watched:
+            self._say("all rows read and compared")
+            self._stderr.write("")
+
+    def _say(self, text: str) -> None:
+        if not self._watched:
+            self._stderr.write(text)
+            return
+        share = self._table.share()
+        bar = "" if share is None else f"[{'#' * int(BAR_WIDTH * share):.<{BAR_WIDTH}}] {share:4.0%} "
+        self._stderr.write(f"\r{bar}{text:<50}", ending="")
