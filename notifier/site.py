@@ -109,5 +109,6 @@ class NotifierAdminSite(AdminSite):
             newest = Broadcast.objects.select_related("created_by", "topic").order_by("-created_at")
             under_way = newest.to_sweep()[:SHOWN]
             found["under_way"] = [progress.sheet(broadcast) for broadcast in under_way]
+            found["to_come"] = newest.before_start()[:SHOWN]
             found["recent"] = [progress.sheet(broadcast) for broadcast in newest.exclude(finished_at=None)[:SHOWN]]
         return super().index(request, {**found, **(extra_context or {})})

@@ -18,8 +18,9 @@ from django.utils.safestring import SafeString
 from django_htmx.http import HTMX_STOP_POLLING
 
 from notifier import clock, progress
+from notifier.admin import before_start
 from notifier.admin.badges import state_badge
-from notifier.admin.base import ReadOnlyAdmin
+from notifier.admin.before_start import BeforeStartAdmin
 from notifier.admin.recovery import DECISIONS, WhyForm, outcome
 from notifier.models import Broadcast, Delivery
 from notifier.services import broadcasts, recovery
@@ -46,6 +47,8 @@ class Order:
     #: What a page of its own says before this is done; such an order can't be taken back.
     warning: str = ""
     tone: str = ""
+    #: Not for a broadcast that a second person has a say in.
+    alone: bool = False
 
     @property
     def asks(self) -> bool:
@@ -53,6 +56,8 @@ class Order:
         return bool(self.warning or self.of)
 
     def fits(self, sheet: progress.Sheet) -> bool:
+        if self.alone and sheet.broadcast.needs_approval:
+            return False
         return sheet.broadcast.state in self.states and (self.of is None or sheet.count(self.of) > 0)
 
 
@@ -76,10 +81,11 @@ ORDERS = {
             of=Delivery.State.UNKNOWN,
             warning="Nobody knows whether these arrived. Clients whom the message did reach get it a second time.",
         ),
+        Order("start-now", "Start now", (_STATE.SCHEDULED,), before_start.start_now, "Started.", alone=True),
         Order(
             "cancel",
             "Cancel",
-            (_STATE.RUNNING, _STATE.PAUSED),
+            (_STATE.AWAITING_APPROVAL, _STATE.SCHEDULED, _STATE.RUNNING, _STATE.PAUSED),
             broadcasts.cancel,
             "Cancelled. Whatever had not gone out stays unsent.",
             warning="Whatever has not gone out yet will never be sent. This can’t be undone.",
@@ -90,7 +96,7 @@ ORDERS = {
 
 
 @admin.register(Broadcast)
-class BroadcastAdmin(ReadOnlyAdmin):
+class BroadcastAdmin(BeforeStartAdmin):
     list_display = (
         "title",
         "state_shown",
@@ -187,6 +193,7 @@ class BroadcastAdmin(ReadOnlyAdmin):
         return {
             "broadcast": broadcast,
             "sheet": sheet,
+            "wait": before_start.wait(broadcast=broadcast, user=request.user, now=clock.now()),
             "states": states,
             "terms": [(state, number) for state, number in states if number],
             "sender": sender(broadcast),
@@ -266,7 +273,7 @@ class BroadcastAdmin(ReadOnlyAdmin):
         return broadcast
 
     def _detailed(self) -> QuerySet[Broadcast]:
-        return Broadcast.objects.select_related("topic", "created_by")
+        return Broadcast.objects.select_related("topic", "created_by", "approved_by", "notification")
 
 
 def sender(broadcast: Broadcast) -> str:

@@ -18,6 +18,7 @@ from django.utils.timezone import localtime
 from phonenumbers import country_code_for_region
 
 from notifier import clock
+from notifier.admin.audience_lists import ReachFilter
 from notifier.admin.badges import badge
 from notifier.admin.base import BackOfficeAdmin, GuardedDeleteAdmin
 from notifier.admin.preferences import PreferenceInline
@@ -107,7 +108,7 @@ class ClientAdmin(GuardedDeleteAdmin):
     form = ClientForm
     inlines = (PreferenceInline,)
     list_display = ("name", "email", "phone", "wants", "state", "created")
-    list_filter = (ActiveFilter, ConsentFilter)
+    list_filter = (ActiveFilter, ConsentFilter, ReachFilter)
     search_fields = ("name",)
     search_help_text = "A name, or the beginning of an e-mail address or of a phone number."
     ordering = ("name",)
