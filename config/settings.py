@@ -245,6 +245,8 @@ PHONENUMBER_DEFAULT_REGION = PHONE_DEFAULT_REGION = (
 PHONENUMBER_DB_FORMAT = "E164"
 
 # --- Broadcasting: see docs/architecture.md ---------------------------------------------------------------------------
+CONFIRM_ABOVE = env.whole("CONFIRM_ABOVE", 1000)
+APPROVAL_ABOVE = env.whole("APPROVAL_ABOVE", 0, least=0) if env.text("APPROVAL_ABOVE") else None
 EXPAND_CHUNK = env.whole("EXPAND_CHUNK", 10_000)
 TICKET_SIZE = env.whole("TICKET_SIZE", 100, most=100)
 QUEUE_ROOM = env.whole("QUEUE_ROOM", 20)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from django.db.models import QuerySet, Sum
+from django.db.models import F, QuerySet, Sum
 from django.urls import reverse
 from django.utils.formats import date_format
 from django.utils.timezone import localtime
@@ -135,9 +135,9 @@ def under_way() -> list[progress.Sheet]:
     return [progress.sheet(broadcast) for broadcast in newest[:SHOWN]]
 
 
-def scheduled() -> list[Broadcast]:
-    """Those that start next, the next one first."""
-    return list(_listed(Broadcast.objects.filter(state=State.SCHEDULED)).order_by("scheduled_for")[:SHOWN])
+def to_come() -> list[Broadcast]:
+    """Those that have not begun, the next one first; those without a time last."""
+    return list(_listed(Broadcast.objects.before_start()).order_by(F("scheduled_for").asc(nulls_last=True))[:SHOWN])
 
 
 @dataclass(frozen=True, slots=True)

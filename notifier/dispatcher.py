@@ -1,4 +1,4 @@
-"""The dispatcher's loop: expand, issue tickets, sweep, tally, finish, and count for the overview.
+"""The dispatcher's loop: start what is due, expand, issue tickets, sweep, tally, finish, and count for the overview.
 
 Any number may run; each may die at any time.
 """
@@ -13,7 +13,7 @@ from django.db.models import QuerySet
 
 from notifier import clock
 from notifier.models import Broadcast, Channel, Worker
-from notifier.services import census, daily, fanout, tallies
+from notifier.services import census, daily, fanout, schedules, tallies
 from notifier.services.backoff import Backoff
 from notifier.services.imports import keeping
 from notifier.services.workers import Heartbeat
@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 BUSY_PAUSE_SECONDS = 0.05
 IDLE_PAUSE_SECONDS = 0.2
+#: How often it looks at what starts or expires by itself.
+SCHEDULE_SECONDS = 0.5
 SWEEP_SECONDS = 0.5
 DEPTH_SECONDS = 2.0
 #: A queue that looks empty twice, so far apart, with work outstanding, has lost its tickets.
@@ -47,7 +49,7 @@ class Dispatcher:
         #: Decided once a cycle: under an alarm the broker takes no tickets and still counts them, which is no recovery.
         self._may_ask_broker = False
         self._depths: dict[str, int] = {}
-        self._depths_at = self._swept_at = self._purged_at = float("-inf")
+        self._depths_at = self._scheduled_at = self._swept_at = self._purged_at = float("-inf")
         self._lost_since: dict[Channel, float] = {}
         self._tally_due: dict[int, float] = {}
         self._overview_due = float("-inf")
@@ -89,7 +91,8 @@ class Dispatcher:
         """Do one round of everything; whether there was anything to do."""
         now = clock.now()
         self._may_ask_broker = self._broker.is_worth_a_try()
-        worked = self._expand(now)
+        worked = self._keep_to_the_schedule(now)
+        worked |= self._expand(now)
         worked |= self._issue(now)
         self._sweep(now)
         self._tally(now)
@@ -99,6 +102,14 @@ class Dispatcher:
         self._busy = worked or Broadcast.objects.to_settle().exists()
         self._look_at_queues(now)
         return worked
+
+    def _keep_to_the_schedule(self, now: datetime) -> bool:
+        """What has expired ends first: an outage may be over after the time at which something was to start."""
+        if time.monotonic() - self._scheduled_at < SCHEDULE_SECONDS:
+            return False
+        changed = schedules.expire(now=now) + schedules.start_due(now=now)
+        self._scheduled_at = time.monotonic()
+        return changed > 0
 
     def _expand(self, now: datetime) -> bool:
         made = [fanout.expand(broadcast_id=pk, now=now) for pk in _ids(Broadcast.objects.to_expand())]

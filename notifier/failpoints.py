@@ -17,6 +17,8 @@ ENVIRONMENT_NAME = "FAILPOINT"
 #: Every point, in the order in which a broadcast comes by.
 POINTS = (
     # The dispatcher's cycle.
+    "start.committed",  # a scheduled broadcast runs, and nothing of it is expanded
+    "expire.committed",
     "expand.inserted",  # in the transaction, before the cursor moves
     "expand.committed",
     "reserve.committed",  # reserved, and no ticket published

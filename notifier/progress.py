@@ -131,7 +131,15 @@ def as_json(broadcast: Broadcast) -> dict[str, Any]:
         "balanced": books.balanced,
         "started_at": broadcast.started_at.isoformat() if broadcast.started_at else None,
         "finished_at": broadcast.finished_at.isoformat() if broadcast.finished_at else None,
+        **_terms(broadcast),
     }
+
+
+def _terms(broadcast: Broadcast) -> dict[str, str]:
+    """Only where there are any: most broadcasts start at once, and end by themselves."""
+    moments = {name: getattr(broadcast, name) for name in ("scheduled_for", "expires_at", "approved_at")}
+    found = {name: moment.isoformat() for name, moment in moments.items() if moment}
+    return found | ({"ended_because": broadcast.ended_because} if broadcast.ended_because else {})
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,7 +135,7 @@ class NotifierAdminSite(AdminSite):
         if may("notifier.view_broadcast"):
             found |= {
                 **_under_way(),
-                "scheduled": dashboard.scheduled(),
+                "to_come": dashboard.to_come(),
                 "charts": chart.charts(now=now),
                 "outcomes": chart.OUTCOMES,
                 "finished": dashboard.finished(),

@@ -21,11 +21,13 @@ NEUTRAL = {
 # What else a developer may have exported; absent means the product's own default.
 ABSENT = [
     "ALLOWED_HOSTS",
+    "APPROVAL_ABOVE",
     "BEHIND_PROXY",
     "BREAKER_MINIMUM",
     "BREAKER_PERCENT",
     "BREAKER_PROBE_SECONDS",
     "BREAKER_WINDOW_SECONDS",
+    "CONFIRM_ABOVE",
     "EMAIL_BACKEND",
     "EMAIL_CONCURRENCY",
     "EMAIL_TIMEOUT",

@@ -7,6 +7,8 @@ from django.utils.safestring import SafeString
 from notifier.models import Broadcast, Delivery, Worker
 
 TONES: dict[TextChoices, str] = {
+    Broadcast.State.AWAITING_APPROVAL: "warn",
+    Broadcast.State.SCHEDULED: "active",
     Broadcast.State.RUNNING: "active",
     Broadcast.State.PAUSED: "warn",
     Broadcast.State.CANCELLED: "quiet",

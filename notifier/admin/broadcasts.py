@@ -16,6 +16,8 @@ from django.urls import URLPattern, path
 from django_htmx.http import HTMX_STOP_POLLING
 
 from notifier import clock, progress
+from notifier.admin import before_start
+from notifier.admin.before_start import BeforeStartAdmin
 from notifier.admin.broadcast_list import BroadcastList, sender
 from notifier.admin.followups import FollowUpPages, next_steps
 from notifier.admin.recovery import DECISIONS, WhyForm, outcome
@@ -49,6 +51,8 @@ class Order:
     takes_back: bool = False
     #: What the button that does it says, with how many.
     button: str = "Send {} again"
+    #: Not for a broadcast that a second person has a say in.
+    alone: bool = False
 
     @property
     def asks(self) -> bool:
@@ -62,6 +66,8 @@ class Order:
         return sheet.waiting if self.takes_back else None
 
     def fits(self, sheet: progress.Sheet) -> bool:
+        if self.alone and sheet.broadcast.needs_approval:
+            return False
         return sheet.broadcast.state in self.states and (self.of is None or sheet.count(self.of) > 0)
 
 
@@ -85,10 +91,11 @@ ORDERS = {
             of=Delivery.State.UNKNOWN,
             warning="Nobody knows whether these arrived. Clients whom the message did reach get it a second time.",
         ),
+        Order("start-now", "Start now", (_STATE.SCHEDULED,), before_start.start_now, "Started.", alone=True),
         Order(
             "cancel",
             "Cancel",
-            (_STATE.RUNNING, _STATE.PAUSED),
+            (_STATE.AWAITING_APPROVAL, _STATE.SCHEDULED, _STATE.RUNNING, _STATE.PAUSED),
             broadcasts.cancel,
             "Cancelled. Whatever had not gone out stays unsent.",
             warning="Whatever has not gone out yet will never be sent. This can’t be undone.",
@@ -101,7 +108,7 @@ ORDERS = {
 
 
 @admin.register(Broadcast)
-class BroadcastAdmin(FollowUpPages, BroadcastList):
+class BroadcastAdmin(FollowUpPages, BeforeStartAdmin, BroadcastList):
     # --- Its page ---
     def get_urls(self) -> list[URLPattern]:
         guard = self.admin_site.admin_view
@@ -157,6 +164,7 @@ class BroadcastAdmin(FollowUpPages, BroadcastList):
             "steps": next_steps(request, sheet, follower, retry) if settled else [],
             "deliveries": list_of(broadcast),
             "sent": sheet.count(Delivery.State.SENT),
+            "wait": before_start.wait(broadcast=broadcast, user=request.user, now=clock.now()),
             "states": states,
             "terms": [(state, number) for state, number in states if number],
             "sender": sender(broadcast),
@@ -245,4 +253,4 @@ class BroadcastAdmin(FollowUpPages, BroadcastList):
         return broadcast
 
     def _detailed(self) -> QuerySet[Broadcast]:
-        return Broadcast.objects.select_related("topic", "created_by")
+        return Broadcast.objects.select_related("topic", "created_by", "approved_by", "notification")

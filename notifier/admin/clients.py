@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 
 from notifier import clock
+from notifier.admin.audience_lists import ReachFilter
 from notifier.admin.badges import badge
 from notifier.admin.client_pages import ClientPages
 from notifier.admin.exports import ClientExports
@@ -80,7 +81,7 @@ class ClientAdmin(ClientExports, ClientPages):
     form = ClientForm
     inlines = (PreferenceInline,)
     list_display = ("name", "email", "phone", "wants", "state", "created")
-    list_filter = (ActiveFilter, ConsentFilter)
+    list_filter = (ActiveFilter, ConsentFilter, ReachFilter)
     search_fields = ("name",)
     search_help_text = "A name, or the beginning of an e-mail address or of a phone number."
     ordering = ("name",)

@@ -4,19 +4,44 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.conf import settings
+
 from notifier import content
-from notifier.models import Broadcast, Channel, Client, Notification
-from notifier.services import audience, broadcasts
-from notifier.services.audience import Reach
+from notifier.admin import audience_lists
+from notifier.models import Broadcast, Channel, Client, Notification, Topic
+from notifier.services import audience, broadcasts, estimates
+from notifier.services.audience import Reach, Standing
+from notifier.services.estimates import Duration, Segments
 
 #: Shown where no client consents, so that the message can be read all the same.
 NOBODY = "Alex Example"
 UNITS = {Channel.EMAIL: ("e-mail", "e-mails"), Channel.SMS: ("SMS", "SMS")}
+HEADINGS = {
+    Standing.RECIPIENTS: "Will get it",
+    Standing.NO_CONSENT: "No consent",
+    Standing.NO_ADDRESS: "No address",
+    Standing.SUPPRESSED: "Suppressed",
+    Standing.ARCHIVED: "Archived",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """One count of the page, and the list of exactly those clients."""
+
+    standing: Standing
+    number: int
+    url: str
+
+    @property
+    def heading(self) -> str:
+        return HEADINGS[self.standing]
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelOffer:
     channel: Channel
+    topic: Topic
     reach: Reach
     #: One of those who will get it on this channel.
     sample: Client | None
@@ -29,26 +54,42 @@ class ChannelOffer:
         return self.reach.recipients if self.text else 0
 
     @property
+    def counts(self) -> list[Counted]:
+        found = []
+        for standing in Standing:
+            is_used = standing != Standing.RECIPIENTS or self.text
+            url = audience_lists.address(topic=self.topic, channel=self.channel, standing=standing) if is_used else ""
+            number = getattr(self.reach, standing.value) if is_used else 0
+            found.append(Counted(standing, number, url))
+        return found
+
+    @property
     def size(self) -> content.SmsSize | None:
         return content.sms_size(self.text) if self.channel == Channel.SMS and self.text else None
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """One notification, as it would go out now."""
+    """One notification, or what a broadcast has taken over from one, as it would go out now."""
 
-    notification: Notification
+    notification: Notification | Broadcast
     channels: list[ChannelOffer]
-    #: Under way, or started a short while ago: sending again must be asked for.
+    #: Waiting, under way, or started a short while ago: sending again must be asked for.
     earlier: list[Broadcast]
+    segments: Segments
 
     @property
     def sends(self) -> int:
         return sum(channel.sends for channel in self.channels)
 
     @property
+    def needs_approval(self) -> bool:
+        return settings.APPROVAL_ABOVE is not None and self.sends > settings.APPROVAL_ABOVE
+
+    @property
     def seen(self) -> str:
         """What the browser gives back, so that nobody sends a text that they have not read."""
+        assert isinstance(self.notification, Notification)  # noqa: S101  (a broadcast has a version of its own)
         return f"{self.notification.pk}@{self.notification.updated_at.isoformat()}"
 
     @property
@@ -67,14 +108,71 @@ class Offer:
         return ""
 
 
-def offers(*, notifications: Sequence[Notification], now: datetime) -> list[Offer]:
-    reaches = {n.topic_id: audience.reach(topic=n.topic) for n in notifications}
-    samples = {
-        (n.topic_id, channel): audience.sample(topic=n.topic, channel=channel)
-        for n in notifications
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """All offers of a page together."""
+
+    sends: dict[Channel, int]
+    duration: Duration
+    segments: Segments
+
+    @property
+    def total(self) -> int:
+        return sum(self.sends.values())
+
+    @property
+    def parts(self) -> list[str]:
+        """As in ["412 e-mails", "388 SMS"]."""
+        return [f"{number:,} {UNITS[channel][number != 1]}" for channel, number in self.sends.items() if number]
+
+    @property
+    def in_words(self) -> str:
+        return " and ".join(self.parts)
+
+
+def summary(offered: Sequence[Offer]) -> Summary:
+    sends = {
+        channel: sum(one.sends for offer in offered for one in offer.channels if one.channel == channel)
         for channel in Channel
     }
+    each = [offer.segments for offer in offered]
+    return Summary(
+        sends=sends,
+        duration=estimates.duration(sends=sends),
+        segments=Segments(
+            total=sum(one.total for one in each),
+            longest=max((one.longest for one in each), default=0),
+            measured=sum(one.measured for one in each),
+            is_exact=all(one.is_exact for one in each),
+        ),
+    )
+
+
+def sends(notifications: Sequence[Notification]) -> int:
+    """How many messages they would be, all together, counted at this moment."""
+    topics = {n.topic_id: n.topic for n in notifications}
+    reaches = {pk: audience.reach(topic=topic) for pk, topic in topics.items()}
+    return sum(reaches[n.topic_id][channel].recipients for n in notifications for channel in n.channels)
+
+
+def offers(*, notifications: Sequence[Notification], now: datetime) -> list[Offer]:
     earlier = broadcasts.sent_recently(notification_ids=[n.pk for n in notifications], now=now)
+    return _offers(notifications, earlier)
+
+
+def offer_of(broadcast: Broadcast) -> Offer:
+    """What a broadcast that has not begun would send now."""
+    return _offers([broadcast], [])[0]
+
+
+def _offers(notifications: Sequence[Notification | Broadcast], earlier: Sequence[Broadcast]) -> list[Offer]:
+    topics = {n.topic_id: n.topic for n in notifications}
+    reaches = {pk: audience.reach(topic=topic) for pk, topic in topics.items()}
+    samples = {
+        (pk, channel): audience.sample(topic=topic, channel=channel)
+        for pk, topic in topics.items()
+        for channel in Channel
+    }
     return [
         Offer(
             notification=n,
@@ -83,27 +181,21 @@ def offers(*, notifications: Sequence[Notification], now: datetime) -> list[Offe
                 for channel in Channel
             ],
             earlier=[b for b in earlier if b.notification_id == n.pk],
+            segments=estimates.segments(
+                text=n.sms_body.strip(), topic=n.topic, recipients=reaches[n.topic_id][Channel.SMS].recipients
+            ),
         )
         for n in notifications
     ]
 
 
-def _channel_offer(n: Notification, channel: Channel, reach: Reach, sample: Client | None) -> ChannelOffer:
+def _channel_offer(n: Notification | Broadcast, channel: Channel, reach: Reach, sample: Client | None) -> ChannelOffer:
     replacements = content.values(name=sample.name if sample else NOBODY, topic=n.topic.name)
     return ChannelOffer(
         channel=channel,
+        topic=n.topic,
         reach=reach,
         sample=sample,
         subject=content.render(n.subject, replacements),
         text=content.render(n.body(channel).strip(), replacements),
     )
-
-
-def send_label(offered: Sequence[Offer]) -> str:
-    """What the button will do: "Send 412 e-mails and 388 SMS"."""
-    parts = []
-    for channel in Channel:
-        number = sum(one.sends for offer in offered for one in offer.channels if one.channel == channel)
-        if number:
-            parts.append(f"{number:,} {UNITS[channel][number != 1]}")
-    return f"Send {' and '.join(parts)}" if parts else "Nothing to send"

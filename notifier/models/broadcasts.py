@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, F, OuterRef, Q
 
 from notifier.models.channels import Channel
 from notifier.models.clients import Client, Topic
@@ -42,6 +42,24 @@ class BroadcastQuerySet(models.QuerySet["Broadcast"]):
         """Those that end once nothing is left to do: running ones that are expanded, and cancelled ones."""
         return self.to_settle().filter(Q(state=Broadcast.State.CANCELLED) | Q(cursor__gte=models.F("audience_upto")))
 
+    def before_start(self) -> "BroadcastQuerySet":
+        """Those that were asked for and have not begun."""
+        return self.filter(state__in=Broadcast.BEFORE_START)
+
+    def to_start(self, now: datetime) -> "BroadcastQuerySet":
+        """Those whose time has come, and has not passed."""
+        return self.filter(state=Broadcast.State.SCHEDULED, scheduled_for__lte=now).unexpired(now)
+
+    def unexpired(self, now: datetime) -> "BroadcastQuerySet":
+        return self.filter(Q(expires_at=None) | Q(expires_at__gt=now))
+
+    def to_expire(self, now: datetime) -> "BroadcastQuerySet":
+        """Those whose time has passed while something was left to do; the others may still finish."""
+        active = Delivery.objects.active().filter(broadcast=OuterRef("pk"))
+        open_ones = self.filter(state__in=[Broadcast.State.RUNNING, Broadcast.State.PAUSED])
+        unfinished = open_ones.filter(Q(cursor__lt=F("audience_upto")) | Exists(active))
+        return (self.before_start() | unfinished).filter(expires_at__lte=now)
+
 
 class Broadcast(models.Model):
     class State(models.TextChoices):
@@ -51,6 +69,11 @@ class Broadcast(models.Model):
         PAUSED = "PAUSED", "Paused"
         CANCELLED = "CANCELLED", "Cancelled"
         FINISHED = "FINISHED", "Finished"
+
+    #: Nothing of them has been sent, and clients who are added now still count.
+    BEFORE_START = (State.AWAITING_APPROVAL, State.SCHEDULED)
+    #: What is taken over from the notification.
+    FROZEN = ("topic_id", "subject", "email_body", "sms_body")
 
     notification = models.ForeignKey(Notification, on_delete=models.PROTECT, related_name="broadcasts")
     topic = models.ForeignKey(Topic, on_delete=models.PROTECT, related_name="broadcasts")
@@ -73,7 +96,7 @@ class Broadcast(models.Model):
     follows = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="followed_by")
     #: The highest client id that has been expanded into deliveries.
     cursor = models.BigIntegerField(default=0)
-    #: The highest client id when the button was pressed: later clients are not in it.
+    #: The highest client id when it started: later clients are not in it. 0 before that.
     audience_upto = models.BigIntegerField()
     #: Deliveries made so far; grows in the transaction that makes them.
     audience = models.BigIntegerField(default=0)
@@ -120,6 +143,11 @@ class Broadcast(models.Model):
 
     def body(self, channel: Channel | str) -> str:
         return self.email_body if channel == Channel.EMAIL else self.sms_body
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether the notification reads otherwise by now."""
+        return any(getattr(self, name) != getattr(self.notification, name) for name in self.FROZEN)
 
 
 class Reason(models.TextChoices):

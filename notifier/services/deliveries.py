@@ -81,14 +81,15 @@ def claim(
     """Take those deliveries that are PENDING and whose client still wants the message, for LEASE_SECONDS.
 
     The others: consent gone, suppressed, archived, or reached by a broadcast that this one follows → SKIPPED with the
-    reason; of a paused broadcast → left PENDING, due now; anything else (taken, settled, cancelled, of another
+    reason; of a paused broadcast → left PENDING, due now; of one that has expired → left for the dispatcher, which ends
+    it; anything else (taken, settled, cancelled, of another
     broadcast) → untouched. While the channel's breaker is open only its probe is taken, and the rest is left to be
     given back. Committed on return. After a database error it may have been committed all the same: `disclaim` the
     token, which must be new each time.
     """
     lease_ends_at = now + timedelta(seconds=settings.LEASE_SECONDS)
     with transaction.atomic(), connection.cursor() as cursor:
-        frozen = _running_content(cursor, broadcast_id, channel)
+        frozen = _running_content(cursor, broadcast_id, channel, now)
         if frozen is None:
             paused = _unclaimed(delivery_ids).filter(broadcast=broadcast_id, broadcast__state=Broadcast.State.PAUSED)
             paused.update(due_at=now)
@@ -200,12 +201,13 @@ _CONTENT = f"""
            EXISTS (SELECT 1 FROM {BREAKER} k WHERE k.channel = %s AND k.opened_at IS NOT NULL),
            b.notification_id, b.follows_id
     FROM {BROADCAST} b JOIN {TOPIC} t ON t.id = b.topic_id
-    WHERE b.id = %s AND b.state = '{Broadcast.State.RUNNING}'
+    WHERE b.id = %s AND b.state = '{Broadcast.State.RUNNING}' AND (b.expires_at IS NULL OR b.expires_at > %s)
 """  # noqa: S608
 
 
-def _running_content(cursor: Any, broadcast_id: int, channel: Channel) -> _Content | None:
-    cursor.execute(_CONTENT.format(channel=channel.value), [channel.value, broadcast_id])
+def _running_content(cursor: Any, broadcast_id: int, channel: Channel, now: datetime) -> _Content | None:
+    moment = connection.ops.adapt_datetimefield_value(now)
+    cursor.execute(_CONTENT.format(channel=channel.value), [channel.value, broadcast_id, moment])
     row = cursor.fetchone()
     return _Content(*row) if row else None
 

@@ -209,12 +209,12 @@ def sweep(*, now: datetime) -> int:
     # their broadcast, and the search for lost tickets, for as long; if it lives, its result is still to come.
     too_far = now + 2 * timedelta(seconds=settings.LEASE_SECONDS)
     over = Q(due_at__lt=now) | Q(due_at__gt=too_far)
-    for broadcast in Broadcast.objects.to_sweep().order_by("pk").only("state"):
+    for broadcast in Broadcast.objects.to_sweep().order_by("pk").only("state", "ended_because"):
         active = Delivery.objects.active().filter(broadcast=broadcast.pk, channel__in=Channel.values)
         changed += _settle(active.filter(over, state=State.SENDING), State.UNKNOWN, LEASE_RAN_OUT, now)
         if broadcast.state == Broadcast.State.CANCELLED:
             waiting = active.filter(state__in=[State.PENDING, State.RETRYING])
-            changed += _settle(waiting, State.CANCELLED, "broadcast cancelled", now)
+            changed += _settle(waiting, State.CANCELLED, broadcast.ended_because or "broadcast cancelled", now)
     return changed
 
 

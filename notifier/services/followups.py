@@ -8,12 +8,14 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
-from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Suppression
-from notifier.services import chains
+from notifier.models import Broadcast, Channel, Delivery, Preference, Suppression
+from notifier.services import broadcasts, chains
+from notifier.services.terms import AT_ONCE
 
 State = Delivery.State
 #: How a client stands to a chain on one channel, apart from those who got it.
@@ -122,8 +124,8 @@ def create(*, broadcast_id: int, token: uuid.UUID, by: User | None, now: datetim
 
 
 def _start(original: Broadcast, *, request_id: uuid.UUID, by: User | None, now: datetime) -> Broadcast:
-    """The one place where a follow-up begins: what must happen before it may (an approval) is decided here."""
-    upto = Client.objects.aggregate(highest=Max("pk"))["highest"] or 0
+    """As any other broadcast begins: at once, or once a second person has approved it."""
+    values = broadcasts.opening(needs_approval=_needs_approval(original, by), terms=AT_ONCE, now=now)
     return Broadcast.objects.create(
         follows=original,
         notification_id=original.notification_id,
@@ -132,8 +134,14 @@ def _start(original: Broadcast, *, request_id: uuid.UUID, by: User | None, now: 
         email_body=original.email_body,
         sms_body=original.sms_body,
         text_of=original.text_of,
-        audience_upto=upto,
         request_id=request_id,
         created_by=by,
-        started_at=now,
+        **values,
     )
+
+
+def _needs_approval(original: Broadcast, by: User | None) -> bool:
+    """Counted in the messages that the follow-up itself would be; nobody asks the command line."""
+    if settings.APPROVAL_ABOVE is None or by is None:
+        return False
+    return sum(one.recipients for one in missing(broadcast=original)) > settings.APPROVAL_ABOVE

@@ -7,6 +7,7 @@ from django.db import connection, transaction
 
 from notifier import failpoints
 from notifier.models import Broadcast, Delivery
+from notifier.services import pace
 
 State = Delivery.State
 SETTLED = Delivery.SETTLED
@@ -26,7 +27,9 @@ _COUNT = f"""
 
 def tally(*, broadcast_id: int, now: datetime) -> None:
     """Count the deliveries by channel and state and write the tally, for pages to read."""
-    before = Broadcast.objects.filter(pk=broadcast_id).values("tally", "tallied_at", "finished_at").first()
+    before = (
+        Broadcast.objects.filter(pk=broadcast_id).values("tally", "tallied_at", "started_at", "finished_at").first()
+    )
     if before is None:
         return
     if before["finished_at"]:
@@ -34,6 +37,7 @@ def tally(*, broadcast_id: int, now: datetime) -> None:
         return
     counted = _count(broadcast_id)
     counted["rate"] = _rate(before["tally"], before["tallied_at"], counted, now)
+    counted |= _pace(before["tally"], before["tallied_at"] or before["started_at"], counted, now)
     Broadcast.objects.filter(pk=broadcast_id, tallied_at=before["tallied_at"]).update(tally=counted, tallied_at=now)
     failpoints.reached("tally.committed")
 
@@ -45,8 +49,10 @@ def _recount(broadcast_id: int, now: datetime) -> None:
     """
     with transaction.atomic():
         ended = Broadcast.objects.filter(pk=broadcast_id, tallied_at=None).exclude(finished_at=None)
-        if ended.select_for_update(skip_locked=True).exists():
-            ended.update(tally=_count(broadcast_id) | {"rate": 0.0}, tallied_at=now, days_counted_at=None)
+        if broadcast := ended.select_for_update(skip_locked=True).first():
+            counted = _count(broadcast_id) | {"rate": 0.0}
+            counted |= _pace(broadcast.tally, None, counted, now)
+            ended.update(tally=counted, tallied_at=now, days_counted_at=None)
     failpoints.reached("tally.committed")
 
 
@@ -65,8 +71,10 @@ def finish(*, broadcast_id: int, now: datetime) -> bool:
         failpoints.reached("finish.locked")
         if broadcast.state == Broadcast.State.RUNNING:
             broadcast.state = Broadcast.State.FINISHED
+        counted = _count(broadcast_id) | {"rate": 0.0}
+        counted |= _pace(broadcast.tally, broadcast.tallied_at or broadcast.started_at, counted, now)
         broadcast.finished_at = broadcast.tallied_at = now
-        broadcast.tally = _count(broadcast_id) | {"rate": 0.0}
+        broadcast.tally = counted
         broadcast.days_counted_at = None
         broadcast.save(update_fields=["state", "finished_at", "tally", "tallied_at", "days_counted_at"])
     failpoints.reached("finish.committed")
@@ -86,6 +94,13 @@ def _count(broadcast_id: int) -> dict[str, Any]:
 def settled(tally: dict[str, Any]) -> int:
     """How many deliveries of a tally nothing more will happen to."""
     return sum(states.get(state, 0) for states in tally.get("counts", {}).values() for state in SETTLED)
+
+
+def _pace(before: dict[str, Any], since: datetime | None, after: dict[str, Any], now: datetime) -> dict[str, Any]:
+    """What is kept of how fast it went; a count that lies too far back tells nothing."""
+    is_measured = since is not None and timedelta() < now - since <= RATE_SPAN
+    seconds = (now - since).total_seconds() if since is not None and is_measured else 0.0
+    return pace.grown(before=before, after=after, seconds=seconds)
 
 
 def _rate(before: dict[str, Any], before_at: datetime | None, after: dict[str, Any], now: datetime) -> float:

@@ -11,7 +11,9 @@ from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 
 from notifier.admin.badges import state_badge
-from notifier.models import Broadcast, Delivery
+from notifier.admin.confirmation import UNITS
+from notifier.models import Broadcast, Channel, Delivery
+from notifier.services import broadcasts
 
 register = template.Library()
 
@@ -24,9 +26,9 @@ def thousands(number: float) -> str:
 
 @register.filter
 def in_words(span: timedelta) -> str:
-    """About how long, in the largest unit that fits: 45 seconds, 3 minutes, 2 hours."""
+    """About how long, in the largest unit that fits: 45 seconds, 3 minutes, 2 hours, 30 days."""
     seconds = max(1, round(span.total_seconds()))
-    for size, unit in ((3600, "hour"), (60, "minute")):
+    for size, unit in ((86_400, "day"), (3600, "hour"), (60, "minute")):
         if seconds >= 2 * size:
             return f"{round(seconds / size)} {unit}s"
     return f"{seconds} second{'' if seconds == 1 else 's'}"
@@ -51,6 +53,30 @@ def shown(value: Any) -> str:
 @register.filter
 def broadcast_badge(broadcast: Broadcast) -> SafeString:
     return state_badge(Broadcast.State(broadcast.state))
+
+
+@register.filter
+def state_in_words(broadcast: Broadcast) -> str:
+    """scheduled for 24 Nov 2026, 16:00 GMT"""
+    return broadcasts.state_in_words(broadcast)
+
+
+@register.filter
+def begun(broadcast: Broadcast) -> datetime:
+    """When it started, or was asked for."""
+    return broadcast.started_at or broadcast.created_at
+
+
+@register.filter
+def rate(number: float) -> str:
+    """A second: 1,234, 12, 3.5, 0.04"""
+    return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"
+
+
+@register.filter
+def units(channel: Channel) -> str:
+    """e-mails"""
+    return UNITS[channel][1]
 
 
 @register.filter

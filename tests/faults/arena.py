@@ -155,13 +155,13 @@ class Arena:
             self._notification = int(found[0][0])
         return self._notification
 
-    def press(self, *, notification: int = 0, is_complete: bool = True) -> int:
+    def press(self, *arguments: str, notification: int = 0, is_complete: bool = True) -> int:
         """Broadcasts the notification, for the second time if need be, and returns the broadcast's id.
 
         From here on the judge holds it to the consents of this moment; see `Expectation.is_complete`.
         """
         before = {pk for (pk,) in self.stack.query("SELECT id FROM notifier_broadcast")}
-        self.stack.manage("broadcast", str(notification or self.notification), "--again")
+        self.stack.manage("broadcast", str(notification or self.notification), "--again", *arguments)
         after = {pk for (pk,) in self.stack.query("SELECT id FROM notifier_broadcast")}
         (broadcast,) = after - before
         self.hold_to(broadcast, is_complete=is_complete)

@@ -109,12 +109,14 @@ def test_dead_tickets_are_told_with_what_to_do(now: datetime) -> None:
 
 
 # --- Broadcasts -------------------------------------------------------------------------------------------------------
-def test_what_is_scheduled_comes_in_the_order_of_its_time(now: datetime) -> None:
+def test_what_is_to_come_comes_in_the_order_of_its_time(now: datetime) -> None:
     later = a_broadcast(state=State.SCHEDULED, scheduled_for=now + 2 * MINUTE)
     sooner = a_broadcast(state=State.SCHEDULED, scheduled_for=now + MINUTE)
     a_broadcast()
 
-    assert dashboard.scheduled() == [sooner, later]
+    unknown = a_broadcast(state=State.AWAITING_APPROVAL)
+
+    assert dashboard.to_come() == [sooner, later, unknown]
 
 
 def test_what_is_under_way_and_what_has_finished_are_apart(now: datetime) -> None:

@@ -131,6 +131,73 @@ def test_a_cycle_goes_on_with_every_broadcast(loop: Dispatcher) -> None:
     assert [broadcast.deliveries.count() for broadcast in made] == [1, 1, 1]
 
 
+def test_a_scheduled_broadcast_starts_at_its_time_and_goes_all_the_way(
+    loop: Dispatcher, watch: SimpleNamespace
+) -> None:
+    a_client(listings="both")
+    moment = clock.now() + timedelta(hours=1)
+    broadcast = a_broadcast(state="SCHEDULED", scheduled_for=moment, started_at=None, audience_upto=0)
+
+    assert not loop.cycle()
+    assert not broadcast.deliveries.exists()
+
+    Broadcast.objects.update(scheduled_for=clock.now())
+    watch.seconds += 1
+    assert loop.cycle()
+    assert (send_everything(EMAIL), send_everything(SMS)) == (1, 1)
+    watch.seconds += 1
+    loop.cycle()
+
+    broadcast.refresh_from_db()
+    assert broadcast.state == Broadcast.State.FINISHED
+
+
+def test_until_idle_does_not_wait_for_what_is_still_to_come(loop: Dispatcher) -> None:
+    a_broadcast(state="SCHEDULED", scheduled_for=clock.now() + timedelta(days=1), started_at=None)
+    a_broadcast(state="AWAITING_APPROVAL", started_at=None)
+
+    loop.run(until_idle=True)
+
+    assert not Delivery.objects.exists()
+
+
+def test_what_was_due_and_expired_during_an_outage_is_never_sent(loop: Dispatcher) -> None:
+    a_client(listings="both")
+    now = clock.now()
+    broadcast = a_broadcast(
+        state="SCHEDULED",
+        scheduled_for=now - timedelta(hours=2),
+        expires_at=now - timedelta(hours=1),
+        started_at=None,
+        audience_upto=0,
+    )
+
+    loop.run(until_idle=True)
+
+    broadcast.refresh_from_db()
+    assert (broadcast.state, broadcast.started_at) == (Broadcast.State.CANCELLED, None)
+    assert broadcast.finished_at is not None
+    assert not Delivery.objects.exists()
+
+
+def test_one_that_expires_under_way_sends_nothing_more_and_ends(loop: Dispatcher, watch: SimpleNamespace) -> None:
+    a_client(listings="both")
+    broadcast = a_broadcast(expires_at=clock.now() + timedelta(hours=1))
+    loop.cycle()
+    assert send_everything(EMAIL) == 1
+
+    Broadcast.objects.update(expires_at=clock.now())
+    assert send_everything(SMS) == 0
+    for _ in range(3):
+        watch.seconds += 1
+        loop.cycle()
+
+    broadcast.refresh_from_db()
+    assert broadcast.state == Broadcast.State.CANCELLED
+    assert broadcast.tally["counts"] == {"email": {"SENT": 1}, "sms": {"CANCELLED": 1}}
+    assert broadcast.finished_at is not None
+
+
 def test_paused_nothing_moves_and_resumed_it_goes_on(loop: Dispatcher) -> None:
     a_client(listings="email")
     broadcast = a_broadcast()

@@ -125,6 +125,18 @@ def test_the_json_has_every_channel_even_one_without_a_text(now: datetime) -> No
     assert (said["started_at"], said["finished_at"]) == (None, None)
 
 
+def test_the_json_says_when_a_broadcast_starts_and_expires_and_why_it_was_cancelled(now: datetime) -> None:
+    scheduled = a_broadcast(state="SCHEDULED", started_at=None, scheduled_for=now + SECOND, expires_at=now + 2 * SECOND)
+    rejected = a_broadcast(state="CANCELLED", started_at=None, ended_because="rejected by bob: a misprint")
+
+    said = progress.as_json(scheduled)
+
+    assert (said["state"], said["started_at"]) == ("SCHEDULED", None)
+    assert said["scheduled_for"] == (now + SECOND).isoformat()
+    assert said["expires_at"] == (now + 2 * SECOND).isoformat()
+    assert progress.as_json(rejected)["ended_because"] == "rejected by bob: a misprint"
+
+
 # --- The feed ---------------------------------------------------------------------------------------------------------
 def test_the_feed_shows_the_newest_settled_first_and_what_each_was_told(now: datetime) -> None:
     notification = a_notification(subject="Hi {{ first_name }}", sms_body="{{ topic }} for {{ name }}")

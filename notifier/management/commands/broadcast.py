@@ -1,13 +1,16 @@
 import json
 import time
 import uuid
+from datetime import datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils.timezone import is_naive, make_aware
 
 from notifier import clock, progress
 from notifier.models import Broadcast, Delivery, Notification
 from notifier.services import broadcasts
+from notifier.services.terms import Terms
 
 POLL_SECONDS = 0.5
 #: How long a dispatcher or broker that is away is waited for.
@@ -16,7 +19,10 @@ BAR_WIDTH = 30
 
 
 class Command(BaseCommand):
-    help = "Broadcasts a notification, as the button in the admin does."
+    help = (
+        "Broadcasts a notification, as the button in the admin does. "
+        "Whoever may run commands on the server needs nobody's approval."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("notification_id", type=int)
@@ -28,8 +34,14 @@ class Command(BaseCommand):
             "--again", action="store_true", help="send although it is running or was sent within the hour"
         )
 
+        parser.add_argument("--at", metavar="TIME", type=_moment, help=f"start at this time, {_SHAPE}")
+        parser.add_argument(
+            "--expires", metavar="TIME", type=_moment, help=f"what is not sent by then never will be, {_SHAPE}"
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
-        broadcast = self._create(options["notification_id"], again=options["again"])
+        terms = Terms(scheduled_for=options["at"], expires_at=options["expires"])
+        broadcast = self._create(options["notification_id"], again=options["again"], terms=terms)
         if options["wait"]:
             self._wait(broadcast, show=self.stderr.isatty())
         if options["json"]:
@@ -41,15 +53,18 @@ class Command(BaseCommand):
         if failed or unknown:
             raise CommandError(f"{failed} failed, {unknown} unknown.", returncode=1)
         if options["wait"] and broadcast.state != Broadcast.State.FINISHED:
-            raise CommandError(f"It was {broadcast.get_state_display().lower()} before it was finished.", returncode=1)
+            because = f": {broadcast.ended_because}" if broadcast.ended_because else ""
+            words = broadcast.get_state_display().lower()
+            raise CommandError(f"It was {words} before it was finished{because}.", returncode=1)
 
-    def _create(self, notification_id: int, *, again: bool) -> Broadcast:
+    def _create(self, notification_id: int, *, again: bool, terms: Terms) -> Broadcast:
         notification = Notification.objects.filter(pk=notification_id).first()
         if notification is None:
             raise CommandError(f"There is no notification {notification_id}.")
         seen = {notification.pk: notification.updated_at}
         try:
-            return broadcasts.create(seen=seen, token=uuid.uuid4(), by=None, now=clock.now(), again=again)[0]
+            made = broadcasts.create(seen=seen, token=uuid.uuid4(), by=None, now=clock.now(), again=again, terms=terms)
+            return made[0]
         except broadcasts.SentRecently as error:
             raise CommandError(f"{error}. Add --again to send it once more.") from error
         except broadcasts.BroadcastError as error:
@@ -72,6 +87,15 @@ class Command(BaseCommand):
             self.stderr.write("")
 
 
+_SHAPE = "as in 2026-11-24T16:00 (the server's zone) or 2026-11-24T16:00+01:00"
+
+
+def _moment(text: str) -> datetime:
+    """Raises what argparse takes for a mistake."""
+    moment = datetime.fromisoformat(text)
+    return make_aware(moment) if is_naive(moment) else moment
+
+
 def _trouble(broadcast: Broadcast) -> str:
     parts = progress.health(channels=broadcast.channels, now=clock.now())
     return " ".join(part.words for part in parts if not part.ok)
@@ -90,4 +114,4 @@ def _sentence(broadcast: Broadcast) -> str:
         + (", ".join(f"{number} {state}" for state, number in channel.counts.items()) or "-")
         for channel in progress.sheet(broadcast).channels
     )
-    return f"Broadcast {broadcast.pk} is {broadcast.get_state_display().lower()}. {counts}."
+    return f"Broadcast {broadcast.pk} is {broadcasts.state_in_words(broadcast)}. {counts}."

@@ -5,6 +5,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from notifier import clock, progress
 from notifier.models import Broadcast
+from notifier.services import broadcasts
 
 
 class Command(BaseCommand):
@@ -15,14 +16,16 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print it as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        broadcast = Broadcast.objects.select_related("topic").filter(pk=options["broadcast_id"]).first()
+        broadcast = Broadcast.objects.select_related("topic", "created_by").filter(pk=options["broadcast_id"]).first()
         if broadcast is None:
             raise CommandError(f"There is no broadcast {options['broadcast_id']}.")
         if options["json"]:
             self.stdout.write(json.dumps(progress.as_json(broadcast)))
             return
         books = progress.sheet(broadcast)
-        self.stdout.write(f"{broadcast}: {broadcast.get_state_display().lower()}, topic {broadcast.topic}")
+        self.stdout.write(f"{broadcast}: {broadcasts.state_in_words(broadcast)}, topic {broadcast.topic}")
+        for line in _times(broadcast):
+            self.stdout.write(f"  {line}")
         for channel in books.channels:
             counts = ", ".join(f"{number} {state}" for state, number in sorted(channel.counts.items()))
             self.stdout.write(
@@ -31,3 +34,20 @@ class Command(BaseCommand):
         self.stdout.write(f"  the books {'balance' if books.balanced else 'do NOT balance'}: audience {books.audience}")
         for part in progress.health(channels=broadcast.channels, now=clock.now()):
             self.stdout.write(f"  {part.part}: {part.words}")
+
+
+def _times(broadcast: Broadcast) -> list[str]:
+    """What its state does not tell: whose word it waits for, until when it may send, and why it was cancelled."""
+    lines = []
+    if broadcast.state == Broadcast.State.AWAITING_APPROVAL:
+        who = broadcast.created_by.get_username() if broadcast.created_by else "the command line"
+        lines.append(
+            f"asked for by {who}, {broadcasts.in_words(broadcast.created_at)}: somebody else has to approve it"
+        )
+    if broadcast.state in Broadcast.BEFORE_START and broadcast.scheduled_for:
+        lines.append(f"starts {broadcasts.in_words(broadcast.scheduled_for)}")
+    if broadcast.expires_at:
+        lines.append(f"expires {broadcasts.in_words(broadcast.expires_at)}")
+    if broadcast.ended_because:
+        lines.append(f"cancelled: {broadcast.ended_because}")
+    return lines

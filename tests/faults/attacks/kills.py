@@ -3,6 +3,7 @@
 import signal
 import time
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from notifier import failpoints
@@ -68,6 +69,13 @@ def _prepare(arena: Arena, point: str) -> None:
         arena.press()
     arena.keep_busy()
     match point:
+        case "start.committed":
+            arena.press("--at", _soon())
+        case "expire.committed":
+            # Nobody starts it meanwhile: no dispatcher runs.
+            expiry = datetime.now(UTC) + 2 * SOON
+            arena.press("--at", _soon(), "--expires", expiry.isoformat(), is_complete=False)
+            wait_until(lambda: datetime.now(UTC) > expiry, what="its time to pass")
         case "sweep.committed":
             dispatcher, consumer = arena.hire(DISPATCHER), arena.hire(EMAIL)
             sending = "SELECT 1 FROM notifier_delivery WHERE state = 'SENDING' AND channel = 'email'"
@@ -82,6 +90,14 @@ def _prepare(arena: Arena, point: str) -> None:
             arena.smtp.behave(Rule(phase="rcpt", reply="450 4.2.1 busy", times=3), Rule(phase="dot", delay=0.02))
         case "release.committed":
             arena.smtp.behave(Rule(phase="connect", reply="421 4.3.2 not now"))
+
+
+#: Long enough for the command that is told to have read it.
+SOON = timedelta(seconds=6)
+
+
+def _soon() -> str:
+    return (datetime.now(UTC) + SOON).isoformat()
 
 
 def _die_at(arena: Arena, point: str) -> None:

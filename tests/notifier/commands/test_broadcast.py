@@ -82,6 +82,41 @@ def test_one_sent_a_short_while_ago_needs_a_word() -> None:
     assert Broadcast.objects.count() == 2
 
 
+@pytest.mark.parametrize(("text", "utc"), [("2099-01-02T16:00", "16:00"), ("2099-01-02T16:00+02:00", "14:00")])
+def test_it_starts_at_a_time_in_the_servers_zone_or_in_another(text: str, utc: str) -> None:
+    said = broadcast(a_notification(), "--at", text, "--expires", "2099-01-03T00:00")
+
+    made = Broadcast.objects.get()
+    assert (made.state, made.started_at) == (Broadcast.State.SCHEDULED, None)
+    assert f"{made.scheduled_for:%H:%M %d}" == f"{utc} 02"
+    assert f"{made.expires_at:%H:%M %d}" == "00:00 03"
+    assert said.startswith(f"Broadcast {made.pk} is scheduled for 2 Jan 2099, {utc} UTC.")
+
+
+@pytest.mark.parametrize("name", ["--at", "--expires"])
+def test_a_time_that_has_passed_sends_nothing(name: str) -> None:
+    with pytest.raises(CommandError, match="This time has passed"):
+        broadcast(a_notification(), name, "2001-01-01T00:00")
+
+    assert not Broadcast.objects.exists()
+
+
+def test_a_time_that_is_none_sends_nothing() -> None:
+    with pytest.raises(CommandError, match="--at"):
+        broadcast(a_notification(), "--at", "tomorrow")
+
+    assert not Broadcast.objects.exists()
+
+
+def test_the_command_line_needs_nobodys_approval(settings: Any) -> None:
+    settings.APPROVAL_ABOVE = 0
+    a_client(listings="both")
+
+    broadcast(a_notification())
+
+    assert Broadcast.objects.get().state == Broadcast.State.RUNNING
+
+
 # --- The end ----------------------------------------------------------------------------------------------------------
 def test_with_wait_it_tells_the_end(meanwhile: Callable[[Callable[[], object]], None]) -> None:
     meanwhile(ends_with(email={"SENT": 2, "SKIPPED": 1}, sms={"SENT": 1}))

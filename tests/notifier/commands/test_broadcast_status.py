@@ -1,5 +1,5 @@
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from io import StringIO
 
 import pytest
@@ -7,9 +7,11 @@ from django.core.management import CommandError, call_command
 
 from notifier import progress
 from notifier.models import Broadcast
-from tests.factories import a_broadcast, a_notification
+from tests.factories import a_broadcast, a_notification, a_user
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
+
+HOUR = timedelta(hours=1)
 
 
 def status(number: int, *arguments: str) -> str:
@@ -51,6 +53,24 @@ def test_books_that_do_not_balance_are_told() -> None:
     broadcast = a_broadcast(tally={"audience": 2, "counts": {"email": {"SENT": 1}}})
 
     assert "the books do NOT balance: audience 2" in status(broadcast.pk)
+
+
+def test_one_that_has_not_begun_says_when_it_starts_and_expires(now: datetime) -> None:
+    moment = datetime.fromisoformat("2099-01-02T16:00:00+00:00")
+    broadcast = a_broadcast(state="SCHEDULED", started_at=None, scheduled_for=moment, expires_at=moment + HOUR)
+
+    lines = status(broadcast.pk).splitlines()
+
+    assert lines[0].endswith(": scheduled for 2 Jan 2099, 16:00 UTC, topic Listings")
+    assert lines[1:3] == ["  starts 2 Jan 2099, 16:00 UTC", "  expires 2 Jan 2099, 17:00 UTC"]
+
+
+def test_one_that_awaits_approval_says_whose_it_is_and_a_rejected_one_why() -> None:
+    waiting = a_broadcast(state="AWAITING_APPROVAL", started_at=None, created_by=a_user(username="ann"))
+    rejected = a_broadcast(state="CANCELLED", started_at=None, ended_because="rejected by bob: a misprint")
+
+    assert "  asked for by ann, " in status(waiting.pk)
+    assert "  cancelled: rejected by bob: a misprint\n" in status(rejected.pk)
 
 
 def test_the_json_is_what_the_broadcast_command_prints(now: datetime) -> None:

@@ -1,6 +1,7 @@
 import uuid
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -107,14 +108,14 @@ def test_of_several_all_are_made_or_none(now: datetime) -> None:
 
 def test_a_fault_in_the_middle_of_several_makes_none(now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
     one, two = a_notification(), a_notification()
-    start = broadcasts._start
+    make = broadcasts._make
 
-    def dies_on_the_second(n: Notification, **values: object) -> Broadcast:
+    def dies_on_the_second(n: Notification, **values: Any) -> Broadcast:
         if n == two:
             raise RuntimeError("killed")
-        return start(n, **values)  # type: ignore[arg-type]
+        return make(n, **values)
 
-    monkeypatch.setattr(broadcasts, "_start", dies_on_the_second)
+    monkeypatch.setattr(broadcasts, "_make", dies_on_the_second)
     with pytest.raises(RuntimeError, match="killed"):
         press(one, two, now=now)
 
@@ -130,7 +131,7 @@ def test_a_notification_that_was_deleted_meanwhile_is_not_sent(now: datetime) ->
         broadcasts.create(seen=seen, token=uuid.uuid4(), by=None, now=now)
 
 
-@pytest.mark.parametrize("state", [State.RUNNING, State.PAUSED])
+@pytest.mark.parametrize("state", [State.AWAITING_APPROVAL, State.SCHEDULED, State.RUNNING, State.PAUSED])
 def test_another_token_while_it_is_under_way_needs_a_word(now: datetime, state: Broadcast.State) -> None:
     notification = a_notification()
     earlier = a_broadcast(notification=notification, state=state, started_at=now - timedelta(days=2))
@@ -208,6 +209,8 @@ ORDERS = {
 WORKS = {
     ("pause", State.RUNNING): State.PAUSED,
     ("resume", State.PAUSED): State.RUNNING,
+    ("cancel", State.AWAITING_APPROVAL): State.CANCELLED,
+    ("cancel", State.SCHEDULED): State.CANCELLED,
     ("cancel", State.RUNNING): State.CANCELLED,
     ("cancel", State.PAUSED): State.CANCELLED,
 }

@@ -1,0 +1,89 @@
+"""The forms about time: when a broadcast starts, until when it may send, and the number typed before many are sent."""
+
+import re
+from datetime import datetime
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.utils.timezone import get_current_timezone, localtime
+
+from notifier.services.terms import Terms
+
+#: How much the audience may have grown since the page that its number was read on.
+GROWTH = 1.1
+
+
+class MomentField(forms.DateTimeField):
+    """A date and time in the staff member's own zone; one that the clocks skip or repeat is refused."""
+
+    widget = forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
+
+
+class TermsForm(forms.Form):
+    """`terms` is what was chosen, once it is valid."""
+
+    when = forms.ChoiceField(
+        choices=[("now", "Now"), ("later", "At a date and time")], widget=forms.RadioSelect, required=False
+    )
+    scheduled_for = MomentField(label="Starts", required=False)
+    expires_at = MomentField(label="Expires", required=False)
+
+    terms = Terms()
+
+    def __init__(self, *args: Any, now: datetime, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.now = now
+        self.fields["when"].initial = "later" if self.initial.get("scheduled_for") else "now"
+
+    @property
+    def zone(self) -> str:
+        """Whose times these are, as in "Europe/London (now UTC+01:00)"."""
+        name, offset = str(get_current_timezone()), localtime(self.now).strftime("%z")
+        return name if name == "UTC" else f"{name} (now UTC{offset[:3]}:{offset[3:]})"
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        if cleaned.get("when") != "later":
+            # What stands in a field that is not shown has no say.
+            self.errors.pop("scheduled_for", None)
+            cleaned["scheduled_for"] = None
+        elif not cleaned.get("scheduled_for") and "scheduled_for" not in self.errors:
+            self.add_error("scheduled_for", "Give the date and time at which it starts.")
+        self.terms = Terms(cleaned.get("scheduled_for"), cleaned.get("expires_at"))
+        for field, mistake in self.terms.mistakes(self.now).items():
+            if field not in self.errors:
+                self.add_error(field, mistake)
+        return cleaned
+
+
+class SendForm(TermsForm):
+    """Above CONFIRM_ABOVE messages their number must be typed: it was read, and it is still about true."""
+
+    counted = forms.IntegerField(required=False, min_value=0, widget=forms.HiddenInput)
+    typed = forms.CharField(label="Number of messages", required=False)
+
+    def __init__(self, *args: Any, sends: int, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.sends = sends
+
+    @property
+    def must_type(self) -> bool:
+        return bool(self.sends > settings.CONFIRM_ABOVE)
+
+    @property
+    def pattern(self) -> str:
+        """What the browser accepts: 12345, or with a comma, a full stop or a space as people write it."""
+        return r"\s*" + f"{self.sends:,}".replace(",", r"[,.\s]?") + r"\s*"
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        if self.must_type:
+            self._check_typed(re.sub(r"[,.\s’']", "", cleaned.get("typed") or ""), cleaned.get("counted"))
+        return cleaned
+
+    def _check_typed(self, typed: str, counted: int | None) -> None:
+        if counted is None or self.sends > counted * GROWTH:
+            self.add_error("typed", f"By now it would be {self.sends:,} messages. Type that number to send them.")
+        elif typed != str(counted):
+            self.add_error("typed", f"Type the number of messages, {self.sends:,}, to send them.")

@@ -1,0 +1,70 @@
+"""What a broadcast will take: time, at the rate of lately, and SMS segments, which is what providers charge for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from notifier import content
+from notifier.models import Channel, Topic
+from notifier.services import audience, pace
+
+#: Recipients whose SMS is written out to learn how long it gets. A million would take a minute.
+SAMPLE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Segments:
+    """How many segments the SMS of a broadcast take."""
+
+    total: int
+    #: Of the longest SMS that was looked at.
+    longest: int
+    #: The recipients that were looked at; all of them, or none needed to be, where `is_exact`.
+    measured: int
+    is_exact: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """How long a number of messages takes."""
+
+    #: None where nothing is known of any channel that would be used.
+    time: timedelta | None
+    #: Messages a second, of the channels that are used and were measured.
+    rates: dict[Channel, float]
+    #: Used, and never measured.
+    unknown: list[Channel]
+
+
+def segments(*, text: str, topic: Topic, recipients: int) -> Segments:
+    """Exact where the text is the same for everybody, or few get it; else the average of a sample, times the number."""
+    if not recipients or not text:
+        return Segments(0, 0, 0, is_exact=True)
+    everybodys = _size(text, "A", topic)
+    if _rendered(text, "A", topic) == _rendered(text, "Bea B.", topic):
+        return Segments(everybodys * recipients, everybodys, 0, is_exact=True)
+    names = audience.names(topic=topic, channel=Channel.SMS, most=SAMPLE)
+    sizes = [_size(text, name, topic) for name in names] or [everybodys]
+    total = round(sum(sizes) / len(sizes) * recipients)
+    return Segments(total, max(sizes), len(sizes), is_exact=len(names) == recipients)
+
+
+def duration(*, sends: Mapping[Channel, int]) -> Duration:
+    """Channels send at the same time, so the slowest of them tells."""
+    used = [channel for channel, number in sends.items() if number]
+    measured = pace.rates()
+    rates = {channel: measured[channel] for channel in used if channel in measured}
+    seconds = [sends[channel] / rate for channel, rate in rates.items()]
+    return Duration(
+        time=timedelta(seconds=max(seconds)) if seconds else None,
+        rates=rates,
+        unknown=[channel for channel in used if channel not in measured],
+    )
+
+
+def _rendered(text: str, name: str, topic: Topic) -> str:
+    return content.render(text, content.values(name=name, topic=topic.name))
+
+
+def _size(text: str, name: str, topic: Topic) -> int:
+    return content.sms_size(_rendered(text, name, topic)).segments

@@ -1,0 +1,49 @@
+"""How fast each channel really sends, measured while broadcasts run, for telling how long the next one will take.
+
+A broadcast's tally keeps `{"pace": {channel: {"given": n, "seconds": s}}}`: how many messages were given to the
+provider, in the time in which it was given any. Pauses, outages and the wait for a retry count for nothing.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from notifier.models import Broadcast, Channel, Delivery
+
+#: Broadcasts that the rate is told from; what was true a hundred broadcasts ago may have been another provider.
+RECENT = 20
+
+State = Delivery.State
+GIVEN = (State.SENT, State.FAILED, State.UNKNOWN)
+
+Tally = Mapping[str, Any]
+
+
+def grown(*, before: Tally, after: Tally, seconds: float) -> dict[str, Any]:
+    """The tally's pace, with the span between two counts added; nothing where nothing was measured so far."""
+    pace: dict[str, dict[str, float]] = {channel: dict(kept) for channel, kept in before.get("pace", {}).items()}
+    for channel, states in after.get("counts", {}).items():
+        given = _given(states) - _given(before.get("counts", {}).get(channel, {}))
+        # Slow providers settle nothing between two counts, and hold something in their hands all the same.
+        if seconds > 0 and (given > 0 or (given == 0 and states.get(State.SENDING))):
+            kept = pace.setdefault(channel, {"given": 0, "seconds": 0.0})
+            kept["given"] += given
+            kept["seconds"] = round(kept["seconds"] + seconds, 3)
+    return {"pace": pace} if pace else {}
+
+
+def _given(states: Mapping[str, int]) -> int:
+    return sum(states.get(state, 0) for state in GIVEN)
+
+
+def rates() -> dict[Channel, float]:
+    """Messages a second by channel over the last broadcasts; a channel that was never measured is not there."""
+    tallies = Broadcast.objects.exclude(started_at=None).order_by("-pk").values_list("tally", flat=True)[:RECENT]
+    given: dict[str, float] = {}
+    seconds: dict[str, float] = {}
+    for tally in tallies:
+        for channel, kept in tally.get("pace", {}).items():
+            given[channel] = given.get(channel, 0) + kept["given"]
+            seconds[channel] = seconds.get(channel, 0) + kept["seconds"]
+    return {
+        channel: given[channel] / seconds[channel] for channel in Channel if given.get(channel) and seconds.get(channel)
+    }

@@ -1,0 +1,218 @@
+"""From the confirm page to a broadcast, in a real browser: at a time, with a number typed, and with a second person."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.conf import LazySettings
+from django.urls import reverse
+from django.utils import timezone
+from playwright.sync_api import Browser, Page
+from pytest_django.live_server_helper import LiveServer
+
+from notifier.models import Broadcast, Notification
+from tests.conftest import watch_console
+from tests.factories import a_client, a_notification, a_user
+
+# The server answers from another thread, which must see the rows.
+pytestmark = pytest.mark.django_db(transaction=True)
+
+State = Broadcast.State
+WIDTHS = {"desk": 1440, "phone": 360}
+
+
+@pytest.fixture
+def enter(browser: Browser, live_server: LiveServer, console_errors: list[str]) -> Iterator[Callable[..., Page]]:
+    """`enter("ann", "phone")`: a browser of that width in which Ann is logged in."""
+    contexts = []
+
+    def open_browser(username: str, size: str = "desk", **options: Any) -> Page:
+        context = browser.new_context(
+            base_url=live_server.url, viewport={"width": WIDTHS[size], "height": 800}, **options
+        )
+        contexts.append(context)
+        page = context.new_page()
+        watch_console(page, console_errors)
+        page.goto(reverse("admin:login"))
+        page.get_by_label("Username").fill(username)
+        page.get_by_label("Password").fill("secret")
+        page.get_by_role("button", name="Log in").click()
+        return page
+
+    yield open_browser
+    for context in contexts:
+        context.close()
+    assert console_errors == []
+
+
+@pytest.fixture
+def notification() -> Notification:
+    a_user(username="ann", is_superuser=True)
+    a_user(username="bob", is_superuser=True)
+    for _ in range(3):
+        a_client(listings="both")
+    return a_notification(sms_body="The gate is open")
+
+
+def confirm_page(notification: Notification) -> str:
+    return f"{reverse('admin:notifier_notification_broadcast')}?ids={notification.pk}"
+
+
+def sticks_out(page: Page) -> bool:
+    return bool(page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))
+
+
+@pytest.mark.parametrize("size", WIDTHS)
+def test_it_is_scheduled_with_the_button_that_says_so(
+    enter: Callable[..., Page], notification: Notification, size: str
+) -> None:
+    page = enter("ann", size)
+    page.goto(confirm_page(notification))
+    assert not page.get_by_label("Starts").is_visible()
+    page.get_by_role("button", name="Send 3 e-mails and 3 SMS").wait_for()
+
+    page.get_by_label("At a date and time").check()
+    page.get_by_label("Starts").fill("2099-01-02T16:00")
+    page.get_by_label("Expires").fill("2099-01-02T18:00")
+    assert not sticks_out(page)
+    page.get_by_role("button", name="Schedule 3 e-mails and 3 SMS").click()
+
+    page.get_by_role("heading", name="Starts at 2 Jan 2099, 16:00 UTC").wait_for()
+    assert not sticks_out(page)
+    assert Broadcast.objects.get().state == State.SCHEDULED
+
+    page.get_by_role("link", name="Change the time…").click()
+    assert page.get_by_label("Starts").input_value() == "2099-01-02T16:00"
+    assert not sticks_out(page)
+    page.get_by_label("Now").check()
+    page.get_by_role("button", name="Start it now").click()
+
+    page.get_by_text("Changed: it is running.").wait_for()
+    assert Broadcast.objects.get().state == State.RUNNING
+
+
+def test_a_waiting_page_turns_into_the_progress_page_by_itself(
+    enter: Callable[..., Page], notification: Notification
+) -> None:
+    page = enter("ann")
+    page.goto(confirm_page(notification))
+    page.get_by_label("At a date and time").check()
+    page.get_by_label("Starts").fill("2099-01-02T16:00")
+    page.get_by_role("button", name="Schedule").click()
+    page.get_by_role("button", name="Start now").wait_for()
+
+    Broadcast.objects.update(state=State.RUNNING, started_at=timezone.now())
+
+    page.locator("#live", has_text="settled").wait_for()
+    page.get_by_role("button", name="Pause").wait_for()
+    assert page.locator("#before").count() == 0
+
+
+def test_many_are_sent_only_after_their_number_is_typed(
+    enter: Callable[..., Page], notification: Notification, settings: LazySettings
+) -> None:
+    settings.CONFIRM_ABOVE = 5
+    page = enter("ann")
+    page.goto(confirm_page(notification))
+    field = page.get_by_label("To confirm, type the number of messages: 6")
+
+    page.get_by_role("button", name="Send 3 e-mails and 3 SMS").click()
+    assert page.locator("#id_typed:invalid").count() == 1  # the browser does not even send it
+    field.fill("7")
+    page.get_by_role("button", name="Send 3 e-mails and 3 SMS").click()
+    assert page.locator("#id_typed:invalid").count() == 1
+    assert not Broadcast.objects.exists()
+    field.fill("6")
+    page.get_by_role("button", name="Send 3 e-mails and 3 SMS").click()
+
+    page.wait_for_url("**/progress/")
+    assert Broadcast.objects.get().state == State.RUNNING
+
+
+def test_two_people_send_what_is_too_much_for_one(
+    enter: Callable[..., Page], notification: Notification, settings: LazySettings
+) -> None:
+    settings.APPROVAL_ABOVE = 5
+    ann, bob = enter("ann"), enter("bob", "phone")
+    ann.goto(confirm_page(notification))
+    ann.get_by_role("button", name="Ask for approval to send 3 e-mails and 3 SMS").click()
+    ann.get_by_text("You asked for it, so somebody else has to look at it").wait_for()
+    assert ann.get_by_role("link", name="Read it and decide…").count() == 0
+
+    bob.goto(reverse("admin:index"))
+    bob.get_by_role("region", name="To come").get_by_role("link", name="Three new homes").click()
+    bob.get_by_role("link", name="Read it and decide…").click()
+    bob.get_by_text("The gate is open").wait_for()
+    assert not sticks_out(bob)
+
+    # Edited while he reads: his word is for what he has read.
+    ann.goto(reverse("admin:notifier_notification_change", args=[notification.pk]))
+    ann.locator("#id_sms_body").fill("The gate is shut")
+    ann.locator("input[name=_save]").click()
+    ann.get_by_text("awaits approval of it").wait_for()
+    bob.get_by_role("button", name="Approve, and send").click()
+    bob.get_by_text("Read it again before approving.").wait_for()
+    assert Broadcast.objects.get().state == State.AWAITING_APPROVAL
+
+    bob.get_by_text("The gate is shut").wait_for()
+    bob.get_by_role("button", name="Approve, and send").click()
+
+    bob.get_by_text("Approved: it is running.").wait_for()
+    sent = Broadcast.objects.get()
+    assert (sent.state, sent.sms_body, str(sent.approved_by)) == (State.RUNNING, "The gate is shut", "bob")
+
+
+def test_a_rejection_tells_the_one_who_asked_why(
+    enter: Callable[..., Page], notification: Notification, settings: LazySettings
+) -> None:
+    settings.APPROVAL_ABOVE = 5
+    ann, bob = enter("ann", "phone"), enter("bob")
+    ann.goto(confirm_page(notification))
+    ann.get_by_role("button", name="Ask for approval").click()
+    ann.wait_for_url("**/progress/")
+    bob.goto(reverse("admin:notifier_broadcast_approve", args=[Broadcast.objects.get().pk]))
+
+    bob.get_by_label("Or reject it. Why?").fill("the gate stays shut")
+    bob.get_by_role("button", name="Reject").click()
+    bob.get_by_text("Rejected: nothing of it is sent.").wait_for()
+
+    ann.get_by_text("rejected by bob: the gate stays shut").wait_for()
+    assert Broadcast.objects.get().state == State.CANCELLED
+
+
+def test_without_javascript_it_is_scheduled_approved_and_cancelled(
+    enter: Callable[..., Page], notification: Notification, settings: LazySettings
+) -> None:
+    settings.APPROVAL_ABOVE, settings.CONFIRM_ABOVE = 5, 5
+    ann, bob = (enter(name, java_script_enabled=False) for name in ("ann", "bob"))
+    ann.goto(confirm_page(notification))
+    ann.get_by_label("At a date and time").check()
+    moment = timezone.now() + timedelta(days=2, minutes=1)
+    ann.get_by_label("Starts").fill(f"{moment:%Y-%m-%dT%H:%M}")
+    ann.get_by_label("To confirm, type the number of messages").fill("6")
+    ann.get_by_role("button", name="Ask for approval").click()
+    ann.wait_for_url("**/progress/")
+
+    bob.goto(ann.url)
+    bob.get_by_role("link", name="Read it and decide…").click()
+    bob.get_by_role("button", name=f"Approve 3 e-mails and 3 SMS for {moment:%-d %b %Y, %H:%M} UTC").click()
+    bob.get_by_role("heading", name="Starts at").wait_for()
+    assert Broadcast.objects.get().state == State.SCHEDULED
+
+    bob.get_by_role("link", name="Cancel…").click()
+    bob.get_by_role("button", name="Cancel the broadcast").click()
+
+    bob.get_by_text("Cancelled. Whatever had not gone out stays unsent.").wait_for()
+    assert Broadcast.objects.get().state == State.CANCELLED
+
+
+def test_a_count_leads_to_its_clients(enter: Callable[..., Page], notification: Notification) -> None:
+    a_client(name="Nobody Example", listings="neither")
+    page = enter("ann")
+    page.goto(confirm_page(notification))
+
+    page.get_by_role("link", name="SMS, no consent: 1").click()
+
+    page.get_by_role("link", name="Nobody Example").wait_for()
+    assert page.locator("#result_list tbody tr").count() == 1

@@ -1,0 +1,108 @@
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from notifier.models import Channel
+from notifier.services import estimates
+from tests.factories import a_broadcast, a_client, a_topic
+
+pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
+
+EMAIL, SMS = Channel.EMAIL, Channel.SMS
+#: With a name of three letters it is 160 long, and with a longer one it takes a second segment.
+BRINK = "x" * 157 + "{{ first_name }}"
+
+
+def measured(**rates: float) -> None:
+    a_broadcast(tally={"pace": {channel: {"given": rate * 60, "seconds": 60} for channel, rate in rates.items()}})
+
+
+# --- Time -------------------------------------------------------------------------------------------------------------
+def test_the_slower_channel_tells_how_long_it_takes() -> None:
+    measured(email=10, sms=2)
+
+    found = estimates.duration(sends={EMAIL: 100, SMS: 100})
+
+    assert (found.time, found.rates, found.unknown) == (timedelta(seconds=50), {EMAIL: 10.0, SMS: 2.0}, [])
+
+
+def test_a_channel_that_is_not_used_tells_nothing() -> None:
+    measured(email=10, sms=2)
+
+    found = estimates.duration(sends={EMAIL: 100, SMS: 0})
+
+    assert (found.time, found.rates) == (timedelta(seconds=10), {EMAIL: 10.0})
+
+
+def test_what_was_never_measured_is_said_to_be_unknown() -> None:
+    assert estimates.duration(sends={EMAIL: 1, SMS: 1}).time is None
+    measured(email=10)
+
+    found = estimates.duration(sends={EMAIL: 100, SMS: 100})
+
+    assert (found.time, found.unknown) == (timedelta(seconds=10), [SMS])
+
+
+# --- Segments ---------------------------------------------------------------------------------------------------------
+def test_a_text_that_is_the_same_for_everybody_is_exact_and_looks_at_nobody() -> None:
+    topic = a_topic()
+
+    with CaptureQueriesContext(connection) as queries:
+        found = estimates.segments(text="y" * 161 + "{{ topic }}", topic=topic, recipients=1_000_000)
+
+    assert (found.total, found.longest, found.is_exact) == (2_000_000, 2, True)
+    assert len(queries) == 0
+
+
+def test_for_few_recipients_each_name_is_looked_at() -> None:
+    a_client(name="Ann Example", listings="sms")
+    a_client(name="Annabella Example", listings="sms")
+    a_client(name="Bartholomew Example", listings="email")
+
+    found = estimates.segments(text=BRINK, topic=a_topic(), recipients=2)
+
+    assert (found.total, found.longest, found.measured, found.is_exact) == (3, 2, 2, True)
+
+
+def test_one_name_in_another_script_makes_its_sms_longer_and_is_counted() -> None:
+    a_client(name="Ann", listings="sms")
+    a_client(name="Zoë Łukasz", listings="sms")
+
+    found = estimates.segments(text="x" * 100 + "{{ name }}", topic=a_topic(), recipients=2)
+
+    assert (found.total, found.longest) == (3, 2)
+
+
+def test_for_many_a_sample_from_all_over_tells_the_average(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimates, "SAMPLE", 10)
+    for number in range(60):
+        # The later half has longer names: the beginning alone would miss them.
+        a_client(name="Ann" if number < 30 else "Annabella", listings="sms")
+
+    found = estimates.segments(text=BRINK, topic=a_topic(), recipients=60)
+
+    assert not found.is_exact
+    assert found.longest == 2
+    assert 75 <= found.total <= 105
+    assert found.measured >= 10
+
+
+@pytest.mark.parametrize(("text", "recipients"), [("", 5), ("Hello {{ name }}", 0)])
+def test_without_a_text_or_a_recipient_there_are_none(text: str, recipients: int) -> None:
+    found: Any = estimates.segments(text=text, topic=a_topic(), recipients=recipients)
+
+    assert (found.total, found.is_exact) == (0, True)
+
+
+def test_it_costs_the_same_few_queries_however_many_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimates, "SAMPLE", 5)
+    for _ in range(20):
+        a_client(listings="sms")
+
+    with CaptureQueriesContext(connection) as queries:
+        estimates.segments(text=BRINK, topic=a_topic(), recipients=20)
+
+    assert len(queries) <= 4
