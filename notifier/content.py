@@ -23,6 +23,14 @@ _GSM_BASIC = set(
     "abcdefghijklmnopqrstuvwxyzäöñüà"
 )
 _GSM_EXTENSION = set("\f^{}\\[~]|€")
+# What word processors and phones put in by themselves, and what says the same within GSM-7.
+_PLAINER = (
+    dict.fromkeys("‘’‚‹›", "'")
+    | dict.fromkeys("“”„«»", '"')
+    | dict.fromkeys("‐‑–—−", "-")
+    | dict.fromkeys("\u00a0\u2007\u2009\u202f", "a blank")
+    | {"…": "...", "•": "-"}
+)
 
 
 def values(*, name: str, topic: str) -> dict[str, str]:
@@ -67,6 +75,11 @@ def is_blank(text: str) -> bool:
     return all(unicodedata.category(char)[0] in "ZC" or char in _UNSEEN for char in text)
 
 
+def tidied(text: str) -> str:
+    """Without blanks around it, and with one character for each line's end, where browsers send two."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").strip()
+
+
 def mistakes(text: str) -> list[str]:
     """What is wrong with the placeholders in `text`, a sentence each."""
     known = ", ".join(f"{{{{ {name} }}}}" for name in PLACEHOLDERS)
@@ -101,6 +114,12 @@ class SmsSize:
     units: int
     segments: int
 
+    @property
+    def room(self) -> int:
+        """The units that so many segments hold, or one where there is none yet."""
+        alone, part = (160, 153) if self.encoding == "GSM-7" else (70, 67)
+        return alone if self.segments <= 1 else part * self.segments
+
 
 def sms_size(text: str) -> SmsSize:
     """How `text` travels: GSM-7 in septets (160 alone, 153 in parts) or UCS-2 in 16-bit units (70 alone, 67 in parts).
@@ -111,6 +130,32 @@ def sms_size(text: str) -> SmsSize:
         widths = [2 if char in _GSM_EXTENSION else 1 for char in text]
         return _sized("GSM-7", widths, alone=160, part=153)
     return _sized("UCS-2", [2 if ord(char) > 0xFFFF else 1 for char in text], alone=70, part=67)
+
+
+def beyond_gsm(text: str) -> list[str]:
+    """The characters that make an SMS UCS-2, each once, in the order of the text."""
+    return list(dict.fromkeys(char for char in text if char not in _GSM_BASIC and char not in _GSM_EXTENSION))
+
+
+def in_words(char: str) -> str:
+    """“…” (horizontal ellipsis; write ... instead)"""
+    name = unicodedata.name(char, f"U+{ord(char):04X}").lower()
+    shown = char if unicodedata.category(char)[0] not in "CMZ" else ""
+    plainer = f"; write {_PLAINER[char]} instead" if char in _PLAINER else ""
+    return f"“{shown}” ({name}{plainer})" if shown else f"{name}{plainer}"
+
+
+def sms_at_most(text: str, *, longest_name: int, topic: str) -> tuple[SmsSize, SmsSize]:
+    """The sizes that `text` does not exceed for any client whose name has up to so many characters.
+
+    The first is for names within GSM-7's basic set, the second for names beyond it, which take the whole text to UCS-2;
+    they are the same where the text names nobody. A first name can be as long as the whole.
+    """
+    within, beyond = (
+        sms_size(render(text, {"name": name, "first_name": name, "topic": topic}))
+        for name in ("n" * longest_name, "я" * longest_name)
+    )
+    return within, beyond
 
 
 def _sized(encoding: str, widths: list[int], *, alone: int, part: int) -> SmsSize:

@@ -43,7 +43,7 @@ class Notification(models.Model):
 
     def clean(self) -> None:
         self.subject = self.subject.strip()
-        self.email_body, self.sms_body = self.email_body.strip(), self.sms_body.strip()
+        self.email_body, self.sms_body = content.tidied(self.email_body), content.tidied(self.sms_body)
         mistakes = {
             "subject": content.subject_mistakes(self.subject),
             "email_body": content.mistakes(self.email_body) + markdown.mistakes(self.email_body),
