@@ -47,7 +47,8 @@ NO_ADDRESS = {
 class NotificationForm(forms.ModelForm):
     class Meta:
         help_texts = {
-            "email_body": "Markdown: **bold**, *italic*, [a link](https://…), # heading, - list, 1. list, > quote, ---."
+            "email_body": "Markdown: **bold**, *italic*, [a link](https://…), # heading, - list, 1. list, > quote, "
+            "--- for a line across."
         }
         widgets = {
             "email_body": forms.Textarea(attrs={"rows": 14, "class": "vLargeTextField"}),
@@ -101,6 +102,21 @@ class WritingAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
         writes = self.has_change_permission(request) if object_id else self.has_add_permission(request)
         extra = {"writes": writes, "channels": list(Channel)}
         return super().changeform_view(request, object_id, form_url, extra | (extra_context or {}))
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Any = None,
+    ) -> HttpResponse:
+        if context.get("writes"):
+            saved = Draft.of(obj) if obj else Draft(None, "", "", "")
+            draft = Draft.read(request.POST.dict()) if request.method == "POST" else saved
+            context["checks"] = self._checks(draft, self._reader(request, draft))
+        return super().render_change_form(request, context, add, change, form_url, obj)
 
     def _may_write(self, request: HttpRequest) -> bool:
         return bool(self.has_change_permission(request) or self.has_add_permission(request))

@@ -85,6 +85,7 @@ makeButtons();
 for (const id of TEXTS) document.getElementById(id)?.addEventListener("focus", (event) => { lastText = event.target; });
 if (button) {
   button.hidden = true;
+  document.getElementById("checks").hidden = false;
   form.addEventListener("input", refreshSoon);
   // The topic's field tells jQuery alone that it has changed.
   window.django?.jQuery("#id_topic").on("change", () => {

@@ -243,6 +243,25 @@ def test_a_check_takes_few_queries_however_many_clients_there_are(admin: Browser
     assert queries() == few <= 16
 
 
+def test_the_form_tells_the_length_of_what_was_saved_at_a_cost_that_does_not_grow(admin: Browser) -> None:
+    address = reverse("admin:notifier_notification_change", args=[a_notification(sms_body="x" * 161).pk])
+    admin.get(address)  # the content types are remembered from here on
+    with CaptureQueriesContext(connection) as few:
+        page = text_of(admin.get(address))
+    for _ in range(30):
+        a_client(listings="both")
+
+    with CaptureQueriesContext(connection) as many:
+        admin.get(address)
+
+    assert "<strong>2 segments</strong>" in page
+    assert len(many) <= len(few) <= 14
+
+
+def test_a_form_that_was_refused_tells_the_length_of_what_was_typed(admin: Browser) -> None:
+    assert "<strong>2 segments</strong>" in text_of(save(admin, subject="", sms_body="x" * 161))
+
+
 def test_the_longest_name_is_found_through_an_index(admin: Browser) -> None:
     with CaptureQueriesContext(connection) as captured:
         check(admin)
