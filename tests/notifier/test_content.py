@@ -2,7 +2,7 @@ import random
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from notifier import content
@@ -227,6 +227,8 @@ def test_no_name_within_gsm_takes_more_than_what_is_said(text: str, name: str) -
 
 
 @given(text=PIECES, name=st.text(alphabet=BASIC + "łя’ 中€{", min_size=1, max_size=40))
+@example(text="{{ name }}" + "a" * 70, name="ł")
+@example(text="{{ first_name }}" + "a" * 152, name="€")
 def test_no_name_at_all_takes_more_than_what_is_said(text: str, name: str) -> None:
     _, beyond = content.sms_at_most(text, longest_name=len(name), topic="Listings")
 

@@ -125,6 +125,15 @@ def test_a_link_to_nowhere_is_complained_of_and_never_made(address: str) -> None
     assert markdown.write(source).html == "<p>look</p>"
 
 
+@pytest.mark.parametrize("address", ["javascript:alert(1)", "data:text/html,x", "/page", "file:///x", "//e.example"])
+def test_no_such_address_would_get_out_even_if_it_were_taken_for_a_link(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setattr(markdown, "_link_mistake", lambda address: "")
+
+    assert Tags(markdown.write(f"[look]({address})").html).attributes == []
+
+
 @pytest.mark.parametrize("address", ["https://e.example/{{name}}", "<https://e.example/{{ name }}>", "{{topic}}"])
 def test_a_placeholder_in_an_address_is_complained_of_and_never_sent(address: str) -> None:
     (said,) = markdown.mistakes(f"[look]({address})")
