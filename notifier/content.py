@@ -46,6 +46,11 @@ def render(text: str, replacements: Mapping[str, str]) -> str:
     return _PLACEHOLDER.sub(lambda match: replacements.get(match[1].strip(), match[0]), text)
 
 
+def one_line(text: str) -> str:
+    """For a header, where a line's end, such as in an imported name, would begin another one."""
+    return " ".join(text.split()) if "\n" in text or "\r" in text else text
+
+
 @dataclass(frozen=True, slots=True)
 class Pattern:
     """A text cut up at its placeholders, to be filled many times: a tenth of the time of `render` for a long one."""

@@ -115,7 +115,7 @@ def show(*, draft: Draft, reader: Reader) -> Shown:
     values = content.values(name=reader.name, topic=draft.topic_name)
     letter = mail.letter(subject=draft.subject, body=draft.email_body)
     return Shown(
-        subject=content.render(draft.subject, values),
+        subject=content.one_line(content.render(draft.subject, values)),
         html=letter.html_for(values) if draft.email_body else "",
         text=letter.text_for(values) if draft.email_body else "",
         sms=content.render(draft.sms_body, values),

@@ -244,6 +244,18 @@ class WritingAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
         messages.success(request, "This is the copy, sent to nobody yet. Change what differs, and save.")
         return redirect("admin:notifier_notification_change", copy.pk)
 
+    def revert_disabled(self, request: HttpRequest, obj: Any = None) -> bool:
+        return not self.has_change_permission(request, obj)
+
+    def history_form_view(
+        self, request: HttpRequest, object_id: str, version_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        # The library saves for whoever may look.
+        if request.method == "POST" and self.revert_disabled(request):
+            raise PermissionDenied
+        page: HttpResponse = super().history_form_view(request, object_id, version_id, extra_context)
+        return page
+
 
 def _asked(request: HttpRequest) -> QueryDict:
     return request.POST if request.method == "POST" else request.GET

@@ -261,7 +261,7 @@ def _message(broadcast_id: int, channel: Channel, frozen: _Content, row: _Row) -
         broadcast_id=broadcast_id,
         channel=channel,
         address=row.address,
-        subject=content.render(frozen.subject, replacements),
+        subject=content.one_line(content.render(frozen.subject, replacements)),
         body=text,
         attempts=row.attempts,
         html=html,

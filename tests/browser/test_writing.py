@@ -106,6 +106,19 @@ def test_a_client_is_chosen_by_name_and_the_test_is_written_for_them(page: Page,
     expect(page.locator("#tested")).to_contain_text("your account has no phone number")
 
 
+def test_enter_in_a_field_shows_the_preview_and_saves_nothing(page: Page, live_server: LiveServer) -> None:
+    open_form(page, live_server, a_notification(subject="Homes"))
+    expect(frame(page).locator(".desk .subject")).to_have_text("Homes")
+    entries = page.evaluate("history.length")
+
+    page.get_by_label("Subject").fill("Houses")
+    page.get_by_label("Subject").press("Enter")
+
+    expect(frame(page).locator(".desk .subject")).to_have_text("Houses")
+    assert page.evaluate("history.length") == entries
+    assert Notification.objects.get().subject == "Homes"
+
+
 def test_a_copy_is_a_press_away(page: Page, live_server: LiveServer) -> None:
     open_form(page, live_server, a_notification())
 

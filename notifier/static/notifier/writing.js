@@ -57,12 +57,16 @@ function show(load) {
   load(frame);
 }
 
+let isForNewFrame = false;
+
 function showDraft() {
   hidden("live", "1");
   hidden("theme", theme());
   show((frame) => {
     button.formTarget = frame.name;
+    isForNewFrame = true;
     form.requestSubmit(button);
+    isForNewFrame = false;
   });
 }
 
@@ -87,6 +91,12 @@ if (button) {
   button.hidden = true;
   document.getElementById("checks").hidden = false;
   form.addEventListener("input", refreshSoon);
+  // The Enter key presses the form's first button, which is that of the preview.
+  form.addEventListener("submit", (event) => {
+    if (event.submitter !== button || isForNewFrame) return;
+    event.preventDefault();
+    refresh();
+  });
   // The topic's field tells jQuery alone that it has changed.
   window.django?.jQuery("#id_topic").on("change", () => {
     form.dispatchEvent(new Event("draft"));

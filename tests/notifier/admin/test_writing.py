@@ -433,3 +433,17 @@ def test_an_earlier_version_can_be_saved_again(admin: Browser) -> None:
     assert response.status_code == 302
     notification.refresh_from_db()
     assert notification.subject == "Homes"
+
+
+@pytest.mark.parametrize(("permission", "subject"), [("view", "Houses"), ("change", "Homes")])
+def test_an_earlier_version_is_saved_by_those_only_who_may_change(staff: LogIn, permission: str, subject: str) -> None:
+    notification = a_notification(subject="Homes")
+    first = notification.history.get()
+    notification.subject = "Houses"
+    notification.save()
+    address = reverse("admin:notifier_notification_simple_history", args=[notification.pk, first.pk])
+
+    staff(f"notifier.{permission}_notification").post(address, a_draft(subject="Homes"))
+
+    notification.refresh_from_db()
+    assert notification.subject == subject

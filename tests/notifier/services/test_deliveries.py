@@ -193,6 +193,15 @@ def test_a_message_is_rendered_for_its_client_from_the_frozen_text(now: datetime
     assert (short.address, short.channel) == (str(client.phone), Channel.SMS)
 
 
+def test_a_name_of_two_lines_makes_no_header_of_its_own(now: datetime) -> None:
+    broadcast = a_broadcast(notification=a_notification(subject="For {{ name }}"))
+    client = a_client(name="Ann\r\nBcc: eve@example.com", listings="both")
+
+    (message,) = claim(a_delivery(broadcast=broadcast, client=client), now=now).messages
+
+    assert message.subject == "For Ann Bcc: eve@example.com"
+
+
 def test_rows_of_a_paused_broadcast_are_left_and_due_at_once(now: datetime) -> None:
     row = a_delivery(broadcast=a_broadcast(state=Broadcast.State.PAUSED), due_at=now + timedelta(minutes=15))
 
