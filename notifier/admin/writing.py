@@ -68,7 +68,6 @@ class WritingAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
     """What `NotificationAdmin` has for those who write."""
 
     form = NotificationForm
-    autocomplete_fields = ("topic",)
     readonly_fields = ("placeholders",)
     fieldsets = (
         (None, {"fields": ("topic", "subject", "placeholders")}),

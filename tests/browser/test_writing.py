@@ -137,6 +137,7 @@ def test_without_javascript_the_buttons_do_the_same_and_the_draft_stays(
     expect(the_mail(page, on="desk").locator("body")).to_contain_text("Dear Ann Example")
     expect(page.locator("code", has_text="{{ first_name }}")).to_be_visible()
 
+    page.get_by_label("Topic").select_option("Listings")
     page.get_by_label("E-mail text").fill("Good day **{{ first_name }}**")
     page.get_by_label("SMS text").fill("я" * 71)
     page.get_by_role("button", name="Preview").click()

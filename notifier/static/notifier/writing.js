@@ -97,11 +97,6 @@ if (button) {
     event.preventDefault();
     refresh();
   });
-  // The topic's field tells jQuery alone that it has changed.
-  window.django?.jQuery("#id_topic").on("change", () => {
-    form.dispatchEvent(new Event("draft"));
-    refreshSoon();
-  });
 }
 refresh();
 // The theme is chosen, or remembered, by a script of its own.
