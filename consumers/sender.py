@@ -126,6 +126,7 @@ class _Window:
             address=message.address,
             subject=message.subject,
             body=message.body,
+            html=message.html,
         )
         try:
             failpoints.reached("send.begun")

@@ -1,6 +1,7 @@
 """What a message says: placeholders from a fixed list, and how many segments an SMS takes."""
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,12 +14,23 @@ PLACEHOLDERS = {
 # The blanks are stripped afterwards: `\s*` on either side took 8 s over an unclosed one with 2,000 blanks.
 _PLACEHOLDER = re.compile(r"\{\{([^{}]*)\}\}")
 
+#: Letters and symbols by their category, and yet blank: Hangul fillers, the empty Braille cell, variation selectors.
+_UNSEEN = set("\u034f\u115f\u1160\u2800\u3164\uffa0\ufe0e\ufe0f")
+
 # GSM 03.38: the basic set counts one septet, the extension two (3GPP TS 23.038, 6.2.1 and 6.2.1.1).
 _GSM_BASIC = set(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿"
     "abcdefghijklmnopqrstuvwxyzäöñüà"
 )
 _GSM_EXTENSION = set("\f^{}\\[~]|€")
+# What word processors and phones put in by themselves, and what says the same within GSM-7.
+_PLAINER = (
+    dict.fromkeys("‘’‚‹›", "'")
+    | dict.fromkeys("“”„«»", '"')
+    | dict.fromkeys("‐‑–—−", "-")
+    | dict.fromkeys("\u00a0\u2007\u2009\u202f", "a blank")
+    | {"…": "...", "•": "-"}
+)
 
 
 def values(*, name: str, topic: str) -> dict[str, str]:
@@ -34,6 +46,45 @@ def render(text: str, replacements: Mapping[str, str]) -> str:
     return _PLACEHOLDER.sub(lambda match: replacements.get(match[1].strip(), match[0]), text)
 
 
+def one_line(text: str) -> str:
+    """For a header, where a line's end, such as in an imported name, would begin another one."""
+    return " ".join(text.split()) if "\n" in text or "\r" in text else text
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A text cut up at its placeholders, to be filled many times: a tenth of the time of `render` for a long one."""
+
+    #: What stands before each placeholder, and after the last.
+    parts: tuple[str, ...]
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, text: str) -> "Pattern":
+        parts, names, end = [], [], 0
+        for match in _PLACEHOLDER.finditer(text):
+            if match[1].strip() in PLACEHOLDERS:
+                parts.append(text[end : match.start()])
+                names.append(match[1].strip())
+                end = match.end()
+        return cls((*parts, text[end:]), tuple(names))
+
+    def fill(self, replacements: Mapping[str, str]) -> str:
+        """The same as `render`, where every placeholder of the list has its value."""
+        filled = [part + replacements[name] for part, name in zip(self.parts, self.names, strict=False)]
+        return "".join((*filled, self.parts[-1]))
+
+
+def is_blank(text: str) -> bool:
+    """Whether nothing of it would be seen: blanks of every kind, and marks without width."""
+    return all(unicodedata.category(char)[0] in "ZC" or char in _UNSEEN for char in text)
+
+
+def tidied(text: str) -> str:
+    """Without blanks around it, and with one character for each line's end, where browsers send two."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").strip()
+
+
 def mistakes(text: str) -> list[str]:
     """What is wrong with the placeholders in `text`, a sentence each."""
     known = ", ".join(f"{{{{ {name} }}}}" for name in PLACEHOLDERS)
@@ -45,11 +96,34 @@ def mistakes(text: str) -> list[str]:
     return found
 
 
+def subject_mistakes(text: str) -> list[str]:
+    """A line's end in a header would begin another one; Python takes more characters for it than a keyboard has."""
+    found = mistakes(text)
+    if any(unicodedata.category(char) in ("Cc", "Zl", "Zp") for char in text):
+        found.append("A subject is one line, without tabs and other control characters.")
+    elif is_blank(text):
+        found.append("Nothing of this subject would be seen. Write some words.")
+    return found
+
+
+def sms_mistakes(text: str) -> list[str]:
+    found = mistakes(text)
+    if text and is_blank(text):
+        found.append("Nothing of this text would be seen. Write some words, or leave it empty to send no SMS.")
+    return found
+
+
 @dataclass(frozen=True)
 class SmsSize:
     encoding: str
     units: int
     segments: int
+
+    @property
+    def room(self) -> int:
+        """The units that so many segments hold, or one where there is none yet."""
+        alone, part = (160, 153) if self.encoding == "GSM-7" else (70, 67)
+        return alone if self.segments <= 1 else part * self.segments
 
 
 def sms_size(text: str) -> SmsSize:
@@ -61,6 +135,32 @@ def sms_size(text: str) -> SmsSize:
         widths = [2 if char in _GSM_EXTENSION else 1 for char in text]
         return _sized("GSM-7", widths, alone=160, part=153)
     return _sized("UCS-2", [2 if ord(char) > 0xFFFF else 1 for char in text], alone=70, part=67)
+
+
+def beyond_gsm(text: str) -> list[str]:
+    """The characters that make an SMS UCS-2, each once, in the order of the text."""
+    return list(dict.fromkeys(char for char in text if char not in _GSM_BASIC and char not in _GSM_EXTENSION))
+
+
+def in_words(char: str) -> str:
+    """“…” (horizontal ellipsis; write ... instead)"""
+    name = unicodedata.name(char, f"U+{ord(char):04X}").lower()
+    shown = char if unicodedata.category(char)[0] not in "CMZ" else ""
+    plainer = f"; write {_PLAINER[char]} instead" if char in _PLAINER else ""
+    return f"“{shown}” ({name}{plainer})" if shown else f"{name}{plainer}"
+
+
+def sms_at_most(text: str, *, longest_name: int, topic: str) -> tuple[SmsSize, SmsSize]:
+    """The sizes that `text` does not exceed for any client whose name has up to so many characters.
+
+    The first is for names within GSM-7's basic set, the second for names beyond it, which take the whole text to UCS-2;
+    they are the same where the text names nobody. A first name can be as long as the whole.
+    """
+    within, beyond = (
+        sms_size(render(text, {"name": name, "first_name": name, "topic": topic}))
+        for name in ("n" * longest_name, "я" * longest_name)
+    )
+    return within, beyond
 
 
 def _sized(encoding: str, widths: list[int], *, alone: int, part: int) -> SmsSize:

@@ -154,13 +154,13 @@ TEXTS = (
 
 three homes came onto our books this week:
 
-- a two-bedroom flat by the river, with a balcony to the south,
-- a terraced house near the station, newly insulated,
-- a cottage with an orchard, twenty minutes out of town.
+- **A two-bedroom flat by the river**, with a balcony to the south
+- **A terraced house near the station**, newly insulated
+- **A cottage with an orchard**, twenty minutes out of town
 
-Viewings start on Saturday at ten. Reply to this mail to keep a place.
+Viewings start on *Saturday at ten*. Reply to this mail to keep a place.
 
-You get this because you asked to hear about {{ topic }}.""",
+We write again when there is more to say about {{ topic }}.""",
         sms="Hello {{ first_name }}, three new listings this week. Viewings start Saturday at 10. Reply to join.",
     ),
     Text(
@@ -168,10 +168,8 @@ You get this because you asked to hear about {{ topic }}.""",
         subject="The price of 14 Mill Lane has changed",
         email="""Dear {{ name }},
 
-the owners of 14 Mill Lane have lowered their price by five per cent. If you liked the house but not the figure,
-this is the week to look again.
-
-You get this because you asked to hear about {{ topic }}.""",
+the owners of 14 Mill Lane have lowered their price by five per cent. If you liked the house but not \
+the figure, this is the week to look again.""",
     ),
     Text(
         topic="listings",
@@ -185,9 +183,7 @@ You get this because you asked to hear about {{ topic }}.""",
 
 until the end of the month we value your home free of charge, with a written report within five working days.
 
-Reply to this mail with two dates that suit you, and we shall confirm one of them.
-
-You get this because you asked to hear about {{ topic }}.""",
+Reply to this mail with two dates that suit you, and we shall confirm one of them.""",
         sms="{{ first_name }}, until the end of the month we value your home free of charge. Reply YES.",
     ),
     Text(
@@ -195,10 +191,8 @@ You get this because you asked to hear about {{ topic }}.""",
         subject="Fixed fees for letting, from January",
         email="""Dear {{ name }},
 
-from January we let and manage homes for a fixed monthly fee, with no charge while a home stands empty.
-The whole price list fits on one page, and we are glad to send it.
-
-You get this because you asked to hear about {{ topic }}.""",
+from January we let and manage homes for a fixed monthly fee, with no charge while a home \
+stands empty. The whole price list fits on one page, and we are glad to send it.""",
         sms="{{ first_name }}, from January we let and manage homes for a fixed monthly fee. Reply LIST.",
     ),
 )

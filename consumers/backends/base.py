@@ -18,7 +18,10 @@ class Outgoing:
     reference: str
     address: str
     subject: str
+    #: Plain text.
     body: str
+    #: The same as HTML, where the channel can carry both.
+    html: str = ""
 
 
 class SendFailure(Exception):

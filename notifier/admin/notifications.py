@@ -7,18 +7,17 @@ from django.contrib import admin
 from django.db.models import Count, DateTimeField, IntegerField, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
-from notifier import content
 from notifier.admin.badges import badge
-from notifier.admin.base import GuardedDeleteAdmin
 from notifier.admin.sending import SendingAdmin
+from notifier.admin.writing import WritingAdmin
 from notifier.models import Broadcast, Notification
 
 
 @admin.register(Notification)
-class NotificationAdmin(SendingAdmin, GuardedDeleteAdmin):
+class NotificationAdmin(SendingAdmin, WritingAdmin):
     list_display = ("subject", "topic", "texts", "sent_times", "last_sent", "created_at")
     list_filter = ("topic",)
     list_select_related = ("topic",)
@@ -26,14 +25,7 @@ class NotificationAdmin(SendingAdmin, GuardedDeleteAdmin):
     search_help_text = "Words of the subject."
     ordering = ("-created_at",)
     sortable_by = ("created_at",)
-    autocomplete_fields = ("topic",)
     actions = ("broadcast_selected",)
-    readonly_fields = ("placeholders", "sms_length")
-    fieldsets = (
-        (None, {"fields": ("topic", "subject", "placeholders")}),
-        ("E-mail", {"fields": ("email_body",), "description": "Leave it empty to send no e-mail."}),
-        ("SMS", {"fields": ("sms_body", "sms_length"), "description": "Leave it empty to send no SMS."}),
-    )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Notification]:
         sent = Broadcast.objects.filter(notification=OuterRef("pk")).exclude(started_at=None).order_by()
@@ -60,18 +52,6 @@ class NotificationAdmin(SendingAdmin, GuardedDeleteAdmin):
     def last_sent(self, notification: Any) -> datetime | None:
         moment: datetime | None = notification.last_sent_at
         return moment
-
-    @admin.display(description="placeholders")
-    def placeholders(self, notification: Notification) -> SafeString:
-        rows = ((f"{{{{ {name} }}}}", meaning) for name, meaning in content.PLACEHOLDERS.items())
-        return format_html("<ul>{}</ul>", format_html_join("", "<li><code>{}</code> {}</li>", rows))
-
-    @admin.display(description="length")
-    def sms_length(self, notification: Notification) -> str:
-        size = content.sms_size(notification.sms_body)
-        if not size.segments:
-            return "–"
-        return f"{size.units} of {size.encoding}, {size.segments} segment{'' if size.segments == 1 else 's'} as written"
 
     def reason_to_keep(self, obj: Notification) -> str:
         if not obj.broadcasts.exists():

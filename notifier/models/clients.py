@@ -5,7 +5,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Lower
+from django.db.models.functions import Length, Lower
 from phonenumber_field.modelfields import PhoneNumberField
 from simple_history.models import HistoricalRecords
 
@@ -87,6 +87,8 @@ class Client(models.Model):
             ),
             models.Index(name="client_name", fields=["name"]),
             models.Index(name="client_created", fields=["created_at"]),
+            # How long an SMS can get is told from the longest name, while it is being written.
+            models.Index(Length("name").desc(), name="client_name_length"),
         ]
 
     def __str__(self) -> str:

@@ -5,7 +5,7 @@ from django.db import models
 from django.db.models import Q
 from simple_history.models import HistoricalRecords
 
-from notifier import content
+from notifier import content, markdown
 from notifier.models.channels import Channel
 from notifier.models.clients import Topic
 
@@ -42,10 +42,13 @@ class Notification(models.Model):
         return self.email_body if channel == Channel.EMAIL else self.sms_body
 
     def clean(self) -> None:
-        self.email_body, self.sms_body = self.email_body.strip(), self.sms_body.strip()
-        mistakes = {name: content.mistakes(getattr(self, name)) for name in ("subject", "email_body", "sms_body")}
-        if "\n" in self.subject or "\r" in self.subject:
-            mistakes["subject"].append("A subject is one line.")
+        self.subject = self.subject.strip()
+        self.email_body, self.sms_body = content.tidied(self.email_body), content.tidied(self.sms_body)
+        mistakes = {
+            "subject": content.subject_mistakes(self.subject),
+            "email_body": content.mistakes(self.email_body) + markdown.mistakes(self.email_body),
+            "sms_body": content.sms_mistakes(self.sms_body),
+        }
         found = {name: messages for name, messages in mistakes.items() if messages}
         if found:
             raise ValidationError(found)

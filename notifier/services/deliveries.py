@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Case, DateTimeField, F, QuerySet, Value, When
 
-from notifier import content, failpoints
+from notifier import content, failpoints, mail
 from notifier.models import Breaker, Broadcast, Channel, Client, Delivery, Preference, Reason, Suppression, Topic
 from notifier.services import chains
 
@@ -33,8 +33,11 @@ class Message:
     channel: Channel
     address: str
     subject: str
+    #: Plain text, for both channels.
     body: str
     attempts: int
+    #: An e-mail's other form; empty for an SMS.
+    html: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,15 +280,24 @@ def _lock_pending(
 
 def _message(broadcast_id: int, channel: Channel, frozen: _Content, row: _Row) -> Message:
     replacements = content.values(name=row.name, topic=frozen.topic)
+    text, html = _bodies(channel, frozen, replacements)
     return Message(
         delivery_id=row.id,
         broadcast_id=broadcast_id,
         channel=channel,
         address=row.address,
-        subject=content.render(frozen.subject, replacements),
-        body=content.render(frozen.body, replacements),
+        subject=content.one_line(content.render(frozen.subject, replacements)),
+        body=text,
         attempts=row.attempts,
+        html=html,
     )
+
+
+def _bodies(channel: Channel, frozen: _Content, replacements: dict[str, str]) -> tuple[str, str]:
+    if channel != Channel.EMAIL:
+        return content.render(frozen.body, replacements), ""
+    letter = mail.letter(subject=frozen.subject, body=frozen.body)
+    return letter.text_for(replacements), letter.html_for(replacements)
 
 
 def _skip(rows: Sequence[_Row], now: datetime) -> None:

@@ -81,6 +81,7 @@ def messages(number: int) -> list[Message]:
             subject="Three new homes",
             body="Hello",
             attempts=0,
+            html="<p>Hello</p>",
         )
         for delivery in range(1, number + 1)
     ]
@@ -108,7 +109,7 @@ def test_the_backend_gets_the_message_as_it_was_claimed(hire: Callable[..., Send
 
     send(hire(provider, threads=1), 1)
 
-    expected = Outgoing(reference="7.1", address="client1@example.com", subject="Three new homes", body="Hello")
+    expected = Outgoing("7.1", "client1@example.com", "Three new homes", body="Hello", html="<p>Hello</p>")
     assert [message for backend in provider.backends for message in backend.sent] == [expected]
 
 

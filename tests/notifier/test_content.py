@@ -2,7 +2,7 @@ import random
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from notifier import content
@@ -166,3 +166,84 @@ def test_each_part_holds_whole_characters_only() -> None:
             width = 2 if char in "€^" else 1
             parts, used = (parts + 1, width) if used + width > 153 else (parts, used + width)
         assert content.sms_size(text).segments == (parts if content.sms_size(text).units > 160 else 1)
+
+
+def test_the_room_is_that_of_the_segments_that_are_begun() -> None:
+    rooms = [content.sms_size(text).room for text in ("", "a" * 160, "a" * 161, "я" * 70, "я" * 71, "я" * 135)]
+
+    assert rooms == [160, 160, 306, 70, 134, 201]
+
+
+@given(text=st.text(max_size=300))
+def test_what_is_beyond_gsm_is_what_makes_it_ucs(text: str) -> None:
+    beyond = content.beyond_gsm(text)
+
+    assert bool(beyond) == (content.sms_size(text).encoding == UCS)
+    assert len(set(beyond)) == len(beyond)
+    assert all(content.sms_size(char).encoding == UCS for char in beyond)
+    assert content.sms_size("".join(char for char in text if char not in beyond)).encoding == GSM
+
+
+@pytest.mark.parametrize(
+    ("char", "words"),
+    [
+        ("…", "“…” (horizontal ellipsis; write ... instead)"),
+        ("ł", "“ł” (latin small letter l with stroke)"),
+        ("\u00a0", "no-break space; write a blank instead"),
+        ("\u200b", "zero width space"),
+        ("\u0301", "combining acute accent"),
+        ("\x07", "u+0007"),
+    ],
+)
+def test_a_character_is_told_by_its_name_and_what_to_write_instead(char: str, words: str) -> None:
+    assert content.in_words(char) == words
+
+
+@given(char=st.sampled_from("‘’‚‹›“”„«»‐‑–—−…•\u00a0\u2007\u2009\u202f"))
+def test_what_to_write_instead_is_within_gsm(char: str) -> None:
+    said = content.in_words(char)
+
+    instead = said.partition("write ")[2].removesuffix(")").removesuffix(" instead")
+    assert instead
+    assert content.beyond_gsm(instead) == []
+    assert content.beyond_gsm(char) == [char]
+
+
+PIECES = st.lists(
+    st.sampled_from(["{{ name }}", "{{ first_name }}", "{{ topic }}", "€", "ł", "😀", "word ", "a" * 60, "b" * 153])
+    | st.text(max_size=20),
+    max_size=8,
+).map("".join)
+BASIC = "abcXYZ äöüÄÖÜñé'-.0"
+
+
+@given(text=PIECES, name=st.text(alphabet=BASIC, min_size=1, max_size=40))
+def test_no_name_within_gsm_takes_more_than_what_is_said(text: str, name: str) -> None:
+    within, beyond = content.sms_at_most(text, longest_name=len(name), topic="Listings")
+
+    size = content.sms_size(content.render(text, content.values(name=name, topic="Listings")))
+
+    assert size.segments <= within.segments <= beyond.segments
+
+
+@given(text=PIECES, name=st.text(alphabet=BASIC + "łя’ 中€{", min_size=1, max_size=40))
+@example(text="{{ name }}" + "a" * 70, name="ł")
+@example(text="{{ first_name }}" + "a" * 152, name="€")
+def test_no_name_at_all_takes_more_than_what_is_said(text: str, name: str) -> None:
+    _, beyond = content.sms_at_most(text, longest_name=len(name), topic="Listings")
+
+    size = content.sms_size(content.render(text, content.values(name=name, topic="Listings")))
+
+    assert size.segments <= beyond.segments
+
+
+@pytest.mark.parametrize(
+    ("text", "blank"),
+    [("", True), (" \n\t", True), ("\u200b\ufeff", True), ("\u2800\u3164", True), (".", False), ("😀", False)],
+)
+def test_blank_is_what_nobody_would_see(text: str, blank: bool) -> None:
+    assert content.is_blank(text) == blank
+
+
+def test_a_text_is_tidied_of_what_browsers_do_to_its_lines() -> None:
+    assert content.tidied(" a\r\nb\rc\n\n") == "a\nb\nc"

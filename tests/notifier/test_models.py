@@ -274,12 +274,42 @@ def test_an_unknown_placeholder_is_refused_at_its_field(field: str) -> None:
     assert "There is no placeholder {{ nmae }}" in caught.value.message_dict[field][0]
 
 
-@pytest.mark.parametrize("subject", ["two\nlines", "two\r\nlines", "Homes\nBcc: eve@example.com"])
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        ("subject", "\u200b"),
+        ("subject", " \u2800 "),
+        ("email_body", "#"),
+        ("email_body", "\u200b"),
+        ("sms_body", "\ufeff"),
+    ],
+)
+def test_a_text_of_which_nothing_would_be_seen_is_refused(field: str, text: str) -> None:
+    texts = {"subject": "Homes", "email_body": "Hello", "sms_body": "Hello"} | {field: text}
+    with pytest.raises(ValidationError) as caught:
+        Notification(topic=a_topic(), **texts).full_clean()
+
+    (said,) = caught.value.message_dict[field]
+    assert said.startswith("Nothing of this")
+
+
+def test_a_link_to_nowhere_is_refused_at_the_e_mail() -> None:
+    with pytest.raises(ValidationError) as caught:
+        Notification(topic=a_topic(), subject="Homes", email_body="[look](www.example.com)").full_clean()
+
+    assert list(caught.value.message_dict) == ["email_body"]
+
+
+@pytest.mark.parametrize(
+    "subject", ["two\nlines", "two\r\nlines", "Homes\nBcc: eve@example.com", "a\tb", "a\u2028b", "a\x0bb"]
+)
 def test_a_subject_is_one_line(subject: str) -> None:
     with pytest.raises(ValidationError) as caught:
         Notification(topic=a_topic(), subject=subject, email_body="Hello").full_clean()
 
-    assert caught.value.message_dict == {"subject": ["A subject is one line."]}
+    assert caught.value.message_dict == {
+        "subject": ["A subject is one line, without tabs and other control characters."]
+    }
 
 
 def test_a_good_notification_is_accepted() -> None:

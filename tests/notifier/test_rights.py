@@ -17,7 +17,7 @@ from notifier import rights
 
 PROJECT = Path(__file__).resolve().parents[2]
 ROW = re.compile(r"^\| `([a-z]+\.[a-z_]+)` \| ([^|]+) \|(.+)\|$", re.MULTILINE)
-MIGRATION = importlib.import_module("notifier.migrations.0017_groups")
+MIGRATION = importlib.import_module("notifier.migrations.0008_groups")
 #: What only the machinery writes, and what has no page: nobody is given these, and no page asks for them.
 WRITTEN_BY_THE_MACHINERY = {
     *("broadcast", "delivery", "resolution", "resolveddelivery", "worker", "queuedticket", "breaker", "dailytally"),
@@ -126,7 +126,7 @@ def test_a_group_of_that_name_from_before_is_left_alone(no_groups: None) -> None
 def test_the_migration_makes_them_on_a_database_that_has_no_permissions_yet(no_groups: None) -> None:
     """As on a new one, where Django makes permissions after the last migration only."""
     Permission.objects.all().delete()
-    state = MigrationExecutor(connection).loader.project_state([("notifier", "0017_groups")])
+    state = MigrationExecutor(connection).loader.project_state([("notifier", "0008_groups")])
 
     MIGRATION.make_groups(state.apps, SimpleNamespace(connection=connection))
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.mail import EmailMessage
+from django.core import mail as outbox
+from django.core.mail import EmailMessage, EmailMultiAlternatives
 from django.core.mail.backends.base import BaseEmailBackend
 from pytest_django import Settings
 
@@ -494,6 +495,42 @@ def test_text_beyond_ascii_arrives_as_it_was(server: SmtpStandin, backend: SendB
     assert max(len(line) for line in server.accepted()[0]["raw"].encode().split(b"\r\n")) <= 998
 
 
+def _text(part: Any) -> str:
+    return str(part.get_content()).replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize("text", ["Hello Ann.", "Grüße\n.\n..\nFrom Köln 🏡\n", "é" * 3000, "", "x\n\n"])
+def test_both_forms_arrive_as_they_were_the_better_one_last(
+    server: SmtpStandin, backend: SendBackend, text: str
+) -> None:
+    html = f"<!DOCTYPE html>\n<p>{text}</p>"
+
+    backend.send(replace(MESSAGE, subject="Drei schöne Häuser", body=text, html=html))
+
+    mail = parsed(server)
+    parts = [(part.get_content_type(), _text(part)) for part in mail.iter_parts()]
+    assert mail.get_content_type() == "multipart/alternative"
+    assert parts == [("text/plain", text), ("text/html", html)]
+    assert (mail["Subject"], mail["Message-ID"]) == ("Drei schöne Häuser", "<7.42@example.org>")
+    assert mail.defects == []
+    assert max(len(line) for line in server.accepted()[0]["raw"].encode().split(b"\r\n")) <= 998
+
+
+def test_the_source_of_both_forms_is_what_django_makes_of_them() -> None:
+    message = replace(MESSAGE, subject="Häuser", body="Grüße", html="<p>Grüße</p>")
+
+    ours = message_from_bytes(email.source(message), policy=policy.default)
+    theirs = message_from_bytes(email.build(message).message().as_bytes(), policy=policy.default)
+
+    def headers(mail: Any) -> dict[str, str]:
+        return {name: value for name, value in mail.items() if name not in ("Content-Type", "Date")}
+
+    assert headers(ours) == headers(theirs)
+    assert [part.items() for part in ours.iter_parts()] == [
+        [(name, value) for name, value in part.items() if name != "MIME-Version"] for part in theirs.iter_parts()
+    ]
+
+
 def test_a_large_text_arrives_whole(server: SmtpStandin, backend: SendBackend, settings: Settings) -> None:
     settings.EMAIL_TIMEOUT = 20
 
@@ -784,6 +821,16 @@ def test_a_mail_is_written_to_a_file(
 
     (file,) = tmp_path.iterdir()
     assert "Message-ID: <7.42@example.com>" in file.read_text()
+
+
+def test_a_mail_backend_of_djangos_gets_both_forms(use_backend: Callable[[str], SendBackend]) -> None:
+    backend = use_backend("django.core.mail.backends.locmem.EmailBackend")
+
+    backend.send(replace(MESSAGE, html="<p>Hello Ann.</p>"))
+
+    (mail,) = outbox.outbox
+    assert isinstance(mail, EmailMultiAlternatives)
+    assert (mail.body, mail.alternatives[0]) == ("Hello Ann.\n", ("<p>Hello Ann.</p>", "text/html"))
 
 
 def test_a_folder_that_can_not_be_made_is_the_channels_trouble(

@@ -170,10 +170,13 @@ def test_the_address_is_the_one_frozen_when_the_delivery_was_made(now: datetime)
 def test_a_message_is_rendered_for_its_client_from_the_frozen_text(now: datetime) -> None:
     topic = a_topic()
     notification = a_notification(
-        topic=topic, subject="{{ topic }} for {{ first_name }}", email_body="Dear {{ name }}!", sms_body="Hi {{ name }}"
+        topic=topic,
+        subject="{{ topic }} for {{ first_name }}",
+        email_body="Dear **{{ name }}**",
+        sms_body="Hi {{ name }}",
     )
     broadcast = a_broadcast(notification=notification)
-    client = a_client(name="Zoë {{ topic }}", listings="both")
+    client = a_client(name="Zoë {{ topic }} <b>", listings="both")
     mail = a_delivery(broadcast=broadcast, client=client, attempts=3)
     text = a_delivery(broadcast=broadcast, client=client, channel=Channel.SMS)
     notification.email_body = "edited meanwhile"
@@ -182,9 +185,21 @@ def test_a_message_is_rendered_for_its_client_from_the_frozen_text(now: datetime
     (message,) = claim(mail, now=now).messages
     (short,) = claim(text, now=now).messages
 
-    assert (message.subject, message.body) == ("Listings for Zoë", "Dear Zoë {{ topic }}!")
+    assert message.subject == "Listings for Zoë"
+    assert message.body.startswith("Dear Zoë {{ topic }} <b>\n")
+    assert "Dear <strong>Zoë {{ topic }} &lt;b&gt;</strong>" in message.html
     assert (message.broadcast_id, message.channel, message.attempts) == (broadcast.pk, Channel.EMAIL, 3)
-    assert (short.body, short.address, short.channel) == ("Hi Zoë {{ topic }}", str(client.phone), Channel.SMS)
+    assert (short.body, short.html) == ("Hi Zoë {{ topic }} <b>", "")
+    assert (short.address, short.channel) == (str(client.phone), Channel.SMS)
+
+
+def test_a_name_of_two_lines_makes_no_header_of_its_own(now: datetime) -> None:
+    broadcast = a_broadcast(notification=a_notification(subject="For {{ name }}"))
+    client = a_client(name="Ann\r\nBcc: eve@example.com", listings="both")
+
+    (message,) = claim(a_delivery(broadcast=broadcast, client=client), now=now).messages
+
+    assert message.subject == "For Ann Bcc: eve@example.com"
 
 
 def test_rows_of_a_paused_broadcast_are_left_and_due_at_once(now: datetime) -> None:

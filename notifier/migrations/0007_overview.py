@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("notifier", "0013_results"),
+        ("notifier", "0006_results"),
     ]
 
     operations = [

@@ -19,7 +19,7 @@ class Migration(migrations.Migration):
         ("auth", "0012_alter_user_first_name_max_length"),
         ("axes", "0010_accessattemptexpiration"),
         ("contenttypes", "0002_remove_content_type_name"),
-        ("notifier", "0016_overview"),
+        ("notifier", "0007_overview"),
     ]
 
     operations = [migrations.RunPython(make_groups, migrations.RunPython.noop)]

@@ -1,0 +1,259 @@
+"""The e-mail's text: a small part of Markdown, read once and written twice, as HTML and as plain text.
+
+Paragraphs, line breaks, emphasis, headings, lists, quotes, rules and links. Everything else is shown as it was typed:
+raw HTML, tables and pictures as text. What would turn a plain letter into something else without being asked for is
+left out too: code by indentation, a heading by underlining ("Ann" above "--"), entities, definitions of links.
+Placeholders are left where they stand, each written as `{{ name }}`.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from urllib.parse import unquote, urlsplit
+
+import nh3
+from markdown_it import MarkdownIt
+from markdown_it.rules_core import StateCore
+from markdown_it.token import Token
+
+from notifier import content
+
+SCHEMES = {"http", "https", "mailto", "tel"}
+_TAGS = {"p", "br", "strong", "em", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "blockquote", "hr", "a"}
+_RULES = ["paragraph", "heading", "list", "blockquote", "hr", "newline", "escape", "emphasis", "link", "autolink"]
+
+#: A web address in the text, up to the punctuation that ends its sentence.
+_WEB_ADDRESS = re.compile(r"https?://[^\s<>\"“”{}|\\^`]*[^\s<>\"“”{}|\\^`.,;:!?'’»)\]]")
+_HTML_TAG = re.compile(r"</?[a-zA-Z][a-zA-Z0-9-]*(?:\s[^<>]*)?/?>")
+_PICTURE = re.compile(r"!\[[^\]]*\]\(")
+_TABLE = re.compile(r"^\s*\|?[\s:|-]*-{3,}[\s:-]*\|[\s:|-]*$", re.MULTILINE)
+#: Stands for a placeholder while the text is read: letters and digits, so that `**{{ name }}**s` is bold as `**Ann**s`
+#: is. Taken from the part of Unicode that means nothing, and taken out of the text first.
+_OPEN, _CLOSE = "\ue000", "\ue001"
+_MARK = re.compile(f"{_OPEN}([a-z_]+){_CLOSE}")
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    html: str
+    text: str
+
+
+def _link_web_addresses(state: StateCore) -> None:
+    """Make links of the web addresses in running text, as mail programs do with plain text."""
+    for token in state.tokens:
+        if token.type == "inline" and token.children and "://" in token.content:
+            token.children = list(_with_links(token.children))
+
+
+def _with_links(tokens: Iterable[Token]) -> Iterator[Token]:
+    inside = 0
+    for token in tokens:
+        inside += {"link_open": 1, "link_close": -1}.get(token.type, 0)
+        if token.type == "text" and not inside:
+            yield from _linked(token.content)
+        else:
+            yield token
+
+
+def _linked(text: str) -> Iterator[Token]:
+    end = 0
+    for match in _WEB_ADDRESS.finditer(text):
+        yield Token("text", "", 0, content=text[end : match.start()])
+        yield Token("link_open", "a", 1, attrs={"href": _parser().normalizeLink(match[0])})
+        yield Token("text", "", 0, content=match[0])
+        yield Token("link_close", "a", -1)
+        end = match.end()
+    yield Token("text", "", 0, content=text[end:])
+
+
+@lru_cache(maxsize=1)
+def _parser() -> MarkdownIt:
+    parser = MarkdownIt("zero", {"html": False, "breaks": True}).enable(_RULES)
+    # Any address makes a link here: which ones may go out is for `mistakes` to say, and for nh3 to enforce.
+    parser.validateLink = lambda url: True  # type: ignore[method-assign]
+    parser.core.ruler.push("web_addresses", _link_web_addresses)
+    return parser
+
+
+def _read(source: str) -> list[Token]:
+    clean = source.replace(_OPEN, "").replace(_CLOSE, "")
+    marked = content.render(clean, {name: f"{_OPEN}{name}{_CLOSE}" for name in content.PLACEHOLDERS})
+    return _parser().parse(marked)
+
+
+def _unmarked(text: str) -> str:
+    return _MARK.sub(r"{{ \1 }}", text)
+
+
+def write(source: str) -> Written:
+    """The text as HTML, safe to put into a page once its placeholders have escaped values, and as plain text.
+
+    A link that `mistakes` complains of is none: its words are left.
+    """
+    tokens = _read(source)
+    for token in tokens:
+        token.children = token.children and _without_bad_links(token.children)
+    html = nh3.clean(
+        _parser().renderer.render(tokens, _parser().options, {}),
+        tags=_TAGS,
+        attributes={"a": {"href", "title"}, "ol": {"start"}},
+        url_schemes=SCHEMES,
+        url_relative="deny",
+        link_rel=None,
+    )
+    return Written(html=_unmarked(html).strip(), text=_unmarked(_PlainText().write(tokens)))
+
+
+def mistakes(source: str) -> list[str]:
+    """What would not work in an e-mail, a sentence each: to be mended before it is kept."""
+    tokens = _read(source)
+    found = [_link_mistake(str(token.attrs["href"])) for token in _links(tokens)]
+    if source.strip() and content.is_blank(_PlainText().write(tokens)):
+        found.append("Nothing of this text would be seen. Write some words, or leave it empty to send no e-mail.")
+    return list(dict.fromkeys(message for message in found if message))
+
+
+def warnings(source: str) -> list[str]:
+    """What is not shown as its author may have meant it, a sentence each."""
+    found = []
+    if tags := list(dict.fromkeys(_HTML_TAG.findall(source))):
+        shown = " ".join(tags[:3])
+        found.append(f"HTML is not read, but shown as it stands: {shown}. Use Markdown: **bold**, [a link](https://…).")
+    if _PICTURE.search(source):
+        found.append("Pictures are not sent: ![…](…) becomes a link to the picture.")
+    if _TABLE.search(source):
+        found.append("Tables are not read, but shown as they stand. A list says it too: - one line, - another.")
+    return found
+
+
+def _links(tokens: Iterable[Token]) -> Iterator[Token]:
+    for token in tokens:
+        yield from (child for child in token.children or () if child.type == "link_open")
+
+
+def _without_bad_links(tokens: list[Token]) -> list[Token]:
+    kept, bad = [], False
+    for token in tokens:
+        if token.type == "link_open":
+            bad = bool(_link_mistake(str(token.attrs["href"])))
+        if not bad or token.type not in ("link_open", "link_close"):
+            kept.append(token)
+    return kept
+
+
+def _link_mistake(address: str) -> str:
+    shown = _unmarked(unquote(address))
+    if _OPEN in unquote(address):
+        return f"A link can’t have a placeholder in its address: {shown}. Give the same address to everybody."
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return f"This link’s address can’t be read: {shown}."
+    if parts.scheme.lower() not in SCHEMES:
+        return f"This link leads nowhere in an e-mail: {shown or '(empty)'}. Begin its address with https://."
+    if parts.scheme.lower() in ("http", "https") and not parts.hostname:
+        return f"This link’s address names no site: {shown}. Write it like https://www.example.com/page."
+    return ""
+
+
+class _PlainText:
+    """What a mail program without HTML shows: no marks but bullets, numbers and quotes; links as "text (address)".
+
+    Each kind of token that has something to do has a method of its name.
+    """
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        #: The lists that are open: their bullet's kind, and the next number.
+        self._lists: list[tuple[str, int]] = []
+        #: What each line begins with, for every list item and quote that is open.
+        self._prefixes: list[str] = []
+        #: What the next line begins with instead, where it is the first of its item.
+        self._bullet: str | None = None
+
+    def write(self, tokens: list[Token]) -> str:
+        for token in tokens:
+            if handle := getattr(self, f"_on_{token.type}", None):
+                handle(token)
+        return "\n".join(self._lines).strip()
+
+    def _on_inline(self, token: Token) -> None:
+        for text in _inline(token.children or []).split("\n"):
+            self._put(text)
+
+    def _on_paragraph_close(self, token: Token) -> None:
+        if not token.hidden:
+            self._gap()
+
+    def _on_heading_close(self, token: Token) -> None:
+        self._gap()
+
+    def _on_hr(self, token: Token) -> None:
+        self._put("-" * 30)
+        self._gap()
+
+    def _on_bullet_list_open(self, token: Token) -> None:
+        self._lists.append((token.tag, int(token.attrs.get("start", 1))))
+
+    def _on_bullet_list_close(self, token: Token) -> None:
+        self._lists.pop()
+        self._gap()
+
+    _on_ordered_list_open, _on_ordered_list_close = _on_bullet_list_open, _on_bullet_list_close
+
+    def _on_list_item_open(self, token: Token) -> None:
+        kind, number = self._lists[-1]
+        bullet = f"{number}. " if kind == "ol" else "- "
+        self._lists[-1] = kind, number + 1
+        self._bullet = "".join(self._prefixes) + bullet
+        self._prefixes.append(" " * len(bullet))
+
+    def _on_list_item_close(self, token: Token) -> None:
+        self._prefixes.pop()
+        self._bullet = None
+
+    def _on_blockquote_open(self, token: Token) -> None:
+        self._prefixes.append("> ")
+
+    def _on_blockquote_close(self, token: Token) -> None:
+        if self._lines and self._lines[-1] == self._blank():
+            self._lines.pop()
+        self._prefixes.pop()
+        self._gap()
+
+    def _put(self, text: str) -> None:
+        before = "".join(self._prefixes) if self._bullet is None else self._bullet
+        self._lines.append((before + text).rstrip())
+        self._bullet = None
+
+    def _gap(self) -> None:
+        if self._lines and self._lines[-1] != self._blank():
+            self._lines.append(self._blank())
+
+    def _blank(self) -> str:
+        return "".join(self._prefixes).rstrip()
+
+
+def _inline(tokens: list[Token]) -> str:
+    parts: list[str] = []
+    opened: list[tuple[str, int]] = []
+    for token in tokens:
+        match token.type:
+            case "softbreak" | "hardbreak":
+                parts.append("\n")
+            case "link_open":
+                opened.append((str(token.attrs["href"]), len(parts)))
+            case "link_close":
+                address, start = opened.pop()
+                parts.append(_address_after("".join(parts[start:]), address))
+            case _:
+                parts.append(token.content)
+    return "".join(parts)
+
+
+def _address_after(label: str, address: str) -> str:
+    """Where a link leads, unless its label says it."""
+    shown = address.removeprefix("mailto:").removeprefix("tel:")
+    return "" if unquote(shown) == unquote(label) else f" ({shown})"

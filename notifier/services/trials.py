@@ -1,0 +1,74 @@
+"""A message to the member of staff who writes it, through the real backends, before any client gets it."""
+
+import logging
+import uuid
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth.models import User
+from django.contrib.contenttypes.models import ContentType
+from django.db import transaction
+from django.utils.module_loading import import_string
+
+from notifier.models import Channel, Notification
+
+logger = logging.getLogger(__name__)
+
+#: A test is for one reader: whoever needs more than these has something else in mind.
+MOST_A_MINUTE = 5
+_NOTE = "Asked for a test by "
+
+
+class TooMany(Exception):
+    """This member of staff asked for MOST_A_MINUTE tests within the last minute."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What a send backend takes. No delivery has a reference like this, and so none has its Message-ID."""
+
+    address: str
+    subject: str
+    body: str
+    html: str = ""
+    reference: str = field(default_factory=lambda: f"test.{uuid.uuid4().hex}")
+
+
+def book(*, notification_id: int | None, subject: str, channel: Channel, by: User, now: datetime) -> None:
+    """Write down that somebody asks for a test; raises `TooMany` instead, where it was asked for too often."""
+    with transaction.atomic():
+        # Locked, so that requests at the same moment count one another.
+        User.objects.select_for_update().get(pk=by.pk)
+        lately = LogEntry.objects.filter(
+            user=by, action_flag=CHANGE, action_time__gt=now - timedelta(minutes=1), change_message__startswith=_NOTE
+        )
+        if lately.count() >= MOST_A_MINUTE:
+            raise TooMany
+        LogEntry.objects.create(
+            user=by,
+            content_type=ContentType.objects.get_for_model(Notification),
+            object_id=str(notification_id) if notification_id else None,
+            object_repr=subject[:200],
+            action_flag=CHANGE,
+            change_message=f"{_NOTE}{channel.in_words}.",
+            action_time=now,
+        )
+
+
+def send(*, trial: Trial, channel: Channel) -> str:
+    """Returns once the provider has taken it: "", or what is wrong, in the backend's words and without the address."""
+    try:
+        backend = import_string(settings.SEND_BACKENDS[channel.value])()
+        backend.send(trial)
+    except import_string(settings.SEND_FAILURE) as failure:
+        return str(failure)
+    except Exception as error:
+        logger.exception("A test failed in a way that the backend does not know.")
+        return f"the send backend failed: {type(error).__name__}"
+    try:
+        backend.close()
+    except Exception:
+        logger.exception("A provider's connection did not close.")
+    return ""

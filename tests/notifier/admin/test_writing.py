@@ -1,0 +1,449 @@
+"""The form of a notification: what it tells before anything is sent, a test to oneself, a copy, its history."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core import mail
+from django.db import connection
+from django.test import Client as Browser
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from pytest_django import Settings
+
+from notifier.models import Broadcast, Delivery, Notification, Profile
+from notifier.services.trials import MOST_A_MINUTE
+from tests.factories import a_client, a_notification, a_topic
+from tests.notifier.admin.conftest import LogIn
+
+pytestmark = pytest.mark.both_engines
+
+PREVIEW = "admin:notifier_notification_preview"
+CHECK = "admin:notifier_notification_check"
+READERS = "admin:notifier_notification_readers"
+WRITE = ("notifier.add_notification", "notifier.change_notification", "notifier.view_notification")
+HTMX = {"HX-Request": "true"}
+
+
+def a_draft(**changes: Any) -> dict[str, Any]:
+    draft = {"topic": a_topic().pk, "subject": "Homes for {{ first_name }}", "email_body": "Dear **{{ name }}**"}
+    return draft | {"sms_body": "Hello {{ name }}"} | changes
+
+
+def text_of(page: Any) -> str:
+    return " ".join(page.content.decode().split())
+
+
+def test_url(channel: str) -> str:
+    return reverse("admin:notifier_notification_test", args=[channel])
+
+
+test_url.__test__ = False  # type: ignore[attr-defined]
+
+
+# --- Saving -----------------------------------------------------------------------------------------------------------
+def save(browser: Browser, **changes: Any) -> Any:
+    return browser.post(reverse("admin:notifier_notification_add"), a_draft(**changes))
+
+
+def test_a_notification_is_saved_with_plain_line_ends(admin: Browser) -> None:
+    response = save(admin, email_body="Dear you,\r\n\r\nhave a look.\r\n", sms_body=" one\r\ntwo ")
+
+    assert response.status_code == 302
+    notification = Notification.objects.get()
+    assert (notification.email_body, notification.sms_body) == ("Dear you,\n\nhave a look.", "one\ntwo")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"subject": "   "}, "This field is required."),
+        ({"subject": "Homes\nBcc: eve@example.com"}, "A subject is one line"),
+        ({"subject": "{{ nmae }}"}, "There is no placeholder {{ nmae }}."),
+        ({"email_body": "Dear {{ name"}, "A placeholder is not closed"),
+        ({"sms_body": "{{ Name }}"}, "There is no placeholder {{ Name }}."),
+        ({"email_body": " \n ", "sms_body": "\t"}, "Write an e-mail text, an SMS text, or both."),
+        ({"email_body": "#"}, "Nothing of this text would be seen."),
+        ({"email_body": "[a](https://e.example/{{name}})"}, "A link can’t have a placeholder in its address"),
+        ({"email_body": "[a](javascript:alert)"}, "This link leads nowhere in an e-mail: javascript:alert."),
+    ],
+)
+def test_what_can_not_be_sent_is_not_saved_and_said_at_its_field(
+    admin: Browser, changes: dict[str, str], said: str
+) -> None:
+    response = save(admin, **changes)
+
+    errors = response.context["adminform"].form.errors
+    assert not Notification.objects.exists()
+    assert set(errors) == set(changes)
+    assert all(said in str(errors[name].as_data()) for name in changes)
+
+
+# --- The preview ------------------------------------------------------------------------------------------------------
+def test_a_draft_is_shown_as_the_client_who_was_asked_for_and_nothing_is_kept(admin: Browser) -> None:
+    a_client(name="Ann Example", listings="both")
+    bob = a_client(name="Bob <b>Bold")
+
+    page = admin.post(reverse(PREVIEW), a_draft(reader=bob.email))
+
+    shown = page.context["shown"]
+    assert shown.subject == "Homes for Bob"
+    assert "Dear <strong>Bob &lt;b&gt;Bold</strong>" in shown.html
+    assert shown.text.startswith("Dear Bob <b>Bold\n")
+    assert shown.sms == "Hello Bob <b>Bold"
+    assert "Bob <b>" not in text_of(page)
+    assert not Notification.objects.exists()
+
+
+def test_without_a_choice_it_is_shown_as_somebody_who_would_get_it(admin: Browser) -> None:
+    a_client(name="Not This", offerings="both")
+    a_client(name="Ann Example", listings="sms")
+
+    page = text_of(admin.post(reverse(PREVIEW), a_draft()))
+
+    assert "Shown for Ann Example" in page
+    assert "Hello Ann Example" in page
+
+
+@pytest.mark.parametrize("term", ["", "nobody of that name"])
+def test_where_there_is_nobody_it_is_shown_as_somebody_invented(admin: Browser, term: str) -> None:
+    page = text_of(admin.post(reverse(PREVIEW), a_draft(reader=term)))
+
+    assert "Shown for Alex Example, who is invented." in page
+    assert ("No client is found by" in page) == bool(term)
+
+
+def test_a_draft_that_is_still_wrong_is_shown_all_the_same(admin: Browser) -> None:
+    page = admin.post(reverse(PREVIEW), {"topic": "x", "subject": "", "email_body": "Dear {{ nmae }} of {{ topic }}"})
+
+    assert "Dear {{ nmae }} of Topic" in page.context["shown"].text
+    assert "There is no placeholder {{ nmae }}" in text_of(page)
+
+
+def test_a_saved_notification_is_shown_to_those_who_may_only_look(staff: LogIn) -> None:
+    notification = a_notification(email_body="Dear {{ name }}")
+    browser = staff("notifier.view_notification")
+
+    page = browser.get(reverse(PREVIEW), {"notification": notification.pk})
+
+    assert "Dear Alex Example" in page.context["shown"].text
+    assert "Preview" in text_of(browser.get(reverse("admin:notifier_notification_change", args=[notification.pk])))
+    assert browser.post(reverse(PREVIEW), a_draft()).status_code == 403
+    assert browser.get(reverse(PREVIEW), {"notification": "99999999"}).status_code == 404
+    assert browser.get(reverse(PREVIEW), {"notification": "x"}).status_code == 404
+
+
+def test_clients_are_shown_to_those_only_who_may_see_them(staff: LogIn) -> None:
+    a_client(name="Ann Secret", listings="both")
+    browser = staff(*WRITE)
+
+    page = text_of(browser.post(reverse(PREVIEW), a_draft(reader="Ann")))
+
+    assert "Secret" not in page
+    assert "who is invented" in page
+    assert browser.get(reverse(READERS), {"reader": "Ann"}).status_code == 403
+
+
+def test_the_preview_alone_has_styles_of_its_own_and_may_be_framed_by_us(admin: Browser) -> None:
+    preview = admin.post(reverse(PREVIEW), a_draft())
+    form = admin.get(reverse("admin:notifier_notification_add"))
+    other = admin.get(reverse("admin:index"))
+
+    policy = preview["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "style-src 'self' 'unsafe-inline'" in policy
+    assert "frame-ancestors 'self'" in policy
+    assert "sandbox allow-popups" in policy
+    assert "script-src" not in policy
+    assert preview["X-Frame-Options"] == "SAMEORIGIN"
+    assert "frame-src 'self'" in form["Content-Security-Policy"]
+    assert "unsafe-inline" not in form["Content-Security-Policy"]
+    assert form["X-Frame-Options"] == other["X-Frame-Options"] == "DENY"
+    assert "frame-src" not in other["Content-Security-Policy"]
+
+
+def test_the_e_mail_stands_in_a_sandbox_as_text_of_an_attribute(admin: Browser) -> None:
+    page = admin.post(reverse(PREVIEW), a_draft(email_body='Say "hi" <script>alert(1)</script>'))
+
+    assert "<script" not in text_of(page)
+    assert text_of(page).count('sandbox="allow-popups allow-popups-to-escape-sandbox"') == 2
+
+
+def test_what_is_typed_finds_clients_to_choose_from(admin: Browser) -> None:
+    ann = a_client(name="Ann <Example>")
+    bob = a_client(name="Bob Nomail", email=None)
+
+    found = text_of(admin.get(reverse(READERS), {"reader": "ann"}))
+
+    assert f'<option value="{ann.email}">Ann &lt;Example&gt;</option>' in found
+    assert "Bob" not in found
+    assert f'value="{bob.phone}"' in text_of(admin.get(reverse(READERS), {"reader": "bob"}))
+    assert text_of(admin.get(reverse(READERS), {"reader": " "})) == ""
+
+
+# --- The counter ------------------------------------------------------------------------------------------------------
+def check(browser: Browser, **changes: Any) -> str:
+    return text_of(browser.post(reverse(CHECK), a_draft(**changes)))
+
+
+def test_the_counter_tells_length_encoding_and_segments(admin: Browser) -> None:
+    said = check(admin, sms_body="x" * 161)
+
+    assert "<strong>161</strong> of 306 characters, <strong>2 segments</strong>" in said
+    assert "GSM-7" in said
+    assert "At most" not in said
+
+
+def test_the_counter_names_what_made_it_ucs(admin: Browser) -> None:
+    a_client(name="Łukasz Ok", listings="both")
+
+    said = check(admin, sms_body="Hello {{ name }}…")
+
+    assert "because of “…” (horizontal ellipsis; write ... instead)." in said
+    assert "Also “Ł” (latin capital letter l with stroke) in the name of Łukasz Ok." in said
+
+
+def test_the_counter_tells_the_worst_for_the_longest_name(admin: Browser) -> None:
+    a_client(name="Ann", listings="both")
+    a_client(name="W" * 100)
+
+    said = check(admin, sms_body="{{ name }} " + "x" * 60)
+
+    assert "<strong>64</strong> of 160 characters, <strong>1 segment</strong>" in said
+    assert "At most <strong>2 segments</strong> (161 of GSM-7): the longest name of all clients has 100" in said
+    assert "such as Łukasz, at most <strong>3 segments</strong>" in said
+
+
+def test_a_line_end_counts_once(admin: Browser) -> None:
+    assert "<strong>3</strong> of 160" in check(admin, sms_body="a\r\nb")
+
+
+def test_mistakes_and_what_is_shown_otherwise_are_told_while_typing(admin: Browser) -> None:
+    said = check(admin, subject="", email_body="<b>x</b> {{ nmae }}", sms_body="{{ name")
+
+    assert "E-mail: There is no placeholder {{ nmae }}" in said
+    assert "E-mail: HTML is not read, but shown as it stands: &lt;b&gt; &lt;/b&gt;" in said
+    assert "SMS: A placeholder is not closed" in said
+    assert "Subject:" not in said
+
+
+def test_a_check_takes_few_queries_however_many_clients_there_are(admin: Browser) -> None:
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            check(admin, reader="Ann")
+            admin.post(reverse(PREVIEW), a_draft(reader="Ann"))
+        return len(captured)
+
+    for _ in range(3):
+        a_client(listings="both")
+    few = queries()
+    for _ in range(30):
+        a_client(listings="both")
+
+    assert queries() == few <= 16
+
+
+def test_the_form_tells_the_length_of_what_was_saved_at_a_cost_that_does_not_grow(admin: Browser) -> None:
+    address = reverse("admin:notifier_notification_change", args=[a_notification(sms_body="x" * 161).pk])
+    admin.get(address)  # the content types are remembered from here on
+    with CaptureQueriesContext(connection) as few:
+        page = text_of(admin.get(address))
+    for _ in range(30):
+        a_client(listings="both")
+
+    with CaptureQueriesContext(connection) as many:
+        admin.get(address)
+
+    assert "<strong>2 segments</strong>" in page
+    assert len(many) <= len(few) <= 14
+
+
+def test_a_form_that_was_refused_tells_the_length_of_what_was_typed(admin: Browser) -> None:
+    assert "<strong>2 segments</strong>" in text_of(save(admin, subject="", sms_body="x" * 161))
+
+
+def test_the_longest_name_is_found_through_an_index(admin: Browser) -> None:
+    with CaptureQueriesContext(connection) as captured:
+        check(admin)
+
+    (query,) = [query["sql"] for query in captured if "ORDER BY LENGTH" in query["sql"]]
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off")
+        cursor.execute(f"EXPLAIN {'' if connection.vendor == 'postgresql' else 'QUERY PLAN'} {query}")
+        assert "client_name_length" in str(cursor.fetchall())
+
+
+@pytest.mark.parametrize("address", [CHECK, PREVIEW])
+def test_a_draft_is_read_from_those_who_may_write(staff: LogIn, address: str) -> None:
+    assert staff("notifier.view_notification").post(reverse(address), a_draft()).status_code == 403
+    assert staff("notifier.add_notification").post(reverse(address), a_draft()).status_code == 200
+    assert staff("notifier.change_notification").post(reverse(address), a_draft()).status_code == 200
+
+
+def test_a_check_is_asked_for_by_post(admin: Browser) -> None:
+    assert admin.get(reverse(CHECK)).status_code == 405
+
+
+# --- A test to oneself ------------------------------------------------------------------------------------------------
+@pytest.fixture
+def mailbox(settings: Settings, superuser: User) -> list[Any]:
+    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+    User.objects.filter(pk=superuser.pk).update(email="root@example.com")
+    mail.outbox = []
+    return mail.outbox
+
+
+def test_a_test_goes_to_its_writer_and_to_nobody_else(admin: Browser, mailbox: list[Any]) -> None:
+    a_client(name="Ann Example", listings="both")
+
+    said = text_of(admin.post(test_url("email"), a_draft(), headers=HTMX))
+
+    (sent,) = mailbox
+    assert sent.to == ["root@example.com"]
+    assert sent.subject == "[Test] Homes for Ann"
+    assert sent.body.startswith("Dear Ann Example\n")
+    assert "Dear <strong>Ann Example</strong>" in sent.alternatives[0][0]
+    assert "The test e-mail is on its way to root@example.com, as Ann Example would read it." in said
+    assert [model.objects.count() for model in (Notification, Broadcast, Delivery)] == [0, 0, 0]
+
+
+def test_without_javascript_the_answer_is_a_page_for_the_frame(admin: Browser, mailbox: list[Any]) -> None:
+    page = admin.post(test_url("email"), a_draft())
+
+    assert "<!DOCTYPE html>" in text_of(page)
+    assert "is on its way" in text_of(page)
+    assert page["X-Frame-Options"] == "SAMEORIGIN"
+
+
+def test_a_test_sms_goes_to_the_profiles_number(
+    admin: Browser, superuser: User, settings: Settings, tmp_path: Any
+) -> None:
+    settings.SMS_URL = f"file://{tmp_path}/sms.log"
+    Profile.objects.create(user=superuser, phone="+12025550123")
+
+    said = text_of(admin.post(test_url("sms"), a_draft()))
+
+    assert "The test SMS is on its way to +12025550123" in said
+    assert '"to": "+12025550123", "text": "Hello Alex Example"' in (tmp_path / "sms.log").read_text()
+
+
+@pytest.mark.parametrize("channel", ["email", "sms"])
+def test_without_an_own_address_it_is_said_where_to_set_it(admin: Browser, channel: str) -> None:
+    said = text_of(admin.post(test_url(channel), a_draft()))
+
+    assert "Nothing was sent: your account has no" in said
+    assert "Add it to your profile" in said
+
+
+def test_a_provider_that_is_away_is_told(admin: Browser, mailbox: list[Any], settings: Settings) -> None:
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 9
+
+    said = text_of(admin.post(test_url("email"), a_draft()))
+
+    assert "did not go out: the mail server can&#x27;t be used" in said
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [({"email_body": "{{ nmae }}"}, "There is no placeholder"), ({"email_body": ""}, "there is no e-mail text yet")],
+)
+def test_what_could_not_be_saved_is_not_sent(
+    admin: Browser, mailbox: list[Any], changes: dict[str, str], said: str
+) -> None:
+    page = text_of(admin.post(test_url("email"), a_draft(**changes)))
+
+    assert "Nothing was sent" in page
+    assert said in page
+    assert mailbox == []
+
+
+def test_too_many_tests_a_minute_are_refused(admin: Browser, mailbox: list[Any]) -> None:
+    for _ in range(MOST_A_MINUTE):
+        admin.post(test_url("email"), a_draft())
+
+    said = text_of(admin.post(test_url("email"), a_draft()))
+
+    assert len(mailbox) == MOST_A_MINUTE
+    assert f"{MOST_A_MINUTE} tests a minute are the most" in said
+
+
+def test_a_test_needs_the_right_to_change(staff: LogIn, mailbox: list[Any]) -> None:
+    browser = staff("notifier.view_notification", "notifier.add_notification", "notifier.send_broadcast")
+
+    assert browser.post(test_url("email"), a_draft()).status_code == 403
+    assert staff("notifier.change_notification").get(test_url("email")).status_code == 405
+    assert staff("notifier.change_notification").post(test_url("pigeon"), a_draft()).status_code == 404
+    assert mailbox == []
+
+
+# --- A copy, and what it was before -----------------------------------------------------------------------------------
+def duplicate_url(pk: int) -> str:
+    return reverse("admin:notifier_notification_duplicate", args=[pk])
+
+
+def test_a_copy_is_made_and_opened(admin: Browser) -> None:
+    original = a_notification(subject="Homes")
+
+    response = admin.post(duplicate_url(original.pk), follow=True)
+
+    copy = Notification.objects.exclude(pk=original.pk).get()
+    assert response.redirect_chain[-1][0] == reverse("admin:notifier_notification_change", args=[copy.pk])
+    assert copy.subject == "Homes"
+    assert "This is the copy" in text_of(response)
+    assert copy.history.get().history_user.get_username() == "root"
+
+
+def test_a_copy_needs_the_right_to_add_and_a_press(staff: LogIn) -> None:
+    original = a_notification()
+
+    assert staff("notifier.view_notification").post(duplicate_url(original.pk)).status_code == 403
+    assert staff("notifier.add_notification").post(duplicate_url(original.pk)).status_code == 403
+    browser = staff("notifier.view_notification", "notifier.add_notification")
+    assert browser.get(duplicate_url(original.pk)).status_code == 405
+    assert browser.post(duplicate_url(99_999_999)).status_code == 404
+    assert Notification.objects.count() == 1
+
+
+def test_the_history_tells_who_changed_what(admin: Browser) -> None:
+    notification = a_notification(subject="Homes")
+    admin.post(
+        reverse("admin:notifier_notification_change", args=[notification.pk]), a_draft(subject="Three <b>houses")
+    )
+
+    page = text_of(admin.get(reverse("admin:notifier_notification_history", args=[notification.pk])))
+
+    assert "<del>Homes</del> <ins>Three &lt;b&gt;houses</ins>" in page
+    assert "root" in page
+    assert " style=" not in page
+
+
+def test_an_earlier_version_can_be_saved_again(admin: Browser) -> None:
+    notification = a_notification(subject="Homes")
+    first = notification.history.get()
+    notification.subject = "Houses"
+    notification.save()
+    address = reverse("admin:notifier_notification_simple_history", args=[notification.pk, first.pk])
+
+    page = admin.get(address)
+    response = admin.post(address, a_draft(subject="Homes"))
+
+    assert page.status_code == 200
+    assert response.status_code == 302
+    notification.refresh_from_db()
+    assert notification.subject == "Homes"
+
+
+@pytest.mark.parametrize(("permission", "subject"), [("view", "Houses"), ("change", "Homes")])
+def test_an_earlier_version_is_saved_by_those_only_who_may_change(staff: LogIn, permission: str, subject: str) -> None:
+    notification = a_notification(subject="Homes")
+    first = notification.history.get()
+    notification.subject = "Houses"
+    notification.save()
+    address = reverse("admin:notifier_notification_simple_history", args=[notification.pk, first.pk])
+
+    staff(f"notifier.{permission}_notification").post(address, a_draft(subject="Homes"))
+
+    notification.refresh_from_db()
+    assert notification.subject == subject

@@ -1,0 +1,72 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from notifier import content, mail
+from tests.notifier.test_markdown import Tags
+
+VALUES = content.values(name="Ann Example", topic="Listings")
+
+
+def words_of(html: str) -> str:
+    """What a reader sees of it, in one line."""
+    return " ".join(" ".join(Tags(html.partition("<body")[2]).words).split())
+
+
+def test_both_parts_say_the_same() -> None:
+    letter = mail.letter(subject="Homes for {{ first_name }}", body="Dear **{{ name }}**,\n\n[look](https://a.example)")
+
+    assert letter.text_for(VALUES) == (
+        "Dear Ann Example,\n\nlook (https://a.example)\n\n-- \nYou get this because you asked to hear about Listings.\n"
+    )
+    html = letter.html_for(VALUES)
+    assert "<title>Homes for Ann</title>" in html
+    assert words_of(html).endswith("look You get this because you asked to hear about Listings.")
+    assert ' href="https://a.example"' in html
+
+
+@pytest.mark.parametrize(
+    "name", ["<b>Ann</b>", "**Ann**", '" onclick="x', "{{ topic }}", "[x](https://a.example)", "&amp;"]
+)
+def test_a_name_shows_as_itself_in_both_parts(name: str) -> None:
+    letter = mail.letter(subject="{{ name }}", body="Dear {{ name }}, **{{ name }}**")
+    values = content.values(name=name, topic="Listings")
+
+    assert letter.text_for(values).startswith(f"Dear {name}, {name}\n")
+    assert f"Dear {name}, {name}" in words_of(letter.html_for(values)).replace(" , ", ", ")
+
+
+@given(name=st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1))
+def test_a_name_never_adds_a_tag(name: str) -> None:
+    letter = mail.letter(subject="{{ name }}", body="Dear {{ name }}")
+
+    html = letter.html_for(content.values(name=name, topic="x"))
+    plain = letter.html_for(content.values(name="Ann", topic="x"))
+
+    assert html.count("<") == plain.count("<")
+    assert html.count('"') == plain.count('"')
+
+
+def test_the_body_and_the_subject_never_add_a_tag_of_their_own() -> None:
+    html = mail.letter(subject="<script>1</script>", body="<script>2</script><img src=x onerror=3>").html_for(VALUES)
+
+    assert "<script" not in html
+    assert "<img" not in html
+    assert "&lt;script&gt;2&lt;/script&gt;" in html
+
+
+def test_the_same_text_is_put_together_once() -> None:
+    first = mail.letter(subject="Once", body="and for all")
+
+    assert mail.letter(subject="Once", body="and for all") is first
+
+
+def test_no_line_is_longer_than_mail_may_have_where_the_text_has_none() -> None:
+    html = mail.letter(subject="s", body="- one\n- two").html_for(VALUES)
+
+    assert max(len(line.encode()) for line in html.splitlines()) < 998
+
+
+@given(text=st.text(alphabet="{} namefirst_topic\n", max_size=60) | st.text())
+def test_a_pattern_fills_as_render_does(text: str) -> None:
+    assert content.Pattern.of(text).fill(VALUES) == content.render(text, VALUES)

@@ -1,0 +1,254 @@
+import time
+from html import unescape
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from notifier import content, markdown
+
+LINES = st.lists(
+    st.sampled_from(
+        [
+            "Hello {{ name }},",
+            "**bold** and *thin* words",
+            "- one",
+            "  - two",
+            "1. first",
+            "> said",
+            "---",
+            "--",
+            "# Heading",
+            "[here](https://example.com/?a=1&b=2)",
+            "[bad](javascript:alert(1))",
+            "<script>alert(1)</script>",
+            "<https://example.com> https://example.org/x_y_z.",
+            "![a](https://example.com/a.png)",
+            "    four blanks",
+            "\ttab & <b>",
+            "```",
+            "a | b",
+            "",
+        ]
+    )
+    | st.text(max_size=30),
+    max_size=12,
+).map("\n".join)
+
+
+class Tags(HTMLParser):
+    """What a browser would make of it."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str]] = []
+        self.words: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+
+# --- HTML -------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("source", "html"),
+    [
+        ("Dear Ann,\n\nall well?\nYours", "<p>Dear Ann,</p>\n<p>all well?<br>\nYours</p>"),
+        ("**bold** *thin*", "<p><strong>bold</strong> <em>thin</em></p>"),
+        ("**{{ name }}**s", "<p><strong>{{ name }}</strong>s</p>"),
+        ("_{{first_name}}_", "<p><em>{{ first_name }}</em></p>"),
+        ("{{\nname\n}}", "<p>{{ name }}</p>"),
+        ("# One\n## Two", "<h1>One</h1>\n<h2>Two</h2>"),
+        ("3. c\n4. d", '<ol start="3">\n<li>c</li>\n<li>d</li>\n</ol>'),
+        ("> said", "<blockquote>\n<p>said</p>\n</blockquote>"),
+        ("one\n\n---\n\ntwo", "<p>one</p>\n<hr>\n<p>two</p>"),
+        ("[here](https://example.com/?a=1&b=2)", '<p><a href="https://example.com/?a=1&amp;b=2">here</a></p>'),
+        ("[call](tel:+441)", '<p><a href="tel:+441">call</a></p>'),
+        ("<ann@example.com>", '<p><a href="mailto:ann@example.com">ann@example.com</a></p>'),
+        (
+            "See https://example.com/a_b_c, or call.",
+            '<p>See <a href="https://example.com/a_b_c">https://example.com/a_b_c</a>, or call.</p>',
+        ),
+        ("[https://a.example](https://b.example)", '<p><a href="https://b.example">https://a.example</a></p>'),
+    ],
+)
+def test_the_subset_becomes_html(source: str, html: str) -> None:
+    assert markdown.write(source).html == html
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "5 * 3 * 2 = 30, and snake_case_name",
+        "#1 agent in town",
+        "AT&T &copy; R&D;",
+        "a <b>bold</b> <script>alert(1)</script> word",
+        "`code` and ~~gone~~",
+        "| a | b |",
+    ],
+)
+def test_what_is_not_in_the_subset_is_shown_as_it_was_typed(source: str) -> None:
+    written = markdown.write(source)
+
+    assert unescape(written.html) == f"<p>{source}</p>"
+    assert written.text == source
+
+
+@pytest.mark.parametrize(
+    "signature", ["Regards\n--\nAnn", "Regards\n-- \nAnn", "Regards\n==\nAnn", "A\n    B\n\n    C"]
+)
+def test_a_plain_letter_keeps_its_lines(signature: str) -> None:
+    written = markdown.write(signature)
+
+    assert not {"h1", "h2", "pre", "code"} & set(Tags(written.html).tags)
+    assert written.text.split() == signature.split()
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["javascript:alert(1)", "JaVaScRiPt:alert(1)", "data:text/html,x", "www.example.com", "/page", "file:///x"],
+)
+def test_a_link_to_nowhere_is_complained_of_and_never_made(address: str) -> None:
+    source = f"[look]({address})"
+
+    (said,) = markdown.mistakes(source)
+
+    assert "leads nowhere" in said
+    assert address in said
+    assert markdown.write(source).html == "<p>look</p>"
+
+
+@pytest.mark.parametrize("address", ["javascript:alert(1)", "data:text/html,x", "/page", "file:///x", "//e.example"])
+def test_no_such_address_would_get_out_even_if_it_were_taken_for_a_link(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setattr(markdown, "_link_mistake", lambda address: "")
+
+    assert Tags(markdown.write(f"[look]({address})").html).attributes == []
+
+
+@pytest.mark.parametrize("address", ["https://e.example/{{name}}", "<https://e.example/{{ name }}>", "{{topic}}"])
+def test_a_placeholder_in_an_address_is_complained_of_and_never_sent(address: str) -> None:
+    (said,) = markdown.mistakes(f"[look]({address})")
+
+    assert "placeholder in its address" in said
+    assert "{{ " in said
+    assert markdown.write(f"[look]({address})").html == "<p>look</p>"
+
+
+def test_a_placeholder_in_a_bare_address_is_complained_of_too() -> None:
+    (said,) = markdown.mistakes("Go to https://e.example/?n={{ name }} now")
+
+    assert "https://e.example/?n={{ name }}" in said
+
+
+def test_what_may_be_written_is_not_complained_of() -> None:
+    text = "# Hi {{ name }}\n\n- [a](https://a.example) <b@c.example> [d](tel:+44 1)\n\nhttps://e.example/x(y)?z=1#w"
+
+    assert markdown.mistakes(text) == []
+    assert markdown.warnings(text) == []
+    assert markdown.mistakes("") == []
+
+
+@pytest.mark.parametrize(
+    "text", ["#", "****", "- ", "\u200b", "[](https://a.example)".replace("https://a.example", "")]
+)
+def test_a_text_of_which_nothing_would_be_seen_is_complained_of(text: str) -> None:
+    if text != "****":  # is shown as it stands
+        assert markdown.mistakes(text)
+
+
+@pytest.mark.parametrize(
+    ("source", "word"),
+    [
+        ("a <b>bold</b> word", "HTML"),
+        ('<a href="https://x.example">x</a>', "HTML"),
+        ("![house](https://x.example/a.png)", "Pictures"),
+        ("| a | b |\n|---|---|\n| 1 | 2 |", "Tables"),
+    ],
+)
+def test_what_is_shown_otherwise_than_meant_is_warned_of(source: str, word: str) -> None:
+    (said,) = markdown.warnings(source)
+
+    assert said.startswith(word)
+
+
+@pytest.mark.parametrize(
+    "source", ["a < b > c", "1 <2> 3", "<ann@example.com>", "<https://example.com>", "wow! [x](https://y.example)"]
+)
+def test_nobody_is_warned_without_a_reason(source: str) -> None:
+    assert markdown.warnings(source) == []
+
+
+@given(source=LINES)
+def test_nothing_but_the_subset_ever_gets_out(source: str) -> None:
+    seen = Tags(markdown.write(source).html)
+
+    allowed = {"p", "br", "strong", "em", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "blockquote", "hr", "a"}
+    assert set(seen.tags) <= allowed
+    assert {name for name, _ in seen.attributes} <= {"href", "title", "start"}
+    for name, value in seen.attributes:
+        if name == "href":
+            assert value.split(":")[0].lower() in ("http", "https", "mailto", "tel")
+            assert "{{" not in value
+
+
+@given(source=LINES)
+def test_no_word_is_lost_in_either_form(source: str) -> None:
+    written = markdown.write(source)
+    words = {word for word in source.replace("\ue000", "").replace("\ue001", "").split() if word.isalpha()}
+
+    assert words <= set(" ".join(Tags(written.html).words).split())
+    assert words <= set(written.text.split())
+
+
+@given(source=LINES)
+def test_a_placeholder_stays_where_it_was_as_often_as_it_was(source: str) -> None:
+    written = markdown.write(source)
+    number = len(content.Pattern.of(source).names)
+    if not markdown.mistakes(source):
+        assert len(content.Pattern.of(written.text).names) == number
+        assert len(content.Pattern.of(written.html).names) == number
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 20_000, "*" * 20_000, "> " * 5_000, "https://" * 5_000, "<a " * 10_000, "- " * 5_000, "![" * 10_000]
+)
+def test_no_text_takes_long(text: str) -> None:
+    began = time.process_time()
+
+    markdown.write(text)
+    markdown.mistakes(text)
+    markdown.warnings(text)
+
+    assert time.process_time() - began < 5
+
+
+# --- Plain text -------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("Dear Ann,\n\nall well?\nYours", "Dear Ann,\n\nall well?\nYours"),
+        ("# One\n\n**two** *three*", "One\n\ntwo three"),
+        ("[here](https://example.com/?a=1&b=2) now", "here (https://example.com/?a=1&b=2) now"),
+        ("https://example.com/ü", "https://example.com/ü"),
+        ("[ann@example.com](mailto:ann@example.com)", "ann@example.com"),
+        ("[Ann](mailto:ann@example.com)", "Ann (ann@example.com)"),
+        ("before\n\n- one\n- two\n\nafter", "before\n\n- one\n- two\n\nafter"),
+        ("9. nine\n10. ten\n    - deep\n      line", "9. nine\n10. ten\n    - deep\n      line"),
+        ("- one\n\n  more\n- two", "- one\n\n  more\n\n- two"),
+        ("> said\n> > deep\n\nafter", "> said\n>\n> > deep\n\nafter"),
+        ("a\n\n---\n\nb", f"a\n\n{'-' * 30}\n\nb"),
+        ("a\\\nb", "a\nb"),
+        ("1 \\* 2", "1 * 2"),
+    ],
+)
+def test_the_subset_becomes_plain_text(source: str, text: str) -> None:
+    assert markdown.write(source).text == text
