@@ -56,6 +56,11 @@ class Size:
     faults: int
     soak_seconds: float = 6.0
 
+    @property
+    def is_long(self) -> bool:
+        """Whatever the soak's length, which is chosen by itself."""
+        return self.faults >= LONG.faults
+
 
 SHORT = Size(clients=300, faults=3)
 LONG = Size(clients=2000, faults=20, soak_seconds=300.0)
