@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from tests.faults.arena import EMAIL, ROLES, SMS, WINDOW, Arena
 from tests.faults.attack import SCALED, attack
-from tests.faults.attacks.brokers import BACK_WITHIN, NOTICED_WITHIN, complaining
+from tests.faults.attacks.brokers import BACK_WITHIN, NOTICED_WITHIN, SENT_SINCE, complaining
 from tests.servers.processes import wait_until
 from tests.standins.relay import Relay
 from tests.standins.rules import Rule
@@ -97,8 +97,11 @@ def fall_silent(arena: Arena, relay: Relay, *, is_idle: bool, to_new: bool) -> N
         relay.hear()
     if is_idle:
         arena.press()
+    enough = arena.accepted() + SENT_SINCE
     arena.demand_soon(
-        lambda: not arena.left() and not complaining(arena, ""), f"{name}: no recovery", deadline=BACK_WITHIN
+        lambda: (arena.accepted() >= enough or not arena.left()) and not complaining(arena, ""),
+        f"{name}: no recovery",
+        deadline=BACK_WITHIN,
     )
 
 
