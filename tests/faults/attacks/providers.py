@@ -339,13 +339,16 @@ class _Scene:
         expected = [t.state for address, t in self.victims.items() for _ in by_address[address]]
         self._arena.judge(unknown_at_most=expected.count("UNKNOWN"))
         self._judge_too_large(by_address)
+        others: list[Row] = []
         for address, rows in by_address.items():
             if trouble := self.victims.get(address):
                 self._judge_victim(trouble, rows)
             else:
-                # Not even an attempt is used up by an outage.
-                wrong = [row for row in rows if (row.state, row.attempts) != ("SENT", 1)]
-                self._arena.demand(not wrong, f"nothing was wrong with {wrong}")
+                others += rows
+        # Not even an attempt is used up by an outage.
+        found = judge.Judgement()
+        found.complain("nothing was wrong with", [row for row in others if (row.state, row.attempts) != ("SENT", 1)])
+        self._arena.complaints += found.complaints
 
     def _judge_too_large(self, by_address: dict[str, list[Row]]) -> None:
         """Whoever met it, for the recipient is not named yet; they are taken out."""
