@@ -17,8 +17,9 @@ from tests.standins.smtp import SmtpProcess
 #: How often a delivery is tried before it has failed.
 MOST = 2
 GAVE_UP = f"gave up after {MOST} attempts"
-#: How long an outage may go unnoticed, and its end too: the consumer's own back-off is 2 s at the first trouble.
-NOTICE_SECONDS = 30.0
+#: How long an outage may go unnoticed, and its end too: the send that is under way and the one that meets it may take
+#: their whole deadline each, 18 s at the most, and the consumer's own back-off is 2 s at the first trouble.
+NOTICE_SECONDS = 60.0
 REFUSES_CONNECTIONS = "refuses connections"
 
 
