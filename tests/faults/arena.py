@@ -269,7 +269,10 @@ class Staff:
     def __init__(self, stack: Stack, address: str) -> None:
         self._stack = stack
         self.address = address
-        self._client = httpx.Client(base_url=address, timeout=30, follow_redirects=True)
+        # No connection is kept: the server may close an idle one just when the next request is on its way, and only a
+        # browser would ask again.
+        kept = httpx.Limits(max_connections=100, max_keepalive_connections=0)
+        self._client = httpx.Client(base_url=address, timeout=30, follow_redirects=True, limits=kept)
 
     def __enter__(self) -> Self:
         name = f"staff{processes.free_port()}"
