@@ -53,7 +53,7 @@ def press_send(arena: Arena, staff: Staff, *, during: str) -> int | None:
 
 # --- Away -------------------------------------------------------------------------------------------------------------
 OUTAGE_SECONDS = 10
-OUTAGE_SECONDS_SHORT = 3
+OUTAGE_SECONDS_SHORT = 1
 
 
 @attack(6, "broker: stopped, killed, cut off, refusing, absent", engines=SCALED)
