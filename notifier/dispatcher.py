@@ -120,6 +120,10 @@ class Dispatcher:
             return False
         issued = 0
         try:
+            if self._broker.trouble:
+                # That it counts is no recovery, nor that it took one ticket: under an alarm it does both.
+                self._transport.check()
+                self._broker.answered()
             for channel in Channel:
                 if rows := fanout.issue_tickets(channel=channel, transport=self._transport, now=now):
                     self._broker.answered()

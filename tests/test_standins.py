@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.standins.rules import Rule, read_log
+from tests.standins.rules import LogReader, Rule
 from tests.standins.sms import SID, TOKEN, SmsProcess, SmsStandin, invalid_number, opted_out
 from tests.standins.smtp import SmtpProcess, SmtpStandin
 
@@ -37,11 +37,15 @@ def a_mail(to: str = "ann@example.com", text: str = "Hello.\n", number: int = 42
 
 def test_a_line_that_is_just_being_written_is_left_for_the_next_look(tmp_path: Path) -> None:
     log = tmp_path / "some.log"
-    assert read_log(log) == []
+    reader = LogReader(log)
+    assert reader.read() == []
 
     log.write_text('{"text": "one\u2028line"}\n{"text": "cut o')
+    assert reader.read() == [{"text": "one\u2028line"}]
+    with log.open("a") as file:
+        file.write('ff"}\n')
 
-    assert read_log(log) == [{"text": "one\u2028line"}]
+    assert reader.read() == [{"text": "one\u2028line"}, {"text": "cut off"}]
 
 
 def test_a_mail_is_written_down_with_its_delivery(smtp_standin: SmtpStandin, client: smtplib.SMTP) -> None:

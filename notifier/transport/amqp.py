@@ -34,6 +34,8 @@ T = TypeVar("T")
 
 EXCHANGE = "notifier"
 DEAD = "dead"
+#: No queue takes what has this routing key.
+NOWHERE = "nowhere"
 #: One ticket in work and one at hand, so that a consumer never waits for the network between two.
 PREFETCH = 2
 HEARTBEAT_SECONDS = 30
@@ -79,6 +81,13 @@ class AmqpTransport:
                 _declare(self._open())
                 if self._publishing().publish(returned):
                     raise TransportError("RabbitMQ takes our messages and has no queue for them.")
+
+    def check(self) -> None:
+        # What no queue takes is confirmed all the same, and kept by nobody. Twice: under an alarm the broker takes the
+        # first message of a new connection, and only then reads no more from it.
+        with self._translated():
+            for _ in range(2):
+                self._publishing().publish([(NOWHERE, b"")])
 
     def receive(self, channel: Channel, idle: float) -> Iterator[Received | None]:
         link = _ConsumerLink(_parameters(self.url, f"consumer of {channel.value}"), queue_name(channel.value))

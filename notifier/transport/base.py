@@ -113,6 +113,9 @@ class Transport(Protocol):
     def publish(self, tickets: Sequence[Ticket]) -> None:
         """Returns once the broker holds every one of them."""
 
+    def check(self) -> None:
+        """Raises what `publish` would, and publishes nothing."""
+
     def receive(self, channel: Channel, idle: float) -> Iterator[Received | None]:
         """Tickets as they come, and None after every `idle` seconds without one.
 

@@ -182,7 +182,7 @@ def sweep_and_end(broadcast: int) -> Runner:
     def run(dice: random.Random) -> Counter[str]:
         swept: Counter[str] = Counter()
         unsent = Delivery.objects.filter(broadcast=broadcast).exclude(state__in=[State.SENT, State.SKIPPED])
-        while unsent.exists():
+        while unsent.exclude(state=State.FAILED).exists():
             now = clock.now()
             swept["swept"] += fanout.sweep(now=now + timedelta(seconds=1.5 * settings.LEASE_SECONDS))
             _end(broadcast)

@@ -39,10 +39,13 @@ class Switchable(DatabaseTransport):
         self.calls = 0
         self.is_closed = False
 
-    def publish(self, tickets: Sequence[Ticket]) -> None:
+    def check(self) -> None:
         self._reach()
         if self.is_alarmed:
             raise TransportError("RabbitMQ takes no messages.")
+
+    def publish(self, tickets: Sequence[Ticket]) -> None:
+        self.check()
         super().publish(tickets)
 
     def depth(self, channel: Channel) -> int:
@@ -327,6 +330,23 @@ def test_a_broker_that_takes_no_tickets_and_still_counts_them_is_not_back(
         said.append((worker().state, worker().detail))
 
     assert said == [(Worker.State.WAITING, "RabbitMQ takes no messages.")] * 3
+
+
+def test_a_broker_that_takes_no_tickets_is_not_back_because_nothing_is_due(
+    loop: Dispatcher, transport: Switchable, watch: SimpleNamespace
+) -> None:
+    transport.is_alarmed = True
+    broadcast = a_delivery().broadcast
+    said = []
+    loop.cycle()
+    Broadcast.objects.filter(pk=broadcast.pk).update(state=Broadcast.State.PAUSED)
+    for is_alarmed in (True, False):
+        transport.is_alarmed = is_alarmed
+        watch.seconds += 10
+        loop.cycle()
+        said.append(worker().detail)
+
+    assert said == ["RabbitMQ takes no messages.", ""]
 
 
 def test_a_broker_that_is_away_is_not_asked_at_every_turn(

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
-POLL_SECONDS = 0.05
+#: Each look may be a new connection to PostgreSQL, which takes processor time from what is waited for.
+POLL_SECONDS = 0.1
 #: Below the range that Linux takes outgoing connections' ports from, so that none of those is in the way.
 PORTS = range(15_000, 30_000)
 # pytest-randomly seeds the ordinary generator alike in every xdist worker: they would all pick the same ports.

@@ -106,7 +106,21 @@ class AcceptanceLog:
         os.close(self._file)
 
 
-def read_log(path: Path) -> list[dict[str, Any]]:
-    """Every whole line of it: a reader may see half of the one that is just being written."""
-    *lines, _ = path.read_text().split("\n") if path.exists() else [""]
-    return [json.loads(line) for line in lines]
+class LogReader:
+    """Reads on from where the last look ended: whoever waits for something looks many times a second."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+        self._entries: list[dict[str, Any]] = []
+
+    def read(self) -> list[dict[str, Any]]:
+        """Every whole line so far: a reader may see half of the one that is just being written."""
+        if not self._path.exists():
+            return []
+        with self._path.open("rb") as file:
+            file.seek(self._offset)
+            *lines, cut = file.read().split(b"\n")
+            self._offset = file.tell() - len(cut)
+        self._entries += [json.loads(line) for line in lines]
+        return list(self._entries)

@@ -13,19 +13,22 @@ from typing import Any, Self
 
 from tests.servers import processes
 from tests.servers.processes import Process
-from tests.standins.rules import AcceptanceLog, Rule, RuleBook, read_log, write_rules
+from tests.standins.rules import AcceptanceLog, LogReader, Rule, RuleBook, write_rules
 
 PROJECT = Path(__file__).resolve().parents[2]
+#: Of a longer text a process keeps no more: three times 12 MB would keep it from answering the next in time.
+MOST_TEXT_BYTES = 100_000
 
 
 class Sink:
     """What all connections of one stand-in share."""
 
-    def __init__(self, *, log: Path, rules: RuleBook, keeps_text: bool) -> None:
+    def __init__(self, *, log: Path, rules: RuleBook, text_bytes: int) -> None:
         self.log = AcceptanceLog(log)
         self._strikes = AcceptanceLog(log.with_suffix(".strikes"))
         self.rules = rules
-        self.keeps_text = keeps_text
+        #: How much of each text is logged.
+        self.text_bytes = text_bytes
         #: Connections taken since the start.
         self.connections = 0
         self.open: set[asyncio.Transport] = set()
@@ -54,7 +57,8 @@ class StandinThread:
         self.log = folder / f"{type(self).__name__.lower()}.log"
         self.rules = RuleBook()
         self.port = 0
-        self._sink = Sink(log=self.log, rules=self.rules, keeps_text=True)
+        self._sink = Sink(log=self.log, rules=self.rules, text_bytes=sys.maxsize)
+        self._reader = LogReader(self.log)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True, name=type(self).__name__)
         self._thread.start()
@@ -121,7 +125,7 @@ class StandinThread:
 
     def accepted(self) -> list[dict[str, Any]]:
         """Everything taken so far, in order."""
-        return read_log(self.log)
+        return self._reader.read()
 
 
 class StandinProcess:
@@ -133,6 +137,7 @@ class StandinProcess:
         self.log = folder / f"{type(self).__name__.lower()}.log"
         self._output = self.log.with_suffix(".out")
         self._rules = self.log.with_suffix(".rules")
+        self._reader, self._strikes_reader = LogReader(self.log), LogReader(self.log.with_suffix(".strikes"))
         self._keeps_text = keeps_text
         self.port = processes.free_port()
         self.process: Process | None = None
@@ -170,11 +175,11 @@ class StandinProcess:
 
     def accepted(self) -> list[dict[str, Any]]:
         """Everything taken so far, in order."""
-        return read_log(self.log)
+        return self._reader.read()
 
     def strikes(self) -> list[dict[str, Any]]:
         """Each time that a rule did harm so far: its phase and name, whom it struck, and when."""
-        return read_log(self.log.with_suffix(".strikes"))
+        return self._strikes_reader.read()
 
 
 def serve(session: Session) -> None:
@@ -183,9 +188,9 @@ def serve(session: Session) -> None:
     parser.add_argument("--port", type=int, default=0, help="0 picks a free one")
     parser.add_argument("--log", type=Path, required=True, help="where a JSON line goes for every message taken")
     parser.add_argument("--rules", type=Path, help="a file with rules for misbehaving, read again when it changes")
-    parser.add_argument("--text", action="store_true", help="log the whole text, not only who got it")
+    parser.add_argument("--text", action="store_true", help=f"log up to {MOST_TEXT_BYTES:,} bytes of each text")
     options = parser.parse_args()
-    sink = Sink(log=options.log, rules=RuleBook(options.rules), keeps_text=options.text)
+    sink = Sink(log=options.log, rules=RuleBook(options.rules), text_bytes=MOST_TEXT_BYTES * options.text)
     asyncio.run(_serve(session, sink, options.port))
 
 

@@ -176,7 +176,8 @@ class SmtpSession(Connection):
             "subject": _decoded(_first(SUBJECT, headers)),
             "received_at": time.time(),
         }
-        return entry | {"raw": text.decode("utf-8", "replace")} if self.sink.keeps_text else entry
+        kept = text[: self.sink.text_bytes]
+        return entry | {"raw": kept.decode("utf-8", "replace")} if self.sink.text_bytes else entry
 
     def _forget(self) -> None:
         self.sender, self.recipients = None, []

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pika
 
 from tests.faults import health
-from tests.faults.arena import LONG, ROLES, SHORT, Arena, Staff
+from tests.faults.arena import ROLES, Arena, Staff
 from tests.faults.attack import SCALED, attack
 
 #: The issue's own bound: from the broker's return until work goes on and the front page has nothing to complain of.
@@ -52,7 +52,8 @@ def press_send(arena: Arena, staff: Staff, *, during: str) -> int | None:
 
 
 # --- Away -------------------------------------------------------------------------------------------------------------
-OUTAGE_SECONDS = {SHORT: 3, LONG: 10}
+OUTAGE_SECONDS = 10
+OUTAGE_SECONDS_SHORT = 1
 
 
 @attack(6, "broker: stopped, killed, cut off, refusing, absent", engines=SCALED)
@@ -76,7 +77,7 @@ def lose_the_broker(arena: Arena) -> None:
 
 def sit_out(arena: Arena, staff: Staff, *, during: str) -> None:
     arena.faults[during] += 1
-    ends_at = time.monotonic() + OUTAGE_SECONDS[arena.size]
+    ends_at = time.monotonic() + (OUTAGE_SECONDS if arena.size.is_long else OUTAGE_SECONDS_SHORT)
     demand_words(arena, staff, "can't be used", of=(health.BROKER, *CONSUMERS), during=during)
     press_send(arena, staff, during=during)
     time.sleep(max(0.0, ends_at - time.monotonic()))
@@ -227,7 +228,7 @@ OTHERWISE: dict[str, dict[str, object]] = {
 @attack(9, "broker: a queue of the same name declared otherwise", engines=SCALED)
 def meet_another_queue(arena: Arena) -> None:
     variants = [(key, kind) for key in ("email", "sms") for kind in OTHERWISE] + [("dead", "with a limit")]
-    for key, kind in arena.dice.sample(variants, 1 if arena.size == SHORT else len(variants)):
+    for key, kind in arena.dice.sample(variants, len(variants) if arena.size.is_long else 1):
         arena.keep_busy()
         be_refused_and_cured(arena, f"notifier.{key}", kind)
     arena.start()

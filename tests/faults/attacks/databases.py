@@ -15,7 +15,7 @@ from typing import Self
 
 import httpx
 
-from tests.faults.arena import LONG, RECOVERY_SECONDS, ROLES, Arena, Staff
+from tests.faults.arena import RECOVERY_SECONDS, ROLES, Arena, Staff
 from tests.faults.attack import EMBEDDED, SCALED, attack
 from tests.servers.processes import Process
 from tests.servers.programs import ProgramMissing
@@ -97,19 +97,18 @@ def _wait_for_late_results(arena: Arena) -> None:
 # --- PostgreSQL -------------------------------------------------------------------------------------------------------
 @attack(11, "PostgreSQL: immediate restarts, every backend terminated, away", engines=SCALED)
 def postgresql_away(arena: Arena) -> None:
-    is_long = arena.size is LONG
     arena.slow_providers(0.05)
     broadcast = arena.press()
     with visited(arena, broadcast) as (staff, visitor):
         arena.start()
-        restarts, terminations = (5, arena.size.faults) if is_long else (1, 2)
+        restarts, terminations = (5, arena.size.faults) if arena.size.is_long else (1, 2)
         faults = ["immediate restart"] * restarts + ["every backend terminated"] * terminations
         for fault in arena.dice.sample(faults, len(faults)):
             arena.wait_for_accepted(arena.accepted() + arena.dice.randrange(1, 15))
             arena.keep_busy()
             _strike_postgresql(arena, fault)
             arena.faults[fault] += 1
-        _go_away(arena, staff, visitor, seconds=10.0 if is_long else 2.0)
+        _go_away(arena, staff, visitor, seconds=10.0 if arena.size.is_long else 2.0)
     arena.wait_for_end()
     _wait_for_late_results(arena)
     arena.judge(unknown_at_most=0)
@@ -155,7 +154,7 @@ BUSY_SECONDS = 20
 
 @attack(12, "SQLite: another writer holds the lock", engines=EMBEDDED)
 def hold_the_lock(arena: Arena) -> None:
-    seconds = 30.0 if arena.size is LONG else arena.dice.uniform(3, 5)
+    seconds = 30.0 if arena.size.is_long else arena.dice.uniform(3, 5)
     arena.slow_providers(0.05)
     broadcast = arena.press()
     with visited(arena, broadcast) as (staff, visitor):

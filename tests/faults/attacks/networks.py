@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-from tests.faults.arena import EMAIL, ROLES, SHORT, SMS, WINDOW, Arena
+from tests.faults.arena import EMAIL, ROLES, SMS, WINDOW, Arena
 from tests.faults.attack import SCALED, attack
-from tests.faults.attacks.brokers import BACK_WITHIN, NOTICED_WITHIN, complaining
+from tests.faults.attacks.brokers import BACK_WITHIN, NOTICED_WITHIN, SENT_SINCE, complaining
 from tests.servers.processes import wait_until
 from tests.standins.relay import Relay
 from tests.standins.rules import Rule
@@ -37,7 +37,7 @@ def relayed(arena: Arena, *, heartbeat: int) -> Iterator[Relay]:
 )
 def send_slower_than_the_heartbeat(arena: Arena) -> None:
     with relayed(arena, heartbeat=1) as relay:
-        slow = WINDOW * (1 if arena.size == SHORT else arena.size.faults)
+        slow = WINDOW * (arena.size.faults if arena.size.is_long else 1)
         arena.smtp.behave(Rule(phase="dot", delay=LONGER_THAN_TWO, times=slow))
         arena.sms.behave(Rule(phase="request", delay=LONGER_THAN_TWO, times=slow))
         arena.start()
@@ -72,7 +72,7 @@ def swallow_everything(arena: Arena) -> None:
 
 def silences(arena: Arena) -> list[tuple[bool, bool]]:
     """Where new connections are swallowed, ten seconds go by before the first of them is given up."""
-    if arena.size == SHORT:
+    if not arena.size.is_long:
         return [(arena.dice.choice([True, False]), False)]
     return arena.dice.sample(SILENCES, len(SILENCES))
 
@@ -97,8 +97,11 @@ def fall_silent(arena: Arena, relay: Relay, *, is_idle: bool, to_new: bool) -> N
         relay.hear()
     if is_idle:
         arena.press()
+    enough = arena.accepted() + SENT_SINCE
     arena.demand_soon(
-        lambda: not arena.left() and not complaining(arena, ""), f"{name}: no recovery", deadline=BACK_WITHIN
+        lambda: (arena.accepted() >= enough or not arena.left()) and not complaining(arena, ""),
+        f"{name}: no recovery",
+        deadline=BACK_WITHIN,
     )
 
 
@@ -106,5 +109,5 @@ def be_idle(arena: Arena, relay: Relay) -> None:
     """For long, as far as heartbeats go: whoever is idle is not taken for dead."""
     arena.wait_for_end()
     before = relay.connections
-    arena.pause(HEARTBEAT, 2 * HEARTBEAT if arena.size == SHORT else 20 * HEARTBEAT)
+    arena.pause(HEARTBEAT, 20 * HEARTBEAT if arena.size.is_long else 2 * HEARTBEAT)
     arena.demand(relay.connections == before, "connections were made anew only because nothing was to be done")

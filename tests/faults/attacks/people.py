@@ -50,7 +50,7 @@ ERASED_ROWS = (
 SUPPRESS = (
     "INSERT INTO notifier_suppression (channel, address, reason, created_at) "
     "SELECT '{channel}', {column}, 'they asked', CURRENT_TIMESTAMP FROM notifier_client "
-    "WHERE id IN ({{ids}}) AND {column} IS NOT NULL"
+    "WHERE id IN ({{ids}}) AND {column} IS NOT NULL ON CONFLICT DO NOTHING"  # of those who had asked before
 )
 KINDS = (
     Kind(

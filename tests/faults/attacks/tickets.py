@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import pika
 
-from tests.faults.arena import EMAIL, LONG, SMS, Arena
+from tests.faults.arena import EMAIL, SMS, Arena
 from tests.faults.attack import attack
 from tests.faults.servers import Engine
 from tests.servers.processes import Process
@@ -194,7 +194,7 @@ def _storm(arena: Arena, queues: "_Queues", tickets: Sequence[Body], *, oversize
         arena.faults[kind.name] += 1
     letters += _foreign(arena, tickets)
     same = dice.choice(tickets)
-    copies = (COPIES if arena.size.faults >= LONG.faults else COPIES_SHORT) // 2
+    copies = (COPIES if arena.size.is_long else COPIES_SHORT) // 2
     letters += [Letter(same["channel"], dump(same))] * copies
     arena.faults["the same ticket again"] += copies
     dice.shuffle(letters)

@@ -36,6 +36,9 @@ class BrokenTransport:
         self.taken.extend(tickets[: self._takes])
         raise TransportError("the broker went away")
 
+    def check(self) -> None:
+        raise TransportError("the broker went away")
+
     def receive(self, channel: Channel, idle: float) -> Iterator[Received | None]:
         raise TransportError("the broker went away")
 

@@ -240,10 +240,13 @@ def test_an_alarm_makes_publishing_an_error_in_time_and_leaves_receiving_alone(
         with pytest.raises(TransportError, match="memory or disk alarm"):
             transport.publish([a_ticket(2)])
         assert time.monotonic() - began < 10
+        with pytest.raises(TransportError, match="memory or disk alarm"):
+            transport.check()
         with closing(transport.receive(EMAIL, IDLE)) as tickets:  # type: ignore[type-var]
             assert take(tickets).ticket == a_ticket(1)
 
         private_rabbit.ctl("set_vm_memory_high_watermark", "0.9")
+        transport.check()
         transport.publish([a_ticket(3)])
         assert transport.depth(EMAIL) >= 1
 
