@@ -13,9 +13,10 @@ import pytest
 PROJECT = Path(__file__).resolve().parent.parent
 #: Named, because pytest otherwise looks for it above the tests, and not beside us.
 CONFIGURATION = ("-c", str(PROJECT / "pyproject.toml"), "--rootdir", str(PROJECT))
-#: Attacks bring their own servers of both kinds, and wait more than they work: two at a time, each until none is left,
-#: for some take ten times as long as others.
+#: Attacks bring their own servers of both kinds, and wait more than they work.
 ATTACKS = "tests/faults"
+#: The whole suite goes two at a time, each until none is left, for some tests take ten times as long as others.
+TWO_AT_A_TIME = ("-n", "2", "--dist", "worksteal")
 SUITES = {"notifier": "tests/notifier", "consumers": "tests/consumers"}
 
 
@@ -47,9 +48,9 @@ class PytestRunner:
     def run_tests(self, labels: Sequence[str] = (), **_: Any) -> int:
         """How many of the passes failed. That no test was found counts as a failure of the first only."""
         chosen = [path_of(label) for label in labels]
-        rest = chosen or [f"--ignore={ATTACKS}"]
+        rest = chosen or [f"--ignore={ATTACKS}", *TWO_AT_A_TIME]
         passes = [("sqlite", rest), ("postgresql", rest)]
-        passes += [] if chosen else [("sqlite", ["-n", "2", "--dist", "worksteal", ATTACKS])]
+        passes += [] if chosen else [("sqlite", [*TWO_AT_A_TIME, ATTACKS])]
         codes: list[int] = []
         for engine, arguments in passes:
             codes.append(self._run(engine, arguments))

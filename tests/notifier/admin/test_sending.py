@@ -3,16 +3,16 @@
 import uuid
 from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 from django.conf import LazySettings
+from django.contrib.auth.models import User
 from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
 
 from notifier.admin.terms import SendForm
-from notifier.models import Broadcast, Notification
+from notifier.models import Broadcast, Notification, Profile
 from tests.factories import a_broadcast, a_client, a_notification, a_topic, a_user
 from tests.notifier.admin.conftest import LogIn
 from tests.notifier.admin.test_notifications import confirm_page, order_of, send, text_of
@@ -42,25 +42,25 @@ def test_a_time_schedules_it(admin: Browser) -> None:
     assert f"{made().scheduled_for:%F %R} {made().expires_at:%F %R}" == "2099-01-02 16:00 2099-01-02 18:00"
 
 
-def test_times_are_read_and_shown_in_the_zone_of_the_staff_member(admin: Browser) -> None:
+def test_times_are_read_and_shown_in_the_zone_of_the_staff_member(admin: Browser, superuser: User) -> None:
     a_client(listings="both")
-    with timezone.override(ZoneInfo("America/New_York")):
-        page = admin.get(confirm_page(notification := a_notification()))
-        order = order_of(page, **later())
-        admin.post(confirm_page(notification), order)
+    Profile.objects.create(user=superuser, time_zone="America/New_York")
 
-        assert "America/New_York (now UTC-0" in text_of(page)
-        shown = admin.get(reverse("admin:notifier_broadcast_schedule", args=[made().pk]))
-        assert 'value="2099-01-02T16:00"' in text_of(shown)
+    page = admin.get(confirm_page(notification := a_notification()))
+    admin.post(confirm_page(notification), order_of(page, **later()))
+    shown = admin.get(reverse("admin:notifier_broadcast_schedule", args=[made().pk]))
 
+    assert "America/New_York (now UTC-0" in text_of(page)
+    assert 'value="2099-01-02T16:00"' in text_of(shown)
     assert made().scheduled_for == datetime.fromisoformat("2099-01-02T21:00+00:00")
 
 
-def test_an_hour_that_the_clocks_skip_is_refused(admin: Browser) -> None:
+def test_an_hour_that_the_clocks_skip_is_refused(admin: Browser, superuser: User) -> None:
     a_client(listings="both")
-    with timezone.override(ZoneInfo("America/New_York")):
-        # The second Sunday of March: from 2:00 to 3:00 there is no time.
-        page = send(admin, a_notification(), **later(scheduled_for="2099-03-08T02:30"))
+    Profile.objects.create(user=superuser, time_zone="America/New_York")
+
+    # The second Sunday of March: from 2:00 to 3:00 there is no time.
+    page = send(admin, a_notification(), **later(scheduled_for="2099-03-08T02:30"))
 
     assert "couldn’t be interpreted in time zone America/New_York" in text_of(page)
     assert not Broadcast.objects.exists()
