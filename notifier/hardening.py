@@ -56,14 +56,22 @@ class HeadersMiddleware:
 
 
 class SizeLimitMiddleware:
-    """Refuses what is too large before anything reads it: Django itself has no limit for files."""
+    """Refuses what is too large before anything reads it: Django itself has no limit for files.
+
+    A view that says what size it `refuses_over` turns larger ones away itself, unread, in words of its own.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if _length(request) <= settings.UPLOAD_MAX_MB * 1_000_000:
-            return self._get_response(request)
+        return self._get_response(request)
+
+    def process_view(self, request: HttpRequest, view: Any, *_: Any) -> HttpResponse | None:
+        """Before the check of the form's token, which reads all of it."""
+        length = _length(request)
+        if length <= settings.UPLOAD_MAX_MB * 1_000_000 or length > getattr(view, "refuses_over", length):
+            return None
         context = {
             "title": "Too large",
             "reason": f"That was more than {settings.UPLOAD_MAX_MB} MB, and nothing of it was read or changed. "

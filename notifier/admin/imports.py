@@ -56,6 +56,8 @@ def limited(view: View, *, most_bytes: int, refuse: Callable[[HttpRequest], Http
             drained += len(piece)
         return refuse(request)
 
+    # So that the limit of all requests leaves these to it.
+    answer.refuses_over = most_bytes  # type: ignore[attr-defined]
     return answer
 
 

@@ -39,8 +39,8 @@ PREVIEW_POLICY = {
 THEMES = ("light", "dark")
 VIEW_CLIENTS = "notifier.view_client"
 NO_ADDRESS = {
-    Channel.EMAIL: "your account has no e-mail address. Add it to your profile, or ask whoever manages the users.",
-    Channel.SMS: "your account has no phone number. Add it to your profile, or ask whoever manages the users.",
+    Channel.EMAIL: "your account has no e-mail address. Add it under “Your account”, in the menu under your name.",
+    Channel.SMS: "your account has no phone number. Add it under “Your account”, in the menu under your name.",
 }
 
 

@@ -308,3 +308,19 @@ def test_a_delivery_s_page_leads_to_why(admin: Browser) -> None:
     page = admin.get(reverse("admin:notifier_delivery_change", args=[delivery.pk])).content.decode()
 
     assert why_url(delivery.client, f"?broadcast={delivery.broadcast_id}") in page
+
+
+def test_no_address_writes_an_earlier_version_of_a_client_back(staff: LogIn, admin: Browser) -> None:
+    client = a_client(name="Now")
+    version = Client.history.filter(id=client.pk).latest("history_id")
+    before = {"name": "Before", "email": client.email, "phone": "", "_save": "Revert"}
+    history = reverse("admin:notifier_client_history", args=[client.pk])
+
+    for browser in (staff(*LOOK), admin):
+        browser.post(history, before)
+        # Where the library has its page that reverts.
+        assert browser.post(f"{history}{version.history_id}/", before).status_code in (302, 404)
+
+    client.refresh_from_db()
+    assert client.name == "Now"
+    assert Client.history.filter(id=client.pk).count() == 1

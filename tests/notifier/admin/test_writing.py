@@ -332,7 +332,7 @@ def test_without_an_own_address_it_is_said_where_to_set_it(admin: Browser, chann
     said = text_of(admin.post(test_url(channel), a_draft()))
 
     assert "Nothing was sent: your account has no" in said
-    assert "Add it to your profile" in said
+    assert "Add it under “Your account”" in said
 
 
 def test_a_provider_that_is_away_is_told(admin: Browser, mailbox: list[Any], settings: Settings) -> None:
