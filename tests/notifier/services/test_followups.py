@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from pytest_django import DjangoAssertNumQueries
 
 from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Reason, Suppression
@@ -198,7 +199,8 @@ def test_counting_takes_as_many_queries_for_many_as_for_few(
         for _ in range(number):
             a_delivery(broadcast=original, state=State.FAILED)
         fresh = Broadcast.objects.select_related("topic").get(pk=original.pk)
-        with django_assert_num_queries(13):  # the chain, and six for each channel
+        # The chain, and six for each channel; PostgreSQL is told how to count the new ones, and told to forget it.
+        with django_assert_num_queries(23 if connection.vendor == "postgresql" else 13):
             followups.missing(broadcast=fresh)
 
 
