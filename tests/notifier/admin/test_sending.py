@@ -3,16 +3,16 @@
 import uuid
 from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 from django.conf import LazySettings
+from django.contrib.auth.models import User
 from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
 
 from notifier.admin.terms import SendForm
-from notifier.models import Broadcast, Notification
+from notifier.models import Broadcast, Notification, Profile
 from tests.factories import a_broadcast, a_client, a_notification, a_topic, a_user
 from tests.notifier.admin.conftest import LogIn
 from tests.notifier.admin.test_notifications import confirm_page, order_of, send, text_of
@@ -25,6 +25,12 @@ HOUR = timedelta(hours=1)
 
 def later(**fields: Any) -> dict[str, Any]:
     return {"when": "later", "scheduled_for": "2099-01-02T16:00", **fields}
+
+
+def in_new_york() -> None:
+    """All staff of the test."""
+    for user in User.objects.all():
+        Profile.objects.update_or_create(user=user, defaults={"time_zone": "America/New_York"})
 
 
 def made() -> Broadcast:
@@ -44,23 +50,23 @@ def test_a_time_schedules_it(admin: Browser) -> None:
 
 def test_times_are_read_and_shown_in_the_zone_of_the_staff_member(admin: Browser) -> None:
     a_client(listings="both")
-    with timezone.override(ZoneInfo("America/New_York")):
-        page = admin.get(confirm_page(notification := a_notification()))
-        order = order_of(page, **later())
-        admin.post(confirm_page(notification), order)
+    in_new_york()
+    page = admin.get(confirm_page(notification := a_notification()))
+    order = order_of(page, **later())
+    admin.post(confirm_page(notification), order)
 
-        assert "America/New_York (now UTC-0" in text_of(page)
-        shown = admin.get(reverse("admin:notifier_broadcast_schedule", args=[made().pk]))
-        assert 'value="2099-01-02T16:00"' in text_of(shown)
-
+    assert "America/New_York (now UTC-0" in text_of(page)
+    shown = admin.get(reverse("admin:notifier_broadcast_schedule", args=[made().pk]))
+    assert 'value="2099-01-02T16:00"' in text_of(shown)
     assert made().scheduled_for == datetime.fromisoformat("2099-01-02T21:00+00:00")
 
 
 def test_an_hour_that_the_clocks_skip_is_refused(admin: Browser) -> None:
     a_client(listings="both")
-    with timezone.override(ZoneInfo("America/New_York")):
-        # The second Sunday of March: from 2:00 to 3:00 there is no time.
-        page = send(admin, a_notification(), **later(scheduled_for="2099-03-08T02:30"))
+    in_new_york()
+
+    # The second Sunday of March: from 2:00 to 3:00 there is no time.
+    page = send(admin, a_notification(), **later(scheduled_for="2099-03-08T02:30"))
 
     assert "couldn’t be interpreted in time zone America/New_York" in text_of(page)
     assert not Broadcast.objects.exists()
