@@ -22,9 +22,9 @@ from notifier.admin import before_start, letters
 from notifier.admin.before_start import BeforeStartAdmin
 from notifier.admin.broadcast_list import BroadcastList, sender
 from notifier.admin.followups import FollowUpPages, next_steps
-from notifier.admin.recovery import DECISIONS, WhyForm, outcome
+from notifier.admin.recovery import DECISIONS, WhyForm, outcome, reasons
 from notifier.admin.results import list_of
-from notifier.models import Broadcast, Delivery
+from notifier.models import Broadcast, Delivery, Resolution
 from notifier.services import broadcasts, followups, recovery
 from notifier.site import HtmxHttpRequest
 
@@ -192,6 +192,14 @@ class BroadcastAdmin(FollowUpPages, BeforeStartAdmin, BroadcastList):
         done_with = {ORDERS["retry"]} if follower else set()
         return [order for order in ORDERS.values() if order.fits(sheet) and order not in done_with]
 
+    def _obstacle(self, order: Order, broadcast: Broadcast) -> str:
+        """Why none of the deliveries that it is about can be sent again, where that is known before."""
+        if not order.of:
+            return ""
+        rows = broadcast.deliveries.filter(state=order.of)
+        seen = recovery.prospect(action=Resolution.Action.SENT_AGAIN, deliveries=rows, now=clock.now())
+        return "" if seen.number else reasons(seen.left)
+
     # --- Orders ---
     def has_control_broadcast_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(CONTROL)
@@ -246,6 +254,7 @@ class BroadcastAdmin(FollowUpPages, BeforeStartAdmin, BroadcastList):
             "sheet": sheet,
             "order": order,
             "form": form if order.of else None,
+            "obstacle": self._obstacle(order, broadcast),
             "number": number,
             "button": order.button.format(f"{number:,}"),
             "sent": sheet.count(Delivery.State.SENT),
