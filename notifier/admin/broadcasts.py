@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, cast
 
+from csp.decorators import csp
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
@@ -13,16 +14,17 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllow
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
+from django.utils.decorators import method_decorator
 from django_htmx.http import HTMX_STOP_POLLING
 
 from notifier import clock, progress
-from notifier.admin import before_start
+from notifier.admin import before_start, letters
 from notifier.admin.before_start import BeforeStartAdmin
 from notifier.admin.broadcast_list import BroadcastList, sender
 from notifier.admin.followups import FollowUpPages, next_steps
-from notifier.admin.recovery import DECISIONS, WhyForm, outcome
+from notifier.admin.recovery import DECISIONS, WhyForm, outcome, reasons
 from notifier.admin.results import list_of
-from notifier.models import Broadcast, Delivery
+from notifier.models import Broadcast, Delivery, Resolution
 from notifier.services import broadcasts, followups, recovery
 from notifier.site import HtmxHttpRequest
 
@@ -114,6 +116,7 @@ class BroadcastAdmin(FollowUpPages, BeforeStartAdmin, BroadcastList):
         guard = self.admin_site.admin_view
         return [
             path("<int:broadcast_id>/progress/", guard(self.progress_view), name="notifier_broadcast_progress"),
+            path("<int:broadcast_id>/letter/", guard(self.letter_view), name="notifier_broadcast_letter"),
             path("<int:broadcast_id>/follow/", guard(self.follow_view), name="notifier_broadcast_follow"),
             path("<int:broadcast_id>/order/<str:name>/", guard(self.order_view), name="notifier_broadcast_order"),
             *super().get_urls(),
@@ -147,6 +150,11 @@ class BroadcastAdmin(FollowUpPages, BeforeStartAdmin, BroadcastList):
             "refresh_seconds": REFRESH_SECONDS,
         }
         return TemplateResponse(request, "admin/notifier/broadcast/progress.html", page | context)
+
+    @method_decorator(csp(letters.POLICY))
+    def letter_view(self, request: HttpRequest, broadcast_id: int) -> HttpResponse:
+        """The e-mail that it froze, whatever the notification says today, for the pages that frame it."""
+        return letters.page(request, self._visible(request, broadcast_id))
 
     def _figures(self, request: HttpRequest, sheet: progress.Sheet) -> dict[str, Any]:
         broadcast = sheet.broadcast
@@ -183,6 +191,14 @@ class BroadcastAdmin(FollowUpPages, BeforeStartAdmin, BroadcastList):
         # What failed was taken over by the broadcast that follows: see `followups`.
         done_with = {ORDERS["retry"]} if follower else set()
         return [order for order in ORDERS.values() if order.fits(sheet) and order not in done_with]
+
+    def _obstacle(self, order: Order, broadcast: Broadcast) -> str:
+        """Why none of the deliveries that it is about can be sent again, where that is known before."""
+        if not order.of:
+            return ""
+        rows = broadcast.deliveries.filter(state=order.of)
+        seen = recovery.prospect(action=Resolution.Action.SENT_AGAIN, deliveries=rows, now=clock.now())
+        return "" if seen.number else reasons(seen.left)
 
     # --- Orders ---
     def has_control_broadcast_permission(self, request: HttpRequest) -> bool:
@@ -238,6 +254,7 @@ class BroadcastAdmin(FollowUpPages, BeforeStartAdmin, BroadcastList):
             "sheet": sheet,
             "order": order,
             "form": form if order.of else None,
+            "obstacle": self._obstacle(order, broadcast),
             "number": number,
             "button": order.button.format(f"{number:,}"),
             "sent": sheet.count(Delivery.State.SENT),

@@ -7,14 +7,12 @@ from datetime import datetime
 from django.conf import settings
 
 from notifier import content
-from notifier.admin import audience_lists
+from notifier.admin import audience_lists, letters
 from notifier.models import Broadcast, Channel, Client, Notification, Topic
 from notifier.services import audience, broadcasts, estimates
 from notifier.services.audience import Reach, Standing
 from notifier.services.estimates import Duration, Segments
 
-#: Shown where no client consents, so that the message can be read all the same.
-NOBODY = "Alex Example"
 UNITS = {Channel.EMAIL: ("e-mail", "e-mails"), Channel.SMS: ("SMS", "SMS")}
 HEADINGS = {
     Standing.RECIPIENTS: "Will get it",
@@ -46,8 +44,10 @@ class ChannelOffer:
     #: One of those who will get it on this channel.
     sample: Client | None
     subject: str
-    #: As the sample client will read it; empty when the notification has no text for this channel.
+    #: As the sample client will read it, an e-mail without its HTML; empty when there is no text for this channel.
     text: str
+    #: Of the page for a frame that shows the e-mail; empty for an SMS.
+    letter: str
 
     @property
     def sends(self) -> int:
@@ -189,13 +189,39 @@ def _offers(notifications: Sequence[Notification | Broadcast], earlier: Sequence
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A text as one client reads it."""
+
+    subject: str
+    #: An e-mail without its HTML.
+    text: str
+    #: Of the page for a frame that shows the e-mail; empty for an SMS.
+    letter: str
+
+
+def read(text: Notification | Broadcast, channel: Channel, sample: Client | None) -> Read:
+    replacements = letters.values(text, sample)
+    subject, body = content.render(text.subject, replacements), text.body(channel).strip()
+    if channel == Channel.EMAIL and body:
+        return Read(subject, letters.as_text(text, sample), letters.address(text))
+    return Read(subject, content.render(body, replacements), "")
+
+
+def read_by_somebody(broadcast: Broadcast) -> list[Read]:
+    """Its texts, as they froze, without counting who gets them."""
+    topic = broadcast.topic
+    return [read(broadcast, channel, audience.sample(topic=topic, channel=channel)) for channel in broadcast.channels]
+
+
 def _channel_offer(n: Notification | Broadcast, channel: Channel, reach: Reach, sample: Client | None) -> ChannelOffer:
-    replacements = content.values(name=sample.name if sample else NOBODY, topic=n.topic.name)
+    shown = read(n, channel, sample)
     return ChannelOffer(
         channel=channel,
         topic=n.topic,
         reach=reach,
         sample=sample,
-        subject=content.render(n.subject, replacements),
-        text=content.render(n.body(channel).strip(), replacements),
+        subject=shown.subject,
+        text=shown.text,
+        letter=shown.letter,
     )

@@ -195,14 +195,14 @@ class DeliveryAdmin(ReadOnlyAdmin):
             self.message_user(request, "Choose the deliveries from this list.", messages.WARNING)
             return redirect(self.page_url("changelist"))
         # What is settled from here on is not on the page, and is not what was decided on.
-        seen_at = clock.now().isoformat()
-        seen = recovery.prospect(action=decision.action, deliveries=rows)
+        now = clock.now()
+        seen = recovery.prospect(action=decision.action, deliveries=rows, now=now)
         form = DecisionForm(request.POST if request.method == "POST" else None)
         form.fields["twice"].required = decision.action == Resolution.Action.SENT_AGAIN and seen.unknown > 0
         if form.is_valid():
             self._take(request, decision, rows.filter(settled_at__lte=form.cleaned_data["seen_at"]), form)
             return redirect(self._back(selection))
-        context = {"prospect": seen, "seen_at": seen_at, "form": form, "back": self._back(selection)}
+        context = {"prospect": seen, "seen_at": now.isoformat(), "form": form, "back": self._back(selection)}
         return self._ask(request, decision, rows, context)
 
     def export_view(self, request: HttpRequest, kind: str) -> HttpResponseBase:

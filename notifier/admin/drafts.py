@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from django.db.models.functions import Length
 
 from notifier import content, mail, markdown
-from notifier.admin.confirmation import NOBODY
+from notifier.admin import letters
 from notifier.admin.finding import matching
+from notifier.admin.letters import NOBODY
 from notifier.models import Channel, Client, Notification, Topic
 from notifier.services import audience
 
@@ -107,8 +108,7 @@ class Shown:
 
     @property
     def html_to_look_at(self) -> str:
-        """Its links open in a window of their own; in the little frame they would replace the mail."""
-        return self.html.replace("<head>", '<head><base target="_blank">', 1)
+        return letters.for_a_frame(self.html)
 
 
 def show(*, draft: Draft, reader: Reader) -> Shown:

@@ -14,7 +14,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from notifier import clock, progress
-from notifier.admin import results
+from notifier.admin import confirmation, results
 from notifier.admin.confirmation import UNITS
 from notifier.models import Broadcast, Delivery
 from notifier.services import followups
@@ -110,6 +110,8 @@ class FollowUpPages:
             "unknown": sum(missing.unknown for missing in counted),
             "under_way": sum(missing.under_way for missing in counted),
             "unknown_url": results.list_of(broadcast, state__exact=Delivery.State.UNKNOWN),
+            "shown": confirmation.read_by_somebody(broadcast),
+            "asks": followups.asks_for_approval(number=number, by=cast(User, request.user)),
             "button": button(counted),
             "token": uuid.uuid4(),
         }
@@ -117,10 +119,10 @@ class FollowUpPages:
 
 
 def button(counted: Sequence[Missing]) -> str:
-    """ "Send 12 e-mails and 3 SMS"."""
+    """What goes out: "12 e-mails and 3 SMS"."""
     parts = [
         f"{missing.recipients:,} {UNITS[missing.channel][missing.recipients != 1]}"
         for missing in counted
         if missing.recipients
     ]
-    return f"Send {' and '.join(parts)}"
+    return " and ".join(parts)

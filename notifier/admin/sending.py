@@ -7,17 +7,19 @@ from datetime import datetime
 from typing import Any, cast
 from urllib.parse import urlencode
 
+from csp.decorators import csp
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
-from django.shortcuts import redirect
+from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.decorators import method_decorator
 
 from notifier import clock
-from notifier.admin import confirmation
+from notifier.admin import confirmation, letters
 from notifier.admin.base import BackOfficeAdmin
 from notifier.admin.selection import read_ids
 from notifier.admin.terms import SendForm
@@ -57,10 +59,21 @@ class SendingAdmin(BackOfficeAdmin):
     """What the pages of notifications have for those who may send them."""
 
     def get_urls(self) -> list[URLPattern]:
-        confirm = path(
-            "broadcast/", self.admin_site.admin_view(self.broadcast_view), name="notifier_notification_broadcast"
+        guard = self.admin_site.admin_view
+        return [
+            path("broadcast/", guard(self.broadcast_view), name="notifier_notification_broadcast"),
+            path("<int:notification_id>/letter/", guard(self.letter_view), name="notifier_notification_letter"),
+            *super().get_urls(),
+        ]
+
+    @method_decorator(csp(letters.POLICY))
+    def letter_view(self, request: HttpRequest, notification_id: int) -> HttpResponse:
+        """What the confirm page frames."""
+        if not self.has_send_broadcast_permission(request):
+            raise PermissionDenied
+        return letters.page(
+            request, get_object_or_404(Notification.objects.select_related("topic"), pk=notification_id)
         )
-        return [confirm, *super().get_urls()]
 
     def has_send_broadcast_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return request.user.has_perm(SEND)

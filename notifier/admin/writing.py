@@ -19,23 +19,13 @@ from django.utils.safestring import SafeString
 from simple_history.admin import SimpleHistoryAdmin
 
 from notifier import clock, content
-from notifier.admin import drafts
+from notifier.admin import drafts, letters
 from notifier.admin.base import GuardedDeleteAdmin
 from notifier.admin.drafts import Draft, Reader
 from notifier.models import Channel, Notification, Profile
 from notifier.services import notifications, trials
 from notifier.site import HtmxHttpRequest
 
-#: The page that holds the e-mail itself, whose styles stand in it. Nothing in it runs, loads or posts anything, and
-#: only our own pages may frame it; its links open beside it.
-PREVIEW_POLICY = {
-    "default-src": ["'none'"],
-    "style-src": ["'self'", "'unsafe-inline'"],
-    "frame-ancestors": ["'self'"],
-    "base-uri": ["'none'"],
-    "form-action": ["'none'"],
-    "sandbox": ["allow-popups", "allow-popups-to-escape-sandbox"],
-}
 THEMES = ("light", "dark")
 VIEW_CLIENTS = "notifier.view_client"
 NO_ADDRESS = {
@@ -130,7 +120,7 @@ class WritingAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
         return format_html('<ul class="placeholders">{}</ul>', items)
 
     # --- How it reads ---
-    @method_decorator(csp(PREVIEW_POLICY))
+    @method_decorator(csp(letters.POLICY))
     def preview_view(self, request: HttpRequest) -> HttpResponse:
         """A page for a frame: the draft that was posted, or a notification as it was saved, as a client sees it."""
         draft = self._draft(request)
@@ -190,7 +180,7 @@ class WritingAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
         )
 
     # --- A test to oneself ---
-    @method_decorator(csp(PREVIEW_POLICY))
+    @method_decorator(csp(letters.POLICY))
     def test_view(self, request: HtmxHttpRequest, name: str) -> HttpResponse:
         if not self.has_change_permission(request):
             raise PermissionDenied

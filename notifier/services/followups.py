@@ -191,7 +191,11 @@ def _start(original: Broadcast, *, request_id: uuid.UUID, by: User | None, now: 
 
 
 def _needs_approval(original: Broadcast, by: User | None) -> bool:
-    """Counted in the messages that the follow-up itself would be; nobody asks the command line."""
     if settings.APPROVAL_ABOVE is None or by is None:
         return False
-    return sum(one.recipients for one in missing(broadcast=original)) > settings.APPROVAL_ABOVE
+    return asks_for_approval(number=sum(one.recipients for one in missing(broadcast=original)), by=by)
+
+
+def asks_for_approval(*, number: int, by: User | None) -> bool:
+    """Whether a follow-up of so many messages waits for a second person; nobody asks the command line."""
+    return settings.APPROVAL_ABOVE is not None and by is not None and number > settings.APPROVAL_ABOVE

@@ -12,7 +12,18 @@ from typing import Any, NamedTuple
 
 from django.contrib.auth.models import User
 from django.db import connection, transaction
-from django.db.models import Count, F, OuterRef, QuerySet, Subquery, TextChoices, Value
+from django.db.models import (
+    BooleanField,
+    Count,
+    ExpressionWrapper,
+    F,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    TextChoices,
+    Value,
+)
 from django.db.models.functions import Coalesce
 
 from notifier.models import Broadcast, Channel, Client, Delivery, Resolution, ResolvedDelivery
@@ -40,6 +51,8 @@ class Obstacle(TextChoices):
     CANCELLED = "cancelled"
     PAUSED_BROADCAST = "of a paused broadcast: resume it first"
     CANCELLED_BROADCAST = "of a cancelled broadcast: nothing of it is sent any more"
+    EXPIRED_BROADCAST = "of a broadcast that has expired: nothing of it is sent any more"
+    NOT_STARTED = "of a broadcast that has not started: it sends them itself"
     FOLLOWED = "of a broadcast that was followed up: send to those who did not get its follow-up either"
     NO_ADDRESS = "without an address: the client has none today either"
     CHANGED = "already changed by somebody else or by a late result"
@@ -69,18 +82,20 @@ class Resolved:
     left: Counter[Obstacle] = field(default_factory=Counter)
 
 
-def prospect(*, action: str, deliveries: QuerySet[Delivery]) -> Prospect:
+def prospect(*, action: str, deliveries: QuerySet[Delivery], now: datetime) -> Prospect:
     """Exact at this moment. A million deliveries take about 0.2 s on PostgreSQL, and a second on SQLite."""
     counts: Counter[Delivery.State] = Counter()
     left: Counter[Obstacle] = Counter()
     # A broadcast has one follower at most, so this join makes no delivery count twice.
-    grouped = deliveries.order_by().values_list("state", "broadcast__state", "broadcast__followed_by")
-    for state, broadcast_state, follower, number in grouped.annotate(number=Count("pk")):
-        if obstacle := _obstacle(action, State(state), broadcast_state, is_followed=follower is not None):
+    is_expired = ExpressionWrapper(Q(broadcast__expires_at__lte=now), output_field=BooleanField(null=True))
+    grouped = deliveries.order_by().values_list("state", "broadcast__state", is_expired, "broadcast__followed_by")
+    for state, broadcast_state, expired, follower, number in grouped.annotate(number=Count("pk")):
+        of_broadcast = _broadcasts_obstacle(action, broadcast_state, is_expired=bool(expired))
+        if obstacle := _obstacle(action, State(state), of_broadcast, is_followed=follower is not None):
             left[obstacle] += number
         else:
             counts[State(state)] += number
-    if counts[State.SKIPPED] and (hopeless := _hopeless(deliveries)):
+    if counts[State.SKIPPED] and (hopeless := _hopeless(deliveries, now)):
         counts[State.SKIPPED] -= hopeless
         left[Obstacle.NO_ADDRESS] = hopeless
     # A Counter would answer a template that asks for `items` with 0.
@@ -131,8 +146,11 @@ def _take(
     """Locks those that the decision may change, and says why it leaves the others. `chunk` gives their broadcasts."""
     # The broadcasts first, in the order of their ids: the finish passes them over, or has ended before we look.
     broadcasts = Broadcast.objects.filter(pk__in=set(chunk.values())).order_by("pk").select_for_update(no_key=True)
-    states = dict(broadcasts.values_list("pk", "state"))
-    obstacles = {pk: _broadcasts_obstacle(resolution.action, states[broadcast]) for pk, broadcast in chunk.items()}
+    of_broadcasts = {
+        pk: _broadcasts_obstacle(resolution.action, state, is_expired=bool(expires_at and expires_at <= resolution.at))
+        for pk, state, expires_at in broadcasts.values_list("pk", "state", "expires_at")
+    }
+    obstacles = {pk: of_broadcasts[broadcast] for pk, broadcast in chunk.items()}
     left = Counter(obstacle for obstacle in obstacles.values() if obstacle)
     free = [pk for pk, obstacle in obstacles.items() if not obstacle]
     # A late result holds its row and waits for the broadcast. Waiting for the row would be a deadlock, and it is no
@@ -220,11 +238,12 @@ def _tell_broadcasts(resolution: Resolution, broadcast_ids: Collection[int]) -> 
 
 
 # --- What stands in the way -------------------------------------------------------------------------------------------
-def _obstacle(action: str, state: Delivery.State, broadcast_state: str, *, is_followed: bool) -> Obstacle | None:
+def _obstacle(
+    action: str, state: Delivery.State, of_broadcast: Obstacle | None, *, is_followed: bool
+) -> Obstacle | None:
     if state in RESOLVABLE[action]:
-        obstacle = _broadcasts_obstacle(action, broadcast_state)
         again = action == Action.SENT_AGAIN and state != State.UNKNOWN
-        return Obstacle.FOLLOWED if again and is_followed and not obstacle else obstacle
+        return Obstacle.FOLLOWED if again and is_followed and not of_broadcast else of_broadcast
     if state == State.SENT:
         return Obstacle.SENT
     if state not in Delivery.SETTLED:
@@ -232,20 +251,33 @@ def _obstacle(action: str, state: Delivery.State, broadcast_state: str, *, is_fo
     return Obstacle.NEVER_SENT if action == Action.MARKED_SENT else Obstacle.CANCELLED
 
 
-def _broadcasts_obstacle(action: str, broadcast_state: str) -> Obstacle | None:
-    if action == Action.MARKED_SENT or broadcast_state in OPEN:
+#: Why nothing of a broadcast in this state is sent again.
+_NOT_OPEN = {
+    Broadcast.State.AWAITING_APPROVAL: Obstacle.NOT_STARTED,
+    Broadcast.State.SCHEDULED: Obstacle.NOT_STARTED,
+    Broadcast.State.PAUSED: Obstacle.PAUSED_BROADCAST,
+    Broadcast.State.CANCELLED: Obstacle.CANCELLED_BROADCAST,
+}
+
+
+def _broadcasts_obstacle(action: str, state: str, *, is_expired: bool) -> Obstacle | None:
+    if action == Action.MARKED_SENT:
         return None
-    return Obstacle.PAUSED_BROADCAST if broadcast_state == Broadcast.State.PAUSED else Obstacle.CANCELLED_BROADCAST
+    # Whatever would be sent again, the dispatcher would cancel at once, and with it the broadcast. Resuming a paused
+    # one does not help either.
+    if is_expired and state != Broadcast.State.CANCELLED:
+        return Obstacle.EXPIRED_BROADCAST
+    return _NOT_OPEN.get(Broadcast.State(state))
 
 
 # Only what was skipped for want of an address has none.
 ADDRESS_FIELDS = {Channel.EMAIL: "email", Channel.SMS: "phone"}
 
 
-def _hopeless(deliveries: QuerySet[Delivery]) -> int:
+def _hopeless(deliveries: QuerySet[Delivery], now: datetime) -> int:
     """Skipped ones of open broadcasts that have no address, and whose client has none today."""
     skipped = deliveries.filter(state=State.SKIPPED, address="", broadcast__state__in=OPEN, broadcast__followed_by=None)
-    skipped = skipped.order_by()
+    skipped = skipped.exclude(broadcast__expires_at__lte=now).order_by()
     return sum(
         skipped.filter(channel=channel, **{f"client__{name}": None}).count() for channel, name in ADDRESS_FIELDS.items()
     )

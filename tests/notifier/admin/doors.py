@@ -256,8 +256,10 @@ DOORS: list[Door] = [
     ),
     Opens("notifier_notification_broadcast", SEND, query=lambda house: {"ids": house.unsent_notification.pk}),
     Does("notifier_notification_broadcast", SEND, query=lambda house: {"ids": house.unsent_notification.pk}),
+    Opens("notifier_notification_letter", SEND, _of("unsent_notification")),
     # --- Broadcasts ---
     Opens("notifier_broadcast_progress", ("view_broadcast",), _of("broadcast")),
+    Opens("notifier_broadcast_letter", ("view_broadcast",), _of("broadcast")),
     *_orders(),
     Does("try_again", ("control_broadcast",), lambda house: ("email",), has_form=False),
     # --- Deliveries ---

@@ -371,6 +371,20 @@ def test_a_retry_of_a_paused_broadcast_says_that_it_must_be_resumed_first(admin:
     assert Delivery.objects.get().state == "FAILED"
 
 
+@pytest.mark.parametrize("name", ["retry", "retry-unknown"])
+def test_an_expired_one_says_before_it_is_pressed_that_nothing_is_sent_again(admin: Browser, name: str) -> None:
+    broadcast = a_told_broadcast(state=State.FINISHED, expires_at=timezone.now())
+    row = a_delivery(broadcast=broadcast, state="FAILED" if name == "retry" else "UNKNOWN")
+
+    asked = text_of(admin.get(order_of(broadcast, name)))
+    answer = text_of(admin.post(order_of(broadcast, name), WHY, follow=True))
+
+    assert "1 is of a broadcast that has expired: nothing of it is sent any more." in asked
+    assert 'id="do-it"' not in asked
+    assert "Nothing was changed. 1 is of a broadcast that has expired" in answer
+    assert Delivery.objects.get().state == row.state
+
+
 def test_retrying_the_unknown_warns_that_it_may_arrive_twice(admin: Browser) -> None:
     broadcast = a_told_broadcast(state=State.FINISHED)
 

@@ -1,6 +1,7 @@
 """The page that asks before a text is sent to those who did not get it."""
 
 import uuid
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -10,9 +11,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from notifier.admin.followups import button
-from notifier.models import Broadcast, Channel
+from notifier.models import Broadcast, Channel, Notification
 from notifier.services.followups import Missing
-from tests.factories import a_broadcast, a_client, a_delivery
+from tests.factories import a_broadcast, a_client, a_delivery, a_notification
 from tests.notifier.admin.conftest import LogIn
 from tests.notifier.admin.test_broadcasts import page_of, text_of
 
@@ -138,5 +139,38 @@ def test_the_button_names_what_goes_out() -> None:
     def missing(channel: Channel, number: int) -> Missing:
         return Missing(channel=channel, failed=number, skipped=0, cancelled=0, new=0, unknown=9, under_way=9)
 
-    assert button([missing(Channel.EMAIL, 1), missing(Channel.SMS, 0)]) == "Send 1 e-mail"
-    assert button([missing(Channel.EMAIL, 1200), missing(Channel.SMS, 3)]) == "Send 1,200 e-mails and 3 SMS"
+    assert button([missing(Channel.EMAIL, 1), missing(Channel.SMS, 0)]) == "1 e-mail"
+    assert button([missing(Channel.EMAIL, 1200), missing(Channel.SMS, 3)]) == "1,200 e-mails and 3 SMS"
+
+
+def test_where_a_second_person_has_a_say_the_page_says_so_and_leads_to_the_page_that_waits(
+    staff: LogIn, settings: Any
+) -> None:
+    settings.APPROVAL_ABOVE = 1
+    broadcast = an_ended()
+    for _ in range(2):
+        a_delivery(broadcast=broadcast, state="FAILED", client=a_client(listings="email"))
+    browser = staff(SEE, SEND)
+
+    asked = text_of(browser.get(follow_page(broadcast)))
+    page = browser.post(follow_page(broadcast), pressed(), follow=True)
+
+    assert "Ask for approval to send 2 e-mails" in asked
+    assert "It starts at once" not in asked
+    made = Broadcast.objects.get(follows=broadcast)
+    assert page.redirect_chain[-1][0] == page_of(made)
+    assert "Awaiting approval" in text_of(page)
+    assert made.started_at is None
+
+
+def test_the_page_shows_the_frozen_mail_and_no_markdown(admin: Browser) -> None:
+    notification = a_notification(email_body="Dear **friend**")
+    broadcast = a_broadcast(state="FINISHED", finished_at=timezone.now(), notification=notification)
+    Notification.objects.update(email_body="edited since")
+    letter = reverse("admin:notifier_broadcast_letter", args=[broadcast.pk])
+
+    page = text_of(admin.get(follow_page(broadcast)))
+
+    assert f'src="{letter}"' in page
+    assert "**" not in page
+    assert "<strong>friend</strong>" in text_of(admin.get(letter))

@@ -13,7 +13,8 @@ from django.db import connection
 from pytest_django import DjangoAssertNumQueries
 
 from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Reason, Suppression
-from notifier.services import chains, deliveries, fanout, followups, recovery
+from notifier.services import approvals, chains, deliveries, fanout, followups, recovery
+from notifier.services.approvals import PERMISSION
 from notifier.services.deliveries import Outcome, Verdict
 from notifier.services.followups import FollowedAlready, NotEnded
 from notifier.services.recovery import Obstacle
@@ -263,6 +264,58 @@ def test_a_chain_is_found_from_every_link_and_ends_with_its_notification(now: da
     ]
 
 
+# --- Many of them take a second person ---
+@pytest.mark.parametrize(("most", "state"), [(1, "AWAITING_APPROVAL"), (2, "RUNNING"), (None, "RUNNING")])
+def test_more_than_one_may_send_alone_waits_counted_in_the_follow_ups_own_messages(
+    now: datetime, settings: Any, most: int | None, state: str
+) -> None:
+    settings.APPROVAL_ABOVE = most
+    original = an_ended(now)
+    for became in (State.FAILED, State.FAILED, State.SENT, State.SENT):
+        a_delivery(broadcast=original, client=a_client(listings="email"), state=became)
+
+    made = follow(original, now, by=a_user())
+
+    waits = state == "AWAITING_APPROVAL"
+    assert (made.state, made.needs_approval, made.started_at is None) == (state, waits, waits)
+
+
+def test_the_command_line_asks_nobody(now: datetime, settings: Any) -> None:
+    settings.APPROVAL_ABOVE = 0
+    original = an_ended(now)
+    a_delivery(broadcast=original, client=a_client(listings="email"), state=State.FAILED)
+
+    assert follow(original, now).state == "RUNNING"
+
+
+def test_once_approved_it_goes_to_those_who_were_missed_and_to_nobody_else(now: datetime, settings: Any) -> None:
+    settings.APPROVAL_ABOVE = 0
+    original = an_ended(now)
+    missed = a_delivery(broadcast=original, client=a_client(listings="email"), state=State.FAILED)
+    a_delivery(broadcast=original, client=a_client(listings="email"), state=State.SENT)
+    made = follow(original, now, by=a_user())
+
+    assert expanded(made, now) == set()
+    approve = a_user(PERMISSION)
+    approvals.approve(broadcast_id=made.pk, seen=approvals.Version.of(made), by=approve, now=now)
+
+    assert expanded(made, now) == {(missed.client_id, "email")}
+
+
+def test_an_edit_of_the_notification_leaves_a_waiting_follow_up_its_text(now: datetime, settings: Any) -> None:
+    settings.APPROVAL_ABOVE = 0
+    notification = a_notification(email_body="as it was sent")
+    original = an_ended(now, notification=notification)
+    a_delivery(broadcast=original, client=a_client(listings="email"), state=State.FAILED)
+    made = follow(original, now, by=a_user())
+    notification.email_body = "edited"
+    notification.save()
+
+    assert approvals.take_edit(notification=notification) == 0
+    made.refresh_from_db()
+    assert (made.email_body, made.state) == ("as it was sent", "AWAITING_APPROVAL")
+
+
 # --- Nobody twice -----------------------------------------------------------------------------------------------------
 def test_what_is_found_to_have_arrived_after_the_fan_out_is_skipped_at_the_claim(now: datetime) -> None:
     """Staff read in the provider's log that it did arrive, while the follow-up waits for its ticket."""
@@ -316,7 +369,7 @@ def test_what_a_follow_up_took_over_is_not_sent_again_by_the_first_one(now: date
     follow(original, now)
     everything = original.deliveries.all()
 
-    seen = recovery.prospect(action="SENT_AGAIN", deliveries=everything)
+    seen = recovery.prospect(action="SENT_AGAIN", deliveries=everything, now=now)
     resolved = recovery.send_again(deliveries=everything, by=None, why="again", now=now)
 
     assert (seen.number, seen.left) == (0, {Obstacle.FOLLOWED: 2})
@@ -329,7 +382,7 @@ def test_what_was_unknown_was_left_out_and_may_be_sent_again(now: datetime) -> N
     row = a_delivery(broadcast=original, client=a_client(listings="email"), state=State.UNKNOWN)
     follower = follow(original, now)
 
-    seen = recovery.prospect(action="SENT_AGAIN", deliveries=original.deliveries.all())
+    seen = recovery.prospect(action="SENT_AGAIN", deliveries=original.deliveries.all(), now=now)
     resolved = recovery.send_again(deliveries=original.deliveries.all(), by=None, why="it did not come", now=now)
 
     assert (seen.number, resolved.number) == (1, 1)

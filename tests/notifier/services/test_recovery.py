@@ -194,6 +194,45 @@ def test_a_paused_or_cancelled_broadcast_sends_nothing_again_and_the_others_do(
     assert closed.state == state
 
 
+@pytest.mark.parametrize(
+    ("state", "obstacle"),
+    [
+        (Broadcast.State.RUNNING, Obstacle.EXPIRED_BROADCAST),
+        (FINISHED, Obstacle.EXPIRED_BROADCAST),
+        (PAUSED, Obstacle.EXPIRED_BROADCAST),
+        (CANCELLED, Obstacle.CANCELLED_BROADCAST),
+    ],
+)
+def test_a_broadcast_whose_time_has_passed_sends_nothing_again_and_says_so_before(
+    now: datetime, state: Broadcast.State, obstacle: Obstacle
+) -> None:
+    """It would only be cancelled at once."""
+    over, going = a_broadcast(state=state, expires_at=now), a_broadcast(expires_at=now + timedelta(seconds=1))
+    kept = a_delivery(broadcast=over, state=State.FAILED)
+    homeless = a_delivery(client=a_client(email=None), broadcast=over, state=State.SKIPPED, address="")
+    row = a_delivery(broadcast=going, state=State.FAILED)
+
+    seen = recovery.prospect(action=Action.SENT_AGAIN, deliveries=everything(), now=now)
+    resolved = again(these(kept, homeless, row), now=now)
+
+    assert (seen.number, seen.left) == (1, {obstacle: 2})
+    assert (resolved.number, resolved.left) == (1, {obstacle: 2})
+    assert [fresh(one).state for one in (kept, homeless, row)] == ["FAILED", "SKIPPED", "PENDING"]
+
+
+def test_what_arrived_before_the_time_passed_may_still_be_marked(now: datetime) -> None:
+    row = a_delivery(broadcast=a_broadcast(state=FINISHED, expires_at=now), state=State.UNKNOWN)
+
+    assert mark(these(row), now=now).number == 1
+
+
+@pytest.mark.parametrize("state", Broadcast.BEFORE_START)
+def test_a_broadcast_that_has_not_started_has_words_of_its_own(now: datetime, state: Broadcast.State) -> None:
+    row = a_delivery(broadcast=a_broadcast(state=state), state=State.FAILED)
+
+    assert again(these(row), now=now).left == {Obstacle.NOT_STARTED: 1}
+
+
 @pytest.mark.parametrize(("channel", "field"), [(Channel.EMAIL, "email"), (Channel.SMS, "phone")])
 def test_one_skipped_for_want_of_an_address_takes_the_clients_present_one(
     now: datetime, channel: Channel, field: str
@@ -359,20 +398,20 @@ def one_of_each() -> None:
         a_delivery(client=a_client(email=email), broadcast=a_broadcast(), state=State.SKIPPED, address="")
 
 
-def test_the_prospect_of_marking_counts_by_state_and_says_what_is_left_and_why() -> None:
+def test_the_prospect_of_marking_counts_by_state_and_says_what_is_left_and_why(now: datetime) -> None:
     one_of_each()
 
-    seen = recovery.prospect(action=Action.MARKED_SENT, deliveries=everything())
+    seen = recovery.prospect(action=Action.MARKED_SENT, deliveries=everything(), now=now)
 
     assert seen.counts == {State.UNKNOWN: 4, State.FAILED: 4}
     assert seen.left == {Obstacle.SENT: 4, Obstacle.UNDER_WAY: 12, Obstacle.NEVER_SENT: 7}
     assert seen.number == 8
 
 
-def test_the_prospect_of_sending_again_counts_by_state_and_says_what_is_left_and_why() -> None:
+def test_the_prospect_of_sending_again_counts_by_state_and_says_what_is_left_and_why(now: datetime) -> None:
     one_of_each()
 
-    seen = recovery.prospect(action=Action.SENT_AGAIN, deliveries=everything())
+    seen = recovery.prospect(action=Action.SENT_AGAIN, deliveries=everything(), now=now)
 
     assert seen.counts == {State.UNKNOWN: 2, State.FAILED: 2, State.SKIPPED: 3}
     assert seen.left == {
@@ -388,7 +427,7 @@ def test_the_prospect_of_sending_again_counts_by_state_and_says_what_is_left_and
 @pytest.mark.parametrize(("decide", "action"), [(mark, Action.MARKED_SENT), (again, Action.SENT_AGAIN)])
 def test_the_prospect_is_what_then_happens(now: datetime, decide: Any, action: Resolution.Action) -> None:
     one_of_each()
-    seen = recovery.prospect(action=action, deliveries=everything())
+    seen = recovery.prospect(action=action, deliveries=everything(), now=now)
 
     resolved = decide(everything(), now=now)
 

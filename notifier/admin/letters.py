@@ -1,0 +1,52 @@
+"""The e-mail itself, as a page for a frame: what is about to be sent is read as a client will read it."""
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
+
+from notifier import content, mail
+from notifier.models import Broadcast, Channel, Client, Notification
+from notifier.services import audience
+
+#: Shown where no client consents, so that the message can be read all the same.
+NOBODY = "Alex Example"
+#: Whoever is asked to send or to approve sees one of those who get it.
+KNOWN_TO = ("notifier.view_client", "notifier.send_broadcast", "notifier.approve_broadcast")
+#: Its styles stand in it. Nothing in it runs, loads or posts anything, and only our own pages may frame it; its links
+#: open beside it.
+POLICY = {
+    "default-src": ["'none'"],
+    "style-src": ["'self'", "'unsafe-inline'"],
+    "frame-ancestors": ["'self'"],
+    "base-uri": ["'none'"],
+    "form-action": ["'none'"],
+    "sandbox": ["allow-popups", "allow-popups-to-escape-sandbox"],
+}
+
+
+def address(text: Notification | Broadcast) -> str:
+    """Of the page with its e-mail; a broadcast's is the text that it froze."""
+    return reverse(f"admin:notifier_{text._meta.model_name}_letter", args=[text.pk])
+
+
+def page(request: HttpRequest, text: Notification | Broadcast) -> HttpResponse:
+    if not text.email_body.strip():
+        raise Http404(f"{text} has no e-mail text.")
+    may_see = any(map(request.user.has_perm, KNOWN_TO))
+    sample = audience.sample(topic=text.topic, channel=Channel.EMAIL) if may_see else None
+    letter = mail.letter(subject=text.subject, body=text.email_body)
+    html = for_a_frame(letter.html_for(values(text, sample)))
+    return HttpResponse(html, headers={"X-Frame-Options": "SAMEORIGIN"})
+
+
+def as_text(text: Notification | Broadcast, sample: Client | None) -> str:
+    """What mail programs show that show no HTML."""
+    return mail.letter(subject=text.subject, body=text.email_body).text_for(values(text, sample)).strip()
+
+
+def values(text: Notification | Broadcast, sample: Client | None) -> dict[str, str]:
+    return content.values(name=sample.name if sample else NOBODY, topic=text.topic.name)
+
+
+def for_a_frame(html: str) -> str:
+    """Its links open in a window of their own; in the little frame they would replace the mail."""
+    return html.replace("<head>", '<head><base target="_blank">', 1)
