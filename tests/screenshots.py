@@ -5,6 +5,7 @@ are written to docs/images/ as well.
 """
 
 import argparse
+import itertools
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -48,7 +49,7 @@ LOOKS = (WIDE, NARROW, DARK)
 
 
 #: The size of a picture in the documentation.
-DOCS_WIDTH, DOCS_HEIGHT = 1280, 900
+DOCS_WIDTH, DOCS_HEIGHT = 1280, 860
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ class Shot:
     prepare: Callable[[Page], object] | None = None
     #: Its place on the page, for the documentation, where that is not the top.
     docs_from: str = ""
+    docs_height: int = DOCS_HEIGHT
 
 
 def _open_filters(page: Page) -> None:
@@ -73,20 +75,23 @@ def _later(page: Page) -> None:
 
 def _preview(page: Page) -> None:
     page.locator("#preview iframe").wait_for()
+    page.frame_locator("#preview iframe").get_by_role("heading", name="SMS").wait_for()
     page.wait_for_load_state("networkidle")
 
 
+#: Each look takes it anew, with clients who are new.
 FILE = """Name;E-Mail;Mobile;Listings;Offerings SMS
-Ann Example;ann@example.com;+1 202 555 0123;both;no
+Ann Example;ann{0}@example.com;+1 202 555 0123;both;no
 Bob Example;bob@;;sms;
-Eve Example;eve@example.com;;e-mail;yes
-Zoë Example;zoe@example.com;555-CALL;both;
+Eve Example;eve{0}@example.com;;e-mail;
+Zoë Example;zoe{0}@example.com;555-CALL;both;
 """
+_uploads = itertools.count(1)
 
 
 def _upload(page: Page) -> None:
     page.get_by_label("File", exact=True).set_input_files(
-        {"name": "spring.csv", "mimeType": "text/csv", "buffer": FILE.encode()}
+        {"name": "spring.csv", "mimeType": "text/csv", "buffer": FILE.format(next(_uploads)).encode()}
     )
     page.get_by_role("button", name="Upload and look").click()
 
@@ -105,7 +110,7 @@ def _import(page: Page) -> None:
 
 SHOTS = [
     Shot("overview", "/admin/", docs="overview"),
-    Shot("clients", "/admin/notifier/client/", docs="clients"),
+    Shot("clients", "/admin/notifier/client/", docs="clients", docs_height=640),
     Shot("clients-filters", "/admin/notifier/client/", prepare=_open_filters),
     Shot("clients-none-found", "/admin/notifier/client/?q=nobody-is-called-that"),
     Shot("client-add", "/admin/notifier/client/add/"),
@@ -126,6 +131,13 @@ SHOTS = [
     Shot("notifications", "/admin/notifier/notification/"),
     Shot("notification-add", "/admin/notifier/notification/add/", prepare=_preview),
     Shot("notification", "/admin/notifier/notification/{notification}/change/", docs="writing", prepare=_preview),
+    Shot(
+        "notification-preview",
+        "/admin/notifier/notification/{notification}/change/",
+        docs="preview",
+        prepare=_preview,
+        docs_from=".preview",
+    ),
     Shot("notification-history", "/admin/notifier/notification/{notification}/history/"),
     Shot("confirm", "/admin/notifier/notification/broadcast/?ids={unsent}", docs="confirm"),
     Shot(
@@ -289,8 +301,9 @@ def _save(page: Page, path: Path) -> None:
 
 
 def _save_for_docs(page: Page, shot: Shot) -> None:
-    page.set_viewport_size({"width": DOCS_WIDTH, "height": DOCS_HEIGHT})
     target = DOCS / f"{shot.docs}.png"
+    height: int = page.evaluate("document.documentElement.scrollHeight") if shot.docs_from else shot.docs_height
+    page.set_viewport_size({"width": DOCS_WIDTH, "height": height})
     if shot.docs_from:
         page.locator(shot.docs_from).screenshot(path=target)
     else:
