@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django.conf import settings
 
-from notifier import content
+from notifier import content, mail
 from notifier.admin import audience_lists
 from notifier.models import Broadcast, Channel, Client, Notification, Topic
 from notifier.services import audience, broadcasts, estimates
@@ -48,6 +48,8 @@ class ChannelOffer:
     subject: str
     #: As the sample client will read it; empty when the notification has no text for this channel.
     text: str
+    #: An e-mail's text as its formatting makes it.
+    html: str
 
     @property
     def sends(self) -> int:
@@ -191,6 +193,7 @@ def _offers(notifications: Sequence[Notification | Broadcast], earlier: Sequence
 
 def _channel_offer(n: Notification | Broadcast, channel: Channel, reach: Reach, sample: Client | None) -> ChannelOffer:
     replacements = content.values(name=sample.name if sample else NOBODY, topic=n.topic.name)
+    letter = mail.letter(subject=n.subject, body=n.email_body) if channel == Channel.EMAIL else None
     return ChannelOffer(
         channel=channel,
         topic=n.topic,
@@ -198,4 +201,5 @@ def _channel_offer(n: Notification | Broadcast, channel: Channel, reach: Reach, 
         sample=sample,
         subject=content.render(n.subject, replacements),
         text=content.render(n.body(channel).strip(), replacements),
+        html=letter.body_for(replacements) if letter else "",
     )
