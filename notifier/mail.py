@@ -11,7 +11,7 @@ from functools import lru_cache
 from html import escape
 
 from django.template.loader import render_to_string
-from django.utils.safestring import mark_safe
+from django.utils.safestring import SafeString, mark_safe
 
 from notifier import content, markdown
 
@@ -46,9 +46,16 @@ class Letter:
 
     html: content.Pattern
     text: content.Pattern
+    #: What staff wrote as HTML, without the template and its styles.
+    body: content.Pattern
 
     def html_for(self, values: Mapping[str, str]) -> str:
         return self.html.fill({name: escape(value) for name, value in values.items()})
+
+    def body_for(self, values: Mapping[str, str]) -> SafeString:
+        """To be read within a page of ours."""
+        # Safe: nh3 has gone over it, and the values are escaped.
+        return mark_safe(self.body.fill({name: escape(value) for name, value in values.items()}))  # noqa: S308
 
     def text_for(self, values: Mapping[str, str]) -> str:
         return self.text.fill(values)
@@ -64,6 +71,7 @@ def letter(*, subject: str, body: str) -> Letter:
     return Letter(
         html=content.Pattern.of(html),
         text=content.Pattern.of(f"{written.text}\n\n-- \n{FOOT}\n"),
+        body=content.Pattern.of(written.html),
     )
 
 

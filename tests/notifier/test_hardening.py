@@ -6,6 +6,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 from django.contrib.sessions.models import Session
+from django.templatetags.static import static
 from django.test import Client as Browser
 from django.urls import reverse
 
@@ -67,6 +68,15 @@ def test_pages_errors_and_reports_all_have_the_headers() -> None:
 
 
 @pytest.mark.django_db
+def test_a_frame_of_no_origin_may_load_styles_and_no_page() -> None:
+    styles = Browser().get(static("notifier/writing.css"))
+    b"".join(styles)  # reading it to the end closes the file
+    page = Browser().get(reverse("admin:login"))
+
+    assert styles.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
+    assert page.headers["Cross-Origin-Resource-Policy"] == "same-origin"
+
+
 def test_another_host_is_not_answered() -> None:
     assert Browser().get("/admin/login/", headers={"Host": "evil.example"}).status_code == 400
 
