@@ -120,14 +120,6 @@ def test_the_page_counts_each_channel_and_each_reason(admin: Browser) -> None:
     assert "Send 3 e-mails and 1 SMS" in text_of(page)
 
 
-def test_the_page_shows_the_formatting_and_no_markup_of_a_clients(admin: Browser) -> None:
-    a_client(name="Ann <b>*B*</b>", listings="email")
-
-    page = text_of(admin.get(confirm_page(a_notification(email_body="**Dear** {{ name }}"))))
-
-    assert "<strong>Dear</strong> Ann &lt;b&gt;*B*&lt;/b&gt;" in page
-
-
 def test_the_page_shows_the_message_as_a_client_will_read_it(admin: Browser) -> None:
     a_client(name="Ann <b>Example", listings="both")
 
