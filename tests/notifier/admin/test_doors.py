@@ -14,7 +14,8 @@ from django.urls import URLPattern, URLResolver, resolve, reverse
 
 from notifier import rights
 from tests.factories import a_user
-from tests.notifier.admin.doors import DOORS, MODELS, NEVER, PUBLIC, Does, Door, Opens, a_house, form_of, move_in
+from tests.notifier.admin.doors import DOORS, MODELS, NEVER, PUBLIC, Does, Door, Opens
+from tests.notifier.admin.house import a_house, form_of, move_in
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]
 
