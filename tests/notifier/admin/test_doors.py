@@ -63,6 +63,7 @@ def test_a_page_opens_for_those_who_may_and_for_nobody_else(door: Opens) -> None
         browser = Browser()
         log_in(browser, house, make())
         answer = browser.get(door.url(house), follow=True)
+        answer.getvalue()  # a file is made while it is read, and closed at its end
         asked_to_log_in = answer.request["PATH_INFO"] == reverse("admin:login")
         found[visitor] = "log in" if asked_to_log_in else HTTPStatus(answer.status_code).phrase
 
@@ -103,6 +104,7 @@ def _done(door: Does, house: Any, user: User | None) -> str:
     log_in(browser, house, user)
     before = everything()
     answer = browser.post(address, data | door.data(house))
+    answer.getvalue()
     changed = sorted(label for label, rows in everything().items() if rows != before[label])
     location = answer.get("Location", "")
     # Django passes over an action that one may not use, and shows the list.
