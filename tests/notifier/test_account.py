@@ -15,7 +15,7 @@ from notifier import staff
 from notifier.models import Client, Profile
 from notifier.services import accounts
 from tests.factories import a_client, a_user
-from tests.notifier.admin.doors import form_of
+from tests.notifier.admin.house import form_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]
 

@@ -7,20 +7,19 @@ MODELS, which stands for its list, history, and the pages that add, change and d
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from html.parser import HTMLParser
-from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlencode
+from uuid import uuid4
 
-from axes.models import AccessAttempt, AccessLog
-from django.contrib.auth.models import Group
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 from django.utils import timezone
 
 from notifier.admin.broadcasts import ORDERS
 from notifier.admin.recovery import DECISIONS
-from notifier.models import Channel, QueuedTicket, Resolution, Suppression, Topic, Worker
-from tests.factories import a_broadcast, a_client, a_delivery, a_notification, a_user, an_open_breaker
+from notifier.admin.results import EXPORTS, OWNER
+from notifier.models import Channel
+from tests.notifier.admin.house import CLIENTS
 
 #: What no permission opens: superusers are refused as well.
 NEVER = ("never",)
@@ -61,7 +60,7 @@ class Opens(Door):
 
 @dataclass(frozen=True)
 class Does(Door):
-    """POST, which changes something. Refused with 403, and nothing has changed."""
+    """POST, which changes something, or else says so. Refused with 403, and nothing has changed."""
 
     #: Posted besides what the form of the same address holds already.
     data: Callable[[Any], dict[str, Any]] = lambda house: {}
@@ -70,6 +69,10 @@ class Does(Door):
     #: An action of a list that sends on to a page; others change something.
     leads_to: str = ""
     is_action: bool = False
+    #: Answers with a page or a file of its own; others send on to a page.
+    answers: bool = False
+    #: What only shows how something would look changes nothing for anybody.
+    changes: bool = True
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,7 @@ MODELS = {
     ),
     "notifier_broadcast": Model(view=("view_broadcast",)),
     "notifier_delivery": Model(view=("view_delivery",)),
+    "notifier_clientimport": Model(view=("view_clientimport",), row="imported"),
     "notifier_resolution": Model(view=("view_resolution",)),
     "notifier_worker": Model(view=("view_worker",)),
     "notifier_queuedticket": Model(view=("view_queuedticket",)),
@@ -184,10 +188,11 @@ def _of_model(name: str, model: Model) -> Iterator[Door]:
 
 
 SEND = ("send_broadcast",)
+APPROVE = ("view_broadcast", "approve_broadcast")
 CONTROL = ("view_broadcast", "control_broadcast")
 RESOLVE = ("view_delivery", "resolve_delivery")
 #: Where it is given: a broadcast in such a state.
-_GIVEN_TO = {"resume": "paused", "retry": "finished", "retry-unknown": "finished"}
+_GIVEN_TO = {"resume": "paused", "retry": "finished", "retry-unknown": "finished", "start-now": "scheduled"}
 
 
 def _orders() -> Iterator[Door]:
@@ -223,6 +228,75 @@ def _decisions() -> Iterator[Door]:
         yield Does(page, RESOLVE, args, query, label=name, data=lambda house: {"why": "asked"})
 
 
+def _seen(house: Any) -> dict[str, Any]:
+    """The version of the broadcast that the page shows."""
+    return {"word": "approve", "text_of": house.awaiting.text_of.isoformat(), "scheduled_for": "", "expires_at": ""}
+
+
+def _tomorrow(house: Any) -> dict[str, Any]:
+    later = timezone.localtime() + timedelta(days=2)
+    return {"when": "later", "scheduled_for": f"{later:%Y-%m-%dT%H:%M}", "expires_at": ""}
+
+
+EXPORT_CLIENTS = ("view_client", "export_client")
+IMPORT = ("import_client",)
+#: By decision: its action, whom it is about, and the permission.
+_CLIENT_DECISIONS = {
+    "archive": ("archive_selected", "client", "change_client"),
+    "restore": ("return_selected", "archived", "change_client"),
+    "export": ("export_all_data", "client", "export_client"),
+    "erase": ("erase_selected", "unsent_client", "erase_client"),
+}
+
+
+def _client_decisions() -> Iterator[Door]:
+    page = "notifier_client_decide"
+    for name, (action, row, permission) in _CLIENT_DECISIONS.items():
+
+        def args(house: Any, name: str = name) -> tuple[Any, ...]:
+            return (name,)
+
+        def query(house: Any, row: str = row) -> dict[str, Any]:
+            return {"ids": getattr(house, row).pk}
+
+        needs = ("view_client", permission)
+        yield _action("notifier_client", action, row, needs, leads_to=page)
+        yield Opens(page, needs, args, query, label=name)
+        yield Does(
+            page,
+            needs,
+            args,
+            query,
+            label=name,
+            data=lambda house: {"why": "asked", "sure": "on"},
+            has_form=False,
+            answers=name == "export",
+        )
+
+
+WRITE = ("view_notification", "change_notification")
+
+
+def _draft(house: Any) -> dict[str, Any]:
+    """What the form of a notification posts while it is written."""
+    return {"topic": house.topic.pk, "subject": "Draft", "email_body": "Hello {{ name }}", "sms_body": "Hello"}
+
+
+def _version(house: Any) -> tuple[Any, ...]:
+    """The notification as it was first."""
+    return house.notification.pk, house.notification.history.earliest().pk
+
+
+def _tests() -> Iterator[Door]:
+    for channel in Channel.values:
+
+        def args(house: Any, channel: str = channel) -> tuple[Any, ...]:
+            return (channel,)
+
+        page = "notifier_notification_test"
+        yield Does(page, WRITE, args, data=_draft, has_form=False, answers=True, label=channel)
+
+
 DOORS: list[Door] = [
     *(door for name, model in MODELS.items() for door in _of_model(name, model)),
     # --- Everybody's ---
@@ -239,8 +313,41 @@ DOORS: list[Door] = [
         has_form=False,
     ),
     # --- Clients ---
-    _action("notifier_client", "archive_selected", "client", ("view_client", "change_client")),
-    _action("notifier_client", "return_selected", "archived", ("view_client", "change_client")),
+    *_client_decisions(),
+    _action("notifier_client", "export_selected", "client", EXPORT_CLIENTS, leads_to="notifier_client_export"),
+    Opens("notifier_client_export", EXPORT_CLIENTS, query=lambda house: {"ids": house.client.pk}),
+    Does(
+        "notifier_client_export",
+        EXPORT_CLIENTS,
+        query=lambda house: {"ids": house.client.pk},
+        data=lambda house: {"kind": "csv"},
+        has_form=False,
+        answers=True,
+    ),
+    Opens("notifier_client_why", ("view_client", "view_delivery"), _of("client")),
+    # --- Imports ---
+    Opens("notifier_clientimport_upload", IMPORT),
+    Does(
+        "notifier_clientimport_upload",
+        IMPORT,
+        data=lambda house: {"file": SimpleUploadedFile("clients.csv", CLIENTS)},
+        has_form=False,
+    ),
+    *(
+        Opens(f"notifier_clientimport_{name}", IMPORT, _of("uploaded"))
+        for name in ("columns", "preview", "failed_rows")
+    ),
+    Does(
+        "notifier_clientimport_columns",
+        IMPORT,
+        _of("uploaded"),
+        data=lambda house: {"column-0": "email", "column-1": "name"},
+        has_form=False,
+    ),
+    *(
+        Does(f"notifier_clientimport_{name}", IMPORT, _of("uploaded"), has_form=False)
+        for name in ("preview", "discard")
+    ),
     # --- Notifications ---
     Opens(
         "autocomplete",
@@ -257,15 +364,64 @@ DOORS: list[Door] = [
     Opens("notifier_notification_broadcast", SEND, query=lambda house: {"ids": house.unsent_notification.pk}),
     Does("notifier_notification_broadcast", SEND, query=lambda house: {"ids": house.unsent_notification.pk}),
     Opens("notifier_notification_letter", SEND, _of("unsent_notification")),
+    Opens(
+        "notifier_notification_preview",
+        ("view_notification",),
+        query=lambda house: {"notification": house.notification.pk},
+    ),
+    *(
+        Does(f"notifier_notification_{name}", WRITE, data=_draft, has_form=False, answers=True, changes=False)
+        for name in ("preview", "check")
+    ),
+    Opens("notifier_notification_readers", ("view_client",), query=lambda house: {"reader": "Ann"}),
+    *_tests(),
+    Does(
+        "notifier_notification_duplicate",
+        ("view_notification", "add_notification"),
+        _of("notification"),
+        has_form=False,
+    ),
+    Opens("notifier_notification_simple_history", ("view_notification",), _version),
+    Does("notifier_notification_simple_history", WRITE, _version),
     # --- Broadcasts ---
     Opens("notifier_broadcast_progress", ("view_broadcast",), _of("broadcast")),
     Opens("notifier_broadcast_letter", ("view_broadcast",), _of("broadcast")),
     *_orders(),
+    Opens("notifier_broadcast_approve", APPROVE, _of("awaiting")),
+    Does(
+        "notifier_broadcast_approve",
+        APPROVE,
+        _of("awaiting"),
+        data=lambda house: {"word": "reject", "why": "too early"},
+        has_form=False,
+        label="reject",
+    ),
+    Does("notifier_broadcast_approve", APPROVE, _of("awaiting"), data=_seen, has_form=False),
+    Opens("notifier_broadcast_schedule", CONTROL, _of("scheduled")),
+    Does("notifier_broadcast_schedule", CONTROL, _of("scheduled"), data=_tomorrow, has_form=False),
+    Opens("notifier_broadcast_follow", ("view_broadcast", *SEND), _of("finished")),
+    Does(
+        "notifier_broadcast_follow",
+        ("view_broadcast", *SEND),
+        _of("finished"),
+        data=lambda house: {"token": str(uuid4())},
+        has_form=False,
+    ),
     Does("try_again", ("control_broadcast",), lambda house: ("email",), has_form=False),
     # --- Deliveries ---
     _action("notifier_delivery", "mark_as_sent", "failed", RESOLVE, leads_to="notifier_delivery_resolve"),
     _action("notifier_delivery", "send_again", "failed", RESOLVE, leads_to="notifier_delivery_resolve"),
     *_decisions(),
+    *(
+        Opens(
+            "notifier_delivery_export",
+            ("view_delivery", "export_delivery"),
+            lambda house, kind=kind: (kind,),  # type: ignore[misc]
+            query=lambda house: {OWNER: house.finished.pk},
+            label=kind,
+        )
+        for kind in EXPORTS
+    ),
     # --- Access ---
     Opens("auth_user_password_change", ("auth.change_user",), _of("user")),
     Does(
@@ -281,83 +437,3 @@ DOORS: list[Door] = [
         ("axes.view_accessattempt", "axes.delete_accessattempt"),
     ),
 ]
-
-
-def a_house() -> Any:
-    """A row of everything that a door may be about."""
-    now = timezone.now()
-    tried = {"username": "ann", "ip_address": "192.0.2.7", "user_agent": "Browser", "path_info": "/admin/login/"}
-    finished = a_broadcast(state="FINISHED", finished_at=now)
-    house = SimpleNamespace(
-        client=a_client(listings="both"),
-        unsent_client=a_client(),
-        archived=a_client(is_active=False),
-        topic=Topic.objects.create(name="Unused", slug="unused"),
-        suppression=Suppression.objects.create(channel=Channel.EMAIL, address="gone@example.com", reason="asked us to"),
-        notification=a_notification(),
-        unsent_notification=a_notification(),
-        broadcast=a_broadcast(),
-        paused=a_broadcast(state="PAUSED"),
-        finished=finished,
-        failed=a_delivery(broadcast=finished, state="FAILED"),
-        unknown=a_delivery(broadcast=finished, state="UNKNOWN"),
-        worker=Worker.objects.create(kind="DISPATCHER", host="here", pid=1, started_at=now, last_seen_at=now),
-        queuedticket=QueuedTicket.objects.create(channel=Channel.SMS, body=b"{}", available_at=now),
-        resolution=Resolution.objects.create(action="MARKED_SENT", by=a_user(), at=now, why="in their log"),
-        breaker=an_open_breaker(now=now, probe_at=now + timedelta(hours=1)),
-        user=a_user(username="somebody"),
-        group=Group.objects.create(name="Somebody's"),
-        accessattempt=AccessAttempt.objects.create(**tried, failures_since_start=1),
-        accesslog=AccessLog.objects.create(**tried),
-    )
-    house.delivery = house.failed
-    return house
-
-
-class _Forms(HTMLParser):
-    """What a browser would post of each form of a page, were nothing touched."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.forms: list[dict[str, list[str]]] = []
-        self._select = ""
-        self._textarea = ""
-
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        attrs = dict(attributes)
-        if tag == "form":
-            self.forms.append({})
-        if not self.forms:
-            return
-        fields, name = self.forms[-1], attrs.get("name") or ""
-        if tag == "input" and name and self._is_posted(attrs):
-            fields.setdefault(name, []).append(attrs.get("value") or ("on" if attrs.get("type") == "checkbox" else ""))
-        elif tag == "textarea":
-            self._textarea = name
-            fields[name] = [""]
-        elif tag == "select":
-            self._select = name
-        elif tag == "option" and self._select and "selected" in attrs:
-            fields.setdefault(self._select, []).append(attrs.get("value") or "")
-
-    def _is_posted(self, attrs: dict[str, str | None]) -> bool:
-        if attrs.get("type") in ("submit", "button", "file"):
-            return False
-        return attrs.get("type") not in ("checkbox", "radio") or "checked" in attrs
-
-    def handle_data(self, data: str) -> None:
-        if self._textarea:
-            self.forms[-1][self._textarea][0] += data
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == "textarea":
-            self._textarea = ""
-        elif tag == "select":
-            self._select = ""
-
-
-def form_of(html: str) -> dict[str, list[str]]:
-    """The largest form of the page."""
-    parser = _Forms()
-    parser.feed(html)
-    return max(parser.forms, key=len, default={})
