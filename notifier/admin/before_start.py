@@ -211,9 +211,8 @@ class BeforeStartAdmin(ReadOnlyAdmin):
     def _waiting(self, request: HttpRequest, broadcast_id: int) -> Broadcast:
         if not self.has_view_permission(request):
             raise PermissionDenied
-        broadcast = (
-            Broadcast.objects.select_related("topic", "created_by", "notification").filter(pk=broadcast_id).first()
-        )
+        known = Broadcast.objects.select_related("topic", "created_by", "notification", "follows__topic")
+        broadcast: Broadcast | None = known.filter(pk=broadcast_id).first()
         if broadcast is None:
             raise Http404(f"There is no broadcast {broadcast_id}.")
         return broadcast

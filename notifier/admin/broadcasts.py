@@ -65,7 +65,13 @@ class Order:
         """Of the deliveries that it is about; None where it is about the broadcast as a whole."""
         if self.of:
             return sheet.count(self.of)
-        return sheet.waiting if self.takes_back else None
+        # Before it starts nobody has been counted.
+        has_begun = sheet.broadcast.state not in Broadcast.BEFORE_START
+        return sheet.waiting if self.takes_back and has_begun else None
+
+    def words(self, number: int | None) -> str:
+        """What the button that does it says."""
+        return f"{self.label} the broadcast" if number is None else self.button.format(f"{number:,}")
 
     def fits(self, sheet: progress.Sheet) -> bool:
         if self.alone and sheet.broadcast.needs_approval:
@@ -245,7 +251,7 @@ class BroadcastAdmin(FollowUpPages, BeforeStartAdmin, BroadcastList):
 
     def _ask(self, request: HttpRequest, order: Order, broadcast: Broadcast, form: WhyForm) -> HttpResponse:
         sheet = progress.sheet(broadcast)
-        number = order.number(sheet) or 0
+        number = order.number(sheet)
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -256,7 +262,7 @@ class BroadcastAdmin(FollowUpPages, BeforeStartAdmin, BroadcastList):
             "form": form if order.of else None,
             "obstacle": self._obstacle(order, broadcast),
             "number": number,
-            "button": order.button.format(f"{number:,}"),
+            "button": order.words(number),
             "sent": sheet.count(Delivery.State.SENT),
         }
         return TemplateResponse(request, "admin/notifier/broadcast/order.html", context)

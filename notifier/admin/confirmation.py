@@ -1,7 +1,7 @@
 """What staff see before they send: who would get it, who would not and why, how it reads, what speaks against it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.conf import settings
@@ -9,7 +9,7 @@ from django.conf import settings
 from notifier import content
 from notifier.admin import audience_lists, letters
 from notifier.models import Broadcast, Channel, Client, Notification, Topic
-from notifier.services import audience, broadcasts, estimates
+from notifier.services import audience, broadcasts, estimates, followups
 from notifier.services.audience import Reach, Standing
 from notifier.services.estimates import Duration, Segments
 
@@ -48,6 +48,8 @@ class ChannelOffer:
     text: str
     #: Of the page for a frame that shows the e-mail; empty for an SMS.
     letter: str
+    #: Whether those who will get it are all whom the list of recipients shows: a follow-up goes to some of them.
+    to_all: bool = True
 
     @property
     def sends(self) -> int:
@@ -58,7 +60,8 @@ class ChannelOffer:
         found = []
         for standing in Standing:
             is_used = standing != Standing.RECIPIENTS or self.text
-            url = audience_lists.address(topic=self.topic, channel=self.channel, standing=standing) if is_used else ""
+            is_listed = is_used and (self.to_all or standing != Standing.RECIPIENTS)
+            url = audience_lists.address(topic=self.topic, channel=self.channel, standing=standing) if is_listed else ""
             number = getattr(self.reach, standing.value) if is_used else 0
             found.append(Counted(standing, number, url))
         return found
@@ -157,17 +160,27 @@ def sends(notifications: Sequence[Notification]) -> int:
 
 def offers(*, notifications: Sequence[Notification], now: datetime) -> list[Offer]:
     earlier = broadcasts.sent_recently(notification_ids=[n.pk for n in notifications], now=now)
-    return _offers(notifications, earlier)
+    reaches = {pk: audience.reach(topic=topic) for pk, topic in {n.topic_id: n.topic for n in notifications}.items()}
+    return _offers(notifications, reaches, earlier)
 
 
 def offer_of(broadcast: Broadcast) -> Offer:
-    """What a broadcast that has not begun would send now."""
-    return _offers([broadcast], [])[0]
+    """What a broadcast that has not begun would send now; a follow-up goes only to whom the others missed."""
+    reach = audience.reach(topic=broadcast.topic)
+    if broadcast.follows is None:
+        return _offers([broadcast], {broadcast.topic_id: reach})[0]
+    missing = {one.channel: one.recipients for one in followups.missing(broadcast=broadcast.follows)}
+    only = {channel: replace(reach[channel], recipients=missing.get(channel, 0)) for channel in Channel}
+    offer = _offers([broadcast], {broadcast.topic_id: only})[0]
+    return replace(offer, channels=[replace(channel, to_all=False) for channel in offer.channels])
 
 
-def _offers(notifications: Sequence[Notification | Broadcast], earlier: Sequence[Broadcast]) -> list[Offer]:
+def _offers(
+    notifications: Sequence[Notification | Broadcast],
+    reaches: Mapping[int, Mapping[Channel, Reach]],
+    earlier: Sequence[Broadcast] = (),
+) -> list[Offer]:
     topics = {n.topic_id: n.topic for n in notifications}
-    reaches = {pk: audience.reach(topic=topic) for pk, topic in topics.items()}
     samples = {
         (pk, channel): audience.sample(topic=topic, channel=channel)
         for pk, topic in topics.items()

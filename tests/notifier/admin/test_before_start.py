@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from notifier.models import Broadcast
-from tests.factories import a_broadcast, a_client, a_user
+from tests.factories import a_broadcast, a_client, a_delivery, a_user
 from tests.notifier.admin.conftest import LogIn
 from tests.notifier.admin.test_notifications import text_of
 
@@ -63,6 +63,31 @@ def test_the_page_shows_who_gets_what_and_when(staff: LogIn) -> None:
     assert "1 e-mail and 1 SMS" in page
     assert "ann, " in page
     assert "Approve 1 e-mail and 1 SMS for" in page
+
+
+def test_of_a_follow_up_only_those_are_counted_who_were_missed(staff: LogIn) -> None:
+    original = a_broadcast(state=State.FINISHED, finished_at=timezone.now())
+    for became in ("SENT", "SENT", "FAILED"):
+        a_delivery(broadcast=original, client=a_client(listings="email"), state=became)
+    broadcast = waiting(created_by=a_user(), notification=original.notification, follows=original)
+
+    page = text_of(staff(VIEW, APPROVE, "notifier.view_client").get(page_of(broadcast)))
+
+    assert "Approve, and send 1 e-mail now" in page
+    assert f"#{original.pk}</a> once more, only to those who want it now and did not get it" in page
+    # There is no list of exactly those.
+    assert "E-mail, will get it" not in page
+
+
+@pytest.mark.parametrize("state", Broadcast.BEFORE_START)
+def test_cancelling_what_has_not_started_speaks_of_no_numbers(staff: LogIn, state: Broadcast.State) -> None:
+    broadcast = waiting(created_by=a_user(), state=state)
+
+    page = text_of(staff(VIEW, CONTROL).get(reverse("admin:notifier_broadcast_order", args=[broadcast.pk, "cancel"])))
+
+    assert "It has not started: nothing has been sent." in page
+    assert ">Cancel the broadcast</button>" in page
+    assert "have not gone out yet" not in page
 
 
 def test_a_word_starts_it(staff: LogIn) -> None:
