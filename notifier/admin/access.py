@@ -48,7 +48,7 @@ class UserAdmin(BackOfficeAdmin, StockUserAdmin):
     list_filter = ("is_active", "is_superuser", "groups")
     ordering = ("username",)
     sortable_by = ("username",)
-    filter_horizontal = ("user_permissions",)
+    filter_horizontal = ()
     fieldsets = (
         (None, {"fields": ("username", "password")}),
         ("Person", {"fields": ("first_name", "last_name", "email")}),
@@ -72,9 +72,8 @@ class UserAdmin(BackOfficeAdmin, StockUserAdmin):
         return self.inlines if obj else ()
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        if db_field.name == "groups":
-            # They are few, and all of them are to be seen.
-            kwargs["widget"] = forms.CheckboxSelectMultiple
+        # All of them are to be seen. The stock pair of lists can't be read without seeing it.
+        kwargs["widget"] = forms.CheckboxSelectMultiple
         field = super().formfield_for_manytomany(db_field, request, **kwargs)
         if field and db_field.name == "groups":
             field.help_text = ""
@@ -121,6 +120,10 @@ class UserAdmin(BackOfficeAdmin, StockUserAdmin):
 class GroupAdmin(BackOfficeAdmin, StockGroupAdmin):
     list_display = ("name", "members")
     sortable_by = ("name",)
+    filter_horizontal = ()
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest | None = None, **kwargs: Any) -> Any:
+        return super().formfield_for_manytomany(db_field, request, widget=forms.CheckboxSelectMultiple, **kwargs)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Group]:
         groups: QuerySet[Group] = super().get_queryset(request)
