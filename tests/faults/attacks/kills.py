@@ -21,11 +21,26 @@ def kill_dispatchers(arena: Arena) -> None:
     arena.start(dispatchers=2)
     arena.press()
     for _ in range(arena.size.faults):
+        arena.wait_for_crew(DISPATCHER)
+        arena.demand(len(arena.crew(DISPATCHER)) == 2, "a dispatcher ended by itself")
+        _wait_for_tickets(arena)
         arena.pause()
-        arena.keep_busy()
         arena.kill_one(DISPATCHER)
     arena.wait_for_end()
     arena.judge(unknown_at_most=0)
+
+
+def _wait_for_tickets(arena: Arena) -> None:
+    """Until the dispatchers have made or reserved something new; pressed again where too little is left to do."""
+    waiting = "FROM notifier_delivery WHERE state = 'PENDING'"
+    before = arena.stack.query(f"SELECT MAX(due_at) {waiting}")[0][0] or "2000-01-01"
+
+    def has_reserved() -> bool:
+        arena.keep_busy()
+        # A reservation is due again only at the end of its ticket's lifetime, later than every one before it.
+        return bool(arena.stack.query(f"SELECT 1 {waiting} AND due_at > %s LIMIT 1", before))
+
+    wait_until(has_reserved, deadline=POINT_SECONDS, what="new tickets")
 
 
 @attack(2, "kill -9 consumers, two a channel")
@@ -35,6 +50,7 @@ def kill_consumers(arena: Arena) -> None:
     arena.press()
     for _ in range(arena.size.faults):
         # In the thick of it, not while they all start.
+        arena.wait_for_crew(EMAIL, SMS)
         arena.keep_busy()
         arena.wait_for_accepted(arena.accepted() + arena.dice.randrange(1, 20))
         arena.kill_one(arena.dice.choice([EMAIL, SMS]))
