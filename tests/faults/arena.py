@@ -254,7 +254,8 @@ class Arena:
         return found
 
     def stop_in_order(self) -> None:
-        """SIGTERM to every process; each must end with 0 within the grace time."""
+        """SIGTERM to every process, all of them at work; each must end with 0 within the grace time."""
+        self.wait_for_crew(*ROLES)
         for process in self.stack.processes:
             process.ask_to_stop()
         for process in self.stack.processes:
@@ -265,7 +266,7 @@ class Arena:
             except AssertionError as error:
                 self.complaints.append(str(error))
             else:
-                self.demand(status in (0, -signal.SIGTERM), f"{process.argv[2:]} ended with {status} after SIGTERM")
+                self.demand(status == 0, f"{process.argv[2:]} ended with {status} after SIGTERM")
 
     # --- Staff ---
     @contextmanager
