@@ -1,12 +1,13 @@
 """`make faults`: attack the running product, have the judge look at what is left, and print the scoreboard.
 
 Starts private servers. A round's seed is the campaign's and the round's number, so that one line of the scoreboard can
-be repeated by itself: `make faults ARGS="--attack 2 --engine scaled --seed 7"`. What chance decides is repeated
-exactly; what the machine's scheduling decides is not.
+be repeated by itself: `make faults ARGS="--attack 2 --engine scaled --seed 7"`, and one round of it with `--seed 7-5`.
+What chance decides is repeated exactly; what the machine's scheduling decides is not.
 """
 
 import argparse
 import random
+import re
 import shutil
 import sys
 import tempfile
@@ -69,16 +70,16 @@ HEADER = ("attack", "engine", "rounds", "faults", "messages", "unknown", "time",
 
 def main() -> None:
     arguments = _arguments()
-    seed = arguments.seed if arguments.seed is not None else random.SystemRandom().randrange(10**6)
+    seeds = _seeds(arguments)
     wanted = arguments.attack or [attack.number for attack in ATTACKS]
     chosen = sorted((attack for attack in ATTACKS if attack.number in wanted), key=lambda attack: attack.number)
     began = time.monotonic()
-    print(f"seed {seed}", flush=True)
+    print(f"seed {arguments.seed}", flush=True)
     with Servers() as servers:
-        scores = list(_campaign(chosen, arguments, seed, servers))
+        scores = list(_campaign(chosen, arguments, seeds, servers))
         scores += list(_controls(arguments, servers)) if arguments.controls else []
     board = _board(scores)
-    print(f"\n{board}\n\nseed {seed}, {arguments.rounds} rounds, {(time.monotonic() - began) / 60:.0f} minutes")
+    print(f"\n{board}\n\nseed {arguments.seed}, {len(seeds)} rounds, {(time.monotonic() - began) / 60:.0f} minutes")
     if arguments.report:
         arguments.report.write_text(board + "\n")
     if broken := [complaint for score in scores for complaint in score.complaints]:
@@ -88,7 +89,12 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make faults ARGS=", description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=1, help="rounds of each attack on each engine (default 1)")
-    parser.add_argument("--seed", type=int, help="repeats a campaign (default: by chance, and printed)")
+    parser.add_argument(
+        "--seed",
+        type=_seed,
+        default=str(random.SystemRandom().randrange(10**6)),
+        help="repeats a campaign (7), or one round of it (7-5); by default by chance, and printed",
+    )
     parser.add_argument("--attack", type=int, nargs="*", help="only these, by their numbers")
     parser.add_argument("--engine", type=Engine, choices=list(Engine), help="only this one")
     parser.add_argument("--short", action="store_true", help="rounds as short as in `make test`")
@@ -98,13 +104,30 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _campaign(chosen: Sequence[Attack], arguments: argparse.Namespace, seed: int, servers: Servers) -> Iterator[Score]:
+def _seed(text: str) -> str:
+    if not re.fullmatch(r"\d+(-\d+)?", text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither a campaign's seed, such as 7, nor a round's, such as 7-5"
+        )
+    return text
+
+
+def _seeds(arguments: argparse.Namespace) -> list[str]:
+    """Of each round: that of a single one is named whole."""
+    if "-" in arguments.seed:
+        return [arguments.seed]
+    return [f"{arguments.seed}-{number}" for number in range(arguments.rounds)]
+
+
+def _campaign(
+    chosen: Sequence[Attack], arguments: argparse.Namespace, seeds: Sequence[str], servers: Servers
+) -> Iterator[Score]:
     for attack in chosen:
         for engine in attack.engines:
             if arguments.engine in (None, engine):
                 score = Score(str(attack), engine)
-                for number in range(arguments.rounds):
-                    _round(attack, score, f"{seed}-{number}", arguments, servers)
+                for seed in seeds:
+                    _round(attack, score, seed, arguments, servers)
                 yield score
 
 
@@ -118,7 +141,7 @@ def _round(attack: Attack, score: Score, seed: str, arguments: argparse.Namespac
     score.add(played)
     what = ", ".join(f"{number} × {name}" for name, number in played.faults.items())
     verdict = "held" if not played.complaints else f"BROKEN, logs in {folder}"
-    print(f"{attack}, {score.engine}: {verdict} ({played.seconds:.0f} s; {what})", flush=True)
+    print(f"{attack}, {score.engine}, seed {seed}: {verdict} ({played.seconds:.0f} s; {what})", flush=True)
     for complaint in played.complaints:
         print(f"    {complaint}", flush=True)
     if not played.complaints:

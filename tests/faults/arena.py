@@ -42,6 +42,8 @@ WINDOW = 5
 #: For how long no more deliveries may end once an attack is over, as long as broadcasts have not: on a busy machine the
 #: whole of them takes any time.
 RECOVERY_SECONDS = 60.0
+#: How long a process may take to start on a busy machine.
+START_SECONDS = 60.0
 #: How often that is looked at, over a new connection each time.
 LOOK_SECONDS = 0.2
 DISPATCHER = ("run_dispatcher",)
@@ -137,10 +139,21 @@ class Arena:
     def wait_for_sign_of_life(self, process: Process) -> None:
         """Until it has started so far that it hears signals and shows among the workers."""
         alive = "SELECT 1 FROM notifier_worker WHERE pid = %s"
-        wait_until(lambda: self.stack.query(alive, process.pid), what=f"a sign of life of {process.argv}")
+        wait_until(
+            lambda: self.stack.query(alive, process.pid),
+            deadline=START_SECONDS,
+            what=f"a sign of life of {process.argv}",
+        )
+
+    def wait_for_crew(self, *roles: Role) -> None:
+        """Until every process of these kinds is at work: most of a new one's first seconds go into its imports."""
+        for role in roles:
+            for process in self.crew(role):
+                self.wait_for_sign_of_life(process)
 
     def kill_one(self, role: Role) -> Process:
-        """SIGKILL to one of them by chance, and another in its place; returns the killed one."""
+        """SIGKILL to one of them by chance, all of them at work, and another in its place; returns the killed one."""
+        self.wait_for_crew(role)
         victim = self.dice.choice(self.crew(role))
         victim.kill()
         self.faults[f"kill -9 {' '.join(role[-1:])}"] += 1
@@ -241,7 +254,8 @@ class Arena:
         return found
 
     def stop_in_order(self) -> None:
-        """SIGTERM to every process; each must end with 0 within the grace time."""
+        """SIGTERM to every process, all of them at work; each must end with 0 within the grace time."""
+        self.wait_for_crew(*ROLES)
         for process in self.stack.processes:
             process.ask_to_stop()
         for process in self.stack.processes:
@@ -252,7 +266,7 @@ class Arena:
             except AssertionError as error:
                 self.complaints.append(str(error))
             else:
-                self.demand(status in (0, -signal.SIGTERM), f"{process.argv[2:]} ended with {status} after SIGTERM")
+                self.demand(status == 0, f"{process.argv[2:]} ended with {status} after SIGTERM")
 
     # --- Staff ---
     @contextmanager

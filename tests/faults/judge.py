@@ -5,7 +5,7 @@ No line of it is shared with the product, so a broken rule of the product can't 
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -16,10 +16,12 @@ from tests.standins.smtp import SmtpProcess
 #: A complaint names so many cases and counts the rest.
 NAMED = 5
 
-#: (client id, address or "", suppressed) of everyone who consents to a notification's topic on a channel.
+#: (client id, address or "", suppressed) of everyone who consents to a notification's topic on a channel. A provider's
+#: “opted out” may suppress somebody between the press and this look: that one could still be reached.
 _CONSENTING = """
     SELECT c.id, COALESCE(c.{address}, ''),
-           EXISTS (SELECT 1 FROM notifier_suppression s WHERE s.channel = '{channel}' AND s.address = c.{address})
+           EXISTS (SELECT 1 FROM notifier_suppression s WHERE s.channel = '{channel}' AND s.address = c.{address}
+                   AND s.created_at < (SELECT created_at FROM notifier_broadcast WHERE id = %s))
     FROM notifier_client c JOIN notifier_preference p ON p.client_id = c.id
     JOIN notifier_notification n ON n.topic_id = p.topic_id
     WHERE n.id = %s AND c.is_active AND p.{channel} AND n.{channel}_body <> ''
@@ -28,9 +30,16 @@ _ROWS = """
     SELECT id, client_id, channel, address, state, detail, due_at FROM notifier_delivery
     WHERE broadcast_id = %s ORDER BY id
 """
+#: Only what may have arrived by then may arrive twice: a provider had said no to what was FAILED.
 _SENT_AGAIN = """
     SELECT i.delivery_id, COUNT(*) FROM notifier_resolveddelivery i
-    JOIN notifier_resolution r ON r.id = i.resolution_id WHERE r.action = 'SENT_AGAIN' GROUP BY i.delivery_id
+    JOIN notifier_resolution r ON r.id = i.resolution_id
+    WHERE r.action = 'SENT_AGAIN' AND i.state_before = 'UNKNOWN' GROUP BY i.delivery_id
+"""
+#: (client id, address or "", erased) as it is now.
+_TODAY = """
+    SELECT id, COALESCE({address}, ''), erased_at IS NOT NULL OR COALESCE(email, '') LIKE 'erased-%@erased.invalid'
+    FROM notifier_client
 """
 _MARKED_SENT = """
     SELECT i.delivery_id FROM notifier_resolveddelivery i
@@ -45,6 +54,13 @@ class Recipient(NamedTuple):
     client: int
 
 
+class Known(NamedTuple):
+    """What was known of a recipient when the button was pressed."""
+
+    address: str
+    is_suppressed: bool
+
+
 class Row(NamedTuple):
     id: int
     client: int
@@ -53,6 +69,10 @@ class Row(NamedTuple):
     state: str
     detail: str
     due_at: Any
+
+    @property
+    def recipient(self) -> Recipient:
+        return Recipient(self.channel, self.client)
 
     def __str__(self) -> str:
         return f"delivery {self.id} ({self.channel}, {self.state}, {self.detail!r})"
@@ -75,8 +95,9 @@ class Expectation:
     """Who must have a row of a broadcast: everyone who consented when the button was pressed."""
 
     broadcast: int
-    recipients: frozenset[Recipient]
-    #: False where an attack changes who consents, or cancels, before every row is made: then nobody else may have one.
+    recipients: Mapping[Recipient, Known]
+    #: False where an attack changes who consents and how to reach them, or cancels, before every row is made: then
+    #: nobody else may have one, and its address may be the client's new one.
     is_complete: bool = True
 
 
@@ -99,11 +120,13 @@ class Judgement:
 
 def expect(stack: Stack, *, notification: int, broadcast: int, is_complete: bool = True) -> Expectation:
     recipients = {
-        Recipient(channel, client)
+        Recipient(channel, client): Known(address, bool(is_suppressed))
         for channel, column in ADDRESS.items()
-        for client, _, _ in stack.query(_CONSENTING.format(channel=channel, address=column), notification)
+        for client, address, is_suppressed in stack.query(
+            _CONSENTING.format(channel=channel, address=column), broadcast, notification
+        )
     }
-    return Expectation(broadcast, frozenset(recipients), is_complete)
+    return Expectation(broadcast, recipients, is_complete)
 
 
 def accepted(smtp: SmtpProcess, sms: SmsProcess) -> list[Accepted]:
@@ -135,6 +158,7 @@ def _judge_broadcast(stack: Stack, expectation: Expectation, taken: list[Accepte
     found.states.update(row.state for row in rows)
     found.accepted += len(taken)
     _judge_audience(expectation, rows, found)
+    _judge_addresses(stack, expectation, rows, taken, found)
     _judge_books(stack, expectation.broadcast, rows, found)
     _judge_provider(stack, rows, taken, found)
 
@@ -143,9 +167,43 @@ def _judge_audience(expectation: Expectation, rows: list[Row], found: Judgement)
     """Rows = expected audience: every consenting client is accounted for, and nobody else."""
     have = Counter(Recipient(row.channel, row.client) for row in rows)
     if expectation.is_complete:
-        found.complain("consented and has no row", expectation.recipients - set(have))
-    found.complain("has a row and did not consent", set(have) - expectation.recipients)
+        found.complain("consented and has no row", set(expectation.recipients) - set(have))
+    found.complain("has a row and did not consent", set(have) - set(expectation.recipients))
     found.complain("has two rows", (who for who, number in have.items() if number > 1))
+
+
+def _judge_addresses(
+    stack: Stack, expectation: Expectation, rows: list[Row], taken: list[Accepted], found: Judgement
+) -> None:
+    """A row has its client's own address, and whoever had asked for nothing more is left in peace."""
+    known, today = expectation.recipients, _today(stack)
+    ours = [row for row in rows if row.recipient in known]
+    allowed = {row.id: {known[row.recipient].address} | _later(row, today, expectation.is_complete) for row in ours}
+    found.complain(
+        "frozen another address than the client's", (row for row in ours if row.address not in allowed[row.id])
+    )
+    # With another address than the suppressed one a client may be written to.
+    suppressed = [row for row in ours if known[row.recipient].is_suppressed]
+    suppressed = [row for row in suppressed if row.address in ("", known[row.recipient].address)]
+    reached = {message.delivery for message in taken}
+    found.complain(
+        "was suppressed before the send, and is not SKIPPED",
+        (row for row in suppressed if row.state != "SKIPPED" or row.id in reached),
+    )
+
+
+def _today(stack: Stack) -> dict[Recipient, tuple[str, bool]]:
+    return {
+        Recipient(channel, client): (address, bool(is_erased))
+        for channel, column in ADDRESS.items()
+        for client, address, is_erased in stack.query(_TODAY.format(address=column))
+    }
+
+
+def _later(row: Row, today: Mapping[Recipient, tuple[str, bool]], is_complete: bool) -> set[str]:
+    """Which addresses a row may have beside the one of the press: none once erased, and what an attack gave it."""
+    address, is_erased = today.get(row.recipient, ("", False))
+    return ({""} if is_erased else set()) | (set() if is_complete else {address})
 
 
 def _judge_books(stack: Stack, broadcast: int, rows: list[Row], found: Judgement) -> None:

@@ -72,6 +72,7 @@ BOOKS = {
     "says its audience is": "UPDATE notifier_broadcast SET audience = audience + 1",
     "broadcast 1 has not ended": "UPDATE notifier_broadcast SET finished_at = NULL",
     "sent to another address": f"{_SET} address = 'x@example.com' WHERE id = {_ONE}",
+    "frozen another address than the client's": f"{_SET} address = 'x@example.com' WHERE id = {_ONE}",
     "sent and has no row": f"DELETE FROM notifier_delivery WHERE id = {_ONE}",
 }
 
@@ -97,16 +98,94 @@ def test_messages_too_many_and_too_few_are_noticed(evidence: Evidence, complaint
     assert any(complaint in told for told in evidence.complaints())
 
 
-def test_what_staff_sent_again_may_arrive_twice(evidence: Evidence) -> None:
-    twice = evidence.taken[0]
-    evidence.taken.append(twice)
+def test_mails_that_swapped_their_addresses_are_noticed(evidence: Evidence) -> None:
+    """Rows and logs agree with each other: only the clients' own addresses tell."""
+    (one, first), (other, second) = [(i, m) for i, m in enumerate(evidence.taken) if m.channel == "email"][:2]
+    evidence.taken[one] = replace(first, address=second.address)
+    evidence.taken[other] = replace(second, address=first.address)
+    for message in (evidence.taken[one], evidence.taken[other]):
+        evidence.stack.query(f"{_SET} address = %s WHERE id = %s", message.address, message.delivery)
+
+    (told,) = evidence.complaints()
+
+    assert "frozen another address than the client's" in told
+
+
+@pytest.mark.parametrize("is_complete", [True, False])
+def test_an_address_that_nobody_ever_had_is_noticed_whatever_an_attack_changes(
+    evidence: Evidence, is_complete: bool
+) -> None:
+    evidence.expectation = replace(evidence.expectation, is_complete=is_complete)
+    evidence.stack.query(BOOKS["frozen another address than the client's"])
+
+    assert any("frozen another address" in told for told in evidence.complaints())
+
+
+def test_a_row_without_its_address_is_noticed_unless_the_client_was_erased(evidence: Evidence) -> None:
+    evidence.stack.query(f"{_SET} address = '' WHERE id = {_ONE}")
+    assert any("frozen another address" in told for told in evidence.complaints())
+
+    evidence.stack.query(
+        "UPDATE notifier_client SET erased_at = '2026-01-01' "
+        f"WHERE id = (SELECT client_id FROM notifier_delivery WHERE id = {_ONE})"
+    )
+
+    assert not any("frozen another address" in told for told in evidence.complaints())
+
+
+def test_whoever_was_suppressed_before_the_press_and_was_sent_to_is_noticed(evidence: Evidence) -> None:
+    evidence.stack.query(
+        "INSERT INTO notifier_suppression (channel, address, reason, created_at) "
+        "SELECT channel, address, 'x', '2020-01-01' FROM notifier_delivery WHERE state = 'SENT' ORDER BY id LIMIT 1"
+    )
+    ((broadcast, notification),) = evidence.stack.query("SELECT id, notification_id FROM notifier_broadcast")
+    evidence.expectation = judge.expect(evidence.stack, notification=notification, broadcast=broadcast)
+
+    assert any("suppressed before the send" in told for told in evidence.complaints())
+
+
+def test_whoever_is_suppressed_by_the_broadcast_itself_was_not_before(evidence: Evidence) -> None:
+    evidence.stack.query(
+        "INSERT INTO notifier_suppression (channel, address, reason, created_at) "
+        "SELECT channel, address, 'x', '2100-01-01' FROM notifier_delivery WHERE state = 'SENT' ORDER BY id LIMIT 1"
+    )
+    ((broadcast, notification),) = evidence.stack.query("SELECT id, notification_id FROM notifier_broadcast")
+    evidence.expectation = judge.expect(evidence.stack, notification=notification, broadcast=broadcast)
+
+    assert evidence.complaints() == []
+
+
+def send_again(evidence: Evidence, delivery: int, *, state_before: str) -> None:
     evidence.stack.query(
         "INSERT INTO notifier_resolution (id, action, at, why, number) VALUES (1, 'SENT_AGAIN', '2026-01-01', 'x', 1)"
     )
     evidence.stack.query(
         "INSERT INTO notifier_resolveddelivery (resolution_id, delivery_id, state_before, detail_before) "
-        "VALUES (1, %s, 'UNKNOWN', 'x')",
-        twice.delivery,
+        "VALUES (1, %s, %s, 'x')",
+        delivery,
+        state_before,
     )
 
+
+def test_what_staff_sent_again_may_arrive_twice(evidence: Evidence) -> None:
+    twice = evidence.taken[0]
+    evidence.taken.append(twice)
+    send_again(evidence, twice.delivery, state_before="UNKNOWN")
+
     assert evidence.complaints() == []
+
+
+def test_what_had_failed_and_was_sent_again_may_arrive_only_once(evidence: Evidence) -> None:
+    twice = evidence.taken[0]
+    evidence.taken.append(twice)
+    send_again(evidence, twice.delivery, state_before="FAILED")
+
+    assert any("sent twice" in told for told in evidence.complaints())
+
+
+def test_what_had_failed_and_was_sent_again_says_so_if_it_arrived(evidence: Evidence) -> None:
+    arrived = evidence.taken[0].delivery
+    send_again(evidence, arrived, state_before="FAILED")
+    evidence.stack.query(f"{_SET} state = 'FAILED', detail = '?' WHERE id = %s", arrived)
+
+    assert any("neither SENT nor UNKNOWN says so" in told for told in evidence.complaints())

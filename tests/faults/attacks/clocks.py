@@ -62,6 +62,7 @@ def jump_an_hour(arena: Arena) -> None:
     # After each jump back it takes seconds to go on: one either way, and in a long round some more by chance.
     jumps = [HOUR, -HOUR, *arena.dice.choices([HOUR, -HOUR], k=arena.size.faults // 2 - 1)]
     for seconds in arena.dice.sample(jumps, len(jumps)):
+        arena.wait_for_crew(EMAIL, SMS)
         arena.wait_for_accepted(arena.accepted() + arena.dice.randrange(1, 20))
         arena.keep_busy(least=80)
         if arena.dice.random() < 0.5:

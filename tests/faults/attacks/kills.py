@@ -21,11 +21,26 @@ def kill_dispatchers(arena: Arena) -> None:
     arena.start(dispatchers=2)
     arena.press()
     for _ in range(arena.size.faults):
+        arena.wait_for_crew(DISPATCHER)
+        arena.demand(len(arena.crew(DISPATCHER)) == 2, "a dispatcher ended by itself")
+        _wait_for_tickets(arena)
         arena.pause()
-        arena.keep_busy()
         arena.kill_one(DISPATCHER)
     arena.wait_for_end()
     arena.judge(unknown_at_most=0)
+
+
+def _wait_for_tickets(arena: Arena) -> None:
+    """Until the dispatchers have made or reserved something new; pressed again where too little is left to do."""
+    waiting = "FROM notifier_delivery WHERE state = 'PENDING'"
+    before = arena.stack.query(f"SELECT MAX(due_at) {waiting}")[0][0] or "2000-01-01"
+
+    def has_reserved() -> bool:
+        arena.keep_busy()
+        # A reservation is due again only at the end of its ticket's lifetime, later than every one before it.
+        return bool(arena.stack.query(f"SELECT 1 {waiting} AND due_at > %s LIMIT 1", before))
+
+    wait_until(has_reserved, deadline=POINT_SECONDS, what="new tickets")
 
 
 @attack(2, "kill -9 consumers, two a channel")
@@ -35,6 +50,7 @@ def kill_consumers(arena: Arena) -> None:
     arena.press()
     for _ in range(arena.size.faults):
         # In the thick of it, not while they all start.
+        arena.wait_for_crew(EMAIL, SMS)
         arena.keep_busy()
         arena.wait_for_accepted(arena.accepted() + arena.dice.randrange(1, 20))
         arena.kill_one(arena.dice.choice([EMAIL, SMS]))
@@ -133,6 +149,8 @@ STOPPED_SECONDS = LEASE_SECONDS + 1.0
 HOLDING_POINTS = ("send.begun", "send.accepted", "window.sent")
 #: …and, with SQLite, the one write lock: nobody else would come by a point of theirs. See attack 12.
 LOCKING_POINTS = ("claim.taken",)
+#: Where the provider has taken at least one message of the window.
+ARRIVED_POINTS = ("send.accepted", "window.sent")
 
 
 @attack(4, "SIGSTOP consumers beyond their lease, then SIGCONT", LEASE_SECONDS=str(LEASE_SECONDS))
@@ -140,18 +158,18 @@ def stop_beyond_the_lease(arena: Arena) -> None:
     arena.slow_providers()
     points = HOLDING_POINTS + (LOCKING_POINTS if arena.engine is Engine.SCALED else ())
     sent_again: set[int] = set()
+    in_doubt: set[int] = set()
     arena.start()
     for _ in range(max(1, arena.size.faults // 3)):
         early, late = arena.dice.sample([EMAIL, SMS], 2)
         bystander = arena.crew(late)[0]
+        point = arena.dice.choice(points)
         # One that has sent nothing yet, one somewhere in a window, and one at any instant whatever.
-        victims = [
-            _hire_to_stop(arena, early, "claim.committed"),
-            _hire_to_stop(arena, late, arena.dice.choice(points)),
-        ]
+        victims = [_hire_to_stop(arena, early, "claim.committed"), _hire_to_stop(arena, late, point)]
         for role, victim in zip((early, late), victims, strict=True):
             stops = partial(_stops_over_work, arena, role, victim)
             wait_until(stops, deadline=POINT_SECONDS, what=f"the stop of {victim.argv}")
+        in_doubt |= _wait_for_doubt(arena, early, late, point)
         arena.pause(0.0, 0.3)
         bystander.send(signal.SIGSTOP)
         arena.faults["SIGSTOP at random"] += 1
@@ -164,9 +182,33 @@ def stop_beyond_the_lease(arena: Arena) -> None:
     arena.demand_soon(lambda: not _unknown(arena), "a late result left UNKNOWN", deadline=RECOVERY_SECONDS)
     arena.wait_for_end()
     arena.judge(unknown_at_most=0)
+    sent = {pk for (pk,) in arena.stack.query("SELECT id FROM notifier_delivery WHERE state = 'SENT'")}
+    arena.demand(in_doubt <= sent, f"arrived, were UNKNOWN, and the late result made them no SENT: {in_doubt - sent}")
     times = Counter(message.delivery for message in judge.accepted(arena.smtp, arena.sms))
     twice = {delivery for delivery in sent_again if times[delivery] > 1}
     arena.demand(not twice, f"sent by a consumer after its lease, and by the one it was given to meanwhile: {twice}")
+
+
+def _wait_for_doubt(arena: Arena, early: Role, late: Role, point: str) -> set[int]:
+    """Until the leases of the stopped are seen to be over; returns what has arrived of it, and is UNKNOWN for now.
+
+    The others are all at work meanwhile, so that nobody holds SQLite's lock, and no result of theirs is in doubt.
+    """
+    arena.demand_soon(
+        lambda: _unknown(arena, channel=early[-1]),
+        "stopped at claim.committed, and nothing is UNKNOWN",
+        deadline=POINT_SECONDS,
+    )
+    if point in ARRIVED_POINTS:
+        doubtful = "the provider has it, the consumer is silent beyond its lease, and it is not UNKNOWN"
+        arena.demand_soon(
+            lambda: _arrived(arena) & _unknown(arena, channel=late[-1]), f"{point}: {doubtful}", deadline=POINT_SECONDS
+        )
+    return _arrived(arena) & _unknown(arena)
+
+
+def _arrived(arena: Arena) -> set[int]:
+    return {message.delivery for message in judge.accepted(arena.smtp, arena.sms)}
 
 
 def _hire_to_stop(arena: Arena, role: Role, point: str) -> Process:
@@ -181,8 +223,7 @@ def _hire_to_stop(arena: Arena, role: Role, point: str) -> Process:
 
 def _send_again_what_never_left(arena: Arena, role: Role) -> set[int]:
     """As staff do who see that the provider's own log has no trace of it. None if SQLite's lock was stopped as well."""
-    arrived = {message.delivery for message in judge.accepted(arena.smtp, arena.sms)}
-    never_left = _unknown(arena, channel=role[-1]) - arrived
+    never_left = _unknown(arena, channel=role[-1]) - _arrived(arena)
     if never_left:
         arena.stack.manage("shell", "-c", SEND_AGAIN.format(ids=sorted(never_left)))
         arena.faults["sent again meanwhile"] += len(never_left)

@@ -115,7 +115,7 @@ def change_people(arena: Arena) -> None:
     arena.start(dispatchers=0)
     dispatcher = arena.hire(DISPATCHER, FAILPOINT=f"expand.committed:{chunks}:stop")
     broadcast = arena.press(is_complete=False)
-    meant = judge.expect(arena.stack, notification=arena.notification, broadcast=broadcast).recipients
+    meant = set(judge.expect(arena.stack, notification=arena.notification, broadcast=broadcast).recipients)
     texts = _texts(arena, broadcast)
     wait_until(dispatcher.is_stopped, what="the stop between two chunks")
 

@@ -1,13 +1,13 @@
 """Mail servers and SMS providers that do wrong whatever they can: to one recipient each, and to all for a while."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from tests.faults import judge
-from tests.faults.arena import Arena
+from tests.faults.arena import EMAIL, Arena
 from tests.faults.attack import attack
 from tests.servers.processes import wait_until
 from tests.standins.rules import Rule
@@ -121,8 +121,24 @@ def mail_troubles(arena: Arena) -> None:
     if arena.dice.random() < arena.size.faults / 10:
         large = _invite_to_large_mail(arena, scene)
         arena.stack.env |= PATIENT
+    scene.before_the_end = _part_badly
     scene.play(MAIL_OUTAGES, first=large)
     arena.stop_in_order()
+
+
+def _part_badly(arena: Arena) -> None:
+    """A consumer that is stopped over work says QUIT to a server that answers it badly; another takes the rest."""
+    (leaver,) = arena.crew(EMAIL)
+    arena.wait_for_sign_of_life(leaver)
+    arena.keep_busy()
+    mails = len(arena.smtp.accepted())
+    wait_until(lambda: len(arena.smtp.accepted()) > mails, deadline=NOTICE_SECONDS, what="a connection that is kept")
+    status = leaver.stop(deadline=NOTICE_SECONDS)
+    arena.demand(status == 0, f"ended with {status} after a bad answer to QUIT: {leaver.output()[-500:]}")
+    strikes = sum(strike["phase"] == "quit" for strike in arena.smtp.strikes())
+    arena.demand(strikes, "nobody met the bad answer to QUIT")
+    arena.faults["a bad answer to QUIT"] += strikes
+    arena.hire(EMAIL)
 
 
 #: More than the sockets' buffers take, 4 + 6 MB at the most on Linux as it comes: a smaller text is out, with its dot,
@@ -252,6 +268,8 @@ class _Scene:
         self.usual: tuple[Rule, ...] = ()
         #: Ends kept connections, where an outage would otherwise only meet new ones.
         self.disconnect: tuple[Rule, ...] = ()
+        #: One more thing to do once the outages are over.
+        self.before_the_end: Callable[[Arena], None] = lambda arena: None
         #: By address.
         self.victims: dict[str, Trouble] = {}
 
@@ -281,6 +299,7 @@ class _Scene:
         for name in suffered:
             if rule := outages[name]:
                 self._suffer(name, rule)
+        self.before_the_end(arena)
         arena.wait_for_end()
         # A result that comes after its lease still counts.
         swept = "SELECT id FROM notifier_delivery WHERE detail LIKE 'the consumer fell silent%'"
