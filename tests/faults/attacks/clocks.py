@@ -1,6 +1,8 @@
 """The clock that leases and due times are told by, jumping by an hour either way."""
 
-from tests.faults.arena import EMAIL, RECOVERY_SECONDS, SMS, WINDOW, Arena
+from datetime import UTC, datetime, timedelta
+
+from tests.faults.arena import EMAIL, RECOVERY_SECONDS, ROLES, SMS, WINDOW, Arena
 from tests.faults.attack import attack
 from tests.faults.servers import Engine
 from tests.standins.rules import Rule
@@ -41,6 +43,11 @@ class _Clock:
         if self._ahead < self.furthest:
             self.jump(self.furthest - self._ahead)
 
+    @property
+    def now(self) -> datetime:
+        """As the product must tell the time by now."""
+        return datetime.now(UTC) + timedelta(seconds=self._ahead)
+
     def _set(self, ahead: int) -> None:
         if self._arena.engine is Engine.SCALED:
             self._arena.stack.query("UPDATE shifted.clock SET ahead = make_interval(secs => %s)", ahead)
@@ -69,6 +76,7 @@ def jump_an_hour(arena: Arena) -> None:
             # Its leases end an hour early, or an hour late.
             arena.kill_one(arena.dice.choice([EMAIL, SMS]))
         clock.jump(seconds)
+        _demand_that_it_is_told(arena, clock)
         _demand_that_it_goes_on(arena, seconds)
     clock.catch_up()
     arena.wait_for_end()
@@ -77,6 +85,28 @@ def jump_an_hour(arena: Arena) -> None:
     arena.demand_soon(lambda: len(_unknown(arena)) <= most, "late results left UNKNOWN", deadline=RECOVERY_SECONDS)
     arena.wait_for_end()
     arena.judge(unknown_at_most=most)
+
+
+def _demand_that_it_is_told(arena: Arena, clock: _Clock) -> None:
+    """By the product itself, or nothing was attacked: a worker writes every few seconds when it was last seen."""
+    told = "SELECT pid FROM notifier_worker WHERE last_seen_at BETWEEN %s AND %s"
+    nearly = timedelta(seconds=HOUR // 4)
+
+    def noticed() -> set[int]:
+        """The living: what the dead have last said may have been right then."""
+        bounds = [_as_stored(arena, clock.now + by) for by in (-nearly, nearly)]
+        living = {process.pid for role in ROLES for process in arena.crew(role)}
+        return living & {pid for (pid,) in arena.stack.query(told, *bounds)}
+
+    arena.demand_soon(
+        noticed,
+        f"no worker noticed that it is {clock.now:%H:%M} now",
+        deadline=RECOVERY_SECONDS,
+    )
+
+
+def _as_stored(arena: Arena, moment: datetime) -> object:
+    return moment if arena.engine is Engine.SCALED else f"{moment:%Y-%m-%d %H:%M:%S}"
 
 
 def _demand_that_it_goes_on(arena: Arena, seconds: int) -> None:

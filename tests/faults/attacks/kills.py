@@ -127,8 +127,13 @@ def _die_at(arena: Arena, point: str) -> None:
     times = arena.dice.randint(1, 2) if point.startswith(("claim", "send", "ticket")) else 1
     victim = arena.hire(DISPATCHER if of_dispatcher else EMAIL, FAILPOINT=f"{point}:{times}")
     _wait_for_death(arena, victim, point, deadline=LAST_POINT_SECONDS if point in LAST_POINTS else POINT_SECONDS)
-    arena.faults["kill -9 email"] += 1
-    other.kill()
+    if of_dispatcher:
+        # The consumer leaves in order: a dispatcher's death must leave nothing in doubt by itself.
+        arena.wait_for_sign_of_life(other)
+        arena.demand(other.stop() == 0, f"did not end in order: {other.output()[-500:]}")
+    else:
+        arena.faults["kill -9 email"] += 1
+        other.kill()
 
 
 def _wait_for_death(arena: Arena, victim: Process, point: str, *, deadline: float = POINT_SECONDS) -> None:
