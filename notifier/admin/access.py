@@ -7,20 +7,23 @@ from axes.models import AccessAttempt, AccessLog
 from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import GroupAdmin as StockGroupAdmin
 from django.contrib.auth.admin import UserAdmin as StockUserAdmin
 from django.contrib.auth.models import Group, User
 from django.db.models import Count, Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 
 from notifier import staff
 from notifier.admin.badges import badge
 from notifier.admin.base import BackOfficeAdmin, ReadOnlyAdmin
 from notifier.models import Profile
+from notifier.site import one
 
 admin.site.unregister(User)
 admin.site.unregister(Group)
@@ -148,8 +151,35 @@ def _may_do_everything(request: HttpRequest) -> bool:
     return bool(getattr(request.user, "is_superuser", False))
 
 
+class LogInAdmin(ReadOnlyAdmin):
+    """For the rows of axes, which call themselves by the names of its code."""
+
+    def named(self, obj: Any) -> str:
+        raise NotImplementedError
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        return super().change_view(request, object_id, form_url, self._with_name(request, object_id, extra_context))
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        return super().delete_view(request, object_id, self._with_name(request, object_id, extra_context))
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        return super().history_view(request, object_id, self._with_name(request, object_id, extra_context))
+
+    def _with_name(self, request: HttpRequest, object_id: str, extra: dict[str, Any] | None) -> dict[str, Any]:
+        obj = self.get_object(request, unquote(object_id))
+        name = {"title": capfirst(one(self.opts)), "subtitle": self.named(obj)} if obj else {}
+        return name | (extra or {})
+
+
 @admin.register(AccessAttempt)
-class AccessAttemptAdmin(ReadOnlyAdmin):
+class AccessAttemptAdmin(LogInAdmin):
     """Log-ins that failed lately. To delete one is to let that user try again."""
 
     list_display = ("who", "ip_address", "failures_since_start", "state", "last_try", "user_agent")
@@ -159,8 +189,8 @@ class AccessAttemptAdmin(ReadOnlyAdmin):
     actions = ("unlock",)
     fields = ("who", "ip_address", "failures_since_start", "state", "last_try", "user_agent")
 
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        return super().changelist_view(request, {"title": "Failed log-ins", **(extra_context or {})})
+    def named(self, obj: AccessAttempt) -> str:
+        return f"{self.who(obj)} from {obj.ip_address or 'nowhere known'}"
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return request.user.has_perm("axes.delete_accessattempt")
@@ -191,7 +221,7 @@ class AccessAttemptAdmin(ReadOnlyAdmin):
 
 
 @admin.register(AccessLog)
-class AccessLogAdmin(ReadOnlyAdmin):
+class AccessLogAdmin(LogInAdmin):
     """Who logged in when, and from where."""
 
     list_display = ("username", "attempt_time", "logout_time", "ip_address", "user_agent")
@@ -200,5 +230,5 @@ class AccessLogAdmin(ReadOnlyAdmin):
     ordering = ("-pk",)
     fields = ("username", "attempt_time", "logout_time", "ip_address", "user_agent")
 
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        return super().changelist_view(request, {"title": "Log-ins", **(extra_context or {})})
+    def named(self, obj: AccessLog) -> str:
+        return f"{obj.username}, {date_format(timezone.localtime(obj.attempt_time), 'j M Y, H:i')}"
