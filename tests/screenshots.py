@@ -94,6 +94,7 @@ def _upload(page: Page) -> None:
         {"name": "spring.csv", "mimeType": "text/csv", "buffer": FILE.format(next(_uploads)).encode()}
     )
     page.get_by_role("button", name="Upload and look").click()
+    page.get_by_role("button", name="Look what would happen").wait_for()
 
 
 def _look_at_import(page: Page) -> None:
