@@ -33,6 +33,8 @@ MENU = (
 )
 #: What staff call the models of others: one, and many of them.
 NAMES = {"AccessAttempt": ("failed log-in", "failed log-ins"), "AccessLog": ("log-in", "log-ins")}
+#: What stands in a cell, or beside a name, that has nothing in it.
+NOTHING = "–"
 #: How long an overview without JavaScript shows the same bars.
 REFRESH_SECONDS = 5
 #: Who may have a channel that paused itself tried at once.
@@ -79,6 +81,7 @@ class NotifierAdminSite(AdminSite):
     site_url = None
     # The menu is our own, in the page's frame.
     enable_nav_sidebar = False
+    empty_value_display = NOTHING
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         context = super().each_context(request)

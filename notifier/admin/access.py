@@ -23,7 +23,7 @@ from notifier import staff
 from notifier.admin.badges import badge
 from notifier.admin.base import BackOfficeAdmin, ReadOnlyAdmin
 from notifier.models import Profile
-from notifier.site import one
+from notifier.site import NOTHING, one
 
 admin.site.unregister(User)
 admin.site.unregister(Group)
@@ -84,12 +84,12 @@ class UserAdmin(BackOfficeAdmin, StockUserAdmin):
 
     @admin.display(description="name")
     def full_name(self, user: User) -> str:
-        return user.get_full_name() or "–"
+        return user.get_full_name() or NOTHING
 
     @admin.display(description="groups")
     def in_groups(self, user: User) -> SafeString | str:
         names = sorted(group.name for group in user.groups.all())
-        return format_html_join(" ", "{}", ((badge(text=name, tone="quiet"),) for name in names)) or "–"
+        return format_html_join(" ", "{}", ((badge(text=name, tone="quiet"),) for name in names)) or NOTHING
 
     @admin.display(description="state")
     def state(self, user: User) -> SafeString:
@@ -197,7 +197,7 @@ class AccessAttemptAdmin(LogInAdmin):
 
     @admin.display(description="user")
     def who(self, attempt: AccessAttempt) -> str:
-        return attempt.username or "–"
+        return attempt.username or NOTHING
 
     @admin.display(description="last try")
     def last_try(self, attempt: AccessAttempt) -> datetime:
@@ -215,7 +215,7 @@ class AccessAttemptAdmin(LogInAdmin):
 
     @admin.action(description="Let selected users try again", permissions=["delete"])
     def unlock(self, request: HttpRequest, queryset: QuerySet[AccessAttempt]) -> None:
-        names = ", ".join(sorted({attempt.username or "–" for attempt in queryset}))
+        names = ", ".join(sorted({attempt.username or NOTHING for attempt in queryset}))
         queryset.delete()
         self.message_user(request, f"May try to log in again: {names}.", messages.SUCCESS)
 

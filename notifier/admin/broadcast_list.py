@@ -9,6 +9,7 @@ from notifier.admin.badges import badge, state_badge
 from notifier.admin.base import ReadOnlyAdmin
 from notifier.admin.results import list_of
 from notifier.models import Broadcast, Delivery
+from notifier.site import NOTHING
 
 
 def sender(broadcast: Broadcast) -> str:
@@ -55,7 +56,7 @@ class BroadcastList(ReadOnlyAdmin):
     def settled_share(self, broadcast: Broadcast) -> SafeString | str:
         sheet = progress.sheet(broadcast)
         if not sheet.total:
-            return "–"
+            return NOTHING
         return format_html(
             '<progress max="{}" value="{}" aria-label="Settled of #{}"></progress> {} %',
             sheet.total,
@@ -91,12 +92,12 @@ class BroadcastList(ReadOnlyAdmin):
 
 def _number(broadcast: Broadcast, state: Delivery.State) -> str:
     number = progress.sheet(broadcast).count(state)
-    return f"{number:,}" if number else "–"
+    return f"{number:,}" if number else NOTHING
 
 
 def _to_look_at(broadcast: Broadcast, state: Delivery.State, tone: str) -> str:
     """A number that somebody should do something about, and the way to the rows behind it."""
     number = _number(broadcast, state)
-    if number == "–":
+    if number == NOTHING:
         return number
     return format_html('<a href="{}">{}</a>', list_of(broadcast, state__exact=state), badge(text=number, tone=tone))

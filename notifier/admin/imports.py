@@ -31,6 +31,7 @@ from notifier.models import ClientImport
 from notifier.services.imports import keeping, running, uploads
 from notifier.services.imports.uploads import AlreadyDone
 from notifier.services.imports.writing import ChangedMeanwhile
+from notifier.site import NOTHING
 
 IMPORT = "notifier.import_client"
 #: Beside the file itself a form posts a few hundred bytes.
@@ -333,4 +334,4 @@ class ClientImportAdmin(ReadOnlyAdmin):
 
 
 def _number(row: ClientImport, name: str) -> str:
-    return f"{row.counts[name]:,}" if name in row.counts else "–"
+    return f"{row.counts[name]:,}" if name in row.counts else NOTHING

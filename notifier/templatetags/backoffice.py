@@ -19,7 +19,7 @@ from notifier.admin.badges import state_badge
 from notifier.admin.confirmation import UNITS
 from notifier.models import Broadcast, Channel, Delivery
 from notifier.services import broadcasts
-from notifier.site import many, one
+from notifier.site import NOTHING, many, one
 
 register = template.Library()
 register.filter(one)
@@ -70,7 +70,7 @@ def shown(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, datetime):
         return date_format(localtime(value), "j M Y, H:i")
-    return "–" if value in (None, "") else str(value)
+    return NOTHING if value in (None, "") else str(value)
 
 
 @register.filter

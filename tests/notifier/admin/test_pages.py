@@ -1,5 +1,6 @@
 """Every page of the back office opens, for those who may, at a cost that doesn't grow with its rows."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -235,3 +236,22 @@ def test_no_page_has_inline_script_or_style(admin: Browser, kind: str) -> None:
     assert "<style" not in text
     assert " style=" not in text
     assert "<script>" not in text
+
+
+# --- Nothing in a cell ------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("model", PAGES)
+def test_a_cell_with_nothing_in_it_has_one_sign_everywhere(admin: Browser, model: str) -> None:
+    made = MAKE[model]()
+    for page in (url(model, "changelist"), url(model, "change", made.pk)):
+        text = " ".join(admin.get(page, follow=True).content.decode().split())
+        assert not re.search(r">\s*[-—]\s*<", text), page
+
+
+def test_what_a_delivery_has_not_got_is_a_dash(admin: Browser) -> None:
+    delivery = a_delivery(broadcast=a_broadcast(), address="")
+
+    listed = admin.get(url("notifier_delivery", "changelist")).content.decode()
+    page = admin.get(url("notifier_delivery", "change", delivery.pk)).content.decode()
+
+    assert re.findall(r'class="field-(\w+)[^"]*">–<', listed) == ["address", "detail", "settled"]
+    assert page.count('<div class="readonly">–</div>') == 4  # address, detail, settled, provider's id
