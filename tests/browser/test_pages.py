@@ -120,6 +120,30 @@ def test_every_page_is_accessible_obeys_its_policy_and_fits_its_screen(
     assert console_errors == []
 
 
+#: Every property that a rule of the sheets sets for the whole page.
+PROPERTIES = """() => {
+    const names = new Set();
+    for (const sheet of document.styleSheets) for (const rule of sheet.cssRules)
+        for (const one of [rule, ...(rule.cssRules ?? [])])
+            for (const name of one.style ?? []) if (name.startsWith("--")) names.add(name);
+    const style = getComputedStyle(document.documentElement);
+    return Object.fromEntries([...names].map(name => [name, style.getPropertyValue(name)]));
+}"""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_theme_that_was_chosen_looks_as_one_that_the_system_asks_for(
+    visit: Callable[[str, Theme], Page], staff: User, theme: Theme
+) -> None:
+    asked, chosen = visit("desk", theme), visit("desk", "dark" if theme == "light" else "light")
+    for page in (asked, chosen):
+        page.goto(reverse("admin:login"))
+
+    chosen.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
+
+    assert chosen.evaluate(PROPERTIES) == asked.evaluate(PROPERTIES)
+
+
 def test_on_a_phone_the_menu_is_a_drawer(visit: Callable[[str, Theme], Page], staff: User) -> None:
     page = visit("phone", "light")
     log_in(page)
