@@ -10,7 +10,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import GroupAdmin as StockGroupAdmin
 from django.contrib.auth.admin import UserAdmin as StockUserAdmin
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
 from django.db.models import Count, Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
@@ -27,6 +27,13 @@ from notifier.site import NOTHING, one
 
 admin.site.unregister(User)
 admin.site.unregister(Group)
+
+
+def without_apps(field: Any, db_field: Any) -> Any:
+    """Permissions by what they allow, and not by the app that they come from."""
+    if field and db_field.remote_field.model is Permission:
+        field.label_from_instance = lambda permission: permission.name
+    return field
 
 
 class ProfileForm(forms.ModelForm):
@@ -47,7 +54,7 @@ class ProfileInline(admin.StackedInline):
 @admin.register(User)
 class UserAdmin(BackOfficeAdmin, StockUserAdmin):
     inlines = (ProfileInline,)
-    list_display = ("username", "full_name", "email", "in_groups", "state", "last_login")
+    list_display = ("username", "full_name", "address", "in_groups", "state", "last_in")
     list_filter = ("is_active", "is_superuser", "groups")
     ordering = ("username",)
     sortable_by = ("username",)
@@ -80,11 +87,19 @@ class UserAdmin(BackOfficeAdmin, StockUserAdmin):
         field = super().formfield_for_manytomany(db_field, request, **kwargs)
         if field and db_field.name == "groups":
             field.help_text = ""
-        return field
+        return without_apps(field, db_field)
 
     @admin.display(description="name")
     def full_name(self, user: User) -> str:
         return user.get_full_name() or NOTHING
+
+    @admin.display(description="e-mail")
+    def address(self, user: User) -> str:
+        return user.email or NOTHING
+
+    @admin.display(description="last log-in")
+    def last_in(self, user: User) -> datetime | None:
+        return user.last_login
 
     @admin.display(description="groups")
     def in_groups(self, user: User) -> SafeString | str:
@@ -126,7 +141,8 @@ class GroupAdmin(BackOfficeAdmin, StockGroupAdmin):
     filter_horizontal = ()
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest | None = None, **kwargs: Any) -> Any:
-        return super().formfield_for_manytomany(db_field, request, widget=forms.CheckboxSelectMultiple, **kwargs)
+        field = super().formfield_for_manytomany(db_field, request, widget=forms.CheckboxSelectMultiple, **kwargs)
+        return without_apps(field, db_field)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Group]:
         groups: QuerySet[Group] = super().get_queryset(request)
@@ -157,6 +173,19 @@ class LogInAdmin(ReadOnlyAdmin):
     def named(self, obj: Any) -> str:
         raise NotImplementedError
 
+    @admin.display(description="user")
+    def who(self, obj: Any) -> str:
+        return obj.username or NOTHING
+
+    @admin.display(description="address")
+    def came_from(self, obj: Any) -> str | None:
+        address: str | None = obj.ip_address
+        return address
+
+    @admin.display(description="browser")
+    def browser(self, obj: Any) -> str:
+        return obj.user_agent or NOTHING
+
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
@@ -182,12 +211,12 @@ class LogInAdmin(ReadOnlyAdmin):
 class AccessAttemptAdmin(LogInAdmin):
     """Log-ins that failed lately. To delete one is to let that user try again."""
 
-    list_display = ("who", "ip_address", "failures_since_start", "state", "last_try", "user_agent")
+    list_display = ("who", "came_from", "failures", "state", "last_try", "browser")
     search_fields = ("username__startswith", "ip_address__startswith")
     search_help_text = "The beginning of a user name or of an address."
     ordering = ("-pk",)
     actions = ("unlock",)
-    fields = ("who", "ip_address", "failures_since_start", "state", "last_try", "user_agent")
+    fields = list_display
 
     def named(self, obj: AccessAttempt) -> str:
         return f"{self.who(obj)} from {obj.ip_address or 'nowhere known'}"
@@ -195,9 +224,9 @@ class AccessAttemptAdmin(LogInAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return request.user.has_perm("axes.delete_accessattempt")
 
-    @admin.display(description="user")
-    def who(self, attempt: AccessAttempt) -> str:
-        return attempt.username or NOTHING
+    @admin.display(description="failures")
+    def failures(self, attempt: AccessAttempt) -> int:
+        return int(attempt.failures_since_start)
 
     @admin.display(description="last try")
     def last_try(self, attempt: AccessAttempt) -> datetime:
@@ -224,11 +253,21 @@ class AccessAttemptAdmin(LogInAdmin):
 class AccessLogAdmin(LogInAdmin):
     """Who logged in when, and from where."""
 
-    list_display = ("username", "attempt_time", "logout_time", "ip_address", "user_agent")
+    list_display = ("who", "came", "left", "came_from", "browser")
     search_fields = ("username__startswith", "ip_address__startswith")
     search_help_text = "The beginning of a user name or of an address."
     ordering = ("-pk",)
-    fields = ("username", "attempt_time", "logout_time", "ip_address", "user_agent")
+    fields = list_display
 
     def named(self, obj: AccessLog) -> str:
         return f"{obj.username}, {date_format(timezone.localtime(obj.attempt_time), 'j M Y, H:i')}"
+
+    @admin.display(description="logged in")
+    def came(self, obj: AccessLog) -> datetime:
+        moment: datetime = obj.attempt_time
+        return moment
+
+    @admin.display(description="logged out")
+    def left(self, obj: AccessLog) -> datetime | None:
+        moment: datetime | None = obj.logout_time
+        return moment

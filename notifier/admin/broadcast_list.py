@@ -1,8 +1,10 @@
 """The list of broadcasts. Its numbers come from the tally, never from the deliveries."""
 
 from django.contrib import admin
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
 
 from notifier import progress
 from notifier.admin.badges import badge, state_badge
@@ -26,8 +28,7 @@ class BroadcastList(ReadOnlyAdmin):
         "unknown",
         "skipped",
         "audience_shown",
-        "by",
-        "started_at",
+        "begun",
     )
     list_display_links = None
     list_filter = ("state", "topic")
@@ -83,11 +84,12 @@ class BroadcastList(ReadOnlyAdmin):
 
     @admin.display(description="audience")
     def audience_shown(self, broadcast: Broadcast) -> str:
-        return f"{progress.sheet(broadcast).audience:,}"
+        return NOTHING if broadcast.state in Broadcast.BEFORE_START else f"{progress.sheet(broadcast).audience:,}"
 
-    @admin.display(description="sent by")
-    def by(self, broadcast: Broadcast) -> str:
-        return sender(broadcast)
+    @admin.display(description="started")
+    def begun(self, broadcast: Broadcast) -> SafeString:
+        moment = date_format(localtime(broadcast.started_at), "j M Y, H:i") if broadcast.started_at else NOTHING
+        return format_html('{} <span class="quiet">by {}</span>', moment, sender(broadcast))
 
 
 def _number(broadcast: Broadcast, state: Delivery.State) -> str:

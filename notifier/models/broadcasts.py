@@ -246,7 +246,7 @@ class Delivery(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"delivery {self.pk}"
+        return f"Delivery #{self.pk}"
 
 
 class DailyTally(models.Model):

@@ -25,6 +25,8 @@ register = template.Library()
 register.filter(one)
 register.filter(many)
 
+#: Letters in a line of an e-mail, where it is shown before it is sent.
+LETTER_WIDTH = 56
 #: What a stock page of something is for, by its name.
 DONE_TO_IT = {
     "history": "History",
@@ -100,6 +102,13 @@ def rate(number: float) -> str:
 def units(channel: Channel) -> str:
     """e-mails"""
     return UNITS[channel][1]
+
+
+@register.filter
+def letter_height(text: str) -> int:
+    """About how many pixels high an e-mail's frame has to be: it can't tell itself, for nothing in it may run."""
+    lines = sum(max(1, -(-len(line) // LETTER_WIDTH)) for line in text.splitlines())
+    return max(240, min(560, 50 + 25 * lines))
 
 
 @register.filter
