@@ -14,6 +14,7 @@ from django.utils.text import capfirst
 
 from notifier.admin.paginator import BoundedPaginator
 from notifier.admin.selection import Selection
+from notifier.site import many
 
 
 class BackOfficeAdmin(admin.ModelAdmin):
@@ -27,7 +28,7 @@ class BackOfficeAdmin(admin.ModelAdmin):
     show_facets = admin.ShowFacets.NEVER
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        title = capfirst(str(self.opts.verbose_name_plural))
+        title = capfirst(many(self.opts))
         return super().changelist_view(request, {"title": title, **(extra_context or {})})
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:

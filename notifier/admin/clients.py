@@ -21,6 +21,7 @@ from notifier.admin.finding import matching
 from notifier.admin.preferences import PreferenceInline
 from notifier.models import Channel, Client, ConsentChange, Topic
 from notifier.services.consents import Origin
+from notifier.site import NOTHING
 
 CHANNEL_WORDS = {Channel.EMAIL: "e-mail", Channel.SMS: "SMS"}
 
@@ -105,7 +106,7 @@ class ClientAdmin(ClientExports, ClientPages):
             for preference in consents
             if (channels := [channel for channel in Channel if getattr(preference, channel.value)])
         ]
-        return format_html_join("", '<div class="want">{} <span class="quiet">{}</span></div>', chosen) or "–"
+        return format_html_join("", '<div class="want">{} <span class="quiet">{}</span></div>', chosen) or NOTHING
 
     @admin.display(description="state")
     def state(self, client: Client) -> SafeString:

@@ -121,7 +121,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
     def state_shown(self, delivery: Delivery) -> SafeString:
         return state_badge(Delivery.State(delivery.state))
 
-    @admin.display(description="settled", empty_value="–")
+    @admin.display(description="settled")
     def settled(self, delivery: Any) -> datetime | None:
         moment: datetime | None = delivery.settled_at
         return moment
