@@ -16,7 +16,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from notifier import clock
-from notifier.admin import results
+from notifier.admin import counting, results
 from notifier.admin.badges import state_badge
 from notifier.admin.base import ReadOnlyAdmin
 from notifier.admin.finding import matching
@@ -194,16 +194,19 @@ class DeliveryAdmin(ReadOnlyAdmin):
         if selection is None or rows is None:
             self.message_user(request, "Choose the deliveries from this list.", messages.WARNING)
             return redirect(self.page_url("changelist"))
+        context = {"back": self._back(selection)}
+        if later := counting.address(request, is_long=rows.is_long):
+            return self._ask(request, decision, rows.found, context | {"counting": later})
         # What is settled from here on is not on the page, and is not what was decided on.
         now = clock.now()
-        seen = recovery.prospect(action=decision.action, deliveries=rows, now=now)
+        seen = recovery.prospect(action=decision.action, deliveries=rows.found, now=now)
         form = DecisionForm(request.POST if request.method == "POST" else None)
         form.fields["twice"].required = decision.action == Resolution.Action.SENT_AGAIN and seen.unknown > 0
         if form.is_valid():
-            self._take(request, decision, rows.filter(settled_at__lte=form.cleaned_data["seen_at"]), form)
+            self._take(request, decision, rows.found.filter(settled_at__lte=form.cleaned_data["seen_at"]), form)
             return redirect(self._back(selection))
-        context = {"prospect": seen, "seen_at": now.isoformat(), "form": form, "back": self._back(selection)}
-        return self._ask(request, decision, rows, context)
+        counts = {"prospect": seen, "seen_at": now.isoformat(), "form": form}
+        return self._ask(request, decision, rows.found, context | counts)
 
     def export_view(self, request: HttpRequest, kind: str) -> HttpResponseBase:
         """What the list of a broadcast's deliveries finds, as a file."""
@@ -212,15 +215,16 @@ class DeliveryAdmin(ReadOnlyAdmin):
         if kind not in results.EXPORTS:
             raise Http404
         broadcast = results.owner(request)
-        found = self.selected_rows(request, Selection([], request.GET.urlencode())) if broadcast else None
-        if broadcast is None or found is None:
+        rows = self.selected_rows(request, Selection([], request.GET.urlencode())) if broadcast else None
+        if broadcast is None or rows is None:
             self.message_user(request, "Choose a broadcast first: its deliveries are exported.", messages.WARNING)
             return redirect(self.page_url("changelist"))
-        if results.is_too_long(kind, found):
+        if results.is_too_long(kind, rows.found):
             text = f"More than {results.MOST_XLSX:,} rows are too much for XLSX. Take CSV, or filter the list first."
             self.message_user(request, text, messages.WARNING)
             return redirect(f"{self.page_url('changelist')}?{request.GET.urlencode()}")
-        return results.export(kind=kind, broadcast=broadcast, deliveries=found, user_id=cast(int, request.user.pk))
+        who = cast(int, request.user.pk)
+        return results.export(kind=kind, broadcast=broadcast, deliveries=rows.found, user_id=who)
 
     def _take(self, request: HttpRequest, decision: Decision, rows: QuerySet[Delivery], form: DecisionForm) -> None:
         resolved = decision.take(
@@ -232,15 +236,15 @@ class DeliveryAdmin(ReadOnlyAdmin):
     def _ask(
         self, request: HttpRequest, decision: Decision, rows: QuerySet[Delivery], context: dict[str, Any]
     ) -> HttpResponse:
-        number = context["prospect"].number
+        seen: recovery.Prospect | None = context.get("prospect")
         newest = rows.filter(state__in=recovery.RESOLVABLE[decision.action]).select_related("client", "broadcast")
         some = list(newest.order_by("-pk")[: SHOWN + 1])
         page = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
-            "title": decision.question.format(counted(number)) if number else f"{decision.label}: nothing to do",
+            "title": _title(decision, seen),
             "decision": decision,
-            "button": decision.button.format(f"{number:,}"),
+            "button": decision.button.format(f"{seen.number:,}") if seen else "",
             "some": some[:SHOWN],
             "more": len(some) > SHOWN,
         }
@@ -250,3 +254,9 @@ class DeliveryAdmin(ReadOnlyAdmin):
         if selection.listed is None:
             return self.page_url("change", *selection.ids) if len(selection.ids) == 1 else self.page_url("changelist")
         return f"{self.page_url('changelist')}?{selection.listed}"
+
+
+def _title(decision: Decision, seen: recovery.Prospect | None) -> str:
+    if seen is None:
+        return decision.question.format("these deliveries")
+    return decision.question.format(counted(seen.number)) if seen.number else f"{decision.label}: nothing to do"

@@ -14,7 +14,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from notifier import clock, progress
-from notifier.admin import confirmation, results
+from notifier.admin import confirmation, counting, results
 from notifier.admin.confirmation import UNITS
 from notifier.models import Broadcast, Delivery
 from notifier.services import followups
@@ -98,24 +98,32 @@ class FollowUpPages:
         return redirect(self.page_url("progress", made.pk))
 
     def _ask_to_follow(self, request: HttpRequest, broadcast: Broadcast) -> HttpResponse:
-        counted = followups.missing(broadcast=broadcast)
-        number = sum(missing.recipients for missing in counted)
+        later = counting.address(request, is_long=counting.is_long())
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
-            "title": "Send to those who did not get it?" if number else "Nobody is left to send it to",
+            "title": "Send to those who did not get it?",
             "broadcast": broadcast,
+            "shown": confirmation.read_by_somebody(broadcast),
+            "token": uuid.uuid4(),
+            "counting": later,
+            **({} if later else self._missing(request, broadcast)),
+        }
+        return TemplateResponse(request, "admin/notifier/broadcast/follow.html", context)
+
+    def _missing(self, request: HttpRequest, broadcast: Broadcast) -> dict[str, Any]:
+        counted = followups.missing(broadcast=broadcast)
+        number = sum(missing.recipients for missing in counted)
+        return {
+            "title": "Send to those who did not get it?" if number else "Nobody is left to send it to",
             "counted": counted,
             "number": number,
             "unknown": sum(missing.unknown for missing in counted),
             "under_way": sum(missing.under_way for missing in counted),
             "unknown_url": results.list_of(broadcast, state__exact=Delivery.State.UNKNOWN),
-            "shown": confirmation.read_by_somebody(broadcast),
             "asks": followups.asks_for_approval(number=number, by=cast(User, request.user)),
             "button": button(counted),
-            "token": uuid.uuid4(),
         }
-        return TemplateResponse(request, "admin/notifier/broadcast/follow.html", context)
 
 
 def button(counted: Sequence[Missing]) -> str:
