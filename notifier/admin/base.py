@@ -12,6 +12,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.text import capfirst
 
+from notifier.admin.change_list import BoundedChangeList
 from notifier.admin.paginator import MOST_COUNTED, BoundedPaginator
 from notifier.admin.selection import Rows, Selection
 
@@ -29,6 +30,9 @@ class BackOfficeAdmin(admin.ModelAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         title = capfirst(str(self.opts.verbose_name_plural))
         return super().changelist_view(request, {"title": title, **(extra_context or {})})
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[BoundedChangeList]:
+        return BoundedChangeList
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """Without the stock bulk delete, which lists every related row before it asks."""
