@@ -3,9 +3,26 @@
 from typing import Any
 
 from django.contrib.admin.views.main import ChangeList
+from django.db import connection
+from django.db.models import F, Lookup, Q
 from django.http import HttpRequest
 
 from notifier.admin.paginator import MOST_COUNTED, known
+
+
+class Among(Lookup):
+    """One parameter for all ids. A mark for each of ten thousand takes the driver 0.1 s to read."""
+
+    lookup_name = "among"
+    prepare_rhs = False
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
+        column, parameters = self.process_lhs(compiler, connection)
+        return f"{column} = ANY(%s::bigint[])", (*parameters, self.rhs)
+
+
+def _among(ids: list[Any]) -> Any:
+    return Among(F("pk"), ids) if connection.vendor == "postgresql" else Q(pk__in=ids)
 
 
 class BoundedChangeList(ChangeList):
@@ -22,7 +39,7 @@ class BoundedChangeList(ChangeList):
         """
         ids = self.found_ids()
         if len(ids) < MOST_COUNTED:
-            rows = self.apply_select_related(self.root_queryset).filter(pk__in=ids)
+            rows = self.apply_select_related(self.root_queryset).filter(_among(ids))
             self.queryset = rows.order_by(*self.queryset.query.order_by)
         known(self.queryset, len(ids))
 
