@@ -56,14 +56,21 @@ def enter(browser: Browser, live_server: LiveServer, console_errors: list[str]) 
 
 def hold_back(page: Page) -> Callable[[], None]:
     """The counts wait until what is returned is called."""
-    held: list[Route] = []
-    page.route("**/*counted=1*", lambda route: held.append(route))
+    held: list[Route] | None = []
+
+    def hold(route: Route) -> None:
+        if held is None:
+            route.continue_()
+        else:
+            held.append(route)
 
     def let_go() -> None:
-        page.unroute_all()  # first: whatever comes from here on is not held
-        for route in held:
+        nonlocal held
+        waiting, held = held or [], None
+        for route in waiting:
             route.continue_()
 
+    page.route("**/*counted=1*", hold)
     return let_go
 
 
