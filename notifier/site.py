@@ -11,7 +11,7 @@ from django.contrib.admin import AdminSite
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.core.exceptions import PermissionDenied
 from django.db.models.options import Options
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path, reverse
@@ -96,6 +96,9 @@ class NotifierAdminSite(AdminSite):
                 # Otherwise htmx follows the redirect and puts the login page into the middle of the old one.
                 return HttpResponseClientRedirect(self._login_url(request))
             response: HttpResponse = guarded(request, *args, **kwargs)
+            if request.htmx and isinstance(response, HttpResponseRedirect):
+                # In the same way: of a page that is elsewhere by now there is no part to put into this one.
+                response = HttpResponseClientRedirect(response.url)
             patch_vary_headers(response, ("HX-Request",))
             return response
 

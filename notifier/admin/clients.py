@@ -13,8 +13,10 @@ from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 
 from notifier import clock
-from notifier.admin.audience_lists import ReachFilter
+from notifier.admin import audience_lists
+from notifier.admin.audience_lists import AudienceChangeList, ReachFilter
 from notifier.admin.badges import badge
+from notifier.admin.change_list import BoundedChangeList
 from notifier.admin.client_pages import ClientPages
 from notifier.admin.exports import ClientExports
 from notifier.admin.finding import matching
@@ -89,6 +91,9 @@ class ClientAdmin(ClientExports, ClientPages):
     sortable_by = ("name", "email", "phone", "created")
     actions = ("archive_selected", "return_selected", "export_selected", "export_all_data", "erase_selected")
     fieldsets = ((None, {"fields": ("name", "email", "phone", "is_active")}),)
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[BoundedChangeList]:
+        return AudienceChangeList if audience_lists.PARAMETER in request.GET else BoundedChangeList
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Client]:
         return super().get_queryset(request).prefetch_related("preferences__topic")

@@ -14,7 +14,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from notifier import clock, progress
-from notifier.admin import confirmation, results
+from notifier.admin import confirmation, counting, results
 from notifier.admin.confirmation import UNITS
 from notifier.admin.terms import NumberForm
 from notifier.models import Broadcast, Delivery
@@ -108,26 +108,34 @@ class FollowUpPages:
     def _ask_to_follow(
         self, request: HttpRequest, broadcast: Broadcast, note: str = "", form: NumberForm | None = None
     ) -> HttpResponse:
-        counted = followups.missing(broadcast=broadcast)
-        number = total(counted)
+        later = counting.address(request, is_long=counting.is_long())
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
-            "title": "Send to those who did not get it?" if number else "Nobody is left to send it to",
+            "title": "Send to those who did not get it?",
             "broadcast": broadcast,
+            "shown": confirmation.read_by_somebody(broadcast),
+            "note": note,
+            "token": uuid.uuid4(),
+            "counting": later,
+            **({} if later else self._missing(request, broadcast, form)),
+        }
+        return TemplateResponse(request, "admin/notifier/broadcast/follow.html", context)
+
+    def _missing(self, request: HttpRequest, broadcast: Broadcast, form: NumberForm | None) -> dict[str, Any]:
+        counted = followups.missing(broadcast=broadcast)
+        number = total(counted)
+        return {
+            "title": "Send to those who did not get it?" if number else "Nobody is left to send it to",
             "counted": counted,
             "number": number,
             "unknown": sum(missing.unknown for missing in counted),
             "under_way": sum(missing.under_way for missing in counted),
             "unknown_url": results.list_of(broadcast, state__exact=Delivery.State.UNKNOWN),
-            "shown": confirmation.read_by_somebody(broadcast),
             "asks": followups.asks_for_approval(number=number, by=cast(User, request.user)),
             "button": button(counted),
             "form": form or NumberForm(sends=number),
-            "note": note,
-            "token": uuid.uuid4(),
         }
-        return TemplateResponse(request, "admin/notifier/broadcast/follow.html", context)
 
 
 def total(counted: Sequence[Missing]) -> int:

@@ -103,7 +103,8 @@ def _missing(topic_id: int, chain: list[int], channel: Channel) -> Missing:
 def _new(topic_id: int, chain: list[int], channel: Channel) -> int:
     """Those who want it, and whom nothing of the chain was made for."""
     if connection.vendor == "postgresql":
-        return _merged(topic_id, chain, channel) - _suppressed(topic_id, chain, channel)
+        with audience.along_the_indexes():
+            return _merged(topic_id, chain, channel) - _suppressed(topic_id, chain, channel)
     return wanting(topic_id=topic_id, channel=channel).filter(~_in_chain(chain, channel, OuterRef("client_id"))).count()
 
 
@@ -136,7 +137,7 @@ def _merged(topic_id: int, chain: list[int], channel: Channel) -> int:
         channel=channel.value,
         address="email" if channel == Channel.EMAIL else "phone",
     )
-    with audience.along_the_indexes(), connection.cursor() as cursor:
+    with connection.cursor() as cursor:
         cursor.execute(statement, [topic_id, chain, channel.value])
         return int(cursor.fetchone()[0])
 
