@@ -13,10 +13,12 @@ import pytest
 PROJECT = Path(__file__).resolve().parent.parent
 #: Named, because pytest otherwise looks for it above the tests, and not beside us.
 CONFIGURATION = ("-c", str(PROJECT / "pyproject.toml"), "--rootdir", str(PROJECT))
-#: Attacks bring their own servers of both kinds, and wait more than they work.
+#: They bring their own servers of both kinds.
 ATTACKS = "tests/faults"
 #: The whole suite goes two at a time, each until none is left, for some tests take ten times as long as others.
 TWO_AT_A_TIME = ("-n", "2", "--dist", "worksteal")
+#: Attacks, which wait for most of their time.
+THREE_AT_A_TIME = ("-n", "3", "--dist", "worksteal")
 SUITES = {"notifier": "tests/notifier", "consumers": "tests/consumers"}
 
 
@@ -50,7 +52,7 @@ class PytestRunner:
         chosen = [path_of(label) for label in labels]
         rest = chosen or [f"--ignore={ATTACKS}", *TWO_AT_A_TIME]
         passes = [("sqlite", rest), ("postgresql", rest)]
-        passes += [] if chosen else [("sqlite", [*TWO_AT_A_TIME, ATTACKS])]
+        passes += [] if chosen else [("sqlite", [*THREE_AT_A_TIME, ATTACKS])]
         codes: list[int] = []
         for engine, arguments in passes:
             codes.append(self._run(engine, arguments))
