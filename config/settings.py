@@ -259,10 +259,42 @@ CONCURRENCY = {
 }
 MAX_ATTEMPTS = env.whole("MAX_ATTEMPTS", 8, most=100)
 RETRY_BASE_SECONDS = env.whole("RETRY_BASE_SECONDS", 15, most=3600)
+# Messages a second that a channel's provider is given; staff may set it anew while it runs.
+RATES = {"email": env.rate("EMAIL_RATE"), "sms": env.rate("SMS_RATE")}
 BREAKER_PERCENT = env.whole("BREAKER_PERCENT", 50, most=100)
 BREAKER_MINIMUM = env.whole("BREAKER_MINIMUM", 20)
 BREAKER_WINDOW_SECONDS = env.whole("BREAKER_WINDOW_SECONDS", 60)
 BREAKER_PROBE_SECONDS = env.whole("BREAKER_PROBE_SECONDS", 30, most=900)
+
+# --- Consent: see docs/consent.md -------------------------------------------------------------------------------------
+# Keys the digests that stand for erased addresses. Unlike SECRET_KEY it is never changed, or they are found no more.
+CONSENT_KEY = env.text("CONSENT_KEY")
+# Beside its link a mail may name a mailbox, which somebody reads, for those who unsubscribe by mail.
+UNSUBSCRIBE_MAILTO = env.checked(
+    "UNSUBSCRIBE_MAILTO",
+    env.text("UNSUBSCRIBE_MAILTO"),
+    lambda value: re.fullmatch(r"[^@\s<>,?]+@[^@\s<>,?]+", value) is not None,
+    "is not an address: write it like unsubscribe@example.com.",
+)
+SMS_STOP_LINE = env.text("SMS_STOP_LINE")
+SMS_HELP_ANSWER = env.text(
+    "SMS_HELP_ANSWER", "You get these messages because you asked for them. Reply STOP to end them."
+)
+# So many bounces "for now" in a row count as one for good.
+SOFT_BOUNCES = env.whole("SOFT_BOUNCES", 5, most=100)
+# No messages in these hours of the client's own day.
+QUIET_HOURS = {"email": env.hours("EMAIL_QUIET_HOURS"), "sms": env.hours("SMS_QUIET_HOURS")}
+CLIENT_TIME_ZONE = (
+    env.checked(
+        "CLIENT_TIME_ZONE",
+        env.text("CLIENT_TIME_ZONE"),
+        lambda zone: zone in available_timezones(),
+        "is not a time zone: write it like Europe/London.",
+    )
+    or TIME_ZONE
+)
+# So many messages to one client in so many days.
+CAPS = {"email": env.cap("EMAIL_CAP"), "sms": env.cap("SMS_CAP")}
 
 # --- Logs: ids, never addresses or texts ------------------------------------------------------------------------------
 LOG_LEVEL = (

@@ -87,6 +87,8 @@ class Broadcast(models.Model):
     scheduled_for = models.DateTimeField(null=True)
     #: What has not been sent by then never will be.
     expires_at = models.DateTimeField("expires", null=True)
+    #: Ignores sending hours and frequency caps; never consent.
+    is_critical = models.BooleanField("critical", default=False, db_default=False)
     needs_approval = models.BooleanField(default=False, db_default=False)
     approved_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     approved_at = models.DateTimeField("approved", null=True)
@@ -120,6 +122,7 @@ class Broadcast(models.Model):
             ("send_broadcast", "Can send a notification to its audience"),
             ("control_broadcast", "Can pause, resume, cancel and retry broadcasts"),
             ("approve_broadcast", "Can approve what somebody else wants to send"),
+            ("send_critical", "Can mark a broadcast as critical: it ignores sending hours and caps, never consent"),
         ]
         constraints = [
             # Two that follow the same one would both go to whoever it missed.
@@ -158,6 +161,9 @@ class Reason(models.TextChoices):
     SUPPRESSED = "address suppressed"
     ARCHIVED = "client archived"
     CONSENT_GONE = "consent withdrawn after the send began"
+    FREQUENCY_CAP = "frequency cap"
+    #: The provider said so when it was sent.
+    OPTED_OUT = "the recipient has opted out at the provider"
     REACHED = "reached by an earlier broadcast meanwhile"
 
     @classmethod

@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.settings import ABSENT, NEUTRAL
 
 PROJECT = Path(__file__).resolve().parents[2]
-READER = re.compile(r'env\.(?:text|flag|names|whole|url|database|email|sms)\(\s*"([A-Z_]+)"')
+READER = re.compile(r'env\.(?:text|flag|names|whole|url|database|email|sms|rate|hours|cap)\(\s*"([A-Z_]+)"')
 
 
 def check(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
