@@ -198,7 +198,8 @@ CONTENT_SECURITY_POLICY = {
         "report-uri": "/csp-report",
     }
 }
-# No request is larger than this, files and all; what is not a file stays in memory.
+# No request is larger than this, files and all, but for the little around a file of clients; what is not a file stays
+# in memory.
 UPLOAD_MAX_MB = env.whole("UPLOAD_MAX_MB", 10, most=1000)
 DATA_UPLOAD_MAX_MEMORY_SIZE = FILE_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000

@@ -61,7 +61,7 @@ class HeadersMiddleware:
 class SizeLimitMiddleware:
     """Refuses what is too large before anything reads it: Django itself has no limit for files.
 
-    A view that says what size it `refuses_over` turns larger ones away itself, unread, in words of its own.
+    A view that `refuses_what_is_too_large` turns it away itself, unread, in words of its own.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -72,8 +72,8 @@ class SizeLimitMiddleware:
 
     def process_view(self, request: HttpRequest, view: Any, *_: Any) -> HttpResponse | None:
         """Before the check of the form's token, which reads all of it."""
-        length = _length(request)
-        if length <= settings.UPLOAD_MAX_MB * 1_000_000 or length > getattr(view, "refuses_over", length):
+        is_small = _length(request) <= settings.UPLOAD_MAX_MB * 1_000_000
+        if is_small or getattr(view, "refuses_what_is_too_large", False):
             return None
         context = {
             "title": "Too large",

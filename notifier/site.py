@@ -10,11 +10,13 @@ from django.contrib import messages
 from django.contrib.admin import AdminSite
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.db.models.options import Options
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path, reverse
 from django.utils.cache import patch_vary_headers
+from django.utils.text import capfirst
 from django_htmx.http import HTMX_STOP_POLLING, HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
@@ -29,8 +31,10 @@ MENU = (
     ("Machinery", ("Worker", "QueuedTicket")),
     ("Access", ("User", "Group", "AccessAttempt", "AccessLog")),
 )
-#: What the menu calls models of others.
-NAMES = {"AccessAttempt": "Failed log-ins", "AccessLog": "Log-ins"}
+#: What staff call the models of others: one, and many of them.
+NAMES = {"AccessAttempt": ("failed log-in", "failed log-ins"), "AccessLog": ("log-in", "log-ins")}
+#: What stands in a cell, or beside a name, that has nothing in it.
+NOTHING = "–"
 #: How long an overview without JavaScript shows the same bars.
 REFRESH_SECONDS = 5
 #: Who may have a channel that paused itself tried at once.
@@ -45,10 +49,19 @@ def menu(app_list: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The pages that this user may open, in the groups of MENU."""
     models = {model["object_name"]: model for app in app_list for model in app["models"] if model["admin_url"]}
     for name in NAMES.keys() & models.keys():
-        models[name] = {**models[name], "name": NAMES[name]}
+        models[name] = {**models[name], "name": capfirst(NAMES[name][1])}
     groups = [{"name": name, "models": [models.pop(m) for m in names if m in models]} for name, names in MENU]
     groups.append({"name": "More", "models": list(models.values())})
     return [group for group in groups if group["models"]]
+
+
+def one(opts: "Options[Any]") -> str:
+    """What staff call one of these, as in "topic"."""
+    return NAMES[opts.object_name][0] if opts.object_name in NAMES else str(opts.verbose_name)
+
+
+def many(opts: "Options[Any]") -> str:
+    return NAMES[opts.object_name][1] if opts.object_name in NAMES else str(opts.verbose_name_plural)
 
 
 class LoginForm(AdminAuthenticationForm):
@@ -68,6 +81,7 @@ class NotifierAdminSite(AdminSite):
     site_url = None
     # The menu is our own, in the page's frame.
     enable_nav_sidebar = False
+    empty_value_display = NOTHING
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         context = super().each_context(request)
@@ -82,6 +96,9 @@ class NotifierAdminSite(AdminSite):
                 # Otherwise htmx follows the redirect and puts the login page into the middle of the old one.
                 return HttpResponseClientRedirect(self._login_url(request))
             response: HttpResponse = guarded(request, *args, **kwargs)
+            if request.htmx and isinstance(response, HttpResponseRedirect):
+                # In the same way: of a page that is elsewhere by now there is no part to put into this one.
+                response = HttpResponseClientRedirect(response.url)
             patch_vary_headers(response, ("HX-Request",))
             return response
 

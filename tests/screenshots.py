@@ -94,6 +94,7 @@ def _upload(page: Page) -> None:
         {"name": "spring.csv", "mimeType": "text/csv", "buffer": FILE.format(next(_uploads)).encode()}
     )
     page.get_by_role("button", name="Upload and look").click()
+    page.get_by_role("button", name="Look what would happen").wait_for()
 
 
 def _look_at_import(page: Page) -> None:
@@ -122,7 +123,7 @@ SHOTS = [
     Shot("client-export", "/admin/notifier/client/decide/export/?ids={client}"),
     Shot("client-erase", "/admin/notifier/client/decide/erase/?ids={client}", docs="erase"),
     Shot("client-delete", "/admin/notifier/client/{spare_client}/delete/"),
-    Shot("export", "/admin/notifier/client/export/"),
+    Shot("export", "/admin/notifier/client/export/?ids={client}"),
     Shot("import", "/admin/notifier/clientimport/upload/"),
     Shot("import-columns", "/admin/notifier/clientimport/upload/", prepare=_upload),
     Shot("import-preview", "/admin/notifier/clientimport/upload/", docs="import", prepare=_look_at_import),

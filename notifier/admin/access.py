@@ -7,23 +7,33 @@ from axes.models import AccessAttempt, AccessLog
 from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import GroupAdmin as StockGroupAdmin
 from django.contrib.auth.admin import UserAdmin as StockUserAdmin
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
 from django.db.models import Count, Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 
 from notifier import staff
 from notifier.admin.badges import badge
 from notifier.admin.base import BackOfficeAdmin, ReadOnlyAdmin
 from notifier.models import Profile
+from notifier.site import NOTHING, one
 
 admin.site.unregister(User)
 admin.site.unregister(Group)
+
+
+def without_apps(field: Any, db_field: Any) -> Any:
+    """Permissions by what they allow, and not by the app that they come from."""
+    if field and db_field.remote_field.model is Permission:
+        field.label_from_instance = lambda permission: permission.name
+    return field
 
 
 class ProfileForm(forms.ModelForm):
@@ -44,7 +54,7 @@ class ProfileInline(admin.StackedInline):
 @admin.register(User)
 class UserAdmin(BackOfficeAdmin, StockUserAdmin):
     inlines = (ProfileInline,)
-    list_display = ("username", "full_name", "email", "in_groups", "state", "last_login")
+    list_display = ("username", "full_name", "address", "in_groups", "state", "last_in")
     list_filter = ("is_active", "is_superuser", "groups")
     ordering = ("username",)
     sortable_by = ("username",)
@@ -77,16 +87,24 @@ class UserAdmin(BackOfficeAdmin, StockUserAdmin):
         field = super().formfield_for_manytomany(db_field, request, **kwargs)
         if field and db_field.name == "groups":
             field.help_text = ""
-        return field
+        return without_apps(field, db_field)
 
     @admin.display(description="name")
     def full_name(self, user: User) -> str:
-        return user.get_full_name() or "–"
+        return user.get_full_name() or NOTHING
+
+    @admin.display(description="e-mail")
+    def address(self, user: User) -> str:
+        return user.email or NOTHING
+
+    @admin.display(description="last log-in")
+    def last_in(self, user: User) -> datetime | None:
+        return user.last_login
 
     @admin.display(description="groups")
     def in_groups(self, user: User) -> SafeString | str:
         names = sorted(group.name for group in user.groups.all())
-        return format_html_join(" ", "{}", ((badge(text=name, tone="quiet"),) for name in names)) or "–"
+        return format_html_join(" ", "{}", ((badge(text=name, tone="quiet"),) for name in names)) or NOTHING
 
     @admin.display(description="state")
     def state(self, user: User) -> SafeString:
@@ -123,7 +141,8 @@ class GroupAdmin(BackOfficeAdmin, StockGroupAdmin):
     filter_horizontal = ()
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest | None = None, **kwargs: Any) -> Any:
-        return super().formfield_for_manytomany(db_field, request, widget=forms.CheckboxSelectMultiple, **kwargs)
+        field = super().formfield_for_manytomany(db_field, request, widget=forms.CheckboxSelectMultiple, **kwargs)
+        return without_apps(field, db_field)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Group]:
         groups: QuerySet[Group] = super().get_queryset(request)
@@ -148,26 +167,66 @@ def _may_do_everything(request: HttpRequest) -> bool:
     return bool(getattr(request.user, "is_superuser", False))
 
 
+class LogInAdmin(ReadOnlyAdmin):
+    """For the rows of axes, which call themselves by the names of its code."""
+
+    def named(self, obj: Any) -> str:
+        raise NotImplementedError
+
+    @admin.display(description="user")
+    def who(self, obj: Any) -> str:
+        return obj.username or NOTHING
+
+    @admin.display(description="address")
+    def came_from(self, obj: Any) -> str | None:
+        address: str | None = obj.ip_address
+        return address
+
+    @admin.display(description="browser")
+    def browser(self, obj: Any) -> str:
+        return obj.user_agent or NOTHING
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        return super().change_view(request, object_id, form_url, self._with_name(request, object_id, extra_context))
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        return super().delete_view(request, object_id, self._with_name(request, object_id, extra_context))
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        return super().history_view(request, object_id, self._with_name(request, object_id, extra_context))
+
+    def _with_name(self, request: HttpRequest, object_id: str, extra: dict[str, Any] | None) -> dict[str, Any]:
+        obj = self.get_object(request, unquote(object_id))
+        name = {"title": capfirst(one(self.opts)), "subtitle": self.named(obj)} if obj else {}
+        return name | (extra or {})
+
+
 @admin.register(AccessAttempt)
-class AccessAttemptAdmin(ReadOnlyAdmin):
+class AccessAttemptAdmin(LogInAdmin):
     """Log-ins that failed lately. To delete one is to let that user try again."""
 
-    list_display = ("who", "ip_address", "failures_since_start", "state", "last_try", "user_agent")
+    list_display = ("who", "came_from", "failures", "state", "last_try", "browser")
     search_fields = ("username__startswith", "ip_address__startswith")
     search_help_text = "The beginning of a user name or of an address."
     ordering = ("-pk",)
     actions = ("unlock",)
-    fields = ("who", "ip_address", "failures_since_start", "state", "last_try", "user_agent")
+    fields = list_display
 
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        return super().changelist_view(request, {"title": "Failed log-ins", **(extra_context or {})})
+    def named(self, obj: AccessAttempt) -> str:
+        return f"{self.who(obj)} from {obj.ip_address or 'nowhere known'}"
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return request.user.has_perm("axes.delete_accessattempt")
 
-    @admin.display(description="user")
-    def who(self, attempt: AccessAttempt) -> str:
-        return attempt.username or "–"
+    @admin.display(description="failures")
+    def failures(self, attempt: AccessAttempt) -> int:
+        return int(attempt.failures_since_start)
 
     @admin.display(description="last try")
     def last_try(self, attempt: AccessAttempt) -> datetime:
@@ -185,20 +244,30 @@ class AccessAttemptAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Let selected users try again", permissions=["delete"])
     def unlock(self, request: HttpRequest, queryset: QuerySet[AccessAttempt]) -> None:
-        names = ", ".join(sorted({attempt.username or "–" for attempt in queryset}))
+        names = ", ".join(sorted({attempt.username or NOTHING for attempt in queryset}))
         queryset.delete()
         self.message_user(request, f"May try to log in again: {names}.", messages.SUCCESS)
 
 
 @admin.register(AccessLog)
-class AccessLogAdmin(ReadOnlyAdmin):
+class AccessLogAdmin(LogInAdmin):
     """Who logged in when, and from where."""
 
-    list_display = ("username", "attempt_time", "logout_time", "ip_address", "user_agent")
+    list_display = ("who", "came", "left", "came_from", "browser")
     search_fields = ("username__startswith", "ip_address__startswith")
     search_help_text = "The beginning of a user name or of an address."
     ordering = ("-pk",)
-    fields = ("username", "attempt_time", "logout_time", "ip_address", "user_agent")
+    fields = list_display
 
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        return super().changelist_view(request, {"title": "Log-ins", **(extra_context or {})})
+    def named(self, obj: AccessLog) -> str:
+        return f"{obj.username}, {date_format(timezone.localtime(obj.attempt_time), 'j M Y, H:i')}"
+
+    @admin.display(description="logged in")
+    def came(self, obj: AccessLog) -> datetime:
+        moment: datetime = obj.attempt_time
+        return moment
+
+    @admin.display(description="logged out")
+    def left(self, obj: AccessLog) -> datetime | None:
+        moment: datetime | None = obj.logout_time
+        return moment

@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 
+from notifier.admin.change_list import BoundedChangeList
 from notifier.models import Channel, Client, Topic
 from notifier.services import audience
 from notifier.services.audience import Standing
@@ -47,6 +48,12 @@ def read(value: str) -> Chosen | None:
         return None
     topic = Topic.objects.filter(slug=slug).first()
     return Chosen(topic, Channel(channel), Standing(standing)) if topic else None
+
+
+class AudienceChangeList(BoundedChangeList):
+    def found_ids(self) -> list[Any]:
+        with audience.along_the_indexes():
+            return super().found_ids()
 
 
 class ReachFilter(admin.SimpleListFilter):

@@ -6,14 +6,16 @@ from typing import Any, ClassVar
 from django.contrib import admin, messages
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import unquote
-from django.db.models import Model, QuerySet
+from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.text import capfirst
 
-from notifier.admin.paginator import BoundedPaginator
-from notifier.admin.selection import Selection
+from notifier.admin.change_list import BoundedChangeList
+from notifier.admin.paginator import MOST_COUNTED, BoundedPaginator
+from notifier.admin.selection import Rows, Selection
+from notifier.site import many
 
 
 class BackOfficeAdmin(admin.ModelAdmin):
@@ -27,8 +29,11 @@ class BackOfficeAdmin(admin.ModelAdmin):
     show_facets = admin.ShowFacets.NEVER
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        title = capfirst(str(self.opts.verbose_name_plural))
+        title = capfirst(many(self.opts))
         return super().changelist_view(request, {"title": title, **(extra_context or {})})
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[BoundedChangeList]:
+        return BoundedChangeList
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """Without the stock bulk delete, which lists every related row before it asks."""
@@ -39,20 +44,20 @@ class BackOfficeAdmin(admin.ModelAdmin):
     def get_action_choices(self, request: HttpRequest, default_choices: Any = (("", "Choose…"),)) -> Any:
         return super().get_action_choices(request, list(default_choices))
 
-    def listed_rows(self, request: HttpRequest, query: str) -> QuerySet[Any] | None:
+    def listed_rows(self, request: HttpRequest, query: str) -> Rows | None:
         """All that the list finds under this query, as its own page would; None where it would refuse the query."""
         listing = copy(request)
         listing.GET = QueryDict(query)
         try:
-            found: QuerySet[Any] = self.get_changelist_instance(listing).get_queryset(listing)
+            found = self.get_changelist_instance(listing)
+            return Rows(found.get_queryset(listing), is_long=found.result_count >= MOST_COUNTED)
         except IncorrectLookupParameters:
             return None
-        return found
 
-    def selected_rows(self, request: HttpRequest, selection: Selection) -> QuerySet[Any] | None:
+    def selected_rows(self, request: HttpRequest, selection: Selection) -> Rows | None:
         """The chosen rows, or all that the list finds; None as in `listed_rows`."""
         if selection.ids:
-            return self.get_queryset(request).filter(pk__in=selection.ids)
+            return Rows(self.get_queryset(request).filter(pk__in=selection.ids), is_long=False)
         return self.listed_rows(request, selection.listed or "")
 
     def page_url(self, page: str, *args: Any) -> str:

@@ -15,7 +15,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
 from notifier import clock
-from notifier.admin import confirmation
+from notifier.admin import confirmation, counting
 from notifier.admin.base import ReadOnlyAdmin
 from notifier.admin.terms import TermsForm
 from notifier.models import Broadcast
@@ -159,11 +159,13 @@ class BeforeStartAdmin(ReadOnlyAdmin):
         if broadcast.state != State.AWAITING_APPROVAL:
             self.message_user(request, str(broadcasts.refusal("approve", broadcast.pk)), messages.ERROR)
             return redirect(self.page_url("progress", broadcast.pk))
-        offer = confirmation.offer_of(broadcast)
+        later = counting.address(request, is_long=counting.is_long())
+        offer = confirmation.offer_of(broadcast, counted=not later)
         context = {
             **self._page(request, broadcast, "Approve"),
+            "counting": later,
             "offers": [offer],
-            "summary": confirmation.summary([offer]),
+            "summary": None if later else confirmation.summary([offer]),
             "seen": SeenForm.of(broadcast),
             "reject": reject,
         }

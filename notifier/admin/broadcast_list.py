@@ -1,14 +1,17 @@
 """The list of broadcasts. Its numbers come from the tally, never from the deliveries."""
 
 from django.contrib import admin
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
 
 from notifier import progress
 from notifier.admin.badges import badge, state_badge
 from notifier.admin.base import ReadOnlyAdmin
 from notifier.admin.results import list_of
 from notifier.models import Broadcast, Delivery
+from notifier.site import NOTHING
 
 
 def sender(broadcast: Broadcast) -> str:
@@ -25,8 +28,7 @@ class BroadcastList(ReadOnlyAdmin):
         "unknown",
         "skipped",
         "audience_shown",
-        "by",
-        "started_at",
+        "begun",
     )
     list_display_links = None
     list_filter = ("state", "topic")
@@ -55,7 +57,7 @@ class BroadcastList(ReadOnlyAdmin):
     def settled_share(self, broadcast: Broadcast) -> SafeString | str:
         sheet = progress.sheet(broadcast)
         if not sheet.total:
-            return "–"
+            return NOTHING
         return format_html(
             '<progress max="{}" value="{}" aria-label="Settled of #{}"></progress> {} %',
             sheet.total,
@@ -82,21 +84,22 @@ class BroadcastList(ReadOnlyAdmin):
 
     @admin.display(description="audience")
     def audience_shown(self, broadcast: Broadcast) -> str:
-        return f"{progress.sheet(broadcast).audience:,}"
+        return NOTHING if broadcast.state in Broadcast.BEFORE_START else f"{progress.sheet(broadcast).audience:,}"
 
-    @admin.display(description="sent by")
-    def by(self, broadcast: Broadcast) -> str:
-        return sender(broadcast)
+    @admin.display(description="started")
+    def begun(self, broadcast: Broadcast) -> SafeString:
+        moment = date_format(localtime(broadcast.started_at), "j M Y, H:i") if broadcast.started_at else NOTHING
+        return format_html('{} <span class="quiet">by {}</span>', moment, sender(broadcast))
 
 
 def _number(broadcast: Broadcast, state: Delivery.State) -> str:
     number = progress.sheet(broadcast).count(state)
-    return f"{number:,}" if number else "–"
+    return f"{number:,}" if number else NOTHING
 
 
 def _to_look_at(broadcast: Broadcast, state: Delivery.State, tone: str) -> str:
     """A number that somebody should do something about, and the way to the rows behind it."""
     number = _number(broadcast, state)
-    if number == "–":
+    if number == NOTHING:
         return number
     return format_html('<a href="{}">{}</a>', list_of(broadcast, state__exact=state), badge(text=number, tone=tone))

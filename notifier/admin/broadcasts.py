@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -73,8 +74,10 @@ class Order:
         """What the button that does it says."""
         return f"{self.label} the broadcast" if number is None else self.button.format(f"{number:,}")
 
-    def fits(self, sheet: progress.Sheet) -> bool:
+    def fits(self, sheet: progress.Sheet, now: datetime) -> bool:
         if self.alone and sheet.broadcast.needs_approval:
+            return False
+        if self.of and sheet.broadcast.is_expired(now):
             return False
         return sheet.broadcast.state in self.states and (self.of is None or sheet.count(self.of) > 0)
 
@@ -182,6 +185,7 @@ class BroadcastAdmin(FollowUpPages, BeforeStartAdmin, BroadcastList):
             "states": states,
             "terms": [(state, number) for state, number in states if number],
             "sender": sender(broadcast),
+            "is_expired": broadcast.is_expired(clock.now()),
             "health": progress.health(channels=broadcast.channels, now=clock.now()),
             "feed": progress.feed(broadcast),
             "may_see_clients": request.user.has_perm("notifier.view_client"),
@@ -196,7 +200,8 @@ class BroadcastAdmin(FollowUpPages, BeforeStartAdmin, BroadcastList):
             return []
         # What failed was taken over by the broadcast that follows: see `followups`.
         done_with = {ORDERS["retry"]} if follower else set()
-        return [order for order in ORDERS.values() if order.fits(sheet) and order not in done_with]
+        now = clock.now()
+        return [order for order in ORDERS.values() if order.fits(sheet, now) and order not in done_with]
 
     def _obstacle(self, order: Order, broadcast: Broadcast) -> str:
         """Why none of the deliveries that it is about can be sent again, where that is known before."""

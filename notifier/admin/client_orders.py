@@ -1,6 +1,7 @@
 """Archiving, returning, exporting and erasing clients: permission, a page that asks, one service call."""
 
 import json
+from collections.abc import Sequence
 from typing import Any, cast
 
 from django.contrib import admin, messages
@@ -15,9 +16,10 @@ from django.urls import URLPattern, path
 from django.utils.http import content_disposition_header
 
 from notifier import clock, dossier
+from notifier.admin import counting
 from notifier.admin.base import BackOfficeAdmin
 from notifier.admin.client_decisions import DECISIONS, Decision, EraseForm, counted, prospect
-from notifier.admin.selection import MOST_CHOSEN, Selection
+from notifier.admin.selection import MOST_CHOSEN, Rows, Selection
 from notifier.models import Client
 from notifier.services import clients, erasure
 
@@ -75,19 +77,21 @@ class ClientOrders(BackOfficeAdmin):
         if not (self.has_view_permission(request) and request.user.has_perm(decision.permission)):
             raise PermissionDenied
         selection = Selection.read(request.GET)
-        rows = self._rows_of(request, decision, selection) if selection else None
-        if selection is None or rows is None:
+        chosen = self._rows_of(request, decision, selection) if selection else None
+        if selection is None or chosen is None:
             self.message_user(request, "Choose the clients from this list.", messages.WARNING)
             return redirect(self.page_url("changelist"))
+        rows = chosen.found
         form = EraseForm(request.POST or None) if decision.name == "erase" else None
         if request.method == "POST" and (form is None or form.is_valid()):
             if decision.name == "export":
                 return self._file(request, rows)
             self._carry_out(request, decision, rows, form.cleaned_data["why"] if form else "")
             return redirect(self._back(selection))
-        return self._ask(request, decision, rows, {"form": form, "back": self._back(selection)})
+        later = counting.address(request, is_long=chosen.is_long)
+        return self._ask(request, decision, rows, {"form": form, "back": self._back(selection), "counting": later})
 
-    def _rows_of(self, request: HttpRequest, decision: Decision, selection: Selection) -> QuerySet[Client] | None:
+    def _rows_of(self, request: HttpRequest, decision: Decision, selection: Selection) -> Rows | None:
         if decision.is_personal and not selection.ids:
             return None
         return self.selected_rows(request, selection)
@@ -95,19 +99,15 @@ class ClientOrders(BackOfficeAdmin):
     def _ask(
         self, request: HttpRequest, decision: Decision, rows: QuerySet[Client], context: dict[str, Any]
     ) -> HttpResponse:
-        seen = prospect(decision, rows)
-        many = counted(seen.number)
         some = list(rows.prefetch_related(None).order_by("pk")[: NAMED + 1])
-        who = str(some[0]) if len(some) == 1 else many
         page = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
-            "title": decision.question.format(who) if seen.number else f"{decision.label}: nothing to do",
+            "title": decision.question.format("these clients"),
             "decision": decision,
-            "prospect": seen,
-            "button": decision.button.format(many),
             "some": some[:NAMED],
             "more": len(some) > NAMED,
+            **({} if context["counting"] else _counts(decision, rows, some)),
         }
         return TemplateResponse(request, "admin/notifier/client/decision.html", page | context)
 
@@ -157,3 +157,14 @@ class ClientOrders(BackOfficeAdmin):
         if selection.listed is None:
             return self.page_url("change", *selection.ids) if len(selection.ids) == 1 else self.page_url("changelist")
         return f"{self.page_url('changelist')}?{selection.listed}"
+
+
+def _counts(decision: Decision, rows: QuerySet[Client], some: Sequence[Client]) -> dict[str, Any]:
+    seen = prospect(decision, rows)
+    many = counted(seen.number)
+    who = str(some[0]) if len(some) == 1 else many
+    return {
+        "title": decision.question.format(who) if seen.number else f"{decision.label}: nothing to do",
+        "prospect": seen,
+        "button": decision.button.format(many),
+    }

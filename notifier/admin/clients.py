@@ -13,14 +13,17 @@ from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 
 from notifier import clock
-from notifier.admin.audience_lists import ReachFilter
+from notifier.admin import audience_lists
+from notifier.admin.audience_lists import AudienceChangeList, ReachFilter
 from notifier.admin.badges import badge
+from notifier.admin.change_list import BoundedChangeList
 from notifier.admin.client_pages import ClientPages
 from notifier.admin.exports import ClientExports
 from notifier.admin.finding import matching
 from notifier.admin.preferences import PreferenceInline
 from notifier.models import Channel, Client, ConsentChange, Topic
 from notifier.services.consents import Origin
+from notifier.site import NOTHING
 
 CHANNEL_WORDS = {Channel.EMAIL: "e-mail", Channel.SMS: "SMS"}
 
@@ -89,6 +92,9 @@ class ClientAdmin(ClientExports, ClientPages):
     actions = ("archive_selected", "return_selected", "export_selected", "export_all_data", "erase_selected")
     fieldsets = ((None, {"fields": ("name", "email", "phone", "is_active")}),)
 
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[BoundedChangeList]:
+        return AudienceChangeList if audience_lists.PARAMETER in request.GET else BoundedChangeList
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Client]:
         return super().get_queryset(request).prefetch_related("preferences__topic")
 
@@ -105,7 +111,7 @@ class ClientAdmin(ClientExports, ClientPages):
             for preference in consents
             if (channels := [channel for channel in Channel if getattr(preference, channel.value)])
         ]
-        return format_html_join("", '<div class="want">{} <span class="quiet">{}</span></div>', chosen) or "–"
+        return format_html_join("", '<div class="want">{} <span class="quiet">{}</span></div>', chosen) or NOTHING
 
     @admin.display(description="state")
     def state(self, client: Client) -> SafeString:

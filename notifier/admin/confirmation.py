@@ -40,7 +40,8 @@ class Counted:
 class ChannelOffer:
     channel: Channel
     topic: Topic
-    reach: Reach
+    #: None where the counts come later; see `counting`.
+    reach: Reach | None
     #: One of those who will get it on this channel.
     sample: Client | None
     subject: str
@@ -53,12 +54,12 @@ class ChannelOffer:
 
     @property
     def sends(self) -> int:
-        return self.reach.recipients if self.text else 0
+        return self.reach.recipients if self.reach and self.text else 0
 
     @property
     def counts(self) -> list[Counted]:
-        found = []
-        for standing in Standing:
+        found: list[Counted] = []
+        for standing in Standing if self.reach else ():
             is_used = standing != Standing.RECIPIENTS or self.text
             is_listed = is_used and (self.to_all or standing != Standing.RECIPIENTS)
             url = audience_lists.address(topic=self.topic, channel=self.channel, standing=standing) if is_listed else ""
@@ -97,13 +98,13 @@ class Offer:
 
     @property
     def warnings(self) -> list[str]:
-        found = [self._warning(channel) for channel in self.channels]
-        if not self.sends:
+        found = [self._warning(channel, channel.reach) for channel in self.channels if channel.reach]
+        if found and not self.sends:
             found.insert(0, f"Nobody would get this: no client can be reached about {self.notification.topic} now.")
         return [warning for warning in found if warning]
 
-    def _warning(self, offer: ChannelOffer) -> str:
-        name, reach = offer.channel.in_words, offer.reach
+    def _warning(self, offer: ChannelOffer, reach: Reach) -> str:
+        name = offer.channel.in_words
         if not offer.text and reach.recipients:
             return f"There is no {name} text, so {reach.recipients:,} who want it by {name} will not get one."
         if offer.text and not reach.recipients + reach.suppressed + reach.no_address:
@@ -153,19 +154,25 @@ def summary(offered: Sequence[Offer]) -> Summary:
 
 def sends(notifications: Sequence[Notification]) -> int:
     """How many messages they would be, all together, counted at this moment."""
-    topics = {n.topic_id: n.topic for n in notifications}
-    reaches = {pk: audience.reach(topic=topic) for pk, topic in topics.items()}
+    reaches = audience.reaches(topics=_topics(notifications))
     return sum(reaches[n.topic_id][channel].recipients for n in notifications for channel in n.channels)
 
 
-def offers(*, notifications: Sequence[Notification], now: datetime) -> list[Offer]:
+def offers(*, notifications: Sequence[Notification], now: datetime, counted: bool = True) -> list[Offer]:
+    """Not counted, they are without a reach, and with an example of how each reads all the same."""
     earlier = broadcasts.sent_recently(notification_ids=[n.pk for n in notifications], now=now)
-    reaches = {pk: audience.reach(topic=topic) for pk, topic in {n.topic_id: n.topic for n in notifications}.items()}
+    reaches = audience.reaches(topics=_topics(notifications)) if counted else None
     return _offers(notifications, reaches, earlier)
 
 
-def offer_of(broadcast: Broadcast) -> Offer:
+def _topics(notifications: Sequence[Notification | Broadcast]) -> list[Topic]:
+    return list({n.topic_id: n.topic for n in notifications}.values())
+
+
+def offer_of(broadcast: Broadcast, *, counted: bool = True) -> Offer:
     """What a broadcast that has not begun would send now; a follow-up goes only to whom the others missed."""
+    if not counted:
+        return _offers([broadcast], None)[0]
     reach = audience.reach(topic=broadcast.topic)
     if broadcast.follows is None:
         return _offers([broadcast], {broadcast.topic_id: reach})[0]
@@ -177,25 +184,27 @@ def offer_of(broadcast: Broadcast) -> Offer:
 
 def _offers(
     notifications: Sequence[Notification | Broadcast],
-    reaches: Mapping[int, Mapping[Channel, Reach]],
+    reaches: Mapping[int, Mapping[Channel, Reach]] | None,
     earlier: Sequence[Broadcast] = (),
 ) -> list[Offer]:
-    topics = {n.topic_id: n.topic for n in notifications}
+    counted = {(pk, channel): reach for pk, found in (reaches or {}).items() for channel, reach in found.items()}
     samples = {
-        (pk, channel): audience.sample(topic=topic, channel=channel)
-        for pk, topic in topics.items()
+        (topic.pk, channel): audience.sample(topic=topic, channel=channel)
+        for topic in _topics(notifications)
         for channel in Channel
     }
     return [
         Offer(
             notification=n,
             channels=[
-                _channel_offer(n, channel, reaches[n.topic_id][channel], samples[n.topic_id, channel])
+                _channel_offer(n, channel, counted.get((n.topic_id, channel)), samples[n.topic_id, channel])
                 for channel in Channel
             ],
             earlier=[b for b in earlier if b.notification_id == n.pk],
             segments=estimates.segments(
-                text=n.sms_body.strip(), topic=n.topic, recipients=reaches[n.topic_id][Channel.SMS].recipients
+                text=n.sms_body.strip(),
+                topic=n.topic,
+                recipients=counted[n.topic_id, Channel.SMS].recipients if reaches else 0,
             ),
         )
         for n in notifications
@@ -227,7 +236,9 @@ def read_by_somebody(broadcast: Broadcast) -> list[Read]:
     return [read(broadcast, channel, audience.sample(topic=topic, channel=channel)) for channel in broadcast.channels]
 
 
-def _channel_offer(n: Notification | Broadcast, channel: Channel, reach: Reach, sample: Client | None) -> ChannelOffer:
+def _channel_offer(
+    n: Notification | Broadcast, channel: Channel, reach: Reach | None, sample: Client | None
+) -> ChannelOffer:
     shown = read(n, channel, sample)
     return ChannelOffer(
         channel=channel,

@@ -16,9 +16,10 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from notifier import clock
-from notifier.admin import results
+from notifier.admin import counting, results
 from notifier.admin.badges import state_badge
 from notifier.admin.base import ReadOnlyAdmin
+from notifier.admin.change_list import BoundedChangeList
 from notifier.admin.finding import matching
 from notifier.admin.paginator import MOST_COUNTED
 from notifier.admin.recovery import DECISIONS, Decision, DecisionForm, counted, outcome
@@ -50,11 +51,13 @@ class ResolutionFilter(admin.SimpleListFilter):
         return queryset.filter(pk__in=ResolvedDelivery.objects.filter(resolution=int(chosen)).values("delivery"))
 
 
-def _is_rare(state: str | None) -> bool:
-    """Where many are in such a state, the list comes upon them soon enough by walking backwards."""
-    if state not in Delivery.OPEN:
-        return False
-    return not Delivery.objects.active().filter(state=state).order_by()[MOST_COUNTED : MOST_COUNTED + 1].exists()
+class DueChangeList(BoundedChangeList):
+    """Of deliveries in a state in which something has to happen yet."""
+
+    def found_ids(self) -> list[Any]:
+        # Says nothing new, but only so does an index answer that holds these few, and not the millions.
+        due = self.queryset.filter(due_at__isnull=False)
+        return list(due.order_by().values_list("pk", flat=True)[:MOST_COUNTED])
 
 
 #: What the list may be of, and how its address says so.
@@ -78,11 +81,10 @@ class DeliveryAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
         # The texts of one broadcast would come with every row.
-        found = super().get_queryset(request)
-        if _is_rare(request.GET.get("state__exact")):
-            # Says nothing new, but only so does an index answer that holds these few, and not the millions.
-            found = found.filter(due_at__isnull=False)
-        return found.defer("broadcast__email_body", "broadcast__sms_body", "broadcast__tally")
+        return super().get_queryset(request).defer("broadcast__email_body", "broadcast__sms_body", "broadcast__tally")
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[BoundedChangeList]:
+        return DueChangeList if request.GET.get("state__exact") in Delivery.OPEN else BoundedChangeList
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Delivery], search_term: str
@@ -121,7 +123,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
     def state_shown(self, delivery: Delivery) -> SafeString:
         return state_badge(Delivery.State(delivery.state))
 
-    @admin.display(description="settled", empty_value="–")
+    @admin.display(description="settled")
     def settled(self, delivery: Any) -> datetime | None:
         moment: datetime | None = delivery.settled_at
         return moment
@@ -194,16 +196,19 @@ class DeliveryAdmin(ReadOnlyAdmin):
         if selection is None or rows is None:
             self.message_user(request, "Choose the deliveries from this list.", messages.WARNING)
             return redirect(self.page_url("changelist"))
+        context = {"back": self._back(selection)}
+        if later := counting.address(request, is_long=rows.is_long):
+            return self._ask(request, decision, rows.found, context | {"counting": later})
         # What is settled from here on is not on the page, and is not what was decided on.
         now = clock.now()
-        seen = recovery.prospect(action=decision.action, deliveries=rows, now=now)
+        seen = recovery.prospect(action=decision.action, deliveries=rows.found, now=now)
         form = DecisionForm(request.POST if request.method == "POST" else None)
         form.fields["twice"].required = decision.action == Resolution.Action.SENT_AGAIN and seen.unknown > 0
         if form.is_valid():
-            self._take(request, decision, rows.filter(settled_at__lte=form.cleaned_data["seen_at"]), form)
+            self._take(request, decision, rows.found.filter(settled_at__lte=form.cleaned_data["seen_at"]), form)
             return redirect(self._back(selection))
-        context = {"prospect": seen, "seen_at": now.isoformat(), "form": form, "back": self._back(selection)}
-        return self._ask(request, decision, rows, context)
+        counts = {"prospect": seen, "seen_at": now.isoformat(), "form": form}
+        return self._ask(request, decision, rows.found, context | counts)
 
     def export_view(self, request: HttpRequest, kind: str) -> HttpResponseBase:
         """What the list of a broadcast's deliveries finds, as a file."""
@@ -212,15 +217,16 @@ class DeliveryAdmin(ReadOnlyAdmin):
         if kind not in results.EXPORTS:
             raise Http404
         broadcast = results.owner(request)
-        found = self.selected_rows(request, Selection([], request.GET.urlencode())) if broadcast else None
-        if broadcast is None or found is None:
+        rows = self.selected_rows(request, Selection([], request.GET.urlencode())) if broadcast else None
+        if broadcast is None or rows is None:
             self.message_user(request, "Choose a broadcast first: its deliveries are exported.", messages.WARNING)
             return redirect(self.page_url("changelist"))
-        if results.is_too_long(kind, found):
+        if results.is_too_long(kind, rows.found):
             text = f"More than {results.MOST_XLSX:,} rows are too much for XLSX. Take CSV, or filter the list first."
             self.message_user(request, text, messages.WARNING)
             return redirect(f"{self.page_url('changelist')}?{request.GET.urlencode()}")
-        return results.export(kind=kind, broadcast=broadcast, deliveries=found, user_id=cast(int, request.user.pk))
+        who = cast(int, request.user.pk)
+        return results.export(kind=kind, broadcast=broadcast, deliveries=rows.found, user_id=who)
 
     def _take(self, request: HttpRequest, decision: Decision, rows: QuerySet[Delivery], form: DecisionForm) -> None:
         resolved = decision.take(
@@ -232,15 +238,16 @@ class DeliveryAdmin(ReadOnlyAdmin):
     def _ask(
         self, request: HttpRequest, decision: Decision, rows: QuerySet[Delivery], context: dict[str, Any]
     ) -> HttpResponse:
-        number = context["prospect"].number
-        newest = rows.filter(state__in=recovery.RESOLVABLE[decision.action]).select_related("client", "broadcast")
-        some = list(newest.order_by("-pk")[: SHOWN + 1])
+        seen: recovery.Prospect | None = context.get("prospect")
+        # In the order of the list, which an index keeps; the newest of one broadcast stand behind all later ones.
+        resolvable = rows.filter(state__in=recovery.RESOLVABLE[decision.action]).select_related("client", "broadcast")
+        some = list(resolvable[: SHOWN + 1])
         page = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
-            "title": decision.question.format(counted(number)) if number else f"{decision.label}: nothing to do",
+            "title": _title(decision, seen),
             "decision": decision,
-            "button": decision.button.format(f"{number:,}"),
+            "button": decision.button.format(f"{seen.number:,}") if seen else "",
             "some": some[:SHOWN],
             "more": len(some) > SHOWN,
         }
@@ -250,3 +257,9 @@ class DeliveryAdmin(ReadOnlyAdmin):
         if selection.listed is None:
             return self.page_url("change", *selection.ids) if len(selection.ids) == 1 else self.page_url("changelist")
         return f"{self.page_url('changelist')}?{selection.listed}"
+
+
+def _title(decision: Decision, seen: recovery.Prospect | None) -> str:
+    if seen is None:
+        return decision.question.format("these deliveries")
+    return decision.question.format(counted(seen.number)) if seen.number else f"{decision.label}: nothing to do"

@@ -58,11 +58,11 @@ class ClientExports(BackOfficeAdmin):
         if not self.has_export_client_permission(request):
             raise PermissionDenied
         selection = Selection.read(request.GET)
-        found = self.selected_rows(request, selection) if selection else None
-        if selection is None or found is None:
+        rows = self.selected_rows(request, selection) if selection else None
+        if selection is None or rows is None:
             self.message_user(request, "Choose the clients from this list.", messages.WARNING)
             return redirect(self.page_url("changelist"))
-        found = found.filter(erased_at=None)
+        found = rows.found.filter(erased_at=None)
         is_long = found.order_by()[MOST_XLSX : MOST_XLSX + 1].exists()
         kind = request.POST.get("kind") if request.method == "POST" else None
         if kind in KINDS and not (kind == "xlsx" and is_long):

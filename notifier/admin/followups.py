@@ -14,8 +14,9 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from notifier import clock, progress
-from notifier.admin import confirmation, results
+from notifier.admin import confirmation, counting, results
 from notifier.admin.confirmation import UNITS
+from notifier.admin.terms import NumberForm
 from notifier.models import Broadcast, Delivery
 from notifier.services import followups
 from notifier.services.followups import Missing
@@ -94,28 +95,51 @@ class FollowUpPages:
         except ValueError:
             self.message_user(request, "That form was not complete, so nothing was sent. Look again.", messages.ERROR)
             return redirect(self.page_url("follow", broadcast.pk))
+        # A second click. Its number may be old by now, for those whom it was about are being sent to.
+        if made := followups.made(broadcast_id=broadcast.pk, token=token):
+            return redirect(self.page_url("progress", made.pk))
+        followups.check(broadcast=broadcast)
+        form = NumberForm(request.POST, sends=total(followups.missing(broadcast=broadcast)))
+        if not form.is_valid():
+            return self._ask_to_follow(request, broadcast, "Nothing was sent yet: see what is marked below.", form)
         made = followups.create(broadcast_id=broadcast.pk, token=token, by=cast(User, request.user), now=clock.now())
         return redirect(self.page_url("progress", made.pk))
 
-    def _ask_to_follow(self, request: HttpRequest, broadcast: Broadcast) -> HttpResponse:
-        counted = followups.missing(broadcast=broadcast)
-        number = sum(missing.recipients for missing in counted)
+    def _ask_to_follow(
+        self, request: HttpRequest, broadcast: Broadcast, note: str = "", form: NumberForm | None = None
+    ) -> HttpResponse:
+        later = counting.address(request, is_long=counting.is_long())
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
-            "title": "Send to those who did not get it?" if number else "Nobody is left to send it to",
+            "title": "Send to those who did not get it?",
             "broadcast": broadcast,
+            "shown": confirmation.read_by_somebody(broadcast),
+            "note": note,
+            "token": uuid.uuid4(),
+            "counting": later,
+            **({} if later else self._missing(request, broadcast, form)),
+        }
+        return TemplateResponse(request, "admin/notifier/broadcast/follow.html", context)
+
+    def _missing(self, request: HttpRequest, broadcast: Broadcast, form: NumberForm | None) -> dict[str, Any]:
+        counted = followups.missing(broadcast=broadcast)
+        number = total(counted)
+        return {
+            "title": "Send to those who did not get it?" if number else "Nobody is left to send it to",
             "counted": counted,
             "number": number,
             "unknown": sum(missing.unknown for missing in counted),
             "under_way": sum(missing.under_way for missing in counted),
             "unknown_url": results.list_of(broadcast, state__exact=Delivery.State.UNKNOWN),
-            "shown": confirmation.read_by_somebody(broadcast),
             "asks": followups.asks_for_approval(number=number, by=cast(User, request.user)),
             "button": button(counted),
-            "token": uuid.uuid4(),
+            "form": form or NumberForm(sends=number),
         }
-        return TemplateResponse(request, "admin/notifier/broadcast/follow.html", context)
+
+
+def total(counted: Sequence[Missing]) -> int:
+    return sum(missing.recipients for missing in counted)
 
 
 def button(counted: Sequence[Missing]) -> str:

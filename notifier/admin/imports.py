@@ -5,10 +5,12 @@ from functools import wraps
 from typing import Any, cast
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
+from django.core.files.uploadedfile import UploadedFile
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, StreamingHttpResponse
 from django.shortcuts import redirect
@@ -29,6 +31,7 @@ from notifier.models import ClientImport
 from notifier.services.imports import keeping, running, uploads
 from notifier.services.imports.uploads import AlreadyDone
 from notifier.services.imports.writing import ChangedMeanwhile
+from notifier.site import NOTHING
 
 IMPORT = "notifier.import_client"
 #: Beside the file itself a form posts a few hundred bytes.
@@ -40,7 +43,16 @@ STATES = {"UPLOADED": "warn", "DONE": "good", "DISCARDED": "quiet"}
 View = Callable[..., Any]
 
 
-def limited(view: View, *, most_bytes: int, refuse: Callable[[HttpRequest], HttpResponse]) -> View:
+def most_bytes() -> int:
+    """Of a file. The house's own limit holds here too, where it is lower."""
+    return min(uploads.MOST_BYTES, settings.UPLOAD_MAX_MB * 1_000_000)
+
+
+def too_large() -> str:
+    return f"The file is larger than {most_bytes() / 1_000_000:g} MB. See below how to import it all the same."
+
+
+def limited(view: View, *, refuse: Callable[[HttpRequest], HttpResponse]) -> View:
     """Turns a larger upload away by the length that it declares, before it is read.
 
     The check of the form's token reads all of it. So this stands around that check, and `view` has to make it.
@@ -49,26 +61,39 @@ def limited(view: View, *, most_bytes: int, refuse: Callable[[HttpRequest], Http
     @csrf_exempt
     @wraps(view)
     def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        if int(request.META.get("CONTENT_LENGTH") or 0) <= most_bytes:
+        if int(request.META.get("CONTENT_LENGTH") or 0) <= most_bytes() + ENVELOPE_BYTES:
             return view(request, *args, **kwargs)
         drained = 0
         while request.user.is_authenticated and drained < MOST_DRAINED_BYTES and (piece := request.read(65_536)):
             drained += len(piece)
         return refuse(request)
 
-    # So that the limit of all requests leaves these to it.
-    answer.refuses_over = most_bytes  # type: ignore[attr-defined]
+    # So that the limit of all requests leaves its own to it.
+    answer.refuses_what_is_too_large = True  # type: ignore[attr-defined]
     return answer
 
 
 class UploadForm(forms.Form):
     file = forms.FileField(
         label="File",
-        help_text=f"CSV or Excel (.xlsx), up to {uploads.MOST_ROWS:,} rows and {uploads.MOST_BYTES // 1_000_000} MB. "
-        "The first row names the columns.",
         error_messages={"required": "Choose a file.", "empty": "The file is empty: there is nothing in it to import."},
-        widget=forms.FileInput(attrs={"accept": ".csv,.tsv,.txt,.xlsx", "data-most-bytes": uploads.MOST_BYTES}),
+        widget=forms.FileInput(attrs={"accept": ".csv,.tsv,.txt,.xlsx"}),
     )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field, most = self.fields["file"], most_bytes()
+        field.widget.attrs["data-most-bytes"] = most
+        field.help_text = (
+            f"CSV or Excel (.xlsx), up to {uploads.MOST_ROWS:,} rows and {most / 1_000_000:g} MB. "
+            "The first row names the columns."
+        )
+
+    def clean_file(self) -> UploadedFile:
+        file: UploadedFile = self.cleaned_data["file"]
+        if (file.size or 0) > most_bytes():
+            raise forms.ValidationError(too_large())
+        return file
 
 
 class ResubscribeForm(forms.Form):
@@ -161,9 +186,7 @@ class ClientImportAdmin(ReadOnlyAdmin):
     # --- The way of a file ---
     def get_urls(self) -> list[URLPattern]:
         guard = self.admin_site.admin_view
-        upload = limited(
-            guard(self.upload_view), most_bytes=uploads.MOST_BYTES + ENVELOPE_BYTES, refuse=self._refuse_size
-        )
+        upload = limited(guard(self.upload_view), refuse=self._refuse_size)
         views: list[tuple[str, View, str]] = [
             ("upload/", upload, "upload"),
             ("<int:pk>/columns/", guard(self.columns_view), "columns"),
@@ -177,11 +200,7 @@ class ClientImportAdmin(ReadOnlyAdmin):
         ]
 
     def _refuse_size(self, request: HttpRequest) -> HttpResponse:
-        self.message_user(
-            request,
-            f"The file is larger than {uploads.MOST_BYTES // 1_000_000} MB. See below how to import it all the same.",
-            messages.ERROR,
-        )
+        self.message_user(request, too_large(), messages.ERROR)
         return redirect(self.page_url("upload"))
 
     def upload_view(self, request: HttpRequest) -> HttpResponse:
@@ -315,4 +334,4 @@ class ClientImportAdmin(ReadOnlyAdmin):
 
 
 def _number(row: ClientImport, name: str) -> str:
-    return f"{row.counts[name]:,}" if name in row.counts else "–"
+    return f"{row.counts[name]:,}" if name in row.counts else NOTHING

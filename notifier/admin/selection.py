@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
+from django.db.models import QuerySet
 from django.http import QueryDict
 
 #: Ticks on one page of the list; more than these are chosen by what the list finds.
@@ -16,6 +18,14 @@ def read_ids(text: str, *, most: int) -> list[int]:
     if len(parts) > most or not all(part.isdecimal() and len(part) < 19 for part in parts):
         return []
     return [int(part) for part in parts]
+
+
+class Rows(NamedTuple):
+    """What was selected."""
+
+    found: QuerySet[Any]
+    #: More than a list counts.
+    is_long: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
 
 from notifier import clock
-from notifier.admin import confirmation, letters
+from notifier.admin import confirmation, counting, letters
 from notifier.admin.base import BackOfficeAdmin
 from notifier.admin.selection import read_ids
 from notifier.admin.terms import SendForm
@@ -159,23 +159,31 @@ class SendingAdmin(BackOfficeAdmin):
         if not found:
             self.message_user(request, "Choose the notifications to broadcast from this list.", messages.WARNING)
             return redirect(self.page_url("changelist"))
-        offered = confirmation.offers(notifications=found, now=clock.now())
-        summary = confirmation.summary(offered)
+        later = counting.address(request, is_long=counting.is_long(topics=len({n.topic_id for n in found})))
+        offered = confirmation.offers(notifications=found, now=clock.now(), counted=not later)
+        counts = {} if later else self._counts(offered, form)
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "title": "Broadcast this notification?"
             if len(found) == 1
             else f"Broadcast these {len(found)} notifications?",
+            "counting": later,
             "offers": offered,
-            "summary": summary,
-            "form": form or SendForm(now=clock.now(), sends=summary.total),
-            "approvals": sum(offer.needs_approval for offer in offered),
+            **counts,
             "earlier": [broadcast for offer in offered for broadcast in offer.earlier],
             "token": uuid.uuid4(),
             "note": note,
         }
         return TemplateResponse(request, "admin/notifier/notification/broadcast.html", context)
+
+    def _counts(self, offered: Sequence[confirmation.Offer], form: SendForm | None) -> dict[str, Any]:
+        summary = confirmation.summary(offered)
+        return {
+            "summary": summary,
+            "form": form or SendForm(now=clock.now(), sends=summary.total),
+            "approvals": sum(offer.needs_approval for offer in offered),
+        }
 
     def _to_confirm_page(self, ids: Sequence[int]) -> HttpResponseRedirect:
         query = urlencode({"ids": ",".join(str(pk) for pk in ids)}, safe=",")

@@ -24,6 +24,8 @@ class SuppressionAdmin(BackOfficeAdmin):
         self, request: HttpRequest, queryset: QuerySet[Suppression], search_term: str
     ) -> tuple[QuerySet[Suppression], bool]:
         term = search_term.strip().lower()
+        if not term:
+            return queryset, False
         is_phone = re.match(r"[+(\d]", term) and "@" not in term
         prefix = phone_prefix(term) if is_phone else term
         return queryset.filter(begins("address", prefix)), False

@@ -57,7 +57,7 @@ class TermsForm(forms.Form):
         return cleaned
 
 
-class SendForm(TermsForm):
+class NumberForm(forms.Form):
     """Above CONFIRM_ABOVE messages their number must be typed: it was read, and it is still about true."""
 
     counted = forms.IntegerField(required=False, min_value=0, widget=forms.HiddenInput)
@@ -77,7 +77,7 @@ class SendForm(TermsForm):
         return r"\s*" + f"{self.sends:,}".replace(",", r"[,.\s]?") + r"\s*"
 
     def clean(self) -> dict[str, Any]:
-        cleaned = super().clean()
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         if self.must_type:
             self._check_typed(re.sub(r"[,.\s’']", "", cleaned.get("typed") or ""), cleaned.get("counted"))
         return cleaned
@@ -87,3 +87,7 @@ class SendForm(TermsForm):
             self.add_error("typed", f"By now it would be {self.sends:,} messages. Type that number to send them.")
         elif typed != str(counted):
             self.add_error("typed", f"Type the number of messages, {self.sends:,}, to send them.")
+
+
+class SendForm(TermsForm, NumberForm):
+    """What the confirm page asks: when, and how many."""

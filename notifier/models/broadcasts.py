@@ -147,6 +147,10 @@ class Broadcast(models.Model):
     def body(self, channel: Channel | str) -> str:
         return self.email_body if channel == Channel.EMAIL else self.sms_body
 
+    def is_expired(self, now: datetime) -> bool:
+        """Nothing of it is sent any more, whatever its state."""
+        return self.expires_at is not None and self.expires_at <= now
+
     @property
     def is_outdated(self) -> bool:
         """Whether the notification reads otherwise by now."""
@@ -248,7 +252,7 @@ class Delivery(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"delivery {self.pk}"
+        return f"Delivery #{self.pk}"
 
 
 class DailyTally(models.Model):

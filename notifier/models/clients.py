@@ -87,6 +87,9 @@ class Client(models.Model):
             models.Index(name="client_name", fields=["name"]),
             # Their list is in the order of names; among those of all clients it would look for them one by one.
             models.Index(name="client_archived_name", fields=["name"], condition=Q(is_active=False)),
+            # As are the lists of those who agreed and have no address for it.
+            models.Index(name="client_no_email_name", fields=["name"], condition=Q(email=None)),
+            models.Index(name="client_no_phone_name", fields=["name"], condition=Q(phone=None)),
             models.Index(name="client_created", fields=["created_at"]),
             # How long an SMS can get is told from the longest name, while it is being written.
             models.Index(Length("name").desc(), name="client_name_length"),

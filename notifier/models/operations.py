@@ -23,7 +23,7 @@ class QueuedTicket(models.Model):
         indexes = [models.Index(name="queuedticket_ready", fields=["channel", "dead", "available_at"])]
 
     def __str__(self) -> str:
-        return f"ticket {self.pk}"
+        return f"Ticket #{self.pk}"
 
 
 class WorkerQuerySet(models.QuerySet["Worker"]):

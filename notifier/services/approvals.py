@@ -91,6 +91,6 @@ def _refusal(broadcast_id: int, by: User, now: datetime) -> broadcasts.Broadcast
         return broadcasts.refusal("approve", broadcast_id)
     if broadcast.created_by_id == by.pk:
         return OwnRequest(f"You asked for {broadcast} yourself, so somebody else has to approve it.")
-    if broadcast.expires_at and broadcast.expires_at <= now:
+    if broadcast.is_expired(now):
         return NotAllowed(f"{broadcast} has expired, so it is not sent any more. Ask for it again with another time.")
     return ChangedMeanwhile(f"{broadcast} was changed after you had opened this page. Read it again before approving.")

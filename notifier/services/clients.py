@@ -1,5 +1,6 @@
 """What staff do to clients, one or many at once. Who did it and when is written in the transaction that does it."""
 
+from array import array
 from datetime import datetime
 
 from django.contrib.auth.models import User
@@ -27,18 +28,21 @@ def restore(*, clients: ClientQuerySet, by: User | None, now: datetime) -> int:
 
 def _set_active(clients: ClientQuerySet, is_active: bool, by: User | None, now: datetime) -> int:
     """A chunk after the other: after a crash, what was done is on record, and the same call does the rest."""
-    changed, last = 0, 0
-    # By key alone: what the list joins or sorts by must not come into the locks.
-    chosen = Client.objects.filter(pk__in=clients.order_by().values("pk")).exclude(is_active=is_active).order_by("pk")
-    while True:
+    changed = 0
+    # They are looked for once: a list of a million has 200 chunks, and some lists take a second to find.
+    ids_found = clients.prefetch_related(None).order_by("pk").values_list("pk", flat=True)
+    found = array("q", ids_found.iterator(chunk_size=CHUNK))
+    for start in range(0, len(found), CHUNK):
+        # By key alone: what the list joins or sorts by must not come into the locks.
+        rows = Client.objects.filter(pk__in=found[start : start + CHUNK]).order_by("pk")
         with transaction.atomic():
-            chunk = chosen.filter(pk__gt=last).select_for_update(of=("self",)).values_list("pk", flat=True)
-            ids = list(chunk[:CHUNK])
-            if not ids:
-                return changed
-            changed += Client.objects.filter(pk__in=ids).update(is_active=is_active, updated_at=now)
-            write_history(client_ids=ids, by=by, why="", now=now)
-        last = ids[-1]
+            # Once more: somebody may have archived, or erased, one of them meanwhile.
+            still = rows.restorable() if is_active else rows.active()
+            ids = list(still.select_for_update(of=("self",)).values_list("pk", flat=True))
+            if ids:
+                changed += Client.objects.filter(pk__in=ids).update(is_active=is_active, updated_at=now)
+                write_history(client_ids=ids, by=by, why="", now=now)
+    return changed
 
 
 def write_history(*, client_ids: list[int], by: User | None, why: str, now: datetime) -> None:

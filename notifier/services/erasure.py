@@ -12,7 +12,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
 from django.db.models import Q
 
-from notifier.models import Client, ConsentChange, Delivery, Resolution, ResolvedDelivery
+from notifier.models import Breaker, Client, ConsentChange, Delivery, Resolution, ResolvedDelivery
 from notifier.services import clients, consents
 from notifier.services.consents import Origin
 
@@ -84,18 +84,46 @@ def _empty_words(client: Client, known: Collection[str]) -> None:
     _scrub(ResolvedDelivery.objects.filter(delivery__in=theirs).exclude(detail_before=""), "detail_before", known)
     _scrub(Resolution.objects.filter(deliveries__delivery__in=theirs), "why", known)
     _scrub(ConsentChange.objects.filter(client=client).exclude(detail=""), "detail", known)
+    # A channel that paused itself says what its provider answered last.
+    _scrub(Breaker.objects.exclude(detail=""), "detail", known)
 
 
 def _scrub(rows: Any, field: str, known: Collection[str]) -> None:
+    most = rows.model._meta.get_field(field).max_length
     for pk, text in rows.order_by("pk").values_list("pk", field).distinct():
-        cleaned = _without(text, known)
+        cleaned = without(text, known, most)
         if cleaned != text:
             rows.model.objects.filter(pk=pk).update(**{field: cleaned})
 
 
-def _without(text: str, known: Collection[str]) -> str:
-    """`text` without any of `known`, however it is capitalised."""
-    return re.sub("|".join(map(re.escape, known)), GONE, text, flags=re.IGNORECASE)[:300]
+def without(text: str, known: Collection[str], most: int) -> str:
+    """`text`, of which `most` characters are kept, without any of `known`, however it is capitalised.
+
+    One that is as long as that was cut, and may end in the middle of an address.
+    """
+    spans = [found.span(1) for one in known for found in re.finditer(f"(?=({re.escape(one)}))", text, re.IGNORECASE)]
+    if len(text) >= most and (cut := _beginning_at_the_end(text, known)):
+        spans.append((len(text) - cut, len(text)))
+    kept, done = "", 0
+    # What overlaps is one piece: a name in the middle of an address must not save the rest of it.
+    for start, end in sorted(spans):
+        if start > done or not done:
+            kept += text[done:start] + GONE
+        done = max(done, end)
+    return (kept + text[done:])[:most]
+
+
+def _beginning_at_the_end(text: str, known: Collection[str]) -> int:
+    """How many of the last characters are the first ones of any of `known`."""
+    return max(
+        (
+            length
+            for one in known
+            for length in range(1, min(len(one), len(text)) + 1)
+            if re.fullmatch(re.escape(one[:length]), text[-length:], re.IGNORECASE)
+        ),
+        default=0,
+    )
 
 
 def _empty_log(client: Client) -> None:

@@ -103,7 +103,8 @@ def _missing(topic_id: int, chain: list[int], channel: Channel) -> Missing:
 def _new(topic_id: int, chain: list[int], channel: Channel) -> int:
     """Those who want it, and whom nothing of the chain was made for."""
     if connection.vendor == "postgresql":
-        return _merged(topic_id, chain, channel) - _suppressed(topic_id, chain, channel)
+        with audience.along_the_indexes():
+            return _merged(topic_id, chain, channel) - _suppressed(topic_id, chain, channel)
     return wanting(topic_id=topic_id, channel=channel).filter(~_in_chain(chain, channel, OuterRef("client_id"))).count()
 
 
@@ -136,7 +137,7 @@ def _merged(topic_id: int, chain: list[int], channel: Channel) -> int:
         channel=channel.value,
         address="email" if channel == Channel.EMAIL else "phone",
     )
-    with audience.along_the_indexes(), connection.cursor() as cursor:
+    with connection.cursor() as cursor:
         cursor.execute(statement, [topic_id, chain, channel.value])
         return int(cursor.fetchone()[0])
 
@@ -158,19 +159,27 @@ def wanting(*, topic_id: int, channel: Channel) -> QuerySet[Preference]:
     return consents.filter(~Exists(suppressed), **{f"{address}__isnull": False})
 
 
+def made(*, broadcast_id: int, token: uuid.UUID) -> Broadcast | None:
+    """What `create` has made of this token."""
+    return Broadcast.objects.filter(request_id=_request_id(broadcast_id, token)).first()
+
+
+def _request_id(broadcast_id: int, token: uuid.UUID) -> uuid.UUID:
+    return uuid.uuid5(token, f"follows {broadcast_id}")
+
+
 def create(*, broadcast_id: int, token: uuid.UUID, by: User | None, now: datetime) -> Broadcast:
     """A broadcast of the same frozen text to all who did not get that one; raises `FollowUpError`.
 
     The same token returns what it made the first time, however often it comes.
     """
-    request_id = uuid.uuid5(token, f"follows {broadcast_id}")
     with transaction.atomic():
         # Whoever sends some of it again locks it too: either they reopen it first, or they find that it is followed.
         original = Broadcast.objects.select_for_update(no_key=True).get(pk=broadcast_id)
-        if made := Broadcast.objects.filter(request_id=request_id).first():
-            return made
+        if earlier := made(broadcast_id=broadcast_id, token=token):
+            return earlier
         check(broadcast=original)
-        return _start(original, request_id=request_id, by=by, now=now)
+        return _start(original, request_id=_request_id(broadcast_id, token), by=by, now=now)
 
 
 def _start(original: Broadcast, *, request_id: uuid.UUID, by: User | None, now: datetime) -> Broadcast:

@@ -8,22 +8,13 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import reduce
+from operator import or_
 from typing import Any, NamedTuple
 
 from django.contrib.auth.models import User
 from django.db import connection, transaction
-from django.db.models import (
-    BooleanField,
-    Count,
-    ExpressionWrapper,
-    F,
-    OuterRef,
-    Q,
-    QuerySet,
-    Subquery,
-    TextChoices,
-    Value,
-)
+from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery, TextChoices, Value
 from django.db.models.functions import Coalesce
 
 from notifier.models import Broadcast, Channel, Client, Delivery, Resolution, ResolvedDelivery
@@ -83,15 +74,14 @@ class Resolved:
 
 
 def prospect(*, action: str, deliveries: QuerySet[Delivery], now: datetime) -> Prospect:
-    """Exact at this moment. A million deliveries take about 0.2 s on PostgreSQL, and a second on SQLite."""
+    """Exact at this moment. Those that are sent take longest: 0.1 s a million on PostgreSQL, and a second on SQLite."""
     counts: Counter[Delivery.State] = Counter()
     left: Counter[Obstacle] = Counter()
-    # A broadcast has one follower at most, so this join makes no delivery count twice.
-    is_expired = ExpressionWrapper(Q(broadcast__expires_at__lte=now), output_field=BooleanField(null=True))
-    grouped = deliveries.order_by().values_list("state", "broadcast__state", is_expired, "broadcast__followed_by")
-    for state, broadcast_state, expired, follower, number in grouped.annotate(number=Count("pk")):
-        of_broadcast = _broadcasts_obstacle(action, broadcast_state, is_expired=bool(expired))
-        if obstacle := _obstacle(action, State(state), of_broadcast, is_followed=follower is not None):
+    grouped = _grouped(deliveries)
+    standings = _standings(action, {broadcast for _, broadcast, _ in grouped}, now)
+    for state, broadcast, number in grouped:
+        of_broadcast, is_followed = standings[broadcast]
+        if obstacle := _obstacle(action, State(state), of_broadcast, is_followed=is_followed):
             left[obstacle] += number
         else:
             counts[State(state)] += number
@@ -100,6 +90,30 @@ def prospect(*, action: str, deliveries: QuerySet[Delivery], now: datetime) -> P
         left[Obstacle.NO_ADDRESS] = hopeless
     # A Counter would answer a template that asks for `items` with 0.
     return Prospect(dict(+counts), dict(left))
+
+
+def _grouped(deliveries: QuerySet[Delivery]) -> list[tuple[str, int, int]]:
+    """How many there are, by state and broadcast: in one statement, so that nothing that moves counts twice.
+
+    Those that ended badly, and those under way, have indexes of their own; only those that were sent are looked for
+    among all. In one group over all it took twice as long.
+    """
+    numbers = deliveries.order_by().values_list("state", "broadcast_id").annotate(number=Count("*"))
+    unsent, under_way = numbers.filter(state__in=Delivery.UNSENT), numbers.filter(due_at__isnull=False)
+    rest = numbers.filter(due_at__isnull=True).exclude(state__in=Delivery.UNSENT)
+    return list(unsent.union(under_way.exclude(state__in=Delivery.UNSENT), rest, all=True))
+
+
+def _standings(action: str, broadcast_ids: Collection[int], now: datetime) -> dict[int, tuple[Obstacle | None, bool]]:
+    """What stands in the way of the deliveries of each broadcast, and whether it was followed up."""
+    found = Broadcast.objects.filter(pk__in=broadcast_ids).values_list("pk", "state", "expires_at", "followed_by")
+    return {
+        pk: (
+            _broadcasts_obstacle(action, state, is_expired=bool(expires_at and expires_at <= now)),
+            follower is not None,
+        )
+        for pk, state, expires_at, follower in found
+    }
 
 
 def mark_as_sent(*, deliveries: QuerySet[Delivery], by: User | None, why: str, now: datetime) -> Resolved:
@@ -278,9 +292,8 @@ def _hopeless(deliveries: QuerySet[Delivery], now: datetime) -> int:
     """Skipped ones of open broadcasts that have no address, and whose client has none today."""
     skipped = deliveries.filter(state=State.SKIPPED, address="", broadcast__state__in=OPEN, broadcast__followed_by=None)
     skipped = skipped.exclude(broadcast__expires_at__lte=now).order_by()
-    return sum(
-        skipped.filter(channel=channel, **{f"client__{name}": None}).count() for channel, name in ADDRESS_FIELDS.items()
-    )
+    without = [Q(channel=channel, **{f"client__{name}": None}) for channel, name in ADDRESS_FIELDS.items()]
+    return skipped.filter(reduce(or_, without)).count()
 
 
 def _with_address(delivery_ids: Collection[int]) -> set[int]:

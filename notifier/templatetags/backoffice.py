@@ -1,21 +1,46 @@
 """How the back office writes numbers, durations and states."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from django import template
+from django.contrib.admin.templatetags.admin_urls import admin_urlquote
 from django.db.models import TextChoices
+from django.db.models.options import Options
 from django.template.loader import select_template
+from django.urls import reverse
 from django.utils.formats import date_format
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from django.utils.timezone import localtime
 
 from notifier.admin.badges import state_badge
 from notifier.admin.confirmation import UNITS
 from notifier.models import Broadcast, Channel, Delivery
 from notifier.services import broadcasts
+from notifier.site import NOTHING, many, one
 
 register = template.Library()
+register.filter(one)
+register.filter(many)
+
+#: Letters in a line of an e-mail, where it is shown before it is sent.
+LETTER_WIDTH = 56
+#: What a stock page of something is for, by its name.
+DONE_TO_IT = {
+    "history": "History",
+    "simple_history": "Earlier version",
+    "delete": "Delete",
+    "password_change": "Password",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    name: str
+    #: Empty for where the reader is, and where they may not go.
+    url: str = ""
 
 
 @register.filter
@@ -47,7 +72,7 @@ def shown(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, datetime):
         return date_format(localtime(value), "j M Y, H:i")
-    return "–" if value in (None, "") else str(value)
+    return NOTHING if value in (None, "") else str(value)
 
 
 @register.filter
@@ -80,6 +105,13 @@ def units(channel: Channel) -> str:
 
 
 @register.filter
+def letter_height(text: str) -> int:
+    """About how many pixels high an e-mail's frame has to be: it can't tell itself, for nothing in it may run."""
+    lines = sum(max(1, -(-len(line) // LETTER_WIDTH)) for line in text.splitlines())
+    return max(240, min(560, 50 + 25 * lines))
+
+
+@register.filter
 def delivery_badge(state: str | TextChoices) -> SafeString:
     return state_badge(Delivery.State(state))
 
@@ -89,3 +121,27 @@ def icon(name: str) -> SafeString:
     """The picture of a page in the menu: templates/admin/icons/."""
     drawn: SafeString = select_template([f"admin/icons/{name.lower()}.svg", "admin/icons/other.svg"]).render()
     return drawn
+
+
+@register.simple_tag(takes_context=True)
+def trail(context: template.Context) -> list[Step]:
+    """The way from the overview to a stock page: its list, what of it is shown, and what is done to that."""
+    # The page of an earlier version is about a row of the history.
+    opts: Options[Any] | None = context.get("original_opts") or context.get("opts")
+    if opts is None:
+        return [Step(context["title"])] if context.get("title") else []
+    page = context["request"].resolver_match.url_name.removeprefix(f"{opts.app_label}_{opts.model_name}_")
+    listed = Step(capfirst(many(opts)), _url(opts, "changelist") if context.get("has_view_permission", True) else "")
+    if page == "changelist":
+        return [Step(listed.name)]
+    obj = context.get("original") or context.get("object")
+    if obj is None:
+        return [listed, Step(f"Add {one(opts)}" if page == "add" else context["title"])]
+    name = str(context.get("subtitle") or obj)
+    if page == "change":
+        return [listed, Step(name)]
+    return [listed, Step(name, _url(opts, "change", admin_urlquote(obj.pk))), Step(DONE_TO_IT[page])]
+
+
+def _url(opts: "Options[Any]", page: str, *args: Any) -> str:
+    return reverse(f"admin:{opts.app_label}_{opts.model_name}_{page}", args=args)

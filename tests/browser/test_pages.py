@@ -17,7 +17,9 @@ from pytest_django.live_server_helper import LiveServer
 from notifier.models import Broadcast, Delivery
 from tests.browser.house import addresses, fill_the_house
 from tests.conftest import watch_console
-from tests.factories import a_broadcast, a_delivery, a_user
+from tests.factories import a_broadcast, a_client, a_delivery, a_user
+from tests.notifier.admin.test_broadcasts import a_told_broadcast
+from tests.notifier.admin.test_pages import MAKE
 
 # The server answers from another thread, which must see the rows.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -118,6 +120,53 @@ def test_every_page_is_accessible_obeys_its_policy_and_fits_its_screen(
     assert not wrong, "\n".join(wrong)
     # Whatever the policy refused is told here too.
     assert console_errors == []
+
+
+#: Every property that a rule of the sheets sets for the whole page.
+PROPERTIES = """() => {
+    const names = new Set();
+    for (const sheet of document.styleSheets) for (const rule of sheet.cssRules)
+        for (const one of [rule, ...(rule.cssRules ?? [])])
+            for (const name of one.style ?? []) if (name.startsWith("--")) names.add(name);
+    const style = getComputedStyle(document.documentElement);
+    return Object.fromEntries([...names].map(name => [name, style.getPropertyValue(name)]));
+}"""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_theme_that_was_chosen_looks_as_one_that_the_system_asks_for(
+    visit: Callable[[str, Theme], Page], staff: User, theme: Theme
+) -> None:
+    asked, chosen = visit("desk", theme), visit("desk", "dark" if theme == "light" else "light")
+    for page in (asked, chosen):
+        page.goto(reverse("admin:login"))
+
+    chosen.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
+
+    assert chosen.evaluate(PROPERTIES) == asked.evaluate(PROPERTIES)
+
+
+@pytest.mark.parametrize("size", ["desk", "small phone"])
+def test_no_list_is_wider_than_its_frame(visit: Callable[[str, Theme], Page], staff: User, size: str) -> None:
+    """What can't be seen without moving the table sideways is seen by nobody."""
+    a_broadcast(
+        subject="The price of 14 Mill Lane has changed", state="AWAITING_APPROVAL", started_at=None, created_by=staff
+    )
+    a_told_broadcast(subject="Three new listings this week, {{ first_name }}", state="FINISHED")
+    client = a_client(name="Agnieszka Kowalska", email="agnieszka.kowalska.105@example.com", listings="both")
+    a_delivery(client=client, state="FAILED", detail="550 5.1.1 no such mailbox")
+    for make in MAKE.values():
+        make()
+    page = visit(size, "light")
+    log_in(page)
+
+    wide = []
+    for name in MAKE:
+        page.goto(reverse(f"admin:{name}_changelist"))
+        if page.locator(".results").evaluate("list => list.scrollWidth > list.clientWidth"):
+            wide.append(name)
+
+    assert wide == []
 
 
 def test_on_a_phone_the_menu_is_a_drawer(visit: Callable[[str, Theme], Page], staff: User) -> None:

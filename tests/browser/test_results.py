@@ -4,6 +4,7 @@ import csv
 import io
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from playwright.sync_api import Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from notifier.admin import results
-from notifier.models import Broadcast, Delivery
+from notifier.models import Broadcast, Channel, Delivery, Worker
 from notifier.services import fanout, tallies
 from tests.factories import a_broadcast, a_client, a_delivery, a_user
 
@@ -45,6 +46,14 @@ def open_page(live_server: LiveServer) -> Callable[[Page, str], Page]:
 
 def page_of(broadcast: Broadcast) -> str:
     return reverse("admin:notifier_broadcast_progress", args=[broadcast.pk])
+
+
+def everybody_works() -> None:
+    now = timezone.now()
+    seen = {"host": "here", "pid": 1, "started_at": now, "last_seen_at": now + timedelta(hours=1)}
+    Worker.objects.create(kind="DISPATCHER", depths={"email": 0, "sms": 0, "dead": 0}, **seen)
+    for channel in Channel:
+        Worker.objects.create(kind="CONSUMER", channel=channel, **seen)
 
 
 def an_ended() -> Broadcast:
@@ -141,10 +150,13 @@ def test_without_javascript_all_of_it_works_too(
     assert reached_by_follow_up(broadcast) == {"Failed Example", "Skipped Example"}
 
 
+@pytest.mark.parametrize(("is_well", "rows"), [(False, 2), (True, 5)])
 def test_the_wall_is_dark_fits_one_screen_and_follows_what_happens(
-    page: Page, open_page: Callable[[Page, str], Page]
+    page: Page, open_page: Callable[[Page, str], Page], is_well: bool, rows: int
 ) -> None:
     broadcast = an_ended()
+    if is_well:
+        everybody_works()
     for _ in range(10):
         a_delivery(broadcast=broadcast, state="SENT")
     Broadcast.objects.update(state="RUNNING", finished_at=None, audience=15)
@@ -162,7 +174,9 @@ def test_the_wall_is_dark_fits_one_screen_and_follows_what_happens(
     assert figure.evaluate("element => parseFloat(getComputedStyle(element).fontSize)") >= 90
     assert page.locator("#menu, #controls").count() == 0
     assert page.get_by_role("button", name="Full screen").is_visible()
-    last = page.locator("#feed tbody tr:visible").last
+    lines = page.locator("#feed tbody tr:visible")
+    assert lines.count() == rows
+    last = lines.last
     assert last.evaluate("element => element.getBoundingClientRect().bottom") <= 1080
     assert page.evaluate("document.documentElement.scrollWidth") <= 1920
 

@@ -36,6 +36,8 @@ IMPATIENT = {
     "SMS_CONCURRENCY": "5",
     # Faults that a provider is made to have are not to close its channel where that isn't the attack.
     "BREAKER_MINIMUM": "100000",
+    # Staff here press Send, whatever the number.
+    "CONFIRM_ABOVE": "1000000",
     "LOG_LEVEL": "INFO",
 }
 WINDOW = 5

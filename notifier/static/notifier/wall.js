@@ -10,7 +10,7 @@ if (document.fullscreenEnabled) {
   button.textContent = "Full screen";
   button.addEventListener("click", () => document.documentElement.requestFullscreen());
   document.addEventListener("fullscreenchange", () => { button.hidden = document.fullscreenElement !== null; });
-  document.querySelector(".lead").append(button);
+  document.querySelector(".wall-links").prepend(button);
 }
 
 // Refused where the battery is low or the page is hidden: then the screen may sleep.

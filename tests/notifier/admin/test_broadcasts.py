@@ -1,7 +1,8 @@
 """The progress page, live and still, and the orders that staff give on it."""
 
+import re
 import uuid
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from notifier.models import Broadcast, Delivery, Resolution
-from tests.factories import a_broadcast, a_client, a_delivery, a_notification, an_open_breaker
+from tests.factories import a_broadcast, a_client, a_delivery, a_notification, a_user, an_open_breaker
 from tests.notifier.admin.conftest import LogIn
 
 pytestmark = pytest.mark.both_engines
@@ -46,6 +47,19 @@ def poll(browser: Browser, broadcast: Broadcast, **query: str) -> Any:
 
 def text_of(page: Any) -> str:
     return " ".join(page.content.decode().split())
+
+
+# --- The list ---------------------------------------------------------------------------------------------------------
+def test_the_list_tells_when_each_began_and_by_whom(admin: Browser) -> None:
+    a_told_broadcast(started_at=datetime(2026, 5, 1, 9, 30, tzinfo=UTC), created_by=a_user(username="tom"))
+    a_broadcast(state=State.SCHEDULED, started_at=None)
+
+    text = text_of(admin.get(reverse("admin:notifier_broadcast_changelist")))
+
+    assert '1 May 2026, 09:30 <span class="quiet">by tom</span>' in text
+    assert '– <span class="quiet">by the command line</span>' in text
+    # Nobody has been counted yet: that is not 0.
+    assert re.findall(r'class="field-audience_shown">(.*?)</td>', text) == ["–", "1,998"]
 
 
 # --- The page ---------------------------------------------------------------------------------------------------------

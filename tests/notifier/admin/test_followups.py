@@ -4,6 +4,7 @@ import uuid
 from typing import Any
 
 import pytest
+from django.conf import LazySettings
 from django.db import connection
 from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
@@ -113,6 +114,80 @@ def test_it_needs_a_login_the_csrf_token_and_a_broadcast(admin: Browser) -> None
     assert admin.get(follow_page(broadcast))["Location"].startswith(reverse("admin:login"))
 
 
+# --- The number that is typed -----------------------------------------------------------------------------------------
+@pytest.fixture
+def _confirm_above_one(settings: LazySettings) -> None:
+    settings.CONFIRM_ABOVE = 1
+
+
+def an_ended_with_two_missed() -> Broadcast:
+    broadcast = an_ended()
+    for _ in range(2):
+        a_delivery(broadcast=broadcast, state="FAILED", client=a_client(listings="email"))
+    return broadcast
+
+
+@pytest.mark.usefixtures("_confirm_above_one")
+@pytest.mark.parametrize("typed", ["", "1", "3", "two", "2,2"])
+def test_many_are_not_followed_up_before_their_number_is_typed(admin: Browser, typed: str) -> None:
+    broadcast = an_ended_with_two_missed()
+
+    asked = text_of(admin.get(follow_page(broadcast)))
+    page = admin.post(follow_page(broadcast), {**pressed(), "counted": "2", "typed": typed})
+
+    assert "To confirm, type the number of messages: <strong>2</strong>" in asked
+    assert "Nothing was sent yet" in text_of(page)
+    assert "Type the number of messages, 2, to send them." in text_of(page)
+    assert Broadcast.objects.count() == 1
+
+
+@pytest.mark.usefixtures("_confirm_above_one")
+def test_with_the_number_they_are_followed_up_once_however_often_it_is_pressed(admin: Browser) -> None:
+    broadcast = an_ended_with_two_missed()
+    press = {**pressed(), "counted": "2", "typed": "2"}
+
+    admin.post(follow_page(broadcast), press)
+    made = Broadcast.objects.get(follows=broadcast)
+    for _ in range(3):
+        a_client(listings="email")
+    second = admin.post(follow_page(broadcast), press)
+
+    assert second["Location"] == page_of(made)
+    assert Broadcast.objects.filter(follows=broadcast).count() == 1
+
+
+@pytest.mark.usefixtures("_confirm_above_one")
+def test_the_number_is_that_of_the_moment_at_which_it_is_pressed(admin: Browser) -> None:
+    broadcast = an_ended_with_two_missed()
+    a_client(listings="both")
+
+    page = admin.post(follow_page(broadcast), {**pressed(), "counted": "2", "typed": "2"})
+
+    assert "By now it would be 4 messages. Type that number to send them." in text_of(page)
+    assert '<input type="hidden" name="counted" value="4">' in text_of(page)
+    assert Broadcast.objects.count() == 1
+
+
+@pytest.mark.usefixtures("_confirm_above_one")
+def test_a_number_without_what_the_page_showed_is_not_believed(admin: Browser) -> None:
+    broadcast = an_ended_with_two_missed()
+
+    admin.post(follow_page(broadcast), {**pressed(), "typed": "2"})
+
+    assert Broadcast.objects.count() == 1
+
+
+def test_few_need_no_number(admin: Browser, settings: LazySettings) -> None:
+    settings.CONFIRM_ABOVE = 2
+    broadcast = an_ended_with_two_missed()
+
+    assert 'name="typed"' not in text_of(admin.get(follow_page(broadcast)))
+    admin.post(follow_page(broadcast), pressed())
+
+    assert Broadcast.objects.filter(follows=broadcast).exists()
+
+
+# --- The page ---------------------------------------------------------------------------------------------------------
 def test_where_nobody_is_left_there_is_nothing_to_press(admin: Browser) -> None:
     text = text_of(admin.get(follow_page(an_ended())))
 

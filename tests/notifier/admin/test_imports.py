@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.conf import LazySettings
 from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
@@ -237,6 +238,38 @@ def test_a_larger_upload_is_refused_before_it_is_read(importer: Browser, monkeyp
     )
 
     assert response.headers["Location"] == reverse("admin:notifier_clientimport_upload")
+
+
+@pytest.mark.parametrize(("house_mb", "most"), [(10, "2 MB"), (1, "1 MB")])
+def test_a_file_that_is_a_little_too_large_is_told_so_in_the_words_of_the_import(
+    importer: Browser, settings: LazySettings, monkeypatch: pytest.MonkeyPatch, house_mb: int, most: str
+) -> None:
+    monkeypatch.setattr(uploads, "MOST_BYTES", 2_000_000)
+    settings.UPLOAD_MAX_MB = house_mb
+    exact = b"name,email\nAnn,ann@example.com\n".ljust(imports.most_bytes(), b"\n")
+
+    page = upload(importer, exact + b"\n")
+
+    assert page.status_code == 200
+    assert f"The file is larger than {most}. See below how to import it all the same." in page.content.decode()
+    assert f"rows and {most}." in page.content.decode()
+    assert not ClientImport.objects.exists()
+    assert upload(importer, exact).status_code == 302
+
+
+@pytest.mark.parametrize("over", [1, 50_000, imports.ENVELOPE_BYTES + 1])
+def test_no_upload_of_clients_meets_the_page_for_what_is_too_large(
+    importer: Browser, settings: LazySettings, over: int
+) -> None:
+    settings.UPLOAD_MAX_MB = 1
+    too_large = b"name,email\n".ljust(1_000_000 + over, b"\n")
+
+    page = importer.post(
+        reverse("admin:notifier_clientimport_upload"), {"file": SimpleUploadedFile("a.csv", too_large)}, follow=True
+    )
+
+    assert page.status_code == 200
+    assert "The file is larger than 1 MB." in page.content.decode()
 
 
 def test_an_upload_without_its_token_is_refused_all_the_same(superuser: User) -> None:

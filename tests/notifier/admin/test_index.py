@@ -90,6 +90,25 @@ def test_who_may_see_nothing_sees_no_numbers(staff: LogIn) -> None:
     assert "may or may not have arrived" not in text
 
 
+@pytest.mark.parametrize(
+    ("right", "page"),
+    [
+        ("notifier.add_client", "notifier_client_add"),
+        ("notifier.import_client", "notifier_clientimport_upload"),
+        ("notifier.add_notification", "notifier_notification_add"),
+    ],
+)
+def test_what_somebody_may_do_is_a_press_away(staff: LogIn, right: str, page: str) -> None:
+    link = f'href="{reverse(f"admin:{page}")}"'
+    others = staff("notifier.view_client", "notifier.view_notification", "notifier.export_client")
+    assert link not in others.get(reverse("admin:index")).content.decode()
+
+    browser = staff(right)
+
+    assert link in browser.get(reverse("admin:index")).content.decode()
+    assert browser.get(reverse(f"admin:{page}")).status_code == 200
+
+
 def test_the_chart_is_drawn_and_stands_in_a_table_as_well(admin: Browser) -> None:
     ended = a_broadcast(state=Broadcast.State.FINISHED, finished_at=clock.now())
     DailyTally.objects.create(broadcast=ended, day=clock.now().date(), channel="email", state="SENT", number=1234)

@@ -5,6 +5,7 @@ from django.test import Client as Browser
 from django.urls import reverse
 
 from notifier.models import Notification
+from notifier.templatetags.backoffice import letter_height
 from tests.factories import a_broadcast, a_client, a_notification
 from tests.notifier.admin.conftest import LogIn
 from tests.notifier.admin.test_notifications import text_of
@@ -79,3 +80,10 @@ def test_what_has_no_mail_has_no_such_page(admin: Browser) -> None:
     notification = a_notification(email_body="", sms_body="only this")
 
     assert admin.get(letter_of(notification)).status_code == 404
+
+
+def test_the_frame_of_an_e_mail_is_about_as_high_as_its_text() -> None:
+    heights = [letter_height(text) for text in ("", "a line\n" * 12, "a line\n" * 400, "w" * 5000)]
+
+    assert heights == [240, 350, 560, 560]
+    assert letter_height("word " * 200) > letter_height("word " * 100)

@@ -1,5 +1,6 @@
 """Every page of the back office opens, for those who may, at a cost that doesn't grow with its rows."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from notifier.models import Broadcast, Channel, ClientImport, QueuedTicket, Resolution, Suppression, Worker
+from notifier.models import Broadcast, Channel, Client, ClientImport, QueuedTicket, Resolution, Suppression, Worker
 from tests.factories import a_broadcast, a_client, a_delivery, a_notification, a_topic, a_user
 from tests.notifier.admin.conftest import LogIn
 
@@ -235,3 +236,65 @@ def test_no_page_has_inline_script_or_style(admin: Browser, kind: str) -> None:
     assert "<style" not in text
     assert " style=" not in text
     assert "<script>" not in text
+
+
+# --- Nothing in a cell ------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("model", PAGES)
+def test_a_cell_with_nothing_in_it_has_one_sign_everywhere(admin: Browser, model: str) -> None:
+    made = MAKE[model]()
+    for page in (url(model, "changelist"), url(model, "change", made.pk)):
+        text = " ".join(admin.get(page, follow=True).content.decode().split())
+        assert not re.search(r">\s*[-—]\s*<", text), page
+
+
+def test_what_a_delivery_has_not_got_is_a_dash(admin: Browser) -> None:
+    delivery = a_delivery(broadcast=a_broadcast(), address="")
+
+    listed = admin.get(url("notifier_delivery", "changelist")).content.decode()
+    page = admin.get(url("notifier_delivery", "change", delivery.pk)).content.decode()
+
+    assert re.findall(r'class="field-(\w+)[^"]*">–<', listed) == ["address", "detail", "settled"]
+    assert page.count('<div class="readonly">–</div>') == 4  # address, detail, settled, provider's id
+
+
+# --- Pages that are stock underneath ----------------------------------------------------------------------------------
+def test_a_permission_is_called_by_what_it_allows(admin: Browser) -> None:
+    for page in (url("auth_group", "add"), url("auth_user", "change", a_user().pk)):
+        text = admin.get(page).content.decode()
+        assert "Can send a notification to its audience" in text
+        assert "Notifier | " not in text
+
+
+def test_deleting_asks_with_the_name_and_what_goes_with_it(admin: Browser) -> None:
+    client = a_client(name="Ann <Example>", listings="both")
+    page = url("notifier_client", "delete", client.pk)
+
+    text = " ".join(admin.get(page).content.decode().split())
+
+    assert "<h1> Delete Ann &lt;Example&gt;? </h1>" in text
+    assert "Preference: Ann &lt;Example&gt; · " in text
+    assert "Delete the client</button>" in text
+    assert f'href="{url("notifier_client", "change", client.pk)}">Back</a>' in text
+    admin.post(page, {"post": "yes"})
+    assert not Client.objects.exists()
+
+
+def test_letting_somebody_try_again_says_what_it_comes_to(admin: Browser) -> None:
+    tried = AccessAttempt.objects.create(username="tom", ip_address="192.0.2.7", failures_since_start=5)
+    page = url("axes_accessattempt", "delete", tried.pk)
+
+    text = " ".join(admin.get(page).content.decode().split())
+
+    assert "<h1>Let tom from 192.0.2.7 try again?</h1>" in text
+    admin.post(page, {"post": "yes"})
+    assert not AccessAttempt.objects.exists()
+
+
+def test_the_page_of_the_password_has_the_links_of_every_page(admin: Browser) -> None:
+    text = admin.get(reverse("admin:password_change")).content.decode()
+
+    assert f'<a href="{reverse("admin:password_change")}">Change password</a>' in text
+
+
+def test_a_list_without_rows_says_so_in_the_words_of_the_menu(admin: Browser) -> None:
+    assert "There are no failed log-ins yet." in admin.get(url("axes_accessattempt", "changelist")).content.decode()

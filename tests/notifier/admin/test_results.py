@@ -325,6 +325,26 @@ def test_each_step_is_offered_to_those_who_may_take_it(staff: LogIn) -> None:
     assert list(steps_of(staff(see, LIST, EXPORT), broadcast)) == ["export"]
 
 
+def test_an_expired_one_offers_no_retry_and_says_why(admin: Browser) -> None:
+    broadcast = an_ended(expires_at=timezone.now())
+
+    page = admin.get(page_of(broadcast))
+
+    assert list(steps_of(admin, broadcast)) == ["resolve", "follow", "export"]
+    assert page.context["buttons"] == []
+    assert "so nothing of it is retried any more" in text_of(page)
+
+
+def test_one_that_has_not_expired_yet_is_retried(admin: Browser) -> None:
+    broadcast = an_ended(expires_at=timezone.now() + timedelta(hours=1))
+
+    page = admin.get(page_of(broadcast))
+
+    assert "retry" in steps_of(admin, broadcast)
+    assert [order.name for order, _ in page.context["buttons"]] == ["retry", "retry-unknown"]
+    assert "so nothing of it is retried any more" not in text_of(page)
+
+
 def test_a_broadcast_that_everybody_got_says_so(admin: Browser) -> None:
     got = an_ended(tally={"audience": 2, "counts": {"email": {"SENT": 2}}})
 

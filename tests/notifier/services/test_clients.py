@@ -44,6 +44,23 @@ def test_restoring_writes_versions_and_leaves_the_erased_alone(now: datetime) ->
     assert len(versions(erased)) == 1
 
 
+def test_who_is_erased_while_a_list_returns_stays_away(now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = a_client(is_active=False), a_client(is_active=False)
+    monkeypatch.setattr(clients, "CHUNK", 1)
+    write = clients.write_history
+
+    def erase_the_second(**record: Any) -> None:
+        write(**record)
+        Client.objects.filter(pk=second.pk).update(erased_at=now)
+
+    monkeypatch.setattr(clients, "write_history", erase_the_second)
+
+    number = clients.restore(clients=Client.objects.all(), by=None, now=now)
+
+    assert number == 1
+    assert set(Client.objects.active()) == {first}
+
+
 def test_a_whole_list_goes_chunk_by_chunk_and_is_done_completely(
     now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:

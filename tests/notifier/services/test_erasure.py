@@ -1,3 +1,4 @@
+import re
 import uuid
 from datetime import datetime, timedelta
 from typing import Any
@@ -5,11 +6,13 @@ from typing import Any
 import pytest
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.db import connection, transaction
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from notifier.models import Channel, Client, ConsentChange, Delivery, Resolution, ResolvedDelivery, Suppression
 from notifier.services import clients, consents, deliveries, erasure, recovery
 from notifier.services.consents import Origin
-from tests.factories import a_broadcast, a_client, a_delivery, a_topic, a_user
+from tests.factories import a_broadcast, a_client, a_delivery, a_topic, a_user, an_open_breaker
 from tests.notifier.connections import SECONDS, OtherConnection, impatient
 from tests.notifier.ledger import unaccounted
 
@@ -49,6 +52,7 @@ def a_life(now: datetime) -> Client:
     ResolvedDelivery.objects.create(
         resolution=resolution, delivery=failed, state_before="FAILED", detail_before="to first@quux.example"
     )
+    an_open_breaker(now=now, detail="550 zebedee@quux.example: unknown, eight of ten")
     Suppression.objects.create(channel="email", address="zebedee@quux.example", reason="The mailbox doesn’t exist.")
     LogEntry.objects.log_actions(
         maria.pk, [client], CHANGE, '[{"changed": {"object": "Zebedee Quux \\u00b7 Listings"}}]'
@@ -138,6 +142,56 @@ def test_odd_names_are_erased_too(now: datetime, name: str) -> None:
     erase(client, now)
 
     assert "odd@example.com" not in client.deliveries.get().detail
+
+
+# --- What was cut in the middle of an address -------------------------------------------------------------------------
+@pytest.mark.parametrize("kept", range(1, 21))
+def test_what_is_left_of_an_address_where_a_text_was_cut_is_erased_too(now: datetime, kept: int) -> None:
+    client = a_client(name="Zebedee Quux", email="zebedee@quux.example")
+    words = "550 unknown: ".ljust(300 - kept, ".")
+    failed = a_delivery(client=client, state="FAILED", detail=words + "ZEBEDEE@quux.example"[:kept])
+
+    erase(client, now)
+
+    failed.refresh_from_db()
+    assert failed.detail == (words + erasure.GONE)[:300]
+
+
+def test_what_was_not_cut_keeps_its_last_letters(now: datetime) -> None:
+    client = a_client(name="Nancy", email="nancy@example.com")
+    failed = a_delivery(client=client, state="FAILED", detail="550 5.1.1 unknown")
+
+    erase(client, now)
+
+    failed.refresh_from_db()
+    assert failed.detail == "550 5.1.1 unknown"
+
+
+#: Letters that neither the other words nor what stands in the place of an address have.
+addresses = st.text("xyXY@.", min_size=3, max_size=12)
+words = st.text("0123 :", max_size=12)
+
+
+@given(known=st.lists(addresses, min_size=1, max_size=3), before=words, cut=st.integers(1, 12), flip=st.booleans())
+@example(known=["xyx", "yx@x.y"], before="", cut=6, flip=False)
+def test_however_it_is_cut_nothing_of_it_stays(known: list[str], before: str, cut: int, flip: bool) -> None:
+    last = known[0].swapcase() if flip else known[0]
+    text = f"{before}{known[-1]}{before} {last}"[: -cut if cut < len(last) else None]
+
+    cleaned = erasure.without(text, known, len(text))
+
+    assert not set(cleaned.lower()) & set("xy@.")
+
+
+@given(known=st.lists(addresses, min_size=2, max_size=2), text=st.text("xyXY@. ", max_size=30), is_cut=st.booleans())
+def test_what_overlaps_goes_as_a_whole(known: list[str], text: str, is_cut: bool) -> None:
+    """Everything else stays as it was, in its order."""
+    cleaned = erasure.without(text, known, len(text) if is_cut else 300)
+
+    pieces = cleaned.split(erasure.GONE)
+    assert not any(one.lower() in piece.lower() for one in known for piece in pieces)
+    if not is_cut:
+        assert re.fullmatch(".+".join(map(re.escape, pieces)), text, re.DOTALL)
 
 
 def claim(delivery: Delivery, now: datetime) -> deliveries.Claim:
