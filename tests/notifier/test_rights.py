@@ -19,7 +19,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 ROW = re.compile(r"^\| `([a-z]+\.[a-z_]+)` \| ([^|]+) \|(.+)\|$", re.MULTILINE)
 #: In their order: the one that makes the groups, and those that give them what came later.
 MAKING = importlib.import_module("notifier.migrations.0008_groups").make_groups
-LATER = {"0011_consent": importlib.import_module("notifier.migrations.0011_consent").give_rights}
+LATER = {"0012_consent": importlib.import_module("notifier.migrations.0012_consent").give_rights}
 #: What only the machinery writes, and what has no page: nobody is given these, and no page asks for them.
 WRITTEN_BY_THE_MACHINERY = {
     *("broadcast", "delivery", "resolution", "resolveddelivery", "worker", "queuedticket", "breaker", "dailytally"),

@@ -43,7 +43,7 @@ def give_rights(apps, schema_editor):
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("notifier", "0010_speed"),
+        ("notifier", "0011_names_without_address"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
