@@ -5,6 +5,7 @@ every process. A consumer that finds too little reads again later and writes not
 """
 
 import math
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
@@ -52,9 +53,25 @@ def rate(*, channel: Channel) -> float | None:
     return _rate(channel, row)
 
 
+def rates() -> dict[Channel, float]:
+    """By channel; one without a limit is not there."""
+    rows = {(row.channel, row.provider): row for row in Throttle.objects.all()}
+    found = {channel: _rate(channel, rows.get((channel.value, provider(channel)))) for channel in Channel}
+    return {channel: limit for channel, limit in found.items() if limit is not None}
+
+
 def _rate(channel: Channel, row: Throttle | None) -> float | None:
-    default: float | None = settings.RATES[channel.value]
-    return row.rate if row is not None and row.rate is not None else default
+    return in_force(row) if row is not None else default(channel)
+
+
+def in_force(row: Throttle) -> float | None:
+    return row.rate if row.rate is not None else default(Channel(row.channel))
+
+
+def default(channel: Channel) -> float | None:
+    """As the settings say."""
+    found: float | None = settings.RATES[channel.value]
+    return found
 
 
 def register(*, channel: Channel, now: datetime) -> None:
@@ -106,6 +123,14 @@ def give_back(*, channel: Channel, number: int) -> None:
     """Return tokens of messages that the provider was not given. More than it can hold is never taken from a bucket."""
     if number > 0:
         Throttle.objects.filter(channel=channel, provider=provider(channel)).update(tokens=F("tokens") + number)
+
+
+def read(text: str) -> float:
+    """Messages a second, of `50/s`, `600/m` or `1000/h`, as the settings have it. Raises ValueError."""
+    found = re.fullmatch(r"([1-9][0-9]{0,6})/([smh])", text.replace(" ", ""))
+    if found is None:
+        raise ValueError("Write it like 50/s, 600/m or 1000/h.")
+    return int(found[1]) / {"s": 1, "m": 60, "h": 3600}[found[2]]
 
 
 def in_words(rate: float) -> str:

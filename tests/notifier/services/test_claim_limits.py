@@ -189,7 +189,7 @@ def test_rows_made_at_night_are_born_waiting_and_never_for_longer_than_a_claim_w
 
     expand(broadcast, now)
 
-    born = dict(Delivery.objects.values_list("pk", "due_at"))
+    born = {row.pk: row.due_at or now for row in Delivery.objects.all()}
     assert len(born) == len(PEOPLE)
     rows = list(Delivery.objects.all())
     for row in rows:
@@ -201,8 +201,8 @@ def test_rows_made_at_night_are_born_waiting_and_never_for_longer_than_a_claim_w
         wakes = row.due_at if row.state == State.PENDING and row.due_at else now
         assert born[row.pk] <= wakes
         exact += born[row.pk] == wakes
-    # All but those of whom their calling code tells two countries.
-    assert exact >= len(PEOPLE) - 5
+    # All but those of whom their calling code tells several countries: two of +7, one of +44 and one of +61.
+    assert exact >= len(PEOPLE) - 4
 
 
 @pytest.mark.usefixtures("quiet")
