@@ -18,7 +18,14 @@ SHOWN, SHOWN_CHANGES = 20, 10
 #: What a page shows at the most, however much there is.
 MOST = 500
 #: What a version may differ in, and how staff call it.
-FIELDS = {"name": "Name", "email": "E-mail", "phone": "Phone", "is_active": "Active", "erased_at": "Erased"}
+FIELDS = {
+    "name": "Name",
+    "email": "E-mail",
+    "phone": "Phone",
+    "time_zone": "Time zone",
+    "is_active": "Active",
+    "erased_at": "Erased",
+}
 
 
 def consent_changes(client: Client) -> QuerySet[ConsentChange]:
@@ -113,6 +120,7 @@ def everything(*, client: Client, now: datetime) -> dict[str, Any]:
             "name": client.name,
             "e-mail": client.email,
             "phone": _text(client.phone),
+            "time zone": _text(client.time_zone),
             "active": client.is_active,
             "added": client.created_at.isoformat(timespec="seconds"),
             "changed": client.updated_at.isoformat(timespec="seconds"),
@@ -181,6 +189,7 @@ def _version(row: Any) -> dict[str, Any]:
         "name": row.name,
         "e-mail": row.email,
         "phone": _text(row.phone),
+        "time zone": _text(row.time_zone),
         "active": row.is_active,
     }
 

@@ -28,7 +28,7 @@ from notifier.services import breakers
 MENU = (
     ("Send", ("Notification", "Broadcast", "Delivery", "Resolution")),
     ("Clients", ("Client", "Topic", "Suppression", "ClientImport")),
-    ("Machinery", ("Worker", "QueuedTicket")),
+    ("Machinery", ("Worker", "QueuedTicket", "Throttle")),
     ("Access", ("User", "Group", "AccessAttempt", "AccessLog")),
 )
 #: What staff call the models of others: one, and many of them.

@@ -170,6 +170,7 @@ SHOTS = [
     Shot("topics", "/admin/notifier/topic/"),
     Shot("suppressions", "/admin/notifier/suppression/"),
     Shot("workers", "/admin/notifier/worker/"),
+    Shot("throttles", "/admin/notifier/throttle/"),
     Shot("users", "/admin/auth/user/"),
     Shot("user", "/admin/auth/user/{user}/change/"),
     Shot("groups", "/admin/auth/group/"),

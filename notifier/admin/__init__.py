@@ -10,6 +10,7 @@ from notifier.admin import (
     operations,
     recovery,
     suppressions,
+    throttles,
     topics,
 )
 
@@ -23,5 +24,6 @@ __all__ = [
     "operations",
     "recovery",
     "suppressions",
+    "throttles",
     "topics",
 ]

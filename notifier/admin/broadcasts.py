@@ -26,7 +26,7 @@ from notifier.admin.followups import FollowUpPages, next_steps
 from notifier.admin.recovery import DECISIONS, WhyForm, outcome, reasons
 from notifier.admin.results import list_of
 from notifier.models import Broadcast, Delivery, Resolution
-from notifier.services import broadcasts, followups, recovery
+from notifier.services import broadcasts, followups, recovery, throttles
 from notifier.site import HtmxHttpRequest
 
 CONTROL = "notifier.control_broadcast"
@@ -142,7 +142,8 @@ class BroadcastAdmin(FollowUpPages, BeforeStartAdmin, BroadcastList):
     def progress_view(self, request: HtmxHttpRequest, broadcast_id: int) -> HttpResponse:
         """The page, and for htmx the parts of it that move. One view of it costs the same whatever the audience."""
         broadcast = self._visible(request, broadcast_id)
-        sheet = progress.sheet(broadcast)
+        is_under_way = broadcast.state == Broadcast.State.RUNNING
+        sheet = progress.sheet(broadcast, limits=throttles.rates() if is_under_way else None)
         context = self._figures(request, sheet)
         if request.htmx:
             # Buttons are sent again only where others are due: a click must not fall between two polls.

@@ -3,6 +3,7 @@
 from typing import Any, cast
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
@@ -12,7 +13,7 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 
-from notifier import clock
+from notifier import clock, staff
 from notifier.admin import audience_lists
 from notifier.admin.audience_lists import AudienceChangeList, ReachFilter
 from notifier.admin.badges import badge
@@ -29,6 +30,11 @@ CHANNEL_WORDS = {Channel.EMAIL: "e-mail", Channel.SMS: "SMS"}
 
 
 class ClientForm(forms.ModelForm):
+    time_zone = forms.ChoiceField(
+        required=False,
+        help_text="Nothing is sent in their night, where sending hours are set. It is told from the phone number’s "
+        f"country, or is the product’s own ({settings.CLIENT_TIME_ZONE}), where none is chosen.",
+    )
     #: Shown below the matrix, where it belongs.
     evidence = forms.CharField(
         label="How do we know?",
@@ -37,6 +43,15 @@ class ClientForm(forms.ModelForm):
         help_text="Where a change above comes from, e.g. “asked by phone”. It is kept with the change.",
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Who may only look has no fields.
+        if field := cast(forms.ChoiceField | None, self.fields.get("time_zone")):
+            choices = staff.zone_choices("As their phone number tells")
+            # One that came with a file may be an alias, which the list does not show.
+            own = self.instance.time_zone
+            field.choices = [*choices, (own, own)] if own and own not in staff.zones_of(choices) else choices
 
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean() or self.cleaned_data
@@ -90,7 +105,7 @@ class ClientAdmin(ClientExports, ClientPages):
     ordering = ("name",)
     sortable_by = ("name", "email", "phone", "created")
     actions = ("archive_selected", "return_selected", "export_selected", "export_all_data", "erase_selected")
-    fieldsets = ((None, {"fields": ("name", "email", "phone", "is_active")}),)
+    fieldsets = ((None, {"fields": ("name", "email", "phone", "time_zone", "is_active")}),)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[BoundedChangeList]:
         return AudienceChangeList if audience_lists.PARAMETER in request.GET else BoundedChangeList

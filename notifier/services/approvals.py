@@ -23,15 +23,16 @@ class OwnRequest(NotAllowed):
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """What somebody has looked at. A broadcast with another text or another time is not what they agreed to."""
+    """What somebody has looked at. With another text or time, or critical, it is not what they agreed to."""
 
     text_of: datetime | None
     scheduled_for: datetime | None
     expires_at: datetime | None
+    is_critical: bool = False
 
     @classmethod
     def of(cls, broadcast: Broadcast) -> Self:
-        return cls(broadcast.text_of, broadcast.scheduled_for, broadcast.expires_at)
+        return cls(broadcast.text_of, broadcast.scheduled_for, broadcast.expires_at, broadcast.is_critical)
 
 
 def approve(*, broadcast_id: int, seen: Version, by: User, now: datetime) -> None:
@@ -40,7 +41,10 @@ def approve(*, broadcast_id: int, seen: Version, by: User, now: datetime) -> Non
     Raises `OwnRequest`, `ChangedMeanwhile` where it is no longer what `seen` says, and `NotAllowed`.
     """
     waiting = _waiting(broadcast_id).filter(
-        text_of=seen.text_of, scheduled_for=seen.scheduled_for, expires_at=seen.expires_at
+        text_of=seen.text_of,
+        scheduled_for=seen.scheduled_for,
+        expires_at=seen.expires_at,
+        is_critical=seen.is_critical,
     )
     allowed = waiting.exclude(created_by=by).filter(Q(expires_at=None) | Q(expires_at__gt=now))
     word = {"approved_by": by, "approved_at": now}

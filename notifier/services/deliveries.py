@@ -3,7 +3,7 @@
 import random
 import uuid
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
@@ -13,9 +13,9 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Case, DateTimeField, F, QuerySet, Value, When
 
-from notifier import content, failpoints, mail
+from notifier import content, failpoints, hours, mail
 from notifier.models import Breaker, Broadcast, Channel, Client, Delivery, Preference, Reason, Suppression, Topic
-from notifier.services import chains
+from notifier.services import chains, openings
 
 LONGEST_RETRY = timedelta(hours=1)
 #: Retries of one bad moment are spread by this share either way, so that they don't come back all at once.
@@ -84,11 +84,11 @@ def claim(
     """Take those deliveries that are PENDING and whose client still wants the message, for LEASE_SECONDS.
 
     The others: consent gone, suppressed, archived, or reached by a broadcast that this one follows → SKIPPED with the
-    reason; of a paused broadcast → left PENDING, due now; of one that has expired → left for the dispatcher, which ends
-    it; anything else (taken, settled, cancelled, of another
-    broadcast) → untouched. While the channel's breaker is open only its probe is taken, and the rest is left to be
-    given back. Committed on return. After a database error it may have been committed all the same: `disclaim` the
-    token, which must be new each time.
+    reason; over the channel's cap → SKIPPED as well; in the client's quiet hours → PENDING still, due when they end; of
+    a paused broadcast → left PENDING, due now; of one that has expired → left for the dispatcher, which ends it;
+    anything else (taken, settled, cancelled, of another broadcast) → untouched. While the channel's breaker is open
+    only its probe is taken, and the rest is left to be given back. Committed on return. After a database error it may
+    have been committed all the same: `disclaim` the token, which must be new each time.
     """
     lease_ends_at = now + timedelta(seconds=settings.LEASE_SECONDS)
     with transaction.atomic(), connection.cursor() as cursor:
@@ -102,9 +102,13 @@ def claim(
             delivery_ids, opened_at = _probe_among(delivery_ids, channel)
             if not delivery_ids:
                 return Claim(token, now, lease_ends_at, held=True)
-        rows = _lock_pending(cursor, broadcast_id, channel, frozen, delivery_ids)
-        wanted = [row for row in rows if not row.why_not()]
-        _skip([row for row in rows if row.why_not()], now)
+        limits = _Limits.of(channel, frozen)
+        if limits.cap:
+            _take_turns(cursor, channel, delivery_ids)
+        rows = _lock_pending(cursor, broadcast_id, channel, frozen, limits, delivery_ids, now)
+        wanted, unwanted, early = _sorted_out(rows, limits, now)
+        _skip(unwanted, now)
+        _defer(early)
         _take(cursor, [row.id for row in wanted], token, lease_ends_at)
         failpoints.reached("claim.taken")
     # Not before the commit: SQLite's one write lock is free again.
@@ -197,12 +201,28 @@ class _Content:
     is_held: bool
     notification_id: int
     follows_id: int | None
+    is_critical: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """What keeps back a message that the client has agreed to; nothing does where none is set, or it is critical."""
+
+    quiet: hours.Hours | None
+    #: So many, in so many days.
+    cap: tuple[int, int] | None
+
+    @classmethod
+    def of(cls, channel: Channel, frozen: _Content) -> "_Limits":
+        if frozen.is_critical:
+            return cls(None, None)
+        return cls(settings.QUIET_HOURS[channel.value], settings.CAPS[channel.value])
 
 
 _CONTENT = f"""
     SELECT t.id, t.name, b.subject, b.{{channel}}_body,
            EXISTS (SELECT 1 FROM {BREAKER} k WHERE k.channel = %s AND k.opened_at IS NOT NULL),
-           b.notification_id, b.follows_id
+           b.notification_id, b.follows_id, b.is_critical
     FROM {BROADCAST} b JOIN {TOPIC} t ON t.id = b.topic_id
     WHERE b.id = %s AND b.state = '{Broadcast.State.RUNNING}' AND (b.expires_at IS NULL OR b.expires_at > %s)
 """  # noqa: S608
@@ -229,6 +249,11 @@ class _Row(NamedTuple):
     suppressed: bool
     #: Somebody has found since the fan-out that it did arrive.
     reached: bool
+    #: Has had as many of late as the cap allows.
+    is_sated: bool
+    #: Only asked for where there are quiet hours.
+    time_zone: str
+    phone: str | None
 
     def why_not(self) -> str:
         if self.reached:
@@ -246,7 +271,8 @@ class _Row(NamedTuple):
 _LOOK = f"""
     SELECT d.id, d.broadcast_id, d.channel, d.address, d.attempts, c.name, c.is_active,
            EXISTS (SELECT 1 FROM {PREFERENCE} p WHERE p.client_id = d.client_id AND p.topic_id = %s AND p.{{channel}}),
-           EXISTS (SELECT 1 FROM {SUPPRESSION} s WHERE s.channel = %s AND s.address = d.address), {{reached}}
+           EXISTS (SELECT 1 FROM {SUPPRESSION} s WHERE s.channel = %s AND s.address = d.address),
+           {{reached}}, {{sated}}, {{zone}}
     FROM {DELIVERY} d JOIN {CLIENT} c ON c.id = d.client_id
     WHERE d.id IN ({{ids}}) AND d.state = '{Delivery.State.PENDING}'
     ORDER BY d.id {{lock}}
@@ -261,8 +287,45 @@ _REACHED = f"""
 """  # noqa: S608
 
 
+# By the index on the client, of whom there are few deliveries among millions. The row itself is PENDING.
+_SATED = f"""
+    (SELECT COUNT(*) FROM {DELIVERY} e
+     WHERE e.client_id = d.client_id AND e.channel = d.channel
+           AND (e.state = '{Delivery.State.SENDING}'
+                OR (e.state IN ('{Delivery.State.SENT}', '{Delivery.State.UNKNOWN}') AND e.settled_at > %s))
+    ) >= %s
+"""  # noqa: S608
+
+
+#: Clients share this many locks, so that no window fills PostgreSQL's table of them.
+TURNS = 4096
+_TURNS = f"""
+    SELECT pg_advisory_xact_lock(%s, turn)
+    FROM (SELECT DISTINCT (client_id %% {TURNS})::int AS turn FROM {DELIVERY} WHERE id IN ({{ids}}) ORDER BY turn) turns
+"""  # noqa: S608
+#: The first half of those locks' names: nobody else's, and another for each channel.
+_TURN_OF = {channel: 0x4E54_0000 + number for number, channel in enumerate(Channel)}
+
+
+def _take_turns(cursor: Any, channel: Channel, delivery_ids: Sequence[int]) -> None:
+    """Two claims that count for the same client go one after the other, or each would miss what the other takes.
+
+    Until the commit, in one order for all, and before the statement that counts: it then sees what the one before has
+    committed. Not by the clients' rows: an import changes those in an order of its own, for minutes. SQLite's
+    transactions take turns anyway.
+    """
+    if connection.vendor == "postgresql" and delivery_ids:
+        cursor.execute(_TURNS.format(ids=_listed(delivery_ids)), [_TURN_OF[channel]])
+
+
 def _lock_pending(
-    cursor: Any, broadcast_id: int, channel: Channel, frozen: _Content, delivery_ids: Sequence[int]
+    cursor: Any,
+    broadcast_id: int,
+    channel: Channel,
+    frozen: _Content,
+    limits: _Limits,
+    delivery_ids: Sequence[int],
+    now: datetime,
 ) -> list[_Row]:
     """The PENDING rows among these that belong to the broadcast and channel, locked in the order of their ids."""
     lock = "FOR UPDATE OF d SKIP LOCKED" if connection.features.has_select_for_update_skip_locked else ""
@@ -270,12 +333,45 @@ def _lock_pending(
     if frozen.follows_id:
         chain = chains.others(broadcast_id=broadcast_id, notification_id=frozen.notification_id)
         reached = _REACHED.format(chain=_listed(chain))
+    sated: str = "false"
+    params: list[Any] = [frozen.topic_id, channel.value]
+    if limits.cap:
+        most, days = limits.cap
+        sated = _SATED
+        params += [connection.ops.adapt_datetimefield_value(now - timedelta(days=days)), most]
+    zone = "c.time_zone, c.phone" if limits.quiet else "'', NULL"
     ids = _listed(delivery_ids)
     cursor.execute(
-        _LOOK.format(channel=channel.value, ids=ids, lock=lock, reached=reached), [frozen.topic_id, channel.value]
+        _LOOK.format(channel=channel.value, ids=ids, lock=lock, reached=reached, sated=sated, zone=zone), params
     )
     rows = map(_Row._make, cursor.fetchall())
     return [row for row in rows if row.broadcast_id == broadcast_id and row.channel == channel.value]
+
+
+def _sorted_out(
+    rows: Sequence[_Row], limits: _Limits, now: datetime
+) -> tuple[list[_Row], dict[str, list[int]], dict[datetime, list[int]]]:
+    """Those to send; the ids of those to skip, by the reason; and of those to send later, by the moment.
+
+    What comes too early is not judged by the cap yet: that is for the moment at which it would be sent.
+    """
+    wanted = []
+    unwanted: dict[str, list[int]] = defaultdict(list)
+    early: dict[datetime, list[int]] = defaultdict(list)
+    for row in rows:
+        if reason := row.why_not():
+            unwanted[reason].append(row.id)
+        elif limits.quiet and (opens_at := _opens_at(row, limits.quiet, now)) > now:
+            early[opens_at].append(row.id)
+        elif row.is_sated:
+            unwanted[Reason.FREQUENCY_CAP].append(row.id)
+        else:
+            wanted.append(row)
+    return wanted, unwanted, early
+
+
+def _opens_at(row: _Row, quiet: hours.Hours, now: datetime) -> datetime:
+    return hours.opens_at(zones=hours.zones_of(time_zone=row.time_zone, phone=row.phone), hours=quiet, now=now)
 
 
 def _message(broadcast_id: int, channel: Channel, frozen: _Content, row: _Row) -> Message:
@@ -300,14 +396,17 @@ def _bodies(channel: Channel, frozen: _Content, replacements: dict[str, str]) ->
     return letter.text_for(replacements), letter.html_for(replacements)
 
 
-def _skip(rows: Sequence[_Row], now: datetime) -> None:
-    reasons: dict[str, list[int]] = defaultdict(list)
-    for row in rows:
-        reasons[row.why_not()].append(row.id)
-    for reason, ids in reasons.items():
+def _skip(unwanted: Mapping[str, Sequence[int]], now: datetime) -> None:
+    for reason, ids in unwanted.items():
         Delivery.objects.filter(pk__in=ids).update(
             state=Delivery.State.SKIPPED, detail=reason, due_at=None, settled_at=now
         )
+
+
+def _defer(early: Mapping[datetime, Sequence[int]]) -> None:
+    """Marked as what is given back, or they would be looked for as travelling in a ticket that was lost."""
+    for opens_at, ids in early.items():
+        Delivery.objects.filter(pk__in=ids).update(due_at=opens_at, lease_token=uuid.uuid4(), detail=openings.WAITS)
 
 
 def _take(cursor: Any, delivery_ids: Sequence[int], token: uuid.UUID, lease_ends_at: datetime) -> None:

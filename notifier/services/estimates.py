@@ -1,12 +1,12 @@
 """What a broadcast will take: time, at the rate of lately, and SMS segments, which is what providers charge for."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from notifier import content
 from notifier.models import Channel, Topic
-from notifier.services import audience, pace
+from notifier.services import audience, pace, throttles
 
 #: Recipients whose SMS is written out to learn how long it gets. A million would take a minute.
 SAMPLE = 500
@@ -30,10 +30,12 @@ class Duration:
 
     #: None where nothing is known of any channel that would be used.
     time: timedelta | None
-    #: Messages a second, of the channels that are used and were measured.
+    #: Messages a second, of the channels that are used and were measured, or may be no faster.
     rates: dict[Channel, float]
     #: Used, and never measured.
     unknown: list[Channel]
+    #: Those whose rate is as much as the provider may be given.
+    limited: list[Channel] = field(default_factory=list)
 
 
 def segments(*, text: str, topic: Topic, recipients: int) -> Segments:
@@ -52,13 +54,16 @@ def segments(*, text: str, topic: Topic, recipients: int) -> Segments:
 def duration(*, sends: Mapping[Channel, int]) -> Duration:
     """Channels send at the same time, so the slowest of them tells."""
     used = [channel for channel, number in sends.items() if number]
-    measured = pace.rates()
+    measured, limits = pace.rates(), throttles.rates()
+    limited = [one for one in used if one in limits and limits[one] <= measured.get(one, limits[one])]
+    measured |= {channel: limits[channel] for channel in limited}
     rates = {channel: measured[channel] for channel in used if channel in measured}
     seconds = [sends[channel] / rate for channel, rate in rates.items()]
     return Duration(
         time=timedelta(seconds=max(seconds)) if seconds else None,
         rates=rates,
         unknown=[channel for channel in used if channel not in measured],
+        limited=limited,
     )
 
 

@@ -14,9 +14,9 @@ from notifier.models import Client, Preference
 
 #: Rows that are read at once.
 CHUNK = 2_000
-BEFORE = ("Client number", "Name", "E-mail", "Phone")
+BEFORE = ("Client number", "Name", "E-mail", "Phone", "Time zone")
 AFTER = ("Client state", "Client since")
-_MEANINGS = (NOTHING, "name", "email", "phone")
+_MEANINGS = (NOTHING, "name", "email", "phone", "time_zone")
 WORDS = {"email": "e-mail", "sms": "SMS"}
 
 
@@ -36,14 +36,14 @@ def rows(clients: QuerySet[Client], subjects: Sequence[Subject]) -> Iterator[lis
         .order_by("pk")
         .prefetch_related(None)
         .annotate(phone_text=Cast("phone", CharField()))
-        .values_list("pk", "name", "email", "phone_text", "is_active", "created_at")
+        .values_list("pk", "name", "email", "phone_text", "time_zone", "is_active", "created_at")
         .iterator(chunk_size=CHUNK)
     )
     while chunk := list(islice(found, CHUNK)):
         agreed = _agreed([row[0] for row in chunk])
-        for pk, name, email, phone, is_active, created_at in chunk:
+        for pk, name, email, phone, zone, is_active, created_at in chunk:
             wishes = ["yes" if wish else "no" for one in subjects for wish in agreed[pk].get(one.pk, (False, False))]
-            yield [pk, quoted(name), email, phone, *wishes, "active" if is_active else "archived", created_at]
+            yield [pk, quoted(name), email, phone, zone, *wishes, "active" if is_active else "archived", created_at]
 
 
 def _agreed(clients: Sequence[int]) -> defaultdict[int, dict[int, tuple[bool, bool]]]:

@@ -28,6 +28,7 @@ from notifier.models import (
     Resolution,
     ResolvedDelivery,
     Suppression,
+    Throttle,
     Worker,
 )
 from notifier.services import consents, erasure, tallies
@@ -95,7 +96,8 @@ def _machinery() -> list[Model]:
     times = {"started_at": now, "last_seen_at": now}
     words = {"host": LONG, "detail": LONG, "state": "WAITING"}
     worker = Worker.objects.create(kind="DISPATCHER", pid=1, depths={"dead": 12}, **times, **words)
-    return [worker, QueuedTicket.objects.create(channel=Channel.SMS, body=LONG.encode(), available_at=now)]
+    throttle = Throttle.objects.create(channel=Channel.SMS, provider="x" * 100, rate=0.25, filled_at=now)
+    return [worker, throttle, QueuedTicket.objects.create(channel=Channel.SMS, body=LONG.encode(), available_at=now)]
 
 
 def _log_ins() -> list[Model]:
@@ -161,6 +163,8 @@ NOT_PAGES = {
     *("notifier_clientimport_discard", "notifier_clientimport_failed_rows", "notifier_delivery_export"),
     *("notifier_notification_check", "notifier_notification_duplicate", "notifier_notification_preview"),
     *("notifier_notification_readers", "notifier_notification_test"),
+    # What the confirm page shows once it is counted.
+    "notifier_notification_limits",
     # In frames of the pages that are looked at. Nothing runs in them, not even what would look: by itself it hangs.
     *("notifier_notification_letter", "notifier_broadcast_letter"),
     # Where the record of an import, or the broadcast's own page, is looked at already.

@@ -46,7 +46,7 @@ class Command(BaseCommand):
             default=[],
             metavar="COLUMN=MEANING",
             help="what a column is, where its name does not tell: name, first_name, last_name, email, phone, "
-            "TOPIC.email, TOPIC.sms, TOPIC.both, or nothing to leave it out; may be repeated",
+            "time_zone, TOPIC.email, TOPIC.sms, TOPIC.both, or nothing to leave it out; may be repeated",
         )
         parser.add_argument("--dry-run", action="store_true", help="check everything and import nothing")
         parser.add_argument(

@@ -29,7 +29,8 @@ _TABLES = ("import_row", "import_match", "import_change")
 
 #: The row fits this client, and these fields would be others.
 _ALTERS = " OR ".join(
-    f"(f.{name} IS NOT NULL AND (c.{name} IS NULL OR c.{name} <> f.{name}))" for name in ("name", "email", "phone")
+    f"(f.{name} IS NOT NULL AND (c.{name} IS NULL OR c.{name} <> f.{name}))"
+    for name in ("name", "email", "phone", "time_zone")
 )
 
 
@@ -48,7 +49,7 @@ def staging(wants: Sequence[Want]) -> Iterator["Staging"]:
         columns = "".join(f", w{number} smallint" for number, _ in enumerate(wants))
         cursor.execute(
             "CREATE TEMPORARY TABLE import_row (line integer PRIMARY KEY, name varchar(200), email varchar(254), "
-            f"phone varchar(128), faults text{columns})"
+            f"phone varchar(128), time_zone varchar(64), faults text{columns})"
         )
         try:
             yield Staging(cursor, wants)
@@ -65,7 +66,7 @@ class Staging:
     def __init__(self, cursor: CursorWrapper, wants: Sequence[Want]) -> None:
         self.cursor = cursor
         self.wants = wants
-        self._width = 5 + len(wants)
+        self._width = 6 + len(wants)
 
     # --- In ---
     def add(self, rows: Iterator[tuple[int, Parsed]]) -> Iterator[int]:
@@ -80,7 +81,7 @@ class Staging:
         faults = json.dumps(parsed.faults) if parsed.faults else None
         said = parsed.wants
         wishes = [int(said[want]) if want in said else None for want in self.wants]
-        return (line, parsed.name, parsed.email, parsed.phone, faults, *wishes)
+        return (line, parsed.name, parsed.email, parsed.phone, parsed.time_zone, faults, *wishes)
 
     def _write(self, chunk: list[tuple[int | str | None, ...]]) -> None:
         if connection.vendor == "postgresql":
@@ -124,7 +125,7 @@ class Staging:
                     CASE WHEN owner IS NULL THEN line ELSE MIN(line) OVER (PARTITION BY owner) END AS owner_line
                 FROM owned
             )
-            SELECT f.line, f.name, f.email, f.phone, COALESCE(f.owner, {fresh}) AS client_id, f.by_phone,
+            SELECT f.line, f.name, f.email, f.phone, f.time_zone, COALESCE(f.owner, {fresh}) AS client_id, f.by_phone,
                 f.owner IS NULL AS is_new,
                 f.owner IS NOT NULL AND ({_ALTERS}) AS alters, COALESCE(NOT c.is_active, false) AS is_archived,
                 f.email_line, f.phone_line, f.owner_line,

@@ -130,6 +130,9 @@ MODELS = {
     "notifier_resolution": Model(view=("view_resolution",)),
     "notifier_worker": Model(view=("view_worker",)),
     "notifier_queuedticket": Model(view=("view_queuedticket",)),
+    "notifier_throttle": Model(
+        view=("view_throttle",), change=("change_throttle",), changed=lambda house: {"rate": "20/s"}
+    ),
     "auth_user": Model(
         view=("auth.view_user",),
         add=("auth.add_user", "auth.change_user"),
@@ -363,6 +366,7 @@ DOORS: list[Door] = [
     ),
     Opens("notifier_notification_broadcast", SEND, query=lambda house: {"ids": house.unsent_notification.pk}),
     Does("notifier_notification_broadcast", SEND, query=lambda house: {"ids": house.unsent_notification.pk}),
+    Opens("notifier_notification_limits", SEND, query=lambda house: {"ids": house.unsent_notification.pk}),
     Opens("notifier_notification_letter", SEND, _of("unsent_notification")),
     Opens(
         "notifier_notification_preview",

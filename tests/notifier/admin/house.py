@@ -10,7 +10,17 @@ from axes.models import AccessAttempt, AccessLog
 from django.contrib.auth.models import Group, User
 from django.utils import timezone
 
-from notifier.models import Channel, ClientImport, Profile, QueuedTicket, Resolution, Suppression, Topic, Worker
+from notifier.models import (
+    Channel,
+    ClientImport,
+    Profile,
+    QueuedTicket,
+    Resolution,
+    Suppression,
+    Throttle,
+    Topic,
+    Worker,
+)
 from notifier.services.imports import uploads
 from tests.factories import a_broadcast, a_client, a_delivery, a_notification, a_user, an_open_breaker
 
@@ -45,6 +55,7 @@ def a_house() -> Any:
         unknown=a_delivery(broadcast=finished, state="UNKNOWN"),
         worker=Worker.objects.create(kind="DISPATCHER", host="here", pid=1, started_at=now, last_seen_at=now),
         queuedticket=QueuedTicket.objects.create(channel=Channel.SMS, body=b"{}", available_at=now),
+        throttle=Throttle.objects.create(channel=Channel.SMS, provider="api.example.com", filled_at=now),
         resolution=Resolution.objects.create(action="MARKED_SENT", by=a_user(), at=now, why="in their log"),
         breaker=an_open_breaker(now=now, probe_at=now + timedelta(hours=1)),
         user=somebody,

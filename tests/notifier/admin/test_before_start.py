@@ -314,3 +314,53 @@ def test_without_javascript_a_progress_page_that_waits_reloads_itself(admin: Bro
     page = text_of(admin.get(page_of(waiting(created_by=a_user()), "progress")))
 
     assert 'http-equiv="refresh"' in page
+
+
+# --- Critical ---------------------------------------------------------------------------------------------------------
+CRITICAL = "notifier.send_critical"
+
+
+def test_whoever_approves_reads_that_it_is_critical(staff: LogIn) -> None:
+    broadcast = waiting(created_by=a_user(), is_critical=True)
+
+    page = text_of(staff(VIEW, APPROVE).get(page_of(broadcast)))
+
+    assert "It waits for no sending hours and heeds no frequency cap; consent holds." in page
+    approve(staff(VIEW, APPROVE), broadcast)
+    assert (fresh(broadcast).state, broadcast.is_critical) == (State.RUNNING, True)
+
+
+def test_what_became_critical_after_it_was_read_is_not_approved(staff: LogIn) -> None:
+    broadcast = waiting(created_by=a_user())
+    browser = staff(VIEW, APPROVE)
+    page = browser.get(page_of(broadcast))
+    Broadcast.objects.update(is_critical=True)
+
+    answer = browser.post(page_of(broadcast), word(page), follow=True)
+
+    assert "was changed after you had opened this page" in text_of(answer)
+    assert fresh(broadcast).state == State.AWAITING_APPROVAL
+
+
+def test_a_tick_after_the_approval_asks_for_it_anew(staff: LogIn) -> None:
+    later = timezone.now() + HOUR
+    broadcast = waiting(state=State.SCHEDULED, scheduled_for=later, approved_by=a_user(), approved_at=timezone.now())
+    posted = {"when": "later", "scheduled_for": later.strftime("%Y-%m-%dT%H:%M"), "is_critical": "on"}
+
+    staff(VIEW, CONTROL, CRITICAL).post(page_of(broadcast, "schedule"), posted)
+
+    assert (fresh(broadcast).state, broadcast.is_critical) == (State.AWAITING_APPROVAL, True)
+    assert broadcast.approved_by is None
+
+
+@pytest.mark.parametrize("is_critical", [True, False])
+def test_who_may_not_send_critical_changes_the_time_alone(staff: LogIn, is_critical: bool) -> None:
+    broadcast = waiting(
+        state=State.SCHEDULED, needs_approval=False, scheduled_for=timezone.now() + HOUR, is_critical=is_critical
+    )
+    posted = {"when": "later", "scheduled_for": "2099-01-02T16:00"} | ({} if is_critical else {"is_critical": "on"})
+
+    staff(VIEW, CONTROL).post(page_of(broadcast, "schedule"), posted)
+
+    assert f"{fresh(broadcast).scheduled_for:%Y}" == "2099"
+    assert broadcast.is_critical == is_critical

@@ -301,3 +301,27 @@ def test_a_suppressed_address_is_kept_in_the_shape_of_the_clients_and_found_by_i
     page = admin.get(listed, {"q": "+46 70-174"})
 
     assert [row.address for row in page.context["cl"].result_list] == ["+46701740605"]
+
+
+# --- Time zone --------------------------------------------------------------------------------------------------------
+def test_a_time_zone_is_chosen_and_kept_in_the_history(admin: Browser) -> None:
+    client = a_client(phone=None)
+
+    admin.post(page_of(client), filled_in(admin.get(page_of(client)), time_zone="Europe/London"))
+    admin.post(page_of(client), filled_in(admin.get(page_of(client)), time_zone="Mars/Olympus"))
+
+    client.refresh_from_db()
+    assert client.time_zone == "Europe/London"
+    newest = client.history.latest("history_id")
+    assert newest.time_zone == "Europe/London"
+    assert "Time zone" in admin.get(page_of(client, "history")).content.decode()
+
+
+def test_a_zone_that_came_with_a_file_stays_though_the_list_does_not_have_it(admin: Browser) -> None:
+    client = a_client()
+    Client.objects.update(time_zone="US/Eastern")
+
+    admin.post(page_of(client), filled_in(admin.get(page_of(client)), name="Renamed"))
+
+    client.refresh_from_db()
+    assert (client.name, client.time_zone) == ("Renamed", "US/Eastern")

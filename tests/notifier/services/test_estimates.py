@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from pytest_django.fixtures import Settings
 
 from notifier.models import Channel
 from notifier.services import estimates
@@ -106,3 +107,20 @@ def test_it_costs_the_same_few_queries_however_many_get_it(monkeypatch: pytest.M
         estimates.segments(text=BRINK, topic=a_topic(), recipients=20)
 
     assert len(queries) <= 4
+
+
+# --- A provider's limit -----------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("lately", "limit", "rate", "limited"), [(10, 4.0, 4, [EMAIL]), (10, 40.0, 10, []), (None, 4.0, 4, [EMAIL])]
+)
+def test_no_faster_than_the_provider_may_be_given_messages(
+    settings: Settings, lately: float | None, limit: float, rate: float, limited: list[Channel]
+) -> None:
+    settings.RATES = {"email": limit, "sms": None}
+    if lately:
+        measured(email=lately)
+
+    found = estimates.duration(sends={EMAIL: 100})
+
+    assert (found.rates, found.limited, found.unknown) == ({EMAIL: rate}, limited, [])
+    assert found.time == timedelta(seconds=100 / rate)

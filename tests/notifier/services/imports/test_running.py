@@ -366,3 +366,18 @@ def test_a_plan_tells_what_would_be_and_changes_nothing(now: datetime) -> None:
     assert [one.row.line for one in found.refused] == [4]
     assert columns_of(client)["name"] == "Ann"
     assert Client.objects.count() == 1
+
+
+# --- Time zones -------------------------------------------------------------------------------------------------------
+def test_a_time_zone_is_taken_over_and_a_blank_cell_leaves_it(do: Do) -> None:
+    do("name,email,time zone\nAnn,ann@example.com,Europe/London\nBob,bob@example.com,")
+    ann, bob = Client.objects.order_by("name")
+    assert (ann.time_zone, bob.time_zone) == ("Europe/London", "")
+
+    assert do("email,time zone\nann@example.com,Asia/Tokyo\nbob@example.com,") == {"changed": 1, "unchanged": 1}
+    assert do("email,time zone\nann@example.com,\nbob@example.com,") == {"unchanged": 2}
+
+    zones = list(ann.history.order_by("history_id").values_list("time_zone", flat=True))
+    assert zones == ["Europe/London", "Asia/Tokyo"]
+    ann.refresh_from_db()
+    assert ann.time_zone == "Asia/Tokyo"
