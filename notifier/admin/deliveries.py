@@ -20,7 +20,7 @@ from notifier.admin import counting, results
 from notifier.admin.badges import state_badge
 from notifier.admin.base import ReadOnlyAdmin
 from notifier.admin.change_list import BoundedChangeList
-from notifier.admin.finding import matching
+from notifier.admin.finding import matching, may_find_erased
 from notifier.admin.paginator import MOST_COUNTED
 from notifier.admin.recovery import DECISIONS, Decision, DecisionForm, counted, outcome
 from notifier.admin.selection import MOST_CHOSEN, Selection
@@ -91,7 +91,8 @@ class DeliveryAdmin(ReadOnlyAdmin):
     ) -> tuple[QuerySet[Delivery], bool]:
         if not search_term.strip():
             return queryset, False
-        return queryset.filter(client__in=Client.objects.filter(matching(search_term)).values("pk")), False
+        found = Client.objects.filter(matching(search_term, erased=may_find_erased(request)))
+        return queryset.filter(client__in=found.values("pk")), False
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
         shown = self.list_display
