@@ -47,22 +47,18 @@ def suppress(*, channel: Channel, address: str, word: Word, now: datetime) -> bo
 
     A client's own word takes the place of any other, which may be lifted more easily; never the other way round.
     """
+    said = {"source": word.source, "reason": word.reason[:_REASON]}
     with transaction.atomic():
-        row = _locked(known(channel, address))
-        if row is None:
-            row, is_new = Suppression.objects.get_or_create(
-                channel=channel,
-                address=kept_as(channel, address),
-                defaults={"source": word.source, "reason": word.reason[:_REASON]},
-            )
+        while (row := _locked(known(channel, address))) is None:
+            kept = kept_as(channel, address)
+            row, is_new = Suppression.objects.get_or_create(channel=channel, address=kept, defaults=said)
             if is_new:
                 _record(row, SuppressionChange.Action.SUPPRESSED, word, now)
                 return True
-            row = Suppression.objects.select_for_update().get(pk=row.pk)
+            # Somebody else was faster. Looked at again under a lock, where it is no more if it was lifted meanwhile.
         if row.is_own_word or word.source not in Suppression.OWN_WORD:
             return False
-        row.source, row.reason = word.source, word.reason[:_REASON]
-        row.save(update_fields=["source", "reason"])
+        Suppression.objects.filter(pk=row.pk).update(**said)
         _record(row, SuppressionChange.Action.SUPPRESSED, word, now)
     return True
 
