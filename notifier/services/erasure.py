@@ -139,12 +139,12 @@ def _empty_words(client: Client, known: Collection[str]) -> None:
 def _scrub(rows: Any, field: str, known: Collection[str]) -> None:
     most = rows.model._meta.get_field(field).max_length
     for pk, text in rows.order_by("pk").values_list("pk", field).distinct():
-        cleaned = without(text, known=known, most=most)
+        cleaned = without(text, known, most)
         if cleaned != text:
             rows.model.objects.filter(pk=pk).update(**{field: cleaned})
 
 
-def without(text: str, *, known: Collection[str], most: int) -> str:
+def without(text: str, known: Collection[str], most: int) -> str:
     """`text`, of which `most` characters are kept, without any of `known`, however it is capitalised.
 
     One that is as long as that was cut, and may end in the middle of an address.

@@ -17,7 +17,9 @@ from openpyxl import load_workbook
 
 from notifier import reasons
 from notifier.admin import results
-from notifier.models import Broadcast, Delivery
+from notifier.models import Broadcast, Channel, ConsentChange, Delivery
+from notifier.services import consents
+from notifier.services.consents import Origin
 from tests.factories import a_broadcast, a_client, a_delivery
 from tests.notifier.admin.conftest import LogIn
 from tests.notifier.admin.test_broadcasts import a_told_broadcast, page_of, poll, text_of
@@ -186,6 +188,11 @@ def test_the_export_has_a_row_for_each_delivery_that_the_list_finds(admin: Brows
     broadcast = an_ended()
     client = a_client(name='=HYPERLINK("x")', phone="+12025550123")
     settled_at = timezone.now().replace(microsecond=0)
+    for wish, since in ((True, 9), (False, -9), (True, -10)):
+        origin = Origin(ConsentChange.Source.STAFF, detail="by phone")
+        moment = settled_at - timedelta(seconds=since)
+        consents.change(client=client, topic=broadcast.topic, wants={Channel.SMS: wish}, origin=origin, now=moment)
+    agreed = (settled_at - timedelta(seconds=9)).isoformat(sep=" ")
     mail = a_delivery(broadcast=broadcast, client=client, state="FAILED", detail=FULL, settled_at=settled_at)
     a_delivery(broadcast=broadcast, client=client, channel="sms", state="SENT", provider_id="SM1")
     a_delivery(broadcast=an_ended())
@@ -199,8 +206,10 @@ def test_the_export_has_a_row_for_each_delivery_that_the_list_finds(admin: Brows
     assert header == list(results.HEADER)
     moment = settled_at.isoformat(sep=" ")
     name = '\'=HYPERLINK("x")'
-    assert rows[0] == [str(client.pk), name, "email", mail.address, "Failed", FULL, "0", moment, ""]
-    assert [row[2:5] + row[8:] for row in rows[1:]] == [["sms", "+12025550123", "Sent", "SM1"]]
+    assert rows[0] == [str(client.pk), name, "email", mail.address, "Failed", FULL, "0", moment, "", "", ""]
+    assert [row[2:5] + row[8:] for row in rows[1:]] == [
+        ["sms", "+12025550123", "Sent", "SM1", agreed, "Staff: by phone"]
+    ]
     assert failed == [header, rows[0]]
 
 
@@ -242,7 +251,8 @@ def test_the_export_reads_no_more_than_it_gives(admin: Browser) -> None:
     with patch.object(results, "CHUNK", 3), CaptureQueriesContext(connection) as captured:
         next(iter(results.rows(broadcast.deliveries.all())))
 
-    assert len(captured) == 1
+    # The topic, the rows, and what their clients agreed to.
+    assert len(captured) == 3
 
 
 def test_a_sheet_that_would_take_too_long_is_refused_with_what_to_do(admin: Browser) -> None:
