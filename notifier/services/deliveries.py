@@ -213,12 +213,14 @@ class _Content:
     is_held: bool
     notification_id: int
     follows_id: int | None
+    #: As the database gave it, to be compared with what it holds.
+    started_at: Any
 
 
 _CONTENT = f"""
     SELECT t.id, t.name, b.subject, b.{{channel}}_body,
            EXISTS (SELECT 1 FROM {BREAKER} k WHERE k.channel = %s AND k.opened_at IS NOT NULL),
-           b.notification_id, b.follows_id
+           b.notification_id, b.follows_id, b.started_at
     FROM {BROADCAST} b JOIN {TOPIC} t ON t.id = b.topic_id
     WHERE b.id = %s AND b.state = '{Broadcast.State.RUNNING}' AND (b.expires_at IS NULL OR b.expires_at > %s)
 """  # noqa: S608
@@ -242,7 +244,8 @@ class _Row(NamedTuple):
     name: str
     is_active: bool
     consents: bool
-    suppressed: bool
+    #: None where the address is not suppressed; `_SINCE`, or 1.
+    suppressed: int | None
     #: Somebody has found since the fan-out that it did arrive.
     reached: bool
 
@@ -251,10 +254,14 @@ class _Row(NamedTuple):
             return Reason.REACHED
         if not self.is_active:
             return Reason.ARCHIVED
-        if not self.consents:
+        if not self.consents or self.suppressed == _SINCE:
             return Reason.CONSENT_GONE
         return Reason.SUPPRESSED if self.suppressed else ""
 
+
+_OWN_WORD = ", ".join(f"'{source.value}'" for source in Suppression.OWN_WORD)
+#: Suppressed by the client's own word since the broadcast began: whoever was before that is not among the rows.
+_SINCE = 2
 
 # Found by id alone: with a second indexed term SQLite walks the unique key, 20 times slower. `state` stands in the
 # WHERE of the delivery itself, so that PostgreSQL looks again after waiting for a lock; rows that another
@@ -262,7 +269,8 @@ class _Row(NamedTuple):
 _LOOK = f"""
     SELECT d.id, d.broadcast_id, d.channel, d.address, d.attempts, c.name, c.is_active,
            EXISTS (SELECT 1 FROM {PREFERENCE} p WHERE p.client_id = d.client_id AND p.topic_id = %s AND p.{{channel}}),
-           EXISTS (SELECT 1 FROM {SUPPRESSION} s WHERE s.channel = %s AND s.address = d.address), {{reached}}
+           (SELECT CASE WHEN s.source IN ({_OWN_WORD}) AND s.created_at > %s THEN {_SINCE} ELSE 1 END
+            FROM {SUPPRESSION} s WHERE s.channel = %s AND s.address = d.address), {{reached}}
     FROM {DELIVERY} d JOIN {CLIENT} c ON c.id = d.client_id
     WHERE d.id IN ({{ids}}) AND d.state = '{Delivery.State.PENDING}'
     ORDER BY d.id {{lock}}
@@ -288,7 +296,8 @@ def _lock_pending(
         reached = _REACHED.format(chain=_listed(chain))
     ids = _listed(delivery_ids)
     cursor.execute(
-        _LOOK.format(channel=channel.value, ids=ids, lock=lock, reached=reached), [frozen.topic_id, channel.value]
+        _LOOK.format(channel=channel.value, ids=ids, lock=lock, reached=reached),
+        [frozen.topic_id, frozen.started_at, channel.value],
     )
     rows = map(_Row._make, cursor.fetchall())
     return [row for row in rows if row.broadcast_id == broadcast_id and row.channel == channel.value]

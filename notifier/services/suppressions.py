@@ -53,6 +53,8 @@ def suppress(*, channel: Channel, address: str, word: Word, now: datetime) -> bo
             kept = kept_as(channel, address)
             row, is_new = Suppression.objects.get_or_create(channel=channel, address=kept, defaults=said)
             if is_new:
+                # By the clock of the rest: it is compared with the moment at which a broadcast began.
+                Suppression.objects.filter(pk=row.pk).update(created_at=now)
                 _record(row, SuppressionChange.Action.SUPPRESSED, word, now)
                 return True
             # Somebody else was faster. Looked at again under a lock, where it is no more if it was lifted meanwhile.

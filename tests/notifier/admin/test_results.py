@@ -17,8 +17,8 @@ from openpyxl import load_workbook
 
 from notifier import reasons
 from notifier.admin import results
-from notifier.models import Broadcast, Channel, ConsentChange, Delivery
-from notifier.services import consents
+from notifier.models import Broadcast, Channel, ConsentChange, Delivery, Reason
+from notifier.services import consents, tallies
 from notifier.services.consents import Origin
 from tests.factories import a_broadcast, a_client, a_delivery
 from tests.notifier.admin.conftest import LogIn
@@ -437,3 +437,20 @@ def test_without_broadcasts_the_list_says_where_one_begins(admin: Browser) -> No
 
     assert "A broadcast begins on a notification’s page." in text
     assert reverse("admin:notifier_notification_changelist") in text
+
+
+# --- The last moment --------------------------------------------------------------------------------------------------
+def test_the_broadcast_says_how_many_were_spared_and_who(admin: Browser) -> None:
+    broadcast = a_told_broadcast()
+    assert "spared" not in admin.get(page_of(broadcast)).content.decode()
+    spared = [a_delivery(broadcast=broadcast, state="SKIPPED", detail=Reason.CONSENT_GONE) for _ in range(2)]
+    a_delivery(broadcast=broadcast, state="SKIPPED", detail=Reason.SUPPRESSED)
+    a_delivery(state="SKIPPED", detail=Reason.CONSENT_GONE)
+    tallies.tally(broadcast_id=broadcast.pk, now=timezone.now())
+
+    page = admin.get(page_of(broadcast))
+
+    text = " ".join(page.content.decode().split())
+    assert "2 were spared</a>: consent withdrawn after the send began." in text
+    listed = admin.get(page.context["spared_url"]).context["cl"].result_list
+    assert {row.pk for row in listed} == {row.pk for row in spared}

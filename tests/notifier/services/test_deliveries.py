@@ -130,6 +130,29 @@ def test_a_suppressed_address_gets_nothing(now: datetime) -> None:
     assert (fresh(row).state, fresh(row).detail) == (State.SKIPPED, Reason.SUPPRESSED)
 
 
+@pytest.mark.parametrize(
+    ("source", "seconds", "reason"),
+    [
+        ("CLIENT", 1, Reason.CONSENT_GONE),
+        ("COMPLAINT", 1, Reason.CONSENT_GONE),
+        ("ERASED", 1, Reason.CONSENT_GONE),
+        ("BOUNCE", 1, Reason.SUPPRESSED),
+        ("STAFF", 1, Reason.SUPPRESSED),
+        ("CLIENT", -1, Reason.SUPPRESSED),
+    ],
+)
+def test_who_refused_by_a_word_of_their_own_since_the_start_has_withdrawn_consent(
+    now: datetime, source: str, seconds: int, reason: Reason
+) -> None:
+    row = a_delivery(broadcast=a_broadcast(started_at=now - timedelta(minutes=1)))
+    word = Word(Source(source), "STOP")
+    moment = now - timedelta(minutes=1) + timedelta(seconds=seconds)
+    suppressions.suppress(channel=Channel.EMAIL, address=row.address, word=word, now=moment)
+
+    assert claim(row, now=now).messages == []
+    assert (fresh(row).state, fresh(row).detail) == (State.SKIPPED, reason)
+
+
 def test_a_suppression_holds_on_its_own_channel_only(now: datetime) -> None:
     row = a_delivery(channel=Channel.SMS)
     Suppression.objects.create(channel=Channel.EMAIL, address=row.address, reason="no such mailbox")
