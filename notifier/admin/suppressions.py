@@ -105,7 +105,7 @@ class SuppressionAdmin(BackOfficeAdmin):
         kept = Suppression.objects.filter(suppressions.known(channel, address)).order_by("pk")[:1].get()
         obj.pk, obj.address = kept.pk, kept.address
 
-    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> None:
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         """Not in the stock log, which would keep the address: the record of it says who, when and why."""
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:

@@ -190,8 +190,8 @@ def test_the_export_has_a_row_for_each_delivery_that_the_list_finds(admin: Brows
     settled_at = timezone.now().replace(microsecond=0)
     for wish, since in ((True, 9), (False, -9), (True, -10)):
         origin = Origin(ConsentChange.Source.STAFF, detail="by phone")
-        moment = settled_at - timedelta(seconds=since)
-        consents.change(client=client, topic=broadcast.topic, wants={Channel.SMS: wish}, origin=origin, now=moment)
+        at = settled_at - timedelta(seconds=since)
+        consents.change(client=client, topic=broadcast.topic, wants={Channel.SMS: wish}, origin=origin, now=at)
     agreed = (settled_at - timedelta(seconds=9)).isoformat(sep=" ")
     mail = a_delivery(broadcast=broadcast, client=client, state="FAILED", detail=FULL, settled_at=settled_at)
     a_delivery(broadcast=broadcast, client=client, channel="sms", state="SENT", provider_id="SM1")
