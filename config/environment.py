@@ -1,5 +1,6 @@
 """Reads values from the environment, and gathers every mistake so that all are told at once."""
 
+import json
 import re
 from collections.abc import Callable
 from datetime import time
@@ -61,6 +62,29 @@ class Environment:
     def names(self, name: str, default: list[str]) -> list[str]:
         value = self.text(name)
         return [part.strip() for part in value.split(",") if part.strip()] if value else default
+
+    def prefixed(self, prefix: str) -> dict[str, Any]:
+        """Every variable of that beginning, by the rest of its name; a list or an object in JSON is read as such."""
+        names = [name for name in self._env.ENVIRON if name.startswith(prefix) and self.text(name)]
+        return {name.removeprefix(prefix): self._plain_or_json(name) for name in names}
+
+    def _plain_or_json(self, name: str) -> Any:
+        value = self.text(name)
+        if value[0] not in "[{":
+            return {"true": True, "false": False}.get(value.lower(), value)
+        try:
+            return json.loads(value)
+        except ValueError as error:
+            self.mistakes.append(f"{name} begins like JSON and can't be read as that: {error}.")
+            return value
+
+    def secrets(self, name: str) -> list[str]:
+        """Each as a name and a password, `notifier:…`; the values themselves are never shown."""
+        found = self.names(name, [])
+        if not all(re.fullmatch(r"[^:\s]+:\S{12,}", secret) for secret in found):
+            self.mistakes.append(f"{name} must be a name, a colon and a password of at least 12 letters.")
+            return []
+        return found
 
     def flag(self, name: str, default: bool) -> bool:
         value = self.text(name).lower()

@@ -232,6 +232,14 @@ DEFAULT_FROM_EMAIL = env.checked(
     lambda value: re.fullmatch(r"(?:[^<>\r\n]* <[^@\s<>]+@[^@\s<>]+>|[^@\s<>]+@[^@\s<>]+)", value) is not None,
     "is not a sender: write it like Notifier <news@example.com>.",
 )
+# Where EMAIL_BACKEND is one of django-anymail's: ANYMAIL_POSTMARK_SERVER_TOKEN sets its POSTMARK_SERVER_TOKEN …
+ANYMAIL = {
+    **env.prefixed("ANYMAIL_"),
+    "WEBHOOK_SECRET": env.secrets("ANYMAIL_WEBHOOK_SECRET"),
+    # A provider that can't carry our number along still sends the message.
+    "IGNORE_UNSUPPORTED_FEATURES": True,
+    "REQUESTS_TIMEOUT": EMAIL_TIMEOUT,
+}
 SMS_URL = env.sms("SMS_URL", "console://")
 SEND_BACKENDS = {"email": "consumers.backends.email.get_backend", "sms": "consumers.backends.sms.get_backend"}
 SEND_FAILURE = "consumers.backends.base.SendFailure"

@@ -52,6 +52,21 @@ def check_email_backend(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 
 @register
+def check_mail_events(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    if not settings.EMAIL_BACKEND.startswith("anymail.backends.") or settings.ANYMAIL.get("WEBHOOK_SECRET"):
+        return []
+    return [
+        Error(
+            "ANYMAIL_WEBHOOK_SECRET is missing: what the provider tells of bounces and complaints can't be taken, for "
+            "anybody could tell it.",
+            hint="Set it to notifier:<a long random password>, and give the provider "
+            f"{settings.PUBLIC_URL}/hooks/mail/… with that name and password: see docs/consent.md.",
+            id="notifier.E006",
+        )
+    ]
+
+
+@register
 def check_files(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """A folder or file that can't be written is no outage: consumers would wait for it for ever."""
     found = []

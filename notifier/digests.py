@@ -4,7 +4,6 @@ The key is CONSENT_KEY, or SECRET_KEY where there is none; what was written unde
 that is among SECRET_KEY_FALLBACKS.
 """
 
-import hashlib
 import hmac
 
 from django.conf import settings
@@ -30,4 +29,4 @@ def _keys() -> list[str]:
 
 def _digest(key: str, channel: Channel | str, address: str) -> str:
     named = f"{Channel(channel).value}:{address.strip().lower()}"
-    return DIGEST + hmac.new(b"notifier.address:" + key.encode(), named.encode(), hashlib.sha256).hexdigest()
+    return DIGEST + hmac.digest(b"notifier.address:" + key.encode(), named.encode(), "sha256").hex()

@@ -169,6 +169,9 @@ SHOTS = [
     Shot("resolutions", "/admin/notifier/resolution/"),
     Shot("topics", "/admin/notifier/topic/"),
     Shot("suppressions", "/admin/notifier/suppression/"),
+    Shot("suppression", "/admin/notifier/suppression/{suppression}/change/"),
+    Shot("suppression-add", "/admin/notifier/suppression/add/"),
+    Shot("suppression-lift", "/admin/notifier/suppression/lift/?ids={suppression}"),
     Shot("workers", "/admin/notifier/worker/"),
     Shot("throttles", "/admin/notifier/throttle/"),
     Shot("users", "/admin/auth/user/"),
@@ -265,6 +268,7 @@ def _ids(stack: Stack) -> dict[str, int]:
         "finished": "SELECT MIN(id) FROM notifier_broadcast",
         "delivery": f"SELECT MIN(id) {_OF_NEWEST}",
         "failed": "SELECT MIN(id) FROM notifier_delivery WHERE state IN ('FAILED', 'UNKNOWN')",
+        "suppression": "SELECT MIN(id) FROM notifier_suppression WHERE source = 'BOUNCE'",
         "user": "SELECT MIN(id) FROM auth_user",
     }
     return {name: int(stack.query(statement)[0][0] or 0) for name, statement in found.items()}

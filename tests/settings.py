@@ -21,6 +21,7 @@ NEUTRAL = {
 # What else a developer may have exported; absent means the product's own default.
 ABSENT = [
     "ALLOWED_HOSTS",
+    "ANYMAIL_WEBHOOK_SECRET",
     "APPROVAL_ABOVE",
     "BEHIND_PROXY",
     "BREAKER_MINIMUM",

@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from django.conf import settings
 from django.core.mail import BadHeaderError, EmailMessage, EmailMultiAlternatives, get_connection
+from django.utils.module_loading import import_string
 
 from consumers.backends.base import (
     ChannelDown,
@@ -25,6 +26,7 @@ from consumers.backends.base import (
     SendFailure,
     TemporaryFailure,
 )
+from notifier.services.suppressions import Source, Word
 
 SMTP_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
 #: A server may tire of one connection, and one of many servers behind a name would get all the load.
@@ -37,6 +39,10 @@ LONGEST_ANSWER_BYTES = 65_536
 LONGEST_LINE_BYTES = 998
 #: connect, greeting, EHLO, STARTTLS, AUTH, MAIL, RCPT, DATA, the text and the answer: each may take EMAIL_TIMEOUT.
 PHASES = 9
+
+#: 550, 551 and 553 may be said of a sender, a policy or a full box too. The second status tells, where it is of the
+#: recipient's address (RFC 3463, 3.2): 5.1.7 and 5.1.8 are of the sender's.
+NO_MAILBOX = re.compile(r"55[013] 5\.1\.(?:0|1|2|3|6|10)(?!\d)")
 
 _ADDRESS = re.compile(r"<?[^\s<>@]+@[^\s<>]+>?")
 
@@ -53,6 +59,8 @@ class DjangoMailBackend:
     def __init__(self) -> None:
         self.longest_send_seconds = float(settings.EMAIL_TIMEOUT)
         self._connection: Any = None
+        is_anymail = settings.EMAIL_BACKEND.startswith("anymail.backends.")
+        self._refused = import_string("anymail.exceptions.AnymailRecipientsRefused") if is_anymail else BadHeaderError
 
     def send(self, message: Outgoing) -> str:
         if self._connection is None:
@@ -63,18 +71,23 @@ class DjangoMailBackend:
                 self._connection = None
                 raise ChannelDown(f"the mail backend can't be opened: {masked(error)}") from error
         mail = build(message)
+        # What it tells of the message later carries this along: notifier/public/mail_events.py.
+        mail.metadata = {"delivery": message.reference}  # type: ignore[attr-defined]
         try:
             sent = self._connection.send_messages([mail])
         except SendFailure:
             raise
         except BadHeaderError as error:  # raised while the mail is put together, before any of it is handed over
             raise PermanentFailure(f"no mail can be made of it: {masked(error)}") from error
+        except self._refused as error:
+            raise PermanentFailure("the provider refuses the recipient") from error
         except Exception as error:
             self.close()
             raise OutcomeUnknown(f"the mail backend failed while sending: {masked(error)}") from error
         if sent == 0:  # None is a backend that does not count
             raise OutcomeUnknown("the mail backend says that it sent nothing, and not why")
-        return ""
+        provider_id = getattr(getattr(mail, "anymail_status", None), "message_id", None)
+        return "" if provider_id is None else str(provider_id)
 
     def close(self) -> None:
         connection, self._connection = self._connection, None
@@ -97,7 +110,10 @@ class SmtpBackend:
         recipient, data = ascii_address(message.address), _wire_format(source(message))
         self._deadline.begin()
         smtp = self._begin(data)
-        self._expect(smtp, lambda: smtp.rcpt(recipient), 250, 251)
+        try:
+            self._expect(smtp, lambda: smtp.rcpt(recipient), 250, 251)
+        except PermanentFailure as failure:
+            raise _of_the_mailbox(failure) from failure
         self._expect(smtp, lambda: smtp.docmd("DATA"), 354)
         self._hand_over(smtp, data)
         self._end(smtp)
@@ -337,6 +353,13 @@ def masked(error: object) -> str:
 def _answer(code: int, text: bytes) -> str:
     words = " ".join(text.decode("utf-8", "replace").split())
     return f"{code} {masked(words)}"
+
+
+def _of_the_mailbox(failure: PermanentFailure) -> PermanentFailure:
+    """At RCPT: whether it is this mailbox that the server does not have. Then nothing is to be sent to it any more."""
+    if NO_MAILBOX.match(str(failure)):
+        failure.suppress = Word(Source.BOUNCE, str(failure))
+    return failure
 
 
 def _wire_format(data: bytes) -> bytes:

@@ -19,13 +19,14 @@ from django.utils.decorators import method_decorator
 from django_htmx.http import HTMX_STOP_POLLING
 
 from notifier import clock, progress
+from notifier import reasons as why_unsent
 from notifier.admin import before_start, letters
 from notifier.admin.before_start import BeforeStartAdmin
 from notifier.admin.broadcast_list import BroadcastList, sender
 from notifier.admin.followups import FollowUpPages, next_steps
 from notifier.admin.recovery import DECISIONS, WhyForm, outcome, reasons
 from notifier.admin.results import list_of
-from notifier.models import Broadcast, Delivery, Resolution
+from notifier.models import Broadcast, Delivery, Reason, Resolution
 from notifier.services import broadcasts, followups, recovery, throttles
 from notifier.site import HtmxHttpRequest
 
@@ -181,6 +182,8 @@ class BroadcastAdmin(FollowUpPages, BeforeStartAdmin, BroadcastList):
             "follower": follower,
             "steps": next_steps(request, sheet, follower, retry) if settled else [],
             "deliveries": list_of(broadcast),
+            "spared": why_unsent.spared(broadcast.pk) if sheet.count(Delivery.State.SKIPPED) else None,
+            "spared_url": list_of(broadcast, state__exact=Delivery.State.SKIPPED, reason=Reason.CONSENT_GONE),
             "sent": sheet.count(Delivery.State.SENT),
             "wait": before_start.wait(broadcast=broadcast, user=request.user, now=clock.now()),
             "states": states,

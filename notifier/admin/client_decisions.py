@@ -69,8 +69,8 @@ DECISIONS = {
             "erased",
             "Name, e-mail address and phone number are erased: in the client, in every earlier version, in the record "
             "of what was sent, and in the log of edits. All consent is withdrawn. That something was sent, and that it "
-            "had been agreed to, stays on record under a number. Suppressed addresses stay suppressed, so that nobody "
-            "writes to them again. This can’t be undone.",
+            "had been agreed to, stays on record under a number. Their addresses stay silent, though nobody can read "
+            "them: whoever enters or imports one again writes to nobody. This can’t be undone.",
             is_personal=True,
             tone="danger",
         ),

@@ -20,9 +20,10 @@ from notifier.admin.badges import badge
 from notifier.admin.change_list import BoundedChangeList
 from notifier.admin.client_pages import ClientPages
 from notifier.admin.exports import ClientExports
-from notifier.admin.finding import matching
+from notifier.admin.finding import matching, may_find_erased
 from notifier.admin.preferences import PreferenceInline
 from notifier.models import Channel, Client, ConsentChange, Topic
+from notifier.services import suppressions
 from notifier.services.consents import Origin
 from notifier.site import NOTHING
 
@@ -116,7 +117,9 @@ class ClientAdmin(ClientExports, ClientPages):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Client], search_term: str
     ) -> tuple[QuerySet[Client], bool]:
-        return (queryset.filter(matching(search_term)) if search_term.strip() else queryset), False
+        if not search_term.strip():
+            return queryset, False
+        return queryset.filter(matching(search_term, erased=may_find_erased(request))), False
 
     @admin.display(description="wants")
     def wants(self, client: Client) -> SafeString | str:
@@ -137,6 +140,10 @@ class ClientAdmin(ClientExports, ClientPages):
     @admin.display(description="since", ordering="created_at")
     def created(self, client: Client) -> str:
         return date_format(localtime(client.created_at), "j M Y")
+
+    def save_model(self, request: HttpRequest, obj: Client, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        suppressions.recognise_client(obj)
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         """Consent is written by the service that keeps the evidence."""

@@ -69,6 +69,10 @@ class Suppression(models.Model):
         return f"{self.get_channel_display()} {shown(self.address)}"
 
     @property
+    def shown_address(self) -> str:
+        return shown(self.address)
+
+    @property
     def is_own_word(self) -> bool:
         return self.source in self.OWN_WORD
 

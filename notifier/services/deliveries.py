@@ -15,7 +15,7 @@ from django.db.models import Case, DateTimeField, F, QuerySet, Value, When
 
 from notifier import content, failpoints, hours, mail
 from notifier.models import Breaker, Broadcast, Channel, Client, Delivery, Preference, Reason, Suppression, Topic
-from notifier.services import chains, openings
+from notifier.services import chains, openings, suppressions
 
 LONGEST_RETRY = timedelta(hours=1)
 #: Retries of one bad moment are spread by this share either way, so that they don't come back all at once.
@@ -63,6 +63,8 @@ class Verdict(Enum):
     UNKNOWN = "UNKNOWN"
     #: Never handed to the provider, or refused before any recipient was named: back to PENDING, no attempt used.
     RELEASED = "RELEASED"
+    #: The recipient has opted out at the provider: skipped, and no failure of anybody's.
+    REFUSED = "REFUSED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,8 @@ class Outcome:
     provider_id: str = ""
     #: How long to wait before the next try, where the provider or the channel's back-off said so.
     wait: timedelta | None = None
+    #: The address is to be sent nothing any more: by whose word, and the provider's answer as the evidence.
+    suppress: suppressions.Word | None = None
 
     def postponed(self, wait: timedelta) -> "Outcome":
         return replace(self, wait=wait)
@@ -126,7 +130,7 @@ def _probe_among(delivery_ids: Sequence[int], channel: Channel) -> tuple[list[in
 
 
 def settle(*, claim: Claim, outcomes: Sequence[Outcome], now: datetime) -> int:
-    """Record how each claimed delivery ended, in one transaction.
+    """Record how each claimed delivery ended, and which addresses are suppressed by it, in one transaction.
 
     Returns how many rows were still ours to settle; fewer than `len(outcomes)` means that a lease ran out and
     someone else has decided. After an error the same call may be made again.
@@ -150,6 +154,7 @@ def settle(*, claim: Claim, outcomes: Sequence[Outcome], now: datetime) -> int:
         for alike in groups.values():
             ids = [outcome.message.delivery_id for outcome in alike]
             settled += _still_ours(claim).filter(pk__in=ids).update(**_change(alike[0], now))
+        _suppress([outcome for outcome in outcomes if outcome.suppress], now)
         if is_late:
             # Its broadcast may have finished over it, with a last tally that is no longer true; or may be finishing at
             # this moment. Hence no condition on `finished_at`: a row that does not fit is not waited for.
@@ -157,6 +162,17 @@ def settle(*, claim: Claim, outcomes: Sequence[Outcome], now: datetime) -> int:
             Broadcast.objects.filter(pk__in=broadcasts).update(tallied_at=None)
         failpoints.reached("settle.written")
     return settled
+
+
+def _suppress(outcomes: Sequence[Outcome], now: datetime) -> None:
+    """In the order of their addresses, so that two consumers never wait for each other.
+
+    Not where the address is no longer the delivery's: its client was erased since its lease ran out.
+    """
+    for outcome in sorted(outcomes, key=lambda outcome: outcome.message.address):
+        message, word = outcome.message, outcome.suppress
+        if word and Delivery.objects.filter(pk=message.delivery_id, address=message.address).exists():
+            suppressions.suppress(channel=message.channel, address=message.address, word=word, now=now)
 
 
 def disclaim(*, token: uuid.UUID, delivery_ids: Sequence[int], now: datetime) -> int:
@@ -202,6 +218,8 @@ class _Content:
     notification_id: int
     follows_id: int | None
     is_critical: bool
+    #: As the database gave it, to be compared with what it holds.
+    started_at: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +240,7 @@ class _Limits:
 _CONTENT = f"""
     SELECT t.id, t.name, b.subject, b.{{channel}}_body,
            EXISTS (SELECT 1 FROM {BREAKER} k WHERE k.channel = %s AND k.opened_at IS NOT NULL),
-           b.notification_id, b.follows_id, b.is_critical
+           b.notification_id, b.follows_id, b.is_critical, b.started_at
     FROM {BROADCAST} b JOIN {TOPIC} t ON t.id = b.topic_id
     WHERE b.id = %s AND b.state = '{Broadcast.State.RUNNING}' AND (b.expires_at IS NULL OR b.expires_at > %s)
 """  # noqa: S608
@@ -246,7 +264,8 @@ class _Row(NamedTuple):
     name: str
     is_active: bool
     consents: bool
-    suppressed: bool
+    #: None where the address is not suppressed; `_SINCE`, or 1.
+    suppressed: int | None
     #: Somebody has found since the fan-out that it did arrive.
     reached: bool
     #: Has had as many of late as the cap allows.
@@ -260,10 +279,14 @@ class _Row(NamedTuple):
             return Reason.REACHED
         if not self.is_active:
             return Reason.ARCHIVED
-        if not self.consents:
+        if not self.consents or self.suppressed == _SINCE:
             return Reason.CONSENT_GONE
         return Reason.SUPPRESSED if self.suppressed else ""
 
+
+_OWN_WORD = ", ".join(f"'{source.value}'" for source in Suppression.OWN_WORD)
+#: Suppressed by the client's own word since the broadcast began: whoever was before that is not among the rows.
+_SINCE = 2
 
 # Found by id alone: with a second indexed term SQLite walks the unique key, 20 times slower. `state` stands in the
 # WHERE of the delivery itself, so that PostgreSQL looks again after waiting for a lock; rows that another
@@ -271,7 +294,8 @@ class _Row(NamedTuple):
 _LOOK = f"""
     SELECT d.id, d.broadcast_id, d.channel, d.address, d.attempts, c.name, c.is_active,
            EXISTS (SELECT 1 FROM {PREFERENCE} p WHERE p.client_id = d.client_id AND p.topic_id = %s AND p.{{channel}}),
-           EXISTS (SELECT 1 FROM {SUPPRESSION} s WHERE s.channel = %s AND s.address = d.address),
+           (SELECT CASE WHEN s.source IN ({_OWN_WORD}) AND s.created_at > %s THEN {_SINCE} ELSE 1 END
+             FROM {SUPPRESSION} s WHERE s.channel = %s AND s.address = d.address),
            {{reached}}, {{sated}}, {{zone}}
     FROM {DELIVERY} d JOIN {CLIENT} c ON c.id = d.client_id
     WHERE d.id IN ({{ids}}) AND d.state = '{Delivery.State.PENDING}'
@@ -334,7 +358,7 @@ def _lock_pending(
         chain = chains.others(broadcast_id=broadcast_id, notification_id=frozen.notification_id)
         reached = _REACHED.format(chain=_listed(chain))
     sated: str = "false"
-    params: list[Any] = [frozen.topic_id, channel.value]
+    params: list[Any] = [frozen.topic_id, frozen.started_at, channel.value]
     if limits.cap:
         most, days = limits.cap
         sated = _SATED
@@ -464,6 +488,8 @@ def _change(outcome: Outcome, now: datetime) -> dict[str, Any]:
     match outcome.verdict:
         case Verdict.PERMANENT:
             return done | {"state": state.FAILED, "attempts": used}
+        case Verdict.REFUSED:
+            return done | {"state": state.SKIPPED, "attempts": used, "detail": Reason.OPTED_OUT}
         case Verdict.UNKNOWN:
             return done | {"state": state.UNKNOWN, "attempts": used}
         case Verdict.RELEASED:

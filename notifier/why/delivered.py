@@ -94,6 +94,10 @@ def _consent_gone(case: Case, delivery: Delivery, moment: datetime) -> str:
     consent = case.consents.at(moment)
     if consent.by and not consent.agreed:
         return f"consent to {case.subject} was withdrawn after the send began, {withdrawn(consent.by)}"
+    # Or the address was suppressed by the client's own word: a STOP, a complaint.
+    found = suppression(channel=delivery.channel, address=delivery.address, at=moment) if delivery.address else None
+    if consent.agreed and found:
+        return f"they refused it after the send began: {found.reason.rstrip('.')} ({when(found.created_at)})"
     return f"consent to {case.subject} was withdrawn after the send began; it was found gone {when(moment)}"
 
 

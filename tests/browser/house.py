@@ -31,8 +31,10 @@ from notifier.models import (
     Throttle,
     Worker,
 )
-from notifier.services import consents, erasure, tallies
+from notifier.services import consents, erasure, feedback, suppressions, tallies
+from notifier.services.feedback import Event, Kind
 from notifier.services.imports import uploads
+from notifier.services.suppressions import Source, Word
 from tests.factories import a_broadcast, a_client, a_delivery, a_notification, a_topic, a_user, an_open_breaker
 
 #: One word, so that no line may break in it but where the style says so.
@@ -65,13 +67,24 @@ def fill_the_house(staff: User) -> House:
     ResolvedDelivery.objects.create(
         resolution=resolution, delivery=delivery, state_before="UNKNOWN", detail_before=LONG
     )
-    suppression = Suppression.objects.create(channel=Channel.EMAIL, address=f"{'x' * 200}@example.com", reason=LONG)
+    suppression = _suppression(staff)
     named = [client, notification, notification.topic, broadcast, delivery, resolution, suppression]
     rows: list[Model] = [*named, staff, Group.objects.create(name=LONG), *_machinery(), *_log_ins()]
     house = House({f"{row._meta.app_label}_{row._meta.model_name}": row for row in rows})
     others = _other_broadcasts(notification, client, staff) | _files(staff) | _spare()
     house.rows.update({f"notifier_{name}": row for name, row in others.items()})
     return house
+
+
+def _suppression(staff: User) -> Suppression:
+    """One that was lifted and came back, with what the provider told."""
+    address = f"{'x' * 200}@example.com"
+    word = Word(Source.STAFF, LONG, by=staff)
+    suppressions.suppress(channel=Channel.EMAIL, address=address, word=word, now=timezone.now())
+    suppressions.lift(channel=Channel.EMAIL, address=address, word=word, now=timezone.now())
+    event = Event("Postmark", "1", Kind.HARD_BOUNCE, address, timezone.now(), detail=LONG)
+    feedback.took(event, timezone.now())
+    return Suppression.objects.get(address=address)
 
 
 def _people(staff: User) -> Client:
@@ -253,6 +266,10 @@ OWN_PAGES: dict[str, Callable[[House], list[str]]] = {
     ],
     "notifier_notification_delete": _one("notifier_notification_delete", "notifier_spare_notification"),
     "notifier_notification_simple_history": _version,
+    "notifier_suppression_delete": lambda house: [],  # nobody may: it is lifted
+    "notifier_suppression_lift": lambda house: [
+        reverse("admin:notifier_suppression_lift", query={"ids": house.pk("suppression")})
+    ],
     "notifier_topic_delete": _one("notifier_topic_delete", "notifier_spare_topic"),
 }
 

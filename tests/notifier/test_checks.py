@@ -61,6 +61,16 @@ def test_a_mail_backend_that_can_t_be_imported_is_an_error_with_its_cure(setting
     assert "EMAIL_URL" in str(error.hint)
 
 
+def test_a_provider_whose_word_anybody_could_give_is_an_error(settings: Settings) -> None:
+    settings.EMAIL_BACKEND, settings.ANYMAIL = "anymail.backends.postmark.EmailBackend", {}
+
+    (error,) = [message for message in run_checks() if message.id == "notifier.E006"]
+    assert "ANYMAIL_WEBHOOK_SECRET" in error.msg
+
+    settings.ANYMAIL = {"WEBHOOK_SECRET": ["notifier:long-enough-password"]}
+    assert not [message for message in run_checks() if message.id == "notifier.E006"]
+
+
 # --- What is written to files -----------------------------------------------------------------------------------------
 NOBODY = 65_534
 

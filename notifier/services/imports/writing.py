@@ -8,6 +8,7 @@ from typing import Any
 from django.db import connection
 
 from notifier.models import Client, ConsentChange, Preference
+from notifier.services import suppressions
 from notifier.services.imports.staging import Staging
 
 _CLIENT = Client._meta.db_table
@@ -42,6 +43,7 @@ def write(staging: Staging, *, origin: Origin, now: datetime) -> None:
     writer.check()
     writer.add_clients()
     writer.change_clients()
+    writer.recognise()
     staging.compare(resubscribes=bool(origin.reason))
     writer.add_preferences()
     writer.change_preferences()
@@ -93,6 +95,11 @@ class _Writer:
             self._moment,
         )
         self._record("~", "m.alters")
+
+    def recognise(self) -> None:
+        """An address that stays silent since its client was erased stays so in its new client's hands."""
+        for channel, addresses in self._staging.silent().items():
+            suppressions.recognise(channel=channel, addresses=addresses)
 
     def _record(self, kind: str, which: str) -> None:
         self._run(

@@ -160,6 +160,44 @@ def test_a_reply_of_5xx_is_for_good(server: SmtpStandin, backend: SendBackend, p
     assert server.accepted() == []
 
 
+@pytest.mark.parametrize("reply", ["550 5.1.1 nobody", "551 5.1.6 moved", "553 5.1.3 no such form"])
+def test_a_mailbox_that_the_server_does_not_have_is_sent_nothing_more(
+    server: SmtpStandin, backend: SendBackend, reply: str
+) -> None:
+    server.behave(Rule(phase="rcpt", reply=reply))
+
+    with pytest.raises(PermanentFailure) as refusal:
+        backend.send(MESSAGE)
+
+    word = refusal.value.suppress
+    assert word is not None
+    assert (word.source, word.reason) == ("BOUNCE", str(refusal.value))
+
+
+@pytest.mark.parametrize(
+    ("phase", "reply"),
+    [
+        ("rcpt", "550 no such user"),
+        ("rcpt", "550 5.7.1 you are on a list"),
+        ("rcpt", "550 5.1.8 bad sender"),
+        ("rcpt", "552 5.2.2 full"),
+        ("rcpt", "554 5.1.1 nobody"),
+        ("rcpt", "450 4.1.1 not now"),
+        ("data", "550 5.1.1 nobody"),
+        ("dot", "550 5.1.1 nobody"),
+    ],
+)
+def test_any_other_refusal_is_of_the_message_and_not_of_the_mailbox(
+    server: SmtpStandin, backend: SendBackend, phase: str, reply: str
+) -> None:
+    server.behave(Rule(phase=phase, reply=reply))
+
+    with pytest.raises((PermanentFailure, TemporaryFailure)) as refusal:
+        backend.send(MESSAGE)
+
+    assert refusal.value.suppress is None
+
+
 @pytest.mark.parametrize("then", ["drop", "reset", "hang"])
 @pytest.mark.parametrize("phase", ["rcpt", "data"])
 def test_a_connection_lost_before_the_text_may_pass(
@@ -880,6 +918,17 @@ def test_a_mail_backend_that_knows_better_is_believed(use_backend: Callable[[str
 
     with pytest.raises(TemporaryFailure, match="quota"):
         backend.send(MESSAGE)
+
+
+def test_a_providers_own_interface_gets_our_number_and_tells_its_own(
+    use_backend: Callable[[str], SendBackend], mailoutbox: list[Any]
+) -> None:
+    """The first is what it names when the message bounces, and the second what staff look for in its log."""
+    backend = use_backend("anymail.backends.test.EmailBackend")
+
+    assert [backend.send(MESSAGE), backend.send(MESSAGE)] == ["0", "1"]
+
+    assert mailoutbox[0].anymail_test_params["metadata"] == {"delivery": MESSAGE.reference}
 
 
 def test_a_mail_backend_stays_open_and_is_opened_anew_after_a_failure(

@@ -110,10 +110,7 @@ MODELS = {
     "notifier_suppression": Model(
         view=("view_suppression",),
         add=("add_suppression",),
-        change=("change_suppression",),
-        delete=("delete_suppression",),
         added=lambda house: {"channel": "email", "address": "new@example.com", "reason": "asked"},
-        changed=lambda house: {"reason": "another"},
     ),
     "notifier_notification": Model(
         view=("view_notification",),
@@ -277,6 +274,18 @@ def _client_decisions() -> Iterator[Door]:
         )
 
 
+def _liftings() -> Iterator[Door]:
+    """What bounced or staff entered, and what clients asked for themselves."""
+    for row, permission in (("suppression", "lift_suppression"), ("refusal", "lift_refusal")):
+
+        def query(house: Any, row: str = row) -> dict[str, Any]:
+            return {"ids": getattr(house, row).pk}
+
+        page, needs = "notifier_suppression_lift", ("view_suppression", permission)
+        yield Opens(page, needs, query=query, label=row)
+        yield Does(page, needs, query=query, label=row, data=lambda house: {"why": "asked"}, has_form=False)
+
+
 WRITE = ("view_notification", "change_notification")
 
 
@@ -412,6 +421,15 @@ DOORS: list[Door] = [
         has_form=False,
     ),
     Does("try_again", ("control_broadcast",), lambda house: ("email",), has_form=False),
+    # --- Suppressions ---
+    _action(
+        "notifier_suppression",
+        "lift_selected",
+        "suppression",
+        ("view_suppression", "lift_suppression"),
+        leads_to="notifier_suppression_lift",
+    ),
+    *_liftings(),
     # --- Deliveries ---
     _action("notifier_delivery", "mark_as_sent", "failed", RESOLVE, leads_to="notifier_delivery_resolve"),
     _action("notifier_delivery", "send_again", "failed", RESOLVE, leads_to="notifier_delivery_resolve"),

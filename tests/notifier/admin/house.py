@@ -40,6 +40,9 @@ def a_house() -> Any:
         archived=a_client(is_active=False),
         topic=Topic.objects.create(name="Unused", slug="unused"),
         suppression=Suppression.objects.create(channel=Channel.EMAIL, address="gone@example.com", reason="asked us to"),
+        refusal=Suppression.objects.create(
+            channel=Channel.EMAIL, address="stop@example.com", reason="STOP", source="CLIENT"
+        ),
         notification=a_notification(),
         unsent_notification=a_notification(),
         broadcast=a_broadcast(),

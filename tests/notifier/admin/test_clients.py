@@ -4,8 +4,10 @@ import pytest
 from django.test import Client as Browser
 from django.urls import reverse
 
+from notifier import clock
 from notifier.admin.finding import matching
-from notifier.models import Client, Preference, Topic
+from notifier.models import Client, Preference, Suppression, Topic
+from notifier.services import erasure
 from tests.factories import a_client, a_delivery, a_notification, a_topic
 from tests.notifier.admin.conftest import LogIn
 
@@ -325,3 +327,34 @@ def test_a_zone_that_came_with_a_file_stays_though_the_list_does_not_have_it(adm
 
     client.refresh_from_db()
     assert (client.name, client.time_zone) == ("Renamed", "US/Eastern")
+
+
+# --- Who was erased ---------------------------------------------------------------------------------------------------
+def test_an_erased_address_that_is_entered_again_stays_silent(admin: Browser) -> None:
+    gone = a_client(email="ann@example.com", phone="+46701740605")
+    erasure.erase(client_id=gone.pk, by=None, why="asked", now=clock.now())
+    page = admin.get(reverse(ADD))
+
+    admin.post(reverse(ADD), filled_in(page, name="Ann", email="Ann@Example.com", phone=""))
+    ann = Client.objects.get(email="ann@example.com")
+    page = admin.get(page_of(ann))
+    admin.post(page_of(ann), filled_in(page, phone="+46 70 174 06 05"))
+
+    silent = Suppression.objects.values_list("address", "source")
+    assert set(silent) == {("ann@example.com", "ERASED"), ("+46701740605", "ERASED")}
+
+
+@pytest.mark.parametrize("term", ["ann@example.com", "+46 70 174 06 05"])
+def test_who_was_erased_is_found_by_the_address_they_had(staff: LogIn, term: str) -> None:
+    gone = a_client(email="ann@example.com", phone="+46701740605")
+    a_delivery(client=gone, state="SENT")
+    erasure.erase(client_id=gone.pk, by=None, why="asked", now=clock.now())
+    a_client(email="ann@example.com.invalid")
+    seen = ("notifier.view_client", "notifier.view_delivery")
+
+    for rights, found in (((*seen, "notifier.view_erasedaddress"), True), (seen, False)):
+        browser = staff(*rights)
+        clients = browser.get(reverse("admin:notifier_client_changelist"), {"q": term}).content.decode()
+        deliveries = browser.get(reverse("admin:notifier_delivery_changelist"), {"q": term}).content.decode()
+
+        assert (f"Erased client {gone.pk}" in clients, f"Erased client {gone.pk}" in deliveries) == (found, found)

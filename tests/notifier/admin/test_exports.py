@@ -11,7 +11,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client as Browser
 from django.urls import reverse
 
-from notifier.models import Client, ClientImport, ConsentChange, Preference
+from notifier.models import Client, ClientImport, ConsentChange, Preference, Suppression
 from tests.factories import a_client
 from tests.notifier.admin.conftest import LogIn
 
@@ -32,6 +32,7 @@ def rows_of(response: Any) -> list[dict[str, str]]:
 
 def test_a_client_is_exported_with_what_they_agreed_to(admin: Browser) -> None:
     client = a_client(name="Ann", email="ann@example.com", phone="+12025550123", listings="email", offerings="both")
+    Suppression.objects.create(channel="email", address="ann@example.com", reason="550 nobody", source="BOUNCE")
 
     response = export(admin)
     row = rows_of(response)[0]
@@ -49,6 +50,7 @@ def test_a_client_is_exported_with_what_they_agreed_to(admin: Browser) -> None:
         "Offerings e-mail": "yes",
         "Offerings SMS": "yes",
         "Client state": "active",
+        "Suppressed": "e-mail: Bounce",
     }
 
 

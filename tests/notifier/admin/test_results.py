@@ -17,7 +17,9 @@ from openpyxl import load_workbook
 
 from notifier import reasons
 from notifier.admin import results
-from notifier.models import Broadcast, Delivery
+from notifier.models import Broadcast, Channel, ConsentChange, Delivery, Reason
+from notifier.services import consents, tallies
+from notifier.services.consents import Origin
 from tests.factories import a_broadcast, a_client, a_delivery
 from tests.notifier.admin.conftest import LogIn
 from tests.notifier.admin.test_broadcasts import a_told_broadcast, page_of, poll, text_of
@@ -186,6 +188,11 @@ def test_the_export_has_a_row_for_each_delivery_that_the_list_finds(admin: Brows
     broadcast = an_ended()
     client = a_client(name='=HYPERLINK("x")', phone="+12025550123")
     settled_at = timezone.now().replace(microsecond=0)
+    for wish, since in ((True, 9), (False, -9), (True, -10)):
+        origin = Origin(ConsentChange.Source.STAFF, detail="by phone")
+        at = settled_at - timedelta(seconds=since)
+        consents.change(client=client, topic=broadcast.topic, wants={Channel.SMS: wish}, origin=origin, now=at)
+    agreed = (settled_at - timedelta(seconds=9)).isoformat(sep=" ")
     mail = a_delivery(broadcast=broadcast, client=client, state="FAILED", detail=FULL, settled_at=settled_at)
     a_delivery(broadcast=broadcast, client=client, channel="sms", state="SENT", provider_id="SM1")
     a_delivery(broadcast=an_ended())
@@ -199,8 +206,10 @@ def test_the_export_has_a_row_for_each_delivery_that_the_list_finds(admin: Brows
     assert header == list(results.HEADER)
     moment = settled_at.isoformat(sep=" ")
     name = '\'=HYPERLINK("x")'
-    assert rows[0] == [str(client.pk), name, "email", mail.address, "Failed", FULL, "0", moment, ""]
-    assert [row[2:5] + row[8:] for row in rows[1:]] == [["sms", "+12025550123", "Sent", "SM1"]]
+    assert rows[0] == [str(client.pk), name, "email", mail.address, "Failed", FULL, "0", moment, "", "", ""]
+    assert [row[2:5] + row[8:] for row in rows[1:]] == [
+        ["sms", "+12025550123", "Sent", "SM1", agreed, "Staff: by phone"]
+    ]
     assert failed == [header, rows[0]]
 
 
@@ -242,7 +251,8 @@ def test_the_export_reads_no_more_than_it_gives(admin: Browser) -> None:
     with patch.object(results, "CHUNK", 3), CaptureQueriesContext(connection) as captured:
         next(iter(results.rows(broadcast.deliveries.all())))
 
-    assert len(captured) == 1
+    # The topic, the rows, and what their clients agreed to.
+    assert len(captured) == 3
 
 
 def test_a_sheet_that_would_take_too_long_is_refused_with_what_to_do(admin: Browser) -> None:
@@ -427,3 +437,20 @@ def test_without_broadcasts_the_list_says_where_one_begins(admin: Browser) -> No
 
     assert "A broadcast begins on a notification’s page." in text
     assert reverse("admin:notifier_notification_changelist") in text
+
+
+# --- The last moment --------------------------------------------------------------------------------------------------
+def test_the_broadcast_says_how_many_were_spared_and_who(admin: Browser) -> None:
+    broadcast = a_told_broadcast()
+    assert "spared" not in admin.get(page_of(broadcast)).content.decode()
+    spared = [a_delivery(broadcast=broadcast, state="SKIPPED", detail=Reason.CONSENT_GONE) for _ in range(2)]
+    a_delivery(broadcast=broadcast, state="SKIPPED", detail=Reason.SUPPRESSED)
+    a_delivery(state="SKIPPED", detail=Reason.CONSENT_GONE)
+    tallies.tally(broadcast_id=broadcast.pk, now=timezone.now())
+
+    page = admin.get(page_of(broadcast))
+
+    text = " ".join(page.content.decode().split())
+    assert "2 were spared</a>: consent withdrawn after the send began." in text
+    listed = admin.get(page.context["spared_url"]).context["cl"].result_list
+    assert {row.pk for row in listed} == {row.pk for row in spared}
