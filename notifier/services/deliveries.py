@@ -15,7 +15,7 @@ from django.db.models import Case, DateTimeField, F, QuerySet, Value, When
 
 from notifier import content, failpoints, mail
 from notifier.models import Breaker, Broadcast, Channel, Client, Delivery, Preference, Reason, Suppression, Topic
-from notifier.services import chains
+from notifier.services import chains, suppressions
 
 LONGEST_RETRY = timedelta(hours=1)
 #: Retries of one bad moment are spread by this share either way, so that they don't come back all at once.
@@ -63,6 +63,8 @@ class Verdict(Enum):
     UNKNOWN = "UNKNOWN"
     #: Never handed to the provider, or refused before any recipient was named: back to PENDING, no attempt used.
     RELEASED = "RELEASED"
+    #: The recipient has opted out at the provider: skipped, and no failure of anybody's.
+    REFUSED = "REFUSED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,8 @@ class Outcome:
     provider_id: str = ""
     #: How long to wait before the next try, where the provider or the channel's back-off said so.
     wait: timedelta | None = None
+    #: The address is to be sent nothing any more: by whose word, and the provider's answer as the evidence.
+    suppress: suppressions.Word | None = None
 
     def postponed(self, wait: timedelta) -> "Outcome":
         return replace(self, wait=wait)
@@ -122,7 +126,7 @@ def _probe_among(delivery_ids: Sequence[int], channel: Channel) -> tuple[list[in
 
 
 def settle(*, claim: Claim, outcomes: Sequence[Outcome], now: datetime) -> int:
-    """Record how each claimed delivery ended, in one transaction.
+    """Record how each claimed delivery ended, and which addresses are suppressed by it, in one transaction.
 
     Returns how many rows were still ours to settle; fewer than `len(outcomes)` means that a lease ran out and
     someone else has decided. After an error the same call may be made again.
@@ -146,6 +150,7 @@ def settle(*, claim: Claim, outcomes: Sequence[Outcome], now: datetime) -> int:
         for alike in groups.values():
             ids = [outcome.message.delivery_id for outcome in alike]
             settled += _still_ours(claim).filter(pk__in=ids).update(**_change(alike[0], now))
+        _suppress([outcome for outcome in outcomes if outcome.suppress], now)
         if is_late:
             # Its broadcast may have finished over it, with a last tally that is no longer true; or may be finishing at
             # this moment. Hence no condition on `finished_at`: a row that does not fit is not waited for.
@@ -153,6 +158,17 @@ def settle(*, claim: Claim, outcomes: Sequence[Outcome], now: datetime) -> int:
             Broadcast.objects.filter(pk__in=broadcasts).update(tallied_at=None)
         failpoints.reached("settle.written")
     return settled
+
+
+def _suppress(outcomes: Sequence[Outcome], now: datetime) -> None:
+    """In the order of their addresses, so that two consumers never wait for each other.
+
+    Not where the address is no longer the delivery's: its client was erased since its lease ran out.
+    """
+    for outcome in sorted(outcomes, key=lambda outcome: outcome.message.address):
+        message, word = outcome.message, outcome.suppress
+        if word and Delivery.objects.filter(pk=message.delivery_id, address=message.address).exists():
+            suppressions.suppress(channel=message.channel, address=message.address, word=word, now=now)
 
 
 def disclaim(*, token: uuid.UUID, delivery_ids: Sequence[int], now: datetime) -> int:
@@ -365,6 +381,8 @@ def _change(outcome: Outcome, now: datetime) -> dict[str, Any]:
     match outcome.verdict:
         case Verdict.PERMANENT:
             return done | {"state": state.FAILED, "attempts": used}
+        case Verdict.REFUSED:
+            return done | {"state": state.SKIPPED, "attempts": used, "detail": Reason.OPTED_OUT}
         case Verdict.UNKNOWN:
             return done | {"state": state.UNKNOWN, "attempts": used}
         case Verdict.RELEASED:

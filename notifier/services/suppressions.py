@@ -32,16 +32,18 @@ def suppress(*, channel: Channel, address: str, word: Word, now: datetime) -> bo
 
     A client's own word takes the place of any other, which may be lifted more easily; never the other way round.
     """
+    said = {"source": word.source, "reason": word.reason[:200]}
     with transaction.atomic():
-        row, is_new = Suppression.objects.get_or_create(
-            channel=channel, address=address, defaults={"source": word.source, "reason": word.reason[:200]}
-        )
-        if not is_new:
-            row = Suppression.objects.select_for_update().get(pk=row.pk)
-            if row.is_own_word or word.source not in Suppression.OWN_WORD:
-                return False
-            row.source, row.reason = word.source, word.reason[:200]
-            row.save(update_fields=["source", "reason"])
+        while True:
+            row, is_new = Suppression.objects.get_or_create(channel=channel, address=address, defaults=said)
+            if is_new:
+                break
+            # Looked at again under a lock, where it is no more if it was lifted between the two.
+            if found := Suppression.objects.select_for_update().filter(pk=row.pk).first():
+                if found.is_own_word or word.source not in Suppression.OWN_WORD:
+                    return False
+                Suppression.objects.filter(pk=found.pk).update(**said)
+                break
         _record(channel, address, SuppressionChange.Action.SUPPRESSED, word, now)
     return True
 
