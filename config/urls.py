@@ -4,6 +4,7 @@ from django.views.generic import RedirectView
 
 from notifier.hardening import csp_report
 from notifier.health import healthz
+from notifier.inbound.views import sms
 
 handler400 = "notifier.outages.bad_request"
 handler500 = "notifier.outages.server_error"
@@ -11,5 +12,6 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("healthz", healthz, name="healthz"),
     path("csp-report", csp_report, name="csp_report"),
+    path("hooks/sms/<str:provider>", sms, name="sms_hook"),
     path("admin/", admin.site.urls),
 ]
