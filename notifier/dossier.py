@@ -11,10 +11,12 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 
-from notifier.models import Channel, Client, ConsentChange, Delivery, ResolvedDelivery, Suppression
+from notifier.models import Channel, Client, ConsentChange, Delivery, InboundMessage, ResolvedDelivery, Suppression
 
 #: On one page, before somebody asks for more: deliveries and versions; and changes of consent.
 SHOWN, SHOWN_CHANGES = 20, 10
+#: Answers from the client's number, before the way to the rest of them.
+SHOWN_ANSWERS = 5
 #: What a page shows at the most, however much there is.
 MOST = 500
 #: What a version may differ in, and how staff call it.
@@ -50,6 +52,12 @@ def suppressions(client: Client) -> list[Suppression]:
     """Of the addresses that the client has today."""
     theirs = Q(channel=Channel.EMAIL, address=client.email) | Q(channel=Channel.SMS, address=str(client.phone or ""))
     return list(Suppression.objects.filter(theirs).order_by("pk")) if client.email or client.phone else []
+
+
+def answers(client: Client) -> QuerySet[InboundMessage]:
+    """What came from the number that the client has today, newest first."""
+    found = InboundMessage.objects.filter(channel=Channel.SMS, sender=str(client.phone)).order_by("-pk")
+    return found if client.phone else found.none()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +136,10 @@ def everything(*, client: Client, now: datetime) -> dict[str, Any]:
         "addresses never written to": [
             {"address": each.address, "since": _moment(each.created_at), "reason": each.reason}
             for each in suppressions(client)
+        ],
+        "answers by SMS": [
+            {"when": _moment(each.received_at), "text": each.text, "what came of it": each.get_outcome_display()}
+            for each in answers(client)
         ],
         "versions of the entry": [_version(each) for each in history(client)],
     }

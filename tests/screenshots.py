@@ -169,6 +169,8 @@ SHOTS = [
     Shot("resolutions", "/admin/notifier/resolution/"),
     Shot("topics", "/admin/notifier/topic/"),
     Shot("suppressions", "/admin/notifier/suppression/"),
+    Shot("inbox", "/admin/notifier/inboundmessage/", docs="inbox"),
+    Shot("answer", "/admin/notifier/inboundmessage/{answer}/change/"),
     Shot("workers", "/admin/notifier/worker/"),
     Shot("users", "/admin/auth/user/"),
     Shot("user", "/admin/auth/user/{user}/change/"),
@@ -265,6 +267,7 @@ def _ids(stack: Stack) -> dict[str, int]:
         "delivery": f"SELECT MIN(id) {_OF_NEWEST}",
         "failed": "SELECT MIN(id) FROM notifier_delivery WHERE state IN ('FAILED', 'UNKNOWN')",
         "user": "SELECT MIN(id) FROM auth_user",
+        "answer": "SELECT MAX(id) FROM notifier_inboundmessage WHERE read_at IS NULL",
     }
     return {name: int(stack.query(statement)[0][0] or 0) for name, statement in found.items()}
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from notifier.models import Channel, ClientImport, Profile, QueuedTicket, Resolution, Suppression, Topic, Worker
 from notifier.services.imports import uploads
-from tests.factories import a_broadcast, a_client, a_delivery, a_notification, a_user, an_open_breaker
+from tests.factories import a_broadcast, a_client, a_delivery, a_notification, a_user, an_answer, an_open_breaker
 
 #: A file of two, one of whom can't be taken.
 CLIENTS = b"name,email\nCleo,cleo@example.com\nBob,bob@\n"
@@ -30,6 +30,7 @@ def a_house() -> Any:
         archived=a_client(is_active=False),
         topic=Topic.objects.create(name="Unused", slug="unused"),
         suppression=Suppression.objects.create(channel=Channel.EMAIL, address="gone@example.com", reason="asked us to"),
+        inboundmessage=an_answer(),
         notification=a_notification(),
         unsent_notification=a_notification(),
         broadcast=a_broadcast(),
