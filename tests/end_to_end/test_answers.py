@@ -67,7 +67,7 @@ def test_who_answers_stop_while_it_is_sent_gets_nothing_more_until_they_answer_s
 def test_who_has_opted_out_at_the_provider_is_skipped_suppressed_and_not_tried_again(
     product: Callable[..., Stack], sms_process: SmsProcess
 ) -> None:
-    stack = product(BREAKER_MINIMUM="1", BREAKER_PERCENT="1")
+    stack = product(BREAKER_MINIMUM="1", BREAKER_PERCENT="1", SMS_STOP_LINE="Reply STOP to end")
     notification = books.a_notification_for_both(stack)
     wanted = numbers(stack, notification)
     leavers, others = wanted[:3], wanted[3:]
@@ -78,6 +78,7 @@ def test_who_has_opted_out_at_the_provider_is_skipped_suppressed_and_not_tried_a
     stack.manage("broadcast", str(notification), "--wait")
 
     assert texted(sms_process) == others
+    assert all(message["body"].endswith("\nReply STOP to end") for message in sms_process.accepted())
     for number in leavers:
         assert of_number(stack, number) == [("SKIPPED", "the recipient has opted out at the provider", 1)]
     reason = "400: 21610 Attempt to send to unsubscribed recipient"
