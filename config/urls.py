@@ -4,6 +4,7 @@ from django.views.generic import RedirectView
 
 from notifier.hardening import csp_report
 from notifier.health import healthz
+from notifier.inbound.views import sms
 from notifier.public import mail_events
 
 handler400 = "notifier.outages.bad_request"
@@ -13,5 +14,6 @@ urlpatterns = [
     path("healthz", healthz, name="healthz"),
     path("csp-report", csp_report, name="csp_report"),
     path("hooks/mail/<slug:provider>/tracking/", mail_events.hook, name="mail_hook"),
+    path("hooks/sms/<str:provider>", sms, name="sms_hook"),
     path("admin/", admin.site.urls),
 ]

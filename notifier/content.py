@@ -5,6 +5,11 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from django.conf import settings
+
+#: What a last line of each SMS may say, where SMS_STOP_LINE says nothing yet.
+STOP_LINE = "Reply STOP to end"
+
 #: The placeholders that staff may use, each with what takes its place.
 PLACEHOLDERS = {
     "name": "the client's full name",
@@ -44,6 +49,18 @@ def render(text: str, replacements: Mapping[str, str]) -> str:
     Values are put in once and never read again: a client whose name is `{{ topic }}` is called just that.
     """
     return _PLACEHOLDER.sub(lambda match: replacements.get(match[1].strip(), match[0]), text)
+
+
+def sms(text: str, replacements: Mapping[str, str], *, stop_line: str | None = None) -> str:
+    """An SMS as it goes out: the text for one client and, as its last line, how to end them.
+
+    That is SMS_STOP_LINE where nothing else is said, and stands there once, also where the text ends with it already.
+    """
+    line = settings.SMS_STOP_LINE if stop_line is None else stop_line
+    rendered = render(text, replacements)
+    if not line or not rendered.strip() or rendered.rstrip().endswith(line):
+        return rendered
+    return f"{rendered.rstrip()}\n{line}"
 
 
 def one_line(text: str) -> str:
@@ -157,7 +174,7 @@ def sms_at_most(text: str, *, longest_name: int, topic: str) -> tuple[SmsSize, S
     they are the same where the text names nobody. A first name can be as long as the whole.
     """
     within, beyond = (
-        sms_size(render(text, {"name": name, "first_name": name, "topic": topic}))
+        sms_size(sms(text, {"name": name, "first_name": name, "topic": topic}))
         for name in ("n" * longest_name, "я" * longest_name)
     )
     return within, beyond

@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 
 from notifier import silence
 from notifier.models import (
+    Channel,
     Client,
     ConsentChange,
     Delivery,
@@ -27,6 +28,8 @@ from notifier.silence import Entry
 
 #: On one page, before somebody asks for more: deliveries and versions; and changes of consent.
 SHOWN, SHOWN_CHANGES = 20, 10
+#: Answers from the client's number, before the way to the rest of them.
+SHOWN_ANSWERS = 5
 #: What a page shows at the most, however much there is.
 MOST = 500
 #: What a version may differ in, and how staff call it.
@@ -74,6 +77,12 @@ def story(*, client: Client, most: int, with_addresses: bool) -> list[Entry]:
     """Up to `most` changes, newest first: of consent, and of what was suppressed of the addresses they ever had."""
     addresses = silence.of_all_times(client) if with_addresses else []
     return silence.story(addresses, consent_changes(client)[:most])[:most]
+
+
+def answers(client: Client) -> QuerySet[InboundMessage]:
+    """What came from the number that the client has today, newest first."""
+    found = InboundMessage.objects.filter(channel=Channel.SMS, sender=str(client.phone)).order_by("-pk")
+    return found if client.phone else found.none()
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,6 +172,8 @@ SHOTS = [
     Shot("suppression", "/admin/notifier/suppression/{suppression}/change/"),
     Shot("suppression-add", "/admin/notifier/suppression/add/"),
     Shot("suppression-lift", "/admin/notifier/suppression/lift/?ids={suppression}"),
+    Shot("inbox", "/admin/notifier/inboundmessage/", docs="inbox"),
+    Shot("answer", "/admin/notifier/inboundmessage/{answer}/change/"),
     Shot("workers", "/admin/notifier/worker/"),
     Shot("throttles", "/admin/notifier/throttle/"),
     Shot("users", "/admin/auth/user/"),
@@ -270,6 +272,7 @@ def _ids(stack: Stack) -> dict[str, int]:
         "failed": "SELECT MIN(id) FROM notifier_delivery WHERE state IN ('FAILED', 'UNKNOWN')",
         "suppression": "SELECT MIN(id) FROM notifier_suppression WHERE source = 'BOUNCE'",
         "user": "SELECT MIN(id) FROM auth_user",
+        "answer": "SELECT MAX(id) FROM notifier_inboundmessage WHERE read_at IS NULL",
     }
     return {name: int(stack.query(statement)[0][0] or 0) for name, statement in found.items()}
 

@@ -10,12 +10,11 @@ from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.utils.text import capfirst
 
 from notifier.admin.change_list import BoundedChangeList
 from notifier.admin.paginator import MOST_COUNTED, BoundedPaginator
 from notifier.admin.selection import Rows, Selection
-from notifier.site import many
+from notifier.site import listed
 
 
 class BackOfficeAdmin(admin.ModelAdmin):
@@ -29,8 +28,7 @@ class BackOfficeAdmin(admin.ModelAdmin):
     show_facets = admin.ShowFacets.NEVER
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        title = capfirst(many(self.opts))
-        return super().changelist_view(request, {"title": title, **(extra_context or {})})
+        return super().changelist_view(request, {"title": listed(self.opts), **(extra_context or {})})
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[BoundedChangeList]:
         return BoundedChangeList

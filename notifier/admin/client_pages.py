@@ -53,6 +53,9 @@ class ClientPages(ClientOrders, GuardedDeleteAdmin):
             record |= {"sent": dossier.delivery_page(client=client, before=before_id), "is_later_page": before_id}
         if request.user.has_perm("notifier.view_suppression"):
             record["suppressions"] = dossier.suppressions(client)
+        if request.user.has_perm("notifier.view_inboundmessage"):
+            some = list(dossier.answers(client)[: dossier.SHOWN_ANSWERS + 1])
+            record |= {"answers": some[: dossier.SHOWN_ANSWERS], "more_answers": len(some) > dossier.SHOWN_ANSWERS}
         return record
 
     def _open_decisions(self, request: HttpRequest, client: Client) -> list[tuple[Decision, str]]:

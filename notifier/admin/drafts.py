@@ -118,7 +118,7 @@ def show(*, draft: Draft, reader: Reader) -> Shown:
         subject=content.one_line(content.render(draft.subject, values)),
         html=letter.html_for(values) if draft.email_body else "",
         text=letter.text_for(values) if draft.email_body else "",
-        sms=content.render(draft.sms_body, values),
+        sms=content.sms(draft.sms_body, values),
     )
 
 
@@ -142,8 +142,8 @@ class SmsLength:
 
 def sms_length(*, draft: Draft, reader: Reader) -> SmsLength:
     nobody = {"name": "", "first_name": "", "topic": draft.topic_name}
-    text = content.beyond_gsm(content.render(draft.sms_body, nobody))
-    shown = content.render(draft.sms_body, content.values(name=reader.name, topic=draft.topic_name))
+    text = content.beyond_gsm(content.sms(draft.sms_body, nobody))
+    shown = content.sms(draft.sms_body, content.values(name=reader.name, topic=draft.topic_name))
     longest = _longest_name()
     within, beyond = content.sms_at_most(draft.sms_body, longest_name=len(longest), topic=draft.topic_name)
     return SmsLength(

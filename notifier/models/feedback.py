@@ -39,6 +39,11 @@ class InboundMessage(models.Model):
     def __str__(self) -> str:
         return f"message {self.pk}"
 
+    @property
+    def waits(self) -> bool:
+        """For somebody to read it."""
+        return self.read_at is None and self.outcome == self.Outcome.KEPT
+
 
 class ProviderEvent(models.Model):
     """What a provider told of an address after it had taken a message."""

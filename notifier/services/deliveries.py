@@ -415,7 +415,7 @@ def _message(broadcast_id: int, channel: Channel, frozen: _Content, row: _Row) -
 
 def _bodies(channel: Channel, frozen: _Content, replacements: dict[str, str]) -> tuple[str, str]:
     if channel != Channel.EMAIL:
-        return content.render(frozen.body, replacements), ""
+        return content.sms(frozen.body, replacements), ""
     letter = mail.letter(subject=frozen.subject, body=frozen.body)
     return letter.text_for(replacements), letter.html_for(replacements)
 

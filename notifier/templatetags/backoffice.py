@@ -12,14 +12,14 @@ from django.template.loader import select_template
 from django.urls import reverse
 from django.utils.formats import date_format
 from django.utils.safestring import SafeString
-from django.utils.text import capfirst
 from django.utils.timezone import localtime
 
+from notifier.admin import badges
 from notifier.admin.badges import state_badge
 from notifier.admin.confirmation import UNITS
-from notifier.models import Broadcast, Channel, Delivery
+from notifier.models import Broadcast, Channel, Delivery, InboundMessage
 from notifier.services import broadcasts
-from notifier.site import NOTHING, many, one
+from notifier.site import NOTHING, listed, many, one
 
 register = template.Library()
 register.filter(one)
@@ -112,6 +112,11 @@ def letter_height(text: str) -> int:
 
 
 @register.filter
+def answer_badge(message: InboundMessage) -> SafeString:
+    return badges.answer_badge(message)
+
+
+@register.filter
 def delivery_badge(state: str | TextChoices) -> SafeString:
     return state_badge(Delivery.State(state))
 
@@ -131,16 +136,16 @@ def trail(context: template.Context) -> list[Step]:
     if opts is None:
         return [Step(context["title"])] if context.get("title") else []
     page = context["request"].resolver_match.url_name.removeprefix(f"{opts.app_label}_{opts.model_name}_")
-    listed = Step(capfirst(many(opts)), _url(opts, "changelist") if context.get("has_view_permission", True) else "")
+    above = Step(listed(opts), _url(opts, "changelist") if context.get("has_view_permission", True) else "")
     if page == "changelist":
-        return [Step(listed.name)]
+        return [Step(above.name)]
     obj = context.get("original") or context.get("object")
     if obj is None:
-        return [listed, Step(f"Add {one(opts)}" if page == "add" else context["title"])]
+        return [above, Step(f"Add {one(opts)}" if page == "add" else context["title"])]
     name = str(context.get("subtitle") or obj)
     if page == "change":
-        return [listed, Step(name)]
-    return [listed, Step(name, _url(opts, "change", admin_urlquote(obj.pk))), Step(DONE_TO_IT[page])]
+        return [above, Step(name)]
+    return [above, Step(name, _url(opts, "change", admin_urlquote(obj.pk))), Step(DONE_TO_IT[page])]
 
 
 def _url(opts: "Options[Any]", page: str, *args: Any) -> str:

@@ -35,7 +35,16 @@ from notifier.services import consents, erasure, feedback, suppressions, tallies
 from notifier.services.feedback import Event, Kind
 from notifier.services.imports import uploads
 from notifier.services.suppressions import Source, Word
-from tests.factories import a_broadcast, a_client, a_delivery, a_notification, a_topic, a_user, an_open_breaker
+from tests.factories import (
+    a_broadcast,
+    a_client,
+    a_delivery,
+    a_notification,
+    a_topic,
+    a_user,
+    an_answer,
+    an_open_breaker,
+)
 
 #: One word, so that no line may break in it but where the style says so.
 LONG = "Rindfleischetikettierung" * 5
@@ -68,7 +77,9 @@ def fill_the_house(staff: User) -> House:
         resolution=resolution, delivery=delivery, state_before="UNKNOWN", detail_before=LONG
     )
     suppression = _suppression(staff)
-    named = [client, notification, notification.topic, broadcast, delivery, resolution, suppression]
+    answer = an_answer(text=LONG, sender=str(client.phone))
+    an_answer(text="", sender="ACME", read_at=now, read_by=staff)
+    named = [client, notification, notification.topic, broadcast, delivery, resolution, suppression, answer]
     rows: list[Model] = [*named, staff, Group.objects.create(name=LONG), *_machinery(), *_log_ins()]
     house = House({f"{row._meta.app_label}_{row._meta.model_name}": row for row in rows})
     others = _other_broadcasts(notification, client, staff) | _files(staff) | _spare()
@@ -175,7 +186,7 @@ NOT_PAGES = {
     *("app_list", "autocomplete", "jsi18n", "logout", "try_again", "view_on_site"),
     *("notifier_clientimport_discard", "notifier_clientimport_failed_rows", "notifier_delivery_export"),
     *("notifier_notification_check", "notifier_notification_duplicate", "notifier_notification_preview"),
-    *("notifier_notification_readers", "notifier_notification_test"),
+    *("notifier_notification_readers", "notifier_notification_test", "notifier_inboundmessage_read"),
     # What the confirm page shows once it is counted.
     "notifier_notification_limits",
     # In frames of the pages that are looked at. Nothing runs in them, not even what would look: by itself it hangs.

@@ -112,6 +112,7 @@ MODELS = {
         add=("add_suppression",),
         added=lambda house: {"channel": "email", "address": "new@example.com", "reason": "asked"},
     ),
+    "notifier_inboundmessage": Model(view=("view_inboundmessage",)),
     "notifier_notification": Model(
         view=("view_notification",),
         add=("add_notification",),
@@ -240,6 +241,7 @@ def _tomorrow(house: Any) -> dict[str, Any]:
 
 EXPORT_CLIENTS = ("view_client", "export_client")
 IMPORT = ("import_client",)
+READ = ("view_inboundmessage", "change_inboundmessage")
 #: By decision: its action, whom it is about, and the permission.
 _CLIENT_DECISIONS = {
     "archive": ("archive_selected", "client", "change_client"),
@@ -337,6 +339,9 @@ DOORS: list[Door] = [
         answers=True,
     ),
     Opens("notifier_client_why", ("view_client", "view_delivery"), _of("client")),
+    # --- The inbox ---
+    _action("notifier_inboundmessage", "mark_as_read", "inboundmessage", READ),
+    Does("notifier_inboundmessage_read", READ, _of("inboundmessage"), has_form=False),
     # --- Imports ---
     Opens("notifier_clientimport_upload", IMPORT),
     Does(

@@ -22,7 +22,7 @@ from notifier.models import (
     Worker,
 )
 from notifier.services.imports import uploads
-from tests.factories import a_broadcast, a_client, a_delivery, a_notification, a_user, an_open_breaker
+from tests.factories import a_broadcast, a_client, a_delivery, a_notification, a_user, an_answer, an_open_breaker
 
 #: A file of two, one of whom can't be taken.
 CLIENTS = b"name,email\nCleo,cleo@example.com\nBob,bob@\n"
@@ -43,6 +43,7 @@ def a_house() -> Any:
         refusal=Suppression.objects.create(
             channel=Channel.EMAIL, address="stop@example.com", reason="STOP", source="CLIENT"
         ),
+        inboundmessage=an_answer(),
         notification=a_notification(),
         unsent_notification=a_notification(),
         broadcast=a_broadcast(),

@@ -372,3 +372,40 @@ def test_the_confirm_page_asks_by_itself_who_waits_and_who_is_skipped(admin: Bro
     assert "E-mail: it is night for nobody now; nobody is over the cap." in text_of(part)
     assert "<html" not in text_of(part)
     assert "<html" in text_of(page)
+
+
+# --- The line that says how to end SMS --------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("letters", "said"),
+    [
+        (140, "A line “Reply STOP to end” would add no segments."),
+        (150, "A line “Reply STOP to end” would add 2 segments."),
+    ],
+)
+def test_without_such_a_line_the_page_says_what_it_would_add(admin: Browser, letters: int, said: str) -> None:
+    for _ in range(2):
+        a_client(listings="sms")
+
+    page = text_of(admin.get(confirm_page(a_notification(sms_body="x" * letters))))
+
+    assert said in page
+    assert "x<br>" not in page
+
+
+def test_where_each_sms_has_such_a_line_it_is_shown_and_counted(admin: Browser, settings: LazySettings) -> None:
+    settings.SMS_STOP_LINE = "Reply STOP to end"
+    for _ in range(2):
+        a_client(listings="sms")
+
+    page = text_of(admin.get(confirm_page(a_notification(sms_body="x" * 150))))
+
+    assert "x<br>Reply STOP to end" in page
+    assert "<strong>4</strong>" in page
+    assert "2 segments" in page
+    assert "would add" not in page
+
+
+def test_where_no_sms_is_sent_nothing_is_said_of_it(admin: Browser) -> None:
+    a_client(listings="email")
+
+    assert "would add" not in text_of(admin.get(confirm_page(a_notification(sms_body=""))))

@@ -1,5 +1,6 @@
 """The form of a notification: what it tells before anything is sent, a test to oneself, a copy, its history."""
 
+import json
 from typing import Any
 
 import pytest
@@ -193,6 +194,20 @@ def test_the_counter_tells_length_encoding_and_segments(admin: Browser) -> None:
     assert "At most" not in said
 
 
+def test_the_counter_and_the_preview_have_the_line_that_ends_each_sms(admin: Browser, settings: Settings) -> None:
+    a_client(name="W" * 20)
+    settings.SMS_STOP_LINE = "Reply STOP to end"
+
+    said = check(admin, sms_body="x" * 143)
+    longest = check(admin, sms_body="x" * 123 + "{{ name }}")
+    page = text_of(admin.post(reverse(PREVIEW), a_draft(sms_body="Hello")))
+
+    assert "<strong>161</strong> of 306 characters, <strong>2 segments</strong>" in said
+    assert "At most <strong>2 segments</strong> (161 of GSM-7)" in longest
+    assert "Hello<br>Reply STOP to end" in page
+    assert "No SMS text: no SMS is sent." in check(admin, sms_body="")
+
+
 def test_the_counter_names_what_made_it_ucs(admin: Browser) -> None:
     a_client(name="Łukasz Ok", listings="both")
 
@@ -319,12 +334,14 @@ def test_a_test_sms_goes_to_the_profiles_number(
     admin: Browser, superuser: User, settings: Settings, tmp_path: Any
 ) -> None:
     settings.SMS_URL = f"file://{tmp_path}/sms.log"
+    settings.SMS_STOP_LINE = "Reply STOP to end"
     Profile.objects.create(user=superuser, phone="+12025550123")
 
     said = text_of(admin.post(test_url("sms"), a_draft()))
 
     assert "The test SMS is on its way to +12025550123" in said
-    assert '"to": "+12025550123", "text": "Hello Alex Example"' in (tmp_path / "sms.log").read_text()
+    sent = json.loads((tmp_path / "sms.log").read_text())
+    assert (sent["to"], sent["text"]) == ("+12025550123", "Hello Alex Example\nReply STOP to end")
 
 
 @pytest.mark.parametrize("channel", ["email", "sms"])

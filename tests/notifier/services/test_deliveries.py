@@ -217,6 +217,21 @@ def test_a_message_is_rendered_for_its_client_from_the_frozen_text(now: datetime
     assert (short.address, short.channel) == (str(client.phone), Channel.SMS)
 
 
+def test_the_last_line_of_an_sms_says_how_to_end_them_and_that_of_a_mail_does_not(
+    now: datetime, settings: Settings
+) -> None:
+    settings.SMS_STOP_LINE = "Reply STOP to end"
+    broadcast = a_broadcast(notification=a_notification(sms_body="Hi {{ name }}"))
+    client = a_client(name="Ann", listings="both")
+    mail, text = (a_delivery(broadcast=broadcast, client=client, channel=channel) for channel in Channel)
+
+    (letter,) = claim(mail, now=now).messages
+    (short,) = claim(text, now=now).messages
+
+    assert short.body == "Hi Ann\nReply STOP to end"
+    assert "Reply STOP" not in letter.body + letter.html
+
+
 def test_a_name_of_two_lines_makes_no_header_of_its_own(now: datetime) -> None:
     broadcast = a_broadcast(notification=a_notification(subject="For {{ name }}"))
     client = a_client(name="Ann\r\nBcc: eve@example.com", listings="both")
