@@ -1,9 +1,10 @@
 from django.contrib import admin
-from django.urls import path
+from django.urls import path, re_path
 from django.views.generic import RedirectView
 
 from notifier.hardening import csp_report
 from notifier.health import healthz
+from notifier.public import preferences, unsubscribe
 
 handler400 = "notifier.outages.bad_request"
 handler500 = "notifier.outages.server_error"
@@ -12,4 +13,7 @@ urlpatterns = [
     path("healthz", healthz, name="healthz"),
     path("csp-report", csp_report, name="csp_report"),
     path("admin/", admin.site.urls),
+    # Whatever may stand in the token's place: a damaged link gets the same answer as a forged one.
+    re_path(r"^u/(?P<token>[\s\S]*)\Z", unsubscribe.page, name="unsubscribe"),
+    re_path(r"^p/(?P<token>[\s\S]*)\Z", preferences.page, name="preferences"),
 ]
