@@ -19,7 +19,9 @@ from notifier.services.choices import Choice, Standing
 SEE_OTHER = 303
 #: The one word that the redirect after a post carries, for the page to say what came of it.
 SAID = ("saved", "same", "stopped")
-_CHOICE = re.compile(r"(\d{1,18})\.([a-z]{1,10})", re.ASCII)
+#: A switch that was shown as on is called `keep.…`, with a `seen.…` beside it, and one that was off `add.…`. The names
+#: differ so that a browser which goes back does not put what was ticked once into the page as it is now.
+_FIELD = re.compile(r"(add|keep|seen)\.(\d{1,18})\.([a-z]{1,10})", re.ASCII)
 
 _EMAIL, _SMS = Channel.EMAIL, Channel.SMS
 _SOURCE = Suppression.Source
@@ -53,10 +55,18 @@ _STOPPED = {
 @dataclass(frozen=True, slots=True)
 class Switch:
     label: str
-    value: str
+    choice: str
     is_on: bool
     #: Why there is none to switch; "" where there is.
     missing: str
+
+    @property
+    def name(self) -> str:
+        return f"{'keep' if self.is_on else 'add'}.{self.choice}"
+
+    @property
+    def seen(self) -> str:
+        return f"seen.{self.choice}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +101,8 @@ def _take(request: HttpRequest, link: Link) -> HttpResponse:
     if "stop" in request.POST:
         choices.stop_everything(client_id=link.client_id, origin=origin, now=clock.now())
         return _said("stopped")
-    shown, seen, wanted = (_read(request.POST.getlist(name)) for name in ("shown", "seen", "want"))
-    on, off = (wanted & shown) - seen, (seen & shown) - wanted
+    posted = _read(request.POST)
+    on, off = posted["add"] - posted["seen"], posted["seen"] - posted["keep"]
     if not off and limits.is_looked_at_too_often(client_id=link.client_id):
         return answers.too_many()
     try:
@@ -106,10 +116,13 @@ def _said(word: str) -> HttpResponse:
     return HttpResponseRedirect(f"?{word}", status=SEE_OTHER, headers=answers.HEADERS)
 
 
-def _read(values: Iterable[str]) -> set[Choice]:
-    """What the form's fields name; anything else is passed over."""
-    found = (_CHOICE.fullmatch(value) for value in values)
-    return {(int(match[1]), Channel(match[2])) for match in found if match and match[2] in Channel.values}
+def _read(names: Iterable[str]) -> dict[str, set[Choice]]:
+    """What the form's fields are about; anything else is passed over."""
+    found: dict[str, set[Choice]] = {"add": set(), "keep": set(), "seen": set()}
+    for match in map(_FIELD.fullmatch, names):
+        if match and match[3] in Channel.values:
+            found[match[1]].add((int(match[2]), Channel(match[3])))
+    return found
 
 
 def _show(request: HttpRequest, link: Link, client: Client | None) -> HttpResponse:
@@ -136,7 +149,7 @@ def _row(topic: Topic, standing: Standing, missing: dict[Channel, str]) -> Row:
     switches = [
         Switch(
             label=str(channel.label),
-            value=f"{topic.pk}.{channel.value}",
+            choice=f"{topic.pk}.{channel.value}",
             is_on=(topic.pk, channel) in standing.shown,
             missing=missing.get(channel, ""),
         )

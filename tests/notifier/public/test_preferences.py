@@ -26,14 +26,28 @@ _INPUT = re.compile(r"<input ([^>]*)>")
 _ATTRIBUTE = re.compile(r'([a-z]+)="([^"]*)"')
 
 
-def form_of(html: str) -> dict[str, list[str]]:
-    """What a browser would post of the page as it stands."""
-    found: dict[str, list[str]] = {"shown": [], "seen": [], "want": []}
+def form_of(html: str) -> set[str]:
+    """The names of what a browser would post of the page as it stands."""
+    found = set()
     for attributes in _INPUT.findall(html):
         one = dict(_ATTRIBUTE.findall(attributes))
         if one["type"] == "hidden" or "checked" in attributes:
-            found[one["name"]].append(one["value"])
+            found.add(one["name"])
     return found
+
+
+def switches_of(html: str) -> set[str]:
+    """All that there are, be they on or off."""
+    inputs = [dict(_ATTRIBUTE.findall(attributes)) for attributes in _INPUT.findall(html)]
+    return {one["name"].partition(".")[2] for one in inputs if one["type"] == "checkbox"}
+
+
+def on_in(form: set[str]) -> set[str]:
+    return {name.removeprefix("keep.") for name in form if name.startswith("keep.")}
+
+
+def posted(form: set[str]) -> dict[str, str]:
+    return dict.fromkeys(form, "on")
 
 
 def value(slug: str, channel: str) -> str:
@@ -60,9 +74,9 @@ def test_it_shows_whose_it_is_and_what_holds(visitor: Browser, token_of: TokenOf
 
     assert "Zoë &lt;b&gt;Example&lt;/b&gt;" in page.content.decode()
     on = {value("listings", "email"), value("offerings", "sms")}
-    form = form_of(page.content.decode())
-    assert set(form["want"]) == set(form["seen"]) == on
-    assert set(form["shown"]) == {value(slug, channel) for slug in ("listings", "offerings") for channel in Channel}
+    html = page.content.decode()
+    assert form_of(html) == {f"{kind}.{one}" for kind in ("keep", "seen") for one in on}
+    assert switches_of(html) == {value(slug, channel) for slug in ("listings", "offerings") for channel in Channel}
     # The address is nobody's business who was forwarded the mail.
     assert str(client.email) not in page.content.decode()
 
@@ -71,14 +85,16 @@ def test_saving_changes_what_was_moved_and_the_next_look_shows_it(visitor: Brows
     client = a_client(listings="email", offerings="sms")
     path = f"/p/{token_of(client)}"
     form = form_of(visitor.get(path).content.decode())
-    form["want"] = [value("listings", "sms"), value("offerings", "sms")]
+    form -= {f"keep.{value('listings', 'email')}"}
+    form |= {f"add.{value('listings', 'sms')}"}
 
-    answer = visitor.post(path, form)
+    answer = visitor.post(path, posted(form))
     page = visitor.get(path + answer["Location"])
 
     assert (answer.status_code, answer["Location"]) == (303, "?saved")
     assert "Saved. What you see here is what holds now." in words(page)
-    assert set(form_of(page.content.decode())["want"]) == set(form["want"]) == holds(client)
+    expected = {value("listings", "sms"), value("offerings", "sms")}
+    assert on_in(form_of(page.content.decode())) == holds(client) == expected
     changes = list(ConsentChange.objects.values_list("source", "ip", "detail", "agreed").order_by("agreed"))
     assert changes == [("PAGE", "192.0.2.7", "broadcast 42", False), ("PAGE", "192.0.2.7", "broadcast 42", True)]
 
@@ -87,7 +103,7 @@ def test_saving_without_a_change_says_so(visitor: Browser, token_of: TokenOf) ->
     path = f"/p/{token_of(a_client(listings='email'))}"
     form = form_of(visitor.get(path).content.decode())
 
-    answer = visitor.post(path, form)
+    answer = visitor.post(path, posted(form))
 
     assert answer["Location"] == "?same"
     assert "Nothing was changed." in words(visitor.get(f"{path}?same"))
@@ -101,8 +117,8 @@ def test_an_old_page_brings_nothing_back_that_was_refused_since(visitor: Browser
     visitor.post(path, {"stop": "everything"})
 
     # All is on in it still, but for one switch that is moved.
-    old["want"].remove(value("listings", "sms"))
-    visitor.post(path, old)
+    old.remove(f"keep.{value('listings', 'sms')}")
+    visitor.post(path, posted(old))
 
     assert holds(client) == set()
 
@@ -111,11 +127,11 @@ def test_two_pages_that_are_open_at_once_each_change_their_own(visitor: Browser,
     client = a_client(listings="email")
     path = f"/p/{token_of(client)}"
     first, second = (form_of(visitor.get(path).content.decode()) for _ in range(2))
-    first["want"].append(value("offerings", "email"))
-    second["want"].append(value("offerings", "sms"))
+    first.add(f"add.{value('offerings', 'email')}")
+    second.add(f"add.{value('offerings', 'sms')}")
 
-    visitor.post(path, first)
-    visitor.post(path, second)
+    visitor.post(path, posted(first))
+    visitor.post(path, posted(second))
 
     assert holds(client) == {value("listings", "email"), value("offerings", "email"), value("offerings", "sms")}
 
@@ -128,7 +144,7 @@ def test_stop_everything_stops_everything(visitor: Browser, token_of: TokenOf) -
     page = visitor.get(path + answer["Location"])
 
     assert "Everything is stopped. Notifier sends you nothing more." in words(page)
-    assert form_of(page.content.decode())["want"] == []
+    assert form_of(page.content.decode()) == set()
     assert not Preference.objects.filter(client=client, email=True).exists()
     assert not Preference.objects.filter(client=client, sms=True).exists()
     assert set(ConsentChange.objects.values_list("source", "agreed")) == {("PAGE", False)}
@@ -142,11 +158,9 @@ def test_a_channel_without_an_address_is_shown_as_not_available(visitor: Browser
     page = visitor.get(path)
 
     assert "SMS not available: we have no phone number of yours" in words(page)
-    form = form_of(page.content.decode())
-    assert not [one for values in form.values() for one in values if one.endswith(".sms")]
+    assert not [name for name in switches_of(page.content.decode()) if name.endswith(".sms")]
     # What it did not show, it does not change.
-    form["want"] = []
-    visitor.post(path, form)
+    visitor.post(path, posted({f"seen.{value('listings', 'email')}"}))
     assert holds(client) == {value("listings", "sms")}
 
 
@@ -181,15 +195,13 @@ def test_who_stopped_all_mail_sees_it_off_and_may_switch_it_on_again(
     client = a_client(listings="email", offerings="email")
     suppress(client, Suppression.Source.CLIENT, now)
     path = f"/p/{token_of(client)}"
-    form = form_of(visitor.get(path).content.decode())
-    assert form["want"] == []
+    assert form_of(visitor.get(path).content.decode()) == set()
 
-    form["want"] = [value("listings", "email")]
-    answer = visitor.post(path, form)
+    answer = visitor.post(path, posted({f"add.{value('listings', 'email')}"}))
 
     assert answer["Location"] == "?saved"
     assert not Suppression.objects.exists()
-    assert form_of(visitor.get(path).content.decode())["want"] == [value("listings", "email")]
+    assert on_in(form_of(visitor.get(path).content.decode())) == {value("listings", "email")}
 
 
 def test_an_archived_client_is_told_that_nothing_is_sent(visitor: Browser, token_of: TokenOf) -> None:
@@ -205,17 +217,17 @@ def test_an_erased_client_has_nothing_to_choose(visitor: Browser, token_of: Toke
     erasure.erase(client_id=client.pk, by=None, why="asked", now=now)
 
     page = visitor.get(path)
-    form["want"].append(value("offerings", "email"))
-    visitor.post(path, form)
+    visitor.post(path, posted(form | {f"add.{value('offerings', 'email')}"}))
 
     assert "has erased the data" in words(page)
     assert f"Erased client {client.pk}" not in words(page)
-    assert form_of(page.content.decode()) == {"shown": [], "seen": [], "want": []}
+    assert switches_of(page.content.decode()) == set()
     assert holds(client) == set()
 
 
 # --- Whatever is posted -----------------------------------------------------------------------------------------------
 NONSENSE = st.sampled_from(["x", "1", "1.fax", "1.email.sms", "-1.email", "٧.email", "9" * 18 + ".email", "", "\x00"])
+KINDS = ("add", "keep", "seen")
 
 
 @given(data=st.data())
@@ -225,14 +237,13 @@ def test_any_form_changes_what_was_moved_and_nothing_else(token_of: TokenOf, dat
     client = a_client(listings="email", offerings="both")
     before = holds(client)
     real = [value(slug, channel) for slug in ("listings", "offerings") for channel in Channel]
-    fields = {
-        name: data.draw(st.lists(st.sampled_from(real) | NONSENSE, unique=True)) for name in ("shown", "seen", "want")
-    }
+    fields = {kind: set(data.draw(st.lists(st.sampled_from(real) | NONSENSE, unique=True))) for kind in KINDS}
+    form = {f"{kind}.{choice}" for kind, choices in fields.items() for choice in choices}
 
-    answer = Browser(enforce_csrf_checks=True).post(f"/p/{token_of(client)}", fields)
+    answer = Browser(enforce_csrf_checks=True).post(f"/p/{token_of(client)}", posted(form))
 
-    shown, seen, want = (set(fields[name]) & set(real) for name in ("shown", "seen", "want"))
-    expected = (before | (want & shown) - seen) - ((seen & shown) - want)
+    add, keep, seen = (fields[kind] & set(real) for kind in KINDS)
+    expected = (before | add - seen) - (seen - keep)
     assert answer.status_code == 303
     assert holds(client) == expected
     assert answer["Location"] == ("?same" if expected == before else "?saved")
@@ -251,9 +262,9 @@ def test_nothing_of_the_address_is_read_back(visitor: Browser, token_of: TokenOf
 def test_its_evidence_is_in_order(visitor: Browser, token_of: TokenOf, now: datetime) -> None:
     client = a_client()
     path = f"/p/{token_of(client)}"
-    for want in ([value("listings", "email"), value("offerings", "sms")], [value("offerings", "sms")], []):
-        form = form_of(visitor.get(path).content.decode())
-        visitor.post(path, form | {"want": want})
+    listings, offerings = value("listings", "email"), value("offerings", "sms")
+    for form in ({f"add.{listings}", f"add.{offerings}"}, {f"seen.{listings}"}, {f"seen.{offerings}"}):
+        visitor.post(path, posted(form))
 
     assert holds(client) == set()
     assert ConsentChange.objects.count() == 4
@@ -271,7 +282,7 @@ def test_it_takes_as_many_queries_for_many_topics_as_for_few(
     with django_assert_max_num_queries(5):
         page = visitor.get(path)
 
-    assert len(form_of(page.content.decode())["shown"]) == 2 * Topic.objects.count()
+    assert len(switches_of(page.content.decode())) == 2 * Topic.objects.count()
 
 
 def test_who_saves_too_often_is_told_to_wait_unless_something_is_switched_off(
@@ -284,8 +295,8 @@ def test_who_saves_too_often_is_told_to_wait_unless_something_is_switched_off(
 
     statuses = [
         visitor.get(path).status_code,
-        visitor.post(path, {"shown": [on], "want": [on]}).status_code,
-        visitor.post(path, {"shown": [off], "seen": [off]}).status_code,
+        visitor.post(path, posted({f"add.{on}"})).status_code,
+        visitor.post(path, posted({f"seen.{off}"})).status_code,
         visitor.post(path, {"stop": "everything"}).status_code,
     ]
 
@@ -299,7 +310,7 @@ def test_who_agrees_too_often_is_told_to_wait(
     monkeypatch.setattr(choices, "MOST_AGREED_AN_HOUR", 0)
     client, on = a_client(), value("listings", "sms")
 
-    answer = visitor.post(f"/p/{token_of(client)}", {"shown": [on], "want": [on]})
+    answer = visitor.post(f"/p/{token_of(client)}", posted({f"add.{on}"}))
 
     assert answer.status_code == 429
     assert holds(client) == set()
