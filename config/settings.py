@@ -86,6 +86,8 @@ MIDDLEWARE = [
     "notifier.hardening.SizeLimitMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
+    # Before everything that knows somebody by a cookie.
+    "notifier.public.cookies.NoCookiesMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -205,6 +207,15 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = FILE_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
 DATA_UPLOAD_MAX_NUMBER_FILES = 5
 
+# Counts how often a client's page is asked for: notifier/public/limits.py. Each web process has its own.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "LOCATION": "notifier",
+        "OPTIONS": {"MAX_ENTRIES": 10_000},
+    }
+}
+
 # --- Database and broker ----------------------------------------------------------------------------------------------
 DATABASES = {"default": env.database("DATABASE_URL", "sqlite:///var/notifier.sqlite3")}
 BROKER_URL = env.url("BROKER_URL", "database://", BROKER_SCHEMES)
@@ -321,7 +332,10 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"without_tokens": {"()": "notifier.public.logs.WithoutTokens"}},
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["without_tokens"]},
+    },
     "loggers": {
         **{name: {"handlers": ["console"], "level": LOG_LEVEL} for name in ("notifier", "consumers")},
         # Django's own handlers speak on the console with DEBUG only: a page that failed must be told of anywhere.

@@ -128,6 +128,8 @@ class _Window:
             subject=message.subject,
             body=message.body,
             html=message.html,
+            link_token=message.link_token,
+            list_id=message.list_id,
         )
         try:
             failpoints.reached("send.begun")

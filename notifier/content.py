@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -77,10 +77,12 @@ class Pattern:
     names: tuple[str, ...]
 
     @classmethod
-    def of(cls, text: str) -> "Pattern":
+    def of(cls, text: str, *, also: Collection[str] = ()) -> "Pattern":
+        """Cut at the placeholders of the list, and at those of our own that the text has beside them."""
+        known = {*PLACEHOLDERS, *also}
         parts, names, end = [], [], 0
         for match in _PLACEHOLDER.finditer(text):
-            if match[1].strip() in PLACEHOLDERS:
+            if match[1].strip() in known:
                 parts.append(text[end : match.start()])
                 names.append(match[1].strip())
                 end = match.end()

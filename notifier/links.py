@@ -7,6 +7,7 @@ is among SECRET_KEY_FALLBACKS.
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from urllib.parse import quote
 
 from django.conf import settings
 from django.core.signing import BadSignature, Signer
@@ -16,12 +17,19 @@ VERSION = 1
 #: A test that staff send themselves: the pages can be looked at, and nothing is changed.
 NOBODY = 0
 
+#: What the paths of the pages begin with that anybody may open who holds a link.
+PUBLIC = ("/u/", "/p/")
+
 _PAYLOAD = re.compile(r"(\d{1,4})-(\d{1,19})-(\d{1,19})-(\d{1,19})", re.ASCII)
+
+
+_TOKEN_IN_PATH = re.compile(rf"({'|'.join(PUBLIC)})[^\s\"'<>]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
     client_id: int
+    #: 0 where a test was made before its topic was chosen.
     topic_id: int
     #: 0 where it was no broadcast.
     broadcast_id: int
@@ -59,6 +67,21 @@ def unsubscribe_url(token: str) -> str:
 
 def preferences_url(token: str) -> str:
     return f"{settings.PUBLIC_URL}/p/{token}"
+
+
+def is_public(path: str) -> bool:
+    return path.startswith(PUBLIC)
+
+
+def without_tokens(text: str) -> str:
+    """For a log: whoever reads a token there could use it."""
+    return _TOKEN_IN_PATH.sub(r"\1…", text)
+
+
+def unsubscribe_mailto(token: str) -> str:
+    """A mail to UNSUBSCRIBE_MAILTO, for those who unsubscribe so; "" where there is no such mailbox."""
+    mailbox = settings.UNSUBSCRIBE_MAILTO
+    return f"mailto:{quote(mailbox, safe='@')}?subject=unsubscribe%20{token}" if mailbox else ""
 
 
 def _signer() -> Signer:

@@ -26,6 +26,7 @@ from consumers.backends.base import (
     SendFailure,
     TemporaryFailure,
 )
+from notifier import links
 from notifier.services.suppressions import Source, Word
 
 SMTP_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
@@ -293,26 +294,54 @@ class _Lines:
 
 def build(message: Outgoing) -> EmailMessage:
     """The mail, with a Message-ID that is the same on every try; the better form comes last (RFC 2046, 5.1.4)."""
-    mail = EmailMultiAlternatives(
+    mail = _mail(message, _list_headers(message))
+    if message.html:
+        mail.attach_alternative(message.html, "text/html")
+    return mail
+
+
+def _mail(message: Outgoing, headers: dict[str, str]) -> EmailMultiAlternatives:
+    return EmailMultiAlternatives(
         subject=message.subject,
         body=message.body,
         from_email=settings.DEFAULT_FROM_EMAIL,
         to=[message.address],
-        headers={"Message-ID": f"<{message.reference}@{_sender_domain()}>"},
+        headers={"Message-ID": f"<{message.reference}@{_sender_domain()}>", **headers},
     )
-    if message.html:
-        mail.attach_alternative(message.html, "text/html")
-    return mail
+
+
+def _list_headers(message: Outgoing) -> dict[str, str]:
+    """What makes it bulk mail that can be refused: by the link, without asking (RFC 8058), or by a mail (RFC 2369)."""
+    headers = {"Precedence": "bulk"}
+    if message.list_id:
+        headers["List-Id"] = f"<{message.list_id}.{_sender_domain()}>"
+    if message.link_token:
+        link, mailto = links.unsubscribe_url(message.link_token), links.unsubscribe_mailto(message.link_token)
+        headers["List-Unsubscribe"] = f"<{link}>, <{mailto}>" if mailto else f"<{link}>"
+        # RFC 8058, 3.1 asks for HTTPS. Mailbox providers take anything else for a fault of the sender's.
+        if link.startswith("https:"):
+            headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+    return headers
 
 
 def source(message: Outgoing) -> bytes:
     """The mail's source; `PermanentFailure` where there can be none, as with a line break in a header."""
     try:
         if message.html:
-            return _alternatives(build(replace(message, body="", html="")).message(), message)
+            head = _mail(replace(message, body="", html=""), {}).message()
+            return _written(_list_headers(message)) + _alternatives(head, message)
         return build(message).message().as_bytes()
     except (ValueError, UnicodeError) as error:  # BadHeaderError is a ValueError
         raise PermanentFailure(f"no mail can be made of it: {masked(error)}") from error
+
+
+def _written(headers: dict[str, str]) -> bytes:
+    """Headers of ours, each in one line. The `email` package takes a third of the rest of a mail to look for folds."""
+    for name, value in headers.items():
+        if "\n" in value or "\r" in value:
+            raise BadHeaderError(f"a line break in {name}")
+    # Raises UnicodeError beyond ASCII, which only a topic's slug could be that staff's form has not seen.
+    return "".join(f"{name}: {value}\n" for name, value in headers.items()).encode("ascii")
 
 
 def _alternatives(head: Any, message: Outgoing) -> bytes:

@@ -252,7 +252,14 @@ def _asked(request: HttpRequest) -> QueryDict:
 def _trial(channel: Channel, address: str, shown: drafts.Shown) -> trials.Trial:
     if channel == Channel.SMS:
         return trials.Trial(address=address, subject="", body=shown.sms)
-    return trials.Trial(address=address, subject=f"[Test] {shown.subject}", body=shown.text, html=shown.html)
+    return trials.Trial(
+        address=address,
+        subject=f"[Test] {shown.subject}",
+        body=shown.text,
+        html=shown.html,
+        link_token=shown.link_token,
+        list_id=shown.list_id,
+    )
 
 
 def _own_address(user: User, channel: Channel) -> str:

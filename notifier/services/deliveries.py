@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Case, DateTimeField, F, QuerySet, Value, When
 
-from notifier import content, failpoints, hours, mail
+from notifier import content, failpoints, hours, links, mail
 from notifier.models import Breaker, Broadcast, Channel, Client, Delivery, Preference, Reason, Suppression, Topic
 from notifier.services import chains, openings, suppressions
 
@@ -38,6 +38,9 @@ class Message:
     attempts: int
     #: An e-mail's other form; empty for an SMS.
     html: str = ""
+    #: Of the link by which an e-mail is refused (`notifier.links`), and what its topic's mails have in common.
+    link_token: str = ""
+    list_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +215,7 @@ class _Content:
 
     topic_id: int
     topic: str
+    topic_slug: str
     subject: str
     body: str
     is_held: bool
@@ -238,7 +242,7 @@ class _Limits:
 
 
 _CONTENT = f"""
-    SELECT t.id, t.name, b.subject, b.{{channel}}_body,
+    SELECT t.id, t.name, t.slug, b.subject, b.{{channel}}_body,
            EXISTS (SELECT 1 FROM {BREAKER} k WHERE k.channel = %s AND k.opened_at IS NOT NULL),
            b.notification_id, b.follows_id, b.is_critical, b.started_at
     FROM {BROADCAST} b JOIN {TOPIC} t ON t.id = b.topic_id
@@ -258,6 +262,7 @@ class _Row(NamedTuple):
 
     id: int
     broadcast_id: int
+    client_id: int
     channel: str
     address: str
     attempts: int
@@ -292,7 +297,7 @@ _SINCE = 2
 # WHERE of the delivery itself, so that PostgreSQL looks again after waiting for a lock; rows that another
 # consumer holds are skipped and left to it.
 _LOOK = f"""
-    SELECT d.id, d.broadcast_id, d.channel, d.address, d.attempts, c.name, c.is_active,
+    SELECT d.id, d.broadcast_id, d.client_id, d.channel, d.address, d.attempts, c.name, c.is_active,
            EXISTS (SELECT 1 FROM {PREFERENCE} p WHERE p.client_id = d.client_id AND p.topic_id = %s AND p.{{channel}}),
            (SELECT CASE WHEN s.source IN ({_OWN_WORD}) AND s.created_at > %s THEN {_SINCE} ELSE 1 END
              FROM {SUPPRESSION} s WHERE s.channel = %s AND s.address = d.address),
@@ -400,7 +405,10 @@ def _opens_at(row: _Row, quiet: hours.Hours, now: datetime) -> datetime:
 
 def _message(broadcast_id: int, channel: Channel, frozen: _Content, row: _Row) -> Message:
     replacements = content.values(name=row.name, topic=frozen.topic)
-    text, html = _bodies(channel, frozen, replacements)
+    link_token = ""
+    if channel == Channel.EMAIL:
+        link_token = links.token(links.Link(row.client_id, frozen.topic_id, broadcast_id))
+    text, html = _bodies(channel, frozen, replacements, link_token)
     return Message(
         delivery_id=row.id,
         broadcast_id=broadcast_id,
@@ -410,14 +418,16 @@ def _message(broadcast_id: int, channel: Channel, frozen: _Content, row: _Row) -
         body=text,
         attempts=row.attempts,
         html=html,
+        link_token=link_token,
+        list_id=frozen.topic_slug,
     )
 
 
-def _bodies(channel: Channel, frozen: _Content, replacements: dict[str, str]) -> tuple[str, str]:
+def _bodies(channel: Channel, frozen: _Content, replacements: dict[str, str], link_token: str) -> tuple[str, str]:
     if channel != Channel.EMAIL:
         return content.sms(frozen.body, replacements), ""
     letter = mail.letter(subject=frozen.subject, body=frozen.body)
-    return letter.text_for(replacements), letter.html_for(replacements)
+    return letter.text_for(replacements, link_token), letter.html_for(replacements, link_token)
 
 
 def _skip(unwanted: Mapping[str, Sequence[int]], now: datetime) -> None:

@@ -84,6 +84,8 @@ def messages(number: int) -> list[Message]:
             body="Hello",
             attempts=0,
             html="<p>Hello</p>",
+            link_token=f"token{delivery}",
+            list_id="listings",
         )
         for delivery in range(1, number + 1)
     ]
@@ -111,7 +113,15 @@ def test_the_backend_gets_the_message_as_it_was_claimed(hire: Callable[..., Send
 
     send(hire(provider, threads=1), 1)
 
-    expected = Outgoing("7.1", "client1@example.com", "Three new homes", body="Hello", html="<p>Hello</p>")
+    expected = Outgoing(
+        "7.1",
+        "client1@example.com",
+        "Three new homes",
+        "Hello",
+        "<p>Hello</p>",
+        link_token="token1",
+        list_id="listings",
+    )
     assert [message for backend in provider.backends for message in backend.sent] == [expected]
 
 

@@ -10,6 +10,8 @@ from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 from pytest_django.fixtures import Settings
 
+from notifier import links
+from notifier.links import Link
 from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Reason, Suppression, SuppressionChange
 from notifier.services import breakers, broadcasts, deliveries, erasure, fanout, recovery, suppressions, tallies
 from notifier.services.deliveries import Claim, Outcome, Verdict
@@ -215,6 +217,12 @@ def test_a_message_is_rendered_for_its_client_from_the_frozen_text(now: datetime
     assert (message.broadcast_id, message.channel, message.attempts) == (broadcast.pk, Channel.EMAIL, 3)
     assert (short.body, short.html) == ("Hi Zoë {{ topic }} <b>", "")
     assert (short.address, short.channel) == (str(client.phone), Channel.SMS)
+    # By its own link each mail is refused, and an SMS by STOP.
+    assert links.read(message.link_token) == Link(client.pk, topic.pk, broadcast.pk)
+    assert (message.list_id, short.link_token) == ("listings", "")
+    for form in (message.body, message.html):
+        assert links.unsubscribe_url(message.link_token) in form
+        assert links.preferences_url(message.link_token) in form
 
 
 def test_the_last_line_of_an_sms_says_how_to_end_them_and_that_of_a_mail_does_not(
