@@ -76,6 +76,8 @@ class InboxAdmin(ReadOnlyAdmin):
     ) -> tuple[QuerySet[InboundMessage], bool]:
         """A number however it is written; or a short code, or a name in letters, as it is."""
         term = search_term.strip()
+        if not term:
+            return queryset, False
         found = begins("sender", term)
         if re.match(r"[+(\d]", term):
             found |= begins("sender", phone_prefix(term))

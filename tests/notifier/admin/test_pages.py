@@ -25,7 +25,7 @@ from notifier.models import (
     Throttle,
     Worker,
 )
-from tests.factories import a_broadcast, a_client, a_delivery, a_notification, a_topic, a_user
+from tests.factories import a_broadcast, a_client, a_delivery, a_notification, a_topic, a_user, an_answer
 from tests.notifier.admin.conftest import LogIn
 
 pytestmark = pytest.mark.both_engines
@@ -38,6 +38,7 @@ READ_ONLY = (
     "notifier_clientimport",
     "notifier_broadcast",
     "notifier_delivery",
+    "notifier_inboundmessage",
     "notifier_resolution",
     "notifier_worker",
     "notifier_queuedticket",
@@ -82,6 +83,7 @@ MAKE: dict[str, Callable[[], Any]] = {
     ),
     "notifier_client": lambda: a_client(listings="both", offerings="email"),
     "notifier_delivery": lambda: a_delivery(broadcast=a_broadcast()),
+    "notifier_inboundmessage": lambda: an_answer(sender=str(a_client().phone)),
     "notifier_notification": lambda: a_broadcast(notification=a_notification()).notification,
     "notifier_queuedticket": a_ticket,
     "notifier_resolution": a_resolution,
