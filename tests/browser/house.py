@@ -189,6 +189,8 @@ NOT_PAGES = {
     *("notifier_notification_readers", "notifier_notification_test", "notifier_inboundmessage_read"),
     # What the confirm page shows once it is counted.
     "notifier_notification_limits",
+    # Consumers make these, and nobody takes them away.
+    *("notifier_throttle_add", "notifier_throttle_delete"),
     # In frames of the pages that are looked at. Nothing runs in them, not even what would look: by itself it hangs.
     *("notifier_notification_letter", "notifier_broadcast_letter"),
     # Where the record of an import, or the broadcast's own page, is looked at already.
