@@ -285,4 +285,4 @@ class BroadcastAdmin(FollowUpPages, BeforeStartAdmin, BroadcastList):
         return broadcast
 
     def _detailed(self) -> QuerySet[Broadcast]:
-        return Broadcast.objects.select_related("topic", "created_by", "approved_by", "notification")
+        return Broadcast.objects.select_related("topic", "created_by", "text_by", "approved_by", "notification")
