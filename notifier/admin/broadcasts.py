@@ -23,7 +23,7 @@ from notifier import reasons as why_unsent
 from notifier.admin import before_start, letters
 from notifier.admin.before_start import BeforeStartAdmin
 from notifier.admin.broadcast_list import BroadcastList, sender
-from notifier.admin.followups import FollowUpPages, next_steps
+from notifier.admin.followups import RESOLVE, FollowUpPages, next_steps
 from notifier.admin.recovery import DECISIONS, WhyForm, outcome, reasons
 from notifier.admin.results import list_of
 from notifier.models import Broadcast, Delivery, Reason, Resolution
@@ -55,6 +55,7 @@ class Order:
     takes_back: bool = False
     #: What the button that does it says, with how many.
     button: str = "Send {} again"
+    permission: str = CONTROL
     #: Not for a broadcast that a second person has a say in.
     alone: bool = False
 
@@ -95,13 +96,13 @@ ORDERS = {
             "Paused. What is being sent at this moment still goes out.",
         ),
         Order("resume", "Resume", (_STATE.PAUSED,), broadcasts.resume, "Resumed.", tone="primary"),
-        Order("retry", "Retry failed", (_STATE.RUNNING, _STATE.FINISHED), of=Delivery.State.FAILED),
+        # Whatever is unknown may have arrived: see the page that resolves deliveries.
         Order(
-            "retry-unknown",
-            "Retry unknown",
+            "retry",
+            "Retry failed",
             (_STATE.RUNNING, _STATE.FINISHED),
-            of=Delivery.State.UNKNOWN,
-            warning="Nobody knows whether these arrived. Clients whom the message did reach get it a second time.",
+            of=Delivery.State.FAILED,
+            permission=RESOLVE,
         ),
         Order("start-now", "Start now", (_STATE.SCHEDULED,), before_start.start_now, "Started.", alone=True),
         Order(
@@ -200,12 +201,11 @@ class BroadcastAdmin(FollowUpPages, BeforeStartAdmin, BroadcastList):
         }
 
     def _orders(self, request: HttpRequest, sheet: progress.Sheet, follower: Broadcast | None) -> list[Order]:
-        if not self.has_control_broadcast_permission(request):
-            return []
         # What failed was taken over by the broadcast that follows: see `followups`.
         done_with = {ORDERS["retry"]} if follower else set()
         now = clock.now()
-        return [order for order in ORDERS.values() if order.fits(sheet, now) and order not in done_with]
+        given = [order for order in ORDERS.values() if request.user.has_perm(order.permission)]
+        return [order for order in given if order.fits(sheet, now) and order not in done_with]
 
     def _obstacle(self, order: Order, broadcast: Broadcast) -> str:
         """Why none of the deliveries that it is about can be sent again, where that is known before."""
@@ -216,17 +216,14 @@ class BroadcastAdmin(FollowUpPages, BeforeStartAdmin, BroadcastList):
         return "" if seen.number else reasons(seen.left)
 
     # --- Orders ---
-    def has_control_broadcast_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm(CONTROL)
-
     def order_view(self, request: HttpRequest, broadcast_id: int, name: str) -> HttpResponse:
         """GET asks, where there is something to ask; POST does it."""
-        if not self.has_control_broadcast_permission(request):
-            raise PermissionDenied
-        broadcast = self._visible(request, broadcast_id)
         order = ORDERS.get(name)
         if order is None:
             raise Http404
+        if not request.user.has_perm(order.permission):
+            raise PermissionDenied
+        broadcast = self._visible(request, broadcast_id)
         if request.method == "POST":
             return self._give(request, order, broadcast)
         if not order.asks:

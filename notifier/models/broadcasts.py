@@ -122,7 +122,7 @@ class Broadcast(models.Model):
     class Meta:
         permissions = [
             ("send_broadcast", "Can send a notification to its audience"),
-            ("control_broadcast", "Can pause, resume, cancel and retry broadcasts"),
+            ("control_broadcast", "Can pause, resume and cancel broadcasts"),
             ("approve_broadcast", "Can approve what somebody else wants to send"),
             ("send_critical", "Can mark a broadcast as critical: it ignores sending hours and caps, never consent"),
         ]
