@@ -207,14 +207,6 @@ class BroadcastAdmin(FollowUpPages, BeforeStartAdmin, BroadcastList):
         given = [order for order in ORDERS.values() if request.user.has_perm(order.permission)]
         return [order for order in given if order.fits(sheet, now) and order not in done_with]
 
-    def _obstacle(self, order: Order, broadcast: Broadcast) -> str:
-        """Why none of the deliveries that it is about can be sent again, where that is known before."""
-        if not order.of:
-            return ""
-        rows = broadcast.deliveries.filter(state=order.of)
-        seen = recovery.prospect(action=Resolution.Action.SENT_AGAIN, deliveries=rows, now=clock.now())
-        return "" if seen.number else reasons(seen.left)
-
     # --- Orders ---
     def order_view(self, request: HttpRequest, broadcast_id: int, name: str) -> HttpResponse:
         """GET asks, where there is something to ask; POST does it."""
@@ -257,7 +249,7 @@ class BroadcastAdmin(FollowUpPages, BeforeStartAdmin, BroadcastList):
 
     def _ask(self, request: HttpRequest, order: Order, broadcast: Broadcast, form: WhyForm) -> HttpResponse:
         sheet = progress.sheet(broadcast)
-        number = order.number(sheet)
+        number, obstacle = self._number(order, sheet)
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -266,12 +258,21 @@ class BroadcastAdmin(FollowUpPages, BeforeStartAdmin, BroadcastList):
             "sheet": sheet,
             "order": order,
             "form": form if order.of else None,
-            "obstacle": self._obstacle(order, broadcast),
+            "obstacle": obstacle,
             "number": number,
             "button": order.words(number),
             "sent": sheet.count(Delivery.State.SENT),
         }
         return TemplateResponse(request, "admin/notifier/broadcast/order.html", context)
+
+    def _number(self, order: Order, sheet: progress.Sheet) -> tuple[int | None, str]:
+        """How many deliveries it is about, and why it can't be done. What is sent again is counted now."""
+        if not order.of:
+            return order.number(sheet), ""
+        rows = sheet.broadcast.deliveries.filter(state=order.of)
+        seen = recovery.prospect(action=Resolution.Action.SENT_AGAIN, deliveries=rows, now=clock.now())
+        nothing = f"nothing of it is {order.of.label.lower()} any more"
+        return seen.number, "" if seen.number else reasons(seen.left) or nothing
 
     def _visible(self, request: HttpRequest, broadcast_id: int) -> Broadcast:
         if not self.has_view_permission(request):
