@@ -23,7 +23,7 @@ from notifier.admin import drafts, letters
 from notifier.admin.base import GuardedDeleteAdmin
 from notifier.admin.drafts import Draft, Reader
 from notifier.models import Channel, Notification, Profile
-from notifier.services import notifications, trials
+from notifier.services import approvals, notifications, trials
 from notifier.site import HtmxHttpRequest
 
 THEMES = ("light", "dark")
@@ -104,6 +104,7 @@ class WritingAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
             saved = Draft.of(obj) if obj else Draft(None, "", "", "")
             draft = Draft.read(request.POST.dict()) if request.method == "POST" else saved
             context["checks"] = self._checks(draft, self._reader(request, draft))
+            context["not_begun"] = list(approvals.not_begun(notification=obj)) if obj else []
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     def _may_write(self, request: HttpRequest) -> bool:

@@ -70,9 +70,7 @@ def take_edit(*, notification: Notification, by: User) -> int:
     keeps the text of when it was asked for. Whoever edited it is kept: it would be their own word on their own text.
     """
     frozen = {name: getattr(notification, name) for name in Broadcast.FROZEN}
-    waiting = Broadcast.objects.before_start().filter(notification=notification, needs_approval=True)
-    # A follow-up says again what the broadcast that it follows has said.
-    stale = waiting.filter(follows=None).exclude(**frozen)
+    stale = not_begun(notification=notification).filter(needs_approval=True).exclude(**frozen)
     return stale.update(
         **frozen,
         text_of=notification.updated_at,
@@ -81,6 +79,12 @@ def take_edit(*, notification: Notification, by: User) -> int:
         approved_by=None,
         approved_at=None,
     )
+
+
+def not_begun(*, notification: Notification) -> QuerySet[Broadcast]:
+    """What an edit is about: those that need approval take it over, and the others keep their text."""
+    # A follow-up says again what the broadcast that it follows has said.
+    return Broadcast.objects.before_start().filter(notification=notification, follows=None).order_by("pk")
 
 
 def approvers(*, broadcast: Broadcast, most: int) -> list[User]:
