@@ -58,9 +58,8 @@ class ClientForm(forms.ModelForm):
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean() or self.cleaned_data
         if not self.errors and not cleaned.get("email") and not cleaned.get("phone"):
-            # At the fields, where it is mended; the constraint would say it above the form.
+            # At the first of the fields, where it is mended; the constraint would say it above the form.
             self.add_error("email", "Give an e-mail address, a phone number, or both.")
-            self.add_error("phone", "Give an e-mail address, a phone number, or both.")
         return cleaned
 
 

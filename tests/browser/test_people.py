@@ -69,6 +69,19 @@ def a_story(staff: User) -> dict[str, Any]:
     return {"client": client, "first": first, "second": second, "delivery": delivery}
 
 
+@pytest.mark.parametrize("width", [1440, 360])
+def test_an_error_begins_where_its_field_does(desk: Page, width: int) -> None:
+    desk.set_viewport_size({"width": width, "height": 800})
+    desk.goto(reverse("admin:notifier_client_add"))
+    desk.get_by_role("button", name="Save", exact=True).click()
+
+    row = desk.locator(".form-row.field-name")
+    error, field = row.locator(".errorlist li").bounding_box(), row.locator("input").bounding_box()
+    assert error is not None
+    assert field is not None
+    assert abs(error["x"] - field["x"]) < 2
+
+
 #: The letters on either side of each line's end.
 LINE_ENDS = """cell => {
     const found = [], range = document.createRange(), walker = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);

@@ -229,3 +229,6 @@ def test_it_is_on_record_that_a_client_was_exported(admin: Browser, superuser: A
 
     entry = LogEntry.objects.get(object_id=str(client.pk))
     assert (entry.user, entry.get_change_message()) == (superuser, "Exported what is kept.")
+    history = text_of(admin.get(reverse("admin:notifier_client_history", args=[client.pk])))
+    assert "<td>Exported</td>" in history
+    assert "<td>Change</td>" not in history

@@ -208,6 +208,18 @@ def test_with_the_number_they_are_sent(admin: Browser, typed: str) -> None:
     assert made().state == State.RUNNING
 
 
+@pytest.mark.usefixtures("_confirm_above_one")
+def test_the_number_need_not_be_typed_again_because_of_another_error(admin: Browser) -> None:
+    a_client(listings="both")
+
+    page = shown(admin, a_notification(), typed="2", when="later", scheduled_for="2001-01-01T00:00")
+
+    assert "This time has passed." in text_of(page)
+    assert page.context["form"]["typed"].value() == "2"
+    field = text_of(page).partition('name="typed"')[2].partition(">")[0]
+    assert 'value="2"' in field
+
+
 def test_few_need_no_number(admin: Browser, settings: LazySettings) -> None:
     settings.CONFIRM_ABOVE = 2
     a_client(listings="both")
