@@ -27,6 +27,13 @@ class BackOfficeAdmin(admin.ModelAdmin):
     sortable_by: ClassVar[tuple[str, ...]] = ()
     show_facets = admin.ShowFacets.NEVER
 
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        if change and not self.has_change_permission(request, obj):
+            # Who may only look is told nothing about writing.
+            fields = [*self.opts.fields, *self.opts.many_to_many]
+            kwargs["help_texts"] = dict.fromkeys([field.name for field in fields], "")
+        return super().get_form(request, obj, change=change, **kwargs)
+
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         return super().changelist_view(request, {"title": listed(self.opts), **(extra_context or {})})
 

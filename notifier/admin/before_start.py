@@ -38,11 +38,17 @@ class Wait:
     #: Until it starts; None where it has no time, or that has passed.
     starts_in: timedelta | None
     is_own: bool
+    #: Not what they asked for, perhaps, but what they wrote.
+    is_own_text: bool
     may_approve: bool
     may_reschedule: bool
     #: Who else may approve it; only looked up while somebody has to.
     approvers: Sequence[User]
     is_outdated: bool
+
+    @property
+    def may_decide(self) -> bool:
+        return self.may_approve and not (self.is_own or self.is_own_text)
 
     @property
     def is_overdue(self) -> bool:
@@ -59,6 +65,7 @@ def wait(*, broadcast: Broadcast, user: Any, now: datetime) -> Wait | None:
         broadcast=broadcast,
         starts_in=broadcast.scheduled_for - now if later and broadcast.scheduled_for else None,
         is_own=broadcast.created_by_id == user.pk,
+        is_own_text=broadcast.text_by_id == user.pk,
         may_approve=waits and user.has_perm(APPROVE),
         may_reschedule=user.has_perm(CONTROL),
         approvers=approvals.approvers(broadcast=broadcast, most=SHOWN) if waits else [],
@@ -220,7 +227,7 @@ class BeforeStartAdmin(ReadOnlyAdmin):
     def _waiting(self, request: HttpRequest, broadcast_id: int) -> Broadcast:
         if not self.has_view_permission(request):
             raise PermissionDenied
-        known = Broadcast.objects.select_related("topic", "created_by", "notification", "follows__topic")
+        known = Broadcast.objects.select_related("topic", "created_by", "text_by", "notification", "follows__topic")
         broadcast: Broadcast | None = known.filter(pk=broadcast_id).first()
         if broadcast is None:
             raise Http404(f"There is no broadcast {broadcast_id}.")

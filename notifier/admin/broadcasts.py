@@ -23,7 +23,7 @@ from notifier import reasons as why_unsent
 from notifier.admin import before_start, letters
 from notifier.admin.before_start import BeforeStartAdmin
 from notifier.admin.broadcast_list import BroadcastList, sender
-from notifier.admin.followups import FollowUpPages, next_steps
+from notifier.admin.followups import RESOLVE, FollowUpPages, next_steps
 from notifier.admin.recovery import DECISIONS, WhyForm, outcome, reasons
 from notifier.admin.results import list_of
 from notifier.models import Broadcast, Delivery, Reason, Resolution
@@ -55,6 +55,7 @@ class Order:
     takes_back: bool = False
     #: What the button that does it says, with how many.
     button: str = "Send {} again"
+    permission: str = CONTROL
     #: Not for a broadcast that a second person has a say in.
     alone: bool = False
 
@@ -95,13 +96,13 @@ ORDERS = {
             "Paused. What is being sent at this moment still goes out.",
         ),
         Order("resume", "Resume", (_STATE.PAUSED,), broadcasts.resume, "Resumed.", tone="primary"),
-        Order("retry", "Retry failed", (_STATE.RUNNING, _STATE.FINISHED), of=Delivery.State.FAILED),
+        # Whatever is unknown may have arrived: see the page that resolves deliveries.
         Order(
-            "retry-unknown",
-            "Retry unknown",
+            "retry",
+            "Retry failed",
             (_STATE.RUNNING, _STATE.FINISHED),
-            of=Delivery.State.UNKNOWN,
-            warning="Nobody knows whether these arrived. Clients whom the message did reach get it a second time.",
+            of=Delivery.State.FAILED,
+            permission=RESOLVE,
         ),
         Order("start-now", "Start now", (_STATE.SCHEDULED,), before_start.start_now, "Started.", alone=True),
         Order(
@@ -200,33 +201,21 @@ class BroadcastAdmin(FollowUpPages, BeforeStartAdmin, BroadcastList):
         }
 
     def _orders(self, request: HttpRequest, sheet: progress.Sheet, follower: Broadcast | None) -> list[Order]:
-        if not self.has_control_broadcast_permission(request):
-            return []
         # What failed was taken over by the broadcast that follows: see `followups`.
         done_with = {ORDERS["retry"]} if follower else set()
         now = clock.now()
-        return [order for order in ORDERS.values() if order.fits(sheet, now) and order not in done_with]
-
-    def _obstacle(self, order: Order, broadcast: Broadcast) -> str:
-        """Why none of the deliveries that it is about can be sent again, where that is known before."""
-        if not order.of:
-            return ""
-        rows = broadcast.deliveries.filter(state=order.of)
-        seen = recovery.prospect(action=Resolution.Action.SENT_AGAIN, deliveries=rows, now=clock.now())
-        return "" if seen.number else reasons(seen.left)
+        given = [order for order in ORDERS.values() if request.user.has_perm(order.permission)]
+        return [order for order in given if order.fits(sheet, now) and order not in done_with]
 
     # --- Orders ---
-    def has_control_broadcast_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm(CONTROL)
-
     def order_view(self, request: HttpRequest, broadcast_id: int, name: str) -> HttpResponse:
         """GET asks, where there is something to ask; POST does it."""
-        if not self.has_control_broadcast_permission(request):
-            raise PermissionDenied
-        broadcast = self._visible(request, broadcast_id)
         order = ORDERS.get(name)
         if order is None:
             raise Http404
+        if not request.user.has_perm(order.permission):
+            raise PermissionDenied
+        broadcast = self._visible(request, broadcast_id)
         if request.method == "POST":
             return self._give(request, order, broadcast)
         if not order.asks:
@@ -260,7 +249,7 @@ class BroadcastAdmin(FollowUpPages, BeforeStartAdmin, BroadcastList):
 
     def _ask(self, request: HttpRequest, order: Order, broadcast: Broadcast, form: WhyForm) -> HttpResponse:
         sheet = progress.sheet(broadcast)
-        number = order.number(sheet)
+        number, obstacle = self._number(order, sheet)
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -269,12 +258,21 @@ class BroadcastAdmin(FollowUpPages, BeforeStartAdmin, BroadcastList):
             "sheet": sheet,
             "order": order,
             "form": form if order.of else None,
-            "obstacle": self._obstacle(order, broadcast),
+            "obstacle": obstacle,
             "number": number,
             "button": order.words(number),
             "sent": sheet.count(Delivery.State.SENT),
         }
         return TemplateResponse(request, "admin/notifier/broadcast/order.html", context)
+
+    def _number(self, order: Order, sheet: progress.Sheet) -> tuple[int | None, str]:
+        """How many deliveries it is about, and why it can't be done. What is sent again is counted now."""
+        if not order.of:
+            return order.number(sheet), ""
+        rows = sheet.broadcast.deliveries.filter(state=order.of)
+        seen = recovery.prospect(action=Resolution.Action.SENT_AGAIN, deliveries=rows, now=clock.now())
+        nothing = f"nothing of it is {order.of.label.lower()} any more"
+        return seen.number, "" if seen.number else reasons(seen.left) or nothing
 
     def _visible(self, request: HttpRequest, broadcast_id: int) -> Broadcast:
         if not self.has_view_permission(request):
@@ -285,4 +283,4 @@ class BroadcastAdmin(FollowUpPages, BeforeStartAdmin, BroadcastList):
         return broadcast
 
     def _detailed(self) -> QuerySet[Broadcast]:
-        return Broadcast.objects.select_related("topic", "created_by", "approved_by", "notification")
+        return Broadcast.objects.select_related("topic", "created_by", "text_by", "approved_by", "notification")

@@ -15,6 +15,7 @@ from django.utils.timezone import localtime
 
 from notifier import clock, staff
 from notifier.admin import audience_lists
+from notifier.admin.addresses import breakable
 from notifier.admin.audience_lists import AudienceChangeList, ReachFilter
 from notifier.admin.badges import badge
 from notifier.admin.change_list import BoundedChangeList
@@ -57,9 +58,8 @@ class ClientForm(forms.ModelForm):
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean() or self.cleaned_data
         if not self.errors and not cleaned.get("email") and not cleaned.get("phone"):
-            # At the fields, where it is mended; the constraint would say it above the form.
+            # At the first of the fields, where it is mended; the constraint would say it above the form.
             self.add_error("email", "Give an e-mail address, a phone number, or both.")
-            self.add_error("phone", "Give an e-mail address, a phone number, or both.")
         return cleaned
 
 
@@ -99,12 +99,12 @@ class ConsentFilter(admin.SimpleListFilter):
 class ClientAdmin(ClientExports, ClientPages):
     form = ClientForm
     inlines = (PreferenceInline,)
-    list_display = ("name", "email", "phone", "wants", "state", "created")
+    list_display = ("name", "shown_email", "phone", "wants", "state", "created")
     list_filter = (ActiveFilter, ConsentFilter, ReachFilter)
     search_fields = ("name",)
     search_help_text = "A name, or the beginning of an e-mail address or of a phone number."
     ordering = ("name",)
-    sortable_by = ("name", "email", "phone", "created")
+    sortable_by = ("name", "shown_email", "phone", "created")
     actions = ("archive_selected", "return_selected", "export_selected", "export_all_data", "erase_selected")
     fieldsets = ((None, {"fields": ("name", "email", "phone", "time_zone", "is_active")}),)
 
@@ -120,6 +120,10 @@ class ClientAdmin(ClientExports, ClientPages):
         if not search_term.strip():
             return queryset, False
         return queryset.filter(matching(search_term, erased=may_find_erased(request))), False
+
+    @admin.display(description="e-mail", ordering="email")
+    def shown_email(self, client: Client) -> SafeString | None:
+        return breakable(client.email) if client.email else None
 
     @admin.display(description="wants")
     def wants(self, client: Client) -> SafeString | str:

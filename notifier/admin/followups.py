@@ -63,8 +63,14 @@ def _follow_up(sheet: progress.Sheet) -> Step:
     if not sheet.missed:
         words = "Nobody was missed. This sends the same text to those who have agreed to it since."
         return Step("follow", "Send to those who joined since…", words, url)
-    words = "The same text, as a broadcast of its own. The next page counts who of them wants it now, and asks."
-    return Step("follow", f"Send to the {sheet.missed:,} who did not get it…", words, url, tone="primary")
+    words = (
+        "Whoever did not get it may have no address, or not want it: the next page counts those who can get it now, "
+        "and asks before it sends them the same text."
+    )
+    # Whoever was skipped would most likely be skipped again.
+    tone = "primary" if sheet.count(Delivery.State.FAILED) else "secondary"
+    whom = "whether the one" if sheet.missed == 1 else f"who of the {sheet.missed:,}"
+    return Step("follow", f"Look {whom} can still get it…", words, url, tone=tone)
 
 
 class FollowUpPages:

@@ -109,7 +109,7 @@ class SendingAdmin(BackOfficeAdmin):
         super().save_model(request, obj, form, change)
         if not change:
             return
-        if number := approvals.take_edit(notification=obj):
+        if number := approvals.take_edit(notification=obj, by=cast(User, request.user)):
             words = "1 broadcast that has" if number == 1 else f"{number} broadcasts that have"
             self.message_user(
                 request, f"{words} not begun takes over the new text, and awaits approval of it.", messages.WARNING

@@ -82,6 +82,8 @@ class Broadcast(models.Model):
     sms_body = models.TextField("SMS text", blank=True)
     #: The notification's `updated_at` when its text was frozen: what was edited since shows by it.
     text_of = models.DateTimeField(null=True)
+    #: Who changed the text last while it waited; NULL where it is the text of when it was asked for.
+    text_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     state = models.CharField(max_length=20, choices=State.choices, default=State.RUNNING)
     #: When it starts by itself; NULL started, or starts, at once.
     scheduled_for = models.DateTimeField(null=True)
@@ -120,7 +122,7 @@ class Broadcast(models.Model):
     class Meta:
         permissions = [
             ("send_broadcast", "Can send a notification to its audience"),
-            ("control_broadcast", "Can pause, resume, cancel and retry broadcasts"),
+            ("control_broadcast", "Can pause, resume and cancel broadcasts"),
             ("approve_broadcast", "Can approve what somebody else wants to send"),
             ("send_critical", "Can mark a broadcast as critical: it ignores sending hours and caps, never consent"),
         ]

@@ -18,6 +18,7 @@ from notifier.models import (
     Breaker,
     Channel,
     Client,
+    ClientImport,
     ConsentChange,
     Delivery,
     ErasedAddress,
@@ -26,6 +27,7 @@ from notifier.models import (
 )
 from notifier.services import clients, consents, feedback, suppressions
 from notifier.services.consents import Origin
+from notifier.services.imports import forgetting
 from notifier.services.suppressions import Source, Word
 
 GONE = "[erased]"
@@ -45,7 +47,8 @@ class Erased:
 
 
 def erase(*, client_id: int, by: User | None, why: str, now: datetime) -> Erased:
-    """Replace everything that tells who the client is: on the client, in its history, its deliveries and the log.
+    """Replace everything that tells who the client is: on the client, in its history, its deliveries and the log, and
+    their rows in files of clients.
 
     All in one transaction. The addresses of today stay silent, and what was suppressed stays so, by a digest in the
     address's place. Raises `NotErased` while something is being sent to the client: its outcome would bring the address
@@ -69,6 +72,7 @@ def erase(*, client_id: int, by: User | None, why: str, now: datetime) -> Erased
         deliveries = Delivery.objects.filter(client=client).exclude(address="").update(address="")
         _empty_log(client)
         _put_away(client, had, known)
+        forgetting.forget(addresses=had, now=now)
         _silence(has, by, now)
         origin = Origin(ConsentChange.Source.STAFF, by=by, detail="erased")
         return Erased(deliveries, versions, consents.withdraw_all(client=client, origin=origin, now=now))
@@ -132,6 +136,8 @@ def _empty_words(client: Client, known: Collection[str]) -> None:
     _scrub(ResolvedDelivery.objects.filter(delivery__in=theirs).exclude(detail_before=""), "detail_before", known)
     _scrub(Resolution.objects.filter(deliveries__delivery__in=theirs), "why", known)
     _scrub(ConsentChange.objects.filter(client=client).exclude(detail=""), "detail", known)
+    for field in ("reason", "file_name"):
+        _scrub(ClientImport.objects.exclude(**{field: ""}), field, known)
     # A channel that paused itself says what its provider answered last.
     _scrub(Breaker.objects.exclude(detail=""), "detail", known)
 

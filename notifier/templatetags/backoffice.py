@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django import template
+from django.contrib.admin.models import LogEntry
 from django.contrib.admin.templatetags.admin_urls import admin_urlquote
 from django.db.models import TextChoices
 from django.db.models.options import Options
@@ -84,6 +85,13 @@ def broadcast_badge(broadcast: Broadcast) -> SafeString:
 def state_in_words(broadcast: Broadcast) -> str:
     """scheduled for 24 Nov 2026, 16:00 GMT"""
     return broadcasts.state_in_words(broadcast)
+
+
+@register.filter
+def deed(entry: LogEntry) -> str:
+    """What an entry of Django's log is about. It knows no flag for an export, which changes nothing."""
+    is_export = entry.get_change_message().startswith("Exported")
+    return "Exported" if is_export else str(entry.get_action_flag_display())
 
 
 @register.filter

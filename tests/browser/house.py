@@ -244,8 +244,7 @@ OWN_PAGES: dict[str, Callable[[House], list[str]]] = {
     "notifier_broadcast_follow": _one("notifier_broadcast_follow", "notifier_ended"),
     "notifier_broadcast_schedule": _one("notifier_broadcast_schedule", "notifier_scheduled"),
     "notifier_broadcast_order": lambda house: [
-        reverse("admin:notifier_broadcast_order", args=[house.pk("broadcast"), order])
-        for order in ("cancel", "retry-unknown")
+        reverse("admin:notifier_broadcast_order", args=[house.pk("broadcast"), order]) for order in ("cancel", "retry")
     ],
     "notifier_client_change": lambda house: [
         reverse("admin:notifier_client_change", args=[pk]) for pk in _two_clients(house)

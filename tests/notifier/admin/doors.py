@@ -193,7 +193,7 @@ APPROVE = ("view_broadcast", "approve_broadcast")
 CONTROL = ("view_broadcast", "control_broadcast")
 RESOLVE = ("view_delivery", "resolve_delivery")
 #: Where it is given: a broadcast in such a state.
-_GIVEN_TO = {"resume": "paused", "retry": "finished", "retry-unknown": "finished", "start-now": "scheduled"}
+_GIVEN_TO = {"resume": "paused", "retry": "finished", "start-now": "scheduled"}
 
 
 def _orders() -> Iterator[Door]:
@@ -203,11 +203,12 @@ def _orders() -> Iterator[Door]:
         def args(house: Any, name: str = order.name, row: str = row) -> tuple[Any, ...]:
             return getattr(house, row).pk, name
 
+        needs = ("view_broadcast", "resolve_delivery") if order.name == "retry" else CONTROL
         if order.asks:
-            yield Opens("notifier_broadcast_order", CONTROL, args, label=order.name)
+            yield Opens("notifier_broadcast_order", needs, args, label=order.name)
         yield Does(
             "notifier_broadcast_order",
-            CONTROL,
+            needs,
             args,
             data=lambda house: {"why": "asked"},
             has_form=False,

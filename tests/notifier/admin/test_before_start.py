@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
@@ -11,6 +12,7 @@ from django.utils import timezone
 from notifier.models import Broadcast
 from tests.factories import a_broadcast, a_client, a_delivery, a_user
 from tests.notifier.admin.conftest import LogIn
+from tests.notifier.admin.house import form_of
 from tests.notifier.admin.test_notifications import text_of
 
 pytestmark = pytest.mark.both_engines
@@ -128,6 +130,31 @@ def test_nobody_approves_their_own_by_the_page_or_past_it(client: Browser, db: N
     assert "You asked for it, so somebody else has to look at it" in text_of(page)
     assert "so somebody else has to approve it" in text_of(refused)
     assert fresh(broadcast).state == State.AWAITING_APPROVAL
+
+
+def test_one_person_in_both_groups_does_not_approve_the_text_that_they_put_in(client: Browser) -> None:
+    eve = a_user(username="eve", group="Editors")
+    eve.groups.add(*a_user(username="bob", group="Approvers").groups.all())
+    broadcast = waiting(created_by=a_user(username="ann", group="Senders"))
+    client.force_login(eve)
+    change = reverse("admin:notifier_notification_change", args=[broadcast.notification_id])
+
+    client.post(change, form_of(text_of(client.get(change))) | {"sms_body": "Eve’s own"})
+    page = client.get(page_of(broadcast))
+    refused = client.post(page_of(broadcast), word(page), follow=True)
+
+    assert 'id="approve-it"' not in text_of(page)
+    assert "eve, " in text_of(page).partition("Text changed by")[2].partition("</dd>")[0]
+    assert "You changed its text, so somebody else has to look at it" in text_of(page)
+    assert "eve" not in text_of(page).partition("May approve")[2].partition("</dd>")[0]
+    assert "You changed the text of " in text_of(refused)
+    assert 'id="look-and-approve"' not in text_of(client.get(page_of(broadcast, "progress")))
+    assert fresh(broadcast).state == State.AWAITING_APPROVAL
+
+    client.force_login(User.objects.get(username="bob"))
+    assert "eve, " in text_of(client.get(page_of(broadcast))).partition("Text changed by")[2]
+    approve(client, broadcast)
+    assert (fresh(broadcast).state, broadcast.sms_body) == (State.RUNNING, "Eve’s own")
 
 
 def test_a_text_that_was_edited_meanwhile_is_shown_again(staff: LogIn) -> None:

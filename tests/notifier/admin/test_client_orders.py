@@ -133,6 +133,12 @@ def test_erasing_asks_for_a_reason_and_for_being_sure(admin: Browser) -> None:
     assert client.erased_at is None
 
 
+def test_the_page_that_erases_says_that_uploaded_files_are_among_it(admin: Browser) -> None:
+    assert "in files of clients: those that wait for their import" in text_of(
+        admin.get(decide_url("erase", a_client()))
+    )
+
+
 def test_selected_clients_are_erased_and_the_list_is_back(admin: Browser) -> None:
     first, second, other = a_client(), a_client(), a_client(name="Somebody Else")
 
@@ -223,3 +229,6 @@ def test_it_is_on_record_that_a_client_was_exported(admin: Browser, superuser: A
 
     entry = LogEntry.objects.get(object_id=str(client.pk))
     assert (entry.user, entry.get_change_message()) == (superuser, "Exported what is kept.")
+    history = text_of(admin.get(reverse("admin:notifier_client_history", args=[client.pk])))
+    assert "<td>Exported</td>" in history
+    assert "<td>Change</td>" not in history

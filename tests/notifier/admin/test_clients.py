@@ -84,7 +84,8 @@ def test_what_is_no_phone_number_is_refused_at_its_field(admin: Browser, phone: 
 def test_a_client_without_any_address_is_refused_at_the_fields(admin: Browser) -> None:
     page = admin.post(reverse(ADD), filled_in(admin.get(reverse(ADD)), name="Ann", email="", phone=""))
 
-    assert set(errors_of(page)) == {"email", "phone"}
+    assert list(errors_of(page)) == ["email"]
+    assert page.content.decode().count("Give an e-mail address, a phone number, or both.") == 1
 
 
 # --- Preferences ------------------------------------------------------------------------------------------------------
@@ -279,6 +280,20 @@ def test_nobody_is_found_by_the_middle_of_an_address_or_by_wildcards(db: None, t
     a_client(name="Åsa Svensson", email="asa.s@example.com", phone="+46701740605")
 
     assert not Client.objects.filter(matching(term)).exists()
+
+
+def test_the_list_shows_and_sorts_by_the_address(admin: Browser) -> None:
+    for email in ("<b>ann@x.example.com", "cleo@example.com"):
+        a_client(email=email)
+    a_client(email=None)
+    address = reverse("admin:notifier_client_changelist")
+
+    page = admin.get(address).content.decode()
+
+    assert '<td class="field-shown_email">&lt;b&gt;ann@<wbr>x<wbr>.example<wbr>.com</td>' in page
+    assert '<td class="field-shown_email">–</td>' in page
+    found = admin.get(address, {"o": "-2"}).context["cl"].result_list
+    assert [client.email for client in found if client.email] == ["cleo@example.com", "<b>ann@x.example.com"]
 
 
 def test_clients_are_filtered_by_state_and_by_consent(admin: Browser) -> None:

@@ -314,9 +314,27 @@ def test_what_has_ended_says_what_to_do_next_with_numbers(admin: Browser) -> Non
     assert steps_of(admin, an_ended()) == {
         "resolve": "Resolve 3 unknown…",
         "retry": "Retry 12 failed…",
-        "follow": "Send to the 30 who did not get it…",
+        "follow": "Look who of the 30 can still get it…",
         "export": "Export 1,998 deliveries",
     }
+
+
+@pytest.mark.parametrize(
+    ("counts", "tone", "label"),
+    [
+        ({"SENT": 9, "FAILED": 1}, "primary", "Look whether the one can still get it…"),
+        ({"SENT": 9, "SKIPPED": 63}, "secondary", "Look who of the 63 can still get it…"),
+        ({"FAILED": 2, "SKIPPED": 61}, "primary", "Look who of the 63 can still get it…"),
+    ],
+)
+def test_the_way_to_those_who_were_missed_stands_out_only_where_some_had_failed(
+    admin: Browser, counts: dict[str, int], tone: str, label: str
+) -> None:
+    broadcast = an_ended(tally={"audience": sum(counts.values()), "counts": {"email": counts}})
+
+    step = next(s for s in admin.get(page_of(broadcast)).context["steps"] if s.name == "follow")
+
+    assert (step.tone, step.label) == (tone, label)
 
 
 def test_nothing_is_offered_while_it_runs_nor_on_the_wall(admin: Browser) -> None:
@@ -329,9 +347,9 @@ def test_each_step_is_offered_to_those_who_may_take_it(staff: LogIn) -> None:
     see = "notifier.view_broadcast"
 
     assert steps_of(staff(see), broadcast) == {}
-    assert list(steps_of(staff(see, "notifier.control_broadcast"), broadcast)) == ["retry"]
+    assert steps_of(staff(see, "notifier.control_broadcast"), broadcast) == {}
     assert list(steps_of(staff(see, "notifier.send_broadcast"), broadcast)) == ["follow"]
-    assert list(steps_of(staff(see, LIST, "notifier.resolve_delivery"), broadcast)) == ["resolve"]
+    assert list(steps_of(staff(see, LIST, "notifier.resolve_delivery"), broadcast)) == ["resolve", "retry"]
     assert list(steps_of(staff(see, LIST, EXPORT), broadcast)) == ["export"]
 
 
@@ -351,7 +369,7 @@ def test_one_that_has_not_expired_yet_is_retried(admin: Browser) -> None:
     page = admin.get(page_of(broadcast))
 
     assert "retry" in steps_of(admin, broadcast)
-    assert [order.name for order, _ in page.context["buttons"]] == ["retry", "retry-unknown"]
+    assert [order.name for order, _ in page.context["buttons"]] == ["retry"]
     assert "so nothing of it is retried any more" not in text_of(page)
 
 
@@ -369,7 +387,7 @@ def test_one_that_was_followed_leads_on_and_is_neither_retried_nor_followed_agai
     page = admin.get(page_of(original))
 
     assert list(steps_of(admin, original)) == ["resolve", "export"]
-    assert [order.name for order, _ in page.context["buttons"]] == ["retry-unknown"]
+    assert [order.name for order, _ in page.context["buttons"]] == []
     assert page_of(follower) in text_of(page)
     assert page_of(original) in text_of(admin.get(page_of(follower)))
 

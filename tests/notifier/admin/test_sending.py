@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import strip_tags
 
 from notifier.admin.terms import SendForm
 from notifier.models import Broadcast, Notification, Profile
@@ -207,6 +208,18 @@ def test_with_the_number_they_are_sent(admin: Browser, typed: str) -> None:
     assert made().state == State.RUNNING
 
 
+@pytest.mark.usefixtures("_confirm_above_one")
+def test_the_number_need_not_be_typed_again_because_of_another_error(admin: Browser) -> None:
+    a_client(listings="both")
+
+    page = shown(admin, a_notification(), typed="2", when="later", scheduled_for="2001-01-01T00:00")
+
+    assert "This time has passed." in text_of(page)
+    assert page.context["form"]["typed"].value() == "2"
+    field = text_of(page).partition('name="typed"')[2].partition(">")[0]
+    assert 'value="2"' in field
+
+
 def test_few_need_no_number(admin: Browser, settings: LazySettings) -> None:
     settings.CONFIRM_ABOVE = 2
     a_client(listings="both")
@@ -277,6 +290,35 @@ def edit(browser: Browser, notification: Notification, **changes: str) -> Any:
     texts = {"email_body": notification.email_body, "sms_body": notification.sms_body}
     address = reverse("admin:notifier_notification_change", args=[notification.pk])
     return browser.post(address, fields | texts | changes, follow=True)
+
+
+def test_the_page_says_before_an_edit_what_it_would_do_to_broadcasts(staff: LogIn) -> None:
+    words: dict[str, Any] = {
+        "asked": {"state": State.AWAITING_APPROVAL, "needs_approval": True},
+        "approved": {"state": State.SCHEDULED, "needs_approval": True, "approved_by": a_user()},
+        "alone": {"state": State.SCHEDULED, "needs_approval": False},
+        "begun": {"state": State.RUNNING},
+    }
+    notification = a_notification()
+    made = {name: a_broadcast(notification=notification, started_at=None, **fields) for name, fields in words.items()}
+    address = reverse("admin:notifier_notification_change", args=[notification.pk])
+
+    page = text_of(staff("notifier.change_notification", "notifier.view_broadcast").get(address))
+
+    said = {name: note_about(page, broadcast) for name, broadcast in made.items()}
+    assert "is awaiting approval. Change the text, and it takes it over: somebody else than you" in said["asked"]
+    assert "is scheduled. It was approved as it is: change the text" in said["approved"]
+    assert "It keeps its text, whatever is changed here" in said["alone"]
+    assert said["begun"] == ""
+    assert reverse("admin:notifier_broadcast_progress", args=[made["asked"].pk]) in page
+    reader = staff("notifier.view_notification", "notifier.view_broadcast")
+    assert "not-begun" not in text_of(reader.get(address))
+
+
+def note_about(page: str, broadcast: Broadcast) -> str:
+    """What the notification's page says of it, without the markup."""
+    note = page.partition(f'id="not-begun-{broadcast.pk}"')[2].partition(">")[2].partition("</p>")[0]
+    return " ".join(strip_tags(note).split())
 
 
 def test_an_edit_is_taken_over_by_what_awaits_approval_and_its_author_is_told(admin: Browser) -> None:

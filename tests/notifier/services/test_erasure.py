@@ -1,6 +1,7 @@
 import re
 import uuid
 from datetime import datetime, timedelta
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from notifier import digests
 from notifier.models import (
     Channel,
     Client,
+    ClientImport,
     ConsentChange,
     Delivery,
     ErasedAddress,
@@ -27,6 +29,7 @@ from notifier.models import (
 from notifier.services import clients, consents, deliveries, erasure, feedback, recovery, suppressions
 from notifier.services.consents import Origin
 from notifier.services.feedback import Event, Kind
+from notifier.services.imports import uploads
 from notifier.services.suppressions import Source, Word
 from tests.factories import a_broadcast, a_client, a_delivery, a_topic, a_user, an_open_breaker
 from tests.notifier.connections import SECONDS, OtherConnection, impatient
@@ -36,6 +39,14 @@ pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]
 
 concurrent = pytest.mark.django_db(transaction=True)
 STAFF = ConsentChange.Source.STAFF
+
+
+#: Each of their addresses as somebody may write it, and somebody else.
+WITH_ZEBEDEE = b"""Name,E-mail,Phone
+Cleo,cleo@example.com,+12025550143
+Z,<First@Quux.example>,
+Quux,,+46 70-174 06 05
+"""
 
 
 def everything_stored() -> dict[str, str]:
@@ -75,6 +86,14 @@ def a_life(now: datetime) -> Client:
     InboundMessage.objects.create(
         provider="twilio", provider_id="1", sender="+46701740605", text="Zebedee here", outcome="KEPT", received_at=now
     )
+    ClientImport.objects.create(
+        file_name="Zebedee Quux-Smith.csv",
+        reason="Zebedee Quux-Smith rang",
+        content=b"",
+        state="DONE",
+        failed_rows="\ufeffLine,Why,Name,E-mail\r\n2,no,Zebedee Q,ZEBEDEE@quux.example\r\n3,no,Bob,bob@\r\n",
+    )
+    uploads.upload(file=BytesIO(WITH_ZEBEDEE), name="new.csv", by=maria, now=now)
     LogEntry.objects.log_actions(
         maria.pk, [client], CHANGE, '[{"changed": {"object": "Zebedee Quux \\u00b7 Listings"}}]'
     )
@@ -85,6 +104,10 @@ def erase(client: Client, now: datetime, **fields: Any) -> erasure.Erased:
     return erasure.erase(client_id=client.pk, by=fields.get("by"), why="ticket 4711", now=now)
 
 
+def rows_of(upload: ClientImport) -> list[list[str]]:
+    return [row.cells for row in uploads.table_of(upload).rows()]
+
+
 def tables_that_know(*known: str) -> set[str]:
     return {table for table, text in everything_stored().items() if any(k in text.lower() for k in known)}
 
@@ -92,11 +115,13 @@ def tables_that_know(*known: str) -> set[str]:
 def test_nothing_in_the_database_knows_the_client_any_more(now: datetime) -> None:
     client = a_life(now)
     known = ("zebedee", "quux", "70174060", "first@")
-    assert len(tables_that_know(*known)) >= 10
+    assert len(tables_that_know(*known)) >= 11
 
     erase(client, now + timedelta(minutes=1))
 
     assert tables_that_know(*known) == set()
+    assert rows_of(ClientImport.objects.get(state="UPLOADED")) == [["Cleo", "cleo@example.com", "+12025550143"]]
+    assert ClientImport.objects.get(state="DONE").failed_rows.splitlines()[1:] == ["3,no,Bob,bob@"]
 
 
 def test_the_evidence_about_its_addresses_stays_under_their_digests(now: datetime) -> None:
