@@ -1,6 +1,9 @@
 """Reads values from the environment, and gathers every mistake so that all are told at once."""
 
+import json
+import re
 from collections.abc import Callable
+from datetime import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -60,6 +63,29 @@ class Environment:
         value = self.text(name)
         return [part.strip() for part in value.split(",") if part.strip()] if value else default
 
+    def prefixed(self, prefix: str) -> dict[str, Any]:
+        """Every variable of that beginning, by the rest of its name; a list or an object in JSON is read as such."""
+        names = [name for name in self._env.ENVIRON if name.startswith(prefix) and self.text(name)]
+        return {name.removeprefix(prefix): self._plain_or_json(name) for name in names}
+
+    def _plain_or_json(self, name: str) -> Any:
+        value = self.text(name)
+        if value[0] not in "[{":
+            return {"true": True, "false": False}.get(value.lower(), value)
+        try:
+            return json.loads(value)
+        except ValueError as error:
+            self.mistakes.append(f"{name} begins like JSON and can't be read as that: {error}.")
+            return value
+
+    def secrets(self, name: str) -> list[str]:
+        """Each as a name and a password, `notifier:…`; the values themselves are never shown."""
+        found = self.names(name, [])
+        if not all(re.fullmatch(r"[^:\s]+:\S{12,}", secret) for secret in found):
+            self.mistakes.append(f"{name} must be a name, a colon and a password of at least 12 letters.")
+            return []
+        return found
+
     def flag(self, name: str, default: bool) -> bool:
         value = self.text(name).lower()
         if value in ("", "1", "true", "yes", "on", "0", "false", "no", "off"):
@@ -75,6 +101,42 @@ class Environment:
             return int(value)
         self.mistakes.append(f"{name}={value!r} must be a whole number from {least} to {most}.")
         return default
+
+    def rate(self, name: str) -> float | None:
+        """Messages a second, of `50/s`, `600/m` or `1000/h`; None where it is left out: no limit."""
+        value = self.text(name).replace(" ", "")
+        if not value:
+            return None
+        found = re.fullmatch(r"([1-9][0-9]{0,6})/([smh])", value)
+        if found is None:
+            self.mistakes.append(f"{name}={value!r} is no rate: write it like 50/s, 600/m or 1000/h, or leave it out.")
+            return None
+        return int(found[1]) / {"s": 1, "m": 60, "h": 3600}[found[2]]
+
+    def hours(self, name: str) -> tuple[time, time] | None:
+        """A part of the day such as `21:00-08:00`, from its first minute to the first that is not in it."""
+        value = self.text(name).replace(" ", "")
+        if not value:
+            return None
+        try:
+            begin, end = (time.fromisoformat(part) for part in value.split("-"))
+        except ValueError:
+            begin = end = time()
+        if begin == end or not re.fullmatch(r"\d\d:\d\d-\d\d:\d\d", value):
+            self.mistakes.append(f"{name}={value!r} are no hours: write them like 21:00-08:00, or leave it out.")
+            return None
+        return begin, end
+
+    def cap(self, name: str) -> tuple[int, int] | None:
+        """So many messages in so many days, of `3/7d`."""
+        value = self.text(name).replace(" ", "")
+        if not value:
+            return None
+        found = re.fullmatch(r"([1-9][0-9]{0,3})/([1-9][0-9]{0,2})d", value)
+        if found is None:
+            self.mistakes.append(f"{name}={value!r} is no cap: write it like 3/7d (three in seven days).")
+            return None
+        return int(found[1]), int(found[2])
 
     def url(self, name: str, default: str, schemes: tuple[str, ...]) -> str:
         """The value as it stands, once its scheme is one of `schemes` and its parts can be read."""

@@ -86,6 +86,8 @@ MIDDLEWARE = [
     "notifier.hardening.SizeLimitMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
+    # Before everything that knows somebody by a cookie.
+    "notifier.public.cookies.NoCookiesMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -205,6 +207,15 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = FILE_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
 DATA_UPLOAD_MAX_NUMBER_FILES = 5
 
+# Counts how often a client's page is asked for: notifier/public/limits.py. Each web process has its own.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "LOCATION": "notifier",
+        "OPTIONS": {"MAX_ENTRIES": 10_000},
+    }
+}
+
 # --- Database and broker ----------------------------------------------------------------------------------------------
 DATABASES = {"default": env.database("DATABASE_URL", "sqlite:///var/notifier.sqlite3")}
 BROKER_URL = env.url("BROKER_URL", "database://", BROKER_SCHEMES)
@@ -232,9 +243,19 @@ DEFAULT_FROM_EMAIL = env.checked(
     lambda value: re.fullmatch(r"(?:[^<>\r\n]* <[^@\s<>]+@[^@\s<>]+>|[^@\s<>]+@[^@\s<>]+)", value) is not None,
     "is not a sender: write it like Notifier <news@example.com>.",
 )
+# Where EMAIL_BACKEND is one of django-anymail's: ANYMAIL_POSTMARK_SERVER_TOKEN sets its POSTMARK_SERVER_TOKEN …
+ANYMAIL = {
+    **env.prefixed("ANYMAIL_"),
+    "WEBHOOK_SECRET": env.secrets("ANYMAIL_WEBHOOK_SECRET"),
+    # A provider that can't carry our number along still sends the message.
+    "IGNORE_UNSUPPORTED_FEATURES": True,
+    "REQUESTS_TIMEOUT": EMAIL_TIMEOUT,
+}
 SMS_URL = env.sms("SMS_URL", "console://")
 SEND_BACKENDS = {"email": "consumers.backends.email.get_backend", "sms": "consumers.backends.sms.get_backend"}
 SEND_FAILURE = "consumers.backends.base.SendFailure"
+# Who may deliver answers, by SMS_URL's scheme: notifier/inbound/.
+INBOUND_SMS = {"twilio": "notifier.inbound.twilio.Twilio"}
 PHONENUMBER_DEFAULT_REGION = PHONE_DEFAULT_REGION = (
     env.checked(
         "PHONE_DEFAULT_REGION",
@@ -260,10 +281,42 @@ CONCURRENCY = {
 }
 MAX_ATTEMPTS = env.whole("MAX_ATTEMPTS", 8, most=100)
 RETRY_BASE_SECONDS = env.whole("RETRY_BASE_SECONDS", 15, most=3600)
+# Messages a second that a channel's provider is given; staff may set it anew while it runs.
+RATES = {"email": env.rate("EMAIL_RATE"), "sms": env.rate("SMS_RATE")}
 BREAKER_PERCENT = env.whole("BREAKER_PERCENT", 50, most=100)
 BREAKER_MINIMUM = env.whole("BREAKER_MINIMUM", 20)
 BREAKER_WINDOW_SECONDS = env.whole("BREAKER_WINDOW_SECONDS", 60)
 BREAKER_PROBE_SECONDS = env.whole("BREAKER_PROBE_SECONDS", 30, most=900)
+
+# --- Consent: see docs/consent.md -------------------------------------------------------------------------------------
+# Keys the digests that stand for erased addresses. Unlike SECRET_KEY it is never changed, or they are found no more.
+CONSENT_KEY = env.text("CONSENT_KEY")
+# Beside its link a mail may name a mailbox, which somebody reads, for those who unsubscribe by mail.
+UNSUBSCRIBE_MAILTO = env.checked(
+    "UNSUBSCRIBE_MAILTO",
+    env.text("UNSUBSCRIBE_MAILTO"),
+    lambda value: re.fullmatch(r"[^@\s<>,?]+@[^@\s<>,?]+", value) is not None,
+    "is not an address: write it like unsubscribe@example.com.",
+)
+SMS_STOP_LINE = env.text("SMS_STOP_LINE")
+SMS_HELP_ANSWER = env.text(
+    "SMS_HELP_ANSWER", "You get these messages because you asked for them. Reply STOP to end them."
+)
+# So many bounces "for now" in a row count as one for good.
+SOFT_BOUNCES = env.whole("SOFT_BOUNCES", 5, most=100)
+# No messages in these hours of the client's own day.
+QUIET_HOURS = {"email": env.hours("EMAIL_QUIET_HOURS"), "sms": env.hours("SMS_QUIET_HOURS")}
+CLIENT_TIME_ZONE = (
+    env.checked(
+        "CLIENT_TIME_ZONE",
+        env.text("CLIENT_TIME_ZONE"),
+        lambda zone: zone in available_timezones(),
+        "is not a time zone: write it like Europe/London.",
+    )
+    or TIME_ZONE
+)
+# So many messages to one client in so many days.
+CAPS = {"email": env.cap("EMAIL_CAP"), "sms": env.cap("SMS_CAP")}
 
 # --- Logs: ids, never addresses or texts ------------------------------------------------------------------------------
 LOG_LEVEL = (
@@ -279,7 +332,10 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"without_tokens": {"()": "notifier.public.logs.WithoutTokens"}},
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["without_tokens"]},
+    },
     "loggers": {
         **{name: {"handlers": ["console"], "level": LOG_LEVEL} for name in ("notifier", "consumers")},
         # Django's own handlers speak on the console with DEBUG only: a page that failed must be told of anywhere.

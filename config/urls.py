@@ -1,9 +1,11 @@
 from django.contrib import admin
-from django.urls import path
+from django.urls import path, re_path
 from django.views.generic import RedirectView
 
 from notifier.hardening import csp_report
 from notifier.health import healthz
+from notifier.inbound.views import sms
+from notifier.public import mail_events, preferences, unsubscribe
 
 handler400 = "notifier.outages.bad_request"
 handler500 = "notifier.outages.server_error"
@@ -11,5 +13,10 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("healthz", healthz, name="healthz"),
     path("csp-report", csp_report, name="csp_report"),
+    path("hooks/mail/<slug:provider>/tracking/", mail_events.hook, name="mail_hook"),
+    path("hooks/sms/<str:provider>", sms, name="sms_hook"),
     path("admin/", admin.site.urls),
+    # Whatever may stand in the token's place: a damaged link gets the same answer as a forged one.
+    re_path(r"^u/(?P<token>[\s\S]*)\Z", unsubscribe.page, name="unsubscribe"),
+    re_path(r"^p/(?P<token>[\s\S]*)\Z", preferences.page, name="preferences"),
 ]

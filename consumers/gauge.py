@@ -41,8 +41,9 @@ class Gauge:
         if claim.held:
             self._try(lambda: self._judge(claim, outcomes))
             return
-        # What was released never came before the provider: the consumer's own back-off sees to that.
-        given = [outcome for outcome in outcomes if outcome.verdict is not Verdict.RELEASED]
+        # What was released never came before the provider: the consumer's own back-off sees to that. Who has opted out
+        # there says nothing of how it does.
+        given = [outcome for outcome in outcomes if outcome.verdict not in (Verdict.RELEASED, Verdict.REFUSED)]
         failed = [outcome for outcome in given if outcome.verdict is not Verdict.SENT]
         if not given:
             return
@@ -76,7 +77,9 @@ class Gauge:
 
     def _judge(self, claim: Claim, outcomes: Sequence[Outcome]) -> None:
         for outcome in outcomes:
-            if claim.probe_of and breakers.judge(
+            if outcome.verdict is Verdict.REFUSED:
+                breakers.probe_now(channel=self._channel, now=clock.now())
+            elif claim.probe_of and breakers.judge(
                 channel=self._channel,
                 opened_at=claim.probe_of,
                 succeeded=outcome.verdict is Verdict.SENT,

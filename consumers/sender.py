@@ -11,6 +11,7 @@ from consumers.backends.base import (
     OutcomeUnknown,
     Outgoing,
     PermanentFailure,
+    RecipientRefused,
     SendBackend,
     TemporaryFailure,
 )
@@ -127,6 +128,8 @@ class _Window:
             subject=message.subject,
             body=message.body,
             html=message.html,
+            link_token=message.link_token,
+            list_id=message.list_id,
         )
         try:
             failpoints.reached("send.begun")
@@ -136,7 +139,9 @@ class _Window:
         except TemporaryFailure as failure:
             return Outcome(message, Verdict.TEMPORARY, detail=str(failure), wait=failure.wait)
         except PermanentFailure as failure:
-            return Outcome(message, Verdict.PERMANENT, detail=str(failure))
+            return Outcome(message, Verdict.PERMANENT, detail=str(failure), suppress=failure.suppress)
+        except RecipientRefused as failure:
+            return Outcome(message, Verdict.REFUSED, detail=str(failure), suppress=failure.suppress)
         except ChannelDown as failure:
             self._down = str(failure) or "the provider can't be used"
             return Outcome(message, Verdict.RELEASED, detail=self._down)

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import connection
 
 from consumers.gauge import Gauge
+from consumers.pacer import Pacer
 from consumers.sender import Sender
 from notifier import clock, failpoints
 from notifier.models import Channel, Worker
@@ -40,6 +41,7 @@ class Consumer:
         self._stop = stop
         self._heartbeat = Heartbeat(kind=Worker.Kind.CONSUMER, channel=channel)
         self._gauge = Gauge(channel=channel)
+        self._pacer = Pacer(channel=channel, stop=stop, waiting=self._beat_at_work)
         self._channel_backoff = Backoff(first_seconds=2, longest_seconds=60)
         self._patience = Backoff(first_seconds=0.2, longest_seconds=5)
         #: What it waits for, until a ticket comes or there is none to be had.
@@ -72,6 +74,7 @@ class Consumer:
     def _receive(self, until_idle: bool) -> None:
         if not self._trouble:
             self._heartbeat.beat(Worker.State.IDLE)
+        self._pacer.prepare()
         # Closing gives the tickets at hand back to the broker.
         with closing(self._transport.receive(self._channel, IDLE_SECONDS)) as tickets:  # type: ignore[type-var]
             for received in tickets:
@@ -92,17 +95,28 @@ class Consumer:
     def _beat_between_tickets(self) -> None:
         if self._gauge.is_held:
             self._heartbeat.beat(Worker.State.WAITING, f"Waits while {self._channel.in_words} is paused by itself.")
+        elif self._pacer.words:
+            self._beat_at_work()
         else:
             self._heartbeat.beat(Worker.State.IDLE)
 
+    def _beat_at_work(self) -> None:
+        self._heartbeat.beat(Worker.State.WORKING, self._pacer.words)
+
     def _work(self, received: Received) -> None:
         ids = received.ticket.deliveries
-        for start in range(0, len(ids), self._window):
-            if self._stop.is_set():
+        start = size = 0
+        # A provider that takes few an hour would hold the ticket until it counts as lost, or the broker takes it back.
+        until = time.monotonic() + settings.TICKET_LIFETIME_SECONDS / 3
+        while (start := start + size) < len(ids):
+            size = (
+                0 if self._stop.is_set() else self._pacer.take(wanted=min(self._window, len(ids) - start), until=until)
+            )
+            if not size:
                 self._give_back(ids[start:], due_at=clock.now())
                 break
-            window = ids[start : start + self._window]
-            outcomes = self._work_window(received.ticket.broadcast, window)
+            outcomes = self._work_window(received.ticket.broadcast, ids[start : start + size])
+            self._pacer.give_back(size - sum(outcome.verdict is not Verdict.RELEASED for outcome in outcomes))
             if down := next((o for o in outcomes if o.verdict is Verdict.RELEASED and o.wait), None):
                 # The rest would only fail alike.
                 self._give_back(ids[start:], due_at=clock.now() + (down.wait or timedelta()))
@@ -129,9 +143,7 @@ class Consumer:
         if not claim.messages:
             return ()
         failpoints.reached("claim.committed")
-        outcomes = self._sender.send(
-            claim.messages, starts_until=starts_until, waiting=lambda: self._heartbeat.beat(Worker.State.WORKING)
-        )
+        outcomes = self._sender.send(claim.messages, starts_until=starts_until, waiting=self._beat_at_work)
         failpoints.reached("window.sent")
         if any(o.verdict is Verdict.RELEASED and o.detail for o in outcomes):
             wait = timedelta(seconds=self._channel_backoff.next_seconds())

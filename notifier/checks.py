@@ -15,6 +15,8 @@ from notifier import failpoints
 SLOW_SEND_SECONDS = 4
 #: A mail passes nine phases, from the connect to the answer after the text, each of which may take EMAIL_TIMEOUT.
 SMTP_PHASES = 9
+SMTP_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+CONSOLE_BACKEND = "consumers.backends.console.EmailBackend"
 
 
 @register
@@ -52,6 +54,21 @@ def check_email_backend(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 
 @register
+def check_mail_events(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    if not settings.EMAIL_BACKEND.startswith("anymail.backends.") or settings.ANYMAIL.get("WEBHOOK_SECRET"):
+        return []
+    return [
+        Error(
+            "ANYMAIL_WEBHOOK_SECRET is missing: what the provider tells of bounces and complaints can't be taken, for "
+            "anybody could tell it.",
+            hint="Set it to notifier:<a long random password>, and give the provider "
+            f"{settings.PUBLIC_URL}/hooks/mail/… with that name and password: see docs/consent.md.",
+            id="notifier.E006",
+        )
+    ]
+
+
+@register
 def check_files(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """A folder or file that can't be written is no outage: consumers would wait for it for ever."""
     found = []
@@ -61,6 +78,43 @@ def check_files(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     if sms.scheme == "file" and (why := _no_file(Path(settings.BASE_DIR) / unquote(sms.netloc + sms.path))):
         found.append(_unwritable("SMS_URL", "file:///var/log/sms.log", why, id="notifier.E003"))
     return found
+
+
+@register
+def check_public_url(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Every mail has a link by which it is refused: one that leads nowhere is neither lawful nor delivered for long."""
+    address = urlsplit(settings.PUBLIC_URL)
+    if _is_this_machine(address.hostname or "") and (not settings.DEBUG or _reaches_clients()):
+        return [
+            Warning(
+                f"PUBLIC_URL={settings.PUBLIC_URL} leads clients to their own machine: nobody can unsubscribe by the "
+                "links of their messages.",
+                hint="Set PUBLIC_URL to the address at which clients reach this server, like https://news.example.com.",
+                id="notifier.W004",
+            )
+        ]
+    if address.scheme != "https" and _reaches_clients():
+        return [
+            Warning(
+                f"PUBLIC_URL={settings.PUBLIC_URL} is plain HTTP: no mail offers to unsubscribe with one click "
+                "(RFC 8058), which large mailbox providers ask of bulk mail.",
+                hint="Serve over HTTPS and let PUBLIC_URL begin with https://.",
+                id="notifier.W005",
+            )
+        ]
+    return []
+
+
+def _is_this_machine(host: str) -> bool:
+    return host in ("localhost", "::1") or host.endswith(".localhost") or host.startswith("127.")
+
+
+def _reaches_clients() -> bool:
+    """Whether mails go to a server, or to a backend that nobody here knows, and not to a file, a console or nowhere."""
+    backend = settings.EMAIL_BACKEND
+    if backend == SMTP_BACKEND:
+        return not _is_this_machine(settings.EMAIL_HOST)
+    return not backend.startswith("django.core.mail.backends.") and backend != CONSOLE_BACKEND
 
 
 def _unwritable(setting: str, example: str, why: str, *, id: str) -> CheckMessage:

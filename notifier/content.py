@@ -2,8 +2,13 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+
+from django.conf import settings
+
+#: What a last line of each SMS may say, where SMS_STOP_LINE says nothing yet.
+STOP_LINE = "Reply STOP to end"
 
 #: The placeholders that staff may use, each with what takes its place.
 PLACEHOLDERS = {
@@ -46,6 +51,18 @@ def render(text: str, replacements: Mapping[str, str]) -> str:
     return _PLACEHOLDER.sub(lambda match: replacements.get(match[1].strip(), match[0]), text)
 
 
+def sms(text: str, replacements: Mapping[str, str], *, stop_line: str | None = None) -> str:
+    """An SMS as it goes out: the text for one client and, as its last line, how to end them.
+
+    That is SMS_STOP_LINE where nothing else is said, and stands there once, also where the text ends with it already.
+    """
+    line = settings.SMS_STOP_LINE if stop_line is None else stop_line
+    rendered = render(text, replacements)
+    if not line or not rendered.strip() or rendered.rstrip().endswith(line):
+        return rendered
+    return f"{rendered.rstrip()}\n{line}"
+
+
 def one_line(text: str) -> str:
     """For a header, where a line's end, such as in an imported name, would begin another one."""
     return " ".join(text.split()) if "\n" in text or "\r" in text else text
@@ -60,10 +77,12 @@ class Pattern:
     names: tuple[str, ...]
 
     @classmethod
-    def of(cls, text: str) -> "Pattern":
+    def of(cls, text: str, *, also: Collection[str] = ()) -> "Pattern":
+        """Cut at the placeholders of the list, and at those of our own that the text has beside them."""
+        known = {*PLACEHOLDERS, *also}
         parts, names, end = [], [], 0
         for match in _PLACEHOLDER.finditer(text):
-            if match[1].strip() in PLACEHOLDERS:
+            if match[1].strip() in known:
                 parts.append(text[end : match.start()])
                 names.append(match[1].strip())
                 end = match.end()
@@ -157,7 +176,7 @@ def sms_at_most(text: str, *, longest_name: int, topic: str) -> tuple[SmsSize, S
     they are the same where the text names nobody. A first name can be as long as the whole.
     """
     within, beyond = (
-        sms_size(render(text, {"name": name, "first_name": name, "topic": topic}))
+        sms_size(sms(text, {"name": name, "first_name": name, "topic": topic}))
         for name in ("n" * longest_name, "я" * longest_name)
     )
     return within, beyond

@@ -15,6 +15,7 @@ from django.utils.timezone import localtime
 
 from notifier import progress
 from notifier.models import Broadcast, Census, Channel, DailyTally, Delivery, Topic
+from notifier.services import inbox
 
 State = Broadcast.State
 
@@ -57,6 +58,8 @@ def concerns(*, health: list[progress.Health], may: May, now: datetime) -> list[
         found += _late(now)
     if may("notifier.view_delivery"):
         found += _unknown()
+    if may("notifier.view_inboundmessage"):
+        found += _unread()
     return sorted(found, key=lambda concern: not concern.is_bad)
 
 
@@ -123,6 +126,18 @@ def _unknown() -> list[Concern]:
     )
     url = reverse("admin:notifier_delivery_changelist", query={"state__exact": Delivery.State.UNKNOWN})
     return [Concern("unknown", words, button="See them", url=url)]
+
+
+def _unread() -> list[Concern]:
+    number = inbox.unread()[:MOST].count()
+    if not number:
+        return []
+    counted = f"{MOST} answers or more" if number == MOST else _counted(number, "answer")
+    words = (
+        f"{counted} by SMS {'waits' if number == 1 else 'wait'} to be read: no keyword, so nothing was done about it."
+    )
+    url = reverse("admin:notifier_inboundmessage_changelist", query={"state": "unread"})
+    return [Concern("inbox", words, button="Read it" if number == 1 else "Read them", url=url)]
 
 
 def _progress(broadcast: Broadcast) -> str:

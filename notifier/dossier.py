@@ -9,16 +9,38 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
-from notifier.models import Channel, Client, ConsentChange, Delivery, ResolvedDelivery, Suppression
+from notifier import silence
+from notifier.models import (
+    Channel,
+    Client,
+    ConsentChange,
+    Delivery,
+    InboundMessage,
+    ProviderEvent,
+    ResolvedDelivery,
+    Suppression,
+    SuppressionChange,
+)
+from notifier.models.suppressions import shown
+from notifier.silence import Entry
 
 #: On one page, before somebody asks for more: deliveries and versions; and changes of consent.
 SHOWN, SHOWN_CHANGES = 20, 10
+#: Answers from the client's number, before the way to the rest of them.
+SHOWN_ANSWERS = 5
 #: What a page shows at the most, however much there is.
 MOST = 500
 #: What a version may differ in, and how staff call it.
-FIELDS = {"name": "Name", "email": "E-mail", "phone": "Phone", "is_active": "Active", "erased_at": "Erased"}
+FIELDS = {
+    "name": "Name",
+    "email": "E-mail",
+    "phone": "Phone",
+    "time_zone": "Time zone",
+    "is_active": "Active",
+    "erased_at": "Erased",
+}
 
 
 def consent_changes(client: Client) -> QuerySet[ConsentChange]:
@@ -47,9 +69,20 @@ def delivery_page(*, client: Client, before: int | None) -> DeliveryPage:
 
 
 def suppressions(client: Client) -> list[Suppression]:
-    """Of the addresses that the client has today."""
-    theirs = Q(channel=Channel.EMAIL, address=client.email) | Q(channel=Channel.SMS, address=str(client.phone or ""))
-    return list(Suppression.objects.filter(theirs).order_by("pk")) if client.email or client.phone else []
+    """Of the addresses that the client has today; of one who was erased, of those that they had."""
+    return list(silence.suppressions(silence.of_today(client)))
+
+
+def story(*, client: Client, most: int, with_addresses: bool) -> list[Entry]:
+    """Up to `most` changes, newest first: of consent, and of what was suppressed of the addresses they ever had."""
+    addresses = silence.of_all_times(client) if with_addresses else []
+    return silence.story(addresses, consent_changes(client)[:most])[:most]
+
+
+def answers(client: Client) -> QuerySet[InboundMessage]:
+    """What came from the number that the client has today, newest first."""
+    found = InboundMessage.objects.filter(channel=Channel.SMS, sender=str(client.phone)).order_by("-pk")
+    return found if client.phone else found.none()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +139,7 @@ def _differences(before: Any, after: Any) -> list[Difference]:
 # --- The file ---------------------------------------------------------------------------------------------------------
 def everything(*, client: Client, now: datetime) -> dict[str, Any]:
     """All of it, in words and plain values, for a file that the client can read."""
+    addresses = silence.of_all_times(client)
     return {
         "exported": now.isoformat(timespec="seconds"),
         "client": {
@@ -113,6 +147,7 @@ def everything(*, client: Client, now: datetime) -> dict[str, Any]:
             "name": client.name,
             "e-mail": client.email,
             "phone": _text(client.phone),
+            "time zone": _text(client.time_zone),
             "active": client.is_active,
             "added": client.created_at.isoformat(timespec="seconds"),
             "changed": client.updated_at.isoformat(timespec="seconds"),
@@ -126,9 +161,18 @@ def everything(*, client: Client, now: datetime) -> dict[str, Any]:
         "messages": [_message(each) for each in deliveries(client)],
         "decisions about messages": [_decision(each) for each in _decisions(client)],
         "addresses never written to": [
-            {"address": each.address, "since": _moment(each.created_at), "reason": each.reason}
+            {
+                "address": shown(each.address),
+                "channel": each.get_channel_display(),
+                "since": _moment(each.created_at),
+                "source": each.get_source_display(),
+                "reason": each.reason,
+            }
             for each in suppressions(client)
         ],
+        "how addresses were suppressed and lifted": [_suppression(each) for each in silence.changes(addresses)],
+        "what providers told": [_event(each) for each in silence.events(addresses)],
+        "messages from the client": [_inbound(each) for each in silence.inbound(addresses)],
         "versions of the entry": [_version(each) for each in history(client)],
     }
 
@@ -138,8 +182,42 @@ def _consent(change: ConsentChange) -> dict[str, Any]:
         "when": _moment(change.at),
         "topic": change.topic.name,
         "channel": change.get_channel_display(),
+        "before": change.agreed_before,
         "agreed": change.agreed,
         "from where": change.origin,
+        "internet address": change.ip,
+    }
+
+
+def _suppression(change: SuppressionChange) -> dict[str, Any]:
+    return {
+        "when": _moment(change.at),
+        "address": shown(change.address),
+        "channel": change.get_channel_display(),
+        "what": change.get_action_display(),
+        "from where": silence.origin(change),
+    }
+
+
+def _event(event: ProviderEvent) -> dict[str, Any]:
+    return {
+        "when": _moment(event.at),
+        "address": shown(event.address),
+        "channel": event.get_channel_display(),
+        "what": event.get_kind_display(),
+        "provider": event.provider,
+        "message": event.delivery_id,
+        "detail": event.detail,
+    }
+
+
+def _inbound(message: InboundMessage) -> dict[str, Any]:
+    return {
+        "when": _moment(message.received_at),
+        "sender": shown(message.sender),
+        "channel": message.get_channel_display(),
+        "text": message.text,
+        "what became of it": message.get_outcome_display(),
     }
 
 
@@ -181,6 +259,7 @@ def _version(row: Any) -> dict[str, Any]:
         "name": row.name,
         "e-mail": row.email,
         "phone": _text(row.phone),
+        "time zone": _text(row.time_zone),
         "active": row.is_active,
     }
 

@@ -13,10 +13,17 @@ from html import escape
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString, mark_safe
 
-from notifier import content, markdown
+from notifier import content, links, markdown
 
-#: Why they get it: the last line of both parts.
+#: Why they get it: the last lines of both parts begin with it, and go on with how to end it.
 FOOT = "You get this because you asked to hear about {{ topic }}."
+#: The addresses of a client's own links, in the frame around what staff wrote.
+UNSUBSCRIBE, PREFERENCES = "link: unsubscribe", "link: preferences"
+_LINKS = (UNSUBSCRIBE, PREFERENCES)
+_TEXT_FOOT = f"""{FOOT}
+Unsubscribe: {{{{ {UNSUBSCRIBE} }}}}
+Choose what you get: {{{{ {PREFERENCES} }}}}
+"""
 #: Of these texts a process keeps the ready form: more broadcasts than that are seldom under way at once.
 KEPT = 64
 
@@ -49,16 +56,17 @@ class Letter:
     #: What staff wrote as HTML, without the template and its styles.
     body: content.Pattern
 
-    def html_for(self, values: Mapping[str, str]) -> str:
-        return self.html.fill({name: escape(value) for name, value in values.items()})
+    def html_for(self, values: Mapping[str, str], link_token: str) -> str:
+        known = {**values, **_addresses(link_token)}
+        return self.html.fill({name: escape(value) for name, value in known.items()})
 
     def body_for(self, values: Mapping[str, str]) -> SafeString:
         """To be read within a page of ours."""
         # Safe: nh3 has gone over it, and the values are escaped.
         return mark_safe(self.body.fill({name: escape(value) for name, value in values.items()}))  # noqa: S308
 
-    def text_for(self, values: Mapping[str, str]) -> str:
-        return self.text.fill(values)
+    def text_for(self, values: Mapping[str, str], link_token: str) -> str:
+        return self.text.fill({**values, **_addresses(link_token)})
 
 
 @lru_cache(maxsize=KEPT)
@@ -66,13 +74,18 @@ def letter(*, subject: str, body: str) -> Letter:
     written = markdown.write(body)
     # Safe: the body is what nh3 left of it, and the template escapes the rest.
     styled = mark_safe(_TAG.sub(_with_style, written.html))  # noqa: S308
-    page = render_to_string("mail/message.html", {"subject": subject, "body": styled, "foot": FOOT})
+    addresses = {"unsubscribe": f"{{{{ {UNSUBSCRIBE} }}}}", "preferences": f"{{{{ {PREFERENCES} }}}}"}
+    page = render_to_string("mail/message.html", {"subject": subject, "body": styled, "foot": FOOT, **addresses})
     html = _INDENTATION.sub("\n", _IN_STYLE.sub("; ", page)).lstrip()
     return Letter(
-        html=content.Pattern.of(html),
-        text=content.Pattern.of(f"{written.text}\n\n-- \n{FOOT}\n"),
+        html=content.Pattern.of(html, also=_LINKS),
+        text=content.Pattern.of(f"{written.text}\n\n-- \n{_TEXT_FOOT}", also=_LINKS),
         body=content.Pattern.of(written.html),
     )
+
+
+def _addresses(link_token: str) -> dict[str, str]:
+    return {UNSUBSCRIBE: links.unsubscribe_url(link_token), PREFERENCES: links.preferences_url(link_token)}
 
 
 def _with_style(tag: re.Match[str]) -> str:

@@ -10,6 +10,8 @@ from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.views import defaults
 
+from notifier import links
+
 logger = logging.getLogger(__name__)
 
 RETRY_AFTER_SECONDS = 10
@@ -97,5 +99,9 @@ def _page(request: HttpRequest, *, status: int, title: str, reason: str) -> Http
         "is_change": request.method not in ("GET", "HEAD"),
         "is_live": is_live,
     }
-    text = render_to_string("outage_piece.html" if is_live else "outage.html", context)
+    if links.is_public(request.path_info):
+        # Whoever reads this is no member of staff: neither why nor how broadcasts fare is theirs to know.
+        text = render_to_string("public/outage.html", context)
+    else:
+        text = render_to_string("outage_piece.html" if is_live else "outage.html", context)
     return HttpResponse(text, status=status, headers={"Cache-Control": "no-store"})

@@ -4,8 +4,8 @@ Everything comes from the broadcast's own row, the newest settled deliveries and
 same whether ten clients are addressed or ten million.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -42,6 +42,15 @@ class ChannelProgress:
 
 
 @dataclass(frozen=True, slots=True)
+class Night:
+    """Deliveries of a channel that wait for their clients' sending hours, and when the first of these begin."""
+
+    channel: Channel
+    number: int
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Sheet:
     """The books of one broadcast, as of the dispatcher's last tally."""
 
@@ -50,6 +59,9 @@ class Sheet:
     audience: int
     rate: float
     expanded_share: float
+    nights: list[Night] = field(default_factory=list)
+    #: Messages a second that a channel's provider is given at most.
+    limits: Mapping[Channel, float] = field(default_factory=dict)
 
     @property
     def total(self) -> int:
@@ -69,10 +81,16 @@ class Sheet:
 
     @property
     def time_left(self) -> timedelta | None:
-        """At the measured rate; None while there is none, or the audience is still growing."""
-        if not self.rate or self.expanded_share < 1 or self.broadcast.state != Broadcast.State.RUNNING:
+        """At the measured rate, or that of the provider's limit where it is the narrower; without those who wait for
+        their sending hours. None while there is no rate, the audience is still growing, or only they are left."""
+        late = {night.channel: night.number for night in self.nights}
+        left = {channel.channel: channel.waiting - late.get(channel.channel, 0) for channel in self.channels}
+        number = sum(left.values())
+        is_known = self.rate and self.expanded_share >= 1 and self.broadcast.state == Broadcast.State.RUNNING
+        if not is_known or (late and not number):
             return None
-        return timedelta(seconds=round(self.waiting / self.rate))
+        limited = (left[channel] / limit for channel, limit in self.limits.items() if channel in left)
+        return timedelta(seconds=round(max(number / self.rate, *limited, 0)))
 
     @property
     def share(self) -> float:
@@ -93,7 +111,8 @@ class Sheet:
         return ", ".join(f"{number:,} {state.label.lower()}" for number, state in counts if number) or "nothing"
 
 
-def sheet(broadcast: Broadcast) -> Sheet:
+def sheet(broadcast: Broadcast, *, limits: Mapping[Channel, float] | None = None) -> Sheet:
+    """`limits` is what `throttles.rates` gives, where the time left is shown."""
     counts: dict[str, dict[str, int]] = broadcast.tally.get("counts", {})
     return Sheet(
         broadcast=broadcast,
@@ -105,6 +124,12 @@ def sheet(broadcast: Broadcast) -> Sheet:
         audience=broadcast.tally.get("audience", 0),
         rate=broadcast.tally.get("rate", 0.0),
         expanded_share=min(1.0, broadcast.cursor / broadcast.audience_upto) if broadcast.audience_upto else 1.0,
+        nights=[
+            Night(Channel(channel), late["number"], datetime.fromisoformat(late["until"]))
+            for channel, late in broadcast.tally.get("waiting", {}).items()
+            if broadcast.state == Broadcast.State.RUNNING
+        ],
+        limits=limits or {},
     )
 
 
@@ -135,10 +160,12 @@ def as_json(broadcast: Broadcast) -> dict[str, Any]:
     }
 
 
-def _terms(broadcast: Broadcast) -> dict[str, str]:
+def _terms(broadcast: Broadcast) -> dict[str, Any]:
     """Only where there are any: most broadcasts start at once, and end by themselves."""
     moments = {name: getattr(broadcast, name) for name in ("scheduled_for", "expires_at", "approved_at")}
     found = {name: moment.isoformat() for name, moment in moments.items() if moment}
+    if waiting := broadcast.tally.get("waiting"):
+        found["waiting_for_hours"] = waiting
     return found | ({"ended_because": broadcast.ended_because} if broadcast.ended_because else {})
 
 

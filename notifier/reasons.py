@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from django.db import connection
 
-from notifier.models import Delivery
+from notifier.models import Delivery, Reason
 
 #: Reasons shown of each state, in the order of the alphabet: where addresses stand in them there may be a million.
 MOST_SHOWN = 12
@@ -51,3 +51,11 @@ def of_broadcast(broadcast_id: int) -> list[ReasonCount]:
         cursor.execute(_REASONS, [broadcast_id] * 3)
         found = [ReasonCount(Delivery.State(state), detail, number) for state, detail, number in cursor.fetchall()]
     return sorted(found, key=lambda reason: (-reason.number, reason.state, reason.detail))
+
+
+def spared(broadcast_id: int) -> ReasonCount | None:
+    """Those who had withdrawn consent, or refused by a word of their own, between the start and their turn."""
+    state, reason = Delivery.State.SKIPPED, Reason.CONSENT_GONE
+    rows = Delivery.objects.filter(broadcast=broadcast_id, state=state, detail=reason).order_by()
+    number = rows.filter(state__in=Delivery.UNSENT)[:MOST_COUNTED].count()
+    return ReasonCount(state, reason, number) if number else None

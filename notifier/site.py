@@ -27,12 +27,18 @@ from notifier.services import breakers
 #: The menu's groups. A model that is not named here comes last, under its app's own name.
 MENU = (
     ("Send", ("Notification", "Broadcast", "Delivery", "Resolution")),
-    ("Clients", ("Client", "Topic", "Suppression", "ClientImport")),
-    ("Machinery", ("Worker", "QueuedTicket")),
+    ("Clients", ("Client", "InboundMessage", "Topic", "Suppression", "ClientImport")),
+    ("Machinery", ("Worker", "QueuedTicket", "Throttle")),
     ("Access", ("User", "Group", "AccessAttempt", "AccessLog")),
 )
-#: What staff call the models of others: one, and many of them.
-NAMES = {"AccessAttempt": ("failed log-in", "failed log-ins"), "AccessLog": ("log-in", "log-ins")}
+#: What staff call models whose own names say something else: one, and many of them.
+NAMES = {
+    "AccessAttempt": ("failed log-in", "failed log-ins"),
+    "AccessLog": ("log-in", "log-ins"),
+    "InboundMessage": ("answer", "answers"),
+}
+#: Lists that are not called like what is in them.
+LISTS = {"InboundMessage": "Inbox"}
 #: What stands in a cell, or beside a name, that has nothing in it.
 NOTHING = "–"
 #: How long an overview without JavaScript shows the same bars.
@@ -49,7 +55,7 @@ def menu(app_list: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The pages that this user may open, in the groups of MENU."""
     models = {model["object_name"]: model for app in app_list for model in app["models"] if model["admin_url"]}
     for name in NAMES.keys() & models.keys():
-        models[name] = {**models[name], "name": capfirst(NAMES[name][1])}
+        models[name] = {**models[name], "name": LISTS.get(name) or capfirst(NAMES[name][1])}
     groups = [{"name": name, "models": [models.pop(m) for m in names if m in models]} for name, names in MENU]
     groups.append({"name": "More", "models": list(models.values())})
     return [group for group in groups if group["models"]]
@@ -62,6 +68,11 @@ def one(opts: "Options[Any]") -> str:
 
 def many(opts: "Options[Any]") -> str:
     return NAMES[opts.object_name][1] if opts.object_name in NAMES else str(opts.verbose_name_plural)
+
+
+def listed(opts: "Options[Any]") -> str:
+    """What staff call the list of them, as in the menu."""
+    return LISTS.get(str(opts.object_name)) or capfirst(many(opts))
 
 
 class LoginForm(AdminAuthenticationForm):

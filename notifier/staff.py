@@ -40,12 +40,17 @@ def zone_of(user: AbstractBaseUser | AnonymousUser) -> ZoneInfo | None:
         return None
 
 
-def zone_choices() -> list[tuple[str, Any]]:
-    """For a select: the product's own zone, UTC, then every zone under its part of the world."""
+def zone_choices(own: str = "") -> list[tuple[str, Any]]:
+    """For a select: `own`, which is none, UTC, then every zone under its part of the world."""
     worlds: dict[str, list[tuple[str, str]]] = {}
     for name in sorted(available_timezones()):
         world, _, place = name.partition("/")
         if place and world in WORLDS:
             worlds.setdefault(world, []).append((name, place.replace("_", " ").replace("/", " / ")))
-    own = ("", f"As the server has it ({settings.TIME_ZONE})")
-    return [own, ("UTC", "UTC"), *worlds.items()]
+    none = ("", own or f"As the server has it ({settings.TIME_ZONE})")
+    return [none, ("UTC", "UTC"), *worlds.items()]
+
+
+def zones_of(choices: list[tuple[str, Any]]) -> set[str]:
+    """The names among the choices."""
+    return {name for value, under in choices for name in ([value] if isinstance(under, str) else dict(under))}

@@ -11,7 +11,17 @@ from django.utils import timezone
 
 from notifier import rights
 from notifier.demo import AREA_CODES
-from notifier.models import Breaker, Broadcast, Channel, Client, Delivery, Notification, Preference, Topic
+from notifier.models import (
+    Breaker,
+    Broadcast,
+    Channel,
+    Client,
+    Delivery,
+    InboundMessage,
+    Notification,
+    Preference,
+    Topic,
+)
 
 Consent = Literal["email", "sms", "both", "neither"]
 #: Asks for an address that no other client of the test process has.
@@ -120,6 +130,17 @@ def a_delivery(
         "settled_at": None if waits else timezone.now(),
     }
     return Delivery.objects.create(**values | fields)
+
+
+def an_answer(*, text: str = "Is it still free?", sender: str = "+12025550123", **fields: Any) -> InboundMessage:
+    """By SMS, and not read yet."""
+    values = {
+        "provider": "twilio",
+        "provider_id": f"SM{next(_numbers):032x}",
+        "outcome": InboundMessage.Outcome.KEPT,
+        "received_at": timezone.now(),
+    }
+    return InboundMessage.objects.create(text=text, sender=sender, **values | fields)
 
 
 def an_open_breaker(*, now: datetime, channel: str = Channel.EMAIL, **fields: Any) -> Breaker:

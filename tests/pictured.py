@@ -12,8 +12,9 @@ from django.contrib.auth.models import Group, User
 from django.test import override_settings
 from django.utils import timezone
 
-from notifier.models import Broadcast, Channel, DailyTally, Delivery, Notification
-from notifier.services import broadcasts
+from notifier.models import Broadcast, Channel, Client, DailyTally, Delivery, InboundMessage, Notification
+from notifier.services import broadcasts, inbox
+from notifier.services.inbox import Answer
 from notifier.services.terms import AT_ONCE, Terms
 
 #: Sent a day, about, by the day of the week.
@@ -26,6 +27,7 @@ def furnish() -> None:
     _wait(by=sender)
     _earlier_days()
     _wrong_passwords()
+    _answers(read_by=sender)
 
 
 def _wait(*, by: User) -> None:
@@ -66,3 +68,24 @@ def _wrong_passwords() -> None:
             path_info="/admin/login/",
             failures_since_start=failures,
         )
+
+
+#: In the order in which they came; the last has yet to be read.
+ANSWERS = (
+    "Thank you, all the best for the new office!",
+    "HELP",
+    "STOP",
+    "Is the flat near the park still free? I could come on Saturday morning.",
+    "Please write to my new address, I moved to Leeds.",
+)
+
+
+def _answers(*, read_by: User) -> None:
+    texting = Client.objects.filter(is_active=True).exclude(phone=None).exclude(name="").order_by("pk")
+    now = timezone.now()
+    for number, (client, text) in enumerate(zip(texting[: len(ANSWERS)], ANSWERS, strict=True)):
+        moment = now - timedelta(minutes=47 * (len(ANSWERS) - number))
+        answer = Answer(provider="twilio", provider_id=f"SM{number:032x}", sender=str(client.phone), text=text)
+        inbox.take(answer=answer, now=moment)
+    first = InboundMessage.objects.order_by("pk").values_list("pk", flat=True)[0]
+    inbox.mark_read(ids=[first], by=read_by, now=now - timedelta(hours=1))

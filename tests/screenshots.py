@@ -103,6 +103,11 @@ def _look_at_import(page: Page) -> None:
     page.locator("#do-it").wait_for()
 
 
+def _unsubscribe(page: Page) -> None:
+    page.get_by_role("button", name="Stop these e-mails").click()
+    page.get_by_role("heading", name="Done").wait_for()
+
+
 def _import(page: Page) -> None:
     _look_at_import(page)
     page.locator("#do-it").click()
@@ -169,7 +174,13 @@ SHOTS = [
     Shot("resolutions", "/admin/notifier/resolution/"),
     Shot("topics", "/admin/notifier/topic/"),
     Shot("suppressions", "/admin/notifier/suppression/"),
+    Shot("suppression", "/admin/notifier/suppression/{suppression}/change/"),
+    Shot("suppression-add", "/admin/notifier/suppression/add/"),
+    Shot("suppression-lift", "/admin/notifier/suppression/lift/?ids={suppression}"),
+    Shot("inbox", "/admin/notifier/inboundmessage/", docs="inbox"),
+    Shot("answer", "/admin/notifier/inboundmessage/{answer}/change/"),
     Shot("workers", "/admin/notifier/worker/"),
+    Shot("throttles", "/admin/notifier/throttle/"),
     Shot("users", "/admin/auth/user/"),
     Shot("user", "/admin/auth/user/{user}/change/"),
     Shot("groups", "/admin/auth/group/"),
@@ -179,6 +190,11 @@ SHOTS = [
     Shot("account", "/admin/account/"),
     Shot("password", "/admin/password_change/"),
     Shot("not-found", "/admin/notifier/client/999999/change/"),
+    Shot("unsubscribe", "/u/{link}", docs="unsubscribe", docs_from="main"),
+    Shot("unsubscribed", "/u/{link}", prepare=_unsubscribe),
+    Shot("preferences", "/p/{link}", docs="preferences", docs_from="main"),
+    Shot("preferences-saved", "/p/{link}?saved"),
+    Shot("bad-link", "/u/cut-off"),
 ]
 
 
@@ -251,7 +267,7 @@ def _settled(stack: Stack) -> int:
     return int(stack.query(f"SELECT COUNT(*) {_OF_NEWEST} AND settled_at IS NOT NULL")[0][0])
 
 
-def _ids(stack: Stack) -> dict[str, int]:
+def _ids(stack: Stack) -> dict[str, int | str]:
     """What stands in the addresses."""
     found = {
         "client": f"SELECT MIN(client_id) {_OF_NEWEST}",
@@ -264,13 +280,21 @@ def _ids(stack: Stack) -> dict[str, int]:
         "finished": "SELECT MIN(id) FROM notifier_broadcast",
         "delivery": f"SELECT MIN(id) {_OF_NEWEST}",
         "failed": "SELECT MIN(id) FROM notifier_delivery WHERE state IN ('FAILED', 'UNKNOWN')",
+        "suppression": "SELECT MIN(id) FROM notifier_suppression WHERE source = 'BOUNCE'",
         "user": "SELECT MIN(id) FROM auth_user",
+        "answer": "SELECT MAX(id) FROM notifier_inboundmessage WHERE read_at IS NULL",
     }
-    return {name: int(stack.query(statement)[0][0] or 0) for name, statement in found.items()}
+    ids = {name: int(stack.query(statement)[0][0] or 0) for name, statement in found.items()}
+    link = stack.manage("shell", "--no-imports", "-c", _LINK.format(**ids)).stdout.strip()
+    return {**ids, "link": link}
+
+
+#: Of the client's mail about the first topic.
+_LINK = "from notifier import links; print(links.token(links.Link({client}, 1, {running})))"
 
 
 def _take(
-    browser: Browser, address: str, shots: list[Shot], ids: dict[str, int], look: Look, *, for_docs: bool
+    browser: Browser, address: str, shots: list[Shot], ids: dict[str, int | str], look: Look, *, for_docs: bool
 ) -> None:
     context = browser.new_context(
         base_url=address, color_scheme=look.theme, viewport={"width": look.width, "height": look.height}

@@ -1,4 +1,4 @@
-"""What every send backend does, and the four ways in which a send can go wrong."""
+"""What every send backend does, and the five ways in which a send can go wrong."""
 
 import time
 from dataclasses import dataclass
@@ -6,6 +6,8 @@ from datetime import timedelta
 from typing import Protocol
 
 from django.conf import settings
+
+from notifier.services.suppressions import Source, Word
 
 #: The share of its lease that one send may use: its result has to be written within the rest.
 LEASE_SHARE = 0.9
@@ -22,10 +24,16 @@ class Outgoing:
     body: str
     #: The same as HTML, where the channel can carry both.
     html: str = ""
+    #: Of the link by which it is refused (`notifier.links`), and the slug of its topic; "" where there is none.
+    link_token: str = ""
+    list_id: str = ""
 
 
 class SendFailure(Exception):
     """The message was not sent, or may not have been; the text says what the provider answered, without the address."""
+
+    #: Set where the answer says that the address is to be sent nothing any more: why, as the suppression keeps it.
+    suppress: Word | None = None
 
 
 class TemporaryFailure(SendFailure):
@@ -38,6 +46,14 @@ class TemporaryFailure(SendFailure):
 
 class PermanentFailure(SendFailure):
     """This recipient can't be reached, however often it is tried."""
+
+
+class RecipientRefused(SendFailure):
+    """The recipient has told the provider to take nothing for them: nobody's failure, and their word is kept."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.suppress = Word(Source.CLIENT, detail)
 
 
 class ChannelDown(SendFailure):
@@ -55,7 +71,7 @@ class SendBackend(Protocol):
     longest_send_seconds: float
 
     def send(self, message: Outgoing) -> str:
-        """Returns once the provider has taken the message: its id there, or "". Raises one of the four failures."""
+        """Returns once the provider has taken the message: its id there, or "". Raises one of the five failures."""
 
     def close(self) -> None: ...
 

@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from django.conf import settings
 from django.core.mail import BadHeaderError, EmailMessage, EmailMultiAlternatives, get_connection
+from django.utils.module_loading import import_string
 
 from consumers.backends.base import (
     ChannelDown,
@@ -25,6 +26,8 @@ from consumers.backends.base import (
     SendFailure,
     TemporaryFailure,
 )
+from notifier import links
+from notifier.services.suppressions import Source, Word
 
 SMTP_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
 #: A server may tire of one connection, and one of many servers behind a name would get all the load.
@@ -37,6 +40,10 @@ LONGEST_ANSWER_BYTES = 65_536
 LONGEST_LINE_BYTES = 998
 #: connect, greeting, EHLO, STARTTLS, AUTH, MAIL, RCPT, DATA, the text and the answer: each may take EMAIL_TIMEOUT.
 PHASES = 9
+
+#: 550, 551 and 553 may be said of a sender, a policy or a full box too. The second status tells, where it is of the
+#: recipient's address (RFC 3463, 3.2): 5.1.7 and 5.1.8 are of the sender's.
+NO_MAILBOX = re.compile(r"55[013] 5\.1\.(?:0|1|2|3|6|10)(?!\d)")
 
 _ADDRESS = re.compile(r"<?[^\s<>@]+@[^\s<>]+>?")
 
@@ -53,6 +60,8 @@ class DjangoMailBackend:
     def __init__(self) -> None:
         self.longest_send_seconds = float(settings.EMAIL_TIMEOUT)
         self._connection: Any = None
+        is_anymail = settings.EMAIL_BACKEND.startswith("anymail.backends.")
+        self._refused = import_string("anymail.exceptions.AnymailRecipientsRefused") if is_anymail else BadHeaderError
 
     def send(self, message: Outgoing) -> str:
         if self._connection is None:
@@ -63,18 +72,23 @@ class DjangoMailBackend:
                 self._connection = None
                 raise ChannelDown(f"the mail backend can't be opened: {masked(error)}") from error
         mail = build(message)
+        # What it tells of the message later carries this along: notifier/public/mail_events.py.
+        mail.metadata = {"delivery": message.reference}  # type: ignore[attr-defined]
         try:
             sent = self._connection.send_messages([mail])
         except SendFailure:
             raise
         except BadHeaderError as error:  # raised while the mail is put together, before any of it is handed over
             raise PermanentFailure(f"no mail can be made of it: {masked(error)}") from error
+        except self._refused as error:
+            raise PermanentFailure("the provider refuses the recipient") from error
         except Exception as error:
             self.close()
             raise OutcomeUnknown(f"the mail backend failed while sending: {masked(error)}") from error
         if sent == 0:  # None is a backend that does not count
             raise OutcomeUnknown("the mail backend says that it sent nothing, and not why")
-        return ""
+        provider_id = getattr(getattr(mail, "anymail_status", None), "message_id", None)
+        return "" if provider_id is None else str(provider_id)
 
     def close(self) -> None:
         connection, self._connection = self._connection, None
@@ -97,7 +111,10 @@ class SmtpBackend:
         recipient, data = ascii_address(message.address), _wire_format(source(message))
         self._deadline.begin()
         smtp = self._begin(data)
-        self._expect(smtp, lambda: smtp.rcpt(recipient), 250, 251)
+        try:
+            self._expect(smtp, lambda: smtp.rcpt(recipient), 250, 251)
+        except PermanentFailure as failure:
+            raise _of_the_mailbox(failure) from failure
         self._expect(smtp, lambda: smtp.docmd("DATA"), 354)
         self._hand_over(smtp, data)
         self._end(smtp)
@@ -277,26 +294,54 @@ class _Lines:
 
 def build(message: Outgoing) -> EmailMessage:
     """The mail, with a Message-ID that is the same on every try; the better form comes last (RFC 2046, 5.1.4)."""
-    mail = EmailMultiAlternatives(
+    mail = _mail(message, _list_headers(message))
+    if message.html:
+        mail.attach_alternative(message.html, "text/html")
+    return mail
+
+
+def _mail(message: Outgoing, headers: dict[str, str]) -> EmailMultiAlternatives:
+    return EmailMultiAlternatives(
         subject=message.subject,
         body=message.body,
         from_email=settings.DEFAULT_FROM_EMAIL,
         to=[message.address],
-        headers={"Message-ID": f"<{message.reference}@{_sender_domain()}>"},
+        headers={"Message-ID": f"<{message.reference}@{_sender_domain()}>", **headers},
     )
-    if message.html:
-        mail.attach_alternative(message.html, "text/html")
-    return mail
+
+
+def _list_headers(message: Outgoing) -> dict[str, str]:
+    """What makes it bulk mail that can be refused: by the link, without asking (RFC 8058), or by a mail (RFC 2369)."""
+    headers = {"Precedence": "bulk"}
+    if message.list_id:
+        headers["List-Id"] = f"<{message.list_id}.{_sender_domain()}>"
+    if message.link_token:
+        link, mailto = links.unsubscribe_url(message.link_token), links.unsubscribe_mailto(message.link_token)
+        headers["List-Unsubscribe"] = f"<{link}>, <{mailto}>" if mailto else f"<{link}>"
+        # RFC 8058, 3.1 asks for HTTPS. Mailbox providers take anything else for a fault of the sender's.
+        if link.startswith("https:"):
+            headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+    return headers
 
 
 def source(message: Outgoing) -> bytes:
     """The mail's source; `PermanentFailure` where there can be none, as with a line break in a header."""
     try:
         if message.html:
-            return _alternatives(build(replace(message, body="", html="")).message(), message)
+            head = _mail(replace(message, body="", html=""), {}).message()
+            return _written(_list_headers(message)) + _alternatives(head, message)
         return build(message).message().as_bytes()
     except (ValueError, UnicodeError) as error:  # BadHeaderError is a ValueError
         raise PermanentFailure(f"no mail can be made of it: {masked(error)}") from error
+
+
+def _written(headers: dict[str, str]) -> bytes:
+    """Headers of ours, each in one line. The `email` package takes a third of the rest of a mail to look for folds."""
+    for name, value in headers.items():
+        if "\n" in value or "\r" in value:
+            raise BadHeaderError(f"a line break in {name}")
+    # Raises UnicodeError beyond ASCII, which only a topic's slug could be that staff's form has not seen.
+    return "".join(f"{name}: {value}\n" for name, value in headers.items()).encode("ascii")
 
 
 def _alternatives(head: Any, message: Outgoing) -> bytes:
@@ -337,6 +382,13 @@ def masked(error: object) -> str:
 def _answer(code: int, text: bytes) -> str:
     words = " ".join(text.decode("utf-8", "replace").split())
     return f"{code} {masked(words)}"
+
+
+def _of_the_mailbox(failure: PermanentFailure) -> PermanentFailure:
+    """At RCPT: whether it is this mailbox that the server does not have. Then nothing is to be sent to it any more."""
+    if NO_MAILBOX.match(str(failure)):
+        failure.suppress = Word(Source.BOUNCE, str(failure))
+    return failure
 
 
 def _wire_format(data: bytes) -> bytes:

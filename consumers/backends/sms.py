@@ -21,6 +21,7 @@ from consumers.backends.base import (
     OutcomeUnknown,
     Outgoing,
     PermanentFailure,
+    RecipientRefused,
     SendBackend,
     TemporaryFailure,
 )
@@ -42,6 +43,9 @@ UNREACHED = (
     httpx.InvalidURL,
     UnicodeError,
 )
+
+#: "Attempt to send to unsubscribed recipient": they answered STOP, and Twilio keeps to it by itself.
+OPTED_OUT = 21610
 
 #: A telephone number, however it is written, in what a provider says of it.
 _NUMBER = re.compile(r"\+?\(?\d[\d ()./-]{5,}\d")
@@ -204,7 +208,8 @@ def _judge(status: int, body: bytes, wait: timedelta | None) -> str:
     if status >= 500:
         raise TemporaryFailure(f"{status} from the SMS provider", wait=wait)
     if status == 400:
-        raise PermanentFailure(_complaint(body))
+        code, complaint = _complaint(body)
+        raise RecipientRefused(complaint) if code == OPTED_OUT else PermanentFailure(complaint)
     if status < 400:
         raise ChannelDown(f"{status}: the SMS provider sends us elsewhere; check SMS_URL")
     raise ChannelDown(f"{status}: the SMS provider refuses us; check SMS_URL")
@@ -220,13 +225,14 @@ def _message_id(body: bytes) -> str:
     return sid
 
 
-def _complaint(body: bytes) -> str:
-    """Twilio's error code and text, without the number; https://www.twilio.com/docs/api/errors"""
+def _complaint(body: bytes) -> tuple[object, str]:
+    """Twilio's error code, and that with its text, without the number; https://www.twilio.com/docs/api/errors"""
     try:
         answer = json.loads(body)
-        return f"400: {answer['code']} {_NUMBER.sub('…', str(answer.get('message', '')))}"[:300]
+        code = answer["code"]
+        return code, f"400: {code} {_NUMBER.sub('…', str(answer.get('message', '')))}"[:300]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return "400: the SMS provider refuses the message"
+        return None, "400: the SMS provider refuses the message"
 
 
 def _read(response: httpx.Response) -> bytes:

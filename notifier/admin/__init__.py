@@ -6,10 +6,12 @@ from notifier.admin import (
     clients,
     deliveries,
     imports,
+    inbox,
     notifications,
     operations,
     recovery,
     suppressions,
+    throttles,
     topics,
 )
 
@@ -19,9 +21,11 @@ __all__ = [
     "clients",
     "deliveries",
     "imports",
+    "inbox",
     "notifications",
     "operations",
     "recovery",
     "suppressions",
+    "throttles",
     "topics",
 ]

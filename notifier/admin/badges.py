@@ -4,7 +4,7 @@ from django.db.models import TextChoices
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from notifier.models import Broadcast, Delivery, Worker
+from notifier.models import Broadcast, Delivery, InboundMessage, Worker
 
 TONES: dict[TextChoices, str] = {
     Broadcast.State.AWAITING_APPROVAL: "warn",
@@ -21,6 +21,9 @@ TONES: dict[TextChoices, str] = {
     Delivery.State.UNKNOWN: "warn",
     Delivery.State.SKIPPED: "quiet",
     Delivery.State.CANCELLED: "quiet",
+    InboundMessage.Outcome.STOPPED: "warn",
+    InboundMessage.Outcome.STARTED: "good",
+    InboundMessage.Outcome.HELPED: "quiet",
     Worker.State.IDLE: "good",
     Worker.State.WORKING: "active",
     Worker.State.WAITING: "warn",
@@ -30,6 +33,12 @@ TONES: dict[TextChoices, str] = {
 def badge(*, text: str, tone: str) -> SafeString:
     """`tone`: good, active, warn, bad or quiet."""
     return format_html('<span class="badge badge-{}">{}</span>', tone, text)
+
+
+def answer_badge(message: InboundMessage) -> SafeString:
+    if message.outcome != InboundMessage.Outcome.KEPT:
+        return state_badge(InboundMessage.Outcome(message.outcome))
+    return badge(text="Not read yet", tone="active") if message.waits else badge(text="Read", tone="quiet")
 
 
 def state_badge(state: TextChoices) -> SafeString:

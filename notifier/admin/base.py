@@ -10,12 +10,11 @@ from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.utils.text import capfirst
 
 from notifier.admin.change_list import BoundedChangeList
 from notifier.admin.paginator import MOST_COUNTED, BoundedPaginator
 from notifier.admin.selection import Rows, Selection
-from notifier.site import many
+from notifier.site import listed
 
 
 class BackOfficeAdmin(admin.ModelAdmin):
@@ -28,9 +27,15 @@ class BackOfficeAdmin(admin.ModelAdmin):
     sortable_by: ClassVar[tuple[str, ...]] = ()
     show_facets = admin.ShowFacets.NEVER
 
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        if change and not self.has_change_permission(request, obj):
+            # Who may only look is told nothing about writing.
+            fields = [*self.opts.fields, *self.opts.many_to_many]
+            kwargs["help_texts"] = dict.fromkeys([field.name for field in fields], "")
+        return super().get_form(request, obj, change=change, **kwargs)
+
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        title = capfirst(many(self.opts))
-        return super().changelist_view(request, {"title": title, **(extra_context or {})})
+        return super().changelist_view(request, {"title": listed(self.opts), **(extra_context or {})})
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[BoundedChangeList]:
         return BoundedChangeList

@@ -24,6 +24,7 @@ from notifier.services.approvals import PERMISSION as APPROVE
 from notifier.services.approvals import Version
 
 CONTROL = "notifier.control_broadcast"
+CRITICAL = "notifier.send_critical"
 #: Names of those who may approve, on a page.
 SHOWN = 8
 State = Broadcast.State
@@ -37,11 +38,17 @@ class Wait:
     #: Until it starts; None where it has no time, or that has passed.
     starts_in: timedelta | None
     is_own: bool
+    #: Not what they asked for, perhaps, but what they wrote.
+    is_own_text: bool
     may_approve: bool
     may_reschedule: bool
     #: Who else may approve it; only looked up while somebody has to.
     approvers: Sequence[User]
     is_outdated: bool
+
+    @property
+    def may_decide(self) -> bool:
+        return self.may_approve and not (self.is_own or self.is_own_text)
 
     @property
     def is_overdue(self) -> bool:
@@ -58,6 +65,7 @@ def wait(*, broadcast: Broadcast, user: Any, now: datetime) -> Wait | None:
         broadcast=broadcast,
         starts_in=broadcast.scheduled_for - now if later and broadcast.scheduled_for else None,
         is_own=broadcast.created_by_id == user.pk,
+        is_own_text=broadcast.text_by_id == user.pk,
         may_approve=waits and user.has_perm(APPROVE),
         may_reschedule=user.has_perm(CONTROL),
         approvers=approvals.approvers(broadcast=broadcast, most=SHOWN) if waits else [],
@@ -76,22 +84,26 @@ class SeenForm(forms.Form):
     text_of = forms.CharField(required=False, widget=forms.HiddenInput)
     scheduled_for = forms.CharField(required=False, widget=forms.HiddenInput)
     expires_at = forms.CharField(required=False, widget=forms.HiddenInput)
+    is_critical = forms.CharField(required=False, widget=forms.HiddenInput)
+
+    MOMENTS = ("text_of", "scheduled_for", "expires_at")
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        texts = {name: cleaned.get(name) for name in self.MOMENTS}
         try:
-            moments = {name: datetime.fromisoformat(text) if text else None for name, text in cleaned.items()}
+            moments = {name: datetime.fromisoformat(text) if text else None for name, text in texts.items()}
         except ValueError as error:
             raise forms.ValidationError("This form was not complete.") from error
         if any(moment is not None and moment.tzinfo is None for moment in moments.values()):
             raise forms.ValidationError("This form was not complete.")
-        return moments
+        return {**moments, "is_critical": cleaned.get("is_critical") == "yes"}
 
     @classmethod
     def of(cls, broadcast: Broadcast) -> "SeenForm":
-        names = ("text_of", "scheduled_for", "expires_at")
-        moments = {name: getattr(broadcast, name) for name in names}
-        return cls(initial={name: moment.isoformat() if moment else "" for name, moment in moments.items()})
+        moments = {name: getattr(broadcast, name) for name in cls.MOMENTS}
+        texts = {name: moment.isoformat() if moment else "" for name, moment in moments.items()}
+        return cls(initial=texts | {"is_critical": "yes" if broadcast.is_critical else ""})
 
 
 class RejectForm(forms.Form):
@@ -177,10 +189,12 @@ class BeforeStartAdmin(ReadOnlyAdmin):
             raise PermissionDenied
         broadcast = self._waiting(request, broadcast_id)
         now = clock.now()
+        asked = {name: getattr(broadcast, name) for name in ("scheduled_for", "expires_at", "is_critical")}
+        may = request.user.has_perm(CRITICAL)
         if request.method != "POST":
-            times = {"scheduled_for": broadcast.scheduled_for, "expires_at": broadcast.expires_at}
-            return self._ask_for_time(request, broadcast, TermsForm(now=now, initial=times))
-        form = TermsForm(request.POST, now=now)
+            form = TermsForm(now=now, initial=asked, may_be_critical=may)
+            return self._ask_for_time(request, broadcast, form)
+        form = TermsForm(request.POST, now=now, initial=asked, may_be_critical=may)
         if not form.is_valid():
             return self._ask_for_time(request, broadcast, form)
         try:
@@ -213,7 +227,7 @@ class BeforeStartAdmin(ReadOnlyAdmin):
     def _waiting(self, request: HttpRequest, broadcast_id: int) -> Broadcast:
         if not self.has_view_permission(request):
             raise PermissionDenied
-        known = Broadcast.objects.select_related("topic", "created_by", "notification", "follows__topic")
+        known = Broadcast.objects.select_related("topic", "created_by", "text_by", "notification", "follows__topic")
         broadcast: Broadcast | None = known.filter(pk=broadcast_id).first()
         if broadcast is None:
             raise Http404(f"There is no broadcast {broadcast_id}.")

@@ -19,14 +19,15 @@ from django.utils.decorators import method_decorator
 from django_htmx.http import HTMX_STOP_POLLING
 
 from notifier import clock, progress
+from notifier import reasons as why_unsent
 from notifier.admin import before_start, letters
 from notifier.admin.before_start import BeforeStartAdmin
 from notifier.admin.broadcast_list import BroadcastList, sender
-from notifier.admin.followups import FollowUpPages, next_steps
+from notifier.admin.followups import RESOLVE, FollowUpPages, next_steps
 from notifier.admin.recovery import DECISIONS, WhyForm, outcome, reasons
 from notifier.admin.results import list_of
-from notifier.models import Broadcast, Delivery, Resolution
-from notifier.services import broadcasts, followups, recovery
+from notifier.models import Broadcast, Delivery, Reason, Resolution
+from notifier.services import broadcasts, followups, recovery, throttles
 from notifier.site import HtmxHttpRequest
 
 CONTROL = "notifier.control_broadcast"
@@ -54,6 +55,7 @@ class Order:
     takes_back: bool = False
     #: What the button that does it says, with how many.
     button: str = "Send {} again"
+    permission: str = CONTROL
     #: Not for a broadcast that a second person has a say in.
     alone: bool = False
 
@@ -94,13 +96,13 @@ ORDERS = {
             "Paused. What is being sent at this moment still goes out.",
         ),
         Order("resume", "Resume", (_STATE.PAUSED,), broadcasts.resume, "Resumed.", tone="primary"),
-        Order("retry", "Retry failed", (_STATE.RUNNING, _STATE.FINISHED), of=Delivery.State.FAILED),
+        # Whatever is unknown may have arrived: see the page that resolves deliveries.
         Order(
-            "retry-unknown",
-            "Retry unknown",
+            "retry",
+            "Retry failed",
             (_STATE.RUNNING, _STATE.FINISHED),
-            of=Delivery.State.UNKNOWN,
-            warning="Nobody knows whether these arrived. Clients whom the message did reach get it a second time.",
+            of=Delivery.State.FAILED,
+            permission=RESOLVE,
         ),
         Order("start-now", "Start now", (_STATE.SCHEDULED,), before_start.start_now, "Started.", alone=True),
         Order(
@@ -142,7 +144,8 @@ class BroadcastAdmin(FollowUpPages, BeforeStartAdmin, BroadcastList):
     def progress_view(self, request: HtmxHttpRequest, broadcast_id: int) -> HttpResponse:
         """The page, and for htmx the parts of it that move. One view of it costs the same whatever the audience."""
         broadcast = self._visible(request, broadcast_id)
-        sheet = progress.sheet(broadcast)
+        is_under_way = broadcast.state == Broadcast.State.RUNNING
+        sheet = progress.sheet(broadcast, limits=throttles.rates() if is_under_way else None)
         context = self._figures(request, sheet)
         if request.htmx:
             # Buttons are sent again only where others are due: a click must not fall between two polls.
@@ -180,6 +183,8 @@ class BroadcastAdmin(FollowUpPages, BeforeStartAdmin, BroadcastList):
             "follower": follower,
             "steps": next_steps(request, sheet, follower, retry) if settled else [],
             "deliveries": list_of(broadcast),
+            "spared": why_unsent.spared(broadcast.pk) if sheet.count(Delivery.State.SKIPPED) else None,
+            "spared_url": list_of(broadcast, state__exact=Delivery.State.SKIPPED, reason=Reason.CONSENT_GONE),
             "sent": sheet.count(Delivery.State.SENT),
             "wait": before_start.wait(broadcast=broadcast, user=request.user, now=clock.now()),
             "states": states,
@@ -196,33 +201,21 @@ class BroadcastAdmin(FollowUpPages, BeforeStartAdmin, BroadcastList):
         }
 
     def _orders(self, request: HttpRequest, sheet: progress.Sheet, follower: Broadcast | None) -> list[Order]:
-        if not self.has_control_broadcast_permission(request):
-            return []
         # What failed was taken over by the broadcast that follows: see `followups`.
         done_with = {ORDERS["retry"]} if follower else set()
         now = clock.now()
-        return [order for order in ORDERS.values() if order.fits(sheet, now) and order not in done_with]
-
-    def _obstacle(self, order: Order, broadcast: Broadcast) -> str:
-        """Why none of the deliveries that it is about can be sent again, where that is known before."""
-        if not order.of:
-            return ""
-        rows = broadcast.deliveries.filter(state=order.of)
-        seen = recovery.prospect(action=Resolution.Action.SENT_AGAIN, deliveries=rows, now=clock.now())
-        return "" if seen.number else reasons(seen.left)
+        given = [order for order in ORDERS.values() if request.user.has_perm(order.permission)]
+        return [order for order in given if order.fits(sheet, now) and order not in done_with]
 
     # --- Orders ---
-    def has_control_broadcast_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm(CONTROL)
-
     def order_view(self, request: HttpRequest, broadcast_id: int, name: str) -> HttpResponse:
         """GET asks, where there is something to ask; POST does it."""
-        if not self.has_control_broadcast_permission(request):
-            raise PermissionDenied
-        broadcast = self._visible(request, broadcast_id)
         order = ORDERS.get(name)
         if order is None:
             raise Http404
+        if not request.user.has_perm(order.permission):
+            raise PermissionDenied
+        broadcast = self._visible(request, broadcast_id)
         if request.method == "POST":
             return self._give(request, order, broadcast)
         if not order.asks:
@@ -256,7 +249,7 @@ class BroadcastAdmin(FollowUpPages, BeforeStartAdmin, BroadcastList):
 
     def _ask(self, request: HttpRequest, order: Order, broadcast: Broadcast, form: WhyForm) -> HttpResponse:
         sheet = progress.sheet(broadcast)
-        number = order.number(sheet)
+        number, obstacle = self._number(order, sheet)
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -265,12 +258,21 @@ class BroadcastAdmin(FollowUpPages, BeforeStartAdmin, BroadcastList):
             "sheet": sheet,
             "order": order,
             "form": form if order.of else None,
-            "obstacle": self._obstacle(order, broadcast),
+            "obstacle": obstacle,
             "number": number,
             "button": order.words(number),
             "sent": sheet.count(Delivery.State.SENT),
         }
         return TemplateResponse(request, "admin/notifier/broadcast/order.html", context)
+
+    def _number(self, order: Order, sheet: progress.Sheet) -> tuple[int | None, str]:
+        """How many deliveries it is about, and why it can't be done. What is sent again is counted now."""
+        if not order.of:
+            return order.number(sheet), ""
+        rows = sheet.broadcast.deliveries.filter(state=order.of)
+        seen = recovery.prospect(action=Resolution.Action.SENT_AGAIN, deliveries=rows, now=clock.now())
+        nothing = f"nothing of it is {order.of.label.lower()} any more"
+        return seen.number, "" if seen.number else reasons(seen.left) or nothing
 
     def _visible(self, request: HttpRequest, broadcast_id: int) -> Broadcast:
         if not self.has_view_permission(request):
@@ -281,4 +283,4 @@ class BroadcastAdmin(FollowUpPages, BeforeStartAdmin, BroadcastList):
         return broadcast
 
     def _detailed(self) -> QuerySet[Broadcast]:
-        return Broadcast.objects.select_related("topic", "created_by", "approved_by", "notification")
+        return Broadcast.objects.select_related("topic", "created_by", "text_by", "approved_by", "notification")

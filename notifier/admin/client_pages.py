@@ -44,7 +44,8 @@ class ClientPages(ClientOrders, GuardedDeleteAdmin):
             record["archiving"] = dossier.archiving(client)
         if request.user.has_perm("notifier.view_preference"):
             most = dossier.MOST if request.GET.get("consent") == "all" else dossier.SHOWN_CHANGES
-            changes = list(dossier.consent_changes(client)[: most + 1])
+            told = request.user.has_perm("notifier.view_suppressionchange")
+            changes = dossier.story(client=client, most=most + 1, with_addresses=told)
             record |= {"changes": changes[:most], "more_changes": len(changes) > most, "most_changes": dossier.MOST}
         if request.user.has_perm("notifier.view_delivery"):
             before = request.GET.get("before", "")
@@ -52,6 +53,9 @@ class ClientPages(ClientOrders, GuardedDeleteAdmin):
             record |= {"sent": dossier.delivery_page(client=client, before=before_id), "is_later_page": before_id}
         if request.user.has_perm("notifier.view_suppression"):
             record["suppressions"] = dossier.suppressions(client)
+        if request.user.has_perm("notifier.view_inboundmessage"):
+            some = list(dossier.answers(client)[: dossier.SHOWN_ANSWERS + 1])
+            record |= {"answers": some[: dossier.SHOWN_ANSWERS], "more_answers": len(some) > dossier.SHOWN_ANSWERS}
         return record
 
     def _open_decisions(self, request: HttpRequest, client: Client) -> list[tuple[Decision, str]]:

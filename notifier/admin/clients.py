@@ -3,6 +3,7 @@
 from typing import Any, cast
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
@@ -12,16 +13,18 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 
-from notifier import clock
+from notifier import clock, staff
 from notifier.admin import audience_lists
+from notifier.admin.addresses import breakable
 from notifier.admin.audience_lists import AudienceChangeList, ReachFilter
 from notifier.admin.badges import badge
 from notifier.admin.change_list import BoundedChangeList
 from notifier.admin.client_pages import ClientPages
 from notifier.admin.exports import ClientExports
-from notifier.admin.finding import matching
+from notifier.admin.finding import matching, may_find_erased
 from notifier.admin.preferences import PreferenceInline
 from notifier.models import Channel, Client, ConsentChange, Topic
+from notifier.services import suppressions
 from notifier.services.consents import Origin
 from notifier.site import NOTHING
 
@@ -29,6 +32,11 @@ CHANNEL_WORDS = {Channel.EMAIL: "e-mail", Channel.SMS: "SMS"}
 
 
 class ClientForm(forms.ModelForm):
+    time_zone = forms.ChoiceField(
+        required=False,
+        help_text="Nothing is sent in their night, where sending hours are set. It is told from the phone number’s "
+        f"country, or is the product’s own ({settings.CLIENT_TIME_ZONE}), where none is chosen.",
+    )
     #: Shown below the matrix, where it belongs.
     evidence = forms.CharField(
         label="How do we know?",
@@ -38,12 +46,20 @@ class ClientForm(forms.ModelForm):
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Who may only look has no fields.
+        if field := cast(forms.ChoiceField | None, self.fields.get("time_zone")):
+            choices = staff.zone_choices("As their phone number tells")
+            # One that came with a file may be an alias, which the list does not show.
+            own = self.instance.time_zone
+            field.choices = [*choices, (own, own)] if own and own not in staff.zones_of(choices) else choices
+
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean() or self.cleaned_data
         if not self.errors and not cleaned.get("email") and not cleaned.get("phone"):
-            # At the fields, where it is mended; the constraint would say it above the form.
+            # At the first of the fields, where it is mended; the constraint would say it above the form.
             self.add_error("email", "Give an e-mail address, a phone number, or both.")
-            self.add_error("phone", "Give an e-mail address, a phone number, or both.")
         return cleaned
 
 
@@ -83,14 +99,14 @@ class ConsentFilter(admin.SimpleListFilter):
 class ClientAdmin(ClientExports, ClientPages):
     form = ClientForm
     inlines = (PreferenceInline,)
-    list_display = ("name", "email", "phone", "wants", "state", "created")
+    list_display = ("name", "shown_email", "phone", "wants", "state", "created")
     list_filter = (ActiveFilter, ConsentFilter, ReachFilter)
     search_fields = ("name",)
     search_help_text = "A name, or the beginning of an e-mail address or of a phone number."
     ordering = ("name",)
-    sortable_by = ("name", "email", "phone", "created")
+    sortable_by = ("name", "shown_email", "phone", "created")
     actions = ("archive_selected", "return_selected", "export_selected", "export_all_data", "erase_selected")
-    fieldsets = ((None, {"fields": ("name", "email", "phone", "is_active")}),)
+    fieldsets = ((None, {"fields": ("name", "email", "phone", "time_zone", "is_active")}),)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[BoundedChangeList]:
         return AudienceChangeList if audience_lists.PARAMETER in request.GET else BoundedChangeList
@@ -101,7 +117,13 @@ class ClientAdmin(ClientExports, ClientPages):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Client], search_term: str
     ) -> tuple[QuerySet[Client], bool]:
-        return (queryset.filter(matching(search_term)) if search_term.strip() else queryset), False
+        if not search_term.strip():
+            return queryset, False
+        return queryset.filter(matching(search_term, erased=may_find_erased(request))), False
+
+    @admin.display(description="e-mail", ordering="email")
+    def shown_email(self, client: Client) -> SafeString | None:
+        return breakable(client.email) if client.email else None
 
     @admin.display(description="wants")
     def wants(self, client: Client) -> SafeString | str:
@@ -122,6 +144,10 @@ class ClientAdmin(ClientExports, ClientPages):
     @admin.display(description="since", ordering="created_at")
     def created(self, client: Client) -> str:
         return date_format(localtime(client.created_at), "j M Y")
+
+    def save_model(self, request: HttpRequest, obj: Client, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        suppressions.recognise_client(obj)
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         """Consent is written by the service that keeps the evidence."""

@@ -133,6 +133,15 @@ class Summary:
     def in_words(self) -> str:
         return " and ".join(self.parts)
 
+    @property
+    def stop_line(self) -> str:
+        """What it would cost to tell everybody how to end them; empty where each SMS does, or there are none."""
+        added = self.segments.stop_line
+        if added is None or not self.segments.total:
+            return ""
+        number = f"{'' if self.segments.is_exact else 'about '}{added:,}" if added else "no"
+        return f"A line “{content.STOP_LINE}” would add {number} segment{'' if added == 1 else 's'}."
+
 
 def summary(offered: Sequence[Offer]) -> Summary:
     sends = {
@@ -148,6 +157,7 @@ def summary(offered: Sequence[Offer]) -> Summary:
             longest=max((one.longest for one in each), default=0),
             measured=sum(one.measured for one in each),
             is_exact=all(one.is_exact for one in each),
+            stop_line=None if settings.SMS_STOP_LINE else sum(one.stop_line or 0 for one in each),
         ),
     )
 
@@ -227,7 +237,7 @@ def read(text: Notification | Broadcast, channel: Channel, sample: Client | None
     subject, body = content.render(text.subject, replacements), text.body(channel).strip()
     if channel == Channel.EMAIL and body:
         return Read(subject, letters.as_text(text, sample), letters.address(text))
-    return Read(subject, content.render(body, replacements), "")
+    return Read(subject, content.sms(body, replacements), "")
 
 
 def read_by_somebody(broadcast: Broadcast) -> list[Read]:

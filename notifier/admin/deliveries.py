@@ -7,7 +7,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -15,16 +15,16 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from notifier import clock
+from notifier import clock, silence, why
 from notifier.admin import counting, results
 from notifier.admin.badges import state_badge
 from notifier.admin.base import ReadOnlyAdmin
 from notifier.admin.change_list import BoundedChangeList
-from notifier.admin.finding import matching
+from notifier.admin.finding import matching, may_find_erased
 from notifier.admin.paginator import MOST_COUNTED
 from notifier.admin.recovery import DECISIONS, Decision, DecisionForm, counted, outcome
 from notifier.admin.selection import MOST_CHOSEN, Selection
-from notifier.models import Client, Delivery, Resolution, ResolvedDelivery
+from notifier.models import Channel, Client, Delivery, ProviderEvent, Resolution, ResolvedDelivery
 from notifier.services import recovery
 
 RESOLVE = "notifier.resolve_delivery"
@@ -60,6 +60,14 @@ class DueChangeList(BoundedChangeList):
         return list(due.order_by().values_list("pk", flat=True)[:MOST_COUNTED])
 
 
+def _of(delivery: Delivery) -> list[Q]:
+    """The events about it. Found by the address, which is indexed; of one that was erased, by its digests."""
+    names = [address.digest for address in delivery.client.erased_addresses.all()]
+    if delivery.address:
+        names += silence.named(channel=Channel(delivery.channel), address=delivery.address).names
+    return [Q(delivery_id=delivery.pk), Q(address__in=names)]
+
+
 #: What the list may be of, and how its address says so.
 OWNERS = {"broadcast": results.OWNER, "client": "client__id__exact", "decision": "resolution"}
 
@@ -91,7 +99,8 @@ class DeliveryAdmin(ReadOnlyAdmin):
     ) -> tuple[QuerySet[Delivery], bool]:
         if not search_term.strip():
             return queryset, False
-        return queryset.filter(client__in=Client.objects.filter(matching(search_term)).values("pk")), False
+        found = Client.objects.filter(matching(search_term, erased=may_find_erased(request)))
+        return queryset.filter(client__in=found.values("pk")), False
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
         shown = self.list_display
@@ -140,6 +149,10 @@ class DeliveryAdmin(ReadOnlyAdmin):
                 "decisions": self._open_decisions(request, delivery),
                 "resolutions": resolutions.order_by("-pk")[:MOST_DECISIONS],
             }
+            if self.has_view_permission(request) and request.user.has_perm("notifier.view_client"):
+                extra["told"] = why.of_delivery(delivery, now=clock.now())
+            if request.user.has_perm("notifier.view_providerevent"):
+                extra["events"] = ProviderEvent.objects.filter(*_of(delivery)).order_by("-at", "-pk")[:MOST_DECISIONS]
         return super().change_view(request, object_id, form_url, extra | (extra_context or {}))
 
     def _open_decisions(self, request: HttpRequest, delivery: Delivery) -> list[tuple[Decision, str]]:

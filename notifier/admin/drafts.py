@@ -105,6 +105,8 @@ class Shown:
     html: str
     text: str
     sms: str
+    link_token: str
+    list_id: str
 
     @property
     def html_to_look_at(self) -> str:
@@ -114,11 +116,14 @@ class Shown:
 def show(*, draft: Draft, reader: Reader) -> Shown:
     values = content.values(name=reader.name, topic=draft.topic_name)
     letter = mail.letter(subject=draft.subject, body=draft.email_body)
+    link_token = letters.trial_token(draft.topic)
     return Shown(
         subject=content.one_line(content.render(draft.subject, values)),
-        html=letter.html_for(values) if draft.email_body else "",
-        text=letter.text_for(values) if draft.email_body else "",
-        sms=content.render(draft.sms_body, values),
+        html=letter.html_for(values, link_token) if draft.email_body else "",
+        text=letter.text_for(values, link_token) if draft.email_body else "",
+        sms=content.sms(draft.sms_body, values),
+        link_token=link_token,
+        list_id=draft.topic.slug if draft.topic else "",
     )
 
 
@@ -142,8 +147,8 @@ class SmsLength:
 
 def sms_length(*, draft: Draft, reader: Reader) -> SmsLength:
     nobody = {"name": "", "first_name": "", "topic": draft.topic_name}
-    text = content.beyond_gsm(content.render(draft.sms_body, nobody))
-    shown = content.render(draft.sms_body, content.values(name=reader.name, topic=draft.topic_name))
+    text = content.beyond_gsm(content.sms(draft.sms_body, nobody))
+    shown = content.sms(draft.sms_body, content.values(name=reader.name, topic=draft.topic_name))
     longest = _longest_name()
     within, beyond = content.sms_at_most(draft.sms_body, longest_name=len(longest), topic=draft.topic_name)
     return SmsLength(

@@ -16,12 +16,13 @@ from django.urls import reverse
 from notifier import clock, progress
 from notifier.admin import confirmation, counting, results
 from notifier.admin.confirmation import UNITS
-from notifier.admin.terms import NumberForm
+from notifier.admin.terms import FollowForm
 from notifier.models import Broadcast, Delivery
 from notifier.services import followups
 from notifier.services.followups import Missing
 
 SEND = "notifier.send_broadcast"
+CRITICAL = "notifier.send_critical"
 RESOLVE = "notifier.resolve_delivery"
 
 
@@ -62,8 +63,14 @@ def _follow_up(sheet: progress.Sheet) -> Step:
     if not sheet.missed:
         words = "Nobody was missed. This sends the same text to those who have agreed to it since."
         return Step("follow", "Send to those who joined since…", words, url)
-    words = "The same text, as a broadcast of its own. The next page counts who of them wants it now, and asks."
-    return Step("follow", f"Send to the {sheet.missed:,} who did not get it…", words, url, tone="primary")
+    words = (
+        "Whoever did not get it may have no address, or not want it: the next page counts those who can get it now, "
+        "and asks before it sends them the same text."
+    )
+    # Whoever was skipped would most likely be skipped again.
+    tone = "primary" if sheet.count(Delivery.State.FAILED) else "secondary"
+    whom = "whether the one" if sheet.missed == 1 else f"who of the {sheet.missed:,}"
+    return Step("follow", f"Look {whom} can still get it…", words, url, tone=tone)
 
 
 class FollowUpPages:
@@ -99,14 +106,21 @@ class FollowUpPages:
         if made := followups.made(broadcast_id=broadcast.pk, token=token):
             return redirect(self.page_url("progress", made.pk))
         followups.check(broadcast=broadcast)
-        form = NumberForm(request.POST, sends=total(followups.missing(broadcast=broadcast)))
+        number = total(followups.missing(broadcast=broadcast))
+        form = FollowForm(request.POST, sends=number, may_be_critical=request.user.has_perm(CRITICAL))
         if not form.is_valid():
             return self._ask_to_follow(request, broadcast, "Nothing was sent yet: see what is marked below.", form)
-        made = followups.create(broadcast_id=broadcast.pk, token=token, by=cast(User, request.user), now=clock.now())
+        made = followups.create(
+            broadcast_id=broadcast.pk,
+            token=token,
+            by=cast(User, request.user),
+            now=clock.now(),
+            is_critical=bool(form.cleaned_data["is_critical"]),
+        )
         return redirect(self.page_url("progress", made.pk))
 
     def _ask_to_follow(
-        self, request: HttpRequest, broadcast: Broadcast, note: str = "", form: NumberForm | None = None
+        self, request: HttpRequest, broadcast: Broadcast, note: str = "", form: FollowForm | None = None
     ) -> HttpResponse:
         later = counting.address(request, is_long=counting.is_long())
         context = {
@@ -122,7 +136,7 @@ class FollowUpPages:
         }
         return TemplateResponse(request, "admin/notifier/broadcast/follow.html", context)
 
-    def _missing(self, request: HttpRequest, broadcast: Broadcast, form: NumberForm | None) -> dict[str, Any]:
+    def _missing(self, request: HttpRequest, broadcast: Broadcast, form: FollowForm | None) -> dict[str, Any]:
         counted = followups.missing(broadcast=broadcast)
         number = total(counted)
         return {
@@ -134,7 +148,7 @@ class FollowUpPages:
             "unknown_url": results.list_of(broadcast, state__exact=Delivery.State.UNKNOWN),
             "asks": followups.asks_for_approval(number=number, by=cast(User, request.user)),
             "button": button(counted),
-            "form": form or NumberForm(sends=number),
+            "form": form or FollowForm(sends=number, may_be_critical=request.user.has_perm(CRITICAL)),
         }
 
 

@@ -3,8 +3,8 @@
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
-from notifier import content, mail
-from notifier.models import Broadcast, Channel, Client, Notification
+from notifier import content, links, mail
+from notifier.models import Broadcast, Channel, Client, Notification, Topic
 from notifier.services import audience
 
 #: Shown where no client consents, so that the message can be read all the same.
@@ -34,13 +34,19 @@ def page(request: HttpRequest, text: Notification | Broadcast) -> HttpResponse:
     may_see = any(map(request.user.has_perm, KNOWN_TO))
     sample = audience.sample(topic=text.topic, channel=Channel.EMAIL) if may_see else None
     letter = mail.letter(subject=text.subject, body=text.email_body)
-    html = for_a_frame(letter.html_for(values(text, sample)))
+    html = for_a_frame(letter.html_for(values(text, sample), trial_token(text.topic)))
     return HttpResponse(html, headers={"X-Frame-Options": "SAMEORIGIN"})
 
 
 def as_text(text: Notification | Broadcast, sample: Client | None) -> str:
     """What mail programs show that show no HTML."""
-    return mail.letter(subject=text.subject, body=text.email_body).text_for(values(text, sample)).strip()
+    letter = mail.letter(subject=text.subject, body=text.email_body)
+    return letter.text_for(values(text, sample), trial_token(text.topic)).strip()
+
+
+def trial_token(topic: Topic | None) -> str:
+    """Of links that can be followed and change nothing: nobody but the client may hold theirs."""
+    return links.token(links.Link(links.NOBODY, topic.pk if topic else 0, 0))
 
 
 def values(text: Notification | Broadcast, sample: Client | None) -> dict[str, str]:

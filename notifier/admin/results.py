@@ -14,6 +14,7 @@ from django.urls import reverse
 
 from notifier import progress, reasons, tables
 from notifier.models import Broadcast, Delivery
+from notifier.why import evidence
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +25,11 @@ OWNER = "broadcast__id__exact"
 MOST_XLSX = 100_000
 #: Rows that an export reads at once.
 CHUNK = 2_000
-HEADER = ("client", "name", "channel", "address", "state", "reason", "attempts", "settled", "provider's id")
+HEADER = (
+    *("client", "name", "channel", "address", "state", "reason", "attempts", "settled", "provider's id"),
+    # What a message that was sent rested on.
+    *("agreed", "agreed how"),
+)
 _COLUMNS = (
     "client_id",
     "client__name",
@@ -117,18 +122,25 @@ class ReasonFilter(admin.SimpleListFilter):
 def rows(deliveries: QuerySet[Delivery]) -> Iterator[tuple[object, ...]]:
     """Those of one broadcast, by client: read a few thousand at a time, each as it is at that moment."""
     ordered = deliveries.order_by("client_id", "channel").values_list(*_COLUMNS)
+    topic = next(iter(deliveries.order_by().values_list("broadcast__topic_id", flat=True)[:1]), None)
     last = 0
     while chunk := list(ordered.filter(client_id__gt=last)[:CHUNK]):
         if len(chunk) == CHUNK:
             # It may end between two channels of one client, who then comes with the next.
             chunk = [row for row in chunk if row[0] != chunk[-1][0]]
-        yield from map(_in_words, chunk)
+        agreements = evidence.Agreements(topic_id=topic, clients=[row[0] for row in chunk]) if topic else None
+        yield from (_in_words(row, agreements) for row in chunk)
         last = chunk[-1][0]
 
 
-def _in_words(row: tuple[Any, ...]) -> tuple[object, ...]:
+def _in_words(row: tuple[Any, ...], agreements: evidence.Agreements | None) -> tuple[object, ...]:
     client, name, channel, address, state, *rest = row
-    return (client, name, channel, address, Delivery.State(state).label, *rest)
+    settled = row[_COLUMNS.index("settled_at")]
+    change = None
+    if agreements and settled and state == Delivery.State.SENT:
+        change = agreements.before(client_id=client, channel=channel, moment=settled)
+    agreed = (change.at, change.origin) if change else (None, "")
+    return (client, name, channel, address, Delivery.State(state).label, *rest, *agreed)
 
 
 def _csv(deliveries: QuerySet[Delivery], name: str) -> HttpResponseBase:

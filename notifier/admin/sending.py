@@ -24,11 +24,13 @@ from notifier.admin.base import BackOfficeAdmin
 from notifier.admin.selection import read_ids
 from notifier.admin.terms import SendForm
 from notifier.models import Broadcast, Notification
-from notifier.services import approvals, broadcasts
+from notifier.services import approvals, broadcasts, limits
+from notifier.site import HtmxHttpRequest
 
 #: Each of them counts its audience on the confirm page.
 MOST_AT_ONCE = 20
 SEND = "notifier.send_broadcast"
+CRITICAL = "notifier.send_critical"
 RECENTLY = "Nothing was sent yet: this went out a short while ago, or is about to. Tick “Send again” if you want that."
 
 
@@ -62,9 +64,25 @@ class SendingAdmin(BackOfficeAdmin):
         guard = self.admin_site.admin_view
         return [
             path("broadcast/", guard(self.broadcast_view), name="notifier_notification_broadcast"),
+            path("limits/", guard(self.limits_view), name="notifier_notification_limits"),
             path("<int:notification_id>/letter/", guard(self.letter_view), name="notifier_notification_letter"),
             *super().get_urls(),
         ]
+
+    def limits_view(self, request: HttpRequest) -> HttpResponse:
+        """Who sleeps and who has had enough, which the confirm page asks for by itself: it takes a while for many."""
+        if not self.has_send_broadcast_permission(request):
+            raise PermissionDenied
+        ids = read_ids(request.GET.get("ids", ""), most=MOST_AT_ONCE)
+        found = Notification.objects.filter(pk__in=ids).select_related("topic").order_by("pk")
+        now = clock.now()
+        kept = [
+            (n, [limits.kept_back(topic=n.topic, channel=channel, now=now) for channel in n.channels]) for n in found
+        ]
+        context = {**self.admin_site.each_context(request), "opts": self.opts, "title": "Who waits, and who is skipped"}
+        is_part = cast(HtmxHttpRequest, request).htmx
+        name = "limits" if is_part else "limits_page"
+        return TemplateResponse(request, f"admin/notifier/notification/{name}.html", context | {"kept": kept})
 
     @method_decorator(csp(letters.POLICY))
     def letter_view(self, request: HttpRequest, notification_id: int) -> HttpResponse:
@@ -91,7 +109,7 @@ class SendingAdmin(BackOfficeAdmin):
         super().save_model(request, obj, form, change)
         if not change:
             return
-        if number := approvals.take_edit(notification=obj):
+        if number := approvals.take_edit(notification=obj, by=cast(User, request.user)):
             words = "1 broadcast that has" if number == 1 else f"{number} broadcasts that have"
             self.message_user(
                 request, f"{words} not begun takes over the new text, and awaits approval of it.", messages.WARNING
@@ -125,7 +143,8 @@ class SendingAdmin(BackOfficeAdmin):
         if made := broadcasts.made(token=order.token, notification_ids=ids):
             return self._made(request, made)
         found = list(Notification.objects.filter(pk__in=ids).select_related("topic"))
-        form = SendForm(request.POST, now=clock.now(), sends=confirmation.sends(found))
+        may = request.user.has_perm(CRITICAL)
+        form = SendForm(request.POST, now=clock.now(), sends=confirmation.sends(found), may_be_critical=may)
         if not form.is_valid():
             return self._confirm(request, ids, "Nothing was sent yet: see what is marked below.", form)
         return self._create(request, order, form)
@@ -161,7 +180,7 @@ class SendingAdmin(BackOfficeAdmin):
             return redirect(self.page_url("changelist"))
         later = counting.address(request, is_long=counting.is_long(topics=len({n.topic_id for n in found})))
         offered = confirmation.offers(notifications=found, now=clock.now(), counted=not later)
-        counts = {} if later else self._counts(offered, form)
+        counts = {} if later else self._counts(request, offered, form)
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -174,16 +193,27 @@ class SendingAdmin(BackOfficeAdmin):
             "earlier": [broadcast for offer in offered for broadcast in offer.earlier],
             "token": uuid.uuid4(),
             "note": note,
+            "limits": self._limits(found),
         }
         return TemplateResponse(request, "admin/notifier/notification/broadcast.html", context)
 
-    def _counts(self, offered: Sequence[confirmation.Offer], form: SendForm | None) -> dict[str, Any]:
+    def _counts(
+        self, request: HttpRequest, offered: Sequence[confirmation.Offer], form: SendForm | None
+    ) -> dict[str, Any]:
         summary = confirmation.summary(offered)
+        may = request.user.has_perm(CRITICAL)
         return {
             "summary": summary,
-            "form": form or SendForm(now=clock.now(), sends=summary.total),
+            "form": form or SendForm(now=clock.now(), sends=summary.total, may_be_critical=may),
             "approvals": sum(offer.needs_approval for offer in offered),
         }
+
+    def _limits(self, found: Sequence[Notification]) -> str:
+        """Where it is told whom sending hours and caps keep back; empty where there are none."""
+        if not limits.are_set([channel for n in found for channel in n.channels]):
+            return ""
+        query = urlencode({"ids": ",".join(str(n.pk) for n in found)}, safe=",")
+        return f"{self.page_url('limits')}?{query}"
 
     def _to_confirm_page(self, ids: Sequence[int]) -> HttpResponseRedirect:
         query = urlencode({"ids": ",".join(str(pk) for pk in ids)}, safe=",")

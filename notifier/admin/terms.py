@@ -20,7 +20,17 @@ class MomentField(forms.DateTimeField):
     widget = forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
 
 
-class TermsForm(forms.Form):
+class CriticalForm(forms.Form):
+    """Whether it heeds sending hours and caps. Without `may_be_critical`, the right to say so, it stays as it is."""
+
+    is_critical = forms.BooleanField(label="Critical", required=False)
+
+    def __init__(self, *args: Any, may_be_critical: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["is_critical"].disabled = not may_be_critical
+
+
+class TermsForm(CriticalForm):
     """`terms` is what was chosen, once it is valid."""
 
     when = forms.ChoiceField(
@@ -50,7 +60,7 @@ class TermsForm(forms.Form):
             cleaned["scheduled_for"] = None
         elif not cleaned.get("scheduled_for") and "scheduled_for" not in self.errors:
             self.add_error("scheduled_for", "Give the date and time at which it starts.")
-        self.terms = Terms(cleaned.get("scheduled_for"), cleaned.get("expires_at"))
+        self.terms = Terms(cleaned.get("scheduled_for"), cleaned.get("expires_at"), bool(cleaned.get("is_critical")))
         for field, mistake in self.terms.mistakes(self.now).items():
             if field not in self.errors:
                 self.add_error(field, mistake)
@@ -91,3 +101,7 @@ class NumberForm(forms.Form):
 
 class SendForm(TermsForm, NumberForm):
     """What the confirm page asks: when, and how many."""
+
+
+class FollowForm(CriticalForm, NumberForm):
+    """What the page asks before a text is sent to those who did not get it."""

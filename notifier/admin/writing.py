@@ -12,7 +12,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, QueryDict
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -23,15 +23,12 @@ from notifier.admin import drafts, letters
 from notifier.admin.base import GuardedDeleteAdmin
 from notifier.admin.drafts import Draft, Reader
 from notifier.models import Channel, Notification, Profile
-from notifier.services import notifications, trials
+from notifier.services import approvals, notifications, trials
 from notifier.site import HtmxHttpRequest
 
 THEMES = ("light", "dark")
 VIEW_CLIENTS = "notifier.view_client"
-NO_ADDRESS = {
-    Channel.EMAIL: "your account has no e-mail address. Add it under “Your account”, in the menu under your name.",
-    Channel.SMS: "your account has no phone number. Add it under “Your account”, in the menu under your name.",
-}
+NO_ADDRESS = {Channel.EMAIL: "e-mail address", Channel.SMS: "phone number"}
 
 
 class NotificationForm(forms.ModelForm):
@@ -48,9 +45,8 @@ class NotificationForm(forms.ModelForm):
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean() or self.cleaned_data
         if not {"email_body", "sms_body"} & self.errors.keys() and not (cleaned["email_body"] or cleaned["sms_body"]):
-            # At the fields, where it is mended; the constraint would say it above the form.
+            # At the first of the fields, where it is mended; the constraint would say it above the form.
             self.add_error("email_body", "Write an e-mail text, an SMS text, or both.")
-            self.add_error("sms_body", "Write an e-mail text, an SMS text, or both.")
         return cleaned
 
 
@@ -80,6 +76,16 @@ class WritingAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
         return [*urls, *super().get_urls()]
 
     # --- The form ---
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Who may only look is neither told what to leave empty nor offered placeholders to insert."""
+        whole = super().get_fieldsets(request, obj)
+        if obj is None or self.has_change_permission(request, obj):
+            return whole
+        return [
+            (name, {"fields": tuple(field for field in options["fields"] if field != "placeholders")})
+            for name, options in whole
+        ]
+
     def changeform_view(
         self,
         request: HttpRequest,
@@ -104,6 +110,7 @@ class WritingAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
             saved = Draft.of(obj) if obj else Draft(None, "", "", "")
             draft = Draft.read(request.POST.dict()) if request.method == "POST" else saved
             context["checks"] = self._checks(draft, self._reader(request, draft))
+            context["not_begun"] = list(approvals.not_begun(notification=obj)) if obj else []
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     def _may_write(self, request: HttpRequest) -> bool:
@@ -198,7 +205,7 @@ class WritingAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
         user, draft = cast(User, request.user), Draft.read(request.POST.dict())
         address = _own_address(user, channel)
         if reason := self._why_no_test(request, draft, channel, address):
-            return False, f"Nothing was sent: {reason}"
+            return False, format_html("Nothing was sent: {}", reason)
         number = _number(request.POST.get("notification", ""))
         try:
             trials.book(notification_id=number, subject=draft.subject, channel=channel, by=user, now=clock.now())
@@ -217,7 +224,7 @@ class WritingAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
             return f"this can’t be saved as it stands. {said}"
         if not (draft.email_body if channel == Channel.EMAIL else draft.sms_body):
             return f"there is no {channel.in_words} text yet."
-        return "" if address else NO_ADDRESS[channel]
+        return "" if address else _no_address(channel)
 
     # --- A copy, and what it was before ---
     def duplicate_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -252,13 +259,29 @@ def _asked(request: HttpRequest) -> QueryDict:
 def _trial(channel: Channel, address: str, shown: drafts.Shown) -> trials.Trial:
     if channel == Channel.SMS:
         return trials.Trial(address=address, subject="", body=shown.sms)
-    return trials.Trial(address=address, subject=f"[Test] {shown.subject}", body=shown.text, html=shown.html)
+    return trials.Trial(
+        address=address,
+        subject=f"[Test] {shown.subject}",
+        body=shown.text,
+        html=shown.html,
+        link_token=shown.link_token,
+        list_id=shown.list_id,
+    )
 
 
 def _own_address(user: User, channel: Channel) -> str:
     if channel == Channel.EMAIL:
         return user.email
     return str(Profile.objects.filter(user=user).values_list("phone", flat=True).first() or "")
+
+
+def _no_address(channel: Channel) -> SafeString:
+    # In a page of its own: what is being written is not saved yet.
+    return format_html(
+        'your account has no {}. Add it under <a href="{}" target="_blank" rel="noopener">Your account</a>.',
+        NO_ADDRESS[channel],
+        reverse("admin:account"),
+    )
 
 
 def _number(text: str) -> int | None:

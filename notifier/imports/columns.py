@@ -20,6 +20,7 @@ FIELDS = {
     "last_name": "Last name",
     "email": "E-mail address",
     "phone": "Phone number",
+    "time_zone": "Time zone",
 }
 
 _SYNONYMS = {
@@ -30,6 +31,7 @@ _SYNONYMS = {
     "phone": "phone phonenumber mobile mobilephone mobilenumber mobilphone cell cellphone tel telephone "
     "telephonenumber telefon telefonnummer handy handynummer mobil mobilnummer mobiltelefon gsm telefono movil "
     "portable telefoon sms smsnumber",
+    "time_zone": "timezone tz zone zeitzone fuseauhoraire zonahoraria tijdzone",
 }
 _FIELD_OF = {word: field for field, words in _SYNONYMS.items() for word in words.split()}
 _CHANNEL_OF = {

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from zoneinfo import available_timezones
 
 import phonenumbers
 from django.core.exceptions import ValidationError
@@ -41,6 +43,7 @@ class Parsed:
     name: str | None = None
     email: str | None = None
     phone: str | None = None
+    time_zone: str | None = None
     wants: dict[Want, bool] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
 
@@ -61,6 +64,7 @@ class Reader:
         parsed.name = self._name(cells, parsed.faults)
         parsed.email = self._checked("email", cells, read_email, parsed.faults)
         parsed.phone = self._checked("phone", cells, self._read_phone, parsed.faults)
+        parsed.time_zone = self._checked("time_zone", cells, read_time_zone, parsed.faults)
         self._read_wants(cells, parsed)
         if not parsed.email and not parsed.phone and not parsed.faults:
             parsed.faults.append((ROW, "It has neither an e-mail address nor a phone number."))
@@ -140,6 +144,19 @@ def _why_no_phone(text: str, region: str | None) -> str:
     if region is None and not text.startswith("+"):
         return f"{reason} Write it with its country code, like +1 202 555 0123."
     return reason
+
+
+def read_time_zone(text: str) -> str:
+    """As the time zone database writes it, however it is capitalised."""
+    zone = _zones().get(text.casefold().replace(" ", "_"))
+    if zone is None:
+        raise ValueError(f"“{shortened(text)}” is not a time zone: write it like Europe/London.")
+    return zone
+
+
+@cache
+def _zones() -> dict[str, str]:
+    return {zone.casefold(): zone for zone in available_timezones()}
 
 
 def read_wish(text: str) -> bool:

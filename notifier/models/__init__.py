@@ -1,14 +1,17 @@
 from notifier.models.broadcasts import Broadcast, DailyTally, Delivery, Reason
 from notifier.models.channels import Channel
-from notifier.models.clients import Client, Preference, Suppression, Topic
+from notifier.models.clients import Client, Preference, Topic
 from notifier.models.consents import ConsentChange
+from notifier.models.feedback import InboundMessage, ProviderEvent, SoftBounces
 from notifier.models.imports import ClientImport
 from notifier.models.notifications import Notification
-from notifier.models.operations import Breaker, Census, QueuedTicket, Worker
+from notifier.models.operations import Breaker, Census, QueuedTicket, Throttle, Worker
 from notifier.models.recovery import Resolution, ResolvedDelivery
 from notifier.models.staff import Profile
+from notifier.models.suppressions import DIGEST, ErasedAddress, Suppression, SuppressionChange, shown
 
 __all__ = [
+    "DIGEST",
     "Breaker",
     "Broadcast",
     "Census",
@@ -18,14 +21,21 @@ __all__ = [
     "ConsentChange",
     "DailyTally",
     "Delivery",
+    "ErasedAddress",
+    "InboundMessage",
     "Notification",
     "Preference",
     "Profile",
+    "ProviderEvent",
     "QueuedTicket",
     "Reason",
     "Resolution",
     "ResolvedDelivery",
+    "SoftBounces",
     "Suppression",
+    "SuppressionChange",
+    "Throttle",
     "Topic",
     "Worker",
+    "shown",
 ]

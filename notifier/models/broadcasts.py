@@ -82,11 +82,15 @@ class Broadcast(models.Model):
     sms_body = models.TextField("SMS text", blank=True)
     #: The notification's `updated_at` when its text was frozen: what was edited since shows by it.
     text_of = models.DateTimeField(null=True)
+    #: Who changed the text last while it waited; NULL where it is the text of when it was asked for.
+    text_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     state = models.CharField(max_length=20, choices=State.choices, default=State.RUNNING)
     #: When it starts by itself; NULL started, or starts, at once.
     scheduled_for = models.DateTimeField(null=True)
     #: What has not been sent by then never will be.
     expires_at = models.DateTimeField("expires", null=True)
+    #: Ignores sending hours and frequency caps; never consent.
+    is_critical = models.BooleanField("critical", default=False, db_default=False)
     needs_approval = models.BooleanField(default=False, db_default=False)
     approved_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     approved_at = models.DateTimeField("approved", null=True)
@@ -118,8 +122,9 @@ class Broadcast(models.Model):
     class Meta:
         permissions = [
             ("send_broadcast", "Can send a notification to its audience"),
-            ("control_broadcast", "Can pause, resume, cancel and retry broadcasts"),
+            ("control_broadcast", "Can pause, resume and cancel broadcasts"),
             ("approve_broadcast", "Can approve what somebody else wants to send"),
+            ("send_critical", "Can mark a broadcast as critical: it ignores sending hours and caps, never consent"),
         ]
         constraints = [
             # Two that follow the same one would both go to whoever it missed.
@@ -162,6 +167,9 @@ class Reason(models.TextChoices):
     SUPPRESSED = "address suppressed"
     ARCHIVED = "client archived"
     CONSENT_GONE = "consent withdrawn after the send began"
+    FREQUENCY_CAP = "frequency cap"
+    #: The provider said so when it was sent.
+    OPTED_OUT = "the recipient has opted out at the provider"
     REACHED = "reached by an earlier broadcast meanwhile"
 
     @classmethod

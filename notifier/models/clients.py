@@ -2,14 +2,11 @@
 
 from typing import Any
 
-from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Length, Lower
 from phonenumber_field.modelfields import PhoneNumberField
 from simple_history.models import HistoricalRecords
-
-from notifier.models.channels import Channel
 
 E164 = r"^\+[1-9][0-9]{6,14}$"
 
@@ -51,6 +48,8 @@ class Client(models.Model):
     is_active = models.BooleanField(
         "active", default=True, db_default=True, help_text="Untick to archive: an archived client is sent nothing."
     )
+    #: Empty: told from the phone number's country, or CLIENT_TIME_ZONE.
+    time_zone = models.CharField(max_length=64, blank=True, default="", db_default="")
     created_at = models.DateTimeField("created", auto_now_add=True)
     updated_at = models.DateTimeField("changed", auto_now=True)
 
@@ -116,37 +115,3 @@ class Preference(models.Model):
 
     def __str__(self) -> str:
         return f"{self.client} · {self.topic}"
-
-
-class Suppression(models.Model):
-    """An address that is never sent anything on a channel, whoever it belongs to and whatever they ticked."""
-
-    channel = models.CharField(max_length=10, choices=Channel.choices)
-    address = models.CharField(max_length=254, help_text="An e-mail address, or a number like +1 202 555 0123.")
-    reason = models.CharField(max_length=200)
-    created_at = models.DateTimeField("created", auto_now_add=True)
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(
-                name="suppression_channel_address",
-                fields=["channel", "address"],
-                violation_error_message="This address is suppressed on this channel already.",
-            ),
-            models.CheckConstraint(name="suppression_address_lower", condition=Q(address=Lower("address"))),
-            models.CheckConstraint(
-                name="suppression_phone_e164", condition=~Q(channel=Channel.SMS) | Q(address__regex=E164)
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.get_channel_display()} {self.address}"
-
-    def clean(self) -> None:
-        """Brings the address into the shape in which clients keep theirs, or it would never match."""
-        client = Client(**{"phone" if self.channel == Channel.SMS else "email": self.address})
-        try:
-            client.clean_fields(exclude=["name"])
-            self.address = str(client.phone or client.email or "")
-        except ValidationError as error:
-            raise ValidationError({"address": error.messages}) from error

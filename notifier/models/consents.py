@@ -12,6 +12,12 @@ class ConsentChange(models.Model):
         STAFF = "STAFF", "Staff"
         IMPORT = "IMPORT", "Import"
         COMMAND = "COMMAND", "Command line"
+        #: The client, by the link of a message: see `ip`.
+        LINK = "LINK", "Link in a message"
+        #: The mailbox provider's own button, which posts for the client (RFC 8058).
+        ONE_CLICK = "ONE_CLICK", "Unsubscribe button of the mail program"
+        #: The client, on their preference page.
+        PAGE = "PAGE", "Preference page"
         #: What stood in the preferences before changes were written down.
         EARLIER = "EARLIER", "Before records began"
 
@@ -27,12 +33,22 @@ class ConsentChange(models.Model):
     by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     #: The file's name, the reason that was given, and what else tells where it came from.
     detail = models.CharField(max_length=300, blank=True, default="", db_default="")
+    #: From where, for what was done on a public page; NULL otherwise.
+    ip = models.GenericIPAddressField("address", null=True)
+
+    #: What the client did themselves, where nobody of us was logged in.
+    OWN_WORD = (Source.LINK, Source.ONE_CLICK, Source.PAGE)
 
     class Meta:
         default_permissions = ("view",)
 
     def __str__(self) -> str:
         return f"client {self.client_id} {'agreed to' if self.agreed else 'refused'} {self.channel}"
+
+    @property
+    def agreed_before(self) -> bool:
+        """A change is written down only where something changed."""
+        return not self.agreed
 
     @property
     def origin(self) -> str:

@@ -109,3 +109,23 @@ class Census(models.Model):
 
     def __str__(self) -> str:
         return f"census of {self.counted_at}"
+
+
+class Throttle(models.Model):
+    """How fast a channel's provider may be given messages, shared by all consumers: a token bucket in one small row."""
+
+    channel = models.CharField(max_length=10, choices=Channel.choices)
+    #: The host of its address, or its scheme: another provider has another bucket.
+    provider = models.CharField(max_length=100)
+    #: Messages a second, as staff set it. NULL: as EMAIL_RATE and SMS_RATE say.
+    rate = models.FloatField("messages a second", null=True, blank=True)
+    #: What may be sent at once as of `filled_at`; below 0 it is owed.
+    tokens = models.FloatField(default=0, db_default=0)
+    filled_at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ("view", "change")
+        constraints = [models.UniqueConstraint(name="throttle_channel_provider", fields=["channel", "provider"])]
+
+    def __str__(self) -> str:
+        return f"{self.get_channel_display()} by {self.provider}"

@@ -122,7 +122,12 @@ def _make(n: Notification, *, request_id: uuid.UUID, by: User | None, **values: 
 
 def opening(*, needs_approval: bool, terms: Terms, now: datetime) -> dict[str, Any]:
     """The columns of a broadcast that is asked for now."""
-    asked = {"scheduled_for": terms.scheduled_for, "expires_at": terms.expires_at, "needs_approval": needs_approval}
+    asked = {
+        "scheduled_for": terms.scheduled_for,
+        "expires_at": terms.expires_at,
+        "is_critical": terms.is_critical,
+        "needs_approval": needs_approval,
+    }
     if needs_approval:
         return asked | {"state": State.AWAITING_APPROVAL, "audience_upto": 0}
     if terms.scheduled_for:

@@ -17,6 +17,8 @@ class Origin:
     source: ConsentChange.Source
     by: User | None = None
     detail: str = ""
+    #: Of whoever used a public page.
+    ip: str | None = None
 
 
 def change(
@@ -60,6 +62,7 @@ def record(
             source=origin.source,
             by=origin.by,
             detail=origin.detail[:300],
+            ip=origin.ip,
         )
         for channel, wish in changed.items()
     )

@@ -3,7 +3,7 @@
 import random
 import uuid
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
@@ -13,9 +13,9 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Case, DateTimeField, F, QuerySet, Value, When
 
-from notifier import content, failpoints, mail
+from notifier import content, failpoints, hours, links, mail
 from notifier.models import Breaker, Broadcast, Channel, Client, Delivery, Preference, Reason, Suppression, Topic
-from notifier.services import chains
+from notifier.services import chains, openings, suppressions
 
 LONGEST_RETRY = timedelta(hours=1)
 #: Retries of one bad moment are spread by this share either way, so that they don't come back all at once.
@@ -38,6 +38,9 @@ class Message:
     attempts: int
     #: An e-mail's other form; empty for an SMS.
     html: str = ""
+    #: Of the link by which an e-mail is refused (`notifier.links`), and what its topic's mails have in common.
+    link_token: str = ""
+    list_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,8 @@ class Verdict(Enum):
     UNKNOWN = "UNKNOWN"
     #: Never handed to the provider, or refused before any recipient was named: back to PENDING, no attempt used.
     RELEASED = "RELEASED"
+    #: The recipient has opted out at the provider: skipped, and no failure of anybody's.
+    REFUSED = "REFUSED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,8 @@ class Outcome:
     provider_id: str = ""
     #: How long to wait before the next try, where the provider or the channel's back-off said so.
     wait: timedelta | None = None
+    #: The address is to be sent nothing any more: by whose word, and the provider's answer as the evidence.
+    suppress: suppressions.Word | None = None
 
     def postponed(self, wait: timedelta) -> "Outcome":
         return replace(self, wait=wait)
@@ -84,11 +91,11 @@ def claim(
     """Take those deliveries that are PENDING and whose client still wants the message, for LEASE_SECONDS.
 
     The others: consent gone, suppressed, archived, or reached by a broadcast that this one follows → SKIPPED with the
-    reason; of a paused broadcast → left PENDING, due now; of one that has expired → left for the dispatcher, which ends
-    it; anything else (taken, settled, cancelled, of another
-    broadcast) → untouched. While the channel's breaker is open only its probe is taken, and the rest is left to be
-    given back. Committed on return. After a database error it may have been committed all the same: `disclaim` the
-    token, which must be new each time.
+    reason; over the channel's cap → SKIPPED as well; in the client's quiet hours → PENDING still, due when they end; of
+    a paused broadcast → left PENDING, due now; of one that has expired → left for the dispatcher, which ends it;
+    anything else (taken, settled, cancelled, of another broadcast) → untouched. While the channel's breaker is open
+    only its probe is taken, and the rest is left to be given back. Committed on return. After a database error it may
+    have been committed all the same: `disclaim` the token, which must be new each time.
     """
     lease_ends_at = now + timedelta(seconds=settings.LEASE_SECONDS)
     with transaction.atomic(), connection.cursor() as cursor:
@@ -102,9 +109,13 @@ def claim(
             delivery_ids, opened_at = _probe_among(delivery_ids, channel)
             if not delivery_ids:
                 return Claim(token, now, lease_ends_at, held=True)
-        rows = _lock_pending(cursor, broadcast_id, channel, frozen, delivery_ids)
-        wanted = [row for row in rows if not row.why_not()]
-        _skip([row for row in rows if row.why_not()], now)
+        limits = _Limits.of(channel, frozen)
+        if limits.cap:
+            _take_turns(cursor, channel, delivery_ids)
+        rows = _lock_pending(cursor, broadcast_id, channel, frozen, limits, delivery_ids, now)
+        wanted, unwanted, early = _sorted_out(rows, limits, now)
+        _skip(unwanted, now)
+        _defer(early)
         _take(cursor, [row.id for row in wanted], token, lease_ends_at)
         failpoints.reached("claim.taken")
     # Not before the commit: SQLite's one write lock is free again.
@@ -122,7 +133,7 @@ def _probe_among(delivery_ids: Sequence[int], channel: Channel) -> tuple[list[in
 
 
 def settle(*, claim: Claim, outcomes: Sequence[Outcome], now: datetime) -> int:
-    """Record how each claimed delivery ended, in one transaction.
+    """Record how each claimed delivery ended, and which addresses are suppressed by it, in one transaction.
 
     Returns how many rows were still ours to settle; fewer than `len(outcomes)` means that a lease ran out and
     someone else has decided. After an error the same call may be made again.
@@ -146,6 +157,7 @@ def settle(*, claim: Claim, outcomes: Sequence[Outcome], now: datetime) -> int:
         for alike in groups.values():
             ids = [outcome.message.delivery_id for outcome in alike]
             settled += _still_ours(claim).filter(pk__in=ids).update(**_change(alike[0], now))
+        _suppress([outcome for outcome in outcomes if outcome.suppress], now)
         if is_late:
             # Its broadcast may have finished over it, with a last tally that is no longer true; or may be finishing at
             # this moment. Hence no condition on `finished_at`: a row that does not fit is not waited for.
@@ -153,6 +165,17 @@ def settle(*, claim: Claim, outcomes: Sequence[Outcome], now: datetime) -> int:
             Broadcast.objects.filter(pk__in=broadcasts).update(tallied_at=None)
         failpoints.reached("settle.written")
     return settled
+
+
+def _suppress(outcomes: Sequence[Outcome], now: datetime) -> None:
+    """In the order of their addresses, so that two consumers never wait for each other.
+
+    Not where the address is no longer the delivery's: its client was erased since its lease ran out.
+    """
+    for outcome in sorted(outcomes, key=lambda outcome: outcome.message.address):
+        message, word = outcome.message, outcome.suppress
+        if word and Delivery.objects.filter(pk=message.delivery_id, address=message.address).exists():
+            suppressions.suppress(channel=message.channel, address=message.address, word=word, now=now)
 
 
 def disclaim(*, token: uuid.UUID, delivery_ids: Sequence[int], now: datetime) -> int:
@@ -192,17 +215,36 @@ class _Content:
 
     topic_id: int
     topic: str
+    topic_slug: str
     subject: str
     body: str
     is_held: bool
     notification_id: int
     follows_id: int | None
+    is_critical: bool
+    #: As the database gave it, to be compared with what it holds.
+    started_at: Any
+
+
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """What keeps back a message that the client has agreed to; nothing does where none is set, or it is critical."""
+
+    quiet: hours.Hours | None
+    #: So many, in so many days.
+    cap: tuple[int, int] | None
+
+    @classmethod
+    def of(cls, channel: Channel, frozen: _Content) -> "_Limits":
+        if frozen.is_critical:
+            return cls(None, None)
+        return cls(settings.QUIET_HOURS[channel.value], settings.CAPS[channel.value])
 
 
 _CONTENT = f"""
-    SELECT t.id, t.name, b.subject, b.{{channel}}_body,
+    SELECT t.id, t.name, t.slug, b.subject, b.{{channel}}_body,
            EXISTS (SELECT 1 FROM {BREAKER} k WHERE k.channel = %s AND k.opened_at IS NOT NULL),
-           b.notification_id, b.follows_id
+           b.notification_id, b.follows_id, b.is_critical, b.started_at
     FROM {BROADCAST} b JOIN {TOPIC} t ON t.id = b.topic_id
     WHERE b.id = %s AND b.state = '{Broadcast.State.RUNNING}' AND (b.expires_at IS NULL OR b.expires_at > %s)
 """  # noqa: S608
@@ -220,33 +262,46 @@ class _Row(NamedTuple):
 
     id: int
     broadcast_id: int
+    client_id: int
     channel: str
     address: str
     attempts: int
     name: str
     is_active: bool
     consents: bool
-    suppressed: bool
+    #: None where the address is not suppressed; `_SINCE`, or 1.
+    suppressed: int | None
     #: Somebody has found since the fan-out that it did arrive.
     reached: bool
+    #: Has had as many of late as the cap allows.
+    is_sated: bool
+    #: Only asked for where there are quiet hours.
+    time_zone: str
+    phone: str | None
 
     def why_not(self) -> str:
         if self.reached:
             return Reason.REACHED
         if not self.is_active:
             return Reason.ARCHIVED
-        if not self.consents:
+        if not self.consents or self.suppressed == _SINCE:
             return Reason.CONSENT_GONE
         return Reason.SUPPRESSED if self.suppressed else ""
 
+
+_OWN_WORD = ", ".join(f"'{source.value}'" for source in Suppression.OWN_WORD)
+#: Suppressed by the client's own word since the broadcast began: whoever was before that is not among the rows.
+_SINCE = 2
 
 # Found by id alone: with a second indexed term SQLite walks the unique key, 20 times slower. `state` stands in the
 # WHERE of the delivery itself, so that PostgreSQL looks again after waiting for a lock; rows that another
 # consumer holds are skipped and left to it.
 _LOOK = f"""
-    SELECT d.id, d.broadcast_id, d.channel, d.address, d.attempts, c.name, c.is_active,
+    SELECT d.id, d.broadcast_id, d.client_id, d.channel, d.address, d.attempts, c.name, c.is_active,
            EXISTS (SELECT 1 FROM {PREFERENCE} p WHERE p.client_id = d.client_id AND p.topic_id = %s AND p.{{channel}}),
-           EXISTS (SELECT 1 FROM {SUPPRESSION} s WHERE s.channel = %s AND s.address = d.address), {{reached}}
+           (SELECT CASE WHEN s.source IN ({_OWN_WORD}) AND s.created_at > %s THEN {_SINCE} ELSE 1 END
+             FROM {SUPPRESSION} s WHERE s.channel = %s AND s.address = d.address),
+           {{reached}}, {{sated}}, {{zone}}
     FROM {DELIVERY} d JOIN {CLIENT} c ON c.id = d.client_id
     WHERE d.id IN ({{ids}}) AND d.state = '{Delivery.State.PENDING}'
     ORDER BY d.id {{lock}}
@@ -261,8 +316,45 @@ _REACHED = f"""
 """  # noqa: S608
 
 
+# By the index on the client, of whom there are few deliveries among millions. The row itself is PENDING.
+_SATED = f"""
+    (SELECT COUNT(*) FROM {DELIVERY} e
+     WHERE e.client_id = d.client_id AND e.channel = d.channel
+           AND (e.state = '{Delivery.State.SENDING}'
+                OR (e.state IN ('{Delivery.State.SENT}', '{Delivery.State.UNKNOWN}') AND e.settled_at > %s))
+    ) >= %s
+"""  # noqa: S608
+
+
+#: Clients share this many locks, so that no window fills PostgreSQL's table of them.
+TURNS = 4096
+_TURNS = f"""
+    SELECT pg_advisory_xact_lock(%s, turn)
+    FROM (SELECT DISTINCT (client_id %% {TURNS})::int AS turn FROM {DELIVERY} WHERE id IN ({{ids}}) ORDER BY turn) turns
+"""  # noqa: S608
+#: The first half of those locks' names: nobody else's, and another for each channel.
+_TURN_OF = {channel: 0x4E54_0000 + number for number, channel in enumerate(Channel)}
+
+
+def _take_turns(cursor: Any, channel: Channel, delivery_ids: Sequence[int]) -> None:
+    """Two claims that count for the same client go one after the other, or each would miss what the other takes.
+
+    Until the commit, in one order for all, and before the statement that counts: it then sees what the one before has
+    committed. Not by the clients' rows: an import changes those in an order of its own, for minutes. SQLite's
+    transactions take turns anyway.
+    """
+    if connection.vendor == "postgresql" and delivery_ids:
+        cursor.execute(_TURNS.format(ids=_listed(delivery_ids)), [_TURN_OF[channel]])
+
+
 def _lock_pending(
-    cursor: Any, broadcast_id: int, channel: Channel, frozen: _Content, delivery_ids: Sequence[int]
+    cursor: Any,
+    broadcast_id: int,
+    channel: Channel,
+    frozen: _Content,
+    limits: _Limits,
+    delivery_ids: Sequence[int],
+    now: datetime,
 ) -> list[_Row]:
     """The PENDING rows among these that belong to the broadcast and channel, locked in the order of their ids."""
     lock = "FOR UPDATE OF d SKIP LOCKED" if connection.features.has_select_for_update_skip_locked else ""
@@ -270,17 +362,53 @@ def _lock_pending(
     if frozen.follows_id:
         chain = chains.others(broadcast_id=broadcast_id, notification_id=frozen.notification_id)
         reached = _REACHED.format(chain=_listed(chain))
+    sated: str = "false"
+    params: list[Any] = [frozen.topic_id, frozen.started_at, channel.value]
+    if limits.cap:
+        most, days = limits.cap
+        sated = _SATED
+        params += [connection.ops.adapt_datetimefield_value(now - timedelta(days=days)), most]
+    zone = "c.time_zone, c.phone" if limits.quiet else "'', NULL"
     ids = _listed(delivery_ids)
     cursor.execute(
-        _LOOK.format(channel=channel.value, ids=ids, lock=lock, reached=reached), [frozen.topic_id, channel.value]
+        _LOOK.format(channel=channel.value, ids=ids, lock=lock, reached=reached, sated=sated, zone=zone), params
     )
     rows = map(_Row._make, cursor.fetchall())
     return [row for row in rows if row.broadcast_id == broadcast_id and row.channel == channel.value]
 
 
+def _sorted_out(
+    rows: Sequence[_Row], limits: _Limits, now: datetime
+) -> tuple[list[_Row], dict[str, list[int]], dict[datetime, list[int]]]:
+    """Those to send; the ids of those to skip, by the reason; and of those to send later, by the moment.
+
+    What comes too early is not judged by the cap yet: that is for the moment at which it would be sent.
+    """
+    wanted = []
+    unwanted: dict[str, list[int]] = defaultdict(list)
+    early: dict[datetime, list[int]] = defaultdict(list)
+    for row in rows:
+        if reason := row.why_not():
+            unwanted[reason].append(row.id)
+        elif limits.quiet and (opens_at := _opens_at(row, limits.quiet, now)) > now:
+            early[opens_at].append(row.id)
+        elif row.is_sated:
+            unwanted[Reason.FREQUENCY_CAP].append(row.id)
+        else:
+            wanted.append(row)
+    return wanted, unwanted, early
+
+
+def _opens_at(row: _Row, quiet: hours.Hours, now: datetime) -> datetime:
+    return hours.opens_at(zones=hours.zones_of(time_zone=row.time_zone, phone=row.phone), hours=quiet, now=now)
+
+
 def _message(broadcast_id: int, channel: Channel, frozen: _Content, row: _Row) -> Message:
     replacements = content.values(name=row.name, topic=frozen.topic)
-    text, html = _bodies(channel, frozen, replacements)
+    link_token = ""
+    if channel == Channel.EMAIL:
+        link_token = links.token(links.Link(row.client_id, frozen.topic_id, broadcast_id))
+    text, html = _bodies(channel, frozen, replacements, link_token)
     return Message(
         delivery_id=row.id,
         broadcast_id=broadcast_id,
@@ -290,24 +418,29 @@ def _message(broadcast_id: int, channel: Channel, frozen: _Content, row: _Row) -
         body=text,
         attempts=row.attempts,
         html=html,
+        link_token=link_token,
+        list_id=frozen.topic_slug,
     )
 
 
-def _bodies(channel: Channel, frozen: _Content, replacements: dict[str, str]) -> tuple[str, str]:
+def _bodies(channel: Channel, frozen: _Content, replacements: dict[str, str], link_token: str) -> tuple[str, str]:
     if channel != Channel.EMAIL:
-        return content.render(frozen.body, replacements), ""
+        return content.sms(frozen.body, replacements), ""
     letter = mail.letter(subject=frozen.subject, body=frozen.body)
-    return letter.text_for(replacements), letter.html_for(replacements)
+    return letter.text_for(replacements, link_token), letter.html_for(replacements, link_token)
 
 
-def _skip(rows: Sequence[_Row], now: datetime) -> None:
-    reasons: dict[str, list[int]] = defaultdict(list)
-    for row in rows:
-        reasons[row.why_not()].append(row.id)
-    for reason, ids in reasons.items():
+def _skip(unwanted: Mapping[str, Sequence[int]], now: datetime) -> None:
+    for reason, ids in unwanted.items():
         Delivery.objects.filter(pk__in=ids).update(
             state=Delivery.State.SKIPPED, detail=reason, due_at=None, settled_at=now
         )
+
+
+def _defer(early: Mapping[datetime, Sequence[int]]) -> None:
+    """Marked as what is given back, or they would be looked for as travelling in a ticket that was lost."""
+    for opens_at, ids in early.items():
+        Delivery.objects.filter(pk__in=ids).update(due_at=opens_at, lease_token=uuid.uuid4(), detail=openings.WAITS)
 
 
 def _take(cursor: Any, delivery_ids: Sequence[int], token: uuid.UUID, lease_ends_at: datetime) -> None:
@@ -365,6 +498,8 @@ def _change(outcome: Outcome, now: datetime) -> dict[str, Any]:
     match outcome.verdict:
         case Verdict.PERMANENT:
             return done | {"state": state.FAILED, "attempts": used}
+        case Verdict.REFUSED:
+            return done | {"state": state.SKIPPED, "attempts": used, "detail": Reason.OPTED_OUT}
         case Verdict.UNKNOWN:
             return done | {"state": state.UNKNOWN, "attempts": used}
         case Verdict.RELEASED:

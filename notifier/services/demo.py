@@ -11,6 +11,8 @@ from django.db.backends.utils import CursorWrapper
 
 from notifier import demo
 from notifier.models import Channel, Client, ConsentChange, Notification, Preference, Suppression, Topic
+from notifier.services import suppressions
+from notifier.services.suppressions import Source, Word
 
 #: Clients in one transaction. Memory is flat: nothing of one chunk is kept for the next.
 CHUNK = 10_000
@@ -21,6 +23,8 @@ _PREFERENCE = Preference._meta.db_table
 _CONSENT_CHANGE = ConsentChange._meta.db_table
 _HISTORY = Client.history.model._meta.db_table
 _SUPPRESSION = Suppression._meta.db_table
+#: In whose name an address is suppressed for each of the reasons.
+_SOURCES = dict(zip(demo.REASONS, (Source.BOUNCE, Source.COMPLAINT, Source.CLIENT), strict=True))
 
 
 @dataclass(frozen=True)
@@ -119,14 +123,20 @@ def _add_clients(cursor: CursorWrapper, people: Sequence[demo.Person], topics: S
                 "ORDER BY id",
                 [topic, channel.value, moment, ConsentChange.Source.COMMAND.value],
             )
-    for channel, address in ((Channel.EMAIL, "email"), (Channel.SMS, "phone")):
-        cursor.execute(
-            f"INSERT INTO {_SUPPRESSION} (channel, address, reason, created_at) "
-            f"SELECT %s, {address}, suppressed, %s FROM demo_client WHERE suppressed <> '' AND {address} IS NOT NULL "
-            "ON CONFLICT DO NOTHING",
-            [channel.value, moment],
-        )
+    _suppress(cursor, now)
     return added
+
+
+def _suppress(cursor: CursorWrapper, now: datetime) -> None:
+    for channel, field in suppressions.FIELDS.items():
+        cursor.execute(f"SELECT {field} FROM demo_client WHERE {field} IS NOT NULL ORDER BY id")
+        addresses = [address for (address,) in cursor.fetchall()] if suppressions.any_erased() else []
+        suppressions.recognise(channel=channel, addresses=addresses)
+        cursor.execute(
+            f"SELECT {field}, suppressed FROM demo_client WHERE suppressed <> '' AND {field} IS NOT NULL ORDER BY id"
+        )
+        words = {address: Word(_SOURCES[reason], reason) for address, reason in cursor.fetchall()}
+        suppressions.suppress_many(channel=channel, words=words, now=now)
 
 
 def _stage(cursor: CursorWrapper, numbered: Iterable[tuple[int, demo.Person]]) -> None:

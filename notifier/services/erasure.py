@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from django.contrib.admin.models import LogEntry
@@ -12,9 +13,22 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
 from django.db.models import Q
 
-from notifier.models import Breaker, Client, ConsentChange, Delivery, Resolution, ResolvedDelivery
-from notifier.services import clients, consents
+from notifier import digests
+from notifier.models import (
+    Breaker,
+    Channel,
+    Client,
+    ClientImport,
+    ConsentChange,
+    Delivery,
+    ErasedAddress,
+    Resolution,
+    ResolvedDelivery,
+)
+from notifier.services import clients, consents, feedback, suppressions
 from notifier.services.consents import Origin
+from notifier.services.imports import forgetting
+from notifier.services.suppressions import Source, Word
 
 GONE = "[erased]"
 
@@ -33,17 +47,19 @@ class Erased:
 
 
 def erase(*, client_id: int, by: User | None, why: str, now: datetime) -> Erased:
-    """Replace everything that tells who the client is: on the client, in its history, its deliveries and the log.
+    """Replace everything that tells who the client is: on the client, in its history, its deliveries and the log, and
+    their rows in files of clients.
 
-    All in one transaction. Suppressions stay, or the address could be written to again. Raises `NotErased` while
-    something is being sent to the client: its outcome would bring the address back.
+    All in one transaction. The addresses of today stay silent, and what was suppressed stays so, by a digest in the
+    address's place. Raises `NotErased` while something is being sent to the client: its outcome would bring the address
+    back.
     """
     with transaction.atomic():
         client = Client.objects.select_for_update().filter(pk=client_id).first()
         if client is None or client.erased_at:
             raise NotErased(f"There is no client {client_id} whose data could be erased any more.")
         _refuse_while_sending(client)
-        known = _known(client)
+        known, had, has = _known(client), _had(client), _has(client)
         client.name, client.email, client.phone = f"Erased client {client.pk}", None, None
         Client.objects.filter(pk=client.pk).update(
             name=client.name, email=None, phone=None, is_active=False, erased_at=now, updated_at=now
@@ -55,6 +71,9 @@ def erase(*, client_id: int, by: User | None, why: str, now: datetime) -> Erased
         _empty_words(client, known)
         deliveries = Delivery.objects.filter(client=client).exclude(address="").update(address="")
         _empty_log(client)
+        _put_away(client, had, known)
+        forgetting.forget(addresses=had, now=now)
+        _silence(has, by, now)
         origin = Origin(ConsentChange.Source.STAFF, by=by, detail="erased")
         return Erased(deliveries, versions, consents.withdraw_all(client=client, origin=origin, now=now))
 
@@ -76,6 +95,39 @@ def _known(client: Client) -> list[str]:
     return sorted({str(text) for text in told if text and len(str(text)) > 2}, key=len, reverse=True)
 
 
+def _has(client: Client) -> list[tuple[Channel, str]]:
+    return [
+        (channel, str(value)) for channel, field in suppressions.FIELDS.items() if (value := getattr(client, field))
+    ]
+
+
+def _had(client: Client) -> list[tuple[Channel, str]]:
+    """Every address that the client ever had, as far as anything tells."""
+    found = set(_has(client))
+    for email, phone in Client.history.filter(id=client.pk).values_list("email", "phone"):
+        found |= {(Channel.EMAIL, email), (Channel.SMS, str(phone or ""))}
+    sent = Delivery.objects.filter(client=client).values_list("channel", "address").distinct()
+    found |= {(Channel(channel), address) for channel, address in sent}
+    return sorted((channel, address) for channel, address in found if address)
+
+
+def _put_away(client: Client, had: Collection[tuple[Channel, str]], known: Collection[str]) -> None:
+    """A digest in each address's place. Not where somebody else has the address, or had it: it is theirs as well."""
+    for channel, address in had:
+        digest = digests.digest(channel, address)
+        ErasedAddress.objects.get_or_create(client=client, channel=channel, digest=digest)
+        clean = partial(without, known=known)
+        if suppressions.put_away(channel=channel, address=address, clean=clean):
+            feedback.put_away(channel=channel, address=address, clean=clean)
+
+
+def _silence(has: Collection[tuple[Channel, str]], by: User | None, now: datetime) -> None:
+    """Whoever enters one of these again, by hand or from an old list, writes to nobody by it."""
+    for channel, address in has:
+        word = Word(Source.ERASED, "personal data was erased", by=by)
+        suppressions.suppress(channel=channel, address=address, word=word, now=now)
+
+
 def _empty_words(client: Client, known: Collection[str]) -> None:
     """What a provider answered, and what staff wrote, may name the address."""
     theirs = Delivery.objects.filter(client=client)
@@ -84,6 +136,8 @@ def _empty_words(client: Client, known: Collection[str]) -> None:
     _scrub(ResolvedDelivery.objects.filter(delivery__in=theirs).exclude(detail_before=""), "detail_before", known)
     _scrub(Resolution.objects.filter(deliveries__delivery__in=theirs), "why", known)
     _scrub(ConsentChange.objects.filter(client=client).exclude(detail=""), "detail", known)
+    for field in ("reason", "file_name"):
+        _scrub(ClientImport.objects.exclude(**{field: ""}), field, known)
     # A channel that paused itself says what its provider answered last.
     _scrub(Breaker.objects.exclude(detail=""), "detail", known)
 

@@ -1,7 +1,7 @@
 """Clients with their preferences, as an import reads them back: nothing changes by taking an export in again."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -10,13 +10,13 @@ from django.db.models.functions import Cast
 
 from notifier.imports.base import quoted
 from notifier.imports.columns import CHANNELS, NOTHING, Subject, guess
-from notifier.models import Client, Preference
+from notifier.models import Client, Preference, Suppression
 
 #: Rows that are read at once.
 CHUNK = 2_000
-BEFORE = ("Client number", "Name", "E-mail", "Phone")
-AFTER = ("Client state", "Client since")
-_MEANINGS = (NOTHING, "name", "email", "phone")
+BEFORE = ("Client number", "Name", "E-mail", "Phone", "Time zone")
+AFTER = ("Client state", "Client since", "Suppressed")
+_MEANINGS = (NOTHING, "name", "email", "phone", "time_zone")
 WORDS = {"email": "e-mail", "sms": "SMS"}
 
 
@@ -25,7 +25,9 @@ def header(subjects: Sequence[Subject]) -> list[str]:
     named = [f"{subject.name} {WORDS[channel]}" for subject in subjects for channel in CHANNELS]
     exact = [f"{subject.slug}.{channel}" for subject in subjects for channel in CHANNELS]
     whole = [*BEFORE, *named, *AFTER]
-    return whole if guess(whole, subjects) == [*_MEANINGS, *exact, NOTHING, NOTHING] else [*BEFORE, *exact, *AFTER]
+    return (
+        whole if guess(whole, subjects) == [*_MEANINGS, *exact, *[NOTHING] * len(AFTER)] else [*BEFORE, *exact, *AFTER]
+    )
 
 
 def rows(clients: QuerySet[Client], subjects: Sequence[Subject]) -> Iterator[list[object]]:
@@ -36,14 +38,18 @@ def rows(clients: QuerySet[Client], subjects: Sequence[Subject]) -> Iterator[lis
         .order_by("pk")
         .prefetch_related(None)
         .annotate(phone_text=Cast("phone", CharField()))
-        .values_list("pk", "name", "email", "phone_text", "is_active", "created_at")
+        .values_list("pk", "name", "email", "phone_text", "time_zone", "is_active", "created_at")
         .iterator(chunk_size=CHUNK)
     )
     while chunk := list(islice(found, CHUNK)):
         agreed = _agreed([row[0] for row in chunk])
-        for pk, name, email, phone, is_active, created_at in chunk:
+        silent = _suppressed({"email": [row[2] for row in chunk], "sms": [row[3] for row in chunk]})
+        for pk, name, email, phone, zone, is_active, created_at in chunk:
             wishes = ["yes" if wish else "no" for one in subjects for wish in agreed[pk].get(one.pk, (False, False))]
-            yield [pk, quoted(name), email, phone, *wishes, "active" if is_active else "archived", created_at]
+            theirs = [("email", email), ("sms", phone)]
+            never = "; ".join(f"{WORDS[key[0]]}: {silent[key]}" for key in theirs if key in silent)
+            state = "active" if is_active else "archived"
+            yield [pk, quoted(name), email, phone, zone, *wishes, state, created_at, never]
 
 
 def _agreed(clients: Sequence[int]) -> defaultdict[int, dict[int, tuple[bool, bool]]]:
@@ -52,3 +58,13 @@ def _agreed(clients: Sequence[int]) -> defaultdict[int, dict[int, tuple[bool, bo
     for client, topic, email, sms in found:
         agreed[client][topic] = (email, sms)
     return agreed
+
+
+def _suppressed(addresses: Mapping[str, Sequence[str | None]]) -> dict[tuple[str, str | None], str]:
+    """By channel and address, in whose name it is never written to."""
+    found: dict[tuple[str, str | None], str] = {}
+    for channel, some in addresses.items():
+        rows = Suppression.objects.filter(channel=channel, address__in=[address for address in some if address])
+        for row in rows.only("channel", "address", "source"):
+            found[row.channel, row.address] = row.get_source_display()
+    return found

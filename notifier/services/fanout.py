@@ -3,6 +3,7 @@
 Any number of dispatchers may run; each call is safe to repeat and to kill.
 """
 
+import uuid
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,7 +15,7 @@ from django.db.models.functions import Coalesce
 
 from notifier import failpoints
 from notifier.models import Breaker, Broadcast, Channel, Client, Delivery, Preference, Reason, Suppression
-from notifier.services import breakers, chains
+from notifier.services import breakers, chains, openings
 from notifier.transport.base import Ticket, Transport, TransportError
 
 #: Rows that one UPDATE takes at the most, so that no transaction is long and no list of ids is large.
@@ -24,6 +25,7 @@ LEASE_RAN_OUT = "the consumer fell silent while sending: it may or may not have 
 
 State = Delivery.State
 TABLE = Delivery._meta.db_table
+_LEASE_TOKEN = Delivery._meta.get_field("lease_token")
 
 
 # --- Expand -----------------------------------------------------------------------------------------------------------
@@ -69,19 +71,39 @@ _INSERT = f"""
     FROM audience WHERE true
     ON CONFLICT DO NOTHING
 """  # noqa: S608
+# The same while it is night for some of them: their rows are due in the morning. They get a token, as those that are
+# given back, or they would be looked for as travelling in a ticket that was lost.
+_INSERT_BY_NIGHT = f"""
+    INSERT INTO {TABLE} (broadcast_id, client_id, channel, address, state, detail, due_at, settled_at, lease_token)
+    WITH audience (client_id, address, reason, opens_at) AS MATERIALIZED ({{select}})
+    SELECT %s, client_id, %s, address,
+           CASE WHEN reason = '' THEN '{State.PENDING}' ELSE '{State.SKIPPED}' END,
+           CASE WHEN reason = '' AND opens_at IS NOT NULL THEN '{openings.WAITS}' ELSE reason END,
+           CASE WHEN reason = '' THEN COALESCE(opens_at, %s) END, CASE WHEN reason <> '' THEN %s END,
+           CASE WHEN reason = '' AND opens_at IS NOT NULL THEN %s END
+    FROM audience WHERE true
+    ON CONFLICT DO NOTHING
+"""  # noqa: S608
 
 
 def _insert(broadcast: Broadcast, channel: Channel, upper: int, now: datetime) -> int:
     """Insert the deliveries of the clients up to `upper`; returns how many were not there yet."""
-    select, params = _audience(broadcast, channel, upper).query.get_compiler(connection=connection).as_sql()
     moment = connection.ops.adapt_datetimefield_value(now)
+    values: list[Any] = [broadcast.pk, channel.value, moment, moment]
+    opens_at = None if broadcast.is_critical else openings.moment(channel=channel, client="client", now=now)
+    if opens_at is None:
+        statement, audience = _INSERT, _audience(broadcast, channel, upper)
+    else:
+        statement, audience = _INSERT_BY_NIGHT, _audience(broadcast, channel, upper, opens_at)
+        values.append(_LEASE_TOKEN.get_db_prep_save(uuid.uuid4(), connection))
+    select, params = audience.query.get_compiler(connection=connection).as_sql()
     with connection.cursor() as cursor:
-        cursor.execute(_INSERT.format(select=select), [*params, broadcast.pk, channel.value, moment, moment])
+        cursor.execute(statement.format(select=select), [*params, *values])
         return int(cursor.rowcount)
 
 
-def _audience(broadcast: Broadcast, channel: Channel, upper: int) -> QuerySet[Preference, tuple[Any, ...]]:
-    """(client id, address, reason not to send or "") of each active client of the next chunk who consents."""
+def _audience(broadcast: Broadcast, channel: Channel, upper: int, *more: Case) -> QuerySet[Preference, tuple[Any, ...]]:
+    """(client id, address, reason not to send or "", …) of each active client of the next chunk who consents."""
     address = "client__email" if channel == Channel.EMAIL else "client__phone"
     suppressed = Exists(Suppression.objects.filter(channel=channel, address=OuterRef(address)))
     consents = Preference.objects.filter(
@@ -101,6 +123,7 @@ def _audience(broadcast: Broadcast, channel: Channel, upper: int) -> QuerySet[Pr
             When(suppressed, then=Value(Reason.SUPPRESSED)),
             default=Value(""),
         ),
+        *more,
     )
 
 

@@ -15,7 +15,7 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Suppression
 from notifier.services import audience, broadcasts, chains
-from notifier.services.terms import AT_ONCE
+from notifier.services.terms import Terms
 
 State = Delivery.State
 #: How a client stands to a chain on one channel, apart from those who got it.
@@ -168,8 +168,12 @@ def _request_id(broadcast_id: int, token: uuid.UUID) -> uuid.UUID:
     return uuid.uuid5(token, f"follows {broadcast_id}")
 
 
-def create(*, broadcast_id: int, token: uuid.UUID, by: User | None, now: datetime) -> Broadcast:
+def create(
+    *, broadcast_id: int, token: uuid.UUID, by: User | None, now: datetime, is_critical: bool = False
+) -> Broadcast:
     """A broadcast of the same frozen text to all who did not get that one; raises `FollowUpError`.
+
+    It is critical only where that is said anew, whatever the one before it was.
 
     The same token returns what it made the first time, however often it comes.
     """
@@ -179,12 +183,14 @@ def create(*, broadcast_id: int, token: uuid.UUID, by: User | None, now: datetim
         if earlier := made(broadcast_id=broadcast_id, token=token):
             return earlier
         check(broadcast=original)
-        return _start(original, request_id=_request_id(broadcast_id, token), by=by, now=now)
+        return _start(
+            original, request_id=_request_id(broadcast_id, token), by=by, now=now, terms=Terms(is_critical=is_critical)
+        )
 
 
-def _start(original: Broadcast, *, request_id: uuid.UUID, by: User | None, now: datetime) -> Broadcast:
+def _start(original: Broadcast, *, request_id: uuid.UUID, by: User | None, now: datetime, terms: Terms) -> Broadcast:
     """As any other broadcast begins: at once, or once a second person has approved it."""
-    values = broadcasts.opening(needs_approval=_needs_approval(original, by), terms=AT_ONCE, now=now)
+    values = broadcasts.opening(needs_approval=_needs_approval(original, by), terms=terms, now=now)
     return Broadcast.objects.create(
         follows=original,
         notification_id=original.notification_id,

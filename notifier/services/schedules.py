@@ -67,7 +67,8 @@ def _why_expired(broadcast: Broadcast) -> str:
 def reschedule(*, broadcast_id: int, terms: Terms, now: datetime) -> None:
     """Change when a broadcast that has not begun starts and expires; without a time it starts at once.
 
-    The time is part of what a second person agreed to: their word is asked for anew. Raises `BadTerms`, `NotAllowed`.
+    The time is part of what a second person agreed to, and so is that it is critical: their word is asked for anew.
+    Raises `BadTerms`, `NotAllowed`.
     """
     if mistakes := terms.mistakes(now):
         raise BadTerms(mistakes)

@@ -1,4 +1,4 @@
-"""When a broadcast starts, and until when it may still send."""
+"""When a broadcast starts, until when it may still send, and whether it waits for sending hours and caps."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +10,8 @@ class Terms:
     scheduled_for: datetime | None = None
     #: What has not been sent by then never will be. None is for ever.
     expires_at: datetime | None = None
+    #: Whoever asks for it has the right to send past sending hours and frequency caps.
+    is_critical: bool = False
 
     def mistakes(self, now: datetime) -> dict[str, str]:
         """What is wrong with it, a sentence for each field; empty where it can be kept."""

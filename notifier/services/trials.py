@@ -33,6 +33,8 @@ class Trial:
     subject: str
     body: str
     html: str = ""
+    link_token: str = ""
+    list_id: str = ""
     reference: str = field(default_factory=lambda: f"test.{uuid.uuid4().hex}")
 
 

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django import template
+from django.contrib.admin.models import LogEntry
 from django.contrib.admin.templatetags.admin_urls import admin_urlquote
 from django.db.models import TextChoices
 from django.db.models.options import Options
@@ -12,14 +13,14 @@ from django.template.loader import select_template
 from django.urls import reverse
 from django.utils.formats import date_format
 from django.utils.safestring import SafeString
-from django.utils.text import capfirst
 from django.utils.timezone import localtime
 
+from notifier.admin import badges
 from notifier.admin.badges import state_badge
 from notifier.admin.confirmation import UNITS
-from notifier.models import Broadcast, Channel, Delivery
+from notifier.models import Broadcast, Channel, Delivery, InboundMessage
 from notifier.services import broadcasts
-from notifier.site import NOTHING, many, one
+from notifier.site import NOTHING, listed, many, one
 
 register = template.Library()
 register.filter(one)
@@ -87,6 +88,13 @@ def state_in_words(broadcast: Broadcast) -> str:
 
 
 @register.filter
+def deed(entry: LogEntry) -> str:
+    """What an entry of Django's log is about. It knows no flag for an export, which changes nothing."""
+    is_export = entry.get_change_message().startswith("Exported")
+    return "Exported" if is_export else str(entry.get_action_flag_display())
+
+
+@register.filter
 def begun(broadcast: Broadcast) -> datetime:
     """When it started, or was asked for."""
     return broadcast.started_at or broadcast.created_at
@@ -112,6 +120,11 @@ def letter_height(text: str) -> int:
 
 
 @register.filter
+def answer_badge(message: InboundMessage) -> SafeString:
+    return badges.answer_badge(message)
+
+
+@register.filter
 def delivery_badge(state: str | TextChoices) -> SafeString:
     return state_badge(Delivery.State(state))
 
@@ -131,16 +144,16 @@ def trail(context: template.Context) -> list[Step]:
     if opts is None:
         return [Step(context["title"])] if context.get("title") else []
     page = context["request"].resolver_match.url_name.removeprefix(f"{opts.app_label}_{opts.model_name}_")
-    listed = Step(capfirst(many(opts)), _url(opts, "changelist") if context.get("has_view_permission", True) else "")
+    above = Step(listed(opts), _url(opts, "changelist") if context.get("has_view_permission", True) else "")
     if page == "changelist":
-        return [Step(listed.name)]
+        return [Step(above.name)]
     obj = context.get("original") or context.get("object")
     if obj is None:
-        return [listed, Step(f"Add {one(opts)}" if page == "add" else context["title"])]
+        return [above, Step(f"Add {one(opts)}" if page == "add" else context["title"])]
     name = str(context.get("subtitle") or obj)
     if page == "change":
-        return [listed, Step(name)]
-    return [listed, Step(name, _url(opts, "change", admin_urlquote(obj.pk))), Step(DONE_TO_IT[page])]
+        return [above, Step(name)]
+    return [above, Step(name, _url(opts, "change", admin_urlquote(obj.pk))), Step(DONE_TO_IT[page])]
 
 
 def _url(opts: "Options[Any]", page: str, *args: Any) -> str:

@@ -11,7 +11,7 @@ from notifier.models import Broadcast, Channel, Client, Delivery
 from notifier.why import delivered, left_out
 from notifier.why.case import Case, decision
 
-__all__ = ["Answer", "answers"]
+__all__ = ["Answer", "answers", "of_delivery"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,12 @@ def answers(*, client: Client, broadcast: Broadcast, now: datetime) -> list[Answ
     """One for each channel. Takes the same few queries however much the client was sent."""
     found = {d.channel: d for d in Delivery.objects.filter(broadcast=broadcast, client=client)}
     return [_answer(Case(client, broadcast, channel, found.get(channel), now)) for channel in Channel]
+
+
+def of_delivery(delivery: Delivery, *, now: datetime) -> str:
+    """What became of it and why: of one that was sent, the consent that allowed it."""
+    case = Case(delivery.client, delivery.broadcast, Channel(delivery.channel), delivery, now)
+    return delivered.sentence(case, delivery)
 
 
 def _answer(case: Case) -> Answer:

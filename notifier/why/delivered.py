@@ -4,7 +4,10 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 
+from django.conf import settings
+
 from notifier.models import Breaker, Broadcast, Channel, Delivery, Reason, Resolution
+from notifier.services import openings
 from notifier.why.case import Case, archiving_told, date, decision, did_not, given, has_not, withdrawn
 from notifier.why.evidence import records_began, suppression, when
 
@@ -91,11 +94,26 @@ def _consent_gone(case: Case, delivery: Delivery, moment: datetime) -> str:
     consent = case.consents.at(moment)
     if consent.by and not consent.agreed:
         return f"consent to {case.subject} was withdrawn after the send began, {withdrawn(consent.by)}"
+    # Or the address was suppressed by the client's own word: a STOP, a complaint.
+    found = suppression(channel=delivery.channel, address=delivery.address, at=moment) if delivery.address else None
+    if consent.agreed and found:
+        return f"they refused it after the send began: {found.reason.rstrip('.')} ({when(found.created_at)})"
     return f"consent to {case.subject} was withdrawn after the send began; it was found gone {when(moment)}"
 
 
+def _sated(case: Case, delivery: Delivery, moment: datetime) -> str:
+    cap = settings.CAPS[case.channel.value]
+    allowed = f" (the cap is {cap[0]} in {cap[1]} days today)" if cap else ""
+    return f"they had had enough by {case.channel.in_words} of late{allowed} {when(moment)}"
+
+
 def _pending(case: Case, delivery: Delivery) -> str:
-    last = f" (the last try: {delivery.detail.rstrip('.')})" if delivery.detail else ""
+    if delivery.detail == openings.WAITS and delivery.due_at and delivery.due_at > case.now:
+        if case.broadcast.state == Broadcast.State.RUNNING:
+            return f"{has_not(case)} it waits for their sending hours, which begin {when(delivery.due_at)}."
+        return f"{has_not(case)} {_waits_for(case)}."
+    was_early = delivery.detail == openings.WAITS
+    last = f" (the last try: {delivery.detail.rstrip('.')})" if delivery.detail and not was_early else ""
     return f"{has_not(case)} {_waits_for(case)}{last}."
 
 
@@ -146,4 +164,5 @@ SKIPPED: dict[str, Callable[[Case, Delivery, datetime], str]] = {
     Reason.SUPPRESSED: _suppressed,
     Reason.ARCHIVED: _archived,
     Reason.CONSENT_GONE: _consent_gone,
+    Reason.FREQUENCY_CAP: _sated,
 }

@@ -68,6 +68,21 @@ class Consents:
         return found[-1] if found else None
 
 
+class Agreements:
+    """What many clients agreed to about one topic: for a list of deliveries, a few thousand at a time."""
+
+    def __init__(self, *, topic_id: int, clients: Sequence[int]) -> None:
+        changes = ConsentChange.objects.filter(client__in=clients, topic=topic_id, agreed=True)
+        self._changes: dict[tuple[int, str], list[ConsentChange]] = {}
+        for change in changes.select_related("by").order_by("at", "pk"):
+            self._changes.setdefault((change.client_id, change.channel), []).append(change)
+
+    def before(self, *, client_id: int, channel: str, moment: datetime) -> ConsentChange | None:
+        """The last agreement up to and at the moment: a send rests on it, even if it was withdrawn on the way."""
+        found = [change for change in self._changes.get((client_id, channel), []) if change.at <= moment]
+        return found[-1] if found else None
+
+
 @dataclass(frozen=True, slots=True)
 class Activity:
     """Whether the client was active at one moment."""

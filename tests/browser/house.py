@@ -28,11 +28,23 @@ from notifier.models import (
     Resolution,
     ResolvedDelivery,
     Suppression,
+    Throttle,
     Worker,
 )
-from notifier.services import consents, erasure, tallies
+from notifier.services import consents, erasure, feedback, suppressions, tallies
+from notifier.services.feedback import Event, Kind
 from notifier.services.imports import uploads
-from tests.factories import a_broadcast, a_client, a_delivery, a_notification, a_topic, a_user, an_open_breaker
+from notifier.services.suppressions import Source, Word
+from tests.factories import (
+    a_broadcast,
+    a_client,
+    a_delivery,
+    a_notification,
+    a_topic,
+    a_user,
+    an_answer,
+    an_open_breaker,
+)
 
 #: One word, so that no line may break in it but where the style says so.
 LONG = "Rindfleischetikettierung" * 5
@@ -64,13 +76,26 @@ def fill_the_house(staff: User) -> House:
     ResolvedDelivery.objects.create(
         resolution=resolution, delivery=delivery, state_before="UNKNOWN", detail_before=LONG
     )
-    suppression = Suppression.objects.create(channel=Channel.EMAIL, address=f"{'x' * 200}@example.com", reason=LONG)
-    named = [client, notification, notification.topic, broadcast, delivery, resolution, suppression]
+    suppression = _suppression(staff)
+    answer = an_answer(text=LONG, sender=str(client.phone))
+    an_answer(text="", sender="ACME", read_at=now, read_by=staff)
+    named = [client, notification, notification.topic, broadcast, delivery, resolution, suppression, answer]
     rows: list[Model] = [*named, staff, Group.objects.create(name=LONG), *_machinery(), *_log_ins()]
     house = House({f"{row._meta.app_label}_{row._meta.model_name}": row for row in rows})
     others = _other_broadcasts(notification, client, staff) | _files(staff) | _spare()
     house.rows.update({f"notifier_{name}": row for name, row in others.items()})
     return house
+
+
+def _suppression(staff: User) -> Suppression:
+    """One that was lifted and came back, with what the provider told."""
+    address = f"{'x' * 200}@example.com"
+    word = Word(Source.STAFF, LONG, by=staff)
+    suppressions.suppress(channel=Channel.EMAIL, address=address, word=word, now=timezone.now())
+    suppressions.lift(channel=Channel.EMAIL, address=address, word=word, now=timezone.now())
+    event = Event("Postmark", "1", Kind.HARD_BOUNCE, address, timezone.now(), detail=LONG)
+    feedback.took(event, timezone.now())
+    return Suppression.objects.get(address=address)
 
 
 def _people(staff: User) -> Client:
@@ -95,7 +120,8 @@ def _machinery() -> list[Model]:
     times = {"started_at": now, "last_seen_at": now}
     words = {"host": LONG, "detail": LONG, "state": "WAITING"}
     worker = Worker.objects.create(kind="DISPATCHER", pid=1, depths={"dead": 12}, **times, **words)
-    return [worker, QueuedTicket.objects.create(channel=Channel.SMS, body=LONG.encode(), available_at=now)]
+    throttle = Throttle.objects.create(channel=Channel.SMS, provider="x" * 100, rate=0.25, filled_at=now)
+    return [worker, throttle, QueuedTicket.objects.create(channel=Channel.SMS, body=LONG.encode(), available_at=now)]
 
 
 def _log_ins() -> list[Model]:
@@ -160,7 +186,11 @@ NOT_PAGES = {
     *("app_list", "autocomplete", "jsi18n", "logout", "try_again", "view_on_site"),
     *("notifier_clientimport_discard", "notifier_clientimport_failed_rows", "notifier_delivery_export"),
     *("notifier_notification_check", "notifier_notification_duplicate", "notifier_notification_preview"),
-    *("notifier_notification_readers", "notifier_notification_test"),
+    *("notifier_notification_readers", "notifier_notification_test", "notifier_inboundmessage_read"),
+    # What the confirm page shows once it is counted.
+    "notifier_notification_limits",
+    # Consumers make these, and nobody takes them away.
+    *("notifier_throttle_add", "notifier_throttle_delete"),
     # In frames of the pages that are looked at. Nothing runs in them, not even what would look: by itself it hangs.
     *("notifier_notification_letter", "notifier_broadcast_letter"),
     # Where the record of an import, or the broadcast's own page, is looked at already.
@@ -214,8 +244,7 @@ OWN_PAGES: dict[str, Callable[[House], list[str]]] = {
     "notifier_broadcast_follow": _one("notifier_broadcast_follow", "notifier_ended"),
     "notifier_broadcast_schedule": _one("notifier_broadcast_schedule", "notifier_scheduled"),
     "notifier_broadcast_order": lambda house: [
-        reverse("admin:notifier_broadcast_order", args=[house.pk("broadcast"), order])
-        for order in ("cancel", "retry-unknown")
+        reverse("admin:notifier_broadcast_order", args=[house.pk("broadcast"), order]) for order in ("cancel", "retry")
     ],
     "notifier_client_change": lambda house: [
         reverse("admin:notifier_client_change", args=[pk]) for pk in _two_clients(house)
@@ -249,6 +278,10 @@ OWN_PAGES: dict[str, Callable[[House], list[str]]] = {
     ],
     "notifier_notification_delete": _one("notifier_notification_delete", "notifier_spare_notification"),
     "notifier_notification_simple_history": _version,
+    "notifier_suppression_delete": lambda house: [],  # nobody may: it is lifted
+    "notifier_suppression_lift": lambda house: [
+        reverse("admin:notifier_suppression_lift", query={"ids": house.pk("suppression")})
+    ],
     "notifier_topic_delete": _one("notifier_topic_delete", "notifier_spare_topic"),
 }
 

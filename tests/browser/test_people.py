@@ -69,6 +69,53 @@ def a_story(staff: User) -> dict[str, Any]:
     return {"client": client, "first": first, "second": second, "delivery": delivery}
 
 
+@pytest.mark.parametrize("width", [1440, 360])
+def test_an_error_begins_where_its_field_does(desk: Page, width: int) -> None:
+    desk.set_viewport_size({"width": width, "height": 800})
+    desk.goto(reverse("admin:notifier_client_add"))
+    desk.get_by_role("button", name="Save", exact=True).click()
+
+    row = desk.locator(".form-row.field-name")
+    error, field = row.locator(".errorlist li").bounding_box(), row.locator("input").bounding_box()
+    assert error is not None
+    assert field is not None
+    assert abs(error["x"] - field["x"]) < 2
+
+
+#: The letters on either side of each line's end.
+LINE_ENDS = """cell => {
+    const found = [], range = document.createRange(), walker = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
+    let last = null;
+    for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+        for (let at = 0; at < node.length; at += 1) {
+            range.setStart(node, at);
+            range.setEnd(node, at + 1);
+            const top = range.getBoundingClientRect().top, letter = node.data[at];
+            if (last && top > last.top + 4) found.push(last.letter + letter);
+            last = {top, letter};
+        }
+    }
+    return found;
+}"""
+
+
+def test_an_address_in_a_narrow_list_is_not_broken_in_the_middle_of_a_word(desk: Page) -> None:
+    for name, email in (
+        ("Christopher Wolfeschlegel", "christopher.wolfeschlegel@international.example.com"),
+        ("Ann", "ann.example@example.com"),
+        ("Bartholomew Featherstonehaugh", "b@featherstone.example.org"),
+    ):
+        a_client(name=name, email=email)
+    desk.set_viewport_size({"width": 360, "height": 640})
+    desk.goto(reverse("admin:notifier_client_changelist"))
+
+    ends = [end for cell in desk.locator("td.field-shown_email").all() for end in cell.evaluate(LINE_ENDS)]
+
+    assert ends
+    assert all(end[0] == "@" or end[1] == "." for end in ends), ends
+    assert desk.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+
+
 def page_of(client: Client, kind: str = "change") -> str:
     return reverse(f"admin:notifier_client_{kind}", args=[client.pk])
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.settings import ABSENT, NEUTRAL
 
 PROJECT = Path(__file__).resolve().parents[2]
-READER = re.compile(r'env\.(?:text|flag|names|whole|url|database|email|sms)\(\s*"([A-Z_]+)"')
+READER = re.compile(r'env\.(?:text|flag|names|whole|url|database|email|sms|rate|hours|cap|secrets)\(\s*"([A-Z_]+)"')
 
 
 def check(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -44,6 +44,25 @@ def test_a_deployment_is_secure_by_default() -> None:
     result = check("--deploy", "--fail-level", "WARNING", SECRET_KEY=secret, PUBLIC_URL="https://notifier.example.com")
 
     assert result.returncode == 0, result.stderr
+
+
+def test_a_provider_gets_its_keys_by_their_names_and_a_weak_secret_is_refused() -> None:
+    told = check(SECRET_KEY="x", ANYMAIL_WEBHOOK_SECRET="notifier:short", ANYMAIL_SES_OPTIONS="{oops")
+
+    assert told.returncode != 0
+    assert "ANYMAIL_WEBHOOK_SECRET must be a name, a colon and a password" in told.stderr
+    assert "ANYMAIL_SES_OPTIONS begins like JSON" in told.stderr
+    assert "short" not in told.stderr
+
+    backend = "anymail.backends.postmark.EmailBackend"
+    told = check(SECRET_KEY="x", DEBUG="on", EMAIL_BACKEND=backend, ANYMAIL_POSTMARK_SERVER_TOKEN="t")
+
+    assert "ANYMAIL_WEBHOOK_SECRET is missing" in told.stderr
+
+    secret = {"ANYMAIL_WEBHOOK_SECRET": "notifier:long-enough-password"}
+    told = check(SECRET_KEY="x", DEBUG="on", EMAIL_BACKEND=backend, ANYMAIL_POSTMARK_SERVER_TOKEN="t", **secret)
+
+    assert told.returncode == 0, told.stderr
 
 
 def test_the_example_lists_every_setting() -> None:

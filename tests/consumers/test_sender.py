@@ -12,12 +12,14 @@ from consumers.backends.base import (
     OutcomeUnknown,
     Outgoing,
     PermanentFailure,
+    RecipientRefused,
     SendBackend,
     TemporaryFailure,
 )
 from consumers.sender import Sender
 from notifier.models import Channel
 from notifier.services.deliveries import Message, Outcome, Verdict
+from notifier.services.suppressions import Source, Word
 
 DEADLINE_SECONDS = 10.0
 
@@ -82,6 +84,8 @@ def messages(number: int) -> list[Message]:
             body="Hello",
             attempts=0,
             html="<p>Hello</p>",
+            link_token=f"token{delivery}",
+            list_id="listings",
         )
         for delivery in range(1, number + 1)
     ]
@@ -109,7 +113,15 @@ def test_the_backend_gets_the_message_as_it_was_claimed(hire: Callable[..., Send
 
     send(hire(provider, threads=1), 1)
 
-    expected = Outgoing("7.1", "client1@example.com", "Three new homes", body="Hello", html="<p>Hello</p>")
+    expected = Outgoing(
+        "7.1",
+        "client1@example.com",
+        "Three new homes",
+        "Hello",
+        "<p>Hello</p>",
+        link_token="token1",
+        list_id="listings",
+    )
     assert [message for backend in provider.backends for message in backend.sent] == [expected]
 
 
@@ -168,6 +180,7 @@ def test_each_thread_keeps_its_backend_from_window_to_window(hire: Callable[...,
         (PermanentFailure("550 nobody"), Verdict.PERMANENT),
         (OutcomeUnknown("the answer was lost"), Verdict.UNKNOWN),
         (ChannelDown("refused"), Verdict.RELEASED),
+        (RecipientRefused("400: opted out"), Verdict.REFUSED),
     ],
 )
 def test_a_failure_ends_as_its_verdict_with_its_reason(
@@ -179,6 +192,31 @@ def test_a_failure_ends_as_its_verdict_with_its_reason(
     (outcome,) = send(hire(Provider(act)), 1)
 
     assert (outcome.verdict, outcome.detail, outcome.wait) == (verdict, str(failure), None)
+
+
+def gone() -> PermanentFailure:
+    failure = PermanentFailure("550 5.1.1 nobody")
+    failure.suppress = Word(Source.BOUNCE, "550 5.1.1 nobody")
+    return failure
+
+
+@pytest.mark.parametrize(
+    ("failure", "word"),
+    [
+        (RecipientRefused("400: opted out"), Word(Source.CLIENT, "400: opted out")),
+        (gone(), Word(Source.BOUNCE, "550 5.1.1 nobody")),
+        (PermanentFailure("554 refused"), None),
+    ],
+)
+def test_what_suppresses_an_address_is_carried_along(
+    hire: Callable[..., Sender], failure: Exception, word: Word | None
+) -> None:
+    def act(message: Outgoing) -> str:
+        raise failure
+
+    (outcome,) = send(hire(Provider(act)), 1)
+
+    assert outcome.suppress == word
 
 
 def test_the_wait_that_a_provider_named_is_kept(hire: Callable[..., Sender]) -> None:

@@ -18,6 +18,7 @@ from consumers.backends.base import (
     OutcomeUnknown,
     Outgoing,
     PermanentFailure,
+    RecipientRefused,
     SendBackend,
     TemporaryFailure,
 )
@@ -243,6 +244,7 @@ def test_each_window_is_settled_before_the_next_is_claimed_and_all_before_the_ac
         (PermanentFailure("550 nobody"), "FAILED"),
         (OutcomeUnknown("the answer was lost"), "UNKNOWN"),
         (ZeroDivisionError(), "UNKNOWN"),
+        (RecipientRefused("the recipient has opted out"), "SKIPPED"),
     ],
 )
 def test_a_failure_is_recorded_and_the_ticket_is_done_with(
@@ -633,6 +635,19 @@ def test_a_provider_that_is_away_counts_neither_way(
     assert not Breaker.objects.exists()
 
 
+def test_who_opted_out_at_the_provider_counts_neither_way(
+    run: Callable[..., None], monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    settings.BREAKER_MINIMUM = 1
+    monkeypatch.setattr(gauge, "TELL_SECONDS", 0.0)
+    ids = a_ticket(2)
+
+    run(raises(RecipientRefused("400: opted out")))
+
+    assert states(ids) == ["SKIPPED"] * 2
+    assert not Breaker.objects.exists()
+
+
 def test_a_provider_that_fails_some_goes_on(
     run: Callable[..., None], monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
@@ -744,6 +759,19 @@ def test_a_probe_whose_client_opted_out_is_followed_by_another_at_once(run: Call
     Preference.objects.update(email=False)
 
     run()
+
+    breaker = Breaker.objects.open().get()
+    assert (states(probe), breaker.probes) == (["SKIPPED"], 0)
+    assert breaker.probe_at is not None
+    assert breaker.probe_at <= clock.now()
+
+
+def test_a_probe_whose_client_opted_out_at_the_provider_is_followed_by_another_at_once(
+    run: Callable[..., None],
+) -> None:
+    probe = a_probe()
+
+    run(raises(RecipientRefused("400: opted out")))
 
     breaker = Breaker.objects.open().get()
     assert (states(probe), breaker.probes) == (["SKIPPED"], 0)

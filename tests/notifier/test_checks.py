@@ -61,6 +61,48 @@ def test_a_mail_backend_that_can_t_be_imported_is_an_error_with_its_cure(setting
     assert "EMAIL_URL" in str(error.hint)
 
 
+def test_a_provider_whose_word_anybody_could_give_is_an_error(settings: Settings) -> None:
+    settings.EMAIL_BACKEND, settings.ANYMAIL = "anymail.backends.postmark.EmailBackend", {}
+
+    (error,) = [message for message in run_checks() if message.id == "notifier.E006"]
+    assert "ANYMAIL_WEBHOOK_SECRET" in error.msg
+
+    settings.ANYMAIL = {"WEBHOOK_SECRET": ["notifier:long-enough-password"]}
+    assert not [message for message in run_checks() if message.id == "notifier.E006"]
+
+
+# --- Where clients' links lead ----------------------------------------------------------------------------------------
+SMTP = "django.core.mail.backends.smtp.EmailBackend"
+CONSOLE = "consumers.backends.console.EmailBackend"
+
+
+@pytest.mark.parametrize(
+    ("url", "debug", "backend", "host", "warned"),
+    [
+        ("https://news.example.com", False, SMTP, "mail.example.com", ""),
+        ("http://localhost:8000", True, CONSOLE, "", ""),
+        ("http://localhost:8000", True, "django.core.mail.backends.dummy.EmailBackend", "", ""),
+        ("http://localhost:8000", True, SMTP, "127.0.0.1", ""),
+        ("http://localhost:8000", False, CONSOLE, "", "notifier.W004"),
+        ("http://localhost:8000", True, SMTP, "mail.example.com", "notifier.W004"),
+        ("https://127.0.0.1", True, "anymail.backends.mailgun.EmailBackend", "", "notifier.W004"),
+        ("http://[::1]:8000", False, CONSOLE, "", "notifier.W004"),
+        ("http://news.example.com", False, SMTP, "mail.example.com", "notifier.W005"),
+        ("http://news.example.com", False, CONSOLE, "", ""),
+    ],
+)
+def test_links_that_clients_can_not_follow_are_warned_of(
+    settings: Settings, url: str, debug: bool, backend: str, host: str, warned: str
+) -> None:
+    settings.PUBLIC_URL, settings.DEBUG = url, debug
+    settings.EMAIL_BACKEND, settings.EMAIL_HOST = backend, host
+
+    found = [message for message in run_checks() if message.id in ("notifier.W004", "notifier.W005")]
+
+    assert [message.id for message in found] == [warned] * bool(warned)
+    assert all("PUBLIC_URL" in str(message.hint) for message in found)
+
+
 # --- What is written to files -----------------------------------------------------------------------------------------
 NOBODY = 65_534
 

@@ -4,6 +4,7 @@ import time
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from pytest_django.fixtures import Settings
 
 from notifier import content
 
@@ -97,6 +98,39 @@ def test_an_unclosed_placeholder_or_a_template_tag_is_refused(text: str) -> None
     (said,) = content.mistakes(text)
 
     assert said.startswith("A placeholder is not closed")
+
+
+# --- The last line of an SMS ------------------------------------------------------------------------------------------
+STOP = "Reply STOP to end"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "sent"),
+    [
+        ("Hi {{ first_name }}", STOP, f"Hi Ann\n{STOP}"),
+        ("Hi\n", STOP, f"Hi\n{STOP}"),
+        ("Hi {{ first_name }}", "", "Hi Ann"),
+        (f"Hi\n{STOP}", STOP, f"Hi\n{STOP}"),
+        (f"Hi. {STOP} ", STOP, f"Hi. {STOP} "),
+        (f"{STOP}!", STOP, f"{STOP}!\n{STOP}"),
+        ("Hi", "{{ name }}: STOP", "Hi\n{{ name }}: STOP"),
+        ("", STOP, ""),
+        (" \n", STOP, " \n"),
+    ],
+)
+def test_an_sms_ends_with_the_line_that_says_how_to_end_them(
+    settings: Settings, text: str, line: str, sent: str
+) -> None:
+    settings.SMS_STOP_LINE = line
+
+    assert content.sms(text, REPLACEMENTS) == sent
+
+
+def test_how_it_would_be_with_another_line_can_be_asked(settings: Settings) -> None:
+    settings.SMS_STOP_LINE = STOP
+
+    assert content.sms("Hi", REPLACEMENTS, stop_line="") == "Hi"
+    assert content.sms("Hi", REPLACEMENTS, stop_line="STOP ends it") == "Hi\nSTOP ends it"
 
 
 # --- SMS segments: 3GPP TS 23.038 and 23.040 --------------------------------------------------------------------------

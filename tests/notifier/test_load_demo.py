@@ -1,4 +1,5 @@
 import re
+from datetime import datetime
 from io import StringIO
 from itertools import islice
 from typing import Any
@@ -9,9 +10,10 @@ from django.db.models import Count, Q
 from phonenumber_field.phonenumber import PhoneNumber
 
 from notifier import demo
-from notifier.models import Client, ConsentChange, Notification, Preference, Suppression, Topic
+from notifier.models import Client, ConsentChange, Notification, Preference, Suppression, SuppressionChange, Topic
 from notifier.models.clients import E164
 from notifier.services import demo as service
+from notifier.services import erasure
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]
 
@@ -35,6 +37,21 @@ def forget_everyone() -> None:
     ConsentChange.objects.all().delete()
     Client.objects.all().delete()
     Suppression.objects.all().delete()
+
+
+def test_an_address_that_stays_silent_since_its_client_was_erased_stays_so(now: datetime) -> None:
+    load(clients=50)
+    suppressed = Suppression.objects.values("address")
+    client = Client.objects.active().exclude(email=None).exclude(email__in=suppressed).order_by("pk").first()
+    assert client is not None
+    email = client.email
+    erasure.erase(client_id=client.pk, by=None, why="asked", now=now)
+    assert not Suppression.objects.filter(address=email).exists()
+
+    load(clients=50)
+
+    assert Client.objects.filter(email=email).exists()
+    assert Suppression.objects.get(address=email).source == "ERASED"
 
 
 # --- The people -------------------------------------------------------------------------------------------------------
@@ -94,6 +111,9 @@ def test_each_reason_not_to_send_is_there() -> None:
     assert 0 < Client.objects.archived().count() < 50
     assert 0 < Suppression.objects.filter(channel="email").count() < 30
     assert 0 < Suppression.objects.filter(channel="sms").count() < 30
+    assert {s.source for s in Suppression.objects.all()} == {"BOUNCE", "COMPLAINT", "CLIENT"}
+    told = SuppressionChange.objects.values_list("channel", "address", "source", "reason")
+    assert set(told) == set(Suppression.objects.values_list("channel", "address", "source", "reason"))
     assert Client.objects.filter(email=None, preferences__email=True).exists()
     assert Client.objects.filter(phone=None, preferences__sms=True).exists()
 

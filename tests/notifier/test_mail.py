@@ -1,10 +1,14 @@
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier import content, mail
+from notifier import content, links, mail
 from tests.notifier.test_markdown import Tags
 
+TOKEN = links.token(links.Link(client_id=7, topic_id=1, broadcast_id=42))
+STOP, CHOOSE = links.unsubscribe_url(TOKEN), links.preferences_url(TOKEN)
 VALUES = content.values(name="Ann Example", topic="Listings")
 
 
@@ -16,13 +20,15 @@ def words_of(html: str) -> str:
 def test_both_parts_say_the_same() -> None:
     letter = mail.letter(subject="Homes for {{ first_name }}", body="Dear **{{ name }}**,\n\n[look](https://a.example)")
 
-    assert letter.text_for(VALUES) == (
+    assert letter.text_for(VALUES, TOKEN) == (
         "Dear Ann Example,\n\nlook (https://a.example)\n\n-- \nYou get this because you asked to hear about Listings.\n"
+        f"Unsubscribe: {STOP}\nChoose what you get: {CHOOSE}\n"
     )
-    html = letter.html_for(VALUES)
+    html = letter.html_for(VALUES, TOKEN)
     assert "<title>Homes for Ann</title>" in html
-    assert words_of(html).endswith("look You get this because you asked to hear about Listings.")
-    assert ' href="https://a.example"' in html
+    foot = "You get this because you asked to hear about Listings. Unsubscribe · Choose what you get"
+    assert words_of(html).replace("\xa0", " ").replace("  ", " ").endswith(f"look {foot}")
+    assert re.findall(r'href="([^"]*)"', html) == ["https://a.example", STOP, CHOOSE]
 
 
 @pytest.mark.parametrize(
@@ -32,23 +38,25 @@ def test_a_name_shows_as_itself_in_both_parts(name: str) -> None:
     letter = mail.letter(subject="{{ name }}", body="Dear {{ name }}, **{{ name }}**")
     values = content.values(name=name, topic="Listings")
 
-    assert letter.text_for(values).startswith(f"Dear {name}, {name}\n")
-    assert f"Dear {name}, {name}" in words_of(letter.html_for(values)).replace(" , ", ", ")
+    assert letter.text_for(values, TOKEN).startswith(f"Dear {name}, {name}\n")
+    assert f"Dear {name}, {name}" in words_of(letter.html_for(values, TOKEN)).replace(" , ", ", ")
 
 
 @given(name=st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1))
 def test_a_name_never_adds_a_tag(name: str) -> None:
     letter = mail.letter(subject="{{ name }}", body="Dear {{ name }}")
 
-    html = letter.html_for(content.values(name=name, topic="x"))
-    plain = letter.html_for(content.values(name="Ann", topic="x"))
+    html = letter.html_for(content.values(name=name, topic="x"), TOKEN)
+    plain = letter.html_for(content.values(name="Ann", topic="x"), TOKEN)
 
     assert html.count("<") == plain.count("<")
     assert html.count('"') == plain.count('"')
 
 
 def test_the_body_and_the_subject_never_add_a_tag_of_their_own() -> None:
-    html = mail.letter(subject="<script>1</script>", body="<script>2</script><img src=x onerror=3>").html_for(VALUES)
+    html = mail.letter(subject="<script>1</script>", body="<script>2</script><img src=x onerror=3>").html_for(
+        VALUES, TOKEN
+    )
 
     assert "<script" not in html
     assert "<img" not in html
@@ -62,7 +70,7 @@ def test_the_same_text_is_put_together_once() -> None:
 
 
 def test_no_line_is_longer_than_mail_may_have_where_the_text_has_none() -> None:
-    html = mail.letter(subject="s", body="- one\n- two").html_for(VALUES)
+    html = mail.letter(subject="s", body="- one\n- two").html_for(VALUES, TOKEN)
 
     assert max(len(line.encode()) for line in html.splitlines()) < 998
 
@@ -70,3 +78,13 @@ def test_no_line_is_longer_than_mail_may_have_where_the_text_has_none() -> None:
 @given(text=st.text(alphabet="{} namefirst_topic\n", max_size=60) | st.text())
 def test_a_pattern_fills_as_render_does(text: str) -> None:
     assert content.Pattern.of(text).fill(VALUES) == content.render(text, VALUES)
+
+
+def test_each_client_has_links_of_their_own_whatever_staff_wrote_beside_them() -> None:
+    other = links.token(links.Link(client_id=8, topic_id=1, broadcast_id=42))
+    letter = mail.letter(subject="s", body="{{ unsubscribe }} {{ preferences }}")
+
+    assert STOP in letter.text_for(VALUES, TOKEN)
+    assert other in letter.text_for(VALUES, other)
+    assert TOKEN not in letter.text_for(VALUES, other) + letter.html_for(VALUES, other)
+    assert letter.text_for(VALUES, TOKEN).startswith("{{ unsubscribe }} {{ preferences }}\n")

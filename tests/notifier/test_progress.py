@@ -1,3 +1,4 @@
+import uuid
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ from pytest_django.fixtures import Settings
 from notifier import progress
 from notifier.models import Broadcast, Channel, Delivery, Worker
 from notifier.progress import Health
-from notifier.services import fanout, tallies
+from notifier.services import fanout, openings, tallies
 from tests.factories import a_broadcast, a_client, a_delivery, a_notification, an_open_breaker
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
@@ -327,3 +328,42 @@ def test_a_channel_that_goes_on_again_tells_nothing(now: datetime) -> None:
     an_open_breaker(now=now, opened_at=None)
 
     assert "E-mail" not in health(now, EMAIL)
+
+
+# --- Sending hours and limits -----------------------------------------------------------------------------------------
+def test_the_sheet_says_how_many_wait_for_their_hours_and_until_when(now: datetime) -> None:
+    broadcast = a_broadcast(audience_upto=0)
+    night: dict[str, Any] = {"broadcast": broadcast, "detail": openings.WAITS}
+    for hours, fields in (
+        (3, {"lease_token": uuid.uuid4()}),
+        (2, {"lease_token": uuid.uuid4()}),
+        # In a ticket again, due by now, claimed, and something else altogether.
+        (1, {}),
+        (-1, {"lease_token": uuid.uuid4()}),
+        (1, {"lease_token": uuid.uuid4(), "state": State.SENDING}),
+        (1, {"lease_token": uuid.uuid4(), "detail": "E-mail is away"}),
+    ):
+        a_delivery(due_at=now + hours * 3600 * SECOND, **night | fields)
+
+    tallies.tally(broadcast_id=broadcast.pk, now=now)
+
+    broadcast.refresh_from_db()
+    (late,) = progress.sheet(broadcast).nights
+    assert (late.channel, late.number, late.until) == (EMAIL, 2, now + 2 * 3600 * SECOND)
+    assert progress.as_json(broadcast)["waiting_for_hours"]["email"]["number"] == 2
+
+
+def test_the_time_left_leaves_out_those_who_wait_for_the_morning(now: datetime) -> None:
+    broadcast = tallied(email={"SENT": 4, "PENDING": 48})
+    broadcast.tally["waiting"] = {"email": {"number": 40, "until": now.isoformat()}}
+    assert progress.sheet(broadcast).time_left == 2 * SECOND
+
+    broadcast.tally["waiting"]["email"]["number"] = 48
+    assert progress.sheet(broadcast).time_left is None
+
+
+@pytest.mark.parametrize(("limit", "seconds"), [(2.0, 24), (4.0, 12), (100.0, 12)])
+def test_the_time_left_is_by_the_providers_limit_where_that_is_the_narrower(limit: float, seconds: int) -> None:
+    broadcast = tallied(email={"SENT": 4, "PENDING": 48})
+
+    assert progress.sheet(broadcast, limits={EMAIL: limit}).time_left == seconds * SECOND

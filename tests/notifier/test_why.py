@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import User
@@ -10,6 +11,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pytest_django.fixtures import Settings
 
 from notifier import why
 from notifier.models import (
@@ -23,7 +25,7 @@ from notifier.models import (
     ResolvedDelivery,
     Suppression,
 )
-from notifier.services import clients, consents, erasure
+from notifier.services import clients, consents, erasure, openings
 from notifier.services.consents import Origin
 from notifier.why.evidence import RECORDS
 from tests.factories import a_broadcast, a_client, a_delivery, a_notification, a_topic, a_user, an_open_breaker
@@ -510,3 +512,31 @@ def test_no_sentence_says_what_the_state_does_not(
     assert f"the {channel.in_words}" in sentence
     assert sentence.endswith(".")
     assert "None" not in sentence
+
+
+# --- Sending hours and caps -------------------------------------------------------------------------------------------
+def test_one_that_waits_for_the_morning_says_when_that_is(ann: Client) -> None:
+    broadcast = sent(ann, state="RUNNING")
+    morning = NOW + timedelta(hours=10)
+    a_delivery(broadcast=broadcast, client=ann, due_at=morning, detail=openings.WAITS, lease_token=uuid4())
+
+    assert told(ann, broadcast) == (
+        "Ann has not got the e-mail yet: it waits for their sending hours, which begin at 00:00 on 5 Nov 2026."
+    )
+    Delivery.objects.update(due_at=NOW)
+    assert told(ann, broadcast) == "Ann has not got the e-mail yet: it is still waiting for its turn."
+    Broadcast.objects.update(state="PAUSED")
+    broadcast.refresh_from_db()
+    Delivery.objects.update(due_at=morning)
+    assert told(ann, broadcast) == ("Ann has not got the e-mail yet: it is still waiting, for the broadcast is paused.")
+
+
+def test_one_that_was_over_the_cap_says_so(ann: Client, settings: Settings) -> None:
+    settings.CAPS = {"email": (3, 7), "sms": None}
+    broadcast = sent(ann)
+    a_delivery(broadcast=broadcast, client=ann, state="SKIPPED", detail=Reason.FREQUENCY_CAP, settled_at=SENT_AT)
+
+    assert told(ann, broadcast) == (
+        "Ann did not get the e-mail: they had had enough by e-mail of late (the cap is 3 in 7 days today) "
+        "at 14:03 on 3 Nov 2026."
+    )

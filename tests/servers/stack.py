@@ -41,6 +41,8 @@ class Stack:
             "DATABASE_URL": self.database_url,
             "BROKER_URL": broker_url,
             "EMAIL_URL": email_url,
+            # With any on this machine each command would warn that clients can't follow their links.
+            "PUBLIC_URL": "https://notifier.example.com",
             "SMS_URL": sms_url,
             **settings,
         }

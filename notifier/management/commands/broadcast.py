@@ -33,14 +33,16 @@ class Command(BaseCommand):
         parser.add_argument(
             "--again", action="store_true", help="send although it is running or was sent within the hour"
         )
-
+        parser.add_argument(
+            "--critical", action="store_true", help="wait for no sending hours and heed no frequency cap; consent holds"
+        )
         parser.add_argument("--at", metavar="TIME", type=_moment, help=f"start at this time, {_SHAPE}")
         parser.add_argument(
             "--expires", metavar="TIME", type=_moment, help=f"what is not sent by then never will be, {_SHAPE}"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        terms = Terms(scheduled_for=options["at"], expires_at=options["expires"])
+        terms = Terms(scheduled_for=options["at"], expires_at=options["expires"], is_critical=options["critical"])
         broadcast = self._create(options["notification_id"], again=options["again"], terms=terms)
         if options["wait"]:
             self._wait(broadcast, show=self.stderr.isatty())

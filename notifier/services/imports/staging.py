@@ -6,7 +6,7 @@ million questions. Temporary tables are the connection's own: nothing of them is
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 
@@ -15,7 +15,8 @@ from django.db.backends.utils import CursorWrapper
 
 from notifier.imports.columns import Want
 from notifier.imports.rows import Fault, Parsed
-from notifier.models import Client, ConsentChange, Preference, Suppression
+from notifier.models import Channel, Client, ConsentChange, Preference, Suppression
+from notifier.services import suppressions
 from notifier.services.imports.words import fault_in_words
 
 #: Rows that are handed to the database at once.
@@ -25,18 +26,23 @@ _CLIENT = Client._meta.db_table
 _PREFERENCE = Preference._meta.db_table
 _CHANGE = ConsentChange._meta.db_table
 _SUPPRESSION = Suppression._meta.db_table
-_TABLES = ("import_row", "import_match", "import_change")
+_TABLES = ("import_row", "import_match", "import_change", "import_silent")
+#: Where a row has the address of a channel.
+_COLUMNS = suppressions.FIELDS
 
 #: The row fits this client, and these fields would be others.
 _ALTERS = " OR ".join(
-    f"(f.{name} IS NOT NULL AND (c.{name} IS NULL OR c.{name} <> f.{name}))" for name in ("name", "email", "phone")
+    f"(f.{name} IS NOT NULL AND (c.{name} IS NULL OR c.{name} <> f.{name}))"
+    for name in ("name", "email", "phone", "time_zone")
 )
 
 
 #: A row whose address is never sent anything, whatever it says.
 _SUPPRESSED = (
     f"(EXISTS (SELECT 1 FROM {_SUPPRESSION} s WHERE s.channel = 'email' AND s.address = m.email) "
-    f"OR EXISTS (SELECT 1 FROM {_SUPPRESSION} s WHERE s.channel = 'sms' AND s.address = m.phone))"
+    f"OR EXISTS (SELECT 1 FROM {_SUPPRESSION} s WHERE s.channel = 'sms' AND s.address = m.phone) "
+    "OR EXISTS (SELECT 1 FROM import_silent s WHERE s.channel = 'email' AND s.address = m.email) "
+    "OR EXISTS (SELECT 1 FROM import_silent s WHERE s.channel = 'sms' AND s.address = m.phone))"
 )
 
 
@@ -48,7 +54,7 @@ def staging(wants: Sequence[Want]) -> Iterator["Staging"]:
         columns = "".join(f", w{number} smallint" for number, _ in enumerate(wants))
         cursor.execute(
             "CREATE TEMPORARY TABLE import_row (line integer PRIMARY KEY, name varchar(200), email varchar(254), "
-            f"phone varchar(128), faults text{columns})"
+            f"phone varchar(128), time_zone varchar(64), faults text{columns})"
         )
         try:
             yield Staging(cursor, wants)
@@ -65,7 +71,7 @@ class Staging:
     def __init__(self, cursor: CursorWrapper, wants: Sequence[Want]) -> None:
         self.cursor = cursor
         self.wants = wants
-        self._width = 5 + len(wants)
+        self._width = 6 + len(wants)
 
     # --- In ---
     def add(self, rows: Iterator[tuple[int, Parsed]]) -> Iterator[int]:
@@ -80,7 +86,7 @@ class Staging:
         faults = json.dumps(parsed.faults) if parsed.faults else None
         said = parsed.wants
         wishes = [int(said[want]) if want in said else None for want in self.wants]
-        return (line, parsed.name, parsed.email, parsed.phone, faults, *wishes)
+        return (line, parsed.name, parsed.email, parsed.phone, parsed.time_zone, faults, *wishes)
 
     def _write(self, chunk: list[tuple[int | str | None, ...]]) -> None:
         if connection.vendor == "postgresql":
@@ -124,7 +130,7 @@ class Staging:
                     CASE WHEN owner IS NULL THEN line ELSE MIN(line) OVER (PARTITION BY owner) END AS owner_line
                 FROM owned
             )
-            SELECT f.line, f.name, f.email, f.phone, COALESCE(f.owner, {fresh}) AS client_id, f.by_phone,
+            SELECT f.line, f.name, f.email, f.phone, f.time_zone, COALESCE(f.owner, {fresh}) AS client_id, f.by_phone,
                 f.owner IS NULL AS is_new,
                 f.owner IS NOT NULL AND ({_ALTERS}) AS alters, COALESCE(NOT c.is_active, false) AS is_archived,
                 f.email_line, f.phone_line, f.owner_line,
@@ -139,6 +145,41 @@ class Staging:
         )
         self.cursor.execute("CREATE INDEX import_match_client ON import_match (client_id)")
         self._analyze("import_match")
+        self._find_silent()
+
+    def _find_silent(self) -> None:
+        """The addresses among the rows that are suppressed by a digest only, since their client was erased."""
+        self.cursor.execute(
+            "CREATE TEMPORARY TABLE import_silent (channel varchar(10), address varchar(254), "
+            "PRIMARY KEY (channel, address))"
+        )
+        if not suppressions.any_erased():
+            return
+        self.cursor.execute("CREATE INDEX import_match_line ON import_match (line)")
+        for channel in _COLUMNS:
+            found = suppressions.recognised(channel, self._addresses(channel))
+            silent = [(channel.value, address) for address in set(found.values())]
+            self.cursor.executemany("INSERT INTO import_silent VALUES (%s, %s)", silent)
+
+    def _addresses(self, channel: Channel) -> Iterator[str]:
+        """Those of the rows that are taken, read a few thousand at a time."""
+        column, line = _COLUMNS[channel], -1
+        while True:
+            self.cursor.execute(
+                f"SELECT line, {column} FROM import_match "
+                f"WHERE line > %s AND fault = '' AND {column} IS NOT NULL ORDER BY line LIMIT {CHUNK}",
+                [line],
+            )
+            if not (rows := self.cursor.fetchall()):
+                return
+            yield from (address for _, address in rows)
+            line = rows[-1][0]
+
+    def silent(self) -> Mapping[Channel, list[str]]:
+        """What `match` found suppressed by a digest only."""
+        self.cursor.execute("SELECT channel, address FROM import_silent ORDER BY channel, address")
+        rows = self.cursor.fetchall()
+        return {channel: [address for kind, address in rows if kind == channel] for channel in Channel}
 
     def compare(self, *, resubscribes: bool) -> None:
         """Find every consent that would change, and which of them stay off because the client had opted out.

@@ -8,6 +8,7 @@ from typing import Any
 from django.db import connection
 
 from notifier.models import Client, ConsentChange, Preference
+from notifier.services import suppressions
 from notifier.services.imports.staging import Staging
 
 _CLIENT = Client._meta.db_table
@@ -42,6 +43,7 @@ def write(staging: Staging, *, origin: Origin, now: datetime) -> None:
     writer.check()
     writer.add_clients()
     writer.change_clients()
+    writer.recognise()
     staging.compare(resubscribes=bool(origin.reason))
     writer.add_preferences()
     writer.change_preferences()
@@ -70,8 +72,8 @@ class _Writer:
 
     def add_clients(self) -> None:
         self._run(
-            f"INSERT INTO {_CLIENT} (id, name, email, phone, is_active, created_at, updated_at) "
-            "SELECT client_id, name, email, phone, true, %s, %s FROM import_match "
+            f"INSERT INTO {_CLIENT} (id, name, email, phone, time_zone, is_active, created_at, updated_at) "
+            "SELECT client_id, name, email, phone, COALESCE(time_zone, ''), true, %s, %s FROM import_match "
             "WHERE is_new AND fault = '' ORDER BY line",
             self._moment,
             self._moment,
@@ -87,17 +89,24 @@ class _Writer:
     def change_clients(self) -> None:
         self._run(
             f"UPDATE {_CLIENT} SET name = COALESCE(m.name, {_CLIENT}.name), "
-            f"email = COALESCE(m.email, {_CLIENT}.email), phone = COALESCE(m.phone, {_CLIENT}.phone), updated_at = %s "
+            f"email = COALESCE(m.email, {_CLIENT}.email), phone = COALESCE(m.phone, {_CLIENT}.phone), "
+            f"time_zone = COALESCE(m.time_zone, {_CLIENT}.time_zone), updated_at = %s "
             f"FROM import_match m WHERE m.client_id = {_CLIENT}.id AND m.alters AND m.fault = ''",
             self._moment,
         )
         self._record("~", "m.alters")
 
+    def recognise(self) -> None:
+        """An address that stays silent since its client was erased stays so in its new client's hands."""
+        for channel, addresses in self._staging.silent().items():
+            suppressions.recognise(channel=channel, addresses=addresses)
+
     def _record(self, kind: str, which: str) -> None:
         self._run(
-            f"INSERT INTO {_HISTORY} (id, name, email, phone, is_active, created_at, erased_at, history_date, "
-            "history_change_reason, history_type, history_user_id) "
-            "SELECT c.id, c.name, c.email, c.phone, c.is_active, c.created_at, c.erased_at, %s, %s, %s, %s "
+            f"INSERT INTO {_HISTORY} (id, name, email, phone, time_zone, is_active, created_at, erased_at, "
+            "history_date, history_change_reason, history_type, history_user_id) "
+            "SELECT c.id, c.name, c.email, c.phone, c.time_zone, c.is_active, c.created_at, c.erased_at, "
+            "%s, %s, %s, %s "
             f"FROM import_match m JOIN {_CLIENT} c ON c.id = m.client_id "
             f"WHERE m.fault = '' AND {which} ORDER BY m.line",
             self._moment,

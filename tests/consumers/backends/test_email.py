@@ -26,6 +26,8 @@ from consumers.backends.base import (
     TemporaryFailure,
 )
 from consumers.backends.email import DjangoMailBackend, SmtpBackend, get_backend
+from notifier import links
+from notifier.links import Link
 from tests.standins.rules import Rule
 from tests.standins.smtp import SmtpSession, SmtpStandin
 
@@ -158,6 +160,44 @@ def test_a_reply_of_5xx_is_for_good(server: SmtpStandin, backend: SendBackend, p
         backend.send(MESSAGE)
 
     assert server.accepted() == []
+
+
+@pytest.mark.parametrize("reply", ["550 5.1.1 nobody", "551 5.1.6 moved", "553 5.1.3 no such form"])
+def test_a_mailbox_that_the_server_does_not_have_is_sent_nothing_more(
+    server: SmtpStandin, backend: SendBackend, reply: str
+) -> None:
+    server.behave(Rule(phase="rcpt", reply=reply))
+
+    with pytest.raises(PermanentFailure) as refusal:
+        backend.send(MESSAGE)
+
+    word = refusal.value.suppress
+    assert word is not None
+    assert (word.source, word.reason) == ("BOUNCE", str(refusal.value))
+
+
+@pytest.mark.parametrize(
+    ("phase", "reply"),
+    [
+        ("rcpt", "550 no such user"),
+        ("rcpt", "550 5.7.1 you are on a list"),
+        ("rcpt", "550 5.1.8 bad sender"),
+        ("rcpt", "552 5.2.2 full"),
+        ("rcpt", "554 5.1.1 nobody"),
+        ("rcpt", "450 4.1.1 not now"),
+        ("data", "550 5.1.1 nobody"),
+        ("dot", "550 5.1.1 nobody"),
+    ],
+)
+def test_any_other_refusal_is_of_the_message_and_not_of_the_mailbox(
+    server: SmtpStandin, backend: SendBackend, phase: str, reply: str
+) -> None:
+    server.behave(Rule(phase=phase, reply=reply))
+
+    with pytest.raises((PermanentFailure, TemporaryFailure)) as refusal:
+        backend.send(MESSAGE)
+
+    assert refusal.value.suppress is None
 
 
 @pytest.mark.parametrize("then", ["drop", "reset", "hang"])
@@ -882,6 +922,17 @@ def test_a_mail_backend_that_knows_better_is_believed(use_backend: Callable[[str
         backend.send(MESSAGE)
 
 
+def test_a_providers_own_interface_gets_our_number_and_tells_its_own(
+    use_backend: Callable[[str], SendBackend], mailoutbox: list[Any]
+) -> None:
+    """The first is what it names when the message bounces, and the second what staff look for in its log."""
+    backend = use_backend("anymail.backends.test.EmailBackend")
+
+    assert [backend.send(MESSAGE), backend.send(MESSAGE)] == ["0", "1"]
+
+    assert mailoutbox[0].anymail_test_params["metadata"] == {"delivery": MESSAGE.reference}
+
+
 def test_a_mail_backend_stays_open_and_is_opened_anew_after_a_failure(
     use_backend: Callable[[str], SendBackend], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -913,3 +964,107 @@ def test_a_header_smuggled_in_fails_for_good_with_a_mail_backend_of_djangos_too(
 
     with pytest.raises(PermanentFailure):
         backend.send(replace(MESSAGE, subject="Homes\nBcc: eve@example.com"))
+
+
+# --- What makes it bulk mail that can be refused ----------------------------------------------------------------------
+TOKEN = links.token(Link(client_id=7, topic_id=1, broadcast_id=42))
+BULK = replace(MESSAGE, link_token=TOKEN, list_id="listings", html="<p>Hello Ann.</p>")
+BULK_HEADERS = ("List-Unsubscribe", "List-Unsubscribe-Post", "List-Id", "Precedence")
+
+
+def bulk_headers(mail: Any) -> list[list[str]]:
+    """The values of each, as they come over the wire but for folds."""
+    return [[" ".join(str(value).split()) for value in mail.get_all(name, [])] for name in BULK_HEADERS]
+
+
+@pytest.mark.parametrize("html", ["", "<p>Hello Ann.</p>"], ids=["text alone", "both forms"])
+def test_every_mail_says_how_it_is_refused(
+    server: SmtpStandin, backend: SendBackend, settings: Settings, html: str
+) -> None:
+    settings.PUBLIC_URL = "https://news.example.com"
+
+    backend.send(replace(BULK, html=html))
+
+    mail = parsed(server)
+    assert bulk_headers(mail) == [
+        [f"<https://news.example.com/u/{TOKEN}>"],
+        ["List-Unsubscribe=One-Click"],
+        ["<listings.example.org>"],
+        ["bulk"],
+    ]
+    assert mail.defects == []
+
+
+def test_a_mailbox_for_refusals_is_named_beside_the_link(
+    server: SmtpStandin, backend: SendBackend, settings: Settings
+) -> None:
+    settings.PUBLIC_URL, settings.UNSUBSCRIBE_MAILTO = "https://news.example.com", "stop+news@example.com"
+
+    backend.send(BULK)
+
+    link, mailto = f"<https://news.example.com/u/{TOKEN}>", "<mailto:stop%2Bnews@example.com?subject=unsubscribe%20"
+    assert bulk_headers(parsed(server))[0] == [f"{link}, {mailto}{TOKEN}>"]
+
+
+def test_one_click_is_promised_over_https_alone(server: SmtpStandin, backend: SendBackend, settings: Settings) -> None:
+    settings.PUBLIC_URL = "http://localhost:8000"
+
+    backend.send(BULK)
+
+    assert bulk_headers(parsed(server))[:2] == [[f"<http://localhost:8000/u/{TOKEN}>"], []]
+
+
+def test_each_mail_of_a_connection_has_its_own_link(server: SmtpStandin, backend: SendBackend) -> None:
+    tokens = [links.token(Link(client_id=number, topic_id=1, broadcast_id=42)) for number in (7, 8)]
+
+    for token in tokens:
+        backend.send(replace(BULK, link_token=token))
+
+    found = [bulk_headers(parsed(server, number))[0] for number in range(2)]
+    assert found == [[f"<http://localhost:8000/u/{token}>"] for token in tokens]
+
+
+def test_a_mail_without_a_link_promises_nothing(server: SmtpStandin, backend: SendBackend) -> None:
+    backend.send(MESSAGE)
+
+    assert bulk_headers(parsed(server)) == [[], [], [], ["bulk"]]
+
+
+def test_the_source_has_the_same_bulk_headers_as_django_s(settings: Settings) -> None:
+    settings.PUBLIC_URL, settings.UNSUBSCRIBE_MAILTO = "https://news.example.com", "stop@example.com"
+
+    ours = message_from_bytes(email.source(BULK), policy=policy.default)
+    theirs = message_from_bytes(email.build(BULK).message().as_bytes(), policy=policy.default)
+
+    assert bulk_headers(ours) == bulk_headers(theirs)
+    assert [len(values) for values in bulk_headers(ours)] == [1, 1, 1, 1]
+
+
+def test_a_mail_backend_of_djangos_gets_the_bulk_headers_too(
+    use_backend: Callable[[str], SendBackend], settings: Settings
+) -> None:
+    settings.PUBLIC_URL = "https://news.example.com"
+
+    use_backend("django.core.mail.backends.locmem.EmailBackend").send(BULK)
+
+    (mail,) = outbox.outbox
+    assert {name: mail.extra_headers.get(name) for name in BULK_HEADERS} == {
+        "List-Unsubscribe": f"<https://news.example.com/u/{TOKEN}>",
+        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+        "List-Id": "<listings.example.com>",
+        "Precedence": "bulk",
+    }
+
+
+@pytest.mark.parametrize("html", ["", "<p>Hello Ann.</p>"], ids=["text alone", "both forms"])
+@pytest.mark.parametrize(
+    "change", [{"list_id": "a\r\nBcc: eve@example.com"}, {"link_token": "a\nBcc: eve@example.com"}]
+)
+def test_no_bulk_header_smuggles_in_another(
+    server: SmtpStandin, backend: SendBackend, html: str, change: dict[str, str]
+) -> None:
+    with pytest.raises(PermanentFailure) as caught:
+        backend.send(replace(BULK, html=html, **change))
+
+    assert server.accepted() == []
+    assert "eve@" not in str(caught.value)

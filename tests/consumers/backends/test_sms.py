@@ -18,11 +18,13 @@ from consumers.backends.base import (
     OutcomeUnknown,
     Outgoing,
     PermanentFailure,
+    RecipientRefused,
     SendBackend,
     SendFailure,
     TemporaryFailure,
 )
 from consumers.backends.sms import get_backend
+from notifier.services.suppressions import Source, Word
 from tests.standins.rules import Rule
 from tests.standins.sms import SENDER, SID, TOKEN, SmsStandin, error_body, invalid_number, opted_out
 
@@ -199,7 +201,7 @@ def test_a_gateways_answer_leaves_the_outcome_unknown(provider: SmsStandin, back
 
 @pytest.mark.parametrize(
     ("rule", "code"),
-    [(invalid_number(), "21211"), (opted_out(), "21610"), (answers(400, error_body(400, 21617, "Too long")), "21617")],
+    [(invalid_number(), "21211"), (answers(400, error_body(400, 21617, "Too long")), "21617")],
 )
 def test_a_message_that_twilio_refuses_fails_for_good_and_says_why(
     provider: SmsStandin, backend: SendBackend, rule: Rule, code: str
@@ -210,6 +212,17 @@ def test_a_message_that_twilio_refuses_fails_for_good_and_says_why(
         backend.send(MESSAGE)
 
     assert str(caught.value) == f"400: {code} {json.loads(rule.reply)['message']}"
+    assert caught.value.suppress is None
+
+
+def test_who_opted_out_at_twilio_has_refused_by_their_own_word(provider: SmsStandin, backend: SendBackend) -> None:
+    provider.behave(opted_out())
+
+    with pytest.raises(RecipientRefused) as caught:
+        backend.send(MESSAGE)
+
+    assert str(caught.value) == "400: 21610 Attempt to send to unsubscribed recipient"
+    assert caught.value.suppress == Word(Source.CLIENT, str(caught.value))
 
 
 @pytest.mark.parametrize(

@@ -194,7 +194,7 @@ SMS_TROUBLES = (
     once("503", **answer(503)),
     Trouble("500 for ever", Rule(**answer(500)), "FAILED", MOST, GAVE_UP),
     Trouble("400: no such number", invalid_number(), "FAILED", detail="21211"),
-    Trouble("400: opted out", opted_out(), "FAILED", detail="21610"),
+    Trouble("400: opted out", opted_out(), "SKIPPED", detail="opted out at the provider"),
     failed("400 with junk", "400", **answer(400, "<h1>Bad Request</h1>")),
     failed("400 without end", "400", **answer(400, "x" * 200_000)),
     unknown("502", "502", **answer(502)),
@@ -346,7 +346,8 @@ class _Scene:
     def rows(self) -> list[Row]:
         found = self._arena.stack.query(
             "SELECT id, address, state, attempts, detail FROM notifier_delivery "
-            "WHERE channel = %s AND state <> 'SKIPPED' ORDER BY id",
+            # Without those that never came before the provider.
+            "WHERE channel = %s AND (state <> 'SKIPPED' OR attempts > 0) ORDER BY id",
             self._channel,
         )
         return [Row(*row) for row in found]

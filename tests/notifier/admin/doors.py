@@ -110,11 +110,9 @@ MODELS = {
     "notifier_suppression": Model(
         view=("view_suppression",),
         add=("add_suppression",),
-        change=("change_suppression",),
-        delete=("delete_suppression",),
         added=lambda house: {"channel": "email", "address": "new@example.com", "reason": "asked"},
-        changed=lambda house: {"reason": "another"},
     ),
+    "notifier_inboundmessage": Model(view=("view_inboundmessage",)),
     "notifier_notification": Model(
         view=("view_notification",),
         add=("add_notification",),
@@ -130,6 +128,9 @@ MODELS = {
     "notifier_resolution": Model(view=("view_resolution",)),
     "notifier_worker": Model(view=("view_worker",)),
     "notifier_queuedticket": Model(view=("view_queuedticket",)),
+    "notifier_throttle": Model(
+        view=("view_throttle",), change=("change_throttle",), changed=lambda house: {"rate": "20/s"}
+    ),
     "auth_user": Model(
         view=("auth.view_user",),
         add=("auth.add_user", "auth.change_user"),
@@ -192,7 +193,7 @@ APPROVE = ("view_broadcast", "approve_broadcast")
 CONTROL = ("view_broadcast", "control_broadcast")
 RESOLVE = ("view_delivery", "resolve_delivery")
 #: Where it is given: a broadcast in such a state.
-_GIVEN_TO = {"resume": "paused", "retry": "finished", "retry-unknown": "finished", "start-now": "scheduled"}
+_GIVEN_TO = {"resume": "paused", "retry": "finished", "start-now": "scheduled"}
 
 
 def _orders() -> Iterator[Door]:
@@ -202,11 +203,12 @@ def _orders() -> Iterator[Door]:
         def args(house: Any, name: str = order.name, row: str = row) -> tuple[Any, ...]:
             return getattr(house, row).pk, name
 
+        needs = ("view_broadcast", "resolve_delivery") if order.name == "retry" else CONTROL
         if order.asks:
-            yield Opens("notifier_broadcast_order", CONTROL, args, label=order.name)
+            yield Opens("notifier_broadcast_order", needs, args, label=order.name)
         yield Does(
             "notifier_broadcast_order",
-            CONTROL,
+            needs,
             args,
             data=lambda house: {"why": "asked"},
             has_form=False,
@@ -240,6 +242,7 @@ def _tomorrow(house: Any) -> dict[str, Any]:
 
 EXPORT_CLIENTS = ("view_client", "export_client")
 IMPORT = ("import_client",)
+READ = ("view_inboundmessage", "change_inboundmessage")
 #: By decision: its action, whom it is about, and the permission.
 _CLIENT_DECISIONS = {
     "archive": ("archive_selected", "client", "change_client"),
@@ -272,6 +275,18 @@ def _client_decisions() -> Iterator[Door]:
             has_form=False,
             answers=name == "export",
         )
+
+
+def _liftings() -> Iterator[Door]:
+    """What bounced or staff entered, and what clients asked for themselves."""
+    for row, permission in (("suppression", "lift_suppression"), ("refusal", "lift_refusal")):
+
+        def query(house: Any, row: str = row) -> dict[str, Any]:
+            return {"ids": getattr(house, row).pk}
+
+        page, needs = "notifier_suppression_lift", ("view_suppression", permission)
+        yield Opens(page, needs, query=query, label=row)
+        yield Does(page, needs, query=query, label=row, data=lambda house: {"why": "asked"}, has_form=False)
 
 
 WRITE = ("view_notification", "change_notification")
@@ -325,6 +340,9 @@ DOORS: list[Door] = [
         answers=True,
     ),
     Opens("notifier_client_why", ("view_client", "view_delivery"), _of("client")),
+    # --- The inbox ---
+    _action("notifier_inboundmessage", "mark_as_read", "inboundmessage", READ),
+    Does("notifier_inboundmessage_read", READ, _of("inboundmessage"), has_form=False),
     # --- Imports ---
     Opens("notifier_clientimport_upload", IMPORT),
     Does(
@@ -363,6 +381,7 @@ DOORS: list[Door] = [
     ),
     Opens("notifier_notification_broadcast", SEND, query=lambda house: {"ids": house.unsent_notification.pk}),
     Does("notifier_notification_broadcast", SEND, query=lambda house: {"ids": house.unsent_notification.pk}),
+    Opens("notifier_notification_limits", SEND, query=lambda house: {"ids": house.unsent_notification.pk}),
     Opens("notifier_notification_letter", SEND, _of("unsent_notification")),
     Opens(
         "notifier_notification_preview",
@@ -408,6 +427,15 @@ DOORS: list[Door] = [
         has_form=False,
     ),
     Does("try_again", ("control_broadcast",), lambda house: ("email",), has_form=False),
+    # --- Suppressions ---
+    _action(
+        "notifier_suppression",
+        "lift_selected",
+        "suppression",
+        ("view_suppression", "lift_suppression"),
+        leads_to="notifier_suppression_lift",
+    ),
+    *_liftings(),
     # --- Deliveries ---
     _action("notifier_delivery", "mark_as_sent", "failed", RESOLVE, leads_to="notifier_delivery_resolve"),
     _action("notifier_delivery", "send_again", "failed", RESOLVE, leads_to="notifier_delivery_resolve"),

@@ -10,9 +10,19 @@ from axes.models import AccessAttempt, AccessLog
 from django.contrib.auth.models import Group, User
 from django.utils import timezone
 
-from notifier.models import Channel, ClientImport, Profile, QueuedTicket, Resolution, Suppression, Topic, Worker
+from notifier.models import (
+    Channel,
+    ClientImport,
+    Profile,
+    QueuedTicket,
+    Resolution,
+    Suppression,
+    Throttle,
+    Topic,
+    Worker,
+)
 from notifier.services.imports import uploads
-from tests.factories import a_broadcast, a_client, a_delivery, a_notification, a_user, an_open_breaker
+from tests.factories import a_broadcast, a_client, a_delivery, a_notification, a_user, an_answer, an_open_breaker
 
 #: A file of two, one of whom can't be taken.
 CLIENTS = b"name,email\nCleo,cleo@example.com\nBob,bob@\n"
@@ -30,6 +40,10 @@ def a_house() -> Any:
         archived=a_client(is_active=False),
         topic=Topic.objects.create(name="Unused", slug="unused"),
         suppression=Suppression.objects.create(channel=Channel.EMAIL, address="gone@example.com", reason="asked us to"),
+        refusal=Suppression.objects.create(
+            channel=Channel.EMAIL, address="stop@example.com", reason="STOP", source="CLIENT"
+        ),
+        inboundmessage=an_answer(),
         notification=a_notification(),
         unsent_notification=a_notification(),
         broadcast=a_broadcast(),
@@ -45,6 +59,7 @@ def a_house() -> Any:
         unknown=a_delivery(broadcast=finished, state="UNKNOWN"),
         worker=Worker.objects.create(kind="DISPATCHER", host="here", pid=1, started_at=now, last_seen_at=now),
         queuedticket=QueuedTicket.objects.create(channel=Channel.SMS, body=b"{}", available_at=now),
+        throttle=Throttle.objects.create(channel=Channel.SMS, provider="api.example.com", filled_at=now),
         resolution=Resolution.objects.create(action="MARKED_SENT", by=a_user(), at=now, why="in their log"),
         breaker=an_open_breaker(now=now, probe_at=now + timedelta(hours=1)),
         user=somebody,

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
@@ -11,6 +12,7 @@ from django.utils import timezone
 from notifier.models import Broadcast
 from tests.factories import a_broadcast, a_client, a_delivery, a_user
 from tests.notifier.admin.conftest import LogIn
+from tests.notifier.admin.house import form_of
 from tests.notifier.admin.test_notifications import text_of
 
 pytestmark = pytest.mark.both_engines
@@ -128,6 +130,31 @@ def test_nobody_approves_their_own_by_the_page_or_past_it(client: Browser, db: N
     assert "You asked for it, so somebody else has to look at it" in text_of(page)
     assert "so somebody else has to approve it" in text_of(refused)
     assert fresh(broadcast).state == State.AWAITING_APPROVAL
+
+
+def test_one_person_in_both_groups_does_not_approve_the_text_that_they_put_in(client: Browser) -> None:
+    eve = a_user(username="eve", group="Editors")
+    eve.groups.add(*a_user(username="bob", group="Approvers").groups.all())
+    broadcast = waiting(created_by=a_user(username="ann", group="Senders"))
+    client.force_login(eve)
+    change = reverse("admin:notifier_notification_change", args=[broadcast.notification_id])
+
+    client.post(change, form_of(text_of(client.get(change))) | {"sms_body": "Eve’s own"})
+    page = client.get(page_of(broadcast))
+    refused = client.post(page_of(broadcast), word(page), follow=True)
+
+    assert 'id="approve-it"' not in text_of(page)
+    assert "eve, " in text_of(page).partition("Text changed by")[2].partition("</dd>")[0]
+    assert "You changed its text, so somebody else has to look at it" in text_of(page)
+    assert "eve" not in text_of(page).partition("May approve")[2].partition("</dd>")[0]
+    assert "You changed the text of " in text_of(refused)
+    assert 'id="look-and-approve"' not in text_of(client.get(page_of(broadcast, "progress")))
+    assert fresh(broadcast).state == State.AWAITING_APPROVAL
+
+    client.force_login(User.objects.get(username="bob"))
+    assert "eve, " in text_of(client.get(page_of(broadcast))).partition("Text changed by")[2]
+    approve(client, broadcast)
+    assert (fresh(broadcast).state, broadcast.sms_body) == (State.RUNNING, "Eve’s own")
 
 
 def test_a_text_that_was_edited_meanwhile_is_shown_again(staff: LogIn) -> None:
@@ -314,3 +341,53 @@ def test_without_javascript_a_progress_page_that_waits_reloads_itself(admin: Bro
     page = text_of(admin.get(page_of(waiting(created_by=a_user()), "progress")))
 
     assert 'http-equiv="refresh"' in page
+
+
+# --- Critical ---------------------------------------------------------------------------------------------------------
+CRITICAL = "notifier.send_critical"
+
+
+def test_whoever_approves_reads_that_it_is_critical(staff: LogIn) -> None:
+    broadcast = waiting(created_by=a_user(), is_critical=True)
+
+    page = text_of(staff(VIEW, APPROVE).get(page_of(broadcast)))
+
+    assert "It waits for no sending hours and heeds no frequency cap; consent holds." in page
+    approve(staff(VIEW, APPROVE), broadcast)
+    assert (fresh(broadcast).state, broadcast.is_critical) == (State.RUNNING, True)
+
+
+def test_what_became_critical_after_it_was_read_is_not_approved(staff: LogIn) -> None:
+    broadcast = waiting(created_by=a_user())
+    browser = staff(VIEW, APPROVE)
+    page = browser.get(page_of(broadcast))
+    Broadcast.objects.update(is_critical=True)
+
+    answer = browser.post(page_of(broadcast), word(page), follow=True)
+
+    assert "was changed after you had opened this page" in text_of(answer)
+    assert fresh(broadcast).state == State.AWAITING_APPROVAL
+
+
+def test_a_tick_after_the_approval_asks_for_it_anew(staff: LogIn) -> None:
+    later = timezone.now() + HOUR
+    broadcast = waiting(state=State.SCHEDULED, scheduled_for=later, approved_by=a_user(), approved_at=timezone.now())
+    posted = {"when": "later", "scheduled_for": later.strftime("%Y-%m-%dT%H:%M"), "is_critical": "on"}
+
+    staff(VIEW, CONTROL, CRITICAL).post(page_of(broadcast, "schedule"), posted)
+
+    assert (fresh(broadcast).state, broadcast.is_critical) == (State.AWAITING_APPROVAL, True)
+    assert broadcast.approved_by is None
+
+
+@pytest.mark.parametrize("is_critical", [True, False])
+def test_who_may_not_send_critical_changes_the_time_alone(staff: LogIn, is_critical: bool) -> None:
+    broadcast = waiting(
+        state=State.SCHEDULED, needs_approval=False, scheduled_for=timezone.now() + HOUR, is_critical=is_critical
+    )
+    posted = {"when": "later", "scheduled_for": "2099-01-02T16:00"} | ({} if is_critical else {"is_critical": "on"})
+
+    staff(VIEW, CONTROL).post(page_of(broadcast, "schedule"), posted)
+
+    assert f"{fresh(broadcast).scheduled_for:%Y}" == "2099"
+    assert broadcast.is_critical == is_critical

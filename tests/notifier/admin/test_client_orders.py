@@ -9,7 +9,9 @@ from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
 
-from notifier.models import Client, Resolution, ResolvedDelivery, Suppression
+from notifier.models import Client, InboundMessage, Resolution, ResolvedDelivery
+from notifier.services import feedback
+from notifier.services.feedback import Event, Kind
 from tests.factories import a_client, a_delivery
 from tests.notifier.admin.conftest import LogIn
 from tests.notifier.admin.test_client_pages import agree
@@ -131,6 +133,12 @@ def test_erasing_asks_for_a_reason_and_for_being_sure(admin: Browser) -> None:
     assert client.erased_at is None
 
 
+def test_the_page_that_erases_says_that_uploaded_files_are_among_it(admin: Browser) -> None:
+    assert "in files of clients: those that wait for their import" in text_of(
+        admin.get(decide_url("erase", a_client()))
+    )
+
+
 def test_selected_clients_are_erased_and_the_list_is_back(admin: Browser) -> None:
     first, second, other = a_client(), a_client(), a_client(name="Somebody Else")
 
@@ -164,7 +172,16 @@ def a_full_client() -> Client:
     delivery = a_delivery(client=client, state="FAILED", detail="550 no such mailbox", attempts=2)
     resolution = Resolution.objects.create(action="SENT_AGAIN", at=timezone.now(), why="ticket 7", number=1)
     ResolvedDelivery.objects.create(resolution=resolution, delivery=delivery, state_before="FAILED")
-    Suppression.objects.create(channel="email", address=str(client.email), reason="Complained.")
+    event = Event("Postmark", "1", Kind.COMPLAINT, str(client.email), timezone.now(), detail="abuse")
+    feedback.took(event, timezone.now())
+    InboundMessage.objects.create(
+        provider="twilio",
+        provider_id="1",
+        sender=str(client.phone),
+        text="Who is this?",
+        outcome="KEPT",
+        received_at=timezone.now(),
+    )
     return client
 
 
@@ -182,7 +199,16 @@ def test_the_file_holds_everything_that_is_kept(admin: Browser) -> None:
     assert kept["changes of consent"][0]["from where"] == "Staff: asked by phone"
     assert kept["messages"][0]["detail"] == "550 no such mailbox"
     assert kept["decisions about messages"][0]["why"] == "ticket 7"
-    assert kept["addresses never written to"][0]["reason"] == "Complained."
+    (never,) = kept["addresses never written to"]
+    assert (never["address"], never["source"], never["reason"]) == (
+        client.email,
+        "Complaint",
+        "reported as spam: abuse",
+    )
+    (suppressed,) = kept["how addresses were suppressed and lifted"]
+    assert (suppressed["what"], suppressed["from where"]) == ("Suppressed", "Complaint: reported as spam: abuse")
+    assert [each["what"] for each in kept["what providers told"]] == ["Reported as spam"]
+    assert [each["text"] for each in kept["messages from the client"]] == ["Who is this?"]
     assert kept["versions of the entry"][0]["name"] == "Zoë Example"
 
 
@@ -203,3 +229,6 @@ def test_it_is_on_record_that_a_client_was_exported(admin: Browser, superuser: A
 
     entry = LogEntry.objects.get(object_id=str(client.pk))
     assert (entry.user, entry.get_change_message()) == (superuser, "Exported what is kept.")
+    history = text_of(admin.get(reverse("admin:notifier_client_history", args=[client.pk])))
+    assert "<td>Exported</td>" in history
+    assert "<td>Change</td>" not in history

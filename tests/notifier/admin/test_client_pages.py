@@ -1,6 +1,6 @@
 """A client's own page, its history, and why."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,8 +12,10 @@ from django.utils import timezone
 
 from notifier import dossier
 from notifier.models import Channel, Client, ConsentChange, Preference, Suppression
-from notifier.services import clients, consents, erasure
+from notifier.services import clients, consents, erasure, feedback, suppressions
 from notifier.services.consents import Origin
+from notifier.services.feedback import Event, Kind
+from notifier.services.suppressions import Source, Word
 from tests.factories import a_broadcast, a_client, a_delivery, a_topic
 from tests.notifier.admin.conftest import LogIn
 from tests.notifier.admin.test_clients import filled_in, page_of
@@ -150,6 +152,76 @@ def test_the_page_tells_of_suppressed_addresses(admin: Browser) -> None:
 
     assert "Asked us to." in text
     assert "Somebody else." not in text
+
+
+def test_one_timeline_tells_of_consent_and_of_every_address_they_had(admin: Browser, now: datetime) -> None:
+    client = a_client(email="first@example.com")
+    for number, word in enumerate((Word(Source.BOUNCE, "550 nobody"), Word(Source.COMPLAINT, "spam"))):
+        moment = now + timedelta(seconds=number)
+        suppressions.suppress(channel=Channel.EMAIL, address="first@example.com", word=word, now=moment)
+    client.email = "second@example.com"
+    client.save()
+    origin = Origin(ConsentChange.Source.ONE_CLICK, ip="192.0.2.7")
+    consents.change(client=client, topic=a_topic(), wants={Channel.SMS: True}, origin=origin, now=now)
+    later = now + timedelta(seconds=3)
+    consents.change(client=client, topic=a_topic(), wants={Channel.SMS: False}, origin=origin, now=later)
+    suppressions.lift(
+        channel=Channel.EMAIL, address="first@example.com", word=Word(Source.STAFF, "it is back"), now=later
+    )
+
+    page = admin.get(page_of(client))
+
+    told = [(entry.before, entry.after, entry.origin, entry.ip) for entry in page.context["changes"]]
+    assert told[:2] == [
+        ("Suppressed", "Reachable", "Staff: it is back", ""),
+        ("Agreed", "Withdrawn", "Unsubscribe button of the mail program", "192.0.2.7"),
+    ]
+    assert told[2:3] == [("Suppressed", "Suppressed", "Complaint: spam", "")]
+    assert ("Reachable", "Suppressed", "Bounce: 550 nobody", "") in told
+    assert "from 192.0.2.7" in page.content.decode()
+
+
+def test_of_an_erased_client_the_story_is_told_by_the_digests(admin: Browser, now: datetime) -> None:
+    client = a_client(email="first@example.com", phone=None)
+    word = Word(Source.BOUNCE, "550 nobody")
+    suppressions.suppress(channel=Channel.EMAIL, address="first@example.com", word=word, now=now)
+    erasure.erase(client_id=client.pk, by=None, why="asked", now=now + timedelta(seconds=1))
+
+    page = admin.get(page_of(client))
+
+    assert [(entry.beside, entry.origin) for entry in page.context["changes"]] == [
+        ("[erased]", "Erased: personal data was erased"),
+        ("[erased]", "Bounce: 550 nobody"),
+    ]
+    assert [row.source for row in page.context["suppressions"]] == ["ERASED"]
+
+
+def test_without_the_right_to_see_suppressions_the_story_is_of_consent_alone(staff: LogIn, now: datetime) -> None:
+    client = a_client()
+    agree(client)
+    word = Word(Source.BOUNCE, "550 nobody")
+    suppressions.suppress(channel=Channel.EMAIL, address=str(client.email), word=word, now=now)
+
+    page = staff("notifier.view_client", "notifier.view_preference").get(page_of(client))
+
+    assert [entry.what for entry in page.context["changes"]] == ["Listings"]
+
+
+def test_a_delivery_shows_the_consent_that_allowed_it_and_what_came_back(admin: Browser, now: datetime) -> None:
+    client = a_client()
+    agree(client, detail="signed form")
+    delivery = a_delivery(client=client, state="SENT")
+    other = a_delivery(client=client, state="SENT")
+    for one, kind in ((delivery, Kind.HARD_BOUNCE), (other, Kind.COMPLAINT)):
+        reference = f"{one.broadcast_id}.{one.pk}"
+        feedback.took(Event("Postmark", kind, kind, str(client.email), now, reference=reference), now)
+
+    text = text_of(admin, reverse("admin:notifier_delivery_change", args=[delivery.pk]))
+
+    assert "they had agreed to Listings by e-mail" in text
+    assert "signed form" in text
+    assert "Bounced for good" in text
+    assert "Reported as spam" not in text
 
 
 def test_the_page_tells_who_archived_the_client(admin: Browser, superuser: Any) -> None:

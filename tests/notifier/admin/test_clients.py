@@ -4,8 +4,10 @@ import pytest
 from django.test import Client as Browser
 from django.urls import reverse
 
+from notifier import clock
 from notifier.admin.finding import matching
-from notifier.models import Client, Preference, Topic
+from notifier.models import Client, Preference, Suppression, Topic
+from notifier.services import erasure
 from tests.factories import a_client, a_delivery, a_notification, a_topic
 from tests.notifier.admin.conftest import LogIn
 
@@ -82,7 +84,8 @@ def test_what_is_no_phone_number_is_refused_at_its_field(admin: Browser, phone: 
 def test_a_client_without_any_address_is_refused_at_the_fields(admin: Browser) -> None:
     page = admin.post(reverse(ADD), filled_in(admin.get(reverse(ADD)), name="Ann", email="", phone=""))
 
-    assert set(errors_of(page)) == {"email", "phone"}
+    assert list(errors_of(page)) == ["email"]
+    assert page.content.decode().count("Give an e-mail address, a phone number, or both.") == 1
 
 
 # --- Preferences ------------------------------------------------------------------------------------------------------
@@ -279,6 +282,20 @@ def test_nobody_is_found_by_the_middle_of_an_address_or_by_wildcards(db: None, t
     assert not Client.objects.filter(matching(term)).exists()
 
 
+def test_the_list_shows_and_sorts_by_the_address(admin: Browser) -> None:
+    for email in ("<b>ann@x.example.com", "cleo@example.com"):
+        a_client(email=email)
+    a_client(email=None)
+    address = reverse("admin:notifier_client_changelist")
+
+    page = admin.get(address).content.decode()
+
+    assert '<td class="field-shown_email">&lt;b&gt;ann@<wbr>x<wbr>.example<wbr>.com</td>' in page
+    assert '<td class="field-shown_email">–</td>' in page
+    found = admin.get(address, {"o": "-2"}).context["cl"].result_list
+    assert [client.email for client in found if client.email] == ["cleo@example.com", "<b>ann@x.example.com"]
+
+
 def test_clients_are_filtered_by_state_and_by_consent(admin: Browser) -> None:
     both, sms, archived = a_client(listings="both"), a_client(listings="sms"), a_client(is_active=False)
 
@@ -301,3 +318,58 @@ def test_a_suppressed_address_is_kept_in_the_shape_of_the_clients_and_found_by_i
     page = admin.get(listed, {"q": "+46 70-174"})
 
     assert [row.address for row in page.context["cl"].result_list] == ["+46701740605"]
+
+
+# --- Time zone --------------------------------------------------------------------------------------------------------
+def test_a_time_zone_is_chosen_and_kept_in_the_history(admin: Browser) -> None:
+    client = a_client(phone=None)
+
+    admin.post(page_of(client), filled_in(admin.get(page_of(client)), time_zone="Europe/London"))
+    admin.post(page_of(client), filled_in(admin.get(page_of(client)), time_zone="Mars/Olympus"))
+
+    client.refresh_from_db()
+    assert client.time_zone == "Europe/London"
+    newest = client.history.latest("history_id")
+    assert newest.time_zone == "Europe/London"
+    assert "Time zone" in admin.get(page_of(client, "history")).content.decode()
+
+
+def test_a_zone_that_came_with_a_file_stays_though_the_list_does_not_have_it(admin: Browser) -> None:
+    client = a_client()
+    Client.objects.update(time_zone="US/Eastern")
+
+    admin.post(page_of(client), filled_in(admin.get(page_of(client)), name="Renamed"))
+
+    client.refresh_from_db()
+    assert (client.name, client.time_zone) == ("Renamed", "US/Eastern")
+
+
+# --- Who was erased ---------------------------------------------------------------------------------------------------
+def test_an_erased_address_that_is_entered_again_stays_silent(admin: Browser) -> None:
+    gone = a_client(email="ann@example.com", phone="+46701740605")
+    erasure.erase(client_id=gone.pk, by=None, why="asked", now=clock.now())
+    page = admin.get(reverse(ADD))
+
+    admin.post(reverse(ADD), filled_in(page, name="Ann", email="Ann@Example.com", phone=""))
+    ann = Client.objects.get(email="ann@example.com")
+    page = admin.get(page_of(ann))
+    admin.post(page_of(ann), filled_in(page, phone="+46 70 174 06 05"))
+
+    silent = Suppression.objects.values_list("address", "source")
+    assert set(silent) == {("ann@example.com", "ERASED"), ("+46701740605", "ERASED")}
+
+
+@pytest.mark.parametrize("term", ["ann@example.com", "+46 70 174 06 05"])
+def test_who_was_erased_is_found_by_the_address_they_had(staff: LogIn, term: str) -> None:
+    gone = a_client(email="ann@example.com", phone="+46701740605")
+    a_delivery(client=gone, state="SENT")
+    erasure.erase(client_id=gone.pk, by=None, why="asked", now=clock.now())
+    a_client(email="ann@example.com.invalid")
+    seen = ("notifier.view_client", "notifier.view_delivery")
+
+    for rights, found in (((*seen, "notifier.view_erasedaddress"), True), (seen, False)):
+        browser = staff(*rights)
+        clients = browser.get(reverse("admin:notifier_client_changelist"), {"q": term}).content.decode()
+        deliveries = browser.get(reverse("admin:notifier_delivery_changelist"), {"q": term}).content.decode()
+
+        assert (f"Erased client {gone.pk}" in clients, f"Erased client {gone.pk}" in deliveries) == (found, found)

@@ -11,7 +11,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client as Browser
 from django.urls import reverse
 
-from notifier.models import Client, ClientImport, ConsentChange, Preference
+from notifier.models import Client, ClientImport, ConsentChange, Preference, Suppression
 from tests.factories import a_client
 from tests.notifier.admin.conftest import LogIn
 
@@ -32,6 +32,7 @@ def rows_of(response: Any) -> list[dict[str, str]]:
 
 def test_a_client_is_exported_with_what_they_agreed_to(admin: Browser) -> None:
     client = a_client(name="Ann", email="ann@example.com", phone="+12025550123", listings="email", offerings="both")
+    Suppression.objects.create(channel="email", address="ann@example.com", reason="550 nobody", source="BOUNCE")
 
     response = export(admin)
     row = rows_of(response)[0]
@@ -43,11 +44,13 @@ def test_a_client_is_exported_with_what_they_agreed_to(admin: Browser) -> None:
         "Name": "Ann",
         "E-mail": "ann@example.com",
         "Phone": "+12025550123",
+        "Time zone": "",
         "Listings e-mail": "yes",
         "Listings SMS": "no",
         "Offerings e-mail": "yes",
         "Offerings SMS": "yes",
         "Client state": "active",
+        "Suppressed": "e-mail: Bounce",
     }
 
 
@@ -97,7 +100,7 @@ def test_importing_an_export_changes_nothing(admin: Browser, kind: str) -> None:
     a_client(name="=1+1", listings="both")
     a_client(name="'=1+1", phone=None, offerings="sms")
     a_client(name="Zoë “Zo” Müller; or, Zoe", email=None, listings="neither")
-    a_client(name="Archived", is_active=False)
+    Client.objects.filter(pk=a_client(name="Archived", is_active=False).pk).update(time_zone="Asia/Tokyo")
     before = list(Client.objects.order_by("pk").values()), list(Preference.objects.order_by("pk").values())
     file = SimpleUploadedFile(f"clients.{kind}", content(export(admin, kind)))
 

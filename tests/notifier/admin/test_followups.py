@@ -249,3 +249,21 @@ def test_the_page_shows_the_frozen_mail_and_no_markdown(admin: Browser) -> None:
     assert f'src="{letter}"' in page
     assert "**" not in page
     assert "<strong>friend</strong>" in text_of(admin.get(letter))
+
+
+@pytest.mark.parametrize(
+    ("rights", "posted", "is_critical"),
+    [
+        (("notifier.send_critical",), {"is_critical": "on"}, True),
+        (("notifier.send_critical",), {}, False),
+        ((), {"is_critical": "on"}, False),
+    ],
+)
+def test_a_follow_up_of_a_critical_broadcast_is_one_only_if_that_is_said_again(
+    staff: LogIn, rights: tuple[str, ...], posted: dict[str, str], is_critical: bool
+) -> None:
+    broadcast = a_broadcast(state="FINISHED", finished_at=timezone.now(), audience_upto=0, is_critical=True)
+
+    staff(SEE, SEND, *rights).post(follow_page(broadcast), pressed() | posted)
+
+    assert Broadcast.objects.get(follows=broadcast).is_critical == is_critical

@@ -14,20 +14,31 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from notifier.models import Broadcast, Channel, Client, ClientImport, QueuedTicket, Resolution, Suppression, Worker
-from tests.factories import a_broadcast, a_client, a_delivery, a_notification, a_topic, a_user
+from notifier.models import (
+    Broadcast,
+    Channel,
+    Client,
+    ClientImport,
+    QueuedTicket,
+    Resolution,
+    Suppression,
+    Throttle,
+    Worker,
+)
+from tests.factories import a_broadcast, a_client, a_delivery, a_notification, a_topic, a_user, an_answer
 from tests.notifier.admin.conftest import LogIn
 
 pytestmark = pytest.mark.both_engines
 
 PAGES = sorted(f"{model._meta.app_label}_{model._meta.model_name}" for model in django_admin.site._registry)
-#: Log-ins that failed may be deleted, to let somebody try again.
-NEVER_ADDED = ("axes_accessattempt",)
+#: Log-ins that failed may be deleted, to let somebody try again; a rate may be changed.
+NEVER_ADDED = ("axes_accessattempt", "notifier_throttle")
 READ_ONLY = (
     "axes_accesslog",
     "notifier_clientimport",
     "notifier_broadcast",
     "notifier_delivery",
+    "notifier_inboundmessage",
     "notifier_resolution",
     "notifier_worker",
     "notifier_queuedticket",
@@ -56,6 +67,11 @@ def a_ticket() -> QueuedTicket:
     return QueuedTicket.objects.create(channel=Channel.SMS, body=b"{}", available_at=timezone.now())
 
 
+def a_throttle() -> Throttle:
+    number = Throttle.objects.count()
+    return Throttle.objects.create(channel=Channel.SMS, provider=f"sms{number}.example.com", filled_at=timezone.now())
+
+
 MAKE: dict[str, Callable[[], Any]] = {
     "auth_group": lambda: Group.objects.create(name=f"group {Group.objects.count()}"),
     "auth_user": a_user,
@@ -67,10 +83,12 @@ MAKE: dict[str, Callable[[], Any]] = {
     ),
     "notifier_client": lambda: a_client(listings="both", offerings="email"),
     "notifier_delivery": lambda: a_delivery(broadcast=a_broadcast()),
+    "notifier_inboundmessage": lambda: an_answer(sender=str(a_client().phone)),
     "notifier_notification": lambda: a_broadcast(notification=a_notification()).notification,
     "notifier_queuedticket": a_ticket,
     "notifier_resolution": a_resolution,
     "notifier_suppression": a_suppression,
+    "notifier_throttle": a_throttle,
     "notifier_topic": lambda: a_topic(slug=f"topic-{timezone.now().timestamp()}".replace(".", "-")),
     "notifier_worker": a_worker,
 }

@@ -17,7 +17,9 @@ from openpyxl import load_workbook
 
 from notifier import reasons
 from notifier.admin import results
-from notifier.models import Broadcast, Delivery
+from notifier.models import Broadcast, Channel, ConsentChange, Delivery, Reason
+from notifier.services import consents, tallies
+from notifier.services.consents import Origin
 from tests.factories import a_broadcast, a_client, a_delivery
 from tests.notifier.admin.conftest import LogIn
 from tests.notifier.admin.test_broadcasts import a_told_broadcast, page_of, poll, text_of
@@ -186,6 +188,11 @@ def test_the_export_has_a_row_for_each_delivery_that_the_list_finds(admin: Brows
     broadcast = an_ended()
     client = a_client(name='=HYPERLINK("x")', phone="+12025550123")
     settled_at = timezone.now().replace(microsecond=0)
+    for wish, since in ((True, 9), (False, -9), (True, -10)):
+        origin = Origin(ConsentChange.Source.STAFF, detail="by phone")
+        at = settled_at - timedelta(seconds=since)
+        consents.change(client=client, topic=broadcast.topic, wants={Channel.SMS: wish}, origin=origin, now=at)
+    agreed = (settled_at - timedelta(seconds=9)).isoformat(sep=" ")
     mail = a_delivery(broadcast=broadcast, client=client, state="FAILED", detail=FULL, settled_at=settled_at)
     a_delivery(broadcast=broadcast, client=client, channel="sms", state="SENT", provider_id="SM1")
     a_delivery(broadcast=an_ended())
@@ -199,8 +206,10 @@ def test_the_export_has_a_row_for_each_delivery_that_the_list_finds(admin: Brows
     assert header == list(results.HEADER)
     moment = settled_at.isoformat(sep=" ")
     name = '\'=HYPERLINK("x")'
-    assert rows[0] == [str(client.pk), name, "email", mail.address, "Failed", FULL, "0", moment, ""]
-    assert [row[2:5] + row[8:] for row in rows[1:]] == [["sms", "+12025550123", "Sent", "SM1"]]
+    assert rows[0] == [str(client.pk), name, "email", mail.address, "Failed", FULL, "0", moment, "", "", ""]
+    assert [row[2:5] + row[8:] for row in rows[1:]] == [
+        ["sms", "+12025550123", "Sent", "SM1", agreed, "Staff: by phone"]
+    ]
     assert failed == [header, rows[0]]
 
 
@@ -242,7 +251,8 @@ def test_the_export_reads_no_more_than_it_gives(admin: Browser) -> None:
     with patch.object(results, "CHUNK", 3), CaptureQueriesContext(connection) as captured:
         next(iter(results.rows(broadcast.deliveries.all())))
 
-    assert len(captured) == 1
+    # The topic, the rows, and what their clients agreed to.
+    assert len(captured) == 3
 
 
 def test_a_sheet_that_would_take_too_long_is_refused_with_what_to_do(admin: Browser) -> None:
@@ -304,9 +314,27 @@ def test_what_has_ended_says_what_to_do_next_with_numbers(admin: Browser) -> Non
     assert steps_of(admin, an_ended()) == {
         "resolve": "Resolve 3 unknown…",
         "retry": "Retry 12 failed…",
-        "follow": "Send to the 30 who did not get it…",
+        "follow": "Look who of the 30 can still get it…",
         "export": "Export 1,998 deliveries",
     }
+
+
+@pytest.mark.parametrize(
+    ("counts", "tone", "label"),
+    [
+        ({"SENT": 9, "FAILED": 1}, "primary", "Look whether the one can still get it…"),
+        ({"SENT": 9, "SKIPPED": 63}, "secondary", "Look who of the 63 can still get it…"),
+        ({"FAILED": 2, "SKIPPED": 61}, "primary", "Look who of the 63 can still get it…"),
+    ],
+)
+def test_the_way_to_those_who_were_missed_stands_out_only_where_some_had_failed(
+    admin: Browser, counts: dict[str, int], tone: str, label: str
+) -> None:
+    broadcast = an_ended(tally={"audience": sum(counts.values()), "counts": {"email": counts}})
+
+    step = next(s for s in admin.get(page_of(broadcast)).context["steps"] if s.name == "follow")
+
+    assert (step.tone, step.label) == (tone, label)
 
 
 def test_nothing_is_offered_while_it_runs_nor_on_the_wall(admin: Browser) -> None:
@@ -319,9 +347,9 @@ def test_each_step_is_offered_to_those_who_may_take_it(staff: LogIn) -> None:
     see = "notifier.view_broadcast"
 
     assert steps_of(staff(see), broadcast) == {}
-    assert list(steps_of(staff(see, "notifier.control_broadcast"), broadcast)) == ["retry"]
+    assert steps_of(staff(see, "notifier.control_broadcast"), broadcast) == {}
     assert list(steps_of(staff(see, "notifier.send_broadcast"), broadcast)) == ["follow"]
-    assert list(steps_of(staff(see, LIST, "notifier.resolve_delivery"), broadcast)) == ["resolve"]
+    assert list(steps_of(staff(see, LIST, "notifier.resolve_delivery"), broadcast)) == ["resolve", "retry"]
     assert list(steps_of(staff(see, LIST, EXPORT), broadcast)) == ["export"]
 
 
@@ -341,7 +369,7 @@ def test_one_that_has_not_expired_yet_is_retried(admin: Browser) -> None:
     page = admin.get(page_of(broadcast))
 
     assert "retry" in steps_of(admin, broadcast)
-    assert [order.name for order, _ in page.context["buttons"]] == ["retry", "retry-unknown"]
+    assert [order.name for order, _ in page.context["buttons"]] == ["retry"]
     assert "so nothing of it is retried any more" not in text_of(page)
 
 
@@ -359,7 +387,7 @@ def test_one_that_was_followed_leads_on_and_is_neither_retried_nor_followed_agai
     page = admin.get(page_of(original))
 
     assert list(steps_of(admin, original)) == ["resolve", "export"]
-    assert [order.name for order, _ in page.context["buttons"]] == ["retry-unknown"]
+    assert [order.name for order, _ in page.context["buttons"]] == []
     assert page_of(follower) in text_of(page)
     assert page_of(original) in text_of(admin.get(page_of(follower)))
 
@@ -427,3 +455,20 @@ def test_without_broadcasts_the_list_says_where_one_begins(admin: Browser) -> No
 
     assert "A broadcast begins on a notification’s page." in text
     assert reverse("admin:notifier_notification_changelist") in text
+
+
+# --- The last moment --------------------------------------------------------------------------------------------------
+def test_the_broadcast_says_how_many_were_spared_and_who(admin: Browser) -> None:
+    broadcast = a_told_broadcast()
+    assert "spared" not in admin.get(page_of(broadcast)).content.decode()
+    spared = [a_delivery(broadcast=broadcast, state="SKIPPED", detail=Reason.CONSENT_GONE) for _ in range(2)]
+    a_delivery(broadcast=broadcast, state="SKIPPED", detail=Reason.SUPPRESSED)
+    a_delivery(state="SKIPPED", detail=Reason.CONSENT_GONE)
+    tallies.tally(broadcast_id=broadcast.pk, now=timezone.now())
+
+    page = admin.get(page_of(broadcast))
+
+    text = " ".join(page.content.decode().split())
+    assert "2 were spared</a>: consent withdrawn after the send began." in text
+    listed = admin.get(page.context["spared_url"]).context["cl"].result_list
+    assert {row.pk for row in listed} == {row.pk for row in spared}

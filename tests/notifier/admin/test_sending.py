@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import strip_tags
 
 from notifier.admin.terms import SendForm
 from notifier.models import Broadcast, Notification, Profile
@@ -207,6 +208,18 @@ def test_with_the_number_they_are_sent(admin: Browser, typed: str) -> None:
     assert made().state == State.RUNNING
 
 
+@pytest.mark.usefixtures("_confirm_above_one")
+def test_the_number_need_not_be_typed_again_because_of_another_error(admin: Browser) -> None:
+    a_client(listings="both")
+
+    page = shown(admin, a_notification(), typed="2", when="later", scheduled_for="2001-01-01T00:00")
+
+    assert "This time has passed." in text_of(page)
+    assert page.context["form"]["typed"].value() == "2"
+    field = text_of(page).partition('name="typed"')[2].partition(">")[0]
+    assert 'value="2"' in field
+
+
 def test_few_need_no_number(admin: Browser, settings: LazySettings) -> None:
     settings.CONFIRM_ABOVE = 2
     a_client(listings="both")
@@ -279,6 +292,35 @@ def edit(browser: Browser, notification: Notification, **changes: str) -> Any:
     return browser.post(address, fields | texts | changes, follow=True)
 
 
+def test_the_page_says_before_an_edit_what_it_would_do_to_broadcasts(staff: LogIn) -> None:
+    words: dict[str, Any] = {
+        "asked": {"state": State.AWAITING_APPROVAL, "needs_approval": True},
+        "approved": {"state": State.SCHEDULED, "needs_approval": True, "approved_by": a_user()},
+        "alone": {"state": State.SCHEDULED, "needs_approval": False},
+        "begun": {"state": State.RUNNING},
+    }
+    notification = a_notification()
+    made = {name: a_broadcast(notification=notification, started_at=None, **fields) for name, fields in words.items()}
+    address = reverse("admin:notifier_notification_change", args=[notification.pk])
+
+    page = text_of(staff("notifier.change_notification", "notifier.view_broadcast").get(address))
+
+    said = {name: note_about(page, broadcast) for name, broadcast in made.items()}
+    assert "is awaiting approval. Change the text, and it takes it over: somebody else than you" in said["asked"]
+    assert "is scheduled. It was approved as it is: change the text" in said["approved"]
+    assert "It keeps its text, whatever is changed here" in said["alone"]
+    assert said["begun"] == ""
+    assert reverse("admin:notifier_broadcast_progress", args=[made["asked"].pk]) in page
+    reader = staff("notifier.view_notification", "notifier.view_broadcast")
+    assert "not-begun" not in text_of(reader.get(address))
+
+
+def note_about(page: str, broadcast: Broadcast) -> str:
+    """What the notification's page says of it, without the markup."""
+    note = page.partition(f'id="not-begun-{broadcast.pk}"')[2].partition(">")[2].partition("</p>")[0]
+    return " ".join(strip_tags(note).split())
+
+
 def test_an_edit_is_taken_over_by_what_awaits_approval_and_its_author_is_told(admin: Browser) -> None:
     waiting = a_broadcast(state=State.SCHEDULED, needs_approval=True, approved_by=a_user(), started_at=None)
 
@@ -325,3 +367,87 @@ def test_a_token_of_somebodys_broadcast_makes_no_second_one(admin: Browser) -> N
         admin.post(confirm_page(notification), order)
 
     assert Broadcast.objects.count() == 1
+
+
+# --- Critical ---------------------------------------------------------------------------------------------------------
+def test_whoever_may_ticks_that_it_is_critical_and_it_shows(admin: Browser) -> None:
+    a_client(listings="both")
+    page = admin.get(confirm_page(notification := a_notification()))
+    assert "Critical: it waits for no sending hours" in text_of(page)
+
+    admin.post(confirm_page(notification), order_of(page, is_critical="on"))
+
+    assert made().is_critical
+    assert ">Critical</span>" in text_of(admin.get(reverse("admin:notifier_broadcast_progress", args=[made().pk])))
+
+
+def test_without_a_tick_it_is_not(admin: Browser) -> None:
+    a_client(listings="both")
+
+    send(admin, a_notification())
+
+    assert not made().is_critical
+
+
+def test_who_may_not_is_not_asked_and_can_not_post_it(staff: LogIn) -> None:
+    a_client(listings="both")
+    browser = staff("notifier.send_broadcast", "notifier.view_broadcast")
+
+    page = browser.get(confirm_page(notification := a_notification()))
+    browser.post(confirm_page(notification), order_of(page, is_critical="on"))
+
+    assert "Critical" not in text_of(page)
+    assert not made().is_critical
+
+
+# --- Sending hours and caps -------------------------------------------------------------------------------------------
+def test_the_confirm_page_asks_by_itself_who_waits_and_who_is_skipped(admin: Browser, settings: LazySettings) -> None:
+    a_client(listings="both")
+    notification = a_notification()
+    assert "Sending hours and caps" not in text_of(admin.get(confirm_page(notification)))
+    settings.CAPS = {"email": (1, 7), "sms": None}
+
+    url = admin.get(confirm_page(notification)).context["limits"]
+    part, page = admin.get(url, headers={"HX-Request": "true"}), admin.get(url)
+
+    assert url.endswith(f"/limits/?ids={notification.pk}")
+    assert "E-mail: it is night for nobody now; nobody is over the cap." in text_of(part)
+    assert "<html" not in text_of(part)
+    assert "<html" in text_of(page)
+
+
+# --- The line that says how to end SMS --------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("letters", "said"),
+    [
+        (140, "A line “Reply STOP to end” would add no segments."),
+        (150, "A line “Reply STOP to end” would add 2 segments."),
+    ],
+)
+def test_without_such_a_line_the_page_says_what_it_would_add(admin: Browser, letters: int, said: str) -> None:
+    for _ in range(2):
+        a_client(listings="sms")
+
+    page = text_of(admin.get(confirm_page(a_notification(sms_body="x" * letters))))
+
+    assert said in page
+    assert "x<br>" not in page
+
+
+def test_where_each_sms_has_such_a_line_it_is_shown_and_counted(admin: Browser, settings: LazySettings) -> None:
+    settings.SMS_STOP_LINE = "Reply STOP to end"
+    for _ in range(2):
+        a_client(listings="sms")
+
+    page = text_of(admin.get(confirm_page(a_notification(sms_body="x" * 150))))
+
+    assert "x<br>Reply STOP to end" in page
+    assert "<strong>4</strong>" in page
+    assert "2 segments" in page
+    assert "would add" not in page
+
+
+def test_where_no_sms_is_sent_nothing_is_said_of_it(admin: Browser) -> None:
+    a_client(listings="email")
+
+    assert "would add" not in text_of(admin.get(confirm_page(a_notification(sms_body=""))))

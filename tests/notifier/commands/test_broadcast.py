@@ -291,3 +291,10 @@ def test_deliveries_of_earlier_broadcasts_do_not_count_as_failed(
     )
 
     assert "is running" in broadcast(notification)
+
+
+@pytest.mark.parametrize(("arguments", "is_critical"), [((), False), (("--critical",), True)])
+def test_it_is_critical_where_that_is_said(arguments: tuple[str, ...], is_critical: bool) -> None:
+    broadcast(a_notification(), *arguments)
+
+    assert Broadcast.objects.get().is_critical == is_critical

@@ -144,3 +144,15 @@ def test_no_row_is_too_odd_to_be_told_about(cells: list[str]) -> None:
 
     assert row.faults or row.email or row.phone
     assert all(ROW <= column < 4 and text.endswith((".", ".")) for column, text in row.faults)
+
+
+@pytest.mark.parametrize("text", ["Europe/London", "europe/london", "EUROPE/LONDON "])
+def test_a_time_zone_is_read_however_it_is_capitalised(text: str) -> None:
+    assert parsed("email,time zone", "a@example.com", text).time_zone == "Europe/London"
+
+
+def test_what_is_no_time_zone_is_named_with_its_cell() -> None:
+    row = parsed("email,time zone", "a@example.com", "London")
+
+    assert row.faults == [(1, "“London” is not a time zone: write it like Europe/London.")]
+    assert parsed("email,time zone", "a@example.com", "").faults == []

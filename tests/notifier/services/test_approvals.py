@@ -54,13 +54,13 @@ def approve(broadcast: Broadcast, *, by: User, now: datetime, seen: Version | No
     broadcast.refresh_from_db()
 
 
-def edit(notification: Notification, **changes: Any) -> int:
+def edit(notification: Notification, by: User | None = None, **changes: Any) -> int:
     """As the notification's page does."""
     with transaction.atomic():
         for name, value in changes.items():
             setattr(notification, name, value)
         notification.save()
-        return approvals.take_edit(notification=notification)
+        return approvals.take_edit(notification=notification, by=by or a_user())
 
 
 # --- When it is asked for ---------------------------------------------------------------------------------------------
@@ -202,13 +202,40 @@ def test_an_edit_is_taken_over_and_asks_for_the_word_anew(now: datetime, state: 
     word: dict[str, Any] = {"approved_by": a_user(), "approved_at": now} if state == State.SCHEDULED else {}
     broadcast = waiting(now, state=state, scheduled_for=now + HOUR, **word)
 
-    changed = edit(broadcast.notification, **{field: "as it is now"})
+    changed = edit(broadcast.notification, None, **{field: "as it is now"})
 
     broadcast.refresh_from_db()
     assert changed == 1
     assert (broadcast.state, broadcast.approved_by, broadcast.approved_at) == (State.AWAITING_APPROVAL, None, None)
     assert (getattr(broadcast, field), broadcast.text_of) == ("as it is now", broadcast.notification.updated_at)
     assert broadcast.scheduled_for == now + HOUR
+
+
+@pytest.mark.parametrize("is_superuser", [False, True])
+def test_nobody_approves_the_text_that_they_put_in_themselves(now: datetime, is_superuser: bool) -> None:
+    eve, bob = a_user(is_superuser=is_superuser), a_user()
+    broadcast = waiting(now)
+    edit(broadcast.notification, by=eve, sms_body="Eve's own")
+    broadcast.refresh_from_db()
+
+    with pytest.raises(OwnRequest, match=r"You changed the text of .* somebody else has to approve it"):
+        approve(broadcast, by=eve, now=now)
+    broadcast.refresh_from_db()
+    assert (broadcast.state, broadcast.text_by) == (State.AWAITING_APPROVAL, eve)
+
+    approve(broadcast, by=bob, now=now)
+    assert (broadcast.state, broadcast.sms_body) == (State.RUNNING, "Eve's own")
+
+
+def test_a_save_that_changes_nothing_makes_the_text_nobody_elses(now: datetime) -> None:
+    eve = a_user()
+    broadcast = waiting(now)
+    edit(broadcast.notification, by=eve, sms_body="Eve's own")
+
+    edit(broadcast.notification, by=a_user())
+
+    broadcast.refresh_from_db()
+    assert broadcast.text_by == eve
 
 
 def test_another_topic_is_an_edit_too(now: datetime) -> None:
@@ -268,9 +295,13 @@ def test_those_who_may_approve_are_named_but_not_the_one_who_asked(now: datetime
     gone.is_active = False
     gone.save()
 
-    found = approvals.approvers(broadcast=waiting(now, by=ann), most=8)
+    broadcast = waiting(now, by=ann)
 
-    assert [user.username for user in found] == ["bob", "dora"]
+    assert [user.username for user in approvals.approvers(broadcast=broadcast, most=8)] == ["bob", "dora"]
+
+    edit(broadcast.notification, by=User.objects.get(username="bob"), sms_body="Bob's own")
+    broadcast.refresh_from_db()
+    assert [user.username for user in approvals.approvers(broadcast=broadcast, most=8)] == ["dora"]
 
 
 # --- Two at once ------------------------------------------------------------------------------------------------------

@@ -6,13 +6,16 @@ from functools import partial
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 from pytest_django.fixtures import Settings
 
-from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Reason, Suppression
-from notifier.services import breakers, broadcasts, deliveries, fanout, recovery, tallies
+from notifier import links
+from notifier.links import Link
+from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Reason, Suppression, SuppressionChange
+from notifier.services import breakers, broadcasts, deliveries, erasure, fanout, recovery, suppressions, tallies
 from notifier.services.deliveries import Claim, Outcome, Verdict
+from notifier.services.suppressions import Source, Word
 from notifier.transport.database import DatabaseTransport
 from tests.factories import a_broadcast, a_client, a_delivery, a_notification, a_topic, an_open_breaker
 from tests.notifier.connections import OtherConnection, at_once, impatient
@@ -129,6 +132,29 @@ def test_a_suppressed_address_gets_nothing(now: datetime) -> None:
     assert (fresh(row).state, fresh(row).detail) == (State.SKIPPED, Reason.SUPPRESSED)
 
 
+@pytest.mark.parametrize(
+    ("source", "seconds", "reason"),
+    [
+        ("CLIENT", 1, Reason.CONSENT_GONE),
+        ("COMPLAINT", 1, Reason.CONSENT_GONE),
+        ("ERASED", 1, Reason.CONSENT_GONE),
+        ("BOUNCE", 1, Reason.SUPPRESSED),
+        ("STAFF", 1, Reason.SUPPRESSED),
+        ("CLIENT", -1, Reason.SUPPRESSED),
+    ],
+)
+def test_who_refused_by_a_word_of_their_own_since_the_start_has_withdrawn_consent(
+    now: datetime, source: str, seconds: int, reason: Reason
+) -> None:
+    row = a_delivery(broadcast=a_broadcast(started_at=now - timedelta(minutes=1)))
+    word = Word(Source(source), "STOP")
+    moment = now - timedelta(minutes=1) + timedelta(seconds=seconds)
+    suppressions.suppress(channel=Channel.EMAIL, address=row.address, word=word, now=moment)
+
+    assert claim(row, now=now).messages == []
+    assert (fresh(row).state, fresh(row).detail) == (State.SKIPPED, reason)
+
+
 def test_a_suppression_holds_on_its_own_channel_only(now: datetime) -> None:
     row = a_delivery(channel=Channel.SMS)
     Suppression.objects.create(channel=Channel.EMAIL, address=row.address, reason="no such mailbox")
@@ -191,6 +217,27 @@ def test_a_message_is_rendered_for_its_client_from_the_frozen_text(now: datetime
     assert (message.broadcast_id, message.channel, message.attempts) == (broadcast.pk, Channel.EMAIL, 3)
     assert (short.body, short.html) == ("Hi Zoë {{ topic }} <b>", "")
     assert (short.address, short.channel) == (str(client.phone), Channel.SMS)
+    # By its own link each mail is refused, and an SMS by STOP.
+    assert links.read(message.link_token) == Link(client.pk, topic.pk, broadcast.pk)
+    assert (message.list_id, short.link_token) == ("listings", "")
+    for form in (message.body, message.html):
+        assert links.unsubscribe_url(message.link_token) in form
+        assert links.preferences_url(message.link_token) in form
+
+
+def test_the_last_line_of_an_sms_says_how_to_end_them_and_that_of_a_mail_does_not(
+    now: datetime, settings: Settings
+) -> None:
+    settings.SMS_STOP_LINE = "Reply STOP to end"
+    broadcast = a_broadcast(notification=a_notification(sms_body="Hi {{ name }}"))
+    client = a_client(name="Ann", listings="both")
+    mail, text = (a_delivery(broadcast=broadcast, client=client, channel=channel) for channel in Channel)
+
+    (letter,) = claim(mail, now=now).messages
+    (short,) = claim(text, now=now).messages
+
+    assert short.body == "Hi Ann\nReply STOP to end"
+    assert "Reply STOP" not in letter.body + letter.html
 
 
 def test_a_name_of_two_lines_makes_no_header_of_its_own(now: datetime) -> None:
@@ -479,7 +526,74 @@ def test_a_window_with_every_ending_is_settled_in_one_go(now: datetime) -> None:
     settled = deliveries.settle(claim=taken, outcomes=outcomes, now=now)
 
     assert settled == len(Verdict)
-    assert [fresh(row).state for row in rows] == ["SENT", "RETRYING", "FAILED", "UNKNOWN", "PENDING"]
+    assert [fresh(row).state for row in rows] == ["SENT", "RETRYING", "FAILED", "UNKNOWN", "PENDING", "SKIPPED"]
+
+
+def test_who_has_opted_out_at_the_provider_is_skipped_and_suppressed_by_their_own_word(now: datetime) -> None:
+    row = a_delivery(channel=Channel.SMS)
+    said = "400: 21610 Attempt to send to unsubscribed recipient"
+
+    settle(claim(row, now=now), Verdict.REFUSED, now=now, detail=said, suppress=Word(Source.CLIENT, said))
+
+    after = fresh(row)
+    assert (after.state, after.detail) == (State.SKIPPED, Reason.OPTED_OUT)
+    assert (after.attempts, after.due_at, after.settled_at) == (1, None, now)
+    found = Suppression.objects.get()
+    assert (found.channel, found.address, found.source, found.reason) == ("sms", row.address, "CLIENT", said)
+    assert SuppressionChange.objects.get().at == now
+
+
+@pytest.mark.parametrize("verdict", [verdict for verdict in Verdict if verdict is not Verdict.SENT])
+def test_an_address_is_suppressed_where_the_outcome_says_so_and_nowhere_else(now: datetime, verdict: Verdict) -> None:
+    broadcast = a_broadcast()
+    gone, well = a_delivery(broadcast=broadcast), a_delivery(broadcast=broadcast)
+    taken = claim(gone, well, now=now)
+    word = Word(Source.BOUNCE, "550 5.1.1 no such user")
+    outcomes = [Outcome(taken.messages[0], verdict, suppress=word), Outcome(taken.messages[1], verdict)]
+
+    deliveries.settle(claim=taken, outcomes=outcomes, now=now)
+
+    assert list(Suppression.objects.values_list("address", "source")) == [(gone.address, "BOUNCE")]
+
+
+def test_what_suppresses_an_address_is_kept_even_if_its_row_is_no_longer_ours(now: datetime) -> None:
+    row = a_delivery()
+    taken = claim(row, now=now)
+    word = Word(Source.BOUNCE, "550 5.1.1 no such user")
+
+    settled = settle(replace(taken, token=uuid.uuid4()), Verdict.PERMANENT, now=now, suppress=word)
+
+    assert settled == 0
+    assert Suppression.objects.get().address == row.address
+
+
+def test_a_late_result_does_not_bring_back_the_address_of_an_erased_client(now: datetime) -> None:
+    row = a_delivery(channel=Channel.SMS)
+    taken = claim(row, now=now)
+    late = taken.lease_ends_at + SECOND
+    fanout.sweep(now=late)
+    erasure.erase(client_id=row.client_id, by=None, why="they asked", now=late)
+
+    settle(taken, Verdict.REFUSED, now=late, suppress=Word(Source.CLIENT, "opted out"))
+
+    assert fresh(row).state == State.SKIPPED
+    assert not Suppression.objects.filter(address=taken.messages[0].address).exists()
+
+
+def test_what_suppresses_an_address_is_undone_with_the_rest_of_its_window(
+    now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = a_delivery()
+    taken = claim(row, now=now)
+
+    def breaks(**_: Any) -> bool:
+        raise OperationalError("the disk is full")
+
+    monkeypatch.setattr(suppressions, "suppress", breaks)
+    with pytest.raises(OperationalError):
+        settle(taken, Verdict.REFUSED, now=now, suppress=Word(Source.CLIENT, "opted out"))
+
+    assert fresh(row).state == State.SENDING
 
 
 def test_settling_twice_changes_nothing_the_second_time(now: datetime) -> None:
@@ -528,6 +642,7 @@ def test_a_claim_that_was_retried_by_staff_and_taken_anew_is_not_settled_by_the_
         (Verdict.TEMPORARY, State.FAILED, 1),
         (Verdict.RELEASED, State.FAILED, 0),
         (Verdict.UNKNOWN, State.UNKNOWN, 1),
+        (Verdict.REFUSED, State.SKIPPED, 1),
     ],
 )
 def test_a_late_result_decides_its_own_unknown_row_for_good(

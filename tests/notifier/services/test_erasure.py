@@ -1,6 +1,7 @@
 import re
 import uuid
 from datetime import datetime, timedelta
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -9,9 +10,27 @@ from django.db import connection, transaction
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from notifier.models import Channel, Client, ConsentChange, Delivery, Resolution, ResolvedDelivery, Suppression
-from notifier.services import clients, consents, deliveries, erasure, recovery
+from notifier import digests
+from notifier.models import (
+    Channel,
+    Client,
+    ClientImport,
+    ConsentChange,
+    Delivery,
+    ErasedAddress,
+    InboundMessage,
+    ProviderEvent,
+    Resolution,
+    ResolvedDelivery,
+    SoftBounces,
+    Suppression,
+    SuppressionChange,
+)
+from notifier.services import clients, consents, deliveries, erasure, feedback, recovery, suppressions
 from notifier.services.consents import Origin
+from notifier.services.feedback import Event, Kind
+from notifier.services.imports import uploads
+from notifier.services.suppressions import Source, Word
 from tests.factories import a_broadcast, a_client, a_delivery, a_topic, a_user, an_open_breaker
 from tests.notifier.connections import SECONDS, OtherConnection, impatient
 from tests.notifier.ledger import unaccounted
@@ -20,8 +39,14 @@ pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]
 
 concurrent = pytest.mark.django_db(transaction=True)
 STAFF = ConsentChange.Source.STAFF
-#: Of the tables, those that may go on knowing an address: nobody is written to by it again.
-KEPT = {"notifier_suppression"}
+
+
+#: Each of their addresses as somebody may write it, and somebody else.
+WITH_ZEBEDEE = b"""Name,E-mail,Phone
+Cleo,cleo@example.com,+12025550143
+Z,<First@Quux.example>,
+Quux,,+46 70-174 06 05
+"""
 
 
 def everything_stored() -> dict[str, str]:
@@ -53,7 +78,22 @@ def a_life(now: datetime) -> Client:
         resolution=resolution, delivery=failed, state_before="FAILED", detail_before="to first@quux.example"
     )
     an_open_breaker(now=now, detail="550 zebedee@quux.example: unknown, eight of ten")
-    Suppression.objects.create(channel="email", address="zebedee@quux.example", reason="The mailbox doesn’t exist.")
+    word = Word(Source.BOUNCE, "550 zebedee@quux.example: no such mailbox")
+    suppressions.suppress(channel=Channel.EMAIL, address="zebedee@quux.example", word=word, now=now)
+    for address, kind in (("zebedee@quux.example", Kind.SOFT_BOUNCE), ("first@quux.example", Kind.COMPLAINT)):
+        event = Event("esp", f"{kind}", kind, address, at=now, detail=f"of {address}")
+        feedback.took(event, now)
+    InboundMessage.objects.create(
+        provider="twilio", provider_id="1", sender="+46701740605", text="Zebedee here", outcome="KEPT", received_at=now
+    )
+    ClientImport.objects.create(
+        file_name="Zebedee Quux-Smith.csv",
+        reason="Zebedee Quux-Smith rang",
+        content=b"",
+        state="DONE",
+        failed_rows="\ufeffLine,Why,Name,E-mail\r\n2,no,Zebedee Q,ZEBEDEE@quux.example\r\n3,no,Bob,bob@\r\n",
+    )
+    uploads.upload(file=BytesIO(WITH_ZEBEDEE), name="new.csv", by=maria, now=now)
     LogEntry.objects.log_actions(
         maria.pk, [client], CHANGE, '[{"changed": {"object": "Zebedee Quux \\u00b7 Listings"}}]'
     )
@@ -64,14 +104,91 @@ def erase(client: Client, now: datetime, **fields: Any) -> erasure.Erased:
     return erasure.erase(client_id=client.pk, by=fields.get("by"), why="ticket 4711", now=now)
 
 
-def test_nothing_in_the_database_knows_the_client_any_more_but_the_suppressions(now: datetime) -> None:
+def rows_of(upload: ClientImport) -> list[list[str]]:
+    return [row.cells for row in uploads.table_of(upload).rows()]
+
+
+def tables_that_know(*known: str) -> set[str]:
+    return {table for table, text in everything_stored().items() if any(k in text.lower() for k in known)}
+
+
+def test_nothing_in_the_database_knows_the_client_any_more(now: datetime) -> None:
     client = a_life(now)
     known = ("zebedee", "quux", "70174060", "first@")
-    assert {table for table, text in everything_stored().items() if any(k in text.lower() for k in known)} > KEPT
+    assert len(tables_that_know(*known)) >= 11
 
     erase(client, now + timedelta(minutes=1))
 
-    assert {table for table, text in everything_stored().items() if any(k in text.lower() for k in known)} == KEPT
+    assert tables_that_know(*known) == set()
+    assert rows_of(ClientImport.objects.get(state="UPLOADED")) == [["Cleo", "cleo@example.com", "+12025550143"]]
+    assert ClientImport.objects.get(state="DONE").failed_rows.splitlines()[1:] == ["3,no,Bob,bob@"]
+
+
+def test_the_evidence_about_its_addresses_stays_under_their_digests(now: datetime) -> None:
+    client = a_life(now)
+
+    erase(client, now + timedelta(minutes=1))
+
+    latest, first = (digests.digest(Channel.EMAIL, f"{name}@quux.example") for name in ("zebedee", "first"))
+    number = digests.digest(Channel.SMS, "+46701740605")
+    had = ErasedAddress.objects.filter(client=client).values_list("channel", "digest")
+    assert set(had) == {("email", latest), ("email", first), ("sms", number)}
+    assert set(Suppression.objects.values_list("address", "source")) == {
+        (latest, "ERASED"),
+        (number, "ERASED"),
+        (first, "COMPLAINT"),
+    }
+    changes = SuppressionChange.objects.filter(address=latest).order_by("pk")
+    assert list(changes.values_list("source", "reason")) == [
+        ("BOUNCE", "550 [erased]: no such mailbox"),
+        ("ERASED", "personal data was erased"),
+    ]
+    assert set(ProviderEvent.objects.values_list("address", "detail")) == {
+        (latest, "of [erased]"),
+        (first, "of [erased]"),
+    }
+    assert [(m.sender, m.text) for m in InboundMessage.objects.all()] == [(number, "")]
+    assert not SoftBounces.objects.exists()
+
+
+def test_what_somebody_else_has_or_had_stays_readable_for_them(now: datetime) -> None:
+    client, other = a_client(email="shared@example.com"), a_client(email="other@example.com")
+    word = Word(Source.BOUNCE, "no such mailbox")
+    suppressions.suppress(channel=Channel.EMAIL, address="shared@example.com", word=word, now=now)
+    client.email = None
+    client.save()
+    other.email = "shared@example.com"
+    other.save()
+
+    erase(client, now)
+
+    assert Suppression.objects.filter(address="shared@example.com", source="BOUNCE").exists()
+    assert SuppressionChange.objects.filter(address="shared@example.com").exists()
+    assert ErasedAddress.objects.filter(digest=digests.digest(Channel.EMAIL, "shared@example.com")).exists()
+
+
+def test_what_is_told_of_an_erased_address_later_is_kept_by_its_digest(now: datetime) -> None:
+    client = a_client(email="late@example.com", phone=None)
+    erase(client, now)
+    event = Event("esp", "1", Kind.HARD_BOUNCE, "late@example.com", at=now)
+
+    assert feedback.took(event, now)
+
+    assert tables_that_know("late@example") == set()
+    assert ProviderEvent.objects.get().address == digests.digest(Channel.EMAIL, "late@example.com")
+
+
+def test_erasing_twice_with_another_key_finds_what_is_there(now: datetime, settings: Any) -> None:
+    """The same address, entered again by somebody who is then erased as well."""
+    erase(a_client(email="again@example.com", phone=None), now)
+    second = a_client(email="again@example.com", phone=None)
+    suppressions.recognise(channel=Channel.EMAIL, addresses=["again@example.com"])
+    settings.CONSENT_KEY = "another"
+
+    erase(second, now)
+
+    assert [s.source for s in Suppression.objects.all()] == ["ERASED"]
+    assert ErasedAddress.objects.count() == 2
 
 
 def test_the_numbers_stay_and_the_version_says_who_erased_and_why(now: datetime) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from pytest_django.fixtures import Settings
 
 from notifier.models import Channel
 from notifier.services import estimates
@@ -97,6 +98,32 @@ def test_without_a_text_or_a_recipient_there_are_none(text: str, recipients: int
     assert (found.total, found.is_exact) == (0, True)
 
 
+# --- A last line that says how to end them ----------------------------------------------------------------------------
+@pytest.mark.parametrize(("letters", "added"), [(142, 0), (143, 7), (160, 7), (289, 7), (161, 0)])
+def test_what_a_line_would_add_to_a_text_for_everybody(letters: int, added: int) -> None:
+    """It takes 18 characters, its line's end included."""
+    found = estimates.segments(text="x" * letters, topic=a_topic(), recipients=7)
+
+    assert found.stop_line == added
+
+
+def test_what_a_line_would_add_is_told_from_the_same_names() -> None:
+    for name in ("Ann", "Annabella"):
+        a_client(name=name, listings="sms")
+
+    found = estimates.segments(text="x" * 139 + "{{ first_name }}", topic=a_topic(), recipients=2)
+
+    assert (found.total, found.stop_line) == (2, 1)
+
+
+def test_the_line_that_each_has_is_counted_and_adds_nothing_more(settings: Settings) -> None:
+    settings.SMS_STOP_LINE = "Reply STOP to end"
+
+    found = estimates.segments(text="x" * 160, topic=a_topic(), recipients=7)
+
+    assert (found.total, found.longest, found.stop_line) == (14, 2, None)
+
+
 def test_it_costs_the_same_few_queries_however_many_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(estimates, "SAMPLE", 5)
     for _ in range(20):
@@ -106,3 +133,20 @@ def test_it_costs_the_same_few_queries_however_many_get_it(monkeypatch: pytest.M
         estimates.segments(text=BRINK, topic=a_topic(), recipients=20)
 
     assert len(queries) <= 4
+
+
+# --- A provider's limit -----------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("lately", "limit", "rate", "limited"), [(10, 4.0, 4, [EMAIL]), (10, 40.0, 10, []), (None, 4.0, 4, [EMAIL])]
+)
+def test_no_faster_than_the_provider_may_be_given_messages(
+    settings: Settings, lately: float | None, limit: float, rate: float, limited: list[Channel]
+) -> None:
+    settings.RATES = {"email": limit, "sms": None}
+    if lately:
+        measured(email=lately)
+
+    found = estimates.duration(sends={EMAIL: 100})
+
+    assert (found.rates, found.limited, found.unknown) == ({EMAIL: rate}, limited, [])
+    assert found.time == timedelta(seconds=100 / rate)

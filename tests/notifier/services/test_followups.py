@@ -311,7 +311,7 @@ def test_an_edit_of_the_notification_leaves_a_waiting_follow_up_its_text(now: da
     notification.email_body = "edited"
     notification.save()
 
-    assert approvals.take_edit(notification=notification) == 0
+    assert approvals.take_edit(notification=notification, by=a_user()) == 0
     made.refresh_from_db()
     assert (made.email_body, made.state) == ("as it was sent", "AWAITING_APPROVAL")
 

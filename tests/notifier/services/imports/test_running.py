@@ -4,14 +4,18 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 
 from notifier.imports.base import FileError
 from notifier.imports.columns import Want
-from notifier.models import Channel, Client, ConsentChange, Preference, Suppression
-from notifier.services import consents
+from notifier.models import Channel, Client, ConsentChange, ErasedAddress, Preference, Suppression
+from notifier.services import audience, consents, erasure, suppressions
+from notifier.services.audience import Standing
 from notifier.services.imports import running, writing
 from notifier.services.imports.staging import Staging
 from notifier.services.imports.writing import ChangedMeanwhile
+from notifier.services.suppressions import Source, Word
 from tests.factories import a_client, a_topic, a_user
 from tests.notifier.services.imports.conftest import a_table, plan
 
@@ -144,6 +148,84 @@ def test_a_suppressed_address_stays_suppressed(do: Do) -> None:
     assert do("name,email,listings\nAnn,ann@example.com,both") == {"added": 1, "suppressed": 1}
 
     assert Suppression.objects.count() == 1
+
+
+def test_an_address_that_was_erased_stays_silent_and_the_plan_says_so(do: Do, now: datetime) -> None:
+    """The list is imported again, as it was exported before somebody was erased."""
+    text = "name,email,phone,listings\nAnn,Ann@Example.com,+12025550123,both\nBob,bob@example.com,,both"
+    do(text)
+    ann = Client.objects.get(name="Ann")
+    erasure.erase(client_id=ann.pk, by=None, why="asked", now=now)
+
+    planned = plan(text)
+    assert planned.counts["suppressed"] == 1
+    assert [one.is_suppressed for one in planned.first] == [True, False]
+    assert not Suppression.objects.filter(address="ann@example.com").exists()
+
+    assert do(text) == {"added": 1, "unchanged": 1, "suppressed": 1}
+
+    again = Client.objects.get(name="Ann")
+    assert again.pk != ann.pk
+    silent = Suppression.objects.values_list("channel", "address", "source")
+    assert set(silent) == {("email", "ann@example.com", "ERASED"), ("sms", "+12025550123", "ERASED")}
+    reach = audience.reach(topic=a_topic())
+    assert (reach[EMAIL].recipients, reach[SMS].recipients) == (1, 0)
+
+
+def test_a_client_who_gets_an_erased_address_by_an_import_is_silent(do: Do, now: datetime) -> None:
+    gone = a_client(email=None, phone="+12025550123")
+    erasure.erase(client_id=gone.pk, by=None, why="asked", now=now)
+    a_client(name="Bob", email="bob@example.com", phone=None, listings="both")
+
+    assert do("name,email,phone\nBob,bob@example.com,+1 202 555 0123") == {"changed": 1, "suppressed": 1}
+
+    assert Suppression.objects.get(address="+12025550123").source == "ERASED"
+
+
+def test_more_rows_than_are_looked_at_at_once_are_recognised(do: Do, now: datetime) -> None:
+    numbers = [0, 1_999, 2_000, 2_345]
+    for number in numbers:
+        client = a_client(email=f"c{number}@example.com", phone=None)
+        erasure.erase(client_id=client.pk, by=None, why="asked", now=now)
+    lines = "\n".join(f"C{number},c{number}@example.com" for number in range(2_500))
+
+    assert do(f"name,email\n{lines}") == {"added": 2_500, "suppressed": len(numbers)}
+
+    readable = {f"c{number}@example.com" for number in numbers}
+    assert set(Suppression.objects.values_list("address", flat=True)) == readable
+
+
+@given(
+    how=st.sampled_from(["as it was", "UPPER", "spaced", "changed by hand"]),
+    source=st.sampled_from([None, *Source]),
+    erases=st.booleans(),
+)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_import_subscribes_whoever_is_silent(
+    do: Do, now: datetime, how: str, source: Source | None, erases: bool
+) -> None:
+    """By whatever it came about, and however the address is written in the file."""
+    assume(erases or source is not None)
+    Suppression.objects.all().delete()
+    ErasedAddress.objects.all().delete()
+    client = a_client(listings="email")
+    email = str(client.email)
+    if source is not None:
+        suppressions.suppress(channel=EMAIL, address=email, word=Word(source, "a test"), now=now)
+    if erases:
+        erasure.erase(client_id=client.pk, by=None, why="asked", now=now)
+    written = {"UPPER": email.upper(), "spaced": f"  {email} "}.get(how, email)
+
+    for _ in range(2):
+        assert do(f"name,email,listings\nAnn,{written},both", reason="they asked us to").get("suppressed") == 1
+
+    with_address = Client.objects.get(email=email)
+    assert not audience.who(topic=a_topic(), channel=EMAIL, standing=Standing.RECIPIENTS).filter(pk=with_address.pk)
+    assert Suppression.objects.get(address=email).source == ("ERASED" if erases and not _own(source) else source)
+
+
+def _own(source: Source | None) -> bool:
+    return source in Suppression.OWN_WORD
 
 
 # --- Who opted out ----------------------------------------------------------------------------------------------------
@@ -366,3 +448,18 @@ def test_a_plan_tells_what_would_be_and_changes_nothing(now: datetime) -> None:
     assert [one.row.line for one in found.refused] == [4]
     assert columns_of(client)["name"] == "Ann"
     assert Client.objects.count() == 1
+
+
+# --- Time zones -------------------------------------------------------------------------------------------------------
+def test_a_time_zone_is_taken_over_and_a_blank_cell_leaves_it(do: Do) -> None:
+    do("name,email,time zone\nAnn,ann@example.com,Europe/London\nBob,bob@example.com,")
+    ann, bob = Client.objects.order_by("name")
+    assert (ann.time_zone, bob.time_zone) == ("Europe/London", "")
+
+    assert do("email,time zone\nann@example.com,Asia/Tokyo\nbob@example.com,") == {"changed": 1, "unchanged": 1}
+    assert do("email,time zone\nann@example.com,\nbob@example.com,") == {"unchanged": 2}
+
+    zones = list(ann.history.order_by("history_id").values_list("time_zone", flat=True))
+    assert zones == ["Europe/London", "Asia/Tokyo"]
+    ann.refresh_from_db()
+    assert ann.time_zone == "Asia/Tokyo"

@@ -1,0 +1,85 @@
+"""Answers that Twilio delivers: https://www.twilio.com/docs/messaging/guides/webhook-request"""
+
+import base64
+import hashlib
+import hmac
+import re
+from collections.abc import Iterator
+from urllib.parse import unquote, urlsplit
+from xml.sax.saxutils import escape
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, QueryDict
+
+from notifier.inbound.base import Forged, NoAnswer
+from notifier.keywords import Wish
+from notifier.services.inbox import Answer
+
+PORTS = {"https": 443, "http": 80}
+_NUMBER = re.compile(r"[1-9][0-9]{0,2}")
+_SID = re.compile(r"[A-Za-z0-9]{1,100}")
+
+
+class Twilio:
+    """Signed with the account's auth token, which SMS_URL has as its password."""
+
+    def __init__(self, sms_url: str) -> None:
+        self._token = unquote(urlsplit(sms_url).password or "")
+
+    def read(self, request: HttpRequest) -> Answer:
+        self._check(request)
+        form = request.POST
+        sid, sender = form.get("MessageSid", ""), form.get("From", "")
+        # The status of an SMS of ours, pointed here by mistake, has no text.
+        if not (_SID.fullmatch(sid) and sender and "Body" in form):
+            raise NoAnswer
+        return Answer(
+            provider="twilio",
+            provider_id=sid,
+            sender=sender[:254],
+            text=form["Body"] or _attachments(form.get("NumMedia", "")),
+            taken_for=_taken_for(form.get("OptOutType", "")),
+        )
+
+    def reply(self, text: str) -> HttpResponse:
+        """TwiML. Nothing is sent to STOP and START: Twilio answers those itself."""
+        message = f"<Message>{escape(text)}</Message>" if text else ""
+        return HttpResponse(
+            f'<?xml version="1.0" encoding="UTF-8"?><Response>{message}</Response>', content_type="text/xml"
+        )
+
+    def _check(self, request: HttpRequest) -> None:
+        given = request.headers.get("X-Twilio-Signature", "").encode()
+        # As Twilio saw it: behind a proxy the request's own address is another.
+        query = request.META.get("QUERY_STRING", "")
+        url = f"{settings.PUBLIC_URL}{request.path_info}" + (f"?{query}" if query else "")
+        # All are compared, so that the time tells nothing.
+        matches = [hmac.compare_digest(given, signature(self._token, one, request.POST)) for one in _spellings(url)]
+        if not self._token or not any(matches):
+            raise Forged
+
+
+def signature(token: str, url: str, form: QueryDict) -> bytes:
+    """https://www.twilio.com/docs/usage/security#validating-requests"""
+    fields = [(name, value) for name in sorted(form) for value in sorted(set(form.getlist(name)))]
+    signed = url + "".join(name + value for name, value in fields)
+    return base64.b64encode(hmac.new(token.encode(), signed.encode(), hashlib.sha1).digest())
+
+
+def _spellings(url: str) -> Iterator[str]:
+    """With and without its port, which Twilio is known to drop, and to add."""
+    parts = urlsplit(url)
+    host = parts.netloc.removesuffix(f":{parts.port}") if parts.port else parts.netloc
+    yield parts._replace(netloc=host).geturl()
+    yield parts._replace(netloc=f"{host}:{parts.port or PORTS[parts.scheme]}").geturl()
+
+
+def _taken_for(opt_out_type: str) -> Wish | None:
+    """Advanced Opt-Out names what it took a message for; its keywords may be of any language."""
+    return Wish.__members__.get(opt_out_type)
+
+
+def _attachments(number: str) -> str:
+    """Pictures stay at the provider; that there are some is told."""
+    some = "an attachment" if number == "1" else f"{number} attachments"
+    return f"[without words, and with {some}]" if _NUMBER.fullmatch(number) else ""

@@ -1,0 +1,70 @@
+"""Where providers deliver. Nothing of a request is believed, or kept, before its signature was found right."""
+
+import logging
+from time import monotonic
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseForbidden
+from django.utils.module_loading import import_string
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST
+
+from notifier import clock
+from notifier.hardening import Allowance
+from notifier.inbound.base import Forged, NoAnswer, SmsProvider
+from notifier.models import InboundMessage
+from notifier.services import inbox
+
+logger = logging.getLogger(__name__)
+
+#: A form of Twilio's with a text of 1,600 characters, each in nine bytes, is well under it.
+MOST_BYTES = 65_536
+FORM = "application/x-www-form-urlencoded"
+
+#: Forged ones told in one minute, by each process: anybody may send them in thousands.
+complaints = Allowance(10)
+
+
+@csrf_exempt
+@never_cache
+@require_POST
+def sms(request: HttpRequest, provider: str) -> HttpResponse:
+    """A message that somebody sent to the number that SMS come from."""
+    found = _provider(provider)
+    if found is None:
+        raise Http404
+    if not _is_small_form(request):
+        return HttpResponseForbidden()
+    try:
+        answer = found.read(request)
+    except Forged:
+        if complaints.take(at=monotonic()):
+            logger.warning(
+                "An answer by SMS was refused: its signature is not that of %s. Either it is forged, or PUBLIC_URL is "
+                "not the address that the provider was given, or SMS_URL has another token.",
+                provider,
+            )
+        return HttpResponseForbidden()
+    except NoAnswer:
+        logger.warning("%s delivered something that is no answer by SMS; it was not kept.", provider)
+        return HttpResponseBadRequest()
+    outcome = inbox.take(answer=answer, now=clock.now())
+    is_asked = outcome is InboundMessage.Outcome.HELPED and not answer.taken_for
+    return found.reply(settings.SMS_HELP_ANSWER if is_asked else "")
+
+
+def _provider(name: str) -> SmsProvider | None:
+    """Only that which we send by: no other has a token to sign with."""
+    if name != urlsplit(settings.SMS_URL).scheme or name not in settings.INBOUND_SMS:
+        return None
+    chosen: type[SmsProvider] = import_string(settings.INBOUND_SMS[name])
+    return chosen(settings.SMS_URL)
+
+
+def _is_small_form(request: HttpRequest) -> bool:
+    """Told before anything is read. Without a length, as when it comes in chunks, Django reads nothing anyway."""
+    length = str(request.META.get("CONTENT_LENGTH") or "0")
+    fits = length.isascii() and length.isdecimal() and len(length) < 9 and int(length) <= MOST_BYTES
+    return fits and request.content_type == FORM

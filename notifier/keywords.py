@@ -1,0 +1,42 @@
+"""What an answer by SMS asks for: one of a few words that carriers and laws know, and nothing else."""
+
+import unicodedata
+from enum import Enum
+
+_STOP = ("STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT")
+_START = ("START", "YES", "UNSTOP")
+_HELP = ("HELP", "INFO")
+
+
+class Wish(Enum):
+    STOP = "STOP"
+    START = "START"
+    HELP = "HELP"
+
+
+#: Every word that is acted on.
+KEYWORDS = dict.fromkeys(_STOP, Wish.STOP) | dict.fromkeys(_START, Wish.START) | dict.fromkeys(_HELP, Wish.HELP)
+
+
+def wish(text: str) -> Wish | None:
+    """What `text` asks for, if it is one of the words alone, however it is capitalised.
+
+    Whatever is neither letter nor digit is ignored around it, and full-width letters, as some keyboards write them,
+    count as the plain ones. "Please stop" is no keyword: whoever guesses at a sentence guesses wrong one day.
+    """
+    return KEYWORDS.get(word(text))
+
+
+def word(text: str) -> str:
+    """The text as it is compared: in plain capitals, without what stands around it."""
+    plain = unicodedata.normalize("NFKC", text)
+    begin, end = 0, len(plain)
+    while begin < end and not _is_letter(plain[begin]):
+        begin += 1
+    while end > begin and not _is_letter(plain[end - 1]):
+        end -= 1
+    return plain[begin:end].upper()
+
+
+def _is_letter(char: str) -> bool:
+    return unicodedata.category(char)[0] in "LN"

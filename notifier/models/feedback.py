@@ -1,0 +1,92 @@
+"""What comes back: answers by SMS, bounces and complaints, each kept as evidence and never taken twice."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from notifier.models.channels import Channel
+
+
+class InboundMessage(models.Model):
+    """A message that somebody sent to us. Only a keyword is acted on; everything else waits for staff to read it."""
+
+    class Outcome(models.TextChoices):
+        STOPPED = "STOPPED", "Stopped"
+        STARTED = "STARTED", "Started again"
+        HELPED = "HELPED", "Answered with help"
+        KEPT = "KEPT", "Kept for staff"
+
+    channel = models.CharField(max_length=10, choices=Channel.choices, default=Channel.SMS)
+    provider = models.CharField(max_length=40)
+    #: The provider's own id: what it delivers twice is taken once.
+    provider_id = models.CharField("provider's id", max_length=100)
+    #: A digest once its client was erased.
+    sender = models.CharField(max_length=254)
+    text = models.TextField(blank=True)
+    outcome = models.CharField(max_length=10, choices=Outcome.choices)
+    received_at = models.DateTimeField("received")
+    read_at = models.DateTimeField("read", null=True)
+    read_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        default_permissions = ("view", "change")
+        constraints = [models.UniqueConstraint(name="inboundmessage_once", fields=["provider", "provider_id"])]
+        indexes = [
+            models.Index(name="inboundmessage_sender", fields=["sender"]),
+            models.Index(name="inboundmessage_unread", fields=["id"], condition=Q(read_at=None, outcome="KEPT")),
+        ]
+
+    def __str__(self) -> str:
+        return f"message {self.pk}"
+
+    @property
+    def waits(self) -> bool:
+        """For somebody to read it."""
+        return self.read_at is None and self.outcome == self.Outcome.KEPT
+
+
+class ProviderEvent(models.Model):
+    """What a provider told of an address after it had taken a message."""
+
+    class Kind(models.TextChoices):
+        HARD_BOUNCE = "HARD_BOUNCE", "Bounced for good"
+        SOFT_BOUNCE = "SOFT_BOUNCE", "Bounced for now"
+        COMPLAINT = "COMPLAINT", "Reported as spam"
+        UNSUBSCRIBED = "UNSUBSCRIBED", "Unsubscribed at the provider"
+
+    channel = models.CharField(max_length=10, choices=Channel.choices, default=Channel.EMAIL)
+    provider = models.CharField(max_length=40)
+    #: The provider's own id, or a digest of the event where it gives none: the same one is taken once.
+    event_id = models.CharField(max_length=200)
+    kind = models.CharField(max_length=12, choices=Kind.choices)
+    #: A digest once its client was erased.
+    address = models.CharField(max_length=254)
+    #: Of ours, where the event names it.
+    delivery_id = models.BigIntegerField(null=True)
+    detail = models.CharField(max_length=300, blank=True)
+    at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ("view",)
+        constraints = [models.UniqueConstraint(name="providerevent_once", fields=["provider", "event_id"])]
+        indexes = [models.Index(name="providerevent_address", fields=["address"])]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display().lower()}: event {self.pk}"
+
+
+class SoftBounces(models.Model):
+    """How often in a row an address has bounced for now; a message that arrives ends the row."""
+
+    channel = models.CharField(max_length=10, choices=Channel.choices, default=Channel.EMAIL)
+    address = models.CharField(max_length=254)
+    in_a_row = models.PositiveIntegerField()
+    last_at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+        verbose_name_plural = "soft bounces"
+        constraints = [models.UniqueConstraint(name="softbounces_address", fields=["channel", "address"])]
+
+    def __str__(self) -> str:
+        return f"{self.in_a_row} in a row"

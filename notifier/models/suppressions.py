@@ -1,0 +1,128 @@
+"""Addresses that are sent nothing, whoever they belong to, and how they came to be so."""
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lower
+
+from notifier.models.channels import Channel
+from notifier.models.clients import E164, Client
+
+#: What a digest begins with, where it stands in an address's place: no address does.
+DIGEST = "digest:"
+
+
+def shown(address: str) -> str:
+    """The address as pages show it."""
+    return "[erased]" if address.startswith(DIGEST) else address
+
+
+class Suppression(models.Model):
+    """An address that is never sent anything on a channel, whoever it belongs to and whatever they ticked.
+
+    Once its client was erased a keyed digest stands in its place (`notifier.digests`): whoever is entered with the same
+    address again is found by it, and nobody can read it.
+    """
+
+    class Source(models.TextChoices):
+        STAFF = "STAFF", "Staff"
+        #: The mailbox or number does not exist, or refuses for good.
+        BOUNCE = "BOUNCE", "Bounce"
+        #: Reported as spam.
+        COMPLAINT = "COMPLAINT", "Complaint"
+        #: STOP by SMS, or what the provider says of it.
+        CLIENT = "CLIENT", "The client’s own word"
+        #: Personal data was erased: the address stays silent.
+        ERASED = "ERASED", "Erased"
+
+    #: Nobody but the client, or staff with a right of its own, may lift these.
+    OWN_WORD = (Source.CLIENT, Source.COMPLAINT, Source.ERASED)
+
+    channel = models.CharField(max_length=10, choices=Channel.choices)
+    address = models.CharField(max_length=254, help_text="An e-mail address, or a number like +1 202 555 0123.")
+    reason = models.CharField(max_length=200)
+    source = models.CharField(
+        max_length=10, choices=Source.choices, default=Source.STAFF, db_default=Source.STAFF, editable=False
+    )
+    created_at = models.DateTimeField("created", auto_now_add=True)
+
+    class Meta:
+        permissions = [
+            ("lift_suppression", "Can lift suppressions that bounces or staff made, with a reason"),
+            ("lift_refusal", "Can lift suppressions that clients asked for, with a reason"),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                name="suppression_channel_address",
+                fields=["channel", "address"],
+                violation_error_message="This address is suppressed on this channel already.",
+            ),
+            models.CheckConstraint(name="suppression_address_lower", condition=Q(address=Lower("address"))),
+            models.CheckConstraint(
+                name="suppression_phone_e164",
+                condition=~Q(channel=Channel.SMS) | Q(address__regex=E164) | Q(address__startswith=DIGEST),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_channel_display()} {shown(self.address)}"
+
+    @property
+    def shown_address(self) -> str:
+        return shown(self.address)
+
+    @property
+    def is_own_word(self) -> bool:
+        return self.source in self.OWN_WORD
+
+    def clean(self) -> None:
+        """Brings the address into the shape in which clients keep theirs, or it would never match."""
+        client = Client(**{"phone" if self.channel == Channel.SMS else "email": self.address})
+        try:
+            client.clean_fields(exclude=["name"])
+            self.address = str(client.phone or client.email or "")
+        except ValidationError as error:
+            raise ValidationError({"address": error.messages}) from error
+
+
+class SuppressionChange(models.Model):
+    """One entry or lifting of a suppression, kept for ever as evidence."""
+
+    class Action(models.TextChoices):
+        SUPPRESSED = "SUPPRESSED", "Suppressed"
+        LIFTED = "LIFTED", "Lifted"
+
+    channel = models.CharField(max_length=10, choices=Channel.choices)
+    #: A digest once its client was erased.
+    address = models.CharField(max_length=254)
+    action = models.CharField(max_length=10, choices=Action.choices)
+    #: By whom or what this change came about: a lifting by the client's START has CLIENT.
+    source = models.CharField(max_length=10, choices=Suppression.Source.choices)
+    #: The provider's answer, the keyword, the reason that staff gave.
+    reason = models.CharField(max_length=300, blank=True, default="", db_default="")
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ("view",)
+        indexes = [models.Index(name="suppressionchange_address", fields=["address"])]
+
+    def __str__(self) -> str:
+        return f"{self.get_action_display().lower()}: {self.get_channel_display()} {shown(self.address)}"
+
+
+class ErasedAddress(models.Model):
+    """What is left of an address that an erased client had: enough to find the evidence by it, if it is named again."""
+
+    client = models.ForeignKey(Client, on_delete=models.PROTECT, related_name="erased_addresses")
+    channel = models.CharField(max_length=10, choices=Channel.choices)
+    digest = models.CharField(max_length=80)
+
+    class Meta:
+        default_permissions = ("view",)
+        verbose_name_plural = "erased addresses"
+        constraints = [models.UniqueConstraint(name="erasedaddress_once", fields=["digest", "channel", "client"])]
+
+    def __str__(self) -> str:
+        return f"{self.get_channel_display()} address of client {self.client_id}, erased"

@@ -1,0 +1,43 @@
+"""What public pages have in common: who speaks, nothing that is kept or told elsewhere, one answer to any bad link."""
+
+from email.utils import parseaddr
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+
+from notifier import lockout
+from notifier.public import limits
+
+HEADERS = {
+    "Cache-Control": "no-store",
+    # The address is the key to the page: no other site may read it.
+    "Referrer-Policy": "no-referrer",
+    "X-Robots-Tag": "noindex, nofollow",
+}
+
+
+def page(name: str, *, status: int = 200, **context: Any) -> HttpResponse:
+    """Without the request: its session, its user and its messages are no concern of a page like this."""
+    html = render_to_string(f"public/{name}.html", {"sender": sender(), **context})
+    return HttpResponse(html, status=status, headers=HEADERS)
+
+
+def sender() -> str:
+    """Who writes to clients, as their mail programs name it."""
+    name, address = parseaddr(settings.DEFAULT_FROM_EMAIL)
+    return name or address.rpartition("@")[2]
+
+
+def unknown(request: HttpRequest) -> HttpResponse:
+    """The same, to the letter, for a link that is forged, damaged, or of a client who is gone."""
+    if limits.is_guessing(address=lockout.client_address(request)):
+        return too_many()
+    return page("unknown", status=404)
+
+
+def too_many() -> HttpResponse:
+    answer = page("too_many", status=lockout.TOO_MANY_REQUESTS)
+    answer["Retry-After"] = str(limits.MINUTE_SECONDS)
+    return answer

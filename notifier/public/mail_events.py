@@ -1,0 +1,149 @@
+"""What an e-mail provider tells of messages it took, by a webhook of django-anymail, put into our words.
+
+`/hooks/mail/<provider>/tracking/` is there where EMAIL_BACKEND is one of that package's, for that provider alone, and
+only with ANYMAIL_WEBHOOK_SECRET: nobody else may say that an address bounced.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any, cast
+
+from anymail.signals import AnymailTrackingEvent, EventType, RejectReason, tracking
+from django.conf import settings
+from django.dispatch import receiver
+from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.crypto import salted_hmac
+from django.utils.module_loading import import_string
+from django.views.decorators.csrf import csrf_exempt
+
+from notifier import clock
+from notifier.services import feedback
+from notifier.services.feedback import Event, Kind
+
+#: What our messages are sent with, where the provider carries it along (consumers/backends/email.py).
+METADATA = "delivery"
+#: Our own Message-ID, where the provider leaves it as it is.
+_MESSAGE_ID = re.compile(r"<?(\d+\.\d+)@")
+#: RFC 3463. Of class 4 it may pass; a full mailbox and a policy may change too, whatever the provider calls it.
+_STATUS = re.compile(r"\b([245])\.(\d{1,3})\.(\d{1,3})\b")
+#: In these fields of an event providers say that a bounce is no hard one, though it comes to us as one like any other.
+_FIELDS = {"type", "bouncetype", "bounce_type", "severity", "bounce_class", "hard_bounce"}
+_SOFT = {
+    "softbounce",
+    "soft",
+    "transient",
+    "undetermined",
+    "temporary",
+    "false",
+    "20",
+    "21",
+    "22",
+    "23",
+    "24",
+    "40",
+    "70",
+}
+
+#: Words that any provider's bounce is told in; what isn't here says nothing about the address.
+_REJECTED = {
+    RejectReason.INVALID: Kind.HARD_BOUNCE,
+    RejectReason.BOUNCED: Kind.HARD_BOUNCE,
+    RejectReason.TIMED_OUT: Kind.SOFT_BOUNCE,
+    RejectReason.SPAM: Kind.COMPLAINT,
+    RejectReason.UNSUBSCRIBED: Kind.UNSUBSCRIBED,
+}
+_OTHERS = {
+    EventType.DEFERRED: Kind.SOFT_BOUNCE,
+    EventType.COMPLAINED: Kind.COMPLAINT,
+    EventType.UNSUBSCRIBED: Kind.UNSUBSCRIBED,
+}
+
+
+@csrf_exempt
+def hook(request: HttpRequest, provider: str) -> HttpResponse:
+    """The provider's own webhook, which asks for the secret and reads what was posted."""
+    view = _webhook(provider)
+    if view is None:
+        raise Http404
+    return view(request)
+
+
+def _webhook(provider: str) -> Callable[[HttpRequest], HttpResponse] | None:
+    used = re.fullmatch(r"anymail\.backends\.(\w+)\.EmailBackend", settings.EMAIL_BACKEND)
+    if used is None or used[1] != provider or not settings.ANYMAIL.get("WEBHOOK_SECRET"):
+        return None
+    found = {pattern.name: pattern.callback for pattern in import_string("anymail.urls.urlpatterns")}
+    return cast("Callable[[HttpRequest], HttpResponse] | None", found.get(f"{provider}_tracking_webhook"))
+
+
+@receiver(tracking)
+def _take(event: AnymailTrackingEvent, esp_name: str, **kwargs: Any) -> None:
+    """The interface of django-anymail is a signal; everything else is the service's."""
+    if told := translated(event, provider=esp_name, now=clock.now()):
+        feedback.took(told, clock.now())
+
+
+def translated(event: AnymailTrackingEvent, *, provider: str, now: datetime) -> Event | None:
+    """None where it says nothing of the address: opened, clicked, queued, refused for what the message is."""
+    kind = _kind(event)
+    if not event.recipient or (kind is None and event.event_type != EventType.DELIVERED):
+        return None
+    return Event(
+        provider=provider,
+        event_id=_id(event),
+        kind=kind,
+        address=event.recipient,
+        at=event.timestamp or now,
+        detail=_detail(event),
+        reference=_reference(event),
+    )
+
+
+def _kind(event: AnymailTrackingEvent) -> Kind | None:
+    if event.event_type == EventType.REJECTED:
+        return _REJECTED.get(event.reject_reason)
+    if event.event_type == EventType.BOUNCED:
+        return Kind.HARD_BOUNCE if _is_hard(event) else Kind.SOFT_BOUNCE
+    return _OTHERS.get(event.event_type)
+
+
+def _is_hard(event: AnymailTrackingEvent) -> bool:
+    if _SOFT & set(_said(event.esp_event)):
+        return False
+    if status := _STATUS.search(f"{event.mta_response or ''} {event.description or ''}"):
+        # 5.2.1 is a mailbox that is closed; the others of 5.2 are full, or refuse what is too large.
+        return status[1] == "5" and status[2] in ("0", "1", "2") and (status[2] != "2" or status[3] == "1")
+    return event.reject_reason in (RejectReason.BOUNCED, RejectReason.INVALID)
+
+
+def _said(told: Any) -> Iterator[str]:
+    if isinstance(told, dict):
+        for name, value in told.items():
+            if str(name).lower() in _FIELDS and isinstance(value, str | int | bool):
+                yield str(value).lower()
+            else:
+                yield from _said(value)
+
+
+def _id(event: AnymailTrackingEvent) -> str:
+    """The provider's own; where it gives none, what makes the event this one and no other."""
+    if event.event_id:
+        return f"{event.event_type}:{event.event_id}"
+    parts = (event.event_type, event.recipient, event.message_id, event.timestamp, event.reject_reason)
+    return f"{event.event_type}:{salted_hmac('notifier.mail_events', repr(parts)).hexdigest()}"
+
+
+def _detail(event: AnymailTrackingEvent) -> str:
+    """In one line and without the address, which is kept beside it and erased by itself."""
+    text = event.mta_response or event.description or event.reject_reason or ""
+    words = " ".join(str(text).split())
+    return re.sub(re.escape(event.recipient or "@"), "…", words, flags=re.IGNORECASE)
+
+
+def _reference(event: AnymailTrackingEvent) -> str:
+    metadata = event.metadata if isinstance(event.metadata, dict) else {}
+    if METADATA in metadata:
+        return str(metadata[METADATA])
+    found = _MESSAGE_ID.match(event.message_id or "")
+    return found[1] if found else ""

@@ -1,0 +1,162 @@
+"""A client's own page: what they hear about, by which channel, and *stop everything*."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods
+
+from notifier import clock, links
+from notifier.links import BadLink, Link
+from notifier.models import Channel, Client, ConsentChange, Suppression, Topic
+from notifier.public import answers, limits
+from notifier.public.unsubscribe import origin_of
+from notifier.services import choices
+from notifier.services.choices import Choice, Standing
+
+SEE_OTHER = 303
+#: The one word that the redirect after a post carries, for the page to say what came of it.
+SAID = ("saved", "same", "stopped")
+#: A switch that was shown as on is called `keep.…`, with a `seen.…` beside it, and one that was off `add.…`. The names
+#: differ so that a browser which goes back does not put what was ticked once into the page as it is now.
+_FIELD = re.compile(r"(add|keep|seen)\.(\d{1,18})\.([a-z]{1,10})", re.ASCII)
+
+_EMAIL, _SMS = Channel.EMAIL, Channel.SMS
+_SOURCE = Suppression.Source
+_UNAVAILABLE = {_EMAIL: "we have no e-mail address of yours", _SMS: "we have no phone number of yours"}
+_SUPPRESSED = {
+    (_EMAIL, _SOURCE.CLIENT): "You stopped all e-mail, and get none. What you switch on here comes again.",
+    (_SMS, _SOURCE.CLIENT): (
+        "You replied STOP, and get no SMS from us, whatever is switched on here. To get them again, reply START to one "
+        "of our messages."
+    ),
+    (_EMAIL, _SOURCE.COMPLAINT): (
+        "One of our e-mails was reported as spam, and you have got none since, whatever is switched on here. To get "
+        "them again, please ask us."
+    ),
+    (_EMAIL, _SOURCE.BOUNCE): (
+        "Our e-mails to you came back, and you get none at present, whatever is switched on here. Please tell us an "
+        "address that works."
+    ),
+    (_SMS, _SOURCE.BOUNCE): (
+        "Our SMS could not be delivered to you, and you get none at present, whatever is switched on here. Please tell "
+        "us a number that works."
+    ),
+}
+#: For every other source.
+_STOPPED = {
+    _EMAIL: "E-mail to you is stopped, and you get none, whatever is switched on here. To get it, please ask us.",
+    _SMS: "SMS to you are stopped, and you get none, whatever is switched on here. To get them, please ask us.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    label: str
+    choice: str
+    is_on: bool
+    #: Why there is none to switch; "" where there is.
+    missing: str
+
+    @property
+    def name(self) -> str:
+        return f"{'keep' if self.is_on else 'add'}.{self.choice}"
+
+    @property
+    def seen(self) -> str:
+        return f"seen.{self.choice}"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    topic: Topic
+    switches: list[Switch]
+
+
+# As on the page that unsubscribes: the link is the authority, and no browser adds it by itself.
+@csrf_exempt
+@require_http_methods(["GET", "HEAD", "POST"])
+def page(request: HttpRequest, token: str) -> HttpResponse:
+    try:
+        link = links.read(token)
+    except BadLink:
+        return answers.unknown(request)
+    client = None if link.is_trial else Client.objects.filter(pk=link.client_id).first()
+    if client is None and not link.is_trial:
+        return answers.unknown(request)
+    if request.method == "POST":
+        return _take(request, link)
+    if limits.is_looked_at_too_often(client_id=link.client_id):
+        return answers.too_many()
+    return _show(request, link, client)
+
+
+def _take(request: HttpRequest, link: Link) -> HttpResponse:
+    """Only what was moved relative to what was shown: an old page must not bring back what was refused since."""
+    if link.is_trial:
+        return _said("same")
+    origin = origin_of(request, link, ConsentChange.Source.PAGE)
+    if "stop" in request.POST:
+        choices.stop_everything(client_id=link.client_id, origin=origin, now=clock.now())
+        return _said("stopped")
+    posted = _read(request.POST)
+    on, off = posted["add"] - posted["seen"], posted["seen"] - posted["keep"]
+    if not off and limits.is_looked_at_too_often(client_id=link.client_id):
+        return answers.too_many()
+    try:
+        moved = choices.choose(client_id=link.client_id, on=on, off=off, origin=origin, now=clock.now())
+    except choices.TooMany:
+        return answers.too_many()
+    return _said("saved" if moved else "same")
+
+
+def _said(word: str) -> HttpResponse:
+    return HttpResponseRedirect(f"?{word}", status=SEE_OTHER, headers=answers.HEADERS)
+
+
+def _read(names: Iterable[str]) -> dict[str, set[Choice]]:
+    """What the form's fields are about; anything else is passed over."""
+    found: dict[str, set[Choice]] = {"add": set(), "keep": set(), "seen": set()}
+    for match in map(_FIELD.fullmatch, names):
+        if match and match[3] in Channel.values:
+            found[match[1]].add((int(match[2]), Channel(match[3])))
+    return found
+
+
+def _show(request: HttpRequest, link: Link, client: Client | None) -> HttpResponse:
+    if client and client.erased_at:
+        return answers.page("nothing_left")
+    standing = choices.standing(client) if client else Standing(frozenset({(link.topic_id, _EMAIL)}), {})
+    missing = _missing(client) if client else {}
+    return answers.page(
+        "preferences",
+        client=client,
+        is_trial=link.is_trial,
+        rows=[_row(topic, standing, missing) for topic in Topic.objects.order_by("name")],
+        notes=_notes(standing),
+        said=next((word for word in SAID if word in request.GET), ""),
+    )
+
+
+def _missing(client: Client) -> dict[Channel, str]:
+    has = {_EMAIL: bool(client.email), _SMS: bool(client.phone)}
+    return {channel: words for channel, words in _UNAVAILABLE.items() if not has[channel]}
+
+
+def _row(topic: Topic, standing: Standing, missing: dict[Channel, str]) -> Row:
+    switches = [
+        Switch(
+            label=str(channel.label),
+            choice=f"{topic.pk}.{channel.value}",
+            is_on=(topic.pk, channel) in standing.shown,
+            missing=missing.get(channel, ""),
+        )
+        for channel in Channel
+    ]
+    return Row(topic, switches)
+
+
+def _notes(standing: Standing) -> list[str]:
+    return [_SUPPRESSED.get((channel, source), _STOPPED[channel]) for channel, source in standing.suppressed.items()]

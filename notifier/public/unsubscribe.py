@@ -1,0 +1,62 @@
+"""The page behind a mail's *Unsubscribe*, and behind the mail program's own button."""
+
+from django.core.exceptions import BadRequest, SuspiciousOperation
+from django.http import HttpRequest, HttpResponse
+from django.http.multipartparser import MultiPartParserError
+from django.urls import reverse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods
+
+from notifier import clock, links, lockout
+from notifier.links import BadLink, Link
+from notifier.models import Channel, Client, ConsentChange, Topic
+from notifier.public import answers, limits
+from notifier.services import choices
+from notifier.services.consents import Origin
+
+
+# No token of ours against forged requests: the link is the only authority there is, and no browser adds it by itself as
+# it adds a cookie. A mailbox provider could not send one either (RFC 8058, 3.2).
+@csrf_exempt
+@require_http_methods(["GET", "HEAD", "POST"])
+def page(request: HttpRequest, token: str) -> HttpResponse:
+    """A look never acts, for scanners follow links. A post does, whatever is in it, and is answered by no redirect."""
+    try:
+        link = links.read(token)
+    except BadLink:
+        return answers.unknown(request)
+    topic = Topic.objects.filter(pk=link.topic_id).first()
+    if not link.is_trial and (topic is None or not Client.objects.filter(pk=link.client_id).exists()):
+        return answers.unknown(request)
+    if request.method == "POST":
+        if topic and not link.is_trial:
+            _withdraw(request, link, topic)
+        return _answer("unsubscribed", token, link, topic)
+    if limits.is_looked_at_too_often(client_id=link.client_id):
+        return answers.too_many()
+    return _answer("unsubscribe", token, link, topic)
+
+
+def _withdraw(request: HttpRequest, link: Link, topic: Topic) -> None:
+    source = ConsentChange.Source.ONE_CLICK if _is_one_click(request) else ConsentChange.Source.LINK
+    origin = origin_of(request, link, source)
+    choices.withdraw(client_id=link.client_id, topic=topic, channel=Channel.EMAIL, origin=origin, now=clock.now())
+
+
+def origin_of(request: HttpRequest, link: Link, source: ConsentChange.Source) -> Origin:
+    detail = f"broadcast {link.broadcast_id}" if link.broadcast_id else ""
+    return Origin(source, detail=detail, ip=lockout.client_address(request))
+
+
+def _is_one_click(request: HttpRequest) -> bool:
+    """Whether it is the mail program's button. That is for the evidence alone: what can't be read acts all the same."""
+    try:
+        return request.POST.get("List-Unsubscribe", "").strip().lower() == "one-click"
+    except (BadRequest, SuspiciousOperation, MultiPartParserError, OSError):
+        return False
+
+
+def _answer(name: str, token: str, link: Link, topic: Topic | None) -> HttpResponse:
+    preferences = reverse("preferences", args=[token])
+    about = topic.name if topic else "this topic"
+    return answers.page(name, topic=about, is_trial=link.is_trial, preferences=preferences)

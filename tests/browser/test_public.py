@@ -1,0 +1,199 @@
+"""What clients see, in a real browser: by day and by night, on the smallest phone, with and without JavaScript."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from unittest.mock import Mock
+
+import pytest
+from django.core.cache import cache
+from django.db import OperationalError
+from django.utils import timezone
+from playwright.sync_api import Browser, Page
+from pytest_django.live_server_helper import LiveServer
+
+from notifier import links
+from notifier.links import Link
+from notifier.models import Channel, Client, ConsentChange, Preference, Suppression, Topic
+from notifier.public import limits
+from notifier.services import erasure
+from tests.browser.house import LONG
+from tests.browser.test_pages import EVERY_RULE, sticks_out, violations
+from tests.conftest import watch_console
+from tests.factories import a_client, a_topic
+
+# The server answers from another thread, which must see the rows.
+pytestmark = pytest.mark.django_db(transaction=True)
+
+SIZES = {"desk": (1280, 900), "small phone": (360, 640)}
+#: Where to put pictures of the pages, for whoever wants to look at them.
+PICTURES = os.environ.get("PUBLIC_PICTURES", "")
+
+
+@pytest.fixture(autouse=True)
+def fresh_limits() -> None:
+    cache.clear()
+
+
+def token_of(client: Client | None, topic: Topic) -> str:
+    return links.token(Link(client.pk if client else links.NOBODY, topic.pk, 42))
+
+
+@pytest.fixture
+def pages(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The path of every public page, in each shape that it has, with texts as long as they may get."""
+    long = a_topic(slug="long", name=LONG[:80])
+    topic = a_topic(slug="listings")
+    ann = a_client(name="Ann Example", listings="both", offerings="email")
+    odd = a_client(name=LONG, phone=None, is_active=False, long="both")
+    silent = a_client(listings="both")
+    for channel, address in ((Channel.EMAIL, silent.email), (Channel.SMS, silent.phone)):
+        Suppression.objects.create(channel=channel, address=str(address), reason=LONG, source="CLIENT")
+    gone = a_client()
+    token = token_of(gone, topic)
+    erasure.erase(client_id=gone.pk, by=None, why="asked", now=timezone.now())
+    return {
+        "unsubscribe": f"/u/{token_of(ann, topic)}",
+        "unsubscribe-long": f"/u/{token_of(odd, long)}",
+        "unsubscribe-test": f"/u/{token_of(None, topic)}",
+        "preferences": f"/p/{token_of(ann, topic)}",
+        "preferences-saved": f"/p/{token_of(ann, topic)}?saved",
+        "preferences-same": f"/p/{token_of(ann, topic)}?same",
+        "preferences-stopped": f"/p/{token_of(silent, topic)}?stopped",
+        "preferences-long": f"/p/{token_of(odd, long)}",
+        "preferences-test": f"/p/{token_of(None, topic)}",
+        "nothing-left": f"/p/{token}",
+        "unknown": "/u/x",
+    }
+
+
+@pytest.fixture
+def visit(browser: Browser, live_server: LiveServer, console_errors: list[str]) -> Iterator[Callable[..., Page]]:
+    """`visit("small phone", "dark", javascript=False)`: a browser that knows nobody."""
+    contexts = []
+
+    def open_browser(size: str = "desk", theme: str = "light", *, javascript: bool = True) -> Page:
+        width, height = SIZES[size]
+        context = browser.new_context(
+            base_url=live_server.url,
+            color_scheme=theme,  # type: ignore[arg-type]
+            viewport={"width": width, "height": height},
+            java_script_enabled=javascript,
+        )
+        contexts.append(context)
+        page = context.new_page()
+        watch_console(page, console_errors)
+        return page
+
+    yield open_browser
+    for context in contexts:
+        context.close()
+
+
+def look_at(page: Page, name: str, size: str, theme: str) -> list[str]:
+    """What is wrong with the page as it stands."""
+    if PICTURES:
+        page.screenshot(path=Path(PICTURES) / f"{name}-{size.replace(' ', '-')}-{theme}.png", full_page=True)
+    found = [f"{name}: {one}" for one in violations(page, EVERY_RULE)]
+    return found + [f"{name} scrolls sideways"] * sticks_out(page)
+
+
+@pytest.mark.parametrize("size", list(SIZES))
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_public_page_is_accessible_obeys_its_policy_and_fits_its_screen(
+    visit: Callable[..., Page],
+    pages: dict[str, str],
+    console_errors: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    size: str,
+    theme: str,
+) -> None:
+    page = visit(size, theme)
+    wrong: list[str] = []
+    for name, path in pages.items():
+        page.goto(path)
+        wrong += look_at(page, name, size, theme)
+        if name.startswith("unsubscribe"):
+            page.get_by_role("button", name="Stop these e-mails").click()
+            page.get_by_role("heading", name="Done").wait_for()
+            wrong += look_at(page, f"{name}-done", size, theme)
+    with monkeypatch.context() as often:
+        often.setattr(limits, "MOST_LOOKS", 0)
+        page.goto(pages["preferences"])
+        wrong += look_at(page, "too-many", size, theme)
+    with monkeypatch.context() as outage:
+        outage.setattr(
+            "notifier.public.preferences.choices.standing", Mock(side_effect=OperationalError("connection refused"))
+        )
+        page.goto(pages["preferences"])
+        wrong += look_at(page, "outage", size, theme)
+
+    assert not wrong, "\n".join(wrong)
+    # Those that are meant; whatever the policy refused would be told here too.
+    expected = [f"Failed to load resource: the server responded with a status of {code}" for code in (404, 429, 503)]
+    assert [error.partition(" (")[0] for error in console_errors] == expected
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+def test_a_client_ends_one_topic_with_one_press_and_comes_back_to_choose(
+    visit: Callable[..., Page], console_errors: list[str], javascript: bool
+) -> None:
+    client = a_client(listings="both", offerings="email")
+    page = visit("small phone", javascript=javascript)
+
+    page.goto(f"/u/{token_of(client, a_topic())}")
+    page.get_by_role("button", name="Stop these e-mails").click()
+    page.get_by_role("heading", name="Done").wait_for()
+    page.reload()
+    page.get_by_role("heading", name="Done").wait_for()
+    assert not Preference.objects.get(client=client, topic=a_topic()).email
+
+    page.get_by_role("link", name="Choose what you get").click()
+    listings = page.get_by_role("group", name="Listings")
+    assert not listings.get_by_role("switch", name="E-mail").is_checked()
+    assert listings.get_by_role("switch", name="SMS").is_checked()
+    listings.get_by_text("SMS").click()
+    page.get_by_role("group", name="Offerings").get_by_role("switch", name="SMS").check()
+    page.get_by_role("button", name="Save").click()
+
+    page.get_by_role("status").get_by_text("Saved.").wait_for()
+    assert page.get_by_role("group", name="Offerings").get_by_role("switch", name="SMS").is_checked()
+    assert not listings.get_by_role("switch", name="SMS").is_checked()
+    offerings = Preference.objects.get(client=client, topic__slug="offerings")
+    assert (offerings.email, offerings.sms) == (True, True)
+    assert set(ConsentChange.objects.values_list("source", "ip")) == {("LINK", "127.0.0.1"), ("PAGE", "127.0.0.1")}
+    assert page.context.cookies() == []
+    assert console_errors == []
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+def test_stop_everything_is_one_press_and_the_back_button_brings_nothing_back(
+    visit: Callable[..., Page], console_errors: list[str], javascript: bool
+) -> None:
+    client = a_client(listings="both", offerings="both")
+    page = visit("small phone", "dark", javascript=javascript)
+    page.goto(f"/p/{token_of(client, a_topic())}")
+
+    page.get_by_role("button", name="Stop everything").click()
+    page.get_by_role("status").get_by_text("Everything is stopped.").wait_for()
+    assert page.get_by_role("switch", checked=True).count() == 0
+    page.go_back()
+    page.get_by_role("button", name="Save").click()
+
+    page.get_by_role("status").wait_for()
+    assert not Preference.objects.filter(client=client, email=True).exists()
+    assert not Preference.objects.filter(client=client, sms=True).exists()
+    assert console_errors == []
+
+
+def test_it_is_used_by_keyboard_alone(visit: Callable[..., Page]) -> None:
+    client = a_client(listings="email")
+    page = visit()
+    page.goto(f"/p/{token_of(client, a_topic())}")
+
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    page.keyboard.press("Enter")
+
+    page.get_by_role("status").get_by_text("Saved.").wait_for()
+    assert not Preference.objects.get(client=client, topic=a_topic()).email

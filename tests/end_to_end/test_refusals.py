@@ -1,0 +1,100 @@
+"""Clients who refuse while they are about to be written to, by the real web server, while real consumers send."""
+
+import re
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+from notifier import links
+from notifier.links import Link
+from notifier.models import Reason
+from tests.end_to_end import books
+from tests.servers.processes import wait_until
+from tests.servers.stack import Stack
+from tests.standins.rules import Rule
+from tests.standins.smtp import SmtpProcess, SmtpStandin
+
+#: A mail that was claimed before the refusal still goes out: each takes DELAY_SECONDS, and ten go at once.
+DELAY_SECONDS, SLACK_SECONDS = 0.3, 2.0
+_WAITING = """
+    SELECT client_id, address, topic_id FROM notifier_delivery d JOIN notifier_broadcast b ON b.id = d.broadcast_id
+    WHERE d.channel = 'email' AND d.state = 'PENDING' ORDER BY d.id
+"""
+_ENDED = "SELECT address, state, detail FROM notifier_delivery WHERE channel = 'email'"
+_EVIDENCE = "SELECT client_id, source, detail, ip FROM notifier_consentchange WHERE source IN ('ONE_CLICK', 'LINK')"
+
+
+def press(url: str) -> tuple[int, float]:
+    """As a mailbox provider posts it: the status, and when the answer was there."""
+    request = Request(url, data=b"List-Unsubscribe=One-Click", method="POST")
+    try:
+        with urlopen(request, timeout=30) as answer:
+            status = answer.status
+    except HTTPError as error:
+        status = error.code
+    return status, time.time()
+
+
+def test_whoever_refuses_while_it_is_under_way_gets_nothing_that_was_not_already_on_its_way(
+    product: Callable[..., Stack], smtp_process: SmtpProcess
+) -> None:
+    stack = product(TICKET_SIZE="10")
+    address = stack.serve(workers=2)
+    smtp_process.behave(Rule(phase="dot", delay=DELAY_SECONDS))
+    notification = books.a_notification_for_both(stack)
+    stack.start("run_dispatcher")
+    stack.start("run_consumer", "email")
+    stack.start("run_consumer", "sms")
+    broadcast = books.press(stack, notification)
+    wait_until(lambda: len(smtp_process.accepted()) > 10, what="mails to arrive")
+
+    # Every third of those that wait, so that some are about to be claimed; each link is pressed twice at once.
+    refusers = stack.query(_WAITING)[::3]
+    urls = [f"{address}/u/{links.token(Link(client, topic, broadcast))}" for client, _, topic in refusers]
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(press, [url for url in urls for _ in range(2)]))
+
+    smtp_process.behave()
+    books.wait_for(stack, broadcast, "FINISHED")
+    assert {status for status, _ in answers} == {200}
+    answered = {mail: max(answers[2 * n][1], answers[2 * n + 1][1]) for n, (_, mail, _) in enumerate(refusers)}
+    late = {
+        entry["recipient"]: entry["received_at"] - answered[entry["recipient"]]
+        for entry in smtp_process.accepted()
+        if entry["recipient"] in answered
+    }
+    assert not {mail: over for mail, over in late.items() if over > DELAY_SECONDS + SLACK_SECONDS}
+    ended = {mail: (state, detail) for mail, state, detail in stack.query(_ENDED)}
+    spared = {mail for mail in answered if ended[mail] == ("SKIPPED", Reason.CONSENT_GONE)}
+    assert spared == set(answered) - set(late)
+    assert len(spared) > 20
+    # One change for each, however often it was pressed.
+    evidence = sorted((*row, str(ip)) for *row, ip in stack.query(_EVIDENCE))
+    assert evidence == sorted((client, "ONE_CLICK", f"broadcast {broadcast}", "127.0.0.1") for client, _, _ in refusers)
+    assert books.status(stack, broadcast)["balanced"]
+
+
+def test_the_link_of_a_mail_that_arrived_works_at_the_web_server(
+    product: Callable[..., Stack], smtp_standin: SmtpStandin
+) -> None:
+    stack = product()
+    address = stack.serve()
+    notification = books.a_notification_for_both(stack)
+    books.press(stack, notification)
+    stack.start("run_dispatcher")
+    # This one keeps what it gets.
+    stack.start("run_consumer", "email", EMAIL_URL=smtp_standin.url)
+    wait_until(smtp_standin.accepted, what="a mail to arrive")
+    mail = smtp_standin.accepted()[0]
+    header = re.search(r"^List-Unsubscribe: <https://notifier\.example\.com(/u/[^>]*)>\r?$", mail["raw"], re.MULTILINE)
+    assert header
+    assert "\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n" in mail["raw"]
+
+    status, _ = press(address + header[1])
+
+    client = links.read(header[1].removeprefix("/u/")).client_id
+    assert status == 200
+    assert stack.query("SELECT email FROM notifier_client WHERE id = %s", client) == [(mail["recipient"],)]
+    assert [row[:2] for row in stack.query(_EVIDENCE)] == [(client, "ONE_CLICK")]

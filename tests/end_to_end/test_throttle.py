@@ -1,0 +1,46 @@
+"""A provider that may be given so many messages a second, with real processes that share its bucket."""
+
+import time
+from collections.abc import Callable
+
+from tests.end_to_end import books
+from tests.servers.processes import wait_until
+from tests.servers.stack import Stack
+from tests.standins.sms import SmsProcess
+
+#: A second; and so many at once, which is a second's worth.
+RATE = BURST = 40
+CONSUMERS = 3
+
+
+def test_all_consumers_together_keep_the_rate_and_a_restart_earns_no_burst(
+    product: Callable[..., Stack], sms_process: SmsProcess
+) -> None:
+    stack = product(SMS_RATE=f"{RATE}/s", SMS_CONCURRENCY="10", LEASE_SECONDS="3", EMAIL_RATE="")
+    notification = books.a_notification_for_both(stack)
+    wanted = sum(number for (channel, _), number in books.expected(stack, notification).items() if channel == "sms")
+    assert wanted > 4 * BURST
+    stack.start("run_dispatcher")
+    broadcast = books.press(stack, notification)
+    # By the provider's own clock, which is this machine's; whatever is slow only makes it fewer.
+    began = time.time()
+    consumers = [stack.start("run_consumer", "sms") for _ in range(CONSUMERS)]
+    wait_until(lambda: len(sms_process.accepted()) > BURST, what="the first SMS")
+
+    for consumer in consumers:
+        consumer.stop()
+    again = time.time()
+    before = len(sms_process.accepted())
+    for _ in range(CONSUMERS):
+        stack.start("run_consumer", "sms")
+    stack.start("run_consumer", "email")
+    books.wait_for(stack, broadcast, "FINISHED")
+
+    received = sorted(sent["received_at"] for sent in sms_process.accepted())
+    assert len(received) == wanted
+    for number, moment in enumerate(received, 1):
+        assert number <= BURST + RATE * (moment - began)
+    for number, moment in enumerate(received[before:], 1):
+        assert number <= BURST + RATE * (moment - again)
+    # It is no slower than it must be either, by far.
+    assert received[-1] - began < 10 * wanted / RATE

@@ -1,0 +1,170 @@
+from datetime import datetime
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.test import Client as Browser
+from django.urls import reverse
+
+from notifier import clock, digests
+from notifier.models import Channel, Suppression, SuppressionChange
+from notifier.services import erasure, feedback, suppressions
+from notifier.services.feedback import Event, Kind
+from notifier.services.suppressions import Source, Word
+from tests.factories import a_client
+from tests.notifier.admin.conftest import LogIn
+
+pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]
+
+LIST, ADD = reverse("admin:notifier_suppression_changelist"), reverse("admin:notifier_suppression_add")
+LIFT = reverse("admin:notifier_suppression_lift")
+ANN, BOB = "ann@example.com", "bob@example.com"
+SEES = "notifier.view_suppression"
+
+
+def suppress(address: str, source: Source, now: datetime) -> Suppression:
+    suppressions.suppress(channel=Channel.EMAIL, address=address, word=Word(source, f"as {source}"), now=now)
+    return Suppression.objects.get(address=address)
+
+
+def page_of(row: Suppression) -> str:
+    return reverse("admin:notifier_suppression_change", args=[row.pk])
+
+
+def lift(browser: Browser, *rows: Suppression, why: str = "it is back") -> Any:
+    query = f"?ids={','.join(str(row.pk) for row in rows)}"
+    return browser.post(LIFT + query, {"why": why}, follow=True)
+
+
+# --- Entering ---------------------------------------------------------------------------------------------------------
+def test_what_staff_enter_is_written_down_with_who_and_why(admin: Browser, superuser: Any) -> None:
+    admin.post(ADD, {"channel": "email", "address": " Ann@Example.com ", "reason": "asked by phone"})
+
+    row, change = Suppression.objects.get(), SuppressionChange.objects.get()
+    assert (row.address, row.source, row.reason) == (ANN, "STAFF", "asked by phone")
+    assert (change.action, change.source, change.reason, change.by) == (
+        "SUPPRESSED",
+        "STAFF",
+        "asked by phone",
+        superuser,
+    )
+    assert not LogEntry.objects.exists()
+
+
+def test_one_that_stands_already_is_refused(admin: Browser, now: datetime) -> None:
+    suppress(ANN, Source.CLIENT, now)
+
+    page = admin.post(ADD, {"channel": "email", "address": ANN, "reason": "again"})
+
+    assert "This address is suppressed on this channel already." in page.content.decode()
+    assert Suppression.objects.get().source == "CLIENT"
+
+
+def test_one_that_was_erased_is_not_brought_back_by_entering_it(admin: Browser, now: datetime) -> None:
+    client = a_client(email=ANN, phone=None)
+    erasure.erase(client_id=client.pk, by=None, why="asked", now=now)
+
+    page = admin.post(ADD, {"channel": "email", "address": ANN, "reason": "again"}, follow=True)
+
+    assert Suppression.objects.get().address == digests.digest(Channel.EMAIL, ANN)
+    assert ANN not in page.content.decode()
+
+
+def test_a_page_can_neither_edit_nor_delete(admin: Browser, now: datetime) -> None:
+    row = suppress(ANN, Source.BOUNCE, now)
+
+    answers = [
+        admin.post(page_of(row), {"channel": "sms", "address": "+12025550100", "reason": "x"}).status_code,
+        admin.post(reverse("admin:notifier_suppression_delete", args=[row.pk]), {"post": "yes"}).status_code,
+    ]
+
+    assert answers == [403, 403]
+    assert Suppression.objects.get().reason == "as BOUNCE"
+
+
+# --- Finding ----------------------------------------------------------------------------------------------------------
+def test_an_erased_address_is_found_by_typing_it(admin: Browser, now: datetime) -> None:
+    for email, phone in ((ANN, "+46701740605"), (BOB, None)):
+        client = a_client(email=email, phone=phone)
+        erasure.erase(client_id=client.pk, by=None, why="asked", now=now)
+    suppress(f"{ANN}.invalid", Source.BOUNCE, now)
+
+    def found(term: str) -> list[str]:
+        return [row.shown_address for row in admin.get(LIST, {"q": term}).context["cl"].result_list]
+
+    assert found("Ann@Example.com") == [f"{ANN}.invalid", "[erased]"]
+    assert found("+46 70 174 06 05") == ["[erased]"]
+    assert found("ann@example.co") == [f"{ANN}.invalid"]
+    assert found("eve@example.com") == []
+
+
+def test_the_page_tells_the_whole_story(admin: Browser, now: datetime) -> None:
+    event = Event("Postmark", "1", Kind.HARD_BOUNCE, ANN, now, detail="550 5.1.1 nobody")
+    feedback.took(event, now)
+    lift(admin, Suppression.objects.get(), why="the mailbox is back")
+    row = suppress(ANN, Source.COMPLAINT, clock.now())
+
+    text = " ".join(admin.get(page_of(row)).content.decode().split())
+
+    assert 0 < text.index("Complaint: as COMPLAINT") < text.index("Staff, root: the mailbox is back")
+    assert "Bounced for good" in text
+    assert "550 5.1.1 nobody" in text
+
+
+# --- Lifting ----------------------------------------------------------------------------------------------------------
+def test_a_lifting_is_asked_about_and_kept_with_who_and_why(staff: LogIn, now: datetime) -> None:
+    row = suppress(ANN, Source.BOUNCE, now)
+    browser = staff(SEES, "notifier.lift_suppression")
+
+    asked = browser.get(f"{LIFT}?ids={row.pk}").content.decode()
+    assert ANN in asked
+    assert "Lift 1 suppression" in asked
+    assert Suppression.objects.exists()
+    lift(browser, row)
+
+    assert not Suppression.objects.exists()
+    change = SuppressionChange.objects.latest("pk")
+    assert (change.action, change.reason) == ("LIFTED", "it is back")
+    assert change.by is not None
+
+
+def test_without_a_reason_nothing_is_lifted(admin: Browser, now: datetime) -> None:
+    page = lift(admin, suppress(ANN, Source.BOUNCE, now), why=" ")
+
+    assert "Say why" in page.content.decode()
+    assert Suppression.objects.exists()
+
+
+@pytest.mark.parametrize("source", Suppression.OWN_WORD)
+def test_the_clients_own_word_wants_a_right_of_its_own(staff: LogIn, now: datetime, source: Source) -> None:
+    row = suppress(ANN, source, now)
+    other = suppress(BOB, Source.BOUNCE, now)
+
+    browser = staff(SEES, "notifier.lift_suppression")
+    assert "Lift…" not in browser.get(page_of(row)).content.decode()
+    assert lift(browser, row).status_code == 403
+    assert "is left as it is" in " ".join(browser.get(f"{LIFT}?ids={row.pk},{other.pk}").content.decode().split())
+    lift(browser, row, other)
+    assert [s.address for s in Suppression.objects.all()] == [ANN]
+
+    browser = staff(SEES, "notifier.lift_refusal")
+    assert "Lift…" in browser.get(page_of(row)).content.decode()
+    lift(browser, row)
+    assert not Suppression.objects.exists()
+
+
+def test_several_that_were_ticked_are_lifted_and_never_all_of_a_list(admin: Browser, now: datetime) -> None:
+    rows = [suppress(ANN, Source.BOUNCE, now), suppress(BOB, Source.STAFF, now)]
+    chosen = {"action": "lift_selected", "_selected_action": [row.pk for row in rows]}
+
+    everything = admin.post(LIST, chosen | {"select_across": "1"}, follow=True)
+    asked = admin.post(LIST, chosen, follow=True)
+
+    assert "tick one by one" in everything.content.decode()
+    assert "Lift 2 suppressions" in asked.content.decode()
+    lift(admin, *rows)
+    assert not Suppression.objects.exists()
+
+
+def test_an_address_without_a_choice_leads_back_to_the_list(admin: Browser) -> None:
+    assert admin.get(LIFT).status_code == admin.get(f"{LIFT}?list=q").status_code == 302

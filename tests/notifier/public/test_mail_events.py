@@ -1,0 +1,184 @@
+import json
+from base64 import b64encode
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from anymail.signals import AnymailTrackingEvent
+from django.test import Client as Browser
+
+from notifier.models import ProviderEvent, Suppression
+from notifier.public import mail_events
+from notifier.services.feedback import Kind
+from tests.factories import a_delivery
+
+pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]
+
+POSTMARK = "anymail.backends.postmark.EmailBackend"
+SECRET = "notifier:a-long-password"
+HOOK = "/hooks/mail/postmark/tracking/"
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def provider(settings: Any) -> None:
+    settings.EMAIL_BACKEND = POSTMARK
+    settings.ANYMAIL = {"WEBHOOK_SECRET": [SECRET]}
+
+
+def bounce(**fields: Any) -> dict[str, Any]:
+    """As Postmark posts it; https://postmarkapp.com/developer/webhooks/bounce-webhook"""
+    return {
+        "RecordType": "Bounce",
+        "ID": 42,
+        "Type": "HardBounce",
+        "MessageID": "883953f4-6105-42a2-a16a-77a8eac79483",
+        "Email": "Ann@Example.com",
+        "BouncedAt": "2026-11-24T11:00:00Z",
+        "Description": "The server was unable to deliver your message (ex: unknown user, mailbox not found).",
+        "Details": "smtp;550 5.1.1 The email account that you tried to reach does not exist: ann@example.com",
+        **fields,
+    }
+
+
+def post(browser: Browser, told: dict[str, Any], *, secret: str = SECRET, to: str = HOOK) -> int:
+    headers = {"authorization": f"Basic {b64encode(secret.encode()).decode()}"} if secret else {}
+    answer = browser.post(to, json.dumps(told), content_type="application/json", headers=headers)
+    return answer.status_code
+
+
+@pytest.mark.usefixtures("provider")
+def test_a_hard_bounce_suppresses_the_address_and_is_kept(client: Browser) -> None:
+    delivery = a_delivery(state="SENT")
+    told = bounce(Metadata={"delivery": f"{delivery.broadcast_id}.{delivery.pk}"})
+
+    assert [post(client, told) for _ in range(2)] == [200, 200]
+
+    assert Suppression.objects.get().address == "ann@example.com"
+    event = ProviderEvent.objects.get()
+    assert (event.provider, event.event_id, event.delivery_id) == ("Postmark", "bounced:42", delivery.pk)
+    assert event.detail == "smtp;550 5.1.1 The email account that you tried to reach does not exist: …"
+    assert event.at == datetime(2026, 11, 24, 11, 0, tzinfo=UTC)
+
+
+@pytest.mark.usefixtures("provider")
+@pytest.mark.parametrize("secret", ["", "notifier:another", "notifier:", SECRET.upper()])
+def test_whoever_does_not_know_the_secret_tells_nothing(client: Browser, secret: str) -> None:
+    assert post(client, bounce(), secret=secret) == 400
+
+    assert not ProviderEvent.objects.exists()
+    assert not Suppression.objects.exists()
+
+
+@pytest.mark.usefixtures("provider")
+@pytest.mark.parametrize("to", ["/hooks/mail/mailgun/tracking/", "/hooks/mail/nobody/tracking/"])
+def test_the_webhooks_of_other_providers_are_not_there(client: Browser, to: str) -> None:
+    assert post(client, bounce(), to=to) == 404
+
+
+@pytest.mark.parametrize(
+    ("backend", "secrets"), [(POSTMARK, []), ("django.core.mail.backends.smtp.EmailBackend", [SECRET])]
+)
+def test_without_a_secret_or_a_provider_there_is_no_webhook(
+    client: Browser, settings: Any, backend: str, secrets: list[str]
+) -> None:
+    settings.EMAIL_BACKEND, settings.ANYMAIL = backend, {"WEBHOOK_SECRET": secrets}
+
+    assert post(client, bounce()) == 404
+
+
+@pytest.mark.usefixtures("provider")
+def test_a_get_changes_nothing(client: Browser) -> None:
+    assert client.get(HOOK).status_code == 405
+
+
+@pytest.mark.usefixtures("provider")
+def test_a_soft_bounce_that_the_provider_calls_a_bounce_is_one_for_now(client: Browser) -> None:
+    post(client, bounce(Type="SoftBounce"))
+
+    assert ProviderEvent.objects.get().kind == Kind.SOFT_BOUNCE
+    assert not Suppression.objects.exists()
+
+
+def event(event_type: str, **fields: Any) -> AnymailTrackingEvent:
+    values = {"recipient": "ann@example.com", "timestamp": NOW, "event_id": "1", "esp_event": {}, "metadata": {}}
+    return AnymailTrackingEvent(event_type=event_type, **values | fields)
+
+
+@pytest.mark.parametrize(
+    ("event_type", "fields", "kind"),
+    [
+        ("bounced", {"reject_reason": "bounced"}, Kind.HARD_BOUNCE),
+        ("bounced", {"reject_reason": "invalid"}, Kind.HARD_BOUNCE),
+        ("bounced", {"reject_reason": "bounced", "mta_response": "550 5.1.1 nobody"}, Kind.HARD_BOUNCE),
+        ("bounced", {"reject_reason": "bounced", "mta_response": "550 5.2.1 closed"}, Kind.HARD_BOUNCE),
+        ("bounced", {"reject_reason": "bounced", "mta_response": "552 5.2.2 full"}, Kind.SOFT_BOUNCE),
+        ("bounced", {"reject_reason": "bounced", "mta_response": "550 5.7.1 policy"}, Kind.SOFT_BOUNCE),
+        ("bounced", {"reject_reason": "bounced", "description": "451 4.3.0 later"}, Kind.SOFT_BOUNCE),
+        (
+            "bounced",
+            {"reject_reason": "bounced", "esp_event": {"bounce": {"bounceType": "Transient"}}},
+            Kind.SOFT_BOUNCE,
+        ),
+        ("bounced", {"reject_reason": "bounced", "esp_event": {"hard_bounce": False}}, Kind.SOFT_BOUNCE),
+        ("bounced", {"reject_reason": "blocked"}, Kind.SOFT_BOUNCE),
+        ("bounced", {"reject_reason": "spam"}, Kind.SOFT_BOUNCE),
+        ("bounced", {}, Kind.SOFT_BOUNCE),
+        ("deferred", {}, Kind.SOFT_BOUNCE),
+        ("rejected", {"reject_reason": "invalid"}, Kind.HARD_BOUNCE),
+        ("rejected", {"reject_reason": "bounced"}, Kind.HARD_BOUNCE),
+        ("rejected", {"reject_reason": "spam"}, Kind.COMPLAINT),
+        ("rejected", {"reject_reason": "unsubscribed"}, Kind.UNSUBSCRIBED),
+        ("complained", {}, Kind.COMPLAINT),
+        ("unsubscribed", {}, Kind.UNSUBSCRIBED),
+        ("delivered", {}, None),
+    ],
+)
+def test_each_event_in_our_words(event_type: str, fields: dict[str, Any], kind: Kind | None) -> None:
+    told = mail_events.translated(event(event_type, **fields), provider="Any", now=NOW)
+
+    assert told is not None
+    assert told.kind == kind
+
+
+@pytest.mark.parametrize(
+    ("event_type", "fields"),
+    [
+        ("opened", {}),
+        ("clicked", {}),
+        ("queued", {}),
+        ("failed", {}),
+        ("rejected", {"reject_reason": "blocked"}),
+        ("rejected", {}),
+        ("bounced", {"recipient": None}),
+    ],
+)
+def test_what_says_nothing_of_the_address_is_passed_over(event_type: str, fields: dict[str, Any]) -> None:
+    assert mail_events.translated(event(event_type, **fields), provider="Any", now=NOW) is None
+
+
+def test_an_event_without_an_id_is_known_by_what_it_tells() -> None:
+    def event_id(**fields: Any) -> str:
+        told = mail_events.translated(event("complained", event_id=None, **fields), provider="Any", now=NOW)
+        assert told is not None
+        return told.event_id
+
+    assert event_id() == event_id()
+    assert event_id() != event_id(recipient="bob@example.com")
+    assert "ann" not in event_id()
+
+
+@pytest.mark.parametrize(
+    ("fields", "reference"),
+    [
+        ({"metadata": {"delivery": "7.12"}}, "7.12"),
+        ({"message_id": "<7.12@example.com>"}, "7.12"),
+        ({"message_id": "883953f4"}, ""),
+        ({"metadata": ["odd"], "message_id": None}, ""),
+    ],
+)
+def test_our_number_is_read_from_the_metadata_or_from_the_message_id(fields: dict[str, Any], reference: str) -> None:
+    told = mail_events.translated(event("complained", **fields), provider="Any", now=NOW)
+
+    assert told is not None
+    assert told.reference == reference
