@@ -1,5 +1,6 @@
 """The judge on trial: a flawless broadcast is changed in one point, and each change must be noticed."""
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -69,6 +70,7 @@ BOOKS = {
     "was not sent and says no reason": f"{_SET} state = 'UNKNOWN' WHERE id = {_ONE}",
     "neither SENT nor UNKNOWN says so": f"{_SET} state = 'FAILED', detail = '?' WHERE id = {_ONE}",
     "shows other numbers than its rows": f"{_SET} state = 'FAILED' WHERE id = {_ONE}",
+    "should be FINISHED: CANCELLED": "UPDATE notifier_broadcast SET state = 'CANCELLED'",
     "says its audience is": "UPDATE notifier_broadcast SET audience = audience + 1",
     "broadcast 1 has not ended": "UPDATE notifier_broadcast SET finished_at = NULL",
     "sent to another address": f"{_SET} address = 'x@example.com' WHERE id = {_ONE}",
@@ -82,6 +84,78 @@ def test_books_that_lie_are_noticed(evidence: Evidence, complaint: str) -> None:
     evidence.stack.query(BOOKS[complaint])
 
     assert any(complaint in told for told in evidence.complaints())
+
+
+#: Of a message that was never sent: what the books say instead, and the judge to that.
+LIES = {
+    ("SKIPPED", "client archived"): "was skipped for a reason that is not true",
+    ("SKIPPED", "consent withdrawn after the send began"): "was skipped for a reason that is not true",
+    ("SKIPPED", "address suppressed"): "was skipped for a reason that is not true",
+    ("SKIPPED", "no e-mail address"): "was skipped for a reason that is not true",
+    ("SKIPPED", "because"): "was skipped for a reason that is not true",
+    ("FAILED", "ticket lost"): "has failed, and nothing made it fail",
+    ("CANCELLED", "broadcast cancelled"): "was cancelled, and its broadcast was not",
+}
+
+
+@pytest.mark.parametrize(("state", "detail"), LIES)
+def test_a_message_that_was_never_sent_is_noticed_whatever_the_books_say(
+    evidence: Evidence, state: str, detail: str
+) -> None:
+    unsend(evidence, state, detail)
+
+    assert any(LIES[state, detail] in told for told in evidence.complaints())
+
+
+TRUE = {
+    "client archived": "UPDATE notifier_client SET is_active = false WHERE id = %s",
+    "consent withdrawn after the send began": "UPDATE notifier_preference SET email = false WHERE client_id = %s",
+    "address suppressed": "INSERT INTO notifier_suppression (channel, address, reason, created_at) "
+    "SELECT 'email', email, 'x', '2100-01-01' FROM notifier_client WHERE id = %s",
+}
+
+
+@pytest.mark.parametrize("detail", TRUE)
+def test_whoever_is_skipped_for_a_true_reason_is_in_order(evidence: Evidence, detail: str) -> None:
+    client = unsend(evidence, "SKIPPED", detail)
+    evidence.stack.query(TRUE[detail], client)
+
+    assert evidence.complaints() == []
+
+
+def test_what_a_provider_refuses_may_fail_and_nobody_else(evidence: Evidence) -> None:
+    unsend(evidence, "FAILED", "550 nobody of that name")
+    is_refused: Callable[[judge.Row], bool] = lambda row: row.detail.startswith("550")  # noqa: E731
+
+    found = judge.judge(evidence.stack, evidence.taken, [evidence.expectation], may_fail=is_refused)
+
+    assert found.complaints == []
+    assert evidence.complaints() != []
+
+
+def test_what_an_attack_cancelled_must_have_been_cancelled(evidence: Evidence) -> None:
+    evidence.expectation = replace(evidence.expectation, ends="CANCELLED")
+    assert any("should be CANCELLED" in told for told in evidence.complaints())
+
+    unsend(evidence, "CANCELLED", "broadcast cancelled")
+    evidence.stack.query("UPDATE notifier_broadcast SET state = 'CANCELLED'")
+
+    assert evidence.complaints() == []
+
+
+def unsend(evidence: Evidence, state: str, detail: str) -> int:
+    """One mail never got as far as its provider, and row and pages agree on this; returns its client."""
+    mail = next(message for message in evidence.taken if message.channel == "email")
+    evidence.taken.remove(mail)
+    evidence.stack.query(f"{_SET} state = %s, detail = %s WHERE id = %s", state, detail, mail.delivery)
+    ((text,),) = evidence.stack.query("SELECT tally FROM notifier_broadcast")
+    tally = json.loads(text)
+    counts = tally["counts"]["email"]
+    counts["SENT"] -= 1
+    counts[state] = counts.get(state, 0) + 1
+    evidence.stack.query("UPDATE notifier_broadcast SET tally = %s", json.dumps(tally))
+    ((client,),) = evidence.stack.query("SELECT client_id FROM notifier_delivery WHERE id = %s", mail.delivery)
+    return int(client)
 
 
 LOGS: dict[str, Callable[[list[Accepted]], list[Accepted]]] = {
