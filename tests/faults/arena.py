@@ -5,7 +5,7 @@ import re
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any, Self
 import httpx
 
 from tests.faults import judge
-from tests.faults.judge import Expectation, Judgement, Row
+from tests.faults.judge import Expectation, Judgement, Recipient, Row
 from tests.faults.servers import Engine, Servers
 from tests.servers import processes
 from tests.servers.processes import Process, wait_until
@@ -197,6 +197,19 @@ class Arena:
         if upto:
             expected["recipients"] = {who: known for who, known in found.recipients.items() if who.client <= upto}
         self._pressed[broadcast] = replace(found, **expected)
+
+    def withdraw(self, broadcast: int, who: Iterable[Recipient], *, at: float) -> None:
+        """Have the judge see to it that they are not reached any more from then on, but for what is on its way.
+
+        For one consumer a channel: with more of them the slowest one's window may come any time.
+        """
+        expectation = self._pressed[broadcast]
+        withdrawn = {**dict.fromkeys(who, at), **expectation.withdrawn}
+        self._pressed[broadcast] = replace(expectation, withdrawn=withdrawn, on_their_way=WINDOW)
+
+    def expected(self, broadcast: int) -> Collection[Recipient]:
+        """Who consented when it was pressed."""
+        return self._pressed[broadcast].recipients.keys()
 
     def accepted(self) -> int:
         """Messages that the providers took so far."""

@@ -4,6 +4,7 @@ No line of it is shared with the product, so a broken rule of the product can't 
 """
 
 import json
+from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -120,6 +121,10 @@ class Expectation:
     is_complete: bool = True
     #: The state in which the broadcast must be: CANCELLED only where the attack cancels it, or lets its time pass.
     ends: str = "FINISHED"
+    #: Since when the database says that these may not be sent to any more, in seconds since 1970…
+    withdrawn: Mapping[Recipient, float] = field(default_factory=dict)
+    #: …and how many a channel may be on their way by then: the window of its one consumer.
+    on_their_way: int = 5
 
 
 @dataclass
@@ -200,6 +205,7 @@ def _judge_broadcast(
     _judge_audience(expectation, rows, found)
     _judge_addresses(expectation, today, rows, taken, found)
     _judge_unsent(stack, expectation, today, rows, found)
+    _judge_withdrawals(expectation, rows, taken, found)
     found.complain("has failed, and nothing made it fail", (r for r in rows if r.state == "FAILED" and not may_fail(r)))
     _judge_books(stack, expectation, rows, found)
     _judge_provider(stack, rows, taken, found)
@@ -280,6 +286,26 @@ def _reasons(
     reasons = {NO_ADDRESS[row.channel]: "" in addresses, ARCHIVED: not now.is_active, CONSENT_GONE: not now.consents}
     reasons[SUPPRESSED] = any((row.channel, address) in suppressed for address in addresses)
     return {reason for reason, is_true in reasons.items() if is_true}
+
+
+def _judge_withdrawals(expectation: Expectation, rows: list[Row], taken: list[Accepted], found: Judgement) -> None:
+    """Who withdraws is reached only by the window that was claimed before, and by no later one."""
+    who = {row.id: row.recipient for row in rows}
+    times: dict[str, list[float]] = defaultdict(list)
+    for message in sorted(taken, key=lambda message: message.received_at):
+        times[message.channel].append(message.received_at)
+
+    def earlier(message: Accepted) -> int:
+        """How many on its channel came since its client had withdrawn, and before it."""
+        since, all_times = expectation.withdrawn[who[message.delivery]], times[message.channel]
+        return bisect_left(all_times, message.received_at) - bisect_right(all_times, since)
+
+    late = [m for m in taken if who.get(m.delivery) in expectation.withdrawn]
+    late = [m for m in late if m.received_at > expectation.withdrawn[who[m.delivery]]]
+    found.complain(
+        "reached later than a window after consent was gone",
+        (m for m in late if earlier(m) >= expectation.on_their_way),
+    )
 
 
 def _judge_books(stack: Stack, expectation: Expectation, rows: list[Row], found: Judgement) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.faults import judge
 from tests.faults.arena import Arena, Size
-from tests.faults.judge import Accepted, Expectation
+from tests.faults.judge import Accepted, Expectation, Recipient
 from tests.faults.servers import Engine, Servers
 from tests.servers.stack import Stack
 
@@ -227,6 +227,20 @@ def test_whoever_is_suppressed_by_the_broadcast_itself_was_not_before(evidence: 
     evidence.expectation = judge.expect(evidence.stack, notification=notification, broadcast=broadcast)
 
     assert evidence.complaints() == []
+
+
+def test_whoever_is_reached_later_than_a_window_after_they_withdrew_is_noticed(evidence: Evidence) -> None:
+    mails = sorted((m for m in evidence.taken if m.channel == "email"), key=lambda mail: mail.received_at)
+    last = mails[-1]
+    ((client,),) = evidence.stack.query("SELECT client_id FROM notifier_delivery WHERE id = %s", last.delivery)
+    beyond, within = mails[-7].received_at, mails[-6].received_at
+
+    evidence.expectation = replace(evidence.expectation, withdrawn={Recipient("email", client): within})
+    assert evidence.complaints() == []
+
+    evidence.expectation = replace(evidence.expectation, withdrawn={Recipient("email", client): beyond})
+    (told,) = evidence.complaints()
+    assert "reached later than a window after consent was gone" in told
 
 
 def send_again(evidence: Evidence, delivery: int, *, state_before: str) -> None:

@@ -3,6 +3,7 @@
 import email
 import re
 import signal
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -149,6 +150,9 @@ def _wave(arena: Arena, broadcast: int, untouched: list[int]) -> list[Change]:
         ids, untouched[:size] = untouched[:size], []
         for statement in kind.statements:
             arena.stack.query(statement.format(ids=", ".join(map(str, ids))))
+        if kind.reason:
+            who = (Recipient(channel, client) for channel in kind.channels for client in ids)
+            arena.withdraw(broadcast, who, at=time.time())
         _wait_for_what_began_before(arena)
         changes.append(Change(kind, frozenset(ids), _look(arena, broadcast)))
         arena.faults[f"clients {kind.name}"] += len(ids)
