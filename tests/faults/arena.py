@@ -5,7 +5,7 @@ import re
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -198,13 +198,13 @@ class Arena:
             expected["recipients"] = {who: known for who, known in found.recipients.items() if who.client <= upto}
         self._pressed[broadcast] = replace(found, **expected)
 
-    def withdraw(self, broadcast: int, who: Iterable[Recipient], *, at: float) -> None:
+    def withdraw(self, broadcast: int, since: Mapping[Recipient, float]) -> None:
         """Have the judge see to it that they are not reached any more from then on, but for what is on its way.
 
         For one consumer a channel: with more of them the slowest one's window may come any time.
         """
         expectation = self._pressed[broadcast]
-        withdrawn = {**dict.fromkeys(who, at), **expectation.withdrawn}
+        withdrawn = {**since, **expectation.withdrawn}
         self._pressed[broadcast] = replace(expectation, withdrawn=withdrawn, on_their_way=WINDOW)
 
     def expected(self, broadcast: int) -> Collection[Recipient]:

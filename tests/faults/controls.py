@@ -118,7 +118,7 @@ def _everybody_opts_out(arena: Arena) -> None:
     wait_until(lambda: arena.stack.query(expanded), what="the audience")
     arena.wait_for_accepted(10)
     arena.stack.query("DELETE FROM notifier_preference")
-    arena.withdraw(broadcast, arena.expected(broadcast), at=time.time())
+    arena.withdraw(broadcast, dict.fromkeys(arena.expected(broadcast), time.time()))
     arena.faults["opt-out of everybody"] += 1
     arena.wait_for_end(patience=PATIENCE_SECONDS)
     arena.judge()

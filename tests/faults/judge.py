@@ -39,8 +39,7 @@ _SENT_AGAIN = """
 """
 #: As it is now.
 _TODAY = """
-    SELECT c.id, COALESCE(c.{address}, ''),
-           c.erased_at IS NOT NULL OR COALESCE(c.email, '') LIKE 'erased-%%@erased.invalid', c.is_active,
+    SELECT c.id, COALESCE(c.{address}, ''), c.erased_at IS NOT NULL, c.is_active,
            EXISTS (SELECT 1 FROM notifier_preference p JOIN notifier_broadcast b ON b.topic_id = p.topic_id
                    WHERE b.id = %s AND p.client_id = c.id AND p.{channel})
     FROM notifier_client c
@@ -208,7 +207,7 @@ def _judge_broadcast(
     _judge_withdrawals(expectation, rows, taken, found)
     found.complain("has failed, and nothing made it fail", (r for r in rows if r.state == "FAILED" and not may_fail(r)))
     _judge_books(stack, expectation, rows, found)
-    _judge_provider(stack, rows, taken, found)
+    _judge_provider(stack, expectation, today, rows, taken, found)
 
 
 def _judge_audience(expectation: Expectation, rows: list[Row], found: Judgement) -> None:
@@ -230,9 +229,9 @@ def _judge_addresses(
     """A row has its client's own address, and whoever had asked for nothing more is left in peace."""
     known = expectation.recipients
     ours = [row for row in rows if row.recipient in known]
-    allowed = {row.id: {known[row.recipient].address} | _later(row, today, expectation.is_complete) for row in ours}
     found.complain(
-        "frozen another address than the client's", (row for row in ours if row.address not in allowed[row.id])
+        "frozen another address than the client's",
+        (row for row in ours if row.address not in _addresses(row, expectation, today)),
     )
     # With another address than the suppressed one a client may be written to.
     suppressed = [row for row in ours if known[row.recipient].is_suppressed]
@@ -256,10 +255,19 @@ def _today(stack: Stack, broadcast: int) -> dict[Recipient, Today]:
 NOBODY = Today("", is_erased=False, is_active=False, consents=False)
 
 
-def _later(row: Row, today: Mapping[Recipient, Today], is_complete: bool) -> set[str]:
-    """Which addresses a row may have beside the one of the press: none once erased, and what an attack gave it."""
+def _addresses(row: Row, expectation: Expectation, today: Mapping[Recipient, Today]) -> set[str]:
+    """Which a row may have: that of the press, or what an attack gave its client since; once erased, none."""
     now = today.get(row.recipient, NOBODY)
-    return ({""} if now.is_erased else set()) | (set() if is_complete else {now.address})
+    if now.is_erased:
+        return {""}
+    return {expectation.recipients[row.recipient].address} | (set() if expectation.is_complete else {now.address})
+
+
+def _where_to(row: Row, expectation: Expectation, today: Mapping[Recipient, Today]) -> tuple[str, str]:
+    """Channel and address of the row's message: its own, unless its client was erased since."""
+    known = expectation.recipients.get(row.recipient)
+    is_emptied = known is not None and not row.address and today.get(row.recipient, NOBODY).is_erased
+    return row.channel, known.address if known and is_emptied else row.address
 
 
 def _judge_unsent(
@@ -282,7 +290,7 @@ def _reasons(
     """Every reason not to send that is true of the row's client."""
     known, now = expectation.recipients[row.recipient], today.get(row.recipient, NOBODY)
     # Who was erased had an address until then.
-    addresses = {known.address} | (set() if expectation.is_complete or now.is_erased else {now.address})
+    addresses = {known.address} if now.is_erased else _addresses(row, expectation, today)
     reasons = {NO_ADDRESS[row.channel]: "" in addresses, ARCHIVED: not now.is_active, CONSENT_GONE: not now.consents}
     reasons[SUPPRESSED] = any((row.channel, address) in suppressed for address in addresses)
     return {reason for reason, is_true in reasons.items() if is_true}
@@ -336,7 +344,14 @@ def _broadcast(stack: Stack, broadcast: int) -> tuple[str, int, Counter[tuple[st
     return row[0], row[1], shown, row[3]
 
 
-def _judge_provider(stack: Stack, rows: list[Row], taken: list[Accepted], found: Judgement) -> None:
+def _judge_provider(
+    stack: Stack,
+    expectation: Expectation,
+    today: Mapping[Recipient, Today],
+    rows: list[Row],
+    taken: list[Accepted],
+    found: Judgement,
+) -> None:
     """Each delivery reached its provider at most once, and what reached it is SENT, or UNKNOWN and waits for staff."""
     by_id = {row.id: row for row in rows}
     again = dict(stack.query(_SENT_AGAIN))
@@ -346,7 +361,7 @@ def _judge_provider(stack: Stack, rows: list[Row], taken: list[Accepted], found:
     ours = [m for m in taken if m.delivery in by_id]
     found.complain(
         "sent to another address than its row's",
-        (m for m in ours if (m.channel, m.address) != (by_id[m.delivery].channel, by_id[m.delivery].address)),
+        (m for m in ours if (m.channel, m.address) != _where_to(by_id[m.delivery], expectation, today)),
     )
     found.complain(
         "sent twice", (f"{by_id[i]}, {n} times" for i, n in times.items() if i in by_id and n > 1 + again.get(i, 0))

@@ -62,6 +62,7 @@ def test_nothing_is_wrong_with_a_flawless_broadcast(evidence: Evidence) -> None:
 
 
 _ONE = "(SELECT MIN(id) FROM notifier_delivery WHERE state = 'SENT')"
+_SOMEBODY = f"(SELECT client_id FROM notifier_delivery WHERE id = {_ONE})"
 _SET = "UPDATE notifier_delivery SET"
 BOOKS = {
     "consented and has no row": f"DELETE FROM notifier_delivery WHERE id = {_ONE}",
@@ -196,15 +197,28 @@ def test_an_address_that_nobody_ever_had_is_noticed_whatever_an_attack_changes(
 
 
 def test_a_row_without_its_address_is_noticed_unless_the_client_was_erased(evidence: Evidence) -> None:
-    evidence.stack.query(f"{_SET} address = '' WHERE id = {_ONE}")
+    evidence.stack.query(f"{_SET} address = '' WHERE client_id = {_SOMEBODY}")
     assert any("frozen another address" in told for told in evidence.complaints())
 
-    evidence.stack.query(
-        "UPDATE notifier_client SET erased_at = '2026-01-01' "
-        f"WHERE id = (SELECT client_id FROM notifier_delivery WHERE id = {_ONE})"
-    )
+    evidence.stack.query(f"UPDATE notifier_client SET erased_at = '2026-01-01' WHERE id = {_SOMEBODY}")
 
-    assert not any("frozen another address" in told for told in evidence.complaints())
+    assert evidence.complaints() == []
+
+
+def test_whoever_was_erased_and_still_has_an_address_in_a_row_is_noticed(evidence: Evidence) -> None:
+    evidence.stack.query(f"UPDATE notifier_client SET erased_at = '2026-01-01' WHERE id = {_SOMEBODY}")
+
+    assert any("frozen another address" in told for told in evidence.complaints())
+
+
+def test_whoever_was_erased_and_was_sent_to_another_address_is_noticed(evidence: Evidence) -> None:
+    evidence.stack.query(f"{_SET} address = '' WHERE client_id = {_SOMEBODY}")
+    evidence.stack.query(f"UPDATE notifier_client SET erased_at = '2026-01-01' WHERE id = {_SOMEBODY}")
+    ((delivery,),) = evidence.stack.query(f"SELECT {_ONE}")
+    strays = [m.delivery for m in evidence.taken].index(delivery)
+    evidence.taken[strays] = replace(evidence.taken[strays], address="x@example.com")
+
+    assert any("sent to another address" in told for told in evidence.complaints())
 
 
 def test_whoever_was_suppressed_before_the_press_and_was_sent_to_is_noticed(evidence: Evidence) -> None:
