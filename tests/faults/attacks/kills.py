@@ -4,6 +4,7 @@ import signal
 import sqlite3
 import time
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -73,15 +74,21 @@ LAST_POINT_SECONDS = 180.0
 def failpoints_one_by_one(arena: Arena) -> None:
     arena.slow_providers(0.02)
     arena.start(sms=1, dispatchers=0, email=0)
-    # All of them take most of a minute: a short round takes some by chance.
-    points = arena.dice.sample(failpoints.POINTS, min(len(failpoints.POINTS), 2 * arena.size.faults))
-    for point in points:
+    points = _points(arena)
+    for point in arena.dice.sample(points, len(points)):
         _prepare(arena, point)
         _die_at(arena, point)
         arena.slow_providers(0.02)
     arena.start(sms=0)
     arena.wait_for_end()
     arena.judge(unknown_at_most=WINDOW * arena.faults["kill -9 email"])
+
+
+def _points(arena: Arena) -> Sequence[str]:
+    """All of them take a minute: in short rounds they are dealt out, and the two engines together come by every one."""
+    if arena.size.is_long:
+        return failpoints.POINTS
+    return failpoints.POINTS[list(Engine).index(arena.engine) :: len(Engine)]
 
 
 def _prepare(arena: Arena, point: str) -> None:
