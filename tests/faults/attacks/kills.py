@@ -101,7 +101,7 @@ def _prepare(arena: Arena, point: str) -> None:
             arena.press("--at", _soon())
         case "expire.committed":
             # Nobody starts it meanwhile: no dispatcher runs.
-            expiry = datetime.now(UTC) + 2 * SOON
+            expiry = datetime.now(UTC) + SOON + timedelta(seconds=2)
             arena.press("--at", _soon(), "--expires", expiry.isoformat(), is_complete=False, ends="CANCELLED")
             wait_until(lambda: datetime.now(UTC) > expiry, what="its time to pass")
         case "sweep.committed":
@@ -122,7 +122,7 @@ def _prepare(arena: Arena, point: str) -> None:
 
 
 #: Long enough for the command that is told to have read it.
-SOON = timedelta(seconds=6)
+SOON = timedelta(seconds=10)
 
 
 def _soon() -> str:
