@@ -5,16 +5,16 @@ import re
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
 import httpx
 
 from tests.faults import judge
-from tests.faults.judge import Expectation, Judgement
+from tests.faults.judge import Expectation, Judgement, Recipient, Row
 from tests.faults.servers import Engine, Servers
 from tests.servers import processes
 from tests.servers.processes import Process, wait_until
@@ -178,24 +178,38 @@ class Arena:
             self._notification = int(found[0][0])
         return self._notification
 
-    def press(self, *arguments: str, notification: int = 0, is_complete: bool = True) -> int:
+    def press(self, *arguments: str, notification: int = 0, **expected: Any) -> int:
         """Broadcasts the notification, for the second time if need be, and returns the broadcast's id.
 
-        From here on the judge holds it to the consents of this moment; see `Expectation.is_complete`.
+        From here on the judge holds it to the consents of this moment; `expected` are fields of `Expectation`.
         """
         before = {pk for (pk,) in self.stack.query("SELECT id FROM notifier_broadcast")}
         self.stack.manage("broadcast", str(notification or self.notification), "--again", *arguments)
         after = {pk for (pk,) in self.stack.query("SELECT id FROM notifier_broadcast")}
         (broadcast,) = after - before
-        self.hold_to(broadcast, is_complete=is_complete)
+        self.hold_to(broadcast, **expected)
         return int(broadcast)
 
-    def hold_to(self, broadcast: int, *, is_complete: bool = True) -> None:
-        """Have the judge look at a broadcast that was started otherwise."""
+    def hold_to(self, broadcast: int, *, upto: int = 0, **expected: Any) -> None:
+        """Have the judge look at a broadcast that was started otherwise, or only for the clients up to one."""
         ((notification,),) = self.stack.query("SELECT notification_id FROM notifier_broadcast WHERE id = %s", broadcast)
-        self._pressed[broadcast] = judge.expect(
-            self.stack, notification=notification, broadcast=broadcast, is_complete=is_complete
-        )
+        found = judge.expect(self.stack, notification=notification, broadcast=broadcast)
+        if upto:
+            expected["recipients"] = {who: known for who, known in found.recipients.items() if who.client <= upto}
+        self._pressed[broadcast] = replace(found, **expected)
+
+    def withdraw(self, broadcast: int, since: Mapping[Recipient, float]) -> None:
+        """Have the judge see to it that they are not reached any more from then on, but for what is on its way.
+
+        For one consumer a channel: with more of them the slowest one's window may come any time.
+        """
+        expectation = self._pressed[broadcast]
+        withdrawn = {**since, **expectation.withdrawn}
+        self._pressed[broadcast] = replace(expectation, withdrawn=withdrawn, on_their_way=WINDOW)
+
+    def expected(self, broadcast: int) -> Collection[Recipient]:
+        """Who consented when it was pressed."""
+        return self._pressed[broadcast].recipients.keys()
 
     def accepted(self) -> int:
         """Messages that the providers took so far."""
@@ -246,12 +260,20 @@ class Arena:
         except AssertionError:
             self.complaints.append(f"{otherwise} (waited {deadline} s)")
 
-    def judge(self, *, unknown_at_most: int = 0) -> Judgement:
+    def judge(
+        self,
+        *,
+        unknown_at_most: int = 0,
+        may_fail: Callable[[Row], bool] = judge.nobody,
+        failed_at_most: int | None = None,
+    ) -> Judgement:
         """The judge's word on every broadcast so far; its complaints are added to the arena's own."""
         taken = judge.accepted(self.smtp, self.sms)
-        found = judge.judge(self.stack, taken, self._pressed.values())
+        found = judge.judge(self.stack, taken, self._pressed.values(), may_fail=may_fail)
         if found.unknown > unknown_at_most:
             found.complain(f"more than {unknown_at_most} UNKNOWN", [found.unknown])
+        if failed_at_most is not None and found.states["FAILED"] > failed_at_most:
+            found.complain(f"more than {failed_at_most} FAILED", [found.states["FAILED"]])
         self.complaints += found.complaints
         return found
 

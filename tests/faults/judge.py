@@ -4,8 +4,9 @@ No line of it is shared with the product, so a broken rule of the product can't 
 """
 
 import json
+from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -36,16 +37,25 @@ _SENT_AGAIN = """
     JOIN notifier_resolution r ON r.id = i.resolution_id
     WHERE r.action = 'SENT_AGAIN' AND i.state_before = 'UNKNOWN' GROUP BY i.delivery_id
 """
-#: (client id, address or "", erased) as it is now.
+#: As it is now.
 _TODAY = """
-    SELECT id, COALESCE({address}, ''), erased_at IS NOT NULL OR COALESCE(email, '') LIKE 'erased-%@erased.invalid'
-    FROM notifier_client
+    SELECT c.id, COALESCE(c.{address}, ''), c.erased_at IS NOT NULL, c.is_active,
+           EXISTS (SELECT 1 FROM notifier_preference p JOIN notifier_broadcast b ON b.topic_id = p.topic_id
+                   WHERE b.id = %s AND p.client_id = c.id AND p.{channel})
+    FROM notifier_client c
 """
 _MARKED_SENT = """
     SELECT i.delivery_id FROM notifier_resolveddelivery i
     JOIN notifier_resolution r ON r.id = i.resolution_id WHERE r.action = 'MARKED_SENT'
 """
 ADDRESS = {"email": "email", "sms": "phone"}
+#: Why a row may be skipped, in the words that staff read.
+NO_ADDRESS = {"email": "no e-mail address", "sms": "no phone number"}
+SUPPRESSED = "address suppressed"
+ARCHIVED = "client archived"
+CONSENT_GONE = "consent withdrawn after the send began"
+#: Why a row FAILED that nobody refused: it was given up before it was sent, and told so too late to be tried again.
+HELD_UP = "its consumer was held up until the lease had ended, and did not send it"
 SETTLED = ("SENT", "FAILED", "UNKNOWN", "SKIPPED", "CANCELLED")
 
 
@@ -59,6 +69,15 @@ class Known(NamedTuple):
 
     address: str
     is_suppressed: bool
+
+
+class Today(NamedTuple):
+    """What is known of a recipient now."""
+
+    address: str
+    is_erased: bool
+    is_active: bool
+    consents: bool
 
 
 class Row(NamedTuple):
@@ -99,6 +118,12 @@ class Expectation:
     #: False where an attack changes who consents and how to reach them, or cancels, before every row is made: then
     #: nobody else may have one, and its address may be the client's new one.
     is_complete: bool = True
+    #: The state in which the broadcast must be: CANCELLED only where the attack cancels it, or lets its time pass.
+    ends: str = "FINISHED"
+    #: Since when the database says that these may not be sent to any more, in seconds since 1970…
+    withdrawn: Mapping[Recipient, float] = field(default_factory=dict)
+    #: …and how many a channel may be on their way by then: the window of its one consumer.
+    on_their_way: int = 5
 
 
 @dataclass
@@ -118,7 +143,7 @@ class Judgement:
             self.complaints.append(f"{what}: {'; '.join(named[:NAMED])}{rest}")
 
 
-def expect(stack: Stack, *, notification: int, broadcast: int, is_complete: bool = True) -> Expectation:
+def expect(stack: Stack, *, notification: int, broadcast: int) -> Expectation:
     recipients = {
         Recipient(channel, client): Known(address, bool(is_suppressed))
         for channel, column in ADDRESS.items()
@@ -126,7 +151,7 @@ def expect(stack: Stack, *, notification: int, broadcast: int, is_complete: bool
             _CONSENTING.format(channel=channel, address=column), broadcast, notification
         )
     }
-    return Expectation(broadcast, recipients, is_complete)
+    return Expectation(broadcast, recipients)
 
 
 def accepted(smtp: SmtpProcess, sms: SmsProcess) -> list[Accepted]:
@@ -141,26 +166,48 @@ def accepted(smtp: SmtpProcess, sms: SmsProcess) -> list[Accepted]:
     return mails + texts
 
 
-def judge(stack: Stack, taken: Iterable[Accepted], expectations: Iterable[Expectation]) -> Judgement:
+def nobody(row: Row) -> bool:
+    """Which rows may have FAILED where no provider refuses anything."""
+    return False
+
+
+def held_up(row: Row) -> bool:
+    """Which rows may have FAILED where consumers stand still beyond their lease."""
+    return row.detail == HELD_UP
+
+
+def judge(
+    stack: Stack,
+    taken: Iterable[Accepted],
+    expectations: Iterable[Expectation],
+    *,
+    may_fail: Callable[[Row], bool] = nobody,
+) -> Judgement:
     """Everything that must hold once every broadcast has ended, whatever happened to it."""
     found = Judgement()
     of_broadcast: dict[int, list[Accepted]] = defaultdict(list)
     for message in taken:
         of_broadcast[message.broadcast].append(message)
     for expectation in expectations:
-        _judge_broadcast(stack, expectation, of_broadcast.pop(expectation.broadcast, []), found)
+        _judge_broadcast(stack, expectation, of_broadcast.pop(expectation.broadcast, []), may_fail, found)
     found.complain("sent for a broadcast that nobody pressed", (m for left in of_broadcast.values() for m in left))
     return found
 
 
-def _judge_broadcast(stack: Stack, expectation: Expectation, taken: list[Accepted], found: Judgement) -> None:
+def _judge_broadcast(
+    stack: Stack, expectation: Expectation, taken: list[Accepted], may_fail: Callable[[Row], bool], found: Judgement
+) -> None:
     rows = [Row(*row) for row in stack.query(_ROWS, expectation.broadcast)]
+    today = _today(stack, expectation.broadcast)
     found.states.update(row.state for row in rows)
     found.accepted += len(taken)
     _judge_audience(expectation, rows, found)
-    _judge_addresses(stack, expectation, rows, taken, found)
-    _judge_books(stack, expectation.broadcast, rows, found)
-    _judge_provider(stack, rows, taken, found)
+    _judge_addresses(expectation, today, rows, taken, found)
+    _judge_unsent(stack, expectation, today, rows, found)
+    _judge_withdrawals(expectation, rows, taken, found)
+    found.complain("has failed, and nothing made it fail", (r for r in rows if r.state == "FAILED" and not may_fail(r)))
+    _judge_books(stack, expectation, rows, found)
+    _judge_provider(stack, expectation, today, rows, taken, found)
 
 
 def _judge_audience(expectation: Expectation, rows: list[Row], found: Judgement) -> None:
@@ -173,14 +220,18 @@ def _judge_audience(expectation: Expectation, rows: list[Row], found: Judgement)
 
 
 def _judge_addresses(
-    stack: Stack, expectation: Expectation, rows: list[Row], taken: list[Accepted], found: Judgement
+    expectation: Expectation,
+    today: Mapping[Recipient, Today],
+    rows: list[Row],
+    taken: list[Accepted],
+    found: Judgement,
 ) -> None:
     """A row has its client's own address, and whoever had asked for nothing more is left in peace."""
-    known, today = expectation.recipients, _today(stack)
+    known = expectation.recipients
     ours = [row for row in rows if row.recipient in known]
-    allowed = {row.id: {known[row.recipient].address} | _later(row, today, expectation.is_complete) for row in ours}
     found.complain(
-        "frozen another address than the client's", (row for row in ours if row.address not in allowed[row.id])
+        "frozen another address than the client's",
+        (row for row in ours if row.address not in _addresses(row, expectation, today)),
     )
     # With another address than the suppressed one a client may be written to.
     suppressed = [row for row in ours if known[row.recipient].is_suppressed]
@@ -192,25 +243,87 @@ def _judge_addresses(
     )
 
 
-def _today(stack: Stack) -> dict[Recipient, tuple[str, bool]]:
+def _today(stack: Stack, broadcast: int) -> dict[Recipient, Today]:
     return {
-        Recipient(channel, client): (address, bool(is_erased))
+        Recipient(channel, client): Today(address, *map(bool, rest))
         for channel, column in ADDRESS.items()
-        for client, address, is_erased in stack.query(_TODAY.format(address=column))
+        for client, address, *rest in stack.query(_TODAY.format(address=column, channel=channel), broadcast)
     }
 
 
-def _later(row: Row, today: Mapping[Recipient, tuple[str, bool]], is_complete: bool) -> set[str]:
-    """Which addresses a row may have beside the one of the press: none once erased, and what an attack gave it."""
-    address, is_erased = today.get(row.recipient, ("", False))
-    return ({""} if is_erased else set()) | (set() if is_complete else {address})
+#: Of a client that was deleted; no attack does.
+NOBODY = Today("", is_erased=False, is_active=False, consents=False)
 
 
-def _judge_books(stack: Stack, broadcast: int, rows: list[Row], found: Judgement) -> None:
-    """Sum of states = total = what pages show; everything ended, and what was not sent says why."""
+def _addresses(row: Row, expectation: Expectation, today: Mapping[Recipient, Today]) -> set[str]:
+    """Which a row may have: that of the press, or what an attack gave its client since; once erased, none."""
+    now = today.get(row.recipient, NOBODY)
+    if now.is_erased:
+        return {""}
+    return {expectation.recipients[row.recipient].address} | (set() if expectation.is_complete else {now.address})
+
+
+def _where_to(row: Row, expectation: Expectation, today: Mapping[Recipient, Today]) -> tuple[str, str]:
+    """Channel and address of the row's message: its own, unless its client was erased since."""
+    known = expectation.recipients.get(row.recipient)
+    is_emptied = known is not None and not row.address and today.get(row.recipient, NOBODY).is_erased
+    return row.channel, known.address if known and is_emptied else row.address
+
+
+def _judge_unsent(
+    stack: Stack, expectation: Expectation, today: Mapping[Recipient, Today], rows: list[Row], found: Judgement
+) -> None:
+    """Who consented is sent to, unless something that is true of them forbids it, or the broadcast was cancelled."""
+    suppressed = set(stack.query("SELECT channel, address FROM notifier_suppression"))
+    skipped = [row for row in rows if row.state == "SKIPPED" and row.recipient in expectation.recipients]
+    found.complain(
+        "was skipped for a reason that is not true",
+        (row for row in skipped if row.detail not in _reasons(row, expectation, today, suppressed)),
+    )
+    if expectation.ends != "CANCELLED":
+        found.complain("was cancelled, and its broadcast was not", (row for row in rows if row.state == "CANCELLED"))
+
+
+def _reasons(
+    row: Row, expectation: Expectation, today: Mapping[Recipient, Today], suppressed: set[tuple[Any, ...]]
+) -> set[str]:
+    """Every reason not to send that is true of the row's client."""
+    known, now = expectation.recipients[row.recipient], today.get(row.recipient, NOBODY)
+    # Who was erased had an address until then.
+    addresses = {known.address} if now.is_erased else _addresses(row, expectation, today)
+    reasons = {NO_ADDRESS[row.channel]: "" in addresses, ARCHIVED: not now.is_active, CONSENT_GONE: not now.consents}
+    reasons[SUPPRESSED] = any((row.channel, address) in suppressed for address in addresses)
+    return {reason for reason, is_true in reasons.items() if is_true}
+
+
+def _judge_withdrawals(expectation: Expectation, rows: list[Row], taken: list[Accepted], found: Judgement) -> None:
+    """Who withdraws is reached only by the window that was claimed before, and by no later one."""
+    who = {row.id: row.recipient for row in rows}
+    times: dict[str, list[float]] = defaultdict(list)
+    for message in sorted(taken, key=lambda message: message.received_at):
+        times[message.channel].append(message.received_at)
+
+    def earlier(message: Accepted) -> int:
+        """How many on its channel came since its client had withdrawn, and before it."""
+        since, all_times = expectation.withdrawn[who[message.delivery]], times[message.channel]
+        return bisect_left(all_times, message.received_at) - bisect_right(all_times, since)
+
+    late = [m for m in taken if who.get(m.delivery) in expectation.withdrawn]
+    late = [m for m in late if m.received_at > expectation.withdrawn[who[m.delivery]]]
+    found.complain(
+        "reached later than a window after consent was gone",
+        (m for m in late if earlier(m) >= expectation.on_their_way),
+    )
+
+
+def _judge_books(stack: Stack, expectation: Expectation, rows: list[Row], found: Judgement) -> None:
+    """Sum of states = total = what pages show; everything ended as it must, and what was not sent says why."""
+    broadcast = expectation.broadcast
     state, audience, shown, finished_at = _broadcast(stack, broadcast)
     if finished_at is None:
         found.complain(f"broadcast {broadcast} has not ended", [state])
+    elif state != expectation.ends:
+        found.complain(f"broadcast {broadcast} should be {expectation.ends}", [state])
     if audience != len(rows):
         found.complain(f"broadcast {broadcast} says its audience is {audience}", [f"{len(rows)} rows"])
     counted = Counter((row.channel, row.state) for row in rows)
@@ -231,7 +344,14 @@ def _broadcast(stack: Stack, broadcast: int) -> tuple[str, int, Counter[tuple[st
     return row[0], row[1], shown, row[3]
 
 
-def _judge_provider(stack: Stack, rows: list[Row], taken: list[Accepted], found: Judgement) -> None:
+def _judge_provider(
+    stack: Stack,
+    expectation: Expectation,
+    today: Mapping[Recipient, Today],
+    rows: list[Row],
+    taken: list[Accepted],
+    found: Judgement,
+) -> None:
     """Each delivery reached its provider at most once, and what reached it is SENT, or UNKNOWN and waits for staff."""
     by_id = {row.id: row for row in rows}
     again = dict(stack.query(_SENT_AGAIN))
@@ -241,7 +361,7 @@ def _judge_provider(stack: Stack, rows: list[Row], taken: list[Accepted], found:
     ours = [m for m in taken if m.delivery in by_id]
     found.complain(
         "sent to another address than its row's",
-        (m for m in ours if (m.channel, m.address) != (by_id[m.delivery].channel, by_id[m.delivery].address)),
+        (m for m in ours if (m.channel, m.address) != _where_to(by_id[m.delivery], expectation, today)),
     )
     found.complain(
         "sent twice", (f"{by_id[i]}, {n} times" for i, n in times.items() if i in by_id and n > 1 + again.get(i, 0))

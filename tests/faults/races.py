@@ -53,8 +53,9 @@ CYCLES = 8
 @dataclass
 class Found:
     broadcasts: list[int] = field(default_factory=list)
-    #: Those of which only a part of the clients is expanded.
-    partial: list[int] = field(default_factory=list)
+    cancelled: list[int] = field(default_factory=list)
+    #: Those that go to a part of the clients only, and up to which.
+    partial: list[tuple[int, int]] = field(default_factory=list)
     done: Counter[str] = field(default_factory=Counter)
     complaints: list[str] = field(default_factory=list)
 
@@ -302,6 +303,8 @@ def cancel_claim(found: Found, dice: random.Random) -> None:
         return cancelled_at
 
     claims, cancelled_at = at_once(dice, send, cancel)
+    found.broadcasts.remove(broadcast)
+    found.cancelled.append(broadcast)
     late = [number for begun, number in claims if begun > cancelled_at and number]
     found.done["cancel × claim"] += 1
     found.complain_unless(not late, f"claims that began after the cancel took {late}")
@@ -327,7 +330,9 @@ def _press(found: Found, *, expanded: bool, clients: int = 0) -> int:
     )
     if clients:
         Broadcast.objects.filter(pk=made.pk).update(audience_upto=clients)
-    (found.partial if clients else found.broadcasts).append(made.pk)
+        found.partial.append((made.pk, clients))
+    else:
+        found.broadcasts.append(made.pk)
     while expanded and Broadcast.objects.filter(pk=made.pk, cursor__lt=F("audience_upto")).exists():
         fanout.expand(broadcast_id=made.pk, now=clock.now())
     return made.pk

@@ -93,6 +93,28 @@ def claim_without_consent() -> None:
     deliveries._Row.why_not = lambda self: ""  # type: ignore[method-assign]
 
 
+def lost_is_given_up() -> None:
+    """What a lost ticket was for is not issued again but written off, with a reason that sounds like one."""
+    from notifier.models import Delivery
+    from notifier.services import fanout
+
+    def write_off(*, channel: Any, now: datetime) -> int:
+        running = Delivery.objects.active().filter(broadcast__state="RUNNING", channel=channel)
+        changes = {"state": Delivery.State.FAILED, "detail": "ticket lost", "due_at": None, "settled_at": now}
+        return len(fanout._update_returning(fanout._ticketed(running, now), fanout.CHUNK, changes))
+
+    fanout.reissue_lost = write_off
+
+
+def skip_every_third() -> None:
+    """A client who is archived in the consumer's eyes only."""
+    from notifier.models import Reason
+    from notifier.services import deliveries
+
+    why_not = deliveries._Row.why_not
+    deliveries._Row.why_not = lambda self: why_not(self) if self.id % 3 else Reason.ARCHIVED  # type: ignore[method-assign]
+
+
 def tickets_come_twice() -> None:
     """No rule is broken: a broker may repeat what it likes."""
     from notifier.transport.amqp import AmqpTransport
@@ -144,6 +166,8 @@ SABOTAGES: dict[str, Callable[[], None]] = {
         send_before_claiming,
         ack_before_settling,
         claim_without_consent,
+        lost_is_given_up,
+        skip_every_third,
         tickets_come_twice,
         claim_through_a_join,
     )

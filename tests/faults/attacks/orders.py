@@ -85,7 +85,7 @@ def _cancel(arena: Arena, staff: Staff, broadcast: int) -> list[Silence]:
         return []
     arena.demand(state == "CANCELLED", f"{state} after cancel, and {other} at the same moment")
     # What is not expanded by now never will be.
-    arena.hold_to(broadcast, is_complete=False)
+    arena.hold_to(broadcast, is_complete=False, ends="CANCELLED")
     arena.faults["cancel"] += 1
     return [Silence(broadcast, since, float("inf"))]
 

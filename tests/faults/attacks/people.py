@@ -1,12 +1,15 @@
 """Clients, their consents and the text itself, changed while the broadcast is on its way to them."""
 
 import email
+import json
 import re
 import signal
+import subprocess
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from tests.faults import judge
 from tests.faults.arena import DISPATCHER, Arena
@@ -14,6 +17,7 @@ from tests.faults.attack import attack
 from tests.faults.judge import Judgement, Recipient
 from tests.faults.servers import Engine
 from tests.servers.processes import wait_until
+from tests.servers.stack import PROJECT
 from tests.standins.rules import Rule
 
 CHUNK = 50
@@ -30,10 +34,9 @@ class Seen(NamedTuple):
 
 @dataclass(frozen=True)
 class Kind:
-    """Something that happens to clients; `{ids}` stands for theirs."""
+    """Something that happens to clients, by the name that it has at the desk."""
 
     name: str
-    statements: tuple[str, ...]
     #: Why whoever had not been sent to by then is skipped; "" where the change keeps nobody from getting it.
     reason: str = ""
     channels: tuple[str, ...] = ("email", "sms")
@@ -41,55 +44,13 @@ class Kind:
     leaves_row: bool = False
 
 
-OPTED_OUT = "consent withdrawn after the send began"
-# Of what was not handed over yet, as the numbers of the rest still refer to these rows.
-ERASED_ROWS = (
-    "UPDATE notifier_delivery SET address = '' WHERE client_id IN ({ids}) "
-    "AND state IN ('PENDING', 'RETRYING', 'SKIPPED')"
-)
-SUPPRESS = (
-    "INSERT INTO notifier_suppression (channel, address, reason, created_at) "
-    "SELECT '{channel}', {column}, 'they asked', CURRENT_TIMESTAMP FROM notifier_client "
-    "WHERE id IN ({{ids}}) AND {column} IS NOT NULL ON CONFLICT DO NOTHING"  # of those who had asked before
-)
 KINDS = (
-    Kind(
-        "archived",
-        ("UPDATE notifier_client SET is_active = false WHERE id IN ({ids})",),
-        reason="client archived",
-    ),
-    Kind(
-        "erased",
-        (
-            "UPDATE notifier_client SET is_active = false, name = 'erased', phone = NULL, "
-            "email = 'erased-' || id || '@erased.invalid' WHERE id IN ({ids})",
-            "DELETE FROM notifier_preference WHERE client_id IN ({ids})",
-            ERASED_ROWS,
-        ),
-        reason="client archived",
-    ),
-    Kind(
-        "given other addresses",
-        (
-            "UPDATE notifier_client SET name = 'Renamed ' || id, "
-            "email = CASE WHEN email IS NULL THEN NULL ELSE 'moved-' || id || '@example.com' END, "
-            "phone = CASE WHEN phone IS NULL THEN NULL ELSE '+1999' || (1000000 + id) END WHERE id IN ({ids})",
-        ),
-        leaves_row=True,
-    ),
-    Kind("opted out", ("DELETE FROM notifier_preference WHERE client_id IN ({ids})",), reason=OPTED_OUT),
-    Kind(
-        "opted out of e-mail",
-        ("UPDATE notifier_preference SET email = false WHERE client_id IN ({ids})",),
-        reason=OPTED_OUT,
-        channels=("email",),
-    ),
-    Kind(
-        "suppressed",
-        (SUPPRESS.format(channel="email", column="email"), SUPPRESS.format(channel="sms", column="phone")),
-        reason="address suppressed",
-        leaves_row=True,
-    ),
+    Kind("archived", reason=judge.ARCHIVED),
+    Kind("erased", reason=judge.ARCHIVED),
+    Kind("given other addresses", leaves_row=True),
+    Kind("opted out", reason=judge.CONSENT_GONE),
+    Kind("opted out of e-mail", reason=judge.CONSENT_GONE, channels=("email",)),
+    Kind("suppressed", reason=judge.SUPPRESSED, leaves_row=True),
 )
 
 
@@ -121,12 +82,13 @@ def change_people(arena: Arena) -> None:
 
     untouched = list(range(1, arena.size.clients + 1))
     arena.dice.shuffle(untouched)
-    changes = _wave(arena, broadcast, untouched)
-    _edit_notification(arena)
-    dispatcher.send(signal.SIGCONT)
-    for _ in range(arena.size.faults - 1):
-        arena.pause()
-        changes += _wave(arena, broadcast, untouched)
+    with _Desk(arena) as desk:
+        changes = _wave(arena, desk, broadcast, untouched)
+        _edit_notification(arena)
+        dispatcher.send(signal.SIGCONT)
+        for _ in range(arena.size.faults - 1):
+            arena.pause()
+            changes += _wave(arena, desk, broadcast, untouched)
     arena.wait_for_end()
     # The edit took place, and those who are left get what it says.
     second = arena.press()
@@ -141,18 +103,20 @@ def change_people(arena: Arena) -> None:
     _compare_texts(arena, {broadcast: texts, second: dict.fromkeys(texts, EDITED)})
 
 
-def _wave(arena: Arena, broadcast: int, untouched: list[int]) -> list[Change]:
+def _wave(arena: Arena, desk: "_Desk", broadcast: int, untouched: list[int]) -> list[Change]:
     """A few clients for each kind of change, and some new ones."""
     size = arena.size.clients // ((len(KINDS) + 1) * arena.size.faults)
     changes = []
     for kind in arena.dice.sample(KINDS, len(KINDS)):
         ids, untouched[:size] = untouched[:size], []
-        for statement in kind.statements:
-            arena.stack.query(statement.format(ids=", ".join(map(str, ids))))
+        done = desk.order(kind.name, ids)
+        if kind.reason:
+            withdrawn = {Recipient(channel, client): at for channel in kind.channels for client, at in done.items()}
+            arena.withdraw(broadcast, withdrawn)
         _wait_for_what_began_before(arena)
         changes.append(Change(kind, frozenset(ids), _look(arena, broadcast)))
-        arena.faults[f"clients {kind.name}"] += len(ids)
-    _add_clients(arena, size)
+    ((highest,),) = arena.stack.query("SELECT MAX(id) FROM notifier_client")
+    desk.order("added", range(highest + 1, highest + 1 + size))
     return changes
 
 
@@ -168,23 +132,44 @@ def _wait_for_what_began_before(arena: Arena) -> None:
     wait_until(lambda: not arena.stack.query(older, now), what="the end of earlier transactions")
 
 
-def _add_clients(arena: Arena, number: int) -> None:
-    ((highest,),) = arena.stack.query("SELECT MAX(id) FROM notifier_client")
-    for pk in range(highest + 1, highest + 1 + number):
-        arena.stack.query(
-            "INSERT INTO notifier_client (id, name, email, is_active, created_at, updated_at) "
-            "VALUES (%s, 'late', %s, true, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP)",
-            pk,
-            f"late-{pk}@example.com",
+class _Desk:
+    """A process of the product at which somebody of the staff sits: see tests/faults/desk.py."""
+
+    def __init__(self, arena: Arena) -> None:
+        self._arena = arena
+        ((self._topic,),) = arena.stack.query(
+            "SELECT topic_id FROM notifier_notification WHERE id = %s", arena.notification
         )
-    arena.stack.query(
-        "INSERT INTO notifier_preference (client_id, topic_id, email, sms) "
-        "SELECT c.id, n.topic_id, true, false FROM notifier_client c, notifier_notification n "
-        "WHERE c.id > %s AND n.id = %s",
-        highest,
-        arena.notification,
-    )
-    arena.faults["clients added"] += number
+
+    def __enter__(self) -> Self:
+        self._log = self._arena.stack.folder / "desk.log"
+        with self._log.open("w") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.faults.desk"],
+                cwd=PROJECT,
+                env=self._arena.stack.env,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def order(self, name: str, ids: Sequence[int]) -> dict[int, float]:
+        """Returns since when it holds for each of them, in seconds since 1970."""
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(json.dumps([name, list(ids), self._topic]) + "\n")
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline()
+        if not answer:
+            raise AssertionError(f"the desk could not have clients {name}: {self._log.read_text()[-2000:]}")
+        self._arena.faults[f"clients {name}"] += len(ids)
+        return {int(client): float(at) for client, at in json.loads(answer)}
 
 
 def _look(arena: Arena, broadcast: int) -> dict[Recipient, Seen]:

@@ -358,7 +358,7 @@ class _Scene:
         for row in self.rows():
             by_address[row.address].append(row)
         expected = [t.state for address, t in self.victims.items() for _ in by_address[address]]
-        self._arena.judge(unknown_at_most=expected.count("UNKNOWN"))
+        self._arena.judge(unknown_at_most=expected.count("UNKNOWN"), may_fail=self._may_fail)
         self._judge_too_large(by_address)
         others: list[Row] = []
         for address, rows in by_address.items():
@@ -370,6 +370,12 @@ class _Scene:
         found = judge.Judgement()
         found.complain("nothing was wrong with", [row for row in others if (row.state, row.attempts) != ("SENT", 1)])
         self._arena.complaints += found.complaints
+
+    def _may_fail(self, row: judge.Row) -> bool:
+        """Whom the provider refuses; who met the mail that is too large is not told, and is counted below."""
+        trouble = self.victims.get(row.address)
+        is_refused = trouble is not None and trouble.state == "FAILED"
+        return row.channel == self._channel and (is_refused or "too large" in row.detail)
 
     def _judge_too_large(self, by_address: dict[str, list[Row]]) -> None:
         """Whoever met it, for the recipient is not named yet; they are taken out."""

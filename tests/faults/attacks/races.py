@@ -60,8 +60,10 @@ def _run_races(arena: Arena) -> None:
     arena.faults.update(found["done"])
     for broadcast in found["broadcasts"]:
         arena.hold_to(broadcast)
-    for broadcast in found["partial"]:
-        arena.hold_to(broadcast, is_complete=False)
+    for broadcast in found["cancelled"]:
+        arena.hold_to(broadcast, ends="CANCELLED")
+    for broadcast, clients in found["partial"]:
+        arena.hold_to(broadcast, upto=clients)
 
 
 # --- A deadlock in settle ---------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from tests.faults.attack import attack
 from tests.faults.servers import Engine
 from tests.servers.processes import Process
 
+#: Of one and the same ticket in a round.
 COPIES = 1000
 COPIES_SHORT = 100
 OVERSIZE_BYTES = 20_000_000
@@ -140,16 +141,17 @@ READABLE = (Kind("missing ids", missing_ids), Kind("one id many times", one_id_m
 @attack(15, "tickets that are none, somebody else's, or come a thousand times")
 def odd_tickets(arena: Arena) -> None:
     arena.slow_providers(0.02)
-    arena.start(**EXACT_MEMORY)  # type: ignore[arg-type]  # only settings
+    # Two a channel, who come by the same rows at the same moment.
+    arena.start(email=2, sms=2, **EXACT_MEMORY)  # type: ignore[arg-type]  # only settings
     queues = _Queues(arena)
     broadcasts = [arena.press(), arena.press()]
     tickets = _good_tickets(arena, broadcasts)
     crew = [*arena.crew(EMAIL), *arena.crew(SMS)]
-    stout = arena.dice.choice(crew)
+    large, same = arena.dice.choice(tickets), arena.dice.choice(tickets)
     # Once through all of it, so that what they take for it, and for the first time, is not counted.
-    unreadable = _storm(arena, queues, tickets, oversize_for=stout)
+    unreadable = _storm(arena, queues, tickets, large=large, same=same)
     before = {process.pid: _memory(process) for process in crew}
-    unreadable += _storm(arena, queues, tickets, oversize_for=stout)
+    unreadable += _storm(arena, queues, tickets, large=large, same=same)
     arena.wait_for_end()
     arena.judge(unknown_at_most=0)
     for process in crew:
@@ -177,10 +179,12 @@ def _ids(arena: Arena, broadcast: int, channel: str) -> list[int]:
     return [pk for (pk,) in arena.stack.query(made, broadcast, channel)]
 
 
-def _storm(arena: Arena, queues: "_Queues", tickets: Sequence[Body], *, oversize_for: Process) -> int:
-    """Everything that a ticket can be, in any order; returns how many can't be read, once all were handled."""
+def _storm(arena: Arena, queues: "_Queues", tickets: Sequence[Body], *, large: Body, same: Body) -> int:
+    """Everything that a ticket can be, in any order, and half of the copies of one of them.
+
+    Returns how many can't be read, once all were handled.
+    """
     dice = arena.dice
-    large = next(good for good in tickets if good["channel"] == oversize_for.argv[-1])
     letters = [Letter(large["channel"], OVERSIZE.make(dice, large)) for _ in range(max(1, arena.size.faults // 4))]
     arena.faults[OVERSIZE.name] += len(letters)
     for kind in UNREADABLE * max(1, arena.size.faults // 3):
@@ -193,7 +197,6 @@ def _storm(arena: Arena, queues: "_Queues", tickets: Sequence[Body], *, oversize
         letters.append(Letter(good["channel"], kind.make(dice, good)))
         arena.faults[kind.name] += 1
     letters += _foreign(arena, tickets)
-    same = dice.choice(tickets)
     copies = (COPIES if arena.size.is_long else COPIES_SHORT) // 2
     letters += [Letter(same["channel"], dump(same))] * copies
     arena.faults["the same ticket again"] += copies
