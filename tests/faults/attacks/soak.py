@@ -19,8 +19,8 @@ from tests.standins.rules import Rule
 #: full, to the end of the round. A minute's line is as steep as its last allocation; an hour's is not.
 MOST_GROWTH_KB = 3_000
 MOST_GROWTH_KB_IN_SHORT = 10_000
-#: SQLite keeps so much of the database in each process (its `cache_size`), which grows with the file for hours before it
-#: is full. With a cache of 1 MB instead the same processes grew by less than 700 kB in half an hour.
+#: SQLite keeps so much of the database in each process (its `cache_size`): it grows with the file for hours before that
+#: is full. With 1 MB instead the same processes grew by less than 700 kB in half an hour.
 PAGES_KB = 20_000
 #: From so many seconds on a round is long enough to be held to the stricter one.
 LONG_SECONDS = 600.0
