@@ -31,13 +31,20 @@ def main() -> None:
     parser.add_argument("--deliveries", type=int, default=5_000_000, help="deliveries of the table of pages; 0: none")
     parser.add_argument("--broadcasts", type=int, default=20, help="among how many broadcasts these are spread")
     parser.add_argument("--views", type=int, default=7, help="how often each page is asked for")
+    parser.add_argument("--rows", type=int, default=100_000, help="rows of the file that is imported; 0: none")
     parser.add_argument("--only-pages", action="store_true", help="nothing but the table of pages")
+    parser.add_argument("--only-import", action="store_true", help="nothing but the import")
     arguments = parser.parse_args()
+    if arguments.only_import:
+        return run("bench.imports", arguments.engine or "postgresql", arguments)
     for engine in ("postgresql", "sqlite"):
         if arguments.engine in (None, engine) and not arguments.only_pages:
             run("bench.measure", engine, arguments)
+    if arguments.rows and not arguments.only_pages:
+        run("bench.imports", arguments.engine or "postgresql", arguments)
     if arguments.engine != "sqlite" and arguments.large and arguments.deliveries:
         run("bench.pages", "postgresql", arguments)
+    return None
 
 
 def run(module: str, engine: str, arguments: argparse.Namespace) -> None:
@@ -64,7 +71,7 @@ def engines(engine: str) -> Iterator[dict[str, str]]:
 
 def measure(module: str, urls: dict[str, str], arguments: argparse.Namespace) -> Iterator[str]:
     settings = {"ENV_FILE": os.devnull, "SECRET_KEY": "bench", "DEBUG": "off", "HTTPS": "off", "LOG_LEVEL": "WARNING"}
-    names = ("clients", "mails", "large", "deliveries", "broadcasts", "views")
+    names = ("clients", "mails", "large", "deliveries", "broadcasts", "views", "rows")
     sizes = {name: getattr(arguments, name) for name in names}
     run = subprocess.Popen(
         [sys.executable, "-m", module, json.dumps(sizes)],
