@@ -225,9 +225,9 @@ def test_the_live_page_says_that_the_database_is_away_and_goes_on_once_it_is_bac
     page.locator("#live", has_text="of 3").wait_for()
 
     assert (other.title(), sticks_out(other)) == ("Not just now | Notifier", False)
-    assert {error.partition(" (")[0] for error in console_errors} == {
-        "Failed to load resource: the server responded with a status of 503"
-    }
+    # The overview that a log-in leads to may have asked in that moment as well.
+    assert console_errors
+    assert all("503" in error for error in console_errors)
     console_errors.clear()
 
 

@@ -215,8 +215,15 @@ class Arena:
         """Messages that the providers took so far."""
         return len(self.smtp.accepted()) + len(self.sms.accepted())
 
-    def wait_for_accepted(self, number: int, *, deadline: float = 30.0) -> None:
-        wait_until(lambda: self.accepted() >= number, deadline=deadline, what=f"{number} messages at the providers")
+    def wait_for_accepted(self, number: int, *, patience: float = RECOVERY_SECONDS) -> None:
+        """Until the providers have so many. Raises `AssertionError` once no more of them has come for so long."""
+        most, since = self.accepted(), time.monotonic()
+        while (come := self.accepted()) < number:
+            if come > most:
+                most, since = come, time.monotonic()
+            elif time.monotonic() - since > patience:
+                raise AssertionError(f"{number} messages were expected, and after {come} none came for {patience} s")
+            time.sleep(LOOK_SECONDS)
 
     def left(self) -> int:
         """Deliveries that something still has to happen to, and clients that have none yet count as one."""

@@ -18,9 +18,10 @@ if __name__ == "__main__":
     django.setup()
 
 from notifier import clock
-from notifier.models import Channel, Client, ConsentChange, Suppression, Topic
-from notifier.services import clients, consents, erasure
+from notifier.models import Channel, Client, ConsentChange, Topic
+from notifier.services import clients, consents, erasure, suppressions
 from notifier.services.consents import Origin
+from notifier.services.suppressions import Source, Word
 
 ORIGIN = Origin(ConsentChange.Source.STAFF, detail="an attack")
 #: So long somebody may be in the midst of being sent something, one window after the other, and can't be erased.
@@ -79,12 +80,10 @@ def opt_out(*channels: Channel) -> Callable[[Client, Topic], object]:
 
 
 def suppress(client: Client, topic: Topic) -> None:
-    """As the page for it does, which refuses an address that is suppressed already."""
+    word = Word(Source.STAFF, "they asked")
     for channel, address in ((Channel.EMAIL, client.email), (Channel.SMS, client.phone)):
-        if address and not Suppression.objects.filter(channel=channel, address=str(address)).exists():
-            suppression = Suppression(channel=channel, address=str(address), reason="they asked")
-            suppression.full_clean()
-            suppression.save()
+        if address:
+            suppressions.suppress(channel=channel, address=str(address), word=word, now=clock.now())
 
 
 def add(ids: Sequence[int], topic: Topic) -> Done:

@@ -54,8 +54,12 @@ NO_ADDRESS = {"email": "no e-mail address", "sms": "no phone number"}
 SUPPRESSED = "address suppressed"
 ARCHIVED = "client archived"
 CONSENT_GONE = "consent withdrawn after the send began"
+#: What the provider said, which suppresses the address as well.
+OPTED_OUT = "the recipient has opted out at the provider"
 #: Why a row FAILED that nobody refused: it was given up before it was sent, and told so too late to be tried again.
 HELD_UP = "its consumer was held up until the lease had ended, and did not send it"
+#: …or it was being sent when its time was over.
+OUT_OF_TIME = "it took more than"
 SETTLED = ("SENT", "FAILED", "UNKNOWN", "SKIPPED", "CANCELLED")
 
 
@@ -173,7 +177,7 @@ def nobody(row: Row) -> bool:
 
 def held_up(row: Row) -> bool:
     """Which rows may have FAILED where consumers stand still beyond their lease."""
-    return row.detail == HELD_UP
+    return row.detail == HELD_UP or OUT_OF_TIME in row.detail
 
 
 def judge(
@@ -292,7 +296,10 @@ def _reasons(
     # Who was erased had an address until then.
     addresses = {known.address} if now.is_erased else _addresses(row, expectation, today)
     reasons = {NO_ADDRESS[row.channel]: "" in addresses, ARCHIVED: not now.is_active, CONSENT_GONE: not now.consents}
-    reasons[SUPPRESSED] = any((row.channel, address) in suppressed for address in addresses)
+    is_suppressed = any((row.channel, address) in suppressed for address in addresses)
+    # Of somebody erased since, a digest stands in the address's place.
+    reasons[SUPPRESSED] = is_suppressed or known.is_suppressed
+    reasons[OPTED_OUT] = is_suppressed
     return {reason for reason, is_true in reasons.items() if is_true}
 
 
