@@ -36,9 +36,6 @@ class ConsentChange(models.Model):
     #: From where, for what was done on a public page; NULL otherwise.
     ip = models.GenericIPAddressField("address", null=True)
 
-    #: What the client did themselves, where nobody of us was logged in.
-    OWN_WORD = (Source.LINK, Source.ONE_CLICK, Source.PAGE)
-
     class Meta:
         default_permissions = ("view",)
 

@@ -28,10 +28,6 @@ OURS = tuple(source for source in Source if source not in Suppression.OWN_WORD)
 _REASON, _KEPT_REASON = 200, 300
 
 
-class NotLifted(Exception):
-    """It can't be lifted so; the text says why, to staff."""
-
-
 @dataclass(frozen=True, slots=True)
 class Word:
     """By whom or what an address is suppressed, or a suppression lifted: the evidence that is kept with it."""

@@ -47,14 +47,8 @@ def provider(channel: Channel) -> str:
     return str(name)[:100]
 
 
-def rate(*, channel: Channel) -> float | None:
-    """What holds for the channel's present provider: messages a second, or None where there is no limit."""
-    row = Throttle.objects.filter(channel=channel, provider=provider(channel)).first()
-    return _rate(channel, row)
-
-
 def rates() -> dict[Channel, float]:
-    """By channel; one without a limit is not there."""
+    """What holds for each channel's present provider, in messages a second; one without a limit is not there."""
     rows = {(row.channel, row.provider): row for row in Throttle.objects.all()}
     found = {channel: _rate(channel, rows.get((channel.value, provider(channel)))) for channel in Channel}
     return {channel: limit for channel, limit in found.items() if limit is not None}
