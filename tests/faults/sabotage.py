@@ -127,33 +127,27 @@ def tickets_come_twice() -> None:
 
 def claim_through_a_join() -> None:
     """Django makes `broadcast__state=` an `id IN (SELECT …)`, which PostgreSQL does not look at again after a wait."""
-    from django.conf import settings
     from django.db import transaction
 
     from notifier.models import Delivery
     from notifier.services import deliveries
-    from notifier.services.deliveries import Claim, Message
+    from notifier.services.deliveries import Claim
 
     real = deliveries.claim
 
-    def claim(
-        *, broadcast_id: int, channel: Any, delivery_ids: Sequence[int], token: uuid.UUID, now: datetime
-    ) -> Claim:
-        with transaction.atomic():
-            # What the true claim would take, looked at and let go: its content, rendered.
-            seen = real(broadcast_id=broadcast_id, channel=channel, delivery_ids=delivery_ids, token=token, now=now)
-            transaction.set_rollback(True)
-        ends_at = now + timedelta(seconds=settings.LEASE_SECONDS)
+    def claim(*, delivery_ids: Sequence[int], token: uuid.UUID, **rest: Any) -> Claim:
         with transaction.atomic():
             pending = Delivery.objects.filter(
                 pk__in=delivery_ids, state=Delivery.State.PENDING, broadcast__state="RUNNING"
             )
-            pending.update(state=Delivery.State.SENDING, lease_token=token, due_at=ends_at)
-            taken = set(Delivery.objects.filter(pk__in=delivery_ids, lease_token=token).values_list("pk", flat=True))
+            pending.update(state=Delivery.State.SENDING, lease_token=token)
+            taken = Delivery.objects.filter(pk__in=delivery_ids, lease_token=token)
+            # What it took it gets, rendered: for nobody else they are PENDING again.
+            ids = list(taken.values_list("pk", flat=True))
+            taken.update(state=Delivery.State.PENDING, lease_token=None)
+            found = real(delivery_ids=ids, token=token, **rest)
             time.sleep(0.2)  # another consumer with the same ticket waits for these rows now
-        messages: list[Message] = [message for message in seen.messages if message.delivery_id in taken]
-        seen.messages[:] = messages
-        return seen
+        return found
 
     deliveries.claim = claim
 
