@@ -18,7 +18,7 @@ from django.urls import URLPattern, reverse
 
 from notifier.admin import audience_lists, client_decisions, recovery, results
 from notifier.admin.broadcasts import ORDERS
-from notifier.models import Broadcast, Channel, Client, ClientImport, Delivery, Notification, Topic
+from notifier.models import Broadcast, Channel, Client, ClientImport, Delivery, Notification, Suppression, Topic
 from notifier.services.audience import Standing
 
 #: What is looked for in a list: by its search it may be a name, a subject, or the beginning of an address.
@@ -70,6 +70,7 @@ QUERIES: dict[str, Callable[[], list[str]]] = {
     "notifier_delivery_export": lambda: [_of_broadcast()],
     "notifier_client_export": lambda: ["list=", "list=q%3DAnn", "list=state%3Dactive", f"ids={last(Client)}"],
     "notifier_client_decide": lambda: [f"ids={last(Client)}", "list=q%3DAnn", "list="],
+    "notifier_suppression_lift": lambda: [f"ids={last(Suppression)}"],
     "notifier_client_why": lambda: [
         "",
         *(f"broadcast={pk}" for pk in (first(Broadcast), last(Broadcast), last(Broadcast, state="RUNNING"))),
@@ -83,7 +84,12 @@ QUERIES: dict[str, Callable[[], list[str]]] = {
     "notifier_notification_readers": lambda: [urlencode({"reader": term}) for term in TERMS],
 }
 #: They only take orders: a GET is refused, or makes a file.
-ORDERS_ONLY = ("notifier_notification_check", "notifier_notification_test", "notifier_clientimport_discard")
+ORDERS_ONLY = (
+    "notifier_notification_check",
+    "notifier_notification_test",
+    "notifier_clientimport_discard",
+    "notifier_inboundmessage_read",
+)
 
 
 def pages(browser: Browser) -> Iterator[Page]:

@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 
 from notifier import clock
-from notifier.models import Broadcast, Notification, Topic, Worker
+from notifier.models import Broadcast, Channel, Notification, Throttle, Topic, Worker
 from notifier.services import census, daily, tallies
 from notifier.services.imports import uploads
 
@@ -52,6 +52,7 @@ def build(sizes: Sizes) -> User:
         tallies.tally(broadcast_id=broadcast.pk, now=now)
         daily.count(broadcast_id=broadcast.pk, now=now)
     census.count(now=now)
+    Throttle.objects.create(channel=Channel.SMS, provider="api.example.com", filled_at=now)
     Worker.objects.create(kind=Worker.Kind.DISPATCHER, host="bench", pid=1, started_at=now, last_seen_at=now)
     _execute("VACUUM ANALYZE")
     return user
@@ -114,6 +115,15 @@ def _clients(sizes: Sizes, topics: list[Topic], user: User, now: datetime) -> No
     _execute(
         "INSERT INTO notifier_suppression (channel, address, reason, created_at) "
         "SELECT 'email', email, 'bounced', %s FROM notifier_client WHERE id %% 100 = 3 AND email IS NOT NULL",
+        now,
+    )
+    # One in eight with a phone has answered something, and of these one in fifty waits to be read.
+    _execute(
+        "INSERT INTO notifier_inboundmessage "
+        "(channel, provider, provider_id, sender, text, outcome, received_at, read_at) "
+        "SELECT 'sms', 'twilio', 'SM' || id, phone, 'Thank you, but who are you?', 'KEPT', created_at, "
+        "CASE WHEN id %% 400 <> 0 THEN %s::timestamptz END "
+        "FROM notifier_client WHERE id %% 8 = 0 AND phone IS NOT NULL ORDER BY id",
         now,
     )
 
