@@ -88,7 +88,8 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make faults ARGS=", description=__doc__.split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=1, help="rounds of each attack on each engine (default 1)")
+    rounds = "rounds of each attack on each engine (default 1); attacks 1 and 2 kill 20 times in each: 10 make 200"
+    parser.add_argument("--rounds", type=int, default=1, help=rounds)
     parser.add_argument(
         "--seed",
         type=_seed,

@@ -37,6 +37,10 @@ class Rule:
     # For HTTP only.
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
+    #: Retry-After as a date, so many seconds from the answer; 0 is none. A date knows no parts of seconds.
+    retry_date: float = 0.0
+    #: So many bytes of white space more at the body's end.
+    padding: int = 0
     #: Or else only the body drips.
     drips_head: bool = False
 

@@ -10,7 +10,7 @@ import json
 import re
 import secrets
 import time
-from email.utils import format_datetime, localtime
+from email.utils import format_datetime, formatdate, localtime
 from http import HTTPStatus
 from urllib.parse import parse_qs
 
@@ -90,7 +90,9 @@ class SmsSession(Connection):
     def reply_badly(self, rule: Rule) -> bool:
         if not rule.status:
             return False
-        head, body = _head(rule.status, len(rule.reply.encode()), rule.headers), rule.reply.encode()
+        body = rule.reply.encode() + b" " * rule.padding
+        later = {"Retry-After": formatdate(time.time() + rule.retry_date, usegmt=True)} if rule.retry_date else {}
+        head = _head(rule.status, len(body), rule.headers | later)
         if rule.drip and rule.drips_head:
             self.drip(head + body, rule.drip)
         elif rule.drip:

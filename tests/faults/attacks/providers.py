@@ -184,11 +184,19 @@ def wait(name: str, status: int, seconds: int) -> Trouble:
     return replace(trouble, wait_seconds=seconds)
 
 
+def wait_until_date(name: str, status: int, seconds: int) -> Trouble:
+    # Its part of a second is lost in the date.
+    return replace(once(name, **answer(status, retry_date=seconds)), wait_seconds=seconds - 1)
+
+
 TAKEN = '{"sid": "SM1"}'
+#: Bytes of an answer: more than anybody reads.
+HUGE = 50_000_000
 UNREADABLE = "accepted, and its answer"
 SMS_TROUBLES = (
     wait("429 with Retry-After: 3", 429, 3),
     wait("503 with Retry-After: 2", 503, 2),
+    wait_until_date("429 with a date in Retry-After", 429, 4),
     once("429", **answer(429)),
     once("500", **answer(500)),
     once("503", **answer(503)),
@@ -196,7 +204,7 @@ SMS_TROUBLES = (
     Trouble("400: no such number", invalid_number(), "FAILED", detail="21211"),
     Trouble("400: opted out", opted_out(), "SKIPPED", detail="opted out at the provider"),
     failed("400 with junk", "400", **answer(400, "<h1>Bad Request</h1>")),
-    failed("400 without end", "400", **answer(400, "x" * 200_000)),
+    failed("400 without end", "400", **answer(400, "x", padding=HUGE)),
     unknown("502", "502", **answer(502)),
     unknown("taken, and 504", "504", **answer(504, taken=True)),
     unknown("time-out", "lost", phase="request", then="hang"),
@@ -207,7 +215,7 @@ SMS_TROUBLES = (
     unknown("taken, and 200 with junk", UNREADABLE, **answer(200, "OK", taken=True)),
     unknown("taken, and 201 with nothing", UNREADABLE, **answer(201, "", taken=True)),
     unknown("taken, and 201 without an id", UNREADABLE, **answer(201, '{"sid": null}', taken=True)),
-    unknown("taken, and 201 without end", UNREADABLE, **answer(201, TAKEN + " " * 200_000, taken=True)),
+    unknown("taken, and 201 without end", UNREADABLE, **answer(201, TAKEN, padding=HUGE, taken=True)),
     unknown("taken, and 201 byte by byte", UNREADABLE, **answer(201, TAKEN + " " * 60, drip=0.2, taken=True)),
     unknown("taken, and its head byte by byte", "lost", **answer(201, TAKEN, drip=0.2, drips_head=True, taken=True)),
     Trouble("taken, and 201 slowly", Rule(**answer(201, TAKEN, drip=0.02, taken=True)), "SENT"),

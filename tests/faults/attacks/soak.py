@@ -9,7 +9,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.faults.arena import ROLES, Arena, Staff
+from tests.faults.arena import ROLES, WINDOW, Arena, Staff
 from tests.faults.attack import attack
 from tests.faults.servers import Engine
 from tests.servers.processes import wait_until
@@ -22,6 +22,9 @@ MOST_GROWTH_KB_IN_SHORT = 10_000
 #: SQLite keeps so much of the database in each process (its `cache_size`): it grows with the file for hours before that
 #: is full. With 1 MB instead the same processes grew by less than 700 kB in half an hour.
 PAGES_KB = 20_000
+#: The share of a long round's turns in which something happens that takes seconds.
+RARELY = 0.02
+KILLED = "kill -9 a consumer that came later"
 #: From so many seconds on a round is long enough to be held to the stricter one.
 LONG_SECONDS = 600.0
 #: Files and threads come and go with connections; a leak makes more.
@@ -63,6 +66,8 @@ def soak(arena: Arena) -> None:
         ends_at = time.monotonic() + arena.size.soak_seconds
         while time.monotonic() < ends_at:
             arena.keep_busy()
+            if arena.size.is_long and arena.dice.random() < RARELY:
+                _rare_fault(arena)
             _fault(arena)
             _look_around(arena, staff)
             for pid in watched:
@@ -79,7 +84,8 @@ def soak(arena: Arena) -> None:
         found = leaks(samples[pid], most_kilobytes=_most_growth(arena))
         arena.demand(not found, f"{name} does not give back {found}")
     _demand_few_connections(arena, len(working))
-    arena.judge(unknown_at_most=0)
+    # Whoever is killed has begun a window at most.
+    arena.judge(unknown_at_most=WINDOW * arena.faults[KILLED])
 
 
 def _children(pid: int) -> list[int]:
@@ -122,6 +128,40 @@ def _fault(arena: Arena) -> None:
     name = arena.dice.choice(sorted(faults))
     faults[name]()
     arena.faults[name] += 1
+
+
+def _rare_fault(arena: Arena) -> None:
+    """What takes seconds: a consumer comes, works for a while and is killed; or what all of them need is away."""
+    _behave(arena)
+    rare: dict[str, Callable[[Arena], None]] = {KILLED: _kill_a_guest, "both providers away": _providers_away}
+    if arena.engine is Engine.SCALED:
+        rare["broker stopped"] = _broker_stopped
+    name = arena.dice.choice(sorted(rare))
+    rare[name](arena)
+    arena.faults[name] += 1
+
+
+def _kill_a_guest(arena: Arena) -> None:
+    """Not one of those that are watched."""
+    guest = arena.hire(arena.dice.choice(ROLES[1:]))
+    arena.wait_for_sign_of_life(guest)
+    arena.keep_busy()
+    arena.pause(0.2, 2)
+    guest.kill()
+
+
+def _providers_away(arena: Arena) -> None:
+    arena.smtp.behave(Rule(phase="connect", reply="421 4.3.2 away"), Rule(phase="mail", then="drop"))
+    arena.sms.behave(Rule(phase="request", status=503))
+    arena.pause(2, 5)
+
+
+def _broker_stopped(arena: Arena) -> None:
+    arena.servers.rabbit.ctl("stop_app")
+    try:
+        arena.pause(2, 5)
+    finally:
+        arena.servers.rabbit.ctl("start_app")
 
 
 def _hold_lock(arena: Arena) -> None:
