@@ -76,7 +76,8 @@ def suppressions(client: Client) -> list[Suppression]:
 def story(*, client: Client, most: int, with_addresses: bool) -> list[Entry]:
     """Up to `most` changes, newest first: of consent, and of what was suppressed of the addresses they ever had."""
     addresses = silence.of_all_times(client) if with_addresses else []
-    return silence.story(addresses, consent_changes(client)[:most])[:most]
+    # All that a page ever shows, also where it shows less: what came before tells how each began.
+    return silence.story(addresses, consent_changes(client)[: MOST + 1])[:most]
 
 
 def answers(client: Client) -> QuerySet[InboundMessage]:
@@ -151,6 +152,7 @@ def everything(*, client: Client, now: datetime) -> dict[str, Any]:
             "active": client.is_active,
             "added": client.created_at.isoformat(timespec="seconds"),
             "changed": client.updated_at.isoformat(timespec="seconds"),
+            "stopped everything": _moment(client.stopped_at),
             "erased": _moment(client.erased_at),
         },
         "consent today": [

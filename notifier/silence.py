@@ -111,13 +111,25 @@ class Entry:
 
 
 def story(addresses: Sequence[Named], consents: Iterable[ConsentChange] = ()) -> list[Entry]:
-    """What was agreed to and what was suppressed, together, newest first."""
-    entries = [*_of_suppressions(addresses), *map(_of_consent, consents)]
+    """What was agreed to and what was suppressed, together, newest first. `consents` newest first as well."""
+    entries = [*_of_suppressions(addresses), *_of_consents(consents)]
     return sorted(entries, key=lambda entry: entry.at, reverse=True)
 
 
-def _of_consent(change: ConsentChange) -> Entry:
-    before, after = (NO_CONSENT, AGREED) if change.agreed else (AGREED, WITHDRAWN)
+def _of_consents(changes: Iterable[ConsentChange]) -> list[Entry]:
+    """A first yes follows on nothing, any other on a no."""
+    said: set[tuple[int, str]] = set()
+    found = []
+    for change in reversed(list(changes)):
+        choice = (change.topic_id, change.channel)
+        found.append(_of_consent(change, is_first=choice not in said))
+        said.add(choice)
+    return found[::-1]
+
+
+def _of_consent(change: ConsentChange, *, is_first: bool) -> Entry:
+    no = NO_CONSENT if is_first else WITHDRAWN
+    before, after = (no, AGREED) if change.agreed else (AGREED, WITHDRAWN)
     return Entry(
         at=change.at,
         what=change.topic.name,

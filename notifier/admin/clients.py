@@ -4,7 +4,7 @@ from typing import Any, cast
 
 from django import forms
 from django.conf import settings
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -13,7 +13,7 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 
-from notifier import clock, staff
+from notifier import clock, dossier, staff
 from notifier.admin import audience_lists
 from notifier.admin.addresses import breakable
 from notifier.admin.audience_lists import AudienceChangeList, ReachFilter
@@ -22,7 +22,8 @@ from notifier.admin.change_list import BoundedChangeList
 from notifier.admin.client_pages import ClientPages
 from notifier.admin.exports import ClientExports
 from notifier.admin.finding import matching, may_find_erased
-from notifier.admin.preferences import PreferenceInline
+from notifier.admin.preferences import RESUBSCRIBE, PreferenceInline
+from notifier.imports.rows import read_name
 from notifier.models import Channel, Client, ConsentChange, Topic
 from notifier.services import suppressions
 from notifier.services.consents import Origin
@@ -54,6 +55,13 @@ class ClientForm(forms.ModelForm):
             # One that came with a file may be an alias, which the list does not show.
             own = self.instance.time_zone
             field.choices = [*choices, (own, own)] if own and own not in staff.zones_of(choices) else choices
+
+    def clean_name(self) -> str:
+        name: str = self.cleaned_data["name"]
+        try:
+            return read_name(name)
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from error
 
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean() or self.cleaned_data
@@ -148,6 +156,21 @@ class ClientAdmin(ClientExports, ClientPages):
     def save_model(self, request: HttpRequest, obj: Client, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
         suppressions.recognise_client(obj)
+        if {"email", "phone"} & set(form.changed_data):
+            self._warn_of_silence(request, obj)
+
+    def _warn_of_silence(self, request: HttpRequest, client: Client) -> None:
+        """A client whose address is suppressed looks like any other where they are entered."""
+        for one in dossier.suppressions(client) if request.user.has_perm("notifier.view_suppression") else ():
+            words = f"{one} is suppressed ({one.get_source_display()}): nothing is sent there, whatever is ticked."
+            self.message_user(request, words, messages.WARNING)
+
+    def get_formset_kwargs(self, request: HttpRequest, obj: Any, inline: Any, prefix: str) -> dict[str, Any]:
+        kwargs: dict[str, Any] = super().get_formset_kwargs(request, obj, inline, prefix)
+        if isinstance(inline, PreferenceInline):
+            kwargs["may_resubscribe"] = request.user.has_perm(RESUBSCRIBE)
+            kwargs["has_reason"] = bool(request.POST.get("evidence", "").strip())
+        return kwargs
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         """Consent is written by the service that keeps the evidence."""

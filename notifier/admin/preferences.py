@@ -7,10 +7,15 @@ from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.forms.models import BaseInlineFormSet
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
 
 from notifier.models import Channel, Preference, Topic
 from notifier.services import consents
 from notifier.services.consents import Origin
+
+#: To switch on again what the client had ended.
+RESUBSCRIBE = "notifier.resubscribe_client"
 
 
 class PreferenceForm(forms.ModelForm):
@@ -58,10 +63,15 @@ class PreferenceForm(forms.ModelForm):
 
 
 class PreferenceFormSet(BaseInlineFormSet):
-    """The rows that exist, and a blank one for each topic that has none yet, by the topic's name."""
+    """The rows that exist, and a blank one for each topic that has none yet, by the topic's name.
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    What the client ended by their own word is switched on again only by who may do that, and with the reason.
+    """
+
+    def __init__(self, *args: Any, may_resubscribe: bool = False, has_reason: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.may_resubscribe = may_resubscribe
+        self.has_reason = has_reason
         self.topics = dict(Topic.objects.order_by("name").values_list("pk", "name"))
         taken = {preference.topic_id for preference in self.get_queryset()}
         self.initial_extra = [{"topic": topic} for topic in self.topics if topic not in taken]
@@ -70,6 +80,22 @@ class PreferenceFormSet(BaseInlineFormSet):
     def add_fields(self, form: Any, index: int | None) -> None:
         super().add_fields(form, index)
         form.topic_name = self.topics.get(self._topic(form) or 0, "")
+
+    def clean(self) -> None:
+        super().clean()
+        refusals = consents.refusals(self.instance) if self.instance.pk else None
+        for form in self.forms if refusals else ():
+            for name in form.changed_data:
+                topic, wish = form.cleaned_data.get("topic"), form.cleaned_data.get(name)
+                since = refusals.at(topic.pk, Channel(name)) if refusals and topic and wish else None
+                if since and (refusal := self._refusal(since)):
+                    form.add_error(name, refusal)
+
+    def _refusal(self, since: datetime) -> str:
+        ended = f"They ended this themselves on {date_format(localtime(since), 'j M Y')}."
+        if not self.may_resubscribe:
+            return f"{ended} They can switch it on again by the link in a message, or somebody with the right to do so."
+        return "" if self.has_reason else f"{ended} Say below how we know that they want it again."
 
     def save_consents(self, *, origin: Origin, now: datetime) -> None:
         """What was changed on the page, each with its evidence."""

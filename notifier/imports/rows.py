@@ -16,7 +16,8 @@ MOST_NAME_LETTERS = 200
 MOST_EMAIL_LETTERS = 254
 #: As the database has it, whatever the numbering plans say.
 E164 = re.compile(r"\+[1-9][0-9]{6,14}")
-CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+#: Line ends and the like, and what turns the direction of all the text that follows.
+CONTROL = re.compile(r"[\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
 #: So much of a cell is repeated in a message.
 SHOWN_LETTERS = 60
 #: A fault of the row, and of no cell of it.

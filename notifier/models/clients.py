@@ -56,8 +56,12 @@ class Client(models.Model):
     #: When personal data was erased: what is left is the number that deliveries refer to.
     erased_at = models.DateTimeField("erased", null=True, editable=False)
 
+    #: When they said on their own page that they want nothing any more. From then on each yes is theirs to say, or
+    #: that of staff with a right of its own: see `notifier.services.consents.refusals`.
+    stopped_at = models.DateTimeField("stopped everything", null=True, editable=False)
+
     objects = ClientQuerySet.as_manager()
-    history = HistoricalRecords(excluded_fields=["updated_at"])
+    history = HistoricalRecords(excluded_fields=["updated_at", "stopped_at"])
 
     class Meta:
         permissions = [

@@ -21,6 +21,9 @@ class ConsentChange(models.Model):
         #: What stood in the preferences before changes were written down.
         EARLIER = "EARLIER", "Before records began"
 
+    #: What clients do themselves.
+    OWN_WORD = (Source.LINK, Source.ONE_CLICK, Source.PAGE)
+
     # Not checked by the database, as on Delivery.client: an import writes several for each of its rows.
     client = models.ForeignKey(Client, on_delete=models.PROTECT, related_name="consent_changes", db_constraint=False)
     topic = models.ForeignKey(Topic, on_delete=models.PROTECT, related_name="+", db_index=False)

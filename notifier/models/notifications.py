@@ -45,7 +45,8 @@ class Notification(models.Model):
         self.subject = self.subject.strip()
         self.email_body, self.sms_body = content.tidied(self.email_body), content.tidied(self.sms_body)
         mistakes = {
-            "subject": content.subject_mistakes(self.subject),
+            # That there is none the field itself says.
+            "subject": content.subject_mistakes(self.subject) if self.subject else [],
             "email_body": content.mistakes(self.email_body) + markdown.mistakes(self.email_body),
             "sms_body": content.sms_mistakes(self.sms_body),
         }

@@ -7,12 +7,13 @@ only with ANYMAIL_WEBHOOK_SECRET: nobody else may say that an address bounced.
 import re
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from json import JSONDecodeError
 from typing import Any, cast
 
 from anymail.signals import AnymailTrackingEvent, EventType, RejectReason, tracking
 from django.conf import settings
 from django.dispatch import receiver
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.utils.crypto import salted_hmac
 from django.utils.module_loading import import_string
 from django.views.decorators.csrf import csrf_exempt
@@ -66,7 +67,10 @@ def hook(request: HttpRequest, provider: str) -> HttpResponse:
     view = _webhook(provider)
     if view is None:
         raise Http404
-    return view(request)
+    try:
+        return view(request)
+    except JSONDecodeError:
+        return HttpResponseBadRequest()
 
 
 def _webhook(provider: str) -> Callable[[HttpRequest], HttpResponse] | None:

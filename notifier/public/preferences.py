@@ -26,15 +26,14 @@ _FIELD = re.compile(r"(add|keep|seen)\.(\d{1,18})\.([a-z]{1,10})", re.ASCII)
 _EMAIL, _SMS = Channel.EMAIL, Channel.SMS
 _SOURCE = Suppression.Source
 _UNAVAILABLE = {_EMAIL: "we have no e-mail address of yours", _SMS: "we have no phone number of yours"}
+_CLOSED = "stopped; how to get it again stands above"
 _SUPPRESSED = {
     (_EMAIL, _SOURCE.CLIENT): "You stopped all e-mail, and get none. What you switch on here comes again.",
     (_SMS, _SOURCE.CLIENT): (
-        "You replied STOP, and get no SMS from us, whatever is switched on here. To get them again, reply START to one "
-        "of our messages."
+        "You replied STOP, and get no SMS from us. To get them again, reply START to one of our messages."
     ),
     (_EMAIL, _SOURCE.COMPLAINT): (
-        "One of our e-mails was reported as spam, and you have got none since, whatever is switched on here. To get "
-        "them again, please ask us."
+        "One of our e-mails was reported as spam, and you have got none since. To get them again, please ask us."
     ),
     (_EMAIL, _SOURCE.BOUNCE): (
         "Our e-mails to you came back, and you get none at present, whatever is switched on here. Please tell us an "
@@ -129,20 +128,27 @@ def _show(request: HttpRequest, link: Link, client: Client | None) -> HttpRespon
     if client and client.erased_at:
         return answers.page("nothing_left")
     standing = choices.standing(client) if client else Standing(frozenset({(link.topic_id, _EMAIL)}), {})
-    missing = _missing(client) if client else {}
+    missing = _missing(client, standing) if client else {}
     return answers.page(
         "preferences",
         client=client,
         is_trial=link.is_trial,
         rows=[_row(topic, standing, missing) for topic in Topic.objects.order_by("name")],
         notes=_notes(standing),
-        said=next((word for word in SAID if word in request.GET), ""),
+        said=_word(request, standing),
     )
 
 
-def _missing(client: Client) -> dict[Channel, str]:
+def _word(request: HttpRequest, standing: Standing) -> str:
+    """What came of the post before, unless it is no longer so: an address is kept, and opened again."""
+    word = next((word for word in SAID if word in request.GET), "")
+    return "" if word == "stopped" and standing.shown else word
+
+
+def _missing(client: Client, standing: Standing) -> dict[Channel, str]:
     has = {_EMAIL: bool(client.email), _SMS: bool(client.phone)}
-    return {channel: words for channel, words in _UNAVAILABLE.items() if not has[channel]}
+    missing = {channel: words for channel, words in _UNAVAILABLE.items() if not has[channel]}
+    return missing | {channel: _CLOSED for channel in Channel if has[channel] and standing.is_closed(channel)}
 
 
 def _row(topic: Topic, standing: Standing, missing: dict[Channel, str]) -> Row:

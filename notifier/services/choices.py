@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from notifier.models import Channel, Client, ConsentChange, Preference, Suppression, Topic
-from notifier.services import consents, suppressions
+from notifier.services import clients, consents, suppressions
 from notifier.services.consents import Origin
 
 #: (topic's id, channel): what one switch is about.
@@ -33,7 +33,12 @@ class Standing:
     @property
     def shown(self) -> frozenset[Choice]:
         """The switches that are on. Who ended a channel by their own word sees it off, whatever was ticked before."""
-        return frozenset(choice for choice in self.agreed if not may_return(self.suppressed.get(choice[1]), choice[1]))
+        return frozenset(choice for choice in self.agreed if self.suppressed.get(choice[1]) not in Suppression.OWN_WORD)
+
+    def is_closed(self, channel: Channel) -> bool:
+        """Ended by the client's own word, and not to be switched on again here."""
+        source = self.suppressed.get(channel)
+        return source in Suppression.OWN_WORD and not may_return(source, channel)
 
 
 def may_return(source: Suppression.Source | None, channel: Channel) -> bool:
@@ -67,22 +72,30 @@ def withdraw(*, client_id: int, topic: Topic, channel: Channel, origin: Origin, 
 
 
 def stop_everything(*, client_id: int, origin: Origin, now: datetime) -> int:
-    """End every consent, on every channel; returns how many there were."""
+    """End every consent, on every channel, for good; returns how many there were.
+
+    Also where there was none: no import, and no edit without a right of its own, makes one from then on.
+    """
     with transaction.atomic():
         client = _locked(client_id)
-        return consents.withdraw_all(client=client, origin=origin, now=now) if client else 0
+        if client is None:
+            return 0
+        clients.stopped(client=client, now=now)
+        return consents.withdraw_all(client=client, origin=origin, now=now)
 
 
 def choose(*, client_id: int, on: Collection[Choice], off: Collection[Choice], origin: Origin, now: datetime) -> int:
     """Switch these on and those off, and leave the others as they are; returns how many switches that moved.
 
-    Raises `TooMany`. Whoever was erased meanwhile is changed no more.
+    What has no switch, for want of an address or because the channel is closed, is not switched on. Whoever was erased
+    meanwhile is changed no more. Raises `TooMany`.
     """
     with transaction.atomic():
         client = _locked(client_id)
         if client is None or client.erased_at:
             return 0
         before = standing(client)
+        on = [choice for choice in on if _address(client, choice[1]) and not before.is_closed(choice[1])]
         wants = dict.fromkeys(on, True) | dict.fromkeys(off, False)
         wants |= _by_own_word(client, before, wants, origin, now)
         changed = _change(client, wants, origin, now)

@@ -21,6 +21,36 @@ class Origin:
     ip: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Refusals:
+    """What a client ended by their own word, on their page, by a link or by their mail program's button."""
+
+    stopped_at: datetime | None
+    ended: Mapping[tuple[int, Channel], datetime]
+    #: What was agreed to after everything had been stopped.
+    agreed_since: frozenset[tuple[int, Channel]]
+
+    def at(self, topic_id: int, channel: Channel) -> datetime | None:
+        """Since when the client refuses this, of what they do not agree to now; None where it was not their word."""
+        choice = (topic_id, channel)
+        if choice in self.ended:
+            return self.ended[choice]
+        return None if choice in self.agreed_since else self.stopped_at
+
+
+def refusals(client: Client) -> Refusals:
+    ended: dict[tuple[int, Channel], datetime] = {}
+    agreed_since = set()
+    for one in ConsentChange.objects.filter(client=client).order_by("at", "pk"):
+        choice = (one.topic_id, Channel(one.channel))
+        ended.pop(choice, None)
+        if one.agreed and client.stopped_at and one.at > client.stopped_at:
+            agreed_since.add(choice)
+        elif not one.agreed and one.source in ConsentChange.OWN_WORD:
+            ended[choice] = one.at
+    return Refusals(client.stopped_at, ended, frozenset(agreed_since))
+
+
 def change(
     *, client: Client, topic: Topic, wants: Mapping[Channel, bool], origin: Origin, now: datetime
 ) -> list[ConsentChange]:

@@ -103,8 +103,20 @@ def _lift(which: Q, word: Word, now: datetime, sources: Collection[Suppression.S
         rows = list(Suppression.objects.select_for_update().filter(which, source__in=sources).order_by("pk"))
         Suppression.objects.filter(pk__in=[row.pk for row in rows]).delete()
         for row in rows:
+            before = _staffs_own(row) if word.source == Source.CLIENT else None
             _record(row, SuppressionChange.Action.LIFTED, word, now)
+            if before:
+                suppress(channel=Channel(row.channel), address=row.address, word=before, now=now)
     return len(rows)
+
+
+def _staffs_own(row: Suppression) -> Word | None:
+    """What staff had entered before the client's word took its place: clients lift no more than what they said."""
+    story = SuppressionChange.objects.filter(channel=row.channel, address=row.address).order_by("-pk")
+    lifted = story.filter(action=SuppressionChange.Action.LIFTED).values_list("pk", flat=True).first() or 0
+    entered = story.filter(action=SuppressionChange.Action.SUPPRESSED, source=Source.STAFF, pk__gt=lifted)
+    found = entered.select_related("by").first()
+    return Word(Source.STAFF, found.reason, by=found.by) if found else None
 
 
 def known(channel: Channel, address: str) -> Q:

@@ -113,16 +113,19 @@ class Staging:
         SQLite gives them only with the rows themselves.
         """
         self._analyze("import_row")
+        # Looked up row by row, by their indexes: a join would have PostgreSQL read a million clients for a short file.
         can = reserves and connection.vendor == "postgresql"
         fresh = f"nextval(pg_get_serial_sequence('{_CLIENT}', 'id'))" if can else "NULL"
         wishes = "".join(f", w{number}" for number, _ in enumerate(self.wants))
         self.cursor.execute(
             f"""
             CREATE TEMPORARY TABLE import_match AS
-            WITH owned AS (
-                SELECT r.*, e.id AS by_email, p.id AS by_phone, COALESCE(e.id, p.id) AS owner
-                FROM import_row r LEFT JOIN {_CLIENT} e ON e.email = r.email LEFT JOIN {_CLIENT} p ON p.phone = r.phone
-                WHERE r.faults IS NULL
+            WITH found AS MATERIALIZED (
+                SELECT r.*, (SELECT e.id FROM {_CLIENT} e WHERE e.email = r.email) AS by_email,
+                    (SELECT p.id FROM {_CLIENT} p WHERE p.phone = r.phone) AS by_phone
+                FROM import_row r WHERE r.faults IS NULL
+            ), owned AS (
+                SELECT found.*, COALESCE(by_email, by_phone) AS owner FROM found
             ), f AS (
                 SELECT owned.*,
                     CASE WHEN email IS NULL THEN line ELSE MIN(line) OVER (PARTITION BY email) END AS email_line,
@@ -185,7 +188,7 @@ class Staging:
         """Find every consent that would change, and which of them stay off because the client had opted out.
 
         Off now and on record means opted out: a first entry says yes. An empty preference is what stays of one from
-        before there was a record.
+        before there was a record. And whoever stopped everything refused what they were never asked about, too.
         """
         self.cursor.execute(
             "CREATE TEMPORARY TABLE import_change (line integer, client_id bigint, is_new boolean, topic_id bigint, "
@@ -204,6 +207,7 @@ class Staging:
                     SELECT m.line, m.client_id, false, {about}, m.w{number} = 1 AND (
                         EXISTS ({recorded} AND h.channel = '{want.channel}')
                         OR (p.id IS NOT NULL AND NOT p.email AND NOT p.sms AND NOT EXISTS ({recorded}))
+                        OR EXISTS (SELECT 1 FROM {_CLIENT} c WHERE c.id = m.client_id AND c.stopped_at IS NOT NULL)
                     ) AS opted_out
                     FROM import_match m
                     LEFT JOIN {_PREFERENCE} p ON p.client_id = m.client_id AND p.topic_id = {want.topic}

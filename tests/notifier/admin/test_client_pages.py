@@ -1,5 +1,6 @@
 """A client's own page, its history, and why."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ from django.utils import timezone
 
 from notifier import dossier
 from notifier.models import Channel, Client, ConsentChange, Preference, Suppression
-from notifier.services import clients, consents, erasure, feedback, suppressions
+from notifier.services import choices, clients, consents, erasure, feedback, suppressions
 from notifier.services.consents import Origin
 from notifier.services.feedback import Event, Kind
 from notifier.services.suppressions import Source, Word
@@ -98,6 +99,73 @@ def test_who_opted_out_while_the_page_was_open_stays_out(admin: Browser) -> None
     assert client.name == "Renamed"
     assert not Preference.objects.get(client=client).email
     assert unaccounted() == {}
+
+
+def refused(client: Client) -> None:
+    agree(client)
+    choices.withdraw(
+        client_id=client.pk,
+        topic=a_topic(),
+        channel=Channel.EMAIL,
+        origin=Origin(ConsentChange.Source.ONE_CLICK),
+        now=timezone.now(),
+    )
+
+
+def stopped(client: Client) -> None:
+    choices.stop_everything(client_id=client.pk, origin=Origin(ConsentChange.Source.PAGE), now=timezone.now())
+
+
+@pytest.mark.parametrize("refuse", [refused, stopped])
+def test_what_a_client_ended_is_switched_on_again_only_with_a_right_and_a_reason(
+    staff: LogIn, refuse: Callable[[Client], None]
+) -> None:
+    client = a_client()
+    refuse(client)
+    may = ("notifier.change_client", "notifier.change_preference", "notifier.add_preference")
+
+    def tick(browser: Browser, **fields: str) -> Any:
+        page = browser.get(page_of(client))
+        return browser.post(page_of(client), filled_in(page, **{"preferences-0-email": "on"} | fields))
+
+    answer = tick(staff(*LOOK, *may), evidence="asked by phone")
+    assert "They ended this themselves on" in answer.content.decode()
+    assert not Preference.objects.filter(email=True).exists()
+
+    rightful = staff(*LOOK, *may, "notifier.resubscribe_client")
+    answer = tick(rightful)
+    assert "Say below how we know that they want it again." in answer.content.decode()
+    assert not Preference.objects.filter(email=True).exists()
+
+    assert tick(rightful, evidence="signed the form in May").status_code == 302
+    assert Preference.objects.get(email=True).client == client
+    assert ConsentChange.objects.latest("pk").detail == "signed the form in May"
+
+
+def test_what_staff_had_unticked_they_tick_again(staff: LogIn) -> None:
+    client = a_client()
+    agree(client)
+    agree(client, False)
+    browser = staff(*LOOK, "notifier.change_client", "notifier.change_preference", "notifier.add_preference")
+
+    page = browser.get(page_of(client))
+    browser.post(page_of(client), filled_in(page, **{"preferences-0-email": "on"}))
+
+    assert Preference.objects.get(email=True).client == client
+
+
+def test_the_page_says_that_they_stopped_everything_and_how_each_yes_began(admin: Browser) -> None:
+    client = a_client()
+    refused(client)
+    agree(client)
+    stopped(client)
+
+    text = text_of(admin, page_of(client))
+
+    assert "they asked on their own page that nothing be sent to them any more" in text
+    record = text[text.index("Consent, change by change") :]
+    assert record.count("No consent") == 1
+    assert record.count("Withdrawn") == 3
 
 
 # --- The record on the client's page --------------------------------------------------------------------------------

@@ -88,6 +88,16 @@ def test_without_a_secret_or_a_provider_there_is_no_webhook(
 
 
 @pytest.mark.usefixtures("provider")
+def test_what_is_no_event_is_refused(client: Browser) -> None:
+    headers = {"authorization": f"Basic {b64encode(SECRET.encode()).decode()}"}
+
+    answer = client.post(HOOK, "{", "application/json", headers=headers)
+
+    assert answer.status_code == 400
+    assert not ProviderEvent.objects.exists()
+
+
+@pytest.mark.usefixtures("provider")
 def test_a_get_changes_nothing(client: Browser) -> None:
     assert client.get(HOOK).status_code == 405
 

@@ -150,6 +150,16 @@ def test_stop_everything_stops_everything(visitor: Browser, token_of: TokenOf) -
     assert set(ConsentChange.objects.values_list("source", "agreed")) == {("PAGE", False)}
 
 
+def test_it_says_that_everything_is_stopped_only_as_long_as_it_is(visitor: Browser, token_of: TokenOf) -> None:
+    client = a_client(listings="both")
+    path = f"/p/{token_of(client)}"
+    stopped = path + visitor.post(path, {"stop": "everything"})["Location"]
+
+    visitor.post(path, posted({f"add.{value('listings', 'email')}"}))
+
+    assert "Everything is stopped" not in words(visitor.get(stopped))
+
+
 # --- Channels that can't be used --------------------------------------------------------------------------------------
 def test_a_channel_without_an_address_is_shown_as_not_available(visitor: Browser, token_of: TokenOf) -> None:
     client = a_client(phone=None, listings="both")
@@ -202,6 +212,21 @@ def test_who_stopped_all_mail_sees_it_off_and_may_switch_it_on_again(
     assert answer["Location"] == "?saved"
     assert not Suppression.objects.exists()
     assert on_in(form_of(visitor.get(path).content.decode())) == {value("listings", "email")}
+
+
+def test_who_replied_stop_sees_it_off_and_has_no_switch_that_would_do_nothing(
+    visitor: Browser, token_of: TokenOf, now: datetime
+) -> None:
+    client = a_client(listings="both")
+    suppress(client, Suppression.Source.CLIENT, now, Channel.SMS)
+    path = f"/p/{token_of(client)}"
+
+    page = visitor.get(path)
+
+    assert switches_of(page.content.decode()) == {value("listings", "email"), value("offerings", "email")}
+    assert "not available: stopped" in words(page)
+    visitor.post(path, posted({f"add.{value('offerings', 'sms')}", *form_of(page.content.decode())}))
+    assert holds(client) == {value("listings", "email"), value("listings", "sms")}
 
 
 def test_an_archived_client_is_told_that_nothing_is_sent(visitor: Browser, token_of: TokenOf) -> None:

@@ -78,6 +78,52 @@ def test_stopping_everything_ends_all_of_it_and_writes_down_each(now: datetime, 
     assert unaccounted() == {}
 
 
+def test_who_stops_everything_has_said_so_for_good_even_with_nothing_to_end(
+    now: datetime, topics: tuple[Topic, Topic]
+) -> None:
+    listings, offerings = topics
+    client = who_agreed(now)
+
+    assert choices.stop_everything(client_id=client.pk, origin=PAGE, now=now) == 0
+
+    client.refresh_from_db()
+    assert client.stopped_at == now
+    assert consents.refusals(client).at(listings.pk, EMAIL) == now
+    # What they switch on themselves is their own word again, also if it is switched off by somebody else.
+    later = now + timedelta(days=1)
+    choices.choose(client_id=client.pk, on=[(listings.pk, EMAIL)], off=[], origin=PAGE, now=later)
+    consents.change(
+        client=client, topic=listings, wants={EMAIL: False}, origin=Origin(ConsentChange.Source.STAFF), now=later
+    )
+    refusals = consents.refusals(client)
+    assert (refusals.at(listings.pk, EMAIL), refusals.at(offerings.pk, EMAIL)) == (None, now)
+
+
+def test_what_clients_ended_themselves_is_told_from_what_staff_did(now: datetime, topics: tuple[Topic, Topic]) -> None:
+    listings, offerings = topics
+    client = who_agreed(now, (listings.pk, EMAIL), (listings.pk, SMS), (offerings.pk, EMAIL))
+    choices.withdraw(client_id=client.pk, topic=listings, channel=EMAIL, origin=LINK, now=now)
+    consents.change(
+        client=client, topic=offerings, wants={EMAIL: False}, origin=Origin(ConsentChange.Source.STAFF), now=now
+    )
+
+    refusals = consents.refusals(client)
+
+    assert refusals.at(listings.pk, EMAIL) == now
+    assert refusals.at(listings.pk, SMS) is None
+    assert refusals.at(offerings.pk, EMAIL) is None
+
+
+def test_what_has_no_switch_is_not_switched_on(now: datetime, topics: tuple[Topic, Topic]) -> None:
+    listings, _ = topics
+    client = who_agreed(now, phone=None)
+
+    assert choices.choose(client_id=client.pk, on=[(listings.pk, SMS)], off=[], origin=PAGE, now=now) == 0
+
+    assert agreed(client) == set()
+    assert not ConsentChange.objects.exists()
+
+
 def test_only_what_was_moved_is_changed(now: datetime, topics: tuple[Topic, Topic]) -> None:
     listings, offerings = topics
     client = who_agreed(now, (listings.pk, EMAIL), (offerings.pk, SMS))

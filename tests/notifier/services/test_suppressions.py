@@ -49,6 +49,28 @@ def test_the_clients_own_word_takes_the_place_of_a_bounce_and_not_the_other_way_
     assert [source for _, source, _ in history()] == ["BOUNCE", "CLIENT"]
 
 
+def test_a_client_who_comes_back_lifts_no_more_than_their_own_word(now: datetime) -> None:
+    maria = a_user(username="maria")
+    court = Word(Source.STAFF, "court order", by=maria)
+    suppress(court, now)
+    suppress(STOP, now)
+    start = Word(Source.CLIENT, "START")
+
+    assert suppressions.lift(channel=EMAIL, address=ANN, word=start, now=now, sources=[Source.CLIENT])
+
+    assert (Suppression.objects.get().source, Suppression.objects.get().reason) == (Source.STAFF, "court order")
+    assert history()[2:] == [("LIFTED", "CLIENT", "START"), ("SUPPRESSED", "STAFF", "court order")]
+    assert SuppressionChange.objects.latest("pk").by == maria
+    # And the next time; until staff have lifted their own.
+    suppress(STOP, now)
+    suppressions.lift(channel=EMAIL, address=ANN, word=start, now=now)
+    assert Suppression.objects.get().source == Source.STAFF
+    suppressions.lift(channel=EMAIL, address=ANN, word=court, now=now)
+    suppress(STOP, now)
+    suppressions.lift(channel=EMAIL, address=ANN, word=start, now=now)
+    assert not Suppression.objects.exists()
+
+
 def test_a_lifting_is_written_down_with_who_and_why(now: datetime) -> None:
     suppress(BOUNCE, now)
     maria = a_user(username="maria")

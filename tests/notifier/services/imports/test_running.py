@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from notifier.imports.base import FileError
 from notifier.imports.columns import Want
 from notifier.models import Channel, Client, ConsentChange, ErasedAddress, Preference, Suppression
-from notifier.services import audience, consents, erasure, suppressions
+from notifier.services import audience, choices, consents, erasure, suppressions
 from notifier.services.audience import Standing
+from notifier.services.consents import Origin
 from notifier.services.imports import running, writing
 from notifier.services.imports.staging import Staging
 from notifier.services.imports.writing import ChangedMeanwhile
@@ -277,6 +278,25 @@ def test_found_by_phone_under_a_new_e_mail_address_the_client_has_opted_out_all_
 
     assert counts == {"changed": 1, "kept_out": 1}
     assert wishes(client) == {"listings": (False, False)}
+
+
+def test_who_stopped_everything_is_not_subscribed_to_what_they_were_never_asked_about(do: Do, now: datetime) -> None:
+    client = a_client(email="ann@example.com", phone="+12025550123")
+    consent(client, now, email=True)
+    origin = Origin(ConsentChange.Source.PAGE)
+    choices.stop_everything(client_id=client.pk, origin=origin, now=now)
+    file = "email,phone,listings,offerings\nann@example.com,+12025550123,both,both"
+
+    assert do(file) == {"unchanged": 1, "kept_out": 1}
+    assert wishes(client) == {"listings": (False, False)}
+
+    # A topic that came later, and a new address, are no way around it.
+    a_topic(slug="later")
+    assert do("email,phone,later\nnew@example.com,+12025550123,both") == {"changed": 1, "kept_out": 1}
+    assert wishes(client) == {"listings": (False, False)}
+
+    assert do(file.replace("ann@", "new@"), reason="signed the form in May")["resubscribed"] == 1
+    assert wishes(client) == {"listings": (True, True), "offerings": (True, True)}
 
 
 def test_with_a_reason_who_opted_out_is_subscribed_again_and_the_reason_is_kept(do: Do, now: datetime) -> None:
