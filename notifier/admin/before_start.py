@@ -171,17 +171,22 @@ class BeforeStartAdmin(ReadOnlyAdmin):
         if broadcast.state != State.AWAITING_APPROVAL:
             self.message_user(request, str(broadcasts.refusal("approve", broadcast.pk)), messages.ERROR)
             return redirect(self.page_url("progress", broadcast.pk))
-        later = counting.address(request, is_long=counting.is_long())
-        offer = confirmation.offer_of(broadcast, counted=not later)
         context = {
             **self._page(request, broadcast, "Approve"),
-            "counting": later,
-            "offers": [offer],
-            "summary": None if later else confirmation.summary([offer]),
+            **self._in_short(request, broadcast),
             "seen": SeenForm.of(broadcast),
             "reject": reject,
         }
         return TemplateResponse(request, "admin/notifier/broadcast/approve.html", context)
+
+    # --- Before its time ---
+    def ask_to_start(self, request: HttpRequest, broadcast: Broadcast) -> HttpResponse:
+        """To how many it goes at once. The order itself is one of `broadcasts.ORDERS`."""
+        if broadcast.state != State.SCHEDULED or broadcast.needs_approval:
+            self.message_user(request, str(broadcasts.refusal("start", broadcast.pk)), messages.ERROR)
+            return redirect(self.page_url("progress", broadcast.pk))
+        context = self._page(request, broadcast, "Start now") | self._in_short(request, broadcast)
+        return TemplateResponse(request, "admin/notifier/broadcast/start.html", context)
 
     # --- Another time ---
     def schedule_view(self, request: HttpRequest, broadcast_id: int) -> HttpResponse:
@@ -210,7 +215,11 @@ class BeforeStartAdmin(ReadOnlyAdmin):
         if broadcast.state not in Broadcast.BEFORE_START:
             self.message_user(request, str(broadcasts.refusal("reschedule", broadcast.pk)), messages.ERROR)
             return redirect(self.page_url("progress", broadcast.pk))
-        context = {**self._page(request, broadcast, "Change the time"), "form": form}
+        context = {
+            **self._page(request, broadcast, "Change the time"),
+            **({} if broadcast.needs_approval else self._in_short(request, broadcast)),
+            "form": form,
+        }
         return TemplateResponse(request, "admin/notifier/broadcast/schedule.html", context)
 
     # --- Both ---
@@ -223,6 +232,12 @@ class BeforeStartAdmin(ReadOnlyAdmin):
             "broadcast": broadcast,
             "wait": wait(broadcast=broadcast, user=request.user, now=clock.now()),
         }
+
+    def _in_short(self, request: HttpRequest, broadcast: Broadcast) -> dict[str, Any]:
+        """Who would get it now, in numbers, which come later where there are many clients."""
+        later = counting.address(request, is_long=counting.is_long())
+        offer = confirmation.offer_of(broadcast, counted=not later)
+        return {"counting": later, "offers": [offer], "summary": None if later else confirmation.summary([offer])}
 
     def _waiting(self, request: HttpRequest, broadcast_id: int) -> Broadcast:
         if not self.has_view_permission(request):

@@ -62,15 +62,15 @@ class Order:
     @property
     def asks(self) -> bool:
         """Whether it has that page."""
-        return bool(self.warning or self.of)
+        return bool(self.warning or self.of or self.alone)
 
     def number(self, sheet: progress.Sheet) -> int | None:
         """Of the deliveries that it is about; None where it is about the broadcast as a whole."""
         if self.of:
             return sheet.count(self.of)
-        # Before it starts nobody has been counted.
-        has_begun = sheet.broadcast.state not in Broadcast.BEFORE_START
-        return sheet.waiting if self.takes_back and has_begun else None
+        # Before it starts nobody has been counted, and until everybody has been the number would be too low.
+        is_counted = sheet.broadcast.state not in Broadcast.BEFORE_START and sheet.expanded_share >= 1
+        return sheet.waiting if self.takes_back and is_counted else None
 
     def words(self, number: int | None) -> str:
         """What the button that does it says."""
@@ -220,6 +220,8 @@ class BroadcastAdmin(FollowUpPages, BeforeStartAdmin, BroadcastList):
             return self._give(request, order, broadcast)
         if not order.asks:
             return HttpResponseNotAllowed(["POST"])
+        if order.alone:
+            return self.ask_to_start(request, broadcast)
         return self._ask(request, order, broadcast, WhyForm())
 
     def _give(self, request: HttpRequest, order: Order, broadcast: Broadcast) -> HttpResponse:

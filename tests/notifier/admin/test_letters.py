@@ -93,3 +93,5 @@ def test_the_frame_of_an_e_mail_is_about_as_high_as_its_text() -> None:
 
     assert heights == [240, 350, 560, 560]
     assert letter_height("word " * 200) > letter_height("word " * 100)
+    links = "".join(f"Leave: https://example.com/u/{'x' * 200}\n" for _ in range(10))
+    assert letter_height(links) == letter_height("Leave: here\n" * 10)

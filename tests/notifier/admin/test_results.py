@@ -439,6 +439,19 @@ def test_cancelling_says_how_many_never_will_be_sent(admin: Browser) -> None:
     assert "Cancel: 800 not yet sent will never be" in asked
 
 
+def test_cancelling_names_no_number_before_everybody_was_looked_at(admin: Browser) -> None:
+    broadcast = a_told_broadcast()
+    Broadcast.objects.update(cursor=10, audience_upto=100)
+
+    progress = text_of(admin.get(page_of(broadcast)))
+    asked = text_of(admin.get(reverse("admin:notifier_broadcast_order", args=[broadcast.pk, "cancel"])))
+
+    assert 'id="order-cancel"' in progress
+    assert 'id="number-cancel"' not in progress
+    assert "How many have not gone out yet is not known: only 10 % of the clients have been looked at." in asked
+    assert "Cancel the broadcast" in asked
+
+
 # --- The list of broadcasts -------------------------------------------------------------------------------------------
 def test_the_list_of_broadcasts_leads_to_what_needs_a_look(admin: Browser) -> None:
     broadcast = a_told_broadcast()

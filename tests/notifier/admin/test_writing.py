@@ -62,6 +62,7 @@ def test_a_notification_is_saved_with_plain_line_ends(admin: Browser) -> None:
     ("changes", "said"),
     [
         ({"subject": "   "}, "This field is required."),
+        ({"subject": "Homes\x00"}, "Null characters are not allowed."),
         ({"subject": "Homes\nBcc: eve@example.com"}, "A subject is one line"),
         ({"subject": "{{ nmae }}"}, "There is no placeholder {{ nmae }}."),
         ({"email_body": "Dear {{ name"}, "A placeholder is not closed"),
@@ -79,8 +80,10 @@ def test_what_can_not_be_sent_is_not_saved_and_said_at_its_field(
 
     errors = response.context["adminform"].form.errors
     assert not Notification.objects.exists()
-    assert list(errors) == [next(iter(changes))]
-    assert all(said in str(errors[name].as_data()) for name in changes)
+    first = next(iter(changes))
+    assert list(errors) == [first]
+    assert said in str(errors[first].as_data())
+    assert len(errors[first]) == 1
 
 
 # --- The preview ------------------------------------------------------------------------------------------------------
