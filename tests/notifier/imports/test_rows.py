@@ -78,7 +78,7 @@ def test_yes_to_two_channels_at_once_says_nothing() -> None:
     assert parsed("email,listings", "a@example.com", "yes").faults[0][0] == 1
 
 
-@pytest.mark.parametrize("text", ["a\0b", "two\nlines", "x" * 201])
+@pytest.mark.parametrize("text", ["a\0b", "two\nlines", "x" * 201, "Ann\u202eevE", "\u2066Ann"])
 def test_a_name_is_one_line_of_a_length_that_fits(text: str) -> None:
     assert [column for column, _ in parsed("name,email", text, "a@example.com").faults] == [0]
 
