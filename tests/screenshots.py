@@ -162,6 +162,7 @@ SHOTS = [
     Shot("approve", "/admin/notifier/broadcast/{awaiting}/approve/", docs="approve"),
     Shot("scheduled", "/admin/notifier/broadcast/{scheduled}/progress/"),
     Shot("schedule", "/admin/notifier/broadcast/{scheduled}/schedule/"),
+    Shot("start-now", "/admin/notifier/broadcast/{scheduled}/order/start-now/"),
     Shot("follow", "/admin/notifier/broadcast/{finished}/follow/"),
     Shot("cancel", "/admin/notifier/broadcast/{running}/order/cancel/", docs="cancel"),
     Shot("retry", "/admin/notifier/broadcast/{finished}/order/retry/"),

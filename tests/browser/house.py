@@ -244,7 +244,8 @@ OWN_PAGES: dict[str, Callable[[House], list[str]]] = {
     "notifier_broadcast_follow": _one("notifier_broadcast_follow", "notifier_ended"),
     "notifier_broadcast_schedule": _one("notifier_broadcast_schedule", "notifier_scheduled"),
     "notifier_broadcast_order": lambda house: [
-        reverse("admin:notifier_broadcast_order", args=[house.pk("broadcast"), order]) for order in ("cancel", "retry")
+        reverse("admin:notifier_broadcast_order", args=[house.pk(row), order])
+        for row, order in (("broadcast", "cancel"), ("broadcast", "retry"), ("scheduled", "start-now"))
     ],
     "notifier_client_change": lambda house: [
         reverse("admin:notifier_client_change", args=[pk]) for pk in _two_clients(house)
