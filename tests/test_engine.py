@@ -132,7 +132,7 @@ def test_an_interrupted_run_leaves_nothing_behind(suite: Path, tmp_path: Path) -
     url = wait_until(lambda: run.output().partition("at postgres://")[2].partition("\n")[0])
     port = int(url.partition(":")[2].partition("/")[0])
 
-    assert run.stop(number=signal.SIGINT) == pytest.ExitCode.INTERRUPTED
+    assert run.stop(number=signal.SIGINT, deadline=120) == pytest.ExitCode.INTERRUPTED
 
     assert not accepts(port)
 

@@ -174,6 +174,9 @@ class BroadcastAdmin(FollowUpPages, BeforeStartAdmin, BroadcastList):
         follower = followups.follower_of(broadcast_id=broadcast.pk) if broadcast.finished_at else None
         orders = self._orders(request, sheet, follower)
         retry = self.page_url("order", broadcast.pk, "retry") if ORDERS["retry"] in orders else ""
+        buttons = [(order, order.number(sheet)) for order in orders]
+        # A number that comes later has no place yet on the button that is there.
+        shown = [order.name if number is None else f"{order.name}+" for order, number in buttons]
         states = [(state, sheet.count(state)) for state in Delivery.State]
         return {
             "broadcast": broadcast,
@@ -195,8 +198,8 @@ class BroadcastAdmin(FollowUpPages, BeforeStartAdmin, BroadcastList):
             "feed": progress.feed(broadcast),
             "may_see_clients": request.user.has_perm("notifier.view_client"),
             "may_see_deliveries": request.user.has_perm("notifier.view_delivery"),
-            "buttons": [(order, order.number(sheet)) for order in orders],
-            "controls": "-".join([broadcast.state, *(order.name for order in orders)]),
+            "buttons": buttons,
+            "controls": "-".join([broadcast.state, *shown]),
             "settled": settled,
         }
 

@@ -56,7 +56,7 @@ def test_who_answers_stop_while_it_is_sent_gets_nothing_more_until_they_answer_s
     sms_process.behave()
     books.wait_for(stack, broadcast, "FINISHED")
     assert texted(sms_process) == [number for number in wanted if number != leaver]
-    assert of_number(stack, leaver) == [("SKIPPED", "address suppressed", 0)]
+    assert of_number(stack, leaver) == [("SKIPPED", "consent withdrawn after the send began", 0)]
     assert suppressed(stack) == sorted([*before, (leaver, "answered STOP by SMS")])
     assert stack.query("SELECT COUNT(*) FROM notifier_inboundmessage") == [(1,)]
 

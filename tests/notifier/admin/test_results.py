@@ -448,6 +448,13 @@ def test_cancelling_names_no_number_before_everybody_was_looked_at(admin: Browse
 
     assert 'id="order-cancel"' in progress
     assert 'id="number-cancel"' not in progress
+    # What is polled brings the whole button once there is a number, for a number alone would find no place.
+    before = admin.get(page_of(broadcast)).context["controls"]
+    assert 'id="number-cancel"' not in text_of(poll(admin, broadcast, controls=before))
+    Broadcast.objects.update(cursor=100)
+    after = text_of(poll(admin, broadcast, controls=before))
+    assert 'id="order-cancel"' in after
+    assert 'id="number-cancel"' in after
     assert "How many have not gone out yet is not known: only 10 % of the clients have been looked at." in asked
     assert "Cancel the broadcast" in asked
 

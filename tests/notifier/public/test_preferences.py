@@ -217,7 +217,7 @@ def test_who_stopped_all_mail_sees_it_off_and_may_switch_it_on_again(
 def test_who_replied_stop_sees_it_off_and_has_no_switch_that_would_do_nothing(
     visitor: Browser, token_of: TokenOf, now: datetime
 ) -> None:
-    client = a_client(listings="both")
+    client = a_client(listings="both", offerings="neither")
     suppress(client, Suppression.Source.CLIENT, now, Channel.SMS)
     path = f"/p/{token_of(client)}"
 
