@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -364,6 +365,12 @@ class Staff:
 
     def progress(self, broadcast: int) -> str:
         return self.get(f"/admin/notifier/broadcast/{broadcast}/progress/")
+
+
+def seconds_of(moment: Any) -> float:
+    """Since 1970, of what `Stack.query` has for a point in time: SQLite keeps a text in UTC that does not say so."""
+    found = moment if isinstance(moment, datetime) else datetime.fromisoformat(moment)
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
 
 
 def hidden(page: str, name: str) -> str:
