@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.servers.processes import wait_until
 from tests.standins.rules import LogReader, Rule
 from tests.standins.sms import SID, TOKEN, SmsProcess, SmsStandin, invalid_number, opted_out
 from tests.standins.smtp import SmtpProcess, SmtpStandin
@@ -190,6 +191,18 @@ def test_a_slow_answer_comes_in_the_end(smtp_standin: SmtpStandin, client: smtpl
     client.send_message(a_mail())
 
     assert len(smtp_standin.accepted()) == 1
+
+
+def test_what_was_handed_over_to_a_slow_server_arrives_though_nobody_waits_for_its_answer(
+    smtp_standin: SmtpStandin, client: smtplib.SMTP
+) -> None:
+    smtp_standin.behave(Rule(phase="dot", delay=2 * PATIENCE))
+
+    with pytest.raises(smtplib.SMTPServerDisconnected):
+        client.send_message(a_mail())
+    client.close()
+
+    assert len(wait_until(smtp_standin.accepted, what="the mail")) == 1
 
 
 def test_a_rule_for_one_recipient_and_one_time(smtp_standin: SmtpStandin, client: smtplib.SMTP) -> None:

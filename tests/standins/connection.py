@@ -66,6 +66,9 @@ class Connection(asyncio.Protocol):
         if not self.transport.is_closing():
             self.misbehave(rule, well, take)
             self.go_on()
+        elif not rule.is_trouble():
+            # Who has the whole message delivers it, although nobody waits for the answer any more.
+            take()
 
     def misbehave(self, rule: Rule, well: Callable[[], None], take: Callable[[], None]) -> None:
         if rule.taken:

@@ -71,6 +71,20 @@ def test_a_claim_takes_pending_rows_for_the_length_of_the_lease(now: datetime, s
     assert (after.attempts, after.settled_at) == (0, None)
 
 
+def test_each_message_of_a_window_is_its_own_clients(now: datetime) -> None:
+    broadcast = a_broadcast(notification=a_notification(email_body="Hello {{ name }}!"))
+    clients = {name: a_client(name=name, listings="email") for name in ("Ann Example", "Bob Example")}
+    rows = [a_delivery(broadcast=broadcast, client=client, due_at=now) for client in clients.values()]
+
+    taken = claim(*rows, now=now)
+
+    for message, row, (name, client) in zip(taken.messages, rows, clients.items(), strict=True):
+        assert (message.delivery_id, message.address) == (row.pk, client.email)
+        assert f"Hello {name}!" in message.body
+        assert f"Hello {name}!" in message.html
+        assert links.read(message.link_token).client_id == client.pk
+
+
 @pytest.mark.parametrize("state", [state for state in State if state != State.PENDING])
 def test_a_claim_takes_nothing_that_is_not_pending(now: datetime, state: Delivery.State) -> None:
     row = a_delivery(state=state, due_at=now)
