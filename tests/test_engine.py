@@ -123,8 +123,10 @@ def test_an_interrupted_run_leaves_nothing_behind(suite: Path, tmp_path: Path) -
         "    print('at', os.environ['TEST_POSTGRES_URL'], flush=True)\n"
         "    time.sleep(60)\n"
     )
+    # Whatever started us in the background may have had SIGINT ignored, which is inherited.
+    hears = "import pytest, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
     run = Process(
-        [sys.executable, "-m", "pytest", *CONFIGURATION, "-s", str(suite)],
+        [sys.executable, "-c", f"{hears} sys.exit(pytest.main(sys.argv[1:]))", *CONFIGURATION, "-s", str(suite)],
         log=tmp_path / "log",
         env=neutral_environment() | {"TEST_ENGINE": "postgresql"},
         cwd=PROJECT,
@@ -132,7 +134,7 @@ def test_an_interrupted_run_leaves_nothing_behind(suite: Path, tmp_path: Path) -
     url = wait_until(lambda: run.output().partition("at postgres://")[2].partition("\n")[0])
     port = int(url.partition(":")[2].partition("/")[0])
 
-    assert run.stop(number=signal.SIGINT, deadline=120) == pytest.ExitCode.INTERRUPTED
+    assert run.stop(number=signal.SIGINT, deadline=60) == pytest.ExitCode.INTERRUPTED
 
     assert not accepts(port)
 
