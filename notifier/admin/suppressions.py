@@ -15,6 +15,7 @@ from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
 
 from notifier import clock, digests, silence
+from notifier.admin.addresses import breakable
 from notifier.admin.badges import badge
 from notifier.admin.base import BackOfficeAdmin
 from notifier.admin.finding import as_address, begins
@@ -82,8 +83,8 @@ class SuppressionAdmin(BackOfficeAdmin):
         return queryset.filter(found), False
 
     @admin.display(description="address")
-    def shown_address(self, suppression: Suppression) -> str:
-        return suppression.shown_address
+    def shown_address(self, suppression: Suppression) -> SafeString:
+        return breakable(suppression.shown_address)
 
     @admin.display(description="source")
     def shown_source(self, suppression: Suppression) -> SafeString:
