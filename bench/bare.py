@@ -126,11 +126,11 @@ def smtp_seconds(*, port: int, mails: int) -> float:
     """Django's own message, built and sent over one reused connection, one after the other."""
     from consumers.backends.base import Outgoing
     from consumers.backends.email import build
-    from notifier import content, links, mail
+    from notifier.messages import email, placeholders, signed_links
 
-    text, token = "Hello Ann, have a look.", links.token(links.Link(1, 1, 1))
-    letter = mail.letter(subject="Three new homes", body=text)
-    html = letter.html_for(content.values(name="Ann", topic="Listings"), token)
+    text, token = "Hello Ann, have a look.", signed_links.token(signed_links.Link(1, 1, 1))
+    letter = email.letter(subject="Three new homes", body=text)
+    html = letter.html_for(placeholders.values(name="Ann", topic="Listings"), token)
     began = time.perf_counter()
     with smtplib.SMTP("127.0.0.1", port, local_hostname="localhost") as smtp:
         for number in range(mails):

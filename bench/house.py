@@ -11,8 +11,8 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db import connection
 
-from notifier import clock
 from notifier.models import Broadcast, Channel, Notification, Throttle, Topic, Worker
+from notifier.runtime import clock
 from notifier.services import census, daily, tallies
 from notifier.services.imports import uploads
 

@@ -24,9 +24,9 @@ from django.test import Client as Browser  # noqa: E402
 from django.urls import reverse  # noqa: E402
 
 from bench.bare import Bare, smtp_seconds, timed  # noqa: E402
-from notifier import clock  # noqa: E402
 from notifier.admin import counting  # noqa: E402
 from notifier.models import Broadcast, Client, Delivery, Notification, Preference, QueuedTicket, Topic, Worker  # noqa: E402
+from notifier.runtime import clock  # noqa: E402
 from notifier.services import broadcasts  # noqa: E402
 from tests.servers.processes import Process, wait_until  # noqa: E402
 from tests.servers.stack import Stack  # noqa: E402

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from django import db
 from django.db import connection
 
-from notifier import clock
 from notifier.models import Channel
+from notifier.runtime import clock
 from notifier.services import breakers
 from notifier.services.breakers import Count
 from notifier.services.deliveries import Claim, Outcome, Verdict

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from django import db
 from django.db import connection
 
-from notifier import clock
 from notifier.models import Channel
+from notifier.runtime import clock
+from notifier.runtime.shutdown import StopFlag
 from notifier.services import throttles
-from notifier.shutdown import StopFlag
 
 logger = logging.getLogger(__name__)
 

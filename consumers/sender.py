@@ -15,7 +15,7 @@ from consumers.backends.base import (
     SendBackend,
     TemporaryFailure,
 )
-from notifier import failpoints
+from notifier.runtime import failpoints
 from notifier.services.deliveries import Message, Outcome, Verdict
 
 logger = logging.getLogger(__name__)

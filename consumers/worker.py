@@ -14,13 +14,13 @@ from django.db import connection
 from consumers.gauge import Gauge
 from consumers.pacer import Pacer
 from consumers.sender import Sender
-from notifier import clock, failpoints
 from notifier.models import Channel, Worker
+from notifier.runtime import clock, failpoints
+from notifier.runtime.backoff import Backoff
+from notifier.runtime.heartbeats import Heartbeat
+from notifier.runtime.shutdown import StopFlag
 from notifier.services import deliveries
-from notifier.services.backoff import Backoff
 from notifier.services.deliveries import Claim, Outcome, Verdict
-from notifier.services.workers import Heartbeat
-from notifier.shutdown import StopFlag
 from notifier.transport.base import Received, Transport, TransportError
 
 logger = logging.getLogger(__name__)

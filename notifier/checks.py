@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 from django.utils.module_loading import import_string
 
-from notifier import failpoints
+from notifier.runtime import failpoints
 
 #: The slowest provider that the ticket's lifetime is expected to bear: so many seconds a message.
 SLOW_SEND_SECONDS = 4

@@ -11,13 +11,13 @@ from django import db
 from django.db import connection
 from django.db.models import QuerySet
 
-from notifier import clock
 from notifier.models import Broadcast, Channel, Worker
+from notifier.runtime import clock
+from notifier.runtime.backoff import Backoff
+from notifier.runtime.heartbeats import Heartbeat
+from notifier.runtime.shutdown import StopFlag
 from notifier.services import census, daily, fanout, schedules, tallies
-from notifier.services.backoff import Backoff
 from notifier.services.imports import keeping
-from notifier.services.workers import Heartbeat
-from notifier.shutdown import StopFlag
 from notifier.transport.base import Transport, TransportError
 
 logger = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.views import defaults
 
-from notifier import links
+from notifier.messages import signed_links
 
 logger = logging.getLogger(__name__)
 
@@ -99,7 +99,7 @@ def _page(request: HttpRequest, *, status: int, title: str, reason: str) -> Http
         "is_change": request.method not in ("GET", "HEAD"),
         "is_live": is_live,
     }
-    if links.is_public(request.path_info):
+    if signed_links.is_public(request.path_info):
         # Whoever reads this is no member of staff: neither why nor how broadcasts fare is theirs to know.
         text = render_to_string("public/outage.html", context)
     else:

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.utils.formats import date_format
 from django.utils.timezone import localtime
 
-from notifier import content
+from notifier.messages import placeholders
 from notifier.models import Breaker, Broadcast, Channel, Delivery, Worker
 
 State = Delivery.State
@@ -186,7 +186,7 @@ def feed(broadcast: Broadcast) -> list[FeedLine]:
 
 def _message(broadcast: Broadcast, delivery: Delivery, topic: str) -> str:
     text = broadcast.subject if delivery.channel == Channel.EMAIL else broadcast.sms_body
-    rendered = content.render(text, content.values(name=delivery.client.name, topic=topic))
+    rendered = placeholders.render(text, placeholders.values(name=delivery.client.name, topic=topic))
     return rendered if len(rendered) <= MESSAGE_LENGTH else rendered[: MESSAGE_LENGTH - 1] + "…"
 
 

@@ -20,8 +20,9 @@ from django.utils.text import capfirst
 from django_htmx.http import HTMX_STOP_POLLING, HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
-from notifier import account, chart, clock, dashboard, progress
+from notifier import account, chart, dashboard, progress
 from notifier.models import Channel
+from notifier.runtime import clock
 from notifier.services import breakers
 
 #: The menu's groups. A model that is not named here comes last, under its app's own name.

@@ -10,7 +10,7 @@ from django.contrib.auth.models import Group, Permission, User
 from django.utils import timezone
 
 from notifier import rights
-from notifier.demo import AREA_CODES
+from notifier.demo.people import AREA_CODES
 from notifier.models import (
     Breaker,
     Broadcast,

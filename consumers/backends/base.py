@@ -24,7 +24,7 @@ class Outgoing:
     body: str
     #: The same as HTML, where the channel can carry both.
     html: str = ""
-    #: Of the link by which it is refused (`notifier.links`), and the slug of its topic; "" where there is none.
+    #: Token of the unsubscribe link (`signed_links`) and slug of the topic; empty where there is none.
     link_token: str = ""
     list_id: str = ""
 

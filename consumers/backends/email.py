@@ -26,7 +26,7 @@ from consumers.backends.base import (
     SendFailure,
     TemporaryFailure,
 )
-from notifier import links
+from notifier.messages import signed_links
 from notifier.services.suppressions import Source, Word
 
 SMTP_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
@@ -316,7 +316,10 @@ def _list_headers(message: Outgoing) -> dict[str, str]:
     if message.list_id:
         headers["List-Id"] = f"<{message.list_id}.{_sender_domain()}>"
     if message.link_token:
-        link, mailto = links.unsubscribe_url(message.link_token), links.unsubscribe_mailto(message.link_token)
+        link, mailto = (
+            signed_links.unsubscribe_url(message.link_token),
+            signed_links.unsubscribe_mailto(message.link_token),
+        )
         headers["List-Unsubscribe"] = f"<{link}>, <{mailto}>" if mailto else f"<{link}>"
         # RFC 8058, 3.1 asks for HTTPS. Mailbox providers take anything else for a fault of the sender's.
         if link.startswith("https:"):

@@ -14,11 +14,11 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
-from notifier import clock
 from notifier.admin import confirmation, counting
 from notifier.admin.base import ReadOnlyAdmin
 from notifier.admin.terms import TermsForm
 from notifier.models import Broadcast
+from notifier.runtime import clock
 from notifier.services import approvals, broadcasts, schedules
 from notifier.services.approvals import PERMISSION as APPROVE
 from notifier.services.approvals import Version

@@ -18,7 +18,7 @@ from django.urls import URLPattern, path
 from django.utils.decorators import method_decorator
 from django_htmx.http import HTMX_STOP_POLLING
 
-from notifier import clock, progress
+from notifier import progress
 from notifier import reasons as why_unsent
 from notifier.admin import before_start, letters
 from notifier.admin.before_start import BeforeStartAdmin
@@ -27,6 +27,7 @@ from notifier.admin.followups import RESOLVE, FollowUpPages, next_steps
 from notifier.admin.recovery import DECISIONS, WhyForm, outcome, reasons
 from notifier.admin.results import list_of
 from notifier.models import Broadcast, Delivery, Reason, Resolution
+from notifier.runtime import clock
 from notifier.services import broadcasts, followups, recovery, throttles
 from notifier.site import HtmxHttpRequest
 

@@ -15,12 +15,13 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.http import content_disposition_header
 
-from notifier import clock, dossier
+from notifier import dossier
 from notifier.admin import counting
 from notifier.admin.base import BackOfficeAdmin
 from notifier.admin.client_decisions import DECISIONS, Decision, EraseForm, counted, prospect
 from notifier.admin.selection import MOST_CHOSEN, Rows, Selection
 from notifier.models import Client
+from notifier.runtime import clock
 from notifier.services import clients, erasure
 
 #: Of those that a decision is about, so many are named before it is taken.

@@ -9,12 +9,13 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
-from notifier import clock, dossier, why
+from notifier import dossier, why
 from notifier.admin.base import GuardedDeleteAdmin
 from notifier.admin.client_decisions import DECISIONS, Decision
 from notifier.admin.client_orders import ClientOrders
 from notifier.admin.selection import Selection
 from notifier.models import Broadcast, Client
+from notifier.runtime import clock
 
 #: Broadcasts to choose from, when somebody asks why.
 OFFERED = 20

@@ -13,7 +13,7 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 
-from notifier import clock, dossier, staff
+from notifier import dossier, staff
 from notifier.admin import audience_lists
 from notifier.admin.addresses import breakable
 from notifier.admin.audience_lists import AudienceChangeList, ReachFilter
@@ -25,6 +25,7 @@ from notifier.admin.finding import matching, may_find_erased
 from notifier.admin.preferences import RESUBSCRIBE, PreferenceInline
 from notifier.imports.rows import read_name
 from notifier.models import Channel, Client, ConsentChange, Topic
+from notifier.runtime import clock
 from notifier.services import suppressions
 from notifier.services.consents import Origin
 from notifier.site import NOTHING

@@ -6,8 +6,8 @@ from datetime import datetime
 
 from django.conf import settings
 
-from notifier import content
 from notifier.admin import audience_lists, letters
+from notifier.messages import placeholders
 from notifier.models import Broadcast, Channel, Client, Notification, Topic
 from notifier.services import audience, broadcasts, estimates, followups
 from notifier.services.audience import Reach, Standing
@@ -68,8 +68,8 @@ class ChannelOffer:
         return found
 
     @property
-    def size(self) -> content.SmsSize | None:
-        return content.sms_size(self.text) if self.channel == Channel.SMS and self.text else None
+    def size(self) -> placeholders.SmsSize | None:
+        return placeholders.sms_size(self.text) if self.channel == Channel.SMS and self.text else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ class Summary:
         if added is None or not self.segments.total:
             return ""
         number = f"{'' if self.segments.is_exact else 'about '}{added:,}" if added else "no"
-        return f"A line “{content.STOP_LINE}” would add {number} segment{'' if added == 1 else 's'}."
+        return f"A line “{placeholders.STOP_LINE}” would add {number} segment{'' if added == 1 else 's'}."
 
 
 def summary(offered: Sequence[Offer]) -> Summary:
@@ -234,10 +234,10 @@ class Read:
 
 def read(text: Notification | Broadcast, channel: Channel, sample: Client | None) -> Read:
     replacements = letters.values(text, sample)
-    subject, body = content.render(text.subject, replacements), text.body(channel).strip()
+    subject, body = placeholders.render(text.subject, replacements), text.body(channel).strip()
     if channel == Channel.EMAIL and body:
         return Read(subject, letters.as_text(text, sample), letters.address(text))
-    return Read(subject, content.sms(body, replacements), "")
+    return Read(subject, placeholders.sms(body, replacements), "")
 
 
 def read_by_somebody(broadcast: Broadcast) -> list[Read]:

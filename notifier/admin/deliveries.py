@@ -15,7 +15,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from notifier import clock, silence, why
+from notifier import silence, why
 from notifier.admin import counting, results
 from notifier.admin.badges import state_badge
 from notifier.admin.base import ReadOnlyAdmin
@@ -25,6 +25,7 @@ from notifier.admin.paginator import MOST_COUNTED
 from notifier.admin.recovery import DECISIONS, Decision, DecisionForm, counted, outcome
 from notifier.admin.selection import MOST_CHOSEN, Selection
 from notifier.models import Channel, Client, Delivery, ProviderEvent, Resolution, ResolvedDelivery
+from notifier.runtime import clock
 from notifier.services import recovery
 
 RESOLVE = "notifier.resolve_delivery"

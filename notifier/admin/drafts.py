@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from django.db.models.functions import Length
 
-from notifier import content, mail, markdown
 from notifier.admin import letters
 from notifier.admin.finding import matching
 from notifier.admin.letters import NOBODY
+from notifier.messages import email, markdown, placeholders
 from notifier.models import Channel, Client, Notification, Topic
 from notifier.services import audience
 
@@ -37,7 +37,7 @@ class Draft:
         """As the form posts it, whatever is still wrong with it."""
         topic_id = posted.get("topic", "")
         topic = Topic.objects.filter(pk=topic_id).first() if topic_id.isdecimal() and len(topic_id) < 19 else None
-        texts = [content.tidied(posted.get(name, "")) for name in ("subject", "email_body", "sms_body")]
+        texts = [placeholders.tidied(posted.get(name, "")) for name in ("subject", "email_body", "sms_body")]
         return cls(topic, *texts)
 
     @property
@@ -48,9 +48,9 @@ class Draft:
     def mistakes(self) -> dict[str, list[str]]:
         """What would be refused when it is saved, by the text's name; what is not written yet is no mistake."""
         found = {
-            "Subject": content.subject_mistakes(self.subject) if self.subject else [],
-            "E-mail": content.mistakes(self.email_body) + markdown.mistakes(self.email_body),
-            "SMS": content.sms_mistakes(self.sms_body),
+            "Subject": placeholders.subject_mistakes(self.subject) if self.subject else [],
+            "E-mail": placeholders.mistakes(self.email_body) + markdown.mistakes(self.email_body),
+            "SMS": placeholders.sms_mistakes(self.sms_body),
         }
         return {name: messages for name, messages in found.items() if messages}
 
@@ -114,14 +114,14 @@ class Shown:
 
 
 def show(*, draft: Draft, reader: Reader) -> Shown:
-    values = content.values(name=reader.name, topic=draft.topic_name)
-    letter = mail.letter(subject=draft.subject, body=draft.email_body)
+    values = placeholders.values(name=reader.name, topic=draft.topic_name)
+    letter = email.letter(subject=draft.subject, body=draft.email_body)
     link_token = letters.trial_token(draft.topic)
     return Shown(
-        subject=content.one_line(content.render(draft.subject, values)),
+        subject=placeholders.one_line(placeholders.render(draft.subject, values)),
         html=letter.html_for(values, link_token) if draft.email_body else "",
         text=letter.text_for(values, link_token) if draft.email_body else "",
-        sms=content.sms(draft.sms_body, values),
+        sms=placeholders.sms(draft.sms_body, values),
         link_token=link_token,
         list_id=draft.topic.slug if draft.topic else "",
     )
@@ -131,14 +131,14 @@ def show(*, draft: Draft, reader: Reader) -> Shown:
 class SmsLength:
     """How long an SMS is for one reader, why, and how long it can get for any client."""
 
-    size: content.SmsSize
+    size: placeholders.SmsSize
     #: What makes it UCS-2, in words: characters of the text, which staff can change, and those of the reader's name.
     forced_by_text: list[str]
     forced_by_name: list[str]
     #: The longest name of all clients, and the most that the SMS takes for a name so long, within and beyond GSM-7.
     longest_name: str
-    within: content.SmsSize
-    beyond: content.SmsSize
+    within: placeholders.SmsSize
+    beyond: placeholders.SmsSize
 
     @property
     def names_someone(self) -> bool:
@@ -147,14 +147,14 @@ class SmsLength:
 
 def sms_length(*, draft: Draft, reader: Reader) -> SmsLength:
     nobody = {"name": "", "first_name": "", "topic": draft.topic_name}
-    text = content.beyond_gsm(content.sms(draft.sms_body, nobody))
-    shown = content.sms(draft.sms_body, content.values(name=reader.name, topic=draft.topic_name))
+    text = placeholders.beyond_gsm(placeholders.sms(draft.sms_body, nobody))
+    shown = placeholders.sms(draft.sms_body, placeholders.values(name=reader.name, topic=draft.topic_name))
     longest = _longest_name()
-    within, beyond = content.sms_at_most(draft.sms_body, longest_name=len(longest), topic=draft.topic_name)
+    within, beyond = placeholders.sms_at_most(draft.sms_body, longest_name=len(longest), topic=draft.topic_name)
     return SmsLength(
-        size=content.sms_size(shown),
-        forced_by_text=[content.in_words(char) for char in text],
-        forced_by_name=[content.in_words(char) for char in content.beyond_gsm(shown) if char not in text],
+        size=placeholders.sms_size(shown),
+        forced_by_text=[placeholders.in_words(char) for char in text],
+        forced_by_name=[placeholders.in_words(char) for char in placeholders.beyond_gsm(shown) if char not in text],
         longest_name=longest,
         within=within,
         beyond=beyond,

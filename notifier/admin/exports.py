@@ -15,10 +15,11 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.timezone import localtime
 
-from notifier import clock, tables
 from notifier.admin.base import BackOfficeAdmin
 from notifier.admin.selection import MOST_CHOSEN, Selection
+from notifier.files import spreadsheets
 from notifier.models import Client
+from notifier.runtime import clock
 from notifier.services import exports
 from notifier.services.imports import running
 
@@ -101,7 +102,7 @@ def _listed(request: HttpRequest) -> str:
 
 def _csv(header: list[str], rows: Any, name: str) -> HttpResponseBase:
     return StreamingHttpResponse(
-        tables.stream_csv(header, rows),
+        spreadsheets.stream_csv(header, rows),
         content_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )
@@ -109,7 +110,7 @@ def _csv(header: list[str], rows: Any, name: str) -> HttpResponseBase:
 
 def _xlsx(header: list[str], rows: Any, name: str) -> HttpResponseBase:
     file = TemporaryFile()  # noqa: SIM115  (the response closes it)
-    tables.write_xlsx(header, rows, cast(Any, file))
+    spreadsheets.write_xlsx(header, rows, cast(Any, file))
     file.seek(0)
     return FileResponse(file, as_attachment=True, filename=name)
 

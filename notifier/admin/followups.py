@@ -13,11 +13,12 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
-from notifier import clock, progress
+from notifier import progress
 from notifier.admin import confirmation, counting, results
 from notifier.admin.confirmation import UNITS
 from notifier.admin.terms import FollowForm
 from notifier.models import Broadcast, Delivery
+from notifier.runtime import clock
 from notifier.services import followups
 from notifier.services.followups import Missing
 

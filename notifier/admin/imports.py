@@ -20,14 +20,14 @@ from django.utils.http import content_disposition_header
 from django.utils.safestring import SafeString
 from django.views.decorators.csrf import csrf_exempt
 
-from notifier import clock
 from notifier.admin import previews
 from notifier.admin.badges import badge
 from notifier.admin.base import ReadOnlyAdmin
+from notifier.files.base import FileError
 from notifier.imports import columns
-from notifier.imports.base import FileError
 from notifier.imports.columns import MappingError
 from notifier.models import ClientImport
+from notifier.runtime import clock
 from notifier.services.imports import keeping, running, uploads
 from notifier.services.imports.uploads import AlreadyDone
 from notifier.services.imports.writing import ChangedMeanwhile

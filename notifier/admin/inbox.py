@@ -15,13 +15,13 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 
-from notifier import clock
 from notifier.admin.badges import answer_badge
 from notifier.admin.base import ReadOnlyAdmin
 from notifier.admin.change_list import BoundedChangeList
 from notifier.admin.finding import begins, phone_prefix
 from notifier.models import Client, InboundMessage, shown
 from notifier.models.clients import E164
+from notifier.runtime import clock
 from notifier.services import inbox
 
 READ = "notifier.change_inboundmessage"

@@ -3,7 +3,7 @@
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
-from notifier import content, links, mail
+from notifier.messages import email, placeholders, signed_links
 from notifier.models import Broadcast, Channel, Client, Notification, Topic
 from notifier.services import audience
 
@@ -33,24 +33,24 @@ def page(request: HttpRequest, text: Notification | Broadcast) -> HttpResponse:
         raise Http404(f"{text} has no e-mail text.")
     may_see = any(map(request.user.has_perm, KNOWN_TO))
     sample = audience.sample(topic=text.topic, channel=Channel.EMAIL) if may_see else None
-    letter = mail.letter(subject=text.subject, body=text.email_body)
+    letter = email.letter(subject=text.subject, body=text.email_body)
     html = for_a_frame(letter.html_for(values(text, sample), trial_token(text.topic)))
     return HttpResponse(html, headers={"X-Frame-Options": "SAMEORIGIN"})
 
 
 def as_text(text: Notification | Broadcast, sample: Client | None) -> str:
     """What mail programs show that show no HTML."""
-    letter = mail.letter(subject=text.subject, body=text.email_body)
+    letter = email.letter(subject=text.subject, body=text.email_body)
     return letter.text_for(values(text, sample), trial_token(text.topic)).strip()
 
 
 def trial_token(topic: Topic | None) -> str:
     """Of links that can be followed and change nothing: nobody but the client may hold theirs."""
-    return links.token(links.Link(links.NOBODY, topic.pk if topic else 0, 0))
+    return signed_links.token(signed_links.Link(signed_links.NOBODY, topic.pk if topic else 0, 0))
 
 
 def values(text: Notification | Broadcast, sample: Client | None) -> dict[str, str]:
-    return content.values(name=sample.name if sample else NOBODY, topic=text.topic.name)
+    return placeholders.values(name=sample.name if sample else NOBODY, topic=text.topic.name)
 
 
 def for_a_frame(html: str) -> str:

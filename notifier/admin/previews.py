@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from notifier.imports.base import Table
+from notifier.files.base import Table
 from notifier.imports.columns import NOTHING, Want
 from notifier.imports.rows import ROW
 from notifier.models import Channel, ClientImport

@@ -12,7 +12,8 @@ from django.db.models import QuerySet
 from django.http import FileResponse, HttpRequest, HttpResponseBase, StreamingHttpResponse
 from django.urls import reverse
 
-from notifier import progress, reasons, tables
+from notifier import progress, reasons
+from notifier.files import spreadsheets
 from notifier.models import Broadcast, Delivery
 from notifier.why import evidence
 
@@ -144,7 +145,7 @@ def _in_words(row: tuple[Any, ...], agreements: evidence.Agreements | None) -> t
 
 
 def _csv(deliveries: QuerySet[Delivery], name: str) -> HttpResponseBase:
-    pieces = tables.stream_csv(HEADER, rows(deliveries))
+    pieces = spreadsheets.stream_csv(HEADER, rows(deliveries))
     return StreamingHttpResponse(
         pieces,
         content_type="text/csv; charset=utf-8",
@@ -154,7 +155,7 @@ def _csv(deliveries: QuerySet[Delivery], name: str) -> HttpResponseBase:
 
 def _xlsx(deliveries: QuerySet[Delivery], name: str) -> HttpResponseBase:
     file = TemporaryFile()  # noqa: SIM115  (the response closes it)
-    tables.write_xlsx(HEADER, rows(deliveries), cast(Any, file))
+    spreadsheets.write_xlsx(HEADER, rows(deliveries), cast(Any, file))
     file.seek(0)
     return FileResponse(file, as_attachment=True, filename=f"{name}.xlsx")
 

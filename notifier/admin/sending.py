@@ -18,12 +18,12 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
 
-from notifier import clock
 from notifier.admin import confirmation, counting, letters
 from notifier.admin.base import BackOfficeAdmin
 from notifier.admin.selection import read_ids
 from notifier.admin.terms import SendForm
 from notifier.models import Broadcast, Notification
+from notifier.runtime import clock
 from notifier.services import approvals, broadcasts, limits
 from notifier.site import HtmxHttpRequest
 

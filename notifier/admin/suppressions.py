@@ -14,13 +14,14 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
 
-from notifier import clock, digests, silence
+from notifier import digests, silence
 from notifier.admin.addresses import breakable
 from notifier.admin.badges import badge
 from notifier.admin.base import BackOfficeAdmin
 from notifier.admin.finding import as_address, begins
 from notifier.admin.selection import MOST_CHOSEN, Selection
 from notifier.models import Channel, Suppression
+from notifier.runtime import clock
 from notifier.services import suppressions
 from notifier.services.suppressions import OURS, Source, Word
 

@@ -18,11 +18,12 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from simple_history.admin import SimpleHistoryAdmin
 
-from notifier import clock, content
 from notifier.admin import drafts, letters
 from notifier.admin.base import GuardedDeleteAdmin
 from notifier.admin.drafts import Draft, Reader
+from notifier.messages import placeholders
 from notifier.models import Channel, Notification, Profile
+from notifier.runtime import clock
 from notifier.services import approvals, notifications, trials
 from notifier.site import HtmxHttpRequest
 
@@ -122,7 +123,7 @@ class WritingAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
 
     @admin.display(description="placeholders")
     def placeholders(self, notification: Notification) -> SafeString:
-        rows = ((name, f"{{{{ {name} }}}}", meaning) for name, meaning in content.PLACEHOLDERS.items())
+        rows = ((name, f"{{{{ {name} }}}}", meaning) for name, meaning in placeholders.PLACEHOLDERS.items())
         items = format_html_join("", '<li><code data-placeholder="{}">{}</code> {}</li>', rows)
         return format_html('<ul class="placeholders">{}</ul>', items)
 

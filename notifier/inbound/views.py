@@ -11,10 +11,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from notifier import clock
 from notifier.hardening import Allowance
 from notifier.inbound.base import Forged, NoAnswer, SmsProvider
 from notifier.models import InboundMessage
+from notifier.runtime import clock
 from notifier.services import inbox
 
 logger = logging.getLogger(__name__)

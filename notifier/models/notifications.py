@@ -5,7 +5,7 @@ from django.db import models
 from django.db.models import Q
 from simple_history.models import HistoricalRecords
 
-from notifier import content, markdown
+from notifier.messages import markdown, placeholders
 from notifier.models.channels import Channel
 from notifier.models.clients import Topic
 
@@ -43,12 +43,12 @@ class Notification(models.Model):
 
     def clean(self) -> None:
         self.subject = self.subject.strip()
-        self.email_body, self.sms_body = content.tidied(self.email_body), content.tidied(self.sms_body)
+        self.email_body, self.sms_body = placeholders.tidied(self.email_body), placeholders.tidied(self.sms_body)
         mistakes = {
             # That there is none the field itself says.
-            "subject": content.subject_mistakes(self.subject) if self.subject else [],
-            "email_body": content.mistakes(self.email_body) + markdown.mistakes(self.email_body),
-            "sms_body": content.sms_mistakes(self.sms_body),
+            "subject": placeholders.subject_mistakes(self.subject) if self.subject else [],
+            "email_body": placeholders.mistakes(self.email_body) + markdown.mistakes(self.email_body),
+            "sms_body": placeholders.sms_mistakes(self.sms_body),
         }
         found = {name: messages for name, messages in mistakes.items() if messages}
         if found:

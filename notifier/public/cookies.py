@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 
-from notifier import links
+from notifier.messages import signed_links
 
 
 class NoCookiesMiddleware:
@@ -17,6 +17,6 @@ class NoCookiesMiddleware:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if links.is_public(request.path_info):
+        if signed_links.is_public(request.path_info):
             request.META.pop("HTTP_COOKIE", None)
         return self._get_response(request)

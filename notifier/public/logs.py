@@ -2,7 +2,7 @@
 
 import logging
 
-from notifier import links
+from notifier.messages import signed_links
 
 
 class WithoutTokens(logging.Filter):
@@ -16,4 +16,4 @@ class WithoutTokens(logging.Filter):
 
 
 def _clean(value: object) -> object:
-    return links.without_tokens(value) if isinstance(value, str) else value
+    return signed_links.without_tokens(value) if isinstance(value, str) else value

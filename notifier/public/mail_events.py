@@ -18,7 +18,7 @@ from django.utils.crypto import salted_hmac
 from django.utils.module_loading import import_string
 from django.views.decorators.csrf import csrf_exempt
 
-from notifier import clock
+from notifier.runtime import clock
 from notifier.services import feedback
 from notifier.services.feedback import Event, Kind
 

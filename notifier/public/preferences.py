@@ -8,11 +8,12 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
-from notifier import clock, links
-from notifier.links import BadLink, Link
+from notifier.messages import signed_links
+from notifier.messages.signed_links import BadLink, Link
 from notifier.models import Channel, Client, ConsentChange, Suppression, Topic
 from notifier.public import answers, limits
 from notifier.public.unsubscribe import origin_of
+from notifier.runtime import clock
 from notifier.services import choices
 from notifier.services.choices import Choice, Standing
 
@@ -79,7 +80,7 @@ class Row:
 @require_http_methods(["GET", "HEAD", "POST"])
 def page(request: HttpRequest, token: str) -> HttpResponse:
     try:
-        link = links.read(token)
+        link = signed_links.read(token)
     except BadLink:
         return answers.unknown(request)
     client = None if link.is_trial else Client.objects.filter(pk=link.client_id).first()

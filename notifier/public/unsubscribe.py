@@ -7,10 +7,12 @@ from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
-from notifier import clock, links, lockout
-from notifier.links import BadLink, Link
+from notifier import lockout
+from notifier.messages import signed_links
+from notifier.messages.signed_links import BadLink, Link
 from notifier.models import Channel, Client, ConsentChange, Topic
 from notifier.public import answers, limits
+from notifier.runtime import clock
 from notifier.services import choices
 from notifier.services.consents import Origin
 
@@ -22,7 +24,7 @@ from notifier.services.consents import Origin
 def page(request: HttpRequest, token: str) -> HttpResponse:
     """A look never acts, for scanners follow links. A post does, whatever is in it, and is answered by no redirect."""
     try:
-        link = links.read(token)
+        link = signed_links.read(token)
     except BadLink:
         return answers.unknown(request)
     topic = Topic.objects.filter(pk=link.topic_id).first()

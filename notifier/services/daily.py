@@ -8,8 +8,8 @@ from django.db import transaction
 from django.db.models import Case, Count, QuerySet, Value, When
 from django.utils.timezone import get_default_timezone, localtime
 
-from notifier import failpoints
 from notifier.models import Broadcast, DailyTally, Delivery
+from notifier.runtime import failpoints
 
 State = Broadcast.State
 

@@ -13,8 +13,10 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Case, DateTimeField, F, QuerySet, Value, When
 
-from notifier import content, failpoints, hours, links, mail
+from notifier import hours
+from notifier.messages import email, placeholders, signed_links
 from notifier.models import Breaker, Broadcast, Channel, Client, Delivery, Preference, Reason, Suppression, Topic
+from notifier.runtime import failpoints
 from notifier.services import chains, openings, suppressions
 
 LONGEST_RETRY = timedelta(hours=1)
@@ -38,7 +40,7 @@ class Message:
     attempts: int
     #: An e-mail's other form; empty for an SMS.
     html: str = ""
-    #: Of the link by which an e-mail is refused (`notifier.links`), and what its topic's mails have in common.
+    #: Token of the unsubscribe link (`signed_links`) and slug of the topic; empty for an SMS.
     link_token: str = ""
     list_id: str = ""
 
@@ -404,17 +406,17 @@ def _opens_at(row: _Row, quiet: hours.Hours, now: datetime) -> datetime:
 
 
 def _message(broadcast_id: int, channel: Channel, frozen: _Content, row: _Row) -> Message:
-    replacements = content.values(name=row.name, topic=frozen.topic)
+    replacements = placeholders.values(name=row.name, topic=frozen.topic)
     link_token = ""
     if channel == Channel.EMAIL:
-        link_token = links.token(links.Link(row.client_id, frozen.topic_id, broadcast_id))
+        link_token = signed_links.token(signed_links.Link(row.client_id, frozen.topic_id, broadcast_id))
     text, html = _bodies(channel, frozen, replacements, link_token)
     return Message(
         delivery_id=row.id,
         broadcast_id=broadcast_id,
         channel=channel,
         address=row.address,
-        subject=content.one_line(content.render(frozen.subject, replacements)),
+        subject=placeholders.one_line(placeholders.render(frozen.subject, replacements)),
         body=text,
         attempts=row.attempts,
         html=html,
@@ -425,8 +427,8 @@ def _message(broadcast_id: int, channel: Channel, frozen: _Content, row: _Row) -
 
 def _bodies(channel: Channel, frozen: _Content, replacements: dict[str, str], link_token: str) -> tuple[str, str]:
     if channel != Channel.EMAIL:
-        return content.sms(frozen.body, replacements), ""
-    letter = mail.letter(subject=frozen.subject, body=frozen.body)
+        return placeholders.sms(frozen.body, replacements), ""
+    letter = email.letter(subject=frozen.subject, body=frozen.body)
     return letter.text_for(replacements, link_token), letter.html_for(replacements, link_token)
 
 

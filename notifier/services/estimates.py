@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from django.conf import settings
 
-from notifier import content
+from notifier.messages import placeholders
 from notifier.models import Channel, Topic
 from notifier.services import audience, pace, throttles
 
@@ -55,7 +55,7 @@ def segments(*, text: str, topic: Topic, recipients: int) -> Segments:
     total, longest = _total(sizes, recipients), max(sizes)
     if settings.SMS_STOP_LINE:
         return Segments(total, longest, measured, is_exact)
-    ended = [_size(text, name, topic, stop_line=content.STOP_LINE) for name in names or ["A"]]
+    ended = [_size(text, name, topic, stop_line=placeholders.STOP_LINE) for name in names or ["A"]]
     return Segments(total, longest, measured, is_exact, stop_line=_total(ended, recipients) - total)
 
 
@@ -80,8 +80,8 @@ def _total(sizes: Sequence[int], recipients: int) -> int:
 
 
 def _rendered(text: str, name: str, topic: Topic, stop_line: str | None = None) -> str:
-    return content.sms(text, content.values(name=name, topic=topic.name), stop_line=stop_line)
+    return placeholders.sms(text, placeholders.values(name=name, topic=topic.name), stop_line=stop_line)
 
 
 def _size(text: str, name: str, topic: Topic, stop_line: str | None = None) -> int:
-    return content.sms_size(_rendered(text, name, topic, stop_line)).segments
+    return placeholders.sms_size(_rendered(text, name, topic, stop_line)).segments

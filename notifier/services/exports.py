@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import CharField, QuerySet
 from django.db.models.functions import Cast
 
-from notifier.imports.base import quoted
+from notifier.files.base import quoted
 from notifier.imports.columns import CHANNELS, NOTHING, Subject, guess
 from notifier.models import Client, Preference, Suppression
 

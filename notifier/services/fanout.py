@@ -13,8 +13,8 @@ from django.db import connection, transaction
 from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Value, When
 from django.db.models.functions import Coalesce
 
-from notifier import failpoints
 from notifier.models import Breaker, Broadcast, Channel, Client, Delivery, Preference, Reason, Suppression
+from notifier.runtime import failpoints
 from notifier.services import breakers, chains, openings
 from notifier.transport.base import Ticket, Transport, TransportError
 

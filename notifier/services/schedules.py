@@ -6,8 +6,8 @@ Any number of dispatchers may run; each call is safe to repeat and to kill.
 import logging
 from datetime import datetime
 
-from notifier import failpoints
 from notifier.models import Broadcast
+from notifier.runtime import failpoints
 from notifier.services import broadcasts
 from notifier.services.broadcasts import BadTerms, NotAllowed
 from notifier.services.terms import Terms

@@ -5,8 +5,8 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from notifier import failpoints
 from notifier.models import Broadcast, Delivery
+from notifier.runtime import failpoints
 from notifier.services import openings, pace
 
 State = Delivery.State

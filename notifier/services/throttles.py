@@ -77,7 +77,7 @@ def register(*, channel: Channel, now: datetime) -> None:
 def take(*, channel: Channel, wanted: int, now: datetime) -> Grant:
     """Take tokens for up to `wanted` messages: as many at once as the bucket can ever hold, or none yet.
 
-    `now` is by `notifier.clock`. The change is one conditional UPDATE; whoever comes second looks again.
+    `now` is by `notifier.runtime.clock`. The change is one conditional UPDATE; whoever comes second looks again.
     """
     for _ in range(TRIES):
         row = Throttle.objects.filter(channel=channel, provider=provider(channel)).first()

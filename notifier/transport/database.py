@@ -12,8 +12,8 @@ from django.db import connection, transaction
 from django.db.models import BinaryField, Q, QuerySet, Value
 from django.db.models.functions import Coalesce, Substr
 
-from notifier import clock
 from notifier.models import Channel, QueuedTicket
+from notifier.runtime import clock
 from notifier.transport.base import (
     MAX_BODY_BYTES,
     BadTicket,

@@ -12,8 +12,8 @@ from django.utils import timezone
 from playwright.sync_api import Browser, Page
 from pytest_django.live_server_helper import LiveServer
 
-from notifier import links
-from notifier.links import Link
+from notifier.messages import signed_links
+from notifier.messages.signed_links import Link
 from notifier.models import Channel, Client, ConsentChange, Preference, Suppression, Topic
 from notifier.public import limits
 from notifier.services import erasure
@@ -36,7 +36,7 @@ def fresh_limits() -> None:
 
 
 def token_of(client: Client | None, topic: Topic) -> str:
-    return links.token(Link(client.pk if client else links.NOBODY, topic.pk, 42))
+    return signed_links.token(Link(client.pk if client else signed_links.NOBODY, topic.pk, 42))
 
 
 @pytest.fixture

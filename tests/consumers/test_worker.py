@@ -24,13 +24,13 @@ from consumers.backends.base import (
 )
 from consumers.sender import Sender
 from consumers.worker import Consumer
-from notifier import clock
 from notifier.models import Breaker, Broadcast, Channel, Delivery, Preference, QueuedTicket, Worker
-from notifier.services import breakers, deliveries, fanout, workers
-from notifier.services.backoff import Backoff
+from notifier.runtime import clock, heartbeats
+from notifier.runtime.backoff import Backoff
+from notifier.runtime.heartbeats import Heartbeat
+from notifier.runtime.shutdown import StopFlag
+from notifier.services import breakers, deliveries, fanout
 from notifier.services.deliveries import NEVER_SENT, Claim
-from notifier.services.workers import Heartbeat
-from notifier.shutdown import StopFlag
 from notifier.transport import database
 from notifier.transport.base import Received, Ticket, Transport, TransportError
 from notifier.transport.database import DatabaseTransport
@@ -930,13 +930,13 @@ def test_a_broker_that_stays_away_is_told_once_and_never_taken_for_idleness(
 ) -> None:
     monkeypatch.setattr(worker, "Backoff", lambda **_: Backoff(first_seconds=0.02, longest_seconds=0.02))
     said: list[str] = []
-    beat = workers.Heartbeat.beat
+    beat = heartbeats.Heartbeat.beat
 
-    def note(self: workers.Heartbeat, state: Worker.State, *details: Any) -> None:
+    def note(self: heartbeats.Heartbeat, state: Worker.State, *details: Any) -> None:
         said.append(state)
         beat(self, state, *details)
 
-    monkeypatch.setattr(workers.Heartbeat, "beat", note)
+    monkeypatch.setattr(heartbeats.Heartbeat, "beat", note)
     transport, stop = AwayTransport(events, 3), StopFlag()
     transport.on_idle = stop.set
 
@@ -968,7 +968,7 @@ def test_it_says_that_it_works_and_for_whom_and_leaves_no_trace_at_its_end(
         return settle(**arguments)
 
     monkeypatch.setattr(deliveries, "settle", settle_and_look)
-    monkeypatch.setattr(workers, "BEAT_SECONDS", 0.0)
+    monkeypatch.setattr(heartbeats, "BEAT_SECONDS", 0.0)
 
     run()
 
@@ -988,7 +988,7 @@ def test_it_says_that_it_is_idle(run: Callable[..., None], transport: WatchedTra
 def test_its_signs_of_life_go_on_while_a_send_is_slow(
     run: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workers, "BEAT_SECONDS", 0.0)
+    monkeypatch.setattr(heartbeats, "BEAT_SECONDS", 0.0)
     monkeypatch.setattr(sender, "WAITING_SECONDS", 0.01)
     seen: set[Any] = set()
     enough, under_way = threading.Event(), threading.Event()
@@ -1016,7 +1016,7 @@ def test_its_signs_of_life_go_on_while_a_send_is_slow(
 def test_its_signs_of_life_go_on_while_it_is_idle(
     run: Callable[..., None], transport: WatchedTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workers, "BEAT_SECONDS", 0.0)
+    monkeypatch.setattr(heartbeats, "BEAT_SECONDS", 0.0)
     seen: set[Any] = set()
     stop = StopFlag()
 

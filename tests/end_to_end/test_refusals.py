@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-from notifier import links
-from notifier.links import Link
+from notifier.messages import signed_links
+from notifier.messages.signed_links import Link
 from notifier.models import Reason
 from tests.end_to_end import books
 from tests.servers.processes import wait_until
@@ -52,7 +52,7 @@ def test_whoever_refuses_while_it_is_under_way_gets_nothing_that_was_not_already
 
     # Every third of those that wait, so that some are about to be claimed; each link is pressed twice at once.
     refusers = stack.query(_WAITING)[::3]
-    urls = [f"{address}/u/{links.token(Link(client, topic, broadcast))}" for client, _, topic in refusers]
+    urls = [f"{address}/u/{signed_links.token(Link(client, topic, broadcast))}" for client, _, topic in refusers]
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(press, [url for url in urls for _ in range(2)]))
 
@@ -94,7 +94,7 @@ def test_the_link_of_a_mail_that_arrived_works_at_the_web_server(
 
     status, _ = press(address + header[1])
 
-    client = links.read(header[1].removeprefix("/u/")).client_id
+    client = signed_links.read(header[1].removeprefix("/u/")).client_id
     assert status == 200
     assert stack.query("SELECT email FROM notifier_client WHERE id = %s", client) == [(mail["recipient"],)]
     assert [row[:2] for row in stack.query(_EVIDENCE)] == [(client, "ONE_CLICK")]

@@ -17,8 +17,8 @@ import django
 if __name__ == "__main__":
     django.setup()
 
-from notifier import clock
 from notifier.models import Channel, Client, ConsentChange, Topic
+from notifier.runtime import clock
 from notifier.services import clients, consents, erasure, suppressions
 from notifier.services.consents import Origin
 from notifier.services.suppressions import Source, Word

@@ -33,11 +33,11 @@ from django.utils.module_loading import import_string
 
 from consumers.sender import Sender
 from consumers.worker import Consumer
-from notifier import clock
 from notifier.models import Broadcast, Channel, Delivery, Notification
+from notifier.runtime import clock
+from notifier.runtime.shutdown import StopFlag
 from notifier.services import broadcasts, deliveries, fanout, recovery, tallies
 from notifier.services.deliveries import Outcome, Verdict
-from notifier.shutdown import StopFlag
 from notifier.transport import get_transport
 from notifier.transport.base import Ticket
 

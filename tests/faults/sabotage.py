@@ -39,7 +39,7 @@ def send_before_claiming() -> None:
     from django.db import transaction
 
     from consumers.worker import Consumer
-    from notifier import clock, failpoints
+    from notifier.runtime import clock, failpoints
     from notifier.services import deliveries
 
     def work_window(self: Any, broadcast_id: int, delivery_ids: Sequence[int]) -> Sequence[Any]:

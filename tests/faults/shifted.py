@@ -20,7 +20,7 @@ class ShiftedClock(AppConfig):
     label = "shifted"
 
     def ready(self) -> None:
-        from notifier import clock
+        from notifier.runtime import clock
 
         if connection.vendor == "sqlite":
             # Seconds by which it is ahead. A new file is moved into its place, so nobody reads half a number.

@@ -3,7 +3,7 @@ from datetime import datetime
 import pytest
 from django.db import connection
 
-from notifier import clock
+from notifier.runtime import clock
 
 
 @pytest.fixture

@@ -11,13 +11,14 @@ import pytest
 from django import db
 from django.db import connection
 
-from notifier import clock, dispatcher
+from notifier import dispatcher
 from notifier.dispatcher import Dispatcher
 from notifier.models import Broadcast, Census, Channel, ClientImport, Delivery, QueuedTicket, Worker
+from notifier.runtime import clock
+from notifier.runtime.shutdown import StopFlag
 from notifier.services import broadcasts, daily, deliveries, fanout
 from notifier.services.deliveries import Outcome, Verdict
 from notifier.services.imports import keeping
-from notifier.shutdown import StopFlag
 from notifier.transport.base import Ticket, TransportError, decode
 from notifier.transport.database import DatabaseTransport
 from tests.factories import a_broadcast, a_client, a_delivery, a_notification
@@ -81,7 +82,7 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """The dispatcher's stopwatch, moved by the test: `watch.seconds += 5`."""
     watch = SimpleNamespace(seconds=1000.0)
     monkeypatch.setattr(dispatcher, "time", SimpleNamespace(monotonic=lambda: watch.seconds))
-    monkeypatch.setattr("notifier.services.workers.time", SimpleNamespace(monotonic=lambda: watch.seconds))
+    monkeypatch.setattr("notifier.runtime.heartbeats.time", SimpleNamespace(monotonic=lambda: watch.seconds))
     return watch
 
 

@@ -7,8 +7,8 @@ from django.utils.module_loading import import_string
 from consumers.sender import Sender
 from consumers.worker import Consumer
 from notifier.models import Channel
-from notifier.schema import NotMigrated, require_migrated
-from notifier.shutdown import StopFlag
+from notifier.runtime.migration_check import NotMigrated, require_migrated
+from notifier.runtime.shutdown import StopFlag
 from notifier.transport import get_transport
 from notifier.transport.base import TransportError
 

@@ -7,8 +7,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.timezone import is_naive, make_aware
 
-from notifier import clock, progress
+from notifier import progress
 from notifier.models import Broadcast, Delivery, Notification
+from notifier.runtime import clock
 from notifier.services import broadcasts
 from notifier.services.terms import Terms
 

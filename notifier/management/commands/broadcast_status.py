@@ -3,8 +3,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from notifier import clock, progress
+from notifier import progress
 from notifier.models import Broadcast
+from notifier.runtime import clock
 from notifier.services import broadcasts
 
 

@@ -8,12 +8,12 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from notifier import clock
+from notifier.files.base import FileError, Table
+from notifier.files.reader import MOST_BYTES, open_table
 from notifier.imports import columns
-from notifier.imports.base import FileError, Table
 from notifier.imports.columns import MappingError, Subject
-from notifier.imports.files import MOST_BYTES, open_table
 from notifier.models import ConsentChange
+from notifier.runtime import clock
 from notifier.services.imports import running, uploads
 from notifier.services.imports.writing import ChangedMeanwhile, Origin
 

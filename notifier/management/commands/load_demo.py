@@ -4,7 +4,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from notifier.services import demo
+from notifier.demo import loading
 
 MOST_CLIENTS = 10_000_000
 
@@ -26,7 +26,7 @@ class Command(BaseCommand):
         clients = whole("clients", str(options["clients"]), 1, MOST_CLIENTS)
         seed = whole("seed", str(options["seed"]), 0, 2**63)
         started = monotonic()
-        loaded = demo.load(clients=clients, seed=seed, now=timezone.now())
+        loaded = loading.load(clients=clients, seed=seed, now=timezone.now())
         known = f" {loaded.known:,} were there already or have an address that is taken." if loaded.known else ""
         self.stdout.write(
             f"Added {loaded.clients:,} demo clients and {loaded.notifications} notifications "

@@ -3,8 +3,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from notifier.dispatcher import Dispatcher
-from notifier.schema import NotMigrated, require_migrated
-from notifier.shutdown import StopFlag
+from notifier.runtime.migration_check import NotMigrated, require_migrated
+from notifier.runtime.shutdown import StopFlag
 from notifier.transport import get_transport
 from notifier.transport.base import TransportError
 

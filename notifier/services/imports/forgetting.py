@@ -7,10 +7,10 @@ from datetime import datetime
 
 from django.conf import settings
 
-from notifier import tables
+from notifier.files import spreadsheets
+from notifier.files.base import FileError, Table, quoted
+from notifier.files.reader import open_table
 from notifier.imports import rows
-from notifier.imports.base import FileError, Table, quoted
-from notifier.imports.files import open_table
 from notifier.models import Channel, ClientImport
 
 #: So many of a number's last digits are looked for before it is read in full.
@@ -87,4 +87,6 @@ def _without(content: bytes, traces: Traces) -> bytes | None:
 
 def _written(table: Table, named: Sequence[bool]) -> Iterator[bytes]:
     kept = (row.cells for row, is_named in zip(table.rows(), named, strict=True) if not is_named)
-    return tables.stream_csv([quoted(name) for name in table.header], ([quoted(cell) for cell in row] for row in kept))
+    return spreadsheets.stream_csv(
+        [quoted(name) for name in table.header], ([quoted(cell) for cell in row] for row in kept)
+    )

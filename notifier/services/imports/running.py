@@ -10,8 +10,8 @@ from itertools import islice
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
-from notifier import tables
-from notifier.imports.base import Row, Table, quoted
+from notifier.files import spreadsheets
+from notifier.files.base import Row, Table, quoted
 from notifier.imports.columns import LINE_HEADER, WHY_HEADER, Layout, Subject, Want
 from notifier.imports.rows import ROW, Fault, Reader
 from notifier.models import Topic
@@ -144,7 +144,7 @@ def refused_csv(table: Table, refused: Iterator[Refused]) -> Iterator[bytes]:
     """As they came, with their line and the reason: mended, it can be imported as it is."""
     kept = [number for number, name in enumerate(table.header) if name not in (LINE_HEADER, WHY_HEADER)]
     header = [LINE_HEADER, WHY_HEADER, *(table.header[number] for number in kept)]
-    yield from tables.stream_csv(header, (_refused_row(one, table.header, kept) for one in refused))
+    yield from spreadsheets.stream_csv(header, (_refused_row(one, table.header, kept) for one in refused))
 
 
 def _refused_row(refused: Refused, header: Sequence[str], kept: Sequence[int]) -> list[str]:

@@ -9,10 +9,10 @@ from typing import BinaryIO
 from django.contrib.auth.models import User
 from django.db import transaction
 
+from notifier.files.base import FileError, Table
+from notifier.files.reader import open_table
 from notifier.imports import columns
-from notifier.imports.base import FileError, Table
 from notifier.imports.columns import Layout, Subject
-from notifier.imports.files import open_table
 from notifier.models import ClientImport, ConsentChange
 from notifier.services.imports import running
 from notifier.services.imports.running import Plan

@@ -26,8 +26,8 @@ from consumers.backends.base import (
     TemporaryFailure,
 )
 from consumers.backends.email import DjangoMailBackend, SmtpBackend, get_backend
-from notifier import links
-from notifier.links import Link
+from notifier.messages import signed_links
+from notifier.messages.signed_links import Link
 from tests.standins.rules import Rule
 from tests.standins.smtp import SmtpSession, SmtpStandin
 
@@ -967,7 +967,7 @@ def test_a_header_smuggled_in_fails_for_good_with_a_mail_backend_of_djangos_too(
 
 
 # --- What makes it bulk mail that can be refused ----------------------------------------------------------------------
-TOKEN = links.token(Link(client_id=7, topic_id=1, broadcast_id=42))
+TOKEN = signed_links.token(Link(client_id=7, topic_id=1, broadcast_id=42))
 BULK = replace(MESSAGE, link_token=TOKEN, list_id="listings", html="<p>Hello Ann.</p>")
 BULK_HEADERS = ("List-Unsubscribe", "List-Unsubscribe-Post", "List-Id", "Precedence")
 
@@ -1015,7 +1015,7 @@ def test_one_click_is_promised_over_https_alone(server: SmtpStandin, backend: Se
 
 
 def test_each_mail_of_a_connection_has_its_own_link(server: SmtpStandin, backend: SendBackend) -> None:
-    tokens = [links.token(Link(client_id=number, topic_id=1, broadcast_id=42)) for number in (7, 8)]
+    tokens = [signed_links.token(Link(client_id=number, topic_id=1, broadcast_id=42)) for number in (7, 8)]
 
     for token in tokens:
         backend.send(replace(BULK, link_token=token))

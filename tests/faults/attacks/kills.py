@@ -12,7 +12,7 @@ from functools import partial
 
 import pika
 
-from notifier import failpoints
+from notifier.runtime import failpoints
 from tests.faults import judge
 from tests.faults.arena import DISPATCHER, EMAIL, RECOVERY_SECONDS, SMS, WINDOW, Arena, Role, seconds_of
 from tests.faults.attack import attack

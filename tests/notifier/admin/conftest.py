@@ -4,7 +4,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client as Browser
 
-from notifier import clock
+from notifier.runtime import clock
 from tests.factories import a_topic, a_user
 
 

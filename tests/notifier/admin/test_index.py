@@ -7,8 +7,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from pytest_django.asserts import assertRedirects
 
-from notifier import clock
 from notifier.models import Breaker, Broadcast, Census, DailyTally, Delivery, Worker
+from notifier.runtime import clock
 from tests.factories import a_broadcast, a_delivery, a_notification, a_topic, an_open_breaker
 from tests.notifier.admin.conftest import LogIn
 

@@ -12,9 +12,9 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from notifier import clock
 from notifier.admin import deliveries as pages
 from notifier.models import Broadcast, Delivery, Resolution
+from notifier.runtime import clock
 from notifier.services import recovery
 from tests.factories import a_broadcast, a_client, a_delivery
 from tests.notifier.admin.conftest import LogIn

@@ -6,8 +6,9 @@ from django.contrib.admin.models import LogEntry
 from django.test import Client as Browser
 from django.urls import reverse
 
-from notifier import clock, digests
+from notifier import digests
 from notifier.models import Channel, Suppression, SuppressionChange
+from notifier.runtime import clock
 from notifier.services import erasure, feedback, suppressions
 from notifier.services.feedback import Event, Kind
 from notifier.services.suppressions import Source, Word

@@ -6,9 +6,9 @@ import pytest
 from django.core.management import CommandError, call_command
 from pytest_django.fixtures import Settings
 
-from notifier import clock
 from notifier.management.commands.purge_dead_letters import describe
 from notifier.models import Channel, QueuedTicket
+from notifier.runtime import clock
 from notifier.transport.amqp import AmqpTransport
 from notifier.transport.base import DeadLetter, Ticket, encode
 from tests.notifier.transport.carriers import BAD_BODIES, RabbitCarrier, settles

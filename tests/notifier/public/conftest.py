@@ -4,8 +4,8 @@ import pytest
 from django.core.cache import cache
 from django.test import Client as Browser
 
-from notifier import links
-from notifier.links import Link
+from notifier.messages import signed_links
+from notifier.messages.signed_links import Link
 from notifier.models import Client
 from tests.factories import a_topic
 
@@ -29,6 +29,8 @@ def token_of() -> Callable[..., str]:
     """`token_of(client)`: the token of a mail about listings, of broadcast 42."""
 
     def token(client: Client | None, *, topic: str = "listings", broadcast_id: int = 42) -> str:
-        return links.token(Link(client.pk if client else links.NOBODY, a_topic(slug=topic).pk, broadcast_id))
+        return signed_links.token(
+            Link(client.pk if client else signed_links.NOBODY, a_topic(slug=topic).pk, broadcast_id)
+        )
 
     return token

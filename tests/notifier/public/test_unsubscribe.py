@@ -10,8 +10,8 @@ from django.test import Client as Browser
 from django.test import override_settings
 from django.urls import reverse
 
-from notifier import links
-from notifier.links import Link
+from notifier.messages import signed_links
+from notifier.messages.signed_links import Link
 from notifier.models import Client, ConsentChange, Preference
 from notifier.public import limits
 from notifier.services import erasure
@@ -70,13 +70,13 @@ def test_nothing_but_a_post_acts(visitor: Browser, token_of: TokenOf, method: st
 
 
 def test_the_links_lead_where_the_pages_are() -> None:
-    token = links.token(Link(7, 1, 42))
+    token = signed_links.token(Link(7, 1, 42))
 
-    assert links.unsubscribe_url(token) == f"http://localhost:8000{reverse('unsubscribe', args=[token])}"
-    assert links.preferences_url(token) == f"http://localhost:8000{reverse('preferences', args=[token])}"
-    assert links.is_public(reverse("unsubscribe", args=[token]))
-    assert links.is_public(reverse("preferences", args=[token]))
-    assert not links.is_public("/admin/")
+    assert signed_links.unsubscribe_url(token) == f"http://localhost:8000{reverse('unsubscribe', args=[token])}"
+    assert signed_links.preferences_url(token) == f"http://localhost:8000{reverse('preferences', args=[token])}"
+    assert signed_links.is_public(reverse("unsubscribe", args=[token]))
+    assert signed_links.is_public(reverse("preferences", args=[token]))
+    assert not signed_links.is_public("/admin/")
 
 
 # --- The post ---------------------------------------------------------------------------------------------------------
@@ -187,8 +187,8 @@ def test_a_link_works_after_the_key_was_replaced(visitor: Browser, token_of: Tok
 # --- Bad links --------------------------------------------------------------------------------------------------------
 def test_every_bad_link_gets_the_same_answer_to_everything(visitor: Browser, token_of: TokenOf) -> None:
     client = a_client(listings="email")
-    token, gone = token_of(client), links.token(Link(999_999, a_topic().pk, 42))
-    no_topic = links.token(Link(client.pk, 999_999, 42))
+    token, gone = token_of(client), signed_links.token(Link(999_999, a_topic().pk, 42))
+    no_topic = signed_links.token(Link(client.pk, 999_999, 42))
     bad = [token[:-1], f"{token}x", token.upper(), f"{token}/", "", "x", "a/b/c", "%0A", "%00", "%FF", "⌘" * 50]
 
     answers = [said(visitor.get(f"/{page}/{one}")) for one in (*bad, gone) for page in "up"]
@@ -226,7 +226,7 @@ def test_a_test_s_link_can_be_looked_at_and_changes_nothing(
     visitor: Browser, topic_id: int, django_assert_max_num_queries: Any
 ) -> None:
     client = a_client(listings="email")
-    token = links.token(Link(links.NOBODY, topic_id and a_topic().pk, 0))
+    token = signed_links.token(Link(signed_links.NOBODY, topic_id and a_topic().pk, 0))
 
     pages = [visitor.get(f"/u/{token}"), post(visitor, token, *URLENCODED), visitor.get(f"/p/{token}")]
     saved = visitor.post(f"/p/{token}", {"stop": "everything"})

@@ -18,7 +18,7 @@ STAFF = ConsentChange.Source.STAFF
 #: Who may write preferences: each of them writes the evidence in the same transaction.
 WRITERS = {
     "notifier/services/consents.py",
-    "notifier/services/demo.py",
+    "notifier/demo/loading.py",
     "notifier/services/imports/writing.py",
 }
 

@@ -5,8 +5,8 @@ import pytest
 from django.conf import LazySettings
 from django.utils import timezone
 
-from notifier import failpoints
 from notifier.models import Broadcast, DailyTally, Delivery
+from notifier.runtime import failpoints
 from notifier.services import daily, recovery, tallies
 from tests.factories import a_broadcast, a_client, a_delivery
 

@@ -10,8 +10,8 @@ from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 from pytest_django.fixtures import Settings
 
-from notifier import links
-from notifier.links import Link
+from notifier.messages import signed_links
+from notifier.messages.signed_links import Link
 from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Reason, Suppression, SuppressionChange
 from notifier.services import breakers, broadcasts, deliveries, erasure, fanout, recovery, suppressions, tallies
 from notifier.services.deliveries import Claim, Outcome, Verdict
@@ -82,7 +82,7 @@ def test_each_message_of_a_window_is_its_own_clients(now: datetime) -> None:
         assert (message.delivery_id, message.address) == (row.pk, client.email)
         assert f"Hello {name}!" in message.body
         assert f"Hello {name}!" in message.html
-        assert links.read(message.link_token).client_id == client.pk
+        assert signed_links.read(message.link_token).client_id == client.pk
 
 
 @pytest.mark.parametrize("state", [state for state in State if state != State.PENDING])
@@ -232,11 +232,11 @@ def test_a_message_is_rendered_for_its_client_from_the_frozen_text(now: datetime
     assert (short.body, short.html) == ("Hi Zoë {{ topic }} <b>", "")
     assert (short.address, short.channel) == (str(client.phone), Channel.SMS)
     # By its own link each mail is refused, and an SMS by STOP.
-    assert links.read(message.link_token) == Link(client.pk, topic.pk, broadcast.pk)
+    assert signed_links.read(message.link_token) == Link(client.pk, topic.pk, broadcast.pk)
     assert (message.list_id, short.link_token) == ("listings", "")
     for form in (message.body, message.html):
-        assert links.unsubscribe_url(message.link_token) in form
-        assert links.preferences_url(message.link_token) in form
+        assert signed_links.unsubscribe_url(message.link_token) in form
+        assert signed_links.preferences_url(message.link_token) in form
 
 
 def test_the_last_line_of_an_sms_says_how_to_end_them_and_that_of_a_mail_does_not(

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from notifier import failpoints
 from notifier.models import Broadcast, Channel, Delivery
+from notifier.runtime import failpoints
 from notifier.services import broadcasts, deliveries, fanout, schedules, tallies
 from notifier.services.broadcasts import BadTerms, NotAllowed
 from notifier.services.terms import AT_ONCE, Terms

@@ -195,7 +195,7 @@ SUPPRESSION_WRITERS = {"notifier/services/suppressions.py"}
 #: Who writes clients. Each that may write an address recognises what was erased; the others write none.
 CLIENT_WRITERS = {
     "notifier/admin/clients.py": True,
-    "notifier/services/demo.py": True,
+    "notifier/demo/loading.py": True,
     "notifier/services/imports/writing.py": True,
     "notifier/services/clients.py": False,
     "notifier/services/erasure.py": False,

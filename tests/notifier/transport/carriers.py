@@ -10,8 +10,8 @@ import pytest
 from django.db import connection
 from pika.adapters.blocking_connection import BlockingChannel
 
-from notifier import clock
 from notifier.models import Channel, QueuedTicket
+from notifier.runtime import clock
 from notifier.transport.amqp import AmqpTransport
 from notifier.transport.base import Received, Ticket, Transport, encode
 from notifier.transport.database import VISIBILITY, DatabaseTransport

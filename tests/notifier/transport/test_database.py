@@ -2,8 +2,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from notifier import clock
 from notifier.models import Channel, QueuedTicket
+from notifier.runtime import clock
 from notifier.transport.base import MAX_BODY_BYTES, DeadLetter
 from notifier.transport.database import DatabaseTransport
 

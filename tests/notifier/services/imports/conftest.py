@@ -5,9 +5,9 @@ from datetime import datetime
 import pytest
 from django.contrib.auth.models import User
 
+from notifier.files.base import Table
+from notifier.files.reader import open_table
 from notifier.imports import columns
-from notifier.imports.base import Table
-from notifier.imports.files import open_table
 from notifier.models import ConsentChange
 from notifier.services.imports import running
 from notifier.services.imports.running import Plan

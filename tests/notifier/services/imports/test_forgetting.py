@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from notifier import tables
+from notifier.files import spreadsheets
 from notifier.models import Channel, ClientImport
 from notifier.services.imports import uploads
 from notifier.services.imports.forgetting import forget
@@ -90,7 +90,9 @@ def test_a_file_without_a_header_does_not_keep_its_first_row_as_one(now: datetim
 
 def test_a_workbook_loses_its_row_too(now: datetime) -> None:
     file = BytesIO()
-    tables.write_xlsx(HEADER, [["Ann", "ann@example.com", "", "both"], OTHER, ["=Dora", "dora@example.com"]], file)
+    spreadsheets.write_xlsx(
+        HEADER, [["Ann", "ann@example.com", "", "both"], OTHER, ["=Dora", "dora@example.com"]], file
+    )
     upload = uploads.upload(file=file, name="clients.xlsx", by=a_user(), now=now)
 
     forget(addresses=ADDRESSES, now=now)

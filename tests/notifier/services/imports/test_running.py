@@ -7,7 +7,7 @@ from django.db import connection
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from notifier.imports.base import FileError
+from notifier.files.base import FileError
 from notifier.imports.columns import Want
 from notifier.models import Channel, Client, ConsentChange, ErasedAddress, Preference, Suppression
 from notifier.services import audience, choices, consents, erasure, suppressions

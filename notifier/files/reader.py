@@ -2,8 +2,8 @@
 
 from typing import BinaryIO
 
-from notifier.imports import sheets, text
-from notifier.imports.base import FileError, Table
+from notifier.files import csv, excel
+from notifier.files.base import FileError, Table
 
 #: What a workbook may grow to: in a page, which shares its process with others, and in a command.
 MOST_BYTES_IN_PAGE = 64_000_000
@@ -19,4 +19,4 @@ def open_table(file: BinaryIO, *, most_bytes: int = MOST_BYTES_IN_PAGE) -> Table
     beginning = file.read(4)
     if beginning == OLD_EXCEL:
         raise FileError("This is a workbook of an old kind (.xls), or one with a password. Save it as .xlsx or as CSV.")
-    return sheets.read(file, most_bytes=most_bytes) if beginning == ZIP else text.read(file)
+    return excel.read(file, most_bytes=most_bytes) if beginning == ZIP else csv.read(file)

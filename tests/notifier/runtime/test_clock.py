@@ -5,7 +5,7 @@ import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from notifier import clock
+from notifier.runtime import clock
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
 

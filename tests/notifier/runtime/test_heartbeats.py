@@ -10,8 +10,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from notifier.models import Channel, Worker
-from notifier.services import workers
-from notifier.services.workers import Heartbeat
+from notifier.runtime import heartbeats
+from notifier.runtime.heartbeats import Heartbeat
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
 
@@ -22,7 +22,7 @@ IDLE, WORKING, WAITING = Worker.State.IDLE, Worker.State.WORKING, Worker.State.W
 def watch(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """A stopwatch that the test moves: `watch.seconds += 2`."""
     watch = SimpleNamespace(seconds=100.0)
-    monkeypatch.setattr(workers, "time", SimpleNamespace(monotonic=lambda: watch.seconds))
+    monkeypatch.setattr(heartbeats, "time", SimpleNamespace(monotonic=lambda: watch.seconds))
     return watch
 
 
@@ -54,7 +54,7 @@ def test_an_unchanged_state_is_told_again_after_a_while_only(heartbeat: Heartbea
     heartbeat.beat(IDLE)
     first = Worker.objects.get().last_seen_at
 
-    watch.seconds += workers.BEAT_SECONDS - 0.1
+    watch.seconds += heartbeats.BEAT_SECONDS - 0.1
     with CaptureQueriesContext(connection) as queries:
         heartbeat.beat(IDLE)
     assert len(queries) == 0
@@ -82,7 +82,7 @@ def test_a_long_reason_is_cut(heartbeat: Heartbeat) -> None:
 def test_one_that_others_forgot_registers_again(heartbeat: Heartbeat, watch: SimpleNamespace) -> None:
     heartbeat.beat(IDLE)
     Worker.objects.all().delete()
-    watch.seconds += workers.BEAT_SECONDS
+    watch.seconds += heartbeats.BEAT_SECONDS
 
     heartbeat.beat(IDLE)
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openpyxl import load_workbook
 
-from notifier import tables
+from notifier.files import spreadsheets
 
 #: Any text of one cell, with what begins a formula more often than chance would have it.
 TEXTS = st.text(max_size=20) | st.builds(
@@ -24,7 +24,7 @@ def read_csv(pieces: bytes) -> list[list[str]]:
 
 def sheet_of(header: list[str], rows: list[list[object]]) -> list[list[object]]:
     file = io.BytesIO()
-    tables.write_xlsx(header, rows, file)
+    spreadsheets.write_xlsx(header, rows, file)
     file.seek(0)
     sheet = load_workbook(file).active
     assert sheet is not None
@@ -49,19 +49,19 @@ def sheet_of(header: list[str], rows: list[list[object]]) -> list[list[object]]:
     ],
 )
 def test_what_a_spreadsheet_would_run_gets_a_quote(text: str) -> None:
-    assert tables.neutralised(text) == f"'{text}"
+    assert spreadsheets.neutralised(text) == f"'{text}"
 
 
 @pytest.mark.parametrize(
     "text", ["", "Ann", "1=1", "a+b@example.com", "550 5.1.1 no such user", "'", "é", "+447700900123"]
 )
 def test_everything_else_stays_as_it_is_and_so_does_a_phone_number(text: str) -> None:
-    assert tables.neutralised(text) == text
+    assert spreadsheets.neutralised(text) == text
 
 
 @given(TEXTS)
 def test_no_cell_ever_begins_like_a_formula_but_for_a_phone_number(text: str) -> None:
-    cell = tables.neutralised(text)
+    cell = spreadsheets.neutralised(text)
 
     assert not cell.lstrip(" \u00a0\u3000").startswith(DANGEROUS) or cell[1:].isdecimal()
     assert cell.endswith(text)
@@ -69,13 +69,13 @@ def test_no_cell_ever_begins_like_a_formula_but_for_a_phone_number(text: str) ->
 
 @given(st.lists(st.lists(TEXTS, min_size=2, max_size=2), max_size=5))
 def test_a_csv_reads_back_as_what_was_written(rows: list[list[str]]) -> None:
-    written = b"".join(tables.stream_csv(["one", "two"], rows))
+    written = b"".join(spreadsheets.stream_csv(["one", "two"], rows))
 
-    assert read_csv(written) == [["one", "two"], *([tables.neutralised(cell) for cell in row] for row in rows)]
+    assert read_csv(written) == [["one", "two"], *([spreadsheets.neutralised(cell) for cell in row] for row in rows)]
 
 
 def test_a_csv_is_utf_8_with_a_mark_that_excel_understands_and_full_lines() -> None:
-    written = b"".join(tables.stream_csv(["name"], [['Åsa, "the" boss'], [None], [7]]))
+    written = b"".join(spreadsheets.stream_csv(["name"], [['Åsa, "the" boss'], [None], [7]]))
 
     assert written == '\ufeffname\r\n"Åsa, ""the"" boss"\r\n""\r\n7\r\n'.encode()
 
@@ -89,7 +89,7 @@ def test_a_csv_comes_in_pieces_while_its_rows_are_still_being_read() -> None:
             read += 1
             yield ["x" * 10]
 
-    pieces = tables.stream_csv(["name"], rows())
+    pieces = spreadsheets.stream_csv(["name"], rows())
     next(pieces)
     first = next(pieces)
 
@@ -101,7 +101,7 @@ def test_a_csv_comes_in_pieces_while_its_rows_are_still_being_read() -> None:
 def test_times_are_local_and_carry_their_offset() -> None:
     moment = datetime(2026, 7, 1, 12, 30, 15, 123456, tzinfo=UTC)
 
-    assert read_csv(b"".join(tables.stream_csv(["at"], [[moment]])))[1] == ["2026-07-01 12:30:15+00:00"]
+    assert read_csv(b"".join(spreadsheets.stream_csv(["at"], [[moment]])))[1] == ["2026-07-01 12:30:15+00:00"]
 
 
 def test_a_sheet_holds_text_only_even_where_it_looks_like_a_formula_or_a_number() -> None:
@@ -114,7 +114,7 @@ def test_a_sheet_holds_text_only_even_where_it_looks_like_a_formula_or_a_number(
 
 
 def test_a_sheet_that_would_be_too_long_is_refused_and_not_cut() -> None:
-    with patch.object(tables, "XLSX_ROWS", 3):
+    with patch.object(spreadsheets, "XLSX_ROWS", 3):
         assert len(sheet_of(["n"], [["1"], ["2"]])) == 3
-        with pytest.raises(tables.TooManyRows, match="A sheet holds 3 rows"):
+        with pytest.raises(spreadsheets.TooManyRows, match="A sheet holds 3 rows"):
             sheet_of(["n"], [["1"], ["2"], ["3"]])

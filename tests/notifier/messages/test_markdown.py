@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier import content, markdown
+from notifier.messages import markdown, placeholders
 
 LINES = st.lists(
     st.sampled_from(
@@ -212,10 +212,10 @@ def test_no_word_is_lost_in_either_form(source: str) -> None:
 @given(source=LINES)
 def test_a_placeholder_stays_where_it_was_as_often_as_it_was(source: str) -> None:
     written = markdown.write(source)
-    number = len(content.Pattern.of(source).names)
+    number = len(placeholders.Pattern.of(source).names)
     if not markdown.mistakes(source):
-        assert len(content.Pattern.of(written.text).names) == number
-        assert len(content.Pattern.of(written.html).names) == number
+        assert len(placeholders.Pattern.of(written.text).names) == number
+        assert len(placeholders.Pattern.of(written.html).names) == number
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ from django.core.management import CommandError, call_command
 from django.db.models import Count, Q
 from phonenumber_field.phonenumber import PhoneNumber
 
-from notifier import demo
+from notifier.demo import loading as service
+from notifier.demo import people
 from notifier.models import Client, ConsentChange, Notification, Preference, Suppression, SuppressionChange, Topic
 from notifier.models.clients import E164
-from notifier.services import demo as service
 from notifier.services import erasure
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]
@@ -56,15 +56,15 @@ def test_an_address_that_stays_silent_since_its_client_was_erased_stays_so(now: 
 
 # --- The people -------------------------------------------------------------------------------------------------------
 def test_the_same_seed_gives_the_same_people_and_fewer_are_the_first_of_more() -> None:
-    many = list(demo.people(count=500, seed=7, topics=2))
+    many = list(people.invent(count=500, seed=7, topics=2))
 
-    assert list(demo.people(count=500, seed=7, topics=2)) == many
-    assert list(demo.people(count=100, seed=7, topics=2)) == many[:100]
-    assert list(demo.people(count=500, seed=8, topics=2)) != many
+    assert list(people.invent(count=500, seed=7, topics=2)) == many
+    assert list(people.invent(count=100, seed=7, topics=2)) == many[:100]
+    assert list(people.invent(count=500, seed=8, topics=2)) != many
 
 
 def test_nobody_real_can_be_reached() -> None:
-    for person in demo.people(count=30_000, seed=1, topics=2):
+    for person in people.invent(count=30_000, seed=1, topics=2):
         if person.email:
             assert re.fullmatch(r"[a-z0-9-]+\.[a-z0-9-]+\.\d+@example\.(com|org|net)", person.email), person.email
         if person.phone:
@@ -72,24 +72,24 @@ def test_nobody_real_can_be_reached() -> None:
 
 
 def test_a_million_phone_numbers_are_all_different_and_fit_the_column() -> None:
-    numbers = {demo.phone_number(number) for number in range(1_000_000)}
+    numbers = {people.phone_number(number) for number in range(1_000_000)}
 
     assert len(numbers) == 1_000_000
     assert all(re.match(E164, number) for number in numbers)
 
 
 def test_the_numbers_kept_for_fiction_are_valid_ones() -> None:
-    assert len(set(demo.AREA_CODES)) == 200
+    assert len(set(people.AREA_CODES)) == 200
     for number in range(200):
-        assert PhoneNumber.from_string(demo.phone_number(number)).is_valid(), demo.phone_number(number)
+        assert PhoneNumber.from_string(people.phone_number(number)).is_valid(), people.phone_number(number)
 
 
 def test_names_come_from_everywhere() -> None:
-    names = {person.name for person in demo.people(count=1000, seed=1, topics=2)}
+    names = {person.name for person in people.invent(count=1000, seed=1, topics=2)}
 
     assert len(names) > 700
     assert any(not name.isascii() for name in names)
-    assert all(first and last for first, last in demo.CULTURES)
+    assert all(first and last for first, last in people.CULTURES)
 
 
 # --- The load ---------------------------------------------------------------------------------------------------------
@@ -216,14 +216,14 @@ def test_people_are_read_a_chunk_at_a_time(monkeypatch: pytest.MonkeyPatch) -> N
     """Memory does not grow with the number: the second chunk is asked for after the first is stored."""
     stored_when_asked: list[int] = []
 
-    def people(**_: Any) -> Any:
+    def invent(**_: Any) -> Any:
         for number, person in enumerate(demo_people):
             if number % 10 == 0:
                 stored_when_asked.append(Client.objects.count())
             yield person
 
-    demo_people = list(islice(demo.people(count=30, seed=1, topics=2), 30))
-    monkeypatch.setattr(demo, "people", people)
+    demo_people = list(islice(people.invent(count=30, seed=1, topics=2), 30))
+    monkeypatch.setattr(people, "invent", invent)
     monkeypatch.setattr(service, "CHUNK", 10)
 
     load(clients=30)

@@ -17,7 +17,7 @@ from markdown_it import MarkdownIt
 from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 
-from notifier import content
+from notifier.messages import placeholders
 
 SCHEMES = {"http", "https", "mailto", "tel"}
 _TAGS = {"p", "br", "strong", "em", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "blockquote", "hr", "a"}
@@ -79,7 +79,7 @@ def _parser() -> MarkdownIt:
 
 def _read(source: str) -> list[Token]:
     clean = source.replace(_OPEN, "").replace(_CLOSE, "")
-    marked = content.render(clean, {name: f"{_OPEN}{name}{_CLOSE}" for name in content.PLACEHOLDERS})
+    marked = placeholders.render(clean, {name: f"{_OPEN}{name}{_CLOSE}" for name in placeholders.PLACEHOLDERS})
     return _parser().parse(marked)
 
 
@@ -110,7 +110,7 @@ def mistakes(source: str) -> list[str]:
     """What would not work in an e-mail, a sentence each: to be mended before it is kept."""
     tokens = _read(source)
     found = [_link_mistake(str(token.attrs["href"])) for token in _links(tokens)]
-    if source.strip() and content.is_blank(_PlainText().write(tokens)):
+    if source.strip() and placeholders.is_blank(_PlainText().write(tokens)):
         found.append("Nothing of this text would be seen. Write some words, or leave it empty to send no e-mail.")
     return list(dict.fromkeys(message for message in found if message))
 

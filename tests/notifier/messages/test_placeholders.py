@@ -6,9 +6,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pytest_django.fixtures import Settings
 
-from notifier import content
+from notifier.messages import placeholders
 
-REPLACEMENTS = content.values(name="Ann Example", topic="Listings")
+REPLACEMENTS = placeholders.values(name="Ann Example", topic="Listings")
 
 
 # --- Placeholders -----------------------------------------------------------------------------------------------------
@@ -27,12 +27,12 @@ REPLACEMENTS = content.values(name="Ann Example", topic="Listings")
     ],
 )
 def test_the_placeholders_of_the_list_are_replaced_and_nothing_else(text: str, rendered: str) -> None:
-    assert content.render(text, REPLACEMENTS) == rendered
+    assert placeholders.render(text, REPLACEMENTS) == rendered
 
 
 @given(name=st.text() | st.sampled_from(["{{ topic }}", "{{ name }}", "{{", "}}", r"\1", "{% if %}"]))
 def test_a_value_is_put_in_as_it_is_and_never_read_again(name: str) -> None:
-    rendered = content.render("<{{ name }}|{{ topic }}>", {"name": name, "topic": "Listings"})
+    rendered = placeholders.render("<{{ name }}|{{ topic }}>", {"name": name, "topic": "Listings"})
 
     assert rendered == f"<{name}|Listings>"
 
@@ -41,14 +41,14 @@ def test_a_value_is_put_in_as_it_is_and_never_read_again(name: str) -> None:
 def test_a_text_without_braces_stays_as_it_is(text: str) -> None:
     plain = text.replace("{", "(").replace("}", ")")
 
-    assert content.render(plain, REPLACEMENTS) == plain
-    assert content.mistakes(plain) == []
+    assert placeholders.render(plain, REPLACEMENTS) == plain
+    assert placeholders.mistakes(plain) == []
 
 
 @given(text=st.text(alphabet="{} \nnamex%", max_size=40))
 def test_what_is_found_right_leaves_no_braces_to_the_reader(text: str) -> None:
-    if not content.mistakes(text):
-        rendered = content.render(text, dict.fromkeys(content.PLACEHOLDERS, ""))
+    if not placeholders.mistakes(text):
+        rendered = placeholders.render(text, dict.fromkeys(placeholders.PLACEHOLDERS, ""))
         assert "{{" not in rendered
         assert "{%" not in rendered
 
@@ -57,45 +57,45 @@ def test_a_text_of_blanks_and_open_braces_is_read_quickly() -> None:
     text = ("{{" + " " * 5_000) * 20
 
     began = time.perf_counter()
-    content.render(text, REPLACEMENTS)
-    content.mistakes(text)
+    placeholders.render(text, REPLACEMENTS)
+    placeholders.mistakes(text)
 
     assert time.perf_counter() - began < 5  # it took minutes while blanks could be matched in three places
 
 
 def test_every_placeholder_of_the_list_has_a_value() -> None:
-    assert REPLACEMENTS.keys() == content.PLACEHOLDERS.keys()
+    assert REPLACEMENTS.keys() == placeholders.PLACEHOLDERS.keys()
 
 
 @pytest.mark.parametrize(
     ("name", "first"), [("Ann Example", "Ann"), ("Cher", "Cher"), ("  Zoë  van X ", "Zoë"), ("", ""), ("  ", "  ")]
 )
 def test_the_first_name_is_the_first_word(name: str, first: str) -> None:
-    assert content.values(name=name, topic="")["first_name"] == first
+    assert placeholders.values(name=name, topic="")["first_name"] == first
 
 
 @pytest.mark.parametrize(
     "text", ["", "Hello", "{{ name }} {{topic}} {{ first_name }}", "{ name }", "100 % {", "{ { name } }"]
 )
 def test_what_staff_may_write_is_not_complained_of(text: str) -> None:
-    assert content.mistakes(text) == []
+    assert placeholders.mistakes(text) == []
 
 
 def test_an_unknown_placeholder_is_named_with_those_that_there_are() -> None:
-    (said,) = content.mistakes("{{ nmae }} and {{ nmae }}")
+    (said,) = placeholders.mistakes("{{ nmae }} and {{ nmae }}")
 
     assert said == ("There is no placeholder {{ nmae }}. Use one of {{ name }}, {{ first_name }}, {{ topic }}.")
 
 
 def test_each_unknown_placeholder_has_a_sentence() -> None:
-    assert len(content.mistakes("{{ a }} {{ b }} {{ name }} {{ a }}")) == 2
+    assert len(placeholders.mistakes("{{ a }} {{ b }} {{ name }} {{ a }}")) == 2
 
 
 @pytest.mark.parametrize(
     "text", ["{{ name", "name }}", "{{ name }} }}", "{% if name %}", "{{ {{ name }} }}", "{{ name } }"]
 )
 def test_an_unclosed_placeholder_or_a_template_tag_is_refused(text: str) -> None:
-    (said,) = content.mistakes(text)
+    (said,) = placeholders.mistakes(text)
 
     assert said.startswith("A placeholder is not closed")
 
@@ -123,14 +123,14 @@ def test_an_sms_ends_with_the_line_that_says_how_to_end_them(
 ) -> None:
     settings.SMS_STOP_LINE = line
 
-    assert content.sms(text, REPLACEMENTS) == sent
+    assert placeholders.sms(text, REPLACEMENTS) == sent
 
 
 def test_how_it_would_be_with_another_line_can_be_asked(settings: Settings) -> None:
     settings.SMS_STOP_LINE = STOP
 
-    assert content.sms("Hi", REPLACEMENTS, stop_line="") == "Hi"
-    assert content.sms("Hi", REPLACEMENTS, stop_line="STOP ends it") == "Hi\nSTOP ends it"
+    assert placeholders.sms("Hi", REPLACEMENTS, stop_line="") == "Hi"
+    assert placeholders.sms("Hi", REPLACEMENTS, stop_line="STOP ends it") == "Hi\nSTOP ends it"
 
 
 # --- SMS segments: 3GPP TS 23.038 and 23.040 --------------------------------------------------------------------------
@@ -172,14 +172,14 @@ GSM, UCS = "GSM-7", "UCS-2"
     ],
 )
 def test_known_texts_have_their_known_sizes(text: str, expected: tuple[str, int, int]) -> None:
-    size = content.sms_size(text)
+    size = placeholders.sms_size(text)
 
     assert (size.encoding, size.units, size.segments) == expected
 
 
 @given(text=st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=700))
 def test_the_size_agrees_with_cutting_the_text_into_parts(text: str) -> None:
-    size = content.sms_size(text)
+    size = placeholders.sms_size(text)
 
     if size.encoding == UCS:
         assert size.units == len(text.encode("utf-16-be")) // 2
@@ -199,23 +199,23 @@ def test_each_part_holds_whole_characters_only() -> None:
         for char in text:
             width = 2 if char in "€^" else 1
             parts, used = (parts + 1, width) if used + width > 153 else (parts, used + width)
-        assert content.sms_size(text).segments == (parts if content.sms_size(text).units > 160 else 1)
+        assert placeholders.sms_size(text).segments == (parts if placeholders.sms_size(text).units > 160 else 1)
 
 
 def test_the_room_is_that_of_the_segments_that_are_begun() -> None:
-    rooms = [content.sms_size(text).room for text in ("", "a" * 160, "a" * 161, "я" * 70, "я" * 71, "я" * 135)]
+    rooms = [placeholders.sms_size(text).room for text in ("", "a" * 160, "a" * 161, "я" * 70, "я" * 71, "я" * 135)]
 
     assert rooms == [160, 160, 306, 70, 134, 201]
 
 
 @given(text=st.text(max_size=300))
 def test_what_is_beyond_gsm_is_what_makes_it_ucs(text: str) -> None:
-    beyond = content.beyond_gsm(text)
+    beyond = placeholders.beyond_gsm(text)
 
-    assert bool(beyond) == (content.sms_size(text).encoding == UCS)
+    assert bool(beyond) == (placeholders.sms_size(text).encoding == UCS)
     assert len(set(beyond)) == len(beyond)
-    assert all(content.sms_size(char).encoding == UCS for char in beyond)
-    assert content.sms_size("".join(char for char in text if char not in beyond)).encoding == GSM
+    assert all(placeholders.sms_size(char).encoding == UCS for char in beyond)
+    assert placeholders.sms_size("".join(char for char in text if char not in beyond)).encoding == GSM
 
 
 @pytest.mark.parametrize(
@@ -230,17 +230,17 @@ def test_what_is_beyond_gsm_is_what_makes_it_ucs(text: str) -> None:
     ],
 )
 def test_a_character_is_told_by_its_name_and_what_to_write_instead(char: str, words: str) -> None:
-    assert content.in_words(char) == words
+    assert placeholders.in_words(char) == words
 
 
 @given(char=st.sampled_from("‘’‚‹›“”„«»‐‑–—−…•\u00a0\u2007\u2009\u202f"))
 def test_what_to_write_instead_is_within_gsm(char: str) -> None:
-    said = content.in_words(char)
+    said = placeholders.in_words(char)
 
     instead = said.partition("write ")[2].removesuffix(")").removesuffix(" instead")
     assert instead
-    assert content.beyond_gsm(instead) == []
-    assert content.beyond_gsm(char) == [char]
+    assert placeholders.beyond_gsm(instead) == []
+    assert placeholders.beyond_gsm(char) == [char]
 
 
 PIECES = st.lists(
@@ -253,9 +253,9 @@ BASIC = "abcXYZ äöüÄÖÜñé'-.0"
 
 @given(text=PIECES, name=st.text(alphabet=BASIC, min_size=1, max_size=40))
 def test_no_name_within_gsm_takes_more_than_what_is_said(text: str, name: str) -> None:
-    within, beyond = content.sms_at_most(text, longest_name=len(name), topic="Listings")
+    within, beyond = placeholders.sms_at_most(text, longest_name=len(name), topic="Listings")
 
-    size = content.sms_size(content.render(text, content.values(name=name, topic="Listings")))
+    size = placeholders.sms_size(placeholders.render(text, placeholders.values(name=name, topic="Listings")))
 
     assert size.segments <= within.segments <= beyond.segments
 
@@ -264,9 +264,9 @@ def test_no_name_within_gsm_takes_more_than_what_is_said(text: str, name: str) -
 @example(text="{{ name }}" + "a" * 70, name="ł")
 @example(text="{{ first_name }}" + "a" * 152, name="€")
 def test_no_name_at_all_takes_more_than_what_is_said(text: str, name: str) -> None:
-    _, beyond = content.sms_at_most(text, longest_name=len(name), topic="Listings")
+    _, beyond = placeholders.sms_at_most(text, longest_name=len(name), topic="Listings")
 
-    size = content.sms_size(content.render(text, content.values(name=name, topic="Listings")))
+    size = placeholders.sms_size(placeholders.render(text, placeholders.values(name=name, topic="Listings")))
 
     assert size.segments <= beyond.segments
 
@@ -276,8 +276,8 @@ def test_no_name_at_all_takes_more_than_what_is_said(text: str, name: str) -> No
     [("", True), (" \n\t", True), ("\u200b\ufeff", True), ("\u2800\u3164", True), (".", False), ("😀", False)],
 )
 def test_blank_is_what_nobody_would_see(text: str, blank: bool) -> None:
-    assert content.is_blank(text) == blank
+    assert placeholders.is_blank(text) == blank
 
 
 def test_a_text_is_tidied_of_what_browsers_do_to_its_lines() -> None:
-    assert content.tidied(" a\r\nb\rc\n\n") == "a\nb\nc"
+    assert placeholders.tidied(" a\r\nb\rc\n\n") == "a\nb\nc"

@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier import content, links, mail
-from tests.notifier.test_markdown import Tags
+from notifier.messages import email, placeholders, signed_links
+from tests.notifier.messages.test_markdown import Tags
 
-TOKEN = links.token(links.Link(client_id=7, topic_id=1, broadcast_id=42))
-STOP, CHOOSE = links.unsubscribe_url(TOKEN), links.preferences_url(TOKEN)
-VALUES = content.values(name="Ann Example", topic="Listings")
+TOKEN = signed_links.token(signed_links.Link(client_id=7, topic_id=1, broadcast_id=42))
+STOP, CHOOSE = signed_links.unsubscribe_url(TOKEN), signed_links.preferences_url(TOKEN)
+VALUES = placeholders.values(name="Ann Example", topic="Listings")
 
 
 def words_of(html: str) -> str:
@@ -18,7 +18,9 @@ def words_of(html: str) -> str:
 
 
 def test_both_parts_say_the_same() -> None:
-    letter = mail.letter(subject="Homes for {{ first_name }}", body="Dear **{{ name }}**,\n\n[look](https://a.example)")
+    letter = email.letter(
+        subject="Homes for {{ first_name }}", body="Dear **{{ name }}**,\n\n[look](https://a.example)"
+    )
 
     assert letter.text_for(VALUES, TOKEN) == (
         "Dear Ann Example,\n\nlook (https://a.example)\n\n-- \nYou get this because you asked to hear about Listings.\n"
@@ -35,8 +37,8 @@ def test_both_parts_say_the_same() -> None:
     "name", ["<b>Ann</b>", "**Ann**", '" onclick="x', "{{ topic }}", "[x](https://a.example)", "&amp;"]
 )
 def test_a_name_shows_as_itself_in_both_parts(name: str) -> None:
-    letter = mail.letter(subject="{{ name }}", body="Dear {{ name }}, **{{ name }}**")
-    values = content.values(name=name, topic="Listings")
+    letter = email.letter(subject="{{ name }}", body="Dear {{ name }}, **{{ name }}**")
+    values = placeholders.values(name=name, topic="Listings")
 
     assert letter.text_for(values, TOKEN).startswith(f"Dear {name}, {name}\n")
     assert f"Dear {name}, {name}" in words_of(letter.html_for(values, TOKEN)).replace(" , ", ", ")
@@ -44,17 +46,17 @@ def test_a_name_shows_as_itself_in_both_parts(name: str) -> None:
 
 @given(name=st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1))
 def test_a_name_never_adds_a_tag(name: str) -> None:
-    letter = mail.letter(subject="{{ name }}", body="Dear {{ name }}")
+    letter = email.letter(subject="{{ name }}", body="Dear {{ name }}")
 
-    html = letter.html_for(content.values(name=name, topic="x"), TOKEN)
-    plain = letter.html_for(content.values(name="Ann", topic="x"), TOKEN)
+    html = letter.html_for(placeholders.values(name=name, topic="x"), TOKEN)
+    plain = letter.html_for(placeholders.values(name="Ann", topic="x"), TOKEN)
 
     assert html.count("<") == plain.count("<")
     assert html.count('"') == plain.count('"')
 
 
 def test_the_body_and_the_subject_never_add_a_tag_of_their_own() -> None:
-    html = mail.letter(subject="<script>1</script>", body="<script>2</script><img src=x onerror=3>").html_for(
+    html = email.letter(subject="<script>1</script>", body="<script>2</script><img src=x onerror=3>").html_for(
         VALUES, TOKEN
     )
 
@@ -64,25 +66,25 @@ def test_the_body_and_the_subject_never_add_a_tag_of_their_own() -> None:
 
 
 def test_the_same_text_is_put_together_once() -> None:
-    first = mail.letter(subject="Once", body="and for all")
+    first = email.letter(subject="Once", body="and for all")
 
-    assert mail.letter(subject="Once", body="and for all") is first
+    assert email.letter(subject="Once", body="and for all") is first
 
 
 def test_no_line_is_longer_than_mail_may_have_where_the_text_has_none() -> None:
-    html = mail.letter(subject="s", body="- one\n- two").html_for(VALUES, TOKEN)
+    html = email.letter(subject="s", body="- one\n- two").html_for(VALUES, TOKEN)
 
     assert max(len(line.encode()) for line in html.splitlines()) < 998
 
 
 @given(text=st.text(alphabet="{} namefirst_topic\n", max_size=60) | st.text())
 def test_a_pattern_fills_as_render_does(text: str) -> None:
-    assert content.Pattern.of(text).fill(VALUES) == content.render(text, VALUES)
+    assert placeholders.Pattern.of(text).fill(VALUES) == placeholders.render(text, VALUES)
 
 
 def test_each_client_has_links_of_their_own_whatever_staff_wrote_beside_them() -> None:
-    other = links.token(links.Link(client_id=8, topic_id=1, broadcast_id=42))
-    letter = mail.letter(subject="s", body="{{ unsubscribe }} {{ preferences }}")
+    other = signed_links.token(signed_links.Link(client_id=8, topic_id=1, broadcast_id=42))
+    letter = email.letter(subject="s", body="{{ unsubscribe }} {{ preferences }}")
 
     assert STOP in letter.text_for(VALUES, TOKEN)
     assert other in letter.text_for(VALUES, other)

@@ -1,6 +1,6 @@
 import pytest
 
-from notifier.services.backoff import Backoff
+from notifier.runtime.backoff import Backoff
 
 
 def test_the_wait_doubles_up_to_the_longest() -> None:

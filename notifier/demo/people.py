@@ -103,7 +103,7 @@ class Text:
     sms: str = ""
 
 
-def people(*, count: int, seed: int, topics: int) -> Iterator[Person]:
+def invent(*, count: int, seed: int, topics: int) -> Iterator[Person]:
     """`count` invented clients, one at a time. The same seed gives the same ones, and fewer are the first of more."""
     chance = random.Random(seed)
     for number in range(count):

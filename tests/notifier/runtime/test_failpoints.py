@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from notifier import failpoints
+from notifier.runtime import failpoints
 
 SCRIPT = """
 from notifier import failpoints

@@ -9,7 +9,7 @@ from itertools import islice
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
-from notifier import demo
+from notifier.demo import people
 from notifier.models import Channel, Client, ConsentChange, Notification, Preference, Suppression, Topic
 from notifier.services import suppressions
 from notifier.services.suppressions import Source, Word
@@ -24,7 +24,7 @@ _CONSENT_CHANGE = ConsentChange._meta.db_table
 _HISTORY = Client.history.model._meta.db_table
 _SUPPRESSION = Suppression._meta.db_table
 #: In whose name an address is suppressed for each of the reasons.
-_SOURCES = dict(zip(demo.REASONS, (Source.BOUNCE, Source.COMPLAINT, Source.CLIENT), strict=True))
+_SOURCES = dict(zip(people.REASONS, (Source.BOUNCE, Source.COMPLAINT, Source.CLIENT), strict=True))
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,12 @@ def load(*, clients: int, seed: int, now: datetime) -> Loaded:
     Each consent and each client's first version go on record. An interrupted load keeps whole chunks, and loading again
     adds the rest.
     """
-    people = demo.people(count=clients, seed=seed, topics=len(TOPICS))
+    invented = people.invent(count=clients, seed=seed, topics=len(TOPICS))
     added = notifications = 0
     with connection.cursor() as cursor:
         _make_staging(cursor)
         try:
-            for number, chunk in enumerate(_chunks(people)):
+            for number, chunk in enumerate(_chunks(invented)):
                 with transaction.atomic():
                     if number == 0:
                         # With the first clients: a trial that was cut short must not be left without either.
@@ -59,8 +59,8 @@ def load(*, clients: int, seed: int, now: datetime) -> Loaded:
     return Loaded(clients=added, known=clients - added, notifications=notifications)
 
 
-def _chunks(people: Iterator[demo.Person]) -> Iterator[list[demo.Person]]:
-    while chunk := list(islice(people, CHUNK)):
+def _chunks(invented: Iterator[people.Person]) -> Iterator[list[people.Person]]:
+    while chunk := list(islice(invented, CHUNK)):
         yield chunk
 
 
@@ -73,7 +73,7 @@ def _add_notifications(topics: dict[str, Topic]) -> int:
         Notification.objects.get_or_create(
             topic=topics[text.topic], subject=text.subject, defaults={"email_body": text.email, "sms_body": text.sms}
         )
-        for text in demo.TEXTS
+        for text in people.TEXTS
     ]
     return sum(is_new for _, is_new in made)
 
@@ -91,7 +91,7 @@ def _make_staging(cursor: CursorWrapper) -> None:
     )
 
 
-def _add_clients(cursor: CursorWrapper, people: Sequence[demo.Person], topics: Sequence[int], now: datetime) -> int:
+def _add_clients(cursor: CursorWrapper, people: Sequence[people.Person], topics: Sequence[int], now: datetime) -> int:
     cursor.execute("DELETE FROM demo_client")
     _stage(cursor, zip(_new_ids(cursor, len(people)), people, strict=True))
     for address in ("email", "phone"):
@@ -139,7 +139,7 @@ def _suppress(cursor: CursorWrapper, now: datetime) -> None:
         suppressions.suppress_many(channel=channel, words=words, now=now)
 
 
-def _stage(cursor: CursorWrapper, numbered: Iterable[tuple[int, demo.Person]]) -> None:
+def _stage(cursor: CursorWrapper, numbered: Iterable[tuple[int, people.Person]]) -> None:
     rows = [
         (
             *(pk, person.name, person.email, person.phone, person.is_active, person.suppressed),

@@ -9,8 +9,8 @@ from typing import Any
 
 from django import db
 
-from notifier import clock
 from notifier.models import Channel, Worker
+from notifier.runtime import clock
 
 logger = logging.getLogger(__name__)
 

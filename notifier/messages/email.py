@@ -13,7 +13,7 @@ from html import escape
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString, mark_safe
 
-from notifier import content, links, markdown
+from notifier.messages import markdown, placeholders, signed_links
 
 #: Why they get it: the last lines of both parts begin with it, and go on with how to end it.
 FOOT = "You get this because you asked to hear about {{ topic }}."
@@ -51,10 +51,10 @@ _TAG = re.compile(rf"<({'|'.join(_STYLES)})(?=[ >])")
 class Letter:
     """A mail of which only the client is missing."""
 
-    html: content.Pattern
-    text: content.Pattern
+    html: placeholders.Pattern
+    text: placeholders.Pattern
     #: What staff wrote as HTML, without the template and its styles.
-    body: content.Pattern
+    body: placeholders.Pattern
 
     def html_for(self, values: Mapping[str, str], link_token: str) -> str:
         known = {**values, **_addresses(link_token)}
@@ -78,14 +78,17 @@ def letter(*, subject: str, body: str) -> Letter:
     page = render_to_string("mail/message.html", {"subject": subject, "body": styled, "foot": FOOT, **addresses})
     html = _INDENTATION.sub("\n", _IN_STYLE.sub("; ", page)).lstrip()
     return Letter(
-        html=content.Pattern.of(html, also=_LINKS),
-        text=content.Pattern.of(f"{written.text}\n\n-- \n{_TEXT_FOOT}", also=_LINKS),
-        body=content.Pattern.of(written.html),
+        html=placeholders.Pattern.of(html, also=_LINKS),
+        text=placeholders.Pattern.of(f"{written.text}\n\n-- \n{_TEXT_FOOT}", also=_LINKS),
+        body=placeholders.Pattern.of(written.html),
     )
 
 
 def _addresses(link_token: str) -> dict[str, str]:
-    return {UNSUBSCRIBE: links.unsubscribe_url(link_token), PREFERENCES: links.preferences_url(link_token)}
+    return {
+        UNSUBSCRIBE: signed_links.unsubscribe_url(link_token),
+        PREFERENCES: signed_links.preferences_url(link_token),
+    }
 
 
 def _with_style(tag: re.Match[str]) -> str:

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from notifier import tables
-from notifier.imports.base import FileError, Table, quoted, unquoted
-from notifier.imports.files import open_table
+from notifier.files import spreadsheets
+from notifier.files.base import FileError, Table, quoted, unquoted
+from notifier.files.reader import open_table
 
 #: Any text of one cell that a file can hold, with what begins a formula or a quotation more often than by chance.
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=15)
@@ -191,7 +191,9 @@ WORKBOOK = a_workbook([["Name", "E-Mail"], ["Ann", "ann@example.com"]])
 @settings(deadline=None)
 @given(st.lists(st.lists(CELLS, min_size=3, max_size=3), min_size=1, max_size=5))
 def test_any_text_survives_an_export_and_an_import(rows: list[list[str]]) -> None:
-    written = b"".join(tables.stream_csv(["one", "two", "three"], [[quoted(cell) for cell in row] for row in rows]))
+    written = b"".join(
+        spreadsheets.stream_csv(["one", "two", "three"], [[quoted(cell) for cell in row] for row in rows])
+    )
 
     read = [row.cells for row in opened(written).rows()]
 

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 
 import openpyxl
 
-from notifier.imports.base import MOST_COLUMNS, FileError, Row, Table, table, written
+from notifier.files.base import MOST_COLUMNS, FileError, Row, Table, table, written
 
 #: Excel's own limit; a row that claims a higher number would be waited for almost for ever.
 MOST_ROWS = 1_048_576

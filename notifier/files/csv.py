@@ -11,7 +11,7 @@ from functools import partial
 from itertools import islice
 from typing import BinaryIO
 
-from notifier.imports.base import FileError, Row, Table, table, written
+from notifier.files.base import FileError, Row, Table, table, written
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 #: So much is looked at to tell the separator.
