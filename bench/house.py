@@ -11,10 +11,11 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db import connection
 
+from notifier.clients import counts
+from notifier.clients.imports import uploads
 from notifier.models import Broadcast, Channel, Notification, Throttle, Topic, Worker
 from notifier.runtime import clock
-from notifier.services import census, daily, tallies
-from notifier.services.imports import uploads
+from notifier.services import daily, tallies
 
 NAMES = ("Ann", "Ben", "Cleo", "Dan", "Eve", "Finn", "Gwen", "Hugo", "Ida", "Jon")
 #: Of a hundred deliveries; the rest are sent.
@@ -51,7 +52,7 @@ def build(sizes: Sizes) -> User:
     for broadcast in Broadcast.objects.order_by("pk"):
         tallies.tally(broadcast_id=broadcast.pk, now=now)
         daily.count(broadcast_id=broadcast.pk, now=now)
-    census.count(now=now)
+    counts.count(now=now)
     Throttle.objects.create(channel=Channel.SMS, provider="api.example.com", filled_at=now)
     Worker.objects.create(kind=Worker.Kind.DISPATCHER, host="bench", pid=1, started_at=now, last_seen_at=now)
     _execute("VACUUM ANALYZE")

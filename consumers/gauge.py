@@ -8,9 +8,9 @@ from django import db
 from django.db import connection
 
 from notifier.models import Channel
+from notifier.policies import breakers
+from notifier.policies.breakers import Count
 from notifier.runtime import clock
-from notifier.services import breakers
-from notifier.services.breakers import Count
 from notifier.services.deliveries import Claim, Outcome, Verdict
 
 logger = logging.getLogger(__name__)

@@ -8,9 +8,9 @@ from django import db
 from django.db import connection
 
 from notifier.models import Channel
+from notifier.policies import throttles
 from notifier.runtime import clock
 from notifier.runtime.shutdown import StopFlag
-from notifier.services import throttles
 
 logger = logging.getLogger(__name__)
 

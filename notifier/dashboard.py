@@ -14,8 +14,8 @@ from django.utils.formats import date_format
 from django.utils.timezone import localtime
 
 from notifier import progress
+from notifier.consent import sms_replies
 from notifier.models import Broadcast, Census, Channel, DailyTally, Delivery, Topic
-from notifier.services import inbox
 
 State = Broadcast.State
 
@@ -129,7 +129,7 @@ def _unknown() -> list[Concern]:
 
 
 def _unread() -> list[Concern]:
-    number = inbox.unread()[:MOST].count()
+    number = sms_replies.unread()[:MOST].count()
     if not number:
         return []
     counted = f"{MOST} answers or more" if number == MOST else _counted(number, "answer")

@@ -11,13 +11,14 @@ from django import db
 from django.db import connection
 from django.db.models import QuerySet
 
+from notifier.clients import counts
+from notifier.clients.imports import retention
 from notifier.models import Broadcast, Channel, Worker
 from notifier.runtime import clock
 from notifier.runtime.backoff import Backoff
 from notifier.runtime.heartbeats import Heartbeat
 from notifier.runtime.shutdown import StopFlag
-from notifier.services import census, daily, fanout, schedules, tallies
-from notifier.services.imports import keeping
+from notifier.services import daily, fanout, schedules, tallies
 from notifier.transport.base import Transport, TransportError
 
 logger = logging.getLogger(__name__)
@@ -148,7 +149,7 @@ class Dispatcher:
 
     def _purge(self, now: datetime) -> None:
         if time.monotonic() - self._purged_at >= PURGE_SECONDS:
-            keeping.purge(now=now)
+            retention.purge(now=now)
             self._purged_at = time.monotonic()
 
     def _finish(self, now: datetime) -> bool:
@@ -169,8 +170,8 @@ class Dispatcher:
             daily.count(broadcast_id=pk, now=now)
             if time.monotonic() - began > STRETCH_SECONDS:
                 break  # the others come next time: after an upgrade it may be every broadcast that there ever was
-        if census.is_due(now=now):
-            census.count(now=now)
+        if counts.is_due(now=now):
+            counts.count(now=now)
         took = time.monotonic() - began
         self._overview_due = began + max(TALLY_SECONDS, took / TALLY_SHARE)
 

@@ -22,8 +22,8 @@ from django_htmx.middleware import HtmxDetails
 
 from notifier import account, chart, dashboard, progress
 from notifier.models import Channel
+from notifier.policies import breakers
 from notifier.runtime import clock
-from notifier.services import breakers
 
 #: The menu's groups. A model that is not named here comes last, under its app's own name.
 MENU = (

@@ -12,9 +12,10 @@ from django.contrib.auth.models import Group, User
 from django.test import override_settings
 from django.utils import timezone
 
+from notifier.consent import sms_replies
+from notifier.consent.sms_replies import Answer
 from notifier.models import Broadcast, Channel, Client, DailyTally, Delivery, InboundMessage, Notification
-from notifier.services import broadcasts, inbox
-from notifier.services.inbox import Answer
+from notifier.services import broadcasts
 from notifier.services.terms import AT_ONCE, Terms
 
 #: Sent a day, about, by the day of the week.
@@ -86,6 +87,6 @@ def _answers(*, read_by: User) -> None:
     for number, (client, text) in enumerate(zip(texting[: len(ANSWERS)], ANSWERS, strict=True)):
         moment = now - timedelta(minutes=47 * (len(ANSWERS) - number))
         answer = Answer(provider="twilio", provider_id=f"SM{number:032x}", sender=str(client.phone), text=text)
-        inbox.take(answer=answer, now=moment)
+        sms_replies.take(answer=answer, now=moment)
     first = InboundMessage.objects.order_by("pk").values_list("pk", flat=True)[0]
-    inbox.mark_read(ids=[first], by=read_by, now=now - timedelta(hours=1))
+    sms_replies.mark_read(ids=[first], by=read_by, now=now - timedelta(hours=1))

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from django.conf import settings
 
-from notifier.services.suppressions import Source, Word
+from notifier.consent.suppressions import Source, Word
 
 #: The share of its lease that one send may use: its result has to be written within the rest.
 LEASE_SHARE = 0.9

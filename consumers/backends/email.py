@@ -26,8 +26,8 @@ from consumers.backends.base import (
     SendFailure,
     TemporaryFailure,
 )
+from notifier.consent.suppressions import Source, Word
 from notifier.messages import signed_links
-from notifier.services.suppressions import Source, Word
 
 SMTP_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
 #: A server may tire of one connection, and one of many servers behind a name would get all the load.

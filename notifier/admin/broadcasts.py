@@ -27,8 +27,9 @@ from notifier.admin.followups import RESOLVE, FollowUpPages, next_steps
 from notifier.admin.recovery import DECISIONS, WhyForm, outcome, reasons
 from notifier.admin.results import list_of
 from notifier.models import Broadcast, Delivery, Reason, Resolution
+from notifier.policies import throttles
 from notifier.runtime import clock
-from notifier.services import broadcasts, followups, recovery, throttles
+from notifier.services import broadcasts, followups, recovery
 from notifier.site import HtmxHttpRequest
 
 CONTROL = "notifier.control_broadcast"

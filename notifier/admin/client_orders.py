@@ -15,14 +15,13 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.http import content_disposition_header
 
-from notifier import dossier
 from notifier.admin import counting
 from notifier.admin.base import BackOfficeAdmin
 from notifier.admin.client_decisions import DECISIONS, Decision, EraseForm, counted, prospect
 from notifier.admin.selection import MOST_CHOSEN, Rows, Selection
+from notifier.clients import archiving, erasure, record
 from notifier.models import Client
 from notifier.runtime import clock
-from notifier.services import clients, erasure
 
 #: Of those that a decision is about, so many are named before it is taken.
 NAMED = 20
@@ -115,10 +114,10 @@ class ClientOrders(BackOfficeAdmin):
     def _carry_out(self, request: HttpRequest, decision: Decision, rows: Any, reason: str) -> None:
         by, now = cast(User, request.user), clock.now()
         if decision.name == "archive":
-            number = clients.archive(clients=rows, by=by, now=now)
+            number = archiving.archive(clients=rows, by=by, now=now)
             self._say(request, number, f"{counted(number)} archived: sent nothing from now on.")
         elif decision.name == "restore":
-            number = clients.restore(clients=rows, by=by, now=now)
+            number = archiving.restore(clients=rows, by=by, now=now)
             self._say(request, number, f"{counted(number)} returned, with the consent of before.")
         else:
             self._erase(request, rows, reason)
@@ -143,11 +142,11 @@ class ClientOrders(BackOfficeAdmin):
 
     def _file(self, request: HttpRequest, rows: QuerySet[Client]) -> HttpResponse:
         chosen = list(rows.prefetch_related(None).order_by("pk"))
-        found = [dossier.everything(client=client, now=clock.now()) for client in chosen]
+        found = [record.everything(client=client, now=clock.now()) for client in chosen]
         LogEntry.objects.log_actions(cast(User, request.user).pk, chosen, CHANGE, "Exported what is kept.")
         name = f"client-{chosen[0].pk}" if len(chosen) == 1 else f"{len(chosen)}-clients"
         if request.POST.get("as") == "txt":
-            name, media, text = f"{name}.txt", "text/plain", "\n\n".join(map(dossier.as_text, found))
+            name, media, text = f"{name}.txt", "text/plain", "\n\n".join(map(record.as_text, found))
         else:
             name, media, text = f"{name}.json", "application/json", json.dumps(found, indent=2, ensure_ascii=False)
         response = HttpResponse(text, content_type=f"{media}; charset=utf-8")

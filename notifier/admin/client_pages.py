@@ -9,11 +9,12 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
-from notifier import dossier, why
+from notifier import why
 from notifier.admin.base import GuardedDeleteAdmin
 from notifier.admin.client_decisions import DECISIONS, Decision
 from notifier.admin.client_orders import ClientOrders
 from notifier.admin.selection import Selection
+from notifier.clients import record
 from notifier.models import Broadcast, Client
 from notifier.runtime import clock
 
@@ -40,24 +41,24 @@ class ClientPages(ClientOrders, GuardedDeleteAdmin):
 
     def _record(self, request: HttpRequest, client: Client) -> dict[str, Any]:
         """What the page shows below the form."""
-        record: dict[str, Any] = {"decisions": self._open_decisions(request, client)}
+        shown: dict[str, Any] = {"decisions": self._open_decisions(request, client)}
         if not client.is_active:
-            record["archiving"] = dossier.archiving(client)
+            shown["archiving"] = record.archiving(client)
         if request.user.has_perm("notifier.view_preference"):
-            most = dossier.MOST if request.GET.get("consent") == "all" else dossier.SHOWN_CHANGES
+            most = record.MOST if request.GET.get("consent") == "all" else record.SHOWN_CHANGES
             told = request.user.has_perm("notifier.view_suppressionchange")
-            changes = dossier.story(client=client, most=most + 1, with_addresses=told)
-            record |= {"changes": changes[:most], "more_changes": len(changes) > most, "most_changes": dossier.MOST}
+            changes = record.story(client=client, most=most + 1, with_addresses=told)
+            shown |= {"changes": changes[:most], "more_changes": len(changes) > most, "most_changes": record.MOST}
         if request.user.has_perm("notifier.view_delivery"):
             before = request.GET.get("before", "")
             before_id = int(before) if before.isdecimal() and len(before) < 19 else None
-            record |= {"sent": dossier.delivery_page(client=client, before=before_id), "is_later_page": before_id}
+            shown |= {"sent": record.delivery_page(client=client, before=before_id), "is_later_page": before_id}
         if request.user.has_perm("notifier.view_suppression"):
-            record["suppressions"] = dossier.suppressions(client)
+            shown["suppressions"] = record.suppressions(client)
         if request.user.has_perm("notifier.view_inboundmessage"):
-            some = list(dossier.answers(client)[: dossier.SHOWN_ANSWERS + 1])
-            record |= {"answers": some[: dossier.SHOWN_ANSWERS], "more_answers": len(some) > dossier.SHOWN_ANSWERS}
-        return record
+            some = list(record.answers(client)[: record.SHOWN_ANSWERS + 1])
+            shown |= {"answers": some[: record.SHOWN_ANSWERS], "more_answers": len(some) > record.SHOWN_ANSWERS}
+        return shown
 
     def _open_decisions(self, request: HttpRequest, client: Client) -> list[tuple[Decision, str]]:
         """Those that make sense, each with its address."""
@@ -77,9 +78,9 @@ class ClientPages(ClientOrders, GuardedDeleteAdmin):
         client = self.get_object(request, unquote(object_id))
         if client is None:
             raise Http404
-        most = dossier.MOST if request.GET.get("show") == "all" else dossier.SHOWN
-        found = list(dossier.versions(client=client, most=most + 1)) if self.has_view_permission(request) else []
-        extra = {"versions": found[:most], "more": len(found) > most, "most": dossier.MOST}
+        most = record.MOST if request.GET.get("show") == "all" else record.SHOWN
+        found = list(record.versions(client=client, most=most + 1)) if self.has_view_permission(request) else []
+        extra = {"versions": found[:most], "more": len(found) > most, "most": record.MOST}
         return super().history_view(request, object_id, extra | (extra_context or {}))
 
     def reason_to_keep(self, obj: Client) -> str:

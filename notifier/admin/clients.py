@@ -13,7 +13,7 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 
-from notifier import dossier, staff
+from notifier import staff
 from notifier.admin import audience_lists
 from notifier.admin.addresses import breakable
 from notifier.admin.audience_lists import AudienceChangeList, ReachFilter
@@ -23,11 +23,12 @@ from notifier.admin.client_pages import ClientPages
 from notifier.admin.exports import ClientExports
 from notifier.admin.finding import matching, may_find_erased
 from notifier.admin.preferences import RESUBSCRIBE, PreferenceInline
-from notifier.imports.rows import read_name
+from notifier.clients import record
+from notifier.clients.imports.rows import read_name
+from notifier.consent import suppressions
+from notifier.consent.consents import Origin
 from notifier.models import Channel, Client, ConsentChange, Topic
 from notifier.runtime import clock
-from notifier.services import suppressions
-from notifier.services.consents import Origin
 from notifier.site import NOTHING
 
 CHANNEL_WORDS = {Channel.EMAIL: "e-mail", Channel.SMS: "SMS"}
@@ -162,7 +163,7 @@ class ClientAdmin(ClientExports, ClientPages):
 
     def _warn_of_silence(self, request: HttpRequest, client: Client) -> None:
         """A client whose address is suppressed looks like any other where they are entered."""
-        for one in dossier.suppressions(client) if request.user.has_perm("notifier.view_suppression") else ():
+        for one in record.suppressions(client) if request.user.has_perm("notifier.view_suppression") else ():
             words = f"{one} is suppressed ({one.get_source_display()}): nothing is sent there, whatever is ticked."
             self.message_user(request, words, messages.WARNING)
 

@@ -15,7 +15,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from notifier import silence, why
+from notifier import why
 from notifier.admin import counting, results
 from notifier.admin.badges import state_badge
 from notifier.admin.base import ReadOnlyAdmin
@@ -24,6 +24,7 @@ from notifier.admin.finding import matching, may_find_erased
 from notifier.admin.paginator import MOST_COUNTED
 from notifier.admin.recovery import DECISIONS, Decision, DecisionForm, counted, outcome
 from notifier.admin.selection import MOST_CHOSEN, Selection
+from notifier.consent import suppression_history
 from notifier.models import Channel, Client, Delivery, ProviderEvent, Resolution, ResolvedDelivery
 from notifier.runtime import clock
 from notifier.services import recovery
@@ -65,7 +66,7 @@ def _of(delivery: Delivery) -> list[Q]:
     """The events about it. Found by the address, which is indexed; of one that was erased, by its digests."""
     names = [address.digest for address in delivery.client.erased_addresses.all()]
     if delivery.address:
-        names += silence.named(channel=Channel(delivery.channel), address=delivery.address).names
+        names += suppression_history.named(channel=Channel(delivery.channel), address=delivery.address).names
     return [Q(delivery_id=delivery.pk), Q(address__in=names)]
 
 

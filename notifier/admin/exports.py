@@ -17,11 +17,11 @@ from django.utils.timezone import localtime
 
 from notifier.admin.base import BackOfficeAdmin
 from notifier.admin.selection import MOST_CHOSEN, Selection
+from notifier.clients import export
+from notifier.clients.imports import importer
 from notifier.files import spreadsheets
 from notifier.models import Client
 from notifier.runtime import clock
-from notifier.services import exports
-from notifier.services.imports import running
 
 logger = logging.getLogger(__name__)
 
@@ -34,8 +34,8 @@ class ClientExports(BackOfficeAdmin):
     """For the admin of clients."""
 
     def get_urls(self) -> list[URLPattern]:
-        export = self.admin_site.admin_view(self.export_view)
-        return [path("export/", export, name="notifier_client_export"), *super().get_urls()]
+        page = self.admin_site.admin_view(self.export_view)
+        return [path("export/", page, name="notifier_client_export"), *super().get_urls()]
 
     def has_export_client_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return request.user.has_perm(EXPORT) and self.has_view_permission(request)
@@ -80,7 +80,7 @@ class ClientExports(BackOfficeAdmin):
         return TemplateResponse(request, "admin/notifier/client/export.html", page)
 
     def _export(self, request: HttpRequest, found: QuerySet[Client], kind: str) -> HttpResponseBase:
-        subjects = running.subjects()
+        subjects = importer.subjects()
         name = f"clients-{localtime(clock.now()):%Y-%m-%d}.{kind}"
         # Addresses leave the house: who took them when is in the record, as for every other thing done to clients.
         LogEntry.objects.create(
@@ -91,7 +91,7 @@ class ClientExports(BackOfficeAdmin):
             change_message=f"Exported clients as {kind.upper()}, by {request.META.get('QUERY_STRING', '')}"[:1000],
         )
         logger.info("User %s exports clients as %s.", request.user.pk, kind)
-        return KINDS[kind](exports.header(subjects), exports.rows(found, subjects), name)
+        return KINDS[kind](export.header(subjects), export.rows(found, subjects), name)
 
 
 def _listed(request: HttpRequest) -> str:

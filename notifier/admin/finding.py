@@ -10,7 +10,7 @@ from django.db.models import Q, Value
 from django.http import HttpRequest
 from phonenumbers import country_code_for_region
 
-from notifier import digests
+from notifier.consent import digests
 from notifier.models import Channel, ErasedAddress
 
 #: One address had by more erased clients than these is nobody's.

@@ -23,14 +23,13 @@ from django.views.decorators.csrf import csrf_exempt
 from notifier.admin import previews
 from notifier.admin.badges import badge
 from notifier.admin.base import ReadOnlyAdmin
+from notifier.clients.imports import columns, importer, retention, uploads
+from notifier.clients.imports.columns import MappingError
+from notifier.clients.imports.uploads import AlreadyDone
+from notifier.clients.imports.writing import ChangedMeanwhile
 from notifier.files.base import FileError
-from notifier.imports import columns
-from notifier.imports.columns import MappingError
 from notifier.models import ClientImport
 from notifier.runtime import clock
-from notifier.services.imports import keeping, running, uploads
-from notifier.services.imports.uploads import AlreadyDone
-from notifier.services.imports.writing import ChangedMeanwhile
 from notifier.site import NOTHING
 
 IMPORT = "notifier.import_client"
@@ -179,7 +178,7 @@ class ClientImportAdmin(ReadOnlyAdmin):
             "figures": previews.figures(row.counts),
             "notes": previews.notes(row.counts),
             "may_download": kept and is_mine,
-            "kept_until": row.finished_at + keeping.KEEP_FAILED_ROWS if row.finished_at else None,
+            "kept_until": row.finished_at + retention.KEEP_FAILED_ROWS if row.finished_at else None,
         }
         return self._page(request, "result", page)
 
@@ -206,7 +205,7 @@ class ClientImportAdmin(ReadOnlyAdmin):
     def upload_view(self, request: HttpRequest) -> HttpResponse:
         if not request.user.has_perm(IMPORT):
             raise PermissionDenied
-        keeping.purge(now=clock.now())
+        retention.purge(now=clock.now())
         form = UploadForm(request.POST, request.FILES) if request.method == "POST" else UploadForm()
         if form.is_valid():
             file = form.cleaned_data["file"]
@@ -239,7 +238,7 @@ class ClientImportAdmin(ReadOnlyAdmin):
             "pending": pending,
             "kind": table.kind,
             "columns": previews.columns_of(table, chosen),
-            "choices": columns.choices(running.subjects()).items(),
+            "choices": columns.choices(importer.subjects()).items(),
             "note": note,
             "step": 2,
         }

@@ -19,10 +19,10 @@ from notifier.admin.badges import answer_badge
 from notifier.admin.base import ReadOnlyAdmin
 from notifier.admin.change_list import BoundedChangeList
 from notifier.admin.finding import begins, phone_prefix
+from notifier.consent import sms_replies
 from notifier.models import Client, InboundMessage, shown
 from notifier.models.clients import E164
 from notifier.runtime import clock
-from notifier.services import inbox
 
 READ = "notifier.change_inboundmessage"
 #: Of a text, in the list; a message may be of ten segments.
@@ -154,7 +154,7 @@ class InboxAdmin(ReadOnlyAdmin):
         self._mark(request, list(ids))
 
     def _mark(self, request: HttpRequest, ids: list[int]) -> None:
-        number = inbox.mark_read(ids=ids, by=cast(User, request.user), now=clock.now())
+        number = sms_replies.mark_read(ids=ids, by=cast(User, request.user), now=clock.now())
         if number:
             words = "1 message is" if number == 1 else f"{number:,} messages are"
             self.message_user(request, f"{words} marked as read.", messages.SUCCESS)

@@ -10,9 +10,9 @@ from django.forms.models import BaseInlineFormSet
 from django.utils.formats import date_format
 from django.utils.timezone import localtime
 
+from notifier.consent import consents
+from notifier.consent.consents import Origin
 from notifier.models import Channel, Preference, Topic
-from notifier.services import consents
-from notifier.services.consents import Origin
 
 #: To switch on again what the client had ended.
 RESUBSCRIBE = "notifier.resubscribe_client"

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
+from notifier.clients.imports import importer, uploads
+from notifier.clients.imports.columns import NOTHING, Want
+from notifier.clients.imports.importer import Plan, Planned, Refused
+from notifier.clients.imports.rows import ROW
 from notifier.files.base import Table
-from notifier.imports.columns import NOTHING, Want
-from notifier.imports.rows import ROW
 from notifier.models import Channel, ClientImport
-from notifier.services.imports import running, uploads
-from notifier.services.imports.running import Plan, Planned, Refused
 
 #: Rows in each table of the page that asks; the rest is in the numbers, and in the file of those not taken.
 MOST_SHOWN = 50
@@ -97,7 +97,7 @@ def preview(pending: ClientImport, found: Plan) -> dict[str, Any]:
     table = uploads.table_of(pending)
     shown = [number for number, name in enumerate(table.header) if pending.mapping.get(name)]
     counts = found.counts
-    names = {subject.pk: subject.name for subject in running.subjects()}
+    names = {subject.pk: subject.name for subject in importer.subjects()}
     takes = counts["added"] + counts["changed"]
     return {
         "figures": figures(counts),

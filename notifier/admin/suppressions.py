@@ -14,16 +14,15 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
 
-from notifier import digests, silence
 from notifier.admin.addresses import breakable
 from notifier.admin.badges import badge
 from notifier.admin.base import BackOfficeAdmin
 from notifier.admin.finding import as_address, begins
 from notifier.admin.selection import MOST_CHOSEN, Selection
+from notifier.consent import digests, suppression_history, suppressions
+from notifier.consent.suppressions import OURS, Source, Word
 from notifier.models import Channel, Suppression
 from notifier.runtime import clock
-from notifier.services import suppressions
-from notifier.services.suppressions import OURS, Source, Word
 
 LIFT, LIFT_REFUSAL = "notifier.lift_suppression", "notifier.lift_refusal"
 TONES = {
@@ -124,11 +123,11 @@ class SuppressionAdmin(BackOfficeAdmin):
         extra: dict[str, Any] = {}
         if row is not None and self.has_view_permission(request):
             extra["lift"] = self._lift_url([row.pk], None) if row.source in liftable(request.user) else ""
-            address = silence.named(channel=Channel(row.channel), address=row.address)
+            address = suppression_history.named(channel=Channel(row.channel), address=row.address)
             if request.user.has_perm("notifier.view_suppressionchange"):
-                extra["story"] = silence.story([address])
+                extra["story"] = suppression_history.story([address])
             if request.user.has_perm("notifier.view_providerevent"):
-                extra["events"] = silence.events([address])[: silence.MOST]
+                extra["events"] = suppression_history.events([address])[: suppression_history.MOST]
         return super().change_view(request, object_id, form_url, extra | (extra_context or {}))
 
     # --- Lifting ---

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 
 from notifier.admin.base import BackOfficeAdmin
 from notifier.models import Channel, Throttle
-from notifier.services import throttles
+from notifier.policies import throttles
 
 
 class RateField(forms.Field):

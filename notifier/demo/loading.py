@@ -9,10 +9,10 @@ from itertools import islice
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
+from notifier.consent import suppressions
+from notifier.consent.suppressions import Source, Word
 from notifier.demo import people
 from notifier.models import Channel, Client, ConsentChange, Notification, Preference, Suppression, Topic
-from notifier.services import suppressions
-from notifier.services.suppressions import Source, Word
 
 #: Clients in one transaction. Memory is flat: nothing of one chunk is kept for the next.
 CHUNK = 10_000

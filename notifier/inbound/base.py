@@ -4,7 +4,7 @@ from typing import Protocol
 
 from django.http import HttpRequest, HttpResponse
 
-from notifier.services.inbox import Answer
+from notifier.consent.sms_replies import Answer
 
 
 class Forged(Exception):

@@ -11,9 +11,9 @@ from xml.sax.saxutils import escape
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, QueryDict
 
+from notifier.consent.sms_keywords import Wish
+from notifier.consent.sms_replies import Answer
 from notifier.inbound.base import Forged, NoAnswer
-from notifier.keywords import Wish
-from notifier.services.inbox import Answer
 
 PORTS = {"https": 443, "http": 80}
 _NUMBER = re.compile(r"[1-9][0-9]{0,2}")

@@ -11,11 +11,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
+from notifier.consent import sms_replies
 from notifier.hardening import Allowance
 from notifier.inbound.base import Forged, NoAnswer, SmsProvider
 from notifier.models import InboundMessage
 from notifier.runtime import clock
-from notifier.services import inbox
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ def sms(request: HttpRequest, provider: str) -> HttpResponse:
     except NoAnswer:
         logger.warning("%s delivered something that is no answer by SMS; it was not kept.", provider)
         return HttpResponseBadRequest()
-    outcome = inbox.take(answer=answer, now=clock.now())
+    outcome = sms_replies.take(answer=answer, now=clock.now())
     is_asked = outcome is InboundMessage.Outcome.HELPED and not answer.taken_for
     return found.reply(settings.SMS_HELP_ANSWER if is_asked else "")
 

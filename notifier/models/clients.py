@@ -57,7 +57,7 @@ class Client(models.Model):
     erased_at = models.DateTimeField("erased", null=True, editable=False)
 
     #: When they said on their own page that they want nothing any more. From then on each yes is theirs to say, or
-    #: that of staff with a right of its own: see `notifier.services.consents.refusals`.
+    #: that of staff with a right of its own: see `notifier.consent.consents.refusals`.
     stopped_at = models.DateTimeField("stopped everything", null=True, editable=False)
 
     objects = ClientQuerySet.as_manager()

@@ -18,9 +18,9 @@ from django.utils.crypto import salted_hmac
 from django.utils.module_loading import import_string
 from django.views.decorators.csrf import csrf_exempt
 
+from notifier.consent import provider_events
+from notifier.consent.provider_events import Event, Kind
 from notifier.runtime import clock
-from notifier.services import feedback
-from notifier.services.feedback import Event, Kind
 
 #: What our messages are sent with, where the provider carries it along (consumers/backends/email.py).
 METADATA = "delivery"
@@ -85,7 +85,7 @@ def _webhook(provider: str) -> Callable[[HttpRequest], HttpResponse] | None:
 def _take(event: AnymailTrackingEvent, esp_name: str, **kwargs: Any) -> None:
     """The interface of django-anymail is a signal; everything else is the service's."""
     if told := translated(event, provider=esp_name, now=clock.now()):
-        feedback.took(told, clock.now())
+        provider_events.took(told, clock.now())
 
 
 def translated(event: AnymailTrackingEvent, *, provider: str, now: datetime) -> Event | None:

@@ -8,14 +8,14 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
+from notifier.consent import preference_center
+from notifier.consent.preference_center import Choice, Standing
 from notifier.messages import signed_links
 from notifier.messages.signed_links import BadLink, Link
 from notifier.models import Channel, Client, ConsentChange, Suppression, Topic
 from notifier.public import answers, limits
 from notifier.public.unsubscribe import origin_of
 from notifier.runtime import clock
-from notifier.services import choices
-from notifier.services.choices import Choice, Standing
 
 SEE_OTHER = 303
 #: The one word that the redirect after a post carries, for the page to say what came of it.
@@ -99,15 +99,15 @@ def _take(request: HttpRequest, link: Link) -> HttpResponse:
         return _said("same")
     origin = origin_of(request, link, ConsentChange.Source.PAGE)
     if "stop" in request.POST:
-        choices.stop_everything(client_id=link.client_id, origin=origin, now=clock.now())
+        preference_center.stop_everything(client_id=link.client_id, origin=origin, now=clock.now())
         return _said("stopped")
     posted = _read(request.POST)
     on, off = posted["add"] - posted["seen"], posted["seen"] - posted["keep"]
     if not off and limits.is_looked_at_too_often(client_id=link.client_id):
         return answers.too_many()
     try:
-        moved = choices.choose(client_id=link.client_id, on=on, off=off, origin=origin, now=clock.now())
-    except choices.TooMany:
+        moved = preference_center.choose(client_id=link.client_id, on=on, off=off, origin=origin, now=clock.now())
+    except preference_center.TooMany:
         return answers.too_many()
     return _said("saved" if moved else "same")
 
@@ -128,7 +128,7 @@ def _read(names: Iterable[str]) -> dict[str, set[Choice]]:
 def _show(request: HttpRequest, link: Link, client: Client | None) -> HttpResponse:
     if client and client.erased_at:
         return answers.page("nothing_left")
-    standing = choices.standing(client) if client else Standing(frozenset({(link.topic_id, _EMAIL)}), {})
+    standing = preference_center.standing(client) if client else Standing(frozenset({(link.topic_id, _EMAIL)}), {})
     missing = _missing(client, standing) if client else {}
     return answers.page(
         "preferences",

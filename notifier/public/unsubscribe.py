@@ -8,13 +8,13 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from notifier import lockout
+from notifier.consent import preference_center
+from notifier.consent.consents import Origin
 from notifier.messages import signed_links
 from notifier.messages.signed_links import BadLink, Link
 from notifier.models import Channel, Client, ConsentChange, Topic
 from notifier.public import answers, limits
 from notifier.runtime import clock
-from notifier.services import choices
-from notifier.services.consents import Origin
 
 
 # No token of ours against forged requests: the link is the only authority there is, and no browser adds it by itself as
@@ -42,7 +42,9 @@ def page(request: HttpRequest, token: str) -> HttpResponse:
 def _withdraw(request: HttpRequest, link: Link, topic: Topic) -> None:
     source = ConsentChange.Source.ONE_CLICK if _is_one_click(request) else ConsentChange.Source.LINK
     origin = origin_of(request, link, source)
-    choices.withdraw(client_id=link.client_id, topic=topic, channel=Channel.EMAIL, origin=origin, now=clock.now())
+    preference_center.withdraw(
+        client_id=link.client_id, topic=topic, channel=Channel.EMAIL, origin=origin, now=clock.now()
+    )
 
 
 def origin_of(request: HttpRequest, link: Link, source: ConsentChange.Source) -> Origin:

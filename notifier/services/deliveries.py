@@ -13,11 +13,12 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Case, DateTimeField, F, QuerySet, Value, When
 
-from notifier import hours
+from notifier.consent import suppressions
 from notifier.messages import email, placeholders, signed_links
 from notifier.models import Breaker, Broadcast, Channel, Client, Delivery, Preference, Reason, Suppression, Topic
+from notifier.policies import quiet_hours, quiet_hours_sql
 from notifier.runtime import failpoints
-from notifier.services import chains, openings, suppressions
+from notifier.services import chains
 
 LONGEST_RETRY = timedelta(hours=1)
 #: Retries of one bad moment are spread by this share either way, so that they don't come back all at once.
@@ -232,7 +233,7 @@ class _Content:
 class _Limits:
     """What keeps back a message that the client has agreed to; nothing does where none is set, or it is critical."""
 
-    quiet: hours.Hours | None
+    quiet: quiet_hours.Hours | None
     #: So many, in so many days.
     cap: tuple[int, int] | None
 
@@ -401,8 +402,10 @@ def _sorted_out(
     return wanted, unwanted, early
 
 
-def _opens_at(row: _Row, quiet: hours.Hours, now: datetime) -> datetime:
-    return hours.opens_at(zones=hours.zones_of(time_zone=row.time_zone, phone=row.phone), hours=quiet, now=now)
+def _opens_at(row: _Row, quiet: quiet_hours.Hours, now: datetime) -> datetime:
+    return quiet_hours.opens_at(
+        zones=quiet_hours.zones_of(time_zone=row.time_zone, phone=row.phone), hours=quiet, now=now
+    )
 
 
 def _message(broadcast_id: int, channel: Channel, frozen: _Content, row: _Row) -> Message:
@@ -442,7 +445,9 @@ def _skip(unwanted: Mapping[str, Sequence[int]], now: datetime) -> None:
 def _defer(early: Mapping[datetime, Sequence[int]]) -> None:
     """Marked as what is given back, or they would be looked for as travelling in a ticket that was lost."""
     for opens_at, ids in early.items():
-        Delivery.objects.filter(pk__in=ids).update(due_at=opens_at, lease_token=uuid.uuid4(), detail=openings.WAITS)
+        Delivery.objects.filter(pk__in=ids).update(
+            due_at=opens_at, lease_token=uuid.uuid4(), detail=quiet_hours_sql.WAITS
+        )
 
 
 def _take(cursor: Any, delivery_ids: Sequence[int], token: uuid.UUID, lease_ends_at: datetime) -> None:

@@ -8,7 +8,8 @@ from django.conf import settings
 
 from notifier.messages import placeholders
 from notifier.models import Channel, Topic
-from notifier.services import audience, pace, throttles
+from notifier.policies import throttles, throughput
+from notifier.services import audience
 
 #: Recipients whose SMS is written out to learn how long it gets. A million would take a minute.
 SAMPLE = 500
@@ -62,7 +63,7 @@ def segments(*, text: str, topic: Topic, recipients: int) -> Segments:
 def duration(*, sends: Mapping[Channel, int]) -> Duration:
     """Channels send at the same time, so the slowest of them tells."""
     used = [channel for channel, number in sends.items() if number]
-    measured, limits = pace.rates(), throttles.rates()
+    measured, limits = throughput.rates(), throttles.rates()
     limited = [one for one in used if one in limits and limits[one] <= measured.get(one, limits[one])]
     measured |= {channel: limits[channel] for channel in limited}
     rates = {channel: measured[channel] for channel in used if channel in measured}

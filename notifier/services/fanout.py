@@ -14,8 +14,9 @@ from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Value, When
 from django.db.models.functions import Coalesce
 
 from notifier.models import Breaker, Broadcast, Channel, Client, Delivery, Preference, Reason, Suppression
+from notifier.policies import breakers, quiet_hours_sql
 from notifier.runtime import failpoints
-from notifier.services import breakers, chains, openings
+from notifier.services import chains
 from notifier.transport.base import Ticket, Transport, TransportError
 
 #: Rows that one UPDATE takes at the most, so that no transaction is long and no list of ids is large.
@@ -78,7 +79,7 @@ _INSERT_BY_NIGHT = f"""
     WITH audience (client_id, address, reason, opens_at) AS MATERIALIZED ({{select}})
     SELECT %s, client_id, %s, address,
            CASE WHEN reason = '' THEN '{State.PENDING}' ELSE '{State.SKIPPED}' END,
-           CASE WHEN reason = '' AND opens_at IS NOT NULL THEN '{openings.WAITS}' ELSE reason END,
+           CASE WHEN reason = '' AND opens_at IS NOT NULL THEN '{quiet_hours_sql.WAITS}' ELSE reason END,
            CASE WHEN reason = '' THEN COALESCE(opens_at, %s) END, CASE WHEN reason <> '' THEN %s END,
            CASE WHEN reason = '' AND opens_at IS NOT NULL THEN %s END
     FROM audience WHERE true
@@ -90,7 +91,7 @@ def _insert(broadcast: Broadcast, channel: Channel, upper: int, now: datetime) -
     """Insert the deliveries of the clients up to `upper`; returns how many were not there yet."""
     moment = connection.ops.adapt_datetimefield_value(now)
     values: list[Any] = [broadcast.pk, channel.value, moment, moment]
-    opens_at = None if broadcast.is_critical else openings.moment(channel=channel, client="client", now=now)
+    opens_at = None if broadcast.is_critical else quiet_hours_sql.moment(channel=channel, client="client", now=now)
     if opens_at is None:
         statement, audience = _INSERT, _audience(broadcast, channel, upper)
     else:

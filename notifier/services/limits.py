@@ -8,7 +8,8 @@ from django.conf import settings
 from django.db.models import Count, Max, Min, Q, QuerySet
 
 from notifier.models import Broadcast, Channel, Delivery, Topic
-from notifier.services import followups, openings
+from notifier.policies import quiet_hours_sql
+from notifier.services import followups
 
 State = Delivery.State
 
@@ -37,7 +38,7 @@ def kept_back(*, topic: Topic, channel: Channel, now: datetime) -> KeptBack:
 
 
 def _asleep(topic: Topic, channel: Channel, now: datetime) -> dict[str, Any]:
-    opens_at = openings.moment(channel=channel, client="client", now=now)
+    opens_at = quiet_hours_sql.moment(channel=channel, client="client", now=now)
     if opens_at is None:
         return {"number": 0, "first": None, "last": None}
     wanting = followups.wanting(topic_id=topic.pk, channel=channel).annotate(opens_at=opens_at)

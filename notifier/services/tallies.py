@@ -6,8 +6,8 @@ from typing import Any
 from django.db import connection, transaction
 
 from notifier.models import Broadcast, Delivery
+from notifier.policies import quiet_hours_sql, throughput
 from notifier.runtime import failpoints
-from notifier.services import openings, pace
 
 State = Delivery.State
 SETTLED = Delivery.SETTLED
@@ -25,7 +25,7 @@ _COUNT = f"""
     FROM {Delivery._meta.db_table} WHERE broadcast_id = %s GROUP BY channel, state
 """  # noqa: S608
 # Those that wait for their sending hours. One that is in a ticket again has no token any more.
-_WAITS = f"state = '{State.PENDING}' AND lease_token IS NOT NULL AND due_at > %s AND detail = '{openings.WAITS}'"
+_WAITS = f"state = '{State.PENDING}' AND lease_token IS NOT NULL AND due_at > %s AND detail = '{quiet_hours_sql.WAITS}'"
 
 
 def tally(*, broadcast_id: int, now: datetime) -> None:
@@ -113,7 +113,7 @@ def _pace(before: dict[str, Any], since: datetime | None, after: dict[str, Any],
     """What is kept of how fast it went; a count that lies too far back tells nothing."""
     is_measured = since is not None and timedelta() < now - since <= RATE_SPAN
     seconds = (now - since).total_seconds() if since is not None and is_measured else 0.0
-    return pace.grown(before=before, after=after, seconds=seconds)
+    return throughput.grown(before=before, after=after, seconds=seconds)
 
 
 def _rate(before: dict[str, Any], before_at: datetime | None, after: dict[str, Any], now: datetime) -> float:

@@ -7,7 +7,7 @@ from datetime import datetime
 from django.conf import settings
 
 from notifier.models import Breaker, Broadcast, Channel, Delivery, Reason, Resolution
-from notifier.services import openings
+from notifier.policies import quiet_hours_sql
 from notifier.why.case import Case, archiving_told, date, decision, did_not, given, has_not, withdrawn
 from notifier.why.evidence import records_began, suppression, when
 
@@ -108,11 +108,11 @@ def _sated(case: Case, delivery: Delivery, moment: datetime) -> str:
 
 
 def _pending(case: Case, delivery: Delivery) -> str:
-    if delivery.detail == openings.WAITS and delivery.due_at and delivery.due_at > case.now:
+    if delivery.detail == quiet_hours_sql.WAITS and delivery.due_at and delivery.due_at > case.now:
         if case.broadcast.state == Broadcast.State.RUNNING:
             return f"{has_not(case)} it waits for their sending hours, which begin {when(delivery.due_at)}."
         return f"{has_not(case)} {_waits_for(case)}."
-    was_early = delivery.detail == openings.WAITS
+    was_early = delivery.detail == quiet_hours_sql.WAITS
     last = f" (the last try: {delivery.detail.rstrip('.')})" if delivery.detail and not was_early else ""
     return f"{has_not(case)} {_waits_for(case)}{last}."
 

@@ -15,6 +15,11 @@ from django.utils import timezone
 
 from notifier.admin import results
 from notifier.admin.base import ReadOnlyAdmin
+from notifier.clients import erasure
+from notifier.clients.imports import uploads
+from notifier.consent import consents, provider_events, suppressions
+from notifier.consent.provider_events import Event, Kind
+from notifier.consent.suppressions import Source, Word
 from notifier.models import (
     Census,
     Channel,
@@ -31,10 +36,7 @@ from notifier.models import (
     Throttle,
     Worker,
 )
-from notifier.services import consents, erasure, feedback, suppressions, tallies
-from notifier.services.feedback import Event, Kind
-from notifier.services.imports import uploads
-from notifier.services.suppressions import Source, Word
+from notifier.services import tallies
 from tests.factories import (
     a_broadcast,
     a_client,
@@ -94,7 +96,7 @@ def _suppression(staff: User) -> Suppression:
     suppressions.suppress(channel=Channel.EMAIL, address=address, word=word, now=timezone.now())
     suppressions.lift(channel=Channel.EMAIL, address=address, word=word, now=timezone.now())
     event = Event("Postmark", "1", Kind.HARD_BOUNCE, address, timezone.now(), detail=LONG)
-    feedback.took(event, timezone.now())
+    provider_events.took(event, timezone.now())
     return Suppression.objects.get(address=address)
 
 

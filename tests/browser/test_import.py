@@ -9,9 +9,9 @@ from django.utils import timezone
 from playwright.sync_api import Page
 from pytest_django.live_server_helper import LiveServer
 
+from notifier.clients.imports import uploads
+from notifier.consent import consents
 from notifier.models import Channel, Client, ConsentChange, Preference
-from notifier.services import consents
-from notifier.services.imports import uploads
 from tests.factories import a_client, a_topic, a_user
 
 # The server answers from another thread, which must see the rows.

@@ -12,9 +12,9 @@ from django.utils import timezone
 from playwright.sync_api import Browser, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
+from notifier.consent import consents
+from notifier.consent.consents import Origin
 from notifier.models import Channel, Client, ConsentChange, Suppression
-from notifier.services import consents
-from notifier.services.consents import Origin
 from tests.browser.test_pages import log_in
 from tests.conftest import watch_console
 from tests.factories import a_broadcast, a_client, a_delivery, a_topic, a_user

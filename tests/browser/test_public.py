@@ -12,11 +12,11 @@ from django.utils import timezone
 from playwright.sync_api import Browser, Page
 from pytest_django.live_server_helper import LiveServer
 
+from notifier.clients import erasure
 from notifier.messages import signed_links
 from notifier.messages.signed_links import Link
 from notifier.models import Channel, Client, ConsentChange, Preference, Suppression, Topic
 from notifier.public import limits
-from notifier.services import erasure
 from tests.browser.house import LONG
 from tests.browser.test_pages import EVERY_RULE, sticks_out, violations
 from tests.conftest import watch_console

@@ -17,9 +17,9 @@ from consumers.backends.base import (
     TemporaryFailure,
 )
 from consumers.sender import Sender
+from notifier.consent.suppressions import Source, Word
 from notifier.models import Channel
 from notifier.services.deliveries import Message, Outcome, Verdict
-from notifier.services.suppressions import Source, Word
 
 DEADLINE_SECONDS = 10.0
 

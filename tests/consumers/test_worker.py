@@ -25,11 +25,12 @@ from consumers.backends.base import (
 from consumers.sender import Sender
 from consumers.worker import Consumer
 from notifier.models import Breaker, Broadcast, Channel, Delivery, Preference, QueuedTicket, Worker
+from notifier.policies import breakers
 from notifier.runtime import clock, heartbeats
 from notifier.runtime.backoff import Backoff
 from notifier.runtime.heartbeats import Heartbeat
 from notifier.runtime.shutdown import StopFlag
-from notifier.services import breakers, deliveries, fanout
+from notifier.services import deliveries, fanout
 from notifier.services.deliveries import NEVER_SENT, Claim
 from notifier.transport import database
 from notifier.transport.base import Received, Ticket, Transport, TransportError

@@ -17,11 +17,12 @@ import django
 if __name__ == "__main__":
     django.setup()
 
+from notifier.clients import archiving, erasure
+from notifier.consent import consents, suppressions
+from notifier.consent.consents import Origin
+from notifier.consent.suppressions import Source, Word
 from notifier.models import Channel, Client, ConsentChange, Topic
 from notifier.runtime import clock
-from notifier.services import clients, consents, erasure, suppressions
-from notifier.services.consents import Origin
-from notifier.services.suppressions import Source, Word
 
 ORIGIN = Origin(ConsentChange.Source.STAFF, detail="an attack")
 #: So long somebody may be in the midst of being sent something, one window after the other, and can't be erased.
@@ -32,7 +33,7 @@ Done = Mapping[int, float]
 
 
 def archive(ids: Sequence[int], topic: Topic) -> Done:
-    clients.archive(clients=Client.objects.filter(pk__in=ids), by=None, now=clock.now())
+    archiving.archive(clients=Client.objects.filter(pk__in=ids), by=None, now=clock.now())
     return dict.fromkeys(ids, time.time())
 
 

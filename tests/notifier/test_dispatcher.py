@@ -12,13 +12,13 @@ from django import db
 from django.db import connection
 
 from notifier import dispatcher
+from notifier.clients.imports import retention
 from notifier.dispatcher import Dispatcher
 from notifier.models import Broadcast, Census, Channel, ClientImport, Delivery, QueuedTicket, Worker
 from notifier.runtime import clock
 from notifier.runtime.shutdown import StopFlag
 from notifier.services import broadcasts, daily, deliveries, fanout
 from notifier.services.deliveries import Outcome, Verdict
-from notifier.services.imports import keeping
 from notifier.transport.base import Ticket, TransportError, decode
 from notifier.transport.database import DatabaseTransport
 from tests.factories import a_broadcast, a_client, a_delivery, a_notification
@@ -640,7 +640,7 @@ def test_what_cannot_be_counted_does_not_hold_up_the_sending(
 
 def test_uploads_that_were_kept_for_long_enough_are_emptied(loop: Dispatcher, now: datetime) -> None:
     row = ClientImport.objects.create(file_name="spring.csv", content=b"ann@example.com")
-    ClientImport.objects.update(created_at=now - keeping.KEEP_UPLOADED - timedelta(minutes=1))
+    ClientImport.objects.update(created_at=now - retention.KEEP_UPLOADED - timedelta(minutes=1))
 
     loop.cycle()
 

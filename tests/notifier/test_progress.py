@@ -9,8 +9,9 @@ from pytest_django.fixtures import Settings
 
 from notifier import progress
 from notifier.models import Broadcast, Channel, Delivery, Worker
+from notifier.policies import quiet_hours_sql
 from notifier.progress import Health
-from notifier.services import fanout, openings, tallies
+from notifier.services import fanout, tallies
 from tests.factories import a_broadcast, a_client, a_delivery, a_notification, an_open_breaker
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
@@ -333,7 +334,7 @@ def test_a_channel_that_goes_on_again_tells_nothing(now: datetime) -> None:
 # --- Sending hours and limits -----------------------------------------------------------------------------------------
 def test_the_sheet_says_how_many_wait_for_their_hours_and_until_when(now: datetime) -> None:
     broadcast = a_broadcast(audience_upto=0)
-    night: dict[str, Any] = {"broadcast": broadcast, "detail": openings.WAITS}
+    night: dict[str, Any] = {"broadcast": broadcast, "detail": quiet_hours_sql.WAITS}
     for hours, fields in (
         (3, {"lease_token": uuid.uuid4()}),
         (2, {"lease_token": uuid.uuid4()}),

@@ -14,6 +14,9 @@ from hypothesis import strategies as st
 from pytest_django.fixtures import Settings
 
 from notifier import why
+from notifier.clients import archiving, erasure
+from notifier.consent import consents
+from notifier.consent.consents import Origin
 from notifier.models import (
     Broadcast,
     Channel,
@@ -25,8 +28,7 @@ from notifier.models import (
     ResolvedDelivery,
     Suppression,
 )
-from notifier.services import clients, consents, erasure, openings
-from notifier.services.consents import Origin
+from notifier.policies import quiet_hours_sql
 from notifier.why.evidence import RECORDS
 from tests.factories import a_broadcast, a_client, a_delivery, a_notification, a_topic, a_user, an_open_breaker
 
@@ -222,7 +224,7 @@ def test_a_suppression_is_told_with_its_reason(ann: Client) -> None:
 
 
 def test_who_archived_the_client_is_told(ann: Client, maria: User) -> None:
-    clients.archive(clients=Client.objects.all(), by=maria, now=PRESS + timedelta(minutes=1))
+    archiving.archive(clients=Client.objects.all(), by=maria, now=PRESS + timedelta(minutes=1))
     broadcast = sent(ann)
     a_delivery(broadcast=broadcast, client=ann, state="SKIPPED", detail=Reason.ARCHIVED, settled_at=SENT_AT)
 
@@ -361,12 +363,12 @@ def test_a_follow_up_passes_by_those_who_had_the_first(ann: Client, state: str, 
 
 def _archived_before(client: Client, maria: User) -> None:
     consent(client, MAY)
-    clients.archive(clients=Client.objects.all(), by=maria, now=JUNE)
+    archiving.archive(clients=Client.objects.all(), by=maria, now=JUNE)
 
 
 def _archived_before_their_turn(client: Client, maria: User) -> None:
     consent(client, MAY)
-    clients.archive(clients=Client.objects.all(), by=maria, now=PRESS + timedelta(minutes=1))
+    archiving.archive(clients=Client.objects.all(), by=maria, now=PRESS + timedelta(minutes=1))
 
 
 def _archived_before_records(client: Client, maria: User) -> None:
@@ -518,7 +520,7 @@ def test_no_sentence_says_what_the_state_does_not(
 def test_one_that_waits_for_the_morning_says_when_that_is(ann: Client) -> None:
     broadcast = sent(ann, state="RUNNING")
     morning = NOW + timedelta(hours=10)
-    a_delivery(broadcast=broadcast, client=ann, due_at=morning, detail=openings.WAITS, lease_token=uuid4())
+    a_delivery(broadcast=broadcast, client=ann, due_at=morning, detail=quiet_hours_sql.WAITS, lease_token=uuid4())
 
     assert told(ann, broadcast) == (
         "Ann has not got the e-mail yet: it waits for their sending hours, which begin at 00:00 on 5 Nov 2026."

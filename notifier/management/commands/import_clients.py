@@ -8,14 +8,13 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from notifier.clients.imports import columns, importer, uploads
+from notifier.clients.imports.columns import MappingError, Subject
+from notifier.clients.imports.writing import ChangedMeanwhile, Origin
 from notifier.files.base import FileError, Table
 from notifier.files.reader import MOST_BYTES, open_table
-from notifier.imports import columns
-from notifier.imports.columns import MappingError, Subject
 from notifier.models import ConsentChange
 from notifier.runtime import clock
-from notifier.services.imports import running, uploads
-from notifier.services.imports.writing import ChangedMeanwhile, Origin
 
 #: Exit status: some rows were not taken; nothing was imported.
 SOME_FAILED, NOTHING_DONE = 1, 2
@@ -77,23 +76,23 @@ class Command(BaseCommand):
             raise _nothing("Somebody changed one of these clients in the same moment. Start it again.") from error
 
     def _import(self, table: Table, origin: Origin, maps: list[str], failed_rows: Path, *, dry_run: bool) -> None:
-        subjects = running.subjects()
+        subjects = importer.subjects()
         mapping = _mapping(table, maps, subjects)
         layout = columns.arrange(list(mapping.values()), subjects)
         self._tell_mapping(table, mapping, subjects)
         meter = _Meter(self.stderr, table)
         began = time.monotonic()
         job: Any = (
-            running.check(table=table, layout=layout, resubscribes=bool(origin.reason), progress=meter.show)
+            importer.check(table=table, layout=layout, resubscribes=bool(origin.reason), progress=meter.show)
             if dry_run
-            else running.run(table=table, layout=layout, origin=origin, now=clock.now(), progress=meter.show)
+            else importer.run(table=table, layout=layout, origin=origin, now=clock.now(), progress=meter.show)
         )
         with job as done:
             meter.end()
             counts = done.counts
             if counts["failed"]:
                 # Before the end of the transaction: with no room for this file nothing is imported either.
-                _write(failed_rows, running.refused_csv(table, done.refused()))
+                _write(failed_rows, importer.refused_csv(table, done.refused()))
             if not dry_run:
                 uploads.record(origin=origin, mapping=mapping, counts=counts, now=clock.now())
         self._tell(counts, seconds=time.monotonic() - began, dry_run=dry_run)

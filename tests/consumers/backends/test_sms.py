@@ -24,7 +24,7 @@ from consumers.backends.base import (
     TemporaryFailure,
 )
 from consumers.backends.sms import get_backend
-from notifier.services.suppressions import Source, Word
+from notifier.consent.suppressions import Source, Word
 from tests.standins.rules import Rule
 from tests.standins.sms import SENDER, SID, TOKEN, SmsStandin, error_body, invalid_number, opted_out
 

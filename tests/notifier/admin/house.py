@@ -10,6 +10,7 @@ from axes.models import AccessAttempt, AccessLog
 from django.contrib.auth.models import Group, User
 from django.utils import timezone
 
+from notifier.clients.imports import uploads
 from notifier.models import (
     Channel,
     ClientImport,
@@ -21,7 +22,6 @@ from notifier.models import (
     Topic,
     Worker,
 )
-from notifier.services.imports import uploads
 from tests.factories import a_broadcast, a_client, a_delivery, a_notification, a_user, an_answer, an_open_breaker
 
 #: A file of two, one of whom can't be taken.

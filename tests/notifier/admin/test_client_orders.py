@@ -9,9 +9,9 @@ from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
 
+from notifier.consent import provider_events
+from notifier.consent.provider_events import Event, Kind
 from notifier.models import Client, InboundMessage, Resolution, ResolvedDelivery
-from notifier.services import feedback
-from notifier.services.feedback import Event, Kind
 from tests.factories import a_client, a_delivery
 from tests.notifier.admin.conftest import LogIn
 from tests.notifier.admin.test_client_pages import agree
@@ -173,7 +173,7 @@ def a_full_client() -> Client:
     resolution = Resolution.objects.create(action="SENT_AGAIN", at=timezone.now(), why="ticket 7", number=1)
     ResolvedDelivery.objects.create(resolution=resolution, delivery=delivery, state_before="FAILED")
     event = Event("Postmark", "1", Kind.COMPLAINT, str(client.email), timezone.now(), detail="abuse")
-    feedback.took(event, timezone.now())
+    provider_events.took(event, timezone.now())
     InboundMessage.objects.create(
         provider="twilio",
         provider_id="1",

@@ -11,12 +11,12 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from notifier import dossier
+from notifier.clients import archiving, erasure, record
+from notifier.consent import consents, preference_center, provider_events, suppressions
+from notifier.consent.consents import Origin
+from notifier.consent.provider_events import Event, Kind
+from notifier.consent.suppressions import Source, Word
 from notifier.models import Channel, Client, ConsentChange, Preference, Suppression
-from notifier.services import choices, clients, consents, erasure, feedback, suppressions
-from notifier.services.consents import Origin
-from notifier.services.feedback import Event, Kind
-from notifier.services.suppressions import Source, Word
 from tests.factories import a_broadcast, a_client, a_delivery, a_topic
 from tests.notifier.admin.conftest import LogIn
 from tests.notifier.admin.test_clients import filled_in, page_of
@@ -103,7 +103,7 @@ def test_who_opted_out_while_the_page_was_open_stays_out(admin: Browser) -> None
 
 def refused(client: Client) -> None:
     agree(client)
-    choices.withdraw(
+    preference_center.withdraw(
         client_id=client.pk,
         topic=a_topic(),
         channel=Channel.EMAIL,
@@ -113,7 +113,7 @@ def refused(client: Client) -> None:
 
 
 def stopped(client: Client) -> None:
-    choices.stop_everything(client_id=client.pk, origin=Origin(ConsentChange.Source.PAGE), now=timezone.now())
+    preference_center.stop_everything(client_id=client.pk, origin=Origin(ConsentChange.Source.PAGE), now=timezone.now())
 
 
 @pytest.mark.parametrize("refuse", [refused, stopped])
@@ -163,9 +163,9 @@ def test_the_page_says_that_they_stopped_everything_and_how_each_yes_began(admin
     text = text_of(admin, page_of(client))
 
     assert "they asked on their own page that nothing be sent to them any more" in text
-    record = text[text.index("Consent, change by change") :]
-    assert record.count("No consent") == 1
-    assert record.count("Withdrawn") == 3
+    evidence = text[text.index("Consent, change by change") :]
+    assert evidence.count("No consent") == 1
+    assert evidence.count("Withdrawn") == 3
 
 
 # --- The record on the client's page --------------------------------------------------------------------------------
@@ -181,7 +181,7 @@ def test_the_page_shows_each_change_of_consent_newest_first(admin: Browser) -> N
 
 def test_many_changes_are_cut_short_until_all_are_asked_for(admin: Browser) -> None:
     client = a_client()
-    for number in range(dossier.SHOWN_CHANGES + 2):
+    for number in range(record.SHOWN_CHANGES + 2):
         agree(client, number % 2 == 0)
 
     short = admin.get(page_of(client))
@@ -194,12 +194,12 @@ def test_many_changes_are_cut_short_until_all_are_asked_for(admin: Browser) -> N
 
 def test_every_delivery_is_on_one_of_the_pages(admin: Browser) -> None:
     client = a_client(listings="both")
-    made = {a_delivery(client=client, state="SENT").pk for _ in range(dossier.SHOWN + 3)}
+    made = {a_delivery(client=client, state="SENT").pk for _ in range(record.SHOWN + 3)}
 
     first = admin.get(page_of(client)).context["sent"]
     second = admin.get(f"{page_of(client)}?before={first.older}").context["sent"]
 
-    assert [len(first.rows), len(second.rows), second.older] == [dossier.SHOWN, 3, None]
+    assert [len(first.rows), len(second.rows), second.older] == [record.SHOWN, 3, None]
     assert {row.pk for row in [*first.rows, *second.rows]} == made
 
 
@@ -282,7 +282,7 @@ def test_a_delivery_shows_the_consent_that_allowed_it_and_what_came_back(admin: 
     other = a_delivery(client=client, state="SENT")
     for one, kind in ((delivery, Kind.HARD_BOUNCE), (other, Kind.COMPLAINT)):
         reference = f"{one.broadcast_id}.{one.pk}"
-        feedback.took(Event("Postmark", kind, kind, str(client.email), now, reference=reference), now)
+        provider_events.took(Event("Postmark", kind, kind, str(client.email), now, reference=reference), now)
 
     text = text_of(admin, reverse("admin:notifier_delivery_change", args=[delivery.pk]))
 
@@ -294,7 +294,7 @@ def test_a_delivery_shows_the_consent_that_allowed_it_and_what_came_back(admin: 
 
 def test_the_page_tells_who_archived_the_client(admin: Browser, superuser: Any) -> None:
     client = a_client()
-    clients.archive(clients=Client.objects.all(), by=superuser, now=timezone.now())
+    archiving.archive(clients=Client.objects.all(), by=superuser, now=timezone.now())
 
     assert ", by root. This client is never sent anything" in text_of(admin, page_of(client))
 
@@ -372,7 +372,7 @@ def test_the_history_shows_each_version_with_what_it_changed(admin: Browser) -> 
 
 def test_a_long_history_is_bounded_and_costs_the_same(admin: Browser) -> None:
     few, many = a_client(), a_client()
-    for number in range(dossier.SHOWN + 5):
+    for number in range(record.SHOWN + 5):
         many.name = f"Name {number}"
         many.save()
 
@@ -382,8 +382,8 @@ def test_a_long_history_is_bounded_and_costs_the_same(admin: Browser) -> None:
         return len(page.context["versions"]), len(captured)
 
     seen(few)
-    assert seen(many) == (dossier.SHOWN, seen(few)[1])
-    assert seen(many, "?show=all")[0] == dossier.SHOWN + 6
+    assert seen(many) == (record.SHOWN, seen(few)[1])
+    assert seen(many, "?show=all")[0] == record.SHOWN + 6
 
 
 # --- Why? -------------------------------------------------------------------------------------------------------------

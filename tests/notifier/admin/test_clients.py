@@ -5,9 +5,9 @@ from django.test import Client as Browser
 from django.urls import reverse
 
 from notifier.admin.finding import matching
+from notifier.clients import erasure
 from notifier.models import Client, Preference, Suppression, Topic
 from notifier.runtime import clock
-from notifier.services import erasure
 from tests.factories import a_client, a_delivery, a_notification, a_topic
 from tests.notifier.admin.conftest import LogIn
 

@@ -157,7 +157,7 @@ def test_a_page_that_is_only_opened_exports_nothing(admin: Browser) -> None:
 def test_an_export_reads_a_few_thousand_rows_at_a_time(
     admin: Browser, monkeypatch: pytest.MonkeyPatch, django_assert_max_num_queries: Any
 ) -> None:
-    monkeypatch.setattr("notifier.services.exports.CHUNK", 10)
+    monkeypatch.setattr("notifier.clients.export.CHUNK", 10)
     for number in range(25):
         a_client(name=f"Client {number:02}", listings="both")
 

@@ -14,9 +14,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from notifier.admin import imports
+from notifier.clients.imports import retention, uploads
+from notifier.consent import consents
 from notifier.models import Channel, Client, ClientImport, ConsentChange, Preference
-from notifier.services import consents
-from notifier.services.imports import keeping, uploads
 from tests.factories import a_client, a_topic
 from tests.notifier.admin.conftest import LogIn
 
@@ -338,8 +338,8 @@ def test_what_has_been_kept_for_long_enough_is_emptied(importer: Browser) -> Non
     forgotten, done, fresh = (pending(importer) for _ in range(3))
     importer.post(page("preview", done.pk), {})
     now = timezone.now()
-    ClientImport.objects.filter(pk=forgotten.pk).update(created_at=now - keeping.KEEP_UPLOADED - timedelta(minutes=1))
-    ClientImport.objects.filter(pk=done.pk).update(finished_at=now - keeping.KEEP_FAILED_ROWS - timedelta(minutes=1))
+    ClientImport.objects.filter(pk=forgotten.pk).update(created_at=now - retention.KEEP_UPLOADED - timedelta(minutes=1))
+    ClientImport.objects.filter(pk=done.pk).update(finished_at=now - retention.KEEP_FAILED_ROWS - timedelta(minutes=1))
 
     importer.get(reverse("admin:notifier_clientimport_upload"))
 

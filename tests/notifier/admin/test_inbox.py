@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from notifier import digests
+from notifier.consent import digests
 from notifier.models import Channel, InboundMessage
 from tests.factories import a_client, a_user, an_answer
 from tests.notifier.admin.conftest import LogIn

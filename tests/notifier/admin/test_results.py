@@ -17,9 +17,10 @@ from openpyxl import load_workbook
 
 from notifier import reasons
 from notifier.admin import results
+from notifier.consent import consents
+from notifier.consent.consents import Origin
 from notifier.models import Broadcast, Channel, ConsentChange, Delivery, Reason
-from notifier.services import consents, tallies
-from notifier.services.consents import Origin
+from notifier.services import tallies
 from tests.factories import a_broadcast, a_client, a_delivery
 from tests.notifier.admin.conftest import LogIn
 from tests.notifier.admin.test_broadcasts import a_told_broadcast, page_of, poll, text_of

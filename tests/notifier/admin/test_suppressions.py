@@ -6,12 +6,12 @@ from django.contrib.admin.models import LogEntry
 from django.test import Client as Browser
 from django.urls import reverse
 
-from notifier import digests
+from notifier.clients import erasure
+from notifier.consent import digests, provider_events, suppressions
+from notifier.consent.provider_events import Event, Kind
+from notifier.consent.suppressions import Source, Word
 from notifier.models import Channel, Suppression, SuppressionChange
 from notifier.runtime import clock
-from notifier.services import erasure, feedback, suppressions
-from notifier.services.feedback import Event, Kind
-from notifier.services.suppressions import Source, Word
 from tests.factories import a_client
 from tests.notifier.admin.conftest import LogIn
 
@@ -101,7 +101,7 @@ def test_an_erased_address_is_found_by_typing_it(admin: Browser, now: datetime) 
 
 def test_the_page_tells_the_whole_story(admin: Browser, now: datetime) -> None:
     event = Event("Postmark", "1", Kind.HARD_BOUNCE, ANN, now, detail="550 5.1.1 nobody")
-    feedback.took(event, now)
+    provider_events.took(event, now)
     lift(admin, Suppression.objects.get(), why="the mailbox is back")
     row = suppress(ANN, Source.COMPLAINT, clock.now())
 

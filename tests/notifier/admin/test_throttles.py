@@ -8,7 +8,7 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from notifier.models import Channel, Throttle
-from notifier.services import throttles
+from notifier.policies import throttles
 from tests.notifier.admin.conftest import LogIn
 from tests.notifier.admin.test_notifications import text_of
 

@@ -6,8 +6,8 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.test.utils import override_settings
 
+from notifier.clients.imports import writing
 from notifier.models import Client, ClientImport, ConsentChange, Preference
-from notifier.services.imports import writing
 from tests.factories import a_client, a_topic, a_user
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django.fixtures import Settings
 
+from notifier.consent.sms_keywords import Wish
+from notifier.consent.sms_replies import Answer
 from notifier.inbound.base import Forged, NoAnswer
 from notifier.inbound.twilio import Twilio, signature
-from notifier.keywords import Wish
-from notifier.services.inbox import Answer
 from tests.standins import answers
 from tests.standins.sms import SID, TOKEN, sms_url
 

@@ -9,11 +9,11 @@ from django.http import HttpResponse
 from django.test import Client as Browser
 from pytest_django.fixtures import Settings
 
+from notifier.consent import sms_replies
 from notifier.hardening import Allowance
 from notifier.inbound import views
 from notifier.inbound.base import Forged
 from notifier.models import InboundMessage, Suppression, SuppressionChange
-from notifier.services import inbox
 from tests.standins import answers
 from tests.standins.answers import NOTHING, PATH
 from tests.standins.sms import sms_url
@@ -149,7 +149,7 @@ def test_what_is_too_large_is_refused_unread(monkeypatch: pytest.MonkeyPatch) ->
     def unread(*_: Any) -> Any:
         raise AssertionError("it was read")
 
-    monkeypatch.setattr(inbox, "take", unread)
+    monkeypatch.setattr(sms_replies, "take", unread)
     fields = answers.form("x" * views.MOST_BYTES)
 
     assert post(fields).status_code == 403
@@ -178,7 +178,7 @@ def test_while_the_database_is_away_the_provider_is_told_to_come_again(monkeypat
     def away(**_: Any) -> Any:
         raise OperationalError("the connection was refused")
 
-    monkeypatch.setattr(inbox, "take", away)
+    monkeypatch.setattr(sms_replies, "take", away)
 
     assert post(answers.form("STOP")).status_code == 503
 
@@ -190,10 +190,10 @@ class Pigeon:
     def __init__(self, sms_url: str) -> None:
         self.secret = sms_url.rpartition("/")[2]
 
-    def read(self, request: Any) -> inbox.Answer:
+    def read(self, request: Any) -> sms_replies.Answer:
         if request.headers.get("X-Pigeon") != self.secret:
             raise Forged
-        return inbox.Answer("pigeon", request.POST["id"], request.POST["by"], request.POST["note"])
+        return sms_replies.Answer("pigeon", request.POST["id"], request.POST["by"], request.POST["note"])
 
     def reply(self, text: str) -> Any:
         return HttpResponse(f"carry back: {text}")

@@ -7,9 +7,9 @@ import pytest
 from anymail.signals import AnymailTrackingEvent
 from django.test import Client as Browser
 
+from notifier.consent.provider_events import Kind
 from notifier.models import ProviderEvent, Suppression
 from notifier.public import mail_events
-from notifier.services.feedback import Kind
 from tests.factories import a_delivery
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]

@@ -13,9 +13,10 @@ from django.test import Client as Browser
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from notifier.clients import erasure
+from notifier.consent import preference_center, suppressions
 from notifier.models import Channel, Client, ConsentChange, Preference, Suppression, Topic
 from notifier.public import limits
-from notifier.services import choices, erasure, suppressions
 from tests.factories import a_client, a_topic
 from tests.notifier.ledger import unaccounted
 
@@ -55,7 +56,7 @@ def value(slug: str, channel: str) -> str:
 
 
 def holds(client: Client) -> set[str]:
-    return {f"{topic_id}.{channel.value}" for topic_id, channel in choices.standing(client).agreed}
+    return {f"{topic_id}.{channel.value}" for topic_id, channel in preference_center.standing(client).agreed}
 
 
 def words(answer: Any) -> str:
@@ -332,7 +333,7 @@ def test_who_saves_too_often_is_told_to_wait_unless_something_is_switched_off(
 def test_who_agrees_too_often_is_told_to_wait(
     visitor: Browser, token_of: TokenOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(choices, "MOST_AGREED_AN_HOUR", 0)
+    monkeypatch.setattr(preference_center, "MOST_AGREED_AN_HOUR", 0)
     client, on = a_client(), value("listings", "sms")
 
     answer = visitor.post(f"/p/{token_of(client)}", posted({f"add.{on}"}))

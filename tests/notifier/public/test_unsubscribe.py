@@ -10,11 +10,11 @@ from django.test import Client as Browser
 from django.test import override_settings
 from django.urls import reverse
 
+from notifier.clients import erasure
 from notifier.messages import signed_links
 from notifier.messages.signed_links import Link
 from notifier.models import Client, ConsentChange, Preference
 from notifier.public import limits
-from notifier.services import erasure
 from tests.factories import a_client, a_topic, a_user
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]

@@ -11,7 +11,8 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django.fixtures import Settings
 
 from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Reason
-from notifier.services import breakers, deliveries, fanout, openings, schedules, tallies
+from notifier.policies import breakers, quiet_hours_sql
+from notifier.services import deliveries, fanout, schedules, tallies
 from notifier.services.deliveries import Claim, Outcome, Verdict
 from notifier.transport.database import DatabaseTransport
 from tests.factories import a_broadcast, a_client, a_delivery, a_topic, an_open_breaker
@@ -78,7 +79,7 @@ def test_at_night_a_row_waits_for_the_morning_and_loses_no_attempt() -> None:
     assert taken.messages == []
     after = fresh(row)
     assert (after.state, after.due_at, after.attempts) == (State.PENDING, EIGHT, 0)
-    assert (after.detail, after.settled_at) == (openings.WAITS, None)
+    assert (after.detail, after.settled_at) == (quiet_hours_sql.WAITS, None)
     assert issue(EIGHT - SECOND) == 0
     assert issue(EIGHT) == 1
     assert addressed(claim(row, now=EIGHT)) == [row.pk]
@@ -193,7 +194,7 @@ def test_rows_made_at_night_are_born_waiting_and_never_for_longer_than_a_claim_w
     assert len(born) == len(PEOPLE)
     rows = list(Delivery.objects.all())
     for row in rows:
-        assert (row.lease_token is not None) == (row.detail == openings.WAITS) == (born[row.pk] > now)
+        assert (row.lease_token is not None) == (row.detail == quiet_hours_sql.WAITS) == (born[row.pk] > now)
     Delivery.objects.update(lease_token=None)
     claim(*rows, now=now)
     exact = 0

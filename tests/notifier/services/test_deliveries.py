@@ -10,12 +10,15 @@ from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 from pytest_django.fixtures import Settings
 
+from notifier.clients import erasure
+from notifier.consent import suppressions
+from notifier.consent.suppressions import Source, Word
 from notifier.messages import signed_links
 from notifier.messages.signed_links import Link
 from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Reason, Suppression, SuppressionChange
-from notifier.services import breakers, broadcasts, deliveries, erasure, fanout, recovery, suppressions, tallies
+from notifier.policies import breakers
+from notifier.services import broadcasts, deliveries, fanout, recovery, tallies
 from notifier.services.deliveries import Claim, Outcome, Verdict
-from notifier.services.suppressions import Source, Word
 from notifier.transport.database import DatabaseTransport
 from tests.factories import a_broadcast, a_client, a_delivery, a_notification, a_topic, an_open_breaker
 from tests.notifier.connections import OtherConnection, at_once, impatient

@@ -10,7 +10,8 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django.fixtures import Settings
 
 from notifier.models import Breaker, Broadcast, Channel, Client, Delivery, Preference, QueuedTicket, Reason, Suppression
-from notifier.services import breakers, broadcasts, deliveries, fanout
+from notifier.policies import breakers
+from notifier.services import broadcasts, deliveries, fanout
 from notifier.transport.base import DeadLetter, Received, Ticket, TransportError, decode
 from notifier.transport.database import DatabaseTransport
 from tests.factories import a_broadcast, a_client, a_delivery, a_notification, a_topic, an_open_breaker

@@ -1,0 +1,186 @@
+"""Erasing a client's personal data, for good. The numbers stay: who was sent how much, and that they agreed to it."""
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
+from django.contrib.contenttypes.models import ContentType
+from django.db import transaction
+from django.db.models import Q
+
+from notifier.clients import archiving
+from notifier.clients.imports import erasure
+from notifier.consent import consents, digests, provider_events, suppressions
+from notifier.consent.consents import Origin
+from notifier.consent.suppressions import Source, Word
+from notifier.models import (
+    Breaker,
+    Channel,
+    Client,
+    ClientImport,
+    ConsentChange,
+    Delivery,
+    ErasedAddress,
+    Resolution,
+    ResolvedDelivery,
+)
+
+GONE = "[erased]"
+
+
+class NotErased(Exception):
+    """It can't be done now; the text says why, to staff."""
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What was emptied."""
+
+    deliveries: int
+    versions: int
+    consents_ended: int
+
+
+def erase(*, client_id: int, by: User | None, why: str, now: datetime) -> Erased:
+    """Replace everything that tells who the client is: on the client, in its history, its deliveries and the log, and
+    their rows in files of clients.
+
+    All in one transaction. The addresses of today stay silent, and what was suppressed stays so, by a digest in the
+    address's place. Raises `NotErased` while something is being sent to the client: its outcome would bring the address
+    back.
+    """
+    with transaction.atomic():
+        client = Client.objects.select_for_update().filter(pk=client_id).first()
+        if client is None or client.erased_at:
+            raise NotErased(f"There is no client {client_id} whose data could be erased any more.")
+        _refuse_while_sending(client)
+        known, had, has = _known(client), _had(client), _has(client)
+        client.name, client.email, client.phone = f"Erased client {client.pk}", None, None
+        Client.objects.filter(pk=client.pk).update(
+            name=client.name, email=None, phone=None, is_active=False, erased_at=now, updated_at=now
+        )
+        versions = Client.history.filter(id=client.pk).update(
+            name=client.name, email=None, phone=None, history_change_reason=None
+        )
+        archiving.write_history(client_ids=[client.pk], by=by, why=f"erased: {why}", now=now)
+        _empty_words(client, known)
+        deliveries = Delivery.objects.filter(client=client).exclude(address="").update(address="")
+        _empty_log(client)
+        _put_away(client, had, known)
+        erasure.forget(addresses=had, now=now)
+        _silence(has, by, now)
+        origin = Origin(ConsentChange.Source.STAFF, by=by, detail="erased")
+        return Erased(deliveries, versions, consents.withdraw_all(client=client, origin=origin, now=now))
+
+
+def _refuse_while_sending(client: Client) -> None:
+    """Locked in the order of their ids, as a claim does: none of them is claimed until we have committed."""
+    active = Delivery.objects.active().filter(client=client).order_by("pk").select_for_update()
+    if Delivery.State.SENDING in list(active.values_list("state", flat=True)):
+        raise NotErased(f"{client} is being sent something at this moment. Try again in a few minutes.")
+
+
+def _known(client: Client) -> list[str]:
+    """What a text may know the client by: every name and address that they ever had; the longest first."""
+    told = {text for row in Client.history.filter(id=client.pk).values_list("name", "email", "phone") for text in row}
+    told |= {client.name, client.email, client.phone}
+    told |= set(Delivery.objects.filter(client=client).values_list("address", flat=True).distinct())
+    told |= {str(text)[1:] for text in told if str(text).startswith("+")}
+    # A name of one or two letters stands in many words.
+    return sorted({str(text) for text in told if text and len(str(text)) > 2}, key=len, reverse=True)
+
+
+def _has(client: Client) -> list[tuple[Channel, str]]:
+    return [
+        (channel, str(value)) for channel, field in suppressions.FIELDS.items() if (value := getattr(client, field))
+    ]
+
+
+def _had(client: Client) -> list[tuple[Channel, str]]:
+    """Every address that the client ever had, as far as anything tells."""
+    found = set(_has(client))
+    for email, phone in Client.history.filter(id=client.pk).values_list("email", "phone"):
+        found |= {(Channel.EMAIL, email), (Channel.SMS, str(phone or ""))}
+    sent = Delivery.objects.filter(client=client).values_list("channel", "address").distinct()
+    found |= {(Channel(channel), address) for channel, address in sent}
+    return sorted((channel, address) for channel, address in found if address)
+
+
+def _put_away(client: Client, had: Collection[tuple[Channel, str]], known: Collection[str]) -> None:
+    """A digest in each address's place. Not where somebody else has the address, or had it: it is theirs as well."""
+    for channel, address in had:
+        digest = digests.digest(channel, address)
+        ErasedAddress.objects.get_or_create(client=client, channel=channel, digest=digest)
+        clean = partial(without, known=known)
+        if suppressions.put_away(channel=channel, address=address, clean=clean):
+            provider_events.put_away(channel=channel, address=address, clean=clean)
+
+
+def _silence(has: Collection[tuple[Channel, str]], by: User | None, now: datetime) -> None:
+    """Whoever enters one of these again, by hand or from an old list, writes to nobody by it."""
+    for channel, address in has:
+        word = Word(Source.ERASED, "personal data was erased", by=by)
+        suppressions.suppress(channel=channel, address=address, word=word, now=now)
+
+
+def _empty_words(client: Client, known: Collection[str]) -> None:
+    """What a provider answered, and what staff wrote, may name the address."""
+    theirs = Delivery.objects.filter(client=client)
+    _scrub(theirs.exclude(detail=""), "detail", known)
+    _scrub(theirs.exclude(provider_id=""), "provider_id", known)
+    _scrub(ResolvedDelivery.objects.filter(delivery__in=theirs).exclude(detail_before=""), "detail_before", known)
+    _scrub(Resolution.objects.filter(deliveries__delivery__in=theirs), "why", known)
+    _scrub(ConsentChange.objects.filter(client=client).exclude(detail=""), "detail", known)
+    for field in ("reason", "file_name"):
+        _scrub(ClientImport.objects.exclude(**{field: ""}), field, known)
+    # A channel that paused itself says what its provider answered last.
+    _scrub(Breaker.objects.exclude(detail=""), "detail", known)
+
+
+def _scrub(rows: Any, field: str, known: Collection[str]) -> None:
+    most = rows.model._meta.get_field(field).max_length
+    for pk, text in rows.order_by("pk").values_list("pk", field).distinct():
+        cleaned = without(text, known, most)
+        if cleaned != text:
+            rows.model.objects.filter(pk=pk).update(**{field: cleaned})
+
+
+def without(text: str, known: Collection[str], most: int) -> str:
+    """`text`, of which `most` characters are kept, without any of `known`, however it is capitalised.
+
+    One that is as long as that was cut, and may end in the middle of an address.
+    """
+    spans = [found.span(1) for one in known for found in re.finditer(f"(?=({re.escape(one)}))", text, re.IGNORECASE)]
+    if len(text) >= most and (cut := _beginning_at_the_end(text, known)):
+        spans.append((len(text) - cut, len(text)))
+    kept, done = "", 0
+    # What overlaps is one piece: a name in the middle of an address must not save the rest of it.
+    for start, end in sorted(spans):
+        if start > done or not done:
+            kept += text[done:start] + GONE
+        done = max(done, end)
+    return (kept + text[done:])[:most]
+
+
+def _beginning_at_the_end(text: str, known: Collection[str]) -> int:
+    """How many of the last characters are the first ones of any of `known`."""
+    return max(
+        (
+            length
+            for one in known
+            for length in range(1, min(len(one), len(text)) + 1)
+            if re.fullmatch(re.escape(one[:length]), text[-length:], re.IGNORECASE)
+        ),
+        default=0,
+    )
+
+
+def _empty_log(client: Client) -> None:
+    """Django's own log of what was edited: who did something, and when, stays."""
+    mine = Q(content_type=ContentType.objects.get_for_model(Client), object_id=str(client.pk))
+    LogEntry.objects.filter(mine).update(object_repr=client.name, change_message="")

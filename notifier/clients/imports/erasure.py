@@ -1,0 +1,92 @@
+"""Taking somebody's rows out of what staff uploaded: files that wait for their import, and rows that were not taken."""
+
+import io
+import re
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
+
+from django.conf import settings
+
+from notifier.clients.imports import rows
+from notifier.files import spreadsheets
+from notifier.files.base import FileError, Table, quoted
+from notifier.files.reader import open_table
+from notifier.models import Channel, ClientImport
+
+#: So many of a number's last digits are looked for before it is read in full.
+_TELLING_DIGITS = 7
+
+
+class Traces:
+    """Tells whether a cell names one of these addresses, as an import would read it or within other words."""
+
+    def __init__(self, addresses: Collection[tuple[Channel, str]]) -> None:
+        emails = [re.escape(address) for channel, address in addresses if channel == Channel.EMAIL]
+        self._numbers = {address for channel, address in addresses if channel == Channel.SMS}
+        self._endings = {number[-_TELLING_DIGITS:] for number in self._numbers}
+        # ann@example.com is not named by joann@example.com: another person's row stays.
+        inside = rf"(?<![\w.+-])(?:{'|'.join(emails)})(?![\w-]|\.\w)"
+        self._email = re.compile(inside, re.IGNORECASE) if emails else None
+
+    def in_any(self, cells: Sequence[str]) -> bool:
+        return any(self._in(cell) for cell in cells)
+
+    def _in(self, cell: str) -> bool:
+        return bool(self._email and self._email.search(cell)) or self._has_number(cell)
+
+    def _has_number(self, cell: str) -> bool:
+        digits = re.sub(r"\D", "", cell)
+        if not any(ending in digits for ending in self._endings):
+            return False
+        try:
+            return rows.read_phone(cell.strip(), region=settings.PHONE_DEFAULT_REGION) in self._numbers
+        except ValueError:
+            # Written with other words, or not fit to be read: rather a row too many than one that stays.
+            return True
+
+
+def forget(*, addresses: Collection[tuple[Channel, str]], now: datetime) -> None:
+    """Drop every row that names one of these, in the caller's transaction; what names none stays as it is."""
+    traces = Traces(addresses)
+    # Those that wait first: an import that was under way leaves its rows among the others, which come after.
+    for upload in ClientImport.objects.select_for_update().filter(state=ClientImport.State.UPLOADED).order_by("pk"):
+        _forget_upload(upload, traces, now)
+    for done in ClientImport.objects.exclude(failed_rows="").defer("content").order_by("pk"):
+        left = _without(done.failed_rows.encode(), traces)
+        if left is not None:
+            ClientImport.objects.filter(pk=done.pk).update(failed_rows=left.decode())
+    # The header of a file that has none is somebody's row.
+    for pk, mapping in ClientImport.objects.values_list("pk", "mapping"):
+        if traces.in_any(list(mapping)):
+            ClientImport.objects.filter(pk=pk).update(mapping={})
+
+
+def _forget_upload(upload: ClientImport, traces: Traces, now: datetime) -> None:
+    left = _without(bytes(upload.content), traces)
+    if left is None:
+        return
+    # With no row left there is nothing to import.
+    ended = {} if left else {"state": ClientImport.State.DISCARDED, "finished_at": now}
+    ClientImport.objects.filter(pk=upload.pk).update(content=left, **ended)
+
+
+def _without(content: bytes, traces: Traces) -> bytes | None:
+    """The file without those rows, as CSV, and empty where none is left; None where it names nobody."""
+    try:
+        table = open_table(io.BytesIO(content))
+        if traces.in_any(table.header):
+            return b""
+        named = [traces.in_any(row.cells) for row in table.rows()]
+        if not any(named):
+            return None
+        return b"" if all(named) else b"".join(_written(table, named))
+    except FileError:
+        # It was read to its end when it came; whatever has become of it, nobody can tell whom it names.
+        return b""
+
+
+def _written(table: Table, named: Sequence[bool]) -> Iterator[bytes]:
+    kept = (row.cells for row, is_named in zip(table.rows(), named, strict=True) if not is_named)
+    return spreadsheets.stream_csv(
+        [quoted(name) for name in table.header], ([quoted(cell) for cell in row] for row in kept)
+    )

@@ -1,0 +1,158 @@
+"""Reads a file of clients, tells what it would do, and does it: all of it, or nothing."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from itertools import islice
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+
+from notifier.clients.imports.columns import LINE_HEADER, WHY_HEADER, Layout, Subject, Want
+from notifier.clients.imports.rows import ROW, Fault, Reader
+from notifier.clients.imports.staging import Staging, staging
+from notifier.clients.imports.writing import ChangedMeanwhile, Origin, write
+from notifier.files import spreadsheets
+from notifier.files.base import Row, Table, quoted
+from notifier.models import Topic
+
+#: Told how many rows have been read, and again while they are.
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A row as it would be taken."""
+
+    line: int
+    is_new: bool
+    alters: bool
+    is_archived: bool
+    name: str
+    email: str | None
+    phone: str | None
+    is_suppressed: bool
+    #: What would change, and what stays off because the client had opted out.
+    changes: dict[Want, bool] = field(default_factory=dict)
+    kept_out: list[Want] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A row that can't be taken, and why."""
+
+    row: Row
+    faults: list[Fault]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    counts: dict[str, int]
+    first: list[Planned]
+    refused: list[Refused]
+
+
+def subjects() -> list[Subject]:
+    """The topics that columns may be about."""
+    return [
+        Subject(pk, slug, name) for pk, slug, name in Topic.objects.order_by("name").values_list("pk", "slug", "name")
+    ]
+
+
+def plan(*, table: Table, layout: Layout, resubscribes: bool = False, shown: int) -> Plan:
+    """What a run would do at this moment. Of the rows, the first `shown` that are taken, and as many that are not."""
+    with check(table=table, layout=layout, resubscribes=resubscribes) as done:
+        return Plan(counts=done.counts, first=_planned(done.stage, shown), refused=list(islice(done.refused(), shown)))
+
+
+@contextmanager
+def check(
+    *, table: Table, layout: Layout, resubscribes: bool = False, progress: Progress = lambda rows: None
+) -> Iterator["Done"]:
+    """All that a run finds out, and nothing written. Raises `FileError`."""
+    with _staged(table, layout, progress) as stage:
+        stage.match()
+        stage.compare(resubscribes=resubscribes)
+        yield Done(stage, stage.counts(), partial(refusals, stage, table, layout))
+
+
+@contextmanager
+def run(
+    *, table: Table, layout: Layout, origin: Origin, now: datetime, progress: Progress = lambda rows: None
+) -> Iterator["Done"]:
+    """Take what can be taken, in one transaction that ends with the block: what fails in it undoes everything.
+
+    Raises `FileError` before anything is written, and `ChangedMeanwhile` where somebody else came in between.
+    """
+    with _staged(table, layout, progress) as stage:
+        try:
+            with transaction.atomic():
+                stage.match(reserves=True)
+                write(stage, origin=origin, now=now)
+                yield Done(stage, stage.counts(), partial(refusals, stage, table, layout))
+        except IntegrityError as error:
+            # An address that was free when the rows were matched has been taken since.
+            raise ChangedMeanwhile from error
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    stage: Staging
+    counts: dict[str, int]
+    #: Those that were not taken, read from the file once more. Only inside the block.
+    refused: Callable[[], Iterator[Refused]]
+
+
+@contextmanager
+def _staged(table: Table, layout: Layout, progress: Progress) -> Iterator[Staging]:
+    """The whole file, read. Before any transaction of ours begins, for reading takes long and may fail."""
+    reader = Reader(layout=layout, columns=len(table.header), region=settings.PHONE_DEFAULT_REGION)
+    with staging(layout.told) as stage:
+        for number in stage.add((row.line, reader.parse(row.cells)) for row in table.rows()):
+            progress(number)
+        yield stage
+
+
+def refusals(stage: Staging, table: Table, layout: Layout) -> Iterator[Refused]:
+    """The rows that are not taken, in the file's order: the file is read once more, up to the last of them."""
+    faulty = stage.faults(dict(layout.fields))
+    wanted = next(faulty, None)
+    for row in table.rows() if wanted else ():
+        if wanted is None:
+            return
+        if row.line == wanted[0]:
+            yield Refused(row, wanted[1])
+            wanted = next(faulty, None)
+
+
+def _planned(stage: Staging, shown: int) -> list[Planned]:
+    first = [Planned(*row) for row in stage.first(shown)]
+    by_line = {one.line: one for one in first}
+    for line, topic, channel, agreed, kept_out in stage.changes(list(by_line)):
+        want = Want(topic, channel)
+        if kept_out:
+            by_line[line].kept_out.append(want)
+        else:
+            by_line[line].changes[want] = bool(agreed)
+    return first
+
+
+# --- The file of the rows that were not taken -------------------------------------------------------------------------
+def refused_csv(table: Table, refused: Iterator[Refused]) -> Iterator[bytes]:
+    """As they came, with their line and the reason: mended, it can be imported as it is."""
+    kept = [number for number, name in enumerate(table.header) if name not in (LINE_HEADER, WHY_HEADER)]
+    header = [LINE_HEADER, WHY_HEADER, *(table.header[number] for number in kept)]
+    yield from spreadsheets.stream_csv(header, (_refused_row(one, table.header, kept) for one in refused))
+
+
+def _refused_row(refused: Refused, header: Sequence[str], kept: Sequence[int]) -> list[str]:
+    cells = refused.row.cells
+    own = [quoted(cells[number]) if number < len(cells) else "" for number in kept]
+    return [str(refused.row.line), why(refused.faults, header), *own, *cells[len(header) :]]
+
+
+def why(faults: Sequence[Fault], header: Sequence[str]) -> str:
+    """All that is wrong with a row, in one line."""
+    return " ".join(text if column == ROW else f"{header[column]}: {text}" for column, text in faults)

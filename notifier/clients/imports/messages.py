@@ -1,0 +1,22 @@
+"""Why a row can't be taken although each of its cells is right."""
+
+from collections.abc import Mapping, Sequence
+
+from notifier.clients.imports.rows import ROW, Fault
+
+
+def fault_in_words(fault: str, found: Sequence[int], columns: Mapping[str, int]) -> Fault:
+    """`found`: the clients that the address and the number belong to, and the first lines with them and that client."""
+    client, other_client, email_line, phone_line, client_line = found
+    email, phone = columns.get("email", ROW), columns.get("phone", ROW)
+    name = columns.get("name", columns.get("first_name", ROW))
+    return {
+        "owners": (
+            phone,
+            f"The e-mail address is that of client {client}, and the phone number that of client {other_client}.",
+        ),
+        "email": (email, f"The same e-mail address is on line {email_line} already."),
+        "phone": (phone, f"The same phone number is on line {phone_line} already."),
+        "client": (ROW, f"It is the same client as on line {client_line}."),
+        "nameless": (name, "A new client needs a name: nobody has this address yet."),
+    }[fault]

@@ -1,0 +1,293 @@
+# ruff: noqa: S608 - what is put into SQL as text are names of tables and columns, and numbers
+"""A file of clients in temporary tables, where the database finds out what each row means and writes them all at once.
+
+Rows come in chunks, so memory is flat; what they mean is found by joins, so a million rows take one statement and not a
+million questions. Temporary tables are the connection's own: nothing of them is seen by others or stays behind.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import islice
+
+from django.db import connection
+from django.db.backends.utils import CursorWrapper
+
+from notifier.clients.imports.columns import Want
+from notifier.clients.imports.messages import fault_in_words
+from notifier.clients.imports.rows import Fault, Parsed
+from notifier.consent import suppressions
+from notifier.models import Channel, Client, ConsentChange, Preference, Suppression
+
+#: Rows that are handed to the database at once.
+CHUNK = 2_000
+
+_CLIENT = Client._meta.db_table
+_PREFERENCE = Preference._meta.db_table
+_CHANGE = ConsentChange._meta.db_table
+_SUPPRESSION = Suppression._meta.db_table
+_TABLES = ("import_row", "import_match", "import_change", "import_silent")
+#: Where a row has the address of a channel.
+_COLUMNS = suppressions.FIELDS
+
+#: The row fits this client, and these fields would be others.
+_ALTERS = " OR ".join(
+    f"(f.{name} IS NOT NULL AND (c.{name} IS NULL OR c.{name} <> f.{name}))"
+    for name in ("name", "email", "phone", "time_zone")
+)
+
+
+#: A row whose address is never sent anything, whatever it says.
+_SUPPRESSED = (
+    f"(EXISTS (SELECT 1 FROM {_SUPPRESSION} s WHERE s.channel = 'email' AND s.address = m.email) "
+    f"OR EXISTS (SELECT 1 FROM {_SUPPRESSION} s WHERE s.channel = 'sms' AND s.address = m.phone) "
+    "OR EXISTS (SELECT 1 FROM import_silent s WHERE s.channel = 'email' AND s.address = m.email) "
+    "OR EXISTS (SELECT 1 FROM import_silent s WHERE s.channel = 'sms' AND s.address = m.phone))"
+)
+
+
+@contextmanager
+def staging(wants: Sequence[Want]) -> Iterator["Staging"]:
+    """Empty tables for one file, gone afterwards."""
+    with connection.cursor() as cursor:
+        _drop(cursor)
+        columns = "".join(f", w{number} smallint" for number, _ in enumerate(wants))
+        cursor.execute(
+            "CREATE TEMPORARY TABLE import_row (line integer PRIMARY KEY, name varchar(200), email varchar(254), "
+            f"phone varchar(128), time_zone varchar(64), faults text{columns})"
+        )
+        try:
+            yield Staging(cursor, wants)
+        finally:
+            _drop(cursor)
+
+
+def _drop(cursor: CursorWrapper) -> None:
+    for table in _TABLES:
+        cursor.execute(f"DROP TABLE IF EXISTS {table}")
+
+
+class Staging:
+    def __init__(self, cursor: CursorWrapper, wants: Sequence[Want]) -> None:
+        self.cursor = cursor
+        self.wants = wants
+        self._width = 6 + len(wants)
+
+    # --- In ---
+    def add(self, rows: Iterator[tuple[int, Parsed]]) -> Iterator[int]:
+        """Takes the rows in; yields how many there are by then, chunk by chunk."""
+        number = 0
+        while chunk := [self._as_record(line, parsed) for line, parsed in islice(rows, CHUNK)]:
+            self._write(chunk)
+            number += len(chunk)
+            yield number
+
+    def _as_record(self, line: int, parsed: Parsed) -> tuple[int | str | None, ...]:
+        faults = json.dumps(parsed.faults) if parsed.faults else None
+        said = parsed.wants
+        wishes = [int(said[want]) if want in said else None for want in self.wants]
+        return (line, parsed.name, parsed.email, parsed.phone, parsed.time_zone, faults, *wishes)
+
+    def _write(self, chunk: list[tuple[int | str | None, ...]]) -> None:
+        if connection.vendor == "postgresql":
+            with self.cursor.copy("COPY import_row FROM STDIN") as copy:
+                for record in chunk:
+                    copy.write_row(record)
+        else:
+            marks = ", ".join(["%s"] * self._width)
+            self.cursor.executemany(f"INSERT INTO import_row VALUES ({marks})", chunk)
+
+    def lock(self) -> None:
+        """Nobody else changes these clients or their consent until the transaction ends. SQLite has one writer."""
+        if connection.features.has_select_for_update:
+            for table, key, strength in ((_CLIENT, "id", "NO KEY UPDATE"), (_PREFERENCE, "client_id", "UPDATE")):
+                self.cursor.execute(
+                    f"SELECT 1 FROM {table} WHERE {key} IN (SELECT client_id FROM import_match WHERE NOT is_new) "
+                    f"ORDER BY id FOR {strength}"
+                )
+
+    # --- What the rows mean ---
+    def match(self, *, reserves: bool = False) -> None:
+        """Find whose each row is, and which of them can't be taken. `reserves`: new clients get their ids, if they can.
+
+        SQLite gives them only with the rows themselves.
+        """
+        self._analyze("import_row")
+        # Looked up row by row, by their indexes: a join would have PostgreSQL read a million clients for a short file.
+        can = reserves and connection.vendor == "postgresql"
+        fresh = f"nextval(pg_get_serial_sequence('{_CLIENT}', 'id'))" if can else "NULL"
+        wishes = "".join(f", w{number}" for number, _ in enumerate(self.wants))
+        self.cursor.execute(
+            f"""
+            CREATE TEMPORARY TABLE import_match AS
+            WITH found AS MATERIALIZED (
+                SELECT r.*, (SELECT e.id FROM {_CLIENT} e WHERE e.email = r.email) AS by_email,
+                    (SELECT p.id FROM {_CLIENT} p WHERE p.phone = r.phone) AS by_phone
+                FROM import_row r WHERE r.faults IS NULL
+            ), owned AS (
+                SELECT found.*, COALESCE(by_email, by_phone) AS owner FROM found
+            ), f AS (
+                SELECT owned.*,
+                    CASE WHEN email IS NULL THEN line ELSE MIN(line) OVER (PARTITION BY email) END AS email_line,
+                    CASE WHEN phone IS NULL THEN line ELSE MIN(line) OVER (PARTITION BY phone) END AS phone_line,
+                    CASE WHEN owner IS NULL THEN line ELSE MIN(line) OVER (PARTITION BY owner) END AS owner_line
+                FROM owned
+            )
+            SELECT f.line, f.name, f.email, f.phone, f.time_zone, COALESCE(f.owner, {fresh}) AS client_id, f.by_phone,
+                f.owner IS NULL AS is_new,
+                f.owner IS NOT NULL AND ({_ALTERS}) AS alters, COALESCE(NOT c.is_active, false) AS is_archived,
+                f.email_line, f.phone_line, f.owner_line,
+                CASE WHEN f.by_email <> f.by_phone THEN 'owners'
+                    WHEN f.email_line < f.line THEN 'email'
+                    WHEN f.phone_line < f.line THEN 'phone'
+                    WHEN f.owner_line < f.line THEN 'client'
+                    WHEN f.owner IS NULL AND f.name IS NULL THEN 'nameless'
+                    ELSE '' END AS fault{wishes}
+            FROM f LEFT JOIN {_CLIENT} c ON c.id = f.owner
+            """
+        )
+        self.cursor.execute("CREATE INDEX import_match_client ON import_match (client_id)")
+        self._analyze("import_match")
+        self._find_silent()
+
+    def _find_silent(self) -> None:
+        """The addresses among the rows that are suppressed by a digest only, since their client was erased."""
+        self.cursor.execute(
+            "CREATE TEMPORARY TABLE import_silent (channel varchar(10), address varchar(254), "
+            "PRIMARY KEY (channel, address))"
+        )
+        if not suppressions.any_erased():
+            return
+        self.cursor.execute("CREATE INDEX import_match_line ON import_match (line)")
+        for channel in _COLUMNS:
+            found = suppressions.recognised(channel, self._addresses(channel))
+            silent = [(channel.value, address) for address in set(found.values())]
+            self.cursor.executemany("INSERT INTO import_silent VALUES (%s, %s)", silent)
+
+    def _addresses(self, channel: Channel) -> Iterator[str]:
+        """Those of the rows that are taken, read a few thousand at a time."""
+        column, line = _COLUMNS[channel], -1
+        while True:
+            self.cursor.execute(
+                f"SELECT line, {column} FROM import_match "
+                f"WHERE line > %s AND fault = '' AND {column} IS NOT NULL ORDER BY line LIMIT {CHUNK}",
+                [line],
+            )
+            if not (rows := self.cursor.fetchall()):
+                return
+            yield from (address for _, address in rows)
+            line = rows[-1][0]
+
+    def silent(self) -> Mapping[Channel, list[str]]:
+        """What `match` found suppressed by a digest only."""
+        self.cursor.execute("SELECT channel, address FROM import_silent ORDER BY channel, address")
+        rows = self.cursor.fetchall()
+        return {channel: [address for kind, address in rows if kind == channel] for channel in Channel}
+
+    def compare(self, *, resubscribes: bool) -> None:
+        """Find every consent that would change, and which of them stay off because the client had opted out.
+
+        Off now and on record means opted out: a first entry says yes. An empty preference is what stays of one from
+        before there was a record. And whoever stopped everything refused what they were never asked about, too.
+        """
+        self.cursor.execute(
+            "CREATE TEMPORARY TABLE import_change (line integer, client_id bigint, is_new boolean, topic_id bigint, "
+            "channel varchar(10), agreed boolean, opted_out boolean, kept_out boolean)"
+        )
+        for number, want in enumerate(self.wants):
+            about = f"{want.topic} AS topic_id, '{want.channel}' AS channel, m.w{number} = 1 AS agreed"
+            self.cursor.execute(
+                f"INSERT INTO import_change SELECT m.line, m.client_id, true, {about}, false, false "
+                f"FROM import_match m WHERE m.is_new AND m.fault = '' AND m.w{number} = 1"
+            )
+            recorded = f"SELECT 1 FROM {_CHANGE} h WHERE h.client_id = m.client_id AND h.topic_id = {want.topic}"
+            self.cursor.execute(
+                f"""
+                INSERT INTO import_change SELECT n.*, n.opted_out AND %s FROM (
+                    SELECT m.line, m.client_id, false, {about}, m.w{number} = 1 AND (
+                        EXISTS ({recorded} AND h.channel = '{want.channel}')
+                        OR (p.id IS NOT NULL AND NOT p.email AND NOT p.sms AND NOT EXISTS ({recorded}))
+                        OR EXISTS (SELECT 1 FROM {_CLIENT} c WHERE c.id = m.client_id AND c.stopped_at IS NOT NULL)
+                    ) AS opted_out
+                    FROM import_match m
+                    LEFT JOIN {_PREFERENCE} p ON p.client_id = m.client_id AND p.topic_id = {want.topic}
+                    WHERE NOT m.is_new AND m.fault = '' AND (m.w{number} = 1) <> COALESCE(p.{want.channel}, false)
+                ) n
+                """,
+                [not resubscribes],
+            )
+        self.cursor.execute("CREATE INDEX import_change_line ON import_change (line)")
+        self._analyze("import_change")
+
+    def _analyze(self, table: str) -> None:
+        """Without it PostgreSQL takes the table for an empty one, and loops over what it should hash."""
+        if connection.vendor == "postgresql":
+            self.cursor.execute(f"ANALYZE {table}")
+
+    # --- What came of it ---
+    def counts(self) -> dict[str, int]:
+        moved = "(m.alters OR EXISTS (SELECT 1 FROM import_change x WHERE x.line = m.line AND NOT x.kept_out))"
+        good = {
+            "added": "m.is_new",
+            "changed": f"NOT m.is_new AND {moved}",
+            "unchanged": f"NOT m.is_new AND NOT {moved}",
+            "archived": "m.is_archived",
+            "suppressed": _SUPPRESSED,
+        }
+        counts = {"rows": self._count("*", "import_row")}
+        counts["failed"] = counts["rows"] - self._count("*", "import_match WHERE fault = ''")
+        counts["kept_out"] = self._count("DISTINCT line", "import_change WHERE kept_out")
+        counts["resubscribed"] = self._count("DISTINCT line", "import_change WHERE opted_out AND NOT kept_out")
+        filters = ", ".join(f"COUNT(*) FILTER (WHERE {which})" for which in good.values())
+        self.cursor.execute(f"SELECT {filters} FROM import_match m WHERE m.fault = ''")
+        return counts | dict(zip(good, self.cursor.fetchone(), strict=True))
+
+    def _count(self, what: str, which: str) -> int:
+        self.cursor.execute(f"SELECT COUNT({what}) FROM {which}")
+        number: int = self.cursor.fetchone()[0]
+        return number
+
+    def faults(self, columns: dict[str, int]) -> Iterator[tuple[int, list[Fault]]]:
+        """The lines that are not taken, in order, each with why. `columns`: where each field stands."""
+        last = -1
+        while rows := self._faulty_after(last):
+            for line, faults, fault, *lines in rows:
+                yield line, _read_faults(faults) if faults else [fault_in_words(fault, lines, columns)]
+            last = rows[-1][0]
+
+    def _faulty_after(self, line: int) -> list[tuple]:
+        self.cursor.execute(
+            "SELECT r.line, r.faults, m.fault, m.client_id, m.by_phone, m.email_line, m.phone_line, m.owner_line "
+            "FROM import_row r LEFT JOIN import_match m ON m.line = r.line "
+            "WHERE r.line > %s AND (r.faults IS NOT NULL OR m.fault <> '') ORDER BY r.line LIMIT %s",
+            [line, CHUNK],
+        )
+        rows: list[tuple] = self.cursor.fetchall()
+        return rows
+
+    def first(self, number: int) -> list[tuple]:
+        """The first rows that are taken: line, is_new, alters, is_archived, name, email, phone, is_suppressed."""
+        self.cursor.execute(
+            "SELECT m.line, m.is_new, m.alters, m.is_archived, COALESCE(m.name, c.name), COALESCE(m.email, c.email), "
+            f"COALESCE(m.phone, c.phone), {_SUPPRESSED} "
+            f"FROM import_match m LEFT JOIN {_CLIENT} c ON c.id = m.client_id "
+            "WHERE m.fault = '' ORDER BY m.line LIMIT %s",
+            [number],
+        )
+        rows: list[tuple] = self.cursor.fetchall()
+        return rows
+
+    def changes(self, lines: Sequence[int]) -> list[tuple]:
+        """What would change for these rows: line, topic, channel, agreed, kept_out."""
+        marks = ", ".join(["%s"] * len(lines)) or "NULL"
+        self.cursor.execute(
+            "SELECT line, topic_id, channel, agreed, kept_out FROM import_change "
+            f"WHERE line IN ({marks}) ORDER BY line, topic_id, channel",
+            list(lines),
+        )
+        rows: list[tuple] = self.cursor.fetchall()
+        return rows
+
+
+def _read_faults(text: str) -> list[Fault]:
+    return [(column, message) for column, message in json.loads(text)]

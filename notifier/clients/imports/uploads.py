@@ -1,0 +1,134 @@
+"""A file that staff uploaded, from the upload to its import. What is left of it afterwards is the record of it."""
+
+import io
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import BinaryIO
+
+from django.contrib.auth.models import User
+from django.db import transaction
+
+from notifier.clients.imports import columns, importer
+from notifier.clients.imports.columns import Layout, Subject
+from notifier.clients.imports.importer import Plan
+from notifier.clients.imports.writing import Origin
+from notifier.files.base import FileError, Table
+from notifier.files.reader import open_table
+from notifier.models import ClientImport, ConsentChange
+
+State = ClientImport.State
+
+#: More than that takes longer than a page may: `manage.py import_clients` has no such limit.
+MOST_ROWS = 5_000
+MOST_BYTES = 10_000_000
+
+RESUBSCRIBE = "notifier.resubscribe_client"
+MOST_NAME_LETTERS = 200
+MOST_REASON_LETTERS = 300
+
+
+class TooManyRows(FileError):
+    """More than `MOST_ROWS`: for the command."""
+
+
+class AlreadyDone(Exception):
+    """It was imported or discarded before, perhaps by a second press of the same button."""
+
+
+class NotAllowed(Exception):
+    """Subscribing again who had opted out takes a right of its own, and a reason."""
+
+
+def upload(*, file: BinaryIO, name: str, by: User, now: datetime) -> ClientImport:
+    """Keep a file for the next pages. Raises `FileError` if it can't be read to its end, or is too long for a page."""
+    table = open_table(file)
+    rows = sum(1 for _ in islice(table.rows(), MOST_ROWS + 1))
+    if rows > MOST_ROWS:
+        raise TooManyRows(f"The file has more than {MOST_ROWS:,} rows, which is more than a page can take.")
+    if not rows:
+        raise FileError("The file has a header and no row below it: there is nothing to import.")
+    file.seek(0)
+    guessed = columns.guess(table.header, importer.subjects())
+    return ClientImport.objects.create(
+        file_name=name[-MOST_NAME_LETTERS:],
+        content=file.read(),
+        mapping=dict(zip(table.header, guessed, strict=True)),
+        created_by=by,
+    )
+
+
+def table_of(pending: ClientImport) -> Table:
+    return open_table(io.BytesIO(bytes(pending.content)))
+
+
+def layout_of(pending: ClientImport, table: Table, subjects: Sequence[Subject]) -> Layout:
+    """Raises `MappingError` where the columns as they are told can't be read."""
+    return columns.arrange([pending.mapping.get(name, columns.NOTHING) for name in table.header], subjects)
+
+
+def arrange(*, pending: ClientImport, mapping: Mapping[str, str]) -> None:
+    """Say which column is what. Raises `MappingError`, and changes nothing, where that can't be."""
+    columns.arrange(list(mapping.values()), importer.subjects())
+    if not ClientImport.objects.filter(pk=pending.pk, state=State.UPLOADED).update(mapping=dict(mapping)):
+        raise AlreadyDone
+
+
+def plan(*, pending: ClientImport, shown: int) -> Plan:
+    """What the import would do at this moment, if nobody were subscribed again."""
+    table = table_of(pending)
+    return importer.plan(table=table, layout=layout_of(pending, table, importer.subjects()), shown=shown)
+
+
+def failed_rows(*, pending: ClientImport) -> bytes:
+    """The rows that an import at this moment would not take, as the file that it would leave."""
+    table = table_of(pending)
+    layout = layout_of(pending, table, importer.subjects())
+    with importer.check(table=table, layout=layout) as done:
+        return b"".join(importer.refused_csv(table, done.refused()))
+
+
+def carry_out(*, pending: ClientImport, by: User, reason: str, now: datetime) -> ClientImport:
+    """Import it: all rows that can be taken, or none. `reason`: why those who had opted out are subscribed again."""
+    if reason and not by.has_perm(RESUBSCRIBE):
+        raise NotAllowed
+    table = table_of(pending)
+    layout = layout_of(pending, table, importer.subjects())
+    origin = Origin(
+        file_name=pending.file_name, source=ConsentChange.Source.IMPORT, by=by.pk, reason=reason[:MOST_REASON_LETTERS]
+    )
+    # First it is ours: of two presses of the button the second waits here, and then finds nothing to do.
+    with transaction.atomic():
+        _close(pending, state=State.DONE, now=now)
+        with importer.run(table=table, layout=layout, origin=origin, now=now) as done:
+            failed = b"".join(importer.refused_csv(table, done.refused())) if done.counts["failed"] else b""
+            ClientImport.objects.filter(pk=pending.pk).update(
+                counts=done.counts, failed_rows=failed.decode(), resubscribes=bool(reason), reason=origin.reason
+            )
+    pending.refresh_from_db()
+    return pending
+
+
+def discard(*, pending: ClientImport, now: datetime) -> None:
+    _close(pending, state=State.DISCARDED, now=now)
+
+
+def _close(pending: ClientImport, *, state: ClientImport.State, now: datetime) -> None:
+    waiting = ClientImport.objects.filter(pk=pending.pk, state=State.UPLOADED)
+    if not waiting.update(state=state, content=b"", finished_at=now):
+        raise AlreadyDone
+
+
+def record(*, origin: Origin, mapping: Mapping[str, str], counts: Mapping[str, int], now: datetime) -> ClientImport:
+    """Of a run from the command line: a row like that of an upload, without the file."""
+    return ClientImport.objects.create(
+        file_name=origin.file_name[-MOST_NAME_LETTERS:],
+        content=b"",
+        state=State.DONE,
+        mapping=dict(mapping),
+        counts=dict(counts),
+        resubscribes=bool(origin.reason),
+        reason=origin.reason,
+        created_by_id=origin.by,
+        finished_at=now,
+    )

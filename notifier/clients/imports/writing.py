@@ -1,0 +1,153 @@
+# ruff: noqa: S608 - what is put into SQL as text are names of tables and columns, and numbers
+"""Makes the clients what the rows say: each step one statement for all rows, the record of it among them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+
+from notifier.clients.imports.staging import Staging
+from notifier.consent import suppressions
+from notifier.models import Client, ConsentChange, Preference
+
+_CLIENT = Client._meta.db_table
+_HISTORY = Client.history.model._meta.db_table
+_PREFERENCE = Preference._meta.db_table
+_CHANGE = ConsentChange._meta.db_table
+
+MOST_REASON_LETTERS = 100
+MOST_DETAIL_LETTERS = 300
+
+
+class ChangedMeanwhile(Exception):
+    """Somebody changed one of these clients in the same moment: nothing was written, and it may be tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The evidence that is kept with each change."""
+
+    file_name: str
+    source: ConsentChange.Source
+    #: The user's id.
+    by: int | None = None
+    #: Why those who had opted out are subscribed again; empty: they are not.
+    reason: str = ""
+
+
+def write(staging: Staging, *, origin: Origin, now: datetime) -> None:
+    """Everything that `staging` found, in the caller's transaction; what it would change is compared on the way."""
+    writer = _Writer(staging, origin, now)
+    staging.lock()
+    writer.check()
+    writer.add_clients()
+    writer.change_clients()
+    writer.recognise()
+    staging.compare(resubscribes=bool(origin.reason))
+    writer.add_preferences()
+    writer.change_preferences()
+    writer.record_consent()
+
+
+class _Writer:
+    def __init__(self, staging: Staging, origin: Origin, now: datetime) -> None:
+        self._staging = staging
+        self._origin = origin
+        # In the shape in which the ORM would store it, or SQLite would compare two kinds of text.
+        self._moment = connection.ops.adapt_datetimefield_value(now)
+
+    def _run(self, statement: str, *parameters: Any) -> None:
+        self._staging.cursor.execute(statement, parameters)
+
+    def check(self) -> None:
+        """Between the match and the lock a client may have been erased, or have got another address."""
+        self._staging.cursor.execute(
+            f"SELECT COUNT(*) FROM import_match m LEFT JOIN {_CLIENT} c ON c.id = m.client_id "
+            "WHERE m.fault = '' AND NOT m.is_new AND (c.id IS NULL OR c.erased_at IS NOT NULL "
+            "OR NOT (COALESCE(c.email = m.email, false) OR COALESCE(c.phone = m.phone, false)))"
+        )
+        if self._staging.cursor.fetchone()[0]:
+            raise ChangedMeanwhile
+
+    def add_clients(self) -> None:
+        self._run(
+            f"INSERT INTO {_CLIENT} (id, name, email, phone, time_zone, is_active, created_at, updated_at) "
+            "SELECT client_id, name, email, phone, COALESCE(time_zone, ''), true, %s, %s FROM import_match "
+            "WHERE is_new AND fault = '' ORDER BY line",
+            self._moment,
+            self._moment,
+        )
+        # SQLite chose the ids. Nobody had these addresses, and no two rows have the same: they tell whose is which.
+        self._run(
+            f"UPDATE import_match SET client_id = (SELECT c.id FROM {_CLIENT} c WHERE c.email = import_match.email "
+            f"UNION ALL SELECT c.id FROM {_CLIENT} c WHERE import_match.email IS NULL AND c.phone = import_match.phone)"
+            " WHERE is_new AND fault = '' AND client_id IS NULL"
+        )
+        self._record("+", "m.is_new")
+
+    def change_clients(self) -> None:
+        self._run(
+            f"UPDATE {_CLIENT} SET name = COALESCE(m.name, {_CLIENT}.name), "
+            f"email = COALESCE(m.email, {_CLIENT}.email), phone = COALESCE(m.phone, {_CLIENT}.phone), "
+            f"time_zone = COALESCE(m.time_zone, {_CLIENT}.time_zone), updated_at = %s "
+            f"FROM import_match m WHERE m.client_id = {_CLIENT}.id AND m.alters AND m.fault = ''",
+            self._moment,
+        )
+        self._record("~", "m.alters")
+
+    def recognise(self) -> None:
+        """An address that stays silent since its client was erased stays so in its new client's hands."""
+        for channel, addresses in self._staging.silent().items():
+            suppressions.recognise(channel=channel, addresses=addresses)
+
+    def _record(self, kind: str, which: str) -> None:
+        self._run(
+            f"INSERT INTO {_HISTORY} (id, name, email, phone, time_zone, is_active, created_at, erased_at, "
+            "history_date, history_change_reason, history_type, history_user_id) "
+            "SELECT c.id, c.name, c.email, c.phone, c.time_zone, c.is_active, c.created_at, c.erased_at, "
+            "%s, %s, %s, %s "
+            f"FROM import_match m JOIN {_CLIENT} c ON c.id = m.client_id "
+            f"WHERE m.fault = '' AND {which} ORDER BY m.line",
+            self._moment,
+            f"Import of {self._origin.file_name}"[:MOST_REASON_LETTERS],
+            kind,
+            self._origin.by,
+        )
+
+    def add_preferences(self) -> None:
+        """Rows for those who want something about a topic and have none; where there is one it is filled in after."""
+        for topic in sorted({want.topic for want in self._staging.wants}):
+            wishes = {want.channel: f"w{n} = 1" for n, want in enumerate(self._staging.wants) if want.topic == topic}
+            email, sms = (f"COALESCE({wishes[one]}, false)" if one in wishes else "false" for one in ("email", "sms"))
+            self._run(
+                f"INSERT INTO {_PREFERENCE} (client_id, topic_id, email, sms) "
+                f"SELECT client_id, {topic}, {email}, {sms} FROM import_match "
+                f"WHERE is_new AND fault = '' AND ({email} OR {sms}) ORDER BY client_id"
+            )
+        self._run(
+            f"INSERT INTO {_PREFERENCE} (client_id, topic_id, email, sms) "
+            "SELECT DISTINCT client_id, topic_id, false, false FROM import_change "
+            "WHERE agreed AND NOT is_new AND NOT kept_out ON CONFLICT (client_id, topic_id) DO NOTHING"
+        )
+
+    def change_preferences(self) -> None:
+        for want in self._staging.wants:
+            self._run(
+                f"UPDATE {_PREFERENCE} SET {want.channel} = x.agreed FROM import_change x "
+                f"WHERE x.client_id = {_PREFERENCE}.client_id AND {_PREFERENCE}.topic_id = {want.topic} "
+                f"AND x.topic_id = {want.topic} AND x.channel = '{want.channel}' AND NOT x.kept_out AND NOT x.is_new"
+            )
+
+    def record_consent(self) -> None:
+        origin = self._origin
+        self._run(
+            f"INSERT INTO {_CHANGE} (client_id, topic_id, channel, agreed, at, source, by_id, detail) "
+            "SELECT client_id, topic_id, channel, agreed, %s, %s, %s, CASE WHEN opted_out THEN %s ELSE %s END "
+            "FROM import_change WHERE NOT kept_out ORDER BY client_id",
+            self._moment,
+            origin.source,
+            origin.by,
+            f"{origin.file_name}: {origin.reason}"[:MOST_DETAIL_LETTERS],
+            origin.file_name[:MOST_DETAIL_LETTERS],
+        )

@@ -1,0 +1,143 @@
+"""What providers tell of an address after they had taken a message: kept as evidence, and acted on once."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.conf import settings
+from django.db import transaction
+
+from notifier.consent import digests, suppressions
+from notifier.consent.suppressions import Clean, Source, Word
+from notifier.models import Channel, Delivery, InboundMessage, ProviderEvent, SoftBounces
+
+Kind = ProviderEvent.Kind
+
+_DETAIL = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event, in our words."""
+
+    provider: str
+    #: The provider's own, or a digest of what it told: the same event is taken once.
+    event_id: str
+    #: None: the message has arrived, which ends a row of bounces and is not kept.
+    kind: ProviderEvent.Kind | None
+    address: str
+    at: datetime
+    channel: Channel = Channel.EMAIL
+    detail: str = ""
+    #: What the message was sent with: `broadcast.delivery`. It may be forged, and is looked up.
+    reference: str = ""
+
+
+#: By what kind an address is suppressed, and in whose name. Unsubscribing at the provider names no topic: it means all.
+WORDS = {
+    Kind.HARD_BOUNCE: (Source.BOUNCE, "the mailbox does not exist or refuses for good"),
+    Kind.COMPLAINT: (Source.COMPLAINT, "reported as spam"),
+    Kind.UNSUBSCRIBED: (Source.CLIENT, "unsubscribed at the provider"),
+}
+
+
+def took(event: Event, now: datetime) -> bool:
+    """Take one event: the evidence and what follows from it, in one transaction. False where it had been taken before.
+
+    An address that nobody has is suppressed all the same: somebody may enter it tomorrow.
+    """
+    address = event.address.strip().lower()
+    if not address:
+        return False
+    if event.kind is None:
+        return _end_row(event, address)
+    with transaction.atomic():
+        kept, is_new = _keep(event, event.kind, address)
+        # A provider delivers again what it saw no answer to.
+        if is_new:
+            _act(kept, address, now)
+    return is_new
+
+
+def delivery_of(reference: str, channel: Channel) -> Delivery | None:
+    """The delivery that `broadcast.delivery` names, if both numbers are of one that there is."""
+    broadcast, _, delivery = reference.partition(".")
+    if not all(part.isascii() and part.isdecimal() and len(part) < 19 for part in (broadcast, delivery)):
+        return None
+    return Delivery.objects.filter(pk=int(delivery), broadcast=int(broadcast), channel=channel).first()
+
+
+def _keep(event: Event, kind: ProviderEvent.Kind, address: str) -> tuple[ProviderEvent, bool]:
+    delivery = delivery_of(event.reference, event.channel)
+    return ProviderEvent.objects.get_or_create(
+        provider=event.provider,
+        event_id=event.event_id[:200],
+        defaults={
+            "channel": event.channel,
+            "kind": kind,
+            "address": suppressions.kept_as(event.channel, address),
+            "delivery_id": delivery.pk if delivery else None,
+            "detail": event.detail[:_DETAIL],
+            "at": event.at,
+        },
+    )
+
+
+def _act(event: ProviderEvent, address: str, now: datetime) -> None:
+    channel = Channel(event.channel)
+    if event.kind == Kind.SOFT_BOUNCE:
+        in_a_row = _one_more(event)
+        if in_a_row < settings.SOFT_BOUNCES:
+            return
+        word = Word(Source.BOUNCE, _told(f"bounced {in_a_row} times in a row", event.detail))
+        # Once it is lifted the count begins anew.
+        SoftBounces.objects.filter(channel=channel, address=event.address).delete()
+    else:
+        source, reason = WORDS[Kind(event.kind)]
+        word = Word(source, _told(reason, event.detail))
+    suppressions.suppress(channel=channel, address=address, word=word, now=now)
+
+
+def _told(reason: str, detail: str) -> str:
+    return f"{reason}: {detail}" if detail else reason
+
+
+# --- Bounces for now --------------------------------------------------------------------------------------------------
+def _one_more(event: ProviderEvent) -> int:
+    """How many messages in a row have bounced for now, this one among them. One message counts once, however often its
+    provider tells that it still tries.
+    """
+    SoftBounces.objects.get_or_create(
+        channel=event.channel, address=event.address, defaults={"in_a_row": 0, "last_at": event.at}
+    )
+    row = SoftBounces.objects.select_for_update().get(channel=event.channel, address=event.address)
+    if not _told_before(event):
+        row.in_a_row += 1
+    row.last_at = max(row.last_at, event.at)
+    row.save(update_fields=["in_a_row", "last_at"])
+    return row.in_a_row
+
+
+def _told_before(event: ProviderEvent) -> bool:
+    if event.delivery_id is None:
+        return False
+    earlier = ProviderEvent.objects.filter(address=event.address, channel=event.channel, kind=Kind.SOFT_BOUNCE)
+    return earlier.filter(delivery_id=event.delivery_id).exclude(pk=event.pk).exists()
+
+
+def _end_row(event: Event, address: str) -> bool:
+    """A message has arrived. What bounced later than that stands: events may overtake each other."""
+    named = [address, *digests.digests(event.channel, address)]
+    row = SoftBounces.objects.filter(channel=event.channel, address__in=named, last_at__lte=event.at)
+    return row.delete()[0] > 0
+
+
+# --- Erasing ----------------------------------------------------------------------------------------------------------
+def put_away(*, channel: Channel, address: str, clean: Clean) -> None:
+    """Put the digest in the address's place in the caller's transaction, and empty what was written."""
+    digest = digests.digest(channel, address)
+    events = ProviderEvent.objects.filter(channel=channel, address=address)
+    for event in events.exclude(detail="").only("detail"):
+        ProviderEvent.objects.filter(pk=event.pk).update(detail=clean(event.detail, most=_DETAIL))
+    events.update(address=digest)
+    InboundMessage.objects.filter(channel=channel, sender=address).update(sender=digest, text="")
+    SoftBounces.objects.filter(channel=channel, address=address).delete()

@@ -1,0 +1,176 @@
+"""What is on record about addresses: how they fell silent, how they came to be written to again, and who said so.
+
+Read only. An address that was erased stands under its digest; whoever names the address itself finds both.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Q, QuerySet
+
+from notifier.consent import digests
+from notifier.consent.suppressions import FIELDS
+from notifier.models import (
+    Channel,
+    Client,
+    ConsentChange,
+    ErasedAddress,
+    InboundMessage,
+    ProviderEvent,
+    Suppression,
+    SuppressionChange,
+)
+from notifier.models.suppressions import DIGEST, shown
+
+#: Changes that are looked at: one address has a handful.
+MOST = 500
+AGREED, WITHDRAWN, NO_CONSENT = "Agreed", "Withdrawn", "No consent"
+REACHABLE, SUPPRESSED = "Reachable", "Suppressed"
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """An address, by every name that it may be kept under."""
+
+    channel: Channel
+    names: tuple[str, ...]
+
+
+def named(*, channel: Channel, address: str) -> Named:
+    """Of a digest nothing else is known."""
+    erased = address.startswith(DIGEST)
+    return Named(channel, (address,) if erased else (address, *digests.digests(channel, address)))
+
+
+def of_today(client: Client) -> list[Named]:
+    """The client's addresses; of one who was erased those that they had."""
+    if client.erased_at:
+        rows = ErasedAddress.objects.filter(client=client).order_by("pk")
+        return [Named(Channel(row.channel), (row.digest,)) for row in rows]
+    values = {channel: getattr(client, field) for channel, field in FIELDS.items()}
+    return [named(channel=channel, address=str(value)) for channel, value in values.items() if value]
+
+
+def of_all_times(client: Client) -> list[Named]:
+    """And those that they had before."""
+    found = {(each.channel, each.names[0]): each for each in of_today(client)}
+    for values in Client.history.filter(id=client.pk).values(*FIELDS.values()):
+        for channel, field in FIELDS.items():
+            if values[field] and (channel, str(values[field])) not in found:
+                found[channel, str(values[field])] = named(channel=channel, address=str(values[field]))
+    return list(found.values())
+
+
+def suppressions(addresses: Iterable[Named]) -> QuerySet[Suppression]:
+    """Those that stand."""
+    return Suppression.objects.filter(_about(addresses)).order_by("pk")
+
+
+def changes(addresses: Iterable[Named]) -> QuerySet[SuppressionChange]:
+    """Newest first."""
+    return SuppressionChange.objects.filter(_about(addresses)).select_related("by").order_by("-at", "-pk")
+
+
+def events(addresses: Iterable[Named]) -> QuerySet[ProviderEvent]:
+    """Newest first."""
+    return ProviderEvent.objects.filter(_about(addresses)).order_by("-at", "-pk")
+
+
+def inbound(addresses: Iterable[Named]) -> QuerySet[InboundMessage]:
+    """What came from there, newest first."""
+    about = Q(pk__in=[])
+    for each in addresses:
+        about |= Q(channel=each.channel, sender__in=each.names)
+    return InboundMessage.objects.filter(about).order_by("-received_at", "-pk")
+
+
+def _about(addresses: Iterable[Named]) -> Q:
+    about = Q(pk__in=[])
+    for each in addresses:
+        about |= Q(channel=each.channel, address__in=each.names)
+    return about
+
+
+# --- One story --------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One change, in words."""
+
+    at: datetime
+    what: str
+    #: By which channel, or which address.
+    beside: str
+    before: str
+    after: str
+    #: Of a badge.
+    tone: str
+    origin: str
+    #: From where, for what was done on a public page.
+    ip: str = ""
+
+
+def story(addresses: Sequence[Named], consents: Iterable[ConsentChange] = ()) -> list[Entry]:
+    """What was agreed to and what was suppressed, together, newest first. `consents` newest first as well."""
+    entries = [*_of_suppressions(addresses), *_of_consents(consents)]
+    return sorted(entries, key=lambda entry: entry.at, reverse=True)
+
+
+def _of_consents(changes: Iterable[ConsentChange]) -> list[Entry]:
+    """A first yes follows on nothing, any other on a no."""
+    said: set[tuple[int, str]] = set()
+    found = []
+    for change in reversed(list(changes)):
+        choice = (change.topic_id, change.channel)
+        found.append(_of_consent(change, is_first=choice not in said))
+        said.add(choice)
+    return found[::-1]
+
+
+def _of_consent(change: ConsentChange, *, is_first: bool) -> Entry:
+    no = NO_CONSENT if is_first else WITHDRAWN
+    before, after = (no, AGREED) if change.agreed else (AGREED, WITHDRAWN)
+    return Entry(
+        at=change.at,
+        what=change.topic.name,
+        beside=f"by {change.get_channel_display()}",
+        before=before,
+        after=after,
+        tone="good" if change.agreed else "quiet",
+        origin=change.origin,
+        ip=change.ip or "",
+    )
+
+
+def _of_suppressions(addresses: Sequence[Named]) -> list[Entry]:
+    """Each begins where the one before has left the address."""
+    which = {(each.channel.value, name): number for number, each in enumerate(addresses) for name in each.names}
+    stood: dict[int, str] = {}
+    found = []
+    for change in reversed(changes(addresses)[:MOST]):
+        number = which[change.channel, change.address]
+        lifted = change.action == SuppressionChange.Action.LIFTED
+        after = REACHABLE if lifted else SUPPRESSED
+        # A client's own word may take a bounce's place: it was suppressed already.
+        before = stood.get(number, SUPPRESSED if lifted else REACHABLE)
+        stood[number] = after
+        found.append(_entry(change, before, after))
+    return found[::-1]
+
+
+def _entry(change: SuppressionChange, before: str, after: str) -> Entry:
+    return Entry(
+        at=change.at,
+        what=f"{change.get_channel_display()} address" if change.channel == Channel.EMAIL else "Phone number",
+        beside=shown(change.address),
+        before=before,
+        after=after,
+        tone="good" if after == REACHABLE else "warn",
+        origin=origin(change),
+    )
+
+
+def origin(change: SuppressionChange) -> str:
+    """Where it comes from, in words: “Staff, maria: asked by phone”."""
+    who = [change.get_source_display()] + ([change.by.get_username()] if change.by else [])
+    return ", ".join(who) + (f": {change.reason}" if change.reason else "")

@@ -1,0 +1,164 @@
+"""Sending hours: whether it is night for a client, and when it no longer is.
+
+The client's zone is their own, or else told by the phone number's country, or else CLIENT_TIME_ZONE. Of a country with
+several zones nobody can tell which: it is night there as long as it is night in any of them, so nobody is woken.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
+from zoneinfo import ZoneInfo
+
+import phonenumbers
+from django.conf import settings
+
+from notifier.policies.regions import ZONES
+
+#: Quiet from the first to the second, by the client's clock; past midnight where the second is the earlier one.
+Hours = tuple[time, time]
+Zones = tuple[str, ...]
+
+#: Zones of one country that are never all awake within this time never are.
+LOOK_AHEAD = timedelta(days=3)
+_DAY = timedelta(days=1)
+
+
+def opens_at(*, zones: Zones, hours: Hours, now: datetime) -> datetime:
+    """`now` where something may be sent, else the first moment at which it may, to the second; in UTC."""
+    found = _found.get((zones, hours))
+    if found is None or not found.since <= now < found.until:
+        found = _found[zones, hours] = _look(zones, hours, now)
+    return found.opens_at or now
+
+
+def zones_of(*, time_zone: str, phone: str | None) -> Zones:
+    """By whose clocks it is night for a client. A zone that the machine no longer knows counts as none."""
+    if time_zone and _is_known(time_zone):
+        return (time_zone,)
+    return (_zones_of_phone(str(phone)) if phone else ()) or default()
+
+
+def default() -> Zones:
+    return (settings.CLIENT_TIME_ZONE,)
+
+
+def zones_of_code(code: int) -> tuple[Zones, ...]:
+    """For each region that shares a calling code; CLIENT_TIME_ZONE's for one that is in no country, such as +800."""
+    regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(code, ())
+    return tuple(ZONES.get(region) or default() for region in regions) or (default(),)
+
+
+@dataclass(frozen=True, slots=True)
+class _Spell:
+    """What was found of a set of zones, and for how long that holds."""
+
+    since: datetime
+    until: datetime
+    #: None while it is not quiet.
+    opens_at: datetime | None
+
+
+#: As many as there are zones and countries. A window of claims asks for a few of them, hundreds of times a second.
+_found: dict[tuple[Zones, Hours], _Spell] = {}
+
+
+def _look(zones: Zones, hours: Hours, now: datetime) -> _Spell:
+    now = now.astimezone(UTC)
+    clocks = [ZoneInfo(zone) for zone in zones]
+    opens = _opens(clocks, hours, now)
+    if opens is None:
+        # Such as a country from one end of the earth to the other, and a short day: nobody could ever be told.
+        clocks = [ZoneInfo(zone) for zone in default()]
+        opens = _opens(clocks, hours, now) or now
+    if opens > now:
+        return _Spell(now, opens, opens)
+    changes = (_change(clock, hours, now) for clock in clocks)
+    return _Spell(now, min((moment for moment in changes if moment), default=now + LOOK_AHEAD), None)
+
+
+def _opens(clocks: list[ZoneInfo], hours: Hours, now: datetime) -> datetime | None:
+    moment = now
+    while quiet := [clock for clock in clocks if is_quiet(clock, hours, moment)]:
+        ends = [_change(clock, hours, moment) for clock in quiet]
+        moment = max(end or moment + LOOK_AHEAD for end in ends)
+        if moment > now + LOOK_AHEAD:
+            return None
+    return moment
+
+
+def is_quiet(clock: ZoneInfo, hours: Hours, moment: datetime) -> bool:
+    begin, end = hours
+    wall = moment.astimezone(clock).time()
+    return begin <= wall < end if begin < end else wall >= begin or wall < end
+
+
+def _change(clock: ZoneInfo, hours: Hours, moment: datetime) -> datetime | None:
+    """The first moment after this one at which quiet begins or ends, be it that the clock is put forward or back."""
+    before = is_quiet(clock, hours, moment)
+    candidates = sorted({*_walls(clock, hours, moment), *_jumps(clock, moment)})
+    return next((one for one in candidates if one > moment and is_quiet(clock, hours, one) != before), None)
+
+
+def _walls(clock: ZoneInfo, hours: Hours, moment: datetime) -> Iterator[datetime]:
+    """When the clock shows the hours' ends, in the days around; twice, where it is put back over them."""
+    today: date = moment.astimezone(clock).date()
+    for days in range(-1, LOOK_AHEAD.days + 1):
+        for wall in hours:
+            for fold in (0, 1):
+                there = datetime.combine(today + days * _DAY, wall, tzinfo=clock).replace(fold=fold)
+                yield there.astimezone(UTC)
+
+
+def _jumps(clock: ZoneInfo, moment: datetime) -> Iterator[datetime]:
+    """When the clock is put forward or back in the days to come: what it then shows is the end of no hours."""
+    for days in range(LOOK_AHEAD.days):
+        early, late = moment + days * _DAY, moment + (days + 1) * _DAY
+        if _offset(clock, early) == _offset(clock, late):
+            continue
+        while late - early > timedelta(microseconds=1):
+            middle = early + (late - early) / 2
+            if _offset(clock, middle) == _offset(clock, early):
+                early = middle
+            else:
+                late = middle
+        yield late
+
+
+def _offset(clock: ZoneInfo, moment: datetime) -> timedelta | None:
+    return moment.astimezone(clock).utcoffset()
+
+
+@cache
+def _is_known(time_zone: str) -> bool:
+    try:
+        ZoneInfo(time_zone)
+    except (ValueError, OSError, KeyError):
+        return False
+    return True
+
+
+def _zones_of_phone(phone: str) -> Zones:
+    code = _calling_code(phone)
+    regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(code, ())
+    if len(regions) > 1 and (region := _region(phone)):
+        return ZONES.get(region, ())
+    # A number that fits none of those who share its code, such as a new area code: any of them.
+    return tuple(dict.fromkeys(zone for region in regions for zone in ZONES.get(region, ())))
+
+
+def _calling_code(phone: str) -> int:
+    """Of an E.164 number; 0 where it has none that is known. No code begins with another."""
+    for digits in (1, 2, 3):
+        written = phone[1 : 1 + digits]
+        if written.isdecimal() and int(written) in phonenumbers.COUNTRY_CODE_TO_REGION_CODE:
+            return int(written)
+    return 0
+
+
+def _region(phone: str) -> str | None:
+    try:
+        found: str | None = phonenumbers.region_code_for_number(phonenumbers.parse(phone))
+    except phonenumbers.NumberParseException:
+        return None
+    return found

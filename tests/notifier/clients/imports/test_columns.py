@@ -1,0 +1,70 @@
+import pytest
+
+from notifier.clients.imports import columns
+from notifier.clients.imports.columns import MappingError, Subject, Want
+
+LISTINGS, OFFERINGS = Subject(1, "listings", "Listings"), Subject(2, "offerings", "Offerings")
+NEW = Subject(3, "new-listings", "New listings")
+SUBJECTS = [LISTINGS, OFFERINGS, NEW]
+
+
+@pytest.mark.parametrize(
+    ("name", "meaning"),
+    [
+        ("Name", "name"),
+        ("full name", "name"),
+        ("First Name", "first_name"),
+        ("Nachname", "last_name"),
+        ("E-Mail", "email"),
+        ("email address", "email"),
+        ("EMAIL_ADDRESS", "email"),
+        ("Correo electrónico", "email"),
+        ("Mobile", "phone"),
+        ("Telefon", "phone"),
+        ("Téléphone", "phone"),
+        ("SMS", "phone"),
+        ("Listings e-mail", "listings.email"),
+        ("Listings (E-Mail)", "listings.email"),
+        ("listings.sms", "listings.sms"),
+        ("Offerings (SMS)", "offerings.sms"),
+        ("wants offerings by text", "offerings.sms"),
+        ("SMS: Listings", "listings.sms"),
+        ("Listings", "listings.both"),
+        ("Listings: both/email/sms", "listings.both"),
+        ("New listings", "new-listings.both"),
+        ("New listings SMS", "new-listings.sms"),
+        ("Listings since", ""),
+        ("Notes", ""),
+        ("Line", ""),
+        ("Why it was not taken", ""),
+    ],
+)
+def test_header_names_are_forgiving(name: str, meaning: str) -> None:
+    assert columns.guess([name], SUBJECTS) == [meaning]
+
+
+def test_nothing_is_guessed_twice() -> None:
+    assert columns.guess(["E-Mail", "Mail", "Listings", "Listings"], SUBJECTS) == ["email", "", "listings.both", ""]
+
+
+def test_a_layout_knows_where_everything_stands() -> None:
+    layout = columns.arrange(["", "email", "listings.both", "name", "offerings.sms"], SUBJECTS)
+
+    assert layout.fields == {"email": 1, "name": 3}
+    assert layout.told == [Want(1, "email"), Want(1, "sms"), Want(2, "sms")]
+
+
+@pytest.mark.parametrize(
+    ("meanings", "words"),
+    [
+        (["name", "listings.both"], "Say which column holds the e-mail address"),
+        (["email", "email"], "Two columns are “E-mail address”"),
+        (["email", "listings.sms", "listings.sms"], "Two columns are “Listings: by SMS”"),
+        (["email", "listings.both", "listings.sms"], "Two columns speak of Listings by the same channel"),
+        (["email", "name", "last_name"], "not from both"),
+        (["email", "gone.sms"], "“gone.sms” is nothing that a column can be"),
+    ],
+)
+def test_columns_that_do_not_go_together_are_refused(meanings: list[str], words: str) -> None:
+    with pytest.raises(MappingError, match=words):
+        columns.arrange(meanings, SUBJECTS)

@@ -1,0 +1,487 @@
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import pytest
+from django.db import connection
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from notifier.clients import erasure
+from notifier.clients.imports import importer, writing
+from notifier.clients.imports.columns import Want
+from notifier.clients.imports.staging import Staging
+from notifier.clients.imports.writing import ChangedMeanwhile
+from notifier.consent import consents, preference_center, suppressions
+from notifier.consent.consents import Origin
+from notifier.consent.suppressions import Source, Word
+from notifier.files.base import FileError
+from notifier.models import Channel, Client, ConsentChange, ErasedAddress, Preference, Suppression
+from notifier.services import audience
+from notifier.services.audience import Standing
+from tests.factories import a_client, a_topic, a_user
+from tests.notifier.services.imports.conftest import a_table, plan
+
+pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
+
+Do = Callable[..., dict[str, int]]
+EMAIL, SMS = Channel.EMAIL, Channel.SMS
+
+
+def wishes(client: Client) -> dict[str, tuple[bool, bool]]:
+    return {p.topic.slug: (p.email, p.sms) for p in client.preferences.select_related("topic")}
+
+
+def columns_of(client: Client) -> dict[str, Any]:
+    return dict(Client.objects.filter(pk=client.pk).values().get())
+
+
+def consent(client: Client, now: datetime, **channels: bool) -> None:
+    """Says yes or no to listings, as staff would record it."""
+    origin = consents.Origin(ConsentChange.Source.STAFF)
+    chosen = {Channel(name): wish for name, wish in channels.items()}
+    consents.change(client=client, topic=a_topic(), wants=chosen, origin=origin, now=now)
+
+
+def evidence(client: Client) -> list[tuple[str, str, bool, str]]:
+    rows = ConsentChange.objects.filter(client=client).order_by("pk").select_related("topic")
+    return [(row.topic.slug, row.channel, row.agreed, row.detail) for row in rows]
+
+
+# --- Adding and changing ----------------------------------------------------------------------------------------------
+def test_a_new_client_comes_with_consent_and_with_the_evidence_for_it(do: Do, now: datetime) -> None:
+    user = a_user()
+
+    counts = do("name,email,phone,listings e-mail,listings sms\nAnn,Ann@Example.com,+12025550123,yes,no", by=user)
+
+    client = Client.objects.get()
+    assert counts == {"added": 1}
+    assert (client.name, client.email, str(client.phone)) == ("Ann", "ann@example.com", "+12025550123")
+    assert (client.is_active, client.created_at, client.updated_at) == (True, now, now)
+    assert wishes(client) == {"listings": (True, False)}
+    change = ConsentChange.objects.get()
+    assert (change.client, change.channel, change.agreed, change.at) == (client, EMAIL, True, now)
+    assert (change.source, change.by, change.detail) == ("IMPORT", user, "spring.csv")
+
+
+def test_what_it_does_to_clients_is_in_their_history(do: Do, now: datetime) -> None:
+    user, old = a_user(), a_client(name="Bob", email="bob@example.com", phone=None)
+
+    do("name,email\nAnn,ann@example.com\nRobert,bob@example.com", by=user)
+
+    added = Client.objects.get(name="Ann").history.get()
+    changed = old.history.order_by("history_id").last()
+    assert (added.history_type, added.history_user, added.history_date) == ("+", user, now)
+    assert (changed.history_type, changed.name, changed.history_user) == ("~", "Robert", user)
+    assert {added.history_change_reason, changed.history_change_reason} == {"Import of spring.csv"}
+    assert old.history.count() == 2
+
+
+@pytest.mark.parametrize("row", ["Anna,ann@example.com,", "Anna,,+12025550123", "Anna,ANN@example.com,+1 202 555 0123"])
+def test_a_client_is_found_by_either_address(do: Do, row: str) -> None:
+    client = a_client(name="Ann", email="ann@example.com", phone="+12025550123")
+
+    assert do(f"name,email,phone\n{row}") == {"changed": 1}
+
+    after = columns_of(client)
+    assert (after["name"], after["email"], str(after["phone"])) == ("Anna", "ann@example.com", "+12025550123")
+
+
+def test_who_is_found_by_one_address_gets_the_other(do: Do) -> None:
+    client = a_client(email="ann@example.com", phone="+12025550123")
+
+    do("email,phone\nann@example.com,+12025550124")
+    do("email,phone\nanna@example.com,+12025550124")
+
+    after = columns_of(client)
+    assert (after["email"], str(after["phone"])) == ("anna@example.com", "+12025550124")
+
+
+def test_a_blank_cell_leaves_what_is_there(do: Do) -> None:
+    client = a_client(name="Ann", email="ann@example.com", listings="both")
+    before = columns_of(client)
+
+    assert do("name,email,phone,listings,offerings\n,ann@example.com,,,") == {"unchanged": 1}
+
+    assert columns_of(client) == before
+    assert wishes(client) == {"listings": (True, True)}
+    assert client.history.count() == 1
+
+
+def test_importing_the_same_file_again_changes_nothing(do: Do) -> None:
+    text = "name,email,listings\nAnn,ann@example.com,both\nBob,bob@example.com,sms"
+    do(text)
+    rows = ConsentChange.objects.count()
+
+    assert do(text) == {"unchanged": 2}
+
+    assert ConsentChange.objects.count() == rows == 3
+    assert Client.history.count() == 2
+
+
+def test_no_takes_consent_back_and_is_written_down(do: Do, now: datetime) -> None:
+    client = a_client(email="ann@example.com")
+    consent(client, now, email=True, sms=True)
+
+    assert do("email,listings e-mail\nann@example.com,no") == {"changed": 1}
+
+    assert wishes(client) == {"listings": (False, True)}
+    assert evidence(client)[-1] == ("listings", "email", False, "spring.csv")
+
+
+def test_a_no_from_somebody_who_never_said_yes_is_no_change(do: Do) -> None:
+    client = a_client(email="ann@example.com")
+
+    assert do("email,listings\nann@example.com,neither") == {"unchanged": 1}
+
+    assert (wishes(client), evidence(client)) == ({}, [])
+
+
+def test_an_archived_client_stays_archived(do: Do) -> None:
+    client = a_client(name="Ann", email="ann@example.com", is_active=False)
+
+    assert do("name,email,listings\nAnna,ann@example.com,both") == {"changed": 1, "archived": 1}
+
+    assert columns_of(client)["is_active"] is False
+
+
+def test_a_suppressed_address_stays_suppressed(do: Do) -> None:
+    Suppression.objects.create(channel=EMAIL, address="ann@example.com", reason="asked us to")
+
+    assert do("name,email,listings\nAnn,ann@example.com,both") == {"added": 1, "suppressed": 1}
+
+    assert Suppression.objects.count() == 1
+
+
+def test_an_address_that_was_erased_stays_silent_and_the_plan_says_so(do: Do, now: datetime) -> None:
+    """The list is imported again, as it was exported before somebody was erased."""
+    text = "name,email,phone,listings\nAnn,Ann@Example.com,+12025550123,both\nBob,bob@example.com,,both"
+    do(text)
+    ann = Client.objects.get(name="Ann")
+    erasure.erase(client_id=ann.pk, by=None, why="asked", now=now)
+
+    planned = plan(text)
+    assert planned.counts["suppressed"] == 1
+    assert [one.is_suppressed for one in planned.first] == [True, False]
+    assert not Suppression.objects.filter(address="ann@example.com").exists()
+
+    assert do(text) == {"added": 1, "unchanged": 1, "suppressed": 1}
+
+    again = Client.objects.get(name="Ann")
+    assert again.pk != ann.pk
+    silent = Suppression.objects.values_list("channel", "address", "source")
+    assert set(silent) == {("email", "ann@example.com", "ERASED"), ("sms", "+12025550123", "ERASED")}
+    reach = audience.reach(topic=a_topic())
+    assert (reach[EMAIL].recipients, reach[SMS].recipients) == (1, 0)
+
+
+def test_a_client_who_gets_an_erased_address_by_an_import_is_silent(do: Do, now: datetime) -> None:
+    gone = a_client(email=None, phone="+12025550123")
+    erasure.erase(client_id=gone.pk, by=None, why="asked", now=now)
+    a_client(name="Bob", email="bob@example.com", phone=None, listings="both")
+
+    assert do("name,email,phone\nBob,bob@example.com,+1 202 555 0123") == {"changed": 1, "suppressed": 1}
+
+    assert Suppression.objects.get(address="+12025550123").source == "ERASED"
+
+
+def test_more_rows_than_are_looked_at_at_once_are_recognised(do: Do, now: datetime) -> None:
+    numbers = [0, 1_999, 2_000, 2_345]
+    for number in numbers:
+        client = a_client(email=f"c{number}@example.com", phone=None)
+        erasure.erase(client_id=client.pk, by=None, why="asked", now=now)
+    lines = "\n".join(f"C{number},c{number}@example.com" for number in range(2_500))
+
+    assert do(f"name,email\n{lines}") == {"added": 2_500, "suppressed": len(numbers)}
+
+    readable = {f"c{number}@example.com" for number in numbers}
+    assert set(Suppression.objects.values_list("address", flat=True)) == readable
+
+
+@given(
+    how=st.sampled_from(["as it was", "UPPER", "spaced", "changed by hand"]),
+    source=st.sampled_from([None, *Source]),
+    erases=st.booleans(),
+)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_import_subscribes_whoever_is_silent(
+    do: Do, now: datetime, how: str, source: Source | None, erases: bool
+) -> None:
+    """By whatever it came about, and however the address is written in the file."""
+    assume(erases or source is not None)
+    Suppression.objects.all().delete()
+    ErasedAddress.objects.all().delete()
+    client = a_client(listings="email")
+    email = str(client.email)
+    if source is not None:
+        suppressions.suppress(channel=EMAIL, address=email, word=Word(source, "a test"), now=now)
+    if erases:
+        erasure.erase(client_id=client.pk, by=None, why="asked", now=now)
+    written = {"UPPER": email.upper(), "spaced": f"  {email} "}.get(how, email)
+
+    for _ in range(2):
+        assert do(f"name,email,listings\nAnn,{written},both", reason="they asked us to").get("suppressed") == 1
+
+    with_address = Client.objects.get(email=email)
+    assert not audience.who(topic=a_topic(), channel=EMAIL, standing=Standing.RECIPIENTS).filter(pk=with_address.pk)
+    assert Suppression.objects.get(address=email).source == ("ERASED" if erases and not _own(source) else source)
+
+
+def _own(source: Source | None) -> bool:
+    return source in Suppression.OWN_WORD
+
+
+# --- Who opted out ----------------------------------------------------------------------------------------------------
+def test_who_opted_out_is_not_subscribed_again(do: Do, now: datetime) -> None:
+    client = a_client(name="Ann", email="ann@example.com")
+    consent(client, now, email=True, sms=True)
+    consent(client, now, email=False)
+
+    counts = do("name,email,listings,offerings\nAnna,ann@example.com,both,e-mail")
+
+    assert counts == {"changed": 1, "kept_out": 1}
+    assert columns_of(client)["name"] == "Anna"
+    assert wishes(client) == {"listings": (False, True), "offerings": (True, False)}
+    assert [row[:3] for row in evidence(client)][-1] == ("offerings", "email", True)
+
+
+def test_who_opted_out_by_an_earlier_file_is_not_subscribed_again_by_a_later_one(do: Do) -> None:
+    do("name,email,listings\nAnn,ann@example.com,both")
+    do("email,listings\nann@example.com,neither")
+
+    assert do("email,listings\nann@example.com,both") == {"unchanged": 1, "kept_out": 1}
+
+    assert wishes(Client.objects.get()) == {"listings": (False, False)}
+
+
+def test_who_opted_out_before_records_began_is_not_subscribed_again(do: Do) -> None:
+    client = a_client(email="ann@example.com", listings="neither")
+
+    assert do("email,listings\nann@example.com,both") == {"unchanged": 1, "kept_out": 1}
+
+    assert wishes(client) == {"listings": (False, False)}
+
+
+def test_who_wanted_one_channel_may_agree_to_the_other(do: Do, now: datetime) -> None:
+    client = a_client(email="ann@example.com")
+    consent(client, now, email=True)
+
+    assert do("email,listings sms\nann@example.com,yes") == {"changed": 1}
+
+    assert wishes(client) == {"listings": (True, True)}
+
+
+def test_found_by_phone_under_a_new_e_mail_address_the_client_has_opted_out_all_the_same(do: Do, now: datetime) -> None:
+    client = a_client(email="ann@example.com", phone="+12025550123")
+    consent(client, now, email=True)
+    consent(client, now, email=False)
+
+    counts = do("email,phone,listings e-mail\nnew@example.com,+12025550123,yes")
+
+    assert counts == {"changed": 1, "kept_out": 1}
+    assert wishes(client) == {"listings": (False, False)}
+
+
+def test_who_stopped_everything_is_not_subscribed_to_what_they_were_never_asked_about(do: Do, now: datetime) -> None:
+    client = a_client(email="ann@example.com", phone="+12025550123")
+    consent(client, now, email=True)
+    origin = Origin(ConsentChange.Source.PAGE)
+    preference_center.stop_everything(client_id=client.pk, origin=origin, now=now)
+    file = "email,phone,listings,offerings\nann@example.com,+12025550123,both,both"
+
+    assert do(file) == {"unchanged": 1, "kept_out": 1}
+    assert wishes(client) == {"listings": (False, False)}
+
+    # A topic that came later, and a new address, are no way around it.
+    a_topic(slug="later")
+    assert do("email,phone,later\nnew@example.com,+12025550123,both") == {"changed": 1, "kept_out": 1}
+    assert wishes(client) == {"listings": (False, False)}
+
+    assert do(file.replace("ann@", "new@"), reason="signed the form in May")["resubscribed"] == 1
+    assert wishes(client) == {"listings": (True, True), "offerings": (True, True)}
+
+
+def test_with_a_reason_who_opted_out_is_subscribed_again_and_the_reason_is_kept(do: Do, now: datetime) -> None:
+    client = a_client(email="ann@example.com")
+    consent(client, now, email=True)
+    consent(client, now, email=False)
+
+    counts = do("email,listings\nann@example.com,both", reason="signed the form in May")
+
+    assert counts == {"changed": 1, "resubscribed": 1}
+    assert wishes(client) == {"listings": (True, True)}
+    assert evidence(client)[-2:] == [
+        ("listings", "email", True, "spring.csv: signed the form in May"),
+        ("listings", "sms", True, "spring.csv"),
+    ]
+
+
+# --- Rows that can't be taken -----------------------------------------------------------------------------------------
+def faults(text: str) -> dict[int, list[tuple[int, str]]]:
+    return {one.row.line: one.faults for one in plan(text).refused}
+
+
+def test_the_addresses_of_two_clients_in_one_row_are_no_client() -> None:
+    ann, bob = a_client(email="ann@example.com"), a_client(phone="+12025550123")
+
+    assert faults("email,phone\nann@example.com,+12025550123") == {
+        2: [(1, f"The e-mail address is that of client {ann.pk}, and the phone number that of client {bob.pk}.")]
+    }
+
+
+def test_of_two_rows_with_the_same_address_the_second_is_not_taken_and_names_the_first(do: Do) -> None:
+    text = (
+        "name,email,phone\nAnn,ann@example.com,\nBob,bob@example.com,+12025550123\n"
+        "Ann,ANN@example.com,\nRob,,+1 202 555 0123\n"
+    )
+
+    assert faults(text) == {
+        4: [(1, "The same e-mail address is on line 2 already.")],
+        5: [(2, "The same phone number is on line 3 already.")],
+    }
+    assert do(text) == {"added": 2, "failed": 2}
+    assert set(Client.objects.values_list("name", flat=True)) == {"Ann", "Bob"}
+
+
+def test_two_rows_may_be_the_same_client_by_different_addresses() -> None:
+    a_client(email="ann@example.com", phone="+12025550123")
+
+    assert faults("name,email,phone\nAnn,ann@example.com,\nAnna,,+12025550123") == {
+        3: [(-1, "It is the same client as on line 2.")]
+    }
+
+
+def test_a_new_client_needs_a_name_and_a_known_one_does_not() -> None:
+    a_client(email="ann@example.com")
+
+    assert faults("name,email\n,ann@example.com\n,bob@example.com") == {
+        3: [(0, "A new client needs a name: nobody has this address yet.")]
+    }
+
+
+def test_all_that_is_wrong_with_a_row_is_told_by_cell() -> None:
+    found = faults("name,email,phone,listings\nAnn,ann@,12,maybe")
+
+    assert [column for column, _ in found[2]] == [1, 2, 3]
+
+
+def test_the_file_of_rows_that_were_not_taken_can_be_mended_and_imported(do: Do) -> None:
+    text = "name,email,listings\n=1+1,ann@example.com,both\n=2+2,ann@,both"
+    found = plan(text)
+    assert [one.row.line for one in found.refused] == [3]
+    written = b"".join(importer.refused_csv(a_table(text), iter(found.refused))).decode()
+    assert "'=2+2" in written
+
+    assert do(written.removeprefix("\ufeff").replace("ann@,", "bob@example.com,")) == {"added": 1}
+
+    assert Client.objects.get().name == "=2+2"
+
+
+# --- All or nothing ---------------------------------------------------------------------------------------------------
+def test_a_file_that_breaks_off_changes_nothing(do: Do) -> None:
+    rows = "\n".join(f"Ann {number},ann{number}@example.com" for number in range(5_000))
+
+    with pytest.raises(FileError, match=r"^The row on line 5002 opens a quotation mark"):
+        do(f'name,email\n{rows}\n"Bob,bob@example.com')
+
+    assert not Client.objects.exists()
+
+
+def test_what_fails_at_the_very_end_changes_nothing(do: Do, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = a_client(name="Ann", email="ann@example.com")
+    before = columns_of(client)
+
+    def fail(writer: object) -> None:
+        raise OSError("no room")
+
+    monkeypatch.setattr(writing._Writer, "record_consent", fail)
+    with pytest.raises(OSError, match="no room"):
+        do("name,email,listings\nAnna,ann@example.com,both\nBob,bob@example.com,both")
+
+    assert Client.objects.count() == 1
+    assert columns_of(client) == before
+    assert not Preference.objects.exists()
+    assert client.history.count() == 1
+
+
+def test_an_address_that_is_taken_in_the_same_moment_changes_nothing_and_can_be_tried_again(
+    do: Do, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check = writing._Writer.check
+
+    def somebody_is_faster(writer: writing._Writer) -> None:
+        check(writer)
+        a_client(name="Bobby", email="bob@example.com")
+
+    monkeypatch.setattr(writing._Writer, "check", somebody_is_faster)
+    with pytest.raises(ChangedMeanwhile):
+        do("name,email\nAnn,ann@example.com\nBob,bob@example.com")
+
+    assert not Client.objects.filter(name__in=["Ann", "Bob"]).exists()
+
+
+def test_a_client_who_is_erased_in_the_same_moment_does_not_get_the_address_back(
+    do: Do, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = a_client(email="ann@example.com", phone=None)
+    match = Staging.match
+
+    def somebody_is_faster(stage: Staging, **options: bool) -> None:
+        match(stage, **options)
+        Client.objects.filter(pk=client.pk).update(email=None, name="", erased_at=now)
+
+    monkeypatch.setattr(Staging, "match", somebody_is_faster)
+    with pytest.raises(ChangedMeanwhile):
+        do("name,email,listings\nAnn,ann@example.com,both")
+
+    assert columns_of(client)["email"] is None or columns_of(client)["erased_at"] is None
+
+
+def test_nothing_of_a_file_stays_behind_on_the_connection(do: Do) -> None:
+    do("name,email\nAnn,ann@example.com")
+
+    with connection.cursor() as cursor:
+        names = connection.introspection.table_names(cursor)
+    assert not [name for name in names if name.startswith("import_")]
+    assert do("name,email\nAnn,ann@example.com") == {"unchanged": 1}
+
+
+# --- Looking first ----------------------------------------------------------------------------------------------------
+def test_a_plan_tells_what_would_be_and_changes_nothing(now: datetime) -> None:
+    client = a_client(name="Ann", email="ann@example.com", phone=None)
+    consent(client, now, email=True)
+    consent(client, now, email=False)
+
+    found = plan("name,email,listings\nAnna,ann@example.com,both\nBob,bob@example.com,sms\nEve,eve@,")
+
+    listings = a_topic().pk
+    assert {name: found.counts[name] for name in ("added", "changed", "failed", "kept_out")} == {
+        "added": 1,
+        "changed": 1,
+        "failed": 1,
+        "kept_out": 1,
+    }
+    assert [(one.line, one.is_new, one.alters, one.name) for one in found.first] == [
+        (2, False, True, "Anna"),
+        (3, True, False, "Bob"),
+    ]
+    assert found.first[0].changes == {Want(listings, "sms"): True}
+    assert found.first[0].kept_out == [Want(listings, "email")]
+    assert [one.row.line for one in found.refused] == [4]
+    assert columns_of(client)["name"] == "Ann"
+    assert Client.objects.count() == 1
+
+
+# --- Time zones -------------------------------------------------------------------------------------------------------
+def test_a_time_zone_is_taken_over_and_a_blank_cell_leaves_it(do: Do) -> None:
+    do("name,email,time zone\nAnn,ann@example.com,Europe/London\nBob,bob@example.com,")
+    ann, bob = Client.objects.order_by("name")
+    assert (ann.time_zone, bob.time_zone) == ("Europe/London", "")
+
+    assert do("email,time zone\nann@example.com,Asia/Tokyo\nbob@example.com,") == {"changed": 1, "unchanged": 1}
+    assert do("email,time zone\nann@example.com,\nbob@example.com,") == {"unchanged": 2}
+
+    zones = list(ann.history.order_by("history_id").values_list("time_zone", flat=True))
+    assert zones == ["Europe/London", "Asia/Tokyo"]
+    ann.refresh_from_db()
+    assert ann.time_zone == "Asia/Tokyo"

@@ -1,0 +1,158 @@
+from typing import Any
+
+import pytest
+from django import forms
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from notifier.clients.imports import columns, rows
+from notifier.clients.imports.columns import Subject, Want
+from notifier.clients.imports.rows import ROW, Parsed, Reader
+from notifier.models import Client
+
+LISTINGS = Subject(1, "listings", "Listings")
+
+
+def parsed(header: str, *cells: str, region: str | None = None) -> Parsed:
+    names = header.split(",")
+    layout = columns.arrange(columns.guess(names, [LISTINGS]), [LISTINGS])
+    return Reader(layout=layout, columns=len(names), region=region).parse(cells)
+
+
+def test_a_row_says_only_what_stands_in_it() -> None:
+    row = parsed("name,email,phone,listings e-mail,listings sms", " Ann ", "Ann@Example.com ", "", "yes", "")
+
+    assert (row.name, row.email, row.phone, row.faults) == ("Ann", "ann@example.com", None, [])
+    assert row.wants == {Want(1, "email"): True}
+
+
+def test_a_short_row_is_blank_behind_its_end() -> None:
+    assert parsed("name,email,phone,listings", "Ann", "a@example.com").faults == []
+
+
+def test_a_row_with_more_cells_than_the_header_is_not_taken() -> None:
+    assert parsed("name,email", "Smith", "Ann", "a@example.com").faults[0][0] == ROW
+
+
+def test_first_and_last_name_are_put_together() -> None:
+    assert parsed("first name,last name,email", "Ann", "Example", "a@example.com").name == "Ann Example"
+    assert parsed("first name,last name,email", "", "Example", "a@example.com").name == "Example"
+
+
+def test_a_row_without_an_address_is_about_nobody() -> None:
+    assert parsed("name,email", "Ann", "").faults == [(ROW, "It has neither an e-mail address nor a phone number.")]
+
+
+@pytest.mark.parametrize("text", ["yes", "Y", "TRUE", "1", "x", "On", "ja", "oui", "sí"])
+def test_yes_is_said_in_many_ways(text: str) -> None:
+    assert parsed("email,listings sms", "a@example.com", text).wants == {Want(1, "sms"): True}
+
+
+@pytest.mark.parametrize("text", ["no", "N", "False", "0", "off", "nein"])
+def test_no_is_said_in_many_ways(text: str) -> None:
+    assert parsed("email,listings sms", "a@example.com", text).wants == {Want(1, "sms"): False}
+
+
+@pytest.mark.parametrize("text", ["-", "maybe", "yes!", "2"])
+def test_anything_else_is_neither(text: str) -> None:
+    assert parsed("email,listings sms", "a@example.com", text).faults == [(1, f"“{text}” is neither yes nor no.")]
+
+
+@pytest.mark.parametrize(
+    ("text", "email", "sms"),
+    [
+        ("both", True, True),
+        ("E-Mail", True, False),
+        ("sms", False, True),
+        ("email, SMS", True, True),
+        ("e-mail and sms", True, True),
+        ("neither", False, False),
+        ("None", False, False),
+    ],
+)
+def test_one_cell_may_tell_both_channels(text: str, email: bool, sms: bool) -> None:
+    assert parsed("email,listings", "a@example.com", text).wants == {Want(1, "email"): email, Want(1, "sms"): sms}
+
+
+def test_yes_to_two_channels_at_once_says_nothing() -> None:
+    assert parsed("email,listings", "a@example.com", "yes").faults[0][0] == 1
+
+
+@pytest.mark.parametrize("text", ["a\0b", "two\nlines", "x" * 201, "Ann\u202eevE", "\u2066Ann"])
+def test_a_name_is_one_line_of_a_length_that_fits(text: str) -> None:
+    assert [column for column, _ in parsed("name,email", text, "a@example.com").faults] == [0]
+
+
+def test_a_number_without_its_country_wants_one_or_the_setting() -> None:
+    assert parsed("phone,name", "020 7946 0018", "Ann").faults[0][1].endswith("like +1 202 555 0123.")
+    assert parsed("phone,name", "020 7946 0018", "Ann", region="GB").phone == "+442079460018"
+
+
+# --- The same rules as the client's page ------------------------------------------------------------------------------
+class Form(forms.ModelForm):
+    class Meta:
+        model = Client
+        fields = ("name", "email", "phone")
+
+
+def by_the_form(**values: str) -> dict[str, Any]:
+    form = Form(values)
+    form.full_clean()
+    return {name: str(value) for name, value in form.cleaned_data.items() if value}
+
+
+PHONES = st.text("+0123456789 ()-/.x", max_size=18) | st.builds(
+    "{}{}".format,
+    st.sampled_from(["+1202555", "+4420794", "0044", "+39 06 ", "tel:"]),
+    st.text("0123456789 ", max_size=9),
+)
+EMAILS = st.emails() | st.text(max_size=20) | st.builds("{}@{}".format, st.text(max_size=5), st.text(max_size=8))
+
+
+@pytest.mark.django_db
+@settings(max_examples=200, deadline=None)
+@given(PHONES)
+@example("+1 202 555 0123")
+@example("+39 06 698 12345")
+def test_a_phone_number_is_what_the_form_makes_of_it(text: str) -> None:
+    try:
+        ours = rows.read_phone(text.strip(), region=None) if text.strip() else None
+    except ValueError:
+        ours = None
+
+    assert ours == by_the_form(name="Ann", phone=text).get("phone")
+
+
+@pytest.mark.django_db
+@settings(max_examples=150, deadline=None)
+@given(EMAILS)
+def test_an_e_mail_address_is_what_the_form_makes_of_it(text: str) -> None:
+    try:
+        ours = rows.read_email(text.strip()) if text.strip() else None
+    except ValueError:
+        ours = None
+
+    # The form leaves the capitals to the field, which stores none.
+    theirs = by_the_form(name="Ann", email=text).get("email")
+    assert ours == (theirs.lower() if theirs else None)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.text(max_size=30), max_size=7))
+def test_no_row_is_too_odd_to_be_told_about(cells: list[str]) -> None:
+    row = parsed("name,email,phone,listings", *cells)
+
+    assert row.faults or row.email or row.phone
+    assert all(ROW <= column < 4 and text.endswith((".", ".")) for column, text in row.faults)
+
+
+@pytest.mark.parametrize("text", ["Europe/London", "europe/london", "EUROPE/LONDON "])
+def test_a_time_zone_is_read_however_it_is_capitalised(text: str) -> None:
+    assert parsed("email,time zone", "a@example.com", text).time_zone == "Europe/London"
+
+
+def test_what_is_no_time_zone_is_named_with_its_cell() -> None:
+    row = parsed("email,time zone", "a@example.com", "London")
+
+    assert row.faults == [(1, "“London” is not a time zone: write it like Europe/London.")]
+    assert parsed("email,time zone", "a@example.com", "").faults == []
