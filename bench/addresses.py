@@ -18,8 +18,8 @@ from django.urls import URLPattern, reverse
 
 from notifier.admin import audience_lists, client_decisions, recovery, results
 from notifier.admin.broadcasts import ORDERS
+from notifier.broadcasts.audience import Standing
 from notifier.models import Broadcast, Channel, Client, ClientImport, Delivery, Notification, Suppression, Topic
-from notifier.services.audience import Standing
 
 #: What is looked for in a list: by its search it may be a name, a subject, or the beginning of an address.
 TERMS = ("Ann Example 12345", "Ann", "client12345@", "client1", "+99900012345", "week 3", "zzz", "zzz@")

@@ -13,9 +13,9 @@ from django.db import connection
 
 from notifier.clients import counts
 from notifier.clients.imports import uploads
+from notifier.delivery import daily_stats, tallies
 from notifier.models import Broadcast, Channel, Notification, Throttle, Topic, Worker
 from notifier.runtime import clock
-from notifier.services import daily, tallies
 
 NAMES = ("Ann", "Ben", "Cleo", "Dan", "Eve", "Finn", "Gwen", "Hugo", "Ida", "Jon")
 #: Of a hundred deliveries; the rest are sent.
@@ -51,7 +51,7 @@ def build(sizes: Sizes) -> User:
     _execute("VACUUM ANALYZE")
     for broadcast in Broadcast.objects.order_by("pk"):
         tallies.tally(broadcast_id=broadcast.pk, now=now)
-        daily.count(broadcast_id=broadcast.pk, now=now)
+        daily_stats.count(broadcast_id=broadcast.pk, now=now)
     counts.count(now=now)
     Throttle.objects.create(channel=Channel.SMS, provider="api.example.com", filled_at=now)
     Worker.objects.create(kind=Worker.Kind.DISPATCHER, host="bench", pid=1, started_at=now, last_seen_at=now)

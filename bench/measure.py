@@ -25,9 +25,9 @@ from django.urls import reverse  # noqa: E402
 
 from bench.bare import Bare, smtp_seconds, timed  # noqa: E402
 from notifier.admin import counting  # noqa: E402
+from notifier.broadcasts import lifecycle  # noqa: E402
 from notifier.models import Broadcast, Client, Delivery, Notification, Preference, QueuedTicket, Topic, Worker  # noqa: E402
 from notifier.runtime import clock  # noqa: E402
-from notifier.services import broadcasts  # noqa: E402
 from tests.servers.processes import Process, wait_until  # noqa: E402
 from tests.servers.stack import Stack  # noqa: E402
 from tests.standins.smtp import SmtpProcess  # noqa: E402
@@ -135,7 +135,7 @@ def a_notification(topic: Topic) -> Notification:
 
 def press(notification: Notification) -> Broadcast:
     seen = {notification.pk: notification.updated_at}
-    return broadcasts.create(seen=seen, token=uuid.uuid4(), by=None, now=clock.now(), again=True)[0]
+    return lifecycle.create(seen=seen, token=uuid.uuid4(), by=None, now=clock.now(), again=True)[0]
 
 
 def forget_broadcasts() -> None:

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from django import db
 from django.db import connection
 
+from notifier.delivery.claims import Claim, Outcome, Verdict
 from notifier.models import Channel
 from notifier.policies import breakers
 from notifier.policies.breakers import Count
 from notifier.runtime import clock
-from notifier.services.deliveries import Claim, Outcome, Verdict
 
 logger = logging.getLogger(__name__)
 

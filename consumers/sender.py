@@ -15,8 +15,8 @@ from consumers.backends.base import (
     SendBackend,
     TemporaryFailure,
 )
+from notifier.delivery.claims import Message, Outcome, Verdict
 from notifier.runtime import failpoints
-from notifier.services.deliveries import Message, Outcome, Verdict
 
 logger = logging.getLogger(__name__)
 

@@ -14,13 +14,13 @@ from django.db import connection
 from consumers.gauge import Gauge
 from consumers.pacer import Pacer
 from consumers.sender import Sender
+from notifier.delivery import claims
+from notifier.delivery.claims import Claim, Outcome, Verdict
 from notifier.models import Channel, Worker
 from notifier.runtime import clock, failpoints
 from notifier.runtime.backoff import Backoff
 from notifier.runtime.heartbeats import Heartbeat
 from notifier.runtime.shutdown import StopFlag
-from notifier.services import deliveries
-from notifier.services.deliveries import Claim, Outcome, Verdict
 from notifier.transport.base import Received, Transport, TransportError
 
 logger = logging.getLogger(__name__)
@@ -130,7 +130,7 @@ class Consumer:
         received.ack()
 
     def _give_back(self, delivery_ids: Sequence[int], *, due_at: datetime) -> None:
-        deliveries.give_back(delivery_ids=delivery_ids, due_at=due_at)
+        claims.give_back(delivery_ids=delivery_ids, due_at=due_at)
         failpoints.reached("release.committed")
 
     def _work_window(self, broadcast_id: int, delivery_ids: Sequence[int]) -> Sequence[Outcome]:
@@ -163,7 +163,7 @@ class Consumer:
     def _claim(self, broadcast_id: int, delivery_ids: Sequence[int]) -> Claim:
         token = uuid.uuid4()
         try:
-            return deliveries.claim(
+            return claims.claim(
                 broadcast_id=broadcast_id,
                 channel=self._channel,
                 delivery_ids=delivery_ids,
@@ -172,11 +172,11 @@ class Consumer:
             )
         except db.Error:
             # A commit whose answer was lost may have been made. Nothing was sent: undo it, or the rows end as UNKNOWN.
-            self._insist(lambda: deliveries.disclaim(token=token, delivery_ids=delivery_ids, now=clock.now()))
+            self._insist(lambda: claims.disclaim(token=token, delivery_ids=delivery_ids, now=clock.now()))
             raise
 
     def _settle(self, claim: Claim, outcomes: Sequence[Outcome]) -> None:
-        settled = self._insist(lambda: deliveries.settle(claim=claim, outcomes=outcomes, now=clock.now()))
+        settled = self._insist(lambda: claims.settle(claim=claim, outcomes=outcomes, now=clock.now()))
         if settled < len(outcomes):
             logger.warning("%d results came after their lease and were decided by others.", len(outcomes) - settled)
 

@@ -20,8 +20,10 @@ from django.utils.text import capfirst
 from django_htmx.http import HTMX_STOP_POLLING, HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
-from notifier import account, chart, dashboard, progress
+from notifier import account
+from notifier.broadcasts import progress
 from notifier.models import Channel
+from notifier.overview import chart, dashboard
 from notifier.policies import breakers
 from notifier.runtime import clock
 

@@ -12,11 +12,11 @@ from django.contrib.auth.models import Group, User
 from django.test import override_settings
 from django.utils import timezone
 
+from notifier.broadcasts import lifecycle
+from notifier.broadcasts.send_options import AT_ONCE, Terms
 from notifier.consent import sms_replies
 from notifier.consent.sms_replies import Answer
 from notifier.models import Broadcast, Channel, Client, DailyTally, Delivery, InboundMessage, Notification
-from notifier.services import broadcasts
-from notifier.services.terms import AT_ONCE, Terms
 
 #: Sent a day, about, by the day of the week.
 WEEK = (420, 510, 640, 480, 730, 90, 60)
@@ -43,7 +43,7 @@ def _wait(*, by: User) -> None:
 
 def _ask(notification: Notification, *, by: User, terms: Terms) -> list[Broadcast]:
     seen = {notification.pk: notification.updated_at}
-    return broadcasts.create(seen=seen, token=uuid.uuid4(), by=by, now=timezone.now(), again=True, terms=terms)
+    return lifecycle.create(seen=seen, token=uuid.uuid4(), by=by, now=timezone.now(), again=True, terms=terms)
 
 
 def _earlier_days() -> None:

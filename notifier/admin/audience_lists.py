@@ -9,9 +9,9 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from notifier.admin.change_list import BoundedChangeList
+from notifier.broadcasts import audience
+from notifier.broadcasts.audience import Standing
 from notifier.models import Channel, Client, Topic
-from notifier.services import audience
-from notifier.services.audience import Standing
 
 PARAMETER = "reach"
 #: Said of a topic and a channel, as in "Listings by e-mail".

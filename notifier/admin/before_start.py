@@ -17,11 +17,11 @@ from django.urls import URLPattern, path
 from notifier.admin import confirmation, counting
 from notifier.admin.base import ReadOnlyAdmin
 from notifier.admin.terms import TermsForm
+from notifier.broadcasts import approvals, lifecycle, schedules
+from notifier.broadcasts.approvals import PERMISSION as APPROVE
+from notifier.broadcasts.approvals import Version
 from notifier.models import Broadcast
 from notifier.runtime import clock
-from notifier.services import approvals, broadcasts, schedules
-from notifier.services.approvals import PERMISSION as APPROVE
-from notifier.services.approvals import Version
 
 CONTROL = "notifier.control_broadcast"
 CRITICAL = "notifier.send_critical"
@@ -145,14 +145,14 @@ class BeforeStartAdmin(ReadOnlyAdmin):
                 by=cast(User, request.user),
                 now=clock.now(),
             )
-        except broadcasts.ChangedMeanwhile as change:
+        except lifecycle.ChangedMeanwhile as change:
             self.message_user(request, str(change), messages.ERROR)
             return redirect(self.page_url("approve", broadcast.pk))
-        except broadcasts.NotAllowed as refusal:
+        except lifecycle.NotAllowed as refusal:
             self.message_user(request, str(refusal), messages.ERROR)
         else:
             broadcast.refresh_from_db()
-            self.message_user(request, f"Approved: it is {broadcasts.state_in_words(broadcast)}.", messages.SUCCESS)
+            self.message_user(request, f"Approved: it is {lifecycle.state_in_words(broadcast)}.", messages.SUCCESS)
         return redirect(self.page_url("progress", broadcast.pk))
 
     def _reject(self, request: HttpRequest, broadcast: Broadcast) -> HttpResponse:
@@ -161,7 +161,7 @@ class BeforeStartAdmin(ReadOnlyAdmin):
             return self._show(request, broadcast, form)
         try:
             approvals.reject(broadcast_id=broadcast.pk, by=cast(User, request.user), why=form.cleaned_data["why"])
-        except broadcasts.NotAllowed as refusal:
+        except lifecycle.NotAllowed as refusal:
             self.message_user(request, str(refusal), messages.ERROR)
         else:
             self.message_user(request, "Rejected: nothing of it is sent.", messages.SUCCESS)
@@ -169,7 +169,7 @@ class BeforeStartAdmin(ReadOnlyAdmin):
 
     def _show(self, request: HttpRequest, broadcast: Broadcast, reject: RejectForm) -> HttpResponse:
         if broadcast.state != State.AWAITING_APPROVAL:
-            self.message_user(request, str(broadcasts.refusal("approve", broadcast.pk)), messages.ERROR)
+            self.message_user(request, str(lifecycle.refusal("approve", broadcast.pk)), messages.ERROR)
             return redirect(self.page_url("progress", broadcast.pk))
         context = {
             **self._page(request, broadcast, "Approve"),
@@ -183,7 +183,7 @@ class BeforeStartAdmin(ReadOnlyAdmin):
     def ask_to_start(self, request: HttpRequest, broadcast: Broadcast) -> HttpResponse:
         """To how many it goes at once. The order itself is one of `broadcasts.ORDERS`."""
         if broadcast.state != State.SCHEDULED or broadcast.needs_approval:
-            self.message_user(request, str(broadcasts.refusal("start", broadcast.pk)), messages.ERROR)
+            self.message_user(request, str(lifecycle.refusal("start", broadcast.pk)), messages.ERROR)
             return redirect(self.page_url("progress", broadcast.pk))
         context = self._page(request, broadcast, "Start now") | self._in_short(request, broadcast)
         return TemplateResponse(request, "admin/notifier/broadcast/start.html", context)
@@ -204,16 +204,16 @@ class BeforeStartAdmin(ReadOnlyAdmin):
             return self._ask_for_time(request, broadcast, form)
         try:
             schedules.reschedule(broadcast_id=broadcast.pk, terms=form.terms, now=now)
-        except broadcasts.BroadcastError as refusal:
+        except lifecycle.BroadcastError as refusal:
             self.message_user(request, str(refusal), messages.ERROR)
         else:
             broadcast.refresh_from_db()
-            self.message_user(request, f"Changed: it is {broadcasts.state_in_words(broadcast)}.", messages.SUCCESS)
+            self.message_user(request, f"Changed: it is {lifecycle.state_in_words(broadcast)}.", messages.SUCCESS)
         return redirect(self.page_url("progress", broadcast.pk))
 
     def _ask_for_time(self, request: HttpRequest, broadcast: Broadcast, form: TermsForm) -> HttpResponse:
         if broadcast.state not in Broadcast.BEFORE_START:
-            self.message_user(request, str(broadcasts.refusal("reschedule", broadcast.pk)), messages.ERROR)
+            self.message_user(request, str(lifecycle.refusal("reschedule", broadcast.pk)), messages.ERROR)
             return redirect(self.page_url("progress", broadcast.pk))
         context = {
             **self._page(request, broadcast, "Change the time"),

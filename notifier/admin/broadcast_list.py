@@ -6,10 +6,10 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 
-from notifier import progress
 from notifier.admin.badges import badge, state_badge
 from notifier.admin.base import ReadOnlyAdmin
 from notifier.admin.results import list_of
+from notifier.broadcasts import progress
 from notifier.models import Broadcast, Delivery
 from notifier.site import NOTHING
 

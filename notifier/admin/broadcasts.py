@@ -18,18 +18,18 @@ from django.urls import URLPattern, path
 from django.utils.decorators import method_decorator
 from django_htmx.http import HTMX_STOP_POLLING
 
-from notifier import progress
-from notifier import reasons as why_unsent
 from notifier.admin import before_start, letters
 from notifier.admin.before_start import BeforeStartAdmin
 from notifier.admin.broadcast_list import BroadcastList, sender
 from notifier.admin.followups import RESOLVE, FollowUpPages, next_steps
 from notifier.admin.recovery import DECISIONS, WhyForm, outcome, reasons
 from notifier.admin.results import list_of
+from notifier.broadcasts import followups, lifecycle, progress
+from notifier.broadcasts import skip_reasons as why_unsent
+from notifier.delivery import recovery
 from notifier.models import Broadcast, Delivery, Reason, Resolution
 from notifier.policies import throttles
 from notifier.runtime import clock
-from notifier.services import broadcasts, followups, recovery
 from notifier.site import HtmxHttpRequest
 
 CONTROL = "notifier.control_broadcast"
@@ -94,10 +94,10 @@ ORDERS = {
             "pause",
             "Pause",
             (_STATE.RUNNING,),
-            broadcasts.pause,
+            lifecycle.pause,
             "Paused. What is being sent at this moment still goes out.",
         ),
-        Order("resume", "Resume", (_STATE.PAUSED,), broadcasts.resume, "Resumed.", tone="primary"),
+        Order("resume", "Resume", (_STATE.PAUSED,), lifecycle.resume, "Resumed.", tone="primary"),
         # Whatever is unknown may have arrived: see the page that resolves deliveries.
         Order(
             "retry",
@@ -111,7 +111,7 @@ ORDERS = {
             "cancel",
             "Cancel",
             (_STATE.AWAITING_APPROVAL, _STATE.SCHEDULED, _STATE.RUNNING, _STATE.PAUSED),
-            broadcasts.cancel,
+            lifecycle.cancel,
             "Cancelled. Whatever had not gone out stays unsent.",
             warning="Whatever has not gone out yet will never be sent. This can’t be undone.",
             tone="danger",
@@ -234,7 +234,7 @@ class BroadcastAdmin(FollowUpPages, BeforeStartAdmin, BroadcastList):
             return self._send_again(request, order, broadcast)
         try:
             order.give(broadcast_id=broadcast.pk)
-        except broadcasts.NotAllowed as refusal:
+        except lifecycle.NotAllowed as refusal:
             self.message_user(request, str(refusal), messages.ERROR)
         else:
             self.message_user(request, order.done, messages.SUCCESS)

@@ -9,12 +9,12 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
-from notifier import why
 from notifier.admin.base import GuardedDeleteAdmin
 from notifier.admin.client_decisions import DECISIONS, Decision
 from notifier.admin.client_orders import ClientOrders
 from notifier.admin.selection import Selection
 from notifier.clients import record
+from notifier.explanations import explanation
 from notifier.models import Broadcast, Client
 from notifier.runtime import clock
 
@@ -106,7 +106,7 @@ class ClientPages(ClientOrders, GuardedDeleteAdmin):
             "title": f"Why did {client} get it, or not?",
             "client": client,
             "broadcast": chosen,
-            "answers": why.answers(client=client, broadcast=chosen, now=clock.now()) if chosen else [],
+            "answers": explanation.answers(client=client, broadcast=chosen, now=clock.now()) if chosen else [],
             "term": term,
             "offered": list(self._offered(term)[:OFFERED]),
         }

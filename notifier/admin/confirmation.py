@@ -7,11 +7,11 @@ from datetime import datetime
 from django.conf import settings
 
 from notifier.admin import audience_lists, letters
+from notifier.broadcasts import audience, estimates, followups, lifecycle
+from notifier.broadcasts.audience import Reach, Standing
+from notifier.broadcasts.estimates import Duration, Segments
 from notifier.messages import placeholders
 from notifier.models import Broadcast, Channel, Client, Notification, Topic
-from notifier.services import audience, broadcasts, estimates, followups
-from notifier.services.audience import Reach, Standing
-from notifier.services.estimates import Duration, Segments
 
 UNITS = {Channel.EMAIL: ("e-mail", "e-mails"), Channel.SMS: ("SMS", "SMS")}
 HEADINGS = {
@@ -170,7 +170,7 @@ def sends(notifications: Sequence[Notification]) -> int:
 
 def offers(*, notifications: Sequence[Notification], now: datetime, counted: bool = True) -> list[Offer]:
     """Not counted, they are without a reach, and with an example of how each reads all the same."""
-    earlier = broadcasts.sent_recently(notification_ids=[n.pk for n in notifications], now=now)
+    earlier = lifecycle.sent_recently(notification_ids=[n.pk for n in notifications], now=now)
     reaches = audience.reaches(topics=_topics(notifications)) if counted else None
     return _offers(notifications, reaches, earlier)
 

@@ -7,7 +7,7 @@ a link leads to that page. What is decided, is decided by the count that is made
 
 from django.http import HttpRequest
 
-from notifier.services import audience
+from notifier.broadcasts import audience
 
 #: In the address of a page that counts while it is made.
 PARAMETER = "counted"

@@ -15,7 +15,6 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from notifier import why
 from notifier.admin import counting, results
 from notifier.admin.badges import state_badge
 from notifier.admin.base import ReadOnlyAdmin
@@ -25,9 +24,10 @@ from notifier.admin.paginator import MOST_COUNTED
 from notifier.admin.recovery import DECISIONS, Decision, DecisionForm, counted, outcome
 from notifier.admin.selection import MOST_CHOSEN, Selection
 from notifier.consent import suppression_history
+from notifier.delivery import recovery
+from notifier.explanations import explanation
 from notifier.models import Channel, Client, Delivery, ProviderEvent, Resolution, ResolvedDelivery
 from notifier.runtime import clock
-from notifier.services import recovery
 
 RESOLVE = "notifier.resolve_delivery"
 #: Of those that a decision is about, so many are shown before it is taken.
@@ -152,7 +152,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
                 "resolutions": resolutions.order_by("-pk")[:MOST_DECISIONS],
             }
             if self.has_view_permission(request) and request.user.has_perm("notifier.view_client"):
-                extra["told"] = why.of_delivery(delivery, now=clock.now())
+                extra["told"] = explanation.of_delivery(delivery, now=clock.now())
             if request.user.has_perm("notifier.view_providerevent"):
                 extra["events"] = ProviderEvent.objects.filter(*_of(delivery)).order_by("-at", "-pk")[:MOST_DECISIONS]
         return super().change_view(request, object_id, form_url, extra | (extra_context or {}))

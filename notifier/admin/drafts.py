@@ -11,9 +11,9 @@ from django.db.models.functions import Length
 from notifier.admin import letters
 from notifier.admin.finding import matching
 from notifier.admin.letters import NOBODY
+from notifier.broadcasts import audience
 from notifier.messages import email, markdown, placeholders
 from notifier.models import Channel, Client, Notification, Topic
-from notifier.services import audience
 
 #: Clients offered while a name is typed.
 OFFERED = 8

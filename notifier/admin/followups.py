@@ -13,14 +13,13 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
-from notifier import progress
 from notifier.admin import confirmation, counting, results
 from notifier.admin.confirmation import UNITS
 from notifier.admin.terms import FollowForm
+from notifier.broadcasts import followups, progress
+from notifier.broadcasts.followups import Missing
 from notifier.models import Broadcast, Delivery
 from notifier.runtime import clock
-from notifier.services import followups
-from notifier.services.followups import Missing
 
 SEND = "notifier.send_broadcast"
 CRITICAL = "notifier.send_critical"

@@ -3,9 +3,9 @@
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
+from notifier.broadcasts import audience
 from notifier.messages import email, placeholders, signed_links
 from notifier.models import Broadcast, Channel, Client, Notification, Topic
-from notifier.services import audience
 
 #: Shown where no client consents, so that the message can be read all the same.
 NOBODY = "Alex Example"

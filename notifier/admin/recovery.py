@@ -10,9 +10,9 @@ from django.utils.safestring import SafeString
 
 from notifier.admin.badges import badge
 from notifier.admin.base import ReadOnlyAdmin
+from notifier.delivery import recovery
+from notifier.delivery.recovery import Obstacle, Resolved
 from notifier.models import Resolution
-from notifier.services import recovery
-from notifier.services.recovery import Obstacle, Resolved
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,10 @@ from django.db.models import QuerySet
 from django.http import FileResponse, HttpRequest, HttpResponseBase, StreamingHttpResponse
 from django.urls import reverse
 
-from notifier import progress, reasons
+from notifier.broadcasts import progress, skip_reasons
+from notifier.explanations import records
 from notifier.files import spreadsheets
 from notifier.models import Broadcast, Delivery
-from notifier.why import evidence
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +104,7 @@ class ReasonFilter(admin.SimpleListFilter):
         counts: dict[str, str] = {}
         if broadcast := owner(request):
             state = request.GET.get("state__exact")
-            for reason in reasons.of_broadcast(broadcast.pk):
+            for reason in skip_reasons.of_broadcast(broadcast.pk):
                 if state not in (None, reason.state):
                     continue
                 words = f"{reason.detail or 'no reason given'} ({reason.in_words} {reason.state.label.lower()})"
@@ -129,12 +129,12 @@ def rows(deliveries: QuerySet[Delivery]) -> Iterator[tuple[object, ...]]:
         if len(chunk) == CHUNK:
             # It may end between two channels of one client, who then comes with the next.
             chunk = [row for row in chunk if row[0] != chunk[-1][0]]
-        agreements = evidence.Agreements(topic_id=topic, clients=[row[0] for row in chunk]) if topic else None
+        agreements = records.Agreements(topic_id=topic, clients=[row[0] for row in chunk]) if topic else None
         yield from (_in_words(row, agreements) for row in chunk)
         last = chunk[-1][0]
 
 
-def _in_words(row: tuple[Any, ...], agreements: evidence.Agreements | None) -> tuple[object, ...]:
+def _in_words(row: tuple[Any, ...], agreements: records.Agreements | None) -> tuple[object, ...]:
     client, name, channel, address, state, *rest = row
     settled = row[_COLUMNS.index("settled_at")]
     change = None

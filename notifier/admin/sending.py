@@ -22,9 +22,9 @@ from notifier.admin import confirmation, counting, letters
 from notifier.admin.base import BackOfficeAdmin
 from notifier.admin.selection import read_ids
 from notifier.admin.terms import SendForm
+from notifier.broadcasts import approvals, held_back, lifecycle
 from notifier.models import Broadcast, Notification
 from notifier.runtime import clock
-from notifier.services import approvals, broadcasts, limits
 from notifier.site import HtmxHttpRequest
 
 #: Each of them counts its audience on the confirm page.
@@ -77,7 +77,7 @@ class SendingAdmin(BackOfficeAdmin):
         found = Notification.objects.filter(pk__in=ids).select_related("topic").order_by("pk")
         now = clock.now()
         kept = [
-            (n, [limits.kept_back(topic=n.topic, channel=channel, now=now) for channel in n.channels]) for n in found
+            (n, [held_back.kept_back(topic=n.topic, channel=channel, now=now) for channel in n.channels]) for n in found
         ]
         context = {**self.admin_site.each_context(request), "opts": self.opts, "title": "Who waits, and who is skipped"}
         is_part = cast(HtmxHttpRequest, request).htmx
@@ -140,7 +140,7 @@ class SendingAdmin(BackOfficeAdmin):
             return self._to_confirm_page(read_ids(request.GET.get("ids", ""), most=MOST_AT_ONCE))
         ids = list(order.seen)
         # A second click, or one more after the way back: its time may have passed, and its number may be old.
-        if made := broadcasts.made(token=order.token, notification_ids=ids):
+        if made := lifecycle.made(token=order.token, notification_ids=ids):
             return self._made(request, made)
         found = list(Notification.objects.filter(pk__in=ids).select_related("topic"))
         may = request.user.has_perm(CRITICAL)
@@ -151,7 +151,7 @@ class SendingAdmin(BackOfficeAdmin):
 
     def _create(self, request: HttpRequest, order: Order, form: SendForm) -> HttpResponse:
         try:
-            made = broadcasts.create(
+            made = lifecycle.create(
                 seen=order.seen,
                 token=order.token,
                 by=cast(User, request.user),
@@ -159,9 +159,9 @@ class SendingAdmin(BackOfficeAdmin):
                 again=order.again,
                 terms=form.terms,
             )
-        except broadcasts.SentRecently:
+        except lifecycle.SentRecently:
             return self._confirm(request, list(order.seen), RECENTLY, form)
-        except broadcasts.BroadcastError as refusal:
+        except lifecycle.BroadcastError as refusal:
             return self._confirm(request, list(order.seen), f"Nothing was sent. {refusal}", form)
         return self._made(request, made)
 
@@ -210,7 +210,7 @@ class SendingAdmin(BackOfficeAdmin):
 
     def _limits(self, found: Sequence[Notification]) -> str:
         """Where it is told whom sending hours and caps keep back; empty where there are none."""
-        if not limits.are_set([channel for n in found for channel in n.channels]):
+        if not held_back.are_set([channel for n in found for channel in n.channels]):
             return ""
         query = urlencode({"ids": ",".join(str(n.pk) for n in found)}, safe=",")
         return f"{self.page_url('limits')}?{query}"
@@ -221,7 +221,7 @@ class SendingAdmin(BackOfficeAdmin):
 
 
 def outcome(broadcast: Broadcast) -> str:
-    return f"{broadcast} is {broadcasts.state_in_words(broadcast)}"
+    return f"{broadcast} is {lifecycle.state_in_words(broadcast)}"
 
 
 def _page_of(made: Sequence[Broadcast]) -> str:

@@ -8,7 +8,7 @@ from django import forms
 from django.conf import settings
 from django.utils.timezone import get_current_timezone, localtime
 
-from notifier.services.terms import Terms
+from notifier.broadcasts.send_options import Terms
 
 #: How much the audience may have grown since the page that its number was read on.
 GROWTH = 1.1

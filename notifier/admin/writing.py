@@ -21,10 +21,10 @@ from simple_history.admin import SimpleHistoryAdmin
 from notifier.admin import drafts, letters
 from notifier.admin.base import GuardedDeleteAdmin
 from notifier.admin.drafts import Draft, Reader
+from notifier.broadcasts import approvals, notifications, test_sends
 from notifier.messages import placeholders
 from notifier.models import Channel, Notification, Profile
 from notifier.runtime import clock
-from notifier.services import approvals, notifications, trials
 from notifier.site import HtmxHttpRequest
 
 THEMES = ("light", "dark")
@@ -209,11 +209,13 @@ class WritingAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
             return False, format_html("Nothing was sent: {}", reason)
         number = _number(request.POST.get("notification", ""))
         try:
-            trials.book(notification_id=number, subject=draft.subject, channel=channel, by=user, now=clock.now())
-        except trials.TooMany:
-            return False, f"Nothing was sent: {trials.MOST_A_MINUTE} tests a minute are the most. Wait a moment."
+            test_sends.book(notification_id=number, subject=draft.subject, channel=channel, by=user, now=clock.now())
+        except test_sends.TooMany:
+            return False, f"Nothing was sent: {test_sends.MOST_A_MINUTE} tests a minute are the most. Wait a moment."
         reader = self._reader(request, draft)
-        wrong = trials.send(trial=_trial(channel, address, drafts.show(draft=draft, reader=reader)), channel=channel)
+        wrong = test_sends.send(
+            trial=_trial(channel, address, drafts.show(draft=draft, reader=reader)), channel=channel
+        )
         if wrong:
             return False, f"The test {channel.in_words} to {address} did not go out: {wrong}"
         return True, f"The test {channel.in_words} is on its way to {address}, as {reader.name} would read it."
@@ -257,10 +259,10 @@ def _asked(request: HttpRequest) -> QueryDict:
     return request.POST if request.method == "POST" else request.GET
 
 
-def _trial(channel: Channel, address: str, shown: drafts.Shown) -> trials.Trial:
+def _trial(channel: Channel, address: str, shown: drafts.Shown) -> test_sends.Trial:
     if channel == Channel.SMS:
-        return trials.Trial(address=address, subject="", body=shown.sms)
-    return trials.Trial(
+        return test_sends.Trial(address=address, subject="", body=shown.sms)
+    return test_sends.Trial(
         address=address,
         subject=f"[Test] {shown.subject}",
         body=shown.text,

@@ -2,8 +2,8 @@
 
 from datetime import datetime, timedelta
 
+from notifier.broadcasts import audience
 from notifier.models import Census, Client, Topic
-from notifier.services import audience
 
 #: A census may be so old before the dispatcher counts again.
 COUNT_EVERY = timedelta(minutes=1)

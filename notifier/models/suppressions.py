@@ -21,8 +21,8 @@ def shown(address: str) -> str:
 class Suppression(models.Model):
     """An address that is never sent anything on a channel, whoever it belongs to and whatever they ticked.
 
-    Once its client was erased a keyed digest stands in its place (`notifier.consent.digests`): the same address is found
-    by it again, and nobody can read it.
+    Once its client was erased a keyed digest stands in its place (`notifier.consent.digests`): the same address is
+    found by it again, and nobody can read it.
     """
 
     class Source(models.TextChoices):

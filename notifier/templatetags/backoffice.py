@@ -19,8 +19,8 @@ from django.utils.timezone import localtime
 from notifier.admin import badges
 from notifier.admin.badges import state_badge
 from notifier.admin.confirmation import UNITS
+from notifier.broadcasts import lifecycle
 from notifier.models import Broadcast, Channel, Delivery, InboundMessage
-from notifier.services import broadcasts
 from notifier.site import NOTHING, listed, many, one
 
 register = template.Library()
@@ -86,7 +86,7 @@ def broadcast_badge(broadcast: Broadcast) -> SafeString:
 @register.filter
 def state_in_words(broadcast: Broadcast) -> str:
     """scheduled for 24 Nov 2026, 16:00 GMT"""
-    return broadcasts.state_in_words(broadcast)
+    return lifecycle.state_in_words(broadcast)
 
 
 @register.filter

@@ -20,6 +20,7 @@ from notifier.clients.imports import uploads
 from notifier.consent import consents, provider_events, suppressions
 from notifier.consent.provider_events import Event, Kind
 from notifier.consent.suppressions import Source, Word
+from notifier.delivery import tallies
 from notifier.models import (
     Census,
     Channel,
@@ -36,7 +37,6 @@ from notifier.models import (
     Throttle,
     Worker,
 )
-from notifier.services import tallies
 from tests.factories import (
     a_broadcast,
     a_client,

@@ -16,8 +16,8 @@ from playwright.sync_api import Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from notifier.admin import results
+from notifier.delivery import fanout, tallies
 from notifier.models import Broadcast, Channel, Delivery, Worker
-from notifier.services import fanout, tallies
 from tests.factories import a_broadcast, a_client, a_delivery, a_user
 
 # The server answers from another thread, which must see the rows.

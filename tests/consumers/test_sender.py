@@ -18,8 +18,8 @@ from consumers.backends.base import (
 )
 from consumers.sender import Sender
 from notifier.consent.suppressions import Source, Word
+from notifier.delivery.claims import Message, Outcome, Verdict
 from notifier.models import Channel
-from notifier.services.deliveries import Message, Outcome, Verdict
 
 DEADLINE_SECONDS = 10.0
 

@@ -24,14 +24,14 @@ from consumers.backends.base import (
 )
 from consumers.sender import Sender
 from consumers.worker import Consumer
+from notifier.delivery import claims, fanout
+from notifier.delivery.claims import NEVER_SENT, Claim
 from notifier.models import Breaker, Broadcast, Channel, Delivery, Preference, QueuedTicket, Worker
 from notifier.policies import breakers
 from notifier.runtime import clock, heartbeats
 from notifier.runtime.backoff import Backoff
 from notifier.runtime.heartbeats import Heartbeat
 from notifier.runtime.shutdown import StopFlag
-from notifier.services import deliveries, fanout
-from notifier.services.deliveries import NEVER_SENT, Claim
 from notifier.transport import database
 from notifier.transport.base import Received, Ticket, Transport, TransportError
 from notifier.transport.database import DatabaseTransport
@@ -127,7 +127,7 @@ def run(
     monkeypatch.setattr(worker, "IDLE_SECONDS", 0.05)
     monkeypatch.setattr(database, "POLL_SECONDS", 0.01)
     for name in ("claim", "settle", "disclaim", "give_back"):
-        monkeypatch.setattr(deliveries, name, noted(events, name, getattr(deliveries, name)))
+        monkeypatch.setattr(claims, name, noted(events, name, getattr(claims, name)))
 
     def run(
         act: Callable[[Outgoing], str] = lambda message: "",
@@ -163,7 +163,7 @@ def noted(events: list[Any], name: str, call: Callable[..., Any]) -> Callable[..
 
 def failing(monkeypatch: pytest.MonkeyPatch, name: str, *errors: Exception, afterwards: bool = False) -> None:
     """That service fails so often first; with `afterwards` only once its work is committed."""
-    call, left = getattr(deliveries, name), list(errors)
+    call, left = getattr(claims, name), list(errors)
 
     def wrapper(**arguments: Any) -> Any:
         if left and not afterwards:
@@ -173,7 +173,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, name: str, *errors: Exception, afte
             raise left.pop(0)
         return result
 
-    monkeypatch.setattr(deliveries, name, wrapper)
+    monkeypatch.setattr(claims, name, wrapper)
 
 
 def a_ticket(number: int = 1, *, broadcast: Broadcast | None = None) -> list[int]:
@@ -391,13 +391,13 @@ def test_what_others_decided_after_the_lease_is_left_to_them(
     run: Callable[..., None], events: list[Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     ids = a_ticket(2)
-    settle = deliveries.settle
+    settle = claims.settle
 
     def settle_late(**arguments: Any) -> int:
         Delivery.objects.filter(pk=ids[0]).update(state="CANCELLED", lease_token=None)
         return settle(**arguments)
 
-    monkeypatch.setattr(deliveries, "settle", settle_late)
+    monkeypatch.setattr(claims, "settle", settle_late)
 
     run()
 
@@ -412,14 +412,14 @@ def test_a_consumer_held_up_between_claim_and_send_until_its_lease_is_over_sends
     """Staff read UNKNOWN by then, and may have had it sent again."""
     settings.LEASE_SECONDS = 0.1
     ids = a_ticket(2)
-    claim = deliveries.claim
+    claim = claims.claim
 
     def claim_and_stand_still(**arguments: Any) -> Claim:
         claimed = claim(**arguments)
         wait_until(lambda: fanout.sweep(now=clock.now()), what="the end of the lease")
         return claimed
 
-    monkeypatch.setattr(deliveries, "claim", claim_and_stand_still)
+    monkeypatch.setattr(claims, "claim", claim_and_stand_still)
 
     run()
 
@@ -523,13 +523,13 @@ def test_the_wait_for_a_channel_grows_and_starts_over_once_it_is_back(
 
     monkeypatch.setattr(worker, "Backoff", quick)
     waits: list[float] = []
-    settle = deliveries.settle
+    settle = claims.settle
 
     def settle_and_note(**arguments: Any) -> int:
         waits.extend(outcome.wait.total_seconds() * 100 if outcome.wait else 0 for outcome in arguments["outcomes"])
         return int(settle(**arguments))
 
-    monkeypatch.setattr(deliveries, "settle", settle_and_note)
+    monkeypatch.setattr(claims, "settle", settle_and_note)
     number = count(1)
 
     def act(message: Outgoing) -> str:
@@ -695,13 +695,13 @@ def test_a_window_under_way_when_it_opens_is_recorded_and_neither_closes_it_nor_
 ) -> None:
     monkeypatch.setattr(gauge, "TELL_SECONDS", 0.0)
     ids = a_ticket(6)
-    settle = deliveries.settle
+    settle = claims.settle
 
     def settle_beside_another(**arguments: Any) -> int:
         an_open_breaker(now=clock.now())
         return int(settle(**arguments))
 
-    monkeypatch.setattr(deliveries, "settle", settle_beside_another)
+    monkeypatch.setattr(claims, "settle", settle_beside_another)
 
     run(concurrency=3)
 
@@ -962,13 +962,13 @@ def test_it_says_that_it_works_and_for_whom_and_leaves_no_trace_at_its_end(
 ) -> None:
     a_ticket(1)
     seen: list[Any] = []
-    settle = deliveries.settle
+    settle = claims.settle
 
     def settle_and_look(**arguments: Any) -> Any:
         seen.extend(Worker.objects.values_list("kind", "channel", "host", "pid", "state", "detail"))
         return settle(**arguments)
 
-    monkeypatch.setattr(deliveries, "settle", settle_and_look)
+    monkeypatch.setattr(claims, "settle", settle_and_look)
     monkeypatch.setattr(heartbeats, "BEAT_SECONDS", 0.0)
 
     run()

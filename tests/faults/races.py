@@ -33,11 +33,12 @@ from django.utils.module_loading import import_string
 
 from consumers.sender import Sender
 from consumers.worker import Consumer
+from notifier.broadcasts import lifecycle
+from notifier.delivery import claims, fanout, recovery, tallies
+from notifier.delivery.claims import Outcome, Verdict
 from notifier.models import Broadcast, Channel, Delivery, Notification
 from notifier.runtime import clock
 from notifier.runtime.shutdown import StopFlag
-from notifier.services import broadcasts, deliveries, fanout, recovery, tallies
-from notifier.services.deliveries import Outcome, Verdict
 from notifier.transport import get_transport
 from notifier.transport.base import Ticket
 
@@ -269,7 +270,7 @@ def _fail_all(broadcast: int) -> None:
         pending = Delivery.objects.filter(broadcast=broadcast, channel=channel, state=State.PENDING)
         ids = list(pending.values_list("pk", flat=True))
         for start in range(0, len(ids), 50):
-            claim = deliveries.claim(
+            claim = claims.claim(
                 broadcast_id=broadcast,
                 channel=channel,
                 delivery_ids=ids[start : start + 50],
@@ -277,7 +278,7 @@ def _fail_all(broadcast: int) -> None:
                 now=clock.now(),
             )
             outcomes = [Outcome(message, Verdict.PERMANENT, detail="550 nobody") for message in claim.messages]
-            deliveries.settle(claim=claim, outcomes=outcomes, now=clock.now())
+            claims.settle(claim=claim, outcomes=outcomes, now=clock.now())
 
 
 def cancel_claim(found: Found, dice: random.Random) -> None:
@@ -286,26 +287,26 @@ def cancel_claim(found: Found, dice: random.Random) -> None:
 
     def send(dice: random.Random) -> list[tuple[float, int]]:
         """(when a claim was begun, how many it took) for each."""
-        claims = []
+        begun_claims = []
         with _Consumer(Channel.EMAIL) as consumer:
             while ids := list(rows.filter(state=State.PENDING).order_by("pk").values_list("pk", flat=True)):
                 for window in _windows(ids, dice):
                     begun = time.monotonic()
-                    claims.append((begun, len(consumer.work(broadcast, window))))
-        return claims
+                    begun_claims.append((begun, len(consumer.work(broadcast, window))))
+        return begun_claims
 
     def cancel(dice: random.Random) -> float:
         time.sleep(dice.uniform(0.0, 0.03))
-        broadcasts.cancel(broadcast_id=broadcast)
+        lifecycle.cancel(broadcast_id=broadcast)
         cancelled_at = time.monotonic()
         while rows.exclude(due_at=None).exists():
             fanout.sweep(now=clock.now())
         return cancelled_at
 
-    claims, cancelled_at = at_once(dice, send, cancel)
+    begun_claims, cancelled_at = at_once(dice, send, cancel)
     found.broadcasts.remove(broadcast)
     found.cancelled.append(broadcast)
-    late = [number for begun, number in claims if begun > cancelled_at and number]
+    late = [number for begun, number in begun_claims if begun > cancelled_at and number]
     found.done["cancel × claim"] += 1
     found.complain_unless(not late, f"claims that began after the cancel took {late}")
 
@@ -325,7 +326,7 @@ RACES = (claim_claim, claim_reserve, settle_sweep, finish_retry, cancel_claim, e
 def _press(found: Found, *, expanded: bool, clients: int = 0) -> int:
     """A broadcast to everybody, or to the first so many clients."""
     notification = Notification.objects.exclude(email_body="").exclude(sms_body="").order_by("pk")[0]
-    (made,) = broadcasts.create(
+    (made,) = lifecycle.create(
         seen={notification.pk: notification.updated_at}, token=uuid.uuid4(), by=None, now=clock.now(), again=True
     )
     if clients:

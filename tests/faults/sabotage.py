@@ -21,7 +21,7 @@ class Sabotage(AppConfig):
 
 def no_reissue() -> None:
     """What is reserved and never published, or whose ticket is lost, is not looked for."""
-    from notifier.services import fanout
+    from notifier.delivery import fanout
     from notifier.transport import database
 
     fanout.looks_lost = lambda **_: False
@@ -30,7 +30,7 @@ def no_reissue() -> None:
 
 
 def no_sweep() -> None:
-    from notifier.services import fanout
+    from notifier.delivery import fanout
 
     fanout.sweep = lambda **_: 0
 
@@ -39,12 +39,12 @@ def send_before_claiming() -> None:
     from django.db import transaction
 
     from consumers.worker import Consumer
+    from notifier.delivery import claims
     from notifier.runtime import clock, failpoints
-    from notifier.services import deliveries
 
     def work_window(self: Any, broadcast_id: int, delivery_ids: Sequence[int]) -> Sequence[Any]:
         with transaction.atomic():
-            seen = deliveries.claim(
+            seen = claims.claim(
                 broadcast_id=broadcast_id,
                 channel=self._channel,
                 delivery_ids=delivery_ids,
@@ -88,15 +88,15 @@ class _AlreadyAcked:
 
 
 def claim_without_consent() -> None:
-    from notifier.services import deliveries
+    from notifier.delivery import claims
 
-    deliveries._Row.why_not = lambda self: ""  # type: ignore[method-assign]
+    claims._Row.why_not = lambda self: ""  # type: ignore[method-assign]
 
 
 def lost_is_given_up() -> None:
     """What a lost ticket was for is not issued again but written off, with a reason that sounds like one."""
+    from notifier.delivery import fanout
     from notifier.models import Delivery
-    from notifier.services import fanout
 
     def write_off(*, channel: Any, now: datetime) -> int:
         running = Delivery.objects.active().filter(broadcast__state="RUNNING", channel=channel)
@@ -108,11 +108,11 @@ def lost_is_given_up() -> None:
 
 def skip_every_third() -> None:
     """A client who is archived in the consumer's eyes only."""
+    from notifier.delivery import claims
     from notifier.models import Reason
-    from notifier.services import deliveries
 
-    why_not = deliveries._Row.why_not
-    deliveries._Row.why_not = lambda self: why_not(self) if self.id % 3 else Reason.ARCHIVED  # type: ignore[method-assign]
+    why_not = claims._Row.why_not
+    claims._Row.why_not = lambda self: why_not(self) if self.id % 3 else Reason.ARCHIVED  # type: ignore[method-assign]
 
 
 def tickets_come_twice() -> None:
@@ -129,11 +129,11 @@ def claim_through_a_join() -> None:
     """Django makes `broadcast__state=` an `id IN (SELECT …)`, which PostgreSQL does not look at again after a wait."""
     from django.db import transaction
 
+    from notifier.delivery import claims
+    from notifier.delivery.claims import Claim
     from notifier.models import Delivery
-    from notifier.services import deliveries
-    from notifier.services.deliveries import Claim
 
-    real = deliveries.claim
+    real = claims.claim
 
     def claim(*, delivery_ids: Sequence[int], token: uuid.UUID, **rest: Any) -> Claim:
         with transaction.atomic():
@@ -149,7 +149,7 @@ def claim_through_a_join() -> None:
             time.sleep(0.2)  # another consumer with the same ticket waits for these rows now
         return found
 
-    deliveries.claim = claim
+    claims.claim = claim
 
 
 SABOTAGES: dict[str, Callable[[], None]] = {

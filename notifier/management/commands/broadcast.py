@@ -7,11 +7,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.timezone import is_naive, make_aware
 
-from notifier import progress
+from notifier.broadcasts import lifecycle, progress
+from notifier.broadcasts.send_options import Terms
 from notifier.models import Broadcast, Delivery, Notification
 from notifier.runtime import clock
-from notifier.services import broadcasts
-from notifier.services.terms import Terms
 
 POLL_SECONDS = 0.5
 #: How long a dispatcher or broker that is away is waited for.
@@ -66,11 +65,11 @@ class Command(BaseCommand):
             raise CommandError(f"There is no notification {notification_id}.")
         seen = {notification.pk: notification.updated_at}
         try:
-            made = broadcasts.create(seen=seen, token=uuid.uuid4(), by=None, now=clock.now(), again=again, terms=terms)
+            made = lifecycle.create(seen=seen, token=uuid.uuid4(), by=None, now=clock.now(), again=again, terms=terms)
             return made[0]
-        except broadcasts.SentRecently as error:
+        except lifecycle.SentRecently as error:
             raise CommandError(f"{error}. Add --again to send it once more.") from error
-        except broadcasts.BroadcastError as error:
+        except lifecycle.BroadcastError as error:
             raise CommandError(str(error)) from error
 
     def _wait(self, broadcast: Broadcast, *, show: bool) -> None:
@@ -117,4 +116,4 @@ def _sentence(broadcast: Broadcast) -> str:
         + (", ".join(f"{number} {state}" for state, number in channel.counts.items()) or "-")
         for channel in progress.sheet(broadcast).channels
     )
-    return f"Broadcast {broadcast.pk} is {broadcasts.state_in_words(broadcast)}. {counts}."
+    return f"Broadcast {broadcast.pk} is {lifecycle.state_in_words(broadcast)}. {counts}."

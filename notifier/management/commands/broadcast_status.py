@@ -3,10 +3,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from notifier import progress
+from notifier.broadcasts import lifecycle, progress
 from notifier.models import Broadcast
 from notifier.runtime import clock
-from notifier.services import broadcasts
 
 
 class Command(BaseCommand):
@@ -24,7 +23,7 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(progress.as_json(broadcast)))
             return
         books = progress.sheet(broadcast)
-        self.stdout.write(f"{broadcast}: {broadcasts.state_in_words(broadcast)}, topic {broadcast.topic}")
+        self.stdout.write(f"{broadcast}: {lifecycle.state_in_words(broadcast)}, topic {broadcast.topic}")
         for line in _times(broadcast):
             self.stdout.write(f"  {line}")
         for channel in books.channels:
@@ -42,13 +41,11 @@ def _times(broadcast: Broadcast) -> list[str]:
     lines = []
     if broadcast.state == Broadcast.State.AWAITING_APPROVAL:
         who = broadcast.created_by.get_username() if broadcast.created_by else "the command line"
-        lines.append(
-            f"asked for by {who}, {broadcasts.in_words(broadcast.created_at)}: somebody else has to approve it"
-        )
+        lines.append(f"asked for by {who}, {lifecycle.in_words(broadcast.created_at)}: somebody else has to approve it")
     if broadcast.state in Broadcast.BEFORE_START and broadcast.scheduled_for:
-        lines.append(f"starts {broadcasts.in_words(broadcast.scheduled_for)}")
+        lines.append(f"starts {lifecycle.in_words(broadcast.scheduled_for)}")
     if broadcast.expires_at:
-        lines.append(f"expires {broadcasts.in_words(broadcast.expires_at)}")
+        lines.append(f"expires {lifecycle.in_words(broadcast.expires_at)}")
     if broadcast.ended_because:
         lines.append(f"cancelled: {broadcast.ended_because}")
     return lines

@@ -2,7 +2,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from notifier.dispatcher import Dispatcher
+from notifier.delivery.dispatcher import Dispatcher
 from notifier.runtime.migration_check import NotMigrated, require_migrated
 from notifier.runtime.shutdown import StopFlag
 from notifier.transport import get_transport

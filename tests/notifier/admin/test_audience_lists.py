@@ -9,9 +9,9 @@ from django.test import Client as Browser
 from django.urls import reverse
 
 from notifier.admin import audience_lists
+from notifier.broadcasts import audience
+from notifier.broadcasts.audience import Standing
 from notifier.models import Channel, Client, Suppression
-from notifier.services import audience
-from notifier.services.audience import Standing
 from tests.factories import a_client, a_notification, a_topic
 from tests.notifier.admin.conftest import LogIn
 

@@ -12,8 +12,8 @@ from django.urls import reverse
 from notifier.admin import change_list, paginator
 from notifier.admin.change_list import BoundedChangeList
 from notifier.admin.paginator import BoundedPaginator
+from notifier.broadcasts.audience import Standing
 from notifier.models import Channel, Delivery
-from notifier.services.audience import Standing
 from tests.factories import a_broadcast, a_client, a_delivery
 
 pytestmark = pytest.mark.both_engines

@@ -11,8 +11,9 @@ from django.test import Client as Browser
 from django.urls import reverse
 
 from notifier.admin import base, client_orders, counting
+from notifier.broadcasts import audience, followups
+from notifier.delivery import recovery
 from notifier.models import Broadcast, Client, Delivery
-from notifier.services import audience, followups, recovery
 from tests.factories import a_broadcast, a_client, a_delivery, a_notification, a_topic
 from tests.notifier.admin.test_before_start import page_of as approve_page
 from tests.notifier.admin.test_before_start import waiting, word

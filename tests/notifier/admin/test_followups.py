@@ -12,8 +12,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from notifier.admin.followups import button
+from notifier.broadcasts.followups import Missing
 from notifier.models import Broadcast, Channel, Notification
-from notifier.services.followups import Missing
 from tests.factories import a_broadcast, a_client, a_delivery, a_notification
 from tests.notifier.admin.conftest import LogIn
 from tests.notifier.admin.test_broadcasts import page_of, text_of

@@ -13,9 +13,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from notifier.admin import deliveries as pages
+from notifier.delivery import recovery
 from notifier.models import Broadcast, Delivery, Resolution
 from notifier.runtime import clock
-from notifier.services import recovery
 from tests.factories import a_broadcast, a_client, a_delivery
 from tests.notifier.admin.conftest import LogIn
 

@@ -15,12 +15,12 @@ from django.urls import reverse
 from django.utils import timezone
 from openpyxl import load_workbook
 
-from notifier import reasons
 from notifier.admin import results
+from notifier.broadcasts import skip_reasons
 from notifier.consent import consents
 from notifier.consent.consents import Origin
+from notifier.delivery import tallies
 from notifier.models import Broadcast, Channel, ConsentChange, Delivery, Reason
-from notifier.services import tallies
 from tests.factories import a_broadcast, a_client, a_delivery
 from tests.notifier.admin.conftest import LogIn
 from tests.notifier.admin.test_broadcasts import a_told_broadcast, page_of, poll, text_of
@@ -159,7 +159,7 @@ def test_only_what_was_not_sent_of_that_broadcast_has_reasons(db: None) -> None:
         a_delivery(broadcast=broadcast, state=state, detail="some reason")
     a_delivery(state="FAILED", detail="of another")
 
-    assert {(reason.state, reason.detail, reason.number) for reason in reasons.of_broadcast(broadcast.pk)} == {
+    assert {(reason.state, reason.detail, reason.number) for reason in skip_reasons.of_broadcast(broadcast.pk)} == {
         (state, "some reason", 1) for state in Delivery.UNSENT
     }
 
@@ -169,7 +169,7 @@ def test_the_most_frequent_reason_comes_first(db: None) -> None:
     for detail in ("a", "b", "b", "c"):
         a_delivery(broadcast=broadcast, state="FAILED", detail=detail)
 
-    assert [reason.detail for reason in reasons.of_broadcast(broadcast.pk)] == ["b", "a", "c"]
+    assert [reason.detail for reason in skip_reasons.of_broadcast(broadcast.pk)] == ["b", "a", "c"]
 
 
 def test_neither_the_reasons_nor_their_counts_grow_without_end(db: None) -> None:
@@ -177,11 +177,13 @@ def test_neither_the_reasons_nor_their_counts_grow_without_end(db: None) -> None
     for number in range(20):
         a_delivery(broadcast=broadcast, state="FAILED", detail=f"reason {number:02}")
 
-    assert [reason.detail for reason in reasons.of_broadcast(broadcast.pk)] == [
-        f"reason {number:02}" for number in range(reasons.MOST_SHOWN)
+    assert [reason.detail for reason in skip_reasons.of_broadcast(broadcast.pk)] == [
+        f"reason {number:02}" for number in range(skip_reasons.MOST_SHOWN)
     ]
-    assert reasons.ReasonCount(Delivery.State.FAILED, "x", reasons.MOST_COUNTED).in_words == "more than 10,000"
-    assert f"LIMIT {reasons.MOST_COUNTED}" in reasons._REASONS
+    assert (
+        skip_reasons.ReasonCount(Delivery.State.FAILED, "x", skip_reasons.MOST_COUNTED).in_words == "more than 10,000"
+    )
+    assert f"LIMIT {skip_reasons.MOST_COUNTED}" in skip_reasons._REASONS
 
 
 # --- Export -----------------------------------------------------------------------------------------------------------

@@ -13,10 +13,10 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from pytest_django import Settings
 
+from notifier.broadcasts.test_sends import MOST_A_MINUTE
 from notifier.messages import signed_links
 from notifier.messages.signed_links import Link
 from notifier.models import Broadcast, Delivery, Notification, Profile
-from notifier.services.trials import MOST_A_MINUTE
 from tests.factories import a_client, a_notification, a_topic
 from tests.notifier.admin.conftest import LogIn
 

@@ -16,6 +16,7 @@ from notifier.consent import consents, digests, provider_events, suppressions
 from notifier.consent.consents import Origin
 from notifier.consent.provider_events import Event, Kind
 from notifier.consent.suppressions import Source, Word
+from notifier.delivery import claims, recovery
 from notifier.models import (
     Channel,
     Client,
@@ -31,7 +32,6 @@ from notifier.models import (
     Suppression,
     SuppressionChange,
 )
-from notifier.services import deliveries, recovery
 from tests.factories import a_broadcast, a_client, a_delivery, a_topic, a_user, an_open_breaker
 from tests.notifier.connections import SECONDS, OtherConnection, impatient
 from tests.notifier.ledger import unaccounted
@@ -312,8 +312,8 @@ def test_what_overlaps_goes_as_a_whole(known: list[str], text: str, is_cut: bool
         assert re.fullmatch(".+".join(map(re.escape, pieces)), text, re.DOTALL)
 
 
-def claim(delivery: Delivery, now: datetime) -> deliveries.Claim:
-    return deliveries.claim(
+def claim(delivery: Delivery, now: datetime) -> claims.Claim:
+    return claims.claim(
         broadcast_id=delivery.broadcast_id,
         channel=Channel.EMAIL,
         delivery_ids=[delivery.pk],

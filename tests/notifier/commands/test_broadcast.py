@@ -11,9 +11,9 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 
+from notifier.broadcasts import lifecycle
 from notifier.management.commands import broadcast as command
 from notifier.models import Broadcast, Delivery, Notification, Worker
-from notifier.services import broadcasts
 from tests.factories import a_broadcast, a_client, a_delivery, a_notification, a_user
 from tests.servers.stack import Stack
 
@@ -169,7 +169,7 @@ def test_if_anything_failed_or_is_unknown_the_status_says_so(
 
 
 def test_a_pause_ends_the_wait(meanwhile: Callable[[Callable[[], object]], None]) -> None:
-    meanwhile(lambda: broadcasts.pause(broadcast_id=Broadcast.objects.get().pk))
+    meanwhile(lambda: lifecycle.pause(broadcast_id=Broadcast.objects.get().pk))
 
     with pytest.raises(CommandError, match="It was paused before it was finished") as caught:
         broadcast(a_notification(), "--wait")

@@ -5,7 +5,7 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from notifier import progress
+from notifier.broadcasts import progress
 from notifier.models import Broadcast
 from tests.factories import a_broadcast, a_notification, a_user
 

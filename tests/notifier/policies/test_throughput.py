@@ -2,9 +2,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from notifier.delivery import tallies
 from notifier.models import Broadcast, Channel, Delivery
 from notifier.policies import throughput
-from notifier.services import tallies
 from tests.factories import a_broadcast, a_delivery
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]

@@ -13,6 +13,7 @@ from django.test import Client as Browser
 
 from consumers.backends import email
 from consumers.backends.base import Outgoing
+from notifier.delivery import claims
 from notifier.models import (
     Channel,
     Client,
@@ -24,7 +25,6 @@ from notifier.models import (
     SuppressionChange,
     Topic,
 )
-from notifier.services import deliveries
 from tests.factories import a_broadcast, a_client, a_delivery, a_notification
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]
@@ -40,14 +40,14 @@ def site(settings: Any) -> None:
     settings.PUBLIC_URL = SITE
 
 
-def claimed(row: Delivery, now: datetime) -> list[deliveries.Message]:
-    claim = deliveries.claim(
+def claimed(row: Delivery, now: datetime) -> list[claims.Message]:
+    claim = claims.claim(
         broadcast_id=row.broadcast_id, channel=Channel.EMAIL, delivery_ids=[row.pk], token=uuid.uuid4(), now=now
     )
     return claim.messages
 
 
-def wire(message: deliveries.Message) -> EmailMessage:
+def wire(message: claims.Message) -> EmailMessage:
     outgoing = Outgoing(
         reference=f"{message.broadcast_id}.{message.delivery_id}",
         address=message.address,

@@ -7,6 +7,8 @@ from django.db import connection
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from notifier.broadcasts import audience
+from notifier.broadcasts.audience import Standing
 from notifier.clients import erasure
 from notifier.clients.imports import importer, writing
 from notifier.clients.imports.columns import Want
@@ -17,10 +19,8 @@ from notifier.consent.consents import Origin
 from notifier.consent.suppressions import Source, Word
 from notifier.files.base import FileError
 from notifier.models import Channel, Client, ConsentChange, ErasedAddress, Preference, Suppression
-from notifier.services import audience
-from notifier.services.audience import Standing
 from tests.factories import a_client, a_topic, a_user
-from tests.notifier.services.imports.conftest import a_table, plan
+from tests.notifier.clients.imports.conftest import a_table, plan
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
 

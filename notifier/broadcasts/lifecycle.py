@@ -1,0 +1,214 @@
+"""What staff do to broadcasts. Every change is one conditional UPDATE whose row count is checked, so that double
+clicks, back buttons and two people pressing at once each get a true answer."""
+
+import uuid
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import Max, Q
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
+
+from notifier.broadcasts import audience
+from notifier.broadcasts.send_options import AT_ONCE, Terms
+from notifier.models import Broadcast, Channel, Client, Notification, Topic
+
+State = Broadcast.State
+
+#: What each order may be given in, and what it leads to. What leads to RUNNING or to SCHEDULED for the first time: see
+#: `approvals` and `schedules`; sending again what has failed: see `recovery`.
+ALLOWED = {
+    "pause": ((State.RUNNING,), State.PAUSED),
+    "resume": ((State.PAUSED,), State.RUNNING),
+    "cancel": ((State.AWAITING_APPROVAL, State.SCHEDULED, State.RUNNING, State.PAUSED), State.CANCELLED),
+}
+#: Sending the same notification again within this time needs an explicit word.
+RECENT = timedelta(hours=1)
+
+
+class BroadcastError(Exception):
+    """The order can't be carried out; the text says why, to staff."""
+
+
+class NotAllowed(BroadcastError):
+    """The broadcast is not in a state for this order."""
+
+
+class ChangedMeanwhile(BroadcastError):
+    """A notification is no longer what the staff member saw."""
+
+
+class BadTerms(BroadcastError):
+    """The times can't be kept; `mistakes` gives a sentence for each field of the terms."""
+
+    def __init__(self, mistakes: Mapping[str, str]) -> None:
+        super().__init__(" ".join(mistakes.values()))
+        self.mistakes = mistakes
+
+
+class SentRecently(BroadcastError):
+    """A notification is asked for, running, or was sent a short while ago; sending it again needs a word."""
+
+    def __init__(self, earlier: Sequence[Broadcast]) -> None:
+        what = "Sent a short while ago" if all(broadcast.started_at for broadcast in earlier) else "Asked for already"
+        super().__init__(f"{what}: " + "; ".join(describe(broadcast) for broadcast in earlier))
+        self.earlier = earlier
+
+
+def create(
+    *,
+    seen: Mapping[int, datetime],
+    token: uuid.UUID,
+    by: User | None,
+    now: datetime,
+    again: bool = False,
+    terms: Terms = AT_ONCE,
+) -> list[Broadcast]:
+    """One broadcast for each notification in `seen`, which gives the `updated_at` that the sender looked at.
+
+    It runs at once or waits, for its time or for a second person. All of them or none. The same token returns what it
+    made the first time, however often it comes. Raises `SentRecently` unless `again`, `ChangedMeanwhile`, `BadTerms`.
+    """
+    # Before the lock: counting a million clients takes a while, and SQLite has one write lock.
+    large = _needing_approval(seen, by)
+    with transaction.atomic():
+        # The lock makes a second press wait for the first, and then see what it made.
+        locked = Notification.objects.select_for_update().select_related(None).filter(pk__in=seen).order_by("pk")
+        notifications = list(locked)
+        requests = {n.pk: uuid.uuid5(token, str(n.pk)) for n in notifications}
+        made = {b.notification_id: b for b in Broadcast.objects.filter(request_id__in=requests.values())}
+        fresh = [n for n in notifications if n.pk not in made]
+        if len(notifications) < len(seen) or any(n.updated_at != seen[n.pk] for n in fresh):
+            raise ChangedMeanwhile("A notification was changed or deleted meanwhile. Look at it again before sending.")
+        if fresh:
+            _refuse(fresh, again=again, terms=terms, now=now)
+        for n in fresh:
+            values = opening(needs_approval=n.pk in large, terms=terms, now=now)
+            made[n.pk] = _make(n, request_id=requests[n.pk], by=by, **values)
+    return [made[n.pk] for n in notifications]
+
+
+def made(*, token: uuid.UUID, notification_ids: Collection[int]) -> list[Broadcast]:
+    """What `create` has made of this token; all of it or nothing."""
+    requests = [uuid.uuid5(token, str(pk)) for pk in notification_ids]
+    return list(Broadcast.objects.filter(request_id__in=requests).order_by("notification_id"))
+
+
+def _refuse(fresh: Sequence[Notification], *, again: bool, terms: Terms, now: datetime) -> None:
+    if not again and (earlier := sent_recently(notification_ids=[n.pk for n in fresh], now=now)):
+        raise SentRecently(earlier)
+    if mistakes := terms.mistakes(now):
+        raise BadTerms(mistakes)
+
+
+def _make(n: Notification, *, request_id: uuid.UUID, by: User | None, **values: Any) -> Broadcast:
+    """The content is frozen here. Later edits change nothing, but in what a second person has yet to look at."""
+    return Broadcast.objects.create(
+        notification=n,
+        topic_id=n.topic_id,
+        subject=n.subject,
+        email_body=n.email_body,
+        sms_body=n.sms_body,
+        text_of=n.updated_at,
+        request_id=request_id,
+        created_by=by,
+        **values,
+    )
+
+
+def opening(*, needs_approval: bool, terms: Terms, now: datetime) -> dict[str, Any]:
+    """The columns of a broadcast that is asked for now."""
+    asked = {
+        "scheduled_for": terms.scheduled_for,
+        "expires_at": terms.expires_at,
+        "is_critical": terms.is_critical,
+        "needs_approval": needs_approval,
+    }
+    if needs_approval:
+        return asked | {"state": State.AWAITING_APPROVAL, "audience_upto": 0}
+    if terms.scheduled_for:
+        return asked | {"state": State.SCHEDULED, "audience_upto": 0}
+    return asked | start(now=now)
+
+
+def start(*, now: datetime) -> dict[str, Any]:
+    """The columns of a broadcast that begins now. The audience is frozen here: later clients change nothing."""
+    upto = Client.objects.aggregate(highest=Max("pk"))["highest"] or 0
+    return {"state": State.RUNNING, "started_at": now, "audience_upto": upto}
+
+
+def needs_approval(*, topic: Topic, channels: Collection[Channel], by: User | None) -> bool:
+    """Whether a second person must look at it: more than APPROVAL_ABOVE messages, and not from the command line."""
+    if settings.APPROVAL_ABOVE is None or by is None:
+        return False
+    found = audience.reach(topic=topic)
+    return sum(found[channel].recipients for channel in channels) > settings.APPROVAL_ABOVE
+
+
+def _needing_approval(notification_ids: Collection[int], by: User | None) -> set[int]:
+    if settings.APPROVAL_ABOVE is None or by is None:
+        return set()
+    found = Notification.objects.filter(pk__in=notification_ids).select_related("topic")
+    return {n.pk for n in found if needs_approval(topic=n.topic, channels=n.channels, by=by)}
+
+
+def sent_recently(*, notification_ids: Sequence[int], now: datetime) -> list[Broadcast]:
+    """The broadcasts of these notifications that wait, are under way, or were started within the last hour."""
+    under_way = Q(state__in=[*Broadcast.BEFORE_START, State.RUNNING, State.PAUSED])
+    recent = Q(started_at__gte=now - RECENT) | Q(finished_at__gte=now - RECENT)
+    earlier = Broadcast.objects.filter(under_way | recent, notification__in=notification_ids)
+    return list(earlier.select_related("created_by").order_by("-pk"))
+
+
+def describe(broadcast: Broadcast) -> str:
+    """Who sent it and when, in words."""
+    who = broadcast.created_by.get_username() if broadcast.created_by else "the command line"
+    moment = broadcast.started_at or broadcast.created_at
+    return f"{broadcast} by {who}, {in_words(moment, 'j M Y, H:i')}, {state_in_words(broadcast)}"
+
+
+def state_in_words(broadcast: Broadcast) -> str:
+    """As in "scheduled for 24 Nov 2026, 16:00 GMT"."""
+    words = broadcast.get_state_display().lower()
+    if broadcast.state == State.SCHEDULED and broadcast.scheduled_for:
+        return f"{words} for {in_words(broadcast.scheduled_for)}"
+    return words
+
+
+def in_words(moment: datetime, shape: str = "j M Y, H:i T") -> str:
+    """In the reader's zone."""
+    return str(date_format(localtime(moment), shape))
+
+
+def pause(*, broadcast_id: int) -> None:
+    """No window that starts after this is sent; what is being sent ends by itself."""
+    _order("pause", broadcast_id)
+
+
+def resume(*, broadcast_id: int) -> None:
+    """Its rows are due already: the dispatcher finds them at its next cycle."""
+    _order("resume", broadcast_id)
+
+
+def cancel(*, broadcast_id: int) -> None:
+    """What has not been sent never will be; the dispatcher settles those rows as CANCELLED, and ends it."""
+    _order("cancel", broadcast_id)
+
+
+def _order(order: str, broadcast_id: int) -> None:
+    allowed, state = ALLOWED[order]
+    changed = Broadcast.objects.filter(pk=broadcast_id, state__in=allowed).update(state=state)
+    if not changed:
+        raise refusal(order, broadcast_id)
+
+
+def refusal(order: str, broadcast_id: int) -> NotAllowed:
+    """Why an order changed nothing, by the state that it is in now."""
+    broadcast = Broadcast.objects.filter(pk=broadcast_id).first()
+    if broadcast is None:
+        return NotAllowed(f"There is no broadcast {broadcast_id}.")
+    return NotAllowed(f"{broadcast} is {broadcast.get_state_display().lower()}: you can't {order} it now.")

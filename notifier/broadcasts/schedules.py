@@ -1,0 +1,112 @@
+"""Time: what starts by itself, what ends by itself, and how staff change either.
+
+Any number of dispatchers may run; each call is safe to repeat and to kill.
+"""
+
+import logging
+from datetime import datetime
+
+from notifier.broadcasts import lifecycle
+from notifier.broadcasts.lifecycle import BadTerms, NotAllowed
+from notifier.broadcasts.send_options import Terms
+from notifier.models import Broadcast
+from notifier.runtime import failpoints
+
+logger = logging.getLogger(__name__)
+
+State = Broadcast.State
+
+
+# --- The dispatcher's part --------------------------------------------------------------------------------------------
+def start_due(*, now: datetime) -> int:
+    """Start the scheduled broadcasts whose time has come; returns how many.
+
+    One that would go to more people by now than may be sent to without a second person waits for one instead.
+    """
+    started = 0
+    for broadcast in Broadcast.objects.to_start(now).select_related("topic", "created_by").order_by("pk"):
+        # Asked again with each change: another dispatcher, a cancel, an edit or a new time may have come first.
+        due = Broadcast.objects.to_start(now).filter(pk=broadcast.pk, needs_approval=broadcast.needs_approval)
+        if _has_outgrown(broadcast):
+            due.update(state=State.AWAITING_APPROVAL, needs_approval=True)
+            continue
+        if due.update(**lifecycle.start(now=now)):
+            started += 1
+            logger.info("Broadcast %d has started, as scheduled.", broadcast.pk)
+        failpoints.reached("start.committed")
+    return started
+
+
+def expire(*, now: datetime) -> int:
+    """Cancel the broadcasts whose time has passed; returns how many.
+
+    The sweep settles what was still to be sent, with the reason. Until then no claim takes it: see `deliveries`.
+    """
+    expired = 0
+    for broadcast in Broadcast.objects.to_expire(now).only("state", "expires_at").order_by("pk"):
+        # In the state that the reason speaks of; if that has changed, the next round finds it again.
+        overdue = Broadcast.objects.to_expire(now).filter(pk=broadcast.pk, state=broadcast.state)
+        if overdue.update(state=State.CANCELLED, ended_because=_why_expired(broadcast)):
+            expired += 1
+            logger.info("Broadcast %d has expired.", broadcast.pk)
+        failpoints.reached("expire.committed")
+    return expired
+
+
+def _why_expired(broadcast: Broadcast) -> str:
+    moment = lifecycle.in_words(broadcast.expires_at) if broadcast.expires_at else ""
+    match broadcast.state:
+        case State.AWAITING_APPROVAL:
+            return f"expired on {moment}, before anybody had approved it"
+        case State.SCHEDULED:
+            return f"expired on {moment}, before it had started"
+    return f"the broadcast expired on {moment}"
+
+
+# --- Staff's part -----------------------------------------------------------------------------------------------------
+def reschedule(*, broadcast_id: int, terms: Terms, now: datetime) -> None:
+    """Change when a broadcast that has not begun starts and expires; without a time it starts at once.
+
+    The time is part of what a second person agreed to, and so is that it is critical: their word is asked for anew.
+    Raises `BadTerms`, `NotAllowed`.
+    """
+    if mistakes := terms.mistakes(now):
+        raise BadTerms(mistakes)
+    broadcast = _before_start("reschedule", broadcast_id)
+    large = broadcast.needs_approval or _has_outgrown(broadcast)
+    columns = lifecycle.opening(needs_approval=large, terms=terms, now=now) | {
+        "approved_by": None,
+        "approved_at": None,
+    }
+    unchanged = Broadcast.objects.before_start().filter(pk=broadcast_id, needs_approval=broadcast.needs_approval)
+    if not unchanged.update(**columns):
+        raise lifecycle.refusal("reschedule", broadcast_id)
+
+
+def start_now(*, broadcast_id: int, now: datetime) -> None:
+    """Start a scheduled broadcast before its time, if that was for one person to decide."""
+    broadcast = _before_start("start", broadcast_id)
+    if broadcast.needs_approval:
+        raise NotAllowed(f"{broadcast} needs approval for its time as well. Change the time to ask for it.")
+    if _has_outgrown(broadcast):
+        waits = Broadcast.objects.filter(pk=broadcast_id, state=State.SCHEDULED, needs_approval=False)
+        waits.update(state=State.AWAITING_APPROVAL, needs_approval=True, scheduled_for=None)
+        raise NotAllowed(f"{broadcast} would go to more people by now than you may send to alone: it awaits approval.")
+    scheduled = Broadcast.objects.filter(pk=broadcast_id, state=State.SCHEDULED, needs_approval=False).unexpired(now)
+    if not scheduled.update(scheduled_for=None, **lifecycle.start(now=now)):
+        raise lifecycle.refusal("start", broadcast_id)
+
+
+def _before_start(order: str, broadcast_id: int) -> Broadcast:
+    waiting = Broadcast.objects.before_start().filter(pk=broadcast_id).select_related("topic", "created_by")
+    broadcast = waiting.first()
+    if broadcast is None:
+        raise lifecycle.refusal(order, broadcast_id)
+    return broadcast
+
+
+def _has_outgrown(broadcast: Broadcast) -> bool:
+    """Whether it needs approval by now, though it did not when it was asked for."""
+    return not broadcast.needs_approval and lifecycle.needs_approval(
+        topic=broadcast.topic, channels=broadcast.channels, by=broadcast.created_by
+    )

@@ -1,0 +1,240 @@
+"""The dispatcher's loop: start what is due, expand, issue tickets, sweep, tally, finish, and count for the overview.
+
+Any number may run; each may die at any time.
+"""
+
+import logging
+import time
+from datetime import datetime
+
+from django import db
+from django.db import connection
+from django.db.models import QuerySet
+
+from notifier.broadcasts import schedules
+from notifier.clients import counts
+from notifier.clients.imports import retention
+from notifier.delivery import daily_stats, fanout, tallies
+from notifier.models import Broadcast, Channel, Worker
+from notifier.runtime import clock
+from notifier.runtime.backoff import Backoff
+from notifier.runtime.heartbeats import Heartbeat
+from notifier.runtime.shutdown import StopFlag
+from notifier.transport.base import Transport, TransportError
+
+logger = logging.getLogger(__name__)
+
+BUSY_PAUSE_SECONDS = 0.05
+IDLE_PAUSE_SECONDS = 0.2
+#: How often it looks at what starts or expires by itself.
+SCHEDULE_SECONDS = 0.5
+SWEEP_SECONDS = 0.5
+DEPTH_SECONDS = 2.0
+#: A queue that looks empty twice, so far apart, with work outstanding, has lost its tickets.
+LOST_AFTER_SECONDS = 5.0
+TALLY_SECONDS = 1.0
+#: Counting a huge broadcast may take this share of the dispatcher's time at most.
+TALLY_SHARE = 0.05
+#: What the overview shows is counted for so long at a stretch: the other work waits for it.
+STRETCH_SECONDS = 0.5
+#: How often uploads that were kept for long enough are emptied.
+PURGE_SECONDS = 600.0
+
+
+class Dispatcher:
+    def __init__(self, *, transport: Transport, stop: StopFlag) -> None:
+        self._transport = transport
+        self._stop = stop
+        self._heartbeat = Heartbeat(kind=Worker.Kind.DISPATCHER)
+        self._broker = _Broker()
+        self._busy = False
+        #: Decided once a cycle: under an alarm the broker takes no tickets and still counts them, which is no recovery.
+        self._may_ask_broker = False
+        self._depths: dict[str, int] = {}
+        self._depths_at = self._scheduled_at = self._swept_at = self._purged_at = float("-inf")
+        self._lost_since: dict[Channel, float] = {}
+        self._tally_due: dict[int, float] = {}
+        self._overview_due = float("-inf")
+
+    def run(self, *, until_idle: bool = False) -> None:
+        """Go on until told to stop, or until no broadcast is left that it could do anything for.
+
+        Waits for a broker that is away; only with `until_idle` that is a `TransportError`.
+        """
+        try:
+            self._run(until_idle)
+        finally:
+            self._heartbeat.stop()
+            self._transport.close()
+
+    def _run(self, until_idle: bool) -> None:
+        patience = Backoff(first_seconds=0.2, longest_seconds=5)
+        while not self._stop.is_set():
+            try:
+                worked = self.cycle()
+                idle = not self._busy
+                patience.reset()
+            except db.Error as error:
+                self._wait_for_database(error, patience)
+                continue
+            except Exception:
+                # A fault of ours in one broadcast must not stop the others, nor spin.
+                logger.exception("The dispatcher's cycle failed and is tried again.")
+                self._stop.wait(patience.next_seconds())
+                continue
+            if until_idle and self._broker.trouble:
+                raise TransportError(self._broker.trouble)
+            if until_idle and idle:
+                return
+            if not worked:
+                self._stop.wait(IDLE_PAUSE_SECONDS if idle else BUSY_PAUSE_SECONDS)
+
+    def cycle(self) -> bool:
+        """Do one round of everything; whether there was anything to do."""
+        now = clock.now()
+        self._may_ask_broker = self._broker.is_worth_a_try()
+        worked = self._keep_to_the_schedule(now)
+        worked |= self._expand(now)
+        worked |= self._issue(now)
+        self._sweep(now)
+        self._tally(now)
+        self._purge(now)
+        worked |= self._finish(now)
+        self._count_for_overview(now)
+        self._busy = worked or Broadcast.objects.to_settle().exists()
+        self._look_at_queues(now)
+        return worked
+
+    def _keep_to_the_schedule(self, now: datetime) -> bool:
+        """What has expired ends first: an outage may be over after the time at which something was to start."""
+        if time.monotonic() - self._scheduled_at < SCHEDULE_SECONDS:
+            return False
+        changed = schedules.expire(now=now) + schedules.start_due(now=now)
+        self._scheduled_at = time.monotonic()
+        return changed > 0
+
+    def _expand(self, now: datetime) -> bool:
+        made = [fanout.expand(broadcast_id=pk, now=now) for pk in _ids(Broadcast.objects.to_expand())]
+        return any(made)
+
+    def _issue(self, now: datetime) -> bool:
+        if not self._may_ask_broker:
+            return False
+        issued = 0
+        try:
+            if self._broker.trouble:
+                # That it counts is no recovery, nor that it took one ticket: under an alarm it does both.
+                self._transport.check()
+                self._broker.answered()
+            for channel in Channel:
+                if rows := fanout.issue_tickets(channel=channel, transport=self._transport, now=now):
+                    self._broker.answered()
+                issued += rows
+        except TransportError as error:
+            self._broker_away(error)
+        return issued > 0
+
+    def _sweep(self, now: datetime) -> None:
+        if time.monotonic() - self._swept_at >= SWEEP_SECONDS:
+            if unknown := fanout.sweep(now=now):
+                logger.info("Swept %d deliveries.", unknown)
+            self._swept_at = time.monotonic()
+
+    def _tally(self, now: datetime) -> None:
+        for pk in _ids(Broadcast.objects.to_tally()):
+            began = time.monotonic()
+            if self._tally_due.get(pk, 0) <= began:
+                tallies.tally(broadcast_id=pk, now=now)
+                took = time.monotonic() - began
+                self._tally_due[pk] = began + max(TALLY_SECONDS, took / TALLY_SHARE)
+
+    def _purge(self, now: datetime) -> None:
+        if time.monotonic() - self._purged_at >= PURGE_SECONDS:
+            retention.purge(now=now)
+            self._purged_at = time.monotonic()
+
+    def _finish(self, now: datetime) -> bool:
+        finished = [pk for pk in _ids(Broadcast.objects.to_finish()) if tallies.finish(broadcast_id=pk, now=now)]
+        for pk in finished:
+            self._tally_due.pop(pk, None)
+            self._overview_due = float("-inf")
+            logger.info("Broadcast %d has ended.", pk)
+        return bool(finished)
+
+    def _count_for_overview(self, now: datetime) -> None:
+        """The daily tallies and the census, in as small a share of the time as the tallies."""
+        began = time.monotonic()
+        if began < self._overview_due:
+            return
+        self._overview_due = began + TALLY_SECONDS  # should it fail, the cycles in between do their work
+        for pk in _ids(Broadcast.objects.to_count_by_day(now)):
+            daily_stats.count(broadcast_id=pk, now=now)
+            if time.monotonic() - began > STRETCH_SECONDS:
+                break  # the others come next time: after an upgrade it may be every broadcast that there ever was
+        if counts.is_due(now=now):
+            counts.count(now=now)
+        took = time.monotonic() - began
+        self._overview_due = began + max(TALLY_SECONDS, took / TALLY_SHARE)
+
+    def _look_at_queues(self, now: datetime) -> None:
+        """Tell the depths with the heartbeat, so that pages need not ask the broker; and look for lost tickets."""
+        if time.monotonic() - self._depths_at >= DEPTH_SECONDS and self._may_ask_broker:
+            try:
+                self._depths = {channel.value: self._transport.depth(channel) for channel in Channel}
+                self._depths[Worker.DEAD] = self._transport.dead()
+                self._broker.answered()
+                self._reissue_lost(now)
+            except TransportError as error:
+                self._broker_away(error)
+            self._depths_at = time.monotonic()
+        state = Worker.State.WORKING if self._busy else Worker.State.IDLE
+        if self._broker.trouble:
+            state = Worker.State.WAITING
+        self._heartbeat.beat(state, self._broker.trouble, self._depths)
+
+    def _reissue_lost(self, now: datetime) -> None:
+        for channel in Channel:
+            if not fanout.looks_lost(channel=channel, depth=self._depths[channel.value], now=now):
+                self._lost_since.pop(channel, None)
+            elif time.monotonic() - self._lost_since.setdefault(channel, time.monotonic()) >= LOST_AFTER_SECONDS:
+                number = fanout.reissue_lost(channel=channel, now=now)
+                logger.warning("The %s queue lost its tickets: %d deliveries are issued again.", channel, number)
+                self._lost_since.pop(channel, None)
+
+    def _broker_away(self, error: TransportError) -> None:
+        if str(error) != self._broker.trouble:
+            logger.error("%s Broadcasts wait; trying again.", error)
+        self._broker.failed(str(error))
+        self._may_ask_broker = False
+
+    def _wait_for_database(self, error: db.Error, patience: Backoff) -> None:
+        seconds = patience.next_seconds()
+        logger.error("The database can't be used, next try in %.1f s: %s", seconds, error)
+        connection.close()
+        self._stop.wait(seconds)
+
+
+class _Broker:
+    """Whether the broker answers, and when to ask it again after it did not."""
+
+    def __init__(self) -> None:
+        self.trouble = ""
+        self._backoff = Backoff(first_seconds=0.5, longest_seconds=5)
+        self._retry_at = float("-inf")
+
+    def is_worth_a_try(self) -> bool:
+        return time.monotonic() >= self._retry_at
+
+    def answered(self) -> None:
+        if self.trouble:
+            logger.info("The broker is back.")
+            self.trouble = ""
+        self._backoff.reset()
+
+    def failed(self, trouble: str) -> None:
+        self.trouble = trouble
+        self._retry_at = time.monotonic() + self._backoff.next_seconds()
+
+
+def _ids(broadcasts: QuerySet[Broadcast]) -> list[int]:
+    return list(broadcasts.order_by("pk").values_list("pk", flat=True))

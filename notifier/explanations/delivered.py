@@ -1,0 +1,168 @@
+"""Where there is a delivery, its state has the word."""
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+
+from django.conf import settings
+
+from notifier.explanations.context import Case, archiving_told, date, decision, did_not, given, has_not, withdrawn
+from notifier.explanations.records import records_began, suppression, when
+from notifier.models import Breaker, Broadcast, Channel, Delivery, Reason, Resolution
+from notifier.policies import quiet_hours_sql
+
+State = Delivery.State
+
+#: What a failure that used up all its tries says of them; the sentence counts them itself.
+GAVE_UP = re.compile(r"^gave up after \d+ attempts: ")
+
+
+def sentence(case: Case, delivery: Delivery) -> str:
+    return TELL[State(delivery.state)](case, delivery)
+
+
+def _sent(case: Case, delivery: Delivery) -> str:
+    moment = delivery.settled_at or case.ended
+    if case.decisions and case.decisions[0].resolution.action == Resolution.Action.MARKED_SENT:
+        return f"{case.client} counts as having got {case.message}: {decision(case.decisions[0])}"
+    tries = f", at try {delivery.attempts}" if delivery.attempts > 1 else ""
+    return f"{case.client} got {case.message} {when(moment)}{tries}: {_agreement(case, moment)}."
+
+
+def _agreement(case: Case, moment: datetime) -> str:
+    """The consent that a send rested on. It was looked up before the send, and that before the outcome."""
+    consent = case.consents.at(moment)
+    if consent.agreed and consent.by:
+        return f"they had {given(case, consent.by)}"
+    if consent.agreed is False and consent.by and (agreed := case.consents.agreed_before(consent.by.at)):
+        return f"they had {given(case, agreed)}, and withdrew it {when(consent.by.at)}, when it was on its way"
+    return f"they had agreed to {case.subject}, but the records don’t say since when{_beginning()}"
+
+
+def _beginning() -> str:
+    began = records_began()
+    return f": they begin {when(began)}" if began else ""
+
+
+def _failed(case: Case, delivery: Delivery) -> str:
+    tries = f" after {delivery.attempts} tries" if delivery.attempts > 1 else ""
+    detail = GAVE_UP.sub("", delivery.detail) or "the provider gave no reason"
+    return f"{did_not(case)} sending failed{_moment(delivery)}{tries}: {_stop(detail)}"
+
+
+def _unknown(case: Case, delivery: Delivery) -> str:
+    detail = delivery.detail or "its outcome was lost"
+    since = _moment(delivery) or " a while ago"
+    return (
+        f"Nobody knows whether {case.client} received {case.message}, last heard of{since}: {_stop(detail)} "
+        "It is not sent again by itself: staff decide."
+    )
+
+
+def _cancelled(case: Case, delivery: Delivery) -> str:
+    because = f" ({case.broadcast.ended_because})" if case.broadcast.ended_because else ""
+    return f"{did_not(case)} the broadcast was cancelled before it was sent{because}{_moment(delivery)}."
+
+
+def _skipped(case: Case, delivery: Delivery) -> str:
+    moment = delivery.settled_at or case.ended
+    return f"{did_not(case)} {SKIPPED.get(delivery.detail, _other_reason)(case, delivery, moment)}."
+
+
+def _other_reason(case: Case, delivery: Delivery, moment: datetime) -> str:
+    return f"{delivery.detail.rstrip('.') or 'it was skipped, and the record does not say why'} ({when(moment)})"
+
+
+def _no_address(case: Case, delivery: Delivery, moment: datetime) -> str:
+    return f"there was no {'phone number' if case.channel == Channel.SMS else 'e-mail address'} for them {when(moment)}"
+
+
+def _suppressed(case: Case, delivery: Delivery, moment: datetime) -> str:
+    if not delivery.address:
+        return f"the address was suppressed {when(moment)}; the address itself has been erased since"
+    found = suppression(channel=delivery.channel, address=delivery.address, at=moment)
+    if found is None:
+        return f"the address was suppressed {when(moment)}; that suppression is no longer on record"
+    return f"the address was suppressed: {found.reason.rstrip('.')} (since {date(found.created_at)})"
+
+
+def _archived(case: Case, delivery: Delivery, moment: datetime) -> str:
+    return archiving_told(case.versions.at(moment)) or f"they were archived when its turn came, {when(moment)}"
+
+
+def _consent_gone(case: Case, delivery: Delivery, moment: datetime) -> str:
+    consent = case.consents.at(moment)
+    if consent.by and not consent.agreed:
+        return f"consent to {case.subject} was withdrawn after the send began, {withdrawn(consent.by)}"
+    # Or the address was suppressed by the client's own word: a STOP, a complaint.
+    found = suppression(channel=delivery.channel, address=delivery.address, at=moment) if delivery.address else None
+    if consent.agreed and found:
+        return f"they refused it after the send began: {found.reason.rstrip('.')} ({when(found.created_at)})"
+    return f"consent to {case.subject} was withdrawn after the send began; it was found gone {when(moment)}"
+
+
+def _sated(case: Case, delivery: Delivery, moment: datetime) -> str:
+    cap = settings.CAPS[case.channel.value]
+    allowed = f" (the cap is {cap[0]} in {cap[1]} days today)" if cap else ""
+    return f"they had had enough by {case.channel.in_words} of late{allowed} {when(moment)}"
+
+
+def _pending(case: Case, delivery: Delivery) -> str:
+    if delivery.detail == quiet_hours_sql.WAITS and delivery.due_at and delivery.due_at > case.now:
+        if case.broadcast.state == Broadcast.State.RUNNING:
+            return f"{has_not(case)} it waits for their sending hours, which begin {when(delivery.due_at)}."
+        return f"{has_not(case)} {_waits_for(case)}."
+    was_early = delivery.detail == quiet_hours_sql.WAITS
+    last = f" (the last try: {delivery.detail.rstrip('.')})" if delivery.detail and not was_early else ""
+    return f"{has_not(case)} {_waits_for(case)}{last}."
+
+
+def _waits_for(case: Case) -> str:
+    if case.broadcast.state == Broadcast.State.PAUSED:
+        return "it is still waiting, for the broadcast is paused"
+    if case.broadcast.state == Broadcast.State.CANCELLED:
+        return "the broadcast was cancelled, so it will not be sent"
+    if Breaker.objects.open().filter(channel=case.channel).exists():
+        return f"it is still waiting, for {case.channel.in_words} has paused itself"
+    return "it is still waiting for its turn"
+
+
+def _sending(case: Case, delivery: Delivery) -> str:
+    return f"{has_not(case)} it is being sent at this moment."
+
+
+def _retrying(case: Case, delivery: Delivery) -> str:
+    tries = "1 try" if delivery.attempts == 1 else f"{delivery.attempts} tries"
+    detail = f", the last with “{delivery.detail}”" if delivery.detail else ""
+    if case.broadcast.state in (Broadcast.State.PAUSED, Broadcast.State.CANCELLED):
+        return f"{has_not(case)} {tries} failed{detail}, and {_waits_for(case)}."
+    due = f"; the next is due {when(delivery.due_at)}" if delivery.due_at else ""
+    return f"{has_not(case)} {tries} failed{detail}{due}."
+
+
+def _moment(delivery: Delivery) -> str:
+    return f" {when(delivery.settled_at)}" if delivery.settled_at else ""
+
+
+def _stop(text: str) -> str:
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+TELL: dict[Delivery.State, Callable[[Case, Delivery], str]] = {
+    State.PENDING: _pending,
+    State.SENDING: _sending,
+    State.RETRYING: _retrying,
+    State.SENT: _sent,
+    State.FAILED: _failed,
+    State.UNKNOWN: _unknown,
+    State.SKIPPED: _skipped,
+    State.CANCELLED: _cancelled,
+}
+SKIPPED: dict[str, Callable[[Case, Delivery, datetime], str]] = {
+    Reason.NO_EMAIL: _no_address,
+    Reason.NO_PHONE: _no_address,
+    Reason.SUPPRESSED: _suppressed,
+    Reason.ARCHIVED: _archived,
+    Reason.CONSENT_GONE: _consent_gone,
+    Reason.FREQUENCY_CAP: _sated,
+}

@@ -1,0 +1,42 @@
+"""Why a client did or did not get a broadcast, in plain sentences, by the facts of that moment. Read only.
+
+The delivery has the first word: no sentence says anything else than its state does. Where there is no delivery, what
+the dispatcher went by is told from the records of that time; where those can't tell, the sentence says so.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from notifier.explanations import delivered, no_delivery
+from notifier.explanations.context import Case, decision
+from notifier.models import Broadcast, Channel, Client, Delivery
+
+__all__ = ["Answer", "answers", "of_delivery"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """For one channel."""
+
+    channel: Channel
+    sentence: str
+    delivery: Delivery | None
+    #: What staff decided about the delivery, newest first.
+    decisions: list[str]
+
+
+def answers(*, client: Client, broadcast: Broadcast, now: datetime) -> list[Answer]:
+    """One for each channel. Takes the same few queries however much the client was sent."""
+    found = {d.channel: d for d in Delivery.objects.filter(broadcast=broadcast, client=client)}
+    return [_answer(Case(client, broadcast, channel, found.get(channel), now)) for channel in Channel]
+
+
+def of_delivery(delivery: Delivery, *, now: datetime) -> str:
+    """What became of it and why: of one that was sent, the consent that allowed it."""
+    case = Case(delivery.client, delivery.broadcast, Channel(delivery.channel), delivery, now)
+    return delivered.sentence(case, delivery)
+
+
+def _answer(case: Case) -> Answer:
+    told = no_delivery.sentence(case) if case.delivery is None else delivered.sentence(case, case.delivery)
+    return Answer(case.channel, told, case.delivery, [decision(each) for each in case.decisions])

@@ -1,0 +1,137 @@
+import random
+from datetime import datetime
+
+import pytest
+from django.db import connection
+
+from notifier.broadcasts import audience
+from notifier.delivery import fanout
+from notifier.models import Channel, Client, Delivery, Preference, Reason, Suppression
+from tests.factories import a_broadcast, a_client, a_phone, a_topic
+
+pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
+
+EMAIL, SMS = Channel.EMAIL, Channel.SMS
+
+
+def counts(channel: Channel) -> dict[str, int]:
+    """What is not nought, without the channel itself."""
+    found = audience.reach(topic=a_topic())[channel]
+    names = ("recipients", "no_consent", "no_address", "suppressed", "archived")
+    return {name: number for name in names if (number := getattr(found, name))}
+
+
+def test_without_clients_nobody_is_reached() -> None:
+    assert counts(EMAIL) == counts(SMS) == {}
+
+
+def test_consent_counts_for_its_own_channel_and_topic() -> None:
+    a_client(listings="email")
+    a_client(listings="both")
+    a_client(offerings="both")
+    a_client()
+
+    assert counts(EMAIL) == {"recipients": 2, "no_consent": 2}
+    assert counts(SMS) == {"recipients": 1, "no_consent": 3}
+
+
+def test_consent_without_an_address_is_told_apart() -> None:
+    a_client(listings="both", email=None)
+    a_client(listings="both", phone=None)
+
+    assert counts(EMAIL) == {"recipients": 1, "no_address": 1}
+    assert counts(SMS) == {"recipients": 1, "no_address": 1}
+
+
+def test_a_suppressed_address_is_told_apart() -> None:
+    client = a_client(listings="both")
+    Suppression.objects.create(channel=SMS, address=str(client.phone), reason="STOP")
+    Suppression.objects.create(channel=EMAIL, address="nobody@example.com", reason="bounced")
+
+    assert counts(EMAIL) == {"recipients": 1}
+    assert counts(SMS) == {"suppressed": 1}
+
+
+def test_an_archived_client_is_told_apart_whatever_else_holds() -> None:
+    client = a_client(listings="both", is_active=False)
+    a_client(is_active=False)
+    Suppression.objects.create(channel=EMAIL, address=str(client.email), reason="bounced")
+
+    assert counts(EMAIL) == {"archived": 2}
+    assert counts(SMS) == {"archived": 2}
+
+
+def test_a_suppressed_client_without_consent_counts_as_without_consent() -> None:
+    client = a_client(listings="sms")
+    Suppression.objects.create(channel=EMAIL, address=str(client.email), reason="bounced")
+
+    assert counts(EMAIL) == {"no_consent": 1}
+
+
+def a_population(seed: int, size: int = 60) -> None:
+    """Everything that can be said of a client, mixed by chance."""
+    dice = random.Random(seed)
+    for number in range(size):
+        has_email, has_phone = dice.choice([(True, True), (True, False), (False, True)])
+        email = f"p{seed}.{number}@example.com" if has_email else None
+        phone = a_phone(40_000 + seed * 1000 + number) if has_phone else None
+        client = a_client(email=email, phone=phone, is_active=dice.random() > 0.2)
+        for slug in ("listings", "offerings"):
+            if dice.random() < 0.8:
+                Preference.objects.create(
+                    client=client, topic=a_topic(slug=slug), email=dice.random() < 0.6, sms=dice.random() < 0.6
+                )
+        for channel, address in ((EMAIL, email), (SMS, phone)):
+            if address and dice.random() < 0.25:
+                Suppression.objects.create(channel=channel, address=address, reason="chance")
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_counts_add_up_to_the_clients_and_agree_with_what_is_really_made(now: datetime, seed: int) -> None:
+    a_population(seed)
+    promised = audience.reach(topic=a_topic())
+    broadcast = a_broadcast()
+
+    while fanout.expand(broadcast_id=broadcast.pk, now=now) is not None:
+        pass
+
+    for channel in Channel:
+        assert promised[channel].clients == Client.objects.count() == 60
+        rows = broadcast.deliveries.filter(channel=channel)
+        skipped = rows.filter(state=Delivery.State.SKIPPED)
+        assert rows.filter(state=Delivery.State.PENDING).count() == promised[channel].recipients > 0
+        assert skipped.filter(detail=Reason.no_address(channel)).count() == promised[channel].no_address > 0
+        assert skipped.filter(detail=Reason.SUPPRESSED).count() == promised[channel].suppressed > 0
+        assert promised[channel].no_consent > 0
+        assert promised[channel].archived > 0
+        made = promised[channel].recipients + promised[channel].no_address + promised[channel].suppressed
+        assert rows.count() == made
+
+
+@pytest.mark.usefixtures("only_postgresql")
+def test_what_the_planner_was_told_holds_for_the_count_alone() -> None:
+    audience.reach(topic=a_topic())
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting('enable_hashjoin'), current_setting('enable_seqscan')")
+        assert cursor.fetchone() == ("on", "on")
+
+
+# --- The sample -------------------------------------------------------------------------------------------------------
+def test_the_sample_is_an_active_client_who_consented() -> None:
+    a_client(listings="both", is_active=False)
+    a_client(listings="neither")
+    a_client(offerings="both")
+    a_client(listings="email")
+    a_client(listings="sms", phone=None)
+    suppressed = a_client(listings="sms")
+    Suppression.objects.create(channel="sms", address=str(suppressed.phone), reason="asked us to stop")
+    chosen = a_client(listings="sms")
+
+    assert audience.sample(topic=a_topic(), channel=Channel.SMS) == chosen
+
+
+def test_without_consent_there_is_no_sample() -> None:
+    a_client(listings="neither")
+
+    assert audience.sample(topic=a_topic(), channel=Channel.EMAIL) is None

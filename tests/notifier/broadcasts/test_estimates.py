@@ -1,0 +1,152 @@
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from pytest_django.fixtures import Settings
+
+from notifier.broadcasts import estimates
+from notifier.models import Channel
+from tests.factories import a_broadcast, a_client, a_topic
+
+pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
+
+EMAIL, SMS = Channel.EMAIL, Channel.SMS
+#: With a name of three letters it is 160 long, and with a longer one it takes a second segment.
+BRINK = "x" * 157 + "{{ first_name }}"
+
+
+def measured(**rates: float) -> None:
+    a_broadcast(tally={"pace": {channel: {"given": rate * 60, "seconds": 60} for channel, rate in rates.items()}})
+
+
+# --- Time -------------------------------------------------------------------------------------------------------------
+def test_the_slower_channel_tells_how_long_it_takes() -> None:
+    measured(email=10, sms=2)
+
+    found = estimates.duration(sends={EMAIL: 100, SMS: 100})
+
+    assert (found.time, found.rates, found.unknown) == (timedelta(seconds=50), {EMAIL: 10.0, SMS: 2.0}, [])
+
+
+def test_a_channel_that_is_not_used_tells_nothing() -> None:
+    measured(email=10, sms=2)
+
+    found = estimates.duration(sends={EMAIL: 100, SMS: 0})
+
+    assert (found.time, found.rates) == (timedelta(seconds=10), {EMAIL: 10.0})
+
+
+def test_what_was_never_measured_is_said_to_be_unknown() -> None:
+    assert estimates.duration(sends={EMAIL: 1, SMS: 1}).time is None
+    measured(email=10)
+
+    found = estimates.duration(sends={EMAIL: 100, SMS: 100})
+
+    assert (found.time, found.unknown) == (timedelta(seconds=10), [SMS])
+
+
+# --- Segments ---------------------------------------------------------------------------------------------------------
+def test_a_text_that_is_the_same_for_everybody_is_exact_and_looks_at_nobody() -> None:
+    topic = a_topic()
+
+    with CaptureQueriesContext(connection) as queries:
+        found = estimates.segments(text="y" * 161 + "{{ topic }}", topic=topic, recipients=1_000_000)
+
+    assert (found.total, found.longest, found.is_exact) == (2_000_000, 2, True)
+    assert len(queries) == 0
+
+
+def test_for_few_recipients_each_name_is_looked_at() -> None:
+    a_client(name="Ann Example", listings="sms")
+    a_client(name="Annabella Example", listings="sms")
+    a_client(name="Bartholomew Example", listings="email")
+
+    found = estimates.segments(text=BRINK, topic=a_topic(), recipients=2)
+
+    assert (found.total, found.longest, found.measured, found.is_exact) == (3, 2, 2, True)
+
+
+def test_one_name_in_another_script_makes_its_sms_longer_and_is_counted() -> None:
+    a_client(name="Ann", listings="sms")
+    a_client(name="Zoë Łukasz", listings="sms")
+
+    found = estimates.segments(text="x" * 100 + "{{ name }}", topic=a_topic(), recipients=2)
+
+    assert (found.total, found.longest) == (3, 2)
+
+
+def test_for_many_a_sample_from_all_over_tells_the_average(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimates, "SAMPLE", 10)
+    for number in range(60):
+        # The later half has longer names: the beginning alone would miss them.
+        a_client(name="Ann" if number < 30 else "Annabella", listings="sms")
+
+    found = estimates.segments(text=BRINK, topic=a_topic(), recipients=60)
+
+    assert not found.is_exact
+    assert found.longest == 2
+    assert 75 <= found.total <= 105
+    assert found.measured >= 10
+
+
+@pytest.mark.parametrize(("text", "recipients"), [("", 5), ("Hello {{ name }}", 0)])
+def test_without_a_text_or_a_recipient_there_are_none(text: str, recipients: int) -> None:
+    found: Any = estimates.segments(text=text, topic=a_topic(), recipients=recipients)
+
+    assert (found.total, found.is_exact) == (0, True)
+
+
+# --- A last line that says how to end them ----------------------------------------------------------------------------
+@pytest.mark.parametrize(("letters", "added"), [(142, 0), (143, 7), (160, 7), (289, 7), (161, 0)])
+def test_what_a_line_would_add_to_a_text_for_everybody(letters: int, added: int) -> None:
+    """It takes 18 characters, its line's end included."""
+    found = estimates.segments(text="x" * letters, topic=a_topic(), recipients=7)
+
+    assert found.stop_line == added
+
+
+def test_what_a_line_would_add_is_told_from_the_same_names() -> None:
+    for name in ("Ann", "Annabella"):
+        a_client(name=name, listings="sms")
+
+    found = estimates.segments(text="x" * 139 + "{{ first_name }}", topic=a_topic(), recipients=2)
+
+    assert (found.total, found.stop_line) == (2, 1)
+
+
+def test_the_line_that_each_has_is_counted_and_adds_nothing_more(settings: Settings) -> None:
+    settings.SMS_STOP_LINE = "Reply STOP to end"
+
+    found = estimates.segments(text="x" * 160, topic=a_topic(), recipients=7)
+
+    assert (found.total, found.longest, found.stop_line) == (14, 2, None)
+
+
+def test_it_costs_the_same_few_queries_however_many_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimates, "SAMPLE", 5)
+    for _ in range(20):
+        a_client(listings="sms")
+
+    with CaptureQueriesContext(connection) as queries:
+        estimates.segments(text=BRINK, topic=a_topic(), recipients=20)
+
+    assert len(queries) <= 4
+
+
+# --- A provider's limit -----------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("lately", "limit", "rate", "limited"), [(10, 4.0, 4, [EMAIL]), (10, 40.0, 10, []), (None, 4.0, 4, [EMAIL])]
+)
+def test_no_faster_than_the_provider_may_be_given_messages(
+    settings: Settings, lately: float | None, limit: float, rate: float, limited: list[Channel]
+) -> None:
+    settings.RATES = {"email": limit, "sms": None}
+    if lately:
+        measured(email=lately)
+
+    found = estimates.duration(sends={EMAIL: 100})
+
+    assert (found.rates, found.limited, found.unknown) == ({EMAIL: rate}, limited, [])
+    assert found.time == timedelta(seconds=100 / rate)

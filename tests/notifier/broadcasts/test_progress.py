@@ -1,0 +1,370 @@
+import uuid
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from pytest_django.fixtures import Settings
+
+from notifier.broadcasts import progress
+from notifier.broadcasts.progress import Health
+from notifier.delivery import fanout, tallies
+from notifier.models import Broadcast, Channel, Delivery, Worker
+from notifier.policies import quiet_hours_sql
+from tests.factories import a_broadcast, a_client, a_delivery, a_notification, an_open_breaker
+
+pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
+
+State = Delivery.State
+EMAIL, SMS = Channel.EMAIL, Channel.SMS
+SECOND = timedelta(seconds=1)
+
+
+def tallied(**counts: dict[str, int]) -> Broadcast:
+    total = sum(number for states in counts.values() for number in states.values())
+    return a_broadcast(tally={"audience": total, "rate": 4.0, "counts": counts}, audience_upto=0)
+
+
+# --- The balance sheet ------------------------------------------------------------------------------------------------
+def test_the_sheet_adds_up_by_channel_and_in_all() -> None:
+    broadcast = tallied(
+        email={"SENT": 3, "FAILED": 1, "PENDING": 2}, sms={"SENT": 1, "SKIPPED": 2, "UNKNOWN": 1, "SENDING": 1}
+    )
+
+    sheet = progress.sheet(broadcast)
+
+    mail, text = sheet.channels
+    assert (mail.channel, mail.total, mail.settled, mail.waiting) == (EMAIL, 6, 4, 2)
+    assert (text.channel, text.total, text.settled, text.waiting) == (SMS, 5, 4, 1)
+    assert (sheet.audience, sheet.total, sheet.settled, sheet.waiting) == (11, 11, 8, 3)
+    assert [sheet.count(state) for state in (State.SENT, State.UNKNOWN, State.RETRYING)] == [4, 1, 0]
+    assert sheet.balanced
+
+
+def test_books_that_do_not_balance_are_said_not_to() -> None:
+    broadcast = a_broadcast(tally={"audience": 5, "rate": 0.0, "counts": {"email": {"SENT": 4}}})
+
+    assert not progress.sheet(broadcast).balanced
+
+
+def test_before_the_first_tally_everything_is_nought() -> None:
+    sheet = progress.sheet(a_broadcast())
+
+    assert [channel.channel for channel in sheet.channels] == [EMAIL, SMS]
+    assert (sheet.total, sheet.audience, sheet.rate, sheet.balanced, sheet.time_left) == (0, 0, 0.0, True, None)
+
+
+def test_a_channel_without_a_text_has_no_column_unless_it_has_rows() -> None:
+    broadcast = a_broadcast(notification=a_notification(sms_body=""))
+    assert [channel.channel for channel in progress.sheet(broadcast).channels] == [EMAIL]
+
+    broadcast.tally = {"audience": 1, "counts": {"sms": {"SENT": 1}}}
+    assert [channel.channel for channel in progress.sheet(broadcast).channels] == [EMAIL, SMS]
+
+
+@pytest.mark.parametrize(
+    ("cursor", "upto", "share"), [(0, 0, 1.0), (0, 10, 0.0), (5, 10, 0.5), (10, 10, 1.0), (12, 10, 1.0)]
+)
+def test_the_share_that_was_expanded(cursor: int, upto: int, share: float) -> None:
+    assert progress.sheet(a_broadcast(cursor=cursor, audience_upto=upto)).expanded_share == share
+
+
+def test_the_time_left_is_what_waits_over_the_rate() -> None:
+    broadcast = tallied(email={"PENDING": 10, "SENT": 50})
+
+    assert progress.sheet(broadcast).time_left == timedelta(seconds=2)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"tally": {"audience": 1, "rate": 0.0, "counts": {"email": {"PENDING": 1}}}},
+        {"audience_upto": 10, "cursor": 5},
+        {"state": Broadcast.State.PAUSED},
+        {"state": Broadcast.State.FINISHED},
+    ],
+)
+def test_without_a_rate_or_an_end_no_time_is_told(changes: dict[str, Any]) -> None:
+    broadcast = tallied(email={"PENDING": 10})
+    for name, value in changes.items():
+        setattr(broadcast, name, value)
+
+    assert progress.sheet(broadcast).time_left is None
+
+
+def test_the_sheet_asks_the_database_nothing() -> None:
+    broadcast = tallied(email={"SENT": 1})
+
+    with CaptureQueriesContext(connection) as queries:
+        sheet = progress.sheet(broadcast)
+        _ = (sheet.total, sheet.settled, sheet.waiting, sheet.balanced, sheet.time_left)
+
+    assert len(queries) == 0
+
+
+# --- JSON -------------------------------------------------------------------------------------------------------------
+def test_the_json_has_exactly_the_documented_keys(now: datetime) -> None:
+    broadcast = tallied(email={"SENT": 3, "FAILED": 1}, sms={"SENT": 2})
+    broadcast.state, broadcast.started_at, broadcast.finished_at = Broadcast.State.FINISHED, now, now + SECOND
+
+    assert progress.as_json(broadcast) == {
+        "id": broadcast.pk,
+        "state": "FINISHED",
+        "topic": "listings",
+        "deliveries": {"email": {"SENT": 3, "FAILED": 1}, "sms": {"SENT": 2}},
+        "total": 6,
+        "balanced": True,
+        "started_at": now.isoformat(),
+        "finished_at": (now + SECOND).isoformat(),
+    }
+
+
+def test_the_json_has_every_channel_even_one_without_a_text(now: datetime) -> None:
+    said = progress.as_json(a_broadcast(notification=a_notification(sms_body=""), started_at=None))
+
+    assert said["deliveries"] == {"email": {}, "sms": {}}
+    assert (said["started_at"], said["finished_at"]) == (None, None)
+
+
+def test_the_json_says_when_a_broadcast_starts_and_expires_and_why_it_was_cancelled(now: datetime) -> None:
+    scheduled = a_broadcast(state="SCHEDULED", started_at=None, scheduled_for=now + SECOND, expires_at=now + 2 * SECOND)
+    rejected = a_broadcast(state="CANCELLED", started_at=None, ended_because="rejected by bob: a misprint")
+
+    said = progress.as_json(scheduled)
+
+    assert (said["state"], said["started_at"]) == ("SCHEDULED", None)
+    assert said["scheduled_for"] == (now + SECOND).isoformat()
+    assert said["expires_at"] == (now + 2 * SECOND).isoformat()
+    assert progress.as_json(rejected)["ended_because"] == "rejected by bob: a misprint"
+
+
+# --- The feed ---------------------------------------------------------------------------------------------------------
+def test_the_feed_shows_the_newest_settled_first_and_what_each_was_told(now: datetime) -> None:
+    notification = a_notification(subject="Hi {{ first_name }}", sms_body="{{ topic }} for {{ name }}")
+    broadcast = a_broadcast(notification=notification)
+    ann, zoe = a_client(name="Ann Example"), a_client(name="Zoë {{ topic }}")
+    text = a_delivery(broadcast=broadcast, client=zoe, channel=SMS, state=State.FAILED, settled_at=now)
+    mail = a_delivery(broadcast=broadcast, client=ann, state=State.SENT, settled_at=now + SECOND)
+    a_delivery(broadcast=broadcast)
+    a_delivery(state=State.SENT)
+
+    feed = progress.feed(broadcast)
+
+    assert [(line.delivery, line.message) for line in feed] == [
+        (mail, "Hi Ann"),
+        (text, "Listings for Zoë {{ topic }}"),
+    ]
+
+
+def test_the_feed_is_cut_to_the_newest_and_costs_the_same_however_many(now: datetime) -> None:
+    broadcast = a_broadcast()
+    rows = [
+        a_delivery(broadcast=broadcast, state=State.SENT, settled_at=now + number * SECOND)
+        for number in range(progress.FEED_LENGTH + 5)
+    ]
+
+    with CaptureQueriesContext(connection) as queries:
+        feed = progress.feed(broadcast)
+
+    assert [line.delivery.pk for line in feed] == [row.pk for row in reversed(rows)][: progress.FEED_LENGTH]
+    assert len(queries) <= 2
+
+
+def test_a_long_message_is_cut() -> None:
+    broadcast = a_broadcast(notification=a_notification(sms_body="x" * 500))
+    a_delivery(broadcast=broadcast, channel=SMS, state=State.SENT)
+
+    (line,) = progress.feed(broadcast)
+
+    assert line.message == "x" * 119 + "…"
+
+
+def test_books_of_a_real_expansion_balance(now: datetime) -> None:
+    for consent in ("email", "sms", "both", "neither"):
+        a_client(listings=consent)
+    broadcast = a_broadcast()
+
+    fanout.expand(broadcast_id=broadcast.pk, now=now)
+    tallies.tally(broadcast_id=broadcast.pk, now=now)
+
+    broadcast.refresh_from_db()
+    sheet = progress.sheet(broadcast)
+    assert (sheet.total, sheet.balanced, sheet.waiting, sheet.expanded_share) == (4, True, 4, 1.0)
+
+
+# --- Health -----------------------------------------------------------------------------------------------------------
+def a_worker(kind: Worker.Kind, now: datetime, **fields: Any) -> Worker:
+    values = {"host": "h", "pid": 1, "started_at": now, "last_seen_at": now, "state": Worker.State.IDLE}
+    return Worker.objects.create(kind=kind, **values | fields)
+
+
+def health(now: datetime, *channels: Channel) -> dict[str, Health]:
+    return {part.part: part for part in progress.health(channels=channels, now=now)}
+
+
+def test_with_nothing_running_each_part_says_how_to_start_it(now: datetime) -> None:
+    found = progress.health(channels=Channel, now=now)
+
+    assert found == [
+        Health("Dispatcher", False, "No dispatcher is running. Start one with: python manage.py run_dispatcher"),
+        Health("Queue in the database", False, "Not known: only a running dispatcher looks after it."),
+        Health(
+            "E-mail consumers",
+            False,
+            "No e-mail consumer is running. Start one with: python manage.py run_consumer email",
+        ),
+        Health("SMS consumers", False, "No SMS consumer is running. Start one with: python manage.py run_consumer sms"),
+    ]
+
+
+def test_with_everything_running_all_is_well(now: datetime) -> None:
+    a_worker(Worker.Kind.DISPATCHER, now, state=Worker.State.WORKING, depths={"email": 2, "sms": 1})
+    a_worker(Worker.Kind.CONSUMER, now, channel="email")
+    a_worker(Worker.Kind.CONSUMER, now, channel="email")
+    a_worker(Worker.Kind.CONSUMER, now, channel="sms")
+
+    assert progress.health(channels=Channel, now=now) == [
+        Health("Dispatcher", True, "1 running"),
+        Health("Queue in the database", True, "Reachable, 3 tickets waiting"),
+        Health("E-mail consumers", True, "2 running"),
+        Health("SMS consumers", True, "1 running"),
+    ]
+
+
+def test_only_the_channels_of_the_broadcast_are_looked_at(now: datetime) -> None:
+    assert set(health(now, SMS)) == {"Dispatcher", "Queue in the database", "SMS consumers"}
+
+
+def test_a_process_that_fell_silent_is_not_running(now: datetime) -> None:
+    a_worker(Worker.Kind.CONSUMER, now, channel="sms", last_seen_at=now - timedelta(seconds=16))
+
+    assert not health(now, SMS)["SMS consumers"].ok
+
+
+def test_a_broker_that_is_away_is_told_in_the_dispatchers_words(now: datetime, settings: Settings) -> None:
+    settings.BROKER_URL = "amqp://guest:secret@broker/"
+    a_worker(Worker.Kind.DISPATCHER, now, state=Worker.State.WAITING, detail="RabbitMQ at broker can't be used: gone")
+
+    assert health(now)["RabbitMQ"] == Health("RabbitMQ", False, "RabbitMQ at broker can't be used: gone")
+    assert health(now)["Dispatcher"].ok
+
+
+def test_the_depth_is_the_newest_dispatchers(now: datetime) -> None:
+    a_worker(Worker.Kind.DISPATCHER, now, last_seen_at=now - SECOND, depths={"email": 9})
+    a_worker(Worker.Kind.DISPATCHER, now, depths={"email": 1, "sms": 0})
+
+    assert health(now)["Queue in the database"].words == "Reachable, 1 ticket waiting"
+
+
+def test_dead_tickets_are_counted_apart_from_those_that_wait(now: datetime) -> None:
+    assert progress.dead_tickets(now=now) == 0
+    a_worker(Worker.Kind.DISPATCHER, now, last_seen_at=now - SECOND, depths={"email": 9, "dead": 9})
+    a_worker(Worker.Kind.DISPATCHER, now, depths={"email": 1, "sms": 0, "dead": 2})
+    a_worker(Worker.Kind.CONSUMER, now, channel="email", last_seen_at=now + SECOND)
+
+    assert progress.dead_tickets(now=now) == 2
+    assert health(now)["Queue in the database"].words == "Reachable, 1 ticket waiting"
+
+
+def test_of_a_dispatcher_that_fell_silent_no_dead_ticket_is_told(now: datetime) -> None:
+    a_worker(Worker.Kind.DISPATCHER, now, last_seen_at=now - timedelta(seconds=16), depths={"dead": 2})
+
+    assert progress.dead_tickets(now=now) == 0
+
+
+def test_consumers_that_all_wait_say_for_what(now: datetime) -> None:
+    a_worker(
+        Worker.Kind.CONSUMER, now, channel="email", state=Worker.State.WAITING, detail="E-mail: connection refused"
+    )
+    assert health(now, EMAIL)["E-mail consumers"] == Health("E-mail consumers", False, "E-mail: connection refused")
+
+    a_worker(Worker.Kind.CONSUMER, now, channel="email", state=Worker.State.WORKING)
+    assert health(now, EMAIL)["E-mail consumers"] == Health("E-mail consumers", True, "2 running")
+
+
+def test_a_channel_that_paused_itself_says_since_when_why_and_what_comes_next(
+    now: datetime, settings: Settings
+) -> None:
+    settings.TIME_ZONE = "UTC"
+    opened_at = now.replace(hour=14, minute=2, second=3)
+    an_open_breaker(now=opened_at, opened_at=opened_at, probe_at=opened_at + 30 * SECOND, detail="451 try\nlater.")
+
+    part = health(opened_at + SECOND, EMAIL, SMS)["E-mail"]
+
+    assert part == Health(
+        "E-mail",
+        False,
+        "E-mail is paused by itself since 14:02: 18 of the last 20 sends failed (451 try later). A single delivery is "
+        "tried at 14:02:33; once one goes through, sending resumes by itself.",
+        paused=EMAIL,
+    )
+
+
+@pytest.mark.parametrize(("probes", "tries"), [(1, "1 single try"), (4, "4 single tries")])
+def test_a_pause_that_lasts_says_what_the_newest_try_found(now: datetime, probes: int, tries: str) -> None:
+    an_open_breaker(now=now, probes=probes, detail="452 still full", opened_at=now - timedelta(days=3))
+
+    words = health(now, EMAIL)["E-mail"].words
+
+    assert f"18 of the last 20 sends failed, and so did {tries} since (452 still full)." in words
+    assert f"since {(now - timedelta(days=3)).day} " in words
+    assert "A single delivery is tried as soon as one is due;" in words
+
+
+def test_a_provider_that_said_nothing_is_quoted_with_nothing(now: datetime) -> None:
+    an_open_breaker(now=now, detail="")
+
+    assert "sends failed. A single" in health(now, EMAIL)["E-mail"].words
+
+
+def test_only_channels_of_the_broadcast_tell_that_they_paused(now: datetime) -> None:
+    an_open_breaker(now=now, channel="sms")
+
+    assert "SMS" in health(now, EMAIL, SMS)
+    assert "SMS" not in health(now, EMAIL)
+
+
+def test_a_channel_that_goes_on_again_tells_nothing(now: datetime) -> None:
+    an_open_breaker(now=now, opened_at=None)
+
+    assert "E-mail" not in health(now, EMAIL)
+
+
+# --- Sending hours and limits -----------------------------------------------------------------------------------------
+def test_the_sheet_says_how_many_wait_for_their_hours_and_until_when(now: datetime) -> None:
+    broadcast = a_broadcast(audience_upto=0)
+    night: dict[str, Any] = {"broadcast": broadcast, "detail": quiet_hours_sql.WAITS}
+    for hours, fields in (
+        (3, {"lease_token": uuid.uuid4()}),
+        (2, {"lease_token": uuid.uuid4()}),
+        # In a ticket again, due by now, claimed, and something else altogether.
+        (1, {}),
+        (-1, {"lease_token": uuid.uuid4()}),
+        (1, {"lease_token": uuid.uuid4(), "state": State.SENDING}),
+        (1, {"lease_token": uuid.uuid4(), "detail": "E-mail is away"}),
+    ):
+        a_delivery(due_at=now + hours * 3600 * SECOND, **night | fields)
+
+    tallies.tally(broadcast_id=broadcast.pk, now=now)
+
+    broadcast.refresh_from_db()
+    (late,) = progress.sheet(broadcast).nights
+    assert (late.channel, late.number, late.until) == (EMAIL, 2, now + 2 * 3600 * SECOND)
+    assert progress.as_json(broadcast)["waiting_for_hours"]["email"]["number"] == 2
+
+
+def test_the_time_left_leaves_out_those_who_wait_for_the_morning(now: datetime) -> None:
+    broadcast = tallied(email={"SENT": 4, "PENDING": 48})
+    broadcast.tally["waiting"] = {"email": {"number": 40, "until": now.isoformat()}}
+    assert progress.sheet(broadcast).time_left == 2 * SECOND
+
+    broadcast.tally["waiting"]["email"]["number"] = 48
+    assert progress.sheet(broadcast).time_left is None
+
+
+@pytest.mark.parametrize(("limit", "seconds"), [(2.0, 24), (4.0, 12), (100.0, 12)])
+def test_the_time_left_is_by_the_providers_limit_where_that_is_the_narrower(limit: float, seconds: int) -> None:
+    broadcast = tallied(email={"SENT": 4, "PENDING": 48})
+
+    assert progress.sheet(broadcast, limits={EMAIL: limit}).time_left == seconds * SECOND
