@@ -82,12 +82,12 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "notifier.hardening.HeadersMiddleware",
-    "notifier.hardening.SizeLimitMiddleware",
+    "notifier.web.security_headers.HeadersMiddleware",
+    "notifier.web.security_headers.SizeLimitMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     # Before everything that knows somebody by a cookie.
-    "notifier.public.cookies.NoCookiesMiddleware",
+    "notifier.web.cookies.NoCookiesMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -95,10 +95,10 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "notifier.sessions.ActivityMiddleware",
-    "notifier.timezones.TimeZoneMiddleware",
+    "notifier.staff.sessions.ActivityMiddleware",
+    "notifier.staff.timezones.TimeZoneMiddleware",
     "simple_history.middleware.HistoryRequestMiddleware",
-    "notifier.outages.OutageMiddleware",
+    "notifier.web.db_errors.OutageMiddleware",
     # Last: it turns the answer to a log-in that is locked out into a page of its own.
     "axes.middleware.AxesMiddleware",
 ]
@@ -144,26 +144,26 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 # The first looks at who is locked out, the second at passwords.
-AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "notifier.staff.StaffBackend"]
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "notifier.staff.auth_backend.StaffBackend"]
 LOGIN_URL = "admin:login"
 # Where a log-in leads that may not lead where it was asked to.
 LOGIN_REDIRECT_URL = "admin:index"
-# --- Log-in: see notifier/lockout.py and docs/rights.md
+# --- Log-in: see notifier/staff/login_throttle.py and docs/rights.md
 LOGIN_FAILURES = env.whole("LOGIN_FAILURES", 5, most=1000)
 LOGIN_COOLOFF_MINUTES = env.whole("LOGIN_COOLOFF_MINUTES", 15, most=7 * 24 * 60)
-AXES_HANDLER = "notifier.lockout.LockoutHandler"
+AXES_HANDLER = "notifier.staff.login_throttle.LockoutHandler"
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_FAILURE_LIMIT = LOGIN_FAILURES
 AXES_COOLOFF_TIME = timedelta(minutes=LOGIN_COOLOFF_MINUTES)
 # Whoever goes on trying does not make it longer: the person whose name it is would wait for ever.
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_RESET_ON_SUCCESS = True
-AXES_LOCKOUT_CALLABLE = "notifier.lockout.locked_out"
-AXES_CLIENT_IP_CALLABLE = "notifier.lockout.client_address"
+AXES_LOCKOUT_CALLABLE = "notifier.staff.login_throttle.locked_out"
+AXES_CLIENT_IP_CALLABLE = "notifier.staff.login_throttle.client_address"
 AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "csrfmiddlewaretoken"]
 # Their pages are ours: notifier/admin/access.py.
 AXES_ENABLE_ADMIN = False
-# --- Sessions end when nobody has used them for so long, and with the browser; see notifier/sessions.py
+# --- Sessions end when nobody has used them for so long, and with the browser; see notifier/staff/sessions.py
 SESSION_HOURS = env.whole("SESSION_HOURS", 12, most=30 * 24)
 SESSION_COOKIE_AGE = SESSION_HOURS * 3600
 SESSION_EXPIRE_AT_BROWSER_CLOSE = True
@@ -195,7 +195,7 @@ CONTENT_SECURITY_POLICY = {
         "form-action": ["'self'"],
         "frame-ancestors": ["'none'"],
         "base-uri": ["'none'"],
-        # Newer browsers know the first, which names a header of notifier/hardening.py, older ones the second.
+        # Newer browsers know the first, which names a header of web/security_headers.py, older ones the second.
         "report-to": "csp",
         "report-uri": "/csp-report",
     }
@@ -207,7 +207,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = FILE_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
 DATA_UPLOAD_MAX_NUMBER_FILES = 5
 
-# Counts how often a client's page is asked for: notifier/public/limits.py. Each web process has its own.
+# Counts how often a client's page is asked for: notifier/public/rate_limits.py. Each web process has its own.
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
@@ -255,7 +255,7 @@ SMS_URL = env.sms("SMS_URL", "console://")
 SEND_BACKENDS = {"email": "consumers.backends.email.get_backend", "sms": "consumers.backends.sms.get_backend"}
 SEND_FAILURE = "consumers.backends.base.SendFailure"
 # Who may deliver answers, by SMS_URL's scheme: notifier/inbound/.
-INBOUND_SMS = {"twilio": "notifier.inbound.twilio.Twilio"}
+INBOUND_SMS = {"twilio": "notifier.webhooks.twilio.Twilio"}
 PHONENUMBER_DEFAULT_REGION = PHONE_DEFAULT_REGION = (
     env.checked(
         "PHONE_DEFAULT_REGION",
@@ -332,7 +332,7 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "filters": {"without_tokens": {"()": "notifier.public.logs.WithoutTokens"}},
+    "filters": {"without_tokens": {"()": "notifier.web.log_redaction.WithoutTokens"}},
     "handlers": {
         "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["without_tokens"]},
     },

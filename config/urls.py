@@ -2,18 +2,19 @@ from django.contrib import admin
 from django.urls import path, re_path
 from django.views.generic import RedirectView
 
-from notifier.hardening import csp_report
-from notifier.health import healthz
-from notifier.inbound.views import sms
-from notifier.public import mail_events, preferences, unsubscribe
+from notifier.public import preferences, unsubscribe
+from notifier.web.health import healthz
+from notifier.web.security_headers import csp_report
+from notifier.webhooks import email_events
+from notifier.webhooks.sms import sms
 
-handler400 = "notifier.outages.bad_request"
-handler500 = "notifier.outages.server_error"
+handler400 = "notifier.web.db_errors.bad_request"
+handler500 = "notifier.web.db_errors.server_error"
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("healthz", healthz, name="healthz"),
     path("csp-report", csp_report, name="csp_report"),
-    path("hooks/mail/<slug:provider>/tracking/", mail_events.hook, name="mail_hook"),
+    path("hooks/mail/<slug:provider>/tracking/", email_events.hook, name="mail_hook"),
     path("hooks/sms/<str:provider>", sms, name="sms_hook"),
     path("admin/", admin.site.urls),
     # Whatever may stand in the token's place: a damaged link gets the same answer as a forged one.

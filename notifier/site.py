@@ -20,12 +20,12 @@ from django.utils.text import capfirst
 from django_htmx.http import HTMX_STOP_POLLING, HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
-from notifier import account
 from notifier.broadcasts import progress
 from notifier.models import Channel
 from notifier.overview import chart, dashboard
 from notifier.policies import breakers
 from notifier.runtime import clock
+from notifier.staff import account
 
 #: The menu's groups. A model that is not named here comes last, under its app's own name.
 MENU = (

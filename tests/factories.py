@@ -9,7 +9,6 @@ from django.apps import apps
 from django.contrib.auth.models import Group, Permission, User
 from django.utils import timezone
 
-from notifier import rights
 from notifier.demo.people import AREA_CODES
 from notifier.models import (
     Breaker,
@@ -22,6 +21,7 @@ from notifier.models import (
     Preference,
     Topic,
 )
+from notifier.staff import groups
 
 Consent = Literal["email", "sms", "both", "neither"]
 #: Asks for an address that no other client of the test process has.
@@ -167,6 +167,6 @@ def a_user(
         user.user_permissions.add(Permission.objects.get(content_type__app_label=app, codename=codename))
     if group:
         # A test that empties tables takes the groups of the migration with it.
-        rights.make_groups(apps=apps)
+        groups.make_groups(apps=apps)
         user.groups.add(Group.objects.get(name=group))
     return user

@@ -72,7 +72,7 @@ class DjangoMailBackend:
                 self._connection = None
                 raise ChannelDown(f"the mail backend can't be opened: {masked(error)}") from error
         mail = build(message)
-        # What it tells of the message later carries this along: notifier/public/mail_events.py.
+        # What it tells of the message later carries this along: notifier/webhooks/email_events.py.
         mail.metadata = {"delivery": message.reference}  # type: ignore[attr-defined]
         try:
             sent = self._connection.send_messages([mail])

@@ -19,11 +19,11 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 
-from notifier import staff
 from notifier.admin.badges import badge
 from notifier.admin.base import BackOfficeAdmin, ReadOnlyAdmin
 from notifier.models import Profile
 from notifier.site import NOTHING, one
+from notifier.staff import auth_backend
 
 admin.site.unregister(User)
 admin.site.unregister(Group)
@@ -37,7 +37,7 @@ def without_apps(field: Any, db_field: Any) -> Any:
 
 
 class ProfileForm(forms.ModelForm):
-    time_zone = forms.ChoiceField(required=False, choices=staff.zone_choices)
+    time_zone = forms.ChoiceField(required=False, choices=auth_backend.zone_choices)
 
     class Meta:
         model = Profile

@@ -13,7 +13,6 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 
-from notifier import staff
 from notifier.admin import audience_lists
 from notifier.admin.addresses import breakable
 from notifier.admin.audience_lists import AudienceChangeList, ReachFilter
@@ -30,6 +29,7 @@ from notifier.consent.consents import Origin
 from notifier.models import Channel, Client, ConsentChange, Topic
 from notifier.runtime import clock
 from notifier.site import NOTHING
+from notifier.staff import auth_backend
 
 CHANNEL_WORDS = {Channel.EMAIL: "e-mail", Channel.SMS: "SMS"}
 
@@ -53,10 +53,10 @@ class ClientForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         # Who may only look has no fields.
         if field := cast(forms.ChoiceField | None, self.fields.get("time_zone")):
-            choices = staff.zone_choices("As their phone number tells")
+            choices = auth_backend.zone_choices("As their phone number tells")
             # One that came with a file may be an alias, which the list does not show.
             own = self.instance.time_zone
-            field.choices = [*choices, (own, own)] if own and own not in staff.zones_of(choices) else choices
+            field.choices = [*choices, (own, own)] if own and own not in auth_backend.zones_of(choices) else choices
 
     def clean_name(self) -> str:
         name: str = self.cleaned_data["name"]

@@ -13,7 +13,7 @@ from notifier.consent.preference_center import Choice, Standing
 from notifier.messages import signed_links
 from notifier.messages.signed_links import BadLink, Link
 from notifier.models import Channel, Client, ConsentChange, Suppression, Topic
-from notifier.public import answers, limits
+from notifier.public import rate_limits, responses
 from notifier.public.unsubscribe import origin_of
 from notifier.runtime import clock
 
@@ -82,14 +82,14 @@ def page(request: HttpRequest, token: str) -> HttpResponse:
     try:
         link = signed_links.read(token)
     except BadLink:
-        return answers.unknown(request)
+        return responses.unknown(request)
     client = None if link.is_trial else Client.objects.filter(pk=link.client_id).first()
     if client is None and not link.is_trial:
-        return answers.unknown(request)
+        return responses.unknown(request)
     if request.method == "POST":
         return _take(request, link)
-    if limits.is_looked_at_too_often(client_id=link.client_id):
-        return answers.too_many()
+    if rate_limits.is_looked_at_too_often(client_id=link.client_id):
+        return responses.too_many()
     return _show(request, link, client)
 
 
@@ -103,17 +103,17 @@ def _take(request: HttpRequest, link: Link) -> HttpResponse:
         return _said("stopped")
     posted = _read(request.POST)
     on, off = posted["add"] - posted["seen"], posted["seen"] - posted["keep"]
-    if not off and limits.is_looked_at_too_often(client_id=link.client_id):
-        return answers.too_many()
+    if not off and rate_limits.is_looked_at_too_often(client_id=link.client_id):
+        return responses.too_many()
     try:
         moved = preference_center.choose(client_id=link.client_id, on=on, off=off, origin=origin, now=clock.now())
     except preference_center.TooMany:
-        return answers.too_many()
+        return responses.too_many()
     return _said("saved" if moved else "same")
 
 
 def _said(word: str) -> HttpResponse:
-    return HttpResponseRedirect(f"?{word}", status=SEE_OTHER, headers=answers.HEADERS)
+    return HttpResponseRedirect(f"?{word}", status=SEE_OTHER, headers=responses.HEADERS)
 
 
 def _read(names: Iterable[str]) -> dict[str, set[Choice]]:
@@ -127,10 +127,10 @@ def _read(names: Iterable[str]) -> dict[str, set[Choice]]:
 
 def _show(request: HttpRequest, link: Link, client: Client | None) -> HttpResponse:
     if client and client.erased_at:
-        return answers.page("nothing_left")
+        return responses.page("nothing_left")
     standing = preference_center.standing(client) if client else Standing(frozenset({(link.topic_id, _EMAIL)}), {})
     missing = _missing(client, standing) if client else {}
-    return answers.page(
+    return responses.page(
         "preferences",
         client=client,
         is_trial=link.is_trial,

@@ -7,14 +7,14 @@ from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
-from notifier import lockout
 from notifier.consent import preference_center
 from notifier.consent.consents import Origin
 from notifier.messages import signed_links
 from notifier.messages.signed_links import BadLink, Link
 from notifier.models import Channel, Client, ConsentChange, Topic
-from notifier.public import answers, limits
+from notifier.public import rate_limits, responses
 from notifier.runtime import clock
+from notifier.staff import login_throttle
 
 
 # No token of ours against forged requests: the link is the only authority there is, and no browser adds it by itself as
@@ -26,16 +26,16 @@ def page(request: HttpRequest, token: str) -> HttpResponse:
     try:
         link = signed_links.read(token)
     except BadLink:
-        return answers.unknown(request)
+        return responses.unknown(request)
     topic = Topic.objects.filter(pk=link.topic_id).first()
     if not link.is_trial and (topic is None or not Client.objects.filter(pk=link.client_id).exists()):
-        return answers.unknown(request)
+        return responses.unknown(request)
     if request.method == "POST":
         if topic and not link.is_trial:
             _withdraw(request, link, topic)
         return _answer("unsubscribed", token, link, topic)
-    if limits.is_looked_at_too_often(client_id=link.client_id):
-        return answers.too_many()
+    if rate_limits.is_looked_at_too_often(client_id=link.client_id):
+        return responses.too_many()
     return _answer("unsubscribe", token, link, topic)
 
 
@@ -49,7 +49,7 @@ def _withdraw(request: HttpRequest, link: Link, topic: Topic) -> None:
 
 def origin_of(request: HttpRequest, link: Link, source: ConsentChange.Source) -> Origin:
     detail = f"broadcast {link.broadcast_id}" if link.broadcast_id else ""
-    return Origin(source, detail=detail, ip=lockout.client_address(request))
+    return Origin(source, detail=detail, ip=login_throttle.client_address(request))
 
 
 def _is_one_click(request: HttpRequest) -> bool:
@@ -63,4 +63,4 @@ def _is_one_click(request: HttpRequest) -> bool:
 def _answer(name: str, token: str, link: Link, topic: Topic | None) -> HttpResponse:
     preferences = reverse("preferences", args=[token])
     about = topic.name if topic else "this topic"
-    return answers.page(name, topic=about, is_trial=link.is_trial, preferences=preferences)
+    return responses.page(name, topic=about, is_trial=link.is_trial, preferences=preferences)

@@ -16,7 +16,7 @@ from notifier.clients import erasure
 from notifier.messages import signed_links
 from notifier.messages.signed_links import Link
 from notifier.models import Channel, Client, ConsentChange, Preference, Suppression, Topic
-from notifier.public import limits
+from notifier.public import rate_limits
 from tests.browser.house import LONG
 from tests.browser.test_pages import EVERY_RULE, sticks_out, violations
 from tests.conftest import watch_console
@@ -118,7 +118,7 @@ def test_every_public_page_is_accessible_obeys_its_policy_and_fits_its_screen(
             page.get_by_role("heading", name="Done").wait_for()
             wrong += look_at(page, f"{name}-done", size, theme)
     with monkeypatch.context() as often:
-        often.setattr(limits, "MOST_LOOKS", 0)
+        often.setattr(rate_limits, "MOST_LOOKS", 0)
         page.goto(pages["preferences"])
         wrong += look_at(page, "too-many", size, theme)
     with monkeypatch.context() as outage:

@@ -12,7 +12,7 @@ from django.db import transaction
 from django.test import Client as Browser
 from django.urls import URLPattern, URLResolver, resolve, reverse
 
-from notifier import rights
+from notifier.staff import groups
 from tests.factories import a_user
 from tests.notifier.admin.doors import DOORS, MODELS, NEVER, PUBLIC, Does, Door, Opens
 from tests.notifier.admin.house import a_house, form_of, move_in
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]
 VISITORS: dict[str, Callable[[], User | None]] = {
     "nobody": lambda: None,
     "no right": a_user,
-    **{group: lambda group=group: a_user(group=group) for group in rights.GROUPS},  # type: ignore[misc]
+    **{group: lambda group=group: a_user(group=group) for group in groups.GROUPS},  # type: ignore[misc]
     "superuser": lambda: a_user(is_superuser=True),
 }
 
@@ -34,7 +34,7 @@ def may(visitor: str, door: Door) -> bool:
         return False
     if visitor == "superuser":
         return True
-    held = rights.of(visitor) if visitor in rights.GROUPS else set()
+    held = groups.of(visitor) if visitor in groups.GROUPS else set()
     return door.permissions <= held
 
 
@@ -161,4 +161,4 @@ def test_every_action_of_a_list_is_in_the_table() -> None:
 def test_every_permission_that_a_page_asks_for_is_in_the_matrix() -> None:
     asked = {permission for door in DOORS if door.needs != NEVER for permission in door.permissions}
 
-    assert asked <= set(rights.RIGHTS)
+    assert asked <= set(groups.RIGHTS)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from notifier.clients import erasure
 from notifier.consent import preference_center, suppressions
 from notifier.models import Channel, Client, ConsentChange, Preference, Suppression, Topic
-from notifier.public import limits
+from notifier.public import rate_limits
 from tests.factories import a_client, a_topic
 from tests.notifier.ledger import unaccounted
 
@@ -314,7 +314,7 @@ def test_it_takes_as_many_queries_for_many_topics_as_for_few(
 def test_who_saves_too_often_is_told_to_wait_unless_something_is_switched_off(
     visitor: Browser, token_of: TokenOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "MOST_LOOKS", 0)
+    monkeypatch.setattr(rate_limits, "MOST_LOOKS", 0)
     client = a_client(listings="both")
     path, on = f"/p/{token_of(client)}", value("offerings", "sms")
     off = value("listings", "email")

@@ -10,7 +10,7 @@ from django.templatetags.static import static
 from django.test import Client as Browser
 from django.urls import reverse
 
-from notifier import hardening
+from notifier.web import security_headers
 from tests.factories import a_user
 from tests.servers.stack import Stack
 
@@ -21,7 +21,7 @@ REPORT = {
 
 @pytest.fixture(autouse=True)
 def _fresh_allowance(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hardening, "reports", hardening.Allowance(hardening.MOST_REPORTS))
+    monkeypatch.setattr(security_headers, "reports", security_headers.Allowance(security_headers.MOST_REPORTS))
 
 
 def test_a_real_answer_behind_a_proxy_with_https_has_every_header(make_stack: Any) -> None:
@@ -64,7 +64,7 @@ def test_pages_errors_and_reports_all_have_the_headers() -> None:
     browser = Browser(raise_request_exception=False)
 
     for answer in (browser.get("/admin/login/"), browser.get("/no/such/page"), browser.post("/csp-report")):
-        assert set(hardening.HEADERS) <= set(answer.headers)
+        assert set(security_headers.HEADERS) <= set(answer.headers)
 
 
 @pytest.mark.django_db
@@ -111,7 +111,7 @@ def send(body: Any, kind: str = "application/csp-report") -> int:
 
 
 def told(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.getMessage() for record in caplog.records if record.name == "notifier.hardening"]
+    return [record.getMessage() for record in caplog.records if record.name == "notifier.web.security_headers"]
 
 
 def test_a_report_is_told_without_any_address(caplog: pytest.LogCaptureFixture) -> None:
@@ -144,18 +144,18 @@ def test_nobody_writes_into_the_log(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_a_large_report_is_refused_and_a_page_is_not_shown(caplog: pytest.LogCaptureFixture) -> None:
-    assert send(b" " * (hardening.MOST_REPORT_BYTES + 1)) == 413
+    assert send(b" " * (security_headers.MOST_REPORT_BYTES + 1)) == 413
     assert Browser().get("/csp-report").status_code == 405
 
 
 def test_only_so_many_a_minute_are_told(caplog: pytest.LogCaptureFixture) -> None:
-    assert {send(REPORT) for _ in range(hardening.MOST_REPORTS + 5)} == {204}
+    assert {send(REPORT) for _ in range(security_headers.MOST_REPORTS + 5)} == {204}
 
-    assert len(told(caplog)) == hardening.MOST_REPORTS
+    assert len(told(caplog)) == security_headers.MOST_REPORTS
 
 
 def test_the_next_minute_has_an_allowance_of_its_own() -> None:
-    allowance = hardening.Allowance(2)
+    allowance = security_headers.Allowance(2)
 
     assert [allowance.take(at=moment) for moment in (0, 1, 2, 59, 60, 61, 62)] == [
         *(True, True, False, False),
@@ -172,4 +172,4 @@ def test_a_report_stores_nothing(django_assert_num_queries: Any) -> None:
 
 
 def test_the_address_of_the_reports_is_the_one_that_the_headers_name() -> None:
-    assert reverse("csp_report") in hardening.HEADERS["Reporting-Endpoints"]
+    assert reverse("csp_report") in security_headers.HEADERS["Reporting-Endpoints"]

@@ -11,9 +11,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from notifier import staff
 from notifier.models import Client, Profile
-from notifier.services import accounts
+from notifier.staff import auth_backend, profiles
 from tests.factories import a_client, a_user
 from tests.notifier.admin.house import form_of
 
@@ -78,7 +77,7 @@ def test_a_mistake_is_told_at_its_field_and_nothing_is_kept(field: str, value: s
 
 def test_the_page_shows_what_is_set_and_the_groups() -> None:
     user = a_user(username="ann", group="Editors")
-    accounts.change(user=user, names=("Ann", "E"), email="", phone=None, time_zone="Asia/Tokyo")
+    profiles.change(user=user, names=("Ann", "E"), email="", phone=None, time_zone="Asia/Tokyo")
 
     text = browser_of(user).get(ACCOUNT).content.decode()
 
@@ -134,10 +133,10 @@ def test_the_zone_costs_no_query() -> None:
 
 
 def test_every_zone_that_is_offered_is_known() -> None:
-    names = [name for _, zones in staff.zone_choices()[2:] for name, _ in zones]
+    names = [name for _, zones in auth_backend.zone_choices()[2:] for name, _ in zones]
 
     assert len(names) > 400
-    assert all(staff.zone_of(Profile(user=User(), time_zone=name).user) for name in names)
+    assert all(auth_backend.zone_of(Profile(user=User(), time_zone=name).user) for name in names)
 
 
 def test_a_user_who_may_not_log_in_any_more_is_out_at_once() -> None:

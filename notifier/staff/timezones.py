@@ -8,7 +8,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from notifier import staff
+from notifier.staff import auth_backend
 
 
 class TimeZoneMiddleware:
@@ -28,7 +28,7 @@ def _zone(request: HttpRequest) -> ZoneInfo | None:
     if settings.SESSION_COOKIE_NAME not in request.COOKIES:
         return None
     try:
-        return staff.zone_of(request.user)
+        return auth_backend.zone_of(request.user)
     except db.Error:
         # The page will meet the same, and knows how to say it.
         return None

@@ -10,10 +10,10 @@ from django.test import Client as Browser
 from pytest_django.fixtures import Settings
 
 from notifier.consent import sms_replies
-from notifier.hardening import Allowance
-from notifier.inbound import views
-from notifier.inbound.base import Forged
 from notifier.models import InboundMessage, Suppression, SuppressionChange
+from notifier.web.security_headers import Allowance
+from notifier.webhooks import sms
+from notifier.webhooks.base import Forged
 from tests.standins import answers
 from tests.standins.answers import NOTHING, PATH
 from tests.standins.sms import sms_url
@@ -29,7 +29,7 @@ def _by_twilio(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.PUBLIC_URL, settings.SMS_URL = PUBLIC, sms_url(443)
     settings.SMS_HELP_ANSWER = "Homes & more. Reply STOP to end."
     settings.SECURE_SSL_REDIRECT = False
-    monkeypatch.setattr(views, "complaints", Allowance(10))
+    monkeypatch.setattr(sms, "complaints", Allowance(10))
 
 
 def post(fields: dict[str, str], *, path: str = PATH, signed: str | None = None, **more: Any) -> Any:
@@ -150,7 +150,7 @@ def test_what_is_too_large_is_refused_unread(monkeypatch: pytest.MonkeyPatch) ->
         raise AssertionError("it was read")
 
     monkeypatch.setattr(sms_replies, "take", unread)
-    fields = answers.form("x" * views.MOST_BYTES)
+    fields = answers.form("x" * sms.MOST_BYTES)
 
     assert post(fields).status_code == 403
 

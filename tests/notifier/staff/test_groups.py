@@ -13,7 +13,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-from notifier import rights
+from notifier.staff import groups
 
 PROJECT = Path(__file__).resolve().parents[2]
 ROW = re.compile(r"^\| `([a-z]+\.[a-z_]+)` \| ([^|]+) \|(.+)\|$", re.MULTILINE)
@@ -43,15 +43,15 @@ def documented() -> dict[str, list[str]]:
     for name, meaning, cells in ROW.findall((PROJECT / "docs/rights.md").read_text()):
         assert meaning.strip(), name
         ticks = [cell.strip() for cell in cells.split("|")]
-        assert len(ticks) == len(rights.GROUPS), name
+        assert len(ticks) == len(groups.GROUPS), name
         assert set(ticks) <= {"✓", ""}, name
         assert name not in found, f"{name} is in the matrix twice"
-        found[name] = [group for group, tick in zip(rights.GROUPS, ticks, strict=True) if tick]
+        found[name] = [group for group, tick in zip(groups.GROUPS, ticks, strict=True) if tick]
     return found
 
 
 def test_the_documented_matrix_is_the_one_of_the_code() -> None:
-    in_code = {name: [g for g in rights.GROUPS if g in groups] for name, groups in rights.RIGHTS.items()}
+    in_code = {name: [g for g in groups.GROUPS if g in given] for name, given in groups.RIGHTS.items()}
 
     assert documented() == in_code
 
@@ -59,7 +59,7 @@ def test_the_documented_matrix_is_the_one_of_the_code() -> None:
 def test_the_matrix_has_its_columns_in_the_order_of_the_code() -> None:
     head = next(line for line in (PROJECT / "docs/rights.md").read_text().splitlines() if line.startswith("| permiss"))
 
-    assert [cell.strip() for cell in head.split("|")[3:-1]] == list(rights.GROUPS)
+    assert [cell.strip() for cell in head.split("|")[3:-1]] == list(groups.GROUPS)
 
 
 @pytest.mark.both_engines
@@ -70,19 +70,19 @@ def test_every_permission_of_the_product_is_decided_on(db: None) -> None:
     there_are = {f"{app}.{code}" for app, code in ours.values_list("content_type__app_label", "codename")}
     written = {f"notifier.{verb}_{m}" for verb in ("add", "change", "delete") for m in WRITTEN_BY_THE_MACHINERY}
 
-    assert there_are - written - WITHOUT_A_PAGE == set(rights.RIGHTS)
+    assert there_are - written - WITHOUT_A_PAGE == set(groups.RIGHTS)
 
 
 def test_auditors_see_everything_and_do_nothing() -> None:
-    auditors = rights.of(rights.AUDITORS)
+    auditors = groups.of(groups.AUDITORS)
 
-    assert auditors == {name for name in rights.RIGHTS if ".view_" in name}
+    assert auditors == {name for name in groups.RIGHTS if ".view_" in name}
 
 
 def test_nobody_writes_and_sends_and_approves_by_one_group_alone() -> None:
     steps = {"notifier.change_notification", "notifier.send_broadcast", "notifier.approve_broadcast"}
 
-    assert [len(rights.of(group) & steps) for group in rights.GROUPS] == [1, 1, 1, 0]
+    assert [len(groups.of(group) & steps) for group in groups.GROUPS] == [1, 1, 1, 0]
 
 
 # --- The making -------------------------------------------------------------------------------------------------------
@@ -93,36 +93,36 @@ def no_groups(db: None) -> None:
 
 @pytest.mark.both_engines
 def test_each_group_is_made_with_its_permissions(no_groups: None) -> None:
-    made = rights.make_groups(apps=apps)
+    made = groups.make_groups(apps=apps)
 
-    assert made == list(rights.GROUPS)
+    assert made == list(groups.GROUPS)
     assert {group.name: permissions_of(group) for group in Group.objects.all()} == {
-        name: rights.of(name) for name in rights.GROUPS
+        name: groups.of(name) for name in groups.GROUPS
     }
 
 
 @pytest.mark.both_engines
 def test_what_staff_made_of_a_group_stays(no_groups: None) -> None:
-    rights.make_groups(apps=apps)
-    editors = Group.objects.get(name=rights.EDITORS)
+    groups.make_groups(apps=apps)
+    editors = Group.objects.get(name=groups.EDITORS)
     editors.permissions.set(Permission.objects.filter(codename="erase_client"))
-    Group.objects.get(name=rights.SENDERS).permissions.clear()
+    Group.objects.get(name=groups.SENDERS).permissions.clear()
 
-    made = rights.make_groups(apps=apps)
+    made = groups.make_groups(apps=apps)
 
     assert made == []
     assert permissions_of(editors) == {"notifier.erase_client"}
-    assert permissions_of(Group.objects.get(name=rights.SENDERS)) == set()
+    assert permissions_of(Group.objects.get(name=groups.SENDERS)) == set()
 
 
 @pytest.mark.both_engines
 def test_a_group_of_that_name_from_before_is_left_alone(no_groups: None) -> None:
-    Group.objects.create(name=rights.EDITORS)
+    Group.objects.create(name=groups.EDITORS)
 
-    made = rights.make_groups(apps=apps)
+    made = groups.make_groups(apps=apps)
 
-    assert rights.EDITORS not in made
-    assert permissions_of(Group.objects.get(name=rights.EDITORS)) == set()
+    assert groups.EDITORS not in made
+    assert permissions_of(Group.objects.get(name=groups.EDITORS)) == set()
 
 
 @pytest.mark.both_engines
@@ -137,7 +137,7 @@ def test_the_migration_makes_them_on_a_database_that_has_no_permissions_yet(no_g
         give_rights(state.apps, SimpleNamespace(connection=connection))
 
     assert {group.name: permissions_of(group) for group in Group.objects.all()} == {
-        name: rights.of(name) for name in rights.GROUPS
+        name: groups.of(name) for name in groups.GROUPS
     }
     # What follows the last migration finds them, and makes no second ones.
     before = sorted(Permission.objects.values_list("pk", flat=True))
@@ -151,18 +151,18 @@ def test_the_migration_makes_them_on_a_database_that_has_no_permissions_yet(no_g
 def test_after_a_flush_they_can_be_made_again() -> None:
     call_command("flush", interactive=False, verbosity=0)
 
-    made = rights.make_groups(apps=apps)
+    made = groups.make_groups(apps=apps)
 
-    assert made == list(rights.GROUPS)
-    assert permissions_of(Group.objects.get(name=rights.AUDITORS)) == rights.of(rights.AUDITORS)
+    assert made == list(groups.GROUPS)
+    assert permissions_of(Group.objects.get(name=groups.AUDITORS)) == groups.of(groups.AUDITORS)
 
 
 def test_a_permission_that_is_not_there_yet_is_passed_over(no_groups: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    later: dict[str, Any] = {**rights.RIGHTS, "notifier.brew_coffee": frozenset({rights.EDITORS})}
-    monkeypatch.setattr(rights, "RIGHTS", later)
+    later: dict[str, Any] = {**groups.RIGHTS, "notifier.brew_coffee": frozenset({groups.EDITORS})}
+    monkeypatch.setattr(groups, "RIGHTS", later)
 
-    rights.make_groups(apps=apps)
+    groups.make_groups(apps=apps)
 
-    assert permissions_of(Group.objects.get(name=rights.EDITORS)) == rights.of(rights.EDITORS) - {
+    assert permissions_of(Group.objects.get(name=groups.EDITORS)) == groups.of(groups.EDITORS) - {
         "notifier.brew_coffee"
     }

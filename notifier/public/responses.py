@@ -7,8 +7,8 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
-from notifier import lockout
-from notifier.public import limits
+from notifier.public import rate_limits
+from notifier.staff import login_throttle
 
 HEADERS = {
     "Cache-Control": "no-store",
@@ -32,12 +32,12 @@ def sender() -> str:
 
 def unknown(request: HttpRequest) -> HttpResponse:
     """The same, to the letter, for a link that is forged, damaged, or of a client who is gone."""
-    if limits.is_guessing(address=lockout.client_address(request)):
+    if rate_limits.is_guessing(address=login_throttle.client_address(request)):
         return too_many()
     return page("unknown", status=404)
 
 
 def too_many() -> HttpResponse:
-    answer = page("too_many", status=lockout.TOO_MANY_REQUESTS)
-    answer["Retry-After"] = str(limits.MINUTE_SECONDS)
+    answer = page("too_many", status=login_throttle.TOO_MANY_REQUESTS)
+    answer["Retry-After"] = str(rate_limits.MINUTE_SECONDS)
     return answer

@@ -9,7 +9,7 @@ from django.test import Client as Browser
 
 from notifier.consent.provider_events import Kind
 from notifier.models import ProviderEvent, Suppression
-from notifier.public import mail_events
+from notifier.webhooks import email_events
 from tests.factories import a_delivery
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]
@@ -145,7 +145,7 @@ def event(event_type: str, **fields: Any) -> AnymailTrackingEvent:
     ],
 )
 def test_each_event_in_our_words(event_type: str, fields: dict[str, Any], kind: Kind | None) -> None:
-    told = mail_events.translated(event(event_type, **fields), provider="Any", now=NOW)
+    told = email_events.translated(event(event_type, **fields), provider="Any", now=NOW)
 
     assert told is not None
     assert told.kind == kind
@@ -164,12 +164,12 @@ def test_each_event_in_our_words(event_type: str, fields: dict[str, Any], kind: 
     ],
 )
 def test_what_says_nothing_of_the_address_is_passed_over(event_type: str, fields: dict[str, Any]) -> None:
-    assert mail_events.translated(event(event_type, **fields), provider="Any", now=NOW) is None
+    assert email_events.translated(event(event_type, **fields), provider="Any", now=NOW) is None
 
 
 def test_an_event_without_an_id_is_known_by_what_it_tells() -> None:
     def event_id(**fields: Any) -> str:
-        told = mail_events.translated(event("complained", event_id=None, **fields), provider="Any", now=NOW)
+        told = email_events.translated(event("complained", event_id=None, **fields), provider="Any", now=NOW)
         assert told is not None
         return told.event_id
 
@@ -188,7 +188,7 @@ def test_an_event_without_an_id_is_known_by_what_it_tells() -> None:
     ],
 )
 def test_our_number_is_read_from_the_metadata_or_from_the_message_id(fields: dict[str, Any], reference: str) -> None:
-    told = mail_events.translated(event("complained", **fields), provider="Any", now=NOW)
+    told = email_events.translated(event("complained", **fields), provider="Any", now=NOW)
 
     assert told is not None
     assert told.reference == reference

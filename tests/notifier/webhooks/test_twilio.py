@@ -11,8 +11,8 @@ from pytest_django.fixtures import Settings
 
 from notifier.consent.sms_keywords import Wish
 from notifier.consent.sms_replies import Answer
-from notifier.inbound.base import Forged, NoAnswer
-from notifier.inbound.twilio import Twilio, signature
+from notifier.webhooks.base import Forged, NoAnswer
+from notifier.webhooks.twilio import Twilio, signature
 from tests.standins import answers
 from tests.standins.sms import SID, TOKEN, sms_url
 

@@ -11,7 +11,7 @@ from django.test import Client as Browser
 from django.test import RequestFactory
 from django.urls import reverse
 
-from notifier import lockout
+from notifier.staff import login_throttle
 from tests.factories import a_user
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]
@@ -163,7 +163,7 @@ def test_the_address_is_the_one_that_our_own_side_saw(
     settings.BEHIND_PROXY = proxied
     request = RequestFactory().get("/", REMOTE_ADDR=peer, headers={"X-Forwarded-For": forwarded} if forwarded else {})
 
-    assert lockout.client_address(request) == address
+    assert login_throttle.client_address(request) == address
 
 
 def test_a_spoofed_address_does_not_help(ann: User) -> None:
@@ -201,7 +201,7 @@ def test_the_end_is_when_the_oldest_failures_are_forgotten() -> None:
     noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
     rows = [(noon, 3), (noon + timedelta(minutes=4), 2), (noon + timedelta(minutes=6), 4)]
 
-    ends = {most: lockout._end(rows, most) for most in (10, 9, 6, 5, 4)}
+    ends = {most: login_throttle._end(rows, most) for most in (10, 9, 6, 5, 4)}
 
     assert ends == {
         10: None,

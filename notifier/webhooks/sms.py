@@ -12,10 +12,10 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from notifier.consent import sms_replies
-from notifier.hardening import Allowance
-from notifier.inbound.base import Forged, NoAnswer, SmsProvider
 from notifier.models import InboundMessage
 from notifier.runtime import clock
+from notifier.web.security_headers import Allowance
+from notifier.webhooks.base import Forged, NoAnswer, SmsProvider
 
 logger = logging.getLogger(__name__)
 

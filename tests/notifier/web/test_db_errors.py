@@ -11,7 +11,7 @@ from django.db import connection
 from django.test import Client as Browser
 from django.urls import reverse
 
-from notifier import outages
+from notifier.web import db_errors
 from tests.factories import a_user
 
 pytestmark = pytest.mark.django_db
@@ -74,7 +74,7 @@ def test_the_log_says_why_in_one_line(
 
     browser.get("/admin/")
 
-    (line,) = [record.getMessage() for record in caplog.records if record.name == "notifier.outages"]
+    (line,) = [record.getMessage() for record in caplog.records if record.name == "notifier.web.db_errors"]
     assert line == "GET /admin/ can't be answered: connection to server at 10.0.0.7 failed: Connection refused"
 
 
@@ -159,7 +159,7 @@ def test_a_file_that_can_t_be_opened_is_told(tmp_path: Path) -> None:
     with pytest.raises(db.OperationalError) as caught, connection.wrap_database_errors:
         sqlite3.connect(tmp_path / "no-such-folder" / "one.sqlite3")
 
-    assert outages.reason(caught.value) == "The database's file can't be opened."
+    assert db_errors.reason(caught.value) == "The database's file can't be opened."
 
 
 def test_a_missing_table_is_no_outage(file: sqlite3.Connection) -> None:
@@ -169,7 +169,7 @@ def test_a_missing_table_is_no_outage(file: sqlite3.Connection) -> None:
 def reason_of(file: sqlite3.Connection, statement: str) -> str:
     with pytest.raises(db.OperationalError) as caught, connection.wrap_database_errors:
         file.execute(statement)
-    return outages.reason(caught.value)
+    return db_errors.reason(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -186,9 +186,9 @@ def test_what_postgresql_says_is_told(cause: Exception, said: str) -> None:
     error = db.OperationalError(str(cause))
     error.__cause__ = cause
 
-    assert outages.reason(error) == said
+    assert db_errors.reason(error) == said
 
 
 @pytest.mark.parametrize("error", [db.IntegrityError("twice"), db.ProgrammingError("no table"), ValueError("boom")])
 def test_a_fault_of_ours_is_no_outage(error: Exception) -> None:
-    assert outages.reason(error) == ""
+    assert db_errors.reason(error) == ""

@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 
 from notifier.consent.sms_keywords import Wish
 from notifier.consent.sms_replies import Answer
-from notifier.inbound.base import Forged, NoAnswer
+from notifier.webhooks.base import Forged, NoAnswer
 
 PORTS = {"https": 443, "http": 80}
 _NUMBER = re.compile(r"[1-9][0-9]{0,2}")

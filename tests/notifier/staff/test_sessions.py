@@ -10,7 +10,7 @@ from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
 
-from notifier import sessions
+from notifier.staff import sessions
 from tests.factories import a_broadcast, a_user
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]

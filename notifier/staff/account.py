@@ -10,8 +10,7 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from phonenumber_field.formfields import PhoneNumberField
 
-from notifier import staff
-from notifier.services import accounts
+from notifier.staff import auth_backend, profiles
 
 
 class AccountForm(forms.Form):
@@ -30,7 +29,7 @@ class AccountForm(forms.Form):
     )
     time_zone = forms.ChoiceField(
         required=False,
-        choices=staff.zone_choices,
+        choices=auth_backend.zone_choices,
         help_text="Every date and time is shown, and read, in this zone.",
     )
 
@@ -44,7 +43,7 @@ def page(request: HttpRequest, *, context: dict[str, Any]) -> HttpResponse:
     if not form.is_valid():
         return _show(request, context, form)
     said = form.cleaned_data
-    accounts.change(
+    profiles.change(
         user=user,
         names=(said["first_name"], said["last_name"]),
         email=said["email"],
@@ -56,7 +55,7 @@ def page(request: HttpRequest, *, context: dict[str, Any]) -> HttpResponse:
 
 
 def _as_it_is(user: User) -> dict[str, Any]:
-    profile = staff.profile_of(user)
+    profile = auth_backend.profile_of(user)
     return {
         "first_name": user.first_name,
         "last_name": user.last_name,
