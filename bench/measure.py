@@ -24,7 +24,7 @@ from django.test import Client as Browser  # noqa: E402
 from django.urls import reverse  # noqa: E402
 
 from bench.bare import Bare, smtp_seconds, timed  # noqa: E402
-from notifier.admin import counting  # noqa: E402
+from notifier.admin.lists import deferred_counts  # noqa: E402
 from notifier.broadcasts import lifecycle  # noqa: E402
 from notifier.models import Broadcast, Client, Delivery, Notification, Preference, QueuedTicket, Topic, Worker  # noqa: E402
 from notifier.runtime import clock  # noqa: E402
@@ -89,7 +89,7 @@ def large(folder: Path, *, clients: int) -> None:
     browser.force_login(User.objects.create_superuser("bench"))
     url = reverse("admin:notifier_notification_broadcast") + f"?ids={notification.pk}"
     page(f"confirm page, {clients:,} clients", browser, url)
-    page("its counts", browser, f"{url}&{counting.PARAMETER}=1")
+    page("its counts", browser, f"{url}&{deferred_counts.PARAMETER}=1")
     crew = [("run_dispatcher",), *(("run_consumer", name, "--concurrency", "100") for name in ("email", "sms"))]
     with running(a_stack(folder), *crew) as processes:
         broadcast = press(notification)

@@ -11,8 +11,8 @@ from django import db
 from django.conf import settings
 from django.db import connection
 
-from consumers.gauge import Gauge
-from consumers.pacer import Pacer
+from consumers.breaker_reporter import Gauge
+from consumers.rate_limiter import Pacer
 from consumers.sender import Sender
 from notifier.delivery import claims
 from notifier.delivery.claims import Claim, Outcome, Verdict

@@ -1,30 +1,24 @@
-"""The back office. One module per area; each page is thin: permission, confirmation, one service call, redirect."""
+"""The back office: `site` and one folder a subject. Importing it registers every page, as Django's autodiscovery asks."""
 
-from notifier.admin import (
-    access,
-    broadcasts,
-    clients,
-    deliveries,
-    imports,
-    inbox,
-    notifications,
-    operations,
-    recovery,
-    suppressions,
-    throttles,
-    topics,
-)
+from notifier.admin.broadcasts import broadcast_admin
+from notifier.admin.clients import client_admin
+from notifier.admin.consent import sms_replies, suppressions
+from notifier.admin.deliveries import delivery_admin, recovery
+from notifier.admin.imports import import_admin
+from notifier.admin.notifications import notification_admin, topics
+from notifier.admin.operations import processes, throttles
+from notifier.admin.staff import access
 
 __all__ = [
     "access",
-    "broadcasts",
-    "clients",
-    "deliveries",
-    "imports",
-    "inbox",
-    "notifications",
-    "operations",
+    "broadcast_admin",
+    "client_admin",
+    "delivery_admin",
+    "import_admin",
+    "notification_admin",
+    "processes",
     "recovery",
+    "sms_replies",
     "suppressions",
     "throttles",
     "topics",

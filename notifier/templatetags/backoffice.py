@@ -16,12 +16,12 @@ from django.utils.formats import date_format
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 
-from notifier.admin import badges
-from notifier.admin.badges import state_badge
-from notifier.admin.confirmation import UNITS
+from notifier.admin.broadcasts.confirmation import UNITS
+from notifier.admin.lists import badges
+from notifier.admin.lists.badges import state_badge
+from notifier.admin.site import NOTHING, listed, many, one
 from notifier.broadcasts import lifecycle
 from notifier.models import Broadcast, Channel, Delivery, InboundMessage
-from notifier.site import NOTHING, listed, many, one
 
 register = template.Library()
 register.filter(one)

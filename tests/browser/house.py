@@ -13,8 +13,8 @@ from django.db.models import Model
 from django.urls import URLPattern, URLResolver, reverse
 from django.utils import timezone
 
-from notifier.admin import results
-from notifier.admin.base import ReadOnlyAdmin
+from notifier.admin.deliveries import results
+from notifier.admin.lists.base import ReadOnlyAdmin
 from notifier.clients import erasure
 from notifier.clients.imports import uploads
 from notifier.consent import consents, provider_events, suppressions

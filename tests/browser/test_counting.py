@@ -10,7 +10,7 @@ from django.utils import timezone
 from playwright.sync_api import Browser, Page, Route, expect
 from pytest_django.live_server_helper import LiveServer
 
-from notifier.admin import base, counting
+from notifier.admin.lists import base, deferred_counts
 from notifier.models import Broadcast, Client, Delivery
 from tests.browser.test_pages import COLOURS, EVERY_RULE, violations
 from tests.browser.test_sending import confirm_page, sticks_out
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture(autouse=True)
 def _many(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is there is already too much to be counted while a page is made."""
-    monkeypatch.setattr(counting, "AT_ONCE", 0)
+    monkeypatch.setattr(deferred_counts, "AT_ONCE", 0)
     monkeypatch.setattr(base, "MOST_COUNTED", 1)
 
 

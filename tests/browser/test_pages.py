@@ -18,7 +18,7 @@ from notifier.models import Broadcast, Delivery
 from tests.browser.house import addresses, fill_the_house
 from tests.conftest import watch_console
 from tests.factories import a_broadcast, a_client, a_delivery, a_user
-from tests.notifier.admin.test_broadcasts import a_told_broadcast
+from tests.notifier.admin.broadcasts.test_broadcast_admin import a_told_broadcast
 from tests.notifier.admin.test_pages import MAKE
 
 # The server answers from another thread, which must see the rows.

@@ -15,7 +15,7 @@ from openpyxl import load_workbook
 from playwright.sync_api import Page, expect
 from pytest_django.live_server_helper import LiveServer
 
-from notifier.admin import results
+from notifier.admin.deliveries import results
 from notifier.delivery import fanout, tallies
 from notifier.models import Broadcast, Channel, Delivery, Worker
 from tests.factories import a_broadcast, a_client, a_delivery, a_user

@@ -15,9 +15,9 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 from django.utils import timezone
 
-from notifier.admin.broadcasts import ORDERS
-from notifier.admin.recovery import DECISIONS
-from notifier.admin.results import EXPORTS, OWNER
+from notifier.admin.broadcasts.broadcast_admin import ORDERS
+from notifier.admin.deliveries.recovery import DECISIONS
+from notifier.admin.deliveries.results import EXPORTS, OWNER
 from notifier.models import Channel
 from tests.notifier.admin.house import CLIENTS
 

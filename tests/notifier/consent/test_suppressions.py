@@ -194,7 +194,7 @@ WRITING = {"create", "bulk_create", "get_or_create", "update_or_create", "update
 SUPPRESSION_WRITERS = {"notifier/consent/suppressions.py"}
 #: Who writes clients. Each that may write an address recognises what was erased; the others write none.
 CLIENT_WRITERS = {
-    "notifier/admin/clients.py": True,
+    "notifier/admin/clients/client_admin.py": True,
     "notifier/demo/loading.py": True,
     "notifier/clients/imports/writing.py": True,
     "notifier/clients/archiving.py": False,

@@ -1,0 +1,262 @@
+"""What staff see before they send: who would get it, who would not and why, how it reads, what speaks against it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from django.conf import settings
+
+from notifier.admin.clients import audience_lists
+from notifier.admin.notifications import email_preview
+from notifier.broadcasts import audience, estimates, followups, lifecycle
+from notifier.broadcasts.audience import Reach, Standing
+from notifier.broadcasts.estimates import Duration, Segments
+from notifier.messages import placeholders
+from notifier.models import Broadcast, Channel, Client, Notification, Topic
+
+UNITS = {Channel.EMAIL: ("e-mail", "e-mails"), Channel.SMS: ("SMS", "SMS")}
+HEADINGS = {
+    Standing.RECIPIENTS: "Will get it",
+    Standing.NO_CONSENT: "No consent",
+    Standing.NO_ADDRESS: "No address",
+    Standing.SUPPRESSED: "Suppressed",
+    Standing.ARCHIVED: "Archived",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """One count of the page, and the list of exactly those clients."""
+
+    standing: Standing
+    number: int
+    url: str
+
+    @property
+    def heading(self) -> str:
+        return HEADINGS[self.standing]
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelOffer:
+    channel: Channel
+    topic: Topic
+    #: None where the counts come later; see `counting`.
+    reach: Reach | None
+    #: One of those who will get it on this channel.
+    sample: Client | None
+    subject: str
+    #: As the sample client will read it, an e-mail without its HTML; empty when there is no text for this channel.
+    text: str
+    #: Of the page for a frame that shows the e-mail; empty for an SMS.
+    letter: str
+    #: Whether those who will get it are all whom the list of recipients shows: a follow-up goes to some of them.
+    to_all: bool = True
+
+    @property
+    def sends(self) -> int:
+        return self.reach.recipients if self.reach and self.text else 0
+
+    @property
+    def counts(self) -> list[Counted]:
+        found: list[Counted] = []
+        for standing in Standing if self.reach else ():
+            is_used = standing != Standing.RECIPIENTS or self.text
+            is_listed = is_used and (self.to_all or standing != Standing.RECIPIENTS)
+            url = audience_lists.address(topic=self.topic, channel=self.channel, standing=standing) if is_listed else ""
+            number = getattr(self.reach, standing.value) if is_used else 0
+            found.append(Counted(standing, number, url))
+        return found
+
+    @property
+    def size(self) -> placeholders.SmsSize | None:
+        return placeholders.sms_size(self.text) if self.channel == Channel.SMS and self.text else None
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One notification, or what a broadcast has taken over from one, as it would go out now."""
+
+    notification: Notification | Broadcast
+    channels: list[ChannelOffer]
+    #: Waiting, under way, or started a short while ago: sending again must be asked for.
+    earlier: list[Broadcast]
+    segments: Segments
+
+    @property
+    def sends(self) -> int:
+        return sum(channel.sends for channel in self.channels)
+
+    @property
+    def needs_approval(self) -> bool:
+        return settings.APPROVAL_ABOVE is not None and self.sends > settings.APPROVAL_ABOVE
+
+    @property
+    def seen(self) -> str:
+        """What the browser gives back, so that nobody sends a text that they have not read."""
+        assert isinstance(self.notification, Notification)  # noqa: S101  (a broadcast has a version of its own)
+        return f"{self.notification.pk}@{self.notification.updated_at.isoformat()}"
+
+    @property
+    def warnings(self) -> list[str]:
+        found = [self._warning(channel, channel.reach) for channel in self.channels if channel.reach]
+        if found and not self.sends:
+            found.insert(0, f"Nobody would get this: no client can be reached about {self.notification.topic} now.")
+        return [warning for warning in found if warning]
+
+    def _warning(self, offer: ChannelOffer, reach: Reach) -> str:
+        name = offer.channel.in_words
+        if not offer.text and reach.recipients:
+            return f"There is no {name} text, so {reach.recipients:,} who want it by {name} will not get one."
+        if offer.text and not reach.recipients + reach.suppressed + reach.no_address:
+            return f"Nobody has agreed to hear about {self.notification.topic} by {name}."
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """All offers of a page together."""
+
+    sends: dict[Channel, int]
+    duration: Duration
+    segments: Segments
+
+    @property
+    def total(self) -> int:
+        return sum(self.sends.values())
+
+    @property
+    def parts(self) -> list[str]:
+        """As in ["412 e-mails", "388 SMS"]."""
+        return [f"{number:,} {UNITS[channel][number != 1]}" for channel, number in self.sends.items() if number]
+
+    @property
+    def in_words(self) -> str:
+        return " and ".join(self.parts)
+
+    @property
+    def stop_line(self) -> str:
+        """What it would cost to tell everybody how to end them; empty where each SMS does, or there are none."""
+        added = self.segments.stop_line
+        if added is None or not self.segments.total:
+            return ""
+        number = f"{'' if self.segments.is_exact else 'about '}{added:,}" if added else "no"
+        return f"A line “{placeholders.STOP_LINE}” would add {number} segment{'' if added == 1 else 's'}."
+
+
+def summary(offered: Sequence[Offer]) -> Summary:
+    sends = {
+        channel: sum(one.sends for offer in offered for one in offer.channels if one.channel == channel)
+        for channel in Channel
+    }
+    each = [offer.segments for offer in offered]
+    return Summary(
+        sends=sends,
+        duration=estimates.duration(sends=sends),
+        segments=Segments(
+            total=sum(one.total for one in each),
+            longest=max((one.longest for one in each), default=0),
+            measured=sum(one.measured for one in each),
+            is_exact=all(one.is_exact for one in each),
+            stop_line=None if settings.SMS_STOP_LINE else sum(one.stop_line or 0 for one in each),
+        ),
+    )
+
+
+def sends(notifications: Sequence[Notification]) -> int:
+    """How many messages they would be, all together, counted at this moment."""
+    reaches = audience.reaches(topics=_topics(notifications))
+    return sum(reaches[n.topic_id][channel].recipients for n in notifications for channel in n.channels)
+
+
+def offers(*, notifications: Sequence[Notification], now: datetime, counted: bool = True) -> list[Offer]:
+    """Not counted, they are without a reach, and with an example of how each reads all the same."""
+    earlier = lifecycle.sent_recently(notification_ids=[n.pk for n in notifications], now=now)
+    reaches = audience.reaches(topics=_topics(notifications)) if counted else None
+    return _offers(notifications, reaches, earlier)
+
+
+def _topics(notifications: Sequence[Notification | Broadcast]) -> list[Topic]:
+    return list({n.topic_id: n.topic for n in notifications}.values())
+
+
+def offer_of(broadcast: Broadcast, *, counted: bool = True) -> Offer:
+    """What a broadcast that has not begun would send now; a follow-up goes only to whom the others missed."""
+    if not counted:
+        return _offers([broadcast], None)[0]
+    reach = audience.reach(topic=broadcast.topic)
+    if broadcast.follows is None:
+        return _offers([broadcast], {broadcast.topic_id: reach})[0]
+    missing = {one.channel: one.recipients for one in followups.missing(broadcast=broadcast.follows)}
+    only = {channel: replace(reach[channel], recipients=missing.get(channel, 0)) for channel in Channel}
+    offer = _offers([broadcast], {broadcast.topic_id: only})[0]
+    return replace(offer, channels=[replace(channel, to_all=False) for channel in offer.channels])
+
+
+def _offers(
+    notifications: Sequence[Notification | Broadcast],
+    reaches: Mapping[int, Mapping[Channel, Reach]] | None,
+    earlier: Sequence[Broadcast] = (),
+) -> list[Offer]:
+    counted = {(pk, channel): reach for pk, found in (reaches or {}).items() for channel, reach in found.items()}
+    samples = {
+        (topic.pk, channel): audience.sample(topic=topic, channel=channel)
+        for topic in _topics(notifications)
+        for channel in Channel
+    }
+    return [
+        Offer(
+            notification=n,
+            channels=[
+                _channel_offer(n, channel, counted.get((n.topic_id, channel)), samples[n.topic_id, channel])
+                for channel in Channel
+            ],
+            earlier=[b for b in earlier if b.notification_id == n.pk],
+            segments=estimates.segments(
+                text=n.sms_body.strip(),
+                topic=n.topic,
+                recipients=counted[n.topic_id, Channel.SMS].recipients if reaches else 0,
+            ),
+        )
+        for n in notifications
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A text as one client reads it."""
+
+    subject: str
+    #: An e-mail without its HTML.
+    text: str
+    #: Of the page for a frame that shows the e-mail; empty for an SMS.
+    letter: str
+
+
+def read(text: Notification | Broadcast, channel: Channel, sample: Client | None) -> Read:
+    replacements = email_preview.values(text, sample)
+    subject, body = placeholders.render(text.subject, replacements), text.body(channel).strip()
+    if channel == Channel.EMAIL and body:
+        return Read(subject, email_preview.as_text(text, sample), email_preview.address(text))
+    return Read(subject, placeholders.sms(body, replacements), "")
+
+
+def read_by_somebody(broadcast: Broadcast) -> list[Read]:
+    """Its texts, as they froze, without counting who gets them."""
+    topic = broadcast.topic
+    return [read(broadcast, channel, audience.sample(topic=topic, channel=channel)) for channel in broadcast.channels]
+
+
+def _channel_offer(
+    n: Notification | Broadcast, channel: Channel, reach: Reach | None, sample: Client | None
+) -> ChannelOffer:
+    shown = read(n, channel, sample)
+    return ChannelOffer(
+        channel=channel,
+        topic=n.topic,
+        reach=reach,
+        sample=sample,
+        subject=shown.subject,
+        text=shown.text,
+        letter=shown.letter,
+    )

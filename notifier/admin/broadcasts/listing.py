@@ -1,0 +1,105 @@
+"""The list of broadcasts. Its numbers come from the tally, never from the deliveries."""
+
+from django.contrib import admin
+from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
+
+from notifier.admin.deliveries.results import list_of
+from notifier.admin.lists.badges import badge, state_badge
+from notifier.admin.lists.base import ReadOnlyAdmin
+from notifier.admin.site import NOTHING
+from notifier.broadcasts import progress
+from notifier.models import Broadcast, Delivery
+
+
+def sender(broadcast: Broadcast) -> str:
+    return broadcast.created_by.get_username() if broadcast.created_by else "the command line"
+
+
+class BroadcastList(ReadOnlyAdmin):
+    list_display = (
+        "title",
+        "state_shown",
+        "settled_share",
+        "sent",
+        "failed",
+        "unknown",
+        "skipped",
+        "audience_shown",
+        "begun",
+    )
+    list_display_links = None
+    list_filter = ("state", "topic")
+    list_select_related = ("topic", "created_by")
+    search_fields = ("subject__icontains",)
+    search_help_text = "Words of the subject."
+    ordering = ("-created_at",)
+    sortable_by = ()
+
+    @admin.display(description="broadcast")
+    def title(self, broadcast: Broadcast) -> SafeString:
+        return format_html(
+            '<a href="{}">{}</a> <span class="quiet">#{} {}{}</span>',
+            self.page_url("progress", broadcast.pk),
+            broadcast.subject,
+            broadcast.pk,
+            broadcast.topic.name,
+            f", follows #{broadcast.follows_id}" if broadcast.follows_id else "",
+        )
+
+    @admin.display(description="state")
+    def state_shown(self, broadcast: Broadcast) -> SafeString:
+        return state_badge(Broadcast.State(broadcast.state))
+
+    @admin.display(description="settled")
+    def settled_share(self, broadcast: Broadcast) -> SafeString | str:
+        sheet = progress.sheet(broadcast)
+        if not sheet.total:
+            return NOTHING
+        return format_html(
+            '<progress max="{}" value="{}" aria-label="Settled of #{}"></progress> {} %',
+            sheet.total,
+            sheet.settled,
+            broadcast.pk,
+            int(sheet.share * 100),
+        )
+
+    @admin.display(description="sent")
+    def sent(self, broadcast: Broadcast) -> str:
+        return _number(broadcast, Delivery.State.SENT)
+
+    @admin.display(description="failed")
+    def failed(self, broadcast: Broadcast) -> str:
+        return _to_look_at(broadcast, Delivery.State.FAILED, "bad")
+
+    @admin.display(description="unknown")
+    def unknown(self, broadcast: Broadcast) -> str:
+        return _to_look_at(broadcast, Delivery.State.UNKNOWN, "warn")
+
+    @admin.display(description="skipped")
+    def skipped(self, broadcast: Broadcast) -> str:
+        return _number(broadcast, Delivery.State.SKIPPED)
+
+    @admin.display(description="audience")
+    def audience_shown(self, broadcast: Broadcast) -> str:
+        return NOTHING if broadcast.state in Broadcast.BEFORE_START else f"{progress.sheet(broadcast).audience:,}"
+
+    @admin.display(description="started")
+    def begun(self, broadcast: Broadcast) -> SafeString:
+        moment = date_format(localtime(broadcast.started_at), "j M Y, H:i") if broadcast.started_at else NOTHING
+        return format_html('{} <span class="quiet">by {}</span>', moment, sender(broadcast))
+
+
+def _number(broadcast: Broadcast, state: Delivery.State) -> str:
+    number = progress.sheet(broadcast).count(state)
+    return f"{number:,}" if number else NOTHING
+
+
+def _to_look_at(broadcast: Broadcast, state: Delivery.State, tone: str) -> str:
+    """A number that somebody should do something about, and the way to the rows behind it."""
+    number = _number(broadcast, state)
+    if number == NOTHING:
+        return number
+    return format_html('<a href="{}">{}</a>', list_of(broadcast, state__exact=state), badge(text=number, tone=tone))

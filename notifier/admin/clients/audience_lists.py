@@ -1,0 +1,75 @@
+"""The way from a count on the confirm page to the clients it is made of: `?reach=<topic>.<channel>.<standing>`."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+
+from notifier.admin.lists.change_list import BoundedChangeList
+from notifier.broadcasts import audience
+from notifier.broadcasts.audience import Standing
+from notifier.models import Channel, Client, Topic
+
+PARAMETER = "reach"
+#: Said of a topic and a channel, as in "Listings by e-mail".
+WORDS: Mapping[Standing, str] = {
+    Standing.RECIPIENTS: "would get {} now",
+    Standing.NO_CONSENT: "have not agreed to {}",
+    Standing.NO_ADDRESS: "agreed to {}, and have no address for it",
+    Standing.SUPPRESSED: "agreed to {}, and their address is suppressed",
+    Standing.ARCHIVED: "are archived, so they don’t get {}",
+}
+
+
+class Chosen(NamedTuple):
+    topic: Topic
+    channel: Channel
+    standing: Standing
+
+    @property
+    def words(self) -> str:
+        return WORDS[self.standing].format(f"{self.topic} by {self.channel.in_words}")
+
+
+def address(*, topic: Topic, channel: Channel, standing: Standing) -> str:
+    """Of the list of exactly those clients that `audience.reach` counts."""
+    value = f"{topic.slug}.{channel.value}.{standing.value}"
+    return reverse("admin:notifier_client_changelist", query={PARAMETER: value})
+
+
+def read(value: str) -> Chosen | None:
+    """None for anything that `address` did not make, or whose topic is gone."""
+    slug, _, rest = value.partition(".")
+    channel, _, standing = rest.partition(".")
+    if channel not in Channel.values or standing not in list(Standing):
+        return None
+    topic = Topic.objects.filter(slug=slug).first()
+    return Chosen(topic, Channel(channel), Standing(standing)) if topic else None
+
+
+class AudienceChangeList(BoundedChangeList):
+    def found_ids(self) -> list[Any]:
+        with audience.along_the_indexes():
+            return super().found_ids()
+
+
+class ReachFilter(admin.SimpleListFilter):
+    """Offered only where the address names it: the confirm page does."""
+
+    title = "who"
+    parameter_name = PARAMETER
+    _chosen: Chosen | None = None
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        self._chosen = read(self.value() or "")
+        if not self.value():
+            return []
+        return [(self.value() or "", self._chosen.words if self._chosen else "nobody: this link is no longer valid")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Client]) -> QuerySet[Client]:
+        if self._chosen is None:
+            return queryset.none() if self.value() else queryset
+        return queryset & audience.who(**self._chosen._asdict())

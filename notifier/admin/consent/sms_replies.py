@@ -1,0 +1,168 @@
+"""What clients answered: read by staff, and marked as read by an order. Nothing is changed by looking."""
+
+import re
+from typing import Any, cast
+
+from django.contrib import admin, messages
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.db.models import Case, IntegerField, Q, QuerySet, Value, When
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.shortcuts import redirect
+from django.urls import URLPattern, path, reverse
+from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
+
+from notifier.admin.lists.badges import answer_badge
+from notifier.admin.lists.base import ReadOnlyAdmin
+from notifier.admin.lists.change_list import BoundedChangeList
+from notifier.admin.lists.search import begins, phone_prefix
+from notifier.consent import sms_replies
+from notifier.models import Client, InboundMessage, shown
+from notifier.models.clients import E164
+from notifier.runtime import clock
+
+READ = "notifier.change_inboundmessage"
+#: Of a text, in the list; a message may be of ten segments.
+TEXT_LENGTH = 160
+_WAITS = Q(read_at=None, outcome=InboundMessage.Outcome.KEPT)
+_UNREAD_FIRST = Case(When(_WAITS, then=Value(0)), default=Value(1), output_field=IntegerField()).asc()
+
+
+class WaitingFilter(admin.SimpleListFilter):
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("unread", "Not read yet"), ("done", "Read, or acted on")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[InboundMessage]) -> QuerySet[InboundMessage]:
+        if self.value() == "unread":
+            return queryset.filter(_WAITS)
+        return queryset.exclude(_WAITS) if self.value() == "done" else queryset
+
+
+class InboxList(BoundedChangeList):
+    def get_results(self, request: HttpRequest) -> None:
+        """The clients of a page's numbers, in one query."""
+        super().get_results(request)
+        rows: list[Any] = list(self.result_list)
+        may_see = request.user.has_perm("notifier.view_client")
+        known = _clients([row.sender for row in rows]) if may_see else {}
+        for row in rows:
+            row.client = known.get(row.sender)
+        self.result_list = rows
+
+
+@admin.register(InboundMessage)
+class InboxAdmin(ReadOnlyAdmin):
+    list_display = ("text_shown", "outcome_shown", "sender_shown", "client_shown", "received_at")
+    list_filter = (WaitingFilter, "outcome")
+    search_fields = ("sender",)
+    search_help_text = "The beginning of a phone number, such as +44 20."
+    ordering = (_UNREAD_FIRST, "-pk")
+    actions = ("mark_as_read",)
+    fields = ("text", "outcome_shown", "sender_shown", "client_shown", "received_at", "read_shown", "provider_shown")
+    readonly_fields = ("outcome_shown", "sender_shown", "client_shown", "read_shown", "provider_shown")
+
+    # --- The list ---
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[BoundedChangeList]:
+        return InboxList
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[InboundMessage], search_term: str
+    ) -> tuple[QuerySet[InboundMessage], bool]:
+        """A number however it is written; or a short code, or a name in letters, as it is."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        found = begins("sender", term)
+        if re.match(r"[+(\d]", term):
+            found |= begins("sender", phone_prefix(term))
+        return queryset.filter(found), False
+
+    @admin.display(description="message")
+    def text_shown(self, message: InboundMessage) -> str:
+        text = " ".join(message.text.split()) or "(nothing)"
+        return text if len(text) <= TEXT_LENGTH else f"{text[: TEXT_LENGTH - 1]}…"
+
+    @admin.display(description="outcome")
+    def outcome_shown(self, message: InboundMessage) -> SafeString:
+        return answer_badge(message)
+
+    @admin.display(description="from")
+    def sender_shown(self, message: InboundMessage) -> str:
+        return shown(message.sender)
+
+    @admin.display(description="client")
+    def client_shown(self, message: Any) -> SafeString | None:
+        client: Client | None = message.client
+        if client is None:
+            return None
+        return format_html('<a href="{}">{}</a>', reverse("admin:notifier_client_change", args=[client.pk]), client)
+
+    # --- One message ---
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        message: Any = super().get_object(request, object_id, from_field)
+        if message is not None:
+            may_see = request.user.has_perm("notifier.view_client")
+            message.client = _clients([message.sender]).get(message.sender) if may_see else None
+        return message
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        extra = {"may_mark": self.has_read_permission(request)}
+        return super().change_view(request, object_id, form_url, extra | (extra_context or {}))
+
+    @admin.display(description="read")
+    def read_shown(self, message: InboundMessage) -> str:
+        if message.outcome != InboundMessage.Outcome.KEPT:
+            return "nobody has to: it was acted on"
+        if message.read_at is None:
+            return "not yet"
+        by = message.read_by.get_username() if message.read_by else "somebody who is no longer there"
+        return f"{date_format(localtime(message.read_at), 'j M Y, H:i')}, by {by}"
+
+    @admin.display(description="delivered by")
+    def provider_shown(self, message: InboundMessage) -> str:
+        return f"{message.provider}, {message.provider_id}"
+
+    # --- Orders ---
+    def get_urls(self) -> list[URLPattern]:
+        read = self.admin_site.admin_view(self.read_view)
+        return [path("<int:message_id>/read/", read, name="notifier_inboundmessage_read"), *super().get_urls()]
+
+    def has_read_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(READ)
+
+    def read_view(self, request: HttpRequest, message_id: int) -> HttpResponse:
+        if not (self.has_view_permission(request) and self.has_read_permission(request)):
+            raise PermissionDenied
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        self._mark(request, [message_id])
+        return redirect(self.page_url("changelist"))
+
+    @admin.action(description="Mark as read", permissions=["read"])
+    def mark_as_read(self, request: HttpRequest, queryset: QuerySet[InboundMessage]) -> None:
+        ticked = [int(pk) for pk in request.POST.getlist("_selected_action") if pk.isdecimal() and len(pk) < 19]
+        # "All of them" are those that were there when the list was shown: what has come since was read by nobody.
+        ids = queryset.filter(_WAITS, pk__lte=max(ticked, default=0)).order_by().values_list("pk", flat=True)
+        self._mark(request, list(ids))
+
+    def _mark(self, request: HttpRequest, ids: list[int]) -> None:
+        number = sms_replies.mark_read(ids=ids, by=cast(User, request.user), now=clock.now())
+        if number:
+            words = "1 message is" if number == 1 else f"{number:,} messages are"
+            self.message_user(request, f"{words} marked as read.", messages.SUCCESS)
+        else:
+            self.message_user(request, "Nothing waited to be read there, or somebody was faster.", messages.INFO)
+
+
+def _clients(numbers: list[str]) -> dict[str, Client]:
+    """By their phone number, which is unique; a name in letters is nobody's."""
+    phones = [number for number in numbers if re.fullmatch(E164, number)]
+    return {str(client.phone): client for client in Client.objects.filter(phone__in=phones)} if phones else {}

@@ -1,0 +1,146 @@
+"""Staff's decisions about deliveries: how they are asked for, what is said afterwards, and the record of them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from django import forms
+from django.contrib import admin, messages
+from django.utils.safestring import SafeString
+
+from notifier.admin.lists.badges import badge
+from notifier.admin.lists.base import ReadOnlyAdmin
+from notifier.delivery import recovery
+from notifier.delivery.recovery import Obstacle, Resolved
+from notifier.models import Resolution
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Something that staff may decide about deliveries."""
+
+    #: In addresses.
+    name: str
+    action: Resolution.Action
+    label: str
+    take: Callable[..., Resolved]
+    #: The headline of the page that asks, and the button on it, with "3 deliveries" or "3".
+    question: str
+    button: str
+    #: What each becomes, and what it comes to.
+    becomes: str
+    meaning: str
+    done: str
+    nothing: str
+
+
+DECISIONS = {
+    decision.name: decision
+    for decision in (
+        Decision(
+            "mark-as-sent",
+            Resolution.Action.MARKED_SENT,
+            "Mark as sent",
+            recovery.mark_as_sent,
+            "Mark {} as sent?",
+            "Mark {} as sent",
+            "marked as sent",
+            "Do this where you know that the messages arrived, e.g. because the provider’s own log shows them. Nothing "
+            "is sent, and whoever did not get theirs will not get it any more.",
+            "Marked as sent: {}.",
+            "None of these is unknown or failed any more: somebody else may have decided just now.",
+        ),
+        Decision(
+            "send-again",
+            Resolution.Action.SENT_AGAIN,
+            "Send again",
+            recovery.send_again,
+            "Send {} again?",
+            "Send {} again",
+            "sent again",
+            "Each gets all its attempts again, and a broadcast that has finished goes on for it. Whoever has withdrawn "
+            "consent, was archived, or has a suppressed address is skipped all the same.",
+            "To be sent again: {}.",
+            "None of these is unknown, failed or skipped any more: somebody else may have decided just now.",
+        ),
+    )
+}
+
+
+INCOMPLETE = "That form was not complete, so nothing was changed. Look again."
+
+
+class WhyForm(forms.Form):
+    why = forms.CharField(
+        label="Why",
+        max_length=300,
+        help_text="Kept in the record together with your name, e.g. “ticket 4711: the mailbox was full”.",
+        error_messages={"required": "Say why: it is kept in the record."},
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+
+
+class DecisionForm(WhyForm):
+    """What the page that asks posts. `fields["twice"]` is wanted where something UNKNOWN is sent again."""
+
+    #: What fails later was not on the page, and is not what was decided on.
+    seen_at = forms.CharField(widget=forms.HiddenInput, error_messages={"required": INCOMPLETE})
+    twice = forms.BooleanField(
+        label="Send them again although they may arrive twice",
+        required=False,
+        error_messages={"required": "Tick this if you mean it: nobody knows whether the unknown ones arrived."},
+    )
+
+    def clean_seen_at(self) -> datetime:
+        try:
+            moment = datetime.fromisoformat(self.cleaned_data["seen_at"])
+        except ValueError as error:
+            raise forms.ValidationError(INCOMPLETE) from error
+        if moment.tzinfo is None:
+            raise forms.ValidationError(INCOMPLETE)
+        return moment
+
+
+def outcome(decision: Decision, resolved: Resolved) -> tuple[int, str]:
+    """The level of the message and its text, with every number."""
+    left = reasons(resolved.left)
+    if not resolved.number:
+        return messages.WARNING, f"Nothing was changed. {f'{left}.' if left else decision.nothing}"
+    done = decision.done.format(counted(resolved.number))
+    return (messages.WARNING, f"{done} Left as they are: {left}.") if left else (messages.SUCCESS, done)
+
+
+def reasons(left: Mapping[Obstacle, int]) -> str:
+    """ "2 are of a paused broadcast: resume it first; 1 is cancelled"."""
+    return "; ".join(f"{number:,} {'is' if number == 1 else 'are'} {obstacle}" for obstacle, number in left.items())
+
+
+def counted(number: int) -> str:
+    return f"{number:,} deliver{'y' if number == 1 else 'ies'}"
+
+
+@admin.register(Resolution)
+class ResolutionAdmin(ReadOnlyAdmin):
+    """The record of what was decided; its deliveries are a list of their own."""
+
+    list_display = ("decision", "shown_action", "shown_number", "who", "at", "why")
+    list_filter = ("action",)
+    list_select_related = ("by",)
+    ordering = ("-pk",)
+    fields = ("shown_action", "shown_number", "who", "at", "why")
+
+    @admin.display(description="decision")
+    def decision(self, resolution: Resolution) -> str:
+        return f"#{resolution.pk}"
+
+    @admin.display(description="action")
+    def shown_action(self, resolution: Resolution) -> SafeString:
+        return badge(text=resolution.get_action_display(), tone="quiet")
+
+    @admin.display(description="deliveries")
+    def shown_number(self, resolution: Resolution) -> str:
+        return f"{resolution.number:,}"
+
+    @admin.display(description="decided by")
+    def who(self, resolution: Resolution) -> str:
+        return resolution.by.get_username() if resolution.by else "the command line"

@@ -1,0 +1,99 @@
+"""What every list and page of the back office has in common."""
+
+from copy import copy
+from typing import Any, ClassVar
+
+from django.contrib import admin, messages
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.utils import unquote
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect
+from django.urls import reverse
+
+from notifier.admin.lists.change_list import BoundedChangeList
+from notifier.admin.lists.paginator import MOST_COUNTED, BoundedPaginator
+from notifier.admin.lists.selection import Rows, Selection
+from notifier.admin.site import listed
+
+
+class BackOfficeAdmin(admin.ModelAdmin):
+    """Lists that cost the same however long they are: see `BoundedPaginator`. Sort only by what has an index."""
+
+    show_full_result_count = False
+    paginator = BoundedPaginator
+    list_per_page = 50
+    list_max_show_all = 0
+    sortable_by: ClassVar[tuple[str, ...]] = ()
+    show_facets = admin.ShowFacets.NEVER
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        if change and not self.has_change_permission(request, obj):
+            # Who may only look is told nothing about writing.
+            fields = [*self.opts.fields, *self.opts.many_to_many]
+            kwargs["help_texts"] = dict.fromkeys([field.name for field in fields], "")
+        return super().get_form(request, obj, change=change, **kwargs)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return super().changelist_view(request, {"title": listed(self.opts), **(extra_context or {})})
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[BoundedChangeList]:
+        return BoundedChangeList
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """Without the stock bulk delete, which lists every related row before it asks."""
+        actions = super().get_actions(request)
+        actions.pop("delete_selected", None)
+        return actions
+
+    def get_action_choices(self, request: HttpRequest, default_choices: Any = (("", "Choose…"),)) -> Any:
+        return super().get_action_choices(request, list(default_choices))
+
+    def listed_rows(self, request: HttpRequest, query: str) -> Rows | None:
+        """All that the list finds under this query, as its own page would; None where it would refuse the query."""
+        listing = copy(request)
+        listing.GET = QueryDict(query)
+        try:
+            found = self.get_changelist_instance(listing)
+            return Rows(found.get_queryset(listing), is_long=found.result_count >= MOST_COUNTED)
+        except IncorrectLookupParameters:
+            return None
+
+    def selected_rows(self, request: HttpRequest, selection: Selection) -> Rows | None:
+        """The chosen rows, or all that the list finds; None as in `listed_rows`."""
+        if selection.ids:
+            return Rows(self.get_queryset(request).filter(pk__in=selection.ids), is_long=False)
+        return self.listed_rows(request, selection.listed or "")
+
+    def page_url(self, page: str, *args: Any) -> str:
+        return reverse(f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_{page}", args=args)
+
+
+class ReadOnlyAdmin(BackOfficeAdmin):
+    """For rows that only the machinery writes."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+class GuardedDeleteAdmin(BackOfficeAdmin):
+    """Deleting what the records still need is refused with a reason, before the stock page lists all of them."""
+
+    def reason_to_keep(self, obj: Any) -> str:
+        """Why it can't be deleted and what to do instead, in a sentence; empty when it can."""
+        raise NotImplementedError
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        obj = self.get_object(request, unquote(object_id))
+        if obj is not None and self.has_delete_permission(request, obj) and (reason := self.reason_to_keep(obj)):
+            self.message_user(request, reason, messages.ERROR)
+            return redirect(self.page_url("change", obj.pk))
+        return super().delete_view(request, object_id, extra_context)

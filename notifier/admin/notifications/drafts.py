@@ -1,0 +1,166 @@
+"""A notification while it is written: how it will read for one client, how long it is, and what is wrong with it.
+
+Nothing of it is stored.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from django.db.models.functions import Length
+
+from notifier.admin.lists.search import matching
+from notifier.admin.notifications import email_preview
+from notifier.admin.notifications.email_preview import NOBODY
+from notifier.broadcasts import audience
+from notifier.messages import email, markdown, placeholders
+from notifier.models import Channel, Client, Notification, Topic
+
+#: Clients offered while a name is typed.
+OFFERED = 8
+#: Stands for the topic until one is chosen.
+NO_TOPIC = "Topic"
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    topic: Topic | None
+    subject: str
+    email_body: str
+    sms_body: str
+
+    @classmethod
+    def of(cls, notification: Notification) -> "Draft":
+        return cls(notification.topic, notification.subject, notification.email_body, notification.sms_body)
+
+    @classmethod
+    def read(cls, posted: Mapping[str, str]) -> "Draft":
+        """As the form posts it, whatever is still wrong with it."""
+        topic_id = posted.get("topic", "")
+        topic = Topic.objects.filter(pk=topic_id).first() if topic_id.isdecimal() and len(topic_id) < 19 else None
+        texts = [placeholders.tidied(posted.get(name, "")) for name in ("subject", "email_body", "sms_body")]
+        return cls(topic, *texts)
+
+    @property
+    def topic_name(self) -> str:
+        return self.topic.name if self.topic else NO_TOPIC
+
+    @property
+    def mistakes(self) -> dict[str, list[str]]:
+        """What would be refused when it is saved, by the text's name; what is not written yet is no mistake."""
+        found = {
+            "Subject": placeholders.subject_mistakes(self.subject) if self.subject else [],
+            "E-mail": placeholders.mistakes(self.email_body) + markdown.mistakes(self.email_body),
+            "SMS": placeholders.sms_mistakes(self.sms_body),
+        }
+        return {name: messages for name, messages in found.items() if messages}
+
+    @property
+    def warnings(self) -> list[str]:
+        return markdown.warnings(self.email_body)
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """The client as whom a draft is shown."""
+
+    name: str
+    #: Who that is and why, in a sentence.
+    words: str
+    client: Client | None = None
+
+
+def find_reader(*, term: str, topic: Topic | None, may_see_clients: bool) -> Reader:
+    """The first client that the term finds; without one, a client who would get it, or an invented one."""
+    if not may_see_clients:
+        return Reader(NOBODY, f"Shown for {NOBODY}, who is invented: to see clients takes a right of its own.")
+    found = list(clients_found(term)) if term else []
+    if found:
+        first = found[0]
+        others = " It is the first of several that were found." if len(found) > 1 else ""
+        return Reader(first.name, f"Shown for {_called(first)}.{others}", first)
+    missed = f"No client is found by “{term}”. " if term else ""
+    sample = _sample(topic) if topic else None
+    if sample is None:
+        return Reader(NOBODY, f"{missed}Shown for {NOBODY}, who is invented.")
+    return Reader(sample.name, f"{missed}Shown for {_called(sample)}, who would get it.", sample)
+
+
+def clients_found(term: str) -> list[Client]:
+    return list(Client.objects.filter(matching(term)).order_by("name")[:OFFERED]) if term.strip() else []
+
+
+def _sample(topic: Topic) -> Client | None:
+    return next(filter(None, (audience.sample(topic=topic, channel=channel) for channel in Channel)), None)
+
+
+def _called(client: Client) -> str:
+    return f"{client.name} ({client.email or client.phone})"
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A draft as one reader will see it."""
+
+    subject: str
+    html: str
+    text: str
+    sms: str
+    link_token: str
+    list_id: str
+
+    @property
+    def html_to_look_at(self) -> str:
+        return email_preview.for_a_frame(self.html)
+
+
+def show(*, draft: Draft, reader: Reader) -> Shown:
+    values = placeholders.values(name=reader.name, topic=draft.topic_name)
+    letter = email.letter(subject=draft.subject, body=draft.email_body)
+    link_token = email_preview.trial_token(draft.topic)
+    return Shown(
+        subject=placeholders.one_line(placeholders.render(draft.subject, values)),
+        html=letter.html_for(values, link_token) if draft.email_body else "",
+        text=letter.text_for(values, link_token) if draft.email_body else "",
+        sms=placeholders.sms(draft.sms_body, values),
+        link_token=link_token,
+        list_id=draft.topic.slug if draft.topic else "",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SmsLength:
+    """How long an SMS is for one reader, why, and how long it can get for any client."""
+
+    size: placeholders.SmsSize
+    #: What makes it UCS-2, in words: characters of the text, which staff can change, and those of the reader's name.
+    forced_by_text: list[str]
+    forced_by_name: list[str]
+    #: The longest name of all clients, and the most that the SMS takes for a name so long, within and beyond GSM-7.
+    longest_name: str
+    within: placeholders.SmsSize
+    beyond: placeholders.SmsSize
+
+    @property
+    def names_someone(self) -> bool:
+        return self.within != self.beyond or self.within != self.size
+
+
+def sms_length(*, draft: Draft, reader: Reader) -> SmsLength:
+    nobody = {"name": "", "first_name": "", "topic": draft.topic_name}
+    text = placeholders.beyond_gsm(placeholders.sms(draft.sms_body, nobody))
+    shown = placeholders.sms(draft.sms_body, placeholders.values(name=reader.name, topic=draft.topic_name))
+    longest = _longest_name()
+    within, beyond = placeholders.sms_at_most(draft.sms_body, longest_name=len(longest), topic=draft.topic_name)
+    return SmsLength(
+        size=placeholders.sms_size(shown),
+        forced_by_text=[placeholders.in_words(char) for char in text],
+        forced_by_name=[placeholders.in_words(char) for char in placeholders.beyond_gsm(shown) if char not in text],
+        longest_name=longest,
+        within=within,
+        beyond=beyond,
+    )
+
+
+def _longest_name() -> str:
+    """An index on the length answers."""
+    return Client.objects.order_by(Length("name").desc()).values_list("name", flat=True).first() or NOBODY

@@ -1,0 +1,44 @@
+"""What notifications are about."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from django.http import HttpRequest
+
+from notifier.admin.lists.base import GuardedDeleteAdmin
+from notifier.models import Broadcast, Notification, Topic
+
+
+@admin.register(Topic)
+class TopicAdmin(GuardedDeleteAdmin):
+    list_display = ("name", "slug", "notifications", "broadcasts")
+    search_fields = ("name",)
+    ordering = ("name",)
+    sortable_by = ("name", "slug")
+    prepopulated_fields = {"slug": ("name",)}
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Topic]:
+        topics: QuerySet[Topic] = super().get_queryset(request)
+        return topics.annotate(notification_count=_count_of(Notification), broadcast_count=_count_of(Broadcast))
+
+    @admin.display(description="notifications")
+    def notifications(self, topic: Any) -> int:
+        return int(topic.notification_count)
+
+    @admin.display(description="broadcasts")
+    def broadcasts(self, topic: Any) -> int:
+        return int(topic.broadcast_count)
+
+    def reason_to_keep(self, obj: Topic) -> str:
+        if obj.notifications.exists() or obj.broadcasts.exists():
+            return f"{obj} can’t be deleted: there are notifications about it. You may rename it instead."
+        if obj.preferences.exists():
+            return f"{obj} can’t be deleted: clients have said if they want to hear about it. You may rename it."
+        return ""
+
+
+def _count_of(model: Any) -> Coalesce:
+    rows = model.objects.filter(topic=OuterRef("pk")).order_by().values("topic").annotate(number=Count("pk"))
+    return Coalesce(Subquery(rows.values("number")), 0, output_field=IntegerField())

@@ -1,0 +1,57 @@
+"""The machinery: which processes are running, and what waits in the queue of the no-broker default. Read only."""
+
+from django.contrib import admin
+from django.utils import timezone
+from django.utils.safestring import SafeString
+
+from notifier.admin.lists.badges import badge, state_badge
+from notifier.admin.lists.base import ReadOnlyAdmin
+from notifier.models import QueuedTicket, Worker
+from notifier.models.operations import WORKER_SILENT_AFTER
+
+#: So much of a ticket that could not be read is shown.
+BODY_LENGTH = 200
+
+
+@admin.register(Worker)
+class WorkerAdmin(ReadOnlyAdmin):
+    list_display = ("process", "state_shown", "detail", "last_seen_at", "started_at")
+    list_filter = ("kind", "channel")
+    ordering = ("kind", "channel", "-pk")
+    fields = ("kind", "channel", "host", "pid", "state_shown", "detail", "last_seen_at", "started_at")
+
+    @admin.display(description="process")
+    def process(self, worker: Worker) -> str:
+        return str(worker)
+
+    @admin.display(description="state")
+    def state_shown(self, worker: Worker) -> SafeString:
+        # The web server's clock, so that no row asks the database: good enough to tell the living from the gone.
+        if worker.last_seen_at < timezone.now() - WORKER_SILENT_AFTER:
+            return badge(text="Silent", tone="bad")
+        return state_badge(Worker.State(worker.state))
+
+
+@admin.register(QueuedTicket)
+class QueuedTicketAdmin(ReadOnlyAdmin):
+    list_display = ("ticket", "channel", "state_shown", "available_at", "content")
+    list_filter = ("channel", "dead")
+    ordering = ("-pk",)
+    fields = ("channel", "state_shown", "available_at", "content")
+
+    @admin.display(description="ticket")
+    def ticket(self, ticket: QueuedTicket) -> str:
+        return f"#{ticket.pk}"
+
+    @admin.display(description="state")
+    def state_shown(self, ticket: QueuedTicket) -> SafeString:
+        if ticket.dead:
+            return badge(text="Unreadable, put aside", tone="bad")
+        if ticket.lease_token:
+            return badge(text="In a consumer’s hands", tone="active")
+        return badge(text="Waiting", tone="quiet")
+
+    @admin.display(description="content")
+    def content(self, ticket: QueuedTicket) -> str:
+        text = bytes(ticket.body).decode(errors="replace")
+        return text if len(text) <= BODY_LENGTH else f"{text[: BODY_LENGTH - 1]}…"

@@ -1,0 +1,78 @@
+"""How fast each provider is given messages. Staff may change it while consumers run: they look again within seconds."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import Model
+from django.http import HttpRequest
+
+from notifier.admin.lists.base import BackOfficeAdmin
+from notifier.models import Channel, Throttle
+from notifier.policies import throttles
+
+
+class RateField(forms.Field):
+    """Messages a second in the database, and 50/s, 600/m or 1000/h for people."""
+
+    def prepare_value(self, value: Any) -> Any:
+        return throttles.in_words(value) if isinstance(value, float) else value
+
+    def to_python(self, value: Any) -> Any:
+        text = str(value or "").strip()
+        if not text:
+            return None
+        try:
+            return throttles.read(text)
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from error
+
+
+class ThrottleForm(forms.ModelForm):
+    rate = RateField(
+        label="At most",
+        required=False,
+        widget=forms.TextInput({"maxlength": 20, "autocomplete": "off"}),
+        help_text="Like 50/s, 600/m or 1000/h, for all consumers together. Empty: as the settings say.",
+    )
+
+
+@admin.register(Throttle)
+class ThrottleAdmin(BackOfficeAdmin):
+    form = ThrottleForm
+    list_display = ("channel", "provider", "in_force", "set_by")
+    fields = ("channel", "provider", "by_settings", "rate")
+    readonly_fields = ("channel", "provider", "by_settings")
+    ordering = ("channel", "provider")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Consumers make them, as they start."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
+        """With the numbers: the history is where staff look who slowed it down, and by how much."""
+        if "rate" not in form.changed_data:
+            return super().construct_change_message(request, form, formsets, add)
+        before, after = form.initial.get("rate"), form.cleaned_data["rate"]
+        return f"Changed from {_in_words(before)} to {_in_words(after)}."
+
+    @admin.display(description="at most")
+    def in_force(self, throttle: Throttle) -> str:
+        limit = throttles.in_force(throttle)
+        return throttles.in_words(limit) if limit else "no limit"
+
+    @admin.display(description="set by")
+    def set_by(self, throttle: Throttle) -> str:
+        return "the settings" if throttle.rate is None else "staff"
+
+    @admin.display(description="as the settings say")
+    def by_settings(self, throttle: Throttle) -> str:
+        limit = throttles.default(Channel(throttle.channel))
+        return throttles.in_words(limit) if limit else "no limit"
+
+
+def _in_words(rate: float | None) -> str:
+    return throttles.in_words(rate) if rate else "what the settings say"

@@ -1,0 +1,273 @@
+"""Who may come in: users with their groups, the log-ins, and those that failed."""
+
+from datetime import datetime
+from typing import Any
+
+from axes.models import AccessAttempt, AccessLog
+from django import forms
+from django.conf import settings
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.contrib.auth.admin import GroupAdmin as StockGroupAdmin
+from django.contrib.auth.admin import UserAdmin as StockUserAdmin
+from django.contrib.auth.models import Group, Permission, User
+from django.db.models import Count, Model, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+from django.utils.text import capfirst
+
+from notifier.admin.lists.badges import badge
+from notifier.admin.lists.base import BackOfficeAdmin, ReadOnlyAdmin
+from notifier.admin.site import NOTHING, one
+from notifier.models import Profile
+from notifier.staff import auth_backend
+
+admin.site.unregister(User)
+admin.site.unregister(Group)
+
+
+def without_apps(field: Any, db_field: Any) -> Any:
+    """Permissions by what they allow, and not by the app that they come from."""
+    if field and db_field.remote_field.model is Permission:
+        field.label_from_instance = lambda permission: permission.name
+    return field
+
+
+class ProfileForm(forms.ModelForm):
+    time_zone = forms.ChoiceField(required=False, choices=auth_backend.zone_choices)
+
+    class Meta:
+        model = Profile
+        fields = ("phone", "time_zone")
+
+
+class ProfileInline(admin.StackedInline):
+    model = Profile
+    form = ProfileForm
+    can_delete = False
+    verbose_name_plural = "profile"
+
+
+@admin.register(User)
+class UserAdmin(BackOfficeAdmin, StockUserAdmin):
+    inlines = (ProfileInline,)
+    list_display = ("username", "full_name", "address", "in_groups", "state", "last_in")
+    list_filter = ("is_active", "is_superuser", "groups")
+    ordering = ("username",)
+    sortable_by = ("username",)
+    filter_horizontal = ()
+    fieldsets = (
+        (None, {"fields": ("username", "password")}),
+        ("Person", {"fields": ("first_name", "last_name", "email")}),
+        (
+            "Access",
+            {
+                "fields": ("is_active", "is_staff", "groups", "is_superuser"),
+                "description": "What the groups may do stands in docs/rights.md. What several give adds up.",
+            },
+        ),
+        ("Single permissions", {"fields": ("user_permissions",), "classes": ("collapse",)}),
+        ("Dates", {"fields": ("last_login", "date_joined")}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        users: QuerySet[User] = super().get_queryset(request)
+        return users.prefetch_related("groups")
+
+    def get_inlines(self, request: HttpRequest, obj: User | None) -> Any:
+        # The page that adds a user asks for a name and a password first.
+        return self.inlines if obj else ()
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        # All of them are to be seen. The stock pair of lists can't be read without seeing it.
+        kwargs["widget"] = forms.CheckboxSelectMultiple
+        field = super().formfield_for_manytomany(db_field, request, **kwargs)
+        if field and db_field.name == "groups":
+            field.help_text = ""
+        return without_apps(field, db_field)
+
+    @admin.display(description="name")
+    def full_name(self, user: User) -> str:
+        return user.get_full_name() or NOTHING
+
+    @admin.display(description="e-mail")
+    def address(self, user: User) -> str:
+        return user.email or NOTHING
+
+    @admin.display(description="last log-in")
+    def last_in(self, user: User) -> datetime | None:
+        return user.last_login
+
+    @admin.display(description="groups")
+    def in_groups(self, user: User) -> SafeString | str:
+        names = sorted(group.name for group in user.groups.all())
+        return format_html_join(" ", "{}", ((badge(text=name, tone="quiet"),) for name in names)) or NOTHING
+
+    @admin.display(description="state")
+    def state(self, user: User) -> SafeString:
+        if not user.is_active:
+            return badge(text="May not log in", tone="bad")
+        if user.is_superuser:
+            return badge(text="May do everything", tone="warn")
+        return badge(text="Active", tone="good") if user.is_staff else badge(text="No member of staff", tone="quiet")
+
+    # --- Nobody lifts themselves: with the right to change users one could else make a superuser ---
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
+        fields = (*super().get_readonly_fields(request, obj), "last_login", "date_joined")
+        if _may_do_everything(request):
+            return fields
+        return (*fields, "is_superuser", "groups", "user_permissions")
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return self._may_touch(request, obj) and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return self._may_touch(request, obj) and super().has_delete_permission(request, obj)
+
+    def _may_touch(self, request: HttpRequest, user: User | None) -> bool:
+        """A new password of somebody who may do more is as good as their rights."""
+        if user is None or _may_do_everything(request) or user.pk == request.user.pk:
+            return True
+        return not user.is_superuser and user.get_all_permissions() <= request.user.get_all_permissions()
+
+
+@admin.register(Group)
+class GroupAdmin(BackOfficeAdmin, StockGroupAdmin):
+    list_display = ("name", "members")
+    sortable_by = ("name",)
+    filter_horizontal = ()
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest | None = None, **kwargs: Any) -> Any:
+        field = super().formfield_for_manytomany(db_field, request, widget=forms.CheckboxSelectMultiple, **kwargs)
+        return without_apps(field, db_field)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Group]:
+        groups: QuerySet[Group] = super().get_queryset(request)
+        return groups.annotate(member_count=Count("user"))
+
+    @admin.display(description="members")
+    def members(self, group: Any) -> int:
+        return int(group.member_count)
+
+    # What a group may do, its members may: only who may do everything decides on that.
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return _may_do_everything(request) and super().has_add_permission(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        return _may_do_everything(request) and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        return _may_do_everything(request) and super().has_delete_permission(request, obj)
+
+
+def _may_do_everything(request: HttpRequest) -> bool:
+    return bool(getattr(request.user, "is_superuser", False))
+
+
+class LogInAdmin(ReadOnlyAdmin):
+    """For the rows of axes, which call themselves by the names of its code."""
+
+    def named(self, obj: Any) -> str:
+        raise NotImplementedError
+
+    @admin.display(description="user")
+    def who(self, obj: Any) -> str:
+        return obj.username or NOTHING
+
+    @admin.display(description="address")
+    def came_from(self, obj: Any) -> str | None:
+        address: str | None = obj.ip_address
+        return address
+
+    @admin.display(description="browser")
+    def browser(self, obj: Any) -> str:
+        return obj.user_agent or NOTHING
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        return super().change_view(request, object_id, form_url, self._with_name(request, object_id, extra_context))
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        return super().delete_view(request, object_id, self._with_name(request, object_id, extra_context))
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        return super().history_view(request, object_id, self._with_name(request, object_id, extra_context))
+
+    def _with_name(self, request: HttpRequest, object_id: str, extra: dict[str, Any] | None) -> dict[str, Any]:
+        obj = self.get_object(request, unquote(object_id))
+        name = {"title": capfirst(one(self.opts)), "subtitle": self.named(obj)} if obj else {}
+        return name | (extra or {})
+
+
+@admin.register(AccessAttempt)
+class AccessAttemptAdmin(LogInAdmin):
+    """Log-ins that failed lately. To delete one is to let that user try again."""
+
+    list_display = ("who", "came_from", "failures", "state", "last_try", "browser")
+    search_fields = ("username__startswith", "ip_address__startswith")
+    search_help_text = "The beginning of a user name or of an address."
+    ordering = ("-pk",)
+    actions = ("unlock",)
+    fields = list_display
+
+    def named(self, obj: AccessAttempt) -> str:
+        return f"{self.who(obj)} from {obj.ip_address or 'nowhere known'}"
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return request.user.has_perm("axes.delete_accessattempt")
+
+    @admin.display(description="failures")
+    def failures(self, attempt: AccessAttempt) -> int:
+        return int(attempt.failures_since_start)
+
+    @admin.display(description="last try")
+    def last_try(self, attempt: AccessAttempt) -> datetime:
+        moment: datetime = attempt.attempt_time
+        return moment
+
+    @admin.display(description="state")
+    def state(self, attempt: AccessAttempt) -> SafeString:
+        until = attempt.attempt_time + settings.AXES_COOLOFF_TIME
+        if until < timezone.now():
+            return badge(text="Over", tone="quiet")
+        if attempt.failures_since_start < settings.LOGIN_FAILURES:
+            return badge(text="May try again", tone="good")
+        return badge(text=f"Waits until {date_format(timezone.localtime(until), 'H:i')}", tone="warn")
+
+    @admin.action(description="Let selected users try again", permissions=["delete"])
+    def unlock(self, request: HttpRequest, queryset: QuerySet[AccessAttempt]) -> None:
+        names = ", ".join(sorted({attempt.username or NOTHING for attempt in queryset}))
+        queryset.delete()
+        self.message_user(request, f"May try to log in again: {names}.", messages.SUCCESS)
+
+
+@admin.register(AccessLog)
+class AccessLogAdmin(LogInAdmin):
+    """Who logged in when, and from where."""
+
+    list_display = ("who", "came", "left", "came_from", "browser")
+    search_fields = ("username__startswith", "ip_address__startswith")
+    search_help_text = "The beginning of a user name or of an address."
+    ordering = ("-pk",)
+    fields = list_display
+
+    def named(self, obj: AccessLog) -> str:
+        return f"{obj.username}, {date_format(timezone.localtime(obj.attempt_time), 'j M Y, H:i')}"
+
+    @admin.display(description="logged in")
+    def came(self, obj: AccessLog) -> datetime:
+        moment: datetime = obj.attempt_time
+        return moment
+
+    @admin.display(description="logged out")
+    def left(self, obj: AccessLog) -> datetime | None:
+        moment: datetime | None = obj.logout_time
+        return moment

@@ -1,0 +1,407 @@
+"""The pages of a broadcast that has not begun, by direct requests: who may, on what they read, and how it shows."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client as Browser
+from django.urls import reverse
+from django.utils import timezone
+
+from notifier.models import Broadcast
+from tests.factories import a_broadcast, a_client, a_delivery, a_user
+from tests.notifier.admin.conftest import LogIn
+from tests.notifier.admin.house import form_of
+from tests.notifier.admin.notifications.test_notification_admin import text_of
+
+pytestmark = pytest.mark.both_engines
+
+State = Broadcast.State
+HOUR = timedelta(hours=1)
+APPROVE, CONTROL, VIEW = "notifier.approve_broadcast", "notifier.control_broadcast", "notifier.view_broadcast"
+SEND = "notifier.send_broadcast"
+
+
+def waiting(**fields: Any) -> Broadcast:
+    values: dict[str, Any] = {
+        "state": State.AWAITING_APPROVAL,
+        "needs_approval": True,
+        "text_of": timezone.now(),
+        "started_at": None,
+        "audience_upto": 0,
+    }
+    return a_broadcast(**values | fields)
+
+
+def page_of(broadcast: Broadcast, name: str = "approve") -> str:
+    return reverse(f"admin:notifier_broadcast_{name}", args=[broadcast.pk])
+
+
+def word(page: Any, **changes: str) -> dict[str, str]:
+    """What the page posts when its button is pressed."""
+    return {name: value or "" for name, value in page.context["seen"].initial.items()} | {"word": "approve"} | changes
+
+
+def approve(browser: Browser, broadcast: Broadcast, **changes: str) -> Any:
+    return browser.post(page_of(broadcast), word(browser.get(page_of(broadcast)), **changes), follow=True)
+
+
+def fresh(broadcast: Broadcast) -> Broadcast:
+    broadcast.refresh_from_db()
+    return broadcast
+
+
+# --- Approving --------------------------------------------------------------------------------------------------------
+def test_the_page_shows_who_gets_what_and_when(staff: LogIn) -> None:
+    a_client(name="Ann Example", listings="both")
+    broadcast = waiting(
+        created_by=a_user(username="ann"), scheduled_for=timezone.now() + HOUR, sms_body="Hi {{ name }}"
+    )
+
+    page = text_of(staff(VIEW, APPROVE).get(page_of(broadcast)))
+
+    assert "Hi Ann Example" in page
+    assert "1 e-mail and 1 SMS" in page
+    assert "ann, " in page
+    assert "Approve 1 e-mail and 1 SMS for" in page
+
+
+def test_of_a_follow_up_only_those_are_counted_who_were_missed(staff: LogIn) -> None:
+    original = a_broadcast(state=State.FINISHED, finished_at=timezone.now())
+    for became in ("SENT", "SENT", "FAILED"):
+        a_delivery(broadcast=original, client=a_client(listings="email"), state=became)
+    broadcast = waiting(created_by=a_user(), notification=original.notification, follows=original)
+
+    page = text_of(staff(VIEW, APPROVE, "notifier.view_client").get(page_of(broadcast)))
+
+    assert "Approve, and send 1 e-mail now" in page
+    assert f"#{original.pk}</a> once more, only to those who want it now and did not get it" in page
+    # There is no list of exactly those.
+    assert "E-mail, will get it" not in page
+
+
+@pytest.mark.parametrize("state", Broadcast.BEFORE_START)
+def test_cancelling_what_has_not_started_speaks_of_no_numbers(staff: LogIn, state: Broadcast.State) -> None:
+    broadcast = waiting(created_by=a_user(), state=state)
+
+    page = text_of(staff(VIEW, CONTROL).get(reverse("admin:notifier_broadcast_order", args=[broadcast.pk, "cancel"])))
+
+    assert "It has not started: nothing has been sent." in page
+    assert ">Cancel the broadcast</button>" in page
+    assert "have not gone out yet" not in page
+
+
+def test_a_word_starts_it(staff: LogIn) -> None:
+    broadcast = waiting(created_by=a_user())
+
+    page = approve(staff(VIEW, APPROVE), broadcast)
+
+    assert fresh(broadcast).state == State.RUNNING
+    assert "Approved: it is running." in text_of(page)
+    assert "Approved by " in text_of(page)
+
+
+@pytest.mark.parametrize(
+    "permissions",
+    [(), (VIEW,), (APPROVE,), (VIEW, SEND, CONTROL), (VIEW, "notifier.resolve_delivery")],
+)
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_who_lacks_either_permission_is_refused(staff: LogIn, method: str, permissions: tuple[str, ...]) -> None:
+    broadcast = waiting(created_by=a_user())
+    posted = {"text_of": broadcast.text_of.isoformat() if broadcast.text_of else "", "word": "approve"}
+
+    response = getattr(staff(*permissions), method)(page_of(broadcast), posted)
+
+    assert response.status_code == 403
+    assert fresh(broadcast).state == State.AWAITING_APPROVAL
+
+
+@pytest.mark.parametrize("is_superuser", [False, True])
+def test_nobody_approves_their_own_by_the_page_or_past_it(client: Browser, db: None, is_superuser: bool) -> None:
+    ann = a_user(VIEW, APPROVE, SEND, username="ann", is_superuser=is_superuser)
+    client.force_login(ann)
+    broadcast = waiting(created_by=ann)
+
+    page = client.get(page_of(broadcast))
+    refused = client.post(page_of(broadcast), word(page), follow=True)
+
+    assert 'id="approve-it"' not in text_of(page)
+    assert "You asked for it, so somebody else has to look at it" in text_of(page)
+    assert "so somebody else has to approve it" in text_of(refused)
+    assert fresh(broadcast).state == State.AWAITING_APPROVAL
+
+
+def test_one_person_in_both_groups_does_not_approve_the_text_that_they_put_in(client: Browser) -> None:
+    eve = a_user(username="eve", group="Editors")
+    eve.groups.add(*a_user(username="bob", group="Approvers").groups.all())
+    broadcast = waiting(created_by=a_user(username="ann", group="Senders"))
+    client.force_login(eve)
+    change = reverse("admin:notifier_notification_change", args=[broadcast.notification_id])
+
+    client.post(change, form_of(text_of(client.get(change))) | {"sms_body": "Eve’s own"})
+    page = client.get(page_of(broadcast))
+    refused = client.post(page_of(broadcast), word(page), follow=True)
+
+    assert 'id="approve-it"' not in text_of(page)
+    assert "eve, " in text_of(page).partition("Text changed by")[2].partition("</dd>")[0]
+    assert "You changed its text, so somebody else has to look at it" in text_of(page)
+    assert "eve" not in text_of(page).partition("May approve")[2].partition("</dd>")[0]
+    assert "You changed the text of " in text_of(refused)
+    assert 'id="look-and-approve"' not in text_of(client.get(page_of(broadcast, "progress")))
+    assert fresh(broadcast).state == State.AWAITING_APPROVAL
+
+    client.force_login(User.objects.get(username="bob"))
+    assert "eve, " in text_of(client.get(page_of(broadcast))).partition("Text changed by")[2]
+    approve(client, broadcast)
+    assert (fresh(broadcast).state, broadcast.sms_body) == (State.RUNNING, "Eve’s own")
+
+
+def test_a_text_that_was_edited_meanwhile_is_shown_again(staff: LogIn) -> None:
+    broadcast = waiting(created_by=a_user())
+    browser = staff(VIEW, APPROVE)
+    posted = word(browser.get(page_of(broadcast)))
+    Broadcast.objects.update(text_of=timezone.now() + HOUR, sms_body="edited")
+
+    page = browser.post(page_of(broadcast), posted, follow=True)
+
+    assert page.redirect_chain[-1][0] == page_of(broadcast)
+    assert "Read it again before approving." in text_of(page)
+    assert "edited" in text_of(page)
+    assert fresh(broadcast).state == State.AWAITING_APPROVAL
+
+
+@pytest.mark.parametrize("seen", ["", "yesterday", "2026-01-01T00:00:00", "2026-01-01T00:00:00+00:00"])
+def test_a_word_that_names_no_text_or_another_one_counts_for_nothing(staff: LogIn, seen: str) -> None:
+    broadcast = waiting(created_by=a_user())
+
+    approve(staff(VIEW, APPROVE), broadcast, text_of=seen)
+
+    assert fresh(broadcast).state == State.AWAITING_APPROVAL
+
+
+def test_a_second_word_is_told_the_truth(staff: LogIn) -> None:
+    broadcast = waiting(created_by=a_user())
+    browser = staff(VIEW, APPROVE)
+    posted = word(browser.get(page_of(broadcast)))
+    browser.post(page_of(broadcast), posted)
+
+    page = browser.post(page_of(broadcast), posted, follow=True)
+
+    assert "is running: you can&#x27;t approve it now." in text_of(page)
+    assert Broadcast.objects.count() == 1
+
+
+def test_a_rejection_needs_a_reason_and_keeps_it(staff: LogIn) -> None:
+    broadcast = waiting(created_by=a_user())
+    browser = staff(VIEW, APPROVE)
+
+    without = browser.post(page_of(broadcast), {"word": "reject", "why": " "})
+    assert "This field is required." in text_of(without)
+    assert fresh(broadcast).state == State.AWAITING_APPROVAL
+
+    page = browser.post(page_of(broadcast), {"word": "reject", "why": "the <b>price</b> is wrong"}, follow=True)
+
+    assert fresh(broadcast).state == State.CANCELLED
+    assert "the &lt;b&gt;price&lt;/b&gt; is wrong" in text_of(page)
+
+
+def test_the_page_of_one_that_waits_for_nobody_leads_to_its_progress(admin: Browser) -> None:
+    broadcast = a_broadcast(state=State.FINISHED)
+
+    page = admin.get(page_of(broadcast), follow=True)
+
+    assert page.redirect_chain[-1][0] == page_of(broadcast, "progress")
+    assert "is finished: you can&#x27;t approve it now." in text_of(page)
+
+
+def test_a_broadcast_that_is_not_there_is_not_found(admin: Browser) -> None:
+    assert admin.get(reverse("admin:notifier_broadcast_approve", args=[4711])).status_code == 404
+
+
+def test_approving_needs_the_csrf_token(admin: Browser) -> None:
+    broadcast = waiting(created_by=a_user())
+    posted = word(admin.get(page_of(broadcast)))
+    admin.handler.enforce_csrf_checks = True
+
+    assert admin.post(page_of(broadcast), posted).status_code == 403
+    assert fresh(broadcast).state == State.AWAITING_APPROVAL
+
+
+def test_the_approvers_page_costs_the_same_however_many_get_it(
+    admin: Browser, django_assert_max_num_queries: Any
+) -> None:
+    broadcast = waiting(created_by=a_user())
+    for _ in range(15):
+        a_client(listings="both")
+
+    with django_assert_max_num_queries(25):
+        admin.get(page_of(broadcast))
+
+
+# --- Another time -----------------------------------------------------------------------------------------------------
+def test_the_time_is_changed_by_those_who_control_broadcasts(staff: LogIn) -> None:
+    broadcast = waiting(state=State.SCHEDULED, needs_approval=False, scheduled_for=timezone.now() + HOUR)
+    posted = {"when": "later", "scheduled_for": "2099-01-02T16:00", "expires_at": ""}
+
+    assert staff(VIEW, APPROVE, SEND).post(page_of(broadcast, "schedule"), posted).status_code == 403
+    page = staff(VIEW, CONTROL).post(page_of(broadcast, "schedule"), posted, follow=True)
+
+    assert f"{fresh(broadcast).scheduled_for:%F %R}" == "2099-01-02 16:00"
+    assert "Changed: it is scheduled for 2 Jan 2099, 16:00 UTC." in text_of(page)
+
+
+def test_an_impossible_time_is_told_at_its_field(admin: Browser) -> None:
+    broadcast = waiting(state=State.SCHEDULED, needs_approval=False, scheduled_for=timezone.now() + HOUR)
+
+    page = admin.post(page_of(broadcast, "schedule"), {"when": "later", "scheduled_for": "2001-01-01T00:00"})
+
+    assert "This time has passed." in text_of(page)
+
+
+def test_what_has_begun_has_no_time_to_change(admin: Browser) -> None:
+    broadcast = a_broadcast()
+
+    assert admin.get(page_of(broadcast, "schedule"))["Location"] == page_of(broadcast, "progress")
+    page = admin.post(page_of(broadcast, "schedule"), {"when": "now"}, follow=True)
+
+    assert "you can&#x27;t reschedule it now." in text_of(page)
+
+
+def test_start_now_is_an_order_like_the_others(staff: LogIn) -> None:
+    broadcast = waiting(state=State.SCHEDULED, needs_approval=False, scheduled_for=timezone.now() + HOUR)
+    order = reverse("admin:notifier_broadcast_order", args=[broadcast.pk, "start-now"])
+
+    assert staff(VIEW, SEND).post(order).status_code == 403
+    staff(VIEW, CONTROL).post(order)
+
+    assert fresh(broadcast).state == State.RUNNING
+
+
+def test_starting_before_its_time_asks_first_with_how_many_it_goes_to(admin: Browser) -> None:
+    a_client(listings="email")
+    broadcast = waiting(state=State.SCHEDULED, needs_approval=False, scheduled_for=timezone.now() + HOUR)
+    order = reverse("admin:notifier_broadcast_order", args=[broadcast.pk, "start-now"])
+
+    page = text_of(admin.get(order))
+
+    assert "Start now, and send 1 e-mail" in page
+    assert "Start it now, and send 1 e-mail" in text_of(admin.get(page_of(broadcast, "schedule")))
+    assert fresh(broadcast).state == State.SCHEDULED
+    admin.post(order)
+    assert admin.get(order, follow=True).redirect_chain[0][0] == page_of(broadcast, "progress")
+
+
+def test_what_a_second_person_has_a_say_in_is_not_offered_to_start_at_once(admin: Browser) -> None:
+    broadcast = waiting(state=State.SCHEDULED, scheduled_for=timezone.now() + HOUR)
+
+    assert 'id="order-start-now"' not in text_of(admin.get(page_of(broadcast, "progress")))
+
+
+# --- How it shows -----------------------------------------------------------------------------------------------------
+def test_the_progress_page_says_what_it_waits_for_and_who_may(staff: LogIn) -> None:
+    a_user(APPROVE, username="bob")
+    broadcast = waiting(created_by=a_user(username="ann"), expires_at=timezone.now() + HOUR)
+
+    page = text_of(staff(VIEW).get(page_of(broadcast, "progress")))
+
+    assert "Waits for approval by someone else" in page
+    assert "ann, " in page
+    assert "bob" in page
+    assert "You may not approve broadcasts; ask one of those named above." in page
+    assert 'id="look-and-approve"' not in page
+    assert "None" not in page
+
+
+def test_whoever_may_approve_finds_the_way(staff: LogIn) -> None:
+    broadcast = waiting(created_by=a_user())
+
+    assert page_of(broadcast) in text_of(staff(VIEW, APPROVE).get(page_of(broadcast, "progress")))
+
+
+def test_the_progress_page_says_when_it_starts(admin: Browser) -> None:
+    broadcast = waiting(
+        state=State.SCHEDULED, needs_approval=False, scheduled_for=timezone.now() + 2 * HOUR + timedelta(minutes=1)
+    )
+
+    page = text_of(admin.get(page_of(broadcast, "progress")))
+
+    assert "Starts at" in page
+    assert "in 2 hours" in page
+    assert 'id="order-start-now"' in page
+    assert 'id="order-cancel"' in page
+
+
+def test_an_expired_one_says_why_it_was_cancelled(admin: Browser) -> None:
+    broadcast = waiting(state=State.CANCELLED, ended_because="expired on 1 Jan 2026, before it had started")
+
+    assert "Cancelled: expired on 1 Jan 2026, before it had started." in text_of(
+        admin.get(page_of(broadcast, "progress"))
+    )
+
+
+def test_the_overview_and_the_list_show_what_is_to_come(admin: Browser) -> None:
+    waiting(created_by=a_user(username="ann"), subject="Awaited")
+    waiting(state=State.SCHEDULED, scheduled_for=timezone.now() + HOUR, subject="Timed")
+
+    for page in (text_of(admin.get(reverse(f"admin:{name}"))) for name in ("index", "notifier_broadcast_changelist")):
+        assert "Awaited" in page
+        assert "Timed" in page
+        assert "Awaiting approval" in page
+        assert "Scheduled" in page
+
+
+def test_without_javascript_a_progress_page_that_waits_reloads_itself(admin: Browser) -> None:
+    page = text_of(admin.get(page_of(waiting(created_by=a_user()), "progress")))
+
+    assert 'http-equiv="refresh"' in page
+
+
+# --- Critical ---------------------------------------------------------------------------------------------------------
+CRITICAL = "notifier.send_critical"
+
+
+def test_whoever_approves_reads_that_it_is_critical(staff: LogIn) -> None:
+    broadcast = waiting(created_by=a_user(), is_critical=True)
+
+    page = text_of(staff(VIEW, APPROVE).get(page_of(broadcast)))
+
+    assert "It waits for no sending hours and heeds no frequency cap; consent holds." in page
+    approve(staff(VIEW, APPROVE), broadcast)
+    assert (fresh(broadcast).state, broadcast.is_critical) == (State.RUNNING, True)
+
+
+def test_what_became_critical_after_it_was_read_is_not_approved(staff: LogIn) -> None:
+    broadcast = waiting(created_by=a_user())
+    browser = staff(VIEW, APPROVE)
+    page = browser.get(page_of(broadcast))
+    Broadcast.objects.update(is_critical=True)
+
+    answer = browser.post(page_of(broadcast), word(page), follow=True)
+
+    assert "was changed after you had opened this page" in text_of(answer)
+    assert fresh(broadcast).state == State.AWAITING_APPROVAL
+
+
+def test_a_tick_after_the_approval_asks_for_it_anew(staff: LogIn) -> None:
+    later = timezone.now() + HOUR
+    broadcast = waiting(state=State.SCHEDULED, scheduled_for=later, approved_by=a_user(), approved_at=timezone.now())
+    posted = {"when": "later", "scheduled_for": later.strftime("%Y-%m-%dT%H:%M"), "is_critical": "on"}
+
+    staff(VIEW, CONTROL, CRITICAL).post(page_of(broadcast, "schedule"), posted)
+
+    assert (fresh(broadcast).state, broadcast.is_critical) == (State.AWAITING_APPROVAL, True)
+    assert broadcast.approved_by is None
+
+
+@pytest.mark.parametrize("is_critical", [True, False])
+def test_who_may_not_send_critical_changes_the_time_alone(staff: LogIn, is_critical: bool) -> None:
+    broadcast = waiting(
+        state=State.SCHEDULED, needs_approval=False, scheduled_for=timezone.now() + HOUR, is_critical=is_critical
+    )
+    posted = {"when": "later", "scheduled_for": "2099-01-02T16:00"} | ({} if is_critical else {"is_critical": "on"})
+
+    staff(VIEW, CONTROL).post(page_of(broadcast, "schedule"), posted)
+
+    assert f"{fresh(broadcast).scheduled_for:%Y}" == "2099"
+    assert broadcast.is_critical == is_critical

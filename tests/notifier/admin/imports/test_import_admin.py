@@ -1,0 +1,351 @@
+"""The way of a file through the pages, and who may go it."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.conf import LazySettings
+from django.contrib.auth.models import User
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+from django.test import Client as Browser
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from notifier.admin.imports import import_admin
+from notifier.clients.imports import retention, uploads
+from notifier.consent import consents
+from notifier.models import Channel, Client, ClientImport, ConsentChange, Preference
+from tests.factories import a_client, a_topic
+from tests.notifier.admin.conftest import LogIn
+
+pytestmark = pytest.mark.both_engines
+
+FILE = (
+    b"Name;E-Mail;Mobile;Listings\nAnn;ann@example.com;;both\nBob;bob@;;sms\nCleo;;+1 202 555 0123;sms\n"
+    b"Ann again;ANN@example.com;;\n"
+)
+
+
+def page(name: str, pk: int) -> str:
+    return reverse(f"admin:notifier_clientimport_{name}", args=[pk])
+
+
+def upload(browser: Browser, content: bytes = FILE, name: str = "spring.csv") -> Any:
+    return browser.post(reverse("admin:notifier_clientimport_upload"), {"file": SimpleUploadedFile(name, content)})
+
+
+def pending(browser: Browser, content: bytes = FILE) -> ClientImport:
+    response = upload(browser, content)
+    row = ClientImport.objects.latest("pk")
+    assert response.headers["Location"] == page("columns", row.pk)
+    return row
+
+
+def opted_out(now: Any, **fields: Any) -> Client:
+    client = a_client(**fields)
+    origin = consents.Origin(ConsentChange.Source.STAFF)
+    for wish in (True, False):
+        consents.change(client=client, topic=a_topic(), wants={Channel.EMAIL: wish}, origin=origin, now=now)
+    return client
+
+
+@pytest.fixture
+def importer(staff: LogIn) -> Browser:
+    """Somebody who may import, and nothing else."""
+    return staff("notifier.import_client")
+
+
+# --- The way ----------------------------------------------------------------------------------------------------------
+def test_a_file_goes_from_its_upload_to_its_import_by_itself(importer: Browser) -> None:
+    row = pending(importer)
+    columns = importer.get(page("columns", row.pk))
+    assert [(column.name, column.chosen, column.samples[0]) for column in columns.context["columns"]] == [
+        ("Name", "name", "Ann"),
+        ("E-Mail", "email", "ann@example.com"),
+        ("Mobile", "phone", "+1 202 555 0123"),
+        ("Listings", "listings.both", "both"),
+    ]
+    chosen = {f"column-{column.number}": column.chosen for column in columns.context["columns"]}
+    assert importer.post(page("columns", row.pk), chosen).headers["Location"] == page("preview", row.pk)
+
+    preview = importer.get(page("preview", row.pk))
+    assert Client.objects.count() == 0
+    assert "Import 2 clients" in preview.content.decode()
+    assert [one["line"] for one in preview.context["refused"]] == [3, 5]
+    assert "The same e-mail address is on line 2 already." in preview.content.decode()
+    result = importer.post(page("preview", row.pk), {}, follow=True)
+
+    assert result.redirect_chain == [(page("change", row.pk), 302)]
+    assert "Imported: 2 added, 0 changed, 0 as they were. Not taken: 2 rows." in result.content.decode()
+    assert set(Client.objects.values_list("name", flat=True)) == {"Ann", "Cleo"}
+    assert Preference.objects.count() == 2
+
+
+def test_what_is_left_of_a_file_is_the_record_and_the_rows_that_were_not_taken(importer: Browser) -> None:
+    row = pending(importer)
+    importer.post(page("preview", row.pk), {})
+
+    row.refresh_from_db()
+    written = importer.get(page("failed_rows", row.pk))
+    text = b"".join(written).decode("utf-8-sig")
+
+    assert (row.state, bytes(row.content), row.counts["added"], row.counts["failed"]) == ("DONE", b"", 2, 2)
+    assert written.headers["Content-Disposition"] == 'attachment; filename="spring - not taken.csv"'
+    assert text.splitlines() == [
+        "Line,Why it was not taken,Name,E-Mail,Mobile,Listings",
+        "3,E-Mail: “bob@” is not an e-mail address.,Bob,bob@,,sms",
+        "5,E-Mail: The same e-mail address is on line 2 already.,Ann again,ANN@example.com,,",
+    ]
+
+
+def test_the_rows_that_can_not_be_taken_can_be_had_before_the_import(importer: Browser) -> None:
+    row = pending(importer)
+
+    text = b"".join(importer.get(page("failed_rows", row.pk))).decode("utf-8-sig")
+
+    assert [line[:2] for line in text.splitlines()[1:]] == ["3,", "5,"]
+    row.refresh_from_db()
+    assert row.state == "UPLOADED"
+
+
+def test_columns_that_do_not_go_together_are_told_and_nothing_is_kept(importer: Browser) -> None:
+    row = pending(importer)
+
+    response = importer.post(page("columns", row.pk), {"column-0": "name", "column-3": "listings.both"})
+
+    assert "Say which column holds the e-mail address" in response.content.decode()
+    row.refresh_from_db()
+    assert row.mapping["E-Mail"] == "email"
+
+
+def test_columns_nobody_knows_are_asked_about(importer: Browser) -> None:
+    row = pending(importer, b"wer,wo\nAnn,ann@example.com\n")
+
+    assert importer.get(page("preview", row.pk)).headers["Location"] == page("columns", row.pk)
+    importer.post(page("columns", row.pk), {"column-0": "name", "column-1": "email"})
+    importer.post(page("preview", row.pk), {})
+
+    assert Client.objects.get().email == "ann@example.com"
+
+
+def test_a_second_press_of_the_button_imports_nothing_more(importer: Browser) -> None:
+    row = pending(importer)
+    importer.post(page("preview", row.pk), {})
+    Client.objects.update(name="Renamed since")
+
+    again = importer.post(page("preview", row.pk), {})
+
+    assert again.headers["Location"] == page("change", row.pk)
+    assert set(Client.objects.values_list("name", flat=True)) == {"Renamed since"}
+
+
+def test_a_discarded_file_is_gone(importer: Browser) -> None:
+    row = pending(importer)
+
+    importer.post(page("discard", row.pk))
+
+    row.refresh_from_db()
+    assert (row.state, bytes(row.content)) == ("DISCARDED", b"")
+    assert importer.post(page("preview", row.pk), {}).status_code == 302
+    assert Client.objects.count() == 0
+    assert importer.get(page("discard", row.pk)).status_code == 405
+
+
+# --- Who opted out ----------------------------------------------------------------------------------------------------
+AGAIN = b"E-Mail,Listings e-mail\nann@example.com,yes\n"
+
+
+def test_who_opted_out_is_shown_and_left_out(importer: Browser) -> None:
+    client = opted_out(timezone.now(), email="ann@example.com")
+    row = pending(importer, AGAIN)
+
+    preview = importer.get(page("preview", row.pk)).content.decode()
+    importer.post(page("preview", row.pk), {})
+
+    assert "1 client opted out before." in preview
+    assert "stays off: Listings by e-mail" in preview
+    assert not Preference.objects.get(client=client).email
+    assert "resubscribe" not in preview
+
+
+def test_subscribing_again_takes_the_right_and_a_reason(staff: LogIn) -> None:
+    client = opted_out(timezone.now(), email="ann@example.com")
+    browser = staff("notifier.import_client", "notifier.resubscribe_client")
+    row = pending(browser, AGAIN)
+    assert "Subscribe this client again" in browser.get(page("preview", row.pk)).content.decode()
+
+    without = browser.post(page("preview", row.pk), {"resubscribe": "on", "reason": " "})
+    assert "Say why they are subscribed again" in without.content.decode()
+    assert not Preference.objects.get(client=client).email
+    browser.post(page("preview", row.pk), {"resubscribe": "on", "reason": "signed the form"})
+
+    row.refresh_from_db()
+    assert Preference.objects.get(client=client).email
+    assert ConsentChange.objects.latest("pk").detail == "spring.csv: signed the form"
+    assert (row.resubscribes, row.reason) == (True, "signed the form")
+
+
+def test_without_the_right_a_forged_form_subscribes_nobody(importer: Browser) -> None:
+    client = opted_out(timezone.now(), email="ann@example.com")
+    row = pending(importer, AGAIN)
+
+    response = importer.post(page("preview", row.pk), {"resubscribe": "on", "reason": "because I can"})
+
+    assert response.status_code == 403
+    assert not Preference.objects.get(client=client).email
+
+
+# --- Files that can't be taken ----------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "The file is empty"),
+        (b"Name,E-Mail\n", "a header and no row below it"),
+        (b"\x89PNG\0", "neither a text file nor an Excel workbook"),
+        (b'Name\n"Ann', "opens a quotation mark that is never closed"),
+    ],
+)
+def test_a_file_that_can_not_be_read_is_told_on_the_spot(importer: Browser, content: bytes, words: str) -> None:
+    response = upload(importer, content)
+
+    assert response.status_code == 200
+    assert words in response.content.decode()
+    assert not ClientImport.objects.exists()
+
+
+def test_more_rows_than_a_page_takes_are_for_the_command(importer: Browser) -> None:
+    row = b"Ann,ann%d@example.com\n"
+    exact = b"name,email\n" + b"".join(row % number for number in range(uploads.MOST_ROWS))
+
+    too_many = upload(importer, exact + row % 9999).content.decode()
+
+    assert "more than 5,000 rows" in too_many
+    assert "python manage.py import_clients clients.csv --user user" in too_many
+    assert not ClientImport.objects.exists()
+    assert upload(importer, exact).status_code == 302
+
+
+def test_a_larger_upload_is_refused_before_it_is_read(importer: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("django.http.multipartparser.MultiPartParser.parse", lambda parser: pytest.fail("was read"))
+    too_long = uploads.MOST_BYTES + import_admin.ENVELOPE_BYTES + 1
+
+    response = importer.post(
+        reverse("admin:notifier_clientimport_upload"),
+        data=b"x" * too_long,
+        content_type="multipart/form-data; boundary=x",
+    )
+
+    assert response.headers["Location"] == reverse("admin:notifier_clientimport_upload")
+
+
+@pytest.mark.parametrize(("house_mb", "most"), [(10, "2 MB"), (1, "1 MB")])
+def test_a_file_that_is_a_little_too_large_is_told_so_in_the_words_of_the_import(
+    importer: Browser, settings: LazySettings, monkeypatch: pytest.MonkeyPatch, house_mb: int, most: str
+) -> None:
+    monkeypatch.setattr(uploads, "MOST_BYTES", 2_000_000)
+    settings.UPLOAD_MAX_MB = house_mb
+    exact = b"name,email\nAnn,ann@example.com\n".ljust(import_admin.most_bytes(), b"\n")
+
+    page = upload(importer, exact + b"\n")
+
+    assert page.status_code == 200
+    assert f"The file is larger than {most}. See below how to import it all the same." in page.content.decode()
+    assert f"rows and {most}." in page.content.decode()
+    assert not ClientImport.objects.exists()
+    assert upload(importer, exact).status_code == 302
+
+
+@pytest.mark.parametrize("over", [1, 50_000, import_admin.ENVELOPE_BYTES + 1])
+def test_no_upload_of_clients_meets_the_page_for_what_is_too_large(
+    importer: Browser, settings: LazySettings, over: int
+) -> None:
+    settings.UPLOAD_MAX_MB = 1
+    too_large = b"name,email\n".ljust(1_000_000 + over, b"\n")
+
+    page = importer.post(
+        reverse("admin:notifier_clientimport_upload"), {"file": SimpleUploadedFile("a.csv", too_large)}, follow=True
+    )
+
+    assert page.status_code == 200
+    assert "The file is larger than 1 MB." in page.content.decode()
+
+
+def test_an_upload_without_its_token_is_refused_all_the_same(superuser: User) -> None:
+    strict = Browser(enforce_csrf_checks=True)
+    strict.force_login(superuser)
+
+    assert upload(strict).status_code == 403
+    assert not ClientImport.objects.exists()
+
+
+# --- Rights -----------------------------------------------------------------------------------------------------------
+STEPS = ("columns", "preview", "failed_rows")
+
+
+def test_without_the_right_there_is_no_way_in(staff: LogIn, admin: Browser) -> None:
+    row = pending(admin)
+    browser = staff("notifier.view_client", "notifier.change_client", "notifier.add_client", "notifier.export_client")
+
+    assert browser.get(reverse("admin:notifier_clientimport_upload")).status_code == 403
+    assert upload(browser).status_code == 403
+    assert {browser.get(page(step, row.pk)).status_code for step in STEPS} == {403}
+    assert {browser.post(page(step, row.pk)).status_code for step in (*STEPS, "discard")} == {403}
+    assert "import-clients" not in browser.get(reverse("admin:notifier_client_changelist")).content.decode()
+    assert ClientImport.objects.count() == 1
+
+
+def test_the_file_of_somebody_else_is_nobodys_business(staff: LogIn) -> None:
+    row = pending(staff("notifier.import_client"))
+    other = staff("notifier.import_client")
+
+    assert {other.get(page(step, row.pk)).status_code for step in STEPS} == {403}
+    assert {other.post(page(step, row.pk)).status_code for step in ("preview", "discard")} == {403}
+    assert "ann@example.com" not in other.get(page("change", row.pk)).content.decode()
+    assert Client.objects.count() == 0
+
+
+def test_who_may_look_sees_the_record_and_no_row_of_it(staff: LogIn, admin: Browser) -> None:
+    row = pending(admin)
+    admin.post(page("preview", row.pk), {})
+    auditor = staff("notifier.view_clientimport")
+
+    seen = auditor.get(page("change", row.pk)).content.decode()
+
+    assert "spring.csv" in auditor.get(reverse("admin:notifier_clientimport_changelist")).content.decode()
+    assert "new clients" in seen
+    assert page("failed_rows", row.pk) not in seen
+    assert auditor.get(page("failed_rows", row.pk)).status_code == 403
+
+
+# --- Cost and keeping -------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(("step", "most"), [("columns", 8), ("preview", 40)])
+def test_a_page_takes_as_many_queries_for_many_rows_as_for_few(importer: Browser, step: str, most: int) -> None:
+    def queries(rows: int) -> int:
+        text = "name,email,listings\n" + "".join(f"A,{rows}.{number}@example.com,both\n" for number in range(rows))
+        row = pending(importer, text.encode())
+        with CaptureQueriesContext(connection) as captured:
+            assert importer.get(page(step, row.pk)).status_code == 200
+        return len(captured)
+
+    few, many = queries(3), queries(300)
+
+    assert few == many <= most
+
+
+def test_what_has_been_kept_for_long_enough_is_emptied(importer: Browser) -> None:
+    forgotten, done, fresh = (pending(importer) for _ in range(3))
+    importer.post(page("preview", done.pk), {})
+    now = timezone.now()
+    ClientImport.objects.filter(pk=forgotten.pk).update(created_at=now - retention.KEEP_UPLOADED - timedelta(minutes=1))
+    ClientImport.objects.filter(pk=done.pk).update(finished_at=now - retention.KEEP_FAILED_ROWS - timedelta(minutes=1))
+
+    importer.get(reverse("admin:notifier_clientimport_upload"))
+
+    for row in (forgotten, done, fresh):
+        row.refresh_from_db()
+    assert (forgotten.state, bytes(forgotten.content)) == ("DISCARDED", b"")
+    assert (done.state, done.failed_rows, done.counts["added"]) == ("DONE", "", 2)
+    assert (fresh.state, bytes(fresh.content)) == ("UPLOADED", FILE)
+    assert importer.get(page("failed_rows", done.pk)).status_code == 404

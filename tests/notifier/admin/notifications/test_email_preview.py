@@ -1,0 +1,97 @@
+"""The e-mail as a page for a frame: what it shows, to whom, and what it may do."""
+
+import re
+
+import pytest
+from django.test import Client as Browser
+from django.urls import reverse
+
+from notifier.messages import signed_links
+from notifier.models import Notification
+from notifier.templatetags.backoffice import letter_height
+from tests.factories import a_broadcast, a_client, a_notification
+from tests.notifier.admin.conftest import LogIn
+from tests.notifier.admin.notifications.test_notification_admin import text_of
+
+pytestmark = pytest.mark.both_engines
+
+SEND, APPROVE, VIEW = "notifier.send_broadcast", "notifier.approve_broadcast", "notifier.view_broadcast"
+
+
+def letter_of(row: object) -> str:
+    return reverse(f"admin:notifier_{type(row).__name__.lower()}_letter", args=[row.pk])  # type: ignore[attr-defined]
+
+
+def test_the_confirm_page_frames_the_mail_as_a_client_reads_it(admin: Browser) -> None:
+    a_client(name="Ann <Example>", listings="both")
+    notification = a_notification(email_body="Dear {{ name }}, this is **bold**")
+
+    page = text_of(admin.get(reverse("admin:notifier_notification_broadcast"), {"ids": notification.pk}))
+    letter = text_of(admin.get(letter_of(notification)))
+
+    assert f'src="{letter_of(notification)}"' in page
+    assert "**" not in page
+    assert "Dear Ann &lt;Example&gt;, this is bold" in page
+    assert "Dear Ann &lt;Example&gt;, this is <strong>bold</strong>" in letter
+    # Whoever may read it may follow its links, and decides nothing for the client by them.
+    tokens = re.findall(r'href="[^"]*/[up]/([^"]*)"', letter)
+    assert [signed_links.read(token).is_trial for token in tokens] == [True, True]
+
+
+def test_a_broadcasts_is_the_text_that_it_froze(admin: Browser) -> None:
+    broadcast = a_broadcast(notification=a_notification(email_body="as it was"))
+    Notification.objects.update(email_body="edited")
+
+    page = text_of(admin.get(letter_of(broadcast)))
+
+    assert "as it was" in page
+    assert "edited" not in page
+
+
+def test_the_approver_is_shown_the_broadcasts_and_not_the_notifications(staff: LogIn) -> None:
+    broadcast = a_broadcast(state="AWAITING_APPROVAL", needs_approval=True, started_at=None, audience_upto=0)
+
+    page = text_of(staff(VIEW, APPROVE).get(reverse("admin:notifier_broadcast_approve", args=[broadcast.pk])))
+
+    assert f'src="{letter_of(broadcast)}"' in page
+
+
+def test_it_runs_nothing_and_only_our_own_pages_frame_it(admin: Browser) -> None:
+    response = admin.get(letter_of(a_broadcast()))
+
+    assert response["X-Frame-Options"] == "SAMEORIGIN"
+    policy = response["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'self'" in policy
+    assert "allow-scripts" not in policy
+
+
+def test_who_may_only_watch_a_broadcast_reads_no_clients_name(staff: LogIn) -> None:
+    a_client(name="Ann Example", listings="both")
+    broadcast = a_broadcast(notification=a_notification(email_body="Dear {{ name }}"))
+
+    assert "Dear Alex Example" in text_of(staff(VIEW).get(letter_of(broadcast)))
+    assert "Dear Ann Example" in text_of(staff(VIEW, APPROVE).get(letter_of(broadcast)))
+
+
+def test_it_takes_the_right_of_the_page_that_frames_it(staff: LogIn) -> None:
+    notification, broadcast = a_notification(), a_broadcast()
+
+    assert staff(VIEW).get(letter_of(notification)).status_code == 403
+    assert staff(SEND).get(letter_of(broadcast)).status_code == 403
+    assert staff(SEND).get(letter_of(notification)).status_code == 200
+
+
+def test_what_has_no_mail_has_no_such_page(admin: Browser) -> None:
+    notification = a_notification(email_body="", sms_body="only this")
+
+    assert admin.get(letter_of(notification)).status_code == 404
+
+
+def test_the_frame_of_an_e_mail_is_about_as_high_as_its_text() -> None:
+    heights = [letter_height(text) for text in ("", "a line\n" * 12, "a line\n" * 400, "w" * 5000)]
+
+    assert heights == [240, 350, 560, 560]
+    assert letter_height("word " * 200) > letter_height("word " * 100)
+    links = "".join(f"Leave: https://example.com/u/{'x' * 200}\n" for _ in range(10))
+    assert letter_height(links) == letter_height("Leave: here\n" * 10)
