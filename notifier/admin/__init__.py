@@ -1,4 +1,4 @@
-"""The back office: `site` and one folder a subject. Importing it registers every page, as Django's autodiscovery asks."""
+"""The back office: `site` and one folder a subject. Importing it registers every page (Django's autodiscovery)."""
 
 from notifier.admin.broadcasts import broadcast_admin
 from notifier.admin.clients import client_admin

@@ -10,7 +10,6 @@ from django.contrib import messages
 from django.contrib.admin import AdminSite
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.core.exceptions import PermissionDenied
-from django.db.models.options import Options
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -18,7 +17,6 @@ from django.urls import URLPattern, URLResolver, path, reverse
 from django.utils.cache import patch_vary_headers
 from django.utils.text import capfirst
 from django_htmx.http import HTMX_STOP_POLLING, HttpResponseClientRedirect
-from django_htmx.middleware import HtmxDetails
 
 from notifier.broadcasts import progress
 from notifier.models import Channel
@@ -26,6 +24,8 @@ from notifier.overview import chart, dashboard
 from notifier.policies import breakers
 from notifier.runtime import clock
 from notifier.staff import account
+from notifier.web.htmx import HtmxHttpRequest
+from notifier.wording.model_names import LISTS, NAMES, NOTHING
 
 #: The menu's groups. A model that is not named here comes last, under its app's own name.
 MENU = (
@@ -34,24 +34,10 @@ MENU = (
     ("Machinery", ("Worker", "QueuedTicket", "Throttle")),
     ("Access", ("User", "Group", "AccessAttempt", "AccessLog")),
 )
-#: What staff call models whose own names say something else: one, and many of them.
-NAMES = {
-    "AccessAttempt": ("failed log-in", "failed log-ins"),
-    "AccessLog": ("log-in", "log-ins"),
-    "InboundMessage": ("answer", "answers"),
-}
-#: Lists that are not called like what is in them.
-LISTS = {"InboundMessage": "Inbox"}
-#: What stands in a cell, or beside a name, that has nothing in it.
-NOTHING = "–"
 #: How long an overview without JavaScript shows the same bars.
 REFRESH_SECONDS = 5
 #: Who may have a channel that paused itself tried at once.
 TRY_AGAIN = "notifier.control_broadcast"
-
-
-class HtmxHttpRequest(HttpRequest):
-    htmx: HtmxDetails
 
 
 def menu(app_list: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -62,20 +48,6 @@ def menu(app_list: list[dict[str, Any]]) -> list[dict[str, Any]]:
     groups = [{"name": name, "models": [models.pop(m) for m in names if m in models]} for name, names in MENU]
     groups.append({"name": "More", "models": list(models.values())})
     return [group for group in groups if group["models"]]
-
-
-def one(opts: "Options[Any]") -> str:
-    """What staff call one of these, as in "topic"."""
-    return NAMES[opts.object_name][0] if opts.object_name in NAMES else str(opts.verbose_name)
-
-
-def many(opts: "Options[Any]") -> str:
-    return NAMES[opts.object_name][1] if opts.object_name in NAMES else str(opts.verbose_name_plural)
-
-
-def listed(opts: "Options[Any]") -> str:
-    """What staff call the list of them, as in the menu."""
-    return LISTS.get(str(opts.object_name)) or capfirst(many(opts))
 
 
 class LoginForm(AdminAuthenticationForm):

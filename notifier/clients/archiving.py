@@ -26,11 +26,6 @@ def restore(*, clients: ClientQuerySet, by: User | None, now: datetime) -> int:
     return _set_active(clients.restorable(), True, by, now)
 
 
-def stopped(*, client: Client, now: datetime) -> None:
-    """They want nothing any more, by their own word. No version of the client: nothing that staff keep has changed."""
-    Client.objects.filter(pk=client.pk).update(stopped_at=now)
-
-
 def _set_active(clients: ClientQuerySet, is_active: bool, by: User | None, now: datetime) -> int:
     """A chunk after the other: after a crash, what was done is on record, and the same call does the rest."""
     changed = 0

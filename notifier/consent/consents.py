@@ -51,6 +51,11 @@ def refusals(client: Client) -> Refusals:
     return Refusals(client.stopped_at, ended, frozenset(agreed_since))
 
 
+def mark_stopped(*, client: Client, now: datetime) -> None:
+    """Record that the client ended everything. No version of the client: nothing that staff keep has changed."""
+    Client.objects.filter(pk=client.pk).update(stopped_at=now)
+
+
 def change(
     *, client: Client, topic: Topic, wants: Mapping[Channel, bool], origin: Origin, now: datetime
 ) -> list[ConsentChange]:

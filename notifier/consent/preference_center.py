@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
-from notifier.clients import archiving
 from notifier.consent import consents, suppressions
 from notifier.consent.consents import Origin
 from notifier.models import Channel, Client, ConsentChange, Preference, Suppression, Topic
@@ -81,7 +80,7 @@ def stop_everything(*, client_id: int, origin: Origin, now: datetime) -> int:
         client = _locked(client_id)
         if client is None:
             return 0
-        archiving.stopped(client=client, now=now)
+        consents.mark_stopped(client=client, now=now)
         return consents.withdraw_all(client=client, origin=origin, now=now)
 
 

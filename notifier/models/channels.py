@@ -11,3 +11,12 @@ class Channel(models.TextChoices):
     def in_words(self) -> str:
         """The label inside a sentence."""
         return "e-mail" if self is Channel.EMAIL else str(self.label)
+
+    @property
+    def units(self) -> str:
+        """Several messages of it: "e-mails", "SMS"."""
+        return "e-mails" if self is Channel.EMAIL else "SMS"
+
+    def counted(self, number: int) -> str:
+        """So many messages of it: "1 e-mail", "1,234 e-mails", "3 SMS"."""
+        return f"{number:,} {self.in_words if number == 1 else self.units}"

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from notifier.admin.site import HtmxHttpRequest
+from notifier.web.htmx import HtmxHttpRequest
 
 #: So seldom is the session written for it; it may end by as much too early.
 EVERY = timedelta(minutes=10)

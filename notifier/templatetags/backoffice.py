@@ -16,12 +16,11 @@ from django.utils.formats import date_format
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 
-from notifier.admin.broadcasts.confirmation import UNITS
-from notifier.admin.lists import badges
-from notifier.admin.lists.badges import state_badge
-from notifier.admin.site import NOTHING, listed, many, one
 from notifier.broadcasts import lifecycle
 from notifier.models import Broadcast, Channel, Delivery, InboundMessage
+from notifier.wording import badges
+from notifier.wording.badges import state_badge
+from notifier.wording.model_names import NOTHING, listed, many, one
 
 register = template.Library()
 register.filter(one)
@@ -111,7 +110,7 @@ def rate(number: float) -> str:
 @register.filter
 def units(channel: Channel) -> str:
     """e-mails"""
-    return UNITS[channel][1]
+    return channel.units
 
 
 @register.filter

@@ -18,20 +18,19 @@ from django.urls import URLPattern, path
 from django.utils.decorators import method_decorator
 from django_htmx.http import HTMX_STOP_POLLING
 
-from notifier.admin.broadcasts import before_start
+from notifier.admin.broadcasts import before_start, email_preview
 from notifier.admin.broadcasts.before_start import BeforeStartAdmin
 from notifier.admin.broadcasts.followups import RESOLVE, FollowUpPages, next_steps
 from notifier.admin.broadcasts.listing import BroadcastList, sender
 from notifier.admin.deliveries.recovery import DECISIONS, WhyForm, outcome, reasons
 from notifier.admin.deliveries.results import list_of
-from notifier.admin.notifications import email_preview
-from notifier.admin.site import HtmxHttpRequest
 from notifier.broadcasts import followups, lifecycle, progress
 from notifier.broadcasts import skip_reasons as why_unsent
 from notifier.delivery import recovery
 from notifier.models import Broadcast, Delivery, Reason, Resolution
 from notifier.policies import throttles
 from notifier.runtime import clock
+from notifier.web.htmx import HtmxHttpRequest
 
 CONTROL = "notifier.control_broadcast"
 #: How long a page without JavaScript shows the same numbers.

@@ -6,15 +6,14 @@ from datetime import datetime
 
 from django.conf import settings
 
+from notifier.admin.broadcasts import email_preview
 from notifier.admin.clients import audience_lists
-from notifier.admin.notifications import email_preview
 from notifier.broadcasts import audience, estimates, followups, lifecycle
 from notifier.broadcasts.audience import Reach, Standing
 from notifier.broadcasts.estimates import Duration, Segments
 from notifier.messages import placeholders
 from notifier.models import Broadcast, Channel, Client, Notification, Topic
 
-UNITS = {Channel.EMAIL: ("e-mail", "e-mails"), Channel.SMS: ("SMS", "SMS")}
 HEADINGS = {
     Standing.RECIPIENTS: "Will get it",
     Standing.NO_CONSENT: "No consent",
@@ -128,7 +127,7 @@ class Summary:
     @property
     def parts(self) -> list[str]:
         """As in ["412 e-mails", "388 SMS"]."""
-        return [f"{number:,} {UNITS[channel][number != 1]}" for channel, number in self.sends.items() if number]
+        return [channel.counted(number) for channel, number in self.sends.items() if number]
 
     @property
     def in_words(self) -> str:

@@ -14,7 +14,6 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from notifier.admin.broadcasts import confirmation
-from notifier.admin.broadcasts.confirmation import UNITS
 from notifier.admin.broadcasts.send_options import FollowForm
 from notifier.admin.deliveries import results
 from notifier.admin.lists import deferred_counts
@@ -160,9 +159,5 @@ def total(counted: Sequence[Missing]) -> int:
 
 def button(counted: Sequence[Missing]) -> str:
     """What goes out: "12 e-mails and 3 SMS"."""
-    parts = [
-        f"{missing.recipients:,} {UNITS[missing.channel][missing.recipients != 1]}"
-        for missing in counted
-        if missing.recipients
-    ]
+    parts = [missing.channel.counted(missing.recipients) for missing in counted if missing.recipients]
     return " and ".join(parts)

@@ -7,11 +7,11 @@ from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 
 from notifier.admin.deliveries.results import list_of
-from notifier.admin.lists.badges import badge, state_badge
 from notifier.admin.lists.base import ReadOnlyAdmin
-from notifier.admin.site import NOTHING
 from notifier.broadcasts import progress
 from notifier.models import Broadcast, Delivery
+from notifier.wording.badges import badge, state_badge
+from notifier.wording.model_names import NOTHING
 
 
 def sender(broadcast: Broadcast) -> str:

@@ -18,16 +18,15 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
 
-from notifier.admin.broadcasts import confirmation
+from notifier.admin.broadcasts import confirmation, email_preview
 from notifier.admin.broadcasts.send_options import SendForm
 from notifier.admin.lists import deferred_counts
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.admin.lists.selection import read_ids
-from notifier.admin.notifications import email_preview
-from notifier.admin.site import HtmxHttpRequest
 from notifier.broadcasts import approvals, held_back, lifecycle
 from notifier.models import Broadcast, Notification
 from notifier.runtime import clock
+from notifier.web.htmx import HtmxHttpRequest
 
 #: Each of them counts its audience on the confirm page.
 MOST_AT_ONCE = 20

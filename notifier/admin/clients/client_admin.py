@@ -19,10 +19,8 @@ from notifier.admin.clients.export import ClientExports
 from notifier.admin.clients.pages import ClientPages
 from notifier.admin.clients.preferences import RESUBSCRIBE, PreferenceInline
 from notifier.admin.lists.addresses import breakable
-from notifier.admin.lists.badges import badge
 from notifier.admin.lists.change_list import BoundedChangeList
 from notifier.admin.lists.search import matching, may_find_erased
-from notifier.admin.site import NOTHING
 from notifier.clients import record
 from notifier.clients.imports.rows import read_name
 from notifier.consent import suppressions
@@ -30,6 +28,8 @@ from notifier.consent.consents import Origin
 from notifier.models import Channel, Client, ConsentChange, Topic
 from notifier.runtime import clock
 from notifier.staff import auth_backend
+from notifier.wording.badges import badge
+from notifier.wording.model_names import NOTHING
 
 CHANNEL_WORDS = {Channel.EMAIL: "e-mail", Channel.SMS: "SMS"}
 

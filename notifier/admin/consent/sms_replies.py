@@ -15,7 +15,6 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 
-from notifier.admin.lists.badges import answer_badge
 from notifier.admin.lists.base import ReadOnlyAdmin
 from notifier.admin.lists.change_list import BoundedChangeList
 from notifier.admin.lists.search import begins, phone_prefix
@@ -23,6 +22,7 @@ from notifier.consent import sms_replies
 from notifier.models import Client, InboundMessage, shown
 from notifier.models.clients import E164
 from notifier.runtime import clock
+from notifier.wording.badges import answer_badge
 
 READ = "notifier.change_inboundmessage"
 #: Of a text, in the list; a message may be of ten segments.

@@ -15,7 +15,6 @@ from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
 
 from notifier.admin.lists.addresses import breakable
-from notifier.admin.lists.badges import badge
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.admin.lists.search import as_address, begins
 from notifier.admin.lists.selection import MOST_CHOSEN, Selection
@@ -23,6 +22,7 @@ from notifier.consent import digests, suppression_history, suppressions
 from notifier.consent.suppressions import OURS, Source, Word
 from notifier.models import Channel, Suppression
 from notifier.runtime import clock
+from notifier.wording.badges import badge
 
 LIFT, LIFT_REFUSAL = "notifier.lift_suppression", "notifier.lift_refusal"
 TONES = {

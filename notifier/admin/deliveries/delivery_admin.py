@@ -18,7 +18,6 @@ from django.utils.safestring import SafeString
 from notifier.admin.deliveries import results
 from notifier.admin.deliveries.recovery import DECISIONS, Decision, DecisionForm, counted, outcome
 from notifier.admin.lists import deferred_counts
-from notifier.admin.lists.badges import state_badge
 from notifier.admin.lists.base import ReadOnlyAdmin
 from notifier.admin.lists.change_list import BoundedChangeList
 from notifier.admin.lists.paginator import MOST_COUNTED
@@ -29,6 +28,7 @@ from notifier.delivery import recovery
 from notifier.explanations import explanation
 from notifier.models import Channel, Client, Delivery, ProviderEvent, Resolution, ResolvedDelivery
 from notifier.runtime import clock
+from notifier.wording.badges import state_badge
 
 RESOLVE = "notifier.resolve_delivery"
 #: Of those that a decision is about, so many are shown before it is taken.

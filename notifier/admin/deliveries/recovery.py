@@ -8,11 +8,11 @@ from django import forms
 from django.contrib import admin, messages
 from django.utils.safestring import SafeString
 
-from notifier.admin.lists.badges import badge
 from notifier.admin.lists.base import ReadOnlyAdmin
 from notifier.delivery import recovery
 from notifier.delivery.recovery import Obstacle, Resolved
 from notifier.models import Resolution
+from notifier.wording.badges import badge
 
 
 @dataclass(frozen=True, slots=True)

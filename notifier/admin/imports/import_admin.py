@@ -21,9 +21,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.csrf import csrf_exempt
 
 from notifier.admin.imports import previews
-from notifier.admin.lists.badges import badge
 from notifier.admin.lists.base import ReadOnlyAdmin
-from notifier.admin.site import NOTHING
 from notifier.clients.imports import columns, importer, retention, uploads
 from notifier.clients.imports.columns import MappingError
 from notifier.clients.imports.uploads import AlreadyDone
@@ -31,6 +29,8 @@ from notifier.clients.imports.writing import ChangedMeanwhile
 from notifier.files.base import FileError
 from notifier.models import ClientImport
 from notifier.runtime import clock
+from notifier.wording.badges import badge
+from notifier.wording.model_names import NOTHING
 
 IMPORT = "notifier.import_client"
 #: Beside the file itself a form posts a few hundred bytes.

@@ -14,7 +14,7 @@ from django.urls import reverse
 from notifier.admin.lists.change_list import BoundedChangeList
 from notifier.admin.lists.paginator import MOST_COUNTED, BoundedPaginator
 from notifier.admin.lists.selection import Rows, Selection
-from notifier.admin.site import listed
+from notifier.wording.model_names import listed
 
 
 class BackOfficeAdmin(admin.ModelAdmin):

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from django.db.models.functions import Length
 
+from notifier.admin.broadcasts import email_preview
+from notifier.admin.broadcasts.email_preview import NOBODY
 from notifier.admin.lists.search import matching
-from notifier.admin.notifications import email_preview
-from notifier.admin.notifications.email_preview import NOBODY
 from notifier.broadcasts import audience
 from notifier.messages import email, markdown, placeholders
 from notifier.models import Channel, Client, Notification, Topic

@@ -11,9 +11,9 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from notifier.admin.broadcasts.sending import SendingAdmin
-from notifier.admin.lists.badges import badge
 from notifier.admin.notifications.writing import WritingAdmin
 from notifier.models import Broadcast, Notification
+from notifier.wording.badges import badge
 
 
 @admin.register(Notification)

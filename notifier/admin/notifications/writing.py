@@ -18,14 +18,15 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from simple_history.admin import SimpleHistoryAdmin
 
+from notifier.admin.broadcasts import email_preview
 from notifier.admin.lists.base import GuardedDeleteAdmin
-from notifier.admin.notifications import drafts, email_preview
+from notifier.admin.notifications import drafts
 from notifier.admin.notifications.drafts import Draft, Reader
-from notifier.admin.site import HtmxHttpRequest
 from notifier.broadcasts import approvals, notifications, test_sends
 from notifier.messages import placeholders
 from notifier.models import Channel, Notification, Profile
 from notifier.runtime import clock
+from notifier.web.htmx import HtmxHttpRequest
 
 THEMES = ("light", "dark")
 VIEW_CLIENTS = "notifier.view_client"

@@ -4,10 +4,10 @@ from django.contrib import admin
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from notifier.admin.lists.badges import badge, state_badge
 from notifier.admin.lists.base import ReadOnlyAdmin
 from notifier.models import QueuedTicket, Worker
 from notifier.models.operations import WORKER_SILENT_AFTER
+from notifier.wording.badges import badge, state_badge
 
 #: So much of a ticket that could not be read is shown.
 BODY_LENGTH = 200

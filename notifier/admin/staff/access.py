@@ -19,11 +19,11 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 
-from notifier.admin.lists.badges import badge
 from notifier.admin.lists.base import BackOfficeAdmin, ReadOnlyAdmin
-from notifier.admin.site import NOTHING, one
 from notifier.models import Profile
 from notifier.staff import auth_backend
+from notifier.wording.badges import badge
+from notifier.wording.model_names import NOTHING, one
 
 admin.site.unregister(User)
 admin.site.unregister(Group)
