@@ -129,8 +129,8 @@ def smtp_seconds(*, port: int, mails: int) -> float:
     from notifier.messages import email, placeholders, signed_links
 
     text, token = "Hello Ann, have a look.", signed_links.token(signed_links.Link(1, 1, 1))
-    letter = email.letter(subject="Three new homes", body=text)
-    html = letter.html_for(placeholders.values(name="Ann", topic="Listings"), token)
+    rendered = email.render(subject="Three new homes", body=text)
+    html = rendered.html_for(placeholders.values(name="Ann", topic="Listings"), token)
     began = time.perf_counter()
     with smtplib.SMTP("127.0.0.1", port, local_hostname="localhost") as smtp:
         for number in range(mails):

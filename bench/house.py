@@ -14,7 +14,7 @@ from django.db import connection
 from notifier.clients import counts
 from notifier.clients.imports import uploads
 from notifier.delivery import daily_stats, tallies
-from notifier.models import Broadcast, Channel, Notification, Throttle, Topic, Worker
+from notifier.models import Broadcast, Channel, Notification, Process, Throttle, Topic
 from notifier.runtime import clock
 
 NAMES = ("Ann", "Ben", "Cleo", "Dan", "Eve", "Finn", "Gwen", "Hugo", "Ida", "Jon")
@@ -54,7 +54,7 @@ def build(sizes: Sizes) -> User:
         daily_stats.count(broadcast_id=broadcast.pk, now=now)
     counts.count(now=now)
     Throttle.objects.create(channel=Channel.SMS, provider="api.example.com", filled_at=now)
-    Worker.objects.create(kind=Worker.Kind.DISPATCHER, host="bench", pid=1, started_at=now, last_seen_at=now)
+    Process.objects.create(kind=Process.Kind.DISPATCHER, host="bench", pid=1, started_at=now, last_seen_at=now)
     _execute("VACUUM ANALYZE")
     return user
 
@@ -218,7 +218,7 @@ def add_what_waits(user: User, now: datetime) -> None:
             created_by=editor,
         )
     rows = "".join(
-        f"{NAMES[i % len(NAMES)]} Example,client{i * 2}@example.com\n" for i in range(1, uploads.MOST_ROWS + 1)
+        f"{NAMES[i % len(NAMES)]} Example,client{i * 2}@example.com\n" for i in range(1, uploads.MAX_ROWS + 1)
     )
     file = io.BytesIO(f"name,email\n{rows}".encode())
     uploads.upload(file=file, name="bench.csv", by=user, now=now)

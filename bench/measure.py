@@ -26,7 +26,8 @@ from django.urls import reverse  # noqa: E402
 from bench.bare import Bare, smtp_seconds, timed  # noqa: E402
 from notifier.admin.lists import deferred_counts  # noqa: E402
 from notifier.broadcasts import lifecycle  # noqa: E402
-from notifier.models import Broadcast, Client, Delivery, Notification, Preference, QueuedTicket, Topic, Worker  # noqa: E402
+from notifier.models import Broadcast, Client, Delivery, Notification, Preference, QueuedTicket, Topic  # noqa: E402
+from notifier.models import Process as ProcessRow  # noqa: E402
 from notifier.runtime import clock  # noqa: E402
 from tests.servers.processes import Process, wait_until  # noqa: E402
 from tests.servers.stack import Stack  # noqa: E402
@@ -164,7 +165,7 @@ class running:  # noqa: N801  (reads as what it is: `with running(stack, …)`)
         self._commands = [(command,) if isinstance(command, str) else command for command in commands]
 
     def __enter__(self) -> list[Process]:
-        Worker.objects.all().delete()
+        ProcessRow.objects.all().delete()
         processes = [self._stack.start(*command) for command in self._commands]
         wait_until(lambda: _all_live(processes), what="every process's sign of life")
         return processes
@@ -176,7 +177,7 @@ class running:  # noqa: N801  (reads as what it is: `with running(stack, …)`)
 def _all_live(processes: list[Process]) -> bool:
     if ended := [process for process in processes if not process.is_running()]:
         raise RuntimeError(ended[0].output())
-    return Worker.objects.count() == len(processes)
+    return ProcessRow.objects.count() == len(processes)
 
 
 def until(broadcast: Broadcast, reached: Callable[[Broadcast], bool]) -> float:

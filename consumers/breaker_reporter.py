@@ -31,14 +31,14 @@ class Gauge:
 
     def saw(self, claim: Claim) -> None:
         """Learn from a claim, which looks at the breaker anyway."""
-        self.is_held = claim.held
+        self.is_held = claim.breaker_open
         if claim.probe_of and not claim.messages:
             # The client no longer wants it: nothing was learned, and the next need not wait for its time.
             self._try(lambda: breakers.probe_now(channel=self._channel, now=clock.now()))
 
     def add(self, claim: Claim, outcomes: Sequence[Outcome]) -> None:
         """Take the outcomes of a window that is settled."""
-        if claim.held:
+        if claim.breaker_open:
             self._try(lambda: self._judge(claim, outcomes))
             return
         # What was released never came before the provider: the consumer's own back-off sees to that. Who has opted out

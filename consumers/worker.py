@@ -16,7 +16,7 @@ from consumers.rate_limiter import Pacer
 from consumers.sender import Sender
 from notifier.delivery import claims
 from notifier.delivery.claims import Claim, Outcome, Verdict
-from notifier.models import Channel, Worker
+from notifier.models import Channel, Process
 from notifier.runtime import clock, failpoints
 from notifier.runtime.backoff import Backoff
 from notifier.runtime.heartbeats import Heartbeat
@@ -39,7 +39,7 @@ class Consumer:
         self._sender = sender
         self._window = concurrency
         self._stop = stop
-        self._heartbeat = Heartbeat(kind=Worker.Kind.CONSUMER, channel=channel)
+        self._heartbeat = Heartbeat(kind=Process.Kind.CONSUMER, channel=channel)
         self._gauge = Gauge(channel=channel)
         self._pacer = Pacer(channel=channel, stop=stop, waiting=self._beat_at_work)
         self._channel_backoff = Backoff(first_seconds=2, longest_seconds=60)
@@ -73,7 +73,7 @@ class Consumer:
 
     def _receive(self, until_idle: bool) -> None:
         if not self._trouble:
-            self._heartbeat.beat(Worker.State.IDLE)
+            self._heartbeat.beat(Process.State.IDLE)
         self._pacer.prepare()
         # Closing gives the tickets at hand back to the broker.
         with closing(self._transport.receive(self._channel, IDLE_SECONDS)) as tickets:  # type: ignore[type-var]
@@ -94,14 +94,14 @@ class Consumer:
 
     def _beat_between_tickets(self) -> None:
         if self._gauge.is_held:
-            self._heartbeat.beat(Worker.State.WAITING, f"Waits while {self._channel.in_words} is paused by itself.")
+            self._heartbeat.beat(Process.State.WAITING, f"Waits while {self._channel.in_words} is paused by itself.")
         elif self._pacer.words:
             self._beat_at_work()
         else:
-            self._heartbeat.beat(Worker.State.IDLE)
+            self._heartbeat.beat(Process.State.IDLE)
 
     def _beat_at_work(self) -> None:
-        self._heartbeat.beat(Worker.State.WORKING, self._pacer.words)
+        self._heartbeat.beat(Process.State.WORKING, self._pacer.words)
 
     def _work(self, received: Received) -> None:
         ids = received.ticket.deliveries
@@ -130,7 +130,7 @@ class Consumer:
         received.ack()
 
     def _give_back(self, delivery_ids: Sequence[int], *, due_at: datetime) -> None:
-        claims.give_back(delivery_ids=delivery_ids, due_at=due_at)
+        claims.release(delivery_ids=delivery_ids, due_at=due_at)
         failpoints.reached("release.committed")
 
     def _work_window(self, broadcast_id: int, delivery_ids: Sequence[int]) -> Sequence[Outcome]:
@@ -172,7 +172,7 @@ class Consumer:
             )
         except db.Error:
             # A commit whose answer was lost may have been made. Nothing was sent: undo it, or the rows end as UNKNOWN.
-            self._insist(lambda: claims.disclaim(token=token, delivery_ids=delivery_ids, now=clock.now()))
+            self._insist(lambda: claims.release_claim(token=token, delivery_ids=delivery_ids, now=clock.now()))
             raise
 
     def _settle(self, claim: Claim, outcomes: Sequence[Outcome]) -> None:
@@ -207,5 +207,5 @@ class Consumer:
         self._trouble = reason
         ends_at = time.monotonic() + seconds
         while (left := ends_at - time.monotonic()) > 0 and not self._stop.is_set():
-            self._heartbeat.beat(Worker.State.WAITING, reason)
+            self._heartbeat.beat(Process.State.WAITING, reason)
             self._stop.wait(min(left, 1.0))

@@ -16,7 +16,7 @@ from notifier.broadcasts import lifecycle
 from notifier.broadcasts.send_options import AT_ONCE, Terms
 from notifier.consent import sms_replies
 from notifier.consent.sms_replies import Answer
-from notifier.models import Broadcast, Channel, Client, DailyTally, Delivery, InboundMessage, Notification
+from notifier.models import Broadcast, Channel, Client, DailyStats, Delivery, InboundMessage, Notification
 
 #: Sent a day, about, by the day of the week.
 WEEK = (420, 510, 640, 480, 730, 90, 60)
@@ -57,7 +57,7 @@ def _earlier_days() -> None:
             sent = int(WEEK[day.weekday()] * share * chance.uniform(0.7, 1.3))
             outcomes = {Delivery.State.SENT: sent, Delivery.State.SKIPPED: sent // 9, Delivery.State.FAILED: sent // 40}
             for state, number in outcomes.items():
-                DailyTally.objects.create(day=day, broadcast=broadcast, channel=channel, state=state, number=number)
+                DailyStats.objects.create(day=day, broadcast=broadcast, channel=channel, state=state, number=number)
 
 
 def _wrong_passwords() -> None:

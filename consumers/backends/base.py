@@ -7,7 +7,7 @@ from typing import Protocol
 
 from django.conf import settings
 
-from notifier.consent.suppressions import Source, Word
+from notifier.consent.suppressions import Evidence, Source
 
 #: The share of its lease that one send may use: its result has to be written within the rest.
 LEASE_SHARE = 0.9
@@ -33,7 +33,7 @@ class SendFailure(Exception):
     """The message was not sent, or may not have been; the text says what the provider answered, without the address."""
 
     #: Set where the answer says that the address is to be sent nothing any more: why, as the suppression keeps it.
-    suppress: Word | None = None
+    suppress: Evidence | None = None
 
 
 class TemporaryFailure(SendFailure):
@@ -53,7 +53,7 @@ class RecipientRefused(SendFailure):
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail)
-        self.suppress = Word(Source.CLIENT, detail)
+        self.suppress = Evidence(Source.CLIENT, detail)
 
 
 class ChannelDown(SendFailure):

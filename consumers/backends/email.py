@@ -26,7 +26,7 @@ from consumers.backends.base import (
     SendFailure,
     TemporaryFailure,
 )
-from notifier.consent.suppressions import Source, Word
+from notifier.consent.suppressions import Evidence, Source
 from notifier.messages import signed_links
 
 SMTP_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
@@ -390,7 +390,7 @@ def _answer(code: int, text: bytes) -> str:
 def _of_the_mailbox(failure: PermanentFailure) -> PermanentFailure:
     """At RCPT: whether it is this mailbox that the server does not have. Then nothing is to be sent to it any more."""
     if NO_MAILBOX.match(str(failure)):
-        failure.suppress = Word(Source.BOUNCE, str(failure))
+        failure.suppress = Evidence(Source.BOUNCE, str(failure))
     return failure
 
 

@@ -31,7 +31,7 @@ from notifier.wording.model_names import LISTS, NAMES, NOTHING
 MENU = (
     ("Send", ("Notification", "Broadcast", "Delivery", "Resolution")),
     ("Clients", ("Client", "InboundMessage", "Topic", "Suppression", "ClientImport")),
-    ("Machinery", ("Worker", "QueuedTicket", "Throttle")),
+    ("Machinery", ("Process", "QueuedTicket", "Throttle")),
     ("Access", ("User", "Group", "AccessAttempt", "AccessLog")),
 )
 #: How long an overview without JavaScript shows the same bars.

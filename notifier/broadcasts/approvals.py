@@ -51,7 +51,7 @@ def approve(*, broadcast_id: int, seen: Version, by: User, now: datetime) -> Non
     if allowed.filter(scheduled_for__gt=now).update(state=State.SCHEDULED, **word):
         return
     due = allowed.filter(Q(scheduled_for=None) | Q(scheduled_for__lte=now))
-    if not due.update(**lifecycle.start(now=now), **word):
+    if not due.update(**lifecycle.running_columns(now=now), **word):
         raise _refusal(broadcast_id, by, now)
 
 

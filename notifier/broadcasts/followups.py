@@ -159,7 +159,7 @@ def wanting(*, topic_id: int, channel: Channel) -> QuerySet[Preference]:
     return consents.filter(~Exists(suppressed), **{f"{address}__isnull": False})
 
 
-def made(*, broadcast_id: int, token: uuid.UUID) -> Broadcast | None:
+def find_existing(*, broadcast_id: int, token: uuid.UUID) -> Broadcast | None:
     """What `create` has made of this token."""
     return Broadcast.objects.filter(request_id=_request_id(broadcast_id, token)).first()
 
@@ -180,7 +180,7 @@ def create(
     with transaction.atomic():
         # Whoever sends some of it again locks it too: either they reopen it first, or they find that it is followed.
         original = Broadcast.objects.select_for_update(no_key=True).get(pk=broadcast_id)
-        if earlier := made(broadcast_id=broadcast_id, token=token):
+        if earlier := find_existing(broadcast_id=broadcast_id, token=token):
             return earlier
         check(broadcast=original)
         return _start(
@@ -190,7 +190,7 @@ def create(
 
 def _start(original: Broadcast, *, request_id: uuid.UUID, by: User | None, now: datetime, terms: Terms) -> Broadcast:
     """As any other broadcast begins: at once, or once a second person has approved it."""
-    values = lifecycle.opening(needs_approval=_needs_approval(original, by), terms=terms, now=now)
+    values = lifecycle.initial_columns(needs_approval=_needs_approval(original, by), terms=terms, now=now)
     return Broadcast.objects.create(
         follows=original,
         notification_id=original.notification_id,

@@ -20,7 +20,7 @@ class KeptBack:
 
     channel: Channel
     #: It is night for them.
-    asleep: int = 0
+    in_quiet_hours: int = 0
     #: When the first and the last of them wake.
     first: datetime | None = None
     last: datetime | None = None

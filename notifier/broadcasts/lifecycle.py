@@ -87,12 +87,12 @@ def create(
         if fresh:
             _refuse(fresh, again=again, terms=terms, now=now)
         for n in fresh:
-            values = opening(needs_approval=n.pk in large, terms=terms, now=now)
+            values = initial_columns(needs_approval=n.pk in large, terms=terms, now=now)
             made[n.pk] = _make(n, request_id=requests[n.pk], by=by, **values)
     return [made[n.pk] for n in notifications]
 
 
-def made(*, token: uuid.UUID, notification_ids: Collection[int]) -> list[Broadcast]:
+def find_existing(*, token: uuid.UUID, notification_ids: Collection[int]) -> list[Broadcast]:
     """What `create` has made of this token; all of it or nothing."""
     requests = [uuid.uuid5(token, str(pk)) for pk in notification_ids]
     return list(Broadcast.objects.filter(request_id__in=requests).order_by("notification_id"))
@@ -120,7 +120,7 @@ def _make(n: Notification, *, request_id: uuid.UUID, by: User | None, **values: 
     )
 
 
-def opening(*, needs_approval: bool, terms: Terms, now: datetime) -> dict[str, Any]:
+def initial_columns(*, needs_approval: bool, terms: Terms, now: datetime) -> dict[str, Any]:
     """The columns of a broadcast that is asked for now."""
     asked = {
         "scheduled_for": terms.scheduled_for,
@@ -132,10 +132,10 @@ def opening(*, needs_approval: bool, terms: Terms, now: datetime) -> dict[str, A
         return asked | {"state": State.AWAITING_APPROVAL, "audience_upto": 0}
     if terms.scheduled_for:
         return asked | {"state": State.SCHEDULED, "audience_upto": 0}
-    return asked | start(now=now)
+    return asked | running_columns(now=now)
 
 
-def start(*, now: datetime) -> dict[str, Any]:
+def running_columns(*, now: datetime) -> dict[str, Any]:
     """The columns of a broadcast that begins now. The audience is frozen here: later clients change nothing."""
     upto = Client.objects.aggregate(highest=Max("pk"))["highest"] or 0
     return {"state": State.RUNNING, "started_at": now, "audience_upto": upto}

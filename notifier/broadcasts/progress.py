@@ -14,7 +14,7 @@ from django.utils.formats import date_format
 from django.utils.timezone import localtime
 
 from notifier.messages import placeholders
-from notifier.models import Breaker, Broadcast, Channel, Delivery, Worker
+from notifier.models import Breaker, Broadcast, Channel, Delivery, Process
 
 State = Delivery.State
 
@@ -206,8 +206,8 @@ def health(*, channels: Iterable[Channel], now: datetime) -> list[Health]:
 
     From the heartbeats and the breakers alone.
     """
-    alive = list(Worker.objects.alive(now))
-    dispatchers = [worker for worker in alive if worker.kind == Worker.Kind.DISPATCHER]
+    alive = list(Process.objects.alive(now))
+    dispatchers = [worker for worker in alive if worker.kind == Process.Kind.DISPATCHER]
     found = [_dispatcher_health(dispatchers), _broker_health(dispatchers)]
     breakers = {breaker.channel: breaker for breaker in Breaker.objects.open()}
     for channel in channels:
@@ -219,19 +219,19 @@ def health(*, channels: Iterable[Channel], now: datetime) -> list[Health]:
 
 def dead_tickets(*, now: datetime) -> int:
     """How many were put aside, as the dispatcher last counted; 0 while none is running."""
-    dispatchers = list(Worker.objects.alive(now).filter(kind=Worker.Kind.DISPATCHER))
-    return _newest_depths(dispatchers).get(Worker.DEAD, 0)
+    dispatchers = list(Process.objects.alive(now).filter(kind=Process.Kind.DISPATCHER))
+    return _newest_depths(dispatchers).get(Process.DEAD, 0)
 
 
-def _dispatcher_health(dispatchers: list[Worker]) -> Health:
+def _dispatcher_health(dispatchers: list[Process]) -> Health:
     if not dispatchers:
         return Health("Dispatcher", False, "No dispatcher is running. Start one with: python manage.py run_dispatcher")
     return Health("Dispatcher", True, _running(len(dispatchers)))
 
 
-def _broker_health(dispatchers: list[Worker]) -> Health:
+def _broker_health(dispatchers: list[Process]) -> Health:
     name = "Queue in the database" if settings.BROKER_URL.startswith("database:") else "RabbitMQ"
-    troubled = [worker for worker in dispatchers if worker.state == Worker.State.WAITING]
+    troubled = [worker for worker in dispatchers if worker.state == Process.State.WAITING]
     if troubled:
         return Health(name, False, troubled[0].detail)
     if not dispatchers:
@@ -241,7 +241,7 @@ def _broker_health(dispatchers: list[Worker]) -> Health:
     return Health(name, True, f"Reachable, {waiting} ticket{'' if waiting == 1 else 's'} waiting")
 
 
-def _newest_depths(dispatchers: list[Worker]) -> dict[str, int]:
+def _newest_depths(dispatchers: list[Process]) -> dict[str, int]:
     return max(dispatchers, key=lambda worker: worker.last_seen_at).depths if dispatchers else {}
 
 
@@ -266,12 +266,12 @@ def _moment(moment: datetime, now: datetime) -> str:
     return date_format(there, "TIME_FORMAT" if there.date() == localtime(now).date() else "DATETIME_FORMAT")
 
 
-def _consumer_health(channel: Channel, consumers: list[Worker]) -> Health:
+def _consumer_health(channel: Channel, consumers: list[Process]) -> Health:
     part = f"{channel.label} consumers"
     if not consumers:
         start = f"python manage.py run_consumer {channel.value}"
         return Health(part, False, f"No {channel.in_words} consumer is running. Start one with: {start}")
-    troubled = [worker for worker in consumers if worker.state == Worker.State.WAITING]
+    troubled = [worker for worker in consumers if worker.state == Process.State.WAITING]
     if len(troubled) == len(consumers):
         return Health(part, False, troubled[0].detail)
     return Health(part, True, _running(len(consumers)))

@@ -30,7 +30,7 @@ def start_due(*, now: datetime) -> int:
         if _has_outgrown(broadcast):
             due.update(state=State.AWAITING_APPROVAL, needs_approval=True)
             continue
-        if due.update(**lifecycle.start(now=now)):
+        if due.update(**lifecycle.running_columns(now=now)):
             started += 1
             logger.info("Broadcast %d has started, as scheduled.", broadcast.pk)
         failpoints.reached("start.committed")
@@ -74,7 +74,7 @@ def reschedule(*, broadcast_id: int, terms: Terms, now: datetime) -> None:
         raise BadTerms(mistakes)
     broadcast = _before_start("reschedule", broadcast_id)
     large = broadcast.needs_approval or _has_outgrown(broadcast)
-    columns = lifecycle.opening(needs_approval=large, terms=terms, now=now) | {
+    columns = lifecycle.initial_columns(needs_approval=large, terms=terms, now=now) | {
         "approved_by": None,
         "approved_at": None,
     }
@@ -93,7 +93,7 @@ def start_now(*, broadcast_id: int, now: datetime) -> None:
         waits.update(state=State.AWAITING_APPROVAL, needs_approval=True, scheduled_for=None)
         raise NotAllowed(f"{broadcast} would go to more people by now than you may send to alone: it awaits approval.")
     scheduled = Broadcast.objects.filter(pk=broadcast_id, state=State.SCHEDULED, needs_approval=False).unexpired(now)
-    if not scheduled.update(scheduled_for=None, **lifecycle.start(now=now)):
+    if not scheduled.update(scheduled_for=None, **lifecycle.running_columns(now=now)):
         raise lifecycle.refusal("start", broadcast_id)
 
 

@@ -7,9 +7,9 @@ from django.db import connection
 from notifier.models import Delivery, Reason
 
 #: Reasons shown of each state, in the order of the alphabet: where addresses stand in them there may be a million.
-MOST_SHOWN = 12
+MAX_SHOWN = 12
 #: Each is counted so far and no further.
-MOST_COUNTED = 10_001
+MAX_COUNTED = 10_001
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +20,11 @@ class ReasonCount:
 
     @property
     def in_words(self) -> str:
-        return f"{self.number:,}" if self.number < MOST_COUNTED else "more than 10,000"
+        return f"{self.number:,}" if self.number < MAX_COUNTED else "more than 10,000"
 
 
-# From each reason to the next by the index delivery_unsent, which holds no row that was sent: about 1 ms for a state
-# of 30,000 rows with 20 reasons on PostgreSQL. SQLite uses that index only where its own condition stands in the query.
+# From each reason to the next by the index delivery_state_broadcast, which holds no row that was sent: about 1 ms for a
+# state of 30,000 rows with 20 reasons on PostgreSQL. SQLite uses that index only where its condition is in the query.
 _ROWS = f"""
     SELECT {{what}} FROM {Delivery._meta.db_table} d
     WHERE d.state = r.state AND d.broadcast_id = %s AND d.detail {{which}} r.detail
@@ -37,10 +37,10 @@ _REASONS = f"""
         FROM (SELECT state, '' AS detail FROM first) r
         UNION ALL
         SELECT r.state, ({_ROWS.format(what="MIN(d.detail)", which=">")}), r.position + 1
-        FROM reason r WHERE r.detail IS NOT NULL AND r.position < {MOST_SHOWN}
+        FROM reason r WHERE r.detail IS NOT NULL AND r.position < {MAX_SHOWN}
     )
     SELECT r.state, r.detail,
-           (SELECT COUNT(*) FROM ({_ROWS.format(what="1", which="=")} LIMIT {MOST_COUNTED}) counted)
+           (SELECT COUNT(*) FROM ({_ROWS.format(what="1", which="=")} LIMIT {MAX_COUNTED}) counted)
     FROM reason r WHERE r.detail IS NOT NULL
 """  # noqa: S608
 
@@ -57,5 +57,5 @@ def spared(broadcast_id: int) -> ReasonCount | None:
     """Those who had withdrawn consent, or refused by a word of their own, between the start and their turn."""
     state, reason = Delivery.State.SKIPPED, Reason.CONSENT_GONE
     rows = Delivery.objects.filter(broadcast=broadcast_id, state=state, detail=reason).order_by()
-    number = rows.filter(state__in=Delivery.UNSENT)[:MOST_COUNTED].count()
+    number = rows.filter(state__in=Delivery.UNSENT)[:MAX_COUNTED].count()
     return ReasonCount(state, reason, number) if number else None

@@ -17,16 +17,16 @@ from notifier.models import Channel, Notification
 logger = logging.getLogger(__name__)
 
 #: A test is for one reader: whoever needs more than these has something else in mind.
-MOST_A_MINUTE = 5
+MAX_A_MINUTE = 5
 _NOTE = "Asked for a test by "
 
 
 class TooMany(Exception):
-    """This member of staff asked for MOST_A_MINUTE tests within the last minute."""
+    """This member of staff asked for MAX_A_MINUTE tests within the last minute."""
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class TestMessage:
     """What a send backend takes. No delivery has a reference like this, and so none has its Message-ID."""
 
     address: str
@@ -46,7 +46,7 @@ def book(*, notification_id: int | None, subject: str, channel: Channel, by: Use
         lately = LogEntry.objects.filter(
             user=by, action_flag=CHANGE, action_time__gt=now - timedelta(minutes=1), change_message__startswith=_NOTE
         )
-        if lately.count() >= MOST_A_MINUTE:
+        if lately.count() >= MAX_A_MINUTE:
             raise TooMany
         LogEntry.objects.create(
             user=by,
@@ -59,11 +59,11 @@ def book(*, notification_id: int | None, subject: str, channel: Channel, by: Use
         )
 
 
-def send(*, trial: Trial, channel: Channel) -> str:
+def send(*, message: TestMessage, channel: Channel) -> str:
     """Returns once the provider has taken it: "", or what is wrong, in the backend's words and without the address."""
     try:
         backend = import_string(settings.SEND_BACKENDS[channel.value])()
-        backend.send(trial)
+        backend.send(message)
     except import_string(settings.SEND_FAILURE) as failure:
         return str(failure)
     except Exception as error:

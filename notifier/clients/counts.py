@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from notifier.broadcasts import audience
-from notifier.models import Census, Client, Topic
+from notifier.models import Client, ClientCounts, Topic
 
 #: A census may be so old before the dispatcher counts again.
 COUNT_EVERY = timedelta(minutes=1)
@@ -13,7 +13,7 @@ ROW = 1
 
 def is_due(*, now: datetime) -> bool:
     """Whether nobody has counted for a while. One from the future does not count: the clock was set back."""
-    return not Census.objects.filter(
+    return not ClientCounts.objects.filter(
         pk=ROW, counted_at__gt=now - COUNT_EVERY, counted_at__lte=now + COUNT_EVERY
     ).exists()
 
@@ -28,7 +28,7 @@ def count(*, now: datetime) -> None:
         "archived": Client.objects.archived().count(),
         "consents": {str(topic.pk): _consents(topic) for topic in Topic.objects.order_by("pk")},
     }
-    Census.objects.update_or_create(pk=ROW, defaults={"counts": counts, "counted_at": now})
+    ClientCounts.objects.update_or_create(pk=ROW, defaults={"counts": counts, "counted_at": now})
 
 
 def _consents(topic: Topic) -> dict[str, int]:

@@ -17,7 +17,7 @@ from notifier.clients import archiving
 from notifier.clients.imports import erasure
 from notifier.consent import consents, digests, provider_events, suppressions
 from notifier.consent.consents import Origin
-from notifier.consent.suppressions import Source, Word
+from notifier.consent.suppressions import Evidence, Source
 from notifier.models import (
     Breaker,
     Channel,
@@ -117,15 +117,15 @@ def _put_away(client: Client, had: Collection[tuple[Channel, str]], known: Colle
         digest = digests.digest(channel, address)
         ErasedAddress.objects.get_or_create(client=client, channel=channel, digest=digest)
         clean = partial(without, known=known)
-        if suppressions.put_away(channel=channel, address=address, clean=clean):
-            provider_events.put_away(channel=channel, address=address, clean=clean)
+        if suppressions.pseudonymise(channel=channel, address=address, clean=clean):
+            provider_events.pseudonymise(channel=channel, address=address, clean=clean)
 
 
 def _silence(has: Collection[tuple[Channel, str]], by: User | None, now: datetime) -> None:
     """Whoever enters one of these again, by hand or from an old list, writes to nobody by it."""
     for channel, address in has:
-        word = Word(Source.ERASED, "personal data was erased", by=by)
-        suppressions.suppress(channel=channel, address=address, word=word, now=now)
+        evidence = Evidence(Source.ERASED, "personal data was erased", by=by)
+        suppressions.suppress(channel=channel, address=address, evidence=evidence, now=now)
 
 
 def _empty_words(client: Client, known: Collection[str]) -> None:

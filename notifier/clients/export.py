@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import CharField, QuerySet
 from django.db.models.functions import Cast
 
-from notifier.clients.imports.columns import CHANNELS, NOTHING, Subject, guess
+from notifier.clients.imports.columns import CHANNELS, NOTHING, TopicRef, guess
 from notifier.files.base import quoted
 from notifier.models import Client, Preference, Suppression
 
@@ -20,7 +20,7 @@ _MEANINGS = (NOTHING, "name", "email", "phone", "time_zone")
 WORDS = {"email": "e-mail", "sms": "SMS"}
 
 
-def header(subjects: Sequence[Subject]) -> list[str]:
+def header(subjects: Sequence[TopicRef]) -> list[str]:
     """In words; by the topics' short names where an import would not understand the words."""
     named = [f"{subject.name} {WORDS[channel]}" for subject in subjects for channel in CHANNELS]
     exact = [f"{subject.slug}.{channel}" for subject in subjects for channel in CHANNELS]
@@ -30,7 +30,7 @@ def header(subjects: Sequence[Subject]) -> list[str]:
     )
 
 
-def rows(clients: QuerySet[Client], subjects: Sequence[Subject]) -> Iterator[list[object]]:
+def rows(clients: QuerySet[Client], subjects: Sequence[TopicRef]) -> Iterator[list[object]]:
     """By number, a few thousand at a time. Who was erased is left out: there is nothing left to export."""
     # As text: made into a number object each would take longer than everything else.
     found = (

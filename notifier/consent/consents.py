@@ -46,7 +46,7 @@ def refusals(client: Client) -> Refusals:
         ended.pop(choice, None)
         if one.agreed and client.stopped_at and one.at > client.stopped_at:
             agreed_since.add(choice)
-        elif not one.agreed and one.source in ConsentChange.OWN_WORD:
+        elif not one.agreed and one.source in ConsentChange.CLIENT_REQUESTED:
             ended[choice] = one.at
     return Refusals(client.stopped_at, ended, frozenset(agreed_since))
 

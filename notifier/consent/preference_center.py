@@ -15,7 +15,7 @@ Choice = tuple[int, Channel]
 
 #: A client may agree to so many things an hour. Evidence is kept for ever, and a script at a switch would pile it up; a
 #: refusal is never counted, for it can only end what was agreed to.
-MOST_AGREED_AN_HOUR = 60
+MAX_AGREED_AN_HOUR = 60
 
 
 class TooMany(Exception):
@@ -33,12 +33,14 @@ class Standing:
     @property
     def shown(self) -> frozenset[Choice]:
         """The switches that are on. Who ended a channel by their own word sees it off, whatever was ticked before."""
-        return frozenset(choice for choice in self.agreed if self.suppressed.get(choice[1]) not in Suppression.OWN_WORD)
+        return frozenset(
+            choice for choice in self.agreed if self.suppressed.get(choice[1]) not in Suppression.CLIENT_REQUESTED
+        )
 
     def is_closed(self, channel: Channel) -> bool:
         """Ended by the client's own word, and not to be switched on again here."""
         source = self.suppressed.get(channel)
-        return source in Suppression.OWN_WORD and not may_return(source, channel)
+        return source in Suppression.CLIENT_REQUESTED and not may_return(source, channel)
 
 
 def may_return(source: Suppression.Source | None, channel: Channel) -> bool:
@@ -121,8 +123,10 @@ def _by_own_word(
         address = _address(client, channel)
         if not address or not may_return(before.suppressed.get(channel), channel):
             continue
-        word = suppressions.Word(Suppression.Source.CLIENT, f"switched on again: {origin.source.label.lower()}")
-        suppressions.lift(channel=channel, address=address, word=word, now=now, sources=[Suppression.Source.CLIENT])
+        evidence = suppressions.Evidence(Suppression.Source.CLIENT, f"switched on again: {origin.source.label.lower()}")
+        suppressions.lift(
+            channel=channel, address=address, evidence=evidence, now=now, sources=[Suppression.Source.CLIENT]
+        )
         found |= {choice: False for choice in before.agreed if choice[1] == channel and not wants.get(choice)}
     return found
 
@@ -140,7 +144,7 @@ def _refuse_too_many(client: Client, now: datetime) -> None:
     agreed = ConsentChange.objects.filter(
         client=client, agreed=True, source=ConsentChange.Source.PAGE, at__gt=now - timedelta(hours=1)
     )
-    if agreed.count() > MOST_AGREED_AN_HOUR:
+    if agreed.count() > MAX_AGREED_AN_HOUR:
         raise TooMany
 
 

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db import transaction
 
 from notifier.consent import digests, suppressions
-from notifier.consent.suppressions import Clean, Source, Word
+from notifier.consent.suppressions import Clean, Evidence, Source
 from notifier.models import Channel, Delivery, InboundMessage, ProviderEvent, SoftBounces
 
 Kind = ProviderEvent.Kind
@@ -40,7 +40,7 @@ WORDS = {
 }
 
 
-def took(event: Event, now: datetime) -> bool:
+def record_event(event: Event, now: datetime) -> bool:
     """Take one event: the evidence and what follows from it, in one transaction. False where it had been taken before.
 
     An address that nobody has is suppressed all the same: somebody may enter it tomorrow.
@@ -74,7 +74,7 @@ def _keep(event: Event, kind: ProviderEvent.Kind, address: str) -> tuple[Provide
         defaults={
             "channel": event.channel,
             "kind": kind,
-            "address": suppressions.kept_as(event.channel, address),
+            "address": suppressions.stored_form(event.channel, address),
             "delivery_id": delivery.pk if delivery else None,
             "detail": event.detail[:_DETAIL],
             "at": event.at,
@@ -88,13 +88,13 @@ def _act(event: ProviderEvent, address: str, now: datetime) -> None:
         in_a_row = _one_more(event)
         if in_a_row < settings.SOFT_BOUNCES:
             return
-        word = Word(Source.BOUNCE, _told(f"bounced {in_a_row} times in a row", event.detail))
+        evidence = Evidence(Source.BOUNCE, _told(f"bounced {in_a_row} times in a row", event.detail))
         # Once it is lifted the count begins anew.
         SoftBounces.objects.filter(channel=channel, address=event.address).delete()
     else:
         source, reason = WORDS[Kind(event.kind)]
-        word = Word(source, _told(reason, event.detail))
-    suppressions.suppress(channel=channel, address=address, word=word, now=now)
+        evidence = Evidence(source, _told(reason, event.detail))
+    suppressions.suppress(channel=channel, address=address, evidence=evidence, now=now)
 
 
 def _told(reason: str, detail: str) -> str:
@@ -132,7 +132,7 @@ def _end_row(event: Event, address: str) -> bool:
 
 
 # --- Erasing ----------------------------------------------------------------------------------------------------------
-def put_away(*, channel: Channel, address: str, clean: Clean) -> None:
+def pseudonymise(*, channel: Channel, address: str, clean: Clean) -> None:
     """Put the digest in the address's place in the caller's transaction, and empty what was written."""
     digest = digests.digest(channel, address)
     events = ProviderEvent.objects.filter(channel=channel, address=address)

@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 
 from notifier.consent import sms_keywords, suppressions
 from notifier.consent.sms_keywords import Wish
-from notifier.consent.suppressions import Source, Word
+from notifier.consent.suppressions import Evidence, Source
 from notifier.models import Channel, InboundMessage
 from notifier.models.clients import E164
 
@@ -63,12 +63,16 @@ def _act(answer: Answer, now: datetime) -> Outcome:
     match answer.taken_for or sms_keywords.wish(answer.text):
         case Wish.STOP:
             # From the next claim on.
-            suppressions.suppress(channel=Channel.SMS, address=answer.sender, word=_word(answer), now=now)
+            suppressions.suppress(channel=Channel.SMS, address=answer.sender, evidence=_evidence(answer), now=now)
             return Outcome.STOPPED
         case Wish.START:
             # Where there is nothing to lift, a YES answers something else; and what START may not lift is for staff.
             lifted = suppressions.lift(
-                channel=Channel.SMS, address=answer.sender, word=_word(answer), now=now, sources=LIFTED_BY_CLIENT
+                channel=Channel.SMS,
+                address=answer.sender,
+                evidence=_evidence(answer),
+                now=now,
+                sources=LIFTED_BY_CLIENT,
             )
             return Outcome.STARTED if lifted else Outcome.KEPT
         case Wish.HELP:
@@ -76,9 +80,9 @@ def _act(answer: Answer, now: datetime) -> Outcome:
     return Outcome.KEPT
 
 
-def _word(answer: Answer) -> Word:
+def _evidence(answer: Answer) -> Evidence:
     """The evidence: the word itself, as it was understood."""
-    return Word(Source.CLIENT, f"answered {sms_keywords.word(answer.text)[:100]} by SMS")
+    return Evidence(Source.CLIENT, f"answered {sms_keywords.word(answer.text)[:100]} by SMS")
 
 
 def unread() -> QuerySet[InboundMessage]:

@@ -55,7 +55,7 @@ class Claim:
     lease_ends_at: datetime
     messages: list[Message] = field(default_factory=list)
     #: The channel's breaker is open: nothing was claimed but its probe, if that was among the deliveries.
-    held: bool = False
+    breaker_open: bool = False
     #: Since when the breaker is open whose probe this is. It may have no message: the client no longer wants it.
     probe_of: datetime | None = None
 
@@ -82,7 +82,7 @@ class Outcome:
     #: How long to wait before the next try, where the provider or the channel's back-off said so.
     wait: timedelta | None = None
     #: The address is to be sent nothing any more: by whose word, and the provider's answer as the evidence.
-    suppress: suppressions.Word | None = None
+    suppress: suppressions.Evidence | None = None
 
     def postponed(self, wait: timedelta) -> "Outcome":
         return replace(self, wait=wait)
@@ -98,7 +98,7 @@ def claim(
     a paused broadcast → left PENDING, due now; of one that has expired → left for the dispatcher, which ends it;
     anything else (taken, settled, cancelled, of another broadcast) → untouched. While the channel's breaker is open
     only its probe is taken, and the rest is left to be given back. Committed on return. After a database error it may
-    have been committed all the same: `disclaim` the token, which must be new each time.
+    have been committed all the same: `release_claim` the token, which must be new each time.
     """
     lease_ends_at = now + timedelta(seconds=settings.LEASE_SECONDS)
     with transaction.atomic(), connection.cursor() as cursor:
@@ -111,7 +111,7 @@ def claim(
         if frozen.is_held:
             delivery_ids, opened_at = _probe_among(delivery_ids, channel)
             if not delivery_ids:
-                return Claim(token, now, lease_ends_at, held=True)
+                return Claim(token, now, lease_ends_at, breaker_open=True)
         limits = _Limits.of(channel, frozen)
         if limits.cap:
             _take_turns(cursor, channel, delivery_ids)
@@ -123,7 +123,7 @@ def claim(
         failpoints.reached("claim.taken")
     # Not before the commit: SQLite's one write lock is free again.
     messages = [_message(broadcast_id, channel, frozen, row) for row in wanted]
-    return Claim(token, now, lease_ends_at, messages, held=frozen.is_held, probe_of=opened_at if rows else None)
+    return Claim(token, now, lease_ends_at, messages, breaker_open=frozen.is_held, probe_of=opened_at if rows else None)
 
 
 def _probe_among(delivery_ids: Sequence[int], channel: Channel) -> tuple[list[int], datetime | None]:
@@ -176,18 +176,18 @@ def _suppress(outcomes: Sequence[Outcome], now: datetime) -> None:
     Not where the address is no longer the delivery's: its client was erased since its lease ran out.
     """
     for outcome in sorted(outcomes, key=lambda outcome: outcome.message.address):
-        message, word = outcome.message, outcome.suppress
-        if word and Delivery.objects.filter(pk=message.delivery_id, address=message.address).exists():
-            suppressions.suppress(channel=message.channel, address=message.address, word=word, now=now)
+        message, evidence = outcome.message, outcome.suppress
+        if evidence and Delivery.objects.filter(pk=message.delivery_id, address=message.address).exists():
+            suppressions.suppress(channel=message.channel, address=message.address, evidence=evidence, now=now)
 
 
-def disclaim(*, token: uuid.UUID, delivery_ids: Sequence[int], now: datetime) -> int:
+def release_claim(*, token: uuid.UUID, delivery_ids: Sequence[int], now: datetime) -> int:
     """Undo a claim of which nothing was sent, if it was made at all; returns how many rows it had taken."""
     taken = Delivery.objects.filter(pk__in=delivery_ids, state=Delivery.State.SENDING, lease_token=token)
     return taken.update(state=Delivery.State.PENDING, due_at=now)
 
 
-def give_back(*, delivery_ids: Sequence[int], due_at: datetime) -> int:
+def release(*, delivery_ids: Sequence[int], due_at: datetime) -> int:
     """Return deliveries of a ticket that were not claimed, to be issued again at `due_at`; returns how many.
 
     They are marked with a token of their own: those without one count as travelling in a ticket.
@@ -292,19 +292,19 @@ class _Row(NamedTuple):
         return Reason.SUPPRESSED if self.suppressed else ""
 
 
-_OWN_WORD = ", ".join(f"'{source.value}'" for source in Suppression.OWN_WORD)
+_OWN_WORD = ", ".join(f"'{source.value}'" for source in Suppression.CLIENT_REQUESTED)
 #: Suppressed by the client's own word since the broadcast began: whoever was before that is not among the rows.
 _SINCE = 2
 
 # Found by id alone: with a second indexed term SQLite walks the unique key, 20 times slower. `state` stands in the
 # WHERE of the delivery itself, so that PostgreSQL looks again after waiting for a lock; rows that another
 # consumer holds are skipped and left to it.
-_LOOK = f"""
+_SELECT_PENDING = f"""
     SELECT d.id, d.broadcast_id, d.client_id, d.channel, d.address, d.attempts, c.name, c.is_active,
            EXISTS (SELECT 1 FROM {PREFERENCE} p WHERE p.client_id = d.client_id AND p.topic_id = %s AND p.{{channel}}),
            (SELECT CASE WHEN s.source IN ({_OWN_WORD}) AND s.created_at > %s THEN {_SINCE} ELSE 1 END
              FROM {SUPPRESSION} s WHERE s.channel = %s AND s.address = d.address),
-           {{reached}}, {{sated}}, {{zone}}
+           {{reached}}, {{over_cap}}, {{zone}}
     FROM {DELIVERY} d JOIN {CLIENT} c ON c.id = d.client_id
     WHERE d.id IN ({{ids}}) AND d.state = '{Delivery.State.PENDING}'
     ORDER BY d.id {{lock}}
@@ -320,7 +320,7 @@ _REACHED = f"""
 
 
 # By the index on the client, of whom there are few deliveries among millions. The row itself is PENDING.
-_SATED = f"""
+_OVER_CAP = f"""
     (SELECT COUNT(*) FROM {DELIVERY} e
      WHERE e.client_id = d.client_id AND e.channel = d.channel
            AND (e.state = '{Delivery.State.SENDING}'
@@ -331,12 +331,12 @@ _SATED = f"""
 
 #: Clients share this many locks, so that no window fills PostgreSQL's table of them.
 TURNS = 4096
-_TURNS = f"""
+_CLIENT_LOCKS = f"""
     SELECT pg_advisory_xact_lock(%s, turn)
     FROM (SELECT DISTINCT (client_id %% {TURNS})::int AS turn FROM {DELIVERY} WHERE id IN ({{ids}}) ORDER BY turn) turns
 """  # noqa: S608
 #: The first half of those locks' names: nobody else's, and another for each channel.
-_TURN_OF = {channel: 0x4E54_0000 + number for number, channel in enumerate(Channel)}
+_LOCK_OF = {channel: 0x4E54_0000 + number for number, channel in enumerate(Channel)}
 
 
 def _take_turns(cursor: Any, channel: Channel, delivery_ids: Sequence[int]) -> None:
@@ -347,7 +347,7 @@ def _take_turns(cursor: Any, channel: Channel, delivery_ids: Sequence[int]) -> N
     transactions take turns anyway.
     """
     if connection.vendor == "postgresql" and delivery_ids:
-        cursor.execute(_TURNS.format(ids=_listed(delivery_ids)), [_TURN_OF[channel]])
+        cursor.execute(_CLIENT_LOCKS.format(ids=_listed(delivery_ids)), [_LOCK_OF[channel]])
 
 
 def _lock_pending(
@@ -365,16 +365,19 @@ def _lock_pending(
     if frozen.follows_id:
         chain = chains.others(broadcast_id=broadcast_id, notification_id=frozen.notification_id)
         reached = _REACHED.format(chain=_listed(chain))
-    sated: str = "false"
+    over_cap: str = "false"
     params: list[Any] = [frozen.topic_id, frozen.started_at, channel.value]
     if limits.cap:
         most, days = limits.cap
-        sated = _SATED
+        over_cap = _OVER_CAP
         params += [connection.ops.adapt_datetimefield_value(now - timedelta(days=days)), most]
     zone = "c.time_zone, c.phone" if limits.quiet else "'', NULL"
     ids = _listed(delivery_ids)
     cursor.execute(
-        _LOOK.format(channel=channel.value, ids=ids, lock=lock, reached=reached, sated=sated, zone=zone), params
+        _SELECT_PENDING.format(
+            channel=channel.value, ids=ids, lock=lock, reached=reached, over_cap=over_cap, zone=zone
+        ),
+        params,
     )
     rows = map(_Row._make, cursor.fetchall())
     return [row for row in rows if row.broadcast_id == broadcast_id and row.channel == channel.value]
@@ -431,8 +434,8 @@ def _message(broadcast_id: int, channel: Channel, frozen: _Content, row: _Row) -
 def _bodies(channel: Channel, frozen: _Content, replacements: dict[str, str], link_token: str) -> tuple[str, str]:
     if channel != Channel.EMAIL:
         return placeholders.sms(frozen.body, replacements), ""
-    letter = email.letter(subject=frozen.subject, body=frozen.body)
-    return letter.text_for(replacements, link_token), letter.html_for(replacements, link_token)
+    rendered = email.render(subject=frozen.subject, body=frozen.body)
+    return rendered.text_for(replacements, link_token), rendered.html_for(replacements, link_token)
 
 
 def _skip(unwanted: Mapping[str, Sequence[int]], now: datetime) -> None:

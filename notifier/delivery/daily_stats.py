@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import Case, Count, QuerySet, Value, When
 from django.utils.timezone import get_default_timezone, localtime
 
-from notifier.models import Broadcast, DailyTally, Delivery
+from notifier.models import Broadcast, DailyStats, Delivery
 from notifier.runtime import failpoints
 
 State = Broadcast.State
@@ -24,13 +24,13 @@ def count(*, broadcast_id: int, now: datetime) -> bool:
     seen = Broadcast.objects.filter(pk=broadcast_id).values("finished_at", "tallied_at", "days_counted_at").first()
     if seen is None or (seen["finished_at"] and seen["tallied_at"] is None):
         return False  # gone; or its last tally is to be made anew, which asks for this once more
-    tallies = [DailyTally(broadcast_id=broadcast_id, **row) for row in _count(broadcast_id)]
+    tallies = [DailyStats(broadcast_id=broadcast_id, **row) for row in _count(broadcast_id)]
     failpoints.reached("daily.counted")
     with transaction.atomic():
         if not _unchanged(broadcast_id, seen).update(days_counted_at=now):
             return False
-        DailyTally.objects.filter(broadcast=broadcast_id).delete()
-        DailyTally.objects.bulk_create(tallies)
+        DailyStats.objects.filter(broadcast=broadcast_id).delete()
+        DailyStats.objects.bulk_create(tallies)
     failpoints.reached("daily.committed")
     return True
 

@@ -15,7 +15,7 @@ from notifier.broadcasts import schedules
 from notifier.clients import counts
 from notifier.clients.imports import retention
 from notifier.delivery import daily_stats, fanout, tallies
-from notifier.models import Broadcast, Channel, Worker
+from notifier.models import Broadcast, Channel, Process
 from notifier.runtime import clock
 from notifier.runtime.backoff import Backoff
 from notifier.runtime.heartbeats import Heartbeat
@@ -45,7 +45,7 @@ class Dispatcher:
     def __init__(self, *, transport: Transport, stop: StopFlag) -> None:
         self._transport = transport
         self._stop = stop
-        self._heartbeat = Heartbeat(kind=Worker.Kind.DISPATCHER)
+        self._heartbeat = Heartbeat(kind=Process.Kind.DISPATCHER)
         self._broker = _Broker()
         self._busy = False
         #: Decided once a cycle: under an alarm the broker takes no tickets and still counts them, which is no recovery.
@@ -181,15 +181,15 @@ class Dispatcher:
         if time.monotonic() - self._depths_at >= DEPTH_SECONDS and self._may_ask_broker:
             try:
                 self._depths = {channel.value: self._transport.depth(channel) for channel in Channel}
-                self._depths[Worker.DEAD] = self._transport.dead()
+                self._depths[Process.DEAD] = self._transport.dead()
                 self._broker.answered()
                 self._reissue_lost(now)
             except TransportError as error:
                 self._broker_away(error)
             self._depths_at = time.monotonic()
-        state = Worker.State.WORKING if self._busy else Worker.State.IDLE
+        state = Process.State.WORKING if self._busy else Process.State.IDLE
         if self._broker.trouble:
-            state = Worker.State.WAITING
+            state = Process.State.WAITING
         self._heartbeat.beat(state, self._broker.trouble, self._depths)
 
     def _reissue_lost(self, now: datetime) -> None:

@@ -85,9 +85,9 @@ def prospect(*, action: str, deliveries: QuerySet[Delivery], now: datetime) -> P
             left[obstacle] += number
         else:
             counts[State(state)] += number
-    if counts[State.SKIPPED] and (hopeless := _hopeless(deliveries, now)):
-        counts[State.SKIPPED] -= hopeless
-        left[Obstacle.NO_ADDRESS] = hopeless
+    if counts[State.SKIPPED] and (unreachable := _unreachable(deliveries, now)):
+        counts[State.SKIPPED] -= unreachable
+        left[Obstacle.NO_ADDRESS] = unreachable
     # A Counter would answer a template that asks for `items` with 0.
     return Prospect(dict(+counts), dict(left))
 
@@ -288,7 +288,7 @@ def _broadcasts_obstacle(action: str, state: str, *, is_expired: bool) -> Obstac
 ADDRESS_FIELDS = {Channel.EMAIL: "email", Channel.SMS: "phone"}
 
 
-def _hopeless(deliveries: QuerySet[Delivery], now: datetime) -> int:
+def _unreachable(deliveries: QuerySet[Delivery], now: datetime) -> int:
     """Skipped ones of open broadcasts that have no address, and whose client has none today."""
     skipped = deliveries.filter(state=State.SKIPPED, address="", broadcast__state__in=OPEN, broadcast__followed_by=None)
     skipped = skipped.exclude(broadcast__expires_at__lte=now).order_by()

@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
 from notifier.consent import suppressions
-from notifier.consent.suppressions import Source, Word
+from notifier.consent.suppressions import Evidence, Source
 from notifier.demo import people
 from notifier.models import Channel, Client, ConsentChange, Notification, Preference, Suppression, Topic
 
@@ -131,12 +131,12 @@ def _suppress(cursor: CursorWrapper, now: datetime) -> None:
     for channel, field in suppressions.FIELDS.items():
         cursor.execute(f"SELECT {field} FROM demo_client WHERE {field} IS NOT NULL ORDER BY id")
         addresses = [address for (address,) in cursor.fetchall()] if suppressions.any_erased() else []
-        suppressions.recognise(channel=channel, addresses=addresses)
+        suppressions.restore_plaintext(channel=channel, addresses=addresses)
         cursor.execute(
             f"SELECT {field}, suppressed FROM demo_client WHERE suppressed <> '' AND {field} IS NOT NULL ORDER BY id"
         )
-        words = {address: Word(_SOURCES[reason], reason) for address, reason in cursor.fetchall()}
-        suppressions.suppress_many(channel=channel, words=words, now=now)
+        words = {address: Evidence(_SOURCES[reason], reason) for address, reason in cursor.fetchall()}
+        suppressions.suppress_many(channel=channel, evidence_of=words, now=now)
 
 
 def _stage(cursor: CursorWrapper, numbered: Iterable[tuple[int, people.Person]]) -> None:

@@ -8,7 +8,7 @@ from notifier.explanations.records import Activity, Consents, Versions, when
 from notifier.models import Broadcast, Channel, Client, ConsentChange, Delivery, ResolvedDelivery
 
 #: Decisions on one delivery: more than these nobody reads.
-MOST_DECISIONS = 20
+MAX_DECISIONS = 20
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Case:
         if self.delivery is None:
             return []
         found = ResolvedDelivery.objects.filter(delivery=self.delivery.pk).select_related("resolution__by")
-        return list(found.order_by("-pk")[:MOST_DECISIONS])
+        return list(found.order_by("-pk")[:MAX_DECISIONS])
 
 
 # --- Words ---

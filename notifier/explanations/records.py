@@ -5,14 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.migrations.recorder import MigrationRecorder
 from django.utils.formats import date_format
 from django.utils.timezone import localtime
 
-from notifier.models import Broadcast, Channel, Client, ConsentChange, Suppression
-
-#: The migration that brought the records, and wrote down what stood in the preferences then.
-RECORDS = {"app": "notifier", "name": "0005_consent_evidence"}
+from notifier.models import Broadcast, Channel, Client, ConsentChange, Installation, Suppression
 
 
 def when(moment: datetime) -> str:
@@ -23,8 +19,7 @@ def when(moment: datetime) -> str:
 
 def records_began() -> datetime | None:
     """When this installation began to write down consent and versions; None where it can't be told."""
-    applied = MigrationRecorder.Migration.objects.filter(**RECORDS).values_list("applied", flat=True)
-    return applied.first()
+    return Installation.objects.values_list("records_began_at", flat=True).first()
 
 
 @dataclass(frozen=True, slots=True)

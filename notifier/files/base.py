@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 #: More of them are no table of clients; most likely the file was cut at the wrong character.
-MOST_COLUMNS = 200
-MOST_HEADER_LETTERS = 100
+MAX_COLUMNS = 200
+MAX_HEADER_LETTERS = 100
 
 #: An apostrophe before what a spreadsheet would take for a formula: `tables.neutralised` wrote it, or a person did.
 _QUOTED = re.compile(r"'+[ \u00a0\u3000]*[=+\-@\t\r\n＝＋－＠]")
@@ -42,10 +42,8 @@ def table(
     first = next(records(), None)
     if first is None:
         raise FileError("The file is empty: there is nothing in it to import.")
-    if len(first.cells) > MOST_COLUMNS:
-        raise FileError(
-            f"The header on line {first.line} has more than {MOST_COLUMNS} columns: is this the right file?"
-        )
+    if len(first.cells) > MAX_COLUMNS:
+        raise FileError(f"The header on line {first.line} has more than {MAX_COLUMNS} columns: is this the right file?")
 
     def rows() -> Iterator[Row]:
         found = records()
@@ -77,7 +75,7 @@ def unquoted(cell: str) -> str:
 def _header(cells: Sequence[str]) -> list[str]:
     names: list[str] = []
     for number, cell in enumerate(cells, start=1):
-        name = " ".join(cell.split())[:MOST_HEADER_LETTERS] or f"Column {number}"
+        name = " ".join(cell.split())[:MAX_HEADER_LETTERS] or f"Column {number}"
         names.append(_unlike(name, names))
     return names
 

@@ -8,12 +8,12 @@ from typing import Any, BinaryIO
 
 import openpyxl
 
-from notifier.files.base import MOST_COLUMNS, FileError, Row, Table, table, written
+from notifier.files.base import MAX_COLUMNS, FileError, Row, Table, table, written
 
 #: Excel's own limit; a row that claims a higher number would be waited for almost for ever.
-MOST_ROWS = 1_048_576
+MAX_ROWS = 1_048_576
 #: Numbers beyond it are no longer whole in a spreadsheet.
-MOST_WHOLE = 10**15
+MAX_WHOLE = 10**15
 
 BROKEN = "This is not a whole Excel workbook: it was cut short or damaged. Save it anew as .xlsx, and choose it again."
 
@@ -68,8 +68,8 @@ def _values(file: BinaryIO) -> Iterator[tuple[int, list[str]]]:
         sheet: Any = book.worksheets[0]
         # What the sheet says of its own size may be wrong.
         sheet.reset_dimensions()
-        for number, values in enumerate(sheet.iter_rows(max_col=MOST_COLUMNS + 1, values_only=True), start=1):
-            if number > MOST_ROWS:
+        for number, values in enumerate(sheet.iter_rows(max_col=MAX_COLUMNS + 1, values_only=True), start=1):
+            if number > MAX_ROWS:
                 raise FileError(BROKEN)
             yield number, [as_text(value) for value in values]
     finally:
@@ -82,7 +82,7 @@ def as_text(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, float) and value.is_integer() and abs(value) < MOST_WHOLE:
+    if isinstance(value, float) and value.is_integer() and abs(value) < MAX_WHOLE:
         return str(int(value))
     if isinstance(value, datetime | date):
         return value.isoformat()

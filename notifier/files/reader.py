@@ -6,14 +6,14 @@ from notifier.files import csv, excel
 from notifier.files.base import FileError, Table
 
 #: What a workbook may grow to: in a page, which shares its process with others, and in a command.
-MOST_BYTES_IN_PAGE = 64_000_000
-MOST_BYTES = 1_000_000_000
+MAX_BYTES_IN_PAGE = 64_000_000
+MAX_BYTES = 1_000_000_000
 
 ZIP = b"PK\x03\x04"
 OLD_EXCEL = b"\xd0\xcf\x11\xe0"
 
 
-def open_table(file: BinaryIO, *, most_bytes: int = MOST_BYTES_IN_PAGE) -> Table:
+def open_table(file: BinaryIO, *, most_bytes: int = MAX_BYTES_IN_PAGE) -> Table:
     """The file as a table: by what is in it, whatever it is called. Raises `FileError`; the file stays open."""
     file.seek(0)
     beginning = file.read(4)

@@ -48,7 +48,7 @@ _TAG = re.compile(rf"<({'|'.join(_STYLES)})(?=[ >])")
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class RenderedEmail:
     """A mail of which only the client is missing."""
 
     html: placeholders.Pattern
@@ -70,14 +70,14 @@ class Letter:
 
 
 @lru_cache(maxsize=KEPT)
-def letter(*, subject: str, body: str) -> Letter:
+def render(*, subject: str, body: str) -> RenderedEmail:
     written = markdown.write(body)
     # Safe: the body is what nh3 left of it, and the template escapes the rest.
     styled = mark_safe(_TAG.sub(_with_style, written.html))  # noqa: S308
     addresses = {"unsubscribe": f"{{{{ {UNSUBSCRIBE} }}}}", "preferences": f"{{{{ {PREFERENCES} }}}}"}
     page = render_to_string("mail/message.html", {"subject": subject, "body": styled, "foot": FOOT, **addresses})
     html = _INDENTATION.sub("\n", _IN_STYLE.sub("; ", page)).lstrip()
-    return Letter(
+    return RenderedEmail(
         html=placeholders.Pattern.of(html, also=_LINKS),
         text=placeholders.Pattern.of(f"{written.text}\n\n-- \n{_TEXT_FOOT}", also=_LINKS),
         body=placeholders.Pattern.of(written.html),

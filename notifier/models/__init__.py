@@ -1,11 +1,11 @@
-from notifier.models.broadcasts import Broadcast, DailyTally, Delivery, Reason
+from notifier.models.broadcasts import Broadcast, DailyStats, Delivery, Reason
 from notifier.models.channels import Channel
 from notifier.models.clients import Client, Preference, Topic
 from notifier.models.consents import ConsentChange
 from notifier.models.feedback import InboundMessage, ProviderEvent, SoftBounces
 from notifier.models.imports import ClientImport
 from notifier.models.notifications import Notification
-from notifier.models.operations import Breaker, Census, QueuedTicket, Throttle, Worker
+from notifier.models.operations import Breaker, ClientCounts, Installation, Process, QueuedTicket, Throttle
 from notifier.models.recovery import Resolution, ResolvedDelivery
 from notifier.models.staff import Profile
 from notifier.models.suppressions import DIGEST, ErasedAddress, Suppression, SuppressionChange, shown
@@ -14,17 +14,19 @@ __all__ = [
     "DIGEST",
     "Breaker",
     "Broadcast",
-    "Census",
     "Channel",
     "Client",
+    "ClientCounts",
     "ClientImport",
     "ConsentChange",
-    "DailyTally",
+    "DailyStats",
     "Delivery",
     "ErasedAddress",
     "InboundMessage",
+    "Installation",
     "Notification",
     "Preference",
+    "Process",
     "Profile",
     "ProviderEvent",
     "QueuedTicket",
@@ -36,6 +38,5 @@ __all__ = [
     "SuppressionChange",
     "Throttle",
     "Topic",
-    "Worker",
     "shown",
 ]

@@ -240,14 +240,14 @@ class Delivery(models.Model):
             ),
             # Few among many, by their reason. What goes out never enters it, so sending costs nothing more.
             models.Index(
-                name="delivery_unsent",
+                name="delivery_state_broadcast",
                 fields=["state", "broadcast", "detail"],
                 condition=Q(state__in=["FAILED", "UNKNOWN", "SKIPPED", "CANCELLED"]),
             ),
             # So that a list of the few UNKNOWN ones need not look for them among millions; those that are sent, which
             # most are, never come into it.
             models.Index(
-                name="delivery_not_sent",
+                name="delivery_state_id",
                 fields=["state", "id"],
                 condition=Q(state__in=["FAILED", "UNKNOWN", "SKIPPED", "CANCELLED"]),
             ),
@@ -257,7 +257,7 @@ class Delivery(models.Model):
         return f"Delivery #{self.pk}"
 
 
-class DailyTally(models.Model):
+class DailyStats(models.Model):
     """How many deliveries of a broadcast were settled in a state on one day, as the dispatcher last counted.
 
     The overview adds these up: counting millions of deliveries is not for a page.
@@ -271,12 +271,12 @@ class DailyTally(models.Model):
     number = models.BigIntegerField()
 
     class Meta:
-        verbose_name_plural = "daily tallies"
-        constraints = [models.UniqueConstraint(name="dailytally_once", fields=["broadcast", "day", "channel", "state"])]
+        verbose_name_plural = "daily stats"
+        constraints = [models.UniqueConstraint(name="dailystats_once", fields=["broadcast", "day", "channel", "state"])]
         indexes = [
-            models.Index(name="dailytally_day", fields=["day"]),
+            models.Index(name="dailystats_day", fields=["day"]),
             # What waits for a decision is added up over all times.
-            models.Index(name="dailytally_unknown", fields=["number"], condition=Q(state=Delivery.State.UNKNOWN)),
+            models.Index(name="dailystats_unknown", fields=["number"], condition=Q(state=Delivery.State.UNKNOWN)),
         ]
 
     def __str__(self) -> str:

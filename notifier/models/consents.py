@@ -22,7 +22,7 @@ class ConsentChange(models.Model):
         EARLIER = "EARLIER", "Before records began"
 
     #: What clients do themselves.
-    OWN_WORD = (Source.LINK, Source.ONE_CLICK, Source.PAGE)
+    CLIENT_REQUESTED = (Source.LINK, Source.ONE_CLICK, Source.PAGE)
 
     # Not checked by the database, as on Delivery.client: an import writes several for each of its rows.
     client = models.ForeignKey(Client, on_delete=models.PROTECT, related_name="consent_changes", db_constraint=False)

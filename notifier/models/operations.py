@@ -26,12 +26,12 @@ class QueuedTicket(models.Model):
         return f"Ticket #{self.pk}"
 
 
-class WorkerQuerySet(models.QuerySet["Worker"]):
-    def alive(self, now: datetime) -> "WorkerQuerySet":
+class ProcessQuerySet(models.QuerySet["Process"]):
+    def alive(self, now: datetime) -> "ProcessQuerySet":
         return self.filter(last_seen_at__gte=now - WORKER_SILENT_AFTER)
 
 
-class Worker(models.Model):
+class Process(models.Model):
     """A running process, as it last said of itself."""
 
     class Kind(models.TextChoices):
@@ -57,7 +57,7 @@ class Worker(models.Model):
     #: Where among the depths the dead ones are.
     DEAD = "dead"
 
-    objects = WorkerQuerySet.as_manager()
+    objects = ProcessQuerySet.as_manager()
 
     def __str__(self) -> str:
         where = f" ({self.get_channel_display()})" if self.channel else ""
@@ -96,7 +96,7 @@ class Breaker(models.Model):
         return f"{self.get_channel_display()}: {'open' if self.opened_at else 'closed'}"
 
 
-class Census(models.Model):
+class ClientCounts(models.Model):
     """Clients and their consent, counted by the dispatcher now and then: pages read this and never count. One row."""
 
     #: `{"clients": n, "archived": n, "consents": {topic id: {channel: n}}}`.
@@ -105,10 +105,10 @@ class Census(models.Model):
 
     class Meta:
         default_permissions = ()
-        verbose_name_plural = "censuses"
+        verbose_name_plural = "client counts"
 
     def __str__(self) -> str:
-        return f"census of {self.counted_at}"
+        return f"counts of {self.counted_at}"
 
 
 class Throttle(models.Model):
@@ -129,3 +129,16 @@ class Throttle(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_channel_display()} by {self.provider}"
+
+
+class Installation(models.Model):
+    """This installation: one row, which the migrations write."""
+
+    #: Since when consent and versions of clients are written down.
+    records_began_at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"Installation since {self.records_began_at:%Y-%m-%d}"

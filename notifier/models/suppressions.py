@@ -37,7 +37,7 @@ class Suppression(models.Model):
         ERASED = "ERASED", "Erased"
 
     #: Nobody but the client, or staff with a right of its own, may lift these.
-    OWN_WORD = (Source.CLIENT, Source.COMPLAINT, Source.ERASED)
+    CLIENT_REQUESTED = (Source.CLIENT, Source.COMPLAINT, Source.ERASED)
 
     channel = models.CharField(max_length=10, choices=Channel.choices)
     address = models.CharField(max_length=254, help_text="An e-mail address, or a number like +1 202 555 0123.")
@@ -74,7 +74,7 @@ class Suppression(models.Model):
 
     @property
     def is_own_word(self) -> bool:
-        return self.source in self.OWN_WORD
+        return self.source in self.CLIENT_REQUESTED
 
     def clean(self) -> None:
         """Brings the address into the shape in which clients keep theirs, or it would never match."""

@@ -8,7 +8,7 @@ from django.db.models import Sum
 from django.utils.formats import date_format
 from django.utils.timezone import get_default_timezone, localtime
 
-from notifier.models import Channel, DailyTally, Delivery
+from notifier.models import Channel, DailyStats, Delivery
 
 State = Delivery.State
 
@@ -93,7 +93,7 @@ def charts(*, now: datetime) -> list[Chart]:
     """One for each channel, by the same days; the days are those of settings.TIME_ZONE, as they were counted."""
     today = localtime(now, get_default_timezone()).date()
     days = [today - timedelta(days=ago) for ago in reversed(range(DAYS))]
-    rows = DailyTally.objects.filter(day__gte=days[0], day__lte=today).order_by()
+    rows = DailyStats.objects.filter(day__gte=days[0], day__lte=today).order_by()
     numbers: dict[str, dict[date, dict[str, int]]] = defaultdict(lambda: defaultdict(dict))
     for channel, day, state, number in rows.values_list("channel", "day", "state").annotate(sum=Sum("number")):
         numbers[channel][day][state] = number

@@ -15,7 +15,7 @@ from django.utils.timezone import localtime
 
 from notifier.broadcasts import progress
 from notifier.consent import sms_replies
-from notifier.models import Broadcast, Census, Channel, DailyTally, Delivery, Topic
+from notifier.models import Broadcast, Channel, ClientCounts, DailyStats, Delivery, Topic
 
 State = Broadcast.State
 
@@ -72,9 +72,9 @@ def _ill(part: progress.Health, may: May) -> Concern:
             paused, button="Try again now", url=reverse("admin:try_again", args=[part.paused.value]), is_order=True
         )
     silent = Concern("-".join(part.part.lower().split()), f"{part.part}: {part.words}", is_bad=True)
-    if not may("notifier.view_worker"):
+    if not may("notifier.view_process"):
         return silent
-    return replace(silent, button="See the workers", url=reverse("admin:notifier_worker_changelist"))
+    return replace(silent, button="See the workers", url=reverse("admin:notifier_process_changelist"))
 
 
 def _dead_tickets(number: int) -> list[Concern]:
@@ -117,7 +117,7 @@ def _late(now: datetime) -> list[Concern]:
 
 
 def _unknown() -> list[Concern]:
-    number = DailyTally.objects.filter(state=Delivery.State.UNKNOWN).aggregate(number=Sum("number"))["number"]
+    number = DailyStats.objects.filter(state=Delivery.State.UNKNOWN).aggregate(number=Sum("number"))["number"]
     if not number:
         return []
     words = (
@@ -195,7 +195,7 @@ class Clients:
 
 def clients(*, now: datetime) -> Clients | None:
     """As the dispatcher last counted; None when it never has."""
-    census = Census.objects.first()
+    census = ClientCounts.objects.first()
     if census is None:
         return None
     active = census.counts["clients"] - census.counts["archived"]

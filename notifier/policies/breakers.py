@@ -18,7 +18,7 @@ LONGEST_WAIT = timedelta(minutes=15)
 PROBE_PATIENCE = timedelta(seconds=15)
 #: Counts are kept this many times as high as the minimum at most, or a long good time would hide a provider that
 #: fails now.
-MOST_COUNTED = 10
+MAX_COUNTED = 10
 
 
 @dataclass(slots=True)
@@ -80,7 +80,7 @@ def _added(breaker: Breaker, count: Count, now: datetime) -> Count:
         total.since = breaker.counted_from
         total.given += breaker.given
         total.failed += breaker.failed
-    while total.given > MOST_COUNTED * settings.BREAKER_MINIMUM:
+    while total.given > MAX_COUNTED * settings.BREAKER_MINIMUM:
         total.given //= 2
         total.failed //= 2
     return total

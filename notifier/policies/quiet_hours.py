@@ -50,7 +50,7 @@ def zones_of_code(code: int) -> tuple[Zones, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Spell:
+class _QuietState:
     """What was found of a set of zones, and for how long that holds."""
 
     since: datetime
@@ -60,10 +60,10 @@ class _Spell:
 
 
 #: As many as there are zones and countries. A window of claims asks for a few of them, hundreds of times a second.
-_found: dict[tuple[Zones, Hours], _Spell] = {}
+_found: dict[tuple[Zones, Hours], _QuietState] = {}
 
 
-def _look(zones: Zones, hours: Hours, now: datetime) -> _Spell:
+def _look(zones: Zones, hours: Hours, now: datetime) -> _QuietState:
     now = now.astimezone(UTC)
     clocks = [ZoneInfo(zone) for zone in zones]
     opens = _opens(clocks, hours, now)
@@ -72,9 +72,9 @@ def _look(zones: Zones, hours: Hours, now: datetime) -> _Spell:
         clocks = [ZoneInfo(zone) for zone in default()]
         opens = _opens(clocks, hours, now) or now
     if opens > now:
-        return _Spell(now, opens, opens)
+        return _QuietState(now, opens, opens)
     changes = (_change(clock, hours, now) for clock in clocks)
-    return _Spell(now, min((moment for moment in changes if moment), default=now + LOOK_AHEAD), None)
+    return _QuietState(now, min((moment for moment in changes if moment), default=now + LOOK_AHEAD), None)
 
 
 def _opens(clocks: list[ZoneInfo], hours: Hours, now: datetime) -> datetime | None:

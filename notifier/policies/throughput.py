@@ -1,6 +1,6 @@
 """How fast each channel really sends, measured while broadcasts run, for telling how long the next one will take.
 
-A broadcast's tally keeps `{"pace": {channel: {"given": n, "seconds": s}}}`: how many messages were given to the
+A broadcast's tally keeps `{"throughput": {channel: {"given": n, "seconds": s}}}`: how many messages were given to the
 provider, in the time in which it was given any. Pauses, outages and the wait for a retry count for nothing.
 """
 
@@ -19,16 +19,18 @@ Tally = Mapping[str, Any]
 
 
 def grown(*, before: Tally, after: Tally, seconds: float) -> dict[str, Any]:
-    """The tally's pace, with the span between two counts added; nothing where nothing was measured so far."""
-    pace: dict[str, dict[str, float]] = {channel: dict(kept) for channel, kept in before.get("pace", {}).items()}
+    """The tally's throughput, with the span between two counts added; nothing where nothing was measured so far."""
+    throughput: dict[str, dict[str, float]] = {
+        channel: dict(kept) for channel, kept in before.get("throughput", {}).items()
+    }
     for channel, states in after.get("counts", {}).items():
         given = _given(states) - _given(before.get("counts", {}).get(channel, {}))
         # Slow providers settle nothing between two counts, and hold something in their hands all the same.
         if seconds > 0 and (given > 0 or (given == 0 and states.get(State.SENDING))):
-            kept = pace.setdefault(channel, {"given": 0, "seconds": 0.0})
+            kept = throughput.setdefault(channel, {"given": 0, "seconds": 0.0})
             kept["given"] += given
             kept["seconds"] = round(kept["seconds"] + seconds, 3)
-    return {"pace": pace} if pace else {}
+    return {"throughput": throughput} if throughput else {}
 
 
 def _given(states: Mapping[str, int]) -> int:
@@ -41,7 +43,7 @@ def rates() -> dict[Channel, float]:
     given: dict[str, float] = {}
     seconds: dict[str, float] = {}
     for tally in tallies:
-        for channel, kept in tally.get("pace", {}).items():
+        for channel, kept in tally.get("throughput", {}).items():
             given[channel] = given.get(channel, 0) + kept["given"]
             seconds[channel] = seconds.get(channel, 0) + kept["seconds"]
     return {

@@ -3,7 +3,7 @@
 That is each web process's own (CACHES): with four of them four times as much gets through. It is enough against load,
 and a look into the database would cost more than it spares: a token can't be guessed, and a bad one is told by its
 signature alone. What is kept for ever is limited by the evidence itself, over all processes
-(`choices.MOST_AGREED_AN_HOUR`). Nobody who refuses is ever counted.
+(`choices.MAX_AGREED_AN_HOUR`). Nobody who refuses is ever counted.
 """
 
 import time
@@ -12,19 +12,19 @@ from django.core.cache import cache
 
 MINUTE_SECONDS = 60
 #: Looks at the pages of one client. Scanners follow all links of a mail, several times.
-MOST_LOOKS = 60
+MAX_LOOKS = 60
 #: Links that are none, from one address: a whole mail provider's scanners may have one.
-MOST_BAD_LINKS = 30
+MAX_BAD_LINKS = 30
 
 
 def is_looked_at_too_often(*, client_id: int) -> bool:
     """Counts one more look at this client's pages."""
-    return _count(f"look:{client_id}") > MOST_LOOKS
+    return _count(f"look:{client_id}") > MAX_LOOKS
 
 
 def is_guessing(*, address: str | None) -> bool:
     """Counts one more bad link from there."""
-    return _count(f"guess:{address}") > MOST_BAD_LINKS
+    return _count(f"guess:{address}") > MAX_BAD_LINKS
 
 
 def _count(what: str) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 from django import db
 
-from notifier.models import Channel, Worker
+from notifier.models import Channel, Process
 from notifier.runtime import clock
 
 logger = logging.getLogger(__name__)
@@ -23,19 +23,19 @@ FORGET_AFTER = timedelta(hours=1)
 class Heartbeat:
     """This process's row among the workers, kept fresh; a database that is away does not stop the work."""
 
-    def __init__(self, *, kind: Worker.Kind, channel: Channel | None = None) -> None:
+    def __init__(self, *, kind: Process.Kind, channel: Channel | None = None) -> None:
         self._kind = kind
         self._channel = channel
-        self._worker_id: int | None = None
+        self._process_id: int | None = None
         self._said: tuple[Any, ...] = ()
         self._beaten_at = -BEAT_SECONDS
 
-    def beat(self, state: Worker.State, detail: str = "", depths: dict[str, int] | None = None) -> None:
+    def beat(self, state: Process.State, detail: str = "", depths: dict[str, int] | None = None) -> None:
         """Say how it stands: at once when trouble comes or goes, otherwise no more often than BEAT_SECONDS.
 
         Between idle and working a busy consumer changes hundreds of times a second, which nobody could read.
         """
-        said = (state == Worker.State.WAITING, detail)
+        said = (state == Process.State.WAITING, detail)
         if said == self._said and not self.is_due():
             return
         self._said, self._beaten_at = said, time.monotonic()
@@ -49,23 +49,23 @@ class Heartbeat:
 
     def stop(self) -> None:
         try:
-            if self._worker_id is not None:
-                Worker.objects.filter(pk=self._worker_id).delete()
+            if self._process_id is not None:
+                Process.objects.filter(pk=self._process_id).delete()
         except db.Error as error:
             logger.warning("The farewell could not be written: %s", error)
 
-    def _write(self, state: Worker.State, detail: str, depths: dict[str, int] | None) -> None:
+    def _write(self, state: Process.State, detail: str, depths: dict[str, int] | None) -> None:
         changes: dict[str, Any] = {"state": state, "detail": detail[:300], "last_seen_at": clock.now()}
         if depths is not None:
             changes["depths"] = depths
         # Gone when others thought us dead, e.g. after a laptop's sleep.
-        if self._worker_id is None or not Worker.objects.filter(pk=self._worker_id).update(**changes):
-            self._worker_id = self._register(changes)
+        if self._process_id is None or not Process.objects.filter(pk=self._process_id).update(**changes):
+            self._process_id = self._register(changes)
 
     def _register(self, changes: dict[str, Any]) -> int:
         now = changes["last_seen_at"]
-        Worker.objects.filter(last_seen_at__lt=now - FORGET_AFTER).delete()
-        worker = Worker.objects.create(
+        Process.objects.filter(last_seen_at__lt=now - FORGET_AFTER).delete()
+        worker = Process.objects.create(
             kind=self._kind,
             channel=self._channel.value if self._channel else "",
             host=socket.gethostname(),

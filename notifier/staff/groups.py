@@ -66,12 +66,12 @@ RIGHTS: dict[str, frozenset[str]] = {
     "notifier.view_resolution": _ALL,
     "notifier.view_resolveddelivery": _AUDIT,
     # --- The machinery ---
-    "notifier.view_worker": _SEND | _AUDIT,
+    "notifier.view_process": _SEND | _AUDIT,
     "notifier.view_queuedticket": _SEND | _AUDIT,
     "notifier.view_breaker": _AUDIT,
     "notifier.view_throttle": _SEND | _AUDIT,
     "notifier.change_throttle": _SEND,
-    "notifier.view_dailytally": _AUDIT,
+    "notifier.view_dailystats": _AUDIT,
     # --- Staff ---
     "auth.view_user": _AUDIT,
     "auth.add_user": _NOBODY,

@@ -27,7 +27,7 @@ register.filter(one)
 register.filter(many)
 
 #: Letters in a line of an e-mail, where it is shown before it is sent.
-LETTER_WIDTH = 56
+EMAIL_WIDTH = 56
 _ADDRESS = re.compile(r"https?://\S+")
 #: What a stock page of something is for, by its name.
 DONE_TO_IT = {
@@ -114,11 +114,11 @@ def units(channel: Channel) -> str:
 
 
 @register.filter
-def letter_height(text: str) -> int:
+def email_height(text: str) -> int:
     """About how many pixels high an e-mail's frame has to be: it can't tell itself, for nothing in it may run."""
     # What the plain text spells out is short behind its words: the links of the footer are three lines long each.
     shown = _ADDRESS.sub("a link", text)
-    lines = sum(max(1, -(-len(line) // LETTER_WIDTH)) for line in shown.splitlines())
+    lines = sum(max(1, -(-len(line) // EMAIL_WIDTH)) for line in shown.splitlines())
     return max(240, min(560, 50 + 25 * lines))
 
 

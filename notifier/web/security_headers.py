@@ -36,9 +36,9 @@ HEADERS = {
     "X-Permitted-Cross-Domain-Policies": "none",
 }
 #: A report of one violation is well under it.
-MOST_REPORT_BYTES = 16_384
+MAX_REPORT_BYTES = 16_384
 #: Reports told in one minute, by each process: somebody may send them in thousands.
-MOST_REPORTS = 10
+MAX_REPORTS = 10
 MINUTE_SECONDS = 60
 
 
@@ -104,14 +104,14 @@ class Allowance:
         return self._left >= 0
 
 
-reports = Allowance(MOST_REPORTS)
+reports = Allowance(MAX_REPORTS)
 
 
 @csrf_exempt
 @require_POST
 def csp_report(request: HttpRequest) -> HttpResponse:
     """A browser refused something that one of our pages holds. Told in the log; nothing is stored or sent back."""
-    if _length(request) > MOST_REPORT_BYTES:
+    if _length(request) > MAX_REPORT_BYTES:
         return HttpResponse(status=413)
     if reports.take(at=monotonic()):
         for directive, page in _violations(request.body):
@@ -127,7 +127,7 @@ def _violations(body: bytes) -> list[tuple[str, str]]:
         return []
     # The Reporting API sends a list; the older report-uri sends one, with hyphens in its names.
     reported = (
-        [item.get("body") for item in sent[:MOST_REPORTS] if isinstance(item, dict)] if isinstance(sent, list) else []
+        [item.get("body") for item in sent[:MAX_REPORTS] if isinstance(item, dict)] if isinstance(sent, list) else []
     )
     older = [sent.get("csp-report")] if isinstance(sent, dict) else []
     found = [item for item in (*reported, *older) if isinstance(item, dict)]

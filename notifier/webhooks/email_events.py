@@ -85,7 +85,7 @@ def _webhook(provider: str) -> Callable[[HttpRequest], HttpResponse] | None:
 def _take(event: AnymailTrackingEvent, esp_name: str, **kwargs: Any) -> None:
     """The interface of django-anymail is a signal; everything else is the service's."""
     if told := translated(event, provider=esp_name, now=clock.now()):
-        provider_events.took(told, clock.now())
+        provider_events.record_event(told, clock.now())
 
 
 def translated(event: AnymailTrackingEvent, *, provider: str, now: datetime) -> Event | None:

@@ -20,7 +20,7 @@ from notifier.webhooks.base import Forged, NoAnswer, SmsProvider
 logger = logging.getLogger(__name__)
 
 #: A form of Twilio's with a text of 1,600 characters, each in nine bytes, is well under it.
-MOST_BYTES = 65_536
+MAX_BYTES = 65_536
 FORM = "application/x-www-form-urlencoded"
 
 #: Forged ones told in one minute, by each process: anybody may send them in thousands.
@@ -66,5 +66,5 @@ def _provider(name: str) -> SmsProvider | None:
 def _is_small_form(request: HttpRequest) -> bool:
     """Told before anything is read. Without a length, as when it comes in chunks, Django reads nothing anyway."""
     length = str(request.META.get("CONTENT_LENGTH") or "0")
-    fits = length.isascii() and length.isdecimal() and len(length) < 9 and int(length) <= MOST_BYTES
+    fits = length.isascii() and length.isdecimal() and len(length) < 9 and int(length) <= MAX_BYTES
     return fits and request.content_type == FORM

@@ -4,7 +4,7 @@ from django.db.models import TextChoices
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from notifier.models import Broadcast, Delivery, InboundMessage, Worker
+from notifier.models import Broadcast, Delivery, InboundMessage, Process
 
 TONES: dict[TextChoices, str] = {
     Broadcast.State.AWAITING_APPROVAL: "warn",
@@ -24,9 +24,9 @@ TONES: dict[TextChoices, str] = {
     InboundMessage.Outcome.STOPPED: "warn",
     InboundMessage.Outcome.STARTED: "good",
     InboundMessage.Outcome.HELPED: "quiet",
-    Worker.State.IDLE: "good",
-    Worker.State.WORKING: "active",
-    Worker.State.WAITING: "warn",
+    Process.State.IDLE: "good",
+    Process.State.WORKING: "active",
+    Process.State.WAITING: "warn",
 }
 
 

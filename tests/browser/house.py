@@ -19,23 +19,23 @@ from notifier.clients import erasure
 from notifier.clients.imports import uploads
 from notifier.consent import consents, provider_events, suppressions
 from notifier.consent.provider_events import Event, Kind
-from notifier.consent.suppressions import Source, Word
+from notifier.consent.suppressions import Evidence, Source
 from notifier.delivery import tallies
 from notifier.models import (
-    Census,
     Channel,
     Client,
+    ClientCounts,
     ClientImport,
     ConsentChange,
-    DailyTally,
+    DailyStats,
     Notification,
+    Process,
     Profile,
     QueuedTicket,
     Resolution,
     ResolvedDelivery,
     Suppression,
     Throttle,
-    Worker,
 )
 from tests.factories import (
     a_broadcast,
@@ -92,11 +92,11 @@ def fill_the_house(staff: User) -> House:
 def _suppression(staff: User) -> Suppression:
     """One that was lifted and came back, with what the provider told."""
     address = f"{'x' * 200}@example.com"
-    word = Word(Source.STAFF, LONG, by=staff)
-    suppressions.suppress(channel=Channel.EMAIL, address=address, word=word, now=timezone.now())
-    suppressions.lift(channel=Channel.EMAIL, address=address, word=word, now=timezone.now())
+    evidence = Evidence(Source.STAFF, LONG, by=staff)
+    suppressions.suppress(channel=Channel.EMAIL, address=address, evidence=evidence, now=timezone.now())
+    suppressions.lift(channel=Channel.EMAIL, address=address, evidence=evidence, now=timezone.now())
     event = Event("Postmark", "1", Kind.HARD_BOUNCE, address, timezone.now(), detail=LONG)
-    provider_events.took(event, timezone.now())
+    provider_events.record_event(event, timezone.now())
     return Suppression.objects.get(address=address)
 
 
@@ -121,7 +121,7 @@ def _machinery() -> list[Model]:
     an_open_breaker(now=now, channel=Channel.SMS, detail=LONG)
     times = {"started_at": now, "last_seen_at": now}
     words = {"host": LONG, "detail": LONG, "state": "WAITING"}
-    worker = Worker.objects.create(kind="DISPATCHER", pid=1, depths={"dead": 12}, **times, **words)
+    worker = Process.objects.create(kind="DISPATCHER", pid=1, depths={"dead": 12}, **times, **words)
     throttle = Throttle.objects.create(channel=Channel.SMS, provider="x" * 100, rate=0.25, filled_at=now)
     return [worker, throttle, QueuedTicket.objects.create(channel=Channel.SMS, body=LONG.encode(), available_at=now)]
 
@@ -148,11 +148,11 @@ def _other_broadcasts(notification: Notification, client: Client, staff: User) -
     ended = a_broadcast(state="FINISHED", created_by=staff, **over)
     for channel, state in ((Channel.EMAIL, "FAILED"), (Channel.SMS, "SKIPPED")):
         a_delivery(broadcast=ended, client=client, channel=channel, state=state, detail=LONG)
-        DailyTally.objects.create(broadcast=ended, day=now.date(), channel=channel, state=state, number=1_000_000)
+        DailyStats.objects.create(broadcast=ended, day=now.date(), channel=channel, state=state, number=1_000_000)
     tallies.tally(broadcast_id=ended.pk, now=now)
     consent = {str(notification.topic_id): {"email": 1_234_567, "sms": 7_654_321}}
     counts = {"clients": 9_999_999, "archived": 1, "consents": consent}
-    Census.objects.update_or_create(pk=1, defaults={"counts": counts, "counted_at": now})
+    ClientCounts.objects.update_or_create(pk=1, defaults={"counts": counts, "counted_at": now})
     return {
         "scheduled": a_broadcast(state="SCHEDULED", created_by=staff, expires_at=now + timedelta(days=2), **later),
         "waiting": a_broadcast(state="AWAITING_APPROVAL", created_by=other, needs_approval=True, **later),
@@ -194,7 +194,7 @@ NOT_PAGES = {
     # Consumers make these, and nobody takes them away.
     *("notifier_throttle_add", "notifier_throttle_delete"),
     # In frames of the pages that are looked at. Nothing runs in them, not even what would look: by itself it hangs.
-    *("notifier_notification_letter", "notifier_broadcast_letter"),
+    *("notifier_notification_email_preview", "notifier_broadcast_email_preview"),
     # Where the record of an import, or the broadcast's own page, is looked at already.
     *("notifier_clientimport_history", "notifier_broadcast_change"),
 }

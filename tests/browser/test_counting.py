@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def _many(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is there is already too much to be counted while a page is made."""
     monkeypatch.setattr(deferred_counts, "AT_ONCE", 0)
-    monkeypatch.setattr(base, "MOST_COUNTED", 1)
+    monkeypatch.setattr(base, "MAX_COUNTED", 1)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 SIZES = {"desk": (1440, 700), "tablet": (700, 700), "phone": (360, 640)}
 #: No page of these has as many stops.
-MOST_STOPS = 250
+MAX_STOPS = 250
 ADDRESSES: dict[str, Callable[[], str]] = {
     "confirm": lambda: f"{reverse('admin:notifier_notification_broadcast')}?ids={Notification.objects.get().pk}",
     "notification": lambda: reverse("admin:notifier_notification_change", args=[Notification.objects.get().pk]),
@@ -85,7 +85,7 @@ def enter(browser: Browser, live_server: LiveServer, staff: User) -> Iterator[Ca
 def covered(page: Page, key: str) -> tuple[int, list[str]]:
     """How many stops there are by this key, and what is wrong with some of them."""
     wrong, stops = [], 0
-    for _ in range(MOST_STOPS):
+    for _ in range(MAX_STOPS):
         page.keyboard.press(key)
         look = page.evaluate(LOOK)
         if look is None:

@@ -101,7 +101,7 @@ def test_a_file_that_is_too_large_is_told_before_it_travels(
     page: Page, live_server: LiveServer, tmp_path: Path
 ) -> None:
     large = tmp_path / "large.csv"
-    large.write_bytes(b"x" * (uploads.MOST_BYTES + 1))
+    large.write_bytes(b"x" * (uploads.MAX_BYTES + 1))
     log_in(page, live_server)
     page.goto(f"{live_server.url}{reverse('admin:notifier_clientimport_upload')}")
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 from playwright.sync_api import Browser, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
-from notifier.models import Broadcast, Census, DailyTally
+from notifier.models import Broadcast, ClientCounts, DailyStats
 from tests.factories import a_broadcast, a_notification, a_topic, a_user, an_open_breaker
 
 # The server answers from another thread, which must see the rows.
@@ -92,7 +92,7 @@ def test_a_paused_channel_is_tried_again_from_the_overview(
 def test_the_chart_says_what_it_shows_and_opens_as_a_table_by_keyboard(page: Page, live_server: LiveServer) -> None:
     ended = a_broadcast(state=Broadcast.State.FINISHED, finished_at=timezone.now(), tallied_at=timezone.now())
     for state, number in (("SENT", 1234), ("FAILED", 5)):
-        DailyTally.objects.create(
+        DailyStats.objects.create(
             broadcast=ended, day=timezone.now().date(), channel="email", state=state, number=number
         )
     log_in(page, live_server)
@@ -115,10 +115,10 @@ def test_nothing_sticks_out_and_the_bars_stand_out_from_the_page(
 ) -> None:
     topic = a_topic(slug="x" * 80, name="Rindfleischetikettierung" * 3)
     counts = {"clients": 9_999_999, "archived": 1, "consents": {str(topic.pk): {"email": 1_234_567, "sms": 7_654_321}}}
-    Census.objects.create(pk=1, counts=counts, counted_at=timezone.now())
+    ClientCounts.objects.create(pk=1, counts=counts, counted_at=timezone.now())
     broadcast = running("Rindfleischetikettierung" * 5)
     for state in ("SENT", "FAILED", "UNKNOWN", "SKIPPED", "CANCELLED"):
-        DailyTally.objects.create(
+        DailyStats.objects.create(
             broadcast=broadcast, day=timezone.now().date(), channel="email", state=state, number=1_000_000
         )
     a_broadcast(state=Broadcast.State.SCHEDULED, scheduled_for=timezone.now())

@@ -118,7 +118,7 @@ def test_every_public_page_is_accessible_obeys_its_policy_and_fits_its_screen(
             page.get_by_role("heading", name="Done").wait_for()
             wrong += look_at(page, f"{name}-done", size, theme)
     with monkeypatch.context() as often:
-        often.setattr(rate_limits, "MOST_LOOKS", 0)
+        often.setattr(rate_limits, "MAX_LOOKS", 0)
         page.goto(pages["preferences"])
         wrong += look_at(page, "too-many", size, theme)
     with monkeypatch.context() as outage:

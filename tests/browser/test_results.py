@@ -17,7 +17,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from notifier.admin.deliveries import results
 from notifier.delivery import fanout, tallies
-from notifier.models import Broadcast, Channel, Delivery, Worker
+from notifier.models import Broadcast, Channel, Delivery, Process
 from tests.factories import a_broadcast, a_client, a_delivery, a_user
 
 # The server answers from another thread, which must see the rows.
@@ -51,9 +51,9 @@ def page_of(broadcast: Broadcast) -> str:
 def everybody_works() -> None:
     now = timezone.now()
     seen = {"host": "here", "pid": 1, "started_at": now, "last_seen_at": now + timedelta(hours=1)}
-    Worker.objects.create(kind="DISPATCHER", depths={"email": 0, "sms": 0, "dead": 0}, **seen)
+    Process.objects.create(kind="DISPATCHER", depths={"email": 0, "sms": 0, "dead": 0}, **seen)
     for channel in Channel:
-        Worker.objects.create(kind="CONSUMER", channel=channel, **seen)
+        Process.objects.create(kind="CONSUMER", channel=channel, **seen)
 
 
 def an_ended() -> Broadcast:

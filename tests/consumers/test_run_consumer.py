@@ -43,7 +43,7 @@ def addresses(stack: Stack, channel: str, state: str) -> list[str]:
 def listening(stack: Stack, *argv: str, **settings: str) -> Process:
     """A consumer that has said that it lives."""
     consumer = stack.start("run_consumer", *argv, **settings)
-    wait_until(lambda: stack.query("SELECT 1 FROM notifier_worker") or not consumer.is_running(), what="a heartbeat")
+    wait_until(lambda: stack.query("SELECT 1 FROM notifier_process") or not consumer.is_running(), what="a heartbeat")
     assert consumer.is_running(), consumer.output()
     return consumer
 
@@ -110,7 +110,7 @@ def test_a_broker_that_is_away_is_one_clear_line_where_the_queue_was_to_be_empti
     assert len(said.splitlines()) == 1
     assert said.startswith("CommandError: ")
     assert "RabbitMQ at 127.0.0.1 can't be used" in said
-    assert stack.query("SELECT * FROM notifier_worker") == []
+    assert stack.query("SELECT * FROM notifier_process") == []
 
 
 def test_a_broker_that_is_away_is_waited_for_and_said_to_be_until_it_is_told_to_stop(
@@ -120,7 +120,7 @@ def test_a_broker_that_is_away_is_waited_for_and_said_to_be_until_it_is_told_to_
     consumer = stack.start("run_consumer", "email", LOG_LEVEL="DEBUG")
 
     wait_until(lambda: consumer.output().count("Next try in") >= 3, what="a third try")
-    ((state, detail),) = stack.query("SELECT state, detail FROM notifier_worker")
+    ((state, detail),) = stack.query("SELECT state, detail FROM notifier_process")
     status = consumer.stop()
 
     assert (status, state) == (0, "WAITING")
@@ -175,7 +175,7 @@ def test_an_idle_consumer_ends_in_order_at_the_first_signal(
     assert consumer.stop(number=number) == 0
 
     assert consumer.output() == ""
-    assert stack.query("SELECT * FROM notifier_worker") == []
+    assert stack.query("SELECT * FROM notifier_process") == []
 
 
 def test_asked_to_stop_while_sending_it_ends_the_window_gives_the_rest_back_and_exits_in_order(

@@ -17,7 +17,7 @@ from consumers.backends.base import (
     TemporaryFailure,
 )
 from consumers.sender import Sender
-from notifier.consent.suppressions import Source, Word
+from notifier.consent.suppressions import Evidence, Source
 from notifier.delivery.claims import Message, Outcome, Verdict
 from notifier.models import Channel
 
@@ -196,20 +196,20 @@ def test_a_failure_ends_as_its_verdict_with_its_reason(
 
 def gone() -> PermanentFailure:
     failure = PermanentFailure("550 5.1.1 nobody")
-    failure.suppress = Word(Source.BOUNCE, "550 5.1.1 nobody")
+    failure.suppress = Evidence(Source.BOUNCE, "550 5.1.1 nobody")
     return failure
 
 
 @pytest.mark.parametrize(
     ("failure", "word"),
     [
-        (RecipientRefused("400: opted out"), Word(Source.CLIENT, "400: opted out")),
-        (gone(), Word(Source.BOUNCE, "550 5.1.1 nobody")),
+        (RecipientRefused("400: opted out"), Evidence(Source.CLIENT, "400: opted out")),
+        (gone(), Evidence(Source.BOUNCE, "550 5.1.1 nobody")),
         (PermanentFailure("554 refused"), None),
     ],
 )
 def test_what_suppresses_an_address_is_carried_along(
-    hire: Callable[..., Sender], failure: Exception, word: Word | None
+    hire: Callable[..., Sender], failure: Exception, word: Evidence | None
 ) -> None:
     def act(message: Outgoing) -> str:
         raise failure

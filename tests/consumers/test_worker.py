@@ -26,7 +26,7 @@ from consumers.sender import Sender
 from consumers.worker import Consumer
 from notifier.delivery import claims, fanout
 from notifier.delivery.claims import NEVER_SENT, Claim
-from notifier.models import Breaker, Broadcast, Channel, Delivery, Preference, QueuedTicket, Worker
+from notifier.models import Breaker, Broadcast, Channel, Delivery, Preference, Process, QueuedTicket
 from notifier.policies import breakers
 from notifier.runtime import clock, heartbeats
 from notifier.runtime.backoff import Backoff
@@ -103,7 +103,7 @@ class StopAtFirstWait(StopFlag):
         self.said: list[tuple[str, str]] = []
 
     def wait(self, seconds: float) -> bool:
-        self.said += Worker.objects.values_list("state", "detail")
+        self.said += Process.objects.values_list("state", "detail")
         self.set()
         return True
 
@@ -126,7 +126,7 @@ def run(
     """Runs a consumer in this thread until its queue is empty."""
     monkeypatch.setattr(worker, "IDLE_SECONDS", 0.05)
     monkeypatch.setattr(database, "POLL_SECONDS", 0.01)
-    for name in ("claim", "settle", "disclaim", "give_back"):
+    for name in ("claim", "settle", "release_claim", "release"):
         monkeypatch.setattr(claims, name, noted(events, name, getattr(claims, name)))
 
     def run(
@@ -368,7 +368,7 @@ def test_a_claim_without_an_answer_is_undone_for_as_long_as_it_takes(
 ) -> None:
     ids = a_ticket(2)
     failing(monkeypatch, "claim", LOST, afterwards=True)
-    failing(monkeypatch, "disclaim", LOST, LOST)
+    failing(monkeypatch, "release_claim", LOST, LOST)
 
     run(stop=StopAtFirstWait())
 
@@ -439,7 +439,7 @@ def test_asked_to_stop_it_ends_the_window_and_gives_the_rest_back(run: Callable[
     run(act, stop=stop)
 
     assert (sent(events), states(ids)) == (ids[:2], ["SENT"] * 2 + ["PENDING"] * 5)
-    assert steps(events)[:4] == ["claim", "settle", "give_back", "ack"]
+    assert steps(events)[:4] == ["claim", "settle", "release", "ack"]
     for row in rows(ids[2:]):
         assert row.due_at is not None
         assert row.due_at <= clock.now()
@@ -453,7 +453,7 @@ def test_asked_to_stop_while_idle_it_ends(run: Callable[..., None], transport: W
 
     run(stop=stop, until_idle=False)
 
-    assert Worker.objects.count() == 0
+    assert Process.objects.count() == 0
 
 
 def test_asked_to_stop_before_it_began_it_takes_no_ticket(run: Callable[..., None], events: list[Any]) -> None:
@@ -487,7 +487,7 @@ def test_a_channel_that_is_down_is_no_deliverys_fault(run: Callable[..., None], 
     assert all(row.due_at and row.due_at > began + AHEAD for row in rows(ids))
     assert all(row.lease_token is not None for row in rows(ids))
     assert len(sent(events)) in (1, 2)  # the second thread may have begun before the first came back
-    assert steps(events)[:4] == ["claim", "settle", "give_back", "ack"]
+    assert steps(events)[:4] == ["claim", "settle", "release", "ack"]
 
 
 def test_a_channel_that_is_down_is_told_on_the_dashboard(run: Callable[..., None]) -> None:
@@ -797,7 +797,7 @@ def test_a_paused_channel_is_told_on_the_dashboard_while_it_is(
     stop = StopFlag()
 
     def look() -> None:
-        said.extend(Worker.objects.values_list("state", "detail"))
+        said.extend(Process.objects.values_list("state", "detail"))
         if len(said) == 2:
             breaker.delete()
         if len(said) >= 4:
@@ -910,7 +910,7 @@ def test_a_broker_that_is_away_is_an_error_where_only_the_queue_was_to_be_emptie
         run(transport=AwayTransport(events, 1))
 
     assert events == ["transport closed"]
-    assert Worker.objects.count() == 0
+    assert Process.objects.count() == 0
 
 
 def test_a_broker_that_is_away_is_waited_for(
@@ -933,7 +933,7 @@ def test_a_broker_that_stays_away_is_told_once_and_never_taken_for_idleness(
     said: list[str] = []
     beat = heartbeats.Heartbeat.beat
 
-    def note(self: heartbeats.Heartbeat, state: Worker.State, *details: Any) -> None:
+    def note(self: heartbeats.Heartbeat, state: Process.State, *details: Any) -> None:
         said.append(state)
         beat(self, state, *details)
 
@@ -965,7 +965,7 @@ def test_it_says_that_it_works_and_for_whom_and_leaves_no_trace_at_its_end(
     settle = claims.settle
 
     def settle_and_look(**arguments: Any) -> Any:
-        seen.extend(Worker.objects.values_list("kind", "channel", "host", "pid", "state", "detail"))
+        seen.extend(Process.objects.values_list("kind", "channel", "host", "pid", "state", "detail"))
         return settle(**arguments)
 
     monkeypatch.setattr(claims, "settle", settle_and_look)
@@ -974,12 +974,12 @@ def test_it_says_that_it_works_and_for_whom_and_leaves_no_trace_at_its_end(
     run()
 
     assert seen == [("CONSUMER", "email", socket.gethostname(), os.getpid(), "WORKING", "")]
-    assert Worker.objects.count() == 0
+    assert Process.objects.count() == 0
 
 
 def test_it_says_that_it_is_idle(run: Callable[..., None], transport: WatchedTransport) -> None:
     seen: list[Any] = []
-    transport.on_idle = lambda: seen.extend(Worker.objects.values_list("state", flat=True))
+    transport.on_idle = lambda: seen.extend(Process.objects.values_list("state", flat=True))
 
     run()
 
@@ -998,7 +998,7 @@ def test_its_signs_of_life_go_on_while_a_send_is_slow(
     def beat_and_look(self: Heartbeat, *arguments: Any) -> None:
         beat(self, *arguments)
         if under_way.is_set() and not enough.is_set():
-            seen.update(Worker.objects.values_list("last_seen_at", flat=True))
+            seen.update(Process.objects.values_list("last_seen_at", flat=True))
             if len(seen) >= 3:
                 enough.set()
 
@@ -1022,7 +1022,7 @@ def test_its_signs_of_life_go_on_while_it_is_idle(
     stop = StopFlag()
 
     def look() -> None:
-        seen.update(Worker.objects.values_list("last_seen_at", flat=True))
+        seen.update(Process.objects.values_list("last_seen_at", flat=True))
         if len(seen) >= 3:
             stop.set()
 

@@ -19,16 +19,17 @@ LEAVERS = 60
 REFUSE = """
 import json, time
 from django.db import transaction
-from notifier import clock
+from notifier.runtime import clock
 from notifier.models import Broadcast, Channel, Client, ConsentChange, Delivery
-from notifier.services import clients, consents, erasure, feedback, suppressions
-from notifier.services.consents import Origin
-from notifier.services.feedback import Event, Kind
-from notifier.services.suppressions import Source, Word
+from notifier.clients import archiving, erasure
+from notifier.consent import consents, provider_events, suppressions
+from notifier.consent.consents import Origin
+from notifier.consent.provider_events import Event, Kind
+from notifier.consent.suppressions import Source, Evidence
 
 broadcast = Broadcast.objects.get(pk={broadcast})
 origin = Origin(ConsentChange.Source.ONE_CLICK, ip="192.0.2.7")
-stop = Word(Source.CLIENT, "STOP")
+stop = Evidence(Source.CLIENT, "STOP")
 
 def one_click(client):
     wants = {{Channel.EMAIL: False}}
@@ -43,18 +44,18 @@ def everything(client):
 def stopped(client):
     if not client.phone:
         return []
-    suppressions.suppress(channel=Channel.SMS, address=str(client.phone), word=stop, now=clock.now())
+    suppressions.suppress(channel=Channel.SMS, address=str(client.phone), evidence=stop, now=clock.now())
     return ["sms"]
 
 def complained(client):
     if not client.email:
         return []
     event = Event("Test", f"{{client.pk}}", Kind.COMPLAINT, client.email, clock.now())
-    feedback.took(event, clock.now())
+    provider_events.record_event(event, clock.now())
     return ["email"]
 
 def archived(client):
-    clients.archive(clients=Client.objects.filter(pk=client.pk), by=None, now=clock.now())
+    archiving.archive(clients=Client.objects.filter(pk=client.pk), by=None, now=clock.now())
     return ["email", "sms"]
 
 def erased(client):

@@ -141,7 +141,7 @@ class Arena:
 
     def wait_for_sign_of_life(self, process: Process) -> None:
         """Until it has started so far that it hears signals and shows among the workers."""
-        alive = "SELECT 1 FROM notifier_worker WHERE pid = %s"
+        alive = "SELECT 1 FROM notifier_process WHERE pid = %s"
         wait_until(
             lambda: self.stack.query(alive, process.pid),
             deadline=START_SECONDS,

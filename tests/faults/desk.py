@@ -20,7 +20,7 @@ if __name__ == "__main__":
 from notifier.clients import archiving, erasure
 from notifier.consent import consents, suppressions
 from notifier.consent.consents import Origin
-from notifier.consent.suppressions import Source, Word
+from notifier.consent.suppressions import Evidence, Source
 from notifier.models import Channel, Client, ConsentChange, Topic
 from notifier.runtime import clock
 
@@ -81,10 +81,10 @@ def opt_out(*channels: Channel) -> Callable[[Client, Topic], object]:
 
 
 def suppress(client: Client, topic: Topic) -> None:
-    word = Word(Source.STAFF, "they asked")
+    evidence = Evidence(Source.STAFF, "they asked")
     for channel, address in ((Channel.EMAIL, client.email), (Channel.SMS, client.phone)):
         if address:
-            suppressions.suppress(channel=channel, address=str(address), word=word, now=clock.now())
+            suppressions.suppress(channel=channel, address=str(address), evidence=evidence, now=clock.now())
 
 
 def add(ids: Sequence[int], topic: Topic) -> Done:

@@ -17,7 +17,7 @@ from tests.standins.rules import AcceptanceLog, LogReader, Rule, RuleBook, write
 
 PROJECT = Path(__file__).resolve().parents[2]
 #: Of a longer text a process keeps no more: three times 12 MB would keep it from answering the next in time.
-MOST_TEXT_BYTES = 100_000
+MAX_TEXT_BYTES = 100_000
 
 
 class Sink:
@@ -188,9 +188,9 @@ def serve(session: Session) -> None:
     parser.add_argument("--port", type=int, default=0, help="0 picks a free one")
     parser.add_argument("--log", type=Path, required=True, help="where a JSON line goes for every message taken")
     parser.add_argument("--rules", type=Path, help="a file with rules for misbehaving, read again when it changes")
-    parser.add_argument("--text", action="store_true", help=f"log up to {MOST_TEXT_BYTES:,} bytes of each text")
+    parser.add_argument("--text", action="store_true", help=f"log up to {MAX_TEXT_BYTES:,} bytes of each text")
     options = parser.parse_args()
-    sink = Sink(log=options.log, rules=RuleBook(options.rules), text_bytes=MOST_TEXT_BYTES * options.text)
+    sink = Sink(log=options.log, rules=RuleBook(options.rules), text_bytes=MAX_TEXT_BYTES * options.text)
     asyncio.run(_serve(session, sink, options.port))
 
 

@@ -129,7 +129,7 @@ class BroadcastAdmin(FollowUpPages, BeforeStartAdmin, BroadcastList):
         guard = self.admin_site.admin_view
         return [
             path("<int:broadcast_id>/progress/", guard(self.progress_view), name="notifier_broadcast_progress"),
-            path("<int:broadcast_id>/letter/", guard(self.letter_view), name="notifier_broadcast_letter"),
+            path("<int:broadcast_id>/email/", guard(self.email_preview_view), name="notifier_broadcast_email_preview"),
             path("<int:broadcast_id>/follow/", guard(self.follow_view), name="notifier_broadcast_follow"),
             path("<int:broadcast_id>/order/<str:name>/", guard(self.order_view), name="notifier_broadcast_order"),
             *super().get_urls(),
@@ -166,7 +166,7 @@ class BroadcastAdmin(FollowUpPages, BeforeStartAdmin, BroadcastList):
         return TemplateResponse(request, "admin/notifier/broadcast/progress.html", page | context)
 
     @method_decorator(csp(email_preview.POLICY))
-    def letter_view(self, request: HttpRequest, broadcast_id: int) -> HttpResponse:
+    def email_preview_view(self, request: HttpRequest, broadcast_id: int) -> HttpResponse:
         """The e-mail that it froze, whatever the notification says today, for the pages that frame it."""
         return email_preview.page(request, self._visible(request, broadcast_id))
 

@@ -48,7 +48,7 @@ class ChannelOffer:
     #: As the sample client will read it, an e-mail without its HTML; empty when there is no text for this channel.
     text: str
     #: Of the page for a frame that shows the e-mail; empty for an SMS.
-    letter: str
+    email_url: str
     #: Whether those who will get it are all whom the list of recipients shows: a follow-up goes to some of them.
     to_all: bool = True
 
@@ -229,7 +229,7 @@ class Read:
     #: An e-mail without its HTML.
     text: str
     #: Of the page for a frame that shows the e-mail; empty for an SMS.
-    letter: str
+    email_url: str
 
 
 def read(text: Notification | Broadcast, channel: Channel, sample: Client | None) -> Read:
@@ -257,5 +257,5 @@ def _channel_offer(
         sample=sample,
         subject=shown.subject,
         text=shown.text,
-        letter=shown.letter,
+        email_url=shown.email_url,
     )

@@ -33,18 +33,18 @@ def page(request: HttpRequest, text: Notification | Broadcast) -> HttpResponse:
         raise Http404(f"{text} has no e-mail text.")
     may_see = any(map(request.user.has_perm, KNOWN_TO))
     sample = audience.sample(topic=text.topic, channel=Channel.EMAIL) if may_see else None
-    letter = email.letter(subject=text.subject, body=text.email_body)
-    html = for_a_frame(letter.html_for(values(text, sample), trial_token(text.topic)))
+    rendered = email.render(subject=text.subject, body=text.email_body)
+    html = for_a_frame(rendered.html_for(values(text, sample), test_token(text.topic)))
     return HttpResponse(html, headers={"X-Frame-Options": "SAMEORIGIN"})
 
 
 def as_text(text: Notification | Broadcast, sample: Client | None) -> str:
     """What mail programs show that show no HTML."""
-    letter = email.letter(subject=text.subject, body=text.email_body)
-    return letter.text_for(values(text, sample), trial_token(text.topic)).strip()
+    rendered = email.render(subject=text.subject, body=text.email_body)
+    return rendered.text_for(values(text, sample), test_token(text.topic)).strip()
 
 
-def trial_token(topic: Topic | None) -> str:
+def test_token(topic: Topic | None) -> str:
     """Of links that can be followed and change nothing: nobody but the client may hold theirs."""
     return signed_links.token(signed_links.Link(signed_links.NOBODY, topic.pk if topic else 0, 0))
 

@@ -104,7 +104,7 @@ class FollowUpPages:
             self.message_user(request, "That form was not complete, so nothing was sent. Look again.", messages.ERROR)
             return redirect(self.page_url("follow", broadcast.pk))
         # A second click. Its number may be old by now, for those whom it was about are being sent to.
-        if made := followups.made(broadcast_id=broadcast.pk, token=token):
+        if made := followups.find_existing(broadcast_id=broadcast.pk, token=token):
             return redirect(self.page_url("progress", made.pk))
         followups.check(broadcast=broadcast)
         number = total(followups.missing(broadcast=broadcast))

@@ -29,7 +29,7 @@ from notifier.runtime import clock
 from notifier.web.htmx import HtmxHttpRequest
 
 #: Each of them counts its audience on the confirm page.
-MOST_AT_ONCE = 20
+MAX_AT_ONCE = 20
 SEND = "notifier.send_broadcast"
 CRITICAL = "notifier.send_critical"
 RECENTLY = "Nothing was sent yet: this went out a short while ago, or is about to. Tick “Send again” if you want that."
@@ -53,7 +53,7 @@ def read_order(posted: QueryDict) -> Order | None:
     except ValueError:
         return None
     # A time without its zone can't be compared with what the database holds.
-    if not 0 < len(seen) <= MOST_AT_ONCE or any(moment.tzinfo is None for moment in seen.values()):
+    if not 0 < len(seen) <= MAX_AT_ONCE or any(moment.tzinfo is None for moment in seen.values()):
         return None
     return Order(seen=seen, token=token, again=posted.get("again") == "on")
 
@@ -66,7 +66,11 @@ class SendingAdmin(BackOfficeAdmin):
         return [
             path("broadcast/", guard(self.broadcast_view), name="notifier_notification_broadcast"),
             path("limits/", guard(self.limits_view), name="notifier_notification_limits"),
-            path("<int:notification_id>/letter/", guard(self.letter_view), name="notifier_notification_letter"),
+            path(
+                "<int:notification_id>/email/",
+                guard(self.email_preview_view),
+                name="notifier_notification_email_preview",
+            ),
             *super().get_urls(),
         ]
 
@@ -74,7 +78,7 @@ class SendingAdmin(BackOfficeAdmin):
         """Who sleeps and who has had enough, which the confirm page asks for by itself: it takes a while for many."""
         if not self.has_send_broadcast_permission(request):
             raise PermissionDenied
-        ids = read_ids(request.GET.get("ids", ""), most=MOST_AT_ONCE)
+        ids = read_ids(request.GET.get("ids", ""), most=MAX_AT_ONCE)
         found = Notification.objects.filter(pk__in=ids).select_related("topic").order_by("pk")
         now = clock.now()
         kept = [
@@ -86,7 +90,7 @@ class SendingAdmin(BackOfficeAdmin):
         return TemplateResponse(request, f"admin/notifier/notification/{name}.html", context | {"kept": kept})
 
     @method_decorator(csp(email_preview.POLICY))
-    def letter_view(self, request: HttpRequest, notification_id: int) -> HttpResponse:
+    def email_preview_view(self, request: HttpRequest, notification_id: int) -> HttpResponse:
         """What the confirm page frames."""
         if not self.has_send_broadcast_permission(request):
             raise PermissionDenied
@@ -99,9 +103,9 @@ class SendingAdmin(BackOfficeAdmin):
 
     @admin.action(description="Broadcast selected notifications…", permissions=["send_broadcast"])
     def broadcast_selected(self, request: HttpRequest, queryset: QuerySet[Notification]) -> HttpResponse | None:
-        ids = list(queryset.order_by("pk").values_list("pk", flat=True)[: MOST_AT_ONCE + 1])
-        if len(ids) > MOST_AT_ONCE:
-            self.message_user(request, f"Choose at most {MOST_AT_ONCE} notifications at once.", messages.ERROR)
+        ids = list(queryset.order_by("pk").values_list("pk", flat=True)[: MAX_AT_ONCE + 1])
+        if len(ids) > MAX_AT_ONCE:
+            self.message_user(request, f"Choose at most {MAX_AT_ONCE} notifications at once.", messages.ERROR)
             return None
         return self._to_confirm_page(ids)
 
@@ -131,17 +135,17 @@ class SendingAdmin(BackOfficeAdmin):
         return (
             self._send(request)
             if request.method == "POST"
-            else self._confirm(request, read_ids(request.GET.get("ids", ""), most=MOST_AT_ONCE))
+            else self._confirm(request, read_ids(request.GET.get("ids", ""), most=MAX_AT_ONCE))
         )
 
     def _send(self, request: HttpRequest) -> HttpResponse:
         order = read_order(request.POST)
         if order is None:
             self.message_user(request, "That form was not complete, so nothing was sent. Look again.", messages.ERROR)
-            return self._to_confirm_page(read_ids(request.GET.get("ids", ""), most=MOST_AT_ONCE))
+            return self._to_confirm_page(read_ids(request.GET.get("ids", ""), most=MAX_AT_ONCE))
         ids = list(order.seen)
         # A second click, or one more after the way back: its time may have passed, and its number may be old.
-        if made := lifecycle.made(token=order.token, notification_ids=ids):
+        if made := lifecycle.find_existing(token=order.token, notification_ids=ids):
             return self._made(request, made)
         found = list(Notification.objects.filter(pk__in=ids).select_related("topic"))
         may = request.user.has_perm(CRITICAL)

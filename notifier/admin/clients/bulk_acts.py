@@ -18,7 +18,7 @@ from django.utils.http import content_disposition_header
 from notifier.admin.clients.decisions import DECISIONS, Decision, EraseForm, counted, prospect
 from notifier.admin.lists import deferred_counts
 from notifier.admin.lists.base import BackOfficeAdmin
-from notifier.admin.lists.selection import MOST_CHOSEN, Rows, Selection
+from notifier.admin.lists.selection import MAX_CHOSEN, Rows, Selection
 from notifier.clients import archiving, erasure, record
 from notifier.models import Client
 from notifier.runtime import clock
@@ -59,7 +59,7 @@ class ClientOrders(BackOfficeAdmin):
         query.pop("p", None)
         ids: list[int] = []
         if request.POST.get("select_across") != "1":
-            ids = list(queryset.order_by("pk").values_list("pk", flat=True)[:MOST_CHOSEN])
+            ids = list(queryset.order_by("pk").values_list("pk", flat=True)[:MAX_CHOSEN])
         elif decision.is_personal:
             text = f"“{decision.label}” is for clients that you tick one by one, not for all of a list at once."
             self.message_user(request, text, messages.WARNING)

@@ -16,7 +16,7 @@ from django.urls import URLPattern, path
 from django.utils.timezone import localtime
 
 from notifier.admin.lists.base import BackOfficeAdmin
-from notifier.admin.lists.selection import MOST_CHOSEN, Selection
+from notifier.admin.lists.selection import MAX_CHOSEN, Selection
 from notifier.clients import export
 from notifier.clients.imports import importer
 from notifier.files import spreadsheets
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 EXPORT = "notifier.export_client"
 #: A sheet is written in full before the browser gets any of it.
-MOST_XLSX = 50_000
+MAX_XLSX = 50_000
 
 
 class ClientExports(BackOfficeAdmin):
@@ -44,7 +44,7 @@ class ClientExports(BackOfficeAdmin):
     def export_selected(self, request: HttpRequest, queryset: QuerySet[Client]) -> HttpResponse:
         ids: list[int] = []
         if request.POST.get("select_across") != "1":
-            ids = list(queryset.order_by("pk").values_list("pk", flat=True)[:MOST_CHOSEN])
+            ids = list(queryset.order_by("pk").values_list("pk", flat=True)[:MAX_CHOSEN])
         return redirect(self._export_url(Selection(ids, _listed(request))))
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
@@ -64,7 +64,7 @@ class ClientExports(BackOfficeAdmin):
             self.message_user(request, "Choose the clients from this list.", messages.WARNING)
             return redirect(self.page_url("changelist"))
         found = rows.found.filter(erased_at=None)
-        is_long = found.order_by()[MOST_XLSX : MOST_XLSX + 1].exists()
+        is_long = found.order_by()[MAX_XLSX : MAX_XLSX + 1].exists()
         kind = request.POST.get("kind") if request.method == "POST" else None
         if kind in KINDS and not (kind == "xlsx" and is_long):
             return self._export(request, found, kind)
@@ -73,7 +73,7 @@ class ClientExports(BackOfficeAdmin):
             "opts": self.opts,
             "title": "Export clients",
             "number": None if is_long else found.count(),
-            "most_xlsx": MOST_XLSX,
+            "most_xlsx": MAX_XLSX,
             "is_chosen": bool(selection.ids),
             "back": f"{self.page_url('changelist')}?{selection.listed or ''}",
         }

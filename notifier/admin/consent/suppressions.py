@@ -17,9 +17,9 @@ from django.utils.safestring import SafeString
 from notifier.admin.lists.addresses import breakable
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.admin.lists.search import as_address, begins
-from notifier.admin.lists.selection import MOST_CHOSEN, Selection
+from notifier.admin.lists.selection import MAX_CHOSEN, Selection
 from notifier.consent import digests, suppression_history, suppressions
-from notifier.consent.suppressions import OURS, Source, Word
+from notifier.consent.suppressions import STAFF_LIFTABLE, Evidence, Source
 from notifier.models import Channel, Suppression
 from notifier.runtime import clock
 from notifier.wording.badges import badge
@@ -53,8 +53,8 @@ class LiftForm(forms.Form):
 
 def liftable(user: Any) -> tuple[Suppression.Source, ...]:
     """The sources that somebody's rights let them lift."""
-    ours = OURS if user.has_perm(LIFT) else ()
-    return (*ours, *(Suppression.OWN_WORD if user.has_perm(LIFT_REFUSAL) else ()))
+    ours = STAFF_LIFTABLE if user.has_perm(LIFT) else ()
+    return (*ours, *(Suppression.CLIENT_REQUESTED if user.has_perm(LIFT_REFUSAL) else ()))
 
 
 @admin.register(Suppression)
@@ -100,8 +100,8 @@ class SuppressionAdmin(BackOfficeAdmin):
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         channel, address = Channel(obj.channel), obj.address
-        word = Word(Source.STAFF, obj.reason, by=cast(User, request.user))
-        suppressions.suppress(channel=channel, address=address, word=word, now=clock.now())
+        evidence = Evidence(Source.STAFF, obj.reason, by=cast(User, request.user))
+        suppressions.suppress(channel=channel, address=address, evidence=evidence, now=clock.now())
         # As it is kept: of an erased address there was one already, and nothing else of it may be told.
         kept = Suppression.objects.filter(suppressions.known(channel, address)).order_by("pk")[:1].get()
         obj.pk, obj.address = kept.pk, kept.address
@@ -146,7 +146,7 @@ class SuppressionAdmin(BackOfficeAdmin):
             return redirect(request.get_full_path())
         query = request.GET.copy()
         query.pop("p", None)
-        ids = list(queryset.order_by("pk").values_list("pk", flat=True)[:MOST_CHOSEN])
+        ids = list(queryset.order_by("pk").values_list("pk", flat=True)[:MAX_CHOSEN])
         return redirect(self._lift_url(ids, query.urlencode()))
 
     def _lift_url(self, ids: list[int], listed: str | None) -> str:
@@ -171,8 +171,8 @@ class SuppressionAdmin(BackOfficeAdmin):
         return self._ask(request, rows, sources, {"form": form, "back": self._back(selection, lifted=False)})
 
     def _lift(self, request: HttpRequest, selection: Selection, why: str, sources: Any) -> None:
-        word = Word(Source.STAFF, why, by=cast(User, request.user))
-        number = suppressions.lift_rows(ids=selection.ids, word=word, now=clock.now(), sources=sources)
+        evidence = Evidence(Source.STAFF, why, by=cast(User, request.user))
+        number = suppressions.lift_rows(ids=selection.ids, evidence=evidence, now=clock.now(), sources=sources)
         if number:
             which = "1 suppression was" if number == 1 else f"{number:,} suppressions were"
             self.message_user(request, f"{which} lifted. Consent decides again who is written to.", messages.SUCCESS)

@@ -20,9 +20,9 @@ from notifier.admin.deliveries.recovery import DECISIONS, Decision, DecisionForm
 from notifier.admin.lists import deferred_counts
 from notifier.admin.lists.base import ReadOnlyAdmin
 from notifier.admin.lists.change_list import BoundedChangeList
-from notifier.admin.lists.paginator import MOST_COUNTED
+from notifier.admin.lists.paginator import MAX_COUNTED
 from notifier.admin.lists.search import matching, may_find_erased
-from notifier.admin.lists.selection import MOST_CHOSEN, Selection
+from notifier.admin.lists.selection import MAX_CHOSEN, Selection
 from notifier.consent import suppression_history
 from notifier.delivery import recovery
 from notifier.explanations import explanation
@@ -34,7 +34,7 @@ RESOLVE = "notifier.resolve_delivery"
 #: Of those that a decision is about, so many are shown before it is taken.
 SHOWN = 10
 #: Decisions on a delivery's own page.
-MOST_DECISIONS = 50
+MAX_DECISIONS = 50
 
 
 class ResolutionFilter(admin.SimpleListFilter):
@@ -60,7 +60,7 @@ class DueChangeList(BoundedChangeList):
     def found_ids(self) -> list[Any]:
         # Says nothing new, but only so does an index answer that holds these few, and not the millions.
         due = self.queryset.filter(due_at__isnull=False)
-        return list(due.order_by().values_list("pk", flat=True)[:MOST_COUNTED])
+        return list(due.order_by().values_list("pk", flat=True)[:MAX_COUNTED])
 
 
 def _of(delivery: Delivery) -> list[Q]:
@@ -150,12 +150,12 @@ class DeliveryAdmin(ReadOnlyAdmin):
             resolutions = ResolvedDelivery.objects.filter(delivery=delivery.pk).select_related("resolution__by")
             extra = {
                 "decisions": self._open_decisions(request, delivery),
-                "resolutions": resolutions.order_by("-pk")[:MOST_DECISIONS],
+                "resolutions": resolutions.order_by("-pk")[:MAX_DECISIONS],
             }
             if self.has_view_permission(request) and request.user.has_perm("notifier.view_client"):
                 extra["told"] = explanation.of_delivery(delivery, now=clock.now())
             if request.user.has_perm("notifier.view_providerevent"):
-                extra["events"] = ProviderEvent.objects.filter(*_of(delivery)).order_by("-at", "-pk")[:MOST_DECISIONS]
+                extra["events"] = ProviderEvent.objects.filter(*_of(delivery)).order_by("-at", "-pk")[:MAX_DECISIONS]
         return super().change_view(request, object_id, form_url, extra | (extra_context or {}))
 
     def _open_decisions(self, request: HttpRequest, delivery: Delivery) -> list[tuple[Decision, str]]:
@@ -194,7 +194,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
         query.pop("p", None)
         ids: list[int] = []
         if request.POST.get("select_across") != "1":
-            ids = list(queryset.order_by("pk").values_list("pk", flat=True)[:MOST_CHOSEN])
+            ids = list(queryset.order_by("pk").values_list("pk", flat=True)[:MAX_CHOSEN])
         return redirect(self._page_of(decision, Selection(ids, query.urlencode())))
 
     def _page_of(self, decision: Decision, selection: Selection) -> str:
@@ -238,7 +238,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
             self.message_user(request, "Choose a broadcast first: its deliveries are exported.", messages.WARNING)
             return redirect(self.page_url("changelist"))
         if results.is_too_long(kind, rows.found):
-            text = f"More than {results.MOST_XLSX:,} rows are too much for XLSX. Take CSV, or filter the list first."
+            text = f"More than {results.MAX_XLSX:,} rows are too much for XLSX. Take CSV, or filter the list first."
             self.message_user(request, text, messages.WARNING)
             return redirect(f"{self.page_url('changelist')}?{request.GET.urlencode()}")
         who = cast(int, request.user.pk)

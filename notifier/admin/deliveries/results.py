@@ -23,7 +23,7 @@ EXPORT = "notifier.export_delivery"
 #: How the list's address names the broadcast.
 OWNER = "broadcast__id__exact"
 #: A sheet is written in full before the browser gets any of it, at about 6,000 rows a second.
-MOST_XLSX = 100_000
+MAX_XLSX = 100_000
 #: Rows that an export reads at once.
 CHUNK = 2_000
 HEADER = (
@@ -82,7 +82,7 @@ def head(request: HttpRequest, broadcast: Broadcast) -> dict[str, Any]:
             if (number := sheet.count(state)) or chosen == state
         ],
         "exports": _exports(request) if request.user.has_perm(EXPORT) else [],
-        "most_xlsx": MOST_XLSX,
+        "most_xlsx": MAX_XLSX,
     }
 
 
@@ -165,7 +165,7 @@ EXPORTS = {"csv": _csv, "xlsx": _xlsx}
 
 
 def is_too_long(kind: str, deliveries: QuerySet[Delivery]) -> bool:
-    return kind == "xlsx" and deliveries.order_by()[: MOST_XLSX + 1].count() > MOST_XLSX
+    return kind == "xlsx" and deliveries.order_by()[: MAX_XLSX + 1].count() > MAX_XLSX
 
 
 def export(*, kind: str, broadcast: Broadcast, deliveries: QuerySet[Delivery], user_id: int) -> HttpResponseBase:

@@ -36,7 +36,7 @@ IMPORT = "notifier.import_client"
 #: Beside the file itself a form posts a few hundred bytes.
 ENVELOPE_BYTES = 100_000
 #: Of a larger upload so much is thrown away, so that the browser hears why; then the connection may break.
-MOST_DRAINED_BYTES = 100_000_000
+MAX_DRAINED_BYTES = 100_000_000
 STATES = {"UPLOADED": "warn", "DONE": "good", "DISCARDED": "quiet"}
 
 View = Callable[..., Any]
@@ -44,7 +44,7 @@ View = Callable[..., Any]
 
 def most_bytes() -> int:
     """Of a file. The house's own limit holds here too, where it is lower."""
-    return min(uploads.MOST_BYTES, settings.UPLOAD_MAX_MB * 1_000_000)
+    return min(uploads.MAX_BYTES, settings.UPLOAD_MAX_MB * 1_000_000)
 
 
 def too_large() -> str:
@@ -63,7 +63,7 @@ def limited(view: View, *, refuse: Callable[[HttpRequest], HttpResponse]) -> Vie
         if int(request.META.get("CONTENT_LENGTH") or 0) <= most_bytes() + ENVELOPE_BYTES:
             return view(request, *args, **kwargs)
         drained = 0
-        while request.user.is_authenticated and drained < MOST_DRAINED_BYTES and (piece := request.read(65_536)):
+        while request.user.is_authenticated and drained < MAX_DRAINED_BYTES and (piece := request.read(65_536)):
             drained += len(piece)
         return refuse(request)
 
@@ -84,7 +84,7 @@ class UploadForm(forms.Form):
         field, most = self.fields["file"], most_bytes()
         field.widget.attrs["data-most-bytes"] = most
         field.help_text = (
-            f"CSV or Excel (.xlsx), up to {uploads.MOST_ROWS:,} rows and {most / 1_000_000:g} MB. "
+            f"CSV or Excel (.xlsx), up to {uploads.MAX_ROWS:,} rows and {most / 1_000_000:g} MB. "
             "The first row names the columns."
         )
 
@@ -102,7 +102,7 @@ class ResubscribeForm(forms.Form):
     reason = forms.CharField(
         label="Why",
         required=False,
-        max_length=uploads.MOST_REASON_LETTERS,
+        max_length=uploads.MAX_REASON_LETTERS,
         help_text="Kept with each of these consents, e.g. “signed the form at the fair in May”.",
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
@@ -214,7 +214,7 @@ class ClientImportAdmin(ReadOnlyAdmin):
                 return redirect(self.page_url("columns", made.pk))
             except FileError as error:
                 form.add_error("file", str(error))
-        page = {"title": "Import clients", "form": form, "most_rows": uploads.MOST_ROWS, "step": 1}
+        page = {"title": "Import clients", "form": form, "most_rows": uploads.MAX_ROWS, "step": 1}
         return self._page(request, "upload", page)
 
     def columns_view(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -252,7 +252,7 @@ class ClientImportAdmin(ReadOnlyAdmin):
         try:
             if form.is_valid():
                 return self._carry_out(request, pending, form.chosen)
-            found = uploads.plan(pending=pending, shown=previews.MOST_SHOWN)
+            found = uploads.plan(pending=pending, shown=previews.MAX_SHOWN)
         except MappingError as error:
             self.message_user(request, str(error), messages.ERROR)
             return redirect(self.page_url("columns", pk))

@@ -6,16 +6,16 @@ from itertools import islice
 from typing import Any
 
 from notifier.clients.imports import importer, uploads
-from notifier.clients.imports.columns import NOTHING, Want
+from notifier.clients.imports.columns import NOTHING, ConsentColumn
 from notifier.clients.imports.importer import Plan, Planned, Refused
 from notifier.clients.imports.rows import ROW
 from notifier.files.base import Table
 from notifier.models import Channel, ClientImport
 
 #: Rows in each table of the page that asks; the rest is in the numbers, and in the file of those not taken.
-MOST_SHOWN = 50
+MAX_SHOWN = 50
 SAMPLES = 3
-MOST_SAMPLE_LETTERS = 40
+MAX_SAMPLE_LETTERS = 40
 
 FIGURES = {"added": "new clients", "changed": "changed", "unchanged": "as they are", "failed": "not taken"}
 
@@ -50,7 +50,7 @@ def columns_of(table: Table, chosen: Mapping[str, str]) -> list[Column]:
 
 
 def _sample(text: str) -> str:
-    return text if len(text) <= MOST_SAMPLE_LETTERS else f"{text[: MOST_SAMPLE_LETTERS - 1]}…"
+    return text if len(text) <= MAX_SAMPLE_LETTERS else f"{text[: MAX_SAMPLE_LETTERS - 1]}…"
 
 
 def figures(counts: Mapping[str, int]) -> list[tuple[str, str, int]]:
@@ -143,5 +143,5 @@ def _as_taken(one: Planned, names: Mapping[int, str]) -> dict[str, Any]:
     }
 
 
-def _want(want: Want, names: Mapping[int, str]) -> str:
+def _want(want: ConsentColumn, names: Mapping[int, str]) -> str:
     return f"{names[want.topic]} by {Channel(want.channel).in_words}"

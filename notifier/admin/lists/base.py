@@ -12,7 +12,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 
 from notifier.admin.lists.change_list import BoundedChangeList
-from notifier.admin.lists.paginator import MOST_COUNTED, BoundedPaginator
+from notifier.admin.lists.paginator import MAX_COUNTED, BoundedPaginator
 from notifier.admin.lists.selection import Rows, Selection
 from notifier.wording.model_names import listed
 
@@ -55,7 +55,7 @@ class BackOfficeAdmin(admin.ModelAdmin):
         listing.GET = QueryDict(query)
         try:
             found = self.get_changelist_instance(listing)
-            return Rows(found.get_queryset(listing), is_long=found.result_count >= MOST_COUNTED)
+            return Rows(found.get_queryset(listing), is_long=found.result_count >= MAX_COUNTED)
         except IncorrectLookupParameters:
             return None
 

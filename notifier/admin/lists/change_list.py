@@ -7,7 +7,7 @@ from django.db import connection
 from django.db.models import F, Lookup, Q
 from django.http import HttpRequest
 
-from notifier.admin.lists.paginator import MOST_COUNTED, known
+from notifier.admin.lists.paginator import MAX_COUNTED, known
 
 
 class Among(Lookup):
@@ -32,17 +32,17 @@ class BoundedChangeList(ChangeList):
         super().get_results(request)
 
     def _pin(self) -> None:
-        """Fewer than MOST_COUNTED are found by their ids from here on, in the same order.
+        """Fewer than MAX_COUNTED are found by their ids from here on, in the same order.
 
         Counting them is half of the work. And for one page in the order of names PostgreSQL would rather walk along a
         million clients than look for the few: it does not know how few they are.
         """
         ids = self.found_ids()
-        if len(ids) < MOST_COUNTED:
+        if len(ids) < MAX_COUNTED:
             rows = self.apply_select_related(self.root_queryset).filter(_among(ids))
             self.queryset = rows.order_by(*self.queryset.query.order_by)
         known(self.queryset, len(ids))
 
     def found_ids(self) -> list[Any]:
-        """Up to MOST_COUNTED, in any order. Overridden by who knows a faster way to them."""
-        return list(self.queryset.order_by().values_list("pk", flat=True)[:MOST_COUNTED])
+        """Up to MAX_COUNTED, in any order. Overridden by who knows a faster way to them."""
+        return list(self.queryset.order_by().values_list("pk", flat=True)[:MAX_COUNTED])

@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from django.utils.functional import cached_property
 
 #: A list counts so far and no further; one more than a round number, so that "more than 10,000" can be told.
-MOST_COUNTED = 10_001
+MAX_COUNTED = 10_001
 
 _KNOWN = "notifier_count"
 
@@ -23,4 +23,4 @@ class BoundedPaginator(Paginator):
         rows = cast(QuerySet, self.object_list)
         number: int | None = getattr(rows, _KNOWN, None)
         # Unordered: the count needs no order, and a LIMIT would make the database keep it.
-        return rows.order_by()[:MOST_COUNTED].count() if number is None else number
+        return rows.order_by()[:MAX_COUNTED].count() if number is None else number

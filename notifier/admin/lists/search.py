@@ -14,7 +14,7 @@ from notifier.consent import digests
 from notifier.models import Channel, ErasedAddress
 
 #: One address had by more erased clients than these is nobody's.
-MOST_ERASED = 50
+MAX_ERASED = 50
 
 
 def matching(term: str, *, erased: bool = False) -> Q:
@@ -49,7 +49,7 @@ def as_address(term: str) -> tuple[Channel | None, str]:
 
 def _erased_with(channel: Channel, address: str) -> Iterable[int]:
     named = ErasedAddress.objects.filter(channel=channel, digest__in=digests.digests(channel, address))
-    return named.values_list("client_id", flat=True)[:MOST_ERASED]
+    return named.values_list("client_id", flat=True)[:MAX_ERASED]
 
 
 def begins(field: str, prefix: str) -> Q:

@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.http import QueryDict
 
 #: Ticks on one page of the list; more than these are chosen by what the list finds.
-MOST_CHOSEN = 200
+MAX_CHOSEN = 200
 
 
 def read_ids(text: str, *, most: int) -> list[int]:
@@ -40,7 +40,7 @@ class Selection:
     @classmethod
     def read(cls, query: QueryDict) -> "Selection | None":
         """None where the address names nothing."""
-        ids = read_ids(query.get("ids", ""), most=MOST_CHOSEN)
+        ids = read_ids(query.get("ids", ""), most=MAX_CHOSEN)
         listed = query.get("list")
         return cls(ids, listed) if ids or (listed is not None and "ids" not in query) else None
 

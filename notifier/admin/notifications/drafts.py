@@ -115,12 +115,12 @@ class Shown:
 
 def show(*, draft: Draft, reader: Reader) -> Shown:
     values = placeholders.values(name=reader.name, topic=draft.topic_name)
-    letter = email.letter(subject=draft.subject, body=draft.email_body)
-    link_token = email_preview.trial_token(draft.topic)
+    rendered = email.render(subject=draft.subject, body=draft.email_body)
+    link_token = email_preview.test_token(draft.topic)
     return Shown(
         subject=placeholders.one_line(placeholders.render(draft.subject, values)),
-        html=letter.html_for(values, link_token) if draft.email_body else "",
-        text=letter.text_for(values, link_token) if draft.email_body else "",
+        html=rendered.html_for(values, link_token) if draft.email_body else "",
+        text=rendered.text_for(values, link_token) if draft.email_body else "",
         sms=placeholders.sms(draft.sms_body, values),
         link_token=link_token,
         list_id=draft.topic.slug if draft.topic else "",

@@ -200,7 +200,7 @@ class WritingAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
         ok, words = self._test(request, Channel(name))
         if request.htmx:
             return TemplateResponse(request, "admin/notifier/notification/tested.html", {"ok": ok, "words": words})
-        return self._in_frame(request, "tested_page", ok=ok, words=words)
+        return self._in_frame(request, "tested_page", ok=ok, evidence_of=words)
 
     def _test(self, request: HttpRequest, channel: Channel) -> tuple[bool, str]:
         """Whether the provider took it, and in words what happened and what to do next."""
@@ -212,10 +212,10 @@ class WritingAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
         try:
             test_sends.book(notification_id=number, subject=draft.subject, channel=channel, by=user, now=clock.now())
         except test_sends.TooMany:
-            return False, f"Nothing was sent: {test_sends.MOST_A_MINUTE} tests a minute are the most. Wait a moment."
+            return False, f"Nothing was sent: {test_sends.MAX_A_MINUTE} tests a minute are the most. Wait a moment."
         reader = self._reader(request, draft)
         wrong = test_sends.send(
-            trial=_trial(channel, address, drafts.show(draft=draft, reader=reader)), channel=channel
+            message=_test_message(channel, address, drafts.show(draft=draft, reader=reader)), channel=channel
         )
         if wrong:
             return False, f"The test {channel.in_words} to {address} did not go out: {wrong}"
@@ -260,10 +260,10 @@ def _asked(request: HttpRequest) -> QueryDict:
     return request.POST if request.method == "POST" else request.GET
 
 
-def _trial(channel: Channel, address: str, shown: drafts.Shown) -> test_sends.Trial:
+def _test_message(channel: Channel, address: str, shown: drafts.Shown) -> test_sends.TestMessage:
     if channel == Channel.SMS:
-        return test_sends.Trial(address=address, subject="", body=shown.sms)
-    return test_sends.Trial(
+        return test_sends.TestMessage(address=address, subject="", body=shown.sms)
+    return test_sends.TestMessage(
         address=address,
         subject=f"[Test] {shown.subject}",
         body=shown.text,

@@ -5,7 +5,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from notifier.admin.lists.base import ReadOnlyAdmin
-from notifier.models import QueuedTicket, Worker
+from notifier.models import Process, QueuedTicket
 from notifier.models.operations import WORKER_SILENT_AFTER
 from notifier.wording.badges import badge, state_badge
 
@@ -13,7 +13,7 @@ from notifier.wording.badges import badge, state_badge
 BODY_LENGTH = 200
 
 
-@admin.register(Worker)
+@admin.register(Process)
 class WorkerAdmin(ReadOnlyAdmin):
     list_display = ("process", "state_shown", "detail", "last_seen_at", "started_at")
     list_filter = ("kind", "channel")
@@ -21,15 +21,15 @@ class WorkerAdmin(ReadOnlyAdmin):
     fields = ("kind", "channel", "host", "pid", "state_shown", "detail", "last_seen_at", "started_at")
 
     @admin.display(description="process")
-    def process(self, worker: Worker) -> str:
+    def process(self, worker: Process) -> str:
         return str(worker)
 
     @admin.display(description="state")
-    def state_shown(self, worker: Worker) -> SafeString:
+    def state_shown(self, worker: Process) -> SafeString:
         # The web server's clock, so that no row asks the database: good enough to tell the living from the gone.
         if worker.last_seen_at < timezone.now() - WORKER_SILENT_AFTER:
             return badge(text="Silent", tone="bad")
-        return state_badge(Worker.State(worker.state))
+        return state_badge(Process.State(worker.state))
 
 
 @admin.register(QueuedTicket)

@@ -46,7 +46,7 @@ _FILLERS = set(
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class TopicRef:
     """A topic, as far as a column can be about it."""
 
     pk: int
@@ -55,7 +55,7 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Want:
+class ConsentColumn:
     """What one cell may say about: a topic, by one channel."""
 
     topic: int
@@ -66,7 +66,7 @@ class MappingError(Exception):
     """The columns can't be read like this; the message says what to change."""
 
 
-def choices(subjects: Iterable[Subject]) -> dict[str, str]:
+def choices(subjects: Iterable[TopicRef]) -> dict[str, str]:
     """What a column may be, in words."""
     found = {NOTHING: "Don’t import", **FIELDS}
     for subject in subjects:
@@ -77,7 +77,7 @@ def choices(subjects: Iterable[Subject]) -> dict[str, str]:
 
 
 # --- Guessing ---------------------------------------------------------------------------------------------------------
-def guess(header: Sequence[str], subjects: Sequence[Subject]) -> list[str]:
+def guess(header: Sequence[str], subjects: Sequence[TopicRef]) -> list[str]:
     """For each column what it most likely is. Nothing is guessed twice: the first column that fits has it."""
     meanings: list[str] = []
     for name in header:
@@ -86,7 +86,7 @@ def guess(header: Sequence[str], subjects: Sequence[Subject]) -> list[str]:
     return meanings
 
 
-def _meaning(name: str, subjects: Sequence[Subject]) -> str:
+def _meaning(name: str, subjects: Sequence[TopicRef]) -> str:
     if name in (LINE_HEADER, WHY_HEADER):
         return NOTHING
     if name.strip().casefold() in choices(subjects):
@@ -133,24 +133,24 @@ class Layout:
     #: The position of each field's column.
     fields: Mapping[str, int]
     #: The columns that say something about one topic, each with what its cell is about.
-    wants: Sequence[tuple[int, str, Want]]
+    wants: Sequence[tuple[int, str, ConsentColumn]]
 
     @property
-    def told(self) -> list[Want]:
+    def told(self) -> list[ConsentColumn]:
         """All that a row may say something about, in a fixed order."""
         return sorted({one for _, channel, want in self.wants for one in spread(channel, want)})
 
 
-def spread(channel: str, want: Want) -> Iterator[Want]:
-    yield from (Want(want.topic, one) for one in (CHANNELS if channel == BOTH else (channel,)))
+def spread(channel: str, want: ConsentColumn) -> Iterator[ConsentColumn]:
+    yield from (ConsentColumn(want.topic, one) for one in (CHANNELS if channel == BOTH else (channel,)))
 
 
-def arrange(meanings: Sequence[str], subjects: Sequence[Subject]) -> Layout:
+def arrange(meanings: Sequence[str], subjects: Sequence[TopicRef]) -> Layout:
     """Raises `MappingError` where a meaning is unknown, given twice, or no column can tell who a row is about."""
     by_slug = {subject.slug: subject for subject in subjects}
     labels = choices(subjects)
     fields: dict[str, int] = {}
-    wants: list[tuple[int, str, Want]] = []
+    wants: list[tuple[int, str, ConsentColumn]] = []
     for column, meaning in enumerate(meanings):
         if meaning not in labels:
             raise MappingError(f"“{meaning}” is nothing that a column can be.")
@@ -158,14 +158,16 @@ def arrange(meanings: Sequence[str], subjects: Sequence[Subject]) -> Layout:
             raise MappingError(f"Two columns are “{labels[meaning]}”. Keep one, and don’t import the other.")
         slug, dot, channel = meaning.rpartition(".")
         if dot:
-            wants.append((column, channel, Want(by_slug[slug].pk, channel)))
+            wants.append((column, channel, ConsentColumn(by_slug[slug].pk, channel)))
         elif meaning:
             fields[meaning] = column
     _check(fields, wants, subjects)
     return Layout(fields=fields, wants=wants)
 
 
-def _check(fields: Mapping[str, int], wants: Sequence[tuple[int, str, Want]], subjects: Sequence[Subject]) -> None:
+def _check(
+    fields: Mapping[str, int], wants: Sequence[tuple[int, str, ConsentColumn]], subjects: Sequence[TopicRef]
+) -> None:
     if "email" not in fields and "phone" not in fields:
         raise MappingError("Say which column holds the e-mail address or the phone number: clients are found by them.")
     if "name" in fields and ("first_name" in fields or "last_name" in fields):
@@ -174,5 +176,5 @@ def _check(fields: Mapping[str, int], wants: Sequence[tuple[int, str, Want]], su
         )
     told = [one for _, channel, want in wants for one in spread(channel, want)]
     for subject in subjects:
-        if any(told.count(Want(subject.pk, channel)) > 1 for channel in CHANNELS):
+        if any(told.count(ConsentColumn(subject.pk, channel)) > 1 for channel in CHANNELS):
             raise MappingError(f"Two columns speak of {subject.name} by the same channel. Keep one of them.")

@@ -10,7 +10,7 @@ from itertools import islice
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
-from notifier.clients.imports.columns import LINE_HEADER, WHY_HEADER, Layout, Subject, Want
+from notifier.clients.imports.columns import LINE_HEADER, WHY_HEADER, ConsentColumn, Layout, TopicRef
 from notifier.clients.imports.rows import ROW, Fault, Reader
 from notifier.clients.imports.staging import Staging, staging
 from notifier.clients.imports.writing import ChangedMeanwhile, Origin, write
@@ -35,8 +35,8 @@ class Planned:
     phone: str | None
     is_suppressed: bool
     #: What would change, and what stays off because the client had opted out.
-    changes: dict[Want, bool] = field(default_factory=dict)
-    kept_out: list[Want] = field(default_factory=list)
+    changes: dict[ConsentColumn, bool] = field(default_factory=dict)
+    kept_out: list[ConsentColumn] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +54,10 @@ class Plan:
     refused: list[Refused]
 
 
-def subjects() -> list[Subject]:
+def subjects() -> list[TopicRef]:
     """The topics that columns may be about."""
     return [
-        Subject(pk, slug, name) for pk, slug, name in Topic.objects.order_by("name").values_list("pk", "slug", "name")
+        TopicRef(pk, slug, name) for pk, slug, name in Topic.objects.order_by("name").values_list("pk", "slug", "name")
     ]
 
 
@@ -131,7 +131,7 @@ def _planned(stage: Staging, shown: int) -> list[Planned]:
     first = [Planned(*row) for row in stage.first(shown)]
     by_line = {one.line: one for one in first}
     for line, topic, channel, agreed, kept_out in stage.changes(list(by_line)):
-        want = Want(topic, channel)
+        want = ConsentColumn(topic, channel)
         if kept_out:
             by_line[line].kept_out.append(want)
         else:

@@ -10,10 +10,10 @@ import phonenumbers
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
-from notifier.clients.imports.columns import BOTH, EMAIL, SMS, Layout, Want
+from notifier.clients.imports.columns import BOTH, EMAIL, SMS, ConsentColumn, Layout
 
-MOST_NAME_LETTERS = 200
-MOST_EMAIL_LETTERS = 254
+MAX_NAME_LETTERS = 200
+MAX_EMAIL_LETTERS = 254
 #: As the database has it, whatever the numbering plans say.
 E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 #: Line ends and the like, and what turns the direction of all the text that follows.
@@ -45,7 +45,7 @@ class Parsed:
     email: str | None = None
     phone: str | None = None
     time_zone: str | None = None
-    wants: dict[Want, bool] = field(default_factory=dict)
+    wants: dict[ConsentColumn, bool] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
 
 
@@ -74,8 +74,8 @@ class Reader:
     def _name(self, cells: Sequence[str], faults: list[Fault]) -> str | None:
         parts = [self._checked(name, cells, read_name, faults) for name in ("name", "first_name", "last_name")]
         name = " ".join(part for part in parts if part)
-        if len(name) > MOST_NAME_LETTERS and not faults:
-            faults.append((ROW, f"The name is longer than {MOST_NAME_LETTERS} letters."))
+        if len(name) > MAX_NAME_LETTERS and not faults:
+            faults.append((ROW, f"The name is longer than {MAX_NAME_LETTERS} letters."))
         return name or None
 
     def _checked(self, name: str, cells: Sequence[str], read: Callable[[str], str], faults: list[Fault]) -> str | None:
@@ -100,7 +100,7 @@ class Reader:
             try:
                 if channel == BOTH:
                     chosen = read_channels(text)
-                    parsed.wants.update({Want(want.topic, one): one in chosen for one in (EMAIL, SMS)})
+                    parsed.wants.update({ConsentColumn(want.topic, one): one in chosen for one in (EMAIL, SMS)})
                 else:
                     parsed.wants[want] = read_wish(text)
             except ValueError as error:
@@ -111,8 +111,8 @@ class Reader:
 def read_name(text: str) -> str:
     if CONTROL.search(text):
         raise ValueError("A name is one line, without control characters.")
-    if len(text) > MOST_NAME_LETTERS:
-        raise ValueError(f"The name is longer than {MOST_NAME_LETTERS} letters.")
+    if len(text) > MAX_NAME_LETTERS:
+        raise ValueError(f"The name is longer than {MAX_NAME_LETTERS} letters.")
     return text
 
 
@@ -123,8 +123,8 @@ def read_email(text: str) -> str:
         validate_email(address)
     except ValidationError as error:
         raise ValueError(f"“{shortened(text)}” is not an e-mail address.") from error
-    if len(address) > MOST_EMAIL_LETTERS:
-        raise ValueError(f"The e-mail address is longer than {MOST_EMAIL_LETTERS} letters.")
+    if len(address) > MAX_EMAIL_LETTERS:
+        raise ValueError(f"The e-mail address is longer than {MAX_EMAIL_LETTERS} letters.")
     return address
 
 

@@ -13,7 +13,7 @@ from itertools import islice
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
 
-from notifier.clients.imports.columns import Want
+from notifier.clients.imports.columns import ConsentColumn
 from notifier.clients.imports.messages import fault_in_words
 from notifier.clients.imports.rows import Fault, Parsed
 from notifier.consent import suppressions
@@ -47,7 +47,7 @@ _SUPPRESSED = (
 
 
 @contextmanager
-def staging(wants: Sequence[Want]) -> Iterator["Staging"]:
+def staging(wants: Sequence[ConsentColumn]) -> Iterator["Staging"]:
     """Empty tables for one file, gone afterwards."""
     with connection.cursor() as cursor:
         _drop(cursor)
@@ -68,7 +68,7 @@ def _drop(cursor: CursorWrapper) -> None:
 
 
 class Staging:
-    def __init__(self, cursor: CursorWrapper, wants: Sequence[Want]) -> None:
+    def __init__(self, cursor: CursorWrapper, wants: Sequence[ConsentColumn]) -> None:
         self.cursor = cursor
         self.wants = wants
         self._width = 6 + len(wants)

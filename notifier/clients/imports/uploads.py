@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from notifier.clients.imports import columns, importer
-from notifier.clients.imports.columns import Layout, Subject
+from notifier.clients.imports.columns import Layout, TopicRef
 from notifier.clients.imports.importer import Plan
 from notifier.clients.imports.writing import Origin
 from notifier.files.base import FileError, Table
@@ -20,16 +20,16 @@ from notifier.models import ClientImport, ConsentChange
 State = ClientImport.State
 
 #: More than that takes longer than a page may: `manage.py import_clients` has no such limit.
-MOST_ROWS = 5_000
-MOST_BYTES = 10_000_000
+MAX_ROWS = 5_000
+MAX_BYTES = 10_000_000
 
 RESUBSCRIBE = "notifier.resubscribe_client"
-MOST_NAME_LETTERS = 200
-MOST_REASON_LETTERS = 300
+MAX_NAME_LETTERS = 200
+MAX_REASON_LETTERS = 300
 
 
 class TooManyRows(FileError):
-    """More than `MOST_ROWS`: for the command."""
+    """More than `MAX_ROWS`: for the command."""
 
 
 class AlreadyDone(Exception):
@@ -43,15 +43,15 @@ class NotAllowed(Exception):
 def upload(*, file: BinaryIO, name: str, by: User, now: datetime) -> ClientImport:
     """Keep a file for the next pages. Raises `FileError` if it can't be read to its end, or is too long for a page."""
     table = open_table(file)
-    rows = sum(1 for _ in islice(table.rows(), MOST_ROWS + 1))
-    if rows > MOST_ROWS:
-        raise TooManyRows(f"The file has more than {MOST_ROWS:,} rows, which is more than a page can take.")
+    rows = sum(1 for _ in islice(table.rows(), MAX_ROWS + 1))
+    if rows > MAX_ROWS:
+        raise TooManyRows(f"The file has more than {MAX_ROWS:,} rows, which is more than a page can take.")
     if not rows:
         raise FileError("The file has a header and no row below it: there is nothing to import.")
     file.seek(0)
     guessed = columns.guess(table.header, importer.subjects())
     return ClientImport.objects.create(
-        file_name=name[-MOST_NAME_LETTERS:],
+        file_name=name[-MAX_NAME_LETTERS:],
         content=file.read(),
         mapping=dict(zip(table.header, guessed, strict=True)),
         created_by=by,
@@ -62,7 +62,7 @@ def table_of(pending: ClientImport) -> Table:
     return open_table(io.BytesIO(bytes(pending.content)))
 
 
-def layout_of(pending: ClientImport, table: Table, subjects: Sequence[Subject]) -> Layout:
+def layout_of(pending: ClientImport, table: Table, subjects: Sequence[TopicRef]) -> Layout:
     """Raises `MappingError` where the columns as they are told can't be read."""
     return columns.arrange([pending.mapping.get(name, columns.NOTHING) for name in table.header], subjects)
 
@@ -95,7 +95,7 @@ def carry_out(*, pending: ClientImport, by: User, reason: str, now: datetime) ->
     table = table_of(pending)
     layout = layout_of(pending, table, importer.subjects())
     origin = Origin(
-        file_name=pending.file_name, source=ConsentChange.Source.IMPORT, by=by.pk, reason=reason[:MOST_REASON_LETTERS]
+        file_name=pending.file_name, source=ConsentChange.Source.IMPORT, by=by.pk, reason=reason[:MAX_REASON_LETTERS]
     )
     # First it is ours: of two presses of the button the second waits here, and then finds nothing to do.
     with transaction.atomic():
@@ -122,7 +122,7 @@ def _close(pending: ClientImport, *, state: ClientImport.State, now: datetime) -
 def record(*, origin: Origin, mapping: Mapping[str, str], counts: Mapping[str, int], now: datetime) -> ClientImport:
     """Of a run from the command line: a row like that of an upload, without the file."""
     return ClientImport.objects.create(
-        file_name=origin.file_name[-MOST_NAME_LETTERS:],
+        file_name=origin.file_name[-MAX_NAME_LETTERS:],
         content=b"",
         state=State.DONE,
         mapping=dict(mapping),

@@ -16,8 +16,8 @@ _HISTORY = Client.history.model._meta.db_table
 _PREFERENCE = Preference._meta.db_table
 _CHANGE = ConsentChange._meta.db_table
 
-MOST_REASON_LETTERS = 100
-MOST_DETAIL_LETTERS = 300
+MAX_REASON_LETTERS = 100
+MAX_DETAIL_LETTERS = 300
 
 
 class ChangedMeanwhile(Exception):
@@ -43,7 +43,7 @@ def write(staging: Staging, *, origin: Origin, now: datetime) -> None:
     writer.check()
     writer.add_clients()
     writer.change_clients()
-    writer.recognise()
+    writer.restore_plaintext()
     staging.compare(resubscribes=bool(origin.reason))
     writer.add_preferences()
     writer.change_preferences()
@@ -96,10 +96,10 @@ class _Writer:
         )
         self._record("~", "m.alters")
 
-    def recognise(self) -> None:
+    def restore_plaintext(self) -> None:
         """An address that stays silent since its client was erased stays so in its new client's hands."""
         for channel, addresses in self._staging.silent().items():
-            suppressions.recognise(channel=channel, addresses=addresses)
+            suppressions.restore_plaintext(channel=channel, addresses=addresses)
 
     def _record(self, kind: str, which: str) -> None:
         self._run(
@@ -110,7 +110,7 @@ class _Writer:
             f"FROM import_match m JOIN {_CLIENT} c ON c.id = m.client_id "
             f"WHERE m.fault = '' AND {which} ORDER BY m.line",
             self._moment,
-            f"Import of {self._origin.file_name}"[:MOST_REASON_LETTERS],
+            f"Import of {self._origin.file_name}"[:MAX_REASON_LETTERS],
             kind,
             self._origin.by,
         )
@@ -148,6 +148,6 @@ class _Writer:
             self._moment,
             origin.source,
             origin.by,
-            f"{origin.file_name}: {origin.reason}"[:MOST_DETAIL_LETTERS],
-            origin.file_name[:MOST_DETAIL_LETTERS],
+            f"{origin.file_name}: {origin.reason}"[:MAX_DETAIL_LETTERS],
+            origin.file_name[:MAX_DETAIL_LETTERS],
         )

@@ -9,10 +9,10 @@ from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from notifier.clients.imports import columns, importer, uploads
-from notifier.clients.imports.columns import MappingError, Subject
+from notifier.clients.imports.columns import MappingError, TopicRef
 from notifier.clients.imports.writing import ChangedMeanwhile, Origin
 from notifier.files.base import FileError, Table
-from notifier.files.reader import MOST_BYTES, open_table
+from notifier.files.reader import MAX_BYTES, open_table
 from notifier.models import ConsentChange
 from notifier.runtime import clock
 
@@ -66,7 +66,7 @@ class Command(BaseCommand):
         origin = _origin(path, options)
         try:
             with path.open("rb") as file:
-                table = open_table(file, most_bytes=MOST_BYTES)
+                table = open_table(file, most_bytes=MAX_BYTES)
                 self._import(table, origin, options["map"], failed_rows, dry_run=options["dry_run"])
         except OSError as error:
             raise _nothing(f"{error.filename or path}: {error.strerror or error}.") from error
@@ -104,7 +104,7 @@ class Command(BaseCommand):
             # Not an error of the command: what could be taken was.
             sys.exit(SOME_FAILED)
 
-    def _tell_mapping(self, table: Table, mapping: Mapping[str, str], subjects: Sequence[Subject]) -> None:
+    def _tell_mapping(self, table: Table, mapping: Mapping[str, str], subjects: Sequence[TopicRef]) -> None:
         labels = columns.choices(subjects)
         self.stderr.write(f"{table.kind}.")
         for name, meaning in mapping.items():
@@ -133,10 +133,10 @@ def _origin(path: Path, options: Mapping[str, Any]) -> Origin:
     elif reason:
         raise _nothing("--reason is for --resubscribe: without it nobody is subscribed again.")
     return Origin(
-        file_name=path.name[-uploads.MOST_NAME_LETTERS :],
+        file_name=path.name[-uploads.MAX_NAME_LETTERS :],
         source=ConsentChange.Source.IMPORT,
         by=user.pk if user else None,
-        reason=reason[: uploads.MOST_REASON_LETTERS],
+        reason=reason[: uploads.MAX_REASON_LETTERS],
     )
 
 
@@ -149,7 +149,7 @@ def _user(name: str) -> User:
     return user
 
 
-def _mapping(table: Table, maps: Sequence[str], subjects: Sequence[Subject]) -> dict[str, str]:
+def _mapping(table: Table, maps: Sequence[str], subjects: Sequence[TopicRef]) -> dict[str, str]:
     mapping = dict(zip(table.header, columns.guess(table.header, subjects), strict=True))
     for pair in maps:
         name, equals, meaning = pair.rpartition("=")

@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from notifier.demo import loading
 
-MOST_CLIENTS = 10_000_000
+MAX_CLIENTS = 10_000_000
 
 
 def whole(name: str, text: str, least: int, most: int) -> int:
@@ -23,7 +23,7 @@ class Command(BaseCommand):
         parser.add_argument("--seed", default="1", metavar="S", help="the seed of chance, a whole number (1)")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        clients = whole("clients", str(options["clients"]), 1, MOST_CLIENTS)
+        clients = whole("clients", str(options["clients"]), 1, MAX_CLIENTS)
         seed = whole("seed", str(options["seed"]), 0, 2**63)
         started = monotonic()
         loaded = loading.load(clients=clients, seed=seed, now=timezone.now())

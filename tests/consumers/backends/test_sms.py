@@ -24,7 +24,7 @@ from consumers.backends.base import (
     TemporaryFailure,
 )
 from consumers.backends.sms import get_backend
-from notifier.consent.suppressions import Source, Word
+from notifier.consent.suppressions import Evidence, Source
 from tests.standins.rules import Rule
 from tests.standins.sms import SENDER, SID, TOKEN, SmsStandin, error_body, invalid_number, opted_out
 
@@ -222,7 +222,7 @@ def test_who_opted_out_at_twilio_has_refused_by_their_own_word(provider: SmsStan
         backend.send(MESSAGE)
 
     assert str(caught.value) == "400: 21610 Attempt to send to unsubscribed recipient"
-    assert caught.value.suppress == Word(Source.CLIENT, str(caught.value))
+    assert caught.value.suppress == Evidence(Source.CLIENT, str(caught.value))
 
 
 @pytest.mark.parametrize(

@@ -260,7 +260,7 @@ def be_refused_and_cured(arena: Arena, queue: str, kind: str) -> None:
 
 def complaining(arena: Arena, words: str) -> int:
     """How many processes show, among the workers, that they wait because of it."""
-    alike = "SELECT COUNT(*) FROM notifier_worker WHERE state = 'WAITING' AND detail LIKE %s"
+    alike = "SELECT COUNT(*) FROM notifier_process WHERE state = 'WAITING' AND detail LIKE %s"
     return int(arena.stack.query(alike, f"%{words}%")[0][0])
 
 

@@ -97,7 +97,7 @@ def _busy_or_held_up(row: judge.Row) -> bool:
 
 def _demand_that_it_is_told(arena: Arena, clock: _Clock) -> None:
     """By the product itself, or nothing was attacked: a worker writes every few seconds when it was last seen."""
-    told = "SELECT pid FROM notifier_worker WHERE last_seen_at BETWEEN %s AND %s"
+    told = "SELECT pid FROM notifier_process WHERE last_seen_at BETWEEN %s AND %s"
     nearly = timedelta(seconds=HOUR // 4)
 
     def noticed() -> set[int]:

@@ -279,9 +279,9 @@ def _is_locked(arena: Arena) -> bool:
 
 
 SEND_AGAIN = """
-from notifier import clock
+from notifier.runtime import clock
 from notifier.models import Delivery
-from notifier.services import recovery
+from notifier.delivery import recovery
 recovery.send_again(deliveries=Delivery.objects.filter(pk__in={ids}), by=None, why="never left", now=clock.now())
 """
 

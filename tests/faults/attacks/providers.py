@@ -385,7 +385,7 @@ class _Scene:
         wait_until(lambda: len(self._standin.accepted()) > before, deadline=NOTICE_SECONDS, what=f"the end of {name}")
 
     def _wait_until_told(self) -> None:
-        told = "SELECT detail FROM notifier_worker WHERE channel = %s AND state = 'WAITING' AND detail <> ''"
+        told = "SELECT detail FROM notifier_process WHERE channel = %s AND state = 'WAITING' AND detail <> ''"
         wait_until(
             lambda: self._arena.stack.query(told, self._channel), deadline=NOTICE_SECONDS, what="the outage to be told"
         )

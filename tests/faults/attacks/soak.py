@@ -17,8 +17,8 @@ from tests.standins.rules import Rule
 
 #: By how much the line through a process's memory may rise from the end of the first quarter, by when its caches are
 #: full, to the end of the round. A minute's line is as steep as its last allocation; an hour's is not.
-MOST_GROWTH_KB = 3_000
-MOST_GROWTH_KB_IN_SHORT = 10_000
+MAX_GROWTH_KB = 3_000
+MAX_GROWTH_KB_IN_SHORT = 10_000
 #: SQLite keeps so much of the database in each process (its `cache_size`): it grows with the file for hours before that
 #: is full. With 1 MB instead the same processes grew by less than 700 kB in half an hour.
 PAGES_KB = 20_000
@@ -28,7 +28,7 @@ KILLED = "kill -9 a consumer that came later"
 #: From so many seconds on a round is long enough to be held to the stricter one.
 LONG_SECONDS = 600.0
 #: Files and threads come and go with connections; a leak makes more.
-MOST_MORE = 6
+MAX_MORE = 6
 #: A dispatcher publishes and looks, a consumer consumes and looks.
 CONNECTIONS_EACH = 2
 #: What the last fault, or the last look of ours, has left behind is gone by then; a leak stays.
@@ -174,8 +174,8 @@ def _hold_lock(arena: Arena) -> None:
 
 def _most_growth(arena: Arena) -> int:
     if arena.size.soak_seconds < LONG_SECONDS:
-        return MOST_GROWTH_KB_IN_SHORT
-    return MOST_GROWTH_KB + (PAGES_KB if arena.engine is Engine.EMBEDDED else 0)
+        return MAX_GROWTH_KB_IN_SHORT
+    return MAX_GROWTH_KB + (PAGES_KB if arena.engine is Engine.EMBEDDED else 0)
 
 
 def leaks(samples: Sequence[Sample], *, most_kilobytes: int) -> list[str]:
@@ -188,7 +188,7 @@ def leaks(samples: Sequence[Sample], *, most_kilobytes: int) -> list[str]:
         found.append(f"memory: {growth:,.0f} kB more, on {settled[0].kilobytes:,} kB")
     for what, number in (("files", lambda one: one.files), ("threads", lambda one: one.threads)):
         first, last = max(map(number, settled[:third])), max(map(number, settled[-third:]))
-        if last > first + MOST_MORE:
+        if last > first + MAX_MORE:
             found.append(f"{what}: {last} at the end, {first} before")
     return found
 

@@ -126,7 +126,7 @@ MODELS = {
     "notifier_delivery": Model(view=("view_delivery",)),
     "notifier_clientimport": Model(view=("view_clientimport",), row="imported"),
     "notifier_resolution": Model(view=("view_resolution",)),
-    "notifier_worker": Model(view=("view_worker",)),
+    "notifier_process": Model(view=("view_process",)),
     "notifier_queuedticket": Model(view=("view_queuedticket",)),
     "notifier_throttle": Model(
         view=("view_throttle",), change=("change_throttle",), changed=lambda house: {"rate": "20/s"}
@@ -382,7 +382,7 @@ DOORS: list[Door] = [
     Opens("notifier_notification_broadcast", SEND, query=lambda house: {"ids": house.unsent_notification.pk}),
     Does("notifier_notification_broadcast", SEND, query=lambda house: {"ids": house.unsent_notification.pk}),
     Opens("notifier_notification_limits", SEND, query=lambda house: {"ids": house.unsent_notification.pk}),
-    Opens("notifier_notification_letter", SEND, _of("unsent_notification")),
+    Opens("notifier_notification_email_preview", SEND, _of("unsent_notification")),
     Opens(
         "notifier_notification_preview",
         ("view_notification",),
@@ -404,7 +404,7 @@ DOORS: list[Door] = [
     Does("notifier_notification_simple_history", WRITE, _version),
     # --- Broadcasts ---
     Opens("notifier_broadcast_progress", ("view_broadcast",), _of("broadcast")),
-    Opens("notifier_broadcast_letter", ("view_broadcast",), _of("broadcast")),
+    Opens("notifier_broadcast_email_preview", ("view_broadcast",), _of("broadcast")),
     *_orders(),
     Opens("notifier_broadcast_approve", APPROVE, _of("awaiting")),
     Does(

@@ -14,13 +14,13 @@ from notifier.clients.imports import uploads
 from notifier.models import (
     Channel,
     ClientImport,
+    Process,
     Profile,
     QueuedTicket,
     Resolution,
     Suppression,
     Throttle,
     Topic,
-    Worker,
 )
 from tests.factories import a_broadcast, a_client, a_delivery, a_notification, a_user, an_answer, an_open_breaker
 
@@ -57,7 +57,7 @@ def a_house() -> Any:
         finished=finished,
         failed=a_delivery(broadcast=finished, state="FAILED"),
         unknown=a_delivery(broadcast=finished, state="UNKNOWN"),
-        worker=Worker.objects.create(kind="DISPATCHER", host="here", pid=1, started_at=now, last_seen_at=now),
+        worker=Process.objects.create(kind="DISPATCHER", host="here", pid=1, started_at=now, last_seen_at=now),
         queuedticket=QueuedTicket.objects.create(channel=Channel.SMS, body=b"{}", available_at=now),
         throttle=Throttle.objects.create(channel=Channel.SMS, provider="api.example.com", filled_at=now),
         resolution=Resolution.objects.create(action="MARKED_SENT", by=a_user(), at=now, why="in their log"),

@@ -7,7 +7,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from pytest_django.asserts import assertRedirects
 
-from notifier.models import Breaker, Broadcast, Census, DailyTally, Delivery, Worker
+from notifier.models import Breaker, Broadcast, ClientCounts, DailyStats, Delivery, Process
 from notifier.runtime import clock
 from tests.factories import a_broadcast, a_delivery, a_notification, a_topic, an_open_breaker
 from tests.notifier.admin.conftest import LogIn
@@ -56,9 +56,9 @@ def fill_the_house(*, rows: int) -> None:
         a_broadcast(state=Broadcast.State.SCHEDULED, scheduled_for=now - timedelta(hours=1))
         ended = a_broadcast(state=Broadcast.State.FINISHED, finished_at=now)
         for state in Delivery.SETTLED:
-            DailyTally.objects.create(broadcast=ended, day=now.date(), channel="email", state=state, number=3)
+            DailyStats.objects.create(broadcast=ended, day=now.date(), channel="email", state=state, number=3)
         a_topic(slug=f"topic-{Broadcast.objects.count()}")
-    Census.objects.update_or_create(
+    ClientCounts.objects.update_or_create(
         pk=1, defaults={"counts": {"clients": 1, "archived": 0, "consents": {}}, "counted_at": now}
     )
 
@@ -111,7 +111,7 @@ def test_what_somebody_may_do_is_a_press_away(staff: LogIn, right: str, page: st
 
 def test_the_chart_is_drawn_and_stands_in_a_table_as_well(admin: Browser) -> None:
     ended = a_broadcast(state=Broadcast.State.FINISHED, finished_at=clock.now())
-    DailyTally.objects.create(broadcast=ended, day=clock.now().date(), channel="email", state="SENT", number=1234)
+    DailyStats.objects.create(broadcast=ended, day=clock.now().date(), channel="email", state="SENT", number=1234)
 
     text = admin.get(reverse("admin:index")).content.decode()
 
@@ -130,7 +130,7 @@ def test_before_the_first_count_it_says_who_counts(admin: Browser) -> None:
 def test_the_census_leads_to_the_clients_of_each_number(admin: Browser) -> None:
     topic = a_topic(slug="listings")
     counts = {"clients": 1_000_000, "archived": 1, "consents": {str(topic.pk): {"email": 5000, "sms": 0}}}
-    Census.objects.create(pk=1, counts=counts, counted_at=clock.now())
+    ClientCounts.objects.create(pk=1, counts=counts, counted_at=clock.now())
 
     text = admin.get(reverse("admin:index")).content.decode()
 
@@ -187,10 +187,10 @@ def test_the_page_of_an_app_is_the_overview(admin: Browser) -> None:
 
 
 # --- Dead tickets -----------------------------------------------------------------------------------------------------
-def a_dispatcher(**depths: int) -> Worker:
+def a_dispatcher(**depths: int) -> Process:
     now = clock.now()
-    return Worker.objects.create(
-        kind=Worker.Kind.DISPATCHER, host="here", pid=1, started_at=now, last_seen_at=now, depths=depths
+    return Process.objects.create(
+        kind=Process.Kind.DISPATCHER, host="here", pid=1, started_at=now, last_seen_at=now, depths=depths
     )
 
 

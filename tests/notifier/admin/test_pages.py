@@ -19,11 +19,11 @@ from notifier.models import (
     Channel,
     Client,
     ClientImport,
+    Process,
     QueuedTicket,
     Resolution,
     Suppression,
     Throttle,
-    Worker,
 )
 from tests.factories import a_broadcast, a_client, a_delivery, a_notification, a_topic, a_user, an_answer
 from tests.notifier.admin.conftest import LogIn
@@ -40,7 +40,7 @@ READ_ONLY = (
     "notifier_delivery",
     "notifier_inboundmessage",
     "notifier_resolution",
-    "notifier_worker",
+    "notifier_process",
     "notifier_queuedticket",
 )
 
@@ -50,9 +50,9 @@ def a_suppression() -> Suppression:
     return Suppression.objects.create(channel=Channel.EMAIL, address=f"gone{number}@example.com", reason="asked us to")
 
 
-def a_worker() -> Worker:
+def a_worker() -> Process:
     now = timezone.now()
-    return Worker.objects.create(kind=Worker.Kind.DISPATCHER, host="here", pid=1, started_at=now, last_seen_at=now)
+    return Process.objects.create(kind=Process.Kind.DISPATCHER, host="here", pid=1, started_at=now, last_seen_at=now)
 
 
 def a_resolution() -> Resolution:
@@ -90,7 +90,7 @@ MAKE: dict[str, Callable[[], Any]] = {
     "notifier_suppression": a_suppression,
     "notifier_throttle": a_throttle,
     "notifier_topic": lambda: a_topic(slug=f"topic-{timezone.now().timestamp()}".replace(".", "-")),
-    "notifier_worker": a_worker,
+    "notifier_process": a_worker,
 }
 
 

@@ -18,7 +18,7 @@ BRINK = "x" * 157 + "{{ first_name }}"
 
 
 def measured(**rates: float) -> None:
-    a_broadcast(tally={"pace": {channel: {"given": rate * 60, "seconds": 60} for channel, rate in rates.items()}})
+    a_broadcast(tally={"throughput": {channel: {"given": rate * 60, "seconds": 60} for channel, rate in rates.items()}})
 
 
 # --- Time -------------------------------------------------------------------------------------------------------------

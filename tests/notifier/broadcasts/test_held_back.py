@@ -38,9 +38,11 @@ def test_those_who_sleep_are_counted_with_when_the_first_and_the_last_wake(topic
 
     # London twice, Paris, and Tokyo, where it is seven; not New York.
     tokyo = datetime(2026, 11, 24, 23, tzinfo=UTC)
-    assert found == KeptBack(EMAIL, asleep=4, first=tokyo, last=EIGHT)
+    assert found == KeptBack(EMAIL, in_quiet_hours=4, first=tokyo, last=EIGHT)
     assert held_back.kept_back(topic=topic, channel=SMS, now=TEN) == KeptBack(SMS)
-    assert held_back.kept_back(topic=topic, channel=EMAIL, now=datetime(2026, 11, 25, 9, tzinfo=UTC)).asleep == 1
+    assert (
+        held_back.kept_back(topic=topic, channel=EMAIL, now=datetime(2026, 11, 25, 9, tzinfo=UTC)).in_quiet_hours == 1
+    )
 
 
 def had(client: Client, *ago: timedelta, state: str = State.SENT, channel: Channel = EMAIL) -> None:

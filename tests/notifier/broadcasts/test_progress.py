@@ -10,7 +10,7 @@ from pytest_django.fixtures import Settings
 from notifier.broadcasts import progress
 from notifier.broadcasts.progress import Health
 from notifier.delivery import fanout, tallies
-from notifier.models import Broadcast, Channel, Delivery, Worker
+from notifier.models import Broadcast, Channel, Delivery, Process
 from notifier.policies import quiet_hours_sql
 from tests.factories import a_broadcast, a_client, a_delivery, a_notification, an_open_breaker
 
@@ -194,9 +194,9 @@ def test_books_of_a_real_expansion_balance(now: datetime) -> None:
 
 
 # --- Health -----------------------------------------------------------------------------------------------------------
-def a_worker(kind: Worker.Kind, now: datetime, **fields: Any) -> Worker:
-    values = {"host": "h", "pid": 1, "started_at": now, "last_seen_at": now, "state": Worker.State.IDLE}
-    return Worker.objects.create(kind=kind, **values | fields)
+def a_worker(kind: Process.Kind, now: datetime, **fields: Any) -> Process:
+    values = {"host": "h", "pid": 1, "started_at": now, "last_seen_at": now, "state": Process.State.IDLE}
+    return Process.objects.create(kind=kind, **values | fields)
 
 
 def health(now: datetime, *channels: Channel) -> dict[str, Health]:
@@ -219,10 +219,10 @@ def test_with_nothing_running_each_part_says_how_to_start_it(now: datetime) -> N
 
 
 def test_with_everything_running_all_is_well(now: datetime) -> None:
-    a_worker(Worker.Kind.DISPATCHER, now, state=Worker.State.WORKING, depths={"email": 2, "sms": 1})
-    a_worker(Worker.Kind.CONSUMER, now, channel="email")
-    a_worker(Worker.Kind.CONSUMER, now, channel="email")
-    a_worker(Worker.Kind.CONSUMER, now, channel="sms")
+    a_worker(Process.Kind.DISPATCHER, now, state=Process.State.WORKING, depths={"email": 2, "sms": 1})
+    a_worker(Process.Kind.CONSUMER, now, channel="email")
+    a_worker(Process.Kind.CONSUMER, now, channel="email")
+    a_worker(Process.Kind.CONSUMER, now, channel="sms")
 
     assert progress.health(channels=Channel, now=now) == [
         Health("Dispatcher", True, "1 running"),
@@ -237,49 +237,49 @@ def test_only_the_channels_of_the_broadcast_are_looked_at(now: datetime) -> None
 
 
 def test_a_process_that_fell_silent_is_not_running(now: datetime) -> None:
-    a_worker(Worker.Kind.CONSUMER, now, channel="sms", last_seen_at=now - timedelta(seconds=16))
+    a_worker(Process.Kind.CONSUMER, now, channel="sms", last_seen_at=now - timedelta(seconds=16))
 
     assert not health(now, SMS)["SMS consumers"].ok
 
 
 def test_a_broker_that_is_away_is_told_in_the_dispatchers_words(now: datetime, settings: Settings) -> None:
     settings.BROKER_URL = "amqp://guest:secret@broker/"
-    a_worker(Worker.Kind.DISPATCHER, now, state=Worker.State.WAITING, detail="RabbitMQ at broker can't be used: gone")
+    a_worker(Process.Kind.DISPATCHER, now, state=Process.State.WAITING, detail="RabbitMQ at broker can't be used: gone")
 
     assert health(now)["RabbitMQ"] == Health("RabbitMQ", False, "RabbitMQ at broker can't be used: gone")
     assert health(now)["Dispatcher"].ok
 
 
 def test_the_depth_is_the_newest_dispatchers(now: datetime) -> None:
-    a_worker(Worker.Kind.DISPATCHER, now, last_seen_at=now - SECOND, depths={"email": 9})
-    a_worker(Worker.Kind.DISPATCHER, now, depths={"email": 1, "sms": 0})
+    a_worker(Process.Kind.DISPATCHER, now, last_seen_at=now - SECOND, depths={"email": 9})
+    a_worker(Process.Kind.DISPATCHER, now, depths={"email": 1, "sms": 0})
 
     assert health(now)["Queue in the database"].words == "Reachable, 1 ticket waiting"
 
 
 def test_dead_tickets_are_counted_apart_from_those_that_wait(now: datetime) -> None:
     assert progress.dead_tickets(now=now) == 0
-    a_worker(Worker.Kind.DISPATCHER, now, last_seen_at=now - SECOND, depths={"email": 9, "dead": 9})
-    a_worker(Worker.Kind.DISPATCHER, now, depths={"email": 1, "sms": 0, "dead": 2})
-    a_worker(Worker.Kind.CONSUMER, now, channel="email", last_seen_at=now + SECOND)
+    a_worker(Process.Kind.DISPATCHER, now, last_seen_at=now - SECOND, depths={"email": 9, "dead": 9})
+    a_worker(Process.Kind.DISPATCHER, now, depths={"email": 1, "sms": 0, "dead": 2})
+    a_worker(Process.Kind.CONSUMER, now, channel="email", last_seen_at=now + SECOND)
 
     assert progress.dead_tickets(now=now) == 2
     assert health(now)["Queue in the database"].words == "Reachable, 1 ticket waiting"
 
 
 def test_of_a_dispatcher_that_fell_silent_no_dead_ticket_is_told(now: datetime) -> None:
-    a_worker(Worker.Kind.DISPATCHER, now, last_seen_at=now - timedelta(seconds=16), depths={"dead": 2})
+    a_worker(Process.Kind.DISPATCHER, now, last_seen_at=now - timedelta(seconds=16), depths={"dead": 2})
 
     assert progress.dead_tickets(now=now) == 0
 
 
 def test_consumers_that_all_wait_say_for_what(now: datetime) -> None:
     a_worker(
-        Worker.Kind.CONSUMER, now, channel="email", state=Worker.State.WAITING, detail="E-mail: connection refused"
+        Process.Kind.CONSUMER, now, channel="email", state=Process.State.WAITING, detail="E-mail: connection refused"
     )
     assert health(now, EMAIL)["E-mail consumers"] == Health("E-mail consumers", False, "E-mail: connection refused")
 
-    a_worker(Worker.Kind.CONSUMER, now, channel="email", state=Worker.State.WORKING)
+    a_worker(Process.Kind.CONSUMER, now, channel="email", state=Process.State.WORKING)
     assert health(now, EMAIL)["E-mail consumers"] == Health("E-mail consumers", True, "2 running")
 
 

@@ -3,7 +3,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from notifier.clients import counts
-from notifier.models import Census
+from notifier.models import ClientCounts
 from tests.factories import a_client, a_topic
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
@@ -20,7 +20,7 @@ def test_it_counts_clients_and_the_consent_of_the_active_ones(now: datetime) -> 
 
     counts.count(now=now)
 
-    row = Census.objects.get()
+    row = ClientCounts.objects.get()
     assert row.counted_at == now
     assert row.counts["clients"] == 4
     assert row.counts["archived"] == 1
@@ -33,7 +33,7 @@ def test_there_is_one_row_however_often_it_counts(now: datetime) -> None:
     a_client()
     counts.count(now=now + SECOND)
 
-    row = Census.objects.get()
+    row = ClientCounts.objects.get()
     assert (row.counts["clients"], row.counted_at) == (1, now + SECOND)
 
 

@@ -15,7 +15,7 @@ from notifier.clients.imports import uploads
 from notifier.consent import consents, digests, provider_events, suppressions
 from notifier.consent.consents import Origin
 from notifier.consent.provider_events import Event, Kind
-from notifier.consent.suppressions import Source, Word
+from notifier.consent.suppressions import Evidence, Source
 from notifier.delivery import claims, recovery
 from notifier.models import (
     Channel,
@@ -79,11 +79,11 @@ def a_life(now: datetime) -> Client:
         resolution=resolution, delivery=failed, state_before="FAILED", detail_before="to first@quux.example"
     )
     an_open_breaker(now=now, detail="550 zebedee@quux.example: unknown, eight of ten")
-    word = Word(Source.BOUNCE, "550 zebedee@quux.example: no such mailbox")
-    suppressions.suppress(channel=Channel.EMAIL, address="zebedee@quux.example", word=word, now=now)
+    evidence = Evidence(Source.BOUNCE, "550 zebedee@quux.example: no such mailbox")
+    suppressions.suppress(channel=Channel.EMAIL, address="zebedee@quux.example", evidence=evidence, now=now)
     for address, kind in (("zebedee@quux.example", Kind.SOFT_BOUNCE), ("first@quux.example", Kind.COMPLAINT)):
         event = Event("esp", f"{kind}", kind, address, at=now, detail=f"of {address}")
-        provider_events.took(event, now)
+        provider_events.record_event(event, now)
     InboundMessage.objects.create(
         provider="twilio", provider_id="1", sender="+46701740605", text="Zebedee here", outcome="KEPT", received_at=now
     )
@@ -154,8 +154,8 @@ def test_the_evidence_about_its_addresses_stays_under_their_digests(now: datetim
 
 def test_what_somebody_else_has_or_had_stays_readable_for_them(now: datetime) -> None:
     client, other = a_client(email="shared@example.com"), a_client(email="other@example.com")
-    word = Word(Source.BOUNCE, "no such mailbox")
-    suppressions.suppress(channel=Channel.EMAIL, address="shared@example.com", word=word, now=now)
+    evidence = Evidence(Source.BOUNCE, "no such mailbox")
+    suppressions.suppress(channel=Channel.EMAIL, address="shared@example.com", evidence=evidence, now=now)
     client.email = None
     client.save()
     other.email = "shared@example.com"
@@ -173,7 +173,7 @@ def test_what_is_told_of_an_erased_address_later_is_kept_by_its_digest(now: date
     erase(client, now)
     event = Event("esp", "1", Kind.HARD_BOUNCE, "late@example.com", at=now)
 
-    assert provider_events.took(event, now)
+    assert provider_events.record_event(event, now)
 
     assert tables_that_know("late@example") == set()
     assert ProviderEvent.objects.get().address == digests.digest(Channel.EMAIL, "late@example.com")
@@ -183,7 +183,7 @@ def test_erasing_twice_with_another_key_finds_what_is_there(now: datetime, setti
     """The same address, entered again by somebody who is then erased as well."""
     erase(a_client(email="again@example.com", phone=None), now)
     second = a_client(email="again@example.com", phone=None)
-    suppressions.recognise(channel=Channel.EMAIL, addresses=["again@example.com"])
+    suppressions.restore_plaintext(channel=Channel.EMAIL, addresses=["again@example.com"])
     settings.CONSENT_KEY = "another"
 
     erase(second, now)

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from notifier.broadcasts import lifecycle
 from notifier.management.commands import broadcast as command
-from notifier.models import Broadcast, Delivery, Notification, Worker
+from notifier.models import Broadcast, Delivery, Notification, Process
 from tests.factories import a_broadcast, a_client, a_delivery, a_notification, a_user
 from tests.servers.stack import Stack
 
@@ -202,9 +202,9 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "POLL_SECONDS", 0)
 
 
-def a_worker(kind: Worker.Kind, **fields: Any) -> Worker:
+def a_worker(kind: Process.Kind, **fields: Any) -> Process:
     now = timezone.now()
-    return Worker.objects.create(kind=kind, host="h", pid=1, started_at=now, last_seen_at=now, **fields)
+    return Process.objects.create(kind=kind, host="h", pid=1, started_at=now, last_seen_at=now, **fields)
 
 
 @pytest.mark.usefixtures("impatient")
@@ -221,9 +221,9 @@ def test_without_a_dispatcher_the_wait_ends_with_what_to_start() -> None:
 
 @pytest.mark.usefixtures("impatient")
 def test_with_the_broker_away_the_wait_ends_with_the_reason() -> None:
-    a_worker(Worker.Kind.DISPATCHER, state=Worker.State.WAITING, detail="RabbitMQ at broker can't be used: refused")
+    a_worker(Process.Kind.DISPATCHER, state=Process.State.WAITING, detail="RabbitMQ at broker can't be used: refused")
     for channel in ("email", "sms"):
-        a_worker(Worker.Kind.CONSUMER, channel=channel)
+        a_worker(Process.Kind.CONSUMER, channel=channel)
 
     with pytest.raises(CommandError, match=r"goes on later\. RabbitMQ at broker can't be used: refused$"):
         broadcast(a_notification(), "--wait")
@@ -233,8 +233,8 @@ def test_with_the_broker_away_the_wait_ends_with_the_reason() -> None:
 def test_a_consumer_of_a_channel_that_it_does_not_use_is_not_missed(
     meanwhile: Callable[[Callable[[], object]], None],
 ) -> None:
-    a_worker(Worker.Kind.DISPATCHER, state=Worker.State.WORKING)
-    a_worker(Worker.Kind.CONSUMER, channel="email")
+    a_worker(Process.Kind.DISPATCHER, state=Process.State.WORKING)
+    a_worker(Process.Kind.CONSUMER, channel="email")
     looks = iter([lambda: None, lambda: None, ends_with(email={"SENT": 1})])
     meanwhile(lambda: next(looks)())
 

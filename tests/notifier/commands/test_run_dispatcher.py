@@ -8,7 +8,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from pytest_django.fixtures import Settings
 
-from notifier.models import Broadcast, QueuedTicket, Worker
+from notifier.models import Broadcast, Process, QueuedTicket
 from tests.factories import a_broadcast, a_client
 from tests.servers.processes import free_port, wait_until
 from tests.servers.stack import Stack
@@ -37,7 +37,7 @@ def test_until_idle_it_does_what_there_is_and_ends() -> None:
     finished.refresh_from_db()
     paused.refresh_from_db()
     assert (finished.state, paused.state) == (Broadcast.State.FINISHED, Broadcast.State.PAUSED)
-    assert not Worker.objects.exists()
+    assert not Process.objects.exists()
     assert not QueuedTicket.objects.exists()
 
 
@@ -59,14 +59,14 @@ def test_until_idle_a_broker_that_is_away_is_told_in_one_line(settings: Settings
 def test_a_signal_ends_the_process_in_order_and_at_once(make_stack: Callable[..., Stack], number: int) -> None:
     stack = make_stack()
     process = stack.start("run_dispatcher")
-    wait_until(lambda: stack.query("SELECT id FROM notifier_worker"), what="its first heartbeat")
+    wait_until(lambda: stack.query("SELECT id FROM notifier_process"), what="its first heartbeat")
 
     began = time.monotonic()
     status = process.stop(number=number)
 
     assert status == 0, process.output()
     assert time.monotonic() - began < 5
-    assert stack.query("SELECT id FROM notifier_worker") == []
+    assert stack.query("SELECT id FROM notifier_process") == []
     assert "Traceback" not in process.output()
 
 
@@ -74,7 +74,7 @@ def test_with_its_broker_away_the_process_goes_on_and_still_ends_in_order(make_s
     stack = make_stack(broker_url=f"amqp://guest:secret@127.0.0.1:{free_port()}/")
     process = stack.start("run_dispatcher")
     wait_until(
-        lambda: stack.query("SELECT detail FROM notifier_worker WHERE state = %s", "WAITING"), what="it to say so"
+        lambda: stack.query("SELECT detail FROM notifier_process WHERE state = %s", "WAITING"), what="it to say so"
     )
 
     assert process.is_running()
@@ -109,6 +109,6 @@ def test_without_until_idle_it_waits_for_the_tables(tmp_path: Path) -> None:
     wait_until(lambda: "next try in" in process.output(), what="it to say that the tables are missing")
 
     stack.migrate()
-    wait_until(lambda: stack.query("SELECT 1 FROM notifier_worker"), what="its first heartbeat")
+    wait_until(lambda: stack.query("SELECT 1 FROM notifier_process"), what="its first heartbeat")
 
     assert process.stop() == 0

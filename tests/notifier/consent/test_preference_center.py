@@ -41,7 +41,7 @@ def agreed(client: Client) -> set[Choice]:
 
 def suppress(client: Client, source: Suppression.Source, now: datetime, channel: Channel = EMAIL) -> None:
     address = str(client.email if channel == EMAIL else client.phone)
-    suppressions.suppress(channel=channel, address=address, word=suppressions.Word(source, "said so"), now=now)
+    suppressions.suppress(channel=channel, address=address, evidence=suppressions.Evidence(source, "said so"), now=now)
 
 
 def test_withdrawing_ends_that_topic_on_that_channel_alone(now: datetime, topics: tuple[Topic, Topic]) -> None:
@@ -221,7 +221,7 @@ def test_switching_off_lifts_nothing(now: datetime, topics: tuple[Topic, Topic])
 def test_a_script_at_a_switch_is_stopped_on_the_way_in_and_never_on_the_way_out(
     now: datetime, topics: tuple[Topic, Topic], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(preference_center, "MOST_AGREED_AN_HOUR", 2)
+    monkeypatch.setattr(preference_center, "MAX_AGREED_AN_HOUR", 2)
     client, choice = a_client(), {(topics[0].pk, EMAIL)}
     for _ in range(2):
         preference_center.choose(client_id=client.pk, on=choice, off=(), origin=PAGE, now=now)

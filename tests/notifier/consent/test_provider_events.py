@@ -5,7 +5,7 @@ import pytest
 
 from notifier.consent import provider_events, suppressions
 from notifier.consent.provider_events import Event, Kind
-from notifier.consent.suppressions import Source, Word
+from notifier.consent.suppressions import Evidence, Source
 from notifier.models import Channel, ProviderEvent, SoftBounces, Suppression, SuppressionChange
 from tests.factories import a_client, a_delivery
 
@@ -17,7 +17,7 @@ SECOND = timedelta(seconds=1)
 
 def take(kind: Kind | None, now: datetime, number: int = 1, **more: Any) -> bool:
     event = Event("Postmark", f"{kind}-{number}", kind, more.pop("address", ANN), more.pop("at", now), **more)
-    return provider_events.took(event, now)
+    return provider_events.record_event(event, now)
 
 
 def suppressed() -> list[tuple[str, str, str]]:
@@ -47,7 +47,7 @@ def test_what_is_for_good_suppresses_the_address_with_the_evidence(
 
 def test_an_event_is_taken_once(now: datetime) -> None:
     assert take(Kind.HARD_BOUNCE, now)
-    suppressions.lift(channel=Channel.EMAIL, address=ANN, word=Word(Source.STAFF, "it is back"), now=now)
+    suppressions.lift(channel=Channel.EMAIL, address=ANN, evidence=Evidence(Source.STAFF, "it is back"), now=now)
 
     assert not take(Kind.HARD_BOUNCE, now)
 

@@ -8,7 +8,7 @@ import pytest
 from notifier.consent import digests, sms_replies, suppressions
 from notifier.consent.sms_keywords import Wish
 from notifier.consent.sms_replies import Answer, Outcome
-from notifier.consent.suppressions import Source, Word
+from notifier.consent.suppressions import Evidence, Source
 from notifier.models import Channel, InboundMessage, Preference, Suppression, SuppressionChange
 from tests.factories import a_client, a_user
 from tests.notifier.connections import at_once
@@ -25,7 +25,7 @@ def answers(text: str, *, sid: str = "SM1", sender: str = ANN, taken_for: Wish |
 
 
 def suppress(source: Suppression.Source, now: datetime, address: str = ANN) -> None:
-    suppressions.suppress(channel=Channel.SMS, address=address, word=Word(source, "before"), now=now)
+    suppressions.suppress(channel=Channel.SMS, address=address, evidence=Evidence(source, "before"), now=now)
 
 
 def suppressed() -> list[tuple[str, str, str]]:
@@ -155,7 +155,7 @@ def test_characters_that_no_database_takes_are_left_out(now: datetime) -> None:
 # --- Once -------------------------------------------------------------------------------------------------------------
 def test_what_is_delivered_twice_is_taken_once(now: datetime) -> None:
     first = sms_replies.take(answer=answers("STOP"), now=now)
-    suppressions.lift(channel=Channel.SMS, address=ANN, word=Word(Source.CLIENT, "START"), now=now)
+    suppressions.lift(channel=Channel.SMS, address=ANN, evidence=Evidence(Source.CLIENT, "START"), now=now)
 
     again = sms_replies.take(answer=answers("STOP"), now=now + SECOND)
 

@@ -8,7 +8,7 @@ from django.db import transaction
 
 from notifier.clients import erasure
 from notifier.consent import digests, suppressions
-from notifier.consent.suppressions import Source, Word
+from notifier.consent.suppressions import Evidence, Source
 from notifier.models import Channel, Client, Suppression, SuppressionChange
 from tests.factories import a_client, a_user
 from tests.notifier.connections import SECONDS, OtherConnection
@@ -18,12 +18,12 @@ pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]
 EMAIL = Channel.EMAIL
 PRODUCT = Path(__file__).resolve().parents[3]
 ANN = "ann@example.com"
-BOUNCE = Word(Source.BOUNCE, "550 5.1.1 no such user")
-STOP = Word(Source.CLIENT, "STOP")
+BOUNCE = Evidence(Source.BOUNCE, "550 5.1.1 no such user")
+STOP = Evidence(Source.CLIENT, "STOP")
 
 
-def suppress(word: Word, now: datetime) -> bool:
-    return suppressions.suppress(channel=EMAIL, address=ANN, word=word, now=now)
+def suppress(evidence: Evidence, now: datetime) -> bool:
+    return suppressions.suppress(channel=EMAIL, address=ANN, evidence=evidence, now=now)
 
 
 def history() -> list[tuple[str, str, str]]:
@@ -51,32 +51,32 @@ def test_the_clients_own_word_takes_the_place_of_a_bounce_and_not_the_other_way_
 
 def test_a_client_who_comes_back_lifts_no_more_than_their_own_word(now: datetime) -> None:
     maria = a_user(username="maria")
-    court = Word(Source.STAFF, "court order", by=maria)
+    court = Evidence(Source.STAFF, "court order", by=maria)
     suppress(court, now)
     suppress(STOP, now)
-    start = Word(Source.CLIENT, "START")
+    start = Evidence(Source.CLIENT, "START")
 
-    assert suppressions.lift(channel=EMAIL, address=ANN, word=start, now=now, sources=[Source.CLIENT])
+    assert suppressions.lift(channel=EMAIL, address=ANN, evidence=start, now=now, sources=[Source.CLIENT])
 
     assert (Suppression.objects.get().source, Suppression.objects.get().reason) == (Source.STAFF, "court order")
     assert history()[2:] == [("LIFTED", "CLIENT", "START"), ("SUPPRESSED", "STAFF", "court order")]
     assert SuppressionChange.objects.latest("pk").by == maria
     # And the next time; until staff have lifted their own.
     suppress(STOP, now)
-    suppressions.lift(channel=EMAIL, address=ANN, word=start, now=now)
+    suppressions.lift(channel=EMAIL, address=ANN, evidence=start, now=now)
     assert Suppression.objects.get().source == Source.STAFF
-    suppressions.lift(channel=EMAIL, address=ANN, word=court, now=now)
+    suppressions.lift(channel=EMAIL, address=ANN, evidence=court, now=now)
     suppress(STOP, now)
-    suppressions.lift(channel=EMAIL, address=ANN, word=start, now=now)
+    suppressions.lift(channel=EMAIL, address=ANN, evidence=start, now=now)
     assert not Suppression.objects.exists()
 
 
 def test_a_lifting_is_written_down_with_who_and_why(now: datetime) -> None:
     suppress(BOUNCE, now)
     maria = a_user(username="maria")
-    word = Word(Source.STAFF, "the mailbox is back", by=maria)
+    evidence = Evidence(Source.STAFF, "the mailbox is back", by=maria)
 
-    assert suppressions.lift(channel=EMAIL, address=ANN, word=word, now=now)
+    assert suppressions.lift(channel=EMAIL, address=ANN, evidence=evidence, now=now)
 
     assert not Suppression.objects.exists()
     last = SuppressionChange.objects.latest("pk")
@@ -86,7 +86,9 @@ def test_a_lifting_is_written_down_with_who_and_why(now: datetime) -> None:
 def test_only_what_may_be_lifted_is(now: datetime) -> None:
     suppress(STOP, now)
 
-    lifted = suppressions.lift(channel=EMAIL, address=ANN, word=BOUNCE, now=now, sources=[Source.BOUNCE, Source.STAFF])
+    lifted = suppressions.lift(
+        channel=EMAIL, address=ANN, evidence=BOUNCE, now=now, sources=[Source.BOUNCE, Source.STAFF]
+    )
 
     assert not lifted
     assert Suppression.objects.exists()
@@ -97,16 +99,18 @@ def test_one_that_was_erased_is_found_by_its_address(now: datetime) -> None:
     suppress(STOP, now)
     Suppression.objects.update(address=digests.digest(EMAIL, ANN))
 
-    assert suppressions.lift(channel=EMAIL, address=ANN, word=STOP, now=now)
+    assert suppressions.lift(channel=EMAIL, address=ANN, evidence=STOP, now=now)
     assert not Suppression.objects.exists()
 
 
 def test_several_are_lifted_at_once_and_only_those_that_may_be(now: datetime) -> None:
     suppress(BOUNCE, now)
-    suppressions.suppress(channel=Channel.SMS, address="+12025550100", word=STOP, now=now)
+    suppressions.suppress(channel=Channel.SMS, address="+12025550100", evidence=STOP, now=now)
     ids = list(Suppression.objects.values_list("pk", flat=True))
 
-    lifted = suppressions.lift_rows(ids=ids, word=Word(Source.STAFF, "back"), now=now, sources=suppressions.OURS)
+    lifted = suppressions.lift_rows(
+        ids=ids, evidence=Evidence(Source.STAFF, "back"), now=now, sources=suppressions.STAFF_LIFTABLE
+    )
 
     assert lifted == 1
     assert Suppression.objects.get().source == Source.CLIENT
@@ -116,7 +120,7 @@ def test_several_are_lifted_at_once_and_only_those_that_may_be(now: datetime) ->
 def test_many_are_suppressed_at_once_and_what_stands_is_left_as_it_is(now: datetime) -> None:
     suppress(STOP, now)
 
-    assert suppressions.suppress_many(channel=EMAIL, words={ANN: BOUNCE, "bob@example.com": BOUNCE}, now=now) == 1
+    assert suppressions.suppress_many(channel=EMAIL, evidence_of={ANN: BOUNCE, "bob@example.com": BOUNCE}, now=now) == 1
 
     assert dict(Suppression.objects.values_list("address", "source")) == {ANN: "CLIENT", "bob@example.com": "BOUNCE"}
     assert SuppressionChange.objects.count() == 2
@@ -133,17 +137,17 @@ def test_what_is_entered_again_is_recognised_and_stays_silent(now: datetime) -> 
     assert not Suppression.objects.filter(address=ANN).exists()
     a_client(email=ANN)
 
-    assert suppressions.recognise(channel=EMAIL, addresses=[ANN, "bob@example.com"]) == 1
+    assert suppressions.restore_plaintext(channel=EMAIL, addresses=[ANN, "bob@example.com"]) == 1
 
     assert Suppression.objects.get().address == ANN
-    assert suppressions.recognise(channel=EMAIL, addresses=[ANN]) == 0
+    assert suppressions.restore_plaintext(channel=EMAIL, addresses=[ANN]) == 0
 
 
 def test_an_erased_address_is_suppressed_anew_and_lifted_without_coming_back(now: datetime) -> None:
     erased(now)
 
     suppress(STOP, now)
-    assert suppressions.lift(channel=EMAIL, address=ANN, word=STOP, now=now)
+    assert suppressions.lift(channel=EMAIL, address=ANN, evidence=STOP, now=now)
     suppress(STOP, now)
 
     assert Suppression.objects.get().address == digests.digest(EMAIL, ANN)
@@ -155,7 +159,7 @@ def test_of_two_for_one_address_the_clients_own_word_stays(now: datetime) -> Non
     Suppression.objects.create(channel=EMAIL, address=ANN, reason="bounced", source=Source.BOUNCE)
     a_client(email=ANN)
 
-    suppressions.recognise(channel=EMAIL, addresses=[ANN])
+    suppressions.restore_plaintext(channel=EMAIL, addresses=[ANN])
 
     assert [(s.address, s.source) for s in Suppression.objects.all()] == [(ANN, "ERASED")]
 
@@ -165,7 +169,7 @@ def test_one_that_a_changed_key_wrote_is_recognised_too(now: datetime, settings:
     settings.CONSENT_KEY = "a new one"
     a_client(email=ANN)
 
-    assert suppressions.recognise(channel=EMAIL, addresses=[ANN]) == 1
+    assert suppressions.restore_plaintext(channel=EMAIL, addresses=[ANN]) == 1
 
 
 @pytest.mark.django_db(transaction=True)
@@ -237,7 +241,7 @@ def test_only_the_service_writes_suppressions() -> None:
 def test_whoever_writes_a_clients_address_recognises_what_was_erased() -> None:
     assert writers("Client") == set(CLIENT_WRITERS)
     for path, writes_addresses in CLIENT_WRITERS.items():
-        assert ("suppressions.recognise" in (PRODUCT / path).read_text()) == writes_addresses, path
+        assert ("suppressions.restore_plaintext" in (PRODUCT / path).read_text()) == writes_addresses, path
 
 
 @pytest.mark.parametrize(

@@ -146,7 +146,7 @@ def test_a_probe_wakes_nobody() -> None:
 
     taken = claim(row, now=TEN)
 
-    assert (taken.messages, taken.held) == ([], True)
+    assert (taken.messages, taken.breaker_open) == ([], True)
     # So that the next one need not wait for its time.
     assert taken.probe_of is not None
     assert fresh(row).due_at == EIGHT

@@ -13,7 +13,7 @@ from pytest_django.fixtures import Settings
 from notifier.broadcasts import lifecycle
 from notifier.clients import erasure
 from notifier.consent import suppressions
-from notifier.consent.suppressions import Source, Word
+from notifier.consent.suppressions import Evidence, Source
 from notifier.delivery import claims, fanout, recovery, tallies
 from notifier.delivery.claims import Claim, Outcome, Verdict
 from notifier.messages import signed_links
@@ -165,9 +165,9 @@ def test_who_refused_by_a_word_of_their_own_since_the_start_has_withdrawn_consen
     now: datetime, source: str, seconds: int, reason: Reason
 ) -> None:
     row = a_delivery(broadcast=a_broadcast(started_at=now - timedelta(minutes=1)))
-    word = Word(Source(source), "STOP")
+    evidence = Evidence(Source(source), "STOP")
     moment = now - timedelta(minutes=1) + timedelta(seconds=seconds)
-    suppressions.suppress(channel=Channel.EMAIL, address=row.address, word=word, now=moment)
+    suppressions.suppress(channel=Channel.EMAIL, address=row.address, evidence=evidence, now=moment)
 
     assert claim(row, now=now).messages == []
     assert (fresh(row).state, fresh(row).detail) == (State.SKIPPED, reason)
@@ -251,11 +251,11 @@ def test_the_last_line_of_an_sms_says_how_to_end_them_and_that_of_a_mail_does_no
     client = a_client(name="Ann", listings="both")
     mail, text = (a_delivery(broadcast=broadcast, client=client, channel=channel) for channel in Channel)
 
-    (letter,) = claim(mail, now=now).messages
+    (rendered,) = claim(mail, now=now).messages
     (short,) = claim(text, now=now).messages
 
     assert short.body == "Hi Ann\nReply STOP to end"
-    assert "Reply STOP" not in letter.body + letter.html
+    assert "Reply STOP" not in rendered.body + rendered.html
 
 
 def test_a_name_of_two_lines_makes_no_header_of_its_own(now: datetime) -> None:
@@ -278,7 +278,7 @@ def test_rows_of_a_paused_broadcast_are_left_and_due_at_once(now: datetime) -> N
 
 def test_a_row_given_back_for_later_keeps_its_time_through_a_pause(now: datetime) -> None:
     row = a_delivery()
-    claims.give_back(delivery_ids=[row.pk], due_at=now + timedelta(minutes=1))
+    claims.release(delivery_ids=[row.pk], due_at=now + timedelta(minutes=1))
     lifecycle.pause(broadcast_id=row.broadcast_id)
 
     claim(row, now=now)
@@ -356,7 +356,7 @@ def test_while_the_breaker_is_open_nothing_is_claimed(now: datetime) -> None:
 
     taken = claim(*rows, now=now)
 
-    assert (taken.held, taken.messages, taken.probe_of) == (True, [], None)
+    assert (taken.breaker_open, taken.messages, taken.probe_of) == (True, [], None)
     assert [columns(row) for row in rows] == before
 
 
@@ -366,7 +366,7 @@ def test_an_open_breaker_holds_its_own_channel_only(now: datetime) -> None:
 
     taken = claim(row, now=now)
 
-    assert (taken.held, addressed(taken)) == (False, [row.pk])
+    assert (taken.breaker_open, addressed(taken)) == (False, [row.pk])
 
 
 def test_a_breaker_that_closed_again_holds_nothing(now: datetime) -> None:
@@ -375,7 +375,7 @@ def test_a_breaker_that_closed_again_holds_nothing(now: datetime) -> None:
 
     taken = claim(row, now=now)
 
-    assert (taken.held, addressed(taken)) == (False, [row.pk])
+    assert (taken.breaker_open, addressed(taken)) == (False, [row.pk])
 
 
 def test_the_probe_of_an_open_breaker_is_claimed_and_nothing_beside_it(now: datetime) -> None:
@@ -386,7 +386,7 @@ def test_the_probe_of_an_open_breaker_is_claimed_and_nothing_beside_it(now: date
 
     taken = claim(other, probe, now=now)
 
-    assert (taken.held, taken.probe_of, addressed(taken)) == (True, breaker.opened_at, [probe.pk])
+    assert (taken.breaker_open, taken.probe_of, addressed(taken)) == (True, breaker.opened_at, [probe.pk])
     assert (fresh(probe).state, fresh(other).state) == (State.SENDING, State.PENDING)
 
 
@@ -396,7 +396,7 @@ def test_a_probe_that_another_followed_is_none_any_more(now: datetime) -> None:
 
     taken = claim(overtaken, now=now)
 
-    assert (taken.held, taken.messages, taken.probe_of) == (True, [], None)
+    assert (taken.breaker_open, taken.messages, taken.probe_of) == (True, [], None)
 
 
 def test_a_probe_that_comes_twice_is_sent_once(now: datetime) -> None:
@@ -416,7 +416,7 @@ def test_a_probe_whose_client_opted_out_is_skipped_and_known_for_a_probe(now: da
 
     taken = claim(probe, now=now)
 
-    assert (taken.held, taken.messages, taken.probe_of) == (True, [], breaker.opened_at)
+    assert (taken.breaker_open, taken.messages, taken.probe_of) == (True, [], breaker.opened_at)
     assert fresh(probe).state == State.SKIPPED
 
 
@@ -435,7 +435,7 @@ def test_a_breaker_that_closes_within_a_claim_holds_that_one_still(
 
     monkeypatch.setattr(claims, "_running_content", look_and_close)
 
-    assert (claim(row, now=now).held, fresh(row).state) == (True, State.PENDING)
+    assert (claim(row, now=now).breaker_open, fresh(row).state) == (True, State.PENDING)
 
 
 # --- Settle -----------------------------------------------------------------------------------------------------------
@@ -551,7 +551,7 @@ def test_who_has_opted_out_at_the_provider_is_skipped_and_suppressed_by_their_ow
     row = a_delivery(channel=Channel.SMS)
     said = "400: 21610 Attempt to send to unsubscribed recipient"
 
-    settle(claim(row, now=now), Verdict.REFUSED, now=now, detail=said, suppress=Word(Source.CLIENT, said))
+    settle(claim(row, now=now), Verdict.REFUSED, now=now, detail=said, suppress=Evidence(Source.CLIENT, said))
 
     after = fresh(row)
     assert (after.state, after.detail) == (State.SKIPPED, Reason.OPTED_OUT)
@@ -566,8 +566,8 @@ def test_an_address_is_suppressed_where_the_outcome_says_so_and_nowhere_else(now
     broadcast = a_broadcast()
     gone, well = a_delivery(broadcast=broadcast), a_delivery(broadcast=broadcast)
     taken = claim(gone, well, now=now)
-    word = Word(Source.BOUNCE, "550 5.1.1 no such user")
-    outcomes = [Outcome(taken.messages[0], verdict, suppress=word), Outcome(taken.messages[1], verdict)]
+    evidence = Evidence(Source.BOUNCE, "550 5.1.1 no such user")
+    outcomes = [Outcome(taken.messages[0], verdict, suppress=evidence), Outcome(taken.messages[1], verdict)]
 
     claims.settle(claim=taken, outcomes=outcomes, now=now)
 
@@ -577,9 +577,9 @@ def test_an_address_is_suppressed_where_the_outcome_says_so_and_nowhere_else(now
 def test_what_suppresses_an_address_is_kept_even_if_its_row_is_no_longer_ours(now: datetime) -> None:
     row = a_delivery()
     taken = claim(row, now=now)
-    word = Word(Source.BOUNCE, "550 5.1.1 no such user")
+    evidence = Evidence(Source.BOUNCE, "550 5.1.1 no such user")
 
-    settled = settle(replace(taken, token=uuid.uuid4()), Verdict.PERMANENT, now=now, suppress=word)
+    settled = settle(replace(taken, token=uuid.uuid4()), Verdict.PERMANENT, now=now, suppress=evidence)
 
     assert settled == 0
     assert Suppression.objects.get().address == row.address
@@ -592,7 +592,7 @@ def test_a_late_result_does_not_bring_back_the_address_of_an_erased_client(now: 
     fanout.sweep(now=late)
     erasure.erase(client_id=row.client_id, by=None, why="they asked", now=late)
 
-    settle(taken, Verdict.REFUSED, now=late, suppress=Word(Source.CLIENT, "opted out"))
+    settle(taken, Verdict.REFUSED, now=late, suppress=Evidence(Source.CLIENT, "opted out"))
 
     assert fresh(row).state == State.SKIPPED
     assert not Suppression.objects.filter(address=taken.messages[0].address).exists()
@@ -609,7 +609,7 @@ def test_what_suppresses_an_address_is_undone_with_the_rest_of_its_window(
 
     monkeypatch.setattr(suppressions, "suppress", breaks)
     with pytest.raises(OperationalError):
-        settle(taken, Verdict.REFUSED, now=now, suppress=Word(Source.CLIENT, "opted out"))
+        settle(taken, Verdict.REFUSED, now=now, suppress=Evidence(Source.CLIENT, "opted out"))
 
     assert fresh(row).state == State.SENDING
 
@@ -714,7 +714,7 @@ def test_a_claim_whose_commit_was_in_doubt_is_undone_by_its_token(now: datetime)
     ours, theirs = a_delivery(broadcast=broadcast), a_delivery(broadcast=broadcast)
     taken, other = claim(ours, now=now), claim(theirs, now=now)
 
-    undone = claims.disclaim(token=taken.token, delivery_ids=[ours.pk, theirs.pk], now=now + SECOND)
+    undone = claims.release_claim(token=taken.token, delivery_ids=[ours.pk, theirs.pk], now=now + SECOND)
 
     assert undone == 1
     assert (fresh(ours).state, fresh(ours).due_at, fresh(ours).attempts) == (State.PENDING, now + SECOND, 0)
@@ -725,7 +725,7 @@ def test_a_claim_that_was_never_made_needs_no_undoing(now: datetime) -> None:
     row = a_delivery()
     before = columns(row)
 
-    assert claims.disclaim(token=uuid.uuid4(), delivery_ids=[row.pk], now=now) == 0
+    assert claims.release_claim(token=uuid.uuid4(), delivery_ids=[row.pk], now=now) == 0
     assert columns(row) == before
 
 
@@ -734,7 +734,7 @@ def test_what_a_consumer_gives_back_is_due_when_it_says(now: datetime) -> None:
     waiting, sending = a_delivery(broadcast=broadcast), a_delivery(broadcast=broadcast)
     claim(sending, now=now)
 
-    given = claims.give_back(delivery_ids=[waiting.pk, sending.pk], due_at=now + SECOND)
+    given = claims.release(delivery_ids=[waiting.pk, sending.pk], due_at=now + SECOND)
 
     assert given == 1
     assert (fresh(waiting).state, fresh(waiting).due_at) == (State.PENDING, now + SECOND)
@@ -744,9 +744,9 @@ def test_what_a_consumer_gives_back_is_due_when_it_says(now: datetime) -> None:
 
 def test_what_was_given_back_once_is_not_hurried_by_a_repeated_ticket(now: datetime) -> None:
     row = a_delivery()
-    claims.give_back(delivery_ids=[row.pk], due_at=now + timedelta(minutes=5))
+    claims.release(delivery_ids=[row.pk], due_at=now + timedelta(minutes=5))
 
-    assert claims.give_back(delivery_ids=[row.pk], due_at=now) == 0
+    assert claims.release(delivery_ids=[row.pk], due_at=now) == 0
     assert fresh(row).due_at == now + timedelta(minutes=5)
 
 

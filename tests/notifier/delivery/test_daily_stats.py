@@ -6,7 +6,7 @@ from django.conf import LazySettings
 from django.utils import timezone
 
 from notifier.delivery import daily_stats, recovery, tallies
-from notifier.models import Broadcast, DailyTally, Delivery
+from notifier.models import Broadcast, DailyStats, Delivery
 from notifier.runtime import failpoints
 from tests.factories import a_broadcast, a_client, a_delivery
 
@@ -22,7 +22,7 @@ def count(broadcast: Broadcast, now: datetime = NOON) -> bool:
 
 
 def counted(broadcast: Broadcast) -> dict[tuple[date, str, str], int]:
-    rows = DailyTally.objects.filter(broadcast=broadcast)
+    rows = DailyStats.objects.filter(broadcast=broadcast)
     return {(row.day, row.channel, row.state): row.number for row in rows}
 
 

@@ -16,7 +16,7 @@ from notifier.clients.imports import retention
 from notifier.delivery import claims, daily_stats, dispatcher, fanout
 from notifier.delivery.claims import Outcome, Verdict
 from notifier.delivery.dispatcher import Dispatcher
-from notifier.models import Broadcast, Census, Channel, ClientImport, Delivery, QueuedTicket, Worker
+from notifier.models import Broadcast, Channel, ClientCounts, ClientImport, Delivery, Process, QueuedTicket
 from notifier.runtime import clock
 from notifier.runtime.shutdown import StopFlag
 from notifier.transport.base import Ticket, TransportError, decode
@@ -104,8 +104,8 @@ def send_everything(channel: Channel, verdict: Verdict = Verdict.SENT) -> int:
     return sent
 
 
-def worker() -> Worker:
-    return Worker.objects.get(kind=Worker.Kind.DISPATCHER)
+def worker() -> Process:
+    return Process.objects.get(kind=Process.Kind.DISPATCHER)
 
 
 # --- One broadcast, end to end ----------------------------------------------------------------------------------------
@@ -303,7 +303,7 @@ def test_with_the_broker_away_it_waits_and_says_why_while_the_rest_goes_on(
         for _ in range(5):
             loop.cycle()
 
-    assert (worker().state, worker().detail) == (Worker.State.WAITING, "RabbitMQ at broker can't be used: refused.")
+    assert (worker().state, worker().detail) == (Process.State.WAITING, "RabbitMQ at broker can't be used: refused.")
     assert [row.client for row in fresh.deliveries.all()] == [client]  # expanded
     overdue.refresh_from_db()
     assert overdue.state == State.UNKNOWN  # swept
@@ -330,7 +330,7 @@ def test_a_broker_that_takes_no_tickets_and_still_counts_them_is_not_back(
         loop.cycle()
         said.append((worker().state, worker().detail))
 
-    assert said == [(Worker.State.WAITING, "RabbitMQ takes no messages.")] * 3
+    assert said == [(Process.State.WAITING, "RabbitMQ takes no messages.")] * 3
 
 
 def test_a_broker_that_takes_no_tickets_is_not_back_because_nothing_is_due(
@@ -377,7 +377,7 @@ def test_once_the_broker_is_back_nothing_is_missing(
     watch.seconds += 5
     loop.cycle()
 
-    assert (worker().state, worker().detail) == (Worker.State.WORKING, "")
+    assert (worker().state, worker().detail) == (Process.State.WORKING, "")
     assert send_everything(EMAIL) == 1
     loop.cycle()
     broadcast.refresh_from_db()
@@ -467,7 +467,7 @@ def test_told_to_stop_it_says_farewell_and_closes(
     loop.run()
 
     assert len(running) == 4
-    assert not Worker.objects.exists()
+    assert not Process.objects.exists()
     assert transport.is_closed
 
 
@@ -616,11 +616,11 @@ def test_clients_are_counted_once_a_minute(loop: Dispatcher, watch: SimpleNamesp
     watch.seconds += 30
     loop.cycle()
 
-    assert Census.objects.get().counts["clients"] == 1
-    Census.objects.update(counted_at=clock.now() - timedelta(minutes=1))
+    assert ClientCounts.objects.get().counts["clients"] == 1
+    ClientCounts.objects.update(counted_at=clock.now() - timedelta(minutes=1))
     watch.seconds += 1
     loop.cycle()
-    assert Census.objects.get().counts["clients"] == 2
+    assert ClientCounts.objects.get().counts["clients"] == 2
 
 
 def test_what_cannot_be_counted_does_not_hold_up_the_sending(

@@ -697,7 +697,7 @@ def test_while_one_is_being_sent_nothing_looks_lost(now: datetime) -> None:
 def test_what_waits_for_its_own_time_is_not_lost(now: datetime) -> None:
     broadcast = a_broadcast()
     given_back, released, _ = some_due(3, broadcast, now)
-    claims.give_back(delivery_ids=[given_back.pk], due_at=now + LIFETIME)
+    claims.release(delivery_ids=[given_back.pk], due_at=now + LIFETIME)
     taken = claims.claim(
         broadcast_id=broadcast.pk, channel=EMAIL, delivery_ids=[released.pk], token=uuid.uuid4(), now=now
     )

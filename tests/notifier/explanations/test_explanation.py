@@ -7,7 +7,6 @@ from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import User
-from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -17,13 +16,13 @@ from notifier.clients import archiving, erasure
 from notifier.consent import consents
 from notifier.consent.consents import Origin
 from notifier.explanations import explanation
-from notifier.explanations.records import RECORDS
 from notifier.models import (
     Broadcast,
     Channel,
     Client,
     ConsentChange,
     Delivery,
+    Installation,
     Reason,
     Resolution,
     ResolvedDelivery,
@@ -48,7 +47,7 @@ NOW = PRESS + timedelta(days=1)
 
 @pytest.fixture(autouse=True)
 def _records_begin(db: None) -> Iterator[None]:
-    MigrationRecorder.Migration.objects.filter(**RECORDS).update(applied=BEGAN)
+    Installation.objects.update_or_create(pk=1, defaults={"records_began_at": BEGAN})
     with timezone.override(UTC):
         yield
 

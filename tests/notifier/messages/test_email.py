@@ -18,15 +18,15 @@ def words_of(html: str) -> str:
 
 
 def test_both_parts_say_the_same() -> None:
-    letter = email.letter(
+    rendered = email.render(
         subject="Homes for {{ first_name }}", body="Dear **{{ name }}**,\n\n[look](https://a.example)"
     )
 
-    assert letter.text_for(VALUES, TOKEN) == (
+    assert rendered.text_for(VALUES, TOKEN) == (
         "Dear Ann Example,\n\nlook (https://a.example)\n\n-- \nYou get this because you asked to hear about Listings.\n"
         f"Unsubscribe: {STOP}\nChoose what you get: {CHOOSE}\n"
     )
-    html = letter.html_for(VALUES, TOKEN)
+    html = rendered.html_for(VALUES, TOKEN)
     assert "<title>Homes for Ann</title>" in html
     foot = "You get this because you asked to hear about Listings. Unsubscribe · Choose what you get"
     assert words_of(html).replace("\xa0", " ").replace("  ", " ").endswith(f"look {foot}")
@@ -37,26 +37,26 @@ def test_both_parts_say_the_same() -> None:
     "name", ["<b>Ann</b>", "**Ann**", '" onclick="x', "{{ topic }}", "[x](https://a.example)", "&amp;"]
 )
 def test_a_name_shows_as_itself_in_both_parts(name: str) -> None:
-    letter = email.letter(subject="{{ name }}", body="Dear {{ name }}, **{{ name }}**")
+    rendered = email.render(subject="{{ name }}", body="Dear {{ name }}, **{{ name }}**")
     values = placeholders.values(name=name, topic="Listings")
 
-    assert letter.text_for(values, TOKEN).startswith(f"Dear {name}, {name}\n")
-    assert f"Dear {name}, {name}" in words_of(letter.html_for(values, TOKEN)).replace(" , ", ", ")
+    assert rendered.text_for(values, TOKEN).startswith(f"Dear {name}, {name}\n")
+    assert f"Dear {name}, {name}" in words_of(rendered.html_for(values, TOKEN)).replace(" , ", ", ")
 
 
 @given(name=st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1))
 def test_a_name_never_adds_a_tag(name: str) -> None:
-    letter = email.letter(subject="{{ name }}", body="Dear {{ name }}")
+    rendered = email.render(subject="{{ name }}", body="Dear {{ name }}")
 
-    html = letter.html_for(placeholders.values(name=name, topic="x"), TOKEN)
-    plain = letter.html_for(placeholders.values(name="Ann", topic="x"), TOKEN)
+    html = rendered.html_for(placeholders.values(name=name, topic="x"), TOKEN)
+    plain = rendered.html_for(placeholders.values(name="Ann", topic="x"), TOKEN)
 
     assert html.count("<") == plain.count("<")
     assert html.count('"') == plain.count('"')
 
 
 def test_the_body_and_the_subject_never_add_a_tag_of_their_own() -> None:
-    html = email.letter(subject="<script>1</script>", body="<script>2</script><img src=x onerror=3>").html_for(
+    html = email.render(subject="<script>1</script>", body="<script>2</script><img src=x onerror=3>").html_for(
         VALUES, TOKEN
     )
 
@@ -66,13 +66,13 @@ def test_the_body_and_the_subject_never_add_a_tag_of_their_own() -> None:
 
 
 def test_the_same_text_is_put_together_once() -> None:
-    first = email.letter(subject="Once", body="and for all")
+    first = email.render(subject="Once", body="and for all")
 
-    assert email.letter(subject="Once", body="and for all") is first
+    assert email.render(subject="Once", body="and for all") is first
 
 
 def test_no_line_is_longer_than_mail_may_have_where_the_text_has_none() -> None:
-    html = email.letter(subject="s", body="- one\n- two").html_for(VALUES, TOKEN)
+    html = email.render(subject="s", body="- one\n- two").html_for(VALUES, TOKEN)
 
     assert max(len(line.encode()) for line in html.splitlines()) < 998
 
@@ -84,9 +84,9 @@ def test_a_pattern_fills_as_render_does(text: str) -> None:
 
 def test_each_client_has_links_of_their_own_whatever_staff_wrote_beside_them() -> None:
     other = signed_links.token(signed_links.Link(client_id=8, topic_id=1, broadcast_id=42))
-    letter = email.letter(subject="s", body="{{ unsubscribe }} {{ preferences }}")
+    rendered = email.render(subject="s", body="{{ unsubscribe }} {{ preferences }}")
 
-    assert STOP in letter.text_for(VALUES, TOKEN)
-    assert other in letter.text_for(VALUES, other)
-    assert TOKEN not in letter.text_for(VALUES, other) + letter.html_for(VALUES, other)
-    assert letter.text_for(VALUES, TOKEN).startswith("{{ unsubscribe }} {{ preferences }}\n")
+    assert STOP in rendered.text_for(VALUES, TOKEN)
+    assert other in rendered.text_for(VALUES, other)
+    assert TOKEN not in rendered.text_for(VALUES, other) + rendered.html_for(VALUES, other)
+    assert rendered.text_for(VALUES, TOKEN).startswith("{{ unsubscribe }} {{ preferences }}\n")

@@ -4,7 +4,7 @@ from itertools import pairwise
 import pytest
 from django.conf import LazySettings
 
-from notifier.models import Broadcast, DailyTally, Delivery
+from notifier.models import Broadcast, DailyStats, Delivery
 from notifier.overview import chart
 from notifier.overview.chart import HEIGHT, LEAST, Chart
 from tests.factories import a_broadcast
@@ -20,7 +20,7 @@ def a_tally(
     number: int, *, ago: int = 0, channel: str = "email", state: str = State.SENT, broadcast: Broadcast | None = None
 ) -> None:
     day = TODAY - timedelta(days=ago)
-    DailyTally.objects.create(
+    DailyStats.objects.create(
         broadcast=broadcast or a_broadcast(), day=day, channel=channel, state=state, number=number
     )
 

@@ -3,7 +3,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from notifier.broadcasts.progress import Health
-from notifier.models import Broadcast, Census, Channel, DailyTally, Delivery, Worker
+from notifier.models import Broadcast, Channel, ClientCounts, DailyStats, Delivery, Process
 from notifier.overview import dashboard
 from tests.factories import a_broadcast, a_notification, a_topic
 
@@ -57,7 +57,7 @@ def test_a_channel_that_paused_itself_is_tried_again_by_an_order(now: datetime) 
 def test_without_rights_what_does_not_work_is_told_without_a_button(now: datetime) -> None:
     a_broadcast(state=State.AWAITING_APPROVAL)
     a_broadcast(state=State.SCHEDULED, scheduled_for=now - timedelta(hours=1))
-    DailyTally.objects.create(broadcast=a_broadcast(), day=now.date(), channel="email", state="UNKNOWN", number=3)
+    DailyStats.objects.create(broadcast=a_broadcast(), day=now.date(), channel="email", state="UNKNOWN", number=3)
     paused = Health("E-mail", False, "Paused.", paused=Channel.EMAIL)
 
     assert concerns(now, Health("Dispatcher", False, "None."), paused, may=nothing) == [
@@ -69,7 +69,7 @@ def test_without_rights_what_does_not_work_is_told_without_a_button(now: datetim
 def test_unknown_deliveries_are_told_by_the_daily_tallies_of_all_times(now: datetime) -> None:
     for ago, state, number in ((0, "UNKNOWN", 1200), (400, "UNKNOWN", 34), (0, "FAILED", 7)):
         day = now.date() - timedelta(days=ago)
-        DailyTally.objects.create(broadcast=a_broadcast(), day=day, channel="email", state=state, number=number)
+        DailyStats.objects.create(broadcast=a_broadcast(), day=day, channel="email", state=state, number=number)
 
     [concern] = dashboard.concerns(health=[], may=everything, now=now)
 
@@ -98,8 +98,8 @@ def test_a_schedule_that_nobody_has_begun_is_late_after_a_while(now: datetime) -
 
 
 def test_dead_tickets_are_told_with_what_to_do(now: datetime) -> None:
-    Worker.objects.create(
-        kind=Worker.Kind.DISPATCHER, host="here", pid=1, started_at=now, last_seen_at=now, depths={"dead": 1}
+    Process.objects.create(
+        kind=Process.Kind.DISPATCHER, host="here", pid=1, started_at=now, last_seen_at=now, depths={"dead": 1}
     )
 
     [concern] = dashboard.concerns(health=[], may=nothing, now=now)
@@ -137,7 +137,7 @@ def test_before_anybody_has_counted_there_are_no_numbers(now: datetime) -> None:
 def test_the_census_is_told_by_topic_and_channel_with_its_age(now: datetime) -> None:
     listings, newer = a_topic(slug="listings"), a_topic(slug="newer")
     counts = {"clients": 12, "archived": 2, "consents": {str(listings.pk): {"email": 5, "sms": 0}}}
-    Census.objects.create(pk=1, counts=counts, counted_at=now - 14 * MINUTE)
+    ClientCounts.objects.create(pk=1, counts=counts, counted_at=now - 14 * MINUTE)
 
     found = dashboard.clients(now=now)
 

@@ -65,7 +65,7 @@ def test_counts_that_lie_too_far_apart_tell_nothing(now: datetime) -> None:
 
 
 def test_a_new_count_of_an_ended_one_keeps_what_was_measured(now: datetime) -> None:
-    measured = {"pace": {"sms": {"given": 10, "seconds": 5.0}}}
+    measured = {"throughput": {"sms": {"given": 10, "seconds": 5.0}}}
     broadcast = a_broadcast(state="FINISHED", finished_at=now, tallied_at=None, tally=measured)
 
     tally(broadcast, now)
@@ -76,9 +76,9 @@ def test_a_new_count_of_an_ended_one_keeps_what_was_measured(now: datetime) -> N
 def test_channels_are_measured_apart_and_the_last_broadcasts_weigh_by_their_time(now: datetime) -> None:
     for email, sms in ((100, 10), (300, 0)):
         kept = {"email": {"given": email, "seconds": 10.0}, "sms": {"given": sms, "seconds": 2.0}}
-        a_broadcast(tally={"pace": kept})
+        a_broadcast(tally={"throughput": kept})
     # Too long ago.
-    old = a_broadcast(tally={"pace": {"email": {"given": 9999, "seconds": 1.0}}})
+    old = a_broadcast(tally={"throughput": {"email": {"given": 9999, "seconds": 1.0}}})
     Broadcast.objects.filter(pk=old.pk).update(started_at=None)
 
     assert throughput.rates() == {Channel.EMAIL: 20.0, Channel.SMS: 2.5}

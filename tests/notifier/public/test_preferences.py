@@ -65,7 +65,7 @@ def words(answer: Any) -> str:
 
 def suppress(client: Client, source: Suppression.Source, now: datetime, channel: Channel = Channel.EMAIL) -> None:
     address = str(client.email if channel == Channel.EMAIL else client.phone)
-    suppressions.suppress(channel=channel, address=address, word=suppressions.Word(source, "said so"), now=now)
+    suppressions.suppress(channel=channel, address=address, evidence=suppressions.Evidence(source, "said so"), now=now)
 
 
 def test_it_shows_whose_it_is_and_what_holds(visitor: Browser, token_of: TokenOf) -> None:
@@ -314,7 +314,7 @@ def test_it_takes_as_many_queries_for_many_topics_as_for_few(
 def test_who_saves_too_often_is_told_to_wait_unless_something_is_switched_off(
     visitor: Browser, token_of: TokenOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rate_limits, "MOST_LOOKS", 0)
+    monkeypatch.setattr(rate_limits, "MAX_LOOKS", 0)
     client = a_client(listings="both")
     path, on = f"/p/{token_of(client)}", value("offerings", "sms")
     off = value("listings", "email")
@@ -333,7 +333,7 @@ def test_who_saves_too_often_is_told_to_wait_unless_something_is_switched_off(
 def test_who_agrees_too_often_is_told_to_wait(
     visitor: Browser, token_of: TokenOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(preference_center, "MOST_AGREED_AN_HOUR", 0)
+    monkeypatch.setattr(preference_center, "MAX_AGREED_AN_HOUR", 0)
     client, on = a_client(), value("listings", "sms")
 
     answer = visitor.post(f"/p/{token_of(client)}", posted({f"add.{on}"}))

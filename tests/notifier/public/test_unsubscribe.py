@@ -308,7 +308,7 @@ def test_no_log_holds_a_token(visitor: Browser, token_of: TokenOf) -> None:
 def test_bad_links_are_counted_by_address_and_good_ones_from_there_still_work(
     visitor: Browser, token_of: TokenOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rate_limits, "MOST_BAD_LINKS", 3)
+    monkeypatch.setattr(rate_limits, "MAX_BAD_LINKS", 3)
     token = token_of(a_client(listings="email"))
 
     statuses = [visitor.get("/u/guess").status_code for _ in range(5)]
@@ -325,7 +325,7 @@ def test_bad_links_are_counted_by_address_and_good_ones_from_there_still_work(
 def test_a_link_that_is_looked_at_too_often_rests_and_still_ends_it(
     visitor: Browser, token_of: TokenOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rate_limits, "MOST_LOOKS", 2)
+    monkeypatch.setattr(rate_limits, "MAX_LOOKS", 2)
     client, other = a_client(listings="email"), a_client(listings="email")
 
     # Each mail has another token; it is the client who is counted.
@@ -338,7 +338,7 @@ def test_a_link_that_is_looked_at_too_often_rests_and_still_ends_it(
 
 
 def test_the_next_minute_is_a_new_one(visitor: Browser, token_of: TokenOf, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rate_limits, "MOST_LOOKS", 1)
+    monkeypatch.setattr(rate_limits, "MAX_LOOKS", 1)
     moment = 1_800_000_000.0
     monkeypatch.setattr("notifier.public.rate_limits.time.time", lambda: moment)
     token = token_of(a_client(listings="email"))

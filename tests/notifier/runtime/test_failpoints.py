@@ -7,7 +7,7 @@ import pytest
 from notifier.runtime import failpoints
 
 SCRIPT = """
-from notifier import failpoints
+from notifier.runtime import failpoints
 for number in range(4):
     failpoints.reached("claim.committed")
     print(number, flush=True)

@@ -9,13 +9,13 @@ from django import db
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from notifier.models import Channel, Worker
+from notifier.models import Channel, Process
 from notifier.runtime import heartbeats
 from notifier.runtime.heartbeats import Heartbeat
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
 
-IDLE, WORKING, WAITING = Worker.State.IDLE, Worker.State.WORKING, Worker.State.WAITING
+IDLE, WORKING, WAITING = Process.State.IDLE, Process.State.WORKING, Process.State.WAITING
 
 
 @pytest.fixture
@@ -28,31 +28,31 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
 @pytest.fixture
 def heartbeat() -> Heartbeat:
-    return Heartbeat(kind=Worker.Kind.CONSUMER, channel=Channel.SMS)
+    return Heartbeat(kind=Process.Kind.CONSUMER, channel=Channel.SMS)
 
 
 def test_the_first_beat_registers_the_process(heartbeat: Heartbeat, now: datetime) -> None:
     heartbeat.beat(IDLE)
 
-    worker = Worker.objects.get()
-    assert (worker.kind, worker.channel, worker.state, worker.detail) == (Worker.Kind.CONSUMER, "sms", IDLE, "")
+    worker = Process.objects.get()
+    assert (worker.kind, worker.channel, worker.state, worker.detail) == (Process.Kind.CONSUMER, "sms", IDLE, "")
     assert (worker.host, worker.pid) == (socket.gethostname(), os.getpid())
     assert worker.started_at == worker.last_seen_at >= now
-    assert list(Worker.objects.alive(now)) == [worker]
+    assert list(Process.objects.alive(now)) == [worker]
 
 
 def test_a_dispatcher_has_no_channel_and_tells_the_depths() -> None:
-    heartbeat = Heartbeat(kind=Worker.Kind.DISPATCHER)
+    heartbeat = Heartbeat(kind=Process.Kind.DISPATCHER)
 
     heartbeat.beat(WORKING, depths={"email": 3, "sms": 0})
 
-    worker = Worker.objects.get()
-    assert (worker.kind, worker.channel, worker.depths) == (Worker.Kind.DISPATCHER, "", {"email": 3, "sms": 0})
+    worker = Process.objects.get()
+    assert (worker.kind, worker.channel, worker.depths) == (Process.Kind.DISPATCHER, "", {"email": 3, "sms": 0})
 
 
 def test_an_unchanged_state_is_told_again_after_a_while_only(heartbeat: Heartbeat, watch: SimpleNamespace) -> None:
     heartbeat.beat(IDLE)
-    first = Worker.objects.get().last_seen_at
+    first = Process.objects.get().last_seen_at
 
     watch.seconds += heartbeats.BEAT_SECONDS - 0.1
     with CaptureQueriesContext(connection) as queries:
@@ -61,7 +61,7 @@ def test_an_unchanged_state_is_told_again_after_a_while_only(heartbeat: Heartbea
 
     watch.seconds += 0.1
     heartbeat.beat(IDLE)
-    assert Worker.objects.get().last_seen_at > first
+    assert Process.objects.get().last_seen_at > first
 
 
 def test_a_change_is_told_at_once(heartbeat: Heartbeat, watch: SimpleNamespace) -> None:
@@ -69,52 +69,52 @@ def test_a_change_is_told_at_once(heartbeat: Heartbeat, watch: SimpleNamespace) 
 
     heartbeat.beat(WAITING, "the provider is away")
 
-    worker = Worker.objects.get()
+    worker = Process.objects.get()
     assert (worker.state, worker.detail) == (WAITING, "the provider is away")
 
 
 def test_a_long_reason_is_cut(heartbeat: Heartbeat) -> None:
     heartbeat.beat(WAITING, "x" * 1000)
 
-    assert Worker.objects.get().detail == "x" * 300
+    assert Process.objects.get().detail == "x" * 300
 
 
 def test_one_that_others_forgot_registers_again(heartbeat: Heartbeat, watch: SimpleNamespace) -> None:
     heartbeat.beat(IDLE)
-    Worker.objects.all().delete()
+    Process.objects.all().delete()
     watch.seconds += heartbeats.BEAT_SECONDS
 
     heartbeat.beat(IDLE)
 
-    assert Worker.objects.get().pid == os.getpid()
+    assert Process.objects.get().pid == os.getpid()
 
 
 def test_those_silent_for_long_are_forgotten_when_another_comes(heartbeat: Heartbeat, now: datetime) -> None:
-    values = {"kind": Worker.Kind.DISPATCHER, "host": "h", "started_at": now}
-    recent = Worker.objects.create(**values, pid=1, last_seen_at=now - timedelta(minutes=59))
-    Worker.objects.create(**values, pid=2, last_seen_at=now - timedelta(minutes=61))
+    values = {"kind": Process.Kind.DISPATCHER, "host": "h", "started_at": now}
+    recent = Process.objects.create(**values, pid=1, last_seen_at=now - timedelta(minutes=59))
+    Process.objects.create(**values, pid=2, last_seen_at=now - timedelta(minutes=61))
 
     heartbeat.beat(IDLE)
 
-    assert set(Worker.objects.values_list("pid", flat=True)) == {recent.pid, os.getpid()}
+    assert set(Process.objects.values_list("pid", flat=True)) == {recent.pid, os.getpid()}
 
 
 def test_one_that_is_silent_counts_as_gone(now: datetime) -> None:
-    values = {"kind": Worker.Kind.DISPATCHER, "host": "h", "started_at": now}
-    alive = Worker.objects.create(**values, pid=1, last_seen_at=now - timedelta(seconds=15))
-    Worker.objects.create(**values, pid=2, last_seen_at=now - timedelta(seconds=16))
+    values = {"kind": Process.Kind.DISPATCHER, "host": "h", "started_at": now}
+    alive = Process.objects.create(**values, pid=1, last_seen_at=now - timedelta(seconds=15))
+    Process.objects.create(**values, pid=2, last_seen_at=now - timedelta(seconds=16))
 
-    assert list(Worker.objects.alive(now)) == [alive]
+    assert list(Process.objects.alive(now)) == [alive]
 
 
 def test_a_farewell_removes_this_process_only(heartbeat: Heartbeat) -> None:
-    other = Heartbeat(kind=Worker.Kind.DISPATCHER)
+    other = Heartbeat(kind=Process.Kind.DISPATCHER)
     heartbeat.beat(IDLE)
     other.beat(IDLE)
 
     heartbeat.stop()
 
-    assert [worker.kind for worker in Worker.objects.all()] == [Worker.Kind.DISPATCHER]
+    assert [worker.kind for worker in Process.objects.all()] == [Process.Kind.DISPATCHER]
 
 
 def test_a_farewell_before_the_first_beat_does_nothing(heartbeat: Heartbeat) -> None:

@@ -21,7 +21,7 @@ REPORT = {
 
 @pytest.fixture(autouse=True)
 def _fresh_allowance(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(security_headers, "reports", security_headers.Allowance(security_headers.MOST_REPORTS))
+    monkeypatch.setattr(security_headers, "reports", security_headers.Allowance(security_headers.MAX_REPORTS))
 
 
 def test_a_real_answer_behind_a_proxy_with_https_has_every_header(make_stack: Any) -> None:
@@ -144,14 +144,14 @@ def test_nobody_writes_into_the_log(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_a_large_report_is_refused_and_a_page_is_not_shown(caplog: pytest.LogCaptureFixture) -> None:
-    assert send(b" " * (security_headers.MOST_REPORT_BYTES + 1)) == 413
+    assert send(b" " * (security_headers.MAX_REPORT_BYTES + 1)) == 413
     assert Browser().get("/csp-report").status_code == 405
 
 
 def test_only_so_many_a_minute_are_told(caplog: pytest.LogCaptureFixture) -> None:
-    assert {send(REPORT) for _ in range(security_headers.MOST_REPORTS + 5)} == {204}
+    assert {send(REPORT) for _ in range(security_headers.MAX_REPORTS + 5)} == {204}
 
-    assert len(told(caplog)) == security_headers.MOST_REPORTS
+    assert len(told(caplog)) == security_headers.MAX_REPORTS
 
 
 def test_the_next_minute_has_an_allowance_of_its_own() -> None:

@@ -150,7 +150,7 @@ def test_what_is_too_large_is_refused_unread(monkeypatch: pytest.MonkeyPatch) ->
         raise AssertionError("it was read")
 
     monkeypatch.setattr(sms_replies, "take", unread)
-    fields = answers.form("x" * sms.MOST_BYTES)
+    fields = answers.form("x" * sms.MAX_BYTES)
 
     assert post(fields).status_code == 403
 

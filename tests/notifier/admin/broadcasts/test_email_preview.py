@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from notifier.messages import signed_links
 from notifier.models import Notification
-from notifier.templatetags.backoffice import letter_height
+from notifier.templatetags.backoffice import email_height
 from tests.factories import a_broadcast, a_client, a_notification
 from tests.notifier.admin.conftest import LogIn
 from tests.notifier.admin.notifications.test_notification_admin import text_of
@@ -89,9 +89,9 @@ def test_what_has_no_mail_has_no_such_page(admin: Browser) -> None:
 
 
 def test_the_frame_of_an_e_mail_is_about_as_high_as_its_text() -> None:
-    heights = [letter_height(text) for text in ("", "a line\n" * 12, "a line\n" * 400, "w" * 5000)]
+    heights = [email_height(text) for text in ("", "a line\n" * 12, "a line\n" * 400, "w" * 5000)]
 
     assert heights == [240, 350, 560, 560]
-    assert letter_height("word " * 200) > letter_height("word " * 100)
+    assert email_height("word " * 200) > email_height("word " * 100)
     links = "".join(f"Leave: https://example.com/u/{'x' * 200}\n" for _ in range(10))
-    assert letter_height(links) == letter_height("Leave: here\n" * 10)
+    assert email_height(links) == email_height("Leave: here\n" * 10)

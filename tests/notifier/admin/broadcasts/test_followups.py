@@ -242,7 +242,7 @@ def test_the_page_shows_the_frozen_mail_and_no_markdown(admin: Browser) -> None:
     notification = a_notification(email_body="Dear **friend**")
     broadcast = a_broadcast(state="FINISHED", finished_at=timezone.now(), notification=notification)
     Notification.objects.update(email_body="edited since")
-    letter = reverse("admin:notifier_broadcast_letter", args=[broadcast.pk])
+    letter = reverse("admin:notifier_broadcast_email_preview", args=[broadcast.pk])
 
     page = text_of(admin.get(follow_page(broadcast)))
 

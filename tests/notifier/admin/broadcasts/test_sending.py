@@ -132,7 +132,7 @@ def test_before_anything_was_measured_the_page_says_so(admin: Browser) -> None:
 
 def test_the_page_tells_how_long_it_takes_and_what_it_costs(admin: Browser) -> None:
     kept = {"email": {"given": 600, "seconds": 60}, "sms": {"given": 1, "seconds": 50}}
-    a_broadcast(tally={"pace": kept}, state="FINISHED")
+    a_broadcast(tally={"throughput": kept}, state="FINISHED")
     for name in ("Ann", "Zoë Łukasz"):
         a_client(name=name, listings="both")
 

@@ -173,7 +173,7 @@ def a_full_client() -> Client:
     resolution = Resolution.objects.create(action="SENT_AGAIN", at=timezone.now(), why="ticket 7", number=1)
     ResolvedDelivery.objects.create(resolution=resolution, delivery=delivery, state_before="FAILED")
     event = Event("Postmark", "1", Kind.COMPLAINT, str(client.email), timezone.now(), detail="abuse")
-    provider_events.took(event, timezone.now())
+    provider_events.record_event(event, timezone.now())
     InboundMessage.objects.create(
         provider="twilio",
         provider_id="1",

@@ -15,7 +15,7 @@ from notifier.clients import archiving, erasure, record
 from notifier.consent import consents, preference_center, provider_events, suppressions
 from notifier.consent.consents import Origin
 from notifier.consent.provider_events import Event, Kind
-from notifier.consent.suppressions import Source, Word
+from notifier.consent.suppressions import Evidence, Source
 from notifier.models import Channel, Client, ConsentChange, Preference, Suppression
 from tests.factories import a_broadcast, a_client, a_delivery, a_topic
 from tests.notifier.admin.clients.test_client_admin import filled_in, page_of
@@ -224,9 +224,9 @@ def test_the_page_tells_of_suppressed_addresses(admin: Browser) -> None:
 
 def test_one_timeline_tells_of_consent_and_of_every_address_they_had(admin: Browser, now: datetime) -> None:
     client = a_client(email="first@example.com")
-    for number, word in enumerate((Word(Source.BOUNCE, "550 nobody"), Word(Source.COMPLAINT, "spam"))):
+    for number, evidence in enumerate((Evidence(Source.BOUNCE, "550 nobody"), Evidence(Source.COMPLAINT, "spam"))):
         moment = now + timedelta(seconds=number)
-        suppressions.suppress(channel=Channel.EMAIL, address="first@example.com", word=word, now=moment)
+        suppressions.suppress(channel=Channel.EMAIL, address="first@example.com", evidence=evidence, now=moment)
     client.email = "second@example.com"
     client.save()
     origin = Origin(ConsentChange.Source.ONE_CLICK, ip="192.0.2.7")
@@ -234,7 +234,7 @@ def test_one_timeline_tells_of_consent_and_of_every_address_they_had(admin: Brow
     later = now + timedelta(seconds=3)
     consents.change(client=client, topic=a_topic(), wants={Channel.SMS: False}, origin=origin, now=later)
     suppressions.lift(
-        channel=Channel.EMAIL, address="first@example.com", word=Word(Source.STAFF, "it is back"), now=later
+        channel=Channel.EMAIL, address="first@example.com", evidence=Evidence(Source.STAFF, "it is back"), now=later
     )
 
     page = admin.get(page_of(client))
@@ -251,8 +251,8 @@ def test_one_timeline_tells_of_consent_and_of_every_address_they_had(admin: Brow
 
 def test_of_an_erased_client_the_story_is_told_by_the_digests(admin: Browser, now: datetime) -> None:
     client = a_client(email="first@example.com", phone=None)
-    word = Word(Source.BOUNCE, "550 nobody")
-    suppressions.suppress(channel=Channel.EMAIL, address="first@example.com", word=word, now=now)
+    evidence = Evidence(Source.BOUNCE, "550 nobody")
+    suppressions.suppress(channel=Channel.EMAIL, address="first@example.com", evidence=evidence, now=now)
     erasure.erase(client_id=client.pk, by=None, why="asked", now=now + timedelta(seconds=1))
 
     page = admin.get(page_of(client))
@@ -267,8 +267,8 @@ def test_of_an_erased_client_the_story_is_told_by_the_digests(admin: Browser, no
 def test_without_the_right_to_see_suppressions_the_story_is_of_consent_alone(staff: LogIn, now: datetime) -> None:
     client = a_client()
     agree(client)
-    word = Word(Source.BOUNCE, "550 nobody")
-    suppressions.suppress(channel=Channel.EMAIL, address=str(client.email), word=word, now=now)
+    evidence = Evidence(Source.BOUNCE, "550 nobody")
+    suppressions.suppress(channel=Channel.EMAIL, address=str(client.email), evidence=evidence, now=now)
 
     page = staff("notifier.view_client", "notifier.view_preference").get(page_of(client))
 
@@ -282,7 +282,7 @@ def test_a_delivery_shows_the_consent_that_allowed_it_and_what_came_back(admin: 
     other = a_delivery(client=client, state="SENT")
     for one, kind in ((delivery, Kind.HARD_BOUNCE), (other, Kind.COMPLAINT)):
         reference = f"{one.broadcast_id}.{one.pk}"
-        provider_events.took(Event("Postmark", kind, kind, str(client.email), now, reference=reference), now)
+        provider_events.record_event(Event("Postmark", kind, kind, str(client.email), now, reference=reference), now)
 
     text = text_of(admin, reverse("admin:notifier_delivery_change", args=[delivery.pk]))
 

@@ -9,7 +9,7 @@ from django.urls import reverse
 from notifier.clients import erasure
 from notifier.consent import digests, provider_events, suppressions
 from notifier.consent.provider_events import Event, Kind
-from notifier.consent.suppressions import Source, Word
+from notifier.consent.suppressions import Evidence, Source
 from notifier.models import Channel, Suppression, SuppressionChange
 from notifier.runtime import clock
 from tests.factories import a_client
@@ -24,7 +24,7 @@ SEES = "notifier.view_suppression"
 
 
 def suppress(address: str, source: Source, now: datetime) -> Suppression:
-    suppressions.suppress(channel=Channel.EMAIL, address=address, word=Word(source, f"as {source}"), now=now)
+    suppressions.suppress(channel=Channel.EMAIL, address=address, evidence=Evidence(source, f"as {source}"), now=now)
     return Suppression.objects.get(address=address)
 
 
@@ -101,7 +101,7 @@ def test_an_erased_address_is_found_by_typing_it(admin: Browser, now: datetime) 
 
 def test_the_page_tells_the_whole_story(admin: Browser, now: datetime) -> None:
     event = Event("Postmark", "1", Kind.HARD_BOUNCE, ANN, now, detail="550 5.1.1 nobody")
-    provider_events.took(event, now)
+    provider_events.record_event(event, now)
     lift(admin, Suppression.objects.get(), why="the mailbox is back")
     row = suppress(ANN, Source.COMPLAINT, clock.now())
 
@@ -136,7 +136,7 @@ def test_without_a_reason_nothing_is_lifted(admin: Browser, now: datetime) -> No
     assert Suppression.objects.exists()
 
 
-@pytest.mark.parametrize("source", Suppression.OWN_WORD)
+@pytest.mark.parametrize("source", Suppression.CLIENT_REQUESTED)
 def test_the_clients_own_word_wants_a_right_of_its_own(staff: LogIn, now: datetime, source: Source) -> None:
     row = suppress(ANN, source, now)
     other = suppress(BOB, Source.BOUNCE, now)

@@ -178,12 +178,10 @@ def test_neither_the_reasons_nor_their_counts_grow_without_end(db: None) -> None
         a_delivery(broadcast=broadcast, state="FAILED", detail=f"reason {number:02}")
 
     assert [reason.detail for reason in skip_reasons.of_broadcast(broadcast.pk)] == [
-        f"reason {number:02}" for number in range(skip_reasons.MOST_SHOWN)
+        f"reason {number:02}" for number in range(skip_reasons.MAX_SHOWN)
     ]
-    assert (
-        skip_reasons.ReasonCount(Delivery.State.FAILED, "x", skip_reasons.MOST_COUNTED).in_words == "more than 10,000"
-    )
-    assert f"LIMIT {skip_reasons.MOST_COUNTED}" in skip_reasons._REASONS
+    assert skip_reasons.ReasonCount(Delivery.State.FAILED, "x", skip_reasons.MAX_COUNTED).in_words == "more than 10,000"
+    assert f"LIMIT {skip_reasons.MAX_COUNTED}" in skip_reasons._REASONS
 
 
 # --- Export -----------------------------------------------------------------------------------------------------------
@@ -263,7 +261,7 @@ def test_a_sheet_that_would_take_too_long_is_refused_with_what_to_do(admin: Brow
     for _ in range(3):
         a_delivery(broadcast=broadcast, state="SENT")
 
-    with patch.object(results, "MOST_XLSX", 2):
+    with patch.object(results, "MAX_XLSX", 2):
         page = admin.get(export_of("xlsx", broadcast), follow=True)
         whole = admin.get(export_of("csv", broadcast))
 

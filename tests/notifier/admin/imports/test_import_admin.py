@@ -217,7 +217,7 @@ def test_a_file_that_can_not_be_read_is_told_on_the_spot(importer: Browser, cont
 
 def test_more_rows_than_a_page_takes_are_for_the_command(importer: Browser) -> None:
     row = b"Ann,ann%d@example.com\n"
-    exact = b"name,email\n" + b"".join(row % number for number in range(uploads.MOST_ROWS))
+    exact = b"name,email\n" + b"".join(row % number for number in range(uploads.MAX_ROWS))
 
     too_many = upload(importer, exact + row % 9999).content.decode()
 
@@ -229,7 +229,7 @@ def test_more_rows_than_a_page_takes_are_for_the_command(importer: Browser) -> N
 
 def test_a_larger_upload_is_refused_before_it_is_read(importer: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("django.http.multipartparser.MultiPartParser.parse", lambda parser: pytest.fail("was read"))
-    too_long = uploads.MOST_BYTES + import_admin.ENVELOPE_BYTES + 1
+    too_long = uploads.MAX_BYTES + import_admin.ENVELOPE_BYTES + 1
 
     response = importer.post(
         reverse("admin:notifier_clientimport_upload"),
@@ -244,7 +244,7 @@ def test_a_larger_upload_is_refused_before_it_is_read(importer: Browser, monkeyp
 def test_a_file_that_is_a_little_too_large_is_told_so_in_the_words_of_the_import(
     importer: Browser, settings: LazySettings, monkeypatch: pytest.MonkeyPatch, house_mb: int, most: str
 ) -> None:
-    monkeypatch.setattr(uploads, "MOST_BYTES", 2_000_000)
+    monkeypatch.setattr(uploads, "MAX_BYTES", 2_000_000)
     settings.UPLOAD_MAX_MB = house_mb
     exact = b"name,email\nAnn,ann@example.com\n".ljust(import_admin.most_bytes(), b"\n")
 

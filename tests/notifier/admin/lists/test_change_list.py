@@ -29,7 +29,7 @@ def names(page: Any) -> list[str]:
 @pytest.fixture
 def _three_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (change_list, paginator):
-        monkeypatch.setattr(module, "MOST_COUNTED", 4)
+        monkeypatch.setattr(module, "MAX_COUNTED", 4)
     monkeypatch.setattr("notifier.admin.clients.client_admin.ClientAdmin.list_per_page", 2)
 
 

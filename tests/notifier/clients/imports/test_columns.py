@@ -1,10 +1,10 @@
 import pytest
 
 from notifier.clients.imports import columns
-from notifier.clients.imports.columns import MappingError, Subject, Want
+from notifier.clients.imports.columns import ConsentColumn, MappingError, TopicRef
 
-LISTINGS, OFFERINGS = Subject(1, "listings", "Listings"), Subject(2, "offerings", "Offerings")
-NEW = Subject(3, "new-listings", "New listings")
+LISTINGS, OFFERINGS = TopicRef(1, "listings", "Listings"), TopicRef(2, "offerings", "Offerings")
+NEW = TopicRef(3, "new-listings", "New listings")
 SUBJECTS = [LISTINGS, OFFERINGS, NEW]
 
 
@@ -51,7 +51,7 @@ def test_a_layout_knows_where_everything_stands() -> None:
     layout = columns.arrange(["", "email", "listings.both", "name", "offerings.sms"], SUBJECTS)
 
     assert layout.fields == {"email": 1, "name": 3}
-    assert layout.told == [Want(1, "email"), Want(1, "sms"), Want(2, "sms")]
+    assert layout.told == [ConsentColumn(1, "email"), ConsentColumn(1, "sms"), ConsentColumn(2, "sms")]
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,12 @@ from notifier.broadcasts import audience
 from notifier.broadcasts.audience import Standing
 from notifier.clients import erasure
 from notifier.clients.imports import importer, writing
-from notifier.clients.imports.columns import Want
+from notifier.clients.imports.columns import ConsentColumn
 from notifier.clients.imports.staging import Staging
 from notifier.clients.imports.writing import ChangedMeanwhile
 from notifier.consent import consents, preference_center, suppressions
 from notifier.consent.consents import Origin
-from notifier.consent.suppressions import Source, Word
+from notifier.consent.suppressions import Evidence, Source
 from notifier.files.base import FileError
 from notifier.models import Channel, Client, ConsentChange, ErasedAddress, Preference, Suppression
 from tests.factories import a_client, a_topic, a_user
@@ -214,7 +214,7 @@ def test_no_import_subscribes_whoever_is_silent(
     client = a_client(listings="email")
     email = str(client.email)
     if source is not None:
-        suppressions.suppress(channel=EMAIL, address=email, word=Word(source, "a test"), now=now)
+        suppressions.suppress(channel=EMAIL, address=email, evidence=Evidence(source, "a test"), now=now)
     if erases:
         erasure.erase(client_id=client.pk, by=None, why="asked", now=now)
     written = {"UPPER": email.upper(), "spaced": f"  {email} "}.get(how, email)
@@ -228,7 +228,7 @@ def test_no_import_subscribes_whoever_is_silent(
 
 
 def _own(source: Source | None) -> bool:
-    return source in Suppression.OWN_WORD
+    return source in Suppression.CLIENT_REQUESTED
 
 
 # --- Who opted out ----------------------------------------------------------------------------------------------------
@@ -465,8 +465,8 @@ def test_a_plan_tells_what_would_be_and_changes_nothing(now: datetime) -> None:
         (2, False, True, "Anna"),
         (3, True, False, "Bob"),
     ]
-    assert found.first[0].changes == {Want(listings, "sms"): True}
-    assert found.first[0].kept_out == [Want(listings, "email")]
+    assert found.first[0].changes == {ConsentColumn(listings, "sms"): True}
+    assert found.first[0].kept_out == [ConsentColumn(listings, "email")]
     assert [one.row.line for one in found.refused] == [4]
     assert columns_of(client)["name"] == "Ann"
     assert Client.objects.count() == 1

@@ -6,11 +6,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from notifier.clients.imports import columns, rows
-from notifier.clients.imports.columns import Subject, Want
+from notifier.clients.imports.columns import ConsentColumn, TopicRef
 from notifier.clients.imports.rows import ROW, Parsed, Reader
 from notifier.models import Client
 
-LISTINGS = Subject(1, "listings", "Listings")
+LISTINGS = TopicRef(1, "listings", "Listings")
 
 
 def parsed(header: str, *cells: str, region: str | None = None) -> Parsed:
@@ -23,7 +23,7 @@ def test_a_row_says_only_what_stands_in_it() -> None:
     row = parsed("name,email,phone,listings e-mail,listings sms", " Ann ", "Ann@Example.com ", "", "yes", "")
 
     assert (row.name, row.email, row.phone, row.faults) == ("Ann", "ann@example.com", None, [])
-    assert row.wants == {Want(1, "email"): True}
+    assert row.wants == {ConsentColumn(1, "email"): True}
 
 
 def test_a_short_row_is_blank_behind_its_end() -> None:
@@ -45,12 +45,12 @@ def test_a_row_without_an_address_is_about_nobody() -> None:
 
 @pytest.mark.parametrize("text", ["yes", "Y", "TRUE", "1", "x", "On", "ja", "oui", "sí"])
 def test_yes_is_said_in_many_ways(text: str) -> None:
-    assert parsed("email,listings sms", "a@example.com", text).wants == {Want(1, "sms"): True}
+    assert parsed("email,listings sms", "a@example.com", text).wants == {ConsentColumn(1, "sms"): True}
 
 
 @pytest.mark.parametrize("text", ["no", "N", "False", "0", "off", "nein"])
 def test_no_is_said_in_many_ways(text: str) -> None:
-    assert parsed("email,listings sms", "a@example.com", text).wants == {Want(1, "sms"): False}
+    assert parsed("email,listings sms", "a@example.com", text).wants == {ConsentColumn(1, "sms"): False}
 
 
 @pytest.mark.parametrize("text", ["-", "maybe", "yes!", "2"])
@@ -71,7 +71,10 @@ def test_anything_else_is_neither(text: str) -> None:
     ],
 )
 def test_one_cell_may_tell_both_channels(text: str, email: bool, sms: bool) -> None:
-    assert parsed("email,listings", "a@example.com", text).wants == {Want(1, "email"): email, Want(1, "sms"): sms}
+    assert parsed("email,listings", "a@example.com", text).wants == {
+        ConsentColumn(1, "email"): email,
+        ConsentColumn(1, "sms"): sms,
+    }
 
 
 def test_yes_to_two_channels_at_once_says_nothing() -> None:

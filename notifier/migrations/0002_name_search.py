@@ -2,12 +2,6 @@ from django.contrib.postgres.operations import TrigramExtension
 from django.db import migrations
 
 
-def add_topics(apps, schema_editor):
-    topics = apps.get_model("notifier", "Topic").objects.using(schema_editor.connection.alias)
-    for name, slug in (("Listings", "listings"), ("Offerings", "offerings")):
-        topics.get_or_create(slug=slug, defaults={"name": name})
-
-
 def add_name_search(apps, schema_editor):
     # What `name__icontains` asks on PostgreSQL. SQLite reads through the index on the name instead.
     if schema_editor.connection.vendor == "postgresql":
@@ -23,8 +17,4 @@ def drop_name_search(apps, schema_editor):
 class Migration(migrations.Migration):
     dependencies = [("notifier", "0001_initial")]
 
-    operations = [
-        migrations.RunPython(add_topics, migrations.RunPython.noop, elidable=False),
-        TrigramExtension(),
-        migrations.RunPython(add_name_search, drop_name_search),
-    ]
+    operations = [TrigramExtension(), migrations.RunPython(add_name_search, drop_name_search)]
