@@ -245,24 +245,26 @@ class Arena:
         Whatever was pressed before may have ended by now, and more of it would be waited for in vain.
         """
         number = self.accepted() + self.dice.randrange(1, most)
-        patience = Patience(self, RECOVERY_SECONDS)
-        while (come := self.accepted()) < number or not self.left():
-            if not self.left():
-                self.press_ahead()
-            elif patience.is_over(come):
-                raise AssertionError(f"{number} messages were expected, and after {come} none came for {patience}")
-            time.sleep(LOOK_SECONDS)
+        if not self._keeps_sending(number, seconds=RECOVERY_SECONDS):
+            raise AssertionError(f"{number} messages were expected, and after {self.accepted()} none came")
+        self.keep_busy(least=1)
 
     def demand_sending(self, number: int, otherwise: str, *, seconds: float) -> None:
         """So many more reach the providers from now on, whether or not what was pressed so far has ended."""
-        enough = self.accepted() + number
+        self.demand(self._keeps_sending(self.accepted() + number, seconds=seconds), otherwise)
 
-        def is_so() -> bool:
+    def _keeps_sending(self, number: int, *, seconds: float) -> bool:
+        """Whether there are so many sooner or later; it presses again where nothing is left to send."""
+        patience, presses = Patience(self, seconds), 0
+        while (come := self.accepted()) < number:
             if not self.left():
                 self.press_ahead()
-            return self.accepted() >= enough
-
-        self.demand_soon(is_so, otherwise, seconds=seconds)
+                presses += 1
+            # A press takes its time, which is not the product's.
+            if patience.is_over((come, presses)):
+                return False
+            time.sleep(LOOK_SECONDS)
+        return True
 
     def left(self) -> int:
         """Deliveries that something still has to happen to, and clients that have none yet count as one."""

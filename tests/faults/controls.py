@@ -177,7 +177,7 @@ CONTROLS = (
         "leave a ticket that was overtaken where it is",
         kills.stand_still_with_tickets,
         complaint=kills.HANGS,
-        broken="no_reissue",
+        broken="wait_for_whoever_has_it",
         shown_on=EMBEDDED,
         settings={"LEASE_SECONDS": kills.FOR_LONG, "TICKET_LIFETIME_SECONDS": kills.FOR_LONG},
     ),

@@ -251,7 +251,7 @@ def be_refused_and_cured(arena: Arena, queue: str, kind: str) -> None:
         arena.demand(len(said) == 1, f"{during}: {process.argv[2:]} said so {len(said)} times")
         arena.demand("Traceback" not in process.output(), f"{during}: {process.argv[2:]} printed a traceback")
     arena.servers.rabbit.ctl(*shlex.split(cure)[1:])
-    arena.demand_soon(lambda: arena.left() == 0, f"{during}: the cure did not help", seconds=BACK_WITHIN)
+    arena.demand_end_but_for(0, f"{during}: the cure did not help", seconds=BACK_WITHIN)
     arena.demand_soon(lambda: complaining(arena, "") == 0, f"{during}: still said after the cure", seconds=BACK_WITHIN)
     for process in crew:
         arena.demand(process.stop(deadline=DEADLINE_SECONDS) == 0, f"{during}: {process.argv[2:]} did not end in order")
