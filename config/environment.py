@@ -22,6 +22,16 @@ EMAIL_BACKENDS = {
     "smtp+tls": "django.core.mail.backends.smtp.EmailBackend",
     "smtp+ssl": "django.core.mail.backends.smtp.EmailBackend",
 }
+#: For libpq: a database host that is gone without a word is noticed within 30 s. Linux by itself takes two hours where
+#: a statement is under way, 15 minutes where one can't be sent, and two over a new connection. DATABASE_URL may say
+#: otherwise of each.
+DEAD_HOST = {
+    "connect_timeout": 10,
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
 SMTP_PORTS = {"smtp": 25, "smtp+tls": 587, "smtp+ssl": 465}
 
 
@@ -162,6 +172,7 @@ class Environment:
         if "sqlite" in parsed["ENGINE"]:
             return self._sqlite(parsed)
         self._need(name, parsed["NAME"], "names no database: postgres://user:password@host:5432/name.")
+        parsed["OPTIONS"] = options = DEAD_HOST | options
         if pool:
             options["pool"] = True
         # The pool keeps connections itself and refuses Django's own keeping of them.

@@ -31,9 +31,9 @@ SCHEDULE_SECONDS = 0.5
 SWEEP_SECONDS = 0.5
 DEPTH_SECONDS = 2.0
 #: A queue that looks empty twice, so far apart, with work outstanding, has lost its tickets.
-LOST_AFTER_SECONDS = 5.0
+LOST_AFTER_SECONDS = fanout.LOST_AFTER.total_seconds()
 TALLY_SECONDS = 1.0
-#: Counting a huge broadcast may take this share of the dispatcher's time at most.
+#: Counting a huge broadcast, or looking for tickets that hang, may take this share of the dispatcher's time at most.
 TALLY_SHARE = 0.05
 #: What the overview shows is counted for so long at a stretch: the other work waits for it.
 STRETCH_SECONDS = 0.5
@@ -53,6 +53,8 @@ class Dispatcher:
         self._depths: dict[str, int] = {}
         self._depths_at = self._scheduled_at = self._swept_at = self._purged_at = float("-inf")
         self._lost_since: dict[Channel, float] = {}
+        self._overtaken = {channel: fanout.Overtaken() for channel in Channel}
+        self._overtaken_due = float("-inf")
         self._tally_due: dict[int, float] = {}
         self._overview_due = float("-inf")
 
@@ -97,6 +99,7 @@ class Dispatcher:
         worked |= self._expand(now)
         worked |= self._issue(now)
         self._sweep(now)
+        self._reissue_overtaken(now)
         self._tally(now)
         self._purge(now)
         worked |= self._finish(now)
@@ -200,6 +203,16 @@ class Dispatcher:
                 number = fanout.reissue_lost(channel=channel, now=now)
                 logger.warning("The %s queue lost its tickets: %d deliveries are issued again.", channel, number)
                 self._lost_since.pop(channel, None)
+
+    def _reissue_overtaken(self, now: datetime) -> None:
+        began = time.monotonic()
+        if began < self._overtaken_due:
+            return
+        for channel, overtaken in self._overtaken.items():
+            if before := overtaken.look(fanout.travelling(channel=channel, now=now), now):
+                number = fanout.reissue_lost(channel=channel, now=now, issued_before=before)
+                logger.warning("Later tickets overtook %d %s deliveries, which are issued again.", number, channel)
+        self._overtaken_due = began + max(DEPTH_SECONDS, (time.monotonic() - began) / TALLY_SHARE)
 
     def _broker_away(self, error: TransportError) -> None:
         if str(error) != self._broker.trouble:

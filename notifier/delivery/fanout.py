@@ -4,13 +4,14 @@ Any number of dispatchers may run; each call is safe to repeat and to kill.
 """
 
 import uuid
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import EmptyResultSet
 from django.db import connection, transaction
-from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Value, When
+from django.db.models import Case, Count, Exists, F, OuterRef, Q, QuerySet, Value, When
 from django.db.models.functions import Coalesce
 
 from notifier.broadcasts import chains
@@ -21,6 +22,11 @@ from notifier.transport.base import Ticket, Transport, TransportError
 
 #: Rows that one UPDATE takes at the most, so that no transaction is long and no list of ids is large.
 CHUNK = 10_000
+#: How long nobody claims anything from an empty queue, or how much earlier than one that was claimed a ticket was
+#: issued, before it counts as lost. To be wrong costs a repeated ticket, which claims nothing.
+LOST_AFTER = timedelta(seconds=5)
+#: How long no more of a channel's tickets are repeated after some were.
+REISSUE_PAUSE = timedelta(seconds=30)
 
 LEASE_RAN_OUT = "the consumer fell silent while sending: it may or may not have arrived"
 
@@ -259,16 +265,75 @@ def looks_lost(*, channel: Channel, depth: int, now: datetime) -> bool:
     """
     if depth or breakers.find_open(channel=channel):
         return False
-    running = Delivery.objects.active().filter(broadcast__in=list(_running_ids()), channel=channel)
-    return not running.filter(state=State.SENDING).exists() and _ticketed(running, now).exists()
+    running = _running_rows(channel)
+    # What was claimed before that is no sign of life: a consumer that stands still keeps its window until the lease
+    # ends, for minutes, and with it the tickets that it has at hand.
+    claimed_since = now + timedelta(seconds=settings.LEASE_SECONDS) - LOST_AFTER
+    is_at_work = running.filter(state=State.SENDING, due_at__gt=claimed_since).exists()
+    return not is_at_work and _ticketed(running, now).exists()
 
 
-def reissue_lost(*, channel: Channel, now: datetime) -> int:
-    """Make the rows whose tickets are lost due now: a wiped or purged queue heals in seconds, not in a lifetime."""
-    running = Delivery.objects.active().filter(broadcast__in=list(_running_ids()), channel=channel)
-    number = len(_update_returning(_ticketed(running, now), CHUNK, {"due_at": now}))
+def travelling(*, channel: Channel, now: datetime) -> dict[datetime, int]:
+    """How many rows of running broadcasts wait for their tickets, by the time at which these count as lost.
+
+    That tells them apart by when they were issued. They are as many as the queue has room for, and what consumers hold.
+    """
+    if breakers.find_open(channel=channel):
+        return {}
+    latest = now + timedelta(seconds=settings.TICKET_LIFETIME_SECONDS)
+    rows = _ticketed(_running_rows(channel), now).filter(due_at__lte=latest)
+    return dict(rows.values_list("due_at").annotate(Count("pk")).order_by())
+
+
+def reissue_lost(*, channel: Channel, now: datetime, issued_before: datetime | None = None) -> int:
+    """Make the rows whose tickets are lost due now: a wiped or purged queue heals in seconds, not in a lifetime.
+
+    All of them, or those whose tickets would count as lost before that time.
+    """
+    lost = _ticketed(_running_rows(channel), now)
+    if issued_before:
+        lost = lost.filter(due_at__lt=issued_before)
+    number = len(_update_returning(lost, CHUNK, {"due_at": now}))
     failpoints.reached("reissue.committed")
     return number
+
+
+class Overtaken:
+    """Finds the tickets of one channel that hang while others finish: some issued later are claimed already.
+
+    A queue hands tickets out in the order in which they were issued. Whoever has one that was overtaken stands still,
+    or nobody has it, whatever the broker says. Only the rows are asked, so that it works with any transport and beside
+    any number of dispatchers; a queue that is merely long or slow overtakes nothing.
+    """
+
+    def __init__(self) -> None:
+        self._seen: Mapping[datetime, int] = {}
+        self._newest_claimed: datetime | None = None
+        self._rests_until: datetime | None = None
+
+    def look(self, rows: Mapping[datetime, int], now: datetime) -> datetime | None:
+        """Given what travels now: the time that `reissue_lost` takes, if any was overtaken by LOST_AFTER.
+
+        Rests for REISSUE_PAUSE after that: what is issued twice is claimed by its first ticket as well, and would look
+        as if the second one had come all the way.
+        """
+        before, self._seen = self._seen, rows
+        if self._rests_until and now < self._rests_until <= now + REISSUE_PAUSE:
+            self._newest_claimed = None
+            return None
+        # Later than any can be issued now: the clock was set back.
+        latest = now + timedelta(seconds=settings.TICKET_LIFETIME_SECONDS)
+        claimed = [until for until, number in before.items() if rows.get(until, 0) < number]
+        claimed += [self._newest_claimed] if self._newest_claimed else []
+        self._newest_claimed = max((until for until in claimed if until <= latest), default=None)
+        if self._newest_claimed is None or min(rows, default=latest) >= self._newest_claimed - LOST_AFTER:
+            return None
+        self._rests_until = now + REISSUE_PAUSE
+        return self._newest_claimed - LOST_AFTER
+
+
+def _running_rows(channel: Channel) -> "QuerySet[Delivery]":
+    return Delivery.objects.active().filter(broadcast__in=list(_running_ids()), channel=channel)
 
 
 def _running_ids() -> "QuerySet[Broadcast, int]":

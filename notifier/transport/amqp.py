@@ -48,6 +48,8 @@ CLOSE_TIMEOUT_SECONDS = 2
 #: After so many heartbeats without a word the broker counts as gone. It says something twice in each.
 SILENT_HEARTBEATS = 1.5
 LOOKS_A_HEARTBEAT = 8
+#: How often a consumer that gets nothing asks whether there is anything to get.
+HUNGRY_SECONDS = 5
 NOT_FOUND = 404
 #: RabbitMQ names what it refuses: "inequivalent arg 'x' for queue 'q' in vhost 'v': received …".
 DECLARED_OTHERWISE = re.compile(
@@ -286,6 +288,11 @@ class _ConsumerLink(threading.Thread):
         self._connection: pika.BlockingConnection | None = None
         self._channel: BlockingChannel | None = None
         self._stopping = False
+        # Only the link's own thread uses these three: the tickets that are not answered yet; since when none came, or
+        # whether any might come was asked; and how many there were then.
+        self._in_hand = 0
+        self._asked_at = time.monotonic()
+        self._kept_back = 0
         #: Set once it consumes, or has failed to.
         self._has_begun = threading.Event()
 
@@ -311,10 +318,10 @@ class _ConsumerLink(threading.Thread):
             return None
 
     def ack(self, tag: int) -> None:
-        self._soon(lambda: self._channel and self._channel.basic_ack(tag))
+        self._soon(lambda: self._answer(lambda channel: channel.basic_ack(tag)))
 
     def reject(self, tag: int) -> None:
-        self._soon(lambda: self._channel and self._channel.basic_reject(tag, requeue=False))
+        self._soon(lambda: self._answer(lambda channel: channel.basic_reject(tag, requeue=False)))
 
     def stop(self) -> None:
         self._stopping = True
@@ -345,13 +352,36 @@ class _ConsumerLink(threading.Thread):
         self._channel = channel = _open_channel(connection)
         channel.basic_qos(prefetch_count=PREFETCH)
         channel.add_on_cancel_callback(lambda frame: self._inbox.put(_QueueGone(self._queue_name)))
-        channel.basic_consume(
-            self._queue_name, lambda ch, method, props, body: self._inbox.put((method.delivery_tag, body))
-        )
+        channel.basic_consume(self._queue_name, lambda ch, method, props, body: self._take(method.delivery_tag, body))
         self._has_begun.set()
         while not self._stopping:
             connection.process_data_events(time_limit=1)
+            self._ask_for_more(channel)
         connection.process_data_events(time_limit=0)  # the acks that were asked for before the stop
+
+    def _ask_for_more(self, channel: BlockingChannel) -> None:
+        """Raises `_Starved` where tickets wait, nothing is at hand here, and so it was HUNGRY_SECONDS ago.
+
+        When a node of its dies, RabbitMQ may lose our answers. It then takes their tickets for being in our hands for
+        ever, and with PREFETCH of them it gives us no others (rabbitmq-server#15473). A new connection gets them all.
+        """
+        if self._in_hand or time.monotonic() - self._asked_at < HUNGRY_SECONDS:
+            return
+        with _deadline(channel.connection._impl, ANSWER_TIMEOUT_SECONDS):
+            waiting = int(channel.queue_declare(self._queue_name, passive=True).method.message_count)
+        if waiting and self._kept_back:
+            raise _Starved(f"it keeps {waiting} tickets in {self._queue_name} to itself")
+        self._asked_at, self._kept_back = time.monotonic(), waiting
+
+    def _take(self, tag: int, body: bytes) -> None:
+        self._in_hand += 1
+        self._asked_at, self._kept_back = time.monotonic(), 0
+        self._inbox.put((tag, body))
+
+    def _answer(self, answer: Callable[[BlockingChannel], None]) -> None:
+        if self._channel:
+            self._in_hand -= 1
+            answer(self._channel)
 
     def _close(self) -> None:
         if self._connection:
@@ -373,6 +403,10 @@ class AmqpReceived:
 
 class _NoAnswer(AMQPError):
     """It is there, as far as the network knows, and says nothing."""
+
+
+class _Starved(AMQPError):
+    """It holds tickets, nobody is at them, and it hands none over."""
 
 
 class _QueueGone(Exception):

@@ -1,8 +1,11 @@
+import os
+import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from django.db import connection
 
 from config.environment import BROKER_SCHEMES, Environment
 
@@ -137,6 +140,42 @@ def test_a_pool_arrives_as_a_flag_and_turns_off_what_it_replaces(monkeypatch: py
 
 def test_pool_off_is_no_pool(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "pool" not in read("database", "postgres://u@h/n?pool=off", "", monkeypatch=monkeypatch)[0]["OPTIONS"]
+
+
+@pytest.mark.parametrize("pool", ["", "?pool=true"])
+def test_a_database_host_that_dies_without_a_word_is_noticed_in_seconds(
+    monkeypatch: pytest.MonkeyPatch, pool: str
+) -> None:
+    options = read("database", f"postgres://u@h/n{pool}", "", monkeypatch=monkeypatch)[0]["OPTIONS"]
+
+    assert options["keepalives_idle"] + options["keepalives_interval"] * options["keepalives_count"] == 30
+    assert options["tcp_user_timeout"] == 30_000  # milliseconds
+    assert options["connect_timeout"] == 10
+
+
+def test_what_the_url_says_of_the_patience_with_a_database_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    url = "postgres://u@h/n?keepalives_idle=60&tcp_user_timeout=0"
+
+    options = read("database", url, "", monkeypatch=monkeypatch)[0]["OPTIONS"]
+
+    assert (int(options["keepalives_idle"]), int(options["tcp_user_timeout"])) == (60, 0)
+    assert options["keepalives_count"] == 3
+
+
+@pytest.mark.both_engines
+@pytest.mark.django_db
+def test_the_databases_sockets_have_that_patience() -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has no sockets")
+    connection.ensure_connection()
+
+    with socket.socket(fileno=os.dup(connection.connection.fileno())) as link:
+        found = [
+            link.getsockopt(socket.IPPROTO_TCP, option)
+            for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT, socket.TCP_USER_TIMEOUT)
+        ]
+
+    assert found == [15, 5, 3, 30_000]
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import httpx
 
@@ -43,17 +43,20 @@ IMPATIENT = {
 }
 WINDOW = 5
 #: For how long no more deliveries may end once an attack is over, as long as broadcasts have not: on a busy machine the
-#: whole of them takes any time.
+#: whole of them takes any time. Told as `Patience` tells it.
 RECOVERY_SECONDS = 60.0
-#: How long a process may take to start on a busy machine.
-START_SECONDS = 60.0
+#: The one limit by the wall: however busy the machine is, nothing that is waited for takes so long.
+DEADLINE_SECONDS = 600.0
 #: How often that is looked at, over a new connection each time.
 LOOK_SECONDS = 0.2
+#: A process says so often that it lives, if the machine lets it (notifier/runtime/heartbeats.py).
+BEAT_SECONDS = 2.0
 DISPATCHER = ("run_dispatcher",)
 EMAIL = ("run_consumer", "email")
 SMS = ("run_consumer", "sms")
 ROLES = (DISPATCHER, EMAIL, SMS)
 Role = tuple[str, ...]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -139,14 +142,14 @@ class Arena:
         """Those of this kind that run."""
         return [process for process in self._crew[role] if process.is_running()]
 
+    def living(self) -> set[int]:
+        """The process ids of all that run, and that no SIGSTOP holds."""
+        return {process.pid for role in ROLES for process in self.crew(role) if not process.is_stopped()}
+
     def wait_for_sign_of_life(self, process: Process) -> None:
         """Until it has started so far that it hears signals and shows among the workers."""
         alive = "SELECT 1 FROM notifier_process WHERE pid = %s"
-        wait_until(
-            lambda: self.stack.query(alive, process.pid),
-            deadline=START_SECONDS,
-            what=f"a sign of life of {process.argv}",
-        )
+        self.wait_until(lambda: self.stack.query(alive, process.pid), what=f"a sign of life of {process.argv}")
 
     def wait_for_crew(self, *roles: Role) -> None:
         """Until every process of these kinds is at work: most of a new one's first seconds go into its imports."""
@@ -199,6 +202,18 @@ class Arena:
             expected["recipients"] = {who: known for who, known in found.recipients.items() if who.client <= upto}
         self._pressed[broadcast] = replace(found, **expected)
 
+    def press_ahead(self, *arguments: str, **expected: Any) -> int:
+        """Broadcasts it as well, and returns before any of it is sent.
+
+        On a busy machine a press takes longer than the whole broadcast. So this one waits for its time until all that
+        belongs to the press is done.
+        """
+        later = datetime.now(UTC) + timedelta(days=2)
+        broadcast = self.press("--at", later.isoformat(timespec="seconds"), *arguments, **expected)
+        # Long past by any clock, also one that an attack sets back.
+        self.stack.query("UPDATE notifier_broadcast SET scheduled_for = '2000-01-01 00:00:00' WHERE id = %s", broadcast)
+        return broadcast
+
     def withdraw(self, broadcast: int, since: Mapping[Recipient, float]) -> None:
         """Have the judge see to it that they are not reached any more from then on, but for what is on its way.
 
@@ -216,45 +231,82 @@ class Arena:
         """Messages that the providers took so far."""
         return len(self.smtp.accepted()) + len(self.sms.accepted())
 
-    def wait_for_accepted(self, number: int, *, patience: float = RECOVERY_SECONDS) -> None:
+    def wait_for_accepted(self, number: int, *, seconds: float = RECOVERY_SECONDS) -> None:
         """Until the providers have so many. Raises `AssertionError` once no more of them has come for so long."""
-        most, since = self.accepted(), time.monotonic()
+        patience = Patience(self, seconds)
         while (come := self.accepted()) < number:
-            if come > most:
-                most, since = come, time.monotonic()
-            elif time.monotonic() - since > patience:
-                raise AssertionError(f"{number} messages were expected, and after {come} none came for {patience} s")
+            if patience.is_over(come):
+                raise AssertionError(f"{number} messages were expected, and after {come} none came for {patience}")
             time.sleep(LOOK_SECONDS)
+
+    def send_some(self, most: int) -> None:
+        """Until up to so many more, by chance, have reached the providers, and there is work left.
+
+        Whatever was pressed before may have ended by now, and more of it would be waited for in vain.
+        """
+        number = self.accepted() + self.dice.randrange(1, most)
+        if not self._keeps_sending(number, seconds=RECOVERY_SECONDS):
+            raise AssertionError(f"{number} messages were expected, and after {self.accepted()} none came")
+        self.keep_busy(least=1)
+
+    def demand_sending(self, number: int, otherwise: str, *, seconds: float) -> None:
+        """So many more reach the providers from now on, whether or not what was pressed so far has ended."""
+        self.demand(self._keeps_sending(self.accepted() + number, seconds=seconds), otherwise)
+
+    def _keeps_sending(self, number: int, *, seconds: float) -> bool:
+        """Whether there are so many sooner or later; it presses again where nothing is left to send."""
+        patience, presses = Patience(self, seconds), 0
+        while (come := self.accepted()) < number:
+            if not self.left():
+                self.press_ahead()
+                presses += 1
+            # A press takes its time, which is not the product's.
+            if patience.is_over((come, presses)):
+                return False
+            time.sleep(LOOK_SECONDS)
+        return True
 
     def left(self) -> int:
         """Deliveries that something still has to happen to, and clients that have none yet count as one."""
         active = self.stack.query("SELECT COUNT(*) FROM notifier_delivery WHERE due_at IS NOT NULL")[0][0]
         unexpanded = self.stack.query(
-            "SELECT COUNT(*) FROM notifier_broadcast WHERE cursor < audience_upto AND state = 'RUNNING'"
+            "SELECT COUNT(*) FROM notifier_broadcast WHERE (cursor < audience_upto AND state = 'RUNNING')"
+            " OR (state = 'SCHEDULED' AND scheduled_for < created_at)"
         )[0][0]
         return int(active) + int(unexpanded)
 
     def keep_busy(self, *, least: int = 40) -> None:
         """Press again when little is left to do, so that the next fault meets work."""
         if self.left() < least:
-            self.press()
+            self.press_ahead()
 
     def pause(self, shortest: float = 0.1, longest: float = 0.8) -> None:
         """Let the product work for a while, by chance."""
         time.sleep(self.dice.uniform(shortest, longest))
 
-    def wait_for_end(self, *, patience: float = RECOVERY_SECONDS) -> None:
+    def wait_for_end(self, *, seconds: float = RECOVERY_SECONDS) -> None:
         """Until every broadcast has ended and is counted. That no more of them ends for so long is a complaint."""
         unended = "SELECT id, state FROM notifier_broadcast WHERE finished_at IS NULL OR tallied_at IS NULL"
-        least, since = self.left(), time.monotonic()
+        patience = Patience(self, seconds)
         while waiting := self.stack.query(unended):
-            if (left := self.left()) < least:
-                least, since = left, time.monotonic()
-            elif time.monotonic() - since > patience:
+            if patience.is_over(self.left()):
                 states = self.stack.states()
-                return self.complaints.append(f"not ended, and none more for {patience} s: {waiting}, {states}")
+                return self.complaints.append(f"not ended, and none more for {patience}: {waiting}, {states}")
             time.sleep(LOOK_SECONDS)
         return None
+
+    def demand_end_but_for(self, most: int, otherwise: str, *, seconds: float = RECOVERY_SECONDS) -> None:
+        """All but so many deliveries end, and it never takes so long until the next of them does."""
+        patience = Patience(self, seconds)
+        while (left := self.left()) > most:
+            if patience.is_over(left):
+                return self.complaints.append(f"{otherwise} (none more for {patience}): {self.stack.states()}")
+            time.sleep(LOOK_SECONDS)
+        return None
+
+    def wait_until(self, is_so: Callable[[], T], *, what: str) -> T:
+        """For what an attack needs before it can go on; how long that takes says nothing about the product."""
+        return wait_until(is_so, deadline=DEADLINE_SECONDS, what=what)
 
     # --- The verdict ---
     def demand(self, is_so: object, otherwise: str) -> None:
@@ -262,11 +314,14 @@ class Arena:
         if not is_so:
             self.complaints.append(otherwise)
 
-    def demand_soon(self, is_so: Callable[[], object], otherwise: str, *, deadline: float) -> None:
-        try:
-            wait_until(is_so, deadline=deadline)
-        except AssertionError:
-            self.complaints.append(f"{otherwise} (waited {deadline} s)")
+    def demand_soon(self, is_so: Callable[[], object], otherwise: str, *, seconds: float) -> None:
+        """It must be so within so many seconds, as `Patience` tells them."""
+        patience = Patience(self, seconds)
+        while not is_so():
+            if patience.is_over():
+                return self.complaints.append(f"{otherwise} (waited {patience})")
+            time.sleep(LOOK_SECONDS)
+        return None
 
     def judge(
         self,
@@ -286,7 +341,7 @@ class Arena:
         return found
 
     def stop_in_order(self) -> None:
-        """SIGTERM to every process, all of them at work; each must end with 0 within the grace time."""
+        """SIGTERM to every process, all of them at work; each must end by itself, with 0."""
         self.wait_for_crew(*ROLES)
         for process in self.stack.processes:
             process.ask_to_stop()
@@ -294,7 +349,7 @@ class Arena:
             if process.returncode() == -signal.SIGKILL:
                 continue
             try:
-                status = process.wait(deadline=30)
+                status = process.wait(deadline=DEADLINE_SECONDS)
             except AssertionError as error:
                 self.complaints.append(str(error))
             else:
@@ -309,6 +364,51 @@ class Arena:
             yield staff
 
 
+class Patience:
+    """So many seconds without progress, as the product itself tells the time: by its own heartbeats.
+
+    A machine that is busy with other work slows the product and its heartbeats alike: what takes seconds on an idle one
+    takes minutes then, and nothing stands still. So the wall's seconds must have passed, and every process that runs
+    must have beaten as often as it does in them. Who does not even beat is waited for until DEADLINE_SECONDS.
+    """
+
+    def __init__(self, arena: Arena, seconds: float) -> None:
+        self._arena = arena
+        self._seconds = seconds
+        self._seen: dict[int, object] = {}
+        self._start(None)
+
+    def _start(self, progress: object) -> None:
+        self._progress = progress
+        self._since = self._looked_at = time.monotonic()
+        self._beats: Counter[int] = Counter()
+
+    def __str__(self) -> str:
+        return f"{self._seconds} s, which took {time.monotonic() - self._since:.0f} s here"
+
+    def is_over(self, progress: object = None) -> bool:
+        """Whether `progress` has been the same for so long; to be asked again and again."""
+        if progress != self._progress:
+            self._start(progress)
+        if time.monotonic() - self._looked_at >= BEAT_SECONDS / 2:
+            self._listen()
+            self._looked_at = time.monotonic()
+        waited = time.monotonic() - self._since
+        if waited < self._seconds:
+            return False
+        slowest = min((self._beats[pid] for pid in self._arena.living()), default=0)
+        return slowest * BEAT_SECONDS >= self._seconds or waited >= DEADLINE_SECONDS
+
+    def _listen(self) -> None:
+        try:
+            rows = self._arena.stack.query("SELECT pid, last_seen_at FROM notifier_process")
+        except Exception:  # noqa: BLE001  (a database that is away is no progress, and may be what is attacked)
+            return
+        for pid, seen_at in rows:
+            self._beats[pid] += seen_at != self._seen.get(pid, seen_at)
+            self._seen[pid] = seen_at
+
+
 class Staff:
     """What a browser without JavaScript does."""
 
@@ -318,7 +418,7 @@ class Staff:
         # No connection is kept: the server may close an idle one just when the next request is on its way, and only a
         # browser would ask again.
         kept = httpx.Limits(max_connections=100, max_keepalive_connections=0)
-        self._client = httpx.Client(base_url=address, timeout=30, follow_redirects=True, limits=kept)
+        self._client = httpx.Client(base_url=address, timeout=120, follow_redirects=True, limits=kept)
 
     def __enter__(self) -> Self:
         name = f"staff{processes.free_port()}"

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.faults.arena import DISPATCHER, EMAIL, SMS, WINDOW, Arena, Size
+from tests.faults.arena import DISPATCHER, EMAIL, ROLES, SMS, WINDOW, Arena, Size
 from tests.faults.attack import BOTH, EMBEDDED, SCALED, Attack, play
+from tests.faults.attacks import kills
 from tests.faults.servers import Engine, Servers
-from tests.servers.processes import wait_until
 
 #: A product that recovers does not stand still for so long.
 PATIENCE_SECONDS = 15.0
@@ -74,10 +74,10 @@ def _killed_between_reserve_and_publish(arena: Arena) -> None:
     arena.start(dispatchers=0)
     victim = arena.hire(DISPATCHER, FAILPOINT="reserve.committed:2")
     arena.press()
-    wait_until(lambda: not victim.is_running(), what="the dispatcher's death")
+    arena.wait_until(lambda: not victim.is_running(), what="the dispatcher's death")
     arena.faults["kill -9 dispatcher"] += 1
     arena.hire(DISPATCHER)
-    arena.wait_for_end(patience=PATIENCE_SECONDS)
+    arena.wait_for_end(seconds=PATIENCE_SECONDS)
     arena.judge()
 
 
@@ -85,10 +85,10 @@ def _killed_after_sending(arena: Arena) -> None:
     arena.start(email=0)
     victim = arena.hire(EMAIL, FAILPOINT="window.sent:2")
     arena.press()
-    wait_until(lambda: not victim.is_running(), what="the consumer's death")
+    arena.wait_until(lambda: not victim.is_running(), what="the consumer's death")
     arena.faults["kill -9 email"] += 1
     arena.hire(EMAIL)
-    arena.wait_for_end(patience=PATIENCE_SECONDS)
+    arena.wait_for_end(seconds=PATIENCE_SECONDS)
     arena.judge(unknown_at_most=WINDOW)
 
 
@@ -96,10 +96,10 @@ def _killed_between_two_windows(arena: Arena) -> None:
     arena.start(email=0)
     victim = arena.hire(EMAIL, FAILPOINT="settle.committed:1")
     arena.press()
-    wait_until(lambda: not victim.is_running(), what="the consumer's death")
+    arena.wait_until(lambda: not victim.is_running(), what="the consumer's death")
     arena.faults["kill -9 email"] += 1
     arena.hire(EMAIL)
-    arena.wait_for_end(patience=PATIENCE_SECONDS)
+    arena.wait_for_end(seconds=PATIENCE_SECONDS)
     arena.judge()
 
 
@@ -107,22 +107,23 @@ def _nothing_is_wrong(arena: Arena) -> None:
     arena.start()
     arena.press()
     arena.faults["a broadcast"] += 1
-    arena.wait_for_end(patience=PATIENCE_SECONDS)
+    arena.wait_for_end(seconds=PATIENCE_SECONDS)
     arena.judge()
 
 
 def _everybody_opts_out(arena: Arena) -> None:
     # On a busy machine much goes out before the look below is over.
-    arena.slow_providers(0.5)
+    arena.slow_providers(1.0)
     arena.start()
-    broadcast = arena.press()
-    expanded = "SELECT 1 FROM notifier_broadcast WHERE cursor >= audience_upto"
-    wait_until(lambda: arena.stack.query(expanded), what="the audience")
+    arena.wait_for_crew(*ROLES)
+    broadcast = arena.press_ahead()
+    expanded = "SELECT 1 FROM notifier_broadcast WHERE cursor >= audience_upto AND state = 'RUNNING'"
+    arena.wait_until(lambda: arena.stack.query(expanded), what="the audience")
     arena.wait_for_accepted(10)
     arena.stack.query("DELETE FROM notifier_preference")
     arena.withdraw(broadcast, dict.fromkeys(arena.expected(broadcast), time.time()))
     arena.faults["opt-out of everybody"] += 1
-    arena.wait_for_end(patience=PATIENCE_SECONDS)
+    arena.wait_for_end(seconds=PATIENCE_SECONDS)
     arena.judge()
 
 
@@ -134,7 +135,7 @@ def _tickets_race(arena: Arena) -> None:
             arena.wait_for_sign_of_life(process)
     arena.press()
     arena.faults["repeated tickets"] += 1
-    arena.wait_for_end(patience=PATIENCE_SECONDS)
+    arena.wait_for_end(seconds=PATIENCE_SECONDS)
     arena.judge()
 
 
@@ -171,6 +172,14 @@ CONTROLS = (
         broken="lost_is_given_up",
         shown_on=SCALED,
         settings=FOR_EVER,
+    ),
+    Control(
+        "leave a ticket that was overtaken where it is",
+        kills.stand_still_with_tickets,
+        complaint=kills.HANGS,
+        broken="wait_for_whoever_has_it",
+        shown_on=EMBEDDED,
+        settings={"LEASE_SECONDS": kills.FOR_LONG, "TICKET_LIFETIME_SECONDS": kills.FOR_LONG},
     ),
     Control(
         "skip clients without a reason",

@@ -26,7 +26,7 @@ from notifier.runtime import clock
 
 ORIGIN = Origin(ConsentChange.Source.STAFF, detail="an attack")
 #: So long somebody may be in the midst of being sent something, one window after the other, and can't be erased.
-BUSY_SECONDS = 60.0
+BUSY_SECONDS = 600.0
 
 #: For each client the seconds since 1970 by which it held.
 Done = Mapping[int, float]

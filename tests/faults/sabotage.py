@@ -25,8 +25,20 @@ def no_reissue() -> None:
     from notifier.transport import database
 
     fanout.looks_lost = lambda **_: False
+    fanout.travelling = lambda **_: {}
     # A consumer that died gives its ticket back as promptly as RabbitMQ has it.
     database.VISIBILITY = timedelta(seconds=2)
+
+
+def wait_for_whoever_has_it() -> None:
+    """A ticket is where it is, for as long as somebody has it."""
+    from notifier.delivery import fanout
+    from notifier.transport import database
+
+    fanout.looks_lost = lambda **_: False
+    fanout.travelling = lambda **_: {}
+    # Nor does the queue in the database take it back, as RabbitMQ doesn't where heartbeats go on.
+    database.VISIBILITY = timedelta(hours=1)
 
 
 def no_sweep() -> None:
@@ -98,7 +110,7 @@ def lost_is_given_up() -> None:
     from notifier.delivery import fanout
     from notifier.models import Delivery
 
-    def write_off(*, channel: Any, now: datetime) -> int:
+    def write_off(*, channel: Any, now: datetime, **_: Any) -> int:
         running = Delivery.objects.active().filter(broadcast__state="RUNNING", channel=channel)
         changes = {"state": Delivery.State.FAILED, "detail": "ticket lost", "due_at": None, "settled_at": now}
         return len(fanout._update_returning(fanout._ticketed(running, now), fanout.CHUNK, changes))
@@ -146,16 +158,40 @@ def claim_through_a_join() -> None:
             ids = list(taken.values_list("pk", flat=True))
             taken.update(state=Delivery.State.PENDING, lease_token=None)
             found = real(delivery_ids=ids, token=token, **rest)
-            time.sleep(0.2)  # another consumer with the same ticket waits for these rows now
+            if ids:
+                _wait_for_a_rival()
         return found
 
     claims.claim = claim
+
+
+#: The same ticket may be at hand of the same consumer, and then nobody comes.
+RIVAL_SECONDS = 3.0
+_has_met_one: list[bool] = []
+
+
+def _wait_for_a_rival() -> None:
+    """Until another consumer with the same ticket waits for the rows that this transaction has taken.
+
+    Once in a process: to break the rule one time is enough.
+    """
+    from django.db import connection
+
+    waits = "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted AND transactionid = pg_current_xact_id()::xid)"
+    ends_at = time.monotonic() + RIVAL_SECONDS
+    with connection.cursor() as cursor:
+        while time.monotonic() < ends_at and not _has_met_one:
+            cursor.execute(waits)
+            if cursor.fetchone()[0]:
+                _has_met_one.append(True)
+            time.sleep(0.02)
 
 
 SABOTAGES: dict[str, Callable[[], None]] = {
     function.__name__: function
     for function in (
         no_reissue,
+        wait_for_whoever_has_it,
         no_sweep,
         send_before_claiming,
         ack_before_settling,

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pika
 
 from tests.faults import health
-from tests.faults.arena import ROLES, Arena, Staff
+from tests.faults.arena import DEADLINE_SECONDS, ROLES, Arena, Staff
 from tests.faults.attack import SCALED, attack
 
 #: From the broker's return until work goes on and the front page has nothing to complain of.
@@ -25,18 +25,17 @@ def vhost(arena: Arena) -> str:
 
 
 def demand_recovery(arena: Arena, staff: Staff, after: str) -> None:
-    enough, began = arena.accepted() + SENT_SINCE, time.monotonic()
+    enough = arena.accepted() + SENT_SINCE
     arena.demand_soon(
-        lambda: arena.accepted() >= enough or not arena.left(), f"no more is sent after {after}", deadline=BACK_WITHIN
+        lambda: (arena.accepted() >= enough or not arena.left()) and health.is_all_well(staff),
+        f"no more is sent after {after}, or the admin still complains",
+        seconds=BACK_WITHIN,
     )
-    # Both together, and one look at least.
-    left = max(1.0, BACK_WITHIN - (time.monotonic() - began))
-    arena.demand_soon(lambda: health.is_all_well(staff), f"the admin still complains after {after}", deadline=left)
 
 
 def demand_words(arena: Arena, staff: Staff, *words: str, of: tuple[str, ...], during: str) -> None:
     arena.demand_soon(
-        lambda: health.tells(staff, *words, of=of), f"{during}: the admin does not say so", deadline=NOTICED_WITHIN
+        lambda: health.tells(staff, *words, of=of), f"{during}: the admin does not say so", seconds=NOTICED_WITHIN
     )
 
 
@@ -144,7 +143,7 @@ def raise_alarms(arena: Arena) -> None:
     with arena.staff() as staff:
         for name in arena.dice.sample(list(ALARMS), len(ALARMS)):
             arena.keep_busy()
-            arena.wait_for_accepted(arena.accepted() + arena.dice.randrange(1, 50))
+            arena.send_some(50)
             with alarm(arena, name):
                 meet_alarm(arena, staff, during=name)
             demand_recovery(arena, staff, name)
@@ -171,7 +170,7 @@ def meet_alarm(arena: Arena, staff: Staff, *, during: str) -> None:
         staff.order(broadcast or 0, order)
         (found,) = arena.stack.query("SELECT state FROM notifier_broadcast WHERE id = %s", broadcast)
         arena.demand(found == (state,), f"{during}: the broadcast is {found} after {order}")
-    arena.demand_soon(lambda: ready_tickets(arena) == 0, f"{during}: what is queued stays there", deadline=30)
+    arena.demand_soon(lambda: ready_tickets(arena) == 0, f"{during}: what is queued stays there", seconds=30)
     said = health.read(staff)
     for part in ("Dispatcher", *CONSUMERS):
         arena.demand(said[part].is_well, f"{during}: {part}: {said[part].words}")
@@ -192,7 +191,7 @@ def lose_the_queues(arena: Arena) -> None:
     for _ in range(max(1, arena.size.faults // 5)):
         for name in arena.dice.sample(list(losses), len(losses)):
             arena.keep_busy()
-            arena.wait_for_accepted(arena.accepted() + arena.dice.randrange(1, 20))
+            arena.send_some(20)
             losses[name](arena)
             arena.faults[name] += 1
     arena.wait_for_end()
@@ -243,7 +242,7 @@ def be_refused_and_cured(arena: Arena, queue: str, kind: str) -> None:
     crew = [arena.hire(role) for role in ROLES]
     cure = f"rabbitmqctl delete_queue -p {vhost(arena)} {queue}"
     arena.demand_soon(
-        lambda: complaining(arena, cure) == len(crew), f"{during}: not all say how to mend it", deadline=NOTICED_WITHIN
+        lambda: complaining(arena, cure) == len(crew), f"{during}: not all say how to mend it", seconds=NOTICED_WITHIN
     )
     arena.pause(2, 3)  # a few more tries
     for process in crew:
@@ -252,10 +251,10 @@ def be_refused_and_cured(arena: Arena, queue: str, kind: str) -> None:
         arena.demand(len(said) == 1, f"{during}: {process.argv[2:]} said so {len(said)} times")
         arena.demand("Traceback" not in process.output(), f"{during}: {process.argv[2:]} printed a traceback")
     arena.servers.rabbit.ctl(*shlex.split(cure)[1:])
-    arena.demand_soon(lambda: arena.left() == 0, f"{during}: the cure did not help", deadline=BACK_WITHIN)
-    arena.demand_soon(lambda: complaining(arena, "") == 0, f"{during}: still said after the cure", deadline=BACK_WITHIN)
+    arena.demand_end_but_for(0, f"{during}: the cure did not help", seconds=BACK_WITHIN)
+    arena.demand_soon(lambda: complaining(arena, "") == 0, f"{during}: still said after the cure", seconds=BACK_WITHIN)
     for process in crew:
-        arena.demand(process.stop() == 0, f"{during}: {process.argv[2:]} did not end in order")
+        arena.demand(process.stop(deadline=DEADLINE_SECONDS) == 0, f"{during}: {process.argv[2:]} did not end in order")
 
 
 def complaining(arena: Arena, words: str) -> int:

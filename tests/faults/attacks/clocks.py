@@ -73,7 +73,7 @@ def jump_an_hour(arena: Arena) -> None:
     jumps = [HOUR, -HOUR, *arena.dice.choices([HOUR, -HOUR], k=arena.size.faults // 2 - 1)]
     for seconds in arena.dice.sample(jumps, len(jumps)):
         arena.wait_for_crew(EMAIL, SMS)
-        arena.wait_for_accepted(arena.accepted() + arena.dice.randrange(1, 20))
+        arena.send_some(20)
         arena.keep_busy(least=80)
         if arena.dice.random() < 0.5:
             # Its leases end an hour early, or an hour late.
@@ -85,7 +85,7 @@ def jump_an_hour(arena: Arena) -> None:
     arena.wait_for_end()
     # The last jump may have ended leases whose results are still to come.
     most = WINDOW * (arena.faults["kill -9 email"] + arena.faults["kill -9 sms"])
-    arena.demand_soon(lambda: len(_unknown(arena)) <= most, "late results left UNKNOWN", deadline=RECOVERY_SECONDS)
+    arena.demand_soon(lambda: len(_unknown(arena)) <= most, "late results left UNKNOWN", seconds=RECOVERY_SECONDS)
     arena.wait_for_end()
     arena.judge(unknown_at_most=most, may_fail=_busy_or_held_up, failed_at_most=BUSY + WINDOW * len(jumps))
 
@@ -109,7 +109,7 @@ def _demand_that_it_is_told(arena: Arena, clock: _Clock) -> None:
     arena.demand_soon(
         noticed,
         f"no worker noticed that it is {clock.now:%H:%M} now",
-        deadline=RECOVERY_SECONDS,
+        seconds=RECOVERY_SECONDS,
     )
 
 
@@ -124,7 +124,7 @@ def _demand_that_it_goes_on(arena: Arena, seconds: int) -> None:
         arena.demand_soon(
             lambda: len(provider.accepted()) >= enough or not _waiting(arena, channel),  # noqa: B023
             f"nothing more was sent by {channel} after the clock had jumped by {seconds} s",
-            deadline=GOES_ON_WITHIN_SECONDS,
+            seconds=GOES_ON_WITHIN_SECONDS,
         )
 
 

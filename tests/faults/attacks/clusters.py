@@ -30,11 +30,8 @@ def kill_nodes(arena: Arena) -> None:
 
 def lose(arena: Arena, node: RabbitServer) -> None:
     """In the middle of a broadcast, and sending goes on before anybody brings the node back."""
-    arena.press()
-    arena.wait_for_accepted(arena.accepted() + arena.dice.randrange(1, 50))
+    arena.press_ahead()
+    arena.send_some(50)
     node.kill()
     arena.faults["kill -9 node"] += 1
-    enough = arena.accepted() + SENT_SINCE
-    arena.demand_soon(
-        lambda: arena.accepted() >= enough, "sending does not go on with a node away", deadline=GOES_ON_WITHIN
-    )
+    arena.demand_sending(SENT_SINCE, "sending does not go on with a node away", seconds=GOES_ON_WITHIN)

@@ -84,13 +84,13 @@ def _wait_for_pages(arena: Arena, staff: Staff) -> None:
             return staff.ask("/healthz").status_code == staff.ask("/admin/").status_code == 200
         return False
 
-    arena.demand_soon(is_back, "pages are not back with the database", deadline=BACK_SECONDS)
+    arena.demand_soon(is_back, "pages are not back with the database", seconds=BACK_SECONDS)
 
 
 def _wait_for_late_results(arena: Arena) -> None:
     """Nobody died: whatever was swept meanwhile is told by its consumer in the end."""
     unknown = "SELECT id, detail FROM notifier_delivery WHERE state = 'UNKNOWN'"
-    arena.demand_soon(lambda: not arena.stack.query(unknown), "results were not told later", deadline=RECOVERY_SECONDS)
+    arena.demand_soon(lambda: not arena.stack.query(unknown), "results were not told later", seconds=RECOVERY_SECONDS)
     arena.wait_for_end()
 
 
@@ -104,7 +104,7 @@ def postgresql_away(arena: Arena) -> None:
         restarts, terminations = (5, arena.size.faults) if arena.size.is_long else (1, 2)
         faults = ["immediate restart"] * restarts + ["every backend terminated"] * terminations
         for fault in arena.dice.sample(faults, len(faults)):
-            arena.wait_for_accepted(arena.accepted() + arena.dice.randrange(1, 15))
+            arena.send_some(15)
             arena.keep_busy()
             _strike_postgresql(arena, fault)
             arena.faults[fault] += 1
@@ -195,7 +195,7 @@ def _press_for(staff: Staff, broadcast: int, *, seconds: float) -> list[httpx.Re
 
 
 def _judge_press(arena: Arena, answers: list[httpx.Response], *, is_late: bool) -> None:
-    arena.demand_soon(lambda: answers, "a button that had to wait was never answered", deadline=BACK_SECONDS)
+    arena.demand_soon(lambda: answers, "a button that had to wait was never answered", seconds=BACK_SECONDS)
     for answer in answers:
         is_so = says_so(answer) if is_late else answer.is_redirect
         arena.demand(is_so, f"a button that had to wait was answered {answer.status_code}: {answer.text[:300]}")
@@ -215,7 +215,7 @@ def fill_the_disk(arena: Arena) -> None:
         with visited(arena, broadcast) as (staff, _):
             arena.start()
             for _ in range(max(1, arena.size.faults // 4)):
-                arena.wait_for_accepted(arena.accepted() + arena.dice.randrange(1, 20))
+                arena.send_some(20)
                 arena.keep_busy()
                 with disk.full():
                     _judge_full(arena, staff, broadcast)
@@ -244,7 +244,7 @@ def _wait_until_told(arena: Arena, process: Process) -> None:
     arena.demand_soon(
         lambda: re.search("disk is full|disk I/O error", process.output()[before:]),
         f"{process.argv[2:]} does not tell of the full disk",
-        deadline=BACK_SECONDS,
+        seconds=BACK_SECONDS,
     )
 
 

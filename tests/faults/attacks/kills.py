@@ -14,10 +14,20 @@ import pika
 
 from notifier.runtime import failpoints
 from tests.faults import judge
-from tests.faults.arena import DISPATCHER, EMAIL, RECOVERY_SECONDS, SMS, WINDOW, Arena, Role, seconds_of
+from tests.faults.arena import (
+    DEADLINE_SECONDS,
+    DISPATCHER,
+    EMAIL,
+    RECOVERY_SECONDS,
+    SMS,
+    WINDOW,
+    Arena,
+    Role,
+    seconds_of,
+)
 from tests.faults.attack import attack
 from tests.faults.servers import Engine
-from tests.servers.processes import Process, wait_until
+from tests.servers.processes import Process
 from tests.standins.rules import Rule
 
 
@@ -46,7 +56,7 @@ def _wait_for_tickets(arena: Arena) -> None:
         # A reservation is due again only at the end of its ticket's lifetime, later than every one before it.
         return bool(arena.stack.query(f"SELECT 1 {waiting} AND due_at > %s LIMIT 1", before))
 
-    wait_until(has_reserved, deadline=POINT_SECONDS, what="new tickets")
+    arena.wait_until(has_reserved, what="new tickets")
 
 
 @attack(2, "kill -9 consumers, two a channel")
@@ -58,7 +68,7 @@ def kill_consumers(arena: Arena) -> None:
         # In the thick of it, not while they all start.
         arena.wait_for_crew(EMAIL, SMS)
         arena.keep_busy()
-        arena.wait_for_accepted(arena.accepted() + arena.dice.randrange(1, 20))
+        arena.send_some(20)
         arena.kill_one(arena.dice.choice([EMAIL, SMS]))
     arena.wait_for_end()
     arena.judge(unknown_at_most=WINDOW * arena.size.faults)
@@ -68,11 +78,6 @@ def kill_consumers(arena: Arena) -> None:
 DISPATCHERS_POINTS = failpoints.POINTS[: failpoints.POINTS.index("ticket.received")]
 #: Where who dies has a window in its hands; for the sweep a consumer is killed beforehand.
 POINTS_IN_DOUBT = ("claim.committed", "send.begun", "send.accepted", "window.sent", "settle.written", "sweep.committed")
-#: How long a process may need to come by its point.
-POINT_SECONDS = 90.0
-#: Points that come only once a whole broadcast, or all of them, are done with: on a busy machine that takes minutes.
-LAST_POINTS = ("reissue.committed", "finish.locked", "finish.committed")
-LAST_POINT_SECONDS = 180.0
 
 
 @attack(3, "kill -9 at every point between two steps", TICKET_LIFETIME_SECONDS="30")
@@ -104,16 +109,16 @@ def _prepare(arena: Arena, point: str) -> None:
     arena.keep_busy()
     match point:
         case "start.committed":
-            arena.press("--at", _soon())
+            arena.press_ahead()
         case "expire.committed":
             # Nobody starts it meanwhile: no dispatcher runs.
-            expiry = datetime.now(UTC) + SOON + timedelta(seconds=2)
-            arena.press("--at", _soon(), "--expires", expiry.isoformat(), is_complete=False, ends="CANCELLED")
-            wait_until(lambda: datetime.now(UTC) > expiry, what="its time to pass")
+            expiry = (datetime.now(UTC) + timedelta(days=3)).isoformat()
+            broadcast = arena.press_ahead("--expires", expiry, is_complete=False, ends="CANCELLED")
+            arena.stack.query("UPDATE notifier_broadcast SET expires_at = scheduled_for WHERE id = %s", broadcast)
         case "sweep.committed":
             dispatcher, consumer = arena.hire(DISPATCHER), arena.hire(EMAIL)
             sending = "SELECT 1 FROM notifier_delivery WHERE state = 'SENDING' AND channel = 'email'"
-            wait_until(lambda: arena.stack.query(sending), what="mails in a consumer's hands")
+            arena.wait_until(lambda: arena.stack.query(sending), what="mails in a consumer's hands")
             consumer.kill()
             arena.faults["kill -9 email"] += 1
             dispatcher.kill()
@@ -127,35 +132,27 @@ def _prepare(arena: Arena, point: str) -> None:
             arena.smtp.behave(Rule(phase="connect", reply="421 4.3.2 not now"))
 
 
-#: Long enough for the command that is told to have read it.
-SOON = timedelta(seconds=10)
-
-
-def _soon() -> str:
-    return (datetime.now(UTC) + SOON).isoformat()
-
-
 def _die_at(arena: Arena, point: str) -> None:
     """Until the process has killed itself there; nobody else of its kind runs, so that it gets the work."""
     of_dispatcher = point in DISPATCHERS_POINTS
     other = arena.hire(EMAIL if of_dispatcher else DISPATCHER)
     times = arena.dice.randint(1, 2) if point.startswith(("claim", "send", "ticket")) else 1
     victim = arena.hire(DISPATCHER if of_dispatcher else EMAIL, FAILPOINT=f"{point}:{times}")
-    _wait_for_death(arena, victim, point, deadline=LAST_POINT_SECONDS if point in LAST_POINTS else POINT_SECONDS)
+    _wait_for_death(arena, victim, point)
     if of_dispatcher:
         # The consumer leaves in order: a dispatcher's death must leave nothing in doubt by itself.
         arena.wait_for_sign_of_life(other)
-        arena.demand(other.stop() == 0, f"did not end in order: {other.output()[-500:]}")
+        arena.demand(other.stop(deadline=DEADLINE_SECONDS) == 0, f"did not end in order: {other.output()[-500:]}")
     else:
         arena.faults["kill -9 email"] += 1
         other.kill()
 
 
-def _wait_for_death(arena: Arena, victim: Process, point: str, *, deadline: float = POINT_SECONDS) -> None:
+def _wait_for_death(arena: Arena, victim: Process, point: str) -> None:
     try:
-        wait_until(lambda: not victim.is_running(), deadline=deadline)
-    except AssertionError:
-        arena.complaints.append(f"nobody came by {point} within {deadline} s")
+        arena.wait_until(lambda: not victim.is_running(), what=f"somebody to come by {point}")
+    except AssertionError as error:
+        arena.complaints.append(str(error))
         victim.kill()
     else:
         arena.demand(victim.returncode() == -signal.SIGKILL, f"{point}: ended with {victim.returncode()}")
@@ -188,7 +185,7 @@ def stop_beyond_the_lease(arena: Arena) -> None:
         victims = [_hire_to_stop(arena, early, "claim.committed"), _hire_to_stop(arena, late, point)]
         for role, victim in zip((early, late), victims, strict=True):
             stops = partial(_stops_over_work, arena, role, victim)
-            wait_until(stops, deadline=POINT_SECONDS, what=f"the stop of {victim.argv}")
+            arena.wait_until(stops, what=f"the stop of {victim.argv}")
         in_doubt |= _wait_for_doubt(arena, early, late, point)
         arena.pause(0.0, 0.3)
         bystander.send(signal.SIGSTOP)
@@ -198,11 +195,14 @@ def stop_beyond_the_lease(arena: Arena) -> None:
         for process in (*victims, bystander):
             process.send(signal.SIGCONT)
         for victim in victims:
-            arena.demand(victim.stop() == 0, f"did not end in order after SIGCONT: {victim.output()[-500:]}")
+            arena.demand(
+                victim.stop(deadline=DEADLINE_SECONDS) == 0,
+                f"did not end in order after SIGCONT: {victim.output()[-500:]}",
+            )
     # Stopped between a request and the first look for its answer, a bystander finds the time for it over: its result is
     # that it does not know. That is a moment of every send; of whole windows it would be wrong.
     arena.demand_soon(
-        lambda: _unknown(arena) <= _without_an_answer(arena), "a late result left UNKNOWN", deadline=RECOVERY_SECONDS
+        lambda: _unknown(arena) <= _without_an_answer(arena), "a late result left UNKNOWN", seconds=RECOVERY_SECONDS
     )
     arena.wait_for_end()
     without = len(_without_an_answer(arena))
@@ -225,12 +225,14 @@ def _wait_for_doubt(arena: Arena, early: Role, late: Role, point: str) -> set[in
     arena.demand_soon(
         lambda: _unknown(arena, channel=early[-1]),
         "stopped at claim.committed, and nothing is UNKNOWN",
-        deadline=POINT_SECONDS,
+        seconds=RECOVERY_SECONDS,
     )
     if point in ARRIVED_POINTS:
         doubtful = "the provider has it, the consumer is silent beyond its lease, and it is not UNKNOWN"
         arena.demand_soon(
-            lambda: _arrived(arena) & _unknown(arena, channel=late[-1]), f"{point}: {doubtful}", deadline=POINT_SECONDS
+            lambda: _arrived(arena) & _unknown(arena, channel=late[-1]),
+            f"{point}: {doubtful}",
+            seconds=RECOVERY_SECONDS,
         )
     return _arrived(arena) & _unknown(arena)
 
@@ -327,6 +329,42 @@ def _stops_over_work(arena: Arena, role: Role, victim: Process) -> bool:
     return victim.is_stopped()
 
 
+#: Neither the end of a lease nor that of a ticket's lifetime brings anything back during the round.
+FOR_LONG = "3600"
+#: An empty queue counts as having lost its tickets when nobody has claimed anything for ten seconds or twelve.
+HANGS_SECONDS = 30.0
+
+
+@attack(
+    23,
+    "consumers stand still with tickets in their hands, others go on",
+    LEASE_SECONDS=FOR_LONG,
+    TICKET_LIFETIME_SECONDS=FOR_LONG,
+)
+def stand_still_with_tickets(arena: Arena) -> None:
+    arena.slow_providers(0.05)
+    if arena.engine is Engine.SCALED:
+        # The broker is not to notice either, as where its connection goes through something that answers for the dead.
+        arena.stack.env["BROKER_URL"] = f"{arena.broker_url}?heartbeat=600"
+    arena.start()
+    victims: list[Process] = []
+    for _ in range(max(1, arena.size.faults // 5)):
+        role = arena.dice.choice([EMAIL, SMS])
+        # With a window in its hands, the rest of that ticket, and what the broker gave it beforehand.
+        victim = arena.hire(role, FAILPOINT="claim.committed:1:stop")
+        victims.append(victim)
+        arena.wait_until(partial(_stops_over_work, arena, role, victim), what=f"the stop of {victim.argv}")
+        arena.faults[f"SIGSTOP {role[-1]}"] += 1
+        arena.demand_end_but_for(WINDOW * len(victims), HANGS, seconds=HANGS_SECONDS)
+    for victim in victims:
+        victim.send(signal.SIGCONT)
+    arena.wait_for_end()
+    arena.judge(unknown_at_most=0)
+
+
+HANGS = "what was not begun hangs with a consumer that stands still"
+
+
 # A ticket that is lost shows as such: nothing comes due again during the round.
 @attack(5, "SIGTERM under load", TICKET_LIFETIME_SECONDS="900")
 def stop_under_load(arena: Arena) -> None:
@@ -335,11 +373,11 @@ def stop_under_load(arena: Arena) -> None:
     arena.press()
     for _ in range(arena.size.faults):
         arena.keep_busy()
-        arena.wait_for_accepted(arena.accepted() + arena.dice.randrange(1, 20))
+        arena.send_some(20)
         role = arena.dice.choice([DISPATCHER, EMAIL, SMS])
         leaver = arena.dice.choice(arena.crew(role))
         arena.wait_for_sign_of_life(leaver)
-        status = leaver.stop()
+        status = leaver.stop(deadline=DEADLINE_SECONDS)
         arena.demand(status == 0, f"{role} ended with {status}: {leaver.output()[-500:]}")
         arena.faults[f"SIGTERM {role[-1]}"] += 1
         arena.hire(role)

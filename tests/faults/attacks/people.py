@@ -16,7 +16,6 @@ from tests.faults.arena import DISPATCHER, Arena
 from tests.faults.attack import attack
 from tests.faults.judge import Judgement, Recipient
 from tests.faults.servers import Engine
-from tests.servers.processes import wait_until
 from tests.servers.stack import PROJECT
 from tests.standins.rules import Rule
 
@@ -78,7 +77,7 @@ def change_people(arena: Arena) -> None:
     broadcast = arena.press(is_complete=False)
     meant = set(judge.expect(arena.stack, notification=arena.notification, broadcast=broadcast).recipients)
     texts = _texts(arena, broadcast)
-    wait_until(dispatcher.is_stopped, what="the stop between two chunks")
+    arena.wait_until(dispatcher.is_stopped, what="the stop between two chunks")
 
     untouched = list(range(1, arena.size.clients + 1))
     arena.dice.shuffle(untouched)
@@ -129,7 +128,7 @@ def _wait_for_what_began_before(arena: Arena) -> None:
         "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
         "AND xact_start <= %s"
     )
-    wait_until(lambda: not arena.stack.query(older, now), what="the end of earlier transactions")
+    arena.wait_until(lambda: not arena.stack.query(older, now), what="the end of earlier transactions")
 
 
 class _Desk:

@@ -10,7 +10,6 @@ import psycopg
 
 from tests.faults.arena import EMAIL, SMS, Arena
 from tests.faults.attack import SCALED, attack
-from tests.servers.processes import wait_until
 from tests.servers.stack import PROJECT
 
 #: Enough for several windows a channel.
@@ -82,7 +81,7 @@ BLOCKED_BY_US = "SELECT 1 FROM pg_stat_activity WHERE pg_backend_pid() = ANY(pg_
 def _deadlock_settle(arena: Arena) -> None:
     """Until a consumer's settle was the one to give way. Its results are kept, and recorded the next time."""
     before = _kept(arena)
-    wait_until(lambda: _cross_a_settle(arena) and _kept(arena) > before, deadline=60, what="a deadlock in settle")
+    arena.wait_until(lambda: _cross_a_settle(arena) and _kept(arena) > before, what="a deadlock in settle")
     arena.faults["deadlock in settle"] += 1
 
 

@@ -174,7 +174,7 @@ def _good_tickets(arena: Arena, broadcasts: Sequence[int]) -> list[Body]:
 def _ids(arena: Arena, broadcast: int, channel: str) -> list[int]:
     made = "SELECT id FROM notifier_delivery WHERE broadcast_id = %s AND channel = %s ORDER BY id LIMIT 5"
     arena.demand_soon(
-        lambda: len(arena.stack.query(made, broadcast, channel)) == 5, "nothing was expanded", deadline=DEADLINE_SECONDS
+        lambda: len(arena.stack.query(made, broadcast, channel)) == 5, "nothing was expanded", seconds=DEADLINE_SECONDS
     )
     return [pk for (pk,) in arena.stack.query(made, broadcast, channel)]
 
@@ -204,7 +204,7 @@ def _storm(arena: Arena, queues: "_Queues", tickets: Sequence[Body], *, large: B
     expected = queues.dead() + unreadable
     queues.put(letters)
     is_over = lambda: queues.dead() >= expected and not queues.waiting()  # noqa: E731
-    arena.demand_soon(is_over, f"{expected} dead letters were expected", deadline=DEADLINE_SECONDS)
+    arena.demand_soon(is_over, f"{expected} dead letters were expected", seconds=DEADLINE_SECONDS)
     return unreadable
 
 

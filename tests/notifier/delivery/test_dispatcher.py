@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django import db
 from django.db import connection
+from django.db.models import F
 
 from notifier.broadcasts import lifecycle
 from notifier.clients.imports import retention
@@ -426,23 +427,49 @@ def test_tickets_that_were_lost_are_issued_again_after_two_looks(
     ]
 
 
-def test_one_look_between_two_windows_of_a_consumer_proves_nothing(
-    loop: Dispatcher, watch: SimpleNamespace, now: datetime
-) -> None:
+def test_one_look_between_two_windows_of_a_consumer_proves_nothing(loop: Dispatcher, watch: SimpleNamespace) -> None:
     row = a_delivery()
     loop.cycle()
     QueuedTicket.objects.all().delete()  # a consumer holds it
     reserved = Delivery.objects.get(pk=row.pk).due_at
-    other = a_delivery(broadcast=row.broadcast, state=State.SENDING, due_at=now + timedelta(minutes=5))
+    other = a_delivery(broadcast=row.broadcast, state=State.SENDING)
 
     for look in range(10):
-        # Each second look finds it at work.
+        # Each second look finds it at work, with what it has just claimed.
         state = State.SENDING if look % 2 else State.SENT
-        Delivery.objects.filter(pk=other.pk).update(state=state)
+        Delivery.objects.filter(pk=other.pk).update(state=state, due_at=clock.now() + timedelta(minutes=5))
         watch.seconds += dispatcher.DEPTH_SECONDS
         loop.cycle()
 
     assert Delivery.objects.get(pk=row.pk).due_at == reserved
+
+
+def test_a_ticket_that_was_overtaken_is_issued_again_while_others_are_sent(
+    loop: Dispatcher, watch: SimpleNamespace, now: datetime, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Although the queue says that it holds tickets, and somebody is sending."""
+    hangs = a_delivery()
+    a_delivery(broadcast=hangs.broadcast, state=State.SENDING, due_at=now + timedelta(minutes=5))
+    loop.cycle()
+    QueuedTicket.objects.all().delete()
+    Delivery.objects.filter(pk=hangs.pk).update(due_at=F("due_at") - timedelta(seconds=10))
+    later = [a_delivery(broadcast=hangs.broadcast) for _ in range(2)]
+    loop.cycle()
+    watch.seconds += dispatcher.DEPTH_SECONDS
+    loop.cycle()
+    Delivery.objects.filter(pk=later[0].pk).update(state=State.SENT, due_at=None)
+
+    with caplog.at_level(logging.WARNING):
+        watch.seconds += dispatcher.DEPTH_SECONDS
+        loop.cycle()
+        loop.cycle()
+
+    assert [ticket.deliveries for ticket in tickets()][1:] == [(hangs.pk,)]
+    assert "Later tickets overtook 1 email deliveries, which are issued again." in caplog.messages
+
+
+def tickets() -> list[Ticket]:
+    return [decode(bytes(row.body), channel=EMAIL) for row in QueuedTicket.objects.order_by("pk")]
 
 
 # --- The loop itself --------------------------------------------------------------------------------------------------

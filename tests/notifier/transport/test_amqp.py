@@ -5,10 +5,11 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from urllib.parse import urlsplit
 
 import pytest
+from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import ChannelClosedByBroker
 
 from notifier.models import Channel
@@ -169,6 +170,39 @@ def test_a_connection_that_dies_is_an_error_and_what_it_held_comes_again(
         assert take(again).ticket == a_ticket()
 
 
+def test_a_broker_that_keeps_its_tickets_to_itself_is_an_error_and_a_new_connection_gets_them(
+    rabbit: RabbitCarrier, transport: Transport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a node dies with our answers on their way: the broker waits for these, and we for more tickets."""
+    monkeypatch.setattr(amqp, "HUNGRY_SECONDS", 0.5)
+    monkeypatch.setattr(BlockingChannel, "basic_ack", lambda self, tag: None)
+    tickets = transport.receive(EMAIL, IDLE)
+    transport.publish([a_ticket(number) for number in range(1, amqp.PREFETCH + 2)])
+    for _ in range(amqp.PREFETCH):
+        take(tickets).ack()
+
+    with pytest.raises(TransportError, match=r"keeps 1 tickets in notifier\.email to itself"):
+        take(tickets)
+
+    with closing(transport.receive(EMAIL, IDLE)) as again:  # type: ignore[type-var]
+        assert {take(again).ticket for _ in range(amqp.PREFETCH)} <= {a_ticket(1), a_ticket(2), a_ticket(3)}
+
+
+def test_a_consumer_that_has_a_ticket_in_work_asks_for_no_more(
+    rabbit: RabbitCarrier, transport: Transport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(amqp, "HUNGRY_SECONDS", 0.1)
+    tickets = transport.receive(EMAIL, IDLE)
+    transport.publish([a_ticket(number) for number in range(1, amqp.PREFETCH + 3)])
+    held = [take(tickets) for _ in range(amqp.PREFETCH)]
+
+    assert [next(tickets) for _ in range(30)] == [None] * 30
+
+    for received in held:
+        received.ack()
+    assert {take(tickets).ticket for _ in range(2)} == {a_ticket(3), a_ticket(4)}
+
+
 def test_a_publisher_whose_connection_died_fails_once_at_most(
     rabbit: RabbitCarrier, rabbitmq_server: RabbitServer, transport: Transport
 ) -> None:
@@ -269,6 +303,7 @@ def test_tickets_survive_a_restart_of_the_broker(private_rabbit: RabbitServer) -
         private_rabbit.kill()
         private_rabbit.start()
 
-        with pytest.raises(TransportError):
+        # Where the start takes longer than half a heartbeat, it connects anew beforehand.
+        with suppress(TransportError):
             transport.publish([a_ticket()])
-        assert settles(lambda: transport.depth(EMAIL), 1)
+        assert settles(lambda: transport.depth(EMAIL) in (1, 2), True)
