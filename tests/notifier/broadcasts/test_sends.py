@@ -6,7 +6,7 @@ from pytest_django import Settings
 
 from consumers.backends.base import Outgoing
 from notifier.broadcasts import test_sends
-from notifier.broadcasts.test_sends import MAX_A_MINUTE, TestMessage, TooMany
+from notifier.broadcasts.test_sends import MAX_A_MINUTE, TooMany
 from notifier.models import Channel, Delivery
 from tests.factories import a_notification, a_user
 from tests.standins.smtp import SmtpStandin
@@ -64,7 +64,9 @@ def test_a_test_goes_through_the_backend_of_the_channel(smtp_standin: SmtpStandi
 
     said = [
         test_sends.send(
-            message=TestMessage(address="me@example.com", subject="[Test] Homes", body="Hello", html="<p>Hello</p>"),
+            message=test_sends.TestMessage(
+                address="me@example.com", subject="[Test] Homes", body="Hello", html="<p>Hello</p>"
+            ),
             channel=Channel.EMAIL,
         )
         for _ in range(2)
@@ -79,7 +81,9 @@ def test_a_test_goes_through_the_backend_of_the_channel(smtp_standin: SmtpStandi
 
 
 def test_no_delivery_comes_of_a_test(settings: Settings, db: None) -> None:
-    test_sends.send(message=TestMessage(address="me@example.com", subject="s", body="b"), channel=Channel.EMAIL)
+    test_sends.send(
+        message=test_sends.TestMessage(address="me@example.com", subject="s", body="b"), channel=Channel.EMAIL
+    )
 
     assert not Delivery.objects.exists()
 
@@ -88,7 +92,9 @@ def test_what_the_backend_says_is_handed_on(settings: Settings, db: None) -> Non
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 9
 
-    said = test_sends.send(message=TestMessage(address="me@example.com", subject="s", body="b"), channel=Channel.EMAIL)
+    said = test_sends.send(
+        message=test_sends.TestMessage(address="me@example.com", subject="s", body="b"), channel=Channel.EMAIL
+    )
 
     assert said.startswith("the mail server can't be used")
 
@@ -101,6 +107,8 @@ def test_a_fault_of_the_backend_is_told_without_the_address(
 ) -> None:
     settings.SEND_BACKENDS = {"email": f"{__name__}.{backend}"}
 
-    said = test_sends.send(message=TestMessage(address="ann@example.com", subject="s", body="b"), channel=Channel.EMAIL)
+    said = test_sends.send(
+        message=test_sends.TestMessage(address="ann@example.com", subject="s", body="b"), channel=Channel.EMAIL
+    )
 
     assert said == expected

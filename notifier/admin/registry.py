@@ -1,0 +1,25 @@
+"""Importing this registers every page of the back office with the site."""
+
+from notifier.admin.broadcasts import broadcast_admin
+from notifier.admin.clients import client_admin
+from notifier.admin.consent import sms_replies, suppressions
+from notifier.admin.deliveries import delivery_admin, recovery
+from notifier.admin.imports import import_admin
+from notifier.admin.notifications import notification_admin, topics
+from notifier.admin.operations import processes, throttles
+from notifier.admin.staff import access
+
+__all__ = [
+    "access",
+    "broadcast_admin",
+    "client_admin",
+    "delivery_admin",
+    "import_admin",
+    "notification_admin",
+    "processes",
+    "recovery",
+    "sms_replies",
+    "suppressions",
+    "throttles",
+    "topics",
+]
