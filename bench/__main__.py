@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.servers.postgres import PostgresServer
-from tests.servers.programs import ProgramMissing
-from tests.servers.rabbitmq import RabbitServer
+from tests.support.servers.postgres import PostgresServer
+from tests.support.servers.programs import ProgramMissing
+from tests.support.servers.rabbitmq import RabbitServer
 
 PROJECT = Path(__file__).resolve().parent.parent
 

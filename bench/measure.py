@@ -29,9 +29,9 @@ from notifier.broadcasts import lifecycle  # noqa: E402
 from notifier.models import Broadcast, Client, Delivery, Notification, Preference, QueuedTicket, Topic  # noqa: E402
 from notifier.models import Process as ProcessRow  # noqa: E402
 from notifier.runtime import clock  # noqa: E402
-from tests.servers.processes import Process, wait_until  # noqa: E402
-from tests.servers.stack import Stack  # noqa: E402
-from tests.standins.smtp import SmtpProcess  # noqa: E402
+from tests.support.fakes.smtp import SmtpProcess  # noqa: E402
+from tests.support.servers.processes import Process, wait_until  # noqa: E402
+from tests.support.servers.stack import Stack  # noqa: E402
 
 PATIENCE_SECONDS = 1800
 UNLIMITED_ROOM = "1000000"

@@ -1,4 +1,4 @@
-"""Servers, stand-ins and a browser, as fixtures. What isn't installed skips its tests, or fails them on CI."""
+"""Servers, fakes and a browser, as fixtures. What isn't installed skips its tests, or fails them on CI."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page
 
-from tests.servers.postgres import PostgresServer
-from tests.servers.programs import chromium_program, require
-from tests.servers.rabbitmq import RabbitServer
-from tests.servers.stack import Stack
-from tests.standins.sms import SmsProcess, SmsStandin
-from tests.standins.smtp import SmtpProcess, SmtpStandin
+from tests.support.fakes.sms import FakeSms, SmsProcess
+from tests.support.fakes.smtp import FakeSmtp, SmtpProcess
+from tests.support.servers.postgres import PostgresServer
+from tests.support.servers.programs import chromium_program, require
+from tests.support.servers.rabbitmq import RabbitServer
+from tests.support.servers.stack import Stack
 
 CHROMIUM_FLAGS = [
     "--no-sandbox",
@@ -55,27 +55,27 @@ def amqp_url(rabbitmq_server: RabbitServer) -> str:
 
 
 @pytest.fixture
-def smtp_standin(tmp_path: Path) -> Iterator[SmtpStandin]:
-    with SmtpStandin(folder=tmp_path) as standin:
-        yield standin
+def fake_smtp(tmp_path: Path) -> Iterator[FakeSmtp]:
+    with FakeSmtp(folder=tmp_path) as fake:
+        yield fake
 
 
 @pytest.fixture
-def sms_standin(tmp_path: Path) -> Iterator[SmsStandin]:
-    with SmsStandin(folder=tmp_path) as standin:
-        yield standin
+def fake_sms(tmp_path: Path) -> Iterator[FakeSms]:
+    with FakeSms(folder=tmp_path) as fake:
+        yield fake
 
 
 @pytest.fixture
 def smtp_process(tmp_path: Path) -> Iterator[SmtpProcess]:
-    with SmtpProcess(folder=tmp_path) as standin:
-        yield standin
+    with SmtpProcess(folder=tmp_path) as fake:
+        yield fake
 
 
 @pytest.fixture
 def sms_process(tmp_path: Path) -> Iterator[SmsProcess]:
-    with SmsProcess(folder=tmp_path) as standin:
-        yield standin
+    with SmsProcess(folder=tmp_path) as fake:
+        yield fake
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import os
 
-from tests.servers.processes import private_folder
+from tests.support.servers.processes import private_folder
 
 # A folder for each process: xdist's workers must not share a database file.
 TEST_FOLDER = private_folder(prefix="tests")

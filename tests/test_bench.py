@@ -6,8 +6,8 @@ from django.test import Client as Browser
 from django.urls import resolve
 
 from bench.addresses import pages
-from tests.factories import a_user
 from tests.notifier.admin.house import a_house
+from tests.support.factories import a_user
 
 
 @pytest.mark.django_db

@@ -17,9 +17,9 @@ from pytest_django.live_server_helper import LiveServer
 from notifier.models import Broadcast, Delivery
 from tests.browser.house import addresses, fill_the_house
 from tests.conftest import watch_console
-from tests.factories import a_broadcast, a_client, a_delivery, a_user
 from tests.notifier.admin.broadcasts.test_broadcast_admin import a_told_broadcast
 from tests.notifier.admin.test_pages import MAKE
+from tests.support.factories import a_broadcast, a_client, a_delivery, a_user
 
 # The server answers from another thread, which must see the rows.
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -17,7 +17,7 @@ from notifier.consent.consents import Origin
 from notifier.models import Channel, Client, ConsentChange, Suppression
 from tests.browser.test_pages import log_in
 from tests.conftest import watch_console
-from tests.factories import a_broadcast, a_client, a_delivery, a_topic, a_user
+from tests.support.factories import a_broadcast, a_client, a_delivery, a_topic, a_user
 
 # The server answers from another thread, which must see the rows.
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -18,7 +18,7 @@ from pytest_django.live_server_helper import LiveServer
 from notifier.admin.deliveries import results
 from notifier.delivery import fanout, tallies
 from notifier.models import Broadcast, Channel, Delivery, Process
-from tests.factories import a_broadcast, a_client, a_delivery, a_user
+from tests.support.factories import a_broadcast, a_client, a_delivery, a_user
 
 # The server answers from another thread, which must see the rows.
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -12,7 +12,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.servers.processes import free_port, wait_until
+from tests.support.servers.processes import free_port, wait_until
 
 PROJECT = Path(__file__).resolve().parents[2]
 NAMES = ("web", "dispatcher", "email", "sms")

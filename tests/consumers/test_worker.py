@@ -35,8 +35,8 @@ from notifier.runtime.shutdown import StopFlag
 from notifier.transport import database
 from notifier.transport.base import Received, Ticket, Transport, TransportError
 from notifier.transport.database import DatabaseTransport
-from tests.factories import a_broadcast, a_delivery, an_open_breaker
-from tests.servers.processes import wait_until
+from tests.support.factories import a_broadcast, a_delivery, an_open_breaker
+from tests.support.servers.processes import wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_engines]
 

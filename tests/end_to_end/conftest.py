@@ -1,13 +1,13 @@
-"""The two engines that the product is made for, each with the providers' stand-ins as processes of their own."""
+"""The two engines that the product is made for, each with the providers' fakes as processes of their own."""
 
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.servers.stack import Stack
-from tests.standins.sms import SmsProcess
-from tests.standins.smtp import SmtpProcess
+from tests.support.fakes.sms import SmsProcess
+from tests.support.fakes.smtp import SmtpProcess
+from tests.support.servers.stack import Stack
 
 ENGINES = {"embedded": ("", ""), "scaled out": ("postgres_url", "amqp_url")}
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 
-from tests.end_to_end import books
-from tests.servers.processes import wait_until
-from tests.servers.stack import Stack
-from tests.standins import answers
-from tests.standins.answers import NOTHING, Reply
-from tests.standins.rules import Rule
-from tests.standins.sms import SmsProcess, opted_out
+from tests.support import books
+from tests.support.fakes import answers
+from tests.support.fakes.answers import NOTHING, Reply
+from tests.support.fakes.rules import Rule
+from tests.support.fakes.sms import SmsProcess, opted_out
+from tests.support.servers.processes import wait_until
+from tests.support.servers.stack import Stack
 
 
 def texted(sms: SmsProcess) -> list[str]:

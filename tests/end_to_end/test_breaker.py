@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 
-from tests.end_to_end import books
-from tests.servers.processes import wait_until
-from tests.servers.stack import Stack
-from tests.standins.rules import Rule
-from tests.standins.sms import SmsProcess
-from tests.standins.smtp import SmtpProcess
+from tests.support import books
+from tests.support.fakes.rules import Rule
+from tests.support.fakes.sms import SmsProcess
+from tests.support.fakes.smtp import SmtpProcess
+from tests.support.servers.processes import wait_until
+from tests.support.servers.stack import Stack
 
 MINIMUM, WINDOW, CONSUMERS = 20, 10, 2
 QUICK = {

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from tests.end_to_end import books
-from tests.servers.processes import wait_until
-from tests.servers.stack import Stack
-from tests.standins.rules import Rule
-from tests.standins.sms import SmsProcess
-from tests.standins.smtp import SmtpProcess
+from tests.support import books
+from tests.support.fakes.rules import Rule
+from tests.support.fakes.sms import SmsProcess
+from tests.support.fakes.smtp import SmtpProcess
+from tests.support.servers.processes import wait_until
+from tests.support.servers.stack import Stack
 
 #: How many clients each of two processes takes, from the end of the list: their turn comes last.
 LEAVERS = 60

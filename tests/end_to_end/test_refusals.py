@@ -10,11 +10,11 @@ from urllib.request import Request, urlopen
 from notifier.messages import signed_links
 from notifier.messages.signed_links import Link
 from notifier.models import Reason
-from tests.end_to_end import books
-from tests.servers.processes import wait_until
-from tests.servers.stack import Stack
-from tests.standins.rules import Rule
-from tests.standins.smtp import SmtpProcess, SmtpStandin
+from tests.support import books
+from tests.support.fakes.rules import Rule
+from tests.support.fakes.smtp import FakeSmtp, SmtpProcess
+from tests.support.servers.processes import wait_until
+from tests.support.servers.stack import Stack
 
 #: A mail that was claimed before the refusal still goes out: each takes DELAY_SECONDS, and ten go at once.
 DELAY_SECONDS, SLACK_SECONDS = 0.3, 2.0
@@ -77,7 +77,7 @@ def test_whoever_refuses_while_it_is_under_way_gets_nothing_that_was_not_already
 
 
 def test_the_link_of_a_mail_that_arrived_works_at_the_web_server(
-    product: Callable[..., Stack], smtp_standin: SmtpStandin
+    product: Callable[..., Stack], fake_smtp: FakeSmtp
 ) -> None:
     stack = product()
     address = stack.serve()
@@ -85,9 +85,9 @@ def test_the_link_of_a_mail_that_arrived_works_at_the_web_server(
     books.press(stack, notification)
     stack.start("run_dispatcher")
     # This one keeps what it gets.
-    stack.start("run_consumer", "email", EMAIL_URL=smtp_standin.url)
-    wait_until(smtp_standin.accepted, what="a mail to arrive")
-    mail = smtp_standin.accepted()[0]
+    stack.start("run_consumer", "email", EMAIL_URL=fake_smtp.url)
+    wait_until(fake_smtp.accepted, what="a mail to arrive")
+    mail = fake_smtp.accepted()[0]
     header = re.search(r"^List-Unsubscribe: <https://notifier\.example\.com(/u/[^>]*)>\r?$", mail["raw"], re.MULTILINE)
     assert header
     assert "\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n" in mail["raw"]

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from tests.end_to_end import books
-from tests.servers.processes import wait_until
-from tests.servers.stack import Stack
-from tests.standins.rules import Rule
-from tests.standins.sms import SmsProcess
-from tests.standins.smtp import SmtpProcess
+from tests.support import books
+from tests.support.fakes.rules import Rule
+from tests.support.fakes.sms import SmsProcess
+from tests.support.fakes.smtp import SmtpProcess
+from tests.support.servers.processes import wait_until
+from tests.support.servers.stack import Stack
 
 #: Far enough for the processes to be up before it, on a busy machine as well.
 AHEAD = timedelta(seconds=12)

@@ -3,10 +3,10 @@
 import time
 from collections.abc import Callable
 
-from tests.end_to_end import books
-from tests.servers.processes import wait_until
-from tests.servers.stack import Stack
-from tests.standins.sms import SmsProcess
+from tests.support import books
+from tests.support.fakes.sms import SmsProcess
+from tests.support.servers.processes import wait_until
+from tests.support.servers.stack import Stack
 
 #: A second; and so many at once, which is a second's worth.
 RATE = BURST = 40

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.faults.arena import LONG, SHORT, Arena, Size
 from tests.faults.servers import Engine, Servers
-from tests.servers.programs import ProgramMissing
+from tests.support.servers.programs import ProgramMissing
 
 BOTH = (Engine.EMBEDDED, Engine.SCALED)
 EMBEDDED = (Engine.EMBEDDED,)

@@ -5,10 +5,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
-from tests.servers import processes
-from tests.servers.postgres import PostgresServer
-from tests.servers.rabbitmq import RabbitCluster, RabbitServer
-from tests.servers.stack import Stack
+from tests.support.servers import processes
+from tests.support.servers.postgres import PostgresServer
+from tests.support.servers.rabbitmq import RabbitCluster, RabbitServer
+from tests.support.servers.stack import Stack
 
 
 class Engine(StrEnum):

@@ -8,7 +8,7 @@ import pytest
 from tests.faults import attacks
 from tests.faults.attack import ATTACKS, Attack, play
 from tests.faults.servers import Engine, Servers
-from tests.servers.programs import require
+from tests.support.servers.programs import require
 
 assert attacks
 ROUNDS = [(attack, engine) for attack in ATTACKS for engine in attack.engines]

@@ -17,8 +17,8 @@ import httpx
 
 from tests.faults.arena import RECOVERY_SECONDS, ROLES, Arena, Staff
 from tests.faults.attack import EMBEDDED, SCALED, attack
-from tests.servers.processes import Process
-from tests.servers.programs import ProgramMissing
+from tests.support.servers.processes import Process
+from tests.support.servers.programs import ProgramMissing
 
 #: Every page that staff see while the database can't be used says one of these.
 PLAIN = re.compile(r"The database (can&#x27;t be|is busy)|The disk that holds the database")

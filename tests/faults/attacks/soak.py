@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.faults.arena import DEADLINE_SECONDS, ROLES, WINDOW, Arena, Patience, Staff
 from tests.faults.attack import attack
 from tests.faults.servers import Engine
-from tests.standins.rules import Rule
+from tests.support.fakes.rules import Rule
 
 #: By how much the line through a process's memory may rise from the end of the first quarter, by when its caches are
 #: full, to the end of the round. A minute's line is as steep as its last allocation; an hour's is not.

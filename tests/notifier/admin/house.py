@@ -22,7 +22,15 @@ from notifier.models import (
     Throttle,
     Topic,
 )
-from tests.factories import a_broadcast, a_client, a_delivery, a_notification, a_user, an_answer, an_open_breaker
+from tests.support.factories import (
+    a_broadcast,
+    a_client,
+    a_delivery,
+    a_notification,
+    a_user,
+    an_answer,
+    an_open_breaker,
+)
 
 #: A file of two, one of whom can't be taken.
 CLIENTS = b"name,email\nCleo,cleo@example.com\nBob,bob@\n"

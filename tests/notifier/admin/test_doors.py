@@ -13,9 +13,9 @@ from django.test import Client as Browser
 from django.urls import URLPattern, URLResolver, resolve, reverse
 
 from notifier.staff import groups
-from tests.factories import a_user
 from tests.notifier.admin.doors import DOORS, MODELS, NEVER, PUBLIC, Does, Door, Opens
 from tests.notifier.admin.house import a_house, form_of, move_in
+from tests.support.factories import a_user
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]
 

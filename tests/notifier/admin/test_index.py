@@ -9,8 +9,8 @@ from pytest_django.asserts import assertRedirects
 
 from notifier.models import Breaker, Broadcast, ClientCounts, DailyStats, Delivery, Process
 from notifier.runtime import clock
-from tests.factories import a_broadcast, a_delivery, a_notification, a_topic, an_open_breaker
 from tests.notifier.admin.conftest import LogIn
+from tests.support.factories import a_broadcast, a_delivery, a_notification, a_topic, an_open_breaker
 
 TALLY = {"audience": 1200, "rate": 10.0, "counts": {"email": {"SENT": 900, "PENDING": 300}}}
 

@@ -25,8 +25,8 @@ from notifier.models import (
     Suppression,
     Throttle,
 )
-from tests.factories import a_broadcast, a_client, a_delivery, a_notification, a_topic, a_user, an_answer
 from tests.notifier.admin.conftest import LogIn
+from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification, a_topic, a_user, an_answer
 
 pytestmark = pytest.mark.both_engines
 

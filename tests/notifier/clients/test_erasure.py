@@ -32,9 +32,9 @@ from notifier.models import (
     Suppression,
     SuppressionChange,
 )
-from tests.factories import a_broadcast, a_client, a_delivery, a_topic, a_user, an_open_breaker
-from tests.notifier.connections import SECONDS, OtherConnection, impatient
-from tests.notifier.ledger import unaccounted
+from tests.support.connections import SECONDS, OtherConnection, impatient
+from tests.support.factories import a_broadcast, a_client, a_delivery, a_topic, a_user, an_open_breaker
+from tests.support.ledger import unaccounted
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]
 

@@ -9,9 +9,9 @@ from django.core.management import CommandError, call_command
 from pytest_django.fixtures import Settings
 
 from notifier.models import Broadcast, Process, QueuedTicket
-from tests.factories import a_broadcast, a_client
-from tests.servers.processes import free_port, wait_until
-from tests.servers.stack import Stack
+from tests.support.factories import a_broadcast, a_client
+from tests.support.servers.processes import free_port, wait_until
+from tests.support.servers.stack import Stack
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 

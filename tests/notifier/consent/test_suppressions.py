@@ -10,8 +10,8 @@ from notifier.clients import erasure
 from notifier.consent import digests, suppressions
 from notifier.consent.suppressions import Evidence, Source
 from notifier.models import Channel, Client, Suppression, SuppressionChange
-from tests.factories import a_client, a_user
-from tests.notifier.connections import SECONDS, OtherConnection
+from tests.support.connections import SECONDS, OtherConnection
+from tests.support.factories import a_client, a_user
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]
 

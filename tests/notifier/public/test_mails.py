@@ -25,7 +25,7 @@ from notifier.models import (
     SuppressionChange,
     Topic,
 )
-from tests.factories import a_broadcast, a_client, a_delivery, a_notification
+from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]
 

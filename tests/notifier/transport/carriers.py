@@ -15,7 +15,7 @@ from notifier.runtime import clock
 from notifier.transport.amqp import AmqpTransport
 from notifier.transport.base import Received, Ticket, Transport, encode
 from notifier.transport.database import VISIBILITY, DatabaseTransport
-from tests.servers.processes import free_port, wait_until
+from tests.support.servers.processes import free_port, wait_until
 
 KEYS = (*Channel.values, "dead")
 

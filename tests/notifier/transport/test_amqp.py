@@ -17,9 +17,9 @@ from notifier.transport import amqp
 from notifier.transport.amqp import AmqpTransport
 from notifier.transport.base import Transport, TransportError, encode
 from tests.notifier.transport.carriers import RabbitCarrier, a_ticket, settles, take
-from tests.servers.processes import wait_until
-from tests.servers.programs import require
-from tests.servers.rabbitmq import RabbitServer
+from tests.support.servers.processes import wait_until
+from tests.support.servers.programs import require
+from tests.support.servers.rabbitmq import RabbitServer
 
 EMAIL, SMS = Channel.EMAIL, Channel.SMS
 IDLE = 0.05

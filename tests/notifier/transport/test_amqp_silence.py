@@ -11,9 +11,9 @@ from notifier.transport import amqp
 from notifier.transport.amqp import AmqpTransport
 from notifier.transport.base import TransportError
 from tests.notifier.transport.carriers import RabbitCarrier, a_ticket, take
-from tests.servers.processes import wait_until
-from tests.servers.rabbitmq import RabbitServer
-from tests.standins.relay import Relay
+from tests.support.fakes.relay import Relay
+from tests.support.servers.processes import wait_until
+from tests.support.servers.rabbitmq import RabbitServer
 
 EMAIL = Channel.EMAIL
 HEARTBEAT = 2

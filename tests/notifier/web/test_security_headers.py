@@ -11,8 +11,8 @@ from django.test import Client as Browser
 from django.urls import reverse
 
 from notifier.web import security_headers
-from tests.factories import a_user
-from tests.servers.stack import Stack
+from tests.support.factories import a_user
+from tests.support.servers.stack import Stack
 
 REPORT = {
     "csp-report": {"effective-directive": "img-src", "document-uri": "https://h/admin/notifier/client/7/change/?q=ann"}

@@ -10,10 +10,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from notifier.models import Broadcast
-from tests.factories import a_broadcast, a_client, a_delivery, a_user
 from tests.notifier.admin.conftest import LogIn
 from tests.notifier.admin.house import form_of
 from tests.notifier.admin.notifications.test_notification_admin import text_of
+from tests.support.factories import a_broadcast, a_client, a_delivery, a_user
 
 pytestmark = pytest.mark.both_engines
 

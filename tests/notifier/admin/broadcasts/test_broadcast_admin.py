@@ -14,8 +14,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from notifier.models import Broadcast, Delivery, Resolution
-from tests.factories import a_broadcast, a_client, a_delivery, a_notification, a_user, an_open_breaker
 from tests.notifier.admin.conftest import LogIn
+from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification, a_user, an_open_breaker
 
 pytestmark = pytest.mark.both_engines
 

@@ -16,8 +16,8 @@ from notifier.admin.deliveries import delivery_admin as pages
 from notifier.delivery import recovery
 from notifier.models import Broadcast, Delivery, Resolution
 from notifier.runtime import clock
-from tests.factories import a_broadcast, a_client, a_delivery
 from tests.notifier.admin.conftest import LogIn
+from tests.support.factories import a_broadcast, a_client, a_delivery
 
 pytestmark = pytest.mark.both_engines
 

@@ -21,9 +21,9 @@ from notifier.consent import consents
 from notifier.consent.consents import Origin
 from notifier.delivery import tallies
 from notifier.models import Broadcast, Channel, ConsentChange, Delivery, Reason
-from tests.factories import a_broadcast, a_client, a_delivery
 from tests.notifier.admin.broadcasts.test_broadcast_admin import a_told_broadcast, page_of, poll, text_of
 from tests.notifier.admin.conftest import LogIn
+from tests.support.factories import a_broadcast, a_client, a_delivery
 
 pytestmark = pytest.mark.both_engines
 

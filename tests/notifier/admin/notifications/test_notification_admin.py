@@ -10,8 +10,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from notifier.models import Broadcast, Channel, Notification, Suppression
-from tests.factories import a_broadcast, a_client, a_notification, a_topic
 from tests.notifier.admin.conftest import LogIn
+from tests.support.factories import a_broadcast, a_client, a_notification, a_topic
 
 pytestmark = pytest.mark.both_engines
 

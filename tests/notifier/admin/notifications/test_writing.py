@@ -17,8 +17,8 @@ from notifier.broadcasts.test_sends import MAX_A_MINUTE
 from notifier.messages import signed_links
 from notifier.messages.signed_links import Link
 from notifier.models import Broadcast, Delivery, Notification, Profile
-from tests.factories import a_client, a_notification, a_topic
 from tests.notifier.admin.conftest import LogIn
+from tests.support.factories import a_client, a_notification, a_topic
 
 pytestmark = pytest.mark.both_engines
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.runner import CONFIGURATION, PROJECT, path_of
-from tests.servers.processes import Process, wait_until
-from tests.servers.programs import postgres_programs, require
-from tests.servers.rabbitmq import accepts
+from tests.support.runner import CONFIGURATION, PROJECT, path_of
+from tests.support.servers.processes import Process, wait_until
+from tests.support.servers.programs import postgres_programs, require
+from tests.support.servers.rabbitmq import accepts
 
 SUITE = """
 import os
@@ -144,7 +144,7 @@ def test_an_interrupted_run_leaves_nothing_behind(suite: Path, tmp_path: Path) -
     [
         ("notifier", "tests/notifier"),
         ("consumers/", "tests/consumers"),
-        ("tests.test_engine", f"{PROJECT}/tests/test_engine.py"),
+        ("tests.support.test_engine", f"{PROJECT}/tests/support/test_engine.py"),
         ("no.such.thing", "no.such.thing"),
         (f"{__file__}::test_labels", f"{__file__}::test_labels"),
     ],

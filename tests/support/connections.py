@@ -8,7 +8,7 @@ from typing import Any, Self, TypeVar
 
 from django.db import connection, transaction
 
-from tests.servers.processes import wait_until
+from tests.support.servers.processes import wait_until
 
 T = TypeVar("T")
 SECONDS = 30

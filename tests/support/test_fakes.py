@@ -9,23 +9,23 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.servers.processes import wait_until
-from tests.standins.rules import LogReader, Rule
-from tests.standins.sms import SID, TOKEN, SmsProcess, SmsStandin, invalid_number, opted_out
-from tests.standins.smtp import SmtpProcess, SmtpStandin
+from tests.support.fakes.rules import LogReader, Rule
+from tests.support.fakes.sms import SID, TOKEN, FakeSms, SmsProcess, invalid_number, opted_out
+from tests.support.fakes.smtp import FakeSmtp, SmtpProcess
+from tests.support.servers.processes import wait_until
 
 PATIENCE = 0.3
 
 
 @pytest.fixture
-def client(smtp_standin: SmtpStandin) -> Iterator[smtplib.SMTP]:
-    client = connect(smtp_standin)
+def client(fake_smtp: FakeSmtp) -> Iterator[smtplib.SMTP]:
+    client = connect(fake_smtp)
     yield client
     client.close()
 
 
-def connect(standin: SmtpStandin | SmtpProcess) -> smtplib.SMTP:
-    return smtplib.SMTP("127.0.0.1", standin.port, timeout=PATIENCE)
+def connect(fake: FakeSmtp | SmtpProcess) -> smtplib.SMTP:
+    return smtplib.SMTP("127.0.0.1", fake.port, timeout=PATIENCE)
 
 
 def a_mail(to: str = "ann@example.com", text: str = "Hello.\n", number: int = 42) -> EmailMessage:
@@ -49,10 +49,10 @@ def test_a_line_that_is_just_being_written_is_left_for_the_next_look(tmp_path: P
     assert reader.read() == [{"text": "one\u2028line"}, {"text": "cut off"}]
 
 
-def test_a_mail_is_written_down_with_its_delivery(smtp_standin: SmtpStandin, client: smtplib.SMTP) -> None:
+def test_a_mail_is_written_down_with_its_delivery(fake_smtp: FakeSmtp, client: smtplib.SMTP) -> None:
     client.send_message(a_mail(text=".\n..dots\n"))
 
-    (entry,) = smtp_standin.accepted()
+    (entry,) = fake_smtp.accepted()
     assert entry["recipient"] == "ann@example.com"
     assert (entry["message_id"], entry["broadcast"], entry["delivery"]) == ("<7.42@example.com>", 7, 42)
     assert entry["subject"] == "Drei schöne Häuser"
@@ -61,47 +61,47 @@ def test_a_mail_is_written_down_with_its_delivery(smtp_standin: SmtpStandin, cli
 
 
 @pytest.mark.parametrize("text", ["", ".", "..", "a\r\n.\r\nb"])
-def test_every_text_arrives_as_it_was(smtp_standin: SmtpStandin, client: smtplib.SMTP, text: str) -> None:
+def test_every_text_arrives_as_it_was(fake_smtp: FakeSmtp, client: smtplib.SMTP, text: str) -> None:
     client.sendmail("a@example.com", ["b@example.com"], text)
 
-    assert smtp_standin.accepted()[0]["raw"] == f"{text}\r\n"
+    assert fake_smtp.accepted()[0]["raw"] == f"{text}\r\n"
 
 
-def test_a_text_of_nothing_arrives_as_nothing(smtp_standin: SmtpStandin, client: smtplib.SMTP) -> None:
+def test_a_text_of_nothing_arrives_as_nothing(fake_smtp: FakeSmtp, client: smtplib.SMTP) -> None:
     client.ehlo()
     client.mail("a@example.com")
     client.rcpt("b@example.com")
     client.docmd("DATA")
 
     assert client.docmd(".")[0] == 250
-    assert smtp_standin.accepted()[0]["raw"] == ""
+    assert fake_smtp.accepted()[0]["raw"] == ""
 
 
-def test_one_connection_takes_many_mails(smtp_standin: SmtpStandin, client: smtplib.SMTP) -> None:
+def test_one_connection_takes_many_mails(fake_smtp: FakeSmtp, client: smtplib.SMTP) -> None:
     for number in range(20):
         client.send_message(a_mail(number=number))
 
-    assert [entry["delivery"] for entry in smtp_standin.accepted()] == list(range(20))
-    assert smtp_standin.connections == 1
+    assert [entry["delivery"] for entry in fake_smtp.accepted()] == list(range(20))
+    assert fake_smtp.connections == 1
 
 
 @pytest.mark.parametrize("mechanism", ["auth_plain", "auth_login"])
-def test_a_login_is_accepted_or_refused(smtp_standin: SmtpStandin, client: smtplib.SMTP, mechanism: str) -> None:
+def test_a_login_is_accepted_or_refused(fake_smtp: FakeSmtp, client: smtplib.SMTP, mechanism: str) -> None:
     client.ehlo()
     client.user, client.password = "ann", "secret"
     method = getattr(client, mechanism)
     assert client.auth(mechanism.removeprefix("auth_").upper(), method)[0] == 235
 
-    smtp_standin.behave(Rule(phase="auth", reply="535 5.7.8 no"))
+    fake_smtp.behave(Rule(phase="auth", reply="535 5.7.8 no"))
     with pytest.raises(smtplib.SMTPAuthenticationError):
         client.auth(mechanism.removeprefix("auth_").upper(), method)
 
 
-def test_a_refusing_server_takes_no_connection(smtp_standin: SmtpStandin) -> None:
-    with smtp_standin.refusing(), pytest.raises(ConnectionRefusedError):
-        connect(smtp_standin)
+def test_a_refusing_server_takes_no_connection(fake_smtp: FakeSmtp) -> None:
+    with fake_smtp.refusing(), pytest.raises(ConnectionRefusedError):
+        connect(fake_smtp)
 
-    connect(smtp_standin).quit()
+    connect(fake_smtp).quit()
 
 
 @pytest.mark.parametrize(
@@ -115,18 +115,18 @@ def test_a_refusing_server_takes_no_connection(smtp_standin: SmtpStandin) -> Non
         (Rule(phase="connect", then="hang"), smtplib.SMTPServerDisconnected),
     ],
 )
-def test_a_bad_greeting(smtp_standin: SmtpStandin, rule: Rule, error: type[Exception]) -> None:
-    smtp_standin.behave(rule)
+def test_a_bad_greeting(fake_smtp: FakeSmtp, rule: Rule, error: type[Exception]) -> None:
+    fake_smtp.behave(rule)
 
     with pytest.raises(error):
-        connect(smtp_standin)
+        connect(fake_smtp)
 
 
-def test_after_a_greeting_of_554_nothing_but_quit_is_answered_well(smtp_standin: SmtpStandin) -> None:
-    smtp_standin.behave(Rule(phase="connect", reply="554 5.3.2 no"))
+def test_after_a_greeting_of_554_nothing_but_quit_is_answered_well(fake_smtp: FakeSmtp) -> None:
+    fake_smtp.behave(Rule(phase="connect", reply="554 5.3.2 no"))
     client = smtplib.SMTP(timeout=PATIENCE)
 
-    assert client.connect("127.0.0.1", smtp_standin.port)[0] == 554
+    assert client.connect("127.0.0.1", fake_smtp.port)[0] == 554
     assert client.ehlo()[0] == 503
     assert client.quit()[0] == 221
 
@@ -144,76 +144,74 @@ REPLIES = [
 
 
 @pytest.mark.parametrize(("phase", "reply", "error"), REPLIES)
-def test_a_bad_reply(
-    smtp_standin: SmtpStandin, client: smtplib.SMTP, phase: str, reply: str, error: type[Exception]
-) -> None:
-    smtp_standin.behave(Rule(phase=phase, reply=reply))
+def test_a_bad_reply(fake_smtp: FakeSmtp, client: smtplib.SMTP, phase: str, reply: str, error: type[Exception]) -> None:
+    fake_smtp.behave(Rule(phase=phase, reply=reply))
 
     with pytest.raises(error):
         client.send_message(a_mail())
-    assert smtp_standin.accepted() == []
+    assert fake_smtp.accepted() == []
 
 
 @pytest.mark.parametrize("phase", ["ehlo", "mail", "rcpt", "data", "body", "dot"])
 @pytest.mark.parametrize("then", ["hang", "drop", "reset"])
-def test_silence_and_broken_connections(smtp_standin: SmtpStandin, client: smtplib.SMTP, phase: str, then: str) -> None:
-    smtp_standin.behave(Rule(phase=phase, then=then))
+def test_silence_and_broken_connections(fake_smtp: FakeSmtp, client: smtplib.SMTP, phase: str, then: str) -> None:
+    fake_smtp.behave(Rule(phase=phase, then=then))
 
     # smtplib has one error for all of these, and a bare one where the write fails.
     with pytest.raises((smtplib.SMTPServerDisconnected, OSError)):
         client.send_message(a_mail(text="long\n" * 100_000))
-    assert smtp_standin.accepted() == []
+    assert fake_smtp.accepted() == []
 
 
 @pytest.mark.parametrize("then", ["hang", "drop", "reset"])
-def test_an_answer_lost_after_the_mail_was_taken(smtp_standin: SmtpStandin, client: smtplib.SMTP, then: str) -> None:
-    smtp_standin.behave(Rule(phase="dot", then=then, taken=True))
+def test_an_answer_lost_after_the_mail_was_taken(fake_smtp: FakeSmtp, client: smtplib.SMTP, then: str) -> None:
+    fake_smtp.behave(Rule(phase="dot", then=then, taken=True))
 
     with pytest.raises(smtplib.SMTPServerDisconnected):
         client.send_message(a_mail())
-    assert [entry["delivery"] for entry in smtp_standin.accepted()] == [42]
+    assert [entry["delivery"] for entry in fake_smtp.accepted()] == [42]
 
 
-def test_a_goodbye_lost_after_a_250(smtp_standin: SmtpStandin, client: smtplib.SMTP) -> None:
-    smtp_standin.behave(Rule(phase="quit", then="drop"))
+def test_a_goodbye_lost_after_a_250(fake_smtp: FakeSmtp, client: smtplib.SMTP) -> None:
+    fake_smtp.behave(Rule(phase="quit", then="drop"))
     client.send_message(a_mail())
 
     with pytest.raises(smtplib.SMTPServerDisconnected):
         client.quit()
-    assert len(smtp_standin.accepted()) == 1
+    assert len(fake_smtp.accepted()) == 1
 
 
-def test_a_slow_answer_comes_in_the_end(smtp_standin: SmtpStandin, client: smtplib.SMTP) -> None:
-    smtp_standin.behave(Rule(phase="dot", delay=2 * PATIENCE))
+def test_a_slow_answer_comes_in_the_end(fake_smtp: FakeSmtp, client: smtplib.SMTP) -> None:
+    fake_smtp.behave(Rule(phase="dot", delay=2 * PATIENCE))
     assert client.sock
     client.sock.settimeout(20 * PATIENCE)
 
     client.send_message(a_mail())
 
-    assert len(smtp_standin.accepted()) == 1
+    assert len(fake_smtp.accepted()) == 1
 
 
 def test_what_was_handed_over_to_a_slow_server_arrives_though_nobody_waits_for_its_answer(
-    smtp_standin: SmtpStandin, client: smtplib.SMTP
+    fake_smtp: FakeSmtp, client: smtplib.SMTP
 ) -> None:
-    smtp_standin.behave(Rule(phase="dot", delay=2 * PATIENCE))
+    fake_smtp.behave(Rule(phase="dot", delay=2 * PATIENCE))
 
     with pytest.raises(smtplib.SMTPServerDisconnected):
         client.send_message(a_mail())
     client.close()
 
-    assert len(wait_until(smtp_standin.accepted, what="the mail")) == 1
+    assert len(wait_until(fake_smtp.accepted, what="the mail")) == 1
 
 
-def test_a_rule_for_one_recipient_and_one_time(smtp_standin: SmtpStandin, client: smtplib.SMTP) -> None:
-    smtp_standin.behave(Rule(phase="rcpt", reply="450 4.2.1 busy", recipient="ann@*", times=1))
+def test_a_rule_for_one_recipient_and_one_time(fake_smtp: FakeSmtp, client: smtplib.SMTP) -> None:
+    fake_smtp.behave(Rule(phase="rcpt", reply="450 4.2.1 busy", recipient="ann@*", times=1))
     client.send_message(a_mail("bob@example.com"))
 
     with pytest.raises(smtplib.SMTPRecipientsRefused):
         client.send_message(a_mail("ann@example.com"))
     client.send_message(a_mail("ann@example.com"))
 
-    assert [entry["recipient"] for entry in smtp_standin.accepted()] == ["bob@example.com", "ann@example.com"]
+    assert [entry["recipient"] for entry in fake_smtp.accepted()] == ["bob@example.com", "ann@example.com"]
 
 
 @pytest.mark.parametrize(
@@ -228,13 +226,13 @@ def test_a_rule_for_one_recipient_and_one_time(smtp_standin: SmtpStandin, client
     ],
 )
 def test_an_address_can_ask_for_trouble_by_its_name(
-    smtp_standin: SmtpStandin, address: str, taken_at_first: int, taken_at_last: int
+    fake_smtp: FakeSmtp, address: str, taken_at_first: int, taken_at_last: int
 ) -> None:
     counts = []
     for _ in range(2):
-        with suppress(smtplib.SMTPException, OSError), connect(smtp_standin) as client:
+        with suppress(smtplib.SMTPException, OSError), connect(fake_smtp) as client:
             client.send_message(a_mail(address))
-        counts.append(len(smtp_standin.accepted()))
+        counts.append(len(fake_smtp.accepted()))
 
     assert counts == [taken_at_first, taken_at_last]
 
@@ -264,35 +262,35 @@ def test_a_mail_server_as_a_process_keeps_rules_and_log_over_a_kill(smtp_process
     assert [entry["delivery"] for entry in smtp_process.accepted()] == [1, 2]
 
 
-def post(standin: SmsStandin | SmsProcess, **changed: Any) -> httpx.Response:
+def post(fake: FakeSms | SmsProcess, **changed: Any) -> httpx.Response:
     options: dict[str, Any] = {
         "auth": (SID, TOKEN),
         "data": {"To": "+447700900123", "From": "+15005550006", "Body": "Hé & bye"},
         "timeout": PATIENCE,
     }
-    address = f"http://127.0.0.1:{standin.port}/2010-04-01/Accounts/{SID}/Messages.json"
+    address = f"http://127.0.0.1:{fake.port}/2010-04-01/Accounts/{SID}/Messages.json"
     return httpx.post(address, trust_env=False, **options | changed)
 
 
-def test_a_text_is_written_down_with_its_id(sms_standin: SmsStandin) -> None:
-    response = post(sms_standin, headers={"X-Notifier-Delivery": "42"})
+def test_a_text_is_written_down_with_its_id(fake_sms: FakeSms) -> None:
+    response = post(fake_sms, headers={"X-Notifier-Delivery": "42"})
 
     assert response.status_code == 201
-    (entry,) = sms_standin.accepted()
+    (entry,) = fake_sms.accepted()
     assert (entry["to"], entry["body"], entry["delivery"]) == ("+447700900123", "Hé & bye", "42")
     assert response.json()["sid"] == entry["sid"]
 
 
-def test_one_connection_takes_many_texts(sms_standin: SmsStandin) -> None:
+def test_one_connection_takes_many_texts(fake_sms: FakeSms) -> None:
     with httpx.Client(auth=(SID, TOKEN), trust_env=False) as client:
         for number in range(20):
             client.post(
-                f"http://127.0.0.1:{sms_standin.port}/2010-04-01/Accounts/{SID}/Messages.json",
+                f"http://127.0.0.1:{fake_sms.port}/2010-04-01/Accounts/{SID}/Messages.json",
                 data={"To": "+447700900123", "From": "+15005550006", "Body": str(number)},
             ).raise_for_status()
 
-    assert [entry["body"] for entry in sms_standin.accepted()] == [str(number) for number in range(20)]
-    assert sms_standin.connections == 1
+    assert [entry["body"] for entry in fake_sms.accepted()] == [str(number) for number in range(20)]
+    assert fake_sms.connections == 1
 
 
 @pytest.mark.parametrize(
@@ -303,11 +301,11 @@ def test_one_connection_takes_many_texts(sms_standin: SmsStandin) -> None:
         ({"data": {"To": "+447700900123", "From": "+15005550006", "Body": ""}}, 400, 21602),
     ],
 )
-def test_a_wrong_request_is_refused(sms_standin: SmsStandin, changed: dict[str, Any], status: int, code: int) -> None:
-    response = post(sms_standin, **changed)
+def test_a_wrong_request_is_refused(fake_sms: FakeSms, changed: dict[str, Any], status: int, code: int) -> None:
+    response = post(fake_sms, **changed)
 
     assert (response.status_code, response.json()["code"]) == (status, code)
-    assert sms_standin.accepted() == []
+    assert fake_sms.accepted() == []
 
 
 @pytest.mark.parametrize(
@@ -320,21 +318,21 @@ def test_a_wrong_request_is_refused(sms_standin: SmsStandin, changed: dict[str, 
         (Rule(phase="request", status=200, reply="x" * 5_000_000), 200, "x" * 5_000_000),
     ],
 )
-def test_a_bad_answer(sms_standin: SmsStandin, rule: Rule, status: int, text: str) -> None:
-    sms_standin.behave(rule)
+def test_a_bad_answer(fake_sms: FakeSms, rule: Rule, status: int, text: str) -> None:
+    fake_sms.behave(rule)
 
-    response = post(sms_standin)
+    response = post(fake_sms)
 
     assert (response.status_code, response.text) == (status, text)
     assert rule.headers.items() <= {name.title(): value for name, value in response.headers.items()}.items()
-    assert sms_standin.accepted() == []
+    assert fake_sms.accepted() == []
 
 
-def test_twilios_own_errors_by_recipient(sms_standin: SmsStandin) -> None:
-    sms_standin.behave(invalid_number(recipient="+44*"), opted_out(recipient="+1*"))
+def test_twilios_own_errors_by_recipient(fake_sms: FakeSms) -> None:
+    fake_sms.behave(invalid_number(recipient="+44*"), opted_out(recipient="+1*"))
 
-    assert post(sms_standin).json()["code"] == 21211
-    assert post(sms_standin, data={"To": "+12015550100", "From": "+1", "Body": "x"}).json()["code"] == 21610
+    assert post(fake_sms).json()["code"] == 21211
+    assert post(fake_sms, data={"To": "+12015550100", "From": "+1", "Body": "x"}).json()["code"] == 21610
 
 
 @pytest.mark.parametrize("taken", [False, True])
@@ -342,19 +340,19 @@ def test_twilios_own_errors_by_recipient(sms_standin: SmsStandin) -> None:
     ("then", "error"),
     [("hang", httpx.ReadTimeout), ("drop", httpx.RemoteProtocolError), ("reset", httpx.ReadError)],
 )
-def test_an_answer_that_never_comes(sms_standin: SmsStandin, then: str, error: type[Exception], taken: bool) -> None:
-    sms_standin.behave(Rule(phase="request", then=then, taken=taken))
+def test_an_answer_that_never_comes(fake_sms: FakeSms, then: str, error: type[Exception], taken: bool) -> None:
+    fake_sms.behave(Rule(phase="request", then=then, taken=taken))
 
     with pytest.raises(error):
-        post(sms_standin)
-    assert len(sms_standin.accepted()) == taken
+        post(fake_sms)
+    assert len(fake_sms.accepted()) == taken
 
 
-def test_an_answer_that_drips_in(sms_standin: SmsStandin) -> None:
-    sms_standin.behave(Rule(phase="request", status=201, reply="slow", drip=PATIENCE / 2, taken=True))
+def test_an_answer_that_drips_in(fake_sms: FakeSms) -> None:
+    fake_sms.behave(Rule(phase="request", status=201, reply="slow", drip=PATIENCE / 2, taken=True))
 
     # Longer as a whole than the patience for one read.
-    assert post(sms_standin).text == "slow"
+    assert post(fake_sms).text == "slow"
 
 
 def test_a_provider_as_a_process_takes_rules_while_it_runs(sms_process: SmsProcess) -> None:
@@ -395,8 +393,8 @@ def test_every_harm_done_is_written_down(smtp_process: SmtpProcess) -> None:
     assert strike["struck_at"] > 0
 
 
-def test_standins_listen_on_loopback_only(smtp_standin: SmtpStandin, sms_process: SmsProcess) -> None:
-    for port in (smtp_standin.port, sms_process.port):
+def test_fakes_listen_on_loopback_only(fake_smtp: FakeSmtp, sms_process: SmsProcess) -> None:
+    for port in (fake_smtp.port, sms_process.port):
         with socket.socket() as elsewhere:
             elsewhere.settimeout(PATIENCE)
             # Another address of this machine, which a server on all of them would answer at.

@@ -1,4 +1,4 @@
-"""The product itself: its commands as real processes, around one database, one broker and the providers' stand-ins."""
+"""The product itself: its commands as real processes, around one database, one broker and the providers' fakes."""
 
 import itertools
 import os
@@ -14,10 +14,10 @@ from urllib.request import urlopen
 
 import psycopg
 
-from tests.servers import processes
-from tests.servers.processes import Process
+from tests.support.servers import processes
+from tests.support.servers.processes import Process
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[3]
 
 
 class Stack:

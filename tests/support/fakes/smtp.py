@@ -1,6 +1,6 @@
 """A mail server that takes everything, writes it down before it says so, and misbehaves on request.
 
-    python -m tests.standins.smtp --port 0 --log accepted.jsonl
+    python -m tests.support.fakes.smtp --port 0 --log accepted.jsonl
 
 Besides rules, an address can ask for trouble by its own name: `rcpt-550-ann@example.com` is refused at RCPT,
 `rcpt-450-once-ann@…` only the first time, `dot-taken-drop-ann@…` is taken and the connection dropped without an answer.
@@ -13,9 +13,9 @@ import time
 from collections.abc import Callable, Iterable
 from email.header import decode_header, make_header
 
-from tests.standins.connection import Connection
-from tests.standins.rules import Rule
-from tests.standins.running import Sink, StandinProcess, StandinThread, serve
+from tests.support.fakes.connection import Connection
+from tests.support.fakes.rules import Rule
+from tests.support.fakes.running import FakeProcess, Sink, ThreadedFake, serve
 
 PATH = re.compile(r"(?:FROM|TO):\s*<([^>]*)>", re.IGNORECASE)
 MESSAGE_ID = re.compile(rb"^message-id:\s*(\S+)", re.IGNORECASE | re.MULTILINE)
@@ -41,7 +41,7 @@ class SmtpSession(Connection):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self._answer("connect", "220 standin ESMTP")
+        self._answer("connect", "220 fake ESMTP")
 
     def advance(self) -> bool:
         return self._advance_text() if self.is_in_text else self._advance_command()
@@ -66,10 +66,10 @@ class SmtpSession(Connection):
         handler(line)
 
     def _on_ehlo(self, line: str) -> None:
-        self._answer("ehlo", "250-standin\r\n250-8BITMIME\r\n250-ENHANCEDSTATUSCODES\r\n250 AUTH PLAIN LOGIN")
+        self._answer("ehlo", "250-fake\r\n250-8BITMIME\r\n250-ENHANCEDSTATUSCODES\r\n250 AUTH PLAIN LOGIN")
 
     def _on_helo(self, line: str) -> None:
-        self._answer("ehlo", "250 standin")
+        self._answer("ehlo", "250 fake")
 
     def _on_noop(self, line: str) -> None:
         self._say("250 2.0.0 ok")
@@ -230,7 +230,7 @@ def _decoded(subject: str) -> str:
     return str(make_header(decode_header(subject))) if "=?" in subject else subject
 
 
-class SmtpStandin(StandinThread):
+class FakeSmtp(ThreadedFake):
     session = SmtpSession
 
     @property
@@ -239,8 +239,8 @@ class SmtpStandin(StandinThread):
         return f"smtp://127.0.0.1:{self.port}"
 
 
-class SmtpProcess(StandinProcess):
-    module = "tests.standins.smtp"
+class SmtpProcess(FakeProcess):
+    module = "tests.support.fakes.smtp"
 
     @property
     def url(self) -> str:

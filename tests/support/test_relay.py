@@ -8,9 +8,9 @@ import pytest
 from pika import BlockingConnection, URLParameters
 from pika.exceptions import AMQPHeartbeatTimeout
 
-from tests.servers.processes import free_port, wait_until
-from tests.servers.rabbitmq import RabbitServer
-from tests.standins.relay import Relay
+from tests.support.fakes.relay import Relay
+from tests.support.servers.processes import free_port, wait_until
+from tests.support.servers.rabbitmq import RabbitServer
 
 
 @pytest.fixture

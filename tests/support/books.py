@@ -4,10 +4,10 @@ import json
 from collections import Counter
 from typing import Any
 
-from tests.servers.processes import wait_until
-from tests.servers.stack import Stack
-from tests.standins.sms import SmsProcess
-from tests.standins.smtp import SmtpProcess
+from tests.support.fakes.sms import SmsProcess
+from tests.support.fakes.smtp import SmtpProcess
+from tests.support.servers.processes import wait_until
+from tests.support.servers.stack import Stack
 
 Reached = Counter[tuple[str, str]]
 

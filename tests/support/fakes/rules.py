@@ -1,4 +1,4 @@
-"""What a stand-in does wrong, for whom, and how often; and what it writes down before it answers."""
+"""What a fake provider does wrong, for whom, and how often; and what it writes down before it answers."""
 
 import json
 import os
@@ -90,17 +90,17 @@ def _fits(rule: Rule, recipients: Iterable[str]) -> bool:
 
 
 def write_rules(path: Path, rules: Iterable[Rule]) -> None:
-    """In force as soon as it returns, for the stand-in that was started with this file."""
+    """In force as soon as it returns, for the fake that was started with this file."""
     draft = path.with_suffix(".new")
     draft.write_text(json.dumps([asdict(rule) for rule in rules]))
     draft.rename(path)
 
 
 class AcceptanceLog:
-    """A JSON line for every message taken, append-only, handed to the kernel before the stand-in answers."""
+    """A JSON line for every message taken, append-only, handed to the kernel before the fake answers."""
 
     def __init__(self, path: Path) -> None:
-        # One unbuffered write a line: nothing is lost when the stand-in is killed, and lines never mix.
+        # One unbuffered write a line: nothing is lost when the fake is killed, and lines never mix.
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
     def append(self, entry: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-PROJECT = Path(__file__).resolve().parent.parent
+PROJECT = Path(__file__).resolve().parents[2]
 #: Named, because pytest otherwise looks for it above the tests, and not beside us.
 CONFIGURATION = ("-c", str(PROJECT / "pyproject.toml"), "--rootdir", str(PROJECT))
 #: They bring their own servers of both kinds.

@@ -1,12 +1,12 @@
-"""One connection to a stand-in: answers that come late, wrongly, in part or never."""
+"""One connection to a fake provider: answers that come late, wrongly, in part or never."""
 
 import asyncio
 import socket
 import struct
 from collections.abc import Callable, Iterable
 
-from tests.standins.rules import Rule
-from tests.standins.running import Sink
+from tests.support.fakes.rules import Rule
+from tests.support.fakes.running import Sink
 
 
 class Connection(asyncio.Protocol):

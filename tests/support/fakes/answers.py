@@ -13,7 +13,7 @@ from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
-from tests.standins.sms import SENDER, SID, TOKEN
+from tests.support.fakes.sms import SENDER, SID, TOKEN
 
 PATH = "/hooks/sms/twilio"
 #: What has Twilio send nothing.

@@ -11,9 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from tests.servers import processes
-from tests.servers.processes import Process
-from tests.servers.programs import ProgramMissing, rabbitmq_programs
+from tests.support.servers import processes
+from tests.support.servers.processes import Process
+from tests.support.servers.programs import ProgramMissing, rabbitmq_programs
 
 START_SECONDS = 90
 #: Nodes of one test process share it, so that they can form a cluster.

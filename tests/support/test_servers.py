@@ -8,13 +8,13 @@ import psycopg
 import pytest
 from pika import BlockingConnection, URLParameters
 
-from tests.servers import processes
-from tests.servers.postgres import PostgresServer
-from tests.servers.processes import Process, wait_until
-from tests.servers.programs import ProgramMissing, require
-from tests.servers.rabbitmq import RabbitServer, accepts
+from tests.support.servers import processes
+from tests.support.servers.postgres import PostgresServer
+from tests.support.servers.processes import Process, wait_until
+from tests.support.servers.programs import ProgramMissing, require
+from tests.support.servers.rabbitmq import RabbitServer, accepts
 
-PROJECT = Path(__file__).resolve().parent.parent
+PROJECT = Path(__file__).resolve().parents[2]
 
 
 def a_process(tmp_path: Path, code: str) -> Process:
@@ -75,7 +75,7 @@ def test_nothing_outlives_a_test_process_that_was_killed(tmp_path: Path) -> None
         tmp_path,
         f"import os, sys; sys.path.insert(0, {str(PROJECT)!r})\n"
         "from pathlib import Path\n"
-        "from tests.servers.processes import Process, private_folder\n"
+        "from tests.support.servers.processes import Process, private_folder\n"
         "folder = private_folder(prefix='orphan')\n"
         "child = Process(['sleep', '60'], log=folder / 'log', env=os.environ, cwd=folder)\n"
         "print(child.pid, folder, flush=True)\n"

@@ -1,4 +1,4 @@
-"""Runs a stand-in for a provider: on a thread of the test process, or as a process of its own."""
+"""Runs a fake provider: on a thread of the test process, or as a process of its own."""
 
 import argparse
 import asyncio
@@ -11,17 +11,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-from tests.servers import processes
-from tests.servers.processes import Process
-from tests.standins.rules import AcceptanceLog, LogReader, Rule, RuleBook, write_rules
+from tests.support.fakes.rules import AcceptanceLog, LogReader, Rule, RuleBook, write_rules
+from tests.support.servers import processes
+from tests.support.servers.processes import Process
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[3]
 #: Of a longer text a process keeps no more: three times 12 MB would keep it from answering the next in time.
 MAX_TEXT_BYTES = 100_000
 
 
 class Sink:
-    """What all connections of one stand-in share."""
+    """What all connections of one fake share."""
 
     def __init__(self, *, log: Path, rules: RuleBook, text_bytes: int) -> None:
         self.log = AcceptanceLog(log)
@@ -48,7 +48,7 @@ class Sink:
 Session = Callable[[Sink], asyncio.Protocol]
 
 
-class StandinThread:
+class ThreadedFake:
     """On a thread: quick to start, for tests that run the product's code in their own process."""
 
     session: Session
@@ -128,7 +128,7 @@ class StandinThread:
         return self._reader.read()
 
 
-class StandinProcess:
+class FakeProcess:
     """As a process: its speed and its death are its own. Rules and log survive a restart."""
 
     module: str
@@ -183,7 +183,7 @@ class StandinProcess:
 
 
 def serve(session: Session) -> None:
-    """The command line of a stand-in. Prints its port once it listens, and runs until it is killed."""
+    """The command line of a fake provider. Prints its port once it listens, and runs until it is killed."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, default=0, help="0 picks a free one")
     parser.add_argument("--log", type=Path, required=True, help="where a JSON line goes for every message taken")

@@ -1,6 +1,6 @@
 """An SMS provider that speaks the part of Twilio's REST API that sends a message, and misbehaves on request.
 
-    python -m tests.standins.sms --port 0 --log accepted.jsonl
+    python -m tests.support.fakes.sms --port 0 --log accepted.jsonl
 
 https://www.twilio.com/docs/messaging/api/message-resource#create-a-message-resource
 """
@@ -14,9 +14,9 @@ from email.utils import format_datetime, formatdate, localtime
 from http import HTTPStatus
 from urllib.parse import parse_qs
 
-from tests.standins.connection import Connection
-from tests.standins.rules import Rule
-from tests.standins.running import StandinProcess, StandinThread, serve
+from tests.support.fakes.connection import Connection
+from tests.support.fakes.rules import Rule
+from tests.support.fakes.running import FakeProcess, ThreadedFake, serve
 
 SID = "AC00000000000000000000000000000001"
 TOKEN = "only-for-the-tests"
@@ -149,7 +149,7 @@ def sms_url(port: int) -> str:
     return f"twilio://{SID}:{TOKEN}@127.0.0.1:{port}/?from={SENDER}&insecure=1"
 
 
-class SmsStandin(StandinThread):
+class FakeSms(ThreadedFake):
     session = SmsSession
 
     @property
@@ -157,8 +157,8 @@ class SmsStandin(StandinThread):
         return sms_url(self.port)
 
 
-class SmsProcess(StandinProcess):
-    module = "tests.standins.sms"
+class SmsProcess(FakeProcess):
+    module = "tests.support.fakes.sms"
 
     @property
     def url(self) -> str:

@@ -3,7 +3,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page
 
-from tests.servers.stack import Stack
+from tests.support.servers.stack import Stack
 
 
 def test_the_web_server_answers_and_ends_in_order(make_stack: Callable[..., Stack]) -> None:

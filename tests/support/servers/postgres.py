@@ -9,9 +9,9 @@ from typing import Any, Self
 import psycopg
 from psycopg import sql
 
-from tests.servers import processes
-from tests.servers.processes import Process
-from tests.servers.programs import postgres_programs
+from tests.support.servers import processes
+from tests.support.servers.processes import Process
+from tests.support.servers.programs import postgres_programs
 
 START_SECONDS = 30
 OPTIONS = {

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.servers.postgres import PostgresServer
-from tests.servers.programs import ProgramMissing, on_ci
+from tests.support.servers.postgres import PostgresServer
+from tests.support.servers.programs import ProgramMissing, on_ci
 
 ENGINE = os.environ.get("TEST_ENGINE", "sqlite")
 
