@@ -23,14 +23,13 @@ def product(
     database, broker = (request.getfixturevalue(name) if name else "" for name in ENGINES[request.param])
 
     def make(**settings: Any) -> Stack:
-        stack = make_stack(
+        return make_stack(
+            clients=1000,
             database_url=database,
             broker_url=broker or "database://",
             email_url=smtp_process.url,
             sms_url=sms_process.url,
             **settings,
         )
-        stack.manage("load_demo", "--clients", "1000", "--seed", "7")
-        return stack
 
     return make

@@ -14,7 +14,7 @@ ROUNDS = [(control, engine) for control in CONTROLS for engine in control.shown_
 
 @pytest.fixture(scope="module")
 def servers() -> Iterator[Servers]:
-    with Servers() as servers:
+    with Servers(are_shared=True) as servers:
         yield servers
 
 

@@ -121,7 +121,7 @@ def test_postgres_keeps_what_was_committed_before_a_kill() -> None:
 
 def test_postgres_ends_sessions_on_request(postgres_server: PostgresServer, postgres_url: str) -> None:
     with psycopg.connect(postgres_url) as connection:
-        assert postgres_server.terminate_backends() >= 1
+        assert postgres_server.terminate_backends(postgres_url) >= 1
 
         with pytest.raises(psycopg.OperationalError):
             connection.execute("SELECT 1")

@@ -95,7 +95,7 @@ def _wait_for_late_results(arena: Arena) -> None:
 
 
 # --- PostgreSQL -------------------------------------------------------------------------------------------------------
-@attack(11, "PostgreSQL: immediate restarts, every backend terminated, away", engines=SCALED)
+@attack(11, "PostgreSQL: immediate restarts, every backend terminated, away", engines=SCALED, breaks_servers=True)
 def postgresql_away(arena: Arena) -> None:
     arena.slow_providers(0.05)
     broadcast = arena.press()

@@ -120,8 +120,11 @@ def _fault(arena: Arena) -> None:
     }
     if arena.engine is Engine.SCALED:
         server = arena.servers.postgres
-        faults["database connections ended"] = server.terminate_backends
-        faults["broker connections closed"] = lambda: arena.servers.rabbit.ctl("close_all_connections", "soak")
+        vhost = arena.broker_url.rpartition("/")[2]
+        faults["database connections ended"] = lambda: server.terminate_backends(arena.stack.database_url)
+        faults["broker connections closed"] = lambda: arena.servers.rabbit.ctl(
+            "close_all_connections", "-p", vhost, "soak"
+        )
     else:
         faults["database locked"] = lambda: _hold_lock(arena)
     name = arena.dice.choice(sorted(faults))

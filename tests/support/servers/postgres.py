@@ -13,7 +13,6 @@ from tests.support.servers import processes
 from tests.support.servers.processes import Process
 from tests.support.servers.programs import postgres_programs
 
-START_SECONDS = 30
 OPTIONS = {
     # Commits reach the kernel and not the disk: they survive kill -9 of every process, and that is all a test does.
     # synchronous_commit stays on, because without it a kill does lose the last ones.
@@ -60,7 +59,7 @@ class PostgresServer:
 
     def start(self) -> None:
         """Returns once it answers. Raises `AssertionError` with its log if it doesn't come up."""
-        processes.wait_until(self._comes_up, deadline=START_SECONDS, what=f"PostgreSQL, see {self.folder}")
+        processes.wait_until(self._comes_up, what=f"PostgreSQL, see {self.folder}")
 
     def _comes_up(self) -> bool:
         # After a kill -9 the first tries may end at once: the old server's children still hold its shared memory.
@@ -75,7 +74,7 @@ class PostgresServer:
 
     def answers(self) -> bool:
         try:
-            psycopg.connect(self.url(), connect_timeout=2).close()
+            psycopg.connect(self.url(), connect_timeout=10).close()
         except psycopg.OperationalError:
             return False
         return True
@@ -115,11 +114,33 @@ class PostgresServer:
         name = sql.Identifier(url.rpartition("/")[2])
         self.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
 
-    def terminate_backends(self) -> int:
-        """Ends every client session but the one that asks; returns how many there were."""
+    def terminate_backends(self, url: str = "") -> int:
+        """Ends every client session but the one that asks, or those of one database; returns how many there were."""
         return len(
             self.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+                "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND %s::text IN ('', datname)",
+                url.rpartition("/")[2],
             )
         )
+
+
+class SharedPostgres(PostgresServer):
+    """One that somebody else started, who stops it too."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.process = None
+        self._numbers = itertools.count(1)
+
+    def start(self) -> None:
+        """It runs."""
+
+    def stop(self, *, mode: str = "fast") -> None:
+        raise AssertionError("this PostgreSQL serves the whole run: whoever stops one starts one of their own")
+
+    def kill(self) -> None:
+        self.stop()
+
+    def close(self) -> None:
+        """It serves others."""

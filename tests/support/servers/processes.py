@@ -17,6 +17,9 @@ from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
+#: The longest that a test waits for anything before it fails: no machine is so busy that it is too slow for this.
+#: Tests wait for what happens and give no other deadline, and none asserts how long something took.
+PATIENCE_SECONDS = 300.0
 #: Each look may be a new connection to PostgreSQL, which takes processor time from what is waited for.
 POLL_SECONDS = 0.1
 #: Below the range that Linux takes outgoing connections' ports from, so that none of those is in the way.
@@ -25,7 +28,7 @@ PORTS = range(15_000, 30_000)
 _dice = random.SystemRandom()
 
 
-def wait_until(predicate: Callable[[], T], *, deadline: float = 20.0, what: str = "") -> T:
+def wait_until(predicate: Callable[[], T], *, deadline: float = PATIENCE_SECONDS, what: str = "") -> T:
     """The first true value that `predicate` returns. Raises `AssertionError` once `deadline` seconds have passed."""
     end = time.monotonic() + deadline
     while not (value := predicate()):
@@ -87,7 +90,11 @@ def remove_folder(folder: Path) -> None:
 
 
 def run_as(
-    argv: Sequence[str | Path], *, user: str | None, env: Mapping[str, str], cwd: Path, seconds: float = 60
+    argv: Sequence[str | Path],
+    *,
+    user: str | None,
+    env: Mapping[str, str],
+    cwd: Path,
 ) -> str:
     """What the command printed. Raises `RuntimeError` with everything it said if it fails."""
     done = subprocess.run(
@@ -100,7 +107,7 @@ def run_as(
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=seconds,
+        timeout=PATIENCE_SECONDS,
     )
     if done.returncode:
         raise RuntimeError(f"{argv[0]} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
@@ -160,7 +167,7 @@ class Process:
         """To the process itself, not its children, as `kill PID` would. No effect once it has ended."""
         self._popen.send_signal(number)
 
-    def wait(self, *, deadline: float = 30.0) -> int:
+    def wait(self, *, deadline: float = PATIENCE_SECONDS) -> int:
         """The exit status. Raises `AssertionError` with its output if it still runs after `deadline` seconds."""
         try:
             return self._popen.wait(deadline)
@@ -171,7 +178,7 @@ class Process:
         """SIGTERM, without waiting for what comes of it."""
         self.send(signal.SIGTERM)
 
-    def stop(self, *, number: int = signal.SIGTERM, deadline: float = 30.0) -> int:
+    def stop(self, *, number: int = signal.SIGTERM, deadline: float = PATIENCE_SECONDS) -> int:
         """Asks it to end and returns its exit status. Nothing of its group runs afterwards, come what may."""
         try:
             self.send(number)

@@ -15,12 +15,19 @@ from tests.support.servers import processes
 from tests.support.servers.processes import Process
 from tests.support.servers.programs import ProgramMissing, rabbitmq_programs
 
-START_SECONDS = 90
 #: Nodes of one test process share it, so that they can form a cluster.
 COOKIE = secrets.token_hex(16)
 LOOPBACK_DISTRIBUTION = "-kernel inet_dist_use_interface {127,0,0,1}"
 # Two cores: idle schedulers must not spin.
 QUIET_SCHEDULERS = "+sbwt none +sbwtdcpu none +sbwtdio none"
+
+
+#: What `add_vhost` and `set_permissions` of rabbitmqctl do.
+_ADD_VHOST = (
+    'ok = rabbit_vhost:add(<<"{name}">>, <<"a test">>), '
+    "ok = rabbit_auth_backend_internal:set_permissions("
+    '<<"guest">>, <<"{name}">>, <<".*">>, <<".*">>, <<".*">>, <<"a test">>).'
+)
 
 
 class Epmd:
@@ -57,7 +64,7 @@ def shared_epmd() -> Epmd:
 class RabbitServer:
     def __init__(self) -> None:
         self._programs = rabbitmq_programs()
-        self._epmd = shared_epmd()
+        self.epmd_port = shared_epmd().port
         self._user = processes.servants_name("rabbitmq")
         self.folder = processes.private_folder(prefix="rabbitmq", user=self._user)
         self.port = processes.free_port()
@@ -104,7 +111,7 @@ class RabbitServer:
             "LC_ALL": "C.UTF-8",
             # Makes the start script become the Erlang machine instead of its parent: signals and kills then meet it.
             "RUNNING_UNDER_SYSTEMD": "true",
-            "ERL_EPMD_PORT": str(self._epmd.port),
+            "ERL_EPMD_PORT": str(self.epmd_port),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
             "RABBITMQ_NODENAME": self.node,
             "RABBITMQ_NODE_PORT": str(self.port),
@@ -123,10 +130,10 @@ class RabbitServer:
             "RABBITMQ_CTL_ERL_ARGS": f"{QUIET_SCHEDULERS} {LOOPBACK_DISTRIBUTION}",
         }
 
-    def ctl(self, *argv: str, seconds: float = 60) -> str:
+    def ctl(self, *argv: str) -> str:
         """What `rabbitmqctl` printed about this node, tables without their headers. Takes about a second."""
         command = [str(self._programs / "rabbitmqctl"), "--silent", "-n", self.node, *argv]
-        return processes.run_as(command, user=self._user, env=self._env, cwd=Path("/"), seconds=seconds)
+        return processes.run_as(command, user=self._user, env=self._env, cwd=Path("/"))
 
     def url(self, vhost: str = "%2F") -> str:
         """The address as BROKER_URL takes it."""
@@ -141,8 +148,8 @@ class RabbitServer:
     def start(self) -> None:
         """Returns once the node serves clients. Raises with its log if it doesn't come up."""
         self.launch()
-        processes.wait_until(self._listens, deadline=START_SECONDS, what=f"RabbitMQ, see {self.folder}/server.log")
-        self.ctl("await_startup", seconds=START_SECONDS)
+        processes.wait_until(self._listens, what=f"RabbitMQ, see {self.folder}/server.log")
+        self.ctl("await_startup")
 
     def launch(self) -> None:
         """Starts it, if it does not run, without waiting for it."""
@@ -164,7 +171,7 @@ class RabbitServer:
     def stop(self) -> None:
         """In order, as an administrator would."""
         if self.process:
-            self.process.stop(number=signal.SIGTERM, deadline=START_SECONDS)
+            self.process.stop(number=signal.SIGTERM)
 
     def kill(self) -> None:
         """SIGKILL, without a word to anybody."""
@@ -188,8 +195,8 @@ class RabbitServer:
     def create_vhost(self, name: str = "") -> str:
         """The BROKER_URL of a new, empty vhost."""
         name = name or f"test-{os.getpid()}-{next(self._numbers)}"
-        self.ctl("add_vhost", name)
-        self.ctl("set_permissions", "-p", name, "guest", ".*", ".*", ".*")
+        # In one call, for each is an Erlang machine that starts and ends.
+        self.ctl("eval", _ADD_VHOST.format(name=name))
         return self.url(name)
 
     def delete_vhost(self, url: str) -> None:
@@ -201,6 +208,30 @@ class RabbitServer:
         self.ctl("reset")
         self.ctl("join_cluster", other.node)
         self.ctl("start_app")
+
+
+class SharedRabbit(RabbitServer):
+    """One that somebody else started, who stops it too."""
+
+    def __init__(self, *, port: int, distribution_port: int, epmd_port: int, node: str, folder: str) -> None:
+        self._programs = rabbitmq_programs()
+        self._user = processes.servants_name("rabbitmq")
+        self.port, self.distribution_port, self.epmd_port = port, distribution_port, epmd_port
+        self.node, self.folder = node, Path(folder)
+        self.process = None
+        self._numbers = itertools.count(1)
+
+    def start(self) -> None:
+        """It runs."""
+
+    def stop(self) -> None:
+        raise AssertionError("this RabbitMQ serves the whole run: whoever stops one starts one of their own")
+
+    def kill(self) -> None:
+        self.stop()
+
+    def close(self) -> None:
+        """It serves others."""
 
 
 class RabbitCluster:
