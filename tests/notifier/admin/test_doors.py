@@ -17,7 +17,7 @@ from tests.notifier.admin.doors import DOORS, MODELS, NEVER, PUBLIC, Does, Door,
 from tests.notifier.admin.house import a_house, form_of, move_in
 from tests.support.factories import a_user
 
-pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]
+pytestmark = [pytest.mark.django_db, pytest.mark.both_engines(only_full=True)]
 
 #: Who comes: nobody, a member of staff without a right, one of each group, and who may do everything.
 VISITORS: dict[str, Callable[[], User | None]] = {

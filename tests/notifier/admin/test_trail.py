@@ -13,7 +13,7 @@ from tests.notifier.admin.conftest import LogIn
 from tests.notifier.admin.test_pages import PAGES
 from tests.support.factories import a_broadcast, a_client, a_notification, a_topic, a_user
 
-pytestmark = pytest.mark.both_engines
+pytestmark = pytest.mark.both_engines(only_full=True)
 
 
 def trail_of(page: Any) -> str:

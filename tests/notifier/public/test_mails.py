@@ -27,7 +27,7 @@ from notifier.models import (
 )
 from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification
 
-pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]
+pytestmark = [pytest.mark.django_db, pytest.mark.both_engines(only_full=True)]
 
 SITE = "https://news.example.com"
 KEPT: list[type[Model]] = [Client, Topic, Preference, Suppression, ConsentChange, SuppressionChange, Delivery]

@@ -16,7 +16,7 @@ from notifier.staff import auth_backend, profiles
 from tests.notifier.admin.house import form_of
 from tests.support.factories import a_client, a_user
 
-pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]
+pytestmark = [pytest.mark.django_db, pytest.mark.both_engines(only_full=True)]
 
 ACCOUNT = "/admin/account/"
 FORM = {

@@ -15,7 +15,7 @@ from tests.notifier.admin.house import form_of
 from tests.notifier.admin.notifications.test_notification_admin import text_of
 from tests.support.factories import a_broadcast, a_client, a_delivery, a_user
 
-pytestmark = pytest.mark.both_engines
+pytestmark = pytest.mark.both_engines(only_full=True)
 
 State = Broadcast.State
 HOUR = timedelta(hours=1)

@@ -17,7 +17,7 @@ from notifier.models import Broadcast, Delivery, Resolution
 from tests.notifier.admin.conftest import LogIn
 from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification, a_user, an_open_breaker
 
-pytestmark = pytest.mark.both_engines
+pytestmark = pytest.mark.both_engines(only_full=True)
 
 State = Broadcast.State
 COUNTS = {"email": {"SENT": 1165, "FAILED": 12, "PENDING": 800, "SKIPPED": 18}, "sms": {"UNKNOWN": 3}}

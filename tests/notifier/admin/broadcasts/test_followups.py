@@ -18,7 +18,7 @@ from tests.notifier.admin.broadcasts.test_broadcast_admin import page_of, text_o
 from tests.notifier.admin.conftest import LogIn
 from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification
 
-pytestmark = pytest.mark.both_engines
+pytestmark = pytest.mark.both_engines(only_full=True)
 
 SEE, SEND = "notifier.view_broadcast", "notifier.send_broadcast"
 

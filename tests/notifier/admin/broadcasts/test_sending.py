@@ -18,7 +18,7 @@ from tests.notifier.admin.conftest import LogIn
 from tests.notifier.admin.notifications.test_notification_admin import confirm_page, order_of, send, text_of
 from tests.support.factories import a_broadcast, a_client, a_notification, a_topic, a_user
 
-pytestmark = pytest.mark.both_engines
+pytestmark = pytest.mark.both_engines(only_full=True)
 
 State = Broadcast.State
 HOUR = timedelta(hours=1)

@@ -17,7 +17,7 @@ from tests.notifier.admin.clients.test_pages import agree
 from tests.notifier.admin.conftest import LogIn
 from tests.support.factories import a_client, a_delivery
 
-pytestmark = pytest.mark.both_engines
+pytestmark = pytest.mark.both_engines(only_full=True)
 
 LIST = "admin:notifier_client_changelist"
 DO = {"why": "ticket 4711", "sure": "on"}

@@ -22,7 +22,7 @@ from tests.notifier.admin.conftest import LogIn
 from tests.support.factories import a_broadcast, a_client, a_delivery, a_topic
 from tests.support.ledger import unaccounted
 
-pytestmark = pytest.mark.both_engines
+pytestmark = pytest.mark.both_engines(only_full=True)
 
 LOOK = ("notifier.view_client", "notifier.view_preference", "notifier.view_delivery", "notifier.view_suppression")
 

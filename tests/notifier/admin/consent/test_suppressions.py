@@ -15,7 +15,7 @@ from notifier.runtime import clock
 from tests.notifier.admin.conftest import LogIn
 from tests.support.factories import a_client
 
-pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]
+pytestmark = [pytest.mark.django_db, pytest.mark.both_engines(only_full=True)]
 
 LIST, ADD = reverse("admin:notifier_suppression_changelist"), reverse("admin:notifier_suppression_add")
 LIFT = reverse("admin:notifier_suppression_lift")

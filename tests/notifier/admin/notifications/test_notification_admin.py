@@ -13,7 +13,7 @@ from notifier.models import Broadcast, Channel, Notification, Suppression
 from tests.notifier.admin.conftest import LogIn
 from tests.support.factories import a_broadcast, a_client, a_notification, a_topic
 
-pytestmark = pytest.mark.both_engines
+pytestmark = pytest.mark.both_engines(only_full=True)
 
 CONFIRM = "admin:notifier_notification_broadcast"
 LIST = "admin:notifier_notification_changelist"
