@@ -14,13 +14,6 @@ from tests.support.factories import a_broadcast, a_notification, a_topic, a_user
 # The server answers from another thread, which must see the rows.
 pytestmark = pytest.mark.django_db(transaction=True)
 
-PATIENCE_MILLISECONDS = 30_000
-
-
-@pytest.fixture(autouse=True)
-def _patient() -> None:
-    expect.set_options(timeout=PATIENCE_MILLISECONDS)
-
 
 def log_in(page: Page, live_server: LiveServer, *permissions: str) -> None:
     a_user(*permissions, username="sam", is_superuser=not permissions)

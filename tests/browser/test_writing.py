@@ -14,10 +14,6 @@ from tests.support.factories import a_client, a_notification, a_user
 # The server answers from another thread, which must see the rows.
 pytestmark = pytest.mark.django_db(transaction=True)
 
-#: The machine may have other things to do.
-PATIENCE_MILLISECONDS = 20_000
-expect.set_options(timeout=PATIENCE_MILLISECONDS)
-
 
 @pytest.fixture(autouse=True)
 def staff(settings: Settings) -> User:
@@ -29,7 +25,6 @@ def staff(settings: Settings) -> User:
 
 
 def open_form(page: Page, live_server: LiveServer, notification: Notification) -> None:
-    page.set_default_timeout(PATIENCE_MILLISECONDS)
     page.goto(f"{live_server.url}{reverse('admin:login')}")
     page.get_by_label("Username").fill("root")
     page.get_by_label("Password").fill("secret")

@@ -37,7 +37,7 @@ def test_who_answers_stop_while_it_is_sent_gets_nothing_more_until_they_answer_s
     stack = product(SMS_CONCURRENCY="2", TICKET_SIZE="10")
     notification = books.a_notification_for_both(stack)
     wanted, before = numbers(stack, notification), suppressed(stack)
-    sms_process.behave(Rule(phase="request", delay=0.05))
+    sms_process.behave(Rule(phase="request", delay=0.5))
     base = stack.serve()
     for command in (["run_dispatcher"], ["run_consumer", "email"], ["run_consumer", "sms"]):
         stack.start(*command)

@@ -42,5 +42,3 @@ def test_all_consumers_together_keep_the_rate_and_a_restart_earns_no_burst(
         assert number <= BURST + RATE * (moment - began)
     for number, moment in enumerate(received[before:], 1):
         assert number <= BURST + RATE * (moment - again)
-    # It is no slower than it must be either, by far.
-    assert received[-1] - began < 10 * wanted / RATE

@@ -52,11 +52,11 @@ def status(stack: Stack, broadcast_id: int) -> dict[str, Any]:
     return answer
 
 
-def wait_for(stack: Stack, broadcast_id: int, state: str, *, deadline: float = 60) -> None:
+def wait_for(stack: Stack, broadcast_id: int, state: str) -> None:
     def is_there() -> bool:
         return stack.query("SELECT state FROM notifier_broadcast WHERE id = %s", broadcast_id) == [(state,)]
 
-    wait_until(is_there, deadline=deadline, what=f"{state}; deliveries are {stack.states()}")
+    wait_until(is_there, what=f"{state}; deliveries are {stack.states()}")
 
 
 def settled(stack: Stack) -> int:

@@ -8,10 +8,9 @@ from typing import Any, Self, TypeVar
 
 from django.db import connection, transaction
 
-from tests.support.servers.processes import wait_until
+from tests.support.servers.processes import PATIENCE_SECONDS, wait_until
 
 T = TypeVar("T")
-SECONDS = 30
 
 
 def at_once(*calls: Callable[[], Any]) -> list[Any]:
@@ -21,7 +20,7 @@ def at_once(*calls: Callable[[], Any]) -> list[Any]:
     def run(call: Callable[[], Any]) -> Any:
         try:
             connection.ensure_connection()
-            start.wait(SECONDS)
+            start.wait(PATIENCE_SECONDS)
             return call()
         except Exception as error:  # noqa: BLE001  (the test looks at it)
             return error
@@ -29,7 +28,7 @@ def at_once(*calls: Callable[[], Any]) -> list[Any]:
             connection.close()
 
     with ThreadPoolExecutor(len(calls)) as pool:
-        return [future.result(SECONDS) for future in [pool.submit(run, call) for call in calls]]
+        return [future.result(PATIENCE_SECONDS) for future in [pool.submit(run, call) for call in calls]]
 
 
 class OtherConnection:
@@ -48,7 +47,7 @@ class OtherConnection:
         return self._pool.submit(call)
 
     def call(self, call: Callable[[], T]) -> T:
-        return self.start(call).result(SECONDS)
+        return self.start(call).result(PATIENCE_SECONDS)
 
     def begin(self) -> None:
         self.call(self._atomic.__enter__)

@@ -67,7 +67,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     is_full = config.getoption("--full")
-    chosen = [item for item in items if _runs(item, is_full)]
+    chosen = [item for item in items if runs(item, is_full)]
     config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])
     items[:] = chosen
     if ENGINE == "postgresql" and (reason := os.environ.get(MISSING)):
@@ -75,10 +75,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason=reason))
 
 
-def _runs(item: pytest.Item, is_full: bool) -> bool:
+def runs(item: pytest.Item, is_full: bool, engine: str = ENGINE) -> bool:
+    """Whether the test is one of this run's."""
     if item.get_closest_marker("full") and not is_full:
         return False
-    if ENGINE == "sqlite":
+    if engine == "sqlite":
         return True
     marker = item.get_closest_marker("both_engines")
     return marker is not None and (is_full or not marker.kwargs.get("only_full", False))

@@ -1,6 +1,7 @@
 """pytest, run on small suites as a developer would run it."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -116,6 +117,33 @@ def test_a_failure_on_postgresql_alone_counts_too(manage_test: Command, suite: P
 
     assert done.returncode == 1
     assert "2 failed" in done.stdout.partition("--- tests on postgresql")[2]
+
+
+FULL = """
+import pytest
+
+@pytest.mark.full
+def test_in_other_clothes(): pass
+
+@pytest.mark.both_engines(only_full=True)
+def test_page(): pass
+
+@pytest.mark.both_engines
+def test_service(): pass
+"""
+
+
+@pytest.mark.parametrize(("options", "first", "second"), [((), 2, 1), (("--full",), 3, 2)], ids=["usually", "full"])
+def test_some_run_before_a_release_alone(
+    manage_test: Command, suite: Path, options: tuple[str, ...], first: int, second: int
+) -> None:
+    require(postgres_programs)
+    suite.write_text(FULL)
+
+    done = manage_test(suite, *options)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [int(number) for number in re.findall(r"(\d+) passed", done.stdout)] == [first, second]
 
 
 def test_finding_no_test_is_a_failure(manage_test: Command, suite: Path) -> None:

@@ -12,9 +12,10 @@ import pytest
 from tests.support.fakes.rules import LogReader, Rule
 from tests.support.fakes.sms import SID, TOKEN, FakeSms, SmsProcess, invalid_number, opted_out
 from tests.support.fakes.smtp import FakeSmtp, SmtpProcess
-from tests.support.servers.processes import wait_until
+from tests.support.servers.processes import PATIENCE_SECONDS, wait_until
 
-PATIENCE = 0.3
+#: The patience of a client whose server is made to say nothing.
+SHORT_SECONDS = 1.0
 
 
 @pytest.fixture
@@ -24,8 +25,14 @@ def client(fake_smtp: FakeSmtp) -> Iterator[smtplib.SMTP]:
     client.close()
 
 
-def connect(fake: FakeSmtp | SmtpProcess) -> smtplib.SMTP:
-    return smtplib.SMTP("127.0.0.1", fake.port, timeout=PATIENCE)
+def connect(fake: FakeSmtp | SmtpProcess, *, seconds: float = PATIENCE_SECONDS) -> smtplib.SMTP:
+    return smtplib.SMTP("127.0.0.1", fake.port, timeout=seconds)
+
+
+def lose_patience(client: smtplib.SMTP) -> None:
+    """From here on an answer is waited for so briefly that a test may wait for it in vain."""
+    assert client.sock
+    client.sock.settimeout(SHORT_SECONDS)
 
 
 def a_mail(to: str = "ann@example.com", text: str = "Hello.\n", number: int = 42) -> EmailMessage:
@@ -119,12 +126,12 @@ def test_a_bad_greeting(fake_smtp: FakeSmtp, rule: Rule, error: type[Exception])
     fake_smtp.behave(rule)
 
     with pytest.raises(error):
-        connect(fake_smtp)
+        connect(fake_smtp, seconds=SHORT_SECONDS if rule.then == "hang" else PATIENCE_SECONDS)
 
 
 def test_after_a_greeting_of_554_nothing_but_quit_is_answered_well(fake_smtp: FakeSmtp) -> None:
     fake_smtp.behave(Rule(phase="connect", reply="554 5.3.2 no"))
-    client = smtplib.SMTP(timeout=PATIENCE)
+    client = smtplib.SMTP(timeout=PATIENCE_SECONDS)
 
     assert client.connect("127.0.0.1", fake_smtp.port)[0] == 554
     assert client.ehlo()[0] == 503
@@ -156,6 +163,8 @@ def test_a_bad_reply(fake_smtp: FakeSmtp, client: smtplib.SMTP, phase: str, repl
 @pytest.mark.parametrize("then", ["hang", "drop", "reset"])
 def test_silence_and_broken_connections(fake_smtp: FakeSmtp, client: smtplib.SMTP, phase: str, then: str) -> None:
     fake_smtp.behave(Rule(phase=phase, then=then))
+    if then == "hang":
+        lose_patience(client)
 
     # smtplib has one error for all of these, and a bare one where the write fails.
     with pytest.raises((smtplib.SMTPServerDisconnected, OSError)):
@@ -166,6 +175,8 @@ def test_silence_and_broken_connections(fake_smtp: FakeSmtp, client: smtplib.SMT
 @pytest.mark.parametrize("then", ["hang", "drop", "reset"])
 def test_an_answer_lost_after_the_mail_was_taken(fake_smtp: FakeSmtp, client: smtplib.SMTP, then: str) -> None:
     fake_smtp.behave(Rule(phase="dot", then=then, taken=True))
+    if then == "hang":
+        lose_patience(client)
 
     with pytest.raises(smtplib.SMTPServerDisconnected):
         client.send_message(a_mail())
@@ -182,9 +193,7 @@ def test_a_goodbye_lost_after_a_250(fake_smtp: FakeSmtp, client: smtplib.SMTP) -
 
 
 def test_a_slow_answer_comes_in_the_end(fake_smtp: FakeSmtp, client: smtplib.SMTP) -> None:
-    fake_smtp.behave(Rule(phase="dot", delay=2 * PATIENCE))
-    assert client.sock
-    client.sock.settimeout(20 * PATIENCE)
+    fake_smtp.behave(Rule(phase="dot", delay=SHORT_SECONDS))
 
     client.send_message(a_mail())
 
@@ -194,7 +203,8 @@ def test_a_slow_answer_comes_in_the_end(fake_smtp: FakeSmtp, client: smtplib.SMT
 def test_what_was_handed_over_to_a_slow_server_arrives_though_nobody_waits_for_its_answer(
     fake_smtp: FakeSmtp, client: smtplib.SMTP
 ) -> None:
-    fake_smtp.behave(Rule(phase="dot", delay=2 * PATIENCE))
+    fake_smtp.behave(Rule(phase="dot", delay=3 * SHORT_SECONDS))
+    lose_patience(client)
 
     with pytest.raises(smtplib.SMTPServerDisconnected):
         client.send_message(a_mail())
@@ -266,7 +276,7 @@ def post(fake: FakeSms | SmsProcess, **changed: Any) -> httpx.Response:
     options: dict[str, Any] = {
         "auth": (SID, TOKEN),
         "data": {"To": "+447700900123", "From": "+15005550006", "Body": "Hé & bye"},
-        "timeout": PATIENCE,
+        "timeout": PATIENCE_SECONDS,
     }
     address = f"http://127.0.0.1:{fake.port}/2010-04-01/Accounts/{SID}/Messages.json"
     return httpx.post(address, trust_env=False, **options | changed)
@@ -344,15 +354,15 @@ def test_an_answer_that_never_comes(fake_sms: FakeSms, then: str, error: type[Ex
     fake_sms.behave(Rule(phase="request", then=then, taken=taken))
 
     with pytest.raises(error):
-        post(fake_sms)
+        post(fake_sms, timeout=SHORT_SECONDS if then == "hang" else PATIENCE_SECONDS)
     assert len(fake_sms.accepted()) == taken
 
 
 def test_an_answer_that_drips_in(fake_sms: FakeSms) -> None:
-    fake_sms.behave(Rule(phase="request", status=201, reply="slow", drip=PATIENCE / 2, taken=True))
+    fake_sms.behave(Rule(phase="request", status=201, reply="slow", drip=SHORT_SECONDS / 2, taken=True))
 
     # Longer as a whole than the patience for one read.
-    assert post(fake_sms).text == "slow"
+    assert post(fake_sms, timeout=1.5 * SHORT_SECONDS).text == "slow"
 
 
 def test_a_provider_as_a_process_takes_rules_while_it_runs(sms_process: SmsProcess) -> None:
@@ -396,6 +406,6 @@ def test_every_harm_done_is_written_down(smtp_process: SmtpProcess) -> None:
 def test_fakes_listen_on_loopback_only(fake_smtp: FakeSmtp, sms_process: SmsProcess) -> None:
     for port in (fake_smtp.port, sms_process.port):
         with socket.socket() as elsewhere:
-            elsewhere.settimeout(PATIENCE)
+            elsewhere.settimeout(SHORT_SECONDS)
             # Another address of this machine, which a server on all of them would answer at.
             assert elsewhere.connect_ex(("127.0.0.2", port)) != 0

@@ -9,7 +9,7 @@ from pika import BlockingConnection, URLParameters
 from pika.exceptions import AMQPHeartbeatTimeout
 
 from tests.support.fakes.relay import Relay
-from tests.support.servers.processes import free_port, wait_until
+from tests.support.servers.processes import PATIENCE_SECONDS, free_port, wait_until
 from tests.support.servers.rabbitmq import RabbitServer
 
 
@@ -63,11 +63,14 @@ def test_a_deaf_one_may_swallow_new_connections_too(relay: Relay) -> None:
             client.recv(1)
 
     relay.hear()
-    with socket.create_connection(("127.0.0.1", relay.port), timeout=10) as client:
+    with socket.create_connection(("127.0.0.1", relay.port), timeout=PATIENCE_SECONDS) as client:
         client.sendall(b"AMQP\0\0\x09\x01")
         assert client.recv(1) == b"\x01"
 
 
 def test_a_connection_that_nobody_takes_is_closed() -> None:
-    with Relay(free_port()) as relay, socket.create_connection(("127.0.0.1", relay.port), timeout=10) as client:
+    with (
+        Relay(free_port()) as relay,
+        socket.create_connection(("127.0.0.1", relay.port), timeout=PATIENCE_SECONDS) as client,
+    ):
         assert client.recv(1) == b""

@@ -28,7 +28,8 @@ from notifier.consent.suppressions import Evidence, Source
 from tests.support.fakes.rules import Rule
 from tests.support.fakes.sms import SENDER, SID, TOKEN, FakeSms, error_body, invalid_number, opted_out
 
-ANSWER_SECONDS = 0.3
+#: Of a provider that is made to say nothing; any other has so much time for its answer.
+ANSWER_SECONDS = 1.0
 MESSAGE = Outgoing(reference="7.42", address="+12025550123", subject="", body="Hello Ann, ünïcode & 100 % + more")
 
 

@@ -123,9 +123,9 @@ class RabbitCarrier:
         yield
 
 
-def take(tickets: Iterator[Received | None], *, deadline: float = 20) -> Received:
+def take(tickets: Iterator[Received | None]) -> Received:
     """The next ticket, past any idle seconds."""
-    received = wait_until(lambda: next(tickets), deadline=deadline, what="a ticket")
+    received = wait_until(lambda: next(tickets), what="a ticket")
     assert received
     return received
 

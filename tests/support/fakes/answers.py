@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
 from tests.support.fakes.sms import SENDER, SID, TOKEN
+from tests.support.servers.processes import PATIENCE_SECONDS
 
 PATH = "/hooks/sms/twilio"
 #: What has Twilio send nothing.
@@ -65,7 +66,7 @@ def deliver(
     """Posts it, signed for the address that Twilio was given: `public`, or the one that is asked."""
     head = {"X-Twilio-Signature": signature(f"{public or base}{path}", fields, token)} | dict(headers or {})
     try:
-        with urlopen(Request(base + path, urlencode(fields).encode(), head), timeout=30) as response:
+        with urlopen(Request(base + path, urlencode(fields).encode(), head), timeout=PATIENCE_SECONDS) as response:
             return Reply(response.status, response.read().decode())
     except HTTPError as error:
         return Reply(error.code, error.read().decode())

@@ -72,7 +72,7 @@ class ThreadedFake:
         self.close()
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(processes.PATIENCE_SECONDS)
 
     def start(self) -> None:
         """Listens, at the same port as before if it was stopped."""
@@ -101,7 +101,7 @@ class ThreadedFake:
     def close(self) -> None:
         self.stop()
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(processes.PATIENCE_SECONDS)
         self._loop.close()
         self._sink.close()
 
