@@ -294,7 +294,9 @@ def test_an_alarm_makes_publishing_an_error_in_time_and_leaves_receiving_alone(
         assert transport.depth(EMAIL) >= 1
 
 
-def test_tickets_survive_a_restart_of_the_broker(private_rabbit: RabbitServer) -> None:
+def test_tickets_survive_a_restart_of_the_broker(private_rabbit: RabbitServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    # However long the restart takes, the old connection is not given up for its age.
+    monkeypatch.setattr(amqp, "HEARTBEAT_SECONDS", 10_000)
     with closing(AmqpTransport(private_rabbit.url())) as transport:
         transport.publish([a_ticket()])
 
