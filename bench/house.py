@@ -47,7 +47,7 @@ def build(sizes: Sizes) -> User:
             broadcast = _broadcast(number, topics[number % len(topics)], sizes, user, now)
             _deliveries(broadcast, number, sizes, now)
     _decisions(user, now)
-    add_what_waits(user, now)
+    add_what_waits(user, now, rows=min(sizes.clients, uploads.MAX_ROWS))
     _execute("VACUUM ANALYZE")
     for broadcast in Broadcast.objects.order_by("pk"):
         tallies.tally(broadcast_id=broadcast.pk, now=now)
@@ -200,8 +200,8 @@ def _decisions(user: User, now: datetime) -> None:
     _execute("UPDATE notifier_resolution SET number = (SELECT count(*) FROM notifier_resolveddelivery)")
 
 
-def add_what_waits(user: User, now: datetime) -> None:
-    """One broadcast for a second person, one for tomorrow, and a file as long as a page takes."""
+def add_what_waits(user: User, now: datetime, *, rows: int) -> None:
+    """One broadcast for a second person, one for tomorrow, and a file of so many rows."""
     editor = User.objects.create_user("bench-editor")
     for state in Broadcast.BEFORE_START:
         notification = Notification.objects.latest("pk")
@@ -217,10 +217,8 @@ def add_what_waits(user: User, now: datetime) -> None:
             request_id=uuid.uuid4(),
             created_by=editor,
         )
-    rows = "".join(
-        f"{NAMES[i % len(NAMES)]} Example,client{i * 2}@example.com\n" for i in range(1, uploads.MAX_ROWS + 1)
-    )
-    file = io.BytesIO(f"name,email\n{rows}".encode())
+    lines = (f"{NAMES[i % len(NAMES)]} Example,client{i * 2}@example.com" for i in range(1, rows + 1))
+    file = io.BytesIO("\n".join(["name,email", *lines]).encode())
     uploads.upload(file=file, name="bench.csv", by=user, now=now)
 
 
