@@ -1,21 +1,24 @@
 """A back office of any size, built by set-based SQL: PostgreSQL only. Nothing in it comes from chance."""
 
 import io
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.apps import apps
 from django.contrib.auth.models import User
 from django.db import connection
+from django.db.models import Model
 
 from notifier.clients import counts
 from notifier.clients.imports import uploads
 from notifier.delivery import daily_stats, tallies
-from notifier.models import Broadcast, Channel, Notification, Process, Throttle, Topic
+from notifier.models import Broadcast, ClientImport, Delivery, Notification, Topic
 from notifier.runtime import clock
+from tests.support.datasets.one_of_each import MAKE, an_import
+from tests.support.factories import a_broadcast, a_notification
 
 NAMES = ("Ann", "Ben", "Cleo", "Dan", "Eve", "Finn", "Gwen", "Hugo", "Ida", "Jon")
 #: Of a hundred deliveries; the rest are sent.
@@ -47,16 +50,44 @@ def build(sizes: Sizes) -> User:
             broadcast = _broadcast(number, topics[number % len(topics)], sizes, user, now)
             _deliveries(broadcast, number, sizes, now)
     _decisions(user, now)
-    add_what_waits(user, now, rows=min(sizes.clients, uploads.MAX_ROWS))
+    _what_waits(user, now, rows=min(sizes.clients, uploads.MAX_ROWS))
     _execute("VACUUM ANALYZE")
     for broadcast in Broadcast.objects.order_by("pk"):
         tallies.tally(broadcast_id=broadcast.pk, now=now)
         daily_stats.count(broadcast_id=broadcast.pk, now=now)
     counts.count(now=now)
-    Throttle.objects.create(channel=Channel.SMS, provider="api.example.com", filled_at=now)
-    Process.objects.create(kind=Process.Kind.DISPATCHER, host="bench", pid=1, started_at=now, last_seen_at=now)
+    for name, make in MAKE.items():
+        if not _model(name)._default_manager.exists():
+            make()
     _execute("VACUUM ANALYZE")
     return user
+
+
+def rows() -> dict[str, Any]:
+    """The keys of rows by name: of each model the oldest and the newest, and of some in a certain state."""
+    keys: dict[str, Any] = {}
+    for name in MAKE:
+        found = _model(name)._default_manager.order_by("pk").values_list("pk", flat=True)
+        model = name.partition("_")[2]
+        keys |= {model: found.first(), f"newest_{model}": found.last()}
+    states = {"broadcast": "RUNNING", "scheduled": "SCHEDULED", "awaiting": "AWAITING_APPROVAL"}
+    for name, state in states.items():
+        keys[name] = Broadcast.objects.filter(state=state).latest("pk").pk
+    first_five = Notification.objects.order_by("pk").values_list("pk", flat=True)[:5]
+    return keys | {
+        "finished": Broadcast.objects.filter(state="FINISHED").earliest("pk").pk,
+        "failed": Delivery.objects.filter(state="FAILED").order_by("pk").values_list("pk", flat=True)[0],
+        "unknown": Delivery.objects.filter(state="UNKNOWN").order_by("pk").values_list("pk", flat=True)[0],
+        "upload": ClientImport.objects.filter(state="UPLOADED").latest("pk").pk,
+        "version": Notification.history.filter(id=keys["notification"]).earliest().pk,
+        "spare_notification": keys["newest_notification"],
+        "five_notifications": ",".join(map(str, first_five)),
+    }
+
+
+def _model(name: str) -> type[Model]:
+    app, _, model = name.partition("_")
+    return apps.get_model(app, model)
 
 
 @contextmanager
@@ -131,25 +162,17 @@ def _clients(sizes: Sizes, topics: list[Topic], user: User, now: datetime) -> No
 
 def _broadcast(number: int, topic: Topic, sizes: Sizes, user: User, now: datetime) -> Broadcast:
     """One a day, the last one of them still running."""
-    notification = Notification.objects.create(
-        topic=topic,
-        subject=f"New homes of week {number + 1}",
-        email_body="Hello {{ name }}, have a look. " * 20,
-        sms_body="Hello {{ name }}",
+    notification = a_notification(
+        topic=topic, subject=f"New homes of week {number + 1}", email_body="Hello {{ name }}, have a look. " * 20
     )
     runs = number == sizes.broadcasts - 1
     started = now - timedelta(days=sizes.broadcasts - 1 - number)
-    return Broadcast.objects.create(
+    return a_broadcast(
         notification=notification,
-        topic=topic,
-        subject=notification.subject,
-        email_body=notification.email_body,
-        sms_body=notification.sms_body,
-        state=Broadcast.State.RUNNING if runs else Broadcast.State.FINISHED,
+        state="RUNNING" if runs else "FINISHED",
         cursor=sizes.clients,
         audience_upto=sizes.clients,
         audience=sizes.share,
-        request_id=uuid.uuid4(),
         created_by=user,
         started_at=started,
         finished_at=None if runs else started,
@@ -200,23 +223,23 @@ def _decisions(user: User, now: datetime) -> None:
     _execute("UPDATE notifier_resolution SET number = (SELECT count(*) FROM notifier_resolveddelivery)")
 
 
-def add_what_waits(user: User, now: datetime, *, rows: int) -> None:
-    """One broadcast for a second person, one for tomorrow, and a file of so many rows."""
+def _what_waits(user: User, now: datetime, *, rows: int) -> None:
+    """One broadcast for a second person, one for tomorrow, and a file of so many rows beside one that was imported."""
     editor = User.objects.create_user("bench-editor")
+    notification = Notification.objects.latest("pk")
     for state in Broadcast.BEFORE_START:
-        notification = Notification.objects.latest("pk")
-        Broadcast.objects.create(
+        a_broadcast(
             notification=notification,
-            **{name: getattr(notification, name) for name in Broadcast.FROZEN},
-            text_of=notification.updated_at,
             state=state,
+            text_of=notification.updated_at,
             needs_approval=state == Broadcast.State.AWAITING_APPROVAL,
+            started_at=None,
             scheduled_for=now + timedelta(days=1),
             audience_upto=0,
             tallied_at=now,
-            request_id=uuid.uuid4(),
             created_by=editor,
         )
+    an_import(created_by=user, finished_at=now)
     lines = (f"{NAMES[i % len(NAMES)]} Example,client{i * 2}@example.com" for i in range(1, rows + 1))
     file = io.BytesIO("\n".join(["name,email", *lines]).encode())
     uploads.upload(file=file, name="bench.csv", by=user, now=now)
