@@ -16,6 +16,7 @@ from tests.support.pages.page import NEVER
 from tests.support.pages.registry import MODELS, OF_STAFF
 from tests.support.servers.postgres import PostgresServer
 from tests.support.servers.rabbitmq import RabbitServer
+from tests.support.servers.stack import Stack
 
 Capture = pytest.CaptureFixture[str]
 RATE = r" +[\d,]+/s   bare +[\d,]+/s +\d+%"
@@ -43,17 +44,13 @@ DELETED = {page.name for page in OF_STAFF if page.name.endswith("_delete") and p
 PAGE = re.compile(r"  (?P<name>.{70}) +[\d,]+ +[\d,]+ +\d+(  .+)?")
 
 
-@pytest.fixture
-def timed(db: None) -> list[str]:
-    """What is asked for of a small back office."""
+@pytest.mark.django_db
+def test_every_page_that_can_be_looked_at_is_timed() -> None:
     everything.build(staff=a_user())
     browser = Browser(headers={"host": "localhost"})
     browser.force_login(a_user(is_superuser=True))
-    return [one.url for one in addresses(browser, large.rows())]
 
-
-def test_every_page_that_can_be_looked_at_is_timed(timed: list[str]) -> None:
-    names = {resolve(url.partition("?")[0]).url_name for url in timed}
+    names = {resolve(one.url.partition("?")[0]).url_name for one in addresses(browser, large.rows())}
 
     assert {page.name for page in OF_STAFF if list(page.seen())} - names == DELETED
 
@@ -67,21 +64,30 @@ def each_fits(patterns: list[str], lines: list[str]) -> bool:
     return len(patterns) == len(lines) and all(map(re.fullmatch, patterns, lines))
 
 
-def test_a_short_run_on_sqlite_prints_every_row(tmp_path: Path, capsys: Capture) -> None:
-    urls = {"DATABASE_URL": f"sqlite:///{tmp_path}/bench.sqlite3", "BROKER_URL": "database://"}
+def prepared(url: str, folder: Path) -> str:
+    """The address, at which there is a migrated database now."""
+    with Stack(folder=folder, database_url=url) as stack:
+        stack.prepare()
+    return url
 
-    bench.main(["--short", "--engine", "sqlite", "--rows", "0"], servers=lambda engine: nullcontext(urls))
+
+def test_a_short_run_on_sqlite_prints_every_row(tmp_path: Path, capsys: Capture) -> None:
+    def servers(engine: str) -> AbstractContextManager[dict[str, str]]:
+        url = prepared(f"sqlite:///{tmp_path}/bench.sqlite3", tmp_path)
+        return nullcontext({"DATABASE_URL": url, "BROKER_URL": "database://"})
+
+    bench.main(["--short", "--engine", "sqlite", "--rows", "0"], servers=servers)
 
     [measured] = lines_of(capsys.readouterr().out)
     assert each_fits(MEASURED, measured), measured
 
 
 def test_a_short_run_on_postgresql_prints_every_row(
-    postgres_server: PostgresServer, rabbitmq_server: RabbitServer, capsys: Capture
+    postgres_server: PostgresServer, rabbitmq_server: RabbitServer, tmp_path: Path, capsys: Capture
 ) -> None:
     def servers(engine: str) -> AbstractContextManager[dict[str, str]]:
-        urls = {"DATABASE_URL": postgres_server.create_database(), "BROKER_URL": rabbitmq_server.create_vhost()}
-        return nullcontext(urls)
+        url = prepared(postgres_server.create_database(), tmp_path)
+        return nullcontext({"DATABASE_URL": url, "BROKER_URL": rabbitmq_server.create_vhost()})
 
     bench.main(["--short", "--engine", "postgresql"], servers=servers)
 
