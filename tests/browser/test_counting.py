@@ -7,14 +7,13 @@ import pytest
 from django.conf import LazySettings
 from django.urls import reverse
 from django.utils import timezone
-from playwright.sync_api import Browser, Page, Route, expect
-from pytest_django.live_server_helper import LiveServer
+from playwright.sync_api import Page, Route, expect
 
 from notifier.admin.lists import base, deferred_counts
 from notifier.models import Broadcast, Client, Delivery
 from tests.browser.test_pages import COLOURS, EVERY_RULE, violations
 from tests.browser.test_sending import confirm_page, sticks_out
-from tests.conftest import watch_console
+from tests.support.browsing import log_in
 from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification, a_user
 
 # The server answers from another thread, which must see the rows.
@@ -29,28 +28,18 @@ def _many(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def enter(browser: Browser, live_server: LiveServer, console_errors: list[str]) -> Iterator[Callable[..., Page]]:
+def enter(new_page: Callable[..., Page], console_errors: list[str]) -> Iterator[Callable[..., Page]]:
     """`enter(width=360)`: a browser of that width in which somebody who may do everything is logged in."""
-    contexts = []
 
     def open_browser(*, width: int = 1440, **options: Any) -> Page:
-        context = browser.new_context(
-            base_url=live_server.url, viewport={"width": width, "height": 800}, reduced_motion="reduce", **options
-        )
-        contexts.append(context)
-        page = context.new_page()
-        watch_console(page, console_errors)
+        page = new_page(width, 800, reduced_motion="reduce", **options)
         a_user(username="root", is_superuser=True)
         page.goto(reverse("admin:login"))
-        page.get_by_label("Username").fill("root")
-        page.get_by_label("Password").fill("secret")
-        page.get_by_role("button", name="Log in").click()
+        log_in(page)
         page.wait_for_url(lambda url: "login" not in url)
         return page
 
     yield open_browser
-    for context in contexts:
-        context.close()
     assert console_errors == []
 
 

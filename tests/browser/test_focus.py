@@ -1,15 +1,15 @@
 """Whoever goes through a page by Tab sees where they are: nothing that stays in place covers it (WCAG 2.2, 2.4.11)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from django.conf import LazySettings
 from django.contrib.auth.models import Group, User
 from django.urls import reverse
-from playwright.sync_api import Browser, Page
-from pytest_django.live_server_helper import LiveServer
+from playwright.sync_api import Page
 
 from notifier.models import Client, Notification
+from tests.support.browsing import log_in
 from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification, a_topic, a_user
 
 # The server answers from another thread, which must see the rows.
@@ -63,23 +63,14 @@ def staff(db: None) -> User:
 
 
 @pytest.fixture
-def enter(browser: Browser, live_server: LiveServer, staff: User) -> Iterator[Callable[[str], Page]]:
-    contexts = []
-
+def enter(new_page: Callable[..., Page], staff: User) -> Callable[[str], Page]:
     def open_browser(size: str) -> Page:
-        width, height = SIZES[size]
-        context = browser.new_context(base_url=live_server.url, viewport={"width": width, "height": height})
-        contexts.append(context)
-        page = context.new_page()
+        page = new_page(*SIZES[size])
         page.goto(reverse("admin:login"))
-        page.get_by_label("Username").fill("root")
-        page.get_by_label("Password").fill("secret")
-        page.get_by_role("button", name="Log in").click()
+        log_in(page)
         return page
 
-    yield open_browser
-    for context in contexts:
-        context.close()
+    return open_browser
 
 
 def covered(page: Page, key: str) -> tuple[int, list[str]]:

@@ -12,6 +12,7 @@ from pytest_django.live_server_helper import LiveServer
 from notifier.clients.imports import uploads
 from notifier.consent import consents
 from notifier.models import Channel, Client, ConsentChange, Preference
+from tests.support.browsing import log_in
 from tests.support.factories import a_client, a_topic, a_user
 
 # The server answers from another thread, which must see the rows.
@@ -33,11 +34,9 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def log_in(page: Page, live_server: LiveServer) -> None:
+def enter(page: Page, live_server: LiveServer) -> None:
     page.goto(f"{live_server.url}{reverse('admin:login')}?next={reverse('admin:notifier_client_changelist')}")
-    page.get_by_label("Username").fill("root")
-    page.get_by_label("Password").fill("secret")
-    page.get_by_role("button", name="Log in").click()
+    log_in(page)
 
 
 def go_the_way(page: Page, file: Path) -> None:
@@ -53,7 +52,7 @@ def go_the_way(page: Page, file: Path) -> None:
 def test_a_file_is_imported_and_what_was_wrong_is_mended_and_imported_too(
     page: Page, live_server: LiveServer, file: Path, tmp_path: Path
 ) -> None:
-    log_in(page, live_server)
+    enter(page, live_server)
     go_the_way(page, file)
     assert "“bob@” is not an e-mail address." in page.locator("td.faulty").inner_text()
     page.get_by_role("button", name="Import 2 clients").click()
@@ -82,7 +81,7 @@ def test_without_javascript_a_file_is_imported_and_who_opted_out_comes_back_with
         origin = consents.Origin(ConsentChange.Source.STAFF)
         consents.change(client=client, topic=topic, wants=wants, origin=origin, now=timezone.now())
     page = page_without_javascript
-    log_in(page, live_server)
+    enter(page, live_server)
     go_the_way(page, file)
     page.get_by_text("1 client opted out before.").wait_for()
 
@@ -102,7 +101,7 @@ def test_a_file_that_is_too_large_is_told_before_it_travels(
 ) -> None:
     large = tmp_path / "large.csv"
     large.write_bytes(b"x" * (uploads.MAX_BYTES + 1))
-    log_in(page, live_server)
+    enter(page, live_server)
     page.goto(f"{live_server.url}{reverse('admin:notifier_clientimport_upload')}")
 
     page.get_by_label("File", exact=True).set_input_files(large)
@@ -114,7 +113,7 @@ def test_a_file_that_is_too_large_is_told_before_it_travels(
 def test_the_list_is_exported_as_its_filters_have_it(page: Page, live_server: LiveServer) -> None:
     a_client(name="Ann", email="ann@example.com")
     a_client(name="Bob", is_active=False)
-    log_in(page, live_server)
+    enter(page, live_server)
     page.goto(f"{live_server.url}{reverse('admin:notifier_client_changelist')}?state=active")
 
     page.get_by_role("link", name="Export…").click()

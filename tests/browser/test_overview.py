@@ -9,18 +9,17 @@ from playwright.sync_api import Browser, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from notifier.models import Broadcast, ClientCounts, DailyStats
+from tests.support.browsing import log_in
 from tests.support.factories import a_broadcast, a_notification, a_topic, a_user, an_open_breaker
 
 # The server answers from another thread, which must see the rows.
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def log_in(page: Page, live_server: LiveServer, *permissions: str) -> None:
+def enter(page: Page, live_server: LiveServer, *permissions: str) -> None:
     a_user(*permissions, username="sam", is_superuser=not permissions)
     page.goto(f"{live_server.url}{reverse('admin:index')}")
-    page.get_by_label("Username").fill("sam")
-    page.get_by_label("Password").fill("secret")
-    page.get_by_role("button", name="Log in").click()
+    log_in(page, "sam")
     expect(page.get_by_role("heading", name="Overview")).to_be_visible()
 
 
@@ -34,7 +33,7 @@ def running(subject: str = "Three new homes") -> Broadcast:
 
 def test_the_bars_move_others_appear_and_the_polling_ends(page: Page, live_server: LiveServer) -> None:
     first = running()
-    log_in(page, live_server)
+    enter(page, live_server)
     bar = page.get_by_role("progressbar", name="Settled of Three new homes")
     expect(bar).to_have_attribute("value", "10")
     link = page.get_by_role("link", name="Three new homes")
@@ -61,7 +60,7 @@ def test_without_javascript_it_shows_the_same_and_looks_again_by_itself(
 ) -> None:
     broadcast = running()
     page = page_without_javascript
-    log_in(page, live_server)
+    enter(page, live_server)
     bar = page.get_by_role("progressbar", name="Settled of Three new homes")
     expect(bar).to_have_attribute("value", "10")
 
@@ -75,7 +74,7 @@ def test_a_paused_channel_is_tried_again_from_the_overview(
 ) -> None:
     an_open_breaker(now=timezone.now())
     page = page_without_javascript
-    log_in(page, live_server, "notifier.control_broadcast")
+    enter(page, live_server, "notifier.control_broadcast")
 
     page.get_by_role("button", name="Try again now").click()
 
@@ -88,7 +87,7 @@ def test_the_chart_says_what_it_shows_and_opens_as_a_table_by_keyboard(page: Pag
         DailyStats.objects.create(
             broadcast=ended, day=timezone.now().date(), channel="email", state=state, number=number
         )
-    log_in(page, live_server)
+    enter(page, live_server)
     expect(page.get_by_role("img", name="E-mail a day")).to_have_accessible_name(
         re.compile(r"E-mail a day From .* to .*: 1,234 sent, 5 failed\.")
     )
@@ -117,7 +116,7 @@ def test_nothing_sticks_out_and_the_bars_stand_out_from_the_page(
     a_broadcast(state=Broadcast.State.SCHEDULED, scheduled_for=timezone.now())
     context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=theme)  # type: ignore[arg-type]
     page = context.new_page()
-    log_in(page, live_server)
+    enter(page, live_server)
     page.locator("#chart-email summary").click()
 
     assert page.evaluate("document.documentElement.scrollWidth") <= width

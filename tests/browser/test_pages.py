@@ -1,6 +1,6 @@
 """Every page in a real browser, by day and by night, on a desk and on a phone: nothing complains or sticks out."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Literal
 from unittest.mock import Mock
 from urllib.parse import urlsplit
@@ -12,12 +12,12 @@ from django.contrib.auth.models import User
 from django.db import OperationalError
 from django.urls import reverse
 from django.utils import timezone
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 from pytest_django.live_server_helper import LiveServer
 
 from notifier.models import Broadcast, Delivery
-from tests.conftest import watch_console
 from tests.notifier.admin.broadcasts.test_broadcast_admin import a_told_broadcast
+from tests.support.browsing import log_in
 from tests.support.datasets.everything import build_with_history
 from tests.support.datasets.one_of_each import MAKE
 from tests.support.factories import a_broadcast, a_client, a_delivery, a_user
@@ -36,32 +36,14 @@ def staff() -> User:
 
 
 @pytest.fixture
-def visit(
-    browser: Browser, live_server: LiveServer, console_errors: list[str]
-) -> Iterator[Callable[[str, Theme], Page]]:
-    """`visit("phone", "dark")`: a logged-in browser of that size and theme."""
-    contexts = []
-
-    def open_browser(size: str, theme: Theme) -> Page:
-        width, height = SIZES[size]
-        context = browser.new_context(
-            base_url=live_server.url, color_scheme=theme, viewport={"width": width, "height": height}
-        )
-        contexts.append(context)
-        page = context.new_page()
-        watch_console(page, console_errors)
-        return page
-
-    yield open_browser
-    for context in contexts:
-        context.close()
+def visit(new_page: Callable[..., Page]) -> Callable[[str, Theme], Page]:
+    """`visit("phone", "dark")`: a browser of that size and theme."""
+    return lambda size, theme: new_page(*SIZES[size], color_scheme=theme)
 
 
-def log_in(page: Page) -> None:
+def enter(page: Page) -> None:
     page.goto(reverse("admin:login"))
-    page.get_by_label("Username").fill("root")
-    page.get_by_label("Password").fill("secret")
-    page.get_by_role("button", name="Log in").click()
+    log_in(page)
 
 
 def sticks_out(page: Page) -> bool:
@@ -158,7 +140,7 @@ def _open(page: Page, address: str) -> None:
     if address == reverse("admin:login"):
         page.context.clear_cookies()
     elif settings.SESSION_COOKIE_NAME not in {cookie.get("name") for cookie in page.context.cookies()}:
-        log_in(page)
+        enter(page)
     response = page.goto(address)
     assert response is not None
     assert response.status == 200, f"{address} answered {response.status}"
@@ -217,7 +199,7 @@ def test_no_list_is_wider_than_its_frame(visit: Callable[[str, Theme], Page], st
     for make in MAKE.values():
         make()
     page = visit(size, "light")
-    log_in(page)
+    enter(page)
 
     wide = []
     for name in MAKE:
@@ -230,7 +212,7 @@ def test_no_list_is_wider_than_its_frame(visit: Callable[[str, Theme], Page], st
 
 def test_on_a_phone_the_menu_is_a_drawer(visit: Callable[[str, Theme], Page], staff: User) -> None:
     page = visit("phone", "light")
-    log_in(page)
+    enter(page)
     clients = page.locator("#menu").get_by_role("link", name="Clients")
     assert not clients.is_visible()
 
@@ -245,7 +227,7 @@ def test_the_live_page_follows_the_tally_keeps_the_focus_and_stops_at_the_end(
 ) -> None:
     broadcast = Broadcast.objects.get(pk=build_with_history(staff=staff)["broadcast"])
     page = visit("desk", "light")
-    log_in(page)
+    enter(page)
     page.goto(reverse("admin:notifier_broadcast_progress", args=[broadcast.pk]))
     pause = page.get_by_role("button", name="Pause")
     pause.focus()
@@ -273,8 +255,8 @@ def test_the_live_page_says_that_the_database_is_away_and_goes_on_once_it_is_bac
 ) -> None:
     address = reverse("admin:notifier_broadcast_progress", args=[build_with_history(staff=staff)["broadcast"]])
     page, other = visit("desk", "light"), visit("phone", "dark")
-    log_in(page)
-    log_in(other)
+    enter(page)
+    enter(other)
     page.goto(address)
 
     with monkeypatch.context() as outage:
@@ -295,7 +277,7 @@ def test_pressing_pause_and_resume_works_while_the_page_moves(
 ) -> None:
     broadcast = Broadcast.objects.get(pk=build_with_history(staff=staff)["broadcast"])
     page = visit("phone", "dark")
-    log_in(page)
+    enter(page)
     page.goto(reverse("admin:notifier_broadcast_progress", args=[broadcast.pk]))
 
     page.get_by_role("button", name="Pause").click()
@@ -315,7 +297,7 @@ def test_an_unknown_is_sent_again_from_the_list_after_the_word_and_the_reason(
 ) -> None:
     unknown, other = (a_delivery(state="UNKNOWN", broadcast=a_broadcast(state="FINISHED")) for _ in range(2))
     page = visit("phone", "light")
-    log_in(page)
+    enter(page)
     page.goto(f"{reverse('admin:notifier_delivery_changelist')}?state__exact=UNKNOWN")
     page.locator(f"input[name=_selected_action][value='{unknown.pk}']").check()
     page.locator("select[name=action]").select_option(label="Send again…")
@@ -344,7 +326,7 @@ def test_all_that_the_list_finds_are_marked_as_sent_on_every_page_of_it(
     for state in ["UNKNOWN"] * 51 + ["FAILED"]:
         a_delivery(broadcast=broadcast, state=state)
     page = visit("desk", "dark")
-    log_in(page)
+    enter(page)
     page.goto(f"{reverse('admin:notifier_delivery_changelist')}?state__exact=UNKNOWN")
     page.locator("#action-toggle").check()
     page.get_by_text("Select all 51 deliveries").click()
@@ -366,9 +348,7 @@ def test_without_javascript_an_unknown_is_marked_as_sent_from_its_own_page(
     row = a_delivery(state="UNKNOWN")
     page = page_without_javascript
     page.goto(f"{live_server.url}{reverse('admin:login')}")
-    page.get_by_label("Username").fill("root")
-    page.get_by_label("Password").fill("secret")
-    page.get_by_role("button", name="Log in").click()
+    log_in(page)
 
     page.goto(f"{live_server.url}{reverse('admin:notifier_delivery_change', args=[row.pk])}")
     page.get_by_role("link", name="Mark as sent…").click()

@@ -15,7 +15,7 @@ from pytest_django.live_server_helper import LiveServer
 from notifier.consent import consents
 from notifier.consent.consents import Origin
 from notifier.models import Channel, Client, ConsentChange, Suppression
-from tests.browser.test_pages import log_in
+from tests.browser.test_pages import enter
 from tests.conftest import watch_console
 from tests.support.factories import a_broadcast, a_client, a_delivery, a_topic, a_user
 
@@ -35,7 +35,7 @@ def desk(
     context = browser.new_context(base_url=live_server.url, java_script_enabled=request.param, accept_downloads=True)
     page = context.new_page()
     watch_console(page, console_errors)
-    log_in(page)
+    enter(page)
     yield page
     context.close()
     assert console_errors == []

@@ -1,22 +1,20 @@
 """What clients see, in a real browser: by day and by night, on the smallest phone, with and without JavaScript."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
 from django.core.cache import cache
 from django.db import OperationalError
-from playwright.sync_api import Browser, Page
-from pytest_django.live_server_helper import LiveServer
+from playwright.sync_api import Page
 
 from notifier.messages import signed_links
 from notifier.messages.signed_links import Link
 from notifier.models import Client, ConsentChange, Preference
 from notifier.public import rate_limits
 from tests.browser.test_pages import EVERY_RULE, sticks_out, violations
-from tests.conftest import watch_console
 from tests.support.datasets.everything import LONG, links_of_clients
 from tests.support.factories import a_client, a_topic
 from tests.support.pages import public
@@ -46,26 +44,13 @@ def pages() -> dict[str, str]:
 
 
 @pytest.fixture
-def visit(browser: Browser, live_server: LiveServer, console_errors: list[str]) -> Iterator[Callable[..., Page]]:
+def visit(new_page: Callable[..., Page]) -> Callable[..., Page]:
     """`visit("small phone", "dark", javascript=False)`: a browser that knows nobody."""
-    contexts = []
 
     def open_browser(size: str = "desk", theme: str = "light", *, javascript: bool = True) -> Page:
-        width, height = SIZES[size]
-        context = browser.new_context(
-            base_url=live_server.url,
-            color_scheme=theme,  # type: ignore[arg-type]
-            viewport={"width": width, "height": height},
-            java_script_enabled=javascript,
-        )
-        contexts.append(context)
-        page = context.new_page()
-        watch_console(page, console_errors)
-        return page
+        return new_page(*SIZES[size], color_scheme=theme, java_script_enabled=javascript)
 
-    yield open_browser
-    for context in contexts:
-        context.close()
+    return open_browser
 
 
 def look_at(page: Page, name: str, size: str, theme: str) -> list[str]:

@@ -18,6 +18,7 @@ from pytest_django.live_server_helper import LiveServer
 from notifier.admin.deliveries import results
 from notifier.delivery import fanout, tallies
 from notifier.models import Broadcast, Channel, Delivery, Process
+from tests.support.browsing import log_in
 from tests.support.factories import a_broadcast, a_client, a_delivery, a_user
 
 # The server answers from another thread, which must see the rows.
@@ -33,9 +34,7 @@ def open_page(live_server: LiveServer) -> Callable[[Page, str], Page]:
     def go(page: Page, address: str) -> Page:
         a_user(username="root", password="secret", is_superuser=True)
         page.goto(f"{live_server.url}{reverse('admin:login')}?next={address}")
-        page.get_by_label("Username").fill("root")
-        page.get_by_label("Password").fill("secret")
-        page.get_by_role("button", name="Log in").click()
+        log_in(page)
         page.wait_for_url(lambda url: "login" not in url)
         return page
 

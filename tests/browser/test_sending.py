@@ -8,11 +8,10 @@ import pytest
 from django.conf import LazySettings
 from django.urls import reverse
 from django.utils import timezone
-from playwright.sync_api import Browser, Page
-from pytest_django.live_server_helper import LiveServer
+from playwright.sync_api import Page
 
 from notifier.models import Broadcast, Notification
-from tests.conftest import watch_console
+from tests.support.browsing import log_in
 from tests.support.factories import a_client, a_notification, a_user
 
 # The server answers from another thread, which must see the rows.
@@ -23,26 +22,16 @@ WIDTHS = {"desk": 1440, "phone": 360}
 
 
 @pytest.fixture
-def enter(browser: Browser, live_server: LiveServer, console_errors: list[str]) -> Iterator[Callable[..., Page]]:
+def enter(new_page: Callable[..., Page], console_errors: list[str]) -> Iterator[Callable[..., Page]]:
     """`enter("ann", "phone")`: a browser of that width in which Ann is logged in."""
-    contexts = []
 
     def open_browser(username: str, size: str = "desk", **options: Any) -> Page:
-        context = browser.new_context(
-            base_url=live_server.url, viewport={"width": WIDTHS[size], "height": 800}, **options
-        )
-        contexts.append(context)
-        page = context.new_page()
-        watch_console(page, console_errors)
+        page = new_page(WIDTHS[size], 800, **options)
         page.goto(reverse("admin:login"))
-        page.get_by_label("Username").fill(username)
-        page.get_by_label("Password").fill("secret")
-        page.get_by_role("button", name="Log in").click()
+        log_in(page, username)
         return page
 
     yield open_browser
-    for context in contexts:
-        context.close()
     assert console_errors == []
 
 

@@ -9,6 +9,7 @@ from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
 from notifier.models import Notification
+from tests.support.browsing import log_in
 from tests.support.factories import a_client, a_notification, a_user
 
 # The server answers from another thread, which must see the rows.
@@ -26,9 +27,7 @@ def staff(settings: Settings) -> User:
 
 def open_form(page: Page, live_server: LiveServer, notification: Notification) -> None:
     page.goto(f"{live_server.url}{reverse('admin:login')}")
-    page.get_by_label("Username").fill("root")
-    page.get_by_label("Password").fill("secret")
-    page.get_by_role("button", name="Log in").click()
+    log_in(page)
     page.goto(f"{live_server.url}{reverse('admin:notifier_notification_change', args=[notification.pk])}")
 
 
