@@ -23,7 +23,16 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 
 #: Sizes of a run that shows only that every part works.
-SHORT = {"clients": 200, "mails": 20, "large": 40, "deliveries": 160, "broadcasts": 4, "views": 0, "rows": 100}
+SHORT = {
+    "clients": 200,
+    "mails": 20,
+    "large": 40,
+    "deliveries": 160,
+    "broadcasts": 4,
+    "views": 0,
+    "ways": 3,
+    "rows": 100,
+}
 NEUTRAL = {
     "ENV_FILE": os.devnull,
     "SECRET_KEY": "bench",
@@ -71,6 +80,9 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--deliveries", type=int, default=5_000_000, help="deliveries of the table of pages; 0: none")
     parser.add_argument("--broadcasts", type=int, default=20, help="among how many broadcasts these are spread")
     parser.add_argument("--views", type=int, default=7, help="how often each page is asked for once it is warm")
+    parser.add_argument(
+        "--ways", type=int, help="in how many ways each list is looked through; all, where it isn't said"
+    )
     parser.add_argument("--rows", type=int, default=100_000, help="rows of the file that is imported; 0: none")
     parser.add_argument("--only-pages", action="store_true", help="nothing but the table of pages")
     parser.add_argument("--only-import", action="store_true", help="nothing but the import")

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import product
+from itertools import islice, product
 from urllib.parse import urlencode
 
 from django.contrib import admin
@@ -26,16 +26,16 @@ class Address:
     url: str
 
 
-def addresses(browser: Browser, rows: Rows) -> Iterator[Address]:
-    """Raises `KeyError` for a page about a row that is not among these."""
+def addresses(browser: Browser, rows: Rows, *, ways: int | None = None) -> Iterator[Address]:
+    """Each list in so many ways, or in all. Raises `KeyError` for a page about a row that is not among these."""
     for page in OF_STAFF:
         for view in page.measured():
             if not page.name.endswith("_changelist"):
                 yield Address(f"{page.name} {re.sub('[{}]', '', str(view))}".rstrip(), page.url(view, rows))
     for model_admin in admin.site._registry.values():
-        yield from _lists(browser, model_admin)
-    yield from _reach_lists()
-    yield from _deliveries_of_one(rows)
+        yield from islice(_lists(browser, model_admin), ways)
+    for lists in (_reach_lists(), _deliveries_of_one(rows)):
+        yield from islice(lists, ways)
 
 
 def _lists(browser: Browser, model_admin: ModelAdmin) -> Iterator[Address]:

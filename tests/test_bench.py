@@ -31,6 +31,8 @@ MEASURED = [
     r"\(budget 150\); [\d,]+/s",
     r"  progress page, 40 deliveries +median [\d,]+ ms",
 ]
+#: The first of them, of the engines' own speed. The rest is alike on both.
+ENGINES = 3
 IMPORTED = [
     r"  import of 100 clean rows: [\d.]+ s, [\d,]+ rows/s, the command's start included",
     r"  load average [\d.]+\. Imported\. It has 100 added, 0 changed, 0 unchanged, 0 not taken: .*",
@@ -71,15 +73,15 @@ def prepared(url: str, folder: Path) -> str:
     return url
 
 
-def test_a_short_run_on_sqlite_prints_every_row(tmp_path: Path, capsys: Capture) -> None:
+def test_a_short_run_on_sqlite_prints_every_row_of_the_speed(tmp_path: Path, capsys: Capture) -> None:
     def servers(engine: str) -> AbstractContextManager[dict[str, str]]:
         url = prepared(f"sqlite:///{tmp_path}/bench.sqlite3", tmp_path)
         return nullcontext({"DATABASE_URL": url, "BROKER_URL": "database://"})
 
-    bench.main(["--short", "--engine", "sqlite", "--rows", "0"], servers=servers)
+    bench.main(["--short", "--engine", "sqlite", "--large", "0", "--rows", "0"], servers=servers)
 
     [measured] = lines_of(capsys.readouterr().out)
-    assert each_fits(MEASURED, measured), measured
+    assert each_fits(MEASURED[:ENGINES], measured), measured
 
 
 def test_a_short_run_on_postgresql_prints_every_row(
