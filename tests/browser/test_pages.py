@@ -82,7 +82,7 @@ def test_every_page_is_accessible_obeys_its_policy_and_fits_its_screen(
     visit: Callable[[str, Theme], Page], console_errors: list[str], staff: User, part: int
 ) -> None:
     """Loaded once: under every rule on a light desk, and then in the other looks under what a look can break."""
-    pages = [reverse("admin:login"), *addresses(fill_the_house(staff))][part::PARTS]
+    pages = [reverse("admin:login"), *addresses(build_with_history(staff=staff))][part::PARTS]
     page = visit("desk", "light")
     wrong = []
 
