@@ -25,7 +25,7 @@ POLICY = {
 
 def address(text: Notification | Broadcast) -> str:
     """Of the page with its e-mail; a broadcast's is the text that it froze."""
-    return reverse(f"admin:notifier_{text._meta.model_name}_letter", args=[text.pk])
+    return reverse(f"admin:notifier_{text._meta.model_name}_email_preview", args=[text.pk])
 
 
 def page(request: HttpRequest, text: Notification | Broadcast) -> HttpResponse:

@@ -200,7 +200,7 @@ class WritingAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
         ok, words = self._test(request, Channel(name))
         if request.htmx:
             return TemplateResponse(request, "admin/notifier/notification/tested.html", {"ok": ok, "words": words})
-        return self._in_frame(request, "tested_page", ok=ok, evidence_of=words)
+        return self._in_frame(request, "tested_page", ok=ok, words=words)
 
     def _test(self, request: HttpRequest, channel: Channel) -> tuple[bool, str]:
         """Whether the provider took it, and in words what happened and what to do next."""
