@@ -19,6 +19,7 @@ from notifier.admin.broadcasts.send_options import TermsForm
 from notifier.admin.lists import deferred_counts
 from notifier.admin.lists.base import ReadOnlyAdmin
 from notifier.broadcasts import approvals, lifecycle, schedules
+from notifier.broadcasts.acts import Act
 from notifier.broadcasts.approvals import PERMISSION as APPROVE
 from notifier.broadcasts.approvals import Version
 from notifier.models import Broadcast
@@ -170,7 +171,7 @@ class BeforeStartAdmin(ReadOnlyAdmin):
 
     def _show(self, request: HttpRequest, broadcast: Broadcast, reject: RejectForm) -> HttpResponse:
         if broadcast.state != State.AWAITING_APPROVAL:
-            self.message_user(request, str(lifecycle.refusal("approve", broadcast.pk)), messages.ERROR)
+            self.message_user(request, str(lifecycle.refusal(Act.APPROVE, broadcast.pk)), messages.ERROR)
             return redirect(self.page_url("progress", broadcast.pk))
         context = {
             **self._page(request, broadcast, "Approve"),
@@ -184,7 +185,7 @@ class BeforeStartAdmin(ReadOnlyAdmin):
     def ask_to_start(self, request: HttpRequest, broadcast: Broadcast) -> HttpResponse:
         """To how many it goes at once. The order itself is one of `broadcasts.ORDERS`."""
         if broadcast.state != State.SCHEDULED or broadcast.needs_approval:
-            self.message_user(request, str(lifecycle.refusal("start", broadcast.pk)), messages.ERROR)
+            self.message_user(request, str(lifecycle.refusal(Act.START_NOW, broadcast.pk)), messages.ERROR)
             return redirect(self.page_url("progress", broadcast.pk))
         context = self._page(request, broadcast, "Start now") | self._in_short(request, broadcast)
         return TemplateResponse(request, "admin/notifier/broadcast/start.html", context)
@@ -214,7 +215,7 @@ class BeforeStartAdmin(ReadOnlyAdmin):
 
     def _ask_for_time(self, request: HttpRequest, broadcast: Broadcast, form: TermsForm) -> HttpResponse:
         if broadcast.state not in Broadcast.BEFORE_START:
-            self.message_user(request, str(lifecycle.refusal("reschedule", broadcast.pk)), messages.ERROR)
+            self.message_user(request, str(lifecycle.refusal(Act.RESCHEDULE, broadcast.pk)), messages.ERROR)
             return redirect(self.page_url("progress", broadcast.pk))
         context = {
             **self._page(request, broadcast, "Change the time"),
