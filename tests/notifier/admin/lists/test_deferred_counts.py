@@ -102,7 +102,7 @@ def test_with_many_the_page_counts_nothing_and_nothing_can_be_pressed(
         (audience, "reaches"),
         (audience, "agreement"),
         (followups, "missing"),
-        (recovery, "prospect"),
+        (recovery, "count_resolvable"),
         (bulk_acts, "prospect"),
     ):
         monkeypatch.setattr(module, name, never)
