@@ -18,12 +18,12 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests import settings as neutral
 from tests.conftest import CHROMIUM_FLAGS
-from tests.servers.processes import wait_until
-from tests.servers.programs import ProgramMissing, chromium_program
-from tests.servers.stack import PROJECT, Stack
-from tests.standins.rules import Rule
-from tests.standins.sms import SmsProcess
-from tests.standins.smtp import SmtpProcess
+from tests.support.fakes.rules import Rule
+from tests.support.fakes.sms import SmsProcess
+from tests.support.fakes.smtp import SmtpProcess
+from tests.support.servers.processes import wait_until
+from tests.support.servers.programs import ProgramMissing, chromium_program
+from tests.support.servers.stack import PROJECT, Stack
 
 # The product takes these from our environment, and nothing from a developer's `.env`.
 assert neutral.NEUTRAL

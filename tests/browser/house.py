@@ -37,7 +37,7 @@ from notifier.models import (
     Suppression,
     Throttle,
 )
-from tests.factories import (
+from tests.support.factories import (
     a_broadcast,
     a_client,
     a_delivery,

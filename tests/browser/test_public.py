@@ -20,7 +20,7 @@ from notifier.public import rate_limits
 from tests.browser.house import LONG
 from tests.browser.test_pages import EVERY_RULE, sticks_out, violations
 from tests.conftest import watch_console
-from tests.factories import a_client, a_topic
+from tests.support.factories import a_client, a_topic
 
 # The server answers from another thread, which must see the rows.
 pytestmark = pytest.mark.django_db(transaction=True)
