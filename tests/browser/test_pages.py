@@ -16,11 +16,12 @@ from playwright.sync_api import Browser, Page
 from pytest_django.live_server_helper import LiveServer
 
 from notifier.models import Broadcast, Delivery
-from tests.browser.house import addresses, fill_the_house
 from tests.conftest import watch_console
 from tests.notifier.admin.broadcasts.test_broadcast_admin import a_told_broadcast
-from tests.notifier.admin.test_pages import MAKE
+from tests.support.datasets.everything import build_with_history
+from tests.support.datasets.one_of_each import MAKE
 from tests.support.factories import a_broadcast, a_client, a_delivery, a_user
+from tests.support.pages.registry import addresses
 
 # The server answers from another thread, which must see the rows.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -136,7 +137,7 @@ def test_every_page_is_so_too_when_it_is_loaded_in_a_look(
     rules: dict[str, Any],
     part: int,
 ) -> None:
-    pages = [reverse("admin:login"), *addresses(fill_the_house(staff))][part::PARTS]
+    pages = [reverse("admin:login"), *addresses(build_with_history(staff=staff))][part::PARTS]
     page = visit(size, theme)
     wrong = []
 
@@ -242,7 +243,7 @@ def test_on_a_phone_the_menu_is_a_drawer(visit: Callable[[str, Theme], Page], st
 def test_the_live_page_follows_the_tally_keeps_the_focus_and_stops_at_the_end(
     visit: Callable[[str, Theme], Page], console_errors: list[str], staff: User
 ) -> None:
-    broadcast = Broadcast.objects.get(pk=fill_the_house(staff).pk("broadcast"))
+    broadcast = Broadcast.objects.get(pk=build_with_history(staff=staff)["broadcast"])
     page = visit("desk", "light")
     log_in(page)
     page.goto(reverse("admin:notifier_broadcast_progress", args=[broadcast.pk]))
@@ -270,7 +271,7 @@ def test_the_live_page_follows_the_tally_keeps_the_focus_and_stops_at_the_end(
 def test_the_live_page_says_that_the_database_is_away_and_goes_on_once_it_is_back(
     visit: Callable[[str, Theme], Page], console_errors: list[str], staff: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    address = reverse("admin:notifier_broadcast_progress", args=[fill_the_house(staff).pk("broadcast")])
+    address = reverse("admin:notifier_broadcast_progress", args=[build_with_history(staff=staff)["broadcast"]])
     page, other = visit("desk", "light"), visit("phone", "dark")
     log_in(page)
     log_in(other)
@@ -292,7 +293,7 @@ def test_the_live_page_says_that_the_database_is_away_and_goes_on_once_it_is_bac
 def test_pressing_pause_and_resume_works_while_the_page_moves(
     visit: Callable[[str, Theme], Page], console_errors: list[str], staff: User
 ) -> None:
-    broadcast = Broadcast.objects.get(pk=fill_the_house(staff).pk("broadcast"))
+    broadcast = Broadcast.objects.get(pk=build_with_history(staff=staff)["broadcast"])
     page = visit("phone", "dark")
     log_in(page)
     page.goto(reverse("admin:notifier_broadcast_progress", args=[broadcast.pk]))

@@ -1,14 +1,15 @@
 """What the pictures show besides the demo data: earlier days, and broadcasts that wait for a time or for somebody.
 
-Run within the product, with its settings: `manage.py shell -c "from tests.pictured import furnish; furnish()"`.
+Called within the product, with its settings, once a broadcast has ended and another is being sent.
 """
 
 import random
 import uuid
 from datetime import timedelta
+from typing import Any
 
-from axes.models import AccessAttempt
 from django.contrib.auth.models import Group, User
+from django.db.models import Model
 from django.test import override_settings
 from django.utils import timezone
 
@@ -16,19 +17,56 @@ from notifier.broadcasts import lifecycle
 from notifier.broadcasts.send_options import AT_ONCE, Terms
 from notifier.consent import sms_replies
 from notifier.consent.sms_replies import Answer
-from notifier.models import Broadcast, Channel, Client, DailyStats, Delivery, InboundMessage, Notification
+from notifier.messages import signed_links
+from notifier.models import (
+    Broadcast,
+    Channel,
+    Client,
+    DailyStats,
+    Delivery,
+    InboundMessage,
+    Notification,
+    Suppression,
+)
+from tests.support.datasets.one_of_each import an_attempt
 
 #: Sent a day, about, by the day of the week.
 WEEK = (420, 510, 640, 480, 730, 90, 60)
 
 
-def furnish() -> None:
+def add() -> None:
     sender = User.objects.create_user("tom", "tom@example.com", "open sesame", is_staff=True)
     sender.groups.add(*Group.objects.filter(name__in=["Senders", "Editors"]))
     _wait(by=sender)
     _earlier_days()
     _wrong_passwords()
     _answers(read_by=sender)
+
+
+def rows() -> dict[str, Any]:
+    """The keys of the rows that are pictured, by the names that the registry gives them."""
+    running = Broadcast.objects.filter(started_at__isnull=False).latest("pk")
+    sent = Delivery.objects.filter(broadcast=running).order_by("pk")
+    for_both = Notification.objects.exclude(email_body="").exclude(sms_body="").order_by("pk")
+    client = Client.objects.get(pk=sent.order_by("client_id").values_list("client_id", flat=True)[0])
+    found: dict[str, Model] = {
+        "client": client,
+        "spare_client": Client.objects.filter(deliveries=None).earliest("pk"),
+        "notification": for_both[0],
+        "spare_notification": for_both.reverse()[0],
+        "broadcast": running,
+        "awaiting": Broadcast.objects.get(state="AWAITING_APPROVAL"),
+        "scheduled": Broadcast.objects.get(state="SCHEDULED"),
+        "finished": Broadcast.objects.earliest("pk"),
+        "delivery": sent[0],
+        "failed": Delivery.objects.filter(state__in=["FAILED", "UNKNOWN"]).earliest("pk"),
+        "suppression": Suppression.objects.filter(source="BOUNCE").earliest("pk"),
+        "user": User.objects.earliest("pk"),
+        "inboundmessage": InboundMessage.objects.filter(read_at=None).latest("pk"),
+    }
+    # Of the client's mail about the first topic.
+    link = signed_links.token(signed_links.Link(client.pk, 1, running.pk))
+    return {name: row.pk for name, row in found.items()} | {"link": link}
 
 
 def _wait(*, by: User) -> None:
@@ -62,7 +100,7 @@ def _earlier_days() -> None:
 
 def _wrong_passwords() -> None:
     for name, address, failures in (("tom", "192.0.2.7", 2), ("root", "203.0.113.44", 5)):
-        AccessAttempt.objects.create(
+        an_attempt(
             username=name,
             ip_address=address,
             user_agent="Mozilla/5.0",
