@@ -147,7 +147,7 @@ def _machinery(text: str, now: datetime) -> dict[str, Any]:
     an_open_breaker(now=now, probe_at=now + timedelta(hours=1), detail=text)
     origin = {"ip_address": "2001:db8:85a3:8d3:1319:8a2e:370:7348", "user_agent": text, "username": text}
     return {
-        "worker": a_worker(host=text, detail=text, state="WAITING", depths={"dead": 12}),
+        "process": a_worker(host=text, detail=text, state="WAITING", depths={"dead": 12}),
         "throttle": a_throttle(provider=text[:100], rate=0.25),
         "queuedticket": a_ticket(body=text.encode()),
         "group": a_group(name=text),

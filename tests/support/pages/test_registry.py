@@ -7,7 +7,7 @@ import pytest
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from notifier.admin.broadcasts.broadcast_admin import ORDERS
+from notifier.admin.broadcasts.acts.buttons import BUTTONS
 from notifier.admin.clients.decisions import DECISIONS as CLIENT_DECISIONS
 from notifier.admin.deliveries.recovery import DECISIONS
 from notifier.admin.deliveries.results import EXPORTS
@@ -75,7 +75,7 @@ def test_every_action_of_a_list_is_in_the_registry() -> None:
 @pytest.mark.parametrize(
     ("name", "there_are"),
     [
-        ("notifier_broadcast_order", ORDERS),
+        ("notifier_broadcast_order", BUTTONS),
         ("notifier_client_decide", CLIENT_DECISIONS),
         ("notifier_delivery_resolve", DECISIONS),
         ("notifier_delivery_export", EXPORTS),
@@ -90,7 +90,7 @@ def test_every_order_and_decision_is_in_the_registry(name: str, there_are: dict[
 def test_every_order_that_asks_first_has_its_page_in_the_registry() -> None:
     page = next(page for page in OF_STAFF if page.name == "notifier_broadcast_order")
 
-    assert {view.label for view in page.opens} == {order.name for order in ORDERS.values() if order.asks}
+    assert {view.label for view in page.opens} == {button.name for button in BUTTONS.values() if button.asks}
 
 
 def test_every_permission_that_a_page_asks_for_is_in_the_matrix() -> None:

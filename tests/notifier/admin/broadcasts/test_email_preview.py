@@ -19,7 +19,7 @@ SEND, APPROVE, VIEW = "notifier.send_broadcast", "notifier.approve_broadcast", "
 
 
 def letter_of(row: object) -> str:
-    return reverse(f"admin:notifier_{type(row).__name__.lower()}_letter", args=[row.pk])  # type: ignore[attr-defined]
+    return reverse(f"admin:notifier_{type(row).__name__.lower()}_email_preview", args=[row.pk])  # type: ignore[attr-defined]
 
 
 def test_the_confirm_page_frames_the_mail_as_a_client_reads_it(admin: Browser) -> None:

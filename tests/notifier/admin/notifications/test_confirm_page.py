@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import strip_tags
 
-from notifier.admin.broadcasts.send_options import SendForm
+from notifier.admin.broadcasts.forms import SendForm
 from notifier.models import Broadcast, Notification, Profile
 from tests.notifier.admin.conftest import LogIn
 from tests.notifier.admin.notifications.test_notification_admin import confirm_page, order_of, send, text_of
