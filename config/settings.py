@@ -222,8 +222,8 @@ BROKER_URL = env.url("BROKER_URL", "database://", BROKER_SCHEMES)
 # Dotted paths, so that only the chosen one is imported.
 TRANSPORTS = {
     "database": "notifier.transport.database.DatabaseTransport",
-    "amqp": "notifier.transport.amqp.AmqpTransport",
-    "amqps": "notifier.transport.amqp.AmqpTransport",
+    "amqp": "notifier.transport.amqp.transport.AmqpTransport",
+    "amqps": "notifier.transport.amqp.transport.AmqpTransport",
 }
 
 # --- Providers --------------------------------------------------------------------------------------------------------

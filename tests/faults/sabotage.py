@@ -129,7 +129,7 @@ def skip_every_third() -> None:
 
 def tickets_come_twice() -> None:
     """No rule is broken: a broker may repeat what it likes."""
-    from notifier.transport.amqp import AmqpTransport
+    from notifier.transport.amqp.transport import AmqpTransport
 
     publish = AmqpTransport.publish
     AmqpTransport.publish = lambda self, tickets: publish(  # type: ignore[method-assign]

@@ -13,8 +13,8 @@ from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import ChannelClosedByBroker
 
 from notifier.models import Channel
-from notifier.transport import amqp
-from notifier.transport.amqp import AmqpTransport
+from notifier.transport.amqp import transport as amqp
+from notifier.transport.amqp.transport import AmqpTransport
 from notifier.transport.base import Transport, TransportError, encode
 from tests.notifier.transport.carriers import RabbitCarrier, a_ticket, settles, take
 from tests.servers.processes import wait_until

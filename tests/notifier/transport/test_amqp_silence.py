@@ -7,8 +7,8 @@ from contextlib import closing
 import pytest
 
 from notifier.models import Channel
-from notifier.transport import amqp
-from notifier.transport.amqp import AmqpTransport
+from notifier.transport.amqp import transport as amqp
+from notifier.transport.amqp.transport import AmqpTransport
 from notifier.transport.base import TransportError
 from tests.notifier.transport.carriers import RabbitCarrier, a_ticket, take
 from tests.servers.processes import wait_until

@@ -1,4 +1,4 @@
-"""RabbitMQ. The only file that knows pika: none of its errors leave it."""
+"""The transport over RabbitMQ: what is published, received and counted there."""
 
 import itertools
 import logging
