@@ -39,7 +39,7 @@ from notifier.delivery.claims import Outcome, Verdict
 from notifier.models import Broadcast, Channel, Delivery, Notification
 from notifier.runtime import clock
 from notifier.runtime.shutdown import StopFlag
-from notifier.transport import get_transport
+from notifier.transport import selection
 from notifier.transport.base import Ticket
 
 #: A race that takes longer hangs.
@@ -123,7 +123,11 @@ class _Consumer:
         threads = settings.CONCURRENCY[channel.value]
         self._sender = Sender(get_backend=import_string(settings.SEND_BACKENDS[channel.value]), threads=threads)
         self._consumer = Consumer(
-            channel=channel, transport=get_transport(), sender=self._sender, concurrency=threads, stop=StopFlag()
+            channel=channel,
+            transport=selection.get_transport(),
+            sender=self._sender,
+            concurrency=threads,
+            stop=StopFlag(),
         )
 
     def __enter__(self) -> "_Consumer":
