@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from django import db
 from django.db import connection
 
-from notifier.delivery.claims import Claim, Outcome, Verdict
+from notifier.delivery.claims import Claim
+from notifier.delivery.settlements import Outcome, Verdict
 from notifier.models import Channel
 from notifier.policies import breakers
 from notifier.policies.breakers import Count

@@ -15,7 +15,8 @@ from consumers.backends.base import (
     SendBackend,
     TemporaryFailure,
 )
-from notifier.delivery.claims import Message, Outcome, Verdict
+from notifier.delivery.claims import Message
+from notifier.delivery.settlements import Outcome, Verdict
 from notifier.runtime import failpoints
 
 logger = logging.getLogger(__name__)

@@ -14,8 +14,9 @@ from django.db import connection
 from consumers.breaker_reporter import Gauge
 from consumers.rate_limiter import Pacer
 from consumers.sender import Sender
-from notifier.delivery import claims
-from notifier.delivery.claims import Claim, Outcome, Verdict
+from notifier.delivery import claims, settlements
+from notifier.delivery.claims import Claim
+from notifier.delivery.settlements import Outcome, Verdict
 from notifier.models import Channel, Process
 from notifier.runtime import clock, failpoints
 from notifier.runtime.backoff import Backoff
@@ -176,7 +177,7 @@ class Consumer:
             raise
 
     def _settle(self, claim: Claim, outcomes: Sequence[Outcome]) -> None:
-        settled = self._insist(lambda: claims.settle(claim=claim, outcomes=outcomes, now=clock.now()))
+        settled = self._insist(lambda: settlements.settle(claim=claim, outcomes=outcomes, now=clock.now()))
         if settled < len(outcomes):
             logger.warning("%d results came after their lease and were decided by others.", len(outcomes) - settled)
 

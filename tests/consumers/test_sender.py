@@ -18,7 +18,8 @@ from consumers.backends.base import (
 )
 from consumers.sender import Sender
 from notifier.consent.suppressions import Evidence, Source
-from notifier.delivery.claims import Message, Outcome, Verdict
+from notifier.delivery.claims import Message
+from notifier.delivery.settlements import Outcome, Verdict
 from notifier.models import Channel
 
 DEADLINE_SECONDS = 10.0

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from datetime import timedelta
 from itertools import count
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -24,8 +25,9 @@ from consumers.backends.base import (
 )
 from consumers.sender import Sender
 from consumers.worker import Consumer
-from notifier.delivery import claims, fanout
-from notifier.delivery.claims import NEVER_SENT, Claim
+from notifier.delivery import claims, fanout, settlements
+from notifier.delivery.claims import Claim
+from notifier.delivery.settlements import NEVER_SENT
 from notifier.models import Breaker, Broadcast, Channel, Delivery, Preference, Process, QueuedTicket
 from notifier.policies import breakers
 from notifier.runtime import clock, heartbeats
@@ -127,7 +129,8 @@ def run(
     monkeypatch.setattr(worker, "IDLE_SECONDS", 0.05)
     monkeypatch.setattr(database, "POLL_SECONDS", 0.01)
     for name in ("claim", "settle", "release_claim", "release"):
-        monkeypatch.setattr(claims, name, noted(events, name, getattr(claims, name)))
+        module = module_of(name)
+        monkeypatch.setattr(module, name, noted(events, name, getattr(module, name)))
 
     def run(
         act: Callable[[Outgoing], str] = lambda message: "",
@@ -153,6 +156,10 @@ def run(
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("sender ")]
 
 
+def module_of(service: str) -> ModuleType:
+    return settlements if service == "settle" else claims
+
+
 def noted(events: list[Any], name: str, call: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(**arguments: Any) -> Any:
         events.append(name)
@@ -163,7 +170,8 @@ def noted(events: list[Any], name: str, call: Callable[..., Any]) -> Callable[..
 
 def failing(monkeypatch: pytest.MonkeyPatch, name: str, *errors: Exception, afterwards: bool = False) -> None:
     """That service fails so often first; with `afterwards` only once its work is committed."""
-    call, left = getattr(claims, name), list(errors)
+    module = module_of(name)
+    call, left = getattr(module, name), list(errors)
 
     def wrapper(**arguments: Any) -> Any:
         if left and not afterwards:
@@ -173,7 +181,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, name: str, *errors: Exception, afte
             raise left.pop(0)
         return result
 
-    monkeypatch.setattr(claims, name, wrapper)
+    monkeypatch.setattr(module, name, wrapper)
 
 
 def a_ticket(number: int = 1, *, broadcast: Broadcast | None = None) -> list[int]:
@@ -391,13 +399,13 @@ def test_what_others_decided_after_the_lease_is_left_to_them(
     run: Callable[..., None], events: list[Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     ids = a_ticket(2)
-    settle = claims.settle
+    settle = settlements.settle
 
     def settle_late(**arguments: Any) -> int:
         Delivery.objects.filter(pk=ids[0]).update(state="CANCELLED", lease_token=None)
         return settle(**arguments)
 
-    monkeypatch.setattr(claims, "settle", settle_late)
+    monkeypatch.setattr(settlements, "settle", settle_late)
 
     run()
 
@@ -523,13 +531,13 @@ def test_the_wait_for_a_channel_grows_and_starts_over_once_it_is_back(
 
     monkeypatch.setattr(worker, "Backoff", quick)
     waits: list[float] = []
-    settle = claims.settle
+    settle = settlements.settle
 
     def settle_and_note(**arguments: Any) -> int:
         waits.extend(outcome.wait.total_seconds() * 100 if outcome.wait else 0 for outcome in arguments["outcomes"])
         return int(settle(**arguments))
 
-    monkeypatch.setattr(claims, "settle", settle_and_note)
+    monkeypatch.setattr(settlements, "settle", settle_and_note)
     number = count(1)
 
     def act(message: Outgoing) -> str:
@@ -695,13 +703,13 @@ def test_a_window_under_way_when_it_opens_is_recorded_and_neither_closes_it_nor_
 ) -> None:
     monkeypatch.setattr(breaker_reporter, "TELL_SECONDS", 0.0)
     ids = a_ticket(6)
-    settle = claims.settle
+    settle = settlements.settle
 
     def settle_beside_another(**arguments: Any) -> int:
         an_open_breaker(now=clock.now())
         return int(settle(**arguments))
 
-    monkeypatch.setattr(claims, "settle", settle_beside_another)
+    monkeypatch.setattr(settlements, "settle", settle_beside_another)
 
     run(concurrency=3)
 
@@ -962,13 +970,13 @@ def test_it_says_that_it_works_and_for_whom_and_leaves_no_trace_at_its_end(
 ) -> None:
     a_ticket(1)
     seen: list[Any] = []
-    settle = claims.settle
+    settle = settlements.settle
 
     def settle_and_look(**arguments: Any) -> Any:
         seen.extend(Process.objects.values_list("kind", "channel", "host", "pid", "state", "detail"))
         return settle(**arguments)
 
-    monkeypatch.setattr(claims, "settle", settle_and_look)
+    monkeypatch.setattr(settlements, "settle", settle_and_look)
     monkeypatch.setattr(heartbeats, "BEAT_SECONDS", 0.0)
 
     run()

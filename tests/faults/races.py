@@ -34,8 +34,8 @@ from django.utils.module_loading import import_string
 from consumers.sender import Sender
 from consumers.worker import Consumer
 from notifier.broadcasts import lifecycle
-from notifier.delivery import claims, fanout, recovery, tallies
-from notifier.delivery.claims import Outcome, Verdict
+from notifier.delivery import claims, fanout, recovery, settlements, tallies
+from notifier.delivery.settlements import Outcome, Verdict
 from notifier.models import Broadcast, Channel, Delivery, Notification
 from notifier.runtime import clock
 from notifier.runtime.shutdown import StopFlag
@@ -282,7 +282,7 @@ def _fail_all(broadcast: int) -> None:
                 now=clock.now(),
             )
             outcomes = [Outcome(message, Verdict.PERMANENT, detail="550 nobody") for message in claim.messages]
-            claims.settle(claim=claim, outcomes=outcomes, now=clock.now())
+            settlements.settle(claim=claim, outcomes=outcomes, now=clock.now())
 
 
 def cancel_claim(found: Found, dice: random.Random) -> None:

@@ -100,9 +100,9 @@ class _AlreadyAcked:
 
 
 def claim_without_consent() -> None:
-    from notifier.delivery import claims
+    from notifier.delivery.claim_sql import PendingRow
 
-    claims._Row.why_not = lambda self: ""  # type: ignore[method-assign]
+    PendingRow.skip_reason = lambda self: ""  # type: ignore[method-assign]
 
 
 def lost_is_given_up() -> None:
@@ -120,11 +120,11 @@ def lost_is_given_up() -> None:
 
 def skip_every_third() -> None:
     """A client who is archived in the consumer's eyes only."""
-    from notifier.delivery import claims
+    from notifier.delivery.claim_sql import PendingRow
     from notifier.models import Reason
 
-    why_not = claims._Row.why_not
-    claims._Row.why_not = lambda self: why_not(self) if self.id % 3 else Reason.ARCHIVED  # type: ignore[method-assign]
+    reason = PendingRow.skip_reason
+    PendingRow.skip_reason = lambda self: reason(self) if self.id % 3 else Reason.ARCHIVED  # type: ignore[method-assign]
 
 
 def tickets_come_twice() -> None:

@@ -11,8 +11,9 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django.fixtures import Settings
 
 from notifier.broadcasts import schedules
-from notifier.delivery import claims, fanout, tallies
-from notifier.delivery.claims import Claim, Outcome, Verdict
+from notifier.delivery import claims, fanout, settlements, tallies
+from notifier.delivery.claims import Claim
+from notifier.delivery.settlements import Outcome, Verdict
 from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Reason
 from notifier.policies import breakers, quiet_hours_sql
 from notifier.transport.database import DatabaseTransport
@@ -353,7 +354,7 @@ def test_what_did_not_go_out_makes_room_again() -> None:
     first, second = to(client, due_at=TEN), to(client, due_at=TEN)
     taken = claim(first, now=TEN)
     outcomes = [Outcome(message, Verdict.PERMANENT, detail="550 no such user") for message in taken.messages]
-    claims.settle(claim=taken, outcomes=outcomes, now=TEN)
+    settlements.settle(claim=taken, outcomes=outcomes, now=TEN)
 
     assert addressed(claim(second, now=TEN)) == [second.pk]
 

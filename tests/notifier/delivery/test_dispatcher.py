@@ -14,9 +14,9 @@ from django.db.models import F
 
 from notifier.broadcasts import lifecycle
 from notifier.clients.imports import retention
-from notifier.delivery import claims, daily_stats, dispatcher, fanout
-from notifier.delivery.claims import Outcome, Verdict
+from notifier.delivery import claims, daily_stats, dispatcher, fanout, settlements
 from notifier.delivery.dispatcher import Dispatcher
+from notifier.delivery.settlements import Outcome, Verdict
 from notifier.models import Broadcast, Channel, ClientCounts, ClientImport, Delivery, Process, QueuedTicket
 from notifier.runtime import clock
 from notifier.runtime.shutdown import StopFlag
@@ -99,7 +99,7 @@ def send_everything(channel: Channel, verdict: Verdict = Verdict.SENT) -> int:
             token=uuid.uuid4(),
             now=clock.now(),
         )
-        claims.settle(claim=claim, outcomes=[Outcome(m, verdict) for m in claim.messages], now=clock.now())
+        settlements.settle(claim=claim, outcomes=[Outcome(m, verdict) for m in claim.messages], now=clock.now())
         sent += len(claim.messages)
         row.delete()
     return sent

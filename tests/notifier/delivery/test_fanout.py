@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django.fixtures import Settings
 
 from notifier.broadcasts import lifecycle
-from notifier.delivery import claims, fanout
+from notifier.delivery import claims, fanout, settlements
 from notifier.models import Breaker, Broadcast, Channel, Client, Delivery, Preference, QueuedTicket, Reason, Suppression
 from notifier.policies import breakers
 from notifier.transport.base import DeadLetter, Received, Ticket, TransportError, decode
@@ -714,8 +714,8 @@ def test_what_waits_for_its_own_time_is_not_lost(now: datetime) -> None:
         broadcast_id=broadcast.pk, channel=EMAIL, delivery_ids=[released.pk], token=uuid.uuid4(), now=now
     )
     (message,) = taken.messages
-    away = claims.Outcome(message, claims.Verdict.RELEASED, wait=LIFETIME)
-    claims.settle(claim=taken, outcomes=[away], now=now)
+    away = settlements.Outcome(message, settlements.Verdict.RELEASED, wait=LIFETIME)
+    settlements.settle(claim=taken, outcomes=[away], now=now)
     retrying = a_delivery(broadcast=broadcast, state=State.RETRYING, due_at=now + LIFETIME)
 
     assert not looks_lost(now)

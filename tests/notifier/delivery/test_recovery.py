@@ -9,9 +9,10 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from notifier.broadcasts import lifecycle
-from notifier.delivery import claims, fanout, recovery, tallies
-from notifier.delivery.claims import Claim, Outcome, Verdict
+from notifier.delivery import claims, fanout, recovery, settlements, tallies
+from notifier.delivery.claims import Claim
 from notifier.delivery.recovery import Obstacle, Resolved
+from notifier.delivery.settlements import Outcome, Verdict
 from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Reason, Resolution, ResolvedDelivery
 from tests.factories import a_broadcast, a_client, a_delivery, a_user
 from tests.notifier.connections import OtherConnection, at_once, impatient
@@ -55,7 +56,7 @@ def claim(*rows: Delivery, now: datetime) -> Claim:
 
 def settle(taken: Claim, verdict: Verdict, *, now: datetime, detail: str = "") -> int:
     outcomes = [Outcome(message, verdict, detail) for message in taken.messages]
-    return claims.settle(claim=taken, outcomes=outcomes, now=now)
+    return settlements.settle(claim=taken, outcomes=outcomes, now=now)
 
 
 def fell_silent(now: datetime, broadcast: Broadcast | None = None) -> tuple[Delivery, Claim]:
@@ -68,7 +69,7 @@ def fell_silent(now: datetime, broadcast: Broadcast | None = None) -> tuple[Deli
 
 def the_row_of(taken: Claim) -> int:
     """The first half of writing a late result: the second wants the broadcast."""
-    return claims._still_ours(taken).update(state=State.SENT)
+    return settlements._still_ours(taken).update(state=State.SENT)
 
 
 def fresh(row: Delivery) -> Delivery:
