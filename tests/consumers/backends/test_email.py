@@ -15,7 +15,7 @@ from django.core.mail import EmailMessage, EmailMultiAlternatives
 from django.core.mail.backends.base import BaseEmailBackend
 from pytest_django import Settings
 
-from consumers.backends import email
+from consumers.backends import smtp as email
 from consumers.backends.base import (
     ChannelDown,
     OutcomeUnknown,
@@ -25,7 +25,7 @@ from consumers.backends.base import (
     SendFailure,
     TemporaryFailure,
 )
-from consumers.backends.email import DjangoMailBackend, SmtpBackend, get_backend
+from consumers.backends.smtp import DjangoMailBackend, SmtpBackend, get_backend
 from notifier.messages import signed_links
 from notifier.messages.signed_links import Link
 from tests.standins.rules import Rule

@@ -11,7 +11,7 @@ import pytest
 from django.db.models import Model
 from django.test import Client as Browser
 
-from consumers.backends import email
+from consumers.backends import smtp as email
 from consumers.backends.base import Outgoing
 from notifier.delivery import claims
 from notifier.models import (
