@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 import pytest
 from pytest_django import Settings
 
-from consumers.backends import sms
+from consumers.backends import twilio as sms
 from consumers.backends.base import (
     ChannelDown,
     OutcomeUnknown,
@@ -23,7 +23,7 @@ from consumers.backends.base import (
     SendFailure,
     TemporaryFailure,
 )
-from consumers.backends.sms import get_backend
+from consumers.backends.twilio import get_backend
 from notifier.consent.suppressions import Evidence, Source
 from tests.standins.rules import Rule
 from tests.standins.sms import SENDER, SID, TOKEN, SmsStandin, error_body, invalid_number, opted_out
