@@ -252,7 +252,7 @@ ANYMAIL = {
     "REQUESTS_TIMEOUT": EMAIL_TIMEOUT,
 }
 SMS_URL = env.sms("SMS_URL", "console://")
-SEND_BACKENDS = {"email": "consumers.backends.email.get_backend", "sms": "consumers.backends.twilio.get_backend"}
+SEND_BACKENDS = {"email": "consumers.backends.email.get_backend", "sms": "consumers.backends.sms.get_backend"}
 SEND_FAILURE = "consumers.backends.base.SendFailure"
 # Who may deliver answers, by SMS_URL's scheme: notifier/webhooks/.
 INBOUND_SMS = {"twilio": "notifier.webhooks.twilio.Twilio"}

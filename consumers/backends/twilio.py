@@ -1,19 +1,16 @@
-"""SMS: Twilio's REST API, and what stands in for a provider: the console, a file, nothing."""
+"""SMS through Twilio's REST API."""
 
 import json
 import re
 import ssl
-import threading
 import time
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import httpcore
 import httpx
-from django.conf import settings
 
 from consumers.backends.base import (
     ChannelDown,
@@ -22,10 +19,8 @@ from consumers.backends.base import (
     Outgoing,
     PermanentFailure,
     RecipientRefused,
-    SendBackend,
     TemporaryFailure,
 )
-from consumers.backends.console import print_line
 
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 30.0
@@ -34,7 +29,7 @@ LONGEST_ANSWER_BYTES = 65_536
 #: The longest wait that a provider may ask for.
 LONGEST_WAIT = timedelta(hours=1)
 
-#: Trouble before anything was sent; the last two are a host that can't be one.
+#: Errors before anything was sent; the last two mean a host name that can't be one.
 UNREACHED = (
     httpx.ConnectError,
     httpx.ConnectTimeout,
@@ -44,60 +39,11 @@ UNREACHED = (
     UnicodeError,
 )
 
-#: "Attempt to send to unsubscribed recipient": they answered STOP, and Twilio keeps to it by itself.
+#: "Attempt to send to unsubscribed recipient": they answered STOP, and Twilio itself then sends them nothing more.
 OPTED_OUT = 21610
 
-#: A telephone number, however it is written, in what a provider says of it.
+#: A telephone number in the text of an error, however it is written.
 _NUMBER = re.compile(r"\+?\(?\d[\d ()./-]{5,}\d")
-_file_lock = threading.Lock()
-
-
-def get_backend() -> SendBackend:
-    backends: dict[str, type[ConsoleBackend | NullBackend | FileBackend | TwilioBackend]] = {
-        "console": ConsoleBackend,
-        "null": NullBackend,
-        "file": FileBackend,
-        "twilio": TwilioBackend,
-    }
-    return backends[urlsplit(settings.SMS_URL).scheme](settings.SMS_URL)
-
-
-class NullBackend:
-    """Takes everything and sends nothing."""
-
-    longest_send_seconds = 1.0
-
-    def __init__(self, url: str) -> None:
-        pass
-
-    def send(self, message: Outgoing) -> str:
-        return ""
-
-    def close(self) -> None:
-        pass
-
-
-class ConsoleBackend(NullBackend):
-    def send(self, message: Outgoing) -> str:
-        print_line(f"SMS to {message.address}: {' '.join(message.body.split())}")
-        return ""
-
-
-class FileBackend(NullBackend):
-    """Appends one JSON line a message."""
-
-    def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        self._path = Path(settings.BASE_DIR) / unquote(parts.netloc + parts.path)
-
-    def send(self, message: Outgoing) -> str:
-        line = json.dumps({"reference": message.reference, "to": message.address, "text": message.body})
-        try:
-            with _file_lock, self._path.open("a", encoding="utf-8") as file:
-                file.write(line + "\n")
-        except OSError as error:
-            raise ChannelDown(f"the file for SMS can't be written: {error.strerror}") from error
-        return ""
 
 
 class TwilioBackend:
@@ -144,10 +90,10 @@ class TwilioBackend:
 
 
 class _BoundedTransport(httpx.HTTPTransport):
-    """One kept connection, over which every answer must have come by the deadline, however slowly it drips."""
+    """One connection, which is kept; gives up at the deadline, also where an answer comes byte by byte."""
 
     def __init__(self, deadline: Deadline) -> None:
-        # In place of the pool that httpx makes, which can't be told what to read through.
+        # Instead of the pool that httpx makes, which takes no network backend.
         self._pool = httpcore.ConnectionPool(
             ssl_context=httpx.create_ssl_context(trust_env=False),
             max_connections=1,
@@ -203,7 +149,7 @@ def _judge(status: int, body: bytes, wait: timedelta | None) -> str:
     if status == 429:
         raise TemporaryFailure("429 too many requests", wait=wait)
     if status in (502, 504):
-        # A gateway speaks, which does not know whether the provider behind it took the message.
+        # A gateway answers, which does not know whether the provider behind it took the message.
         raise OutcomeUnknown(f"{status}: a gateway lost the SMS provider's answer")
     if status >= 500:
         raise TemporaryFailure(f"{status} from the SMS provider", wait=wait)
@@ -236,9 +182,9 @@ def _complaint(body: bytes) -> tuple[object, str]:
 
 
 def _read(response: httpx.Response) -> bytes:
-    """The body up to a limit in size and in time, for a trickle would hold a sender for hours; empty beyond them.
+    """The body; empty where it is too long or takes too long, since a slow one would hold a sender for hours.
 
-    Read for every status: a body that is left unread costs the connection.
+    It is read for every status: a body that is left unread costs the connection.
     """
     ends_at = time.monotonic() + ANSWER_SECONDS
     body = b""
@@ -253,7 +199,7 @@ def _read(response: httpx.Response) -> bytes:
 
 
 def _retry_after(response: httpx.Response) -> timedelta | None:
-    """Retry-After in seconds or as a date (RFC 9110, 10.2.3), within reason; None where there is none."""
+    """Retry-After, in seconds or as a date (RFC 9110, 10.2.3), at most LONGEST_WAIT; None where there is none."""
     value = response.headers.get("retry-after", "").strip()
     if value.isascii() and value.isdigit():
         return min(timedelta(seconds=int(value[:9])), LONGEST_WAIT)

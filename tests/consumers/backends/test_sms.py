@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 import pytest
 from pytest_django import Settings
 
-from consumers.backends import twilio as sms
+from consumers.backends import twilio
 from consumers.backends.base import (
     ChannelDown,
     OutcomeUnknown,
@@ -23,7 +23,7 @@ from consumers.backends.base import (
     SendFailure,
     TemporaryFailure,
 )
-from consumers.backends.twilio import get_backend
+from consumers.backends.sms import get_backend
 from notifier.consent.suppressions import Evidence, Source
 from tests.standins.rules import Rule
 from tests.standins.sms import SENDER, SID, TOKEN, SmsStandin, error_body, invalid_number, opted_out
@@ -35,8 +35,8 @@ MESSAGE = Outgoing(reference="7.42", address="+12025550123", subject="", body="H
 @pytest.fixture
 def provider(sms_standin: SmsStandin, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> SmsStandin:
     settings.SMS_URL = sms_standin.url
-    monkeypatch.setattr(sms, "ANSWER_SECONDS", ANSWER_SECONDS)
-    monkeypatch.setattr(sms, "CONNECT_SECONDS", ANSWER_SECONDS)
+    monkeypatch.setattr(twilio, "ANSWER_SECONDS", ANSWER_SECONDS)
+    monkeypatch.setattr(twilio, "CONNECT_SECONDS", ANSWER_SECONDS)
     return sms_standin
 
 
@@ -352,7 +352,7 @@ def test_an_acceptance_that_names_no_message_leaves_the_outcome_unknown(
 
 
 def test_an_answer_without_end_is_not_read_to_its_end(provider: SmsStandin, backend: SendBackend) -> None:
-    huge = '{"sid": "SM1", "padding": "' + "x" * sms.LONGEST_ANSWER_BYTES + '"}'
+    huge = '{"sid": "SM1", "padding": "' + "x" * twilio.LONGEST_ANSWER_BYTES + '"}'
     provider.behave(replace(answers(201, huge), times=1))
 
     with pytest.raises(OutcomeUnknown, match="can't be read"):

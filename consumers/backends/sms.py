@@ -1,0 +1,62 @@
+"""The backend that sends SMS, chosen by SMS_URL's scheme; and those that send nothing: the console, a file, none."""
+
+import json
+import threading
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from django.conf import settings
+
+from consumers.backends.base import ChannelDown, Outgoing, SendBackend
+from consumers.backends.console import print_line
+from consumers.backends.twilio import TwilioBackend
+
+_file_lock = threading.Lock()
+
+
+def get_backend() -> SendBackend:
+    backends: dict[str, type[ConsoleBackend | NullBackend | FileBackend | TwilioBackend]] = {
+        "console": ConsoleBackend,
+        "null": NullBackend,
+        "file": FileBackend,
+        "twilio": TwilioBackend,
+    }
+    return backends[urlsplit(settings.SMS_URL).scheme](settings.SMS_URL)
+
+
+class NullBackend:
+    """Takes everything and sends nothing."""
+
+    longest_send_seconds = 1.0
+
+    def __init__(self, url: str) -> None:
+        pass
+
+    def send(self, message: Outgoing) -> str:
+        return ""
+
+    def close(self) -> None:
+        pass
+
+
+class ConsoleBackend(NullBackend):
+    def send(self, message: Outgoing) -> str:
+        print_line(f"SMS to {message.address}: {' '.join(message.body.split())}")
+        return ""
+
+
+class FileBackend(NullBackend):
+    """Appends one JSON line a message."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self._path = Path(settings.BASE_DIR) / unquote(parts.netloc + parts.path)
+
+    def send(self, message: Outgoing) -> str:
+        line = json.dumps({"reference": message.reference, "to": message.address, "text": message.body})
+        try:
+            with _file_lock, self._path.open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+        except OSError as error:
+            raise ChannelDown(f"the file for SMS can't be written: {error.strerror}") from error
+        return ""
