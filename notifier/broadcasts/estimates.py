@@ -7,7 +7,7 @@ from datetime import timedelta
 from django.conf import settings
 
 from notifier.broadcasts import audience
-from notifier.messages import placeholders
+from notifier.messages import placeholders, sms_segments
 from notifier.models import Channel, Topic
 from notifier.policies import throttles, throughput
 
@@ -85,4 +85,4 @@ def _rendered(text: str, name: str, topic: Topic, stop_line: str | None = None) 
 
 
 def _size(text: str, name: str, topic: Topic, stop_line: str | None = None) -> int:
-    return placeholders.sms_size(_rendered(text, name, topic, stop_line)).segments
+    return sms_segments.measure(_rendered(text, name, topic, stop_line)).segments
