@@ -636,7 +636,7 @@ def test_a_provider_that_is_away_counts_neither_way(
     run: Callable[..., None], monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
     settings.BREAKER_MINIMUM = 1
-    monkeypatch.setattr(breaker_reporter, "TELL_SECONDS", 0.0)
+    monkeypatch.setattr(breaker_reporter, "REPORT_SECONDS", 0.0)
     a_ticket(2)
 
     run(raises(ChannelDown("connection refused")), stop=StopAtFirstWait())
@@ -648,7 +648,7 @@ def test_who_opted_out_at_the_provider_counts_neither_way(
     run: Callable[..., None], monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
     settings.BREAKER_MINIMUM = 1
-    monkeypatch.setattr(breaker_reporter, "TELL_SECONDS", 0.0)
+    monkeypatch.setattr(breaker_reporter, "REPORT_SECONDS", 0.0)
     ids = a_ticket(2)
 
     run(raises(RecipientRefused("400: opted out")))
@@ -661,7 +661,7 @@ def test_a_provider_that_fails_some_goes_on(
     run: Callable[..., None], monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
     settings.BREAKER_MINIMUM = 2
-    monkeypatch.setattr(breaker_reporter, "TELL_SECONDS", 0.0)
+    monkeypatch.setattr(breaker_reporter, "REPORT_SECONDS", 0.0)
     ids = a_ticket(12)
 
     def act(message: Outgoing) -> str:
@@ -679,7 +679,7 @@ def test_a_provider_that_fails_some_goes_on(
 def test_while_sends_go_through_their_counts_are_told_now_and_then_only(
     run: Callable[..., None], monkeypatch: pytest.MonkeyPatch, transport: WatchedTransport
 ) -> None:
-    monkeypatch.setattr(breaker_reporter, "TELL_SECONDS", 1000.0)
+    monkeypatch.setattr(breaker_reporter, "REPORT_SECONDS", 1000.0)
     told: list[int] = []
     record = breakers.record
 
@@ -701,7 +701,7 @@ def test_while_sends_go_through_their_counts_are_told_now_and_then_only(
 def test_a_window_under_way_when_it_opens_is_recorded_and_neither_closes_it_nor_goes_on(
     run: Callable[..., None], events: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(breaker_reporter, "TELL_SECONDS", 0.0)
+    monkeypatch.setattr(breaker_reporter, "REPORT_SECONDS", 0.0)
     ids = a_ticket(6)
     settle = settlements.settle
 
