@@ -14,7 +14,7 @@ from django.db.models import QuerySet
 from notifier.broadcasts import schedules
 from notifier.clients import counts
 from notifier.clients.imports import retention
-from notifier.delivery import daily_stats, fanout, tallies
+from notifier.delivery import daily_stats, fanout, sweeps, tallies, tickets
 from notifier.models import Broadcast, Channel, Process
 from notifier.runtime import clock
 from notifier.runtime.backoff import Backoff
@@ -31,7 +31,7 @@ SCHEDULE_SECONDS = 0.5
 SWEEP_SECONDS = 0.5
 DEPTH_SECONDS = 2.0
 #: A queue that looks empty twice, so far apart, with work outstanding, has lost its tickets.
-LOST_AFTER_SECONDS = fanout.LOST_AFTER.total_seconds()
+LOST_AFTER_SECONDS = tickets.LOST_AFTER.total_seconds()
 TALLY_SECONDS = 1.0
 #: Counting a huge broadcast, or looking for tickets that hang, may take this share of the dispatcher's time at most.
 TALLY_SHARE = 0.05
@@ -53,7 +53,7 @@ class Dispatcher:
         self._depths: dict[str, int] = {}
         self._depths_at = self._scheduled_at = self._swept_at = self._purged_at = float("-inf")
         self._lost_since: dict[Channel, float] = {}
-        self._overtaken = {channel: fanout.Overtaken() for channel in Channel}
+        self._overtaken = {channel: tickets.Overtaken() for channel in Channel}
         self._overtaken_due = float("-inf")
         self._tally_due: dict[int, float] = {}
         self._overview_due = float("-inf")
@@ -130,7 +130,7 @@ class Dispatcher:
                 self._transport.check()
                 self._broker.answered()
             for channel in Channel:
-                if rows := fanout.issue_tickets(channel=channel, transport=self._transport, now=now):
+                if rows := tickets.issue_tickets(channel=channel, transport=self._transport, now=now):
                     self._broker.answered()
                 issued += rows
         except TransportError as error:
@@ -139,7 +139,7 @@ class Dispatcher:
 
     def _sweep(self, now: datetime) -> None:
         if time.monotonic() - self._swept_at >= SWEEP_SECONDS:
-            if unknown := fanout.sweep(now=now):
+            if unknown := sweeps.sweep(now=now):
                 logger.info("Swept %d deliveries.", unknown)
             self._swept_at = time.monotonic()
 
@@ -197,10 +197,10 @@ class Dispatcher:
 
     def _reissue_lost(self, now: datetime) -> None:
         for channel in Channel:
-            if not fanout.looks_lost(channel=channel, depth=self._depths[channel.value], now=now):
+            if not tickets.looks_lost(channel=channel, depth=self._depths[channel.value], now=now):
                 self._lost_since.pop(channel, None)
             elif time.monotonic() - self._lost_since.setdefault(channel, time.monotonic()) >= LOST_AFTER_SECONDS:
-                number = fanout.reissue_lost(channel=channel, now=now)
+                number = tickets.reissue_lost(channel=channel, now=now)
                 logger.warning("The %s queue lost its tickets: %d deliveries are issued again.", channel, number)
                 self._lost_since.pop(channel, None)
 
@@ -209,8 +209,8 @@ class Dispatcher:
         if began < self._overtaken_due:
             return
         for channel, overtaken in self._overtaken.items():
-            if before := overtaken.look(fanout.travelling(channel=channel, now=now), now):
-                number = fanout.reissue_lost(channel=channel, now=now, issued_before=before)
+            if before := overtaken.look(tickets.travelling(channel=channel, now=now), now):
+                number = tickets.reissue_lost(channel=channel, now=now, issued_before=before)
                 logger.warning("Later tickets overtook %d %s deliveries, which are issued again.", number, channel)
         self._overtaken_due = began + max(DEPTH_SECONDS, (time.monotonic() - began) / TALLY_SHARE)
 

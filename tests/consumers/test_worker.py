@@ -25,7 +25,7 @@ from consumers.backends.base import (
 )
 from consumers.sender import Sender
 from consumers.worker import Consumer
-from notifier.delivery import claims, fanout, settlements
+from notifier.delivery import claims, settlements, sweeps
 from notifier.delivery.claims import Claim
 from notifier.delivery.settlements import NEVER_SENT
 from notifier.models import Breaker, Broadcast, Channel, Delivery, Preference, Process, QueuedTicket
@@ -424,7 +424,7 @@ def test_a_consumer_held_up_between_claim_and_send_until_its_lease_is_over_sends
 
     def claim_and_stand_still(**arguments: Any) -> Claim:
         claimed = claim(**arguments)
-        wait_until(lambda: fanout.sweep(now=clock.now()), what="the end of the lease")
+        wait_until(lambda: sweeps.sweep(now=clock.now()), what="the end of the lease")
         return claimed
 
     monkeypatch.setattr(claims, "claim", claim_and_stand_still)

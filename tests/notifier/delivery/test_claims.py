@@ -14,7 +14,7 @@ from notifier.broadcasts import lifecycle
 from notifier.clients import erasure
 from notifier.consent import suppressions
 from notifier.consent.suppressions import Evidence, Source
-from notifier.delivery import claim_sql, claims, fanout, recovery, settlements, tallies
+from notifier.delivery import claim_sql, claims, recovery, settlements, sweeps, tallies, tickets
 from notifier.delivery.claims import Claim
 from notifier.delivery.settlements import Outcome, Verdict
 from notifier.messages import signed_links
@@ -590,7 +590,7 @@ def test_a_late_result_does_not_bring_back_the_address_of_an_erased_client(now: 
     row = a_delivery(channel=Channel.SMS)
     taken = claim(row, now=now)
     late = taken.lease_ends_at + SECOND
-    fanout.sweep(now=late)
+    sweeps.sweep(now=late)
     erasure.erase(client_id=row.client_id, by=None, why="they asked", now=late)
 
     settle(taken, Verdict.REFUSED, now=late, suppress=Evidence(Source.CLIENT, "opted out"))
@@ -643,7 +643,7 @@ def test_a_claim_that_was_retried_by_staff_and_taken_anew_is_not_settled_by_the_
     row = a_delivery()
     slow = claim(row, now=now)
     late = slow.lease_ends_at + SECOND
-    fanout.sweep(now=late)
+    sweeps.sweep(now=late)
     recovery.send_again(deliveries=Delivery.objects.filter(pk=row.pk), by=None, why="they asked", now=late)
     second = claim(row, now=late)
 
@@ -670,7 +670,7 @@ def test_a_late_result_decides_its_own_unknown_row_for_good(
     row = a_delivery()
     taken = claim(row, now=now)
     late = taken.lease_ends_at + SECOND
-    assert fanout.sweep(now=late) == 1
+    assert sweeps.sweep(now=late) == 1
     assert fresh(row).state == State.UNKNOWN
 
     settled = settle(taken, verdict, now=late + SECOND, detail="late")
@@ -688,7 +688,7 @@ def test_a_late_result_asks_for_a_new_tally_of_a_finished_broadcast(now: datetim
     row = a_delivery(broadcast=a_broadcast(audience_upto=0))
     taken = claim(row, now=now)
     late = taken.lease_ends_at + SECOND
-    fanout.sweep(now=late)
+    sweeps.sweep(now=late)
     assert tallies.finish(broadcast_id=row.broadcast_id, now=late)
     assert not Broadcast.objects.to_tally().exists()
 
@@ -808,7 +808,7 @@ def test_what_is_being_claimed_is_not_issued_again(now: datetime) -> None:
         other.begin()
         taken = other.call(lambda: claim(claimed, now=now))
         with impatient():
-            issued = fanout.issue_tickets(channel=Channel.EMAIL, transport=DatabaseTransport("database://"), now=now)
+            issued = tickets.issue_tickets(channel=Channel.EMAIL, transport=DatabaseTransport("database://"), now=now)
         other.commit()
 
     assert issued == 1
@@ -825,7 +825,7 @@ def test_claiming_and_issuing_at_once_never_leaves_a_row_to_two(now: datetime) -
     for _ in range(5):
         taken, issued = at_once(
             lambda: claim(*rows, now=now),
-            lambda: fanout.issue_tickets(channel=Channel.EMAIL, transport=transport, now=now),
+            lambda: tickets.issue_tickets(channel=Channel.EMAIL, transport=transport, now=now),
         )
         assert isinstance(issued, int), issued
         sending = Delivery.objects.filter(state=State.SENDING).values_list("pk", "lease_token")
@@ -846,7 +846,7 @@ def test_a_cancel_beside_a_claim_leaves_each_row_sending_or_cancelled(now: datet
             partial(claim, *rows, now=now),
             partial(lifecycle.cancel, broadcast_id=broadcast.pk),
         )
-        fanout.sweep(now=now)
+        sweeps.sweep(now=now)
 
         states = {fresh(row).state for row in rows}
         assert len(states) == 1
@@ -864,7 +864,7 @@ def test_a_cancel_does_not_wait_for_a_claim_and_what_was_claimed_is_settled(now:
         taken = other.call(lambda: claim(row, now=now))
         with impatient():
             lifecycle.cancel(broadcast_id=row.broadcast_id)
-            assert fanout.sweep(now=now) == 0
+            assert sweeps.sweep(now=now) == 0
         other.commit()
     settle(taken, Verdict.SENT, now=now)
 
@@ -878,7 +878,7 @@ def test_a_late_result_during_the_finish_waits_for_it_and_asks_for_a_new_tally(n
     row = a_delivery(broadcast=a_broadcast(audience_upto=0))
     taken = claim(row, now=now)
     late = taken.lease_ends_at + SECOND
-    fanout.sweep(now=late)
+    sweeps.sweep(now=late)
 
     with OtherConnection() as dispatcher, OtherConnection() as consumer:
         dispatcher.begin()

@@ -9,7 +9,7 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from notifier.broadcasts import lifecycle
-from notifier.delivery import claims, fanout, recovery, settlements, tallies
+from notifier.delivery import claims, recovery, settlements, sweeps, tallies
 from notifier.delivery.claims import Claim
 from notifier.delivery.recovery import Obstacle, Resolved
 from notifier.delivery.settlements import Outcome, Verdict
@@ -63,7 +63,7 @@ def fell_silent(now: datetime, broadcast: Broadcast | None = None) -> tuple[Deli
     """A delivery that became UNKNOWN because its consumer did not answer, and the claim that may still answer."""
     row = a_delivery(broadcast=broadcast or a_broadcast(audience_upto=0))
     taken = claim(row, now=now)
-    assert fanout.sweep(now=taken.lease_ends_at + SECOND) == 1
+    assert sweeps.sweep(now=taken.lease_ends_at + SECOND) == 1
     return row, taken
 
 
