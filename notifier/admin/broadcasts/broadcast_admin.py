@@ -29,7 +29,7 @@ from notifier.broadcasts import skip_reasons as why_unsent
 from notifier.delivery import recovery
 from notifier.models import Broadcast, Delivery, Reason, Resolution
 from notifier.policies import throttles
-from notifier.runtime import clock
+from notifier.runtime import clock, process_health
 from notifier.web.htmx import HtmxHttpRequest
 
 CONTROL = "notifier.control_broadcast"
@@ -196,7 +196,7 @@ class BroadcastAdmin(FollowUpPages, BeforeStartAdmin, BroadcastList):
             "terms": [(state, number) for state, number in states if number],
             "sender": sender(broadcast),
             "is_expired": broadcast.is_expired(clock.now()),
-            "health": progress.health(channels=broadcast.channels, now=clock.now()),
+            "health": process_health.health(channels=broadcast.channels, now=clock.now()),
             "feed": progress.feed(broadcast),
             "may_see_clients": request.user.has_perm("notifier.view_client"),
             "may_see_deliveries": request.user.has_perm("notifier.view_delivery"),
