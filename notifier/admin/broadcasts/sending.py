@@ -82,7 +82,7 @@ class SendingAdmin(BackOfficeAdmin):
         found = Notification.objects.filter(pk__in=ids).select_related("topic").order_by("pk")
         now = clock.now()
         kept = [
-            (n, [held_back.kept_back(topic=n.topic, channel=channel, now=now) for channel in n.channels]) for n in found
+            (n, [held_back.count(topic=n.topic, channel=channel, now=now) for channel in n.channels]) for n in found
         ]
         context = {**self.admin_site.each_context(request), "opts": self.opts, "title": "Who waits, and who is skipped"}
         is_part = cast(HtmxHttpRequest, request).htmx
