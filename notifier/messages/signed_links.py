@@ -35,7 +35,7 @@ class Link:
     broadcast_id: int
 
     @property
-    def is_trial(self) -> bool:
+    def is_test_message(self) -> bool:
         return self.client_id == NOBODY
 
 
