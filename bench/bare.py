@@ -125,7 +125,7 @@ def timed() -> Iterator[Callable[[], float]]:
 def smtp_seconds(*, port: int, mails: int) -> float:
     """Django's own message, built and sent over one reused connection, one after the other."""
     from consumers.backends.base import Outgoing
-    from consumers.backends.email import build
+    from consumers.backends.mime import build
     from notifier.messages import email, placeholders, signed_links
 
     text, token = "Hello Ann, have a look.", signed_links.token(signed_links.Link(1, 1, 1))

@@ -1,4 +1,4 @@
-"""Reads values from the environment, and gathers every mistake so that all are told at once."""
+"""Reads values from the environment, and collects all mistakes, so that they are shown together."""
 
 import json
 import re
@@ -22,9 +22,9 @@ EMAIL_BACKENDS = {
     "smtp+tls": "django.core.mail.backends.smtp.EmailBackend",
     "smtp+ssl": "django.core.mail.backends.smtp.EmailBackend",
 }
-#: For libpq: a database host that is gone without a word is noticed within 30 s. Linux by itself takes two hours where
-#: a statement is under way, 15 minutes where one can't be sent, and two over a new connection. DATABASE_URL may say
-#: otherwise of each.
+#: For libpq, so that it notices within 30 s when a database host is gone. Linux by itself takes two hours where a
+#: statement is under way, 15 minutes where one can't be sent, and two for a new connection. DATABASE_URL may change
+#: each of them.
 DEAD_HOST = {
     "connect_timeout": 10,
     "keepalives_idle": 15,
@@ -44,10 +44,10 @@ def is_web_address(text: str) -> bool:
 
 
 class Environment:
-    """The environment, one reader a kind of value.
+    """The environment, with one method for each kind of value.
 
-    A reader never raises: it notes what is wrong and how to mend it, and returns the default, so that `refuse_mistakes`
-    can name all of them together.
+    These methods never raise. They note what is wrong and what to do, and return the default, so that `refuse_mistakes`
+    can show all mistakes together.
     """
 
     def __init__(self, base: Path) -> None:
@@ -56,12 +56,12 @@ class Environment:
         self._env = environ.Env()
 
     def read_file(self, path: Path) -> None:
-        """Values of a `.env` file; what is set in the real environment wins."""
+        """Read a `.env` file. What is set in the real environment wins."""
         if path.is_file():
             environ.Env.read_env(path)
 
     def refuse_mistakes(self) -> None:
-        """Raises `ImproperlyConfigured` that names every mistake found so far, a line each."""
+        """Raise `ImproperlyConfigured` with a line for each mistake found so far, if there is any."""
         if self.mistakes:
             lines = "".join(f"\n  {line}" for line in self.mistakes)
             raise ImproperlyConfigured(f"the environment (or .env) has settings that can't be used:{lines}")
@@ -74,7 +74,7 @@ class Environment:
         return [part.strip() for part in value.split(",") if part.strip()] if value else default
 
     def prefixed(self, prefix: str) -> dict[str, Any]:
-        """Every variable of that beginning, by the rest of its name; a list or an object in JSON is read as such."""
+        """The variables with that prefix, by the rest of their names. JSON lists and objects are parsed."""
         names = [name for name in self._env.ENVIRON if name.startswith(prefix) and self.text(name)]
         return {name.removeprefix(prefix): self._plain_or_json(name) for name in names}
 
@@ -89,7 +89,7 @@ class Environment:
             return value
 
     def secrets(self, name: str) -> list[str]:
-        """Each as a name and a password, `notifier:…`; the values themselves are never shown."""
+        """Pairs of name and password, like `notifier:…`; the values are never shown."""
         found = self.names(name, [])
         if not all(re.fullmatch(r"[^:\s]+:\S{12,}", secret) for secret in found):
             self.mistakes.append(f"{name} must be a name, a colon and a password of at least 12 letters.")
@@ -123,8 +123,8 @@ class Environment:
             return None
         return int(found[1]) / {"s": 1, "m": 60, "h": 3600}[found[2]]
 
-    def hours(self, name: str) -> tuple[time, time] | None:
-        """A part of the day such as `21:00-08:00`, from its first minute to the first that is not in it."""
+    def quiet_hours(self, name: str) -> tuple[time, time] | None:
+        """A part of the day such as `21:00-08:00`: its first minute, and the first minute after it."""
         value = self.text(name).replace(" ", "")
         if not value:
             return None
@@ -138,7 +138,7 @@ class Environment:
         return begin, end
 
     def cap(self, name: str) -> tuple[int, int] | None:
-        """So many messages in so many days, of `3/7d`."""
+        """(messages, days) of e.g. `3/7d`; None where it is left out."""
         value = self.text(name).replace(" ", "")
         if not value:
             return None
@@ -149,7 +149,7 @@ class Environment:
         return int(found[1]), int(found[2])
 
     def url(self, name: str, default: str, schemes: tuple[str, ...]) -> str:
-        """The value as it stands, once its scheme is one of `schemes` and its parts can be read."""
+        """The value, if its scheme is one of `schemes` and its parts can be read."""
         value = self.text(name, default) or default
         try:
             parts = urlsplit(value)
@@ -175,7 +175,7 @@ class Environment:
         parsed["OPTIONS"] = options = DEAD_HOST | options
         if pool:
             options["pool"] = True
-        # The pool keeps connections itself and refuses Django's own keeping of them.
+        # The pool keeps connections itself, and refuses CONN_MAX_AGE.
         return parsed | {"CONN_MAX_AGE": 0 if pool else 60, "CONN_HEALTH_CHECKS": not pool}
 
     def _sqlite(self, parsed: dict[str, Any]) -> dict[str, Any]:
@@ -187,12 +187,12 @@ class Environment:
             "timeout": 20,
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-20000;",
         }
-        # The tests get a file too: in memory there is neither WAL nor a second connection.
+        # Tests get a file too, because a database in memory has neither WAL nor a second connection.
         test = {"NAME": str(path.with_name("test.sqlite3"))}
         return parsed | {"NAME": str(path), "OPTIONS": options, "TEST": test, "CONN_MAX_AGE": None}
 
     def email(self, name: str, default: str, backend: str) -> dict[str, Any]:
-        """Django's EMAIL_… settings from one address; `backend`, a dotted path, takes the place of the scheme's own."""
+        """Django's EMAIL_… settings from one address. `backend`, a dotted path, replaces the scheme's own."""
         value = self.url(name, default, tuple(EMAIL_BACKENDS))
         parts = urlsplit(value)
         folder = (parts.netloc + parts.path).strip("/")
@@ -228,7 +228,7 @@ class Environment:
             self.mistakes.append(f"{name} {complaint}")
 
     def checked(self, name: str, value: str, accepts: Callable[[str], bool], complaint: str) -> str:
-        """`value` if it is empty or acceptable; otherwise a mistake that says `complaint`."""
+        """`value` if it is empty or accepted; otherwise "", and a mistake with `complaint` is noted."""
         if value and not accepts(value):
             self.mistakes.append(f"{name}={value!r} {complaint}")
             return ""

@@ -19,7 +19,7 @@ env.read_file(Path(os.environ.get("ENV_FILE", BASE_DIR / ".env")))
 
 # --- The site ---------------------------------------------------------------------------------------------------------
 DEBUG = env.flag("DEBUG", default=False)
-# Serve everything over HTTPS, with secure cookies and HSTS. Off only for a local trial over plain HTTP.
+# Serve everything over HTTPS, with secure cookies and HSTS. Off only to try it locally over plain HTTP.
 HTTPS = env.flag("HTTPS", default=not DEBUG)
 BEHIND_PROXY = env.flag("BEHIND_PROXY", default=False)
 
@@ -86,7 +86,7 @@ MIDDLEWARE = [
     "notifier.web.security_headers.SizeLimitMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
-    # Before everything that knows somebody by a cookie.
+    # Before everything that reads cookies.
     "notifier.web.cookies.NoCookiesMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -99,7 +99,7 @@ MIDDLEWARE = [
     "notifier.staff.timezones.TimeZoneMiddleware",
     "simple_history.middleware.HistoryRequestMiddleware",
     "notifier.web.db_errors.OutageMiddleware",
-    # Last: it turns the answer to a log-in that is locked out into a page of its own.
+    # Last: it replaces the answer to a log-in that is locked out by a page of its own.
     "axes.middleware.AxesMiddleware",
 ]
 TEMPLATES = [
@@ -143,10 +143,10 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
-# The first looks at who is locked out, the second at passwords.
+# The first refuses those who are locked out, the second checks passwords.
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "notifier.staff.auth_backend.StaffBackend"]
 LOGIN_URL = "admin:login"
-# Where a log-in leads that may not lead where it was asked to.
+# Where a log-in leads if it can't lead to the page that was asked for.
 LOGIN_REDIRECT_URL = "admin:index"
 # --- Log-in: see notifier/staff/login_throttle.py and docs/rights.md
 LOGIN_FAILURES = env.whole("LOGIN_FAILURES", 5, most=1000)
@@ -155,19 +155,19 @@ AXES_HANDLER = "notifier.staff.login_throttle.LockoutHandler"
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_FAILURE_LIMIT = LOGIN_FAILURES
 AXES_COOLOFF_TIME = timedelta(minutes=LOGIN_COOLOFF_MINUTES)
-# Whoever goes on trying does not make it longer: the person whose name it is would wait for ever.
+# Further failures don't make it longer: otherwise the owner of the name might wait for ever.
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_RESET_ON_SUCCESS = True
 AXES_LOCKOUT_CALLABLE = "notifier.staff.login_throttle.locked_out"
 AXES_CLIENT_IP_CALLABLE = "notifier.staff.login_throttle.client_address"
 AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "csrfmiddlewaretoken"]
-# Their pages are ours: notifier/admin/staff/access.py.
+# We have pages of our own for these: notifier/admin/staff/access.py.
 AXES_ENABLE_ADMIN = False
-# --- Sessions end when nobody has used them for so long, and with the browser; see notifier/staff/sessions.py
+# --- Sessions end after this time without use, and with the browser; see notifier/staff/sessions.py
 SESSION_HOURS = env.whole("SESSION_HOURS", 12, most=30 * 24)
 SESSION_COOKIE_AGE = SESSION_HOURS * 3600
 SESSION_EXPIRE_AT_BROWSER_CLOSE = True
-# Browsers take a cookie of such a name only over HTTPS, from this host itself, and for all of it.
+# Browsers accept cookies with this prefix only over HTTPS, from this very host, and for all its paths.
 SESSION_COOKIE_NAME = "__Host-sessionid" if HTTPS else "sessionid"
 CSRF_COOKIE_NAME = "__Host-csrftoken" if HTTPS else "csrftoken"
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
@@ -190,24 +190,24 @@ CONTENT_SECURITY_POLICY = {
         "img-src": ["'self'"],
         "font-src": ["'self'"],
         "connect-src": ["'self'"],
-        # The preview of an e-mail is a page of ours inside of another.
+        # The preview of an e-mail is one of our pages inside another.
         "frame-src": ["'self'"],
         "form-action": ["'self'"],
         "frame-ancestors": ["'none'"],
         "base-uri": ["'none'"],
-        # Newer browsers know the first, which names a header of web/security_headers.py, older ones the second.
+        # Newer browsers use the first, which refers to a header of web/security_headers.py, older ones the second.
         "report-to": "csp",
         "report-uri": "/csp-report",
     }
 }
-# No request is larger than this, files and all, but for the little around a file of clients; what is not a file stays
-# in memory.
+# No request may be larger than this with all its files, apart from the few bytes around a file of clients. What is not
+# a file stays in memory.
 UPLOAD_MAX_MB = env.whole("UPLOAD_MAX_MB", 10, most=1000)
 DATA_UPLOAD_MAX_MEMORY_SIZE = FILE_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
 DATA_UPLOAD_MAX_NUMBER_FILES = 5
 
-# Counts how often a client's page is asked for: notifier/public/rate_limits.py. Each web process has its own.
+# Counts the requests for a client's page: notifier/public/rate_limits.py. Each web process has its own.
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
@@ -222,8 +222,8 @@ BROKER_URL = env.url("BROKER_URL", "database://", BROKER_SCHEMES)
 # Dotted paths, so that only the chosen one is imported.
 TRANSPORTS = {
     "database": "notifier.transport.database.DatabaseTransport",
-    "amqp": "notifier.transport.amqp.AmqpTransport",
-    "amqps": "notifier.transport.amqp.AmqpTransport",
+    "amqp": "notifier.transport.amqp.transport.AmqpTransport",
+    "amqps": "notifier.transport.amqp.transport.AmqpTransport",
 }
 
 # --- Providers --------------------------------------------------------------------------------------------------------
@@ -247,7 +247,7 @@ DEFAULT_FROM_EMAIL = env.checked(
 ANYMAIL = {
     **env.prefixed("ANYMAIL_"),
     "WEBHOOK_SECRET": env.secrets("ANYMAIL_WEBHOOK_SECRET"),
-    # A provider that can't carry our number along still sends the message.
+    # A provider that can't carry our delivery's id still sends the message.
     "IGNORE_UNSUPPORTED_FEATURES": True,
     "REQUESTS_TIMEOUT": EMAIL_TIMEOUT,
 }
@@ -281,7 +281,7 @@ CONCURRENCY = {
 }
 MAX_ATTEMPTS = env.whole("MAX_ATTEMPTS", 8, most=100)
 RETRY_BASE_SECONDS = env.whole("RETRY_BASE_SECONDS", 15, most=3600)
-# Messages a second that a channel's provider is given; staff may set it anew while it runs.
+# The most messages a second for a channel's provider; staff may change it at any time.
 RATES = {"email": env.rate("EMAIL_RATE"), "sms": env.rate("SMS_RATE")}
 BREAKER_PERCENT = env.whole("BREAKER_PERCENT", 50, most=100)
 BREAKER_MINIMUM = env.whole("BREAKER_MINIMUM", 20)
@@ -289,9 +289,9 @@ BREAKER_WINDOW_SECONDS = env.whole("BREAKER_WINDOW_SECONDS", 60)
 BREAKER_PROBE_SECONDS = env.whole("BREAKER_PROBE_SECONDS", 30, most=900)
 
 # --- Consent: see docs/consent.md -------------------------------------------------------------------------------------
-# Keys the digests that stand for erased addresses. Unlike SECRET_KEY it is never changed, or they are found no more.
+# The key of the digests of erased addresses. Never change it: otherwise the digests find no address any more.
 CONSENT_KEY = env.text("CONSENT_KEY")
-# Beside its link a mail may name a mailbox, which somebody reads, for those who unsubscribe by mail.
+# A mailbox that somebody reads, for clients who unsubscribe by mail instead of by the link.
 UNSUBSCRIBE_MAILTO = env.checked(
     "UNSUBSCRIBE_MAILTO",
     env.text("UNSUBSCRIBE_MAILTO"),
@@ -302,10 +302,10 @@ SMS_STOP_LINE = env.text("SMS_STOP_LINE")
 SMS_HELP_ANSWER = env.text(
     "SMS_HELP_ANSWER", "You get these messages because you asked for them. Reply STOP to end them."
 )
-# So many bounces "for now" in a row count as one for good.
+# This many soft bounces in a row count as a hard one.
 SOFT_BOUNCES = env.whole("SOFT_BOUNCES", 5, most=100)
-# No messages in these hours of the client's own day.
-QUIET_HOURS = {"email": env.hours("EMAIL_QUIET_HOURS"), "sms": env.hours("SMS_QUIET_HOURS")}
+# No messages in these hours, by the client's own clock.
+QUIET_HOURS = {"email": env.quiet_hours("EMAIL_QUIET_HOURS"), "sms": env.quiet_hours("SMS_QUIET_HOURS")}
 CLIENT_TIME_ZONE = (
     env.checked(
         "CLIENT_TIME_ZONE",
@@ -315,7 +315,7 @@ CLIENT_TIME_ZONE = (
     )
     or TIME_ZONE
 )
-# So many messages to one client in so many days.
+# At most so many messages to one client in so many days.
 CAPS = {"email": env.cap("EMAIL_CAP"), "sms": env.cap("SMS_CAP")}
 
 # --- Logs: ids, never addresses or texts ------------------------------------------------------------------------------
@@ -338,11 +338,11 @@ LOGGING = {
     },
     "loggers": {
         **{name: {"handlers": ["console"], "level": LOG_LEVEL} for name in ("notifier", "consumers")},
-        # Django's own handlers speak on the console with DEBUG only: a page that failed must be told of anywhere.
+        # Django's own handlers write to the console only with DEBUG, but a page that failed must always be logged.
         "django": {"handlers": ["console"], "level": "INFO", "propagate": False},
-        # It leaves names and addresses out.
+        # Without names and addresses.
         "axes": {"handlers": ["console"], "level": "WARNING", "propagate": False},
-        # Every fault of the broker is told once, in our own words.
+        # Every error of the broker is logged once, with a text of our own.
         "pika": {"level": "CRITICAL"},
     },
 }

@@ -1,4 +1,4 @@
-"""The consumer's side of its channel's circuit breaker: counts what the provider does, tells it, and obeys."""
+"""The consumer's side of its channel's circuit breaker: reports how sends end, and knows whether it is open."""
 
 import logging
 import time
@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from django import db
 from django.db import connection
 
-from notifier.delivery.claims import Claim, Outcome, Verdict
+from notifier.delivery.claims import Claim
+from notifier.delivery.settlements import Outcome, Verdict
 from notifier.models import Channel
 from notifier.policies import breakers
 from notifier.policies.breakers import Count
@@ -15,34 +16,34 @@ from notifier.runtime import clock
 
 logger = logging.getLogger(__name__)
 
-#: How often counts are told while most sends go through. When most fail they are told at once.
-TELL_SECONDS = 1.0
+#: How often counts are reported while most sends succeed. When most fail, they are reported at once.
+REPORT_SECONDS = 1.0
 
 
-class Gauge:
-    """Never raises: a count that can't be written is dropped, and the next one tells the same."""
+class BreakerReporter:
+    """Never raises a database error: a count that can't be written is dropped, and the next one says the same."""
 
     def __init__(self, *, channel: Channel) -> None:
         self._channel = channel
         self._count: Count | None = None
-        self._told_at = time.monotonic()
+        self._reported_at = time.monotonic()
         #: Whether the breaker was open when it was last looked at.
-        self.is_held = False
+        self.is_open = False
 
     def saw(self, claim: Claim) -> None:
-        """Learn from a claim, which looks at the breaker anyway."""
-        self.is_held = claim.breaker_open
+        """Note whether the breaker was open at this claim, which asks for that anyway."""
+        self.is_open = claim.breaker_open
         if claim.probe_of and not claim.messages:
-            # The client no longer wants it: nothing was learned, and the next need not wait for its time.
+            # The probe's client no longer wants it. Nothing was learned, so the next probe need not wait for its time.
             self._try(lambda: breakers.probe_now(channel=self._channel, now=clock.now()))
 
     def add(self, claim: Claim, outcomes: Sequence[Outcome]) -> None:
-        """Take the outcomes of a window that is settled."""
+        """Count the outcomes of a settled window, or judge the breaker by its probe."""
         if claim.breaker_open:
             self._try(lambda: self._judge(claim, outcomes))
             return
-        # What was released never came before the provider: the consumer's own back-off sees to that. Who has opted out
-        # there says nothing of how it does.
+        # What was released never reached the provider: the consumer's own back-off handles that. A recipient who has
+        # opted out there says nothing about how well it works.
         given = [outcome for outcome in outcomes if outcome.verdict not in (Verdict.RELEASED, Verdict.REFUSED)]
         failed = [outcome for outcome in given if outcome.verdict is not Verdict.SENT]
         if not given:
@@ -51,21 +52,21 @@ class Gauge:
         count.given += len(given)
         count.failed += len(failed)
         count.detail = failed[-1].detail if failed else count.detail
-        if count.mostly_failed() or time.monotonic() - self._told_at >= TELL_SECONDS:
-            self._tell()
+        if count.mostly_failed() or time.monotonic() - self._reported_at >= REPORT_SECONDS:
+            self._report()
 
     def idle(self) -> None:
-        """Tell what is left, and look whether the breaker is open: no claim does that now."""
+        """Report what is left, and ask whether the breaker is open, as no claim does that now."""
         if self._count:
-            self._tell()
+            self._report()
         self._try(self._look)
 
     def _look(self) -> None:
-        self.is_held = breakers.find_open(channel=self._channel) is not None
+        self.is_open = breakers.find_open(channel=self._channel) is not None
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         count, self._count = self._count, None
-        self._told_at = time.monotonic()
+        self._reported_at = time.monotonic()
         if count:
             self._try(lambda: self._record(count))
 
@@ -87,7 +88,7 @@ class Gauge:
                 now=clock.now(),
             ):
                 logger.info("%s is resumed by itself: a single delivery went through.", self._channel.label)
-                self.is_held = False
+                self.is_open = False
 
     def _try(self, call: Callable[[], object]) -> None:
         try:

@@ -1,4 +1,4 @@
-"""The consumer's side of its channel's throttle: waits for its turn before each claim, and says so meanwhile."""
+"""The consumer's side of its channel's rate limit: waits before each claim until it may send, and says so."""
 
 import logging
 import time
@@ -14,17 +14,17 @@ from notifier.runtime.shutdown import StopFlag
 
 logger = logging.getLogger(__name__)
 
-#: Where there is no limit it is looked at again after so long: staff may have set one. So it costs nothing.
+#: Without a limit, how long it sends before it looks for one again: staff may have set it. So looking costs nothing.
 FREE_SECONDS = 2.0
-#: No wait is longer than this without another look: staff may have changed the rate.
+#: The longest wait before it looks at the rate again: staff may have changed it.
 LOOK_SECONDS = 1.0
-#: How long it is said that it waits, after it last did: between two windows it would change many times a second.
+#: How long after a wait it still says that it waits: between two windows that would change many times a second.
 SAID_SECONDS = 5.0
 
 
-class Pacer:
+class RateLimiter:
     def __init__(self, *, channel: Channel, stop: StopFlag, waiting: Callable[[], None]) -> None:
-        """`waiting` is called each second meanwhile, to say that the process lives."""
+        """`waiting` is called each second of a wait, to say that the process is alive."""
         self._channel = channel
         self._stop = stop
         self._waiting = waiting
@@ -34,16 +34,18 @@ class Pacer:
 
     @property
     def words(self) -> str:
-        """What it waits for, in words for staff; empty while there is nothing to wait for."""
+        """What it waits for, as a sentence for staff; empty if it does not wait."""
         return self._words if time.monotonic() - self._waited_at < SAID_SECONDS else ""
 
     def prepare(self) -> None:
-        """Staff can set a rate from now on."""
+        """Create the channel's row, where staff can set a rate from now on."""
         throttles.register(channel=self._channel, now=clock.now())
 
     def take(self, *, wanted: int, until: float) -> int:
-        """How many messages may be sent now; 0 once it is told to stop, or nothing was to be had `until` then
-        (monotonic seconds)."""
+        """How many messages may be sent now, after waiting if need be.
+
+        0 once it is told to stop, or where none was allowed `until` then (monotonic seconds).
+        """
         while time.monotonic() >= self._free_until:
             grant = throttles.take(channel=self._channel, wanted=wanted, now=clock.now())
             if grant.rate is None:
@@ -59,7 +61,7 @@ class Pacer:
         return wanted
 
     def give_back(self, number: int) -> None:
-        """Of messages that were not sent after all. Lost ones only make it a little slower."""
+        """Return what `take` gave for messages that were not sent. If that fails, sending is only a little slower."""
         if number <= 0 or time.monotonic() < self._free_until:
             return
         try:

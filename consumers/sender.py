@@ -1,4 +1,4 @@
-"""Sends a window of messages at once, each thread over a connection of its own."""
+"""Sends the messages of a window at the same time, each thread over a connection of its own."""
 
 import logging
 import queue
@@ -15,7 +15,8 @@ from consumers.backends.base import (
     SendBackend,
     TemporaryFailure,
 )
-from notifier.delivery.claims import Message, Outcome, Verdict
+from notifier.delivery.claims import Message
+from notifier.delivery.settlements import Outcome, Verdict
 from notifier.runtime import failpoints
 
 logger = logging.getLogger(__name__)
@@ -27,29 +28,29 @@ CLOSING_SECONDS = 5.0
 
 
 class Sender:
-    """A fixed crew of threads; a send never raises, it ends as an `Outcome`."""
+    """A fixed number of threads that send. A send never raises: it ends as an `Outcome`."""
 
     def __init__(self, *, get_backend: Callable[[], SendBackend], threads: int) -> None:
         self._get_backend = get_backend
-        # Made here and thrown away: what is wrong with the settings is told before any ticket is taken.
+        # A backend is made here and thrown away, so that mistakes in the settings show before any ticket is taken.
         self.longest_send_seconds = get_backend().longest_send_seconds
-        self._most = threads
-        self._crew: list[threading.Thread] = []
+        self._max_threads = threads
+        self._threads: list[threading.Thread] = []
         self._jobs: queue.SimpleQueue[_Window | None] = queue.SimpleQueue()
 
     def send(self, messages: Sequence[Message], *, starts_until: float, waiting: Callable[[], None]) -> list[Outcome]:
         """Send them all and return how each ended.
 
-        None is started after `starts_until` (monotonic seconds), nor once the provider is found to be away: those come
-        back as RELEASED. `waiting` is called each second meanwhile.
+        No send begins after `starts_until` (monotonic seconds), or once the provider was found to be away: those
+        messages come back as RELEASED. `waiting` is called each second meanwhile.
         """
         window = _Window(messages, starts_until)
-        hands = min(len(messages), self._most)
-        while len(self._crew) < hands:
-            self._crew.append(threading.Thread(target=self._work, name=f"sender {len(self._crew)}", daemon=True))
-            self._crew[-1].start()
-        # One is called, and each calls the next as it starts: a hundred threads that all wake for a provider that
-        # answers at once cost more than the sending.
+        needed = min(len(messages), self._max_threads)
+        while len(self._threads) < needed:
+            self._threads.append(threading.Thread(target=self._work, name=f"sender {len(self._threads)}", daemon=True))
+            self._threads[-1].start()
+        # One thread is called, and each calls the next as it starts. With a provider that answers at once, waking a
+        # hundred threads costs more than the sending.
         self._jobs.put(window)
         waiting()
         while not window.done.wait(WAITING_SECONDS):
@@ -58,12 +59,12 @@ class Sender:
 
     def close(self) -> None:
         """Let every thread close its connection and end."""
-        for _ in self._crew:
+        for _ in self._threads:
             self._jobs.put(None)
         ends_at = time.monotonic() + CLOSING_SECONDS
-        for thread in self._crew:
+        for thread in self._threads:
             thread.join(timeout=max(0.0, ends_at - time.monotonic()))
-        self._crew = []
+        self._threads = []
 
     def _work(self) -> None:
         backend: SendBackend | None = None
@@ -71,7 +72,7 @@ class Sender:
             try:
                 backend = backend or self._get_backend()
             except Exception as error:
-                # Such as too many open files. A thread that died of it would leave its window waiting for ever.
+                # E.g. too many open files. If the thread ended here, its window would wait for ever.
                 logger.exception("No connection to the provider can be made.")
                 window.give_up(f"no connection to the provider can be made: {type(error).__name__}")
             else:
@@ -84,7 +85,7 @@ class Sender:
 
 
 class _Window:
-    """Messages that the crew takes from one by one."""
+    """The messages of one window, which the threads take one by one."""
 
     def __init__(self, messages: Sequence[Message], starts_until: float) -> None:
         self._left: queue.SimpleQueue[Message] = queue.SimpleQueue()
@@ -99,12 +100,12 @@ class _Window:
             self.done.set()
 
     def give_up(self, reason: str) -> None:
-        """What nobody has started goes back."""
+        """Return what nobody has begun to send as RELEASED."""
         self._down = reason
         self._take(lambda message: Outcome(message, Verdict.RELEASED, detail=reason))
 
     def work(self, backend: SendBackend, *, call_next: Callable[[], None]) -> None:
-        """Send until none is left; before the first, let another thread join in if there is more than that one."""
+        """Send until none is left. Before the first, call another thread if there is more than one message."""
         if self._left.qsize() > 1:
             call_next()
         self._take(lambda message: self._send(message, backend))
@@ -148,6 +149,6 @@ class _Window:
         except OutcomeUnknown as failure:
             return Outcome(message, Verdict.UNKNOWN, detail=str(failure))
         except Exception as error:
-            # A fault of the backend's: it may have happened before or after the provider took the message.
+            # An error in the backend itself: it may have come before or after the provider took the message.
             logger.exception("Sending delivery %d failed in a way that the backend does not know.", message.delivery_id)
             return Outcome(message, Verdict.UNKNOWN, detail=f"the send backend failed: {type(error).__name__}")

@@ -1,4 +1,4 @@
-"""The consumer's loop: receive a ticket, and for each window of it claim, send, settle; then, and only then, ack."""
+"""The consumer's loop: receive a ticket; claim, send and settle each window of it; only then acknowledge it."""
 
 import logging
 import time
@@ -11,11 +11,12 @@ from django import db
 from django.conf import settings
 from django.db import connection
 
-from consumers.breaker_reporter import Gauge
-from consumers.rate_limiter import Pacer
+from consumers.breaker_reporter import BreakerReporter
+from consumers.rate_limiter import RateLimiter
 from consumers.sender import Sender
-from notifier.delivery import claims
-from notifier.delivery.claims import Claim, Outcome, Verdict
+from notifier.delivery import claims, settlements
+from notifier.delivery.claims import Claim
+from notifier.delivery.settlements import Outcome, Verdict
 from notifier.models import Channel, Process
 from notifier.runtime import clock, failpoints
 from notifier.runtime.backoff import Backoff
@@ -29,7 +30,7 @@ IDLE_SECONDS = 1.0
 
 
 class Consumer:
-    """Handles one channel's queue. Everything but the sending itself happens in the caller's thread."""
+    """Handles one channel's queue. Only the sending itself happens in other threads than the caller's."""
 
     def __init__(
         self, *, channel: Channel, transport: Transport, sender: Sender, concurrency: int, stop: StopFlag
@@ -40,11 +41,11 @@ class Consumer:
         self._window = concurrency
         self._stop = stop
         self._heartbeat = Heartbeat(kind=Process.Kind.CONSUMER, channel=channel)
-        self._gauge = Gauge(channel=channel)
-        self._pacer = Pacer(channel=channel, stop=stop, waiting=self._beat_at_work)
+        self._breaker_reporter = BreakerReporter(channel=channel)
+        self._rate_limiter = RateLimiter(channel=channel, stop=stop, waiting=self._beat_at_work)
         self._channel_backoff = Backoff(first_seconds=2, longest_seconds=60)
         self._patience = Backoff(first_seconds=0.2, longest_seconds=5)
-        #: What it waits for, until a ticket comes or there is none to be had.
+        #: What it waits for; empty once a ticket came, or the queue was found empty.
         self._trouble = ""
 
     def run(self, *, until_idle: bool = False) -> None:
@@ -74,7 +75,7 @@ class Consumer:
     def _receive(self, until_idle: bool) -> None:
         if not self._trouble:
             self._heartbeat.beat(Process.State.IDLE)
-        self._pacer.prepare()
+        self._rate_limiter.prepare()
         # Closing gives the tickets at hand back to the broker.
         with closing(self._transport.receive(self._channel, IDLE_SECONDS)) as tickets:  # type: ignore[type-var]
             for received in tickets:
@@ -88,46 +89,55 @@ class Consumer:
                 elif until_idle and not self._transport.depth(self._channel):
                     return
                 else:
-                    self._gauge.idle()
+                    self._breaker_reporter.idle()
                 self._patience.reset()
                 self._beat_between_tickets()
 
     def _beat_between_tickets(self) -> None:
-        if self._gauge.is_held:
+        if self._breaker_reporter.is_open:
             self._heartbeat.beat(Process.State.WAITING, f"Waits while {self._channel.in_words} is paused by itself.")
-        elif self._pacer.words:
+        elif self._rate_limiter.words:
             self._beat_at_work()
         else:
             self._heartbeat.beat(Process.State.IDLE)
 
     def _beat_at_work(self) -> None:
-        self._heartbeat.beat(Process.State.WORKING, self._pacer.words)
+        self._heartbeat.beat(Process.State.WORKING, self._rate_limiter.words)
 
     def _work(self, received: Received) -> None:
         ids = received.ticket.deliveries
         start = size = 0
-        # A provider that takes few an hour would hold the ticket until it counts as lost, or the broker takes it back.
+        # With a provider that takes few messages an hour, the ticket would be held until it counts as lost, or until
+        # the broker takes it back.
         until = time.monotonic() + settings.TICKET_LIFETIME_SECONDS / 3
         while (start := start + size) < len(ids):
             size = (
-                0 if self._stop.is_set() else self._pacer.take(wanted=min(self._window, len(ids) - start), until=until)
+                0
+                if self._stop.is_set()
+                else self._rate_limiter.take(wanted=min(self._window, len(ids) - start), until=until)
             )
             if not size:
                 self._give_back(ids[start:], due_at=clock.now())
                 break
             outcomes = self._work_window(received.ticket.broadcast, ids[start : start + size])
-            self._pacer.give_back(size - sum(outcome.verdict is not Verdict.RELEASED for outcome in outcomes))
+            self._rate_limiter.give_back(size - sum(outcome.verdict is not Verdict.RELEASED for outcome in outcomes))
             if down := next((o for o in outcomes if o.verdict is Verdict.RELEASED and o.wait), None):
-                # The rest would only fail alike.
+                # The rest would only fail in the same way.
                 self._give_back(ids[start:], due_at=clock.now() + (down.wait or timedelta()))
                 received.ack()
                 self._wait_out(f"{self._channel.label}: {down.detail}", (down.wait or timedelta()).total_seconds())
                 return
-            if self._gauge.is_held:
-                # Whatever of it may be sent, as a probe, was sent.
+            if self._breaker_reporter.is_open:
+                # If the probe was in this ticket, it was sent; nothing else of it may be.
                 self._give_back(ids[start:], due_at=clock.now())
                 break
         received.ack()
+
+    def _allowed(self, left: int, *, until: float) -> int:
+        """How many deliveries the next window takes; 0 where it has to stop."""
+        if self._stop.is_set():
+            return 0
+        return self._rate_limiter.take(wanted=min(self._window, left), until=until)
 
     def _give_back(self, delivery_ids: Sequence[int], *, due_at: datetime) -> None:
         claims.release(delivery_ids=delivery_ids, due_at=due_at)
@@ -135,11 +145,11 @@ class Consumer:
 
     def _work_window(self, broadcast_id: int, delivery_ids: Sequence[int]) -> Sequence[Outcome]:
         """Claim, send and settle up to a window of deliveries, each step committed before the next begins."""
-        # Counted from before the claim, as its lease is: a process that is stopped since then, or waits long for the
-        # commit, would send what staff may have had sent again meanwhile.
+        # Counted from before the claim, like the lease. Otherwise a process that is stopped during the claim, or waits
+        # long for its commit, would send what staff may have had sent again meanwhile.
         starts_until = time.monotonic() + self._seconds_to_start()
         claim = self._claim(broadcast_id, delivery_ids)
-        self._gauge.saw(claim)
+        self._breaker_reporter.saw(claim)
         if not claim.messages:
             return ()
         failpoints.reached("claim.committed")
@@ -152,11 +162,14 @@ class Consumer:
             self._channel_backoff.reset()
         self._settle(claim, outcomes)
         failpoints.reached("settle.committed")
-        self._gauge.add(claim, outcomes)
+        self._breaker_reporter.add(claim, outcomes)
         return outcomes
 
     def _seconds_to_start(self) -> float:
-        """A send begun later might outlast the lease; `check` warns where the lease is too short for even one."""
+        """How long after the claim a send may begin, so that it ends within the lease.
+
+        `manage.py check` warns where the lease is too short for even one send.
+        """
         lease = float(settings.LEASE_SECONDS)
         return max(lease - self._sender.longest_send_seconds, lease / 10)
 
@@ -171,19 +184,20 @@ class Consumer:
                 now=clock.now(),
             )
         except db.Error:
-            # A commit whose answer was lost may have been made. Nothing was sent: undo it, or the rows end as UNKNOWN.
+            # The commit may have been made, and only its answer lost. Nothing was sent, so undo it: otherwise the rows
+            # would end as UNKNOWN.
             self._insist(lambda: claims.release_claim(token=token, delivery_ids=delivery_ids, now=clock.now()))
             raise
 
     def _settle(self, claim: Claim, outcomes: Sequence[Outcome]) -> None:
-        settled = self._insist(lambda: claims.settle(claim=claim, outcomes=outcomes, now=clock.now()))
+        settled = self._insist(lambda: settlements.settle(claim=claim, outcomes=outcomes, now=clock.now()))
         if settled < len(outcomes):
             logger.warning("%d results came after their lease and were decided by others.", len(outcomes) - settled)
 
     def _insist(self, write: Callable[[], int]) -> int:
-        """Write for as long as it takes: these results exist nowhere else.
+        """Try `write` until it succeeds, since these results exist nowhere else; returns its number of rows.
 
-        The broker may take the ticket back meanwhile (RabbitMQ does after 30 minutes): it then claims nothing.
+        Meanwhile the broker may take the ticket back (RabbitMQ does after 30 minutes). That ticket will claim nothing.
         """
         patience = Backoff(first_seconds=0.1, longest_seconds=5)
         while True:
@@ -200,8 +214,8 @@ class Consumer:
         self._wait_out(f"The database can't be used: {error}", self._patience.next_seconds())
 
     def _wait_out(self, reason: str, seconds: float) -> None:
-        """Wait for something that is away, and say so meanwhile."""
-        # Once: a broker may be away for hours.
+        """Wait, and say why in the heartbeat, because something that is needed is not there."""
+        # Logged as an error once only: a broker may be away for hours.
         level = logging.DEBUG if reason == self._trouble else logging.ERROR
         logger.log(level, "%s Next try in %.1f s.", " ".join(reason.split()), seconds)
         self._trouble = reason

@@ -1,4 +1,4 @@
-"""Settings that can be used and don't go together, told by `manage.py check`."""
+"""What `manage.py check` says about settings that are valid but don't go together."""
 
 import os
 from pathlib import Path
@@ -11,9 +11,9 @@ from django.utils.module_loading import import_string
 
 from notifier.runtime import failpoints
 
-#: The slowest provider that the ticket's lifetime is expected to bear: so many seconds a message.
+#: Seconds a message of the slowest provider that a ticket's lifetime should be long enough for.
 SLOW_SEND_SECONDS = 4
-#: A mail passes nine phases, from the connect to the answer after the text, each of which may take EMAIL_TIMEOUT.
+#: A mail has nine phases, from the connect to the answer after the text, and each may take EMAIL_TIMEOUT.
 SMTP_PHASES = 9
 SMTP_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
 CONSOLE_BACKEND = "consumers.backends.console.EmailBackend"
@@ -39,7 +39,7 @@ def check_failpoint(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 @register
 def check_email_backend(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """EMAIL_BACKEND may be anything: a misprint is told before a command starts, and not by the first mail."""
+    """EMAIL_BACKEND may be any path, so a misprint must show before a command starts, not with the first mail."""
     try:
         import_string(settings.EMAIL_BACKEND)
     except ImportError as error:
@@ -70,7 +70,7 @@ def check_mail_events(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 @register
 def check_files(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """A folder or file that can't be written is no outage: consumers would wait for it for ever."""
+    """A folder or file that can't be written is no outage that passes: consumers would wait for ever."""
     found = []
     if settings.EMAIL_FILE_PATH and (why := _no_folder(Path(settings.EMAIL_FILE_PATH))):
         found.append(_unwritable("EMAIL_URL", "filemail:////var/mail", why, id="notifier.E002"))
@@ -82,7 +82,7 @@ def check_files(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 @register
 def check_public_url(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """Every mail has a link by which it is refused: one that leads nowhere is neither lawful nor delivered for long."""
+    """Every mail has an unsubscribe link. It must work by law, and providers soon refuse mails in which it doesn't."""
     address = urlsplit(settings.PUBLIC_URL)
     if _is_this_machine(address.hostname or "") and (not settings.DEBUG or _reaches_clients()):
         return [
@@ -110,7 +110,7 @@ def _is_this_machine(host: str) -> bool:
 
 
 def _reaches_clients() -> bool:
-    """Whether mails go to a server, or to a backend that nobody here knows, and not to a file, a console or nowhere."""
+    """Whether mails leave this machine: by a server or an unknown backend, not into a file, a console or nothing."""
     backend = settings.EMAIL_BACKEND
     if backend == SMTP_BACKEND:
         return not _is_this_machine(settings.EMAIL_HOST)
@@ -123,8 +123,8 @@ def _unwritable(setting: str, example: str, why: str, *, id: str) -> CheckMessag
 
 
 def _no_folder(folder: Path) -> str:
-    """Why no file can be made in the folder, which is itself made where it is missing; "" if one can."""
-    # os.path, for a Path raises where a folder above may not be read.
+    """Why no file can be made in the folder; "" if one can. The folder itself is made if it is missing."""
+    # os.path, because a Path raises if a folder above may not be read.
     nearest = next(path for path in (folder, *folder.parents) if os.path.exists(path))
     if not os.path.isdir(nearest):
         return f"{nearest} is no folder"
@@ -132,7 +132,7 @@ def _no_folder(folder: Path) -> str:
 
 
 def _no_file(file: Path) -> str:
-    """Why nothing can be added to the file, whose folder must be there; "" if it can."""
+    """Why nothing can be added to the file; "" if it can. Its folder must exist."""
     if os.path.isdir(file):
         return f"{file} is a folder"
     if os.path.exists(file):

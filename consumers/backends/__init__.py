@@ -1,1 +1,1 @@
-"""The ways out: what hands one message to a provider. A backend is chosen by setting, by dotted path."""
+"""One module for each way to hand a message to a provider. They know neither models nor tickets nor queues."""

@@ -1,5 +1,6 @@
 """What every send backend does, and the five ways in which a send can go wrong."""
 
+import re
 import time
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,6 +12,7 @@ from notifier.consent.suppressions import Evidence, Source
 
 #: The share of its lease that one send may use: its result has to be written within the rest.
 LEASE_SHARE = 0.9
+_ADDRESS = re.compile(r"<?[^\s<>@]+@[^\s<>]+>?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class Outgoing:
 class SendFailure(Exception):
     """The message was not sent, or may not have been; the text says what the provider answered, without the address."""
 
-    #: Set where the answer says that the address is to be sent nothing any more: why, as the suppression keeps it.
+    #: Set where the answer says that nothing more may be sent to the address: why, as the suppression keeps it.
     suppress: Evidence | None = None
 
 
@@ -49,7 +51,7 @@ class PermanentFailure(SendFailure):
 
 
 class RecipientRefused(SendFailure):
-    """The recipient has told the provider to take nothing for them: nobody's failure, and their word is kept."""
+    """The recipient has opted out at the provider. It counts as no failure, and their address is suppressed."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail)
@@ -57,7 +59,7 @@ class RecipientRefused(SendFailure):
 
 
 class ChannelDown(SendFailure):
-    """The provider itself can't be used: nobody's message was handed over, and no recipient is to blame."""
+    """The provider itself can't be used: no message was handed over, and no recipient is to blame."""
 
 
 class OutcomeUnknown(SendFailure):
@@ -74,6 +76,11 @@ class SendBackend(Protocol):
         """Returns once the provider has taken the message: its id there, or "". Raises one of the five failures."""
 
     def close(self) -> None: ...
+
+
+def masked(error: object) -> str:
+    """The error's text without e-mail addresses: it is kept, logged and shown."""
+    return _ADDRESS.sub("…", str(error)) or type(error).__name__
 
 
 class Deadline:

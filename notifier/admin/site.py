@@ -18,11 +18,10 @@ from django.utils.cache import patch_vary_headers
 from django.utils.text import capfirst
 from django_htmx.http import HTMX_STOP_POLLING, HttpResponseClientRedirect
 
-from notifier.broadcasts import progress
 from notifier.models import Channel
-from notifier.overview import chart, dashboard
+from notifier.overview import chart, concerns, dashboard
 from notifier.policies import breakers
-from notifier.runtime import clock
+from notifier.runtime import clock, process_health
 from notifier.staff import account
 from notifier.web.htmx import HtmxHttpRequest
 from notifier.wording.model_names import LISTS, NAMES, NOTHING
@@ -129,9 +128,9 @@ class NotifierAdminSite(AdminSite):
         if cast(HtmxHttpRequest, request).htmx:
             return self._bars(request)
         may, now = request.user.has_perm, clock.now()
-        health = progress.health(channels=Channel, now=now)
+        health = process_health.health(channels=Channel, now=now)
         found: dict[str, Any] = {
-            "concerns": dashboard.concerns(health=health, may=may, now=now),
+            "concerns": concerns.find(health=health, may=may, now=now),
             "health": health,
             "refresh_seconds": REFRESH_SECONDS,
         }

@@ -1,0 +1,1 @@
+"""To whom a notification goes, when, and by whose decision. Sending itself is `delivery`'s."""

@@ -1,4 +1,4 @@
-"""The second person: who may let a broadcast go, on which text and time, and what an edit does to their word."""
+"""Approval by a second person: who may give it, for which text and time, and what an edit does to it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,17 +14,17 @@ from notifier.models import Broadcast, Notification
 
 State = Broadcast.State
 PERMISSION = "notifier.approve_broadcast"
-#: The one that knows of permissions, whatever else a login goes by.
+#: The backend that knows permissions; others only log people in.
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
 class OwnRequest(NotAllowed):
-    """Nobody approves what they asked for, or wrote, themselves, whatever else they may do."""
+    """Nobody may approve a broadcast that they asked for, or whose text they changed, whatever else they may do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """What somebody has looked at. With another text or time, or critical, it is not what they agreed to."""
+    """The text, times and criticality that somebody looked at. An approval is for exactly these."""
 
     text_of: datetime | None
     scheduled_for: datetime | None
@@ -37,7 +37,7 @@ class Version:
 
 
 def approve(*, broadcast_id: int, seen: Version, by: User, now: datetime) -> None:
-    """Let it go: at once, or at its time where that is still to come.
+    """Start the broadcast, or schedule it if its time is still to come.
 
     Raises `OwnRequest`, `ChangedMeanwhile` where it is no longer what `seen` says, and `NotAllowed`.
     """
@@ -57,7 +57,7 @@ def approve(*, broadcast_id: int, seen: Version, by: User, now: datetime) -> Non
 
 
 def reject(*, broadcast_id: int, by: User, why: str) -> None:
-    """It is never sent. Whoever asked reads who refused it and why."""
+    """Cancel it for good. The person who asked for it can read who rejected it and why."""
     because = f"rejected by {by.get_username()}: {why}"[:300]
     waiting = acts.allowing(Act.REJECT, broadcast_id=broadcast_id)
     if not waiting.update(state=State.CANCELLED, ended_because=because):
@@ -65,11 +65,11 @@ def reject(*, broadcast_id: int, by: User, why: str) -> None:
 
 
 def take_edit(*, notification: Notification, by: User) -> int:
-    """Give what waits for a second person, or has their word and not begun, the new text; returns how many.
+    """Give broadcasts that need approval and have not begun the new text; returns how many.
 
-    Their word was for the old one, so it is asked for anew. Call it in the transaction that saves the notification:
-    whoever approves at the same moment either sees the new text or has let the old one go. What needs no approval
-    keeps the text of when it was asked for. Whoever edited it is kept: it would be their own word on their own text.
+    An approval was for the old text, so it is asked for again. Call it in the transaction that saves the notification:
+    an approval at the same moment then either sees the new text or has started the old one. Broadcasts that need no
+    approval keep their text. The editor is recorded, because nobody may approve their own text.
     """
     frozen = {name: getattr(notification, name) for name in Broadcast.FROZEN}
     stale = not_begun(notification=notification).filter(needs_approval=True).exclude(**frozen)
@@ -84,8 +84,8 @@ def take_edit(*, notification: Notification, by: User) -> int:
 
 
 def not_begun(*, notification: Notification) -> QuerySet[Broadcast]:
-    """What an edit is about: those that need approval take it over, and the others keep their text."""
-    # A follow-up says again what the broadcast that it follows has said.
+    """The broadcasts of this notification that have not begun."""
+    # A follow-up has the text of the broadcast that it follows, whatever is edited.
     return Broadcast.objects.before_start().filter(notification=notification, follows=None).order_by("pk")
 
 

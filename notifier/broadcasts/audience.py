@@ -10,12 +10,12 @@ from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet
 
 from notifier.models import Channel, Client, Preference, Suppression, Topic
 
-#: Ids that are asked for to find one client of a sample, where the audience is a part of all clients.
+#: How many ids are looked up for each client of a sample, since not all clients are in the audience.
 TRIES = 4
 
 
 class Standing(StrEnum):
-    """How a client stands to a topic on a channel; each has exactly one. Named as the counts of `Reach`."""
+    """Whether a client would get a topic on a channel, or why not: exactly one for each client. Named as in `Reach`."""
 
     RECIPIENTS = "recipients"
     NO_CONSENT = "no_consent"
@@ -71,7 +71,7 @@ def _reach(topic: Topic, clients: int, archived: int) -> dict[Channel, Reach]:
 
 
 def most() -> int:
-    """So many clients there are at most, told at once however many there are."""
+    """An upper bound for the number of clients, which costs the same however many there are."""
     return Client.objects.aggregate(highest=Max("pk"))["highest"] or 0
 
 
@@ -107,9 +107,9 @@ def _looked_up(topic: Topic) -> tuple[int, int, int, int]:
     return by_email, by_email - found["addresses"], by_sms, by_sms - found["phones"]
 
 
-# All consents of a topic, less those of the clients whom something is the matter with: an index holds all that is asked
-# of the ones, and another, which is small, all that is asked of the others. A client who is not found is active and has
-# both addresses. For a million clients, of whom a tenth are odd, a quarter of the time that looking up each takes.
+# All consents of a topic, minus those of `odd` clients, who are archived or lack an address. One index covers the
+# consents, and a small one the odd clients; a client who is not in it is active and has both addresses. For a million
+# clients, of whom a tenth are odd, it takes a quarter of the time of looking up each.
 _MERGED = f"""
     SELECT COUNT(*) FILTER (WHERE p.email AND odd.is_active IS NOT FALSE),
            COUNT(*) FILTER (WHERE p.email AND odd.is_active AND odd.email IS NULL),
@@ -131,11 +131,11 @@ def _merged(topic: Topic) -> tuple[int, int, int, int]:
 
 @contextmanager
 def along_the_indexes() -> Iterator[None]:
-    """PostgreSQL merges two indexes in the order of the clients' ids, for the statements inside.
+    """Make PostgreSQL merge two indexes in the order of the clients' ids, for the statements inside.
 
-    Of itself it would read both tables and put a million of their rows into a hash, in eight parts on the disk: it
-    takes two to three times as long. And it looks up a few thousand addresses one by one, instead of reading all
-    clients for them. SQLite goes along the indexes anyway.
+    By itself it reads both tables and hashes a million rows, in eight parts on the disk, which takes two to three times
+    as long. It also looks up a few thousand addresses one by one then, instead of reading all clients for them. SQLite
+    uses the indexes anyway.
     """
     if connection.vendor != "postgresql":
         yield
@@ -147,7 +147,7 @@ def along_the_indexes() -> Iterator[None]:
 
 
 def _suppressed(topic: Topic, channel: Channel) -> int:
-    """Active, consenting clients whose address is suppressed: looked up from the suppressions, which are few."""
+    """How many active, consenting clients have a suppressed address; found from the suppressions, which are few."""
     address = "email" if channel == Channel.EMAIL else "phone"
     suppressions = Suppression.objects.filter(channel=channel).values("address")
     consents = Preference.objects.filter(client=OuterRef("pk"), topic=topic, **{channel.value: True})
@@ -155,7 +155,7 @@ def _suppressed(topic: Topic, channel: Channel) -> int:
 
 
 def who(*, topic: Topic, channel: Channel, standing: Standing) -> QuerySet[Client]:
-    """The clients that the count of the same name is made of."""
+    """The clients behind the count of that name in `Reach`."""
     address = "email" if channel == Channel.EMAIL else "phone"
     consents = Exists(Preference.objects.filter(client=OuterRef("pk"), topic=topic, **{channel.value: True}))
     suppressions = Suppression.objects.filter(channel=channel)
@@ -173,7 +173,7 @@ def who(*, topic: Topic, channel: Channel, standing: Standing) -> QuerySet[Clien
 
 
 def names(*, topic: Topic, channel: Channel, most: int) -> list[str]:
-    """The names of up to `most` recipients, from all over the list of clients: a few milliseconds, however many."""
+    """The names of up to `most` recipients, spread over all clients: a few milliseconds, however many there are."""
     recipients = who(topic=topic, channel=channel, standing=Standing.RECIPIENTS).order_by("pk")
     few = list(recipients.values_list("name", flat=True)[: most + 1])
     if len(few) <= most:
@@ -182,12 +182,12 @@ def names(*, topic: Topic, channel: Channel, most: int) -> list[str]:
     tries = most * TRIES
     ids = {ends["first"] + (ends["last"] - ends["first"]) * number // (tries - 1) for number in range(tries)}
     spread = list(recipients.filter(pk__in=ids).values_list("name", flat=True))
-    # Where ids have gaps, or few consent, those at the beginning tell more than the handful that was hit.
+    # Where ids have gaps, or few consent, the first recipients are a better sample than the few that were found.
     return spread[:: max(1, len(spread) // most)] if len(spread) >= most / 5 else few[:most]
 
 
 def sample(*, topic: Topic, channel: Channel) -> Client | None:
-    """A client who would get it on this channel, to show the message as one of them will read it."""
+    """A recipient on this channel, for whom a preview can be rendered; None if there is none."""
     address = "email" if channel == Channel.EMAIL else "phone"
     suppressed = Suppression.objects.filter(channel=channel, address=OuterRef(f"client__{address}"))
     preference = (

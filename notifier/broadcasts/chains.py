@@ -1,4 +1,4 @@
-"""Broadcasts of one text that follow one another: each goes only to those whom the others did not reach."""
+"""Chains of follow-ups: broadcasts of one text, each only for those whom the others did not reach."""
 
 from collections.abc import Collection, Iterator, Mapping
 
@@ -6,13 +6,13 @@ from django.db.models import OuterRef, Q, QuerySet
 
 from notifier.models import Broadcast, Channel, Delivery
 
-#: It arrived, or may have. What is still under way may yet: see `reached`.
+#: It arrived, or may have. Deliveries still under way may yet arrive: see `reached`.
 ARRIVED = (Delivery.State.SENT, Delivery.State.UNKNOWN)
 
 
 def others(*, broadcast_id: int, notification_id: int) -> list[int]:
-    """The ids of all that this one follows, and of all that follow it, near or far; in order."""
-    # A chain is of one notification, so one query finds all its links.
+    """The ids, in order, of all broadcasts that this one follows, directly or not, and of all that follow it."""
+    # All broadcasts of a chain have the same notification, so one query finds them.
     linked = Broadcast.objects.filter(notification=notification_id).exclude(follows=None)
     earlier = {pk: before for pk, before in linked.values_list("pk", "follows_id") if before is not None}
     later = {before: pk for pk, before in earlier.items()}

@@ -1,4 +1,4 @@
-"""What a broadcast will take: time, at the rate of lately, and SMS segments, which is what providers charge for."""
+"""What a broadcast will take: time, at the recent rate, and SMS segments, which providers charge for."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,11 +7,11 @@ from datetime import timedelta
 from django.conf import settings
 
 from notifier.broadcasts import audience
-from notifier.messages import placeholders
+from notifier.messages import placeholders, sms_segments
 from notifier.models import Channel, Topic
 from notifier.policies import throttles, throughput
 
-#: Recipients whose SMS is written out to learn how long it gets. A million would take a minute.
+#: How many recipients' SMS are rendered to learn how long they get. A million would take a minute.
 SAMPLE = 500
 
 
@@ -20,12 +20,12 @@ class Segments:
     """How many segments the SMS of a broadcast take."""
 
     total: int
-    #: Of the longest SMS that was looked at.
+    #: Segments of the longest SMS that was rendered.
     longest: int
-    #: The recipients that were looked at; all of them, or none needed to be, where `is_exact`.
+    #: How many were rendered: all, or none because the text is the same for everybody, where `is_exact`.
     measured: int
     is_exact: bool
-    #: What a last line that says how to end them would add; None where each has one already.
+    #: Segments that a last line about STOP would add; None where every SMS has one already.
     stop_line: int | None = None
 
 
@@ -33,18 +33,18 @@ class Segments:
 class Duration:
     """How long a number of messages takes."""
 
-    #: None where nothing is known of any channel that would be used.
+    #: None where no channel that would be used was ever measured.
     time: timedelta | None
-    #: Messages a second, of the channels that are used and were measured, or may be no faster.
+    #: Messages a second of each channel that is used and was measured or is limited.
     rates: dict[Channel, float]
-    #: Used, and never measured.
+    #: Channels that are used and have no rate.
     unknown: list[Channel]
-    #: Those whose rate is as much as the provider may be given.
+    #: Channels whose rate is the provider's limit.
     limited: list[Channel] = field(default_factory=list)
 
 
 def segments(*, text: str, topic: Topic, recipients: int) -> Segments:
-    """Exact where the text is the same for everybody, or few get it; else the average of a sample, times the number."""
+    """Exact where all get the same text, or few get it; otherwise the average of a sample times the recipients."""
     if not recipients or not text:
         return Segments(0, 0, 0, is_exact=True, stop_line=None if settings.SMS_STOP_LINE else 0)
     if _rendered(text, "A", topic) == _rendered(text, "Bea B.", topic):
@@ -61,7 +61,7 @@ def segments(*, text: str, topic: Topic, recipients: int) -> Segments:
 
 
 def duration(*, sends: Mapping[Channel, int]) -> Duration:
-    """Channels send at the same time, so the slowest of them tells."""
+    """The time of the slowest channel, since all send at the same time."""
     used = [channel for channel, number in sends.items() if number]
     measured, limits = throughput.rates(), throttles.rates()
     limited = [one for one in used if one in limits and limits[one] <= measured.get(one, limits[one])]
@@ -85,4 +85,4 @@ def _rendered(text: str, name: str, topic: Topic, stop_line: str | None = None) 
 
 
 def _size(text: str, name: str, topic: Topic, stop_line: str | None = None) -> int:
-    return placeholders.sms_size(_rendered(text, name, topic, stop_line)).segments
+    return sms_segments.measure(_rendered(text, name, topic, stop_line)).segments

@@ -1,7 +1,7 @@
 """Sending a broadcast's text once more, to those who want it now and did not get it.
 
-Nobody gets it twice. A broadcast is followed once at most, after it has ended, and whatever of it failed or was skipped
-is not sent again from then on (see `recovery`): so what a follow-up takes over can't set off by itself any more.
+Nobody gets it twice. A broadcast is followed at most once, after it has ended. From then on, what failed or was skipped
+in it is not sent again (see `delivery.recovery`), so it can't go out beside the follow-up.
 """
 
 import uuid
@@ -19,8 +19,8 @@ from notifier.broadcasts.send_options import Terms
 from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Suppression
 
 State = Delivery.State
-#: How a client stands to a chain on one channel, apart from those who got it.
-_STANDINGS = {
+#: What became of a client's deliveries in a chain, for those who did not get it.
+_OUTCOMES = {
     "unknown": Q(state=State.UNKNOWN),
     "under_way": Q(due_at__isnull=False),
     "failed": Q(state=State.FAILED),
@@ -30,7 +30,7 @@ _STANDINGS = {
 
 
 class FollowUpError(Exception):
-    """There can be no follow-up; the text says why, to staff."""
+    """There can be no follow-up; the text tells staff why."""
 
 
 class NotEnded(FollowUpError):
@@ -38,7 +38,7 @@ class NotEnded(FollowUpError):
 
 
 class FollowedAlready(FollowUpError):
-    """The broadcast has its follow-up, which is the one to follow now."""
+    """The broadcast has a follow-up already; only that one can be followed now."""
 
     def __init__(self, follower: Broadcast) -> None:
         super().__init__(f"It was followed up already, by {follower}. Look there for what is still missing.")
@@ -47,17 +47,17 @@ class FollowedAlready(FollowUpError):
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """Those who want it on this channel now and did not get it, each counted once: why, and who is left out."""
+    """How many clients want it on this channel now and did not get it, and why not; each client counts once."""
 
     channel: Channel
     failed: int
     skipped: int
     cancelled: int
-    #: Consented since, or came after; or it was cancelled before it got as far as them.
+    #: They consented or were added since, or the broadcast was cancelled before it reached them.
     new: int
-    #: Left out, for it may have arrived.
+    #: Left out, because it may have arrived.
     unknown: int
-    #: Left out, for it may yet arrive.
+    #: Left out, because it may still arrive.
     under_way: int
 
     @property
@@ -79,9 +79,9 @@ def check(*, broadcast: Broadcast) -> None:
 
 
 def missing(*, broadcast: Broadcast) -> list[Missing]:
-    """What a follow-up would come to, exact at this moment.
+    """Whom a follow-up would go to, exact at this moment.
 
-    Whoever has several deliveries in the chain counts by the first of `_STANDINGS` that one of them fits.
+    A client with several deliveries in the chain counts by the first of `_OUTCOMES` that one of them has.
     """
     chain = [broadcast.pk, *chains.others(broadcast_id=broadcast.pk, notification_id=broadcast.notification_id)]
     return [_missing(broadcast.topic_id, chain, channel) for channel in broadcast.channels]
@@ -90,20 +90,20 @@ def missing(*, broadcast: Broadcast) -> list[Missing]:
 def _missing(topic_id: int, chain: list[int], channel: Channel) -> Missing:
     wants = wanting(topic_id=topic_id, channel=channel)
     rows = Delivery.objects.filter(broadcast__in=chain, channel=channel)
-    # Those who did get it are many, and counted by nobody: the others are found by an index of their own.
+    # Those who got it are many, and are not counted. The others have an index of their own.
     counts = {"new": _new(topic_id, chain, channel)}
     before = Q(state=State.SENT)
-    for name, standing in _STANDINGS.items():
-        counted = rows.filter(standing, Exists(wants.filter(client=OuterRef("client_id"))))
+    for name, outcome in _OUTCOMES.items():
+        counted = rows.filter(outcome, Exists(wants.filter(client=OuterRef("client_id"))))
         if len(chain) > 1:
             counted = counted.filter(~Exists(rows.filter(before, client=OuterRef("client_id"))))
         counts[name] = counted.aggregate(clients=Count("client", distinct=True))["clients"]
-        before |= standing
+        before |= outcome
     return Missing(channel=channel, **counts)
 
 
 def _new(topic_id: int, chain: list[int], channel: Channel) -> int:
-    """Those who want it, and whom nothing of the chain was made for."""
+    """How many clients want it and have no delivery in the chain."""
     if connection.vendor == "postgresql":
         with audience.along_the_indexes():
             return _merged(topic_id, chain, channel) - _suppressed(topic_id, chain, channel)
@@ -114,8 +114,8 @@ def _in_chain(chain: list[int], channel: Channel, client: OuterRef) -> Exists:
     return Exists(Delivery.objects.filter(broadcast__in=chain, channel=channel, client=client))
 
 
-# All of it is in three indexes, which are read in the order of the clients' ids; see `audience`. Of a million clients
-# and 250,000 deliveries it takes a sixth of the time that looking up each client does.
+# Three indexes cover it, and are read in the order of the clients' ids; see `audience.along_the_indexes`. For a million
+# clients and 250,000 deliveries it takes a sixth of the time of looking up each client.
 _MERGED = """
     SELECT COUNT(*)
     FROM {preferences} p
@@ -131,7 +131,7 @@ _MERGED = """
 
 
 def _merged(topic_id: int, chain: list[int], channel: Channel) -> int:
-    """Suppressed addresses count as any other."""
+    """The same number, but with suppressed addresses."""
     statement = _MERGED.format(
         preferences=Preference._meta.db_table,
         clients=Client._meta.db_table,
@@ -145,7 +145,7 @@ def _merged(topic_id: int, chain: list[int], channel: Channel) -> int:
 
 
 def _suppressed(topic_id: int, chain: list[int], channel: Channel) -> int:
-    """Those among them whose address is suppressed: few, and looked up from the suppressions."""
+    """How many of them have a suppressed address; found from the suppressions, which are few."""
     address = "email" if channel == Channel.EMAIL else "phone"
     suppressions = Suppression.objects.filter(channel=channel).values("address")
     consents = Exists(Preference.objects.filter(client=OuterRef("pk"), topic=topic_id, **{channel.value: True}))
@@ -162,7 +162,7 @@ def wanting(*, topic_id: int, channel: Channel) -> QuerySet[Preference]:
 
 
 def find_existing(*, broadcast_id: int, token: uuid.UUID) -> Broadcast | None:
-    """What `create` has made of this token."""
+    """The follow-up that `create` made for this token, if any."""
     return Broadcast.objects.filter(request_id=_request_id(broadcast_id, token)).first()
 
 
@@ -173,14 +173,13 @@ def _request_id(broadcast_id: int, token: uuid.UUID) -> uuid.UUID:
 def create(
     *, broadcast_id: int, token: uuid.UUID, by: User | None, now: datetime, is_critical: bool = False
 ) -> Broadcast:
-    """A broadcast of the same frozen text to all who did not get that one; raises `FollowUpError`.
+    """Make a broadcast of the same frozen text for all who did not get that one; raises `FollowUpError`.
 
-    It is critical only where that is said anew, whatever the one before it was.
-
-    The same token returns what it made the first time, however often it comes.
+    It is critical only if `is_critical`, whatever the broadcast before it was. A repeated token returns the follow-up
+    that it made the first time.
     """
     with transaction.atomic():
-        # Whoever sends some of it again locks it too: either they reopen it first, or they find that it is followed.
+        # `delivery.recovery` locks it too: either it reopens the broadcast first, or it finds that it is followed.
         original = Broadcast.objects.select_for_update(no_key=True).get(pk=broadcast_id)
         if earlier := find_existing(broadcast_id=broadcast_id, token=token):
             return earlier
@@ -191,7 +190,7 @@ def create(
 
 
 def _start(original: Broadcast, *, request_id: uuid.UUID, by: User | None, now: datetime, terms: Terms) -> Broadcast:
-    """As any other broadcast begins: at once, or once a second person has approved it."""
+    """Like any other broadcast, it starts at once, or after a second person has approved it."""
     values = lifecycle.initial_columns(needs_approval=_needs_approval(original, by), terms=terms, now=now)
     return Broadcast.objects.create(
         follows=original,
@@ -214,5 +213,5 @@ def _needs_approval(original: Broadcast, by: User | None) -> bool:
 
 
 def asks_for_approval(*, number: int, by: User | None) -> bool:
-    """Whether a follow-up of so many messages waits for a second person; nobody asks the command line."""
+    """Whether a follow-up of so many messages needs approval; from the command line (`by` is None) none does."""
     return settings.APPROVAL_ABOVE is not None and by is not None and number > settings.APPROVAL_ABOVE

@@ -1,4 +1,4 @@
-"""Whom sending hours and caps would keep back, were something sent now: what the confirm page tells. Read only."""
+"""How many recipients quiet hours and the frequency cap would hold back now, for the confirm page. Read only."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,29 +15,31 @@ State = Delivery.State
 
 
 @dataclass(frozen=True, slots=True)
-class KeptBack:
-    """Of those who would get it on this channel. Where countries share a calling code, by the first to wake there."""
+class HeldBack:
+    """How many recipients of one channel would be held back, and until when."""
 
     channel: Channel
-    #: It is night for them.
+    #: Clients who are in quiet hours now.
     in_quiet_hours: int = 0
-    #: When the first and the last of them wake.
+    #: When the quiet hours of the first and of the last of them end.
     first: datetime | None = None
     last: datetime | None = None
-    #: They have had enough of late, and are skipped unless that is long ago by the time it is sent.
-    sated: int = 0
+    #: Clients who reached the frequency cap. They are skipped if that still holds when it is their turn.
+    over_cap: int = 0
 
 
 def are_set(channels: list[Channel]) -> bool:
+    """Whether any of these channels has quiet hours or a cap."""
     return any(settings.QUIET_HOURS[channel.value] or settings.CAPS[channel.value] for channel in channels)
 
 
-def kept_back(*, topic: Topic, channel: Channel, now: datetime) -> KeptBack:
-    night = _asleep(topic, channel, now)
-    return KeptBack(channel, night["number"] or 0, night["first"], night["last"], sated=_sated(topic, channel, now))
+def count(*, topic: Topic, channel: Channel, now: datetime) -> HeldBack:
+    quiet = _in_quiet_hours(topic, channel, now)
+    over_cap = _over_cap(topic, channel, now)
+    return HeldBack(channel, quiet["number"] or 0, quiet["first"], quiet["last"], over_cap=over_cap)
 
 
-def _asleep(topic: Topic, channel: Channel, now: datetime) -> dict[str, Any]:
+def _in_quiet_hours(topic: Topic, channel: Channel, now: datetime) -> dict[str, Any]:
     opens_at = quiet_hours_sql.moment(channel=channel, client="client", now=now)
     if opens_at is None:
         return {"number": 0, "first": None, "last": None}
@@ -46,18 +48,21 @@ def _asleep(topic: Topic, channel: Channel, now: datetime) -> dict[str, Any]:
     return found
 
 
-def _sated(topic: Topic, channel: Channel, now: datetime) -> int:
+def _over_cap(topic: Topic, channel: Channel, now: datetime) -> int:
     cap = settings.CAPS[channel.value]
     if cap is None:
         return 0
-    most, days = cap
-    full = _full(channel, most, now - timedelta(days=days))
+    maximum, days = cap
+    full = _full(channel, maximum, now - timedelta(days=days))
     return followups.wanting(topic_id=topic.pk, channel=channel).filter(client__in=full).count()
 
 
-def _full(channel: Channel, most: int, since: datetime) -> QuerySet[Delivery, Any]:
-    """The clients who have had so many since then: by the feed's index of each broadcast that has sent since."""
+def _full(channel: Channel, maximum: int, since: datetime) -> QuerySet[Delivery, Any]:
+    """The clients who got `maximum` messages or more since then.
+
+    Found by the index `delivery_feed` of each broadcast that has sent since.
+    """
     recent = Broadcast.objects.filter(Q(finished_at=None) | Q(finished_at__gt=since)).exclude(started_at=None)
     had = Q(state__in=[State.SENT, State.UNKNOWN], settled_at__gt=since) | Q(state=State.SENDING)
     rows = Delivery.objects.filter(had, broadcast__in=list(recent.values_list("pk", flat=True)), channel=channel)
-    return rows.order_by().values("client").annotate(number=Count("pk")).filter(number__gte=most).values("client")
+    return rows.order_by().values("client").annotate(number=Count("pk")).filter(number__gte=maximum).values("client")

@@ -1,4 +1,4 @@
-"""Writing notifications."""
+"""Copying a notification."""
 
 from notifier.models import Notification
 
@@ -6,7 +6,7 @@ from notifier.models import Notification
 def duplicate(*, notification: Notification) -> Notification:
     """A new notification with the same topic and texts, sent to nobody yet.
 
-    The subject is the same too: clients read it, and "copy of" is not for them.
+    The subject stays as it is, without "copy of", because clients read it.
     """
     copy = Notification(
         topic=notification.topic,

@@ -1,20 +1,16 @@
-"""What the progress page and the commands show of a broadcast: the balance sheet, the live feed, the health. Read only.
+"""What the progress page and the commands show of a broadcast: its numbers and its newest deliveries. Read only.
 
-Everything comes from the broadcast's own row, the newest settled deliveries and the workers: a page view costs the
-same whether ten clients are addressed or ten million.
+Everything comes from the broadcast's own row and the newest settled deliveries, so a page costs the same for ten
+clients and for ten million.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.conf import settings
-from django.utils.formats import date_format
-from django.utils.timezone import localtime
-
 from notifier.messages import placeholders
-from notifier.models import Breaker, Broadcast, Channel, Delivery, Process
+from notifier.models import Broadcast, Channel, Delivery
 
 State = Delivery.State
 
@@ -42,8 +38,8 @@ class ChannelProgress:
 
 
 @dataclass(frozen=True, slots=True)
-class Night:
-    """Deliveries of a channel that wait for their clients' sending hours, and when the first of these begin."""
+class QuietHoursWait:
+    """How many deliveries of a channel wait for the end of quiet hours, and when the first of these end."""
 
     channel: Channel
     number: int
@@ -52,15 +48,15 @@ class Night:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """The books of one broadcast, as of the dispatcher's last tally."""
+    """The numbers of one broadcast, as of the dispatcher's last tally."""
 
     broadcast: Broadcast
     channels: list[ChannelProgress]
     audience: int
     rate: float
     expanded_share: float
-    nights: list[Night] = field(default_factory=list)
-    #: Messages a second that a channel's provider is given at most.
+    quiet_hours: list[QuietHoursWait] = field(default_factory=list)
+    #: The most messages a second that each channel's provider may be given.
     limits: Mapping[Channel, float] = field(default_factory=dict)
 
     @property
@@ -81,9 +77,11 @@ class Sheet:
 
     @property
     def time_left(self) -> timedelta | None:
-        """At the measured rate, or that of the provider's limit where it is the narrower; without those who wait for
-        their sending hours. None while there is no rate, the audience is still growing, or only they are left."""
-        late = {night.channel: night.number for night in self.nights}
+        """At the measured rate, or at the provider's limit where that is lower. Rows in quiet hours do not count.
+
+        None while there is no rate, while the audience still grows, or where only rows in quiet hours are left.
+        """
+        late = {wait.channel: wait.number for wait in self.quiet_hours}
         left = {channel.channel: channel.waiting - late.get(channel.channel, 0) for channel in self.channels}
         number = sum(left.values())
         is_known = self.rate and self.expanded_share >= 1 and self.broadcast.state == Broadcast.State.RUNNING
@@ -94,19 +92,19 @@ class Sheet:
 
     @property
     def share(self) -> float:
-        """Of the deliveries that there are so far, how many nothing more happens to."""
+        """The share of the present deliveries that are settled."""
         return self.settled / self.total if self.total else 0.0
 
     @property
     def missed(self) -> int:
-        """Those that never left, or were refused; not those of which nobody knows."""
+        """How many were not sent or were refused; those whose outcome is unknown do not count."""
         return self.count(State.FAILED) + self.count(State.SKIPPED) + self.count(State.CANCELLED)
 
     def count(self, state: Delivery.State) -> int:
         return sum(channel.counts.get(state, 0) for channel in self.channels)
 
     def outcome(self) -> str:
-        """ "1,165 sent, 12 failed": what there is of everything that has ended."""
+        """E.g. "1,165 sent, 12 failed": the numbers of all settled deliveries."""
         counts = ((self.count(state), state) for state in SETTLED)
         return ", ".join(f"{number:,} {state.label.lower()}" for number, state in counts if number) or "nothing"
 
@@ -124,8 +122,8 @@ def sheet(broadcast: Broadcast, *, limits: Mapping[Channel, float] | None = None
         audience=broadcast.tally.get("audience", 0),
         rate=broadcast.tally.get("rate", 0.0),
         expanded_share=min(1.0, broadcast.cursor / broadcast.audience_upto) if broadcast.audience_upto else 1.0,
-        nights=[
-            Night(Channel(channel), late["number"], datetime.fromisoformat(late["until"]))
+        quiet_hours=[
+            QuietHoursWait(Channel(channel), late["number"], datetime.fromisoformat(late["until"]))
             for channel, late in broadcast.tally.get("waiting", {}).items()
             if broadcast.state == Broadcast.State.RUNNING
         ],
@@ -134,7 +132,7 @@ def sheet(broadcast: Broadcast, *, limits: Mapping[Channel, float] | None = None
 
 
 def announcement(sheet: Sheet) -> str:
-    """What is said aloud to whoever cannot see the page: it changes with the state, and with each tenth of the way."""
+    """What a screen reader says: it changes with the state, and with each tenth of the way."""
     broadcast = sheet.broadcast
     if broadcast.finished_at is not None:
         return f"{broadcast.get_state_display()}: {sheet.outcome()}."
@@ -144,7 +142,7 @@ def announcement(sheet: Sheet) -> str:
 
 
 def as_json(broadcast: Broadcast) -> dict[str, Any]:
-    """What `broadcast --json` and `broadcast_status --json` print; every channel is there, whatever it was sent by."""
+    """What `broadcast --json` and `broadcast_status --json` print. Every channel is there, also an unused one."""
     books = sheet(broadcast)
     counts = {channel.channel: channel.counts for channel in books.channels}
     return {
@@ -156,12 +154,12 @@ def as_json(broadcast: Broadcast) -> dict[str, Any]:
         "balanced": books.balanced,
         "started_at": broadcast.started_at.isoformat() if broadcast.started_at else None,
         "finished_at": broadcast.finished_at.isoformat() if broadcast.finished_at else None,
-        **_terms(broadcast),
+        **_optional(broadcast),
     }
 
 
-def _terms(broadcast: Broadcast) -> dict[str, Any]:
-    """Only where there are any: most broadcasts start at once, and end by themselves."""
+def _optional(broadcast: Broadcast) -> dict[str, Any]:
+    """The times and the reason of the end, where there are any: most broadcasts start at once and just finish."""
     moments = {name: getattr(broadcast, name) for name in ("scheduled_for", "expires_at", "approved_at")}
     found = {name: moment.isoformat() for name, moment in moments.items() if moment}
     if waiting := broadcast.tally.get("waiting"):
@@ -171,7 +169,7 @@ def _terms(broadcast: Broadcast) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class FeedLine:
-    """One client who was reached, or was not."""
+    """One settled delivery."""
 
     delivery: Delivery
     message: str
@@ -188,94 +186,3 @@ def _message(broadcast: Broadcast, delivery: Delivery, topic: str) -> str:
     text = broadcast.subject if delivery.channel == Channel.EMAIL else broadcast.sms_body
     rendered = placeholders.render(text, placeholders.values(name=delivery.client.name, topic=topic))
     return rendered if len(rendered) <= MESSAGE_LENGTH else rendered[: MESSAGE_LENGTH - 1] + "…"
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """One part of the machinery: whether it works, and in plain words what staff should know or do."""
-
-    part: str
-    ok: bool
-    words: str
-    #: The channel that has paused itself, where that is what this tells.
-    paused: Channel | None = None
-
-
-def health(*, channels: Iterable[Channel], now: datetime) -> list[Health]:
-    """The dispatcher, the broker, the consumers of `channels`, and which of these channels paused themselves.
-
-    From the heartbeats and the breakers alone.
-    """
-    alive = list(Process.objects.alive(now))
-    dispatchers = [worker for worker in alive if worker.kind == Process.Kind.DISPATCHER]
-    found = [_dispatcher_health(dispatchers), _broker_health(dispatchers)]
-    breakers = {breaker.channel: breaker for breaker in Breaker.objects.open()}
-    for channel in channels:
-        if breaker := breakers.get(channel.value):
-            found.append(_breaker_health(breaker, now))
-        found.append(_consumer_health(channel, [worker for worker in alive if worker.channel == channel]))
-    return found
-
-
-def dead_tickets(*, now: datetime) -> int:
-    """How many were put aside, as the dispatcher last counted; 0 while none is running."""
-    dispatchers = list(Process.objects.alive(now).filter(kind=Process.Kind.DISPATCHER))
-    return _newest_depths(dispatchers).get(Process.DEAD, 0)
-
-
-def _dispatcher_health(dispatchers: list[Process]) -> Health:
-    if not dispatchers:
-        return Health("Dispatcher", False, "No dispatcher is running. Start one with: python manage.py run_dispatcher")
-    return Health("Dispatcher", True, _running(len(dispatchers)))
-
-
-def _broker_health(dispatchers: list[Process]) -> Health:
-    name = "Queue in the database" if settings.BROKER_URL.startswith("database:") else "RabbitMQ"
-    troubled = [worker for worker in dispatchers if worker.state == Process.State.WAITING]
-    if troubled:
-        return Health(name, False, troubled[0].detail)
-    if not dispatchers:
-        return Health(name, False, "Not known: only a running dispatcher looks after it.")
-    depths = _newest_depths(dispatchers)
-    waiting = sum(depths.get(channel.value, 0) for channel in Channel)
-    return Health(name, True, f"Reachable, {waiting} ticket{'' if waiting == 1 else 's'} waiting")
-
-
-def _newest_depths(dispatchers: list[Process]) -> dict[str, int]:
-    return max(dispatchers, key=lambda worker: worker.last_seen_at).depths if dispatchers else {}
-
-
-def _breaker_health(breaker: Breaker, now: datetime) -> Health:
-    channel = Channel(breaker.channel)
-    why = f"{breaker.failed} of the last {breaker.given} sends failed"
-    if breaker.probes:
-        why += f", and so did {breaker.probes} single {'try' if breaker.probes == 1 else 'tries'} since"
-    if said := " ".join(breaker.detail.split()).rstrip("."):
-        why += f" ({said})"
-    later = breaker.probe_at is not None and breaker.probe_at > now
-    when = f"at {date_format(localtime(breaker.probe_at), 'H:i:s')}" if later else "as soon as one is due"
-    words = (
-        f"{channel.label} is paused by itself since {_moment(breaker.opened_at or now, now)}: {why}. "
-        f"A single delivery is tried {when}; once one goes through, sending resumes by itself."
-    )
-    return Health(str(channel.label), False, words, paused=channel)
-
-
-def _moment(moment: datetime, now: datetime) -> str:
-    there = localtime(moment)
-    return date_format(there, "TIME_FORMAT" if there.date() == localtime(now).date() else "DATETIME_FORMAT")
-
-
-def _consumer_health(channel: Channel, consumers: list[Process]) -> Health:
-    part = f"{channel.label} consumers"
-    if not consumers:
-        start = f"python manage.py run_consumer {channel.value}"
-        return Health(part, False, f"No {channel.in_words} consumer is running. Start one with: {start}")
-    troubled = [worker for worker in consumers if worker.state == Process.State.WAITING]
-    if len(troubled) == len(consumers):
-        return Health(part, False, troubled[0].detail)
-    return Health(part, True, _running(len(consumers)))
-
-
-def _running(number: int) -> str:
-    return f"{number} running"

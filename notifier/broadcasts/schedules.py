@@ -1,4 +1,4 @@
-"""Time: what starts by itself, what ends by itself, and how staff change either.
+"""Starting broadcasts at their time, cancelling those that expire, and how staff change either time.
 
 Any number of dispatchers may run; each call is safe to repeat and to kill.
 """
@@ -22,11 +22,11 @@ State = Broadcast.State
 def start_due(*, now: datetime) -> int:
     """Start the scheduled broadcasts whose time has come; returns how many.
 
-    One that would go to more people by now than may be sent to without a second person waits for one instead.
+    A broadcast whose audience has grown until it needs approval awaits that instead.
     """
     started = 0
     for broadcast in Broadcast.objects.to_start(now).select_related("topic", "created_by").order_by("pk"):
-        # Asked again with each change: another dispatcher, a cancel, an edit or a new time may have come first.
+        # Each change checks this again: another dispatcher, a cancel, an edit or a new time may have come first.
         due = Broadcast.objects.to_start(now).filter(pk=broadcast.pk, needs_approval=broadcast.needs_approval)
         if _has_outgrown(broadcast):
             due.update(state=State.AWAITING_APPROVAL, needs_approval=True)
@@ -41,11 +41,11 @@ def start_due(*, now: datetime) -> int:
 def expire(*, now: datetime) -> int:
     """Cancel the broadcasts whose time has passed; returns how many.
 
-    The sweep settles what was still to be sent, with the reason. Until then no claim takes it: see `deliveries`.
+    The sweep settles what was still to be sent, with the reason. Until then no claim takes it (`delivery.claims`).
     """
     expired = 0
     for broadcast in Broadcast.objects.to_expire(now).only("state", "expires_at").order_by("pk"):
-        # In the state that the reason speaks of; if that has changed, the next round finds it again.
+        # Only in the state that the reason mentions. If that has changed, the next round finds the broadcast again.
         overdue = Broadcast.objects.to_expire(now).filter(pk=broadcast.pk, state=broadcast.state)
         if overdue.update(state=State.CANCELLED, ended_because=_why_expired(broadcast)):
             expired += 1
@@ -68,7 +68,7 @@ def _why_expired(broadcast: Broadcast) -> str:
 def reschedule(*, broadcast_id: int, terms: Terms, now: datetime) -> None:
     """Change when a broadcast that has not begun starts and expires; without a time it starts at once.
 
-    The time is part of what a second person agreed to, and so is that it is critical: their word is asked for anew.
+    Its approval, if it needs one, is asked for again: a second person approves the time and `is_critical` as well.
     Raises `BadTerms`, `NotAllowed`.
     """
     if mistakes := terms.mistakes(now):
@@ -106,7 +106,7 @@ def _before_start(act: Act, broadcast_id: int) -> Broadcast:
 
 
 def _has_outgrown(broadcast: Broadcast) -> bool:
-    """Whether it needs approval by now, though it did not when it was asked for."""
+    """Whether its audience has grown until it needs approval."""
     return not broadcast.needs_approval and lifecycle.needs_approval(
         topic=broadcast.topic, channels=broadcast.channels, by=broadcast.created_by
     )

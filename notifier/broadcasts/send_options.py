@@ -1,4 +1,4 @@
-"""When a broadcast starts, until when it may still send, and whether it waits for sending hours and caps."""
+"""What staff choose for a broadcast: when it starts, when it expires, and whether it ignores quiet hours and caps."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,15 +6,15 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    #: None starts at once.
+    #: None: it starts at once.
     scheduled_for: datetime | None = None
-    #: What has not been sent by then never will be. None is for ever.
+    #: What has not been sent by then is never sent. None: it never expires.
     expires_at: datetime | None = None
-    #: Whoever asks for it has the right to send past sending hours and frequency caps.
+    #: It ignores quiet hours and frequency caps. The caller has checked the permission.
     is_critical: bool = False
 
     def mistakes(self, now: datetime) -> dict[str, str]:
-        """What is wrong with it, a sentence for each field; empty where it can be kept."""
+        """A sentence for each field whose time can't be kept; empty if all is well."""
         found = {}
         if self.scheduled_for and self.scheduled_for <= now:
             found["scheduled_for"] = "This time has passed. Choose a later one, or start at once."

@@ -6,9 +6,9 @@ from django.db import connection
 
 from notifier.models import Delivery, Reason
 
-#: Reasons shown of each state, in the order of the alphabet: where addresses stand in them there may be a million.
+#: The first reasons of each state in alphabetical order: where they contain addresses there may be a million of them.
 MAX_SHOWN = 12
-#: Each is counted so far and no further.
+#: No reason is counted beyond this.
 MAX_COUNTED = 10_001
 
 
@@ -46,7 +46,7 @@ _REASONS = f"""
 
 
 def of_broadcast(broadcast_id: int) -> list[ReasonCount]:
-    """The most frequent first. One query, whose cost does not grow with the audience."""
+    """The reasons, most frequent first: one query, whose cost does not grow with the audience."""
     with connection.cursor() as cursor:
         cursor.execute(_REASONS, [broadcast_id] * 3)
         found = [ReasonCount(Delivery.State(state), detail, number) for state, detail, number in cursor.fetchall()]
@@ -54,7 +54,7 @@ def of_broadcast(broadcast_id: int) -> list[ReasonCount]:
 
 
 def spared(broadcast_id: int) -> ReasonCount | None:
-    """Those who had withdrawn consent, or refused by a word of their own, between the start and their turn."""
+    """How many clients withdrew consent, or asked for nothing more, between the start and their turn; None if none."""
     state, reason = Delivery.State.SKIPPED, Reason.CONSENT_GONE
     rows = Delivery.objects.filter(broadcast=broadcast_id, state=state, detail=reason).order_by()
     number = rows.filter(state__in=Delivery.UNSENT)[:MAX_COUNTED].count()

@@ -1,4 +1,4 @@
-"""A message to the member of staff who writes it, through the real backends, before any client gets it."""
+"""Test messages: staff send one to themselves, through the real backends, before any client gets it."""
 
 import logging
 import uuid
@@ -16,7 +16,7 @@ from notifier.models import Channel, Notification
 
 logger = logging.getLogger(__name__)
 
-#: A test is for one reader: whoever needs more than these has something else in mind.
+#: A test has one reader, who needs no more than these.
 MAX_A_MINUTE = 5
 _NOTE = "Asked for a test by "
 
@@ -27,7 +27,7 @@ class TooMany(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TestMessage:
-    """What a send backend takes. No delivery has a reference like this, and so none has its Message-ID."""
+    """What a send backend takes. No delivery has a reference like this one, and so none has its Message-ID."""
 
     address: str
     subject: str
@@ -39,9 +39,9 @@ class TestMessage:
 
 
 def book(*, notification_id: int | None, subject: str, channel: Channel, by: User, now: datetime) -> None:
-    """Write down that somebody asks for a test; raises `TooMany` instead, where it was asked for too often."""
+    """Record that somebody asks for a test message; raises `TooMany` instead where they asked too often."""
     with transaction.atomic():
-        # Locked, so that requests at the same moment count one another.
+        # Locked, so that requests at the same moment count each other.
         User.objects.select_for_update().get(pk=by.pk)
         lately = LogEntry.objects.filter(
             user=by, action_flag=CHANGE, action_time__gt=now - timedelta(minutes=1), change_message__startswith=_NOTE
@@ -60,7 +60,7 @@ def book(*, notification_id: int | None, subject: str, channel: Channel, by: Use
 
 
 def send(*, message: TestMessage, channel: Channel) -> str:
-    """Returns once the provider has taken it: "", or what is wrong, in the backend's words and without the address."""
+    """Send it; returns "", or the backend's text about what is wrong, without the address."""
     try:
         backend = import_string(settings.SEND_BACKENDS[channel.value])()
         backend.send(message)

@@ -1,4 +1,4 @@
-"""The daily tallies: how many deliveries of a broadcast were settled on which day, by channel and outcome."""
+"""Daily stats: how many deliveries of a broadcast were settled on which day, by channel and outcome."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
@@ -17,20 +17,20 @@ State = Broadcast.State
 def count(*, broadcast_id: int, now: datetime) -> bool:
     """Count the settled deliveries of a broadcast by day, channel and state, in place of what was counted before.
 
-    The count holds no lock: about half a second for a million rows, in which consumers, staff and the finish go on.
-    Returns whether it was written. It was not where somebody else counted meanwhile, or changed what it is about: then
-    it is still asked for.
+    Counting holds no lock. It takes about half a second for a million rows, while consumers and staff go on. Returns
+    whether the count was written: not if another process counted meanwhile, or the deliveries changed. In the latter
+    case a count is still due.
     """
     seen = Broadcast.objects.filter(pk=broadcast_id).values("finished_at", "tallied_at", "days_counted_at").first()
     if seen is None or (seen["finished_at"] and seen["tallied_at"] is None):
-        return False  # gone; or its last tally is to be made anew, which asks for this once more
-    tallies = [DailyStats(broadcast_id=broadcast_id, **row) for row in _count(broadcast_id)]
+        return False  # deleted; or its last tally is due again, which will make this count due again
+    days = [DailyStats(broadcast_id=broadcast_id, **row) for row in _count(broadcast_id)]
     failpoints.reached("daily.counted")
     with transaction.atomic():
         if not _unchanged(broadcast_id, seen).update(days_counted_at=now):
             return False
         DailyStats.objects.filter(broadcast=broadcast_id).delete()
-        DailyStats.objects.bulk_create(tallies)
+        DailyStats.objects.bulk_create(days)
     failpoints.reached("daily.committed")
     return True
 
@@ -38,8 +38,8 @@ def count(*, broadcast_id: int, now: datetime) -> bool:
 def _unchanged(broadcast_id: int, seen: Mapping[str, Any]) -> QuerySet[Broadcast]:
     """The broadcast, if nobody counted meanwhile, and if it has not ended or been changed since it ended.
 
-    While it goes on its rows change all the time, and another count follows. After the end none does, unless somebody
-    asks: what they changed while we counted must not be taken for counted. Whoever does moves `tallied_at`.
+    While a broadcast goes on, its rows change all the time, and another count follows. After its end none does unless
+    somebody asks, so a change during our count must not be lost. Whoever makes one changes `tallied_at`.
     """
     same = {"days_counted_at": seen["days_counted_at"], "finished_at": seen["finished_at"]}
     if seen["finished_at"]:
@@ -52,15 +52,15 @@ def _count(broadcast_id: int) -> Sequence[Mapping[str, Any]]:
     days = list(_days(settled))
     if not days:
         return []
-    # By the days' ends, as moments: SQLite would ask Python for the date of each row, ten times as slow.
+    # Compared with the ends of the days: for the date of each row SQLite would ask Python, which is ten times slower.
     ends = [When(settled_at__lt=_start(day + timedelta(days=1)), then=Value(day)) for day in days]
     by_day = settled.annotate(day=Case(*ends)).exclude(day=None).order_by()
     return list(by_day.values("day", "channel", "state").annotate(number=Count("pk")))
 
 
 def _days(settled: QuerySet[Delivery]) -> Iterator[date]:
-    """The days on which anything was settled, in order: one look into the index for each."""
-    zone = get_default_timezone()  # not the zone of whoever is logged in: the tallies are everybody's
+    """The days on which anything was settled, in order; one query by the index for each."""
+    zone = get_default_timezone()  # not the zone of whoever is logged in: the numbers are the same for everybody
     since = settled.order_by("settled_at").values_list("settled_at", flat=True)
     moment = since.first()
     while moment is not None:

@@ -14,7 +14,7 @@ from django.db.models import QuerySet
 from notifier.broadcasts import schedules
 from notifier.clients import counts
 from notifier.clients.imports import retention
-from notifier.delivery import daily_stats, fanout, tallies
+from notifier.delivery import daily_stats, fanout, sweeps, tallies, tickets
 from notifier.models import Broadcast, Channel, Process
 from notifier.runtime import clock
 from notifier.runtime.backoff import Backoff
@@ -30,14 +30,14 @@ IDLE_PAUSE_SECONDS = 0.2
 SCHEDULE_SECONDS = 0.5
 SWEEP_SECONDS = 0.5
 DEPTH_SECONDS = 2.0
-#: A queue that looks empty twice, so far apart, with work outstanding, has lost its tickets.
-LOST_AFTER_SECONDS = fanout.LOST_AFTER.total_seconds()
+#: A queue that looks empty twice, this far apart, while rows wait for its tickets, has lost them.
+LOST_AFTER_SECONDS = tickets.LOST_AFTER.total_seconds()
 TALLY_SECONDS = 1.0
 #: Counting a huge broadcast, or looking for tickets that hang, may take this share of the dispatcher's time at most.
 TALLY_SHARE = 0.05
-#: What the overview shows is counted for so long at a stretch: the other work waits for it.
+#: How long it counts for the overview without a break, since the other work waits for it.
 STRETCH_SECONDS = 0.5
-#: How often uploads that were kept for long enough are emptied.
+#: How often uploads whose time is over are emptied.
 PURGE_SECONDS = 600.0
 
 
@@ -48,12 +48,12 @@ class Dispatcher:
         self._heartbeat = Heartbeat(kind=Process.Kind.DISPATCHER)
         self._broker = _Broker()
         self._busy = False
-        #: Decided once a cycle: under an alarm the broker takes no tickets and still counts them, which is no recovery.
+        #: Decided once a cycle. Under an alarm the broker takes no tickets but still counts them: that is no recovery.
         self._may_ask_broker = False
         self._depths: dict[str, int] = {}
         self._depths_at = self._scheduled_at = self._swept_at = self._purged_at = float("-inf")
         self._lost_since: dict[Channel, float] = {}
-        self._overtaken = {channel: fanout.Overtaken() for channel in Channel}
+        self._overtaken = {channel: tickets.Overtaken() for channel in Channel}
         self._overtaken_due = float("-inf")
         self._tally_due: dict[int, float] = {}
         self._overview_due = float("-inf")
@@ -80,7 +80,7 @@ class Dispatcher:
                 self._wait_for_database(error, patience)
                 continue
             except Exception:
-                # A fault of ours in one broadcast must not stop the others, nor spin.
+                # An error of ours in one broadcast must stop neither the others nor make the loop spin.
                 logger.exception("The dispatcher's cycle failed and is tried again.")
                 self._stop.wait(patience.next_seconds())
                 continue
@@ -92,7 +92,7 @@ class Dispatcher:
                 self._stop.wait(IDLE_PAUSE_SECONDS if idle else BUSY_PAUSE_SECONDS)
 
     def cycle(self) -> bool:
-        """Do one round of everything; whether there was anything to do."""
+        """Do one round of everything; returns whether there was anything to do."""
         now = clock.now()
         self._may_ask_broker = self._broker.is_worth_a_try()
         worked = self._keep_to_the_schedule(now)
@@ -109,7 +109,7 @@ class Dispatcher:
         return worked
 
     def _keep_to_the_schedule(self, now: datetime) -> bool:
-        """What has expired ends first: an outage may be over after the time at which something was to start."""
+        """Expire broadcasts, then start others: after an outage both times of one may have passed."""
         if time.monotonic() - self._scheduled_at < SCHEDULE_SECONDS:
             return False
         changed = schedules.expire(now=now) + schedules.start_due(now=now)
@@ -126,11 +126,11 @@ class Dispatcher:
         issued = 0
         try:
             if self._broker.trouble:
-                # That it counts is no recovery, nor that it took one ticket: under an alarm it does both.
+                # Under an alarm the broker still counts, and takes one ticket: neither shows that it is back.
                 self._transport.check()
                 self._broker.answered()
             for channel in Channel:
-                if rows := fanout.issue_tickets(channel=channel, transport=self._transport, now=now):
+                if rows := tickets.issue_tickets(channel=channel, transport=self._transport, now=now):
                     self._broker.answered()
                 issued += rows
         except TransportError as error:
@@ -139,8 +139,8 @@ class Dispatcher:
 
     def _sweep(self, now: datetime) -> None:
         if time.monotonic() - self._swept_at >= SWEEP_SECONDS:
-            if unknown := fanout.sweep(now=now):
-                logger.info("Swept %d deliveries.", unknown)
+            if number := sweeps.sweep(now=now):
+                logger.info("Swept %d deliveries.", number)
             self._swept_at = time.monotonic()
 
     def _tally(self, now: datetime) -> None:
@@ -165,22 +165,22 @@ class Dispatcher:
         return bool(finished)
 
     def _count_for_overview(self, now: datetime) -> None:
-        """The daily tallies and the census, in as small a share of the time as the tallies."""
+        """Daily stats and client counts, in as small a share of the time as the tallies."""
         began = time.monotonic()
         if began < self._overview_due:
             return
-        self._overview_due = began + TALLY_SECONDS  # should it fail, the cycles in between do their work
+        self._overview_due = began + TALLY_SECONDS  # if it fails, it is not tried again in every cycle
         for pk in _ids(Broadcast.objects.to_count_by_day(now)):
             daily_stats.count(broadcast_id=pk, now=now)
             if time.monotonic() - began > STRETCH_SECONDS:
-                break  # the others come next time: after an upgrade it may be every broadcast that there ever was
+                break  # the others come next time: after an upgrade it may be every broadcast there is
         if counts.is_due(now=now):
             counts.count(now=now)
         took = time.monotonic() - began
         self._overview_due = began + max(TALLY_SECONDS, took / TALLY_SHARE)
 
     def _look_at_queues(self, now: datetime) -> None:
-        """Tell the depths with the heartbeat, so that pages need not ask the broker; and look for lost tickets."""
+        """Write the queues' depths with the heartbeat, so that no page asks the broker; and look for lost tickets."""
         if time.monotonic() - self._depths_at >= DEPTH_SECONDS and self._may_ask_broker:
             try:
                 self._depths = {channel.value: self._transport.depth(channel) for channel in Channel}
@@ -197,10 +197,10 @@ class Dispatcher:
 
     def _reissue_lost(self, now: datetime) -> None:
         for channel in Channel:
-            if not fanout.looks_lost(channel=channel, depth=self._depths[channel.value], now=now):
+            if not tickets.looks_lost(channel=channel, depth=self._depths[channel.value], now=now):
                 self._lost_since.pop(channel, None)
             elif time.monotonic() - self._lost_since.setdefault(channel, time.monotonic()) >= LOST_AFTER_SECONDS:
-                number = fanout.reissue_lost(channel=channel, now=now)
+                number = tickets.reissue_lost(channel=channel, now=now)
                 logger.warning("The %s queue lost its tickets: %d deliveries are issued again.", channel, number)
                 self._lost_since.pop(channel, None)
 
@@ -209,8 +209,8 @@ class Dispatcher:
         if began < self._overtaken_due:
             return
         for channel, overtaken in self._overtaken.items():
-            if before := overtaken.look(fanout.travelling(channel=channel, now=now), now):
-                number = fanout.reissue_lost(channel=channel, now=now, issued_before=before)
+            if before := overtaken.look(tickets.travelling(channel=channel, now=now), now):
+                number = tickets.reissue_lost(channel=channel, now=now, issued_before=before)
                 logger.warning("Later tickets overtook %d %s deliveries, which are issued again.", number, channel)
         self._overtaken_due = began + max(DEPTH_SECONDS, (time.monotonic() - began) / TALLY_SHARE)
 

@@ -1,7 +1,8 @@
-"""What staff decide about deliveries that the machinery could not settle well; who decided, when and why is kept.
+"""Decisions of staff about deliveries that ended badly: mark them as sent, or send them again.
 
-It goes in chunks, one transaction each, so it may be about a million deliveries. What it changed is recorded in
-the transaction that changed it: a decision that dies half way did, and says, so much and no more, and may be repeated.
+Who decided, when and why is recorded. The work is done in chunks, one transaction each, so a decision may be about a
+million deliveries. Each transaction also records what it changed: after a crash the record is true as far as it goes,
+and the decision may be repeated.
 """
 
 from collections import Counter
@@ -24,9 +25,9 @@ from notifier.models import Broadcast, Channel, Client, Delivery, Resolution, Re
 Action = Resolution.Action
 State = Delivery.State
 
-#: Rows that one transaction takes: a late result or the finish waits for it that long.
+#: Rows in one transaction: a late result, or the end of the broadcast, waits for that long.
 CHUNK = 10_000
-#: What each decision may be about. What was skipped never left, so nobody can have got it.
+#: The states that each decision applies to. SKIPPED was never sent, so it can't be marked as sent.
 RESOLVABLE: Mapping[str, tuple[Delivery.State, ...]] = {
     Action.MARKED_SENT: (State.UNKNOWN, State.FAILED),
     Action.SENT_AGAIN: (State.UNKNOWN, State.FAILED, State.SKIPPED),
@@ -36,7 +37,7 @@ _OPEN = acts.ALLOWED[Act.SEND_AGAIN]
 
 
 class Obstacle(TextChoices):
-    """Why a delivery is left as it is, as "12 are …"."""
+    """Why a delivery is left as it is. The text completes "12 are …"."""
 
     SENT = "sent already"
     UNDER_WAY = "still under way"
@@ -69,7 +70,7 @@ class Resolvable:
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """How many deliveries a decision changed, and how many that it was about it left, and why."""
+    """How many deliveries a decision changed, and how many it left, by the reason."""
 
     number: int = 0
     left: Counter[Obstacle] = field(default_factory=Counter)
@@ -80,9 +81,9 @@ def count_resolvable(*, action: str, deliveries: QuerySet[Delivery], now: dateti
     counts: Counter[Delivery.State] = Counter()
     left: Counter[Obstacle] = Counter()
     grouped = _grouped(deliveries)
-    standings = _standings(action, {broadcast for _, broadcast, _ in grouped}, now)
+    by_broadcast = _obstacles_by_broadcast(action, {broadcast for _, broadcast, _ in grouped}, now)
     for state, broadcast, number in grouped:
-        of_broadcast, is_followed = standings[broadcast]
+        of_broadcast, is_followed = by_broadcast[broadcast]
         if obstacle := _obstacle(action, State(state), of_broadcast, is_followed=is_followed):
             left[obstacle] += number
         else:
@@ -95,10 +96,10 @@ def count_resolvable(*, action: str, deliveries: QuerySet[Delivery], now: dateti
 
 
 def _grouped(deliveries: QuerySet[Delivery]) -> list[tuple[str, int, int]]:
-    """How many there are, by state and broadcast: in one statement, so that nothing that moves counts twice.
+    """How many there are, as (state, broadcast, number), in one statement, so that no row that changes counts twice.
 
-    Those that ended badly, and those under way, have indexes of their own; only those that were sent are looked for
-    among all. In one group over all it took twice as long.
+    Rows that ended badly and rows under way have their own indexes; only SENT rows are searched for among all. One
+    GROUP BY over all rows took twice as long.
     """
     numbers = deliveries.order_by().values_list("state", "broadcast_id").annotate(number=Count("*"))
     unsent, under_way = numbers.filter(state__in=Delivery.UNSENT), numbers.filter(due_at__isnull=False)
@@ -106,8 +107,10 @@ def _grouped(deliveries: QuerySet[Delivery]) -> list[tuple[str, int, int]]:
     return list(unsent.union(under_way.exclude(state__in=Delivery.UNSENT), rest, all=True))
 
 
-def _standings(action: str, broadcast_ids: Collection[int], now: datetime) -> dict[int, tuple[Obstacle | None, bool]]:
-    """What stands in the way of the deliveries of each broadcast, and whether it was followed up."""
+def _obstacles_by_broadcast(
+    action: str, broadcast_ids: Collection[int], now: datetime
+) -> dict[int, tuple[Obstacle | None, bool]]:
+    """For each broadcast, what stands in the way of its deliveries, and whether it was followed up."""
     found = Broadcast.objects.filter(pk__in=broadcast_ids).values_list("pk", "state", "expires_at", "followed_by")
     return {
         pk: (
@@ -121,7 +124,7 @@ def _standings(action: str, broadcast_ids: Collection[int], now: datetime) -> di
 def mark_as_sent(*, deliveries: QuerySet[Delivery], by: User | None, why: str, now: datetime) -> Resolved:
     """Settle those of `deliveries` that are UNKNOWN or FAILED as SENT, e.g. because the provider's own log shows them.
 
-    For good: a late result of their own claim changes nothing any more.
+    That is final: a late result of their claim changes nothing any more.
     """
     return _resolve(Resolution(action=Action.MARKED_SENT, by=by, why=why, at=now), deliveries)
 
@@ -129,12 +132,12 @@ def mark_as_sent(*, deliveries: QuerySet[Delivery], by: User | None, why: str, n
 def send_again(*, deliveries: QuerySet[Delivery], by: User | None, why: str, now: datetime) -> Resolved:
     """Give those of `deliveries` that are UNKNOWN, FAILED or SKIPPED a fresh start, and reopen their broadcasts.
 
-    Their claims ask for consent, suppression and archiving again: this overrides nothing that a client wants.
+    The next claim checks consent, suppression and archiving again, so this overrides nothing that a client wants.
     """
     return _resolve(Resolution(action=Action.SENT_AGAIN, by=by, why=why, at=now), deliveries)
 
 
-class _Row(NamedTuple):
+class _LockedRow(NamedTuple):
     """A locked delivery."""
 
     id: int
@@ -146,7 +149,7 @@ class _Row(NamedTuple):
 def _resolve(resolution: Resolution, deliveries: QuerySet[Delivery]) -> Resolved:
     candidates = deliveries.filter(state__in=RESOLVABLE[resolution.action]).order_by("pk")
     number, left, last = 0, Counter[Obstacle](), 0
-    # Onwards by id, so that what can't be changed, or is back meanwhile, is not met twice.
+    # In the order of ids, so that rows that can't be changed, or were changed back meanwhile, don't come twice.
     while chunk := dict(candidates.filter(pk__gt=last).values_list("pk", "broadcast_id")[:CHUNK]):
         last = max(chunk)
         with transaction.atomic():
@@ -158,9 +161,9 @@ def _resolve(resolution: Resolution, deliveries: QuerySet[Delivery]) -> Resolved
 
 def _take(
     resolution: Resolution, candidates: QuerySet[Delivery], chunk: Mapping[int, int]
-) -> tuple[list[_Row], Counter[Obstacle]]:
-    """Locks those that the decision may change, and says why it leaves the others. `chunk` gives their broadcasts."""
-    # The broadcasts first, in the order of their ids: the finish passes them over, or has ended before we look.
+) -> tuple[list[_LockedRow], Counter[Obstacle]]:
+    """Lock those that the decision may change, and count why it leaves the others. `chunk`: delivery → broadcast."""
+    # The broadcasts are locked first, in the order of their ids: `finish` then skips them, or has already ended them.
     broadcasts = Broadcast.objects.filter(pk__in=set(chunk.values())).order_by("pk").select_for_update(no_key=True)
     of_broadcasts = {
         pk: _broadcasts_obstacle(resolution.action, state, is_expired=bool(expires_at and expires_at <= resolution.at))
@@ -169,10 +172,10 @@ def _take(
     obstacles = {pk: of_broadcasts[broadcast] for pk, broadcast in chunk.items()}
     left = Counter(obstacle for obstacle in obstacles.values() if obstacle)
     free = [pk for pk, obstacle in obstacles.items() if not obstacle]
-    # A late result holds its row and waits for the broadcast. Waiting for the row would be a deadlock, and it is no
-    # longer ours to decide.
+    # A late result has locked its row and waits for the broadcast. Waiting for that row would be a deadlock, and staff
+    # need not decide about it any more.
     rows = candidates.filter(pk__in=free).select_for_update(of=("self",), skip_locked=True)
-    found = list(map(_Row._make, rows.values_list("pk", "broadcast_id", "address", "state")))
+    found = list(map(_LockedRow._make, rows.values_list("pk", "broadcast_id", "address", "state")))
     left[Obstacle.CHANGED] = len(free) - len(found)
     if resolution.action == Action.SENT_AGAIN:
         found, taken_over = _without_followed(found)
@@ -183,10 +186,10 @@ def _take(
     return found, +left
 
 
-def _without_followed(rows: list[_Row]) -> tuple[list[_Row], set[_Row]]:
-    """Apart from those that a follow-up has taken over: sent again, they would reach a client twice.
+def _without_followed(rows: list[_LockedRow]) -> tuple[list[_LockedRow], set[_LockedRow]]:
+    """The rows without those that a follow-up has taken over, and those: sent again, they would reach a client twice.
 
-    It left out what was UNKNOWN. Asked for after the locks, which whoever makes a follow-up takes first.
+    A follow-up leaves out what was UNKNOWN. This is asked after the locks, which making a follow-up takes first.
     """
     numbers = {row.broadcast_id for row in rows}
     followed = set(Broadcast.objects.filter(follows__in=numbers).values_list("follows_id", flat=True))
@@ -194,8 +197,8 @@ def _without_followed(rows: list[_Row]) -> tuple[list[_Row], set[_Row]]:
     return [row for row in rows if row not in taken_over], taken_over
 
 
-def _change(resolution: Resolution, rows: Sequence[_Row]) -> int:
-    """The record is made in the transaction of the change, so its number is true however the decision ends."""
+def _change(resolution: Resolution, rows: Sequence[_LockedRow]) -> int:
+    """Change the rows and record it in the same transaction, so that the recorded number is always true."""
     if not rows:
         return 0
     if resolution.pk is None:
@@ -209,7 +212,7 @@ def _change(resolution: Resolution, rows: Sequence[_Row]) -> int:
     return number
 
 
-# Without a million objects on the way it takes half the time.
+# Without making a million objects it takes half the time.
 _RECORD = f"""
     INSERT INTO {ResolvedDelivery._meta.db_table} (resolution_id, delivery_id, state_before, detail_before)
     SELECT %s, id, state, detail FROM {Delivery._meta.db_table} WHERE id IN ({{ids}})
@@ -217,7 +220,7 @@ _RECORD = f"""
 
 
 def _record(resolution: Resolution, delivery_ids: Sequence[int]) -> None:
-    """What each is now, before it changes."""
+    """Record what each delivery is now, before it changes."""
     with connection.cursor() as cursor:
         cursor.execute(_RECORD.format(ids=", ".join(str(int(pk)) for pk in delivery_ids)), [resolution.pk])
 
@@ -235,7 +238,7 @@ def _columns(resolution: Resolution) -> dict[str, Any]:
         "state": State.PENDING,
         "due_at": resolution.at,
         "attempts": 0,
-        # Whoever had claimed it is too late now: its result would need this token.
+        # A consumer that still has the old claim is too late: its result would need this token.
         "lease_token": None,
         "detail": "",
         "provider_id": "",
@@ -249,7 +252,7 @@ def _tell_broadcasts(resolution: Resolution, broadcast_ids: Collection[int]) -> 
         again = broadcasts.filter(state__in=_OPEN)
         again.update(state=Broadcast.State.RUNNING, finished_at=None, days_counted_at=None)
     else:
-        # The last tally of a broadcast that has ended is no longer true; others are counted all the time.
+        # The last tally of a broadcast that has ended is no longer true. Other broadcasts are counted all the time.
         broadcasts.exclude(finished_at=None).update(tallied_at=None)
 
 
@@ -279,14 +282,14 @@ _NOT_OPEN = {
 def _broadcasts_obstacle(action: str, state: str, *, is_expired: bool) -> Obstacle | None:
     if action == Action.MARKED_SENT:
         return None
-    # Whatever would be sent again, the dispatcher would cancel at once, and with it the broadcast. Resuming a paused
-    # one does not help either.
+    # The dispatcher would cancel the broadcast at once, with what was to be sent again. Resuming a paused one does not
+    # help either.
     if is_expired and state != Broadcast.State.CANCELLED:
         return Obstacle.EXPIRED_BROADCAST
     return None if state in _OPEN else _NOT_OPEN[Broadcast.State(state)]
 
 
-# Only what was skipped for want of an address has none.
+# Only deliveries that were skipped because the client had no address lack one.
 ADDRESS_FIELDS = {Channel.EMAIL: "email", Channel.SMS: "phone"}
 
 
@@ -301,7 +304,7 @@ def _unreachable(deliveries: QuerySet[Delivery], now: datetime) -> int:
 
 
 def _with_address(delivery_ids: Collection[int]) -> set[int]:
-    """Gives these the address that their client has today; returns which of them have one now."""
+    """Give these the address that their client has today; returns the ids of those that have one now."""
     if not delivery_ids:
         return set()
     rows = Delivery.objects.filter(pk__in=delivery_ids)

@@ -1,4 +1,4 @@
-"""The books of a broadcast: the tally that pages read, and the finish."""
+"""Counting the deliveries of a broadcast for pages to read, and ending it once nothing is left to do."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,7 +12,7 @@ from notifier.runtime import failpoints
 State = Delivery.State
 SETTLED = Delivery.SETTLED
 
-#: The rate is told from two tallies that lie at most so far apart.
+#: The rate is measured between two tallies that lie at most this far apart.
 RATE_SPAN = timedelta(seconds=30)
 #: How much the newest measurement weighs in the rate: it follows a change within a few seconds and does not jump.
 RATE_WEIGHT = 0.4
@@ -24,7 +24,7 @@ _COUNT = f"""
            COUNT(*) FILTER (WHERE {{waits}}), MIN(due_at) FILTER (WHERE {{waits}})
     FROM {Delivery._meta.db_table} WHERE broadcast_id = %s GROUP BY channel, state
 """  # noqa: S608
-# Those that wait for their sending hours. One that is in a ticket again has no token any more.
+# Rows that wait for the end of quiet hours. Rows that are in a ticket again have no token any more.
 _WAITS = f"state = '{State.PENDING}' AND lease_token IS NOT NULL AND due_at > %s AND detail = '{quiet_hours_sql.WAITS}'"
 
 
@@ -40,21 +40,21 @@ def tally(*, broadcast_id: int, now: datetime) -> None:
         return
     counted = _count(broadcast_id, now)
     counted["rate"] = _rate(before["tally"], before["tallied_at"], counted, now)
-    counted |= _pace(before["tally"], before["tallied_at"] or before["started_at"], counted, now)
+    counted |= _throughput(before["tally"], before["tallied_at"] or before["started_at"], counted, now)
     Broadcast.objects.filter(pk=broadcast_id, tallied_at=before["tallied_at"]).update(tally=counted, tallied_at=now)
     failpoints.reached("tally.committed")
 
 
 def _recount(broadcast_id: int, now: datetime) -> None:
-    """The last tally of a broadcast that has ended, anew, and in turn with whoever changes one of its deliveries now.
+    """Make the last tally of a broadcast that has ended once more, after whoever changes its deliveries now.
 
-    They hold its row until they commit. What they ask for while we count would be lost: no other tally follows.
+    They lock its row until they commit. Without waiting, their request for a new tally would be lost: none follows.
     """
     with transaction.atomic():
         ended = Broadcast.objects.filter(pk=broadcast_id, tallied_at=None).exclude(finished_at=None)
         if broadcast := ended.select_for_update(skip_locked=True).first():
             counted = _count(broadcast_id, now) | {"rate": 0.0}
-            counted |= _pace(broadcast.tally, None, counted, now)
+            counted |= _throughput(broadcast.tally, None, counted, now)
             ended.update(tally=counted, tallied_at=now, days_counted_at=None)
     failpoints.reached("tally.committed")
 
@@ -62,8 +62,8 @@ def _recount(broadcast_id: int, now: datetime) -> None:
 def finish(*, broadcast_id: int, now: datetime) -> bool:
     """End a running broadcast that is expanded and has nothing left to do, or a cancelled one; True if it ended.
 
-    The lock comes first and the look second, in a statement of its own: in one statement PostgreSQL looks with the
-    snapshot from before the lock, and can finish over a row that staff have just retried.
+    It locks first and looks second, in two statements. In one, PostgreSQL looks with the snapshot from before the lock,
+    and can end a broadcast over a row that staff have just retried.
     """
     if Delivery.objects.active().filter(broadcast=broadcast_id).exists():  # spares the lock while work is going on
         return False
@@ -75,7 +75,7 @@ def finish(*, broadcast_id: int, now: datetime) -> bool:
         if broadcast.state == Broadcast.State.RUNNING:
             broadcast.state = Broadcast.State.FINISHED
         counted = _count(broadcast_id, now) | {"rate": 0.0}
-        counted |= _pace(broadcast.tally, broadcast.tallied_at or broadcast.started_at, counted, now)
+        counted |= _throughput(broadcast.tally, broadcast.tallied_at or broadcast.started_at, counted, now)
         broadcast.finished_at = broadcast.tallied_at = now
         broadcast.tally = counted
         broadcast.days_counted_at = None
@@ -99,18 +99,18 @@ def _count(broadcast_id: int, now: datetime) -> dict[str, Any]:
 
 
 def _aware(moment: datetime | str) -> datetime:
-    """SQLite gives what it stored: UTC, without saying so."""
+    """The moment with its zone: SQLite returns UTC without one."""
     found = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def settled(tally: dict[str, Any]) -> int:
-    """How many deliveries of a tally nothing more will happen to."""
+    """How many deliveries of a tally are settled."""
     return sum(states.get(state, 0) for states in tally.get("counts", {}).values() for state in SETTLED)
 
 
-def _pace(before: dict[str, Any], since: datetime | None, after: dict[str, Any], now: datetime) -> dict[str, Any]:
-    """What is kept of how fast it went; a count that lies too far back tells nothing."""
+def _throughput(before: dict[str, Any], since: datetime | None, after: dict[str, Any], now: datetime) -> dict[str, Any]:
+    """The tally's throughput; nothing is added where the tally before lies too far back."""
     is_measured = since is not None and timedelta() < now - since <= RATE_SPAN
     seconds = (now - since).total_seconds() if since is not None and is_measured else 0.0
     return throughput.grown(before=before, after=after, seconds=seconds)

@@ -1,5 +1,5 @@
 # ruff: noqa: S608 - what is put into SQL as text are names of tables and columns
-"""Fills a database with invented clients: a thousand for a trial, a million for a measurement."""
+"""Fills a database with invented clients: a thousand to try the product, a million to measure it."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ _PREFERENCE = Preference._meta.db_table
 _CONSENT_CHANGE = ConsentChange._meta.db_table
 _HISTORY = Client.history.model._meta.db_table
 _SUPPRESSION = Suppression._meta.db_table
-#: In whose name an address is suppressed for each of the reasons.
+#: The source of the suppressions with each of these reasons.
 _SOURCES = dict(zip(people.REASONS, (Source.BOUNCE, Source.COMPLAINT, Source.CLIENT), strict=True))
 
 
@@ -36,9 +36,9 @@ class Loaded:
 
 
 def load(*, clients: int, seed: int, now: datetime) -> Loaded:
-    """Adds what is not there yet; a client whose address is taken is left as it stands, preferences and all.
+    """Add what is not there yet. A client whose address exists is left as it is, with its preferences.
 
-    Each consent and each client's first version go on record. An interrupted load keeps whole chunks, and loading again
+    Each consent and each client's first version are recorded. An interrupted load keeps whole chunks, and another one
     adds the rest.
     """
     invented = people.invent(count=clients, seed=seed, topics=len(TOPICS))
@@ -49,7 +49,7 @@ def load(*, clients: int, seed: int, now: datetime) -> Loaded:
             for number, chunk in enumerate(_chunks(invented)):
                 with transaction.atomic():
                     if number == 0:
-                        # With the first clients: a trial that was cut short must not be left without either.
+                        # Together with the first clients, so that an interrupted load has both.
                         topics = _topics()
                         notifications = _add_notifications(topics)
                     added += _add_clients(cursor, chunk, [topics[slug].pk for slug, _ in TOPICS], now)
@@ -79,8 +79,8 @@ def _add_notifications(topics: dict[str, Topic]) -> int:
 
 
 # --- In bulk ----------------------------------------------------------------------------------------------------------
-# Model instances would cost two minutes a million in the parsing of phone numbers alone. Rows go to a temporary table
-# and from there by INSERT … SELECT, so that addresses which are taken can be left out first.
+# With model instances, parsing the phone numbers of a million clients alone would take two minutes. Rows go to a
+# temporary table, and from there by INSERT … SELECT, after those whose address exists were removed.
 
 
 def _make_staging(cursor: CursorWrapper) -> None:
@@ -135,8 +135,8 @@ def _suppress(cursor: CursorWrapper, now: datetime) -> None:
         cursor.execute(
             f"SELECT {field}, suppressed FROM demo_client WHERE suppressed <> '' AND {field} IS NOT NULL ORDER BY id"
         )
-        words = {address: Evidence(_SOURCES[reason], reason) for address, reason in cursor.fetchall()}
-        suppressions.suppress_many(channel=channel, evidence_of=words, now=now)
+        evidence = {address: Evidence(_SOURCES[reason], reason) for address, reason in cursor.fetchall()}
+        suppressions.suppress_many(channel=channel, evidence_of=evidence, now=now)
 
 
 def _stage(cursor: CursorWrapper, numbered: Iterable[tuple[int, people.Person]]) -> None:
@@ -154,13 +154,13 @@ def _stage(cursor: CursorWrapper, numbered: Iterable[tuple[int, people.Person]])
 
 
 def _new_ids(cursor: CursorWrapper, count: int) -> list[int]:
-    """Ids that nobody else will be given; those that stay unused are a gap."""
+    """Ids that nobody else will get; unused ones leave a gap."""
     if connection.vendor == "postgresql":
         cursor.execute(
             f"SELECT nextval(pg_get_serial_sequence('{_CLIENT}', 'id')) FROM generate_series(1, %s)", [count]
         )
         return [pk for (pk,) in cursor.fetchall()]
-    # SQLite has one writer, and that is this transaction. The sequence, for an id that was deleted must not come back.
+    # SQLite has one writer, which is this transaction. From the sequence, so that a deleted id does not come back.
     cursor.execute("SELECT seq FROM sqlite_sequence WHERE name = %s", [_CLIENT])
     row = cursor.fetchone()
     last: int = row[0] if row else 0

@@ -1,8 +1,8 @@
-"""Invented clients and notifications for a trial. Nobody real can be reached by them.
+"""Invented clients and notifications to try the product with. Nobody real can be reached by them.
 
-E-mail addresses lie in the domains of RFC 2606, phone numbers in the block kept for fiction in each North American
-area code (555-0100 to 555-0199). Beyond the 20,000 of those, numbers begin with +999, a country code that the ITU has
-given to nobody.
+E-mail addresses are in the domains of RFC 2606, phone numbers in the block reserved for fiction in each North American
+area code (555-0100 to 555-0199). After those 20,000, numbers begin with +999, a country code that the ITU has not
+assigned.
 """
 
 import random
@@ -87,7 +87,7 @@ class Person(NamedTuple):
     email: str | None
     phone: str | None
     is_active: bool
-    #: By topic, in the order that was asked for.
+    #: One for each topic, in their order.
     consents: tuple[Consent, ...]
     #: Why their addresses are suppressed; empty for nearly everyone.
     suppressed: str
@@ -95,7 +95,7 @@ class Person(NamedTuple):
 
 @dataclass(frozen=True)
 class Text:
-    """A notification; a body that is empty is a channel that it does not use."""
+    """A notification. It does not use a channel whose body is empty."""
 
     topic: str
     subject: str
@@ -104,7 +104,7 @@ class Text:
 
 
 def invent(*, count: int, seed: int, topics: int) -> Iterator[Person]:
-    """`count` invented clients, one at a time. The same seed gives the same ones, and fewer are the first of more."""
+    """`count` invented clients, one at a time. The same seed gives the same ones, whatever the count."""
     chance = random.Random(seed)
     for number in range(count):
         yield _person(chance, number, topics)
@@ -129,7 +129,7 @@ def _person(chance: random.Random, number: int, topics: int) -> Person:
 
 
 def _has_address(chance: random.Random, is_wanted: bool) -> bool:
-    # A few have agreed to a channel that they left no address for, as in any real list.
+    # As in any real list, a few agreed to a channel that they gave no address for.
     return chance.random() < (0.97 if is_wanted else 0.6)
 
 

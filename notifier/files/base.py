@@ -1,14 +1,14 @@
-"""What a file of clients is once it is read: a header and rows of text, each with its line."""
+"""A file of clients that was read: a header, and rows of text, each with its line number."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-#: More of them are no table of clients; most likely the file was cut at the wrong character.
+#: A table of clients has fewer columns; with more, the separator is most likely wrong.
 MAX_COLUMNS = 200
 MAX_HEADER_LETTERS = 100
 
-#: An apostrophe before what a spreadsheet would take for a formula: `tables.neutralised` wrote it, or a person did.
+#: An apostrophe before something like a formula: `spreadsheets.neutralised` wrote it, or a person did.
 _QUOTED = re.compile(r"'+[ \u00a0\u3000]*[=+\-@\t\r\n＝＋－＠]")
 
 
@@ -18,27 +18,27 @@ class FileError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    #: Where it begins in the file, as an editor or a spreadsheet counts.
+    #: The number of its first line in the file, as an editor or a spreadsheet counts.
     line: int
     cells: list[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    #: Each column's name; no two are alike.
+    #: The names of the columns; no two are the same.
     header: list[str]
-    #: In words: "CSV, UTF-8, separated by semicolons".
+    #: The kind of file for staff to read: "CSV, UTF-8, separated by semicolons".
     kind: str
-    #: Reads the rows under the header, from the first, each time that it is called. Raises `FileError`.
+    #: Reads the rows under the header; each call begins with the first row. Raises `FileError`.
     rows: Callable[[], Iterator[Row]]
-    #: How much of the file the latest reading has got through, from 0 to 1; None where that can't be told.
+    #: How much of the file has been read, from 0 to 1; None where that is not known.
     share: Callable[[], float | None]
 
 
 def table(
     *, kind: str, records: Callable[[], Iterator[Row]], share: Callable[[], float | None] = lambda: None
 ) -> Table:
-    """The first record is the header; raises `FileError` if there is none."""
+    """The table whose header is the first record; raises `FileError` if there is none."""
     first = next(records(), None)
     if first is None:
         raise FileError("The file is empty: there is nothing in it to import.")
@@ -54,7 +54,7 @@ def table(
 
 
 def written(records: Iterator[tuple[int, list[str]]]) -> Iterator[Row]:
-    """Those in which something is written, without what an export added and the blank cells behind the last."""
+    """The records that are not blank, without the quotes that an export added and blank cells at the end."""
     for line, record in records:
         cells = [unquoted(cell) for cell in record]
         while cells and not cells[-1].strip():
@@ -64,7 +64,7 @@ def written(records: Iterator[tuple[int, list[str]]]) -> Iterator[Row]:
 
 
 def quoted(text: str) -> str:
-    """For an export, before it is neutralised: `unquoted` gives back every text as it was, also a quoted one."""
+    """`text` for an export, before it is neutralised, so that `unquoted` later returns the very same text."""
     return f"'{text}" if _QUOTED.match(text) else text
 
 

@@ -1,4 +1,4 @@
-"""CSV of any common kind: which letters, which separator, and the rows. Nothing of it is ever wholly in memory."""
+"""CSV of any common kind: finds encoding and separator, and reads the rows. The file is never all in memory."""
 
 import codecs
 import csv
@@ -14,17 +14,17 @@ from typing import BinaryIO
 from notifier.files.base import FileError, Row, Table, table, written
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
-#: So much is looked at to tell the separator.
+#: How much is read to find the separator.
 HEAD_LETTERS = 64 * 1024
 HEAD_ROWS = 20
 CHUNK_BYTES = 1024 * 1024
 
 #: Bytes that windows-1252 has no letter for; Latin-1 has a control character there.
 NOT_1252 = re.compile(rb"[\x81\x8d\x8f\x90\x9d]")
-#: What `surrogateescape` makes of a byte that is not UTF-8.
+#: The character that `surrogateescape` makes of a byte that is not UTF-8.
 ESCAPED = re.compile("[\udc80-\udcff]")
 NOT_ASCII = re.compile("[^\x00-\x7f]")
-#: Excel writes the separator into a line of its own, above the header.
+#: Excel may write the separator into a line of its own, above the header.
 SEPARATOR_LINE = re.compile(r"sep=(.)\s*", re.IGNORECASE)
 NAMES = {"utf-8-sig": "UTF-8", "utf-16": "UTF-16", "cp1252": "Latin-1 (Windows)", "latin-1": "Latin-1"}
 
@@ -42,11 +42,11 @@ def read(file: BinaryIO) -> Table:
     )
 
 
-# --- Which letters ----------------------------------------------------------------------------------------------------
+# --- The encoding -----------------------------------------------------------------------------------------------------
 def find_encoding(file: BinaryIO) -> str:
-    """UTF-8 where it is, with or without its mark; UTF-16 with its mark; or else Latin-1, as Windows writes it.
+    """UTF-8, with or without a byte-order mark; UTF-16 with one; or else Latin-1, as Windows writes it.
 
-    Reads all of it, so that a file that is damaged in the middle is refused before anything is done with it.
+    It reads the whole file, so that one that is damaged in the middle is refused before anything is done with it.
     """
     file.seek(0)
     mark = file.read(3)
@@ -56,7 +56,8 @@ def find_encoding(file: BinaryIO) -> str:
     survey = _survey(file)
     if not survey.strange:
         return "utf-8-sig"
-    # Letters beyond ASCII that are UTF-8 by chance are rare: a file with as many of them as of others is a damaged one.
+    # Text in another encoding is rarely UTF-8 by chance. With as many proper characters as strange ones, it is UTF-8
+    # that was damaged.
     if mark == codecs.BOM_UTF8 or survey.proper >= survey.strange:
         raise FileError(
             f"Line {survey.strange_line} has letters that can’t be read, while the rest of the file is UTF-8: it was "
@@ -127,7 +128,7 @@ class _Form:
 
 
 def _find_form(file: BinaryIO, encoding: str) -> _Form:
-    """The separator that Excel names, or the one that cuts the header and the rows into as many columns."""
+    """The separator that Excel names, or the one that cuts header and rows into the same number of columns."""
     file.seek(0)
     text = _wrapped(file, encoding)
     try:
@@ -141,7 +142,7 @@ def _find_form(file: BinaryIO, encoding: str) -> _Form:
 
 
 def _fitness(lines: list[str], delimiter: str) -> tuple[bool, float, int]:
-    """Whether it cuts the header at all, how many of the rows into as many cells, and how many these are."""
+    """How well a separator fits: whether it cuts the header, the share of rows with as many cells, and their number."""
     reader = csv.reader(lines, delimiter=delimiter)
     try:
         lengths = [len(cells) for cells in islice((cells for cells in reader if any(cells)), HEAD_ROWS)]
@@ -165,7 +166,7 @@ def _records(file: BinaryIO, form: _Form) -> Iterator[Row]:
 
 
 def _cut(text: io.TextIOWrapper, form: _Form) -> Iterator[tuple[int, list[str]]]:
-    # Strict: a quotation mark that is never closed would swallow the rest of the file into one cell.
+    # Strict: otherwise a quotation mark that is never closed would turn the rest of the file into one cell.
     reader = csv.reader(text, delimiter=form.delimiter, strict=True)
     line = 0
     try:

@@ -1,4 +1,4 @@
-"""Excel workbooks: the first sheet, as the text that a person sees in it."""
+"""Excel workbooks: the cells of the first sheet as the text that a person sees."""
 
 import zipfile
 from collections.abc import Iterator
@@ -10,16 +10,19 @@ import openpyxl
 
 from notifier.files.base import MAX_COLUMNS, FileError, Row, Table, table, written
 
-#: Excel's own limit; a row that claims a higher number would be waited for almost for ever.
+#: Excel's own limit. A broken file may give a row a much higher number, which would take almost for ever to reach.
 MAX_ROWS = 1_048_576
-#: Numbers beyond it are no longer whole in a spreadsheet.
+#: Beyond this, a spreadsheet no longer holds every whole number.
 MAX_WHOLE = 10**15
 
 BROKEN = "This is not a whole Excel workbook: it was cut short or damaged. Save it anew as .xlsx, and choose it again."
 
 
 def read(file: BinaryIO, *, most_bytes: int) -> Table:
-    """`most_bytes`: what it may grow to when it is unpacked. Few bytes can unpack to enough to fill any memory."""
+    """The first sheet; `FileError` where the workbook unpacks to more than `most_bytes`.
+
+    A few bytes can unpack to enough to fill any memory.
+    """
     _check_size(file, most_bytes)
     return table(kind="Excel workbook, first sheet", records=partial(_records, file))
 
@@ -40,7 +43,10 @@ def _check_size(file: BinaryIO, most_bytes: int) -> None:
 
 
 def _records(file: BinaryIO) -> Iterator[Row]:
-    """openpyxl raises almost anything for a damaged workbook; what the caller does with a row is not inside."""
+    """The rows. openpyxl raises almost any error for a damaged workbook: each becomes a `FileError`.
+
+    The caller's own errors are not caught, since the `yield` is outside of the `try`.
+    """
     try:
         rows = written(_values(file))
         row = next(rows, None)
@@ -60,13 +66,13 @@ def _records(file: BinaryIO) -> Iterator[Row]:
 
 def _values(file: BinaryIO) -> Iterator[tuple[int, list[str]]]:
     file.seek(0)
-    # `data_only`: of a formula what Excel computed last, and never the formula.
+    # `data_only`: for a formula, the value that Excel last computed.
     book = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
     try:
         if not book.worksheets:
             raise FileError("The workbook has no sheet with cells. Put the clients on its first sheet.")
         sheet: Any = book.worksheets[0]
-        # What the sheet says of its own size may be wrong.
+        # What the sheet says about its own size may be wrong.
         sheet.reset_dimensions()
         for number, values in enumerate(sheet.iter_rows(max_col=MAX_COLUMNS + 1, values_only=True), start=1):
             if number > MAX_ROWS:
@@ -77,7 +83,7 @@ def _values(file: BinaryIO) -> Iterator[tuple[int, list[str]]]:
 
 
 def as_text(value: Any) -> str:
-    """As it would be typed into the client's page."""
+    """The value as a person would type it."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -86,5 +92,5 @@ def as_text(value: Any) -> str:
         return str(int(value))
     if isinstance(value, datetime | date):
         return value.isoformat()
-    # PostgreSQL stores no text that has one.
+    # PostgreSQL stores no text with a NUL in it.
     return str(value).replace("\0", "\ufffd")

@@ -1,4 +1,4 @@
-"""Tables for other people's spreadsheets: CSV as a stream, XLSX as a file, and no cell that a spreadsheet would run."""
+"""Exports: CSV as a stream, XLSX as a file. No cell is anything that a spreadsheet would run."""
 
 import csv
 import re
@@ -12,17 +12,17 @@ from openpyxl.cell import WriteOnlyCell
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 from openpyxl.styles import Font
 
-#: Excel takes no more, and the header is one of them.
+#: The most rows that Excel takes, the header included.
 XLSX_ROWS = 1_048_576
-#: Excel takes UTF-8 for what it is only where a file begins with it.
+#: Without this at the beginning Excel does not read a file as UTF-8.
 _BOM = b"\xef\xbb\xbf"
-#: Rows that are joined into one piece of the stream.
+#: How many rows are joined into one piece of the stream.
 _PIECE = 500
 
-# https://owasp.org/www-community/attacks/CSV_Injection: what a cell must not begin with. Blanks before it help nobody.
+# https://owasp.org/www-community/attacks/CSV_Injection: what a cell must not begin with, also after blanks.
 _FORMULA = re.compile(r"[ \u00a0\u3000]*[=+\-@\t\r\n＝＋－＠]")
-# A phone number as we keep it is a number to a spreadsheet too, and runs nothing. With a quote in front nobody could
-# copy it, and reading the file back would not find it.
+# To a spreadsheet a phone number in our form is only a number. With a quote in front nobody could copy it, and an
+# import of the file would not find it.
 _PHONE = re.compile(r"\+[0-9]{6,15}")
 
 
@@ -31,7 +31,7 @@ class TooManyRows(Exception):
 
 
 def neutralised(text: str) -> str:
-    """`text` so that no spreadsheet takes it for a formula: with a ' before what looks like one.
+    """`text`, with a ' in front if a spreadsheet would take it for a formula.
 
     A phone number like +447700900123 stays as it is.
     """
@@ -39,9 +39,9 @@ def neutralised(text: str) -> str:
 
 
 def stream_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[bytes]:
-    """UTF-8 with a byte-order mark, commas, and CRLF (RFC 4180), a few hundred rows at a time."""
+    """The table as CSV in UTF-8 with a byte-order mark, commas and CRLF (RFC 4180), a few hundred rows at a time."""
     yield _BOM
-    lines = _Lines()
+    lines = _LineBuffer()
     writer = csv.writer(lines)
     writer.writerow(_cells(header))
     for row in rows:
@@ -52,7 +52,7 @@ def stream_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Itera
 
 
 def write_xlsx(header: Sequence[str], rows: Iterable[Sequence[object]], file: IO[bytes]) -> None:
-    """One sheet, every cell of it text, written row by row; raises `TooManyRows` rather than leave some out."""
+    """Write the table as one sheet, row by row, with text in every cell; `TooManyRows` where they don't fit."""
     book = Workbook(write_only=True)
     sheet = book.create_sheet("Sheet1")
     sheet.freeze_panes = "A2"
@@ -65,8 +65,8 @@ def write_xlsx(header: Sequence[str], rows: Iterable[Sequence[object]], file: IO
     book.save(file)
 
 
-class _Lines:
-    """What `csv` writes to."""
+class _LineBuffer:
+    """The file that `csv` writes to."""
 
     def __init__(self) -> None:
         self.waiting: list[str] = []
@@ -85,14 +85,14 @@ def _cells(row: Sequence[object]) -> list[str]:
 
 
 def _as_text(value: object) -> str:
-    """A time to the second, in the zone of whoever asks and with its offset, as ISO 8601 has it."""
+    """A value as text; a time as ISO 8601, to the second, in the zone of whoever asks, with its offset."""
     if value is None:
         return ""
     return localtime(value).isoformat(sep=" ", timespec="seconds") if isinstance(value, datetime) else str(value)
 
 
 def _text_cell(sheet: Any, text: str, *, bold: bool = False) -> Any:
-    """Text whatever it looks like: openpyxl would make a formula of a leading =, and a number of digits."""
+    """A text cell. By itself openpyxl makes a formula of a leading =, and a number of digits."""
     cell = WriteOnlyCell(sheet, value=ILLEGAL_CHARACTERS_RE.sub("\ufffd", text))
     cell.data_type = "s"
     if bold:

@@ -1,7 +1,7 @@
-"""An e-mail as its readers get it: what staff wrote, in the one template, as HTML and as plain text.
+"""An e-mail as its readers get it: what staff wrote, inside the one template, as HTML and as plain text.
 
-Everything but the client is the same in each mail of a broadcast, so it is put together once, and each mail costs a few
-joins of strings. What is put in for a client is escaped in the HTML and never read as Markdown.
+Everything but the client is the same in all mails of a broadcast, so it is rendered once, and each mail costs a few
+joins of strings. A client's values are escaped in the HTML and never read as Markdown.
 """
 
 import re
@@ -15,16 +15,16 @@ from django.utils.safestring import SafeString, mark_safe
 
 from notifier.messages import markdown, placeholders, signed_links
 
-#: Why they get it: the last lines of both parts begin with it, and go on with how to end it.
+#: Why they get it. The last lines of both forms begin with it; how to unsubscribe follows.
 FOOT = "You get this because you asked to hear about {{ topic }}."
-#: The addresses of a client's own links, in the frame around what staff wrote.
+#: Placeholders of the template, for the addresses of a client's own links.
 UNSUBSCRIBE, PREFERENCES = "link: unsubscribe", "link: preferences"
 _LINKS = (UNSUBSCRIBE, PREFERENCES)
 _TEXT_FOOT = f"""{FOOT}
 Unsubscribe: {{{{ {UNSUBSCRIBE} }}}}
 Choose what you get: {{{{ {PREFERENCES} }}}}
 """
-#: Of these texts a process keeps the ready form: more broadcasts than that are seldom under way at once.
+#: How many rendered texts a process keeps: more broadcasts than that seldom run at once.
 KEPT = 64
 
 # Not every mail program reads a style sheet.
@@ -41,7 +41,7 @@ _STYLES = {
     "a": "color: #4a45c4; text-decoration: underline;",
 }
 _STYLES |= dict.fromkeys(("h4", "h5", "h6"), _STYLES["h3"])
-# A style stays in one line, for not every mail program looks for it in several.
+# A style stays in one line, because some mail programs don't read one of several lines.
 _INDENTATION = re.compile(r"(?<!;)\n\s+")
 _IN_STYLE = re.compile(r";\n\s+")
 _TAG = re.compile(rf"<({'|'.join(_STYLES)})(?=[ >])")
@@ -49,7 +49,7 @@ _TAG = re.compile(rf"<({'|'.join(_STYLES)})(?=[ >])")
 
 @dataclass(frozen=True, slots=True)
 class RenderedEmail:
-    """A mail of which only the client is missing."""
+    """A mail in which only the client's values are missing."""
 
     html: placeholders.Pattern
     text: placeholders.Pattern
@@ -61,8 +61,8 @@ class RenderedEmail:
         return self.html.fill({name: escape(value) for name, value in known.items()})
 
     def body_for(self, values: Mapping[str, str]) -> SafeString:
-        """To be read within a page of ours."""
-        # Safe: nh3 has gone over it, and the values are escaped.
+        """The text for one client as HTML, to be shown within a page of ours."""
+        # Safe: nh3 has cleaned it, and the values are escaped.
         return mark_safe(self.body.fill({name: escape(value) for name, value in values.items()}))  # noqa: S308
 
     def text_for(self, values: Mapping[str, str], link_token: str) -> str:

@@ -1,9 +1,9 @@
-"""The e-mail's text: a small part of Markdown, read once and written twice, as HTML and as plain text.
+"""An e-mail's text: a small part of Markdown, parsed once and rendered twice, as HTML and as plain text.
 
 Paragraphs, line breaks, emphasis, headings, lists, quotes, rules and links. Everything else is shown as it was typed:
-raw HTML, tables and pictures as text. What would turn a plain letter into something else without being asked for is
-left out too: code by indentation, a heading by underlining ("Ann" above "--"), entities, definitions of links.
-Placeholders are left where they stand, each written as `{{ name }}`.
+raw HTML, tables and pictures as text. Also left out is what would change a text without its author meaning it: code by
+indentation, headings by underlining ("Ann" above "--"), entities, definitions of links. Placeholders stay where they
+are, each written as `{{ name }}`.
 """
 
 import re
@@ -18,6 +18,7 @@ from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 
 from notifier.messages import placeholders
+from notifier.messages.plain_text import PlainText
 
 SCHEMES = {"http", "https", "mailto", "tel"}
 _TAGS = {"p", "br", "strong", "em", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "blockquote", "hr", "a"}
@@ -28,8 +29,8 @@ _WEB_ADDRESS = re.compile(r"https?://[^\s<>\"“”{}|\\^`]*[^\s<>\"“”{}|\\^
 _HTML_TAG = re.compile(r"</?[a-zA-Z][a-zA-Z0-9-]*(?:\s[^<>]*)?/?>")
 _PICTURE = re.compile(r"!\[[^\]]*\]\(")
 _TABLE = re.compile(r"^\s*\|?[\s:|-]*-{3,}[\s:-]*\|[\s:|-]*$", re.MULTILINE)
-#: Stands for a placeholder while the text is read: letters and digits, so that `**{{ name }}**s` is bold as `**Ann**s`
-#: is. Taken from the part of Unicode that means nothing, and taken out of the text first.
+#: These two stand around a placeholder's name while the text is parsed, so that `**{{ name }}**s` is bold like
+#: `**Ann**s`. They come from Unicode's private use area, and are removed from the text first.
 _OPEN, _CLOSE = "\ue000", "\ue001"
 _MARK = re.compile(f"{_OPEN}([a-z_]+){_CLOSE}")
 
@@ -71,7 +72,7 @@ def _linked(text: str) -> Iterator[Token]:
 @lru_cache(maxsize=1)
 def _parser() -> MarkdownIt:
     parser = MarkdownIt("zero", {"html": False, "breaks": True}).enable(_RULES)
-    # Any address makes a link here: which ones may go out is for `mistakes` to say, and for nh3 to enforce.
+    # Any address makes a link here. `mistakes` says which ones may not go out, and nh3 enforces it.
     parser.validateLink = lambda url: True  # type: ignore[method-assign]
     parser.core.ruler.push("web_addresses", _link_web_addresses)
     return parser
@@ -88,9 +89,9 @@ def _unmarked(text: str) -> str:
 
 
 def write(source: str) -> Written:
-    """The text as HTML, safe to put into a page once its placeholders have escaped values, and as plain text.
+    """The text as HTML and as plain text. The HTML is safe in a page once its placeholders have escaped values.
 
-    A link that `mistakes` complains of is none: its words are left.
+    Of a link that `mistakes` complains of, only the words are left.
     """
     tokens = _read(source)
     for token in tokens:
@@ -103,20 +104,20 @@ def write(source: str) -> Written:
         url_relative="deny",
         link_rel=None,
     )
-    return Written(html=_unmarked(html).strip(), text=_unmarked(_PlainText().write(tokens)))
+    return Written(html=_unmarked(html).strip(), text=_unmarked(PlainText().write(tokens)))
 
 
 def mistakes(source: str) -> list[str]:
-    """What would not work in an e-mail, a sentence each: to be mended before it is kept."""
+    """A sentence for each thing that would not work in an e-mail; with one of them a text can't be saved."""
     tokens = _read(source)
     found = [_link_mistake(str(token.attrs["href"])) for token in _links(tokens)]
-    if source.strip() and placeholders.is_blank(_PlainText().write(tokens)):
+    if source.strip() and placeholders.is_blank(PlainText().write(tokens)):
         found.append("Nothing of this text would be seen. Write some words, or leave it empty to send no e-mail.")
     return list(dict.fromkeys(message for message in found if message))
 
 
 def warnings(source: str) -> list[str]:
-    """What is not shown as its author may have meant it, a sentence each."""
+    """A sentence for each thing that readers may not see as the author meant it."""
     found = []
     if tags := list(dict.fromkeys(_HTML_TAG.findall(source))):
         shown = " ".join(tags[:3])
@@ -156,104 +157,3 @@ def _link_mistake(address: str) -> str:
     if parts.scheme.lower() in ("http", "https") and not parts.hostname:
         return f"This link’s address names no site: {shown}. Write it like https://www.example.com/page."
     return ""
-
-
-class _PlainText:
-    """What a mail program without HTML shows: no marks but bullets, numbers and quotes; links as "text (address)".
-
-    Each kind of token that has something to do has a method of its name.
-    """
-
-    def __init__(self) -> None:
-        self._lines: list[str] = []
-        #: The lists that are open: their bullet's kind, and the next number.
-        self._lists: list[tuple[str, int]] = []
-        #: What each line begins with, for every list item and quote that is open.
-        self._prefixes: list[str] = []
-        #: What the next line begins with instead, where it is the first of its item.
-        self._bullet: str | None = None
-
-    def write(self, tokens: list[Token]) -> str:
-        for token in tokens:
-            if handle := getattr(self, f"_on_{token.type}", None):
-                handle(token)
-        return "\n".join(self._lines).strip()
-
-    def _on_inline(self, token: Token) -> None:
-        for text in _inline(token.children or []).split("\n"):
-            self._put(text)
-
-    def _on_paragraph_close(self, token: Token) -> None:
-        if not token.hidden:
-            self._gap()
-
-    def _on_heading_close(self, token: Token) -> None:
-        self._gap()
-
-    def _on_hr(self, token: Token) -> None:
-        self._put("-" * 30)
-        self._gap()
-
-    def _on_bullet_list_open(self, token: Token) -> None:
-        self._lists.append((token.tag, int(token.attrs.get("start", 1))))
-
-    def _on_bullet_list_close(self, token: Token) -> None:
-        self._lists.pop()
-        self._gap()
-
-    _on_ordered_list_open, _on_ordered_list_close = _on_bullet_list_open, _on_bullet_list_close
-
-    def _on_list_item_open(self, token: Token) -> None:
-        kind, number = self._lists[-1]
-        bullet = f"{number}. " if kind == "ol" else "- "
-        self._lists[-1] = kind, number + 1
-        self._bullet = "".join(self._prefixes) + bullet
-        self._prefixes.append(" " * len(bullet))
-
-    def _on_list_item_close(self, token: Token) -> None:
-        self._prefixes.pop()
-        self._bullet = None
-
-    def _on_blockquote_open(self, token: Token) -> None:
-        self._prefixes.append("> ")
-
-    def _on_blockquote_close(self, token: Token) -> None:
-        if self._lines and self._lines[-1] == self._blank():
-            self._lines.pop()
-        self._prefixes.pop()
-        self._gap()
-
-    def _put(self, text: str) -> None:
-        before = "".join(self._prefixes) if self._bullet is None else self._bullet
-        self._lines.append((before + text).rstrip())
-        self._bullet = None
-
-    def _gap(self) -> None:
-        if self._lines and self._lines[-1] != self._blank():
-            self._lines.append(self._blank())
-
-    def _blank(self) -> str:
-        return "".join(self._prefixes).rstrip()
-
-
-def _inline(tokens: list[Token]) -> str:
-    parts: list[str] = []
-    opened: list[tuple[str, int]] = []
-    for token in tokens:
-        match token.type:
-            case "softbreak" | "hardbreak":
-                parts.append("\n")
-            case "link_open":
-                opened.append((str(token.attrs["href"]), len(parts)))
-            case "link_close":
-                address, start = opened.pop()
-                parts.append(_address_after("".join(parts[start:]), address))
-            case _:
-                parts.append(token.content)
-    return "".join(parts)
-
-
-def _address_after(label: str, address: str) -> str:
-    """Where a link leads, unless its label says it."""
-    shown = address.removeprefix("mailto:").removeprefix("tel:")
-    return "" if unquote(shown) == unquote(label) else f" ({shown})"

@@ -1,7 +1,7 @@
-"""The signed links of a message: whose they are, for which topic, and of which broadcast, without an address.
+"""The signed links in a message. A link says which client, topic and broadcast it is for, and holds no address.
 
-They never expire: a refusal is welcome at any time. SECRET_KEY signs them; links of an earlier key work as long as it
-is among SECRET_KEY_FALLBACKS.
+They never expire, because clients may unsubscribe at any time. SECRET_KEY signs them; links signed with an earlier key
+work as long as it is among SECRET_KEY_FALLBACKS.
 """
 
 import re
@@ -12,12 +12,12 @@ from urllib.parse import quote
 from django.conf import settings
 from django.core.signing import BadSignature, Signer
 
-#: Another meaning of what is signed gets another version; links of the earlier ones go on working.
+#: If the meaning of what is signed changes, so does this; links of earlier versions go on working.
 VERSION = 1
-#: A test that staff send themselves: the pages can be looked at, and nothing is changed.
+#: The client id in a test message to staff: its pages can be opened, and change nothing.
 NOBODY = 0
 
-#: What the paths of the pages begin with that anybody may open who holds a link.
+#: The beginnings of the paths that anybody with a link may open.
 PUBLIC = ("/u/", "/p/")
 
 _PAYLOAD = re.compile(r"(\d{1,4})-(\d{1,19})-(\d{1,19})-(\d{1,19})", re.ASCII)
@@ -29,27 +29,27 @@ _TOKEN_IN_PATH = re.compile(rf"({'|'.join(PUBLIC)})[^\s\"'<>]+")
 @dataclass(frozen=True, slots=True)
 class Link:
     client_id: int
-    #: 0 where a test was made before its topic was chosen.
+    #: 0 in a test message that was sent before its topic was chosen.
     topic_id: int
-    #: 0 where it was no broadcast.
+    #: 0 where no broadcast sent it.
     broadcast_id: int
 
     @property
-    def is_trial(self) -> bool:
+    def is_test_message(self) -> bool:
         return self.client_id == NOBODY
 
 
 class BadLink(Exception):
-    """Forged, damaged, or of a version that we don't know. Nothing more is told."""
+    """The token is forged, damaged, or of an unknown version. It does not say which."""
 
 
 def token(link: Link) -> str:
-    """As it stands in an address: letters, digits, `-`, `_` and `:` only."""
+    """The link as text for an address: only letters, digits, `-`, `_` and `:`."""
     return _signer().sign(f"{VERSION}-{link.client_id}-{link.topic_id}-{link.broadcast_id}")
 
 
 def read(token: str) -> Link:
-    """Raises `BadLink`. Whether that client or topic still exists is not asked here."""
+    """The link in a token, or `BadLink`. It does not check whether the client and topic still exist."""
     try:
         payload = _signer().unsign(token)
     except BadSignature as error:
@@ -61,7 +61,7 @@ def read(token: str) -> Link:
 
 
 def unsubscribe_url(token: str) -> str:
-    """Of the page that asks whether to stop one topic's e-mails; a POST to it does, without asking."""
+    """The page that asks whether to stop one topic's e-mails. A POST to it stops them without asking."""
     return f"{settings.PUBLIC_URL}/u/{token}"
 
 
@@ -74,12 +74,12 @@ def is_public(path: str) -> bool:
 
 
 def without_tokens(text: str) -> str:
-    """For a log: whoever reads a token there could use it."""
+    """`text` for a log, where whoever reads a token could use it."""
     return _TOKEN_IN_PATH.sub(r"\1…", text)
 
 
 def unsubscribe_mailto(token: str) -> str:
-    """A mail to UNSUBSCRIBE_MAILTO, for those who unsubscribe so; "" where there is no such mailbox."""
+    """The `mailto:` address for unsubscribing by mail; "" where UNSUBSCRIBE_MAILTO is not set."""
     mailbox = settings.UNSUBSCRIBE_MAILTO
     return f"mailto:{quote(mailbox, safe='@')}?subject=unsubscribe%20{token}" if mailbox else ""
 
@@ -90,5 +90,5 @@ def _signer() -> Signer:
 
 @lru_cache(maxsize=4)
 def _signer_of(key: str, fallbacks: tuple[str, ...]) -> Signer:
-    # Made once for each mail's worth of keys: a Signer takes longer to make than to sign with.
+    # Made once for each set of keys: making a Signer takes longer than signing.
     return Signer(key=key, fallback_keys=list(fallbacks), salt="notifier.links")

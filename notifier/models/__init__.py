@@ -1,3 +1,5 @@
+"""The data: every table of the product, and its query verbs. Rules for changing it are in the packages above."""
+
 from notifier.models.broadcasts import Broadcast, DailyStats, Delivery, Reason
 from notifier.models.channels import Channel
 from notifier.models.clients import Client, Preference, Topic

@@ -10,7 +10,7 @@ from notifier.models.channels import Channel
 from notifier.models.clients import Client, Topic
 from notifier.models.notifications import Notification
 
-#: The daily tallies of a broadcast that is under way may be so old.
+#: How old the daily stats of a running broadcast may get.
 COUNT_DAYS_EVERY = timedelta(minutes=1)
 
 
@@ -19,42 +19,42 @@ class BroadcastQuerySet(models.QuerySet["Broadcast"]):
         return self.filter(state=Broadcast.State.RUNNING)
 
     def to_settle(self) -> "BroadcastQuerySet":
-        """Those that the dispatcher has work with, now or once someone else has done theirs."""
+        """Those that the dispatcher has work to do for, now or after somebody else has done theirs."""
         return self.running() | self.filter(state=Broadcast.State.CANCELLED, finished_at=None)
 
     def to_expand(self) -> "BroadcastQuerySet":
         return self.running().filter(cursor__lt=models.F("audience_upto"))
 
     def to_sweep(self) -> "BroadcastQuerySet":
-        """Those that may own deliveries whose time runs out."""
+        """Those that may have deliveries whose lease runs out."""
         return self.to_settle() | self.filter(state=Broadcast.State.PAUSED)
 
     def to_tally(self) -> "BroadcastQuerySet":
-        """Those whose numbers change, and those that ask for a new count."""
+        """Those whose numbers change, and those whose tally is to be made again."""
         return self.to_sweep() | self.filter(tallied_at=None)
 
     def to_count_by_day(self, now: datetime) -> "BroadcastQuerySet":
-        """Those whose daily tallies are asked for, and those whose deliveries are still being settled, now and then."""
+        """Those whose daily stats are to be counted; running ones again every COUNT_DAYS_EVERY."""
         stale = self.to_sweep().filter(days_counted_at__lte=now - COUNT_DAYS_EVERY)
         return stale | self.filter(days_counted_at=None)
 
     def to_finish(self) -> "BroadcastQuerySet":
-        """Those that end once nothing is left to do: running ones that are expanded, and cancelled ones."""
+        """Those that end when nothing is left to do: running ones that are expanded, and cancelled ones."""
         return self.to_settle().filter(Q(state=Broadcast.State.CANCELLED) | Q(cursor__gte=models.F("audience_upto")))
 
     def before_start(self) -> "BroadcastQuerySet":
-        """Those that were asked for and have not begun."""
+        """Those that await approval or their time."""
         return self.filter(state__in=Broadcast.BEFORE_START)
 
     def to_start(self, now: datetime) -> "BroadcastQuerySet":
-        """Those whose time has come, and has not passed."""
+        """Scheduled ones whose time has come and that have not expired."""
         return self.filter(state=Broadcast.State.SCHEDULED, scheduled_for__lte=now).unexpired(now)
 
     def unexpired(self, now: datetime) -> "BroadcastQuerySet":
         return self.filter(Q(expires_at=None) | Q(expires_at__gt=now))
 
     def to_expire(self, now: datetime) -> "BroadcastQuerySet":
-        """Those whose time has passed while something was left to do; the others may still finish."""
+        """Those whose time has passed and that have something left to do; others may still finish."""
         active = Delivery.objects.active().filter(broadcast=OuterRef("pk"))
         open_ones = self.filter(state__in=[Broadcast.State.RUNNING, Broadcast.State.PAUSED])
         unfinished = open_ones.filter(Q(cursor__lt=F("audience_upto")) | Exists(active))
@@ -70,9 +70,9 @@ class Broadcast(models.Model):
         CANCELLED = "CANCELLED", "Cancelled"
         FINISHED = "FINISHED", "Finished"
 
-    #: Nothing of them has been sent, and clients who are added now still count.
+    #: Nothing was sent yet, and clients who are added now are still included.
     BEFORE_START = (State.AWAITING_APPROVAL, State.SCHEDULED)
-    #: What is taken over from the notification.
+    #: What is copied from the notification.
     FROZEN = ("topic_id", "subject", "email_body", "sms_body")
 
     notification = models.ForeignKey(Notification, on_delete=models.PROTECT, related_name="broadcasts")
@@ -80,38 +80,38 @@ class Broadcast(models.Model):
     subject = models.CharField(max_length=200)
     email_body = models.TextField("e-mail text", blank=True)
     sms_body = models.TextField("SMS text", blank=True)
-    #: The notification's `updated_at` when its text was frozen: what was edited since shows by it.
+    #: The notification's `updated_at` when its text was copied; shows whether it was edited since.
     text_of = models.DateTimeField(null=True)
-    #: Who changed the text last while it waited; NULL where it is the text of when it was asked for.
+    #: Who last changed the text while the broadcast awaited approval; NULL if nobody did.
     text_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     state = models.CharField(max_length=20, choices=State.choices, default=State.RUNNING)
-    #: When it starts by itself; NULL started, or starts, at once.
+    #: When it starts by itself. NULL: at once.
     scheduled_for = models.DateTimeField(null=True)
-    #: What has not been sent by then never will be.
+    #: What has not been sent by then is never sent.
     expires_at = models.DateTimeField("expires", null=True)
-    #: Ignores sending hours and frequency caps; never consent.
+    #: Ignores quiet hours and frequency caps, but never consent.
     is_critical = models.BooleanField("critical", default=False, db_default=False)
     needs_approval = models.BooleanField(default=False, db_default=False)
     approved_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     approved_at = models.DateTimeField("approved", null=True)
-    #: Why it was cancelled, in words for staff; empty where somebody just did.
+    #: Why it was cancelled, for staff to read; empty where a member of staff simply cancelled it.
     ended_because = models.CharField(max_length=300, blank=True, default="", db_default="")
-    #: Goes only to those who did not get that one.
+    #: The broadcast that this one follows: it goes only to those who did not get that one.
     follows = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="followed_by")
     #: The highest client id that has been expanded into deliveries.
     cursor = models.BigIntegerField(default=0)
-    #: The highest client id when it started: later clients are not in it. 0 before that.
+    #: The highest client id when it started, so that later clients are not included. 0 before that.
     audience_upto = models.BigIntegerField()
     #: Deliveries made so far; grows in the transaction that makes them.
     audience = models.BigIntegerField(default=0)
-    #: What the dispatcher last saw: `{"audience": n, "rate": settled a second, "counts": {channel: {state: n}}}`.
+    #: What the dispatcher last counted: `{"audience": n, "rate": settled a second, "counts": {channel: {state: n}}}`.
     tally = models.JSONField(default=dict)
-    #: NULL asks the dispatcher for a new tally, even of a finished broadcast.
+    #: NULL: the dispatcher makes a new tally, even of a finished broadcast.
     tallied_at = models.DateTimeField(null=True)
-    #: NULL asks the dispatcher to count its daily tallies anew.
+    #: NULL: the dispatcher counts the daily stats again.
     days_counted_at = models.DateTimeField(null=True)
     request_id = models.UUIDField(unique=True)
-    #: NULL is the command line. Who sent something is kept: such a user is deactivated, not deleted.
+    #: NULL: the command line. Users who sent something can only be deactivated, not deleted.
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField("created", auto_now_add=True)
     started_at = models.DateTimeField("started", null=True)
@@ -127,7 +127,7 @@ class Broadcast(models.Model):
             ("send_critical", "Can mark a broadcast as critical: it ignores sending hours and caps, never consent"),
         ]
         constraints = [
-            # Two that follow the same one would both go to whoever it missed.
+            # Two follow-ups of one broadcast would both go to the same clients.
             models.UniqueConstraint(name="broadcast_followed_once", fields=["follows"])
         ]
         indexes = [
@@ -150,17 +150,17 @@ class Broadcast(models.Model):
         return self.email_body if channel == Channel.EMAIL else self.sms_body
 
     def is_expired(self, now: datetime) -> bool:
-        """Nothing of it is sent any more, whatever its state."""
+        """Whether nothing of it is sent any more because its time has passed, whatever its state."""
         return self.expires_at is not None and self.expires_at <= now
 
     @property
     def is_outdated(self) -> bool:
-        """Whether the notification reads otherwise by now."""
+        """Whether the notification was changed since its text was copied."""
         return any(getattr(self, name) != getattr(self.notification, name) for name in self.FROZEN)
 
 
 class Reason(models.TextChoices):
-    """Why a delivery was skipped, as its detail says it."""
+    """Why a delivery was skipped, as its `detail` has it."""
 
     NO_EMAIL = "no e-mail address"
     NO_PHONE = "no phone number"
@@ -168,7 +168,7 @@ class Reason(models.TextChoices):
     ARCHIVED = "client archived"
     CONSENT_GONE = "consent withdrawn after the send began"
     FREQUENCY_CAP = "frequency cap"
-    #: The provider said so when it was sent.
+    #: The provider answered so when it was sent.
     OPTED_OUT = "the recipient has opted out at the provider"
     REACHED = "reached by an earlier broadcast meanwhile"
 
@@ -179,7 +179,7 @@ class Reason(models.TextChoices):
 
 class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def active(self) -> "DeliveryQuerySet":
-        """Those that something still has to happen to."""
+        """Those that are not settled."""
         return self.filter(due_at__isnull=False)
 
 
@@ -194,25 +194,25 @@ class Delivery(models.Model):
         SKIPPED = "SKIPPED", "Skipped"
         CANCELLED = "CANCELLED", "Cancelled"
 
-    #: Something still has to happen to these: they have a time when it is due.
+    #: Not settled: they have a time when something is due.
     OPEN = (State.PENDING, State.SENDING, State.RETRYING)
     #: Nothing more happens to these by itself.
     SETTLED = (State.SENT, State.FAILED, State.UNKNOWN, State.SKIPPED, State.CANCELLED)
-    #: Those of them that are not known to have arrived; each has a detail that says why.
+    #: Settled, and not known to have arrived; each has a detail that says why.
     UNSENT = (State.FAILED, State.UNKNOWN, State.SKIPPED, State.CANCELLED)
 
-    # The unique key below leads with the broadcast, so an index of its own would only cost time.
+    # The unique key below begins with the broadcast, so an index of its own would only cost time.
     broadcast = models.ForeignKey(Broadcast, on_delete=models.PROTECT, related_name="deliveries", db_index=False)
     # Checked by PROTECT alone: a constraint in the database makes the fan-out's inserts 2.7 times slower.
     client = models.ForeignKey(Client, on_delete=models.PROTECT, related_name="deliveries", db_constraint=False)
     channel = models.CharField(max_length=10, choices=Channel.choices)
-    #: Frozen at the fan-out; empty where the client had none.
+    #: Copied at the fan-out; empty where the client had none.
     address = models.CharField(max_length=254, blank=True, db_default="")
     state = models.CharField(max_length=10, choices=State.choices, db_default=State.PENDING)
     #: When the dispatcher must look at this row again; NULL once it is settled.
     due_at = models.DateTimeField("due", null=True)
     attempts = models.PositiveSmallIntegerField(default=0, db_default=0)
-    #: Whose claim it is, or was. NULL while the row waits for, or travels in, a ticket.
+    #: The token of the present or last claim. NULL while the row waits for a ticket or is in one.
     lease_token = models.UUIDField(null=True, editable=False)
     detail = models.CharField(max_length=300, blank=True, default="", db_default="")
     provider_id = models.CharField("provider's id", max_length=100, blank=True, default="", db_default="")
@@ -238,14 +238,13 @@ class Delivery(models.Model):
             models.Index(
                 name="delivery_feed", fields=["broadcast", "settled_at"], condition=Q(settled_at__isnull=False)
             ),
-            # Few among many, by their reason. What goes out never enters it, so sending costs nothing more.
+            # The few that were not sent, by their reason. Rows that are sent never enter it, so sending costs no more.
             models.Index(
                 name="delivery_state_broadcast",
                 fields=["state", "broadcast", "detail"],
                 condition=Q(state__in=["FAILED", "UNKNOWN", "SKIPPED", "CANCELLED"]),
             ),
-            # So that a list of the few UNKNOWN ones need not look for them among millions; those that are sent, which
-            # most are, never come into it.
+            # For lists of e.g. the few UNKNOWN rows among millions. Rows that are sent never enter it either.
             models.Index(
                 name="delivery_state_id",
                 fields=["state", "id"],
@@ -260,7 +259,7 @@ class Delivery(models.Model):
 class DailyStats(models.Model):
     """How many deliveries of a broadcast were settled in a state on one day, as the dispatcher last counted.
 
-    The overview adds these up: counting millions of deliveries is not for a page.
+    The overview adds these up, because a page can't count millions of deliveries.
     """
 
     broadcast = models.ForeignKey(Broadcast, on_delete=models.CASCADE, related_name="days", db_index=False)

@@ -9,7 +9,7 @@ class Channel(models.TextChoices):
 
     @property
     def in_words(self) -> str:
-        """The label inside a sentence."""
+        """The label as it stands inside a sentence."""
         return "e-mail" if self is Channel.EMAIL else str(self.label)
 
     @property

@@ -1,4 +1,4 @@
-"""Who is told, and what they agreed to hear about."""
+"""Clients, the topics, and what each client agreed to hear about."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ class ClientQuerySet(models.QuerySet["Client"]):
         return self.filter(is_active=False)
 
     def restorable(self) -> "ClientQuerySet":
-        """Archived ones that may come back: of those who were erased there is nothing to bring back."""
+        """Archived clients that can be restored: those who were erased can't."""
         return self.archived().filter(erased_at=None)
 
 
@@ -48,16 +48,16 @@ class Client(models.Model):
     is_active = models.BooleanField(
         "active", default=True, db_default=True, help_text="Untick to archive: an archived client is sent nothing."
     )
-    #: Empty: told from the phone number's country, or CLIENT_TIME_ZONE.
+    #: Empty: the phone number's zone counts, or else CLIENT_TIME_ZONE.
     time_zone = models.CharField(max_length=64, blank=True, default="", db_default="")
     created_at = models.DateTimeField("created", auto_now_add=True)
     updated_at = models.DateTimeField("changed", auto_now=True)
 
-    #: When personal data was erased: what is left is the number that deliveries refer to.
+    #: When personal data was erased. Only the id is left, which deliveries refer to.
     erased_at = models.DateTimeField("erased", null=True, editable=False)
 
-    #: When they said on their own page that they want nothing any more. From then on each yes is theirs to say, or
-    #: that of staff with a right of its own: see `notifier.consent.consents.refusals`.
+    #: When they said on their own page that they want nothing any more. Only they can subscribe again then, or staff
+    #: with a permission for it: see `notifier.consent.consents.refusals`.
     stopped_at = models.DateTimeField("stopped everything", null=True, editable=False)
 
     objects = ClientQuerySet.as_manager()
@@ -82,20 +82,20 @@ class Client(models.Model):
         indexes = [
             # Archived clients are few, and the confirm page subtracts them.
             models.Index(name="client_archived", fields=["id"], condition=Q(is_active=False)),
-            # Those whom something may keep from being reached: the confirm page looks up these and counts the others.
+            # Clients who may not be reachable. The confirm page looks them up, and need not look up the others.
             models.Index(
                 name="client_odd",
                 fields=["id", "is_active", "email", "phone"],
                 condition=Q(is_active=False) | Q(email=None) | Q(phone=None),
             ),
             models.Index(name="client_name", fields=["name"]),
-            # Their list is in the order of names; among those of all clients it would look for them one by one.
+            # For their list in the order of names, which would otherwise search through all clients.
             models.Index(name="client_archived_name", fields=["name"], condition=Q(is_active=False)),
-            # As are the lists of those who agreed and have no address for it.
+            # For the lists of those who agreed and have no address, likewise.
             models.Index(name="client_no_email_name", fields=["name"], condition=Q(email=None)),
             models.Index(name="client_no_phone_name", fields=["name"], condition=Q(phone=None)),
             models.Index(name="client_created", fields=["created_at"]),
-            # How long an SMS can get is told from the longest name, while it is being written.
+            # For the longest name, which says how long an SMS can get while it is being written.
             models.Index(Length("name").desc(), name="client_name_length"),
         ]
 
@@ -107,14 +107,14 @@ class Preference(models.Model):
     """What one client wants to hear about one topic. No row, no consent."""
 
     client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="preferences", db_index=False)
-    # The index below leads with it.
+    # The index below begins with it.
     topic = models.ForeignKey(Topic, on_delete=models.PROTECT, related_name="preferences", db_index=False)
     email = models.BooleanField("e-mail", default=False, db_default=False)
     sms = models.BooleanField("SMS", default=False, db_default=False)
 
     class Meta:
         constraints = [models.UniqueConstraint(name="preference_client_topic", fields=["client", "topic"])]
-        # Holds all that counting a topic's consents asks for.
+        # Covers counting a topic's consents.
         indexes = [models.Index(name="preference_reach", fields=["topic", "client", "email", "sms"])]
 
     def __str__(self) -> str:

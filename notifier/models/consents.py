@@ -18,25 +18,25 @@ class ConsentChange(models.Model):
         ONE_CLICK = "ONE_CLICK", "Unsubscribe button of the mail program"
         #: The client, on their preference page.
         PAGE = "PAGE", "Preference page"
-        #: What stood in the preferences before changes were written down.
+        #: What the preferences were before changes were recorded.
         EARLIER = "EARLIER", "Before records began"
 
-    #: What clients do themselves.
+    #: Changes that clients make themselves.
     CLIENT_REQUESTED = (Source.LINK, Source.ONE_CLICK, Source.PAGE)
 
     # Not checked by the database, as on Delivery.client: an import writes several for each of its rows.
     client = models.ForeignKey(Client, on_delete=models.PROTECT, related_name="consent_changes", db_constraint=False)
     topic = models.ForeignKey(Topic, on_delete=models.PROTECT, related_name="+", db_index=False)
     channel = models.CharField(max_length=10, choices=Channel.choices)
-    #: Whether the client agreed from then on. The one before says the opposite, or there is none: no consent.
+    #: Whether the client agrees from then on. The change before, if there is one, says the opposite.
     agreed = models.BooleanField()
     at = models.DateTimeField()
     source = models.CharField(max_length=20, choices=Source.choices)
-    #: NULL where it was no member of staff.
+    #: NULL if it was not a member of staff.
     by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
-    #: The file's name, the reason that was given, and what else tells where it came from.
+    #: E.g. the file's name or the reason: where the change came from.
     detail = models.CharField(max_length=300, blank=True, default="", db_default="")
-    #: From where, for what was done on a public page; NULL otherwise.
+    #: The client's IP address for a change on a public page; otherwise NULL.
     ip = models.GenericIPAddressField("address", null=True)
 
     class Meta:
@@ -47,11 +47,11 @@ class ConsentChange(models.Model):
 
     @property
     def agreed_before(self) -> bool:
-        """A change is written down only where something changed."""
+        """The opposite, because only changes are recorded."""
         return not self.agreed
 
     @property
     def origin(self) -> str:
-        """Where it comes from, in words: “Staff, maria: asked by phone”."""
+        """Where it comes from, for people to read: “Staff, maria: asked by phone”."""
         who = [self.get_source_display()] + ([self.by.get_username()] if self.by else [])
         return ", ".join(who) + (f": {self.detail}" if self.detail else "")

@@ -1,4 +1,4 @@
-"""What comes back: answers by SMS, bounces and complaints, each kept as evidence and never taken twice."""
+"""What comes back: answers by SMS, bounces and complaints. Each is kept as evidence, and never handled twice."""
 
 from django.conf import settings
 from django.db import models
@@ -8,7 +8,7 @@ from notifier.models.channels import Channel
 
 
 class InboundMessage(models.Model):
-    """A message that somebody sent to us. Only a keyword is acted on; everything else waits for staff to read it."""
+    """A message that somebody sent to us. Keywords are acted on; everything else waits for staff to read it."""
 
     class Outcome(models.TextChoices):
         STOPPED = "STOPPED", "Stopped"
@@ -18,7 +18,7 @@ class InboundMessage(models.Model):
 
     channel = models.CharField(max_length=10, choices=Channel.choices, default=Channel.SMS)
     provider = models.CharField(max_length=40)
-    #: The provider's own id: what it delivers twice is taken once.
+    #: The provider's own id, so that a message that it delivers twice is handled once.
     provider_id = models.CharField("provider's id", max_length=100)
     #: A digest once its client was erased.
     sender = models.CharField(max_length=254)
@@ -41,12 +41,12 @@ class InboundMessage(models.Model):
 
     @property
     def waits(self) -> bool:
-        """For somebody to read it."""
+        """Whether it waits for staff to read it."""
         return self.read_at is None and self.outcome == self.Outcome.KEPT
 
 
 class ProviderEvent(models.Model):
-    """What a provider told of an address after it had taken a message."""
+    """What a provider reported about an address after it had taken a message."""
 
     class Kind(models.TextChoices):
         HARD_BOUNCE = "HARD_BOUNCE", "Bounced for good"
@@ -56,12 +56,12 @@ class ProviderEvent(models.Model):
 
     channel = models.CharField(max_length=10, choices=Channel.choices, default=Channel.EMAIL)
     provider = models.CharField(max_length=40)
-    #: The provider's own id, or a digest of the event where it gives none: the same one is taken once.
+    #: The provider's own id, or a digest of the event where it gives none, so that it is handled once.
     event_id = models.CharField(max_length=200)
     kind = models.CharField(max_length=12, choices=Kind.choices)
     #: A digest once its client was erased.
     address = models.CharField(max_length=254)
-    #: Of ours, where the event names it.
+    #: Our delivery's id, where the event contains it.
     delivery_id = models.BigIntegerField(null=True)
     detail = models.CharField(max_length=300, blank=True)
     at = models.DateTimeField()
@@ -76,7 +76,7 @@ class ProviderEvent(models.Model):
 
 
 class SoftBounces(models.Model):
-    """How often in a row an address has bounced for now; a message that arrives ends the row."""
+    """How many soft bounces in a row an address had. A message that arrives ends the row."""
 
     channel = models.CharField(max_length=10, choices=Channel.choices, default=Channel.EMAIL)
     address = models.CharField(max_length=254)

@@ -1,4 +1,4 @@
-"""A file of clients between its upload and its import: any web server must be able to go on with it."""
+"""A file of clients between its upload and its import. It is in the database so that any web server can continue."""
 
 from django.conf import settings
 from django.db import models
@@ -11,17 +11,17 @@ class ClientImport(models.Model):
         DISCARDED = "DISCARDED", "Discarded"
 
     file_name = models.CharField("file", max_length=200)
-    #: As it was uploaded; emptied once it is imported or discarded, for it is full of personal data.
+    #: As it was uploaded. Emptied once it is imported or discarded, because it is full of personal data.
     content = models.BinaryField()
     state = models.CharField(max_length=10, choices=State.choices, default=State.UPLOADED)
     #: Which column is what: `{"E-Mail address": "email", "Listings": "listings.email"}`.
     mapping = models.JSONField(default=dict)
-    #: Whether it may subscribe again those who had opted out, and why.
+    #: Whether it may subscribe clients again who had opted out; `reason` says why.
     resubscribes = models.BooleanField(default=False)
     reason = models.CharField(max_length=300, blank=True)
     #: `{"added": n, "changed": n, "unchanged": n, "failed": n, "kept_out": n}`.
     counts = models.JSONField(default=dict)
-    #: The rows that were not taken, as CSV, with a column that says why. Emptied with `content`'s successor.
+    #: The rows that were not imported, as CSV, with a column that says why. Emptied some time after the import.
     failed_rows = models.TextField(blank=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField("uploaded", auto_now_add=True)

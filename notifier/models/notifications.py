@@ -1,4 +1,4 @@
-"""What clients are told."""
+"""Notifications: what clients are told, as staff write it."""
 
 from django.core.exceptions import ValidationError
 from django.db import models
@@ -45,7 +45,7 @@ class Notification(models.Model):
         self.subject = self.subject.strip()
         self.email_body, self.sms_body = placeholders.tidied(self.email_body), placeholders.tidied(self.sms_body)
         mistakes = {
-            # That there is none the field itself says.
+            # If it is missing, the field itself says so.
             "subject": placeholders.subject_mistakes(self.subject) if self.subject else [],
             "email_body": placeholders.mistakes(self.email_body) + markdown.mistakes(self.email_body),
             "sms_body": placeholders.sms_mistakes(self.sms_body),

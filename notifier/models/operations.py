@@ -1,4 +1,4 @@
-"""What keeps the machinery going: the queue of the no-broker default, and the processes' signs of life."""
+"""What the processes need to work together: the queue in the database, heartbeats, breakers, rate limits."""
 
 from datetime import datetime, timedelta
 
@@ -6,12 +6,12 @@ from django.db import models
 
 from notifier.models.channels import Channel
 
-#: A process that has not been heard of for so long counts as gone.
-WORKER_SILENT_AFTER = timedelta(seconds=15)
+#: A process without a heartbeat for this long counts as gone.
+PROCESS_SILENT_AFTER = timedelta(seconds=15)
 
 
 class QueuedTicket(models.Model):
-    """A ticket that waits in the database, where `BROKER_URL=database://`."""
+    """A ticket that waits in the database. Only used with `BROKER_URL=database://`."""
 
     channel = models.CharField(max_length=10, choices=Channel.choices)
     body = models.BinaryField()
@@ -28,11 +28,11 @@ class QueuedTicket(models.Model):
 
 class ProcessQuerySet(models.QuerySet["Process"]):
     def alive(self, now: datetime) -> "ProcessQuerySet":
-        return self.filter(last_seen_at__gte=now - WORKER_SILENT_AFTER)
+        return self.filter(last_seen_at__gte=now - PROCESS_SILENT_AFTER)
 
 
 class Process(models.Model):
-    """A running process, as it last said of itself."""
+    """A running dispatcher or consumer, as of its last heartbeat."""
 
     class Kind(models.TextChoices):
         DISPATCHER = "DISPATCHER", "Dispatcher"
@@ -50,11 +50,11 @@ class Process(models.Model):
     started_at = models.DateTimeField("started")
     last_seen_at = models.DateTimeField("last seen", db_index=True)
     state = models.CharField(max_length=10, choices=State.choices, default=State.IDLE)
-    #: What it waits for, in plain words; empty when all is well.
+    #: What it waits for, for staff to read; empty when all is well.
     detail = models.CharField(max_length=300, blank=True)
-    #: Tickets waiting by channel, and the dead ones, as the dispatcher last saw them: pages never ask the broker.
+    #: Waiting tickets by channel, and dead ones, as the dispatcher last counted: pages never ask the broker.
     depths = models.JSONField(default=dict)
-    #: Where among the depths the dead ones are.
+    #: The key of the dead ones in `depths`.
     DEAD = "dead"
 
     objects = ProcessQuerySet.as_manager()
@@ -70,24 +70,21 @@ class BreakerQuerySet(models.QuerySet["Breaker"]):
 
 
 class Breaker(models.Model):
-    """A channel's circuit breaker: open while its provider fails most of what it is given.
-
-    No row is as good as a closed one.
-    """
+    """A channel's circuit breaker: open while most sends to its provider fail. Without a row it is closed."""
 
     channel = models.CharField(max_length=10, choices=Channel.choices, unique=True)
-    #: NULL: closed, all is well.
+    #: NULL: it is closed, all is well.
     opened_at = models.DateTimeField("opened", null=True)
-    #: The provider's words for the failure that opened it, or for the newest probe's.
+    #: The provider's text for the failure that opened it, or for that of the newest probe.
     detail = models.CharField(max_length=300, blank=True, default="")
-    #: Since when, how many sends were given to the provider, and how many of them failed; while open: when it opened.
+    #: Since when `given` and `failed` count sends; while it is open they stay as they were when it opened.
     counted_from = models.DateTimeField(null=True)
     given = models.PositiveIntegerField(default=0)
     failed = models.PositiveIntegerField(default=0)
-    #: While open, when the next single delivery is tried; while closed, when it closed: what was claimed before that
-    #: counts no more.
+    #: While it is open, when the next single delivery is tried. While it is closed, when it closed: sends that were
+    #: claimed before that don't count.
     probe_at = models.DateTimeField(null=True)
-    #: How many single deliveries failed since it opened.
+    #: How many probes failed since it opened.
     probes = models.PositiveIntegerField(default=0)
 
     objects = BreakerQuerySet.as_manager()
@@ -97,7 +94,7 @@ class Breaker(models.Model):
 
 
 class ClientCounts(models.Model):
-    """Clients and their consent, counted by the dispatcher now and then: pages read this and never count. One row."""
+    """How many clients there are and agreed to what, as the dispatcher last counted. Pages never count. One row."""
 
     #: `{"clients": n, "archived": n, "consents": {topic id: {channel: n}}}`.
     counts = models.JSONField(default=dict)
@@ -112,14 +109,14 @@ class ClientCounts(models.Model):
 
 
 class Throttle(models.Model):
-    """How fast a channel's provider may be given messages, shared by all consumers: a token bucket in one small row."""
+    """The rate limit of a channel's provider: a token bucket in one small row, shared by all consumers."""
 
     channel = models.CharField(max_length=10, choices=Channel.choices)
-    #: The host of its address, or its scheme: another provider has another bucket.
+    #: The host of its address, or its scheme. Each provider has its own bucket.
     provider = models.CharField(max_length=100)
     #: Messages a second, as staff set it. NULL: as EMAIL_RATE and SMS_RATE say.
     rate = models.FloatField("messages a second", null=True, blank=True)
-    #: What may be sent at once as of `filled_at`; below 0 it is owed.
+    #: How many messages could be sent at once at `filled_at`.
     tokens = models.FloatField(default=0, db_default=0)
     filled_at = models.DateTimeField()
 
@@ -134,7 +131,7 @@ class Throttle(models.Model):
 class Installation(models.Model):
     """This installation: one row, which the migrations write."""
 
-    #: Since when consent and versions of clients are written down.
+    #: Since when changes of consent and of clients are recorded.
     records_began_at = models.DateTimeField()
 
     class Meta:

@@ -1,4 +1,4 @@
-"""What staff decided about deliveries that the machinery could not settle well: who, when, why, and which."""
+"""What staff decided about deliveries that ended badly: who, when, why, and which."""
 
 from django.conf import settings
 from django.db import models
@@ -7,7 +7,7 @@ from notifier.models.broadcasts import Delivery
 
 
 class Resolution(models.Model):
-    """One decision of a member of staff, about one delivery or many. Never changed, never deleted."""
+    """One decision of a member of staff about one delivery or many. Its row is never deleted."""
 
     class Action(models.TextChoices):
         MARKED_SENT = "MARKED_SENT", "Marked as sent"

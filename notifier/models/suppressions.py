@@ -1,4 +1,4 @@
-"""Addresses that are sent nothing, whoever they belong to, and how they came to be so."""
+"""Suppressions: addresses that are sent nothing, whoever they belong to, and the record of why."""
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -9,7 +9,7 @@ from django.db.models.functions import Lower
 from notifier.models.channels import Channel
 from notifier.models.clients import E164, Client
 
-#: What a digest begins with, where it stands in an address's place: no address does.
+#: A digest that stands in an address's place begins with this; no address does.
 DIGEST = "digest:"
 
 
@@ -21,8 +21,8 @@ def shown(address: str) -> str:
 class Suppression(models.Model):
     """An address that is never sent anything on a channel, whoever it belongs to and whatever they ticked.
 
-    Once its client was erased a keyed digest stands in its place (`notifier.consent.digests`): the same address is
-    found by it again, and nobody can read it.
+    Once its client was erased, a keyed digest stands in its place (`notifier.consent.digests`): it finds the same
+    address again, and nobody can read the address from it.
     """
 
     class Source(models.TextChoices):
@@ -31,12 +31,12 @@ class Suppression(models.Model):
         BOUNCE = "BOUNCE", "Bounce"
         #: Reported as spam.
         COMPLAINT = "COMPLAINT", "Complaint"
-        #: STOP by SMS, or what the provider says of it.
+        #: STOP by SMS, or the provider reports that the client opted out there.
         CLIENT = "CLIENT", "The client’s own word"
         #: Personal data was erased: the address stays silent.
         ERASED = "ERASED", "Erased"
 
-    #: Nobody but the client, or staff with a right of its own, may lift these.
+    #: Only the client may lift these, or staff with a permission for it.
     CLIENT_REQUESTED = (Source.CLIENT, Source.COMPLAINT, Source.ERASED)
 
     channel = models.CharField(max_length=10, choices=Channel.choices)
@@ -77,7 +77,7 @@ class Suppression(models.Model):
         return self.source in self.CLIENT_REQUESTED
 
     def clean(self) -> None:
-        """Brings the address into the shape in which clients keep theirs, or it would never match."""
+        """Bring the address into the form of clients' addresses; otherwise it would never match one."""
         client = Client(**{"phone" if self.channel == Channel.SMS else "email": self.address})
         try:
             client.clean_fields(exclude=["name"])
@@ -97,9 +97,9 @@ class SuppressionChange(models.Model):
     #: A digest once its client was erased.
     address = models.CharField(max_length=254)
     action = models.CharField(max_length=10, choices=Action.choices)
-    #: By whom or what this change came about: a lifting by the client's START has CLIENT.
+    #: Who or what caused this change: a lifting by the client's START has CLIENT.
     source = models.CharField(max_length=10, choices=Suppression.Source.choices)
-    #: The provider's answer, the keyword, the reason that staff gave.
+    #: The provider's answer, the keyword, or the reason that staff gave.
     reason = models.CharField(max_length=300, blank=True, default="", db_default="")
     by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     at = models.DateTimeField()
@@ -113,7 +113,7 @@ class SuppressionChange(models.Model):
 
 
 class ErasedAddress(models.Model):
-    """What is left of an address that an erased client had: enough to find the evidence by it, if it is named again."""
+    """The digest of an erased client's address: it finds the evidence if somebody names the address again."""
 
     client = models.ForeignKey(Client, on_delete=models.PROTECT, related_name="erased_addresses")
     channel = models.CharField(max_length=10, choices=Channel.choices)

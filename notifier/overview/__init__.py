@@ -1,0 +1,1 @@
+"""The numbers of the front page, read only. Its views are in `admin`."""

@@ -1,7 +1,7 @@
-"""A channel's circuit breaker: the channel pauses itself while its provider fails most of what it is given.
+"""A channel's circuit breaker: the channel pauses itself while most sends to its provider fail.
 
-While it is closed, consumers count into it. While it is open nothing is issued or claimed but one delivery after the
-other, the probes, until one of them goes through.
+While it is closed, consumers add their counts to it. While it is open, only probes are issued and claimed: one delivery
+after the other, until one of them is sent.
 """
 
 from dataclasses import dataclass
@@ -12,23 +12,22 @@ from django.db import transaction
 
 from notifier.models import Breaker, Channel
 
-#: Probes become rarer with each that fails, up to this.
+#: The wait between probes grows with each that fails, up to this.
 LONGEST_WAIT = timedelta(minutes=15)
-#: A probe of which nothing was heard for so long is followed by another: its ticket or its consumer may be lost.
+#: A probe without a result is followed by another after this time: its ticket or its consumer may be lost.
 PROBE_PATIENCE = timedelta(seconds=15)
-#: Counts are kept this many times as high as the minimum at most, or a long good time would hide a provider that
-#: fails now.
+#: Counts grow to at most this many times the minimum: otherwise a long good time would hide a provider that fails now.
 MAX_COUNTED = 10
 
 
 @dataclass(slots=True)
 class Count:
-    """What a consumer saw its provider do with windows that it claimed since `since`."""
+    """How many messages of the windows claimed since `since` a consumer gave to its provider, and how many failed."""
 
     since: datetime
     given: int = 0
     failed: int = 0
-    #: The provider's words for the newest failure.
+    #: The provider's text for the newest failure.
     detail: str = ""
 
     def mostly_failed(self) -> bool:
@@ -40,10 +39,10 @@ def find_open(*, channel: Channel) -> Breaker | None:
 
 
 def record(*, channel: Channel, count: Count, now: datetime) -> bool:
-    """Add a count of a closed breaker's; whether that opened it.
+    """Add a count to a closed breaker; returns whether that opened it.
 
-    Ignored are counts that come late: while it is open, only a probe tells how the provider does now; and what was
-    claimed before it closed again must not open it anew.
+    Late counts are ignored: while the breaker is open, only a probe shows how the provider works now; and what was
+    claimed before it closed must not open it again.
     """
     with transaction.atomic():
         breaker = _locked(channel)
@@ -61,21 +60,21 @@ def record(*, channel: Channel, count: Count, now: datetime) -> bool:
 def _locked(channel: Channel) -> Breaker:
     rows = Breaker.objects.select_for_update().filter(channel=channel)
     if (breaker := rows.first()) is None:
-        # Another consumer may do the same: whichever comes second finds the other's row.
+        # If another consumer does the same, the second one finds the first one's row.
         Breaker.objects.bulk_create([Breaker(channel=channel)], ignore_conflicts=True)
         breaker = rows.get()
     return breaker
 
 
 def _was_closed_since(moment: datetime, breaker: Breaker, now: datetime) -> bool:
-    # Not by a close that lies in the future: the clock was set back since.
+    # A close that lies in the future does not count: the clock was set back since.
     return breaker.probe_at is not None and moment < breaker.probe_at <= now
 
 
 def _added(breaker: Breaker, count: Count, now: datetime) -> Count:
     total = Count(now, count.given, count.failed)
     window = timedelta(seconds=settings.BREAKER_WINDOW_SECONDS)
-    # Either way, for two consumers' clocks differ a little, and a clock may be set back.
+    # abs(), because two consumers' clocks differ a little, and a clock may be set back.
     if breaker.counted_from and abs(now - breaker.counted_from) <= window:
         total.since = breaker.counted_from
         total.given += breaker.given
@@ -87,13 +86,13 @@ def _added(breaker: Breaker, count: Count, now: datetime) -> Count:
 
 
 def reserve_probe(*, breaker: Breaker, now: datetime) -> datetime | None:
-    """The right to issue an open breaker's next probe, as a ticket with one delivery that is reserved until the moment
-    returned; None when it is not time yet, or another dispatcher has the right.
+    """Reserve an open breaker's next probe; None if it is not due yet, or another dispatcher reserved it.
 
-    That moment is the probe's mark: a claim takes only what is due at the breaker's `probe_at`. Once another probe
-    follows, a ticket that is still under way claims nothing.
+    The caller issues one delivery, reserved until the time that is returned. That time marks the probe: a claim takes
+    only the delivery that is due at the breaker's `probe_at`. Once another probe follows, the ticket of this one claims
+    nothing.
     """
-    # Further ahead than any wait: the clock was set back.
+    # A time further ahead than any wait was written before the clock was set back.
     if breaker.probe_at is not None and now < breaker.probe_at <= now + max(LONGEST_WAIT, PROBE_PATIENCE):
         return None
     until = now + max(_wait(breaker.probes), PROBE_PATIENCE)
@@ -102,9 +101,9 @@ def reserve_probe(*, breaker: Breaker, now: datetime) -> datetime | None:
 
 
 def judge(*, channel: Channel, opened_at: datetime, succeeded: bool, detail: str, now: datetime) -> bool:
-    """Take the result of a probe that was claimed while the breaker was open since `opened_at`; whether it closed it.
+    """Take the result of a probe of the breaker that opened at `opened_at`; returns whether it closed the breaker.
 
-    Of a breaker that was closed meanwhile, and perhaps opened again, such a result says nothing.
+    If the breaker was closed meanwhile, and perhaps opened again, the result is ignored.
     """
     probed = Breaker.objects.filter(channel=channel, opened_at=opened_at)
     if succeeded:
@@ -118,7 +117,7 @@ def judge(*, channel: Channel, opened_at: datetime, succeeded: bool, detail: str
 
 
 def probe_now(*, channel: Channel, now: datetime) -> bool:
-    """Let the next probe be issued at once; False when the breaker is not open."""
+    """Make the next probe due now; False if the breaker is not open."""
     return bool(Breaker.objects.open().filter(channel=channel).update(probe_at=now))
 
 

@@ -1,7 +1,7 @@
-"""How fast a channel's provider is given messages: a bucket of tokens in one row, which all its consumers take from.
+"""Rate limits of the channels' providers: for each a bucket of tokens in one row, which all consumers take from.
 
-It fills at the rate and holds one second's worth at most, so a rest of an hour earns no burst; what is in it outlives
-every process. A consumer that finds too little reads again later and writes nothing: nobody holds a lock while waiting.
+It fills at the rate and holds at most one second's worth, so that an idle hour allows no burst. A consumer that finds
+too few tokens reads again later and writes nothing: nobody holds a lock while waiting.
 """
 
 import math
@@ -15,13 +15,13 @@ from django.db.models import F
 
 from notifier.models import Channel, Throttle
 
-#: What may be sent at once: as much as in so many seconds, and one message at least.
+#: What may be sent at once: as much as in this many seconds, and at least one message.
 BURST_SECONDS = 1.0
-#: Two clocks differ by less than this. What lies further ahead was written before the clock was set back.
+#: Two clocks differ by less than this. A time further ahead was written before the clock was set back.
 CLOCKS_DIFFER = timedelta(seconds=5)
-#: How often another consumer may come first before this one waits a moment.
+#: How often another consumer may be faster before this one waits for SHORTEST_WAIT.
 TRIES = 5
-#: That moment, and the shortest wait: at 1,000 a second a look for each token would be all that there is time for.
+#: At 1,000 messages a second, looking for each single token would take all the time there is.
 SHORTEST_WAIT = timedelta(milliseconds=20)
 
 _SMTP = "django.core.mail.backends.smtp.EmailBackend"
@@ -29,7 +29,7 @@ _SMTP = "django.core.mail.backends.smtp.EmailBackend"
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """How many messages may be given to the provider now; where none, after what time it is worth asking again."""
+    """How many messages may be given to the provider now; if none, how long to wait before asking again."""
 
     number: int
     wait: timedelta = timedelta()
@@ -38,7 +38,7 @@ class Grant:
 
 
 def provider(channel: Channel) -> str:
-    """The host that a channel's messages go to, or what stands in for one. Another provider has another bucket."""
+    """The host that a channel's messages go to, or the backend's name. Each provider has its own bucket."""
     if channel == Channel.EMAIL:
         name = settings.EMAIL_HOST if settings.EMAIL_BACKEND == _SMTP else settings.EMAIL_BACKEND
     else:
@@ -48,7 +48,7 @@ def provider(channel: Channel) -> str:
 
 
 def rates() -> dict[Channel, float]:
-    """What holds for each channel's present provider, in messages a second; one without a limit is not there."""
+    """The limit of each channel's present provider, in messages a second; channels without one are missing."""
     rows = {(row.channel, row.provider): row for row in Throttle.objects.all()}
     found = {channel: _rate(channel, rows.get((channel.value, provider(channel)))) for channel in Channel}
     return {channel: limit for channel, limit in found.items() if limit is not None}
@@ -63,21 +63,22 @@ def in_force(row: Throttle) -> float | None:
 
 
 def default(channel: Channel) -> float | None:
-    """As the settings say."""
+    """The limit from the settings, which holds unless staff set another one."""
     found: float | None = settings.RATES[channel.value]
     return found
 
 
 def register(*, channel: Channel, now: datetime) -> None:
-    """Make the row by which staff may set a rate, if it isn't there. Its bucket begins empty: no burst."""
+    """Create the row in which staff can set a rate, if it isn't there. Its bucket begins empty: no burst."""
     row = Throttle(channel=channel, provider=provider(channel), filled_at=now)
     Throttle.objects.bulk_create([row], ignore_conflicts=True)
 
 
 def take(*, channel: Channel, wanted: int, now: datetime) -> Grant:
-    """Take tokens for up to `wanted` messages: as many at once as the bucket can ever hold, or none yet.
+    """Take tokens for `wanted` messages, or for as many as the bucket can hold; none if there are too few yet.
 
-    `now` is by `notifier.runtime.clock`. The change is one conditional UPDATE; whoever comes second looks again.
+    `now` must be the time of `notifier.runtime.clock`. The change is one conditional UPDATE: if another consumer was
+    faster, this one looks again.
     """
     for _ in range(TRIES):
         row = Throttle.objects.filter(channel=channel, provider=provider(channel)).first()
@@ -93,7 +94,7 @@ def take(*, channel: Channel, wanted: int, now: datetime) -> Grant:
         if not is_enough and filled_at >= row.filled_at:
             wait = timedelta(seconds=(number - tokens) / limit) + max(filled_at - now, timedelta())
             return Grant(0, max(wait, SHORTEST_WAIT), limit)
-        # Too few, and a clock that was set back: from now on it fills by the new time.
+        # Too few tokens, and the clock was set back: from now on the bucket fills by the new time.
         number = number if is_enough else 0
         same = Throttle.objects.filter(pk=row.pk, tokens=row.tokens, filled_at=row.filled_at, rate=row.rate)
         if same.update(tokens=tokens - number, filled_at=filled_at) and number:
@@ -102,7 +103,7 @@ def take(*, channel: Channel, wanted: int, now: datetime) -> Grant:
 
 
 def filled(*, tokens: float, filled_at: datetime, rate: float, now: datetime) -> tuple[float, datetime]:
-    """What is in the bucket by `now`, and as of when: its time never goes back, but with the clock itself."""
+    """The tokens in the bucket at `now`, and the time they are counted at, which goes back only if the clock did."""
     if filled_at - now > CLOCKS_DIFFER:
         return min(tokens, _room(rate)), now
     since = max(now, filled_at)
@@ -114,7 +115,7 @@ def _room(rate: float) -> float:
 
 
 def give_back(*, channel: Channel, number: int) -> None:
-    """Return tokens of messages that the provider was not given. More than it can hold is never taken from a bucket."""
+    """Return tokens of messages that were not sent. `take` ignores what is more than the bucket can hold."""
     if number > 0:
         Throttle.objects.filter(channel=channel, provider=provider(channel)).update(tokens=F("tokens") + number)
 

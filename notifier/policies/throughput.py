@@ -1,7 +1,7 @@
-"""How fast each channel really sends, measured while broadcasts run, for telling how long the next one will take.
+"""How fast each channel really sends, measured while broadcasts run, to estimate how long the next one will take.
 
 A broadcast's tally keeps `{"throughput": {channel: {"given": n, "seconds": s}}}`: how many messages were given to the
-provider, in the time in which it was given any. Pauses, outages and the wait for a retry count for nothing.
+provider, and in how many seconds. Pauses, outages and waits for a retry do not count.
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from typing import Any
 
 from notifier.models import Broadcast, Channel, Delivery
 
-#: Broadcasts that the rate is told from; what was true a hundred broadcasts ago may have been another provider.
+#: How many broadcasts the rate is measured over: a hundred broadcasts ago there may have been another provider.
 RECENT = 20
 
 State = Delivery.State
@@ -19,13 +19,13 @@ Tally = Mapping[str, Any]
 
 
 def grown(*, before: Tally, after: Tally, seconds: float) -> dict[str, Any]:
-    """The tally's throughput, with the span between two counts added; nothing where nothing was measured so far."""
+    """The tally's throughput with the time between two counts added; empty where nothing was measured so far."""
     throughput: dict[str, dict[str, float]] = {
         channel: dict(kept) for channel, kept in before.get("throughput", {}).items()
     }
     for channel, states in after.get("counts", {}).items():
         given = _given(states) - _given(before.get("counts", {}).get(channel, {}))
-        # Slow providers settle nothing between two counts, and hold something in their hands all the same.
+        # With a slow provider nothing may be settled between two counts although messages are being sent.
         if seconds > 0 and (given > 0 or (given == 0 and states.get(State.SENDING))):
             kept = throughput.setdefault(channel, {"given": 0, "seconds": 0.0})
             kept["given"] += given
@@ -38,7 +38,7 @@ def _given(states: Mapping[str, int]) -> int:
 
 
 def rates() -> dict[Channel, float]:
-    """Messages a second by channel over the last broadcasts; a channel that was never measured is not there."""
+    """Messages a second by channel over the last RECENT broadcasts; channels that were never measured are missing."""
     tallies = Broadcast.objects.exclude(started_at=None).order_by("-pk").values_list("tally", flat=True)[:RECENT]
     given: dict[str, float] = {}
     seconds: dict[str, float] = {}

@@ -83,8 +83,8 @@ def page(request: HttpRequest, token: str) -> HttpResponse:
         link = signed_links.read(token)
     except BadLink:
         return responses.unknown(request)
-    client = None if link.is_trial else Client.objects.filter(pk=link.client_id).first()
-    if client is None and not link.is_trial:
+    client = None if link.is_test_message else Client.objects.filter(pk=link.client_id).first()
+    if client is None and not link.is_test_message:
         return responses.unknown(request)
     if request.method == "POST":
         return _take(request, link)
@@ -95,7 +95,7 @@ def page(request: HttpRequest, token: str) -> HttpResponse:
 
 def _take(request: HttpRequest, link: Link) -> HttpResponse:
     """Only what was moved relative to what was shown: an old page must not bring back what was refused since."""
-    if link.is_trial:
+    if link.is_test_message:
         return _said("same")
     origin = origin_of(request, link, ConsentChange.Source.PAGE)
     if "stop" in request.POST:
@@ -133,7 +133,7 @@ def _show(request: HttpRequest, link: Link, client: Client | None) -> HttpRespon
     return responses.page(
         "preferences",
         client=client,
-        is_trial=link.is_trial,
+        is_test_message=link.is_test_message,
         rows=[_row(topic, standing, missing) for topic in Topic.objects.order_by("name")],
         notes=_notes(standing),
         said=_word(request, standing),

@@ -28,10 +28,10 @@ def page(request: HttpRequest, token: str) -> HttpResponse:
     except BadLink:
         return responses.unknown(request)
     topic = Topic.objects.filter(pk=link.topic_id).first()
-    if not link.is_trial and (topic is None or not Client.objects.filter(pk=link.client_id).exists()):
+    if not link.is_test_message and (topic is None or not Client.objects.filter(pk=link.client_id).exists()):
         return responses.unknown(request)
     if request.method == "POST":
-        if topic and not link.is_trial:
+        if topic and not link.is_test_message:
             _withdraw(request, link, topic)
         return _answer("unsubscribed", token, link, topic)
     if rate_limits.is_looked_at_too_often(client_id=link.client_id):
@@ -63,4 +63,4 @@ def _is_one_click(request: HttpRequest) -> bool:
 def _answer(name: str, token: str, link: Link, topic: Topic | None) -> HttpResponse:
     preferences = reverse("preferences", args=[token])
     about = topic.name if topic else "this topic"
-    return responses.page(name, topic=about, is_trial=link.is_trial, preferences=preferences)
+    return responses.page(name, topic=about, is_test_message=link.is_test_message, preferences=preferences)

@@ -1,4 +1,4 @@
-"""How long to wait before trying again something that is away: doubling, with jitter, up to a limit."""
+"""How long to wait before trying something again that failed: doubling, with jitter, up to a limit."""
 
 import random
 
@@ -10,7 +10,7 @@ class Backoff:
         self._failures = 0
 
     def next_seconds(self) -> float:
-        """The wait after one more failure; between half and all of it, so that a crowd does not return at once."""
+        """The wait after one more failure: between half and all of it, so that many processes don't retry at once."""
         seconds = min(self._longest, self._first * 2.0 ** min(self._failures, 30))
         self._failures += 1
         return seconds * random.uniform(0.5, 1)

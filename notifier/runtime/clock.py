@@ -1,11 +1,11 @@
-"""The one clock that leases and due times are told by."""
+"""The one clock for leases and due times."""
 
 import time
 from datetime import UTC, datetime, timedelta
 
 from django.db import connection
 
-#: How long the database's time is carried on by this machine's own before it is asked for again.
+#: How long this machine's clock continues the database's time before that is asked for again.
 CARRY_SECONDS = 2.0
 
 _asked: tuple[datetime, float] | None = None
@@ -14,8 +14,8 @@ _asked: tuple[datetime, float] | None = None
 def now() -> datetime:
     """The database's own time: two machines' clocks may differ by more than a lease.
 
-    Asked for every CARRY_SECONDS and carried on in between by a clock that never jumps, so that a consumer does not
-    pay a round trip for every step. With SQLite everything runs on one machine, whose clock is the database's.
+    It is asked for every CARRY_SECONDS, and a monotonic clock continues it in between, so that a consumer needs no
+    round trip for every step. With SQLite everything runs on one machine, whose clock is the database's.
     """
     global _asked
     if connection.vendor != "postgresql":

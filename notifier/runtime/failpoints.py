@@ -1,8 +1,8 @@
-"""Named points between the steps of both cycles, at which a test can kill, stop or fail this process.
+"""Named points between the steps of dispatcher and consumer, at which a test can kill, stop or fail the process.
 
     FAILPOINT=claim.committed            kill -9 itself the first time it gets there
     FAILPOINT=claim.committed:3          …the third time
-    FAILPOINT=claim.committed:3:stop     SIGSTOP instead; `error` raises what a database that is away raises
+    FAILPOINT=claim.committed:3:stop     SIGSTOP instead; `error` raises what an unreachable database raises
 
 For tests only: without the variable a point costs one comparison, and `check` warns where it is set.
 """
@@ -14,7 +14,7 @@ import signal
 from django import db
 
 ENVIRONMENT_NAME = "FAILPOINT"
-#: Every point, in the order in which a broadcast comes by.
+#: Every point, in the order in which a broadcast passes it.
 POINTS = (
     # The dispatcher's cycle.
     "start.committed",  # a scheduled broadcast runs, and nothing of it is expanded
@@ -57,7 +57,7 @@ class _Armed:
         if self.point not in POINTS or self.action not in ACTIONS or not (times or "1").isdecimal():
             raise ValueError(f"{ENVIRONMENT_NAME}={order!r} is not a point of {POINTS}, a number, and one of {ACTIONS}")
         self.times = int(times or 1)
-        # Threads pass by at once, and next() of a count is atomic.
+        # Several threads may get here at once, and next() of a count is atomic.
         self.passed = itertools.count(1)
 
     def act(self) -> None:

@@ -1,4 +1,4 @@
-"""The processes' signs of life, so that staff read "no SMS consumer is running" instead of wondering."""
+"""Heartbeats: each process writes what it does, so that staff can read e.g. "no SMS consumer is running"."""
 
 import logging
 import os
@@ -14,14 +14,14 @@ from notifier.runtime import clock
 
 logger = logging.getLogger(__name__)
 
-#: How often a process says that it lives, at least.
+#: A process writes its heartbeat at least this often.
 BEAT_SECONDS = 2.0
-#: A process that was not heard of for so long is forgotten.
+#: The row of a process without a heartbeat for this long is deleted.
 FORGET_AFTER = timedelta(hours=1)
 
 
 class Heartbeat:
-    """This process's row among the workers, kept fresh; a database that is away does not stop the work."""
+    """Keeps this process's row up to date. Never raises a database error: that must not stop the work."""
 
     def __init__(self, *, kind: Process.Kind, channel: Channel | None = None) -> None:
         self._kind = kind
@@ -31,9 +31,9 @@ class Heartbeat:
         self._beaten_at = -BEAT_SECONDS
 
     def beat(self, state: Process.State, detail: str = "", depths: dict[str, int] | None = None) -> None:
-        """Say how it stands: at once when trouble comes or goes, otherwise no more often than BEAT_SECONDS.
+        """Write the state: at once when it begins or stops to wait, otherwise no more often than BEAT_SECONDS.
 
-        Between idle and working a busy consumer changes hundreds of times a second, which nobody could read.
+        A busy consumer changes between idle and working hundreds of times a second, which nobody could read.
         """
         said = (state == Process.State.WAITING, detail)
         if said == self._said and not self.is_due():
@@ -58,14 +58,14 @@ class Heartbeat:
         changes: dict[str, Any] = {"state": state, "detail": detail[:300], "last_seen_at": clock.now()}
         if depths is not None:
             changes["depths"] = depths
-        # Gone when others thought us dead, e.g. after a laptop's sleep.
+        # The row is gone if others took this process for dead, e.g. after a laptop's sleep.
         if self._process_id is None or not Process.objects.filter(pk=self._process_id).update(**changes):
             self._process_id = self._register(changes)
 
     def _register(self, changes: dict[str, Any]) -> int:
         now = changes["last_seen_at"]
         Process.objects.filter(last_seen_at__lt=now - FORGET_AFTER).delete()
-        worker = Process.objects.create(
+        process = Process.objects.create(
             kind=self._kind,
             channel=self._channel.value if self._channel else "",
             host=socket.gethostname(),
@@ -73,4 +73,4 @@ class Heartbeat:
             started_at=now,
             **changes,
         )
-        return int(worker.pk)
+        return int(process.pk)

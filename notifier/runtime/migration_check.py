@@ -6,11 +6,11 @@ from django.db.migrations.executor import MigrationExecutor
 
 
 class NotMigrated(Exception):
-    """The database lacks tables or columns, and waiting brings none."""
+    """The database lacks tables or columns, so there is no use in waiting."""
 
 
 def require_migrated() -> None:
-    """Raises `NotMigrated` with the cure; says nothing of a database that is away, for which the loops wait."""
+    """Raises `NotMigrated`, which says what to do. An unreachable database is no error here: the loops wait for it."""
     try:
         executor = MigrationExecutor(connection)
         missing = executor.migration_plan(executor.loader.graph.leaf_nodes())

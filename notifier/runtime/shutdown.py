@@ -9,13 +9,13 @@ from types import FrameType
 
 logger = logging.getLogger(__name__)
 
-#: A terminal and a supervisor may both pass on one Ctrl-C: that is not yet impatience.
+#: A second signal ends the process only after this time: a terminal and a supervisor may both pass on one Ctrl-C.
 IMPATIENT_AFTER_SECONDS = 1.0
 FORCED_EXIT_STATUS = 1
 
 
 class StopFlag:
-    """Set once a signal came. `wait` is how every loop sleeps, so that none sleeps through it."""
+    """Set once a signal came. Every loop sleeps with `wait`, which the signal ends."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
@@ -40,5 +40,5 @@ class StopFlag:
             self._asked_at = time.monotonic()
             self._event.set()
         elif time.monotonic() - self._asked_at > IMPATIENT_AFTER_SECONDS:
-            # What was being sent keeps its lease and is shown as UNKNOWN when that ends.
+            # What is being sent keeps its lease, and becomes UNKNOWN when that ends.
             os._exit(FORCED_EXIT_STATUS)

@@ -1,13 +1,1 @@
-"""The way from the dispatcher to the consumers, chosen by BROKER_URL."""
-
-from urllib.parse import urlsplit
-
-from django.conf import settings
-from django.utils.module_loading import import_string
-
-from notifier.transport.base import Transport
-
-
-def get_transport() -> Transport:
-    transport: Transport = import_string(settings.TRANSPORTS[urlsplit(settings.BROKER_URL).scheme])(settings.BROKER_URL)
-    return transport
+"""How tickets travel from the dispatcher to the consumers. What is in a message is not known here."""

@@ -1,4 +1,4 @@
-"""What every transport does: carry tickets from the dispatcher to the consumers of a channel."""
+"""What every transport can do: carry tickets from the dispatcher to the consumers of a channel."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,7 @@ import msgspec
 from notifier.models import Channel
 
 TICKET_VERSION = 1
-#: A hundred 19-digit ids and the rest take about 2 KiB; anything much larger is not ours.
+#: A ticket with a hundred 19-digit ids takes about 2 KiB; anything much larger is not ours.
 MAX_BODY_BYTES = 16_384
 
 DeliveryId = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
@@ -21,7 +21,7 @@ class TransportError(Exception):
 
 
 class BadTicket(Exception):
-    """The body is not a ticket of ours. Trying again is of no use."""
+    """The body is not a ticket of ours, so there is no use in trying again."""
 
 
 class Ticket(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -39,7 +39,7 @@ class Ticket(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Ticket)
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-#: Where msgspec's messages repeat what stood in the body, which may be anybody's address.
+#: Parts of msgspec's messages that quote the body, which may contain anybody's address.
 _QUOTED = re.compile(r"(unknown field|enum value) .*", re.DOTALL)
 
 
@@ -48,7 +48,7 @@ def encode(ticket: Ticket) -> bytes:
 
 
 def decode(body: bytes, *, channel: Channel) -> Ticket:
-    """The ticket in `body`, or `BadTicket` that says what is wrong with it, without quoting it."""
+    """The ticket in `body`; otherwise `BadTicket`, which says what is wrong without quoting the body."""
     if len(body) > MAX_BODY_BYTES:
         raise BadTicket(f"it is longer than {MAX_BODY_BYTES} bytes")
     try:
@@ -64,15 +64,15 @@ def decode(body: bytes, *, channel: Channel) -> Ticket:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """What was put aside: it could not be read, or a consumer rejected it."""
+    """A message that was put aside because it could not be read, or because a consumer rejected it."""
 
     body: bytes
-    #: Whose queue it came through; None where the broker doesn't say.
+    #: The channel of the queue that it came through; None where the broker doesn't say.
     channel: Channel | None
 
     @property
     def ticket(self) -> Ticket | None:
-        """What it says as far as it has a ticket's shape, whatever its version and channel."""
+        """The ticket in it, whatever its version and channel; None where it has not the shape of one."""
         if len(self.body) > MAX_BODY_BYTES:
             return None
         try:
@@ -82,7 +82,7 @@ class DeadLetter:
 
     @property
     def reason(self) -> str:
-        """What is wrong with it, without quoting it."""
+        """Why it was put aside, without quoting it."""
         ticket = self.ticket
         try:
             decode(self.body, channel=self.channel or (ticket.channel if ticket else Channel.EMAIL))
@@ -92,47 +92,47 @@ class DeadLetter:
 
 
 class Received(Protocol):
-    """A ticket in hand: the broker gives it to someone else unless it is acked or rejected."""
+    """A ticket that a consumer has: unless it is acked or rejected, the broker gives it to another one."""
 
     @property
     def ticket(self) -> Ticket: ...
 
     def ack(self) -> None:
-        """Done with. Losing the ack is harmless: the ticket comes again and claims nothing."""
+        """The work is done. If the ack gets lost, the ticket comes again and claims nothing."""
 
     def reject(self) -> None:
-        """Never to be delivered again: it goes to the dead letters."""
+        """It is never delivered again: it becomes a dead letter."""
 
 
 class Transport(Protocol):
-    """Opening costs nothing: each method connects when it must. A transport belongs to one thread.
+    """Making one costs nothing: each method connects when it must. A transport belongs to one thread.
 
     Every method raises `TransportError` when the broker can't be used; the next call connects anew.
     """
 
     def publish(self, tickets: Sequence[Ticket]) -> None:
-        """Returns once the broker holds every one of them."""
+        """Returns once the broker has stored all of them."""
 
     def check(self) -> None:
-        """Raises what `publish` would, and publishes nothing."""
+        """Raises what `publish` would raise now, and publishes nothing."""
 
     def receive(self, channel: Channel, idle: float) -> Iterator[Received | None]:
         """Tickets as they come, and None after every `idle` seconds without one.
 
-        What can't be read as a ticket is put among the dead letters, logged once, and never yielded. Closing the
-        iterator gives back whatever was neither acked nor rejected.
+        What can't be read as a ticket becomes a dead letter, is logged once, and never yielded. Closing the iterator
+        gives back what was neither acked nor rejected.
         """
 
     def depth(self, channel: Channel) -> int:
-        """Tickets that wait for a consumer."""
+        """How many tickets wait for a consumer."""
 
     def dead(self) -> int:
-        """How many letters were put aside, of all channels together."""
+        """How many dead letters there are, of all channels together."""
 
     def dead_letters(self, limit: int) -> Sequence[DeadLetter]:
-        """The oldest `limit` of them; they stay where they are."""
+        """The oldest dead letters, up to `limit`; they stay where they are."""
 
     def purge_dead(self) -> int:
-        """Discard all of them; returns how many. Their deliveries come due again by themselves."""
+        """Discard all dead letters; returns how many. Their deliveries come due again by themselves."""
 
     def close(self) -> None: ...

@@ -1,4 +1,4 @@
-"""The no-broker default: tickets are rows of the product's own database."""
+"""The transport without a broker, which is the default: tickets are rows in the product's own database."""
 
 import logging
 import time
@@ -30,10 +30,10 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 POLL_SECONDS = 0.1
-#: A ticket whose consumer died comes back after so long. One that is merely slow meets its own claims: harmless.
+#: After this time a ticket whose consumer died comes back. If the consumer is merely slow, the ticket claims nothing.
 VISIBILITY = timedelta(seconds=60)
-#: As much of it as tells that it can't be read. Every change writes a row anew: 20 MB of somebody's held SQLite's one
-#: write lock for up to 40 s on a busy machine. Of nothing, SQLite's SUBSTR is NULL.
+#: The body, cut where it is long enough to be refused. Each change of a row writes all of it: a stranger's 20 MB held
+#: SQLite's one write lock for up to 40 s on a busy machine. Coalesce, because SQLite's SUBSTR of an empty body is NULL.
 BODY = Coalesce(
     Substr("body", 1, MAX_BODY_BYTES + 1, output_field=BinaryField()), Value(b""), output_field=BinaryField()
 )
@@ -45,11 +45,11 @@ class QueuedReceived:
         self._row = row
 
     def ack(self) -> None:
-        # Only while it is still ours: after VISIBILITY somebody else may hold it.
-        _translated(lambda: QueuedTicket.objects.filter(self._row).delete())
+        # Only while it is still ours: after VISIBILITY another consumer may have it.
+        _translated_errors(lambda: QueuedTicket.objects.filter(self._row).delete())
 
     def reject(self) -> None:
-        _translated(lambda: QueuedTicket.objects.filter(self._row).update(dead=True))
+        _translated_errors(lambda: QueuedTicket.objects.filter(self._row).update(dead=True))
 
 
 class DatabaseTransport:
@@ -57,7 +57,7 @@ class DatabaseTransport:
         self.url = url
 
     def check(self) -> None:
-        """Nothing but the database is needed, and whoever asks has just used it."""
+        """Only the database is needed, and the caller has just used it."""
 
     def publish(self, tickets: Sequence[Ticket]) -> None:
         def insert() -> None:
@@ -66,14 +66,14 @@ class DatabaseTransport:
                 [QueuedTicket(channel=t.channel, body=encode(t), available_at=moment) for t in tickets]
             )
 
-        _translated(insert)
+        _translated_errors(insert)
 
     def receive(self, channel: Channel, idle: float) -> Iterator[Received | None]:
         receiver = uuid.uuid4()
         quiet_since = time.monotonic()
         try:
             while True:
-                received = _translated(lambda: self._next(channel, receiver))
+                received = _translated_errors(lambda: self._next(channel, receiver))
                 if received:
                     yield received
                     quiet_since = time.monotonic()
@@ -86,23 +86,26 @@ class DatabaseTransport:
             self._give_back(channel, receiver)
 
     def depth(self, channel: Channel) -> int:
-        return _translated(lambda: _ready(channel, clock.now()).count())
+        return _translated_errors(lambda: _ready(channel, clock.now()).count())
 
     def dead(self) -> int:
-        return _translated(lambda: _dead().count())
+        return _translated_errors(lambda: _dead().count())
 
     def dead_letters(self, limit: int) -> list[DeadLetter]:
         oldest = _dead().order_by("pk").values_list("body", "channel")[:limit]
-        return _translated(lambda: [DeadLetter(bytes(body), Channel(channel)) for body, channel in oldest])
+        return _translated_errors(lambda: [DeadLetter(bytes(body), Channel(channel)) for body, channel in oldest])
 
     def purge_dead(self) -> int:
-        return _translated(lambda: _dead().delete()[0])
+        return _translated_errors(lambda: _dead().delete()[0])
 
     def close(self) -> None:
         pass
 
     def _give_back(self, channel: Channel, receiver: uuid.UUID) -> None:
-        """What this receiver took and neither acked nor rejected; if that fails it comes back after VISIBILITY."""
+        """Make what this receiver took, and neither acked nor rejected, ready again.
+
+        If that fails, it becomes ready after VISIBILITY.
+        """
         held = QueuedTicket.objects.filter(channel=channel, dead=False, lease_token=receiver)
         try:
             held.update(available_at=clock.now(), lease_token=None)
@@ -110,7 +113,7 @@ class DatabaseTransport:
             logger.info("Tickets at hand could not be given back, and come again later: %s", error)
 
     def _next(self, channel: Channel, receiver: uuid.UUID) -> QueuedReceived | None:
-        """The oldest ready ticket that can be read, now ours for VISIBILITY."""
+        """Take the oldest ready ticket that can be read, for VISIBILITY."""
         while row := self._take(channel, receiver):
             ticket_id, body = row
             mine = Q(pk=ticket_id, lease_token=receiver)
@@ -122,7 +125,7 @@ class DatabaseTransport:
         return None
 
     def _take(self, channel: Channel, receiver: uuid.UUID) -> tuple[int, bytes | memoryview] | None:
-        # Look before taking the lock: on SQLite an idle consumer would otherwise stop every writer ten times a second.
+        # Look before taking the lock: on SQLite an idle consumer would otherwise block all writers ten times a second.
         now = clock.now()
         oldest = _ready(channel, now).order_by("available_at").values_list("pk")[:1]
         if not oldest.exists():
@@ -144,14 +147,15 @@ def _ready(channel: Channel, now: datetime) -> QuerySet[QueuedTicket]:
 
 
 def _dead() -> QuerySet[QueuedTicket]:
-    # By channel, because the index leads with it.
+    # With the channel, because the index begins with it.
     return QueuedTicket.objects.filter(channel__in=Channel.values, dead=True)
 
 
-def _translated(call: Callable[[], T]) -> T:
+def _translated_errors(call: Callable[[], T]) -> T:
+    """What `call` returns; raises `TransportError` for an error of the database."""
     try:
         return call()
     except db.Error as error:
-        # The first line says it; with PostgreSQL others quote the statement.
+        # The first line is enough; with PostgreSQL the others quote the statement.
         reason = str(error).partition("\n")[0]
         raise TransportError(f"the queue in the database can't be used: {reason}") from error

@@ -1,4 +1,4 @@
-"""The public pages know whoever holds the link, and nobody else."""
+"""No cookies on the public pages, where the link alone says who somebody is."""
 
 from collections.abc import Callable
 
@@ -8,9 +8,10 @@ from notifier.messages import signed_links
 
 
 class NoCookiesMiddleware:
-    """Before the sessions: a member of staff who follows a client's link in their own browser is nobody there.
+    """Removes the cookies of a request to a public page. It stands before the session middleware.
 
-    No session is read, kept alive or written for it, and no change is put down to that member of staff.
+    So a member of staff who follows a client's link in their own browser is nobody there: no session is read, kept
+    alive or written, and no change is recorded as theirs.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:

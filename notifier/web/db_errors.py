@@ -1,4 +1,4 @@
-"""What pages say when the database can't be used, or something else went wrong: plain words, told without a query."""
+"""The pages for a database that can't be used, and for other errors. They need no query."""
 
 import logging
 import sqlite3
@@ -35,7 +35,7 @@ AWAY = "The database can't be reached."
 
 
 class OutageMiddleware:
-    """Answers with 503 and a plain page where a view met a database that is away, busy or full."""
+    """Answers with 503 and a plain page where the database was unreachable, busy or full in a view."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self._get_response = get_response
@@ -48,7 +48,7 @@ class OutageMiddleware:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's `handler400`: a session that can't be written after its view becomes a bad request there."""
+    """Django's `handler400`. A session that can't be saved after the view arrives here, as a bad request."""
     return _outage(request, exception.__context__) or defaults.bad_request(request, exception)
 
 
@@ -63,16 +63,16 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def reason(error: BaseException) -> str:
-    """Why the database can't be used, in plain words; "" for an error that is another's fault.
+    """Why the database can't be used, for people to read; "" for any other error.
 
-    A missing table is an `OperationalError` on SQLite like a full disk is, and no outage: it would not pass.
+    On SQLite a missing table is an `OperationalError`, like a full disk. But it is no outage, since it would not pass.
     """
     if not isinstance(error, db.OperationalError | db.InterfaceError):
         return ""
     cause = error.__cause__
     if isinstance(cause, sqlite3.Error):
         return _SQLITE.get(getattr(cause, "sqlite_errorcode", 0) & 0xFF, "")
-    # psycopg's errors have one, unless no server has spoken.
+    # psycopg's errors have a state, unless no server has answered.
     state = getattr(cause, "sqlstate", None) or ""
     return _POSTGRESQL.get(state) or _POSTGRESQL.get(state[:2]) or AWAY
 
@@ -82,7 +82,7 @@ def _outage(request: HttpRequest, error: BaseException | None) -> HttpResponse |
         error = error.__context__
     if not error:
         return None
-    # The first line says it; with PostgreSQL others quote the statement.
+    # The first line is enough; with PostgreSQL the others quote the statement.
     logger.error("%s %s can't be answered: %s", request.method, request.path, str(error).partition("\n")[0])
     answer = _page(request, status=503, title="Not just now", reason=reason(error))
     answer["Retry-After"] = str(RETRY_AFTER_SECONDS)
@@ -90,7 +90,7 @@ def _outage(request: HttpRequest, error: BaseException | None) -> HttpResponse |
 
 
 def _page(request: HttpRequest, *, status: int, title: str, reason: str) -> HttpResponse:
-    # The live page takes a piece into its middle; the header alone tells, for the middleware may not have come by.
+    # htmx puts a piece into the middle of a live page. The header is asked: its middleware may not have run yet.
     is_live = "HX-Request" in request.headers
     context = {
         "title": title,
@@ -100,7 +100,7 @@ def _page(request: HttpRequest, *, status: int, title: str, reason: str) -> Http
         "is_live": is_live,
     }
     if signed_links.is_public(request.path_info):
-        # Whoever reads this is no member of staff: neither why nor how broadcasts fare is theirs to know.
+        # Clients read this: neither the reason nor anything about broadcasts is for them.
         text = render_to_string("public/outage.html", context)
     else:
         text = render_to_string("outage_piece.html" if is_live else "outage.html", context)

@@ -1,4 +1,4 @@
-"""For load balancers and containers: does this web process answer, and reach its database?"""
+"""For load balancers and containers: whether this web process answers and reaches its database."""
 
 from django import db
 from django.db import connection

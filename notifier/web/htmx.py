@@ -1,4 +1,4 @@
-"""The request as django-htmx's middleware hands it on."""
+"""The type of a request after django-htmx's middleware."""
 
 from django.http import HttpRequest
 from django_htmx.middleware import HtmxDetails

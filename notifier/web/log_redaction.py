@@ -1,4 +1,4 @@
-"""What a log must not hold: with the token of a link anybody could do what its client may."""
+"""Keeps the tokens of clients' links out of the log: with one, anybody could do what its client may."""
 
 import logging
 
@@ -6,7 +6,7 @@ from notifier.messages import signed_links
 
 
 class WithoutTokens(logging.Filter):
-    """Takes the tokens out of the paths that Django names when it could not answer as asked."""
+    """Removes tokens from the paths that Django logs for requests that failed."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.msg = _clean(record.msg)

@@ -1,4 +1,4 @@
-"""What browsers are told besides the content security policy, how large a request may be, and what browsers report."""
+"""Security headers besides the content security policy, the size limit of requests, and browsers' reports."""
 
 import json
 import logging
@@ -35,15 +35,15 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "X-Permitted-Cross-Domain-Policies": "none",
 }
-#: A report of one violation is well under it.
+#: A report of one violation is much smaller.
 MAX_REPORT_BYTES = 16_384
-#: Reports told in one minute, by each process: somebody may send them in thousands.
+#: How many reports each process logs in a minute: somebody may send thousands.
 MAX_REPORTS = 10
 MINUTE_SECONDS = 60
 
 
 class HeadersMiddleware:
-    """First but for Django's own, so that no answer is without them, whoever gives it."""
+    """Adds the headers to every response. Only Django's own middleware stands before it."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self._get_response = get_response
@@ -51,7 +51,7 @@ class HeadersMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self._get_response(request)
         if request.path.startswith(settings.STATIC_URL):
-            # The preview's frame is of no origin, so that nothing in it can act as ours, and has to load its styles.
+            # The preview's frame has no origin, so that nothing in it can act as ours, and yet must load its styles.
             response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
@@ -59,9 +59,9 @@ class HeadersMiddleware:
 
 
 class SizeLimitMiddleware:
-    """Refuses what is too large before anything reads it: Django itself has no limit for files.
+    """Refuses requests that are too large before anything reads them: Django itself has no limit for files.
 
-    A view that `refuses_what_is_too_large` turns it away itself, unread, in words of its own.
+    A view with the attribute `refuses_what_is_too_large` does that itself, with a message of its own.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -71,7 +71,7 @@ class SizeLimitMiddleware:
         return self._get_response(request)
 
     def process_view(self, request: HttpRequest, view: Any, *_: Any) -> HttpResponse | None:
-        """Before the check of the form's token, which reads all of it."""
+        """Runs before the CSRF check, which reads the whole request."""
         is_small = _length(request) <= settings.UPLOAD_MAX_MB * 1_000_000
         if is_small or getattr(view, "refuses_what_is_too_large", False):
             return None
@@ -90,7 +90,7 @@ def _length(request: HttpRequest) -> int:
 
 # --- What browsers report ---------------------------------------------------------------------------------------------
 class Allowance:
-    """So many a minute."""
+    """Allows so many a minute."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -110,7 +110,7 @@ reports = Allowance(MAX_REPORTS)
 @csrf_exempt
 @require_POST
 def csp_report(request: HttpRequest) -> HttpResponse:
-    """A browser refused something that one of our pages holds. Told in the log; nothing is stored or sent back."""
+    """Log that a browser refused something on one of our pages. Nothing is stored or sent back."""
     if _length(request) > MAX_REPORT_BYTES:
         return HttpResponse(status=413)
     if reports.take(at=monotonic()):
@@ -120,7 +120,7 @@ def csp_report(request: HttpRequest) -> HttpResponse:
 
 
 def _violations(body: bytes) -> list[tuple[str, str]]:
-    """Directive and page of each, in our own words: anybody may send anything, and addresses hold personal data."""
+    """(directive, page) of each, never quoted: anybody may send anything, and addresses hold personal data."""
     try:
         sent = json.loads(body)
     except (ValueError, RecursionError):
@@ -145,7 +145,7 @@ def _directive(value: Any) -> str:
 
 
 def _page(value: Any) -> str:
-    """The name of the page in the URL configuration."""
+    """The page's name in the URL configuration; "?" for an unknown one."""
     try:
         return resolve(urlsplit(value).path).view_name if isinstance(value, str) else "?"
     except (Resolver404, ValueError):

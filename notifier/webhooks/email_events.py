@@ -22,7 +22,7 @@ from notifier.consent import provider_events
 from notifier.consent.provider_events import Event, Kind
 from notifier.runtime import clock
 
-#: What our messages are sent with, where the provider carries it along (consumers/backends/email.py).
+#: What our messages are sent with, where the provider carries it along (consumers/backends/django_mail.py).
 METADATA = "delivery"
 #: Our own Message-ID, where the provider leaves it as it is.
 _MESSAGE_ID = re.compile(r"<?(\d+\.\d+)@")

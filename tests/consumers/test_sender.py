@@ -19,7 +19,8 @@ from consumers.backends.base import (
 )
 from consumers.sender import Sender
 from notifier.consent.suppressions import Evidence, Source
-from notifier.delivery.claims import Message, Outcome, Verdict
+from notifier.delivery.claims import Message
+from notifier.delivery.settlements import Outcome, Verdict
 from notifier.models import Channel
 from tests.support.servers.processes import PATIENCE_SECONDS
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from datetime import timedelta
 from itertools import count
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,8 +25,9 @@ from consumers.backends.base import (
 )
 from consumers.sender import Sender
 from consumers.worker import Consumer
-from notifier.delivery import claims, fanout
-from notifier.delivery.claims import NEVER_SENT, Claim
+from notifier.delivery import claims, settlements, sweeps
+from notifier.delivery.claims import Claim
+from notifier.delivery.settlements import NEVER_SENT
 from notifier.models import Breaker, Broadcast, Channel, Delivery, Preference, Process, QueuedTicket
 from notifier.policies import breakers
 from notifier.runtime import clock, heartbeats
@@ -129,7 +130,8 @@ def run(
     monkeypatch.setattr(worker, "IDLE_SECONDS", 0.05)
     monkeypatch.setattr(database, "POLL_SECONDS", 0.01)
     for name in ("claim", "settle", "release_claim", "release"):
-        monkeypatch.setattr(claims, name, noted(events, name, getattr(claims, name)))
+        module = module_of(name)
+        monkeypatch.setattr(module, name, noted(events, name, getattr(module, name)))
 
     def run(
         act: Callable[[Outgoing], str] = lambda message: "",
@@ -155,6 +157,10 @@ def run(
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("sender ")]
 
 
+def module_of(service: str) -> ModuleType:
+    return settlements if service == "settle" else claims
+
+
 def noted(events: list[Any], name: str, call: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(**arguments: Any) -> Any:
         events.append(name)
@@ -165,7 +171,8 @@ def noted(events: list[Any], name: str, call: Callable[..., Any]) -> Callable[..
 
 def failing(monkeypatch: pytest.MonkeyPatch, name: str, *errors: Exception, afterwards: bool = False) -> None:
     """That service fails so often first; with `afterwards` only once its work is committed."""
-    call, left = getattr(claims, name), list(errors)
+    module = module_of(name)
+    call, left = getattr(module, name), list(errors)
 
     def wrapper(**arguments: Any) -> Any:
         if left and not afterwards:
@@ -175,7 +182,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, name: str, *errors: Exception, afte
             raise left.pop(0)
         return result
 
-    monkeypatch.setattr(claims, name, wrapper)
+    monkeypatch.setattr(module, name, wrapper)
 
 
 def a_ticket(number: int = 1, *, broadcast: Broadcast | None = None) -> list[int]:
@@ -396,13 +403,13 @@ def test_what_others_decided_after_the_lease_is_left_to_them(
     run: Callable[..., None], events: list[Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     ids = a_ticket(2)
-    settle = claims.settle
+    settle = settlements.settle
 
     def settle_late(**arguments: Any) -> int:
         Delivery.objects.filter(pk=ids[0]).update(state="CANCELLED", lease_token=None)
         return settle(**arguments)
 
-    monkeypatch.setattr(claims, "settle", settle_late)
+    monkeypatch.setattr(settlements, "settle", settle_late)
 
     run()
 
@@ -421,7 +428,7 @@ def test_a_consumer_held_up_between_claim_and_send_until_its_lease_is_over_sends
 
     def claim_and_stand_still(**arguments: Any) -> Claim:
         claimed = claim(**arguments)
-        wait_until(lambda: fanout.sweep(now=clock.now()), what="the end of the lease")
+        wait_until(lambda: sweeps.sweep(now=clock.now()), what="the end of the lease")
         return claimed
 
     monkeypatch.setattr(claims, "claim", claim_and_stand_still)
@@ -528,13 +535,13 @@ def test_the_wait_for_a_channel_grows_and_starts_over_once_it_is_back(
 
     monkeypatch.setattr(worker, "Backoff", quick)
     waits: list[float] = []
-    settle = claims.settle
+    settle = settlements.settle
 
     def settle_and_note(**arguments: Any) -> int:
         waits.extend(outcome.wait.total_seconds() * 100 if outcome.wait else 0 for outcome in arguments["outcomes"])
         return int(settle(**arguments))
 
-    monkeypatch.setattr(claims, "settle", settle_and_note)
+    monkeypatch.setattr(settlements, "settle", settle_and_note)
     number = count(1)
 
     def act(message: Outgoing) -> str:
@@ -635,7 +642,7 @@ def test_a_provider_that_is_away_counts_neither_way(
     run: Callable[..., None], monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
     settings.BREAKER_MINIMUM = 1
-    monkeypatch.setattr(breaker_reporter, "TELL_SECONDS", 0.0)
+    monkeypatch.setattr(breaker_reporter, "REPORT_SECONDS", 0.0)
     a_ticket(2)
 
     run(raises(ChannelDown("connection refused")), stop=StopAtFirstWait())
@@ -647,7 +654,7 @@ def test_who_opted_out_at_the_provider_counts_neither_way(
     run: Callable[..., None], monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
     settings.BREAKER_MINIMUM = 1
-    monkeypatch.setattr(breaker_reporter, "TELL_SECONDS", 0.0)
+    monkeypatch.setattr(breaker_reporter, "REPORT_SECONDS", 0.0)
     ids = a_ticket(2)
 
     run(raises(RecipientRefused("400: opted out")))
@@ -660,7 +667,7 @@ def test_a_provider_that_fails_some_goes_on(
     run: Callable[..., None], monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
     settings.BREAKER_MINIMUM = 2
-    monkeypatch.setattr(breaker_reporter, "TELL_SECONDS", 0.0)
+    monkeypatch.setattr(breaker_reporter, "REPORT_SECONDS", 0.0)
     ids = a_ticket(12)
 
     def act(message: Outgoing) -> str:
@@ -678,7 +685,7 @@ def test_a_provider_that_fails_some_goes_on(
 def test_while_sends_go_through_their_counts_are_told_now_and_then_only(
     run: Callable[..., None], monkeypatch: pytest.MonkeyPatch, transport: WatchedTransport
 ) -> None:
-    monkeypatch.setattr(breaker_reporter, "TELL_SECONDS", 1000.0)
+    monkeypatch.setattr(breaker_reporter, "REPORT_SECONDS", 1000.0)
     told: list[int] = []
     record = breakers.record
 
@@ -700,15 +707,15 @@ def test_while_sends_go_through_their_counts_are_told_now_and_then_only(
 def test_a_window_under_way_when_it_opens_is_recorded_and_neither_closes_it_nor_goes_on(
     run: Callable[..., None], events: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(breaker_reporter, "TELL_SECONDS", 0.0)
+    monkeypatch.setattr(breaker_reporter, "REPORT_SECONDS", 0.0)
     ids = a_ticket(6)
-    settle = claims.settle
+    settle = settlements.settle
 
     def settle_beside_another(**arguments: Any) -> int:
         an_open_breaker(now=clock.now())
         return int(settle(**arguments))
 
-    monkeypatch.setattr(claims, "settle", settle_beside_another)
+    monkeypatch.setattr(settlements, "settle", settle_beside_another)
 
     run(concurrency=3)
 
@@ -969,13 +976,13 @@ def test_it_says_that_it_works_and_for_whom_and_leaves_no_trace_at_its_end(
 ) -> None:
     a_ticket(1)
     seen: list[Any] = []
-    settle = claims.settle
+    settle = settlements.settle
 
     def settle_and_look(**arguments: Any) -> Any:
         seen.extend(Process.objects.values_list("kind", "channel", "host", "pid", "state", "detail"))
         return settle(**arguments)
 
-    monkeypatch.setattr(claims, "settle", settle_and_look)
+    monkeypatch.setattr(settlements, "settle", settle_and_look)
     monkeypatch.setattr(heartbeats, "BEAT_SECONDS", 0.0)
 
     run()

@@ -34,12 +34,12 @@ from django.utils.module_loading import import_string
 from consumers.sender import Sender
 from consumers.worker import Consumer
 from notifier.broadcasts import lifecycle
-from notifier.delivery import claims, fanout, recovery, tallies
-from notifier.delivery.claims import Outcome, Verdict
+from notifier.delivery import claims, fanout, recovery, settlements, sweeps, tallies, tickets
+from notifier.delivery.settlements import Outcome, Verdict
 from notifier.models import Broadcast, Channel, Delivery, Notification
 from notifier.runtime import clock
 from notifier.runtime.shutdown import StopFlag
-from notifier.transport import get_transport
+from notifier.transport import selection
 from notifier.transport.base import Ticket
 
 #: A race that takes longer hangs.
@@ -123,7 +123,11 @@ class _Consumer:
         threads = settings.CONCURRENCY[channel.value]
         self._sender = Sender(get_backend=import_string(settings.SEND_BACKENDS[channel.value]), threads=threads)
         self._consumer = Consumer(
-            channel=channel, transport=get_transport(), sender=self._sender, concurrency=threads, stop=StopFlag()
+            channel=channel,
+            transport=selection.get_transport(),
+            sender=self._sender,
+            concurrency=threads,
+            stop=StopFlag(),
         )
 
     def __enter__(self) -> "_Consumer":
@@ -172,7 +176,7 @@ def reserve_all(broadcast: int) -> Runner:
         while Delivery.objects.filter(broadcast=broadcast, state=State.PENDING).exists():
             ahead += timedelta(seconds=settings.TICKET_LIFETIME_SECONDS + 1)
             for channel in Channel:
-                reserved["reserved"] += fanout.issue_tickets(channel=channel, transport=VOID, now=clock.now() + ahead)
+                reserved["reserved"] += tickets.issue_tickets(channel=channel, transport=VOID, now=clock.now() + ahead)
         return reserved
 
     return run
@@ -186,7 +190,7 @@ def sweep_and_end(broadcast: int) -> Runner:
         unsent = Delivery.objects.filter(broadcast=broadcast).exclude(state__in=[State.SENT, State.SKIPPED])
         while unsent.exclude(state=State.FAILED).exists():
             now = clock.now()
-            swept["swept"] += fanout.sweep(now=now + timedelta(seconds=1.5 * settings.LEASE_SECONDS))
+            swept["swept"] += sweeps.sweep(now=now + timedelta(seconds=1.5 * settings.LEASE_SECONDS))
             _end(broadcast)
         _end(broadcast)
         return swept
@@ -278,7 +282,7 @@ def _fail_all(broadcast: int) -> None:
                 now=clock.now(),
             )
             outcomes = [Outcome(message, Verdict.PERMANENT, detail="550 nobody") for message in claim.messages]
-            claims.settle(claim=claim, outcomes=outcomes, now=clock.now())
+            settlements.settle(claim=claim, outcomes=outcomes, now=clock.now())
 
 
 def cancel_claim(found: Found, dice: random.Random) -> None:
@@ -300,7 +304,7 @@ def cancel_claim(found: Found, dice: random.Random) -> None:
         lifecycle.cancel(broadcast_id=broadcast)
         cancelled_at = time.monotonic()
         while rows.exclude(due_at=None).exists():
-            fanout.sweep(now=clock.now())
+            sweeps.sweep(now=clock.now())
         return cancelled_at
 
     begun_claims, cancelled_at = at_once(dice, send, cancel)

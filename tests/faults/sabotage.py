@@ -21,30 +21,30 @@ class Sabotage(AppConfig):
 
 def no_reissue() -> None:
     """What is reserved and never published, or whose ticket is lost, is not looked for."""
-    from notifier.delivery import fanout
+    from notifier.delivery import tickets
     from notifier.transport import database
 
-    fanout.looks_lost = lambda **_: False
-    fanout.travelling = lambda **_: {}
+    tickets.looks_lost = lambda **_: False
+    tickets.travelling = lambda **_: {}
     # A consumer that died gives its ticket back as promptly as RabbitMQ has it.
     database.VISIBILITY = timedelta(seconds=2)
 
 
 def wait_for_whoever_has_it() -> None:
     """A ticket is where it is, for as long as somebody has it."""
-    from notifier.delivery import fanout
+    from notifier.delivery import tickets
     from notifier.transport import database
 
-    fanout.looks_lost = lambda **_: False
-    fanout.travelling = lambda **_: {}
+    tickets.looks_lost = lambda **_: False
+    tickets.travelling = lambda **_: {}
     # Nor does the queue in the database take it back, as RabbitMQ doesn't where heartbeats go on.
     database.VISIBILITY = timedelta(hours=1)
 
 
 def no_sweep() -> None:
-    from notifier.delivery import fanout
+    from notifier.delivery import sweeps
 
-    fanout.sweep = lambda **_: 0
+    sweeps.sweep = lambda **_: 0
 
 
 def send_before_claiming() -> None:
@@ -100,36 +100,36 @@ class _AlreadyAcked:
 
 
 def claim_without_consent() -> None:
-    from notifier.delivery import claims
+    from notifier.delivery.claim_sql import PendingRow
 
-    claims._Row.why_not = lambda self: ""  # type: ignore[method-assign]
+    PendingRow.skip_reason = lambda self: ""  # type: ignore[method-assign]
 
 
 def lost_is_given_up() -> None:
     """What a lost ticket was for is not issued again but written off, with a reason that sounds like one."""
-    from notifier.delivery import fanout
+    from notifier.delivery import bulk_updates, tickets
     from notifier.models import Delivery
 
     def write_off(*, channel: Any, now: datetime, **_: Any) -> int:
         running = Delivery.objects.active().filter(broadcast__state="RUNNING", channel=channel)
         changes = {"state": Delivery.State.FAILED, "detail": "ticket lost", "due_at": None, "settled_at": now}
-        return len(fanout._update_returning(fanout._ticketed(running, now), fanout.CHUNK, changes))
+        return len(bulk_updates.update_returning(tickets._ticketed(running, now), bulk_updates.CHUNK, changes))
 
-    fanout.reissue_lost = write_off
+    tickets.reissue_lost = write_off
 
 
 def skip_every_third() -> None:
     """A client who is archived in the consumer's eyes only."""
-    from notifier.delivery import claims
+    from notifier.delivery.claim_sql import PendingRow
     from notifier.models import Reason
 
-    why_not = claims._Row.why_not
-    claims._Row.why_not = lambda self: why_not(self) if self.id % 3 else Reason.ARCHIVED  # type: ignore[method-assign]
+    reason = PendingRow.skip_reason
+    PendingRow.skip_reason = lambda self: reason(self) if self.id % 3 else Reason.ARCHIVED  # type: ignore[method-assign]
 
 
 def tickets_come_twice() -> None:
     """No rule is broken: a broker may repeat what it likes."""
-    from notifier.transport.amqp import AmqpTransport
+    from notifier.transport.amqp.transport import AmqpTransport
 
     publish = AmqpTransport.publish
     AmqpTransport.publish = lambda self, tickets: publish(  # type: ignore[method-assign]

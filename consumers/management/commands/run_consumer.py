@@ -9,7 +9,7 @@ from consumers.worker import Consumer
 from notifier.models import Channel
 from notifier.runtime.migration_check import NotMigrated, require_migrated
 from notifier.runtime.shutdown import StopFlag
-from notifier.transport import get_transport
+from notifier.transport import selection
 from notifier.transport.base import TransportError
 
 
@@ -32,7 +32,7 @@ class Command(BaseCommand):
             raise CommandError(f"--concurrency must be from 1 to 1000, not {concurrency}.")
         consumer = Consumer(
             channel=channel,
-            transport=get_transport(),
+            transport=selection.get_transport(),
             sender=Sender(get_backend=import_string(settings.SEND_BACKENDS[channel.value]), threads=concurrency),
             concurrency=concurrency,
             stop=StopFlag().listen(),

@@ -11,7 +11,7 @@ from notifier.admin.clients import audience_lists
 from notifier.broadcasts import audience, estimates, followups, lifecycle
 from notifier.broadcasts.audience import Reach, Standing
 from notifier.broadcasts.estimates import Duration, Segments
-from notifier.messages import placeholders
+from notifier.messages import placeholders, sms_segments
 from notifier.models import Broadcast, Channel, Client, Notification, Topic
 
 HEADINGS = {
@@ -68,8 +68,8 @@ class ChannelOffer:
         return found
 
     @property
-    def size(self) -> placeholders.SmsSize | None:
-        return placeholders.sms_size(self.text) if self.channel == Channel.SMS and self.text else None
+    def size(self) -> sms_segments.SmsSize | None:
+        return sms_segments.measure(self.text) if self.channel == Channel.SMS and self.text else None
 
 
 @dataclass(frozen=True, slots=True)

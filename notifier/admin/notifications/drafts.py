@@ -12,7 +12,7 @@ from notifier.admin.broadcasts import email_preview
 from notifier.admin.broadcasts.email_preview import NOBODY
 from notifier.admin.lists.search import matching
 from notifier.broadcasts import audience
-from notifier.messages import email, markdown, placeholders
+from notifier.messages import email, markdown, placeholders, sms_segments
 from notifier.models import Channel, Client, Notification, Topic
 
 #: Clients offered while a name is typed.
@@ -134,15 +134,15 @@ def show(*, draft: Draft, reader: Reader) -> Shown:
 class SmsLength:
     """How long an SMS is for one reader, why, and how long it can get for any client."""
 
-    size: placeholders.SmsSize
+    size: sms_segments.SmsSize
     #: The characters that make it UCS-2, in words: those of the text, which staff can change, and of the reader's name.
     forced_by_text: list[str]
     forced_by_name: list[str]
     #: The longest name of all clients, and the largest size of the SMS for a name of that length: where all characters
     #: are in GSM-7, and where some are not.
     longest_name: str
-    within: placeholders.SmsSize
-    beyond: placeholders.SmsSize
+    within: sms_segments.SmsSize
+    beyond: sms_segments.SmsSize
 
     @property
     def names_someone(self) -> bool:
@@ -151,14 +151,14 @@ class SmsLength:
 
 def sms_length(*, draft: Draft, reader: Reader) -> SmsLength:
     nobody = {"name": "", "first_name": "", "topic": draft.topic_name}
-    text = placeholders.beyond_gsm(placeholders.sms(draft.sms_body, nobody))
+    text = sms_segments.beyond_gsm(placeholders.sms(draft.sms_body, nobody))
     shown = placeholders.sms(draft.sms_body, placeholders.values(name=reader.name, topic=draft.topic_name))
     longest = _longest_name()
-    within, beyond = placeholders.sms_at_most(draft.sms_body, longest_name=len(longest), topic=draft.topic_name)
+    within, beyond = sms_segments.upper_bounds(draft.sms_body, longest_name=len(longest), topic=draft.topic_name)
     return SmsLength(
-        size=placeholders.sms_size(shown),
-        forced_by_text=[placeholders.in_words(char) for char in text],
-        forced_by_name=[placeholders.in_words(char) for char in placeholders.beyond_gsm(shown) if char not in text],
+        size=sms_segments.measure(shown),
+        forced_by_text=[sms_segments.describe(char) for char in text],
+        forced_by_name=[sms_segments.describe(char) for char in sms_segments.beyond_gsm(shown) if char not in text],
         longest_name=longest,
         within=within,
         beyond=beyond,

@@ -23,9 +23,7 @@ def limits_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpRespo
     ids = read_ids(request.GET.get("ids", ""), most=MAX_AT_ONCE)
     found = Notification.objects.filter(pk__in=ids).select_related("topic").order_by("pk")
     now = clock.now()
-    kept = [
-        (n, [held_back.kept_back(topic=n.topic, channel=channel, now=now) for channel in n.channels]) for n in found
-    ]
+    kept = [(n, [held_back.count(topic=n.topic, channel=channel, now=now) for channel in n.channels]) for n in found]
     context = {
         **model_admin.admin_site.each_context(request),
         "opts": model_admin.opts,

@@ -6,7 +6,7 @@ from django.utils.safestring import SafeString
 
 from notifier.admin.lists.base import ReadOnlyAdmin
 from notifier.models import Process, QueuedTicket
-from notifier.models.operations import WORKER_SILENT_AFTER
+from notifier.models.operations import PROCESS_SILENT_AFTER
 from notifier.wording.badges import badge, state_badge
 
 #: So much of a ticket that could not be read is shown.
@@ -27,7 +27,7 @@ class WorkerAdmin(ReadOnlyAdmin):
     @admin.display(description="state")
     def state_shown(self, worker: Process) -> SafeString:
         # The web server's clock, so that no row asks the database: good enough to tell the living from the gone.
-        if worker.last_seen_at < timezone.now() - WORKER_SILENT_AFTER:
+        if worker.last_seen_at < timezone.now() - PROCESS_SILENT_AFTER:
             return badge(text="Silent", tone="bad")
         return state_badge(Process.State(worker.state))
 

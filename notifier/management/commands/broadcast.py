@@ -10,7 +10,7 @@ from django.utils.timezone import is_naive, make_aware
 from notifier.broadcasts import lifecycle, progress
 from notifier.broadcasts.send_options import Terms
 from notifier.models import Broadcast, Delivery, Notification
-from notifier.runtime import clock
+from notifier.runtime import clock, process_health
 
 POLL_SECONDS = 0.5
 #: How long a dispatcher or broker that is away is waited for.
@@ -99,7 +99,7 @@ def _moment(text: str) -> datetime:
 
 
 def _trouble(broadcast: Broadcast) -> str:
-    parts = progress.health(channels=broadcast.channels, now=clock.now())
+    parts = process_health.health(channels=broadcast.channels, now=clock.now())
     return " ".join(part.words for part in parts if not part.ok)
 
 

@@ -5,7 +5,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from notifier.broadcasts import lifecycle, progress
 from notifier.models import Broadcast
-from notifier.runtime import clock
+from notifier.runtime import clock, process_health
 
 
 class Command(BaseCommand):
@@ -32,7 +32,7 @@ class Command(BaseCommand):
                 f"  {channel.channel.label}: {channel.settled} of {channel.total} done ({counts or 'none yet'})"
             )
         self.stdout.write(f"  the books {'balance' if books.balanced else 'do NOT balance'}: audience {books.audience}")
-        for part in progress.health(channels=broadcast.channels, now=clock.now()):
+        for part in process_health.health(channels=broadcast.channels, now=clock.now()):
             self.stdout.write(f"  {part.part}: {part.words}")
 
 

@@ -3,7 +3,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from notifier.transport import get_transport
+from notifier.transport import selection
 from notifier.transport.base import DeadLetter, Transport, TransportError
 
 #: So many are shown, and so much of one that can't be read: enough to tell whose it is, and nobody's message.
@@ -20,7 +20,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            with closing(get_transport()) as transport:
+            with closing(selection.get_transport()) as transport:
                 self._handle(transport, yes=options["yes"], dry_run=options["dry_run"])
         except TransportError as error:
             raise CommandError(str(error), returncode=1) from error

@@ -5,7 +5,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from notifier.delivery.dispatcher import Dispatcher
 from notifier.runtime.migration_check import NotMigrated, require_migrated
 from notifier.runtime.shutdown import StopFlag
-from notifier.transport import get_transport
+from notifier.transport import selection
 from notifier.transport.base import TransportError
 
 
@@ -16,7 +16,7 @@ class Command(BaseCommand):
         parser.add_argument("--until-idle", action="store_true", help="exit once every broadcast is finished or paused")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        dispatcher = Dispatcher(transport=get_transport(), stop=StopFlag().listen())
+        dispatcher = Dispatcher(transport=selection.get_transport(), stop=StopFlag().listen())
         try:
             if options["until_idle"]:
                 # Otherwise the tables may still come: a migration may run at this moment.

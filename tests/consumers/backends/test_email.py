@@ -15,7 +15,7 @@ from django.core.mail import EmailMessage, EmailMultiAlternatives
 from django.core.mail.backends.base import BaseEmailBackend
 from pytest_django import Settings
 
-from consumers.backends import email
+from consumers.backends import email, mime, smtp
 from consumers.backends.base import (
     ChannelDown,
     OutcomeUnknown,
@@ -25,7 +25,9 @@ from consumers.backends.base import (
     SendFailure,
     TemporaryFailure,
 )
-from consumers.backends.email import DjangoMailBackend, SmtpBackend, get_backend
+from consumers.backends.django_mail import DjangoMailBackend
+from consumers.backends.email import get_backend
+from consumers.backends.smtp import SmtpBackend
 from notifier.messages import signed_links
 from notifier.messages.signed_links import Link
 from tests.support.fakes.rules import Rule
@@ -265,7 +267,7 @@ def test_a_server_that_stops_reading_in_the_midst_of_a_large_text_may_pass(tmp_p
 @pytest.fixture
 def hasty(server: FakeSmtp, monkeypatch: pytest.MonkeyPatch) -> Iterator[SendBackend]:
     """Gives all of a send twice the time of one answer."""
-    monkeypatch.setattr(email, "PHASES", 2)
+    monkeypatch.setattr(smtp, "PHASES", 2)
     backend = get_backend()
     yield backend
     backend.close()
@@ -344,7 +346,7 @@ def test_a_server_that_takes_the_text_in_sips_is_not_waited_for(
 ) -> None:
     with SippingSmtp(folder=tmp_path) as server:
         use(server, settings)
-        monkeypatch.setattr(email, "PHASES", 4)
+        monkeypatch.setattr(smtp, "PHASES", 4)
 
         with pytest.raises(TemporaryFailure, match="while sending the text"):
             get_backend().send(replace(MESSAGE, body=LARGE_TEXT * 2))
@@ -401,7 +403,7 @@ def test_many_messages_go_over_one_connection(server: FakeSmtp, backend: SendBac
 def test_a_connection_is_given_up_after_its_share_of_messages(
     server: FakeSmtp, backend: SendBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(email, "MESSAGES_PER_CONNECTION", 3)
+    monkeypatch.setattr(smtp, "MESSAGES_PER_CONNECTION", 3)
 
     for _ in range(7):
         backend.send(MESSAGE)
@@ -413,7 +415,7 @@ def test_a_connection_that_rested_long_is_not_trusted(
     server: FakeSmtp, backend: SendBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backend.send(MESSAGE)
-    monkeypatch.setattr(email, "IDLE_SECONDS", 0.0)
+    monkeypatch.setattr(smtp, "IDLE_SECONDS", 0.0)
 
     backend.send(MESSAGE)
 
@@ -554,8 +556,8 @@ def test_both_forms_arrive_as_they_were_the_better_one_last(server: FakeSmtp, ba
 def test_the_source_of_both_forms_is_what_django_makes_of_them() -> None:
     message = replace(MESSAGE, subject="Häuser", body="Grüße", html="<p>Grüße</p>")
 
-    ours = message_from_bytes(email.source(message), policy=policy.default)
-    theirs = message_from_bytes(email.build(message).message().as_bytes(), policy=policy.default)
+    ours = message_from_bytes(mime.source(message), policy=policy.default)
+    theirs = message_from_bytes(mime.build(message).message().as_bytes(), policy=policy.default)
 
     def headers(mail: Any) -> dict[str, str]:
         return {name: value for name, value in mail.items() if name not in ("Content-Type", "Date")}
@@ -1028,8 +1030,8 @@ def test_a_mail_without_a_link_promises_nothing(server: FakeSmtp, backend: SendB
 def test_the_source_has_the_same_bulk_headers_as_django_s(settings: Settings) -> None:
     settings.PUBLIC_URL, settings.UNSUBSCRIBE_MAILTO = "https://news.example.com", "stop@example.com"
 
-    ours = message_from_bytes(email.source(BULK), policy=policy.default)
-    theirs = message_from_bytes(email.build(BULK).message().as_bytes(), policy=policy.default)
+    ours = message_from_bytes(mime.source(BULK), policy=policy.default)
+    theirs = message_from_bytes(mime.build(BULK).message().as_bytes(), policy=policy.default)
 
     assert bulk_headers(ours) == bulk_headers(theirs)
     assert [len(values) for values in bulk_headers(ours)] == [1, 1, 1, 1]

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 import pytest
 from pytest_django import Settings
 
-from consumers.backends import sms
+from consumers.backends import twilio
 from consumers.backends.base import (
     ChannelDown,
     OutcomeUnknown,
@@ -36,8 +36,8 @@ MESSAGE = Outgoing(reference="7.42", address="+12025550123", subject="", body="H
 @pytest.fixture
 def provider(fake_sms: FakeSms, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> FakeSms:
     settings.SMS_URL = fake_sms.url
-    monkeypatch.setattr(sms, "ANSWER_SECONDS", ANSWER_SECONDS)
-    monkeypatch.setattr(sms, "CONNECT_SECONDS", ANSWER_SECONDS)
+    monkeypatch.setattr(twilio, "ANSWER_SECONDS", ANSWER_SECONDS)
+    monkeypatch.setattr(twilio, "CONNECT_SECONDS", ANSWER_SECONDS)
     return fake_sms
 
 
@@ -351,7 +351,7 @@ def test_an_acceptance_that_names_no_message_leaves_the_outcome_unknown(
 
 
 def test_an_answer_without_end_is_not_read_to_its_end(provider: FakeSms, backend: SendBackend) -> None:
-    huge = '{"sid": "SM1", "padding": "' + "x" * sms.LONGEST_ANSWER_BYTES + '"}'
+    huge = '{"sid": "SM1", "padding": "' + "x" * twilio.LONGEST_ANSWER_BYTES + '"}'
     provider.behave(replace(answers(201, huge), times=1))
 
     with pytest.raises(OutcomeUnknown, match="can't be read"):

@@ -15,9 +15,9 @@ from pytest_django import DjangoAssertNumQueries
 from notifier.broadcasts import approvals, chains, followups
 from notifier.broadcasts.approvals import PERMISSION
 from notifier.broadcasts.followups import FollowedAlready, NotEnded
-from notifier.delivery import claims, fanout, recovery
-from notifier.delivery.claims import Outcome, Verdict
+from notifier.delivery import claims, fanout, recovery, settlements
 from notifier.delivery.recovery import Obstacle
+from notifier.delivery.settlements import Outcome, Verdict
 from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Reason, Suppression
 from tests.support.connections import OtherConnection, at_once
 from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification, a_topic, a_user
@@ -353,7 +353,7 @@ def test_a_late_result_of_an_unknown_makes_nobody_get_it_twice(now: datetime, ve
 
     def comes_back(claim: claims.Claim) -> None:
         outcomes = [Outcome(message=message, verdict=verdict, detail="as it was") for message in claim.messages]
-        assert claims.settle(claim=claim, outcomes=outcomes, now=now) == 1
+        assert settlements.settle(claim=claim, outcomes=outcomes, now=now) == 1
 
     follower = follow(original, now)
     comes_back(both[0])
@@ -451,7 +451,7 @@ def _send(row: Delivery, arrived: Counter[int], chance: random.Random, now: date
         got_there = verdict is Verdict.SENT or (verdict is Verdict.UNKNOWN and chance.random() < 0.5)
         arrived[row.client_id] += got_there
         outcome = Outcome(message=message, verdict=verdict, detail="", provider_id="arrived" if got_there else "")
-        claims.settle(claim=claim, outcomes=[outcome], now=now)
+        settlements.settle(claim=claim, outcomes=[outcome], now=now)
         if got_there:
             Delivery.objects.filter(pk=row.pk).update(provider_id="arrived")
 

@@ -4,7 +4,7 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from notifier.broadcasts import held_back
-from notifier.broadcasts.held_back import KeptBack
+from notifier.broadcasts.held_back import HeldBack
 from notifier.models import Channel, Client, Delivery, Preference, Topic
 from tests.support.factories import a_broadcast, a_client, a_delivery, a_topic
 
@@ -34,15 +34,13 @@ def test_those_who_sleep_are_counted_with_when_the_first_and_the_last_wake(topic
     a_client(phone=None, offerings="both")
     Preference.objects.filter(client=a_client(phone=None, listings="both")).update(email=False)
 
-    found = held_back.kept_back(topic=topic, channel=EMAIL, now=TEN)
+    found = held_back.count(topic=topic, channel=EMAIL, now=TEN)
 
     # London twice, Paris, and Tokyo, where it is seven; not New York.
     tokyo = datetime(2026, 11, 24, 23, tzinfo=UTC)
-    assert found == KeptBack(EMAIL, in_quiet_hours=4, first=tokyo, last=EIGHT)
-    assert held_back.kept_back(topic=topic, channel=SMS, now=TEN) == KeptBack(SMS)
-    assert (
-        held_back.kept_back(topic=topic, channel=EMAIL, now=datetime(2026, 11, 25, 9, tzinfo=UTC)).in_quiet_hours == 1
-    )
+    assert found == HeldBack(EMAIL, in_quiet_hours=4, first=tokyo, last=EIGHT)
+    assert held_back.count(topic=topic, channel=SMS, now=TEN) == HeldBack(SMS)
+    assert held_back.count(topic=topic, channel=EMAIL, now=datetime(2026, 11, 25, 9, tzinfo=UTC)).in_quiet_hours == 1
 
 
 def had(client: Client, *ago: timedelta, state: str = State.SENT, channel: Channel = EMAIL) -> None:
@@ -60,8 +58,8 @@ def test_those_who_have_had_enough_are_counted(topic: Topic) -> None:
     had(uninterested, DAY, 2 * DAY)
     Preference.objects.filter(client=uninterested).update(email=False)
 
-    assert held_back.kept_back(topic=topic, channel=EMAIL, now=TEN).sated == 1
-    assert held_back.kept_back(topic=topic, channel=SMS, now=TEN).sated == 0
+    assert held_back.count(topic=topic, channel=EMAIL, now=TEN).over_cap == 1
+    assert held_back.count(topic=topic, channel=SMS, now=TEN).over_cap == 0
 
 
 def test_nothing_is_told_where_nothing_is_set(settings: Settings) -> None:

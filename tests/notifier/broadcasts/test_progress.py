@@ -5,14 +5,12 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from pytest_django.fixtures import Settings
 
 from notifier.broadcasts import progress
-from notifier.broadcasts.progress import Health
 from notifier.delivery import fanout, tallies
-from notifier.models import Broadcast, Channel, Delivery, Process
+from notifier.models import Broadcast, Channel, Delivery
 from notifier.policies import quiet_hours_sql
-from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification, an_open_breaker
+from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
 
@@ -193,144 +191,6 @@ def test_books_of_a_real_expansion_balance(now: datetime) -> None:
     assert (sheet.total, sheet.balanced, sheet.waiting, sheet.expanded_share) == (4, True, 4, 1.0)
 
 
-# --- Health -----------------------------------------------------------------------------------------------------------
-def a_worker(kind: Process.Kind, now: datetime, **fields: Any) -> Process:
-    values = {"host": "h", "pid": 1, "started_at": now, "last_seen_at": now, "state": Process.State.IDLE}
-    return Process.objects.create(kind=kind, **values | fields)
-
-
-def health(now: datetime, *channels: Channel) -> dict[str, Health]:
-    return {part.part: part for part in progress.health(channels=channels, now=now)}
-
-
-def test_with_nothing_running_each_part_says_how_to_start_it(now: datetime) -> None:
-    found = progress.health(channels=Channel, now=now)
-
-    assert found == [
-        Health("Dispatcher", False, "No dispatcher is running. Start one with: python manage.py run_dispatcher"),
-        Health("Queue in the database", False, "Not known: only a running dispatcher looks after it."),
-        Health(
-            "E-mail consumers",
-            False,
-            "No e-mail consumer is running. Start one with: python manage.py run_consumer email",
-        ),
-        Health("SMS consumers", False, "No SMS consumer is running. Start one with: python manage.py run_consumer sms"),
-    ]
-
-
-def test_with_everything_running_all_is_well(now: datetime) -> None:
-    a_worker(Process.Kind.DISPATCHER, now, state=Process.State.WORKING, depths={"email": 2, "sms": 1})
-    a_worker(Process.Kind.CONSUMER, now, channel="email")
-    a_worker(Process.Kind.CONSUMER, now, channel="email")
-    a_worker(Process.Kind.CONSUMER, now, channel="sms")
-
-    assert progress.health(channels=Channel, now=now) == [
-        Health("Dispatcher", True, "1 running"),
-        Health("Queue in the database", True, "Reachable, 3 tickets waiting"),
-        Health("E-mail consumers", True, "2 running"),
-        Health("SMS consumers", True, "1 running"),
-    ]
-
-
-def test_only_the_channels_of_the_broadcast_are_looked_at(now: datetime) -> None:
-    assert set(health(now, SMS)) == {"Dispatcher", "Queue in the database", "SMS consumers"}
-
-
-def test_a_process_that_fell_silent_is_not_running(now: datetime) -> None:
-    a_worker(Process.Kind.CONSUMER, now, channel="sms", last_seen_at=now - timedelta(seconds=16))
-
-    assert not health(now, SMS)["SMS consumers"].ok
-
-
-def test_a_broker_that_is_away_is_told_in_the_dispatchers_words(now: datetime, settings: Settings) -> None:
-    settings.BROKER_URL = "amqp://guest:secret@broker/"
-    a_worker(Process.Kind.DISPATCHER, now, state=Process.State.WAITING, detail="RabbitMQ at broker can't be used: gone")
-
-    assert health(now)["RabbitMQ"] == Health("RabbitMQ", False, "RabbitMQ at broker can't be used: gone")
-    assert health(now)["Dispatcher"].ok
-
-
-def test_the_depth_is_the_newest_dispatchers(now: datetime) -> None:
-    a_worker(Process.Kind.DISPATCHER, now, last_seen_at=now - SECOND, depths={"email": 9})
-    a_worker(Process.Kind.DISPATCHER, now, depths={"email": 1, "sms": 0})
-
-    assert health(now)["Queue in the database"].words == "Reachable, 1 ticket waiting"
-
-
-def test_dead_tickets_are_counted_apart_from_those_that_wait(now: datetime) -> None:
-    assert progress.dead_tickets(now=now) == 0
-    a_worker(Process.Kind.DISPATCHER, now, last_seen_at=now - SECOND, depths={"email": 9, "dead": 9})
-    a_worker(Process.Kind.DISPATCHER, now, depths={"email": 1, "sms": 0, "dead": 2})
-    a_worker(Process.Kind.CONSUMER, now, channel="email", last_seen_at=now + SECOND)
-
-    assert progress.dead_tickets(now=now) == 2
-    assert health(now)["Queue in the database"].words == "Reachable, 1 ticket waiting"
-
-
-def test_of_a_dispatcher_that_fell_silent_no_dead_ticket_is_told(now: datetime) -> None:
-    a_worker(Process.Kind.DISPATCHER, now, last_seen_at=now - timedelta(seconds=16), depths={"dead": 2})
-
-    assert progress.dead_tickets(now=now) == 0
-
-
-def test_consumers_that_all_wait_say_for_what(now: datetime) -> None:
-    a_worker(
-        Process.Kind.CONSUMER, now, channel="email", state=Process.State.WAITING, detail="E-mail: connection refused"
-    )
-    assert health(now, EMAIL)["E-mail consumers"] == Health("E-mail consumers", False, "E-mail: connection refused")
-
-    a_worker(Process.Kind.CONSUMER, now, channel="email", state=Process.State.WORKING)
-    assert health(now, EMAIL)["E-mail consumers"] == Health("E-mail consumers", True, "2 running")
-
-
-def test_a_channel_that_paused_itself_says_since_when_why_and_what_comes_next(
-    now: datetime, settings: Settings
-) -> None:
-    settings.TIME_ZONE = "UTC"
-    opened_at = now.replace(hour=14, minute=2, second=3)
-    an_open_breaker(now=opened_at, opened_at=opened_at, probe_at=opened_at + 30 * SECOND, detail="451 try\nlater.")
-
-    part = health(opened_at + SECOND, EMAIL, SMS)["E-mail"]
-
-    assert part == Health(
-        "E-mail",
-        False,
-        "E-mail is paused by itself since 14:02: 18 of the last 20 sends failed (451 try later). A single delivery is "
-        "tried at 14:02:33; once one goes through, sending resumes by itself.",
-        paused=EMAIL,
-    )
-
-
-@pytest.mark.parametrize(("probes", "tries"), [(1, "1 single try"), (4, "4 single tries")])
-def test_a_pause_that_lasts_says_what_the_newest_try_found(now: datetime, probes: int, tries: str) -> None:
-    an_open_breaker(now=now, probes=probes, detail="452 still full", opened_at=now - timedelta(days=3))
-
-    words = health(now, EMAIL)["E-mail"].words
-
-    assert f"18 of the last 20 sends failed, and so did {tries} since (452 still full)." in words
-    assert f"since {(now - timedelta(days=3)).day} " in words
-    assert "A single delivery is tried as soon as one is due;" in words
-
-
-def test_a_provider_that_said_nothing_is_quoted_with_nothing(now: datetime) -> None:
-    an_open_breaker(now=now, detail="")
-
-    assert "sends failed. A single" in health(now, EMAIL)["E-mail"].words
-
-
-def test_only_channels_of_the_broadcast_tell_that_they_paused(now: datetime) -> None:
-    an_open_breaker(now=now, channel="sms")
-
-    assert "SMS" in health(now, EMAIL, SMS)
-    assert "SMS" not in health(now, EMAIL)
-
-
-def test_a_channel_that_goes_on_again_tells_nothing(now: datetime) -> None:
-    an_open_breaker(now=now, opened_at=None)
-
-    assert "E-mail" not in health(now, EMAIL)
-
-
 # --- Sending hours and limits -----------------------------------------------------------------------------------------
 def test_the_sheet_says_how_many_wait_for_their_hours_and_until_when(now: datetime) -> None:
     broadcast = a_broadcast(audience_upto=0)
@@ -349,7 +209,7 @@ def test_the_sheet_says_how_many_wait_for_their_hours_and_until_when(now: dateti
     tallies.tally(broadcast_id=broadcast.pk, now=now)
 
     broadcast.refresh_from_db()
-    (late,) = progress.sheet(broadcast).nights
+    (late,) = progress.sheet(broadcast).quiet_hours
     assert (late.channel, late.number, late.until) == (EMAIL, 2, now + 2 * 3600 * SECOND)
     assert progress.as_json(broadcast)["waiting_for_hours"]["email"]["number"] == 2
 

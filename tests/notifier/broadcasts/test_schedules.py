@@ -11,7 +11,7 @@ import pytest
 from notifier.broadcasts import lifecycle, schedules
 from notifier.broadcasts.lifecycle import BadTerms, NotAllowed
 from notifier.broadcasts.send_options import AT_ONCE, Terms
-from notifier.delivery import claims, fanout, tallies
+from notifier.delivery import claims, fanout, sweeps, tallies
 from notifier.models import Broadcast, Channel, Delivery
 from notifier.runtime import failpoints
 from tests.support.connections import at_once
@@ -210,7 +210,7 @@ def test_what_is_not_sent_when_it_expires_never_is_and_says_why(now: datetime, s
     rows = [a_delivery(broadcast=broadcast, state=state) for state in ("SENT", "PENDING", "RETRYING")]
 
     assert schedules.expire(now=now) == 1
-    assert fanout.sweep(now=now) == 2
+    assert sweeps.sweep(now=now) == 2
 
     assert fresh(broadcast).state == State.CANCELLED
     found = dict(Delivery.objects.filter(pk__in=[row.pk for row in rows]).values_list("state", "detail"))

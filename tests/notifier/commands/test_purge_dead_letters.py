@@ -9,7 +9,7 @@ from pytest_django.fixtures import Settings
 from notifier.management.commands.purge_dead_letters import describe
 from notifier.models import Channel, QueuedTicket
 from notifier.runtime import clock
-from notifier.transport.amqp import AmqpTransport
+from notifier.transport.amqp.transport import AmqpTransport
 from notifier.transport.base import DeadLetter, Ticket, encode
 from tests.notifier.transport.carriers import BAD_BODIES, RabbitCarrier, settles
 from tests.support.servers.processes import free_port

@@ -11,8 +11,9 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django.fixtures import Settings
 
 from notifier.broadcasts import schedules
-from notifier.delivery import claims, fanout, tallies
-from notifier.delivery.claims import Claim, Outcome, Verdict
+from notifier.delivery import claims, fanout, settlements, sweeps, tallies, tickets
+from notifier.delivery.claims import Claim
+from notifier.delivery.settlements import Outcome, Verdict
 from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Reason
 from notifier.policies import breakers, quiet_hours_sql
 from notifier.transport.database import DatabaseTransport
@@ -87,7 +88,7 @@ def test_at_night_a_row_waits_for_the_morning_and_loses_no_attempt() -> None:
 
 
 def issue(now: datetime, channel: Channel = EMAIL) -> int:
-    return fanout.issue_tickets(channel=channel, transport=DatabaseTransport("database://"), now=now)
+    return tickets.issue_tickets(channel=channel, transport=DatabaseTransport("database://"), now=now)
 
 
 @pytest.mark.usefixtures("quiet")
@@ -121,8 +122,8 @@ def test_what_waits_for_the_morning_is_not_taken_for_a_lost_ticket() -> None:
     row = to(a_client(phone=BRITISH, listings="both"), due_at=TEN)
     claim(row, now=TEN)
 
-    assert not fanout.looks_lost(channel=EMAIL, depth=0, now=TEN)
-    assert fanout.reissue_lost(channel=EMAIL, now=TEN) == 0
+    assert not tickets.looks_lost(channel=EMAIL, depth=0, now=TEN)
+    assert tickets.reissue_lost(channel=EMAIL, now=TEN) == 0
     assert not tallies.finish(broadcast_id=row.broadcast_id, now=TEN)
 
 
@@ -132,7 +133,7 @@ def test_a_broadcast_that_expires_in_the_night_is_not_sent_in_the_morning() -> N
     claim(row, now=TEN)
 
     assert schedules.expire(now=TEN + 2 * HOUR) == 1
-    fanout.sweep(now=TEN + 2 * HOUR)
+    sweeps.sweep(now=TEN + 2 * HOUR)
 
     assert fresh(row).state == State.CANCELLED
     assert issue(EIGHT) == 0
@@ -224,7 +225,7 @@ def test_what_is_born_waiting_is_issued_in_the_morning() -> None:
     broadcast = a_broadcast()
     expand(broadcast, TEN)
 
-    assert not fanout.looks_lost(channel=EMAIL, depth=0, now=TEN)
+    assert not tickets.looks_lost(channel=EMAIL, depth=0, now=TEN)
     assert [issue(TEN), issue(EIGHT)] == [0, 1]
     assert len(claim(Delivery.objects.get(), now=EIGHT).messages) == 1
 
@@ -353,7 +354,7 @@ def test_what_did_not_go_out_makes_room_again() -> None:
     first, second = to(client, due_at=TEN), to(client, due_at=TEN)
     taken = claim(first, now=TEN)
     outcomes = [Outcome(message, Verdict.PERMANENT, detail="550 no such user") for message in taken.messages]
-    claims.settle(claim=taken, outcomes=outcomes, now=TEN)
+    settlements.settle(claim=taken, outcomes=outcomes, now=TEN)
 
     assert addressed(claim(second, now=TEN)) == [second.pk]
 

@@ -14,8 +14,9 @@ from notifier.broadcasts import lifecycle
 from notifier.clients import erasure
 from notifier.consent import suppressions
 from notifier.consent.suppressions import Evidence, Source
-from notifier.delivery import claims, fanout, recovery, tallies
-from notifier.delivery.claims import Claim, Outcome, Verdict
+from notifier.delivery import claim_sql, claims, recovery, settlements, sweeps, tallies, tickets
+from notifier.delivery.claims import Claim
+from notifier.delivery.settlements import Outcome, Verdict
 from notifier.messages import signed_links
 from notifier.messages.signed_links import Link
 from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Reason, Suppression, SuppressionChange
@@ -44,7 +45,7 @@ def claim(*rows: Delivery, now: datetime, token: uuid.UUID | None = None, **chan
 
 def settle(taken: Claim, verdict: Verdict, *, now: datetime, **details: Any) -> int:
     outcomes = [Outcome(message, verdict, **details) for message in taken.messages]
-    return claims.settle(claim=taken, outcomes=outcomes, now=now)
+    return settlements.settle(claim=taken, outcomes=outcomes, now=now)
 
 
 def fresh(row: Delivery) -> Delivery:
@@ -425,7 +426,7 @@ def test_a_breaker_that_closes_within_a_claim_holds_that_one_still(
 ) -> None:
     breaker = an_open_breaker(now=now)
     row = a_delivery(due_at=now)
-    look = claims._running_content
+    look = claim_sql.running_content
 
     def look_and_close(*arguments: Any) -> Any:
         found = look(*arguments)
@@ -433,7 +434,7 @@ def test_a_breaker_that_closes_within_a_claim_holds_that_one_still(
         breakers.judge(channel=Channel.EMAIL, opened_at=breaker.opened_at, succeeded=True, detail="", now=now)
         return found
 
-    monkeypatch.setattr(claims, "_running_content", look_and_close)
+    monkeypatch.setattr(claim_sql, "running_content", look_and_close)
 
     assert (claim(row, now=now).breaker_open, fresh(row).state) == (True, State.PENDING)
 
@@ -458,7 +459,7 @@ def test_each_sent_row_gets_its_own_providers_id_cut_to_what_fits(now: datetime)
     ids = ["first'; --", "", "x" * 300]
     outcomes = [Outcome(m, Verdict.SENT, provider_id=ids[n]) for n, m in enumerate(taken.messages)]
 
-    assert claims.settle(claim=taken, outcomes=outcomes, now=now) == 3
+    assert settlements.settle(claim=taken, outcomes=outcomes, now=now) == 3
 
     assert [fresh(row).provider_id for row in rows] == ["first'; --", "", "x" * 100]
 
@@ -541,7 +542,7 @@ def test_a_window_with_every_ending_is_settled_in_one_go(now: datetime) -> None:
     taken = claim(*rows, now=now)
     outcomes = [Outcome(m, verdict) for m, verdict in zip(taken.messages, Verdict, strict=True)]
 
-    settled = claims.settle(claim=taken, outcomes=outcomes, now=now)
+    settled = settlements.settle(claim=taken, outcomes=outcomes, now=now)
 
     assert settled == len(Verdict)
     assert [fresh(row).state for row in rows] == ["SENT", "RETRYING", "FAILED", "UNKNOWN", "PENDING", "SKIPPED"]
@@ -569,7 +570,7 @@ def test_an_address_is_suppressed_where_the_outcome_says_so_and_nowhere_else(now
     evidence = Evidence(Source.BOUNCE, "550 5.1.1 no such user")
     outcomes = [Outcome(taken.messages[0], verdict, suppress=evidence), Outcome(taken.messages[1], verdict)]
 
-    claims.settle(claim=taken, outcomes=outcomes, now=now)
+    settlements.settle(claim=taken, outcomes=outcomes, now=now)
 
     assert list(Suppression.objects.values_list("address", "source")) == [(gone.address, "BOUNCE")]
 
@@ -589,7 +590,7 @@ def test_a_late_result_does_not_bring_back_the_address_of_an_erased_client(now: 
     row = a_delivery(channel=Channel.SMS)
     taken = claim(row, now=now)
     late = taken.lease_ends_at + SECOND
-    fanout.sweep(now=late)
+    sweeps.sweep(now=late)
     erasure.erase(client_id=row.client_id, by=None, why="they asked", now=late)
 
     settle(taken, Verdict.REFUSED, now=late, suppress=Evidence(Source.CLIENT, "opted out"))
@@ -642,7 +643,7 @@ def test_a_claim_that_was_retried_by_staff_and_taken_anew_is_not_settled_by_the_
     row = a_delivery()
     slow = claim(row, now=now)
     late = slow.lease_ends_at + SECOND
-    fanout.sweep(now=late)
+    sweeps.sweep(now=late)
     recovery.send_again(deliveries=Delivery.objects.filter(pk=row.pk), by=None, why="they asked", now=late)
     second = claim(row, now=late)
 
@@ -669,7 +670,7 @@ def test_a_late_result_decides_its_own_unknown_row_for_good(
     row = a_delivery()
     taken = claim(row, now=now)
     late = taken.lease_ends_at + SECOND
-    assert fanout.sweep(now=late) == 1
+    assert sweeps.sweep(now=late) == 1
     assert fresh(row).state == State.UNKNOWN
 
     settled = settle(taken, verdict, now=late + SECOND, detail="late")
@@ -687,7 +688,7 @@ def test_a_late_result_asks_for_a_new_tally_of_a_finished_broadcast(now: datetim
     row = a_delivery(broadcast=a_broadcast(audience_upto=0))
     taken = claim(row, now=now)
     late = taken.lease_ends_at + SECOND
-    fanout.sweep(now=late)
+    sweeps.sweep(now=late)
     assert tallies.finish(broadcast_id=row.broadcast_id, now=late)
     assert not Broadcast.objects.to_tally().exists()
 
@@ -756,7 +757,7 @@ def test_the_wait_doubles_up_to_an_hour_and_is_spread_by_a_fifth(settings: Setti
     settings.RETRY_BASE_SECONDS = 15
     middle = min(3600.0, 15.0 * 2**attempts)
 
-    waits = [claims.retry_delay(attempts).total_seconds() for _ in range(200)]
+    waits = [settlements.retry_delay(attempts).total_seconds() for _ in range(200)]
 
     assert middle * 0.8 <= min(waits) < middle * 0.9
     assert middle * 1.1 < max(waits) <= middle * 1.2
@@ -807,7 +808,7 @@ def test_what_is_being_claimed_is_not_issued_again(now: datetime) -> None:
         other.begin()
         taken = other.call(lambda: claim(claimed, now=now))
         with impatient():
-            issued = fanout.issue_tickets(channel=Channel.EMAIL, transport=DatabaseTransport("database://"), now=now)
+            issued = tickets.issue_tickets(channel=Channel.EMAIL, transport=DatabaseTransport("database://"), now=now)
         other.commit()
 
     assert issued == 1
@@ -824,7 +825,7 @@ def test_claiming_and_issuing_at_once_never_leaves_a_row_to_two(now: datetime) -
     for _ in range(5):
         taken, issued = at_once(
             lambda: claim(*rows, now=now),
-            lambda: fanout.issue_tickets(channel=Channel.EMAIL, transport=transport, now=now),
+            lambda: tickets.issue_tickets(channel=Channel.EMAIL, transport=transport, now=now),
         )
         assert isinstance(issued, int), issued
         sending = Delivery.objects.filter(state=State.SENDING).values_list("pk", "lease_token")
@@ -845,7 +846,7 @@ def test_a_cancel_beside_a_claim_leaves_each_row_sending_or_cancelled(now: datet
             partial(claim, *rows, now=now),
             partial(lifecycle.cancel, broadcast_id=broadcast.pk),
         )
-        fanout.sweep(now=now)
+        sweeps.sweep(now=now)
 
         states = {fresh(row).state for row in rows}
         assert len(states) == 1
@@ -863,7 +864,7 @@ def test_a_cancel_does_not_wait_for_a_claim_and_what_was_claimed_is_settled(now:
         taken = other.call(lambda: claim(row, now=now))
         with impatient():
             lifecycle.cancel(broadcast_id=row.broadcast_id)
-            assert fanout.sweep(now=now) == 0
+            assert sweeps.sweep(now=now) == 0
         other.commit()
     settle(taken, Verdict.SENT, now=now)
 
@@ -877,7 +878,7 @@ def test_a_late_result_during_the_finish_waits_for_it_and_asks_for_a_new_tally(n
     row = a_delivery(broadcast=a_broadcast(audience_upto=0))
     taken = claim(row, now=now)
     late = taken.lease_ends_at + SECOND
-    fanout.sweep(now=late)
+    sweeps.sweep(now=late)
 
     with OtherConnection() as dispatcher, OtherConnection() as consumer:
         dispatcher.begin()

@@ -14,9 +14,9 @@ from django.db.models import F
 
 from notifier.broadcasts import lifecycle
 from notifier.clients.imports import retention
-from notifier.delivery import claims, daily_stats, dispatcher, fanout
-from notifier.delivery.claims import Outcome, Verdict
+from notifier.delivery import claims, daily_stats, dispatcher, settlements, sweeps
 from notifier.delivery.dispatcher import Dispatcher
+from notifier.delivery.settlements import Outcome, Verdict
 from notifier.models import Broadcast, Channel, ClientCounts, ClientImport, Delivery, Process, QueuedTicket
 from notifier.runtime import clock
 from notifier.runtime.shutdown import StopFlag
@@ -99,7 +99,7 @@ def send_everything(channel: Channel, verdict: Verdict = Verdict.SENT) -> int:
             token=uuid.uuid4(),
             now=clock.now(),
         )
-        claims.settle(claim=claim, outcomes=[Outcome(m, verdict) for m in claim.messages], now=clock.now())
+        settlements.settle(claim=claim, outcomes=[Outcome(m, verdict) for m in claim.messages], now=clock.now())
         sent += len(claim.messages)
         row.delete()
     return sent
@@ -282,7 +282,7 @@ def test_sweeping_is_done_a_few_times_a_second_at_most(
         swept.append(watch.seconds)
         return 0
 
-    monkeypatch.setattr(fanout, "sweep", sweep)
+    monkeypatch.setattr(sweeps, "sweep", sweep)
 
     for _ in range(21):
         loop.cycle()
@@ -325,7 +325,7 @@ def test_a_broker_that_takes_no_tickets_and_still_counts_them_is_not_back(
         watch.seconds += 10  # so that another try is due before the queues are looked at
         return 0
 
-    monkeypatch.setattr(fanout, "sweep", sweep)
+    monkeypatch.setattr(sweeps, "sweep", sweep)
     said = []
     for _ in range(3):
         loop.cycle()

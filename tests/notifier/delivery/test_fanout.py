@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django.fixtures import Settings
 
 from notifier.broadcasts import lifecycle
-from notifier.delivery import claims, fanout
+from notifier.delivery import bulk_updates, claims, fanout, settlements, sweeps, tickets
 from notifier.models import Breaker, Broadcast, Channel, Client, Delivery, Preference, QueuedTicket, Reason, Suppression
 from notifier.policies import breakers
 from notifier.transport.base import DeadLetter, Received, Ticket, TransportError, decode
@@ -67,7 +67,7 @@ def expand_all(broadcast: Broadcast, now: datetime) -> int:
 
 
 def issue(now: datetime, channel: Channel = EMAIL) -> int:
-    return fanout.issue_tickets(channel=channel, transport=DatabaseTransport("database://"), now=now)
+    return tickets.issue_tickets(channel=channel, transport=DatabaseTransport("database://"), now=now)
 
 
 def issued_tickets(channel: Channel = EMAIL) -> list[Ticket]:
@@ -362,7 +362,7 @@ def test_a_publish_that_fails_makes_its_rows_due_again(now: datetime) -> None:
     rows = some_due(3, a_broadcast(), now)
 
     with pytest.raises(TransportError):
-        fanout.issue_tickets(channel=EMAIL, transport=BrokenTransport(), now=now)
+        tickets.issue_tickets(channel=EMAIL, transport=BrokenTransport(), now=now)
 
     assert {fresh(row).due_at for row in rows} == {now}
     assert issue(now) == 3
@@ -387,7 +387,7 @@ def test_what_was_claimed_from_a_publish_that_half_failed_stays_claimed(now: dat
 
     claimed: list[claims.Claim] = []
     with pytest.raises(TransportError):
-        fanout.issue_tickets(channel=EMAIL, transport=Impatient(takes=1), now=now)
+        tickets.issue_tickets(channel=EMAIL, transport=Impatient(takes=1), now=now)
 
     assert [message.delivery_id for message in claimed[0].messages] == [first.pk]
     assert (fresh(first).state, fresh(first).due_at) == (State.SENDING, claimed[0].lease_ends_at)
@@ -473,7 +473,7 @@ def test_without_anything_due_the_broker_is_not_even_asked(now: datetime) -> Non
         def depth(self, channel: Channel) -> int:
             raise TransportError("asked")
 
-    assert fanout.issue_tickets(channel=EMAIL, transport=Unreachable(), now=now) == 0
+    assert tickets.issue_tickets(channel=EMAIL, transport=Unreachable(), now=now) == 0
 
 
 # --- While a channel's breaker is open --------------------------------------------------------------------------------
@@ -584,7 +584,7 @@ def test_a_probe_that_can_not_be_published_is_due_again(now: datetime) -> None:
     (row,) = some_due(1, a_broadcast(), now)
 
     with pytest.raises(TransportError):
-        fanout.issue_tickets(channel=EMAIL, transport=BrokenTransport(), now=now)
+        tickets.issue_tickets(channel=EMAIL, transport=BrokenTransport(), now=now)
 
     assert fresh(row).due_at == now
     assert issue(now + 60 * SECOND) == 1
@@ -617,7 +617,7 @@ def test_dispatchers_that_look_at_once_issue_one_probe(now: datetime) -> None:
 def test_a_send_whose_lease_ran_out_is_unknown(now: datetime, state: Broadcast.State) -> None:
     row = a_delivery(broadcast=a_broadcast(state=state), state=State.SENDING, due_at=now - SECOND)
 
-    assert fanout.sweep(now=now) == 1
+    assert sweeps.sweep(now=now) == 1
 
     after = fresh(row)
     assert (after.state, after.due_at, after.settled_at) == (State.UNKNOWN, None, now)
@@ -627,7 +627,7 @@ def test_a_send_whose_lease_ran_out_is_unknown(now: datetime, state: Broadcast.S
 def test_a_send_whose_lease_still_runs_is_left_alone(now: datetime) -> None:
     row = a_delivery(state=State.SENDING, due_at=now)
 
-    assert fanout.sweep(now=now) == 0
+    assert sweeps.sweep(now=now) == 0
     assert fresh(row).state == State.SENDING
 
 
@@ -635,7 +635,7 @@ def test_a_lease_that_ends_further_ahead_than_any_can_was_taken_before_the_clock
     """An hour's wait for a dead consumer's rows would hold up the end, and the search for lost tickets."""
     row = a_delivery(state=State.SENDING, due_at=now + timedelta(hours=1))
 
-    assert fanout.sweep(now=now) == 1
+    assert sweeps.sweep(now=now) == 1
     assert (fresh(row).state, fresh(row).due_at) == (State.UNKNOWN, None)
 
 
@@ -646,7 +646,7 @@ def test_what_waits_in_a_cancelled_broadcast_is_cancelled(now: datetime) -> None
     sending = a_delivery(broadcast=broadcast, state=State.SENDING, due_at=now + SECOND)
     sent = a_delivery(broadcast=broadcast, state=State.SENT)
 
-    assert fanout.sweep(now=now) == 2
+    assert sweeps.sweep(now=now) == 2
 
     for row in (fresh(pending), fresh(retrying)):
         assert (row.state, row.due_at, row.settled_at) == (State.CANCELLED, None, now)
@@ -660,19 +660,19 @@ def test_what_waits_in_a_broadcast_that_is_not_cancelled_goes_on_waiting(now: da
     a_delivery(broadcast=broadcast, due_at=now - LIFETIME)
     a_delivery(broadcast=broadcast, state=State.RETRYING, due_at=now - LIFETIME)
 
-    assert fanout.sweep(now=now) == 0
+    assert sweeps.sweep(now=now) == 0
 
 
 def test_a_large_cancelled_broadcast_is_swept_in_chunks(now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fanout, "CHUNK", 2)
+    monkeypatch.setattr(bulk_updates, "CHUNK", 2)
     some_due(5, a_broadcast(state=Broadcast.State.CANCELLED), now)
 
-    assert [fanout.sweep(now=now) for _ in range(4)] == [2, 2, 1, 0]
+    assert [sweeps.sweep(now=now) for _ in range(4)] == [2, 2, 1, 0]
 
 
 # --- Lost tickets -----------------------------------------------------------------------------------------------------
 def looks_lost(now: datetime, *, depth: int = 0) -> bool:
-    return fanout.looks_lost(channel=EMAIL, depth=depth, now=now)
+    return tickets.looks_lost(channel=EMAIL, depth=depth, now=now)
 
 
 def test_rows_in_tickets_that_no_queue_holds_look_lost(now: datetime) -> None:
@@ -714,12 +714,12 @@ def test_what_waits_for_its_own_time_is_not_lost(now: datetime) -> None:
         broadcast_id=broadcast.pk, channel=EMAIL, delivery_ids=[released.pk], token=uuid.uuid4(), now=now
     )
     (message,) = taken.messages
-    away = claims.Outcome(message, claims.Verdict.RELEASED, wait=LIFETIME)
-    claims.settle(claim=taken, outcomes=[away], now=now)
+    away = settlements.Outcome(message, settlements.Verdict.RELEASED, wait=LIFETIME)
+    settlements.settle(claim=taken, outcomes=[away], now=now)
     retrying = a_delivery(broadcast=broadcast, state=State.RETRYING, due_at=now + LIFETIME)
 
     assert not looks_lost(now)
-    assert fanout.reissue_lost(channel=EMAIL, now=now) == 0
+    assert tickets.reissue_lost(channel=EMAIL, now=now) == 0
     assert {fresh(row).due_at for row in (given_back, released, retrying)} == {now + LIFETIME}
 
 
@@ -729,7 +729,7 @@ def test_only_a_running_broadcast_loses_tickets(now: datetime, state: Broadcast.
     row = a_delivery(broadcast=broadcast, due_at=now + LIFETIME)
 
     assert not looks_lost(now)
-    assert fanout.reissue_lost(channel=EMAIL, now=now) == 0
+    assert tickets.reissue_lost(channel=EMAIL, now=now) == 0
     assert fresh(row).due_at == now + LIFETIME
 
 
@@ -740,7 +740,7 @@ def test_lost_rows_of_this_channel_are_due_at_once(now: datetime) -> None:
     issue(now)
     issue(now, SMS)
 
-    assert fanout.reissue_lost(channel=EMAIL, now=now + SECOND) == 2
+    assert tickets.reissue_lost(channel=EMAIL, now=now + SECOND) == 2
 
     assert {fresh(row).due_at for row in mail} == {now + SECOND}
     assert fresh(text).due_at == now + LIFETIME
@@ -760,19 +760,19 @@ def claim_one(row: Delivery, at: datetime) -> None:
     assert len(claim.messages) == 1
 
 
-def look(overtaken: fanout.Overtaken, at: datetime) -> int:
+def look(overtaken: tickets.Overtaken, at: datetime) -> int:
     """As the dispatcher does; returns how many are issued again."""
-    before = overtaken.look(fanout.travelling(channel=EMAIL, now=at), at)
-    return fanout.reissue_lost(channel=EMAIL, now=at, issued_before=before) if before else 0
+    before = overtaken.look(tickets.travelling(channel=EMAIL, now=at), at)
+    return tickets.reissue_lost(channel=EMAIL, now=at, issued_before=before) if before else 0
 
 
 @pytest.fixture
-def overtaken() -> fanout.Overtaken:
-    return fanout.Overtaken()
+def overtaken() -> tickets.Overtaken:
+    return tickets.Overtaken()
 
 
 def test_a_ticket_that_hangs_while_a_later_one_is_claimed_is_issued_again(
-    now: datetime, overtaken: fanout.Overtaken
+    now: datetime, overtaken: tickets.Overtaken
 ) -> None:
     broadcast = a_broadcast()
     hangs = issue_one(broadcast, now)
@@ -788,7 +788,7 @@ def test_a_ticket_that_hangs_while_a_later_one_is_claimed_is_issued_again(
     assert issue(now + SECOND) == 1
 
 
-def test_a_long_and_slow_queue_overtakes_nothing(now: datetime, overtaken: fanout.Overtaken) -> None:
+def test_a_long_and_slow_queue_overtakes_nothing(now: datetime, overtaken: tickets.Overtaken) -> None:
     broadcast = a_broadcast()
     rows = [issue_one(broadcast, now + 10 * second * SECOND) for second in range(10)]
     now += 100 * SECOND
@@ -800,7 +800,7 @@ def test_a_long_and_slow_queue_overtakes_nothing(now: datetime, overtaken: fanou
     assert look(overtaken, now) == 0
 
 
-def test_tickets_that_were_issued_together_end_in_any_order(now: datetime, overtaken: fanout.Overtaken) -> None:
+def test_tickets_that_were_issued_together_end_in_any_order(now: datetime, overtaken: tickets.Overtaken) -> None:
     """Two consumers with one each, and one of them is slower."""
     broadcast = a_broadcast()
     issue_one(broadcast, now)
@@ -813,7 +813,7 @@ def test_tickets_that_were_issued_together_end_in_any_order(now: datetime, overt
     assert look(overtaken, now + SECOND) == 0
 
 
-def test_what_was_issued_again_is_not_issued_over_and_over(now: datetime, overtaken: fanout.Overtaken) -> None:
+def test_what_was_issued_again_is_not_issued_over_and_over(now: datetime, overtaken: tickets.Overtaken) -> None:
     """Its first ticket comes after all, and claims what belongs to the second: that has overtaken nothing."""
     broadcast = a_broadcast()
     hangs = issue_one(broadcast, now)
@@ -833,7 +833,7 @@ def test_what_was_issued_again_is_not_issued_over_and_over(now: datetime, overta
     assert fresh(waits).state == State.PENDING
 
 
-def test_the_end_of_a_tickets_lifetime_is_no_claim(now: datetime, overtaken: fanout.Overtaken) -> None:
+def test_the_end_of_a_tickets_lifetime_is_no_claim(now: datetime, overtaken: tickets.Overtaken) -> None:
     broadcast = a_broadcast()
     some_due(1, broadcast, now)
     some_due(1, broadcast, now + 10 * SECOND)
@@ -844,7 +844,7 @@ def test_the_end_of_a_tickets_lifetime_is_no_claim(now: datetime, overtaken: fan
     assert look(overtaken, now + LIFETIME) == 0
 
 
-def test_a_clock_that_was_set_back_overtakes_nothing(now: datetime, overtaken: fanout.Overtaken) -> None:
+def test_a_clock_that_was_set_back_overtakes_nothing(now: datetime, overtaken: tickets.Overtaken) -> None:
     broadcast = a_broadcast()
     issue_one(broadcast, now)
     look(overtaken, now)
@@ -859,11 +859,11 @@ def test_a_clock_that_was_set_back_overtakes_nothing(now: datetime, overtaken: f
 
 def test_while_the_breaker_is_open_nothing_travels(now: datetime) -> None:
     issue_one(a_broadcast(), now)
-    assert fanout.travelling(channel=EMAIL, now=now) == {now + LIFETIME: 1}
+    assert tickets.travelling(channel=EMAIL, now=now) == {now + LIFETIME: 1}
 
     an_open_breaker(now=now)
 
-    assert fanout.travelling(channel=EMAIL, now=now) == {}
+    assert tickets.travelling(channel=EMAIL, now=now) == {}
 
 
 def test_only_tickets_travel(now: datetime) -> None:
@@ -875,7 +875,7 @@ def test_only_tickets_travel(now: datetime) -> None:
     a_delivery(broadcast=broadcast, due_at=now + SECOND, channel=SMS)
     a_delivery(broadcast=a_broadcast(state=Broadcast.State.PAUSED), due_at=now + SECOND)
 
-    assert fanout.travelling(channel=EMAIL, now=now) == {}
+    assert tickets.travelling(channel=EMAIL, now=now) == {}
 
 
 # --- Two at once ------------------------------------------------------------------------------------------------------
@@ -939,7 +939,7 @@ def test_a_cancel_waits_for_a_chunk_under_way_and_none_of_it_is_sent(now: dateti
         cancelled = staff.start_and_wait_until_blocked(lambda: lifecycle.cancel(broadcast_id=broadcast.pk))
         expanding.commit()
         cancelled.result(30)
-    fanout.sweep(now=now)
+    sweeps.sweep(now=now)
 
     broadcast.refresh_from_db()
     assert broadcast.audience == 1
@@ -966,15 +966,15 @@ def test_the_dispatcher_never_waits_for_a_consumer(now: datetime, step: str) -> 
         if step == "give back":
             Delivery.objects.update(due_at=now)
             with pytest.raises(TransportError), impatient():
-                fanout.issue_tickets(channel=EMAIL, transport=HeldWhilePublishing(), now=now)
+                tickets.issue_tickets(channel=EMAIL, transport=HeldWhilePublishing(), now=now)
         else:
             other.begin()
             other.call(lambda: Delivery.objects.select_for_update().get(pk=held.pk))
             with impatient():
                 {
                     "reserve": lambda: issue(now),
-                    "sweep": lambda: fanout.sweep(now=now),
-                    "reissue": lambda: fanout.reissue_lost(channel=EMAIL, now=now),
+                    "sweep": lambda: sweeps.sweep(now=now),
+                    "reissue": lambda: tickets.reissue_lost(channel=EMAIL, now=now),
                 }[step]()
         other.commit()
 

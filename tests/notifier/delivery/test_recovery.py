@@ -9,9 +9,10 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from notifier.broadcasts import lifecycle
-from notifier.delivery import claims, fanout, recovery, tallies
-from notifier.delivery.claims import Claim, Outcome, Verdict
+from notifier.delivery import claims, recovery, settlements, sweeps, tallies
+from notifier.delivery.claims import Claim
 from notifier.delivery.recovery import Obstacle, Resolved
+from notifier.delivery.settlements import Outcome, Verdict
 from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Reason, Resolution, ResolvedDelivery
 from tests.support.connections import OtherConnection, at_once, impatient
 from tests.support.factories import a_broadcast, a_client, a_delivery, a_user
@@ -55,20 +56,20 @@ def claim(*rows: Delivery, now: datetime) -> Claim:
 
 def settle(taken: Claim, verdict: Verdict, *, now: datetime, detail: str = "") -> int:
     outcomes = [Outcome(message, verdict, detail) for message in taken.messages]
-    return claims.settle(claim=taken, outcomes=outcomes, now=now)
+    return settlements.settle(claim=taken, outcomes=outcomes, now=now)
 
 
 def fell_silent(now: datetime, broadcast: Broadcast | None = None) -> tuple[Delivery, Claim]:
     """A delivery that became UNKNOWN because its consumer did not answer, and the claim that may still answer."""
     row = a_delivery(broadcast=broadcast or a_broadcast(audience_upto=0))
     taken = claim(row, now=now)
-    assert fanout.sweep(now=taken.lease_ends_at + SECOND) == 1
+    assert sweeps.sweep(now=taken.lease_ends_at + SECOND) == 1
     return row, taken
 
 
 def the_row_of(taken: Claim) -> int:
     """The first half of writing a late result: the second wants the broadcast."""
-    return claims._still_ours(taken).update(state=State.SENT)
+    return settlements._still_ours(taken).update(state=State.SENT)
 
 
 def fresh(row: Delivery) -> Delivery:

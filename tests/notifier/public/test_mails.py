@@ -11,7 +11,7 @@ import pytest
 from django.db.models import Model
 from django.test import Client as Browser
 
-from consumers.backends import email
+from consumers.backends import mime
 from consumers.backends.base import Outgoing
 from notifier.delivery import claims
 from notifier.models import (
@@ -57,7 +57,7 @@ def wire(message: claims.Message) -> EmailMessage:
         link_token=message.link_token,
         list_id=message.list_id,
     )
-    mail = message_from_bytes(email.source(outgoing), policy=policy.default)
+    mail = message_from_bytes(mime.source(outgoing), policy=policy.default)
     assert isinstance(mail, EmailMessage)
     return mail
 

@@ -12,7 +12,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 
 from notifier.models import Channel, QueuedTicket
 from notifier.runtime import clock
-from notifier.transport.amqp import AmqpTransport
+from notifier.transport.amqp.transport import AmqpTransport
 from notifier.transport.base import Received, Ticket, Transport, encode
 from notifier.transport.database import VISIBILITY, DatabaseTransport
 from tests.support.servers.processes import free_port, wait_until

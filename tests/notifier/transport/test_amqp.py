@@ -13,8 +13,9 @@ from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import ChannelClosedByBroker
 
 from notifier.models import Channel
-from notifier.transport import amqp
-from notifier.transport.amqp import AmqpTransport
+from notifier.transport.amqp import connections, receiver, topology
+from notifier.transport.amqp.errors import explain
+from notifier.transport.amqp.transport import AmqpTransport
 from notifier.transport.base import Transport, TransportError, encode
 from tests.notifier.transport.carriers import RabbitCarrier, a_ticket, settles, take
 from tests.support.servers.processes import wait_until
@@ -101,7 +102,7 @@ def test_a_queue_that_was_declared_otherwise_is_named_with_the_cure(
 def test_only_what_was_declared_otherwise_is_to_be_deleted() -> None:
     too_late = "PRECONDITION_FAILED - delivery acknowledgement on channel 1 timed out. Timeout value used: 1800000 ms."
 
-    said = amqp._explain(ChannelClosedByBroker(406, too_late), "amqp://guest:guest@broker/")
+    said = explain(ChannelClosedByBroker(406, too_late), "amqp://guest:guest@broker/")
 
     assert said.startswith("RabbitMQ at broker can't be used: ")
     assert "timed out" in said
@@ -127,7 +128,7 @@ def test_heartbeats_go_on_while_the_consumer_is_busy_for_longer_than_two(rabbit:
 def test_a_publisher_may_be_silent_for_longer_than_two_heartbeats(
     rabbit: RabbitCarrier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(amqp, "HEARTBEAT_SECONDS", 2)
+    monkeypatch.setattr(connections, "HEARTBEAT_SECONDS", 2)
     with closing(rabbit.transport()) as transport:
         transport.publish([a_ticket()])
 
@@ -174,27 +175,27 @@ def test_a_broker_that_keeps_its_tickets_to_itself_is_an_error_and_a_new_connect
     rabbit: RabbitCarrier, transport: Transport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As when a node dies with our answers on their way: the broker waits for these, and we for more tickets."""
-    monkeypatch.setattr(amqp, "HUNGRY_SECONDS", 0.5)
+    monkeypatch.setattr(receiver, "WITHHELD_CHECK_SECONDS", 0.5)
     monkeypatch.setattr(BlockingChannel, "basic_ack", lambda self, tag: None)
     tickets = transport.receive(EMAIL, IDLE)
-    transport.publish([a_ticket(number) for number in range(1, amqp.PREFETCH + 2)])
-    for _ in range(amqp.PREFETCH):
+    transport.publish([a_ticket(number) for number in range(1, receiver.PREFETCH + 2)])
+    for _ in range(receiver.PREFETCH):
         take(tickets).ack()
 
     with pytest.raises(TransportError, match=r"keeps 1 tickets in notifier\.email to itself"):
         take(tickets)
 
     with closing(transport.receive(EMAIL, IDLE)) as again:  # type: ignore[type-var]
-        assert {take(again).ticket for _ in range(amqp.PREFETCH)} <= {a_ticket(1), a_ticket(2), a_ticket(3)}
+        assert {take(again).ticket for _ in range(receiver.PREFETCH)} <= {a_ticket(1), a_ticket(2), a_ticket(3)}
 
 
 def test_a_consumer_that_has_a_ticket_in_work_asks_for_no_more(
     rabbit: RabbitCarrier, transport: Transport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(amqp, "HUNGRY_SECONDS", 0.1)
+    monkeypatch.setattr(receiver, "WITHHELD_CHECK_SECONDS", 0.1)
     tickets = transport.receive(EMAIL, IDLE)
-    transport.publish([a_ticket(number) for number in range(1, amqp.PREFETCH + 3)])
-    held = [take(tickets) for _ in range(amqp.PREFETCH)]
+    transport.publish([a_ticket(number) for number in range(1, receiver.PREFETCH + 3)])
+    held = [take(tickets) for _ in range(receiver.PREFETCH)]
 
     assert [next(tickets) for _ in range(30)] == [None] * 30
 
@@ -238,7 +239,7 @@ def test_a_message_that_fits_no_queue_is_not_taken_for_published(
     with rabbit.channel() as link:
         for key in ("email", "sms", "dead"):
             link.queue_delete(f"notifier.{key}")
-    monkeypatch.setattr(amqp, "_declare", lambda channel: None)  # somebody deletes faster than we declare
+    monkeypatch.setattr(topology, "declare", lambda channel: None)  # somebody deletes faster than we declare
 
     with pytest.raises(TransportError, match="no queue"):
         transport.publish([a_ticket()])
@@ -274,7 +275,7 @@ def _is_refused(transport: AmqpTransport) -> bool:
 def test_an_alarm_makes_publishing_an_error_in_time_and_leaves_receiving_alone(
     private_rabbit: RabbitServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(amqp, "BLOCKED_TIMEOUT_SECONDS", 1)
+    monkeypatch.setattr(connections, "BLOCKED_TIMEOUT_SECONDS", 1)
     with closing(AmqpTransport(private_rabbit.create_vhost())) as transport:
         transport.publish([a_ticket(1)])
 
@@ -296,7 +297,7 @@ def test_an_alarm_makes_publishing_an_error_in_time_and_leaves_receiving_alone(
 
 def test_tickets_survive_a_restart_of_the_broker(private_rabbit: RabbitServer, monkeypatch: pytest.MonkeyPatch) -> None:
     # However long the restart takes, the old connection is not given up for its age.
-    monkeypatch.setattr(amqp, "HEARTBEAT_SECONDS", 10_000)
+    monkeypatch.setattr(connections, "HEARTBEAT_SECONDS", 10_000)
     with closing(AmqpTransport(private_rabbit.url())) as transport:
         transport.publish([a_ticket()])
 

@@ -7,8 +7,8 @@ from contextlib import closing
 import pytest
 
 from notifier.models import Channel
-from notifier.transport import amqp
-from notifier.transport.amqp import AmqpTransport
+from notifier.transport.amqp import connections
+from notifier.transport.amqp.transport import AmqpTransport
 from notifier.transport.base import TransportError
 from tests.notifier.transport.carriers import RabbitCarrier, a_ticket, take
 from tests.support.fakes.relay import Relay
@@ -93,7 +93,7 @@ def test_a_broker_that_takes_connections_and_says_nothing_is_an_error(
     transport: AmqpTransport, relay: Relay, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     """Where `receive` gave None it would say that all is well and there is nothing to do."""
-    monkeypatch.setattr(amqp, "CONNECT_TIMEOUT_SECONDS", 1)
+    monkeypatch.setattr(connections, "CONNECT_TIMEOUT_SECONDS", 1)
     relay.go_deaf(to_new=True)
 
     assert is_noticed(call_of(transport, method), r"127\.0\.0\.1")
@@ -103,8 +103,8 @@ def test_a_broker_that_takes_connections_and_says_nothing_is_an_error(
 def test_no_answer_is_waited_for_until_the_process_looks_dead(
     transport: AmqpTransport, relay: Relay, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
-    monkeypatch.setattr(amqp, "SILENT_HEARTBEATS", 1000)
-    monkeypatch.setattr(amqp, "ANSWER_TIMEOUT_SECONDS", 1)
+    monkeypatch.setattr(connections, "SILENT_HEARTBEATS", 1000)
+    monkeypatch.setattr(connections, "ANSWER_TIMEOUT_SECONDS", 1)
     call = begin(transport, method)
 
     relay.go_deaf()
@@ -113,7 +113,7 @@ def test_no_answer_is_waited_for_until_the_process_looks_dead(
 
 
 def test_closing_waits_for_no_goodbye(transport: AmqpTransport, relay: Relay, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(amqp, "SILENT_HEARTBEATS", 1000)
+    monkeypatch.setattr(connections, "SILENT_HEARTBEATS", 1000)
     transport.publish([a_ticket()])
     tickets = transport.receive(EMAIL, 0.05)
     take(tickets)
@@ -140,8 +140,8 @@ def test_a_broker_that_is_only_quiet_is_left_alone(transport: AmqpTransport, rel
 
 
 def test_what_the_url_says_of_the_patience_counts(rabbit: RabbitCarrier) -> None:
-    ours = amqp._parameters(f"{rabbit.url}?heartbeat=7&blocked_connection_timeout=3", "test")
-    defaults = amqp._parameters(rabbit.url, "test")
+    ours = connections.parameters(f"{rabbit.url}?heartbeat=7&blocked_connection_timeout=3", "test")
+    defaults = connections.parameters(rabbit.url, "test")
 
     assert (ours.heartbeat, ours.blocked_connection_timeout) == (7, 3)
     assert (defaults.heartbeat, defaults.blocked_connection_timeout) == (30, 10)

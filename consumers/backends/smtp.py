@@ -1,0 +1,272 @@
+"""E-mail by SMTP, where the phase in which an answer comes says what it means."""
+
+import re
+import smtplib
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from email.utils import parseaddr
+from typing import Any, cast
+
+from django.conf import settings
+
+from consumers.backends import mime
+from consumers.backends.base import (
+    ChannelDown,
+    Deadline,
+    OutcomeUnknown,
+    Outgoing,
+    PermanentFailure,
+    TemporaryFailure,
+    masked,
+)
+from notifier.consent.suppressions import Evidence, Source
+
+#: Some servers limit the messages of one connection; and of many servers behind a name, one would get all the load.
+MESSAGES_PER_CONNECTION = 100
+#: Servers drop idle connections after a few minutes; one that was unused for longer is opened anew.
+IDLE_SECONDS = 20.0
+#: An answer may have many lines. A server that never sends the last one must not fill the memory.
+LONGEST_ANSWER_BYTES = 65_536
+#: connect, greeting, EHLO, STARTTLS, AUTH, MAIL, RCPT, DATA, the text and the answer: each may take EMAIL_TIMEOUT.
+PHASES = 9
+
+#: The server has no such mailbox. 550, 551 and 553 may also be about the sender, a policy or a full mailbox: only the
+#: second status shows that it is the recipient's address (RFC 3463, 3.2). 5.1.7 and 5.1.8 are about the sender's.
+NO_MAILBOX = re.compile(r"55[013] 5\.1\.(?:0|1|2|3|6|10)(?!\d)")
+
+TROUBLE = (smtplib.SMTPException, OSError)
+
+
+class SmtpBackend:
+    """One SMTP connection, kept; every answer is judged by the phase in which it came (RFC 5321, 4.2 and 6.1)."""
+
+    def __init__(self) -> None:
+        self._deadline = Deadline(seconds=settings.EMAIL_TIMEOUT * PHASES)
+        self.longest_send_seconds = self._deadline.seconds
+        self._smtp: smtplib.SMTP | None = None
+        self._sent = 0
+        self._used_at = 0.0
+        self._sender = parseaddr(settings.DEFAULT_FROM_EMAIL)[1]
+
+    def send(self, message: Outgoing) -> str:
+        recipient, data = ascii_address(message.address), _wire_format(mime.source(message))
+        self._deadline.begin()
+        smtp = self._begin(data)
+        try:
+            self._expect(smtp, lambda: smtp.rcpt(recipient), 250, 251)
+        except PermanentFailure as failure:
+            raise _of_the_mailbox(failure) from failure
+        self._expect(smtp, lambda: smtp.docmd("DATA"), 354)
+        self._hand_over(smtp, data)
+        self._end(smtp)
+        return ""
+
+    def close(self) -> None:
+        smtp, self._smtp = self._smtp, None
+        if smtp is None:
+            return
+        self._deadline.begin()
+        try:
+            smtp.quit()
+        except TROUBLE:
+            smtp.close()
+
+    def _begin(self, data: bytes) -> smtplib.SMTP:
+        """An open connection that took MAIL FROM. No recipient is to blame for what fails up to here."""
+        fresh = self._smtp is None
+        if not fresh and (self._sent >= MESSAGES_PER_CONNECTION or time.monotonic() - self._used_at > IDLE_SECONDS):
+            self.close()
+            fresh = True
+        try:
+            smtp = self._smtp = self._smtp or self._connect()
+            options = ["BODY=8BITMIME"] if smtp.has_extn("8bitmime") and not data.isascii() else []
+            code, text = smtp.mail(_in_idna(self._sender), options)
+        except (*TROUBLE, ValueError) as error:  # ValueError: a host, a password or a sender beyond ASCII
+            self._drop()
+            if not fresh:
+                return self._begin(data)
+            raise ChannelDown(f"the mail server can't be used: {masked(error)}") from error
+        if code == 250:
+            return smtp
+        answer = _answer(code, text)
+        if code == 552:
+            self._reset(smtp)
+            raise PermanentFailure(f"the message is too large for the mail server: {answer}")
+        self._drop()
+        if not fresh:
+            return self._begin(data)
+        raise ChannelDown(f"the mail server refuses our sender: {answer}")
+
+    def _connect(self) -> smtplib.SMTP:
+        arguments: dict[str, Any] = {"timeout": settings.EMAIL_TIMEOUT, "local_hostname": mime.sender_domain()}
+        if settings.EMAIL_USE_SSL:
+            arguments["context"] = ssl.create_default_context()
+        make = _BoundedSslSmtp if settings.EMAIL_USE_SSL else _BoundedSmtp
+        smtp = make(settings.EMAIL_HOST, settings.EMAIL_PORT, deadline=self._deadline, **arguments)
+        try:
+            smtp.ehlo_or_helo_if_needed()
+            if settings.EMAIL_USE_TLS:
+                smtp.starttls(context=ssl.create_default_context())
+                smtp.ehlo_or_helo_if_needed()  # the server forgot who we are (RFC 3207, 4.2)
+            if settings.EMAIL_HOST_USER:
+                smtp.login(settings.EMAIL_HOST_USER, settings.EMAIL_HOST_PASSWORD)
+        except BaseException:
+            smtp.close()
+            raise
+        self._sent = 0
+        return smtp
+
+    def _expect(self, smtp: smtplib.SMTP, command: Callable[[], tuple[int, bytes]], *good: int) -> None:
+        """Give a command that comes before the text, and raise what its answer means.
+
+        The server has taken nothing yet: 5xx is permanent; everything else, a lost connection too, is temporary.
+        """
+        try:
+            code, text = command()
+        except TROUBLE as error:
+            self._drop()
+            raise TemporaryFailure(f"the connection was lost before the text: {masked(error)}") from error
+        if code in good:
+            return
+        if 400 <= code < 600:
+            self._reset(smtp)
+        else:
+            self._drop()  # nobody knows what the next line of such a server answers
+        answer = _answer(code, text)
+        raise PermanentFailure(answer) if 500 <= code < 600 else TemporaryFailure(answer)
+
+    def _hand_over(self, smtp: smtplib.SMTP, data: bytes) -> None:
+        """Send the text with its final dot, and know on an error that the dot did not go out whole.
+
+        `socket.send` takes a part or raises, and after it raised nothing of that part is on its way: without its dot
+        the server has no message (RFC 5321, 4.1.1.4). `sendall` would not tell how far it got.
+        """
+        left = memoryview(data)
+        try:
+            sock = cast(socket.socket, smtp.sock)
+            while left:
+                sock.settimeout(self._deadline.left(most=settings.EMAIL_TIMEOUT))
+                left = left[sock.send(left) :]
+        except OSError as error:
+            self._drop()
+            raise TemporaryFailure(f"the connection was lost while sending the text: {masked(error)}") from error
+
+    def _end(self, smtp: smtplib.SMTP) -> None:
+        """Read the answer to the text. Until it comes, only the server knows whether it took the message."""
+        try:
+            code, text = smtp.getreply()
+        except TROUBLE as error:
+            self._drop()
+            raise OutcomeUnknown(f"the mail server took the text and its answer was lost: {masked(error)}") from error
+        self._sent += 1
+        self._used_at = time.monotonic()
+        if 200 <= code < 300:
+            return
+        if not 400 <= code < 600:
+            self._drop()
+            raise OutcomeUnknown(f"the mail server took the text and answered something else: {_answer(code, text)}")
+        self._reset(smtp)
+        failure = TemporaryFailure if code < 500 else PermanentFailure
+        raise failure(_answer(code, text))
+
+    def _reset(self, smtp: smtplib.SMTP) -> None:
+        """Make the connection ready for the next message, or give it up."""
+        try:
+            if smtp.rset()[0] == 250:
+                self._used_at = time.monotonic()
+                return
+        except TROUBLE:
+            pass
+        self._drop()
+
+    def _drop(self) -> None:
+        """Close the connection without QUIT, which would wait for an answer that may never come."""
+        smtp, self._smtp = self._smtp, None
+        if smtp is not None:
+            smtp.close()
+
+
+class _BoundedSmtp(smtplib.SMTP):
+    """Gives up at the deadline, also where the server sends its answer byte by byte."""
+
+    def __init__(self, *arguments: Any, deadline: Deadline, **options: Any) -> None:
+        self._deadline = deadline
+        super().__init__(*arguments, **options)
+
+    def getreply(self) -> tuple[int, bytes]:
+        if self.file is None:  # at the start, and once STARTTLS has changed the socket
+            self.file = _AnswerReader(cast(socket.socket, self.sock), self._deadline)
+        self.file.begin()
+        return super().getreply()
+
+
+class _BoundedSslSmtp(_BoundedSmtp, smtplib.SMTP_SSL):
+    pass
+
+
+class _AnswerReader:
+    """The file that smtplib reads answers from, instead of the socket's own. Every error is an `OSError`, as there."""
+
+    def __init__(self, sock: socket.socket, deadline: Deadline) -> None:
+        self._sock = sock
+        self._deadline = deadline
+        self._buffer = b""
+        self._room = 0
+
+    def begin(self) -> None:
+        """Start to read another answer."""
+        self._room = LONGEST_ANSWER_BYTES
+
+    def readline(self, most: int) -> bytes:
+        """Up to `most` bytes of the next line, less at the connection's end."""
+        while b"\n" not in self._buffer and len(self._buffer) < most:
+            self._sock.settimeout(self._deadline.left(most=settings.EMAIL_TIMEOUT))
+            part = self._sock.recv(8192)
+            if not part:
+                break
+            self._buffer += part
+        end = self._buffer.find(b"\n", 0, most) + 1 or most
+        line, self._buffer = self._buffer[:end], self._buffer[end:]
+        self._room -= len(line)
+        if self._room < 0:
+            raise OSError("its answer has no end")
+        return line
+
+    def close(self) -> None:
+        pass
+
+
+def ascii_address(address: str) -> str:
+    """The address as SMTP takes it, its domain in IDNA; `PermanentFailure` for a local part beyond ASCII."""
+    try:
+        return _in_idna(address)
+    except UnicodeError as error:
+        raise PermanentFailure("the address can't be written in ASCII, which this mail server needs") from error
+
+
+def _in_idna(address: str) -> str:
+    local, _, domain = address.rpartition("@")
+    return f"{local.encode('ascii').decode()}@{domain.encode('idna').decode()}"
+
+
+def _answer(code: int, text: bytes) -> str:
+    words = " ".join(text.decode("utf-8", "replace").split())
+    return f"{code} {masked(words)}"
+
+
+def _of_the_mailbox(failure: PermanentFailure) -> PermanentFailure:
+    """The failure at RCPT; where the server says that there is no such mailbox, with a suppression of the address."""
+    if NO_MAILBOX.match(str(failure)):
+        failure.suppress = Evidence(Source.BOUNCE, str(failure))
+    return failure
+
+
+def _wire_format(data: bytes) -> bytes:
+    """Lines end in CRLF, leading dots are doubled, and a dot alone ends it (RFC 5321, 4.5.2)."""
+    # A line's end goes before the first line, so that its dot is found too, and is cut off again. Plain replacements
+    # are fast, and a mail has many lines.
+    lines = b"\n" + data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    data = lines.replace(b"\n.", b"\n..").replace(b"\n", b"\r\n")[2:]
+    return data + (b".\r\n" if data.endswith(b"\r\n") else b"\r\n.\r\n")

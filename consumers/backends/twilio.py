@@ -1,0 +1,214 @@
+"""SMS through Twilio's REST API."""
+
+import json
+import re
+import ssl
+import time
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import httpcore
+import httpx
+
+from consumers.backends.base import (
+    ChannelDown,
+    Deadline,
+    OutcomeUnknown,
+    Outgoing,
+    PermanentFailure,
+    RecipientRefused,
+    TemporaryFailure,
+)
+
+CONNECT_SECONDS = 10.0
+ANSWER_SECONDS = 30.0
+#: Twilio's answers take about 1 KiB.
+LONGEST_ANSWER_BYTES = 65_536
+#: The longest wait that a provider may ask for.
+LONGEST_WAIT = timedelta(hours=1)
+
+#: Errors before anything was sent; the last two mean a host name that can't be one.
+UNREACHED = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.UnsupportedProtocol,
+    httpx.InvalidURL,
+    UnicodeError,
+)
+
+#: "Attempt to send to unsubscribed recipient": they answered STOP, and Twilio itself then sends them nothing more.
+OPTED_OUT = 21610
+
+#: A telephone number in the text of an error, however it is written.
+_NUMBER = re.compile(r"\+?\(?\d[\d ()./-]{5,}\d")
+
+
+class TwilioBackend:
+    """POST /2010-04-01/Accounts/{SID}/Messages.json; https://www.twilio.com/docs/messaging/api/message-resource"""
+
+    def __init__(self, url: str) -> None:
+        self._deadline = Deadline(seconds=2 * CONNECT_SECONDS + 2 * ANSWER_SECONDS)
+        self.longest_send_seconds = self._deadline.seconds
+        parts = urlsplit(url)
+        # Not parse_qs: it would read the plus of a number as a space.
+        options = dict(part.partition("=")[::2] for part in parts.query.split("&"))
+        scheme = "http" if options.get("insecure") == "1" else "https"
+        account = unquote(parts.username or "")
+        host = parts.netloc.rpartition("@")[2]  # not parts.hostname, which takes an IPv6 address out of its brackets
+        self._sender = unquote(options.get("from", ""))
+        self._url = f"{scheme}://{host}/2010-04-01/Accounts/{account}/Messages.json"
+        self._client = httpx.Client(
+            auth=(account, unquote(parts.password or "")),
+            timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
+            transport=_BoundedTransport(self._deadline),
+            follow_redirects=False,
+            trust_env=False,
+        )
+
+    def send(self, message: Outgoing) -> str:
+        form = {"To": message.address, "From": self._sender, "Body": message.body}
+        self._deadline.begin()
+        try:
+            request = self._client.build_request(
+                "POST", self._url, data=form, headers={"X-Notifier-Delivery": message.reference}
+            )
+            response = self._client.send(request, stream=True)
+        except UNREACHED as error:
+            raise ChannelDown(f"the SMS provider can't be reached: {_name(error)}") from error
+        except httpx.HTTPError as error:
+            raise OutcomeUnknown(f"the SMS provider's answer was lost: {_name(error)}") from error
+        try:
+            return _judge(response.status_code, _read(response), _retry_after(response))
+        finally:
+            response.close()
+
+    def close(self) -> None:
+        self._client.close()
+
+
+class _BoundedTransport(httpx.HTTPTransport):
+    """One connection, which is kept; gives up at the deadline, also where an answer comes byte by byte."""
+
+    def __init__(self, deadline: Deadline) -> None:
+        # Instead of the pool that httpx makes, which takes no network backend.
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=httpx.create_ssl_context(trust_env=False),
+            max_connections=1,
+            keepalive_expiry=5.0,
+            network_backend=_BoundedNetwork(deadline),
+        )
+
+
+class _BoundedNetwork(httpcore.SyncBackend):
+    def __init__(self, deadline: Deadline) -> None:
+        self._deadline = deadline
+
+    def connect_tcp(
+        self, host: str, port: int, timeout: float | None = None, *arguments: Any, **options: Any
+    ) -> httpcore.NetworkStream:
+        stream = super().connect_tcp(host, port, timeout, *arguments, **options)
+        return _BoundedStream(stream, self._deadline)
+
+
+class _BoundedStream(httpcore.NetworkStream):
+    def __init__(self, stream: httpcore.NetworkStream, deadline: Deadline) -> None:
+        self._stream = stream
+        self._deadline = deadline
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._stream.read(max_bytes, self._left(timeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._stream.write(buffer, self._left(timeout))
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        return _BoundedStream(self._stream.start_tls(ssl_context, server_hostname, timeout), self._deadline)
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+    def _left(self, timeout: float | None) -> float:
+        try:
+            return self._deadline.left(most=ANSWER_SECONDS if timeout is None else timeout)
+        except TimeoutError as error:
+            raise httpcore.ReadTimeout(str(error)) from error
+
+
+def _judge(status: int, body: bytes, wait: timedelta | None) -> str:
+    """The message's id at the provider, or the failure that its answer means."""
+    if 200 <= status < 300:
+        return _message_id(body)
+    if status == 429:
+        raise TemporaryFailure("429 too many requests", wait=wait)
+    if status in (502, 504):
+        # A gateway answers, which does not know whether the provider behind it took the message.
+        raise OutcomeUnknown(f"{status}: a gateway lost the SMS provider's answer")
+    if status >= 500:
+        raise TemporaryFailure(f"{status} from the SMS provider", wait=wait)
+    if status == 400:
+        code, complaint = _complaint(body)
+        raise RecipientRefused(complaint) if code == OPTED_OUT else PermanentFailure(complaint)
+    if status < 400:
+        raise ChannelDown(f"{status}: the SMS provider sends us elsewhere; check SMS_URL")
+    raise ChannelDown(f"{status}: the SMS provider refuses us; check SMS_URL")
+
+
+def _message_id(body: bytes) -> str:
+    try:
+        sid = json.loads(body)["sid"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise OutcomeUnknown("the SMS provider accepted, and its answer can't be read") from error
+    if not isinstance(sid, str) or not sid:
+        raise OutcomeUnknown("the SMS provider accepted, and its answer names no message")
+    return sid
+
+
+def _complaint(body: bytes) -> tuple[object, str]:
+    """Twilio's error code, and that with its text, without the number; https://www.twilio.com/docs/api/errors"""
+    try:
+        answer = json.loads(body)
+        code = answer["code"]
+        return code, f"400: {code} {_NUMBER.sub('…', str(answer.get('message', '')))}"[:300]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None, "400: the SMS provider refuses the message"
+
+
+def _read(response: httpx.Response) -> bytes:
+    """The body; empty where it is too long or takes too long, since a slow one would hold a sender for hours.
+
+    It is read for every status: a body that is left unread costs the connection.
+    """
+    ends_at = time.monotonic() + ANSWER_SECONDS
+    body = b""
+    try:
+        for part in response.iter_bytes():
+            body += part
+            if len(body) > LONGEST_ANSWER_BYTES or time.monotonic() > ends_at:
+                return b""
+    except httpx.HTTPError:
+        return b""
+    return body
+
+
+def _retry_after(response: httpx.Response) -> timedelta | None:
+    """Retry-After, in seconds or as a date (RFC 9110, 10.2.3), at most LONGEST_WAIT; None where there is none."""
+    value = response.headers.get("retry-after", "").strip()
+    if value.isascii() and value.isdigit():
+        return min(timedelta(seconds=int(value[:9])), LONGEST_WAIT)
+    try:
+        wait = parsedate_to_datetime(value) - datetime.now(UTC)
+    except (TypeError, ValueError):
+        return None
+    return min(max(wait, timedelta()), LONGEST_WAIT)
+
+
+def _name(error: Exception) -> str:
+    return str(error) or type(error).__name__

@@ -1,0 +1,106 @@
+"""The plain-text form of an e-mail whose Markdown was parsed."""
+
+from urllib.parse import unquote
+
+from markdown_it.token import Token
+
+
+class PlainText:
+    """What a mail program without HTML shows: no marks but bullets, numbers and quotes; links as "text (address)".
+
+    `write` calls the method that is named after a token's type, if there is one.
+    """
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        #: For each open list, its tag and the next number.
+        self._lists: list[tuple[str, int]] = []
+        #: What each line begins with, one part for every open list item and quote.
+        self._prefixes: list[str] = []
+        #: What the next line begins with instead, where it is the first of a list item.
+        self._bullet: str | None = None
+
+    def write(self, tokens: list[Token]) -> str:
+        for token in tokens:
+            if handle := getattr(self, f"_on_{token.type}", None):
+                handle(token)
+        return "\n".join(self._lines).strip()
+
+    def _on_inline(self, token: Token) -> None:
+        for text in _inline(token.children or []).split("\n"):
+            self._put(text)
+
+    def _on_paragraph_close(self, token: Token) -> None:
+        if not token.hidden:
+            self._gap()
+
+    def _on_heading_close(self, token: Token) -> None:
+        self._gap()
+
+    def _on_hr(self, token: Token) -> None:
+        self._put("-" * 30)
+        self._gap()
+
+    def _on_bullet_list_open(self, token: Token) -> None:
+        self._lists.append((token.tag, int(token.attrs.get("start", 1))))
+
+    def _on_bullet_list_close(self, token: Token) -> None:
+        self._lists.pop()
+        self._gap()
+
+    _on_ordered_list_open, _on_ordered_list_close = _on_bullet_list_open, _on_bullet_list_close
+
+    def _on_list_item_open(self, token: Token) -> None:
+        kind, number = self._lists[-1]
+        bullet = f"{number}. " if kind == "ol" else "- "
+        self._lists[-1] = kind, number + 1
+        self._bullet = "".join(self._prefixes) + bullet
+        self._prefixes.append(" " * len(bullet))
+
+    def _on_list_item_close(self, token: Token) -> None:
+        self._prefixes.pop()
+        self._bullet = None
+
+    def _on_blockquote_open(self, token: Token) -> None:
+        self._prefixes.append("> ")
+
+    def _on_blockquote_close(self, token: Token) -> None:
+        if self._lines and self._lines[-1] == self._blank():
+            self._lines.pop()
+        self._prefixes.pop()
+        self._gap()
+
+    def _put(self, text: str) -> None:
+        before = "".join(self._prefixes) if self._bullet is None else self._bullet
+        self._lines.append((before + text).rstrip())
+        self._bullet = None
+
+    def _gap(self) -> None:
+        if self._lines and self._lines[-1] != self._blank():
+            self._lines.append(self._blank())
+
+    def _blank(self) -> str:
+        return "".join(self._prefixes).rstrip()
+
+
+def _inline(tokens: list[Token]) -> str:
+    parts: list[str] = []
+    opened: list[tuple[str, int]] = []
+    for token in tokens:
+        match token.type:
+            case "softbreak" | "hardbreak":
+                parts.append("\n")
+            case "link_open":
+                opened.append((str(token.attrs["href"]), len(parts)))
+            case "link_close":
+                address, start = opened.pop()
+                parts.append(_address_after("".join(parts[start:]), address))
+            case _:
+                parts.append(token.content)
+    return "".join(parts)
+
+
+def _address_after(label: str, address: str) -> str:
+    """A link's address in parentheses, or "" where its label is the address."""
+    shown = address.removeprefix("mailto:").removeprefix("tel:")
+    return "" if unquote(shown) == unquote(label) else f" ({shown})"

@@ -1,0 +1,144 @@
+"""What needs somebody's attention, for the top of the overview. Read only."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from django.db.models import Sum
+from django.urls import reverse
+
+from notifier.consent import sms_replies
+from notifier.models import Broadcast, DailyStats, Delivery
+from notifier.overview.dashboard import shown_time
+from notifier.runtime import process_health
+from notifier.runtime.process_health import Health
+
+State = Broadcast.State
+
+#: Late broadcasts that are named, each by itself.
+MAX_NAMED = 6
+#: Beyond this number of broadcasts or answers, it says "or more".
+MAX_COUNTED = 100
+#: How long after its time a scheduled broadcast that has not begun is late.
+LATE_AFTER = timedelta(minutes=2)
+
+#: Whether the person who asks has a permission.
+May = Callable[[str], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Concern:
+    """One thing that needs somebody's attention: a sentence, and a link to where it is dealt with."""
+
+    key: str
+    words: str
+    #: Whether something does not work; otherwise something waits for a decision.
+    is_bad: bool = False
+    #: The command that helps, where no page does.
+    command: str = ""
+    #: Empty where this person may not go there.
+    button: str = ""
+    url: str = ""
+    #: Whether the button does something, by POST, instead of leading to a page.
+    is_order: bool = False
+
+
+def find(*, health: list[Health], may: May, now: datetime) -> list[Concern]:
+    """What needs attention and this person may see. What does not work comes first: all else depends on it."""
+    found = [_of_part(part, may) for part in health if not part.ok]
+    found += _dead_tickets(process_health.dead_tickets(now=now))
+    if may("notifier.view_broadcast"):
+        found += _awaiting(may)
+        found += _late(now)
+    if may("notifier.view_delivery"):
+        found += _unknown()
+    if may("notifier.view_inboundmessage"):
+        found += _unread()
+    return sorted(found, key=lambda concern: not concern.is_bad)
+
+
+def _of_part(part: Health, may: May) -> Concern:
+    if part.paused:
+        paused = Concern(f"paused-{part.paused.value}", part.words, is_bad=True)
+        if not may("notifier.control_broadcast"):
+            return paused
+        return replace(
+            paused, button="Try again now", url=reverse("admin:try_again", args=[part.paused.value]), is_order=True
+        )
+    broken = Concern("-".join(part.part.lower().split()), f"{part.part}: {part.words}", is_bad=True)
+    if not may("notifier.view_process"):
+        return broken
+    return replace(broken, button="See the workers", url=reverse("admin:notifier_process_changelist"))
+
+
+def _dead_tickets(number: int) -> list[Concern]:
+    if not number:
+        return []
+    they, them = ("it was", "it") if number == 1 else ("they were", "them")
+    words = (
+        f"{_counted(number, 'dead ticket')}: no consumer could read {them}, so {they} put aside. No delivery is lost: "
+        f"each comes due again by itself. See what is wrong, and discard {them}, with"
+    )
+    return [Concern("dead-tickets", words, command="python manage.py purge_dead_letters")]
+
+
+def _awaiting(may: May) -> list[Concern]:
+    waiting = list(Broadcast.objects.filter(state=State.AWAITING_APPROVAL).order_by("pk").only("subject")[:MAX_COUNTED])
+    if not waiting:
+        return []
+    button = "Look and decide" if may("notifier.approve_broadcast") else "See what waits"
+    rule = "approval: nothing is sent until a second person has agreed."
+    if len(waiting) == 1:
+        return [
+            Concern("approval", f"“{waiting[0].subject}” awaits {rule}", button=button, url=_progress_url(waiting[0]))
+        ]
+    number = f"{MAX_COUNTED} broadcasts or more" if len(waiting) == MAX_COUNTED else f"{len(waiting)} broadcasts"
+    url = reverse("admin:notifier_broadcast_changelist", query={"state__exact": State.AWAITING_APPROVAL})
+    return [Concern("approval", f"{number} await {rule}", button=button, url=url)]
+
+
+def _late(now: datetime) -> list[Concern]:
+    late = Broadcast.objects.filter(state=State.SCHEDULED, scheduled_for__lt=now - LATE_AFTER)
+    return [
+        Concern(
+            f"late-{broadcast.pk}",
+            f"“{broadcast.subject}” was to start at {shown_time(broadcast.scheduled_for or now, now)} and has not. "
+            "A running dispatcher starts it.",
+            is_bad=True,
+            button="Open it",
+            url=_progress_url(broadcast),
+        )
+        for broadcast in late.order_by("scheduled_for").only("subject", "scheduled_for")[:MAX_NAMED]
+    ]
+
+
+def _unknown() -> list[Concern]:
+    number = DailyStats.objects.filter(state=Delivery.State.UNKNOWN).aggregate(number=Sum("number"))["number"]
+    if not number:
+        return []
+    words = (
+        f"{_counted(number, 'delivery', 'deliveries')} may or may not have arrived. Decide what to do: "
+        "mark as sent what the provider’s log shows, or send again."
+    )
+    url = reverse("admin:notifier_delivery_changelist", query={"state__exact": Delivery.State.UNKNOWN})
+    return [Concern("unknown", words, button="See them", url=url)]
+
+
+def _unread() -> list[Concern]:
+    number = sms_replies.unread()[:MAX_COUNTED].count()
+    if not number:
+        return []
+    counted = f"{MAX_COUNTED} answers or more" if number == MAX_COUNTED else _counted(number, "answer")
+    words = (
+        f"{counted} by SMS {'waits' if number == 1 else 'wait'} to be read: no keyword, so nothing was done about it."
+    )
+    url = reverse("admin:notifier_inboundmessage_changelist", query={"state": "unread"})
+    return [Concern("inbox", words, button="Read it" if number == 1 else "Read them", url=url)]
+
+
+def _progress_url(broadcast: Broadcast) -> str:
+    return reverse("admin:notifier_broadcast_progress", args=[broadcast.pk])
+
+
+def _counted(number: int, one: str, many: str = "") -> str:
+    return f"{number:,} {one if number == 1 else many or one + 's'}"

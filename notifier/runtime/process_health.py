@@ -1,0 +1,102 @@
+"""Whether the dispatcher, the broker and the consumers work, in words for staff. Read only.
+
+It comes from the heartbeats and the breakers alone, so that no page asks the broker.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.conf import settings
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
+
+from notifier.models import Breaker, Channel, Process
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Whether one part works, and what staff should know or do about it."""
+
+    part: str
+    ok: bool
+    words: str
+    #: The channel that has paused itself, where this is about that.
+    paused: Channel | None = None
+
+
+def health(*, channels: Iterable[Channel], now: datetime) -> list[Health]:
+    """The dispatcher, the broker, the consumers of `channels`, and which of these channels paused themselves."""
+    alive = list(Process.objects.alive(now))
+    dispatchers = [process for process in alive if process.kind == Process.Kind.DISPATCHER]
+    found = [_dispatcher_health(dispatchers), _broker_health(dispatchers)]
+    breakers = {breaker.channel: breaker for breaker in Breaker.objects.open()}
+    for channel in channels:
+        if breaker := breakers.get(channel.value):
+            found.append(_breaker_health(breaker, now))
+        found.append(_consumer_health(channel, [process for process in alive if process.channel == channel]))
+    return found
+
+
+def dead_tickets(*, now: datetime) -> int:
+    """How many dead tickets there are, as the dispatcher last counted; 0 while none is running."""
+    dispatchers = list(Process.objects.alive(now).filter(kind=Process.Kind.DISPATCHER))
+    return _newest_depths(dispatchers).get(Process.DEAD, 0)
+
+
+def _dispatcher_health(dispatchers: list[Process]) -> Health:
+    if not dispatchers:
+        return Health("Dispatcher", False, "No dispatcher is running. Start one with: python manage.py run_dispatcher")
+    return Health("Dispatcher", True, _running(len(dispatchers)))
+
+
+def _broker_health(dispatchers: list[Process]) -> Health:
+    name = "Queue in the database" if settings.BROKER_URL.startswith("database:") else "RabbitMQ"
+    troubled = [process for process in dispatchers if process.state == Process.State.WAITING]
+    if troubled:
+        return Health(name, False, troubled[0].detail)
+    if not dispatchers:
+        return Health(name, False, "Not known: only a running dispatcher looks after it.")
+    depths = _newest_depths(dispatchers)
+    waiting = sum(depths.get(channel.value, 0) for channel in Channel)
+    return Health(name, True, f"Reachable, {waiting} ticket{'' if waiting == 1 else 's'} waiting")
+
+
+def _newest_depths(dispatchers: list[Process]) -> dict[str, int]:
+    return max(dispatchers, key=lambda process: process.last_seen_at).depths if dispatchers else {}
+
+
+def _breaker_health(breaker: Breaker, now: datetime) -> Health:
+    channel = Channel(breaker.channel)
+    why = f"{breaker.failed} of the last {breaker.given} sends failed"
+    if breaker.probes:
+        why += f", and so did {breaker.probes} single {'try' if breaker.probes == 1 else 'tries'} since"
+    if said := " ".join(breaker.detail.split()).rstrip("."):
+        why += f" ({said})"
+    later = breaker.probe_at is not None and breaker.probe_at > now
+    when = f"at {date_format(localtime(breaker.probe_at), 'H:i:s')}" if later else "as soon as one is due"
+    words = (
+        f"{channel.label} is paused by itself since {_moment(breaker.opened_at or now, now)}: {why}. "
+        f"A single delivery is tried {when}; once one goes through, sending resumes by itself."
+    )
+    return Health(str(channel.label), False, words, paused=channel)
+
+
+def _moment(moment: datetime, now: datetime) -> str:
+    there = localtime(moment)
+    return date_format(there, "TIME_FORMAT" if there.date() == localtime(now).date() else "DATETIME_FORMAT")
+
+
+def _consumer_health(channel: Channel, consumers: list[Process]) -> Health:
+    part = f"{channel.label} consumers"
+    if not consumers:
+        start = f"python manage.py run_consumer {channel.value}"
+        return Health(part, False, f"No {channel.in_words} consumer is running. Start one with: {start}")
+    troubled = [process for process in consumers if process.state == Process.State.WAITING]
+    if len(troubled) == len(consumers):
+        return Health(part, False, troubled[0].detail)
+    return Health(part, True, _running(len(consumers)))
+
+
+def _running(number: int) -> str:
+    return f"{number} running"
