@@ -73,12 +73,17 @@ CULTURES = tuple(
 _ASCII = str.maketrans({"ł": "l", "ø": "o", "đ": "d", "ß": "ss", "ı": "i", "æ": "ae", "’": "", " ": "-"})
 
 
-class Consent(NamedTuple):
+class ChannelConsents(NamedTuple):
     email: bool
     sms: bool
 
 
-CONSENTS = (Consent(True, False), Consent(False, True), Consent(True, True), Consent(False, False))
+CONSENTS = (
+    ChannelConsents(True, False),
+    ChannelConsents(False, True),
+    ChannelConsents(True, True),
+    ChannelConsents(False, False),
+)
 REASONS = ("The mailbox doesn’t exist.", "Complained about a message.", "Asked by phone to be left alone.")
 
 
@@ -88,7 +93,7 @@ class Person(NamedTuple):
     phone: str | None
     is_active: bool
     #: One for each topic, in their order.
-    consents: tuple[Consent, ...]
+    consents: tuple[ChannelConsents, ...]
     #: Why their addresses are suppressed; empty for nearly everyone.
     suppressed: str
 

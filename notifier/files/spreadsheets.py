@@ -26,8 +26,8 @@ _FORMULA = re.compile(r"[ \u00a0\u3000]*[=+\-@\t\r\n＝＋－＠]")
 _PHONE = re.compile(r"\+[0-9]{6,15}")
 
 
-class TooManyRows(Exception):
-    """More than a sheet can hold; what was written is no use."""
+class SheetFull(Exception):
+    """More rows than a sheet can hold; the file is incomplete."""
 
 
 def neutralised(text: str) -> str:
@@ -52,7 +52,7 @@ def stream_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Itera
 
 
 def write_xlsx(header: Sequence[str], rows: Iterable[Sequence[object]], file: IO[bytes]) -> None:
-    """Write the table as one sheet, row by row, with text in every cell; `TooManyRows` where they don't fit."""
+    """One sheet, every cell of it text, written row by row; raises `SheetFull` rather than leave some out."""
     book = Workbook(write_only=True)
     sheet = book.create_sheet("Sheet1")
     sheet.freeze_panes = "A2"
@@ -60,7 +60,7 @@ def write_xlsx(header: Sequence[str], rows: Iterable[Sequence[object]], file: IO
     for number, row in enumerate(rows, start=2):
         if number > XLSX_ROWS:
             sheet.close()
-            raise TooManyRows(f"A sheet holds {XLSX_ROWS:,} rows, its header among them.")
+            raise SheetFull(f"A sheet holds {XLSX_ROWS:,} rows, its header among them.")
         sheet.append([_text_cell(sheet, text) for text in _cells(row)])
     book.save(file)
 

@@ -127,7 +127,7 @@ def test_before_the_first_count_it_says_who_counts(admin: Browser) -> None:
     assert "Not counted yet. A running dispatcher counts once a minute" in text
 
 
-def test_the_census_leads_to_the_clients_of_each_number(admin: Browser) -> None:
+def test_the_client_counts_lead_to_the_clients_of_each_number(admin: Browser) -> None:
     topic = a_topic(slug="listings")
     counts = {"clients": 1_000_000, "archived": 1, "consents": {str(topic.pk): {"email": 5000, "sms": 0}}}
     ClientCounts.objects.create(pk=1, counts=counts, counted_at=clock.now())

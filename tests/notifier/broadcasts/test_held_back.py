@@ -50,10 +50,10 @@ def had(client: Client, *ago: timedelta, state: str = State.SENT, channel: Chann
 
 
 def test_those_who_have_had_enough_are_counted(topic: Topic) -> None:
-    sated, hungry, elsewhere, uninterested = (a_client(listings="both") for _ in range(4))
-    had(sated, DAY, 2 * DAY, 3 * DAY)
-    had(hungry, DAY, 8 * DAY)
-    had(hungry, DAY, state=State.FAILED)
+    at_the_cap, below_it, elsewhere, uninterested = (a_client(listings="both") for _ in range(4))
+    had(at_the_cap, DAY, 2 * DAY, 3 * DAY)
+    had(below_it, DAY, 8 * DAY)
+    had(below_it, DAY, state=State.FAILED)
     had(elsewhere, DAY, 2 * DAY, channel=SMS)
     had(uninterested, DAY, 2 * DAY)
     Preference.objects.filter(client=uninterested).update(email=False)

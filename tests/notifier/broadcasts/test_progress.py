@@ -24,7 +24,7 @@ def tallied(**counts: dict[str, int]) -> Broadcast:
     return a_broadcast(tally={"audience": total, "rate": 4.0, "counts": counts}, audience_upto=0)
 
 
-# --- The balance sheet ------------------------------------------------------------------------------------------------
+# --- The numbers ------------------------------------------------------------------------------------------------------
 def test_the_sheet_adds_up_by_channel_and_in_all() -> None:
     broadcast = tallied(
         email={"SENT": 3, "FAILED": 1, "PENDING": 2}, sms={"SENT": 1, "SKIPPED": 2, "UNKNOWN": 1, "SENDING": 1}

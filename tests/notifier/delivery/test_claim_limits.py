@@ -1,4 +1,4 @@
-"""What keeps back a message that the client has agreed to: their night, and having had enough of late."""
+"""What holds back a message that the client agreed to: quiet hours and the frequency cap."""
 
 import uuid
 from datetime import UTC, datetime, time, timedelta
@@ -73,7 +73,7 @@ def from_tokyo() -> Client:
 
 # --- Sending hours ----------------------------------------------------------------------------------------------------
 @pytest.mark.usefixtures("quiet")
-def test_at_night_a_row_waits_for_the_morning_and_loses_no_attempt() -> None:
+def test_in_quiet_hours_a_row_waits_for_their_end_and_loses_no_attempt() -> None:
     row = to(a_client(phone=BRITISH, listings="both"), due_at=TEN)
 
     taken = claim(row, now=TEN)
@@ -92,7 +92,7 @@ def issue(now: datetime, channel: Channel = EMAIL) -> int:
 
 
 @pytest.mark.usefixtures("quiet")
-def test_of_one_window_those_wait_for_whom_it_is_night() -> None:
+def test_of_one_window_those_wait_who_are_in_quiet_hours() -> None:
     broadcast = a_broadcast()
     row = partial(to, due_at=TEN, broadcast=broadcast)
     london, tokyo = row(a_client(phone=None, listings="both")), row(from_tokyo())
@@ -128,7 +128,7 @@ def test_what_waits_for_the_morning_is_not_taken_for_a_lost_ticket() -> None:
 
 
 @pytest.mark.usefixtures("quiet")
-def test_a_broadcast_that_expires_in_the_night_is_not_sent_in_the_morning() -> None:
+def test_a_broadcast_that_expires_in_quiet_hours_is_not_sent_after_them() -> None:
     row = to(a_client(phone=BRITISH, listings="both"), due_at=TEN, broadcast=a_broadcast(expires_at=TEN + HOUR))
     claim(row, now=TEN)
 
@@ -164,7 +164,7 @@ def test_without_quiet_hours_nobody_is_asked_for_their_zone() -> None:
     assert not any("time_zone" in query["sql"] or "advisory" in query["sql"] for query in queries.captured_queries)
 
 
-# --- The fan-out knows the night as well ------------------------------------------------------------------------------
+# --- The fan-out knows quiet hours as well ----------------------------------------------------------------------------
 def expand(broadcast: Broadcast, now: datetime) -> None:
     while fanout.expand(broadcast_id=broadcast.pk, now=now) is not None:
         pass
@@ -182,7 +182,7 @@ PEOPLE: list[dict[str, Any]] = [
 
 @pytest.mark.usefixtures("quiet")
 @pytest.mark.parametrize("hour", [0, 5, 10, 15, 20])
-def test_rows_made_at_night_are_born_waiting_and_never_for_longer_than_a_claim_would_say(hour: int) -> None:
+def test_rows_made_in_quiet_hours_are_born_waiting_and_never_for_longer_than_a_claim_would_say(hour: int) -> None:
     now = datetime(2026, 7, 1, hour, 30, tzinfo=UTC)
     a_topic()
     for person in PEOPLE:
@@ -209,7 +209,7 @@ def test_rows_made_at_night_are_born_waiting_and_never_for_longer_than_a_claim_w
 
 
 @pytest.mark.usefixtures("quiet")
-def test_a_row_that_is_made_at_night_may_be_one_that_is_never_sent() -> None:
+def test_a_row_that_is_made_in_quiet_hours_may_be_one_that_is_never_sent() -> None:
     a_client(email=None, phone=BRITISH, listings="email")
     broadcast = a_broadcast()
 
@@ -232,7 +232,7 @@ def test_what_is_born_waiting_is_issued_in_the_morning() -> None:
 
 # --- Critical ---------------------------------------------------------------------------------------------------------
 @pytest.mark.usefixtures("quiet", "capped")
-def test_a_critical_broadcast_ignores_night_and_cap() -> None:
+def test_a_critical_broadcast_ignores_quiet_hours_and_cap() -> None:
     client = a_client(phone=BRITISH, listings="both")
     for _ in range(2):
         to(client, due_at=TEN, state=State.SENT, settled_at=TEN)
@@ -297,7 +297,7 @@ def test_a_cap_counts_one_channel_and_one_client() -> None:
 
 
 @pytest.mark.usefixtures("capped", "quiet")
-def test_at_night_the_cap_is_not_judged_yet() -> None:
+def test_in_quiet_hours_the_cap_is_not_judged_yet() -> None:
     client = a_client(phone=BRITISH, listings="both")
     for ago in (DAY, 7 * DAY - HOUR):
         to(client, due_at=TEN, state=State.SENT, settled_at=TEN - ago)

@@ -116,5 +116,5 @@ def test_a_sheet_holds_text_only_even_where_it_looks_like_a_formula_or_a_number(
 def test_a_sheet_that_would_be_too_long_is_refused_and_not_cut() -> None:
     with patch.object(spreadsheets, "XLSX_ROWS", 3):
         assert len(sheet_of(["n"], [["1"], ["2"]])) == 3
-        with pytest.raises(spreadsheets.TooManyRows, match="A sheet holds 3 rows"):
+        with pytest.raises(spreadsheets.SheetFull, match="A sheet holds 3 rows"):
             sheet_of(["n"], [["1"], ["2"], ["3"]])

@@ -38,7 +38,7 @@ def test_before_anybody_has_counted_there_are_no_numbers(now: datetime) -> None:
     assert dashboard.clients(now=now) is None
 
 
-def test_the_census_is_told_by_topic_and_channel_with_its_age(now: datetime) -> None:
+def test_client_counts_are_told_by_topic_and_channel_with_its_age(now: datetime) -> None:
     listings, newer = a_topic(slug="listings"), a_topic(slug="newer")
     counts = {"clients": 12, "archived": 2, "consents": {str(listings.pk): {"email": 5, "sms": 0}}}
     ClientCounts.objects.create(pk=1, counts=counts, counted_at=now - 14 * MINUTE)
