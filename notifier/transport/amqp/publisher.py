@@ -45,7 +45,7 @@ class Publisher:
             raise
 
     def publish(self, messages: Sequence[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
-        """Publish (routing key, body) pairs. Returns once the broker has answered for each; those without a queue."""
+        """Publish (routing key, body) pairs; returns those without a queue, once the broker has answered for all."""
         channel, self._returned = self._channel, []
         if channel is None or not channel.is_open:
             raise self._failure or ChannelWrongStateError("the publishing channel is closed")
