@@ -99,6 +99,6 @@ def test_the_tour_shows_the_layers_that_are_enforced() -> None:
     )
     layers = re.findall(r'"([^"]+)"', contract.split("]", 1)[0])
     tour = (PROJECT / "docs/architecture.md").read_text()
-    shown = [line for line in tour.splitlines() if line.startswith("    ")]
+    shown = [re.split(r"\s{2,}", line.strip())[0] for line in tour.splitlines() if line.startswith("    ")]
 
-    assert [line for layer, line in zip(layers, shown, strict=True) if not line.strip().startswith(layer)] == []
+    assert shown == layers
