@@ -1,7 +1,7 @@
 """`make bench`: how fast the product is, beside the limit that the same machine sets in the same run.
 
 Starts private servers, runs `bench.measure` once a pair of engines and then, on PostgreSQL, `bench.pages` over every
-page of the admin, and prints the tables that docs/architecture.md quotes. Numbers of two machines, or of two runs, say
+page of the admin, and prints the tables that docs/speed.md quotes. Numbers of two machines, or of two runs, say
 little: compare the ratios.
 """
 

@@ -1,0 +1,1 @@
+"""May we write to them: consent, suppressions, SMS replies, provider events. Their pages are elsewhere."""

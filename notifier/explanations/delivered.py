@@ -101,7 +101,7 @@ def _consent_gone(case: Case, delivery: Delivery, moment: datetime) -> str:
     return f"consent to {case.subject} was withdrawn after the send began; it was found gone {when(moment)}"
 
 
-def _sated(case: Case, delivery: Delivery, moment: datetime) -> str:
+def _over_cap(case: Case, delivery: Delivery, moment: datetime) -> str:
     cap = settings.CAPS[case.channel.value]
     allowed = f" (the cap is {cap[0]} in {cap[1]} days today)" if cap else ""
     return f"they had had enough by {case.channel.in_words} of late{allowed} {when(moment)}"
@@ -164,5 +164,5 @@ SKIPPED: dict[str, Callable[[Case, Delivery, datetime], str]] = {
     Reason.SUPPRESSED: _suppressed,
     Reason.ARCHIVED: _archived,
     Reason.CONSENT_GONE: _consent_gone,
-    Reason.FREQUENCY_CAP: _sated,
+    Reason.FREQUENCY_CAP: _over_cap,
 }

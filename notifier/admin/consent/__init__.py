@@ -1,0 +1,1 @@
+"""The pages of suppressions, and the inbox of SMS replies. What they do is in `notifier.consent`."""

@@ -1,0 +1,1 @@
+"""What every list and page shares: bases, search, selection, counting. Nothing about one subject."""
