@@ -1,6 +1,6 @@
 """Sending hours: whether it is night for a client, and when it no longer is.
 
-The client's zone is their own, or else told by the phone number's country, or else CLIENT_TIME_ZONE. Of a country with
+The client's zone is their own, or else told by the phone number, or else CLIENT_TIME_ZONE. Of a number that may be in
 several zones nobody can tell which: it is night there as long as it is night in any of them, so nobody is woken.
 """
 
@@ -10,16 +10,15 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo
 
-import phonenumbers
 from django.conf import settings
 
-from notifier.policies.regions import ZONES
+from notifier.policies import phone_zones
+from notifier.policies.phone_zones import Zones
 
 #: Quiet from the first to the second, by the client's clock; past midnight where the second is the earlier one.
 Hours = tuple[time, time]
-Zones = tuple[str, ...]
 
-#: Zones of one country that are never all awake within this time never are.
+#: Zones of one number that are never all awake within this time never are.
 LOOK_AHEAD = timedelta(days=3)
 _DAY = timedelta(days=1)
 
@@ -36,17 +35,11 @@ def zones_of(*, time_zone: str, phone: str | None) -> Zones:
     """By whose clocks it is night for a client. A zone that the machine no longer knows counts as none."""
     if time_zone and _is_known(time_zone):
         return (time_zone,)
-    return (_zones_of_phone(str(phone)) if phone else ()) or default()
+    return (phone_zones.of_number(str(phone)) if phone else ()) or default()
 
 
 def default() -> Zones:
     return (settings.CLIENT_TIME_ZONE,)
-
-
-def zones_of_code(code: int) -> tuple[Zones, ...]:
-    """For each region that shares a calling code; CLIENT_TIME_ZONE's for one that is in no country, such as +800."""
-    regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(code, ())
-    return tuple(ZONES.get(region) or default() for region in regions) or (default(),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +52,8 @@ class _QuietState:
     opens_at: datetime | None
 
 
-#: As many as there are zones and countries. A window of claims asks for a few of them, hundreds of times a second.
+#: As many as there are zones, and sets of them that a number tells. A window of claims asks for a few of them, hundreds
+#: of times a second.
 _found: dict[tuple[Zones, Hours], _QuietState] = {}
 
 
@@ -136,29 +130,3 @@ def _is_known(time_zone: str) -> bool:
     except (ValueError, OSError, KeyError):
         return False
     return True
-
-
-def _zones_of_phone(phone: str) -> Zones:
-    code = _calling_code(phone)
-    regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(code, ())
-    if len(regions) > 1 and (region := _region(phone)):
-        return ZONES.get(region, ())
-    # A number that fits none of those who share its code, such as a new area code: any of them.
-    return tuple(dict.fromkeys(zone for region in regions for zone in ZONES.get(region, ())))
-
-
-def _calling_code(phone: str) -> int:
-    """Of an E.164 number; 0 where it has none that is known. No code begins with another."""
-    for digits in (1, 2, 3):
-        written = phone[1 : 1 + digits]
-        if written.isdecimal() and int(written) in phonenumbers.COUNTRY_CODE_TO_REGION_CODE:
-            return int(written)
-    return 0
-
-
-def _region(phone: str) -> str | None:
-    try:
-        found: str | None = phonenumbers.region_code_for_number(phonenumbers.parse(phone))
-    except phonenumbers.NumberParseException:
-        return None
-    return found

@@ -59,3 +59,8 @@ def test_everything_that_is_asked_for_is_locked(lock: str) -> None:
 
     assert asked
     assert asked <= hashes(f"{lock}.txt").keys()
+
+
+def test_the_time_zones_are_installed_on_every_platform() -> None:
+    # Other packages want them on Windows only, and an image without them would know no client's night.
+    assert re.search(r"^tzdata==[\d.]+ \\$", (PROJECT / "requirements.txt").read_text(), re.MULTILINE)

@@ -100,7 +100,7 @@ def test_of_one_window_those_wait_who_are_in_quiet_hours() -> None:
 
     taken = claim(london, tokyo, sydney, new_york, now=TEN)
 
-    # Seven in Tokyo, from six to nine and more in Australia, and from noon in Hawaii to five in New York.
+    # Seven in Tokyo, from six to nine and more in Australia, and five in the afternoon in New York.
     assert addressed(taken) == [new_york.pk]
     assert fresh(london).due_at == EIGHT
     assert fresh(tokyo).due_at == datetime(2026, 11, 24, 23, tzinfo=UTC)
@@ -174,6 +174,7 @@ PEOPLE: list[dict[str, Any]] = [
     {"phone": None},
     *({"phone": phone} for phone in (BRITISH, AMERICAN, AUSTRALIAN, "+33612345678", "+79161234567", "+77012345678")),
     *({"phone": phone} for phone in ("+18765550123", "+80012345678", "+35796123456", "+99455123456")),
+    *({"phone": phone} for phone in ("+18085550123", "+18505550123", "+5511987654321", "+525512345678")),
     {"phone": "+447911123457", "time_zone": "Asia/Tokyo"},
     {"phone": None, "time_zone": "America/Los_Angeles"},
     {"phone": "+447911123458", "time_zone": "Mars/Olympus"},

@@ -5,15 +5,13 @@ from datetime import UTC, datetime, time, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo, available_timezones
 
-import phonenumbers
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from pytest_django.fixtures import Settings
 
-from notifier.policies import quiet_hours
+from notifier.policies import phone_zones, quiet_hours
 from notifier.policies.quiet_hours import Hours
-from notifier.policies.regions import ZONES
 
 NIGHT = (time(21), time(8))
 MINUTE = timedelta(minutes=1)
@@ -126,16 +124,24 @@ def test_hours_that_end_twice_because_the_clock_is_put_back_end_with_the_second(
 
 
 def test_a_country_with_several_zones_is_told_only_when_nobody_there_sleeps() -> None:
+    zones = quiet_hours.zones_of(time_zone="", phone="+61412345678")
+
+    assert {"Australia/Sydney", "Australia/Brisbane", "Australia/Perth"} <= set(zones)
+    # Eight in Perth is eleven in Sydney, in summer.
+    assert quiet_hours.opens_at(zones=zones, hours=NIGHT, now=utc("2026-11-23T21:00")) == utc("2026-11-24T00:00")
+
+
+def test_new_york_does_not_wait_for_hawaii() -> None:
     zones = quiet_hours.zones_of(time_zone="", phone="+12125550123")
 
-    assert {"America/New_York", "America/Los_Angeles", "Pacific/Honolulu"} <= set(zones)
-    # Eight in Hawaii is one in the afternoon in New York, in winter.
-    assert quiet_hours.opens_at(zones=zones, hours=NIGHT, now=utc("2026-11-24T13:00")) == utc("2026-11-24T18:00")
+    assert quiet_hours.opens_at(zones=zones, hours=NIGHT, now=utc("2026-11-24T06:00")) == utc("2026-11-24T13:00")
+    assert quiet_hours.opens_at(zones=zones, hours=NIGHT, now=utc("2026-11-25T01:59")) == utc("2026-11-25T01:59")
+    assert quiet_hours.opens_at(zones=zones, hours=NIGHT, now=utc("2026-11-25T02:00")) == utc("2026-11-25T13:00")
 
 
 def test_where_no_hour_is_left_of_a_country_the_products_own_zone_counts(settings: Settings) -> None:
     settings.CLIENT_TIME_ZONE = "Europe/London"
-    zones = ZONES["RU"]
+    zones = phone_zones.of_number("+79161234567")
 
     opens_at = quiet_hours.opens_at(zones=zones, hours=(time(17), time(10)), now=utc("2026-11-24T22:00"))
 
@@ -159,12 +165,3 @@ def test_whose_clock_counts(time_zone: str, phone: str | None, zones: tuple[str,
     settings.CLIENT_TIME_ZONE = "America/Lima"
 
     assert quiet_hours.zones_of(time_zone=time_zone, phone=phone) == zones
-
-
-def test_a_number_of_none_of_those_who_share_its_code_may_be_of_any() -> None:
-    assert {"Europe/Moscow", "Asia/Almaty"} <= set(quiet_hours.zones_of(time_zone="", phone="+71"))
-
-
-def test_every_country_that_has_phones_has_zones_and_the_machine_knows_them() -> None:
-    assert set(phonenumbers.SUPPORTED_REGIONS) <= set(ZONES)
-    assert {zone for zones in ZONES.values() for zone in zones} <= available_timezones()
