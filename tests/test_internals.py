@@ -1,0 +1,172 @@
+"""What we lean on in other packages that they have promised to nobody, named one by one.
+
+requirements.in holds these packages to a minor version. Where a test fails after a newer one is let in, look at the
+module that it names before anything else: the package does something in another way there.
+"""
+
+import inspect
+import smtplib
+from datetime import timedelta
+from io import BytesIO
+from types import SimpleNamespace
+from typing import Any
+
+import honcho.manager
+import httpcore
+import httpx
+import pytest
+from anymail.exceptions import AnymailRecipientsRefused
+from axes.attempts import get_cool_off_threshold
+from axes.handlers.database import AxesDatabaseHandler
+from axes.handlers.proxy import AxesProxyHandler
+from django.test import RequestFactory
+from django.utils import timezone
+from honcho.process import Popen, Process
+from phonenumbers.tzdata import TIMEZONE_DATA
+from pika import BlockingConnection, SelectConnection
+from pika.adapters.select_connection import IOLoop
+from pika.adapters.utils.connection_workflow import AMQPConnectorException
+from simple_history.admin import SimpleHistoryAdmin
+
+from notifier.models import Client
+
+
+def parameters(function: Any) -> list[str]:
+    return [name for name in inspect.signature(function).parameters if name != "self"]
+
+
+def names_in(function: Any) -> set[str]:
+    return set(function.__code__.co_names)
+
+
+# --- pika: notifier/transport/amqp.py, "A peer that neither answers nor hangs up" -----------------------------------
+def test_pikas_blocking_connection_has_its_real_one_in_impl() -> None:
+    assert "_impl" in names_in(BlockingConnection.__init__)
+    assert inspect.signature(BlockingConnection._create_connection).return_annotation.endswith("SelectConnection")
+
+
+def test_pikas_connection_can_be_ended_from_our_side_by_terminate_stream() -> None:
+    assert parameters(SelectConnection._terminate_stream) == ["error"]
+
+
+def test_pikas_connection_counts_what_it_received_in_bytes_received() -> None:
+    assert "bytes_received" in names_in(SelectConnection._trim_frame_buffer)
+
+
+def test_pikas_loop_has_call_later_and_remove_timeout() -> None:
+    assert parameters(IOLoop.call_later) == ["delay", "callback"]
+    assert parameters(IOLoop.remove_timeout) == ["timeout_handle"]
+
+
+def test_pikas_errors_carry_what_caused_them_in_exception() -> None:
+    cause = OSError("no route")
+
+    assert AMQPConnectorException(cause).args == (cause,)
+
+
+# --- httpx and httpcore: consumers/backends/sms.py, `_BoundedTransport` ---------------------------------------------
+def test_httpxs_transport_sends_by_the_pool_in_pool() -> None:
+    assert isinstance(httpx.HTTPTransport()._pool, httpcore.ConnectionPool)
+    for method in ("handle_request", "close", "__enter__", "__exit__"):
+        assert "_pool" in names_in(getattr(httpx.HTTPTransport, method)), method
+
+
+def test_httpxs_transport_keeps_nothing_else_that_ours_would_lack() -> None:
+    assert vars(httpx.HTTPTransport()).keys() == {"_pool"}
+
+
+def test_httpcores_network_is_read_through_what_ours_wraps() -> None:
+    assert parameters(httpcore.SyncBackend.connect_tcp)[:3] == ["host", "port", "timeout"]
+    methods = {name for name, value in vars(httpcore.NetworkStream).items() if inspect.isfunction(value)}
+    assert methods == {"read", "write", "close", "start_tls", "get_extra_info"}
+
+
+# --- honcho: config/launcher.py, `Processes` ------------------------------------------------------------------------
+def test_honchos_process_is_started_by_child_ctor() -> None:
+    assert Process("true")._child_ctor is Popen
+    assert "_child_ctor" in names_in(Process.run)
+    assert "preexec_fn" in inspect.signature(Popen.__mro__[1]).parameters
+
+
+def test_honchos_loop_calls_what_ours_overrides() -> None:
+    manager = honcho.manager.Manager
+
+    assert {"_start", "_all_started", "_any_stopped", "terminate", "returncode"} <= names_in(manager.loop)
+    assert "_killall" in names_in(manager.terminate)
+    assert [parameters(getattr(manager, name)) for name in ("_start", "_all_started", "_any_stopped")] == [[], [], []]
+    assert parameters(manager._killall) == ["force"]
+
+
+def test_honchos_wait_before_a_kill_is_a_constant_of_the_module() -> None:
+    assert isinstance(honcho.manager.KILL_WAIT, int)
+    assert "KILL_WAIT" in names_in(honcho.manager.Manager.loop)
+
+
+# --- django-axes: notifier/staff/login_throttle.py -------------------------------------------------------------------------------
+def test_axes_writes_the_moment_and_the_address_into_the_request() -> None:
+    request: Any = RequestFactory().get("/", REMOTE_ADDR="192.0.2.7")
+
+    AxesProxyHandler.update_request(request)
+
+    assert request.axes_ip_address == "192.0.2.7"
+    assert abs(timezone.now() - request.axes_attempt_time) < timedelta(minutes=1)
+    assert get_cool_off_threshold(request) < request.axes_attempt_time
+
+
+def test_axes_asks_the_handler_whether_somebody_is_locked() -> None:
+    assert parameters(AxesDatabaseHandler.is_locked) == ["request", "credentials"]
+    assert "is_locked" in names_in(AxesProxyHandler.is_locked)
+
+
+# --- django-simple-history: notifier/clients/archiving.py, notifier/clients/imports/writing.py ----------------------
+def test_simple_historys_rows_have_the_columns_that_our_sql_fills() -> None:
+    fields = {field.attname for field in Client.history.model._meta.concrete_fields}
+    ours = {field.attname for field in Client._meta.concrete_fields}
+
+    assert fields - ours == {
+        "history_id",
+        "history_date",
+        "history_change_reason",
+        "history_type",
+        "history_user_id",
+    }
+
+
+def test_simple_historys_pages_are_asked_as_ours_are() -> None:
+    # notifier/admin/notifications/writing.py
+    assert parameters(SimpleHistoryAdmin.history_form_view)[:4] == [
+        "request",
+        "object_id",
+        "version_id",
+        "extra_context",
+    ]
+    assert "request" in parameters(SimpleHistoryAdmin.revert_disabled)
+
+
+# --- django-anymail: consumers/backends/email.py --------------------------------------------------------------------
+def test_anymails_refusal_is_an_error_of_its_own() -> None:
+    assert AnymailRecipientsRefused.__mro__[1].__name__ == "AnymailError"
+
+
+# --- phonenumbers: notifier/policies/phone_zones.py --------------------------------------------------------------------------
+def test_phonenumbers_table_has_zones_by_the_first_digits() -> None:
+    assert TIMEZONE_DATA["1212"] == ("America/New_York",)
+    assert all(digits.isdecimal() for digits in TIMEZONE_DATA)
+
+
+# --- Python's smtplib: consumers/backends/email.py, `_BoundedSmtp` --------------------------------------------------
+@pytest.mark.parametrize("lines", [b"250 OK\r\n", b"250-SIZE\r\n250 OK\r\n"])
+def test_smtplib_reads_each_answer_by_readline_of_file(lines: bytes) -> None:
+    smtp: Any = smtplib.SMTP()
+    # As ours, without the rest of a file.
+    smtp.file = SimpleNamespace(readline=BytesIO(lines).readline)
+
+    assert smtp.getreply()[0] == 250
+    assert smtp.file.readline(1) == b""
+
+
+def test_smtplib_opens_file_anew_for_another_socket() -> None:
+    # After STARTTLS it has to be None, or ours would go on reading what came unencrypted.
+    assert "file" in names_in(smtplib.SMTP.starttls)
+    assert "file" in names_in(smtplib.SMTP.getreply)
+    assert smtplib.SMTP().file is None
