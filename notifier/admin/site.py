@@ -154,7 +154,7 @@ class NotifierAdminSite(AdminSite):
         # The rows themselves are sent again only when others are due: a click must not fall between two polls.
         found["swap_rows"] = request.GET.get("shown") != found["shown"]
         status = HTTPStatus.OK if found["under_way"] else HTMX_STOP_POLLING
-        return TemplateResponse(request, "admin/includes/under_way_poll.html", found, status=status)
+        return TemplateResponse(request, "admin/includes/overview/under_way_poll.html", found, status=status)
 
 
 def _under_way() -> dict[str, Any]:

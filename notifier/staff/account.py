@@ -68,4 +68,4 @@ def _as_it_is(user: User) -> dict[str, Any]:
 def _show(request: HttpRequest, context: dict[str, Any], form: AccountForm) -> HttpResponse:
     groups = cast(User, request.user).groups.order_by("name").values_list("name", flat=True)
     found = {"title": "Your account", "form": form, "group_names": list(groups)}
-    return TemplateResponse(request, "admin/account.html", context | found)
+    return TemplateResponse(request, "admin/staff/account.html", context | found)

@@ -98,7 +98,7 @@ def locked_out(
         "minutes": ceil(wait / 60),
         "until": until or now,
     }
-    page = render(request, "admin/locked_out.html", context, status=TOO_MANY_REQUESTS)
+    page = render(request, "admin/staff/locked_out.html", context, status=TOO_MANY_REQUESTS)
     page["Retry-After"] = str(wait)
     page["Cache-Control"] = "no-store"
     return page

@@ -110,7 +110,7 @@ class ClientPages(ClientOrders, GuardedDeleteAdmin):
             "term": term,
             "offered": list(self._offered(term)[:OFFERED]),
         }
-        return TemplateResponse(request, "admin/notifier/client/why.html", context)
+        return TemplateResponse(request, "admin/notifier/client/explanation.html", context)
 
     def _chosen(self, number: str) -> Broadcast | None:
         if not number:
