@@ -17,7 +17,7 @@ from django.test import Client as Browser
 from django.urls import URLPattern, reverse
 
 from notifier.admin.broadcasts.broadcast_admin import ORDERS
-from notifier.admin.clients import audience_lists, decisions
+from notifier.admin.clients import acts, audience_lists
 from notifier.admin.deliveries import recovery, results
 from notifier.broadcasts.audience import Standing
 from notifier.models import Broadcast, Channel, Client, ClientImport, Delivery, Notification, Suppression, Topic
@@ -53,7 +53,7 @@ NAMES: dict[str, Sequence[str]] = {
     "notifier_broadcast_order": [order.name for order in ORDERS.values() if order.asks],
     "notifier_delivery_resolve": list(recovery.DECISIONS),
     "notifier_delivery_export": list(results.EXPORTS),
-    "notifier_client_decide": list(decisions.DECISIONS),
+    "notifier_client_decide": list(acts.ACTS),
 }
 
 

@@ -34,7 +34,7 @@ class AccountForm(forms.Form):
     )
 
 
-def page(request: HttpRequest, *, context: dict[str, Any]) -> HttpResponse:
+def account_page(request: HttpRequest, *, context: dict[str, Any]) -> HttpResponse:
     """`context` is the frame's. Everything on it is about whoever asks: the address names nobody."""
     user = cast(User, request.user)
     if request.method != "POST":

@@ -1,5 +1,6 @@
 """What every list and page of the back office has in common."""
 
+from collections.abc import Mapping
 from copy import copy
 from typing import Any, ClassVar
 
@@ -64,6 +65,10 @@ class BackOfficeAdmin(admin.ModelAdmin):
         if selection.ids:
             return Rows(self.get_queryset(request).filter(pk__in=selection.ids), is_long=False)
         return self.listed_rows(request, selection.listed or "")
+
+    def page_context(self, request: HttpRequest, context: Mapping[str, Any]) -> dict[str, Any]:
+        """The context of a page of our own, with what the frame of every page needs."""
+        return {**self.admin_site.each_context(request), "opts": self.opts, **context}
 
     def page_url(self, page: str, *args: Any) -> str:
         return reverse(f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_{page}", args=args)

@@ -14,7 +14,7 @@ from notifier.consent.provider_events import Event, Kind
 from notifier.models import Client, InboundMessage, Resolution, ResolvedDelivery
 from tests.factories import a_client, a_delivery
 from tests.notifier.admin.clients.test_client_admin import act
-from tests.notifier.admin.clients.test_pages import agree
+from tests.notifier.admin.clients.test_client_page import agree
 from tests.notifier.admin.conftest import LogIn
 
 pytestmark = pytest.mark.both_engines

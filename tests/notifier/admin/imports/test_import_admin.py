@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from notifier.admin.imports import import_admin
+from notifier.admin.imports import uploading
 from notifier.clients.imports import retention, uploads
 from notifier.consent import consents
 from notifier.models import Channel, Client, ClientImport, ConsentChange, Preference
@@ -229,7 +229,7 @@ def test_more_rows_than_a_page_takes_are_for_the_command(importer: Browser) -> N
 
 def test_a_larger_upload_is_refused_before_it_is_read(importer: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("django.http.multipartparser.MultiPartParser.parse", lambda parser: pytest.fail("was read"))
-    too_long = uploads.MAX_BYTES + import_admin.ENVELOPE_BYTES + 1
+    too_long = uploads.MAX_BYTES + uploading.ENVELOPE_BYTES + 1
 
     response = importer.post(
         reverse("admin:notifier_clientimport_upload"),
@@ -246,7 +246,7 @@ def test_a_file_that_is_a_little_too_large_is_told_so_in_the_words_of_the_import
 ) -> None:
     monkeypatch.setattr(uploads, "MAX_BYTES", 2_000_000)
     settings.UPLOAD_MAX_MB = house_mb
-    exact = b"name,email\nAnn,ann@example.com\n".ljust(import_admin.most_bytes(), b"\n")
+    exact = b"name,email\nAnn,ann@example.com\n".ljust(uploading.max_bytes(), b"\n")
 
     page = upload(importer, exact + b"\n")
 
@@ -257,7 +257,7 @@ def test_a_file_that_is_a_little_too_large_is_told_so_in_the_words_of_the_import
     assert upload(importer, exact).status_code == 302
 
 
-@pytest.mark.parametrize("over", [1, 50_000, import_admin.ENVELOPE_BYTES + 1])
+@pytest.mark.parametrize("over", [1, 50_000, uploading.ENVELOPE_BYTES + 1])
 def test_no_upload_of_clients_meets_the_page_for_what_is_too_large(
     importer: Browser, settings: LazySettings, over: int
 ) -> None:

@@ -306,7 +306,7 @@ def test_each_part_needs_its_permission(staff: LogIn) -> None:
     page = staff("notifier.view_client").get(page_of(client))
 
     assert not [part for part in ("sent", "changes", "suppressions") if part in page.context]
-    assert page.context["decisions"] == []
+    assert page.context["acts"] == []
 
 
 def test_the_page_takes_as_many_queries_for_many_rows_as_for_few(admin: Browser) -> None:
