@@ -73,7 +73,7 @@ def erase(*, client_id: int, by: User | None, why: str, now: datetime) -> Erased
         _empty_log(client)
         _put_away(client, had, known)
         erasure.forget(addresses=had, now=now)
-        _silence(has, by, now)
+        _suppress(has, by, now)
         origin = Origin(ConsentChange.Source.STAFF, by=by, detail="erased")
         return Erased(deliveries, versions, consents.withdraw_all(client=client, origin=origin, now=now))
 
@@ -121,7 +121,7 @@ def _put_away(client: Client, had: Collection[tuple[Channel, str]], known: Colle
             provider_events.pseudonymise(channel=channel, address=address, clean=clean)
 
 
-def _silence(has: Collection[tuple[Channel, str]], by: User | None, now: datetime) -> None:
+def _suppress(has: Collection[tuple[Channel, str]], by: User | None, now: datetime) -> None:
     """Whoever enters one of these again, by hand or from an old list, writes to nobody by it."""
     for channel, address in has:
         evidence = Evidence(Source.ERASED, "personal data was erased", by=by)

@@ -27,11 +27,11 @@ from notifier.models import (
 from notifier.models.suppressions import shown
 
 #: On one page, before somebody asks for more: deliveries and versions; and changes of consent.
-SHOWN, SHOWN_CHANGES = 20, 10
+PAGE_SIZE, SHORT_CHANGES = 20, 10
 #: Answers from the client's number, before the way to the rest of them.
-SHOWN_ANSWERS = 5
+SHOWN_REPLIES = 5
 #: What a page shows at the most, however much there is.
-MOST = 500
+MAX_SHOWN = 500
 #: What a version may differ in, and how staff call it.
 FIELDS = {
     "name": "Name",
@@ -64,23 +64,23 @@ class DeliveryPage:
 def delivery_page(*, client: Client, before: int | None) -> DeliveryPage:
     """By key, so that the hundredth page costs what the first does."""
     found = deliveries(client)
-    rows = list((found.filter(pk__lt=before) if before else found)[: SHOWN + 1])
-    return DeliveryPage(rows[:SHOWN], rows[SHOWN - 1].pk if len(rows) > SHOWN else None)
+    rows = list((found.filter(pk__lt=before) if before else found)[: PAGE_SIZE + 1])
+    return DeliveryPage(rows[:PAGE_SIZE], rows[PAGE_SIZE - 1].pk if len(rows) > PAGE_SIZE else None)
 
 
 def suppressions(client: Client) -> list[Suppression]:
     """Of the addresses that the client has today; of one who was erased, of those that they had."""
-    return list(suppression_history.suppressions(suppression_history.of_today(client)))
+    return list(suppression_history.suppressions(suppression_history.current_addresses(client)))
 
 
-def story(*, client: Client, most: int, with_addresses: bool) -> list[Entry]:
+def consent_timeline(*, client: Client, most: int, with_addresses: bool) -> list[Entry]:
     """Up to `most` changes, newest first: of consent, and of what was suppressed of the addresses they ever had."""
-    addresses = suppression_history.of_all_times(client) if with_addresses else []
+    addresses = suppression_history.all_addresses(client) if with_addresses else []
     # All that a page ever shows, also where it shows less: what came before tells how each began.
-    return suppression_history.story(addresses, consent_changes(client)[: MOST + 1])[:most]
+    return suppression_history.timeline(addresses, consent_changes(client)[: MAX_SHOWN + 1])[:most]
 
 
-def answers(client: Client) -> QuerySet[InboundMessage]:
+def sms_replies(client: Client) -> QuerySet[InboundMessage]:
     """What came from the number that the client has today, newest first."""
     found = InboundMessage.objects.filter(channel=Channel.SMS, sender=str(client.phone)).order_by("-pk")
     return found if client.phone else found.none()
@@ -94,7 +94,7 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class Version:
+class ClientVersion:
     """The client as somebody left it."""
 
     row: Any
@@ -119,12 +119,12 @@ def archiving(client: Client) -> Any:
     return (archived.filter(history_date__gt=last_active) if last_active else archived).last()
 
 
-def versions(*, client: Client, most: int) -> Iterator[Version]:
+def versions(*, client: Client, most: int) -> Iterator[ClientVersion]:
     """The newest `most`, each with what it changed."""
     rows = list(history(client)[: most + 1])
     for after, before in pairwise([*rows, None]):
         if most > 0:
-            yield Version(after, _differences(before, after))
+            yield ClientVersion(after, _differences(before, after))
         most -= 1
 
 
@@ -138,9 +138,9 @@ def _differences(before: Any, after: Any) -> list[Difference]:
 
 
 # --- The file ---------------------------------------------------------------------------------------------------------
-def everything(*, client: Client, now: datetime) -> dict[str, Any]:
+def full_record(*, client: Client, now: datetime) -> dict[str, Any]:
     """All of it, in words and plain values, for a file that the client can read."""
-    addresses = suppression_history.of_all_times(client)
+    addresses = suppression_history.all_addresses(client)
     return {
         "exported": now.isoformat(timespec="seconds"),
         "client": {
@@ -291,9 +291,9 @@ def as_text(found: dict[str, Any]) -> str:
 
 def _line(entry: dict[str, Any]) -> str:
     words = {True: "yes", False: "no"}
-    told = {
+    texts = {
         label: words[value] if isinstance(value, bool) else value
         for label, value in entry.items()
         if value not in (None, "")
     }
-    return "- " + "; ".join(f"{label}: {' '.join(str(value).split())}" for label, value in told.items())
+    return "- " + "; ".join(f"{label}: {' '.join(str(value).split())}" for label, value in texts.items())

@@ -18,12 +18,12 @@ Choice = tuple[int, Channel]
 MAX_AGREED_AN_HOUR = 60
 
 
-class TooMany(Exception):
+class TooManyAgreements(Exception):
     """This client has agreed to so many things within the hour that one more is refused; nothing was changed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class CurrentConsent:
     """What holds for a client now."""
 
     agreed: frozenset[Choice]
@@ -51,14 +51,14 @@ def may_return(source: Suppression.Source | None, channel: Channel) -> bool:
     return channel == Channel.EMAIL and source == Suppression.Source.CLIENT
 
 
-def standing(client: Client) -> Standing:
+def current_consent(client: Client) -> CurrentConsent:
     agreed = {
         (preference.topic_id, channel)
         for preference in Preference.objects.filter(client=client)
         for channel in Channel
         if getattr(preference, channel.value)
     }
-    return Standing(frozenset(agreed), _suppressed(client))
+    return CurrentConsent(frozenset(agreed), _suppressed(client))
 
 
 def withdraw(*, client_id: int, topic: Topic, channel: Channel, origin: Origin, now: datetime) -> bool:
@@ -90,20 +90,20 @@ def choose(*, client_id: int, on: Collection[Choice], off: Collection[Choice], o
     """Switch these on and those off, and leave the others as they are; returns how many switches that moved.
 
     What has no switch, for want of an address or because the channel is closed, is not switched on. Whoever was erased
-    meanwhile is changed no more. Raises `TooMany`.
+    meanwhile is changed no more. Raises `TooManyAgreements`.
     """
     with transaction.atomic():
         client = _locked(client_id)
         if client is None or client.erased_at:
             return 0
-        before = standing(client)
+        before = current_consent(client)
         on = [choice for choice in on if _address(client, choice[1]) and not before.is_closed(choice[1])]
         wants = dict.fromkeys(on, True) | dict.fromkeys(off, False)
         wants |= _by_own_word(client, before, wants, origin, now)
         changed = _change(client, wants, origin, now)
         if any(change.agreed for change in changed):
             _refuse_too_many(client, now)
-        return len(before.shown ^ standing(client).shown)
+        return len(before.shown ^ current_consent(client).shown)
 
 
 def _locked(client_id: int) -> Client | None:
@@ -112,7 +112,7 @@ def _locked(client_id: int) -> Client | None:
 
 
 def _by_own_word(
-    client: Client, before: Standing, wants: dict[Choice, bool], origin: Origin, now: datetime
+    client: Client, before: CurrentConsent, wants: dict[Choice, bool], origin: Origin, now: datetime
 ) -> dict[Choice, bool]:
     """Lift what the client had said about a channel that they switch on.
 
@@ -145,7 +145,7 @@ def _refuse_too_many(client: Client, now: datetime) -> None:
         client=client, agreed=True, source=ConsentChange.Source.PAGE, at__gt=now - timedelta(hours=1)
     )
     if agreed.count() > MAX_AGREED_AN_HOUR:
-        raise TooMany
+        raise TooManyAgreements
 
 
 def _suppressed(client: Client) -> dict[Channel, Suppression.Source]:

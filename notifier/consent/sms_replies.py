@@ -1,4 +1,4 @@
-"""What clients answer: taken once, acted on if it is a keyword, and otherwise kept for staff to read."""
+"""What clients reply: taken once, acted on if it is a keyword, and otherwise kept for staff to read."""
 
 import re
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ LIFTED_BY_CLIENT = (Source.CLIENT, Source.BOUNCE, Source.ERASED)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SmsReply:
     """A message by SMS, as its provider delivered it."""
 
     provider: str
@@ -35,42 +35,42 @@ class Answer:
     taken_for: Wish | None = None
 
 
-def take(*, answer: Answer, now: datetime) -> Outcome:
+def receive(*, reply: SmsReply, now: datetime) -> Outcome:
     """Keep the message, and do what it asks for, in one transaction; of one that was taken before, what came of it."""
     with transaction.atomic():
         row, is_new = InboundMessage.objects.get_or_create(
-            provider=answer.provider,
-            provider_id=answer.provider_id,
+            provider=reply.provider,
+            provider_id=reply.provider_id,
             defaults={
                 "channel": Channel.SMS,
                 # PostgreSQL's texts hold no NUL.
-                "sender": answer.sender.replace("\0", ""),
-                "text": answer.text.replace("\0", ""),
+                "sender": reply.sender.replace("\0", ""),
+                "text": reply.text.replace("\0", ""),
                 "outcome": Outcome.KEPT,
                 "received_at": now,
             },
         )
-        if is_new and (outcome := _act(answer, now)) is not Outcome.KEPT:
+        if is_new and (outcome := _act(reply, now)) is not Outcome.KEPT:
             row.outcome = outcome
             row.save(update_fields=["outcome"])
     return Outcome(row.outcome)
 
 
-def _act(answer: Answer, now: datetime) -> Outcome:
-    # A short code, or a name in letters: nobody of ours, and no answer reaches it.
-    if not re.fullmatch(E164, answer.sender):
+def _act(reply: SmsReply, now: datetime) -> Outcome:
+    # A short code, or a name in letters: nobody of ours, and no reply reaches it.
+    if not re.fullmatch(E164, reply.sender):
         return Outcome.KEPT
-    match answer.taken_for or sms_keywords.wish(answer.text):
+    match reply.taken_for or sms_keywords.wish(reply.text):
         case Wish.STOP:
             # From the next claim on.
-            suppressions.suppress(channel=Channel.SMS, address=answer.sender, evidence=_evidence(answer), now=now)
+            suppressions.suppress(channel=Channel.SMS, address=reply.sender, evidence=_evidence(reply), now=now)
             return Outcome.STOPPED
         case Wish.START:
             # Where there is nothing to lift, a YES answers something else; and what START may not lift is for staff.
             lifted = suppressions.lift(
                 channel=Channel.SMS,
-                address=answer.sender,
-                evidence=_evidence(answer),
+                address=reply.sender,
+                evidence=_evidence(reply),
                 now=now,
                 sources=LIFTED_BY_CLIENT,
             )
@@ -80,9 +80,9 @@ def _act(answer: Answer, now: datetime) -> Outcome:
     return Outcome.KEPT
 
 
-def _evidence(answer: Answer) -> Evidence:
+def _evidence(reply: SmsReply) -> Evidence:
     """The evidence: the word itself, as it was understood."""
-    return Evidence(Source.CLIENT, f"answered {sms_keywords.word(answer.text)[:100]} by SMS")
+    return Evidence(Source.CLIENT, f"answered {sms_keywords.word(reply.text)[:100]} by SMS")
 
 
 def unread() -> QuerySet[InboundMessage]:

@@ -24,60 +24,60 @@ from notifier.models import (
 from notifier.models.suppressions import DIGEST, shown
 
 #: Changes that are looked at: one address has a handful.
-MOST = 500
+MAX_CHANGES = 500
 AGREED, WITHDRAWN, NO_CONSENT = "Agreed", "Withdrawn", "No consent"
 REACHABLE, SUPPRESSED = "Reachable", "Suppressed"
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class AddressNames:
     """An address, by every name that it may be kept under."""
 
     channel: Channel
     names: tuple[str, ...]
 
 
-def named(*, channel: Channel, address: str) -> Named:
+def names_of(*, channel: Channel, address: str) -> AddressNames:
     """Of a digest nothing else is known."""
     erased = address.startswith(DIGEST)
-    return Named(channel, (address,) if erased else (address, *digests.digests(channel, address)))
+    return AddressNames(channel, (address,) if erased else (address, *digests.digests(channel, address)))
 
 
-def of_today(client: Client) -> list[Named]:
+def current_addresses(client: Client) -> list[AddressNames]:
     """The client's addresses; of one who was erased those that they had."""
     if client.erased_at:
         rows = ErasedAddress.objects.filter(client=client).order_by("pk")
-        return [Named(Channel(row.channel), (row.digest,)) for row in rows]
+        return [AddressNames(Channel(row.channel), (row.digest,)) for row in rows]
     values = {channel: getattr(client, field) for channel, field in FIELDS.items()}
-    return [named(channel=channel, address=str(value)) for channel, value in values.items() if value]
+    return [names_of(channel=channel, address=str(value)) for channel, value in values.items() if value]
 
 
-def of_all_times(client: Client) -> list[Named]:
+def all_addresses(client: Client) -> list[AddressNames]:
     """And those that they had before."""
-    found = {(each.channel, each.names[0]): each for each in of_today(client)}
+    found = {(each.channel, each.names[0]): each for each in current_addresses(client)}
     for values in Client.history.filter(id=client.pk).values(*FIELDS.values()):
         for channel, field in FIELDS.items():
             if values[field] and (channel, str(values[field])) not in found:
-                found[channel, str(values[field])] = named(channel=channel, address=str(values[field]))
+                found[channel, str(values[field])] = names_of(channel=channel, address=str(values[field]))
     return list(found.values())
 
 
-def suppressions(addresses: Iterable[Named]) -> QuerySet[Suppression]:
+def suppressions(addresses: Iterable[AddressNames]) -> QuerySet[Suppression]:
     """Those that stand."""
     return Suppression.objects.filter(_about(addresses)).order_by("pk")
 
 
-def changes(addresses: Iterable[Named]) -> QuerySet[SuppressionChange]:
+def changes(addresses: Iterable[AddressNames]) -> QuerySet[SuppressionChange]:
     """Newest first."""
     return SuppressionChange.objects.filter(_about(addresses)).select_related("by").order_by("-at", "-pk")
 
 
-def events(addresses: Iterable[Named]) -> QuerySet[ProviderEvent]:
+def events(addresses: Iterable[AddressNames]) -> QuerySet[ProviderEvent]:
     """Newest first."""
     return ProviderEvent.objects.filter(_about(addresses)).order_by("-at", "-pk")
 
 
-def inbound(addresses: Iterable[Named]) -> QuerySet[InboundMessage]:
+def inbound(addresses: Iterable[AddressNames]) -> QuerySet[InboundMessage]:
     """What came from there, newest first."""
     about = Q(pk__in=[])
     for each in addresses:
@@ -85,14 +85,14 @@ def inbound(addresses: Iterable[Named]) -> QuerySet[InboundMessage]:
     return InboundMessage.objects.filter(about).order_by("-received_at", "-pk")
 
 
-def _about(addresses: Iterable[Named]) -> Q:
+def _about(addresses: Iterable[AddressNames]) -> Q:
     about = Q(pk__in=[])
     for each in addresses:
         about |= Q(channel=each.channel, address__in=each.names)
     return about
 
 
-# --- One story --------------------------------------------------------------------------------------------------------
+# --- The timeline -----------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One change, in words."""
@@ -110,7 +110,7 @@ class Entry:
     ip: str = ""
 
 
-def story(addresses: Sequence[Named], consents: Iterable[ConsentChange] = ()) -> list[Entry]:
+def timeline(addresses: Sequence[AddressNames], consents: Iterable[ConsentChange] = ()) -> list[Entry]:
     """What was agreed to and what was suppressed, together, newest first. `consents` newest first as well."""
     entries = [*_of_suppressions(addresses), *_of_consents(consents)]
     return sorted(entries, key=lambda entry: entry.at, reverse=True)
@@ -142,12 +142,12 @@ def _of_consent(change: ConsentChange, *, is_first: bool) -> Entry:
     )
 
 
-def _of_suppressions(addresses: Sequence[Named]) -> list[Entry]:
+def _of_suppressions(addresses: Sequence[AddressNames]) -> list[Entry]:
     """Each begins where the one before has left the address."""
     which = {(each.channel.value, name): number for number, each in enumerate(addresses) for name in each.names}
     stood: dict[int, str] = {}
     found = []
-    for change in reversed(changes(addresses)[:MOST]):
+    for change in reversed(changes(addresses)[:MAX_CHANGES]):
         number = which[change.channel, change.address]
         lifted = change.action == SuppressionChange.Action.LIFTED
         after = REACHABLE if lifted else SUPPRESSED

@@ -72,7 +72,7 @@ def date(moment: datetime) -> str:
     return when(moment).partition(" on ")[2]
 
 
-def archiving_told(activity: Activity) -> str:
+def archived_since(activity: Activity) -> str:
     """Who archived the client, and when; empty where the records don't have it."""
     version = activity.archived_by
     if version is None:

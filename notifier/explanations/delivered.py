@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django.conf import settings
 
-from notifier.explanations.context import Case, archiving_told, date, decision, did_not, given, has_not, withdrawn
+from notifier.explanations.context import Case, archived_since, date, decision, did_not, given, has_not, withdrawn
 from notifier.explanations.records import records_began, suppression, when
 from notifier.models import Breaker, Broadcast, Channel, Delivery, Reason, Resolution
 from notifier.policies import quiet_hours_sql
@@ -87,7 +87,7 @@ def _suppressed(case: Case, delivery: Delivery, moment: datetime) -> str:
 
 
 def _archived(case: Case, delivery: Delivery, moment: datetime) -> str:
-    return archiving_told(case.versions.at(moment)) or f"they were archived when its turn came, {when(moment)}"
+    return archived_since(case.versions.at(moment)) or f"they were archived when its turn came, {when(moment)}"
 
 
 def _consent_gone(case: Case, delivery: Delivery, moment: datetime) -> str:

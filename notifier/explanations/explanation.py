@@ -11,11 +11,11 @@ from notifier.explanations import delivered, no_delivery
 from notifier.explanations.context import Case, decision
 from notifier.models import Broadcast, Channel, Client, Delivery
 
-__all__ = ["Answer", "answers", "of_delivery"]
+__all__ = ["Explanation", "explain", "explain_delivery"]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Explanation:
     """For one channel."""
 
     channel: Channel
@@ -25,18 +25,18 @@ class Answer:
     decisions: list[str]
 
 
-def answers(*, client: Client, broadcast: Broadcast, now: datetime) -> list[Answer]:
+def explain(*, client: Client, broadcast: Broadcast, now: datetime) -> list[Explanation]:
     """One for each channel. Takes the same few queries however much the client was sent."""
     found = {d.channel: d for d in Delivery.objects.filter(broadcast=broadcast, client=client)}
-    return [_answer(Case(client, broadcast, channel, found.get(channel), now)) for channel in Channel]
+    return [_explanation(Case(client, broadcast, channel, found.get(channel), now)) for channel in Channel]
 
 
-def of_delivery(delivery: Delivery, *, now: datetime) -> str:
+def explain_delivery(delivery: Delivery, *, now: datetime) -> str:
     """What became of it and why: of one that was sent, the consent that allowed it."""
     case = Case(delivery.client, delivery.broadcast, Channel(delivery.channel), delivery, now)
     return delivered.sentence(case, delivery)
 
 
-def _answer(case: Case) -> Answer:
-    told = no_delivery.sentence(case) if case.delivery is None else delivered.sentence(case, case.delivery)
-    return Answer(case.channel, told, case.delivery, [decision(each) for each in case.decisions])
+def _explanation(case: Case) -> Explanation:
+    sentence = no_delivery.sentence(case) if case.delivery is None else delivered.sentence(case, case.delivery)
+    return Explanation(case.channel, sentence, case.delivery, [decision(each) for each in case.decisions])

@@ -1,6 +1,6 @@
 """Where there is no delivery: what the dispatcher went by when it made the others, as the records have it."""
 
-from notifier.explanations.context import Case, archiving_told, did_not, given, has_not, withdrawn
+from notifier.explanations.context import Case, archived_since, did_not, given, has_not, withdrawn
 from notifier.explanations.records import Consent, records_began, when
 from notifier.models import Broadcast, Delivery
 
@@ -68,14 +68,14 @@ def _had_it_before(case: Case) -> str:
 def _reason(case: Case) -> str:
     activity = case.versions.at(case.started)
     if activity.is_active is False:
-        return archiving_told(activity)
+        return archived_since(activity)
     consent = case.consents.at(case.started)
     if consent.agreed is False:
         return _no_consent(case, consent)
     if change := case.consents.withdrawn_between(case.started, case.ended):
         return f"consent to {case.subject} was withdrawn {withdrawn(change)}, before their turn came"
     if case.versions.archived_between(case.started, case.ended):
-        return f"{archiving_told(case.versions.at(case.ended))}, before their turn came"
+        return f"{archived_since(case.versions.at(case.ended))}, before their turn came"
     return _records_fail(case, consent, activity.is_active)
 
 

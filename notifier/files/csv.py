@@ -31,7 +31,7 @@ NAMES = {"utf-8-sig": "UTF-8", "utf-16": "UTF-16", "cp1252": "Latin-1 (Windows)"
 NO_TEXT = "This is neither a text file nor an Excel workbook. Save it as CSV (UTF-8) or as .xlsx, and choose it again."
 
 
-def read(file: BinaryIO) -> Table:
+def read_table(file: BinaryIO) -> Table:
     encoding = find_encoding(file)
     form = _find_form(file, encoding)
     size = max(1, file.seek(0, os.SEEK_END))

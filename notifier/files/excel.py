@@ -18,13 +18,13 @@ MAX_WHOLE = 10**15
 BROKEN = "This is not a whole Excel workbook: it was cut short or damaged. Save it anew as .xlsx, and choose it again."
 
 
-def read(file: BinaryIO, *, most_bytes: int) -> Table:
-    """`most_bytes`: what it may grow to when it is unpacked. Few bytes can unpack to enough to fill any memory."""
-    _check_size(file, most_bytes)
+def read_table(file: BinaryIO, *, max_bytes: int) -> Table:
+    """`max_bytes`: what it may grow to when it is unpacked. Few bytes can unpack to enough to fill any memory."""
+    _check_size(file, max_bytes)
     return table(kind="Excel workbook, first sheet", records=partial(_records, file))
 
 
-def _check_size(file: BinaryIO, most_bytes: int) -> None:
+def _check_size(file: BinaryIO, max_bytes: int) -> None:
     file.seek(0)
     try:
         with zipfile.ZipFile(file) as archive:
@@ -32,9 +32,9 @@ def _check_size(file: BinaryIO, most_bytes: int) -> None:
             size = sum(part.file_size for part in archive.infolist())
     except (zipfile.BadZipFile, OSError, ValueError) as error:
         raise FileError(BROKEN) from error
-    if size > most_bytes:
+    if size > max_bytes:
         raise FileError(
-            f"The workbook unpacks to {size / 1_000_000:,.0f} MB, and {most_bytes / 1_000_000:,.0f} MB is the most "
+            f"The workbook unpacks to {size / 1_000_000:,.0f} MB, and {max_bytes / 1_000_000:,.0f} MB is the most "
             "that is read. Save the sheet as CSV (UTF-8), and choose that."
         )
 

@@ -13,10 +13,10 @@ ZIP = b"PK\x03\x04"
 OLD_EXCEL = b"\xd0\xcf\x11\xe0"
 
 
-def open_table(file: BinaryIO, *, most_bytes: int = MAX_BYTES_IN_PAGE) -> Table:
+def open_table(file: BinaryIO, *, max_bytes: int = MAX_BYTES_IN_PAGE) -> Table:
     """The file as a table: by what is in it, whatever it is called. Raises `FileError`; the file stays open."""
     file.seek(0)
     beginning = file.read(4)
     if beginning == OLD_EXCEL:
         raise FileError("This is a workbook of an old kind (.xls), or one with a password. Save it as .xlsx or as CSV.")
-    return excel.read(file, most_bytes=most_bytes) if beginning == ZIP else csv.read(file)
+    return excel.read_table(file, max_bytes=max_bytes) if beginning == ZIP else csv.read_table(file)

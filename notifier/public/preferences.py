@@ -9,7 +9,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from notifier.consent import preference_center
-from notifier.consent.preference_center import Choice, Standing
+from notifier.consent.preference_center import Choice, CurrentConsent
 from notifier.messages import signed_links
 from notifier.messages.signed_links import BadLink, Link
 from notifier.models import Channel, Client, ConsentChange, Suppression, Topic
@@ -78,9 +78,9 @@ class Row:
 # As on the page that unsubscribes: the link is the authority, and no browser adds it by itself.
 @csrf_exempt
 @require_http_methods(["GET", "HEAD", "POST"])
-def page(request: HttpRequest, token: str) -> HttpResponse:
+def preferences_page(request: HttpRequest, token: str) -> HttpResponse:
     try:
-        link = signed_links.read(token)
+        link = signed_links.read_token(token)
     except BadLink:
         return responses.unknown(request)
     client = None if link.is_trial else Client.objects.filter(pk=link.client_id).first()
@@ -107,7 +107,7 @@ def _take(request: HttpRequest, link: Link) -> HttpResponse:
         return responses.too_many()
     try:
         moved = preference_center.choose(client_id=link.client_id, on=on, off=off, origin=origin, now=clock.now())
-    except preference_center.TooMany:
+    except preference_center.TooManyAgreements:
         return responses.too_many()
     return _said("saved" if moved else "same")
 
@@ -127,37 +127,41 @@ def _read(names: Iterable[str]) -> dict[str, set[Choice]]:
 
 def _show(request: HttpRequest, link: Link, client: Client | None) -> HttpResponse:
     if client and client.erased_at:
-        return responses.page("nothing_left")
-    standing = preference_center.standing(client) if client else Standing(frozenset({(link.topic_id, _EMAIL)}), {})
-    missing = _missing(client, standing) if client else {}
-    return responses.page(
+        return responses.render("nothing_left")
+    consent = (
+        preference_center.current_consent(client)
+        if client
+        else CurrentConsent(frozenset({(link.topic_id, _EMAIL)}), {})
+    )
+    missing = _missing(client, consent) if client else {}
+    return responses.render(
         "preferences",
         client=client,
         is_trial=link.is_trial,
-        rows=[_row(topic, standing, missing) for topic in Topic.objects.order_by("name")],
-        notes=_notes(standing),
-        said=_word(request, standing),
+        rows=[_row(topic, consent, missing) for topic in Topic.objects.order_by("name")],
+        notes=_notes(consent),
+        said=_word(request, consent),
     )
 
 
-def _word(request: HttpRequest, standing: Standing) -> str:
+def _word(request: HttpRequest, consent: CurrentConsent) -> str:
     """What came of the post before, unless it is no longer so: an address is kept, and opened again."""
     word = next((word for word in SAID if word in request.GET), "")
-    return "" if word == "stopped" and standing.shown else word
+    return "" if word == "stopped" and consent.shown else word
 
 
-def _missing(client: Client, standing: Standing) -> dict[Channel, str]:
+def _missing(client: Client, consent: CurrentConsent) -> dict[Channel, str]:
     has = {_EMAIL: bool(client.email), _SMS: bool(client.phone)}
     missing = {channel: words for channel, words in _UNAVAILABLE.items() if not has[channel]}
-    return missing | {channel: _CLOSED for channel in Channel if has[channel] and standing.is_closed(channel)}
+    return missing | {channel: _CLOSED for channel in Channel if has[channel] and consent.is_closed(channel)}
 
 
-def _row(topic: Topic, standing: Standing, missing: dict[Channel, str]) -> Row:
+def _row(topic: Topic, consent: CurrentConsent, missing: dict[Channel, str]) -> Row:
     switches = [
         Switch(
             label=str(channel.label),
             choice=f"{topic.pk}.{channel.value}",
-            is_on=(topic.pk, channel) in standing.shown,
+            is_on=(topic.pk, channel) in consent.shown,
             missing=missing.get(channel, ""),
         )
         for channel in Channel
@@ -165,5 +169,5 @@ def _row(topic: Topic, standing: Standing, missing: dict[Channel, str]) -> Row:
     return Row(topic, switches)
 
 
-def _notes(standing: Standing) -> list[str]:
-    return [_SUPPRESSED.get((channel, source), _STOPPED[channel]) for channel, source in standing.suppressed.items()]
+def _notes(consent: CurrentConsent) -> list[str]:
+    return [_SUPPRESSED.get((channel, source), _STOPPED[channel]) for channel, source in consent.suppressed.items()]

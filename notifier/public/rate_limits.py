@@ -3,7 +3,7 @@
 That is each web process's own (CACHES): with four of them four times as much gets through. It is enough against load,
 and a look into the database would cost more than it spares: a token can't be guessed, and a bad one is told by its
 signature alone. What is kept for ever is limited by the evidence itself, over all processes
-(`choices.MAX_AGREED_AN_HOUR`). Nobody who refuses is ever counted.
+(`preference_center.MAX_AGREED_AN_HOUR`). Nobody who refuses is ever counted.
 """
 
 import time

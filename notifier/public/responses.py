@@ -18,7 +18,7 @@ HEADERS = {
 }
 
 
-def page(name: str, *, status: int = 200, **context: Any) -> HttpResponse:
+def render(name: str, *, status: int = 200, **context: Any) -> HttpResponse:
     """Without the request: its session, its user and its messages are no concern of a page like this."""
     html = render_to_string(f"public/{name}.html", {"sender": sender(), **context})
     return HttpResponse(html, status=status, headers=HEADERS)
@@ -34,10 +34,10 @@ def unknown(request: HttpRequest) -> HttpResponse:
     """The same, to the letter, for a link that is forged, damaged, or of a client who is gone."""
     if rate_limits.is_guessing(address=login_throttle.client_address(request)):
         return too_many()
-    return page("unknown", status=404)
+    return render("unknown", status=404)
 
 
 def too_many() -> HttpResponse:
-    answer = page("too_many", status=login_throttle.TOO_MANY_REQUESTS)
+    answer = render("too_many", status=login_throttle.TOO_MANY_REQUESTS)
     answer["Retry-After"] = str(rate_limits.MINUTE_SECONDS)
     return answer

@@ -21,10 +21,10 @@ from notifier.staff import login_throttle
 # it adds a cookie. A mailbox provider could not send one either (RFC 8058, 3.2).
 @csrf_exempt
 @require_http_methods(["GET", "HEAD", "POST"])
-def page(request: HttpRequest, token: str) -> HttpResponse:
+def unsubscribe_page(request: HttpRequest, token: str) -> HttpResponse:
     """A look never acts, for scanners follow links. A post does, whatever is in it, and is answered by no redirect."""
     try:
-        link = signed_links.read(token)
+        link = signed_links.read_token(token)
     except BadLink:
         return responses.unknown(request)
     topic = Topic.objects.filter(pk=link.topic_id).first()
@@ -63,4 +63,4 @@ def _is_one_click(request: HttpRequest) -> bool:
 def _answer(name: str, token: str, link: Link, topic: Topic | None) -> HttpResponse:
     preferences = reverse("preferences", args=[token])
     about = topic.name if topic else "this topic"
-    return responses.page(name, topic=about, is_trial=link.is_trial, preferences=preferences)
+    return responses.render(name, topic=about, is_trial=link.is_trial, preferences=preferences)

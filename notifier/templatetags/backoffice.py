@@ -52,7 +52,7 @@ def thousands(number: float) -> str:
 
 
 @register.filter
-def in_words(span: timedelta) -> str:
+def duration(span: timedelta) -> str:
     """About how long, in the largest unit that fits: 45 seconds, 3 minutes, 2 hours, 30 days."""
     seconds = max(1, round(span.total_seconds()))
     for size, unit in ((86_400, "day"), (3600, "hour"), (60, "minute")):
@@ -89,14 +89,14 @@ def state_in_words(broadcast: Broadcast) -> str:
 
 
 @register.filter
-def deed(entry: LogEntry) -> str:
+def log_action(entry: LogEntry) -> str:
     """What an entry of Django's log is about. It knows no flag for an export, which changes nothing."""
     is_export = entry.get_change_message().startswith("Exported")
     return "Exported" if is_export else str(entry.get_action_flag_display())
 
 
 @register.filter
-def begun(broadcast: Broadcast) -> datetime:
+def started_at(broadcast: Broadcast) -> datetime:
     """When it started, or was asked for."""
     return broadcast.started_at or broadcast.created_at
 
@@ -123,8 +123,8 @@ def email_height(text: str) -> int:
 
 
 @register.filter
-def answer_badge(message: InboundMessage) -> SafeString:
-    return badges.answer_badge(message)
+def reply_badge(message: InboundMessage) -> SafeString:
+    return badges.reply_badge(message)
 
 
 @register.filter

@@ -4,14 +4,14 @@ from typing import Protocol
 
 from django.http import HttpRequest, HttpResponse
 
-from notifier.consent.sms_replies import Answer
+from notifier.consent.sms_replies import SmsReply
 
 
 class Forged(Exception):
     """It does not bear the provider's signature. Whoever sent it is told nothing."""
 
 
-class NoAnswer(Exception):
+class NotAReply(Exception):
     """The provider signed it, and it is no message of somebody's."""
 
 
@@ -20,8 +20,8 @@ class SmsProvider(Protocol):
 
     def __init__(self, sms_url: str) -> None: ...
 
-    def read(self, request: HttpRequest) -> Answer:
-        """The message. Raises `Forged`, before anything of it is believed, or `NoAnswer`."""
+    def read_reply(self, request: HttpRequest) -> SmsReply:
+        """The message. Raises `Forged`, before anything of it is believed, or `NotAReply`."""
 
-    def reply(self, text: str) -> HttpResponse:
+    def respond(self, text: str) -> HttpResponse:
         """What has the provider send the text back to whoever wrote; with "" it sends nothing."""

@@ -15,7 +15,7 @@ from notifier.consent import sms_replies
 from notifier.models import InboundMessage
 from notifier.runtime import clock
 from notifier.web.security_headers import Allowance
-from notifier.webhooks.base import Forged, NoAnswer, SmsProvider
+from notifier.webhooks.base import Forged, NotAReply, SmsProvider
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ def sms(request: HttpRequest, provider: str) -> HttpResponse:
     if not _is_small_form(request):
         return HttpResponseForbidden()
     try:
-        answer = found.read(request)
+        reply = found.read_reply(request)
     except Forged:
         if complaints.take(at=monotonic()):
             logger.warning(
@@ -47,12 +47,12 @@ def sms(request: HttpRequest, provider: str) -> HttpResponse:
                 provider,
             )
         return HttpResponseForbidden()
-    except NoAnswer:
+    except NotAReply:
         logger.warning("%s delivered something that is no answer by SMS; it was not kept.", provider)
         return HttpResponseBadRequest()
-    outcome = sms_replies.take(answer=answer, now=clock.now())
-    is_asked = outcome is InboundMessage.Outcome.HELPED and not answer.taken_for
-    return found.reply(settings.SMS_HELP_ANSWER if is_asked else "")
+    outcome = sms_replies.receive(reply=reply, now=clock.now())
+    is_asked = outcome is InboundMessage.Outcome.HELPED and not reply.taken_for
+    return found.respond(settings.SMS_HELP_ANSWER if is_asked else "")
 
 
 def _provider(name: str) -> SmsProvider | None:

@@ -12,8 +12,8 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, QueryDict
 
 from notifier.consent.sms_keywords import Wish
-from notifier.consent.sms_replies import Answer
-from notifier.webhooks.base import Forged, NoAnswer
+from notifier.consent.sms_replies import SmsReply
+from notifier.webhooks.base import Forged, NotAReply
 
 PORTS = {"https": 443, "http": 80}
 _NUMBER = re.compile(r"[1-9][0-9]{0,2}")
@@ -26,14 +26,14 @@ class Twilio:
     def __init__(self, sms_url: str) -> None:
         self._token = unquote(urlsplit(sms_url).password or "")
 
-    def read(self, request: HttpRequest) -> Answer:
+    def read_reply(self, request: HttpRequest) -> SmsReply:
         self._check(request)
         form = request.POST
         sid, sender = form.get("MessageSid", ""), form.get("From", "")
         # The status of an SMS of ours, pointed here by mistake, has no text.
         if not (_SID.fullmatch(sid) and sender and "Body" in form):
-            raise NoAnswer
-        return Answer(
+            raise NotAReply
+        return SmsReply(
             provider="twilio",
             provider_id=sid,
             sender=sender[:254],
@@ -41,7 +41,7 @@ class Twilio:
             taken_for=_taken_for(form.get("OptOutType", "")),
         )
 
-    def reply(self, text: str) -> HttpResponse:
+    def respond(self, text: str) -> HttpResponse:
         """TwiML. Nothing is sent to STOP and START: Twilio answers those itself."""
         message = f"<Message>{escape(text)}</Message>" if text else ""
         return HttpResponse(

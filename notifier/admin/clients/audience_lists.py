@@ -40,7 +40,7 @@ def address(*, topic: Topic, channel: Channel, standing: Standing) -> str:
     return reverse("admin:notifier_client_changelist", query={PARAMETER: value})
 
 
-def read(value: str) -> Chosen | None:
+def read_reach(value: str) -> Chosen | None:
     """None for anything that `address` did not make, or whose topic is gone."""
     slug, _, rest = value.partition(".")
     channel, _, standing = rest.partition(".")
@@ -64,7 +64,7 @@ class ReachFilter(admin.SimpleListFilter):
     _chosen: Chosen | None = None
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        self._chosen = read(self.value() or "")
+        self._chosen = read_reach(self.value() or "")
         if not self.value():
             return []
         return [(self.value() or "", self._chosen.words if self._chosen else "nobody: this link is no longer valid")]

@@ -30,10 +30,10 @@ def record_context(model_admin: BackOfficeAdmin, request: HttpRequest, client: C
 
 
 def _consent(request: HttpRequest, client: Client) -> dict[str, Any]:
-    most = record.MOST if request.GET.get("consent") == "all" else record.SHOWN_CHANGES
+    most = record.MAX_SHOWN if request.GET.get("consent") == "all" else record.SHORT_CHANGES
     with_addresses = request.user.has_perm("notifier.view_suppressionchange")
-    changes = record.story(client=client, most=most + 1, with_addresses=with_addresses)
-    return {"changes": changes[:most], "more_changes": len(changes) > most, "most_changes": record.MOST}
+    changes = record.consent_timeline(client=client, most=most + 1, with_addresses=with_addresses)
+    return {"changes": changes[:most], "more_changes": len(changes) > most, "most_changes": record.MAX_SHOWN}
 
 
 def _deliveries(request: HttpRequest, client: Client) -> dict[str, Any]:
@@ -43,8 +43,8 @@ def _deliveries(request: HttpRequest, client: Client) -> dict[str, Any]:
 
 
 def _replies(client: Client) -> dict[str, Any]:
-    some = list(record.answers(client)[: record.SHOWN_ANSWERS + 1])
-    return {"answers": some[: record.SHOWN_ANSWERS], "more_answers": len(some) > record.SHOWN_ANSWERS}
+    some = list(record.sms_replies(client)[: record.SHOWN_REPLIES + 1])
+    return {"replies": some[: record.SHOWN_REPLIES], "more_replies": len(some) > record.SHOWN_REPLIES}
 
 
 def _possible_acts(model_admin: BackOfficeAdmin, request: HttpRequest, client: Client) -> list[tuple[ClientAct, str]]:
@@ -65,9 +65,9 @@ def _possible_acts(model_admin: BackOfficeAdmin, request: HttpRequest, client: C
 
 def history_context(model_admin: BackOfficeAdmin, request: HttpRequest, client: Client) -> dict[str, Any]:
     """The versions with what each changed. The stock log beside them only knows of edits on pages."""
-    most = record.MOST if request.GET.get("show") == "all" else record.SHOWN
+    most = record.MAX_SHOWN if request.GET.get("show") == "all" else record.PAGE_SIZE
     found = list(record.versions(client=client, most=most + 1)) if model_admin.has_view_permission(request) else []
-    return {"versions": found[:most], "more": len(found) > most, "most": record.MOST}
+    return {"versions": found[:most], "more": len(found) > most, "most": record.MAX_SHOWN}
 
 
 def reason_to_keep(client: Client) -> str:

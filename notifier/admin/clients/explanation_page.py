@@ -26,7 +26,7 @@ def explanation_page(model_admin: BackOfficeAdmin, request: HttpRequest, client_
         "title": f"Why did {client} get it, or not?",
         "client": client,
         "broadcast": broadcast,
-        "answers": explanation.answers(client=client, broadcast=broadcast, now=clock.now()) if broadcast else [],
+        "explanations": explanation.explain(client=client, broadcast=broadcast, now=clock.now()) if broadcast else [],
         "term": term,
         "offered": list(_found_broadcasts(term)[:MAX_OFFERED]),
     }

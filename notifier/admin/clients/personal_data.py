@@ -17,7 +17,7 @@ from notifier.runtime import clock
 def file_response(request: HttpRequest, clients: QuerySet[Client]) -> HttpResponse:
     """JSON, or plain text where the form says so. Who exported it is added to each client's log."""
     chosen = list(clients.prefetch_related(None).order_by("pk"))
-    found = [record.everything(client=client, now=clock.now()) for client in chosen]
+    found = [record.full_record(client=client, now=clock.now()) for client in chosen]
     LogEntry.objects.log_actions(cast(User, request.user).pk, chosen, CHANGE, "Exported what is kept.")
     name = f"client-{chosen[0].pk}" if len(chosen) == 1 else f"{len(chosen)}-clients"
     if request.POST.get("as") == "txt":

@@ -23,7 +23,7 @@ from notifier.consent import sms_replies
 from notifier.models import Client, InboundMessage, shown
 from notifier.models.clients import E164
 from notifier.runtime import clock
-from notifier.wording.badges import answer_badge
+from notifier.wording.badges import reply_badge
 
 READ = "notifier.change_inboundmessage"
 #: Letters of a text in the list; a message may have ten segments.
@@ -120,7 +120,7 @@ class InboxAdmin(ReadOnlyAdmin):
 
     @admin.display(description="outcome")
     def outcome_shown(self, message: InboundMessage) -> SafeString:
-        return answer_badge(message)
+        return reply_badge(message)
 
     @admin.display(description="from")
     def sender_shown(self, message: InboundMessage) -> str:

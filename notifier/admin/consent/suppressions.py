@@ -98,11 +98,11 @@ class SuppressionAdmin(BackOfficeAdmin):
     def _record(self, request: HttpRequest, row: Suppression) -> dict[str, Any]:
         may_lift = row.source in lifting.liftable_sources(request.user)
         shown: dict[str, Any] = {"lift": lifting.lift_url(self, Selection([row.pk], None)) if may_lift else ""}
-        address = suppression_history.named(channel=Channel(row.channel), address=row.address)
+        address = suppression_history.names_of(channel=Channel(row.channel), address=row.address)
         if request.user.has_perm("notifier.view_suppressionchange"):
-            shown["story"] = suppression_history.story([address])
+            shown["timeline"] = suppression_history.timeline([address])
         if request.user.has_perm("notifier.view_providerevent"):
-            shown["events"] = suppression_history.events([address])[: suppression_history.MOST]
+            shown["events"] = suppression_history.events([address])[: suppression_history.MAX_CHANGES]
         return shown
 
     # --- Lifting ---

@@ -23,7 +23,7 @@ from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.clients.imports import columns, importer, uploads
 from notifier.clients.imports.columns import MappingError
 from notifier.clients.imports.uploads import AlreadyDone
-from notifier.clients.imports.writing import ChangedMeanwhile
+from notifier.clients.imports.writing import ClientsChanged
 from notifier.models import ClientImport
 from notifier.runtime import clock
 
@@ -109,9 +109,9 @@ def preview_page(model_admin: BackOfficeAdmin, request: HttpRequest, pk: int) ->
 def _run(model_admin: BackOfficeAdmin, request: HttpRequest, pending: ClientImport, reason: str) -> HttpResponse:
     try:
         done = uploads.carry_out(pending=pending, by=cast(User, request.user), reason=reason, now=clock.now())
-    except uploads.NotAllowed as error:
+    except uploads.ResubscribeNotAllowed as error:
         raise PermissionDenied from error
-    except ChangedMeanwhile:
+    except ClientsChanged:
         note = "Nothing was imported: somebody changed one of these clients in the same moment. Look again."
         model_admin.message_user(request, note, messages.WARNING)
         return redirect(model_admin.page_url("preview", pending.pk))

@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 from notifier.clients.imports.columns import LINE_HEADER, WHY_HEADER, ConsentColumn, Layout, TopicRef
 from notifier.clients.imports.rows import ROW, Fault, Reader
 from notifier.clients.imports.staging import Staging, staging
-from notifier.clients.imports.writing import ChangedMeanwhile, Origin, write
+from notifier.clients.imports.writing import ClientsChanged, ImportOrigin, write
 from notifier.files import spreadsheets
 from notifier.files.base import Row, Table, quoted
 from notifier.models import Topic
@@ -80,11 +80,11 @@ def check(
 
 @contextmanager
 def run(
-    *, table: Table, layout: Layout, origin: Origin, now: datetime, progress: Progress = lambda rows: None
+    *, table: Table, layout: Layout, origin: ImportOrigin, now: datetime, progress: Progress = lambda rows: None
 ) -> Iterator["Done"]:
     """Take what can be taken, in one transaction that ends with the block: what fails in it undoes everything.
 
-    Raises `FileError` before anything is written, and `ChangedMeanwhile` where somebody else came in between.
+    Raises `FileError` before anything is written, and `ClientsChanged` where somebody else came in between.
     """
     with _staged(table, layout, progress) as stage:
         try:
@@ -94,7 +94,7 @@ def run(
                 yield Done(stage, stage.counts(), partial(refusals, stage, table, layout))
         except IntegrityError as error:
             # An address that was free when the rows were matched has been taken since.
-            raise ChangedMeanwhile from error
+            raise ClientsChanged from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from django.db import transaction
 from notifier.clients.imports import columns, importer
 from notifier.clients.imports.columns import Layout, TopicRef
 from notifier.clients.imports.importer import Plan
-from notifier.clients.imports.writing import Origin
+from notifier.clients.imports.writing import ImportOrigin
 from notifier.files.base import FileError, Table
 from notifier.files.reader import open_table
 from notifier.models import ClientImport, ConsentChange
@@ -36,7 +36,7 @@ class AlreadyDone(Exception):
     """It was imported or discarded before, perhaps by a second press of the same button."""
 
 
-class NotAllowed(Exception):
+class ResubscribeNotAllowed(Exception):
     """Subscribing again who had opted out takes a right of its own, and a reason."""
 
 
@@ -91,10 +91,10 @@ def failed_rows(*, pending: ClientImport) -> bytes:
 def carry_out(*, pending: ClientImport, by: User, reason: str, now: datetime) -> ClientImport:
     """Import it: all rows that can be taken, or none. `reason`: why those who had opted out are subscribed again."""
     if reason and not by.has_perm(RESUBSCRIBE):
-        raise NotAllowed
+        raise ResubscribeNotAllowed
     table = table_of(pending)
     layout = layout_of(pending, table, importer.subjects())
-    origin = Origin(
+    origin = ImportOrigin(
         file_name=pending.file_name, source=ConsentChange.Source.IMPORT, by=by.pk, reason=reason[:MAX_REASON_LETTERS]
     )
     # First it is ours: of two presses of the button the second waits here, and then finds nothing to do.
@@ -119,7 +119,9 @@ def _close(pending: ClientImport, *, state: ClientImport.State, now: datetime) -
         raise AlreadyDone
 
 
-def record(*, origin: Origin, mapping: Mapping[str, str], counts: Mapping[str, int], now: datetime) -> ClientImport:
+def record(
+    *, origin: ImportOrigin, mapping: Mapping[str, str], counts: Mapping[str, int], now: datetime
+) -> ClientImport:
     """Of a run from the command line: a row like that of an upload, without the file."""
     return ClientImport.objects.create(
         file_name=origin.file_name[-MAX_NAME_LETTERS:],

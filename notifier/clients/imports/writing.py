@@ -20,12 +20,12 @@ MAX_REASON_LETTERS = 100
 MAX_DETAIL_LETTERS = 300
 
 
-class ChangedMeanwhile(Exception):
+class ClientsChanged(Exception):
     """Somebody changed one of these clients in the same moment: nothing was written, and it may be tried again."""
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class ImportOrigin:
     """The evidence that is kept with each change."""
 
     file_name: str
@@ -36,7 +36,7 @@ class Origin:
     reason: str = ""
 
 
-def write(staging: Staging, *, origin: Origin, now: datetime) -> None:
+def write(staging: Staging, *, origin: ImportOrigin, now: datetime) -> None:
     """Everything that `staging` found, in the caller's transaction; what it would change is compared on the way."""
     writer = _Writer(staging, origin, now)
     staging.lock()
@@ -51,7 +51,7 @@ def write(staging: Staging, *, origin: Origin, now: datetime) -> None:
 
 
 class _Writer:
-    def __init__(self, staging: Staging, origin: Origin, now: datetime) -> None:
+    def __init__(self, staging: Staging, origin: ImportOrigin, now: datetime) -> None:
         self._staging = staging
         self._origin = origin
         # In the shape in which the ORM would store it, or SQLite would compare two kinds of text.
@@ -68,7 +68,7 @@ class _Writer:
             "OR NOT (COALESCE(c.email = m.email, false) OR COALESCE(c.phone = m.phone, false)))"
         )
         if self._staging.cursor.fetchone()[0]:
-            raise ChangedMeanwhile
+            raise ClientsChanged
 
     def add_clients(self) -> None:
         self._run(

@@ -56,7 +56,7 @@ def value(slug: str, channel: str) -> str:
 
 
 def holds(client: Client) -> set[str]:
-    return {f"{topic_id}.{channel.value}" for topic_id, channel in preference_center.standing(client).agreed}
+    return {f"{topic_id}.{channel.value}" for topic_id, channel in preference_center.current_consent(client).agreed}
 
 
 def words(answer: Any) -> str:

@@ -190,12 +190,12 @@ class Pigeon:
     def __init__(self, sms_url: str) -> None:
         self.secret = sms_url.rpartition("/")[2]
 
-    def read(self, request: Any) -> sms_replies.Answer:
+    def read_reply(self, request: Any) -> sms_replies.SmsReply:
         if request.headers.get("X-Pigeon") != self.secret:
             raise Forged
-        return sms_replies.Answer("pigeon", request.POST["id"], request.POST["by"], request.POST["note"])
+        return sms_replies.SmsReply("pigeon", request.POST["id"], request.POST["by"], request.POST["note"])
 
-    def reply(self, text: str) -> Any:
+    def respond(self, text: str) -> Any:
         return HttpResponse(f"carry back: {text}")
 
 

@@ -181,7 +181,7 @@ def test_the_page_shows_each_change_of_consent_newest_first(admin: Browser) -> N
 
 def test_many_changes_are_cut_short_until_all_are_asked_for(admin: Browser) -> None:
     client = a_client()
-    for number in range(record.SHOWN_CHANGES + 2):
+    for number in range(record.SHORT_CHANGES + 2):
         agree(client, number % 2 == 0)
 
     short = admin.get(page_of(client))
@@ -194,12 +194,12 @@ def test_many_changes_are_cut_short_until_all_are_asked_for(admin: Browser) -> N
 
 def test_every_delivery_is_on_one_of_the_pages(admin: Browser) -> None:
     client = a_client(listings="both")
-    made = {a_delivery(client=client, state="SENT").pk for _ in range(record.SHOWN + 3)}
+    made = {a_delivery(client=client, state="SENT").pk for _ in range(record.PAGE_SIZE + 3)}
 
     first = admin.get(page_of(client)).context["sent"]
     second = admin.get(f"{page_of(client)}?before={first.older}").context["sent"]
 
-    assert [len(first.rows), len(second.rows), second.older] == [record.SHOWN, 3, None]
+    assert [len(first.rows), len(second.rows), second.older] == [record.PAGE_SIZE, 3, None]
     assert {row.pk for row in [*first.rows, *second.rows]} == made
 
 
@@ -372,7 +372,7 @@ def test_the_history_shows_each_version_with_what_it_changed(admin: Browser) -> 
 
 def test_a_long_history_is_bounded_and_costs_the_same(admin: Browser) -> None:
     few, many = a_client(), a_client()
-    for number in range(record.SHOWN + 5):
+    for number in range(record.PAGE_SIZE + 5):
         many.name = f"Name {number}"
         many.save()
 
@@ -382,8 +382,8 @@ def test_a_long_history_is_bounded_and_costs_the_same(admin: Browser) -> None:
         return len(page.context["versions"]), len(captured)
 
     seen(few)
-    assert seen(many) == (record.SHOWN, seen(few)[1])
-    assert seen(many, "?show=all")[0] == record.SHOWN + 6
+    assert seen(many) == (record.PAGE_SIZE, seen(few)[1])
+    assert seen(many, "?show=all")[0] == record.PAGE_SIZE + 6
 
 
 # --- Why? -------------------------------------------------------------------------------------------------------------
