@@ -1,11 +1,11 @@
-"""The census: how many clients there are, and how many agreed to what, counted now and then for pages to read."""
+"""How many clients there are and how many agreed to what: counted once a minute, for pages to read."""
 
 from datetime import datetime, timedelta
 
 from notifier.broadcasts import audience
 from notifier.models import Client, ClientCounts, Topic
 
-#: A census may be so old before the dispatcher counts again.
+#: The dispatcher counts again when the counts are so old.
 COUNT_EVERY = timedelta(minutes=1)
 #: There is one row only.
 ROW = 1

@@ -59,7 +59,7 @@ def erase(*, client_id: int, by: User | None, why: str, now: datetime) -> Erased
         if client is None or client.erased_at:
             raise NotErased(f"There is no client {client_id} whose data could be erased any more.")
         _refuse_while_sending(client)
-        known, had, has = _known(client), _had(client), _has(client)
+        known, had, has = _identifying_texts(client), _all_addresses(client), _current_addresses(client)
         client.name, client.email, client.phone = f"Erased client {client.pk}", None, None
         Client.objects.filter(pk=client.pk).update(
             name=client.name, email=None, phone=None, is_active=False, erased_at=now, updated_at=now
@@ -68,11 +68,11 @@ def erase(*, client_id: int, by: User | None, why: str, now: datetime) -> Erased
             name=client.name, email=None, phone=None, history_change_reason=None
         )
         archiving.write_history(client_ids=[client.pk], by=by, why=f"erased: {why}", now=now)
-        _empty_words(client, known)
+        _scrub_texts(client, known)
         deliveries = Delivery.objects.filter(client=client).exclude(address="").update(address="")
-        _empty_log(client)
-        _put_away(client, had, known)
-        erasure.forget(addresses=had, now=now)
+        _scrub_log(client)
+        _pseudonymise_addresses(client, had, known)
+        erasure.erase_rows(addresses=had, now=now)
         _suppress(has, by, now)
         origin = Origin(ConsentChange.Source.STAFF, by=by, detail="erased")
         return Erased(deliveries, versions, consents.withdraw_all(client=client, origin=origin, now=now))
@@ -85,25 +85,25 @@ def _refuse_while_sending(client: Client) -> None:
         raise NotErased(f"{client} is being sent something at this moment. Try again in a few minutes.")
 
 
-def _known(client: Client) -> list[str]:
+def _identifying_texts(client: Client) -> list[str]:
     """What a text may know the client by: every name and address that they ever had; the longest first."""
-    told = {text for row in Client.history.filter(id=client.pk).values_list("name", "email", "phone") for text in row}
-    told |= {client.name, client.email, client.phone}
-    told |= set(Delivery.objects.filter(client=client).values_list("address", flat=True).distinct())
-    told |= {str(text)[1:] for text in told if str(text).startswith("+")}
+    texts = {text for row in Client.history.filter(id=client.pk).values_list("name", "email", "phone") for text in row}
+    texts |= {client.name, client.email, client.phone}
+    texts |= set(Delivery.objects.filter(client=client).values_list("address", flat=True).distinct())
+    texts |= {str(text)[1:] for text in texts if str(text).startswith("+")}
     # A name of one or two letters stands in many words.
-    return sorted({str(text) for text in told if text and len(str(text)) > 2}, key=len, reverse=True)
+    return sorted({str(text) for text in texts if text and len(str(text)) > 2}, key=len, reverse=True)
 
 
-def _has(client: Client) -> list[tuple[Channel, str]]:
+def _current_addresses(client: Client) -> list[tuple[Channel, str]]:
     return [
         (channel, str(value)) for channel, field in suppressions.FIELDS.items() if (value := getattr(client, field))
     ]
 
 
-def _had(client: Client) -> list[tuple[Channel, str]]:
+def _all_addresses(client: Client) -> list[tuple[Channel, str]]:
     """Every address that the client ever had, as far as anything tells."""
-    found = set(_has(client))
+    found = set(_current_addresses(client))
     for email, phone in Client.history.filter(id=client.pk).values_list("email", "phone"):
         found |= {(Channel.EMAIL, email), (Channel.SMS, str(phone or ""))}
     sent = Delivery.objects.filter(client=client).values_list("channel", "address").distinct()
@@ -111,7 +111,7 @@ def _had(client: Client) -> list[tuple[Channel, str]]:
     return sorted((channel, address) for channel, address in found if address)
 
 
-def _put_away(client: Client, had: Collection[tuple[Channel, str]], known: Collection[str]) -> None:
+def _pseudonymise_addresses(client: Client, had: Collection[tuple[Channel, str]], known: Collection[str]) -> None:
     """A digest in each address's place. Not where somebody else has the address, or had it: it is theirs as well."""
     for channel, address in had:
         digest = digests.digest(channel, address)
@@ -128,7 +128,7 @@ def _suppress(has: Collection[tuple[Channel, str]], by: User | None, now: dateti
         suppressions.suppress(channel=channel, address=address, evidence=evidence, now=now)
 
 
-def _empty_words(client: Client, known: Collection[str]) -> None:
+def _scrub_texts(client: Client, known: Collection[str]) -> None:
     """What a provider answered, and what staff wrote, may name the address."""
     theirs = Delivery.objects.filter(client=client)
     _scrub(theirs.exclude(detail=""), "detail", known)
@@ -180,7 +180,7 @@ def _beginning_at_the_end(text: str, known: Collection[str]) -> int:
     )
 
 
-def _empty_log(client: Client) -> None:
+def _scrub_log(client: Client) -> None:
     """Django's own log of what was edited: who did something, and when, stays."""
     mine = Q(content_type=ContentType.objects.get_for_model(Client), object_id=str(client.pk))
     LogEntry.objects.filter(mine).update(object_repr=client.name, change_message="")

@@ -33,7 +33,7 @@ class Event:
 
 
 #: By what kind an address is suppressed, and in whose name. Unsubscribing at the provider names no topic: it means all.
-WORDS = {
+SUPPRESSED_BY = {
     Kind.HARD_BOUNCE: (Source.BOUNCE, "the mailbox does not exist or refuses for good"),
     Kind.COMPLAINT: (Source.COMPLAINT, "reported as spam"),
     Kind.UNSUBSCRIBED: (Source.CLIENT, "unsubscribed at the provider"),
@@ -49,7 +49,7 @@ def record_event(event: Event, now: datetime) -> bool:
     if not address:
         return False
     if event.kind is None:
-        return _end_row(event, address)
+        return _reset_soft_bounces(event, address)
     with transaction.atomic():
         kept, is_new = _keep(event, event.kind, address)
         # A provider delivers again what it saw no answer to.
@@ -85,46 +85,47 @@ def _keep(event: Event, kind: ProviderEvent.Kind, address: str) -> tuple[Provide
 def _act(event: ProviderEvent, address: str, now: datetime) -> None:
     channel = Channel(event.channel)
     if event.kind == Kind.SOFT_BOUNCE:
-        in_a_row = _one_more(event)
+        in_a_row = _count_soft_bounce(event)
         if in_a_row < settings.SOFT_BOUNCES:
             return
-        evidence = Evidence(Source.BOUNCE, _told(f"bounced {in_a_row} times in a row", event.detail))
+        evidence = Evidence(Source.BOUNCE, _reason(f"bounced {in_a_row} times in a row", event.detail))
         # Once it is lifted the count begins anew.
         SoftBounces.objects.filter(channel=channel, address=event.address).delete()
     else:
-        source, reason = WORDS[Kind(event.kind)]
-        evidence = Evidence(source, _told(reason, event.detail))
+        source, reason = SUPPRESSED_BY[Kind(event.kind)]
+        evidence = Evidence(source, _reason(reason, event.detail))
     suppressions.suppress(channel=channel, address=address, evidence=evidence, now=now)
 
 
-def _told(reason: str, detail: str) -> str:
+def _reason(reason: str, detail: str) -> str:
     return f"{reason}: {detail}" if detail else reason
 
 
-# --- Bounces for now --------------------------------------------------------------------------------------------------
-def _one_more(event: ProviderEvent) -> int:
-    """How many messages in a row have bounced for now, this one among them. One message counts once, however often its
-    provider tells that it still tries.
+# --- Soft bounces -----------------------------------------------------------------------------------------------------
+def _count_soft_bounce(event: ProviderEvent) -> int:
+    """How many messages in a row have bounced softly, this one among them.
+
+    One message counts once, however often its provider tells that it still tries.
     """
     SoftBounces.objects.get_or_create(
         channel=event.channel, address=event.address, defaults={"in_a_row": 0, "last_at": event.at}
     )
     row = SoftBounces.objects.select_for_update().get(channel=event.channel, address=event.address)
-    if not _told_before(event):
+    if not _is_repeated(event):
         row.in_a_row += 1
     row.last_at = max(row.last_at, event.at)
     row.save(update_fields=["in_a_row", "last_at"])
     return row.in_a_row
 
 
-def _told_before(event: ProviderEvent) -> bool:
+def _is_repeated(event: ProviderEvent) -> bool:
     if event.delivery_id is None:
         return False
     earlier = ProviderEvent.objects.filter(address=event.address, channel=event.channel, kind=Kind.SOFT_BOUNCE)
     return earlier.filter(delivery_id=event.delivery_id).exclude(pk=event.pk).exists()
 
 
-def _end_row(event: Event, address: str) -> bool:
+def _reset_soft_bounces(event: Event, address: str) -> bool:
     """A message has arrived. What bounced later than that stands: events may overtake each other."""
     named = [address, *digests.digests(event.channel, address)]
     row = SoftBounces.objects.filter(channel=event.channel, address__in=named, last_at__lte=event.at)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 MAX_COLUMNS = 200
 MAX_HEADER_LETTERS = 100
 
-#: An apostrophe before what a spreadsheet would take for a formula: `tables.neutralised` wrote it, or a person did.
+#: An apostrophe before what a spreadsheet would take for a formula, as `spreadsheets.neutralised` writes it.
 _QUOTED = re.compile(r"'+[ \u00a0\u3000]*[=+\-@\t\r\n＝＋－＠]")
 
 
@@ -53,7 +53,7 @@ def table(
     return Table(header=_header(first.cells), kind=kind, rows=rows, share=share)
 
 
-def written(records: Iterator[tuple[int, list[str]]]) -> Iterator[Row]:
+def nonempty_rows(records: Iterator[tuple[int, list[str]]]) -> Iterator[Row]:
     """Those in which something is written, without what an export added and the blank cells behind the last."""
     for line, record in records:
         cells = [unquoted(cell) for cell in record]
@@ -76,11 +76,11 @@ def _header(cells: Sequence[str]) -> list[str]:
     names: list[str] = []
     for number, cell in enumerate(cells, start=1):
         name = " ".join(cell.split())[:MAX_HEADER_LETTERS] or f"Column {number}"
-        names.append(_unlike(name, names))
+        names.append(_unique_name(name, names))
     return names
 
 
-def _unlike(name: str, names: Sequence[str]) -> str:
+def _unique_name(name: str, names: Sequence[str]) -> str:
     number, unlike = 1, name
     while unlike in names:
         number += 1

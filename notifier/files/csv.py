@@ -11,7 +11,7 @@ from functools import partial
 from itertools import islice
 from typing import BinaryIO
 
-from notifier.files.base import FileError, Row, Table, table, written
+from notifier.files.base import FileError, Row, Table, nonempty_rows, table
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 #: So much is looked at to tell the separator.
@@ -158,7 +158,7 @@ def _records(file: BinaryIO, form: _Form) -> Iterator[Row]:
     try:
         for _ in range(form.skip):
             next(text, "")
-        yield from written(_cut(text, form))
+        yield from nonempty_rows(_cut(text, form))
     finally:
         # Otherwise it would close the file, which may be read again.
         text.detach()

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 
 import openpyxl
 
-from notifier.files.base import MAX_COLUMNS, FileError, Row, Table, table, written
+from notifier.files.base import MAX_COLUMNS, FileError, Row, Table, nonempty_rows, table
 
 #: Excel's own limit; a row that claims a higher number would be waited for almost for ever.
 MAX_ROWS = 1_048_576
@@ -42,7 +42,7 @@ def _check_size(file: BinaryIO, max_bytes: int) -> None:
 def _records(file: BinaryIO) -> Iterator[Row]:
     """openpyxl raises almost anything for a damaged workbook; what the caller does with a row is not inside."""
     try:
-        rows = written(_values(file))
+        rows = nonempty_rows(_values(file))
         row = next(rows, None)
     except FileError:
         raise

@@ -18,7 +18,7 @@ OUTCOMES = (State.SENT, State.SKIPPED, State.CANCELLED, State.UNKNOWN, State.FAI
 #: In the SVG's own units; the page stretches it. A day takes a slot, its bar most of that.
 HEIGHT, SLOT, BAR = 400, 20, 15
 #: The least that is drawn of a number above nought: three failures among a hundred thousand must be seen.
-LEAST = 10
+MIN_HEIGHT = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +107,11 @@ def _chart(channel: Channel, days: list[date], numbers: dict[date, dict[str, int
 
 
 def _pieces(numbers: dict[str, int], top: int) -> list[Piece]:
-    """Piled up from the bottom: each at least LEAST high, and beyond that by its number."""
+    """Piled up from the bottom: each at least MIN_HEIGHT high, and beyond that by its number."""
     pieces, y = [], HEIGHT
     for state in OUTCOMES:
         if number := numbers.get(state, 0):
-            height = LEAST + (HEIGHT - LEAST * len(OUTCOMES)) * number // top
+            height = MIN_HEIGHT + (HEIGHT - MIN_HEIGHT * len(OUTCOMES)) * number // top
             y -= height
             pieces.append(Piece(state, number, y, height))
     return pieces

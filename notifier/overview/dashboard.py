@@ -1,7 +1,7 @@
 """What the overview shows: what needs somebody, what is going on, and the counts. Read only.
 
 Everything comes from rows that others keep small: the broadcasts' own, the workers', the breakers', the daily tallies
-and the census. Nothing is counted here, so the page costs the same for ten clients and for ten million.
+and the client counts. Nothing is counted here, so the page costs the same for ten clients and for ten million.
 """
 
 from collections.abc import Callable
@@ -20,12 +20,12 @@ from notifier.models import Broadcast, Channel, ClientCounts, DailyStats, Delive
 State = Broadcast.State
 
 #: Broadcasts in each of the overview's lists.
-SHOWN = 6
-#: So many that await approval are told by number.
-MOST = 100
-#: A schedule that nobody has begun for so long is late.
-LATE_AFTER = timedelta(minutes=2)
-#: A census older than this is told as old: somebody should look at the dispatcher.
+MAX_LISTED = 6
+#: More broadcasts that await approval, or unread replies, than these are not counted.
+MAX_COUNTED = 100
+#: A broadcast that has not started so long after its time is overdue.
+OVERDUE_AFTER = timedelta(minutes=2)
+#: Counts older than this are shown as old: somebody should look at the dispatcher.
 OLD_AFTER = timedelta(minutes=15)
 
 #: Whether who asks has a permission.
@@ -51,11 +51,11 @@ class Concern:
 
 def concerns(*, health: list[progress.Health], may: May, now: datetime) -> list[Concern]:
     """What needs attention, the machinery first: nothing else goes on without it. Only what this person may see."""
-    found = [_ill(part, may) for part in health if not part.ok]
+    found = [_health_concern(part, may) for part in health if not part.ok]
     found += _dead_tickets(progress.dead_tickets(now=now))
     if may("notifier.view_broadcast"):
         found += _awaiting(may)
-        found += _late(now)
+        found += _overdue(now)
     if may("notifier.view_delivery"):
         found += _unknown()
     if may("notifier.view_inboundmessage"):
@@ -63,7 +63,7 @@ def concerns(*, health: list[progress.Health], may: May, now: datetime) -> list[
     return sorted(found, key=lambda concern: not concern.is_bad)
 
 
-def _ill(part: progress.Health, may: May) -> Concern:
+def _health_concern(part: progress.Health, may: May) -> Concern:
     if part.paused:
         paused = Concern(f"paused-{part.paused.value}", part.words, is_bad=True)
         if not may("notifier.control_broadcast"):
@@ -89,20 +89,20 @@ def _dead_tickets(number: int) -> list[Concern]:
 
 
 def _awaiting(may: May) -> list[Concern]:
-    waiting = list(Broadcast.objects.filter(state=State.AWAITING_APPROVAL).order_by("pk").only("subject")[:MOST])
+    waiting = list(Broadcast.objects.filter(state=State.AWAITING_APPROVAL).order_by("pk").only("subject")[:MAX_COUNTED])
     if not waiting:
         return []
     button = "Look and decide" if may("notifier.approve_broadcast") else "See what waits"
     rule = "approval: nothing is sent until a second person has agreed."
     if len(waiting) == 1:
         return [Concern("approval", f"“{waiting[0].subject}” awaits {rule}", button=button, url=_progress(waiting[0]))]
-    number = f"{MOST} broadcasts or more" if len(waiting) == MOST else f"{len(waiting)} broadcasts"
+    number = f"{MAX_COUNTED} broadcasts or more" if len(waiting) == MAX_COUNTED else f"{len(waiting)} broadcasts"
     url = reverse("admin:notifier_broadcast_changelist", query={"state__exact": State.AWAITING_APPROVAL})
     return [Concern("approval", f"{number} await {rule}", button=button, url=url)]
 
 
-def _late(now: datetime) -> list[Concern]:
-    late = Broadcast.objects.filter(state=State.SCHEDULED, scheduled_for__lt=now - LATE_AFTER)
+def _overdue(now: datetime) -> list[Concern]:
+    late = Broadcast.objects.filter(state=State.SCHEDULED, scheduled_for__lt=now - OVERDUE_AFTER)
     return [
         Concern(
             f"late-{broadcast.pk}",
@@ -112,7 +112,7 @@ def _late(now: datetime) -> list[Concern]:
             button="Open it",
             url=_progress(broadcast),
         )
-        for broadcast in late.order_by("scheduled_for").only("subject", "scheduled_for")[:SHOWN]
+        for broadcast in late.order_by("scheduled_for").only("subject", "scheduled_for")[:MAX_LISTED]
     ]
 
 
@@ -129,10 +129,10 @@ def _unknown() -> list[Concern]:
 
 
 def _unread() -> list[Concern]:
-    number = sms_replies.unread()[:MOST].count()
+    number = sms_replies.unread()[:MAX_COUNTED].count()
     if not number:
         return []
-    counted = f"{MOST} answers or more" if number == MOST else _counted(number, "answer")
+    counted = f"{MAX_COUNTED} answers or more" if number == MAX_COUNTED else _counted(number, "answer")
     words = (
         f"{counted} by SMS {'waits' if number == 1 else 'wait'} to be read: no keyword, so nothing was done about it."
     )
@@ -147,12 +147,14 @@ def _progress(broadcast: Broadcast) -> str:
 # --- Broadcasts -------------------------------------------------------------------------------------------------------
 def under_way() -> list[progress.Sheet]:
     newest = _listed(Broadcast.objects.to_sweep()).order_by("-created_at")
-    return [progress.sheet(broadcast) for broadcast in newest[:SHOWN]]
+    return [progress.sheet(broadcast) for broadcast in newest[:MAX_LISTED]]
 
 
 def to_come() -> list[Broadcast]:
     """Those that have not begun, the next one first; those without a time last."""
-    return list(_listed(Broadcast.objects.before_start()).order_by(F("scheduled_for").asc(nulls_last=True))[:SHOWN])
+    return list(
+        _listed(Broadcast.objects.before_start()).order_by(F("scheduled_for").asc(nulls_last=True))[:MAX_LISTED]
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +166,7 @@ class Finished:
 
 def finished() -> list[Finished]:
     newest = _listed(Broadcast.objects.exclude(finished_at=None)).order_by("-created_at")
-    return [Finished(broadcast, _outcomes(broadcast)) for broadcast in newest[:SHOWN]]
+    return [Finished(broadcast, _outcomes(broadcast)) for broadcast in newest[:MAX_LISTED]]
 
 
 def _outcomes(broadcast: Broadcast) -> list[tuple[Delivery.State, int]]:
@@ -195,17 +197,17 @@ class Clients:
 
 def clients(*, now: datetime) -> Clients | None:
     """As the dispatcher last counted; None when it never has."""
-    census = ClientCounts.objects.first()
-    if census is None:
+    counts = ClientCounts.objects.first()
+    if counts is None:
         return None
-    active = census.counts["clients"] - census.counts["archived"]
-    consents = census.counts["consents"]
+    active = counts.counts["clients"] - counts.counts["archived"]
+    consents = counts.counts["consents"]
     return Clients(
         active=active,
-        archived=census.counts["archived"],
+        archived=counts.counts["archived"],
         topics=[_consent(topic, consents.get(str(topic.pk), {}), active) for topic in Topic.objects.order_by("name")],
-        counted_at=_moment(census.counted_at, now),
-        is_old=census.counted_at < now - OLD_AFTER,
+        counted_at=_moment(counts.counted_at, now),
+        is_old=counts.counted_at < now - OLD_AFTER,
     )
 
 

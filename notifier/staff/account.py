@@ -38,23 +38,23 @@ def account_page(request: HttpRequest, *, context: dict[str, Any]) -> HttpRespon
     """`context` is the frame's. Everything on it is about whoever asks: the address names nobody."""
     user = cast(User, request.user)
     if request.method != "POST":
-        return _show(request, context, AccountForm(initial=_as_it_is(user)))
+        return _show(request, context, AccountForm(initial=_initial(user)))
     form = AccountForm(request.POST)
     if not form.is_valid():
         return _show(request, context, form)
-    said = form.cleaned_data
+    data = form.cleaned_data
     profiles.change(
         user=user,
-        names=(said["first_name"], said["last_name"]),
-        email=said["email"],
-        phone=said["phone"],
-        time_zone=said["time_zone"],
+        names=(data["first_name"], data["last_name"]),
+        email=data["email"],
+        phone=data["phone"],
+        time_zone=data["time_zone"],
     )
     messages.success(request, "Your account was changed.")
     return redirect("admin:account")
 
 
-def _as_it_is(user: User) -> dict[str, Any]:
+def _initial(user: User) -> dict[str, Any]:
     profile = auth_backend.profile_of(user)
     return {
         "first_name": user.first_name,

@@ -10,8 +10,8 @@ from django.utils import timezone
 from notifier.web.htmx import HtmxHttpRequest
 
 #: So seldom is the session written for it; it may end by as much too early.
-EVERY = timedelta(minutes=10)
-SEEN = "seen_at"
+WRITE_EVERY = timedelta(minutes=10)
+SEEN_AT_KEY = "seen_at"
 
 
 class ActivityMiddleware:
@@ -30,13 +30,13 @@ class ActivityMiddleware:
     def _note(self, request: HttpRequest, now: datetime) -> None:
         # Afterwards, for the page may have been a log-out.
         if request.user.is_authenticated and _is_old(request, now):
-            request.session[SEEN] = now.timestamp()
+            request.session[SEEN_AT_KEY] = now.timestamp()
 
 
 def _is_old(request: HttpRequest, now: datetime) -> bool:
     """Whether the session was last written long ago: for somebody's activity, or, before any, for the log-in."""
-    seen = request.session.get(SEEN)
+    seen = request.session.get(SEEN_AT_KEY)
     if seen is None:
         login = getattr(request.user, "last_login", None)
-        return login is None or login < now - EVERY
-    return bool(now.timestamp() - seen >= EVERY.total_seconds())
+        return login is None or login < now - WRITE_EVERY
+    return bool(now.timestamp() - seen >= WRITE_EVERY.total_seconds())

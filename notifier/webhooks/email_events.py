@@ -82,10 +82,10 @@ def _webhook(provider: str) -> Callable[[HttpRequest], HttpResponse] | None:
 
 
 @receiver(tracking)
-def _take(event: AnymailTrackingEvent, esp_name: str, **kwargs: Any) -> None:
+def _receive(event: AnymailTrackingEvent, esp_name: str, **kwargs: Any) -> None:
     """The interface of django-anymail is a signal; everything else is the service's."""
-    if told := translated(event, provider=esp_name, now=clock.now()):
-        provider_events.record_event(told, clock.now())
+    if found := translated(event, provider=esp_name, now=clock.now()):
+        provider_events.record_event(found, clock.now())
 
 
 def translated(event: AnymailTrackingEvent, *, provider: str, now: datetime) -> Event | None:
@@ -113,7 +113,7 @@ def _kind(event: AnymailTrackingEvent) -> Kind | None:
 
 
 def _is_hard(event: AnymailTrackingEvent) -> bool:
-    if _SOFT & set(_said(event.esp_event)):
+    if _SOFT & set(_field_values(event.esp_event)):
         return False
     if status := _STATUS.search(f"{event.mta_response or ''} {event.description or ''}"):
         # 5.2.1 is a mailbox that is closed; the others of 5.2 are full, or refuse what is too large.
@@ -121,13 +121,13 @@ def _is_hard(event: AnymailTrackingEvent) -> bool:
     return event.reject_reason in (RejectReason.BOUNCED, RejectReason.INVALID)
 
 
-def _said(told: Any) -> Iterator[str]:
-    if isinstance(told, dict):
-        for name, value in told.items():
-            if str(name).lower() in _FIELDS and isinstance(value, str | int | bool):
-                yield str(value).lower()
+def _field_values(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            if str(name).lower() in _FIELDS and isinstance(inner, str | int | bool):
+                yield str(inner).lower()
             else:
-                yield from _said(value)
+                yield from _field_values(inner)
 
 
 def _id(event: AnymailTrackingEvent) -> str:

@@ -169,7 +169,7 @@ def _files(staff: User) -> dict[str, Model]:
         uploads.upload(file=io.BytesIO(FILE.encode()), name=f"{LONG}.csv", by=staff, now=now) for _ in range(2)
     )
     for row in (pending, done):
-        uploads.arrange(pending=row, mapping=row.mapping | {"Wants": "listings.both"})
+        uploads.set_mapping(pending=row, mapping=row.mapping | {"Wants": "listings.both"})
     done.refresh_from_db()
     uploads.carry_out(pending=done, by=staff, reason="", now=now)
     return {"pending": ClientImport.objects.get(pk=pending.pk), "clientimport": done}

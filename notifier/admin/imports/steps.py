@@ -62,7 +62,7 @@ def columns_page(model_admin: BackOfficeAdmin, request: HttpRequest, pk: int) ->
     if request.method == "POST":
         chosen = {name: request.POST.get(f"column-{number}", "") for number, name in enumerate(table.header)}
         try:
-            uploads.arrange(pending=pending, mapping=chosen)
+            uploads.set_mapping(pending=pending, mapping=chosen)
             return redirect(model_admin.page_url("preview", pk))
         except MappingError as error:
             note = str(error)

@@ -14,22 +14,22 @@ BODY_LENGTH = 200
 
 
 @admin.register(Process)
-class WorkerAdmin(ReadOnlyAdmin):
+class ProcessAdmin(ReadOnlyAdmin):
     list_display = ("process", "state_shown", "detail", "last_seen_at", "started_at")
     list_filter = ("kind", "channel")
     ordering = ("kind", "channel", "-pk")
     fields = ("kind", "channel", "host", "pid", "state_shown", "detail", "last_seen_at", "started_at")
 
     @admin.display(description="process")
-    def process(self, worker: Process) -> str:
-        return str(worker)
+    def process(self, process: Process) -> str:
+        return str(process)
 
     @admin.display(description="state")
-    def state_shown(self, worker: Process) -> SafeString:
+    def state_shown(self, process: Process) -> SafeString:
         # The web server's clock, so that no row asks the database: good enough to tell the living from the gone.
-        if worker.last_seen_at < timezone.now() - WORKER_SILENT_AFTER:
+        if process.last_seen_at < timezone.now() - WORKER_SILENT_AFTER:
             return badge(text="Silent", tone="bad")
-        return state_badge(Process.State(worker.state))
+        return state_badge(Process.State(process.state))
 
 
 @admin.register(QueuedTicket)

@@ -118,9 +118,9 @@ def _without(words: Sequence[str], named: Sequence[str]) -> list[str] | None:
 
 def _channel(rest: Sequence[str]) -> str:
     """Empty where the words beside the topic's mean something that is not known here."""
-    told = [word for word in rest if word not in _FILLERS]
-    channels = {_CHANNEL_OF.get(word, NOTHING) for word in told}
-    if not told or BOTH in channels or channels == {EMAIL, SMS}:
+    consent_columns = [word for word in rest if word not in _FILLERS]
+    channels = {_CHANNEL_OF.get(word, NOTHING) for word in consent_columns}
+    if not consent_columns or BOTH in channels or channels == {EMAIL, SMS}:
         return BOTH
     return channels.pop() if len(channels) == 1 else NOTHING
 
@@ -136,7 +136,7 @@ class Layout:
     wants: Sequence[tuple[int, str, ConsentColumn]]
 
     @property
-    def told(self) -> list[ConsentColumn]:
+    def consent_columns(self) -> list[ConsentColumn]:
         """All that a row may say something about, in a fixed order."""
         return sorted({one for _, channel, want in self.wants for one in spread(channel, want)})
 
@@ -174,7 +174,7 @@ def _check(
         raise MappingError(
             "Take the name from one column, or from those of the first and the last name, not from both."
         )
-    told = [one for _, channel, want in wants for one in spread(channel, want)]
+    consent_columns = [one for _, channel, want in wants for one in spread(channel, want)]
     for subject in subjects:
-        if any(told.count(ConsentColumn(subject.pk, channel)) > 1 for channel in CHANNELS):
+        if any(consent_columns.count(ConsentColumn(subject.pk, channel)) > 1 for channel in CHANNELS):
             raise MappingError(f"Two columns speak of {subject.name} by the same channel. Keep one of them.")

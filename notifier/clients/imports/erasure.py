@@ -14,7 +14,7 @@ from notifier.files.reader import open_table
 from notifier.models import Channel, ClientImport
 
 #: So many of a number's last digits are looked for before it is read in full.
-_TELLING_DIGITS = 7
+_ENDING_DIGITS = 7
 
 
 class Traces:
@@ -23,7 +23,7 @@ class Traces:
     def __init__(self, addresses: Collection[tuple[Channel, str]]) -> None:
         emails = [re.escape(address) for channel, address in addresses if channel == Channel.EMAIL]
         self._numbers = {address for channel, address in addresses if channel == Channel.SMS}
-        self._endings = {number[-_TELLING_DIGITS:] for number in self._numbers}
+        self._endings = {number[-_ENDING_DIGITS:] for number in self._numbers}
         # ann@example.com is not named by joann@example.com: another person's row stays.
         inside = rf"(?<![\w.+-])(?:{'|'.join(emails)})(?![\w-]|\.\w)"
         self._email = re.compile(inside, re.IGNORECASE) if emails else None
@@ -45,12 +45,12 @@ class Traces:
             return True
 
 
-def forget(*, addresses: Collection[tuple[Channel, str]], now: datetime) -> None:
+def erase_rows(*, addresses: Collection[tuple[Channel, str]], now: datetime) -> None:
     """Drop every row that names one of these, in the caller's transaction; what names none stays as it is."""
     traces = Traces(addresses)
     # Those that wait first: an import that was under way leaves its rows among the others, which come after.
     for upload in ClientImport.objects.select_for_update().filter(state=ClientImport.State.UPLOADED).order_by("pk"):
-        _forget_upload(upload, traces, now)
+        _erase_in_upload(upload, traces, now)
     for done in ClientImport.objects.exclude(failed_rows="").defer("content").order_by("pk"):
         left = _without(done.failed_rows.encode(), traces)
         if left is not None:
@@ -61,7 +61,7 @@ def forget(*, addresses: Collection[tuple[Channel, str]], now: datetime) -> None
             ClientImport.objects.filter(pk=pk).update(mapping={})
 
 
-def _forget_upload(upload: ClientImport, traces: Traces, now: datetime) -> None:
+def _erase_in_upload(upload: ClientImport, traces: Traces, now: datetime) -> None:
     left = _without(bytes(upload.content), traces)
     if left is None:
         return

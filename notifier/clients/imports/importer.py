@@ -109,7 +109,7 @@ class Done:
 def _staged(table: Table, layout: Layout, progress: Progress) -> Iterator[Staging]:
     """The whole file, read. Before any transaction of ours begins, for reading takes long and may fail."""
     reader = Reader(layout=layout, columns=len(table.header), region=settings.PHONE_DEFAULT_REGION)
-    with staging(layout.told) as stage:
+    with staging(layout.consent_columns) as stage:
         for number in stage.add((row.line, reader.parse(row.cells)) for row in table.rows()):
             progress(number)
         yield stage

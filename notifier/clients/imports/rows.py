@@ -19,7 +19,7 @@ E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 #: Line ends and the like, and what turns the direction of all the text that follows.
 CONTROL = re.compile(r"[\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
 #: So much of a cell is repeated in a message.
-SHOWN_LETTERS = 60
+MAX_SHOWN_LETTERS = 60
 #: A fault of the row, and of no cell of it.
 ROW = -1
 
@@ -176,4 +176,4 @@ def read_channels(text: str) -> set[str]:
 
 
 def shortened(text: str) -> str:
-    return text if len(text) <= SHOWN_LETTERS else f"{text[: SHOWN_LETTERS - 1]}…"
+    return text if len(text) <= MAX_SHOWN_LETTERS else f"{text[: MAX_SHOWN_LETTERS - 1]}…"

@@ -26,7 +26,7 @@ _CLIENT = Client._meta.db_table
 _PREFERENCE = Preference._meta.db_table
 _CHANGE = ConsentChange._meta.db_table
 _SUPPRESSION = Suppression._meta.db_table
-_TABLES = ("import_row", "import_match", "import_change", "import_silent")
+_TABLES = ("import_row", "import_match", "import_change", "import_erased")
 #: Where a row has the address of a channel.
 _COLUMNS = suppressions.FIELDS
 
@@ -41,8 +41,8 @@ _ALTERS = " OR ".join(
 _SUPPRESSED = (
     f"(EXISTS (SELECT 1 FROM {_SUPPRESSION} s WHERE s.channel = 'email' AND s.address = m.email) "
     f"OR EXISTS (SELECT 1 FROM {_SUPPRESSION} s WHERE s.channel = 'sms' AND s.address = m.phone) "
-    "OR EXISTS (SELECT 1 FROM import_silent s WHERE s.channel = 'email' AND s.address = m.email) "
-    "OR EXISTS (SELECT 1 FROM import_silent s WHERE s.channel = 'sms' AND s.address = m.phone))"
+    "OR EXISTS (SELECT 1 FROM import_erased s WHERE s.channel = 'email' AND s.address = m.email) "
+    "OR EXISTS (SELECT 1 FROM import_erased s WHERE s.channel = 'sms' AND s.address = m.phone))"
 )
 
 
@@ -148,12 +148,12 @@ class Staging:
         )
         self.cursor.execute("CREATE INDEX import_match_client ON import_match (client_id)")
         self._analyze("import_match")
-        self._find_silent()
+        self._find_erased_suppressions()
 
-    def _find_silent(self) -> None:
+    def _find_erased_suppressions(self) -> None:
         """The addresses among the rows that are suppressed by a digest only, since their client was erased."""
         self.cursor.execute(
-            "CREATE TEMPORARY TABLE import_silent (channel varchar(10), address varchar(254), "
+            "CREATE TEMPORARY TABLE import_erased (channel varchar(10), address varchar(254), "
             "PRIMARY KEY (channel, address))"
         )
         if not suppressions.any_erased():
@@ -162,7 +162,7 @@ class Staging:
         for channel in _COLUMNS:
             found = suppressions.recognised(channel, self._addresses(channel))
             silent = [(channel.value, address) for address in set(found.values())]
-            self.cursor.executemany("INSERT INTO import_silent VALUES (%s, %s)", silent)
+            self.cursor.executemany("INSERT INTO import_erased VALUES (%s, %s)", silent)
 
     def _addresses(self, channel: Channel) -> Iterator[str]:
         """Those of the rows that are taken, read a few thousand at a time."""
@@ -178,9 +178,9 @@ class Staging:
             yield from (address for _, address in rows)
             line = rows[-1][0]
 
-    def silent(self) -> Mapping[Channel, list[str]]:
+    def erased_suppressions(self) -> Mapping[Channel, list[str]]:
         """What `match` found suppressed by a digest only."""
-        self.cursor.execute("SELECT channel, address FROM import_silent ORDER BY channel, address")
+        self.cursor.execute("SELECT channel, address FROM import_erased ORDER BY channel, address")
         rows = self.cursor.fetchall()
         return {channel: [address for kind, address in rows if kind == channel] for channel in Channel}
 

@@ -67,7 +67,7 @@ def layout_of(pending: ClientImport, table: Table, subjects: Sequence[TopicRef])
     return columns.arrange([pending.mapping.get(name, columns.NOTHING) for name in table.header], subjects)
 
 
-def arrange(*, pending: ClientImport, mapping: Mapping[str, str]) -> None:
+def set_mapping(*, pending: ClientImport, mapping: Mapping[str, str]) -> None:
     """Say which column is what. Raises `MappingError`, and changes nothing, where that can't be."""
     columns.arrange(list(mapping.values()), importer.subjects())
     if not ClientImport.objects.filter(pk=pending.pk, state=State.UPLOADED).update(mapping=dict(mapping)):

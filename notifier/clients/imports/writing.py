@@ -98,7 +98,7 @@ class _Writer:
 
     def restore_plaintext(self) -> None:
         """An address that stays silent since its client was erased stays so in its new client's hands."""
-        for channel, addresses in self._staging.silent().items():
+        for channel, addresses in self._staging.erased_suppressions().items():
             suppressions.restore_plaintext(channel=channel, addresses=addresses)
 
     def _record(self, kind: str, which: str) -> None:

@@ -34,7 +34,7 @@ def may(visitor: str, door: Door) -> bool:
         return False
     if visitor == "superuser":
         return True
-    held = groups.of(visitor) if visitor in groups.GROUPS else set()
+    held = groups.permissions_of(visitor) if visitor in groups.GROUPS else set()
     return door.permissions <= held
 
 

@@ -347,7 +347,8 @@ def test_an_outage_says_nothing_of_how_the_house_fares(
 ) -> None:
     token = token_of(a_client())
     monkeypatch.setattr(
-        "notifier.public.preferences.choices.standing", Mock(side_effect=OperationalError("connection refused"))
+        "notifier.public.preferences.preference_center.current_consent",
+        Mock(side_effect=OperationalError("connection refused")),
     )
     visitor.raise_request_exception = False
 

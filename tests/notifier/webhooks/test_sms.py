@@ -149,7 +149,7 @@ def test_what_is_too_large_is_refused_unread(monkeypatch: pytest.MonkeyPatch) ->
     def unread(*_: Any) -> Any:
         raise AssertionError("it was read")
 
-    monkeypatch.setattr(sms_replies, "take", unread)
+    monkeypatch.setattr(sms_replies, "receive", unread)
     fields = answers.form("x" * sms.MAX_BYTES)
 
     assert post(fields).status_code == 403
@@ -178,7 +178,7 @@ def test_while_the_database_is_away_the_provider_is_told_to_come_again(monkeypat
     def away(**_: Any) -> Any:
         raise OperationalError("the connection was refused")
 
-    monkeypatch.setattr(sms_replies, "take", away)
+    monkeypatch.setattr(sms_replies, "receive", away)
 
     assert post(answers.form("STOP")).status_code == 503
 
