@@ -16,7 +16,7 @@ from django.db.models import Model
 from django.test import Client as Browser
 from django.urls import URLPattern, reverse
 
-from notifier.admin.broadcasts.broadcast_admin import ORDERS
+from notifier.admin.broadcasts.acts.buttons import BUTTONS
 from notifier.admin.clients import acts, audience_lists
 from notifier.admin.deliveries import recovery, results
 from notifier.broadcasts.audience import Standing
@@ -50,7 +50,7 @@ ROWS: dict[str, Callable[[], Any]] = {
 }
 #: Arguments whose values the address itself does not tell.
 NAMES: dict[str, Sequence[str]] = {
-    "notifier_broadcast_order": [order.name for order in ORDERS.values() if order.asks],
+    "notifier_broadcast_order": [button.name for button in BUTTONS.values() if button.asks],
     "notifier_delivery_resolve": list(recovery.DECISIONS),
     "notifier_delivery_export": list(results.EXPORTS),
     "notifier_client_decide": list(acts.ACTS),

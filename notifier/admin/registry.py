@@ -3,7 +3,7 @@
 from notifier.admin.broadcasts import broadcast_admin
 from notifier.admin.clients import client_admin
 from notifier.admin.consent import sms_replies, suppressions
-from notifier.admin.deliveries import delivery_admin, recovery
+from notifier.admin.deliveries import delivery_admin, resolution_admin
 from notifier.admin.imports import import_admin
 from notifier.admin.notifications import notification_admin, topics
 from notifier.admin.operations import processes, throttles
@@ -17,7 +17,7 @@ __all__ = [
     "logins",
     "notification_admin",
     "processes",
-    "recovery",
+    "resolution_admin",
     "sms_replies",
     "suppressions",
     "throttles",

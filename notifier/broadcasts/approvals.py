@@ -7,7 +7,8 @@ from typing import Self
 from django.contrib.auth.models import User
 from django.db.models import Q, QuerySet
 
-from notifier.broadcasts import lifecycle
+from notifier.broadcasts import acts, lifecycle
+from notifier.broadcasts.acts import Act
 from notifier.broadcasts.lifecycle import ChangedMeanwhile, NotAllowed
 from notifier.models import Broadcast, Notification
 
@@ -40,26 +41,27 @@ def approve(*, broadcast_id: int, seen: Version, by: User, now: datetime) -> Non
 
     Raises `OwnRequest`, `ChangedMeanwhile` where it is no longer what `seen` says, and `NotAllowed`.
     """
-    waiting = _waiting(broadcast_id).filter(
+    waiting = acts.allowing(Act.APPROVE, broadcast_id=broadcast_id).filter(
         text_of=seen.text_of,
         scheduled_for=seen.scheduled_for,
         expires_at=seen.expires_at,
         is_critical=seen.is_critical,
     )
     allowed = waiting.exclude(created_by=by).exclude(text_by=by).filter(Q(expires_at=None) | Q(expires_at__gt=now))
-    word = {"approved_by": by, "approved_at": now}
-    if allowed.filter(scheduled_for__gt=now).update(state=State.SCHEDULED, **word):
+    approval = {"approved_by": by, "approved_at": now}
+    if allowed.filter(scheduled_for__gt=now).update(state=State.SCHEDULED, **approval):
         return
     due = allowed.filter(Q(scheduled_for=None) | Q(scheduled_for__lte=now))
-    if not due.update(**lifecycle.running_columns(now=now), **word):
+    if not due.update(**lifecycle.running_columns(now=now), **approval):
         raise _refusal(broadcast_id, by, now)
 
 
 def reject(*, broadcast_id: int, by: User, why: str) -> None:
     """It is never sent. Whoever asked reads who refused it and why."""
     because = f"rejected by {by.get_username()}: {why}"[:300]
-    if not _waiting(broadcast_id).update(state=State.CANCELLED, ended_because=because):
-        raise lifecycle.refusal("reject", broadcast_id)
+    waiting = acts.allowing(Act.REJECT, broadcast_id=broadcast_id)
+    if not waiting.update(state=State.CANCELLED, ended_because=because):
+        raise lifecycle.refusal(Act.REJECT, broadcast_id)
 
 
 def take_edit(*, notification: Notification, by: User) -> int:
@@ -94,14 +96,10 @@ def approvers(*, broadcast: Broadcast, most: int) -> list[User]:
     return list(others.order_by("username")[:most])
 
 
-def _waiting(broadcast_id: int) -> QuerySet[Broadcast]:
-    return Broadcast.objects.filter(pk=broadcast_id, state=State.AWAITING_APPROVAL)
-
-
 def _refusal(broadcast_id: int, by: User, now: datetime) -> lifecycle.BroadcastError:
-    broadcast = _waiting(broadcast_id).first()
+    broadcast = acts.allowing(Act.APPROVE, broadcast_id=broadcast_id).first()
     if broadcast is None:
-        return lifecycle.refusal("approve", broadcast_id)
+        return lifecycle.refusal(Act.APPROVE, broadcast_id)
     if broadcast.created_by_id == by.pk:
         return OwnRequest(f"You asked for {broadcast} yourself, so somebody else has to approve it.")
     if broadcast.text_by_id == by.pk:

@@ -13,7 +13,8 @@ from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
-from notifier.broadcasts import audience, chains, lifecycle
+from notifier.broadcasts import acts, audience, chains, lifecycle
+from notifier.broadcasts.acts import Act
 from notifier.broadcasts.send_options import Terms
 from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Suppression
 
@@ -72,7 +73,8 @@ def check(*, broadcast: Broadcast) -> None:
     """Raises `FollowUpError` where this broadcast can have no follow-up now."""
     if follower := follower_of(broadcast_id=broadcast.pk):
         raise FollowedAlready(follower)
-    if broadcast.finished_at is None:
+    # A cancelled one ends once the dispatcher has settled what was left.
+    if not acts.is_allowed(Act.FOLLOW_UP, broadcast) or broadcast.finished_at is None:
         raise NotEnded(f"{broadcast} has not ended yet. Wait until it has, or cancel it first.")
 
 

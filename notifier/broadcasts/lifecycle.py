@@ -1,5 +1,8 @@
-"""What staff do to broadcasts. Every change is one conditional UPDATE whose row count is checked, so that double
-clicks, back buttons and two people pressing at once each get a true answer."""
+"""How a broadcast is asked for, and how it is paused, resumed and cancelled.
+
+Every change is one conditional UPDATE whose row count is checked: after a double click or the back button, and where
+two people press at once, each is told what really happened.
+"""
 
 import uuid
 from collections.abc import Collection, Mapping, Sequence
@@ -13,29 +16,23 @@ from django.db.models import Max, Q
 from django.utils.formats import date_format
 from django.utils.timezone import localtime
 
-from notifier.broadcasts import audience
+from notifier.broadcasts import acts, audience
+from notifier.broadcasts.acts import Act
 from notifier.broadcasts.send_options import AT_ONCE, Terms
 from notifier.models import Broadcast, Channel, Client, Notification, Topic
 
 State = Broadcast.State
 
-#: What each order may be given in, and what it leads to. What leads to RUNNING or to SCHEDULED for the first time: see
-#: `approvals` and `schedules`; sending again what has failed: see `recovery`.
-ALLOWED = {
-    "pause": ((State.RUNNING,), State.PAUSED),
-    "resume": ((State.PAUSED,), State.RUNNING),
-    "cancel": ((State.AWAITING_APPROVAL, State.SCHEDULED, State.RUNNING, State.PAUSED), State.CANCELLED),
-}
-#: Sending the same notification again within this time needs an explicit word.
+#: Sending the same notification again within this time must be asked for explicitly.
 RECENT = timedelta(hours=1)
 
 
 class BroadcastError(Exception):
-    """The order can't be carried out; the text says why, to staff."""
+    """It can't be done; the text tells staff why."""
 
 
 class NotAllowed(BroadcastError):
-    """The broadcast is not in a state for this order."""
+    """The broadcast is not in a state for this act."""
 
 
 class ChangedMeanwhile(BroadcastError):
@@ -51,7 +48,7 @@ class BadTerms(BroadcastError):
 
 
 class SentRecently(BroadcastError):
-    """A notification is asked for, running, or was sent a short while ago; sending it again needs a word."""
+    """A notification is asked for, running, or was sent a short while ago; sending it again must be asked for."""
 
     def __init__(self, earlier: Sequence[Broadcast]) -> None:
         what = "Sent a short while ago" if all(broadcast.started_at for broadcast in earlier) else "Asked for already"
@@ -164,11 +161,15 @@ def sent_recently(*, notification_ids: Sequence[int], now: datetime) -> list[Bro
     return list(earlier.select_related("created_by").order_by("-pk"))
 
 
+def sender(broadcast: Broadcast) -> str:
+    """The name of whoever asked for it."""
+    return broadcast.created_by.get_username() if broadcast.created_by else "the command line"
+
+
 def describe(broadcast: Broadcast) -> str:
     """Who sent it and when, in words."""
-    who = broadcast.created_by.get_username() if broadcast.created_by else "the command line"
     moment = broadcast.started_at or broadcast.created_at
-    return f"{broadcast} by {who}, {in_words(moment, 'j M Y, H:i')}, {state_in_words(broadcast)}"
+    return f"{broadcast} by {sender(broadcast)}, {in_words(moment, 'j M Y, H:i')}, {state_in_words(broadcast)}"
 
 
 def state_in_words(broadcast: Broadcast) -> str:
@@ -185,30 +186,28 @@ def in_words(moment: datetime, shape: str = "j M Y, H:i T") -> str:
 
 
 def pause(*, broadcast_id: int) -> None:
-    """No window that starts after this is sent; what is being sent ends by itself."""
-    _order("pause", broadcast_id)
+    """Nothing of it is given to a consumer from now on; what is being sent at this moment still goes out."""
+    _set_state(State.PAUSED, Act.PAUSE, broadcast_id)
 
 
 def resume(*, broadcast_id: int) -> None:
-    """Its rows are due already: the dispatcher finds them at its next cycle."""
-    _order("resume", broadcast_id)
+    """Its deliveries are due already: the dispatcher finds them at its next cycle."""
+    _set_state(State.RUNNING, Act.RESUME, broadcast_id)
 
 
 def cancel(*, broadcast_id: int) -> None:
-    """What has not been sent never will be; the dispatcher settles those rows as CANCELLED, and ends it."""
-    _order("cancel", broadcast_id)
+    """What has not been sent never will be: the dispatcher settles those deliveries as CANCELLED, and ends it."""
+    _set_state(State.CANCELLED, Act.CANCEL, broadcast_id)
 
 
-def _order(order: str, broadcast_id: int) -> None:
-    allowed, state = ALLOWED[order]
-    changed = Broadcast.objects.filter(pk=broadcast_id, state__in=allowed).update(state=state)
-    if not changed:
-        raise refusal(order, broadcast_id)
+def _set_state(state: Broadcast.State, act: Act, broadcast_id: int) -> None:
+    if not acts.allowing(act, broadcast_id=broadcast_id).update(state=state):
+        raise refusal(act, broadcast_id)
 
 
-def refusal(order: str, broadcast_id: int) -> NotAllowed:
-    """Why an order changed nothing, by the state that it is in now."""
+def refusal(act: Act, broadcast_id: int) -> NotAllowed:
+    """Why an act changed nothing, by the state that the broadcast is in now."""
     broadcast = Broadcast.objects.filter(pk=broadcast_id).first()
     if broadcast is None:
         return NotAllowed(f"There is no broadcast {broadcast_id}.")
-    return NotAllowed(f"{broadcast} is {broadcast.get_state_display().lower()}: you can't {order} it now.")
+    return NotAllowed(f"{broadcast} is {broadcast.get_state_display().lower()}: you can't {act} it now.")

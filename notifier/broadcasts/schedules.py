@@ -6,7 +6,8 @@ Any number of dispatchers may run; each call is safe to repeat and to kill.
 import logging
 from datetime import datetime
 
-from notifier.broadcasts import lifecycle
+from notifier.broadcasts import acts, lifecycle
+from notifier.broadcasts.acts import Act
 from notifier.broadcasts.lifecycle import BadTerms, NotAllowed
 from notifier.broadcasts.send_options import Terms
 from notifier.models import Broadcast
@@ -72,36 +73,35 @@ def reschedule(*, broadcast_id: int, terms: Terms, now: datetime) -> None:
     """
     if mistakes := terms.mistakes(now):
         raise BadTerms(mistakes)
-    broadcast = _before_start("reschedule", broadcast_id)
+    broadcast = _before_start(Act.RESCHEDULE, broadcast_id)
     large = broadcast.needs_approval or _has_outgrown(broadcast)
     columns = lifecycle.initial_columns(needs_approval=large, terms=terms, now=now) | {
         "approved_by": None,
         "approved_at": None,
     }
-    unchanged = Broadcast.objects.before_start().filter(pk=broadcast_id, needs_approval=broadcast.needs_approval)
-    if not unchanged.update(**columns):
-        raise lifecycle.refusal("reschedule", broadcast_id)
+    waiting = acts.allowing(Act.RESCHEDULE, broadcast_id=broadcast_id)
+    if not waiting.filter(needs_approval=broadcast.needs_approval).update(**columns):
+        raise lifecycle.refusal(Act.RESCHEDULE, broadcast_id)
 
 
 def start_now(*, broadcast_id: int, now: datetime) -> None:
     """Start a scheduled broadcast before its time, if that was for one person to decide."""
-    broadcast = _before_start("start", broadcast_id)
+    broadcast = _before_start(Act.START_NOW, broadcast_id)
     if broadcast.needs_approval:
         raise NotAllowed(f"{broadcast} needs approval for its time as well. Change the time to ask for it.")
+    scheduled = acts.allowing(Act.START_NOW, broadcast_id=broadcast_id).filter(needs_approval=False)
     if _has_outgrown(broadcast):
-        waits = Broadcast.objects.filter(pk=broadcast_id, state=State.SCHEDULED, needs_approval=False)
-        waits.update(state=State.AWAITING_APPROVAL, needs_approval=True, scheduled_for=None)
+        scheduled.update(state=State.AWAITING_APPROVAL, needs_approval=True, scheduled_for=None)
         raise NotAllowed(f"{broadcast} would go to more people by now than you may send to alone: it awaits approval.")
-    scheduled = Broadcast.objects.filter(pk=broadcast_id, state=State.SCHEDULED, needs_approval=False).unexpired(now)
-    if not scheduled.update(scheduled_for=None, **lifecycle.running_columns(now=now)):
-        raise lifecycle.refusal("start", broadcast_id)
+    if not scheduled.unexpired(now).update(scheduled_for=None, **lifecycle.running_columns(now=now)):
+        raise lifecycle.refusal(Act.START_NOW, broadcast_id)
 
 
-def _before_start(order: str, broadcast_id: int) -> Broadcast:
+def _before_start(act: Act, broadcast_id: int) -> Broadcast:
     waiting = Broadcast.objects.before_start().filter(pk=broadcast_id).select_related("topic", "created_by")
     broadcast = waiting.first()
     if broadcast is None:
-        raise lifecycle.refusal(order, broadcast_id)
+        raise lifecycle.refusal(act, broadcast_id)
     return broadcast
 
 

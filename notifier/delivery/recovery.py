@@ -17,6 +17,8 @@ from django.db import connection, transaction
 from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery, TextChoices, Value
 from django.db.models.functions import Coalesce
 
+from notifier.broadcasts import acts
+from notifier.broadcasts.acts import Act
 from notifier.models import Broadcast, Channel, Client, Delivery, Resolution, ResolvedDelivery
 
 Action = Resolution.Action
@@ -29,8 +31,8 @@ RESOLVABLE: Mapping[str, tuple[Delivery.State, ...]] = {
     Action.MARKED_SENT: (State.UNKNOWN, State.FAILED),
     Action.SENT_AGAIN: (State.UNKNOWN, State.FAILED, State.SKIPPED),
 }
-#: Of which broadcasts something may be sent again; a finished one goes on for it.
-OPEN = (Broadcast.State.RUNNING, Broadcast.State.FINISHED)
+#: Of broadcasts in these states something may be sent again; a finished one goes on for it.
+_OPEN = acts.ALLOWED[Act.SEND_AGAIN]
 
 
 class Obstacle(TextChoices):
@@ -244,7 +246,7 @@ def _columns(resolution: Resolution) -> dict[str, Any]:
 def _tell_broadcasts(resolution: Resolution, broadcast_ids: Collection[int]) -> None:
     broadcasts = Broadcast.objects.filter(pk__in=broadcast_ids)
     if resolution.action == Action.SENT_AGAIN:
-        again = broadcasts.filter(state__in=OPEN)
+        again = broadcasts.filter(state__in=_OPEN)
         again.update(state=Broadcast.State.RUNNING, finished_at=None, days_counted_at=None)
     else:
         # The last tally of a broadcast that has ended is no longer true; others are counted all the time.
@@ -281,7 +283,7 @@ def _broadcasts_obstacle(action: str, state: str, *, is_expired: bool) -> Obstac
     # one does not help either.
     if is_expired and state != Broadcast.State.CANCELLED:
         return Obstacle.EXPIRED_BROADCAST
-    return _NOT_OPEN.get(Broadcast.State(state))
+    return None if state in _OPEN else _NOT_OPEN[Broadcast.State(state)]
 
 
 # Only what was skipped for want of an address has none.
@@ -290,7 +292,9 @@ ADDRESS_FIELDS = {Channel.EMAIL: "email", Channel.SMS: "phone"}
 
 def _unreachable(deliveries: QuerySet[Delivery], now: datetime) -> int:
     """Skipped ones of open broadcasts that have no address, and whose client has none today."""
-    skipped = deliveries.filter(state=State.SKIPPED, address="", broadcast__state__in=OPEN, broadcast__followed_by=None)
+    skipped = deliveries.filter(
+        state=State.SKIPPED, address="", broadcast__state__in=_OPEN, broadcast__followed_by=None
+    )
     skipped = skipped.exclude(broadcast__expires_at__lte=now).order_by()
     without = [Q(channel=channel, **{f"client__{name}": None}) for channel, name in ADDRESS_FIELDS.items()]
     return skipped.filter(reduce(or_, without)).count()

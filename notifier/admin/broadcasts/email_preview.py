@@ -1,4 +1,4 @@
-"""The e-mail itself, as a page for a frame: what is about to be sent is read as a client will read it."""
+"""The e-mail as a client will read it: a page that other pages show in a frame."""
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
@@ -9,10 +9,10 @@ from notifier.models import Broadcast, Channel, Client, Notification, Topic
 
 #: Shown where no client consents, so that the message can be read all the same.
 NOBODY = "Alex Example"
-#: Whoever is asked to send or to approve sees one of those who get it.
+#: With one of these permissions the sample is a real client: who sends or approves has to see one.
 KNOWN_TO = ("notifier.view_client", "notifier.send_broadcast", "notifier.approve_broadcast")
-#: Its styles stand in it. Nothing in it runs, loads or posts anything, and only our own pages may frame it; its links
-#: open beside it.
+#: Its styles are inline. Nothing in it runs, loads or posts anything, and only our own pages may frame it; its links
+#: open in a new window.
 POLICY = {
     "default-src": ["'none'"],
     "style-src": ["'self'", "'unsafe-inline'"],
@@ -24,7 +24,7 @@ POLICY = {
 
 
 def address(text: Notification | Broadcast) -> str:
-    """Of the page with its e-mail; a broadcast's is the text that it froze."""
+    """The address of the page with its e-mail; a broadcast's shows the frozen text."""
     return reverse(f"admin:notifier_{text._meta.model_name}_email_preview", args=[text.pk])
 
 
@@ -39,13 +39,13 @@ def page(request: HttpRequest, text: Notification | Broadcast) -> HttpResponse:
 
 
 def as_text(text: Notification | Broadcast, sample: Client | None) -> str:
-    """What mail programs show that show no HTML."""
+    """The text version, for mail programs that show no HTML."""
     rendered = email.render(subject=text.subject, body=text.email_body)
     return rendered.text_for(values(text, sample), test_token(text.topic)).strip()
 
 
 def test_token(topic: Topic | None) -> str:
-    """Of links that can be followed and change nothing: nobody but the client may hold theirs."""
+    """For links that can be followed but change nothing: a client's own links are for nobody else."""
     return signed_links.token(signed_links.Link(signed_links.NOBODY, topic.pk if topic else 0, 0))
 
 
@@ -54,5 +54,5 @@ def values(text: Notification | Broadcast, sample: Client | None) -> dict[str, s
 
 
 def for_a_frame(html: str) -> str:
-    """Its links open in a window of their own; in the little frame they would replace the mail."""
+    """The page with links that open in a new window; in the frame they would replace the e-mail."""
     return html.replace("<head>", '<head><base target="_blank">', 1)

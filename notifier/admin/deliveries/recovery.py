@@ -1,22 +1,22 @@
-"""Staff's decisions about deliveries: how they are asked for, what is said afterwards, and the record of them."""
+"""What staff may decide about deliveries: the wording of each decision, its forms, and what is said afterwards."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from django import forms
-from django.contrib import admin, messages
-from django.utils.safestring import SafeString
+from django.contrib import messages
 
-from notifier.admin.lists.base import ReadOnlyAdmin
 from notifier.delivery import recovery
 from notifier.delivery.recovery import Obstacle, Resolved
 from notifier.models import Resolution
-from notifier.wording.badges import badge
+
+RESOLVE = "notifier.resolve_delivery"
+INCOMPLETE = "That form was not complete, so nothing was changed. Look again."
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class DeliveryDecision:
     """Something that staff may decide about deliveries."""
 
     #: In addresses.
@@ -27,7 +27,7 @@ class Decision:
     #: The headline of the page that asks, and the button on it, with "3 deliveries" or "3".
     question: str
     button: str
-    #: What each becomes, and what it comes to.
+    #: What each delivery becomes, and what that means.
     becomes: str
     meaning: str
     done: str
@@ -37,7 +37,7 @@ class Decision:
 DECISIONS = {
     decision.name: decision
     for decision in (
-        Decision(
+        DeliveryDecision(
             "mark-as-sent",
             Resolution.Action.MARKED_SENT,
             "Mark as sent",
@@ -50,7 +50,7 @@ DECISIONS = {
             "Marked as sent: {}.",
             "None of these is unknown or failed any more: somebody else may have decided just now.",
         ),
-        Decision(
+        DeliveryDecision(
             "send-again",
             Resolution.Action.SENT_AGAIN,
             "Send again",
@@ -67,9 +67,6 @@ DECISIONS = {
 }
 
 
-INCOMPLETE = "That form was not complete, so nothing was changed. Look again."
-
-
 class WhyForm(forms.Form):
     why = forms.CharField(
         label="Why",
@@ -81,9 +78,9 @@ class WhyForm(forms.Form):
 
 
 class DecisionForm(WhyForm):
-    """What the page that asks posts. `fields["twice"]` is wanted where something UNKNOWN is sent again."""
+    """What the page that asks posts. The page makes `twice` required where something UNKNOWN is sent again."""
 
-    #: What fails later was not on the page, and is not what was decided on.
+    #: When the page counted. What failed later was not on it, so the decision leaves it alone.
     seen_at = forms.CharField(widget=forms.HiddenInput, error_messages={"required": INCOMPLETE})
     twice = forms.BooleanField(
         label="Send them again although they may arrive twice",
@@ -101,8 +98,8 @@ class DecisionForm(WhyForm):
         return moment
 
 
-def outcome(decision: Decision, resolved: Resolved) -> tuple[int, str]:
-    """The level of the message and its text, with every number."""
+def outcome(decision: DeliveryDecision, resolved: Resolved) -> tuple[int, str]:
+    """What is said after a decision: the level of the message, and its text with every number."""
     left = reasons(resolved.left)
     if not resolved.number:
         return messages.WARNING, f"Nothing was changed. {f'{left}.' if left else decision.nothing}"
@@ -111,36 +108,9 @@ def outcome(decision: Decision, resolved: Resolved) -> tuple[int, str]:
 
 
 def reasons(left: Mapping[Obstacle, int]) -> str:
-    """ "2 are of a paused broadcast: resume it first; 1 is cancelled"."""
+    """Why some were left, as in "2 are of a paused broadcast: resume it first; 1 is cancelled"."""
     return "; ".join(f"{number:,} {'is' if number == 1 else 'are'} {obstacle}" for obstacle, number in left.items())
 
 
 def counted(number: int) -> str:
     return f"{number:,} deliver{'y' if number == 1 else 'ies'}"
-
-
-@admin.register(Resolution)
-class ResolutionAdmin(ReadOnlyAdmin):
-    """The record of what was decided; its deliveries are a list of their own."""
-
-    list_display = ("decision", "shown_action", "shown_number", "who", "at", "why")
-    list_filter = ("action",)
-    list_select_related = ("by",)
-    ordering = ("-pk",)
-    fields = ("shown_action", "shown_number", "who", "at", "why")
-
-    @admin.display(description="decision")
-    def decision(self, resolution: Resolution) -> str:
-        return f"#{resolution.pk}"
-
-    @admin.display(description="action")
-    def shown_action(self, resolution: Resolution) -> SafeString:
-        return badge(text=resolution.get_action_display(), tone="quiet")
-
-    @admin.display(description="deliveries")
-    def shown_number(self, resolution: Resolution) -> str:
-        return f"{resolution.number:,}"
-
-    @admin.display(description="decided by")
-    def who(self, resolution: Resolution) -> str:
-        return resolution.by.get_username() if resolution.by else "the command line"

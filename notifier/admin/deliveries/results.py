@@ -1,4 +1,4 @@
-"""What became of one broadcast's deliveries: the head of their list, the filter by reason, the file to take away."""
+"""What became of one broadcast's deliveries: the numbers above their list, the filter by reason, and the export."""
 
 import logging
 from collections.abc import Iterator
@@ -20,15 +20,15 @@ from notifier.models import Broadcast, Delivery
 logger = logging.getLogger(__name__)
 
 EXPORT = "notifier.export_delivery"
-#: How the list's address names the broadcast.
+#: The parameter of the list's address that names the broadcast.
 OWNER = "broadcast__id__exact"
-#: A sheet is written in full before the browser gets any of it, at about 6,000 rows a second.
+#: An XLSX file is written in full before the browser gets any of it, at about 6,000 rows a second.
 MAX_XLSX = 100_000
 #: Rows that an export reads at once.
 CHUNK = 2_000
 HEADER = (
     *("client", "name", "channel", "address", "state", "reason", "attempts", "settled", "provider's id"),
-    # What a message that was sent rested on.
+    # The consent that a sent message relied on.
     *("agreed", "agreed how"),
 )
 _COLUMNS = (
@@ -45,12 +45,12 @@ _COLUMNS = (
 
 
 def list_of(broadcast: Broadcast, **filters: str) -> str:
-    """The address of its deliveries."""
+    """The address of the list of its deliveries."""
     return f"{reverse('admin:notifier_delivery_changelist')}?{urlencode({OWNER: broadcast.pk, **filters})}"
 
 
 def owner(request: HttpRequest) -> Broadcast | None:
-    """The broadcast that the list is of."""
+    """The broadcast whose deliveries the list shows; None where it shows those of several."""
     chosen = request.GET.get(OWNER, "")
     if not (chosen.isdecimal() and len(chosen) < 19):
         return None
@@ -68,7 +68,7 @@ class Part:
 
 
 def head(request: HttpRequest, broadcast: Broadcast) -> dict[str, Any]:
-    """What stands above the list. The numbers are those of the tally: nothing is counted for it."""
+    """The context for what stands above the list. Its numbers come from the tally: no delivery is counted for it."""
     sheet = progress.sheet(broadcast)
     chosen = request.GET.get("state__exact")
     return {
@@ -115,19 +115,19 @@ class ReasonFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> QuerySet[Delivery]:
         chosen = self.value()
-        # The states are said as well, or no index would answer.
+        # Without the states no index would answer.
         return queryset if chosen is None else queryset.filter(detail=chosen, state__in=Delivery.UNSENT)
 
 
 # --- Export -----------------------------------------------------------------------------------------------------------
 def rows(deliveries: QuerySet[Delivery]) -> Iterator[tuple[object, ...]]:
-    """Those of one broadcast, by client: read a few thousand at a time, each as it is at that moment."""
+    """The rows of the export of one broadcast, by client; read a few thousand at a time, as each is at that moment."""
     ordered = deliveries.order_by("client_id", "channel").values_list(*_COLUMNS)
     topic = next(iter(deliveries.order_by().values_list("broadcast__topic_id", flat=True)[:1]), None)
     last = 0
     while chunk := list(ordered.filter(client_id__gt=last)[:CHUNK]):
         if len(chunk) == CHUNK:
-            # It may end between two channels of one client, who then comes with the next.
+            # It may end between two channels of one client: that client is left for the next chunk.
             chunk = [row for row in chunk if row[0] != chunk[-1][0]]
         agreements = records.Agreements(topic_id=topic, clients=[row[0] for row in chunk]) if topic else None
         yield from (_in_words(row, agreements) for row in chunk)
@@ -160,7 +160,7 @@ def _xlsx(deliveries: QuerySet[Delivery], name: str) -> HttpResponseBase:
     return FileResponse(file, as_attachment=True, filename=f"{name}.xlsx")
 
 
-#: By the word in the address.
+#: By the kind that the address names.
 EXPORTS = {"csv": _csv, "xlsx": _xlsx}
 
 
@@ -169,6 +169,6 @@ def is_too_long(kind: str, deliveries: QuerySet[Delivery]) -> bool:
 
 
 def export(*, kind: str, broadcast: Broadcast, deliveries: QuerySet[Delivery], user_id: int) -> HttpResponseBase:
-    """The file, and a line in the log: it carries addresses out of the product."""
+    """The file. Written to the log as well, because it takes addresses out of the product."""
     logger.info("user %d exports deliveries of broadcast %d as %s", user_id, broadcast.pk, kind)
     return EXPORTS[kind](deliveries, f"broadcast-{broadcast.pk}-deliveries")

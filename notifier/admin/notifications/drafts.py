@@ -34,7 +34,7 @@ class Draft:
 
     @classmethod
     def read(cls, posted: Mapping[str, str]) -> "Draft":
-        """As the form posts it, whatever is still wrong with it."""
+        """What the form posts, valid or not."""
         topic_id = posted.get("topic", "")
         topic = Topic.objects.filter(pk=topic_id).first() if topic_id.isdecimal() and len(topic_id) < 19 else None
         texts = [placeholders.tidied(posted.get(name, "")) for name in ("subject", "email_body", "sms_body")]
@@ -46,7 +46,7 @@ class Draft:
 
     @property
     def mistakes(self) -> dict[str, list[str]]:
-        """What would be refused when it is saved, by the text's name; what is not written yet is no mistake."""
+        """What would be refused when it is saved, by the text's name; a text that is not written yet is no mistake."""
         found = {
             "Subject": placeholders.subject_mistakes(self.subject) if self.subject else [],
             "E-mail": placeholders.mistakes(self.email_body) + markdown.mistakes(self.email_body),
@@ -59,18 +59,21 @@ class Draft:
         return markdown.warnings(self.email_body)
 
 
+EMPTY = Draft(None, "", "", "")
+
+
 @dataclass(frozen=True, slots=True)
 class Reader:
     """The client as whom a draft is shown."""
 
     name: str
-    #: Who that is and why, in a sentence.
+    #: A sentence that says who that is and why.
     words: str
     client: Client | None = None
 
 
 def find_reader(*, term: str, topic: Topic | None, may_see_clients: bool) -> Reader:
-    """The first client that the term finds; without one, a client who would get it, or an invented one."""
+    """The first client that the term finds; if there is none, a client who would get it; else an invented one."""
     if not may_see_clients:
         return Reader(NOBODY, f"Shown for {NOBODY}, who is invented: to see clients takes a right of its own.")
     found = list(clients_found(term)) if term else []
@@ -132,10 +135,11 @@ class SmsLength:
     """How long an SMS is for one reader, why, and how long it can get for any client."""
 
     size: placeholders.SmsSize
-    #: What makes it UCS-2, in words: characters of the text, which staff can change, and those of the reader's name.
+    #: The characters that make it UCS-2, in words: those of the text, which staff can change, and of the reader's name.
     forced_by_text: list[str]
     forced_by_name: list[str]
-    #: The longest name of all clients, and the most that the SMS takes for a name so long, within and beyond GSM-7.
+    #: The longest name of all clients, and the largest size of the SMS for a name of that length: where all characters
+    #: are in GSM-7, and where some are not.
     longest_name: str
     within: placeholders.SmsSize
     beyond: placeholders.SmsSize
@@ -162,5 +166,5 @@ def sms_length(*, draft: Draft, reader: Reader) -> SmsLength:
 
 
 def _longest_name() -> str:
-    """An index on the length answers."""
+    """Found by an index on the length."""
     return Client.objects.order_by(Length("name").desc()).values_list("name", flat=True).first() or NOBODY

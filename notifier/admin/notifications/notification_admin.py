@@ -1,23 +1,35 @@
-"""Notifications: the list and the page. How one becomes a broadcast: see `sending`."""
+"""Notifications: their list, the form in which they are written, their history, and the routes to their pages."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
-from django.contrib import admin
-from django.db.models import Count, DateTimeField, IntegerField, OuterRef, QuerySet, Subquery
+from django.contrib import admin, messages
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, DateTimeField, IntegerField, Model, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
-from django.utils.html import format_html_join
+from django.urls import URLPattern
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from simple_history.admin import SimpleHistoryAdmin
 
-from notifier.admin.broadcasts.sending import SendingAdmin
-from notifier.admin.notifications.writing import WritingAdmin
-from notifier.models import Broadcast, Notification
+from notifier.admin.broadcasts import email_preview
+from notifier.admin.broadcasts.forms import SEND
+from notifier.admin.lists.base import GuardedDeleteAdmin
+from notifier.admin.lists.routing import page
+from notifier.admin.notifications import confirm_page, draft_pages, drafts, duplicate, limits_page, send_test
+from notifier.admin.notifications.confirm_page import MAX_AT_ONCE
+from notifier.admin.notifications.drafts import Draft
+from notifier.admin.notifications.forms import NotificationForm
+from notifier.broadcasts import approvals
+from notifier.messages import placeholders
+from notifier.models import Broadcast, Channel, Notification
 from notifier.wording.badges import badge
 
 
 @admin.register(Notification)
-class NotificationAdmin(SendingAdmin, WritingAdmin):
+class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
     list_display = ("subject", "topic", "texts", "sent_times", "last_sent", "created_at")
     list_filter = ("topic",)
     list_select_related = ("topic",)
@@ -26,7 +38,32 @@ class NotificationAdmin(SendingAdmin, WritingAdmin):
     ordering = ("-created_at",)
     sortable_by = ("created_at",)
     actions = ("broadcast_selected",)
+    form = NotificationForm
+    readonly_fields = ("placeholders",)
+    fieldsets = (
+        (None, {"fields": ("topic", "subject", "placeholders")}),
+        ("E-mail", {"fields": ("email_body",), "description": "Leave it empty to send no e-mail."}),
+        ("SMS", {"fields": ("sms_body",), "description": "Leave it empty to send no SMS."}),
+    )
+    object_history_template = "admin/notifier/notification/history.html"
+    object_history_list_template = "admin/notifier/notification/versions.html"
 
+    def get_urls(self) -> list[URLPattern]:
+        framed = email_preview.POLICY
+        preview = confirm_page.email_preview_page
+        return [
+            page(self, confirm_page.confirm_page, name="broadcast", route="broadcast/"),
+            page(self, limits_page.limits_page, name="limits", route="limits/"),
+            page(self, preview, name="email_preview", route="<int:notification_id>/email/", policy=framed),
+            page(self, draft_pages.preview_page, name="preview", route="preview/", policy=framed),
+            page(self, draft_pages.check_page, name="check", route="check/"),
+            page(self, draft_pages.readers_page, name="readers", route="readers/"),
+            page(self, send_test.send_test_page, name="test", route="test/<str:name>/", policy=framed),
+            page(self, duplicate.duplicate_page, name="duplicate", route="<path:object_id>/duplicate/"),
+            *super().get_urls(),
+        ]
+
+    # --- The list ---
     def get_queryset(self, request: HttpRequest) -> QuerySet[Notification]:
         sent = Broadcast.objects.filter(notification=OuterRef("pk")).exclude(started_at=None).order_by()
         times = sent.values("notification").annotate(number=Count("pk")).values("number")
@@ -37,7 +74,6 @@ class NotificationAdmin(SendingAdmin, WritingAdmin):
             last_sent_at=Subquery(last, output_field=DateTimeField()),
         )
 
-    # --- The list and the page ---
     @admin.display(description="texts")
     def texts(self, notification: Notification) -> SafeString:
         return format_html_join(
@@ -53,6 +89,18 @@ class NotificationAdmin(SendingAdmin, WritingAdmin):
         moment: datetime | None = notification.last_sent_at
         return moment
 
+    def has_send_broadcast_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """For the action: Django asks for it by this name."""
+        return request.user.has_perm(SEND)
+
+    @admin.action(description="Broadcast selected notifications…", permissions=["send_broadcast"])
+    def broadcast_selected(self, request: HttpRequest, queryset: QuerySet[Notification]) -> HttpResponse | None:
+        ids = list(queryset.order_by("pk").values_list("pk", flat=True)[: MAX_AT_ONCE + 1])
+        if len(ids) > MAX_AT_ONCE:
+            self.message_user(request, f"Choose at most {MAX_AT_ONCE} notifications at once.", messages.ERROR)
+            return None
+        return confirm_page.to_page(self, ids)
+
     def reason_to_keep(self, obj: Notification) -> str:
         if not obj.broadcasts.exists():
             return ""
@@ -61,8 +109,84 @@ class NotificationAdmin(SendingAdmin, WritingAdmin):
             "Leave it as it stands, and write a new one for the next occasion."
         )
 
+    # --- The form ---
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Without advice and placeholders for those who may only read it."""
+        whole = super().get_fieldsets(request, obj)
+        if obj is None or self.has_change_permission(request, obj):
+            return whole
+        return [
+            (name, {"fields": tuple(field for field in options["fields"] if field != "placeholders")})
+            for name, options in whole
+        ]
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        writes = self.has_change_permission(request) if object_id else self.has_add_permission(request)
+        extra = {"writes": writes, "channels": list(Channel)}
+        return super().changeform_view(request, object_id, form_url, extra | (extra_context or {}))
+
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        extra = {"may_broadcast": self.has_send_broadcast_permission(request)}
+        extra = {"may_broadcast": request.user.has_perm(SEND)}
         return super().change_view(request, object_id, form_url, extra | (extra_context or {}))
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Any = None,
+    ) -> HttpResponse:
+        if context.get("writes"):
+            saved = Draft.of(obj) if obj else drafts.EMPTY
+            draft = Draft.read(request.POST.dict()) if request.method == "POST" else saved
+            context["checks"] = draft_pages.checks(draft, draft_pages.reader_of(request, draft))
+            context["not_begun"] = list(approvals.not_begun(notification=obj)) if obj else []
+        return super().render_change_form(request, context, add, change, form_url, obj)
+
+    @admin.display(description="placeholders")
+    def placeholders(self, notification: Notification) -> SafeString:
+        rows = ((name, f"{{{{ {name} }}}}", meaning) for name, meaning in placeholders.PLACEHOLDERS.items())
+        items = format_html_join("", '<li><code data-placeholder="{}">{}</code> {}</li>', rows)
+        return format_html('<ul class="placeholders">{}</ul>', items)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Saves, and in the same transaction gives the new text to broadcasts that wait for approval."""
+        super().save_model(request, obj, form, change)
+        if not change:
+            return
+        if number := approvals.take_edit(notification=obj, by=cast(User, request.user)):
+            words = "1 broadcast that has" if number == 1 else f"{number} broadcasts that have"
+            self.message_user(
+                request, f"{words} not begun takes over the new text, and awaits approval of it.", messages.WARNING
+            )
+        kept = Broadcast.objects.filter(notification=obj, state=Broadcast.State.SCHEDULED, needs_approval=False)
+        if old := [broadcast for broadcast in kept.select_related("notification") if broadcast.is_outdated]:
+            names = ", ".join(f"#{broadcast.pk}" for broadcast in old)
+            self.message_user(
+                request,
+                f"Scheduled with the text as it was before: {names}. To send the new text, cancel and broadcast again.",
+                messages.WARNING,
+            )
+
+    # --- Its history ---
+    def revert_disabled(self, request: HttpRequest, obj: Any = None) -> bool:
+        return not self.has_change_permission(request, obj)
+
+    def history_form_view(
+        self, request: HttpRequest, object_id: str, version_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        # The library lets everybody save who may read.
+        if request.method == "POST" and self.revert_disabled(request):
+            raise PermissionDenied
+        page: HttpResponse = super().history_form_view(request, object_id, version_id, extra_context)
+        return page

@@ -15,7 +15,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 from django.utils import timezone
 
-from notifier.admin.broadcasts.broadcast_admin import ORDERS
+from notifier.admin.broadcasts.acts.buttons import BUTTONS
 from notifier.admin.deliveries.recovery import DECISIONS
 from notifier.admin.deliveries.results import EXPORTS, OWNER
 from notifier.models import Channel
@@ -197,22 +197,22 @@ _GIVEN_TO = {"resume": "paused", "retry": "finished", "start-now": "scheduled"}
 
 
 def _orders() -> Iterator[Door]:
-    for order in ORDERS.values():
-        row = _GIVEN_TO.get(order.name, "broadcast")
+    for button in BUTTONS.values():
+        row = _GIVEN_TO.get(button.name, "broadcast")
 
-        def args(house: Any, name: str = order.name, row: str = row) -> tuple[Any, ...]:
+        def args(house: Any, name: str = button.name, row: str = row) -> tuple[Any, ...]:
             return getattr(house, row).pk, name
 
-        needs = ("view_broadcast", "resolve_delivery") if order.name == "retry" else CONTROL
-        if order.asks:
-            yield Opens("notifier_broadcast_order", needs, args, label=order.name)
+        needs = ("view_broadcast", "resolve_delivery") if button.name == "retry" else CONTROL
+        if button.asks:
+            yield Opens("notifier_broadcast_order", needs, args, label=button.name)
         yield Does(
             "notifier_broadcast_order",
             needs,
             args,
             data=lambda house: {"why": "asked"},
             has_form=False,
-            label=order.name,
+            label=button.name,
         )
 
 

@@ -203,6 +203,7 @@ CLIENT_WRITERS = {
     "notifier/clients/imports/writing.py": True,
     "notifier/clients/archiving.py": False,
     "notifier/clients/erasure.py": False,
+    "notifier/consent/consents.py": False,
 }
 
 

@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import strip_tags
 
-from notifier.admin.broadcasts.send_options import SendForm
+from notifier.admin.broadcasts.forms import SendForm
 from notifier.models import Broadcast, Notification, Profile
 from tests.factories import a_broadcast, a_client, a_notification, a_topic, a_user
 from tests.notifier.admin.conftest import LogIn

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from notifier.admin.deliveries import delivery_admin as pages
+from notifier.admin.deliveries import resolve_page
 from notifier.delivery import recovery
 from notifier.models import Broadcast, Delivery, Resolution
 from notifier.runtime import clock
@@ -148,7 +148,7 @@ def test_the_page_shows_some_of_them_and_takes_as_many_queries_for_thirty_as_for
     def queries() -> int:
         with CaptureQueriesContext(connection) as captured:
             page = admin.get(asking("send-again", list=""))
-        assert len(page.context["some"]) == min(pages.SHOWN, Delivery.objects.count())
+        assert len(page.context["some"]) == min(resolve_page.SHOWN, Delivery.objects.count())
         return len(captured)
 
     for _ in range(3):

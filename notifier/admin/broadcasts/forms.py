@@ -10,18 +10,20 @@ from django.utils.timezone import get_current_timezone, localtime
 
 from notifier.broadcasts.send_options import Terms
 
-#: How much the audience may have grown since the page that its number was read on.
+SEND = "notifier.send_broadcast"
+CRITICAL = "notifier.send_critical"
+#: The factor by which the audience may have grown since the page showed its number.
 GROWTH = 1.1
 
 
 class MomentField(forms.DateTimeField):
-    """A date and time in the staff member's own zone; one that the clocks skip or repeat is refused."""
+    """A date and time in the staff member's own time zone; one that a clock change skips or repeats is refused."""
 
     widget = forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
 
 
 class CriticalForm(forms.Form):
-    """Whether it heeds sending hours and caps. Without `may_be_critical`, the right to say so, it stays as it is."""
+    """Whether it ignores sending hours and caps. Without `may_be_critical` the field can't be changed."""
 
     is_critical = forms.BooleanField(label="Critical", required=False)
 
@@ -48,14 +50,14 @@ class TermsForm(CriticalForm):
 
     @property
     def zone(self) -> str:
-        """Whose times these are, as in "Europe/London (now UTC+01:00)"."""
+        """The time zone of the fields, as in "Europe/London (now UTC+01:00)"."""
         name, offset = str(get_current_timezone()), localtime(self.now).strftime("%z")
         return name if name == "UTC" else f"{name} (now UTC{offset[:3]}:{offset[3:]})"
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         if cleaned.get("when") != "later":
-            # What stands in a field that is not shown has no say.
+            # The field is hidden then, so what it contains is ignored.
             self.errors.pop("scheduled_for", None)
             cleaned["scheduled_for"] = None
         elif not cleaned.get("scheduled_for") and "scheduled_for" not in self.errors:
@@ -68,7 +70,7 @@ class TermsForm(CriticalForm):
 
 
 class NumberForm(forms.Form):
-    """Above CONFIRM_ABOVE messages their number must be typed: it was read, and it is still about true."""
+    """Above CONFIRM_ABOVE messages their number must be typed, which shows that it was read, and is about right."""
 
     counted = forms.IntegerField(required=False, min_value=0, widget=forms.HiddenInput)
     typed = forms.CharField(label="Number of messages", required=False)
@@ -83,7 +85,7 @@ class NumberForm(forms.Form):
 
     @property
     def pattern(self) -> str:
-        """What the browser accepts: 12345, or with a comma, a full stop or a space as people write it."""
+        """What the browser accepts: 12345, also with a comma, a full stop or a space between the thousands."""
         return r"\s*" + f"{self.sends:,}".replace(",", r"[,.\s]?") + r"\s*"
 
     def clean(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What staff see before they send: who would get it, who would not and why, how it reads, what speaks against it."""
+"""What staff read before they send: who would get it, who would not and why, how it reads, what speaks against it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ HEADINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """One count of the page, and the list of exactly those clients."""
+    """A number on the page, with the address of the list of exactly those clients."""
 
     standing: Standing
     number: int
@@ -40,16 +40,16 @@ class Counted:
 class ChannelOffer:
     channel: Channel
     topic: Topic
-    #: None where the counts come later; see `counting`.
+    #: None where the counts come later: see `deferred_counts`.
     reach: Reach | None
-    #: One of those who will get it on this channel.
+    #: One of the clients who will get it on this channel.
     sample: Client | None
     subject: str
     #: As the sample client will read it, an e-mail without its HTML; empty when there is no text for this channel.
     text: str
-    #: Of the page for a frame that shows the e-mail; empty for an SMS.
+    #: The address of the page that shows the e-mail, for a frame; empty for an SMS.
     email_url: str
-    #: Whether those who will get it are all whom the list of recipients shows: a follow-up goes to some of them.
+    #: Whether it goes to everybody in the list of recipients; a follow-up goes only to some of them.
     to_all: bool = True
 
     @property
@@ -94,7 +94,7 @@ class Offer:
 
     @property
     def seen(self) -> str:
-        """What the browser gives back, so that nobody sends a text that they have not read."""
+        """The version that the form posts, so that nobody sends a text that they have not read."""
         assert isinstance(self.notification, Notification)  # noqa: S101  (a broadcast has a version of its own)
         return f"{self.notification.pk}@{self.notification.updated_at.isoformat()}"
 
@@ -137,7 +137,7 @@ class Summary:
 
     @property
     def stop_line(self) -> str:
-        """What it would cost to tell everybody how to end them; empty where each SMS does, or there are none."""
+        """What it would cost to say in each SMS how to opt out; empty where each SMS does, or there are none."""
         added = self.segments.stop_line
         if added is None or not self.segments.total:
             return ""
@@ -165,13 +165,13 @@ def summary(offered: Sequence[Offer]) -> Summary:
 
 
 def sends(notifications: Sequence[Notification]) -> int:
-    """How many messages they would be, all together, counted at this moment."""
+    """How many messages these would be in total, counted at this moment."""
     reaches = audience.reaches(topics=_topics(notifications))
     return sum(reaches[n.topic_id][channel].recipients for n in notifications for channel in n.channels)
 
 
-def offers(*, notifications: Sequence[Notification], now: datetime, counted: bool = True) -> list[Offer]:
-    """Not counted, they are without a reach, and with an example of how each reads all the same."""
+def of_notifications(*, notifications: Sequence[Notification], now: datetime, counted: bool = True) -> list[Offer]:
+    """What these would send now. Without `counted` there is no reach, but still a sample of how each reads."""
     earlier = lifecycle.sent_recently(notification_ids=[n.pk for n in notifications], now=now)
     reaches = audience.reaches(topics=_topics(notifications)) if counted else None
     return _offers(notifications, reaches, earlier)
@@ -181,8 +181,8 @@ def _topics(notifications: Sequence[Notification | Broadcast]) -> list[Topic]:
     return list({n.topic_id: n.topic for n in notifications}.values())
 
 
-def offer_of(broadcast: Broadcast, *, counted: bool = True) -> Offer:
-    """What a broadcast that has not begun would send now; a follow-up goes only to whom the others missed."""
+def of_broadcast(broadcast: Broadcast, *, counted: bool = True) -> Offer:
+    """What a broadcast that has not begun would send now; a follow-up goes only to those whom the others missed."""
     if not counted:
         return _offers([broadcast], None)[0]
     reach = audience.reach(topic=broadcast.topic)
@@ -224,34 +224,36 @@ def _offers(
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class SampleText:
     """A text as one client reads it."""
 
     subject: str
     #: An e-mail without its HTML.
     text: str
-    #: Of the page for a frame that shows the e-mail; empty for an SMS.
+    #: The address of the page that shows the e-mail, for a frame; empty for an SMS.
     email_url: str
 
 
-def read(text: Notification | Broadcast, channel: Channel, sample: Client | None) -> Read:
+def sample_text(text: Notification | Broadcast, channel: Channel, sample: Client | None) -> SampleText:
     replacements = email_preview.values(text, sample)
     subject, body = placeholders.render(text.subject, replacements), text.body(channel).strip()
     if channel == Channel.EMAIL and body:
-        return Read(subject, email_preview.as_text(text, sample), email_preview.address(text))
-    return Read(subject, placeholders.sms(body, replacements), "")
+        return SampleText(subject, email_preview.as_text(text, sample), email_preview.address(text))
+    return SampleText(subject, placeholders.sms(body, replacements), "")
 
 
-def read_by_somebody(broadcast: Broadcast) -> list[Read]:
-    """Its texts, as they froze, without counting who gets them."""
+def samples_of(broadcast: Broadcast) -> list[SampleText]:
+    """Its frozen texts, each as one client reads it; nobody is counted."""
     topic = broadcast.topic
-    return [read(broadcast, channel, audience.sample(topic=topic, channel=channel)) for channel in broadcast.channels]
+    return [
+        sample_text(broadcast, channel, audience.sample(topic=topic, channel=channel)) for channel in broadcast.channels
+    ]
 
 
 def _channel_offer(
     n: Notification | Broadcast, channel: Channel, reach: Reach | None, sample: Client | None
 ) -> ChannelOffer:
-    shown = read(n, channel, sample)
+    shown = sample_text(n, channel, sample)
     return ChannelOffer(
         channel=channel,
         topic=n.topic,

@@ -1,0 +1,108 @@
+"""The second person's page: read what would be sent, to whom and when, then approve or reject it."""
+
+from datetime import datetime
+from typing import Any, cast
+
+from django import forms
+from django.contrib import messages
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+
+from notifier.admin.broadcasts import page_parts, waiting
+from notifier.admin.lists.base import BackOfficeAdmin
+from notifier.broadcasts import acts, approvals, lifecycle
+from notifier.broadcasts.acts import Act
+from notifier.models import Broadcast
+from notifier.runtime import clock
+
+
+class SeenForm(forms.Form):
+    """The version of the broadcast that the page showed, so that nobody approves a text that they have not read."""
+
+    text_of = forms.CharField(required=False, widget=forms.HiddenInput)
+    scheduled_for = forms.CharField(required=False, widget=forms.HiddenInput)
+    expires_at = forms.CharField(required=False, widget=forms.HiddenInput)
+    is_critical = forms.CharField(required=False, widget=forms.HiddenInput)
+
+    MOMENTS = ("text_of", "scheduled_for", "expires_at")
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        texts = {name: cleaned.get(name) for name in self.MOMENTS}
+        try:
+            moments = {name: datetime.fromisoformat(text) if text else None for name, text in texts.items()}
+        except ValueError as error:
+            raise forms.ValidationError("This form was not complete.") from error
+        if any(moment is not None and moment.tzinfo is None for moment in moments.values()):
+            raise forms.ValidationError("This form was not complete.")
+        return {**moments, "is_critical": cleaned.get("is_critical") == "yes"}
+
+    @classmethod
+    def of(cls, broadcast: Broadcast) -> "SeenForm":
+        moments = {name: getattr(broadcast, name) for name in cls.MOMENTS}
+        texts = {name: moment.isoformat() if moment else "" for name, moment in moments.items()}
+        return cls(initial=texts | {"is_critical": "yes" if broadcast.is_critical else ""})
+
+
+class RejectForm(forms.Form):
+    why = forms.CharField(label="Why", max_length=200, help_text="Whoever asked for it reads this.")
+
+
+def approve_page(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast_id: int) -> HttpResponse:
+    """GET shows what would be sent, to whom and when; POST approves or rejects it."""
+    if not request.user.has_perm(approvals.PERMISSION):
+        raise PermissionDenied
+    broadcast = page_parts.find(model_admin, request, broadcast_id, "follows__topic")
+    if request.method != "POST":
+        return _show(model_admin, request, broadcast, RejectForm())
+    if request.POST.get("word") == "reject":
+        return _reject(model_admin, request, broadcast)
+    return _approve(model_admin, request, broadcast)
+
+
+def _show(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadcast, reject: RejectForm) -> HttpResponse:
+    if not acts.is_allowed(Act.APPROVE, broadcast):
+        return page_parts.refused(model_admin, request, broadcast, lifecycle.refusal(Act.APPROVE, broadcast.pk))
+    context = {
+        **page_parts.context(model_admin, request, broadcast, "Approve"),
+        **page_parts.reach_now(request, broadcast),
+        "wait": waiting.wait(broadcast=broadcast, user=request.user, now=clock.now()),
+        "seen": SeenForm.of(broadcast),
+        "reject": reject,
+    }
+    return TemplateResponse(request, "admin/notifier/broadcast/approve.html", context)
+
+
+def _approve(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadcast) -> HttpResponse:
+    seen = SeenForm(request.POST)
+    if not seen.is_valid():
+        return _read_again(model_admin, request, broadcast, "That form was not complete, so nothing was approved.")
+    version = approvals.Version(**seen.cleaned_data)
+    try:
+        approvals.approve(broadcast_id=broadcast.pk, seen=version, by=cast(User, request.user), now=clock.now())
+    except lifecycle.ChangedMeanwhile as change:
+        return _read_again(model_admin, request, broadcast, str(change))
+    except lifecycle.NotAllowed as refusal:
+        return page_parts.refused(model_admin, request, broadcast, refusal)
+    broadcast.refresh_from_db()
+    text = f"Approved: it is {lifecycle.state_in_words(broadcast)}."
+    return page_parts.to_progress(model_admin, request, broadcast, text)
+
+
+def _read_again(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadcast, why: str) -> HttpResponse:
+    model_admin.message_user(request, why, messages.ERROR)
+    return redirect(model_admin.page_url("approve", broadcast.pk))
+
+
+def _reject(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadcast) -> HttpResponse:
+    form = RejectForm(request.POST)
+    if not form.is_valid():
+        return _show(model_admin, request, broadcast, form)
+    try:
+        approvals.reject(broadcast_id=broadcast.pk, by=cast(User, request.user), why=form.cleaned_data["why"])
+    except lifecycle.NotAllowed as refusal:
+        return page_parts.refused(model_admin, request, broadcast, refusal)
+    return page_parts.to_progress(model_admin, request, broadcast, "Rejected: nothing of it is sent.")

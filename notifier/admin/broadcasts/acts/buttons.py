@@ -1,0 +1,109 @@
+"""The buttons of the progress page: for each act its label, who may press it, and the view that answers."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+
+from notifier.admin.broadcasts import page_parts
+from notifier.admin.broadcasts.acts import pause_and_cancel, retry_failed, start_now
+from notifier.admin.broadcasts.waiting import CONTROL
+from notifier.admin.deliveries.recovery import RESOLVE
+from notifier.admin.lists.base import BackOfficeAdmin
+from notifier.broadcasts import acts
+from notifier.broadcasts.acts import Act
+from notifier.broadcasts.progress import Sheet
+from notifier.models import Broadcast
+
+
+def _no_number(sheet: Sheet) -> int | None:
+    return None
+
+
+def _always(sheet: Sheet, now: datetime) -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """An act, as the progress page offers it. In which states it is shown: see `acts.ALLOWED`."""
+
+    #: In its address.
+    name: str
+    act: Act
+    label: str
+    view: Callable[[BackOfficeAdmin, HttpRequest, Broadcast], HttpResponse]
+    permission: str = CONTROL
+    tone: str = ""
+    #: Whether the view asks first, on a page of its own; the others only take a POST.
+    asks: bool = False
+    #: The number of deliveries on the button; None where there is none to show.
+    number: Callable[[Sheet], int | None] = _no_number
+    #: What they are, after the number.
+    unit: str = ""
+    #: What else it takes, besides the state.
+    condition: Callable[[Sheet, datetime], bool] = _always
+
+    def is_shown(self, sheet: Sheet, now: datetime) -> bool:
+        return acts.is_allowed(self.act, sheet.broadcast) and self.condition(sheet, now)
+
+
+#: In the order of the page.
+BUTTONS = {
+    button.name: button
+    for button in (
+        Button("pause", Act.PAUSE, "Pause", pause_and_cancel.pause),
+        Button("resume", Act.RESUME, "Resume", pause_and_cancel.resume, tone="primary"),
+        Button(
+            "retry",
+            Act.SEND_AGAIN,
+            "Retry failed",
+            retry_failed.retry_page,
+            permission=RESOLVE,
+            asks=True,
+            number=retry_failed.failed,
+            condition=retry_failed.has_failed,
+        ),
+        Button(
+            "start-now",
+            Act.START_NOW,
+            "Start now",
+            start_now.start_now_page,
+            asks=True,
+            condition=start_now.is_for_one_person,
+        ),
+        Button(
+            "cancel",
+            Act.CANCEL,
+            "Cancel",
+            pause_and_cancel.cancel_page,
+            tone="danger",
+            asks=True,
+            number=pause_and_cancel.unsent,
+            unit=" not yet sent",
+        ),
+    )
+}
+
+
+def shown_to(request: HttpRequest, sheet: Sheet, follower: Broadcast | None, now: datetime) -> Sequence[Button]:
+    """Those that this reader may press now."""
+    # What failed was taken over by the broadcast that follows: see `followups`.
+    taken_over = {Act.SEND_AGAIN} if follower else set()
+    allowed = [button for button in BUTTONS.values() if request.user.has_perm(button.permission)]
+    return [button for button in allowed if button.is_shown(sheet, now) and button.act not in taken_over]
+
+
+def act_page(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast_id: int, name: str) -> HttpResponse:
+    """What is behind the button of this name: GET asks, where there is something to ask; POST does it."""
+    button = BUTTONS.get(name)
+    if button is None:
+        raise Http404
+    if not request.user.has_perm(button.permission):
+        raise PermissionDenied
+    broadcast = page_parts.find(model_admin, request, broadcast_id)
+    if request.method != "POST" and not button.asks:
+        return HttpResponseNotAllowed(["POST"])
+    return button.view(model_admin, request, broadcast)

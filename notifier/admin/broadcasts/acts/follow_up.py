@@ -1,0 +1,109 @@
+"""The page that sends a broadcast's text once more, to those who did not get it: it counts them exactly, and asks."""
+
+import uuid
+from collections.abc import Sequence
+from typing import Any, cast
+
+from django.contrib import messages
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+
+from notifier.admin.broadcasts import offers, page_parts
+from notifier.admin.broadcasts.forms import CRITICAL, SEND, FollowForm
+from notifier.admin.deliveries import results
+from notifier.admin.lists import deferred_counts
+from notifier.admin.lists.base import BackOfficeAdmin
+from notifier.broadcasts import followups
+from notifier.broadcasts.followups import Missing
+from notifier.models import Broadcast, Delivery
+from notifier.runtime import clock
+
+
+def follow_up_page(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast_id: int) -> HttpResponse:
+    """GET counts and asks, POST sends."""
+    if not request.user.has_perm(SEND):
+        raise PermissionDenied
+    broadcast = page_parts.find(model_admin, request, broadcast_id)
+    try:
+        if request.method == "POST":
+            return _follow_up(model_admin, request, broadcast)
+        followups.check(broadcast=broadcast)
+    except followups.FollowUpError as refusal:
+        return page_parts.refused(model_admin, request, broadcast, f"Nothing was sent. {refusal}")
+    return _ask(model_admin, request, broadcast)
+
+
+def _follow_up(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadcast) -> HttpResponse:
+    try:
+        token = uuid.UUID(request.POST.get("token", ""))
+    except ValueError:
+        text = "That form was not complete, so nothing was sent. Look again."
+        model_admin.message_user(request, text, messages.ERROR)
+        return redirect(model_admin.page_url("follow", broadcast.pk))
+    # A second click. Its number may be old by now, for those whom it was about are being sent to.
+    if made := followups.find_existing(broadcast_id=broadcast.pk, token=token):
+        return redirect(model_admin.page_url("progress", made.pk))
+    followups.check(broadcast=broadcast)
+    number = total(followups.missing(broadcast=broadcast))
+    form = FollowForm(request.POST, sends=number, may_be_critical=request.user.has_perm(CRITICAL))
+    if not form.is_valid():
+        return _ask(model_admin, request, broadcast, "Nothing was sent yet: see what is marked below.", form)
+    made = followups.create(
+        broadcast_id=broadcast.pk,
+        token=token,
+        by=cast(User, request.user),
+        now=clock.now(),
+        is_critical=bool(form.cleaned_data["is_critical"]),
+    )
+    return redirect(model_admin.page_url("progress", made.pk))
+
+
+def _ask(
+    model_admin: BackOfficeAdmin,
+    request: HttpRequest,
+    broadcast: Broadcast,
+    note: str = "",
+    form: FollowForm | None = None,
+) -> HttpResponse:
+    later = deferred_counts.address(request, is_long=deferred_counts.is_long())
+    context = {
+        **model_admin.admin_site.each_context(request),
+        "opts": model_admin.opts,
+        "title": "Send to those who did not get it?",
+        "broadcast": broadcast,
+        "shown": offers.samples_of(broadcast),
+        "note": note,
+        "token": uuid.uuid4(),
+        "counting": later,
+        **({} if later else _missing(request, broadcast, form)),
+    }
+    return TemplateResponse(request, "admin/notifier/broadcast/follow.html", context)
+
+
+def _missing(request: HttpRequest, broadcast: Broadcast, form: FollowForm | None) -> dict[str, Any]:
+    counted = followups.missing(broadcast=broadcast)
+    number = total(counted)
+    return {
+        "title": "Send to those who did not get it?" if number else "Nobody is left to send it to",
+        "counted": counted,
+        "number": number,
+        "unknown": sum(missing.unknown for missing in counted),
+        "under_way": sum(missing.under_way for missing in counted),
+        "unknown_url": results.list_of(broadcast, state__exact=Delivery.State.UNKNOWN),
+        "asks": followups.asks_for_approval(number=number, by=cast(User, request.user)),
+        "button": in_words(counted),
+        "form": form or FollowForm(sends=number, may_be_critical=request.user.has_perm(CRITICAL)),
+    }
+
+
+def total(counted: Sequence[Missing]) -> int:
+    return sum(missing.recipients for missing in counted)
+
+
+def in_words(counted: Sequence[Missing]) -> str:
+    """What goes out: "12 e-mails and 3 SMS"."""
+    parts = [missing.channel.counted(missing.recipients) for missing in counted if missing.recipients]
+    return " and ".join(parts)

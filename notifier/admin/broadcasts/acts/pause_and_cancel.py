@@ -1,0 +1,56 @@
+"""Pause, resume and cancel. Cancelling can't be undone, so a page asks before it."""
+
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+
+from notifier.admin.broadcasts import page_parts
+from notifier.admin.lists.base import BackOfficeAdmin
+from notifier.broadcasts import lifecycle, progress
+from notifier.broadcasts.progress import Sheet
+from notifier.models import Broadcast, Delivery
+
+
+def pause(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadcast) -> HttpResponse:
+    done = "Paused. What is being sent at this moment still goes out."
+    return _change(model_admin, request, broadcast, lifecycle.pause, done)
+
+
+def resume(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadcast) -> HttpResponse:
+    return _change(model_admin, request, broadcast, lifecycle.resume, "Resumed.")
+
+
+def cancel_page(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadcast) -> HttpResponse:
+    """GET says how many have not been sent yet, POST cancels it."""
+    if request.method == "POST":
+        done = "Cancelled. Whatever had not gone out stays unsent."
+        return _change(model_admin, request, broadcast, lifecycle.cancel, done)
+    sheet = progress.sheet(broadcast)
+    context = {
+        **page_parts.context(model_admin, request, broadcast, "Cancel"),
+        "sheet": sheet,
+        "number": unsent(sheet),
+        "sent": sheet.count(Delivery.State.SENT),
+    }
+    return TemplateResponse(request, "admin/notifier/broadcast/cancel.html", context)
+
+
+def _change(
+    model_admin: BackOfficeAdmin,
+    request: HttpRequest,
+    broadcast: Broadcast,
+    service: Callable[..., None],
+    done: str,
+) -> HttpResponse:
+    try:
+        service(broadcast_id=broadcast.pk)
+    except lifecycle.NotAllowed as refusal:
+        return page_parts.refused(model_admin, request, broadcast, refusal)
+    return page_parts.to_progress(model_admin, request, broadcast, done)
+
+
+def unsent(sheet: Sheet) -> int | None:
+    """How many have not gone out yet; None before all clients have been looked at: the number would be too low."""
+    is_counted = sheet.broadcast.state not in Broadcast.BEFORE_START and sheet.expanded_share >= 1
+    return sheet.waiting if is_counted else None

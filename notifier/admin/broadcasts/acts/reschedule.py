@@ -1,0 +1,49 @@
+"""The page that changes when a broadcast that has not begun starts and expires."""
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+
+from notifier.admin.broadcasts import page_parts
+from notifier.admin.broadcasts.forms import CRITICAL, TermsForm
+from notifier.admin.broadcasts.waiting import CONTROL
+from notifier.admin.lists.base import BackOfficeAdmin
+from notifier.broadcasts import acts, lifecycle, schedules
+from notifier.broadcasts.acts import Act
+from notifier.models import Broadcast
+from notifier.runtime import clock
+
+
+def reschedule_page(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast_id: int) -> HttpResponse:
+    """GET asks for the times, POST changes them."""
+    if not request.user.has_perm(CONTROL):
+        raise PermissionDenied
+    broadcast = page_parts.find(model_admin, request, broadcast_id, "follows__topic")
+    now = clock.now()
+    form = TermsForm(
+        request.POST if request.method == "POST" else None,
+        now=now,
+        initial={name: getattr(broadcast, name) for name in ("scheduled_for", "expires_at", "is_critical")},
+        may_be_critical=request.user.has_perm(CRITICAL),
+    )
+    if not form.is_valid():
+        return _ask(model_admin, request, broadcast, form)
+    try:
+        schedules.reschedule(broadcast_id=broadcast.pk, terms=form.terms, now=now)
+    except lifecycle.BroadcastError as refusal:
+        return page_parts.refused(model_admin, request, broadcast, refusal)
+    broadcast.refresh_from_db()
+    text = f"Changed: it is {lifecycle.state_in_words(broadcast)}."
+    return page_parts.to_progress(model_admin, request, broadcast, text)
+
+
+def _ask(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadcast, form: TermsForm) -> HttpResponse:
+    if not acts.is_allowed(Act.RESCHEDULE, broadcast):
+        return page_parts.refused(model_admin, request, broadcast, lifecycle.refusal(Act.RESCHEDULE, broadcast.pk))
+    context = {
+        **page_parts.context(model_admin, request, broadcast, "Change the time"),
+        # Where a second person has to approve it, nothing starts from here, so there is no number to show.
+        **({} if broadcast.needs_approval else page_parts.reach_now(request, broadcast)),
+        "form": form,
+    }
+    return TemplateResponse(request, "admin/notifier/broadcast/schedule.html", context)

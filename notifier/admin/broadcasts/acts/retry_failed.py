@@ -1,0 +1,70 @@
+"""The page that sends again what failed of a broadcast, with a reason for the record.
+
+What is unknown may have arrived, so it is decided on its own: see `notifier.admin.deliveries`.
+"""
+
+from datetime import datetime
+from typing import Any, cast
+
+from django.contrib.auth.models import User
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+
+from notifier.admin.broadcasts import page_parts
+from notifier.admin.deliveries.recovery import DECISIONS, WhyForm, outcome, reasons
+from notifier.admin.lists.base import BackOfficeAdmin
+from notifier.broadcasts import progress
+from notifier.broadcasts.progress import Sheet
+from notifier.delivery import recovery
+from notifier.models import Broadcast, Delivery, Resolution
+from notifier.runtime import clock
+
+FAILED = Delivery.State.FAILED
+
+
+def retry_page(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadcast) -> HttpResponse:
+    """GET counts and asks, POST sends again."""
+    form = WhyForm(request.POST if request.method == "POST" else None)
+    if not form.is_valid():
+        return _ask(model_admin, request, broadcast, form)
+    resolved = recovery.send_again(
+        deliveries=_failed(broadcast),
+        by=cast(User, request.user),
+        why=form.cleaned_data["why"],
+        now=clock.now(),
+    )
+    level, text = outcome(DECISIONS["send-again"], resolved)
+    return page_parts.to_progress(model_admin, request, broadcast, text, level)
+
+
+def _ask(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadcast, form: WhyForm) -> HttpResponse:
+    sheet = progress.sheet(broadcast)
+    context = {
+        **page_parts.context(model_admin, request, broadcast, "Retry failed"),
+        **_counted_now(broadcast),
+        "sheet": sheet,
+        "form": form,
+        "sent": sheet.count(Delivery.State.SENT),
+    }
+    return TemplateResponse(request, "admin/notifier/broadcast/retry.html", context)
+
+
+def _counted_now(broadcast: Broadcast) -> dict[str, Any]:
+    """How many would be sent again, and why none of them can be; the tally's number may be old."""
+    seen = recovery.prospect(action=Resolution.Action.SENT_AGAIN, deliveries=_failed(broadcast), now=clock.now())
+    nothing = "nothing of it is failed any more"
+    return {"number": seen.number, "obstacle": "" if seen.number else reasons(seen.left) or nothing}
+
+
+def _failed(broadcast: Broadcast) -> QuerySet[Delivery]:
+    return broadcast.deliveries.filter(state=FAILED)
+
+
+def failed(sheet: Sheet) -> int:
+    return sheet.count(FAILED)
+
+
+def has_failed(sheet: Sheet, now: datetime) -> bool:
+    """Whether there is something to send again; of an expired broadcast nothing is."""
+    return failed(sheet) > 0 and not sheet.broadcast.is_expired(now)

@@ -1,0 +1,41 @@
+"""*Start now*: the page that starts a scheduled broadcast before its time.
+
+It is at `<broadcast_id>/order/start-now/`; the button that leads there, and who may press it: `buttons`.
+"""
+
+from datetime import datetime
+
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+
+from notifier.admin.broadcasts import page_parts
+from notifier.admin.lists.base import BackOfficeAdmin
+from notifier.broadcasts import acts, lifecycle, schedules
+from notifier.broadcasts.acts import Act
+from notifier.broadcasts.progress import Sheet
+from notifier.models import Broadcast
+from notifier.runtime import clock
+
+
+def start_now_page(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadcast) -> HttpResponse:
+    """GET says to how many it would go at once, POST starts it."""
+    if request.method == "POST":
+        return _start(model_admin, request, broadcast)
+    if not acts.is_allowed(Act.START_NOW, broadcast) or broadcast.needs_approval:
+        return page_parts.refused(model_admin, request, broadcast, lifecycle.refusal(Act.START_NOW, broadcast.pk))
+    context = page_parts.context(model_admin, request, broadcast, "Start now")
+    context |= page_parts.reach_now(request, broadcast)
+    return TemplateResponse(request, "admin/notifier/broadcast/start.html", context)
+
+
+def _start(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadcast) -> HttpResponse:
+    try:
+        schedules.start_now(broadcast_id=broadcast.pk, now=clock.now())
+    except lifecycle.NotAllowed as refusal:
+        return page_parts.refused(model_admin, request, broadcast, refusal)
+    return page_parts.to_progress(model_admin, request, broadcast, "Started.")
+
+
+def is_for_one_person(sheet: Sheet, now: datetime) -> bool:
+    """Its time is part of what a second person approved, where one had to: see `schedules.start_now`."""
+    return not sheet.broadcast.needs_approval

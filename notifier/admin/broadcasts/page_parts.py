@@ -1,0 +1,61 @@
+"""What the pages of one broadcast have in common."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+
+from notifier.admin.broadcasts import offers
+from notifier.admin.lists import deferred_counts
+from notifier.admin.lists.base import BackOfficeAdmin
+from notifier.models import Broadcast
+
+#: What a page shows of a broadcast besides its own columns.
+_RELATED = ("topic", "created_by", "text_by", "approved_by", "notification")
+
+
+def find(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast_id: int, *also: str) -> Broadcast:
+    """The broadcast for whoever may see it, read together with `also`; raises PermissionDenied or Http404."""
+    if not model_admin.has_view_permission(request):
+        raise PermissionDenied
+    broadcast: Broadcast | None = Broadcast.objects.select_related(*_RELATED, *also).filter(pk=broadcast_id).first()
+    if broadcast is None:
+        raise Http404(f"There is no broadcast {broadcast_id}.")
+    return broadcast
+
+
+def context(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadcast, label: str) -> dict[str, Any]:
+    """Of a page that asks before something is done to the broadcast."""
+    return {
+        **model_admin.admin_site.each_context(request),
+        "opts": model_admin.opts,
+        "title": f"{label}: {broadcast.subject}",
+        "label": label,
+        "broadcast": broadcast,
+    }
+
+
+def reach_now(request: HttpRequest, broadcast: Broadcast) -> dict[str, Any]:
+    """Who would get it now, in numbers, which come later where there are many clients."""
+    later = deferred_counts.address(request, is_long=deferred_counts.is_long())
+    offer = offers.of_broadcast(broadcast, counted=not later)
+    return {"counting": later, "offers": [offer], "summary": None if later else offers.summary([offer])}
+
+
+def to_progress(
+    model_admin: BackOfficeAdmin,
+    request: HttpRequest,
+    broadcast: Broadcast,
+    text: str,
+    level: int = messages.SUCCESS,
+) -> HttpResponse:
+    """Back to the broadcast's own page, which says what came of it."""
+    model_admin.message_user(request, text, level)
+    return redirect(model_admin.page_url("progress", broadcast.pk))
+
+
+def refused(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadcast, why: object) -> HttpResponse:
+    """Back to the broadcast's own page, which says why nothing was done."""
+    return to_progress(model_admin, request, broadcast, str(why), messages.ERROR)

@@ -1,0 +1,105 @@
+"""A broadcast's own page: how far it is, what became of it, and what may be done about it."""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django_htmx.http import HTMX_STOP_POLLING
+
+from notifier.admin.broadcasts import email_preview, page_parts, waiting
+from notifier.admin.broadcasts.acts import buttons
+from notifier.admin.broadcasts.acts.buttons import BUTTONS, Button
+from notifier.admin.broadcasts.acts.next_steps import next_steps
+from notifier.admin.deliveries.results import list_of
+from notifier.admin.lists.base import BackOfficeAdmin
+from notifier.broadcasts import followups, lifecycle, progress, skip_reasons
+from notifier.models import Broadcast, Delivery, Reason
+from notifier.policies import throttles
+from notifier.runtime import clock
+from notifier.web.htmx import HtmxHttpRequest
+
+#: How long a page without JavaScript shows the same numbers.
+REFRESH_SECONDS = 3
+
+
+def progress_page(model_admin: BackOfficeAdmin, request: HtmxHttpRequest, broadcast_id: int) -> HttpResponse:
+    """The page, and for htmx the parts of it that move. One view of it costs the same whatever the audience."""
+    broadcast = page_parts.find(model_admin, request, broadcast_id)
+    is_under_way = broadcast.state == Broadcast.State.RUNNING
+    sheet = progress.sheet(broadcast, limits=throttles.rates() if is_under_way else None)
+    context = _context(model_admin, request, sheet)
+    if request.htmx:
+        return _moving_parts(request, context)
+    page = {
+        **model_admin.admin_site.each_context(request),
+        "opts": model_admin.opts,
+        "title": broadcast.subject,
+        "refresh_seconds": REFRESH_SECONDS,
+    }
+    return TemplateResponse(request, "admin/notifier/broadcast/progress.html", page | context)
+
+
+def email_preview_page(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast_id: int) -> HttpResponse:
+    """The e-mail as it was frozen, whatever the notification says today, for the pages that frame it."""
+    return email_preview.page(request, page_parts.find(model_admin, request, broadcast_id))
+
+
+def _moving_parts(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
+    # Buttons are sent again only where others are due: a click must not fall between two polls.
+    context["swap_controls"] = not context["wall"] and request.GET.get("controls") != context["controls"]
+    # Said aloud only where it is news.
+    context["swap_said"] = request.GET.get("said") != context["said"]
+    response = TemplateResponse(request, "admin/notifier/broadcast/poll.html", context)
+    response.status_code = HTMX_STOP_POLLING if context["settled"] else HTTPStatus.OK
+    return response
+
+
+def _context(model_admin: BackOfficeAdmin, request: HttpRequest, sheet: progress.Sheet) -> dict[str, Any]:
+    broadcast, now = sheet.broadcast, clock.now()
+    settled = broadcast.finished_at is not None and broadcast.tallied_at is not None
+    follower = followups.follower_of(broadcast_id=broadcast.pk) if broadcast.finished_at else None
+    shown = buttons.shown_to(request, sheet, follower, now)
+    retry = model_admin.page_url("order", broadcast.pk, "retry") if BUTTONS["retry"] in shown else ""
+    return {
+        "broadcast": broadcast,
+        "sheet": sheet,
+        "wall": request.GET.get("wall") == "1",
+        "said": progress.announcement(sheet),
+        "follower": follower,
+        "steps": next_steps(request, sheet, follower, retry) if settled else [],
+        "wait": waiting.wait(broadcast=broadcast, user=request.user, now=now),
+        "sender": lifecycle.sender(broadcast),
+        "is_expired": broadcast.is_expired(now),
+        "health": progress.health(channels=broadcast.channels, now=now),
+        "feed": progress.feed(broadcast),
+        "may_see_clients": request.user.has_perm("notifier.view_client"),
+        "may_see_deliveries": request.user.has_perm("notifier.view_delivery"),
+        "settled": settled,
+        **_controls(sheet, shown),
+        **_numbers(sheet),
+    }
+
+
+def _controls(sheet: progress.Sheet, shown: Sequence[Button]) -> dict[str, Any]:
+    """The buttons, each with its number; and a word that changes when others are due."""
+    numbered = [(button, button.number(sheet)) for button in shown]
+    # A number that comes later has no place yet on the button that is there.
+    names = [button.name if number is None else f"{button.name}+" for button, number in numbered]
+    return {"buttons": numbered, "controls": "-".join([sheet.broadcast.state, *names])}
+
+
+def _numbers(sheet: progress.Sheet) -> dict[str, Any]:
+    """What became of its deliveries, by the last tally, and the lists behind the numbers."""
+    broadcast = sheet.broadcast
+    states = [(state, sheet.count(state)) for state in Delivery.State]
+    skipped = Delivery.State.SKIPPED
+    return {
+        "states": states,
+        "terms": [(state, number) for state, number in states if number],
+        "sent": sheet.count(Delivery.State.SENT),
+        "deliveries": list_of(broadcast),
+        "spared": skip_reasons.spared(broadcast.pk) if sheet.count(skipped) else None,
+        "spared_url": list_of(broadcast, state__exact=skipped, reason=Reason.CONSENT_GONE),
+    }

@@ -1,0 +1,59 @@
+"""What a broadcast that has not begun waits for, and what its reader may do about it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.contrib.auth.models import User
+
+from notifier.broadcasts import acts, approvals
+from notifier.broadcasts.acts import Act
+from notifier.models import Broadcast
+
+CONTROL = "notifier.control_broadcast"
+#: Names of those who may approve, on a page.
+SHOWN = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """What a broadcast waits for, as this reader sees it."""
+
+    broadcast: Broadcast
+    #: Until it starts; None where it has no time, or that has passed.
+    starts_in: timedelta | None
+    is_own: bool
+    #: The reader changed its text last, whoever asked for it.
+    is_own_text: bool
+    may_approve: bool
+    may_reschedule: bool
+    #: Who else may approve it; looked up only while somebody has to.
+    approvers: Sequence[User]
+    is_outdated: bool
+
+    @property
+    def may_decide(self) -> bool:
+        return self.may_approve and not (self.is_own or self.is_own_text)
+
+    @property
+    def is_overdue(self) -> bool:
+        return self.broadcast.scheduled_for is not None and self.starts_in is None
+
+
+def wait(*, broadcast: Broadcast, user: Any, now: datetime) -> Wait | None:
+    """None for one that has begun, or never will."""
+    if broadcast.state not in Broadcast.BEFORE_START:
+        return None
+    is_asked = acts.is_allowed(Act.APPROVE, broadcast)
+    later = broadcast.scheduled_for is not None and broadcast.scheduled_for > now
+    return Wait(
+        broadcast=broadcast,
+        starts_in=broadcast.scheduled_for - now if later and broadcast.scheduled_for else None,
+        is_own=broadcast.created_by_id == user.pk,
+        is_own_text=broadcast.text_by_id == user.pk,
+        may_approve=is_asked and user.has_perm(approvals.PERMISSION),
+        may_reschedule=acts.is_allowed(Act.RESCHEDULE, broadcast) and user.has_perm(CONTROL),
+        approvers=approvals.approvers(broadcast=broadcast, most=SHOWN) if is_asked else [],
+        is_outdated=broadcast.is_outdated,
+    )

@@ -1,0 +1,115 @@
+"""The page that asks before a decision about deliveries, and takes it: mark as sent, or send again."""
+
+from typing import Any, cast
+
+from django.contrib import messages
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+
+from notifier.admin.deliveries.recovery import DECISIONS, RESOLVE, DecisionForm, DeliveryDecision, counted, outcome
+from notifier.admin.lists import deferred_counts
+from notifier.admin.lists.base import BackOfficeAdmin
+from notifier.admin.lists.selection import Selection
+from notifier.delivery import recovery
+from notifier.models import Delivery, Resolution
+from notifier.runtime import clock
+
+#: Of the deliveries that a decision is about, so many are shown before it is taken.
+SHOWN = 10
+
+
+def address(model_admin: BackOfficeAdmin, decision: DeliveryDecision, selection: Selection) -> str:
+    """Of the page that asks before this decision about these deliveries."""
+    return f"{model_admin.page_url('resolve', decision.name)}?{selection.query()}"
+
+
+def resolve_page(model_admin: BackOfficeAdmin, request: HttpRequest, name: str) -> HttpResponse:
+    """GET asks, POST does it."""
+    if not (model_admin.has_view_permission(request) and request.user.has_perm(RESOLVE)):
+        raise PermissionDenied
+    decision = DECISIONS.get(name)
+    if decision is None:
+        raise Http404
+    selection = Selection.read(request.GET)
+    rows = model_admin.selected_rows(request, selection) if selection else None
+    if selection is None or rows is None:
+        model_admin.message_user(request, "Choose the deliveries from this list.", messages.WARNING)
+        return redirect(model_admin.page_url("changelist"))
+    back = _back(model_admin, selection)
+    if later := deferred_counts.address(request, is_long=rows.is_long):
+        return _ask(model_admin, request, decision, rows.found, {"back": back, "counting": later})
+    # Whatever is settled after this moment is not on the page, so the decision leaves it alone.
+    now = clock.now()
+    seen = recovery.prospect(action=decision.action, deliveries=rows.found, now=now)
+    form = _form(request, decision, seen)
+    if form.is_valid():
+        _take(model_admin, request, decision, rows.found, form)
+        return redirect(back)
+    counts = {"prospect": seen, "seen_at": now.isoformat(), "form": form}
+    return _ask(model_admin, request, decision, rows.found, {"back": back, **counts})
+
+
+def _form(request: HttpRequest, decision: DeliveryDecision, seen: recovery.Prospect) -> DecisionForm:
+    form = DecisionForm(request.POST if request.method == "POST" else None)
+    form.fields["twice"].required = decision.action == Resolution.Action.SENT_AGAIN and seen.unknown > 0
+    return form
+
+
+def _take(
+    model_admin: BackOfficeAdmin,
+    request: HttpRequest,
+    decision: DeliveryDecision,
+    rows: QuerySet[Delivery],
+    form: DecisionForm,
+) -> None:
+    resolved = decision.take(
+        deliveries=rows.filter(settled_at__lte=form.cleaned_data["seen_at"]),
+        by=cast(User, request.user),
+        why=form.cleaned_data["why"],
+        now=clock.now(),
+    )
+    level, text = outcome(decision, resolved)
+    model_admin.message_user(request, text, level)
+
+
+def _ask(
+    model_admin: BackOfficeAdmin,
+    request: HttpRequest,
+    decision: DeliveryDecision,
+    rows: QuerySet[Delivery],
+    context: dict[str, Any],
+) -> HttpResponse:
+    seen: recovery.Prospect | None = context.get("prospect")
+    # In the order of the list, for which there is an index: by id, newest first, all later deliveries would be read
+    # before those of one broadcast.
+    resolvable = rows.filter(state__in=recovery.RESOLVABLE[decision.action]).select_related("client", "broadcast")
+    some = list(resolvable[: SHOWN + 1])
+    page = {
+        **model_admin.admin_site.each_context(request),
+        "opts": model_admin.opts,
+        "title": _title(decision, seen),
+        "decision": decision,
+        "button": decision.button.format(f"{seen.number:,}") if seen else "",
+        "some": some[:SHOWN],
+        "more": len(some) > SHOWN,
+    }
+    return TemplateResponse(request, "admin/notifier/delivery/resolve.html", page | context)
+
+
+def _title(decision: DeliveryDecision, seen: recovery.Prospect | None) -> str:
+    if seen is None:
+        return decision.question.format("these deliveries")
+    return decision.question.format(counted(seen.number)) if seen.number else f"{decision.label}: nothing to do"
+
+
+def _back(model_admin: BackOfficeAdmin, selection: Selection) -> str:
+    """The address of the list or of the delivery where the decision was chosen."""
+    if selection.listed is not None:
+        return f"{model_admin.page_url('changelist')}?{selection.listed}"
+    if len(selection.ids) == 1:
+        return model_admin.page_url("change", *selection.ids)
+    return model_admin.page_url("changelist")

@@ -1,0 +1,181 @@
+"""From notifications to their broadcasts: the page that shows what would be sent, asks when, and sends."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.shortcuts import get_object_or_404, redirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+
+from notifier.admin.broadcasts import email_preview, offers
+from notifier.admin.broadcasts.forms import CRITICAL, SEND, SendForm
+from notifier.admin.lists import deferred_counts
+from notifier.admin.lists.base import BackOfficeAdmin
+from notifier.admin.lists.selection import read_ids
+from notifier.broadcasts import held_back, lifecycle
+from notifier.models import Broadcast, Notification
+from notifier.runtime import clock
+
+#: Each of them counts its audience on the confirm page.
+MAX_AT_ONCE = 20
+RECENTLY = "Nothing was sent yet: this went out a short while ago, or is about to. Tick “Send again” if you want that."
+
+
+@dataclass(frozen=True, slots=True)
+class SendOrder:
+    """What the confirm page posts, besides its form."""
+
+    #: By notification, the `updated_at` that the page showed.
+    seen: dict[int, datetime]
+    token: uuid.UUID
+    again: bool
+
+
+def read_send_order(posted: QueryDict) -> SendOrder | None:
+    """None for anything that the confirm page did not make."""
+    try:
+        pairs = [value.split("@", 1) for value in posted.getlist("seen")]
+        seen = {int(pk): datetime.fromisoformat(moment) for pk, moment in pairs}
+        token = uuid.UUID(posted.get("token", ""))
+    except ValueError:
+        return None
+    # A time without its zone can't be compared with what the database holds.
+    if not 0 < len(seen) <= MAX_AT_ONCE or any(moment.tzinfo is None for moment in seen.values()):
+        return None
+    return SendOrder(seen=seen, token=token, again=posted.get("again") == "on")
+
+
+def confirm_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpResponse:
+    """GET shows who would get what, POST sends it."""
+    if not request.user.has_perm(SEND):
+        raise PermissionDenied
+    if request.method == "POST":
+        return _send(model_admin, request)
+    return _ask(model_admin, request, _asked_ids(request))
+
+
+def email_preview_page(model_admin: BackOfficeAdmin, request: HttpRequest, notification_id: int) -> HttpResponse:
+    """The e-mail, which the confirm page frames."""
+    if not request.user.has_perm(SEND):
+        raise PermissionDenied
+    notification = get_object_or_404(Notification.objects.select_related("topic"), pk=notification_id)
+    return email_preview.page(request, notification)
+
+
+def to_page(model_admin: BackOfficeAdmin, ids: Sequence[int]) -> HttpResponseRedirect:
+    """To the confirm page of these notifications."""
+    return redirect(f"{model_admin.page_url('broadcast')}?{_query(ids)}")
+
+
+# --- Sending ----------------------------------------------------------------------------------------------------------
+def _send(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpResponse:
+    order = read_send_order(request.POST)
+    if order is None:
+        text = "That form was not complete, so nothing was sent. Look again."
+        model_admin.message_user(request, text, messages.ERROR)
+        return to_page(model_admin, _asked_ids(request))
+    ids = list(order.seen)
+    # A second click, or the form posted again after the back button. It is not checked again: its time may have passed
+    # by now, and its number may be old.
+    if made := lifecycle.find_existing(token=order.token, notification_ids=ids):
+        return _sent(model_admin, request, made)
+    found = list(Notification.objects.filter(pk__in=ids).select_related("topic"))
+    may = request.user.has_perm(CRITICAL)
+    form = SendForm(request.POST, now=clock.now(), sends=offers.sends(found), may_be_critical=may)
+    if not form.is_valid():
+        return _ask(model_admin, request, ids, "Nothing was sent yet: see what is marked below.", form)
+    return _create(model_admin, request, order, form)
+
+
+def _create(model_admin: BackOfficeAdmin, request: HttpRequest, order: SendOrder, form: SendForm) -> HttpResponse:
+    try:
+        made = lifecycle.create(
+            seen=order.seen,
+            token=order.token,
+            by=cast(User, request.user),
+            now=clock.now(),
+            again=order.again,
+            terms=form.terms,
+        )
+    except lifecycle.SentRecently:
+        return _ask(model_admin, request, list(order.seen), RECENTLY, form)
+    except lifecycle.BroadcastError as refusal:
+        return _ask(model_admin, request, list(order.seen), f"Nothing was sent. {refusal}", form)
+    return _sent(model_admin, request, made)
+
+
+def _sent(model_admin: BackOfficeAdmin, request: HttpRequest, made: Sequence[Broadcast]) -> HttpResponse:
+    """To the broadcasts; whoever may not see them is told of them in the list of notifications."""
+    if not request.user.has_perm("notifier.view_broadcast"):
+        told = "; ".join(f"{broadcast} is {lifecycle.state_in_words(broadcast)}" for broadcast in made)
+        model_admin.message_user(request, f"Taken over: {told}.", messages.SUCCESS)
+        return redirect(model_admin.page_url("changelist"))
+    if len(made) == 1:
+        return redirect("admin:notifier_broadcast_progress", made[0].pk)
+    ids = ",".join(str(broadcast.pk) for broadcast in made)
+    return redirect(f"{reverse('admin:notifier_broadcast_changelist')}?id__in={ids}")
+
+
+# --- Asking -----------------------------------------------------------------------------------------------------------
+def _ask(
+    model_admin: BackOfficeAdmin,
+    request: HttpRequest,
+    ids: Sequence[int],
+    note: str = "",
+    form: SendForm | None = None,
+) -> HttpResponse:
+    found = list(Notification.objects.filter(pk__in=ids).select_related("topic").order_by("pk"))
+    if not found:
+        text = "Choose the notifications to broadcast from this list."
+        model_admin.message_user(request, text, messages.WARNING)
+        return redirect(model_admin.page_url("changelist"))
+    topics = len({n.topic_id for n in found})
+    later = deferred_counts.address(request, is_long=deferred_counts.is_long(topics=topics))
+    offered = offers.of_notifications(notifications=found, now=clock.now(), counted=not later)
+    what = "this notification" if len(found) == 1 else f"these {len(found)} notifications"
+    context = {
+        **model_admin.admin_site.each_context(request),
+        "opts": model_admin.opts,
+        "title": f"Broadcast {what}?",
+        "counting": later,
+        "offers": offered,
+        **({} if later else _counts(request, offered, form)),
+        "earlier": [broadcast for offer in offered for broadcast in offer.earlier],
+        "token": uuid.uuid4(),
+        "note": note,
+        "limits": _limits(model_admin, found),
+    }
+    return TemplateResponse(request, "admin/notifier/notification/broadcast.html", context)
+
+
+def _counts(request: HttpRequest, offered: Sequence[offers.Offer], form: SendForm | None) -> dict[str, Any]:
+    summary = offers.summary(offered)
+    may = request.user.has_perm(CRITICAL)
+    return {
+        "summary": summary,
+        "form": form or SendForm(now=clock.now(), sends=summary.total, may_be_critical=may),
+        "approvals": sum(offer.needs_approval for offer in offered),
+    }
+
+
+def _limits(model_admin: BackOfficeAdmin, found: Sequence[Notification]) -> str:
+    """The address of the page about sending hours and caps; empty where none are set."""
+    if not held_back.are_set([channel for n in found for channel in n.channels]):
+        return ""
+    return f"{model_admin.page_url('limits')}?{_query([n.pk for n in found])}"
+
+
+def _asked_ids(request: HttpRequest) -> list[int]:
+    return read_ids(request.GET.get("ids", ""), most=MAX_AT_ONCE)
+
+
+def _query(ids: Sequence[int]) -> str:
+    return urlencode({"ids": ",".join(str(pk) for pk in ids)}, safe=",")

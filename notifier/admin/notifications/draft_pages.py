@@ -1,0 +1,91 @@
+"""How a notification reads while it is written: the preview, the checks beside the form, whom it is shown for."""
+
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, QueryDict
+from django.template.response import TemplateResponse
+
+from notifier.admin.lists.base import BackOfficeAdmin
+from notifier.admin.notifications import drafts
+from notifier.admin.notifications.drafts import Draft, Reader
+
+THEMES = ("light", "dark")
+VIEW_CLIENTS = "notifier.view_client"
+
+
+def preview_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpResponse:
+    """A page for a frame: the draft that was posted, or a notification as it was saved, as a client sees it."""
+    draft = _draft(model_admin, request)
+    reader = reader_of(request, draft)
+    return in_frame(
+        request,
+        "preview",
+        reader=reader,
+        shown=drafts.show(draft=draft, reader=reader),
+        # Where the preview follows the typing, the page around it shows the checks.
+        checks=None if _asked(request).get("live") else checks(draft, reader),
+    )
+
+
+def check_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpResponse:
+    """How long the draft's SMS is and what is wrong with it: a piece of the form's page."""
+    if request.method != "POST":
+        return HttpResponseNotAllowed(["POST"])
+    draft = _draft(model_admin, request)
+    context = {"checks": checks(draft, reader_of(request, draft))}
+    return TemplateResponse(request, "admin/notifier/notification/checks.html", context)
+
+
+def readers_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpResponse:
+    """The clients that what is being typed finds, as choices."""
+    if not request.user.has_perm(VIEW_CLIENTS):
+        raise PermissionDenied
+    found = drafts.clients_found(request.GET.get("reader", ""))
+    return TemplateResponse(request, "admin/notifier/notification/readers.html", {"found": found})
+
+
+def _draft(model_admin: BackOfficeAdmin, request: HttpRequest) -> Draft:
+    """What was posted, or the notification that the address names; raises PermissionDenied or Http404."""
+    may_write = model_admin.has_change_permission(request) or model_admin.has_add_permission(request)
+    if request.method == "POST":
+        if not may_write:
+            raise PermissionDenied
+        return Draft.read(request.POST.dict())
+    if not (model_admin.has_view_permission(request) or may_write):
+        raise PermissionDenied
+    asked = request.GET.get("notification", "")
+    if not asked:
+        return drafts.EMPTY
+    found = model_admin.get_object(request, asked)
+    if found is None:
+        raise Http404
+    return Draft.of(found)
+
+
+def reader_of(request: HttpRequest, draft: Draft) -> Reader:
+    """The client whom the page asks for by name or address, for those who may see clients."""
+    term = _asked(request).get("reader", "").strip()
+    may_see = request.user.has_perm(VIEW_CLIENTS)
+    return drafts.find_reader(term=term, topic=draft.topic, may_see_clients=may_see)
+
+
+def checks(draft: Draft, reader: Reader) -> dict[str, Any]:
+    """What `checks.html` shows."""
+    return {"draft": draft, "reader": reader, "sms": drafts.sms_length(draft=draft, reader=reader)}
+
+
+def in_frame(request: HttpRequest, template: str, **context: Any) -> HttpResponse:
+    """A page that only our own pages may frame, in the theme that they ask for."""
+    asked = _asked(request)
+    theme = asked.get("theme") if asked.get("theme") in THEMES else "auto"
+    return TemplateResponse(
+        request,
+        f"admin/notifier/notification/{template}.html",
+        context | {"theme": theme},
+        headers={"X-Frame-Options": "SAMEORIGIN"},
+    )
+
+
+def _asked(request: HttpRequest) -> QueryDict:
+    return request.POST if request.method == "POST" else request.GET

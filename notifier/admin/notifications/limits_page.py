@@ -1,0 +1,37 @@
+"""Whom sending hours and frequency caps hold back, which the confirm page asks for by itself."""
+
+from typing import cast
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+
+from notifier.admin.broadcasts.forms import SEND
+from notifier.admin.lists.base import BackOfficeAdmin
+from notifier.admin.lists.selection import read_ids
+from notifier.admin.notifications.confirm_page import MAX_AT_ONCE
+from notifier.broadcasts import held_back
+from notifier.models import Notification
+from notifier.runtime import clock
+from notifier.web.htmx import HtmxHttpRequest
+
+
+def limits_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpResponse:
+    """A page of its own, because it takes a while for many clients; for htmx only the part with the numbers."""
+    if not request.user.has_perm(SEND):
+        raise PermissionDenied
+    ids = read_ids(request.GET.get("ids", ""), most=MAX_AT_ONCE)
+    found = Notification.objects.filter(pk__in=ids).select_related("topic").order_by("pk")
+    now = clock.now()
+    kept = [
+        (n, [held_back.kept_back(topic=n.topic, channel=channel, now=now) for channel in n.channels]) for n in found
+    ]
+    context = {
+        **model_admin.admin_site.each_context(request),
+        "opts": model_admin.opts,
+        "title": "Who waits, and who is skipped",
+        "kept": kept,
+    }
+    is_part = cast(HtmxHttpRequest, request).htmx
+    name = "limits" if is_part else "limits_page"
+    return TemplateResponse(request, f"admin/notifier/notification/{name}.html", context)
