@@ -12,7 +12,7 @@ ROW = 1
 
 
 def is_due(*, now: datetime) -> bool:
-    """Whether nobody has counted for a while. One from the future does not count: the clock was set back."""
+    """Whether the counts are old. Counts from the future are ignored: the clock was set back."""
     return not ClientCounts.objects.filter(
         pk=ROW, counted_at__gt=now - COUNT_EVERY, counted_at__lte=now + COUNT_EVERY
     ).exists()

@@ -1,4 +1,4 @@
-"""What is on record about addresses: how they fell silent, how they came to be written to again, and who said so.
+"""The history of addresses: when they were suppressed and lifted, why, and by whom.
 
 Read only. An address that was erased stands under its digest; whoever names the address itself finds both.
 """
@@ -23,7 +23,7 @@ from notifier.models import (
 )
 from notifier.models.suppressions import DIGEST, shown
 
-#: Changes that are looked at: one address has a handful.
+#: One address has a handful of changes.
 MAX_CHANGES = 500
 AGREED, WITHDRAWN, NO_CONSENT = "Agreed", "Withdrawn", "No consent"
 REACHABLE, SUPPRESSED = "Reachable", "Suppressed"
@@ -31,20 +31,20 @@ REACHABLE, SUPPRESSED = "Reachable", "Suppressed"
 
 @dataclass(frozen=True, slots=True)
 class AddressNames:
-    """An address, by every name that it may be kept under."""
+    """An address, with every form in which it may be stored: itself and its digests."""
 
     channel: Channel
     names: tuple[str, ...]
 
 
 def names_of(*, channel: Channel, address: str) -> AddressNames:
-    """Of a digest nothing else is known."""
+    """The stored forms of an address; of a digest only the digest itself."""
     erased = address.startswith(DIGEST)
     return AddressNames(channel, (address,) if erased else (address, *digests.digests(channel, address)))
 
 
 def current_addresses(client: Client) -> list[AddressNames]:
-    """The client's addresses; of one who was erased those that they had."""
+    """The client's addresses; of an erased client the digests of those that they had."""
     if client.erased_at:
         rows = ErasedAddress.objects.filter(client=client).order_by("pk")
         return [AddressNames(Channel(row.channel), (row.digest,)) for row in rows]
@@ -53,7 +53,7 @@ def current_addresses(client: Client) -> list[AddressNames]:
 
 
 def all_addresses(client: Client) -> list[AddressNames]:
-    """And those that they had before."""
+    """The client's addresses, with those that they had before."""
     found = {(each.channel, each.names[0]): each for each in current_addresses(client)}
     for values in Client.history.filter(id=client.pk).values(*FIELDS.values()):
         for channel, field in FIELDS.items():
@@ -63,7 +63,7 @@ def all_addresses(client: Client) -> list[AddressNames]:
 
 
 def suppressions(addresses: Iterable[AddressNames]) -> QuerySet[Suppression]:
-    """Those that stand."""
+    """The suppressions that hold now."""
     return Suppression.objects.filter(_about(addresses)).order_by("pk")
 
 
@@ -78,7 +78,7 @@ def events(addresses: Iterable[AddressNames]) -> QuerySet[ProviderEvent]:
 
 
 def inbound(addresses: Iterable[AddressNames]) -> QuerySet[InboundMessage]:
-    """What came from there, newest first."""
+    """The messages from these addresses, newest first."""
     about = Q(pk__in=[])
     for each in addresses:
         about |= Q(channel=each.channel, sender__in=each.names)
@@ -99,25 +99,25 @@ class Entry:
 
     at: datetime
     what: str
-    #: By which channel, or which address.
+    #: The channel or the address.
     beside: str
     before: str
     after: str
-    #: Of a badge.
+    #: The tone of its badge.
     tone: str
     origin: str
-    #: From where, for what was done on a public page.
+    #: The internet address, for what was done on a public page.
     ip: str = ""
 
 
 def timeline(addresses: Sequence[AddressNames], consents: Iterable[ConsentChange] = ()) -> list[Entry]:
-    """What was agreed to and what was suppressed, together, newest first. `consents` newest first as well."""
+    """Changes of consent and of suppressions in one list, newest first, as `consents` has to be."""
     entries = [*_of_suppressions(addresses), *_of_consents(consents)]
     return sorted(entries, key=lambda entry: entry.at, reverse=True)
 
 
 def _of_consents(changes: Iterable[ConsentChange]) -> list[Entry]:
-    """A first yes follows on nothing, any other on a no."""
+    """Before the first agreement there was no consent; before a later one it had been withdrawn."""
     said: set[tuple[int, str]] = set()
     found = []
     for change in reversed(list(changes)):
@@ -143,7 +143,7 @@ def _of_consent(change: ConsentChange, *, is_first: bool) -> Entry:
 
 
 def _of_suppressions(addresses: Sequence[AddressNames]) -> list[Entry]:
-    """Each begins where the one before has left the address."""
+    """Each change begins with the state in which the one before left the address."""
     which = {(each.channel.value, name): number for number, each in enumerate(addresses) for name in each.names}
     stood: dict[int, str] = {}
     found = []
@@ -151,7 +151,7 @@ def _of_suppressions(addresses: Sequence[AddressNames]) -> list[Entry]:
         number = which[change.channel, change.address]
         lifted = change.action == SuppressionChange.Action.LIFTED
         after = REACHABLE if lifted else SUPPRESSED
-        # A client's own word may take a bounce's place: it was suppressed already.
+        # A client's own request may replace a bounce: the address was suppressed already.
         before = stood.get(number, SUPPRESSED if lifted else REACHABLE)
         stood[number] = after
         found.append(_entry(change, before, after))
@@ -171,6 +171,6 @@ def _entry(change: SuppressionChange, before: str, after: str) -> Entry:
 
 
 def origin(change: SuppressionChange) -> str:
-    """Where it comes from, in words: “Staff, maria: asked by phone”."""
+    """The source of a change in words, such as “Staff, maria: asked by phone”."""
     who = [change.get_source_display()] + ([change.by.get_username()] if change.by else [])
     return ", ".join(who) + (f": {change.reason}" if change.reason else "")

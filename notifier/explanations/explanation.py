@@ -1,6 +1,6 @@
 """Why a client did or did not get a broadcast, in plain sentences, by the facts of that moment. Read only.
 
-The delivery has the first word: no sentence says anything else than its state does. Where there is no delivery, what
+The delivery comes first: no sentence contradicts its state. Where there is no delivery, what
 the dispatcher went by is told from the records of that time; where those can't tell, the sentence says so.
 """
 
@@ -16,7 +16,7 @@ __all__ = ["Explanation", "explain", "explain_delivery"]
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """For one channel."""
+    """Of one channel."""
 
     channel: Channel
     sentence: str
@@ -26,13 +26,13 @@ class Explanation:
 
 
 def explain(*, client: Client, broadcast: Broadcast, now: datetime) -> list[Explanation]:
-    """One for each channel. Takes the same few queries however much the client was sent."""
+    """One explanation for each channel, in the same few queries however much the client was sent."""
     found = {d.channel: d for d in Delivery.objects.filter(broadcast=broadcast, client=client)}
     return [_explanation(Case(client, broadcast, channel, found.get(channel), now)) for channel in Channel]
 
 
 def explain_delivery(delivery: Delivery, *, now: datetime) -> str:
-    """What became of it and why: of one that was sent, the consent that allowed it."""
+    """The outcome of a delivery and its reason; for one that was sent, the consent that allowed it."""
     case = Case(delivery.client, delivery.broadcast, Channel(delivery.channel), delivery, now)
     return delivered.sentence(case, delivery)
 

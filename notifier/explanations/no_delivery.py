@@ -1,4 +1,4 @@
-"""Where there is no delivery: what the dispatcher went by when it made the others, as the records have it."""
+"""The explanation where there is no delivery: why the dispatcher left the client out, by the records of that time."""
 
 from notifier.explanations.context import Case, archived_since, did_not, given, has_not, withdrawn
 from notifier.explanations.records import Consent, records_began, when
@@ -89,7 +89,7 @@ def _no_consent(case: Case, consent: Consent) -> str:
 
 
 def _records_fail(case: Case, consent: Consent, is_active: bool | None) -> str:
-    """Without a delivery they were archived, or had not agreed: nothing else leaves a client out."""
+    """The client was archived or had not agreed: there is no other reason for having no delivery."""
     if consent.agreed and consent.by and is_active is None:
         return f"they had {given(case, consent.by)}, so they must have been archived; the records don’t say since when"
     if consent.agreed is None:

@@ -1,10 +1,10 @@
-"""What a file of clients is once it is read: a header and rows of text, each with its line."""
+"""The form in which every file is read: a header, and rows of text with their line numbers."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-#: More of them are no table of clients; most likely the file was cut at the wrong character.
+#: With more columns the file was most likely split at the wrong separator.
 MAX_COLUMNS = 200
 MAX_HEADER_LETTERS = 100
 
@@ -31,7 +31,7 @@ class Table:
     kind: str
     #: Reads the rows under the header, from the first, each time that it is called. Raises `FileError`.
     rows: Callable[[], Iterator[Row]]
-    #: How much of the file the latest reading has got through, from 0 to 1; None where that can't be told.
+    #: How much of the file has been read, from 0 to 1; None where that is unknown.
     share: Callable[[], float | None]
 
 
@@ -54,7 +54,7 @@ def table(
 
 
 def nonempty_rows(records: Iterator[tuple[int, list[str]]]) -> Iterator[Row]:
-    """Those in which something is written, without what an export added and the blank cells behind the last."""
+    """The rows that are not empty, without the quotes of an export and without blank cells at the end."""
     for line, record in records:
         cells = [unquoted(cell) for cell in record]
         while cells and not cells[-1].strip():
@@ -64,7 +64,7 @@ def nonempty_rows(records: Iterator[tuple[int, list[str]]]) -> Iterator[Row]:
 
 
 def quoted(text: str) -> str:
-    """For an export, before it is neutralised: `unquoted` gives back every text as it was, also a quoted one."""
+    """For an export: `unquoted` returns every text as it was, even one that began with an apostrophe."""
     return f"'{text}" if _QUOTED.match(text) else text
 
 

@@ -1,4 +1,4 @@
-"""CSV of any common kind: which letters, which separator, and the rows. Nothing of it is ever wholly in memory."""
+"""CSV of any common kind: finds the encoding and the separator, and reads the rows one by one."""
 
 import codecs
 import csv
@@ -14,7 +14,7 @@ from typing import BinaryIO
 from notifier.files.base import FileError, Row, Table, nonempty_rows, table
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
-#: So much is looked at to tell the separator.
+#: So much is read to find the separator.
 HEAD_LETTERS = 64 * 1024
 HEAD_ROWS = 20
 CHUNK_BYTES = 1024 * 1024
@@ -42,9 +42,9 @@ def read_table(file: BinaryIO) -> Table:
     )
 
 
-# --- Which letters ----------------------------------------------------------------------------------------------------
+# --- The encoding -----------------------------------------------------------------------------------------------------
 def find_encoding(file: BinaryIO) -> str:
-    """UTF-8 where it is, with or without its mark; UTF-16 with its mark; or else Latin-1, as Windows writes it.
+    """UTF-8 with or without a byte-order mark; UTF-16 with one; or else Latin-1, as Windows writes it.
 
     Reads all of it, so that a file that is damaged in the middle is refused before anything is done with it.
     """
@@ -56,7 +56,7 @@ def find_encoding(file: BinaryIO) -> str:
     survey = _survey(file)
     if not survey.strange:
         return "utf-8-sig"
-    # Letters beyond ASCII that are UTF-8 by chance are rare: a file with as many of them as of others is a damaged one.
+    # Latin-1 is rarely valid UTF-8 by chance: with as many valid letters as others, the file is damaged UTF-8.
     if mark == codecs.BOM_UTF8 or survey.proper >= survey.strange:
         raise FileError(
             f"Line {survey.strange_line} has letters that can’t be read, while the rest of the file is UTF-8: it was "
@@ -127,7 +127,7 @@ class _Form:
 
 
 def _find_form(file: BinaryIO, encoding: str) -> _Form:
-    """The separator that Excel names, or the one that cuts the header and the rows into as many columns."""
+    """The separator that Excel names in a line of its own, or the one that fits the first rows best."""
     file.seek(0)
     text = _wrapped(file, encoding)
     try:
@@ -141,7 +141,7 @@ def _find_form(file: BinaryIO, encoding: str) -> _Form:
 
 
 def _fitness(lines: list[str], delimiter: str) -> tuple[bool, float, int]:
-    """Whether it cuts the header at all, how many of the rows into as many cells, and how many these are."""
+    """Whether it splits the header, the share of rows with as many cells, and how many cells these are."""
     reader = csv.reader(lines, delimiter=delimiter)
     try:
         lengths = [len(cells) for cells in islice((cells for cells in reader if any(cells)), HEAD_ROWS)]

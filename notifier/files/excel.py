@@ -10,7 +10,7 @@ import openpyxl
 
 from notifier.files.base import MAX_COLUMNS, FileError, Row, Table, nonempty_rows, table
 
-#: Excel's own limit; a row that claims a higher number would be waited for almost for ever.
+#: Excel's own limit. Without it, a row that claims a huge number would take almost for ever.
 MAX_ROWS = 1_048_576
 #: Numbers beyond it are no longer whole in a spreadsheet.
 MAX_WHOLE = 10**15
@@ -19,7 +19,7 @@ BROKEN = "This is not a whole Excel workbook: it was cut short or damaged. Save 
 
 
 def read_table(file: BinaryIO, *, max_bytes: int) -> Table:
-    """`max_bytes`: what it may grow to when it is unpacked. Few bytes can unpack to enough to fill any memory."""
+    """`max_bytes`: the limit of the unpacked size. A small file can unpack to more than any memory."""
     _check_size(file, max_bytes)
     return table(kind="Excel workbook, first sheet", records=partial(_records, file))
 
@@ -28,7 +28,7 @@ def _check_size(file: BinaryIO, max_bytes: int) -> None:
     file.seek(0)
     try:
         with zipfile.ZipFile(file) as archive:
-            # No reader unpacks more of a part than the part says here.
+            # No reader unpacks more than these sizes say.
             size = sum(part.file_size for part in archive.infolist())
     except (zipfile.BadZipFile, OSError, ValueError) as error:
         raise FileError(BROKEN) from error
@@ -40,7 +40,7 @@ def _check_size(file: BinaryIO, max_bytes: int) -> None:
 
 
 def _records(file: BinaryIO) -> Iterator[Row]:
-    """openpyxl raises almost anything for a damaged workbook; what the caller does with a row is not inside."""
+    """openpyxl may raise any exception for a damaged workbook. The caller's own errors are not caught here."""
     try:
         rows = nonempty_rows(_values(file))
         row = next(rows, None)
@@ -60,13 +60,13 @@ def _records(file: BinaryIO) -> Iterator[Row]:
 
 def _values(file: BinaryIO) -> Iterator[tuple[int, list[str]]]:
     file.seek(0)
-    # `data_only`: of a formula what Excel computed last, and never the formula.
+    # `data_only`: the last result of a formula, and never the formula.
     book = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
     try:
         if not book.worksheets:
             raise FileError("The workbook has no sheet with cells. Put the clients on its first sheet.")
         sheet: Any = book.worksheets[0]
-        # What the sheet says of its own size may be wrong.
+        # The size that the sheet declares may be wrong.
         sheet.reset_dimensions()
         for number, values in enumerate(sheet.iter_rows(max_col=MAX_COLUMNS + 1, values_only=True), start=1):
             if number > MAX_ROWS:
@@ -77,7 +77,7 @@ def _values(file: BinaryIO) -> Iterator[tuple[int, list[str]]]:
 
 
 def as_text(value: Any) -> str:
-    """As it would be typed into the client's page."""
+    """The value as a person would type it."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -86,5 +86,5 @@ def as_text(value: Any) -> str:
         return str(int(value))
     if isinstance(value, datetime | date):
         return value.isoformat()
-    # PostgreSQL stores no text that has one.
+    # PostgreSQL stores no text with a NUL.
     return str(value).replace("\0", "\ufffd")

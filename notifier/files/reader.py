@@ -1,11 +1,11 @@
-"""Opens a file of clients, whatever program wrote it. What is read here knows neither clients nor a database."""
+"""Opens a spreadsheet of any common kind. It knows neither clients nor the database."""
 
 from typing import BinaryIO
 
 from notifier.files import csv, excel
 from notifier.files.base import FileError, Table
 
-#: What a workbook may grow to: in a page, which shares its process with others, and in a command.
+#: The limit of an unpacked workbook: in a page, which shares its process with others, and in a command.
 MAX_BYTES_IN_PAGE = 64_000_000
 MAX_BYTES = 1_000_000_000
 
@@ -14,7 +14,7 @@ OLD_EXCEL = b"\xd0\xcf\x11\xe0"
 
 
 def open_table(file: BinaryIO, *, max_bytes: int = MAX_BYTES_IN_PAGE) -> Table:
-    """The file as a table: by what is in it, whatever it is called. Raises `FileError`; the file stays open."""
+    """The file as a table. Its content decides the kind, and not its name. Raises `FileError`; the file stays open."""
     file.seek(0)
     beginning = file.read(4)
     if beginning == OLD_EXCEL:

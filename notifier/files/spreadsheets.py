@@ -1,4 +1,4 @@
-"""Tables for other people's spreadsheets: CSV as a stream, XLSX as a file, and no cell that a spreadsheet would run."""
+"""Writes CSV as a stream and XLSX as a file, with no cell that a spreadsheet would run as a formula."""
 
 import csv
 import re
@@ -12,22 +12,22 @@ from openpyxl.cell import WriteOnlyCell
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 from openpyxl.styles import Font
 
-#: Excel takes no more, and the header is one of them.
+#: Excel's limit, with the header.
 XLSX_ROWS = 1_048_576
-#: Excel takes UTF-8 for what it is only where a file begins with it.
+#: Excel recognises UTF-8 only by this mark.
 _BOM = b"\xef\xbb\xbf"
 #: Rows that are joined into one piece of the stream.
 _PIECE = 500
 
 # https://owasp.org/www-community/attacks/CSV_Injection: what a cell must not begin with. Blanks before it help nobody.
 _FORMULA = re.compile(r"[ \u00a0\u3000]*[=+\-@\t\r\n＝＋－＠]")
-# A phone number as we keep it is a number to a spreadsheet too, and runs nothing. With a quote in front nobody could
+# A phone number in our form is a plain number to a spreadsheet, and runs nothing. With a quote in front nobody could
 # copy it, and reading the file back would not find it.
 _PHONE = re.compile(r"\+[0-9]{6,15}")
 
 
 class TooManyRows(Exception):
-    """More than a sheet can hold; what was written is no use."""
+    """More rows than a sheet can hold; the file is incomplete."""
 
 
 def neutralised(text: str) -> str:
@@ -85,7 +85,7 @@ def _cells(row: Sequence[object]) -> list[str]:
 
 
 def _as_text(value: object) -> str:
-    """A time to the second, in the zone of whoever asks and with its offset, as ISO 8601 has it."""
+    """A time in ISO 8601, to the second, in the reader's zone and with its offset."""
     if value is None:
         return ""
     return localtime(value).isoformat(sep=" ", timespec="seconds") if isinstance(value, datetime) else str(value)

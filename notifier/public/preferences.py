@@ -18,10 +18,10 @@ from notifier.public.unsubscribe import origin_of
 from notifier.runtime import clock
 
 SEE_OTHER = 303
-#: The one word that the redirect after a post carries, for the page to say what came of it.
+#: The redirect after a POST carries one of these words, and the page says what was done.
 SAID = ("saved", "same", "stopped")
-#: A switch that was shown as on is called `keep.…`, with a `seen.…` beside it, and one that was off `add.…`. The names
-#: differ so that a browser which goes back does not put what was ticked once into the page as it is now.
+#: A switch that was shown as on is named `keep.…`, with a hidden `seen.…` beside it; one that was off, `add.…`. If both
+#: had one name, a browser that goes back would put old ticks into the page as it is now.
 _FIELD = re.compile(r"(add|keep|seen)\.(\d{1,18})\.([a-z]{1,10})", re.ASCII)
 
 _EMAIL, _SMS = Channel.EMAIL, Channel.SMS
@@ -57,7 +57,7 @@ class Switch:
     label: str
     choice: str
     is_on: bool
-    #: Why there is none to switch; "" where there is.
+    #: Why there is no switch; "" where there is one.
     missing: str
 
     @property
@@ -75,7 +75,7 @@ class Row:
     switches: list[Switch]
 
 
-# As on the page that unsubscribes: the link is the authority, and no browser adds it by itself.
+# No CSRF token is needed, as in unsubscribe.py: the link is the authority, and no browser adds it by itself.
 @csrf_exempt
 @require_http_methods(["GET", "HEAD", "POST"])
 def preferences_page(request: HttpRequest, token: str) -> HttpResponse:
@@ -94,7 +94,7 @@ def preferences_page(request: HttpRequest, token: str) -> HttpResponse:
 
 
 def _take(request: HttpRequest, link: Link) -> HttpResponse:
-    """Only what was moved relative to what was shown: an old page must not bring back what was refused since."""
+    """Changes only the switches that were moved: an old page must not bring back what was refused since."""
     if link.is_trial:
         return _said("same")
     origin = origin_of(request, link, ConsentChange.Source.PAGE)
@@ -117,7 +117,7 @@ def _said(word: str) -> HttpResponse:
 
 
 def _read(names: Iterable[str]) -> dict[str, set[Choice]]:
-    """What the form's fields are about; anything else is passed over."""
+    """The switches that the form names; other fields are ignored."""
     found: dict[str, set[Choice]] = {"add": set(), "keep": set(), "seen": set()}
     for match in map(_FIELD.fullmatch, names):
         if match and match[3] in Channel.values:
@@ -145,7 +145,7 @@ def _show(request: HttpRequest, link: Link, client: Client | None) -> HttpRespon
 
 
 def _word(request: HttpRequest, consent: CurrentConsent) -> str:
-    """What came of the post before, unless it is no longer so: an address is kept, and opened again."""
+    """What the POST before did, unless that no longer holds: a client may keep the address and open it again."""
     word = next((word for word in SAID if word in request.GET), "")
     return "" if word == "stopped" and consent.shown else word
 

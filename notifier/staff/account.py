@@ -1,4 +1,4 @@
-"""*Your account*: what a member of staff may say about themselves. It needs no permission, and touches nobody else."""
+"""*Your account*: what members of staff change about themselves. It needs no permission, and changes nobody else."""
 
 from typing import Any, cast
 
@@ -35,7 +35,7 @@ class AccountForm(forms.Form):
 
 
 def account_page(request: HttpRequest, *, context: dict[str, Any]) -> HttpResponse:
-    """`context` is the frame's. Everything on it is about whoever asks: the address names nobody."""
+    """`context` is that of the page's frame. The page is always about the user who asks."""
     user = cast(User, request.user)
     if request.method != "POST":
         return _show(request, context, AccountForm(initial=_initial(user)))

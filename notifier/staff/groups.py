@@ -14,7 +14,7 @@ _EDIT = frozenset({EDITORS})
 _SEND = frozenset({SENDERS})
 _APPROVE = frozenset({APPROVERS})
 _AUDIT = frozenset({AUDITORS})
-#: Given by name, or not at all: superusers have them.
+#: No group has these: they are given to single users, and superusers have them.
 _NOBODY: frozenset[str] = frozenset()
 
 #: Every permission that a page asks for, and the groups that have it.

@@ -1,4 +1,4 @@
-"""States as coloured badges. The text says it all; the colour only helps to find it."""
+"""States as coloured badges. The text alone is enough; the colour only helps to find it."""
 
 from django.db.models import TextChoices
 from django.utils.html import format_html
