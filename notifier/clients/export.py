@@ -1,4 +1,4 @@
-"""Clients with their preferences, as an import reads them back: nothing changes by taking an export in again."""
+"""Clients with their preferences, in the form that an import reads: importing an export changes nothing."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ from notifier.clients.imports.columns import CHANNELS, NOTHING, TopicRef, guess
 from notifier.files.base import quoted
 from notifier.models import Client, Preference, Suppression
 
-#: Rows that are read at once.
+#: Rows in one query.
 CHUNK = 2_000
 LEADING_COLUMNS = ("Client number", "Name", "E-mail", "Phone", "Time zone")
 TRAILING_COLUMNS = ("Client state", "Client since", "Suppressed")
@@ -21,7 +21,7 @@ CHANNEL_NAMES = {"email": "e-mail", "sms": "SMS"}
 
 
 def header(subjects: Sequence[TopicRef]) -> list[str]:
-    """In words; by the topics' short names where an import would not understand the words."""
+    """The topics' names; their short names where an import would not understand the names."""
     named = [f"{subject.name} {CHANNEL_NAMES[channel]}" for subject in subjects for channel in CHANNELS]
     exact = [f"{subject.slug}.{channel}" for subject in subjects for channel in CHANNELS]
     names = [*LEADING_COLUMNS, *named, *TRAILING_COLUMNS]
@@ -30,8 +30,8 @@ def header(subjects: Sequence[TopicRef]) -> list[str]:
 
 
 def rows(clients: QuerySet[Client], subjects: Sequence[TopicRef]) -> Iterator[list[object]]:
-    """By number, a few thousand at a time. Who was erased is left out: there is nothing left to export."""
-    # As text: made into a number object each would take longer than everything else.
+    """By id, a few thousand at a time, without erased clients."""
+    # As text: a PhoneNumber object for each would take longer than everything else.
     found = (
         clients.filter(erased_at=None)
         .order_by("pk")
@@ -60,7 +60,7 @@ def _agreed(clients: Sequence[int]) -> defaultdict[int, dict[int, tuple[bool, bo
 
 
 def _suppressed(addresses: Mapping[str, Sequence[str | None]]) -> dict[tuple[str, str | None], str]:
-    """By channel and address, in whose name it is never written to."""
+    """The source of each suppression, by channel and address."""
     found: dict[tuple[str, str | None], str] = {}
     for channel, some in addresses.items():
         rows = Suppression.objects.filter(channel=channel, address__in=[address for address in some if address])

@@ -26,13 +26,13 @@ from notifier.models import (
 )
 from notifier.models.suppressions import shown
 
-#: On one page, before somebody asks for more: deliveries and versions; and changes of consent.
+#: Deliveries and versions on one page; changes of consent before somebody asks for all.
 PAGE_SIZE, SHORT_CHANGES = 20, 10
-#: Answers from the client's number, before the way to the rest of them.
+#: SMS replies on the client's page; the rest is in the inbox.
 SHOWN_REPLIES = 5
-#: What a page shows at the most, however much there is.
+#: A page shows no more than these of anything.
 MAX_SHOWN = 500
-#: What a version may differ in, and how staff call it.
+#: The fields in which versions are compared, with their names on the screens.
 FIELDS = {
     "name": "Name",
     "email": "E-mail",
@@ -57,31 +57,31 @@ def deliveries(client: Client) -> QuerySet[Delivery]:
 @dataclass(frozen=True, slots=True)
 class DeliveryPage:
     rows: Sequence[Delivery]
-    #: Where the next page begins: before this id. None on the last one.
+    #: The next page begins before this id; None on the last page.
     older: int | None
 
 
 def delivery_page(*, client: Client, before: int | None) -> DeliveryPage:
-    """By key, so that the hundredth page costs what the first does."""
+    """Pages by key, so that the hundredth costs what the first does."""
     found = deliveries(client)
     rows = list((found.filter(pk__lt=before) if before else found)[: PAGE_SIZE + 1])
     return DeliveryPage(rows[:PAGE_SIZE], rows[PAGE_SIZE - 1].pk if len(rows) > PAGE_SIZE else None)
 
 
 def suppressions(client: Client) -> list[Suppression]:
-    """Of the addresses that the client has today; of one who was erased, of those that they had."""
+    """Suppressions of the client's addresses; of an erased client, of those that they had."""
     return list(suppression_history.suppressions(suppression_history.current_addresses(client)))
 
 
 def consent_timeline(*, client: Client, most: int, with_addresses: bool) -> list[Entry]:
-    """Up to `most` changes, newest first: of consent, and of what was suppressed of the addresses they ever had."""
+    """Up to `most` changes, newest first: of consent, and of suppressions of all addresses that the client ever had."""
     addresses = suppression_history.all_addresses(client) if with_addresses else []
-    # All that a page ever shows, also where it shows less: what came before tells how each began.
+    # Read MAX_SHOWN even for a shorter list: the older changes tell what each one changed.
     return suppression_history.timeline(addresses, consent_changes(client)[: MAX_SHOWN + 1])[:most]
 
 
 def sms_replies(client: Client) -> QuerySet[InboundMessage]:
-    """What came from the number that the client has today, newest first."""
+    """Messages from the client's present number, newest first."""
     found = InboundMessage.objects.filter(channel=Channel.SMS, sender=str(client.phone)).order_by("-pk")
     return found if client.phone else found.none()
 
@@ -95,14 +95,14 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class ClientVersion:
-    """The client as somebody left it."""
+    """The client after one edit."""
 
     row: Any
     differences: Sequence[Difference]
 
     @property
     def by(self) -> str:
-        """NULL is a command, or a user who is no longer there."""
+        """Empty for a command, or a user who no longer exists."""
         return self.row.history_user.get_username() if self.row.history_user else ""
 
 
@@ -113,7 +113,7 @@ def history(client: Client) -> QuerySet[Any]:
 
 
 def archiving(client: Client) -> Any:
-    """The version that archived the client; None for an active one, or where that is not on record."""
+    """The version that archived the client; None for an active client, or where it is not on record."""
     last_active = history(client).filter(is_active=True).values_list("history_date", flat=True).first()
     archived = history(client).filter(is_active=False)
     return (archived.filter(history_date__gt=last_active) if last_active else archived).last()
@@ -129,7 +129,7 @@ def versions(*, client: Client, most: int) -> Iterator[ClientVersion]:
 
 
 def _differences(before: Any, after: Any) -> list[Difference]:
-    """All of it, where there is none before."""
+    """The fields that differ; all of them where there is no version before."""
     return [
         Difference(label, getattr(before, name, None), getattr(after, name))
         for name, label in FIELDS.items()
@@ -139,7 +139,7 @@ def _differences(before: Any, after: Any) -> list[Difference]:
 
 # --- The file ---------------------------------------------------------------------------------------------------------
 def full_record(*, client: Client, now: datetime) -> dict[str, Any]:
-    """All of it, in words and plain values, for a file that the client can read."""
+    """Everything, in words and plain values, for a file that the client can read."""
     addresses = suppression_history.all_addresses(client)
     return {
         "exported": now.isoformat(timespec="seconds"),
@@ -277,7 +277,7 @@ def _text(value: Any) -> str | None:
 
 
 def as_text(found: dict[str, Any]) -> str:
-    """The same, to be read: a heading for each part, a line for each entry."""
+    """The full record as text: a heading for each part, a line for each entry."""
     lines = [f"What is kept about {found['client']['name']}, as of {found['exported']}", ""]
     for heading, part in found.items():
         if isinstance(part, str):

@@ -28,29 +28,29 @@ OVERDUE_AFTER = timedelta(minutes=2)
 #: Counts older than this are shown as old: somebody should look at the dispatcher.
 OLD_AFTER = timedelta(minutes=15)
 
-#: Whether who asks has a permission.
+#: Whether the user has a permission.
 May = Callable[[str], bool]
 
 
 @dataclass(frozen=True, slots=True)
 class Concern:
-    """One thing that needs somebody: a sentence, and the way to it."""
+    """One thing that needs attention: a sentence, and a link or a button."""
 
     key: str
     words: str
     #: Something does not work. Otherwise something waits for a decision.
     is_bad: bool = False
-    #: What helps, where only a shell does.
+    #: The command to run, where no page helps.
     command: str = ""
-    #: Empty where this person may not go.
+    #: Empty where this user has no permission.
     button: str = ""
     url: str = ""
-    #: The button gives an order, by POST, instead of leading to a page.
+    #: The button acts by POST, instead of leading to a page.
     is_order: bool = False
 
 
 def concerns(*, health: list[progress.Health], may: May, now: datetime) -> list[Concern]:
-    """What needs attention, the machinery first: nothing else goes on without it. Only what this person may see."""
+    """What needs attention, faults first, and only what this user may see."""
     found = [_health_concern(part, may) for part in health if not part.ok]
     found += _dead_tickets(progress.dead_tickets(now=now))
     if may("notifier.view_broadcast"):
@@ -196,7 +196,7 @@ class Clients:
 
 
 def clients(*, now: datetime) -> Clients | None:
-    """As the dispatcher last counted; None when it never has."""
+    """The dispatcher's last counts; None where it has never counted."""
     counts = ClientCounts.objects.first()
     if counts is None:
         return None

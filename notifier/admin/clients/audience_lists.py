@@ -1,4 +1,4 @@
-"""The way from a count on the confirm page to the clients it is made of: `?reach=<topic>.<channel>.<standing>`."""
+"""The client list behind a number on the confirm page: `?reach=<topic>.<channel>.<standing>`."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ from notifier.broadcasts.audience import Standing
 from notifier.models import Channel, Client, Topic
 
 PARAMETER = "reach"
-#: Said of a topic and a channel, as in "Listings by e-mail".
+#: With the topic and the channel, such as "Listings by e-mail", in the place of {}.
 DESCRIPTIONS: Mapping[Standing, str] = {
     Standing.RECIPIENTS: "would get {} now",
     Standing.NO_CONSENT: "have not agreed to {}",
@@ -35,7 +35,7 @@ class Reach(NamedTuple):
 
 
 def list_url(*, topic: Topic, channel: Channel, standing: Standing) -> str:
-    """Of the list of exactly those clients that `audience.reach` counts."""
+    """The address of the list of exactly those clients that `audience.reach` counts."""
     value = f"{topic.slug}.{channel.value}.{standing.value}"
     return reverse("admin:notifier_client_changelist", query={PARAMETER: value})
 
@@ -57,7 +57,7 @@ class AudienceChangeList(BoundedChangeList):
 
 
 class ReachFilter(admin.SimpleListFilter):
-    """Offered only where the address names it: the confirm page does."""
+    """Shown only where the address has it, as the links of the confirm page do."""
 
     title = "who"
     parameter_name = PARAMETER

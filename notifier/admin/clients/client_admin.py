@@ -143,7 +143,7 @@ class ClientAdmin(GuardedDeleteAdmin):
             self._warn_of_suppressions(request, obj)
 
     def _warn_of_suppressions(self, request: HttpRequest, client: Client) -> None:
-        """A client whose address is suppressed looks like any other where they are entered."""
+        """Says that an address is suppressed, which the form does not show."""
         for one in record.suppressions(client) if request.user.has_perm("notifier.view_suppression") else ():
             words = f"{one} is suppressed ({one.get_source_display()}): nothing is sent there, whatever is ticked."
             self.message_user(request, words, messages.WARNING)
@@ -156,7 +156,7 @@ class ClientAdmin(GuardedDeleteAdmin):
         return kwargs
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
-        """Consent is written by the service that keeps the evidence."""
+        """Consent is saved by the service that also records the evidence."""
         detail = form.cleaned_data.get("evidence", "")
         origin = Origin(ConsentChange.Source.STAFF, by=cast(User, request.user), detail=detail)
         formset.save_consents(origin=origin, now=clock.now())

@@ -26,10 +26,10 @@ class ClientForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # Who may only look has no fields.
+        # A reader's form has no fields.
         if field := cast(forms.ChoiceField | None, self.fields.get("time_zone")):
             choices = auth_backend.zone_choices("As their phone number tells")
-            # One that came with a file may be an alias, which the list does not show.
+            # A zone from an imported file may be an alias, which the list does not have.
             own = self.instance.time_zone
             field.choices = [*choices, (own, own)] if own and own not in auth_backend.zones_of(choices) else choices
 
@@ -43,6 +43,6 @@ class ClientForm(forms.ModelForm):
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean() or self.cleaned_data
         if not self.errors and not cleaned.get("email") and not cleaned.get("phone"):
-            # At the first of the fields, where it is mended; the constraint would say it above the form.
+            # At the first field that can be corrected; the error of the constraint would stand above the form.
             self.add_error("email", "Give an e-mail address, a phone number, or both.")
         return cleaned

@@ -9,7 +9,7 @@ from notifier.models import Process, QueuedTicket
 from notifier.models.operations import WORKER_SILENT_AFTER
 from notifier.wording.badges import badge, state_badge
 
-#: So much of a ticket that could not be read is shown.
+#: Letters of a ticket's content in the list.
 BODY_LENGTH = 200
 
 
@@ -26,7 +26,7 @@ class ProcessAdmin(ReadOnlyAdmin):
 
     @admin.display(description="state")
     def state_shown(self, process: Process) -> SafeString:
-        # The web server's clock, so that no row asks the database: good enough to tell the living from the gone.
+        # By the web server's clock, which is exact enough here and takes no query a row.
         if process.last_seen_at < timezone.now() - WORKER_SILENT_AFTER:
             return badge(text="Silent", tone="bad")
         return state_badge(Process.State(process.state))

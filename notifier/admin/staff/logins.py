@@ -62,7 +62,7 @@ class LogInAdmin(ReadOnlyAdmin):
 
 @admin.register(AccessAttempt)
 class AccessAttemptAdmin(LogInAdmin):
-    """Log-ins that failed lately. To delete one is to let that user try again."""
+    """Log-ins that failed lately. Deleting one lets that user try again."""
 
     list_display = ("who", "came_from", "failures", "state", "last_try", "browser")
     search_fields = ("username__startswith", "ip_address__startswith")

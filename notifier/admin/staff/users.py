@@ -24,7 +24,7 @@ admin.site.unregister(Group)
 
 
 def without_apps(field: Any, db_field: Any) -> Any:
-    """Permissions by what they allow, and not by the app that they come from."""
+    """Labels permissions by what they allow, without the app that they come from."""
     if field and db_field.remote_field.model is Permission:
         field.label_from_instance = lambda permission: permission.name
     return field
@@ -72,7 +72,7 @@ class UserAdmin(BackOfficeAdmin, StockUserAdmin):
         return users.prefetch_related("groups")
 
     def get_inlines(self, request: HttpRequest, obj: User | None) -> Any:
-        # The page that adds a user asks for a name and a password first.
+        # The page that adds a user asks only for a name and a password.
         return self.inlines if obj else ()
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
@@ -122,7 +122,7 @@ class UserAdmin(BackOfficeAdmin, StockUserAdmin):
         return self._may_touch(request, obj) and super().has_delete_permission(request, obj)
 
     def _may_touch(self, request: HttpRequest, user: User | None) -> bool:
-        """A new password of somebody who may do more is as good as their rights."""
+        """Not somebody who may do more: whoever sets their password gets their rights."""
         if user is None or _may_do_everything(request) or user.pk == request.user.pk:
             return True
         return not user.is_superuser and user.get_all_permissions() <= request.user.get_all_permissions()
@@ -146,7 +146,7 @@ class GroupAdmin(BackOfficeAdmin, StockGroupAdmin):
     def members(self, group: Any) -> int:
         return int(group.member_count)
 
-    # What a group may do, its members may: only who may do everything decides on that.
+    # A group's permissions are those of its members, so only superusers change groups.
     def has_add_permission(self, request: HttpRequest) -> bool:
         return _may_do_everything(request) and super().has_add_permission(request)
 

@@ -1,4 +1,4 @@
-"""A file that staff uploaded, from the upload to its import. What is left of it afterwards is the record of it."""
+"""An uploaded file, from the upload to its import. Afterwards only the record of it is left."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ from notifier.models import ClientImport, ConsentChange
 
 State = ClientImport.State
 
-#: More than that takes longer than a page may: `manage.py import_clients` has no such limit.
+#: More rows take longer than a page may take; `manage.py import_clients` has no such limit.
 MAX_ROWS = 5_000
 MAX_BYTES = 10_000_000
 
@@ -29,7 +29,7 @@ MAX_REASON_LETTERS = 300
 
 
 class TooManyRows(FileError):
-    """More than `MAX_ROWS`: for the command."""
+    """More than `MAX_ROWS`, which only the command imports."""
 
 
 class AlreadyDone(Exception):
@@ -37,11 +37,11 @@ class AlreadyDone(Exception):
 
 
 class ResubscribeNotAllowed(Exception):
-    """Subscribing again who had opted out takes a right of its own, and a reason."""
+    """The user may not subscribe clients again who had opted out: it takes a permission of its own."""
 
 
 def upload(*, file: BinaryIO, name: str, by: User, now: datetime) -> ClientImport:
-    """Keep a file for the next pages. Raises `FileError` if it can't be read to its end, or is too long for a page."""
+    """Store a file for the next pages. Raises `FileError` if it can't be read to its end, or is too long for a page."""
     table = open_table(file)
     rows = sum(1 for _ in islice(table.rows(), MAX_ROWS + 1))
     if rows > MAX_ROWS:
@@ -63,25 +63,25 @@ def table_of(pending: ClientImport) -> Table:
 
 
 def layout_of(pending: ClientImport, table: Table, subjects: Sequence[TopicRef]) -> Layout:
-    """Raises `MappingError` where the columns as they are told can't be read."""
+    """Raises `MappingError` where the chosen columns can't be read."""
     return columns.arrange([pending.mapping.get(name, columns.NOTHING) for name in table.header], subjects)
 
 
 def set_mapping(*, pending: ClientImport, mapping: Mapping[str, str]) -> None:
-    """Say which column is what. Raises `MappingError`, and changes nothing, where that can't be."""
+    """Store what each column means. Raises `MappingError`, and changes nothing, where that can't be read."""
     columns.arrange(list(mapping.values()), importer.subjects())
     if not ClientImport.objects.filter(pk=pending.pk, state=State.UPLOADED).update(mapping=dict(mapping)):
         raise AlreadyDone
 
 
 def plan(*, pending: ClientImport, shown: int) -> Plan:
-    """What the import would do at this moment, if nobody were subscribed again."""
+    """What the import would do now, if no client who opted out were subscribed again."""
     table = table_of(pending)
     return importer.plan(table=table, layout=layout_of(pending, table, importer.subjects()), shown=shown)
 
 
 def failed_rows(*, pending: ClientImport) -> bytes:
-    """The rows that an import at this moment would not take, as the file that it would leave."""
+    """The rows that an import would not take now, as a file."""
     table = table_of(pending)
     layout = layout_of(pending, table, importer.subjects())
     with importer.check(table=table, layout=layout) as done:
@@ -97,7 +97,7 @@ def carry_out(*, pending: ClientImport, by: User, reason: str, now: datetime) ->
     origin = ImportOrigin(
         file_name=pending.file_name, source=ConsentChange.Source.IMPORT, by=by.pk, reason=reason[:MAX_REASON_LETTERS]
     )
-    # First it is ours: of two presses of the button the second waits here, and then finds nothing to do.
+    # Close it first: the second of two presses waits here, and then finds nothing to do.
     with transaction.atomic():
         _close(pending, state=State.DONE, now=now)
         with importer.run(table=table, layout=layout, origin=origin, now=now) as done:
