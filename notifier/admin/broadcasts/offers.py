@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django.conf import settings
 
-from notifier.admin.broadcasts import email_preview
+from notifier.admin.broadcasts import samples
 from notifier.admin.clients import audience_lists
 from notifier.broadcasts import audience, estimates, followups, lifecycle
 from notifier.broadcasts.audience import Reach, Standing
@@ -223,37 +223,10 @@ def _offers(
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class SampleText:
-    """A text as one client reads it."""
-
-    subject: str
-    #: An e-mail without its HTML.
-    text: str
-    #: The address of the page that shows the e-mail, for a frame; empty for an SMS.
-    email_url: str
-
-
-def sample_text(text: Notification | Broadcast, channel: Channel, sample: Client | None) -> SampleText:
-    replacements = email_preview.values(text, sample)
-    subject, body = placeholders.render(text.subject, replacements), text.body(channel).strip()
-    if channel == Channel.EMAIL and body:
-        return SampleText(subject, email_preview.as_text(text, sample), email_preview.address(text))
-    return SampleText(subject, placeholders.sms(body, replacements), "")
-
-
-def samples_of(broadcast: Broadcast) -> list[SampleText]:
-    """Its frozen texts, each as one client reads it; nobody is counted."""
-    topic = broadcast.topic
-    return [
-        sample_text(broadcast, channel, audience.sample(topic=topic, channel=channel)) for channel in broadcast.channels
-    ]
-
-
 def _channel_offer(
     n: Notification | Broadcast, channel: Channel, reach: Reach | None, sample: Client | None
 ) -> ChannelOffer:
-    shown = sample_text(n, channel, sample)
+    shown = samples.sample_text(n, channel, sample)
     return ChannelOffer(
         channel=channel,
         topic=n.topic,

@@ -128,7 +128,7 @@ def _counts(act: ClientAct, clients: QuerySet[Client], some: Sequence[Client]) -
     who = str(some[0]) if len(some) == 1 else many
     return {
         "title": act.question.format(who) if seen.number else f"{act.label}: nothing to do",
-        "prospect": seen,
+        "preview": seen,
         "button": act.button.format(many),
     }
 

@@ -44,16 +44,16 @@ def resolve_page(model_admin: BackOfficeAdmin, request: HttpRequest, name: str) 
         return _ask(model_admin, request, decision, rows.found, {"back": back, "counting": later})
     # Whatever is settled after this moment is not on the page, so the decision leaves it alone.
     now = clock.now()
-    seen = recovery.prospect(action=decision.action, deliveries=rows.found, now=now)
+    seen = recovery.count_resolvable(action=decision.action, deliveries=rows.found, now=now)
     form = _form(request, decision, seen)
     if form.is_valid():
         _take(model_admin, request, decision, rows.found, form)
         return redirect(back)
-    counts = {"prospect": seen, "seen_at": now.isoformat(), "form": form}
+    counts = {"preview": seen, "seen_at": now.isoformat(), "form": form}
     return _ask(model_admin, request, decision, rows.found, {"back": back, **counts})
 
 
-def _form(request: HttpRequest, decision: DeliveryDecision, seen: recovery.Prospect) -> DecisionForm:
+def _form(request: HttpRequest, decision: DeliveryDecision, seen: recovery.Resolvable) -> DecisionForm:
     form = DecisionForm(request.POST if request.method == "POST" else None)
     form.fields["twice"].required = decision.action == Resolution.Action.SENT_AGAIN and seen.unknown > 0
     return form
@@ -83,7 +83,7 @@ def _ask(
     rows: QuerySet[Delivery],
     context: dict[str, Any],
 ) -> HttpResponse:
-    seen: recovery.Prospect | None = context.get("prospect")
+    seen: recovery.Resolvable | None = context.get("preview")
     # In the order of the list, for which there is an index: by id, newest first, all later deliveries would be read
     # before those of one broadcast.
     resolvable = rows.filter(state__in=recovery.RESOLVABLE[decision.action]).select_related("client", "broadcast")
@@ -100,7 +100,7 @@ def _ask(
     return TemplateResponse(request, "admin/notifier/delivery/resolve.html", page | context)
 
 
-def _title(decision: DeliveryDecision, seen: recovery.Prospect | None) -> str:
+def _title(decision: DeliveryDecision, seen: recovery.Resolvable | None) -> str:
     if seen is None:
         return decision.question.format("these deliveries")
     return decision.question.format(counted(seen.number)) if seen.number else f"{decision.label}: nothing to do"

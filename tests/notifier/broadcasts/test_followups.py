@@ -370,7 +370,7 @@ def test_what_a_follow_up_took_over_is_not_sent_again_by_the_first_one(now: date
     follow(original, now)
     everything = original.deliveries.all()
 
-    seen = recovery.prospect(action="SENT_AGAIN", deliveries=everything, now=now)
+    seen = recovery.count_resolvable(action="SENT_AGAIN", deliveries=everything, now=now)
     resolved = recovery.send_again(deliveries=everything, by=None, why="again", now=now)
 
     assert (seen.number, seen.left) == (0, {Obstacle.FOLLOWED: 2})
@@ -383,7 +383,7 @@ def test_what_was_unknown_was_left_out_and_may_be_sent_again(now: datetime) -> N
     row = a_delivery(broadcast=original, client=a_client(listings="email"), state=State.UNKNOWN)
     follower = follow(original, now)
 
-    seen = recovery.prospect(action="SENT_AGAIN", deliveries=original.deliveries.all(), now=now)
+    seen = recovery.count_resolvable(action="SENT_AGAIN", deliveries=original.deliveries.all(), now=now)
     resolved = recovery.send_again(deliveries=original.deliveries.all(), by=None, why="it did not come", now=now)
 
     assert (seen.number, resolved.number) == (1, 1)

@@ -213,7 +213,7 @@ def test_a_broadcast_whose_time_has_passed_sends_nothing_again_and_says_so_befor
     homeless = a_delivery(client=a_client(email=None), broadcast=over, state=State.SKIPPED, address="")
     row = a_delivery(broadcast=going, state=State.FAILED)
 
-    seen = recovery.prospect(action=Action.SENT_AGAIN, deliveries=everything(), now=now)
+    seen = recovery.count_resolvable(action=Action.SENT_AGAIN, deliveries=everything(), now=now)
     resolved = again(these(kept, homeless, row), now=now)
 
     assert (seen.number, seen.left) == (1, {obstacle: 2})
@@ -399,20 +399,20 @@ def one_of_each() -> None:
         a_delivery(client=a_client(email=email), broadcast=a_broadcast(), state=State.SKIPPED, address="")
 
 
-def test_the_prospect_of_marking_counts_by_state_and_says_what_is_left_and_why(now: datetime) -> None:
+def test_what_can_be_marked_is_counted_by_state_and_says_what_is_left_and_why(now: datetime) -> None:
     one_of_each()
 
-    seen = recovery.prospect(action=Action.MARKED_SENT, deliveries=everything(), now=now)
+    seen = recovery.count_resolvable(action=Action.MARKED_SENT, deliveries=everything(), now=now)
 
     assert seen.counts == {State.UNKNOWN: 4, State.FAILED: 4}
     assert seen.left == {Obstacle.SENT: 4, Obstacle.UNDER_WAY: 12, Obstacle.NEVER_SENT: 7}
     assert seen.number == 8
 
 
-def test_the_prospect_of_sending_again_counts_by_state_and_says_what_is_left_and_why(now: datetime) -> None:
+def test_what_can_be_sent_again_is_counted_by_state_and_says_what_is_left_and_why(now: datetime) -> None:
     one_of_each()
 
-    seen = recovery.prospect(action=Action.SENT_AGAIN, deliveries=everything(), now=now)
+    seen = recovery.count_resolvable(action=Action.SENT_AGAIN, deliveries=everything(), now=now)
 
     assert seen.counts == {State.UNKNOWN: 2, State.FAILED: 2, State.SKIPPED: 3}
     assert seen.left == {
@@ -426,9 +426,9 @@ def test_the_prospect_of_sending_again_counts_by_state_and_says_what_is_left_and
 
 
 @pytest.mark.parametrize(("decide", "action"), [(mark, Action.MARKED_SENT), (again, Action.SENT_AGAIN)])
-def test_the_prospect_is_what_then_happens(now: datetime, decide: Any, action: Resolution.Action) -> None:
+def test_what_was_counted_is_what_then_happens(now: datetime, decide: Any, action: Resolution.Action) -> None:
     one_of_each()
-    seen = recovery.prospect(action=action, deliveries=everything(), now=now)
+    seen = recovery.count_resolvable(action=action, deliveries=everything(), now=now)
 
     resolved = decide(everything(), now=now)
 

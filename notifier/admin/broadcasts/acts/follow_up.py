@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 
-from notifier.admin.broadcasts import offers, page_parts
+from notifier.admin.broadcasts import page_parts, samples
 from notifier.admin.broadcasts.forms import CRITICAL, SEND, FollowForm
 from notifier.admin.deliveries import results
 from notifier.admin.lists import deferred_counts
@@ -74,7 +74,7 @@ def _ask(
         "opts": model_admin.opts,
         "title": "Send to those who did not get it?",
         "broadcast": broadcast,
-        "shown": offers.samples_of(broadcast),
+        "shown": samples.samples_of(broadcast),
         "note": note,
         "token": uuid.uuid4(),
         "counting": later,

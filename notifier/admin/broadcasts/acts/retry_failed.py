@@ -52,7 +52,9 @@ def _ask(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadcas
 
 def _counted_now(broadcast: Broadcast) -> dict[str, Any]:
     """How many would be sent again, and why none of them can be; the tally's number may be old."""
-    seen = recovery.prospect(action=Resolution.Action.SENT_AGAIN, deliveries=_failed(broadcast), now=clock.now())
+    seen = recovery.count_resolvable(
+        action=Resolution.Action.SENT_AGAIN, deliveries=_failed(broadcast), now=clock.now()
+    )
     nothing = "nothing of it is failed any more"
     return {"number": seen.number, "obstacle": "" if seen.number else reasons(seen.left) or nothing}
 

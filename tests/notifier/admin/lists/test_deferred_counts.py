@@ -16,11 +16,11 @@ from notifier.broadcasts import audience, followups
 from notifier.delivery import recovery
 from notifier.models import Broadcast, Client, Delivery
 from tests.factories import a_broadcast, a_client, a_delivery, a_notification, a_topic
-from tests.notifier.admin.broadcasts.test_before_start import page_of as approve_page
-from tests.notifier.admin.broadcasts.test_before_start import waiting, word
-from tests.notifier.admin.broadcasts.test_followups import an_ended, follow_page, pressed
+from tests.notifier.admin.broadcasts.acts.test_approve import page_of as approve_page
+from tests.notifier.admin.broadcasts.acts.test_approve import waiting, word
+from tests.notifier.admin.broadcasts.acts.test_follow_up import an_ended, follow_page, pressed
 from tests.notifier.admin.clients.test_bulk_acts import decide_url
-from tests.notifier.admin.deliveries.test_recovery import answer, asking
+from tests.notifier.admin.deliveries.test_resolve_page import answer, asking
 from tests.notifier.admin.notifications.test_notification_admin import confirm_page, order_of, text_of
 
 pytestmark = pytest.mark.both_engines
@@ -102,7 +102,7 @@ def test_with_many_the_page_counts_nothing_and_nothing_can_be_pressed(
         (audience, "reaches"),
         (audience, "agreement"),
         (followups, "missing"),
-        (recovery, "prospect"),
+        (recovery, "count_resolvable"),
         (bulk_acts, "preview"),
     ):
         monkeypatch.setattr(module, name, never)

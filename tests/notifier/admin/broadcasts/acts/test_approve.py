@@ -1,4 +1,4 @@
-"""The pages of a broadcast that has not begun, by direct requests: who may, on what they read, and how it shows."""
+"""The second person's page, by direct requests: who may approve, and on which version of it."""
 
 from datetime import timedelta
 from typing import Any
@@ -16,6 +16,7 @@ from tests.notifier.admin.house import form_of
 from tests.notifier.admin.notifications.test_notification_admin import text_of
 
 pytestmark = pytest.mark.both_engines
+
 
 State = Broadcast.State
 HOUR = timedelta(hours=1)
@@ -79,17 +80,6 @@ def test_of_a_follow_up_only_those_are_counted_who_were_missed(staff: LogIn) -> 
     assert f"#{original.pk}</a> once more, only to those who want it now and did not get it" in page
     # There is no list of exactly those.
     assert "E-mail, will get it" not in page
-
-
-@pytest.mark.parametrize("state", Broadcast.BEFORE_START)
-def test_cancelling_what_has_not_started_speaks_of_no_numbers(staff: LogIn, state: Broadcast.State) -> None:
-    broadcast = waiting(created_by=a_user(), state=state)
-
-    page = text_of(staff(VIEW, CONTROL).get(reverse("admin:notifier_broadcast_order", args=[broadcast.pk, "cancel"])))
-
-    assert "It has not started: nothing has been sent." in page
-    assert ">Cancel the broadcast</button>" in page
-    assert "have not gone out yet" not in page
 
 
 def test_a_word_starts_it(staff: LogIn) -> None:
@@ -239,124 +229,6 @@ def test_the_approvers_page_costs_the_same_however_many_get_it(
         admin.get(page_of(broadcast))
 
 
-# --- Another time -----------------------------------------------------------------------------------------------------
-def test_the_time_is_changed_by_those_who_control_broadcasts(staff: LogIn) -> None:
-    broadcast = waiting(state=State.SCHEDULED, needs_approval=False, scheduled_for=timezone.now() + HOUR)
-    posted = {"when": "later", "scheduled_for": "2099-01-02T16:00", "expires_at": ""}
-
-    assert staff(VIEW, APPROVE, SEND).post(page_of(broadcast, "schedule"), posted).status_code == 403
-    page = staff(VIEW, CONTROL).post(page_of(broadcast, "schedule"), posted, follow=True)
-
-    assert f"{fresh(broadcast).scheduled_for:%F %R}" == "2099-01-02 16:00"
-    assert "Changed: it is scheduled for 2 Jan 2099, 16:00 UTC." in text_of(page)
-
-
-def test_an_impossible_time_is_told_at_its_field(admin: Browser) -> None:
-    broadcast = waiting(state=State.SCHEDULED, needs_approval=False, scheduled_for=timezone.now() + HOUR)
-
-    page = admin.post(page_of(broadcast, "schedule"), {"when": "later", "scheduled_for": "2001-01-01T00:00"})
-
-    assert "This time has passed." in text_of(page)
-
-
-def test_what_has_begun_has_no_time_to_change(admin: Browser) -> None:
-    broadcast = a_broadcast()
-
-    assert admin.get(page_of(broadcast, "schedule"))["Location"] == page_of(broadcast, "progress")
-    page = admin.post(page_of(broadcast, "schedule"), {"when": "now"}, follow=True)
-
-    assert "you can&#x27;t reschedule it now." in text_of(page)
-
-
-def test_start_now_is_an_order_like_the_others(staff: LogIn) -> None:
-    broadcast = waiting(state=State.SCHEDULED, needs_approval=False, scheduled_for=timezone.now() + HOUR)
-    order = reverse("admin:notifier_broadcast_order", args=[broadcast.pk, "start-now"])
-
-    assert staff(VIEW, SEND).post(order).status_code == 403
-    staff(VIEW, CONTROL).post(order)
-
-    assert fresh(broadcast).state == State.RUNNING
-
-
-def test_starting_before_its_time_asks_first_with_how_many_it_goes_to(admin: Browser) -> None:
-    a_client(listings="email")
-    broadcast = waiting(state=State.SCHEDULED, needs_approval=False, scheduled_for=timezone.now() + HOUR)
-    order = reverse("admin:notifier_broadcast_order", args=[broadcast.pk, "start-now"])
-
-    page = text_of(admin.get(order))
-
-    assert "Start now, and send 1 e-mail" in page
-    assert "Start it now, and send 1 e-mail" in text_of(admin.get(page_of(broadcast, "schedule")))
-    assert fresh(broadcast).state == State.SCHEDULED
-    admin.post(order)
-    assert admin.get(order, follow=True).redirect_chain[0][0] == page_of(broadcast, "progress")
-
-
-def test_what_a_second_person_has_a_say_in_is_not_offered_to_start_at_once(admin: Browser) -> None:
-    broadcast = waiting(state=State.SCHEDULED, scheduled_for=timezone.now() + HOUR)
-
-    assert 'id="order-start-now"' not in text_of(admin.get(page_of(broadcast, "progress")))
-
-
-# --- How it shows -----------------------------------------------------------------------------------------------------
-def test_the_progress_page_says_what_it_waits_for_and_who_may(staff: LogIn) -> None:
-    a_user(APPROVE, username="bob")
-    broadcast = waiting(created_by=a_user(username="ann"), expires_at=timezone.now() + HOUR)
-
-    page = text_of(staff(VIEW).get(page_of(broadcast, "progress")))
-
-    assert "Waits for approval by someone else" in page
-    assert "ann, " in page
-    assert "bob" in page
-    assert "You may not approve broadcasts; ask one of those named above." in page
-    assert 'id="look-and-approve"' not in page
-    assert "None" not in page
-
-
-def test_whoever_may_approve_finds_the_way(staff: LogIn) -> None:
-    broadcast = waiting(created_by=a_user())
-
-    assert page_of(broadcast) in text_of(staff(VIEW, APPROVE).get(page_of(broadcast, "progress")))
-
-
-def test_the_progress_page_says_when_it_starts(admin: Browser) -> None:
-    broadcast = waiting(
-        state=State.SCHEDULED, needs_approval=False, scheduled_for=timezone.now() + 2 * HOUR + timedelta(minutes=1)
-    )
-
-    page = text_of(admin.get(page_of(broadcast, "progress")))
-
-    assert "Starts at" in page
-    assert "in 2 hours" in page
-    assert 'id="order-start-now"' in page
-    assert 'id="order-cancel"' in page
-
-
-def test_an_expired_one_says_why_it_was_cancelled(admin: Browser) -> None:
-    broadcast = waiting(state=State.CANCELLED, ended_because="expired on 1 Jan 2026, before it had started")
-
-    assert "Cancelled: expired on 1 Jan 2026, before it had started." in text_of(
-        admin.get(page_of(broadcast, "progress"))
-    )
-
-
-def test_the_overview_and_the_list_show_what_is_to_come(admin: Browser) -> None:
-    waiting(created_by=a_user(username="ann"), subject="Awaited")
-    waiting(state=State.SCHEDULED, scheduled_for=timezone.now() + HOUR, subject="Timed")
-
-    for page in (text_of(admin.get(reverse(f"admin:{name}"))) for name in ("index", "notifier_broadcast_changelist")):
-        assert "Awaited" in page
-        assert "Timed" in page
-        assert "Awaiting approval" in page
-        assert "Scheduled" in page
-
-
-def test_without_javascript_a_progress_page_that_waits_reloads_itself(admin: Browser) -> None:
-    page = text_of(admin.get(page_of(waiting(created_by=a_user()), "progress")))
-
-    assert 'http-equiv="refresh"' in page
-
-
 # --- Critical ---------------------------------------------------------------------------------------------------------
 CRITICAL = "notifier.send_critical"
 
@@ -381,27 +253,3 @@ def test_what_became_critical_after_it_was_read_is_not_approved(staff: LogIn) ->
 
     assert "was changed after you had opened this page" in text_of(answer)
     assert fresh(broadcast).state == State.AWAITING_APPROVAL
-
-
-def test_a_tick_after_the_approval_asks_for_it_anew(staff: LogIn) -> None:
-    later = timezone.now() + HOUR
-    broadcast = waiting(state=State.SCHEDULED, scheduled_for=later, approved_by=a_user(), approved_at=timezone.now())
-    posted = {"when": "later", "scheduled_for": later.strftime("%Y-%m-%dT%H:%M"), "is_critical": "on"}
-
-    staff(VIEW, CONTROL, CRITICAL).post(page_of(broadcast, "schedule"), posted)
-
-    assert (fresh(broadcast).state, broadcast.is_critical) == (State.AWAITING_APPROVAL, True)
-    assert broadcast.approved_by is None
-
-
-@pytest.mark.parametrize("is_critical", [True, False])
-def test_who_may_not_send_critical_changes_the_time_alone(staff: LogIn, is_critical: bool) -> None:
-    broadcast = waiting(
-        state=State.SCHEDULED, needs_approval=False, scheduled_for=timezone.now() + HOUR, is_critical=is_critical
-    )
-    posted = {"when": "later", "scheduled_for": "2099-01-02T16:00"} | ({} if is_critical else {"is_critical": "on"})
-
-    staff(VIEW, CONTROL).post(page_of(broadcast, "schedule"), posted)
-
-    assert f"{fresh(broadcast).scheduled_for:%Y}" == "2099"
-    assert broadcast.is_critical == is_critical

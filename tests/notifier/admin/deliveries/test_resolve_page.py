@@ -1,4 +1,4 @@
-"""How staff resolve deliveries: from the list or a delivery's page, over the page that asks, to the record."""
+"""How staff resolve deliveries: from the list or a delivery's page, over the page that asks."""
 
 from datetime import timedelta
 from typing import Any
@@ -13,13 +13,13 @@ from django.urls import reverse
 from django.utils import timezone
 
 from notifier.admin.deliveries import resolve_page
-from notifier.delivery import recovery
 from notifier.models import Broadcast, Delivery, Resolution
 from notifier.runtime import clock
 from tests.factories import a_broadcast, a_client, a_delivery
 from tests.notifier.admin.conftest import LogIn
 
 pytestmark = pytest.mark.both_engines
+
 
 VIEW, RESOLVE = "notifier.view_delivery", "notifier.resolve_delivery"
 LIST = "admin:notifier_delivery_changelist"
@@ -87,7 +87,7 @@ def test_all_of_an_unfiltered_list_are_all(admin: Browser) -> None:
     asked = admin.get(response["Location"])
     admin.post(response["Location"], answer())
 
-    assert asked.context["prospect"].number == 3
+    assert asked.context["preview"].number == 3
     assert states(*rows) == ["SENT"] * 3
 
 
@@ -341,57 +341,3 @@ def test_deciding_needs_a_login_and_the_csrf_token(client: Browser, superuser: U
 
     assert client.post(asking(name, row), answer()).status_code == 403
     assert states(row) == ["UNKNOWN"]
-
-
-# --- The record -------------------------------------------------------------------------------------------------------
-def a_resolution(*rows: Delivery, by: User | None = None) -> Resolution:
-    chosen = Delivery.objects.filter(pk__in=[row.pk for row in rows])
-    recovery.mark_as_sent(deliveries=chosen, by=by, why="in their log", now=clock.now())
-    return Resolution.objects.latest("pk")
-
-
-def test_the_list_of_decisions_says_who_when_why_and_how_many(admin: Browser, superuser: User) -> None:
-    a_resolution(a_delivery(state="FAILED"), a_delivery(state="FAILED"), by=superuser)
-    a_resolution(a_delivery(state="FAILED"))
-
-    text = text_of(admin.get(reverse("admin:notifier_resolution_changelist")))
-
-    assert "root" in text
-    assert "the command line" in text
-    assert "in their log" in text
-    assert '<td class="field-shown_number">2</td>' in text
-
-
-def test_the_deliveries_of_a_decision_are_one_click_away(admin: Browser) -> None:
-    row = a_delivery(state="FAILED")
-    resolution = a_resolution(row)
-    a_resolution(a_delivery(state="FAILED"))
-    address = f"{reverse(LIST)}?resolution={resolution.pk}"
-
-    page = admin.get(address)
-
-    assert address in text_of(admin.get(reverse("admin:notifier_resolution_change", args=[resolution.pk])))
-    assert list(page.context["cl"].result_list) == [row]
-    assert f"Deliveries of decision #{resolution.pk}" in text_of(page)
-    for nobody in ("x", "99999999999999999999"):
-        assert not admin.get(f"{reverse(LIST)}?resolution={nobody}").context["cl"].result_list
-
-
-def test_the_deliveries_of_a_decision_can_be_decided_on_again(admin: Browser) -> None:
-    row, other = a_delivery(state="FAILED"), a_delivery(state="UNKNOWN")
-    resolution = a_resolution(row)
-    Delivery.objects.filter(pk=row.pk).update(state="UNKNOWN")
-
-    admin.post(asking("send-again", list=f"resolution={resolution.pk}"), answer())
-
-    assert states(row, other) == ["PENDING", "UNKNOWN"]
-
-
-def test_a_delivery_s_page_tells_its_decisions_to_those_who_may_not_see_the_record_too(staff: LogIn) -> None:
-    row = a_delivery(state="UNKNOWN")
-    resolution = a_resolution(row)
-
-    text = text_of(staff(VIEW).get(page_of(row)))
-
-    assert "by the command line" in text
-    assert reverse("admin:notifier_resolution_change", args=[resolution.pk]) not in text

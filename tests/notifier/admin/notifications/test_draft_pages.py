@@ -1,26 +1,20 @@
-"""The form of a notification: what it tells before anything is sent, a test to oneself, a copy, its history."""
+"""What the form of a notification tells before anything is sent: the preview and the counter."""
 
-import json
-import re
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
-from django.core import mail
 from django.db import connection
 from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from pytest_django import Settings
 
-from notifier.broadcasts.test_sends import MAX_A_MINUTE
-from notifier.messages import signed_links
-from notifier.messages.signed_links import Link
-from notifier.models import Broadcast, Delivery, Notification, Profile
+from notifier.models import Notification
 from tests.factories import a_client, a_notification, a_topic
 from tests.notifier.admin.conftest import LogIn
 
 pytestmark = pytest.mark.both_engines
+
 
 PREVIEW = "admin:notifier_notification_preview"
 CHECK = "admin:notifier_notification_check"
@@ -34,56 +28,12 @@ def a_draft(**changes: Any) -> dict[str, Any]:
     return draft | {"sms_body": "Hello {{ name }}"} | changes
 
 
-def text_of(page: Any) -> str:
-    return " ".join(page.content.decode().split())
-
-
-def test_url(channel: str) -> str:
-    return reverse("admin:notifier_notification_test", args=[channel])
-
-
-test_url.__test__ = False  # type: ignore[attr-defined]
-
-
-# --- Saving -----------------------------------------------------------------------------------------------------------
 def save(browser: Browser, **changes: Any) -> Any:
     return browser.post(reverse("admin:notifier_notification_add"), a_draft(**changes))
 
 
-def test_a_notification_is_saved_with_plain_line_ends(admin: Browser) -> None:
-    response = save(admin, email_body="Dear you,\r\n\r\nhave a look.\r\n", sms_body=" one\r\ntwo ")
-
-    assert response.status_code == 302
-    notification = Notification.objects.get()
-    assert (notification.email_body, notification.sms_body) == ("Dear you,\n\nhave a look.", "one\ntwo")
-
-
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"subject": "   "}, "This field is required."),
-        ({"subject": "Homes\x00"}, "Null characters are not allowed."),
-        ({"subject": "Homes\nBcc: eve@example.com"}, "A subject is one line"),
-        ({"subject": "{{ nmae }}"}, "There is no placeholder {{ nmae }}."),
-        ({"email_body": "Dear {{ name"}, "A placeholder is not closed"),
-        ({"sms_body": "{{ Name }}"}, "There is no placeholder {{ Name }}."),
-        ({"email_body": " \n ", "sms_body": "\t"}, "Write an e-mail text, an SMS text, or both."),
-        ({"email_body": "#"}, "Nothing of this text would be seen."),
-        ({"email_body": "[a](https://e.example/{{name}})"}, "A link can’t have a placeholder in its address"),
-        ({"email_body": "[a](javascript:alert)"}, "This link leads nowhere in an e-mail: javascript:alert."),
-    ],
-)
-def test_what_can_not_be_sent_is_not_saved_and_said_at_its_field(
-    admin: Browser, changes: dict[str, str], said: str
-) -> None:
-    response = save(admin, **changes)
-
-    errors = response.context["adminform"].form.errors
-    assert not Notification.objects.exists()
-    first = next(iter(changes))
-    assert list(errors) == [first]
-    assert said in str(errors[first].as_data())
-    assert len(errors[first]) == 1
+def text_of(page: Any) -> str:
+    return " ".join(page.content.decode().split())
 
 
 # --- The preview ------------------------------------------------------------------------------------------------------
@@ -321,174 +271,3 @@ def test_a_draft_is_read_from_those_who_may_write(staff: LogIn, address: str) ->
 
 def test_a_check_is_asked_for_by_post(admin: Browser) -> None:
     assert admin.get(reverse(CHECK)).status_code == 405
-
-
-# --- A test to oneself ------------------------------------------------------------------------------------------------
-@pytest.fixture
-def mailbox(settings: Settings, superuser: User) -> list[Any]:
-    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
-    User.objects.filter(pk=superuser.pk).update(email="root@example.com")
-    mail.outbox = []
-    return mail.outbox
-
-
-def test_a_test_goes_to_its_writer_and_to_nobody_else(admin: Browser, mailbox: list[Any]) -> None:
-    a_client(name="Ann Example", listings="both")
-
-    said = text_of(admin.post(test_url("email"), a_draft(), headers=HTMX))
-
-    (sent,) = mailbox
-    assert sent.to == ["root@example.com"]
-    assert sent.subject == "[Test] Homes for Ann"
-    assert sent.body.startswith("Dear Ann Example\n")
-    assert "Dear <strong>Ann Example</strong>" in sent.alternatives[0][0]
-    assert "The test e-mail is on its way to root@example.com, as Ann Example would read it." in said
-    # Its links may be followed, and are nobody's: not those of whom it was written to look like.
-    tokens = set(re.findall(r"/[up]/([^\s\"<>]+)", sent.body + sent.alternatives[0][0]))
-    assert {signed_links.read_token(token) for token in tokens} == {Link(signed_links.NOBODY, a_topic().pk, 0)}
-    assert f"/u/{tokens.pop()}>" in sent.extra_headers["List-Unsubscribe"]
-    assert sent.extra_headers["List-Id"].startswith("<listings.")
-    assert [model.objects.count() for model in (Notification, Broadcast, Delivery)] == [0, 0, 0]
-
-
-def test_without_javascript_the_answer_is_a_page_for_the_frame(admin: Browser, mailbox: list[Any]) -> None:
-    page = admin.post(test_url("email"), a_draft())
-
-    assert "<!DOCTYPE html>" in text_of(page)
-    assert "is on its way" in text_of(page)
-    assert page["X-Frame-Options"] == "SAMEORIGIN"
-
-
-def test_a_test_sms_goes_to_the_profiles_number(
-    admin: Browser, superuser: User, settings: Settings, tmp_path: Any
-) -> None:
-    settings.SMS_URL = f"file://{tmp_path}/sms.log"
-    settings.SMS_STOP_LINE = "Reply STOP to end"
-    Profile.objects.create(user=superuser, phone="+12025550123")
-
-    said = text_of(admin.post(test_url("sms"), a_draft()))
-
-    assert "The test SMS is on its way to +12025550123" in said
-    sent = json.loads((tmp_path / "sms.log").read_text())
-    assert (sent["to"], sent["text"]) == ("+12025550123", "Hello Alex Example\nReply STOP to end")
-
-
-@pytest.mark.parametrize("channel", ["email", "sms"])
-def test_without_an_own_address_it_is_said_where_to_set_it(admin: Browser, channel: str) -> None:
-    said = text_of(admin.post(test_url(channel), a_draft()))
-
-    assert "Nothing was sent: your account has no" in said
-    assert f'Add it under <a href="{reverse("admin:account")}" target="_blank" rel="noopener">Your account</a>.' in said
-
-
-def test_a_provider_that_is_away_is_told(admin: Browser, mailbox: list[Any], settings: Settings) -> None:
-    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 9
-
-    said = text_of(admin.post(test_url("email"), a_draft()))
-
-    assert "did not go out: the mail server can&#x27;t be used" in said
-
-
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [({"email_body": "{{ nmae }}"}, "There is no placeholder"), ({"email_body": ""}, "there is no e-mail text yet")],
-)
-def test_what_could_not_be_saved_is_not_sent(
-    admin: Browser, mailbox: list[Any], changes: dict[str, str], said: str
-) -> None:
-    page = text_of(admin.post(test_url("email"), a_draft(**changes)))
-
-    assert "Nothing was sent" in page
-    assert said in page
-    assert mailbox == []
-
-
-def test_too_many_tests_a_minute_are_refused(admin: Browser, mailbox: list[Any]) -> None:
-    for _ in range(MAX_A_MINUTE):
-        admin.post(test_url("email"), a_draft())
-
-    said = text_of(admin.post(test_url("email"), a_draft()))
-
-    assert len(mailbox) == MAX_A_MINUTE
-    assert f"{MAX_A_MINUTE} tests a minute are the most" in said
-
-
-def test_a_test_needs_the_right_to_change(staff: LogIn, mailbox: list[Any]) -> None:
-    browser = staff("notifier.view_notification", "notifier.add_notification", "notifier.send_broadcast")
-
-    assert browser.post(test_url("email"), a_draft()).status_code == 403
-    assert staff("notifier.change_notification").get(test_url("email")).status_code == 405
-    assert staff("notifier.change_notification").post(test_url("pigeon"), a_draft()).status_code == 404
-    assert mailbox == []
-
-
-# --- A copy, and what it was before -----------------------------------------------------------------------------------
-def duplicate_url(pk: int) -> str:
-    return reverse("admin:notifier_notification_duplicate", args=[pk])
-
-
-def test_a_copy_is_made_and_opened(admin: Browser) -> None:
-    original = a_notification(subject="Homes")
-
-    response = admin.post(duplicate_url(original.pk), follow=True)
-
-    copy = Notification.objects.exclude(pk=original.pk).get()
-    assert response.redirect_chain[-1][0] == reverse("admin:notifier_notification_change", args=[copy.pk])
-    assert copy.subject == "Homes"
-    assert "This is the copy" in text_of(response)
-    assert copy.history.get().history_user.get_username() == "root"
-
-
-def test_a_copy_needs_the_right_to_add_and_a_press(staff: LogIn) -> None:
-    original = a_notification()
-
-    assert staff("notifier.view_notification").post(duplicate_url(original.pk)).status_code == 403
-    assert staff("notifier.add_notification").post(duplicate_url(original.pk)).status_code == 403
-    browser = staff("notifier.view_notification", "notifier.add_notification")
-    assert browser.get(duplicate_url(original.pk)).status_code == 405
-    assert browser.post(duplicate_url(99_999_999)).status_code == 404
-    assert Notification.objects.count() == 1
-
-
-def test_the_history_tells_who_changed_what(admin: Browser) -> None:
-    notification = a_notification(subject="Homes")
-    admin.post(
-        reverse("admin:notifier_notification_change", args=[notification.pk]), a_draft(subject="Three <b>houses")
-    )
-
-    page = text_of(admin.get(reverse("admin:notifier_notification_history", args=[notification.pk])))
-
-    assert "<del>Homes</del> <ins>Three &lt;b&gt;houses</ins>" in page
-    assert "root" in page
-    assert " style=" not in page
-
-
-def test_an_earlier_version_can_be_saved_again(admin: Browser) -> None:
-    notification = a_notification(subject="Homes")
-    first = notification.history.get()
-    notification.subject = "Houses"
-    notification.save()
-    address = reverse("admin:notifier_notification_simple_history", args=[notification.pk, first.pk])
-
-    page = admin.get(address)
-    response = admin.post(address, a_draft(subject="Homes"))
-
-    assert page.status_code == 200
-    assert response.status_code == 302
-    notification.refresh_from_db()
-    assert notification.subject == "Homes"
-
-
-@pytest.mark.parametrize(("permission", "subject"), [("view", "Houses"), ("change", "Homes")])
-def test_an_earlier_version_is_saved_by_those_only_who_may_change(staff: LogIn, permission: str, subject: str) -> None:
-    notification = a_notification(subject="Homes")
-    first = notification.history.get()
-    notification.subject = "Houses"
-    notification.save()
-    address = reverse("admin:notifier_notification_simple_history", args=[notification.pk, first.pk])
-
-    staff(f"notifier.{permission}_notification").post(address, a_draft(subject="Homes"))
-
-    notification.refresh_from_db()
-    assert notification.subject == subject

@@ -1,0 +1,121 @@
+"""Sending again what failed of a broadcast."""
+
+from typing import Any
+
+import pytest
+from django.test import Client as Browser
+from django.utils import timezone
+
+from notifier.models import Broadcast, Delivery, Resolution
+from tests.factories import a_delivery
+from tests.notifier.admin.broadcasts.test_broadcast_admin import a_told_broadcast, order_of, page_of, text_of
+from tests.notifier.admin.conftest import LogIn
+
+pytestmark = pytest.mark.both_engines
+
+VIEW, CONTROL = "notifier.view_broadcast", "notifier.control_broadcast"
+State = Broadcast.State
+WHY = {"why": "the mailbox is back"}
+
+
+def test_nothing_is_offered_to_be_sent_again_where_nothing_is_left(admin: Browser) -> None:
+    broadcast = a_told_broadcast(state=State.FINISHED)
+    a_delivery(broadcast=broadcast, state="SENT")
+
+    asked = text_of(admin.get(order_of(broadcast, "retry")))
+
+    assert "This can’t be done: nothing of it is failed any more." in asked
+    assert 'id="do-it"' not in asked
+    assert 'name="why"' not in asked
+
+
+def test_a_retry_of_nothing_says_so_and_leaves_the_broadcast_finished(admin: Browser) -> None:
+    broadcast = a_told_broadcast(state=State.FINISHED)
+
+    page = admin.post(order_of(broadcast, "retry"), WHY, follow=True)
+
+    assert "Nothing was changed. None of these is unknown, failed or skipped any more" in text_of(page)
+    broadcast.refresh_from_db()
+    assert broadcast.state == State.FINISHED
+
+
+def test_a_retry_asks_first_takes_what_failed_and_keeps_who_and_why(admin: Browser, superuser: Any) -> None:
+    broadcast = a_told_broadcast(state=State.FINISHED)
+    rows = {state: a_delivery(broadcast=broadcast, state=state) for state in ("FAILED", "UNKNOWN", "SKIPPED")}
+    foreign = a_delivery(state="FAILED")
+
+    asked = admin.get(order_of(broadcast, "retry"))
+    page = admin.post(order_of(broadcast, "retry"), WHY, follow=True)
+
+    # As it is, and not as the last tally had it.
+    assert "Counted just now: 1 is failed and would be sent again." in text_of(asked)
+    assert "Send 1 again" in text_of(asked)
+    assert "To be sent again: 1 delivery." in text_of(page)
+    assert {before for before, row in rows.items() if Delivery.objects.get(pk=row.pk).state != before} == {"FAILED"}
+    assert Delivery.objects.get(pk=foreign.pk).state == "FAILED"
+    (resolution,) = Resolution.objects.all()
+    assert (resolution.by, resolution.why, resolution.action) == (superuser, "the mailbox is back", "SENT_AGAIN")
+
+
+@pytest.mark.parametrize("why", [{}, {"why": ""}, {"why": "  "}, {"why": "x" * 301}])
+def test_a_retry_without_a_reason_asks_again_and_changes_nothing(admin: Browser, why: dict[str, str]) -> None:
+    broadcast = a_told_broadcast(state=State.FINISHED)
+    row = a_delivery(broadcast=broadcast, state="FAILED")
+
+    page = admin.post(order_of(broadcast, "retry"), why)
+
+    assert page.status_code == 200
+    assert "errorlist" in text_of(page)
+    row.refresh_from_db()
+    assert row.state == "FAILED"
+
+
+def test_a_retry_of_a_paused_broadcast_says_that_it_must_be_resumed_first(admin: Browser) -> None:
+    broadcast = a_told_broadcast(state=State.PAUSED)
+    a_delivery(broadcast=broadcast, state="FAILED")
+
+    page = admin.post(order_of(broadcast, "retry"), WHY, follow=True)
+
+    assert "Nothing was changed. 1 is of a paused broadcast: resume it first." in text_of(page)
+    assert Delivery.objects.get().state == "FAILED"
+
+
+def test_an_expired_one_says_before_it_is_pressed_that_nothing_is_sent_again(admin: Browser) -> None:
+    broadcast = a_told_broadcast(state=State.FINISHED, expires_at=timezone.now())
+    row = a_delivery(broadcast=broadcast, state="FAILED")
+
+    asked = text_of(admin.get(order_of(broadcast, "retry")))
+    answer = text_of(admin.post(order_of(broadcast, "retry"), WHY, follow=True))
+
+    assert "1 is of a broadcast that has expired: nothing of it is sent any more." in asked
+    assert 'id="do-it"' not in asked
+    assert "Nothing was changed. 1 is of a broadcast that has expired" in answer
+    assert Delivery.objects.get().state == row.state
+
+
+def test_who_may_stop_a_broadcast_does_not_send_what_failed_again(staff: LogIn) -> None:
+    broadcast = a_told_broadcast(state=State.FINISHED)
+    row = a_delivery(broadcast=broadcast, state="FAILED")
+    approver = staff(VIEW, CONTROL)
+
+    assert approver.get(order_of(broadcast, "retry")).status_code == 403
+    assert approver.post(order_of(broadcast, "retry"), WHY).status_code == 403
+    assert not approver.get(page_of(broadcast)).context["buttons"]
+    assert Delivery.objects.get(pk=row.pk).state == "FAILED"
+
+
+def test_what_is_unknown_is_sent_again_where_it_is_resolved_and_nowhere_else(admin: Browser) -> None:
+    """That page asks for the tick that it may arrive twice."""
+    broadcast = a_told_broadcast(state=State.FINISHED)
+    row = a_delivery(broadcast=broadcast, state="UNKNOWN")
+
+    for name in ("retry", "retry-unknown"):
+        admin.post(order_of(broadcast, name), WHY)
+
+    assert Delivery.objects.get(pk=row.pk).state == "UNKNOWN"
+
+
+def test_nothing_to_retry_shows_no_button_for_it(admin: Browser) -> None:
+    nothing = {"audience": 1, "rate": 0.0, "counts": {"email": {"SENT": 1}}}
+
+    assert not admin.get(page_of(a_told_broadcast(state=State.FINISHED, tally=nothing))).context["buttons"]

@@ -1,0 +1,259 @@
+"""The progress page, live and still, on a wall, and as a screen reader says it."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.sessions.models import Session
+from django.db import connection
+from django.test import Client as Browser
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from notifier.delivery import tallies
+from notifier.models import Broadcast, Delivery, Reason
+from tests.factories import a_client, a_delivery, a_notification, an_open_breaker
+from tests.notifier.admin.broadcasts.test_broadcast_admin import (
+    TALLY,
+    a_told_broadcast,
+    order_of,
+    page_of,
+    poll,
+    text_of,
+)
+from tests.notifier.admin.conftest import LogIn
+
+pytestmark = pytest.mark.both_engines
+
+VIEW, CONTROL = "notifier.view_broadcast", "notifier.control_broadcast"
+State = Broadcast.State
+
+
+# --- The page ---------------------------------------------------------------------------------------------------------
+def test_the_page_tells_the_numbers_and_the_balance_from_the_tally(admin: Browser) -> None:
+    broadcast = a_told_broadcast()
+
+    text = text_of(admin.get(page_of(broadcast)))
+
+    assert "1,198 of 1,998" in text
+    assert 'max="1995" value="1195"' in text
+    assert "Audience 1,998 = 800 waiting + 1,165 sent + 12 failed + 3 unknown + 18 skipped" in text
+    assert "The books balance" in text
+    assert '<dt>Time left, about</dt> <dd class="words"> 40 seconds </dd>' in text
+
+
+def test_books_that_do_not_balance_are_told_as_they_are(admin: Browser) -> None:
+    text = text_of(admin.get(page_of(a_told_broadcast(tally=TALLY | {"audience": 2000}))))
+
+    assert "The books don’t balance: 1,998 counted" in text
+
+
+def test_the_page_tells_who_started_it_and_what_is_not_running(admin: Browser, superuser: Any) -> None:
+    text = text_of(admin.get(page_of(a_told_broadcast(created_by=superuser))))
+
+    assert "by root" in text
+    assert "No dispatcher is running. Start one with: python manage.py run_dispatcher" in text
+    assert "No SMS consumer is running" in text
+
+
+def test_the_page_tells_that_a_channel_paused_itself(admin: Browser) -> None:
+    an_open_breaker(now=timezone.now())
+
+    for htmx in ({}, {"HX-Request": "true"}):
+        text = text_of(admin.get(page_of(a_told_broadcast()), headers=htmx))
+
+        assert "E-mail is paused by itself since" in text
+        # A button that is sent anew each second would lose clicks: it stands on the dashboard.
+        assert "Try again now" not in text
+
+
+def test_the_feed_shows_the_newest_with_client_outcome_and_message(admin: Browser) -> None:
+    broadcast = a_told_broadcast(notification=a_notification(sms_body="Hello {{ name }}!"))
+    now = timezone.now()
+    for number in range(60):
+        a_delivery(
+            broadcast=broadcast,
+            client=a_client(name=f"Client {number:02}"),
+            channel="sms",
+            state="FAILED",
+            detail="nobody there",
+            settled_at=now + timedelta(seconds=number),
+        )
+
+    page = admin.get(page_of(broadcast))
+
+    assert len(page.context["feed"]) == 50
+    assert 'Hello Client 59! <span class="quiet">nobody there</span>' in text_of(page)
+    assert "Client 09" not in text_of(page)
+
+
+def test_one_view_costs_the_same_however_many_deliveries_and_never_counts_them(admin: Browser) -> None:
+    broadcast = a_told_broadcast()
+    a_delivery(broadcast=broadcast, state="SENT")
+
+    def queries() -> list[str]:
+        with CaptureQueriesContext(connection) as captured:
+            admin.get(page_of(broadcast))
+            poll(admin, broadcast)
+        return [query["sql"] for query in captured]
+
+    few = queries()
+    for number in range(30):
+        a_delivery(broadcast=broadcast, state=Delivery.State.values[number % 8])
+    many = queries()
+
+    assert len(many) == len(few)
+    deliveries = [sql for sql in many if "notifier_delivery" in sql]
+    assert deliveries
+    # Those who were spared are counted up to a limit, along an index that holds no row that was sent.
+    assert not any("COUNT(" in sql and "LIMIT" not in sql for sql in deliveries)
+    assert all("LIMIT 50" in sql or "LIMIT 10001" in sql for sql in deliveries)
+
+
+def test_without_javascript_the_page_refreshes_itself_until_all_is_settled(admin: Browser) -> None:
+    running, finished = a_told_broadcast(), a_told_broadcast(state=State.FINISHED, finished_at=timezone.now())
+
+    assert '<meta http-equiv="refresh" content="3">' in text_of(admin.get(page_of(running)))
+    assert "http-equiv" not in text_of(admin.get(page_of(finished)))
+    assert "hx-get" not in text_of(admin.get(page_of(finished)))
+
+
+def test_a_broadcast_that_is_not_there_is_not_found(admin: Browser) -> None:
+    assert admin.get(reverse("admin:notifier_broadcast_progress", args=[99])).status_code == 404
+    assert admin.get(reverse("admin:notifier_broadcast_change", args=["x"])).status_code == 404
+
+
+# --- Live -------------------------------------------------------------------------------------------------------------
+def test_a_poll_answers_with_the_moving_parts_alone(admin: Browser) -> None:
+    response = poll(admin, a_told_broadcast())
+
+    assert response.status_code == 200
+    assert "<html" not in text_of(response)
+    assert "1,198 of 1,998" in text_of(response)
+    assert "HX-Request" in response["Vary"]
+
+
+def test_the_whole_page_and_a_poll_are_kept_apart_by_caches(admin: Browser) -> None:
+    assert "HX-Request" in admin.get(page_of(a_told_broadcast()))["Vary"]
+
+
+@pytest.mark.parametrize("state", [State.FINISHED, State.CANCELLED])
+def test_polling_ends_when_all_is_settled_and_counted(admin: Browser, state: str) -> None:
+    now = timezone.now()
+
+    assert poll(admin, a_told_broadcast(state=state, finished_at=now)).status_code == 286
+    assert poll(admin, a_told_broadcast(state=state, finished_at=now, tallied_at=None)).status_code == 200
+
+
+@pytest.mark.parametrize("state", [State.RUNNING, State.PAUSED, State.CANCELLED])
+def test_polling_goes_on_while_something_may_change(admin: Browser, state: str) -> None:
+    assert poll(admin, a_told_broadcast(state=state)).status_code == 200
+
+
+def test_buttons_are_swapped_only_when_others_are_due(admin: Browser) -> None:
+    broadcast = a_told_broadcast()
+    shown = admin.get(page_of(broadcast)).context["controls"]
+
+    same = text_of(poll(admin, broadcast, controls=shown))
+    Broadcast.objects.update(state=State.PAUSED)
+    other = text_of(poll(admin, broadcast, controls=shown))
+
+    assert "<form" not in same
+    assert '<span id="number-retry" hx-swap-oob="true">12</span>' in same
+    assert 'id="controls" class="controls" hx-swap-oob="true"' in other
+    assert order_of(broadcast, "resume") in other
+
+
+def test_a_poll_after_logout_leads_to_the_login_page_and_back(client: Browser, db: None) -> None:
+    broadcast = a_told_broadcast()
+
+    response = client.get(
+        page_of(broadcast),
+        headers={"HX-Request": "true", "HX-Current-URL": f"http://testserver{page_of(broadcast)}"},
+    )
+
+    assert response.status_code == 200
+    assert response["HX-Redirect"] == f"{reverse('admin:login')}?next={page_of(broadcast).replace('/', '%2F')}"
+    assert response.content == b""
+
+
+def test_after_login_nobody_is_sent_to_another_site(client: Browser, db: None) -> None:
+    response = client.get(
+        page_of(a_told_broadcast()), headers={"HX-Request": "true", "HX-Current-URL": "https://evil.example/x"}
+    )
+
+    assert "evil" not in response["HX-Redirect"]
+
+
+def test_a_poll_does_not_extend_the_session(admin: Browser) -> None:
+    broadcast = a_told_broadcast()
+    ends = timezone.now() + timedelta(minutes=1)
+    Session.objects.update(expire_date=ends)
+
+    response = poll(admin, broadcast)
+
+    assert response.status_code == 200
+    assert Session.objects.get().expire_date == ends
+    assert "sessionid" not in response.cookies
+
+
+def test_seeing_needs_its_permission(staff: LogIn) -> None:
+    broadcast = a_told_broadcast()
+
+    assert staff(CONTROL, "notifier.send_broadcast").get(page_of(broadcast)).status_code == 403
+    assert staff(VIEW).get(page_of(broadcast)).status_code == 200
+
+
+# --- The wall, and what is said aloud ---------------------------------------------------------------------------------
+def test_the_wall_has_the_numbers_and_nothing_to_press(admin: Browser) -> None:
+    broadcast = a_told_broadcast()
+
+    text = text_of(admin.get(page_of(broadcast), {"wall": "1"}))
+
+    assert "1,198 of 1,998" in text
+    assert f'hx-get="{page_of(broadcast)}?wall=1"' in text
+    for absent in ('id="menu"', 'class="breadcrumbs"', 'id="controls"', "order-cancel", "all-deliveries"):
+        assert absent not in text
+
+
+def test_a_poll_of_the_wall_brings_nothing_to_press_either(admin: Browser) -> None:
+    text = text_of(poll(admin, a_told_broadcast(), wall="1"))
+
+    assert "controls" not in text
+    assert "number-retry" not in text
+
+
+def test_what_is_said_aloud_changes_with_each_tenth_and_is_not_said_twice(admin: Browser) -> None:
+    broadcast = a_told_broadcast()
+    said = admin.get(page_of(broadcast)).context["said"]
+
+    silent = text_of(poll(admin, broadcast, said=said))
+    counts = {"email": {"SENT": 1900, "PENDING": 98}}
+    Broadcast.objects.update(tally={"audience": 1998, "counts": counts})
+    spoken = text_of(poll(admin, broadcast, said=said))
+    Broadcast.objects.update(finished_at=timezone.now() + timedelta(seconds=1), state="FINISHED")
+    ended = text_of(poll(admin, broadcast, said="Running: 90 % settled."))
+
+    assert said == "Running: 50 % settled."
+    assert 'id="said"' not in silent
+    assert '<div id="said" hx-swap-oob="innerHTML">' in spoken
+    assert "Running: 90 % settled." in spoken
+    assert "Finished: 1,900 sent." in ended
+
+
+# --- The last moment --------------------------------------------------------------------------------------------------
+def test_the_broadcast_says_how_many_were_spared_and_who(admin: Browser) -> None:
+    broadcast = a_told_broadcast()
+    assert "spared" not in admin.get(page_of(broadcast)).content.decode()
+    spared = [a_delivery(broadcast=broadcast, state="SKIPPED", detail=Reason.CONSENT_GONE) for _ in range(2)]
+    a_delivery(broadcast=broadcast, state="SKIPPED", detail=Reason.SUPPRESSED)
+    a_delivery(state="SKIPPED", detail=Reason.CONSENT_GONE)
+    tallies.tally(broadcast_id=broadcast.pk, now=timezone.now())
+
+    page = admin.get(page_of(broadcast))
+
+    text = " ".join(page.content.decode().split())
+    assert "2 were spared</a>: consent withdrawn after the send began." in text
+    listed = admin.get(page.context["spared_url"]).context["cl"].result_list
+    assert {row.pk for row in listed} == {row.pk for row in spared}

@@ -1,0 +1,78 @@
+"""What the pages say of a broadcast that has not begun."""
+
+from datetime import timedelta
+
+import pytest
+from django.test import Client as Browser
+from django.urls import reverse
+from django.utils import timezone
+
+from notifier.models import Broadcast
+from tests.factories import a_user
+from tests.notifier.admin.broadcasts.acts.test_approve import page_of, waiting
+from tests.notifier.admin.conftest import LogIn
+from tests.notifier.admin.notifications.test_notification_admin import text_of
+
+pytestmark = pytest.mark.both_engines
+
+APPROVE, CONTROL, VIEW = "notifier.approve_broadcast", "notifier.control_broadcast", "notifier.view_broadcast"
+HOUR = timedelta(hours=1)
+State = Broadcast.State
+
+
+def test_the_progress_page_says_what_it_waits_for_and_who_may(staff: LogIn) -> None:
+    a_user(APPROVE, username="bob")
+    broadcast = waiting(created_by=a_user(username="ann"), expires_at=timezone.now() + HOUR)
+
+    page = text_of(staff(VIEW).get(page_of(broadcast, "progress")))
+
+    assert "Waits for approval by someone else" in page
+    assert "ann, " in page
+    assert "bob" in page
+    assert "You may not approve broadcasts; ask one of those named above." in page
+    assert 'id="look-and-approve"' not in page
+    assert "None" not in page
+
+
+def test_whoever_may_approve_finds_the_way(staff: LogIn) -> None:
+    broadcast = waiting(created_by=a_user())
+
+    assert page_of(broadcast) in text_of(staff(VIEW, APPROVE).get(page_of(broadcast, "progress")))
+
+
+def test_the_progress_page_says_when_it_starts(admin: Browser) -> None:
+    broadcast = waiting(
+        state=State.SCHEDULED, needs_approval=False, scheduled_for=timezone.now() + 2 * HOUR + timedelta(minutes=1)
+    )
+
+    page = text_of(admin.get(page_of(broadcast, "progress")))
+
+    assert "Starts at" in page
+    assert "in 2 hours" in page
+    assert 'id="order-start-now"' in page
+    assert 'id="order-cancel"' in page
+
+
+def test_an_expired_one_says_why_it_was_cancelled(admin: Browser) -> None:
+    broadcast = waiting(state=State.CANCELLED, ended_because="expired on 1 Jan 2026, before it had started")
+
+    assert "Cancelled: expired on 1 Jan 2026, before it had started." in text_of(
+        admin.get(page_of(broadcast, "progress"))
+    )
+
+
+def test_the_overview_and_the_list_show_what_is_to_come(admin: Browser) -> None:
+    waiting(created_by=a_user(username="ann"), subject="Awaited")
+    waiting(state=State.SCHEDULED, scheduled_for=timezone.now() + HOUR, subject="Timed")
+
+    for page in (text_of(admin.get(reverse(f"admin:{name}"))) for name in ("index", "notifier_broadcast_changelist")):
+        assert "Awaited" in page
+        assert "Timed" in page
+        assert "Awaiting approval" in page
+        assert "Scheduled" in page
+
+
+def test_without_javascript_a_progress_page_that_waits_reloads_itself(admin: Browser) -> None:
+    page = text_of(admin.get(page_of(waiting(created_by=a_user()), "progress")))
+
+    assert 'http-equiv="refresh"' in page

@@ -1,0 +1,125 @@
+"""A test of a notification, to whoever writes it."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core import mail
+from django.test import Client as Browser
+from django.urls import reverse
+from pytest_django import Settings
+
+from notifier.broadcasts.test_sends import MAX_A_MINUTE
+from notifier.messages import signed_links
+from notifier.messages.signed_links import Link
+from notifier.models import Broadcast, Delivery, Notification, Profile
+from tests.factories import a_client, a_topic
+from tests.notifier.admin.conftest import LogIn
+from tests.notifier.admin.notifications.test_draft_pages import HTMX, a_draft, text_of
+
+pytestmark = pytest.mark.both_engines
+
+
+def url_of(channel: str) -> str:
+    return reverse("admin:notifier_notification_test", args=[channel])
+
+
+@pytest.fixture
+def mailbox(settings: Settings, superuser: User) -> list[Any]:
+    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+    User.objects.filter(pk=superuser.pk).update(email="root@example.com")
+    mail.outbox = []
+    return mail.outbox
+
+
+def test_a_test_goes_to_its_writer_and_to_nobody_else(admin: Browser, mailbox: list[Any]) -> None:
+    a_client(name="Ann Example", listings="both")
+
+    said = text_of(admin.post(url_of("email"), a_draft(), headers=HTMX))
+
+    (sent,) = mailbox
+    assert sent.to == ["root@example.com"]
+    assert sent.subject == "[Test] Homes for Ann"
+    assert sent.body.startswith("Dear Ann Example\n")
+    assert "Dear <strong>Ann Example</strong>" in sent.alternatives[0][0]
+    assert "The test e-mail is on its way to root@example.com, as Ann Example would read it." in said
+    # Its links may be followed, and are nobody's: not those of whom it was written to look like.
+    tokens = set(re.findall(r"/[up]/([^\s\"<>]+)", sent.body + sent.alternatives[0][0]))
+    assert {signed_links.read_token(token) for token in tokens} == {Link(signed_links.NOBODY, a_topic().pk, 0)}
+    assert f"/u/{tokens.pop()}>" in sent.extra_headers["List-Unsubscribe"]
+    assert sent.extra_headers["List-Id"].startswith("<listings.")
+    assert [model.objects.count() for model in (Notification, Broadcast, Delivery)] == [0, 0, 0]
+
+
+def test_without_javascript_the_answer_is_a_page_for_the_frame(admin: Browser, mailbox: list[Any]) -> None:
+    page = admin.post(url_of("email"), a_draft())
+
+    assert "<!DOCTYPE html>" in text_of(page)
+    assert "is on its way" in text_of(page)
+    assert page["X-Frame-Options"] == "SAMEORIGIN"
+
+
+def test_a_test_sms_goes_to_the_profiles_number(
+    admin: Browser, superuser: User, settings: Settings, tmp_path: Any
+) -> None:
+    settings.SMS_URL = f"file://{tmp_path}/sms.log"
+    settings.SMS_STOP_LINE = "Reply STOP to end"
+    Profile.objects.create(user=superuser, phone="+12025550123")
+
+    said = text_of(admin.post(url_of("sms"), a_draft()))
+
+    assert "The test SMS is on its way to +12025550123" in said
+    sent = json.loads((tmp_path / "sms.log").read_text())
+    assert (sent["to"], sent["text"]) == ("+12025550123", "Hello Alex Example\nReply STOP to end")
+
+
+@pytest.mark.parametrize("channel", ["email", "sms"])
+def test_without_an_own_address_it_is_said_where_to_set_it(admin: Browser, channel: str) -> None:
+    said = text_of(admin.post(url_of(channel), a_draft()))
+
+    assert "Nothing was sent: your account has no" in said
+    assert f'Add it under <a href="{reverse("admin:account")}" target="_blank" rel="noopener">Your account</a>.' in said
+
+
+def test_a_provider_that_is_away_is_told(admin: Browser, mailbox: list[Any], settings: Settings) -> None:
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 9
+
+    said = text_of(admin.post(url_of("email"), a_draft()))
+
+    assert "did not go out: the mail server can&#x27;t be used" in said
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [({"email_body": "{{ nmae }}"}, "There is no placeholder"), ({"email_body": ""}, "there is no e-mail text yet")],
+)
+def test_what_could_not_be_saved_is_not_sent(
+    admin: Browser, mailbox: list[Any], changes: dict[str, str], said: str
+) -> None:
+    page = text_of(admin.post(url_of("email"), a_draft(**changes)))
+
+    assert "Nothing was sent" in page
+    assert said in page
+    assert mailbox == []
+
+
+def test_too_many_tests_a_minute_are_refused(admin: Browser, mailbox: list[Any]) -> None:
+    for _ in range(MAX_A_MINUTE):
+        admin.post(url_of("email"), a_draft())
+
+    said = text_of(admin.post(url_of("email"), a_draft()))
+
+    assert len(mailbox) == MAX_A_MINUTE
+    assert f"{MAX_A_MINUTE} tests a minute are the most" in said
+
+
+def test_a_test_needs_the_right_to_change(staff: LogIn, mailbox: list[Any]) -> None:
+    browser = staff("notifier.view_notification", "notifier.add_notification", "notifier.send_broadcast")
+
+    assert browser.post(url_of("email"), a_draft()).status_code == 403
+    assert staff("notifier.change_notification").get(url_of("email")).status_code == 405
+    assert staff("notifier.change_notification").post(url_of("pigeon"), a_draft()).status_code == 404
+    assert mailbox == []
