@@ -164,7 +164,7 @@ def any_erased() -> bool:
     return ErasedAddress.objects.exists()
 
 
-def recognised(channel: Channel, addresses: Iterable[str]) -> dict[str, str]:
+def suppressed_as_digest(channel: Channel, addresses: Iterable[str]) -> dict[str, str]:
     """Those of these addresses that are suppressed as a digest: the digest, and its address."""
     found: dict[str, str] = {}
     chunk: dict[str, str] = {}
@@ -190,20 +190,20 @@ def restore_plaintext(*, channel: Channel, addresses: Sequence[str]) -> int:
     number = 0
     with transaction.atomic():
         for start in range(0, len(addresses), CHUNK):
-            number += _recognise(channel, addresses[start : start + CHUNK])
+            number += _restore_chunk(channel, addresses[start : start + CHUNK])
     return number
 
 
-def _recognise(channel: Channel, addresses: Sequence[str]) -> int:
+def _restore_chunk(channel: Channel, addresses: Sequence[str]) -> int:
     # Locked although most are readable: an erasure at this moment either sees the new client, or is waited for.
     list(Suppression.objects.select_for_update().filter(channel=channel, address__in=addresses).order_by("pk"))
-    found = recognised(channel, addresses)
+    found = suppressed_as_digest(channel, addresses)
     for row in Suppression.objects.select_for_update().filter(channel=channel, address__in=found).order_by("pk"):
         _rename(row, found[row.address])
     return len(found)
 
 
-def recognise_client(client: Client) -> None:
+def restore_plaintext_of(client: Client) -> None:
     """`restore_plaintext` for a client whose addresses were just written."""
     for channel, field in FIELDS.items():
         if address := getattr(client, field):

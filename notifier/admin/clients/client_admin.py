@@ -138,7 +138,7 @@ class ClientAdmin(GuardedDeleteAdmin):
     # --- Saving ---
     def save_model(self, request: HttpRequest, obj: Client, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
-        suppressions.recognise_client(obj)
+        suppressions.restore_plaintext_of(obj)
         if {"email", "phone"} & set(form.changed_data):
             self._warn_of_suppressions(request, obj)
 

@@ -160,7 +160,7 @@ class Staging:
             return
         self.cursor.execute("CREATE INDEX import_match_line ON import_match (line)")
         for channel in _COLUMNS:
-            found = suppressions.recognised(channel, self._addresses(channel))
+            found = suppressions.suppressed_as_digest(channel, self._addresses(channel))
             silent = [(channel.value, address) for address in set(found.values())]
             self.cursor.executemany("INSERT INTO import_erased VALUES (%s, %s)", silent)
 
