@@ -57,7 +57,7 @@ def a_house() -> Any:
         finished=finished,
         failed=a_delivery(broadcast=finished, state="FAILED"),
         unknown=a_delivery(broadcast=finished, state="UNKNOWN"),
-        worker=Process.objects.create(kind="DISPATCHER", host="here", pid=1, started_at=now, last_seen_at=now),
+        process=Process.objects.create(kind="DISPATCHER", host="here", pid=1, started_at=now, last_seen_at=now),
         queuedticket=QueuedTicket.objects.create(channel=Channel.SMS, body=b"{}", available_at=now),
         throttle=Throttle.objects.create(channel=Channel.SMS, provider="api.example.com", filled_at=now),
         resolution=Resolution.objects.create(action="MARKED_SENT", by=a_user(), at=now, why="in their log"),

@@ -150,7 +150,8 @@ def test_every_model_of_the_back_office_is_in_the_table() -> None:
 
 def test_every_action_of_a_list_is_in_the_table() -> None:
     there_are = {
-        (f"{model._meta.app_label}_{model._meta.model_name}_changelist", action)
+        # A function, or the name of a method.
+        (f"{model._meta.app_label}_{model._meta.model_name}_changelist", getattr(action, "__name__", action))
         for model, page in admin.site._registry.items()
         for action in page.actions or ()
     }
