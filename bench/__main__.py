@@ -11,55 +11,33 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from tests.servers.postgres import PostgresServer
-from tests.servers.programs import ProgramMissing
-from tests.servers.rabbitmq import RabbitServer
+from tests.support.servers.postgres import PostgresServer
+from tests.support.servers.programs import ProgramMissing
+from tests.support.servers.rabbitmq import RabbitServer
 
 PROJECT = Path(__file__).resolve().parent.parent
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="make bench ARGS=", description=__doc__.split("\n")[0])
-    parser.add_argument("--clients", type=int, default=100_000, help="clients of the speed runs")
-    parser.add_argument("--mails", type=int, default=10_000, help="mails to the local SMTP sink")
-    parser.add_argument("--large", type=int, default=1_000_000, help="clients of the memory and page runs; 0: none")
-    parser.add_argument("--engine", choices=("sqlite", "postgresql"), help="only this one")
-    parser.add_argument("--deliveries", type=int, default=5_000_000, help="deliveries of the table of pages; 0: none")
-    parser.add_argument("--broadcasts", type=int, default=20, help="among how many broadcasts these are spread")
-    parser.add_argument("--views", type=int, default=7, help="how often each page is asked for")
-    parser.add_argument("--rows", type=int, default=100_000, help="rows of the file that is imported; 0: none")
-    parser.add_argument("--only-pages", action="store_true", help="nothing but the table of pages")
-    parser.add_argument("--only-import", action="store_true", help="nothing but the import")
-    arguments = parser.parse_args()
-    if arguments.only_import:
-        return run("bench.imports", arguments.engine or "postgresql", arguments)
-    for engine in ("postgresql", "sqlite"):
-        if arguments.engine in (None, engine) and not arguments.only_pages:
-            run("bench.measure", engine, arguments)
-    if arguments.rows and not arguments.only_pages:
-        run("bench.imports", arguments.engine or "postgresql", arguments)
-    if arguments.engine != "sqlite" and arguments.large and arguments.deliveries:
-        run("bench.pages", "postgresql", arguments)
-    return None
-
-
-def run(module: str, engine: str, arguments: argparse.Namespace) -> None:
-    try:
-        with engines(engine) as urls:
-            print(f"\n{engine}, {urls['BROKER_URL'].partition(':')[0]} broker", flush=True)
-            for line in measure(module, urls, arguments):
-                print("  " + line, flush=True)
-    except ProgramMissing as error:
-        print(f"\n{engine}: left out. {error}")
+#: Sizes of a run that shows only that every part works.
+SHORT = {"clients": 200, "mails": 20, "large": 40, "deliveries": 160, "broadcasts": 4, "views": 0, "rows": 100}
+NEUTRAL = {
+    "ENV_FILE": os.devnull,
+    "SECRET_KEY": "bench",
+    "DEBUG": "off",
+    "HTTPS": "off",
+    "LOG_LEVEL": "WARNING",
+    "PUBLIC_URL": "https://notifier.example.com",
+}
+#: The address of a new database, and of a new broker, of an engine, as settings.
+Servers = Callable[[str], AbstractContextManager[dict[str, str]]]
 
 
 @contextmanager
-def engines(engine: str) -> Iterator[dict[str, str]]:
-    """The addresses of a fresh database and broker."""
+def private_servers(engine: str) -> Iterator[dict[str, str]]:
     if engine == "sqlite":
         # Beside the checkout's own files: a temporary folder may lie in memory and flatter the disk.
         with tempfile.TemporaryDirectory(dir=PROJECT / "var") as folder:
@@ -69,21 +47,70 @@ def engines(engine: str) -> Iterator[dict[str, str]]:
         yield {"DATABASE_URL": postgres.create_database(), "BROKER_URL": rabbit.url()}
 
 
-def measure(module: str, urls: dict[str, str], arguments: argparse.Namespace) -> Iterator[str]:
-    settings = {"ENV_FILE": os.devnull, "SECRET_KEY": "bench", "DEBUG": "off", "HTTPS": "off", "LOG_LEVEL": "WARNING"}
-    names = ("clients", "mails", "large", "deliveries", "broadcasts", "views", "rows")
-    sizes = {name: getattr(arguments, name) for name in names}
-    run = subprocess.Popen(
-        [sys.executable, "-m", module, json.dumps(sizes)],
-        cwd=PROJECT,
-        env=os.environ | settings | urls | {"DJANGO_SETTINGS_MODULE": "config.settings"},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert run.stdout
-    yield from (line.rstrip("\n") for line in run.stdout)
-    if run.wait():
-        sys.exit(f"the run ended with status {run.returncode}")
+def main(argv: Sequence[str] | None = None, *, servers: Servers = private_servers) -> None:
+    options = _options(argv)
+    sizes = {name: getattr(options, name) for name in SHORT}
+    with tempfile.TemporaryDirectory() as static:
+        _collect_static(static)
+        for module, engine in _parts(options):
+            try:
+                with servers(engine) as urls:
+                    print(f"\n{engine}, {urls['BROKER_URL'].partition(':')[0]} broker", flush=True)
+                    for line in _lines(module, _environment(static) | urls, sizes):
+                        print("  " + line, flush=True)
+            except ProgramMissing as error:
+                print(f"\n{engine}: left out. {error}")
+
+
+def _options(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make bench ARGS=", description=__doc__.split("\n")[0])
+    parser.add_argument("--clients", type=int, default=100_000, help="clients of the speed runs")
+    parser.add_argument("--mails", type=int, default=10_000, help="mails to the local SMTP sink")
+    parser.add_argument("--large", type=int, default=1_000_000, help="clients of the memory and page runs; 0: none")
+    parser.add_argument("--engine", choices=("sqlite", "postgresql"), help="only this one")
+    parser.add_argument("--deliveries", type=int, default=5_000_000, help="deliveries of the table of pages; 0: none")
+    parser.add_argument("--broadcasts", type=int, default=20, help="among how many broadcasts these are spread")
+    parser.add_argument("--views", type=int, default=7, help="how often each page is asked for once it is warm")
+    parser.add_argument("--rows", type=int, default=100_000, help="rows of the file that is imported; 0: none")
+    parser.add_argument("--only-pages", action="store_true", help="nothing but the table of pages")
+    parser.add_argument("--only-import", action="store_true", help="nothing but the import")
+    parser.add_argument("--short", action="store_true", help="so small that it only shows whether every part works")
+    if parser.parse_known_args(argv)[0].short:
+        parser.set_defaults(**SHORT)
+    return parser.parse_args(argv)
+
+
+def _parts(options: argparse.Namespace) -> Iterator[tuple[str, str]]:
+    """What is run, and on which engine. The table of pages is filled by SQL that only PostgreSQL knows."""
+    if options.only_import:
+        yield "bench.imports", options.engine or "postgresql"
+        return
+    for engine in ("postgresql", "sqlite"):
+        if options.engine in (None, engine) and not options.only_pages:
+            yield "bench.measure", engine
+    if options.rows and not options.only_pages:
+        yield "bench.imports", options.engine or "postgresql"
+    if options.engine != "sqlite" and options.large and options.deliveries:
+        yield "bench.pages", "postgresql"
+
+
+def _environment(static: str) -> dict[str, str]:
+    return os.environ | NEUTRAL | {"DJANGO_SETTINGS_MODULE": "bench.settings", "BENCH_STATIC": static}
+
+
+def _collect_static(static: str) -> None:
+    command = [sys.executable, "manage.py", "collectstatic", "--noinput", "--verbosity", "0"]
+    subprocess.run(command, cwd=PROJECT, env=_environment(static), check=True)
+
+
+def _lines(module: str, environment: dict[str, str], sizes: dict[str, int]) -> Iterator[str]:
+    """What the part prints, as it prints it. Ends the whole run with it if it fails."""
+    command = [sys.executable, "-m", module, json.dumps(sizes)]
+    with subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True) as part:
+        assert part.stdout
+        yield from (line.rstrip("\n") for line in part.stdout)
+    if part.returncode:
+        sys.exit(f"{module} ended with status {part.returncode}")
 
 
 if __name__ == "__main__":

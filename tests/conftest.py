@@ -1,20 +1,28 @@
-"""Servers, stand-ins and a browser, as fixtures. What isn't installed skips its tests, or fails them on CI."""
+"""Servers, fakes and a browser, as fixtures. What isn't installed skips its tests, or fails them on CI."""
 
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 
-from tests.servers.postgres import PostgresServer
-from tests.servers.programs import chromium_program, require
-from tests.servers.rabbitmq import RabbitServer
-from tests.servers.stack import Stack
-from tests.standins.sms import SmsProcess, SmsStandin
-from tests.standins.smtp import SmtpProcess, SmtpStandin
+from tests.support.fakes.sms import FakeSms, SmsProcess
+from tests.support.fakes.smtp import FakeSmtp, SmtpProcess
+from tests.support.servers import shared
+from tests.support.servers.postgres import PostgresServer
+from tests.support.servers.processes import PATIENCE_SECONDS
+from tests.support.servers.programs import chromium_program, require
+from tests.support.servers.rabbitmq import RabbitServer
+from tests.support.servers.stack import Stack
 
+PATIENCE_MILLISECONDS = PATIENCE_SECONDS * 1000
+expect.set_options(timeout=PATIENCE_MILLISECONDS)
+# No example is too slow either.
+hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("patient")
 CHROMIUM_FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -28,8 +36,8 @@ CHROMIUM_FLAGS = [
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
-    """Shared by the session: take a database of your own, and leave it running. To kill one, start another."""
-    with require(PostgresServer) as server:
+    """Shared by the run: take a database of your own, and leave it running. To kill one, start another."""
+    with require(shared.postgres) as server:
         yield server
 
 
@@ -43,8 +51,8 @@ def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def rabbitmq_server() -> Iterator[RabbitServer]:
-    """Shared by the session: take a vhost of your own, and leave it running. To kill one, start another."""
-    with require(RabbitServer) as server:
+    """Shared by the run: take a vhost of your own, and leave it running. To kill one, start another."""
+    with require(shared.rabbitmq) as server:
         yield server
 
 
@@ -55,38 +63,38 @@ def amqp_url(rabbitmq_server: RabbitServer) -> str:
 
 
 @pytest.fixture
-def smtp_standin(tmp_path: Path) -> Iterator[SmtpStandin]:
-    with SmtpStandin(folder=tmp_path) as standin:
-        yield standin
+def fake_smtp(tmp_path: Path) -> Iterator[FakeSmtp]:
+    with FakeSmtp(folder=tmp_path) as fake:
+        yield fake
 
 
 @pytest.fixture
-def sms_standin(tmp_path: Path) -> Iterator[SmsStandin]:
-    with SmsStandin(folder=tmp_path) as standin:
-        yield standin
+def fake_sms(tmp_path: Path) -> Iterator[FakeSms]:
+    with FakeSms(folder=tmp_path) as fake:
+        yield fake
 
 
 @pytest.fixture
 def smtp_process(tmp_path: Path) -> Iterator[SmtpProcess]:
-    with SmtpProcess(folder=tmp_path) as standin:
-        yield standin
+    with SmtpProcess(folder=tmp_path) as fake:
+        yield fake
 
 
 @pytest.fixture
 def sms_process(tmp_path: Path) -> Iterator[SmsProcess]:
-    with SmsProcess(folder=tmp_path) as standin:
-        yield standin
+    with SmsProcess(folder=tmp_path) as fake:
+        yield fake
 
 
 @pytest.fixture
 def make_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Stack]]:
-    """`make_stack(database_url=…, broker_url=…, LEASE_SECONDS="3")`: a migrated product without running processes."""
+    """`make_stack(database_url=…, clients=1000, LEASE_SECONDS="3")`: a product whose processes do not run yet."""
     stacks: list[Stack] = []
 
-    def make(**settings: Any) -> Stack:
-        stack = Stack(folder=tmp_path_factory.mktemp("stack"), **settings)
+    def make(*, clients: int = 0, **settings: Any) -> Stack:
+        stack = Stack(folder=tmp_path_factory.mktemp("stack"), forks_commands=True, **settings)
         stacks.append(stack)
-        stack.migrate()
+        stack.prepare(clients=clients)
         return stack
 
     yield make
@@ -100,6 +108,20 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
     chromium = require(chromium_program)
     return browser_type_launch_args | {"executable_path": str(chromium), "args": CHROMIUM_FLAGS}
+
+
+@pytest.fixture(scope="session")
+def browser(browser: Browser) -> Browser:
+    """One whose pages wait for as long as any test does."""
+    new_context = browser.new_context
+
+    def new_patient_context(**options: Any) -> BrowserContext:
+        context = new_context(**options)
+        context.set_default_timeout(PATIENCE_MILLISECONDS)
+        return context
+
+    browser.new_context = new_patient_context  # type: ignore[method-assign]
+    return browser
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import os
 
-from tests.servers.processes import private_folder
+from tests.support.servers.processes import private_folder
 
 # A folder for each process: xdist's workers must not share a database file.
 TEST_FOLDER = private_folder(prefix="tests")
@@ -79,3 +79,5 @@ STATIC_ROOT.mkdir()
 # Without a manifest, and straight from the sources: no collectstatic before a test.
 STORAGES = STORAGES | {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}  # noqa: F405
 WHITENOISE_USE_FINDERS = True
+# Looked for when it is asked for: each test client would read the whole list of files first.
+WHITENOISE_AUTOREFRESH = True

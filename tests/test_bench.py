@@ -1,24 +1,107 @@
-"""What `make bench` measures, so far as it can be seen without measuring."""
+"""`make bench`, run short: each part gets through, and prints all its rows. How fast is not asked."""
+
+import re
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 
 import pytest
-from django.contrib import admin
 from django.test import Client as Browser
 from django.urls import resolve
 
-from bench.addresses import pages
-from tests.factories import a_user
-from tests.notifier.admin.house import a_house
+from bench import __main__ as bench
+from bench.addresses import addresses
+from tests.support.datasets import everything, large
+from tests.support.factories import a_user
+from tests.support.pages.page import NEVER
+from tests.support.pages.registry import MODELS, OF_STAFF
+from tests.support.servers.postgres import PostgresServer
+from tests.support.servers.rabbitmq import RabbitServer
+
+Capture = pytest.CaptureFixture[str]
+RATE = r" +[\d,]+/s   bare +[\d,]+/s +\d+%"
+#: What `bench.measure` prints, line by line.
+MEASURED = [
+    f"  press → all tickets issued{RATE}",
+    f"  press → FINISHED{RATE}",
+    f"  e-mail to a local SMTP sink{RATE}",
+    r"  confirm page, 40 clients +median [\d,]+ ms",
+    r"  its counts +median [\d,]+ ms",
+    r"  peak memory at 40 clients, MiB: run_dispatcher \d+, run_consumer email \d+, run_consumer sms \d+ "
+    r"\(budget 150\); [\d,]+/s",
+    r"  progress page, 40 deliveries +median [\d,]+ ms",
+]
+IMPORTED = [
+    r"  import of 100 clean rows: [\d.]+ s, [\d,]+ rows/s, the command's start included",
+    r"  load average [\d.]+\. Imported\. It has 100 added, 0 changed, 0 unchanged, 0 not taken: .*",
+]
+SUMMARY = re.compile(r"  (?P<pages>\d+) pages, \d+ of them over 300 ms; (?P<files>\d+) files")
+#: Named by what is looked for in them.
+LISTS = {f"{model}_changelist" for model in MODELS}
+#: Shown to few, and for one row that nothing refers to.
+DELETED = {page.name for page in OF_STAFF if page.name.endswith("_delete") and page.needs != NEVER}
+#: A page, its median, worst time and queries, and what else is to be said of it.
+PAGE = re.compile(r"  (?P<name>.{70}) +[\d,]+ +[\d,]+ +\d+(  .+)?")
 
 
-@pytest.mark.django_db
-def test_every_page_is_among_those_that_are_measured() -> None:
-    """A page whose address takes something that the bench does not know raises `LookupError`."""
-    a_house()
+@pytest.fixture
+def timed(db: None) -> list[str]:
+    """What is asked for of a small back office."""
+    everything.build(staff=a_user())
     browser = Browser(headers={"host": "localhost"})
     browser.force_login(a_user(is_superuser=True))
+    return [one.url for one in addresses(browser, large.rows())]
 
-    found = {resolve(page.url.partition("?")[0]).url_name for page in pages(browser)}
 
-    lists = {f"{model._meta.app_label}_{model._meta.model_name}_changelist" for model in admin.site._registry}
-    assert lists - found == set()
-    assert {"notifier_notification_broadcast", "notifier_client_why", "notifier_suppression_lift"} <= found
+def test_every_page_that_can_be_looked_at_is_timed(timed: list[str]) -> None:
+    names = {resolve(url.partition("?")[0]).url_name for url in timed}
+
+    assert {page.name for page in OF_STAFF if list(page.seen())} - names == DELETED
+
+
+def lines_of(text: str) -> list[list[str]]:
+    """What each part printed under its title, in the order in which the parts ran."""
+    return [part.strip("\n").splitlines()[1:] for part in text.split("\n\n") if part.strip()]
+
+
+def each_fits(patterns: list[str], lines: list[str]) -> bool:
+    return len(patterns) == len(lines) and all(map(re.fullmatch, patterns, lines))
+
+
+def test_a_short_run_on_sqlite_prints_every_row(tmp_path: Path, capsys: Capture) -> None:
+    urls = {"DATABASE_URL": f"sqlite:///{tmp_path}/bench.sqlite3", "BROKER_URL": "database://"}
+
+    bench.main(["--short", "--engine", "sqlite", "--rows", "0"], servers=lambda engine: nullcontext(urls))
+
+    [measured] = lines_of(capsys.readouterr().out)
+    assert each_fits(MEASURED, measured), measured
+
+
+def test_a_short_run_on_postgresql_prints_every_row(
+    postgres_server: PostgresServer, rabbitmq_server: RabbitServer, capsys: Capture
+) -> None:
+    def servers(engine: str) -> AbstractContextManager[dict[str, str]]:
+        urls = {"DATABASE_URL": postgres_server.create_database(), "BROKER_URL": rabbitmq_server.create_vhost()}
+        return nullcontext(urls)
+
+    bench.main(["--short", "--engine", "postgresql"], servers=servers)
+
+    measured, imported, timed = lines_of(capsys.readouterr().out)
+    assert each_fits(MEASURED, measured), measured
+    assert each_fits(IMPORTED, imported), imported
+    assert_every_page_is_timed(timed)
+
+
+def assert_every_page_is_timed(lines: list[str]) -> None:
+    titles, lines = lines[:2], lines[2:]
+    end = next(number for number, line in enumerate(lines) if SUMMARY.fullmatch(line))
+    shown, follow = [[PAGE.fullmatch(line) for line in part] for part in (lines[:end], lines[end + 2 :])]
+    names = {found["name"].split()[0] for found in shown if found}
+    assert each_fits([r"  40 clients, 160 deliveries; built in [\d,]+ s", "  page +median +worst +queries"], titles)
+    assert lines[end + 1] == "  Fetched by pages that are shown already:"
+    assert follow
+    assert all(shown + follow), lines
+    numbers = SUMMARY.fullmatch(lines[end])
+    assert numbers
+    assert int(numbers["pages"]) + int(numbers["files"]) == len(shown)
+    assert {page.name for page in OF_STAFF if list(page.measured())} - names == LISTS
+    assert {f"{model} list" for model in MODELS} <= {" ".join(found["name"].split()[:2]) for found in shown if found}

@@ -15,7 +15,7 @@ from notifier.models import Broadcast, Client, Delivery
 from tests.browser.test_pages import COLOURS, EVERY_RULE, violations
 from tests.browser.test_sending import confirm_page, sticks_out
 from tests.conftest import watch_console
-from tests.factories import a_broadcast, a_client, a_delivery, a_notification, a_user
+from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification, a_user
 
 # The server answers from another thread, which must see the rows.
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page
 from pytest_django.live_server_helper import LiveServer
 
 from notifier.models import Client, Notification
-from tests.factories import a_broadcast, a_client, a_delivery, a_notification, a_topic, a_user
+from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification, a_topic, a_user
 
 # The server answers from another thread, which must see the rows.
 pytestmark = pytest.mark.django_db(transaction=True)

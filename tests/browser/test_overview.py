@@ -9,17 +9,10 @@ from playwright.sync_api import Browser, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from notifier.models import Broadcast, ClientCounts, DailyStats
-from tests.factories import a_broadcast, a_notification, a_topic, a_user, an_open_breaker
+from tests.support.factories import a_broadcast, a_notification, a_topic, a_user, an_open_breaker
 
 # The server answers from another thread, which must see the rows.
 pytestmark = pytest.mark.django_db(transaction=True)
-
-PATIENCE_MILLISECONDS = 30_000
-
-
-@pytest.fixture(autouse=True)
-def _patient() -> None:
-    expect.set_options(timeout=PATIENCE_MILLISECONDS)
 
 
 def log_in(page: Page, live_server: LiveServer, *permissions: str) -> None:

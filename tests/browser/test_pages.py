@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import OperationalError
 from django.urls import reverse
@@ -15,11 +16,12 @@ from playwright.sync_api import Browser, Page
 from pytest_django.live_server_helper import LiveServer
 
 from notifier.models import Broadcast, Delivery
-from tests.browser.house import addresses, fill_the_house
 from tests.conftest import watch_console
-from tests.factories import a_broadcast, a_client, a_delivery, a_user
 from tests.notifier.admin.broadcasts.test_broadcast_admin import a_told_broadcast
-from tests.notifier.admin.test_pages import MAKE
+from tests.support.datasets.everything import build_with_history
+from tests.support.datasets.one_of_each import MAKE
+from tests.support.factories import a_broadcast, a_client, a_delivery, a_user
+from tests.support.pages.registry import addresses
 
 # The server answers from another thread, which must see the rows.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -82,6 +84,40 @@ def violations(page: Page, options: dict[str, Any]) -> list[str]:
     return [f"{path}: {one['id']}: {one['help']}: {node['html'][:150]}" for one in found for node in one["nodes"][:3]]
 
 
+#: Each part of the pages is a test of its own, so that all workers have something to do.
+PARTS = 8
+in_parts = pytest.mark.parametrize("part", range(PARTS))
+#: What the pages are looked at in besides a light desk.
+OTHER_LOOKS: list[tuple[str, Theme]] = [("desk", "dark"), ("phone", "light"), ("small phone", "dark")]
+
+
+@in_parts
+def test_every_page_is_accessible_obeys_its_policy_and_fits_its_screen(
+    visit: Callable[[str, Theme], Page], console_errors: list[str], staff: User, part: int
+) -> None:
+    """Loaded once: under every rule on a light desk, and then in the other looks under what a look can break."""
+    pages = [reverse("admin:login"), *addresses(build_with_history(staff=staff))][part::PARTS]
+    page = visit("desk", "light")
+    wrong = []
+
+    for address in pages:
+        _open(page, address)
+        wrong += _sideways(page)
+        page.evaluate(UNFOLD)
+        wrong += violations(page, EVERY_RULE)
+        for size, theme in OTHER_LOOKS:
+            _look_like(page, size, theme)
+            wrong += violations(page, COLOURS)
+        wrong += _sideways(page)
+        _look_like(page, "desk", "light")
+
+    assert not wrong, "\n".join(wrong)
+    # Whatever the policy refused is told here too.
+    assert console_errors == []
+
+
+@pytest.mark.full
+@in_parts
 @pytest.mark.parametrize(
     ("size", "theme", "rules"),
     [
@@ -92,25 +128,21 @@ def violations(page: Page, options: dict[str, Any]) -> list[str]:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_every_page_is_accessible_obeys_its_policy_and_fits_its_screen(
+def test_every_page_is_so_too_when_it_is_loaded_in_a_look(
     visit: Callable[[str, Theme], Page],
     console_errors: list[str],
     staff: User,
     size: str,
     theme: Theme,
     rules: dict[str, Any],
+    part: int,
 ) -> None:
-    pages = addresses(fill_the_house(staff))
+    pages = [reverse("admin:login"), *addresses(build_with_history(staff=staff))][part::PARTS]
     page = visit(size, theme)
-    page.goto(reverse("admin:login"))
-    wrong = violations(page, rules) + ([f"{page.url} scrolls sideways"] if sticks_out(page) else [])
-    log_in(page)
+    wrong = []
 
     for address in pages:
-        response = page.goto(address)
-        assert response is not None
-        if response.status != 200:
-            wrong.append(f"{address} answered {response.status}")
+        _open(page, address)
         sideways = sticks_out(page)
         page.evaluate(UNFOLD)
         if sideways or sticks_out(page):
@@ -118,8 +150,35 @@ def test_every_page_is_accessible_obeys_its_policy_and_fits_its_screen(
         wrong += violations(page, rules)
 
     assert not wrong, "\n".join(wrong)
-    # Whatever the policy refused is told here too.
     assert console_errors == []
+
+
+def _open(page: Page, address: str) -> None:
+    """Everything but the log-in page as somebody who has logged in."""
+    if address == reverse("admin:login"):
+        page.context.clear_cookies()
+    elif settings.SESSION_COOKIE_NAME not in {cookie.get("name") for cookie in page.context.cookies()}:
+        log_in(page)
+    response = page.goto(address)
+    assert response is not None
+    assert response.status == 200, f"{address} answered {response.status}"
+
+
+def _look_like(page: Page, size: str, theme: Theme) -> None:
+    width, height = SIZES[size]
+    page.set_viewport_size({"width": width, "height": height})
+    page.emulate_media(color_scheme=theme)
+
+
+def _sideways(page: Page) -> list[str]:
+    """In which looks the page scrolls sideways."""
+    found = []
+    for size in SIZES:
+        _look_like(page, size, "light")
+        if sticks_out(page):
+            found.append(f"{page.url} scrolls sideways on a {size}")
+    _look_like(page, "desk", "light")
+    return found
 
 
 #: Every property that a rule of the sheets sets for the whole page.
@@ -184,7 +243,7 @@ def test_on_a_phone_the_menu_is_a_drawer(visit: Callable[[str, Theme], Page], st
 def test_the_live_page_follows_the_tally_keeps_the_focus_and_stops_at_the_end(
     visit: Callable[[str, Theme], Page], console_errors: list[str], staff: User
 ) -> None:
-    broadcast = Broadcast.objects.get(pk=fill_the_house(staff).pk("broadcast"))
+    broadcast = Broadcast.objects.get(pk=build_with_history(staff=staff)["broadcast"])
     page = visit("desk", "light")
     log_in(page)
     page.goto(reverse("admin:notifier_broadcast_progress", args=[broadcast.pk]))
@@ -212,7 +271,7 @@ def test_the_live_page_follows_the_tally_keeps_the_focus_and_stops_at_the_end(
 def test_the_live_page_says_that_the_database_is_away_and_goes_on_once_it_is_back(
     visit: Callable[[str, Theme], Page], console_errors: list[str], staff: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    address = reverse("admin:notifier_broadcast_progress", args=[fill_the_house(staff).pk("broadcast")])
+    address = reverse("admin:notifier_broadcast_progress", args=[build_with_history(staff=staff)["broadcast"]])
     page, other = visit("desk", "light"), visit("phone", "dark")
     log_in(page)
     log_in(other)
@@ -234,7 +293,7 @@ def test_the_live_page_says_that_the_database_is_away_and_goes_on_once_it_is_bac
 def test_pressing_pause_and_resume_works_while_the_page_moves(
     visit: Callable[[str, Theme], Page], console_errors: list[str], staff: User
 ) -> None:
-    broadcast = Broadcast.objects.get(pk=fill_the_house(staff).pk("broadcast"))
+    broadcast = Broadcast.objects.get(pk=build_with_history(staff=staff)["broadcast"])
     page = visit("phone", "dark")
     log_in(page)
     page.goto(reverse("admin:notifier_broadcast_progress", args=[broadcast.pk]))

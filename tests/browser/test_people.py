@@ -17,12 +17,10 @@ from notifier.consent.consents import Origin
 from notifier.models import Channel, Client, ConsentChange, Suppression
 from tests.browser.test_pages import log_in
 from tests.conftest import watch_console
-from tests.factories import a_broadcast, a_client, a_delivery, a_topic, a_user
+from tests.support.factories import a_broadcast, a_client, a_delivery, a_topic, a_user
 
 # The server answers from another thread, which must see the rows.
 pytestmark = pytest.mark.django_db(transaction=True)
-
-SLOW = 60_000
 
 
 @pytest.fixture
@@ -35,7 +33,6 @@ def desk(
     browser: Browser, live_server: LiveServer, staff: User, console_errors: list[str], request: pytest.FixtureRequest
 ) -> Iterator[Page]:
     context = browser.new_context(base_url=live_server.url, java_script_enabled=request.param, accept_downloads=True)
-    context.set_default_timeout(SLOW)
     page = context.new_page()
     watch_console(page, console_errors)
     log_in(page)

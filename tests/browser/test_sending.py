@@ -13,7 +13,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from notifier.models import Broadcast, Notification
 from tests.conftest import watch_console
-from tests.factories import a_client, a_notification, a_user
+from tests.support.factories import a_client, a_notification, a_user
 
 # The server answers from another thread, which must see the rows.
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -9,14 +9,10 @@ from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
 from notifier.models import Notification
-from tests.factories import a_client, a_notification, a_user
+from tests.support.factories import a_client, a_notification, a_user
 
 # The server answers from another thread, which must see the rows.
 pytestmark = pytest.mark.django_db(transaction=True)
-
-#: The machine may have other things to do.
-PATIENCE_MILLISECONDS = 20_000
-expect.set_options(timeout=PATIENCE_MILLISECONDS)
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +25,6 @@ def staff(settings: Settings) -> User:
 
 
 def open_form(page: Page, live_server: LiveServer, notification: Notification) -> None:
-    page.set_default_timeout(PATIENCE_MILLISECONDS)
     page.goto(f"{live_server.url}{reverse('admin:login')}")
     page.get_by_label("Username").fill("root")
     page.get_by_label("Password").fill("secret")

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.servers.processes import PATIENCE_SECONDS
+
 PROJECT = Path(__file__).resolve().parents[2]
 UNREACHABLE = {"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_FIND_LINKS": ""}
 Bootstrap = Callable[..., subprocess.CompletedProcess[str]]
@@ -74,7 +76,7 @@ def bootstrap(root: Path) -> Bootstrap:
             env=os.environ | environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE_SECONDS,
         )
 
     return run
@@ -220,7 +222,12 @@ def test_an_old_python_is_one_line(root: Path) -> None:
 # --- make -------------------------------------------------------------------------------------------------------------
 def make(root: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["make", *arguments], cwd=root, env=os.environ | environment, capture_output=True, text=True, timeout=120
+        ["make", *arguments],
+        cwd=root,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
     )
 
 

@@ -12,7 +12,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.servers.processes import free_port, wait_until
+from tests.support.servers.processes import PATIENCE_SECONDS, free_port, wait_until
 
 PROJECT = Path(__file__).resolve().parents[2]
 NAMES = ("web", "dispatcher", "email", "sms")
@@ -49,16 +49,16 @@ class Launch:
         return {name: int(pid) for name, pid in re.findall(r"\| (\w+) started \(pid=(\d+)\)", self.output)}
 
     def wait_started(self, names: tuple[str, ...] = NAMES) -> dict[str, int]:
-        wait_until(lambda: self.ended() or self.pids().keys() >= set(names), deadline=40, what="the processes")
+        wait_until(lambda: self.ended() or self.pids().keys() >= set(names), what="the processes")
         assert not self.ended(), self.output
         return self.pids()
 
     def wait_answering(self) -> None:
-        wait_until(self._answers, deadline=40, what="the web server")
+        wait_until(self._answers, what="the web server")
 
     def _answers(self) -> bool:
         try:
-            with urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=5) as response:
+            with urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=PATIENCE_SECONDS) as response:
                 return bool(response.status == 200)
         except OSError:
             assert not self.ended(), self.output
@@ -68,7 +68,7 @@ class Launch:
         return self.process.poll() is not None
 
     def wait(self) -> int:
-        return self.process.wait(timeout=60)
+        return self.process.wait(timeout=PATIENCE_SECONDS)
 
     def clean_up(self) -> None:
         self.process.kill()
@@ -126,7 +126,7 @@ def test_the_pages_bring_their_style_along(tmp_path: Path, launches: list[Launch
     launches.append(launch := Launch(tmp_path, port=free_port()))
     launch.wait_answering()
 
-    with urlopen(f"http://127.0.0.1:{launch.port}/static/admin/css/base.css", timeout=10) as response:
+    with urlopen(f"http://127.0.0.1:{launch.port}/static/admin/css/base.css", timeout=PATIENCE_SECONDS) as response:
         assert response.headers["Content-Type"].startswith("text/css")
 
 
@@ -211,7 +211,7 @@ def test_nothing_outlives_a_launcher_that_is_killed(tmp_path: Path, launches: li
     launch.process.kill()
     launch.process.wait()
 
-    wait_until(lambda: not any(is_alive(pid) for pid in pids.values()), deadline=30, what="the processes' end")
+    wait_until(lambda: not any(is_alive(pid) for pid in pids.values()), what="the processes' end")
 
 
 def test_without_debug_there_is_no_demo_user(tmp_path: Path, launches: list[Launch]) -> None:

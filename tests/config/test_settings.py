@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from tests.settings import ABSENT, NEUTRAL
+from tests.support.servers.processes import PATIENCE_SECONDS
 
 PROJECT = Path(__file__).resolve().parents[2]
 READER = re.compile(r'env\.(?:text|flag|names|whole|url|database|email|sms|rate|hours|cap|secrets)\(\s*"([A-Z_]+)"')
@@ -16,7 +17,9 @@ def check(*arguments: str, **environment: str) -> subprocess.CompletedProcess[st
     known = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "DATABASE_URL")}
     command = [sys.executable, "manage.py", "check", *arguments]
     environment = known | {"ENV_FILE": os.devnull} | environment
-    return subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=60)
+    return subprocess.run(
+        command, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=PATIENCE_SECONDS
+    )
 
 
 def test_without_a_secret_key_it_says_how_to_make_one() -> None:

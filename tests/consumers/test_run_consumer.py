@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.processes import Process, free_port, wait_until
-from tests.servers.stack import Stack
-from tests.standins.rules import Rule
-from tests.standins.sms import SmsStandin
-from tests.standins.smtp import SmtpStandin
+from tests.support.fakes.rules import Rule
+from tests.support.fakes.sms import FakeSms
+from tests.support.fakes.smtp import FakeSmtp
+from tests.support.servers.processes import Process, free_port, wait_until
+from tests.support.servers.stack import Stack
 
 
 @pytest.fixture
@@ -140,9 +140,9 @@ def test_a_database_without_tables_is_said_in_plain_words(tmp_path: Path, broker
 
 # --- Until idle -------------------------------------------------------------------------------------------------------
 def test_the_queues_are_emptied_and_everyone_is_reached_once(
-    make_stack: Callable[..., Stack], smtp_standin: SmtpStandin, sms_standin: SmsStandin
+    make_stack: Callable[..., Stack], fake_smtp: FakeSmtp, fake_sms: FakeSms
 ) -> None:
-    stack = make_stack(email_url=smtp_standin.url, sms_url=sms_standin.url)
+    stack = make_stack(email_url=fake_smtp.url, sms_url=fake_sms.url)
     a_broadcast(stack, clients=60)
 
     email = stack.manage("run_consumer", "email", "--until-idle", "--concurrency", "3")
@@ -152,9 +152,9 @@ def test_the_queues_are_emptied_and_everyone_is_reached_once(
     mailed, texted = addresses(stack, "email", "SENT"), addresses(stack, "sms", "SENT")
     assert len(mailed) > 10
     assert len(texted) > 10
-    assert sorted(entry["recipient"] for entry in smtp_standin.accepted()) == mailed
-    assert sorted(entry["to"] for entry in sms_standin.accepted()) == texted
-    assert smtp_standin.connections <= 3
+    assert sorted(entry["recipient"] for entry in fake_smtp.accepted()) == mailed
+    assert sorted(entry["to"] for entry in fake_sms.accepted()) == texted
+    assert fake_smtp.connections <= 3
     assert not {"PENDING", "SENDING"} & {state for _, state in stack.states()}
 
 
@@ -179,17 +179,17 @@ def test_an_idle_consumer_ends_in_order_at_the_first_signal(
 
 
 def test_asked_to_stop_while_sending_it_ends_the_window_gives_the_rest_back_and_exits_in_order(
-    make_stack: Callable[..., Stack], smtp_standin: SmtpStandin
+    make_stack: Callable[..., Stack], fake_smtp: FakeSmtp
 ) -> None:
-    stack = make_stack(email_url=smtp_standin.url)
+    stack = make_stack(email_url=fake_smtp.url)
     a_broadcast(stack, clients=60)
-    smtp_standin.behave(Rule(phase="dot", delay=1.0))
+    fake_smtp.behave(Rule(phase="dot", delay=1.0))
     consumer = stack.start("run_consumer", "email", "--concurrency", "2")
     wait_until(lambda: addresses(stack, "email", "SENDING"), what="a window under way")
 
     assert consumer.stop() == 0
 
-    reached = sorted(entry["recipient"] for entry in smtp_standin.accepted())
+    reached = sorted(entry["recipient"] for entry in fake_smtp.accepted())
     assert len(reached) == 2
     assert addresses(stack, "email", "SENT") == reached
     assert addresses(stack, "email", "SENDING") == []
@@ -198,13 +198,13 @@ def test_asked_to_stop_while_sending_it_ends_the_window_gives_the_rest_back_and_
 
 
 def test_a_second_signal_ends_it_at_once_though_a_send_hangs(
-    make_stack: Callable[..., Stack], smtp_standin: SmtpStandin
+    make_stack: Callable[..., Stack], fake_smtp: FakeSmtp
 ) -> None:
-    stack = make_stack(email_url=smtp_standin.url, EMAIL_TIMEOUT="60")
+    stack = make_stack(email_url=fake_smtp.url, EMAIL_TIMEOUT="60")
     a_broadcast(stack, clients=20)
-    smtp_standin.behave(Rule(phase="dot", taken=True, then="hang"))
+    fake_smtp.behave(Rule(phase="dot", taken=True, then="hang"))
     consumer = stack.start("run_consumer", "email", "--concurrency", "1")
-    wait_until(smtp_standin.accepted, what="a mail that was taken without an answer")
+    wait_until(fake_smtp.accepted, what="a mail that was taken without an answer")
 
     def signal_again() -> bool:
         consumer.ask_to_stop()
@@ -216,5 +216,5 @@ def test_a_second_signal_ends_it_at_once_though_a_send_hangs(
 
     assert consumer.returncode() == 1
     assert took > 1  # a terminal and a supervisor may both pass on one Ctrl-C
-    assert len(smtp_standin.accepted()) == 1
-    assert addresses(stack, "email", "SENDING") == [smtp_standin.accepted()[0]["recipient"]]
+    assert len(fake_smtp.accepted()) == 1
+    assert addresses(stack, "email", "SENDING") == [fake_smtp.accepted()[0]["recipient"]]

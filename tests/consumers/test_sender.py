@@ -3,6 +3,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from itertools import count
+from types import SimpleNamespace
 
 import pytest
 
@@ -20,8 +21,7 @@ from consumers.sender import Sender
 from notifier.consent.suppressions import Evidence, Source
 from notifier.delivery.claims import Message, Outcome, Verdict
 from notifier.models import Channel
-
-DEADLINE_SECONDS = 10.0
+from tests.support.servers.processes import PATIENCE_SECONDS
 
 
 class FakeBackend:
@@ -92,7 +92,7 @@ def messages(number: int) -> list[Message]:
 
 
 def send(
-    crew: Sender, number: int, *, seconds: float = 60, waiting: Callable[[], None] = lambda: None
+    crew: Sender, number: int, *, seconds: float = PATIENCE_SECONDS, waiting: Callable[[], None] = lambda: None
 ) -> list[Outcome]:
     outcomes = crew.send(messages(number), starts_until=time.monotonic() + seconds, waiting=waiting)
     return sorted(outcomes, key=lambda outcome: outcome.message.delivery_id)
@@ -129,7 +129,7 @@ def test_as_many_messages_are_under_way_at_once_as_there_are_threads(hire: Calla
     everyone = threading.Barrier(8)
 
     def act(message: Outgoing) -> str:
-        everyone.wait(DEADLINE_SECONDS)
+        everyone.wait(PATIENCE_SECONDS)
         return ""
 
     outcomes = send(hire(Provider(act), threads=8), 16)
@@ -159,7 +159,7 @@ def test_each_thread_keeps_its_backend_from_window_to_window(hire: Callable[...,
     everyone = threading.Barrier(2)
 
     def act(message: Outgoing) -> str:
-        everyone.wait(DEADLINE_SECONDS)
+        everyone.wait(PATIENCE_SECONDS)
         return ""
 
     provider = Provider(act)
@@ -281,15 +281,18 @@ def test_nothing_is_started_once_too_little_of_the_lease_is_left(hire: Callable[
     assert provider.sent == []
 
 
-def test_what_was_started_in_time_ends_and_the_rest_is_released(hire: Callable[..., Sender]) -> None:
-    starts_until = time.monotonic() + 0.3
+def test_what_was_started_in_time_ends_and_the_rest_is_released(
+    hire: Callable[..., Sender], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = SimpleNamespace(seconds=0.0)
+    monkeypatch.setattr(sender, "time", SimpleNamespace(monotonic=lambda: watch.seconds))
+    both = threading.Barrier(2, action=lambda: setattr(watch, "seconds", 2.0))
 
     def act(message: Outgoing) -> str:
-        while time.monotonic() <= starts_until:
-            time.sleep(0.01)
+        both.wait(PATIENCE_SECONDS)
         return ""
 
-    outcomes = hire(Provider(act), threads=2).send(messages(6), starts_until=starts_until, waiting=lambda: None)
+    outcomes = hire(Provider(act), threads=2).send(messages(6), starts_until=1.0, waiting=lambda: None)
 
     verdicts = sorted(o.verdict.value for o in outcomes)
     assert verdicts == ["RELEASED"] * 4 + ["SENT"] * 2
@@ -352,7 +355,7 @@ def test_the_caller_may_say_that_it_lives_while_sends_are_slow(
         if next(beats) == 5:
             enough.set()
 
-    outcomes = send(hire(Provider(lambda message: str(enough.wait(DEADLINE_SECONDS)))), 1, waiting=waiting)
+    outcomes = send(hire(Provider(lambda message: str(enough.wait(PATIENCE_SECONDS)))), 1, waiting=waiting)
 
     assert outcomes[0].provider_id == "True"
 
@@ -365,7 +368,7 @@ def test_closing_closes_the_backend_of_each_thread(hire: Callable[..., Sender]) 
     everyone = threading.Barrier(3)
 
     def act(message: Outgoing) -> str:
-        everyone.wait(DEADLINE_SECONDS)
+        everyone.wait(PATIENCE_SECONDS)
         return ""
 
     provider = Provider(act)
@@ -385,7 +388,7 @@ def test_a_connection_that_does_not_close_keeps_no_other_from_closing(
     everyone = threading.Barrier(2)
 
     def act(message: Outgoing) -> str:
-        everyone.wait(DEADLINE_SECONDS)
+        everyone.wait(PATIENCE_SECONDS)
         return ""
 
     provider, closed = Provider(act), count()
@@ -409,18 +412,27 @@ def test_all_goodbyes_together_take_no_longer_than_one_may(
 ) -> None:
     monkeypatch.setattr(sender, "CLOSING_SECONDS", 0.2)
     everyone, over = threading.Barrier(20), threading.Event()
+    waits: list[float] = []
 
     def act(message: Outgoing) -> str:
-        everyone.wait(DEADLINE_SECONDS)
+        everyone.wait(PATIENCE_SECONDS)
         return ""
 
-    monkeypatch.setattr(FakeBackend, "close", lambda self: over.wait(DEADLINE_SECONDS))
+    monkeypatch.setattr(FakeBackend, "close", lambda self: over.wait(PATIENCE_SECONDS))
     crew = hire(Provider(act), threads=20)
     send(crew, 20)
 
-    began = time.monotonic()
+    join = threading.Thread.join
+
+    def noted(thread: threading.Thread, timeout: float | None = None) -> None:
+        waits.append(timeout or 0.0)
+        join(thread, timeout)
+
+    monkeypatch.setattr(threading.Thread, "join", noted)
     crew.close()
-    took = time.monotonic() - began
     over.set()
 
-    assert took < 2  # one after another would take 4
+    # The first has all of the time, and what it took is not there for the next.
+    assert len(waits) == 20
+    assert max(waits) <= 0.2
+    assert waits[1:] == [0.0] * 19

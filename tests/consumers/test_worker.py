@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from datetime import timedelta
 from itertools import count
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -35,12 +36,13 @@ from notifier.runtime.shutdown import StopFlag
 from notifier.transport import database
 from notifier.transport.base import Received, Ticket, Transport, TransportError
 from notifier.transport.database import DatabaseTransport
-from tests.factories import a_broadcast, a_delivery, an_open_breaker
-from tests.servers.processes import wait_until
+from tests.support.factories import a_broadcast, a_delivery, an_open_breaker
+from tests.support.servers.processes import PATIENCE_SECONDS, wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_engines]
 
-DEADLINE_SECONDS = 10.0
+#: On a clock that stands still.
+NOON = 1000.0
 LOST = OperationalError("server closed the connection unexpectedly")
 #: A wait after trouble is at least half as long as it is said to be; the rest is for a slow machine.
 AHEAD = timedelta(seconds=0.5)
@@ -292,7 +294,9 @@ def test_a_ticket_that_comes_twice_sends_once(run: Callable[..., None], events: 
     assert events.count("ack") == 2
 
 
-def test_sends_end_early_enough_for_the_lease(run: Callable[..., None], settings: Settings) -> None:
+def test_sends_end_early_enough_for_the_lease(
+    run: Callable[..., None], settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With a lease of 100 s and sends that may take 70, none starts after 30; one that is too short leaves a tenth."""
     given: list[float] = []
 
@@ -301,13 +305,14 @@ def test_sends_end_early_enough_for_the_lease(run: Callable[..., None], settings
             self.longest_send_seconds = longest
 
         def send(self, messages: Any, *, starts_until: float, waiting: Any) -> list[Any]:
-            given.append(starts_until - time.monotonic())
+            given.append(starts_until - NOON)
             return []
 
         def close(self) -> None:
             pass
 
     settings.LEASE_SECONDS = 100
+    monkeypatch.setattr(worker, "time", SimpleNamespace(monotonic=lambda: NOON, sleep=time.sleep))
     for longest in (70, 5000):
         a_ticket(1)
         Consumer(
@@ -318,7 +323,7 @@ def test_sends_end_early_enough_for_the_lease(run: Callable[..., None], settings
             stop=StopFlag(),
         ).run(until_idle=True)
 
-    assert given == [pytest.approx(30, abs=2), pytest.approx(10, abs=2)]
+    assert given == [30, 10]
 
 
 # --- When the database is away ----------------------------------------------------------------------------------------
@@ -548,14 +553,16 @@ def test_the_wait_for_a_channel_grows_and_starts_over_once_it_is_back(
 
 
 def test_what_its_lease_left_no_time_for_is_released_without_a_wait(
-    run: Callable[..., None], settings: Settings
+    run: Callable[..., None], settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings.LEASE_SECONDS = 2
+    settings.LEASE_SECONDS = 100
     ids = a_ticket(3)
-    over = threading.Event()
+    watch = SimpleNamespace(seconds=NOON)
+    monkeypatch.setattr(sender, "time", SimpleNamespace(monotonic=lambda: watch.seconds))
+    monkeypatch.setattr(worker, "time", SimpleNamespace(monotonic=lambda: watch.seconds, sleep=time.sleep))
 
     def act(message: Outgoing) -> str:
-        over.wait(1.2)  # more than the second in which sends may start
+        watch.seconds += 100  # more than the time in which sends may start
         return ""
 
     run(act, concurrency=3, threads=1)
@@ -1004,7 +1011,7 @@ def test_its_signs_of_life_go_on_while_a_send_is_slow(
 
     def act(message: Outgoing) -> str:
         under_way.set()
-        return str(enough.wait(DEADLINE_SECONDS))
+        return str(enough.wait(PATIENCE_SECONDS))
 
     monkeypatch.setattr(Heartbeat, "beat", beat_and_look)
     ids = a_ticket(1)

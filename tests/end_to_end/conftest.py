@@ -1,13 +1,13 @@
-"""The two engines that the product is made for, each with the providers' stand-ins as processes of their own."""
+"""The two engines that the product is made for, each with the providers' fakes as processes of their own."""
 
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.servers.stack import Stack
-from tests.standins.sms import SmsProcess
-from tests.standins.smtp import SmtpProcess
+from tests.support.fakes.sms import SmsProcess
+from tests.support.fakes.smtp import SmtpProcess
+from tests.support.servers.stack import Stack
 
 ENGINES = {"embedded": ("", ""), "scaled out": ("postgres_url", "amqp_url")}
 
@@ -23,14 +23,13 @@ def product(
     database, broker = (request.getfixturevalue(name) if name else "" for name in ENGINES[request.param])
 
     def make(**settings: Any) -> Stack:
-        stack = make_stack(
+        return make_stack(
+            clients=1000,
             database_url=database,
             broker_url=broker or "database://",
             email_url=smtp_process.url,
             sms_url=sms_process.url,
             **settings,
         )
-        stack.manage("load_demo", "--clients", "1000", "--seed", "7")
-        return stack
 
     return make

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 
-from tests.end_to_end import books
-from tests.servers.processes import wait_until
-from tests.servers.stack import Stack
-from tests.standins import answers
-from tests.standins.answers import NOTHING, Reply
-from tests.standins.rules import Rule
-from tests.standins.sms import SmsProcess, opted_out
+from tests.support import books
+from tests.support.fakes import answers
+from tests.support.fakes.answers import NOTHING, Reply
+from tests.support.fakes.rules import Rule
+from tests.support.fakes.sms import SmsProcess, opted_out
+from tests.support.servers.processes import wait_until
+from tests.support.servers.stack import Stack
 
 
 def texted(sms: SmsProcess) -> list[str]:
@@ -37,7 +37,7 @@ def test_who_answers_stop_while_it_is_sent_gets_nothing_more_until_they_answer_s
     stack = product(SMS_CONCURRENCY="2", TICKET_SIZE="10")
     notification = books.a_notification_for_both(stack)
     wanted, before = numbers(stack, notification), suppressed(stack)
-    sms_process.behave(Rule(phase="request", delay=0.05))
+    sms_process.behave(Rule(phase="request", delay=0.5))
     base = stack.serve()
     for command in (["run_dispatcher"], ["run_consumer", "email"], ["run_consumer", "sms"]):
         stack.start(*command)

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 
-from tests.end_to_end import books
-from tests.servers.processes import wait_until
-from tests.servers.stack import Stack
-from tests.standins.rules import Rule
-from tests.standins.sms import SmsProcess
-from tests.standins.smtp import SmtpProcess
+from tests.support import books
+from tests.support.fakes.rules import Rule
+from tests.support.fakes.sms import SmsProcess
+from tests.support.fakes.smtp import SmtpProcess
+from tests.support.servers.processes import wait_until
+from tests.support.servers.stack import Stack
 
 MINIMUM, WINDOW, CONSUMERS = 20, 10, 2
 QUICK = {
@@ -50,7 +50,7 @@ def test_a_provider_that_fails_everything_is_left_alone_until_it_recovers(
 
     broadcast = books.press(stack, notification)
 
-    wait_until(lambda: open_breakers(stack).get("email"), deadline=60, what="the breaker, and a probe")
+    wait_until(lambda: open_breakers(stack).get("email"), what="the breaker, and a probe")
     told = stack.manage("broadcast_status", str(broadcast)).stdout
     # What was counted, what was under way when it opened, and the probes, whose number is read last.
     assert tries(stack, "email") <= MINIMUM + CONSUMERS * WINDOW + open_breakers(stack)["email"] + 1

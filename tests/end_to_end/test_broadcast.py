@@ -3,12 +3,12 @@
 from collections import Counter
 from collections.abc import Callable
 
-from tests.end_to_end import books
-from tests.servers.processes import wait_until
-from tests.servers.stack import Stack
-from tests.standins.rules import Rule
-from tests.standins.sms import SmsProcess
-from tests.standins.smtp import SmtpProcess
+from tests.support import books
+from tests.support.fakes.rules import Rule
+from tests.support.fakes.sms import SmsProcess
+from tests.support.fakes.smtp import SmtpProcess
+from tests.support.servers.processes import wait_until
+from tests.support.servers.stack import Stack
 
 #: Short enough that what a killed process held comes back within the test.
 IMPATIENT = {"LEASE_SECONDS": "3", "EMAIL_TIMEOUT": "1", "TICKET_LIFETIME_SECONDS": "4", "TICKET_SIZE": "20"}

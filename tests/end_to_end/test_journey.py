@@ -6,14 +6,12 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.end_to_end import books
-from tests.servers.processes import wait_until
-from tests.servers.stack import Stack
-from tests.standins.rules import Rule
-from tests.standins.sms import SmsProcess
-from tests.standins.smtp import SmtpProcess
-
-PATIENCE_MILLISECONDS = 60_000
+from tests.support import books
+from tests.support.fakes.rules import Rule
+from tests.support.fakes.sms import SmsProcess
+from tests.support.fakes.smtp import SmtpProcess
+from tests.support.servers.processes import wait_until
+from tests.support.servers.stack import Stack
 
 
 def start(product: Callable[..., Stack]) -> tuple[Stack, str]:
@@ -43,7 +41,7 @@ def choose_and_send(page: Page, address: str, notification: int) -> None:
 
 def shows_all_reached(page: Page, stack: Stack, notification: int) -> None:
     number = sum(books.expected(stack, notification).values())
-    expect(page.locator("#state-SENT dd")).to_have_text(f"{number:,}", timeout=PATIENCE_MILLISECONDS)
+    expect(page.locator("#state-SENT dd")).to_have_text(f"{number:,}")
     expect(page.locator("#live")).to_contain_text("Finished")
     expect(page.locator("#balance")).to_contain_text("The books balance")
     for bar in page.get_by_role("progressbar").all():
@@ -61,7 +59,7 @@ def test_a_newcomer_broadcasts_pauses_resumes_and_sees_everyone_reached(
     log_in(page, address)
 
     choose_and_send(page, address, notification)
-    expect(page.locator("#feed tbody tr").first).to_be_visible(timeout=PATIENCE_MILLISECONDS)
+    expect(page.locator("#feed tbody tr").first).to_be_visible()
     page.get_by_role("button", name="Pause").click()
     expect(page.locator("#live")).to_contain_text("Nothing more is sent until it is resumed")
     wait_until(lambda: ("email", "SENDING") not in stack.states(), what="the window to end")

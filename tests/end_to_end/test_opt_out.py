@@ -5,12 +5,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from tests.end_to_end import books
-from tests.servers.processes import wait_until
-from tests.servers.stack import Stack
-from tests.standins.rules import Rule
-from tests.standins.sms import SmsProcess
-from tests.standins.smtp import SmtpProcess
+from tests.support import books
+from tests.support.fakes.rules import Rule
+from tests.support.fakes.sms import SmsProcess
+from tests.support.fakes.smtp import SmtpProcess
+from tests.support.servers.processes import wait_until
+from tests.support.servers.stack import Stack
 
 #: How many clients each of two processes takes, from the end of the list: their turn comes last.
 LEAVERS = 60
@@ -113,7 +113,7 @@ def test_whoever_refused_before_their_turn_is_not_reached_and_the_spared_are_cou
     # Slow until everybody has refused, however long that takes to start on a busy machine.
     smtp_process.behave(Rule(phase="dot", delay=2.0))
     sms_process.behave(Rule(phase="request", delay=2.0))
-    stack = product(TICKET_SIZE="10")
+    stack = product(TICKET_SIZE="10", EMAIL_CONCURRENCY="4", SMS_CONCURRENCY="4")
     for command in (["run_dispatcher"], ["run_consumer", "email"], ["run_consumer", "sms"]) * 2:
         stack.start(*command)
     broadcast = books.press(stack, books.a_notification_for_both(stack))
@@ -123,7 +123,7 @@ def test_whoever_refused_before_their_turn_is_not_reached_and_the_spared_are_cou
 
     smtp_process.behave()
     sms_process.behave()
-    books.wait_for(stack, broadcast, "FINISHED", deadline=120)
+    books.wait_for(stack, broadcast, "FINISHED")
     in_time = {one for one in refused if one.was_in_time}
     assert {one.way for one in in_time} == {"one_click", "everything", "stopped", "complained", "archived", "erased"}
     reached = books.reached(smtp_process, sms_process)

@@ -10,14 +10,16 @@ from urllib.request import Request, urlopen
 from notifier.messages import signed_links
 from notifier.messages.signed_links import Link
 from notifier.models import Reason
-from tests.end_to_end import books
-from tests.servers.processes import wait_until
-from tests.servers.stack import Stack
-from tests.standins.rules import Rule
-from tests.standins.smtp import SmtpProcess, SmtpStandin
+from tests.support import books
+from tests.support.fakes.rules import Rule
+from tests.support.fakes.smtp import FakeSmtp, SmtpProcess
+from tests.support.servers.processes import PATIENCE_SECONDS, wait_until
+from tests.support.servers.stack import Stack
 
-#: A mail that was claimed before the refusal still goes out: each takes DELAY_SECONDS, and ten go at once.
-DELAY_SECONDS, SLACK_SECONDS = 0.3, 2.0
+#: Slow enough for everybody to refuse while most mails still wait, however busy the machine is.
+DELAY_SECONDS = 2.0
+#: A mail that was claimed before the refusal still goes out: so many are claimed at once.
+WINDOW = 5
 _WAITING = """
     SELECT client_id, address, topic_id FROM notifier_delivery d JOIN notifier_broadcast b ON b.id = d.broadcast_id
     WHERE d.channel = 'email' AND d.state = 'PENDING' ORDER BY d.id
@@ -30,7 +32,7 @@ def press(url: str) -> tuple[int, float]:
     """As a mailbox provider posts it: the status, and when the answer was there."""
     request = Request(url, data=b"List-Unsubscribe=One-Click", method="POST")
     try:
-        with urlopen(request, timeout=30) as answer:
+        with urlopen(request, timeout=PATIENCE_SECONDS) as answer:
             status = answer.status
     except HTTPError as error:
         status = error.code
@@ -40,7 +42,7 @@ def press(url: str) -> tuple[int, float]:
 def test_whoever_refuses_while_it_is_under_way_gets_nothing_that_was_not_already_on_its_way(
     product: Callable[..., Stack], smtp_process: SmtpProcess
 ) -> None:
-    stack = product(TICKET_SIZE="10")
+    stack = product(TICKET_SIZE=str(WINDOW), EMAIL_CONCURRENCY=str(WINDOW))
     address = stack.serve(workers=2)
     smtp_process.behave(Rule(phase="dot", delay=DELAY_SECONDS))
     notification = books.a_notification_for_both(stack)
@@ -60,15 +62,14 @@ def test_whoever_refuses_while_it_is_under_way_gets_nothing_that_was_not_already
     books.wait_for(stack, broadcast, "FINISHED")
     assert {status for status, _ in answers} == {200}
     answered = {mail: max(answers[2 * n][1], answers[2 * n + 1][1]) for n, (_, mail, _) in enumerate(refusers)}
-    late = {
-        entry["recipient"]: entry["received_at"] - answered[entry["recipient"]]
-        for entry in smtp_process.accepted()
-        if entry["recipient"] in answered
-    }
-    assert not {mail: over for mail, over in late.items() if over > DELAY_SECONDS + SLACK_SECONDS}
+    received = {entry["recipient"]: entry["received_at"] for entry in smtp_process.accepted()}
+    late = received.keys() & answered.keys()
+    # How many came in between, and not after how many seconds: it may be a busy machine.
+    between = {mail: sum(answered[mail] < at < received[mail] for at in received.values()) for mail in late}
+    assert not {mail: number for mail, number in between.items() if number > 2 * WINDOW}
     ended = {mail: (state, detail) for mail, state, detail in stack.query(_ENDED)}
     spared = {mail for mail in answered if ended[mail] == ("SKIPPED", Reason.CONSENT_GONE)}
-    assert spared == set(answered) - set(late)
+    assert spared == answered.keys() - late
     assert len(spared) > 20
     # One change for each, however often it was pressed.
     evidence = sorted((*row, str(ip)) for *row, ip in stack.query(_EVIDENCE))
@@ -77,7 +78,7 @@ def test_whoever_refuses_while_it_is_under_way_gets_nothing_that_was_not_already
 
 
 def test_the_link_of_a_mail_that_arrived_works_at_the_web_server(
-    product: Callable[..., Stack], smtp_standin: SmtpStandin
+    product: Callable[..., Stack], fake_smtp: FakeSmtp
 ) -> None:
     stack = product()
     address = stack.serve()
@@ -85,9 +86,9 @@ def test_the_link_of_a_mail_that_arrived_works_at_the_web_server(
     books.press(stack, notification)
     stack.start("run_dispatcher")
     # This one keeps what it gets.
-    stack.start("run_consumer", "email", EMAIL_URL=smtp_standin.url)
-    wait_until(smtp_standin.accepted, what="a mail to arrive")
-    mail = smtp_standin.accepted()[0]
+    stack.start("run_consumer", "email", EMAIL_URL=fake_smtp.url)
+    wait_until(fake_smtp.accepted, what="a mail to arrive")
+    mail = fake_smtp.accepted()[0]
     header = re.search(r"^List-Unsubscribe: <https://notifier\.example\.com(/u/[^>]*)>\r?$", mail["raw"], re.MULTILINE)
     assert header
     assert "\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n" in mail["raw"]

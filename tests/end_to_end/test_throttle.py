@@ -3,10 +3,10 @@
 import time
 from collections.abc import Callable
 
-from tests.end_to_end import books
-from tests.servers.processes import wait_until
-from tests.servers.stack import Stack
-from tests.standins.sms import SmsProcess
+from tests.support import books
+from tests.support.fakes.sms import SmsProcess
+from tests.support.servers.processes import wait_until
+from tests.support.servers.stack import Stack
 
 #: A second; and so many at once, which is a second's worth.
 RATE = BURST = 40
@@ -42,5 +42,3 @@ def test_all_consumers_together_keep_the_rate_and_a_restart_earns_no_burst(
         assert number <= BURST + RATE * (moment - began)
     for number, moment in enumerate(received[before:], 1):
         assert number <= BURST + RATE * (moment - again)
-    # It is no slower than it must be either, by far.
-    assert received[-1] - began < 10 * wanted / RATE

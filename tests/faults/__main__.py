@@ -23,7 +23,7 @@ from tests.faults.arena import LONG, SHORT
 from tests.faults.attack import ATTACKS, Attack, Round, play
 from tests.faults.controls import CONTROLS, try_control
 from tests.faults.servers import Engine, Servers
-from tests.servers.programs import ProgramMissing
+from tests.support.servers.programs import ProgramMissing
 
 assert attacks
 # The product under attack takes these from our environment, and nothing from a developer's `.env`.

@@ -17,12 +17,12 @@ import httpx
 from tests.faults import judge
 from tests.faults.judge import Expectation, Judgement, Recipient, Row
 from tests.faults.servers import Engine, Servers
-from tests.servers import processes
-from tests.servers.processes import Process, wait_until
-from tests.servers.stack import Stack
-from tests.standins.rules import Rule
-from tests.standins.sms import SmsProcess
-from tests.standins.smtp import SmtpProcess
+from tests.support.fakes.rules import Rule
+from tests.support.fakes.sms import SmsProcess
+from tests.support.fakes.smtp import SmtpProcess
+from tests.support.servers import processes
+from tests.support.servers.processes import Process, wait_until
+from tests.support.servers.stack import Stack
 
 #: Everything that is waited for in minutes by default is waited for in seconds here.
 IMPATIENT = {
@@ -108,6 +108,7 @@ class Arena:
             broker_url=self.broker_url,
             email_url=self.smtp.url,
             sms_url=self.sms.url,
+            forks_commands=True,
             **IMPATIENT | broken | settings,
         )
         self._crew: dict[Role, list[Process]] = {role: [] for role in ROLES}

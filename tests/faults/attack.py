@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.faults.arena import LONG, SHORT, Arena, Size
 from tests.faults.servers import Engine, Servers
-from tests.servers.programs import ProgramMissing
+from tests.support.servers.programs import ProgramMissing
 
 BOTH = (Engine.EMBEDDED, Engine.SCALED)
 EMBEDDED = (Engine.EMBEDDED,)
@@ -26,6 +26,8 @@ class Attack:
     run: Callable[[Arena], None]
     #: Settings of the product for this attack, over the arena's own.
     settings: dict[str, str]
+    #: Whether it stops, kills or alarms a whole PostgreSQL or RabbitMQ, which nobody else may use then.
+    breaks_servers: bool = False
 
     def __str__(self) -> str:
         return f"{self.number:02d} {self.name}"
@@ -35,12 +37,12 @@ ATTACKS: list[Attack] = []
 
 
 def attack(
-    number: int, name: str, *, engines: Sequence[Engine] = BOTH, **settings: str
+    number: int, name: str, *, engines: Sequence[Engine] = BOTH, breaks_servers: bool = False, **settings: str
 ) -> Callable[[Callable[[Arena], None]], Callable[[Arena], None]]:
     """Puts the function on the list."""
 
     def enlist(run: Callable[[Arena], None]) -> Callable[[Arena], None]:
-        ATTACKS.append(Attack(number, name, engines, run, settings))
+        ATTACKS.append(Attack(number, name, engines, run, settings, breaks_servers))
         return run
 
     return enlist

@@ -1,14 +1,13 @@
 """The servers that attacks run against and upon: started when first asked for, shared by all attacks of one process."""
 
-import shutil
 from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
-from tests.servers import processes
-from tests.servers.postgres import PostgresServer
-from tests.servers.rabbitmq import RabbitCluster, RabbitServer
-from tests.servers.stack import Stack
+from tests.support.servers import shared
+from tests.support.servers.postgres import PostgresServer
+from tests.support.servers.rabbitmq import RabbitCluster, RabbitServer
+from tests.support.servers.stack import Stack
 
 
 class Engine(StrEnum):
@@ -19,14 +18,13 @@ class Engine(StrEnum):
 
 
 class Servers:
-    """An attack may do anything to them, and leaves them running."""
+    """An attack may do anything to them, and leaves them running; unless they are shared with everybody in the run."""
 
-    def __init__(self) -> None:
-        self.folder = processes.private_folder(prefix="faults")
+    def __init__(self, *, are_shared: bool = False) -> None:
+        self._are_shared = are_shared
         self._postgres: PostgresServer | None = None
         self._rabbit: RabbitServer | None = None
         self._cluster: RabbitCluster | None = None
-        self._templates: dict[tuple[Engine, int], str] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -38,7 +36,7 @@ class Servers:
     def postgres(self) -> PostgresServer:
         """Raises `ProgramMissing` where there is none."""
         if self._postgres is None:
-            server = PostgresServer()
+            server = shared.postgres() if self._are_shared else PostgresServer()
             server.start()
             self._postgres = server
         return self._postgres
@@ -47,7 +45,7 @@ class Servers:
     def rabbit(self) -> RabbitServer:
         """Raises `ProgramMissing` where there is none."""
         if self._rabbit is None:
-            server = RabbitServer()
+            server = shared.rabbitmq() if self._are_shared else RabbitServer()
             server.start()
             self._rabbit = server
         return self._rabbit
@@ -62,33 +60,14 @@ class Servers:
 
     def database(self, engine: Engine, *, clients: int, folder: Path) -> str:
         """The DATABASE_URL of a new database with so many demo clients."""
-        template = self._template(engine, clients)
-        if engine is Engine.SCALED:
-            return self.postgres.create_database(template=template.rpartition("/")[2])
-        copy = folder / "faults.sqlite3"
-        shutil.copyfile(template.removeprefix("sqlite:///"), copy)
-        return f"sqlite:///{copy}"
+        url = self.postgres.create_database() if engine is Engine.SCALED else f"sqlite:///{folder}/faults.sqlite3"
+        Stack(folder=folder, database_url=url).prepare(clients=clients)
+        return url
 
     def broker(self, engine: Engine) -> str:
         return self.rabbit.create_vhost() if engine is Engine.SCALED else "database://"
-
-    def _template(self, engine: Engine, clients: int) -> str:
-        """Migrated and filled once; a copy takes a tenth of the time."""
-        if (engine, clients) not in self._templates:
-            folder = self.folder / f"{engine}-{clients}"
-            folder.mkdir()
-            url = self.postgres.create_database() if engine is Engine.SCALED else ""
-            with Stack(folder=folder, database_url=url) as stack:
-                stack.migrate()
-                stack.manage("load_demo", "--clients", str(clients), "--seed", "7")
-                if engine is Engine.EMBEDDED:
-                    # Everything into the one file that is copied.
-                    stack.query("PRAGMA wal_checkpoint(TRUNCATE)")
-                self._templates[engine, clients] = stack.database_url
-        return self._templates[engine, clients]
 
     def close(self) -> None:
         for server in (self._cluster, self._rabbit, self._postgres):
             if server:
                 server.close()
-        processes.remove_folder(self.folder)

@@ -8,7 +8,7 @@ import pytest
 from tests.faults import attacks
 from tests.faults.attack import ATTACKS, Attack, play
 from tests.faults.servers import Engine, Servers
-from tests.servers.programs import require
+from tests.support.servers.programs import require
 
 assert attacks
 ROUNDS = [(attack, engine) for attack in ATTACKS for engine in attack.engines]
@@ -17,7 +17,13 @@ SEEDS = {Engine.EMBEDDED: "1-0", Engine.SCALED: "2-0"}
 
 
 @pytest.fixture(scope="module")
-def servers() -> Iterator[Servers]:
+def shared_servers() -> Iterator[Servers]:
+    with Servers(are_shared=True) as servers:
+        yield servers
+
+
+@pytest.fixture(scope="module")
+def own_servers() -> Iterator[Servers]:
     with Servers() as servers:
         yield servers
 
@@ -31,7 +37,10 @@ NAMES = [f"{attack}, {engine}, seed {SEEDS[engine]}" for attack, engine in ROUND
 
 
 @pytest.mark.parametrize(("attack", "engine"), ROUNDS, ids=NAMES)
-def test_the_promises_hold_against(attack: Attack, engine: Engine, servers: Servers, tmp_path: Path) -> None:
+def test_the_promises_hold_against(
+    attack: Attack, engine: Engine, shared_servers: Servers, own_servers: Servers, tmp_path: Path
+) -> None:
+    servers = own_servers if attack.breaks_servers else shared_servers
     if engine is Engine.SCALED:
         require(lambda: (servers.postgres, servers.rabbit))
 

@@ -7,14 +7,14 @@ import pytest
 
 from tests.faults.controls import CONTROLS, Control, try_control
 from tests.faults.servers import Engine, Servers
-from tests.servers.programs import require
+from tests.support.servers.programs import require
 
 ROUNDS = [(control, engine) for control in CONTROLS for engine in control.shown_on]
 
 
 @pytest.fixture(scope="module")
 def servers() -> Iterator[Servers]:
-    with Servers() as servers:
+    with Servers(are_shared=True) as servers:
         yield servers
 
 

@@ -12,7 +12,7 @@ from tests.faults import judge
 from tests.faults.arena import Arena, Size
 from tests.faults.judge import Accepted, Expectation, Recipient
 from tests.faults.servers import Engine, Servers
-from tests.servers.stack import Stack
+from tests.support.servers.stack import Stack
 
 
 @dataclass

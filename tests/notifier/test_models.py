@@ -12,7 +12,7 @@ from phonenumber_field.phonenumber import PhoneNumber
 from pytest_django.fixtures import Settings
 
 from notifier.models import Broadcast, Channel, Client, Delivery, Notification, Preference, Suppression, Topic
-from tests.factories import a_broadcast, a_client, a_delivery, a_notification, a_topic
+from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification, a_topic
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
 

@@ -28,43 +28,44 @@ from consumers.backends.base import (
 from consumers.backends.email import DjangoMailBackend, SmtpBackend, get_backend
 from notifier.messages import signed_links
 from notifier.messages.signed_links import Link
-from tests.standins.rules import Rule
-from tests.standins.smtp import SmtpSession, SmtpStandin
+from tests.support.fakes.rules import Rule
+from tests.support.fakes.smtp import FakeSmtp, SmtpSession
 
-TIMEOUT_SECONDS = 0.3
+#: Of a server that is made to say nothing; any other has so much time for each answer.
+TIMEOUT_SECONDS = 1.0
 #: More than the sockets' buffers take, 4 + 6 MB at the most on Linux as it comes.
 LARGE_TEXT = "A line of an endless newsletter, seventy characters long, to the very end.\n" * 220_000
 MESSAGE = Outgoing(reference="7.42", address="ann@example.com", subject="Three new homes", body="Hello Ann.\n")
 
 
 @pytest.fixture
-def server(smtp_standin: SmtpStandin, settings: Settings) -> SmtpStandin:
-    use(smtp_standin, settings)
-    return smtp_standin
+def server(fake_smtp: FakeSmtp, settings: Settings) -> FakeSmtp:
+    use(fake_smtp, settings)
+    return fake_smtp
 
 
 @pytest.fixture
-def backend(server: SmtpStandin) -> Iterator[SendBackend]:
+def backend(server: FakeSmtp) -> Iterator[SendBackend]:
     backend = get_backend()
     yield backend
     backend.close()
 
 
-def use(standin: SmtpStandin, settings: Settings) -> None:
+def use(fake: FakeSmtp, settings: Settings) -> None:
     settings.EMAIL_BACKEND = email.SMTP_BACKEND
-    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", standin.port
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", fake.port
     settings.EMAIL_HOST_USER = settings.EMAIL_HOST_PASSWORD = ""
     settings.EMAIL_USE_TLS = settings.EMAIL_USE_SSL = False
     settings.EMAIL_TIMEOUT = TIMEOUT_SECONDS
     settings.DEFAULT_FROM_EMAIL = "Notifier <notifier@example.org>"
 
 
-def recipients(standin: SmtpStandin) -> list[str]:
-    return [entry["recipient"] for entry in standin.accepted()]
+def recipients(fake: FakeSmtp) -> list[str]:
+    return [entry["recipient"] for entry in fake.accepted()]
 
 
-def parsed(standin: SmtpStandin, number: int = 0) -> ParsedMail:
-    mail = message_from_bytes(standin.accepted()[number]["raw"].encode(), policy=policy.default)
+def parsed(fake: FakeSmtp, number: int = 0) -> ParsedMail:
+    mail = message_from_bytes(fake.accepted()[number]["raw"].encode(), policy=policy.default)
     assert isinstance(mail, ParsedMail)
     return mail
 
@@ -73,15 +74,15 @@ def text_of(mail: ParsedMail) -> str:
     return str(mail.get_content()).replace("\r\n", "\n")
 
 
-def text_on_the_wire(standin: SmtpStandin) -> str:
-    return str(standin.accepted()[0]["raw"]).partition("\r\n\r\n")[2]
+def text_on_the_wire(fake: FakeSmtp) -> str:
+    return str(fake.accepted()[0]["raw"]).partition("\r\n\r\n")[2]
 
 
 # --- Every phase of SMTP and what it means ----------------------------------------------------------------------------
 @pytest.mark.parametrize("reply", ["", "421 4.3.2 too busy", "554 5.3.2 not for you", "wibble"])
 @pytest.mark.parametrize("phase", ["connect", "ehlo", "mail"])
 def test_a_server_that_is_out_of_order_before_any_recipient_is_the_channels_trouble(
-    server: SmtpStandin, backend: SendBackend, phase: str, reply: str
+    server: FakeSmtp, backend: SendBackend, phase: str, reply: str
 ) -> None:
     server.behave(Rule(phase=phase, reply=reply, then="drop"))
 
@@ -93,7 +94,7 @@ def test_a_server_that_is_out_of_order_before_any_recipient_is_the_channels_trou
 
 @pytest.mark.parametrize("phase", ["connect", "ehlo", "mail"])
 def test_a_server_that_says_nothing_before_any_recipient_is_the_channels_trouble(
-    server: SmtpStandin, backend: SendBackend, phase: str
+    server: FakeSmtp, backend: SendBackend, phase: str
 ) -> None:
     server.behave(Rule(phase=phase, then="hang"))
 
@@ -101,14 +102,14 @@ def test_a_server_that_says_nothing_before_any_recipient_is_the_channels_trouble
         backend.send(MESSAGE)
 
 
-def test_a_server_that_refuses_connections_is_the_channels_trouble(server: SmtpStandin, backend: SendBackend) -> None:
+def test_a_server_that_refuses_connections_is_the_channels_trouble(server: FakeSmtp, backend: SendBackend) -> None:
     with server.refusing(), pytest.raises(ChannelDown, match="refused"):
         backend.send(MESSAGE)
 
 
 @pytest.mark.parametrize("misbehaviour", [{"reply": "535 5.7.8 wrong password"}, {"then": "drop"}, {"then": "hang"}])
 def test_a_login_that_fails_is_the_channels_trouble(
-    server: SmtpStandin, backend: SendBackend, settings: Settings, misbehaviour: dict[str, str]
+    server: FakeSmtp, backend: SendBackend, settings: Settings, misbehaviour: dict[str, str]
 ) -> None:
     settings.EMAIL_HOST_USER, settings.EMAIL_HOST_PASSWORD = "notifier", "secret"
     server.behave(Rule(phase="auth", **misbehaviour))  # type: ignore[arg-type]
@@ -120,14 +121,14 @@ def test_a_login_that_fails_is_the_channels_trouble(
 
 
 @pytest.mark.parametrize("reply", ["450 4.7.1 later", "550 5.7.1 you may not send", "530 5.7.0 log in first"])
-def test_a_refused_sender_is_the_channels_trouble(server: SmtpStandin, backend: SendBackend, reply: str) -> None:
+def test_a_refused_sender_is_the_channels_trouble(server: FakeSmtp, backend: SendBackend, reply: str) -> None:
     server.behave(Rule(phase="mail", reply=reply))
 
     with pytest.raises(ChannelDown, match=reply[:9]):
         backend.send(MESSAGE)
 
 
-def test_a_mail_that_is_too_large_fails_for_good(server: SmtpStandin, backend: SendBackend) -> None:
+def test_a_mail_that_is_too_large_fails_for_good(server: FakeSmtp, backend: SendBackend) -> None:
     server.behave(Rule(phase="mail", reply="552 5.3.4 too large", times=1))
 
     with pytest.raises(PermanentFailure, match=r"552 5\.3\.4"):
@@ -142,7 +143,7 @@ BEFORE_AND_AFTER_THE_TEXT = ["rcpt", "data", "dot"]
 
 @pytest.mark.parametrize("reply", ["421 4.3.2 closing", "450 4.2.0 later", "451 4.3.0 later", "452 4.2.2 full"])
 @pytest.mark.parametrize("phase", BEFORE_AND_AFTER_THE_TEXT)
-def test_a_reply_of_4xx_may_pass(server: SmtpStandin, backend: SendBackend, phase: str, reply: str) -> None:
+def test_a_reply_of_4xx_may_pass(server: FakeSmtp, backend: SendBackend, phase: str, reply: str) -> None:
     server.behave(Rule(phase=phase, reply=reply))
 
     with pytest.raises(TemporaryFailure, match=reply[:9]):
@@ -153,7 +154,7 @@ def test_a_reply_of_4xx_may_pass(server: SmtpStandin, backend: SendBackend, phas
 
 @pytest.mark.parametrize("reply", ["550 5.1.1 nobody of that name", "552 5.2.2 full", "554 5.7.1 spam"])
 @pytest.mark.parametrize("phase", BEFORE_AND_AFTER_THE_TEXT)
-def test_a_reply_of_5xx_is_for_good(server: SmtpStandin, backend: SendBackend, phase: str, reply: str) -> None:
+def test_a_reply_of_5xx_is_for_good(server: FakeSmtp, backend: SendBackend, phase: str, reply: str) -> None:
     server.behave(Rule(phase=phase, reply=reply))
 
     with pytest.raises(PermanentFailure, match=reply[:9]):
@@ -164,7 +165,7 @@ def test_a_reply_of_5xx_is_for_good(server: SmtpStandin, backend: SendBackend, p
 
 @pytest.mark.parametrize("reply", ["550 5.1.1 nobody", "551 5.1.6 moved", "553 5.1.3 no such form"])
 def test_a_mailbox_that_the_server_does_not_have_is_sent_nothing_more(
-    server: SmtpStandin, backend: SendBackend, reply: str
+    server: FakeSmtp, backend: SendBackend, reply: str
 ) -> None:
     server.behave(Rule(phase="rcpt", reply=reply))
 
@@ -190,7 +191,7 @@ def test_a_mailbox_that_the_server_does_not_have_is_sent_nothing_more(
     ],
 )
 def test_any_other_refusal_is_of_the_message_and_not_of_the_mailbox(
-    server: SmtpStandin, backend: SendBackend, phase: str, reply: str
+    server: FakeSmtp, backend: SendBackend, phase: str, reply: str
 ) -> None:
     server.behave(Rule(phase=phase, reply=reply))
 
@@ -203,7 +204,7 @@ def test_any_other_refusal_is_of_the_message_and_not_of_the_mailbox(
 @pytest.mark.parametrize("then", ["drop", "reset", "hang"])
 @pytest.mark.parametrize("phase", ["rcpt", "data"])
 def test_a_connection_lost_before_the_text_may_pass(
-    server: SmtpStandin, backend: SendBackend, phase: str, then: str
+    server: FakeSmtp, backend: SendBackend, phase: str, then: str
 ) -> None:
     server.behave(Rule(phase=phase, then=then, times=1))
 
@@ -216,7 +217,7 @@ def test_a_connection_lost_before_the_text_may_pass(
 
 @pytest.mark.parametrize("phase", ["rcpt", "data"])
 def test_after_an_answer_that_makes_no_sense_the_connection_is_not_used_again(
-    server: SmtpStandin, backend: SendBackend, phase: str
+    server: FakeSmtp, backend: SendBackend, phase: str
 ) -> None:
     # The stray line would be taken for the answer to the next command, and each answer after it for the next but one.
     server.behave(Rule(phase=phase, reply="wibble\r\n250 2.0.0 stray", times=1))
@@ -230,7 +231,7 @@ def test_after_an_answer_that_makes_no_sense_the_connection_is_not_used_again(
 
 @pytest.mark.parametrize("then", ["drop", "reset"])
 def test_a_connection_lost_in_the_midst_of_a_large_text_may_pass(
-    server: SmtpStandin, backend: SendBackend, then: str
+    server: FakeSmtp, backend: SendBackend, then: str
 ) -> None:
     server.behave(Rule(phase="body", then=then))
 
@@ -248,12 +249,12 @@ class DeafSession(SmtpSession):
         self.transport.pause_reading()
 
 
-class DeafStandin(SmtpStandin):
+class DeafSmtp(FakeSmtp):
     session = DeafSession
 
 
 def test_a_server_that_stops_reading_in_the_midst_of_a_large_text_may_pass(tmp_path: Path, settings: Settings) -> None:
-    with DeafStandin(folder=tmp_path) as server:
+    with DeafSmtp(folder=tmp_path) as server:
         use(server, settings)
 
         with pytest.raises(TemporaryFailure, match="while sending the text"):
@@ -262,7 +263,7 @@ def test_a_server_that_stops_reading_in_the_midst_of_a_large_text_may_pass(tmp_p
 
 # --- A server that never stops answering ------------------------------------------------------------------------------
 @pytest.fixture
-def hasty(server: SmtpStandin, monkeypatch: pytest.MonkeyPatch) -> Iterator[SendBackend]:
+def hasty(server: FakeSmtp, monkeypatch: pytest.MonkeyPatch) -> Iterator[SendBackend]:
     """Gives all of a send twice the time of one answer."""
     monkeypatch.setattr(email, "PHASES", 2)
     backend = get_backend()
@@ -278,8 +279,8 @@ def dripping(phase: str, reply: str) -> Rule:
 @pytest.mark.parametrize(
     ("phase", "reply", "failure"),
     [
-        ("connect", "220 standin", ChannelDown),
-        ("ehlo", "250 standin", ChannelDown),
+        ("connect", "220 fake", ChannelDown),
+        ("ehlo", "250 fake", ChannelDown),
         ("mail", "250 ok", ChannelDown),
         ("rcpt", "250 ok", TemporaryFailure),
         ("data", "354 go ahead", TemporaryFailure),
@@ -287,7 +288,7 @@ def dripping(phase: str, reply: str) -> Rule:
     ],
 )
 def test_an_answer_that_drips_is_not_waited_for(
-    server: SmtpStandin, hasty: SendBackend, phase: str, reply: str, failure: type[SendFailure]
+    server: FakeSmtp, hasty: SendBackend, phase: str, reply: str, failure: type[SendFailure]
 ) -> None:
     server.behave(dripping(phase, reply))
 
@@ -298,7 +299,7 @@ def test_an_answer_that_drips_is_not_waited_for(
     assert [entry["delivery"] for entry in server.accepted()] == [43]
 
 
-def test_a_refusal_whose_connection_then_drips_stays_one(server: SmtpStandin, hasty: SendBackend) -> None:
+def test_a_refusal_whose_connection_then_drips_stays_one(server: FakeSmtp, hasty: SendBackend) -> None:
     server.behave(Rule(phase="rcpt", reply="550 5.1.1 nobody of that name", times=1), dripping("rset", "250 ok"))
 
     with pytest.raises(PermanentFailure, match=r"550 5\.1\.1"):
@@ -309,7 +310,7 @@ def test_a_refusal_whose_connection_then_drips_stays_one(server: SmtpStandin, ha
     ("phase", "failure"), [("ehlo", ChannelDown), ("rcpt", TemporaryFailure), ("dot", OutcomeUnknown)]
 )
 def test_an_answer_without_end_is_not_read_to_its_end(
-    server: SmtpStandin, backend: SendBackend, phase: str, failure: type[SendFailure]
+    server: FakeSmtp, backend: SendBackend, phase: str, failure: type[SendFailure]
 ) -> None:
     server.behave(Rule(phase=phase, reply="250-and so on\r\n" * 10_000 + "250 ok"))
 
@@ -334,14 +335,14 @@ class SippingSession(SmtpSession):
         super().data_received(data)
 
 
-class SippingStandin(SmtpStandin):
+class SippingSmtp(FakeSmtp):
     session = SippingSession
 
 
 def test_a_server_that_takes_the_text_in_sips_is_not_waited_for(
     tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with SippingStandin(folder=tmp_path) as server:
+    with SippingSmtp(folder=tmp_path) as server:
         use(server, settings)
         monkeypatch.setattr(email, "PHASES", 4)
 
@@ -349,7 +350,7 @@ def test_a_server_that_takes_the_text_in_sips_is_not_waited_for(
             get_backend().send(replace(MESSAGE, body=LARGE_TEXT * 2))
 
 
-def test_a_send_may_never_take_as_long_as_its_lease(server: SmtpStandin, settings: Settings) -> None:
+def test_a_send_may_never_take_as_long_as_its_lease(server: FakeSmtp, settings: Settings) -> None:
     settings.EMAIL_TIMEOUT = 30
     usual = get_backend().longest_send_seconds
     settings.LEASE_SECONDS = 100
@@ -364,7 +365,7 @@ def test_a_send_may_never_take_as_long_as_its_lease(server: SmtpStandin, setting
     ids=str,
 )
 def test_an_answer_lost_after_the_text_leaves_the_outcome_unknown(
-    server: SmtpStandin, backend: SendBackend, misbehaviour: dict[str, str], taken: bool
+    server: FakeSmtp, backend: SendBackend, misbehaviour: dict[str, str], taken: bool
 ) -> None:
     server.behave(Rule(phase="dot", taken=taken, times=1, **misbehaviour))  # type: ignore[arg-type]
 
@@ -378,7 +379,7 @@ def test_an_answer_lost_after_the_text_leaves_the_outcome_unknown(
 
 @pytest.mark.parametrize("misbehaviour", [{"then": "drop"}, {"then": "hang"}, {"reply": "500 5.5.1 stay"}], ids=str)
 def test_a_goodbye_that_fails_changes_nothing(
-    server: SmtpStandin, backend: SendBackend, misbehaviour: dict[str, str]
+    server: FakeSmtp, backend: SendBackend, misbehaviour: dict[str, str]
 ) -> None:
     server.behave(Rule(phase="quit", **misbehaviour))  # type: ignore[arg-type]
 
@@ -389,7 +390,7 @@ def test_a_goodbye_that_fails_changes_nothing(
 
 
 # --- One connection for many messages ---------------------------------------------------------------------------------
-def test_many_messages_go_over_one_connection(server: SmtpStandin, backend: SendBackend) -> None:
+def test_many_messages_go_over_one_connection(server: FakeSmtp, backend: SendBackend) -> None:
     for number in range(20):
         backend.send(replace(MESSAGE, reference=f"7.{number}"))
 
@@ -398,7 +399,7 @@ def test_many_messages_go_over_one_connection(server: SmtpStandin, backend: Send
 
 
 def test_a_connection_is_given_up_after_its_share_of_messages(
-    server: SmtpStandin, backend: SendBackend, monkeypatch: pytest.MonkeyPatch
+    server: FakeSmtp, backend: SendBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(email, "MESSAGES_PER_CONNECTION", 3)
 
@@ -409,7 +410,7 @@ def test_a_connection_is_given_up_after_its_share_of_messages(
 
 
 def test_a_connection_that_rested_long_is_not_trusted(
-    server: SmtpStandin, backend: SendBackend, monkeypatch: pytest.MonkeyPatch
+    server: FakeSmtp, backend: SendBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backend.send(MESSAGE)
     monkeypatch.setattr(email, "IDLE_SECONDS", 0.0)
@@ -422,7 +423,7 @@ def test_a_connection_that_rested_long_is_not_trusted(
 @pytest.mark.parametrize("phase", BEFORE_AND_AFTER_THE_TEXT)
 @pytest.mark.parametrize("reply", ["450 4.2.0 later", "550 5.1.1 nobody of that name"])
 def test_after_a_refused_message_the_same_connection_goes_on(
-    server: SmtpStandin, backend: SendBackend, phase: str, reply: str
+    server: FakeSmtp, backend: SendBackend, phase: str, reply: str
 ) -> None:
     server.behave(Rule(phase=phase, reply=reply, recipient="bob@*"))
 
@@ -435,7 +436,7 @@ def test_after_a_refused_message_the_same_connection_goes_on(
 
 @pytest.mark.parametrize("misbehaviour", [{"reply": "500 5.5.1 no"}, {"then": "drop"}, {"then": "hang"}], ids=str)
 def test_a_connection_that_can_not_start_over_is_given_up(
-    server: SmtpStandin, backend: SendBackend, misbehaviour: dict[str, str]
+    server: FakeSmtp, backend: SendBackend, misbehaviour: dict[str, str]
 ) -> None:
     server.behave(
         Rule(phase="rcpt", reply="550 5.1.1 nobody of that name", times=1),
@@ -449,9 +450,7 @@ def test_a_connection_that_can_not_start_over_is_given_up(
     assert (len(server.accepted()), server.connections) == (1, 2)
 
 
-def test_a_connection_that_the_server_closed_meanwhile_is_opened_anew(
-    server: SmtpStandin, backend: SendBackend
-) -> None:
+def test_a_connection_that_the_server_closed_meanwhile_is_opened_anew(server: FakeSmtp, backend: SendBackend) -> None:
     backend.send(MESSAGE)
     with server.refusing():
         pass
@@ -467,7 +466,7 @@ def test_a_connection_that_the_server_closed_meanwhile_is_opened_anew(
     ids=str,
 )
 def test_a_kept_connection_that_fails_at_its_next_message_is_opened_anew(
-    server: SmtpStandin, backend: SendBackend, misbehaviour: dict[str, str]
+    server: FakeSmtp, backend: SendBackend, misbehaviour: dict[str, str]
 ) -> None:
     backend.send(MESSAGE)
     server.behave(Rule(phase="mail", times=1, **misbehaviour))  # type: ignore[arg-type]
@@ -479,7 +478,7 @@ def test_a_kept_connection_that_fails_at_its_next_message_is_opened_anew(
 
 
 def test_a_server_that_is_gone_since_the_last_message_is_the_channels_trouble(
-    server: SmtpStandin, backend: SendBackend
+    server: FakeSmtp, backend: SendBackend
 ) -> None:
     backend.send(MESSAGE)
 
@@ -491,9 +490,7 @@ def test_a_server_that_is_gone_since_the_last_message_is_the_channels_trouble(
 
 
 # --- What arrives -----------------------------------------------------------------------------------------------------
-def test_the_message_id_names_the_delivery_and_is_the_same_on_every_try(
-    server: SmtpStandin, backend: SendBackend
-) -> None:
+def test_the_message_id_names_the_delivery_and_is_the_same_on_every_try(server: FakeSmtp, backend: SendBackend) -> None:
     server.behave(Rule(phase="dot", taken=True, reply="451 4.3.0 later", times=1))
 
     with pytest.raises(TemporaryFailure):
@@ -503,7 +500,7 @@ def test_the_message_id_names_the_delivery_and_is_the_same_on_every_try(
     assert [entry["message_id"] for entry in server.accepted()] == ["<7.42@example.org>"] * 2
 
 
-def test_the_mail_says_whom_it_is_from_and_whom_it_is_for(server: SmtpStandin, backend: SendBackend) -> None:
+def test_the_mail_says_whom_it_is_from_and_whom_it_is_for(server: FakeSmtp, backend: SendBackend) -> None:
     backend.send(MESSAGE)
 
     mail = parsed(server)
@@ -516,7 +513,7 @@ def test_the_mail_says_whom_it_is_from_and_whom_it_is_for(server: SmtpStandin, b
     "text", ["", ".", "..", "...three", ".\n.\n..\nend", "a\n.\nb", "one\r\ntwo\rthree\nfour", "no end", "\n\n.\n"]
 )
 def test_every_text_arrives_as_it_was_with_lines_that_end_in_crlf(
-    server: SmtpStandin, backend: SendBackend, text: str
+    server: FakeSmtp, backend: SendBackend, text: str
 ) -> None:
     backend.send(replace(MESSAGE, body=text))
     backend.send(MESSAGE)
@@ -527,7 +524,7 @@ def test_every_text_arrives_as_it_was_with_lines_that_end_in_crlf(
 
 
 @pytest.mark.parametrize("text", ["Grüße aus Köln 🏡", "Привет!\n.\n..конец", "é" * 3000])
-def test_text_beyond_ascii_arrives_as_it_was(server: SmtpStandin, backend: SendBackend, text: str) -> None:
+def test_text_beyond_ascii_arrives_as_it_was(server: FakeSmtp, backend: SendBackend, text: str) -> None:
     backend.send(replace(MESSAGE, subject="Drei schöne Häuser — 三间新房", body=text))
 
     assert parsed(server)["Subject"] == "Drei schöne Häuser — 三间新房"
@@ -540,9 +537,7 @@ def _text(part: Any) -> str:
 
 
 @pytest.mark.parametrize("text", ["Hello Ann.", "Grüße\n.\n..\nFrom Köln 🏡\n", "é" * 3000, "", "x\n\n"])
-def test_both_forms_arrive_as_they_were_the_better_one_last(
-    server: SmtpStandin, backend: SendBackend, text: str
-) -> None:
+def test_both_forms_arrive_as_they_were_the_better_one_last(server: FakeSmtp, backend: SendBackend, text: str) -> None:
     html = f"<!DOCTYPE html>\n<p>{text}</p>"
 
     backend.send(replace(MESSAGE, subject="Drei schöne Häuser", body=text, html=html))
@@ -571,7 +566,7 @@ def test_the_source_of_both_forms_is_what_django_makes_of_them() -> None:
     ]
 
 
-def test_a_large_text_arrives_whole(server: SmtpStandin, backend: SendBackend, settings: Settings) -> None:
+def test_a_large_text_arrives_whole(server: FakeSmtp, backend: SendBackend, settings: Settings) -> None:
     settings.EMAIL_TIMEOUT = 20
 
     backend.send(replace(MESSAGE, body=LARGE_TEXT[: len(LARGE_TEXT) // 8]))
@@ -589,7 +584,7 @@ def test_a_large_text_arrives_whole(server: SmtpStandin, backend: SendBackend, s
     ],
     ids=str,
 )
-def test_a_header_smuggled_in_fails_for_good(server: SmtpStandin, backend: SendBackend, change: dict[str, str]) -> None:
+def test_a_header_smuggled_in_fails_for_good(server: FakeSmtp, backend: SendBackend, change: dict[str, str]) -> None:
     with pytest.raises(PermanentFailure) as caught:
         backend.send(replace(MESSAGE, **change))
 
@@ -597,7 +592,7 @@ def test_a_header_smuggled_in_fails_for_good(server: SmtpStandin, backend: SendB
     assert "eve@" not in str(caught.value)
 
 
-def test_a_local_part_beyond_ascii_fails_for_good(server: SmtpStandin, backend: SendBackend) -> None:
+def test_a_local_part_beyond_ascii_fails_for_good(server: FakeSmtp, backend: SendBackend) -> None:
     with pytest.raises(PermanentFailure, match="ASCII") as caught:
         backend.send(replace(MESSAGE, address="jörg@example.com"))
 
@@ -605,14 +600,14 @@ def test_a_local_part_beyond_ascii_fails_for_good(server: SmtpStandin, backend: 
     assert server.accepted() == []
 
 
-def test_a_domain_beyond_ascii_is_written_in_idna(server: SmtpStandin, backend: SendBackend) -> None:
+def test_a_domain_beyond_ascii_is_written_in_idna(server: FakeSmtp, backend: SendBackend) -> None:
     backend.send(replace(MESSAGE, address="ann@bücher.example"))
 
     assert recipients(server) == ["ann@xn--bcher-kva.example"]
     assert "ann@xn--bcher-kva.example" in server.accepted()[0]["raw"]
 
 
-def test_a_sender_whose_domain_is_beyond_ascii_can_send(server: SmtpStandin, settings: Settings) -> None:
+def test_a_sender_whose_domain_is_beyond_ascii_can_send(server: FakeSmtp, settings: Settings) -> None:
     settings.DEFAULT_FROM_EMAIL = "Bücher <news@bücher.example>"
 
     with closing(get_backend()) as backend:
@@ -624,7 +619,7 @@ def test_a_sender_whose_domain_is_beyond_ascii_can_send(server: SmtpStandin, set
 
 @pytest.mark.parametrize("phase", ["connect", "ehlo", "mail", *BEFORE_AND_AFTER_THE_TEXT])
 @pytest.mark.parametrize("code", ["450", "550"])
-def test_the_error_never_holds_the_address(server: SmtpStandin, backend: SendBackend, phase: str, code: str) -> None:
+def test_the_error_never_holds_the_address(server: FakeSmtp, backend: SendBackend, phase: str, code: str) -> None:
     server.behave(Rule(phase=phase, reply=f"{code} 5.1.1 <ann@example.com>: ann@example.com is unknown to mx1"))
 
     with pytest.raises(SendFailure) as caught:
@@ -648,7 +643,7 @@ def test_the_error_never_holds_the_address(server: SmtpStandin, backend: SendBac
     ids=str,
 )
 def test_settings_that_can_not_work_are_the_channels_trouble(
-    server: SmtpStandin, settings: Settings, change: dict[str, str]
+    server: FakeSmtp, settings: Settings, change: dict[str, str]
 ) -> None:
     for name, value in change.items():
         setattr(settings, name, value)
@@ -660,7 +655,7 @@ def test_settings_that_can_not_work_are_the_channels_trouble(
 
 
 # --- TLS --------------------------------------------------------------------------------------------------------------
-class TlsStandin(SmtpStandin):
+class TlsSmtp(FakeSmtp):
     """TLS from the first byte."""
 
     certificate: Path
@@ -685,7 +680,7 @@ class StartTlsSession(SmtpSession):
 
     def _on_ehlo(self, line: str) -> None:
         self.is_greeted = True
-        self._say("250-standin\r\n250-8BITMIME\r\n250-AUTH PLAIN\r\n250 STARTTLS")
+        self._say("250-fake\r\n250-8BITMIME\r\n250-AUTH PLAIN\r\n250 STARTTLS")
 
     def _on_star(self, line: str) -> None:
         self._say("220 2.0.0 go ahead")
@@ -709,14 +704,14 @@ class StartTlsSession(SmtpSession):
         super()._on_mail(line)
 
 
-class StartTlsStandin(TlsStandin):
+class StartTlsSmtp(TlsSmtp):
     def session(self, sink: Any) -> asyncio.Protocol:  # type: ignore[override]
         session = StartTlsSession(sink)
         session.context = self.context()
         return session
 
     async def _listen(self) -> None:
-        await SmtpStandin._listen(self)
+        await FakeSmtp._listen(self)
 
 
 @pytest.fixture(scope="module")
@@ -724,7 +719,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A key and a certificate for 127.0.0.1, signed by itself, in one file."""
     path = tmp_path_factory.mktemp("tls") / "certificate.pem"
     options = "-x509 -nodes -days 1 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1"
-    options += " -subj /CN=standin -addext subjectAltName=IP:127.0.0.1"
+    options += " -subj /CN=fake -addext subjectAltName=IP:127.0.0.1"
     subprocess.run(
         ["openssl", "req", *options.split(), "-keyout", str(path), "-out", f"{path}.crt"],
         check=True,
@@ -738,17 +733,17 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(params=["EMAIL_USE_SSL", "EMAIL_USE_TLS"])
 def tls_server(
     request: pytest.FixtureRequest, tmp_path: Path, certificate: Path, settings: Settings
-) -> Iterator[SmtpStandin]:
-    make = TlsStandin if request.param == "EMAIL_USE_SSL" else StartTlsStandin
+) -> Iterator[FakeSmtp]:
+    make = TlsSmtp if request.param == "EMAIL_USE_SSL" else StartTlsSmtp
     make.certificate = certificate
-    with make(folder=tmp_path) as standin:
-        use(standin, settings)
+    with make(folder=tmp_path) as fake:
+        use(fake, settings)
         settings.EMAIL_TIMEOUT = 2
         setattr(settings, request.param, True)
-        yield standin
+        yield fake
 
 
-def test_mail_goes_over_tls(tls_server: SmtpStandin, certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mail_goes_over_tls(tls_server: FakeSmtp, certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", f"{certificate}.crt")
     backend = get_backend()
 
@@ -759,7 +754,7 @@ def test_mail_goes_over_tls(tls_server: SmtpStandin, certificate: Path, monkeypa
     assert (len(tls_server.accepted()), tls_server.connections) == (2, 1)
 
 
-def test_a_certificate_that_nobody_vouches_for_is_the_channels_trouble(tls_server: SmtpStandin) -> None:
+def test_a_certificate_that_nobody_vouches_for_is_the_channels_trouble(tls_server: FakeSmtp) -> None:
     with pytest.raises(ChannelDown, match=r"(?i)certificate verify failed"):
         get_backend().send(MESSAGE)
 
@@ -767,7 +762,7 @@ def test_a_certificate_that_nobody_vouches_for_is_the_channels_trouble(tls_serve
 
 
 def test_a_certificate_for_another_name_is_the_channels_trouble(
-    tls_server: SmtpStandin, certificate: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    tls_server: FakeSmtp, certificate: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", f"{certificate}.crt")
     settings.EMAIL_HOST = "localhost"
@@ -777,7 +772,7 @@ def test_a_certificate_for_another_name_is_the_channels_trouble(
 
 
 def test_a_server_that_offers_no_starttls_gets_nothing_in_the_clear(
-    server: SmtpStandin, backend: SendBackend, settings: Settings
+    server: FakeSmtp, backend: SendBackend, settings: Settings
 ) -> None:
     settings.EMAIL_USE_TLS = True
 
@@ -979,7 +974,7 @@ def bulk_headers(mail: Any) -> list[list[str]]:
 
 @pytest.mark.parametrize("html", ["", "<p>Hello Ann.</p>"], ids=["text alone", "both forms"])
 def test_every_mail_says_how_it_is_refused(
-    server: SmtpStandin, backend: SendBackend, settings: Settings, html: str
+    server: FakeSmtp, backend: SendBackend, settings: Settings, html: str
 ) -> None:
     settings.PUBLIC_URL = "https://news.example.com"
 
@@ -996,7 +991,7 @@ def test_every_mail_says_how_it_is_refused(
 
 
 def test_a_mailbox_for_refusals_is_named_beside_the_link(
-    server: SmtpStandin, backend: SendBackend, settings: Settings
+    server: FakeSmtp, backend: SendBackend, settings: Settings
 ) -> None:
     settings.PUBLIC_URL, settings.UNSUBSCRIBE_MAILTO = "https://news.example.com", "stop+news@example.com"
 
@@ -1006,7 +1001,7 @@ def test_a_mailbox_for_refusals_is_named_beside_the_link(
     assert bulk_headers(parsed(server))[0] == [f"{link}, {mailto}{TOKEN}>"]
 
 
-def test_one_click_is_promised_over_https_alone(server: SmtpStandin, backend: SendBackend, settings: Settings) -> None:
+def test_one_click_is_promised_over_https_alone(server: FakeSmtp, backend: SendBackend, settings: Settings) -> None:
     settings.PUBLIC_URL = "http://localhost:8000"
 
     backend.send(BULK)
@@ -1014,7 +1009,7 @@ def test_one_click_is_promised_over_https_alone(server: SmtpStandin, backend: Se
     assert bulk_headers(parsed(server))[:2] == [[f"<http://localhost:8000/u/{TOKEN}>"], []]
 
 
-def test_each_mail_of_a_connection_has_its_own_link(server: SmtpStandin, backend: SendBackend) -> None:
+def test_each_mail_of_a_connection_has_its_own_link(server: FakeSmtp, backend: SendBackend) -> None:
     tokens = [signed_links.token(Link(client_id=number, topic_id=1, broadcast_id=42)) for number in (7, 8)]
 
     for token in tokens:
@@ -1024,7 +1019,7 @@ def test_each_mail_of_a_connection_has_its_own_link(server: SmtpStandin, backend
     assert found == [[f"<http://localhost:8000/u/{token}>"] for token in tokens]
 
 
-def test_a_mail_without_a_link_promises_nothing(server: SmtpStandin, backend: SendBackend) -> None:
+def test_a_mail_without_a_link_promises_nothing(server: FakeSmtp, backend: SendBackend) -> None:
     backend.send(MESSAGE)
 
     assert bulk_headers(parsed(server)) == [[], [], [], ["bulk"]]
@@ -1061,7 +1056,7 @@ def test_a_mail_backend_of_djangos_gets_the_bulk_headers_too(
     "change", [{"list_id": "a\r\nBcc: eve@example.com"}, {"link_token": "a\nBcc: eve@example.com"}]
 )
 def test_no_bulk_header_smuggles_in_another(
-    server: SmtpStandin, backend: SendBackend, html: str, change: dict[str, str]
+    server: FakeSmtp, backend: SendBackend, html: str, change: dict[str, str]
 ) -> None:
     with pytest.raises(PermanentFailure) as caught:
         backend.send(replace(BULK, html=html, **change))

@@ -25,19 +25,20 @@ from consumers.backends.base import (
 )
 from consumers.backends.sms import get_backend
 from notifier.consent.suppressions import Evidence, Source
-from tests.standins.rules import Rule
-from tests.standins.sms import SENDER, SID, TOKEN, SmsStandin, error_body, invalid_number, opted_out
+from tests.support.fakes.rules import Rule
+from tests.support.fakes.sms import SENDER, SID, TOKEN, FakeSms, error_body, invalid_number, opted_out
 
-ANSWER_SECONDS = 0.3
+#: Of a provider that is made to say nothing; any other has so much time for its answer.
+ANSWER_SECONDS = 1.0
 MESSAGE = Outgoing(reference="7.42", address="+12025550123", subject="", body="Hello Ann, ünïcode & 100 % + more")
 
 
 @pytest.fixture
-def provider(sms_standin: SmsStandin, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> SmsStandin:
-    settings.SMS_URL = sms_standin.url
+def provider(fake_sms: FakeSms, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> FakeSms:
+    settings.SMS_URL = fake_sms.url
     monkeypatch.setattr(sms, "ANSWER_SECONDS", ANSWER_SECONDS)
     monkeypatch.setattr(sms, "CONNECT_SECONDS", ANSWER_SECONDS)
-    return sms_standin
+    return fake_sms
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def make_backend(settings: Settings) -> Iterator[Callable[[str], SendBackend]]:
 
 
 @pytest.fixture
-def backend(provider: SmsStandin, make_backend: Callable[[str], SendBackend]) -> SendBackend:
+def backend(provider: FakeSms, make_backend: Callable[[str], SendBackend]) -> SendBackend:
     return make_backend(provider.url)
 
 
@@ -65,7 +66,7 @@ def answers(status: int, reply: str = "{}", *, retry_after: str = "") -> Rule:
 
 
 # --- What Twilio receives ---------------------------------------------------------------------------------------------
-def test_a_message_arrives_and_its_id_comes_back(provider: SmsStandin, backend: SendBackend) -> None:
+def test_a_message_arrives_and_its_id_comes_back(provider: FakeSms, backend: SendBackend) -> None:
     sid = backend.send(MESSAGE)
 
     (entry,) = provider.accepted()
@@ -101,7 +102,7 @@ def test_the_request_is_the_one_that_twilio_documents(make_backend: Callable[[st
     assert parse_qs(body) == {"To": ["+12025550123"], "From": ["+15005550006"], "Body": ["Hello"]}
 
 
-def test_many_messages_go_over_one_connection(provider: SmsStandin, backend: SendBackend) -> None:
+def test_many_messages_go_over_one_connection(provider: FakeSms, backend: SendBackend) -> None:
     for _ in range(5):
         backend.send(MESSAGE)
 
@@ -110,7 +111,7 @@ def test_many_messages_go_over_one_connection(provider: SmsStandin, backend: Sen
 
 @pytest.mark.parametrize("status", [400, 429, 500])
 def test_after_a_refused_message_the_same_connection_goes_on(
-    provider: SmsStandin, backend: SendBackend, status: int
+    provider: FakeSms, backend: SendBackend, status: int
 ) -> None:
     provider.behave(replace(answers(status, error_body(status, 20001, "no")), times=1))
 
@@ -122,7 +123,7 @@ def test_after_a_refused_message_the_same_connection_goes_on(
 
 
 def test_a_connection_that_the_provider_closed_meanwhile_is_opened_anew(
-    provider: SmsStandin, backend: SendBackend
+    provider: FakeSms, backend: SendBackend
 ) -> None:
     backend.send(MESSAGE)
     with provider.refusing():
@@ -134,7 +135,7 @@ def test_a_connection_that_the_provider_closed_meanwhile_is_opened_anew(
 
 
 # --- Every class of answer and what it means --------------------------------------------------------------------------
-def test_too_many_requests_may_pass(provider: SmsStandin, backend: SendBackend) -> None:
+def test_too_many_requests_may_pass(provider: FakeSms, backend: SendBackend) -> None:
     provider.behave(answers(429))
 
     with pytest.raises(TemporaryFailure, match="429") as caught:
@@ -162,7 +163,7 @@ def test_too_many_requests_may_pass(provider: SmsStandin, backend: SendBackend) 
 )
 @pytest.mark.parametrize("status", [429, 503])
 def test_the_provider_may_ask_for_a_wait_within_reason(
-    provider: SmsStandin, backend: SendBackend, status: int, asked: str, wait: timedelta | None
+    provider: FakeSms, backend: SendBackend, status: int, asked: str, wait: timedelta | None
 ) -> None:
     provider.behave(answers(status, retry_after=asked.encode().decode("latin-1")))
 
@@ -172,7 +173,7 @@ def test_the_provider_may_ask_for_a_wait_within_reason(
     assert caught.value.wait == wait
 
 
-def test_the_provider_may_ask_for_a_wait_until_a_date(provider: SmsStandin, backend: SendBackend) -> None:
+def test_the_provider_may_ask_for_a_wait_until_a_date(provider: FakeSms, backend: SendBackend) -> None:
     until = datetime.now(UTC) + timedelta(minutes=10)
     provider.behave(answers(429, retry_after=format_datetime(until, usegmt=True)))
 
@@ -184,7 +185,7 @@ def test_the_provider_may_ask_for_a_wait_until_a_date(provider: SmsStandin, back
 
 
 @pytest.mark.parametrize("status", [500, 503])
-def test_trouble_inside_the_provider_may_pass(provider: SmsStandin, backend: SendBackend, status: int) -> None:
+def test_trouble_inside_the_provider_may_pass(provider: FakeSms, backend: SendBackend, status: int) -> None:
     provider.behave(answers(status))
 
     with pytest.raises(TemporaryFailure, match=str(status)):
@@ -192,7 +193,7 @@ def test_trouble_inside_the_provider_may_pass(provider: SmsStandin, backend: Sen
 
 
 @pytest.mark.parametrize("status", [502, 504])
-def test_a_gateways_answer_leaves_the_outcome_unknown(provider: SmsStandin, backend: SendBackend, status: int) -> None:
+def test_a_gateways_answer_leaves_the_outcome_unknown(provider: FakeSms, backend: SendBackend, status: int) -> None:
     provider.behave(replace(answers(status), taken=True))
 
     with pytest.raises(OutcomeUnknown, match=str(status)):
@@ -204,7 +205,7 @@ def test_a_gateways_answer_leaves_the_outcome_unknown(provider: SmsStandin, back
     [(invalid_number(), "21211"), (answers(400, error_body(400, 21617, "Too long")), "21617")],
 )
 def test_a_message_that_twilio_refuses_fails_for_good_and_says_why(
-    provider: SmsStandin, backend: SendBackend, rule: Rule, code: str
+    provider: FakeSms, backend: SendBackend, rule: Rule, code: str
 ) -> None:
     provider.behave(rule)
 
@@ -215,7 +216,7 @@ def test_a_message_that_twilio_refuses_fails_for_good_and_says_why(
     assert caught.value.suppress is None
 
 
-def test_who_opted_out_at_twilio_has_refused_by_their_own_word(provider: SmsStandin, backend: SendBackend) -> None:
+def test_who_opted_out_at_twilio_has_refused_by_their_own_word(provider: FakeSms, backend: SendBackend) -> None:
     provider.behave(opted_out())
 
     with pytest.raises(RecipientRefused) as caught:
@@ -234,7 +235,7 @@ def test_who_opted_out_at_twilio_has_refused_by_their_own_word(provider: SmsStan
         "Invalid 'To' Phone Number: +1 202 555 0123",
     ],
 )
-def test_the_error_never_holds_the_address(provider: SmsStandin, backend: SendBackend, text: str) -> None:
+def test_the_error_never_holds_the_address(provider: FakeSms, backend: SendBackend, text: str) -> None:
     provider.behave(answers(400, error_body(400, 21211, text)))
 
     with pytest.raises(PermanentFailure) as caught:
@@ -247,7 +248,7 @@ def test_the_error_never_holds_the_address(provider: SmsStandin, backend: SendBa
 
 
 @pytest.mark.parametrize("reply", ["", "<h1>Bad Request</h1>", "[]", "null", "{}", "[" * 60_000, "x" * 100_000])
-def test_a_refusal_that_can_not_be_read_fails_for_good(provider: SmsStandin, backend: SendBackend, reply: str) -> None:
+def test_a_refusal_that_can_not_be_read_fails_for_good(provider: FakeSms, backend: SendBackend, reply: str) -> None:
     provider.behave(answers(400, reply))
 
     with pytest.raises(PermanentFailure, match="400: the SMS provider refuses the message"):
@@ -256,7 +257,7 @@ def test_a_refusal_that_can_not_be_read_fails_for_good(provider: SmsStandin, bac
 
 @pytest.mark.parametrize("status", [401, 403, 404, 405, 422])
 def test_a_provider_that_refuses_us_is_the_channels_trouble(
-    provider: SmsStandin, backend: SendBackend, status: int
+    provider: FakeSms, backend: SendBackend, status: int
 ) -> None:
     provider.behave(answers(status, error_body(status, 20003, f"Authenticate {MESSAGE.address}")))
 
@@ -268,7 +269,7 @@ def test_a_provider_that_refuses_us_is_the_channels_trouble(
 
 @pytest.mark.parametrize("wrong", [(SID, "AC00000000000000000000000000000009"), (TOKEN, "not-the-token")])
 def test_wrong_credentials_are_the_channels_trouble(
-    provider: SmsStandin, make_backend: Callable[[str], SendBackend], wrong: tuple[str, str]
+    provider: FakeSms, make_backend: Callable[[str], SendBackend], wrong: tuple[str, str]
 ) -> None:
     backend = make_backend(provider.url.replace(*wrong))
 
@@ -280,7 +281,7 @@ def test_wrong_credentials_are_the_channels_trouble(
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_a_redirect_is_not_followed_and_is_the_channels_trouble(
-    provider: SmsStandin, backend: SendBackend, status: int
+    provider: FakeSms, backend: SendBackend, status: int
 ) -> None:
     path = f"/2010-04-01/Accounts/{SID}/Messages.json"
     provider.behave(Rule(phase="request", status=status, headers={"Location": path}, times=1))
@@ -292,16 +293,14 @@ def test_a_redirect_is_not_followed_and_is_the_channels_trouble(
 
 
 # --- An answer that never comes ---------------------------------------------------------------------------------------
-def test_a_provider_that_refuses_connections_is_the_channels_trouble(
-    provider: SmsStandin, backend: SendBackend
-) -> None:
+def test_a_provider_that_refuses_connections_is_the_channels_trouble(provider: FakeSms, backend: SendBackend) -> None:
     with provider.refusing(), pytest.raises(ChannelDown, match="can't be reached"):
         backend.send(MESSAGE)
 
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "[::1]", "a..b"])
 def test_a_host_that_can_not_be_reached_is_the_channels_trouble(
-    provider: SmsStandin, make_backend: Callable[[str], SendBackend], host: str
+    provider: FakeSms, make_backend: Callable[[str], SendBackend], host: str
 ) -> None:
     backend = make_backend(provider.url.replace("127.0.0.1", host))
 
@@ -310,7 +309,7 @@ def test_a_host_that_can_not_be_reached_is_the_channels_trouble(
 
 
 def test_a_provider_without_tls_gets_nothing_in_the_clear(
-    provider: SmsStandin, make_backend: Callable[[str], SendBackend]
+    provider: FakeSms, make_backend: Callable[[str], SendBackend]
 ) -> None:
     backend = make_backend(provider.url.replace("&insecure=1", ""))
 
@@ -323,7 +322,7 @@ def test_a_provider_without_tls_gets_nothing_in_the_clear(
 @pytest.mark.parametrize("taken", [True, False])
 @pytest.mark.parametrize("then", ["hang", "drop", "reset"])
 def test_an_answer_that_never_comes_leaves_the_outcome_unknown(
-    provider: SmsStandin, backend: SendBackend, then: str, taken: bool
+    provider: FakeSms, backend: SendBackend, then: str, taken: bool
 ) -> None:
     provider.behave(Rule(phase="request", then=then, taken=taken, times=1))
 
@@ -343,7 +342,7 @@ def test_an_answer_that_never_comes_leaves_the_outcome_unknown(
 )
 @pytest.mark.parametrize("status", [200, 201])
 def test_an_acceptance_that_names_no_message_leaves_the_outcome_unknown(
-    provider: SmsStandin, backend: SendBackend, status: int, reply: str
+    provider: FakeSms, backend: SendBackend, status: int, reply: str
 ) -> None:
     provider.behave(replace(answers(status, reply), taken=True))
 
@@ -351,7 +350,7 @@ def test_an_acceptance_that_names_no_message_leaves_the_outcome_unknown(
         backend.send(MESSAGE)
 
 
-def test_an_answer_without_end_is_not_read_to_its_end(provider: SmsStandin, backend: SendBackend) -> None:
+def test_an_answer_without_end_is_not_read_to_its_end(provider: FakeSms, backend: SendBackend) -> None:
     huge = '{"sid": "SM1", "padding": "' + "x" * sms.LONGEST_ANSWER_BYTES + '"}'
     provider.behave(replace(answers(201, huge), times=1))
 
@@ -361,7 +360,7 @@ def test_an_answer_without_end_is_not_read_to_its_end(provider: SmsStandin, back
     assert backend.send(MESSAGE)
 
 
-def test_an_answer_that_trickles_is_not_waited_for(provider: SmsStandin, backend: SendBackend) -> None:
+def test_an_answer_that_trickles_is_not_waited_for(provider: FakeSms, backend: SendBackend) -> None:
     # Each byte comes well before the time-out; all of them together would take a minute.
     trickle = Rule(phase="request", status=201, reply='{"sid": "SM1"}' + " " * 1200, drip=0.05, taken=True, times=1)
     provider.behave(trickle)
@@ -373,7 +372,7 @@ def test_an_answer_that_trickles_is_not_waited_for(provider: SmsStandin, backend
 
 
 def test_an_answer_whose_head_trickles_is_not_waited_for(
-    provider: SmsStandin, make_backend: Callable[[str], SendBackend], settings: Settings
+    provider: FakeSms, make_backend: Callable[[str], SendBackend], settings: Settings
 ) -> None:
     settings.LEASE_SECONDS = 1
     backend = make_backend(provider.url)

@@ -55,7 +55,7 @@ OUTAGE_SECONDS = 10
 OUTAGE_SECONDS_SHORT = 1
 
 
-@attack(6, "broker: stopped, killed, cut off, refusing, absent", engines=SCALED)
+@attack(6, "broker: stopped, killed, cut off, refusing, absent", engines=SCALED, breaks_servers=True)
 def lose_the_broker(arena: Arena) -> None:
     arena.slow_providers(0.02)
     with arena.staff() as staff:
@@ -134,7 +134,7 @@ ALARMS = {
 }
 
 
-@attack(7, "broker: memory alarm, disk alarm", engines=SCALED)
+@attack(7, "broker: memory alarm, disk alarm", engines=SCALED, breaks_servers=True)
 def raise_alarms(arena: Arena) -> None:
     # Ten seconds are its patience by default.
     arena.stack.env["BROKER_URL"] = f"{arena.broker_url}?blocked_connection_timeout=2"
@@ -183,7 +183,7 @@ def ready_tickets(arena: Arena) -> int:
 
 
 # --- Lost queues ------------------------------------------------------------------------------------------------------
-@attack(8, "broker: queue deleted, queue purged, node wiped and replaced", engines=SCALED)
+@attack(8, "broker: queue deleted, queue purged, node wiped and replaced", engines=SCALED, breaks_servers=True)
 def lose_the_queues(arena: Arena) -> None:
     arena.slow_providers(0.05)
     arena.start()

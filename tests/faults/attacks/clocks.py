@@ -6,7 +6,7 @@ from tests.faults import judge
 from tests.faults.arena import EMAIL, RECOVERY_SECONDS, ROLES, SMS, WINDOW, Arena
 from tests.faults.attack import attack
 from tests.faults.servers import Engine
-from tests.standins.rules import Rule
+from tests.support.fakes.rules import Rule
 
 HOUR = 3600
 #: Mailboxes that are busy at the first try.

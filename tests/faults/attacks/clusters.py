@@ -2,8 +2,8 @@
 
 from tests.faults.arena import Arena
 from tests.faults.attack import SCALED, attack
-from tests.servers.rabbitmq import RabbitServer
-from tests.standins.relay import Relay
+from tests.support.fakes.relay import Relay
+from tests.support.servers.rabbitmq import RabbitServer
 
 #: With one node away, until so many more have reached the providers.
 GOES_ON_WITHIN = 30.0

@@ -17,8 +17,8 @@ import httpx
 
 from tests.faults.arena import RECOVERY_SECONDS, ROLES, Arena, Staff
 from tests.faults.attack import EMBEDDED, SCALED, attack
-from tests.servers.processes import Process
-from tests.servers.programs import ProgramMissing
+from tests.support.servers.processes import Process
+from tests.support.servers.programs import ProgramMissing
 
 #: Every page that staff see while the database can't be used says one of these.
 PLAIN = re.compile(r"The database (can&#x27;t be|is busy)|The disk that holds the database")
@@ -95,7 +95,7 @@ def _wait_for_late_results(arena: Arena) -> None:
 
 
 # --- PostgreSQL -------------------------------------------------------------------------------------------------------
-@attack(11, "PostgreSQL: immediate restarts, every backend terminated, away", engines=SCALED)
+@attack(11, "PostgreSQL: immediate restarts, every backend terminated, away", engines=SCALED, breaks_servers=True)
 def postgresql_away(arena: Arena) -> None:
     arena.slow_providers(0.05)
     broadcast = arena.press()

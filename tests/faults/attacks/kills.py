@@ -27,8 +27,8 @@ from tests.faults.arena import (
 )
 from tests.faults.attack import attack
 from tests.faults.servers import Engine
-from tests.servers.processes import Process
-from tests.standins.rules import Rule
+from tests.support.fakes.rules import Rule
+from tests.support.servers.processes import Process
 
 
 @attack(1, "kill -9 dispatchers, two running")

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 from tests.faults.arena import EMAIL, ROLES, SMS, WINDOW, Arena
 from tests.faults.attack import SCALED, attack
 from tests.faults.attacks.brokers import BACK_WITHIN, NOTICED_WITHIN, SENT_SINCE, complaining
-from tests.standins.relay import Relay
-from tests.standins.rules import Rule
+from tests.support.fakes.relay import Relay
+from tests.support.fakes.rules import Rule
 
 #: Tickets that a consumer has at hand: so many come again for each connection that it loses.
 AT_HAND = 2

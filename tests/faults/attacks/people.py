@@ -16,8 +16,8 @@ from tests.faults.arena import DISPATCHER, Arena
 from tests.faults.attack import attack
 from tests.faults.judge import Judgement, Recipient
 from tests.faults.servers import Engine
-from tests.servers.stack import PROJECT
-from tests.standins.rules import Rule
+from tests.support.fakes.rules import Rule
+from tests.support.servers.stack import PROJECT
 
 CHUNK = 50
 EDITED = "Written after the button was pressed"

@@ -11,9 +11,9 @@ from tests.faults import judge
 from tests.faults.arena import DEADLINE_SECONDS, EMAIL, Arena, seconds_of
 from tests.faults.attack import attack
 from tests.faults.servers import Engine
-from tests.standins.rules import Rule
-from tests.standins.sms import SID, SmsProcess, error_body, invalid_number, opted_out
-from tests.standins.smtp import SmtpProcess
+from tests.support.fakes.rules import Rule
+from tests.support.fakes.sms import SID, SmsProcess, error_body, invalid_number, opted_out
+from tests.support.fakes.smtp import SmtpProcess
 
 #: How often a delivery is tried before it has failed.
 MOST = 2

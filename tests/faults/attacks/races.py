@@ -10,7 +10,7 @@ import psycopg
 
 from tests.faults.arena import EMAIL, SMS, Arena
 from tests.faults.attack import SCALED, attack
-from tests.servers.stack import PROJECT
+from tests.support.servers.stack import PROJECT
 
 #: Enough for several windows a channel.
 CLIENTS = 70

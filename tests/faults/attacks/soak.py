@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.faults.arena import DEADLINE_SECONDS, ROLES, WINDOW, Arena, Patience, Staff
 from tests.faults.attack import attack
 from tests.faults.servers import Engine
-from tests.standins.rules import Rule
+from tests.support.fakes.rules import Rule
 
 #: By how much the line through a process's memory may rise from the end of the first quarter, by when its caches are
 #: full, to the end of the round. A minute's line is as steep as its last allocation; an hour's is not.
@@ -120,8 +120,11 @@ def _fault(arena: Arena) -> None:
     }
     if arena.engine is Engine.SCALED:
         server = arena.servers.postgres
-        faults["database connections ended"] = server.terminate_backends
-        faults["broker connections closed"] = lambda: arena.servers.rabbit.ctl("close_all_connections", "soak")
+        vhost = arena.broker_url.rpartition("/")[2]
+        faults["database connections ended"] = lambda: server.terminate_backends(arena.stack.database_url)
+        faults["broker connections closed"] = lambda: arena.servers.rabbit.ctl(
+            "close_all_connections", "-p", vhost, "soak"
+        )
     else:
         faults["database locked"] = lambda: _hold_lock(arena)
     name = arena.dice.choice(sorted(faults))

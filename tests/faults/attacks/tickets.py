@@ -15,7 +15,7 @@ import pika
 from tests.faults.arena import EMAIL, SMS, Arena
 from tests.faults.attack import attack
 from tests.faults.servers import Engine
-from tests.servers.processes import Process
+from tests.support.servers.processes import Process
 
 #: Of one and the same ticket in a round.
 COPIES = 1000

@@ -5,7 +5,7 @@ from django.contrib.auth.models import User
 from django.test import Client as Browser
 
 from notifier.runtime import clock
-from tests.factories import a_topic, a_user
+from tests.support.factories import a_topic, a_user
 
 
 @pytest.fixture(autouse=True)

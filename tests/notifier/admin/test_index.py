@@ -9,8 +9,8 @@ from pytest_django.asserts import assertRedirects
 
 from notifier.models import Breaker, Broadcast, ClientCounts, DailyStats, Delivery, Process
 from notifier.runtime import clock
-from tests.factories import a_broadcast, a_delivery, a_notification, a_topic, an_open_breaker
 from tests.notifier.admin.conftest import LogIn
+from tests.support.factories import a_broadcast, a_delivery, a_notification, a_topic, an_open_breaker
 
 TALLY = {"audience": 1200, "rate": 10.0, "counts": {"email": {"SENT": 900, "PENDING": 300}}}
 
@@ -35,11 +35,11 @@ def test_it_never_reads_the_deliveries_nor_the_clients(admin: Browser) -> None:
 
 
 def test_it_costs_the_same_however_much_there_is(admin: Browser) -> None:
-    fill_the_house(rows=1)
+    fill_the_overview(rows=1)
     admin.get(reverse("admin:index"))
     with CaptureQueriesContext(connection) as few:
         admin.get(reverse("admin:index"))
-    fill_the_house(rows=6)
+    fill_the_overview(rows=6)
 
     with CaptureQueriesContext(connection) as many:
         admin.get(reverse("admin:index"))
@@ -47,7 +47,7 @@ def test_it_costs_the_same_however_much_there_is(admin: Browser) -> None:
     assert len(many) == len(few) <= 20
 
 
-def fill_the_house(*, rows: int) -> None:
+def fill_the_overview(*, rows: int) -> None:
     """So many of everything that the overview shows."""
     now = clock.now()
     for _ in range(rows):
@@ -78,7 +78,7 @@ def test_broadcasts_are_shown_to_those_who_may_see_them(staff: LogIn) -> None:
 
 
 def test_who_may_see_nothing_sees_no_numbers(staff: LogIn) -> None:
-    fill_the_house(rows=1)
+    fill_the_overview(rows=1)
 
     page = staff().get(reverse("admin:index"))
 

@@ -14,7 +14,7 @@ from notifier.broadcasts.approvals import Version
 from notifier.broadcasts.send_options import Terms
 from notifier.delivery import recovery
 from notifier.models import Broadcast, Delivery
-from tests.factories import a_broadcast, a_delivery, a_user
+from tests.support.factories import a_broadcast, a_delivery, a_user
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]
 

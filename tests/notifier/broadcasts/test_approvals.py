@@ -14,8 +14,8 @@ from notifier.broadcasts.approvals import OwnRequest, Version
 from notifier.broadcasts.lifecycle import ChangedMeanwhile, NotAllowed
 from notifier.broadcasts.send_options import AT_ONCE, Terms
 from notifier.models import Broadcast, Notification
-from tests.factories import a_broadcast, a_client, a_notification, a_topic, a_user
-from tests.notifier.connections import OtherConnection, at_once
+from tests.support.connections import OtherConnection, at_once
+from tests.support.factories import a_broadcast, a_client, a_notification, a_topic, a_user
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
 

@@ -7,7 +7,7 @@ from django.db import connection
 from notifier.broadcasts import audience
 from notifier.delivery import fanout
 from notifier.models import Channel, Client, Delivery, Preference, Reason, Suppression
-from tests.factories import a_broadcast, a_client, a_phone, a_topic
+from tests.support.factories import a_broadcast, a_client, a_phone, a_topic
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
 

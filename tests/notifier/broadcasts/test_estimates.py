@@ -8,7 +8,7 @@ from pytest_django.fixtures import Settings
 
 from notifier.broadcasts import estimates
 from notifier.models import Channel
-from tests.factories import a_broadcast, a_client, a_topic
+from tests.support.factories import a_broadcast, a_client, a_topic
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
 

@@ -19,8 +19,8 @@ from notifier.delivery import claims, fanout, recovery
 from notifier.delivery.claims import Outcome, Verdict
 from notifier.delivery.recovery import Obstacle
 from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Reason, Suppression
-from tests.factories import a_broadcast, a_client, a_delivery, a_notification, a_topic, a_user
-from tests.notifier.connections import OtherConnection, at_once
+from tests.support.connections import OtherConnection, at_once
+from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification, a_topic, a_user
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
 

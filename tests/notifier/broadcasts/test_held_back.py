@@ -6,7 +6,7 @@ from pytest_django.fixtures import Settings
 from notifier.broadcasts import held_back
 from notifier.broadcasts.held_back import KeptBack
 from notifier.models import Channel, Client, Delivery, Preference, Topic
-from tests.factories import a_broadcast, a_client, a_delivery, a_topic
+from tests.support.factories import a_broadcast, a_client, a_delivery, a_topic
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
 

@@ -2,7 +2,7 @@ import pytest
 
 from notifier.broadcasts import notifications
 from notifier.models import Notification
-from tests.factories import a_broadcast, a_notification, a_topic
+from tests.support.factories import a_broadcast, a_notification, a_topic
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]
 

@@ -12,7 +12,7 @@ from notifier.broadcasts.progress import Health
 from notifier.delivery import fanout, tallies
 from notifier.models import Broadcast, Channel, Delivery, Process
 from notifier.policies import quiet_hours_sql
-from tests.factories import a_broadcast, a_client, a_delivery, a_notification, an_open_breaker
+from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification, an_open_breaker
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
 

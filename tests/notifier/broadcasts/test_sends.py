@@ -8,8 +8,8 @@ from consumers.backends.base import Outgoing
 from notifier.broadcasts import test_sends
 from notifier.broadcasts.test_sends import MAX_A_MINUTE, TooMany
 from notifier.models import Channel, Delivery
-from tests.factories import a_notification, a_user
-from tests.standins.smtp import SmtpStandin
+from tests.support.factories import a_notification, a_user
+from tests.support.fakes.smtp import FakeSmtp
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]
 
@@ -58,9 +58,9 @@ def test_who_asked_for_a_test_is_written_down(now: datetime) -> None:
     assert entry.change_message == "Asked for a test by SMS."
 
 
-def test_a_test_goes_through_the_backend_of_the_channel(smtp_standin: SmtpStandin, settings: Settings) -> None:
+def test_a_test_goes_through_the_backend_of_the_channel(fake_smtp: FakeSmtp, settings: Settings) -> None:
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", smtp_standin.port
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", fake_smtp.port
 
     said = [
         test_sends.send(
@@ -72,7 +72,7 @@ def test_a_test_goes_through_the_backend_of_the_channel(smtp_standin: SmtpStandi
         for _ in range(2)
     ]
 
-    first, second = smtp_standin.accepted()
+    first, second = fake_smtp.accepted()
     assert said == ["", ""]
     assert (first["recipient"], first["subject"]) == ("me@example.com", "[Test] Homes")
     assert "multipart/alternative" in first["raw"]

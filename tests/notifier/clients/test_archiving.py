@@ -7,7 +7,7 @@ from django.test.utils import CaptureQueriesContext
 
 from notifier.clients import archiving
 from notifier.models import Client
-from tests.factories import a_client, a_user
+from tests.support.factories import a_client, a_user
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]
 

@@ -4,7 +4,7 @@ import pytest
 
 from notifier.clients import counts
 from notifier.models import ClientCounts
-from tests.factories import a_client, a_topic
+from tests.support.factories import a_client, a_topic
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
 

@@ -32,9 +32,10 @@ from notifier.models import (
     Suppression,
     SuppressionChange,
 )
-from tests.factories import a_broadcast, a_client, a_delivery, a_topic, a_user, an_open_breaker
-from tests.notifier.connections import SECONDS, OtherConnection, impatient
-from tests.notifier.ledger import unaccounted
+from tests.support.connections import OtherConnection, impatient
+from tests.support.factories import a_broadcast, a_client, a_delivery, a_topic, a_user, an_open_breaker
+from tests.support.ledger import unaccounted
+from tests.support.servers.processes import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]
 
@@ -351,7 +352,7 @@ def test_a_claim_under_way_is_waited_for_and_then_nothing_is_erased(now: datetim
             assert claim(delivery, now).messages
             erasing = other.start_and_wait_until_blocked(lambda: erase(delivery.client, now))
         with pytest.raises(erasure.NotErased):
-            erasing.result(SECONDS)
+            erasing.result(PATIENCE_SECONDS)
 
     assert Delivery.objects.get().address
 

@@ -14,8 +14,8 @@ from django.utils import timezone
 from notifier.broadcasts import lifecycle
 from notifier.management.commands import broadcast as command
 from notifier.models import Broadcast, Delivery, Notification, Process
-from tests.factories import a_broadcast, a_client, a_delivery, a_notification, a_user
-from tests.servers.stack import Stack
+from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification, a_user
+from tests.support.servers.stack import Stack
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
 

@@ -7,7 +7,7 @@ from django.core.management import CommandError, call_command
 
 from notifier.broadcasts import progress
 from notifier.models import Broadcast
-from tests.factories import a_broadcast, a_notification, a_user
+from tests.support.factories import a_broadcast, a_notification, a_user
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
 

@@ -8,7 +8,7 @@ from django.test.utils import override_settings
 
 from notifier.clients.imports import writing
 from notifier.models import Client, ClientImport, ConsentChange, Preference
-from tests.factories import a_client, a_topic, a_user
+from tests.support.factories import a_client, a_topic, a_user
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
 

@@ -12,8 +12,8 @@ from notifier.runtime import clock
 from notifier.transport.amqp import AmqpTransport
 from notifier.transport.base import DeadLetter, Ticket, encode
 from tests.notifier.transport.carriers import BAD_BODIES, RabbitCarrier, settles
-from tests.servers.processes import free_port
-from tests.servers.stack import Stack
+from tests.support.servers.processes import free_port
+from tests.support.servers.stack import Stack
 
 pytestmark = pytest.mark.django_db
 

@@ -7,7 +7,7 @@ from notifier.consent import provider_events, suppressions
 from notifier.consent.provider_events import Event, Kind
 from notifier.consent.suppressions import Evidence, Source
 from notifier.models import Channel, ProviderEvent, SoftBounces, Suppression, SuppressionChange
-from tests.factories import a_client, a_delivery
+from tests.support.factories import a_client, a_delivery
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]
 

@@ -10,8 +10,9 @@ from notifier.clients import erasure
 from notifier.consent import digests, suppressions
 from notifier.consent.suppressions import Evidence, Source
 from notifier.models import Channel, Client, Suppression, SuppressionChange
-from tests.factories import a_client, a_user
-from tests.notifier.connections import SECONDS, OtherConnection
+from tests.support.connections import OtherConnection
+from tests.support.factories import a_client, a_user
+from tests.support.servers.processes import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]
 
@@ -188,7 +189,7 @@ def test_who_enters_a_former_address_while_it_is_erased_finds_it_silent(now: dat
         with transaction.atomic():
             erasure.erase(client_id=client.pk, by=None, why="asked", now=now)
             entering = other.start_and_wait_until_blocked(enter)
-        entering.result(SECONDS)
+        entering.result(PATIENCE_SECONDS)
 
     assert Suppression.objects.filter(address=ANN).exists()
 

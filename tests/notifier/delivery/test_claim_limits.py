@@ -16,8 +16,8 @@ from notifier.delivery.claims import Claim, Outcome, Verdict
 from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Reason
 from notifier.policies import breakers, quiet_hours_sql
 from notifier.transport.database import DatabaseTransport
-from tests.factories import a_broadcast, a_client, a_delivery, a_topic, an_open_breaker
-from tests.notifier.connections import OtherConnection, at_once
+from tests.support.connections import OtherConnection, at_once
+from tests.support.factories import a_broadcast, a_client, a_delivery, a_topic, an_open_breaker
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
 

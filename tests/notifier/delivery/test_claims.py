@@ -21,8 +21,8 @@ from notifier.messages.signed_links import Link
 from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Reason, Suppression, SuppressionChange
 from notifier.policies import breakers
 from notifier.transport.database import DatabaseTransport
-from tests.factories import a_broadcast, a_client, a_delivery, a_notification, a_topic, an_open_breaker
-from tests.notifier.connections import OtherConnection, at_once, impatient
+from tests.support.connections import OtherConnection, at_once, impatient
+from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification, a_topic, an_open_breaker
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
 

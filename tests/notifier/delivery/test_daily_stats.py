@@ -8,7 +8,7 @@ from django.utils import timezone
 from notifier.delivery import daily_stats, recovery, tallies
 from notifier.models import Broadcast, DailyStats, Delivery
 from notifier.runtime import failpoints
-from tests.factories import a_broadcast, a_client, a_delivery
+from tests.support.factories import a_broadcast, a_client, a_delivery
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
 

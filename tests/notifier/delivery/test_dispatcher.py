@@ -22,8 +22,8 @@ from notifier.runtime import clock
 from notifier.runtime.shutdown import StopFlag
 from notifier.transport.base import Ticket, TransportError, decode
 from notifier.transport.database import DatabaseTransport
-from tests.factories import a_broadcast, a_client, a_delivery, a_notification
-from tests.servers.processes import wait_until
+from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification
+from tests.support.servers.processes import wait_until
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
 

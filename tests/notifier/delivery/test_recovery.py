@@ -13,8 +13,8 @@ from notifier.delivery import claims, fanout, recovery, tallies
 from notifier.delivery.claims import Claim, Outcome, Verdict
 from notifier.delivery.recovery import Obstacle, Resolved
 from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Reason, Resolution, ResolvedDelivery
-from tests.factories import a_broadcast, a_client, a_delivery, a_user
-from tests.notifier.connections import OtherConnection, at_once, impatient
+from tests.support.connections import OtherConnection, at_once, impatient
+from tests.support.factories import a_broadcast, a_client, a_delivery, a_user
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
 

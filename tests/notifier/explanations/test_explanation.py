@@ -29,7 +29,7 @@ from notifier.models import (
     Suppression,
 )
 from notifier.policies import quiet_hours_sql
-from tests.factories import a_broadcast, a_client, a_delivery, a_notification, a_topic, a_user, an_open_breaker
+from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification, a_topic, a_user, an_open_breaker
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]
 

@@ -56,11 +56,12 @@ def test_what_is_found_right_leaves_no_braces_to_the_reader(text: str) -> None:
 def test_a_text_of_blanks_and_open_braces_is_read_quickly() -> None:
     text = ("{{" + " " * 5_000) * 20
 
-    began = time.perf_counter()
+    began = time.process_time()
     placeholders.render(text, REPLACEMENTS)
     placeholders.mistakes(text)
 
-    assert time.perf_counter() - began < 5  # it took minutes while blanks could be matched in three places
+    # By the processor's time, whatever else the machine does; minutes while blanks could be matched in three places.
+    assert time.process_time() - began < 30
 
 
 def test_every_placeholder_of_the_list_has_a_value() -> None:

@@ -7,9 +7,9 @@ from django.conf import LazySettings
 from notifier.models import Broadcast, DailyStats, Delivery
 from notifier.overview import chart
 from notifier.overview.chart import HEIGHT, MIN_HEIGHT, Chart
-from tests.factories import a_broadcast
+from tests.support.factories import a_broadcast
 
-pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
+pytestmark = [pytest.mark.both_engines(only_full=True), pytest.mark.django_db]
 
 State = Delivery.State
 NOW = datetime(2026, 3, 30, 12, tzinfo=UTC)

@@ -5,7 +5,7 @@ import pytest
 from notifier.broadcasts.progress import Health
 from notifier.models import Broadcast, Channel, ClientCounts, DailyStats, Delivery, Process
 from notifier.overview import dashboard
-from tests.factories import a_broadcast, a_notification, a_topic
+from tests.support.factories import a_broadcast, a_notification, a_topic
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
 

@@ -5,7 +5,7 @@ import pytest
 from notifier.delivery import tallies
 from notifier.models import Broadcast, Channel, Delivery
 from notifier.policies import throughput
-from tests.factories import a_broadcast, a_delivery
+from tests.support.factories import a_broadcast, a_delivery
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
 

@@ -7,7 +7,7 @@ from django.test import Client as Browser
 from notifier.messages import signed_links
 from notifier.messages.signed_links import Link
 from notifier.models import Client
-from tests.factories import a_topic
+from tests.support.factories import a_topic
 
 
 @pytest.fixture(autouse=True)

@@ -25,9 +25,9 @@ from notifier.models import (
     SuppressionChange,
     Topic,
 )
-from tests.factories import a_broadcast, a_client, a_delivery, a_notification
+from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification
 
-pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]
+pytestmark = [pytest.mark.django_db, pytest.mark.both_engines(only_full=True)]
 
 SITE = "https://news.example.com"
 KEPT: list[type[Model]] = [Client, Topic, Preference, Suppression, ConsentChange, SuppressionChange, Delivery]

@@ -15,7 +15,7 @@ from notifier.messages import signed_links
 from notifier.messages.signed_links import Link
 from notifier.models import Client, ConsentChange, Preference
 from notifier.public import rate_limits
-from tests.factories import a_client, a_topic, a_user
+from tests.support.factories import a_client, a_topic, a_user
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]
 

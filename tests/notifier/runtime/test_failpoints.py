@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from notifier.runtime import failpoints
+from tests.support.servers.processes import PATIENCE_SECONDS
 
 SCRIPT = """
 from notifier.runtime import failpoints
@@ -16,7 +17,9 @@ for number in range(4):
 
 def run(order: str) -> subprocess.CompletedProcess[str]:
     env = {failpoints.ENVIRONMENT_NAME: order} if order else {}
-    return subprocess.run([sys.executable, "-c", SCRIPT], env=env, capture_output=True, text=True, timeout=30)
+    return subprocess.run(
+        [sys.executable, "-c", SCRIPT], env=env, capture_output=True, text=True, timeout=PATIENCE_SECONDS
+    )
 
 
 def test_unarmed_nothing_happens() -> None:

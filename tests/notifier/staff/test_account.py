@@ -13,10 +13,10 @@ from django.utils import timezone
 
 from notifier.models import Client, Profile
 from notifier.staff import auth_backend, profiles
-from tests.factories import a_client, a_user
-from tests.notifier.admin.house import form_of
+from tests.support.factories import a_client, a_user
+from tests.support.forms import form_of
 
-pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]
+pytestmark = [pytest.mark.django_db, pytest.mark.both_engines(only_full=True)]
 
 ACCOUNT = "/admin/account/"
 FORM = {

@@ -12,7 +12,7 @@ from django.test import RequestFactory
 from django.urls import reverse
 
 from notifier.staff import login_throttle
-from tests.factories import a_user
+from tests.support.factories import a_user
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]
 

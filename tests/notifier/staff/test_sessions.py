@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from notifier.staff import sessions
-from tests.factories import a_broadcast, a_user
+from tests.support.factories import a_broadcast, a_user
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]
 

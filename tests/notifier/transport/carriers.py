@@ -15,7 +15,7 @@ from notifier.runtime import clock
 from notifier.transport.amqp import AmqpTransport
 from notifier.transport.base import Received, Ticket, Transport, encode
 from notifier.transport.database import VISIBILITY, DatabaseTransport
-from tests.servers.processes import free_port, wait_until
+from tests.support.servers.processes import free_port, wait_until
 
 KEYS = (*Channel.values, "dead")
 
@@ -123,9 +123,9 @@ class RabbitCarrier:
         yield
 
 
-def take(tickets: Iterator[Received | None], *, deadline: float = 20) -> Received:
+def take(tickets: Iterator[Received | None]) -> Received:
     """The next ticket, past any idle seconds."""
-    received = wait_until(lambda: next(tickets), deadline=deadline, what="a ticket")
+    received = wait_until(lambda: next(tickets), what="a ticket")
     assert received
     return received
 

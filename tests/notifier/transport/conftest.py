@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.notifier.transport.carriers import Carrier, DatabaseCarrier, RabbitCarrier
-from tests.servers.rabbitmq import RabbitServer
+from tests.support.servers.rabbitmq import RabbitServer
 
 
 @pytest.fixture(scope="session")

@@ -11,9 +11,9 @@ from notifier.transport import amqp
 from notifier.transport.amqp import AmqpTransport
 from notifier.transport.base import TransportError
 from tests.notifier.transport.carriers import RabbitCarrier, a_ticket, take
-from tests.servers.processes import wait_until
-from tests.servers.rabbitmq import RabbitServer
-from tests.standins.relay import Relay
+from tests.support.fakes.relay import Relay
+from tests.support.servers.processes import wait_until
+from tests.support.servers.rabbitmq import RabbitServer
 
 EMAIL = Channel.EMAIL
 HEARTBEAT = 2
@@ -52,11 +52,15 @@ def call_of(transport: AmqpTransport, name: str) -> Callable[[], object]:
     return calls[name]
 
 
-def seconds_until_noticed(call: Callable[[], object]) -> float:
-    began = time.monotonic()
-    with pytest.raises(TransportError, match=r"127\.0\.0\.1"):
+#: What the transport itself says when it gives up. pika notices too, after several times as long, and in other words.
+SILENCE = r"127\.0\.0\.1.*nothing was heard from it for"
+NO_ANSWER = r"127\.0\.0\.1.*it gave no answer within"
+
+
+def is_noticed(call: Callable[[], object], words: str) -> bool:
+    with pytest.raises(TransportError, match=words):
         call()
-    return time.monotonic() - began
+    return True
 
 
 def test_a_look_after_a_pause_does_not_take_old_heartbeats_for_new_ones(transport: AmqpTransport, relay: Relay) -> None:
@@ -65,19 +69,19 @@ def test_a_look_after_a_pause_does_not_take_old_heartbeats_for_new_ones(transpor
 
     relay.go_deaf()
 
-    assert seconds_until_noticed(lambda: transport.depth(EMAIL)) < 1.25 * HEARTBEAT
+    assert is_noticed(lambda: transport.depth(EMAIL), f"{NO_ANSWER} {HEARTBEAT} s")
 
 
 METHODS = pytest.mark.parametrize("method", ["receive", "publish", "depth"])
 
 
 @METHODS
-def test_silence_is_noticed_within_two_heartbeats(transport: AmqpTransport, relay: Relay, method: str) -> None:
+def test_silence_is_noticed_before_anybody_else_does(transport: AmqpTransport, relay: Relay, method: str) -> None:
     call = begin(transport, method)
 
     relay.go_deaf()
 
-    assert seconds_until_noticed(call) < 2 * HEARTBEAT
+    assert is_noticed(call, f"{SILENCE}|{NO_ANSWER}")
     wait_until(lambda: relay.swallowed() == 0, what="every socket to be closed")
     transport.publish([a_ticket()])
     with closing(transport.receive(EMAIL, 0.05)) as tickets:  # type: ignore[type-var]
@@ -92,7 +96,7 @@ def test_a_broker_that_takes_connections_and_says_nothing_is_an_error(
     monkeypatch.setattr(amqp, "CONNECT_TIMEOUT_SECONDS", 1)
     relay.go_deaf(to_new=True)
 
-    assert seconds_until_noticed(call_of(transport, method)) < 5
+    assert is_noticed(call_of(transport, method), r"127\.0\.0\.1")
 
 
 @pytest.mark.parametrize("method", ["publish", "depth"])
@@ -105,7 +109,7 @@ def test_no_answer_is_waited_for_until_the_process_looks_dead(
 
     relay.go_deaf()
 
-    assert seconds_until_noticed(call) < 5
+    assert is_noticed(call, f"{NO_ANSWER} 1 s")
 
 
 def test_closing_waits_for_no_goodbye(transport: AmqpTransport, relay: Relay, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,11 +119,10 @@ def test_closing_waits_for_no_goodbye(transport: AmqpTransport, relay: Relay, mo
     take(tickets)
     open_before = relay.go_deaf()
 
-    began = time.monotonic()
+    # With nobody to say goodbye to it would take for ever.
     tickets.close()  # type: ignore[attr-defined]
     transport.close()
 
-    assert time.monotonic() - began < 3 * (amqp.CLOSE_TIMEOUT_SECONDS + 1)
     assert open_before == 3
     wait_until(lambda: relay.swallowed() == 0, what="every socket to be closed")
 

@@ -10,7 +10,6 @@ from django.db import transaction
 
 from notifier.models import Channel
 from notifier.transport.base import MAX_BODY_BYTES, DeadLetter, Received, Ticket, Transport, TransportError, encode
-from tests.notifier.connections import at_once
 from tests.notifier.transport.carriers import (
     BAD_BODIES,
     Carrier,
@@ -20,6 +19,7 @@ from tests.notifier.transport.carriers import (
     settles,
     take,
 )
+from tests.support.connections import at_once
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
 

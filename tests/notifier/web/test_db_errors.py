@@ -12,7 +12,7 @@ from django.test import Client as Browser
 from django.urls import reverse
 
 from notifier.web import db_errors
-from tests.factories import a_user
+from tests.support.factories import a_user
 
 pytestmark = pytest.mark.django_db
 

@@ -11,8 +11,9 @@ from django.test import Client as Browser
 from django.urls import reverse
 
 from notifier.web import security_headers
-from tests.factories import a_user
-from tests.servers.stack import Stack
+from tests.support.factories import a_user
+from tests.support.servers.processes import PATIENCE_SECONDS
+from tests.support.servers.stack import Stack
 
 REPORT = {
     "csp-report": {"effective-directive": "img-src", "document-uri": "https://h/admin/notifier/client/7/change/?q=ann"}
@@ -29,7 +30,7 @@ def test_a_real_answer_behind_a_proxy_with_https_has_every_header(make_stack: An
     base = stack.serve(HTTPS="on", BEHIND_PROXY="on")
 
     def answer(path: str, **headers: str) -> Any:
-        return urlopen(Request(base.rstrip("/") + path, headers=headers), timeout=30)
+        return urlopen(Request(base.rstrip("/") + path, headers=headers), timeout=PATIENCE_SECONDS)
 
     page = answer("/admin/login/", **{"X-Forwarded-Proto": "https"})
 

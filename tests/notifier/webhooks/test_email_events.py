@@ -10,7 +10,7 @@ from django.test import Client as Browser
 from notifier.consent.provider_events import Kind
 from notifier.models import ProviderEvent, Suppression
 from notifier.webhooks import email_events
-from tests.factories import a_delivery
+from tests.support.factories import a_delivery
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]
 

@@ -14,9 +14,9 @@ from notifier.models import InboundMessage, Suppression, SuppressionChange
 from notifier.web.security_headers import Allowance
 from notifier.webhooks import sms
 from notifier.webhooks.base import Forged
-from tests.standins import answers
-from tests.standins.answers import NOTHING, PATH
-from tests.standins.sms import sms_url
+from tests.support.fakes import answers
+from tests.support.fakes.answers import NOTHING, PATH
+from tests.support.fakes.sms import sms_url
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]
 

@@ -13,8 +13,8 @@ from notifier.consent.sms_keywords import Wish
 from notifier.consent.sms_replies import SmsReply
 from notifier.webhooks.base import Forged, NotAReply
 from notifier.webhooks.twilio import Twilio, signature
-from tests.standins import answers
-from tests.standins.sms import SID, TOKEN, sms_url
+from tests.support.fakes import answers
+from tests.support.fakes.sms import SID, TOKEN, sms_url
 
 FORM = "application/x-www-form-urlencoded"
 #: https://www.twilio.com/docs/usage/security and tests/unit/test_request_validator.py of twilio-python.

@@ -14,9 +14,9 @@ from django.utils import timezone
 
 from notifier.admin.deliveries import results
 from notifier.models import Broadcast
-from tests.factories import a_broadcast, a_client, a_delivery, a_user
+from tests.support.factories import a_broadcast, a_client, a_delivery, a_user
 
-pytestmark = pytest.mark.both_engines
+pytestmark = pytest.mark.both_engines(only_full=True)
 
 
 State = Broadcast.State
@@ -113,6 +113,7 @@ def test_the_record_is_searched_by_client(admin: Browser) -> None:
 
 
 # --- The list of broadcasts -------------------------------------------------------------------------------------------
+@pytest.mark.both_engines
 def test_the_list_of_broadcasts_leads_to_what_needs_a_look(admin: Browser) -> None:
     broadcast = a_told_broadcast()
 
@@ -123,6 +124,7 @@ def test_the_list_of_broadcasts_leads_to_what_needs_a_look(admin: Browser) -> No
     assert "59 %" in text
 
 
+@pytest.mark.both_engines
 def test_without_broadcasts_the_list_says_where_one_begins(admin: Browser) -> None:
     text = text_of(admin.get(reverse("admin:notifier_broadcast_changelist")))
 

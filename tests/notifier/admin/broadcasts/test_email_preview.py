@@ -9,11 +9,11 @@ from django.urls import reverse
 from notifier.messages import signed_links
 from notifier.models import Notification
 from notifier.templatetags.backoffice import email_height
-from tests.factories import a_broadcast, a_client, a_notification
 from tests.notifier.admin.conftest import LogIn
 from tests.notifier.admin.notifications.test_notification_admin import text_of
+from tests.support.factories import a_broadcast, a_client, a_notification
 
-pytestmark = pytest.mark.both_engines
+pytestmark = pytest.mark.both_engines(only_full=True)
 
 SEND, APPROVE, VIEW = "notifier.send_broadcast", "notifier.approve_broadcast", "notifier.view_broadcast"
 

@@ -13,7 +13,6 @@ from django.utils import timezone
 
 from notifier.delivery import tallies
 from notifier.models import Broadcast, Delivery, Reason
-from tests.factories import a_client, a_delivery, a_notification, an_open_breaker
 from tests.notifier.admin.broadcasts.test_broadcast_admin import (
     TALLY,
     a_told_broadcast,
@@ -23,8 +22,9 @@ from tests.notifier.admin.broadcasts.test_broadcast_admin import (
     text_of,
 )
 from tests.notifier.admin.conftest import LogIn
+from tests.support.factories import a_client, a_delivery, a_notification, an_open_breaker
 
-pytestmark = pytest.mark.both_engines
+pytestmark = pytest.mark.both_engines(only_full=True)
 
 VIEW, CONTROL = "notifier.view_broadcast", "notifier.control_broadcast"
 State = Broadcast.State
@@ -206,6 +206,7 @@ def test_seeing_needs_its_permission(staff: LogIn) -> None:
 
 
 # --- The wall, and what is said aloud ---------------------------------------------------------------------------------
+@pytest.mark.both_engines
 def test_the_wall_has_the_numbers_and_nothing_to_press(admin: Browser) -> None:
     broadcast = a_told_broadcast()
 
@@ -217,6 +218,7 @@ def test_the_wall_has_the_numbers_and_nothing_to_press(admin: Browser) -> None:
         assert absent not in text
 
 
+@pytest.mark.both_engines
 def test_a_poll_of_the_wall_brings_nothing_to_press_either(admin: Browser) -> None:
     text = text_of(poll(admin, a_told_broadcast(), wall="1"))
 
@@ -224,6 +226,7 @@ def test_a_poll_of_the_wall_brings_nothing_to_press_either(admin: Browser) -> No
     assert "number-retry" not in text
 
 
+@pytest.mark.both_engines
 def test_what_is_said_aloud_changes_with_each_tenth_and_is_not_said_twice(admin: Browser) -> None:
     broadcast = a_told_broadcast()
     said = admin.get(page_of(broadcast)).context["said"]
@@ -243,6 +246,7 @@ def test_what_is_said_aloud_changes_with_each_tenth_and_is_not_said_twice(admin:
 
 
 # --- The last moment --------------------------------------------------------------------------------------------------
+@pytest.mark.both_engines
 def test_the_broadcast_says_how_many_were_spared_and_who(admin: Browser) -> None:
     broadcast = a_told_broadcast()
     assert "spared" not in admin.get(page_of(broadcast)).content.decode()

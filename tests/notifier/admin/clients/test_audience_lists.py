@@ -12,8 +12,8 @@ from notifier.admin.clients import audience_lists
 from notifier.broadcasts import audience
 from notifier.broadcasts.audience import Standing
 from notifier.models import Channel, Client, Suppression
-from tests.factories import a_client, a_notification, a_topic
 from tests.notifier.admin.conftest import LogIn
+from tests.support.factories import a_client, a_notification, a_topic
 
 pytestmark = pytest.mark.both_engines
 

@@ -12,12 +12,12 @@ from django.utils import timezone
 from notifier.consent import provider_events
 from notifier.consent.provider_events import Event, Kind
 from notifier.models import Client, InboundMessage, Resolution, ResolvedDelivery
-from tests.factories import a_client, a_delivery
 from tests.notifier.admin.clients.test_client_admin import act
 from tests.notifier.admin.clients.test_client_page import agree
 from tests.notifier.admin.conftest import LogIn
+from tests.support.factories import a_client, a_delivery
 
-pytestmark = pytest.mark.both_engines
+pytestmark = pytest.mark.both_engines(only_full=True)
 
 LIST = "admin:notifier_client_changelist"
 DO = {"why": "ticket 4711", "sure": "on"}

@@ -8,8 +8,8 @@ from notifier.admin.lists.search import matching
 from notifier.clients import erasure
 from notifier.models import Client, Preference, Suppression, Topic
 from notifier.runtime import clock
-from tests.factories import a_client, a_delivery, a_notification, a_topic
 from tests.notifier.admin.conftest import LogIn
+from tests.support.factories import a_client, a_delivery, a_notification, a_topic
 
 pytestmark = pytest.mark.both_engines
 

@@ -16,11 +16,11 @@ from notifier.consent.consents import Origin
 from notifier.consent.provider_events import Event, Kind
 from notifier.consent.suppressions import Evidence, Source
 from notifier.models import Channel, Client, ConsentChange, Suppression
-from tests.factories import a_client, a_delivery, a_topic
 from tests.notifier.admin.clients.test_client_admin import filled_in, page_of
 from tests.notifier.admin.conftest import LogIn
+from tests.support.factories import a_client, a_delivery, a_topic
 
-pytestmark = pytest.mark.both_engines
+pytestmark = pytest.mark.both_engines(only_full=True)
 
 LOOK = ("notifier.view_client", "notifier.view_preference", "notifier.view_delivery", "notifier.view_suppression")
 

@@ -10,11 +10,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from notifier.models import Client
-from tests.factories import a_broadcast, a_client, a_delivery
 from tests.notifier.admin.clients.test_client_page import LOOK, agree, text_of
 from tests.notifier.admin.conftest import LogIn
+from tests.support.factories import a_broadcast, a_client, a_delivery
 
-pytestmark = pytest.mark.both_engines
+pytestmark = pytest.mark.both_engines(only_full=True)
 
 
 def why_url(client: Client, query: str = "") -> str:

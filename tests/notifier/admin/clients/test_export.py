@@ -12,8 +12,8 @@ from django.test import Client as Browser
 from django.urls import reverse
 
 from notifier.models import Client, ClientImport, ConsentChange, Preference, Suppression
-from tests.factories import a_client
 from tests.notifier.admin.conftest import LogIn
+from tests.support.factories import a_client
 
 pytestmark = pytest.mark.both_engines
 

@@ -11,11 +11,11 @@ from django.utils import timezone
 from notifier.consent import preference_center
 from notifier.consent.consents import Origin
 from notifier.models import Channel, Client, ConsentChange, Preference, Topic
-from tests.factories import a_client, a_topic
 from tests.notifier.admin.clients.test_client_admin import ADD, filled_in, page_of
 from tests.notifier.admin.clients.test_client_page import LOOK, agree, text_of
 from tests.notifier.admin.conftest import LogIn
-from tests.notifier.ledger import unaccounted
+from tests.support.factories import a_client, a_topic
+from tests.support.ledger import unaccounted
 
 pytestmark = pytest.mark.both_engines
 

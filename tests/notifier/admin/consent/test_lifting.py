@@ -10,7 +10,7 @@ from notifier.models import Suppression, SuppressionChange
 from tests.notifier.admin.conftest import LogIn
 from tests.notifier.admin.consent.test_suppressions import ANN, BOB, LIFT, LIST, SEES, lift, page_of, suppress
 
-pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]
+pytestmark = [pytest.mark.django_db, pytest.mark.both_engines(only_full=True)]
 
 
 def test_a_lifting_is_asked_about_and_kept_with_who_and_why(staff: LogIn, now: datetime) -> None:

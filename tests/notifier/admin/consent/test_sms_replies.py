@@ -12,10 +12,10 @@ from django.utils import timezone
 
 from notifier.consent import digests
 from notifier.models import Channel, InboundMessage
-from tests.factories import a_client, a_user, an_answer
 from tests.notifier.admin.conftest import LogIn
+from tests.support.factories import a_client, a_user, an_answer
 
-pytestmark = pytest.mark.both_engines
+pytestmark = pytest.mark.both_engines(only_full=True)
 
 VIEW, READ = "notifier.view_inboundmessage", "notifier.change_inboundmessage"
 LIST = reverse("admin:notifier_inboundmessage_changelist")

@@ -12,9 +12,9 @@ from notifier.consent.provider_events import Event, Kind
 from notifier.consent.suppressions import Evidence, Source
 from notifier.models import Channel, Suppression, SuppressionChange
 from notifier.runtime import clock
-from tests.factories import a_client
+from tests.support.factories import a_client
 
-pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]
+pytestmark = [pytest.mark.django_db, pytest.mark.both_engines(only_full=True)]
 
 LIST, ADD = reverse("admin:notifier_suppression_changelist"), reverse("admin:notifier_suppression_add")
 LIFT = reverse("admin:notifier_suppression_lift")

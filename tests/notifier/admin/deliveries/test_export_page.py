@@ -19,10 +19,10 @@ from notifier.admin.deliveries import results
 from notifier.consent import consents
 from notifier.consent.consents import Origin
 from notifier.models import Broadcast, Channel, ConsentChange
-from tests.factories import a_client, a_delivery
 from tests.notifier.admin.broadcasts.test_broadcast_admin import text_of
 from tests.notifier.admin.conftest import LogIn
 from tests.notifier.admin.deliveries.test_results import an_ended, list_of
+from tests.support.factories import a_client, a_delivery
 
 pytestmark = pytest.mark.both_engines
 

@@ -8,9 +8,9 @@ from django.urls import reverse
 from notifier.delivery import recovery
 from notifier.models import Delivery, Resolution
 from notifier.runtime import clock
-from tests.factories import a_delivery
 from tests.notifier.admin.conftest import LogIn
 from tests.notifier.admin.deliveries.test_resolve_page import answer, asking, page_of, states, text_of
+from tests.support.factories import a_delivery
 
 pytestmark = pytest.mark.both_engines
 

@@ -15,8 +15,8 @@ from django.utils import timezone
 from notifier.admin.deliveries import resolve_page
 from notifier.models import Broadcast, Delivery, Resolution
 from notifier.runtime import clock
-from tests.factories import a_broadcast, a_client, a_delivery
 from tests.notifier.admin.conftest import LogIn
+from tests.support.factories import a_broadcast, a_client, a_delivery
 
 pytestmark = pytest.mark.both_engines
 

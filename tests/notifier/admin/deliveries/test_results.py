@@ -12,8 +12,8 @@ from django.utils import timezone
 from notifier.admin.deliveries import results
 from notifier.broadcasts import skip_reasons
 from notifier.models import Broadcast, Delivery
-from tests.factories import a_broadcast, a_client, a_delivery
 from tests.notifier.admin.broadcasts.test_broadcast_admin import a_told_broadcast, page_of, text_of
+from tests.support.factories import a_broadcast, a_client, a_delivery
 
 pytestmark = pytest.mark.both_engines
 

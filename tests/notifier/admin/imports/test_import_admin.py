@@ -14,10 +14,10 @@ from django.utils import timezone
 from notifier.clients.imports import retention
 from notifier.consent import consents
 from notifier.models import Channel, Client, ClientImport, ConsentChange, Preference
-from tests.factories import a_client, a_topic
 from tests.notifier.admin.conftest import LogIn
+from tests.support.factories import a_client, a_topic
 
-pytestmark = pytest.mark.both_engines
+pytestmark = pytest.mark.both_engines(only_full=True)
 
 FILE = (
     b"Name;E-Mail;Mobile;Listings\nAnn;ann@example.com;;both\nBob;bob@;;sms\nCleo;;+1 202 555 0123;sms\n"

@@ -12,7 +12,7 @@ from notifier.clients.imports import uploads
 from notifier.models import ClientImport
 from tests.notifier.admin.imports.test_import_admin import upload
 
-pytestmark = pytest.mark.both_engines
+pytestmark = pytest.mark.both_engines(only_full=True)
 
 
 @pytest.mark.parametrize(

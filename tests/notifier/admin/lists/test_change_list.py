@@ -14,7 +14,7 @@ from notifier.admin.lists.change_list import BoundedChangeList
 from notifier.admin.lists.paginator import BoundedPaginator
 from notifier.broadcasts.audience import Standing
 from notifier.models import Channel, Delivery
-from tests.factories import a_broadcast, a_client, a_delivery
+from tests.support.factories import a_broadcast, a_client, a_delivery
 
 pytestmark = pytest.mark.both_engines
 

@@ -15,13 +15,13 @@ from notifier.admin.lists import base, deferred_counts
 from notifier.broadcasts import audience, followups
 from notifier.delivery import recovery
 from notifier.models import Broadcast, Client, Delivery
-from tests.factories import a_broadcast, a_client, a_delivery, a_notification, a_topic
 from tests.notifier.admin.broadcasts.acts.test_approve import page_of as approve_page
 from tests.notifier.admin.broadcasts.acts.test_approve import waiting, word
 from tests.notifier.admin.broadcasts.acts.test_follow_up import an_ended, follow_page, pressed
 from tests.notifier.admin.clients.test_bulk_acts import decide_url
 from tests.notifier.admin.deliveries.test_resolve_page import answer, asking
 from tests.notifier.admin.notifications.test_notification_admin import confirm_page, order_of, text_of
+from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification, a_topic
 
 pytestmark = pytest.mark.both_engines
 

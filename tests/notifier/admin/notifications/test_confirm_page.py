@@ -14,11 +14,11 @@ from django.utils.html import strip_tags
 
 from notifier.admin.broadcasts.forms import SendForm
 from notifier.models import Broadcast, Notification, Profile
-from tests.factories import a_broadcast, a_client, a_notification, a_topic, a_user
 from tests.notifier.admin.conftest import LogIn
 from tests.notifier.admin.notifications.test_notification_admin import confirm_page, order_of, send, text_of
+from tests.support.factories import a_broadcast, a_client, a_notification, a_topic, a_user
 
-pytestmark = pytest.mark.both_engines
+pytestmark = pytest.mark.both_engines(only_full=True)
 
 State = Broadcast.State
 HOUR = timedelta(hours=1)

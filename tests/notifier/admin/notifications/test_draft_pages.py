@@ -10,10 +10,10 @@ from django.urls import reverse
 from pytest_django import Settings
 
 from notifier.models import Notification
-from tests.factories import a_client, a_notification, a_topic
 from tests.notifier.admin.conftest import LogIn
+from tests.support.factories import a_client, a_notification, a_topic
 
-pytestmark = pytest.mark.both_engines
+pytestmark = pytest.mark.both_engines(only_full=True)
 
 
 PREVIEW = "admin:notifier_notification_preview"
@@ -250,6 +250,7 @@ def test_a_form_that_was_refused_tells_the_length_of_what_was_typed(admin: Brows
     assert "<strong>2 segments</strong>" in text_of(save(admin, subject="", sms_body="x" * 161))
 
 
+@pytest.mark.both_engines
 def test_the_longest_name_is_found_through_an_index(admin: Browser) -> None:
     with CaptureQueriesContext(connection) as captured:
         check(admin)

@@ -5,11 +5,11 @@ from django.test import Client as Browser
 from django.urls import reverse
 
 from notifier.models import Notification
-from tests.factories import a_notification
 from tests.notifier.admin.conftest import LogIn
 from tests.notifier.admin.notifications.test_draft_pages import a_draft, text_of
+from tests.support.factories import a_notification
 
-pytestmark = pytest.mark.both_engines
+pytestmark = pytest.mark.both_engines(only_full=True)
 
 
 def duplicate_url(pk: int) -> str:

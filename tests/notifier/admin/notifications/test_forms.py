@@ -6,7 +6,7 @@ from django.test import Client as Browser
 from notifier.models import Notification
 from tests.notifier.admin.notifications.test_draft_pages import save
 
-pytestmark = pytest.mark.both_engines
+pytestmark = pytest.mark.both_engines(only_full=True)
 
 
 def test_a_notification_is_saved_with_plain_line_ends(admin: Browser) -> None:

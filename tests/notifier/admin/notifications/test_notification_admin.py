@@ -10,10 +10,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from notifier.models import Broadcast, Channel, Notification, Suppression
-from tests.factories import a_broadcast, a_client, a_notification, a_topic
 from tests.notifier.admin.conftest import LogIn
+from tests.support.factories import a_broadcast, a_client, a_notification, a_topic
 
-pytestmark = pytest.mark.both_engines
+pytestmark = pytest.mark.both_engines(only_full=True)
 
 CONFIRM = "admin:notifier_notification_broadcast"
 LIST = "admin:notifier_notification_changelist"

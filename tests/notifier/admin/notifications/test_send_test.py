@@ -15,11 +15,11 @@ from notifier.broadcasts.test_sends import MAX_A_MINUTE
 from notifier.messages import signed_links
 from notifier.messages.signed_links import Link
 from notifier.models import Broadcast, Delivery, Notification, Profile
-from tests.factories import a_client, a_topic
 from tests.notifier.admin.conftest import LogIn
 from tests.notifier.admin.notifications.test_draft_pages import HTMX, a_draft, text_of
+from tests.support.factories import a_client, a_topic
 
-pytestmark = pytest.mark.both_engines
+pytestmark = pytest.mark.both_engines(only_full=True)
 
 
 def url_of(channel: str) -> str:

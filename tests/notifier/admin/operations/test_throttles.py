@@ -12,7 +12,7 @@ from notifier.policies import throttles
 from tests.notifier.admin.conftest import LogIn
 from tests.notifier.admin.notifications.test_notification_admin import text_of
 
-pytestmark = pytest.mark.both_engines
+pytestmark = pytest.mark.both_engines(only_full=True)
 
 LIST = "admin:notifier_throttle_changelist"
 

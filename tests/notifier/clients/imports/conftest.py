@@ -11,7 +11,7 @@ from notifier.clients.imports.writing import ImportOrigin
 from notifier.files.base import Table
 from notifier.files.reader import open_table
 from notifier.models import ConsentChange
-from tests.factories import a_topic
+from tests.support.factories import a_topic
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ from notifier.clients.imports import uploads
 from notifier.clients.imports.erasure import erase_rows
 from notifier.files import spreadsheets
 from notifier.models import Channel, ClientImport
-from tests.factories import a_user
+from tests.support.factories import a_user
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]
 

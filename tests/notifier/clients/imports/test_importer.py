@@ -19,8 +19,8 @@ from notifier.consent.consents import Origin
 from notifier.consent.suppressions import Evidence, Source
 from notifier.files.base import FileError
 from notifier.models import Channel, Client, ConsentChange, ErasedAddress, Preference, Suppression
-from tests.factories import a_client, a_topic, a_user
 from tests.notifier.clients.imports.conftest import a_table, plan
+from tests.support.factories import a_client, a_topic, a_user
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
 

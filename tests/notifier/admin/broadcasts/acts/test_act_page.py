@@ -5,12 +5,12 @@ from django.test import Client as Browser
 from django.urls import reverse
 
 from notifier.models import Broadcast, Delivery
-from tests.factories import a_delivery
 from tests.notifier.admin.broadcasts.acts.test_retry_failed import WHY
 from tests.notifier.admin.broadcasts.test_broadcast_admin import a_told_broadcast, order_of, page_of, text_of
 from tests.notifier.admin.conftest import LogIn
+from tests.support.factories import a_delivery
 
-pytestmark = pytest.mark.both_engines
+pytestmark = pytest.mark.both_engines(only_full=True)
 
 VIEW, CONTROL = "notifier.view_broadcast", "notifier.control_broadcast"
 RESOLVE = "notifier.resolve_delivery"

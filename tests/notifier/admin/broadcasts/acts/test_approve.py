@@ -10,12 +10,12 @@ from django.urls import reverse
 from django.utils import timezone
 
 from notifier.models import Broadcast
-from tests.factories import a_broadcast, a_client, a_delivery, a_user
 from tests.notifier.admin.conftest import LogIn
-from tests.notifier.admin.house import form_of
 from tests.notifier.admin.notifications.test_notification_admin import text_of
+from tests.support.factories import a_broadcast, a_client, a_delivery, a_user
+from tests.support.forms import form_of
 
-pytestmark = pytest.mark.both_engines
+pytestmark = pytest.mark.both_engines(only_full=True)
 
 
 State = Broadcast.State

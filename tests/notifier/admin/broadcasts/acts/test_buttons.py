@@ -13,9 +13,9 @@ from notifier.admin.broadcasts.acts.buttons import BUTTONS
 from notifier.broadcasts import acts
 from notifier.broadcasts.acts import Act
 from notifier.models import Broadcast
-from tests.factories import a_broadcast, a_user
+from tests.support.factories import a_broadcast, a_user
 
-pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]
+pytestmark = [pytest.mark.django_db, pytest.mark.both_engines(only_full=True)]
 
 State = Broadcast.State
 #: What each act has on the progress page, by its id there.

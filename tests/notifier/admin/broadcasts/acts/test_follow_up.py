@@ -14,11 +14,11 @@ from django.utils import timezone
 from notifier.admin.broadcasts.acts.follow_up import in_words
 from notifier.broadcasts.followups import Missing
 from notifier.models import Broadcast, Channel, Notification
-from tests.factories import a_broadcast, a_client, a_delivery, a_notification
 from tests.notifier.admin.broadcasts.test_broadcast_admin import page_of, text_of
 from tests.notifier.admin.conftest import LogIn
+from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification
 
-pytestmark = pytest.mark.both_engines
+pytestmark = pytest.mark.both_engines(only_full=True)
 
 SEE, SEND = "notifier.view_broadcast", "notifier.send_broadcast"
 

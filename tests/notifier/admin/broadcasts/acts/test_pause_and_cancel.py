@@ -5,12 +5,12 @@ from django.test import Client as Browser
 from django.urls import reverse
 
 from notifier.models import Broadcast
-from tests.factories import a_user
 from tests.notifier.admin.broadcasts.acts.test_approve import waiting
 from tests.notifier.admin.broadcasts.test_broadcast_admin import a_told_broadcast, order_of, page_of, poll, text_of
 from tests.notifier.admin.conftest import LogIn
+from tests.support.factories import a_user
 
-pytestmark = pytest.mark.both_engines
+pytestmark = pytest.mark.both_engines(only_full=True)
 
 APPROVE, CONTROL, VIEW = "notifier.approve_broadcast", "notifier.control_broadcast", "notifier.view_broadcast"
 State = Broadcast.State
@@ -40,6 +40,7 @@ def test_cancelling_asks_with_the_numbers(admin: Browser) -> None:
 
 
 # --- The wall, and what is said aloud ---------------------------------------------------------------------------------
+@pytest.mark.both_engines
 def test_cancelling_says_how_many_never_will_be_sent(admin: Browser) -> None:
     broadcast = a_told_broadcast()
 
@@ -50,6 +51,7 @@ def test_cancelling_says_how_many_never_will_be_sent(admin: Browser) -> None:
     assert "Cancel: 800 not yet sent will never be" in asked
 
 
+@pytest.mark.both_engines
 def test_cancelling_names_no_number_before_everybody_was_looked_at(admin: Browser) -> None:
     broadcast = a_told_broadcast()
     Broadcast.objects.update(cursor=10, audience_upto=100)

@@ -7,11 +7,11 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from notifier.models import Broadcast, Delivery, Resolution
-from tests.factories import a_delivery
 from tests.notifier.admin.broadcasts.test_broadcast_admin import a_told_broadcast, order_of, page_of, text_of
 from tests.notifier.admin.conftest import LogIn
+from tests.support.factories import a_delivery
 
-pytestmark = pytest.mark.both_engines
+pytestmark = pytest.mark.both_engines(only_full=True)
 
 VIEW, CONTROL = "notifier.view_broadcast", "notifier.control_broadcast"
 State = Broadcast.State

@@ -8,12 +8,12 @@ from django.urls import reverse
 from django.utils import timezone
 
 from notifier.models import Broadcast
-from tests.factories import a_client
 from tests.notifier.admin.broadcasts.acts.test_approve import fresh, page_of, waiting
 from tests.notifier.admin.conftest import LogIn
 from tests.notifier.admin.notifications.test_notification_admin import text_of
+from tests.support.factories import a_client
 
-pytestmark = pytest.mark.both_engines
+pytestmark = pytest.mark.both_engines(only_full=True)
 
 APPROVE, CONTROL, VIEW = "notifier.approve_broadcast", "notifier.control_broadcast", "notifier.view_broadcast"
 HOUR = timedelta(hours=1)

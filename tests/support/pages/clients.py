@@ -1,0 +1,106 @@
+"""Clients, what staff decide about them, and why somebody got a broadcast."""
+
+from tests.support.pages.of_model import action, of_model
+from tests.support.pages.page import Needs, Page, Picture, Post, View, at
+from tests.support.pages.steps import open_filters
+
+EXPORT: Needs = ("view_client", "export_client")
+BOTH = {"ids": "{client},{erased}"}
+
+
+#: By decision: the action of the list that leads to it, whom it is about, and the permission.
+DECISIONS = {
+    "archive": ("archive_selected", "client", "change_client"),
+    "restore": ("return_selected", "archived", "change_client"),
+    "export": ("export_all_data", "client", "export_client"),
+    "erase": ("erase_selected", "spare_client", "erase_client"),
+}
+
+
+def _decide(name: str) -> tuple[Post, View, Post]:
+    """The action, the page, which is looked at about a client and another who was erased, and its button."""
+    list_action, row, permission = DECISIONS[name]
+    needs = ("view_client", permission)
+    return (
+        action(list_action, row, needs, leads_to="notifier_client_decide"),
+        at(name, query=BOTH, label=name, needs=needs),
+        Post(
+            at=at(name, query={"ids": f"{{{row}}}"}),
+            needs=needs,
+            label=name,
+            data={"why": "asked", "sure": "on"},
+            answers=name == "export",
+        ),
+    )
+
+
+ACTIONS, OPENS, POSTS = zip(*map(_decide, DECISIONS), strict=True)
+LONG_LISTS = ({"ids": "{newest_client}"}, {"list": "q=Ann"}, {"list": ""})
+
+PAGES = [
+    *of_model(
+        "notifier_client",
+        view=("view_client",),
+        add=("add_client",),
+        change=("change_client",),
+        delete=("delete_client",),
+        added={"name": "New", "email": "new@example.com"},
+        changed={"name": "Renamed"},
+        row_to_delete="spare_client",
+        actions=[*ACTIONS, action("export_selected", "client", EXPORT, leads_to="notifier_client_export")],
+        looks={"changelist": (at(query={"state": "active", "q": "zzz"}),), "change": (at("{erased}"),)},
+        pictures={
+            "changelist": (
+                Picture(name="clients", docs="clients", docs_height=640),
+                Picture(name="clients-filters", prepare=open_filters),
+                Picture(name="clients-none-found", at=at(query={"q": "nobody-is-called-that"})),
+            ),
+            "add": (Picture(name="client-add"),),
+            "change": (Picture(name="client", docs="client"), Picture(name="not-found", at=at("999999"))),
+            "history": (Picture(name="client-history"),),
+            "delete": (Picture(name="client-delete"),),
+        },
+    ),
+    Page(
+        name="notifier_client_decide",
+        opens=OPENS,
+        posts=POSTS,
+        pictures=(
+            Picture(name="client-archive", at=at("archive", query={"ids": "{client}"})),
+            Picture(name="client-export", at=at("export", query={"ids": "{client}"})),
+            Picture(name="client-erase", at=at("erase", query={"ids": "{client}"}), docs="erase"),
+        ),
+        timed=tuple(at(name, query=query) for name in DECISIONS for query in LONG_LISTS),
+    ),
+    Page(
+        name="notifier_client_export",
+        needs=EXPORT,
+        opens=(at(query={"ids": "{client}"}),),
+        looks=(at(query={"list": ""}),),
+        posts=(Post(at=at(query={"ids": "{client}"}), data={"kind": "csv"}, answers=True),),
+        pictures=(Picture(name="export"),),
+        timed=tuple(at(query=query) for query in (*LONG_LISTS, {"list": "state=active"})),
+    ),
+    Page(
+        name="notifier_client_why",
+        needs=("view_client", "view_delivery"),
+        opens=(at("{client}"),),
+        looks=(
+            at("{client}", query={"broadcast": "{finished}"}),
+            at("{client}", query={"q": "{long}zzz"}),
+        ),
+        pictures=(
+            Picture(name="client-why", at=at("{client}", query={"broadcast": "{finished}"}), docs="why"),
+            Picture(name="client-why-none", at=at("{spare_client}")),
+        ),
+        timed=(
+            at("{client}"),
+            *(
+                at("{client}", query={"broadcast": f"{{{row}}}"})
+                for row in ("finished", "newest_broadcast", "broadcast")
+            ),
+            at("{client}", query={"q": "week"}),
+            at("{client}", query={"q": "zzz"}),
+        ),
+    ),
+]
