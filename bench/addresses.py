@@ -58,7 +58,7 @@ def _reach_lists() -> Iterator[Address]:
     """Behind the counts of the confirm page, as they come, searched, sorted, and filtered once more."""
     topic = Topic.objects.earliest("pk")
     for channel, standing in product(Channel, Standing):
-        url = audience_lists.address(topic=topic, channel=channel, standing=standing)
+        url = audience_lists.list_url(topic=topic, channel=channel, standing=standing)
         for more in ("", "&p=2", "&o=-1", "&o=2", "&q=Ann+Example+12", "&q=zzz", "&state=active"):
             yield Address(f"clients {channel.value} {standing.value} {more}", url + more)
 

@@ -161,7 +161,7 @@ AXES_RESET_ON_SUCCESS = True
 AXES_LOCKOUT_CALLABLE = "notifier.staff.login_throttle.locked_out"
 AXES_CLIENT_IP_CALLABLE = "notifier.staff.login_throttle.client_address"
 AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "csrfmiddlewaretoken"]
-# We have pages of our own for these: notifier/admin/staff/access.py.
+# Their pages are ours: notifier/admin/staff/logins.py.
 AXES_ENABLE_ADMIN = False
 # --- Sessions end after this time without use, and with the browser; see notifier/staff/sessions.py
 SESSION_HOURS = env.whole("SESSION_HOURS", 12, most=30 * 24)

@@ -18,6 +18,6 @@ urlpatterns = [
     path("hooks/sms/<str:provider>", sms, name="sms_hook"),
     path("admin/", admin.site.urls),
     # Whatever may stand in the token's place: a damaged link gets the same answer as a forged one.
-    re_path(r"^u/(?P<token>[\s\S]*)\Z", unsubscribe.page, name="unsubscribe"),
-    re_path(r"^p/(?P<token>[\s\S]*)\Z", preferences.page, name="preferences"),
+    re_path(r"^u/(?P<token>[\s\S]*)\Z", unsubscribe.unsubscribe_page, name="unsubscribe"),
+    re_path(r"^p/(?P<token>[\s\S]*)\Z", preferences.preferences_page, name="preferences"),
 ]

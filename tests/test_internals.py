@@ -39,7 +39,7 @@ def names_in(function: Any) -> set[str]:
     return set(function.__code__.co_names)
 
 
-# --- pika: notifier/transport/amqp.py, "A peer that neither answers nor hangs up" -----------------------------------
+# --- pika: notifier/transport/amqp.py, "A peer that neither answers nor hangs up" -------------------------------------
 def test_pikas_blocking_connection_has_its_real_one_in_impl() -> None:
     assert "_impl" in names_in(BlockingConnection.__init__)
     assert inspect.signature(BlockingConnection._create_connection).return_annotation.endswith("SelectConnection")
@@ -64,7 +64,7 @@ def test_pikas_errors_carry_what_caused_them_in_exception() -> None:
     assert AMQPConnectorException(cause).args == (cause,)
 
 
-# --- httpx and httpcore: consumers/backends/sms.py, `_BoundedTransport` ---------------------------------------------
+# --- httpx and httpcore: consumers/backends/sms.py, `_BoundedTransport` -----------------------------------------------
 def test_httpxs_transport_sends_by_the_pool_in_pool() -> None:
     assert isinstance(httpx.HTTPTransport()._pool, httpcore.ConnectionPool)
     for method in ("handle_request", "close", "__enter__", "__exit__"):
@@ -81,7 +81,7 @@ def test_httpcores_network_is_read_through_what_ours_wraps() -> None:
     assert methods == {"read", "write", "close", "start_tls", "get_extra_info"}
 
 
-# --- honcho: config/launcher.py, `Processes` ------------------------------------------------------------------------
+# --- honcho: config/launcher.py, `Processes` --------------------------------------------------------------------------
 def test_honchos_process_is_started_by_child_ctor() -> None:
     assert Process("true")._child_ctor is Popen
     assert "_child_ctor" in names_in(Process.run)
@@ -102,7 +102,7 @@ def test_honchos_wait_before_a_kill_is_a_constant_of_the_module() -> None:
     assert "KILL_WAIT" in names_in(honcho.manager.Manager.loop)
 
 
-# --- django-axes: notifier/staff/login_throttle.py -------------------------------------------------------------------------------
+# --- django-axes: notifier/staff/login_throttle.py --------------------------------------------------------------------
 def test_axes_writes_the_moment_and_the_address_into_the_request() -> None:
     request: Any = RequestFactory().get("/", REMOTE_ADDR="192.0.2.7")
 
@@ -118,7 +118,7 @@ def test_axes_asks_the_handler_whether_somebody_is_locked() -> None:
     assert "is_locked" in names_in(AxesProxyHandler.is_locked)
 
 
-# --- django-simple-history: notifier/clients/archiving.py, notifier/clients/imports/writing.py ----------------------
+# --- django-simple-history: notifier/clients/archiving.py, notifier/clients/imports/writing.py ------------------------
 def test_simple_historys_rows_have_the_columns_that_our_sql_fills() -> None:
     fields = {field.attname for field in Client.history.model._meta.concrete_fields}
     ours = {field.attname for field in Client._meta.concrete_fields}
@@ -143,18 +143,18 @@ def test_simple_historys_pages_are_asked_as_ours_are() -> None:
     assert "request" in parameters(SimpleHistoryAdmin.revert_disabled)
 
 
-# --- django-anymail: consumers/backends/email.py --------------------------------------------------------------------
+# --- django-anymail: consumers/backends/email.py ----------------------------------------------------------------------
 def test_anymails_refusal_is_an_error_of_its_own() -> None:
     assert AnymailRecipientsRefused.__mro__[1].__name__ == "AnymailError"
 
 
-# --- phonenumbers: notifier/policies/phone_zones.py --------------------------------------------------------------------------
+# --- phonenumbers: notifier/policies/phone_zones.py -------------------------------------------------------------------
 def test_phonenumbers_table_has_zones_by_the_first_digits() -> None:
     assert TIMEZONE_DATA["1212"] == ("America/New_York",)
     assert all(digits.isdecimal() for digits in TIMEZONE_DATA)
 
 
-# --- Python's smtplib: consumers/backends/email.py, `_BoundedSmtp` --------------------------------------------------
+# --- Python's smtplib: consumers/backends/email.py, `_BoundedSmtp` ----------------------------------------------------
 @pytest.mark.parametrize("lines", [b"250 OK\r\n", b"250-SIZE\r\n250 OK\r\n"])
 def test_smtplib_reads_each_answer_by_readline_of_file(lines: bytes) -> None:
     smtp: Any = smtplib.SMTP()

@@ -7,14 +7,14 @@ from notifier.admin.deliveries import delivery_admin, resolution_admin
 from notifier.admin.imports import import_admin
 from notifier.admin.notifications import notification_admin, topics
 from notifier.admin.operations import processes, throttles
-from notifier.admin.staff import access
+from notifier.admin.staff import logins, users
 
 __all__ = [
-    "access",
     "broadcast_admin",
     "client_admin",
     "delivery_admin",
     "import_admin",
+    "logins",
     "notification_admin",
     "processes",
     "resolution_admin",
@@ -22,4 +22,5 @@ __all__ = [
     "suppressions",
     "throttles",
     "topics",
+    "users",
 ]

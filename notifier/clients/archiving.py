@@ -1,4 +1,4 @@
-"""What staff do to clients, one or many at once. Who did it and when is written in the transaction that does it."""
+"""Archiving clients and returning them. Who did it and when is recorded in the same transaction."""
 
 from array import array
 from datetime import datetime
@@ -8,7 +8,7 @@ from django.db import connection, transaction
 
 from notifier.models.clients import Client, ClientQuerySet
 
-#: Clients that one transaction changes: the whole list may be a million.
+#: Clients in one transaction; a list may have a million.
 CHUNK = 5_000
 
 _CLIENT = Client._meta.db_table
@@ -17,26 +17,26 @@ _TRACKED = ", ".join(field.column for field in Client.history.model.tracked_fiel
 
 
 def archive(*, clients: ClientQuerySet, by: User | None, now: datetime) -> int:
-    """From now on they are sent nothing, not even what is under way; returns how many were active before."""
+    """From now on they are sent nothing, not even of running broadcasts; returns how many were active."""
     return _set_active(clients.active(), False, by, now)
 
 
 def restore(*, clients: ClientQuerySet, by: User | None, now: datetime) -> int:
-    """They get again what they consented to; returns how many had been archived. Who was erased stays away."""
+    """They get again what they agreed to; returns how many were archived. Erased clients stay archived."""
     return _set_active(clients.restorable(), True, by, now)
 
 
 def _set_active(clients: ClientQuerySet, is_active: bool, by: User | None, now: datetime) -> int:
-    """A chunk after the other: after a crash, what was done is on record, and the same call does the rest."""
+    """In chunks, each a transaction: after a crash, the same call does the rest."""
     changed = 0
-    # They are looked for once: a list of a million has 200 chunks, and some lists take a second to find.
+    # Find the ids once: a million clients are 200 chunks, and some lists take a second to find.
     ids_found = clients.prefetch_related(None).order_by("pk").values_list("pk", flat=True)
     found = array("q", ids_found.iterator(chunk_size=CHUNK))
     for start in range(0, len(found), CHUNK):
-        # By key alone: what the list joins or sorts by must not come into the locks.
+        # Select by key alone: tables that the list joins must not be locked.
         rows = Client.objects.filter(pk__in=found[start : start + CHUNK]).order_by("pk")
         with transaction.atomic():
-            # Once more: somebody may have archived, or erased, one of them meanwhile.
+            # Filter again: somebody may have archived or erased one of them meanwhile.
             still = rows.restorable() if is_active else rows.active()
             ids = list(still.select_for_update(of=("self",)).values_list("pk", flat=True))
             if ids:

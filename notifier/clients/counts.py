@@ -1,18 +1,18 @@
-"""The client counts: how many clients there are, and how many agreed to what, counted now and then for pages."""
+"""How many clients there are and how many agreed to what: counted once a minute, for pages to read."""
 
 from datetime import datetime, timedelta
 
 from notifier.broadcasts import audience
 from notifier.models import Client, ClientCounts, Topic
 
-#: They may be so old before the dispatcher counts again.
+#: The dispatcher counts again when the counts are so old.
 COUNT_EVERY = timedelta(minutes=1)
 #: There is one row only.
 ROW = 1
 
 
 def is_due(*, now: datetime) -> bool:
-    """Whether nobody has counted for a while. One from the future does not count: the clock was set back."""
+    """Whether the counts are old. Counts from the future are ignored: the clock was set back."""
     return not ClientCounts.objects.filter(
         pk=ROW, counted_at__gt=now - COUNT_EVERY, counted_at__lte=now + COUNT_EVERY
     ).exists()

@@ -1,4 +1,4 @@
-"""Erasing a client's personal data, for good. The numbers stay: who was sent how much, and that they agreed to it."""
+"""Erases a client's personal data for good. What was sent, and that they agreed to it, stays under a number."""
 
 import re
 from collections.abc import Collection
@@ -34,12 +34,12 @@ GONE = "[erased]"
 
 
 class NotErased(Exception):
-    """It can't be done now; the text says why, to staff."""
+    """It can't be done now; the message tells staff why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """What was emptied."""
+    """How many rows were emptied."""
 
     deliveries: int
     versions: int
@@ -59,7 +59,7 @@ def erase(*, client_id: int, by: User | None, why: str, now: datetime) -> Erased
         if client is None or client.erased_at:
             raise NotErased(f"There is no client {client_id} whose data could be erased any more.")
         _refuse_while_sending(client)
-        known, had, has = _known(client), _had(client), _has(client)
+        known, had, has = _identifying_texts(client), _all_addresses(client), _current_addresses(client)
         client.name, client.email, client.phone = f"Erased client {client.pk}", None, None
         Client.objects.filter(pk=client.pk).update(
             name=client.name, email=None, phone=None, is_active=False, erased_at=now, updated_at=now
@@ -68,42 +68,42 @@ def erase(*, client_id: int, by: User | None, why: str, now: datetime) -> Erased
             name=client.name, email=None, phone=None, history_change_reason=None
         )
         archiving.write_history(client_ids=[client.pk], by=by, why=f"erased: {why}", now=now)
-        _empty_words(client, known)
+        _scrub_texts(client, known)
         deliveries = Delivery.objects.filter(client=client).exclude(address="").update(address="")
-        _empty_log(client)
-        _put_away(client, had, known)
-        erasure.forget(addresses=had, now=now)
-        _silence(has, by, now)
+        _scrub_log(client)
+        _pseudonymise_addresses(client, had, known)
+        erasure.erase_rows(addresses=had, now=now)
+        _suppress(has, by, now)
         origin = Origin(ConsentChange.Source.STAFF, by=by, detail="erased")
         return Erased(deliveries, versions, consents.withdraw_all(client=client, origin=origin, now=now))
 
 
 def _refuse_while_sending(client: Client) -> None:
-    """Locked in the order of their ids, as a claim does: none of them is claimed until we have committed."""
+    """Locks the open deliveries by id, in the order of a claim, so that none is claimed before we commit."""
     active = Delivery.objects.active().filter(client=client).order_by("pk").select_for_update()
     if Delivery.State.SENDING in list(active.values_list("state", flat=True)):
         raise NotErased(f"{client} is being sent something at this moment. Try again in a few minutes.")
 
 
-def _known(client: Client) -> list[str]:
-    """What a text may know the client by: every name and address that they ever had; the longest first."""
-    told = {text for row in Client.history.filter(id=client.pk).values_list("name", "email", "phone") for text in row}
-    told |= {client.name, client.email, client.phone}
-    told |= set(Delivery.objects.filter(client=client).values_list("address", flat=True).distinct())
-    told |= {str(text)[1:] for text in told if str(text).startswith("+")}
-    # A name of one or two letters stands in many words.
-    return sorted({str(text) for text in told if text and len(str(text)) > 2}, key=len, reverse=True)
+def _identifying_texts(client: Client) -> list[str]:
+    """Every name and address that the client ever had, by which a text may identify them; the longest first."""
+    texts = {text for row in Client.history.filter(id=client.pk).values_list("name", "email", "phone") for text in row}
+    texts |= {client.name, client.email, client.phone}
+    texts |= set(Delivery.objects.filter(client=client).values_list("address", flat=True).distinct())
+    texts |= {str(text)[1:] for text in texts if str(text).startswith("+")}
+    # A name of one or two letters is a part of many words.
+    return sorted({str(text) for text in texts if text and len(str(text)) > 2}, key=len, reverse=True)
 
 
-def _has(client: Client) -> list[tuple[Channel, str]]:
+def _current_addresses(client: Client) -> list[tuple[Channel, str]]:
     return [
         (channel, str(value)) for channel, field in suppressions.FIELDS.items() if (value := getattr(client, field))
     ]
 
 
-def _had(client: Client) -> list[tuple[Channel, str]]:
-    """Every address that the client ever had, as far as anything tells."""
-    found = set(_has(client))
+def _all_addresses(client: Client) -> list[tuple[Channel, str]]:
+    """Every address that the client ever had, from all records."""
+    found = set(_current_addresses(client))
     for email, phone in Client.history.filter(id=client.pk).values_list("email", "phone"):
         found |= {(Channel.EMAIL, email), (Channel.SMS, str(phone or ""))}
     sent = Delivery.objects.filter(client=client).values_list("channel", "address").distinct()
@@ -111,8 +111,8 @@ def _had(client: Client) -> list[tuple[Channel, str]]:
     return sorted((channel, address) for channel, address in found if address)
 
 
-def _put_away(client: Client, had: Collection[tuple[Channel, str]], known: Collection[str]) -> None:
-    """A digest in each address's place. Not where somebody else has the address, or had it: it is theirs as well."""
+def _pseudonymise_addresses(client: Client, had: Collection[tuple[Channel, str]], known: Collection[str]) -> None:
+    """Replaces each address by its digest, except where another client has or had it."""
     for channel, address in had:
         digest = digests.digest(channel, address)
         ErasedAddress.objects.get_or_create(client=client, channel=channel, digest=digest)
@@ -121,15 +121,15 @@ def _put_away(client: Client, had: Collection[tuple[Channel, str]], known: Colle
             provider_events.pseudonymise(channel=channel, address=address, clean=clean)
 
 
-def _silence(has: Collection[tuple[Channel, str]], by: User | None, now: datetime) -> None:
-    """Whoever enters one of these again, by hand or from an old list, writes to nobody by it."""
+def _suppress(has: Collection[tuple[Channel, str]], by: User | None, now: datetime) -> None:
+    """Suppresses the addresses, so that nothing is sent to one that is entered again, by hand or from an old list."""
     for channel, address in has:
         evidence = Evidence(Source.ERASED, "personal data was erased", by=by)
         suppressions.suppress(channel=channel, address=address, evidence=evidence, now=now)
 
 
-def _empty_words(client: Client, known: Collection[str]) -> None:
-    """What a provider answered, and what staff wrote, may name the address."""
+def _scrub_texts(client: Client, known: Collection[str]) -> None:
+    """Cleans the texts of providers and staff, which may name the address."""
     theirs = Delivery.objects.filter(client=client)
     _scrub(theirs.exclude(detail=""), "detail", known)
     _scrub(theirs.exclude(provider_id=""), "provider_id", known)
@@ -138,7 +138,7 @@ def _empty_words(client: Client, known: Collection[str]) -> None:
     _scrub(ConsentChange.objects.filter(client=client).exclude(detail=""), "detail", known)
     for field in ("reason", "file_name"):
         _scrub(ClientImport.objects.exclude(**{field: ""}), field, known)
-    # A channel that paused itself says what its provider answered last.
+    # A channel that paused itself keeps the last answer of its provider.
     _scrub(Breaker.objects.exclude(detail=""), "detail", known)
 
 
@@ -159,7 +159,7 @@ def without(text: str, known: Collection[str], most: int) -> str:
     if len(text) >= most and (cut := _beginning_at_the_end(text, known)):
         spans.append((len(text) - cut, len(text)))
     kept, done = "", 0
-    # What overlaps is one piece: a name in the middle of an address must not save the rest of it.
+    # Overlapping spans are one: a name within an address must not keep the rest of the address.
     for start, end in sorted(spans):
         if start > done or not done:
             kept += text[done:start] + GONE
@@ -180,7 +180,7 @@ def _beginning_at_the_end(text: str, known: Collection[str]) -> int:
     )
 
 
-def _empty_log(client: Client) -> None:
-    """Django's own log of what was edited: who did something, and when, stays."""
+def _scrub_log(client: Client) -> None:
+    """Empties Django's log of edits; who did something and when stays."""
     mine = Q(content_type=ContentType.objects.get_for_model(Client), object_id=str(client.pk))
     LogEntry.objects.filter(mine).update(object_repr=client.name, change_message="")

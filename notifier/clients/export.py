@@ -1,4 +1,4 @@
-"""Clients with their preferences, as an import reads them back: nothing changes by taking an export in again."""
+"""Clients with their preferences, in the form that an import reads: importing an export changes nothing."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,27 +12,26 @@ from notifier.clients.imports.columns import CHANNELS, NOTHING, TopicRef, guess
 from notifier.files.base import quoted
 from notifier.models import Client, Preference, Suppression
 
-#: Rows that are read at once.
+#: Rows in one query.
 CHUNK = 2_000
-BEFORE = ("Client number", "Name", "E-mail", "Phone", "Time zone")
-AFTER = ("Client state", "Client since", "Suppressed")
+LEADING_COLUMNS = ("Client number", "Name", "E-mail", "Phone", "Time zone")
+TRAILING_COLUMNS = ("Client state", "Client since", "Suppressed")
 _MEANINGS = (NOTHING, "name", "email", "phone", "time_zone")
-WORDS = {"email": "e-mail", "sms": "SMS"}
+CHANNEL_NAMES = {"email": "e-mail", "sms": "SMS"}
 
 
 def header(subjects: Sequence[TopicRef]) -> list[str]:
-    """In words; by the topics' short names where an import would not understand the words."""
-    named = [f"{subject.name} {WORDS[channel]}" for subject in subjects for channel in CHANNELS]
+    """The topics' names; their short names where an import would not understand the names."""
+    named = [f"{subject.name} {CHANNEL_NAMES[channel]}" for subject in subjects for channel in CHANNELS]
     exact = [f"{subject.slug}.{channel}" for subject in subjects for channel in CHANNELS]
-    whole = [*BEFORE, *named, *AFTER]
-    return (
-        whole if guess(whole, subjects) == [*_MEANINGS, *exact, *[NOTHING] * len(AFTER)] else [*BEFORE, *exact, *AFTER]
-    )
+    names = [*LEADING_COLUMNS, *named, *TRAILING_COLUMNS]
+    meanings = [*_MEANINGS, *exact, *[NOTHING] * len(TRAILING_COLUMNS)]
+    return names if guess(names, subjects) == meanings else [*LEADING_COLUMNS, *exact, *TRAILING_COLUMNS]
 
 
 def rows(clients: QuerySet[Client], subjects: Sequence[TopicRef]) -> Iterator[list[object]]:
-    """By number, a few thousand at a time. Who was erased is left out: there is nothing left to export."""
-    # As text: made into a number object each would take longer than everything else.
+    """By id, a few thousand at a time, without erased clients."""
+    # As text: a PhoneNumber object for each would take longer than everything else.
     found = (
         clients.filter(erased_at=None)
         .order_by("pk")
@@ -43,11 +42,11 @@ def rows(clients: QuerySet[Client], subjects: Sequence[TopicRef]) -> Iterator[li
     )
     while chunk := list(islice(found, CHUNK)):
         agreed = _agreed([row[0] for row in chunk])
-        silent = _suppressed({"email": [row[2] for row in chunk], "sms": [row[3] for row in chunk]})
+        suppressed = _suppressed({"email": [row[2] for row in chunk], "sms": [row[3] for row in chunk]})
         for pk, name, email, phone, zone, is_active, created_at in chunk:
             wishes = ["yes" if wish else "no" for one in subjects for wish in agreed[pk].get(one.pk, (False, False))]
             theirs = [("email", email), ("sms", phone)]
-            never = "; ".join(f"{WORDS[key[0]]}: {silent[key]}" for key in theirs if key in silent)
+            never = "; ".join(f"{CHANNEL_NAMES[key[0]]}: {suppressed[key]}" for key in theirs if key in suppressed)
             state = "active" if is_active else "archived"
             yield [pk, quoted(name), email, phone, zone, *wishes, state, created_at, never]
 
@@ -61,7 +60,7 @@ def _agreed(clients: Sequence[int]) -> defaultdict[int, dict[int, tuple[bool, bo
 
 
 def _suppressed(addresses: Mapping[str, Sequence[str | None]]) -> dict[tuple[str, str | None], str]:
-    """By channel and address, in whose name it is never written to."""
+    """The source of each suppression, by channel and address."""
     found: dict[tuple[str, str | None], str] = {}
     for channel, some in addresses.items():
         rows = Suppression.objects.filter(channel=channel, address__in=[address for address in some if address])

@@ -26,13 +26,13 @@ from notifier.models import (
 )
 from notifier.models.suppressions import shown
 
-#: On one page, before somebody asks for more: deliveries and versions; and changes of consent.
-SHOWN, SHOWN_CHANGES = 20, 10
-#: Answers from the client's number, before the way to the rest of them.
-SHOWN_ANSWERS = 5
-#: What a page shows at the most, however much there is.
-MOST = 500
-#: What a version may differ in, and how staff call it.
+#: Deliveries and versions on one page; changes of consent before somebody asks for all.
+PAGE_SIZE, SHORT_CHANGES = 20, 10
+#: SMS replies on the client's page; the rest is in the inbox.
+SHOWN_REPLIES = 5
+#: A page shows no more than these of anything.
+MAX_SHOWN = 500
+#: The fields in which versions are compared, with their names on the screens.
 FIELDS = {
     "name": "Name",
     "email": "E-mail",
@@ -57,31 +57,31 @@ def deliveries(client: Client) -> QuerySet[Delivery]:
 @dataclass(frozen=True, slots=True)
 class DeliveryPage:
     rows: Sequence[Delivery]
-    #: Where the next page begins: before this id. None on the last one.
+    #: The next page begins before this id; None on the last page.
     older: int | None
 
 
 def delivery_page(*, client: Client, before: int | None) -> DeliveryPage:
-    """By key, so that the hundredth page costs what the first does."""
+    """Pages by key, so that the hundredth costs what the first does."""
     found = deliveries(client)
-    rows = list((found.filter(pk__lt=before) if before else found)[: SHOWN + 1])
-    return DeliveryPage(rows[:SHOWN], rows[SHOWN - 1].pk if len(rows) > SHOWN else None)
+    rows = list((found.filter(pk__lt=before) if before else found)[: PAGE_SIZE + 1])
+    return DeliveryPage(rows[:PAGE_SIZE], rows[PAGE_SIZE - 1].pk if len(rows) > PAGE_SIZE else None)
 
 
 def suppressions(client: Client) -> list[Suppression]:
-    """Of the addresses that the client has today; of one who was erased, of those that they had."""
-    return list(suppression_history.suppressions(suppression_history.of_today(client)))
+    """Suppressions of the client's addresses; of an erased client, of those that they had."""
+    return list(suppression_history.suppressions(suppression_history.current_addresses(client)))
 
 
-def story(*, client: Client, most: int, with_addresses: bool) -> list[Entry]:
-    """Up to `most` changes, newest first: of consent, and of what was suppressed of the addresses they ever had."""
-    addresses = suppression_history.of_all_times(client) if with_addresses else []
-    # All that a page ever shows, also where it shows less: what came before tells how each began.
-    return suppression_history.story(addresses, consent_changes(client)[: MOST + 1])[:most]
+def consent_timeline(*, client: Client, most: int, with_addresses: bool) -> list[Entry]:
+    """Up to `most` changes, newest first: of consent, and of suppressions of all addresses that the client ever had."""
+    addresses = suppression_history.all_addresses(client) if with_addresses else []
+    # Read MAX_SHOWN even for a shorter list: the older changes tell what each one changed.
+    return suppression_history.timeline(addresses, consent_changes(client)[: MAX_SHOWN + 1])[:most]
 
 
-def answers(client: Client) -> QuerySet[InboundMessage]:
-    """What came from the number that the client has today, newest first."""
+def sms_replies(client: Client) -> QuerySet[InboundMessage]:
+    """Messages from the client's present number, newest first."""
     found = InboundMessage.objects.filter(channel=Channel.SMS, sender=str(client.phone)).order_by("-pk")
     return found if client.phone else found.none()
 
@@ -94,15 +94,15 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class Version:
-    """The client as somebody left it."""
+class ClientVersion:
+    """The client after one edit."""
 
     row: Any
     differences: Sequence[Difference]
 
     @property
     def by(self) -> str:
-        """NULL is a command, or a user who is no longer there."""
+        """Empty for a command, or a user who no longer exists."""
         return self.row.history_user.get_username() if self.row.history_user else ""
 
 
@@ -113,23 +113,23 @@ def history(client: Client) -> QuerySet[Any]:
 
 
 def archiving(client: Client) -> Any:
-    """The version that archived the client; None for an active one, or where that is not on record."""
+    """The version that archived the client; None for an active client, or where it is not on record."""
     last_active = history(client).filter(is_active=True).values_list("history_date", flat=True).first()
     archived = history(client).filter(is_active=False)
     return (archived.filter(history_date__gt=last_active) if last_active else archived).last()
 
 
-def versions(*, client: Client, most: int) -> Iterator[Version]:
+def versions(*, client: Client, most: int) -> Iterator[ClientVersion]:
     """The newest `most`, each with what it changed."""
     rows = list(history(client)[: most + 1])
     for after, before in pairwise([*rows, None]):
         if most > 0:
-            yield Version(after, _differences(before, after))
+            yield ClientVersion(after, _differences(before, after))
         most -= 1
 
 
 def _differences(before: Any, after: Any) -> list[Difference]:
-    """All of it, where there is none before."""
+    """The fields that differ; all of them where there is no version before."""
     return [
         Difference(label, getattr(before, name, None), getattr(after, name))
         for name, label in FIELDS.items()
@@ -138,9 +138,9 @@ def _differences(before: Any, after: Any) -> list[Difference]:
 
 
 # --- The file ---------------------------------------------------------------------------------------------------------
-def everything(*, client: Client, now: datetime) -> dict[str, Any]:
-    """All of it, in words and plain values, for a file that the client can read."""
-    addresses = suppression_history.of_all_times(client)
+def full_record(*, client: Client, now: datetime) -> dict[str, Any]:
+    """Everything, in words and plain values, for a file that the client can read."""
+    addresses = suppression_history.all_addresses(client)
     return {
         "exported": now.isoformat(timespec="seconds"),
         "client": {
@@ -277,7 +277,7 @@ def _text(value: Any) -> str | None:
 
 
 def as_text(found: dict[str, Any]) -> str:
-    """The same, to be read: a heading for each part, a line for each entry."""
+    """The full record as text: a heading for each part, a line for each entry."""
     lines = [f"What is kept about {found['client']['name']}, as of {found['exported']}", ""]
     for heading, part in found.items():
         if isinstance(part, str):
@@ -291,9 +291,9 @@ def as_text(found: dict[str, Any]) -> str:
 
 def _line(entry: dict[str, Any]) -> str:
     words = {True: "yes", False: "no"}
-    told = {
+    texts = {
         label: words[value] if isinstance(value, bool) else value
         for label, value in entry.items()
         if value not in (None, "")
     }
-    return "- " + "; ".join(f"{label}: {' '.join(str(value).split())}" for label, value in told.items())
+    return "- " + "; ".join(f"{label}: {' '.join(str(value).split())}" for label, value in texts.items())

@@ -1,4 +1,4 @@
-"""What clients agreed to: every change is written down in the transaction that makes it."""
+"""What clients agreed to. Each change is recorded in the transaction that makes it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,26 +12,26 @@ from notifier.models import Channel, Client, ConsentChange, Preference, Topic
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a change comes from: the evidence that is kept with it."""
+    """Where a change of consent comes from. It is kept with the change, as evidence."""
 
     source: ConsentChange.Source
     by: User | None = None
     detail: str = ""
-    #: Of whoever used a public page.
+    #: The address of whoever used a public page.
     ip: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Refusals:
-    """What a client ended by their own word, on their page, by a link or by their mail program's button."""
+    """What a client ended themselves: on their page, by a link, or by the button of their mail program."""
 
     stopped_at: datetime | None
     ended: Mapping[tuple[int, Channel], datetime]
-    #: What was agreed to after everything had been stopped.
+    #: What they agreed to again after they had stopped everything.
     agreed_since: frozenset[tuple[int, Channel]]
 
     def at(self, topic_id: int, channel: Channel) -> datetime | None:
-        """Since when the client refuses this, of what they do not agree to now; None where it was not their word."""
+        """Since when the client refuses what they don't agree to now; None where they did not end it themselves."""
         choice = (topic_id, channel)
         if choice in self.ended:
             return self.ended[choice]
@@ -52,16 +52,16 @@ def refusals(client: Client) -> Refusals:
 
 
 def mark_stopped(*, client: Client, now: datetime) -> None:
-    """Record that the client ended everything. No version of the client: nothing that staff keep has changed."""
+    """Record that the client ended everything. It makes no new version: no field that staff edit has changed."""
     Client.objects.filter(pk=client.pk).update(stopped_at=now)
 
 
 def change(
     *, client: Client, topic: Topic, wants: Mapping[Channel, bool], origin: Origin, now: datetime
 ) -> list[ConsentChange]:
-    """Set what the client wants to hear about the topic, on these channels; returns what changed by it."""
+    """Set what the client wants to hear about the topic on these channels; returns the changes."""
     with transaction.atomic():
-        # Made first and then locked: two at once would both find no row, and each write down a change.
+        # Create the row before locking it: otherwise two callers find no row, and each records a change.
         Preference.objects.get_or_create(client=client, topic=topic)
         preference = Preference.objects.select_for_update().get(client=client, topic=topic)
         changed = {channel: wish for channel, wish in wants.items() if getattr(preference, channel.value) != wish}
@@ -86,7 +86,7 @@ def withdraw_all(*, client: Client, origin: Origin, now: datetime) -> int:
 def record(
     *, client: Client, topic: Topic, changed: Mapping[Channel, bool], origin: Origin, now: datetime
 ) -> list[ConsentChange]:
-    """Write down changes that the caller makes itself, in its transaction."""
+    """Record changes that the caller makes itself, in the caller's transaction."""
     return ConsentChange.objects.bulk_create(
         ConsentChange(
             client=client,

@@ -13,12 +13,12 @@ from notifier.models.suppressions import DIGEST
 
 
 def digest(channel: Channel | str, address: str) -> str:
-    """`digest:` and 64 hexadecimal digits, by the present key."""
+    """`digest:` and 64 hexadecimal digits, made with the present key."""
     return _digest(_keys()[0], channel, address)
 
 
 def digests(channel: Channel | str, address: str) -> list[str]:
-    """Those by which the address may be known: the present key's first, then the earlier ones'."""
+    """All digests of the address: that of the present key, then those of earlier keys."""
     return [_digest(key, channel, address) for key in _keys()]
 
 

@@ -1,4 +1,4 @@
-"""What clients decide themselves, by the signed link of a message: with its evidence, in one transaction."""
+"""What clients decide themselves by the signed link of a message. Decision and evidence are one transaction."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -10,21 +10,21 @@ from notifier.consent import consents, suppressions
 from notifier.consent.consents import Origin
 from notifier.models import Channel, Client, ConsentChange, Preference, Suppression, Topic
 
-#: (topic's id, channel): what one switch is about.
+#: (topic's id, channel): one switch on the page.
 Choice = tuple[int, Channel]
 
-#: A client may agree to so many things an hour. Evidence is kept for ever, and a script at a switch would pile it up; a
-#: refusal is never counted, for it can only end what was agreed to.
+#: A client may agree to so many things an hour. Evidence is kept for ever, so a script that moves switches would fill
+#: the table. A refusal is not counted: it can only end what was agreed to.
 MAX_AGREED_AN_HOUR = 60
 
 
-class TooMany(Exception):
-    """This client has agreed to so many things within the hour that one more is refused; nothing was changed."""
+class TooManyAgreements(Exception):
+    """The client has agreed to `MAX_AGREED_AN_HOUR` things within the hour. Nothing was changed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """What holds for a client now."""
+class CurrentConsent:
+    """What a client agrees to now, and which of their channels are suppressed."""
 
     agreed: frozenset[Choice]
     #: Why nothing is sent on a channel, whatever was agreed to.
@@ -32,13 +32,13 @@ class Standing:
 
     @property
     def shown(self) -> frozenset[Choice]:
-        """The switches that are on. Who ended a channel by their own word sees it off, whatever was ticked before."""
+        """The switches that are on. A channel that the client stopped themselves is shown as off."""
         return frozenset(
             choice for choice in self.agreed if self.suppressed.get(choice[1]) not in Suppression.CLIENT_REQUESTED
         )
 
     def is_closed(self, channel: Channel) -> bool:
-        """Ended by the client's own word, and not to be switched on again here."""
+        """Whether the client stopped the channel themselves, and can't switch it on again on this page."""
         source = self.suppressed.get(channel)
         return source in Suppression.CLIENT_REQUESTED and not may_return(source, channel)
 
@@ -51,14 +51,14 @@ def may_return(source: Suppression.Source | None, channel: Channel) -> bool:
     return channel == Channel.EMAIL and source == Suppression.Source.CLIENT
 
 
-def standing(client: Client) -> Standing:
+def current_consent(client: Client) -> CurrentConsent:
     agreed = {
         (preference.topic_id, channel)
         for preference in Preference.objects.filter(client=client)
         for channel in Channel
         if getattr(preference, channel.value)
     }
-    return Standing(frozenset(agreed), _suppressed(client))
+    return CurrentConsent(frozenset(agreed), _suppressed(client))
 
 
 def withdraw(*, client_id: int, topic: Topic, channel: Channel, origin: Origin, now: datetime) -> bool:
@@ -90,31 +90,31 @@ def choose(*, client_id: int, on: Collection[Choice], off: Collection[Choice], o
     """Switch these on and those off, and leave the others as they are; returns how many switches that moved.
 
     What has no switch, for want of an address or because the channel is closed, is not switched on. Whoever was erased
-    meanwhile is changed no more. Raises `TooMany`.
+    meanwhile is changed no more. Raises `TooManyAgreements`.
     """
     with transaction.atomic():
         client = _locked(client_id)
         if client is None or client.erased_at:
             return 0
-        before = standing(client)
+        before = current_consent(client)
         on = [choice for choice in on if _address(client, choice[1]) and not before.is_closed(choice[1])]
         wants = dict.fromkeys(on, True) | dict.fromkeys(off, False)
         wants |= _by_own_word(client, before, wants, origin, now)
         changed = _change(client, wants, origin, now)
         if any(change.agreed for change in changed):
             _refuse_too_many(client, now)
-        return len(before.shown ^ standing(client).shown)
+        return len(before.shown ^ current_consent(client).shown)
 
 
 def _locked(client_id: int) -> Client | None:
-    """In turn with whatever else changes this client: a second click, and erasure."""
+    """Locks the client, so that a second click or an erasure waits for this one."""
     return Client.objects.select_for_update().filter(pk=client_id).first()
 
 
 def _by_own_word(
-    client: Client, before: Standing, wants: dict[Choice, bool], origin: Origin, now: datetime
+    client: Client, before: CurrentConsent, wants: dict[Choice, bool], origin: Origin, now: datetime
 ) -> dict[Choice, bool]:
-    """Lift what the client had said about a channel that they switch on.
+    """Lift the client's own suppression of a channel that they switch on.
 
     Everything on it was shown as off: what was ticked in earlier days must not come back with it unasked.
     """
@@ -132,7 +132,7 @@ def _by_own_word(
 
 
 def _change(client: Client, wants: dict[Choice, bool], origin: Origin, now: datetime) -> list[ConsentChange]:
-    # One after the other in the order of their topics; the client's lock keeps others of these pages out.
+    # In the order of the topics. The lock on the client keeps other requests of the same client out.
     changed: list[ConsentChange] = []
     for topic in Topic.objects.filter(pk__in={topic_id for topic_id, _ in wants}).order_by("pk"):
         theirs = {channel: wish for (topic_id, channel), wish in wants.items() if topic_id == topic.pk}
@@ -145,7 +145,7 @@ def _refuse_too_many(client: Client, now: datetime) -> None:
         client=client, agreed=True, source=ConsentChange.Source.PAGE, at__gt=now - timedelta(hours=1)
     )
     if agreed.count() > MAX_AGREED_AN_HOUR:
-        raise TooMany
+        raise TooManyAgreements
 
 
 def _suppressed(client: Client) -> dict[Channel, Suppression.Source]:

@@ -1,4 +1,4 @@
-"""What providers tell of an address after they had taken a message: kept as evidence, and acted on once."""
+"""Events that providers report after they took a message, such as bounces: kept as evidence, and acted on once."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,23 +17,23 @@ _DETAIL = 300
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event, in our words."""
+    """One event of any provider, in one form."""
 
     provider: str
-    #: The provider's own, or a digest of what it told: the same event is taken once.
+    #: The provider's own id, or a digest of the event. An event that is delivered twice is recorded once.
     event_id: str
-    #: None: the message has arrived, which ends a row of bounces and is not kept.
+    #: None: the message has arrived, which resets the count of soft bounces and is not kept.
     kind: ProviderEvent.Kind | None
     address: str
     at: datetime
     channel: Channel = Channel.EMAIL
     detail: str = ""
-    #: What the message was sent with: `broadcast.delivery`. It may be forged, and is looked up.
+    #: `broadcast.delivery`, as it was sent with the message. It may be forged, so it is looked up.
     reference: str = ""
 
 
-#: By what kind an address is suppressed, and in whose name. Unsubscribing at the provider names no topic: it means all.
-WORDS = {
+#: The kinds that suppress an address, with source and reason. Unsubscribing at the provider means all topics.
+SUPPRESSED_BY = {
     Kind.HARD_BOUNCE: (Source.BOUNCE, "the mailbox does not exist or refuses for good"),
     Kind.COMPLAINT: (Source.COMPLAINT, "reported as spam"),
     Kind.UNSUBSCRIBED: (Source.CLIENT, "unsubscribed at the provider"),
@@ -41,7 +41,7 @@ WORDS = {
 
 
 def record_event(event: Event, now: datetime) -> bool:
-    """Take one event: the evidence and what follows from it, in one transaction. False where it had been taken before.
+    """Record one event and act on it, in one transaction. False where it had been recorded before.
 
     An address that nobody has is suppressed all the same: somebody may enter it tomorrow.
     """
@@ -49,17 +49,17 @@ def record_event(event: Event, now: datetime) -> bool:
     if not address:
         return False
     if event.kind is None:
-        return _end_row(event, address)
+        return _reset_soft_bounces(event, address)
     with transaction.atomic():
         kept, is_new = _keep(event, event.kind, address)
-        # A provider delivers again what it saw no answer to.
+        # A provider delivers an event again when it got no answer.
         if is_new:
             _act(kept, address, now)
     return is_new
 
 
 def delivery_of(reference: str, channel: Channel) -> Delivery | None:
-    """The delivery that `broadcast.delivery` names, if both numbers are of one that there is."""
+    """The delivery that `broadcast.delivery` names; None where there is none with both numbers."""
     broadcast, _, delivery = reference.partition(".")
     if not all(part.isascii() and part.isdecimal() and len(part) < 19 for part in (broadcast, delivery)):
         return None
@@ -85,47 +85,48 @@ def _keep(event: Event, kind: ProviderEvent.Kind, address: str) -> tuple[Provide
 def _act(event: ProviderEvent, address: str, now: datetime) -> None:
     channel = Channel(event.channel)
     if event.kind == Kind.SOFT_BOUNCE:
-        in_a_row = _one_more(event)
+        in_a_row = _count_soft_bounce(event)
         if in_a_row < settings.SOFT_BOUNCES:
             return
-        evidence = Evidence(Source.BOUNCE, _told(f"bounced {in_a_row} times in a row", event.detail))
-        # Once it is lifted the count begins anew.
+        evidence = Evidence(Source.BOUNCE, _reason(f"bounced {in_a_row} times in a row", event.detail))
+        # Once the suppression is lifted, the count begins again.
         SoftBounces.objects.filter(channel=channel, address=event.address).delete()
     else:
-        source, reason = WORDS[Kind(event.kind)]
-        evidence = Evidence(source, _told(reason, event.detail))
+        source, reason = SUPPRESSED_BY[Kind(event.kind)]
+        evidence = Evidence(source, _reason(reason, event.detail))
     suppressions.suppress(channel=channel, address=address, evidence=evidence, now=now)
 
 
-def _told(reason: str, detail: str) -> str:
+def _reason(reason: str, detail: str) -> str:
     return f"{reason}: {detail}" if detail else reason
 
 
-# --- Bounces for now --------------------------------------------------------------------------------------------------
-def _one_more(event: ProviderEvent) -> int:
-    """How many messages in a row have bounced for now, this one among them. One message counts once, however often its
-    provider tells that it still tries.
+# --- Soft bounces -----------------------------------------------------------------------------------------------------
+def _count_soft_bounce(event: ProviderEvent) -> int:
+    """How many messages in a row have bounced softly, this one among them.
+
+    One message counts once, however often its provider tells that it still tries.
     """
     SoftBounces.objects.get_or_create(
         channel=event.channel, address=event.address, defaults={"in_a_row": 0, "last_at": event.at}
     )
     row = SoftBounces.objects.select_for_update().get(channel=event.channel, address=event.address)
-    if not _told_before(event):
+    if not _is_repeated(event):
         row.in_a_row += 1
     row.last_at = max(row.last_at, event.at)
     row.save(update_fields=["in_a_row", "last_at"])
     return row.in_a_row
 
 
-def _told_before(event: ProviderEvent) -> bool:
+def _is_repeated(event: ProviderEvent) -> bool:
     if event.delivery_id is None:
         return False
     earlier = ProviderEvent.objects.filter(address=event.address, channel=event.channel, kind=Kind.SOFT_BOUNCE)
     return earlier.filter(delivery_id=event.delivery_id).exclude(pk=event.pk).exists()
 
 
-def _end_row(event: Event, address: str) -> bool:
-    """A message has arrived. What bounced later than that stands: events may overtake each other."""
+def _reset_soft_bounces(event: Event, address: str) -> bool:
+    """A message has arrived. A later bounce still counts, for events may arrive out of order."""
     named = [address, *digests.digests(event.channel, address)]
     row = SoftBounces.objects.filter(channel=event.channel, address__in=named, last_at__lte=event.at)
     return row.delete()[0] > 0
@@ -133,7 +134,7 @@ def _end_row(event: Event, address: str) -> bool:
 
 # --- Erasing ----------------------------------------------------------------------------------------------------------
 def pseudonymise(*, channel: Channel, address: str, clean: Clean) -> None:
-    """Put the digest in the address's place in the caller's transaction, and empty what was written."""
+    """Replace the address by its digest and clean the details, in the caller's transaction."""
     digest = digests.digest(channel, address)
     events = ProviderEvent.objects.filter(channel=channel, address=address)
     for event in events.exclude(detail="").only("detail"):

@@ -1,4 +1,4 @@
-"""What an answer by SMS asks for: one of a few words that carriers and laws know, and nothing else."""
+"""What an SMS reply asks for: one of the few keywords that carriers and laws define, and nothing else."""
 
 import unicodedata
 from enum import Enum
@@ -14,7 +14,7 @@ class Wish(Enum):
     HELP = "HELP"
 
 
-#: Every word that is acted on.
+#: Every keyword.
 KEYWORDS = dict.fromkeys(_STOP, Wish.STOP) | dict.fromkeys(_START, Wish.START) | dict.fromkeys(_HELP, Wish.HELP)
 
 
@@ -28,7 +28,7 @@ def wish(text: str) -> Wish | None:
 
 
 def word(text: str) -> str:
-    """The text as it is compared: in plain capitals, without what stands around it."""
+    """The text in plain capitals, without spaces and punctuation around it, to compare it with the keywords."""
     plain = unicodedata.normalize("NFKC", text)
     begin, end = 0, len(plain)
     while begin < end and not _is_letter(plain[begin]):

@@ -1,4 +1,4 @@
-"""What clients answer: taken once, acted on if it is a keyword, and otherwise kept for staff to read."""
+"""SMS replies of clients: each is recorded once; a keyword is acted on, anything else waits for staff to read it."""
 
 import re
 from collections.abc import Sequence
@@ -17,60 +17,60 @@ from notifier.models.clients import E164
 
 Outcome = InboundMessage.Outcome
 
-#: What a client's own START lifts: their own word, and a number that did not work. What staff entered, and a
-#: complaint, stay: a single word says too little of those.
+#: What a client's own START lifts: their STOP, a number that did not work, an erased address. It does not lift what
+#: staff entered, nor a complaint: one word is too little for that.
 LIFTED_BY_CLIENT = (Source.CLIENT, Source.BOUNCE, Source.ERASED)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """A message by SMS, as its provider delivered it."""
+class SmsReply:
+    """An SMS that somebody sent to us, as the provider delivered it."""
 
     provider: str
-    #: The provider's own id: what it delivers twice is taken once.
+    #: The provider's own id. What it delivers twice is recorded once.
     provider_id: str
     sender: str
     text: str
-    #: What the provider itself took it for, where it acts on keywords of its own.
+    #: How the provider itself understood it, where it acts on keywords of its own.
     taken_for: Wish | None = None
 
 
-def take(*, answer: Answer, now: datetime) -> Outcome:
-    """Keep the message, and do what it asks for, in one transaction; of one that was taken before, what came of it."""
+def receive(*, reply: SmsReply, now: datetime) -> Outcome:
+    """Record the message and do what it asks for, in one transaction; returns the outcome, also of a repeated one."""
     with transaction.atomic():
         row, is_new = InboundMessage.objects.get_or_create(
-            provider=answer.provider,
-            provider_id=answer.provider_id,
+            provider=reply.provider,
+            provider_id=reply.provider_id,
             defaults={
                 "channel": Channel.SMS,
-                # PostgreSQL's texts hold no NUL.
-                "sender": answer.sender.replace("\0", ""),
-                "text": answer.text.replace("\0", ""),
+                # PostgreSQL stores no text with a NUL.
+                "sender": reply.sender.replace("\0", ""),
+                "text": reply.text.replace("\0", ""),
                 "outcome": Outcome.KEPT,
                 "received_at": now,
             },
         )
-        if is_new and (outcome := _act(answer, now)) is not Outcome.KEPT:
+        if is_new and (outcome := _act(reply, now)) is not Outcome.KEPT:
             row.outcome = outcome
             row.save(update_fields=["outcome"])
     return Outcome(row.outcome)
 
 
-def _act(answer: Answer, now: datetime) -> Outcome:
-    # A short code, or a name in letters: nobody of ours, and no answer reaches it.
-    if not re.fullmatch(E164, answer.sender):
+def _act(reply: SmsReply, now: datetime) -> Outcome:
+    # A short code, or a name in letters, is no client's number.
+    if not re.fullmatch(E164, reply.sender):
         return Outcome.KEPT
-    match answer.taken_for or sms_keywords.wish(answer.text):
+    match reply.taken_for or sms_keywords.wish(reply.text):
         case Wish.STOP:
-            # From the next claim on.
-            suppressions.suppress(channel=Channel.SMS, address=answer.sender, evidence=_evidence(answer), now=now)
+            # It holds from the next claim on.
+            suppressions.suppress(channel=Channel.SMS, address=reply.sender, evidence=_evidence(reply), now=now)
             return Outcome.STOPPED
         case Wish.START:
-            # Where there is nothing to lift, a YES answers something else; and what START may not lift is for staff.
+            # Where nothing is lifted, a YES meant something else, or START may not lift it: staff read it.
             lifted = suppressions.lift(
                 channel=Channel.SMS,
-                address=answer.sender,
-                evidence=_evidence(answer),
+                address=reply.sender,
+                evidence=_evidence(reply),
                 now=now,
                 sources=LIFTED_BY_CLIENT,
             )
@@ -80,16 +80,16 @@ def _act(answer: Answer, now: datetime) -> Outcome:
     return Outcome.KEPT
 
 
-def _evidence(answer: Answer) -> Evidence:
-    """The evidence: the word itself, as it was understood."""
-    return Evidence(Source.CLIENT, f"answered {sms_keywords.word(answer.text)[:100]} by SMS")
+def _evidence(reply: SmsReply) -> Evidence:
+    """The keyword, as it was understood."""
+    return Evidence(Source.CLIENT, f"answered {sms_keywords.word(reply.text)[:100]} by SMS")
 
 
 def unread() -> QuerySet[InboundMessage]:
-    """What waits for staff; the index inboundmessage_unread holds these alone."""
+    """The replies that wait for staff; the index inboundmessage_unread holds only these."""
     return InboundMessage.objects.filter(read_at=None, outcome=Outcome.KEPT)
 
 
 def mark_read(*, ids: Sequence[int], by: User, now: datetime) -> int:
-    """Returns how many of them nobody had marked before; what was acted on never waited for anybody."""
+    """Returns how many were unread until now. A keyword that was acted on is never unread."""
     return unread().filter(pk__in=ids).update(read_at=now, read_by=by)

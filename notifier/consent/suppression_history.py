@@ -1,4 +1,4 @@
-"""What is on record about addresses: how they fell silent, how they came to be written to again, and who said so.
+"""The history of addresses: when they were suppressed and lifted, why, and by whom.
 
 Read only. An address that was erased stands under its digest; whoever names the address itself finds both.
 """
@@ -23,101 +23,101 @@ from notifier.models import (
 )
 from notifier.models.suppressions import DIGEST, shown
 
-#: Changes that are looked at: one address has a handful.
-MOST = 500
+#: One address has a handful of changes.
+MAX_CHANGES = 500
 AGREED, WITHDRAWN, NO_CONSENT = "Agreed", "Withdrawn", "No consent"
 REACHABLE, SUPPRESSED = "Reachable", "Suppressed"
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
-    """An address, by every name that it may be kept under."""
+class AddressNames:
+    """An address, with every form in which it may be stored: itself and its digests."""
 
     channel: Channel
     names: tuple[str, ...]
 
 
-def named(*, channel: Channel, address: str) -> Named:
-    """Of a digest nothing else is known."""
+def names_of(*, channel: Channel, address: str) -> AddressNames:
+    """The stored forms of an address; of a digest only the digest itself."""
     erased = address.startswith(DIGEST)
-    return Named(channel, (address,) if erased else (address, *digests.digests(channel, address)))
+    return AddressNames(channel, (address,) if erased else (address, *digests.digests(channel, address)))
 
 
-def of_today(client: Client) -> list[Named]:
-    """The client's addresses; of one who was erased those that they had."""
+def current_addresses(client: Client) -> list[AddressNames]:
+    """The client's addresses; of an erased client the digests of those that they had."""
     if client.erased_at:
         rows = ErasedAddress.objects.filter(client=client).order_by("pk")
-        return [Named(Channel(row.channel), (row.digest,)) for row in rows]
+        return [AddressNames(Channel(row.channel), (row.digest,)) for row in rows]
     values = {channel: getattr(client, field) for channel, field in FIELDS.items()}
-    return [named(channel=channel, address=str(value)) for channel, value in values.items() if value]
+    return [names_of(channel=channel, address=str(value)) for channel, value in values.items() if value]
 
 
-def of_all_times(client: Client) -> list[Named]:
-    """And those that they had before."""
-    found = {(each.channel, each.names[0]): each for each in of_today(client)}
+def all_addresses(client: Client) -> list[AddressNames]:
+    """The client's addresses, with those that they had before."""
+    found = {(each.channel, each.names[0]): each for each in current_addresses(client)}
     for values in Client.history.filter(id=client.pk).values(*FIELDS.values()):
         for channel, field in FIELDS.items():
             if values[field] and (channel, str(values[field])) not in found:
-                found[channel, str(values[field])] = named(channel=channel, address=str(values[field]))
+                found[channel, str(values[field])] = names_of(channel=channel, address=str(values[field]))
     return list(found.values())
 
 
-def suppressions(addresses: Iterable[Named]) -> QuerySet[Suppression]:
-    """Those that stand."""
+def suppressions(addresses: Iterable[AddressNames]) -> QuerySet[Suppression]:
+    """The suppressions that hold now."""
     return Suppression.objects.filter(_about(addresses)).order_by("pk")
 
 
-def changes(addresses: Iterable[Named]) -> QuerySet[SuppressionChange]:
+def changes(addresses: Iterable[AddressNames]) -> QuerySet[SuppressionChange]:
     """Newest first."""
     return SuppressionChange.objects.filter(_about(addresses)).select_related("by").order_by("-at", "-pk")
 
 
-def events(addresses: Iterable[Named]) -> QuerySet[ProviderEvent]:
+def events(addresses: Iterable[AddressNames]) -> QuerySet[ProviderEvent]:
     """Newest first."""
     return ProviderEvent.objects.filter(_about(addresses)).order_by("-at", "-pk")
 
 
-def inbound(addresses: Iterable[Named]) -> QuerySet[InboundMessage]:
-    """What came from there, newest first."""
+def inbound(addresses: Iterable[AddressNames]) -> QuerySet[InboundMessage]:
+    """The messages from these addresses, newest first."""
     about = Q(pk__in=[])
     for each in addresses:
         about |= Q(channel=each.channel, sender__in=each.names)
     return InboundMessage.objects.filter(about).order_by("-received_at", "-pk")
 
 
-def _about(addresses: Iterable[Named]) -> Q:
+def _about(addresses: Iterable[AddressNames]) -> Q:
     about = Q(pk__in=[])
     for each in addresses:
         about |= Q(channel=each.channel, address__in=each.names)
     return about
 
 
-# --- One story --------------------------------------------------------------------------------------------------------
+# --- The timeline -----------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One change, in words."""
 
     at: datetime
     what: str
-    #: By which channel, or which address.
+    #: The channel or the address.
     beside: str
     before: str
     after: str
-    #: Of a badge.
+    #: The tone of its badge.
     tone: str
     origin: str
-    #: From where, for what was done on a public page.
+    #: The internet address, for what was done on a public page.
     ip: str = ""
 
 
-def story(addresses: Sequence[Named], consents: Iterable[ConsentChange] = ()) -> list[Entry]:
-    """What was agreed to and what was suppressed, together, newest first. `consents` newest first as well."""
+def timeline(addresses: Sequence[AddressNames], consents: Iterable[ConsentChange] = ()) -> list[Entry]:
+    """Changes of consent and of suppressions in one list, newest first, as `consents` has to be."""
     entries = [*_of_suppressions(addresses), *_of_consents(consents)]
     return sorted(entries, key=lambda entry: entry.at, reverse=True)
 
 
 def _of_consents(changes: Iterable[ConsentChange]) -> list[Entry]:
-    """A first yes follows on nothing, any other on a no."""
+    """Before the first agreement there was no consent; before a later one it had been withdrawn."""
     said: set[tuple[int, str]] = set()
     found = []
     for change in reversed(list(changes)):
@@ -142,16 +142,16 @@ def _of_consent(change: ConsentChange, *, is_first: bool) -> Entry:
     )
 
 
-def _of_suppressions(addresses: Sequence[Named]) -> list[Entry]:
-    """Each begins where the one before has left the address."""
+def _of_suppressions(addresses: Sequence[AddressNames]) -> list[Entry]:
+    """Each change begins with the state in which the one before left the address."""
     which = {(each.channel.value, name): number for number, each in enumerate(addresses) for name in each.names}
     stood: dict[int, str] = {}
     found = []
-    for change in reversed(changes(addresses)[:MOST]):
+    for change in reversed(changes(addresses)[:MAX_CHANGES]):
         number = which[change.channel, change.address]
         lifted = change.action == SuppressionChange.Action.LIFTED
         after = REACHABLE if lifted else SUPPRESSED
-        # A client's own word may take a bounce's place: it was suppressed already.
+        # A client's own request may replace a bounce: the address was suppressed already.
         before = stood.get(number, SUPPRESSED if lifted else REACHABLE)
         stood[number] = after
         found.append(_entry(change, before, after))
@@ -171,6 +171,6 @@ def _entry(change: SuppressionChange, before: str, after: str) -> Entry:
 
 
 def origin(change: SuppressionChange) -> str:
-    """Where it comes from, in words: “Staff, maria: asked by phone”."""
+    """The source of a change in words, such as “Staff, maria: asked by phone”."""
     who = [change.get_source_display()] + ([change.by.get_username()] if change.by else [])
     return ", ".join(who) + (f": {change.reason}" if change.reason else "")

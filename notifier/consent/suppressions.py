@@ -1,4 +1,4 @@
-"""Addresses that are sent nothing: every entry and lifting is written down in the transaction that makes it.
+"""Addresses that are sent nothing. Each suppression and each lifting is recorded in the transaction that makes it.
 
 Claims and counts compare addresses as they stand. Where a client was erased a digest stands in the address's place, and
 `restore_plaintext` puts the address back as soon as somebody has it again.
@@ -18,11 +18,11 @@ from notifier.models import Channel, Client, ErasedAddress, Suppression, Suppres
 
 Source = Suppression.Source
 
-#: Addresses that are looked for at once; each has a digest for every key.
+#: Addresses in one query; each has a digest for every key.
 CHUNK = 1_000
-#: Where a client keeps the address of a channel.
+#: The client's field with the address of a channel.
 FIELDS = {Channel.EMAIL: "email", Channel.SMS: "phone"}
-#: What staff may lift with a reason; the rest is the client's own evidence, and wants a right of its own.
+#: What staff may lift with a reason. What the client asked for takes a permission of its own.
 STAFF_LIFTABLE = tuple(source for source in Source if source not in Suppression.CLIENT_REQUESTED)
 
 _REASON, _KEPT_REASON = 200, 300
@@ -30,7 +30,7 @@ _REASON, _KEPT_REASON = 200, 300
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """By whom or what an address is suppressed, or a suppression lifted: the evidence that is kept with it."""
+    """Who or what suppresses an address or lifts a suppression. It is kept with the change."""
 
     source: Suppression.Source
     reason: str
@@ -49,11 +49,11 @@ def suppress(*, channel: Channel, address: str, evidence: Evidence, now: datetim
             kept = stored_form(channel, address)
             row, is_new = Suppression.objects.get_or_create(channel=channel, address=kept, defaults=said)
             if is_new:
-                # By the clock of the rest: it is compared with the moment at which a broadcast began.
+                # The time comes from the caller's clock: it is compared with the start of a broadcast.
                 Suppression.objects.filter(pk=row.pk).update(created_at=now)
                 _record(row, SuppressionChange.Action.SUPPRESSED, evidence, now)
                 return True
-            # Somebody else was faster. Looked at again under a lock, where it is no more if it was lifted meanwhile.
+            # Somebody else was faster. Look again under a lock: it may have been lifted meanwhile.
         if row.is_own_word or evidence.source not in Suppression.CLIENT_REQUESTED:
             return False
         Suppression.objects.filter(pk=row.pk).update(**said)
@@ -62,7 +62,7 @@ def suppress(*, channel: Channel, address: str, evidence: Evidence, now: datetim
 
 
 def suppress_many(*, channel: Channel, evidence_of: Mapping[str, Evidence], now: datetime) -> int:
-    """Each address by its evidence, in the caller's transaction; what stands already is left as it is."""
+    """Suppress each address, in the caller's transaction; those that are suppressed already stay as they are."""
     there = Suppression.objects.filter(channel=channel, address__in=evidence_of).values_list("address", flat=True)
     fresh = {address: evidence_of[address] for address in sorted(set(evidence_of) - set(there))}
     rows = [
@@ -94,7 +94,7 @@ def lift(
 def lift_rows(
     *, ids: Collection[int], evidence: Evidence, now: datetime, sources: Collection[Suppression.Source] = tuple(Source)
 ) -> int:
-    """The same for these, whoever they belong to; returns how many there still were of these sources."""
+    """As `lift`, for these rows; returns how many there still were of these sources."""
     return _lift(Q(pk__in=ids), evidence, now, sources)
 
 
@@ -111,7 +111,7 @@ def _lift(which: Q, evidence: Evidence, now: datetime, sources: Collection[Suppr
 
 
 def _staffs_own(row: Suppression) -> Evidence | None:
-    """What staff had entered before the client's word took its place: clients lift no more than what they said."""
+    """What staff had entered before the client's own request replaced it: clients lift only their own."""
     story = SuppressionChange.objects.filter(channel=row.channel, address=row.address).order_by("-pk")
     lifted = story.filter(action=SuppressionChange.Action.LIFTED).values_list("pk", flat=True).first() or 0
     entered = story.filter(action=SuppressionChange.Action.SUPPRESSED, source=Source.STAFF, pk__gt=lifted)
@@ -120,7 +120,7 @@ def _staffs_own(row: Suppression) -> Evidence | None:
 
 
 def known(channel: Channel, address: str) -> Q:
-    """The suppressions of this address, be it erased or not."""
+    """The suppressions of this address, stored as itself or as a digest."""
     return Q(channel=channel, address__in=[address, *digests.digests(channel, address)])
 
 
@@ -135,7 +135,7 @@ def _record(row: Suppression, action: SuppressionChange.Action, evidence: Eviden
 def _change(row: Suppression, action: SuppressionChange.Action, evidence: Evidence, now: datetime) -> SuppressionChange:
     return SuppressionChange(
         channel=row.channel,
-        # As it is kept: an erased address must not come back by its lifting.
+        # As it is stored: a lifting must not bring an erased address back.
         address=row.address,
         action=action,
         source=evidence.source,
@@ -147,25 +147,25 @@ def _change(row: Suppression, action: SuppressionChange.Action, evidence: Eviden
 
 # --- Erased addresses -------------------------------------------------------------------------------------------------
 def stored_form(channel: Channel, address: str) -> str:
-    """How the address is kept: as it is, or as its digest where it was erased and nobody has it or had it since."""
+    """How the address is stored: as itself, or as its digest where it was erased and no other client has or had it."""
     named = ErasedAddress.objects.filter(channel=channel, digest__in=digests.digests(channel, address))
     digest = named.values_list("digest", flat=True).first()
     return address if digest is None or address_in_use(channel, address) else digest
 
 
 def address_in_use(channel: Channel, address: str) -> bool:
-    """Whether a client has the address, or had it: of those who were erased nothing is found here."""
+    """Whether a client has or had the address; erased clients don't count."""
     theirs = Q(**{FIELDS[channel]: Value(address)})
     return Client.objects.filter(theirs).exists() or Client.history.filter(theirs).exists()
 
 
 def any_erased() -> bool:
-    """Whether there is anything to recognise: where nobody was ever erased, a long list need not be gone through."""
+    """Whether anybody was ever erased. Where nobody was, a long list need not be checked."""
     return ErasedAddress.objects.exists()
 
 
-def recognised(channel: Channel, addresses: Iterable[str]) -> dict[str, str]:
-    """Of these addresses, those whose suppression was erased: its digest, and the address that it stands for."""
+def suppressed_as_digest(channel: Channel, addresses: Iterable[str]) -> dict[str, str]:
+    """Those of these addresses that are suppressed as a digest: the digest, and its address."""
     found: dict[str, str] = {}
     chunk: dict[str, str] = {}
     for address in addresses:
@@ -190,28 +190,28 @@ def restore_plaintext(*, channel: Channel, addresses: Sequence[str]) -> int:
     number = 0
     with transaction.atomic():
         for start in range(0, len(addresses), CHUNK):
-            number += _recognise(channel, addresses[start : start + CHUNK])
+            number += _restore_chunk(channel, addresses[start : start + CHUNK])
     return number
 
 
-def _recognise(channel: Channel, addresses: Sequence[str]) -> int:
-    # Locked although most are readable: one who erases at this moment either sees the new client, or is waited for.
+def _restore_chunk(channel: Channel, addresses: Sequence[str]) -> int:
+    # Locked although most are readable: an erasure at this moment either sees the new client, or is waited for.
     list(Suppression.objects.select_for_update().filter(channel=channel, address__in=addresses).order_by("pk"))
-    found = recognised(channel, addresses)
+    found = suppressed_as_digest(channel, addresses)
     for row in Suppression.objects.select_for_update().filter(channel=channel, address__in=found).order_by("pk"):
         _rename(row, found[row.address])
     return len(found)
 
 
-def recognise_client(client: Client) -> None:
-    """For one whose addresses were just written."""
+def restore_plaintext_of(client: Client) -> None:
+    """`restore_plaintext` for a client whose addresses were just written."""
     for channel, field in FIELDS.items():
         if address := getattr(client, field):
             restore_plaintext(channel=channel, addresses=[str(address)])
 
 
 def _rename(row: Suppression, address: str) -> None:
-    """Between an address and its digest; two that come to the same are one, and the client's own evidence stays."""
+    """Replace an address by its digest, or the reverse. Of two rows that become one, the client's own request stays."""
     other = Suppression.objects.filter(channel=row.channel, address=address).first()
     if other is None:
         row.address = address
@@ -224,18 +224,18 @@ def _rename(row: Suppression, address: str) -> None:
 
 
 class Clean(Protocol):
-    """Takes what names an erased client out of a text, of which `most` characters are kept."""
+    """Removes what identifies an erased client from a text, of which `most` characters are stored."""
 
     def __call__(self, text: str, *, most: int) -> str: ...
 
 
 def pseudonymise(*, channel: Channel, address: str, clean: Clean) -> bool:
-    """Put the digest in the address's place, in the caller's transaction, and `clean` what was written beside it.
+    """Replace the address by its digest in the caller's transaction, and `clean` the reasons beside it.
 
     False where somebody else has the address, or had it: then it stays readable, for them.
     """
     row = _locked(Q(channel=channel, address=address))
-    # Asked only now that the row is locked: see `restore_plaintext`.
+    # Only now that the row is locked: see `restore_plaintext`.
     if address_in_use(channel, address):
         return False
     digest = digests.digest(channel, address)

@@ -1,4 +1,4 @@
-"""One client, one broadcast, one channel: what is known, and the words that sentences are made of."""
+"""What is known about one client, one broadcast and one channel; and the phrases of the sentences."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,7 +7,7 @@ from functools import cached_property
 from notifier.explanations.records import Activity, Consents, Versions, when
 from notifier.models import Broadcast, Channel, Client, ConsentChange, Delivery, ResolvedDelivery
 
-#: Decisions on one delivery: more than these nobody reads.
+#: Nobody reads more decisions on one delivery than these.
 MAX_DECISIONS = 20
 
 
@@ -34,7 +34,7 @@ class Case:
 
     @property
     def ended(self) -> datetime:
-        """The audience was made between the start and this."""
+        """The end of the time in which the audience was made."""
         return self.broadcast.finished_at or self.now
 
     @cached_property
@@ -72,7 +72,7 @@ def date(moment: datetime) -> str:
     return when(moment).partition(" on ")[2]
 
 
-def archiving_told(activity: Activity) -> str:
+def archived_since(activity: Activity) -> str:
     """Who archived the client, and when; empty where the records don't have it."""
     version = activity.archived_by
     if version is None:

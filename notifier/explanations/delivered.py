@@ -1,4 +1,4 @@
-"""Where there is a delivery, its state has the word."""
+"""The explanation where there is a delivery: a sentence for each of its states."""
 
 import re
 from collections.abc import Callable
@@ -6,14 +6,14 @@ from datetime import datetime
 
 from django.conf import settings
 
-from notifier.explanations.context import Case, archiving_told, date, decision, did_not, given, has_not, withdrawn
+from notifier.explanations.context import Case, archived_since, date, decision, did_not, given, has_not, withdrawn
 from notifier.explanations.records import records_began, suppression, when
 from notifier.models import Breaker, Broadcast, Channel, Delivery, Reason, Resolution
 from notifier.policies import quiet_hours_sql
 
 State = Delivery.State
 
-#: What a failure that used up all its tries says of them; the sentence counts them itself.
+#: The beginning of the detail when all attempts failed. The sentence counts the attempts itself.
 GAVE_UP = re.compile(r"^gave up after \d+ attempts: ")
 
 
@@ -30,7 +30,7 @@ def _sent(case: Case, delivery: Delivery) -> str:
 
 
 def _agreement(case: Case, moment: datetime) -> str:
-    """The consent that a send rested on. It was looked up before the send, and that before the outcome."""
+    """The consent that the send was based on. It was checked before the send, so before the outcome."""
     consent = case.consents.at(moment)
     if consent.agreed and consent.by:
         return f"they had {given(case, consent.by)}"
@@ -87,14 +87,14 @@ def _suppressed(case: Case, delivery: Delivery, moment: datetime) -> str:
 
 
 def _archived(case: Case, delivery: Delivery, moment: datetime) -> str:
-    return archiving_told(case.versions.at(moment)) or f"they were archived when its turn came, {when(moment)}"
+    return archived_since(case.versions.at(moment)) or f"they were archived when its turn came, {when(moment)}"
 
 
 def _consent_gone(case: Case, delivery: Delivery, moment: datetime) -> str:
     consent = case.consents.at(moment)
     if consent.by and not consent.agreed:
         return f"consent to {case.subject} was withdrawn after the send began, {withdrawn(consent.by)}"
-    # Or the address was suppressed by the client's own word: a STOP, a complaint.
+    # Or the client suppressed the address themselves, by a STOP or a complaint.
     found = suppression(channel=delivery.channel, address=delivery.address, at=moment) if delivery.address else None
     if consent.agreed and found:
         return f"they refused it after the send began: {found.reason.rstrip('.')} ({when(found.created_at)})"

@@ -1,6 +1,6 @@
 """Why a client did or did not get a broadcast, in plain sentences, by the facts of that moment. Read only.
 
-The delivery has the first word: no sentence says anything else than its state does. Where there is no delivery, what
+The delivery comes first: no sentence contradicts its state. Where there is no delivery, what
 the dispatcher went by is told from the records of that time; where those can't tell, the sentence says so.
 """
 
@@ -11,12 +11,12 @@ from notifier.explanations import delivered, no_delivery
 from notifier.explanations.context import Case, decision
 from notifier.models import Broadcast, Channel, Client, Delivery
 
-__all__ = ["Answer", "answers", "of_delivery"]
+__all__ = ["Explanation", "explain", "explain_delivery"]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """For one channel."""
+class Explanation:
+    """Of one channel."""
 
     channel: Channel
     sentence: str
@@ -25,18 +25,18 @@ class Answer:
     decisions: list[str]
 
 
-def answers(*, client: Client, broadcast: Broadcast, now: datetime) -> list[Answer]:
-    """One for each channel. Takes the same few queries however much the client was sent."""
+def explain(*, client: Client, broadcast: Broadcast, now: datetime) -> list[Explanation]:
+    """One explanation for each channel, in the same few queries however much the client was sent."""
     found = {d.channel: d for d in Delivery.objects.filter(broadcast=broadcast, client=client)}
-    return [_answer(Case(client, broadcast, channel, found.get(channel), now)) for channel in Channel]
+    return [_explanation(Case(client, broadcast, channel, found.get(channel), now)) for channel in Channel]
 
 
-def of_delivery(delivery: Delivery, *, now: datetime) -> str:
-    """What became of it and why: of one that was sent, the consent that allowed it."""
+def explain_delivery(delivery: Delivery, *, now: datetime) -> str:
+    """The outcome of a delivery and its reason; for one that was sent, the consent that allowed it."""
     case = Case(delivery.client, delivery.broadcast, Channel(delivery.channel), delivery, now)
     return delivered.sentence(case, delivery)
 
 
-def _answer(case: Case) -> Answer:
-    told = no_delivery.sentence(case) if case.delivery is None else delivered.sentence(case, case.delivery)
-    return Answer(case.channel, told, case.delivery, [decision(each) for each in case.decisions])
+def _explanation(case: Case) -> Explanation:
+    sentence = no_delivery.sentence(case) if case.delivery is None else delivered.sentence(case, case.delivery)
+    return Explanation(case.channel, sentence, case.delivery, [decision(each) for each in case.decisions])

@@ -1,6 +1,6 @@
-"""Where there is no delivery: what the dispatcher went by when it made the others, as the records have it."""
+"""The explanation where there is no delivery: why the dispatcher left the client out, by the records of that time."""
 
-from notifier.explanations.context import Case, archiving_told, did_not, given, has_not, withdrawn
+from notifier.explanations.context import Case, archived_since, did_not, given, has_not, withdrawn
 from notifier.explanations.records import Consent, records_began, when
 from notifier.models import Broadcast, Delivery
 
@@ -68,14 +68,14 @@ def _had_it_before(case: Case) -> str:
 def _reason(case: Case) -> str:
     activity = case.versions.at(case.started)
     if activity.is_active is False:
-        return archiving_told(activity)
+        return archived_since(activity)
     consent = case.consents.at(case.started)
     if consent.agreed is False:
         return _no_consent(case, consent)
     if change := case.consents.withdrawn_between(case.started, case.ended):
         return f"consent to {case.subject} was withdrawn {withdrawn(change)}, before their turn came"
     if case.versions.archived_between(case.started, case.ended):
-        return f"{archiving_told(case.versions.at(case.ended))}, before their turn came"
+        return f"{archived_since(case.versions.at(case.ended))}, before their turn came"
     return _records_fail(case, consent, activity.is_active)
 
 
@@ -89,7 +89,7 @@ def _no_consent(case: Case, consent: Consent) -> str:
 
 
 def _records_fail(case: Case, consent: Consent, is_active: bool | None) -> str:
-    """Without a delivery they were archived, or had not agreed: nothing else leaves a client out."""
+    """The client was archived or had not agreed: there is no other reason for having no delivery."""
     if consent.agreed and consent.by and is_active is None:
         return f"they had {given(case, consent.by)}, so they must have been archived; the records don’t say since when"
     if consent.agreed is None:

@@ -1,4 +1,4 @@
-"""What the records tell of a client at one moment in the past: consent, archiving, suppression. Read only."""
+"""What the records say about a client at one moment in the past: consent, archiving, suppression. Read only."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ def when(moment: datetime) -> str:
 
 
 def records_began() -> datetime | None:
-    """When this installation began to write down consent and versions; None where it can't be told."""
+    """When this installation began to record consent and versions; None where that is unknown."""
     return Installation.objects.values_list("records_began_at", flat=True).first()
 
 
@@ -46,8 +46,8 @@ class Consents:
         later = next((change for change in self._changes if change.at > moment), None)
         if before:
             return Consent(before[-1].agreed, before[-1], later)
-        # Nothing was written down before. That means no consent, but where the records began later, or begin with what
-        # had stood there already.
+        # No change before the moment means no consent, except where the records began later, or begin with a consent
+        # that was older than they are.
         earlier = later is not None and (later.source == ConsentChange.Source.EARLIER or not later.agreed)
         began = records_began()
         unknown = earlier or (began is not None and moment < began)
@@ -64,7 +64,7 @@ class Consents:
 
 
 class Agreements:
-    """What many clients agreed to about one topic: for a list of deliveries, a few thousand at a time."""
+    """The agreements of many clients to one topic, for a list of a few thousand deliveries."""
 
     def __init__(self, *, topic_id: int, clients: Sequence[int]) -> None:
         changes = ConsentChange.objects.filter(client__in=clients, topic=topic_id, agreed=True)
@@ -73,7 +73,7 @@ class Agreements:
             self._changes.setdefault((change.client_id, change.channel), []).append(change)
 
     def before(self, *, client_id: int, channel: str, moment: datetime) -> ConsentChange | None:
-        """The last agreement up to and at the moment: a send rests on it, even if it was withdrawn on the way."""
+        """The last agreement up to the moment. The send was based on it, even if it was withdrawn meanwhile."""
         found = [change for change in self._changes.get((client_id, channel), []) if change.at <= moment]
         return found[-1] if found else None
 
@@ -119,5 +119,5 @@ def _archiving(versions: Sequence[Any]) -> Any:
 
 
 def suppression(*, channel: str, address: str, at: datetime) -> Suppression | None:
-    """The one that held at that moment, if it still stands."""
+    """The suppression that held at that moment, if it still holds."""
     return Suppression.objects.filter(channel=channel, address=address, created_at__lte=at).first()

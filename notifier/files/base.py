@@ -1,14 +1,14 @@
-"""A file of clients that was read: a header, and rows of text, each with its line number."""
+"""The form in which every file is read: a header, and rows of text with their line numbers."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-#: A table of clients has fewer columns; with more, the separator is most likely wrong.
+#: With more columns the file was most likely split at the wrong separator.
 MAX_COLUMNS = 200
 MAX_HEADER_LETTERS = 100
 
-#: An apostrophe before something like a formula: `spreadsheets.neutralised` wrote it, or a person did.
+#: An apostrophe before what a spreadsheet would take for a formula, as `spreadsheets.neutralised` writes it.
 _QUOTED = re.compile(r"'+[ \u00a0\u3000]*[=+\-@\t\r\n＝＋－＠]")
 
 
@@ -31,7 +31,7 @@ class Table:
     kind: str
     #: Reads the rows under the header; each call begins with the first row. Raises `FileError`.
     rows: Callable[[], Iterator[Row]]
-    #: How much of the file has been read, from 0 to 1; None where that is not known.
+    #: How much of the file has been read, from 0 to 1; None where that is unknown.
     share: Callable[[], float | None]
 
 
@@ -53,8 +53,8 @@ def table(
     return Table(header=_header(first.cells), kind=kind, rows=rows, share=share)
 
 
-def written(records: Iterator[tuple[int, list[str]]]) -> Iterator[Row]:
-    """The records that are not blank, without the quotes that an export added and blank cells at the end."""
+def nonempty_rows(records: Iterator[tuple[int, list[str]]]) -> Iterator[Row]:
+    """The rows that are not empty, without the quotes of an export and without blank cells at the end."""
     for line, record in records:
         cells = [unquoted(cell) for cell in record]
         while cells and not cells[-1].strip():
@@ -64,7 +64,7 @@ def written(records: Iterator[tuple[int, list[str]]]) -> Iterator[Row]:
 
 
 def quoted(text: str) -> str:
-    """`text` for an export, before it is neutralised, so that `unquoted` later returns the very same text."""
+    """For an export: `unquoted` returns every text as it was, even one that began with an apostrophe."""
     return f"'{text}" if _QUOTED.match(text) else text
 
 
@@ -76,11 +76,11 @@ def _header(cells: Sequence[str]) -> list[str]:
     names: list[str] = []
     for number, cell in enumerate(cells, start=1):
         name = " ".join(cell.split())[:MAX_HEADER_LETTERS] or f"Column {number}"
-        names.append(_unlike(name, names))
+        names.append(_unique_name(name, names))
     return names
 
 
-def _unlike(name: str, names: Sequence[str]) -> str:
+def _unique_name(name: str, names: Sequence[str]) -> str:
     number, unlike = 1, name
     while unlike in names:
         number += 1

@@ -1,4 +1,4 @@
-"""CSV of any common kind: finds encoding and separator, and reads the rows. The file is never all in memory."""
+"""CSV of any common kind: finds the encoding and the separator, and reads the rows one by one."""
 
 import codecs
 import csv
@@ -11,10 +11,10 @@ from functools import partial
 from itertools import islice
 from typing import BinaryIO
 
-from notifier.files.base import FileError, Row, Table, table, written
+from notifier.files.base import FileError, Row, Table, nonempty_rows, table
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
-#: How much is read to find the separator.
+#: So much is read to find the separator.
 HEAD_LETTERS = 64 * 1024
 HEAD_ROWS = 20
 CHUNK_BYTES = 1024 * 1024
@@ -31,7 +31,7 @@ NAMES = {"utf-8-sig": "UTF-8", "utf-16": "UTF-16", "cp1252": "Latin-1 (Windows)"
 NO_TEXT = "This is neither a text file nor an Excel workbook. Save it as CSV (UTF-8) or as .xlsx, and choose it again."
 
 
-def read(file: BinaryIO) -> Table:
+def read_table(file: BinaryIO) -> Table:
     encoding = find_encoding(file)
     form = _find_form(file, encoding)
     size = max(1, file.seek(0, os.SEEK_END))
@@ -44,7 +44,7 @@ def read(file: BinaryIO) -> Table:
 
 # --- The encoding -----------------------------------------------------------------------------------------------------
 def find_encoding(file: BinaryIO) -> str:
-    """UTF-8, with or without a byte-order mark; UTF-16 with one; or else Latin-1, as Windows writes it.
+    """UTF-8 with or without a byte-order mark; UTF-16 with one; or else Latin-1, as Windows writes it.
 
     It reads the whole file, so that one that is damaged in the middle is refused before anything is done with it.
     """
@@ -56,8 +56,7 @@ def find_encoding(file: BinaryIO) -> str:
     survey = _survey(file)
     if not survey.strange:
         return "utf-8-sig"
-    # Text in another encoding is rarely UTF-8 by chance. With as many proper characters as strange ones, it is UTF-8
-    # that was damaged.
+    # Latin-1 is rarely valid UTF-8 by chance: with as many valid letters as others, the file is damaged UTF-8.
     if mark == codecs.BOM_UTF8 or survey.proper >= survey.strange:
         raise FileError(
             f"Line {survey.strange_line} has letters that can’t be read, while the rest of the file is UTF-8: it was "
@@ -128,7 +127,7 @@ class _Form:
 
 
 def _find_form(file: BinaryIO, encoding: str) -> _Form:
-    """The separator that Excel names, or the one that cuts header and rows into the same number of columns."""
+    """The separator that Excel names in a line of its own, or the one that fits the first rows best."""
     file.seek(0)
     text = _wrapped(file, encoding)
     try:
@@ -142,7 +141,7 @@ def _find_form(file: BinaryIO, encoding: str) -> _Form:
 
 
 def _fitness(lines: list[str], delimiter: str) -> tuple[bool, float, int]:
-    """How well a separator fits: whether it cuts the header, the share of rows with as many cells, and their number."""
+    """Whether it splits the header, the share of rows with as many cells, and how many cells these are."""
     reader = csv.reader(lines, delimiter=delimiter)
     try:
         lengths = [len(cells) for cells in islice((cells for cells in reader if any(cells)), HEAD_ROWS)]
@@ -159,7 +158,7 @@ def _records(file: BinaryIO, form: _Form) -> Iterator[Row]:
     try:
         for _ in range(form.skip):
             next(text, "")
-        yield from written(_cut(text, form))
+        yield from nonempty_rows(_cut(text, form))
     finally:
         # Otherwise it would close the file, which may be read again.
         text.detach()

@@ -8,9 +8,9 @@ from typing import Any, BinaryIO
 
 import openpyxl
 
-from notifier.files.base import MAX_COLUMNS, FileError, Row, Table, table, written
+from notifier.files.base import MAX_COLUMNS, FileError, Row, Table, nonempty_rows, table
 
-#: Excel's own limit. A broken file may give a row a much higher number, which would take almost for ever to reach.
+#: Excel's own limit. Without it, a row that claims a huge number would take almost for ever.
 MAX_ROWS = 1_048_576
 #: Beyond this, a spreadsheet no longer holds every whole number.
 MAX_WHOLE = 10**15
@@ -18,37 +18,31 @@ MAX_WHOLE = 10**15
 BROKEN = "This is not a whole Excel workbook: it was cut short or damaged. Save it anew as .xlsx, and choose it again."
 
 
-def read(file: BinaryIO, *, most_bytes: int) -> Table:
-    """The first sheet; `FileError` where the workbook unpacks to more than `most_bytes`.
-
-    A few bytes can unpack to enough to fill any memory.
-    """
-    _check_size(file, most_bytes)
+def read_table(file: BinaryIO, *, max_bytes: int) -> Table:
+    """`max_bytes`: the limit of the unpacked size. A small file can unpack to more than any memory."""
+    _check_size(file, max_bytes)
     return table(kind="Excel workbook, first sheet", records=partial(_records, file))
 
 
-def _check_size(file: BinaryIO, most_bytes: int) -> None:
+def _check_size(file: BinaryIO, max_bytes: int) -> None:
     file.seek(0)
     try:
         with zipfile.ZipFile(file) as archive:
-            # No reader unpacks more of a part than the part says here.
+            # No reader unpacks more than these sizes say.
             size = sum(part.file_size for part in archive.infolist())
     except (zipfile.BadZipFile, OSError, ValueError) as error:
         raise FileError(BROKEN) from error
-    if size > most_bytes:
+    if size > max_bytes:
         raise FileError(
-            f"The workbook unpacks to {size / 1_000_000:,.0f} MB, and {most_bytes / 1_000_000:,.0f} MB is the most "
+            f"The workbook unpacks to {size / 1_000_000:,.0f} MB, and {max_bytes / 1_000_000:,.0f} MB is the most "
             "that is read. Save the sheet as CSV (UTF-8), and choose that."
         )
 
 
 def _records(file: BinaryIO) -> Iterator[Row]:
-    """The rows. openpyxl raises almost any error for a damaged workbook: each becomes a `FileError`.
-
-    The caller's own errors are not caught, since the `yield` is outside of the `try`.
-    """
+    """openpyxl may raise any exception for a damaged workbook. The caller's own errors are not caught here."""
     try:
-        rows = written(_values(file))
+        rows = nonempty_rows(_values(file))
         row = next(rows, None)
     except FileError:
         raise
@@ -66,13 +60,13 @@ def _records(file: BinaryIO) -> Iterator[Row]:
 
 def _values(file: BinaryIO) -> Iterator[tuple[int, list[str]]]:
     file.seek(0)
-    # `data_only`: for a formula, the value that Excel last computed.
+    # `data_only`: the last result of a formula, and never the formula.
     book = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
     try:
         if not book.worksheets:
             raise FileError("The workbook has no sheet with cells. Put the clients on its first sheet.")
         sheet: Any = book.worksheets[0]
-        # What the sheet says about its own size may be wrong.
+        # The size that the sheet declares may be wrong.
         sheet.reset_dimensions()
         for number, values in enumerate(sheet.iter_rows(max_col=MAX_COLUMNS + 1, values_only=True), start=1):
             if number > MAX_ROWS:
@@ -92,5 +86,5 @@ def as_text(value: Any) -> str:
         return str(int(value))
     if isinstance(value, datetime | date):
         return value.isoformat()
-    # PostgreSQL stores no text with a NUL in it.
+    # PostgreSQL stores no text with a NUL.
     return str(value).replace("\0", "\ufffd")

@@ -1,4 +1,4 @@
-"""Exports: CSV as a stream, XLSX as a file. No cell is anything that a spreadsheet would run."""
+"""Writes CSV as a stream and XLSX as a file, with no cell that a spreadsheet would run as a formula."""
 
 import csv
 import re
@@ -12,17 +12,17 @@ from openpyxl.cell import WriteOnlyCell
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 from openpyxl.styles import Font
 
-#: The most rows that Excel takes, the header included.
+#: Excel's limit, with the header.
 XLSX_ROWS = 1_048_576
-#: Without this at the beginning Excel does not read a file as UTF-8.
+#: Excel recognises UTF-8 only by this mark.
 _BOM = b"\xef\xbb\xbf"
 #: How many rows are joined into one piece of the stream.
 _PIECE = 500
 
 # https://owasp.org/www-community/attacks/CSV_Injection: what a cell must not begin with, also after blanks.
 _FORMULA = re.compile(r"[ \u00a0\u3000]*[=+\-@\t\r\n＝＋－＠]")
-# To a spreadsheet a phone number in our form is only a number. With a quote in front nobody could copy it, and an
-# import of the file would not find it.
+# A phone number in our form is a plain number to a spreadsheet, and runs nothing. With a quote in front nobody could
+# copy it, and reading the file back would not find it.
 _PHONE = re.compile(r"\+[0-9]{6,15}")
 
 
@@ -85,7 +85,7 @@ def _cells(row: Sequence[object]) -> list[str]:
 
 
 def _as_text(value: object) -> str:
-    """A value as text; a time as ISO 8601, to the second, in the zone of whoever asks, with its offset."""
+    """A time in ISO 8601, to the second, in the reader's zone and with its offset."""
     if value is None:
         return ""
     return localtime(value).isoformat(sep=" ", timespec="seconds") if isinstance(value, datetime) else str(value)

@@ -48,8 +48,8 @@ def token(link: Link) -> str:
     return _signer().sign(f"{VERSION}-{link.client_id}-{link.topic_id}-{link.broadcast_id}")
 
 
-def read(token: str) -> Link:
-    """The link in a token, or `BadLink`. It does not check whether the client and topic still exist."""
+def read_token(token: str) -> Link:
+    """Raises `BadLink`. Whether that client or topic still exists is not asked here."""
     try:
         payload = _signer().unsign(token)
     except BadSignature as error:

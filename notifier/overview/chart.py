@@ -1,4 +1,4 @@
-"""The overview's chart: deliveries a day, by channel and outcome, as the measures of an SVG. Read only."""
+"""The chart of the overview: deliveries a day, by channel and outcome, in the units of an SVG. Read only."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from notifier.models import Channel, DailyStats, Delivery
 State = Delivery.State
 
 DAYS = 30
-#: From the bottom of a bar to its top.
+#: The pieces of a bar, from the bottom to the top.
 OUTCOMES = (State.SENT, State.SKIPPED, State.CANCELLED, State.UNKNOWN, State.FAILED)
-#: In the SVG's own units; the page stretches it. A day takes a slot, its bar most of that.
+#: In units of the SVG, which the page stretches. A day has a slot, and its bar most of the slot.
 HEIGHT, SLOT, BAR = 400, 20, 15
-#: The least that is drawn of a number above nought: three failures among a hundred thousand must be seen.
-LEAST = 10
+#: The height of the smallest number above zero: three failures among a hundred thousand must be visible.
+MIN_HEIGHT = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,19 +78,19 @@ class Chart:
 
     @property
     def busy_days(self) -> list[Day]:
-        """Those with anything in them, the newest first: the table's rows."""
+        """The days with deliveries, newest first: the rows of the table."""
         return [day for day in reversed(self.days) if day.pieces]
 
     @property
     def words(self) -> str:
-        """What the picture shows, for who does not see it."""
+        """The chart in words, for screen readers."""
         first, last = (date_format(self.days[place].day, "j M Y") for place in (0, -1))
         parts = ", ".join(f"{number:,} {state.label.lower()}" for state, number in self.totals)
         return f"From {first} to {last}: {parts or 'nothing was sent'}."
 
 
 def charts(*, now: datetime) -> list[Chart]:
-    """One for each channel, by the same days; the days are those of settings.TIME_ZONE, as they were counted."""
+    """A chart for each channel, with the same days. They are days of settings.TIME_ZONE, as they were counted."""
     today = localtime(now, get_default_timezone()).date()
     days = [today - timedelta(days=ago) for ago in reversed(range(DAYS))]
     rows = DailyStats.objects.filter(day__gte=days[0], day__lte=today).order_by()
@@ -107,11 +107,11 @@ def _chart(channel: Channel, days: list[date], numbers: dict[date, dict[str, int
 
 
 def _pieces(numbers: dict[str, int], top: int) -> list[Piece]:
-    """Piled up from the bottom: each at least LEAST high, and beyond that by its number."""
+    """Stacked from the bottom; each piece has MIN_HEIGHT, and more in proportion to its number."""
     pieces, y = [], HEIGHT
     for state in OUTCOMES:
         if number := numbers.get(state, 0):
-            height = LEAST + (HEIGHT - LEAST * len(OUTCOMES)) * number // top
+            height = MIN_HEIGHT + (HEIGHT - MIN_HEIGHT * len(OUTCOMES)) * number // top
             y -= height
             pieces.append(Piece(state, number, y, height))
     return pieces

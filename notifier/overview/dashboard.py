@@ -17,7 +17,7 @@ from notifier.models import Broadcast, Channel, ClientCounts, Delivery, Topic
 State = Broadcast.State
 
 #: Broadcasts in each of the overview's lists.
-SHOWN = 6
+MAX_LISTED = 6
 #: Client counts older than this are shown as old: somebody should look at the dispatcher.
 OLD_AFTER = timedelta(minutes=15)
 
@@ -25,12 +25,14 @@ OLD_AFTER = timedelta(minutes=15)
 # --- Broadcasts -------------------------------------------------------------------------------------------------------
 def under_way() -> list[progress.Sheet]:
     newest = _listed(Broadcast.objects.to_sweep()).order_by("-created_at")
-    return [progress.sheet(broadcast) for broadcast in newest[:SHOWN]]
+    return [progress.sheet(broadcast) for broadcast in newest[:MAX_LISTED]]
 
 
 def to_come() -> list[Broadcast]:
     """Broadcasts that have not begun, the next one first; those without a time last."""
-    return list(_listed(Broadcast.objects.before_start()).order_by(F("scheduled_for").asc(nulls_last=True))[:SHOWN])
+    return list(
+        _listed(Broadcast.objects.before_start()).order_by(F("scheduled_for").asc(nulls_last=True))[:MAX_LISTED]
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class Finished:
 
 def finished() -> list[Finished]:
     newest = _listed(Broadcast.objects.exclude(finished_at=None)).order_by("-created_at")
-    return [Finished(broadcast, _outcomes(broadcast)) for broadcast in newest[:SHOWN]]
+    return [Finished(broadcast, _outcomes(broadcast)) for broadcast in newest[:MAX_LISTED]]
 
 
 def _outcomes(broadcast: Broadcast) -> list[tuple[Delivery.State, int]]:

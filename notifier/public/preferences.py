@@ -9,7 +9,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from notifier.consent import preference_center
-from notifier.consent.preference_center import Choice, Standing
+from notifier.consent.preference_center import Choice, CurrentConsent
 from notifier.messages import signed_links
 from notifier.messages.signed_links import BadLink, Link
 from notifier.models import Channel, Client, ConsentChange, Suppression, Topic
@@ -18,10 +18,10 @@ from notifier.public.unsubscribe import origin_of
 from notifier.runtime import clock
 
 SEE_OTHER = 303
-#: The one word that the redirect after a post carries, for the page to say what came of it.
+#: The redirect after a POST carries one of these words, and the page says what was done.
 SAID = ("saved", "same", "stopped")
-#: A switch that was shown as on is called `keep.…`, with a `seen.…` beside it, and one that was off `add.…`. The names
-#: differ so that a browser which goes back does not put what was ticked once into the page as it is now.
+#: A switch that was shown as on is named `keep.…`, with a hidden `seen.…` beside it; one that was off, `add.…`. If both
+#: had one name, a browser that goes back would put old ticks into the page as it is now.
 _FIELD = re.compile(r"(add|keep|seen)\.(\d{1,18})\.([a-z]{1,10})", re.ASCII)
 
 _EMAIL, _SMS = Channel.EMAIL, Channel.SMS
@@ -57,7 +57,7 @@ class Switch:
     label: str
     choice: str
     is_on: bool
-    #: Why there is none to switch; "" where there is.
+    #: Why there is no switch; "" where there is one.
     missing: str
 
     @property
@@ -75,12 +75,12 @@ class Row:
     switches: list[Switch]
 
 
-# As on the page that unsubscribes: the link is the authority, and no browser adds it by itself.
+# No CSRF token is needed, as in unsubscribe.py: the link is the authority, and no browser adds it by itself.
 @csrf_exempt
 @require_http_methods(["GET", "HEAD", "POST"])
-def page(request: HttpRequest, token: str) -> HttpResponse:
+def preferences_page(request: HttpRequest, token: str) -> HttpResponse:
     try:
-        link = signed_links.read(token)
+        link = signed_links.read_token(token)
     except BadLink:
         return responses.unknown(request)
     client = None if link.is_test_message else Client.objects.filter(pk=link.client_id).first()
@@ -94,7 +94,7 @@ def page(request: HttpRequest, token: str) -> HttpResponse:
 
 
 def _take(request: HttpRequest, link: Link) -> HttpResponse:
-    """Only what was moved relative to what was shown: an old page must not bring back what was refused since."""
+    """Changes only the switches that were moved: an old page must not bring back what was refused since."""
     if link.is_test_message:
         return _said("same")
     origin = origin_of(request, link, ConsentChange.Source.PAGE)
@@ -107,7 +107,7 @@ def _take(request: HttpRequest, link: Link) -> HttpResponse:
         return responses.too_many()
     try:
         moved = preference_center.choose(client_id=link.client_id, on=on, off=off, origin=origin, now=clock.now())
-    except preference_center.TooMany:
+    except preference_center.TooManyAgreements:
         return responses.too_many()
     return _said("saved" if moved else "same")
 
@@ -117,7 +117,7 @@ def _said(word: str) -> HttpResponse:
 
 
 def _read(names: Iterable[str]) -> dict[str, set[Choice]]:
-    """What the form's fields are about; anything else is passed over."""
+    """The switches that the form names; other fields are ignored."""
     found: dict[str, set[Choice]] = {"add": set(), "keep": set(), "seen": set()}
     for match in map(_FIELD.fullmatch, names):
         if match and match[3] in Channel.values:
@@ -127,37 +127,41 @@ def _read(names: Iterable[str]) -> dict[str, set[Choice]]:
 
 def _show(request: HttpRequest, link: Link, client: Client | None) -> HttpResponse:
     if client and client.erased_at:
-        return responses.page("nothing_left")
-    standing = preference_center.standing(client) if client else Standing(frozenset({(link.topic_id, _EMAIL)}), {})
-    missing = _missing(client, standing) if client else {}
-    return responses.page(
+        return responses.render("nothing_left")
+    consent = (
+        preference_center.current_consent(client)
+        if client
+        else CurrentConsent(frozenset({(link.topic_id, _EMAIL)}), {})
+    )
+    missing = _missing(client, consent) if client else {}
+    return responses.render(
         "preferences",
         client=client,
         is_test_message=link.is_test_message,
-        rows=[_row(topic, standing, missing) for topic in Topic.objects.order_by("name")],
-        notes=_notes(standing),
-        said=_word(request, standing),
+        rows=[_row(topic, consent, missing) for topic in Topic.objects.order_by("name")],
+        notes=_notes(consent),
+        said=_word(request, consent),
     )
 
 
-def _word(request: HttpRequest, standing: Standing) -> str:
-    """What came of the post before, unless it is no longer so: an address is kept, and opened again."""
+def _word(request: HttpRequest, consent: CurrentConsent) -> str:
+    """What the POST before did, unless that no longer holds: a client may keep the address and open it again."""
     word = next((word for word in SAID if word in request.GET), "")
-    return "" if word == "stopped" and standing.shown else word
+    return "" if word == "stopped" and consent.shown else word
 
 
-def _missing(client: Client, standing: Standing) -> dict[Channel, str]:
+def _missing(client: Client, consent: CurrentConsent) -> dict[Channel, str]:
     has = {_EMAIL: bool(client.email), _SMS: bool(client.phone)}
     missing = {channel: words for channel, words in _UNAVAILABLE.items() if not has[channel]}
-    return missing | {channel: _CLOSED for channel in Channel if has[channel] and standing.is_closed(channel)}
+    return missing | {channel: _CLOSED for channel in Channel if has[channel] and consent.is_closed(channel)}
 
 
-def _row(topic: Topic, standing: Standing, missing: dict[Channel, str]) -> Row:
+def _row(topic: Topic, consent: CurrentConsent, missing: dict[Channel, str]) -> Row:
     switches = [
         Switch(
             label=str(channel.label),
             choice=f"{topic.pk}.{channel.value}",
-            is_on=(topic.pk, channel) in standing.shown,
+            is_on=(topic.pk, channel) in consent.shown,
             missing=missing.get(channel, ""),
         )
         for channel in Channel
@@ -165,5 +169,5 @@ def _row(topic: Topic, standing: Standing, missing: dict[Channel, str]) -> Row:
     return Row(topic, switches)
 
 
-def _notes(standing: Standing) -> list[str]:
-    return [_SUPPRESSED.get((channel, source), _STOPPED[channel]) for channel, source in standing.suppressed.items()]
+def _notes(consent: CurrentConsent) -> list[str]:
+    return [_SUPPRESSED.get((channel, source), _STOPPED[channel]) for channel, source in consent.suppressed.items()]

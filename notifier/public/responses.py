@@ -1,4 +1,4 @@
-"""What public pages have in common: who speaks, nothing that is kept or told elsewhere, one answer to any bad link."""
+"""What public pages have in common: the sender's name, strict headers, and one answer to any bad link."""
 
 from email.utils import parseaddr
 from typing import Any
@@ -12,32 +12,32 @@ from notifier.staff import login_throttle
 
 HEADERS = {
     "Cache-Control": "no-store",
-    # The address is the key to the page: no other site may read it.
+    # The address is the key to the page, so no other site may get to read it.
     "Referrer-Policy": "no-referrer",
     "X-Robots-Tag": "noindex, nofollow",
 }
 
 
-def page(name: str, *, status: int = 200, **context: Any) -> HttpResponse:
-    """Without the request: its session, its user and its messages are no concern of a page like this."""
+def render(name: str, *, status: int = 200, **context: Any) -> HttpResponse:
+    """Renders without the request, so without session, user and messages: a public page must not show them."""
     html = render_to_string(f"public/{name}.html", {"sender": sender(), **context})
     return HttpResponse(html, status=status, headers=HEADERS)
 
 
 def sender() -> str:
-    """Who writes to clients, as their mail programs name it."""
+    """The name of the sender, as mail programs show it."""
     name, address = parseaddr(settings.DEFAULT_FROM_EMAIL)
     return name or address.rpartition("@")[2]
 
 
 def unknown(request: HttpRequest) -> HttpResponse:
-    """The same, to the letter, for a link that is forged, damaged, or of a client who is gone."""
+    """Exactly the same answer to a link that is forged, damaged, or of a client who is gone."""
     if rate_limits.is_guessing(address=login_throttle.client_address(request)):
         return too_many()
-    return page("unknown", status=404)
+    return render("unknown", status=404)
 
 
 def too_many() -> HttpResponse:
-    answer = page("too_many", status=login_throttle.TOO_MANY_REQUESTS)
+    answer = render("too_many", status=login_throttle.TOO_MANY_REQUESTS)
     answer["Retry-After"] = str(rate_limits.MINUTE_SECONDS)
     return answer

@@ -1,4 +1,4 @@
-"""The page behind a mail's *Unsubscribe*, and behind the mail program's own button."""
+"""The page of a mail's *Unsubscribe* link, and of the mail program's own button."""
 
 from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.http import HttpRequest, HttpResponse
@@ -17,14 +17,14 @@ from notifier.runtime import clock
 from notifier.staff import login_throttle
 
 
-# No token of ours against forged requests: the link is the only authority there is, and no browser adds it by itself as
-# it adds a cookie. A mailbox provider could not send one either (RFC 8058, 3.2).
+# No CSRF token: the link is the only authority, and no browser adds it by itself as it adds a cookie. A mailbox
+# provider could not send a token either (RFC 8058, 3.2).
 @csrf_exempt
 @require_http_methods(["GET", "HEAD", "POST"])
-def page(request: HttpRequest, token: str) -> HttpResponse:
-    """A look never acts, for scanners follow links. A post does, whatever is in it, and is answered by no redirect."""
+def unsubscribe_page(request: HttpRequest, token: str) -> HttpResponse:
+    """GET changes nothing, for scanners follow links. POST unsubscribes, whatever it contains, without a redirect."""
     try:
-        link = signed_links.read(token)
+        link = signed_links.read_token(token)
     except BadLink:
         return responses.unknown(request)
     topic = Topic.objects.filter(pk=link.topic_id).first()
@@ -53,7 +53,7 @@ def origin_of(request: HttpRequest, link: Link, source: ConsentChange.Source) ->
 
 
 def _is_one_click(request: HttpRequest) -> bool:
-    """Whether it is the mail program's button. That is for the evidence alone: what can't be read acts all the same."""
+    """Whether the mail program's button was pressed. Only the evidence depends on it: an unreadable body acts too."""
     try:
         return request.POST.get("List-Unsubscribe", "").strip().lower() == "one-click"
     except (BadRequest, SuspiciousOperation, MultiPartParserError, OSError):
@@ -63,4 +63,4 @@ def _is_one_click(request: HttpRequest) -> bool:
 def _answer(name: str, token: str, link: Link, topic: Topic | None) -> HttpResponse:
     preferences = reverse("preferences", args=[token])
     about = topic.name if topic else "this topic"
-    return responses.page(name, topic=about, is_test_message=link.is_test_message, preferences=preferences)
+    return responses.render(name, topic=about, is_test_message=link.is_test_message, preferences=preferences)

@@ -1,4 +1,4 @@
-"""*Your account*: what a member of staff may say about themselves. It needs no permission, and touches nobody else."""
+"""*Your account*: what members of staff change about themselves. It needs no permission, and changes nobody else."""
 
 from typing import Any, cast
 
@@ -34,27 +34,27 @@ class AccountForm(forms.Form):
     )
 
 
-def page(request: HttpRequest, *, context: dict[str, Any]) -> HttpResponse:
-    """`context` is the frame's. Everything on it is about whoever asks: the address names nobody."""
+def account_page(request: HttpRequest, *, context: dict[str, Any]) -> HttpResponse:
+    """`context` is that of the page's frame. The page is always about the user who asks."""
     user = cast(User, request.user)
     if request.method != "POST":
-        return _show(request, context, AccountForm(initial=_as_it_is(user)))
+        return _show(request, context, AccountForm(initial=_initial(user)))
     form = AccountForm(request.POST)
     if not form.is_valid():
         return _show(request, context, form)
-    said = form.cleaned_data
+    data = form.cleaned_data
     profiles.change(
         user=user,
-        names=(said["first_name"], said["last_name"]),
-        email=said["email"],
-        phone=said["phone"],
-        time_zone=said["time_zone"],
+        names=(data["first_name"], data["last_name"]),
+        email=data["email"],
+        phone=data["phone"],
+        time_zone=data["time_zone"],
     )
     messages.success(request, "Your account was changed.")
     return redirect("admin:account")
 
 
-def _as_it_is(user: User) -> dict[str, Any]:
+def _initial(user: User) -> dict[str, Any]:
     profile = auth_backend.profile_of(user)
     return {
         "first_name": user.first_name,
@@ -68,4 +68,4 @@ def _as_it_is(user: User) -> dict[str, Any]:
 def _show(request: HttpRequest, context: dict[str, Any], form: AccountForm) -> HttpResponse:
     groups = cast(User, request.user).groups.order_by("name").values_list("name", flat=True)
     found = {"title": "Your account", "form": form, "group_names": list(groups)}
-    return TemplateResponse(request, "admin/account.html", context | found)
+    return TemplateResponse(request, "admin/staff/account.html", context | found)

@@ -1,4 +1,4 @@
-"""Members of staff as the session loads them: with their profile, so that no page asks for it again."""
+"""Loads the session's user together with the profile, so that no page needs another query for it."""
 
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
@@ -10,7 +10,7 @@ from django.contrib.auth.models import AnonymousUser, User
 
 from notifier.models import Profile
 
-#: The zone database has other folders, of aliases and of clocks without a place.
+#: The zone database has more folders, with aliases and with clocks that belong to no place.
 WORLDS = ("Africa", "America", "Antarctica", "Arctic", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific")
 
 
@@ -21,7 +21,7 @@ class StaffBackend(ModelBackend):
 
 
 def profile_of(user: User) -> Profile:
-    """An unsaved, empty one where there is none."""
+    """The user's profile; an empty, unsaved one where there is none."""
     try:
         profile: Profile = user.profile
     except Profile.DoesNotExist:
@@ -41,7 +41,7 @@ def zone_of(user: AbstractBaseUser | AnonymousUser) -> ZoneInfo | None:
 
 
 def zone_choices(own: str = "") -> list[tuple[str, Any]]:
-    """For a select: `own`, which is none, UTC, then every zone under its part of the world."""
+    """Choices of a select: none, which is called `own`; UTC; then every zone by its part of the world."""
     worlds: dict[str, list[tuple[str, str]]] = {}
     for name in sorted(available_timezones()):
         world, _, place = name.partition("/")

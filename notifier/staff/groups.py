@@ -14,7 +14,7 @@ _EDIT = frozenset({EDITORS})
 _SEND = frozenset({SENDERS})
 _APPROVE = frozenset({APPROVERS})
 _AUDIT = frozenset({AUDITORS})
-#: Given by name, or not at all: superusers have them.
+#: No group has these: they are given to single users, and superusers have them.
 _NOBODY: frozenset[str] = frozenset()
 
 #: Every permission that a page asks for, and the groups that have it.
@@ -90,7 +90,7 @@ RIGHTS: dict[str, frozenset[str]] = {
 }
 
 
-def of(group: str) -> set[str]:
+def permissions_of(group: str) -> set[str]:
     """The permissions that the group begins with, each as `notifier.view_client`."""
     return {permission for permission, groups in RIGHTS.items() if group in groups}
 
@@ -111,6 +111,6 @@ def make_groups(*, apps: Apps, using: str = "default", names: Iterable[str] = GR
     for name in names:
         group, is_new = apps.get_model("auth", "Group").objects.using(using).get_or_create(name=name)
         if is_new:
-            group.permissions.add(*(ids[permission] for permission in of(name) if permission in ids))
+            group.permissions.add(*(ids[permission] for permission in permissions_of(name) if permission in ids))
             made.append(name)
     return made

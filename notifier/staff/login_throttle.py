@@ -21,9 +21,9 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-#: An address alone may fail so many times as often as one user from it: a whole office may have one address.
+#: An address may fail so many times as often as one user at it: a whole office may share an address.
 ADDRESS_FACTOR = 10
-#: A provider gives one customer as many IPv6 addresses as begin alike.
+#: One customer has all IPv6 addresses with the same beginning.
 IPV6_PREFIX = 64
 TOO_MANY_REQUESTS = 429
 
@@ -73,7 +73,7 @@ def _failures(request: Any) -> QuerySet:
 
 
 def _end(attempts: Iterable[tuple[datetime, int]], most: int) -> datetime | None:
-    """When so many of the failures have been forgotten, the oldest first, that fewer than `most` are left."""
+    """When enough of the oldest failures are forgotten that fewer than `most` are left."""
     rows = list(attempts)
     left = sum(failures for _, failures in rows)
     if left < most:
@@ -98,7 +98,7 @@ def locked_out(
         "minutes": ceil(wait / 60),
         "until": until or now,
     }
-    page = render(request, "admin/locked_out.html", context, status=TOO_MANY_REQUESTS)
+    page = render(request, "admin/staff/locked_out.html", context, status=TOO_MANY_REQUESTS)
     page["Retry-After"] = str(wait)
     page["Cache-Control"] = "no-store"
     return page

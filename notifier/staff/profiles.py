@@ -1,4 +1,4 @@
-"""What members of staff say about themselves."""
+"""Changes what members of staff may change about themselves."""
 
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -10,6 +10,6 @@ from notifier.models import Profile
 def change(*, user: User, names: tuple[str, str], email: str, phone: PhoneNumber | None, time_zone: str) -> None:
     """Writes the first and the last name, the e-mail address, and the profile, or none of it."""
     with transaction.atomic():
-        # These columns only: rights and password may be changed by somebody else at this moment.
+        # Only these columns: somebody else may change the rights or the password at this moment.
         User.objects.filter(pk=user.pk).update(first_name=names[0], last_name=names[1], email=email)
         Profile.objects.update_or_create(user=user, defaults={"phone": phone or None, "time_zone": time_zone})

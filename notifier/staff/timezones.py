@@ -1,4 +1,4 @@
-"""Pages show and read times in the zone of who looks at them."""
+"""Pages show and read times in the time zone of their reader."""
 
 from collections.abc import Callable
 from zoneinfo import ZoneInfo
@@ -18,17 +18,17 @@ class TimeZoneMiddleware:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        # None is the product's own zone again: the thread may have served somebody else before.
+        # None sets the product's own zone: the thread may still have that of another user.
         with timezone.override(_zone(request)):
             return self._get_response(request)
 
 
 def _zone(request: HttpRequest) -> ZoneInfo | None:
-    # Without a session nobody is there to ask, and a health check must not wait for one.
+    # Without a session there is no user, and a health check must not wait for the database.
     if settings.SESSION_COOKIE_NAME not in request.COOKIES:
         return None
     try:
         return auth_backend.zone_of(request.user)
     except db.Error:
-        # The page will meet the same, and knows how to say it.
+        # The page will meet the same error, and answers it.
         return None

@@ -26,10 +26,10 @@ register = template.Library()
 register.filter(one)
 register.filter(many)
 
-#: Letters in a line of an e-mail, where it is shown before it is sent.
+#: Letters in a line of the e-mail preview.
 EMAIL_WIDTH = 56
 _ADDRESS = re.compile(r"https?://\S+")
-#: What a stock page of something is for, by its name.
+#: The last step of the breadcrumbs on a stock page, by the page's name.
 DONE_TO_IT = {
     "history": "History",
     "simple_history": "Earlier version",
@@ -41,7 +41,7 @@ DONE_TO_IT = {
 @dataclass(frozen=True, slots=True)
 class Step:
     name: str
-    #: Empty for where the reader is, and where they may not go.
+    #: Empty for the present page, and for one that the reader may not open.
     url: str = ""
 
 
@@ -52,7 +52,7 @@ def thousands(number: float) -> str:
 
 
 @register.filter
-def in_words(span: timedelta) -> str:
+def duration(span: timedelta) -> str:
     """About how long, in the largest unit that fits: 45 seconds, 3 minutes, 2 hours, 30 days."""
     seconds = max(1, round(span.total_seconds()))
     for size, unit in ((86_400, "day"), (3600, "hour"), (60, "minute")):
@@ -89,21 +89,21 @@ def state_in_words(broadcast: Broadcast) -> str:
 
 
 @register.filter
-def deed(entry: LogEntry) -> str:
-    """What an entry of Django's log is about. It knows no flag for an export, which changes nothing."""
+def log_action(entry: LogEntry) -> str:
+    """What was done, in one word. Django's log has no flag for an export."""
     is_export = entry.get_change_message().startswith("Exported")
     return "Exported" if is_export else str(entry.get_action_flag_display())
 
 
 @register.filter
-def begun(broadcast: Broadcast) -> datetime:
+def started_at(broadcast: Broadcast) -> datetime:
     """When it started, or was asked for."""
     return broadcast.started_at or broadcast.created_at
 
 
 @register.filter
 def rate(number: float) -> str:
-    """A second: 1,234, 12, 3.5, 0.04"""
+    """Messages a second: 1,234, 12, 3.5, 0.04"""
     return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"
 
 
@@ -115,16 +115,16 @@ def units(channel: Channel) -> str:
 
 @register.filter
 def email_height(text: str) -> int:
-    """About how many pixels high an e-mail's frame has to be: it can't tell itself, for nothing in it may run."""
-    # What the plain text spells out is short behind its words: the links of the footer are three lines long each.
+    """About how many pixels high the frame of an e-mail has to be: no script in it may run to measure it."""
+    # In HTML a link is a few words; as plain text, each of the footer takes three lines.
     shown = _ADDRESS.sub("a link", text)
     lines = sum(max(1, -(-len(line) // EMAIL_WIDTH)) for line in shown.splitlines())
     return max(240, min(560, 50 + 25 * lines))
 
 
 @register.filter
-def answer_badge(message: InboundMessage) -> SafeString:
-    return badges.answer_badge(message)
+def reply_badge(message: InboundMessage) -> SafeString:
+    return badges.reply_badge(message)
 
 
 @register.filter
@@ -141,7 +141,7 @@ def icon(name: str) -> SafeString:
 
 @register.simple_tag(takes_context=True)
 def trail(context: template.Context) -> list[Step]:
-    """The way from the overview to a stock page: its list, what of it is shown, and what is done to that."""
+    """The breadcrumbs of a stock page: its list, the row, and what is done to it."""
     # The page of an earlier version is about a row of the history.
     opts: Options[Any] | None = context.get("original_opts") or context.get("opts")
     if opts is None:

@@ -1,27 +1,27 @@
-"""What every provider of answers by SMS does, and how a delivery can be no good."""
+"""What every provider of inbound SMS has to do, and why a request may be refused."""
 
 from typing import Protocol
 
 from django.http import HttpRequest, HttpResponse
 
-from notifier.consent.sms_replies import Answer
+from notifier.consent.sms_replies import SmsReply
 
 
 class Forged(Exception):
-    """It does not bear the provider's signature. Whoever sent it is told nothing."""
+    """The signature is not the provider's. The sender is told nothing."""
 
 
-class NoAnswer(Exception):
-    """The provider signed it, and it is no message of somebody's."""
+class NotAReply(Exception):
+    """The provider signed the request, but it is no SMS that somebody sent."""
 
 
 class SmsProvider(Protocol):
-    """Chosen by the scheme of SMS_URL, from INBOUND_SMS. A delivery is a form, and small."""
+    """Chosen by the scheme of SMS_URL, from INBOUND_SMS. Its requests are small forms."""
 
     def __init__(self, sms_url: str) -> None: ...
 
-    def read(self, request: HttpRequest) -> Answer:
-        """The message. Raises `Forged`, before anything of it is believed, or `NoAnswer`."""
+    def read_reply(self, request: HttpRequest) -> SmsReply:
+        """The message. Raises `Forged` before it uses anything of the request, or `NotAReply`."""
 
-    def reply(self, text: str) -> HttpResponse:
-        """What has the provider send the text back to whoever wrote; with "" it sends nothing."""
+    def respond(self, text: str) -> HttpResponse:
+        """The response that makes the provider send the text back to the sender; "" sends nothing."""

@@ -1,4 +1,4 @@
-"""What an e-mail provider tells of messages it took, by a webhook of django-anymail, put into our words.
+"""Events of e-mail providers, such as bounces, by the webhooks of django-anymail.
 
 `/hooks/mail/<provider>/tracking/` is there where EMAIL_BACKEND is one of that package's, for that provider alone, and
 only with ANYMAIL_WEBHOOK_SECRET: nobody else may say that an address bounced.
@@ -24,11 +24,11 @@ from notifier.runtime import clock
 
 #: What our messages are sent with, where the provider carries it along (consumers/backends/django_mail.py).
 METADATA = "delivery"
-#: Our own Message-ID, where the provider leaves it as it is.
+#: Our own Message-ID, where the provider does not replace it.
 _MESSAGE_ID = re.compile(r"<?(\d+\.\d+)@")
-#: RFC 3463. Of class 4 it may pass; a full mailbox and a policy may change too, whatever the provider calls it.
+#: RFC 3463. Class 4 is temporary; a full mailbox or a policy may change too, whatever the provider calls it.
 _STATUS = re.compile(r"\b([245])\.(\d{1,3})\.(\d{1,3})\b")
-#: In these fields of an event providers say that a bounce is no hard one, though it comes to us as one like any other.
+#: In these fields of an event providers say that a bounce is soft, though anymail reports it as any other.
 _FIELDS = {"type", "bouncetype", "bounce_type", "severity", "bounce_class", "hard_bounce"}
 _SOFT = {
     "softbounce",
@@ -46,7 +46,7 @@ _SOFT = {
     "70",
 }
 
-#: Words that any provider's bounce is told in; what isn't here says nothing about the address.
+#: The reasons that say something about the address.
 _REJECTED = {
     RejectReason.INVALID: Kind.HARD_BOUNCE,
     RejectReason.BOUNCED: Kind.HARD_BOUNCE,
@@ -63,7 +63,7 @@ _OTHERS = {
 
 @csrf_exempt
 def hook(request: HttpRequest, provider: str) -> HttpResponse:
-    """The provider's own webhook, which asks for the secret and reads what was posted."""
+    """Calls anymail's webhook of this provider, which checks the secret and reads what was posted."""
     view = _webhook(provider)
     if view is None:
         raise Http404
@@ -82,14 +82,14 @@ def _webhook(provider: str) -> Callable[[HttpRequest], HttpResponse] | None:
 
 
 @receiver(tracking)
-def _take(event: AnymailTrackingEvent, esp_name: str, **kwargs: Any) -> None:
-    """The interface of django-anymail is a signal; everything else is the service's."""
-    if told := translated(event, provider=esp_name, now=clock.now()):
-        provider_events.record_event(told, clock.now())
+def _receive(event: AnymailTrackingEvent, esp_name: str, **kwargs: Any) -> None:
+    """django-anymail reports each event by a signal."""
+    if found := translated(event, provider=esp_name, now=clock.now()):
+        provider_events.record_event(found, clock.now())
 
 
 def translated(event: AnymailTrackingEvent, *, provider: str, now: datetime) -> Event | None:
-    """None where it says nothing of the address: opened, clicked, queued, refused for what the message is."""
+    """None where the event says nothing about the address: opened, clicked, queued, rejected for its content."""
     kind = _kind(event)
     if not event.recipient or (kind is None and event.event_type != EventType.DELIVERED):
         return None
@@ -113,7 +113,7 @@ def _kind(event: AnymailTrackingEvent) -> Kind | None:
 
 
 def _is_hard(event: AnymailTrackingEvent) -> bool:
-    if _SOFT & set(_said(event.esp_event)):
+    if _SOFT & set(_field_values(event.esp_event)):
         return False
     if status := _STATUS.search(f"{event.mta_response or ''} {event.description or ''}"):
         # 5.2.1 is a mailbox that is closed; the others of 5.2 are full, or refuse what is too large.
@@ -121,17 +121,17 @@ def _is_hard(event: AnymailTrackingEvent) -> bool:
     return event.reject_reason in (RejectReason.BOUNCED, RejectReason.INVALID)
 
 
-def _said(told: Any) -> Iterator[str]:
-    if isinstance(told, dict):
-        for name, value in told.items():
-            if str(name).lower() in _FIELDS and isinstance(value, str | int | bool):
-                yield str(value).lower()
+def _field_values(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            if str(name).lower() in _FIELDS and isinstance(inner, str | int | bool):
+                yield str(inner).lower()
             else:
-                yield from _said(value)
+                yield from _field_values(inner)
 
 
 def _id(event: AnymailTrackingEvent) -> str:
-    """The provider's own; where it gives none, what makes the event this one and no other."""
+    """The provider's id; where it gives none, a digest of what identifies the event."""
     if event.event_id:
         return f"{event.event_type}:{event.event_id}"
     parts = (event.event_type, event.recipient, event.message_id, event.timestamp, event.reject_reason)
@@ -139,7 +139,7 @@ def _id(event: AnymailTrackingEvent) -> str:
 
 
 def _detail(event: AnymailTrackingEvent) -> str:
-    """In one line and without the address, which is kept beside it and erased by itself."""
+    """In one line, and without the address, which is stored beside it and erased separately."""
     text = event.mta_response or event.description or event.reject_reason or ""
     words = " ".join(str(text).split())
     return re.sub(re.escape(event.recipient or "@"), "…", words, flags=re.IGNORECASE)

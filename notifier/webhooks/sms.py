@@ -1,4 +1,4 @@
-"""Where providers deliver. Nothing of a request is believed, or kept, before its signature was found right."""
+"""Where SMS providers deliver replies. No request is used or stored before its signature was checked."""
 
 import logging
 from time import monotonic
@@ -15,7 +15,7 @@ from notifier.consent import sms_replies
 from notifier.models import InboundMessage
 from notifier.runtime import clock
 from notifier.web.security_headers import Allowance
-from notifier.webhooks.base import Forged, NoAnswer, SmsProvider
+from notifier.webhooks.base import Forged, NotAReply, SmsProvider
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 MAX_BYTES = 65_536
 FORM = "application/x-www-form-urlencoded"
 
-#: Forged ones told in one minute, by each process: anybody may send them in thousands.
+#: Forged requests logged a minute by each process: anybody may send thousands.
 complaints = Allowance(10)
 
 
@@ -31,14 +31,14 @@ complaints = Allowance(10)
 @never_cache
 @require_POST
 def sms(request: HttpRequest, provider: str) -> HttpResponse:
-    """A message that somebody sent to the number that SMS come from."""
+    """Takes an SMS that somebody sent to our number."""
     found = _provider(provider)
     if found is None:
         raise Http404
     if not _is_small_form(request):
         return HttpResponseForbidden()
     try:
-        answer = found.read(request)
+        reply = found.read_reply(request)
     except Forged:
         if complaints.take(at=monotonic()):
             logger.warning(
@@ -47,16 +47,16 @@ def sms(request: HttpRequest, provider: str) -> HttpResponse:
                 provider,
             )
         return HttpResponseForbidden()
-    except NoAnswer:
+    except NotAReply:
         logger.warning("%s delivered something that is no answer by SMS; it was not kept.", provider)
         return HttpResponseBadRequest()
-    outcome = sms_replies.take(answer=answer, now=clock.now())
-    is_asked = outcome is InboundMessage.Outcome.HELPED and not answer.taken_for
-    return found.reply(settings.SMS_HELP_ANSWER if is_asked else "")
+    outcome = sms_replies.receive(reply=reply, now=clock.now())
+    is_asked = outcome is InboundMessage.Outcome.HELPED and not reply.taken_for
+    return found.respond(settings.SMS_HELP_ANSWER if is_asked else "")
 
 
 def _provider(name: str) -> SmsProvider | None:
-    """Only that which we send by: no other has a token to sign with."""
+    """The provider that we send by; None for another, which has no token to sign with."""
     if name != urlsplit(settings.SMS_URL).scheme or name not in settings.INBOUND_SMS:
         return None
     chosen: type[SmsProvider] = import_string(settings.INBOUND_SMS[name])
@@ -64,7 +64,7 @@ def _provider(name: str) -> SmsProvider | None:
 
 
 def _is_small_form(request: HttpRequest) -> bool:
-    """Told before anything is read. Without a length, as when it comes in chunks, Django reads nothing anyway."""
+    """Checked before anything is read. Without a length, as in a chunked request, Django reads nothing."""
     length = str(request.META.get("CONTENT_LENGTH") or "0")
     fits = length.isascii() and length.isdecimal() and len(length) < 9 and int(length) <= MAX_BYTES
     return fits and request.content_type == FORM

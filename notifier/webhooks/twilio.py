@@ -1,4 +1,4 @@
-"""Answers that Twilio delivers: https://www.twilio.com/docs/messaging/guides/webhook-request"""
+"""SMS replies that Twilio delivers: https://www.twilio.com/docs/messaging/guides/webhook-request"""
 
 import base64
 import hashlib
@@ -12,8 +12,8 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, QueryDict
 
 from notifier.consent.sms_keywords import Wish
-from notifier.consent.sms_replies import Answer
-from notifier.webhooks.base import Forged, NoAnswer
+from notifier.consent.sms_replies import SmsReply
+from notifier.webhooks.base import Forged, NotAReply
 
 PORTS = {"https": 443, "http": 80}
 _NUMBER = re.compile(r"[1-9][0-9]{0,2}")
@@ -21,19 +21,19 @@ _SID = re.compile(r"[A-Za-z0-9]{1,100}")
 
 
 class Twilio:
-    """Signed with the account's auth token, which SMS_URL has as its password."""
+    """Requests are signed with the account's auth token, which is the password in SMS_URL."""
 
     def __init__(self, sms_url: str) -> None:
         self._token = unquote(urlsplit(sms_url).password or "")
 
-    def read(self, request: HttpRequest) -> Answer:
+    def read_reply(self, request: HttpRequest) -> SmsReply:
         self._check(request)
         form = request.POST
         sid, sender = form.get("MessageSid", ""), form.get("From", "")
-        # The status of an SMS of ours, pointed here by mistake, has no text.
+        # A status callback that was sent here by mistake has no text.
         if not (_SID.fullmatch(sid) and sender and "Body" in form):
-            raise NoAnswer
-        return Answer(
+            raise NotAReply
+        return SmsReply(
             provider="twilio",
             provider_id=sid,
             sender=sender[:254],
@@ -41,7 +41,7 @@ class Twilio:
             taken_for=_taken_for(form.get("OptOutType", "")),
         )
 
-    def reply(self, text: str) -> HttpResponse:
+    def respond(self, text: str) -> HttpResponse:
         """TwiML. Nothing is sent to STOP and START: Twilio answers those itself."""
         message = f"<Message>{escape(text)}</Message>" if text else ""
         return HttpResponse(
@@ -50,10 +50,10 @@ class Twilio:
 
     def _check(self, request: HttpRequest) -> None:
         given = request.headers.get("X-Twilio-Signature", "").encode()
-        # As Twilio saw it: behind a proxy the request's own address is another.
+        # The address that Twilio called: behind a proxy the request has another.
         query = request.META.get("QUERY_STRING", "")
         url = f"{settings.PUBLIC_URL}{request.path_info}" + (f"?{query}" if query else "")
-        # All are compared, so that the time tells nothing.
+        # All of them are compared, so that the time reveals nothing.
         matches = [hmac.compare_digest(given, signature(self._token, one, request.POST)) for one in _spellings(url)]
         if not self._token or not any(matches):
             raise Forged
@@ -67,7 +67,7 @@ def signature(token: str, url: str, form: QueryDict) -> bytes:
 
 
 def _spellings(url: str) -> Iterator[str]:
-    """With and without its port, which Twilio is known to drop, and to add."""
+    """The address with and without its port, which Twilio may drop or add."""
     parts = urlsplit(url)
     host = parts.netloc.removesuffix(f":{parts.port}") if parts.port else parts.netloc
     yield parts._replace(netloc=host).geturl()
@@ -75,11 +75,11 @@ def _spellings(url: str) -> Iterator[str]:
 
 
 def _taken_for(opt_out_type: str) -> Wish | None:
-    """Advanced Opt-Out names what it took a message for; its keywords may be of any language."""
+    """How Twilio's Advanced Opt-Out understood the message; its keywords may be of any language."""
     return Wish.__members__.get(opt_out_type)
 
 
 def _attachments(number: str) -> str:
-    """Pictures stay at the provider; that there are some is told."""
+    """Pictures stay with the provider; the text only says that there are some."""
     some = "an attachment" if number == "1" else f"{number} attachments"
     return f"[without words, and with {some}]" if _NUMBER.fullmatch(number) else ""

@@ -1,4 +1,4 @@
-"""States as coloured badges. The text says it all; the colour only helps to find it."""
+"""States as coloured badges. The text alone is enough; the colour only helps to find it."""
 
 from django.db.models import TextChoices
 from django.utils.html import format_html
@@ -35,7 +35,7 @@ def badge(*, text: str, tone: str) -> SafeString:
     return format_html('<span class="badge badge-{}">{}</span>', tone, text)
 
 
-def answer_badge(message: InboundMessage) -> SafeString:
+def reply_badge(message: InboundMessage) -> SafeString:
     if message.outcome != InboundMessage.Outcome.KEPT:
         return state_badge(InboundMessage.Outcome(message.outcome))
     return badge(text="Not read yet", tone="active") if message.waits else badge(text="Read", tone="quiet")

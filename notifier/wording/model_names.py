@@ -1,24 +1,24 @@
-"""What staff call the models, their lists, and what is empty."""
+"""The names of models and lists on the screens, and the sign for an empty value."""
 
 from typing import Any
 
 from django.db.models.options import Options
 from django.utils.text import capfirst
 
-#: What staff call models whose own names say something else: one, and many of them.
+#: Singular and plural of models whose own names staff would not understand.
 NAMES = {
     "AccessAttempt": ("failed log-in", "failed log-ins"),
     "AccessLog": ("log-in", "log-ins"),
     "InboundMessage": ("answer", "answers"),
 }
-#: Lists that are not called like what is in them.
+#: Lists that have a name of their own.
 LISTS = {"InboundMessage": "Inbox"}
-#: What stands in a cell, or beside a name, that has nothing in it.
+#: Shown in place of an empty value.
 NOTHING = "–"
 
 
 def one(opts: "Options[Any]") -> str:
-    """What staff call one of these, as in "topic"."""
+    """The singular name, such as "topic"."""
     return NAMES[opts.object_name][0] if opts.object_name in NAMES else str(opts.verbose_name)
 
 
@@ -27,5 +27,5 @@ def many(opts: "Options[Any]") -> str:
 
 
 def listed(opts: "Options[Any]") -> str:
-    """What staff call the list of them, as in the menu."""
+    """The name of the list, as in the menu."""
     return LISTS.get(str(opts.object_name)) or capfirst(many(opts))

@@ -86,7 +86,8 @@ def test_every_public_page_is_accessible_obeys_its_policy_and_fits_its_screen(
         wrong += look_at(page, "too-many", size, theme)
     with monkeypatch.context() as outage:
         outage.setattr(
-            "notifier.public.preferences.choices.standing", Mock(side_effect=OperationalError("connection refused"))
+            "notifier.public.preferences.preference_center.current_consent",
+            Mock(side_effect=OperationalError("connection refused")),
         )
         page.goto(pages["preferences"])
         wrong += look_at(page, "outage", size, theme)

@@ -95,7 +95,7 @@ def test_the_link_of_a_mail_that_arrived_works_at_the_web_server(
 
     status, _ = press(address + header[1])
 
-    client = signed_links.read(header[1].removeprefix("/u/")).client_id
+    client = signed_links.read_token(header[1].removeprefix("/u/")).client_id
     assert status == 200
     assert stack.query("SELECT email FROM notifier_client WHERE id = %s", client) == [(mail["recipient"],)]
     assert [row[:2] for row in stack.query(_EVIDENCE)] == [(client, "ONE_CLICK")]

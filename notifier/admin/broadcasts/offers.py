@@ -62,7 +62,9 @@ class ChannelOffer:
         for standing in Standing if self.reach else ():
             is_used = standing != Standing.RECIPIENTS or self.text
             is_listed = is_used and (self.to_all or standing != Standing.RECIPIENTS)
-            url = audience_lists.address(topic=self.topic, channel=self.channel, standing=standing) if is_listed else ""
+            url = (
+                audience_lists.list_url(topic=self.topic, channel=self.channel, standing=standing) if is_listed else ""
+            )
             number = getattr(self.reach, standing.value) if is_used else 0
             found.append(Counted(standing, number, url))
         return found

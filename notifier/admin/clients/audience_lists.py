@@ -1,4 +1,4 @@
-"""The way from a count on the confirm page to the clients it is made of: `?reach=<topic>.<channel>.<standing>`."""
+"""The client list behind a number on the confirm page: `?reach=<topic>.<channel>.<standing>`."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -14,8 +14,8 @@ from notifier.broadcasts.audience import Standing
 from notifier.models import Channel, Client, Topic
 
 PARAMETER = "reach"
-#: Said of a topic and a channel, as in "Listings by e-mail".
-WORDS: Mapping[Standing, str] = {
+#: With the topic and the channel, such as "Listings by e-mail", in the place of {}.
+DESCRIPTIONS: Mapping[Standing, str] = {
     Standing.RECIPIENTS: "would get {} now",
     Standing.NO_CONSENT: "have not agreed to {}",
     Standing.NO_ADDRESS: "agreed to {}, and have no address for it",
@@ -24,30 +24,30 @@ WORDS: Mapping[Standing, str] = {
 }
 
 
-class Chosen(NamedTuple):
+class Reach(NamedTuple):
     topic: Topic
     channel: Channel
     standing: Standing
 
     @property
-    def words(self) -> str:
-        return WORDS[self.standing].format(f"{self.topic} by {self.channel.in_words}")
+    def description(self) -> str:
+        return DESCRIPTIONS[self.standing].format(f"{self.topic} by {self.channel.in_words}")
 
 
-def address(*, topic: Topic, channel: Channel, standing: Standing) -> str:
-    """Of the list of exactly those clients that `audience.reach` counts."""
+def list_url(*, topic: Topic, channel: Channel, standing: Standing) -> str:
+    """The address of the list of exactly those clients that `audience.reach` counts."""
     value = f"{topic.slug}.{channel.value}.{standing.value}"
     return reverse("admin:notifier_client_changelist", query={PARAMETER: value})
 
 
-def read(value: str) -> Chosen | None:
-    """None for anything that `address` did not make, or whose topic is gone."""
+def read_reach(value: str) -> Reach | None:
+    """None for anything that `list_url` did not make, or whose topic is gone."""
     slug, _, rest = value.partition(".")
     channel, _, standing = rest.partition(".")
     if channel not in Channel.values or standing not in list(Standing):
         return None
     topic = Topic.objects.filter(slug=slug).first()
-    return Chosen(topic, Channel(channel), Standing(standing)) if topic else None
+    return Reach(topic, Channel(channel), Standing(standing)) if topic else None
 
 
 class AudienceChangeList(BoundedChangeList):
@@ -57,17 +57,19 @@ class AudienceChangeList(BoundedChangeList):
 
 
 class ReachFilter(admin.SimpleListFilter):
-    """Offered only where the address names it: the confirm page does."""
+    """Shown only where the address has it, as the links of the confirm page do."""
 
     title = "who"
     parameter_name = PARAMETER
-    _chosen: Chosen | None = None
+    _chosen: Reach | None = None
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        self._chosen = read(self.value() or "")
+        self._chosen = read_reach(self.value() or "")
         if not self.value():
             return []
-        return [(self.value() or "", self._chosen.words if self._chosen else "nobody: this link is no longer valid")]
+        return [
+            (self.value() or "", self._chosen.description if self._chosen else "nobody: this link is no longer valid")
+        ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Client]) -> QuerySet[Client]:
         if self._chosen is None:

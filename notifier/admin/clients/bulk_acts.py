@@ -1,170 +1,178 @@
-"""Archiving, returning, exporting and erasing clients: permission, a page that asks, one service call."""
+"""Archiving, returning, exporting and erasing clients: a page that asks, and one service call for each act."""
 
-import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from django.contrib import admin, messages
-from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
-from django.utils.http import content_disposition_header
 
-from notifier.admin.clients.decisions import DECISIONS, Decision, EraseForm, counted, prospect
-from notifier.admin.lists import deferred_counts
+from notifier.admin.clients import personal_data
+from notifier.admin.clients.acts import ACTS, ClientAct, EraseForm, counted, preview
+from notifier.admin.lists import deferred_counts, selection
 from notifier.admin.lists.base import BackOfficeAdmin
-from notifier.admin.lists.selection import MAX_CHOSEN, Rows, Selection
-from notifier.clients import archiving, erasure, record
+from notifier.admin.lists.selection import Rows, Selection
+from notifier.clients import archiving, erasure
 from notifier.models import Client
+from notifier.models.clients import ClientQuerySet
 from notifier.runtime import clock
 
-#: Of those that a decision is about, so many are named before it is taken.
-NAMED = 20
+#: So many of the clients are named on the page that asks.
+MAX_NAMED = 20
 
 
-class ClientOrders(BackOfficeAdmin):
-    def get_urls(self) -> list[URLPattern]:
-        decide = self.admin_site.admin_view(self.decide_view)
-        return [path("decide/<str:name>/", decide, name="notifier_client_decide"), *super().get_urls()]
-
-    @admin.action(description="Archive…", permissions=["change"])
-    def archive_selected(self, request: HttpRequest, queryset: QuerySet[Client]) -> HttpResponse:
-        return self._to_page(request, queryset, DECISIONS["archive"])
-
-    @admin.action(description="Return from the archive…", permissions=["change"])
-    def return_selected(self, request: HttpRequest, queryset: QuerySet[Client]) -> HttpResponse:
-        return self._to_page(request, queryset, DECISIONS["restore"])
-
-    @admin.action(description="All that is kept about a client…", permissions=["export_client"])
-    def export_all_data(self, request: HttpRequest, queryset: QuerySet[Client]) -> HttpResponse:
-        return self._to_page(request, queryset, DECISIONS["export"])
-
-    @admin.action(description="Erase personal data…", permissions=["erase_client"])
-    def erase_selected(self, request: HttpRequest, queryset: QuerySet[Client]) -> HttpResponse:
-        return self._to_page(request, queryset, DECISIONS["erase"])
-
-    def has_export_client_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("notifier.export_client")
-
-    def has_erase_client_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("notifier.erase_client")
-
-    def _to_page(self, request: HttpRequest, queryset: QuerySet[Client], decision: Decision) -> HttpResponse:
-        query = request.GET.copy()
-        query.pop("p", None)
-        ids: list[int] = []
-        if request.POST.get("select_across") != "1":
-            ids = list(queryset.order_by("pk").values_list("pk", flat=True)[:MAX_CHOSEN])
-        elif decision.is_personal:
-            text = f"“{decision.label}” is for clients that you tick one by one, not for all of a list at once."
-            self.message_user(request, text, messages.WARNING)
-            return redirect(request.get_full_path())
-        return redirect(self.decision_url(decision, Selection(ids, query.urlencode())))
-
-    def decision_url(self, decision: Decision, selection: Selection) -> str:
-        return f"{self.page_url('decide', decision.name)}?{selection.query()}"
-
-    def decide_view(self, request: HttpRequest, name: str) -> HttpResponse:
-        """GET asks, POST does it."""
-        decision = DECISIONS.get(name)
-        if decision is None:
-            raise Http404
-        if not (self.has_view_permission(request) and request.user.has_perm(decision.permission)):
-            raise PermissionDenied
-        selection = Selection.read(request.GET)
-        chosen = self._rows_of(request, decision, selection) if selection else None
-        if selection is None or chosen is None:
-            self.message_user(request, "Choose the clients from this list.", messages.WARNING)
-            return redirect(self.page_url("changelist"))
-        rows = chosen.found
-        form = EraseForm(request.POST or None) if decision.name == "erase" else None
-        if request.method == "POST" and (form is None or form.is_valid()):
-            if decision.name == "export":
-                return self._file(request, rows)
-            self._carry_out(request, decision, rows, form.cleaned_data["why"] if form else "")
-            return redirect(self._back(selection))
-        later = deferred_counts.address(request, is_long=chosen.is_long)
-        return self._ask(request, decision, rows, {"form": form, "back": self._back(selection), "counting": later})
-
-    def _rows_of(self, request: HttpRequest, decision: Decision, selection: Selection) -> Rows | None:
-        if decision.is_personal and not selection.ids:
-            return None
-        return self.selected_rows(request, selection)
-
-    def _ask(
-        self, request: HttpRequest, decision: Decision, rows: QuerySet[Client], context: dict[str, Any]
-    ) -> HttpResponse:
-        some = list(rows.prefetch_related(None).order_by("pk")[: NAMED + 1])
-        page = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": decision.question.format("these clients"),
-            "decision": decision,
-            "some": some[:NAMED],
-            "more": len(some) > NAMED,
-            **({} if context["counting"] else _counts(decision, rows, some)),
-        }
-        return TemplateResponse(request, "admin/notifier/client/decision.html", page | context)
-
-    def _carry_out(self, request: HttpRequest, decision: Decision, rows: Any, reason: str) -> None:
-        by, now = cast(User, request.user), clock.now()
-        if decision.name == "archive":
-            number = archiving.archive(clients=rows, by=by, now=now)
-            self._say(request, number, f"{counted(number)} archived: sent nothing from now on.")
-        elif decision.name == "restore":
-            number = archiving.restore(clients=rows, by=by, now=now)
-            self._say(request, number, f"{counted(number)} returned, with the consent of before.")
-        else:
-            self._erase(request, rows, reason)
-
-    def _say(self, request: HttpRequest, number: int, done: str) -> None:
-        if number:
-            self.message_user(request, done, messages.SUCCESS)
-        else:
-            self.message_user(request, "Nothing was changed: somebody else was faster.", messages.WARNING)
-
-    def _erase(self, request: HttpRequest, rows: QuerySet[Client], reason: str) -> None:
-        """One by one, a transaction each: one that can't be erased now holds up nobody else."""
-        done = 0
-        for pk in rows.filter(erased_at=None).order_by("pk").values_list("pk", flat=True):
-            try:
-                erasure.erase(client_id=pk, by=cast(User, request.user), why=reason, now=clock.now())
-                done += 1
-            except erasure.NotErased as refusal:
-                self.message_user(request, str(refusal), messages.ERROR)
-        if done:
-            self._say(request, done, f"The personal data of {counted(done)} is erased for good.")
-
-    def _file(self, request: HttpRequest, rows: QuerySet[Client]) -> HttpResponse:
-        chosen = list(rows.prefetch_related(None).order_by("pk"))
-        found = [record.everything(client=client, now=clock.now()) for client in chosen]
-        LogEntry.objects.log_actions(cast(User, request.user).pk, chosen, CHANGE, "Exported what is kept.")
-        name = f"client-{chosen[0].pk}" if len(chosen) == 1 else f"{len(chosen)}-clients"
-        if request.POST.get("as") == "txt":
-            name, media, text = f"{name}.txt", "text/plain", "\n\n".join(map(record.as_text, found))
-        else:
-            name, media, text = f"{name}.json", "application/json", json.dumps(found, indent=2, ensure_ascii=False)
-        response = HttpResponse(text, content_type=f"{media}; charset=utf-8")
-        response["Content-Disposition"] = content_disposition_header(True, name) or "attachment"
-        return response
-
-    def _back(self, selection: Selection) -> str:
-        if selection.listed is None:
-            return self.page_url("change", *selection.ids) if len(selection.ids) == 1 else self.page_url("changelist")
-        return f"{self.page_url('changelist')}?{selection.listed}"
+# --- Actions of the list: each leads to the page that asks ---
+@admin.action(description="Archive…", permissions=["change"])
+def archive_selected(model_admin: BackOfficeAdmin, request: HttpRequest, queryset: QuerySet[Client]) -> HttpResponse:
+    return _to_act_page(model_admin, request, queryset, ACTS["archive"])
 
 
-def _counts(decision: Decision, rows: QuerySet[Client], some: Sequence[Client]) -> dict[str, Any]:
-    seen = prospect(decision, rows)
+@admin.action(description="Return from the archive…", permissions=["change"])
+def return_selected(model_admin: BackOfficeAdmin, request: HttpRequest, queryset: QuerySet[Client]) -> HttpResponse:
+    return _to_act_page(model_admin, request, queryset, ACTS["restore"])
+
+
+@admin.action(description="All that is kept about a client…", permissions=["export_client"])
+def export_all_data(model_admin: BackOfficeAdmin, request: HttpRequest, queryset: QuerySet[Client]) -> HttpResponse:
+    return _to_act_page(model_admin, request, queryset, ACTS["export"])
+
+
+@admin.action(description="Erase personal data…", permissions=["erase_client"])
+def erase_selected(model_admin: BackOfficeAdmin, request: HttpRequest, queryset: QuerySet[Client]) -> HttpResponse:
+    return _to_act_page(model_admin, request, queryset, ACTS["erase"])
+
+
+def _to_act_page(
+    model_admin: BackOfficeAdmin, request: HttpRequest, queryset: QuerySet[Client], act: ClientAct
+) -> HttpResponse:
+    if act.is_personal and selection.is_whole_list(request):
+        text = f"“{act.label}” is for clients that you tick one by one, not for all of a list at once."
+        model_admin.message_user(request, text, messages.WARNING)
+        return redirect(request.get_full_path())
+    return redirect(act_url(model_admin, act, Selection.of_action(request, queryset)))
+
+
+def act_url(model_admin: BackOfficeAdmin, act: ClientAct, selected: Selection) -> str:
+    return f"{model_admin.page_url('decide', act.name)}?{selected.query()}"
+
+
+# --- The page that asks ---
+def act_page(model_admin: BackOfficeAdmin, request: HttpRequest, name: str) -> HttpResponse:
+    """GET asks, POST does it."""
+    act = ACTS.get(name)
+    if act is None:
+        raise Http404
+    if not (model_admin.has_view_permission(request) and request.user.has_perm(act.permission)):
+        raise PermissionDenied
+    selected = Selection.read(request.GET)
+    rows = _selected_rows(model_admin, request, act, selected) if selected else None
+    if selected is None or rows is None:
+        model_admin.message_user(request, "Choose the clients from this list.", messages.WARNING)
+        return redirect(model_admin.page_url("changelist"))
+    form = EraseForm(request.POST or None) if act.name == "erase" else None
+    back = _back_url(model_admin, selected)
+    if request.method == "POST" and (form is None or form.is_valid()):
+        if act.name == "export":
+            return personal_data.file_response(request, rows.found)
+        DO[act.name](model_admin, request, cast(ClientQuerySet, rows.found), form.cleaned_data if form else {})
+        return redirect(back)
+    later = deferred_counts.address(request, is_long=rows.is_long)
+    context = {"form": form, "back": back, "counting": later}
+    return _confirmation(model_admin, request, act, rows.found, context)
+
+
+def _selected_rows(
+    model_admin: BackOfficeAdmin, request: HttpRequest, act: ClientAct, selected: Selection
+) -> Rows | None:
+    if act.is_personal and not selected.ids:
+        return None
+    return model_admin.selected_rows(request, selected)
+
+
+def _back_url(model_admin: BackOfficeAdmin, selected: Selection) -> str:
+    """Where the act was chosen: the list as it was, or the client's own page."""
+    if selected.listed is not None:
+        return f"{model_admin.page_url('changelist')}?{selected.listed}"
+    if len(selected.ids) == 1:
+        return model_admin.page_url("change", *selected.ids)
+    return model_admin.page_url("changelist")
+
+
+def _confirmation(
+    model_admin: BackOfficeAdmin,
+    request: HttpRequest,
+    act: ClientAct,
+    clients: QuerySet[Client],
+    context: Mapping[str, Any],
+) -> HttpResponse:
+    some = list(clients.prefetch_related(None).order_by("pk")[: MAX_NAMED + 1])
+    page = {
+        "title": act.question.format("these clients"),
+        "act": act,
+        "tone": act.tone,
+        "some": some[:MAX_NAMED],
+        "more": len(some) > MAX_NAMED,
+        **({} if context["counting"] else _counts(act, clients, some)),
+        **context,
+    }
+    return TemplateResponse(request, "admin/notifier/client/act.html", model_admin.page_context(request, page))
+
+
+def _counts(act: ClientAct, clients: QuerySet[Client], some: Sequence[Client]) -> dict[str, Any]:
+    seen = preview(act, clients)
     many = counted(seen.number)
     who = str(some[0]) if len(some) == 1 else many
     return {
-        "title": decision.question.format(who) if seen.number else f"{decision.label}: nothing to do",
-        "prospect": seen,
-        "button": decision.button.format(many),
+        "title": act.question.format(who) if seen.number else f"{act.label}: nothing to do",
+        "preview": seen,
+        "button": act.button.format(many),
     }
+
+
+# --- What each act does ---
+def _archive(
+    model_admin: BackOfficeAdmin, request: HttpRequest, clients: ClientQuerySet, cleaned: Mapping[str, Any]
+) -> None:
+    number = archiving.archive(clients=clients, by=cast(User, request.user), now=clock.now())
+    _report(model_admin, request, number, f"{counted(number)} archived: sent nothing from now on.")
+
+
+def _restore(
+    model_admin: BackOfficeAdmin, request: HttpRequest, clients: ClientQuerySet, cleaned: Mapping[str, Any]
+) -> None:
+    number = archiving.restore(clients=clients, by=cast(User, request.user), now=clock.now())
+    _report(model_admin, request, number, f"{counted(number)} returned, with the consent of before.")
+
+
+def _erase(
+    model_admin: BackOfficeAdmin, request: HttpRequest, clients: ClientQuerySet, cleaned: Mapping[str, Any]
+) -> None:
+    """Each client in a transaction of its own, so that one who can't be erased now does not stop the others."""
+    done = 0
+    for pk in clients.filter(erased_at=None).order_by("pk").values_list("pk", flat=True):
+        try:
+            erasure.erase(client_id=pk, by=cast(User, request.user), why=cleaned["why"], now=clock.now())
+            done += 1
+        except erasure.NotErased as refusal:
+            model_admin.message_user(request, str(refusal), messages.ERROR)
+    if done:
+        _report(model_admin, request, done, f"The personal data of {counted(done)} is erased for good.")
+
+
+def _report(model_admin: BackOfficeAdmin, request: HttpRequest, number: int, done: str) -> None:
+    if number:
+        model_admin.message_user(request, done, messages.SUCCESS)
+    else:
+        model_admin.message_user(request, "Nothing was changed: somebody else was faster.", messages.WARNING)
+
+
+#: By the act's name. The export is no part of it: it answers with a file.
+DO: Mapping[str, Callable[[BackOfficeAdmin, HttpRequest, ClientQuerySet, Mapping[str, Any]], None]] = {
+    "archive": _archive,
+    "restore": _restore,
+    "erase": _erase,
+}

@@ -2,111 +2,40 @@
 
 from typing import Any, cast
 
-from django import forms
-from django.conf import settings
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import URLPattern
 from django.utils.formats import date_format
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 
-from notifier.admin.clients import audience_lists
+from notifier.admin.clients import audience_lists, bulk_acts, client_page, export
+from notifier.admin.clients.acts import ACTS
 from notifier.admin.clients.audience_lists import AudienceChangeList, ReachFilter
-from notifier.admin.clients.export import ClientExports
-from notifier.admin.clients.pages import ClientPages
+from notifier.admin.clients.client_form import ClientForm
+from notifier.admin.clients.explanation_page import explanation_page
+from notifier.admin.clients.list_filters import ActiveFilter, ConsentFilter
 from notifier.admin.clients.preferences import RESUBSCRIBE, PreferenceInline
+from notifier.admin.lists import routing
 from notifier.admin.lists.addresses import breakable
+from notifier.admin.lists.base import GuardedDeleteAdmin
 from notifier.admin.lists.change_list import BoundedChangeList
 from notifier.admin.lists.search import matching, may_find_erased
 from notifier.clients import record
-from notifier.clients.imports.rows import read_name
 from notifier.consent import suppressions
 from notifier.consent.consents import Origin
-from notifier.models import Channel, Client, ConsentChange, Topic
+from notifier.models import Channel, Client, ConsentChange
 from notifier.runtime import clock
-from notifier.staff import auth_backend
 from notifier.wording.badges import badge
 from notifier.wording.model_names import NOTHING
 
-CHANNEL_WORDS = {Channel.EMAIL: "e-mail", Channel.SMS: "SMS"}
-
-
-class ClientForm(forms.ModelForm):
-    time_zone = forms.ChoiceField(
-        required=False,
-        help_text="Nothing is sent in their night, where sending hours are set. It is told from the phone number’s "
-        f"country, or is the product’s own ({settings.CLIENT_TIME_ZONE}), where none is chosen.",
-    )
-    #: Shown below the matrix, where it belongs.
-    evidence = forms.CharField(
-        label="How do we know?",
-        required=False,
-        max_length=300,
-        help_text="Where a change above comes from, e.g. “asked by phone”. It is kept with the change.",
-        widget=forms.TextInput(attrs={"autocomplete": "off"}),
-    )
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        # Who may only look has no fields.
-        if field := cast(forms.ChoiceField | None, self.fields.get("time_zone")):
-            choices = auth_backend.zone_choices("As their phone number tells")
-            # One that came with a file may be an alias, which the list does not show.
-            own = self.instance.time_zone
-            field.choices = [*choices, (own, own)] if own and own not in auth_backend.zones_of(choices) else choices
-
-    def clean_name(self) -> str:
-        name: str = self.cleaned_data["name"]
-        try:
-            return read_name(name)
-        except ValueError as error:
-            raise forms.ValidationError(str(error)) from error
-
-    def clean(self) -> dict[str, Any] | None:
-        cleaned = super().clean() or self.cleaned_data
-        if not self.errors and not cleaned.get("email") and not cleaned.get("phone"):
-            # At the first of the fields, where it is mended; the constraint would say it above the form.
-            self.add_error("email", "Give an e-mail address, a phone number, or both.")
-        return cleaned
-
-
-class ActiveFilter(admin.SimpleListFilter):
-    title = "state"
-    parameter_name = "state"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("active", "Active"), ("archived", "Archived")]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Client]) -> QuerySet[Client]:
-        wanted = {"active": True, "archived": False}.get(self.value() or "")
-        return queryset if wanted is None else queryset.filter(is_active=wanted)
-
-
-class ConsentFilter(admin.SimpleListFilter):
-    title = "consent"
-    parameter_name = "wants"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        topics = Topic.objects.order_by("name").values_list("slug", "name")
-        return [
-            (f"{slug}.{channel.value}", f"{name} by {CHANNEL_WORDS[channel]}")
-            for slug, name in topics
-            for channel in Channel
-        ]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Client]) -> QuerySet[Client]:
-        slug, _, channel = (self.value() or "").rpartition(".")
-        if channel not in Channel.values:
-            return queryset
-        # Client and topic are unique together: the join makes no client appear twice.
-        return queryset.filter(preferences__topic__slug=slug, **{f"preferences__{channel}": True})
-
 
 @admin.register(Client)
-class ClientAdmin(ClientExports, ClientPages):
+class ClientAdmin(GuardedDeleteAdmin):
     form = ClientForm
     inlines = (PreferenceInline,)
     list_display = ("name", "shown_email", "phone", "wants", "state", "created")
@@ -115,9 +44,60 @@ class ClientAdmin(ClientExports, ClientPages):
     search_help_text = "A name, or the beginning of an e-mail address or of a phone number."
     ordering = ("name",)
     sortable_by = ("name", "shown_email", "phone", "created")
-    actions = ("archive_selected", "return_selected", "export_selected", "export_all_data", "erase_selected")
+    actions = (
+        bulk_acts.archive_selected,
+        bulk_acts.return_selected,
+        export.export_selected,
+        bulk_acts.export_all_data,
+        bulk_acts.erase_selected,
+    )
     fieldsets = ((None, {"fields": ("name", "email", "phone", "time_zone", "is_active")}),)
 
+    # --- Pages, and who may open them ---
+    def get_urls(self) -> list[URLPattern]:
+        return [
+            routing.page(self, bulk_acts.act_page, name="decide", route="decide/<str:name>/"),
+            routing.page(self, explanation_page, name="why", route="<int:client_id>/why/"),
+            routing.page(self, export.export_page, name="export", route="export/"),
+            *super().get_urls(),
+        ]
+
+    def has_change_permission(self, request: HttpRequest, obj: Client | None = None) -> bool:
+        """Of an erased client only the number is left, which nobody can change."""
+        return super().has_change_permission(request, obj) and (obj is None or obj.erased_at is None)
+
+    def has_export_client_permission(self, request: HttpRequest) -> bool:
+        return export.may_export(self, request)
+
+    def has_erase_client_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(ACTS["erase"].permission)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        extra = {"export_url": export.export_url(self, request)}
+        return super().changelist_view(request, extra | (extra_context or {}))
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        client = self.get_object(request, unquote(object_id))
+        extra: dict[str, Any] = {}
+        if client is not None and self.has_view_permission(request):
+            extra = client_page.record_context(self, request, client)
+        return super().change_view(request, object_id, form_url, extra | (extra_context or {}))
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        client = self.get_object(request, unquote(object_id))
+        if client is None:
+            raise Http404
+        extra = client_page.history_context(self, request, client)
+        return super().history_view(request, object_id, extra | (extra_context or {}))
+
+    def reason_to_keep(self, obj: Client) -> str:
+        return client_page.reason_to_keep(obj)
+
+    # --- The list ---
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[BoundedChangeList]:
         return AudienceChangeList if audience_lists.PARAMETER in request.GET else BoundedChangeList
 
@@ -139,7 +119,7 @@ class ClientAdmin(ClientExports, ClientPages):
     def wants(self, client: Client) -> SafeString | str:
         consents = sorted(client.preferences.all(), key=lambda preference: preference.topic.name)
         chosen = [
-            (preference.topic.name, ", ".join(CHANNEL_WORDS[channel] for channel in channels))
+            (preference.topic.name, ", ".join(channel.in_words for channel in channels))
             for preference in consents
             if (channels := [channel for channel in Channel if getattr(preference, channel.value)])
         ]
@@ -155,14 +135,15 @@ class ClientAdmin(ClientExports, ClientPages):
     def created(self, client: Client) -> str:
         return date_format(localtime(client.created_at), "j M Y")
 
+    # --- Saving ---
     def save_model(self, request: HttpRequest, obj: Client, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
-        suppressions.recognise_client(obj)
+        suppressions.restore_plaintext_of(obj)
         if {"email", "phone"} & set(form.changed_data):
-            self._warn_of_silence(request, obj)
+            self._warn_of_suppressions(request, obj)
 
-    def _warn_of_silence(self, request: HttpRequest, client: Client) -> None:
-        """A client whose address is suppressed looks like any other where they are entered."""
+    def _warn_of_suppressions(self, request: HttpRequest, client: Client) -> None:
+        """Says that an address is suppressed, which the form does not show."""
         for one in record.suppressions(client) if request.user.has_perm("notifier.view_suppression") else ():
             words = f"{one} is suppressed ({one.get_source_display()}): nothing is sent there, whatever is ticked."
             self.message_user(request, words, messages.WARNING)
@@ -175,7 +156,7 @@ class ClientAdmin(ClientExports, ClientPages):
         return kwargs
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
-        """Consent is written by the service that keeps the evidence."""
+        """Consent is saved by the service that also records the evidence."""
         detail = form.cleaned_data.get("evidence", "")
         origin = Origin(ConsentChange.Source.STAFF, by=cast(User, request.user), detail=detail)
         formset.save_consents(origin=origin, now=clock.now())

@@ -1,4 +1,4 @@
-"""What a client wants to hear about, as a matrix on the client's page: a row for every topic, a column a channel."""
+"""The matrix of a client's consent on the client's page: a row for each topic, a column for each channel."""
 
 from datetime import datetime
 from typing import Any
@@ -14,7 +14,7 @@ from notifier.consent import consents
 from notifier.consent.consents import Origin
 from notifier.models import Channel, Preference, Topic
 
-#: To switch on again what the client had ended.
+#: The permission to switch on again what the client had ended.
 RESUBSCRIBE = "notifier.resubscribe_client"
 
 
@@ -38,11 +38,11 @@ class PreferenceForm(forms.ModelForm):
 
     @property
     def changed_data(self) -> list[str]:
-        """The topic is given, not chosen: a row where nothing is ticked is no row at all."""
+        """Without the topic, which is not chosen by the user: a row without a tick is not saved."""
         return [name for name in super().changed_data if name != "topic"]
 
     def validate_unique(self) -> None:
-        """Django checks no constraint that names an inline's parent; two people may have the same page open."""
+        """Also checks constraints with the parent, which Django leaves out: two people may have the page open."""
         super().validate_unique()
         try:
             self.instance.validate_constraints()
@@ -51,7 +51,7 @@ class PreferenceForm(forms.ModelForm):
 
     @property
     def cells(self) -> list[dict[str, Any]]:
-        """For each channel its box, and what it says to those who may only read."""
+        """For each channel its tick box, or its value for those who may only read."""
         return [
             {
                 "field": self[channel.value] if channel.value in self.fields else None,
@@ -98,7 +98,7 @@ class PreferenceFormSet(BaseInlineFormSet):
         return "" if self.has_reason else f"{ended} Say below how we know that they want it again."
 
     def save_consents(self, *, origin: Origin, now: datetime) -> None:
-        """What was changed on the page, each with its evidence."""
+        """Saves what was changed on the page, with its evidence."""
         self.new_objects, self.changed_objects, self.deleted_objects = [], [], []
         for form in self.forms:
             if not form.has_changed():

@@ -1,4 +1,4 @@
-"""What clients answered: read by staff, and marked as read by an order. Nothing is changed by looking."""
+"""SMS replies of clients: staff read them and mark them as read. Opening one changes nothing."""
 
 import re
 from typing import Any, cast
@@ -9,23 +9,24 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Case, IntegerField, Q, QuerySet, Value, When
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, reverse
 from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 
-from notifier.admin.lists.base import ReadOnlyAdmin
+from notifier.admin.lists import routing
+from notifier.admin.lists.base import BackOfficeAdmin, ReadOnlyAdmin
 from notifier.admin.lists.change_list import BoundedChangeList
 from notifier.admin.lists.search import begins, phone_prefix
 from notifier.consent import sms_replies
 from notifier.models import Client, InboundMessage, shown
 from notifier.models.clients import E164
 from notifier.runtime import clock
-from notifier.wording.badges import answer_badge
+from notifier.wording.badges import reply_badge
 
 READ = "notifier.change_inboundmessage"
-#: Of a text, in the list; a message may be of ten segments.
+#: Letters of a text in the list; a message may have ten segments.
 TEXT_LENGTH = 160
 _WAITS = Q(read_at=None, outcome=InboundMessage.Outcome.KEPT)
 _UNREAD_FIRST = Case(When(_WAITS, then=Value(0)), default=Value(1), output_field=IntegerField()).asc()
@@ -46,7 +47,7 @@ class WaitingFilter(admin.SimpleListFilter):
 
 class InboxList(BoundedChangeList):
     def get_results(self, request: HttpRequest) -> None:
-        """The clients of a page's numbers, in one query."""
+        """Looks up the clients of all numbers on the page in one query."""
         super().get_results(request)
         rows: list[Any] = list(self.result_list)
         may_see = request.user.has_perm("notifier.view_client")
@@ -56,6 +57,35 @@ class InboxList(BoundedChangeList):
         self.result_list = rows
 
 
+# --- Marking as read ---
+def mark_read_page(model_admin: BackOfficeAdmin, request: HttpRequest, message_id: int) -> HttpResponse:
+    """POST only: the button on a message's own page."""
+    if not (model_admin.has_view_permission(request) and request.user.has_perm(READ)):
+        raise PermissionDenied
+    if request.method != "POST":
+        return HttpResponseNotAllowed(["POST"])
+    _mark_read(model_admin, request, [message_id])
+    return redirect(model_admin.page_url("changelist"))
+
+
+@admin.action(description="Mark as read", permissions=["read"])
+def mark_as_read(model_admin: BackOfficeAdmin, request: HttpRequest, queryset: QuerySet[InboundMessage]) -> None:
+    ticked = [int(pk) for pk in request.POST.getlist("_selected_action") if pk.isdecimal() and len(pk) < 19]
+    # "All of them" means those that the list showed: what has arrived since, nobody has read.
+    ids = queryset.filter(_WAITS, pk__lte=max(ticked, default=0)).order_by().values_list("pk", flat=True)
+    _mark_read(model_admin, request, list(ids))
+
+
+def _mark_read(model_admin: BackOfficeAdmin, request: HttpRequest, ids: list[int]) -> None:
+    number = sms_replies.mark_read(ids=ids, by=cast(User, request.user), now=clock.now())
+    if number:
+        words = "1 message is" if number == 1 else f"{number:,} messages are"
+        model_admin.message_user(request, f"{words} marked as read.", messages.SUCCESS)
+    else:
+        text = "Nothing waited to be read there, or somebody was faster."
+        model_admin.message_user(request, text, messages.INFO)
+
+
 @admin.register(InboundMessage)
 class InboxAdmin(ReadOnlyAdmin):
     list_display = ("text_shown", "outcome_shown", "sender_shown", "client_shown", "received_at")
@@ -63,7 +93,7 @@ class InboxAdmin(ReadOnlyAdmin):
     search_fields = ("sender",)
     search_help_text = "The beginning of a phone number, such as +44 20."
     ordering = (_UNREAD_FIRST, "-pk")
-    actions = ("mark_as_read",)
+    actions = (mark_as_read,)
     fields = ("text", "outcome_shown", "sender_shown", "client_shown", "received_at", "read_shown", "provider_shown")
     readonly_fields = ("outcome_shown", "sender_shown", "client_shown", "read_shown", "provider_shown")
 
@@ -90,7 +120,7 @@ class InboxAdmin(ReadOnlyAdmin):
 
     @admin.display(description="outcome")
     def outcome_shown(self, message: InboundMessage) -> SafeString:
-        return answer_badge(message)
+        return reply_badge(message)
 
     @admin.display(description="from")
     def sender_shown(self, message: InboundMessage) -> str:
@@ -130,36 +160,13 @@ class InboxAdmin(ReadOnlyAdmin):
     def provider_shown(self, message: InboundMessage) -> str:
         return f"{message.provider}, {message.provider_id}"
 
-    # --- Orders ---
+    # --- Marking as read ---
     def get_urls(self) -> list[URLPattern]:
-        read = self.admin_site.admin_view(self.read_view)
-        return [path("<int:message_id>/read/", read, name="notifier_inboundmessage_read"), *super().get_urls()]
+        route = "<int:message_id>/read/"
+        return [routing.page(self, mark_read_page, name="read", route=route), *super().get_urls()]
 
     def has_read_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(READ)
-
-    def read_view(self, request: HttpRequest, message_id: int) -> HttpResponse:
-        if not (self.has_view_permission(request) and self.has_read_permission(request)):
-            raise PermissionDenied
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
-        self._mark(request, [message_id])
-        return redirect(self.page_url("changelist"))
-
-    @admin.action(description="Mark as read", permissions=["read"])
-    def mark_as_read(self, request: HttpRequest, queryset: QuerySet[InboundMessage]) -> None:
-        ticked = [int(pk) for pk in request.POST.getlist("_selected_action") if pk.isdecimal() and len(pk) < 19]
-        # "All of them" are those that were there when the list was shown: what has come since was read by nobody.
-        ids = queryset.filter(_WAITS, pk__lte=max(ticked, default=0)).order_by().values_list("pk", flat=True)
-        self._mark(request, list(ids))
-
-    def _mark(self, request: HttpRequest, ids: list[int]) -> None:
-        number = sms_replies.mark_read(ids=ids, by=cast(User, request.user), now=clock.now())
-        if number:
-            words = "1 message is" if number == 1 else f"{number:,} messages are"
-            self.message_user(request, f"{words} marked as read.", messages.SUCCESS)
-        else:
-            self.message_user(request, "Nothing waited to be read there, or somebody was faster.", messages.INFO)
 
 
 def _clients(numbers: list[str]) -> dict[str, Client]:

@@ -61,7 +61,7 @@ def _events_about(delivery: Delivery) -> list[Q]:
     """By its id, and by the address, which is indexed; an erased client's is found by its digests."""
     names = [address.digest for address in delivery.client.erased_addresses.all()]
     if delivery.address:
-        names += suppression_history.named(channel=Channel(delivery.channel), address=delivery.address).names
+        names += suppression_history.names_of(channel=Channel(delivery.channel), address=delivery.address).names
     return [Q(delivery_id=delivery.pk), Q(address__in=names)]
 
 
@@ -148,7 +148,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
                 "resolutions": resolutions.order_by("-pk")[:MAX_DECISIONS],
             }
             if self.has_view_permission(request) and request.user.has_perm("notifier.view_client"):
-                extra["told"] = explanation.of_delivery(delivery, now=clock.now())
+                extra["explanation"] = explanation.explain_delivery(delivery, now=clock.now())
             if request.user.has_perm("notifier.view_providerevent"):
                 extra["events"] = ProviderEvent.objects.filter(*_events_about(delivery)).order_by("-at", "-pk")[
                     :MAX_DECISIONS

@@ -49,7 +49,7 @@ def resolve_page(model_admin: BackOfficeAdmin, request: HttpRequest, name: str) 
     if form.is_valid():
         _take(model_admin, request, decision, rows.found, form)
         return redirect(back)
-    counts = {"prospect": seen, "seen_at": now.isoformat(), "form": form}
+    counts = {"preview": seen, "seen_at": now.isoformat(), "form": form}
     return _ask(model_admin, request, decision, rows.found, {"back": back, **counts})
 
 
@@ -83,7 +83,7 @@ def _ask(
     rows: QuerySet[Delivery],
     context: dict[str, Any],
 ) -> HttpResponse:
-    seen: recovery.Resolvable | None = context.get("prospect")
+    seen: recovery.Resolvable | None = context.get("preview")
     # In the order of the list, for which there is an index: by id, newest first, all later deliveries would be read
     # before those of one broadcast.
     resolvable = rows.filter(state__in=recovery.RESOLVABLE[decision.action]).select_related("client", "broadcast")

@@ -1,4 +1,4 @@
-"""An import in words and tables: what its columns hold, what each row would do, and what came of it."""
+"""What the import pages show: samples of the columns, what each row would do, and the result in words."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from notifier.clients.imports.rows import ROW
 from notifier.files.base import Table
 from notifier.models import Channel, ClientImport
 
-#: Rows in each table of the page that asks; the rest is in the numbers, and in the file of those not taken.
+#: Rows in each table of the preview.
 MAX_SHOWN = 50
 SAMPLES = 3
 MAX_SAMPLE_LETTERS = 40
@@ -36,7 +36,7 @@ class Cell:
 
 
 def columns_of(table: Table, chosen: Mapping[str, str]) -> list[Column]:
-    """Each with the first values in it, to see what it is."""
+    """The columns with their first values, and the meaning chosen for each."""
     rows = [row.cells for row in islice(table.rows(), SAMPLES)]
     return [
         Column(
@@ -58,7 +58,7 @@ def figures(counts: Mapping[str, int]) -> list[tuple[str, str, int]]:
 
 
 def notes(counts: Mapping[str, int]) -> list[str]:
-    """What happens to some of them besides, in sentences."""
+    """Sentences about clients who opted out, are archived or are suppressed."""
     said = []
     if number := counts.get("kept_out"):
         said.append(f"{_clients(number)} opted out before. That consent stays off; the rest of the row is taken.")
@@ -93,7 +93,7 @@ def sentence(counts: Mapping[str, int]) -> str:
 
 
 def preview(pending: ClientImport, found: Plan) -> dict[str, Any]:
-    """What the page that asks shows."""
+    """The context of the preview page."""
     table = uploads.table_of(pending)
     shown = [number for number, name in enumerate(table.header) if pending.mapping.get(name)]
     counts = found.counts

@@ -5,10 +5,10 @@ import re
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
-#: After the @ and before a full stop: where an address is read in one piece.
+#: After the @ and before a full stop.
 _SEAM = re.compile(r"(?<=@)|(?=\.)")
 
 
 def breakable(address: str) -> SafeString:
-    """Where there is no room for it in one line it goes on in the next at a seam, and not within a word."""
+    """The address with marks where a line may break: not within a word."""
     return format_html_join(SafeString("<wbr>"), "{}", ((piece,) for piece in _SEAM.split(address)))

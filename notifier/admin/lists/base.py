@@ -1,5 +1,6 @@
 """What every list and page of the back office has in common."""
 
+from collections.abc import Mapping
 from copy import copy
 from typing import Any, ClassVar
 
@@ -18,7 +19,7 @@ from notifier.wording.model_names import listed
 
 
 class BackOfficeAdmin(admin.ModelAdmin):
-    """Lists that cost the same however long they are: see `BoundedPaginator`. Sort only by what has an index."""
+    """Lists that take the same time however long they are: see `BoundedPaginator`. Sort only by an indexed column."""
 
     show_full_result_count = False
     paginator = BoundedPaginator
@@ -29,7 +30,7 @@ class BackOfficeAdmin(admin.ModelAdmin):
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         if change and not self.has_change_permission(request, obj):
-            # Who may only look is told nothing about writing.
+            # Help texts are about writing, so readers don't get them.
             fields = [*self.opts.fields, *self.opts.many_to_many]
             kwargs["help_texts"] = dict.fromkeys([field.name for field in fields], "")
         return super().get_form(request, obj, change=change, **kwargs)
@@ -50,7 +51,7 @@ class BackOfficeAdmin(admin.ModelAdmin):
         return super().get_action_choices(request, list(default_choices))
 
     def listed_rows(self, request: HttpRequest, query: str) -> Rows | None:
-        """All that the list finds under this query, as its own page would; None where it would refuse the query."""
+        """All rows that the list finds by this query; None where the list would refuse the query."""
         listing = copy(request)
         listing.GET = QueryDict(query)
         try:
@@ -65,12 +66,16 @@ class BackOfficeAdmin(admin.ModelAdmin):
             return Rows(self.get_queryset(request).filter(pk__in=selection.ids), is_long=False)
         return self.listed_rows(request, selection.listed or "")
 
+    def page_context(self, request: HttpRequest, context: Mapping[str, Any]) -> dict[str, Any]:
+        """The context of a page of our own, with what the frame of every page needs."""
+        return {**self.admin_site.each_context(request), "opts": self.opts, **context}
+
     def page_url(self, page: str, *args: Any) -> str:
         return reverse(f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_{page}", args=args)
 
 
 class ReadOnlyAdmin(BackOfficeAdmin):
-    """For rows that only the machinery writes."""
+    """For rows that only the services write."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -83,7 +88,7 @@ class ReadOnlyAdmin(BackOfficeAdmin):
 
 
 class GuardedDeleteAdmin(BackOfficeAdmin):
-    """Deleting what the records still need is refused with a reason, before the stock page lists all of them."""
+    """Refuses, with a reason, to delete a row that other records need, before the stock page lists all of those."""
 
     def reason_to_keep(self, obj: Any) -> str:
         """Why it can't be deleted and what to do instead, in a sentence; empty when it can."""

@@ -1,4 +1,4 @@
-"""The list itself: what a filter or a search finds is looked for once, and not once to count it and once to show it."""
+"""The list: it runs a filter or a search once, and not once to count the rows and once to show them."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from notifier.admin.lists.paginator import MAX_COUNTED, known
 
 
 class Among(Lookup):
-    """One parameter for all ids. A mark for each of ten thousand takes the driver 0.1 s to read."""
+    """One parameter for all ids: the driver takes 0.1 s for ten thousand parameters."""
 
     lookup_name = "among"
     prepare_rhs = False
@@ -44,5 +44,5 @@ class BoundedChangeList(ChangeList):
         known(self.queryset, len(ids))
 
     def found_ids(self) -> list[Any]:
-        """Up to MAX_COUNTED, in any order. Overridden by who knows a faster way to them."""
+        """Up to MAX_COUNTED ids, in any order. Override it where there is a faster way to find them."""
         return list(self.queryset.order_by().values_list("pk", flat=True)[:MAX_COUNTED])

@@ -1,8 +1,8 @@
-"""Counts that take longer than a page may: the page comes at once, and they follow.
+"""Counts that take longer than a page may take: the page comes at once, and its counts follow.
 
-A page asks `address` whether its counts come later. If so it leaves them out, and its template shows `counting.html`:
-htmx asks for the same page with its counts, and puts the parts that were left out in their places. Without JavaScript
-a link leads to that page. What is decided, is decided by the count that is made when the button is pressed.
+A page asks `address` whether its counts come later. If so it leaves them out, and its template includes
+`confirm/deferred_counts.html`: htmx loads the same page with its counts, and puts the missing parts in their places.
+Without JavaScript a link leads to that page. The button, when it is pressed, counts again.
 """
 
 from django.http import HttpRequest
@@ -11,7 +11,7 @@ from notifier.broadcasts import audience
 
 #: In the address of a page that counts while it is made.
 PARAMETER = "counted"
-#: Clients of so many are counted while the page is made: it takes about 30 ms.
+#: Up to so many clients are counted while the page is made, which takes about 30 ms.
 AT_ONCE = 100_000
 
 
@@ -21,7 +21,7 @@ def is_long(*, topics: int = 1) -> bool:
 
 
 def address(request: HttpRequest, *, is_long: bool) -> str:
-    """Of the page with its counts, where these come later; empty where they are on the page that is asked for."""
+    """The address of this page with its counts; empty where the page has them already."""
     if not is_long or request.method != "GET" or PARAMETER in request.GET:
         return ""
     query = request.GET.copy()

@@ -13,7 +13,7 @@ from phonenumbers import country_code_for_region
 from notifier.consent import digests
 from notifier.models import Channel, ErasedAddress
 
-#: One address had by more erased clients than these is nobody's.
+#: No more erased clients than these are found by one address.
 MAX_ERASED = 50
 
 
@@ -28,7 +28,7 @@ def matching(term: str, *, erased: bool = False) -> Q:
     if channel is None:
         return Q(*(Q(name__icontains=word) for word in term.split()))
     found = begins("email" if channel == Channel.EMAIL else "phone", address)
-    # Asked first, and nearly always in vain: an OR would keep the index from answering.
+    # A query of its own, which nearly always finds none: with an OR no index would be used.
     ids = list(_erased_with(channel, address)) if erased else []
     return found | Q(pk__in=ids) if ids else found
 
@@ -53,10 +53,10 @@ def _erased_with(channel: Channel, address: str) -> Iterable[int]:
 
 
 def begins(field: str, prefix: str) -> Q:
-    """An index answers both: PostgreSQL's for patterns, and SQLite's as a range."""
+    """A condition that an index answers: PostgreSQL's pattern index, or SQLite's plain one, by a range."""
     if connection.vendor == "postgresql":
         return Q(**{f"{field}__startswith": prefix})
-    # SQLite reads every row for LIKE … ESCAPE: 2.4 s for a million clients. `Value`, for no half number is a number.
+    # SQLite reads every row for LIKE … ESCAPE: 2.4 s a million. `Value`: a part of a number is no valid number.
     return Q(**{f"{field}__gte": Value(prefix), f"{field}__lt": Value(prefix + chr(sys.maxunicode))})
 
 

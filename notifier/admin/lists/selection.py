@@ -1,4 +1,4 @@
-"""Which rows of a list a page is about, as its address carries it."""
+"""Which rows of a list a page is about, written in the page's address."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from django.db.models import QuerySet
-from django.http import QueryDict
+from django.http import HttpRequest, QueryDict
 
-#: Ticks on one page of the list; more than these are chosen by what the list finds.
+#: More ids than the ticks on one page of a list are not put into an address.
 MAX_CHOSEN = 200
 
 
@@ -20,8 +20,20 @@ def read_ids(text: str, *, most: int) -> list[int]:
     return [int(part) for part in parts]
 
 
+def is_whole_list(request: HttpRequest) -> bool:
+    """Whether the action was asked for all that the list finds, and not for the rows that were ticked."""
+    return request.POST.get("select_across") == "1"
+
+
+def listed_query(request: HttpRequest) -> str:
+    """The query of the list that was open, from its first page on."""
+    query = request.GET.copy()
+    query.pop("p", None)
+    return query.urlencode()
+
+
 class Rows(NamedTuple):
-    """What was selected."""
+    """The selected rows."""
 
     found: QuerySet[Any]
     #: More than a list counts.
@@ -30,11 +42,11 @@ class Rows(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What a decision is about, as an address carries it: rows chosen one by one, or all that a list finds."""
+    """The rows that an act is about: those with these ids, or all that a list finds."""
 
-    #: Empty: all of the list.
+    #: Empty: all that the list finds.
     ids: Sequence[int]
-    #: The list's own query, to find them or to go back to; None where the row's own page was.
+    #: The list's query, to find the rows and to go back to; None where the act was chosen on a row's own page.
     listed: str | None
 
     @classmethod
@@ -43,6 +55,17 @@ class Selection:
         ids = read_ids(query.get("ids", ""), most=MAX_CHOSEN)
         listed = query.get("list")
         return cls(ids, listed) if ids or (listed is not None and "ids" not in query) else None
+
+    @classmethod
+    def of_action(cls, request: HttpRequest, queryset: QuerySet[Any]) -> "Selection":
+        """What an action of the list was asked for: the ids that were ticked, or the query that finds them all.
+
+        All of them may be a million, so their ids are not put into an address.
+        """
+        ids: list[int] = []
+        if not is_whole_list(request):
+            ids = list(queryset.order_by("pk").values_list("pk", flat=True)[:MAX_CHOSEN])
+        return cls(ids, listed_query(request))
 
     def query(self) -> str:
         chosen = {"ids": ",".join(str(pk) for pk in self.ids)} if self.ids else {}

@@ -9,27 +9,27 @@ from notifier.models import Process, QueuedTicket
 from notifier.models.operations import PROCESS_SILENT_AFTER
 from notifier.wording.badges import badge, state_badge
 
-#: So much of a ticket that could not be read is shown.
+#: Letters of a ticket's content in the list.
 BODY_LENGTH = 200
 
 
 @admin.register(Process)
-class WorkerAdmin(ReadOnlyAdmin):
+class ProcessAdmin(ReadOnlyAdmin):
     list_display = ("process", "state_shown", "detail", "last_seen_at", "started_at")
     list_filter = ("kind", "channel")
     ordering = ("kind", "channel", "-pk")
     fields = ("kind", "channel", "host", "pid", "state_shown", "detail", "last_seen_at", "started_at")
 
     @admin.display(description="process")
-    def process(self, worker: Process) -> str:
-        return str(worker)
+    def process(self, process: Process) -> str:
+        return str(process)
 
     @admin.display(description="state")
-    def state_shown(self, worker: Process) -> SafeString:
-        # The web server's clock, so that no row asks the database: good enough to tell the living from the gone.
-        if worker.last_seen_at < timezone.now() - PROCESS_SILENT_AFTER:
+    def state_shown(self, process: Process) -> SafeString:
+        # By the web server's clock, which is exact enough here and takes no query a row.
+        if process.last_seen_at < timezone.now() - PROCESS_SILENT_AFTER:
             return badge(text="Silent", tone="bad")
-        return state_badge(Process.State(worker.state))
+        return state_badge(Process.State(process.state))
 
 
 @admin.register(QueuedTicket)

@@ -1,4 +1,4 @@
-"""How fast each provider is given messages. Staff may change it while consumers run: they look again within seconds."""
+"""The rate limit of each provider. Staff may change it while consumers run, which read it again within seconds."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from notifier.policies import throttles
 
 
 class RateField(forms.Field):
-    """Messages a second in the database, and 50/s, 600/m or 1000/h for people."""
+    """Messages a second in the database; 50/s, 600/m or 1000/h on the screen."""
 
     def prepare_value(self, value: Any) -> Any:
         return throttles.in_words(value) if isinstance(value, float) else value
@@ -46,14 +46,14 @@ class ThrottleAdmin(BackOfficeAdmin):
     ordering = ("channel", "provider")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Consumers make them, as they start."""
+        """Never: consumers create the rows as they start."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
     def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
-        """With the numbers: the history is where staff look who slowed it down, and by how much."""
+        """With both rates: the history is where staff look up who slowed a provider down."""
         if "rate" not in form.changed_data:
             return super().construct_change_message(request, form, formsets, add)
         before, after = form.initial.get("rate"), form.cleaned_data["rate"]

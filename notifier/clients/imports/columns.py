@@ -1,16 +1,16 @@
-"""Which column is what: guessed from the header, and checked before anything is read by it."""
+"""What each column means: guessed from the header, and checked before a row is read."""
 
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-#: The ways to reach a client, as a column's meaning names them.
+#: The channels, as the meaning of a column names them.
 EMAIL, SMS = "email", "sms"
 CHANNELS = (EMAIL, SMS)
-#: Both ways of one topic in a single cell: "both", "e-mail", "SMS" or "neither".
+#: Both channels of a topic in one cell: "both", "e-mail", "SMS" or "neither".
 BOTH = "both"
-#: In a row that was not taken, beside the cells that it came with. They mean nothing to an import.
+#: Columns that a file of failed rows has in addition. An import ignores them.
 LINE_HEADER, WHY_HEADER = "Line", "Why it was not taken"
 
 NOTHING = ""
@@ -39,7 +39,7 @@ _CHANNEL_OF = {
     **dict.fromkeys("sms text texts textmessage textmessages mobile phone".split(), SMS),
     **dict.fromkeys("both channels channel".split(), BOTH),
 }
-#: Words that say no more than the topic does.
+#: Words in a header that add nothing to the topic.
 _FILLERS = set(
     "by via per through wants want consent consents opt in optin subscribed subscription agreed to e".split()
 )
@@ -47,7 +47,7 @@ _FILLERS = set(
 
 @dataclass(frozen=True, slots=True)
 class TopicRef:
-    """A topic, as far as a column can be about it."""
+    """A topic that a column may be about."""
 
     pk: int
     slug: str
@@ -56,7 +56,7 @@ class TopicRef:
 
 @dataclass(frozen=True, slots=True, order=True)
 class ConsentColumn:
-    """What one cell may say about: a topic, by one channel."""
+    """A topic and a channel: what a cell may say yes or no to."""
 
     topic: int
     channel: str
@@ -67,7 +67,7 @@ class MappingError(Exception):
 
 
 def choices(subjects: Iterable[TopicRef]) -> dict[str, str]:
-    """What a column may be, in words."""
+    """The meanings that a column may have, with their names on the screen."""
     found = {NOTHING: "Don’t import", **FIELDS}
     for subject in subjects:
         found[f"{subject.slug}.{EMAIL}"] = f"{subject.name}: by e-mail"
@@ -78,7 +78,7 @@ def choices(subjects: Iterable[TopicRef]) -> dict[str, str]:
 
 # --- Guessing ---------------------------------------------------------------------------------------------------------
 def guess(header: Sequence[str], subjects: Sequence[TopicRef]) -> list[str]:
-    """For each column what it most likely is. Nothing is guessed twice: the first column that fits has it."""
+    """The most likely meaning of each column. No meaning is given twice: the first column that fits gets it."""
     meanings: list[str] = []
     for name in header:
         meaning = _meaning(name, subjects)
@@ -109,7 +109,7 @@ def _words(text: str) -> list[str]:
 
 
 def _without(words: Sequence[str], named: Sequence[str]) -> list[str] | None:
-    """The words around those that name the topic; None where they are not all there, side by side."""
+    """The words around the topic's name; None where the header does not contain the name in one piece."""
     for start in range(len(words) - len(named) + 1):
         if named and list(words[start : start + len(named)]) == list(named):
             return [*words[:start], *words[start + len(named) :]]
@@ -117,10 +117,10 @@ def _without(words: Sequence[str], named: Sequence[str]) -> list[str] | None:
 
 
 def _channel(rest: Sequence[str]) -> str:
-    """Empty where the words beside the topic's mean something that is not known here."""
-    told = [word for word in rest if word not in _FILLERS]
-    channels = {_CHANNEL_OF.get(word, NOTHING) for word in told}
-    if not told or BOTH in channels or channels == {EMAIL, SMS}:
+    """The channel that the words name; empty where they mean something unknown."""
+    consent_columns = [word for word in rest if word not in _FILLERS]
+    channels = {_CHANNEL_OF.get(word, NOTHING) for word in consent_columns}
+    if not consent_columns or BOTH in channels or channels == {EMAIL, SMS}:
         return BOTH
     return channels.pop() if len(channels) == 1 else NOTHING
 
@@ -128,16 +128,16 @@ def _channel(rest: Sequence[str]) -> str:
 # --- Checking ---------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Which column is what, checked: made by `arrange`."""
+    """What each column means, checked. `arrange` makes it."""
 
     #: The position of each field's column.
     fields: Mapping[str, int]
-    #: The columns that say something about one topic, each with what its cell is about.
+    #: The columns about a topic: position, channel, and what the cell is about.
     wants: Sequence[tuple[int, str, ConsentColumn]]
 
     @property
-    def told(self) -> list[ConsentColumn]:
-        """All that a row may say something about, in a fixed order."""
+    def consent_columns(self) -> list[ConsentColumn]:
+        """All topics and channels that a row may be about, in a fixed order."""
         return sorted({one for _, channel, want in self.wants for one in spread(channel, want)})
 
 
@@ -146,7 +146,7 @@ def spread(channel: str, want: ConsentColumn) -> Iterator[ConsentColumn]:
 
 
 def arrange(meanings: Sequence[str], subjects: Sequence[TopicRef]) -> Layout:
-    """Raises `MappingError` where a meaning is unknown, given twice, or no column can tell who a row is about."""
+    """Raises `MappingError` where a meaning is unknown or given twice, or no column identifies the client."""
     by_slug = {subject.slug: subject for subject in subjects}
     labels = choices(subjects)
     fields: dict[str, int] = {}
@@ -174,7 +174,7 @@ def _check(
         raise MappingError(
             "Take the name from one column, or from those of the first and the last name, not from both."
         )
-    told = [one for _, channel, want in wants for one in spread(channel, want)]
+    consent_columns = [one for _, channel, want in wants for one in spread(channel, want)]
     for subject in subjects:
-        if any(told.count(ConsentColumn(subject.pk, channel)) > 1 for channel in CHANNELS):
+        if any(consent_columns.count(ConsentColumn(subject.pk, channel)) > 1 for channel in CHANNELS):
             raise MappingError(f"Two columns speak of {subject.name} by the same channel. Keep one of them.")

@@ -1,4 +1,4 @@
-"""Taking somebody's rows out of what staff uploaded: files that wait for their import, and rows that were not taken."""
+"""Erases a person's rows from uploaded files that wait for their import, and from stored failed rows."""
 
 import io
 import re
@@ -13,18 +13,18 @@ from notifier.files.base import FileError, Table, quoted
 from notifier.files.reader import open_table
 from notifier.models import Channel, ClientImport
 
-#: So many of a number's last digits are looked for before it is read in full.
-_TELLING_DIGITS = 7
+#: Only a cell with these last digits of a number is parsed as a phone number.
+_ENDING_DIGITS = 7
 
 
 class Traces:
-    """Tells whether a cell names one of these addresses, as an import would read it or within other words."""
+    """Finds cells that name one of these addresses, alone or within other text."""
 
     def __init__(self, addresses: Collection[tuple[Channel, str]]) -> None:
         emails = [re.escape(address) for channel, address in addresses if channel == Channel.EMAIL]
         self._numbers = {address for channel, address in addresses if channel == Channel.SMS}
-        self._endings = {number[-_TELLING_DIGITS:] for number in self._numbers}
-        # ann@example.com is not named by joann@example.com: another person's row stays.
+        self._endings = {number[-_ENDING_DIGITS:] for number in self._numbers}
+        # joann@example.com does not name ann@example.com: the row of another person stays.
         inside = rf"(?<![\w.+-])(?:{'|'.join(emails)})(?![\w-]|\.\w)"
         self._email = re.compile(inside, re.IGNORECASE) if emails else None
 
@@ -41,27 +41,27 @@ class Traces:
         try:
             return rows.read_phone(cell.strip(), region=settings.PHONE_DEFAULT_REGION) in self._numbers
         except ValueError:
-            # Written with other words, or not fit to be read: rather a row too many than one that stays.
+            # With other text, or not readable: rather erase a row too many than leave one.
             return True
 
 
-def forget(*, addresses: Collection[tuple[Channel, str]], now: datetime) -> None:
-    """Drop every row that names one of these, in the caller's transaction; what names none stays as it is."""
+def erase_rows(*, addresses: Collection[tuple[Channel, str]], now: datetime) -> None:
+    """Erase every row that names one of these addresses, in the caller's transaction."""
     traces = Traces(addresses)
-    # Those that wait first: an import that was under way leaves its rows among the others, which come after.
+    # Waiting files first: an import that runs now leaves its failed rows among the others, which come next.
     for upload in ClientImport.objects.select_for_update().filter(state=ClientImport.State.UPLOADED).order_by("pk"):
-        _forget_upload(upload, traces, now)
+        _erase_in_upload(upload, traces, now)
     for done in ClientImport.objects.exclude(failed_rows="").defer("content").order_by("pk"):
         left = _without(done.failed_rows.encode(), traces)
         if left is not None:
             ClientImport.objects.filter(pk=done.pk).update(failed_rows=left.decode())
-    # The header of a file that has none is somebody's row.
+    # In a file without a header, the first row of data was taken for one.
     for pk, mapping in ClientImport.objects.values_list("pk", "mapping"):
         if traces.in_any(list(mapping)):
             ClientImport.objects.filter(pk=pk).update(mapping={})
 
 
-def _forget_upload(upload: ClientImport, traces: Traces, now: datetime) -> None:
+def _erase_in_upload(upload: ClientImport, traces: Traces, now: datetime) -> None:
     left = _without(bytes(upload.content), traces)
     if left is None:
         return
@@ -71,7 +71,7 @@ def _forget_upload(upload: ClientImport, traces: Traces, now: datetime) -> None:
 
 
 def _without(content: bytes, traces: Traces) -> bytes | None:
-    """The file without those rows, as CSV, and empty where none is left; None where it names nobody."""
+    """The file without those rows, as CSV, empty where no row is left; None where it names nobody."""
     try:
         table = open_table(io.BytesIO(content))
         if traces.in_any(table.header):
@@ -81,7 +81,7 @@ def _without(content: bytes, traces: Traces) -> bytes | None:
             return None
         return b"" if all(named) else b"".join(_written(table, named))
     except FileError:
-        # It was read to its end when it came; whatever has become of it, nobody can tell whom it names.
+        # The upload could be read, and now it can't: drop it, for nobody can tell whom it names.
         return b""
 
 

@@ -1,4 +1,4 @@
-"""Reads a file of clients, tells what it would do, and does it: all of it, or nothing."""
+"""Reads a file of clients, previews the import, and runs it: all of it, or nothing."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,12 +13,12 @@ from django.db import IntegrityError, transaction
 from notifier.clients.imports.columns import LINE_HEADER, WHY_HEADER, ConsentColumn, Layout, TopicRef
 from notifier.clients.imports.rows import ROW, Fault, Reader
 from notifier.clients.imports.staging import Staging, staging
-from notifier.clients.imports.writing import ChangedMeanwhile, Origin, write
+from notifier.clients.imports.writing import ClientsChanged, ImportOrigin, write
 from notifier.files import spreadsheets
 from notifier.files.base import Row, Table, quoted
 from notifier.models import Topic
 
-#: Told how many rows have been read, and again while they are.
+#: Called with the number of rows that have been read so far.
 Progress = Callable[[int], None]
 
 
@@ -55,14 +55,14 @@ class Plan:
 
 
 def subjects() -> list[TopicRef]:
-    """The topics that columns may be about."""
+    """All topics, which columns may be about."""
     return [
         TopicRef(pk, slug, name) for pk, slug, name in Topic.objects.order_by("name").values_list("pk", "slug", "name")
     ]
 
 
 def plan(*, table: Table, layout: Layout, resubscribes: bool = False, shown: int) -> Plan:
-    """What a run would do at this moment. Of the rows, the first `shown` that are taken, and as many that are not."""
+    """What a run would do now, with the first `shown` rows that it would take and that it would not."""
     with check(table=table, layout=layout, resubscribes=resubscribes) as done:
         return Plan(counts=done.counts, first=_planned(done.stage, shown), refused=list(islice(done.refused(), shown)))
 
@@ -71,7 +71,7 @@ def plan(*, table: Table, layout: Layout, resubscribes: bool = False, shown: int
 def check(
     *, table: Table, layout: Layout, resubscribes: bool = False, progress: Progress = lambda rows: None
 ) -> Iterator["Done"]:
-    """All that a run finds out, and nothing written. Raises `FileError`."""
+    """Check all rows as a run does, without writing anything. Raises `FileError`."""
     with _staged(table, layout, progress) as stage:
         stage.match()
         stage.compare(resubscribes=resubscribes)
@@ -80,11 +80,11 @@ def check(
 
 @contextmanager
 def run(
-    *, table: Table, layout: Layout, origin: Origin, now: datetime, progress: Progress = lambda rows: None
+    *, table: Table, layout: Layout, origin: ImportOrigin, now: datetime, progress: Progress = lambda rows: None
 ) -> Iterator["Done"]:
     """Take what can be taken, in one transaction that ends with the block: what fails in it undoes everything.
 
-    Raises `FileError` before anything is written, and `ChangedMeanwhile` where somebody else came in between.
+    Raises `FileError` before anything is written, and `ClientsChanged` where somebody else came in between.
     """
     with _staged(table, layout, progress) as stage:
         try:
@@ -94,29 +94,29 @@ def run(
                 yield Done(stage, stage.counts(), partial(refusals, stage, table, layout))
         except IntegrityError as error:
             # An address that was free when the rows were matched has been taken since.
-            raise ChangedMeanwhile from error
+            raise ClientsChanged from error
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
     stage: Staging
     counts: dict[str, int]
-    #: Those that were not taken, read from the file once more. Only inside the block.
+    #: Reads the file again and yields the rows that were not taken. Only inside the block.
     refused: Callable[[], Iterator[Refused]]
 
 
 @contextmanager
 def _staged(table: Table, layout: Layout, progress: Progress) -> Iterator[Staging]:
-    """The whole file, read. Before any transaction of ours begins, for reading takes long and may fail."""
+    """Stages the whole file before a transaction begins, for reading takes long and may fail."""
     reader = Reader(layout=layout, columns=len(table.header), region=settings.PHONE_DEFAULT_REGION)
-    with staging(layout.told) as stage:
+    with staging(layout.consent_columns) as stage:
         for number in stage.add((row.line, reader.parse(row.cells)) for row in table.rows()):
             progress(number)
         yield stage
 
 
 def refusals(stage: Staging, table: Table, layout: Layout) -> Iterator[Refused]:
-    """The rows that are not taken, in the file's order: the file is read once more, up to the last of them."""
+    """The rows that are not taken, in the order of the file, which is read once more up to the last of them."""
     faulty = stage.faults(dict(layout.fields))
     wanted = next(faulty, None)
     for row in table.rows() if wanted else ():
@@ -141,7 +141,7 @@ def _planned(stage: Staging, shown: int) -> list[Planned]:
 
 # --- The file of the rows that were not taken -------------------------------------------------------------------------
 def refused_csv(table: Table, refused: Iterator[Refused]) -> Iterator[bytes]:
-    """As they came, with their line and the reason: mended, it can be imported as it is."""
+    """The rows as they were, with their line and the reason. Once corrected, the file can be imported as it is."""
     kept = [number for number, name in enumerate(table.header) if name not in (LINE_HEADER, WHY_HEADER)]
     header = [LINE_HEADER, WHY_HEADER, *(table.header[number] for number in kept)]
     yield from spreadsheets.stream_csv(header, (_refused_row(one, table.header, kept) for one in refused))

@@ -6,7 +6,7 @@ from notifier.clients.imports.rows import ROW, Fault
 
 
 def fault_in_words(fault: str, found: Sequence[int], columns: Mapping[str, int]) -> Fault:
-    """`found`: the clients that the address and the number belong to, and the first lines with them and that client."""
+    """`found`: the clients with this address and number, and the first lines with the address, number and client."""
     client, other_client, email_line, phone_line, client_line = found
     email, phone = columns.get("email", ROW), columns.get("phone", ROW)
     name = columns.get("name", columns.get("first_name", ROW))

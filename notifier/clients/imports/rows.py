@@ -1,4 +1,4 @@
-"""One row: its cells checked by the rules of the client's page, and every fault named with its cell."""
+"""Parses one row: checks its cells by the rules of the client's page, and names every fault with its cell."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -14,13 +14,13 @@ from notifier.clients.imports.columns import BOTH, EMAIL, SMS, ConsentColumn, La
 
 MAX_NAME_LETTERS = 200
 MAX_EMAIL_LETTERS = 254
-#: As the database has it, whatever the numbering plans say.
+#: What the database accepts, whatever the numbering plans say.
 E164 = re.compile(r"\+[1-9][0-9]{6,14}")
-#: Line ends and the like, and what turns the direction of all the text that follows.
+#: Control characters such as line ends, and those that change the direction of the text.
 CONTROL = re.compile(r"[\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
-#: So much of a cell is repeated in a message.
-SHOWN_LETTERS = 60
-#: A fault of the row, and of no cell of it.
+#: A message quotes no more of a cell.
+MAX_SHOWN_LETTERS = 60
+#: The column of a fault that belongs to the whole row.
 ROW = -1
 
 _YES = "1 y yes t true x on ok j ja oui si sí da agreed subscribed opted-in ✓ ✔ ☑".split()
@@ -39,7 +39,7 @@ Fault = tuple[int, str]
 
 @dataclass(slots=True)
 class Parsed:
-    """What a row says; None where it says nothing, and what is there stays as it is."""
+    """The content of a row. None means that the row says nothing, so the stored value stays."""
 
     name: str | None = None
     email: str | None = None
@@ -50,7 +50,7 @@ class Parsed:
 
 
 class Reader:
-    """Reads rows by a layout. `region`: how numbers without a country code are read; they are refused without it."""
+    """Parses rows by a layout. `region`: the country of numbers without a country code; without it they are refused."""
 
     def __init__(self, *, layout: Layout, columns: int, region: str | None) -> None:
         self._layout = layout
@@ -117,7 +117,7 @@ def read_name(text: str) -> str:
 
 
 def read_email(text: str) -> str:
-    """Lower-cased, as clients keep theirs."""
+    """In lower case, as clients store theirs."""
     address = text.lower()
     try:
         validate_email(address)
@@ -176,4 +176,4 @@ def read_channels(text: str) -> set[str]:
 
 
 def shortened(text: str) -> str:
-    return text if len(text) <= SHOWN_LETTERS else f"{text[: SHOWN_LETTERS - 1]}…"
+    return text if len(text) <= MAX_SHOWN_LETTERS else f"{text[: MAX_SHOWN_LETTERS - 1]}…"

@@ -19,36 +19,36 @@ from notifier.clients.imports.rows import Fault, Parsed
 from notifier.consent import suppressions
 from notifier.models import Channel, Client, ConsentChange, Preference, Suppression
 
-#: Rows that are handed to the database at once.
+#: Rows in one INSERT.
 CHUNK = 2_000
 
 _CLIENT = Client._meta.db_table
 _PREFERENCE = Preference._meta.db_table
 _CHANGE = ConsentChange._meta.db_table
 _SUPPRESSION = Suppression._meta.db_table
-_TABLES = ("import_row", "import_match", "import_change", "import_silent")
-#: Where a row has the address of a channel.
+_TABLES = ("import_row", "import_match", "import_change", "import_erased")
+#: The column of a row with the address of a channel.
 _COLUMNS = suppressions.FIELDS
 
-#: The row fits this client, and these fields would be others.
+#: Condition: the row would change a field of its client.
 _ALTERS = " OR ".join(
     f"(f.{name} IS NOT NULL AND (c.{name} IS NULL OR c.{name} <> f.{name}))"
     for name in ("name", "email", "phone", "time_zone")
 )
 
 
-#: A row whose address is never sent anything, whatever it says.
+#: Condition: an address of the row is suppressed.
 _SUPPRESSED = (
     f"(EXISTS (SELECT 1 FROM {_SUPPRESSION} s WHERE s.channel = 'email' AND s.address = m.email) "
     f"OR EXISTS (SELECT 1 FROM {_SUPPRESSION} s WHERE s.channel = 'sms' AND s.address = m.phone) "
-    "OR EXISTS (SELECT 1 FROM import_silent s WHERE s.channel = 'email' AND s.address = m.email) "
-    "OR EXISTS (SELECT 1 FROM import_silent s WHERE s.channel = 'sms' AND s.address = m.phone))"
+    "OR EXISTS (SELECT 1 FROM import_erased s WHERE s.channel = 'email' AND s.address = m.email) "
+    "OR EXISTS (SELECT 1 FROM import_erased s WHERE s.channel = 'sms' AND s.address = m.phone))"
 )
 
 
 @contextmanager
 def staging(wants: Sequence[ConsentColumn]) -> Iterator["Staging"]:
-    """Empty tables for one file, gone afterwards."""
+    """Temporary tables for one file, dropped at the end."""
     with connection.cursor() as cursor:
         _drop(cursor)
         columns = "".join(f", w{number} smallint" for number, _ in enumerate(wants))
@@ -75,7 +75,7 @@ class Staging:
 
     # --- In ---
     def add(self, rows: Iterator[tuple[int, Parsed]]) -> Iterator[int]:
-        """Takes the rows in; yields how many there are by then, chunk by chunk."""
+        """Adds the rows in chunks; yields the number so far after each."""
         number = 0
         while chunk := [self._as_record(line, parsed) for line, parsed in islice(rows, CHUNK)]:
             self._write(chunk)
@@ -98,7 +98,7 @@ class Staging:
             self.cursor.executemany(f"INSERT INTO import_row VALUES ({marks})", chunk)
 
     def lock(self) -> None:
-        """Nobody else changes these clients or their consent until the transaction ends. SQLite has one writer."""
+        """Locks these clients and their consent until the transaction ends. SQLite has only one writer."""
         if connection.features.has_select_for_update:
             for table, key, strength in ((_CLIENT, "id", "NO KEY UPDATE"), (_PREFERENCE, "client_id", "UPDATE")):
                 self.cursor.execute(
@@ -113,7 +113,7 @@ class Staging:
         SQLite gives them only with the rows themselves.
         """
         self._analyze("import_row")
-        # Looked up row by row, by their indexes: a join would have PostgreSQL read a million clients for a short file.
+        # Subqueries use the indexes row by row: with a join PostgreSQL reads a million clients for a short file.
         can = reserves and connection.vendor == "postgresql"
         fresh = f"nextval(pg_get_serial_sequence('{_CLIENT}', 'id'))" if can else "NULL"
         wishes = "".join(f", w{number}" for number, _ in enumerate(self.wants))
@@ -148,24 +148,24 @@ class Staging:
         )
         self.cursor.execute("CREATE INDEX import_match_client ON import_match (client_id)")
         self._analyze("import_match")
-        self._find_silent()
+        self._find_erased_suppressions()
 
-    def _find_silent(self) -> None:
-        """The addresses among the rows that are suppressed by a digest only, since their client was erased."""
+    def _find_erased_suppressions(self) -> None:
+        """Finds addresses that are suppressed only as a digest, because their client was erased."""
         self.cursor.execute(
-            "CREATE TEMPORARY TABLE import_silent (channel varchar(10), address varchar(254), "
+            "CREATE TEMPORARY TABLE import_erased (channel varchar(10), address varchar(254), "
             "PRIMARY KEY (channel, address))"
         )
         if not suppressions.any_erased():
             return
         self.cursor.execute("CREATE INDEX import_match_line ON import_match (line)")
         for channel in _COLUMNS:
-            found = suppressions.recognised(channel, self._addresses(channel))
+            found = suppressions.suppressed_as_digest(channel, self._addresses(channel))
             silent = [(channel.value, address) for address in set(found.values())]
-            self.cursor.executemany("INSERT INTO import_silent VALUES (%s, %s)", silent)
+            self.cursor.executemany("INSERT INTO import_erased VALUES (%s, %s)", silent)
 
     def _addresses(self, channel: Channel) -> Iterator[str]:
-        """Those of the rows that are taken, read a few thousand at a time."""
+        """The addresses of the rows that are taken, read a few thousand at a time."""
         column, line = _COLUMNS[channel], -1
         while True:
             self.cursor.execute(
@@ -178,9 +178,9 @@ class Staging:
             yield from (address for _, address in rows)
             line = rows[-1][0]
 
-    def silent(self) -> Mapping[Channel, list[str]]:
-        """What `match` found suppressed by a digest only."""
-        self.cursor.execute("SELECT channel, address FROM import_silent ORDER BY channel, address")
+    def erased_suppressions(self) -> Mapping[Channel, list[str]]:
+        """The addresses that `match` found suppressed only as a digest."""
+        self.cursor.execute("SELECT channel, address FROM import_erased ORDER BY channel, address")
         rows = self.cursor.fetchall()
         return {channel: [address for kind, address in rows if kind == channel] for channel in Channel}
 
@@ -220,7 +220,7 @@ class Staging:
         self._analyze("import_change")
 
     def _analyze(self, table: str) -> None:
-        """Without it PostgreSQL takes the table for an empty one, and loops over what it should hash."""
+        """Updates the statistics: PostgreSQL would take the table for empty, and choose slow nested loops."""
         if connection.vendor == "postgresql":
             self.cursor.execute(f"ANALYZE {table}")
 
@@ -248,7 +248,7 @@ class Staging:
         return number
 
     def faults(self, columns: dict[str, int]) -> Iterator[tuple[int, list[Fault]]]:
-        """The lines that are not taken, in order, each with why. `columns`: where each field stands."""
+        """The lines that are not taken, in order, each with its faults. `columns`: the position of each field."""
         last = -1
         while rows := self._faulty_after(last):
             for line, faults, fault, *lines in rows:

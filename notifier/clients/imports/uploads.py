@@ -1,4 +1,4 @@
-"""A file that staff uploaded, from the upload to its import. What is left of it afterwards is the record of it."""
+"""An uploaded file, from the upload to its import. Afterwards only the record of it is left."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -12,14 +12,14 @@ from django.db import transaction
 from notifier.clients.imports import columns, importer
 from notifier.clients.imports.columns import Layout, TopicRef
 from notifier.clients.imports.importer import Plan
-from notifier.clients.imports.writing import Origin
+from notifier.clients.imports.writing import ImportOrigin
 from notifier.files.base import FileError, Table
 from notifier.files.reader import open_table
 from notifier.models import ClientImport, ConsentChange
 
 State = ClientImport.State
 
-#: More than that takes longer than a page may: `manage.py import_clients` has no such limit.
+#: More rows take longer than a page may take; `manage.py import_clients` has no such limit.
 MAX_ROWS = 5_000
 MAX_BYTES = 10_000_000
 
@@ -29,19 +29,19 @@ MAX_REASON_LETTERS = 300
 
 
 class TooManyRows(FileError):
-    """More than `MAX_ROWS`: for the command."""
+    """More than `MAX_ROWS`, which only the command imports."""
 
 
 class AlreadyDone(Exception):
     """It was imported or discarded before, perhaps by a second press of the same button."""
 
 
-class NotAllowed(Exception):
-    """Subscribing again who had opted out takes a right of its own, and a reason."""
+class ResubscribeNotAllowed(Exception):
+    """The user may not subscribe clients again who had opted out: it takes a permission of its own."""
 
 
 def upload(*, file: BinaryIO, name: str, by: User, now: datetime) -> ClientImport:
-    """Keep a file for the next pages. Raises `FileError` if it can't be read to its end, or is too long for a page."""
+    """Store a file for the next pages. Raises `FileError` if it can't be read to its end, or is too long for a page."""
     table = open_table(file)
     rows = sum(1 for _ in islice(table.rows(), MAX_ROWS + 1))
     if rows > MAX_ROWS:
@@ -63,25 +63,25 @@ def table_of(pending: ClientImport) -> Table:
 
 
 def layout_of(pending: ClientImport, table: Table, subjects: Sequence[TopicRef]) -> Layout:
-    """Raises `MappingError` where the columns as they are told can't be read."""
+    """Raises `MappingError` where the chosen columns can't be read."""
     return columns.arrange([pending.mapping.get(name, columns.NOTHING) for name in table.header], subjects)
 
 
-def arrange(*, pending: ClientImport, mapping: Mapping[str, str]) -> None:
-    """Say which column is what. Raises `MappingError`, and changes nothing, where that can't be."""
+def set_mapping(*, pending: ClientImport, mapping: Mapping[str, str]) -> None:
+    """Store what each column means. Raises `MappingError`, and changes nothing, where that can't be read."""
     columns.arrange(list(mapping.values()), importer.subjects())
     if not ClientImport.objects.filter(pk=pending.pk, state=State.UPLOADED).update(mapping=dict(mapping)):
         raise AlreadyDone
 
 
 def plan(*, pending: ClientImport, shown: int) -> Plan:
-    """What the import would do at this moment, if nobody were subscribed again."""
+    """What the import would do now, if no client who opted out were subscribed again."""
     table = table_of(pending)
     return importer.plan(table=table, layout=layout_of(pending, table, importer.subjects()), shown=shown)
 
 
 def failed_rows(*, pending: ClientImport) -> bytes:
-    """The rows that an import at this moment would not take, as the file that it would leave."""
+    """The rows that an import would not take now, as a file."""
     table = table_of(pending)
     layout = layout_of(pending, table, importer.subjects())
     with importer.check(table=table, layout=layout) as done:
@@ -91,13 +91,13 @@ def failed_rows(*, pending: ClientImport) -> bytes:
 def carry_out(*, pending: ClientImport, by: User, reason: str, now: datetime) -> ClientImport:
     """Import it: all rows that can be taken, or none. `reason`: why those who had opted out are subscribed again."""
     if reason and not by.has_perm(RESUBSCRIBE):
-        raise NotAllowed
+        raise ResubscribeNotAllowed
     table = table_of(pending)
     layout = layout_of(pending, table, importer.subjects())
-    origin = Origin(
+    origin = ImportOrigin(
         file_name=pending.file_name, source=ConsentChange.Source.IMPORT, by=by.pk, reason=reason[:MAX_REASON_LETTERS]
     )
-    # First it is ours: of two presses of the button the second waits here, and then finds nothing to do.
+    # Close it first: the second of two presses waits here, and then finds nothing to do.
     with transaction.atomic():
         _close(pending, state=State.DONE, now=now)
         with importer.run(table=table, layout=layout, origin=origin, now=now) as done:
@@ -119,7 +119,9 @@ def _close(pending: ClientImport, *, state: ClientImport.State, now: datetime) -
         raise AlreadyDone
 
 
-def record(*, origin: Origin, mapping: Mapping[str, str], counts: Mapping[str, int], now: datetime) -> ClientImport:
+def record(
+    *, origin: ImportOrigin, mapping: Mapping[str, str], counts: Mapping[str, int], now: datetime
+) -> ClientImport:
     """Of a run from the command line: a row like that of an upload, without the file."""
     return ClientImport.objects.create(
         file_name=origin.file_name[-MAX_NAME_LETTERS:],

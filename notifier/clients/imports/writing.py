@@ -1,5 +1,5 @@
 # ruff: noqa: S608 - what is put into SQL as text are names of tables and columns, and numbers
-"""Makes the clients what the rows say: each step one statement for all rows, the record of it among them."""
+"""Writes the staged rows to the clients, their history and their consent: each step is one statement for all rows."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,13 +20,13 @@ MAX_REASON_LETTERS = 100
 MAX_DETAIL_LETTERS = 300
 
 
-class ChangedMeanwhile(Exception):
+class ClientsChanged(Exception):
     """Somebody changed one of these clients in the same moment: nothing was written, and it may be tried again."""
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
-    """The evidence that is kept with each change."""
+class ImportOrigin:
+    """Where an import comes from. It is kept with each change, as evidence."""
 
     file_name: str
     source: ConsentChange.Source
@@ -36,8 +36,8 @@ class Origin:
     reason: str = ""
 
 
-def write(staging: Staging, *, origin: Origin, now: datetime) -> None:
-    """Everything that `staging` found, in the caller's transaction; what it would change is compared on the way."""
+def write(staging: Staging, *, origin: ImportOrigin, now: datetime) -> None:
+    """Write everything that `staging` found, in the caller's transaction."""
     writer = _Writer(staging, origin, now)
     staging.lock()
     writer.check()
@@ -51,24 +51,24 @@ def write(staging: Staging, *, origin: Origin, now: datetime) -> None:
 
 
 class _Writer:
-    def __init__(self, staging: Staging, origin: Origin, now: datetime) -> None:
+    def __init__(self, staging: Staging, origin: ImportOrigin, now: datetime) -> None:
         self._staging = staging
         self._origin = origin
-        # In the shape in which the ORM would store it, or SQLite would compare two kinds of text.
+        # In the ORM's format: SQLite would otherwise compare two formats of text.
         self._moment = connection.ops.adapt_datetimefield_value(now)
 
     def _run(self, statement: str, *parameters: Any) -> None:
         self._staging.cursor.execute(statement, parameters)
 
     def check(self) -> None:
-        """Between the match and the lock a client may have been erased, or have got another address."""
+        """Raises `ClientsChanged` where a client was erased or got another address between the match and the lock."""
         self._staging.cursor.execute(
             f"SELECT COUNT(*) FROM import_match m LEFT JOIN {_CLIENT} c ON c.id = m.client_id "
             "WHERE m.fault = '' AND NOT m.is_new AND (c.id IS NULL OR c.erased_at IS NOT NULL "
             "OR NOT (COALESCE(c.email = m.email, false) OR COALESCE(c.phone = m.phone, false)))"
         )
         if self._staging.cursor.fetchone()[0]:
-            raise ChangedMeanwhile
+            raise ClientsChanged
 
     def add_clients(self) -> None:
         self._run(
@@ -78,7 +78,7 @@ class _Writer:
             self._moment,
             self._moment,
         )
-        # SQLite chose the ids. Nobody had these addresses, and no two rows have the same: they tell whose is which.
+        # SQLite chose the ids. Each of these addresses is new and in one row only, so it identifies the client.
         self._run(
             f"UPDATE import_match SET client_id = (SELECT c.id FROM {_CLIENT} c WHERE c.email = import_match.email "
             f"UNION ALL SELECT c.id FROM {_CLIENT} c WHERE import_match.email IS NULL AND c.phone = import_match.phone)"
@@ -97,8 +97,8 @@ class _Writer:
         self._record("~", "m.alters")
 
     def restore_plaintext(self) -> None:
-        """An address that stays silent since its client was erased stays so in its new client's hands."""
-        for channel, addresses in self._staging.silent().items():
+        """An erased address that is suppressed stays suppressed for its new client."""
+        for channel, addresses in self._staging.erased_suppressions().items():
             suppressions.restore_plaintext(channel=channel, addresses=addresses)
 
     def _record(self, kind: str, which: str) -> None:
@@ -116,7 +116,7 @@ class _Writer:
         )
 
     def add_preferences(self) -> None:
-        """Rows for those who want something about a topic and have none; where there is one it is filled in after."""
+        """Adds rows for clients who agree to a topic and have no row; existing rows are changed by the next step."""
         for topic in sorted({want.topic for want in self._staging.wants}):
             wishes = {want.channel: f"w{n} = 1" for n, want in enumerate(self._staging.wants) if want.topic == topic}
             email, sms = (f"COALESCE({wishes[one]}, false)" if one in wishes else "false" for one in ("email", "sms"))

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from notifier.clients.imports import columns, importer, uploads
 from notifier.clients.imports.columns import MappingError, TopicRef
-from notifier.clients.imports.writing import ChangedMeanwhile, Origin
+from notifier.clients.imports.writing import ClientsChanged, ImportOrigin
 from notifier.files.base import FileError, Table
 from notifier.files.reader import MAX_BYTES, open_table
 from notifier.models import ConsentChange
@@ -66,16 +66,16 @@ class Command(BaseCommand):
         origin = _origin(path, options)
         try:
             with path.open("rb") as file:
-                table = open_table(file, most_bytes=MAX_BYTES)
+                table = open_table(file, max_bytes=MAX_BYTES)
                 self._import(table, origin, options["map"], failed_rows, dry_run=options["dry_run"])
         except OSError as error:
             raise _nothing(f"{error.filename or path}: {error.strerror or error}.") from error
         except (FileError, MappingError) as error:
             raise _nothing(str(error)) from error
-        except ChangedMeanwhile as error:
+        except ClientsChanged as error:
             raise _nothing("Somebody changed one of these clients in the same moment. Start it again.") from error
 
-    def _import(self, table: Table, origin: Origin, maps: list[str], failed_rows: Path, *, dry_run: bool) -> None:
+    def _import(self, table: Table, origin: ImportOrigin, maps: list[str], failed_rows: Path, *, dry_run: bool) -> None:
         subjects = importer.subjects()
         mapping = _mapping(table, maps, subjects)
         layout = columns.arrange(list(mapping.values()), subjects)
@@ -122,7 +122,7 @@ class Command(BaseCommand):
                 self.stdout.write(f"{counts[name]:,} {words}")
 
 
-def _origin(path: Path, options: Mapping[str, Any]) -> Origin:
+def _origin(path: Path, options: Mapping[str, Any]) -> ImportOrigin:
     user = _user(options["user"]) if options["user"] else None
     reason = options["reason"].strip()
     if options["resubscribe"]:
@@ -132,7 +132,7 @@ def _origin(path: Path, options: Mapping[str, Any]) -> Origin:
             raise _nothing("--resubscribe wants --user, who may subscribe again who had opted out.")
     elif reason:
         raise _nothing("--reason is for --resubscribe: without it nobody is subscribed again.")
-    return Origin(
+    return ImportOrigin(
         file_name=path.name[-uploads.MAX_NAME_LETTERS :],
         source=ConsentChange.Source.IMPORT,
         by=user.pk if user else None,

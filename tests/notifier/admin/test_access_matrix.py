@@ -40,7 +40,7 @@ def may(visitor: str, needs: Needs) -> bool:
         return False
     if visitor == "superuser":
         return True
-    held = groups.of(visitor) if visitor in groups.GROUPS else set()
+    held = groups.permissions_of(visitor) if visitor in groups.GROUPS else set()
     return permissions(needs) <= held
 
 

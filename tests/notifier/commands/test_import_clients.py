@@ -131,7 +131,7 @@ def test_what_fails_at_the_end_leaves_no_record_of_an_import(file: Path, monkeyp
     file.write_text(GOOD)
 
     def somebody_was_faster(writer: object) -> None:
-        raise writing.ChangedMeanwhile
+        raise writing.ClientsChanged
 
     monkeypatch.setattr(writing._Writer, "record_consent", somebody_was_faster)
     error = refused(file)

@@ -36,7 +36,7 @@ def who_agreed(now: datetime, *agreed: Choice, **fields: str | None) -> Client:
 
 
 def agreed(client: Client) -> set[Choice]:
-    return set(preference_center.standing(client).agreed)
+    return set(preference_center.current_consent(client).agreed)
 
 
 def suppress(client: Client, source: Suppression.Source, now: datetime, channel: Channel = EMAIL) -> None:
@@ -173,13 +173,13 @@ def test_who_stopped_all_mail_and_switches_one_topic_on_gets_that_one_alone(
     client = who_agreed(now, (listings.pk, EMAIL), (offerings.pk, EMAIL), (offerings.pk, SMS))
     suppress(client, Suppression.Source.CLIENT, now)
     # All of it was shown as off, whatever had been ticked before.
-    assert preference_center.standing(client).shown == {(offerings.pk, SMS)}
+    assert preference_center.current_consent(client).shown == {(offerings.pk, SMS)}
 
     moved = preference_center.choose(client_id=client.pk, on={(listings.pk, EMAIL)}, off=(), origin=PAGE, now=now)
 
     assert moved == 1
     assert not Suppression.objects.exists()
-    assert preference_center.standing(client).shown == {(listings.pk, EMAIL), (offerings.pk, SMS)}
+    assert preference_center.current_consent(client).shown == {(listings.pk, EMAIL), (offerings.pk, SMS)}
     lifting = SuppressionChange.objects.get(action="LIFTED")
     assert (lifting.source, lifting.reason) == ("CLIENT", "switched on again: preference page")
     assert unaccounted() == {}
@@ -195,7 +195,7 @@ def test_what_others_suppressed_is_not_lifted_by_a_switch(
     preference_center.choose(client_id=client.pk, on={(topics[0].pk, EMAIL)}, off=(), origin=PAGE, now=now)
 
     assert Suppression.objects.get().source == source
-    assert preference_center.standing(client).suppressed == {EMAIL: source}
+    assert preference_center.current_consent(client).suppressed == {EMAIL: source}
 
 
 def test_a_stop_by_sms_is_not_lifted_by_a_switch(now: datetime, topics: tuple[Topic, Topic]) -> None:
@@ -227,7 +227,7 @@ def test_a_script_at_a_switch_is_stopped_on_the_way_in_and_never_on_the_way_out(
         preference_center.choose(client_id=client.pk, on=choice, off=(), origin=PAGE, now=now)
         preference_center.choose(client_id=client.pk, on=(), off=choice, origin=PAGE, now=now)
 
-    with pytest.raises(preference_center.TooMany):
+    with pytest.raises(preference_center.TooManyAgreements):
         preference_center.choose(client_id=client.pk, on=choice, off=(), origin=PAGE, now=now)
 
     assert agreed(client) == set()

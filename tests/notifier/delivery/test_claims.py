@@ -87,7 +87,7 @@ def test_each_message_of_a_window_is_its_own_clients(now: datetime) -> None:
         assert (message.delivery_id, message.address) == (row.pk, client.email)
         assert f"Hello {name}!" in message.body
         assert f"Hello {name}!" in message.html
-        assert signed_links.read(message.link_token).client_id == client.pk
+        assert signed_links.read_token(message.link_token).client_id == client.pk
 
 
 @pytest.mark.parametrize("state", [state for state in State if state != State.PENDING])
@@ -237,7 +237,7 @@ def test_a_message_is_rendered_for_its_client_from_the_frozen_text(now: datetime
     assert (short.body, short.html) == ("Hi Zoë {{ topic }} <b>", "")
     assert (short.address, short.channel) == (str(client.phone), Channel.SMS)
     # By its own link each mail is refused, and an SMS by STOP.
-    assert signed_links.read(message.link_token) == Link(client.pk, topic.pk, broadcast.pk)
+    assert signed_links.read_token(message.link_token) == Link(client.pk, topic.pk, broadcast.pk)
     assert (message.list_id, short.link_token) == ("listings", "")
     for form in (message.body, message.html):
         assert signed_links.unsubscribe_url(message.link_token) in form

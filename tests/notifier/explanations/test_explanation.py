@@ -83,7 +83,7 @@ def sent(client: Client, *, state: str = "FINISHED", **fields: Any) -> Broadcast
 
 def told(client: Client, broadcast: Broadcast, channel: Channel = EMAIL) -> str:
     return next(
-        a.sentence for a in explanation.answers(client=client, broadcast=broadcast, now=NOW) if a.channel == channel
+        a.sentence for a in explanation.explain(client=client, broadcast=broadcast, now=NOW) if a.channel == channel
     )
 
 
@@ -299,7 +299,7 @@ def test_what_was_sent_again_tells_of_before(ann: Client) -> None:
     delivery = a_delivery(broadcast=broadcast, client=ann, state="SENT", settled_at=END)
     decided(delivery, "SENT_AGAIN", None, "FAILED")
 
-    answer = explanation.answers(client=ann, broadcast=broadcast, now=NOW)[0]
+    answer = explanation.explain(client=ann, broadcast=broadcast, now=NOW)[0]
 
     assert answer.sentence.startswith("Ann got the e-mail at 14:10")
     assert answer.decisions == [

@@ -150,7 +150,7 @@ def test_a_workbook_that_unpacks_to_far_more_is_refused_before_it_does() -> None
     assert len(bomb.getvalue()) < 100_000
 
     with pytest.raises(FileError, match="unpacks to 20 MB, and 10 MB is the most"):
-        opened(bomb.getvalue(), most_bytes=10_000_000)
+        opened(bomb.getvalue(), max_bytes=10_000_000)
 
 
 # --- Workbooks --------------------------------------------------------------------------------------------------------

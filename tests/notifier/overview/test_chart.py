@@ -6,7 +6,7 @@ from django.conf import LazySettings
 
 from notifier.models import Broadcast, DailyStats, Delivery
 from notifier.overview import chart
-from notifier.overview.chart import HEIGHT, LEAST, Chart
+from notifier.overview.chart import HEIGHT, MIN_HEIGHT, Chart
 from tests.support.factories import a_broadcast
 
 pytestmark = [pytest.mark.both_engines(only_full=True), pytest.mark.django_db]
@@ -68,7 +68,7 @@ def test_pieces_pile_up_from_the_bottom_and_none_is_too_low_to_be_seen() -> None
     assert pieces[0].y + pieces[0].height == HEIGHT
     for lower, upper in pairwise(pieces):
         assert upper.y + upper.height == lower.y
-    assert all(piece.height >= LEAST for piece in pieces)
+    assert all(piece.height >= MIN_HEIGHT for piece in pieces)
     assert pieces[-1].y >= 0
     assert email().days[-2].pieces[0].height < pieces[0].height
 

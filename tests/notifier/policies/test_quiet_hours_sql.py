@@ -13,7 +13,7 @@ from pytest_django.fixtures import Settings
 from notifier.models import Channel, Client, Preference
 from notifier.policies import phone_zones, quiet_hours, quiet_hours_sql
 from notifier.policies.quiet_hours import Hours
-from tests.factories import a_topic
+from tests.support.factories import a_topic
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
 

@@ -56,7 +56,7 @@ def value(slug: str, channel: str) -> str:
 
 
 def holds(client: Client) -> set[str]:
-    return {f"{topic_id}.{channel.value}" for topic_id, channel in preference_center.standing(client).agreed}
+    return {f"{topic_id}.{channel.value}" for topic_id, channel in preference_center.current_consent(client).agreed}
 
 
 def words(answer: Any) -> str:
@@ -347,7 +347,8 @@ def test_an_outage_says_nothing_of_how_the_house_fares(
 ) -> None:
     token = token_of(a_client())
     monkeypatch.setattr(
-        "notifier.public.preferences.choices.standing", Mock(side_effect=OperationalError("connection refused"))
+        "notifier.public.preferences.preference_center.current_consent",
+        Mock(side_effect=OperationalError("connection refused")),
     )
     visitor.raise_request_exception = False
 

@@ -72,7 +72,7 @@ def test_every_permission_of_the_product_is_decided_on(db: None) -> None:
 
 
 def test_auditors_see_everything_and_do_nothing() -> None:
-    auditors = groups.of(groups.AUDITORS)
+    auditors = groups.permissions_of(groups.AUDITORS)
 
     assert auditors == {name for name in groups.RIGHTS if ".view_" in name}
 
@@ -80,7 +80,7 @@ def test_auditors_see_everything_and_do_nothing() -> None:
 def test_nobody_writes_and_sends_and_approves_by_one_group_alone() -> None:
     steps = {"notifier.change_notification", "notifier.send_broadcast", "notifier.approve_broadcast"}
 
-    assert [len(groups.of(group) & steps) for group in groups.GROUPS] == [1, 1, 1, 0]
+    assert [len(groups.permissions_of(group) & steps) for group in groups.GROUPS] == [1, 1, 1, 0]
 
 
 # --- The making -------------------------------------------------------------------------------------------------------
@@ -95,7 +95,7 @@ def test_each_group_is_made_with_its_permissions(no_groups: None) -> None:
 
     assert made == list(groups.GROUPS)
     assert {group.name: permissions_of(group) for group in Group.objects.all()} == {
-        name: groups.of(name) for name in groups.GROUPS
+        name: groups.permissions_of(name) for name in groups.GROUPS
     }
 
 
@@ -133,7 +133,7 @@ def test_the_migration_makes_them_on_a_database_that_has_no_permissions_yet(no_g
     migration.make_groups(state.apps, SimpleNamespace(connection=connection))
 
     assert {group.name: permissions_of(group) for group in Group.objects.all()} == {
-        name: groups.of(name) for name in groups.GROUPS
+        name: groups.permissions_of(name) for name in groups.GROUPS
     }
     # What follows the last migration finds them, and makes no second ones.
     before = sorted(Permission.objects.values_list("pk", flat=True))
@@ -150,7 +150,7 @@ def test_after_a_flush_they_can_be_made_again() -> None:
     made = groups.make_groups(apps=apps)
 
     assert made == list(groups.GROUPS)
-    assert permissions_of(Group.objects.get(name=groups.AUDITORS)) == groups.of(groups.AUDITORS)
+    assert permissions_of(Group.objects.get(name=groups.AUDITORS)) == groups.permissions_of(groups.AUDITORS)
 
 
 def test_a_permission_that_is_not_there_yet_is_passed_over(no_groups: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,6 +159,6 @@ def test_a_permission_that_is_not_there_yet_is_passed_over(no_groups: None, monk
 
     groups.make_groups(apps=apps)
 
-    assert permissions_of(Group.objects.get(name=groups.EDITORS)) == groups.of(groups.EDITORS) - {
+    assert permissions_of(Group.objects.get(name=groups.EDITORS)) == groups.permissions_of(groups.EDITORS) - {
         "notifier.brew_coffee"
     }

@@ -94,7 +94,7 @@ def test_a_page_right_after_another_writes_no_session(
     browser.get(reverse("admin:password_change"))
 
     assert Session.objects.get().session_data == noted
-    assert sessions.SEEN in browser.session
+    assert sessions.SEEN_AT_KEY in browser.session
 
 
 def test_the_cookie_ends_with_the_browser_and_is_not_for_scripts() -> None:

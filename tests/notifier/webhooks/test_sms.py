@@ -149,7 +149,7 @@ def test_what_is_too_large_is_refused_unread(monkeypatch: pytest.MonkeyPatch) ->
     def unread(*_: Any) -> Any:
         raise AssertionError("it was read")
 
-    monkeypatch.setattr(sms_replies, "take", unread)
+    monkeypatch.setattr(sms_replies, "receive", unread)
     fields = answers.form("x" * sms.MAX_BYTES)
 
     assert post(fields).status_code == 403
@@ -178,7 +178,7 @@ def test_while_the_database_is_away_the_provider_is_told_to_come_again(monkeypat
     def away(**_: Any) -> Any:
         raise OperationalError("the connection was refused")
 
-    monkeypatch.setattr(sms_replies, "take", away)
+    monkeypatch.setattr(sms_replies, "receive", away)
 
     assert post(answers.form("STOP")).status_code == 503
 
@@ -190,12 +190,12 @@ class Pigeon:
     def __init__(self, sms_url: str) -> None:
         self.secret = sms_url.rpartition("/")[2]
 
-    def read(self, request: Any) -> sms_replies.Answer:
+    def read_reply(self, request: Any) -> sms_replies.SmsReply:
         if request.headers.get("X-Pigeon") != self.secret:
             raise Forged
-        return sms_replies.Answer("pigeon", request.POST["id"], request.POST["by"], request.POST["note"])
+        return sms_replies.SmsReply("pigeon", request.POST["id"], request.POST["by"], request.POST["note"])
 
-    def reply(self, text: str) -> Any:
+    def respond(self, text: str) -> Any:
         return HttpResponse(f"carry back: {text}")
 
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from pytest_django.fixtures import Settings
 
 from notifier.consent.sms_keywords import Wish
-from notifier.consent.sms_replies import Answer
-from notifier.webhooks.base import Forged, NoAnswer
+from notifier.consent.sms_replies import SmsReply
+from notifier.webhooks.base import Forged, NotAReply
 from notifier.webhooks.twilio import Twilio, signature
 from tests.support.fakes import answers
 from tests.support.fakes.sms import SID, TOKEN, sms_url
@@ -32,7 +32,7 @@ def posted(url: str, fields: str, signed: str | None) -> object:
     """A request for that address, read by a Twilio whose token is that of the examples."""
     headers = {} if signed is None else {"X-Twilio-Signature": signed}
     request = RequestFactory().post(url, fields, content_type=FORM, headers=headers)
-    return Twilio("twilio://AC1:12345@api.twilio.com/?from=%2B1").read(request)
+    return Twilio("twilio://AC1:12345@api.twilio.com/?from=%2B1").read_reply(request)
 
 
 # --- The signature ----------------------------------------------------------------------------------------------------
@@ -64,7 +64,7 @@ def test_the_signature_is_that_of_twilios_examples(url: str, fields: str, expect
 def test_a_port_that_twilio_drops_or_adds_does_not_matter(settings: Settings, public: str, signed: str) -> None:
     settings.PUBLIC_URL = public
 
-    with pytest.raises(NoAnswer):  # a call, and rightly signed
+    with pytest.raises(NotAReply):  # a call, and rightly signed
         posted("/myapp.php?foo=1&bar=2", EXAMPLE, signed)
 
 
@@ -102,7 +102,7 @@ def test_without_a_token_nothing_is_believed(settings: Settings) -> None:
     )
 
     with pytest.raises(Forged):
-        Twilio("twilio://AC1@api.twilio.com/?from=%2B1").read(request)
+        Twilio("twilio://AC1@api.twilio.com/?from=%2B1").read_reply(request)
 
 
 @given(
@@ -125,7 +125,7 @@ def test_the_address_under_which_a_proxy_asks_us_does_not_matter(twilio: Twilio)
 
 
 # --- The form ---------------------------------------------------------------------------------------------------------
-def read(twilio: Twilio, fields: dict[str, str]) -> Answer:
+def read(twilio: Twilio, fields: dict[str, str]) -> SmsReply:
     signed = answers.signature(f"https://notifier.example.com{answers.PATH}", fields, TOKEN)
     request = RequestFactory().post(
         answers.PATH,
@@ -133,13 +133,13 @@ def read(twilio: Twilio, fields: dict[str, str]) -> Answer:
         content_type=FORM,
         headers={"X-Twilio-Signature": signed, "Host": "10.0.0.7:8000"},
     )
-    return twilio.read(request)
+    return twilio.read_reply(request)
 
 
 def test_a_message_is_read(twilio: Twilio) -> None:
     fields = answers.form("Is it free? ünïcode & 100 % + more", sid="SM123", sender="+447700900123")
 
-    assert read(twilio, fields) == Answer(
+    assert read(twilio, fields) == SmsReply(
         provider="twilio",
         provider_id="SM123",
         sender="+447700900123",
@@ -170,19 +170,19 @@ def test_what_is_no_message_is_none(twilio: Twilio, without: dict[str, str | Non
     """Such as the status of an SMS of ours, which was pointed here by mistake."""
     fields = {name: value for name, value in (answers.form("x") | without).items() if value is not None}
 
-    with pytest.raises(NoAnswer):
+    with pytest.raises(NotAReply):
         read(twilio, fields)
 
 
 # --- The reply --------------------------------------------------------------------------------------------------------
 def test_a_reply_is_twiml_and_none_is_empty_twiml(twilio: Twilio) -> None:
-    reply = twilio.reply("Tom & Jerry <b>, Reply STOP")
+    reply = twilio.respond("Tom & Jerry <b>, Reply STOP")
 
     assert reply["Content-Type"] == "text/xml"
     assert reply.content.decode().endswith(
         "?><Response><Message>Tom &amp; Jerry &lt;b&gt;, Reply STOP</Message></Response>"
     )
-    assert twilio.reply("").content.decode() == answers.NOTHING
+    assert twilio.respond("").content.decode() == answers.NOTHING
 
 
 def test_the_token_of_an_address_may_be_quoted(settings: Settings) -> None:
@@ -193,4 +193,4 @@ def test_the_token_of_an_address_may_be_quoted(settings: Settings) -> None:
         answers.PATH, urlencode(fields), content_type=FORM, headers={"X-Twilio-Signature": signed}
     )
 
-    assert Twilio(f"twilio://{SID}:to%3Ak%2Fen@api.twilio.com/?from=%2B1").read(request).text == "hello"
+    assert Twilio(f"twilio://{SID}:to%3Ak%2Fen@api.twilio.com/?from=%2B1").read_reply(request).text == "hello"

@@ -16,7 +16,7 @@ from django.utils import timezone
 from notifier.broadcasts import lifecycle
 from notifier.broadcasts.send_options import AT_ONCE, Terms
 from notifier.consent import sms_replies
-from notifier.consent.sms_replies import Answer
+from notifier.consent.sms_replies import SmsReply
 from notifier.messages import signed_links
 from notifier.models import (
     Broadcast,
@@ -124,7 +124,7 @@ def _answers(*, read_by: User) -> None:
     now = timezone.now()
     for number, (client, text) in enumerate(zip(texting[: len(ANSWERS)], ANSWERS, strict=True)):
         moment = now - timedelta(minutes=47 * (len(ANSWERS) - number))
-        answer = Answer(provider="twilio", provider_id=f"SM{number:032x}", sender=str(client.phone), text=text)
-        sms_replies.take(answer=answer, now=moment)
+        answer = SmsReply(provider="twilio", provider_id=f"SM{number:032x}", sender=str(client.phone), text=text)
+        sms_replies.receive(reply=answer, now=moment)
     first = InboundMessage.objects.order_by("pk").values_list("pk", flat=True)[0]
     sms_replies.mark_read(ids=[first], by=read_by, now=now - timedelta(hours=1))

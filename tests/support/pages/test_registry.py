@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from notifier.admin.broadcasts.acts.buttons import BUTTONS
-from notifier.admin.clients.decisions import DECISIONS as CLIENT_DECISIONS
+from notifier.admin.clients.acts import ACTS
 from notifier.admin.deliveries.recovery import DECISIONS
 from notifier.admin.deliveries.results import EXPORTS
 from notifier.staff import groups
@@ -64,7 +64,7 @@ def test_every_model_of_the_back_office_is_in_the_registry() -> None:
 
 def test_every_action_of_a_list_is_in_the_registry() -> None:
     there_are = {
-        (f"{model._meta.app_label}_{model._meta.model_name}_changelist", action)
+        (f"{model._meta.app_label}_{model._meta.model_name}_changelist", getattr(action, "__name__", action))
         for model, page in admin.site._registry.items()
         for action in page.actions or ()
     }
@@ -76,7 +76,7 @@ def test_every_action_of_a_list_is_in_the_registry() -> None:
     ("name", "there_are"),
     [
         ("notifier_broadcast_order", BUTTONS),
-        ("notifier_client_decide", CLIENT_DECISIONS),
+        ("notifier_client_decide", ACTS),
         ("notifier_delivery_resolve", DECISIONS),
         ("notifier_delivery_export", EXPORTS),
     ],

@@ -35,7 +35,7 @@ def test_the_confirm_page_frames_the_mail_as_a_client_reads_it(admin: Browser) -
     assert "Dear Ann &lt;Example&gt;, this is <strong>bold</strong>" in letter
     # Whoever may read it may follow its links, and decides nothing for the client by them.
     tokens = re.findall(r'href="[^"]*/[up]/([^"]*)"', letter)
-    assert [signed_links.read(token).is_test_message for token in tokens] == [True, True]
+    assert [signed_links.read_token(token).is_test_message for token in tokens] == [True, True]
 
 
 def test_a_broadcasts_is_the_text_that_it_froze(admin: Browser) -> None:

@@ -83,7 +83,7 @@ def test_the_confirm_pages_links_show_as_many_clients_as_they_say(
 
 def test_the_list_says_who_they_are(admin: Browser) -> None:
     a_client(listings="sms")
-    url = audience_lists.address(topic=a_topic(), channel=Channel.EMAIL, standing=Standing.NO_CONSENT)
+    url = audience_lists.list_url(topic=a_topic(), channel=Channel.EMAIL, standing=Standing.NO_CONSENT)
 
     assert "have not agreed to Listings by e-mail" in admin.get(url).content.decode()
 

@@ -13,7 +13,7 @@ from notifier.consent import provider_events
 from notifier.consent.provider_events import Event, Kind
 from notifier.models import Client, InboundMessage, Resolution, ResolvedDelivery
 from tests.notifier.admin.clients.test_client_admin import act
-from tests.notifier.admin.clients.test_pages import agree
+from tests.notifier.admin.clients.test_client_page import agree
 from tests.notifier.admin.conftest import LogIn
 from tests.support.factories import a_client, a_delivery
 

@@ -12,7 +12,6 @@ from notifier.consent.provider_events import Event, Kind
 from notifier.consent.suppressions import Evidence, Source
 from notifier.models import Channel, Suppression, SuppressionChange
 from notifier.runtime import clock
-from tests.notifier.admin.conftest import LogIn
 from tests.support.factories import a_client
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_engines(only_full=True)]
@@ -110,62 +109,3 @@ def test_the_page_tells_the_whole_story(admin: Browser, now: datetime) -> None:
     assert 0 < text.index("Complaint: as COMPLAINT") < text.index("Staff, root: the mailbox is back")
     assert "Bounced for good" in text
     assert "550 5.1.1 nobody" in text
-
-
-# --- Lifting ----------------------------------------------------------------------------------------------------------
-def test_a_lifting_is_asked_about_and_kept_with_who_and_why(staff: LogIn, now: datetime) -> None:
-    row = suppress(ANN, Source.BOUNCE, now)
-    browser = staff(SEES, "notifier.lift_suppression")
-
-    asked = browser.get(f"{LIFT}?ids={row.pk}").content.decode()
-    assert ANN in asked
-    assert "Lift 1 suppression" in asked
-    assert Suppression.objects.exists()
-    lift(browser, row)
-
-    assert not Suppression.objects.exists()
-    change = SuppressionChange.objects.latest("pk")
-    assert (change.action, change.reason) == ("LIFTED", "it is back")
-    assert change.by is not None
-
-
-def test_without_a_reason_nothing_is_lifted(admin: Browser, now: datetime) -> None:
-    page = lift(admin, suppress(ANN, Source.BOUNCE, now), why=" ")
-
-    assert "Say why" in page.content.decode()
-    assert Suppression.objects.exists()
-
-
-@pytest.mark.parametrize("source", Suppression.CLIENT_REQUESTED)
-def test_the_clients_own_word_wants_a_right_of_its_own(staff: LogIn, now: datetime, source: Source) -> None:
-    row = suppress(ANN, source, now)
-    other = suppress(BOB, Source.BOUNCE, now)
-
-    browser = staff(SEES, "notifier.lift_suppression")
-    assert "Lift…" not in browser.get(page_of(row)).content.decode()
-    assert lift(browser, row).status_code == 403
-    assert "is left as it is" in " ".join(browser.get(f"{LIFT}?ids={row.pk},{other.pk}").content.decode().split())
-    lift(browser, row, other)
-    assert [s.address for s in Suppression.objects.all()] == [ANN]
-
-    browser = staff(SEES, "notifier.lift_refusal")
-    assert "Lift…" in browser.get(page_of(row)).content.decode()
-    lift(browser, row)
-    assert not Suppression.objects.exists()
-
-
-def test_several_that_were_ticked_are_lifted_and_never_all_of_a_list(admin: Browser, now: datetime) -> None:
-    rows = [suppress(ANN, Source.BOUNCE, now), suppress(BOB, Source.STAFF, now)]
-    chosen = {"action": "lift_selected", "_selected_action": [row.pk for row in rows]}
-
-    everything = admin.post(LIST, chosen | {"select_across": "1"}, follow=True)
-    asked = admin.post(LIST, chosen, follow=True)
-
-    assert "tick one by one" in everything.content.decode()
-    assert "Lift 2 suppressions" in asked.content.decode()
-    lift(admin, *rows)
-    assert not Suppression.objects.exists()
-
-
-def test_an_address_without_a_choice_leads_back_to_the_list(admin: Browser) -> None:
-    assert admin.get(LIFT).status_code == admin.get(f"{LIFT}?list=q").status_code == 302

@@ -87,7 +87,7 @@ def test_all_of_an_unfiltered_list_are_all(admin: Browser) -> None:
     asked = admin.get(response["Location"])
     admin.post(response["Location"], answer())
 
-    assert asked.context["prospect"].number == 3
+    assert asked.context["preview"].number == 3
     assert states(*rows) == ["SENT"] * 3
 
 

@@ -4,8 +4,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.conf import LazySettings
-from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test import Client as Browser
@@ -13,8 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from notifier.admin.imports import import_admin
-from notifier.clients.imports import retention, uploads
+from notifier.clients.imports import retention
 from notifier.consent import consents
 from notifier.models import Channel, Client, ClientImport, ConsentChange, Preference
 from tests.notifier.admin.conftest import LogIn
@@ -49,12 +46,6 @@ def opted_out(now: Any, **fields: Any) -> Client:
     for wish in (True, False):
         consents.change(client=client, topic=a_topic(), wants={Channel.EMAIL: wish}, origin=origin, now=now)
     return client
-
-
-@pytest.fixture
-def importer(staff: LogIn) -> Browser:
-    """Somebody who may import, and nothing else."""
-    return staff("notifier.import_client")
 
 
 # --- The way ----------------------------------------------------------------------------------------------------------
@@ -195,89 +186,6 @@ def test_without_the_right_a_forged_form_subscribes_nobody(importer: Browser) ->
 
     assert response.status_code == 403
     assert not Preference.objects.get(client=client).email
-
-
-# --- Files that can't be taken ----------------------------------------------------------------------------------------
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (b"", "The file is empty"),
-        (b"Name,E-Mail\n", "a header and no row below it"),
-        (b"\x89PNG\0", "neither a text file nor an Excel workbook"),
-        (b'Name\n"Ann', "opens a quotation mark that is never closed"),
-    ],
-)
-def test_a_file_that_can_not_be_read_is_told_on_the_spot(importer: Browser, content: bytes, words: str) -> None:
-    response = upload(importer, content)
-
-    assert response.status_code == 200
-    assert words in response.content.decode()
-    assert not ClientImport.objects.exists()
-
-
-def test_more_rows_than_a_page_takes_are_for_the_command(importer: Browser) -> None:
-    row = b"Ann,ann%d@example.com\n"
-    exact = b"name,email\n" + b"".join(row % number for number in range(uploads.MAX_ROWS))
-
-    too_many = upload(importer, exact + row % 9999).content.decode()
-
-    assert "more than 5,000 rows" in too_many
-    assert "python manage.py import_clients clients.csv --user user" in too_many
-    assert not ClientImport.objects.exists()
-    assert upload(importer, exact).status_code == 302
-
-
-def test_a_larger_upload_is_refused_before_it_is_read(importer: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("django.http.multipartparser.MultiPartParser.parse", lambda parser: pytest.fail("was read"))
-    too_long = uploads.MAX_BYTES + import_admin.ENVELOPE_BYTES + 1
-
-    response = importer.post(
-        reverse("admin:notifier_clientimport_upload"),
-        data=b"x" * too_long,
-        content_type="multipart/form-data; boundary=x",
-    )
-
-    assert response.headers["Location"] == reverse("admin:notifier_clientimport_upload")
-
-
-@pytest.mark.parametrize(("house_mb", "most"), [(10, "2 MB"), (1, "1 MB")])
-def test_a_file_that_is_a_little_too_large_is_told_so_in_the_words_of_the_import(
-    importer: Browser, settings: LazySettings, monkeypatch: pytest.MonkeyPatch, house_mb: int, most: str
-) -> None:
-    monkeypatch.setattr(uploads, "MAX_BYTES", 2_000_000)
-    settings.UPLOAD_MAX_MB = house_mb
-    exact = b"name,email\nAnn,ann@example.com\n".ljust(import_admin.most_bytes(), b"\n")
-
-    page = upload(importer, exact + b"\n")
-
-    assert page.status_code == 200
-    assert f"The file is larger than {most}. See below how to import it all the same." in page.content.decode()
-    assert f"rows and {most}." in page.content.decode()
-    assert not ClientImport.objects.exists()
-    assert upload(importer, exact).status_code == 302
-
-
-@pytest.mark.parametrize("over", [1, 50_000, import_admin.ENVELOPE_BYTES + 1])
-def test_no_upload_of_clients_meets_the_page_for_what_is_too_large(
-    importer: Browser, settings: LazySettings, over: int
-) -> None:
-    settings.UPLOAD_MAX_MB = 1
-    too_large = b"name,email\n".ljust(1_000_000 + over, b"\n")
-
-    page = importer.post(
-        reverse("admin:notifier_clientimport_upload"), {"file": SimpleUploadedFile("a.csv", too_large)}, follow=True
-    )
-
-    assert page.status_code == 200
-    assert "The file is larger than 1 MB." in page.content.decode()
-
-
-def test_an_upload_without_its_token_is_refused_all_the_same(superuser: User) -> None:
-    strict = Browser(enforce_csrf_checks=True)
-    strict.force_login(superuser)
-
-    assert upload(strict).status_code == 403
-    assert not ClientImport.objects.exists()
 
 
 # --- Rights -----------------------------------------------------------------------------------------------------------

@@ -103,7 +103,7 @@ def test_with_many_the_page_counts_nothing_and_nothing_can_be_pressed(
         (audience, "agreement"),
         (followups, "missing"),
         (recovery, "count_resolvable"),
-        (bulk_acts, "prospect"),
+        (bulk_acts, "preview"),
     ):
         monkeypatch.setattr(module, name, never)
 

@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 
 from notifier.clients.imports import columns, importer
 from notifier.clients.imports.importer import Plan
-from notifier.clients.imports.writing import Origin
+from notifier.clients.imports.writing import ImportOrigin
 from notifier.files.base import Table
 from notifier.files.reader import open_table
 from notifier.models import ConsentChange
@@ -32,7 +32,7 @@ def do(now: datetime) -> Callable[..., dict[str, int]]:
     def run(text: str, *, by: User | None = None, reason: str = "", name: str = "spring.csv") -> dict[str, int]:
         table, subjects = a_table(text), importer.subjects()
         layout = columns.arrange(columns.guess(table.header, subjects), subjects)
-        origin = Origin(name, ConsentChange.Source.IMPORT, by.pk if by else None, reason)
+        origin = ImportOrigin(name, ConsentChange.Source.IMPORT, by.pk if by else None, reason)
         with importer.run(table=table, layout=layout, origin=origin, now=now) as done:
             return told(done.counts)
 

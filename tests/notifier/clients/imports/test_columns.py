@@ -51,7 +51,7 @@ def test_a_layout_knows_where_everything_stands() -> None:
     layout = columns.arrange(["", "email", "listings.both", "name", "offerings.sms"], SUBJECTS)
 
     assert layout.fields == {"email": 1, "name": 3}
-    assert layout.told == [ConsentColumn(1, "email"), ConsentColumn(1, "sms"), ConsentColumn(2, "sms")]
+    assert layout.consent_columns == [ConsentColumn(1, "email"), ConsentColumn(1, "sms"), ConsentColumn(2, "sms")]
 
 
 @pytest.mark.parametrize(

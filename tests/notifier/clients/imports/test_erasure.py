@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from notifier.clients.imports import uploads
-from notifier.clients.imports.erasure import forget
+from notifier.clients.imports.erasure import erase_rows
 from notifier.files import spreadsheets
 from notifier.models import Channel, ClientImport
 from tests.support.factories import a_user
@@ -43,7 +43,7 @@ def test_a_row_that_names_one_of_the_addresses_goes(now: datetime, settings: Any
     settings.PHONE_DEFAULT_REGION = "GB"
     upload = an_upload(now, named, OTHER)
 
-    forget(addresses=ADDRESSES, now=now)
+    erase_rows(addresses=ADDRESSES, now=now)
 
     assert left_of(upload) == [OTHER]
     assert upload.state == "UPLOADED"
@@ -64,7 +64,7 @@ def test_a_row_that_names_somebody_else_stays_as_it_came(now: datetime, other: l
     upload = an_upload(now, other, OTHER)
     before = bytes(upload.content)
 
-    forget(addresses=ADDRESSES, now=now)
+    erase_rows(addresses=ADDRESSES, now=now)
 
     upload.refresh_from_db()
     assert bytes(upload.content) == before
@@ -73,7 +73,7 @@ def test_a_row_that_names_somebody_else_stays_as_it_came(now: datetime, other: l
 def test_a_file_with_no_row_left_is_discarded(now: datetime) -> None:
     upload = an_upload(now, ["Ann", "ann@example.com"])
 
-    forget(addresses=ADDRESSES, now=now)
+    erase_rows(addresses=ADDRESSES, now=now)
 
     assert left_of(upload) == []
     assert (upload.state, upload.finished_at) == ("DISCARDED", now)
@@ -82,7 +82,7 @@ def test_a_file_with_no_row_left_is_discarded(now: datetime) -> None:
 def test_a_file_without_a_header_does_not_keep_its_first_row_as_one(now: datetime) -> None:
     upload = an_upload(now, OTHER, header=["Ann", "ann@example.com"])
 
-    forget(addresses=ADDRESSES, now=now)
+    erase_rows(addresses=ADDRESSES, now=now)
 
     assert left_of(upload) == []
     assert upload.mapping == {}
@@ -95,7 +95,7 @@ def test_a_workbook_loses_its_row_too(now: datetime) -> None:
     )
     upload = uploads.upload(file=file, name="clients.xlsx", by=a_user(), now=now)
 
-    forget(addresses=ADDRESSES, now=now)
+    erase_rows(addresses=ADDRESSES, now=now)
 
     assert left_of(upload) == [OTHER, ["=Dora", "dora@example.com"]]
 
@@ -105,7 +105,7 @@ def test_nothing_is_left_of_the_rows_that_were_not_taken(now: datetime) -> None:
         file_name="x", content=b"", state="DONE", failed_rows="\ufeffLine,E-mail\r\n2,ann@example.com\r\n"
     )
 
-    forget(addresses=ADDRESSES, now=now)
+    erase_rows(addresses=ADDRESSES, now=now)
 
     done.refresh_from_db()
     assert (done.state, done.failed_rows) == ("DONE", "")

@@ -13,7 +13,7 @@ from notifier.clients import erasure
 from notifier.clients.imports import importer, writing
 from notifier.clients.imports.columns import ConsentColumn
 from notifier.clients.imports.staging import Staging
-from notifier.clients.imports.writing import ChangedMeanwhile
+from notifier.clients.imports.writing import ClientsChanged
 from notifier.consent import consents, preference_center, suppressions
 from notifier.consent.consents import Origin
 from notifier.consent.suppressions import Evidence, Source
@@ -414,7 +414,7 @@ def test_an_address_that_is_taken_in_the_same_moment_changes_nothing_and_can_be_
         a_client(name="Bobby", email="bob@example.com")
 
     monkeypatch.setattr(writing._Writer, "check", somebody_is_faster)
-    with pytest.raises(ChangedMeanwhile):
+    with pytest.raises(ClientsChanged):
         do("name,email\nAnn,ann@example.com\nBob,bob@example.com")
 
     assert not Client.objects.filter(name__in=["Ann", "Bob"]).exists()
@@ -431,7 +431,7 @@ def test_a_client_who_is_erased_in_the_same_moment_does_not_get_the_address_back
         Client.objects.filter(pk=client.pk).update(email=None, name="", erased_at=now)
 
     monkeypatch.setattr(Staging, "match", somebody_is_faster)
-    with pytest.raises(ChangedMeanwhile):
+    with pytest.raises(ClientsChanged):
         do("name,email,listings\nAnn,ann@example.com,both")
 
     assert columns_of(client)["email"] is None or columns_of(client)["erased_at"] is None

@@ -1,6 +1,5 @@
-"""A client's own page, its history, and why."""
+"""A client's own page and its history."""
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,23 +11,18 @@ from django.urls import reverse
 from django.utils import timezone
 
 from notifier.clients import archiving, erasure, record
-from notifier.consent import consents, preference_center, provider_events, suppressions
+from notifier.consent import consents, provider_events, suppressions
 from notifier.consent.consents import Origin
 from notifier.consent.provider_events import Event, Kind
 from notifier.consent.suppressions import Evidence, Source
-from notifier.models import Channel, Client, ConsentChange, Preference, Suppression
+from notifier.models import Channel, Client, ConsentChange, Suppression
 from tests.notifier.admin.clients.test_client_admin import filled_in, page_of
 from tests.notifier.admin.conftest import LogIn
-from tests.support.factories import a_broadcast, a_client, a_delivery, a_topic
-from tests.support.ledger import unaccounted
+from tests.support.factories import a_client, a_delivery, a_topic
 
 pytestmark = pytest.mark.both_engines(only_full=True)
 
 LOOK = ("notifier.view_client", "notifier.view_preference", "notifier.view_delivery", "notifier.view_suppression")
-
-
-def why_url(client: Client, query: str = "") -> str:
-    return reverse("admin:notifier_client_why", args=[client.pk]) + query
 
 
 def text_of(browser: Browser, url: str) -> str:
@@ -45,129 +39,6 @@ def agree(client: Client, agreed: bool = True, **origin: Any) -> None:
     )
 
 
-# --- Consent: what is ticked is written down -------------------------------------------------------------------------
-def test_what_staff_tick_is_written_down_with_their_name_and_their_words(admin: Browser, superuser: Any) -> None:
-    client = a_client()
-    page = admin.get(page_of(client))
-
-    admin.post(page_of(client), filled_in(page, **{"preferences-0-email": "on", "evidence": "asked by phone"}))
-
-    change = ConsentChange.objects.get()
-    assert (change.client, change.channel, change.agreed, change.by) == (client, "email", True, superuser)
-    assert change.origin == "Staff, root: asked by phone"
-    assert unaccounted() == {}
-
-
-def test_a_new_client_s_consent_is_written_down(admin: Browser) -> None:
-    add = reverse("admin:notifier_client_add")
-    ticked = {"preferences-0-email": "on", "preferences-1-sms": "on"}
-
-    admin.post(add, filled_in(admin.get(add), name="Ann", email="ann@example.com", **ticked))
-
-    assert ConsentChange.objects.filter(client__name="Ann", agreed=True).count() == 2
-    assert unaccounted() == {}
-
-
-def test_unticking_is_written_down_as_a_withdrawal(admin: Browser) -> None:
-    client = a_client()
-    agree(client)
-
-    admin.post(page_of(client), filled_in(admin.get(page_of(client)), **{"preferences-0-email": ""}))
-
-    assert list(client.consent_changes.order_by("pk").values_list("agreed", flat=True)) == [True, False]
-    assert unaccounted() == {}
-
-
-def test_saving_a_new_name_writes_no_change_of_consent(admin: Browser) -> None:
-    client = a_client()
-    agree(client)
-
-    admin.post(page_of(client), filled_in(admin.get(page_of(client)), name="Renamed"))
-
-    assert client.consent_changes.count() == 1
-
-
-def test_who_opted_out_while_the_page_was_open_stays_out(admin: Browser) -> None:
-    client = a_client()
-    agree(client)
-    page = admin.get(page_of(client))
-    agree(client, False)
-
-    admin.post(page_of(client), filled_in(page, name="Renamed"))
-
-    client.refresh_from_db()
-    assert client.name == "Renamed"
-    assert not Preference.objects.get(client=client).email
-    assert unaccounted() == {}
-
-
-def refused(client: Client) -> None:
-    agree(client)
-    preference_center.withdraw(
-        client_id=client.pk,
-        topic=a_topic(),
-        channel=Channel.EMAIL,
-        origin=Origin(ConsentChange.Source.ONE_CLICK),
-        now=timezone.now(),
-    )
-
-
-def stopped(client: Client) -> None:
-    preference_center.stop_everything(client_id=client.pk, origin=Origin(ConsentChange.Source.PAGE), now=timezone.now())
-
-
-@pytest.mark.parametrize("refuse", [refused, stopped])
-def test_what_a_client_ended_is_switched_on_again_only_with_a_right_and_a_reason(
-    staff: LogIn, refuse: Callable[[Client], None]
-) -> None:
-    client = a_client()
-    refuse(client)
-    may = ("notifier.change_client", "notifier.change_preference", "notifier.add_preference")
-
-    def tick(browser: Browser, **fields: str) -> Any:
-        page = browser.get(page_of(client))
-        return browser.post(page_of(client), filled_in(page, **{"preferences-0-email": "on"} | fields))
-
-    answer = tick(staff(*LOOK, *may), evidence="asked by phone")
-    assert "They ended this themselves on" in answer.content.decode()
-    assert not Preference.objects.filter(email=True).exists()
-
-    rightful = staff(*LOOK, *may, "notifier.resubscribe_client")
-    answer = tick(rightful)
-    assert "Say below how we know that they want it again." in answer.content.decode()
-    assert not Preference.objects.filter(email=True).exists()
-
-    assert tick(rightful, evidence="signed the form in May").status_code == 302
-    assert Preference.objects.get(email=True).client == client
-    assert ConsentChange.objects.latest("pk").detail == "signed the form in May"
-
-
-def test_what_staff_had_unticked_they_tick_again(staff: LogIn) -> None:
-    client = a_client()
-    agree(client)
-    agree(client, False)
-    browser = staff(*LOOK, "notifier.change_client", "notifier.change_preference", "notifier.add_preference")
-
-    page = browser.get(page_of(client))
-    browser.post(page_of(client), filled_in(page, **{"preferences-0-email": "on"}))
-
-    assert Preference.objects.get(email=True).client == client
-
-
-def test_the_page_says_that_they_stopped_everything_and_how_each_yes_began(admin: Browser) -> None:
-    client = a_client()
-    refused(client)
-    agree(client)
-    stopped(client)
-
-    text = text_of(admin, page_of(client))
-
-    assert "they asked on their own page that nothing be sent to them any more" in text
-    evidence = text[text.index("Consent, change by change") :]
-    assert evidence.count("No consent") == 1
-    assert evidence.count("Withdrawn") == 3
-
-
 # --- The record on the client's page --------------------------------------------------------------------------------
 def test_the_page_shows_each_change_of_consent_newest_first(admin: Browser) -> None:
     client = a_client()
@@ -181,7 +52,7 @@ def test_the_page_shows_each_change_of_consent_newest_first(admin: Browser) -> N
 
 def test_many_changes_are_cut_short_until_all_are_asked_for(admin: Browser) -> None:
     client = a_client()
-    for number in range(record.SHOWN_CHANGES + 2):
+    for number in range(record.SHORT_CHANGES + 2):
         agree(client, number % 2 == 0)
 
     short = admin.get(page_of(client))
@@ -194,12 +65,12 @@ def test_many_changes_are_cut_short_until_all_are_asked_for(admin: Browser) -> N
 
 def test_every_delivery_is_on_one_of_the_pages(admin: Browser) -> None:
     client = a_client(listings="both")
-    made = {a_delivery(client=client, state="SENT").pk for _ in range(record.SHOWN + 3)}
+    made = {a_delivery(client=client, state="SENT").pk for _ in range(record.PAGE_SIZE + 3)}
 
     first = admin.get(page_of(client)).context["sent"]
     second = admin.get(f"{page_of(client)}?before={first.older}").context["sent"]
 
-    assert [len(first.rows), len(second.rows), second.older] == [record.SHOWN, 3, None]
+    assert [len(first.rows), len(second.rows), second.older] == [record.PAGE_SIZE, 3, None]
     assert {row.pk for row in [*first.rows, *second.rows]} == made
 
 
@@ -306,7 +177,7 @@ def test_each_part_needs_its_permission(staff: LogIn) -> None:
     page = staff("notifier.view_client").get(page_of(client))
 
     assert not [part for part in ("sent", "changes", "suppressions") if part in page.context]
-    assert page.context["decisions"] == []
+    assert page.context["acts"] == []
 
 
 def test_the_page_takes_as_many_queries_for_many_rows_as_for_few(admin: Browser) -> None:
@@ -372,7 +243,7 @@ def test_the_history_shows_each_version_with_what_it_changed(admin: Browser) -> 
 
 def test_a_long_history_is_bounded_and_costs_the_same(admin: Browser) -> None:
     few, many = a_client(), a_client()
-    for number in range(record.SHOWN + 5):
+    for number in range(record.PAGE_SIZE + 5):
         many.name = f"Name {number}"
         many.save()
 
@@ -382,72 +253,8 @@ def test_a_long_history_is_bounded_and_costs_the_same(admin: Browser) -> None:
         return len(page.context["versions"]), len(captured)
 
     seen(few)
-    assert seen(many) == (record.SHOWN, seen(few)[1])
-    assert seen(many, "?show=all")[0] == record.SHOWN + 6
-
-
-# --- Why? -------------------------------------------------------------------------------------------------------------
-def test_the_answer_stands_on_the_page_for_each_channel(admin: Browser) -> None:
-    client = a_client(name="Ann")
-    broadcast = a_broadcast(cursor=client.pk, state="FINISHED")
-    a_delivery(broadcast=broadcast, client=client, state="FAILED", detail="550 no such mailbox")
-
-    text = text_of(admin, why_url(client, f"?broadcast={broadcast.pk}"))
-
-    assert "Ann did not get the e-mail: sending failed at" in text
-    assert "550 no such mailbox." in text
-    assert "Ann did not get the SMS: no consent to Listings by SMS at the time" in text
-
-
-@pytest.mark.parametrize(("term", "found"), [("", 2), ("homes", 1), ("OTHER things", 1), ("nowhere", 0), ("#{pk}", 1)])
-def test_broadcasts_are_found_by_number_and_by_words(admin: Browser, term: str, found: int) -> None:
-    client = a_client()
-    a_broadcast(subject="Three homes")
-    other = a_broadcast(subject="All other things")
-
-    page = admin.get(why_url(client), {"q": term.format(pk=other.pk)})
-
-    assert len(page.context["offered"]) == found
-
-
-@pytest.mark.parametrize("number", ["0", "x", "99999999999999999999", "-1"])
-def test_a_broadcast_that_is_not_there_is_not_found(admin: Browser, number: str) -> None:
-    assert admin.get(why_url(a_client(), f"?broadcast={number}")).status_code == 404
-
-
-@pytest.mark.parametrize("permission", ["notifier.view_client", "notifier.view_delivery"])
-def test_asking_why_needs_both_permissions(staff: LogIn, permission: str) -> None:
-    client = a_client()
-
-    assert staff(permission).get(why_url(client)).status_code == 403
-    assert staff(*LOOK).get(why_url(client)).status_code == 200
-
-
-def test_asking_why_costs_the_same_whatever_was_sent(admin: Browser) -> None:
-    def queries(client: Client) -> int:
-        broadcast = a_broadcast(cursor=client.pk)
-        a_delivery(broadcast=broadcast, client=client, state="SENT")
-        with CaptureQueriesContext(connection) as captured:
-            admin.get(why_url(client, f"?broadcast={broadcast.pk}"))
-        return len(captured)
-
-    few, many = a_client(), a_client()
-    for number in range(10):
-        agree(many, number % 2 == 0)
-        a_delivery(client=many, state="SENT")
-    agree(few)
-    agree(few, False)
-    queries(few)
-
-    assert queries(many) == queries(few) <= 20
-
-
-def test_a_delivery_s_page_leads_to_why(admin: Browser) -> None:
-    delivery = a_delivery(state="SENT", settled_at=timezone.now() - timedelta(days=1))
-
-    page = admin.get(reverse("admin:notifier_delivery_change", args=[delivery.pk])).content.decode()
-
-    assert why_url(delivery.client, f"?broadcast={delivery.broadcast_id}") in page
+    assert seen(many) == (record.PAGE_SIZE, seen(few)[1])
+    assert seen(many, "?show=all")[0] == record.PAGE_SIZE + 6
 
 
 def test_no_address_writes_an_earlier_version_of_a_client_back(staff: LogIn, admin: Browser) -> None:

@@ -1,36 +1,30 @@
-"""Who may come in: users with their groups, the log-ins, and those that failed."""
+"""Users and groups. Nobody gives themselves or others more than they may do."""
 
 from datetime import datetime
 from typing import Any
 
-from axes.models import AccessAttempt, AccessLog
 from django import forms
-from django.conf import settings
-from django.contrib import admin, messages
-from django.contrib.admin.utils import unquote
+from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as StockGroupAdmin
 from django.contrib.auth.admin import UserAdmin as StockUserAdmin
 from django.contrib.auth.models import Group, Permission, User
-from django.db.models import Count, Model, QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.utils import timezone
-from django.utils.formats import date_format
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
-from django.utils.text import capfirst
 
-from notifier.admin.lists.base import BackOfficeAdmin, ReadOnlyAdmin
+from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.models import Profile
 from notifier.staff import auth_backend
 from notifier.wording.badges import badge
-from notifier.wording.model_names import NOTHING, one
+from notifier.wording.model_names import NOTHING
 
 admin.site.unregister(User)
 admin.site.unregister(Group)
 
 
 def without_apps(field: Any, db_field: Any) -> Any:
-    """Permissions by what they allow, and not by the app that they come from."""
+    """Labels permissions by what they allow, without the app that they come from."""
     if field and db_field.remote_field.model is Permission:
         field.label_from_instance = lambda permission: permission.name
     return field
@@ -78,11 +72,11 @@ class UserAdmin(BackOfficeAdmin, StockUserAdmin):
         return users.prefetch_related("groups")
 
     def get_inlines(self, request: HttpRequest, obj: User | None) -> Any:
-        # The page that adds a user asks for a name and a password first.
+        # The page that adds a user asks only for a name and a password.
         return self.inlines if obj else ()
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        # All of them are to be seen. The stock pair of lists can't be read without seeing it.
+        # Ticks instead of the stock pair of lists, which nobody can use who does not see it.
         kwargs["widget"] = forms.CheckboxSelectMultiple
         field = super().formfield_for_manytomany(db_field, request, **kwargs)
         if field and db_field.name == "groups":
@@ -114,7 +108,7 @@ class UserAdmin(BackOfficeAdmin, StockUserAdmin):
             return badge(text="May do everything", tone="warn")
         return badge(text="Active", tone="good") if user.is_staff else badge(text="No member of staff", tone="quiet")
 
-    # --- Nobody lifts themselves: with the right to change users one could else make a superuser ---
+    # --- Nobody gives themselves more: who may change users could otherwise make a superuser ---
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
         fields = (*super().get_readonly_fields(request, obj), "last_login", "date_joined")
         if _may_do_everything(request):
@@ -128,7 +122,7 @@ class UserAdmin(BackOfficeAdmin, StockUserAdmin):
         return self._may_touch(request, obj) and super().has_delete_permission(request, obj)
 
     def _may_touch(self, request: HttpRequest, user: User | None) -> bool:
-        """A new password of somebody who may do more is as good as their rights."""
+        """Not somebody who may do more: whoever sets their password gets their rights."""
         if user is None or _may_do_everything(request) or user.pk == request.user.pk:
             return True
         return not user.is_superuser and user.get_all_permissions() <= request.user.get_all_permissions()
@@ -152,7 +146,7 @@ class GroupAdmin(BackOfficeAdmin, StockGroupAdmin):
     def members(self, group: Any) -> int:
         return int(group.member_count)
 
-    # What a group may do, its members may: only who may do everything decides on that.
+    # A group's permissions are those of its members, so only superusers change groups.
     def has_add_permission(self, request: HttpRequest) -> bool:
         return _may_do_everything(request) and super().has_add_permission(request)
 
@@ -165,109 +159,3 @@ class GroupAdmin(BackOfficeAdmin, StockGroupAdmin):
 
 def _may_do_everything(request: HttpRequest) -> bool:
     return bool(getattr(request.user, "is_superuser", False))
-
-
-class LogInAdmin(ReadOnlyAdmin):
-    """For the rows of axes, which call themselves by the names of its code."""
-
-    def named(self, obj: Any) -> str:
-        raise NotImplementedError
-
-    @admin.display(description="user")
-    def who(self, obj: Any) -> str:
-        return obj.username or NOTHING
-
-    @admin.display(description="address")
-    def came_from(self, obj: Any) -> str | None:
-        address: str | None = obj.ip_address
-        return address
-
-    @admin.display(description="browser")
-    def browser(self, obj: Any) -> str:
-        return obj.user_agent or NOTHING
-
-    def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        return super().change_view(request, object_id, form_url, self._with_name(request, object_id, extra_context))
-
-    def delete_view(
-        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        return super().delete_view(request, object_id, self._with_name(request, object_id, extra_context))
-
-    def history_view(
-        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        return super().history_view(request, object_id, self._with_name(request, object_id, extra_context))
-
-    def _with_name(self, request: HttpRequest, object_id: str, extra: dict[str, Any] | None) -> dict[str, Any]:
-        obj = self.get_object(request, unquote(object_id))
-        name = {"title": capfirst(one(self.opts)), "subtitle": self.named(obj)} if obj else {}
-        return name | (extra or {})
-
-
-@admin.register(AccessAttempt)
-class AccessAttemptAdmin(LogInAdmin):
-    """Log-ins that failed lately. To delete one is to let that user try again."""
-
-    list_display = ("who", "came_from", "failures", "state", "last_try", "browser")
-    search_fields = ("username__startswith", "ip_address__startswith")
-    search_help_text = "The beginning of a user name or of an address."
-    ordering = ("-pk",)
-    actions = ("unlock",)
-    fields = list_display
-
-    def named(self, obj: AccessAttempt) -> str:
-        return f"{self.who(obj)} from {obj.ip_address or 'nowhere known'}"
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return request.user.has_perm("axes.delete_accessattempt")
-
-    @admin.display(description="failures")
-    def failures(self, attempt: AccessAttempt) -> int:
-        return int(attempt.failures_since_start)
-
-    @admin.display(description="last try")
-    def last_try(self, attempt: AccessAttempt) -> datetime:
-        moment: datetime = attempt.attempt_time
-        return moment
-
-    @admin.display(description="state")
-    def state(self, attempt: AccessAttempt) -> SafeString:
-        until = attempt.attempt_time + settings.AXES_COOLOFF_TIME
-        if until < timezone.now():
-            return badge(text="Over", tone="quiet")
-        if attempt.failures_since_start < settings.LOGIN_FAILURES:
-            return badge(text="May try again", tone="good")
-        return badge(text=f"Waits until {date_format(timezone.localtime(until), 'H:i')}", tone="warn")
-
-    @admin.action(description="Let selected users try again", permissions=["delete"])
-    def unlock(self, request: HttpRequest, queryset: QuerySet[AccessAttempt]) -> None:
-        names = ", ".join(sorted({attempt.username or NOTHING for attempt in queryset}))
-        queryset.delete()
-        self.message_user(request, f"May try to log in again: {names}.", messages.SUCCESS)
-
-
-@admin.register(AccessLog)
-class AccessLogAdmin(LogInAdmin):
-    """Who logged in when, and from where."""
-
-    list_display = ("who", "came", "left", "came_from", "browser")
-    search_fields = ("username__startswith", "ip_address__startswith")
-    search_help_text = "The beginning of a user name or of an address."
-    ordering = ("-pk",)
-    fields = list_display
-
-    def named(self, obj: AccessLog) -> str:
-        return f"{obj.username}, {date_format(timezone.localtime(obj.attempt_time), 'j M Y, H:i')}"
-
-    @admin.display(description="logged in")
-    def came(self, obj: AccessLog) -> datetime:
-        moment: datetime = obj.attempt_time
-        return moment
-
-    @admin.display(description="logged out")
-    def left(self, obj: AccessLog) -> datetime | None:
-        moment: datetime | None = obj.logout_time
-        return moment

@@ -1,4 +1,4 @@
-"""What staff may do to clients, one or many: what the page that asks says, with numbers."""
+"""What staff may do to clients, one or many: the texts of the page that asks, and the numbers on it."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from notifier.models import Client, ConsentChange, Delivery
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class ClientAct:
     #: In addresses.
     name: str
     label: str
@@ -17,18 +17,18 @@ class Decision:
     #: The headline of the page that asks, and the button on it, with "3 clients".
     question: str
     button: str
-    #: What becomes of them, and what it comes to.
+    #: What the clients will be, for the table of counts, and what that means, in sentences.
     becomes: str
     meaning: str
-    #: For those who were chosen one by one only: never for all that a list finds.
+    #: Only for clients that were ticked one by one, never for all that a list finds.
     is_personal: bool = False
     tone: str = "default"
 
 
-DECISIONS = {
-    decision.name: decision
-    for decision in (
-        Decision(
+ACTS = {
+    act.name: act
+    for act in (
+        ClientAct(
             "archive",
             "Archive",
             "notifier.change_client",
@@ -38,7 +38,7 @@ DECISIONS = {
             "Archived clients are sent nothing from now on, not even what is under way. Their consent and their record "
             "stay, and they can return at any time.",
         ),
-        Decision(
+        ClientAct(
             "restore",
             "Return",
             "notifier.change_client",
@@ -48,7 +48,7 @@ DECISIONS = {
             "They get again what they agreed to, with the consent of before. What was sent while they were archived is "
             "not sent after them.",
         ),
-        Decision(
+        ClientAct(
             "export",
             "Export data",
             "notifier.export_client",
@@ -60,7 +60,7 @@ DECISIONS = {
             "Keep the file no longer than you need it.",
             is_personal=True,
         ),
-        Decision(
+        ClientAct(
             "erase",
             "Erase personal data",
             "notifier.erase_client",
@@ -80,7 +80,7 @@ DECISIONS = {
 
 
 class EraseForm(forms.Form):
-    #: The version that it is kept with holds a hundred characters, and the word “erased” with them.
+    #: It is kept with the last version, whose reason holds a hundred characters, together with the word “erased”.
     why = forms.CharField(
         label="Why",
         max_length=90,
@@ -95,30 +95,32 @@ class EraseForm(forms.Form):
 
 
 @dataclass(frozen=True, slots=True)
-class Prospect:
-    """What an decision would do now."""
+class ActPreview:
+    """What an act would do now."""
 
     #: Clients that it would change.
     number: int
-    #: How many would be left as they are, and why: "12 are …".
+    #: How many it would not change, and why: "12 are …".
     left: list[tuple[int, str]]
-    #: What else it is about: "34 deliveries".
+    #: Records of these clients that it would keep: "34 deliveries".
     kept: list[tuple[int, str]]
 
 
-def prospect(decision: Decision, clients: QuerySet[Client]) -> Prospect:
+def preview(act: ClientAct, clients: QuerySet[Client]) -> ActPreview:
     clients = clients.order_by()
-    if decision.name == "archive":
-        return Prospect(clients.filter(is_active=True).count(), _left(clients.filter(is_active=False), "archived"), [])
-    if decision.name == "restore":
+    if act.name == "archive":
+        return ActPreview(
+            clients.filter(is_active=True).count(), _left(clients.filter(is_active=False), "archived"), []
+        )
+    if act.name == "restore":
         archived = clients.filter(is_active=False)
         left = _left(clients.filter(is_active=True), "active")
         left += _left(archived.exclude(erased_at=None), "erased: there is nothing to bring back")
-        return Prospect(archived.filter(erased_at=None).count(), left, [])
-    if decision.name == "erase":
+        return ActPreview(archived.filter(erased_at=None).count(), left, [])
+    if act.name == "erase":
         erased = clients.exclude(erased_at=None)
-        return Prospect(clients.filter(erased_at=None).count(), _left(erased, "erased"), _kept(clients))
-    return Prospect(clients.count(), [], _kept(clients))
+        return ActPreview(clients.filter(erased_at=None).count(), _left(erased, "erased"), _kept(clients))
+    return ActPreview(clients.count(), [], _kept(clients))
 
 
 def _left(clients: QuerySet[Client], why: str) -> list[tuple[int, str]]:

@@ -1,0 +1,48 @@
+"""The form of a client."""
+
+from typing import Any, cast
+
+from django import forms
+from django.conf import settings
+
+from notifier.clients.imports.rows import read_name
+from notifier.staff import auth_backend
+
+
+class ClientForm(forms.ModelForm):
+    time_zone = forms.ChoiceField(
+        required=False,
+        help_text="Nothing is sent in their night, where sending hours are set. It is told from the phone number’s "
+        f"country, or is the product’s own ({settings.CLIENT_TIME_ZONE}), where none is chosen.",
+    )
+    #: Shown below the matrix, where it belongs.
+    evidence = forms.CharField(
+        label="How do we know?",
+        required=False,
+        max_length=300,
+        help_text="Where a change above comes from, e.g. “asked by phone”. It is kept with the change.",
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # A reader's form has no fields.
+        if field := cast(forms.ChoiceField | None, self.fields.get("time_zone")):
+            choices = auth_backend.zone_choices("As their phone number tells")
+            # A zone from an imported file may be an alias, which the list does not have.
+            own = self.instance.time_zone
+            field.choices = [*choices, (own, own)] if own and own not in auth_backend.zones_of(choices) else choices
+
+    def clean_name(self) -> str:
+        name: str = self.cleaned_data["name"]
+        try:
+            return read_name(name)
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from error
+
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean() or self.cleaned_data
+        if not self.errors and not cleaned.get("email") and not cleaned.get("phone"):
+            # At the first field that can be corrected; the error of the constraint would stand above the form.
+            self.add_error("email", "Give an e-mail address, a phone number, or both.")
+        return cleaned

@@ -1,0 +1,80 @@
+"""What a client's page and their history show beside the form: messages, consent, replies, and what staff may do."""
+
+from typing import Any
+
+from django.http import HttpRequest
+
+from notifier.admin.clients import bulk_acts
+from notifier.admin.clients.acts import ACTS, ClientAct
+from notifier.admin.lists.base import BackOfficeAdmin
+from notifier.admin.lists.selection import Selection
+from notifier.clients import record
+from notifier.models import Client
+
+
+def record_context(model_admin: BackOfficeAdmin, request: HttpRequest, client: Client) -> dict[str, Any]:
+    """The record below the form: each part only for those who may see such rows."""
+    may = request.user.has_perm
+    context: dict[str, Any] = {"acts": _possible_acts(model_admin, request, client)}
+    if not client.is_active:
+        context["archiving"] = record.archiving(client)
+    if may("notifier.view_preference"):
+        context |= _consent(request, client)
+    if may("notifier.view_delivery"):
+        context |= _deliveries(request, client)
+    if may("notifier.view_suppression"):
+        context["suppressions"] = record.suppressions(client)
+    if may("notifier.view_inboundmessage"):
+        context |= _replies(client)
+    return context
+
+
+def _consent(request: HttpRequest, client: Client) -> dict[str, Any]:
+    most = record.MAX_SHOWN if request.GET.get("consent") == "all" else record.SHORT_CHANGES
+    with_addresses = request.user.has_perm("notifier.view_suppressionchange")
+    changes = record.consent_timeline(client=client, most=most + 1, with_addresses=with_addresses)
+    return {"changes": changes[:most], "more_changes": len(changes) > most, "most_changes": record.MAX_SHOWN}
+
+
+def _deliveries(request: HttpRequest, client: Client) -> dict[str, Any]:
+    before = request.GET.get("before", "")
+    before_id = int(before) if before.isdecimal() and len(before) < 19 else None
+    return {"sent": record.delivery_page(client=client, before=before_id), "is_later_page": before_id}
+
+
+def _replies(client: Client) -> dict[str, Any]:
+    some = list(record.sms_replies(client)[: record.SHOWN_REPLIES + 1])
+    return {"replies": some[: record.SHOWN_REPLIES], "more_replies": len(some) > record.SHOWN_REPLIES}
+
+
+def _possible_acts(model_admin: BackOfficeAdmin, request: HttpRequest, client: Client) -> list[tuple[ClientAct, str]]:
+    """The acts that make sense for this client and that this user may do, each with its address."""
+    is_possible = {
+        "archive": client.is_active,
+        "restore": not client.is_active and not client.erased_at,
+        "erase": client.erased_at is None,
+        "export": True,
+    }
+    selected = Selection([client.pk], None)
+    return [
+        (act, bulk_acts.act_url(model_admin, act, selected))
+        for act in ACTS.values()
+        if is_possible[act.name] and request.user.has_perm(act.permission)
+    ]
+
+
+def history_context(model_admin: BackOfficeAdmin, request: HttpRequest, client: Client) -> dict[str, Any]:
+    """The versions with what each changed. The stock log beside them only knows of edits on pages."""
+    most = record.MAX_SHOWN if request.GET.get("show") == "all" else record.PAGE_SIZE
+    found = list(record.versions(client=client, most=most + 1)) if model_admin.has_view_permission(request) else []
+    return {"versions": found[:most], "more": len(found) > most, "most": record.MAX_SHOWN}
+
+
+def reason_to_keep(client: Client) -> str:
+    """Why the client can't be deleted, in a sentence; empty where nothing stands against it."""
+    instead = "Archive the client instead, or erase the personal data: then nothing is sent any more."
+    if client.deliveries.exists():
+        return f"{client} can’t be deleted: the record of what was sent has entries for this client. {instead}"
+    if client.consent_changes.exists():
+        return f"{client} can’t be deleted: what this client agreed to is on record, as evidence. {instead}"
+    return ""

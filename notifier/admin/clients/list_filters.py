@@ -1,0 +1,39 @@
+"""The filters of the list of clients: active or archived, and what they agreed to."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from notifier.models import Channel, Client, Topic
+
+
+class ActiveFilter(admin.SimpleListFilter):
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("active", "Active"), ("archived", "Archived")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Client]) -> QuerySet[Client]:
+        wanted = {"active": True, "archived": False}.get(self.value() or "")
+        return queryset if wanted is None else queryset.filter(is_active=wanted)
+
+
+class ConsentFilter(admin.SimpleListFilter):
+    title = "consent"
+    parameter_name = "wants"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        topics = Topic.objects.order_by("name").values_list("slug", "name")
+        return [
+            (f"{slug}.{channel.value}", f"{name} by {channel.in_words}") for slug, name in topics for channel in Channel
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Client]) -> QuerySet[Client]:
+        slug, _, channel = (self.value() or "").rpartition(".")
+        if channel not in Channel.values:
+            return queryset
+        # Client and topic are unique together: the join makes no client appear twice.
+        return queryset.filter(preferences__topic__slug=slug, **{f"preferences__{channel}": True})

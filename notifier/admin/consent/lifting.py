@@ -1,0 +1,133 @@
+"""Lifting suppressions, each with a reason: who may lift which, and the page that asks."""
+
+from collections.abc import Collection, Mapping
+from typing import Any, cast
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.utils.safestring import SafeString
+
+from notifier.admin.lists import selection
+from notifier.admin.lists.base import BackOfficeAdmin
+from notifier.admin.lists.selection import Selection
+from notifier.consent import suppressions
+from notifier.consent.suppressions import STAFF_LIFTABLE, Evidence, Source
+from notifier.models import Suppression
+from notifier.runtime import clock
+from notifier.wording.badges import badge
+
+LIFT, LIFT_REFUSAL = "notifier.lift_suppression", "notifier.lift_refusal"
+TONES = {
+    Source.STAFF: "quiet",
+    Source.BOUNCE: "warn",
+    Source.COMPLAINT: "bad",
+    Source.CLIENT: "active",
+    Source.ERASED: "quiet",
+}
+
+
+class LiftForm(forms.Form):
+    why = forms.CharField(
+        label="Why",
+        max_length=300,
+        help_text="Kept for ever with your name, e.g. “ticket 4711: the mailbox is back”. Don’t repeat the address.",
+        error_messages={"required": "Say why: it is kept in the record."},
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+
+
+def liftable_sources(user: Any) -> tuple[Suppression.Source, ...]:
+    """The sources whose suppressions this user may lift."""
+    by_staff = STAFF_LIFTABLE if user.has_perm(LIFT) else ()
+    return (*by_staff, *(Suppression.CLIENT_REQUESTED if user.has_perm(LIFT_REFUSAL) else ()))
+
+
+def source_badge(suppression: Suppression) -> SafeString:
+    source = Source(suppression.source)
+    return badge(text=str(source.label), tone=TONES[source])
+
+
+@admin.action(description="Lift…", permissions=["lift"])
+def lift_selected(model_admin: BackOfficeAdmin, request: HttpRequest, queryset: QuerySet[Suppression]) -> HttpResponse:
+    if selection.is_whole_list(request):
+        text = "“Lift” is for suppressions that you tick one by one, not for all of a list at once."
+        model_admin.message_user(request, text, messages.WARNING)
+        return redirect(request.get_full_path())
+    return redirect(lift_url(model_admin, Selection.of_action(request, queryset)))
+
+
+def lift_url(model_admin: BackOfficeAdmin, selected: Selection) -> str:
+    return f"{model_admin.page_url('lift')}?{selected.query()}"
+
+
+def lift_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpResponse:
+    """GET asks, POST does it."""
+    sources = liftable_sources(request.user)
+    if not (model_admin.has_view_permission(request) and sources):
+        raise PermissionDenied
+    selected = Selection.read(request.GET)
+    if selected is None or not selected.ids:
+        model_admin.message_user(request, "Choose the suppressions from this list.", messages.WARNING)
+        return redirect(model_admin.page_url("changelist"))
+    rows = list(Suppression.objects.filter(pk__in=selected.ids).order_by("pk"))
+    if not any(row.source in sources for row in rows) and rows:
+        raise PermissionDenied
+    form = LiftForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        _lift(model_admin, request, selected, form.cleaned_data["why"], sources)
+        return redirect(_back_url(model_admin, selected, lifted=True))
+    context = {"form": form, "back": _back_url(model_admin, selected, lifted=False)}
+    return _confirmation(model_admin, request, rows, sources, context)
+
+
+def _lift(
+    model_admin: BackOfficeAdmin,
+    request: HttpRequest,
+    selected: Selection,
+    why: str,
+    sources: Collection[Suppression.Source],
+) -> None:
+    evidence = Evidence(Source.STAFF, why, by=cast(User, request.user))
+    number = suppressions.lift_rows(ids=selected.ids, evidence=evidence, now=clock.now(), sources=sources)
+    if number:
+        which = "1 suppression was" if number == 1 else f"{number:,} suppressions were"
+        done = f"{which} lifted. Consent decides again who is written to."
+        model_admin.message_user(request, done, messages.SUCCESS)
+    else:
+        model_admin.message_user(request, "Nothing was changed: somebody else was faster.", messages.WARNING)
+
+
+def _confirmation(
+    model_admin: BackOfficeAdmin,
+    request: HttpRequest,
+    rows: list[Suppression],
+    sources: Collection[Suppression.Source],
+    context: Mapping[str, Any],
+) -> HttpResponse:
+    lifted = [row for row in rows if row.source in sources]
+    page = {
+        "title": f"Lift {_counted(len(lifted))}?" if lifted else "Lift: nothing to do",
+        "lifted": [(row, source_badge(row)) for row in lifted],
+        "left": len(rows) - len(lifted),
+        "refused": any(row.is_own_word for row in lifted),
+        "button": f"Lift {_counted(len(lifted))}",
+        **context,
+    }
+    return TemplateResponse(request, "admin/notifier/suppression/lift.html", model_admin.page_context(request, page))
+
+
+def _back_url(model_admin: BackOfficeAdmin, selected: Selection, *, lifted: bool) -> str:
+    """The list as it was; for a single row its own page, which is gone once it has been lifted."""
+    if selected.listed is not None:
+        return f"{model_admin.page_url('changelist')}?{selected.listed}"
+    return model_admin.page_url("changelist") if lifted else model_admin.page_url("change", *selected.ids[:1])
+
+
+def _counted(number: int) -> str:
+    return f"{number:,} suppression{'' if number == 1 else 's'}"

@@ -1,0 +1,152 @@
+"""The pages of an uploaded file: say what its columns hold, preview the import, and run or discard it."""
+
+from typing import Any, cast
+
+from django import forms
+from django.contrib import messages
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseNotAllowed,
+    StreamingHttpResponse,
+)
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.utils.http import content_disposition_header
+
+from notifier.admin.imports import ownership, previews
+from notifier.admin.lists.base import BackOfficeAdmin
+from notifier.clients.imports import columns, importer, uploads
+from notifier.clients.imports.columns import MappingError
+from notifier.clients.imports.uploads import AlreadyDone
+from notifier.clients.imports.writing import ClientsChanged
+from notifier.models import ClientImport
+from notifier.runtime import clock
+
+
+class ResubscribeForm(forms.Form):
+    """Posted with the button that imports."""
+
+    resubscribe = forms.BooleanField(required=False)
+    reason = forms.CharField(
+        label="Why",
+        required=False,
+        max_length=uploads.MAX_REASON_LETTERS,
+        help_text="Kept with each of these consents, e.g. “signed the form at the fair in May”.",
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        if cleaned.get("resubscribe") and not cleaned.get("reason", "").strip():
+            self.add_error("reason", "Say why they are subscribed again: it is kept in the record.")
+        return cleaned
+
+    @property
+    def chosen_reason(self) -> str:
+        """Why those who had opted out are subscribed again; empty where they are not."""
+        return self.cleaned_data["reason"].strip() if self.cleaned_data["resubscribe"] else ""
+
+
+def columns_page(model_admin: BackOfficeAdmin, request: HttpRequest, pk: int) -> HttpResponse:
+    pending = ownership.get_pending(request, pk)
+    if pending is None:
+        return redirect(model_admin.page_url("change", pk))
+    table = uploads.table_of(pending)
+    chosen = pending.mapping
+    note = ""
+    if request.method == "POST":
+        chosen = {name: request.POST.get(f"column-{number}", "") for number, name in enumerate(table.header)}
+        try:
+            uploads.set_mapping(pending=pending, mapping=chosen)
+            return redirect(model_admin.page_url("preview", pk))
+        except MappingError as error:
+            note = str(error)
+        except AlreadyDone:
+            return redirect(model_admin.page_url("change", pk))
+    page = {
+        "title": "What is in the columns?",
+        "pending": pending,
+        "kind": table.kind,
+        "columns": previews.columns_of(table, chosen),
+        "choices": columns.choices(importer.subjects()).items(),
+        "note": note,
+        "step": 2,
+    }
+    context = model_admin.page_context(request, page)
+    return TemplateResponse(request, "admin/notifier/clientimport/columns.html", context)
+
+
+def preview_page(model_admin: BackOfficeAdmin, request: HttpRequest, pk: int) -> HttpResponse:
+    """GET shows what the import would do, POST does it."""
+    pending = ownership.get_pending(request, pk)
+    if pending is None:
+        return redirect(model_admin.page_url("change", pk))
+    form = ResubscribeForm(request.POST if request.method == "POST" else None)
+    try:
+        if form.is_valid():
+            return _run(model_admin, request, pending, form.chosen_reason)
+        found = uploads.plan(pending=pending, shown=previews.MAX_SHOWN)
+    except MappingError as error:
+        model_admin.message_user(request, str(error), messages.ERROR)
+        return redirect(model_admin.page_url("columns", pk))
+    page = {
+        "title": f"Import {pending.file_name}?",
+        "pending": pending,
+        "form": form,
+        "may_resubscribe": request.user.has_perm(uploads.RESUBSCRIBE),
+        "step": 3,
+        **previews.preview(pending, found),
+    }
+    context = model_admin.page_context(request, page)
+    return TemplateResponse(request, "admin/notifier/clientimport/preview.html", context)
+
+
+def _run(model_admin: BackOfficeAdmin, request: HttpRequest, pending: ClientImport, reason: str) -> HttpResponse:
+    try:
+        done = uploads.carry_out(pending=pending, by=cast(User, request.user), reason=reason, now=clock.now())
+    except uploads.ResubscribeNotAllowed as error:
+        raise PermissionDenied from error
+    except ClientsChanged:
+        note = "Nothing was imported: somebody changed one of these clients in the same moment. Look again."
+        model_admin.message_user(request, note, messages.WARNING)
+        return redirect(model_admin.page_url("preview", pending.pk))
+    except AlreadyDone:
+        model_admin.message_user(request, "This file had been imported or discarded already.", messages.INFO)
+    else:
+        level = messages.WARNING if done.counts["failed"] else messages.SUCCESS
+        model_admin.message_user(request, previews.sentence(done.counts), level)
+    return redirect(model_admin.page_url("change", pending.pk))
+
+
+def discard_page(model_admin: BackOfficeAdmin, request: HttpRequest, pk: int) -> HttpResponse:
+    if request.method != "POST":
+        return HttpResponseNotAllowed(["POST"])
+    pending = ownership.get_pending(request, pk)
+    if pending is None:
+        return redirect(model_admin.page_url("change", pk))
+    uploads.discard(pending=pending, now=clock.now())
+    text = f"{pending.file_name} was discarded. Nothing was imported."
+    model_admin.message_user(request, text, messages.SUCCESS)
+    return redirect("admin:notifier_client_changelist")
+
+
+def failed_rows_page(model_admin: BackOfficeAdmin, request: HttpRequest, pk: int) -> HttpResponseBase:
+    """A file of the rows that an import did not take, or that one which waits would not take."""
+    row = ownership.get_own(request, pk)
+    if row.state == ClientImport.State.UPLOADED:
+        try:
+            content = uploads.failed_rows(pending=row)
+        except MappingError:
+            return redirect(model_admin.page_url("columns", pk))
+    elif row.failed_rows:
+        content = row.failed_rows.encode()
+    else:
+        raise Http404("There are none, or they were kept for long enough.")
+    name = f"{row.file_name.rpartition('.')[0] or row.file_name} - not taken.csv"
+    disposition = {"Content-Disposition": content_disposition_header(True, name) or "attachment"}
+    return StreamingHttpResponse(iter([content]), content_type="text/csv; charset=utf-8", headers=disposition)

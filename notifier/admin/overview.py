@@ -1,0 +1,75 @@
+"""The front page of the back office, its progress bars, and the button that tries a paused channel again."""
+
+from http import HTTPStatus
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django_htmx.http import HTMX_STOP_POLLING
+
+from notifier.models import Channel
+from notifier.overview import chart, concerns, dashboard
+from notifier.policies import breakers
+from notifier.runtime import clock, process_health
+
+#: Without JavaScript the page loads itself again after so long.
+REFRESH_SECONDS = 5
+#: Who may have a channel that paused itself tried at once.
+TRY_AGAIN = "notifier.control_broadcast"
+
+
+def overview_context(request: HttpRequest) -> dict[str, Any]:
+    """What the front page shows to this user."""
+    may, now = request.user.has_perm, clock.now()
+    health = process_health.health(channels=Channel, now=now)
+    context: dict[str, Any] = {
+        "concerns": concerns.find(health=health, may=may, now=now),
+        "health": health,
+        "refresh_seconds": REFRESH_SECONDS,
+    }
+    if may("notifier.view_broadcast"):
+        context |= {
+            **_under_way(),
+            "to_come": dashboard.to_come(),
+            "charts": chart.charts(now=now),
+            "outcomes": chart.OUTCOMES,
+            "finished": dashboard.finished(),
+        }
+    if may("notifier.view_client"):
+        context |= {"clients": dashboard.clients(now=now), "channels": Channel}
+    return context
+
+
+def progress_bars(request: HttpRequest) -> TemplateResponse:
+    """For htmx: the bars of the broadcasts that are under way."""
+    if not request.user.has_perm("notifier.view_broadcast"):
+        raise PermissionDenied
+    found = _under_way()
+    # The rows are sent again only when other broadcasts are due: a click must not fall between two polls.
+    found["swap_rows"] = request.GET.get("shown") != found["shown"]
+    status = HTTPStatus.OK if found["under_way"] else HTMX_STOP_POLLING
+    return TemplateResponse(request, "admin/includes/overview/under_way_poll.html", found, status=status)
+
+
+def _under_way() -> dict[str, Any]:
+    sheets = dashboard.under_way()
+    return {"under_way": sheets, "shown": "-".join(f"{s.broadcast.pk}.{s.broadcast.state}" for s in sheets)}
+
+
+def try_again_page(request: HttpRequest, name: str) -> HttpResponse:
+    """POST only: lets a channel that paused itself try a single delivery now, before its next probe is due."""
+    if not request.user.has_perm(TRY_AGAIN):
+        raise PermissionDenied
+    if name not in Channel.values:
+        raise Http404
+    if request.method != "POST":
+        return HttpResponseNotAllowed(["POST"])
+    channel = Channel(name)
+    if breakers.probe_now(channel=channel, now=clock.now()):
+        messages.success(request, f"{channel.label} is tried now, with a single delivery.")
+    else:
+        messages.info(request, f"{channel.label} is not paused any more.")
+    return redirect("admin:index")

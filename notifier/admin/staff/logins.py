@@ -1,0 +1,126 @@
+"""Log-ins, and those that failed lately: the rows of django-axes, to look at. Deleting a failed one unlocks."""
+
+from datetime import datetime
+from typing import Any
+
+from axes.models import AccessAttempt, AccessLog
+from django.conf import settings
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.safestring import SafeString
+from django.utils.text import capfirst
+
+from notifier.admin.lists.base import ReadOnlyAdmin
+from notifier.wording.badges import badge
+from notifier.wording.model_names import NOTHING, one
+
+
+class LogInAdmin(ReadOnlyAdmin):
+    """Titles its pages by what staff call a row: the rows of axes carry the names of its code."""
+
+    def named(self, obj: Any) -> str:
+        """What staff call the row, for its page's title."""
+        raise NotImplementedError
+
+    @admin.display(description="user")
+    def who(self, obj: Any) -> str:
+        return obj.username or NOTHING
+
+    @admin.display(description="address")
+    def came_from(self, obj: Any) -> str | None:
+        address: str | None = obj.ip_address
+        return address
+
+    @admin.display(description="browser")
+    def browser(self, obj: Any) -> str:
+        return obj.user_agent or NOTHING
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        return super().change_view(request, object_id, form_url, self._with_name(request, object_id, extra_context))
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        return super().delete_view(request, object_id, self._with_name(request, object_id, extra_context))
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        return super().history_view(request, object_id, self._with_name(request, object_id, extra_context))
+
+    def _with_name(self, request: HttpRequest, object_id: str, extra: dict[str, Any] | None) -> dict[str, Any]:
+        obj = self.get_object(request, unquote(object_id))
+        name = {"title": capfirst(one(self.opts)), "subtitle": self.named(obj)} if obj else {}
+        return name | (extra or {})
+
+
+@admin.register(AccessAttempt)
+class AccessAttemptAdmin(LogInAdmin):
+    """Log-ins that failed lately. Deleting one lets that user try again."""
+
+    list_display = ("who", "came_from", "failures", "state", "last_try", "browser")
+    search_fields = ("username__startswith", "ip_address__startswith")
+    search_help_text = "The beginning of a user name or of an address."
+    ordering = ("-pk",)
+    actions = ("unlock",)
+    fields = list_display
+
+    def named(self, obj: AccessAttempt) -> str:
+        return f"{self.who(obj)} from {obj.ip_address or 'nowhere known'}"
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return request.user.has_perm("axes.delete_accessattempt")
+
+    @admin.display(description="failures")
+    def failures(self, attempt: AccessAttempt) -> int:
+        return int(attempt.failures_since_start)
+
+    @admin.display(description="last try")
+    def last_try(self, attempt: AccessAttempt) -> datetime:
+        moment: datetime = attempt.attempt_time
+        return moment
+
+    @admin.display(description="state")
+    def state(self, attempt: AccessAttempt) -> SafeString:
+        until = attempt.attempt_time + settings.AXES_COOLOFF_TIME
+        if until < timezone.now():
+            return badge(text="Over", tone="quiet")
+        if attempt.failures_since_start < settings.LOGIN_FAILURES:
+            return badge(text="May try again", tone="good")
+        return badge(text=f"Waits until {date_format(timezone.localtime(until), 'H:i')}", tone="warn")
+
+    @admin.action(description="Let selected users try again", permissions=["delete"])
+    def unlock(self, request: HttpRequest, queryset: QuerySet[AccessAttempt]) -> None:
+        names = ", ".join(sorted({attempt.username or NOTHING for attempt in queryset}))
+        queryset.delete()
+        self.message_user(request, f"May try to log in again: {names}.", messages.SUCCESS)
+
+
+@admin.register(AccessLog)
+class AccessLogAdmin(LogInAdmin):
+    """Who logged in when, and from where."""
+
+    list_display = ("who", "came", "left", "came_from", "browser")
+    search_fields = ("username__startswith", "ip_address__startswith")
+    search_help_text = "The beginning of a user name or of an address."
+    ordering = ("-pk",)
+    fields = list_display
+
+    def named(self, obj: AccessLog) -> str:
+        return f"{obj.username}, {date_format(timezone.localtime(obj.attempt_time), 'j M Y, H:i')}"
+
+    @admin.display(description="logged in")
+    def came(self, obj: AccessLog) -> datetime:
+        moment: datetime = obj.attempt_time
+        return moment
+
+    @admin.display(description="logged out")
+    def left(self, obj: AccessLog) -> datetime | None:
+        moment: datetime | None = obj.logout_time
+        return moment
