@@ -148,15 +148,14 @@ def along_the_indexes() -> Iterator[None]:
 
 def _suppressed(topic: Topic, channel: Channel) -> int:
     """How many active, consenting clients have a suppressed address; found from the suppressions, which are few."""
-    address = "email" if channel == Channel.EMAIL else "phone"
     suppressions = Suppression.objects.filter(channel=channel).values("address")
     consents = Preference.objects.filter(client=OuterRef("pk"), topic=topic, **{channel.value: True})
-    return Client.objects.active().filter(Exists(consents), **{f"{address}__in": suppressions}).count()
+    return Client.objects.active().filter(Exists(consents), **{f"{channel.address_field}__in": suppressions}).count()
 
 
 def who(*, topic: Topic, channel: Channel, standing: Standing) -> QuerySet[Client]:
     """The clients behind the count of that name in `Reach`."""
-    address = "email" if channel == Channel.EMAIL else "phone"
+    address = channel.address_field
     consents = Exists(Preference.objects.filter(client=OuterRef("pk"), topic=topic, **{channel.value: True}))
     suppressions = Suppression.objects.filter(channel=channel)
     active, is_absent = Client.objects.active(), Q(**{address: None})
@@ -188,7 +187,7 @@ def names(*, topic: Topic, channel: Channel, most: int) -> list[str]:
 
 def sample(*, topic: Topic, channel: Channel) -> Client | None:
     """A recipient on this channel, for whom a preview can be rendered; None if there is none."""
-    address = "email" if channel == Channel.EMAIL else "phone"
+    address = channel.address_field
     suppressed = Suppression.objects.filter(channel=channel, address=OuterRef(f"client__{address}"))
     preference = (
         Preference.objects.filter(~Exists(suppressed), topic=topic, client__is_active=True, **{channel.value: True})

@@ -137,7 +137,7 @@ def _merged(topic_id: int, chain: list[int], channel: Channel) -> int:
         clients=Client._meta.db_table,
         deliveries=Delivery._meta.db_table,
         channel=channel.value,
-        address="email" if channel == Channel.EMAIL else "phone",
+        address=channel.address_field,
     )
     with connection.cursor() as cursor:
         cursor.execute(statement, [topic_id, chain, channel.value])
@@ -146,16 +146,15 @@ def _merged(topic_id: int, chain: list[int], channel: Channel) -> int:
 
 def _suppressed(topic_id: int, chain: list[int], channel: Channel) -> int:
     """How many of them have a suppressed address; found from the suppressions, which are few."""
-    address = "email" if channel == Channel.EMAIL else "phone"
     suppressions = Suppression.objects.filter(channel=channel).values("address")
     consents = Exists(Preference.objects.filter(client=OuterRef("pk"), topic=topic_id, **{channel.value: True}))
     new = Client.objects.active().filter(consents, ~_in_chain(chain, channel, OuterRef("pk")))
-    return new.filter(**{f"{address}__in": suppressions}).count()
+    return new.filter(**{f"{channel.address_field}__in": suppressions}).count()
 
 
 def wanting(*, topic_id: int, channel: Channel) -> QuerySet[Preference]:
     """The consents of those who could be sent something of this topic now."""
-    address = "client__email" if channel == Channel.EMAIL else "client__phone"
+    address = f"client__{channel.address_field}"
     suppressed = Suppression.objects.filter(channel=channel, address=OuterRef(address))
     consents = Preference.objects.filter(topic=topic_id, client__is_active=True, **{channel.value: True})
     return consents.filter(~Exists(suppressed), **{f"{address}__isnull": False})

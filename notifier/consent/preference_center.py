@@ -159,4 +159,4 @@ def _suppressed(client: Client) -> dict[Channel, Suppression.Source]:
 
 
 def _address(client: Client, channel: Channel) -> str:
-    return str((client.email if channel == Channel.EMAIL else client.phone) or "")
+    return str(getattr(client, channel.address_field) or "")

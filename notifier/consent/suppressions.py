@@ -21,7 +21,7 @@ Source = Suppression.Source
 #: Addresses in one query; each has a digest for every key.
 CHUNK = 1_000
 #: The client's field with the address of a channel.
-FIELDS = {Channel.EMAIL: "email", Channel.SMS: "phone"}
+FIELDS = {channel: channel.address_field for channel in Channel}
 #: What staff may lift with a reason. What the client asked for takes a permission of its own.
 STAFF_LIFTABLE = tuple(source for source in Source if source not in Suppression.CLIENT_REQUESTED)
 

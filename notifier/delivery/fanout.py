@@ -97,7 +97,7 @@ def _insert(broadcast: Broadcast, channel: Channel, upper: int, now: datetime) -
 
 def _audience(broadcast: Broadcast, channel: Channel, upper: int, *more: Case) -> QuerySet[Preference, tuple[Any, ...]]:
     """(client id, address, reason not to send or "", …) of each active client of the next chunk who consents."""
-    address = "client__email" if channel == Channel.EMAIL else "client__phone"
+    address = f"client__{channel.address_field}"
     suppressed = Exists(Suppression.objects.filter(channel=channel, address=OuterRef(address)))
     consents = Preference.objects.filter(
         topic=broadcast.topic_id,

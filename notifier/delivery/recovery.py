@@ -289,17 +289,13 @@ def _broadcasts_obstacle(action: str, state: str, *, is_expired: bool) -> Obstac
     return None if state in _OPEN else _NOT_OPEN[Broadcast.State(state)]
 
 
-# Only deliveries that were skipped because the client had no address lack one.
-ADDRESS_FIELDS = {Channel.EMAIL: "email", Channel.SMS: "phone"}
-
-
 def _unreachable(deliveries: QuerySet[Delivery], now: datetime) -> int:
     """Skipped ones of open broadcasts that have no address, and whose client has none today."""
     skipped = deliveries.filter(
         state=State.SKIPPED, address="", broadcast__state__in=_OPEN, broadcast__followed_by=None
     )
     skipped = skipped.exclude(broadcast__expires_at__lte=now).order_by()
-    without = [Q(channel=channel, **{f"client__{name}": None}) for channel, name in ADDRESS_FIELDS.items()]
+    without = [Q(channel=channel, **{f"client__{channel.address_field}": None}) for channel in Channel]
     return skipped.filter(reduce(or_, without)).count()
 
 
@@ -307,8 +303,9 @@ def _with_address(delivery_ids: Collection[int]) -> set[int]:
     """Give these the address that their client has today; returns the ids of those that have one now."""
     if not delivery_ids:
         return set()
+    # Only what was skipped for want of an address has none.
     rows = Delivery.objects.filter(pk__in=delivery_ids)
-    for channel, name in ADDRESS_FIELDS.items():
-        address = Client.objects.filter(pk=OuterRef("client_id")).values(name)
+    for channel in Channel:
+        address = Client.objects.filter(pk=OuterRef("client_id")).values(channel.address_field)
         rows.filter(channel=channel).update(address=Coalesce(Subquery(address), Value("")))
     return set(rows.exclude(address="").values_list("pk", flat=True))

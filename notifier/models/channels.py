@@ -8,6 +8,11 @@ class Channel(models.TextChoices):
     SMS = "sms", "SMS"
 
     @property
+    def address_field(self) -> str:
+        """The client's field that holds the address."""
+        return "email" if self is Channel.EMAIL else "phone"
+
+    @property
     def in_words(self) -> str:
         """The label as it stands inside a sentence."""
         return "e-mail" if self is Channel.EMAIL else str(self.label)

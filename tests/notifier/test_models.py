@@ -374,3 +374,10 @@ def test_the_dispatcher_looks_after_the_broadcasts_that_it_must(filter_name: str
 
     assert {broadcast.state for broadcast in found} == states
     assert not any(b.finished_at for b in found if b.state == Broadcast.State.CANCELLED)
+
+
+@pytest.mark.parametrize("channel", Channel)
+def test_a_channels_address_is_in_the_clients_field_that_it_names(channel: Channel) -> None:
+    client = a_client(email="ann@example.com", phone="+12125550123")
+
+    assert str(getattr(client, channel.address_field)) == {"email": "ann@example.com", "sms": "+12125550123"}[channel]

@@ -27,7 +27,7 @@ def matching(term: str, *, erased: bool = False) -> Q:
     channel, address = as_address(term)
     if channel is None:
         return Q(*(Q(name__icontains=word) for word in term.split()))
-    found = begins("email" if channel == Channel.EMAIL else "phone", address)
+    found = begins(channel.address_field, address)
     # A query of its own, which nearly always finds none: with an OR no index would be used.
     ids = list(_erased_with(channel, address)) if erased else []
     return found | Q(pk__in=ids) if ids else found
