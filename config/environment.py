@@ -11,6 +11,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from notifier.policies import rates
+
 DATABASE_SCHEMES = ("sqlite", "postgres", "postgresql")
 BROKER_SCHEMES = ("database", "amqp", "amqps")
 SMS_SCHEMES = ("console", "null", "file", "twilio")
@@ -114,14 +116,14 @@ class Environment:
 
     def rate(self, name: str) -> float | None:
         """Messages a second, of `50/s`, `600/m` or `1000/h`; None where it is left out: no limit."""
-        value = self.text(name).replace(" ", "")
+        value = self.text(name)
         if not value:
             return None
-        found = re.fullmatch(r"([1-9][0-9]{0,6})/([smh])", value)
-        if found is None:
+        try:
+            return rates.read(value)
+        except ValueError:
             self.mistakes.append(f"{name}={value!r} is no rate: write it like 50/s, 600/m or 1000/h, or leave it out.")
             return None
-        return int(found[1]) / {"s": 1, "m": 60, "h": 3600}[found[2]]
 
     def quiet_hours(self, name: str) -> tuple[time, time] | None:
         """A part of the day such as `21:00-08:00`: its first minute, and the first minute after it."""

@@ -8,7 +8,7 @@ from django import db
 from django.db import connection
 
 from notifier.models import Channel
-from notifier.policies import throttles
+from notifier.policies import rates, throttles
 from notifier.runtime import clock
 from notifier.runtime.shutdown import StopFlag
 
@@ -53,7 +53,7 @@ class RateLimiter:
                 break
             if grant.number:
                 return grant.number
-            self._words, self._waited_at = f"Waits for its turn: {throttles.in_words(grant.rate)}.", time.monotonic()
+            self._words, self._waited_at = f"Waits for its turn: {rates.in_words(grant.rate)}.", time.monotonic()
             if self._stop.is_set() or time.monotonic() >= until:
                 return 0
             self._waiting()

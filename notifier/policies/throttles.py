@@ -5,7 +5,6 @@ too few tokens reads again later and writes nothing: nobody holds a lock while w
 """
 
 import math
-import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
@@ -118,20 +117,3 @@ def give_back(*, channel: Channel, number: int) -> None:
     """Return tokens of messages that were not sent. `take` ignores what is more than the bucket can hold."""
     if number > 0:
         Throttle.objects.filter(channel=channel, provider=provider(channel)).update(tokens=F("tokens") + number)
-
-
-def read(text: str) -> float:
-    """Messages a second, of `50/s`, `600/m` or `1000/h`, as the settings have it. Raises ValueError."""
-    found = re.fullmatch(r"([1-9][0-9]{0,6})/([smh])", text.replace(" ", ""))
-    if found is None:
-        raise ValueError("Write it like 50/s, 600/m or 1000/h.")
-    return int(found[1]) / {"s": 1, "m": 60, "h": 3600}[found[2]]
-
-
-def in_words(rate: float) -> str:
-    """50/s, 90/m, 10/h: in the unit that makes it a whole number, if one does."""
-    for seconds, unit in ((1, "s"), (60, "m"), (3600, "h")):
-        number = rate * seconds
-        if number >= 1 and math.isclose(number, round(number), rel_tol=1e-6):
-            return f"{round(number)}/{unit}"
-    return f"{rate:.3g}/s"

@@ -9,21 +9,21 @@ from django.http import HttpRequest
 
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.models import Channel, Throttle
-from notifier.policies import throttles
+from notifier.policies import rates, throttles
 
 
 class RateField(forms.Field):
     """Messages a second in the database; 50/s, 600/m or 1000/h on the screen."""
 
     def prepare_value(self, value: Any) -> Any:
-        return throttles.in_words(value) if isinstance(value, float) else value
+        return rates.in_words(value) if isinstance(value, float) else value
 
     def to_python(self, value: Any) -> Any:
         text = str(value or "").strip()
         if not text:
             return None
         try:
-            return throttles.read(text)
+            return rates.read(text)
         except ValueError as error:
             raise forms.ValidationError(str(error)) from error
 
@@ -62,7 +62,7 @@ class ThrottleAdmin(BackOfficeAdmin):
     @admin.display(description="at most")
     def in_force(self, throttle: Throttle) -> str:
         limit = throttles.in_force(throttle)
-        return throttles.in_words(limit) if limit else "no limit"
+        return rates.in_words(limit) if limit else "no limit"
 
     @admin.display(description="set by")
     def set_by(self, throttle: Throttle) -> str:
@@ -71,8 +71,8 @@ class ThrottleAdmin(BackOfficeAdmin):
     @admin.display(description="as the settings say")
     def by_settings(self, throttle: Throttle) -> str:
         limit = throttles.default(Channel(throttle.channel))
-        return throttles.in_words(limit) if limit else "no limit"
+        return rates.in_words(limit) if limit else "no limit"
 
 
 def _in_words(rate: float | None) -> str:
-    return throttles.in_words(rate) if rate else "what the settings say"
+    return rates.in_words(rate) if rate else "what the settings say"

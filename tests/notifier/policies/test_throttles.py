@@ -150,8 +150,3 @@ def test_several_at_once_share_one_bucket() -> None:
     assert all(isinstance(grant, Grant) for grant in grants), grants
     assert sum(grant.number for grant in grants) <= 50
     assert any(grant.number for grant in grants)
-
-
-@pytest.mark.parametrize(("rate", "words"), [(50, "50/s"), (1.5, "90/m"), (10 / 3600, "10/h"), (0.3, "18/m")])
-def test_a_rate_reads_as_people_write_it(rate: float, words: str) -> None:
-    assert throttles.in_words(rate) == words
