@@ -13,7 +13,7 @@ from notifier.consent import sms_keywords, suppressions
 from notifier.consent.sms_keywords import Wish
 from notifier.consent.suppressions import Evidence, Source
 from notifier.models import Channel, InboundMessage
-from notifier.models.clients import E164
+from notifier.models.phones import E164
 
 Outcome = InboundMessage.Outcome
 

@@ -8,7 +8,7 @@ from django.db.models.functions import Length, Lower
 from phonenumber_field.modelfields import PhoneNumberField
 from simple_history.models import HistoricalRecords
 
-E164 = r"^\+[1-9][0-9]{6,14}$"
+from notifier.models.phones import E164
 
 
 class LowercaseEmailField(models.EmailField):

@@ -7,7 +7,8 @@ from django.db.models import Q
 from django.db.models.functions import Lower
 
 from notifier.models.channels import Channel
-from notifier.models.clients import E164, Client
+from notifier.models.clients import Client
+from notifier.models.phones import E164
 
 #: A digest that stands in an address's place begins with this; no address does.
 DIGEST = "digest:"

@@ -21,7 +21,7 @@ from notifier.admin.lists.change_list import BoundedChangeList
 from notifier.admin.lists.search import begins, phone_prefix
 from notifier.consent import sms_replies
 from notifier.models import Client, InboundMessage, shown
-from notifier.models.clients import E164
+from notifier.models.phones import E164
 from notifier.runtime import clock
 from notifier.wording.badges import reply_badge
 

@@ -11,11 +11,10 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
 from notifier.clients.imports.columns import BOTH, EMAIL, SMS, ConsentColumn, Layout
+from notifier.models.phones import E164
 
 MAX_NAME_LETTERS = 200
 MAX_EMAIL_LETTERS = 254
-#: What the database accepts, whatever the numbering plans say.
-E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 #: Control characters such as line ends, and those that change the direction of the text.
 CONTROL = re.compile(r"[\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
 #: A message quotes no more of a cell.
@@ -135,7 +134,7 @@ def read_phone(text: str, *, region: str | None) -> str:
     except phonenumbers.NumberParseException as error:
         raise ValueError(_why_no_phone(text, region)) from error
     written = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-    if not phonenumbers.is_valid_number(number) or not E164.fullmatch(written):
+    if not phonenumbers.is_valid_number(number) or not re.fullmatch(E164, written):
         raise ValueError(_why_no_phone(text, region))
     return str(written)
 

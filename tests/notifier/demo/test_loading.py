@@ -13,7 +13,7 @@ from notifier.clients import erasure
 from notifier.demo import loading as service
 from notifier.demo import people
 from notifier.models import Client, ConsentChange, Notification, Preference, Suppression, SuppressionChange, Topic
-from notifier.models.clients import E164
+from notifier.models.phones import E164
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]
 
