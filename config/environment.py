@@ -16,13 +16,14 @@ from notifier.policies import rates
 DATABASE_SCHEMES = ("sqlite", "postgres", "postgresql")
 BROKER_SCHEMES = ("database", "amqp", "amqps")
 SMS_SCHEMES = ("console", "null", "file", "twilio")
+SMTP_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
 EMAIL_BACKENDS = {
     "console": "consumers.backends.console.EmailBackend",
     "dummymail": "django.core.mail.backends.dummy.EmailBackend",
     "filemail": "django.core.mail.backends.filebased.EmailBackend",
-    "smtp": "django.core.mail.backends.smtp.EmailBackend",
-    "smtp+tls": "django.core.mail.backends.smtp.EmailBackend",
-    "smtp+ssl": "django.core.mail.backends.smtp.EmailBackend",
+    "smtp": SMTP_BACKEND,
+    "smtp+tls": SMTP_BACKEND,
+    "smtp+ssl": SMTP_BACKEND,
 }
 #: For libpq, so that it notices within 30 s when a database host is gone. Linux by itself takes two hours where a
 #: statement is under way, 15 minutes where one can't be sent, and two for a new connection. DATABASE_URL may change

@@ -9,6 +9,7 @@ from zoneinfo import available_timezones
 
 from phonenumbers import SUPPORTED_REGIONS
 
+from config import environment
 from config.environment import BROKER_SCHEMES, Environment, is_web_address
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -229,6 +230,8 @@ TRANSPORTS = {
 # --- Providers --------------------------------------------------------------------------------------------------------
 _email = env.email("EMAIL_URL", "console://", backend=env.text("EMAIL_BACKEND"))
 EMAIL_BACKEND = _email["EMAIL_BACKEND"]
+# Which of them is SMTP: we speak that ourselves, and look after its host and its time-outs.
+SMTP_BACKEND = environment.SMTP_BACKEND
 EMAIL_HOST = _email["EMAIL_HOST"]
 EMAIL_PORT = _email["EMAIL_PORT"]
 EMAIL_HOST_USER = _email["EMAIL_HOST_USER"]

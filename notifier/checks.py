@@ -15,7 +15,6 @@ from notifier.runtime import failpoints
 SLOW_SEND_SECONDS = 4
 #: A mail has nine phases, from the connect to the answer after the text, and each may take EMAIL_TIMEOUT.
 SMTP_PHASES = 9
-SMTP_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
 CONSOLE_BACKEND = "consumers.backends.console.EmailBackend"
 
 
@@ -112,7 +111,7 @@ def _is_this_machine(host: str) -> bool:
 def _reaches_clients() -> bool:
     """Whether mails leave this machine: by a server or an unknown backend, not into a file, a console or nothing."""
     backend = settings.EMAIL_BACKEND
-    if backend == SMTP_BACKEND:
+    if backend == settings.SMTP_BACKEND:
         return not _is_this_machine(settings.EMAIL_HOST)
     return not backend.startswith("django.core.mail.backends.") and backend != CONSOLE_BACKEND
 

@@ -6,8 +6,6 @@ from consumers.backends.base import SendBackend
 from consumers.backends.django_mail import DjangoMailBackend
 from consumers.backends.smtp import SmtpBackend
 
-SMTP_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-
 
 def get_backend() -> SendBackend:
-    return SmtpBackend() if settings.EMAIL_BACKEND == SMTP_BACKEND else DjangoMailBackend()
+    return SmtpBackend() if settings.EMAIL_BACKEND == settings.SMTP_BACKEND else DjangoMailBackend()

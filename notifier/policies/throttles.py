@@ -23,8 +23,6 @@ TRIES = 5
 #: At 1,000 messages a second, looking for each single token would take all the time there is.
 SHORTEST_WAIT = timedelta(milliseconds=20)
 
-_SMTP = "django.core.mail.backends.smtp.EmailBackend"
-
 
 @dataclass(frozen=True, slots=True)
 class Grant:
@@ -39,7 +37,7 @@ class Grant:
 def provider(channel: Channel) -> str:
     """The host that a channel's messages go to, or the backend's name. Each provider has its own bucket."""
     if channel == Channel.EMAIL:
-        name = settings.EMAIL_HOST if settings.EMAIL_BACKEND == _SMTP else settings.EMAIL_BACKEND
+        name = settings.EMAIL_HOST if settings.EMAIL_BACKEND == settings.SMTP_BACKEND else settings.EMAIL_BACKEND
     else:
         url = urlsplit(settings.SMS_URL)
         name = url.hostname or url.scheme

@@ -826,7 +826,7 @@ def use_backend(settings: Settings) -> Callable[[str], SendBackend]:
 
 
 def test_the_setting_chooses_the_backend(settings: Settings) -> None:
-    settings.EMAIL_BACKEND = email.SMTP_BACKEND
+    settings.EMAIL_BACKEND = settings.SMTP_BACKEND
     assert isinstance(get_backend(), SmtpBackend)
 
     settings.EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
