@@ -9,6 +9,7 @@ from django.db import transaction
 from notifier.consent import digests, suppressions
 from notifier.consent.suppressions import Clean, Evidence, Source
 from notifier.models import Channel, Delivery, InboundMessage, ProviderEvent, SoftBounces
+from notifier.wording import numbers
 
 Kind = ProviderEvent.Kind
 
@@ -60,10 +61,10 @@ def record_event(event: Event, now: datetime) -> bool:
 
 def delivery_of(reference: str, channel: Channel) -> Delivery | None:
     """The delivery that `broadcast.delivery` names; None where there is none with both numbers."""
-    broadcast, _, delivery = reference.partition(".")
-    if not all(part.isascii() and part.isdecimal() and len(part) < 19 for part in (broadcast, delivery)):
+    broadcast, delivery = (numbers.read_id(part) for part in reference.partition(".")[::2])
+    if broadcast is None or delivery is None:
         return None
-    return Delivery.objects.filter(pk=int(delivery), broadcast=int(broadcast), channel=channel).first()
+    return Delivery.objects.filter(pk=delivery, broadcast=broadcast, channel=channel).first()
 
 
 def _keep(event: Event, kind: ProviderEvent.Kind, address: str) -> tuple[ProviderEvent, bool]:

@@ -10,6 +10,7 @@ from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.admin.lists.selection import Selection
 from notifier.clients import record
 from notifier.models import Client
+from notifier.wording import numbers
 
 
 def record_context(model_admin: BackOfficeAdmin, request: HttpRequest, client: Client) -> dict[str, Any]:
@@ -38,7 +39,7 @@ def _consent(request: HttpRequest, client: Client) -> dict[str, Any]:
 
 def _deliveries(request: HttpRequest, client: Client) -> dict[str, Any]:
     before = request.GET.get("before", "")
-    before_id = int(before) if before.isdecimal() and len(before) < 19 else None
+    before_id = numbers.read_id(before)
     return {"sent": record.delivery_page(client=client, before=before_id), "is_later_page": before_id}
 
 

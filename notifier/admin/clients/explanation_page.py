@@ -3,12 +3,14 @@
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.explanations import explanation
 from notifier.models import Broadcast
 from notifier.runtime import clock
+from notifier.wording import numbers
 
 #: Broadcasts to choose from.
 MAX_OFFERED = 20
@@ -37,17 +39,16 @@ def _chosen_broadcast(number: str) -> Broadcast | None:
     """None where none was chosen; 404 where there is none of this number."""
     if not number:
         return None
-    found = Broadcast.objects.filter(pk=int(number)) if number.isdecimal() and len(number) < 19 else None
-    broadcast = found.select_related("topic", "created_by").first() if found else None
-    if broadcast is None:
+    broadcast_id = numbers.read_id(number)
+    if broadcast_id is None:
         raise Http404
-    return broadcast
+    return get_object_or_404(Broadcast.objects.select_related("topic", "created_by"), pk=broadcast_id)
 
 
 def _found_broadcasts(term: str) -> QuerySet[Broadcast]:
     """The newest first; with a term, those of this number or with these words in the subject."""
     newest = Broadcast.objects.order_by("-pk").defer("email_body", "sms_body", "tally")
-    number = term.removeprefix("#")
-    if number.isdecimal() and len(number) < 19:
-        return newest.filter(Q(pk=int(number)) | Q(subject__icontains=term))
+    broadcast_id = numbers.read_id(term.removeprefix("#"))
+    if broadcast_id is not None:
+        return newest.filter(Q(pk=broadcast_id) | Q(subject__icontains=term))
     return newest.filter(*(Q(subject__icontains=word) for word in term.split()))

@@ -13,6 +13,7 @@ from django.utils.timezone import localtime
 from notifier.consent import consents
 from notifier.consent.consents import Origin
 from notifier.models import Channel, Preference, Topic
+from notifier.wording import numbers
 
 #: The permission to switch on again what the client had ended.
 RESUBSCRIBE = "notifier.resubscribe_client"
@@ -115,7 +116,7 @@ class PreferenceFormSet(BaseInlineFormSet):
         if form.instance.pk is not None:
             return int(form.instance.topic_id)
         given = str(form["topic"].value()) if "topic" in form.fields else ""
-        return int(given) if given.isdecimal() else None
+        return numbers.read_id(given)
 
 
 class PreferenceInline(admin.TabularInline):

@@ -23,6 +23,7 @@ from notifier.consent import sms_replies
 from notifier.models import Client, InboundMessage, shown
 from notifier.models.phones import E164
 from notifier.runtime import clock
+from notifier.wording import numbers
 from notifier.wording.badges import reply_badge
 
 READ = "notifier.change_inboundmessage"
@@ -70,7 +71,7 @@ def mark_read_page(model_admin: BackOfficeAdmin, request: HttpRequest, message_i
 
 @admin.action(description="Mark as read", permissions=["read"])
 def mark_as_read(model_admin: BackOfficeAdmin, request: HttpRequest, queryset: QuerySet[InboundMessage]) -> None:
-    ticked = [int(pk) for pk in request.POST.getlist("_selected_action") if pk.isdecimal() and len(pk) < 19]
+    ticked = [numbers.read_id(pk) or 0 for pk in request.POST.getlist("_selected_action")]
     # "All of them" means those that the list showed: what has arrived since, nobody has read.
     ids = queryset.filter(_WAITS, pk__lte=max(ticked, default=0)).order_by().values_list("pk", flat=True)
     _mark_read(model_admin, request, list(ids))

@@ -25,6 +25,7 @@ from notifier.delivery import recovery
 from notifier.explanations import explanation
 from notifier.models import Channel, Client, Delivery, ProviderEvent, ResolvedDelivery
 from notifier.runtime import clock
+from notifier.wording import numbers
 from notifier.wording.badges import state_badge
 
 #: Decisions and events that a delivery's own page shows.
@@ -42,10 +43,10 @@ class ResolutionFilter(admin.SimpleListFilter):
         return [(chosen, f"#{chosen}")] if chosen else []
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> QuerySet[Delivery]:
-        chosen = self.value() or ""
-        if not (chosen.isdecimal() and len(chosen) < 19):
-            return queryset.none() if chosen else queryset
-        return queryset.filter(pk__in=ResolvedDelivery.objects.filter(resolution=int(chosen)).values("delivery"))
+        if not (chosen := self.value()):
+            return queryset
+        decided = ResolvedDelivery.objects.filter(resolution=numbers.read_id(chosen))
+        return queryset.filter(pk__in=decided.values("delivery"))
 
 
 class DueChangeList(BoundedChangeList):

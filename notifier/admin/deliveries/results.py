@@ -16,6 +16,7 @@ from notifier.broadcasts import progress, skip_reasons
 from notifier.explanations import records
 from notifier.files import spreadsheets
 from notifier.models import Broadcast, Delivery
+from notifier.wording import numbers
 
 logger = logging.getLogger(__name__)
 
@@ -51,10 +52,10 @@ def list_of(broadcast: Broadcast, **filters: str) -> str:
 
 def owner(request: HttpRequest) -> Broadcast | None:
     """The broadcast whose deliveries the list shows; None where it shows those of several."""
-    chosen = request.GET.get(OWNER, "")
-    if not (chosen.isdecimal() and len(chosen) < 19):
+    chosen = numbers.read_id(request.GET.get(OWNER, ""))
+    if chosen is None:
         return None
-    return Broadcast.objects.select_related("topic", "created_by").filter(pk=int(chosen)).first()
+    return Broadcast.objects.select_related("topic", "created_by").filter(pk=chosen).first()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,16 +8,16 @@ from urllib.parse import urlencode
 from django.db.models import QuerySet
 from django.http import HttpRequest, QueryDict
 
+from notifier.wording import numbers
+
 #: More ids than the ticks on one page of a list are not put into an address.
 MAX_CHOSEN = 200
 
 
 def read_ids(text: str, *, most: int) -> list[int]:
     """The ids in "1,2"; none where it is anything else, or too many."""
-    parts = text.split(",")
-    if len(parts) > most or not all(part.isdecimal() and len(part) < 19 for part in parts):
-        return []
-    return [int(part) for part in parts]
+    ids = [numbers.read_id(part) for part in text.split(",")]
+    return [pk for pk in ids if pk is not None] if len(ids) <= most and None not in ids else []
 
 
 def is_whole_list(request: HttpRequest) -> bool:

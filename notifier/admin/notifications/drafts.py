@@ -14,6 +14,7 @@ from notifier.admin.lists.search import matching
 from notifier.broadcasts import audience
 from notifier.messages import email, markdown, placeholders, sms_segments
 from notifier.models import Channel, Client, Notification, Topic
+from notifier.wording import numbers
 
 #: Clients offered while a name is typed.
 OFFERED = 8
@@ -35,8 +36,8 @@ class Draft:
     @classmethod
     def read(cls, posted: Mapping[str, str]) -> "Draft":
         """What the form posts, valid or not."""
-        topic_id = posted.get("topic", "")
-        topic = Topic.objects.filter(pk=topic_id).first() if topic_id.isdecimal() and len(topic_id) < 19 else None
+        topic_id = numbers.read_id(posted.get("topic", ""))
+        topic = Topic.objects.filter(pk=topic_id).first() if topic_id is not None else None
         texts = [placeholders.tidied(posted.get(name, "")) for name in ("subject", "email_body", "sms_body")]
         return cls(topic, *texts)
 

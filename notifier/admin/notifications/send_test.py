@@ -17,6 +17,7 @@ from notifier.broadcasts import test_sends
 from notifier.models import Channel, Notification, Profile
 from notifier.runtime import clock
 from notifier.web.htmx import HtmxHttpRequest
+from notifier.wording import numbers
 
 NO_ADDRESS = {Channel.EMAIL: "e-mail address", Channel.SMS: "phone number"}
 
@@ -41,7 +42,7 @@ def _send(model_admin: BackOfficeAdmin, request: HttpRequest, channel: Channel) 
     address = _own_address(user, channel)
     if reason := _why_no_test(model_admin, request, draft, channel, address):
         return False, format_html("Nothing was sent: {}", reason)
-    number = _number(request.POST.get("notification", ""))
+    number = numbers.read_id(request.POST.get("notification", ""))
     try:
         test_sends.book(notification_id=number, subject=draft.subject, channel=channel, by=user, now=clock.now())
     except test_sends.TooMany:
@@ -92,7 +93,3 @@ def _no_address(channel: Channel) -> SafeString:
         NO_ADDRESS[channel],
         reverse("admin:account"),
     )
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isdecimal() and len(text) < 19 else None

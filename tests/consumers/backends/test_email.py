@@ -15,7 +15,7 @@ from django.core.mail import EmailMessage, EmailMultiAlternatives
 from django.core.mail.backends.base import BaseEmailBackend
 from pytest_django import Settings
 
-from consumers.backends import email, mime, smtp
+from consumers.backends import mime, smtp
 from consumers.backends.base import (
     ChannelDown,
     OutcomeUnknown,
@@ -54,7 +54,7 @@ def backend(server: FakeSmtp) -> Iterator[SendBackend]:
 
 
 def use(fake: FakeSmtp, settings: Settings) -> None:
-    settings.EMAIL_BACKEND = email.SMTP_BACKEND
+    settings.EMAIL_BACKEND = settings.SMTP_BACKEND
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", fake.port
     settings.EMAIL_HOST_USER = settings.EMAIL_HOST_PASSWORD = ""
     settings.EMAIL_USE_TLS = settings.EMAIL_USE_SSL = False
