@@ -10,6 +10,7 @@ from notifier.explanations.context import Case, archived_since, date, decision, 
 from notifier.explanations.records import records_began, suppression, when
 from notifier.models import Breaker, Broadcast, Channel, Delivery, Reason, Resolution
 from notifier.policies import quiet_hours_sql
+from notifier.wording import numbers
 
 State = Delivery.State
 
@@ -132,7 +133,7 @@ def _sending(case: Case, delivery: Delivery) -> str:
 
 
 def _retrying(case: Case, delivery: Delivery) -> str:
-    tries = "1 try" if delivery.attempts == 1 else f"{delivery.attempts} tries"
+    tries = numbers.counted(delivery.attempts, "try", "tries")
     detail = f", the last with “{delivery.detail}”" if delivery.detail else ""
     if case.broadcast.state in (Broadcast.State.PAUSED, Broadcast.State.CANCELLED):
         return f"{has_not(case)} {tries} failed{detail}, and {_waits_for(case)}."

@@ -12,6 +12,7 @@ from notifier.models import Broadcast, DailyStats, Delivery
 from notifier.overview.dashboard import shown_time
 from notifier.runtime import process_health
 from notifier.runtime.process_health import Health
+from notifier.wording import numbers
 
 State = Broadcast.State
 
@@ -76,8 +77,8 @@ def _dead_tickets(number: int) -> list[Concern]:
         return []
     they, them = ("it was", "it") if number == 1 else ("they were", "them")
     words = (
-        f"{_counted(number, 'dead ticket')}: no consumer could read {them}, so {they} put aside. No delivery is lost: "
-        f"each comes due again by itself. See what is wrong, and discard {them}, with"
+        f"{numbers.counted(number, 'dead ticket')}: no consumer could read {them}, so {they} put aside. "
+        f"No delivery is lost: each comes due again by itself. See what is wrong, and discard {them}, with"
     )
     return [Concern("dead-tickets", words, command="python manage.py purge_dead_letters")]
 
@@ -117,7 +118,7 @@ def _unknown() -> list[Concern]:
     if not number:
         return []
     words = (
-        f"{_counted(number, 'delivery', 'deliveries')} may or may not have arrived. Decide what to do: "
+        f"{numbers.counted(number, 'delivery', 'deliveries')} may or may not have arrived. Decide what to do: "
         "mark as sent what the provider’s log shows, or send again."
     )
     url = reverse("admin:notifier_delivery_changelist", query={"state__exact": Delivery.State.UNKNOWN})
@@ -128,7 +129,7 @@ def _unread() -> list[Concern]:
     number = sms_replies.unread()[:MAX_COUNTED].count()
     if not number:
         return []
-    counted = f"{MAX_COUNTED} answers or more" if number == MAX_COUNTED else _counted(number, "answer")
+    counted = f"{MAX_COUNTED} answers or more" if number == MAX_COUNTED else numbers.counted(number, "answer")
     words = (
         f"{counted} by SMS {'waits' if number == 1 else 'wait'} to be read: no keyword, so nothing was done about it."
     )
@@ -138,7 +139,3 @@ def _unread() -> list[Concern]:
 
 def _progress_url(broadcast: Broadcast) -> str:
     return reverse("admin:notifier_broadcast_progress", args=[broadcast.pk])
-
-
-def _counted(number: int, one: str, many: str = "") -> str:
-    return f"{number:,} {one if number == 1 else many or one + 's'}"

@@ -90,8 +90,8 @@ def clients(*, now: datetime) -> Clients | None:
 
 
 def _consent(topic: Topic, counted: dict[str, int], active: int) -> TopicConsent:
-    numbers = [(channel, counted.get(channel.value)) for channel in Channel]
-    return TopicConsent(topic, [(channel, number, (number or 0) / (active or 1)) for channel, number in numbers])
+    agreed = [(channel, counted.get(channel.value)) for channel in Channel]
+    return TopicConsent(topic, [(channel, number, (number or 0) / (active or 1)) for channel, number in agreed])
 
 
 def shown_time(moment: datetime, now: datetime) -> str:

@@ -136,7 +136,3 @@ def _kept(clients: QuerySet[Client]) -> list[tuple[int, str]]:
         (Client.history.filter(id__in=ids).count(), "version of their entry", "versions of their entries"),
     ]
     return [(number, one if number == 1 else many) for number, one, many in found]
-
-
-def counted(number: int) -> str:
-    return f"{number:,} client{'' if number == 1 else 's'}"

@@ -12,7 +12,7 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 
 from notifier.admin.clients import personal_data
-from notifier.admin.clients.acts import ACTS, ClientAct, EraseForm, counted, preview
+from notifier.admin.clients.acts import ACTS, ClientAct, EraseForm, preview
 from notifier.admin.lists import deferred_counts, selection
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.admin.lists.selection import Rows, Selection
@@ -20,6 +20,7 @@ from notifier.clients import archiving, erasure
 from notifier.models import Client
 from notifier.models.clients import ClientQuerySet
 from notifier.runtime import clock
+from notifier.wording import numbers
 
 #: So many of the clients are named on the page that asks.
 MAX_NAMED = 20
@@ -124,7 +125,7 @@ def _confirmation(
 
 def _counts(act: ClientAct, clients: QuerySet[Client], some: Sequence[Client]) -> dict[str, Any]:
     seen = preview(act, clients)
-    many = counted(seen.number)
+    many = numbers.counted(seen.number, "client")
     who = str(some[0]) if len(some) == 1 else many
     return {
         "title": act.question.format(who) if seen.number else f"{act.label}: nothing to do",
@@ -138,14 +139,14 @@ def _archive(
     model_admin: BackOfficeAdmin, request: HttpRequest, clients: ClientQuerySet, cleaned: Mapping[str, Any]
 ) -> None:
     number = archiving.archive(clients=clients, by=cast(User, request.user), now=clock.now())
-    _report(model_admin, request, number, f"{counted(number)} archived: sent nothing from now on.")
+    _report(model_admin, request, number, f"{numbers.counted(number, 'client')} archived: sent nothing from now on.")
 
 
 def _restore(
     model_admin: BackOfficeAdmin, request: HttpRequest, clients: ClientQuerySet, cleaned: Mapping[str, Any]
 ) -> None:
     number = archiving.restore(clients=clients, by=cast(User, request.user), now=clock.now())
-    _report(model_admin, request, number, f"{counted(number)} returned, with the consent of before.")
+    _report(model_admin, request, number, f"{numbers.counted(number, 'client')} returned, with the consent of before.")
 
 
 def _erase(
@@ -160,7 +161,9 @@ def _erase(
         except erasure.NotErased as refusal:
             model_admin.message_user(request, str(refusal), messages.ERROR)
     if done:
-        _report(model_admin, request, done, f"The personal data of {counted(done)} is erased for good.")
+        _report(
+            model_admin, request, done, f"The personal data of {numbers.counted(done, 'client')} is erased for good."
+        )
 
 
 def _report(model_admin: BackOfficeAdmin, request: HttpRequest, number: int, done: str) -> None:

@@ -20,6 +20,7 @@ from notifier.consent import suppressions
 from notifier.consent.suppressions import STAFF_LIFTABLE, Evidence, Source
 from notifier.models import Suppression
 from notifier.runtime import clock
+from notifier.wording import numbers
 from notifier.wording.badges import badge
 
 LIFT, LIFT_REFUSAL = "notifier.lift_suppression", "notifier.lift_refusal"
@@ -112,11 +113,11 @@ def _confirmation(
 ) -> HttpResponse:
     lifted = [row for row in rows if row.source in sources]
     page = {
-        "title": f"Lift {_counted(len(lifted))}?" if lifted else "Lift: nothing to do",
+        "title": f"Lift {numbers.counted(len(lifted), 'suppression')}?" if lifted else "Lift: nothing to do",
         "lifted": [(row, source_badge(row)) for row in lifted],
         "left": len(rows) - len(lifted),
         "refused": any(row.is_own_word for row in lifted),
-        "button": f"Lift {_counted(len(lifted))}",
+        "button": f"Lift {numbers.counted(len(lifted), 'suppression')}",
         **context,
     }
     return TemplateResponse(request, "admin/notifier/suppression/lift.html", model_admin.page_context(request, page))
@@ -127,7 +128,3 @@ def _back_url(model_admin: BackOfficeAdmin, selected: Selection, *, lifted: bool
     if selected.listed is not None:
         return f"{model_admin.page_url('changelist')}?{selected.listed}"
     return model_admin.page_url("changelist") if lifted else model_admin.page_url("change", *selected.ids[:1])
-
-
-def _counted(number: int) -> str:
-    return f"{number:,} suppression{'' if number == 1 else 's'}"

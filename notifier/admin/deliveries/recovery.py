@@ -10,6 +10,7 @@ from django.contrib import messages
 from notifier.delivery import recovery
 from notifier.delivery.recovery import Obstacle, Resolved
 from notifier.models import Resolution
+from notifier.wording import numbers
 
 RESOLVE = "notifier.resolve_delivery"
 INCOMPLETE = "That form was not complete, so nothing was changed. Look again."
@@ -103,14 +104,10 @@ def outcome(decision: DeliveryDecision, resolved: Resolved) -> tuple[int, str]:
     left = reasons(resolved.left)
     if not resolved.number:
         return messages.WARNING, f"Nothing was changed. {f'{left}.' if left else decision.nothing}"
-    done = decision.done.format(counted(resolved.number))
+    done = decision.done.format(numbers.counted(resolved.number, "delivery", "deliveries"))
     return (messages.WARNING, f"{done} Left as they are: {left}.") if left else (messages.SUCCESS, done)
 
 
 def reasons(left: Mapping[Obstacle, int]) -> str:
     """Why some were left, as in "2 are of a paused broadcast: resume it first; 1 is cancelled"."""
     return "; ".join(f"{number:,} {'is' if number == 1 else 'are'} {obstacle}" for obstacle, number in left.items())
-
-
-def counted(number: int) -> str:
-    return f"{number:,} deliver{'y' if number == 1 else 'ies'}"

@@ -10,13 +10,14 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 
-from notifier.admin.deliveries.recovery import DECISIONS, RESOLVE, DecisionForm, DeliveryDecision, counted, outcome
+from notifier.admin.deliveries.recovery import DECISIONS, RESOLVE, DecisionForm, DeliveryDecision, outcome
 from notifier.admin.lists import deferred_counts
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.admin.lists.selection import Selection
 from notifier.delivery import recovery
 from notifier.models import Delivery, Resolution
 from notifier.runtime import clock
+from notifier.wording import numbers
 
 #: Of the deliveries that a decision is about, so many are shown before it is taken.
 SHOWN = 10
@@ -103,7 +104,11 @@ def _ask(
 def _title(decision: DeliveryDecision, seen: recovery.Resolvable | None) -> str:
     if seen is None:
         return decision.question.format("these deliveries")
-    return decision.question.format(counted(seen.number)) if seen.number else f"{decision.label}: nothing to do"
+    return (
+        decision.question.format(numbers.counted(seen.number, "delivery", "deliveries"))
+        if seen.number
+        else f"{decision.label}: nothing to do"
+    )
 
 
 def _back(model_admin: BackOfficeAdmin, selection: Selection) -> str:

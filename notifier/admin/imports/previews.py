@@ -11,6 +11,7 @@ from notifier.clients.imports.importer import Plan, Planned, Refused
 from notifier.clients.imports.rows import ROW
 from notifier.files.base import Table
 from notifier.models import Channel, ClientImport
+from notifier.wording import numbers
 
 #: Rows in each table of the preview.
 MAX_SHOWN = 50
@@ -72,7 +73,7 @@ def notes(counts: Mapping[str, int]) -> list[str]:
 
 
 def _clients(number: int) -> str:
-    return f"{number:,} client{'' if number == 1 else 's'}"
+    return numbers.counted(number, "client")
 
 
 def _plural(sentence: str) -> str:
@@ -87,9 +88,7 @@ def sentence(counts: Mapping[str, int]) -> str:
     done = f"Imported: {counts['added']:,} added, {counts['changed']:,} changed, {counts['unchanged']:,} as they were."
     if not (failed := counts["failed"]):
         return done
-    return (
-        f"{done} Not taken: {failed:,} row{'' if failed == 1 else 's'}. Download them below, mend them, import again."
-    )
+    return f"{done} Not taken: {numbers.counted(failed, 'row')}. Download them below, mend them, import again."
 
 
 def preview(pending: ClientImport, found: Plan) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from notifier.files.base import FileError, Table
 from notifier.files.reader import MAX_BYTES, open_table
 from notifier.models import ConsentChange
 from notifier.runtime import clock
+from notifier.wording import numbers
 
 #: Exit status: some rows were not taken; nothing was imported.
 SOME_FAILED, NOTHING_DONE = 1, 2
@@ -98,8 +99,8 @@ class Command(BaseCommand):
         self._tell(counts, seconds=time.monotonic() - began, dry_run=dry_run)
         if counts["failed"]:
             self.stdout.write(
-                f"{_counted(counts['failed'])} can’t be taken, and went into {failed_rows} with the reason. "
-                "Mend them there, and import that file."
+                f"{numbers.counted(counts['failed'], 'row')} can’t be taken, and went into {failed_rows} with the "
+                "reason. Mend them there, and import that file."
             )
             # Not an error of the command: what could be taken was.
             sys.exit(SOME_FAILED)
@@ -115,7 +116,8 @@ class Command(BaseCommand):
         done = "Nothing was imported, as you asked. It would have" if dry_run else "Imported. It has"
         self.stdout.write(
             f"{done} {counts['added']:,} added, {counts['changed']:,} changed, {counts['unchanged']:,} unchanged, "
-            f"{counts['failed']:,} not taken: {_counted(counts['rows'])} in {seconds:.1f} s ({rate:,.0f} a second)."
+            f"{counts['failed']:,} not taken: {numbers.counted(counts['rows'], 'row')} in {seconds:.1f} s "
+            f"({rate:,.0f} a second)."
         )
         for name, words in NOTES.items():
             if counts[name]:
@@ -175,10 +177,6 @@ def _nothing(why: str) -> CommandError:
     return CommandError(f"Nothing was imported. {why}", returncode=NOTHING_DONE)
 
 
-def _counted(number: int) -> str:
-    return f"{number:,} row{'' if number == 1 else 's'}"
-
-
 class _Meter:
     """A bar for whoever watches, and otherwise a line every few seconds."""
 
@@ -193,7 +191,7 @@ class _Meter:
         if now - self._shown_at < (BAR_SECONDS if self._watched else LINE_SECONDS):
             return
         self._shown_at = now
-        self._say(f"{_counted(rows)} read, {rows / (now - self._began):,.0f} a second")
+        self._say(f"{numbers.counted(rows, 'row')} read, {rows / (now - self._began):,.0f} a second")
 
     def end(self) -> None:
         if self._watched:

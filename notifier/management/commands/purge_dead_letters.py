@@ -5,6 +5,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from notifier.transport import selection
 from notifier.transport.base import DeadLetter, Transport, TransportError
+from notifier.wording import numbers
 
 #: So many are shown, and so much of one that can't be read: enough to tell whose it is, and nobody's message.
 SHOWN = 20
@@ -27,7 +28,7 @@ class Command(BaseCommand):
 
     def _handle(self, transport: Transport, *, yes: bool, dry_run: bool) -> None:
         number = transport.dead()
-        self.stdout.write(f"{_counted(number)}.")
+        self.stdout.write(f"{numbers.counted(number, 'dead ticket')}.")
         if not number:
             return
         letters = transport.dead_letters(SHOWN)
@@ -40,7 +41,7 @@ class Command(BaseCommand):
             return
         if not yes and not _agreed(number):
             raise CommandError("Nothing was discarded.", returncode=1)
-        self.stdout.write(f"Discarded: {_counted(transport.purge_dead())}.")
+        self.stdout.write(f"Discarded: {numbers.counted(transport.purge_dead(), 'dead ticket')}.")
 
 
 def describe(letter: DeadLetter) -> str:
@@ -49,17 +50,13 @@ def describe(letter: DeadLetter) -> str:
     line = f"{where}, {len(letter.body):,} bytes: {letter.reason}"
     if ticket := letter.ticket:
         deliveries = len(ticket.deliveries)
-        return f"{line} (broadcast {ticket.broadcast}, {deliveries} deliver{'y' if deliveries == 1 else 'ies'})"
+        return f"{line} (broadcast {ticket.broadcast}, {numbers.counted(deliveries, 'delivery', 'deliveries')})"
     excerpt = ascii(letter.body[:EXCERPT_BYTES])
     return f"{line}; it begins {excerpt}" if letter.body else line
 
 
 def _agreed(number: int) -> bool:
     try:
-        return input(f"Discard {_counted(number)}? [y/N] ").strip().lower() in ("y", "yes")
+        return input(f"Discard {numbers.counted(number, 'dead ticket')}? [y/N] ").strip().lower() in ("y", "yes")
     except EOFError as error:
         raise CommandError("Nothing was discarded: nobody answers here. Add --yes.", returncode=1) from error
-
-
-def _counted(number: int) -> str:
-    return f"{number:,} dead ticket{'' if number == 1 else 's'}"
