@@ -14,11 +14,10 @@ from notifier.models import Channel
 from notifier.overview import chart, concerns, dashboard
 from notifier.policies import breakers
 from notifier.runtime import clock, process_health
+from notifier.staff import groups
 
 #: Without JavaScript the page loads itself again after so long.
 REFRESH_SECONDS = 5
-#: Who may have a channel that paused itself tried at once.
-TRY_AGAIN = "notifier.control_broadcast"
 
 
 def overview_context(request: HttpRequest) -> dict[str, Any]:
@@ -61,7 +60,7 @@ def _under_way() -> dict[str, Any]:
 
 def try_again_page(request: HttpRequest, name: str) -> HttpResponse:
     """POST only: lets a channel that paused itself try a single delivery now, before its next probe is due."""
-    if not request.user.has_perm(TRY_AGAIN):
+    if not request.user.has_perm(groups.CONTROL_BROADCAST):
         raise PermissionDenied
     if name not in Channel.values:
         raise Http404

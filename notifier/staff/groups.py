@@ -17,6 +17,14 @@ _AUDIT = frozenset({AUDITORS})
 #: No group has these: they are given to single users, and superusers have them.
 _NOBODY: frozenset[str] = frozenset()
 
+#: Those that more than one module asks for.
+SEND_BROADCAST = "notifier.send_broadcast"
+CONTROL_BROADCAST = "notifier.control_broadcast"
+SEND_CRITICAL = "notifier.send_critical"
+RESOLVE_DELIVERY = "notifier.resolve_delivery"
+IMPORT_CLIENT = "notifier.import_client"
+RESUBSCRIBE_CLIENT = "notifier.resubscribe_client"
+
 #: Every permission that a page asks for, and the groups that have it.
 RIGHTS: dict[str, frozenset[str]] = {
     # --- Clients, and what they agreed to hear ---
@@ -29,8 +37,8 @@ RIGHTS: dict[str, frozenset[str]] = {
     "notifier.change_preference": _EDIT,
     "notifier.view_consentchange": _ALL,
     "notifier.view_historicalclient": _ALL,
-    "notifier.resubscribe_client": _NOBODY,
-    "notifier.import_client": _EDIT,
+    RESUBSCRIBE_CLIENT: _NOBODY,
+    IMPORT_CLIENT: _EDIT,
     "notifier.view_clientimport": _EDIT | _AUDIT,
     "notifier.export_client": _NOBODY,
     "notifier.erase_client": _NOBODY,
@@ -56,12 +64,12 @@ RIGHTS: dict[str, frozenset[str]] = {
     "notifier.delete_notification": _EDIT,
     "notifier.view_historicalnotification": _ALL,
     "notifier.view_broadcast": _ALL,
-    "notifier.send_broadcast": _SEND,
-    "notifier.control_broadcast": _SEND | _APPROVE,
+    SEND_BROADCAST: _SEND,
+    CONTROL_BROADCAST: _SEND | _APPROVE,
     "notifier.approve_broadcast": _APPROVE,
-    "notifier.send_critical": _NOBODY,
+    SEND_CRITICAL: _NOBODY,
     "notifier.view_delivery": _ALL,
-    "notifier.resolve_delivery": _SEND,
+    RESOLVE_DELIVERY: _SEND,
     "notifier.export_delivery": _SEND,
     "notifier.view_resolution": _ALL,
     "notifier.view_resolveddelivery": _AUDIT,

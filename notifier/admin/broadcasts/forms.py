@@ -10,8 +10,6 @@ from django.utils.timezone import get_current_timezone, localtime
 
 from notifier.broadcasts.send_options import Terms
 
-SEND = "notifier.send_broadcast"
-CRITICAL = "notifier.send_critical"
 #: The factor by which the audience may have grown since the page showed its number.
 GROWTH = 1.1
 

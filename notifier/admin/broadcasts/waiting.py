@@ -10,8 +10,8 @@ from django.contrib.auth.models import User
 from notifier.broadcasts import acts, approvals
 from notifier.broadcasts.acts import Act
 from notifier.models import Broadcast
+from notifier.staff import groups
 
-CONTROL = "notifier.control_broadcast"
 #: Names of those who may approve, on a page.
 SHOWN = 8
 
@@ -53,7 +53,7 @@ def wait(*, broadcast: Broadcast, user: Any, now: datetime) -> Wait | None:
         is_own=broadcast.created_by_id == user.pk,
         is_own_text=broadcast.text_by_id == user.pk,
         may_approve=is_asked and user.has_perm(approvals.PERMISSION),
-        may_reschedule=acts.is_allowed(Act.RESCHEDULE, broadcast) and user.has_perm(CONTROL),
+        may_reschedule=acts.is_allowed(Act.RESCHEDULE, broadcast) and user.has_perm(groups.CONTROL_BROADCAST),
         approvers=approvals.approvers(broadcast=broadcast, most=SHOWN) if is_asked else [],
         is_outdated=broadcast.is_outdated,
     )

@@ -19,7 +19,7 @@ from notifier.admin.clients.audience_lists import AudienceChangeList, ReachFilte
 from notifier.admin.clients.client_form import ClientForm
 from notifier.admin.clients.explanation_page import explanation_page
 from notifier.admin.clients.list_filters import ActiveFilter, ConsentFilter
-from notifier.admin.clients.preferences import RESUBSCRIBE, PreferenceInline
+from notifier.admin.clients.preferences import PreferenceInline
 from notifier.admin.lists import routing
 from notifier.admin.lists.addresses import breakable
 from notifier.admin.lists.base import GuardedDeleteAdmin
@@ -30,6 +30,7 @@ from notifier.consent import suppressions
 from notifier.consent.consents import Origin
 from notifier.models import Channel, Client, ConsentChange
 from notifier.runtime import clock
+from notifier.staff import groups
 from notifier.wording.badges import badge
 from notifier.wording.model_names import NOTHING
 
@@ -151,7 +152,7 @@ class ClientAdmin(GuardedDeleteAdmin):
     def get_formset_kwargs(self, request: HttpRequest, obj: Any, inline: Any, prefix: str) -> dict[str, Any]:
         kwargs: dict[str, Any] = super().get_formset_kwargs(request, obj, inline, prefix)
         if isinstance(inline, PreferenceInline):
-            kwargs["may_resubscribe"] = request.user.has_perm(RESUBSCRIBE)
+            kwargs["may_resubscribe"] = request.user.has_perm(groups.RESUBSCRIBE_CLIENT)
             kwargs["has_reason"] = bool(request.POST.get("evidence", "").strip())
         return kwargs
 

@@ -15,9 +15,6 @@ from notifier.consent.consents import Origin
 from notifier.models import Channel, Preference, Topic
 from notifier.wording import numbers
 
-#: The permission to switch on again what the client had ended.
-RESUBSCRIBE = "notifier.resubscribe_client"
-
 
 class PreferenceForm(forms.ModelForm):
     class Meta:

@@ -13,7 +13,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from notifier.admin.deliveries import export_page, resolve_page, results
-from notifier.admin.deliveries.recovery import DECISIONS, RESOLVE, DeliveryDecision
+from notifier.admin.deliveries.recovery import DECISIONS, DeliveryDecision
 from notifier.admin.lists.base import ReadOnlyAdmin
 from notifier.admin.lists.change_list import BoundedChangeList
 from notifier.admin.lists.paginator import MAX_COUNTED
@@ -25,6 +25,7 @@ from notifier.delivery import recovery
 from notifier.explanations import explanation
 from notifier.models import Channel, Client, Delivery, ProviderEvent, ResolvedDelivery
 from notifier.runtime import clock
+from notifier.staff import groups
 from notifier.wording import numbers
 from notifier.wording.badges import state_badge
 
@@ -175,7 +176,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
         ]
 
     def has_resolve_delivery_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return request.user.has_perm(RESOLVE)
+        return request.user.has_perm(groups.RESOLVE_DELIVERY)
 
     @admin.action(description="Mark as sent…", permissions=["resolve_delivery"])
     def mark_as_sent(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> HttpResponse:

@@ -12,7 +12,6 @@ from notifier.delivery.recovery import Obstacle, Resolved
 from notifier.models import Resolution
 from notifier.wording import numbers
 
-RESOLVE = "notifier.resolve_delivery"
 INCOMPLETE = "That form was not complete, so nothing was changed. Look again."
 
 

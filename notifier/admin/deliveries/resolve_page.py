@@ -10,13 +10,14 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 
-from notifier.admin.deliveries.recovery import DECISIONS, RESOLVE, DecisionForm, DeliveryDecision, outcome
+from notifier.admin.deliveries.recovery import DECISIONS, DecisionForm, DeliveryDecision, outcome
 from notifier.admin.lists import deferred_counts
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.admin.lists.selection import Selection
 from notifier.delivery import recovery
 from notifier.models import Delivery, Resolution
 from notifier.runtime import clock
+from notifier.staff import groups
 from notifier.wording import numbers
 
 #: Of the deliveries that a decision is about, so many are shown before it is taken.
@@ -30,7 +31,7 @@ def address(model_admin: BackOfficeAdmin, decision: DeliveryDecision, selection:
 
 def resolve_page(model_admin: BackOfficeAdmin, request: HttpRequest, name: str) -> HttpResponse:
     """GET asks, POST does it."""
-    if not (model_admin.has_view_permission(request) and request.user.has_perm(RESOLVE)):
+    if not (model_admin.has_view_permission(request) and request.user.has_perm(groups.RESOLVE_DELIVERY)):
         raise PermissionDenied
     decision = DECISIONS.get(name)
     if decision is None:

@@ -17,6 +17,7 @@ from notifier.admin.lists import routing
 from notifier.admin.lists.base import ReadOnlyAdmin
 from notifier.clients.imports import retention
 from notifier.models import ClientImport
+from notifier.staff import groups
 from notifier.wording.badges import badge
 from notifier.wording.model_names import NOTHING
 
@@ -37,7 +38,7 @@ class ClientImportAdmin(ReadOnlyAdmin):
         return super().get_queryset(request).defer("content", "failed_rows", "mapping")
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return super().has_view_permission(request, obj) or request.user.has_perm(ownership.IMPORT)
+        return super().has_view_permission(request, obj) or request.user.has_perm(groups.IMPORT_CLIENT)
 
     # --- The list ---
     @admin.display(description="state")

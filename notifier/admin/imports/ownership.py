@@ -7,14 +7,13 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest
 
 from notifier.models import ClientImport
-
-IMPORT = "notifier.import_client"
+from notifier.staff import groups
 
 
 def may_open(request: HttpRequest, row: ClientImport) -> bool:
     """Whether this user uploaded it, or may do everything, and may import clients."""
     is_own = row.created_by_id == request.user.pk or cast(User, request.user).is_superuser
-    return is_own and request.user.has_perm(IMPORT)
+    return is_own and request.user.has_perm(groups.IMPORT_CLIENT)
 
 
 def get_own(request: HttpRequest, pk: int) -> ClientImport:

@@ -26,6 +26,7 @@ from notifier.clients.imports.uploads import AlreadyDone
 from notifier.clients.imports.writing import ClientsChanged
 from notifier.models import ClientImport
 from notifier.runtime import clock
+from notifier.staff import groups
 
 
 class ResubscribeForm(forms.Form):
@@ -98,7 +99,7 @@ def preview_page(model_admin: BackOfficeAdmin, request: HttpRequest, pk: int) ->
         "title": f"Import {pending.file_name}?",
         "pending": pending,
         "form": form,
-        "may_resubscribe": request.user.has_perm(uploads.RESUBSCRIBE),
+        "may_resubscribe": request.user.has_perm(groups.RESUBSCRIBE_CLIENT),
         "step": 3,
         **previews.preview(pending, found),
     }

@@ -16,12 +16,12 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.views.decorators.csrf import csrf_exempt
 
-from notifier.admin.imports.ownership import IMPORT
 from notifier.admin.lists import routing
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.clients.imports import retention, uploads
 from notifier.files.base import FileError
 from notifier.runtime import clock
+from notifier.staff import groups
 
 #: Beside the file itself a form posts a few hundred bytes.
 ENVELOPE_BYTES = 100_000
@@ -64,7 +64,7 @@ class UploadForm(forms.Form):
 
 
 def upload_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpResponse:
-    if not request.user.has_perm(IMPORT):
+    if not request.user.has_perm(groups.IMPORT_CLIENT):
         raise PermissionDenied
     retention.purge(now=clock.now())
     form = UploadForm(request.POST, request.FILES) if request.method == "POST" else UploadForm()

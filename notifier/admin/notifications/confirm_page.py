@@ -16,13 +16,14 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from notifier.admin.broadcasts import email_preview, offers
-from notifier.admin.broadcasts.forms import CRITICAL, SEND, SendForm
+from notifier.admin.broadcasts.forms import SendForm
 from notifier.admin.lists import deferred_counts
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.admin.lists.selection import read_ids
 from notifier.broadcasts import held_back, lifecycle
 from notifier.models import Broadcast, Notification
 from notifier.runtime import clock
+from notifier.staff import groups
 
 #: Each of them counts its audience on the confirm page.
 MAX_AT_ONCE = 20
@@ -55,7 +56,7 @@ def read_send_order(posted: QueryDict) -> SendOrder | None:
 
 def confirm_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpResponse:
     """GET shows who would get what, POST sends it."""
-    if not request.user.has_perm(SEND):
+    if not request.user.has_perm(groups.SEND_BROADCAST):
         raise PermissionDenied
     if request.method == "POST":
         return _send(model_admin, request)
@@ -64,7 +65,7 @@ def confirm_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpResp
 
 def email_preview_page(model_admin: BackOfficeAdmin, request: HttpRequest, notification_id: int) -> HttpResponse:
     """The e-mail, which the confirm page frames."""
-    if not request.user.has_perm(SEND):
+    if not request.user.has_perm(groups.SEND_BROADCAST):
         raise PermissionDenied
     notification = get_object_or_404(Notification.objects.select_related("topic"), pk=notification_id)
     return email_preview.page(request, notification)
@@ -88,7 +89,7 @@ def _send(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpResponse:
     if made := lifecycle.find_existing(token=order.token, notification_ids=ids):
         return _sent(model_admin, request, made)
     found = list(Notification.objects.filter(pk__in=ids).select_related("topic"))
-    may = request.user.has_perm(CRITICAL)
+    may = request.user.has_perm(groups.SEND_CRITICAL)
     form = SendForm(request.POST, now=clock.now(), sends=offers.sends(found), may_be_critical=may)
     if not form.is_valid():
         return _ask(model_admin, request, ids, "Nothing was sent yet: see what is marked below.", form)
@@ -158,7 +159,7 @@ def _ask(
 
 def _counts(request: HttpRequest, offered: Sequence[offers.Offer], form: SendForm | None) -> dict[str, Any]:
     summary = offers.summary(offered)
-    may = request.user.has_perm(CRITICAL)
+    may = request.user.has_perm(groups.SEND_CRITICAL)
     return {
         "summary": summary,
         "form": form or SendForm(now=clock.now(), sends=summary.total, may_be_critical=may),

@@ -6,19 +6,19 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
-from notifier.admin.broadcasts.forms import SEND
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.admin.lists.selection import read_ids
 from notifier.admin.notifications.confirm_page import MAX_AT_ONCE
 from notifier.broadcasts import held_back
 from notifier.models import Notification
 from notifier.runtime import clock
+from notifier.staff import groups
 from notifier.web.htmx import HtmxHttpRequest
 
 
 def limits_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpResponse:
     """A page of its own, because it takes a while for many clients; for htmx only the part with the numbers."""
-    if not request.user.has_perm(SEND):
+    if not request.user.has_perm(groups.SEND_BROADCAST):
         raise PermissionDenied
     ids = read_ids(request.GET.get("ids", ""), most=MAX_AT_ONCE)
     found = Notification.objects.filter(pk__in=ids).select_related("topic").order_by("pk")

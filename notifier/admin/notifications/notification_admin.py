@@ -15,7 +15,6 @@ from django.utils.safestring import SafeString
 from simple_history.admin import SimpleHistoryAdmin
 
 from notifier.admin.broadcasts import email_preview
-from notifier.admin.broadcasts.forms import SEND
 from notifier.admin.lists.base import GuardedDeleteAdmin
 from notifier.admin.lists.routing import page
 from notifier.admin.notifications import confirm_page, draft_pages, drafts, duplicate, limits_page, send_test
@@ -25,6 +24,7 @@ from notifier.admin.notifications.forms import NotificationForm
 from notifier.broadcasts import approvals
 from notifier.messages import placeholders
 from notifier.models import Broadcast, Channel, Notification
+from notifier.staff import groups
 from notifier.wording.badges import badge
 
 
@@ -91,7 +91,7 @@ class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
 
     def has_send_broadcast_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """For the action: Django asks for it by this name."""
-        return request.user.has_perm(SEND)
+        return request.user.has_perm(groups.SEND_BROADCAST)
 
     @admin.action(description="Broadcast selected notifications…", permissions=["send_broadcast"])
     def broadcast_selected(self, request: HttpRequest, queryset: QuerySet[Notification]) -> HttpResponse | None:
@@ -134,7 +134,7 @@ class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        extra = {"may_broadcast": request.user.has_perm(SEND)}
+        extra = {"may_broadcast": request.user.has_perm(groups.SEND_BROADCAST)}
         return super().change_view(request, object_id, form_url, extra | (extra_context or {}))
 
     def render_change_form(

@@ -16,6 +16,7 @@ from notifier.clients.imports.writing import ImportOrigin
 from notifier.files.base import FileError, Table
 from notifier.files.reader import open_table
 from notifier.models import ClientImport, ConsentChange
+from notifier.staff import groups
 
 State = ClientImport.State
 
@@ -23,7 +24,6 @@ State = ClientImport.State
 MAX_ROWS = 5_000
 MAX_BYTES = 10_000_000
 
-RESUBSCRIBE = "notifier.resubscribe_client"
 MAX_NAME_LETTERS = 200
 MAX_REASON_LETTERS = 300
 
@@ -90,7 +90,7 @@ def failed_rows(*, pending: ClientImport) -> bytes:
 
 def carry_out(*, pending: ClientImport, by: User, reason: str, now: datetime) -> ClientImport:
     """Import it: all rows that can be taken, or none. `reason`: why those who had opted out are subscribed again."""
-    if reason and not by.has_perm(RESUBSCRIBE):
+    if reason and not by.has_perm(groups.RESUBSCRIBE_CLIENT):
         raise ResubscribeNotAllowed
     table = table_of(pending)
     layout = layout_of(pending, table, importer.subjects())

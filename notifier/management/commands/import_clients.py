@@ -15,11 +15,11 @@ from notifier.files.base import FileError, Table
 from notifier.files.reader import MAX_BYTES, open_table
 from notifier.models import ConsentChange
 from notifier.runtime import clock
+from notifier.staff import groups
 from notifier.wording import numbers
 
 #: Exit status: some rows were not taken; nothing was imported.
 SOME_FAILED, NOTHING_DONE = 1, 2
-IMPORT = "notifier.import_client"
 BAR_WIDTH = 30
 #: Between two lines where nobody watches a bar.
 LINE_SECONDS = 5.0
@@ -130,7 +130,7 @@ def _origin(path: Path, options: Mapping[str, Any]) -> ImportOrigin:
     if options["resubscribe"]:
         if not reason:
             raise _nothing("--resubscribe wants --reason: it is kept with each consent.")
-        if user is None or not user.has_perm(uploads.RESUBSCRIBE):
+        if user is None or not user.has_perm(groups.RESUBSCRIBE_CLIENT):
             raise _nothing("--resubscribe wants --user, who may subscribe again who had opted out.")
     elif reason:
         raise _nothing("--reason is for --resubscribe: without it nobody is subscribed again.")
@@ -146,7 +146,7 @@ def _user(name: str) -> User:
     user = User.objects.filter(username=name, is_active=True).first()
     if user is None:
         raise _nothing(f"There is no user {name}, or not an active one.")
-    if not user.has_perm(IMPORT):
+    if not user.has_perm(groups.IMPORT_CLIENT):
         raise _nothing(f"{name} may not import clients.")
     return user
 

@@ -9,13 +9,12 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllow
 
 from notifier.admin.broadcasts import page_parts
 from notifier.admin.broadcasts.acts import pause_and_cancel, retry_failed, start_now
-from notifier.admin.broadcasts.waiting import CONTROL
-from notifier.admin.deliveries.recovery import RESOLVE
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.broadcasts import acts
 from notifier.broadcasts.acts import Act
 from notifier.broadcasts.progress import Sheet
 from notifier.models import Broadcast
+from notifier.staff import groups
 
 
 def _no_number(sheet: Sheet) -> int | None:
@@ -35,7 +34,7 @@ class Button:
     act: Act
     label: str
     view: Callable[[BackOfficeAdmin, HttpRequest, Broadcast], HttpResponse]
-    permission: str = CONTROL
+    permission: str = groups.CONTROL_BROADCAST
     tone: str = ""
     #: Whether the view asks first, on a page of its own; the others only take a POST.
     asks: bool = False
@@ -61,7 +60,7 @@ BUTTONS = {
             Act.SEND_AGAIN,
             "Retry failed",
             retry_failed.retry_page,
-            permission=RESOLVE,
+            permission=groups.RESOLVE_DELIVERY,
             asks=True,
             number=retry_failed.failed,
             condition=retry_failed.has_failed,

@@ -12,7 +12,7 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 
 from notifier.admin.broadcasts import page_parts, samples
-from notifier.admin.broadcasts.forms import CRITICAL, SEND, FollowForm
+from notifier.admin.broadcasts.forms import FollowForm
 from notifier.admin.deliveries import results
 from notifier.admin.lists import deferred_counts
 from notifier.admin.lists.base import BackOfficeAdmin
@@ -20,11 +20,12 @@ from notifier.broadcasts import followups
 from notifier.broadcasts.followups import Missing
 from notifier.models import Broadcast, Delivery
 from notifier.runtime import clock
+from notifier.staff import groups
 
 
 def follow_up_page(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast_id: int) -> HttpResponse:
     """GET counts and asks, POST sends."""
-    if not request.user.has_perm(SEND):
+    if not request.user.has_perm(groups.SEND_BROADCAST):
         raise PermissionDenied
     broadcast = page_parts.find(model_admin, request, broadcast_id)
     try:
@@ -48,7 +49,7 @@ def _follow_up(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Br
         return redirect(model_admin.page_url("progress", made.pk))
     followups.check(broadcast=broadcast)
     number = total(followups.missing(broadcast=broadcast))
-    form = FollowForm(request.POST, sends=number, may_be_critical=request.user.has_perm(CRITICAL))
+    form = FollowForm(request.POST, sends=number, may_be_critical=request.user.has_perm(groups.SEND_CRITICAL))
     if not form.is_valid():
         return _ask(model_admin, request, broadcast, "Nothing was sent yet: see what is marked below.", form)
     made = followups.create(
@@ -95,7 +96,7 @@ def _missing(request: HttpRequest, broadcast: Broadcast, form: FollowForm | None
         "unknown_url": results.list_of(broadcast, state__exact=Delivery.State.UNKNOWN),
         "asks": followups.asks_for_approval(number=number, by=cast(User, request.user)),
         "button": in_words(counted),
-        "form": form or FollowForm(sends=number, may_be_critical=request.user.has_perm(CRITICAL)),
+        "form": form or FollowForm(sends=number, may_be_critical=request.user.has_perm(groups.SEND_CRITICAL)),
     }
 
 

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from django.http import HttpRequest
 from django.urls import reverse
 
-from notifier.admin.broadcasts.forms import SEND
 from notifier.admin.deliveries import results
-from notifier.admin.deliveries.recovery import RESOLVE
 from notifier.broadcasts import acts, progress
 from notifier.broadcasts.acts import Act
 from notifier.models import Broadcast, Delivery
+from notifier.staff import groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +29,14 @@ def next_steps(request: HttpRequest, sheet: progress.Sheet, follower: Broadcast 
     broadcast, may = sheet.broadcast, request.user.has_perm
     failed, unknown = sheet.count(Delivery.State.FAILED), sheet.count(Delivery.State.UNKNOWN)
     steps = []
-    if unknown and may(RESOLVE) and may("notifier.view_delivery"):
+    if unknown and may(groups.RESOLVE_DELIVERY) and may("notifier.view_delivery"):
         words = "Nobody knows whether these arrived. Look them up in the provider’s log, then say."
         url = results.list_of(broadcast, state__exact=Delivery.State.UNKNOWN)
         steps.append(Step("resolve", f"Resolve {unknown:,} unknown…", words, url))
     if failed and retry:
         words = "The same deliveries once more, each with all its attempts. It asks for a reason first."
         steps.append(Step("retry", f"Retry {failed:,} failed…", words, retry))
-    if may(SEND) and not follower and acts.is_allowed(Act.FOLLOW_UP, broadcast):
+    if may(groups.SEND_BROADCAST) and not follower and acts.is_allowed(Act.FOLLOW_UP, broadcast):
         steps.append(_follow_up(sheet))
     if may(results.EXPORT) and may("notifier.view_delivery"):
         words = "Who got what, when, and why somebody did not, as CSV or XLSX."

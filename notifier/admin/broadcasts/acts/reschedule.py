@@ -5,18 +5,18 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from notifier.admin.broadcasts import page_parts
-from notifier.admin.broadcasts.forms import CRITICAL, TermsForm
-from notifier.admin.broadcasts.waiting import CONTROL
+from notifier.admin.broadcasts.forms import TermsForm
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.broadcasts import acts, lifecycle, schedules
 from notifier.broadcasts.acts import Act
 from notifier.models import Broadcast
 from notifier.runtime import clock
+from notifier.staff import groups
 
 
 def reschedule_page(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast_id: int) -> HttpResponse:
     """GET asks for the times, POST changes them."""
-    if not request.user.has_perm(CONTROL):
+    if not request.user.has_perm(groups.CONTROL_BROADCAST):
         raise PermissionDenied
     broadcast = page_parts.find(model_admin, request, broadcast_id, "follows__topic")
     now = clock.now()
@@ -24,7 +24,7 @@ def reschedule_page(model_admin: BackOfficeAdmin, request: HttpRequest, broadcas
         request.POST if request.method == "POST" else None,
         now=now,
         initial={name: getattr(broadcast, name) for name in ("scheduled_for", "expires_at", "is_critical")},
-        may_be_critical=request.user.has_perm(CRITICAL),
+        may_be_critical=request.user.has_perm(groups.SEND_CRITICAL),
     )
     if not form.is_valid():
         return _ask(model_admin, request, broadcast, form)
