@@ -189,7 +189,8 @@ class Arena:
         From here on the judge holds it to the consents of this moment; `expected` are fields of `Expectation`.
         """
         before = {pk for (pk,) in self.stack.query("SELECT id FROM notifier_broadcast")}
-        self.stack.manage("broadcast", str(notification or self.notification), "--again", *arguments)
+        what = str(notification or self.notification)
+        self.stack.manage("broadcast", what, "--again", *arguments, seconds=DEADLINE_SECONDS)
         after = {pk for (pk,) in self.stack.query("SELECT id FROM notifier_broadcast")}
         (broadcast,) = after - before
         self.hold_to(broadcast, **expected)
@@ -268,13 +269,13 @@ class Arena:
         return True
 
     def left(self) -> int:
-        """Deliveries that something still has to happen to, and clients that have none yet count as one."""
+        """Deliveries that something still has to happen to; those that a broadcast has yet to make count as many."""
         active = self.stack.query("SELECT COUNT(*) FROM notifier_delivery WHERE due_at IS NOT NULL")[0][0]
         unexpanded = self.stack.query(
             "SELECT COUNT(*) FROM notifier_broadcast WHERE (cursor < audience_upto AND state = 'RUNNING')"
             " OR (state = 'SCHEDULED' AND scheduled_for < created_at)"
         )[0][0]
-        return int(active) + int(unexpanded)
+        return int(active) + int(unexpanded) * self.size.clients
 
     def keep_busy(self, *, least: int = 40) -> None:
         """Press again when little is left to do, so that the next fault meets work."""
@@ -424,7 +425,9 @@ class Staff:
     def __enter__(self) -> Self:
         name = f"staff{processes.free_port()}"
         self._stack.env["DJANGO_SUPERUSER_PASSWORD"] = "open sesame"
-        self._stack.manage("createsuperuser", "--noinput", "--username", name, "--email", "staff@example.com")
+        self._stack.manage(
+            "createsuperuser", "--noinput", "--username", name, "--email", "staff@example.com", seconds=DEADLINE_SECONDS
+        )
         page = self.get("/admin/login/")
         form = {"username": name, "password": "open sesame", "csrfmiddlewaretoken": hidden(page, "csrfmiddlewaretoken")}
         self._client.post("/admin/login/?next=/admin/", data=form).raise_for_status()

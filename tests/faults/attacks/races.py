@@ -8,7 +8,7 @@ import time
 
 import psycopg
 
-from tests.faults.arena import EMAIL, SMS, Arena
+from tests.faults.arena import DEADLINE_SECONDS, EMAIL, SMS, Arena
 from tests.faults.attack import SCALED, attack
 from tests.support.servers.stack import PROJECT
 
@@ -49,7 +49,7 @@ def _run_races(arena: Arena) -> None:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=120 * rounds,
+        timeout=DEADLINE_SECONDS * rounds,
     )
     (arena.stack.folder / "races.log").write_text(done.stderr)
     if done.returncode:
