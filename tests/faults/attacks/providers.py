@@ -113,7 +113,7 @@ TOO_LARGE = Rule(phase="mail", reply="552 5.3.4 too large", times=2, name="too l
 def mail_troubles(arena: Arena) -> None:
     arena.stack.env["EMAIL_URL"] = arena.smtp.url.replace("://", "://notifier:open-sesame@")
     quit_badly = Rule(phase="quit", then=arena.dice.choice(["drop", "reset", "hang"]))
-    scene = _Scene(arena, channel="email", standin=arena.smtp)
+    scene = _Scene(arena, channel="email", fake=arena.smtp)
     scene.usual = (quit_badly, TOO_LARGE, Rule(phase="dot", delay=SLOW_SECONDS))
     scene.disconnect = (DISCONNECT,)
     scene.choose_victims(MAIL_TROUBLES)
@@ -233,7 +233,7 @@ SMS_OUTAGES: dict[str, Rule | None] = {
 # A shorter lease, because one SMS may take nine tenths of it.
 @attack(14, "SMS: everything a provider can do wrong", MAX_ATTEMPTS=str(MOST), LEASE_SECONDS="3")
 def sms_troubles(arena: Arena) -> None:
-    scene = _Scene(arena, channel="sms", standin=arena.sms)
+    scene = _Scene(arena, channel="sms", fake=arena.sms)
     scene.usual = (Rule(phase="request", delay=SLOW_SECONDS),)
     scene.choose_victims(SMS_TROUBLES)
     with _Appointments(arena) as appointments:
@@ -304,10 +304,10 @@ _CONSENTING = """
 class _Scene:
     """One channel's provider and its victims."""
 
-    def __init__(self, arena: Arena, *, channel: str, standin: SmtpProcess | SmsProcess) -> None:
+    def __init__(self, arena: Arena, *, channel: str, fake: SmtpProcess | SmsProcess) -> None:
         self._arena = arena
         self._channel = channel
-        self._standin = standin
+        self._fake = fake
         #: What else is wrong with the provider all the time.
         self.usual: tuple[Rule, ...] = ()
         #: Ends kept connections, where an outage would otherwise only meet new ones.
@@ -339,7 +339,7 @@ class _Scene:
         arena = self._arena
         self._behave()
         suffered = arena.dice.sample(list(outages), min(len(outages), arena.size.faults - 2))
-        # At the start, for a stand-in that starts anew forgets whom it has struck.
+        # At the start, for a fake that starts anew forgets whom it has struck.
         with self._refusing(REFUSES_CONNECTIONS in suffered):
             arena.start()
             if first:
@@ -360,17 +360,17 @@ class _Scene:
             replace(trouble.rule, recipient=address, name=_name(trouble, address))
             for address, trouble in self.victims.items()
         ]
-        self._standin.behave(*outage, *of_victims, *self.usual)
+        self._fake.behave(*outage, *of_victims, *self.usual)
 
     @contextmanager
     def _refusing(self, is_chosen: bool) -> Iterator[None]:
         if not is_chosen:
             yield
             return
-        self._standin.kill()
+        self._fake.kill()
         yield
         self._wait_until_told()
-        self._standin.start()
+        self._fake.start()
         self._arena.faults[REFUSES_CONNECTIONS] += 1
 
     def _suffer(self, name: str, rule: Rule) -> None:
@@ -378,9 +378,9 @@ class _Scene:
         self._behave(rule, *self.disconnect)
         self._wait_until_told()
         self._arena.faults[name] += 1
-        before = len(self._standin.accepted())
+        before = len(self._fake.accepted())
         self._behave()
-        self._arena.wait_until(lambda: len(self._standin.accepted()) > before, what=f"the end of {name}")
+        self._arena.wait_until(lambda: len(self._fake.accepted()) > before, what=f"the end of {name}")
 
     def _wait_until_told(self) -> None:
         told = "SELECT detail FROM notifier_process WHERE channel = %s AND state = 'WAITING' AND detail <> ''"
@@ -431,7 +431,7 @@ class _Scene:
     def _judge_too_large(self, by_address: dict[str, list[Row]]) -> None:
         """Whoever met it, for the recipient is not named yet; they are taken out."""
         too_large = [row for rows in by_address.values() for row in rows if "too large" in row.detail]
-        struck = [strike for strike in self._standin.strikes() if strike["name"] == TOO_LARGE.name]
+        struck = [strike for strike in self._fake.strikes() if strike["name"] == TOO_LARGE.name]
         is_so = [row.state for row in too_large] == ["FAILED"] * len(struck)
         self._arena.demand(is_so, f"552 was said {len(struck)} times: {too_large}")
         if struck:
