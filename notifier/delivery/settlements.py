@@ -102,7 +102,7 @@ def _suppress(outcomes: Sequence[Outcome], now: datetime) -> None:
 
 
 def retry_delay(attempts: int) -> timedelta:
-    """How long to wait after so many failed attempts: doubling, at most an hour, spread by a fifth either way."""
+    """How long to wait after a failure; `attempts`: those before this one. Doubles up to an hour, ± a fifth."""
     seconds = min(LONGEST_RETRY.total_seconds(), settings.RETRY_BASE_SECONDS * 2**attempts)
     return timedelta(seconds=seconds * random.uniform(1 - JITTER, 1 + JITTER))
 

@@ -69,7 +69,7 @@ def _of_part(part: Health, may: May) -> Concern:
     broken = Concern("-".join(part.part.lower().split()), f"{part.part}: {part.words}", is_bad=True)
     if not may("notifier.view_process"):
         return broken
-    return replace(broken, button="See the workers", url=reverse("admin:notifier_process_changelist"))
+    return replace(broken, button="See the processes", url=reverse("admin:notifier_process_changelist"))
 
 
 def _dead_tickets(number: int) -> list[Concern]:

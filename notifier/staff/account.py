@@ -10,7 +10,7 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from phonenumber_field.formfields import PhoneNumberField
 
-from notifier.staff import auth_backend, profiles
+from notifier.staff import profiles, timezones
 
 
 class AccountForm(forms.Form):
@@ -29,7 +29,7 @@ class AccountForm(forms.Form):
     )
     time_zone = forms.ChoiceField(
         required=False,
-        choices=auth_backend.zone_choices,
+        choices=timezones.zone_choices,
         help_text="Every date and time is shown, and read, in this zone.",
     )
 
@@ -55,7 +55,7 @@ def account_page(request: HttpRequest, *, context: dict[str, Any]) -> HttpRespon
 
 
 def _initial(user: User) -> dict[str, Any]:
-    profile = auth_backend.profile_of(user)
+    profile = profiles.profile_of(user)
     return {
         "first_name": user.first_name,
         "last_name": user.last_name,

@@ -1,4 +1,4 @@
-"""Changes what members of staff may change about themselves."""
+"""What members of staff may change about themselves."""
 
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -13,3 +13,12 @@ def change(*, user: User, names: tuple[str, str], email: str, phone: PhoneNumber
         # Only these columns: somebody else may change the rights or the password at this moment.
         User.objects.filter(pk=user.pk).update(first_name=names[0], last_name=names[1], email=email)
         Profile.objects.update_or_create(user=user, defaults={"phone": phone or None, "time_zone": time_zone})
+
+
+def profile_of(user: User) -> Profile:
+    """The user's profile; an empty, unsaved one where there is none."""
+    try:
+        profile: Profile = user.profile
+    except Profile.DoesNotExist:
+        return Profile(user=user)
+    return profile

@@ -12,7 +12,7 @@ from django.core.management import get_commands
 PROJECT = Path(__file__).resolve().parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-STAFF_LIFTABLE = {name: service for name, service in SERVICES.items() if "build" in service}
+BUILT_HERE = {name: service for name, service in SERVICES.items() if "build" in service}
 SERVERS = {name: service for name, service in SERVICES.items() if "image" in service}
 DOCKERFILE = (PROJECT / "Dockerfile").read_text()
 #: What an image, or a command of ours, reads besides the settings.
@@ -38,13 +38,13 @@ def programs(service: dict[str, Any]) -> list[list[str]]:
 
 
 def test_it_has_what_a_scaled_out_notifier_needs() -> None:
-    assert STAFF_LIFTABLE.keys() == {"web", "dispatcher", "email", "sms", "migrate", "demo"}
+    assert BUILT_HERE.keys() == {"web", "dispatcher", "email", "sms", "migrate", "demo"}
     assert SERVERS.keys() == {"postgres", "rabbitmq", "mailpit"}
 
 
-@pytest.mark.parametrize("name", STAFF_LIFTABLE)
+@pytest.mark.parametrize("name", BUILT_HERE)
 def test_every_command_exists(name: str) -> None:
-    for program in programs(STAFF_LIFTABLE[name]):
+    for program in programs(BUILT_HERE[name]):
         if program[0] == "gunicorn":
             assert program[1] == "config.wsgi"
         else:
@@ -53,14 +53,14 @@ def test_every_command_exists(name: str) -> None:
 
 
 def test_each_channel_has_a_consumer() -> None:
-    assert programs(STAFF_LIFTABLE["email"])[0][2:] == ["run_consumer", "email"]
-    assert programs(STAFF_LIFTABLE["sms"])[0][2:] == ["run_consumer", "sms"]
-    assert programs(STAFF_LIFTABLE["dispatcher"])[0][2:] == ["run_dispatcher"]
+    assert programs(BUILT_HERE["email"])[0][2:] == ["run_consumer", "email"]
+    assert programs(BUILT_HERE["sms"])[0][2:] == ["run_consumer", "sms"]
+    assert programs(BUILT_HERE["dispatcher"])[0][2:] == ["run_dispatcher"]
 
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_every_variable_is_read_by_somebody(name: str) -> None:
-    known = KNOWN.get(name, set()) | (settings_read() if name in STAFF_LIFTABLE else set())
+    known = KNOWN.get(name, set()) | (settings_read() if name in BUILT_HERE else set())
 
     assert set(SERVICES[name].get("environment", {})) <= known
 
@@ -87,13 +87,13 @@ def test_nothing_waits_by_sleeping() -> None:
 
 def test_tables_are_there_before_anything_starts() -> None:
     for name in ("web", "dispatcher", "email", "sms", "demo"):
-        assert "migrate" in STAFF_LIFTABLE[name]["depends_on"]
-    assert "postgres" in STAFF_LIFTABLE["migrate"]["depends_on"]
+        assert "migrate" in BUILT_HERE[name]["depends_on"]
+    assert "postgres" in BUILT_HERE["migrate"]["depends_on"]
 
 
 def test_what_is_scaled_has_neither_a_fixed_name_nor_a_published_port() -> None:
     assert all("container_name" not in service for service in SERVICES.values())
-    assert all("ports" not in STAFF_LIFTABLE[name] for name in ("dispatcher", "email", "sms"))
+    assert all("ports" not in BUILT_HERE[name] for name in ("dispatcher", "email", "sms"))
 
 
 def test_only_this_machine_can_reach_what_is_published() -> None:
@@ -111,15 +111,15 @@ def test_a_first_up_ends_in_a_page_that_one_can_log_in_to() -> None:
 
     assert variables
     assert all(":-" in variable for variable in variables)
-    assert STAFF_LIFTABLE["web"]["environment"]["HTTPS"] == "off"
-    assert "local-use-only" in STAFF_LIFTABLE["web"]["environment"]["SECRET_KEY"]
-    assert "DEBUG" not in STAFF_LIFTABLE["web"]["environment"]
-    assert "ensure_superuser" in str(STAFF_LIFTABLE["migrate"]["command"])
-    assert "healthz" in str(STAFF_LIFTABLE["web"]["healthcheck"]["test"])
+    assert BUILT_HERE["web"]["environment"]["HTTPS"] == "off"
+    assert "local-use-only" in BUILT_HERE["web"]["environment"]["SECRET_KEY"]
+    assert "DEBUG" not in BUILT_HERE["web"]["environment"]
+    assert "ensure_superuser" in str(BUILT_HERE["migrate"]["command"])
+    assert "healthz" in str(BUILT_HERE["web"]["healthcheck"]["test"])
 
 
 def test_addresses_name_services_of_this_file() -> None:
-    environment = STAFF_LIFTABLE["email"]["environment"]
+    environment = BUILT_HERE["email"]["environment"]
 
     for name in ("DATABASE_URL", "BROKER_URL", "EMAIL_URL"):
         host = re.fullmatch(r"[a-z]+://(?:.*@)?([a-z]+):\d+.*", environment[name])
@@ -129,7 +129,7 @@ def test_addresses_name_services_of_this_file() -> None:
 
 def test_consumers_get_the_time_to_finish_what_they_send() -> None:
     for name in ("email", "sms"):
-        assert int(STAFF_LIFTABLE[name]["stop_grace_period"].rstrip("s")) > 60
+        assert int(BUILT_HERE[name]["stop_grace_period"].rstrip("s")) > 60
 
 
 # --- Dockerfile -------------------------------------------------------------------------------------------------------

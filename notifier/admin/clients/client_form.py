@@ -6,14 +6,14 @@ from django import forms
 from django.conf import settings
 
 from notifier.clients.imports.rows import read_name
-from notifier.staff import auth_backend
+from notifier.staff import timezones
 
 
 class ClientForm(forms.ModelForm):
     time_zone = forms.ChoiceField(
         required=False,
-        help_text="Nothing is sent in their night, where sending hours are set. It is told from the phone number’s "
-        f"country, or is the product’s own ({settings.CLIENT_TIME_ZONE}), where none is chosen.",
+        help_text="Nothing is sent in their night, where sending hours are set. Where none is chosen it is told from the "
+        f"phone number’s area code or country, or is the product’s own ({settings.CLIENT_TIME_ZONE}).",
     )
     #: Shown below the matrix, where it belongs.
     evidence = forms.CharField(
@@ -28,10 +28,10 @@ class ClientForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         # A reader's form has no fields.
         if field := cast(forms.ChoiceField | None, self.fields.get("time_zone")):
-            choices = auth_backend.zone_choices("As their phone number tells")
+            choices = timezones.zone_choices("As their phone number tells")
             # A zone from an imported file may be an alias, which the list does not have.
             own = self.instance.time_zone
-            field.choices = [*choices, (own, own)] if own and own not in auth_backend.zones_of(choices) else choices
+            field.choices = [*choices, (own, own)] if own and own not in timezones.zones_of(choices) else choices
 
     def clean_name(self) -> str:
         name: str = self.cleaned_data["name"]

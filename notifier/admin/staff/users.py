@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.models import Profile
-from notifier.staff import auth_backend
+from notifier.staff import timezones
 from notifier.wording.badges import badge
 from notifier.wording.model_names import NOTHING
 
@@ -31,7 +31,7 @@ def without_apps(field: Any, db_field: Any) -> Any:
 
 
 class ProfileForm(forms.ModelForm):
-    time_zone = forms.ChoiceField(required=False, choices=auth_backend.zone_choices)
+    time_zone = forms.ChoiceField(required=False, choices=timezones.zone_choices)
 
     class Meta:
         model = Profile

@@ -38,7 +38,7 @@ def test_what_does_not_work_comes_first_and_leads_to_the_workers(now: datetime) 
     ill = Health("SMS consumers", False, "No SMS consumer is running.")
 
     assert listed(now, ill) == [
-        ("sms-consumers", True, "See the workers"),
+        ("sms-consumers", True, "See the processes"),
         (f"late-{late.pk}", True, "Open it"),
         ("approval", False, "Look and decide"),
     ]

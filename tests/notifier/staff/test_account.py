@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from notifier.models import Client, Profile
-from notifier.staff import auth_backend, profiles
+from notifier.staff import profiles, timezones
 from tests.support.factories import a_client, a_user
 from tests.support.forms import form_of
 
@@ -133,10 +133,10 @@ def test_the_zone_costs_no_query() -> None:
 
 
 def test_every_zone_that_is_offered_is_known() -> None:
-    names = [name for _, zones in auth_backend.zone_choices()[2:] for name, _ in zones]
+    names = [name for _, zones in timezones.zone_choices()[2:] for name, _ in zones]
 
     assert len(names) > 400
-    assert all(auth_backend.zone_of(Profile(user=User(), time_zone=name).user) for name in names)
+    assert all(timezones.zone_of(Profile(user=User(), time_zone=name).user) for name in names)
 
 
 def test_a_user_who_may_not_log_in_any_more_is_out_at_once() -> None:

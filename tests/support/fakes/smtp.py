@@ -20,7 +20,7 @@ from tests.support.fakes.running import FakeProcess, Sink, ThreadedFake, serve
 PATH = re.compile(r"(?:FROM|TO):\s*<([^>]*)>", re.IGNORECASE)
 MESSAGE_ID = re.compile(rb"^message-id:\s*(\S+)", re.IGNORECASE | re.MULTILINE)
 SUBJECT = re.compile(rb"^subject:[ \t]*(.*(?:\r\n[ \t].*)*)", re.IGNORECASE | re.MULTILINE)
-STAFF_LIFTABLE = re.compile(r"<(\d+)\.(\d+)@")
+OUR_MESSAGE_ID = re.compile(r"<(\d+)\.(\d+)@")
 END = b"\r\n.\r\n"
 ADDRESS_PHASES = ("rcpt", "data", "body", "dot")
 
@@ -167,7 +167,7 @@ class SmtpSession(Connection):
     def _entry(self, recipient: str, text: bytes) -> dict[str, object]:
         headers = text.partition(b"\r\n\r\n")[0]
         message_id = _first(MESSAGE_ID, headers)
-        ours = STAFF_LIFTABLE.match(message_id)
+        ours = OUR_MESSAGE_ID.match(message_id)
         entry: dict[str, object] = {
             "recipient": recipient,
             "message_id": message_id,
