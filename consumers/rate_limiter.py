@@ -60,12 +60,12 @@ class RateLimiter:
             self._stop.wait(min(grant.wait.total_seconds(), LOOK_SECONDS))
         return wanted
 
-    def give_back(self, number: int) -> None:
+    def release(self, number: int) -> None:
         """Return what `take` gave for messages that were not sent. If that fails, sending is only a little slower."""
         if number <= 0 or time.monotonic() < self._free_until:
             return
         try:
-            throttles.give_back(channel=self._channel, number=number)
+            throttles.release(channel=self._channel, number=number)
         except db.Error as error:
             logger.warning("The %s throttle can't be used: %s", self._channel.in_words, error)
             connection.close()

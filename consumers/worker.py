@@ -117,19 +117,19 @@ class Consumer:
                 else self._rate_limiter.take(wanted=min(self._window, len(ids) - start), until=until)
             )
             if not size:
-                self._give_back(ids[start:], due_at=clock.now())
+                self._release(ids[start:], due_at=clock.now())
                 break
             outcomes = self._work_window(received.ticket.broadcast, ids[start : start + size])
-            self._rate_limiter.give_back(size - sum(outcome.verdict is not Verdict.RELEASED for outcome in outcomes))
+            self._rate_limiter.release(size - sum(outcome.verdict is not Verdict.RELEASED for outcome in outcomes))
             if down := next((o for o in outcomes if o.verdict is Verdict.RELEASED and o.wait), None):
                 # The rest would only fail in the same way.
-                self._give_back(ids[start:], due_at=clock.now() + (down.wait or timedelta()))
+                self._release(ids[start:], due_at=clock.now() + (down.wait or timedelta()))
                 received.ack()
                 self._wait_out(f"{self._channel.label}: {down.detail}", (down.wait or timedelta()).total_seconds())
                 return
             if self._breaker_reporter.is_open:
                 # If the probe was in this ticket, it was sent; nothing else of it may be.
-                self._give_back(ids[start:], due_at=clock.now())
+                self._release(ids[start:], due_at=clock.now())
                 break
         received.ack()
 
@@ -139,7 +139,7 @@ class Consumer:
             return 0
         return self._rate_limiter.take(wanted=min(self._window, left), until=until)
 
-    def _give_back(self, delivery_ids: Sequence[int], *, due_at: datetime) -> None:
+    def _release(self, delivery_ids: Sequence[int], *, due_at: datetime) -> None:
         claims.release(delivery_ids=delivery_ids, due_at=due_at)
         failpoints.reached("release.committed")
 

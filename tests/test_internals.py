@@ -39,7 +39,7 @@ def names_in(function: Any) -> set[str]:
     return set(function.__code__.co_names)
 
 
-# --- pika: notifier/transport/amqp.py, "A peer that neither answers nor hangs up" -------------------------------------
+# --- pika: notifier/transport/amqp/connections.py, "A peer that neither answers nor hangs up" -------------------------
 def test_pikas_blocking_connection_has_its_real_one_in_impl() -> None:
     assert "_impl" in names_in(BlockingConnection.__init__)
     assert inspect.signature(BlockingConnection._create_connection).return_annotation.endswith("SelectConnection")
@@ -64,7 +64,7 @@ def test_pikas_errors_carry_what_caused_them_in_exception() -> None:
     assert AMQPConnectorException(cause).args == (cause,)
 
 
-# --- httpx and httpcore: consumers/backends/sms.py, `_BoundedTransport` -----------------------------------------------
+# --- httpx and httpcore: consumers/backends/twilio.py, `_BoundedTransport` --------------------------------------------
 def test_httpxs_transport_sends_by_the_pool_in_pool() -> None:
     assert isinstance(httpx.HTTPTransport()._pool, httpcore.ConnectionPool)
     for method in ("handle_request", "close", "__enter__", "__exit__"):
@@ -133,7 +133,7 @@ def test_simple_historys_rows_have_the_columns_that_our_sql_fills() -> None:
 
 
 def test_simple_historys_pages_are_asked_as_ours_are() -> None:
-    # notifier/admin/notifications/writing.py
+    # notifier/admin/notifications/notification_admin.py
     assert parameters(SimpleHistoryAdmin.history_form_view)[:4] == [
         "request",
         "object_id",
@@ -143,7 +143,7 @@ def test_simple_historys_pages_are_asked_as_ours_are() -> None:
     assert "request" in parameters(SimpleHistoryAdmin.revert_disabled)
 
 
-# --- django-anymail: consumers/backends/email.py ----------------------------------------------------------------------
+# --- django-anymail: consumers/backends/smtp.py -----------------------------------------------------------------------
 def test_anymails_refusal_is_an_error_of_its_own() -> None:
     assert AnymailRecipientsRefused.__mro__[1].__name__ == "AnymailError"
 
@@ -154,7 +154,7 @@ def test_phonenumbers_table_has_zones_by_the_first_digits() -> None:
     assert all(digits.isdecimal() for digits in TIMEZONE_DATA)
 
 
-# --- Python's smtplib: consumers/backends/email.py, `_BoundedSmtp` ----------------------------------------------------
+# --- Python's smtplib: consumers/backends/smtp.py, `_BoundedSmtp` -----------------------------------------------------
 @pytest.mark.parametrize("lines", [b"250 OK\r\n", b"250-SIZE\r\n250 OK\r\n"])
 def test_smtplib_reads_each_answer_by_readline_of_file(lines: bytes) -> None:
     smtp: Any = smtplib.SMTP()

@@ -15,7 +15,7 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from notifier.broadcasts import acts, audience, chains, lifecycle
 from notifier.broadcasts.acts import Act
-from notifier.broadcasts.send_options import Terms
+from notifier.broadcasts.send_options import SendOptions
 from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Suppression
 
 State = Delivery.State
@@ -184,13 +184,19 @@ def create(
             return earlier
         check(broadcast=original)
         return _start(
-            original, request_id=_request_id(broadcast_id, token), by=by, now=now, terms=Terms(is_critical=is_critical)
+            original,
+            request_id=_request_id(broadcast_id, token),
+            by=by,
+            now=now,
+            options=SendOptions(is_critical=is_critical),
         )
 
 
-def _start(original: Broadcast, *, request_id: uuid.UUID, by: User | None, now: datetime, terms: Terms) -> Broadcast:
+def _start(
+    original: Broadcast, *, request_id: uuid.UUID, by: User | None, now: datetime, options: SendOptions
+) -> Broadcast:
     """Like any other broadcast, it starts at once, or after a second person has approved it."""
-    values = lifecycle.initial_columns(needs_approval=_needs_approval(original, by), terms=terms, now=now)
+    values = lifecycle.initial_columns(needs_approval=_needs_approval(original, by), options=options, now=now)
     return Broadcast.objects.create(
         follows=original,
         notification_id=original.notification_id,

@@ -18,7 +18,7 @@ from django.utils.timezone import localtime
 
 from notifier.broadcasts import acts, audience
 from notifier.broadcasts.acts import Act
-from notifier.broadcasts.send_options import AT_ONCE, Terms
+from notifier.broadcasts.send_options import AT_ONCE, SendOptions
 from notifier.models import Broadcast, Channel, Client, Notification, Topic
 
 State = Broadcast.State
@@ -39,8 +39,8 @@ class ChangedMeanwhile(BroadcastError):
     """A notification is no longer what the staff member saw."""
 
 
-class BadTerms(BroadcastError):
-    """The times can't be kept; `mistakes` gives a sentence for each field of the terms."""
+class BadSendOptions(BroadcastError):
+    """The times can't be kept; `mistakes` gives a sentence for each field of the options."""
 
     def __init__(self, mistakes: Mapping[str, str]) -> None:
         super().__init__(" ".join(mistakes.values()))
@@ -63,12 +63,13 @@ def create(
     by: User | None,
     now: datetime,
     again: bool = False,
-    terms: Terms = AT_ONCE,
+    options: SendOptions = AT_ONCE,
 ) -> list[Broadcast]:
     """One broadcast for each notification in `seen`, which gives the `updated_at` that the sender looked at.
 
     It runs at once or waits, for its time or for a second person. All of them or none. The same token returns what it
-    made the first time, however often it comes. Raises `SentRecently` unless `again`, `ChangedMeanwhile`, `BadTerms`.
+    made the first time, however often it comes. Raises `SentRecently` unless `again`, `ChangedMeanwhile` and
+    `BadSendOptions`.
     """
     # Before the lock: counting a million clients takes a while, and SQLite has one write lock.
     large = _needing_approval(seen, by)
@@ -82,9 +83,9 @@ def create(
         if len(notifications) < len(seen) or any(n.updated_at != seen[n.pk] for n in fresh):
             raise ChangedMeanwhile("A notification was changed or deleted meanwhile. Look at it again before sending.")
         if fresh:
-            _refuse(fresh, again=again, terms=terms, now=now)
+            _refuse(fresh, again=again, options=options, now=now)
         for n in fresh:
-            values = initial_columns(needs_approval=n.pk in large, terms=terms, now=now)
+            values = initial_columns(needs_approval=n.pk in large, options=options, now=now)
             made[n.pk] = _make(n, request_id=requests[n.pk], by=by, **values)
     return [made[n.pk] for n in notifications]
 
@@ -95,11 +96,11 @@ def find_existing(*, token: uuid.UUID, notification_ids: Collection[int]) -> lis
     return list(Broadcast.objects.filter(request_id__in=requests).order_by("notification_id"))
 
 
-def _refuse(fresh: Sequence[Notification], *, again: bool, terms: Terms, now: datetime) -> None:
+def _refuse(fresh: Sequence[Notification], *, again: bool, options: SendOptions, now: datetime) -> None:
     if not again and (earlier := sent_recently(notification_ids=[n.pk for n in fresh], now=now)):
         raise SentRecently(earlier)
-    if mistakes := terms.mistakes(now):
-        raise BadTerms(mistakes)
+    if mistakes := options.mistakes(now):
+        raise BadSendOptions(mistakes)
 
 
 def _make(n: Notification, *, request_id: uuid.UUID, by: User | None, **values: Any) -> Broadcast:
@@ -117,17 +118,17 @@ def _make(n: Notification, *, request_id: uuid.UUID, by: User | None, **values: 
     )
 
 
-def initial_columns(*, needs_approval: bool, terms: Terms, now: datetime) -> dict[str, Any]:
+def initial_columns(*, needs_approval: bool, options: SendOptions, now: datetime) -> dict[str, Any]:
     """The columns of a broadcast that is asked for now."""
     asked = {
-        "scheduled_for": terms.scheduled_for,
-        "expires_at": terms.expires_at,
-        "is_critical": terms.is_critical,
+        "scheduled_for": options.scheduled_for,
+        "expires_at": options.expires_at,
+        "is_critical": options.is_critical,
         "needs_approval": needs_approval,
     }
     if needs_approval:
         return asked | {"state": State.AWAITING_APPROVAL, "audience_upto": 0}
-    if terms.scheduled_for:
+    if options.scheduled_for:
         return asked | {"state": State.SCHEDULED, "audience_upto": 0}
     return asked | running_columns(now=now)
 

@@ -8,8 +8,8 @@ from datetime import datetime
 
 from notifier.broadcasts import acts, lifecycle
 from notifier.broadcasts.acts import Act
-from notifier.broadcasts.lifecycle import BadTerms, NotAllowed
-from notifier.broadcasts.send_options import Terms
+from notifier.broadcasts.lifecycle import BadSendOptions, NotAllowed
+from notifier.broadcasts.send_options import SendOptions
 from notifier.models import Broadcast
 from notifier.runtime import failpoints
 
@@ -65,17 +65,17 @@ def _why_expired(broadcast: Broadcast) -> str:
 
 
 # --- Staff's part -----------------------------------------------------------------------------------------------------
-def reschedule(*, broadcast_id: int, terms: Terms, now: datetime) -> None:
+def reschedule(*, broadcast_id: int, options: SendOptions, now: datetime) -> None:
     """Change when a broadcast that has not begun starts and expires; without a time it starts at once.
 
     Its approval, if it needs one, is asked for again: a second person approves the time and `is_critical` as well.
-    Raises `BadTerms`, `NotAllowed`.
+    Raises `BadSendOptions`, `NotAllowed`.
     """
-    if mistakes := terms.mistakes(now):
-        raise BadTerms(mistakes)
+    if mistakes := options.mistakes(now):
+        raise BadSendOptions(mistakes)
     broadcast = _before_start(Act.RESCHEDULE, broadcast_id)
     large = broadcast.needs_approval or _has_outgrown(broadcast)
-    columns = lifecycle.initial_columns(needs_approval=large, terms=terms, now=now) | {
+    columns = lifecycle.initial_columns(needs_approval=large, options=options, now=now) | {
         "approved_by": None,
         "approved_at": None,
     }

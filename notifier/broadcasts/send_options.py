@@ -5,7 +5,7 @@ from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class SendOptions:
     #: None: it starts at once.
     scheduled_for: datetime | None = None
     #: What has not been sent by then is never sent. None: it never expires.
@@ -25,4 +25,4 @@ class Terms:
         return found
 
 
-AT_ONCE = Terms()
+AT_ONCE = SendOptions()

@@ -25,13 +25,13 @@ def count(*, broadcast_id: int, now: datetime) -> bool:
     if seen is None or (seen["finished_at"] and seen["tallied_at"] is None):
         return False  # deleted; or its last tally is due again, which will make this count due again
     days = [DailyStats(broadcast_id=broadcast_id, **row) for row in _count(broadcast_id)]
-    failpoints.reached("daily.counted")
+    failpoints.reached("daily_stats.counted")
     with transaction.atomic():
         if not _unchanged(broadcast_id, seen).update(days_counted_at=now):
             return False
         DailyStats.objects.filter(broadcast=broadcast_id).delete()
         DailyStats.objects.bulk_create(days)
-    failpoints.reached("daily.committed")
+    failpoints.reached("daily_stats.committed")
     return True
 
 

@@ -79,7 +79,8 @@ class Suppression(models.Model):
 
     def clean(self) -> None:
         """Bring the address into the form of clients' addresses; otherwise it would never match one."""
-        client = Client(**{"phone" if self.channel == Channel.SMS else "email": self.address})
+        field = Channel(self.channel).address_field if self.channel in Channel.values else "email"
+        client = Client(**{field: self.address})
         try:
             client.clean_fields(exclude=["name"])
             self.address = str(client.phone or client.email or "")

@@ -111,7 +111,7 @@ def _room(rate: float) -> float:
     return max(1.0, rate * BURST_SECONDS)
 
 
-def give_back(*, channel: Channel, number: int) -> None:
+def release(*, channel: Channel, number: int) -> None:
     """Return tokens of messages that were not sent. `take` ignores what is more than the bucket can hold."""
     if number > 0:
         Throttle.objects.filter(channel=channel, provider=provider(channel)).update(tokens=F("tokens") + number)

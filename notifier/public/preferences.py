@@ -70,7 +70,7 @@ class Switch:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TopicRow:
     topic: Topic
     switches: list[Switch]
 
@@ -156,7 +156,7 @@ def _missing(client: Client, consent: CurrentConsent) -> dict[Channel, str]:
     return missing | {channel: _CLOSED for channel in Channel if has[channel] and consent.is_closed(channel)}
 
 
-def _row(topic: Topic, consent: CurrentConsent, missing: dict[Channel, str]) -> Row:
+def _row(topic: Topic, consent: CurrentConsent, missing: dict[Channel, str]) -> TopicRow:
     switches = [
         Switch(
             label=str(channel.label),
@@ -166,7 +166,7 @@ def _row(topic: Topic, consent: CurrentConsent, missing: dict[Channel, str]) -> 
         )
         for channel in Channel
     ]
-    return Row(topic, switches)
+    return TopicRow(topic, switches)
 
 
 def _notes(consent: CurrentConsent) -> list[str]:

@@ -28,8 +28,8 @@ POINTS = (
     "tally.committed",
     "finish.locked",  # in the transaction, before the broadcast ends
     "finish.committed",
-    "daily.counted",  # a day’s numbers are known, and not written
-    "daily.committed",
+    "daily_stats.counted",  # a day’s numbers are known, and not written
+    "daily_stats.committed",
     # The consumer's cycle.
     "ticket.received",
     "claim.taken",  # in the transaction

@@ -39,7 +39,7 @@ DONE_TO_IT = {
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Breadcrumb:
     name: str
     #: Empty for the present page, and for one that the reader may not open.
     url: str = ""
@@ -140,23 +140,23 @@ def icon(name: str) -> SafeString:
 
 
 @register.simple_tag(takes_context=True)
-def trail(context: template.Context) -> list[Step]:
+def trail(context: template.Context) -> list[Breadcrumb]:
     """The breadcrumbs of a stock page: its list, the row, and what is done to it."""
     # The page of an earlier version is about a row of the history.
     opts: Options[Any] | None = context.get("original_opts") or context.get("opts")
     if opts is None:
-        return [Step(context["title"])] if context.get("title") else []
+        return [Breadcrumb(context["title"])] if context.get("title") else []
     page = context["request"].resolver_match.url_name.removeprefix(f"{opts.app_label}_{opts.model_name}_")
-    above = Step(listed(opts), _url(opts, "changelist") if context.get("has_view_permission", True) else "")
+    above = Breadcrumb(listed(opts), _url(opts, "changelist") if context.get("has_view_permission", True) else "")
     if page == "changelist":
-        return [Step(above.name)]
+        return [Breadcrumb(above.name)]
     obj = context.get("original") or context.get("object")
     if obj is None:
-        return [above, Step(f"Add {one(opts)}" if page == "add" else context["title"])]
+        return [above, Breadcrumb(f"Add {one(opts)}" if page == "add" else context["title"])]
     name = str(context.get("subtitle") or obj)
     if page == "change":
-        return [above, Step(name)]
-    return [above, Step(name, _url(opts, "change", admin_urlquote(obj.pk))), Step(DONE_TO_IT[page])]
+        return [above, Breadcrumb(name)]
+    return [above, Breadcrumb(name, _url(opts, "change", admin_urlquote(obj.pk))), Breadcrumb(DONE_TO_IT[page])]
 
 
 def _url(opts: "Options[Any]", page: str, *args: Any) -> str:

@@ -83,7 +83,7 @@ class DatabaseTransport:
                 else:
                     time.sleep(min(POLL_SECONDS, idle))
         finally:
-            self._give_back(channel, receiver)
+            self._release(channel, receiver)
 
     def depth(self, channel: Channel) -> int:
         return _translated_errors(lambda: _ready(channel, clock.now()).count())
@@ -101,7 +101,7 @@ class DatabaseTransport:
     def close(self) -> None:
         pass
 
-    def _give_back(self, channel: Channel, receiver: uuid.UUID) -> None:
+    def _release(self, channel: Channel, receiver: uuid.UUID) -> None:
         """Make what this receiver took, and neither acked nor rejected, ready again.
 
         If that fails, it becomes ready after VISIBILITY.

@@ -78,7 +78,11 @@ for number, client in enumerate(Client.objects.filter(pk__in=list(ids)[{half}:2 
     time.sleep(0.01)
 print(json.dumps(told))
 """
-SPARED = "from notifier import reasons; found = reasons.spared({broadcast}); print(found.number if found else 0)"
+SPARED = """
+from notifier.broadcasts import skip_reasons
+found = skip_reasons.spared({broadcast})
+print(found.number if found else 0)
+"""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from notifier.admin.lists.base import ReadOnlyAdmin
 from notifier.admin.lists.routing import page
 from notifier.broadcasts import lifecycle, progress
 from notifier.models import Broadcast, Delivery
+from notifier.wording import numbers
 from notifier.wording.badges import badge, state_badge
 from notifier.wording.model_names import NOTHING
 
@@ -61,7 +62,7 @@ class BroadcastAdmin(ReadOnlyAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """Nothing of a broadcast can be edited: its page is the progress page."""
-        if not object_id.isdecimal():
+        if numbers.read_id(object_id) is None:
             raise Http404
         return redirect(self.page_url("progress", object_id))
 

@@ -8,7 +8,7 @@ from django import forms
 from django.conf import settings
 from django.utils.timezone import get_current_timezone, localtime
 
-from notifier.broadcasts.send_options import Terms
+from notifier.broadcasts.send_options import SendOptions
 
 #: The factor by which the audience may have grown since the page showed its number.
 GROWTH = 1.1
@@ -30,8 +30,8 @@ class CriticalForm(forms.Form):
         self.fields["is_critical"].disabled = not may_be_critical
 
 
-class TermsForm(CriticalForm):
-    """`terms` is what was chosen, once it is valid."""
+class SendOptionsForm(CriticalForm):
+    """`options` is what was chosen, once it is valid."""
 
     when = forms.ChoiceField(
         choices=[("now", "Now"), ("later", "At a date and time")], widget=forms.RadioSelect, required=False
@@ -39,7 +39,7 @@ class TermsForm(CriticalForm):
     scheduled_for = MomentField(label="Starts", required=False)
     expires_at = MomentField(label="Expires", required=False)
 
-    terms = Terms()
+    options = SendOptions()
 
     def __init__(self, *args: Any, now: datetime, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -60,8 +60,10 @@ class TermsForm(CriticalForm):
             cleaned["scheduled_for"] = None
         elif not cleaned.get("scheduled_for") and "scheduled_for" not in self.errors:
             self.add_error("scheduled_for", "Give the date and time at which it starts.")
-        self.terms = Terms(cleaned.get("scheduled_for"), cleaned.get("expires_at"), bool(cleaned.get("is_critical")))
-        for field, mistake in self.terms.mistakes(self.now).items():
+        self.options = SendOptions(
+            cleaned.get("scheduled_for"), cleaned.get("expires_at"), bool(cleaned.get("is_critical"))
+        )
+        for field, mistake in self.options.mistakes(self.now).items():
             if field not in self.errors:
                 self.add_error(field, mistake)
         return cleaned
@@ -99,7 +101,7 @@ class NumberForm(forms.Form):
             self.add_error("typed", f"Type the number of messages, {self.sends:,}, to send them.")
 
 
-class SendForm(TermsForm, NumberForm):
+class SendForm(SendOptionsForm, NumberForm):
     """What the confirm page asks: when, and how many."""
 
 

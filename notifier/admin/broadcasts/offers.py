@@ -13,6 +13,7 @@ from notifier.broadcasts.audience import Reach, Standing
 from notifier.broadcasts.estimates import Duration, Segments
 from notifier.messages import placeholders, sms_segments
 from notifier.models import Broadcast, Channel, Client, Notification, Topic
+from notifier.wording import numbers
 
 HEADINGS = {
     Standing.RECIPIENTS: "Will get it",
@@ -141,8 +142,9 @@ class Summary:
         added = self.segments.stop_line
         if added is None or not self.segments.total:
             return ""
-        number = f"{'' if self.segments.is_exact else 'about '}{added:,}" if added else "no"
-        return f"A line “{placeholders.STOP_LINE}” would add {number} segment{'' if added == 1 else 's'}."
+        about = "" if self.segments.is_exact else "about "
+        segments = about + numbers.counted(added, "segment") if added else "no segments"
+        return f"A line “{placeholders.STOP_LINE}” would add {segments}."
 
 
 def summary(offered: Sequence[Offer]) -> Summary:

@@ -97,7 +97,7 @@ def _numbers(sheet: progress.Sheet) -> dict[str, Any]:
     skipped = Delivery.State.SKIPPED
     return {
         "states": states,
-        "terms": [(state, number) for state, number in states if number],
+        "balance": [(state, number) for state, number in states if number],
         "sent": sheet.count(Delivery.State.SENT),
         "deliveries": list_of(broadcast),
         "spared": skip_reasons.spared(broadcast.pk) if sheet.count(skipped) else None,

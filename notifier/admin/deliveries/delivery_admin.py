@@ -113,7 +113,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         title = {}
         for owner, name in OWNERS.items():
-            if (chosen := request.GET.get(name, "")).isdecimal():
+            if (chosen := numbers.read_id(request.GET.get(name, ""))) is not None:
                 title = {"title": f"Deliveries of {owner} #{chosen}"}
         broadcast = results.owner(request) if self.has_view_permission(request) else None
         head = results.head(request, broadcast) if broadcast else {}

@@ -100,13 +100,13 @@ class DecisionForm(WhyForm):
 
 def outcome(decision: DeliveryDecision, resolved: Resolved) -> tuple[int, str]:
     """What is said after a decision: the level of the message, and its text with every number."""
-    left = reasons(resolved.left)
+    left = obstacles_in_words(resolved.left)
     if not resolved.number:
         return messages.WARNING, f"Nothing was changed. {f'{left}.' if left else decision.nothing}"
     done = decision.done.format(numbers.counted(resolved.number, "delivery", "deliveries"))
     return (messages.WARNING, f"{done} Left as they are: {left}.") if left else (messages.SUCCESS, done)
 
 
-def reasons(left: Mapping[Obstacle, int]) -> str:
+def obstacles_in_words(left: Mapping[Obstacle, int]) -> str:
     """Why some were left, as in "2 are of a paused broadcast: resume it first; 1 is cancelled"."""
     return "; ".join(f"{number:,} {'is' if number == 1 else 'are'} {obstacle}" for obstacle, number in left.items())

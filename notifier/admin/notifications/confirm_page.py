@@ -104,7 +104,7 @@ def _create(model_admin: BackOfficeAdmin, request: HttpRequest, order: SendOrder
             by=cast(User, request.user),
             now=clock.now(),
             again=order.again,
-            terms=form.terms,
+            options=form.options,
         )
     except lifecycle.SentRecently:
         return _ask(model_admin, request, list(order.seen), RECENTLY, form)
@@ -152,7 +152,7 @@ def _ask(
         "earlier": [broadcast for offer in offered for broadcast in offer.earlier],
         "token": uuid.uuid4(),
         "note": note,
-        "limits": _limits(model_admin, found),
+        "held_back": _held_back(model_admin, found),
     }
     return TemplateResponse(request, "admin/notifier/notification/broadcast.html", context)
 
@@ -167,11 +167,11 @@ def _counts(request: HttpRequest, offered: Sequence[offers.Offer], form: SendFor
     }
 
 
-def _limits(model_admin: BackOfficeAdmin, found: Sequence[Notification]) -> str:
+def _held_back(model_admin: BackOfficeAdmin, found: Sequence[Notification]) -> str:
     """The address of the page about sending hours and caps; empty where none are set."""
     if not held_back.are_set([channel for n in found for channel in n.channels]):
         return ""
-    return f"{model_admin.page_url('limits')}?{_query([n.pk for n in found])}"
+    return f"{model_admin.page_url('held_back')}?{_query([n.pk for n in found])}"
 
 
 def _asked_ids(request: HttpRequest) -> list[int]:

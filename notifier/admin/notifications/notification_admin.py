@@ -17,7 +17,7 @@ from simple_history.admin import SimpleHistoryAdmin
 from notifier.admin.broadcasts import email_preview
 from notifier.admin.lists.base import GuardedDeleteAdmin
 from notifier.admin.lists.routing import page
-from notifier.admin.notifications import confirm_page, draft_pages, drafts, duplicate, limits_page, send_test
+from notifier.admin.notifications import confirm_page, draft_pages, drafts, duplicate, held_back_page, send_test
 from notifier.admin.notifications.confirm_page import MAX_AT_ONCE
 from notifier.admin.notifications.drafts import Draft
 from notifier.admin.notifications.forms import NotificationForm
@@ -53,7 +53,7 @@ class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
         preview = confirm_page.email_preview_page
         return [
             page(self, confirm_page.confirm_page, name="broadcast", route="broadcast/"),
-            page(self, limits_page.limits_page, name="limits", route="limits/"),
+            page(self, held_back_page.held_back_page, name="held_back", route="held-back/"),
             page(self, preview, name="email_preview", route="<int:notification_id>/email/", policy=framed),
             page(self, draft_pages.preview_page, name="preview", route="preview/", policy=framed),
             page(self, draft_pages.check_page, name="check", route="check/"),

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.timezone import is_naive, make_aware
 
 from notifier.broadcasts import lifecycle, progress
-from notifier.broadcasts.send_options import Terms
+from notifier.broadcasts.send_options import SendOptions
 from notifier.models import Broadcast, Delivery, Notification
 from notifier.runtime import clock, process_health
 
@@ -42,8 +42,10 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        terms = Terms(scheduled_for=options["at"], expires_at=options["expires"], is_critical=options["critical"])
-        broadcast = self._create(options["notification_id"], again=options["again"], terms=terms)
+        send_options = SendOptions(
+            scheduled_for=options["at"], expires_at=options["expires"], is_critical=options["critical"]
+        )
+        broadcast = self._create(options["notification_id"], again=options["again"], options=send_options)
         if options["wait"]:
             self._wait(broadcast, show=self.stderr.isatty())
         if options["json"]:
@@ -59,13 +61,15 @@ class Command(BaseCommand):
             words = broadcast.get_state_display().lower()
             raise CommandError(f"It was {words} before it was finished{because}.", returncode=1)
 
-    def _create(self, notification_id: int, *, again: bool, terms: Terms) -> Broadcast:
+    def _create(self, notification_id: int, *, again: bool, options: SendOptions) -> Broadcast:
         notification = Notification.objects.filter(pk=notification_id).first()
         if notification is None:
             raise CommandError(f"There is no notification {notification_id}.")
         seen = {notification.pk: notification.updated_at}
         try:
-            made = lifecycle.create(seen=seen, token=uuid.uuid4(), by=None, now=clock.now(), again=again, terms=terms)
+            made = lifecycle.create(
+                seen=seen, token=uuid.uuid4(), by=None, now=clock.now(), again=again, options=options
+            )
             return made[0]
         except lifecycle.SentRecently as error:
             raise CommandError(f"{error}. Add --again to send it once more.") from error

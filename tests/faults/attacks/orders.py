@@ -20,7 +20,7 @@ CREW = {"email": 2, "sms": 1}
 WINDOW_SECONDS = 120.0
 
 
-class Silence(NamedTuple):
+class Pause(NamedTuple):
     """Between the answer to a pause, or to a cancel, and the press of resume, if any. As providers tell time."""
 
     broadcast: int
@@ -32,18 +32,18 @@ class Silence(NamedTuple):
 def pause_resume_cancel(arena: Arena) -> None:
     arena.slow_providers(0.05)
     arena.start(email=CREW["email"], sms=CREW["sms"])
-    silences = []
+    pauses = []
     with arena.staff() as staff:
         broadcast = arena.press()
         for _ in range(arena.size.faults * 5 // 2):
             broadcast = _keep_going(arena, broadcast)
-            silences += _pause_and_resume(arena, staff, broadcast)
+            pauses += _pause_and_resume(arena, staff, broadcast)
         for _ in range(max(1, arena.size.faults // 4)):
             broadcast = _keep_going(arena, broadcast)
-            silences += _cancel(arena, staff, broadcast)
+            pauses += _cancel(arena, staff, broadcast)
     arena.wait_for_end()
     arena.judge(unknown_at_most=0)
-    _demand_silence(arena, silences)
+    _demand_silence(arena, pauses)
 
 
 def _keep_going(arena: Arena, broadcast: int) -> int:
@@ -57,7 +57,7 @@ def _keep_going(arena: Arena, broadcast: int) -> int:
     return broadcast
 
 
-def _pause_and_resume(arena: Arena, staff: Staff, broadcast: int) -> list[Silence]:
+def _pause_and_resume(arena: Arena, staff: Staff, broadcast: int) -> list[Pause]:
     arena.pause(0.0, 0.3)
     staff.order(broadcast, "pause", follow=False)
     since = time.time()
@@ -68,10 +68,10 @@ def _pause_and_resume(arena: Arena, staff: Staff, broadcast: int) -> list[Silenc
     if not is_paused:  # it had ended by then
         return []
     arena.faults["pause and resume"] += 1
-    return [Silence(broadcast, since, until)]
+    return [Pause(broadcast, since, until)]
 
 
-def _cancel(arena: Arena, staff: Staff, broadcast: int) -> list[Silence]:
+def _cancel(arena: Arena, staff: Staff, broadcast: int) -> list[Pause]:
     """While somebody else pauses it, or resumes it after their pause."""
     arena.pause(0.0, 0.5)
     other = arena.dice.choice(["pause", "resume"])
@@ -91,7 +91,7 @@ def _cancel(arena: Arena, staff: Staff, broadcast: int) -> list[Silence]:
     # What is not expanded by now never will be.
     arena.hold_to(broadcast, is_complete=False, ends="CANCELLED")
     arena.faults["cancel"] += 1
-    return [Silence(broadcast, since, float("inf"))]
+    return [Pause(broadcast, since, float("inf"))]
 
 
 def _state(arena: Arena, broadcast: int) -> str:
@@ -104,21 +104,21 @@ def _at_once(calls: Sequence[Callable[[], httpx.Response]]) -> list[httpx.Respon
         return [future.result() for future in [threads.submit(call) for call in calls]]
 
 
-def _demand_silence(arena: Arena, silences: Sequence[Silence]) -> None:
+def _demand_silence(arena: Arena, pauses: Sequence[Pause]) -> None:
     """After the answer, which comes after the commit, each consumer sends what is left of one window at most."""
     times: dict[tuple[int, str], list[float]] = defaultdict(list)
     for message in judge.accepted(arena.smtp, arena.sms):
         times[message.broadcast, message.channel].append(message.received_at)
     found = judge.Judgement()
-    for silence in silences:
+    for pause in pauses:
         for channel, consumers in CREW.items():
-            heard = [at for at in times[silence.broadcast, channel] if silence.since < at < silence.until]
+            heard = [at for at in times[pause.broadcast, channel] if pause.since < at < pause.until]
             if len(heard) > WINDOW * consumers:
-                last = max(heard) - silence.since
+                last = max(heard) - pause.since
                 what = f"more went out by {channel} than the {WINDOW * consumers} that were on their way"
-                found.complain(what, [f"{len(heard)} after {silence}, the last {last:.2f} s after"])
-            if late := [at - silence.since for at in heard if at - silence.since > WINDOW_SECONDS]:
-                found.complain(f"went out by {channel} when its window had long ended", [f"{late} s after {silence}"])
+                found.complain(what, [f"{len(heard)} after {pause}, the last {last:.2f} s after"])
+            if late := [at - pause.since for at in heard if at - pause.since > WINDOW_SECONDS]:
+                found.complain(f"went out by {channel} when its window had long ended", [f"{late} s after {pause}"])
     arena.complaints += found.complaints
 
 

@@ -16,8 +16,8 @@ from tests.support.fakes.sms import SID, SmsProcess, error_body, invalid_number,
 from tests.support.fakes.smtp import SmtpProcess
 
 #: How often a delivery is tried before it has failed.
-MOST = 2
-GAVE_UP = f"gave up after {MOST} attempts"
+MAX_AT_ONCE = 2
+GAVE_UP = f"gave up after {MAX_AT_ONCE} attempts"
 #: How long an outage may go unnoticed, and its end too: the send that is under way and the one that meets it may take
 #: their whole deadline each, 18 s at the most, and the consumer's own back-off is 2 s at the first trouble.
 NOTICE_SECONDS = 60.0
@@ -74,7 +74,7 @@ MAIL_TROUBLES = (
     once("reset at DATA", phase="data", then="reset"),
     once("hang at DATA", phase="data", then="hang"),
     once("451 after the dot", phase="dot", reply="451 4.3.0 later"),
-    Trouble("450 for ever", Rule(phase="rcpt", reply="450 4.2.1 busy"), "FAILED", MOST, GAVE_UP),
+    Trouble("450 for ever", Rule(phase="rcpt", reply="450 4.2.1 busy"), "FAILED", MAX_AT_ONCE, GAVE_UP),
     failed("550 at RCPT", "550 5.1.1", phase="rcpt", reply="550 5.1.1 nobody of that name"),
     failed("554 at DATA", "554 5.7.1", phase="data", reply="554 5.7.1 no mail today"),
     failed("550 after the dot", "550 5.7.1", phase="dot", reply="550 5.7.1 this is spam"),
@@ -109,7 +109,7 @@ DISCONNECT = Rule(phase="mail", then="drop")
 TOO_LARGE = Rule(phase="mail", reply="552 5.3.4 too large", times=2, name="too large")
 
 
-@attack(13, "SMTP: everything a mail server can do wrong", MAX_ATTEMPTS=str(MOST), EMAIL_TIMEOUT="1")
+@attack(13, "SMTP: everything a mail server can do wrong", MAX_ATTEMPTS=str(MAX_AT_ONCE), EMAIL_TIMEOUT="1")
 def mail_troubles(arena: Arena) -> None:
     arena.stack.env["EMAIL_URL"] = arena.smtp.url.replace("://", "://notifier:open-sesame@")
     quit_badly = Rule(phase="quit", then=arena.dice.choice(["drop", "reset", "hang"]))
@@ -202,7 +202,7 @@ SMS_TROUBLES = (
     once("429", **answer(429)),
     once("500", **answer(500)),
     once("503", **answer(503)),
-    Trouble("500 for ever", Rule(**answer(500)), "FAILED", MOST, GAVE_UP),
+    Trouble("500 for ever", Rule(**answer(500)), "FAILED", MAX_AT_ONCE, GAVE_UP),
     Trouble("400: no such number", invalid_number(), "FAILED", detail="21211"),
     Trouble("400: opted out", opted_out(), "SKIPPED", detail="opted out at the provider"),
     failed("400 with junk", "400", **answer(400, "<h1>Bad Request</h1>")),
@@ -231,7 +231,7 @@ SMS_OUTAGES: dict[str, Rule | None] = {
 
 
 # A shorter lease, because one SMS may take nine tenths of it.
-@attack(14, "SMS: everything a provider can do wrong", MAX_ATTEMPTS=str(MOST), LEASE_SECONDS="3")
+@attack(14, "SMS: everything a provider can do wrong", MAX_ATTEMPTS=str(MAX_AT_ONCE), LEASE_SECONDS="3")
 def sms_troubles(arena: Arena) -> None:
     scene = _Scene(arena, channel="sms", fake=arena.sms)
     scene.usual = (Rule(phase="request", delay=SLOW_SECONDS),)

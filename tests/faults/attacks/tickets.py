@@ -33,7 +33,7 @@ DEADLINE_SECONDS = 60.0
 Body = dict[str, Any]
 
 
-class Letter(NamedTuple):
+class QueueMessage(NamedTuple):
     channel: str
     body: bytes
 
@@ -185,20 +185,22 @@ def _storm(arena: Arena, queues: "_Queues", tickets: Sequence[Body], *, large: B
     Returns how many can't be read, once all were handled.
     """
     dice = arena.dice
-    letters = [Letter(large["channel"], OVERSIZE.make(dice, large)) for _ in range(max(1, arena.size.faults // 4))]
+    letters = [
+        QueueMessage(large["channel"], OVERSIZE.make(dice, large)) for _ in range(max(1, arena.size.faults // 4))
+    ]
     arena.faults[OVERSIZE.name] += len(letters)
     for kind in UNREADABLE * max(1, arena.size.faults // 3):
         good = dice.choice(tickets)
-        letters.append(Letter(good["channel"], kind.make(dice, good)))
+        letters.append(QueueMessage(good["channel"], kind.make(dice, good)))
         arena.faults[kind.name] += 1
     unreadable = len(letters)
     for kind in READABLE * max(1, arena.size.faults // 3):
         good = dice.choice(tickets)
-        letters.append(Letter(good["channel"], kind.make(dice, good)))
+        letters.append(QueueMessage(good["channel"], kind.make(dice, good)))
         arena.faults[kind.name] += 1
     letters += _foreign(arena, tickets)
     copies = (COPIES if arena.size.is_long else COPIES_SHORT) // 2
-    letters += [Letter(same["channel"], dump(same))] * copies
+    letters += [QueueMessage(same["channel"], dump(same))] * copies
     arena.faults["the same ticket again"] += copies
     dice.shuffle(letters)
     expected = queues.dead() + unreadable
@@ -208,11 +210,11 @@ def _storm(arena: Arena, queues: "_Queues", tickets: Sequence[Body], *, large: B
     return unreadable
 
 
-def _foreign(arena: Arena, tickets: Sequence[Body]) -> list[Letter]:
+def _foreign(arena: Arena, tickets: Sequence[Body]) -> list[QueueMessage]:
     """Each names the deliveries of every other: of another broadcast, of another channel, of both."""
     mixed = [mine | {"deliveries": other["deliveries"]} for mine in tickets for other in tickets if mine is not other]
     arena.faults["foreign ids"] += len(mixed)
-    return [Letter(body["channel"], dump(body)) for body in mixed]
+    return [QueueMessage(body["channel"], dump(body)) for body in mixed]
 
 
 def _judge_consumer(arena: Arena, process: Process, before: int) -> None:
@@ -239,7 +241,7 @@ class _Queues:
         self._arena = arena
         self._is_amqp = arena.engine is Engine.SCALED
 
-    def put(self, letters: Sequence[Letter]) -> None:
+    def put(self, letters: Sequence[QueueMessage]) -> None:
         if self._is_amqp:
             with closing(pika.BlockingConnection(pika.URLParameters(self._arena.broker_url))) as connection:
                 channel = connection.channel()

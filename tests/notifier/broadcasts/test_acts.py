@@ -11,7 +11,7 @@ import pytest
 from notifier.broadcasts import acts, approvals, followups, lifecycle, schedules
 from notifier.broadcasts.acts import Act
 from notifier.broadcasts.approvals import Version
-from notifier.broadcasts.send_options import Terms
+from notifier.broadcasts.send_options import SendOptions
 from notifier.delivery import recovery
 from notifier.models import Broadcast, Delivery
 from tests.support.factories import a_broadcast, a_delivery, a_user
@@ -42,7 +42,7 @@ SERVICES: dict[Act, Service] = {
     ),
     Act.REJECT: lambda broadcast, now: approvals.reject(broadcast_id=broadcast.pk, by=a_user(), why="too early"),
     Act.RESCHEDULE: lambda broadcast, now: schedules.reschedule(
-        broadcast_id=broadcast.pk, terms=Terms(scheduled_for=now + timedelta(days=2)), now=now
+        broadcast_id=broadcast.pk, options=SendOptions(scheduled_for=now + timedelta(days=2)), now=now
     ),
     Act.START_NOW: lambda broadcast, now: schedules.start_now(broadcast_id=broadcast.pk, now=now),
     Act.PAUSE: lambda broadcast, now: lifecycle.pause(broadcast_id=broadcast.pk),

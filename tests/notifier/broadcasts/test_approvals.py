@@ -12,7 +12,7 @@ from django.db import transaction
 from notifier.broadcasts import approvals, lifecycle, schedules
 from notifier.broadcasts.approvals import OwnRequest, Version
 from notifier.broadcasts.lifecycle import ChangedMeanwhile, NotAllowed
-from notifier.broadcasts.send_options import AT_ONCE, Terms
+from notifier.broadcasts.send_options import AT_ONCE, SendOptions
 from notifier.models import Broadcast, Notification
 from tests.support.connections import OtherConnection, at_once
 from tests.support.factories import a_broadcast, a_client, a_notification, a_topic, a_user
@@ -30,9 +30,9 @@ def _above_one(settings: Any) -> None:
     settings.APPROVAL_ABOVE = 1
 
 
-def ask(notification: Notification, *, by: User | None, now: datetime, terms: Terms = AT_ONCE) -> Broadcast:
+def ask(notification: Notification, *, by: User | None, now: datetime, options: SendOptions = AT_ONCE) -> Broadcast:
     seen = {notification.pk: notification.updated_at}
-    return lifecycle.create(seen=seen, token=uuid.uuid4(), by=by, now=now, again=True, terms=terms)[0]
+    return lifecycle.create(seen=seen, token=uuid.uuid4(), by=by, now=now, again=True, options=options)[0]
 
 
 def waiting(now: datetime, *, by: User | None = None, **fields: Any) -> Broadcast:
@@ -371,7 +371,7 @@ def test_a_word_and_a_cancel_at_once_get_one_true_answer_each(now: datetime) -> 
 def test_a_later_change_of_the_time_asks_for_the_word_anew(now: datetime) -> None:
     broadcast = waiting(now, state=State.SCHEDULED, scheduled_for=now + HOUR, approved_by=a_user(), approved_at=now)
 
-    schedules.reschedule(broadcast_id=broadcast.pk, terms=Terms(scheduled_for=now + 2 * HOUR), now=now)
+    schedules.reschedule(broadcast_id=broadcast.pk, options=SendOptions(scheduled_for=now + 2 * HOUR), now=now)
 
     broadcast.refresh_from_db()
     assert (broadcast.state, broadcast.approved_by) == (State.AWAITING_APPROVAL, None)

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from notifier.broadcasts import lifecycle, schedules
-from notifier.broadcasts.lifecycle import BadTerms, NotAllowed
-from notifier.broadcasts.send_options import AT_ONCE, Terms
+from notifier.broadcasts.lifecycle import BadSendOptions, NotAllowed
+from notifier.broadcasts.send_options import AT_ONCE, SendOptions
 from notifier.delivery import claims, fanout, sweeps, tallies
 from notifier.models import Broadcast, Channel, Delivery
 from notifier.runtime import failpoints
@@ -25,10 +25,10 @@ HOUR = timedelta(hours=1)
 concurrent = pytest.mark.django_db(transaction=True)
 
 
-def ask(now: datetime, terms: Terms = AT_ONCE, **values: Any) -> Broadcast:
+def ask(now: datetime, options: SendOptions = AT_ONCE, **values: Any) -> Broadcast:
     notification = a_notification()
     seen = {notification.pk: notification.updated_at}
-    return lifecycle.create(seen=seen, token=uuid.uuid4(), now=now, terms=terms, **{"by": None} | values)[0]
+    return lifecycle.create(seen=seen, token=uuid.uuid4(), now=now, options=options, **{"by": None} | values)[0]
 
 
 def scheduled(now: datetime, **fields: Any) -> Broadcast:
@@ -58,7 +58,7 @@ def claim(row: Delivery, now: datetime) -> int:
 def test_one_for_later_is_scheduled_with_its_text_and_no_audience_yet(now: datetime) -> None:
     a_client(listings="both")
 
-    broadcast = ask(now, Terms(scheduled_for=now + HOUR, expires_at=now + 2 * HOUR))
+    broadcast = ask(now, SendOptions(scheduled_for=now + HOUR, expires_at=now + 2 * HOUR))
 
     assert (broadcast.state, broadcast.scheduled_for, broadcast.expires_at) == (
         State.SCHEDULED,
@@ -83,10 +83,10 @@ def test_one_for_later_is_scheduled_with_its_text_and_no_audience_yet(now: datet
 def test_times_that_can_not_be_kept_are_refused(
     now: datetime, start: timedelta | None, expiry: timedelta | None, field: str
 ) -> None:
-    terms = Terms(now + start if start is not None else None, now + expiry if expiry is not None else None)
+    options = SendOptions(now + start if start is not None else None, now + expiry if expiry is not None else None)
 
-    with pytest.raises(BadTerms) as caught:
-        ask(now, terms)
+    with pytest.raises(BadSendOptions) as caught:
+        ask(now, options)
 
     assert list(caught.value.mistakes) == [field]
     assert not Broadcast.objects.exists()
@@ -99,7 +99,7 @@ def test_the_same_order_again_after_its_time_is_still_the_same_broadcast(now: da
         seen={notification.pk: notification.updated_at},
         token=token,
         by=None,
-        terms=Terms(scheduled_for=now + SECOND),
+        options=SendOptions(scheduled_for=now + SECOND),
     )
 
     assert order(now=now) == order(now=now + HOUR)
@@ -137,7 +137,7 @@ def test_what_is_not_due_may_not_or_has_expired_does_not_start(now: datetime, fi
 def test_one_that_has_outgrown_what_one_person_may_send_waits_for_a_second(now: datetime, settings: Any) -> None:
     settings.APPROVAL_ABOVE = 2
     a_client(listings="both")
-    broadcast = ask(now, Terms(scheduled_for=now + SECOND), by=a_user())
+    broadcast = ask(now, SendOptions(scheduled_for=now + SECOND), by=a_user())
     assert broadcast.state == State.SCHEDULED
     a_client(listings="both")
 
@@ -266,7 +266,7 @@ def test_two_dispatchers_at_once_expire_it_once(now: datetime) -> None:
 def test_another_time_is_taken(now: datetime) -> None:
     broadcast = scheduled(now + HOUR)
 
-    schedules.reschedule(broadcast_id=broadcast.pk, terms=Terms(now + 2 * HOUR, now + 3 * HOUR), now=now)
+    schedules.reschedule(broadcast_id=broadcast.pk, options=SendOptions(now + 2 * HOUR, now + 3 * HOUR), now=now)
 
     assert (fresh(broadcast).state, broadcast.scheduled_for, broadcast.expires_at) == (
         State.SCHEDULED,
@@ -276,7 +276,7 @@ def test_another_time_is_taken(now: datetime) -> None:
     assert schedules.start_due(now=now + HOUR) == 0
 
 
-@pytest.mark.parametrize("start", [schedules.start_now, partial(schedules.reschedule, terms=AT_ONCE)])
+@pytest.mark.parametrize("start", [schedules.start_now, partial(schedules.reschedule, options=AT_ONCE)])
 def test_staff_start_it_before_its_time(now: datetime, start: Callable[..., None]) -> None:
     broadcast = scheduled(now + HOUR)
     newest = a_client()
@@ -321,7 +321,7 @@ def test_what_has_begun_or_ended_has_no_time_to_change(now: datetime, state: Sta
     broadcast = a_broadcast(state=state)
 
     with pytest.raises(NotAllowed, match="you can't reschedule it now"):
-        schedules.reschedule(broadcast_id=broadcast.pk, terms=AT_ONCE, now=now)
+        schedules.reschedule(broadcast_id=broadcast.pk, options=AT_ONCE, now=now)
     with pytest.raises(NotAllowed, match="you can't start it now"):
         schedules.start_now(broadcast_id=broadcast.pk, now=now)
 
@@ -331,8 +331,8 @@ def test_what_has_begun_or_ended_has_no_time_to_change(now: datetime, state: Sta
 def test_a_bad_time_changes_nothing(now: datetime) -> None:
     broadcast = scheduled(now + HOUR)
 
-    with pytest.raises(BadTerms):
-        schedules.reschedule(broadcast_id=broadcast.pk, terms=Terms(scheduled_for=now), now=now)
+    with pytest.raises(BadSendOptions):
+        schedules.reschedule(broadcast_id=broadcast.pk, options=SendOptions(scheduled_for=now), now=now)
 
     assert fresh(broadcast).scheduled_for == now + HOUR
 

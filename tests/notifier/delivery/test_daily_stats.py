@@ -156,7 +156,7 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     calls: list[object] = []
 
     def reached(name: str) -> None:
-        while name == "daily.counted" and calls:
+        while name == "daily_stats.counted" and calls:
             calls.pop()()  # type: ignore[operator]
 
     monkeypatch.setattr(failpoints, "reached", reached)

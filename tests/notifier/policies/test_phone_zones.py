@@ -108,7 +108,7 @@ def test_every_country_that_has_phones_has_zones() -> None:
 def test_every_zone_is_known_on_a_machine_that_has_none_of_its_own() -> None:
     # As in a slim image: what is there then is the package's.
     script = (
-        "import zoneinfo; from notifier import phone_zones as zones; import phonenumbers\n"
+        "import zoneinfo; from notifier.policies import phone_zones as zones; import phonenumbers\n"
         "found = {zone for told in zones.areas().values() for zone in told}\n"
         "for code in phonenumbers.COUNTRY_CODE_TO_REGION_CODE:\n"
         "    found |= {zone for told in zones.of_code(code) for zone in told}\n"

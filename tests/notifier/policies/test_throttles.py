@@ -117,8 +117,8 @@ def test_another_provider_has_another_bucket(settings: Settings) -> None:
 def test_what_was_not_sent_is_given_back_and_earns_no_burst() -> None:
     take(10, START)
     take(10, START + SECOND)
-    throttles.give_back(channel=EMAIL, number=10)
-    throttles.give_back(channel=EMAIL, number=1000)
+    throttles.release(channel=EMAIL, number=10)
+    throttles.release(channel=EMAIL, number=1000)
 
     assert [take(50, START + SECOND).number for _ in range(2)] == [50, 0]
 

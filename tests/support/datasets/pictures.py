@@ -14,7 +14,7 @@ from django.test import override_settings
 from django.utils import timezone
 
 from notifier.broadcasts import lifecycle
-from notifier.broadcasts.send_options import AT_ONCE, Terms
+from notifier.broadcasts.send_options import AT_ONCE, SendOptions
 from notifier.consent import sms_replies
 from notifier.consent.sms_replies import SmsReply
 from notifier.messages import signed_links
@@ -75,13 +75,13 @@ def _wait(*, by: User) -> None:
     first, second = Notification.objects.exclude(broadcasts__isnull=False).order_by("pk")[:2]
     tomorrow = now.replace(hour=9, minute=0, second=0, microsecond=0) + timedelta(days=1)
     with override_settings(APPROVAL_ABOVE=0):
-        _ask(first, by=by, terms=AT_ONCE)
-    _ask(second, by=by, terms=Terms(scheduled_for=tomorrow, expires_at=tomorrow + timedelta(hours=12)))
+        _ask(first, by=by, options=AT_ONCE)
+    _ask(second, by=by, options=SendOptions(scheduled_for=tomorrow, expires_at=tomorrow + timedelta(hours=12)))
 
 
-def _ask(notification: Notification, *, by: User, terms: Terms) -> list[Broadcast]:
+def _ask(notification: Notification, *, by: User, options: SendOptions) -> list[Broadcast]:
     seen = {notification.pk: notification.updated_at}
-    return lifecycle.create(seen=seen, token=uuid.uuid4(), by=by, now=timezone.now(), again=True, terms=terms)
+    return lifecycle.create(seen=seen, token=uuid.uuid4(), by=by, now=timezone.now(), again=True, options=options)
 
 
 def _earlier_days() -> None:

@@ -13,7 +13,7 @@ from notifier.staff import groups
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class NextStep:
     """Something to do about a broadcast that has ended."""
 
     name: str
@@ -24,7 +24,7 @@ class Step:
     tone: str = "secondary"
 
 
-def next_steps(request: HttpRequest, sheet: progress.Sheet, follower: Broadcast | None, retry: str) -> list[Step]:
+def next_steps(request: HttpRequest, sheet: progress.Sheet, follower: Broadcast | None, retry: str) -> list[NextStep]:
     """For whoever may take them. `retry` is the address of sending again what failed; empty where nobody can."""
     broadcast, may = sheet.broadcast, request.user.has_perm
     failed, unknown = sheet.count(Delivery.State.FAILED), sheet.count(Delivery.State.UNKNOWN)
@@ -32,23 +32,23 @@ def next_steps(request: HttpRequest, sheet: progress.Sheet, follower: Broadcast 
     if unknown and may(groups.RESOLVE_DELIVERY) and may("notifier.view_delivery"):
         words = "Nobody knows whether these arrived. Look them up in the provider’s log, then say."
         url = results.list_of(broadcast, state__exact=Delivery.State.UNKNOWN)
-        steps.append(Step("resolve", f"Resolve {unknown:,} unknown…", words, url))
+        steps.append(NextStep("resolve", f"Resolve {unknown:,} unknown…", words, url))
     if failed and retry:
         words = "The same deliveries once more, each with all its attempts. It asks for a reason first."
-        steps.append(Step("retry", f"Retry {failed:,} failed…", words, retry))
+        steps.append(NextStep("retry", f"Retry {failed:,} failed…", words, retry))
     if may(groups.SEND_BROADCAST) and not follower and acts.is_allowed(Act.FOLLOW_UP, broadcast):
         steps.append(_follow_up(sheet))
     if may(results.EXPORT) and may("notifier.view_delivery"):
         words = "Who got what, when, and why somebody did not, as CSV or XLSX."
-        steps.append(Step("export", f"Export {sheet.total:,} deliveries", words, results.list_of(broadcast)))
+        steps.append(NextStep("export", f"Export {sheet.total:,} deliveries", words, results.list_of(broadcast)))
     return steps
 
 
-def _follow_up(sheet: progress.Sheet) -> Step:
+def _follow_up(sheet: progress.Sheet) -> NextStep:
     url = reverse("admin:notifier_broadcast_follow", args=[sheet.broadcast.pk])
     if not sheet.missed:
         words = "Nobody was missed. This sends the same text to those who have agreed to it since."
-        return Step("follow", "Send to those who joined since…", words, url)
+        return NextStep("follow", "Send to those who joined since…", words, url)
     words = (
         "Whoever did not get it may have no address, or not want it: the next page counts those who can get it now, "
         "and asks before it sends them the same text."
@@ -56,4 +56,4 @@ def _follow_up(sheet: progress.Sheet) -> Step:
     # Whoever was skipped would most likely be skipped again.
     tone = "primary" if sheet.count(Delivery.State.FAILED) else "secondary"
     whom = "whether the one" if sheet.missed == 1 else f"who of the {sheet.missed:,}"
-    return Step("follow", f"Look {whom} can still get it…", words, url, tone=tone)
+    return NextStep("follow", f"Look {whom} can still get it…", words, url, tone=tone)

@@ -5,7 +5,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from notifier.admin.broadcasts import page_parts
-from notifier.admin.broadcasts.forms import TermsForm
+from notifier.admin.broadcasts.forms import SendOptionsForm
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.broadcasts import acts, lifecycle, schedules
 from notifier.broadcasts.acts import Act
@@ -20,7 +20,7 @@ def reschedule_page(model_admin: BackOfficeAdmin, request: HttpRequest, broadcas
         raise PermissionDenied
     broadcast = page_parts.find(model_admin, request, broadcast_id, "follows__topic")
     now = clock.now()
-    form = TermsForm(
+    form = SendOptionsForm(
         request.POST if request.method == "POST" else None,
         now=now,
         initial={name: getattr(broadcast, name) for name in ("scheduled_for", "expires_at", "is_critical")},
@@ -29,7 +29,7 @@ def reschedule_page(model_admin: BackOfficeAdmin, request: HttpRequest, broadcas
     if not form.is_valid():
         return _ask(model_admin, request, broadcast, form)
     try:
-        schedules.reschedule(broadcast_id=broadcast.pk, terms=form.terms, now=now)
+        schedules.reschedule(broadcast_id=broadcast.pk, options=form.options, now=now)
     except lifecycle.BroadcastError as refusal:
         return page_parts.refused(model_admin, request, broadcast, refusal)
     broadcast.refresh_from_db()
@@ -37,7 +37,9 @@ def reschedule_page(model_admin: BackOfficeAdmin, request: HttpRequest, broadcas
     return page_parts.to_progress(model_admin, request, broadcast, text)
 
 
-def _ask(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadcast, form: TermsForm) -> HttpResponse:
+def _ask(
+    model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadcast, form: SendOptionsForm
+) -> HttpResponse:
     if not acts.is_allowed(Act.RESCHEDULE, broadcast):
         return page_parts.refused(model_admin, request, broadcast, lifecycle.refusal(Act.RESCHEDULE, broadcast.pk))
     context = {

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from notifier.admin.broadcasts import page_parts
-from notifier.admin.deliveries.recovery import DECISIONS, WhyForm, outcome, reasons
+from notifier.admin.deliveries.recovery import DECISIONS, WhyForm, obstacles_in_words, outcome
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.broadcasts import progress
 from notifier.broadcasts.progress import Sheet
@@ -56,7 +56,7 @@ def _counted_now(broadcast: Broadcast) -> dict[str, Any]:
         action=Resolution.Action.SENT_AGAIN, deliveries=_failed(broadcast), now=clock.now()
     )
     nothing = "nothing of it is failed any more"
-    return {"number": seen.number, "obstacle": "" if seen.number else reasons(seen.left) or nothing}
+    return {"number": seen.number, "obstacle": "" if seen.number else obstacles_in_words(seen.left) or nothing}
 
 
 def _failed(broadcast: Broadcast) -> QuerySet[Delivery]:

@@ -407,10 +407,10 @@ def test_the_confirm_page_asks_by_itself_who_waits_and_who_is_skipped(admin: Bro
     assert "Sending hours and caps" not in text_of(admin.get(confirm_page(notification)))
     settings.CAPS = {"email": (1, 7), "sms": None}
 
-    url = admin.get(confirm_page(notification)).context["limits"]
+    url = admin.get(confirm_page(notification)).context["held_back"]
     part, page = admin.get(url, headers={"HX-Request": "true"}), admin.get(url)
 
-    assert url.endswith(f"/limits/?ids={notification.pk}")
+    assert url.endswith(f"/held-back/?ids={notification.pk}")
     assert "E-mail: it is night for nobody now; nobody is over the cap." in text_of(part)
     assert "<html" not in text_of(part)
     assert "<html" in text_of(page)

@@ -16,7 +16,7 @@ from notifier.staff import groups
 from notifier.web.htmx import HtmxHttpRequest
 
 
-def limits_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpResponse:
+def held_back_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpResponse:
     """A page of its own, because it takes a while for many clients; for htmx only the part with the numbers."""
     if not request.user.has_perm(groups.SEND_BROADCAST):
         raise PermissionDenied
@@ -31,5 +31,5 @@ def limits_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpRespo
         "kept": kept,
     }
     is_part = cast(HtmxHttpRequest, request).htmx
-    name = "limits" if is_part else "limits_page"
+    name = "held_back" if is_part else "held_back_page"
     return TemplateResponse(request, f"admin/notifier/notification/{name}.html", context)
