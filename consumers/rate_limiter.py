@@ -53,7 +53,7 @@ class RateLimiter:
                 break
             if grant.number:
                 return grant.number
-            self._words, self._waited_at = f"Waits for its turn: {rates.in_words(grant.rate)}.", time.monotonic()
+            self._words, self._waited_at = f"Waits for its turn: {rates.formatted(grant.rate)}.", time.monotonic()
             if self._stop.is_set() or time.monotonic() >= until:
                 return 0
             self._waiting()

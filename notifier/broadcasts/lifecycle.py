@@ -170,18 +170,18 @@ def sender(broadcast: Broadcast) -> str:
 def describe(broadcast: Broadcast) -> str:
     """Who sent it and when, in words."""
     moment = broadcast.started_at or broadcast.created_at
-    return f"{broadcast} by {sender(broadcast)}, {in_words(moment, 'j M Y, H:i')}, {state_in_words(broadcast)}"
+    return f"{broadcast} by {sender(broadcast)}, {formatted_time(moment, 'j M Y, H:i')}, {state_in_words(broadcast)}"
 
 
 def state_in_words(broadcast: Broadcast) -> str:
     """As in "scheduled for 24 Nov 2026, 16:00 GMT"."""
     words = broadcast.get_state_display().lower()
     if broadcast.state == State.SCHEDULED and broadcast.scheduled_for:
-        return f"{words} for {in_words(broadcast.scheduled_for)}"
+        return f"{words} for {formatted_time(broadcast.scheduled_for)}"
     return words
 
 
-def in_words(moment: datetime, shape: str = "j M Y, H:i T") -> str:
+def formatted_time(moment: datetime, shape: str = "j M Y, H:i T") -> str:
     """In the reader's zone."""
     return str(date_format(localtime(moment), shape))
 

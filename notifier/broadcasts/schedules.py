@@ -55,7 +55,7 @@ def expire(*, now: datetime) -> int:
 
 
 def _why_expired(broadcast: Broadcast) -> str:
-    moment = lifecycle.in_words(broadcast.expires_at) if broadcast.expires_at else ""
+    moment = lifecycle.formatted_time(broadcast.expires_at) if broadcast.expires_at else ""
     match broadcast.state:
         case State.AWAITING_APPROVAL:
             return f"expired on {moment}, before anybody had approved it"

@@ -1,4 +1,4 @@
-"""What stands in an erased address's place: a keyed digest. The same address is known by it, and nobody can read it.
+"""The keyed digest that replaces an erased address: it can be compared with an address, and nobody can read it.
 
 The key is CONSENT_KEY, or SECRET_KEY where there is none; what was written under an earlier key is found as long as
 that is among SECRET_KEY_FALLBACKS.

@@ -29,7 +29,7 @@ class SmsSize:
 
     @property
     def room(self) -> int:
-        """How many units these segments hold; where there is none yet, how many one holds."""
+        """How many units these segments hold; of one segment while the text is empty."""
         alone, part = (160, 153) if self.encoding == "GSM-7" else (70, 67)
         return alone if self.segments <= 1 else part * self.segments
 

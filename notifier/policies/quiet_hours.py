@@ -1,4 +1,4 @@
-"""Sending hours: whether it is night for a client, and when it no longer is.
+"""Quiet hours: whether a client is in them, and when they end.
 
 The client's zone is their own, or else told by the phone number, or else CLIENT_TIME_ZONE. Of a number that may be in
 several zones nobody can tell which: it is night there as long as it is night in any of them, so nobody is woken.

@@ -1,4 +1,4 @@
-"""Sending hours in SQL: when they begin for each of many clients, told without looking at them one by one.
+"""Quiet hours in SQL: when they end for each of many clients, computed by the database for all of them at once.
 
 A claim looks at each client (`hours`); this spares it the many of whom it is clear before. Area codes say the same here
 and there. Where countries share a calling code, the first of them to wake counts, and a number whose area code is not

@@ -14,7 +14,7 @@ def read(text: str) -> float:
     return int(found[1]) / _UNITS[found[2]]
 
 
-def in_words(rate: float) -> str:
+def formatted(rate: float) -> str:
     """50/s, 90/m, 10/h: in the unit that makes it a whole number, if one does."""
     for unit, seconds in _UNITS.items():
         number = rate * seconds

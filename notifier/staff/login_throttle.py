@@ -1,4 +1,4 @@
-"""Who may not try to log in for a while: django-axes, with a second limit, our own page, and the right address.
+"""Who may not log in for a while: django-axes, with a second limit, our own page, and the real IP address.
 
 What is locked is a user *from an address*, so that nobody can keep staff out by failing in their name from elsewhere.
 An address alone is stopped only after ten times as many failures, under whatever names: that many are no misprints.

@@ -18,7 +18,7 @@ from django.utils.timezone import localtime
 
 from notifier.broadcasts import lifecycle
 from notifier.models import Broadcast, Channel, Delivery, InboundMessage
-from notifier.wording import badges
+from notifier.wording import badges, numbers
 from notifier.wording.badges import state_badge
 from notifier.wording.model_names import NOTHING, listed, many, one
 
@@ -58,7 +58,7 @@ def duration(span: timedelta) -> str:
     for size, unit in ((86_400, "day"), (3600, "hour"), (60, "minute")):
         if seconds >= 2 * size:
             return f"{round(seconds / size)} {unit}s"
-    return f"{seconds} second{'' if seconds == 1 else 's'}"
+    return numbers.counted(seconds, "second")
 
 
 @register.filter

@@ -1,4 +1,4 @@
-"""Keeps the tokens of clients' links out of the log: with one, anybody could do what its client may."""
+"""Keeps the tokens of clients' links out of the log: with one, anybody could act as the client."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""The door in a real browser: the log-in, the lock-out, and one's own account."""
+"""Logging in with a real browser: the log-in, the lock-out, and one's own account."""
 
 import pytest
 from django.contrib.auth.models import User

@@ -10,7 +10,9 @@ from tests.settings import ABSENT, NEUTRAL
 from tests.support.servers.processes import PATIENCE_SECONDS
 
 PROJECT = Path(__file__).resolve().parents[2]
-READER = re.compile(r'env\.(?:text|flag|names|whole|url|database|email|sms|rate|quiet_hours|cap|secrets)\(\s*"([A-Z_]+)"')
+READER = re.compile(
+    r'env\.(?:text|flag|names|whole|url|database|email|sms|rate|quiet_hours|cap|secrets)\(\s*"([A-Z_]+)"'
+)
 
 
 def check(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

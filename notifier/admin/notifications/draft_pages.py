@@ -1,4 +1,4 @@
-"""How a notification reads while it is written: the preview, the checks beside the form, whom it is shown for."""
+"""The preview and the checks while a notification is written, and the choice of the client it is previewed for."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Whom sending hours and frequency caps hold back, which the confirm page asks for by itself."""
+"""How many recipients quiet hours and frequency caps hold back; the confirm page loads it separately."""
 
 from typing import cast
 

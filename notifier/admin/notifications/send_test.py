@@ -1,4 +1,4 @@
-"""A test of what is being written, to the address of whoever writes it."""
+"""Sends a test of the draft to the member of staff who is writing it."""
 
 from typing import cast
 

@@ -16,7 +16,7 @@ class RateField(forms.Field):
     """Messages a second in the database; 50/s, 600/m or 1000/h on the screen."""
 
     def prepare_value(self, value: Any) -> Any:
-        return rates.in_words(value) if isinstance(value, float) else value
+        return rates.formatted(value) if isinstance(value, float) else value
 
     def to_python(self, value: Any) -> Any:
         text = str(value or "").strip()
@@ -62,7 +62,7 @@ class ThrottleAdmin(BackOfficeAdmin):
     @admin.display(description="at most")
     def in_force(self, throttle: Throttle) -> str:
         limit = throttles.in_force(throttle)
-        return rates.in_words(limit) if limit else "no limit"
+        return rates.formatted(limit) if limit else "no limit"
 
     @admin.display(description="set by")
     def set_by(self, throttle: Throttle) -> str:
@@ -71,8 +71,8 @@ class ThrottleAdmin(BackOfficeAdmin):
     @admin.display(description="as the settings say")
     def by_settings(self, throttle: Throttle) -> str:
         limit = throttles.default(Channel(throttle.channel))
-        return rates.in_words(limit) if limit else "no limit"
+        return rates.formatted(limit) if limit else "no limit"
 
 
 def _in_words(rate: float | None) -> str:
-    return rates.in_words(rate) if rate else "what the settings say"
+    return rates.formatted(rate) if rate else "what the settings say"

@@ -20,7 +20,7 @@ from notifier.wording.model_names import NOTHING, one
 
 
 class LogInAdmin(ReadOnlyAdmin):
-    """Titles its pages by what staff call a row: the rows of axes carry the names of its code."""
+    """Page titles in words that staff use; the names of django-axes are technical."""
 
     def named(self, obj: Any) -> str:
         """What staff call the row, for its page's title."""

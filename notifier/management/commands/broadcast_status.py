@@ -41,11 +41,13 @@ def _times(broadcast: Broadcast) -> list[str]:
     lines = []
     if broadcast.state == Broadcast.State.AWAITING_APPROVAL:
         who = broadcast.created_by.get_username() if broadcast.created_by else "the command line"
-        lines.append(f"asked for by {who}, {lifecycle.in_words(broadcast.created_at)}: somebody else has to approve it")
+        lines.append(
+            f"asked for by {who}, {lifecycle.formatted_time(broadcast.created_at)}: somebody else has to approve it"
+        )
     if broadcast.state in Broadcast.BEFORE_START and broadcast.scheduled_for:
-        lines.append(f"starts {lifecycle.in_words(broadcast.scheduled_for)}")
+        lines.append(f"starts {lifecycle.formatted_time(broadcast.scheduled_for)}")
     if broadcast.expires_at:
-        lines.append(f"expires {lifecycle.in_words(broadcast.expires_at)}")
+        lines.append(f"expires {lifecycle.formatted_time(broadcast.expires_at)}")
     if broadcast.ended_because:
         lines.append(f"cancelled: {broadcast.ended_because}")
     return lines

@@ -7,7 +7,7 @@ from notifier.policies import rates
 
 @pytest.mark.parametrize(("rate", "words"), [(50, "50/s"), (1.5, "90/m"), (10 / 3600, "10/h"), (0.3, "18/m")])
 def test_a_rate_reads_as_people_write_it(rate: float, words: str) -> None:
-    assert rates.in_words(rate) == words
+    assert rates.formatted(rate) == words
     assert rates.read(words) == pytest.approx(rate)
 
 

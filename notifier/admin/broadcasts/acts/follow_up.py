@@ -95,7 +95,7 @@ def _missing(request: HttpRequest, broadcast: Broadcast, form: FollowForm | None
         "under_way": sum(missing.under_way for missing in counted),
         "unknown_url": results.list_of(broadcast, state__exact=Delivery.State.UNKNOWN),
         "asks": followups.asks_for_approval(number=number, by=cast(User, request.user)),
-        "button": in_words(counted),
+        "button": total_in_words(counted),
         "form": form or FollowForm(sends=number, may_be_critical=request.user.has_perm(groups.SEND_CRITICAL)),
     }
 
@@ -104,7 +104,7 @@ def total(counted: Sequence[Missing]) -> int:
     return sum(missing.recipients for missing in counted)
 
 
-def in_words(counted: Sequence[Missing]) -> str:
+def total_in_words(counted: Sequence[Missing]) -> str:
     """What goes out: "12 e-mails and 3 SMS"."""
     parts = [missing.channel.counted(missing.recipients) for missing in counted if missing.recipients]
     return " and ".join(parts)
