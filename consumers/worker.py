@@ -111,11 +111,7 @@ class Consumer:
         # the broker takes it back.
         until = time.monotonic() + settings.TICKET_LIFETIME_SECONDS / 3
         while (start := start + size) < len(ids):
-            size = (
-                0
-                if self._stop.is_set()
-                else self._rate_limiter.take(wanted=min(self._window, len(ids) - start), until=until)
-            )
+            size = self._allowed(len(ids) - start, until=until)
             if not size:
                 self._release(ids[start:], due_at=clock.now())
                 break

@@ -105,13 +105,13 @@ def _consent_gone(case: Case, delivery: Delivery, moment: datetime) -> str:
 def _over_cap(case: Case, delivery: Delivery, moment: datetime) -> str:
     cap = settings.CAPS[case.channel.value]
     allowed = f" (the cap is {cap[0]} in {cap[1]} days today)" if cap else ""
-    return f"they had had enough by {case.channel.in_words} of late{allowed} {when(moment)}"
+    return f"they were over the cap of {case.channel.in_words} messages{allowed} {when(moment)}"
 
 
 def _pending(case: Case, delivery: Delivery) -> str:
     if delivery.detail == quiet_hours_sql.WAITS and delivery.due_at and delivery.due_at > case.now:
         if case.broadcast.state == Broadcast.State.RUNNING:
-            return f"{has_not(case)} it waits for their sending hours, which begin {when(delivery.due_at)}."
+            return f"{has_not(case)} it waits until their quiet hours end, {when(delivery.due_at)}."
         return f"{has_not(case)} {_waits_for(case)}."
     was_early = delivery.detail == quiet_hours_sql.WAITS
     last = f" (the last try: {delivery.detail.rstrip('.')})" if delivery.detail and not was_early else ""

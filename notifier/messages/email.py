@@ -11,7 +11,7 @@ from functools import lru_cache
 from html import escape
 
 from django.template.loader import render_to_string
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import mark_safe
 
 from notifier.messages import markdown, placeholders, signed_links
 
@@ -53,17 +53,10 @@ class RenderedEmail:
 
     html: placeholders.Pattern
     text: placeholders.Pattern
-    #: What staff wrote as HTML, without the template and its styles.
-    body: placeholders.Pattern
 
     def html_for(self, values: Mapping[str, str], link_token: str) -> str:
         known = {**values, **_addresses(link_token)}
         return self.html.fill({name: escape(value) for name, value in known.items()})
-
-    def body_for(self, values: Mapping[str, str]) -> SafeString:
-        """The text for one client as HTML, to be shown within a page of ours."""
-        # Safe: nh3 has cleaned it, and the values are escaped.
-        return mark_safe(self.body.fill({name: escape(value) for name, value in values.items()}))  # noqa: S308
 
     def text_for(self, values: Mapping[str, str], link_token: str) -> str:
         return self.text.fill({**values, **_addresses(link_token)})
@@ -80,7 +73,6 @@ def render(*, subject: str, body: str) -> RenderedEmail:
     return RenderedEmail(
         html=placeholders.Pattern.of(html, also=_LINKS),
         text=placeholders.Pattern.of(f"{written.text}\n\n-- \n{_TEXT_FOOT}", also=_LINKS),
-        body=placeholders.Pattern.of(written.html),
     )
 
 

@@ -201,7 +201,7 @@ class Migration(migrations.Migration):
                     ("approve_broadcast", "Can approve what somebody else wants to send"),
                     (
                         "send_critical",
-                        "Can mark a broadcast as critical: it ignores sending hours and caps, never consent",
+                        "Can mark a broadcast as critical: it ignores quiet hours and caps, never consent",
                     ),
                 ],
             },

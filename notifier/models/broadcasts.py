@@ -124,7 +124,7 @@ class Broadcast(models.Model):
             ("send_broadcast", "Can send a notification to its audience"),
             ("control_broadcast", "Can pause, resume and cancel broadcasts"),
             ("approve_broadcast", "Can approve what somebody else wants to send"),
-            ("send_critical", "Can mark a broadcast as critical: it ignores sending hours and caps, never consent"),
+            ("send_critical", "Can mark a broadcast as critical: it ignores quiet hours and caps, never consent"),
         ]
         constraints = [
             # Two follow-ups of one broadcast would both go to the same clients.

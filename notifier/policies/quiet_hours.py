@@ -1,7 +1,7 @@
 """Quiet hours: whether a client is in them, and when they end.
 
 The client's zone is their own, or else told by the phone number, or else CLIENT_TIME_ZONE. Of a number that may be in
-several zones nobody can tell which: it is night there as long as it is night in any of them, so nobody is woken.
+several zones nobody can tell which: quiet hours last as long as they do in any of them, so nobody is woken.
 """
 
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ def opens_at(*, zones: Zones, hours: Hours, now: datetime) -> datetime:
 
 
 def zones_of(*, time_zone: str, phone: str | None) -> Zones:
-    """By whose clocks it is night for a client. A zone that the machine no longer knows counts as none."""
+    """By whose clocks a client has quiet hours. A zone that the machine no longer knows counts as none."""
     if time_zone and _is_known(time_zone):
         return (time_zone,)
     return (phone_zones.of_number(str(phone)) if phone else ()) or default()

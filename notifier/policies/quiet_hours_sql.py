@@ -20,7 +20,7 @@ from notifier.models import Channel
 from notifier.policies import phone_zones, quiet_hours
 
 #: What a delivery says that waits for the client's morning.
-WAITS = "waits for the client’s sending hours"
+WAITS = "waits until the client’s quiet hours end"
 #: A plus sign and the longest calling code.
 CODE_LENGTH = 4
 

@@ -30,7 +30,7 @@ GIVEN_UP = {
     r"MOST_\w+": "MAX_…",
     r"_LOOK|_TURNS|_SATED": "select_pending, client_locks, over_cap",
     r"letter_view|mail\.letter": "email_preview, email.render",
-    r"[Oo]penings": "quiet hours",
+    r"[Oo]penings|[Ss]ending hours": "quiet hours",
     r"notifier/services|notifier\.services|services\.\w+": "the subject's own package",
     r"notifier[/.](?:inbound|imports|why)\b": "webhooks, clients/imports, explanations",
 }

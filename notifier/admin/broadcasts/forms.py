@@ -21,7 +21,7 @@ class MomentField(forms.DateTimeField):
 
 
 class CriticalForm(forms.Form):
-    """Whether it ignores sending hours and caps. Without `may_be_critical` the field can't be changed."""
+    """Whether it ignores quiet hours and caps. Without `may_be_critical` the field can't be changed."""
 
     is_critical = forms.BooleanField(label="Critical", required=False)
 

@@ -12,7 +12,7 @@ from notifier.staff import timezones
 class ClientForm(forms.ModelForm):
     time_zone = forms.ChoiceField(
         required=False,
-        help_text="Nothing is sent in their night, where sending hours are set. Where none is chosen it is told from "
+        help_text="Nothing is sent in their quiet hours, where there are any. Where no zone is chosen it is told from "
         f"the phone number’s area code or country, or is the product’s own ({settings.CLIENT_TIME_ZONE}).",
     )
     #: Shown below the matrix, where it belongs.

@@ -168,7 +168,7 @@ def _counts(request: HttpRequest, offered: Sequence[offers.Offer], form: SendFor
 
 
 def _held_back(model_admin: BackOfficeAdmin, found: Sequence[Notification]) -> str:
-    """The address of the page about sending hours and caps; empty where none are set."""
+    """The address of the page about quiet hours and caps; empty where none are set."""
     if not held_back.are_set([channel for n in found for channel in n.channels]):
         return ""
     return f"{model_admin.page_url('held_back')}?{_query([n.pk for n in found])}"

@@ -34,7 +34,7 @@ class Command(BaseCommand):
             "--again", action="store_true", help="send although it is running or was sent within the hour"
         )
         parser.add_argument(
-            "--critical", action="store_true", help="wait for no sending hours and heed no frequency cap; consent holds"
+            "--critical", action="store_true", help="ignore quiet hours and frequency caps; consent holds"
         )
         parser.add_argument("--at", metavar="TIME", type=_moment, help=f"start at this time, {_SHAPE}")
         parser.add_argument(

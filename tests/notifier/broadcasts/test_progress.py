@@ -191,7 +191,7 @@ def test_books_of_a_real_expansion_balance(now: datetime) -> None:
     assert (sheet.total, sheet.balanced, sheet.waiting, sheet.expanded_share) == (4, True, 4, 1.0)
 
 
-# --- Sending hours and limits -----------------------------------------------------------------------------------------
+# --- Quiet hours and limits -------------------------------------------------------------------------------------------
 def test_the_sheet_says_how_many_wait_for_their_hours_and_until_when(now: datetime) -> None:
     broadcast = a_broadcast(audience_upto=0)
     night: dict[str, Any] = {"broadcast": broadcast, "detail": quiet_hours_sql.WAITS}

@@ -71,7 +71,7 @@ def from_tokyo() -> Client:
     return client
 
 
-# --- Sending hours ----------------------------------------------------------------------------------------------------
+# --- Quiet hours ------------------------------------------------------------------------------------------------------
 @pytest.mark.usefixtures("quiet")
 def test_in_quiet_hours_a_row_waits_for_their_end_and_loses_no_attempt() -> None:
     row = to(a_client(phone=BRITISH, listings="both"), due_at=TEN)

@@ -517,14 +517,14 @@ def test_no_sentence_says_what_the_state_does_not(
     assert "None" not in sentence
 
 
-# --- Sending hours and caps -------------------------------------------------------------------------------------------
+# --- Quiet hours and caps ---------------------------------------------------------------------------------------------
 def test_one_that_waits_for_the_morning_says_when_that_is(ann: Client) -> None:
     broadcast = sent(ann, state="RUNNING")
     morning = NOW + timedelta(hours=10)
     a_delivery(broadcast=broadcast, client=ann, due_at=morning, detail=quiet_hours_sql.WAITS, lease_token=uuid4())
 
     assert told(ann, broadcast) == (
-        "Ann has not got the e-mail yet: it waits for their sending hours, which begin at 00:00 on 5 Nov 2026."
+        "Ann has not got the e-mail yet: it waits until their quiet hours end, at 00:00 on 5 Nov 2026."
     )
     Delivery.objects.update(due_at=NOW)
     assert told(ann, broadcast) == "Ann has not got the e-mail yet: it is still waiting for its turn."
@@ -540,6 +540,6 @@ def test_one_that_was_over_the_cap_says_so(ann: Client, settings: Settings) -> N
     a_delivery(broadcast=broadcast, client=ann, state="SKIPPED", detail=Reason.FREQUENCY_CAP, settled_at=SENT_AT)
 
     assert told(ann, broadcast) == (
-        "Ann did not get the e-mail: they had had enough by e-mail of late (the cap is 3 in 7 days today) "
+        "Ann did not get the e-mail: they were over the cap of e-mail messages (the cap is 3 in 7 days today) "
         "at 14:03 on 3 Nov 2026."
     )

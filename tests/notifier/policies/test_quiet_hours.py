@@ -1,4 +1,4 @@
-"""Sending hours: by the clock on the client's wall, whatever is done to that clock."""
+"""Quiet hours go by the clock on the client's wall, also in the nights when it is changed."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta

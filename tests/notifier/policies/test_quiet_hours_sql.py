@@ -1,4 +1,4 @@
-"""Sending hours in SQL never keep anybody back for longer than their claim would."""
+"""Quiet hours in SQL never keep anybody back for longer than their claim would."""
 
 from datetime import UTC, datetime, time, timedelta
 

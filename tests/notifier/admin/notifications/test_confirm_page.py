@@ -373,7 +373,7 @@ def test_a_token_of_somebodys_broadcast_makes_no_second_one(admin: Browser) -> N
 def test_whoever_may_ticks_that_it_is_critical_and_it_shows(admin: Browser) -> None:
     a_client(listings="both")
     page = admin.get(confirm_page(notification := a_notification()))
-    assert "Critical: it waits for no sending hours" in text_of(page)
+    assert "Critical: it ignores quiet hours" in text_of(page)
 
     admin.post(confirm_page(notification), order_of(page, is_critical="on"))
 
@@ -400,18 +400,18 @@ def test_who_may_not_is_not_asked_and_can_not_post_it(staff: LogIn) -> None:
     assert not made().is_critical
 
 
-# --- Sending hours and caps -------------------------------------------------------------------------------------------
+# --- Quiet hours and caps ---------------------------------------------------------------------------------------------
 def test_the_confirm_page_asks_by_itself_who_waits_and_who_is_skipped(admin: Browser, settings: LazySettings) -> None:
     a_client(listings="both")
     notification = a_notification()
-    assert "Sending hours and caps" not in text_of(admin.get(confirm_page(notification)))
+    assert "Quiet hours and caps" not in text_of(admin.get(confirm_page(notification)))
     settings.CAPS = {"email": (1, 7), "sms": None}
 
     url = admin.get(confirm_page(notification)).context["held_back"]
     part, page = admin.get(url, headers={"HX-Request": "true"}), admin.get(url)
 
     assert url.endswith(f"/held-back/?ids={notification.pk}")
-    assert "E-mail: it is night for nobody now; nobody is over the cap." in text_of(part)
+    assert "E-mail: nobody is in quiet hours now; nobody is over the cap." in text_of(part)
     assert "<html" not in text_of(part)
     assert "<html" in text_of(page)
 

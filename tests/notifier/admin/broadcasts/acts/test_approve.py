@@ -238,7 +238,7 @@ def test_whoever_approves_reads_that_it_is_critical(staff: LogIn) -> None:
 
     page = text_of(staff(VIEW, APPROVE).get(page_of(broadcast)))
 
-    assert "It waits for no sending hours and heeds no frequency cap; consent holds." in page
+    assert "It ignores quiet hours and frequency caps; consent holds." in page
     approve(staff(VIEW, APPROVE), broadcast)
     assert (fresh(broadcast).state, broadcast.is_critical) == (State.RUNNING, True)
 
