@@ -95,6 +95,9 @@ class Migration(migrations.Migration):
                 ("detail", models.CharField(blank=True, max_length=300)),
                 ("depths", models.JSONField(default=dict)),
             ],
+            options={
+                "verbose_name_plural": "processes",
+            },
         ),
         migrations.CreateModel(
             name="Topic",

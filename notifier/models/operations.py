@@ -59,6 +59,9 @@ class Process(models.Model):
 
     objects = ProcessQuerySet.as_manager()
 
+    class Meta:
+        verbose_name_plural = "processes"
+
     def __str__(self) -> str:
         where = f" ({self.get_channel_display()})" if self.channel else ""
         return f"{self.get_kind_display()}{where} on {self.host}, process {self.pid}"

@@ -182,6 +182,21 @@ def test_while_nothing_is_under_way_the_page_stands_still(admin: Browser) -> Non
     assert 'http-equiv="refresh"' not in text
 
 
+def test_the_menu_calls_each_list_as_staff_do(admin: Browser) -> None:
+    """Django makes a plural by adding an s, which is not always one."""
+    menu = {
+        group["name"]: [model["name"] for model in group["models"]]
+        for group in admin.get(reverse("admin:index")).context["menu"]
+    }
+
+    assert menu == {
+        "Send": ["Notifications", "Broadcasts", "Deliveries", "Resolutions"],
+        "Clients": ["Clients", "Inbox", "Topics", "Suppressions", "Client imports"],
+        "Machinery": ["Processes", "Queued tickets", "Throttles"],
+        "Access": ["Users", "Groups", "Failed log-ins", "Log-ins"],
+    }
+
+
 def test_the_page_of_an_app_is_the_overview(admin: Browser) -> None:
     assert admin.get(reverse("admin:app_list", args=["notifier"]))["Location"] == reverse("admin:index")
 
