@@ -42,7 +42,7 @@ lint: ## Check style, types, imports, templates, settings and migrations
 	.venv/bin/ruff format --check .
 	$(LINT_SETTINGS) .venv/bin/mypy
 	.venv/bin/lint-imports --no-cache
-	.venv/bin/djlint --check --lint --quiet --allow-empty-input templates
+	.venv/bin/djlint --check --lint --allow-empty-input templates
 	$(LINT_SETTINGS) .venv/bin/python manage.py check
 	$(LINT_SETTINGS) .venv/bin/python manage.py makemigrations --check --dry-run
 	$(LINT_SETTINGS) .venv/bin/python -m tests.support.migration_lint
