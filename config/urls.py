@@ -2,6 +2,7 @@ from django.contrib import admin
 from django.urls import path, re_path
 from django.views.generic import RedirectView
 
+import notifier.admin.registry  # noqa: F401
 from notifier.public import preferences, unsubscribe
 from notifier.web.health import healthz
 from notifier.web.security_headers import csp_report

@@ -11,6 +11,8 @@ from django.utils.module_loading import import_string
 
 from notifier.runtime import failpoints
 
+#: The checks' tag. What sends asks for these alone at its start: it serves none of the pages that the others look at.
+SETTINGS = "settings"
 #: Seconds a message of the slowest provider that a ticket's lifetime should be long enough for.
 SLOW_SEND_SECONDS = 4
 #: A mail has nine phases, from the connect to the answer after the text, and each may take EMAIL_TIMEOUT.
@@ -18,12 +20,12 @@ SMTP_PHASES = 9
 CONSOLE_BACKEND = "consumers.backends.console.EmailBackend"
 
 
-@register
+@register(SETTINGS)
 def check_times(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     return [*_check_lifetime(), *_check_lease()]
 
 
-@register
+@register(SETTINGS)
 def check_failpoint(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     if not failpoints.is_armed():
         return []
@@ -36,7 +38,7 @@ def check_failpoint(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-@register
+@register(SETTINGS)
 def check_email_backend(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """EMAIL_BACKEND may be any path, so a misprint must show before a command starts, not with the first mail."""
     try:
@@ -52,7 +54,7 @@ def check_email_backend(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     return []
 
 
-@register
+@register(SETTINGS)
 def check_mail_events(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     if not settings.EMAIL_BACKEND.startswith("anymail.backends.") or settings.ANYMAIL.get("WEBHOOK_SECRET"):
         return []
@@ -67,7 +69,7 @@ def check_mail_events(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-@register
+@register(SETTINGS)
 def check_files(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """A folder or file that can't be written is no outage that passes: consumers would wait for ever."""
     found = []
@@ -79,7 +81,7 @@ def check_files(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     return found
 
 
-@register
+@register(SETTINGS)
 def check_public_url(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """Every mail has an unsubscribe link. It must work by law, and providers soon refuse mails in which it doesn't."""
     address = urlsplit(settings.PUBLIC_URL)

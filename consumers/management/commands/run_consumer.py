@@ -15,6 +15,7 @@ from notifier.transport.base import TransportError
 
 class Command(BaseCommand):
     help = "Sends what waits in one channel's queue. Any number may run."
+    requires_system_checks = ["settings"]
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("channel", choices=Channel.values)

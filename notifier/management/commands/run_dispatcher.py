@@ -11,6 +11,7 @@ from notifier.transport.base import TransportError
 
 class Command(BaseCommand):
     help = "Turns broadcasts into deliveries and issues tickets for them. Any number may run."
+    requires_system_checks = ["settings"]
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--until-idle", action="store_true", help="exit once every broadcast is finished or paused")

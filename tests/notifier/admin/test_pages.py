@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+import notifier.admin.registry  # noqa: F401
 from notifier.models import Broadcast, Client
 from tests.notifier.admin.conftest import LogIn
 from tests.support.datasets.one_of_each import MAKE

@@ -7,6 +7,7 @@ import pytest
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, get_resolver
 
+import notifier.admin.registry  # noqa: F401
 from notifier.admin.broadcasts.acts.buttons import BUTTONS
 from notifier.admin.clients.acts import ACTS
 from notifier.admin.deliveries.recovery import DECISIONS
