@@ -47,7 +47,7 @@ class Concern:
 def find(*, health: list[Health], may: May, now: datetime) -> list[Concern]:
     """What needs attention and this person may see. What does not work comes first: all else depends on it."""
     found = [_of_part(part, may) for part in health if not part.ok]
-    found += _dead_tickets(process_health.dead_tickets(now=now))
+    found += _dead_letters(process_health.dead_letters(now=now))
     if may("notifier.view_broadcast"):
         found += _awaiting(may)
         found += _late(now)
@@ -72,15 +72,15 @@ def _of_part(part: Health, may: May) -> Concern:
     return replace(broken, button="See the processes", url=reverse("admin:notifier_process_changelist"))
 
 
-def _dead_tickets(number: int) -> list[Concern]:
+def _dead_letters(number: int) -> list[Concern]:
     if not number:
         return []
     they, them = ("it was", "it") if number == 1 else ("they were", "them")
     words = (
-        f"{numbers.counted(number, 'dead ticket')}: no consumer could read {them}, so {they} put aside. "
+        f"{numbers.counted(number, 'dead letter')}: no consumer could read {them}, so {they} put aside. "
         f"No delivery is lost: each comes due again by itself. See what is wrong, and discard {them}, with"
     )
-    return [Concern("dead-tickets", words, command="python manage.py purge_dead_letters")]
+    return [Concern("dead-letters", words, command="python manage.py purge_dead_letters")]
 
 
 def _awaiting(may: May) -> list[Concern]:

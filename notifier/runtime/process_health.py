@@ -38,8 +38,8 @@ def health(*, channels: Iterable[Channel], now: datetime) -> list[Health]:
     return found
 
 
-def dead_tickets(*, now: datetime) -> int:
-    """How many dead tickets there are, as the dispatcher last counted; 0 while none is running."""
+def dead_letters(*, now: datetime) -> int:
+    """How many dead letters there are, as the dispatcher last counted; 0 while none is running."""
     dispatchers = list(Process.objects.alive(now).filter(kind=Process.Kind.DISPATCHER))
     return _newest_depths(dispatchers).get(Process.DEAD, 0)
 

@@ -81,12 +81,12 @@ def test_a_ticket_that_nobody_can_read_is_told_on_the_overview_until_it_is_disca
 
     def overview_shows(dead: int) -> bool:
         page.goto(f"{address}/admin/")
-        return page.locator("#concern-dead-tickets").count() == bool(dead)
+        return page.locator("#concern-dead-letters").count() == bool(dead)
 
-    wait_until(lambda: overview_shows(1), what="the overview to tell the dead ticket")
-    expect(page.locator("#concern-dead-tickets")).to_contain_text(re.compile(r"1 dead ticket:"))
+    wait_until(lambda: overview_shows(1), what="the overview to tell the dead letter")
+    expect(page.locator("#concern-dead-letters")).to_contain_text(re.compile(r"1 dead letter:"))
     said = stack.manage("purge_dead_letters", "--yes").stdout
 
     assert "1. e-mail, 16 bytes: JSON is malformed" in said
-    assert "Discarded: 1 dead ticket." in said
+    assert "Discarded: 1 dead letter." in said
     wait_until(lambda: overview_shows(0), what="the overview to tell of none")

@@ -28,7 +28,7 @@ class Command(BaseCommand):
 
     def _handle(self, transport: Transport, *, yes: bool, dry_run: bool) -> None:
         number = transport.dead()
-        self.stdout.write(f"{numbers.counted(number, 'dead ticket')}.")
+        self.stdout.write(f"{numbers.counted(number, 'dead letter')}.")
         if not number:
             return
         letters = transport.dead_letters(SHOWN)
@@ -41,7 +41,7 @@ class Command(BaseCommand):
             return
         if not yes and not _agreed(number):
             raise CommandError("Nothing was discarded.", returncode=1)
-        self.stdout.write(f"Discarded: {numbers.counted(transport.purge_dead(), 'dead ticket')}.")
+        self.stdout.write(f"Discarded: {numbers.counted(transport.purge_dead(), 'dead letter')}.")
 
 
 def describe(letter: DeadLetter) -> str:
@@ -57,6 +57,6 @@ def describe(letter: DeadLetter) -> str:
 
 def _agreed(number: int) -> bool:
     try:
-        return input(f"Discard {numbers.counted(number, 'dead ticket')}? [y/N] ").strip().lower() in ("y", "yes")
+        return input(f"Discard {numbers.counted(number, 'dead letter')}? [y/N] ").strip().lower() in ("y", "yes")
     except EOFError as error:
         raise CommandError("Nothing was discarded: nobody answers here. Add --yes.", returncode=1) from error

@@ -201,7 +201,7 @@ def test_the_page_of_an_app_is_the_overview(admin: Browser) -> None:
     assert admin.get(reverse("admin:app_list", args=["notifier"]))["Location"] == reverse("admin:index")
 
 
-# --- Dead tickets -----------------------------------------------------------------------------------------------------
+# --- Dead letters -----------------------------------------------------------------------------------------------------
 def a_dispatcher(**depths: int) -> Process:
     now = clock.now()
     return Process.objects.create(
@@ -209,20 +209,20 @@ def a_dispatcher(**depths: int) -> Process:
     )
 
 
-def test_dead_tickets_are_told_with_what_to_do(admin: Browser) -> None:
+def test_dead_letters_are_told_with_what_to_do(admin: Browser) -> None:
     a_dispatcher(email=1, sms=0, dead=1234)
 
     text = " ".join(admin.get(reverse("admin:index")).content.decode().split())
 
-    assert "1,234 dead tickets: no consumer could read them" in text
+    assert "1,234 dead letters: no consumer could read them" in text
     assert "<code>python manage.py purge_dead_letters</code>" in text
     assert "each comes due again by itself" in text
 
 
-def test_without_dead_tickets_nothing_is_said_of_them(admin: Browser) -> None:
+def test_without_dead_letters_nothing_is_said_of_them(admin: Browser) -> None:
     a_dispatcher(email=1, sms=0, dead=0)
 
-    assert "dead ticket" not in admin.get(reverse("admin:index")).content.decode()
+    assert "dead letter" not in admin.get(reverse("admin:index")).content.decode()
 
 
 # --- A channel that paused itself -------------------------------------------------------------------------------------

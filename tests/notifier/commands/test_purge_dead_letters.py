@@ -53,7 +53,7 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[str]]:
 def test_without_a_dead_letter_it_says_so_and_asks_nothing() -> None:
     put_aside(b"waits", dead=False)
 
-    assert run() == "0 dead tickets.\n"
+    assert run() == "0 dead letters.\n"
     assert QueuedTicket.objects.count() == 1
 
 
@@ -65,7 +65,7 @@ def test_it_says_of_each_what_is_wrong_and_that_the_deliveries_come_due_anyway()
     said = run("--dry-run").splitlines()
 
     assert said == [
-        "2 dead tickets.",
+        "2 dead letters.",
         "   1. e-mail, 5 bytes: JSON is malformed: invalid character (byte 0); it begins b'hello'",
         "   2. SMS, 58 bytes: it is for the channel email and came through sms (broadcast 7, 2 deliveries)",
         "The deliveries that they were about come due again by themselves, with these or without.",
@@ -78,7 +78,7 @@ def test_it_shows_the_first_twenty_and_counts_the_rest() -> None:
 
     said = run("--dry-run")
 
-    assert "25 dead tickets." in said
+    assert "25 dead letters." in said
     assert "20. e-mail, 7 bytes" in said
     assert "21." not in said
     assert "… and 5 more" in said
@@ -109,9 +109,9 @@ def test_it_asks_and_then_discards_the_dead_and_nothing_else(answer: Callable[[s
     put_aside(b"hello", b"again")
     put_aside(b"waits", dead=False)
 
-    assert run().splitlines()[-1] == "Discarded: 2 dead tickets."
+    assert run().splitlines()[-1] == "Discarded: 2 dead letters."
 
-    assert asked == ["Discard 2 dead tickets? [y/N] "]
+    assert asked == ["Discard 2 dead letters? [y/N] "]
     assert [bytes(row.body) for row in QueuedTicket.objects.all()] == [b"waits"]
 
 
@@ -131,7 +131,7 @@ def test_yes_discards_without_asking(answer: Callable[[str], list[str]]) -> None
     asked = answer("n")
     put_aside(b"hello")
 
-    assert run("--yes").splitlines()[-1] == "Discarded: 1 dead ticket."
+    assert run("--yes").splitlines()[-1] == "Discarded: 1 dead letter."
 
     assert asked == []
     assert not QueuedTicket.objects.exists()
@@ -160,9 +160,9 @@ def test_with_rabbitmq_it_shows_and_discards_them_too(rabbit: RabbitCarrier) -> 
         link.basic_publish("notifier", "dead", b"hello", mandatory=True)
 
     assert settles(lambda: "1. an unknown channel, 5 bytes" in run("--dry-run"), True)
-    assert run("--yes").splitlines()[-1] == "Discarded: 1 dead ticket."
+    assert run("--yes").splitlines()[-1] == "Discarded: 1 dead letter."
 
-    assert run() == "0 dead tickets.\n"
+    assert run() == "0 dead letters.\n"
 
 
 def test_a_broker_that_is_away_is_told_in_one_line(settings: Settings) -> None:
@@ -191,4 +191,4 @@ def test_as_a_process_where_nobody_answers_it_discards_nothing_and_says_what_to_
     assert refused.returncode == 1
     assert "Nothing was discarded: nobody answers here. Add --yes." in refused.stderr
     assert "Traceback" not in refused.stderr
-    assert "Discarded: 1 dead ticket." in done.stdout
+    assert "Discarded: 1 dead letter." in done.stdout

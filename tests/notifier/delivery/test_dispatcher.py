@@ -395,7 +395,7 @@ def test_the_heartbeat_tells_the_depths(loop: Dispatcher) -> None:
     assert worker().depths == {"email": 1, "sms": 1, "dead": 0}
 
 
-def test_the_heartbeat_tells_the_dead_tickets_beside_the_depths(loop: Dispatcher) -> None:
+def test_the_heartbeat_tells_the_dead_letters_beside_the_depths(loop: Dispatcher) -> None:
     for dead in (True, True, False):
         QueuedTicket.objects.create(channel=EMAIL, body=b"?", available_at=clock.now(), dead=dead)
 

@@ -96,12 +96,12 @@ def test_a_schedule_that_nobody_has_begun_is_late_after_a_while(now: datetime) -
     assert listed(now) == [(f"late-{late.pk}", True, "Open it")]
 
 
-def test_dead_tickets_are_told_with_what_to_do(now: datetime) -> None:
+def test_dead_letters_are_told_with_what_to_do(now: datetime) -> None:
     Process.objects.create(
         kind=Process.Kind.DISPATCHER, host="here", pid=1, started_at=now, last_seen_at=now, depths={"dead": 1}
     )
 
     [concern] = concerns.find(health=[], may=nothing, now=now)
 
-    assert concern.words.startswith("1 dead ticket: no consumer could read it, so it was put aside.")
+    assert concern.words.startswith("1 dead letter: no consumer could read it, so it was put aside.")
     assert concern.command == "python manage.py purge_dead_letters"

@@ -78,20 +78,20 @@ def test_the_depth_is_the_newest_dispatchers(now: datetime) -> None:
     assert health(now)["Queue in the database"].words == "Reachable, 1 ticket waiting"
 
 
-def test_dead_tickets_are_counted_apart_from_those_that_wait(now: datetime) -> None:
-    assert process_health.dead_tickets(now=now) == 0
+def test_dead_letters_are_counted_apart_from_those_that_wait(now: datetime) -> None:
+    assert process_health.dead_letters(now=now) == 0
     a_worker(Process.Kind.DISPATCHER, now, last_seen_at=now - SECOND, depths={"email": 9, "dead": 9})
     a_worker(Process.Kind.DISPATCHER, now, depths={"email": 1, "sms": 0, "dead": 2})
     a_worker(Process.Kind.CONSUMER, now, channel="email", last_seen_at=now + SECOND)
 
-    assert process_health.dead_tickets(now=now) == 2
+    assert process_health.dead_letters(now=now) == 2
     assert health(now)["Queue in the database"].words == "Reachable, 1 ticket waiting"
 
 
-def test_of_a_dispatcher_that_fell_silent_no_dead_ticket_is_told(now: datetime) -> None:
+def test_of_a_dispatcher_that_fell_silent_no_dead_letter_is_told(now: datetime) -> None:
     a_worker(Process.Kind.DISPATCHER, now, last_seen_at=now - timedelta(seconds=16), depths={"dead": 2})
 
-    assert process_health.dead_tickets(now=now) == 0
+    assert process_health.dead_letters(now=now) == 0
 
 
 def test_consumers_that_all_wait_say_for_what(now: datetime) -> None:
