@@ -138,7 +138,7 @@ def test_a_result_that_comes_while_an_ended_broadcast_is_counted_anew_is_not_for
 
 # --- The finish -------------------------------------------------------------------------------------------------------
 def test_a_broadcast_with_nothing_left_is_finished_with_a_last_tally(now: datetime) -> None:
-    row = a_delivery(state=State.SENT, broadcast=a_broadcast(audience=1))
+    row = a_delivery(state=State.SENT, broadcast=a_broadcast(audience=1, started_at=now))
 
     assert finish(row.broadcast, now)
 
