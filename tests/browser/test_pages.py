@@ -6,7 +6,7 @@ from unittest.mock import Mock
 from urllib.parse import urlsplit
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.base import AXE_SCRIPT
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import OperationalError
@@ -64,8 +64,13 @@ FADED = "document.getAnimations().filter(one => one instanceof CSSTransition).fo
 
 def violations(page: Page, options: dict[str, Any]) -> list[str]:
     """What axe-core finds wrong with the page as it stands."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE_SCRIPT)
     # It can't answer from within the preview, where nothing may run, and would be waited for.
-    found = Axe().run(page, options=options | {"iframes": False, "preload": False}).response["violations"]
+    found = page.evaluate(
+        "options => axe.run(options).then(results => results.violations)",
+        options | {"iframes": False, "preload": False},
+    )
     path = urlsplit(page.url).path
     return [f"{path}: {one['id']}: {one['help']}: {node['html'][:150]}" for one in found for node in one["nodes"][:3]]
 
