@@ -7,6 +7,7 @@ from datetime import datetime
 
 from django.conf import settings
 
+from notifier.addresses import emails
 from notifier.clients.imports import rows
 from notifier.files import spreadsheets
 from notifier.files.base import FileError, Table, quoted
@@ -15,6 +16,8 @@ from notifier.models import Channel, ClientImport
 
 #: Only a cell with these last digits of a number is parsed as a phone number.
 _ENDING_DIGITS = 7
+#: What stands between addresses in a cell.
+_BETWEEN = re.compile(r"[\s,;<>()|]+")
 
 
 class Traces:
@@ -32,7 +35,14 @@ class Traces:
         return any(self._in(cell) for cell in cells)
 
     def _in(self, cell: str) -> bool:
-        return bool(self._email and self._email.search(cell)) or self._has_number(cell)
+        return self._has_email(cell) or self._has_number(cell)
+
+    def _has_email(self, cell: str) -> bool:
+        if self._email is None or "@" not in cell:
+            return False
+        # As it was written, and each word in the one form of addresses, which may be written otherwise here.
+        words = " ".join(emails.searched(word) for word in _BETWEEN.split(cell) if "@" in word)
+        return bool(self._email.search(cell) or self._email.search(words))
 
     def _has_number(self, cell: str) -> bool:
         digits = re.sub(r"\D", "", cell)

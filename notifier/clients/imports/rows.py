@@ -7,18 +7,15 @@ from functools import cache
 from zoneinfo import available_timezones
 
 import phonenumbers
-from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
 
+from notifier.addresses import emails
+from notifier.addresses.emails import shortened
 from notifier.clients.imports.columns import BOTH, EMAIL, SMS, ConsentColumn, Layout
 from notifier.models.phones import E164
 
 MAX_NAME_LETTERS = 200
-MAX_EMAIL_LETTERS = 254
 #: Control characters such as line ends, and those that change the direction of the text.
 CONTROL = re.compile(r"[\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
-#: A message quotes no more of a cell.
-MAX_SHOWN_LETTERS = 60
 #: The column of a fault that belongs to the whole row.
 ROW = -1
 
@@ -62,7 +59,7 @@ class Reader:
             parsed.faults.append((ROW, "It has more cells than the header: is a separator inside a name? Quote it."))
             return parsed
         parsed.name = self._name(cells, parsed.faults)
-        parsed.email = self._checked("email", cells, read_email, parsed.faults)
+        parsed.email = self._checked("email", cells, emails.read, parsed.faults)
         parsed.phone = self._checked("phone", cells, self._read_phone, parsed.faults)
         parsed.time_zone = self._checked("time_zone", cells, read_time_zone, parsed.faults)
         self._read_wants(cells, parsed)
@@ -115,18 +112,6 @@ def read_name(text: str) -> str:
     return text
 
 
-def read_email(text: str) -> str:
-    """In lower case, as clients store theirs."""
-    address = text.lower()
-    try:
-        validate_email(address)
-    except ValidationError as error:
-        raise ValueError(f"“{shortened(text)}” is not an e-mail address.") from error
-    if len(address) > MAX_EMAIL_LETTERS:
-        raise ValueError(f"The e-mail address is longer than {MAX_EMAIL_LETTERS} letters.")
-    return address
-
-
 def read_phone(text: str, *, region: str | None) -> str:
     """As +12025550123, by the same rules as the field of the client's page."""
     try:
@@ -172,7 +157,3 @@ def read_channels(text: str) -> set[str]:
     if not chosen or None in chosen:
         raise ValueError(f"“{shortened(text)}” is none of: both, e-mail, SMS, neither.")
     return {one for channels in chosen if channels for one in channels}
-
-
-def shortened(text: str) -> str:
-    return text if len(text) <= MAX_SHOWN_LETTERS else f"{text[: MAX_SHOWN_LETTERS - 1]}…"

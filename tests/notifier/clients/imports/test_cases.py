@@ -1,0 +1,87 @@
+"""Small files as people really have them, each of which went wrong once."""
+
+import io
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from notifier.clients.imports import columns, importer
+from notifier.clients.imports.writing import ImportOrigin
+from notifier.consent import suppressions
+from notifier.consent.suppressions import Evidence, Source
+from notifier.files.base import Table
+from notifier.files.reader import open_table
+from notifier.models import Channel, Client, ConsentChange
+from tests.notifier.clients.imports.conftest import told
+from tests.support.factories import a_client
+
+pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
+
+CASES = Path(__file__).parent / "cases"
+Do = Callable[[str], dict[str, int]]
+
+
+def table(name: str) -> Table:
+    return open_table(io.BytesIO((CASES / name).read_bytes()))
+
+
+@pytest.fixture
+def take(now: datetime) -> Do:
+    """Imports one of the files with its columns as they are guessed; returns the counts that are not nought."""
+
+    def run(name: str) -> dict[str, int]:
+        found, subjects = table(name), importer.subjects()
+        layout = columns.arrange(columns.guess(found.header, subjects), subjects)
+        origin = ImportOrigin(name, ConsentChange.Source.IMPORT)
+        with importer.run(table=found, layout=layout, origin=origin, now=now) as done:
+            return told(done.counts)
+
+    return run
+
+
+def complaints(name: str) -> dict[int, str]:
+    """What is said of each row that would not be taken, by its line."""
+    found, subjects = table(name), importer.subjects()
+    layout = columns.arrange(columns.guess(found.header, subjects), subjects)
+    refused = importer.plan(table=found, layout=layout, shown=100).refused
+    return {one.row.line: importer.why(one.faults, found.header) for one in refused}
+
+
+def stop(*addresses: str, now: datetime) -> None:
+    for address in addresses:
+        evidence = Evidence(Source.CLIENT, "asked by phone")
+        suppressions.suppress(channel=Channel.EMAIL, address=address, evidence=evidence, now=now)
+
+
+# --- Addresses --------------------------------------------------------------------------------------------------------
+def test_a_suppressed_address_in_disguise_is_refused_or_known(take: Do, now: datetime) -> None:
+    ann = a_client(name="Ann", email="ann@example.com", phone=None, listings="email")
+    bob = a_client(name="Bob", email="bob@bücher.example", phone=None, listings="email")
+    stop("ann@example.com", "bob@bücher.example", now=now)
+
+    said = complaints("bypass.csv")
+    counts = take("bypass.csv")
+
+    assert "invisible character after “…com” (U+200B zero width space)" in said[2]
+    assert "invisible character after “…xam” (U+00AD soft hyphen)" in said[3]
+    assert "invisible character after “…com” (U+200B zero width space)" in said[5] or "invisible" in said[5]
+    # In full-width letters, in Punycode, and with a combining mark: each of them is known to be suppressed.
+    assert set(Client.objects.values_list("email", flat=True)) == {ann.email, bob.email, "cyd@example.com"}
+    assert counts["added"] == 1
+    assert counts["suppressed"] == 2
+
+
+@pytest.mark.parametrize("spelling", ["bob@xn--bcher-kva.example", "BOB@BU\u0308CHER.example"])
+def test_a_suppression_in_another_spelling_is_of_the_same_address(spelling: str, now: datetime) -> None:
+    bob = a_client(email="bob@bücher.example", listings="email")
+
+    stop(spelling, now=now)
+
+    assert suppressions.Suppression.objects.filter(address=bob.email).exists()
+    assert not suppressions.suppress(
+        channel=Channel.EMAIL, address=str(bob.email), evidence=Evidence(Source.CLIENT, "again"), now=now
+    )
+    lifted = Evidence(Source.STAFF, "asked to")
+    assert suppressions.lift(channel=Channel.EMAIL, address="bob@xn--BCHER-kva.example", evidence=lifted, now=now)
