@@ -69,7 +69,7 @@ def test_an_address_of_before_is_put_into_the_one_form(before: str, after: str, 
     assert email_of(ann) == after
     assert addresses() == {after: "CLIENT"}
     for model in (SuppressionChange, ProviderEvent, SoftBounces):
-        assert model.objects.get().address == after  # type: ignore[attr-defined]
+        assert model.objects.get().address == after
     assert ann.history.filter(email=after).exists()
 
 

@@ -7,8 +7,7 @@ from datetime import datetime
 
 from django.conf import settings
 
-from notifier.addresses import emails
-from notifier.clients.imports import rows
+from notifier.addresses import emails, phones
 from notifier.files import spreadsheets
 from notifier.files.base import FileError, Table, quoted
 from notifier.files.reader import open_table
@@ -49,7 +48,7 @@ class Traces:
         if not any(ending in digits for ending in self._endings):
             return False
         try:
-            return rows.read_phone(cell.strip(), region=settings.PHONE_DEFAULT_REGION) in self._numbers
+            return phones.read(cell, region=settings.PHONE_DEFAULT_REGION).number in self._numbers
         except ValueError:
             # With other text, or not readable: rather erase a row too many than leave one.
             return True

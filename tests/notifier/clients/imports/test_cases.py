@@ -13,7 +13,7 @@ from notifier.consent import suppressions
 from notifier.consent.suppressions import Evidence, Source
 from notifier.files.base import Table
 from notifier.files.reader import open_table
-from notifier.models import Channel, Client, ConsentChange
+from notifier.models import Channel, Client, ConsentChange, Suppression
 from tests.notifier.clients.imports.conftest import told
 from tests.support.factories import a_client
 
@@ -79,9 +79,44 @@ def test_a_suppression_in_another_spelling_is_of_the_same_address(spelling: str,
 
     stop(spelling, now=now)
 
-    assert suppressions.Suppression.objects.filter(address=bob.email).exists()
+    assert Suppression.objects.filter(address=bob.email).exists()
     assert not suppressions.suppress(
         channel=Channel.EMAIL, address=str(bob.email), evidence=Evidence(Source.CLIENT, "again"), now=now
     )
     lifted = Evidence(Source.STAFF, "asked to")
     assert suppressions.lift(channel=Channel.EMAIL, address="bob@xn--BCHER-kva.example", evidence=lifted, now=now)
+
+
+def test_a_number_that_became_a_decimal_is_nobody_elses(take: Do) -> None:
+    said = complaints("m3_pandas_float.csv")
+    take("m3_pandas_float.csv")
+
+    found = {name: str(phone) for name, phone in Client.objects.values_list("name", "phone")}
+    assert found == {"Bob": "+436641234568", "Cyd": "+393471234567", "Dee": "+6421123456"}
+    assert "Write it with its country code" in said[2]
+    assert "“nan” is not a phone number" in said[6]
+    assert "“nan” is no name" in said[7]
+
+
+# --- What a row says --------------------------------------------------------------------------------------------------
+def test_of_a_yes_and_a_no_the_no_wins(take: Do) -> None:
+    assert take("m6_yes_then_no.csv") == {"added": 1, "failed": 1}
+
+    assert not ConsentChange.objects.exists()
+
+
+def test_a_blank_last_name_leaves_the_name(take: Do) -> None:
+    ann = a_client(name="Ann Example", email="ann@example.com")
+
+    assert take("k7_first_only.csv") == {"unchanged": 1}
+    assert Client.objects.get().name == "Ann Example"
+    ann.delete()
+    assert take("k7_first_only.csv") == {"added": 1}
+    assert Client.objects.get().name == "Ann"
+
+
+@pytest.mark.parametrize("name", ["g1_google2024.csv", "g12_name_and_family.csv"])
+def test_the_columns_of_an_address_book_are_understood(take: Do, name: str) -> None:
+    assert take(name) == {"added": 1}
+
+    assert Client.objects.values_list("name", "email").get() == ("Ann Example", "ann@example.com")
