@@ -11,7 +11,7 @@ from functools import partial
 from itertools import islice
 from typing import BinaryIO
 
-from notifier.files.base import FileError, Row, Table, nonempty_rows, table
+from notifier.files.base import FileError, Limits, Row, Table, nonempty_rows, table
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 #: So much is read to find the separator.
@@ -31,13 +31,13 @@ NAMES = {"utf-8-sig": "UTF-8", "utf-16": "UTF-16", "cp1252": "Latin-1 (Windows)"
 NO_TEXT = "This is neither a text file nor an Excel workbook. Save it as CSV (UTF-8) or as .xlsx, and choose it again."
 
 
-def read_table(file: BinaryIO) -> Table:
+def read_table(file: BinaryIO, limits: Limits) -> Table:
     encoding = find_encoding(file)
     form = _find_form(file, encoding)
     size = max(1, file.seek(0, os.SEEK_END))
     return table(
         kind=f"CSV, {NAMES[encoding]}, separated by {DELIMITERS.get(form.delimiter, repr(form.delimiter))}",
-        records=partial(_records, file, form),
+        records=partial(_records, file, form, limits),
         share=lambda: min(1.0, file.tell() / size),
     )
 
@@ -152,13 +152,13 @@ def _fitness(lines: list[str], delimiter: str) -> tuple[bool, float, int]:
     return lengths[0] > 1, lengths.count(lengths[0]) / len(lengths), lengths[0]
 
 
-def _records(file: BinaryIO, form: _Form) -> Iterator[Row]:
+def _records(file: BinaryIO, form: _Form, limits: Limits) -> Iterator[Row]:
     file.seek(0)
     text = _wrapped(file, form.encoding)
     try:
         for _ in range(form.skip):
             next(text, "")
-        yield from nonempty_rows(_cut(text, form))
+        yield from nonempty_rows(_cut(text, form), limits)
     finally:
         # Otherwise it would close the file, which may be read again.
         text.detach()

@@ -10,6 +10,7 @@ from zoneinfo import available_timezones
 from notifier.addresses import emails, phones
 from notifier.addresses.emails import shortened
 from notifier.clients.imports.columns import BOTH, EMAIL, SMS, ConsentColumn, Layout
+from notifier.files.base import NO_RESULT
 
 MAX_NAME_LETTERS = 200
 #: Control characters such as line ends, in whichever form, and those that change the direction of the text.
@@ -121,6 +122,8 @@ class Reader:
 def read_name(text: str) -> str:
     if CONTROL.search(text):
         raise ValueError("A name is one line, without control characters.")
+    if text == NO_RESULT:
+        raise ValueError("The formula was saved without its result. Open the workbook in Excel, and save it.")
     if text in _NO_NAMES or _FAILED.fullmatch(text):
         raise ValueError(
             f"“{text}” is no name: a program wrote it where it had none. Leave the cell blank, or correct it."

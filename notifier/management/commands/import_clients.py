@@ -11,8 +11,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from notifier.clients.imports import columns, importer, uploads
 from notifier.clients.imports.columns import MappingError, TopicRef
 from notifier.clients.imports.writing import ClientsChanged, ImportOrigin
-from notifier.files.base import FileError, Table
-from notifier.files.reader import MAX_BYTES, open_table
+from notifier.files.base import IN_COMMAND, FileError, Table
+from notifier.files.reader import open_table
 from notifier.models import ConsentChange
 from notifier.runtime import clock
 from notifier.staff import groups
@@ -68,7 +68,7 @@ class Command(BaseCommand):
         origin = _origin(path, options)
         try:
             with path.open("rb") as file:
-                table = open_table(file, max_bytes=MAX_BYTES)
+                table = open_table(file, limits=IN_COMMAND)
                 self._import(table, origin, options["map"], failed_rows, dry_run=options["dry_run"])
         except OSError as error:
             raise _nothing(f"{error.filename or path}: {error.strerror or error}.") from error
@@ -97,6 +97,8 @@ class Command(BaseCommand):
                 _write(failed_rows, importer.refused_csv(table, done.refused()))
             if not dry_run:
                 uploads.record(origin=origin, mapping=mapping, counts=counts, now=clock.now())
+        if hidden := table.hidden_rows():
+            self.stderr.write(f"Hidden in the sheet, as by a filter, and read too: {numbers.counted(hidden, 'row')}.")
         self._tell(counts, seconds=time.monotonic() - began, dry_run=dry_run)
         if counts["failed"]:
             self.stdout.write(

@@ -120,3 +120,30 @@ def test_the_columns_of_an_address_book_are_understood(take: Do, name: str) -> N
     assert take(name) == {"added": 1}
 
     assert Client.objects.values_list("name", "email").get() == ("Ann Example", "ann@example.com")
+
+
+# --- Workbooks --------------------------------------------------------------------------------------------------------
+def test_a_stray_cell_at_the_end_of_a_sheet_costs_nothing(take: Do) -> None:
+    found = table("stray.xlsx")
+
+    assert [found.header, *(row.cells for row in found.rows())] == [["Name", "E-mail"], ["Ann", "stray@example.com"]]
+    assert take("stray.xlsx") == {"added": 1}
+
+
+def test_a_hidden_sheet_is_not_read_and_is_told(take: Do) -> None:
+    kind = table("pg_x3_hidden_first_sheet.xlsx").kind
+
+    assert take("pg_x3_hidden_first_sheet.xlsx") == {"added": 1}
+    assert kind == "Excel workbook, sheet “Clients”; 1 hidden sheet is not read"
+    assert "hidden" not in str(Client.objects.get().email)
+
+
+def test_strict_open_xml_is_read(take: Do) -> None:
+    assert take("x10_strict.xlsx") == {"added": 1}
+    assert Client.objects.values_list("name", "email").get() == ("Ann", "ann@example.com")
+
+
+def test_an_escaped_line_end_is_no_part_of_a_name(take: Do) -> None:
+    take("m4_x000D_name.xlsx")
+
+    assert Client.objects.get().name == "Ann"
