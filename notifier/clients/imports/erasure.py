@@ -8,7 +8,7 @@ from datetime import datetime
 from django.conf import settings
 
 from notifier.addresses import emails, phones
-from notifier.files import spreadsheets
+from notifier.files import spreadsheets, staged
 from notifier.files.base import FileError, Table, quoted
 from notifier.files.reader import open_table
 from notifier.models import Channel, ClientImport
@@ -71,12 +71,24 @@ def erase_rows(*, addresses: Collection[tuple[Channel, str]], now: datetime) -> 
 
 
 def _erase_in_upload(upload: ClientImport, traces: Traces, now: datetime) -> None:
-    left = _without(bytes(upload.content), traces)
+    content = bytes(upload.content)
+    left = _staged_without(content, traces) if staged.is_staged(content) else _without(content, traces)
     if left is None:
         return
     # With no row left there is nothing to import.
     ended = {} if left else {"state": ClientImport.State.DISCARDED, "finished_at": now}
     ClientImport.objects.filter(pk=upload.pk).update(content=left, **ended)
+
+
+def _staged_without(content: bytes, traces: Traces) -> bytes | None:
+    """As `_without`, in the form in which it stands there."""
+    table = staged.unpack(content)
+    if traces.in_any(table.header):
+        return b""
+    named = [traces.in_any(row.cells) for row in table.rows()]
+    if not any(named):
+        return None
+    return b"" if all(named) else staged.without(content, named)
 
 
 def _without(content: bytes, traces: Traces) -> bytes | None:

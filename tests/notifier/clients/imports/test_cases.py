@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from notifier.clients.imports import columns, importer
+from notifier.clients.imports import columns, importer, uploads
+from notifier.clients.imports.columns import MappingError
 from notifier.clients.imports.writing import ImportOrigin
 from notifier.consent import suppressions
 from notifier.consent.suppressions import Evidence, Source
-from notifier.files.base import Table
+from notifier.files.base import FileError, Table
 from notifier.files.reader import open_table
 from notifier.models import Channel, Client, ConsentChange, Suppression
 from tests.notifier.clients.imports.conftest import told
-from tests.support.factories import a_client
+from tests.support.factories import a_client, a_user
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
 
@@ -147,3 +148,38 @@ def test_an_escaped_line_end_is_no_part_of_a_name(take: Do) -> None:
     take("m4_x000D_name.xlsx")
 
     assert Client.objects.get().name == "Ann"
+
+
+# --- Texts ------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("name", "encoding", "clients"),
+    [
+        ("c04_macroman.csv", "mac_roman", {"François Müller", "José Núñez"}),
+        ("c04h_cp437_dos.csv", "cp437", {"Müller Jürgen"}),
+    ],
+)
+def test_letters_that_nobody_can_tell_are_asked_about(
+    now: datetime, name: str, encoding: str, clients: set[str]
+) -> None:
+    pending = uploads.upload(file=io.BytesIO((CASES / name).read_bytes()), name=name, by=a_user(), now=now)
+
+    with pytest.raises(MappingError, match="Say how the letters"):
+        uploads.plan(pending=pending, shown=1)
+    offered = uploads.encodings_of(pending)
+    uploads.set_encoding(pending=pending, encoding=encoding)
+    pending.refresh_from_db()
+    uploads.carry_out(pending=pending, by=a_user(), reason="", now=now)
+
+    assert set(Client.objects.values_list("name", flat=True)) == clients
+    assert offered[encoding].endswith(", ".join(sorted(clients)))
+    assert "cp1252" not in offered
+
+
+@pytest.mark.parametrize("name", ["c01b_sep_quoted.csv", "c01c_sep_trailing.csv", "c14_pipe.csv"])
+def test_a_separator_is_found_however_it_is_named(take: Do, name: str) -> None:
+    assert take(name) == {"added": 1}
+
+
+def test_a_nul_is_named_with_its_line() -> None:
+    with pytest.raises(FileError, match="Line 2 has a character that no text has"):
+        table("c08_nul.csv")
