@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core.mail import BadHeaderError, EmailMessage, EmailMultiAlternatives
 
 from consumers.backends.base import ChannelDown, Outgoing, PermanentFailure, masked
+from notifier.addresses import emails
 from notifier.messages import signed_links
 
 #: RFC 5321, 4.5.3.1.6, without the line's end.
@@ -29,9 +30,18 @@ def _mail(message: Outgoing, headers: dict[str, str]) -> EmailMultiAlternatives:
         subject=message.subject,
         body=message.body,
         from_email=settings.DEFAULT_FROM_EMAIL,
-        to=[message.address],
+        to=[_written_address(message.address)],
         headers={"Message-ID": f"<{message.reference}@{sender_domain()}>", **headers},
     )
+
+
+def _written_address(address: str) -> str:
+    """With its domain in ASCII: Django would write it by IDNA 2003, by which faß.de is another's domain."""
+    try:
+        return emails.in_ascii(address)
+    except UnicodeError:
+        # A provider may take what SMTP doesn't.
+        return address
 
 
 def _list_headers(message: Outgoing) -> dict[str, str]:
@@ -94,6 +104,7 @@ def sender_domain() -> str:
     smtplib's own default for EHLO asks the name server each time.
     """
     try:
-        return parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2].encode("idna").decode() or "localhost"
+        domain = parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2]
+        return emails.domain_in_ascii(domain) or "localhost"
     except UnicodeError as error:
         raise ChannelDown("the domain in DEFAULT_FROM_EMAIL is not one that mail can come from") from error

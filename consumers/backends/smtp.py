@@ -21,6 +21,7 @@ from consumers.backends.base import (
     TemporaryFailure,
     masked,
 )
+from notifier.addresses import emails
 from notifier.consent.suppressions import Evidence, Source
 
 #: Some servers limit the messages of one connection; and of many servers behind a name, one would get all the load.
@@ -82,7 +83,7 @@ class SmtpBackend:
         try:
             smtp = self._smtp = self._smtp or self._connect()
             options = ["BODY=8BITMIME"] if smtp.has_extn("8bitmime") and not data.isascii() else []
-            code, text = smtp.mail(_in_idna(self._sender), options)
+            code, text = smtp.mail(_with_ascii_domain(self._sender), options)
         except (*TROUBLE, ValueError) as error:  # ValueError: a host, a password or a sender beyond ASCII
             self._drop()
             if not fresh:
@@ -241,14 +242,14 @@ class _AnswerReader:
 def ascii_address(address: str) -> str:
     """The address as SMTP takes it, its domain in IDNA; `PermanentFailure` for a local part beyond ASCII."""
     try:
-        return _in_idna(address)
+        return emails.in_ascii(address)
     except UnicodeError as error:
         raise PermanentFailure("the address can't be written in ASCII, which this mail server needs") from error
 
 
-def _in_idna(address: str) -> str:
-    local, _, domain = address.rpartition("@")
-    return f"{local.encode('ascii').decode()}@{domain.encode('idna').decode()}"
+def _with_ascii_domain(sender: str) -> str:
+    local, _, domain = sender.rpartition("@")
+    return f"{local.encode('ascii').decode()}@{emails.domain_in_ascii(domain)}"
 
 
 def _answer(code: int, text: bytes) -> str:

@@ -108,6 +108,8 @@ def _all_addresses(client: Client) -> list[tuple[Channel, str]]:
         found |= {(Channel.EMAIL, email), (Channel.SMS, str(phone or ""))}
     sent = Delivery.objects.filter(client=client).values_list("channel", "address").distinct()
     found |= {(Channel(channel), address) for channel, address in sent}
+    # Both as it was written before addresses had one form, and as it is written now.
+    found |= {(channel, suppressions.canonical(channel, address)) for channel, address in found if address}
     return sorted((channel, address) for channel, address in found if address)
 
 

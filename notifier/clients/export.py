@@ -48,7 +48,7 @@ def rows(clients: QuerySet[Client], subjects: Sequence[TopicRef]) -> Iterator[li
             theirs = [("email", email), ("sms", phone)]
             never = "; ".join(f"{CHANNEL_NAMES[key[0]]}: {suppressed[key]}" for key in theirs if key in suppressed)
             state = "active" if is_active else "archived"
-            yield [pk, quoted(name), email, phone, zone, *wishes, state, created_at, never]
+            yield [pk, quoted(name), email and quoted(email), phone, zone, *wishes, state, created_at, never]
 
 
 def _agreed(clients: Sequence[int]) -> defaultdict[int, dict[int, tuple[bool, bool]]]:

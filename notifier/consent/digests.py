@@ -8,6 +8,7 @@ import hmac
 
 from django.conf import settings
 
+from notifier.addresses import emails
 from notifier.models.channels import Channel
 from notifier.models.suppressions import DIGEST
 
@@ -18,8 +19,12 @@ def digest(channel: Channel | str, address: str) -> str:
 
 
 def digests(channel: Channel | str, address: str) -> list[str]:
-    """All digests of the address: that of the present key, then those of earlier keys."""
-    return [_digest(key, channel, address) for key in _keys()]
+    """All digests of the address: that of the present key, then those of earlier keys.
+
+    Before addresses had one form, a digest was made of however the address was written.
+    """
+    forms = emails.spellings(address) if channel == Channel.EMAIL else [address]
+    return [_of(key, channel, form) for key in _keys() for form in forms]
 
 
 def _keys() -> list[str]:
@@ -28,5 +33,9 @@ def _keys() -> list[str]:
 
 
 def _digest(key: str, channel: Channel | str, address: str) -> str:
-    named = f"{Channel(channel).value}:{address.strip().lower()}"
+    return _of(key, channel, emails.canonical(address) if channel == Channel.EMAIL else address.strip().lower())
+
+
+def _of(key: str, channel: Channel | str, form: str) -> str:
+    named = f"{Channel(channel).value}:{form}"
     return DIGEST + hmac.digest(b"notifier.address:" + key.encode(), named.encode(), "sha256").hex()

@@ -46,7 +46,7 @@ def record_event(event: Event, now: datetime) -> bool:
 
     An address that nobody has is suppressed all the same: somebody may enter it tomorrow.
     """
-    address = event.address.strip().lower()
+    address = suppressions.canonical(event.channel, event.address)
     if not address:
         return False
     if event.kind is None:

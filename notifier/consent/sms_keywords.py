@@ -3,7 +3,7 @@
 import unicodedata
 from enum import Enum
 
-_STOP = ("STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT")
+_STOP = ("STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT", "OPT-OUT", "OPT OUT")
 _START = ("START", "YES", "UNSTOP")
 _HELP = ("HELP", "INFO")
 

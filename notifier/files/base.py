@@ -4,16 +4,41 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+#: Stands in a cell whose formula was saved without what it gives. It is neither a name nor an address, a yes or a no.
+NO_RESULT = "[a formula without its result]"
 #: With more columns the file was most likely split at the wrong separator.
 MAX_COLUMNS = 200
 MAX_HEADER_LETTERS = 100
 
 #: An apostrophe before what a spreadsheet would take for a formula, as `spreadsheets.neutralised` writes it.
+_BLANKS = re.compile(r"[ \t\r\n\f\v\u2028\u2029]+")
 _QUOTED = re.compile(r"'+[ \u00a0\u3000]*[=+\-@\t\r\n＝＋－＠]")
 
 
 class FileError(Exception):
     """The file can't be read as it stands; the message says where it is broken, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much of a file is read: a few kilobytes can hold millions of rows, and unpack to more than any memory."""
+
+    #: Of a workbook.
+    unpacked_bytes: int
+    blank_rows: int
+    #: Blank ones too.
+    cells: int
+    #: In all cells together. A workbook can repeat one long text in each.
+    letters: int
+    #: Different texts, which a workbook keeps apart from its cells, and a reader in its memory.
+    strings: int
+
+
+#: A page shares its process with others.
+IN_PAGE = Limits(unpacked_bytes=64_000_000, blank_rows=100_000, cells=500_000, letters=20_000_000, strings=500_000)
+IN_COMMAND = Limits(
+    unpacked_bytes=1_000_000_000, blank_rows=2_000_000, cells=200_000_000, letters=20_000_000_000, strings=10_000_000
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +58,19 @@ class Table:
     rows: Callable[[], Iterator[Row]]
     #: How much of the file has been read, from 0 to 1; None where that is unknown.
     share: Callable[[], float | None]
+    #: How many rows that were read so far are hidden, as by a filter: nobody may have meant them.
+    hidden_rows: Callable[[], int]
+    #: Where the bytes of a text don't tell it: the encoding that was chosen, or is the likeliest.
+    encoding: str = ""
 
 
 def table(
-    *, kind: str, records: Callable[[], Iterator[Row]], share: Callable[[], float | None] = lambda: None
+    *,
+    kind: str,
+    records: Callable[[], Iterator[Row]],
+    share: Callable[[], float | None] = lambda: None,
+    hidden_rows: Callable[[], int] = lambda: 0,
+    encoding: str = "",
 ) -> Table:
     """The table whose header is the first record; raises `FileError` if there is none."""
     first = next(records(), None)
@@ -50,15 +84,37 @@ def table(
         next(found)
         yield from found
 
-    return Table(header=_header(first.cells), kind=kind, rows=rows, share=share)
+    return Table(
+        header=_header(first.cells), kind=kind, rows=rows, share=share, hidden_rows=hidden_rows, encoding=encoding
+    )
 
 
-def nonempty_rows(records: Iterator[tuple[int, list[str]]]) -> Iterator[Row]:
-    """The rows that are not empty, without the quotes of an export and without blank cells at the end."""
+def nonempty_rows(records: Iterator[tuple[int, list[str]]], limits: Limits) -> Iterator[Row]:
+    """The rows that are not empty, without the quotes of an export and without blank cells at the end.
+
+    Raises `FileError` where the file holds more than `limits` allow.
+    """
+    blank = number = letters = 0
     for line, record in records:
+        # More are refused as they are, for the header has no more.
+        del record[MAX_COLUMNS + 1 :]
+        number += len(record)
+        letters += sum(map(len, record))
         cells = [unquoted(cell) for cell in record]
         while cells and not cells[-1].strip():
             cells.pop()
+        blank += not cells
+        if blank > limits.blank_rows:
+            raise FileError(
+                f"Up to line {line:,} there are more than {limits.blank_rows:,} empty rows. Delete them, those below "
+                "the last client too, save the file, and choose it again."
+            )
+        if number > limits.cells or letters > limits.letters:
+            raise FileError(
+                f"Up to line {line:,} there are more than {limits.cells:,} cells, blank ones among them, or "
+                f"{limits.letters:,} letters, which is more "
+                "than is read. Save only the columns and rows that are wanted, and choose that file."
+            )
         if cells:
             yield Row(line, cells)
 
@@ -75,7 +131,8 @@ def unquoted(cell: str) -> str:
 def _header(cells: Sequence[str]) -> list[str]:
     names: list[str] = []
     for number, cell in enumerate(cells, start=1):
-        name = " ".join(cell.split())[:MAX_HEADER_LETTERS] or f"Column {number}"
+        # Not `split`: where the encoding is not known yet, a letter of it may look like a blank of another.
+        name = " ".join(part for part in _BLANKS.split(cell) if part)[:MAX_HEADER_LETTERS] or f"Column {number}"
         names.append(_unique_name(name, names))
     return names
 

@@ -1,90 +1,271 @@
-"""Excel workbooks: the cells of the first sheet as the text that a person sees."""
+"""Excel workbooks: the cells of the first sheet that is not hidden, as the text that a person sees.
 
-import zipfile
+Read by a parser of our own, for a workbook of some kilobytes can name a thousand million rows: only what stands in the
+file is read, and no more of it than `Limits` allows. Strict Open XML differs by the names of its namespaces alone.
+"""
+
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
 from typing import Any, BinaryIO
 
-import openpyxl
+from openpyxl.styles.numbers import BUILTIN_FORMATS, is_date_format
+from openpyxl.utils.datetime import CALENDAR_MAC_1904, CALENDAR_WINDOWS_1900, from_excel
 
-from notifier.files.base import MAX_COLUMNS, FileError, Row, Table, nonempty_rows, table
+from notifier.files import workbook, xml
+from notifier.files.base import MAX_COLUMNS, NO_RESULT, FileError, Limits, Row, Table, nonempty_rows, table
+from notifier.files.workbook import BROKEN, Book, Sheet
 
-#: Excel's own limit. Without it, a row that claims a huge number would take almost for ever.
-MAX_ROWS = 1_048_576
+#: Excel's own limits.
+MAX_ROWS, MAX_SHEET_COLUMNS = 1_048_576, 16_384
 #: Beyond this, a spreadsheet no longer holds every whole number.
 MAX_WHOLE = 10**15
 
-BROKEN = "This is not a whole Excel workbook: it was cut short or damaged. Save it anew as .xlsx, and choose it again."
+
+def read_table(file: BinaryIO, limits: Limits) -> Table:
+    with _translated(), workbook.opened(file, limits) as book:
+        sheet, kind = _chosen(book)
+    hidden = _Hidden()
+    records = partial(_records, file, sheet, limits, hidden)
+    return table(kind=kind, records=records, hidden_rows=lambda: hidden.rows)
 
 
-def read_table(file: BinaryIO, *, max_bytes: int) -> Table:
-    """`max_bytes`: the limit of the unpacked size. A small file can unpack to more than any memory."""
-    _check_size(file, max_bytes)
-    return table(kind="Excel workbook, first sheet", records=partial(_records, file))
+def _chosen(book: Book) -> tuple[Sheet, str]:
+    """The first sheet that people see, and what is said of it and of the others."""
+    visible = [sheet for sheet in book.sheets if not sheet.is_hidden]
+    if not visible:
+        raise FileError("The workbook has no sheet with cells that is not hidden. Put the clients on its first sheet.")
+    others, hidden = len(visible) - 1, len(book.sheets) - len(visible)
+    said = [f"{others} other sheet{'s' * (others > 1)}"] if others else []
+    said += [f"{hidden} hidden sheet{'s' * (hidden > 1)}"] if hidden else []
+    rest = f"; {' and '.join(said)} {'is' if others + hidden == 1 else 'are'} not read" if said else ""
+    return visible[0], f"Excel workbook, sheet “{visible[0].name}”{rest}"
 
 
-def _check_size(file: BinaryIO, max_bytes: int) -> None:
-    file.seek(0)
+@contextmanager
+def _translated() -> Iterator[None]:
+    """A damaged workbook may raise any exception; the caller's own errors are not raised within."""
     try:
-        with zipfile.ZipFile(file) as archive:
-            # No reader unpacks more than these sizes say.
-            size = sum(part.file_size for part in archive.infolist())
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
-        raise FileError(BROKEN) from error
-    if size > max_bytes:
-        raise FileError(
-            f"The workbook unpacks to {size / 1_000_000:,.0f} MB, and {max_bytes / 1_000_000:,.0f} MB is the most "
-            "that is read. Save the sheet as CSV (UTF-8), and choose that."
-        )
-
-
-def _records(file: BinaryIO) -> Iterator[Row]:
-    """openpyxl may raise any exception for a damaged workbook. The caller's own errors are not caught here."""
-    try:
-        rows = nonempty_rows(_values(file))
-        row = next(rows, None)
+        yield
     except FileError:
         raise
     except Exception as error:
         raise FileError(BROKEN) from error
-    while row is not None:
-        yield row
-        try:
+
+
+@dataclass
+class _Hidden:
+    rows: int = 0
+    is_hidden: bool = False
+
+
+def _records(file: BinaryIO, sheet: Sheet, limits: Limits, hidden: _Hidden) -> Iterator[Row]:
+    hidden.rows = 0
+    rows = nonempty_rows(_values(file, sheet, limits, hidden), limits)
+    while True:
+        with _translated():
             row = next(rows, None)
-        except FileError:
-            raise
-        except Exception as error:
-            raise FileError(BROKEN) from error
+        if row is None:
+            return
+        hidden.rows += hidden.is_hidden
+        yield row
 
 
-def _values(file: BinaryIO) -> Iterator[tuple[int, list[str]]]:
-    file.seek(0)
-    # `data_only`: the last result of a formula, and never the formula.
-    book = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
-    try:
-        if not book.worksheets:
-            raise FileError("The workbook has no sheet with cells. Put the clients on its first sheet.")
-        sheet: Any = book.worksheets[0]
-        # The size that the sheet declares may be wrong.
-        sheet.reset_dimensions()
-        for number, values in enumerate(sheet.iter_rows(max_col=MAX_COLUMNS + 1, values_only=True), start=1):
-            if number > MAX_ROWS:
+def _values(file: BinaryIO, sheet: Sheet, limits: Limits, hidden: _Hidden) -> Iterator[tuple[int, list[str]]]:
+    with workbook.opened(file, limits) as book:
+        texts = _Texts(_strings(book, limits), _date_styles(book), book.counts_from_1904)
+        with book.open(sheet.part) as stream:
+            for number, is_hidden, cells in xml.walk(stream, _SheetHandler(texts)):
+                hidden.is_hidden = is_hidden
+                yield number, cells
+
+
+# --- The rows of a sheet ----------------------------------------------------------------------------------------------
+class _SheetHandler:
+    """Hands out (number, whether it is hidden, texts of its cells) of each row that the file names."""
+
+    def __init__(self, texts: "_Texts") -> None:
+        self._texts = texts
+        self._rows: list[tuple[int, bool, list[str]]] = []
+        self._number, self._is_hidden, self._column = 0, False, 0
+        self._cells: dict[int, str] = {}
+        self._cell: dict[str, str] = {}
+        self._value: str | None = None
+        self._pieces: list[str] = []
+        self._has_formula = self._is_phonetic = False
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        if name == "c":
+            self._cell, self._value, self._pieces, self._has_formula = attributes, None, [], False
+            self._column = _column(attributes.get("r", ""), self._column)
+        elif name == "f":
+            self._has_formula = True
+        elif name == "rPh":
+            self._is_phonetic = True
+        elif name == "row":
+            self._number = int(attributes.get("r") or self._number + 1)
+            self._is_hidden = attributes.get("hidden") in ("1", "true")
+            self._cells, self._column = {}, 0
+            if not 0 < self._number <= MAX_ROWS:
                 raise FileError(BROKEN)
-            yield number, [as_text(value) for value in values]
-    finally:
-        book.close()
+
+    def end(self, name: str, text: str) -> None:
+        if name == "v":
+            self._value = text
+        elif name == "t" and not self._is_phonetic:
+            self._pieces.append(text)
+        elif name == "c":
+            if self._column <= MAX_COLUMNS + 1:
+                self._cells[self._column] = self._text()
+        elif name == "rPh":
+            self._is_phonetic = False
+        elif name == "row":
+            last = max(self._cells, default=0)
+            cells = [self._cells.get(column, "") for column in range(1, last + 1)]
+            self._rows.append((self._number, self._is_hidden, cells))
+
+    def take(self) -> list[tuple[int, bool, list[str]]]:
+        rows, self._rows = self._rows, []
+        return rows
+
+    def _text(self) -> str:
+        # A formula that gives an empty text says so by its type.
+        if self._has_formula and not self._value and not self._pieces and self._cell.get("t") != "str":
+            return NO_RESULT
+        return self._texts.of(self._cell, self._value, "".join(self._pieces))
+
+
+def _column(reference: str, before: int) -> int:
+    """The number of the column that a cell like `AB12` is in; without a name it follows the one before."""
+    letters = reference.rstrip("0123456789").replace("$", "").upper()
+    if not letters:
+        return before + 1
+    number = 0
+    for letter in letters[:4]:
+        number = number * 26 + ord(letter) - ord("A") + 1
+    if not 0 < number <= MAX_SHEET_COLUMNS:
+        raise FileError(BROKEN)
+    return number
+
+
+class _Texts:
+    """What a person sees in a cell."""
+
+    def __init__(self, strings: list[str], dates: set[int], counts_from_1904: bool) -> None:
+        self._strings = strings
+        self._dates = dates
+        self._epoch = CALENDAR_MAC_1904 if counts_from_1904 else CALENDAR_WINDOWS_1900
+
+    def of(self, cell: dict[str, str], value: str | None, inline: str) -> str:
+        kind = cell.get("t", "n")
+        if kind == "inlineStr":
+            return _plain(inline)
+        if not value:
+            return ""
+        if kind == "s":
+            return self._strings[int(value)]
+        if kind == "b":
+            return as_text(value.strip() in ("1", "true"))
+        return self._number(value.strip(), int(cell.get("s") or 0)) if kind == "n" else _plain(value)
+
+    def _number(self, text: str, style: int) -> str:
+        number = int(text) if text.lstrip("-").isdecimal() else float(text)
+        if style in self._dates:
+            try:
+                return as_text(from_excel(number, self._epoch))
+            except (ValueError, OverflowError):
+                return text
+        return as_text(number)
+
+
+def _plain(text: str) -> str:
+    # PostgreSQL stores no text with a NUL.
+    return xml.unescaped(text).replace("\0", "\ufffd")
 
 
 def as_text(value: Any) -> str:
     """The value as a person would type it."""
-    if value is None:
-        return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float) and value.is_integer() and abs(value) < MAX_WHOLE:
         return str(int(value))
     if isinstance(value, datetime | date):
         return value.isoformat()
-    # PostgreSQL stores no text with a NUL.
-    return str(value).replace("\0", "\ufffd")
+    return str(value)
+
+
+# --- The parts that all cells share -----------------------------------------------------------------------------------
+def _strings(book: Book, limits: Limits) -> list[str]:
+    if not book.strings:
+        return []
+    with book.open(book.strings) as stream:
+        found = []
+        for text in xml.walk(stream, _StringsHandler()):
+            found.append(text)
+            if len(found) > limits.strings:
+                raise FileError(
+                    f"The workbook holds more than {limits.strings:,} different texts, which is more than is read. "
+                    "Save the sheet as CSV (UTF-8), and choose that."
+                )
+        return found
+
+
+class _StringsHandler:
+    def __init__(self) -> None:
+        self._found: list[str] = []
+        self._pieces: list[str] = []
+        self._is_phonetic = False
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        if name == "si":
+            self._pieces = []
+        elif name == "rPh":
+            self._is_phonetic = True
+
+    def end(self, name: str, text: str) -> None:
+        if name == "t" and not self._is_phonetic:
+            self._pieces.append(text)
+        elif name == "rPh":
+            self._is_phonetic = False
+        elif name == "si":
+            self._found.append(_plain("".join(self._pieces)))
+
+    def take(self) -> list[str]:
+        found, self._found = self._found, []
+        return found
+
+
+def _date_styles(book: Book) -> set[int]:
+    """The numbers of the styles that show a number as a date."""
+    if not book.styles:
+        return set()
+    with book.open(book.styles) as stream:
+        handler = _StylesHandler()
+        list(xml.walk(stream, handler))
+    formats = dict(BUILTIN_FORMATS) | handler.formats
+    return {number for number, one in enumerate(handler.cells) if is_date_format(formats.get(one))}
+
+
+class _StylesHandler:
+    def __init__(self) -> None:
+        self.formats: dict[int, str] = {}
+        #: The format of each style of a cell.
+        self.cells: list[int] = []
+        self._is_of_cells = False
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        if name == "numFmt":
+            self.formats[int(attributes.get("numFmtId") or 0)] = attributes.get("formatCode", "")
+        elif name == "cellXfs":
+            self._is_of_cells = True
+        elif name == "xf" and self._is_of_cells:
+            self.cells.append(int(attributes.get("numFmtId") or 0))
+
+    def end(self, name: str, text: str) -> None:
+        if name == "cellXfs":
+            self._is_of_cells = False
+
+    def take(self) -> list[Any]:
+        return []

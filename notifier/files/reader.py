@@ -1,22 +1,47 @@
 """Opens a spreadsheet of any common kind. It knows neither clients nor the database."""
 
+import re
 from typing import BinaryIO
 
 from notifier.files import csv, excel
-from notifier.files.base import FileError, Table
-
-#: The limit of an unpacked workbook: in a page, which shares its process with others, and in a command.
-MAX_BYTES_IN_PAGE = 64_000_000
-MAX_BYTES = 1_000_000_000
+from notifier.files.base import IN_PAGE, FileError, Limits, Table
 
 ZIP = b"PK\x03\x04"
 OLD_EXCEL = b"\xd0\xcf\x11\xe0"
 
 
-def open_table(file: BinaryIO, *, max_bytes: int = MAX_BYTES_IN_PAGE) -> Table:
-    """The file as a table. Its content decides the kind, and not its name. Raises `FileError`; the file stays open."""
+#: How other files begin, and what they are.
+_OTHERS = {
+    b"%PDF": "a PDF document",
+    b"{\\rtf": "a text document (RTF)",
+    b"\x1f\x8b": "a compressed file (.gz): unpack it first",
+    b"\x89PNG": "a picture",
+    b"\xff\xd8\xff": "a picture",
+    b"GIF8": "a picture",
+    b"BEGIN:VCARD": "a list of contacts (vCard): take it into an address book, and export it from there",
+}
+_WEB_PAGE = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype html|html|head|meta|style|body|table)\b", re.IGNORECASE)
+_XML = re.compile(rb"(?:\xef\xbb\xbf)?\s*<\?xml\b", re.IGNORECASE)
+_SAVE = "Open it in a spreadsheet, save it as Excel workbook (.xlsx) or CSV (UTF-8), and choose that."
+
+
+def open_table(file: BinaryIO, *, limits: Limits = IN_PAGE, encoding: str = "") -> Table:
+    """The file as a table. Its content decides the kind, and not its name. Raises `FileError`; the file stays open.
+
+    `encoding`: of a text whose bytes don't tell it.
+    """
     file.seek(0)
-    beginning = file.read(4)
+    head = file.read(2_000)
+    for start, kind in _OTHERS.items():
+        if head.startswith(start):
+            raise FileError(
+                f"This is {kind}, and neither a text file nor an Excel workbook. Export the clients as CSV."
+            )
+    if _WEB_PAGE.match(head):
+        raise FileError(f"This is a web page (HTML), as some programs write under the name .xls. {_SAVE}")
+    if _XML.match(head):
+        raise FileError(f"This is XML, as some programs write under the name .xls. {_SAVE}")
+    beginning = head[:4]
     if beginning == OLD_EXCEL:
         raise FileError("This is a workbook of an old kind (.xls), or one with a password. Save it as .xlsx or as CSV.")
-    return excel.read_table(file, max_bytes=max_bytes) if beginning == ZIP else csv.read_table(file)
+    return excel.read_table(file, limits) if beginning == ZIP else csv.read_table(file, limits, encoding)

@@ -2,23 +2,48 @@
 
 from typing import Any
 
+from django import forms
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Length, Lower
 from phonenumber_field.modelfields import PhoneNumberField
 from simple_history.models import HistoricalRecords
 
+from notifier.addresses import emails
 from notifier.models.phones import E164
 
 
-class LowercaseEmailField(models.EmailField):
-    """An address stored lower-cased, and as NULL when absent, so that plain uniqueness means what people expect."""
+def validate_email_address(value: str) -> None:
+    """Refuses, with the reason, what mail can't go to, and whatever only looks like another address."""
+    try:
+        emails.read(value)
+    except ValueError as error:
+        raise ValidationError(str(error)) from error
+
+
+class EmailAddressFormField(forms.EmailField):
+    default_validators = [validate_email_address]
 
     def to_python(self, value: Any) -> Any:
-        return value.strip().lower() or None if isinstance(value, str) else value
+        return emails.canonical(super().to_python(value) or "")
+
+
+class LowercaseEmailField(models.EmailField):
+    """An address in its one form (`notifier.addresses.emails`), and NULL when absent, so that plain uniqueness means
+    what people expect. Migrations know it by this name.
+    """
+
+    default_validators = [validate_email_address]
+
+    def to_python(self, value: Any) -> Any:
+        return emails.canonical(value) or None if isinstance(value, str) else value
 
     def get_prep_value(self, value: Any) -> Any:
         return super().get_prep_value(self.to_python(value))
+
+    def formfield(self, **kwargs: Any) -> Any:
+        return super().formfield(**{"form_class": EmailAddressFormField, **kwargs})
 
 
 class Topic(models.Model):

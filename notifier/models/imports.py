@@ -11,7 +11,8 @@ class ClientImport(models.Model):
         DISCARDED = "DISCARDED", "Discarded"
 
     file_name = models.CharField("file", max_length=200)
-    #: As it was uploaded. Emptied once it is imported or discarded, because it is full of personal data.
+    #: Its rows in one form (`notifier.files.staged`), read once. Emptied once it is imported or discarded, because it
+    #: is full of personal data.
     content = models.BinaryField()
     state = models.CharField(max_length=10, choices=State.choices, default=State.UPLOADED)
     #: Which column is what: `{"E-Mail address": "email", "Listings": "listings.email"}`.

@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
 
+from notifier.addresses import phones
 from notifier.models.channels import Channel
 from notifier.models.clients import Client
 from notifier.models.phones import E164
@@ -80,12 +81,14 @@ class Suppression(models.Model):
     def clean(self) -> None:
         """Bring the address into the form of clients' addresses; otherwise it would never match one."""
         field = Channel(self.channel).address_field if self.channel in Channel.values else "email"
-        client = Client(**{field: self.address})
         try:
+            client = Client(**{field: phones.whole(self.address.strip()) if field == "phone" else self.address})
             client.clean_fields(exclude=["name"])
             self.address = str(client.phone or client.email or "")
         except ValidationError as error:
             raise ValidationError({"address": error.messages}) from error
+        except ValueError as error:
+            raise ValidationError({"address": str(error)}) from error
 
 
 class SuppressionChange(models.Model):

@@ -4,7 +4,9 @@ from typing import Any, cast
 
 from django import forms
 from django.conf import settings
+from phonenumber_field.phonenumber import PhoneNumber
 
+from notifier.addresses import phones
 from notifier.clients.imports.rows import read_name
 from notifier.staff import timezones
 
@@ -39,6 +41,17 @@ class ClientForm(forms.ModelForm):
             return read_name(name)
         except ValueError as error:
             raise forms.ValidationError(str(error)) from error
+
+    def clean_phone(self) -> PhoneNumber | None:
+        phone: PhoneNumber | None = self.cleaned_data["phone"]
+        if not phone or "phone" not in self.changed_data:
+            return phone
+        try:
+            # As it was typed: a ".0" at its end is gone by now, with its nought among the digits.
+            found = phones.read(str(phone.raw_input or phone), region=settings.PHONE_DEFAULT_REGION)
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from error
+        return PhoneNumber.from_string(found.number)
 
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean() or self.cleaned_data

@@ -69,6 +69,8 @@ def notes(counts: Mapping[str, int]) -> list[str]:
         said.append(f"{_clients(number)} is archived and stays so: nothing is sent until somebody restores the client.")
     if number := counts.get("suppressed"):
         said.append(f"{_clients(number)} has a suppressed address: consent is taken, and nothing is sent there.")
+    if number := counts.get("landlines"):
+        said.append(f"{_clients(number)} has a landline number: few of those take an SMS.")
     return [_plural(sentence) for sentence in said]
 
 

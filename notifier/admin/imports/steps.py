@@ -24,6 +24,7 @@ from notifier.clients.imports import columns, importer, uploads
 from notifier.clients.imports.columns import MappingError
 from notifier.clients.imports.uploads import AlreadyDone
 from notifier.clients.imports.writing import ClientsChanged
+from notifier.files.base import FileError
 from notifier.models import ClientImport
 from notifier.runtime import clock
 from notifier.staff import groups
@@ -63,9 +64,13 @@ def columns_page(model_admin: BackOfficeAdmin, request: HttpRequest, pk: int) ->
     if request.method == "POST":
         chosen = {name: request.POST.get(f"column-{number}", "") for number, name in enumerate(table.header)}
         try:
+            if (encoding := request.POST.get("encoding", "")) and encoding != table.encoding:
+                # The columns may be called otherwise now: they are shown anew.
+                uploads.set_encoding(pending=pending, encoding=encoding)
+                return redirect(model_admin.page_url("columns", pk))
             uploads.set_mapping(pending=pending, mapping=chosen)
             return redirect(model_admin.page_url("preview", pk))
-        except MappingError as error:
+        except (FileError, MappingError) as error:
             note = str(error)
         except AlreadyDone:
             return redirect(model_admin.page_url("change", pk))
@@ -73,6 +78,9 @@ def columns_page(model_admin: BackOfficeAdmin, request: HttpRequest, pk: int) ->
         "title": "What is in the columns?",
         "pending": pending,
         "kind": table.kind,
+        "hidden_rows": table.hidden_rows(),
+        "encoding": table.encoding,
+        "encodings": uploads.encodings_of(pending).items(),
         "columns": previews.columns_of(table, chosen),
         "choices": columns.choices(importer.subjects()).items(),
         "note": note,

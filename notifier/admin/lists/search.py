@@ -10,6 +10,7 @@ from django.db.models import Q, Value
 from django.http import HttpRequest
 from phonenumbers import country_code_for_region
 
+from notifier.addresses import emails
 from notifier.consent import digests
 from notifier.models import Channel, ErasedAddress
 
@@ -39,9 +40,9 @@ def may_find_erased(request: HttpRequest) -> bool:
 
 def as_address(term: str) -> tuple[Channel | None, str]:
     """An address or its beginning, as it is stored; None where it is neither."""
-    term = term.strip().lower()
     if "@" in term:
-        return Channel.EMAIL, term
+        return Channel.EMAIL, emails.searched(term)
+    term = term.strip().lower()
     if re.match(r"[+(\d]", term):
         return Channel.SMS, phone_prefix(term)
     return None, term

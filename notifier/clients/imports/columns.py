@@ -27,11 +27,19 @@ _SYNONYMS = {
     "name": "name fullname clientname client customer contact displayname nom nome nombre naam kunde kundenname",
     "first_name": "firstname first givenname forename vorname prenom nombredepila voornaam",
     "last_name": "lastname last surname familyname nachname familienname apellido apellidos achternaam nomdefamille",
-    "email": "email emailaddress mail mailaddress emails emailadresse emailadres correo correoelectronico courriel",
+    "email": "email emailaddress mail mailaddress emails emailadresse emailadres correo correoelectronico courriel "
+    # As Google exports contacts.
+    "email1value email1 email1address primaryemail",
     "phone": "phone phonenumber mobile mobilephone mobilenumber mobilphone cell cellphone tel telephone "
     "telephonenumber telefon telefonnummer handy handynummer mobil mobilnummer mobiltelefon gsm telefono movil "
-    "portable telefoon sms smsnumber",
+    "portable telefoon sms smsnumber phone1value phone1",
     "time_zone": "timezone tz zone zeitzone fuseauhoraire zonahoraria tijdzone",
+}
+#: Columns of address books, which count where there is no better one: Outlook's and CiviCRM's.
+_SECOND_BEST = {
+    "email": "homeemail workemail businessemail mainemail",
+    "phone": "primaryphone homephone homephonemobile homephonephone mainphonemobile mainphonephone workphone "
+    "businessphone",
 }
 _FIELD_OF = {word: field for field, words in _SYNONYMS.items() for word in words.split()}
 _CHANNEL_OF = {
@@ -83,7 +91,20 @@ def guess(header: Sequence[str], subjects: Sequence[TopicRef]) -> list[str]:
     for name in header:
         meaning = _meaning(name, subjects)
         meanings.append(NOTHING if meaning in meanings else meaning)
-    return meanings
+    for field, words in _SECOND_BEST.items():
+        for column, name in enumerate(header):
+            if field not in meanings and not meanings[column] and "".join(_words(name)) in words.split():
+                meanings[column] = field
+    return _with_one_name(meanings)
+
+
+def _with_one_name(meanings: Sequence[str]) -> list[str]:
+    """Beside a last name alone "Name" is the first name, and the other way round; beside both it says nothing new."""
+    has_first, has_last = "first_name" in meanings, "last_name" in meanings
+    if not (has_first or has_last):
+        return list(meanings)
+    instead = NOTHING if has_first and has_last else "first_name" if has_last else "last_name"
+    return [instead if meaning == "name" else meaning for meaning in meanings]
 
 
 def _meaning(name: str, subjects: Sequence[TopicRef]) -> str:

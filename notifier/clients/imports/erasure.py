@@ -7,14 +7,16 @@ from datetime import datetime
 
 from django.conf import settings
 
-from notifier.clients.imports import rows
-from notifier.files import spreadsheets
+from notifier.addresses import emails, phones
+from notifier.files import spreadsheets, staged
 from notifier.files.base import FileError, Table, quoted
 from notifier.files.reader import open_table
 from notifier.models import Channel, ClientImport
 
 #: Only a cell with these last digits of a number is parsed as a phone number.
 _ENDING_DIGITS = 7
+#: What stands between addresses in a cell.
+_BETWEEN = re.compile(r"[\s,;<>()|]+")
 
 
 class Traces:
@@ -32,14 +34,21 @@ class Traces:
         return any(self._in(cell) for cell in cells)
 
     def _in(self, cell: str) -> bool:
-        return bool(self._email and self._email.search(cell)) or self._has_number(cell)
+        return self._has_email(cell) or self._has_number(cell)
+
+    def _has_email(self, cell: str) -> bool:
+        if self._email is None or "@" not in cell:
+            return False
+        # As it was written, and each word in the one form of addresses, which may be written otherwise here.
+        words = " ".join(emails.searched(word) for word in _BETWEEN.split(cell) if "@" in word)
+        return bool(self._email.search(cell) or self._email.search(words))
 
     def _has_number(self, cell: str) -> bool:
         digits = re.sub(r"\D", "", cell)
         if not any(ending in digits for ending in self._endings):
             return False
         try:
-            return rows.read_phone(cell.strip(), region=settings.PHONE_DEFAULT_REGION) in self._numbers
+            return phones.read(cell, region=settings.PHONE_DEFAULT_REGION).number in self._numbers
         except ValueError:
             # With other text, or not readable: rather erase a row too many than leave one.
             return True
@@ -62,12 +71,24 @@ def erase_rows(*, addresses: Collection[tuple[Channel, str]], now: datetime) -> 
 
 
 def _erase_in_upload(upload: ClientImport, traces: Traces, now: datetime) -> None:
-    left = _without(bytes(upload.content), traces)
+    content = bytes(upload.content)
+    left = _staged_without(content, traces) if staged.is_staged(content) else _without(content, traces)
     if left is None:
         return
     # With no row left there is nothing to import.
     ended = {} if left else {"state": ClientImport.State.DISCARDED, "finished_at": now}
     ClientImport.objects.filter(pk=upload.pk).update(content=left, **ended)
+
+
+def _staged_without(content: bytes, traces: Traces) -> bytes | None:
+    """As `_without`, in the form in which it stands there."""
+    table = staged.unpack(content)
+    if traces.in_any(table.header):
+        return b""
+    named = [traces.in_any(row.cells) for row in table.rows()]
+    if not any(named):
+        return None
+    return b"" if all(named) else staged.without(content, named)
 
 
 def _without(content: bytes, traces: Traces) -> bytes | None:

@@ -15,7 +15,7 @@ from notifier.clients.imports.rows import ROW, Fault, Reader
 from notifier.clients.imports.staging import Staging, staging
 from notifier.clients.imports.writing import ClientsChanged, ImportOrigin, write
 from notifier.files import spreadsheets
-from notifier.files.base import Row, Table, quoted
+from notifier.files.base import FileError, Row, Table, quoted
 from notifier.models import Topic
 
 #: Called with the number of rows that have been read so far.
@@ -109,9 +109,13 @@ class Done:
 def _staged(table: Table, layout: Layout, progress: Progress) -> Iterator[Staging]:
     """Stages the whole file before a transaction begins, for reading takes long and may fail."""
     reader = Reader(layout=layout, columns=len(table.header), region=settings.PHONE_DEFAULT_REGION)
+    has_rows = False
     with staging(layout.consent_columns) as stage:
         for number in stage.add((row.line, reader.parse(row.cells)) for row in table.rows()):
             progress(number)
+            has_rows = True
+        if not has_rows:
+            raise FileError("The file has a header and no row below it: there is nothing to import.")
         yield stage
 
 

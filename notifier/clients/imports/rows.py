@@ -4,26 +4,27 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from typing import TypeVar
 from zoneinfo import available_timezones
 
-import phonenumbers
-from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
-
+from notifier.addresses import emails, phones
+from notifier.addresses.emails import shortened
 from notifier.clients.imports.columns import BOTH, EMAIL, SMS, ConsentColumn, Layout
-from notifier.models.phones import E164
+from notifier.files.base import NO_RESULT
 
 MAX_NAME_LETTERS = 200
-MAX_EMAIL_LETTERS = 254
-#: Control characters such as line ends, and those that change the direction of the text.
-CONTROL = re.compile(r"[\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
-#: A message quotes no more of a cell.
-MAX_SHOWN_LETTERS = 60
+#: Control characters such as line ends, in whichever form, and those that change the direction of the text.
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+#: What programs write where there is nothing, or where a formula failed. Nan and Null are names.
+_NO_NAMES = frozenset("nan NaN NAN NaT <NA> null NULL None undefined N/A n/a #N/A".split())
+_FAILED = re.compile(
+    r"#(?:N/A(?: N/A)?|REF!|NAME\?|VALUE!|DIV/0!|NUM!|NULL!|SPILL!|CALC!|FIELD!|BLOCKED!|GETTING_DATA)"
+)
 #: The column of a fault that belongs to the whole row.
 ROW = -1
 
-_YES = "1 y yes t true x on ok j ja oui si sí da agreed subscribed opted-in ✓ ✔ ☑".split()
-_NO = "0 n no f false off nein non unsubscribed refused opted-out ✗ ✘ ☐".split()
+_YES = "1 1.0 y yes t true x on ok j ja oui si sí da agreed subscribed opted-in ✓ ✔ ☑".split()
+_NO = "0 0.0 n no f false off nein non unsubscribed refused opted-out ✗ ✘ ☐".split()
 WISHES = {**dict.fromkeys(_YES, True), **dict.fromkeys(_NO, False)}
 _CHANNELS: dict[str, frozenset[str]] = {
     **dict.fromkeys("both all".split(), frozenset({EMAIL, SMS})),
@@ -31,6 +32,8 @@ _CHANNELS: dict[str, frozenset[str]] = {
     **dict.fromkeys("e-mail email mail".split(), frozenset({EMAIL})),
     **dict.fromkeys("sms text phone".split(), frozenset({SMS})),
 }
+
+T = TypeVar("T")
 
 #: The column's position (or ROW), and what is wrong with it.
 Fault = tuple[int, str]
@@ -41,8 +44,11 @@ class Parsed:
     """The content of a row. None means that the row says nothing, so the stored value stays."""
 
     name: str | None = None
+    #: A first or a last name alone: it names a new client, and takes nothing from the name of one who is there.
+    part_of_name: str | None = None
     email: str | None = None
     phone: str | None = None
+    is_landline: bool = False
     time_zone: str | None = None
     wants: dict[ConsentColumn, bool] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
@@ -61,23 +67,29 @@ class Reader:
         if len(cells) > self._columns:
             parsed.faults.append((ROW, "It has more cells than the header: is a separator inside a name? Quote it."))
             return parsed
-        parsed.name = self._name(cells, parsed.faults)
-        parsed.email = self._checked("email", cells, read_email, parsed.faults)
-        parsed.phone = self._checked("phone", cells, self._read_phone, parsed.faults)
+        self._read_name(cells, parsed)
+        parsed.email = self._checked("email", cells, emails.read, parsed.faults)
+        if phone := self._checked("phone", cells, self._read_phone, parsed.faults):
+            parsed.phone, parsed.is_landline = phone
         parsed.time_zone = self._checked("time_zone", cells, read_time_zone, parsed.faults)
         self._read_wants(cells, parsed)
         if not parsed.email and not parsed.phone and not parsed.faults:
             parsed.faults.append((ROW, "It has neither an e-mail address nor a phone number."))
         return parsed
 
-    def _name(self, cells: Sequence[str], faults: list[Fault]) -> str | None:
-        parts = [self._checked(name, cells, read_name, faults) for name in ("name", "first_name", "last_name")]
-        name = " ".join(part for part in parts if part)
-        if len(name) > MAX_NAME_LETTERS and not faults:
-            faults.append((ROW, f"The name is longer than {MAX_NAME_LETTERS} letters."))
-        return name or None
+    def _read_name(self, cells: Sequence[str], parsed: Parsed) -> None:
+        whole, first, last = (
+            self._checked(name, cells, read_name, parsed.faults) for name in ("name", "first_name", "last_name")
+        )
+        name = whole or " ".join(part for part in (first, last) if part)
+        if len(name) > MAX_NAME_LETTERS and not parsed.faults:
+            parsed.faults.append((ROW, f"The name is longer than {MAX_NAME_LETTERS} letters."))
+        if whole or (first and last):
+            parsed.name = name
+        else:
+            parsed.part_of_name = name or None
 
-    def _checked(self, name: str, cells: Sequence[str], read: Callable[[str], str], faults: list[Fault]) -> str | None:
+    def _checked(self, name: str, cells: Sequence[str], read: Callable[[str], T], faults: list[Fault]) -> T | None:
         column = self._layout.fields.get(name)
         text = "" if column is None or column >= len(cells) else cells[column].strip()
         if column is None or not text:
@@ -88,8 +100,8 @@ class Reader:
             faults.append((column, str(error)))
             return None
 
-    def _read_phone(self, text: str) -> str:
-        return read_phone(text, region=self._region)
+    def _read_phone(self, text: str) -> phones.Phone:
+        return phones.read(text, region=self._region)
 
     def _read_wants(self, cells: Sequence[str], parsed: Parsed) -> None:
         for column, channel, want in self._layout.wants:
@@ -110,40 +122,15 @@ class Reader:
 def read_name(text: str) -> str:
     if CONTROL.search(text):
         raise ValueError("A name is one line, without control characters.")
+    if text == NO_RESULT:
+        raise ValueError("The formula was saved without its result. Open the workbook in Excel, and save it.")
+    if text in _NO_NAMES or _FAILED.fullmatch(text):
+        raise ValueError(
+            f"“{text}” is no name: a program wrote it where it had none. Leave the cell blank, or correct it."
+        )
     if len(text) > MAX_NAME_LETTERS:
         raise ValueError(f"The name is longer than {MAX_NAME_LETTERS} letters.")
     return text
-
-
-def read_email(text: str) -> str:
-    """In lower case, as clients store theirs."""
-    address = text.lower()
-    try:
-        validate_email(address)
-    except ValidationError as error:
-        raise ValueError(f"“{shortened(text)}” is not an e-mail address.") from error
-    if len(address) > MAX_EMAIL_LETTERS:
-        raise ValueError(f"The e-mail address is longer than {MAX_EMAIL_LETTERS} letters.")
-    return address
-
-
-def read_phone(text: str, *, region: str | None) -> str:
-    """As +12025550123, by the same rules as the field of the client's page."""
-    try:
-        number = phonenumbers.parse(text, region)
-    except phonenumbers.NumberParseException as error:
-        raise ValueError(_why_no_phone(text, region)) from error
-    written = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-    if not phonenumbers.is_valid_number(number) or not re.fullmatch(E164, written):
-        raise ValueError(_why_no_phone(text, region))
-    return str(written)
-
-
-def _why_no_phone(text: str, region: str | None) -> str:
-    reason = f"“{shortened(text)}” is not a phone number that exists."
-    if region is None and not text.startswith("+"):
-        return f"{reason} Write it with its country code, like +1 202 555 0123."
-    return reason
 
 
 def read_time_zone(text: str) -> str:
@@ -156,7 +143,8 @@ def read_time_zone(text: str) -> str:
 
 @cache
 def _zones() -> dict[str, str]:
-    return {zone.casefold(): zone for zone in available_timezones()}
+    # The machine's own zone, and the one that says that none was set.
+    return {zone.casefold(): zone for zone in available_timezones() - {"localtime", "Factory", "posixrules"}}
 
 
 def read_wish(text: str) -> bool:
@@ -172,7 +160,3 @@ def read_channels(text: str) -> set[str]:
     if not chosen or None in chosen:
         raise ValueError(f"“{shortened(text)}” is none of: both, e-mail, SMS, neither.")
     return {one for channels in chosen if channels for one in channels}
-
-
-def shortened(text: str) -> str:
-    return text if len(text) <= MAX_SHOWN_LETTERS else f"{text[: MAX_SHOWN_LETTERS - 1]}…"

@@ -46,6 +46,21 @@ _SUPPRESSED = (
 )
 
 
+#: The rows of one client, as far as a file tells.
+_OF_ONE_CLIENT = ("email", "phone", "owner")
+
+
+def _first_line(of: str) -> str:
+    """The first line that is taken for this address or client."""
+    return f"CASE WHEN {of} IS NULL THEN line ELSE MIN(line) FILTER (WHERE faults IS NULL) OVER (PARTITION BY {of}) END"
+
+
+def _refused(number: int) -> str:
+    """What the row says of a consent, or no, where any row of the same client says no: even one that is not taken."""
+    nos = (f"({of} IS NOT NULL AND MIN(w{number}) OVER (PARTITION BY {of}) = 0)" for of in _OF_ONE_CLIENT)
+    return f"CASE WHEN {' OR '.join(nos)} THEN 0 ELSE w{number} END"
+
+
 @contextmanager
 def staging(wants: Sequence[ConsentColumn]) -> Iterator["Staging"]:
     """Temporary tables for one file, dropped at the end."""
@@ -54,7 +69,8 @@ def staging(wants: Sequence[ConsentColumn]) -> Iterator["Staging"]:
         columns = "".join(f", w{number} smallint" for number, _ in enumerate(wants))
         cursor.execute(
             "CREATE TEMPORARY TABLE import_row (line integer PRIMARY KEY, name varchar(200), email varchar(254), "
-            f"phone varchar(128), time_zone varchar(64), faults text{columns})"
+            "phone varchar(128), time_zone varchar(64), faults text, part_of_name varchar(200), landline smallint"
+            f"{columns})"
         )
         try:
             yield Staging(cursor, wants)
@@ -71,7 +87,7 @@ class Staging:
     def __init__(self, cursor: CursorWrapper, wants: Sequence[ConsentColumn]) -> None:
         self.cursor = cursor
         self.wants = wants
-        self._width = 6 + len(wants)
+        self._width = 8 + len(wants)
 
     # --- In ---
     def add(self, rows: Iterator[tuple[int, Parsed]]) -> Iterator[int]:
@@ -86,7 +102,8 @@ class Staging:
         faults = json.dumps(parsed.faults) if parsed.faults else None
         said = parsed.wants
         wishes = [int(said[want]) if want in said else None for want in self.wants]
-        return (line, parsed.name, parsed.email, parsed.phone, parsed.time_zone, faults, *wishes)
+        fields = (parsed.name, parsed.email, parsed.phone, parsed.time_zone, faults)
+        return (line, *fields, parsed.part_of_name, int(parsed.is_landline), *wishes)
 
     def _write(self, chunk: list[tuple[int | str | None, ...]]) -> None:
         if connection.vendor == "postgresql":
@@ -117,26 +134,28 @@ class Staging:
         can = reserves and connection.vendor == "postgresql"
         fresh = f"nextval(pg_get_serial_sequence('{_CLIENT}', 'id'))" if can else "NULL"
         wishes = "".join(f", w{number}" for number, _ in enumerate(self.wants))
+        refusals = "".join(f", {_refused(number)} AS w{number}" for number, _ in enumerate(self.wants))
         self.cursor.execute(
             f"""
             CREATE TEMPORARY TABLE import_match AS
             WITH found AS MATERIALIZED (
                 SELECT r.*, (SELECT e.id FROM {_CLIENT} e WHERE e.email = r.email) AS by_email,
                     (SELECT p.id FROM {_CLIENT} p WHERE p.phone = r.phone) AS by_phone
-                FROM import_row r WHERE r.faults IS NULL
+                FROM import_row r
             ), owned AS (
                 SELECT found.*, COALESCE(by_email, by_phone) AS owner FROM found
             ), f AS (
-                SELECT owned.*,
-                    CASE WHEN email IS NULL THEN line ELSE MIN(line) OVER (PARTITION BY email) END AS email_line,
-                    CASE WHEN phone IS NULL THEN line ELSE MIN(line) OVER (PARTITION BY phone) END AS phone_line,
-                    CASE WHEN owner IS NULL THEN line ELSE MIN(line) OVER (PARTITION BY owner) END AS owner_line
+                SELECT line, email, phone, time_zone, faults, landline, by_email, by_phone, owner,
+                    COALESCE(name, CASE WHEN owner IS NULL THEN part_of_name END) AS name,
+                    {_first_line("email")} AS email_line,
+                    {_first_line("phone")} AS phone_line,
+                    {_first_line("owner")} AS owner_line{refusals}
                 FROM owned
             )
             SELECT f.line, f.name, f.email, f.phone, f.time_zone, COALESCE(f.owner, {fresh}) AS client_id, f.by_phone,
                 f.owner IS NULL AS is_new,
                 f.owner IS NOT NULL AND ({_ALTERS}) AS alters, COALESCE(NOT c.is_active, false) AS is_archived,
-                f.email_line, f.phone_line, f.owner_line,
+                f.email_line, f.phone_line, f.owner_line, f.landline,
                 CASE WHEN f.by_email <> f.by_phone THEN 'owners'
                     WHEN f.email_line < f.line THEN 'email'
                     WHEN f.phone_line < f.line THEN 'phone'
@@ -144,6 +163,7 @@ class Staging:
                     WHEN f.owner IS NULL AND f.name IS NULL THEN 'nameless'
                     ELSE '' END AS fault{wishes}
             FROM f LEFT JOIN {_CLIENT} c ON c.id = f.owner
+            WHERE f.faults IS NULL
             """
         )
         self.cursor.execute("CREATE INDEX import_match_client ON import_match (client_id)")
@@ -233,6 +253,7 @@ class Staging:
             "unchanged": f"NOT m.is_new AND NOT {moved}",
             "archived": "m.is_archived",
             "suppressed": _SUPPRESSED,
+            "landlines": "m.landline = 1",
         }
         counts = {"rows": self._count("*", "import_row")}
         counts["failed"] = counts["rows"] - self._count("*", "import_match WHERE fault = ''")

@@ -10,10 +10,12 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from notifier.clients.imports import columns, importer
-from notifier.clients.imports.columns import Layout, TopicRef
+from notifier.clients.imports.columns import Layout, MappingError, TopicRef
 from notifier.clients.imports.importer import Plan
 from notifier.clients.imports.writing import ImportOrigin
+from notifier.files import encodings, staged
 from notifier.files.base import FileError, Table
+from notifier.files.encodings import AS_BYTES, UNKNOWN, EncodingUnknown
 from notifier.files.reader import open_table
 from notifier.models import ClientImport, ConsentChange
 from notifier.staff import groups
@@ -24,6 +26,7 @@ State = ClientImport.State
 MAX_ROWS = 5_000
 MAX_BYTES = 10_000_000
 
+MAX_SAMPLES = 3
 MAX_NAME_LETTERS = 200
 MAX_REASON_LETTERS = 300
 
@@ -42,28 +45,71 @@ class ResubscribeNotAllowed(Exception):
 
 def upload(*, file: BinaryIO, name: str, by: User, now: datetime) -> ClientImport:
     """Store a file for the next pages. Raises `FileError` if it can't be read to its end, or is too long for a page."""
-    table = open_table(file)
-    rows = sum(1 for _ in islice(table.rows(), MAX_ROWS + 1))
-    if rows > MAX_ROWS:
+    table, encoding = _opened(file)
+    rows = list(islice(table.rows(), MAX_ROWS + 1))
+    if len(rows) > MAX_ROWS:
         raise TooManyRows(f"The file has more than {MAX_ROWS:,} rows, which is more than a page can take.")
     if not rows:
         raise FileError("The file has a header and no row below it: there is nothing to import.")
-    file.seek(0)
-    guessed = columns.guess(table.header, importer.subjects())
+    content = staged.pack(table, rows, encoding=encoding)
+    if encoding and not staged.possible(content):
+        raise FileError("The file has letters of no encoding that is known here. Save it anew as CSV (UTF-8).")
     return ClientImport.objects.create(
-        file_name=name[-MAX_NAME_LETTERS:],
-        content=file.read(),
-        mapping=dict(zip(table.header, guessed, strict=True)),
-        created_by=by,
+        file_name=name[-MAX_NAME_LETTERS:], content=content, mapping=_guessed(staged.unpack(content)), created_by=by
     )
 
 
+def _opened(file: BinaryIO) -> tuple[Table, str]:
+    """The table, and the encoding in which its cells are to be read, where its bytes don't tell it."""
+    try:
+        table = open_table(file)
+        encoding = table.encoding
+    except EncodingUnknown:
+        encoding = UNKNOWN
+    return (open_table(file, encoding=AS_BYTES), encoding) if encoding else (table, "")
+
+
+def _guessed(table: Table) -> dict[str, str]:
+    return dict(zip(table.header, columns.guess(table.header, importer.subjects()), strict=True))
+
+
 def table_of(pending: ClientImport) -> Table:
-    return open_table(io.BytesIO(bytes(pending.content)))
+    content = bytes(pending.content)
+    if staged.is_staged(content):
+        return staged.unpack(content)
+    # A file that was uploaded under the release before stands there as it came.
+    try:
+        return open_table(io.BytesIO(content))
+    except EncodingUnknown:
+        return open_table(io.BytesIO(content), encoding=AS_BYTES)
+
+
+def encodings_of(pending: ClientImport) -> dict[str, str]:
+    """The encodings to choose from, each with the first texts as it has them; empty where the bytes tell it."""
+    content = bytes(pending.content)
+    if not staged.is_staged(content) or not staged.unpack(content).encoding:
+        return {}
+    return {
+        one: f"{encodings.CHOICES[one]}: {', '.join(staged.samples(content, one, most=MAX_SAMPLES))}"
+        for one in staged.possible(content)
+    }
+
+
+def set_encoding(*, pending: ClientImport, encoding: str) -> None:
+    """Read the letters so from now on. The columns may have other names then, and are guessed anew.
+
+    Raises `FileError` where the file has letters that the encoding doesn't have.
+    """
+    content = staged.with_encoding(bytes(pending.content), encoding)
+    waiting = ClientImport.objects.filter(pk=pending.pk, state=State.UPLOADED)
+    if not waiting.update(content=content, mapping=_guessed(staged.unpack(content))):
+        raise AlreadyDone
 
 
 def layout_of(pending: ClientImport, table: Table, subjects: Sequence[TopicRef]) -> Layout:
-    """Raises `MappingError` where the chosen columns can't be read."""
+    """Raises `MappingError` where the chosen columns can't be read, or nobody has said how its letters are."""
+    if table.encoding == UNKNOWN:
+        raise MappingError("Say how the letters of the file are to be read.")
     return columns.arrange([pending.mapping.get(name, columns.NOTHING) for name in table.header], subjects)
 
 

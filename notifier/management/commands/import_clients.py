@@ -11,8 +11,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from notifier.clients.imports import columns, importer, uploads
 from notifier.clients.imports.columns import MappingError, TopicRef
 from notifier.clients.imports.writing import ClientsChanged, ImportOrigin
-from notifier.files.base import FileError, Table
-from notifier.files.reader import MAX_BYTES, open_table
+from notifier.files import encodings
+from notifier.files.base import IN_COMMAND, FileError, Table
+from notifier.files.encodings import EncodingUnknown
+from notifier.files.reader import open_table
 from notifier.models import ConsentChange
 from notifier.runtime import clock
 from notifier.staff import groups
@@ -30,6 +32,7 @@ NOTES = {
     "resubscribed": "of them had opted out before, and are subscribed again.",
     "archived": "of them are archived, and stay so: nothing is sent to them.",
     "suppressed": "of them have a suppressed address: nothing is sent there.",
+    "landlines": "of them have a landline number: few of those take an SMS.",
 }
 
 
@@ -49,6 +52,12 @@ class Command(BaseCommand):
             help="what a column is, where its name does not tell: name, first_name, last_name, email, phone, "
             "time_zone, TOPIC.email, TOPIC.sms, TOPIC.both, or nothing to leave it out; may be repeated",
         )
+        parser.add_argument(
+            "--encoding",
+            choices=encodings.CHOICES,
+            default="",
+            help="in which a text was saved that is not UTF-8, where the file does not tell",
+        )
         parser.add_argument("--dry-run", action="store_true", help="check everything and import nothing")
         parser.add_argument(
             "--failed-rows", type=Path, metavar="FILE", help="where rows that are not taken go (FILE.failed.csv)"
@@ -67,10 +76,12 @@ class Command(BaseCommand):
         origin = _origin(path, options)
         try:
             with path.open("rb") as file:
-                table = open_table(file, max_bytes=MAX_BYTES)
+                table = open_table(file, limits=IN_COMMAND, encoding=options["encoding"])
                 self._import(table, origin, options["map"], failed_rows, dry_run=options["dry_run"])
         except OSError as error:
             raise _nothing(f"{error.filename or path}: {error.strerror or error}.") from error
+        except EncodingUnknown as error:
+            raise _nothing(f"{error} Here: --encoding with one of {', '.join(encodings.CHOICES)}.") from error
         except (FileError, MappingError) as error:
             raise _nothing(str(error)) from error
         except ClientsChanged as error:
@@ -96,6 +107,8 @@ class Command(BaseCommand):
                 _write(failed_rows, importer.refused_csv(table, done.refused()))
             if not dry_run:
                 uploads.record(origin=origin, mapping=mapping, counts=counts, now=clock.now())
+        if hidden := table.hidden_rows():
+            self.stderr.write(f"Hidden in the sheet, as by a filter, and read too: {numbers.counted(hidden, 'row')}.")
         self._tell(counts, seconds=time.monotonic() - began, dry_run=dry_run)
         if counts["failed"]:
             self.stdout.write(

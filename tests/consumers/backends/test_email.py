@@ -609,6 +609,14 @@ def test_a_domain_beyond_ascii_is_written_in_idna(server: FakeSmtp, backend: Sen
     assert "ann@xn--bcher-kva.example" in server.accepted()[0]["raw"]
 
 
+def test_a_domain_with_a_sharp_s_is_never_another_one(server: FakeSmtp, backend: SendBackend) -> None:
+    backend.send(replace(MESSAGE, address="ann@faß.de"))
+
+    assert recipients(server) == ["ann@xn--fa-hia.de"]
+    assert "ann@xn--fa-hia.de" in server.accepted()[0]["raw"]
+    assert "fass.de" not in server.accepted()[0]["raw"]
+
+
 def test_a_sender_whose_domain_is_beyond_ascii_can_send(server: FakeSmtp, settings: Settings) -> None:
     settings.DEFAULT_FROM_EMAIL = "Bücher <news@bücher.example>"
 

@@ -194,3 +194,22 @@ def test_subscribing_again_takes_a_reason_and_somebody_who_may(file: Path) -> No
     assert "1 of them had opted out before, and are subscribed again." in said
     assert Preference.objects.get(client=client).email
     assert ConsentChange.objects.latest("pk").detail == "clients.csv: signed the form"
+
+
+def test_a_file_with_a_header_alone_is_an_error_and_leaves_no_record(file: Path) -> None:
+    file.write_text("name;email;listings\n")
+
+    error = refused(file)
+
+    assert "a header and no row below it" in str(error)
+    assert error.returncode == 2
+    assert not ClientImport.objects.exists()
+
+
+def test_an_encoding_that_nobody_can_tell_is_asked_for(file: Path) -> None:
+    file.write_bytes("name;email\nFrançois;f@example.com\n".encode("mac_roman"))
+
+    assert "--encoding with one of cp1252, mac_roman" in str(refused(file))
+    run(file, "--encoding", "mac_roman")
+
+    assert Client.objects.get().name == "François"

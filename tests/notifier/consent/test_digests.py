@@ -37,3 +37,18 @@ def test_a_key_of_its_own_outlives_every_secret_key() -> None:
 
     with override_settings(SECRET_KEY="new", CONSENT_KEY="kept"):
         assert digests.digest(EMAIL, "ann@example.com") == written
+
+
+def test_every_spelling_of_a_mailbox_has_one_digest() -> None:
+    one = digests.digest(EMAIL, "bob@bücher.example")
+
+    assert digests.digest(EMAIL, "bob@xn--bcher-kva.example") == one
+    assert digests.digest(EMAIL, "BOB@bu\u0308cher.example") == one
+
+
+def test_a_digest_of_before_is_found_by_any_spelling() -> None:
+    """It was made of the address as it was written, which nobody can read from it any more."""
+    for before in ("bob@xn--bcher-kva.example", "bob@bu\u0308cher.example"):
+        written = digests._of(digests._keys()[0], EMAIL, before)
+
+        assert written in digests.digests(EMAIL, "bob@bücher.example")

@@ -26,12 +26,12 @@ def dressed(draw: st.DrawFn, word: str) -> str:
 
 
 @pytest.mark.parametrize(("words", "wish"), [
-    ("STOP STOPALL UNSUBSCRIBE CANCEL END QUIT", Wish.STOP),
-    ("START YES UNSTOP", Wish.START),
-    ("HELP INFO", Wish.HELP),
+    ("STOP,STOPALL,UNSUBSCRIBE,CANCEL,END,QUIT,REVOKE,OPTOUT,OPT-OUT,OPT OUT", Wish.STOP),
+    ("START,YES,UNSTOP", Wish.START),
+    ("HELP,INFO", Wish.HELP),
 ])  # fmt: skip
 def test_these_are_the_words(words: str, wish: Wish) -> None:
-    assert {word for word, meaning in KEYWORDS.items() if meaning is wish} == set(words.split())
+    assert {word for word, meaning in KEYWORDS.items() if meaning is wish} == set(words.split(","))
 
 
 @given(data=st.data(), word=st.sampled_from(sorted(KEYWORDS)))

@@ -3,6 +3,7 @@ import csv
 import io
 import zipfile
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import openpyxl
@@ -11,15 +12,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from notifier.files import spreadsheets
-from notifier.files.base import FileError, Table, quoted, unquoted
+from notifier.files.base import IN_PAGE, NO_RESULT, FileError, Table, quoted, unquoted
+from notifier.files.encodings import EncodingUnknown
 from notifier.files.reader import open_table
 
-#: Any text of one cell that a file can hold, with what begins a formula or a quotation more often than by chance.
-TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=15)
+#: Any text of one cell that a file can hold (neither NUL nor what ends a file of DOS), with what begins a formula or a
+#: quotation more often than by chance.
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\x1a"), max_size=15)
 CELLS = TEXTS | st.builds("".join, st.tuples(st.sampled_from(["=", "'=", "''+", "-", '"', ";", "\n", " "]), TEXTS))
 
 
-def opened(content: bytes, **options: int) -> Table:
+def opened(content: bytes, **options: Any) -> Table:
     return open_table(io.BytesIO(content), **options)
 
 
@@ -72,9 +75,46 @@ def test_any_common_kind_of_csv_reads_alike(delimiter: str, ending: str, encodin
     assert cells_of(table) == [["Name", "E-Mail"], ["Zoë Müller", "zoe@example.com"]]
 
 
-def test_windows_letters_are_told_from_latin_1() -> None:
+def test_windows_letters_are_read_as_the_likeliest() -> None:
     assert cells_of(opened("Name\nRenée – “R”, 5 €".replace(",", ";").encode("cp1252")))[1] == ["Renée – “R”; 5 €"]
-    assert cells_of(opened(b"Name\nRen\xe9e \x81"))[1] == ["Renée \x81"]
+    assert opened("Name\nRenée".encode("cp1252")).encoding == "cp1252"
+    assert opened("Name\nRenée".encode()).encoding == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Zoë", "O’Brien", "Œuvre à côté", "Jos\xe9 N\xfa\xf1ez", "5 €", "“R”", "col·lega", "ÉLAN", "naïve Þór"],
+)
+def test_what_windows_writes_in_western_europe_is_not_asked_about(text: str) -> None:
+    assert cells_of(opened(f"Name;x\n{text};y".encode("cp1252")))[1] == [text, "y"]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("mac_roman", "François Müller"),
+        ("cp437", "Müller Jürgen"),
+        ("cp850", "Jürgen à Paris"),
+        ("cp932", "山田太郎"),
+        ("gb18030", "王小明丽"),
+        ("cp1251", "Иван"),
+        ("cp1250", "Lech Wałęsa"),
+        ("mac_roman", "José"),
+        ("cp850", "Jörg"),
+    ],
+)
+def test_letters_that_nobody_can_tell_are_asked_about(encoding: str, text: str) -> None:
+    content = f"Name,E-Mail\n{text},a@example.com".encode(encoding)
+
+    with pytest.raises(EncodingUnknown, match="letters on line 2 can be read in several ways"):
+        opened(content)
+
+    assert cells_of(opened(content, encoding=encoding))[1] == [text, "a@example.com"]
+
+
+def test_an_encoding_that_does_not_have_all_letters_is_refused() -> None:
+    with pytest.raises(FileError, match="Line 2 has letters that Latin-1"):
+        opened(b"Name\nRen\x81e", encoding="cp1252")
 
 
 def test_a_comma_inside_a_name_is_no_separator() -> None:
@@ -89,6 +129,19 @@ def test_excels_own_line_about_the_separator_is_no_header() -> None:
 
     assert cells_of(table) == [["Name", "E-Mail"], ["Ann", "a@example.com"]]
     assert [row.line for row in table.rows()] == [3]
+
+
+@pytest.mark.parametrize("line", ["sep=;", '"sep=;"', "sep=;;;", "SEP=;  ", "sep=;,,"])
+def test_the_line_about_the_separator_is_known_in_any_dress(line: str) -> None:
+    assert cells_of(opened(f"{line}\r\nName;E-Mail\r\nAnn;a,b\r\n".encode())) == [["Name", "E-Mail"], ["Ann", "a,b"]]
+
+
+def test_the_end_of_a_file_as_dos_had_it_is_no_row() -> None:
+    assert cells_of(opened(b"Name,E-Mail\r\nAnn,a@example.com\r\n\x1a")) == [
+        ["Name", "E-Mail"],
+        ["Ann", "a@example.com"],
+    ]
+    assert cells_of(opened(b"Name,E-Mail\r\nAnn,a@example.com\x1a\x1a"))[1] == ["Ann", "a@example.com"]
 
 
 def test_lines_are_those_of_the_file_and_blank_ones_are_no_rows() -> None:
@@ -118,6 +171,16 @@ def test_columns_without_a_name_and_with_the_same_get_one_of_their_own() -> None
         (codecs.BOM_UTF16_LE + b"N\0a", "cut short or damaged"),
         (b"PK\x03\x04 and nothing else", "not a whole Excel workbook"),
         (b"x," * 300, "more than 200 columns"),
+        (b"Name\nAnn\0\nBob", "Line 2 has a character that no text has"),
+        (codecs.BOM_UTF16_LE + "Name\nAnn\nB\0b".encode("utf-16-le"), "Line 3 has a character that no text has"),
+        ("Name\nAnn Example\nBob".encode("utf-16-le"), "UTF-16 that does not say so"),
+        (b"Name\nAnn\n\x1aName\nBob", "Line 3 has the sign with which DOS ended a file"),
+        (b"<html><table><tr><td>Name</td></tr></table></html>", "a web page"),
+        (codecs.BOM_UTF8 + b"\r\n<TABLE border=1>", "a web page"),
+        (b"<?xml version='1.0'?><Workbook/>", "This is XML"),
+        (b"%PDF-1.7", "a PDF document"),
+        (b"BEGIN:VCARD", "a list of contacts"),
+        (b"Name\n" + b"\n" * 200_000, "more than 100,000 empty rows"),
     ],
 )
 def test_a_broken_file_is_refused_with_what_to_do(content: bytes, words: str) -> None:
@@ -150,7 +213,7 @@ def test_a_workbook_that_unpacks_to_far_more_is_refused_before_it_does() -> None
     assert len(bomb.getvalue()) < 100_000
 
     with pytest.raises(FileError, match="unpacks to 20 MB, and 10 MB is the most"):
-        opened(bomb.getvalue(), max_bytes=10_000_000)
+        opened(bomb.getvalue(), limits=replace(IN_PAGE, unpacked_bytes=10_000_000))
 
 
 # --- Workbooks --------------------------------------------------------------------------------------------------------
@@ -166,7 +229,8 @@ def test_of_a_workbook_the_first_sheet_is_read_as_a_person_sees_it() -> None:
 def test_of_a_formula_the_value_is_read_and_never_the_formula() -> None:
     table = opened(a_workbook([["Name", "E-Mail"], ['=HYPERLINK("http://evil.example")', "a@example.com"]]))
 
-    assert cells_of(table)[1] == ["", "a@example.com"]
+    # This one was saved without it.
+    assert cells_of(table)[1] == [NO_RESULT, "a@example.com"]
 
 
 # --- Whatever comes ---------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client as Browser
 from django.urls import reverse
 
+from notifier.files.reader import open_table
 from notifier.models import Client, ClientImport, ConsentChange, Preference, Suppression
 from tests.notifier.admin.conftest import LogIn
 from tests.support.factories import a_client
@@ -166,3 +167,14 @@ def test_an_export_reads_a_few_thousand_rows_at_a_time(
 
     assert [row["Name"] for row in rows] == [f"Client {number:02}" for number in range(25)]
     assert {row["Listings SMS"] for row in rows} == {"yes"}
+
+
+@pytest.mark.parametrize("kind", ["csv", "xlsx"])
+@pytest.mark.parametrize("email", ["'=y@example.com", "=y@example.com", "''+y@example.com"])
+def test_an_address_like_a_formula_survives_an_export_and_an_import(admin: Browser, kind: str, email: str) -> None:
+    """Otherwise the row would be another person's, who may not have agreed to anything."""
+    a_client(name="Ann", email=email)
+
+    table = open_table(io.BytesIO(content(export(admin, kind))))
+
+    assert [row.cells[table.header.index("E-mail")] for row in table.rows()] == [email]

@@ -63,7 +63,9 @@ def test_a_file_that_is_a_little_too_large_is_told_so_in_the_words_of_the_import
 ) -> None:
     monkeypatch.setattr(uploads, "MAX_BYTES", 2_000_000)
     settings.UPLOAD_MAX_MB = house_mb
-    exact = b"name,email\nAnn,ann@example.com\n".ljust(uploading.max_bytes(), b"\n")
+    line = b"Ann,ann@example.com".ljust(999) + b"\n"
+    exact = b"name,email\n" + line * (uploading.max_bytes() // 1_000)
+    exact = exact[: uploading.max_bytes() - 1] + b"\n"
 
     page = upload(importer, exact + b"\n")
 

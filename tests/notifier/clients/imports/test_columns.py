@@ -43,6 +43,26 @@ def test_header_names_are_forgiving(name: str, meaning: str) -> None:
     assert columns.guess([name], SUBJECTS) == [meaning]
 
 
+@pytest.mark.parametrize(
+    ("header", "meanings"),
+    [
+        ("Name,Family name,Email", "first_name,last_name,email"),
+        ("Name;Vorname;E-Mail", "last_name,first_name,email"),
+        ("Name,Given Name,Family Name,E-mail 1 - Value", ",first_name,last_name,email"),
+        ("Display Name,First Name,Last Name,Home-Email", ",first_name,last_name,email"),
+        ("E-mail 1 - Label,E-mail 1 - Value,E-mail 2 - Value,Phone 1 - Value", ",email,,phone"),
+        ("First Name,Last Name,E-mail Address,Home Phone,Mobile Phone", "first_name,last_name,email,,phone"),
+        ("First Name,Last Name,E-mail Address,Business Phone", "first_name,last_name,email,phone"),
+        ("Phonetic First Name,Name Prefix,Name,Email", ",,name,email"),
+    ],
+)
+def test_the_columns_of_address_books_are_guessed_so_that_they_can_be_imported(header: str, meanings: str) -> None:
+    guessed = columns.guess(header.replace(";", ",").split(","), SUBJECTS)
+
+    assert guessed == meanings.split(",")
+    columns.arrange(guessed, SUBJECTS)
+
+
 def test_nothing_is_guessed_twice() -> None:
     assert columns.guess(["E-Mail", "Mail", "Listings", "Listings"], SUBJECTS) == ["email", "", "listings.both", ""]
 

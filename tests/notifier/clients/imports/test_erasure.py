@@ -51,6 +51,17 @@ def test_a_row_that_names_one_of_the_addresses_goes(now: datetime, settings: Any
 
 
 @pytest.mark.parametrize(
+    "spelling", ["bob@xn--bcher-kva.example", "Bob <BOB@bu\u0308cher.example>", "bob@bü\u00adcher.example"]
+)
+def test_an_address_in_another_spelling_is_named_as_well(now: datetime, spelling: str) -> None:
+    upload = an_upload(now, ["Bob", spelling], OTHER)
+
+    erase_rows(addresses=[(Channel.EMAIL, "bob@bücher.example")], now=now)
+
+    assert left_of(upload) == [OTHER]
+
+
+@pytest.mark.parametrize(
     "other",
     [
         ["Joann", "joann@example.com"],

@@ -485,3 +485,41 @@ def test_a_time_zone_is_taken_over_and_a_blank_cell_leaves_it(do: Do) -> None:
     assert zones == ["Europe/London", "Asia/Tokyo"]
     ann.refresh_from_db()
     assert ann.time_zone == "Asia/Tokyo"
+
+
+# --- Two rows of one client -------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ["Ann,ann@example.com,,yes", "Ann,ann@example.com,,no"],
+        ["Ann,ann@example.com,,no", "Ann,ann@example.com,,yes"],
+        ["Ann,ann@example.com,+12025550123,yes", "Ann,,+12025550123,no"],
+        # One that is refused for another reason says no all the same.
+        ["Ann,ann@example.com,,yes", "Ann,ann@example.com,+12,no"],
+        ["Ann,ann@example.com,,", "Ann,ann@example.com,,yes", "Ann,ann@example.com,,no"],
+    ],
+)
+def test_a_no_wins_over_a_yes_in_the_same_file(do: Do, rows: list[str]) -> None:
+    do("\n".join(["name,email,phone,listings e-mail", *rows]))
+
+    assert wishes(Client.objects.get()) == {}
+
+
+def test_a_no_wins_for_a_client_who_is_found_by_either_address(do: Do, now: datetime) -> None:
+    client = a_client(name="Ann", email="ann@example.com", phone="+12025550123")
+    consent(client, now, email=True)
+
+    do("email,phone,listings e-mail\nann@example.com,,yes\n,+12025550123,no\nbob@example.com,,no")
+
+    assert wishes(client) == {"listings": (False, False)}
+
+
+def test_a_yes_of_a_row_that_is_not_taken_counts_for_nothing(do: Do) -> None:
+    do("name,email,listings e-mail\nAnn,ann@example.com,\nAnn,ann@example.com,yes\nBob,bob@example.com,yes")
+
+    assert wishes(Client.objects.get(name="Ann")) == {}
+    assert wishes(Client.objects.get(name="Bob")) == {"listings": (True, False)}
+
+
+def test_landlines_are_counted(do: Do) -> None:
+    assert do("name,phone\nAnn,+493012345678\nBob,+4915112345678") == {"added": 2, "landlines": 1}

@@ -1,0 +1,79 @@
+"""Phone numbers in one form, +12025550123, and those that no message should go to."""
+
+import re
+from typing import NamedTuple
+
+import phonenumbers
+from phonenumbers import PhoneNumberType
+
+from notifier.addresses.emails import shortened
+
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+#: What a program makes of a number that it took for one to reckon with.
+_DECIMAL = re.compile(r"(\+?[0-9]{7,})[.,]([0-9]+)")
+_SCIENTIFIC = re.compile(r"\+?[0-9.,]+e[+-]?[0-9]+", re.IGNORECASE)
+#: The region of numbers that belong to no country: satellites, ships, machines, and free or dear ones of the world.
+_NO_COUNTRY = "001"
+_SATELLITES = (870, 881, 882, 883)
+#: What a message to them costs is set by whoever owns the number.
+_DEAR = {
+    PhoneNumberType.PREMIUM_RATE: "a premium-rate number",
+    PhoneNumberType.SHARED_COST: "a shared-cost number",
+}
+
+
+class Phone(NamedTuple):
+    number: str
+    #: Few of them take an SMS. False where the plan of the country does not tell them from mobile numbers.
+    is_landline: bool
+
+
+def read(text: str, *, region: str | None) -> Phone:
+    """The number, by the same rules for files and pages; raises ValueError with what is wrong.
+
+    `region`: the country of numbers without a country code; without it they are refused.
+    """
+    text = whole(text.strip())
+    try:
+        number = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException as error:
+        raise ValueError(_why_none(text, region)) from error
+    kind = phonenumbers.number_type(number)
+    written = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    if kind == PhoneNumberType.UNKNOWN or not _E164.fullmatch(written):
+        raise ValueError(_why_none(text, region))
+    if what := _undeliverable(number, kind):
+        raise ValueError(f"“{shortened(text)}” is {what}: no messages are sent to those.")
+    return Phone(written, kind == PhoneNumberType.FIXED_LINE)
+
+
+def whole(text: str) -> str:
+    """Without the `.0` that a program adds which takes a number for one to reckon with.
+
+    Read as it stands, the nought would make it another person's number.
+    """
+    if _SCIENTIFIC.fullmatch(text):
+        raise ValueError(
+            f"“{shortened(text)}” was rounded by a spreadsheet. Format the column as text, and type it anew."
+        )
+    if (found := _DECIMAL.fullmatch(text)) is None:
+        return text
+    if found[2].strip("0"):
+        raise ValueError(f"“{shortened(text)}” is not a whole number.")
+    return found[1]
+
+
+def _undeliverable(number: phonenumbers.PhoneNumber, kind: int) -> str:
+    code = number.country_code or 0
+    if code in _SATELLITES:
+        return "a number of satellites or machines"
+    if phonenumbers.region_code_for_country_code(code) == _NO_COUNTRY:
+        return "a number of no country"
+    return _DEAR.get(kind, "")
+
+
+def _why_none(text: str, region: str | None) -> str:
+    reason = f"“{shortened(text)}” is not a phone number that exists."
+    if region is None and not text.startswith("+"):
+        return f"{reason} Write it with its country code, like +1 202 555 0123."
+    return reason

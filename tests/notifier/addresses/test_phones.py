@@ -1,0 +1,45 @@
+import pytest
+
+from notifier.addresses import phones
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("+393471234567.0", "+393471234567"),
+        ("+436641234568.0", "+436641234568"),
+        ("+6421123456.0", "+6421123456"),
+        ("+358401234567,0", "+358401234567"),
+        ("+6281212345678.00", "+6281212345678"),
+        ("+33.1.42.68.53.00", "+33142685300"),  # dots between the groups
+    ],
+)
+def test_a_number_that_became_a_decimal_is_the_whole_number(text: str, number: str) -> None:
+    assert phones.read(text, region=None).number == number
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("+39347123456.7", "is not a whole number"),
+        ("4366412345E7", "was rounded by a spreadsheet"),
+        ("4.36641234567E+11", "was rounded by a spreadsheet"),
+        ("436641234567.0", "Write it with its country code"),
+        ("nan", "is not a phone number"),
+        ("+19002345678", "is a premium-rate number"),
+        ("+491801234567", "is a shared-cost number"),
+        ("+881612345678", "is a number of satellites or machines"),
+        ("+870773111632", "is a number of satellites or machines"),
+        ("+80012345678", "is a number of no country"),
+    ],
+)
+def test_what_no_message_should_go_to_is_refused(text: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        phones.read(text, region=None)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_landline"), [("+493012345678", True), ("+4915112345678", False), ("+12025550123", False)]
+)
+def test_a_landline_is_told_where_the_plan_of_its_country_tells_it(text: str, is_landline: bool) -> None:
+    assert phones.read(text, region=None).is_landline is is_landline

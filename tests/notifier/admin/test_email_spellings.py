@@ -1,0 +1,78 @@
+"""One mailbox in several spellings, on the pages where staff type it."""
+
+from datetime import datetime
+
+import pytest
+from django.test import Client as Browser
+from django.urls import reverse
+
+from notifier.clients import erasure
+from notifier.consent import provider_events, suppressions
+from notifier.consent.provider_events import Event, Kind
+from notifier.consent.suppressions import Evidence, Source
+from notifier.models import Channel, Client, Suppression
+from tests.notifier.admin.clients.test_client_admin import errors_of, filled_in
+from tests.support.factories import a_client
+
+pytestmark = pytest.mark.both_engines
+
+ADD = reverse("admin:notifier_client_add")
+SUPPRESS = reverse("admin:notifier_suppression_add")
+CLIENTS = reverse("admin:notifier_client_changelist")
+BOB = "bob@bücher.example"
+SPELLINGS = ["bob@xn--bcher-kva.example", "BOB@bu\u0308cher.example", '"bob"@bücher.example']
+
+
+def add(browser: Browser, email: str) -> dict[str, list[str]]:
+    page = browser.post(ADD, filled_in(browser.get(ADD), name="Bob", email=email, phone=""))
+    return errors_of(page) if page.status_code == 200 else {}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_an_address_that_is_taken_is_taken_in_every_spelling(admin: Browser, spelling: str) -> None:
+    a_client(email=BOB)
+
+    assert list(add(admin, spelling)) == ["email"]
+    assert Client.objects.count() == 1
+
+
+def test_an_address_with_an_invisible_character_is_refused_by_its_name(admin: Browser) -> None:
+    errors = add(admin, "bob@example.com\u200b")
+
+    assert "contains an invisible character after “…com” (U+200B zero width space)" in errors["email"][0]
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_suppression_is_of_the_mailbox_however_it_is_typed(admin: Browser, spelling: str) -> None:
+    admin.post(SUPPRESS, {"channel": "email", "address": spelling, "reason": "asked by phone"})
+
+    assert Suppression.objects.get().address == BOB
+
+
+@pytest.mark.parametrize("spelling", [*SPELLINGS[:2], "bob@bücher.example\u200b", "bob@bü"])
+def test_a_client_is_found_by_any_spelling(admin: Browser, spelling: str) -> None:
+    bob = a_client(email=BOB)
+
+    assert list(admin.get(CLIENTS, {"q": spelling}).context["cl"].result_list) == [bob]
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_whoever_was_erased_stays_silent_in_every_spelling(admin: Browser, now: datetime, spelling: str) -> None:
+    erasure.erase(client_id=a_client(email=BOB, phone=None).pk, by=None, why="asked", now=now)
+
+    assert add(admin, spelling) == {}
+
+    assert Client.objects.get(erased_at=None).email == BOB
+    assert Suppression.objects.get(source=Source.ERASED).address == BOB
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.django_db
+def test_a_bounce_in_another_spelling_is_of_the_same_mailbox(now: datetime, spelling: str) -> None:
+    a_client(email=BOB)
+
+    provider_events.record_event(Event("Postmark", "1", Kind.HARD_BOUNCE, spelling, now), now)
+
+    assert Suppression.objects.get().address == BOB
+    again = Evidence(Source.BOUNCE, "again")
+    assert not suppressions.suppress(channel=Channel.EMAIL, address=BOB, evidence=again, now=now)
