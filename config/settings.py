@@ -160,6 +160,7 @@ AXES_COOLOFF_TIME = timedelta(minutes=LOGIN_COOLOFF_MINUTES)
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_RESET_ON_SUCCESS = True
 AXES_LOCKOUT_CALLABLE = "notifier.staff.login_throttle.locked_out"
+AXES_USERNAME_CALLABLE = "notifier.staff.login_throttle.client_name"
 AXES_CLIENT_IP_CALLABLE = "notifier.staff.login_throttle.client_address"
 AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "csrfmiddlewaretoken"]
 # Their pages are ours: notifier/admin/staff/logins.py.
