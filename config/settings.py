@@ -160,6 +160,7 @@ AXES_COOLOFF_TIME = timedelta(minutes=LOGIN_COOLOFF_MINUTES)
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_RESET_ON_SUCCESS = True
 AXES_LOCKOUT_CALLABLE = "notifier.staff.login_throttle.locked_out"
+AXES_USERNAME_CALLABLE = "notifier.staff.login_throttle.client_name"
 AXES_CLIENT_IP_CALLABLE = "notifier.staff.login_throttle.client_address"
 AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "csrfmiddlewaretoken"]
 # Their pages are ours: notifier/admin/staff/logins.py.
@@ -208,7 +209,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = FILE_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
 DATA_UPLOAD_MAX_NUMBER_FILES = 5
 
-# Counts the requests for a client's page: notifier/public/rate_limits.py. Each web process has its own.
+# Counts requests within a minute: notifier/web/minute_counts.py. Each web process has its own.
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.locmem.LocMemCache",

@@ -16,7 +16,7 @@ from django.utils.text import capfirst
 from django_htmx.http import HttpResponseClientRedirect
 
 from notifier.admin import overview
-from notifier.staff import account
+from notifier.staff import account, login_throttle
 from notifier.web.htmx import HtmxHttpRequest
 from notifier.wording.model_names import LISTS, NAMES, NOTHING
 
@@ -92,6 +92,17 @@ class NotifierAdminSite(AdminSite):
 
     def account_view(self, request: HttpRequest) -> HttpResponse:
         return account.account_page(request, context=self.each_context(request))
+
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """With wrong old passwords counted as at the log-in: an open session is no licence to guess."""
+        is_sent = request.method == "POST"
+        if is_sent and (refusal := login_throttle.refuse_guessing(request)):
+            return refusal
+        response = super().password_change(request, extra_context)
+        form = getattr(response, "context_data", None) or {}
+        if is_sent and "form" in form and form["form"].has_error("old_password", "password_incorrect"):
+            login_throttle.note_failure(request)
+        return response
 
     def app_index(self, request: HttpRequest, app_label: str, extra_context: dict[str, Any] | None = None) -> Any:
         """The front page: staff know the groups of the menu, and not the apps that the code is made of."""

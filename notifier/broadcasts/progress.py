@@ -17,6 +17,7 @@ State = Delivery.State
 SETTLED = Delivery.SETTLED
 FEED_LENGTH = 50
 MESSAGE_LENGTH = 120
+NO_NAME = "…"
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,17 +173,29 @@ class FeedLine:
     """One settled delivery."""
 
     delivery: Delivery
+    #: The client, by name or by number.
+    who: str
     message: str
 
 
-def feed(broadcast: Broadcast) -> list[FeedLine]:
-    """The newest FEED_LENGTH settled deliveries, newest first, each with what the client was told."""
-    newest = broadcast.deliveries.filter(settled_at__isnull=False).select_related("client").order_by("-settled_at")
+def feed(broadcast: Broadcast, *, with_names: bool) -> list[FeedLine]:
+    """The newest FEED_LENGTH settled deliveries, newest first, each with what the client was told.
+
+    Without names a client is their number, and NO_NAME stands in the message: for those who may not see clients.
+    """
+    newest = broadcast.deliveries.filter(settled_at__isnull=False).order_by("-settled_at")
+    if with_names:
+        newest = newest.select_related("client")
     topic = broadcast.topic.name
-    return [FeedLine(delivery, _message(broadcast, delivery, topic)) for delivery in newest[:FEED_LENGTH]]
+    return [_line(broadcast, delivery, topic, with_names) for delivery in newest[:FEED_LENGTH]]
 
 
-def _message(broadcast: Broadcast, delivery: Delivery, topic: str) -> str:
+def _line(broadcast: Broadcast, delivery: Delivery, topic: str, with_names: bool) -> FeedLine:
+    who, name = f"Client #{delivery.client_id}", NO_NAME
+    if with_names:
+        who = name = delivery.client.name
     text = broadcast.subject if delivery.channel == Channel.EMAIL else broadcast.sms_body
-    rendered = placeholders.render(text, placeholders.values(name=delivery.client.name, topic=topic))
-    return rendered if len(rendered) <= MESSAGE_LENGTH else rendered[: MESSAGE_LENGTH - 1] + "…"
+    rendered = placeholders.render(text, placeholders.values(name=name, topic=topic))
+    return FeedLine(
+        delivery, who, rendered if len(rendered) <= MESSAGE_LENGTH else rendered[: MESSAGE_LENGTH - 1] + "…"
+    )

@@ -122,6 +122,11 @@ def _staffs_own(row: Suppression) -> Evidence | None:
     return Evidence(Source.STAFF, found.reason, by=found.by) if found else None
 
 
+def is_suppressed(*, channel: Channel, address: str) -> bool:
+    """Whether nothing may be sent to it, in whatever case an e-mail address is written."""
+    return Suppression.objects.filter(known(channel, address.strip().lower())).exists()
+
+
 def known(channel: Channel, address: str) -> Q:
     """The suppressions of this address, stored as itself or as a digest."""
     address = canonical(channel, address)

@@ -9,6 +9,7 @@ from django.template.loader import render_to_string
 
 from notifier.public import rate_limits
 from notifier.staff import login_throttle
+from notifier.web import minute_counts
 
 HEADERS = {
     "Cache-Control": "no-store",
@@ -39,5 +40,5 @@ def unknown(request: HttpRequest) -> HttpResponse:
 
 def too_many() -> HttpResponse:
     answer = render("too_many", status=login_throttle.TOO_MANY_REQUESTS)
-    answer["Retry-After"] = str(rate_limits.MINUTE_SECONDS)
+    answer["Retry-After"] = str(minute_counts.MINUTE_SECONDS)
     return answer

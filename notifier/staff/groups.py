@@ -7,6 +7,8 @@ made it belongs to staff, who may give it more or less, and nothing here takes t
 from collections.abc import Iterable
 
 from django.apps.registry import Apps
+from django.contrib.auth.models import Permission, User
+from django.db.models import Q
 
 EDITORS, SENDERS, APPROVERS, AUDITORS = GROUPS = ("Editors", "Senders", "Approvers", "Auditors")
 _ALL = frozenset(GROUPS)
@@ -101,6 +103,16 @@ RIGHTS: dict[str, frozenset[str]] = {
 def permissions_of(group: str) -> set[str]:
     """The permissions that the group begins with, each as `notifier.view_client`."""
     return {permission for permission, groups in RIGHTS.items() if group in groups}
+
+
+def held_by(user: User) -> set[str]:
+    """The user's own permissions and those of their groups, each as `notifier.view_client`.
+
+    Whether they may log in makes no difference, while Django says that somebody deactivated has none: whoever could
+    let them in again would get the rights. A superuser's are not counted up.
+    """
+    given = Permission.objects.filter(Q(user=user) | Q(group__user=user))
+    return {f"{app}.{codename}" for app, codename in given.values_list("content_type__app_label", "codename")}
 
 
 def make_groups(*, apps: Apps, using: str = "default", names: Iterable[str] = GROUPS) -> list[str]:

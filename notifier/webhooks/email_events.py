@@ -4,23 +4,38 @@
 only with ANYMAIL_WEBHOOK_SECRET: nobody else may say that an address bounced.
 """
 
+import logging
 import re
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from json import JSONDecodeError
-from typing import Any, cast
+from time import monotonic
+from typing import Any
 
+from anymail.exceptions import AnymailWebhookValidationFailure
 from anymail.signals import AnymailTrackingEvent, EventType, RejectReason, tracking
 from django.conf import settings
 from django.dispatch import receiver
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBadRequest
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseForbidden
 from django.utils.crypto import salted_hmac
 from django.utils.module_loading import import_string
 from django.views.decorators.csrf import csrf_exempt
 
 from notifier.consent import provider_events
 from notifier.consent.provider_events import Event, Kind
+from notifier.models import ProviderEvent
 from notifier.runtime import clock
+from notifier.staff import login_throttle
+from notifier.web import minute_counts
+from notifier.web.security_headers import Allowance
+
+logger = logging.getLogger(__name__)
+
+#: Wrong secrets from one address a minute. What comes from there after that is refused unread.
+MAX_WRONG_SECRETS = 30
+#: No mailbox has a longer address (RFC 5321), and no client of ours can have one.
+MAX_ADDRESS = ProviderEvent._meta.get_field("address").max_length or 0
+#: Refusals logged a minute by each process: anybody may post thousands.
+complaints = Allowance(10)
 
 #: What our messages are sent with, where the provider carries it along (consumers/backends/django_mail.py).
 METADATA = "delivery"
@@ -61,16 +76,44 @@ _OTHERS = {
 }
 
 
+class Unreadable(Exception):
+    """The provider, or whoever knows its secret, posted something that is no event of its documentation."""
+
+
 @csrf_exempt
 def hook(request: HttpRequest, provider: str) -> HttpResponse:
-    """Calls anymail's webhook of this provider, which checks the secret and reads what was posted."""
+    """Calls anymail's webhook of this provider, which checks the secret and reads what was posted.
+
+    Only what comes after the reading, so our own fault, may end in an error 500, after which the provider tries again.
+    """
     view = _webhook(provider)
     if view is None:
         raise Http404
+    address = login_throttle.client_address(request)
+    wrong = f"mail_hook:{address}"
+    # Those whose address can't be told are not one visitor, and the provider may be among them.
+    if address and minute_counts.so_far(wrong) >= MAX_WRONG_SECRETS:
+        return _too_many()
     try:
         return view(request)
-    except JSONDecodeError:
+    except AnymailWebhookValidationFailure:
+        minute_counts.count(wrong)
+        _complain("%s's webhook was called without its secret, or with a wrong signature.", provider)
+        return HttpResponseForbidden()
+    except Unreadable as error:
+        _complain("%s delivered what can't be read as its events: %s.", provider, type(error.__cause__).__name__)
         return HttpResponseBadRequest()
+
+
+def _too_many() -> HttpResponse:
+    answer = HttpResponse(status=login_throttle.TOO_MANY_REQUESTS)
+    answer["Retry-After"] = str(minute_counts.MINUTE_SECONDS)
+    return answer
+
+
+def _complain(text: str, *words: str) -> None:
+    if complaints.take(at=monotonic()):
+        logger.warning(text, *words)
 
 
 def _webhook(provider: str) -> Callable[[HttpRequest], HttpResponse] | None:
@@ -78,7 +121,61 @@ def _webhook(provider: str) -> Callable[[HttpRequest], HttpResponse] | None:
     if used is None or used[1] != provider or not settings.ANYMAIL.get("WEBHOOK_SECRET"):
         return None
     found = {pattern.name: pattern.callback for pattern in import_string("anymail.urls.urlpatterns")}
-    return cast("Callable[[HttpRequest], HttpResponse] | None", found.get(f"{provider}_tracking_webhook"))
+    view = found.get(f"{provider}_tracking_webhook")
+    return _guarded(view) if view else None
+
+
+def _guarded(view: Any) -> Callable[[HttpRequest], HttpResponse]:
+    """Anymail's view, which raises `Unreadable` for whatever it fails to read.
+
+    Anymail reads by indexing and expects each provider to keep to its documentation: anything else is a KeyError, an
+    AttributeError, a RecursionError … And an event with an address that nobody can have is left out: the others of the
+    same request are taken, and the answer is 400 all the same.
+    """
+
+    class Guarded(view.view_class):  # type: ignore[misc, name-defined]
+        _left_out = 0
+
+        def run_validators(self, request: HttpRequest) -> None:
+            try:
+                super().run_validators(request)
+            except AnymailWebhookValidationFailure:
+                raise
+            except Exception as error:
+                raise Unreadable from error
+
+        def parse_events(self, request: HttpRequest) -> list[AnymailTrackingEvent]:
+            try:
+                events = list(super().parse_events(request))
+            except Exception as error:
+                raise Unreadable from error
+            usable = [event for event in events if _has_usable_address(event)]
+            self._left_out = len(events) - len(usable)
+            return usable
+
+        def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            answer: HttpResponse = super().post(request, *args, **kwargs)
+            if not self._left_out:
+                return answer
+            _complain("%s delivered events about what is no address: %s.", self.esp_name, str(self._left_out))
+            return HttpResponseBadRequest()
+
+    made: Callable[[HttpRequest], HttpResponse] = Guarded.as_view(**view.view_initkwargs)
+    return made
+
+
+def _has_usable_address(event: AnymailTrackingEvent) -> bool:
+    """Whether it names no recipient, which says nothing, or one that could be somebody's."""
+    # A mail that came in, which Mandrill reports here as well, has none.
+    address = getattr(event, "recipient", None)
+    if address is None:
+        return True
+    return isinstance(address, str) and len(address.strip()) <= MAX_ADDRESS and _storable(address) == address
+
+
+def _storable(text: str) -> str:
+    """The text as PostgreSQL can store it: without NULs, and without halves of characters, which JSON may hold."""
+    return text.encode("utf-8", "replace").decode().replace("\0", " ")
 
 
 @receiver(tracking)
@@ -95,7 +192,7 @@ def translated(event: AnymailTrackingEvent, *, provider: str, now: datetime) -> 
         return None
     return Event(
         provider=provider,
-        event_id=_id(event),
+        event_id=_storable(_id(event)),
         kind=kind,
         address=event.recipient,
         at=event.timestamp or now,
@@ -141,7 +238,7 @@ def _id(event: AnymailTrackingEvent) -> str:
 def _detail(event: AnymailTrackingEvent) -> str:
     """In one line, and without the address, which is stored beside it and erased separately."""
     text = event.mta_response or event.description or event.reject_reason or ""
-    words = " ".join(str(text).split())
+    words = " ".join(_storable(str(text)).split())
     return re.sub(re.escape(event.recipient or "@"), "…", words, flags=re.IGNORECASE)
 
 

@@ -38,6 +38,8 @@ class BroadcastAdmin(ReadOnlyAdmin):
     )
     list_display_links = None
     list_filter = ("state", "topic")
+    # From a notification's page, and after several were broadcast at once.
+    linked_by = ("notification__id__exact", "id__in")
     list_select_related = ("topic", "created_by")
     search_fields = ("subject__icontains",)
     search_help_text = "Words of the subject."

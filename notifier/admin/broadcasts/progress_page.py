@@ -62,6 +62,7 @@ def _context(model_admin: BackOfficeAdmin, request: HttpRequest, sheet: progress
     follower = followups.follower_of(broadcast_id=broadcast.pk) if broadcast.finished_at else None
     shown = buttons.shown_to(request, sheet, follower, now)
     retry = model_admin.page_url("order", broadcast.pk, "retry") if BUTTONS["retry"] in shown else ""
+    may_see_clients = request.user.has_perm("notifier.view_client")
     return {
         "broadcast": broadcast,
         "sheet": sheet,
@@ -73,8 +74,8 @@ def _context(model_admin: BackOfficeAdmin, request: HttpRequest, sheet: progress
         "sender": lifecycle.sender(broadcast),
         "is_expired": broadcast.is_expired(now),
         "health": process_health.health(channels=broadcast.channels, now=now),
-        "feed": progress.feed(broadcast),
-        "may_see_clients": request.user.has_perm("notifier.view_client"),
+        "feed": progress.feed(broadcast, with_names=may_see_clients),
+        "may_see_clients": may_see_clients,
         "may_see_deliveries": request.user.has_perm("notifier.view_delivery"),
         "settled": settled,
         **_controls(sheet, shown),

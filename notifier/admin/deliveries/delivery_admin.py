@@ -76,6 +76,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
     list_display = ("recipient", "channel", "address", "state_shown", "detail", "settled", "message")
     list_display_links = ("recipient",)
     list_filter = ("state", "channel", results.ReasonFilter, ResolutionFilter)
+    linked_by = (results.OWNER, OWNERS["client"])
     list_select_related = ("client", "broadcast")
     search_fields = ("client__name",)
     search_help_text = "A client’s name, or the beginning of the client’s e-mail address or phone number."

@@ -29,4 +29,4 @@ def export_page(model_admin: BackOfficeAdmin, request: HttpRequest, kind: str) -
         model_admin.message_user(request, text, messages.WARNING)
         return redirect(f"{model_admin.page_url('changelist')}?{request.GET.urlencode()}")
     who = cast(int, request.user.pk)
-    return results.export(kind=kind, broadcast=broadcast, deliveries=rows.found, user_id=who)
+    return results.export(kind=kind, broadcast=broadcast, deliveries=rows.found, user_id=who, query=request.GET)

@@ -14,6 +14,7 @@ from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.admin.notifications import draft_pages, drafts
 from notifier.admin.notifications.drafts import Draft
 from notifier.broadcasts import test_sends
+from notifier.consent import suppressions
 from notifier.models import Channel, Notification, Profile
 from notifier.runtime import clock
 from notifier.web.htmx import HtmxHttpRequest
@@ -64,7 +65,9 @@ def _why_no_test(
         return f"this can’t be saved as it stands. {said}"
     if not (draft.email_body if channel == Channel.EMAIL else draft.sms_body):
         return f"there is no {channel.in_words} text yet."
-    return "" if address else _no_address(channel)
+    if not address:
+        return _no_address(channel)
+    return _suppressed(channel, address) if suppressions.is_suppressed(channel=channel, address=address) else ""
 
 
 def _test_message(channel: Channel, address: str, shown: drafts.Shown) -> test_sends.TestMessage:
@@ -84,6 +87,16 @@ def _own_address(user: User, channel: Channel) -> str:
     if channel == Channel.EMAIL:
         return user.email
     return str(Profile.objects.filter(user=user).values_list("phone", flat=True).first() or "")
+
+
+def _suppressed(channel: Channel, address: str) -> SafeString:
+    return format_html(
+        "{} is suppressed, and nobody’s test goes there either. Set another {} under "
+        '<a href="{}" target="_blank" rel="noopener">Your account</a>.',
+        address,
+        NO_ADDRESS[channel],
+        reverse("admin:account"),
+    )
 
 
 def _no_address(channel: Channel) -> SafeString:

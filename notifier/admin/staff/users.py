@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.models import Profile
-from notifier.staff import timezones
+from notifier.staff import groups, timezones
 from notifier.wording.badges import badge
 from notifier.wording.model_names import NOTHING
 
@@ -113,7 +113,9 @@ class UserAdmin(BackOfficeAdmin, StockUserAdmin):
         fields = (*super().get_readonly_fields(request, obj), "last_login", "date_joined")
         if _may_do_everything(request):
             return fields
-        return (*fields, "is_superuser", "groups", "user_permissions")
+        # To let somebody in again who was shut out is for superusers, as to give them a right is.
+        back_in = ("is_active",) if obj is not None and not obj.is_active else ()
+        return (*fields, "is_superuser", "groups", "user_permissions", *back_in)
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return self._may_touch(request, obj) and super().has_change_permission(request, obj)
@@ -125,7 +127,7 @@ class UserAdmin(BackOfficeAdmin, StockUserAdmin):
         """Not somebody who may do more: whoever sets their password gets their rights."""
         if user is None or _may_do_everything(request) or user.pk == request.user.pk:
             return True
-        return not user.is_superuser and user.get_all_permissions() <= request.user.get_all_permissions()
+        return not user.is_superuser and groups.held_by(user) <= request.user.get_all_permissions()
 
 
 @admin.register(Group)

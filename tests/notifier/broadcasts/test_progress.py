@@ -147,7 +147,7 @@ def test_the_feed_shows_the_newest_settled_first_and_what_each_was_told(now: dat
     a_delivery(broadcast=broadcast)
     a_delivery(state=State.SENT)
 
-    feed = progress.feed(broadcast)
+    feed = progress.feed(broadcast, with_names=True)
 
     assert [(line.delivery, line.message) for line in feed] == [
         (mail, "Hi Ann"),
@@ -163,7 +163,7 @@ def test_the_feed_is_cut_to_the_newest_and_costs_the_same_however_many(now: date
     ]
 
     with CaptureQueriesContext(connection) as queries:
-        feed = progress.feed(broadcast)
+        feed = progress.feed(broadcast, with_names=True)
 
     assert [line.delivery.pk for line in feed] == [row.pk for row in reversed(rows)][: progress.FEED_LENGTH]
     assert len(queries) <= 2
@@ -173,7 +173,7 @@ def test_a_long_message_is_cut() -> None:
     broadcast = a_broadcast(notification=a_notification(sms_body="x" * 500))
     a_delivery(broadcast=broadcast, channel=SMS, state=State.SENT)
 
-    (line,) = progress.feed(broadcast)
+    (line,) = progress.feed(broadcast, with_names=True)
 
     assert line.message == "x" * 119 + "…"
 

@@ -340,7 +340,7 @@ def test_a_link_that_is_looked_at_too_often_rests_and_still_ends_it(
 def test_the_next_minute_is_a_new_one(visitor: Browser, token_of: TokenOf, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rate_limits, "MAX_LOOKS", 1)
     moment = 1_800_000_000.0
-    monkeypatch.setattr("notifier.public.rate_limits.time.time", lambda: moment)
+    monkeypatch.setattr("notifier.web.minute_counts.time.time", lambda: moment)
     token = token_of(a_client(listings="email"))
 
     now = [visitor.get(f"/u/{token}").status_code for _ in range(2)]

@@ -186,6 +186,47 @@ def test_who_may_change_users_can_not_touch_those_who_may_do_more() -> None:
         assert browser.post(reverse("admin:auth_user_delete", args=[more.pk]), {"post": "yes"}).status_code == 403
 
 
+@pytest.mark.parametrize(
+    ("own", "rights"), [((), {"is_superuser": True}), ((), {"group": "Senders"}), (("notifier.erase_client",), {})]
+)
+def test_a_colleague_who_left_is_not_taken_over_with_all_their_rights(
+    own: tuple[str, ...], rights: dict[str, Any]
+) -> None:
+    keeper = browser_of(a_user("auth.view_user", "auth.change_user", "auth.delete_user"))
+    leaver = a_user(*own, **rights, password="as it was")
+    User.objects.filter(pk=leaver.pk).update(is_active=False)
+
+    form = posted(leaver, is_active="on", email="mine@example.com")
+    words = {"password1": "Zq8w-Yt5Rn", "password2": "Zq8w-Yt5Rn", "set-password": "1"}
+    answers = [
+        keeper.post(reverse("admin:auth_user_password_change", args=[leaver.pk]), words),
+        keeper.post(edit(leaver), form),
+        keeper.post(reverse("admin:auth_user_delete", args=[leaver.pk]), {"post": "yes"}),
+    ]
+
+    leaver.refresh_from_db()
+    assert [answer.status_code for answer in answers] == [403, 403, 403]
+    assert (leaver.is_active, leaver.email, leaver.check_password("as it was")) == (False, "", True)
+
+
+def test_only_a_superuser_lets_somebody_in_again() -> None:
+    keeper, leaver = a_user("auth.view_user", "auth.change_user"), a_user()
+
+    browser_of(keeper).post(edit(leaver), {**posted(leaver), "is_active": ""})
+    leaver.refresh_from_db()
+    shut_out = not leaver.is_active
+    form = posted(leaver, is_active="on", first_name="New")
+    browser_of(keeper).post(edit(leaver), form)
+    leaver.refresh_from_db()
+    by_the_keeper = (leaver.first_name, leaver.is_active)
+    browser_of(a_user(is_superuser=True)).post(edit(leaver), form)
+    leaver.refresh_from_db()
+
+    assert shut_out
+    assert by_the_keeper == ("New", False)
+    assert leaver.is_active
+
+
 def test_a_superuser_sets_the_profile_of_others() -> None:
     other = a_user()
     browser = browser_of(a_user(is_superuser=True))

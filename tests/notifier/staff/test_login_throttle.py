@@ -153,6 +153,14 @@ def test_no_name_and_no_password_is_kept_of_what_was_posted(ann: User) -> None:
         (True, "10.0.0.1", "nonsense", None),
         (False, "", "", None),
         (False, "::ffff:192.0.2.7", "", HERE),
+        # Some proxies write the port as well.
+        (True, "10.0.0.1", f"{THERE}:4711", THERE),
+        (True, "10.0.0.1", f"203.0.113.5:80, {THERE}:65535", THERE),
+        (True, "10.0.0.1", "[2001:db8:1:2:3:4:5:6]:4711", "2001:db8:1:2::"),
+        (True, "10.0.0.1", "[2001:db8:1:2:3:4:5:6]", "2001:db8:1:2::"),
+        (True, "10.0.0.1", "[::ffff:192.0.2.7]:80", HERE),
+        (True, "10.0.0.1", f"{THERE}:port", None),
+        (True, "10.0.0.1", "[]:80", None),
         # One customer has them all.
         (False, "2001:db8:1:2:3:4:5:6", "", "2001:db8:1:2::"),
     ],
@@ -179,6 +187,88 @@ def test_behind_a_proxy_clients_are_told_apart(ann: User, settings: Any) -> None
 
     assert log_in("ann", RIGHT, address="10.0.0.1", **{"X-Forwarded-For": HERE}).status_code == 429
     assert log_in("ann", RIGHT, address="10.0.0.1", **{"X-Forwarded-For": THERE}).status_code == 302
+
+
+def test_failures_behind_a_proxy_that_writes_the_port_lock_nobody_else_out(ann: User, settings: Any) -> None:
+    settings.BEHIND_PROXY = True
+    for number in range(12):
+        AccessAttempt.objects.create(username=f"name{number}", ip_address=HERE, user_agent="x", failures_since_start=5)
+    fail("ann", 5, address="10.0.0.1", **{"X-Forwarded-For": f"{HERE}:4711"})
+
+    from_here = log_in("ann", RIGHT, address="10.0.0.1", **{"X-Forwarded-For": f"{HERE}:4712"}).status_code
+    from_there = log_in("ann", RIGHT, address="10.0.0.1", **{"X-Forwarded-For": f"{THERE}:4711"}).status_code
+
+    assert (from_here, from_there) == (429, 302)
+
+
+def test_visitors_whose_address_can_not_be_told_are_not_counted_as_one(ann: User, settings: Any) -> None:
+    settings.BEHIND_PROXY = True
+    unknown = {"address": "10.0.0.1", "X-Forwarded-For": "unknown"}
+    for number in range(60):
+        AccessAttempt.objects.create(username=f"name{number}", ip_address=None, user_agent="x", failures_since_start=4)
+
+    assert log_in("ann", RIGHT, **unknown).status_code == 302
+    # The name still has to wait: otherwise nothing would count.
+    assert fail("ann", 5, **unknown)[-1] == 429
+
+
+# --- Odd names --------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("length", [151, 255, 256, 300, 5000])
+def test_a_name_that_is_longer_than_any_is_refused_and_counted(length: int) -> None:
+    name = "n" * length
+
+    assert fail(name, 5) == [200, 200, 200, 200, 429]
+
+    # Whatever stands behind it makes it no other name.
+    assert log_in(name + "x", WRONG).status_code == 429
+
+
+@pytest.mark.parametrize("name", ["ann\0", "\0", "", " ", "\ud800", "ﬁ" * 200, "a" * 149 + "ﬀ"])
+def test_whatever_is_given_as_a_name_gets_an_answer(ann: User, name: str) -> None:
+    form = {"username": name.encode("utf-8", "replace"), "password": RIGHT}
+
+    assert Browser().post(reverse("admin:login"), form, REMOTE_ADDR=HERE).status_code == 200
+
+
+# --- The old password that a new one asks for -------------------------------------------------------------------------
+PAGE = reverse("admin:password_change")
+NEW = {"new_password1": "Zq8w-Yt5Rn", "new_password2": "Zq8w-Yt5Rn"}
+
+
+@pytest.fixture
+def inside(ann: User) -> Browser:
+    """A browser that somebody left open."""
+    browser = Browser(REMOTE_ADDR=HERE)
+    browser.force_login(ann)
+    return browser
+
+
+def test_the_old_password_can_not_be_guessed_for_ever(ann: User, inside: Browser) -> None:
+    statuses = [inside.post(PAGE, {"old_password": WRONG, **NEW}).status_code for _ in range(6)]
+    known = inside.post(PAGE, {"old_password": RIGHT, **NEW})
+
+    assert statuses == [200, 200, 200, 200, 429, 429]
+    assert known.status_code == 429
+    ann.refresh_from_db()
+    assert ann.check_password(RIGHT)
+    assert "Try again in 15 minutes" in " ".join(known.content.decode().split())
+
+
+def test_guesses_at_the_log_in_and_behind_it_add_up(ann: User, inside: Browser) -> None:
+    fail("ann", 3)
+    behind = [inside.post(PAGE, {"old_password": WRONG, **NEW}).status_code for _ in range(2)]
+
+    assert behind == [200, 429]
+    assert log_in("ann", RIGHT).status_code == 429
+    assert log_in("ann", RIGHT, address=THERE).status_code == 302
+
+
+def test_a_new_password_that_is_no_good_is_no_guess(ann: User, inside: Browser) -> None:
+    for _ in range(6):
+        inside.post(PAGE, {"old_password": RIGHT, "new_password1": "1", "new_password2": "2"})
+
+    assert not AccessAttempt.objects.exists()
+    assert inside.post(PAGE, {"old_password": RIGHT, **NEW}).status_code == 302
 
 
 # --- In the back office -----------------------------------------------------------------------------------------------

@@ -1,14 +1,18 @@
 import json
+import logging
 from base64 import b64encode
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from anymail.signals import AnymailTrackingEvent
+from django.core.cache import cache
 from django.test import Client as Browser
+from django.utils.module_loading import import_string
 
 from notifier.consent.provider_events import Kind
 from notifier.models import ProviderEvent, Suppression
+from notifier.web.security_headers import Allowance
 from notifier.webhooks import email_events
 from tests.support.factories import a_delivery
 
@@ -18,6 +22,11 @@ POSTMARK = "anymail.backends.postmark.EmailBackend"
 SECRET = "notifier:a-long-password"
 HOOK = "/hooks/mail/postmark/tracking/"
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_counted() -> None:
+    cache.clear()
 
 
 @pytest.fixture
@@ -41,7 +50,7 @@ def bounce(**fields: Any) -> dict[str, Any]:
     }
 
 
-def post(browser: Browser, told: dict[str, Any], *, secret: str = SECRET, to: str = HOOK) -> int:
+def post(browser: Browser, told: Any, *, secret: str = SECRET, to: str = HOOK) -> int:
     headers = {"authorization": f"Basic {b64encode(secret.encode()).decode()}"} if secret else {}
     answer = browser.post(to, json.dumps(told), content_type="application/json", headers=headers)
     return answer.status_code
@@ -64,7 +73,7 @@ def test_a_hard_bounce_suppresses_the_address_and_is_kept(client: Browser) -> No
 @pytest.mark.usefixtures("provider")
 @pytest.mark.parametrize("secret", ["", "notifier:another", "notifier:", SECRET.upper()])
 def test_whoever_does_not_know_the_secret_tells_nothing(client: Browser, secret: str) -> None:
-    assert post(client, bounce(), secret=secret) == 400
+    assert post(client, bounce(), secret=secret) == 403
 
     assert not ProviderEvent.objects.exists()
     assert not Suppression.objects.exists()
@@ -95,6 +104,115 @@ def test_what_is_no_event_is_refused(client: Browser) -> None:
 
     assert answer.status_code == 400
     assert not ProviderEvent.objects.exists()
+
+
+@pytest.mark.usefixtures("provider")
+def test_wrong_secrets_are_throttled_by_address_and_logged_without_a_traceback(
+    client: Browser, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(email_events, "MAX_WRONG_SECRETS", 3)
+    monkeypatch.setattr(email_events, "complaints", Allowance(2))
+    monkeypatch.setattr(logging.getLogger("notifier"), "propagate", True)
+
+    statuses = [post(client, bounce(), secret=f"notifier:guess-{number}") for number in range(5)]
+    right_from_there = post(client, bounce())
+    elsewhere = post(Browser(REMOTE_ADDR="198.51.100.9"), bounce())
+
+    assert (statuses, right_from_there, elsewhere) == ([403, 403, 403, 429, 429], 429, 200)
+    ours = [record for record in caplog.records if record.name != "django.request"]
+    assert [record.levelname for record in ours] == ["WARNING", "WARNING"]
+    assert not any(record.exc_info for record in caplog.records)
+
+
+def event_with(**fields: Any) -> bytes:
+    return json.dumps(bounce(**fields)).encode()
+
+
+ODD_BODIES: dict[str, bytes] = {
+    "nothing": b"",
+    "no JSON": b"{",
+    "deep lists": b"[" * 100_000,
+    "deep objects": b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
+    "a list": b"[]",
+    "a list of numbers": b"[1, 2]",
+    "a number": b"7",
+    "a huge number": b'{"RecordType": ' + b"9" * 5000 + b"}",
+    "a text": b'"Bounce"',
+    "null": b"null",
+    "no UTF-8": b'{"RecordType": "\xff"}',
+    "half a character": event_with(Email="\ud800@example.com"),
+    "an address with a NUL": event_with(Email="ann\0@example.com"),
+    "an overlong address": event_with(Email=f"{'a' * 300}@example.com"),
+    "an address that is a number": event_with(Email=7),
+    "an address that is a list": event_with(Email=["ann@example.com"]),
+    "a moment that is a number": event_with(BouncedAt=7),
+    "a type that is a list": event_with(Type=["HardBounce"]),
+}
+
+
+@pytest.mark.usefixtures("provider")
+@pytest.mark.parametrize("body", ODD_BODIES.values(), ids=ODD_BODIES)
+def test_whatever_is_posted_is_no_fault_of_ours(client: Browser, body: bytes) -> None:
+    headers = {"authorization": f"Basic {b64encode(SECRET.encode()).decode()}"}
+
+    answer = client.post(HOOK, body, "application/json", headers=headers)
+
+    assert answer.status_code == 400
+    assert not ProviderEvent.objects.exists()
+    assert not Suppression.objects.exists()
+
+
+@pytest.mark.usefixtures("provider")
+def test_what_can_not_be_stored_of_an_event_is_left_out_of_it(client: Browser) -> None:
+    told = bounce(ID="4\x002\ud800", Details="550 5.1.1\0 no \udfff mailbox", Metadata={"delivery": "1.\0"})
+
+    assert post(client, told) == 200
+
+    kept = ProviderEvent.objects.get()
+    assert (kept.event_id, kept.detail) == ("bounced:4 2?", "550 5.1.1 no ? mailbox")
+    assert Suppression.objects.get().address == "ann@example.com"
+
+
+def test_the_good_events_of_a_request_are_taken_beside_an_impossible_one(client: Browser, settings: Any) -> None:
+    settings.EMAIL_BACKEND = "anymail.backends.mailjet.EmailBackend"
+    settings.ANYMAIL = {"WEBHOOK_SECRET": [SECRET]}
+    told = [
+        {"email": address, "event": "spam", "MessageID": number, "time": 1_790_000_000}
+        for number, address in enumerate(["a" * 300 + "@example.com", "ann@example.com"])
+    ]
+
+    assert post(client, told, to="/hooks/mail/mailjet/tracking/") == 400
+
+    assert [row.address for row in ProviderEvent.objects.all()] == ["ann@example.com"]
+
+
+#: Without two that need packages of their own, and the name that Brevo had before.
+PROVIDERS = sorted(
+    {
+        pattern.name.removesuffix("_tracking_webhook")
+        for pattern in import_string("anymail.urls.urlpatterns")
+        if pattern.name.endswith("_tracking_webhook")
+    }
+    - {"amazon_ses", "postal", "sendinblue"}
+)
+#: What some of them check besides the secret.
+KEYS = ("MAILGUN_API_KEY", "MANDRILL_API_KEY", "MAILERSEND_SIGNING_SECRET", "UNISENDER_GO_API_KEY")
+
+
+@pytest.mark.filterwarnings("ignore::anymail.exceptions.AnymailWarning")
+@pytest.mark.parametrize("name", PROVIDERS)
+@pytest.mark.parametrize("body", [b"[[[", b"7", b"[7]", b'{"a": 1}', b"[" * 100_000, b"mandrill_events=%00"])
+def test_no_provider_s_webhook_fails_for_what_it_is_sent(
+    client: Browser, settings: Any, name: str, body: bytes
+) -> None:
+    settings.EMAIL_BACKEND = f"anymail.backends.{name}.EmailBackend"
+    settings.ANYMAIL = {"WEBHOOK_SECRET": [SECRET], **dict.fromkeys(KEYS, "x")}
+    headers = {"authorization": f"Basic {b64encode(SECRET.encode()).decode()}"}
+
+    for content_type in ("application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"):
+        answer = client.post(f"/hooks/mail/{name}/tracking/", body, content_type, headers=headers)
+        # A batch may be empty, or tell what none of our events is.
+        assert answer.status_code in (200, 400, 403), content_type
 
 
 @pytest.mark.usefixtures("provider")

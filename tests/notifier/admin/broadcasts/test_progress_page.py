@@ -88,6 +88,24 @@ def test_the_feed_shows_the_newest_with_client_outcome_and_message(admin: Browse
     assert "Client 09" not in text_of(page)
 
 
+def test_who_may_not_see_clients_sees_no_name_in_the_feed(staff: LogIn) -> None:
+    notification = a_notification(subject="{{ name }}, look", sms_body="Hello {{ first_name }}!")
+    broadcast = a_told_broadcast(notification=notification)
+    client = a_client(name="Ann Secretson")
+    for channel in ("email", "sms"):
+        a_delivery(broadcast=broadcast, client=client, channel=channel, state="SENT")
+
+    outsider = staff("notifier.view_broadcast", "notifier.view_delivery")
+    texts = [text_of(outsider.get(page_of(broadcast), headers=htmx)) for htmx in ({}, {"HX-Request": "true"})]
+    named = text_of(staff("notifier.view_broadcast", "notifier.view_client").get(page_of(broadcast)))
+
+    for text in texts:
+        assert ("Ann" in text, "Secretson" in text) == (False, False)
+        assert f"Client #{client.pk}" in text
+        assert "Hello …!" in text
+    assert "Ann Secretson, look" in named
+
+
 def test_one_view_costs_the_same_however_many_deliveries_and_never_counts_them(admin: Browser) -> None:
     broadcast = a_told_broadcast()
     a_delivery(broadcast=broadcast, state="SENT")

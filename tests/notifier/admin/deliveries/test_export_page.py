@@ -68,6 +68,28 @@ def test_the_export_has_a_row_for_each_delivery_that_the_list_finds(admin: Brows
     assert failed == [header, rows[0]]
 
 
+def test_who_took_addresses_out_is_on_record_for_staff(admin: Browser, staff: LogIn) -> None:
+    broadcast, other = an_ended(), an_ended()
+    admin.get(export_of("csv", broadcast)).getvalue()
+    admin.get(export_of("xlsx", broadcast, state__exact="FAILED", q="ann@example.com")).getvalue()
+    refused = staff(LIST).get(export_of("csv", broadcast))
+
+    reader = staff(LIST, "notifier.view_broadcast")
+    listed = text_of(reader.get(list_of(broadcast)))
+    pages = [reverse("admin:notifier_broadcast_history", args=[one.pk]) for one in (broadcast, other)]
+    shown, of_other = (text_of(reader.get(page)) for page in pages)
+
+    assert refused.status_code == 403
+    assert f'href="{pages[0]}"' in listed
+    assert shown.count("Exported deliveries as") == 2
+    assert "Exported deliveries as CSV." in shown
+    assert "Exported deliveries as XLSX, of which state__exact=FAILED, what a search found." in shown
+    assert "root" in shown
+    # It would outlive an erasure.
+    assert "ann@example.com" not in shown
+    assert "Exported" not in of_other
+
+
 def test_the_xlsx_holds_the_same(admin: Browser) -> None:
     broadcast = an_ended()
     a_delivery(broadcast=broadcast, client=a_client(phone="+12025550123"), channel="sms", state="SENT")

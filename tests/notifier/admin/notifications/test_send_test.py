@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.core import mail
 from django.test import Client as Browser
@@ -12,9 +13,10 @@ from django.urls import reverse
 from pytest_django import Settings
 
 from notifier.broadcasts.test_sends import MAX_A_MINUTE
+from notifier.consent import digests
 from notifier.messages import signed_links
 from notifier.messages.signed_links import Link
-from notifier.models import Broadcast, Delivery, Notification, Profile
+from notifier.models import Broadcast, Channel, Delivery, Notification, Profile, Suppression
 from tests.notifier.admin.conftest import LogIn
 from tests.notifier.admin.notifications.test_draft_pages import HTMX, a_draft, text_of
 from tests.support.factories import a_client, a_topic
@@ -81,6 +83,37 @@ def test_without_an_own_address_it_is_said_where_to_set_it(admin: Browser, chann
 
     assert "Nothing was sent: your account has no" in said
     assert f'Add it under <a href="{reverse("admin:account")}" target="_blank" rel="noopener">Your account</a>.' in said
+
+
+@pytest.mark.parametrize("kept", ["root@example.com", ""], ids=["as it is", "as a digest"])
+def test_no_test_goes_to_a_suppressed_address_that_somebody_calls_their_own(
+    admin: Browser, superuser: User, mailbox: list[Any], kept: str
+) -> None:
+    address = kept or digests.digest(Channel.EMAIL, "root@example.com")
+    Suppression.objects.create(channel="email", address=address, reason="STOP", source=Suppression.Source.CLIENT)
+    User.objects.filter(pk=superuser.pk).update(email="Root@Example.com")
+
+    said = text_of(admin.post(url_of("email"), a_draft()))
+
+    assert "Nothing was sent: Root@Example.com is suppressed" in said
+    assert mailbox == []
+    # Nothing was asked for, so it counts for nothing.
+    assert not LogEntry.objects.exists()
+
+
+def test_a_suppressed_number_gets_no_test_and_another_channel_still_does(
+    admin: Browser, superuser: User, mailbox: list[Any], settings: Settings, tmp_path: Any
+) -> None:
+    settings.SMS_URL = f"file://{tmp_path}/sms.log"
+    Profile.objects.create(user=superuser, phone="+12025550123")
+    Suppression.objects.create(channel="sms", address="+12025550123", reason="STOP")
+
+    by_sms, by_mail = (text_of(admin.post(url_of(channel), a_draft())) for channel in ("sms", "email"))
+
+    assert "+12025550123 is suppressed" in by_sms
+    assert not (tmp_path / "sms.log").exists()
+    assert "is on its way" in by_mail
+    assert len(mailbox) == 1
 
 
 def test_a_provider_that_is_away_is_told(admin: Browser, mailbox: list[Any], settings: Settings) -> None:
