@@ -19,6 +19,11 @@ PLACEHOLDERS = {
 # Blanks are stripped afterwards: with `\s*` on both sides, an unclosed placeholder with 2,000 blanks took 8 s.
 _PLACEHOLDER = re.compile(r"\{\{([^{}]*)\}\}")
 
+#: The most letters of an SMS: providers take no more, as Twilio says (https://www.twilio.com/docs/api/errors/21617).
+MAX_SMS_LETTERS = 1_600
+#: No more unknown placeholders are named: a page that names thousands helps nobody.
+MAX_NAMED = 5
+
 #: Blank, although Unicode calls them letters or symbols: Hangul fillers, the empty Braille cell, variation selectors.
 _UNSEEN = set("\u034f\u115f\u1160\u2800\u3164\uffa0\ufe0e\ufe0f")
 
@@ -93,7 +98,7 @@ def mistakes(text: str) -> list[str]:
     """A sentence for each thing that is wrong with the placeholders in `text`."""
     known = ", ".join(f"{{{{ {name} }}}}" for name in PLACEHOLDERS)
     unknown = sorted({match[1].strip() for match in _PLACEHOLDER.finditer(text)} - PLACEHOLDERS.keys())
-    found = [f"There is no placeholder {{{{ {name} }}}}. Use one of {known}." for name in unknown]
+    found = [f"There is no placeholder {{{{ {name} }}}}. Use one of {known}." for name in unknown[:MAX_NAMED]]
     rest = _PLACEHOLDER.sub("", text)
     if "{{" in rest or "}}" in rest or "{%" in rest:
         found.append(f"A placeholder is not closed, or not one: {{{{ and }}}} go in pairs, as in {known}.")
@@ -116,6 +121,8 @@ def subject_mistakes(text: str) -> list[str]:
 def sms_mistakes(text: str) -> list[str]:
     """A sentence for each thing that is wrong with the text of an SMS."""
     found = mistakes(text)
-    if text and is_blank(text):
+    if len(text) > MAX_SMS_LETTERS:
+        found.append(f"The text is longer than {MAX_SMS_LETTERS:,} letters, which no provider takes as one SMS.")
+    elif text and is_blank(text):
         found.append("Nothing of this text would be seen. Write some words, or leave it empty to send no SMS.")
     return found

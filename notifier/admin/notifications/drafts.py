@@ -38,7 +38,11 @@ class Draft:
         """What the form posts, valid or not."""
         topic_id = numbers.read_id(posted.get("topic", ""))
         topic = Topic.objects.filter(pk=topic_id).first() if topic_id is not None else None
-        texts = [placeholders.tidied(posted.get(name, "")) for name in ("subject", "email_body", "sms_body")]
+        texts = [
+            # One letter more than a text may have is enough to say that it is too long, each time that it is looked at.
+            placeholders.tidied(posted.get(name, "")[: markdown.MAX_LETTERS + 1])
+            for name in ("subject", "email_body", "sms_body")
+        ]
         return cls(topic, *texts)
 
     @property
