@@ -3,6 +3,7 @@
 import quopri
 import uuid
 from dataclasses import replace
+from email.errors import MessageError
 from email.utils import parseaddr
 from typing import Any
 
@@ -10,7 +11,7 @@ from django.conf import settings
 from django.core.mail import BadHeaderError, EmailMessage, EmailMultiAlternatives
 
 from consumers.backends.base import ChannelDown, Outgoing, PermanentFailure, masked
-from notifier.messages import signed_links
+from notifier.messages import lines, signed_links
 
 #: RFC 5321, 4.5.3.1.6, without the line's end.
 LONGEST_LINE_BYTES = 998
@@ -18,6 +19,7 @@ LONGEST_LINE_BYTES = 998
 
 def build(message: Outgoing) -> EmailMessage:
     """The mail, with a Message-ID that is the same on every try; the better form comes last (RFC 2046, 5.1.4)."""
+    _refuse_odd_address(message.address)
     mail = _mail(message, _list_headers(message))
     if message.html:
         mail.attach_alternative(message.html, "text/html")
@@ -26,12 +28,18 @@ def build(message: Outgoing) -> EmailMessage:
 
 def _mail(message: Outgoing, headers: dict[str, str]) -> EmailMultiAlternatives:
     return EmailMultiAlternatives(
-        subject=message.subject,
+        subject=lines.one_line(message.subject),
         body=message.body,
         from_email=settings.DEFAULT_FROM_EMAIL,
         to=[message.address],
         headers={"Message-ID": f"<{message.reference}@{sender_domain()}>", **headers},
     )
+
+
+def _refuse_odd_address(address: str) -> None:
+    """An address can't be changed as a subject can: it would be another's, or begin a header of its own."""
+    if not lines.is_one_line(address):
+        raise PermanentFailure("the address has control characters, which no header may contain")
 
 
 def _list_headers(message: Outgoing) -> dict[str, str]:
@@ -52,21 +60,22 @@ def _list_headers(message: Outgoing) -> dict[str, str]:
 
 
 def source(message: Outgoing) -> bytes:
-    """The mail as bytes; `PermanentFailure` where none can be made, as with a line break in a header."""
+    """The mail as bytes; `PermanentFailure` where none can be made, as with a line break in an address."""
+    _refuse_odd_address(message.address)
     try:
         if message.html:
             head = _mail(replace(message, body="", html=""), {}).message()
             return _written(_list_headers(message)) + _alternatives(head, message)
         return build(message).message().as_bytes()
-    except (ValueError, UnicodeError) as error:  # BadHeaderError is a ValueError
+    except (ValueError, MessageError) as error:  # BadHeaderError and UnicodeError are ValueErrors
         raise PermanentFailure(f"no mail can be made of it: {masked(error)}") from error
 
 
 def _written(headers: dict[str, str]) -> bytes:
     """These headers, one line each. The `email` package looks for folds, which adds a third to the time of a mail."""
     for name, value in headers.items():
-        if "\n" in value or "\r" in value:
-            raise BadHeaderError(f"a line break in {name}")
+        if not lines.is_one_line(value):
+            raise BadHeaderError(f"a control character in {name}")
     # Raises UnicodeError beyond ASCII, which only a topic's slug can be, and only if it bypassed the form for staff.
     return "".join(f"{name}: {value}\n" for name, value in headers.items()).encode("ascii")
 

@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 
 from notifier.delivery import claim_sql
 from notifier.delivery.claim_sql import Content, PendingRow, Restrictions
-from notifier.messages import email, placeholders, signed_links
+from notifier.messages import email, lines, placeholders, signed_links
 from notifier.models import Breaker, Broadcast, Channel, Delivery, Reason
 from notifier.policies import quiet_hours, quiet_hours_sql
 from notifier.runtime import failpoints
@@ -185,7 +185,7 @@ def _message(broadcast_id: int, channel: Channel, content: Content, row: Pending
         broadcast_id=broadcast_id,
         channel=channel,
         address=row.address,
-        subject=placeholders.one_line(placeholders.render(content.subject, replacements)),
+        subject=lines.one_line(placeholders.render(content.subject, replacements)),
         body=text,
         attempts=row.attempts,
         html=html,

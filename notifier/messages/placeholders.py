@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
+from notifier.messages import lines
+
 #: What a last line of each SMS may say, where SMS_STOP_LINE says nothing yet.
 STOP_LINE = "Reply STOP to end"
 
@@ -51,11 +53,6 @@ def sms(text: str, replacements: Mapping[str, str], *, stop_line: str | None = N
     if not line or not rendered.strip() or rendered.rstrip().endswith(line):
         return rendered
     return f"{rendered.rstrip()}\n{line}"
-
-
-def one_line(text: str) -> str:
-    """`text` without line ends: in a header, one from an imported name would begin another header."""
-    return " ".join(text.split()) if "\n" in text or "\r" in text else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +103,9 @@ def mistakes(text: str) -> list[str]:
 
 
 def subject_mistakes(text: str) -> list[str]:
-    """A sentence for each thing that is wrong with the subject of an e-mail.
-
-    A line's end in a header would begin another header, and Python knows more of them than a keyboard has.
-    """
+    """A sentence for each thing that is wrong with the subject of an e-mail."""
     found = mistakes(text)
-    if any(unicodedata.category(char) in ("Cc", "Zl", "Zp") for char in text):
+    if not lines.is_one_line(text):
         found.append("A subject is one line, without tabs and other control characters.")
     elif is_blank(text):
         found.append("Nothing of this subject would be seen. Write some words.")

@@ -577,18 +577,36 @@ def test_a_large_text_arrives_whole(server: FakeSmtp, backend: SendBackend, sett
 
 
 @pytest.mark.parametrize(
-    "change",
-    [
-        {"subject": "Homes\nBcc: eve@example.com"},
-        {"subject": "Homes\r\n\r\nAnother text"},
-        {"address": "ann@example.com\nBcc: eve@example.com"},
-        {"address": "ann@example.com>\r\nRCPT TO:<eve@example.com"},
-    ],
-    ids=str,
+    "end", ["\n", "\r\n\r\n", "\x0b", "\x0c", "\x1c", "\x1e", "\x85", "\u2028", "\u2029", "\0"], ids=ascii
 )
-def test_a_header_smuggled_in_fails_for_good(server: FakeSmtp, backend: SendBackend, change: dict[str, str]) -> None:
+@pytest.mark.parametrize("html", ["", "<p>Hello Ann.</p>"])
+def test_what_ends_a_line_begins_no_header_of_its_own(
+    server: FakeSmtp, backend: SendBackend, end: str, html: str
+) -> None:
+    backend.send(replace(MESSAGE, subject=f"Homes{end}Content-Type: text/html", html=html))
+
+    mail = parsed(server)
+    assert mail["Subject"] == "Homes Content-Type: text/html"
+    assert mail.get_content_type() == ("multipart/alternative" if html else "text/plain")
+    assert mail.defects == []
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "ann@example.com\nBcc: eve@example.com",
+        "ann@example.com>\r\nRCPT TO:<eve@example.com",
+        '"ann\x0beve@example.com"@example.com',
+        '"ann\x85"@example.com',
+    ],
+    ids=ascii,
+)
+@pytest.mark.parametrize("html", ["", "<p>Hello Ann.</p>"])
+def test_a_header_smuggled_in_by_an_address_fails_for_good(
+    server: FakeSmtp, backend: SendBackend, address: str, html: str
+) -> None:
     with pytest.raises(PermanentFailure) as caught:
-        backend.send(replace(MESSAGE, **change))
+        backend.send(replace(MESSAGE, address=address, html=html))
 
     assert server.accepted() == []
     assert "eve@" not in str(caught.value)
@@ -954,13 +972,19 @@ def test_a_mail_backend_stays_open_and_is_opened_anew_after_a_failure(
     assert (opened, FakeMailBackend.opened) == (1, 2)
 
 
-def test_a_header_smuggled_in_fails_for_good_with_a_mail_backend_of_djangos_too(
-    use_backend: Callable[[str], SendBackend],
+@pytest.mark.parametrize("address", ["ann@example.com\nBcc: eve@example.com", '"ann\x0beve"@example.com'], ids=ascii)
+def test_no_header_is_smuggled_in_through_a_mail_backend_of_djangos_either(
+    use_backend: Callable[[str], SendBackend], address: str
 ) -> None:
     backend = use_backend("django.core.mail.backends.locmem.EmailBackend")
 
     with pytest.raises(PermanentFailure):
-        backend.send(replace(MESSAGE, subject="Homes\nBcc: eve@example.com"))
+        backend.send(replace(MESSAGE, address=address))
+    backend.send(replace(MESSAGE, subject="Homes\x0bBcc: eve@example.com"))
+
+    (mail,) = outbox.outbox
+    assert mail.message()["Subject"] == "Homes Bcc: eve@example.com"
+    assert mail.recipients() == ["ann@example.com"]
 
 
 # --- What makes it bulk mail that can be refused ----------------------------------------------------------------------
