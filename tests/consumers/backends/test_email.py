@@ -185,6 +185,8 @@ def test_a_mailbox_that_the_server_does_not_have_is_sent_nothing_more(
         ("rcpt", "550 no such user"),
         ("rcpt", "550 5.7.1 you are on a list"),
         ("rcpt", "550 5.1.8 bad sender"),
+        ("rcpt", "550 5.1.0 sender rejected"),
+        ("rcpt", "550 5.1.2.3 is blocked"),
         ("rcpt", "552 5.2.2 full"),
         ("rcpt", "554 5.1.1 nobody"),
         ("rcpt", "450 4.1.1 not now"),
