@@ -31,6 +31,8 @@ class Outgoing:
     #: Token of the unsubscribe link (`signed_links`) and slug of the topic; empty where there is none.
     link_token: str = ""
     list_id: str = ""
+    #: The installation's code, for what must be unique among all mails of the world; empty where `reference` is.
+    installation: str = ""
 
 
 class SendFailure(Exception):

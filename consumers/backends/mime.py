@@ -1,8 +1,10 @@
 """The MIME message of an e-mail: its headers, and its text in both forms."""
 
+import base64
 import quopri
 import uuid
 from dataclasses import replace
+from email.charset import QP, Charset
 from email.errors import MessageError
 from email.utils import parseaddr
 from typing import Any
@@ -15,12 +17,19 @@ from notifier.messages import lines, signed_links
 
 #: RFC 5321, 4.5.3.1.6, without the line's end.
 LONGEST_LINE_BYTES = 998
+#: Of its length as it is. Base64 takes 1.35 times as much, whatever is in it.
+QUOTED_PRINTABLE_UP_TO = 2.5
+# For what Django writes: its own way with UTF-8 is 8bit.
+_QUOTED_PRINTABLE = Charset("utf-8")
+_QUOTED_PRINTABLE.body_encoding = QP
 
 
 def build(message: Outgoing) -> EmailMessage:
     """The mail, with a Message-ID that is the same on every try; the better form comes last (RFC 2046, 5.1.4)."""
     _refuse_odd_address(message.address)
     mail = _mail(message, _list_headers(message))
+    if not (_is_plain(message.body) and _is_plain(message.html)):
+        mail.encoding = _QUOTED_PRINTABLE
     if message.html:
         mail.attach_alternative(message.html, "text/html")
     return mail
@@ -32,8 +41,14 @@ def _mail(message: Outgoing, headers: dict[str, str]) -> EmailMultiAlternatives:
         body=message.body,
         from_email=settings.DEFAULT_FROM_EMAIL,
         to=[message.address],
-        headers={"Message-ID": f"<{message.reference}@{sender_domain()}>", **headers},
+        headers={"Message-ID": _message_id(message), **headers},
     )
+
+
+def _message_id(message: Outgoing) -> str:
+    """The same on every try, and no other's: broadcasts and deliveries are numbered from 1 in each database."""
+    own = f"{message.reference}.{message.installation}" if message.installation else message.reference
+    return f"<{own}@{sender_domain()}>"
 
 
 def _refuse_odd_address(address: str) -> None:
@@ -90,11 +105,33 @@ def _alternatives(head: Any, message: Outgoing) -> bytes:
 
 
 def _part(subtype: str, text: str, boundary: str) -> bytes:
-    data, encoding = text.encode(), "7bit" if text.isascii() else "8bit"
-    if any(len(line) > LONGEST_LINE_BYTES for line in data.splitlines()):
-        data, encoding = quopri.encodestring(data), "quoted-printable"
+    encoding, data = _in_seven_bits(text)
     head = f'--{boundary}\nContent-Type: text/{subtype}; charset="utf-8"\nContent-Transfer-Encoding: {encoding}\n\n'
     return head.encode() + data + b"\n"
+
+
+def _in_seven_bits(text: str) -> tuple[str, bytes]:
+    """The text's encoding and itself in it, in ASCII whatever it says.
+
+    A server without 8BITMIME (RFC 6152) may be on the way of any mail, and one that encodes a mail anew, as it must,
+    breaks its DKIM signature.
+    """
+    data = text.encode()
+    if _is_plain(text):
+        return "7bit", data
+    data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    quoted = quopri.encodestring(data)
+    # Few scripts but Latin are shorter in Base64; what is not can be read by eye.
+    if len(quoted) <= QUOTED_PRINTABLE_UP_TO * len(data):
+        return "quoted-printable", quoted
+    return "base64", base64.encodebytes(data.replace(b"\n", b"\r\n")).rstrip(b"\n")
+
+
+def _is_plain(text: str) -> bool:
+    """Whether it can stand in a mail as it is (RFC 2045, 2.7): ASCII without NUL, in lines that are not too long."""
+    if not text.isascii() or "\0" in text:
+        return False
+    return len(text) <= LONGEST_LINE_BYTES or all(len(line) <= LONGEST_LINE_BYTES for line in text.splitlines())
 
 
 def sender_domain() -> str:

@@ -35,6 +35,8 @@ class Message:
     #: Token of the unsubscribe link (`signed_links`) and slug of the topic; empty for an SMS.
     link_token: str = ""
     list_id: str = ""
+    #: The installation's code: no other's delivery with the same number has it.
+    installation: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +193,7 @@ def _message(broadcast_id: int, channel: Channel, content: Content, row: Pending
         html=html,
         link_token=link_token,
         list_id=content.topic_slug,
+        installation=content.installation,
     )
 
 

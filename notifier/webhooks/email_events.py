@@ -23,14 +23,15 @@ from django.views.decorators.csrf import csrf_exempt
 from notifier.consent import bounce_status, provider_events
 from notifier.consent.bounce_status import Finding
 from notifier.consent.provider_events import Event, Kind
+from notifier.models import Installation
 from notifier.runtime import clock
 
 logger = logging.getLogger(__name__)
 
 #: What our messages are sent with, where the provider carries it along (consumers/backends/django_mail.py).
 METADATA = "delivery"
-#: Our own Message-ID, where the provider does not replace it.
-_MESSAGE_ID = re.compile(r"<?(\d+\.\d+)@")
+#: Our own Message-ID, where the provider does not replace it; those of before have no installation's code.
+_MESSAGE_ID = re.compile(r"<?(\d+\.\d+)(?:\.([0-9a-f]{1,16}))?@")
 #: In these fields of an event providers say that a bounce is soft, though anymail reports it as any other.
 _FIELDS = {"type", "bouncetype", "bounce_type", "severity", "bounce_class", "hard_bounce"}
 _SOFT = {
@@ -169,4 +170,6 @@ def _reference(event: AnymailTrackingEvent) -> str:
     if METADATA in metadata:
         return str(metadata[METADATA])
     found = _MESSAGE_ID.match(event.message_id or "")
-    return found[1] if found else ""
+    if found is None or (found[2] and not Installation.objects.filter(code=found[2]).exists()):
+        return ""
+    return found[1]

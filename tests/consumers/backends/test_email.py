@@ -527,6 +527,47 @@ def test_every_text_arrives_as_it_was_with_lines_that_end_in_crlf(
     assert len(server.accepted()) == 2
 
 
+def test_the_message_id_has_the_installations_code(server: FakeSmtp, backend: SendBackend) -> None:
+    backend.send(replace(MESSAGE, installation="0a1b2c3d4e"))
+
+    assert server.accepted()[0]["message_id"] == "<7.42.0a1b2c3d4e@example.org>"
+
+
+@pytest.mark.parametrize("html", ["", "<p>{}</p>"], ids=["text alone", "both forms"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Grüße aus Köln 🏡\r\n-- \r\nFrom us",
+        "Привет!\n.\n..конец\n",
+        "三间新房 " * 500,
+        "a\0b",
+        "x" * 3000,
+        "ü= \n =3D\t\n",
+    ],
+    ids=ascii,
+)
+def test_every_mail_goes_in_seven_bits(server: FakeSmtp, backend: SendBackend, text: str, html: str) -> None:
+    backend.send(replace(MESSAGE, subject="Drei Häuser", body=text, html=html.format(text)))
+
+    raw = server.accepted()[0]["raw"]
+    assert raw.isascii()
+    assert "8bit" not in raw.lower()
+    assert "\0" not in raw
+    parts = [part for part in parsed(server).walk() if not part.is_multipart()]
+    expected = text.replace("\r\n", "\n").removesuffix("\n")
+    found = [str(part.get_content()).replace("\r\n", "\n").removesuffix("\n") for part in parts]
+    assert found == ([expected, html.format(text).replace("\r\n", "\n").removesuffix("\n")] if html else [expected])
+
+
+def test_so_does_what_any_other_mail_backend_is_given() -> None:
+    for html in ("", "<p>Grüße</p>"):
+        source = mime.build(replace(MESSAGE, body="Grüße", html=html)).message().as_bytes()
+
+        assert source.isascii()
+        assert b"8bit" not in source
+    assert b"7bit" in mime.build(MESSAGE).message().as_bytes()
+
+
 @pytest.mark.parametrize("text", ["Grüße aus Köln 🏡", "Привет!\n.\n..конец", "é" * 3000])
 def test_text_beyond_ascii_arrives_as_it_was(server: FakeSmtp, backend: SendBackend, text: str) -> None:
     backend.send(replace(MESSAGE, subject="Drei schöne Häuser — 三间新房", body=text))

@@ -3,6 +3,7 @@
 import io
 import logging
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -14,6 +15,7 @@ from notifier.models import Client
 from notifier.web.log_redaction import RedactingFormatter, redacted
 from tests.support.factories import a_client
 
+LOGGING: dict[str, Any] = settings.LOGGING
 TOKEN = signed_links.token(signed_links.Link(client_id=7, topic_id=1, broadcast_id=42))
 PRIVATE = ("ann@example.com", "447700900123", "Ann Private", TOKEN)
 
@@ -23,7 +25,7 @@ def log() -> Iterator[io.StringIO]:
     """What the product's own console shows."""
     written = io.StringIO()
     stream = logging.StreamHandler(written)
-    stream.setFormatter(RedactingFormatter(settings.LOGGING["formatters"]["line"]["format"]))
+    stream.setFormatter(RedactingFormatter(LOGGING["formatters"]["line"]["format"]))
     logging.getLogger().addHandler(stream)
     yield written
     logging.getLogger().removeHandler(stream)
@@ -103,10 +105,9 @@ def test_everything_else_stays(text: str) -> None:
 
 
 def test_every_package_logs_through_it() -> None:
-    logging_settings = settings.LOGGING
-    handlers = logging_settings["handlers"].values()
+    handlers = LOGGING["handlers"].values()
 
     assert {handler["formatter"] for handler in handlers} == {"line"}
-    assert logging_settings["formatters"]["line"]["class"].endswith(".RedactingFormatter")
+    assert LOGGING["formatters"]["line"]["class"].endswith(".RedactingFormatter")
     # A logger without a handler of its own gives what it has to the root, and Python to stderr where that has none.
-    assert logging_settings["root"]["handlers"] == ["console"]
+    assert LOGGING["root"]["handlers"] == ["console"]

@@ -10,7 +10,7 @@ from django.test import Client as Browser
 
 from notifier.consent import provider_events
 from notifier.consent.provider_events import Kind
-from notifier.models import ProviderEvent, Suppression
+from notifier.models import Installation, ProviderEvent, Suppression
 from notifier.webhooks import email_events
 from tests.support.factories import a_delivery
 
@@ -228,11 +228,14 @@ def test_an_event_without_an_id_is_known_by_what_it_tells() -> None:
     [
         ({"metadata": {"delivery": "7.12"}}, "7.12"),
         ({"message_id": "<7.12@example.com>"}, "7.12"),
+        ({"message_id": "<7.12.0a1b2c3d4e@example.com>"}, "7.12"),
+        ({"message_id": "<7.12.ffffffffff@example.com>"}, ""),
         ({"message_id": "883953f4"}, ""),
         ({"metadata": ["odd"], "message_id": None}, ""),
     ],
 )
 def test_our_number_is_read_from_the_metadata_or_from_the_message_id(fields: dict[str, Any], reference: str) -> None:
+    Installation.objects.update_or_create(pk=1, defaults={"code": "0a1b2c3d4e", "records_began_at": NOW})
     told = email_events.translated(event("complained", **fields), provider="Any", now=NOW)
 
     assert told is not None
