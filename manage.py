@@ -18,9 +18,12 @@ def main() -> None:
     except ImproperlyConfigured as error:
         sys.exit(f"error: {error}")
     except (OperationalError, ProgrammingError) as error:
+        # Only now: it reads settings, which may be what was wrong.
+        from notifier.web import log_redaction
+
         if "--traceback" in sys.argv:
             raise
-        what = " ".join(str(error).split())
+        what = " ".join(log_redaction.redacted(str(error)).split())
         sys.exit(f"error: the database can't be used: {what}. Check DATABASE_URL; for new tables: manage.py migrate")
 
 

@@ -35,15 +35,9 @@ DEAD_HOST = {
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
 }
+#: Their addresses name no host, and so there is no password in them.
+HOSTLESS_SCHEMES = {"sqlite", "database", "console", "null", "file", "dummymail", "filemail"}
 SMTP_PORTS = {"smtp": 25, "smtp+tls": 587, "smtp+ssl": 465}
-
-
-def is_web_address(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
 class Environment:
@@ -152,19 +146,23 @@ class Environment:
         return int(found[1]), int(found[2])
 
     def url(self, name: str, default: str, schemes: tuple[str, ...]) -> str:
-        """The value, if its scheme is one of `schemes` and its parts can be read."""
+        """The value, if its scheme is one of `schemes` and its parts can be read. No complaint quotes it: it may hold
+        a password.
+        """
         value = self.text(name, default) or default
-        try:
-            parts = urlsplit(value)
-            _ = parts.port
-        except ValueError as error:
-            self.mistakes.append(f"{name} can't be read as an address: {error}. Quote special characters (%40 for @).")
+        scheme = value.partition("://")[0] if "://" in value else ""
+        if scheme not in schemes:
+            begins = f"begins with {scheme!r}" if re.fullmatch(r"[a-z0-9+.-]{1,20}", scheme) else "names no scheme"
+            known = ", ".join(f"{scheme}://" for scheme in schemes)
+            self.mistakes.append(f"{name} {begins}; use one of {known}.")
             return default
-        if parts.scheme in schemes:
-            return value
-        known = ", ".join(f"{scheme}://" for scheme in schemes)
-        self.mistakes.append(f"{name} begins with {value.split(':', 1)[0]!r}; use one of {known}.")
-        return default
+        if scheme not in HOSTLESS_SCHEMES and not _is_readable(value):
+            self.mistakes.append(
+                f"{name} can't be read as an address. Are there special characters in its user name or its password? "
+                "Write %2F for /, %23 for #, %3F for ?, %40 for @, %5B and %5D for [ and ]."
+            )
+            return default
+        return value
 
     def database(self, name: str, default: str) -> dict[str, Any]:
         value = self.url(name, default, DATABASE_SCHEMES)
@@ -230,9 +228,27 @@ class Environment:
         if not there:
             self.mistakes.append(f"{name} {complaint}")
 
+    def spelled(self, name: str, value: str, spell: Callable[[str], str], example: str) -> str:
+        """`value` as `spell` writes it; "" if it is empty or `spell` refuses it, and then a mistake is noted."""
+        try:
+            return spell(value) if value else ""
+        except ValueError as error:
+            self.mistakes.append(f"{name} {error}: write it like {example}.")
+            return ""
+
     def checked(self, name: str, value: str, accepts: Callable[[str], bool], complaint: str) -> str:
         """`value` if it is empty or accepted; otherwise "", and a mistake with `complaint` is noted."""
         if value and not accepts(value):
             self.mistakes.append(f"{name}={value!r} {complaint}")
             return ""
         return value
+
+
+def _is_readable(value: str) -> bool:
+    """Whether the address has its user name and password where they belong, and not behind a / # or ? in them."""
+    try:
+        parts = urlsplit(value)
+        _ = parts.port
+    except ValueError:
+        return False
+    return "@" in parts.netloc or "@" not in value

@@ -1,7 +1,6 @@
 """Every setting, each from the environment or `.env`. README lists them with their meaning and default."""
 
 import os
-import re
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -9,8 +8,8 @@ from zoneinfo import available_timezones
 
 from phonenumbers import SUPPORTED_REGIONS
 
-from config import environment
-from config.environment import BROKER_SCHEMES, Environment, is_web_address
+from config import environment, spelling
+from config.environment import BROKER_SCHEMES, Environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
@@ -32,12 +31,7 @@ if not SECRET_KEY:
     )
 SECRET_KEY_FALLBACKS = env.names("SECRET_KEY_FALLBACKS", [])
 PUBLIC_URL = (
-    env.checked(
-        "PUBLIC_URL",
-        env.text("PUBLIC_URL", "http://localhost:8000").rstrip("/"),
-        is_web_address,
-        "is not a web address: write it like https://notifier.example.com.",
-    )
+    env.spelled("PUBLIC_URL", env.text("PUBLIC_URL"), spelling.web_address, "https://notifier.example.com")
     or "http://localhost:8000"
 )
 PUBLIC_HOST = urlsplit(PUBLIC_URL).hostname or "localhost"
@@ -241,11 +235,9 @@ EMAIL_USE_TLS = _email["EMAIL_USE_TLS"]
 EMAIL_USE_SSL = _email["EMAIL_USE_SSL"]
 EMAIL_FILE_PATH = _email["EMAIL_FILE_PATH"]
 EMAIL_TIMEOUT = env.whole("EMAIL_TIMEOUT", 30, most=3600)
-DEFAULT_FROM_EMAIL = env.checked(
-    "DEFAULT_FROM_EMAIL",
-    env.text("DEFAULT_FROM_EMAIL", "Notifier <notifier@localhost>"),
-    lambda value: re.fullmatch(r"(?:[^<>\r\n]* <[^@\s<>]+@[^@\s<>]+>|[^@\s<>]+@[^@\s<>]+)", value) is not None,
-    "is not a sender: write it like Notifier <news@example.com>.",
+DEFAULT_FROM_EMAIL = (
+    env.spelled("DEFAULT_FROM_EMAIL", env.text("DEFAULT_FROM_EMAIL"), spelling.sender, "Notifier <news@example.com>")
+    or "Notifier <notifier@localhost>"
 )
 # Where EMAIL_BACKEND is one of django-anymail's: ANYMAIL_POSTMARK_SERVER_TOKEN sets its POSTMARK_SERVER_TOKEN …
 ANYMAIL = {
@@ -296,11 +288,8 @@ BREAKER_PROBE_SECONDS = env.whole("BREAKER_PROBE_SECONDS", 30, most=900)
 # The key of the digests of erased addresses. Never change it: otherwise the digests find no address any more.
 CONSENT_KEY = env.text("CONSENT_KEY")
 # A mailbox that somebody reads, for clients who unsubscribe by mail instead of by the link.
-UNSUBSCRIBE_MAILTO = env.checked(
-    "UNSUBSCRIBE_MAILTO",
-    env.text("UNSUBSCRIBE_MAILTO"),
-    lambda value: re.fullmatch(r"[^@\s<>,?]+@[^@\s<>,?]+", value) is not None,
-    "is not an address: write it like unsubscribe@example.com.",
+UNSUBSCRIBE_MAILTO = env.spelled(
+    "UNSUBSCRIBE_MAILTO", env.text("UNSUBSCRIBE_MAILTO"), spelling.mailbox, "unsubscribe@example.com"
 )
 SMS_STOP_LINE = env.text("SMS_STOP_LINE")
 SMS_HELP_ANSWER = env.text(
@@ -335,13 +324,17 @@ LOG_LEVEL = (
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "filters": {"without_tokens": {"()": "notifier.web.log_redaction.WithoutTokens"}},
-    "handlers": {
-        "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["without_tokens"]},
+    "formatters": {
+        "line": {
+            "class": "notifier.web.log_redaction.RedactingFormatter",
+            "format": "%(asctime)s %(levelname)s %(name)s: %(message)s",
+        }
     },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    # Of every package: without a handler of ours, Python writes its warnings and tracebacks as they are.
+    "root": {"handlers": ["console"], "level": "WARNING"},
     "loggers": {
-        **{name: {"handlers": ["console"], "level": LOG_LEVEL} for name in ("notifier", "consumers")},
+        **{name: {"level": LOG_LEVEL} for name in ("notifier", "consumers")},
         # Django's own handlers write to the console only with DEBUG, but a page that failed must always be logged.
         "django": {"handlers": ["console"], "level": "INFO", "propagate": False},
         # Without names and addresses.

@@ -131,6 +131,7 @@ class _Window:
             html=message.html,
             link_token=message.link_token,
             list_id=message.list_id,
+            installation=message.installation,
         )
         try:
             failpoints.reached("send.begun")

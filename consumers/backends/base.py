@@ -12,7 +12,9 @@ from notifier.consent.suppressions import Evidence, Source
 
 #: The share of its lease that one send may use: its result has to be written within the rest.
 LEASE_SHARE = 0.9
-_ADDRESS = re.compile(r"<?[^\s<>@]+@[^\s<>]+>?")
+# It begins where a word does: tried at every letter of a long word without an @, it would read that again each time.
+# A quoted local part may have blanks in it.
+_ADDRESS = re.compile(r"<?(?:\"[^\"<>]{1,64}\"|(?<![^\s<>@])[^\s<>@]+)@[^\s<>]+>?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,8 @@ class Outgoing:
     #: Token of the unsubscribe link (`signed_links`) and slug of the topic; empty where there is none.
     link_token: str = ""
     list_id: str = ""
+    #: The installation's code, for what must be unique among all mails of the world; empty where `reference` is.
+    installation: str = ""
 
 
 class SendFailure(Exception):

@@ -1,8 +1,11 @@
 """The MIME message of an e-mail: its headers, and its text in both forms."""
 
+import base64
 import quopri
 import uuid
 from dataclasses import replace
+from email.charset import QP, Charset
+from email.errors import MessageError
 from email.utils import parseaddr
 from typing import Any
 
@@ -11,15 +14,23 @@ from django.core.mail import BadHeaderError, EmailMessage, EmailMultiAlternative
 
 from consumers.backends.base import ChannelDown, Outgoing, PermanentFailure, masked
 from notifier.addresses import emails
-from notifier.messages import signed_links
+from notifier.messages import lines, signed_links
 
 #: RFC 5321, 4.5.3.1.6, without the line's end.
 LONGEST_LINE_BYTES = 998
+#: Of its length as it is. Base64 takes 1.35 times as much, whatever is in it.
+QUOTED_PRINTABLE_UP_TO = 2.5
+# For what Django writes: its own way with UTF-8 is 8bit.
+_QUOTED_PRINTABLE = Charset("utf-8")
+_QUOTED_PRINTABLE.body_encoding = QP
 
 
 def build(message: Outgoing) -> EmailMessage:
     """The mail, with a Message-ID that is the same on every try; the better form comes last (RFC 2046, 5.1.4)."""
+    _refuse_odd_address(message.address)
     mail = _mail(message, _list_headers(message))
+    if not (_is_plain(message.body) and _is_plain(message.html)):
+        mail.encoding = _QUOTED_PRINTABLE
     if message.html:
         mail.attach_alternative(message.html, "text/html")
     return mail
@@ -27,11 +38,11 @@ def build(message: Outgoing) -> EmailMessage:
 
 def _mail(message: Outgoing, headers: dict[str, str]) -> EmailMultiAlternatives:
     return EmailMultiAlternatives(
-        subject=message.subject,
+        subject=lines.one_line(message.subject),
         body=message.body,
         from_email=settings.DEFAULT_FROM_EMAIL,
         to=[_written_address(message.address)],
-        headers={"Message-ID": f"<{message.reference}@{sender_domain()}>", **headers},
+        headers={"Message-ID": _message_id(message), **headers},
     )
 
 
@@ -42,6 +53,18 @@ def _written_address(address: str) -> str:
     except UnicodeError:
         # A provider may take what SMTP doesn't.
         return address
+
+
+def _message_id(message: Outgoing) -> str:
+    """The same on every try, and no other's: broadcasts and deliveries are numbered from 1 in each database."""
+    own = f"{message.reference}.{message.installation}" if message.installation else message.reference
+    return f"<{own}@{sender_domain()}>"
+
+
+def _refuse_odd_address(address: str) -> None:
+    """An address can't be changed as a subject can: it would be another's, or begin a header of its own."""
+    if not lines.is_one_line(address):
+        raise PermanentFailure("the address has control characters, which no header may contain")
 
 
 def _list_headers(message: Outgoing) -> dict[str, str]:
@@ -62,21 +85,22 @@ def _list_headers(message: Outgoing) -> dict[str, str]:
 
 
 def source(message: Outgoing) -> bytes:
-    """The mail as bytes; `PermanentFailure` where none can be made, as with a line break in a header."""
+    """The mail as bytes; `PermanentFailure` where none can be made, as with a line break in an address."""
+    _refuse_odd_address(message.address)
     try:
         if message.html:
             head = _mail(replace(message, body="", html=""), {}).message()
             return _written(_list_headers(message)) + _alternatives(head, message)
         return build(message).message().as_bytes()
-    except (ValueError, UnicodeError) as error:  # BadHeaderError is a ValueError
+    except (ValueError, MessageError) as error:  # BadHeaderError and UnicodeError are ValueErrors
         raise PermanentFailure(f"no mail can be made of it: {masked(error)}") from error
 
 
 def _written(headers: dict[str, str]) -> bytes:
     """These headers, one line each. The `email` package looks for folds, which adds a third to the time of a mail."""
     for name, value in headers.items():
-        if "\n" in value or "\r" in value:
-            raise BadHeaderError(f"a line break in {name}")
+        if not lines.is_one_line(value):
+            raise BadHeaderError(f"a control character in {name}")
     # Raises UnicodeError beyond ASCII, which only a topic's slug can be, and only if it bypassed the form for staff.
     return "".join(f"{name}: {value}\n" for name, value in headers.items()).encode("ascii")
 
@@ -91,11 +115,33 @@ def _alternatives(head: Any, message: Outgoing) -> bytes:
 
 
 def _part(subtype: str, text: str, boundary: str) -> bytes:
-    data, encoding = text.encode(), "7bit" if text.isascii() else "8bit"
-    if any(len(line) > LONGEST_LINE_BYTES for line in data.splitlines()):
-        data, encoding = quopri.encodestring(data), "quoted-printable"
+    encoding, data = _in_seven_bits(text)
     head = f'--{boundary}\nContent-Type: text/{subtype}; charset="utf-8"\nContent-Transfer-Encoding: {encoding}\n\n'
     return head.encode() + data + b"\n"
+
+
+def _in_seven_bits(text: str) -> tuple[str, bytes]:
+    """The text's encoding and itself in it, in ASCII whatever it says.
+
+    A server without 8BITMIME (RFC 6152) may be on the way of any mail, and one that encodes a mail anew, as it must,
+    breaks its DKIM signature.
+    """
+    data = text.encode()
+    if _is_plain(text):
+        return "7bit", data
+    data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    quoted = quopri.encodestring(data)
+    # Few scripts but Latin are shorter in Base64; what is not can be read by eye.
+    if len(quoted) <= QUOTED_PRINTABLE_UP_TO * len(data):
+        return "quoted-printable", quoted
+    return "base64", base64.encodebytes(data.replace(b"\n", b"\r\n")).rstrip(b"\n")
+
+
+def _is_plain(text: str) -> bool:
+    """Whether it can stand in a mail as it is (RFC 2045, 2.7): ASCII without NUL, in lines that are not too long."""
+    if not text.isascii() or "\0" in text:
+        return False
+    return len(text) <= LONGEST_LINE_BYTES or all(len(line) <= LONGEST_LINE_BYTES for line in text.splitlines())
 
 
 def sender_domain() -> str:

@@ -34,8 +34,9 @@ LONGEST_ANSWER_BYTES = 65_536
 PHASES = 9
 
 #: The server has no such mailbox. 550, 551 and 553 may also be about the sender, a policy or a full mailbox: only the
-#: second status shows that it is the recipient's address (RFC 3463, 3.2). 5.1.7 and 5.1.8 are about the sender's.
-NO_MAILBOX = re.compile(r"55[013] 5\.1\.(?:0|1|2|3|6|10)(?!\d)")
+#: second status shows that it is the recipient's address (RFC 3463, 3.2). 5.1.7 and 5.1.8 are about the sender's, and
+#: 5.1.0 may be.
+NO_MAILBOX = re.compile(r"55[013] 5\.1\.(?:1|2|3|6|10)(?!\d|\.\d)")
 
 TROUBLE = (smtplib.SMTPException, OSError)
 

@@ -35,6 +35,7 @@ class TestMessage:
     html: str = ""
     link_token: str = ""
     list_id: str = ""
+    installation: str = ""
     reference: str = field(default_factory=lambda: f"test.{uuid.uuid4().hex}")
 
 

@@ -85,6 +85,8 @@ def _keep(event: Event, kind: ProviderEvent.Kind, address: str) -> tuple[Provide
 
 def _act(event: ProviderEvent, address: str, now: datetime) -> None:
     channel = Channel(event.channel)
+    if event.kind == Kind.REFUSED:
+        return
     if event.kind == Kind.SOFT_BOUNCE:
         in_a_row = _count_soft_bounce(event)
         if in_a_row < settings.SOFT_BOUNCES:

@@ -14,12 +14,24 @@ from django.conf import settings
 from django.db import connection
 
 from notifier.broadcasts import chains
-from notifier.models import Breaker, Broadcast, Channel, Client, Delivery, Preference, Reason, Suppression, Topic
+from notifier.models import (
+    Breaker,
+    Broadcast,
+    Channel,
+    Client,
+    Delivery,
+    Installation,
+    Preference,
+    Reason,
+    Suppression,
+    Topic,
+)
 from notifier.policies import quiet_hours
 
 DELIVERY, CLIENT, BROADCAST, TOPIC, PREFERENCE, SUPPRESSION, BREAKER = (
     model._meta.db_table for model in (Delivery, Client, Broadcast, Topic, Preference, Suppression, Breaker)
 )
+_INSTALLATION = Installation._meta.db_table
 _LEASE_TOKEN = Delivery._meta.get_field("lease_token")
 
 
@@ -39,12 +51,15 @@ class Content:
     is_critical: bool
     #: As the database gave it, to be compared with what it holds.
     started_at: Any
+    #: The installation's code.
+    installation: str
 
 
 _CONTENT = f"""
     SELECT t.id, t.name, t.slug, b.subject, b.{{channel}}_body,
            EXISTS (SELECT 1 FROM {BREAKER} k WHERE k.channel = %s AND k.opened_at IS NOT NULL),
-           b.notification_id, b.follows_id, b.is_critical, b.started_at
+           b.notification_id, b.follows_id, b.is_critical, b.started_at,
+           COALESCE((SELECT i.code FROM {_INSTALLATION} i ORDER BY i.id LIMIT 1), '')
     FROM {BROADCAST} b JOIN {TOPIC} t ON t.id = b.topic_id
     WHERE b.id = %s AND b.state = '{Broadcast.State.RUNNING}' AND (b.expires_at IS NULL OR b.expires_at > %s)
 """  # noqa: S608

@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 
 from notifier.delivery import claim_sql
 from notifier.delivery.claim_sql import Content, PendingRow, Restrictions
-from notifier.messages import email, placeholders, signed_links
+from notifier.messages import email, lines, placeholders, signed_links
 from notifier.models import Breaker, Broadcast, Channel, Delivery, Reason
 from notifier.policies import quiet_hours, quiet_hours_sql
 from notifier.runtime import failpoints
@@ -35,6 +35,8 @@ class Message:
     #: Token of the unsubscribe link (`signed_links`) and slug of the topic; empty for an SMS.
     link_token: str = ""
     list_id: str = ""
+    #: The installation's code: no other's delivery with the same number has it.
+    installation: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,12 +187,13 @@ def _message(broadcast_id: int, channel: Channel, content: Content, row: Pending
         broadcast_id=broadcast_id,
         channel=channel,
         address=row.address,
-        subject=placeholders.one_line(placeholders.render(content.subject, replacements)),
+        subject=lines.one_line(placeholders.render(content.subject, replacements)),
         body=text,
         attempts=row.attempts,
         html=html,
         link_token=link_token,
         list_id=content.topic_slug,
+        installation=content.installation,
     )
 
 

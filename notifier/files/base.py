@@ -13,6 +13,8 @@ MAX_HEADER_LETTERS = 100
 #: An apostrophe before what a spreadsheet would take for a formula, as `spreadsheets.neutralised` writes it.
 _BLANKS = re.compile(r"[ \t\r\n\f\v\u2028\u2029]+")
 _QUOTED = re.compile(r"'+[ \u00a0\u3000]*[=+\-@\t\r\n＝＋－＠]")
+#: The same within a cell, after what may separate cells where the file is opened, as `spreadsheets.neutralised` does.
+_QUOTED_INSIDE = re.compile(r"(?<=[;|\t\r\n])'(?=['\" \u00a0\u3000]*[=+\-@＝＋－＠])")
 
 
 class FileError(Exception):
@@ -125,7 +127,8 @@ def quoted(text: str) -> str:
 
 
 def unquoted(cell: str) -> str:
-    return cell[1:] if cell[:1] == "'" and _QUOTED.match(cell) else cell
+    text = cell[1:] if cell[:1] == "'" and _QUOTED.match(cell) else cell
+    return _QUOTED_INSIDE.sub("", text) if "'" in text else text
 
 
 def _header(cells: Sequence[str]) -> list[str]:

@@ -21,6 +21,9 @@ _PIECE = 500
 
 # https://owasp.org/www-community/attacks/CSV_Injection: what a cell must not begin with, also after blanks.
 _FORMULA = re.compile(r"[ \u00a0\u3000]*[=+\-@\t\r\n＝＋－＠]")
+# Where lists are separated by semicolons, as in most of Europe, Excel splits a file of commas at these, and quotation
+# marks don't hinder it: "550 no;=HYPERLINK(…" is two cells, and the second one a formula.
+_FORMULA_INSIDE = re.compile(r"(?<=[;|\t\r\n])(?=['\" \u00a0\u3000]*[=+\-@＝＋－＠])")
 # A phone number in our form is a plain number to a spreadsheet, and runs nothing. With a quote in front nobody could
 # copy it, and reading the file back would not find it.
 _PHONE = re.compile(r"\+[0-9]{6,15}")
@@ -31,11 +34,12 @@ class SheetFull(Exception):
 
 
 def neutralised(text: str) -> str:
-    """`text`, with a ' in front if a spreadsheet would take it for a formula.
+    """`text`, with a ' before what a spreadsheet would take for a formula, whatever it separates cells by.
 
-    A phone number like +447700900123 stays as it is.
+    A phone number like +447700900123 stays as it is. `files.base.unquoted` takes each ' out again.
     """
-    return f"'{text}" if _FORMULA.match(text) and not _PHONE.fullmatch(text) else text
+    inside = _FORMULA_INSIDE.sub("'", text)
+    return f"'{inside}" if _FORMULA.match(text) and not _PHONE.fullmatch(text) else inside
 
 
 def stream_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[bytes]:

@@ -33,10 +33,10 @@ _STYLES = {
     "h1": "margin: 0 0 16px; font-size: 24px; line-height: 1.3; font-weight: 700;",
     "h2": "margin: 24px 0 12px; font-size: 20px; line-height: 1.3; font-weight: 700;",
     "h3": "margin: 24px 0 8px; font-size: 17px; line-height: 1.4; font-weight: 700;",
-    "ul": "margin: 0 0 16px; padding: 0 0 0 24px;",
-    "ol": "margin: 0 0 16px; padding: 0 0 0 24px;",
+    "ul": "margin: 0 0 16px; padding: 0 24px;",
+    "ol": "margin: 0 0 16px; padding: 0 24px;",
     "li": "margin: 0 0 6px;",
-    "blockquote": "margin: 0 0 16px; padding: 0 0 0 16px; border-left: 3px solid #c4c4d2; color: #5b5d70;",
+    "blockquote": "margin: 0 0 16px; padding: 0 16px; border-left: 3px solid #c4c4d2; color: #5b5d70;",
     "hr": "margin: 24px 0; border: 0; border-top: 1px solid #e4e4ec;",
     "a": "color: #4a45c4; text-decoration: underline;",
 }
@@ -44,7 +44,9 @@ _STYLES |= dict.fromkeys(("h4", "h5", "h6"), _STYLES["h3"])
 # A style stays in one line, because some mail programs don't read one of several lines.
 _INDENTATION = re.compile(r"(?<!;)\n\s+")
 _IN_STYLE = re.compile(r";\n\s+")
-_TAG = re.compile(rf"<({'|'.join(_STYLES)})(?=[ >])")
+# Blocks that may stand in one another. The outermost takes the direction of the first letter in it that has one.
+_BLOCKS = _STYLES.keys() - {"hr", "a", "li"}
+_TAG = re.compile(rf"<(/?)({'|'.join(_STYLES)})(?=[ >])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +68,11 @@ class RenderedEmail:
 def render(*, subject: str, body: str) -> RenderedEmail:
     written = markdown.write(body)
     # Safe: the body is what nh3 left of it, and the template escapes the rest.
-    styled = mark_safe(_TAG.sub(_with_style, written.html))  # noqa: S308
+    styled = mark_safe(_with_styles(written.html))  # noqa: S308
     addresses = {"unsubscribe": f"{{{{ {UNSUBSCRIBE} }}}}", "preferences": f"{{{{ {PREFERENCES} }}}}"}
-    page = render_to_string("mail/message.html", {"subject": subject, "body": styled, "foot": FOOT, **addresses})
+    page: str = render_to_string("mail/message.html", {"subject": subject, "body": styled, "foot": FOOT, **addresses})
+    # The template's only letter beyond ASCII: with it no mail at all would go as it is.
+    page = page.replace("·", "&middot;")
     html = _INDENTATION.sub("\n", _IN_STYLE.sub("; ", page)).lstrip()
     return RenderedEmail(
         html=placeholders.Pattern.of(html, also=_LINKS),
@@ -83,5 +87,17 @@ def _addresses(link_token: str) -> dict[str, str]:
     }
 
 
-def _with_style(tag: re.Match[str]) -> str:
-    return f'{tag[0]} style="{_STYLES[tag[1]]}"'
+def _with_styles(html: str) -> str:
+    depth = 0
+
+    def begin(tag: re.Match[str]) -> str:
+        nonlocal depth
+        is_end, name = bool(tag[1]), tag[2]
+        if name in _BLOCKS:
+            depth += -1 if is_end else 1
+        if is_end:
+            return tag[0]
+        direction = ' dir="auto"' if name in _BLOCKS and depth == 1 else ""
+        return f'{tag[0]}{direction} style="{_STYLES[name]}"'
+
+    return _TAG.sub(begin, html)

@@ -14,21 +14,24 @@ from urllib.parse import unquote, urlsplit
 
 import nh3
 from markdown_it import MarkdownIt
-from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 
-from notifier.messages import placeholders
+from notifier.messages import placeholders, web_addresses
 from notifier.messages.plain_text import PlainText
 
 SCHEMES = {"http", "https", "mailto", "tel"}
 _TAGS = {"p", "br", "strong", "em", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "blockquote", "hr", "a"}
 _RULES = ["paragraph", "heading", "list", "blockquote", "hr", "newline", "escape", "emphasis", "link", "autolink"]
 
-#: A web address in the text, up to the punctuation that ends its sentence.
-_WEB_ADDRESS = re.compile(r"https?://[^\s<>\"“”{}|\\^`]*[^\s<>\"“”{}|\\^`.,;:!?'’»)\]]")
+#: A text has at most so many letters. Gmail cuts a mail off at 102 kB, and every page with a draft reads all of it.
+MAX_LETTERS = 100_000
+_TOO_LONG = f"The text is longer than {MAX_LETTERS:,} letters, and mail programs cut off a part of it."
+#: No more faults of one kind are named: a page that names thousands helps nobody.
+MAX_NAMED = 5
+
+# Each ends at the next character that could begin the same again, so that no part of a text is read twice.
 _HTML_TAG = re.compile(r"</?[a-zA-Z][a-zA-Z0-9-]*(?:\s[^<>]*)?/?>")
-_PICTURE = re.compile(r"!\[[^\]]*\]\(")
-_TABLE = re.compile(r"^\s*\|?[\s:|-]*-{3,}[\s:-]*\|[\s:|-]*$", re.MULTILINE)
+_PICTURE = re.compile(r"!\[[^\[\]]*\]\(")
 #: These two stand around a placeholder's name while the text is parsed, so that `**{{ name }}**s` is bold like
 #: `**Ann**s`. They come from Unicode's private use area, and are removed from the text first.
 _OPEN, _CLOSE = "\ue000", "\ue001"
@@ -41,40 +44,13 @@ class Written:
     text: str
 
 
-def _link_web_addresses(state: StateCore) -> None:
-    """Make links of the web addresses in running text, as mail programs do with plain text."""
-    for token in state.tokens:
-        if token.type == "inline" and token.children and "://" in token.content:
-            token.children = list(_with_links(token.children))
-
-
-def _with_links(tokens: Iterable[Token]) -> Iterator[Token]:
-    inside = 0
-    for token in tokens:
-        inside += {"link_open": 1, "link_close": -1}.get(token.type, 0)
-        if token.type == "text" and not inside:
-            yield from _linked(token.content)
-        else:
-            yield token
-
-
-def _linked(text: str) -> Iterator[Token]:
-    end = 0
-    for match in _WEB_ADDRESS.finditer(text):
-        yield Token("text", "", 0, content=text[end : match.start()])
-        yield Token("link_open", "a", 1, attrs={"href": _parser().normalizeLink(match[0])})
-        yield Token("text", "", 0, content=match[0])
-        yield Token("link_close", "a", -1)
-        end = match.end()
-    yield Token("text", "", 0, content=text[end:])
-
-
 @lru_cache(maxsize=1)
 def _parser() -> MarkdownIt:
     parser = MarkdownIt("zero", {"html": False, "breaks": True}).enable(_RULES)
     # Any address makes a link here. `mistakes` says which ones may not go out, and nh3 enforces it.
     parser.validateLink = lambda url: True  # type: ignore[method-assign]
-    parser.core.ruler.push("web_addresses", _link_web_addresses)
+    # Before emphasis, for which the stars and lines of an address are no marks.
+    parser.inline.ruler.after("text", "web_address", web_addresses.link)
     return parser
 
 
@@ -109,11 +85,13 @@ def write(source: str) -> Written:
 
 def mistakes(source: str) -> list[str]:
     """A sentence for each thing that would not work in an e-mail; with one of them a text can't be saved."""
+    if len(source) > MAX_LETTERS:
+        return [_TOO_LONG]
     tokens = _read(source)
-    found = [_link_mistake(str(token.attrs["href"])) for token in _links(tokens)]
+    found = [message for token in _links(tokens) if (message := _link_mistake(str(token.attrs["href"])))]
     if source.strip() and placeholders.is_blank(PlainText().write(tokens)):
         found.append("Nothing of this text would be seen. Write some words, or leave it empty to send no e-mail.")
-    return list(dict.fromkeys(message for message in found if message))
+    return list(dict.fromkeys(found))[:MAX_NAMED]
 
 
 def warnings(source: str) -> list[str]:
@@ -124,9 +102,14 @@ def warnings(source: str) -> list[str]:
         found.append(f"HTML is not read, but shown as it stands: {shown}. Use Markdown: **bold**, [a link](https://…).")
     if _PICTURE.search(source):
         found.append("Pictures are not sent: ![…](…) becomes a link to the picture.")
-    if _TABLE.search(source):
+    if any(_is_table_rule(line) for line in source.splitlines()):
         found.append("Tables are not read, but shown as they stand. A list says it too: - one line, - another.")
     return found
+
+
+def _is_table_rule(line: str) -> bool:
+    """Whether it is the line under a table's header: |---|:--|"""
+    return "---" in line and "|" in line and not line.strip(" \t:|-")
 
 
 def _links(tokens: Iterable[Token]) -> Iterator[Token]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
+from notifier.messages import lines
+
 #: What a last line of each SMS may say, where SMS_STOP_LINE says nothing yet.
 STOP_LINE = "Reply STOP to end"
 
@@ -18,6 +20,11 @@ PLACEHOLDERS = {
 }
 # Blanks are stripped afterwards: with `\s*` on both sides, an unclosed placeholder with 2,000 blanks took 8 s.
 _PLACEHOLDER = re.compile(r"\{\{([^{}]*)\}\}")
+
+#: The most letters of an SMS: providers take no more, as Twilio says (https://www.twilio.com/docs/api/errors/21617).
+MAX_SMS_LETTERS = 1_600
+#: No more unknown placeholders are named: a page that names thousands helps nobody.
+MAX_NAMED = 5
 
 #: Blank, although Unicode calls them letters or symbols: Hangul fillers, the empty Braille cell, variation selectors.
 _UNSEEN = set("\u034f\u115f\u1160\u2800\u3164\uffa0\ufe0e\ufe0f")
@@ -46,11 +53,6 @@ def sms(text: str, replacements: Mapping[str, str], *, stop_line: str | None = N
     if not line or not rendered.strip() or rendered.rstrip().endswith(line):
         return rendered
     return f"{rendered.rstrip()}\n{line}"
-
-
-def one_line(text: str) -> str:
-    """`text` without line ends: in a header, one from an imported name would begin another header."""
-    return " ".join(text.split()) if "\n" in text or "\r" in text else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ def mistakes(text: str) -> list[str]:
     """A sentence for each thing that is wrong with the placeholders in `text`."""
     known = ", ".join(f"{{{{ {name} }}}}" for name in PLACEHOLDERS)
     unknown = sorted({match[1].strip() for match in _PLACEHOLDER.finditer(text)} - PLACEHOLDERS.keys())
-    found = [f"There is no placeholder {{{{ {name} }}}}. Use one of {known}." for name in unknown]
+    found = [f"There is no placeholder {{{{ {name} }}}}. Use one of {known}." for name in unknown[:MAX_NAMED]]
     rest = _PLACEHOLDER.sub("", text)
     if "{{" in rest or "}}" in rest or "{%" in rest:
         found.append(f"A placeholder is not closed, or not one: {{{{ and }}}} go in pairs, as in {known}.")
@@ -101,12 +103,9 @@ def mistakes(text: str) -> list[str]:
 
 
 def subject_mistakes(text: str) -> list[str]:
-    """A sentence for each thing that is wrong with the subject of an e-mail.
-
-    A line's end in a header would begin another header, and Python knows more of them than a keyboard has.
-    """
+    """A sentence for each thing that is wrong with the subject of an e-mail."""
     found = mistakes(text)
-    if any(unicodedata.category(char) in ("Cc", "Zl", "Zp") for char in text):
+    if not lines.is_one_line(text):
         found.append("A subject is one line, without tabs and other control characters.")
     elif is_blank(text):
         found.append("Nothing of this subject would be seen. Write some words.")
@@ -116,6 +115,8 @@ def subject_mistakes(text: str) -> list[str]:
 def sms_mistakes(text: str) -> list[str]:
     """A sentence for each thing that is wrong with the text of an SMS."""
     found = mistakes(text)
-    if text and is_blank(text):
+    if len(text) > MAX_SMS_LETTERS:
+        found.append(f"The text is longer than {MAX_SMS_LETTERS:,} letters, which no provider takes as one SMS.")
+    elif text and is_blank(text):
         found.append("Nothing of this text would be seen. Write some words, or leave it empty to send no SMS.")
     return found

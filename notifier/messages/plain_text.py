@@ -91,7 +91,9 @@ def _inline(tokens: list[Token]) -> str:
             case "softbreak" | "hardbreak":
                 parts.append("\n")
             case "link_open":
-                opened.append((str(token.attrs["href"]), len(parts)))
+                # An address that was made a link of is its own label, though its link may be written otherwise.
+                address = "" if token.info == "auto" else str(token.attrs["href"])
+                opened.append((address, len(parts)))
             case "link_close":
                 address, start = opened.pop()
                 parts.append(_address_after("".join(parts[start:]), address))
@@ -101,6 +103,8 @@ def _inline(tokens: list[Token]) -> str:
 
 
 def _address_after(label: str, address: str) -> str:
-    """A link's address in parentheses, or "" where its label is the address."""
+    """A link's address in parentheses, or "" where its label is the address, or there is none to show."""
+    if not address:
+        return ""
     shown = address.removeprefix("mailto:").removeprefix("tel:")
     return "" if unquote(shown) == unquote(label) else f" ({shown})"

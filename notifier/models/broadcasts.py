@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
 
+from notifier.messages.lines import validate_one_line
 from notifier.models.channels import Channel
 from notifier.models.clients import Client, Topic
 from notifier.models.notifications import Notification
@@ -77,7 +78,7 @@ class Broadcast(models.Model):
 
     notification = models.ForeignKey(Notification, on_delete=models.PROTECT, related_name="broadcasts")
     topic = models.ForeignKey(Topic, on_delete=models.PROTECT, related_name="broadcasts")
-    subject = models.CharField(max_length=200)
+    subject = models.CharField(max_length=200, validators=[validate_one_line])
     email_body = models.TextField("e-mail text", blank=True)
     sms_body = models.TextField("SMS text", blank=True)
     #: The notification's `updated_at` when its text was copied; shows whether it was edited since.

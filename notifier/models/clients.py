@@ -11,6 +11,7 @@ from phonenumber_field.modelfields import PhoneNumberField
 from simple_history.models import HistoricalRecords
 
 from notifier.addresses import emails
+from notifier.messages.lines import validate_one_line
 from notifier.models.phones import E164
 
 
@@ -47,7 +48,7 @@ class LowercaseEmailField(models.EmailField):
 
 
 class Topic(models.Model):
-    name = models.CharField(max_length=80, unique=True)
+    name = models.CharField(max_length=80, unique=True, validators=[validate_one_line])
     slug = models.SlugField(max_length=80, unique=True)
 
     def __str__(self) -> str:
@@ -67,7 +68,7 @@ class ClientQuerySet(models.QuerySet["Client"]):
 
 
 class Client(models.Model):
-    name = models.CharField(max_length=200)
+    name = models.CharField(max_length=200, validators=[validate_one_line])
     email = LowercaseEmailField("e-mail", max_length=254, unique=True, null=True, blank=True)
     phone = PhoneNumberField(unique=True, null=True, blank=True)
     is_active = models.BooleanField(

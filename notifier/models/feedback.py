@@ -53,6 +53,8 @@ class ProviderEvent(models.Model):
         SOFT_BOUNCE = "SOFT_BOUNCE", "Bounced for now"
         COMPLAINT = "COMPLAINT", "Reported as spam"
         UNSUBSCRIBED = "UNSUBSCRIBED", "Unsubscribed at the provider"
+        #: For a reason that is not the address's: the sender, the message, or a policy. It suppresses nothing.
+        REFUSED = "REFUSED", "Refused, whoever it was for"
 
     channel = models.CharField(max_length=10, choices=Channel.choices, default=Channel.EMAIL)
     provider = models.CharField(max_length=40)

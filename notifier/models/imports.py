@@ -3,6 +3,8 @@
 from django.conf import settings
 from django.db import models
 
+from notifier.messages.lines import validate_one_line
+
 
 class ClientImport(models.Model):
     class State(models.TextChoices):
@@ -10,7 +12,7 @@ class ClientImport(models.Model):
         DONE = "DONE", "Imported"
         DISCARDED = "DISCARDED", "Discarded"
 
-    file_name = models.CharField("file", max_length=200)
+    file_name = models.CharField("file", max_length=200, validators=[validate_one_line])
     #: Its rows in one form (`notifier.files.staged`), read once. Emptied once it is imported or discarded, because it
     #: is full of personal data.
     content = models.BinaryField()
@@ -19,7 +21,7 @@ class ClientImport(models.Model):
     mapping = models.JSONField(default=dict)
     #: Whether it may subscribe clients again who had opted out; `reason` says why.
     resubscribes = models.BooleanField(default=False)
-    reason = models.CharField(max_length=300, blank=True)
+    reason = models.CharField(max_length=300, blank=True, validators=[validate_one_line])
     #: `{"added": n, "changed": n, "unchanged": n, "failed": n, "kept_out": n}`.
     counts = models.JSONField(default=dict)
     #: The rows that were not imported, as CSV, with a column that says why. Emptied some time after the import.

@@ -136,6 +136,8 @@ class Installation(models.Model):
 
     #: Since when changes of consent and of clients are recorded.
     records_began_at = models.DateTimeField()
+    #: Stands in the Message-ID of each mail, since numbers begin anew in every database.
+    code = models.CharField(max_length=16, default="", db_default="")
 
     class Meta:
         default_permissions = ()

@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.db import models
 
+from notifier.messages.lines import validate_one_line
 from notifier.models.broadcasts import Delivery
 
 
@@ -17,7 +18,7 @@ class Resolution(models.Model):
     #: NULL is the command line.
     by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     at = models.DateTimeField()
-    why = models.CharField(max_length=300)
+    why = models.CharField(max_length=300, validators=[validate_one_line])
     #: How many deliveries it changed.
     number = models.BigIntegerField(default=0)
 

@@ -7,6 +7,7 @@ from django.db.models import Q
 from django.db.models.functions import Lower
 
 from notifier.addresses import phones
+from notifier.messages.lines import validate_one_line
 from notifier.models.channels import Channel
 from notifier.models.clients import Client
 from notifier.models.phones import E164
@@ -43,7 +44,7 @@ class Suppression(models.Model):
 
     channel = models.CharField(max_length=10, choices=Channel.choices)
     address = models.CharField(max_length=254, help_text="An e-mail address, or a number like +1 202 555 0123.")
-    reason = models.CharField(max_length=200)
+    reason = models.CharField(max_length=200, validators=[validate_one_line])
     source = models.CharField(
         max_length=10, choices=Source.choices, default=Source.STAFF, db_default=Source.STAFF, editable=False
     )

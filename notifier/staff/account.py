@@ -10,15 +10,27 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from phonenumber_field.formfields import PhoneNumberField
 
+from notifier.messages.lines import validate_one_line
 from notifier.staff import profiles, timezones
 
 
 class AccountForm(forms.Form):
-    first_name = forms.CharField(required=False, max_length=150, widget=forms.TextInput({"autocomplete": "given-name"}))
-    last_name = forms.CharField(required=False, max_length=150, widget=forms.TextInput({"autocomplete": "family-name"}))
+    first_name = forms.CharField(
+        required=False,
+        max_length=150,
+        validators=[validate_one_line],
+        widget=forms.TextInput({"autocomplete": "given-name"}),
+    )
+    last_name = forms.CharField(
+        required=False,
+        max_length=150,
+        validators=[validate_one_line],
+        widget=forms.TextInput({"autocomplete": "family-name"}),
+    )
     email = forms.EmailField(
         label="E-mail",
         required=False,
+        validators=[validate_one_line],
         help_text="Where test e-mails go.",
         widget=forms.EmailInput({"autocomplete": "email"}),
     )

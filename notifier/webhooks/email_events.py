@@ -14,15 +14,17 @@ from typing import Any
 from anymail.exceptions import AnymailWebhookValidationFailure
 from anymail.signals import AnymailTrackingEvent, EventType, RejectReason, tracking
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
 from django.dispatch import receiver
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseForbidden
 from django.utils.crypto import salted_hmac
 from django.utils.module_loading import import_string
 from django.views.decorators.csrf import csrf_exempt
 
-from notifier.consent import provider_events
+from notifier.consent import bounce_status, provider_events
+from notifier.consent.bounce_status import Finding
 from notifier.consent.provider_events import Event, Kind
-from notifier.models import ProviderEvent
+from notifier.models import Installation, ProviderEvent
 from notifier.runtime import clock
 from notifier.staff import login_throttle
 from notifier.web import minute_counts
@@ -39,10 +41,8 @@ complaints = Allowance(10)
 
 #: What our messages are sent with, where the provider carries it along (consumers/backends/django_mail.py).
 METADATA = "delivery"
-#: Our own Message-ID, where the provider does not replace it.
-_MESSAGE_ID = re.compile(r"<?(\d+\.\d+)@")
-#: RFC 3463. Class 4 is temporary; a full mailbox or a policy may change too, whatever the provider calls it.
-_STATUS = re.compile(r"\b([245])\.(\d{1,3})\.(\d{1,3})\b")
+#: Our own Message-ID, where the provider does not replace it; those of before have no installation's code.
+_MESSAGE_ID = re.compile(r"<?(\d+\.\d+)(?:\.([0-9a-f]{1,16}))?@")
 #: In these fields of an event providers say that a bounce is soft, though anymail reports it as any other.
 _FIELDS = {"type", "bouncetype", "bounce_type", "severity", "bounce_class", "hard_bounce"}
 _SOFT = {
@@ -61,6 +61,8 @@ _SOFT = {
     "70",
 }
 
+#: The provider itself, or the server, refuses what comes from us.
+_OF_THE_SENDER = {RejectReason.BLOCKED, RejectReason.SPAM}
 #: The reasons that say something about the address.
 _REJECTED = {
     RejectReason.INVALID: Kind.HARD_BOUNCE,
@@ -70,7 +72,6 @@ _REJECTED = {
     RejectReason.UNSUBSCRIBED: Kind.UNSUBSCRIBED,
 }
 _OTHERS = {
-    EventType.DEFERRED: Kind.SOFT_BOUNCE,
     EventType.COMPLAINED: Kind.COMPLAINT,
     EventType.UNSUBSCRIBED: Kind.UNSUBSCRIBED,
 }
@@ -181,8 +182,14 @@ def _storable(text: str) -> str:
 @receiver(tracking)
 def _receive(event: AnymailTrackingEvent, esp_name: str, **kwargs: Any) -> None:
     """django-anymail reports each event by a signal."""
-    if found := translated(event, provider=esp_name, now=clock.now()):
-        provider_events.record_event(found, clock.now())
+    try:
+        if found := translated(event, provider=esp_name, now=clock.now()):
+            provider_events.record_event(found, clock.now())
+    except (OperationalError, InterfaceError):  # the database is away: the provider delivers them all again
+        raise
+    except Exception:
+        # Those beside it in the same request are recorded all the same. Delivered again, it would fail again.
+        logger.exception("An event of %s could not be recorded.", esp_name)
 
 
 def translated(event: AnymailTrackingEvent, *, provider: str, now: datetime) -> Event | None:
@@ -204,18 +211,27 @@ def translated(event: AnymailTrackingEvent, *, provider: str, now: datetime) -> 
 def _kind(event: AnymailTrackingEvent) -> Kind | None:
     if event.event_type == EventType.REJECTED:
         return _REJECTED.get(event.reject_reason)
-    if event.event_type == EventType.BOUNCED:
-        return Kind.HARD_BOUNCE if _is_hard(event) else Kind.SOFT_BOUNCE
+    if event.event_type in (EventType.BOUNCED, EventType.DEFERRED):
+        return _kind_of_bounce(event)
     return _OTHERS.get(event.event_type)
 
 
-def _is_hard(event: AnymailTrackingEvent) -> bool:
-    if _SOFT & set(_field_values(event.esp_event)):
-        return False
-    if status := _STATUS.search(f"{event.mta_response or ''} {event.description or ''}"):
-        # 5.2.1 is a mailbox that is closed; the others of 5.2 are full, or refuse what is too large.
-        return status[1] == "5" and status[2] in ("0", "1", "2") and (status[2] != "2" or status[3] == "1")
-    return event.reject_reason in (RejectReason.BOUNCED, RejectReason.INVALID)
+def _kind_of_bounce(event: AnymailTrackingEvent) -> Kind:
+    """By what the server answered; where that leaves it open, by what the provider makes of it."""
+    finding = bounce_status.read(_words(event.mta_response))
+    if finding == Finding.OPEN:
+        finding = bounce_status.read(_words(event.description))
+    if finding == Finding.NOT_THE_ADDRESS or (finding == Finding.OPEN and event.reject_reason in _OF_THE_SENDER):
+        return Kind.REFUSED
+    if event.event_type == EventType.DEFERRED or _SOFT & set(_field_values(event.esp_event)):
+        return Kind.SOFT_BOUNCE
+    is_open_and_hard = finding == Finding.OPEN and event.reject_reason in (RejectReason.BOUNCED, RejectReason.INVALID)
+    return Kind.HARD_BOUNCE if finding == Finding.FOR_GOOD or is_open_and_hard else Kind.SOFT_BOUNCE
+
+
+def _words(text: object) -> str:
+    """In one line."""
+    return " ".join(str(text or "").split())
 
 
 def _field_values(value: Any) -> Iterator[str]:
@@ -247,4 +263,6 @@ def _reference(event: AnymailTrackingEvent) -> str:
     if METADATA in metadata:
         return str(metadata[METADATA])
     found = _MESSAGE_ID.match(event.message_id or "")
-    return found[1] if found else ""
+    if found is None or (found[2] and not Installation.objects.filter(code=found[2]).exists()):
+        return ""
+    return found[1]

@@ -102,6 +102,56 @@ def test_an_address_that_cannot_be_read_is_a_mistake_and_not_a_traceback(
     assert complaint.startswith("NAME can't be read as an address")
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "amqp://user:s3c/ret@host:5672/",
+        "amqp://user:s3c#ret@host:5672/",
+        "amqp://user:s3c?ret@host:5672/",
+        "amqp://user:1234/s3cret@host:5672/",
+        "amqp://user:1234#s3cret@host:5672/",
+        "amqp://user:[s3cret]@host:5672/",
+        "s3cret",
+        "s3cret:more@host",
+        "//user:s3cret@host",
+    ],
+)
+def test_no_complaint_quotes_a_password(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    result, complaint = read("url", value, "database://", BROKER_SCHEMES, monkeypatch=monkeypatch)
+
+    assert result == "database://"
+    assert complaint.startswith("NAME ")
+    assert [part for part in ("s3c", "ret@", "1234") if part in complaint] == []
+    assert "%2F" in complaint or "use one of" in complaint
+
+
+@pytest.mark.parametrize(
+    ("reader", "value"),
+    [
+        ("email", "smtp+tls://news:s3c/ret@mail.example"),
+        ("email", "smtp://news:12#s3cret@mail.example"),
+        ("sms", "twilio://AC1:s3c/ret@api.twilio.com/?from=+15005550006"),
+        ("sms", "twilio://AC1:1#s3cret@api.twilio.com/?from=+15005550006"),
+        ("database", "postgres://user:s3c/ret@db.example/notifier"),
+        ("database", "postgres://user:1?s3cret@db.example/notifier"),
+    ],
+)
+def test_nor_does_that_of_any_other_address(reader: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    options: dict[str, Any] = {"backend": ""} if reader == "email" else {}
+    default = "sqlite:///x" if reader == "database" else "console://"
+
+    _, complaint = read(reader, value, default, monkeypatch=monkeypatch, **options)
+
+    assert "%2F for /" in complaint
+    assert "s3c" not in complaint
+
+
+def test_a_password_with_a_quoted_slash_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    value = "amqp://user:s3c%2Fr%23t@host:5672/"
+
+    assert read("url", value, "database://", BROKER_SCHEMES, monkeypatch=monkeypatch) == (value, "")
+
+
 def test_sqlite_lies_in_the_project_and_waits_for_the_write_lock(monkeypatch: pytest.MonkeyPatch) -> None:
     database, complaint = read("database", "sqlite:///var/x.sqlite3", "", monkeypatch=monkeypatch)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from django import forms
 from django.db.models import QuerySet
 
+from notifier.messages.lines import validate_one_line
 from notifier.models import Client, ConsentChange, Delivery
 
 
@@ -84,6 +85,7 @@ class EraseForm(forms.Form):
     why = forms.CharField(
         label="Why",
         max_length=90,
+        validators=[validate_one_line],
         help_text="Kept in the record with your name, e.g. “ticket 4711”. Don’t name the client: it would stay.",
         error_messages={"required": "Say why: it is kept in the record."},
         widget=forms.TextInput(attrs={"autocomplete": "off"}),

@@ -8,6 +8,7 @@ from phonenumber_field.phonenumber import PhoneNumber
 
 from notifier.addresses import phones
 from notifier.clients.imports.rows import read_name
+from notifier.messages.lines import validate_one_line
 from notifier.staff import timezones
 
 
@@ -22,6 +23,7 @@ class ClientForm(forms.ModelForm):
         label="How do we know?",
         required=False,
         max_length=300,
+        validators=[validate_one_line],
         help_text="Where a change above comes from, e.g. “asked by phone”. It is kept with the change.",
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )

@@ -18,6 +18,7 @@ from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.admin.lists.selection import Selection
 from notifier.consent import suppressions
 from notifier.consent.suppressions import STAFF_LIFTABLE, Evidence, Source
+from notifier.messages.lines import validate_one_line
 from notifier.models import Suppression
 from notifier.runtime import clock
 from notifier.wording import numbers
@@ -37,6 +38,7 @@ class LiftForm(forms.Form):
     why = forms.CharField(
         label="Why",
         max_length=300,
+        validators=[validate_one_line],
         help_text="Kept for ever with your name, e.g. “ticket 4711: the mailbox is back”. Don’t repeat the address.",
         error_messages={"required": "Say why: it is kept in the record."},
         widget=forms.TextInput(attrs={"autocomplete": "off"}),

@@ -9,6 +9,7 @@ from django.contrib import messages
 
 from notifier.delivery import recovery
 from notifier.delivery.recovery import Obstacle, Resolved
+from notifier.messages.lines import validate_one_line
 from notifier.models import Resolution
 from notifier.wording import numbers
 
@@ -71,6 +72,7 @@ class WhyForm(forms.Form):
     why = forms.CharField(
         label="Why",
         max_length=300,
+        validators=[validate_one_line],
         help_text="Kept in the record together with your name, e.g. “ticket 4711: the mailbox was full”.",
         error_messages={"required": "Say why: it is kept in the record."},
         widget=forms.TextInput(attrs={"autocomplete": "off"}),

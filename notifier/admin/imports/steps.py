@@ -25,6 +25,8 @@ from notifier.clients.imports.columns import MappingError
 from notifier.clients.imports.uploads import AlreadyDone
 from notifier.clients.imports.writing import ClientsChanged
 from notifier.files.base import FileError
+from notifier.messages import lines
+from notifier.messages.lines import validate_one_line
 from notifier.models import ClientImport
 from notifier.runtime import clock
 from notifier.staff import groups
@@ -38,6 +40,7 @@ class ResubscribeForm(forms.Form):
         label="Why",
         required=False,
         max_length=uploads.MAX_REASON_LETTERS,
+        validators=[validate_one_line],
         help_text="Kept with each of these consents, e.g. “signed the form at the fair in May”.",
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
@@ -156,6 +159,7 @@ def failed_rows_page(model_admin: BackOfficeAdmin, request: HttpRequest, pk: int
         content = row.failed_rows.encode()
     else:
         raise Http404("There are none, or they were kept for long enough.")
-    name = f"{row.file_name.rpartition('.')[0] or row.file_name} - not taken.csv"
+    file_name = lines.one_line(row.file_name)
+    name = f"{file_name.rpartition('.')[0] or file_name} - not taken.csv"
     disposition = {"Content-Disposition": content_disposition_header(True, name) or "attachment"}
     return StreamingHttpResponse(iter([content]), content_type="text/csv; charset=utf-8", headers=disposition)

@@ -20,6 +20,7 @@ from notifier.admin.lists import routing
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.clients.imports import retention, uploads
 from notifier.files.base import FileError
+from notifier.messages import lines
 from notifier.runtime import clock
 from notifier.staff import groups
 
@@ -71,7 +72,8 @@ def upload_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpRespo
     if form.is_valid():
         file = form.cleaned_data["file"]
         try:
-            made = uploads.upload(file=file, name=file.name, by=cast(User, request.user), now=clock.now())
+            name, by = lines.one_line(file.name), cast(User, request.user)
+            made = uploads.upload(file=file, name=name, by=by, now=clock.now())
             return redirect(model_admin.page_url("columns", made.pk))
         except FileError as error:
             form.add_error("file", str(error))

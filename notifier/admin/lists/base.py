@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from copy import copy
 from typing import Any, ClassVar
 
+from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.exceptions import DisallowedModelAdminLookup
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import get_fields_from_path, unquote
-from django.db.models import Model
+from django.core.validators import ProhibitNullCharactersValidator
+from django.db.models import CharField, Model
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -16,6 +18,7 @@ from django.urls import reverse
 from notifier.admin.lists.change_list import BoundedChangeList
 from notifier.admin.lists.paginator import MAX_COUNTED, BoundedPaginator
 from notifier.admin.lists.selection import Rows, Selection
+from notifier.messages.lines import validate_one_line
 from notifier.wording.model_names import listed
 
 
@@ -54,6 +57,15 @@ class BackOfficeAdmin(admin.ModelAdmin):
             fields = [*self.opts.fields, *self.opts.many_to_many]
             kwargs["help_texts"] = dict.fromkeys([field.name for field in fields], "")
         return super().get_form(request, obj, change=change, **kwargs)
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Text of one line is refused with more of them, also for models that are not ours, such as users."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if isinstance(field, forms.CharField) and isinstance(db_field, CharField):
+            # Django's own refuses no more than a NUL, and would say so besides.
+            others = [one for one in field.validators if not isinstance(one, ProhibitNullCharactersValidator)]
+            field.validators = [*others, validate_one_line]
+        return field
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         return super().changelist_view(request, {"title": listed(self.opts), **(extra_context or {})})

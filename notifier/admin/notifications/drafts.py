@@ -12,7 +12,7 @@ from notifier.admin.broadcasts import email_preview
 from notifier.admin.broadcasts.email_preview import NOBODY
 from notifier.admin.lists.search import matching
 from notifier.broadcasts import audience
-from notifier.messages import email, markdown, placeholders, sms_segments
+from notifier.messages import email, lines, markdown, placeholders, sms_segments
 from notifier.models import Channel, Client, Notification, Topic
 from notifier.wording import numbers
 
@@ -38,7 +38,11 @@ class Draft:
         """What the form posts, valid or not."""
         topic_id = numbers.read_id(posted.get("topic", ""))
         topic = Topic.objects.filter(pk=topic_id).first() if topic_id is not None else None
-        texts = [placeholders.tidied(posted.get(name, "")) for name in ("subject", "email_body", "sms_body")]
+        texts = [
+            # One letter more than a text may have is enough to say that it is too long, each time that it is looked at.
+            placeholders.tidied(posted.get(name, "")[: markdown.MAX_LETTERS + 1])
+            for name in ("subject", "email_body", "sms_body")
+        ]
         return cls(topic, *texts)
 
     @property
@@ -122,7 +126,7 @@ def show(*, draft: Draft, reader: Reader) -> Shown:
     rendered = email.render(subject=draft.subject, body=draft.email_body)
     link_token = email_preview.test_token(draft.topic)
     return Shown(
-        subject=placeholders.one_line(placeholders.render(draft.subject, values)),
+        subject=lines.one_line(placeholders.render(draft.subject, values)),
         html=rendered.html_for(values, link_token) if draft.email_body else "",
         text=rendered.text_for(values, link_token) if draft.email_body else "",
         sms=placeholders.sms(draft.sms_body, values),

@@ -12,8 +12,8 @@ class NotificationForm(forms.ModelForm):
             "--- for a line across."
         }
         widgets = {
-            "email_body": forms.Textarea(attrs={"rows": 14, "class": "vLargeTextField"}),
-            "sms_body": forms.Textarea(attrs={"rows": 5, "class": "vLargeTextField"}),
+            "email_body": forms.Textarea(attrs={"rows": 14, "class": "vLargeTextField", "dir": "auto"}),
+            "sms_body": forms.Textarea(attrs={"rows": 5, "class": "vLargeTextField", "dir": "auto"}),
         }
 
     def clean(self) -> dict[str, Any] | None:

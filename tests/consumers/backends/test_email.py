@@ -185,6 +185,8 @@ def test_a_mailbox_that_the_server_does_not_have_is_sent_nothing_more(
         ("rcpt", "550 no such user"),
         ("rcpt", "550 5.7.1 you are on a list"),
         ("rcpt", "550 5.1.8 bad sender"),
+        ("rcpt", "550 5.1.0 sender rejected"),
+        ("rcpt", "550 5.1.2.3 is blocked"),
         ("rcpt", "552 5.2.2 full"),
         ("rcpt", "554 5.1.1 nobody"),
         ("rcpt", "450 4.1.1 not now"),
@@ -525,6 +527,47 @@ def test_every_text_arrives_as_it_was_with_lines_that_end_in_crlf(
     assert len(server.accepted()) == 2
 
 
+def test_the_message_id_has_the_installations_code(server: FakeSmtp, backend: SendBackend) -> None:
+    backend.send(replace(MESSAGE, installation="0a1b2c3d4e"))
+
+    assert server.accepted()[0]["message_id"] == "<7.42.0a1b2c3d4e@example.org>"
+
+
+@pytest.mark.parametrize("html", ["", "<p>{}</p>"], ids=["text alone", "both forms"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Grüße aus Köln 🏡\r\n-- \r\nFrom us",
+        "Привет!\n.\n..конец\n",
+        "三间新房 " * 500,
+        "a\0b",
+        "x" * 3000,
+        "ü= \n =3D\t\n",
+    ],
+    ids=ascii,
+)
+def test_every_mail_goes_in_seven_bits(server: FakeSmtp, backend: SendBackend, text: str, html: str) -> None:
+    backend.send(replace(MESSAGE, subject="Drei Häuser", body=text, html=html.format(text)))
+
+    raw = server.accepted()[0]["raw"]
+    assert raw.isascii()
+    assert "8bit" not in raw.lower()
+    assert "\0" not in raw
+    parts = [part for part in parsed(server).walk() if not part.is_multipart()]
+    expected = text.replace("\r\n", "\n").removesuffix("\n")
+    found = [str(part.get_content()).replace("\r\n", "\n").removesuffix("\n") for part in parts]
+    assert found == ([expected, html.format(text).replace("\r\n", "\n").removesuffix("\n")] if html else [expected])
+
+
+def test_so_does_what_any_other_mail_backend_is_given() -> None:
+    for html in ("", "<p>Grüße</p>"):
+        source = mime.build(replace(MESSAGE, body="Grüße", html=html)).message().as_bytes()
+
+        assert source.isascii()
+        assert b"8bit" not in source
+    assert b"7bit" in mime.build(MESSAGE).message().as_bytes()
+
+
 @pytest.mark.parametrize("text", ["Grüße aus Köln 🏡", "Привет!\n.\n..конец", "é" * 3000])
 def test_text_beyond_ascii_arrives_as_it_was(server: FakeSmtp, backend: SendBackend, text: str) -> None:
     backend.send(replace(MESSAGE, subject="Drei schöne Häuser — 三间新房", body=text))
@@ -577,18 +620,36 @@ def test_a_large_text_arrives_whole(server: FakeSmtp, backend: SendBackend, sett
 
 
 @pytest.mark.parametrize(
-    "change",
-    [
-        {"subject": "Homes\nBcc: eve@example.com"},
-        {"subject": "Homes\r\n\r\nAnother text"},
-        {"address": "ann@example.com\nBcc: eve@example.com"},
-        {"address": "ann@example.com>\r\nRCPT TO:<eve@example.com"},
-    ],
-    ids=str,
+    "end", ["\n", "\r\n\r\n", "\x0b", "\x0c", "\x1c", "\x1e", "\x85", "\u2028", "\u2029", "\0"], ids=ascii
 )
-def test_a_header_smuggled_in_fails_for_good(server: FakeSmtp, backend: SendBackend, change: dict[str, str]) -> None:
+@pytest.mark.parametrize("html", ["", "<p>Hello Ann.</p>"])
+def test_what_ends_a_line_begins_no_header_of_its_own(
+    server: FakeSmtp, backend: SendBackend, end: str, html: str
+) -> None:
+    backend.send(replace(MESSAGE, subject=f"Homes{end}Content-Type: text/html", html=html))
+
+    mail = parsed(server)
+    assert mail["Subject"] == "Homes Content-Type: text/html"
+    assert mail.get_content_type() == ("multipart/alternative" if html else "text/plain")
+    assert mail.defects == []
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "ann@example.com\nBcc: eve@example.com",
+        "ann@example.com>\r\nRCPT TO:<eve@example.com",
+        '"ann\x0beve@example.com"@example.com',
+        '"ann\x85"@example.com',
+    ],
+    ids=ascii,
+)
+@pytest.mark.parametrize("html", ["", "<p>Hello Ann.</p>"])
+def test_a_header_smuggled_in_by_an_address_fails_for_good(
+    server: FakeSmtp, backend: SendBackend, address: str, html: str
+) -> None:
     with pytest.raises(PermanentFailure) as caught:
-        backend.send(replace(MESSAGE, **change))
+        backend.send(replace(MESSAGE, address=address, html=html))
 
     assert server.accepted() == []
     assert "eve@" not in str(caught.value)
@@ -962,13 +1023,19 @@ def test_a_mail_backend_stays_open_and_is_opened_anew_after_a_failure(
     assert (opened, FakeMailBackend.opened) == (1, 2)
 
 
-def test_a_header_smuggled_in_fails_for_good_with_a_mail_backend_of_djangos_too(
-    use_backend: Callable[[str], SendBackend],
+@pytest.mark.parametrize("address", ["ann@example.com\nBcc: eve@example.com", '"ann\x0beve"@example.com'], ids=ascii)
+def test_no_header_is_smuggled_in_through_a_mail_backend_of_djangos_either(
+    use_backend: Callable[[str], SendBackend], address: str
 ) -> None:
     backend = use_backend("django.core.mail.backends.locmem.EmailBackend")
 
     with pytest.raises(PermanentFailure):
-        backend.send(replace(MESSAGE, subject="Homes\nBcc: eve@example.com"))
+        backend.send(replace(MESSAGE, address=address))
+    backend.send(replace(MESSAGE, subject="Homes\x0bBcc: eve@example.com"))
+
+    (mail,) = outbox.outbox
+    assert mail.message()["Subject"] == "Homes Bcc: eve@example.com"
+    assert mail.recipients() == ["ann@example.com"]
 
 
 # --- What makes it bulk mail that can be refused ----------------------------------------------------------------------

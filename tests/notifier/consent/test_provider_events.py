@@ -45,6 +45,17 @@ def test_what_is_for_good_suppresses_the_address_with_the_evidence(
     assert (event.provider, event.kind, event.address, event.detail, event.at) == ("Postmark", kind, ANN, "550 no", now)
 
 
+def test_a_refusal_of_the_message_is_kept_and_never_suppresses(now: datetime, settings: Any) -> None:
+    settings.SOFT_BOUNCES = 2
+
+    for number in range(5):
+        take(Kind.REFUSED, now, number, detail="550 5.7.1 you are on a list")
+
+    assert suppressed() == []
+    assert not SoftBounces.objects.exists()
+    assert ProviderEvent.objects.count() == 5
+
+
 def test_an_event_is_taken_once(now: datetime) -> None:
     assert take(Kind.HARD_BOUNCE, now)
     suppressions.lift(channel=Channel.EMAIL, address=ANN, evidence=Evidence(Source.STAFF, "it is back"), now=now)

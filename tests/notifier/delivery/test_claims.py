@@ -19,7 +19,17 @@ from notifier.delivery.claims import Claim
 from notifier.delivery.settlements import Outcome, Verdict
 from notifier.messages import signed_links
 from notifier.messages.signed_links import Link
-from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Reason, Suppression, SuppressionChange
+from notifier.models import (
+    Broadcast,
+    Channel,
+    Client,
+    Delivery,
+    Installation,
+    Preference,
+    Reason,
+    Suppression,
+    SuppressionChange,
+)
 from notifier.policies import breakers
 from notifier.transport.database import DatabaseTransport
 from tests.support.connections import OtherConnection, at_once, impatient
@@ -99,6 +109,15 @@ def test_a_claim_takes_nothing_that_is_not_pending(now: datetime, state: Deliver
 
     assert taken.messages == []
     assert columns(row) == before
+
+
+def test_each_message_has_the_installations_code_which_no_other_database_has(now: datetime) -> None:
+    Installation.objects.update_or_create(pk=1, defaults={"code": "0a1b2c3d4e", "records_began_at": now})
+
+    assert [message.installation for message in claim(a_delivery(), now=now).messages] == ["0a1b2c3d4e"]
+
+    Installation.objects.all().delete()
+    assert [message.installation for message in claim(a_delivery(), now=now).messages] == [""]
 
 
 def test_a_second_ticket_for_the_same_rows_claims_nothing(now: datetime) -> None:

@@ -90,3 +90,23 @@ def test_each_client_has_links_of_their_own_whatever_staff_wrote_beside_them() -
     assert other in rendered.text_for(VALUES, other)
     assert TOKEN not in rendered.text_for(VALUES, other) + rendered.html_for(VALUES, other)
     assert rendered.text_for(VALUES, TOKEN).startswith("{{ unsubscribe }} {{ preferences }}\n")
+
+
+# --- Direction and bytes ----------------------------------------------------------------------------------------------
+def test_each_outermost_block_takes_the_direction_of_its_own_letters() -> None:
+    body = "שלום {{ name }}\n\n# Homes\n\n- עברית\n\n  more\n- two\n\n> كلام\n>\n> more"
+
+    html = email.render(subject="s", body=body).html_for(VALUES, TOKEN)
+
+    inside = html.partition('class="inside"')[2].partition("</td>")[0]
+    directed = re.findall(r'<(\w+) dir="auto"', inside)
+    assert directed == ["p", "h1", "ul", "blockquote"]
+    # What has a direction of its own is not asked by what stands around it.
+    assert inside.count("<p") == 6
+
+
+def test_the_template_itself_needs_no_letter_beyond_ascii() -> None:
+    rendered = email.render(subject="Homes", body="Dear {{ name }}")
+
+    assert rendered.html_for(VALUES, TOKEN).isascii()
+    assert rendered.text_for(VALUES, TOKEN).isascii()

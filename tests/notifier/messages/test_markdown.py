@@ -1,6 +1,6 @@
-import time
 from html import unescape
 from html.parser import HTMLParser
+from urllib.parse import unquote
 
 import pytest
 from hypothesis import given
@@ -218,17 +218,57 @@ def test_a_placeholder_stays_where_it_was_as_often_as_it_was(source: str) -> Non
         assert len(placeholders.Pattern.of(written.html).names) == number
 
 
+def test_a_text_that_mail_programs_would_cut_off_is_complained_of() -> None:
+    assert markdown.mistakes("a" * markdown.MAX_LETTERS) == []
+
+    (said,) = markdown.mistakes("a" * (markdown.MAX_LETTERS + 1))
+
+    assert "100,000 letters" in said
+
+
+def test_a_page_names_a_few_faults_of_a_kind_and_not_thousands() -> None:
+    assert len(markdown.mistakes(" ".join(f"[a](x{number})" for number in range(1000)))) == markdown.MAX_NAMED
+
+
+# --- Web addresses as people paste them -------------------------------------------------------------------------------
 @pytest.mark.parametrize(
-    "text", ["[" * 20_000, "*" * 20_000, "> " * 5_000, "https://" * 5_000, "<a " * 10_000, "- " * 5_000, "![" * 10_000]
+    "address",
+    [
+        "https://e.example/?_gl=1*1k2*_ga*MT",
+        "https://e.example/__init__/a",
+        "https://e.example/Notifier_(film)",
+        "https://e.example/a_(b_(c))",
+        "https://e.example/*a*/_b_/c",
+        "https://e.example/#:~:text=a,b",
+        "https://e.example/x--y...z;v=1?q[]=2",
+        "http://localhost:8000/@me/",
+        "https://www.e.example",
+        "HTTPS://E.example/A",
+    ],
 )
-def test_no_text_takes_long(text: str) -> None:
-    began = time.process_time()
+@pytest.mark.parametrize(
+    "around", ["{}", "See {}, or call.", "({})", "“{}”", "**{}**", "_see {}_", "**now: {}.**", "*{}*"]
+)
+def test_a_pasted_address_is_one_link_in_both_forms(address: str, around: str) -> None:
+    written = markdown.write(around.format(address))
 
-    markdown.write(text)
-    markdown.mistakes(text)
-    markdown.warnings(text)
+    seen = Tags(written.html)
+    assert [unquote(value) for name, value in seen.attributes if name == "href"] == [address]
+    assert address in seen.words
+    assert address in written.text
+    assert written.text.strip("“”()._") == around.replace("*", "").format(address).strip("“”()._")
 
-    assert time.process_time() - began < 5
+
+def test_a_link_says_its_address_once_however_it_is_written() -> None:
+    written = markdown.write("https://bücher.example/ü?q=ä")
+
+    assert written.text == "https://bücher.example/ü?q=ä"
+    assert 'href="https://xn--bcher-kva.example/%C3%BC?q=%C3%A4"' in written.html
+
+
+@pytest.mark.parametrize("text", ["xhttps://e.example", "https://", "https:// e.example", "https://a" + "b" * 5000])
+def test_what_is_no_address_is_shown_as_it_was_typed(text: str) -> None:
+    assert markdown.write(text).html == f"<p>{text}</p>"
 
 
 # --- Plain text -------------------------------------------------------------------------------------------------------

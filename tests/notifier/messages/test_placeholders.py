@@ -143,3 +143,11 @@ def test_blank_is_what_nobody_would_see(text: str, blank: bool) -> None:
 
 def test_a_text_is_tidied_of_what_browsers_do_to_its_lines() -> None:
     assert placeholders.tidied(" a\r\nb\rc\n\n") == "a\nb\nc"
+
+
+def test_an_sms_that_no_provider_takes_is_complained_of() -> None:
+    assert placeholders.sms_mistakes("a" * 1600) == []
+
+    (said,) = placeholders.sms_mistakes("a" * 1601)
+
+    assert "1,600 letters" in said

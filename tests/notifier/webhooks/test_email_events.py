@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 from anymail.signals import AnymailTrackingEvent
 from django.core.cache import cache
+from django.db import OperationalError
 from django.test import Client as Browser
 from django.utils.module_loading import import_string
 
+from notifier.consent import provider_events
 from notifier.consent.provider_events import Kind
-from notifier.models import ProviderEvent, Suppression
+from notifier.models import Installation, ProviderEvent, Suppression
 from notifier.web.security_headers import Allowance
 from notifier.webhooks import email_events
 from tests.support.factories import a_delivery
@@ -241,7 +243,15 @@ def event(event_type: str, **fields: Any) -> AnymailTrackingEvent:
         ("bounced", {"reject_reason": "bounced", "mta_response": "550 5.1.1 nobody"}, Kind.HARD_BOUNCE),
         ("bounced", {"reject_reason": "bounced", "mta_response": "550 5.2.1 closed"}, Kind.HARD_BOUNCE),
         ("bounced", {"reject_reason": "bounced", "mta_response": "552 5.2.2 full"}, Kind.SOFT_BOUNCE),
-        ("bounced", {"reject_reason": "bounced", "mta_response": "550 5.7.1 policy"}, Kind.SOFT_BOUNCE),
+        ("bounced", {"reject_reason": "bounced", "mta_response": "550 5.7.1 policy"}, Kind.REFUSED),
+        ("bounced", {"reject_reason": "bounced", "mta_response": "550 5.1.0 sender rejected"}, Kind.REFUSED),
+        ("bounced", {"reject_reason": "bounced", "mta_response": "[5.1.2.3] said: 452 mailbox full"}, Kind.SOFT_BOUNCE),
+        ("bounced", {"mta_response": "[192.2.1.5] said: 550 5.1.1 nobody"}, Kind.HARD_BOUNCE),
+        (
+            "bounced",
+            {"reject_reason": "bounced", "mta_response": "550 no", "description": "552 5.2.2 full"},
+            Kind.SOFT_BOUNCE,
+        ),
         ("bounced", {"reject_reason": "bounced", "description": "451 4.3.0 later"}, Kind.SOFT_BOUNCE),
         (
             "bounced",
@@ -249,10 +259,11 @@ def event(event_type: str, **fields: Any) -> AnymailTrackingEvent:
             Kind.SOFT_BOUNCE,
         ),
         ("bounced", {"reject_reason": "bounced", "esp_event": {"hard_bounce": False}}, Kind.SOFT_BOUNCE),
-        ("bounced", {"reject_reason": "blocked"}, Kind.SOFT_BOUNCE),
-        ("bounced", {"reject_reason": "spam"}, Kind.SOFT_BOUNCE),
+        ("bounced", {"reject_reason": "blocked"}, Kind.REFUSED),
+        ("bounced", {"reject_reason": "spam"}, Kind.REFUSED),
         ("bounced", {}, Kind.SOFT_BOUNCE),
         ("deferred", {}, Kind.SOFT_BOUNCE),
+        ("deferred", {"mta_response": "451 4.7.1 greylisted"}, Kind.REFUSED),
         ("rejected", {"reject_reason": "invalid"}, Kind.HARD_BOUNCE),
         ("rejected", {"reject_reason": "bounced"}, Kind.HARD_BOUNCE),
         ("rejected", {"reject_reason": "spam"}, Kind.COMPLAINT),
@@ -267,6 +278,40 @@ def test_each_event_in_our_words(event_type: str, fields: dict[str, Any], kind: 
 
     assert told is not None
     assert told.kind == kind
+
+
+def test_one_event_that_can_not_be_recorded_does_not_hinder_those_beside_it(
+    client: Browser, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.EMAIL_BACKEND = "anymail.backends.mailjet.EmailBackend"
+    settings.ANYMAIL = {"WEBHOOK_SECRET": [SECRET]}
+    record = provider_events.record_event
+
+    def fail_for_bob(event: provider_events.Event, now: datetime) -> bool:
+        if event.address == "bob@example.com":
+            raise ValueError("odd")
+        return record(event, now)
+
+    monkeypatch.setattr(provider_events, "record_event", fail_for_bob)
+    # https://dev.mailjet.com/email/guides/webhooks/
+    error = {"event": "bounce", "hard_bounce": True, "error": "user unknown", "time": 1_764_000_000, "MessageID": 1}
+    told = [error | {"email": f"{name}@example.com"} for name in ("ann", "bob", "cid")]
+
+    assert post(client, told, to="/hooks/mail/mailjet/tracking/") == 200
+
+    assert set(Suppression.objects.values_list("address", flat=True)) == {"ann@example.com", "cid@example.com"}
+
+
+def test_while_the_database_is_away_the_provider_is_asked_to_come_again(
+    client: Browser, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def be_away(*arguments: Any) -> bool:
+        raise OperationalError("the connection is closed")
+
+    settings.EMAIL_BACKEND, settings.ANYMAIL = POSTMARK, {"WEBHOOK_SECRET": [SECRET]}
+    monkeypatch.setattr(provider_events, "record_event", be_away)
+
+    assert post(client, bounce()) == 503
 
 
 @pytest.mark.parametrize(
@@ -301,11 +346,14 @@ def test_an_event_without_an_id_is_known_by_what_it_tells() -> None:
     [
         ({"metadata": {"delivery": "7.12"}}, "7.12"),
         ({"message_id": "<7.12@example.com>"}, "7.12"),
+        ({"message_id": "<7.12.0a1b2c3d4e@example.com>"}, "7.12"),
+        ({"message_id": "<7.12.ffffffffff@example.com>"}, ""),
         ({"message_id": "883953f4"}, ""),
         ({"metadata": ["odd"], "message_id": None}, ""),
     ],
 )
 def test_our_number_is_read_from_the_metadata_or_from_the_message_id(fields: dict[str, Any], reference: str) -> None:
+    Installation.objects.update_or_create(pk=1, defaults={"code": "0a1b2c3d4e", "records_began_at": NOW})
     told = email_events.translated(event("complained", **fields), provider="Any", now=NOW)
 
     assert told is not None

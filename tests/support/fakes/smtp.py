@@ -20,7 +20,7 @@ from tests.support.fakes.running import FakeProcess, Sink, ThreadedFake, serve
 PATH = re.compile(r"(?:FROM|TO):\s*<([^>]*)>", re.IGNORECASE)
 MESSAGE_ID = re.compile(rb"^message-id:\s*(\S+)", re.IGNORECASE | re.MULTILINE)
 SUBJECT = re.compile(rb"^subject:[ \t]*(.*(?:\r\n[ \t].*)*)", re.IGNORECASE | re.MULTILINE)
-OUR_MESSAGE_ID = re.compile(r"<(\d+)\.(\d+)@")
+OUR_MESSAGE_ID = re.compile(r"<(\d+)\.(\d+)(?:\.[0-9a-f]+)?@")
 END = b"\r\n.\r\n"
 ADDRESS_PHASES = ("rcpt", "data", "body", "dot")
 

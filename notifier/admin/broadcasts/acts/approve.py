@@ -15,6 +15,7 @@ from notifier.admin.broadcasts import page_parts, waiting
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.broadcasts import acts, approvals, lifecycle
 from notifier.broadcasts.acts import Act
+from notifier.messages.lines import validate_one_line
 from notifier.models import Broadcast
 from notifier.runtime import clock
 
@@ -48,7 +49,9 @@ class SeenForm(forms.Form):
 
 
 class RejectForm(forms.Form):
-    why = forms.CharField(label="Why", max_length=200, help_text="Whoever asked for it reads this.")
+    why = forms.CharField(
+        label="Why", max_length=200, validators=[validate_one_line], help_text="Whoever asked for it reads this."
+    )
 
 
 def approve_page(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast_id: int) -> HttpResponse:

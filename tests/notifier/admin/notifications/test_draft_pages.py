@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from pytest_django import Settings
 
+from notifier.messages import markdown
 from notifier.models import Notification
 from tests.notifier.admin.conftest import LogIn
 from tests.support.factories import a_client, a_notification, a_topic
@@ -75,6 +76,13 @@ def test_a_draft_that_is_still_wrong_is_shown_all_the_same(admin: Browser) -> No
 
     assert "Dear {{ nmae }} of Topic" in page.context["shown"].text
     assert "There is no placeholder {{ nmae }}" in text_of(page)
+
+
+def test_no_more_of_a_draft_is_read_than_a_text_may_have(admin: Browser) -> None:
+    page = admin.post(reverse(PREVIEW), a_draft(email_body="- one\n" * 100_000))
+
+    assert len(page.context["shown"].text) < 2 * markdown.MAX_LETTERS
+    assert "longer than 100,000 letters" in text_of(page)
 
 
 def test_help_for_writers_is_for_writers(staff: LogIn) -> None:
