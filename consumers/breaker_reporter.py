@@ -43,8 +43,8 @@ class BreakerReporter:
             self._try(lambda: self._judge(claim, outcomes))
             return
         # What was released never reached the provider: the consumer's own back-off handles that. A recipient who has
-        # opted out there says nothing about how well it works.
-        given = [outcome for outcome in outcomes if outcome.verdict not in (Verdict.RELEASED, Verdict.REFUSED)]
+        # opted out there says nothing about how well it works, nor does a message that could not be made.
+        given = [o for o in outcomes if o.was_given and o.verdict not in (Verdict.RELEASED, Verdict.REFUSED)]
         failed = [outcome for outcome in given if outcome.verdict is not Verdict.SENT]
         if not given:
             return
@@ -78,7 +78,7 @@ class BreakerReporter:
 
     def _judge(self, claim: Claim, outcomes: Sequence[Outcome]) -> None:
         for outcome in outcomes:
-            if outcome.verdict is Verdict.REFUSED:
+            if outcome.verdict is Verdict.REFUSED or not outcome.was_given:
                 breakers.probe_now(channel=self._channel, now=clock.now())
             elif claim.probe_of and breakers.judge(
                 channel=self._channel,

@@ -8,11 +8,12 @@ from collections.abc import Callable, Sequence
 
 from consumers.backends.base import (
     ChannelDown,
-    OutcomeUnknown,
+    NoMessage,
     Outgoing,
     PermanentFailure,
     RecipientRefused,
     SendBackend,
+    SendFailure,
     TemporaryFailure,
 )
 from notifier.delivery.claims import Message
@@ -45,17 +46,28 @@ class Sender:
         messages come back as RELEASED. `waiting` is called each second meanwhile.
         """
         window = _Window(messages, starts_until)
-        needed = min(len(messages), self._max_threads)
-        while len(self._threads) < needed:
-            self._threads.append(threading.Thread(target=self._work, name=f"sender {len(self._threads)}", daemon=True))
-            self._threads[-1].start()
-        # One thread is called, and each calls the next as it starts. With a provider that answers at once, waking a
-        # hundred threads costs more than the sending.
-        self._jobs.put(window)
-        waiting()
+        self._hire(min(len(messages), self._max_threads))
+        if self._threads:
+            # One thread is called, and each calls the next as it starts. With a provider that answers at once, waking a
+            # hundred threads costs more than the sending.
+            self._jobs.put(window)
+        else:
+            window.give_up("no thread can be started")
+        _tell(waiting)
         while not window.done.wait(WAITING_SECONDS):
-            waiting()
+            _tell(waiting)
         return window.outcomes
+
+    def _hire(self, needed: int) -> None:
+        """Start threads until there are as many as needed, or as the machine allows: fewer only take longer."""
+        while len(self._threads) < needed:
+            thread = threading.Thread(target=self._work, name=f"sender {len(self._threads)}", daemon=True)
+            try:
+                thread.start()
+            except (RuntimeError, MemoryError) as error:
+                logger.error("Only %d of %d threads can be started: %s", len(self._threads), needed, error)
+                return
+            self._threads.append(thread)
 
     def close(self) -> None:
         """Let every thread close its connection and end."""
@@ -82,6 +94,14 @@ class Sender:
                 backend.close()
         except Exception:
             logger.exception("A provider's connection did not close.")
+
+
+def _tell(waiting: Callable[[], None]) -> None:
+    """If this raised, what is sent meanwhile would never be recorded."""
+    try:
+        waiting()
+    except Exception:
+        logger.exception("A sign of life could not be given.")
 
 
 class _Window:
@@ -121,34 +141,52 @@ class _Window:
                 self.done.set()
 
     def _send(self, message: Message, backend: SendBackend) -> Outcome:
+        if message.flaw:
+            return Outcome(message, Verdict.PERMANENT, detail=message.flaw, was_given=False)
         if self._down or time.monotonic() > self._starts_until:
             return Outcome(message, Verdict.RELEASED, detail=self._down)
-        outgoing = Outgoing(
-            reference=f"{message.broadcast_id}.{message.delivery_id}",
-            address=message.address,
-            subject=message.subject,
-            body=message.body,
-            html=message.html,
-            link_token=message.link_token,
-            list_id=message.list_id,
-        )
         try:
             failpoints.reached("send.begun")
-            provider_id = backend.send(outgoing)
+            provider_id = backend.send(_outgoing(message))
             failpoints.reached("send.accepted")
             return Outcome(message, Verdict.SENT, provider_id=provider_id)
-        except TemporaryFailure as failure:
-            return Outcome(message, Verdict.TEMPORARY, detail=str(failure), wait=failure.wait)
-        except PermanentFailure as failure:
-            return Outcome(message, Verdict.PERMANENT, detail=str(failure), suppress=failure.suppress)
-        except RecipientRefused as failure:
-            return Outcome(message, Verdict.REFUSED, detail=str(failure), suppress=failure.suppress)
         except ChannelDown as failure:
             self._down = str(failure) or "the provider can't be used"
             return Outcome(message, Verdict.RELEASED, detail=self._down)
-        except OutcomeUnknown as failure:
-            return Outcome(message, Verdict.UNKNOWN, detail=str(failure))
-        except Exception as error:
-            # An error in the backend itself: it may have come before or after the provider took the message.
+        except SendFailure as failure:
+            return _failed(message, failure)
+        except BaseException as error:
+            # An error in the backend itself: it may have come before or after the provider took the message. Even a
+            # SystemExit is caught: if the thread ended here, its window would wait for ever.
             logger.exception("Sending delivery %d failed in a way that the backend does not know.", message.delivery_id)
             return Outcome(message, Verdict.UNKNOWN, detail=f"the send backend failed: {type(error).__name__}")
+
+
+def _outgoing(message: Message) -> Outgoing:
+    return Outgoing(
+        reference=f"{message.broadcast_id}.{message.delivery_id}",
+        address=message.address,
+        subject=message.subject,
+        body=message.body,
+        html=message.html,
+        link_token=message.link_token,
+        list_id=message.list_id,
+    )
+
+
+def _failed(message: Message, failure: SendFailure) -> Outcome:
+    """How a message ended that the provider did not take, or may have taken."""
+    match failure:
+        case TemporaryFailure():
+            return Outcome(message, Verdict.TEMPORARY, detail=str(failure), wait=failure.wait)
+        case PermanentFailure():
+            return Outcome(
+                message,
+                Verdict.PERMANENT,
+                detail=str(failure),
+                suppress=failure.suppress,
+                was_given=not isinstance(failure, NoMessage),
+            )
+        case RecipientRefused():
+            return Outcome(message, Verdict.REFUSED, detail=str(failure), suppress=failure.suppress)
+    return Outcome(message, Verdict.UNKNOWN, detail=str(failure))

@@ -27,6 +27,8 @@ from notifier.transport.base import Received, Transport, TransportError
 logger = logging.getLogger(__name__)
 
 IDLE_SECONDS = 1.0
+#: When what a fault of ours kept from being handled is tried again.
+FAULTY_WAIT = timedelta(seconds=30)
 
 
 class Consumer:
@@ -84,7 +86,7 @@ class Consumer:
                     return
                 if received is not None:
                     failpoints.reached("ticket.received")
-                    self._work(received)
+                    self._work_or_put_off(received)
                     failpoints.reached("ticket.acked")
                 elif until_idle and not self._transport.depth(self._channel):
                     return
@@ -103,6 +105,17 @@ class Consumer:
 
     def _beat_at_work(self) -> None:
         self._heartbeat.beat(Process.State.WORKING, self._rate_limiter.words)
+
+    def _work_or_put_off(self, received: Received) -> None:
+        """A fault of ours in one ticket must not stop those behind it: a broker would hand out the same one first."""
+        try:
+            self._work(received)
+        except (db.Error, TransportError):
+            raise
+        except Exception:
+            logger.exception("A ticket could not be handled; what is left of it is tried again in a while.")
+            self._release(received.ticket.deliveries, due_at=clock.now() + FAULTY_WAIT)
+            received.ack()
 
     def _work(self, received: Received) -> None:
         ids = received.ticket.deliveries
@@ -179,10 +192,13 @@ class Consumer:
                 token=token,
                 now=clock.now(),
             )
-        except db.Error:
-            # The commit may have been made, and only its answer lost. Nothing was sent, so undo it: otherwise the rows
-            # would end as UNKNOWN.
-            self._insist(lambda: claims.release_claim(token=token, delivery_ids=delivery_ids, now=clock.now()))
+        except Exception as error:
+            # The commit may have been made, and only its answer lost, or the text could not be made. Nothing was sent,
+            # so undo it: otherwise the rows would end as UNKNOWN.
+            wait = timedelta() if isinstance(error, db.Error) else FAULTY_WAIT
+            self._insist(
+                lambda: claims.release_claim(token=token, delivery_ids=delivery_ids, due_at=clock.now() + wait)
+            )
             raise
 
     def _settle(self, claim: Claim, outcomes: Sequence[Outcome]) -> None:

@@ -50,6 +50,10 @@ class PermanentFailure(SendFailure):
     """This recipient can't be reached, however often it is tried."""
 
 
+class NoMessage(PermanentFailure):
+    """No message can be made for this recipient: the provider was given nothing, and is not to blame."""
+
+
 class RecipientRefused(SendFailure):
     """The recipient has opted out at the provider. It counts as no failure, and their address is suppressed."""
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.conf import settings
-from django.core.mail import BadHeaderError, get_connection
+from django.core.mail import get_connection
 from django.utils.module_loading import import_string
 
 from consumers.backends import mime
@@ -24,7 +24,7 @@ class DjangoMailBackend:
         self.longest_send_seconds = float(settings.EMAIL_TIMEOUT)
         self._connection: Any = None
         is_anymail = settings.EMAIL_BACKEND.startswith("anymail.backends.")
-        self._refused = import_string("anymail.exceptions.AnymailRecipientsRefused") if is_anymail else BadHeaderError
+        self._refused = import_string("anymail.exceptions.AnymailRecipientsRefused") if is_anymail else ()
 
     def send(self, message: Outgoing) -> str:
         if self._connection is None:
@@ -34,6 +34,8 @@ class DjangoMailBackend:
             except Exception as error:
                 self._connection = None
                 raise ChannelDown(f"the mail backend can't be opened: {masked(error)}") from error
+        # Made once before any of it is handed over, so that what can't be made is known not to have been sent.
+        mime.source(message)
         mail = mime.build(message)
         # The provider's later reports on the message carry this along: notifier/webhooks/email_events.py.
         mail.metadata = {"delivery": message.reference}  # type: ignore[attr-defined]
@@ -41,8 +43,6 @@ class DjangoMailBackend:
             sent = self._connection.send_messages([mail])
         except SendFailure:
             raise
-        except BadHeaderError as error:  # raised while the mail is put together, before any of it is handed over
-            raise PermanentFailure(f"no mail can be made of it: {masked(error)}") from error
         except self._refused as error:
             raise PermanentFailure("the provider refuses the recipient") from error
         except Exception as error:

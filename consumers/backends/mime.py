@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.core.mail import BadHeaderError, EmailMessage, EmailMultiAlternatives
 
-from consumers.backends.base import ChannelDown, Outgoing, PermanentFailure, masked
+from consumers.backends.base import ChannelDown, NoMessage, Outgoing, SendFailure, masked
 from notifier.messages import signed_links
 
 #: RFC 5321, 4.5.3.1.6, without the line's end.
@@ -52,14 +52,19 @@ def _list_headers(message: Outgoing) -> dict[str, str]:
 
 
 def source(message: Outgoing) -> bytes:
-    """The mail as bytes; `PermanentFailure` where none can be made, as with a line break in a header."""
+    """The mail as bytes; `NoMessage` where none can be made, as with a line break in a header."""
     try:
         if message.html:
             head = _mail(replace(message, body="", html=""), {}).message()
             return _written(_list_headers(message)) + _alternatives(head, message)
         return build(message).message().as_bytes()
-    except (ValueError, UnicodeError) as error:  # BadHeaderError is a ValueError
-        raise PermanentFailure(f"no mail can be made of it: {masked(error)}") from error
+    except SendFailure:
+        raise
+    except ValueError as error:  # BadHeaderError and UnicodeError are ones
+        raise NoMessage(f"no mail can be made of it: {masked(error)}") from error
+    except Exception as error:
+        # The `email` package raises e.g. HeaderParseError, and whatever its own faults bring. Nothing is sent yet.
+        raise NoMessage(f"no mail can be made of it: {type(error).__name__}") from error
 
 
 def _written(headers: dict[str, str]) -> bytes:

@@ -6,6 +6,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from email.utils import parseaddr
 from typing import Any, cast
 
@@ -15,6 +16,7 @@ from consumers.backends import mime
 from consumers.backends.base import (
     ChannelDown,
     Deadline,
+    NoMessage,
     OutcomeUnknown,
     Outgoing,
     PermanentFailure,
@@ -83,7 +85,7 @@ class SmtpBackend:
             smtp = self._smtp = self._smtp or self._connect()
             options = ["BODY=8BITMIME"] if smtp.has_extn("8bitmime") and not data.isascii() else []
             code, text = smtp.mail(_in_idna(self._sender), options)
-        except (*TROUBLE, ValueError) as error:  # ValueError: a host, a password or a sender beyond ASCII
+        except Exception as error:  # e.g. ValueError: a host, a password or a sender beyond ASCII
             self._drop()
             if not fresh:
                 return self._begin(data)
@@ -125,7 +127,7 @@ class SmtpBackend:
         """
         try:
             code, text = command()
-        except TROUBLE as error:
+        except Exception as error:
             self._drop()
             raise TemporaryFailure(f"the connection was lost before the text: {masked(error)}") from error
         if code in good:
@@ -149,7 +151,7 @@ class SmtpBackend:
             while left:
                 sock.settimeout(self._deadline.left(most=settings.EMAIL_TIMEOUT))
                 left = left[sock.send(left) :]
-        except OSError as error:
+        except Exception as error:
             self._drop()
             raise TemporaryFailure(f"the connection was lost while sending the text: {masked(error)}") from error
 
@@ -173,12 +175,10 @@ class SmtpBackend:
 
     def _reset(self, smtp: smtplib.SMTP) -> None:
         """Make the connection ready for the next message, or give it up."""
-        try:
+        with suppress(Exception):  # whatever it is, the message's own verdict stands
             if smtp.rset()[0] == 250:
                 self._used_at = time.monotonic()
                 return
-        except TROUBLE:
-            pass
         self._drop()
 
     def _drop(self) -> None:
@@ -239,11 +239,11 @@ class _AnswerReader:
 
 
 def ascii_address(address: str) -> str:
-    """The address as SMTP takes it, its domain in IDNA; `PermanentFailure` for a local part beyond ASCII."""
+    """The address as SMTP takes it, its domain in IDNA; `NoMessage` for a local part beyond ASCII."""
     try:
         return _in_idna(address)
     except UnicodeError as error:
-        raise PermanentFailure("the address can't be written in ASCII, which this mail server needs") from error
+        raise NoMessage("the address can't be written in ASCII, which this mail server needs") from error
 
 
 def _in_idna(address: str) -> str:

@@ -7,7 +7,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urlencode, urlsplit
 
 import httpcore
 import httpx
@@ -15,6 +15,7 @@ import httpx
 from consumers.backends.base import (
     ChannelDown,
     Deadline,
+    NoMessage,
     OutcomeUnknown,
     Outgoing,
     PermanentFailure,
@@ -22,6 +23,7 @@ from consumers.backends.base import (
     TemporaryFailure,
 )
 
+FORM_TYPE = "application/x-www-form-urlencoded"
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 30.0
 #: Twilio's answers take about 1 KiB.
@@ -69,11 +71,14 @@ class TwilioBackend:
         )
 
     def send(self, message: Outgoing) -> str:
-        form = {"To": message.address, "From": self._sender, "Body": message.body}
+        form = self._form(message)
         self._deadline.begin()
         try:
             request = self._client.build_request(
-                "POST", self._url, data=form, headers={"X-Notifier-Delivery": message.reference}
+                "POST",
+                self._url,
+                content=form,
+                headers={"Content-Type": FORM_TYPE, "X-Notifier-Delivery": message.reference},
             )
             response = self._client.send(request, stream=True)
         except UNREACHED as error:
@@ -84,6 +89,14 @@ class TwilioBackend:
             return _judge(response.status_code, _read(response), _retry_after(response))
         finally:
             response.close()
+
+    def _form(self, message: Outgoing) -> bytes:
+        """Apart from the request, whose UnicodeError is one of the host's name and stops the whole channel."""
+        try:
+            form = {"To": message.address, "From": self._sender, "Body": message.body}
+            return urlencode(form).encode("ascii")
+        except UnicodeError as error:
+            raise NoMessage(f"no SMS can be made of it: {type(error).__name__}") from error
 
     def close(self) -> None:
         self._client.close()

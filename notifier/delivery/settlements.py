@@ -48,6 +48,8 @@ class Outcome:
     wait: timedelta | None = None
     #: Why nothing more may be sent to the address, with the provider's answer as the evidence; None where it may.
     suppress: suppressions.Evidence | None = None
+    #: False where no message could be made, which says nothing about how well the provider works.
+    was_given: bool = True
 
     def postponed(self, wait: timedelta) -> "Outcome":
         return replace(self, wait=wait)

@@ -1,6 +1,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from itertools import count
 from types import SimpleNamespace
@@ -10,6 +11,7 @@ import pytest
 from consumers import sender
 from consumers.backends.base import (
     ChannelDown,
+    NoMessage,
     OutcomeUnknown,
     Outgoing,
     PermanentFailure,
@@ -182,6 +184,7 @@ def test_each_thread_keeps_its_backend_from_window_to_window(hire: Callable[...,
         (OutcomeUnknown("the answer was lost"), Verdict.UNKNOWN),
         (ChannelDown("refused"), Verdict.RELEASED),
         (RecipientRefused("400: opted out"), Verdict.REFUSED),
+        (NoMessage("no mail can be made of it"), Verdict.PERMANENT),
     ],
 )
 def test_a_failure_ends_as_its_verdict_with_its_reason(
@@ -316,6 +319,62 @@ def test_a_backend_that_fails_unexpectedly_leaves_the_outcome_unknown_and_the_cr
     assert "@" not in outcomes[1].detail
     assert "delivery 2 " in caplog.text
     assert [o.verdict for o in send(crew, 1)] == [Verdict.SENT]
+
+
+@pytest.mark.parametrize("error", [SystemExit(), KeyboardInterrupt(), GeneratorExit()])
+def test_whatever_a_backend_raises_its_window_ends(hire: Callable[..., Sender], error: BaseException) -> None:
+    def act(message: Outgoing) -> str:
+        if message.reference == "7.1":
+            raise error
+        return ""
+
+    crew = hire(Provider(act), threads=1)
+
+    assert [o.verdict for o in send(crew, 2)] == [Verdict.UNKNOWN, Verdict.SENT]
+
+
+def test_a_sign_of_life_that_fails_loses_no_result(
+    hire: Callable[..., Sender], caplog: pytest.LogCaptureFixture
+) -> None:
+    def waiting() -> None:
+        raise ZeroDivisionError
+
+    outcomes = send(hire(Provider()), 3, waiting=waiting)
+
+    assert [o.verdict for o in outcomes] == [Verdict.SENT] * 3
+    assert "sign of life" in caplog.text
+
+
+@pytest.mark.parametrize("allowed", [0, 1])
+def test_with_fewer_threads_than_wanted_it_sends_with_those_there_are(
+    hire: Callable[..., Sender], monkeypatch: pytest.MonkeyPatch, allowed: int
+) -> None:
+    start, number = threading.Thread.start, count(1)
+
+    def start_some(thread: threading.Thread) -> None:
+        if next(number) > allowed:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    provider = Provider()
+    crew = hire(provider)
+    monkeypatch.setattr(threading.Thread, "start", start_some)
+
+    outcomes = send(crew, 3)
+
+    assert [o.verdict for o in outcomes] == [Verdict.SENT if allowed else Verdict.RELEASED] * 3
+    assert all(o.detail for o in outcomes if o.verdict is Verdict.RELEASED)
+    assert len(provider.sent) == 3 * allowed
+
+
+def test_what_could_not_be_made_is_given_to_no_backend(hire: Callable[..., Sender]) -> None:
+    provider = Provider()
+    flawed = replace(messages(1)[0], flaw="no message can be made for this client: KeyError")
+
+    (outcome,) = hire(provider).send([flawed], starts_until=time.monotonic() + 60, waiting=lambda: None)
+
+    assert (outcome.verdict, outcome.detail, outcome.was_given) == (Verdict.PERMANENT, flawed.flaw, False)
+    assert provider.sent == []
 
 
 def test_a_thread_that_can_make_no_backend_finds_the_channel_down_and_tries_again(

@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 from django.db import OperationalError
+from django.template import TemplateSyntaxError
 from pytest_django import Settings
 
 from consumers import breaker_reporter, sender, worker
 from consumers.backends.base import (
     ChannelDown,
+    NoMessage,
     OutcomeUnknown,
     Outgoing,
     PermanentFailure,
@@ -28,7 +30,8 @@ from consumers.worker import Consumer
 from notifier.delivery import claims, settlements, sweeps
 from notifier.delivery.claims import Claim
 from notifier.delivery.settlements import NEVER_SENT
-from notifier.models import Breaker, Broadcast, Channel, Delivery, Preference, Process, QueuedTicket
+from notifier.messages import email, placeholders
+from notifier.models import Breaker, Broadcast, Channel, Client, Delivery, Preference, Process, QueuedTicket
 from notifier.policies import breakers
 from notifier.runtime import clock, heartbeats
 from notifier.runtime.backoff import Backoff
@@ -37,7 +40,7 @@ from notifier.runtime.shutdown import StopFlag
 from notifier.transport import database
 from notifier.transport.base import Received, Ticket, Transport, TransportError
 from notifier.transport.database import DatabaseTransport
-from tests.support.factories import a_broadcast, a_delivery, an_open_breaker
+from tests.support.factories import a_broadcast, a_delivery, a_notification, an_open_breaker
 from tests.support.servers.processes import PATIENCE_SECONDS, wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_engines]
@@ -889,17 +892,101 @@ def test_a_ticket_for_what_is_not_there_is_done_with(run: Callable[..., None], e
     assert QueuedTicket.objects.count() == 0
 
 
-def test_a_ticket_that_fails_unexpectedly_comes_again(
-    run: Callable[..., None], events: list[Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("committed", [True, False])
+def test_a_ticket_that_fails_unexpectedly_waits_alone_and_the_next_is_handled(
+    run: Callable[..., None],
+    events: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    committed: bool,
 ) -> None:
-    monkeypatch.setattr(database, "VISIBILITY", timedelta())
-    ids = a_ticket(2)
-    failing(monkeypatch, "claim", ZeroDivisionError("a fault of ours"))
+    """Left in the queue it would come first again, before all the others."""
+    ids, others = a_ticket(2), a_ticket(2)
+    began = clock.now()
+    failing(monkeypatch, "claim", ZeroDivisionError("a fault of ours"), afterwards=committed)
 
     run()
 
-    assert (sent(events), states(ids)) == (ids, ["SENT"] * 2)
+    assert (sent(events), states(others)) == (others, ["SENT"] * 2)
+    assert [(row.state, row.attempts) for row in rows(ids)] == [("PENDING", 0)] * 2
+    assert all(row.due_at and row.due_at > began + AHEAD and row.lease_token for row in rows(ids))
+    assert QueuedTicket.objects.count() == 0
     assert "could not be handled" in caplog.text
+
+
+# --- Messages that can't be made --------------------------------------------------------------------------------------
+def test_what_can_not_be_made_for_one_client_fails_alone_and_says_why(
+    run: Callable[..., None], events: list[Any], monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    settings.BREAKER_MINIMUM = 1
+    monkeypatch.setattr(breaker_reporter, "REPORT_SECONDS", 0.0)
+    ids = a_ticket(3)
+    Client.objects.filter(deliveries=ids[1]).update(name="Bob")
+    values = placeholders.values
+
+    def fail_for_bob(*, name: str, topic: str) -> dict[str, str]:
+        if name == "Bob":
+            raise RecursionError(f"for {name}")
+        return values(name=name, topic=topic)
+
+    monkeypatch.setattr(placeholders, "values", fail_for_bob)
+
+    run(concurrency=3)
+
+    assert (sent(events), states(ids)) == ([ids[0], ids[2]], ["SENT", "FAILED", "SENT"])
+    assert rows(ids)[1].detail == "no message can be made for this client: RecursionError"
+    breaker = Breaker.objects.get()
+    assert (breaker.opened_at, breaker.given, breaker.failed) == (None, 2, 0), "the provider is not to blame"
+
+
+def test_a_text_that_can_not_be_rendered_fails_nobody_and_holds_up_no_other_broadcast(
+    run: Callable[..., None], events: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = a_ticket(3)
+    others = a_ticket(2, broadcast=a_broadcast(notification=a_notification(subject="Fine")))
+    render, began = email.render, clock.now()
+
+    def fail(*, subject: str, body: str) -> Any:
+        if subject == "Fine":
+            return render(subject=subject, body=body)
+        raise TemplateSyntaxError("a template that somebody changed")
+
+    monkeypatch.setattr(email, "render", fail)
+
+    run()
+
+    assert (sent(events), states(others)) == (others, ["SENT"] * 2)
+    assert [(row.state, row.attempts) for row in rows(ids)] == [("PENDING", 0)] * 3
+    assert all(row.due_at and row.due_at > began + AHEAD for row in rows(ids[:2]))
+
+
+def test_a_window_for_which_no_thread_can_be_started_goes_back(
+    run: Callable[..., None], events: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = a_ticket(3)
+
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+
+    run(stop=StopAtFirstWait())
+
+    assert (sent(events), states(ids)) == ([], ["PENDING"] * 3)
+    assert [row.attempts for row in rows(ids)] == [0] * 3
+
+
+def test_a_probe_that_can_not_be_made_is_followed_by_another_at_once(
+    run: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    probe = a_probe()
+
+    run(raises(NoMessage("no mail can be made of it")))
+
+    breaker = Breaker.objects.open().get()
+    assert (states(probe), breaker.probes) == (["FAILED"], 0)
+    assert breaker.probe_at is not None
+    assert breaker.probe_at <= clock.now()
 
 
 # --- When the broker is away ------------------------------------------------------------------------------------------

@@ -1,4 +1,5 @@
 import asyncio
+import smtplib
 import ssl
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +19,7 @@ from pytest_django import Settings
 from consumers.backends import mime, smtp
 from consumers.backends.base import (
     ChannelDown,
+    NoMessage,
     OutcomeUnknown,
     Outgoing,
     PermanentFailure,
@@ -581,13 +583,19 @@ def test_a_large_text_arrives_whole(server: FakeSmtp, backend: SendBackend, sett
     [
         {"subject": "Homes\nBcc: eve@example.com"},
         {"subject": "Homes\r\n\r\nAnother text"},
+        {"subject": "Homes\x0bBcc: eve@example.com"},
+        {"subject": "Homes\x1cBcc: eve@example.com", "html": "<p>Hello</p>"},
+        {"address": '"a\x0cBcc: eve@example.com"@example.com'},
+        {"body": "\ud800"},
         {"address": "ann@example.com\nBcc: eve@example.com"},
         {"address": "ann@example.com>\r\nRCPT TO:<eve@example.com"},
     ],
     ids=str,
 )
-def test_a_header_smuggled_in_fails_for_good(server: FakeSmtp, backend: SendBackend, change: dict[str, str]) -> None:
-    with pytest.raises(PermanentFailure) as caught:
+def test_a_mail_that_can_not_be_made_fails_for_good(
+    server: FakeSmtp, backend: SendBackend, change: dict[str, str]
+) -> None:
+    with pytest.raises(NoMessage) as caught:
         backend.send(replace(MESSAGE, **change))
 
     assert server.accepted() == []
@@ -954,13 +962,30 @@ def test_a_mail_backend_stays_open_and_is_opened_anew_after_a_failure(
     assert (opened, FakeMailBackend.opened) == (1, 2)
 
 
-def test_a_header_smuggled_in_fails_for_good_with_a_mail_backend_of_djangos_too(
-    use_backend: Callable[[str], SendBackend],
+@pytest.mark.parametrize("path", ["django.core.mail.backends.locmem.EmailBackend", "BrokenMailBackend"])
+@pytest.mark.parametrize("subject", ["Homes\nBcc: eve@example.com", "Homes\x0bBcc: eve@example.com"])
+def test_a_mail_that_can_not_be_made_reaches_no_mail_backend_of_djangos_either(
+    use_backend: Callable[[str], SendBackend], path: str, subject: str
 ) -> None:
-    backend = use_backend("django.core.mail.backends.locmem.EmailBackend")
+    backend = use_backend(path)
 
-    with pytest.raises(PermanentFailure):
-        backend.send(replace(MESSAGE, subject="Homes\nBcc: eve@example.com"))
+    with pytest.raises(NoMessage):
+        backend.send(replace(MESSAGE, subject=subject))
+
+    assert not getattr(outbox, "outbox", [])
+
+
+@pytest.mark.parametrize("method", ["mail", "rcpt", "docmd"])
+def test_a_fault_of_ours_before_the_text_is_never_an_unknown_outcome(
+    server: FakeSmtp, backend: SendBackend, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    def fail(*arguments: Any) -> Any:
+        raise TypeError("a fault")
+
+    monkeypatch.setattr(smtplib.SMTP, method, fail)
+
+    with pytest.raises((ChannelDown, TemporaryFailure)):
+        backend.send(MESSAGE)
 
 
 # --- What makes it bulk mail that can be refused ----------------------------------------------------------------------
