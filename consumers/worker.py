@@ -27,6 +27,8 @@ from notifier.transport.base import Received, Transport, TransportError
 logger = logging.getLogger(__name__)
 
 IDLE_SECONDS = 1.0
+#: From when on a send that has no answer is shown to staff.
+SILENT_SECONDS = 15
 #: When what a fault of ours kept from being handled is tried again.
 FAULTY_WAIT = timedelta(seconds=30)
 
@@ -101,10 +103,14 @@ class Consumer:
         elif self._rate_limiter.words:
             self._beat_at_work()
         else:
-            self._heartbeat.beat(Process.State.IDLE)
+            self._heartbeat.beat(Process.State.IDLE, self._sender.words)
 
     def _beat_at_work(self) -> None:
-        self._heartbeat.beat(Process.State.WORKING, self._rate_limiter.words)
+        if self._sender.oldest_seconds() > SILENT_SECONDS:
+            words = f"{self._channel.label}: the provider has not answered for more than {SILENT_SECONDS} s."
+            self._heartbeat.beat(Process.State.WAITING, words)
+        else:
+            self._heartbeat.beat(Process.State.WORKING, self._rate_limiter.words or self._sender.words)
 
     def _work_or_put_off(self, received: Received) -> None:
         """A fault of ours in one ticket must not stop those behind it: a broker would hand out the same one first."""
@@ -146,7 +152,7 @@ class Consumer:
         """How many deliveries the next window takes; 0 where it has to stop."""
         if self._stop.is_set():
             return 0
-        return self._rate_limiter.take(wanted=min(self._window, left), until=until)
+        return self._rate_limiter.take(wanted=self._sender.window_size(min(self._window, left)), until=until)
 
     def _release(self, delivery_ids: Sequence[int], *, due_at: datetime) -> None:
         claims.release(delivery_ids=delivery_ids, due_at=due_at)

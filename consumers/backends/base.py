@@ -4,7 +4,7 @@ import re
 import time
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from django.conf import settings
 
@@ -80,6 +80,14 @@ class SendBackend(Protocol):
         """Returns once the provider has taken the message: its id there, or "". Raises one of the five failures."""
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class OpensFirst(Protocol):
+    """A backend that connects and logs in before the first message."""
+
+    def open(self) -> None:
+        """Get the connection ready, if it isn't. Raises `ChannelDown`."""
 
 
 def masked(error: object) -> str:

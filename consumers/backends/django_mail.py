@@ -26,14 +26,18 @@ class DjangoMailBackend:
         is_anymail = settings.EMAIL_BACKEND.startswith("anymail.backends.")
         self._refused = import_string("anymail.exceptions.AnymailRecipientsRefused") if is_anymail else ()
 
+    def open(self) -> None:
+        if self._connection is not None:
+            return
+        try:
+            connection = get_connection(settings.EMAIL_BACKEND)
+            connection.open()
+        except Exception as error:
+            raise ChannelDown(f"the mail backend can't be opened: {masked(error)}") from error
+        self._connection = connection
+
     def send(self, message: Outgoing) -> str:
-        if self._connection is None:
-            try:
-                self._connection = get_connection(settings.EMAIL_BACKEND)
-                self._connection.open()
-            except Exception as error:
-                self._connection = None
-                raise ChannelDown(f"the mail backend can't be opened: {masked(error)}") from error
+        self.open()
         # Made once before any of it is handed over, so that what can't be made is known not to have been sent.
         mime.source(message)
         mail = mime.build(message)

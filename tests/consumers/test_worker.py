@@ -14,7 +14,7 @@ from django.db import OperationalError
 from django.template import TemplateSyntaxError
 from pytest_django import Settings
 
-from consumers import breaker_reporter, sender, worker
+from consumers import breaker_reporter, sender, window, worker
 from consumers.backends.base import (
     ChannelDown,
     NoMessage,
@@ -25,6 +25,7 @@ from consumers.backends.base import (
     SendBackend,
     TemporaryFailure,
 )
+from consumers.connection_limit import ConnectionLimit
 from consumers.sender import Sender
 from consumers.worker import Consumer
 from notifier.delivery import claims, settlements, sweeps
@@ -314,6 +315,11 @@ def test_sends_end_early_enough_for_the_lease(
         def __init__(self, longest: float) -> None:
             self.longest_send_seconds = longest
 
+        words = ""
+
+        def window_size(self, most: int) -> int:
+            return most
+
         def send(self, messages: Any, *, starts_until: float, waiting: Any) -> list[Any]:
             given.append(starts_until - NOON)
             return []
@@ -568,7 +574,7 @@ def test_what_its_lease_left_no_time_for_is_released_without_a_wait(
     settings.LEASE_SECONDS = 100
     ids = a_ticket(3)
     watch = SimpleNamespace(seconds=NOON)
-    monkeypatch.setattr(sender, "time", SimpleNamespace(monotonic=lambda: watch.seconds))
+    monkeypatch.setattr(window, "time", SimpleNamespace(monotonic=lambda: watch.seconds))
     monkeypatch.setattr(worker, "time", SimpleNamespace(monotonic=lambda: watch.seconds, sleep=time.sleep))
 
     def act(message: Outgoing) -> str:
@@ -1132,6 +1138,52 @@ def test_its_signs_of_life_go_on_while_it_is_idle(
     run(stop=stop, until_idle=False)
 
     assert len(seen) == 3
+
+
+def test_a_backend_that_hangs_is_shown_and_holds_nobody_for_ever(
+    run: Callable[..., None], events: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heartbeats, "BEAT_SECONDS", 0.0)
+    monkeypatch.setattr(sender, "WAITING_SECONDS", 0.05)
+    monkeypatch.setattr(window, "GRACE_SECONDS", 0.3)
+    monkeypatch.setattr(worker, "SILENT_SECONDS", 0)
+    monkeypatch.setattr(FakeBackend, "longest_send_seconds", 0.1)
+    said: set[tuple[str, str]] = set()
+    ids, over, stop = a_ticket(3), threading.Event(), StopFlag()
+    beat = Heartbeat.beat
+
+    def beat_and_look(self: Heartbeat, *arguments: Any) -> None:
+        beat(self, *arguments)
+        said.update(Process.objects.values_list("state", "detail"))
+
+    def act(message: Outgoing) -> str:
+        stop.set()
+        return str(over.wait(PATIENCE_SECONDS))
+
+    monkeypatch.setattr(Heartbeat, "beat", beat_and_look)
+
+    run(act, concurrency=2, stop=stop)
+    over.set()
+    for thread in threading.enumerate():
+        if thread.name.startswith("sender "):
+            thread.join(PATIENCE_SECONDS)
+
+    assert states(ids) == ["UNKNOWN", "UNKNOWN", "PENDING"]
+    assert ("WAITING", "E-mail: the provider has not answered for more than 0 s.") in said
+    assert QueuedTicket.objects.count() == 0
+
+
+def test_it_says_that_the_provider_takes_few_connections(
+    run: Callable[..., None], events: list[Any], transport: WatchedTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ConnectionLimit, "words", "Sends over 3 connections at once instead of 10: 421 too many")
+    a_ticket(1)
+    seen: list[Any] = []
+    transport.on_idle = lambda: seen.extend(Process.objects.values_list("detail", flat=True))
+
+    run()
+
+    assert seen == [ConnectionLimit.words]
 
 
 # --- Until idle -------------------------------------------------------------------------------------------------------
