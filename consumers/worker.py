@@ -3,7 +3,7 @@
 import logging
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from datetime import datetime, timedelta
 
@@ -11,14 +11,15 @@ from django import db
 from django.conf import settings
 from django.db import connection
 
+from consumers import results
 from consumers.breaker_reporter import BreakerReporter
 from consumers.rate_limiter import RateLimiter
 from consumers.sender import Sender
-from notifier.delivery import claims, settlements
+from notifier.delivery import claims
 from notifier.delivery.claims import Claim
 from notifier.delivery.settlements import Outcome, Verdict
 from notifier.models import Channel, Process
-from notifier.runtime import clock, failpoints
+from notifier.runtime import clock, db_faults, failpoints
 from notifier.runtime.backoff import Backoff
 from notifier.runtime.heartbeats import Heartbeat
 from notifier.runtime.shutdown import StopFlag
@@ -116,9 +117,9 @@ class Consumer:
         """A fault of ours in one ticket must not stop those behind it: a broker would hand out the same one first."""
         try:
             self._work(received)
-        except (db.Error, TransportError):
-            raise
-        except Exception:
+        except Exception as error:
+            if db_faults.is_away(error) or isinstance(error, TransportError):
+                raise
             logger.exception("A ticket could not be handled; what is left of it is tried again in a while.")
             self._release(received.ticket.deliveries, due_at=clock.now() + FAULTY_WAIT)
             received.ack()
@@ -175,7 +176,7 @@ class Consumer:
             outcomes = [o.postponed(wait) if o.verdict is Verdict.RELEASED else o for o in outcomes]
         else:
             self._channel_backoff.reset()
-        self._settle(claim, outcomes)
+        results.settle(claim, outcomes)
         failpoints.reached("settle.committed")
         self._breaker_reporter.add(claim, outcomes)
         return outcomes
@@ -201,31 +202,11 @@ class Consumer:
         except Exception as error:
             # The commit may have been made, and only its answer lost, or the text could not be made. Nothing was sent,
             # so undo it: otherwise the rows would end as UNKNOWN.
-            wait = timedelta() if isinstance(error, db.Error) else FAULTY_WAIT
-            self._insist(
+            wait = timedelta() if db_faults.is_away(error) else FAULTY_WAIT
+            results.insist(
                 lambda: claims.release_claim(token=token, delivery_ids=delivery_ids, due_at=clock.now() + wait)
             )
             raise
-
-    def _settle(self, claim: Claim, outcomes: Sequence[Outcome]) -> None:
-        settled = self._insist(lambda: settlements.settle(claim=claim, outcomes=outcomes, now=clock.now()))
-        if settled < len(outcomes):
-            logger.warning("%d results came after their lease and were decided by others.", len(outcomes) - settled)
-
-    def _insist(self, write: Callable[[], int]) -> int:
-        """Try `write` until it succeeds, since these results exist nowhere else; returns its number of rows.
-
-        Meanwhile the broker may take the ticket back (RabbitMQ does after 30 minutes). That ticket will claim nothing.
-        """
-        patience = Backoff(first_seconds=0.1, longest_seconds=5)
-        while True:
-            try:
-                return write()
-            except db.Error as error:
-                seconds = patience.next_seconds()
-                logger.error("Results can't be recorded, kept and tried again in %.1f s: %s", seconds, error)
-                connection.close()
-                time.sleep(seconds)
 
     def _wait_for_database(self, error: db.Error) -> None:
         connection.close()

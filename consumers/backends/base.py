@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 from django.conf import settings
 
 from notifier.consent.suppressions import Evidence, Source
+from notifier.runtime import foreign_text
 
 #: The share of its lease that one send may use: its result has to be written within the rest.
 LEASE_SHARE = 0.9
@@ -37,6 +38,9 @@ class SendFailure(Exception):
     #: Set where the answer says that nothing more may be sent to the address: why, as the suppression keeps it.
     suppress: Evidence | None = None
 
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(foreign_text.cleaned(detail))
+
 
 class TemporaryFailure(SendFailure):
     """This recipient can't be reached now and may be later. `wait` is set where the provider named a time."""
@@ -59,7 +63,7 @@ class RecipientRefused(SendFailure):
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail)
-        self.suppress = Evidence(Source.CLIENT, detail)
+        self.suppress = Evidence(Source.CLIENT, str(self))
 
 
 class ChannelDown(SendFailure):

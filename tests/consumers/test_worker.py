@@ -10,7 +10,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.db import DataError, IntegrityError, OperationalError
 from django.template import TemplateSyntaxError
 from pytest_django import Settings
 
@@ -32,7 +32,7 @@ from notifier.delivery import claims, settlements, sweeps
 from notifier.delivery.claims import Claim
 from notifier.delivery.settlements import NEVER_SENT
 from notifier.messages import email, placeholders
-from notifier.models import Breaker, Broadcast, Channel, Client, Delivery, Preference, Process, QueuedTicket
+from notifier.models import Breaker, Broadcast, Channel, Client, Delivery, Preference, Process, QueuedTicket, Reason
 from notifier.policies import breakers
 from notifier.runtime import clock, heartbeats
 from notifier.runtime.backoff import Backoff
@@ -918,6 +918,91 @@ def test_a_ticket_that_fails_unexpectedly_waits_alone_and_the_next_is_handled(
     assert all(row.due_at and row.due_at > began + AHEAD and row.lease_token for row in rows(ids))
     assert QueuedTicket.objects.count() == 0
     assert "could not be handled" in caplog.text
+
+
+# --- A provider's words that can't be recorded ------------------------------------------------------------------------
+STRANGE = "450 a\0b \ud800 later"
+
+
+@pytest.mark.parametrize(
+    ("failure", "state"),
+    [
+        (TemporaryFailure(STRANGE), "RETRYING"),
+        (PermanentFailure(STRANGE), "FAILED"),
+        (OutcomeUnknown(STRANGE), "UNKNOWN"),
+        (RecipientRefused(STRANGE), "SKIPPED"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_words_that_no_database_stores_hold_nobody_up(
+    run: Callable[..., None], failure: Exception, state: str, settings: Settings
+) -> None:
+    settings.BREAKER_MINIMUM = 1
+    ids = a_ticket(1)
+
+    run(raises(failure))
+
+    (row,) = rows(ids)
+    assert (row.state, row.attempts) == (state, 1)
+    assert row.detail in ("450 ab \ufffd later", Reason.OPTED_OUT)
+
+
+def test_an_id_that_no_database_stores_is_sent_all_the_same(run: Callable[..., None]) -> None:
+    ids = a_ticket(2)
+
+    run(lambda message: "id\0\udfff")
+
+    assert [(row.state, row.provider_id) for row in rows(ids)] == [("SENT", "id\ufffd")] * 2
+
+
+def test_a_channel_that_is_down_with_such_words_is_shown(run: Callable[..., None]) -> None:
+    a_ticket(1)
+    stop = StopAtFirstWait()
+
+    run(raises(ChannelDown(STRANGE)), stop=stop)
+
+    assert stop.said == [("WAITING", "E-mail: 450 ab \ufffd later")]
+
+
+@pytest.mark.parametrize("error", [DataError("too long"), IntegrityError("no"), ValueError("a surrogate")])
+def test_one_result_that_can_not_be_recorded_is_recorded_without_its_words(
+    run: Callable[..., None], monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """Tried again as it is, it would hold the consumer for ever, and all of its window would be UNKNOWN."""
+    ids = a_ticket(3)
+    settle = settlements.settle
+
+    def settle_unless_strange(**arguments: Any) -> int:
+        if any(outcome.detail == "strange" for outcome in arguments["outcomes"]):
+            raise error
+        return settle(**arguments)
+
+    def act(message: Outgoing) -> str:
+        if message.reference.endswith(f".{ids[1]}"):
+            raise PermanentFailure("strange")
+        return "id"
+
+    monkeypatch.setattr(settlements, "settle", settle_unless_strange)
+
+    run(act, concurrency=3)
+
+    assert [(row.state, row.detail) for row in rows(ids)] == [
+        ("SENT", ""),
+        ("FAILED", "the provider's answer can't be recorded"),
+        ("SENT", ""),
+    ]
+
+
+def test_a_claim_that_the_database_refuses_for_its_data_holds_up_no_other(
+    run: Callable[..., None], events: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids, others = a_ticket(2), a_ticket(2)
+    failing(monkeypatch, "claim", DataError("integer out of range"))
+
+    run()
+
+    assert (states(ids), states(others)) == (["PENDING"] * 2, ["SENT"] * 2)
+    assert all(row.due_at and row.due_at > clock.now() for row in rows(ids))
 
 
 # --- Messages that can't be made --------------------------------------------------------------------------------------
