@@ -52,6 +52,12 @@ class BreakerReporter:
         count.given += len(given)
         count.failed += len(failed)
         count.detail = failed[-1].detail if failed else count.detail
+        for outcome in given:
+            tries = outcome.message.attempts
+            if outcome.verdict is Verdict.TEMPORARY:
+                count.put_off[tries] = count.put_off.get(tries, 0) + 1
+            elif outcome.verdict is Verdict.SENT:
+                count.passed_after = max(count.passed_after, tries)
         if count.mostly_failed() or time.monotonic() - self._reported_at >= REPORT_SECONDS:
             self._report()
 
@@ -85,6 +91,7 @@ class BreakerReporter:
                 opened_at=claim.probe_of,
                 succeeded=outcome.verdict is Verdict.SENT,
                 detail=outcome.detail,
+                tries=outcome.message.attempts,
                 now=clock.now(),
             ):
                 logger.info("%s is resumed by itself: a single delivery went through.", self._channel.label)

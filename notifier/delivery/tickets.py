@@ -64,7 +64,10 @@ def _issue_probe(breaker: Breaker, channel: Channel, waiting: list[int], transpo
     if until is None:
         return 0
     # Broadcasts take turns: the provider may refuse the content of one, which would hold up the others for ever.
-    return _issue(waiting[breaker.probes % len(waiting)], channel, transport, now, most=1, until=until)
+    broadcast_id = waiting[breaker.probes % len(waiting)]
+    if ids := _reserve_retry(broadcast_id, channel, until, now):
+        return _publish(broadcast_id, channel, transport, ids, now, until=until)
+    return _issue(broadcast_id, channel, transport, now, most=1, until=until)
 
 
 def _issue(
@@ -73,6 +76,12 @@ def _issue(
     # Reserve before publishing: a crash in between delays a row by one ticket lifetime, and then it is due again.
     # The other way round, two dispatchers would issue the same rows, and a slow one would change rows already claimed.
     ids = _reserve(broadcast_id, channel, most, until, now)
+    return _publish(broadcast_id, channel, transport, ids, now, until=until)
+
+
+def _publish(
+    broadcast_id: int, channel: Channel, transport: Transport, ids: list[int], now: datetime, *, until: datetime
+) -> int:
     failpoints.reached("reserve.committed")
     tickets = [
         Ticket(broadcast=broadcast_id, channel=channel, deliveries=tuple(ids[start : start + settings.TICKET_SIZE]))
@@ -103,6 +112,16 @@ def _reserve(broadcast_id: int, channel: Channel, most: int, until: datetime, no
     due = _due(broadcast_id, channel, now)
     ids = bulk_updates.update_returning(due, most, {"state": State.PENDING, "due_at": until, "lease_token": None})
     return sorted(ids)
+
+
+def _reserve_retry(broadcast_id: int, channel: Channel, until: datetime, now: datetime) -> list[int]:
+    """The delivery whose next try has been due for longest, if there is one, reserved as by `_reserve`.
+
+    A server that puts everybody off at first (greylisting) refuses each delivery that was never tried, however well it
+    works.
+    """
+    retries = _due(broadcast_id, channel, now).filter(state=State.RETRYING).order_by("due_at")
+    return bulk_updates.update_returning(retries, 1, {"state": State.PENDING, "due_at": until, "lease_token": None})
 
 
 # --- Issue again ------------------------------------------------------------------------------------------------------

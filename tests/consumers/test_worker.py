@@ -2,6 +2,7 @@ import os
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from datetime import timedelta
@@ -28,7 +29,7 @@ from consumers.backends.base import (
 from consumers.connection_limit import ConnectionLimit
 from consumers.sender import Sender
 from consumers.worker import Consumer
-from notifier.delivery import claims, settlements, sweeps
+from notifier.delivery import claims, settlements, sweeps, tickets
 from notifier.delivery.claims import Claim
 from notifier.delivery.settlements import NEVER_SENT
 from notifier.messages import email, placeholders
@@ -801,6 +802,35 @@ def test_a_probe_whose_client_opted_out_at_the_provider_is_followed_by_another_a
     assert (states(probe), breaker.probes) == (["SKIPPED"], 0)
     assert breaker.probe_at is not None
     assert breaker.probe_at <= clock.now()
+
+
+def test_a_server_that_puts_everybody_off_at_first_gets_the_whole_broadcast(
+    run: Callable[..., None], events: list[Any], settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Greylisting: each address is refused twice, and taken at the third try."""
+    settings.BREAKER_MINIMUM = 4
+    monkeypatch.setattr(breaker_reporter, "REPORT_SECONDS", 0.0)
+    broadcast = a_broadcast()
+    ids = [a_delivery(broadcast=broadcast).pk for _ in range(60)]
+    seen: Counter[str] = Counter()
+
+    def act(message: Outgoing) -> str:
+        seen[message.reference] += 1
+        if seen[message.reference] < 3:
+            raise TemporaryFailure("450 4.2.0 greylisted, come again")
+        return ""
+
+    rounds = count(1)
+    while Delivery.objects.active().exists() and next(rounds) < 20:
+        # Everything that waits for a time has it now.
+        Delivery.objects.active().update(due_at=clock.now())
+        Breaker.objects.open().update(probe_at=clock.now() - timedelta(seconds=1))
+        for _ in range(3):
+            tickets.issue_tickets(channel=Channel.EMAIL, transport=DatabaseTransport("database://"), now=clock.now())
+            run(act, concurrency=4)
+
+    assert states(ids) == ["SENT"] * 60
+    assert next(rounds) <= 12
 
 
 def test_what_stands_beside_a_probe_in_its_ticket_goes_back(run: Callable[..., None], events: list[Any]) -> None:
