@@ -19,7 +19,7 @@ from notifier.delivery import claims
 from notifier.delivery.claims import Claim
 from notifier.delivery.settlements import Outcome, Verdict
 from notifier.models import Channel, Process
-from notifier.runtime import clock, db_faults, failpoints
+from notifier.runtime import clock, db_faults, failpoints, faults
 from notifier.runtime.backoff import Backoff
 from notifier.runtime.heartbeats import Heartbeat
 from notifier.runtime.shutdown import StopFlag
@@ -120,7 +120,9 @@ class Consumer:
         except Exception as error:
             if db_faults.is_away(error) or isinstance(error, TransportError):
                 raise
-            logger.exception("A ticket could not be handled; what is left of it is tried again in a while.")
+            broadcast_id, step = received.ticket.broadcast, "a ticket of it can't be handled"
+            faults.log(error, step=step, broadcast_id=broadcast_id, seconds=FAULTY_WAIT.total_seconds())
+            faults.note(broadcast_id=broadcast_id, step=step, error=error, now=clock.now())
             self._release(received.ticket.deliveries, due_at=clock.now() + FAULTY_WAIT)
             received.ack()
 

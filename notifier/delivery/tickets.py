@@ -13,6 +13,7 @@ from notifier.delivery import bulk_updates
 from notifier.models import Breaker, Broadcast, Channel, Delivery
 from notifier.policies import breakers
 from notifier.runtime import failpoints
+from notifier.runtime.faults import Faults
 from notifier.transport.base import Ticket, Transport, TransportError
 
 #: How long nobody claims anything from an empty queue before its tickets count as lost; and how much earlier than one
@@ -21,21 +22,24 @@ LOST_AFTER = timedelta(seconds=5)
 #: After tickets of a channel were issued again, how long none of that channel are.
 REISSUE_PAUSE = timedelta(seconds=30)
 
+STEP = "its messages can't be handed out to be sent"
+
 State = Delivery.State
 
 
 # --- Issue ------------------------------------------------------------------------------------------------------------
-def issue_tickets(*, channel: Channel, transport: Transport, now: datetime) -> int:
+def issue_tickets(*, channel: Channel, transport: Transport, now: datetime, faults: Faults | None = None) -> int:
     """Reserve due deliveries of the running broadcasts, in turn, and publish tickets for them; returns how many rows.
 
     It takes as many as the channel's queue has room for, so that a pause takes effect soon and a small broadcast does
     not wait behind a huge one. While the channel's breaker is open it takes one delivery whenever a probe is due. After
-    a `TransportError` the reserved rows are due again.
+    a `TransportError` the reserved rows are due again. A fault in one broadcast is contained.
     """
+    faults = faults or Faults(passes=(Exception,))
     waiting = [
         pk
         for pk in Broadcast.objects.running().order_by("pk").values_list("pk", flat=True)
-        if _due(pk, channel, now).exists()
+        if not faults.waits(STEP, pk) and _due(pk, channel, now).exists()
     ]
     if not waiting:
         return 0
@@ -52,9 +56,10 @@ def issue_tickets(*, channel: Channel, transport: Transport, now: datetime) -> i
         if share <= 0:
             break
         most = min(share * settings.TICKET_SIZE, bulk_updates.CHUNK)
-        rows = _issue(broadcast_id, channel, transport, now, most=most, until=reserved_until)
-        room -= -(-rows // settings.TICKET_SIZE)
-        issued += rows
+        with faults.contained(STEP, broadcast_id):
+            rows = _issue(broadcast_id, channel, transport, now, most=most, until=reserved_until)
+            room -= -(-rows // settings.TICKET_SIZE)
+            issued += rows
     return issued
 
 
