@@ -43,8 +43,8 @@ class BreakerReporter:
             self._try(lambda: self._judge(claim, outcomes))
             return
         # What was released never reached the provider: the consumer's own back-off handles that. A recipient who has
-        # opted out there says nothing about how well it works.
-        given = [outcome for outcome in outcomes if outcome.verdict not in (Verdict.RELEASED, Verdict.REFUSED)]
+        # opted out there says nothing about how well it works, nor does a message that could not be made.
+        given = [o for o in outcomes if o.was_given and o.verdict not in (Verdict.RELEASED, Verdict.REFUSED)]
         failed = [outcome for outcome in given if outcome.verdict is not Verdict.SENT]
         if not given:
             return
@@ -52,6 +52,12 @@ class BreakerReporter:
         count.given += len(given)
         count.failed += len(failed)
         count.detail = failed[-1].detail if failed else count.detail
+        for outcome in given:
+            tries = outcome.message.attempts
+            if outcome.verdict is Verdict.TEMPORARY:
+                count.put_off[tries] = count.put_off.get(tries, 0) + 1
+            elif outcome.verdict is Verdict.SENT:
+                count.passed_after = max(count.passed_after, tries)
         if count.mostly_failed() or time.monotonic() - self._reported_at >= REPORT_SECONDS:
             self._report()
 
@@ -78,13 +84,14 @@ class BreakerReporter:
 
     def _judge(self, claim: Claim, outcomes: Sequence[Outcome]) -> None:
         for outcome in outcomes:
-            if outcome.verdict is Verdict.REFUSED:
+            if outcome.verdict is Verdict.REFUSED or not outcome.was_given:
                 breakers.probe_now(channel=self._channel, now=clock.now())
             elif claim.probe_of and breakers.judge(
                 channel=self._channel,
                 opened_at=claim.probe_of,
                 succeeded=outcome.verdict is Verdict.SENT,
                 detail=outcome.detail,
+                tries=outcome.message.attempts,
                 now=clock.now(),
             ):
                 logger.info("%s is resumed by itself: a single delivery went through.", self._channel.label)

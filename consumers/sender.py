@@ -5,16 +5,21 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import cast
 
 from consumers.backends.base import (
     ChannelDown,
-    OutcomeUnknown,
+    NoMessage,
+    OpensFirst,
     Outgoing,
     PermanentFailure,
     RecipientRefused,
     SendBackend,
+    SendFailure,
     TemporaryFailure,
 )
+from consumers.connection_limit import ConnectionLimit
+from consumers.window import Flight, Window
 from notifier.delivery.claims import Message
 from notifier.delivery.settlements import Outcome, Verdict
 from notifier.runtime import failpoints
@@ -25,58 +30,229 @@ logger = logging.getLogger(__name__)
 WAITING_SECONDS = 1.0
 #: How long all connections together may take to say goodbye.
 CLOSING_SECONDS = 5.0
+#: How long a connection is kept that has nothing to do: a provider that takes few may need it for another consumer.
+IDLE_SECONDS = 20.0
 
 
 class Sender:
-    """A fixed number of threads that send. A send never raises: it ends as an `Outcome`."""
+    """A number of threads that send. A send never raises: it ends as an `Outcome`.
+
+    A provider may take fewer connections than there are threads. A thread whose connection is refused ends, and leaves
+    its message to those whose connections work; only if none works is the provider down.
+    """
 
     def __init__(self, *, get_backend: Callable[[], SendBackend], threads: int) -> None:
         self._get_backend = get_backend
         # A backend is made here and thrown away, so that mistakes in the settings show before any ticket is taken.
         self.longest_send_seconds = get_backend().longest_send_seconds
-        self._max_threads = threads
-        self._threads: list[threading.Thread] = []
-        self._jobs: queue.SimpleQueue[_Window | None] = queue.SimpleQueue()
+        self._limit = ConnectionLimit(threads)
+        self._threads: list[_Thread] = []
+        #: Those that end by themselves, as soon as they have closed their connections.
+        self._leaving: list[_Thread] = []
+        self._lock = threading.Lock()
+        self._jobs: queue.SimpleQueue[Window | None] = queue.SimpleQueue()
+        self._window = Window([], starts_until=0, longest_send_seconds=0)
+
+    @property
+    def words(self) -> str:
+        """What staff should know about its connections, as a sentence; empty where all is well."""
+        return self._limit.words
+
+    def oldest_seconds(self) -> float:
+        """How long the oldest send has been under way."""
+        return self._window.oldest_seconds()
+
+    def window_size(self, most: int) -> int:
+        """How many messages of up to `most` a window should have."""
+        return self._limit.fitting(most)
 
     def send(self, messages: Sequence[Message], *, starts_until: float, waiting: Callable[[], None]) -> list[Outcome]:
         """Send them all and return how each ended.
 
         No send begins after `starts_until` (monotonic seconds), or once the provider was found to be away: those
-        messages come back as RELEASED. `waiting` is called each second meanwhile.
+        messages come back as RELEASED. `waiting` is called each second meanwhile. A send that hangs for longer than its
+        backend may take comes back as UNKNOWN, and its thread is replaced.
         """
-        window = _Window(messages, starts_until)
-        needed = min(len(messages), self._max_threads)
-        while len(self._threads) < needed:
-            self._threads.append(threading.Thread(target=self._work, name=f"sender {len(self._threads)}", daemon=True))
-            self._threads[-1].start()
-        # One thread is called, and each calls the next as it starts. With a provider that answers at once, waking a
-        # hundred threads costs more than the sending.
-        self._jobs.put(window)
-        waiting()
+        window = self._window = Window(
+            messages, starts_until=starts_until, longest_send_seconds=self.longest_send_seconds
+        )
+        before = self._limit.number
+        self._limit.raise_if_due()
+        self._hire(min(len(messages), self._limit.number))
+        if self._threads:
+            # One thread is called, and each calls the next as it starts. With a provider that answers at once, waking a
+            # hundred threads costs more than the sending.
+            self._jobs.put(window)
+        else:
+            window.give_up("no thread can be started")
+        _tell(waiting)
         while not window.done.wait(WAITING_SECONDS):
-            waiting()
+            self._replace_hanging(window)
+            _tell(waiting)
+        self._learn(window, before)
         return window.outcomes
 
     def close(self) -> None:
         """Let every thread close its connection and end."""
-        for _ in self._threads:
+        with self._lock:
+            threads, self._threads = self._threads, []
+        for _ in threads:
             self._jobs.put(None)
         ends_at = time.monotonic() + CLOSING_SECONDS
-        for thread in self._threads:
+        for thread in [*threads, *self._leaving]:
             thread.join(timeout=max(0.0, ends_at - time.monotonic()))
-        self._threads = []
 
-    def _work(self) -> None:
-        backend: SendBackend | None = None
-        while (window := self._jobs.get()) is not None:
+    # --- The crew -----------------------------------------------------------------------------------------------------
+    def _hire(self, needed: int) -> None:
+        """Start threads until there are as many as needed, or as the machine allows: fewer only take longer."""
+        while len(self._threads) < needed:
+            thread = _Thread(len(self._threads), self._work)
             try:
-                backend = backend or self._get_backend()
-            except Exception as error:
-                # E.g. too many open files. If the thread ended here, its window would wait for ever.
-                logger.exception("No connection to the provider can be made.")
-                window.give_up(f"no connection to the provider can be made: {type(error).__name__}")
+                thread.start()
+            except (RuntimeError, MemoryError) as error:
+                logger.error("Only %d of %d threads can be started: %s", len(self._threads), needed, error)
+                return
+            with self._lock:
+                self._threads.append(thread)
+
+    def _leaves(self, thread: "_Thread") -> bool:
+        """Whether others have connections that work, to which this thread then leaves the work."""
+        with self._lock:
+            thread.works = False
+            if thread.is_written_off or any(other.works for other in self._threads):
+                self._dismiss(thread)
+                self._leaving = [*filter(_Thread.is_alive, self._leaving), thread]
+                return True
+            return False
+
+    def _dismiss(self, thread: "_Thread") -> None:
+        thread.is_written_off = True
+        if thread in self._threads:
+            self._threads.remove(thread)
+
+    def _is_proven(self) -> bool:
+        with self._lock:
+            return any(thread.works for thread in self._threads)
+
+    def _replace_hanging(self, window: Window) -> None:
+        """Write off what hangs, and its threads with it: others take their place."""
+        hanging = window.write_off()
+        is_late = bool(window.down) and window.done.is_set()
+        with self._lock:
+            lost = [t for t in self._threads if t.flight in hanging or (is_late and t.is_opening)]
+            for thread in lost:
+                self._dismiss(thread)
+        if lost:
+            logger.error("%d connections hang and are given up, with %d sends.", len(lost), len(hanging))
+        if hanging and window.has_more:
+            self._hire(min(self._limit.number, len(self._threads) + len(lost)))
+            self._jobs.put(window)
+
+    def _learn(self, window: Window, before: int) -> None:
+        """Keep the number of connections that the provider takes. One that takes none has told nothing about that."""
+        if window.down:
+            self._limit.number = before
+        elif window.refusal:
+            self._limit.lower(len(self._threads), refusal=window.refusal)
+
+    # --- One thread ---------------------------------------------------------------------------------------------------
+    def _work(self, thread: "_Thread") -> None:
+        while not thread.is_written_off:
+            try:
+                window = self._jobs.get(timeout=IDLE_SECONDS if thread.backend else None)
+            except queue.Empty:
+                thread.rest()
+                continue
+            if window is None:
+                break
+            if self._is_ready(thread, window):
+                self._send_all(thread, window)
+        thread.rest()
+
+    def _is_ready(self, thread: "_Thread", window: Window) -> bool:
+        """Make the thread's connection ready; False where that fails. The first one is tried alone.
+
+        With a wrong password each try may be one more step to a locked account.
+        """
+        is_called = self._is_proven() and self._call_next(window)
+        try:
+            thread.open(self._get_backend)
+        except ChannelDown as failure:
+            self._refuse(thread, window, str(failure))
+            return False
+        except BaseException as error:
+            # E.g. too many open files. If the thread ended here, its window would wait for ever.
+            logger.exception("No connection to the provider can be made.")
+            self._refuse(thread, window, f"no connection to the provider can be made: {type(error).__name__}")
+            return False
+        if not is_called:
+            self._call_next(window)
+        return True
+
+    def _call_next(self, window: Window) -> bool:
+        if window.has_more:
+            self._jobs.put(window)
+        return True
+
+    def _refuse(self, thread: "_Thread", window: Window, reason: str, flight: Flight | None = None) -> None:
+        """Leave the window to the threads whose connections work; if there are none, the provider is down."""
+        reason = reason or "the provider can't be used"
+        if not window.down and self._leaves(thread):
+            if flight:
+                window.put_back(flight, refusal=reason)
             else:
-                window.work(backend, call_next=lambda: self._jobs.put(window))
+                window.refusal = reason
+            self._jobs.put(window)
+            return
+        window.give_up(reason)
+        if flight:
+            window.end(flight, Outcome(flight.message, Verdict.RELEASED, detail=reason))
+
+    def _send_all(self, thread: "_Thread", window: Window) -> None:
+        while not thread.is_written_off and (flight := window.take()):
+            thread.flight = flight
+            try:
+                outcome = _send(flight.message, cast(SendBackend, thread.backend))
+                thread.works = thread.works or outcome.verdict in _ANSWERED
+                window.end(flight, outcome)
+            except ChannelDown as failure:
+                self._refuse(thread, window, str(failure), flight)
+            thread.flight = None
+
+
+#: What shows that a connection works.
+_ANSWERED = (Verdict.SENT, Verdict.TEMPORARY, Verdict.PERMANENT, Verdict.REFUSED)
+
+
+class _Thread(threading.Thread):
+    def __init__(self, number: int, work: "Callable[[_Thread], None]") -> None:
+        super().__init__(name=f"sender {number}", daemon=True)
+        self._work = work
+        self.backend: SendBackend | None = None
+        self.flight: Flight | None = None
+        self.is_opening = False
+        #: Whether the provider answered over its connection lately.
+        self.works = False
+        #: Others have taken its place: it ends as soon as it can.
+        self.is_written_off = False
+
+    def run(self) -> None:
+        self._work(self)
+
+    def open(self, get_backend: Callable[[], SendBackend]) -> None:
+        """Make the backend, and connect where that comes before a message. Raises whatever the backend does."""
+        self.is_opening = True
+        try:
+            self.backend = self.backend or get_backend()
+            if isinstance(self.backend, OpensFirst):
+                self.backend.open()
+                self.works = True
+        finally:
+            self.is_opening = False
+
+    def rest(self) -> None:
+        """Close the connection; another is opened when it is needed."""
+        backend, self.backend, self.works = self.backend, None, False
         try:
             if backend is not None:
                 backend.close()
@@ -84,72 +260,58 @@ class Sender:
             logger.exception("A provider's connection did not close.")
 
 
-class _Window:
-    """The messages of one window, which the threads take one by one."""
+def _tell(waiting: Callable[[], None]) -> None:
+    """If this raised, what is sent meanwhile would never be recorded."""
+    try:
+        waiting()
+    except Exception:
+        logger.exception("A sign of life could not be given.")
 
-    def __init__(self, messages: Sequence[Message], starts_until: float) -> None:
-        self._left: queue.SimpleQueue[Message] = queue.SimpleQueue()
-        for message in messages:
-            self._left.put(message)
-        self._number = len(messages)
-        self._starts_until = starts_until
-        self._down = ""
-        self.outcomes: list[Outcome] = []
-        self.done = threading.Event()
-        if not messages:
-            self.done.set()
 
-    def give_up(self, reason: str) -> None:
-        """Return what nobody has begun to send as RELEASED."""
-        self._down = reason
-        self._take(lambda message: Outcome(message, Verdict.RELEASED, detail=reason))
+def _send(message: Message, backend: SendBackend) -> Outcome:
+    """Hand one message over. Only `ChannelDown` is raised: then it was not handed over, to nobody's blame."""
+    try:
+        failpoints.reached("send.begun")
+        provider_id = backend.send(_outgoing(message))
+        failpoints.reached("send.accepted")
+        return Outcome(message, Verdict.SENT, provider_id=provider_id)
+    except ChannelDown:
+        raise
+    except SendFailure as failure:
+        return _failed(message, failure)
+    except BaseException as error:
+        # An error in the backend itself: it may have come before or after the provider took the message. Even a
+        # SystemExit is caught: if the thread ended here, its window would wait for ever.
+        logger.exception("Sending delivery %d failed in a way that the backend does not know.", message.delivery_id)
+        return Outcome(message, Verdict.UNKNOWN, detail=f"the send backend failed: {type(error).__name__}")
 
-    def work(self, backend: SendBackend, *, call_next: Callable[[], None]) -> None:
-        """Send until none is left. Before the first, call another thread if there is more than one message."""
-        if self._left.qsize() > 1:
-            call_next()
-        self._take(lambda message: self._send(message, backend))
 
-    def _take(self, handle: Callable[[Message], Outcome]) -> None:
-        while True:
-            try:
-                message = self._left.get_nowait()
-            except queue.Empty:
-                return
-            self.outcomes.append(handle(message))  # list.append is atomic
-            if len(self.outcomes) == self._number:
-                self.done.set()
+def _outgoing(message: Message) -> Outgoing:
+    return Outgoing(
+        reference=f"{message.broadcast_id}.{message.delivery_id}",
+        address=message.address,
+        subject=message.subject,
+        body=message.body,
+        html=message.html,
+        link_token=message.link_token,
+        list_id=message.list_id,
+        installation=message.installation,
+    )
 
-    def _send(self, message: Message, backend: SendBackend) -> Outcome:
-        if self._down or time.monotonic() > self._starts_until:
-            return Outcome(message, Verdict.RELEASED, detail=self._down)
-        outgoing = Outgoing(
-            reference=f"{message.broadcast_id}.{message.delivery_id}",
-            address=message.address,
-            subject=message.subject,
-            body=message.body,
-            html=message.html,
-            link_token=message.link_token,
-            list_id=message.list_id,
-            installation=message.installation,
-        )
-        try:
-            failpoints.reached("send.begun")
-            provider_id = backend.send(outgoing)
-            failpoints.reached("send.accepted")
-            return Outcome(message, Verdict.SENT, provider_id=provider_id)
-        except TemporaryFailure as failure:
+
+def _failed(message: Message, failure: SendFailure) -> Outcome:
+    """How a message ended that the provider did not take, or may have taken."""
+    match failure:
+        case TemporaryFailure():
             return Outcome(message, Verdict.TEMPORARY, detail=str(failure), wait=failure.wait)
-        except PermanentFailure as failure:
-            return Outcome(message, Verdict.PERMANENT, detail=str(failure), suppress=failure.suppress)
-        except RecipientRefused as failure:
+        case PermanentFailure():
+            return Outcome(
+                message,
+                Verdict.PERMANENT,
+                detail=str(failure),
+                suppress=failure.suppress,
+                was_given=not isinstance(failure, NoMessage),
+            )
+        case RecipientRefused():
             return Outcome(message, Verdict.REFUSED, detail=str(failure), suppress=failure.suppress)
-        except ChannelDown as failure:
-            self._down = str(failure) or "the provider can't be used"
-            return Outcome(message, Verdict.RELEASED, detail=self._down)
-        except OutcomeUnknown as failure:
-            return Outcome(message, Verdict.UNKNOWN, detail=str(failure))
-        except Exception as error:
-            # An error in the backend itself: it may have come before or after the provider took the message.
-            logger.exception("Sending delivery %d failed in a way that the backend does not know.", message.delivery_id)
-            return Outcome(message, Verdict.UNKNOWN, detail=f"the send backend failed: {type(error).__name__}")
+    return Outcome(message, Verdict.UNKNOWN, detail=str(failure))

@@ -3,7 +3,7 @@
 import logging
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from datetime import datetime, timedelta
 
@@ -11,14 +11,15 @@ from django import db
 from django.conf import settings
 from django.db import connection
 
+from consumers import results
 from consumers.breaker_reporter import BreakerReporter
 from consumers.rate_limiter import RateLimiter
 from consumers.sender import Sender
-from notifier.delivery import claims, settlements
+from notifier.delivery import claims
 from notifier.delivery.claims import Claim
 from notifier.delivery.settlements import Outcome, Verdict
 from notifier.models import Channel, Process
-from notifier.runtime import clock, failpoints
+from notifier.runtime import clock, db_faults, failpoints, faults
 from notifier.runtime.backoff import Backoff
 from notifier.runtime.heartbeats import Heartbeat
 from notifier.runtime.shutdown import StopFlag
@@ -27,6 +28,10 @@ from notifier.transport.base import Received, Transport, TransportError
 logger = logging.getLogger(__name__)
 
 IDLE_SECONDS = 1.0
+#: From when on a send that has no answer is shown to staff.
+SILENT_SECONDS = 15
+#: When what a fault of ours kept from being handled is tried again.
+FAULTY_WAIT = timedelta(seconds=30)
 
 
 class Consumer:
@@ -84,7 +89,7 @@ class Consumer:
                     return
                 if received is not None:
                     failpoints.reached("ticket.received")
-                    self._work(received)
+                    self._work_or_put_off(received)
                     failpoints.reached("ticket.acked")
                 elif until_idle and not self._transport.depth(self._channel):
                     return
@@ -99,10 +104,27 @@ class Consumer:
         elif self._rate_limiter.words:
             self._beat_at_work()
         else:
-            self._heartbeat.beat(Process.State.IDLE)
+            self._heartbeat.beat(Process.State.IDLE, self._sender.words)
 
     def _beat_at_work(self) -> None:
-        self._heartbeat.beat(Process.State.WORKING, self._rate_limiter.words)
+        if self._sender.oldest_seconds() > SILENT_SECONDS:
+            words = f"{self._channel.label}: the provider has not answered for more than {SILENT_SECONDS} s."
+            self._heartbeat.beat(Process.State.WAITING, words)
+        else:
+            self._heartbeat.beat(Process.State.WORKING, self._rate_limiter.words or self._sender.words)
+
+    def _work_or_put_off(self, received: Received) -> None:
+        """A fault of ours in one ticket must not stop those behind it: a broker would hand out the same one first."""
+        try:
+            self._work(received)
+        except Exception as error:
+            if db_faults.is_away(error) or isinstance(error, TransportError):
+                raise
+            broadcast_id, step = received.ticket.broadcast, "a ticket of it can't be handled"
+            faults.log(error, step=step, broadcast_id=broadcast_id, seconds=FAULTY_WAIT.total_seconds())
+            faults.note(broadcast_id=broadcast_id, step=step, error=error, now=clock.now())
+            self._release(received.ticket.deliveries, due_at=clock.now() + FAULTY_WAIT)
+            received.ack()
 
     def _work(self, received: Received) -> None:
         ids = received.ticket.deliveries
@@ -133,7 +155,7 @@ class Consumer:
         """How many deliveries the next window takes; 0 where it has to stop."""
         if self._stop.is_set():
             return 0
-        return self._rate_limiter.take(wanted=min(self._window, left), until=until)
+        return self._rate_limiter.take(wanted=self._sender.window_size(min(self._window, left)), until=until)
 
     def _release(self, delivery_ids: Sequence[int], *, due_at: datetime) -> None:
         claims.release(delivery_ids=delivery_ids, due_at=due_at)
@@ -156,7 +178,7 @@ class Consumer:
             outcomes = [o.postponed(wait) if o.verdict is Verdict.RELEASED else o for o in outcomes]
         else:
             self._channel_backoff.reset()
-        self._settle(claim, outcomes)
+        results.settle(claim, outcomes)
         failpoints.reached("settle.committed")
         self._breaker_reporter.add(claim, outcomes)
         return outcomes
@@ -179,31 +201,14 @@ class Consumer:
                 token=token,
                 now=clock.now(),
             )
-        except db.Error:
-            # The commit may have been made, and only its answer lost. Nothing was sent, so undo it: otherwise the rows
-            # would end as UNKNOWN.
-            self._insist(lambda: claims.release_claim(token=token, delivery_ids=delivery_ids, now=clock.now()))
+        except Exception as error:
+            # The commit may have been made, and only its answer lost, or the text could not be made. Nothing was sent,
+            # so undo it: otherwise the rows would end as UNKNOWN.
+            wait = timedelta() if db_faults.is_away(error) else FAULTY_WAIT
+            results.insist(
+                lambda: claims.release_claim(token=token, delivery_ids=delivery_ids, due_at=clock.now() + wait)
+            )
             raise
-
-    def _settle(self, claim: Claim, outcomes: Sequence[Outcome]) -> None:
-        settled = self._insist(lambda: settlements.settle(claim=claim, outcomes=outcomes, now=clock.now()))
-        if settled < len(outcomes):
-            logger.warning("%d results came after their lease and were decided by others.", len(outcomes) - settled)
-
-    def _insist(self, write: Callable[[], int]) -> int:
-        """Try `write` until it succeeds, since these results exist nowhere else; returns its number of rows.
-
-        Meanwhile the broker may take the ticket back (RabbitMQ does after 30 minutes). That ticket will claim nothing.
-        """
-        patience = Backoff(first_seconds=0.1, longest_seconds=5)
-        while True:
-            try:
-                return write()
-            except db.Error as error:
-                seconds = patience.next_seconds()
-                logger.error("Results can't be recorded, kept and tried again in %.1f s: %s", seconds, error)
-                connection.close()
-                time.sleep(seconds)
 
     def _wait_for_database(self, error: db.Error) -> None:
         connection.close()

@@ -15,7 +15,11 @@ import honcho.manager
 import httpcore
 import httpx
 import pytest
+import requests
+from anymail.backends.base import AnymailBaseBackend
+from anymail.backends.base_requests import AnymailRequestsBackend
 from anymail.exceptions import AnymailRecipientsRefused
+from anymail.message import AnymailStatus
 from axes.attempts import get_cool_off_threshold
 from axes.handlers.database import AxesDatabaseHandler
 from axes.handlers.proxy import AxesProxyHandler
@@ -143,7 +147,19 @@ def test_simple_historys_pages_are_asked_as_ours_are() -> None:
     assert "request" in parameters(SimpleHistoryAdmin.revert_disabled)
 
 
-# --- django-anymail: consumers/backends/smtp.py -----------------------------------------------------------------------
+# --- django-anymail: consumers/backends/django_mail.py and anymail_answers.py -----------------------------------------
+def test_anymails_session_is_one_of_requests_that_hands_over_by_send() -> None:
+    assert "session" in names_in(AnymailRequestsBackend.post_to_esp)
+    assert "send" in names_in(requests.Session.request)
+
+
+def test_anymail_notes_the_answer_before_it_complains_of_it() -> None:
+    status = AnymailStatus()
+
+    assert (status.status, status.esp_response) == (None, None)
+    assert {"anymail_status", "esp_response"} <= names_in(AnymailBaseBackend._send)
+
+
 def test_anymails_refusal_is_an_error_of_its_own() -> None:
     assert AnymailRecipientsRefused.__mro__[1].__name__ == "AnymailError"
 

@@ -4,11 +4,12 @@ import re
 import time
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from django.conf import settings
 
 from notifier.consent.suppressions import Evidence, Source
+from notifier.runtime import foreign_text
 
 #: The share of its lease that one send may use: its result has to be written within the rest.
 LEASE_SHARE = 0.9
@@ -41,6 +42,9 @@ class SendFailure(Exception):
     #: Set where the answer says that nothing more may be sent to the address: why, as the suppression keeps it.
     suppress: Evidence | None = None
 
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(foreign_text.cleaned(detail))
+
 
 class TemporaryFailure(SendFailure):
     """This recipient can't be reached now and may be later. `wait` is set where the provider named a time."""
@@ -54,12 +58,16 @@ class PermanentFailure(SendFailure):
     """This recipient can't be reached, however often it is tried."""
 
 
+class NoMessage(PermanentFailure):
+    """No message can be made for this recipient: the provider was given nothing, and is not to blame."""
+
+
 class RecipientRefused(SendFailure):
     """The recipient has opted out at the provider. It counts as no failure, and their address is suppressed."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail)
-        self.suppress = Evidence(Source.CLIENT, detail)
+        self.suppress = Evidence(Source.CLIENT, str(self))
 
 
 class ChannelDown(SendFailure):
@@ -80,6 +88,14 @@ class SendBackend(Protocol):
         """Returns once the provider has taken the message: its id there, or "". Raises one of the five failures."""
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class OpensFirst(Protocol):
+    """A backend that connects and logs in before the first message."""
+
+    def open(self) -> None:
+        """Get the connection ready, if it isn't. Raises `ChannelDown`."""
 
 
 def masked(error: object) -> str:

@@ -1,55 +1,64 @@
 """E-mail through one of Django's mail backends, such as django-anymail's for the providers' own interfaces."""
 
+from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 from django.conf import settings
-from django.core.mail import BadHeaderError, get_connection
-from django.utils.module_loading import import_string
+from django.core.mail import get_connection
 
 from consumers.backends import mime
-from consumers.backends.base import (
-    ChannelDown,
-    OutcomeUnknown,
-    Outgoing,
-    PermanentFailure,
-    SendFailure,
-    masked,
-)
+from consumers.backends.base import LEASE_SHARE, ChannelDown, OutcomeUnknown, Outgoing, SendFailure, masked
+
+#: Connect, request and answer: each may take EMAIL_TIMEOUT.
+PHASES = 3
 
 
 class DjangoMailBackend:
-    """An error while opening the connection means `ChannelDown`; one while sending means `OutcomeUnknown`."""
+    """An error while opening the connection means `ChannelDown`; one while sending means `OutcomeUnknown`.
+
+    Except with django-anymail, whose answers we understand.
+    """
 
     def __init__(self) -> None:
-        self.longest_send_seconds = float(settings.EMAIL_TIMEOUT)
+        self.longest_send_seconds = min(PHASES * settings.EMAIL_TIMEOUT, LEASE_SHARE * settings.LEASE_SECONDS)
         self._connection: Any = None
+        #: Whether the backend may have begun to talk about the present message. Known of anymail's alone.
+        self._is_handed_over = True
         is_anymail = settings.EMAIL_BACKEND.startswith("anymail.backends.")
-        self._refused = import_string("anymail.exceptions.AnymailRecipientsRefused") if is_anymail else BadHeaderError
+        # Imported where it is used only: it takes as long as all the rest.
+        self._anymail: ModuleType | None = import_module("consumers.backends.anymail_answers") if is_anymail else None
+
+    def open(self) -> None:
+        if self._connection is not None:
+            return
+        try:
+            connection: Any = get_connection(settings.EMAIL_BACKEND)
+            connection.open()
+        except Exception as error:
+            raise ChannelDown(f"the mail backend can't be opened: {masked(error)}") from error
+        self._connection = connection
+        if self._is_watched():
+            self._watch(connection.session)
 
     def send(self, message: Outgoing) -> str:
-        if self._connection is None:
-            try:
-                self._connection = get_connection(settings.EMAIL_BACKEND)
-                self._connection.open()
-            except Exception as error:
-                self._connection = None
-                raise ChannelDown(f"the mail backend can't be opened: {masked(error)}") from error
-        mail = mime.build(message)
+        self.open()
+        # Made once before any of it is handed over, so that what can't be made is known not to have been sent.
+        mime.source(message)
+        mail: Any = mime.build(message)
         # The provider's later reports on the message carry this along: notifier/webhooks/email_events.py.
-        mail.metadata = {"delivery": message.reference}  # type: ignore[attr-defined]
+        mail.metadata = {"delivery": message.reference}
+        self._is_handed_over = self._anymail is None or not self._is_watched()
         try:
             sent = self._connection.send_messages([mail])
         except SendFailure:
             raise
-        except BadHeaderError as error:  # raised while the mail is put together, before any of it is handed over
-            raise PermanentFailure(f"no mail can be made of it: {masked(error)}") from error
-        except self._refused as error:
-            raise PermanentFailure("the provider refuses the recipient") from error
         except Exception as error:
-            self.close()
-            raise OutcomeUnknown(f"the mail backend failed while sending: {masked(error)}") from error
+            raise self._failure(error, mail) from error
         if sent == 0:  # None is a backend that does not count
             raise OutcomeUnknown("the mail backend says that it sent nothing, and not why")
+        if self._anymail:
+            self._anymail.judge(mail)
         provider_id = getattr(getattr(mail, "anymail_status", None), "message_id", None)
         return "" if provider_id is None else str(provider_id)
 
@@ -57,3 +66,25 @@ class DjangoMailBackend:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+
+    def _failure(self, error: Exception, mail: Any) -> SendFailure:
+        if self._anymail:
+            failure: SendFailure = self._anymail.failure_of(error, mail, is_handed_over=self._is_handed_over)
+        else:
+            failure = OutcomeUnknown(f"the mail backend failed while sending: {masked(error)}")
+        if isinstance(failure, OutcomeUnknown | ChannelDown):
+            self.close()
+        return failure
+
+    def _is_watched(self) -> bool:
+        return hasattr(getattr(self._connection, "session", None), "send")
+
+    def _watch(self, session: Any) -> None:
+        """Note when anymail hands a request to its HTTP session: what fails before that was never sent."""
+        send = session.send
+
+        def noted(*arguments: Any, **options: Any) -> Any:
+            self._is_handed_over = True
+            return send(*arguments, **options)
+
+        session.send = noted

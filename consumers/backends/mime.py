@@ -5,14 +5,13 @@ import quopri
 import uuid
 from dataclasses import replace
 from email.charset import QP, Charset
-from email.errors import MessageError
 from email.utils import parseaddr
 from typing import Any
 
 from django.conf import settings
 from django.core.mail import BadHeaderError, EmailMessage, EmailMultiAlternatives
 
-from consumers.backends.base import ChannelDown, Outgoing, PermanentFailure, masked
+from consumers.backends.base import ChannelDown, NoMessage, Outgoing, SendFailure, masked
 from notifier.addresses import emails
 from notifier.messages import lines, signed_links
 
@@ -64,7 +63,7 @@ def _message_id(message: Outgoing) -> str:
 def _refuse_odd_address(address: str) -> None:
     """An address can't be changed as a subject can: it would be another's, or begin a header of its own."""
     if not lines.is_one_line(address):
-        raise PermanentFailure("the address has control characters, which no header may contain")
+        raise NoMessage("the address has control characters, which no header may contain")
 
 
 def _list_headers(message: Outgoing) -> dict[str, str]:
@@ -85,15 +84,20 @@ def _list_headers(message: Outgoing) -> dict[str, str]:
 
 
 def source(message: Outgoing) -> bytes:
-    """The mail as bytes; `PermanentFailure` where none can be made, as with a line break in an address."""
+    """The mail as bytes; `NoMessage` where none can be made, as with a line break in an address."""
     _refuse_odd_address(message.address)
     try:
         if message.html:
             head = _mail(replace(message, body="", html=""), {}).message()
             return _written(_list_headers(message)) + _alternatives(head, message)
         return build(message).message().as_bytes()
-    except (ValueError, MessageError) as error:  # BadHeaderError and UnicodeError are ValueErrors
-        raise PermanentFailure(f"no mail can be made of it: {masked(error)}") from error
+    except SendFailure:
+        raise
+    except ValueError as error:  # BadHeaderError and UnicodeError are ones
+        raise NoMessage(f"no mail can be made of it: {masked(error)}") from error
+    except Exception as error:
+        # The `email` package raises e.g. HeaderParseError, and whatever its own faults bring. Nothing is sent yet.
+        raise NoMessage(f"no mail can be made of it: {type(error).__name__}") from error
 
 
 def _written(headers: dict[str, str]) -> bytes:

@@ -6,6 +6,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from email.utils import parseaddr
 from typing import Any, cast
 
@@ -15,6 +16,7 @@ from consumers.backends import mime
 from consumers.backends.base import (
     ChannelDown,
     Deadline,
+    NoMessage,
     OutcomeUnknown,
     Outgoing,
     PermanentFailure,
@@ -38,6 +40,13 @@ PHASES = 9
 #: 5.1.0 may be.
 NO_MAILBOX = re.compile(r"55[013] 5\.1\.(?:1|2|3|6|10)(?!\d|\.\d)")
 
+#: The server takes us, but not over so many connections at once. Exchange Online says 432 4.3.2 at MAIL or after DATA.
+TOO_MANY_CONNECTIONS = re.compile(
+    r"432 |4\d\d .*(?:too many (?:\w+ ){0,3}(?:connections|sessions)"
+    r"|concurrent connections|connections? (?:rate )?limit)",
+    re.IGNORECASE,
+)
+
 TROUBLE = (smtplib.SMTPException, OSError)
 
 
@@ -49,8 +58,19 @@ class SmtpBackend:
         self.longest_send_seconds = self._deadline.seconds
         self._smtp: smtplib.SMTP | None = None
         self._sent = 0
+        #: Whether nothing was asked of the connection yet: then a failure is none of its age.
+        self._is_fresh = True
         self._used_at = 0.0
         self._sender = parseaddr(settings.DEFAULT_FROM_EMAIL)[1]
+
+    def open(self) -> None:
+        if self._smtp is not None:
+            return
+        self._deadline.begin()
+        try:
+            self._smtp = self._connect()
+        except Exception as error:  # e.g. ValueError: a host or a password beyond ASCII
+            raise ChannelDown(f"the mail server can't be used: {_words(error)}") from error
 
     def send(self, message: Outgoing) -> str:
         recipient, data = ascii_address(message.address), _wire_format(mime.source(message))
@@ -77,19 +97,20 @@ class SmtpBackend:
 
     def _begin(self, data: bytes) -> smtplib.SMTP:
         """An open connection that took MAIL FROM. No recipient is to blame for what fails up to here."""
-        fresh = self._smtp is None
-        if not fresh and (self._sent >= MESSAGES_PER_CONNECTION or time.monotonic() - self._used_at > IDLE_SECONDS):
+        rested = time.monotonic() - self._used_at > IDLE_SECONDS
+        if self._smtp is not None and (self._sent >= MESSAGES_PER_CONNECTION or rested):
             self.close()
-            fresh = True
+        fresh = self._smtp is None or self._is_fresh
         try:
             smtp = self._smtp = self._smtp or self._connect()
+            self._is_fresh = False
             options = ["BODY=8BITMIME"] if smtp.has_extn("8bitmime") and not data.isascii() else []
             code, text = smtp.mail(_with_ascii_domain(self._sender), options)
-        except (*TROUBLE, ValueError) as error:  # ValueError: a host, a password or a sender beyond ASCII
+        except Exception as error:  # e.g. ValueError: a host, a password or a sender beyond ASCII
             self._drop()
             if not fresh:
                 return self._begin(data)
-            raise ChannelDown(f"the mail server can't be used: {masked(error)}") from error
+            raise ChannelDown(f"the mail server can't be used: {_words(error)}") from error
         if code == 250:
             return smtp
         answer = _answer(code, text)
@@ -117,7 +138,7 @@ class SmtpBackend:
         except BaseException:
             smtp.close()
             raise
-        self._sent = 0
+        self._sent, self._is_fresh, self._used_at = 0, True, time.monotonic()
         return smtp
 
     def _expect(self, smtp: smtplib.SMTP, command: Callable[[], tuple[int, bytes]], *good: int) -> None:
@@ -127,11 +148,12 @@ class SmtpBackend:
         """
         try:
             code, text = command()
-        except TROUBLE as error:
+        except Exception as error:
             self._drop()
             raise TemporaryFailure(f"the connection was lost before the text: {masked(error)}") from error
         if code in good:
             return
+        self._refuse_connection(code, text)
         if 400 <= code < 600:
             self._reset(smtp)
         else:
@@ -151,7 +173,7 @@ class SmtpBackend:
             while left:
                 sock.settimeout(self._deadline.left(most=settings.EMAIL_TIMEOUT))
                 left = left[sock.send(left) :]
-        except OSError as error:
+        except Exception as error:
             self._drop()
             raise TemporaryFailure(f"the connection was lost while sending the text: {masked(error)}") from error
 
@@ -169,18 +191,24 @@ class SmtpBackend:
         if not 400 <= code < 600:
             self._drop()
             raise OutcomeUnknown(f"the mail server took the text and answered something else: {_answer(code, text)}")
+        self._refuse_connection(code, text)
         self._reset(smtp)
         failure = TemporaryFailure if code < 500 else PermanentFailure
         raise failure(_answer(code, text))
 
+    def _refuse_connection(self, code: int, text: bytes) -> None:
+        """Raise `ChannelDown` where the answer is about our connections: nothing was taken, and nobody is to blame."""
+        answer = _answer(code, text)
+        if TOO_MANY_CONNECTIONS.match(answer):
+            self._drop()
+            raise ChannelDown(f"the mail server takes no more connections: {answer}")
+
     def _reset(self, smtp: smtplib.SMTP) -> None:
         """Make the connection ready for the next message, or give it up."""
-        try:
+        with suppress(Exception):  # whatever it is, the message's own verdict stands
             if smtp.rset()[0] == 250:
                 self._used_at = time.monotonic()
                 return
-        except TROUBLE:
-            pass
         self._drop()
 
     def _drop(self) -> None:
@@ -241,16 +269,22 @@ class _AnswerReader:
 
 
 def ascii_address(address: str) -> str:
-    """The address as SMTP takes it, its domain in IDNA; `PermanentFailure` for a local part beyond ASCII."""
+    """The address as SMTP takes it, its domain in IDNA; `NoMessage` for a local part beyond ASCII."""
     try:
         return emails.in_ascii(address)
     except UnicodeError as error:
-        raise PermanentFailure("the address can't be written in ASCII, which this mail server needs") from error
+        raise NoMessage("the address can't be written in ASCII, which this mail server needs") from error
 
 
 def _with_ascii_domain(sender: str) -> str:
     local, _, domain = sender.rpartition("@")
     return f"{local.encode('ascii').decode()}@{emails.domain_in_ascii(domain)}"
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, smtplib.SMTPResponseException) and isinstance(error.smtp_error, bytes):
+        return _answer(error.smtp_code, error.smtp_error)
+    return masked(error)
 
 
 def _answer(code: int, text: bytes) -> str:

@@ -4,10 +4,9 @@ import json
 import re
 import ssl
 import time
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import timedelta
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urlencode, urlsplit
 
 import httpcore
 import httpx
@@ -15,19 +14,20 @@ import httpx
 from consumers.backends.base import (
     ChannelDown,
     Deadline,
+    NoMessage,
     OutcomeUnknown,
     Outgoing,
     PermanentFailure,
     RecipientRefused,
     TemporaryFailure,
 )
+from consumers.backends.http_answers import retry_after
 
+FORM_TYPE = "application/x-www-form-urlencoded"
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 30.0
 #: Twilio's answers take about 1 KiB.
 LONGEST_ANSWER_BYTES = 65_536
-#: The longest wait that a provider may ask for.
-LONGEST_WAIT = timedelta(hours=1)
 
 #: Errors before anything was sent; the last two mean a host name that can't be one.
 UNREACHED = (
@@ -69,11 +69,14 @@ class TwilioBackend:
         )
 
     def send(self, message: Outgoing) -> str:
-        form = {"To": message.address, "From": self._sender, "Body": message.body}
+        form = self._form(message)
         self._deadline.begin()
         try:
             request = self._client.build_request(
-                "POST", self._url, data=form, headers={"X-Notifier-Delivery": message.reference}
+                "POST",
+                self._url,
+                content=form,
+                headers={"Content-Type": FORM_TYPE, "X-Notifier-Delivery": message.reference},
             )
             response = self._client.send(request, stream=True)
         except UNREACHED as error:
@@ -81,9 +84,17 @@ class TwilioBackend:
         except httpx.HTTPError as error:
             raise OutcomeUnknown(f"the SMS provider's answer was lost: {_name(error)}") from error
         try:
-            return _judge(response.status_code, _read(response), _retry_after(response))
+            return _judge(response.status_code, _read(response), retry_after(response.headers))
         finally:
             response.close()
+
+    def _form(self, message: Outgoing) -> bytes:
+        """Apart from the request, whose UnicodeError is one of the host's name and stops the whole channel."""
+        try:
+            form = {"To": message.address, "From": self._sender, "Body": message.body}
+            return urlencode(form).encode("ascii")
+        except UnicodeError as error:
+            raise NoMessage(f"no SMS can be made of it: {type(error).__name__}") from error
 
     def close(self) -> None:
         self._client.close()
@@ -196,18 +207,6 @@ def _read(response: httpx.Response) -> bytes:
     except httpx.HTTPError:
         return b""
     return body
-
-
-def _retry_after(response: httpx.Response) -> timedelta | None:
-    """Retry-After, in seconds or as a date (RFC 9110, 10.2.3), at most LONGEST_WAIT; None where there is none."""
-    value = response.headers.get("retry-after", "").strip()
-    if value.isascii() and value.isdigit():
-        return min(timedelta(seconds=int(value[:9])), LONGEST_WAIT)
-    try:
-        wait = parsedate_to_datetime(value) - datetime.now(UTC)
-    except (TypeError, ValueError):
-        return None
-    return min(max(wait, timedelta()), LONGEST_WAIT)
 
 
 def _name(error: Exception) -> str:

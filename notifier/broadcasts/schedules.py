@@ -12,45 +12,64 @@ from notifier.broadcasts.lifecycle import BadSendOptions, NotAllowed
 from notifier.broadcasts.send_options import SendOptions
 from notifier.models import Broadcast
 from notifier.runtime import failpoints
+from notifier.runtime.faults import Faults
 
 logger = logging.getLogger(__name__)
+
+START, EXPIRE = "it can't be started at its time", "it can't be cancelled at its time"
 
 State = Broadcast.State
 
 
 # --- The dispatcher's part --------------------------------------------------------------------------------------------
-def start_due(*, now: datetime) -> int:
-    """Start the scheduled broadcasts whose time has come; returns how many.
+def start_due(*, now: datetime, faults: Faults | None = None) -> int:
+    """Start the scheduled broadcasts whose time has come; returns how many. A fault in one of them is contained.
 
     A broadcast whose audience has grown until it needs approval awaits that instead.
     """
+    faults = faults or Faults(passes=(Exception,))
     started = 0
     for broadcast in Broadcast.objects.to_start(now).select_related("topic", "created_by").order_by("pk"):
-        # Each change checks this again: another dispatcher, a cancel, an edit or a new time may have come first.
-        due = Broadcast.objects.to_start(now).filter(pk=broadcast.pk, needs_approval=broadcast.needs_approval)
-        if _has_outgrown(broadcast):
-            due.update(state=State.AWAITING_APPROVAL, needs_approval=True)
-            continue
-        if due.update(**lifecycle.running_columns(now=now)):
-            started += 1
-            logger.info("Broadcast %d has started, as scheduled.", broadcast.pk)
-        failpoints.reached("start.committed")
+        if not faults.waits(START, broadcast.pk):
+            with faults.contained(START, broadcast.pk):
+                started += _start(broadcast, now)
     return started
 
 
-def expire(*, now: datetime) -> int:
-    """Cancel the broadcasts whose time has passed; returns how many.
+def _start(broadcast: Broadcast, now: datetime) -> int:
+    # Each change checks this again: another dispatcher, a cancel, an edit or a new time may have come first.
+    due = Broadcast.objects.to_start(now).filter(pk=broadcast.pk, needs_approval=broadcast.needs_approval)
+    if _has_outgrown(broadcast):
+        due.update(state=State.AWAITING_APPROVAL, needs_approval=True)
+        return 0
+    started = due.update(**lifecycle.running_columns(now=now))
+    if started:
+        logger.info("Broadcast %d has started, as scheduled.", broadcast.pk)
+    failpoints.reached("start.committed")
+    return started
+
+
+def expire(*, now: datetime, faults: Faults | None = None) -> int:
+    """Cancel the broadcasts whose time has passed; returns how many. A fault in one of them is contained.
 
     The sweep settles what was still to be sent, with the reason. Until then no claim takes it (`delivery.claims`).
     """
+    faults = faults or Faults(passes=(Exception,))
     expired = 0
     for broadcast in Broadcast.objects.to_expire(now).only("state", "expires_at").order_by("pk"):
-        # Only in the state that the reason mentions. If that has changed, the next round finds the broadcast again.
-        overdue = Broadcast.objects.to_expire(now).filter(pk=broadcast.pk, state=broadcast.state)
-        if overdue.update(state=State.CANCELLED, ended_because=_why_expired(broadcast)):
-            expired += 1
-            logger.info("Broadcast %d has expired.", broadcast.pk)
-        failpoints.reached("expire.committed")
+        if not faults.waits(EXPIRE, broadcast.pk):
+            with faults.contained(EXPIRE, broadcast.pk):
+                expired += _expire(broadcast, now)
+    return expired
+
+
+def _expire(broadcast: Broadcast, now: datetime) -> int:
+    # Only in the state that the reason mentions. If that has changed, the next round finds the broadcast again.
+    overdue = Broadcast.objects.to_expire(now).filter(pk=broadcast.pk, state=broadcast.state)
+    expired = overdue.update(state=State.CANCELLED, ended_because=_why_expired(broadcast))
+    if expired:
+        logger.info("Broadcast %d has expired.", broadcast.pk)
+    failpoints.reached("expire.committed")
     return expired
 
 

@@ -9,6 +9,7 @@ from django.db import transaction
 from notifier.consent import digests, suppressions
 from notifier.consent.suppressions import Clean, Evidence, Source
 from notifier.models import Channel, Delivery, InboundMessage, ProviderEvent, SoftBounces
+from notifier.runtime import foreign_text
 from notifier.wording import numbers
 
 Kind = ProviderEvent.Kind
@@ -31,6 +32,10 @@ class Event:
     detail: str = ""
     #: `broadcast.delivery`, as it was sent with the message. It may be forged, so it is looked up.
     reference: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("event_id", "address", "detail", "reference"):
+            object.__setattr__(self, name, foreign_text.cleaned(getattr(self, name)))
 
 
 #: The kinds that suppress an address, with source and reason. Unsubscribing at the provider means all topics.

@@ -14,6 +14,7 @@ from notifier.consent.sms_keywords import Wish
 from notifier.consent.suppressions import Evidence, Source
 from notifier.models import Channel, InboundMessage
 from notifier.models.phones import E164
+from notifier.runtime import foreign_text
 
 Outcome = InboundMessage.Outcome
 
@@ -34,6 +35,10 @@ class SmsReply:
     #: How the provider itself understood it, where it acts on keywords of its own.
     taken_for: Wish | None = None
 
+    def __post_init__(self) -> None:
+        for name in ("provider_id", "sender", "text"):
+            object.__setattr__(self, name, foreign_text.cleaned(getattr(self, name)))
+
 
 def receive(*, reply: SmsReply, now: datetime) -> Outcome:
     """Record the message and do what it asks for, in one transaction; returns the outcome, also of a repeated one."""
@@ -43,9 +48,8 @@ def receive(*, reply: SmsReply, now: datetime) -> Outcome:
             provider_id=reply.provider_id,
             defaults={
                 "channel": Channel.SMS,
-                # PostgreSQL stores no text with a NUL.
-                "sender": reply.sender.replace("\0", ""),
-                "text": reply.text.replace("\0", ""),
+                "sender": reply.sender,
+                "text": reply.text,
                 "outcome": Outcome.KEPT,
                 "received_at": now,
             },

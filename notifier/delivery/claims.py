@@ -1,5 +1,6 @@
 """What consumers do to deliveries before sending: claim them, or give them back. Short transactions, no I/O inside."""
 
+import logging
 import uuid
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,8 @@ from notifier.messages import email, lines, placeholders, signed_links
 from notifier.models import Breaker, Broadcast, Channel, Delivery, Reason
 from notifier.policies import quiet_hours, quiet_hours_sql
 from notifier.runtime import failpoints
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,8 @@ class Message:
     list_id: str = ""
     #: The installation's code: no other's delivery with the same number has it.
     installation: str = ""
+    #: Why nothing can be made of it for this client, without their data; empty where it can be sent.
+    flaw: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +72,8 @@ def claim(
     - taken, settled, cancelled, or of another broadcast: untouched.
     While the channel's breaker is open only its probe is taken; the caller gives the rest back.
 
-    Committed on return. After a database error it may have been committed all the same: call `release_claim` with the
-    token, which must be new each time.
+    Committed on return. After an error it may have been committed all the same: call `release_claim` with the token,
+    which must be new each time. What can't be made for one client only comes back as a message with a `flaw`.
     """
     lease_ends_at = now + timedelta(seconds=settings.LEASE_SECONDS)
     with transaction.atomic(), connection.cursor() as cursor:
@@ -100,15 +105,16 @@ def claim(
         claim_sql.mark_sending(cursor, [row.id for row in wanted], token=token, lease_ends_at=lease_ends_at)
         failpoints.reached("claim.taken")
     # Rendered after the commit, when SQLite's one write lock is free again.
-    messages = [_message(broadcast_id, channel, content, row) for row in wanted]
+    _prepare(channel, content)
+    messages = [_message_or_flaw(broadcast_id, channel, content, row) for row in wanted]
     probe_of = opened_at if rows else None
     return Claim(token, now, lease_ends_at, messages, breaker_open=content.breaker_open, probe_of=probe_of)
 
 
-def release_claim(*, token: uuid.UUID, delivery_ids: Sequence[int], now: datetime) -> int:
+def release_claim(*, token: uuid.UUID, delivery_ids: Sequence[int], due_at: datetime) -> int:
     """Undo a claim of which nothing was sent, if it was made at all; returns how many rows it had taken."""
     taken = Delivery.objects.filter(pk__in=delivery_ids, state=Delivery.State.SENDING, lease_token=token)
-    return taken.update(state=Delivery.State.PENDING, due_at=now)
+    return taken.update(state=Delivery.State.PENDING, due_at=due_at)
 
 
 def release(*, delivery_ids: Sequence[int], due_at: datetime) -> int:
@@ -174,6 +180,22 @@ def _defer(deferred: Mapping[datetime, Sequence[int]]) -> None:
         Delivery.objects.filter(pk__in=ids).update(
             due_at=may_send_at, lease_token=uuid.uuid4(), detail=quiet_hours_sql.WAITS
         )
+
+
+def _prepare(channel: Channel, content: Content) -> None:
+    """Render what is the same in all messages. An error here is the broadcast's, and no client is to blame for it."""
+    if channel == Channel.EMAIL:
+        email.render(subject=content.subject, body=content.body)
+
+
+def _message_or_flaw(broadcast_id: int, channel: Channel, content: Content, row: PendingRow) -> Message:
+    try:
+        return _message(broadcast_id, channel, content, row)
+    except Exception as error:  # noqa: BLE001  (one client's data must not hold up the window)
+        # Only the name: the text of an error may hold what the client is called.
+        logger.error("No message can be made of delivery %d: %s", row.id, type(error).__name__)
+        flaw = f"no message can be made for this client: {type(error).__name__}"
+        return Message(row.id, broadcast_id, channel, row.address, "", "", row.attempts, flaw=flaw)
 
 
 def _message(broadcast_id: int, channel: Channel, content: Content, row: PendingRow) -> Message:

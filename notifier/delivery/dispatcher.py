@@ -18,6 +18,7 @@ from notifier.delivery import daily_stats, fanout, sweeps, tallies, tickets
 from notifier.models import Broadcast, Channel, Process
 from notifier.runtime import clock
 from notifier.runtime.backoff import Backoff
+from notifier.runtime.faults import Faults
 from notifier.runtime.heartbeats import Heartbeat
 from notifier.runtime.shutdown import StopFlag
 from notifier.transport.base import Transport, TransportError
@@ -37,6 +38,11 @@ TALLY_SECONDS = 1.0
 TALLY_SHARE = 0.05
 #: How long it counts for the overview without a break, since the other work waits for it.
 STRETCH_SECONDS = 0.5
+#: What can't be done for a broadcast that is faulty, in words for staff.
+EXPAND = "its audience can't be turned into deliveries"
+TALLY = "its deliveries can't be counted"
+FINISH = "it can't be ended"
+COUNT = "its days can't be counted"
 #: How often uploads whose time is over are emptied.
 PURGE_SECONDS = 600.0
 
@@ -47,6 +53,7 @@ class Dispatcher:
         self._stop = stop
         self._heartbeat = Heartbeat(kind=Process.Kind.DISPATCHER)
         self._broker = _Broker()
+        self._faults = Faults(passes=(TransportError,))
         self._busy = False
         #: Decided once a cycle. Under an alarm the broker takes no tickets but still counts them: that is no recovery.
         self._may_ask_broker = False
@@ -104,7 +111,7 @@ class Dispatcher:
         self._purge(now)
         worked |= self._finish(now)
         self._count_for_overview(now)
-        self._busy = worked or Broadcast.objects.to_settle().exists()
+        self._busy = worked or Broadcast.objects.to_settle().exclude(pk__in=self._faults.waiting()).exists()
         self._look_at_queues(now)
         return worked
 
@@ -112,13 +119,20 @@ class Dispatcher:
         """Expire broadcasts, then start others: after an outage both times of one may have passed."""
         if time.monotonic() - self._scheduled_at < SCHEDULE_SECONDS:
             return False
-        changed = schedules.expire(now=now) + schedules.start_due(now=now)
+        changed = schedules.expire(now=now, faults=self._faults) + schedules.start_due(now=now, faults=self._faults)
         self._scheduled_at = time.monotonic()
         return changed > 0
 
     def _expand(self, now: datetime) -> bool:
-        made = [fanout.expand(broadcast_id=pk, now=now) for pk in _ids(Broadcast.objects.to_expand())]
-        return any(made)
+        made = 0
+        for pk in self._sound(EXPAND, Broadcast.objects.to_expand()):
+            with self._faults.contained(EXPAND, pk):
+                made += fanout.expand(broadcast_id=pk, now=now) or 0
+        return made > 0
+
+    def _sound(self, step: str, broadcasts: QuerySet[Broadcast]) -> list[int]:
+        """Their ids, without those for which this step failed and is not due again."""
+        return [pk for pk in _ids(broadcasts) if not self._faults.waits(step, pk)]
 
     def _issue(self, now: datetime) -> bool:
         if not self._may_ask_broker:
@@ -130,7 +144,8 @@ class Dispatcher:
                 self._transport.check()
                 self._broker.answered()
             for channel in Channel:
-                if rows := tickets.issue_tickets(channel=channel, transport=self._transport, now=now):
+                rows = tickets.issue_tickets(channel=channel, transport=self._transport, now=now, faults=self._faults)
+                if rows:
                     self._broker.answered()
                 issued += rows
         except TransportError as error:
@@ -139,25 +154,30 @@ class Dispatcher:
 
     def _sweep(self, now: datetime) -> None:
         if time.monotonic() - self._swept_at >= SWEEP_SECONDS:
-            if number := sweeps.sweep(now=now):
+            if number := sweeps.sweep(now=now, faults=self._faults):
                 logger.info("Swept %d deliveries.", number)
             self._swept_at = time.monotonic()
 
     def _tally(self, now: datetime) -> None:
-        for pk in _ids(Broadcast.objects.to_tally()):
+        for pk in self._sound(TALLY, Broadcast.objects.to_tally()):
             began = time.monotonic()
             if self._tally_due.get(pk, 0) <= began:
-                tallies.tally(broadcast_id=pk, now=now)
+                with self._faults.contained(TALLY, pk):
+                    tallies.tally(broadcast_id=pk, now=now)
                 took = time.monotonic() - began
                 self._tally_due[pk] = began + max(TALLY_SECONDS, took / TALLY_SHARE)
 
     def _purge(self, now: datetime) -> None:
         if time.monotonic() - self._purged_at >= PURGE_SECONDS:
-            retention.purge(now=now)
-            self._purged_at = time.monotonic()
+            self._purged_at = time.monotonic()  # if it fails, it is not tried again in every cycle
+            with self._faults.contained("old uploads can't be emptied"):
+                retention.purge(now=now)
 
     def _finish(self, now: datetime) -> bool:
-        finished = [pk for pk in _ids(Broadcast.objects.to_finish()) if tallies.finish(broadcast_id=pk, now=now)]
+        finished = []
+        for pk in self._sound(FINISH, Broadcast.objects.to_finish()):
+            with self._faults.contained(FINISH, pk):
+                finished += [pk] if tallies.finish(broadcast_id=pk, now=now) else []
         for pk in finished:
             self._tally_due.pop(pk, None)
             self._overview_due = float("-inf")
@@ -170,12 +190,14 @@ class Dispatcher:
         if began < self._overview_due:
             return
         self._overview_due = began + TALLY_SECONDS  # if it fails, it is not tried again in every cycle
-        for pk in _ids(Broadcast.objects.to_count_by_day(now)):
-            daily_stats.count(broadcast_id=pk, now=now)
+        for pk in self._sound(COUNT, Broadcast.objects.to_count_by_day(now)):
+            with self._faults.contained(COUNT, pk):
+                daily_stats.count(broadcast_id=pk, now=now)
             if time.monotonic() - began > STRETCH_SECONDS:
                 break  # the others come next time: after an upgrade it may be every broadcast there is
-        if counts.is_due(now=now):
-            counts.count(now=now)
+        with self._faults.contained("clients can't be counted"):
+            if counts.is_due(now=now):
+                counts.count(now=now)
         took = time.monotonic() - began
         self._overview_due = began + max(TALLY_SECONDS, took / TALLY_SHARE)
 

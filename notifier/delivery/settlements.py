@@ -16,7 +16,7 @@ from notifier.consent import suppressions
 from notifier.delivery import claim_sql
 from notifier.delivery.claims import Claim, Message
 from notifier.models import Broadcast, Delivery, Reason
-from notifier.runtime import failpoints
+from notifier.runtime import failpoints, foreign_text
 
 LONGEST_RETRY = timedelta(hours=1)
 #: Retries of one bad moment are spread by this share either way, so that they don't come back all at once.
@@ -48,6 +48,17 @@ class Outcome:
     wait: timedelta | None = None
     #: Why nothing more may be sent to the address, with the provider's answer as the evidence; None where it may.
     suppress: suppressions.Evidence | None = None
+    #: False where no message could be made, which says nothing about how well the provider works.
+    was_given: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "detail", foreign_text.cleaned(self.detail))
+        object.__setattr__(self, "provider_id", foreign_text.cleaned(self.provider_id))
+
+    def in_our_words(self) -> "Outcome":
+        """The same without anything that the provider said."""
+        detail = "the provider's answer can't be recorded" if self.detail else ""
+        return replace(self, detail=detail, provider_id="", suppress=None)
 
     def postponed(self, wait: timedelta) -> "Outcome":
         return replace(self, wait=wait)

@@ -8,28 +8,38 @@ from django.db.models import Q, QuerySet
 from notifier.delivery import bulk_updates
 from notifier.models import Broadcast, Channel, Delivery
 from notifier.runtime import failpoints
+from notifier.runtime.faults import Faults
 
+STEP = "deliveries that nobody else settles can't be settled"
 LEASE_RAN_OUT = "the consumer fell silent while sending: it may or may not have arrived"
 
 State = Delivery.State
 
 
-def sweep(*, now: datetime) -> int:
+def sweep(*, now: datetime, faults: Faults | None = None) -> int:
     """Make sends whose lease ran out UNKNOWN, and what waits in cancelled broadcasts CANCELLED.
 
-    Returns how many rows it changed: for each broadcast at most CHUNK of either.
+    Returns how many rows it changed: for each broadcast at most CHUNK of either. A fault in one of them is contained.
     """
+    faults = faults or Faults(passes=(Exception,))
     changed = 0
     # No lease ends that far ahead: the clock was set back. If the consumer is dead, these rows would hold up the end of
     # their broadcast, and the search for lost tickets, until then. If it is alive, its result still counts.
     too_far = now + 2 * timedelta(seconds=settings.LEASE_SECONDS)
     over = Q(due_at__lt=now) | Q(due_at__gt=too_far)
     for broadcast in Broadcast.objects.to_sweep().order_by("pk").only("state", "ended_because"):
-        active = Delivery.objects.active().filter(broadcast=broadcast.pk, channel__in=Channel.values)
-        changed += _settle(active.filter(over, state=State.SENDING), State.UNKNOWN, LEASE_RAN_OUT, now)
-        if broadcast.state == Broadcast.State.CANCELLED:
-            waiting = active.filter(state__in=[State.PENDING, State.RETRYING])
-            changed += _settle(waiting, State.CANCELLED, broadcast.ended_because or "broadcast cancelled", now)
+        if not faults.waits(STEP, broadcast.pk):
+            with faults.contained(STEP, broadcast.pk):
+                changed += _sweep(broadcast, over, now)
+    return changed
+
+
+def _sweep(broadcast: Broadcast, over: Q, now: datetime) -> int:
+    active = Delivery.objects.active().filter(broadcast=broadcast.pk, channel__in=Channel.values)
+    changed = _settle(active.filter(over, state=State.SENDING), State.UNKNOWN, LEASE_RAN_OUT, now)
+    if broadcast.state == Broadcast.State.CANCELLED:
+        waiting = active.filter(state__in=[State.PENDING, State.RETRYING])
+        changed += _settle(waiting, State.CANCELLED, broadcast.ended_because or "broadcast cancelled", now)
     return changed
 
 

@@ -13,6 +13,7 @@ from notifier.delivery import bulk_updates
 from notifier.models import Breaker, Broadcast, Channel, Delivery
 from notifier.policies import breakers
 from notifier.runtime import failpoints
+from notifier.runtime.faults import Faults
 from notifier.transport.base import Ticket, Transport, TransportError
 
 #: How long nobody claims anything from an empty queue before its tickets count as lost; and how much earlier than one
@@ -21,21 +22,24 @@ LOST_AFTER = timedelta(seconds=5)
 #: After tickets of a channel were issued again, how long none of that channel are.
 REISSUE_PAUSE = timedelta(seconds=30)
 
+STEP = "its messages can't be handed out to be sent"
+
 State = Delivery.State
 
 
 # --- Issue ------------------------------------------------------------------------------------------------------------
-def issue_tickets(*, channel: Channel, transport: Transport, now: datetime) -> int:
+def issue_tickets(*, channel: Channel, transport: Transport, now: datetime, faults: Faults | None = None) -> int:
     """Reserve due deliveries of the running broadcasts, in turn, and publish tickets for them; returns how many rows.
 
     It takes as many as the channel's queue has room for, so that a pause takes effect soon and a small broadcast does
     not wait behind a huge one. While the channel's breaker is open it takes one delivery whenever a probe is due. After
-    a `TransportError` the reserved rows are due again.
+    a `TransportError` the reserved rows are due again. A fault in one broadcast is contained.
     """
+    faults = faults or Faults(passes=(Exception,))
     waiting = [
         pk
         for pk in Broadcast.objects.running().order_by("pk").values_list("pk", flat=True)
-        if _due(pk, channel, now).exists()
+        if not faults.waits(STEP, pk) and _due(pk, channel, now).exists()
     ]
     if not waiting:
         return 0
@@ -52,9 +56,10 @@ def issue_tickets(*, channel: Channel, transport: Transport, now: datetime) -> i
         if share <= 0:
             break
         most = min(share * settings.TICKET_SIZE, bulk_updates.CHUNK)
-        rows = _issue(broadcast_id, channel, transport, now, most=most, until=reserved_until)
-        room -= -(-rows // settings.TICKET_SIZE)
-        issued += rows
+        with faults.contained(STEP, broadcast_id):
+            rows = _issue(broadcast_id, channel, transport, now, most=most, until=reserved_until)
+            room -= -(-rows // settings.TICKET_SIZE)
+            issued += rows
     return issued
 
 
@@ -64,7 +69,10 @@ def _issue_probe(breaker: Breaker, channel: Channel, waiting: list[int], transpo
     if until is None:
         return 0
     # Broadcasts take turns: the provider may refuse the content of one, which would hold up the others for ever.
-    return _issue(waiting[breaker.probes % len(waiting)], channel, transport, now, most=1, until=until)
+    broadcast_id = waiting[breaker.probes % len(waiting)]
+    if ids := _reserve_retry(broadcast_id, channel, until, now):
+        return _publish(broadcast_id, channel, transport, ids, now, until=until)
+    return _issue(broadcast_id, channel, transport, now, most=1, until=until)
 
 
 def _issue(
@@ -73,6 +81,12 @@ def _issue(
     # Reserve before publishing: a crash in between delays a row by one ticket lifetime, and then it is due again.
     # The other way round, two dispatchers would issue the same rows, and a slow one would change rows already claimed.
     ids = _reserve(broadcast_id, channel, most, until, now)
+    return _publish(broadcast_id, channel, transport, ids, now, until=until)
+
+
+def _publish(
+    broadcast_id: int, channel: Channel, transport: Transport, ids: list[int], now: datetime, *, until: datetime
+) -> int:
     failpoints.reached("reserve.committed")
     tickets = [
         Ticket(broadcast=broadcast_id, channel=channel, deliveries=tuple(ids[start : start + settings.TICKET_SIZE]))
@@ -103,6 +117,16 @@ def _reserve(broadcast_id: int, channel: Channel, most: int, until: datetime, no
     due = _due(broadcast_id, channel, now)
     ids = bulk_updates.update_returning(due, most, {"state": State.PENDING, "due_at": until, "lease_token": None})
     return sorted(ids)
+
+
+def _reserve_retry(broadcast_id: int, channel: Channel, until: datetime, now: datetime) -> list[int]:
+    """The delivery whose next try has been due for longest, if there is one, reserved as by `_reserve`.
+
+    A server that puts everybody off at first (greylisting) refuses each delivery that was never tried, however well it
+    works.
+    """
+    retries = _due(broadcast_id, channel, now).filter(state=State.RETRYING).order_by("due_at")
+    return bulk_updates.update_returning(retries, 1, {"state": State.PENDING, "due_at": until, "lease_token": None})
 
 
 # --- Issue again ------------------------------------------------------------------------------------------------------

@@ -43,6 +43,10 @@ class BroadcastQuerySet(models.QuerySet["Broadcast"]):
         """Those that end when nothing is left to do: running ones that are expanded, and cancelled ones."""
         return self.to_settle().filter(Q(state=Broadcast.State.CANCELLED) | Q(cursor__gte=models.F("audience_upto")))
 
+    def faulty(self, since: datetime) -> "BroadcastQuerySet":
+        """Those of which something can't be done, and that were seen to fail since then."""
+        return self.filter(Q(finished_at=None) | Q(tallied_at=None) | Q(days_counted_at=None), fault_at__gt=since)
+
     def before_start(self) -> "BroadcastQuerySet":
         """Those that await approval or their time."""
         return self.filter(state__in=Broadcast.BEFORE_START)
@@ -97,6 +101,9 @@ class Broadcast(models.Model):
     approved_at = models.DateTimeField("approved", null=True)
     #: Why it was cancelled, for staff to read; empty where a member of staff simply cancelled it.
     ended_because = models.CharField(max_length=300, blank=True, default="", db_default="")
+    #: What of it can't be done through a fault of ours or of its data, for staff to read, and when that was last seen.
+    fault = models.CharField(max_length=300, blank=True, default="", db_default="")
+    fault_at = models.DateTimeField(null=True)
     #: The broadcast that this one follows: it goes only to those who did not get that one.
     follows = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="followed_by")
     #: The highest client id that has been expanded into deliveries.

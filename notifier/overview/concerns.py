@@ -10,7 +10,7 @@ from django.urls import reverse
 from notifier.consent import sms_replies
 from notifier.models import Broadcast, DailyStats, Delivery
 from notifier.overview.dashboard import shown_time
-from notifier.runtime import process_health
+from notifier.runtime import faults, process_health
 from notifier.runtime.process_health import Health
 from notifier.wording import numbers
 
@@ -51,6 +51,7 @@ def find(*, health: list[Health], may: May, now: datetime) -> list[Concern]:
     if may("notifier.view_broadcast"):
         found += _awaiting(may)
         found += _late(now)
+        found += _faulty(now)
     if may("notifier.view_delivery"):
         found += _unknown()
     if may("notifier.view_inboundmessage"):
@@ -110,6 +111,21 @@ def _late(now: datetime) -> list[Concern]:
             url=_progress_url(broadcast),
         )
         for broadcast in late.order_by("scheduled_for").only("subject", "scheduled_for")[:MAX_NAMED]
+    ]
+
+
+def _faulty(now: datetime) -> list[Concern]:
+    faulty = Broadcast.objects.faulty(now - faults.SHOWN_FOR).order_by("pk").only("subject", "fault")
+    return [
+        Concern(
+            f"faulty-{broadcast.pk}",
+            f"“{broadcast.subject}”: {broadcast.fault}. It is tried again by itself; other broadcasts go on. "
+            "The log says where it happened.",
+            is_bad=True,
+            button="Open it",
+            url=_progress_url(broadcast),
+        )
+        for broadcast in faulty[:MAX_NAMED]
     ]
 
 

@@ -4,8 +4,9 @@ While it is closed, consumers add their counts to it. While it is open, only pro
 after the other, until one of them is sent.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -16,6 +17,8 @@ from notifier.models import Breaker, Channel
 LONGEST_WAIT = timedelta(minutes=15)
 #: A probe without a result is followed by another after this time: its ticket or its consumer may be lost.
 PROBE_PATIENCE = timedelta(seconds=15)
+#: How long it is remembered that deliveries go through after some tries.
+REMEMBERED = timedelta(hours=1)
 #: Counts grow to at most this many times the minimum: otherwise a long good time would hide a provider that fails now.
 MAX_COUNTED = 10
 
@@ -29,6 +32,15 @@ class Count:
     failed: int = 0
     #: The provider's text for the newest failure.
     detail: str = ""
+    #: How many of `failed` the provider put off ("not now"), by how many tries had failed before.
+    put_off: dict[int, int] = field(default_factory=dict)
+    #: The most failed tries after which one went through.
+    passed_after: int = 0
+
+    def forgiving(self, tries: int) -> "Count":
+        """Without what was put off on fewer than `tries` tries: others went through after as many."""
+        forgiven = sum(number for failed, number in self.put_off.items() if failed < tries)
+        return replace(self, given=self.given - forgiven, failed=self.failed - forgiven)
 
     def mostly_failed(self) -> bool:
         return self.failed * 100 >= settings.BREAKER_PERCENT * self.given
@@ -48,9 +60,10 @@ def record(*, channel: Channel, count: Count, now: datetime) -> bool:
         breaker = _locked(channel)
         if breaker.opened_at or _was_closed_since(count.since, breaker, now):
             return False
-        total = _added(breaker, count, now)
+        passed = _passed(breaker, count.passed_after, now)
+        total = _added(breaker, count.forgiving(passed["passed_after_tries"]), now)
         opens = total.given >= settings.BREAKER_MINIMUM and total.mostly_failed()
-        changes = {"counted_from": total.since, "given": total.given, "failed": total.failed}
+        changes = {"counted_from": total.since, "given": total.given, "failed": total.failed, **passed}
         if opens:
             changes |= {"opened_at": now, "detail": count.detail[:300], "probes": 0, "probe_at": now + _wait(0)}
         Breaker.objects.filter(pk=breaker.pk).update(**changes)
@@ -64,6 +77,16 @@ def _locked(channel: Channel) -> Breaker:
         Breaker.objects.bulk_create([Breaker(channel=channel)], ignore_conflicts=True)
         breaker = rows.get()
     return breaker
+
+
+def _passed(breaker: Breaker, tries: int, now: datetime) -> dict[str, Any]:
+    """The columns that say after how many failed tries deliveries go through, once one did after `tries`."""
+    is_fresh = breaker.passed_at is not None and abs(now - breaker.passed_at) <= REMEMBERED
+    known = breaker.passed_after_tries if is_fresh else 0
+    return {
+        "passed_after_tries": max(known, tries),
+        "passed_at": now if tries else breaker.passed_at,
+    }
 
 
 def _was_closed_since(moment: datetime, breaker: Breaker, now: datetime) -> bool:
@@ -100,20 +123,26 @@ def reserve_probe(*, breaker: Breaker, now: datetime) -> datetime | None:
     return until if mine.update(probe_at=until) else None
 
 
-def judge(*, channel: Channel, opened_at: datetime, succeeded: bool, detail: str, now: datetime) -> bool:
+def judge(
+    *, channel: Channel, opened_at: datetime, succeeded: bool, detail: str, now: datetime, tries: int = 0
+) -> bool:
     """Take the result of a probe of the breaker that opened at `opened_at`; returns whether it closed the breaker.
 
-    If the breaker was closed meanwhile, and perhaps opened again, the result is ignored.
+    `tries`: how many had failed before. If the breaker was closed meanwhile, and perhaps opened again, the result is
+    ignored.
     """
     probed = Breaker.objects.filter(channel=channel, opened_at=opened_at)
-    if succeeded:
-        closed = {"opened_at": None, "detail": "", "counted_from": None, "given": 0, "failed": 0, "probes": 0}
-        return bool(probed.update(**closed, probe_at=now))
     with transaction.atomic():
-        if breaker := probed.select_for_update().first():
+        breaker = probed.select_for_update().first()
+        if breaker is None:
+            return False
+        if succeeded:
+            closed = {"opened_at": None, "detail": "", "counted_from": None, "given": 0, "failed": 0, "probes": 0}
+            probed.update(**closed, **_passed(breaker, tries, now), probe_at=now)
+        else:
             probes = breaker.probes + 1
             probed.update(probes=probes, probe_at=now + _wait(probes), detail=detail[:300])
-    return False
+    return succeeded
 
 
 def probe_now(*, channel: Channel, now: datetime) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from django import db
 
 from notifier.models import Channel, Process
-from notifier.runtime import clock
+from notifier.runtime import clock, foreign_text
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +35,7 @@ class Heartbeat:
 
         A busy consumer changes between idle and working hundreds of times a second, which nobody could read.
         """
+        detail = foreign_text.cleaned(detail)  # it may be a provider's
         said = (state == Process.State.WAITING, detail)
         if said == self._said and not self.is_due():
             return

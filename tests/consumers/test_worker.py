@@ -2,6 +2,7 @@ import os
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from datetime import timedelta
@@ -10,12 +11,14 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.db import DataError, IntegrityError, OperationalError
+from django.template import TemplateSyntaxError
 from pytest_django import Settings
 
-from consumers import breaker_reporter, sender, worker
+from consumers import breaker_reporter, sender, window, worker
 from consumers.backends.base import (
     ChannelDown,
+    NoMessage,
     OutcomeUnknown,
     Outgoing,
     PermanentFailure,
@@ -23,12 +26,14 @@ from consumers.backends.base import (
     SendBackend,
     TemporaryFailure,
 )
+from consumers.connection_limit import ConnectionLimit
 from consumers.sender import Sender
 from consumers.worker import Consumer
-from notifier.delivery import claims, settlements, sweeps
+from notifier.delivery import claims, settlements, sweeps, tickets
 from notifier.delivery.claims import Claim
 from notifier.delivery.settlements import NEVER_SENT
-from notifier.models import Breaker, Broadcast, Channel, Delivery, Preference, Process, QueuedTicket
+from notifier.messages import email, placeholders
+from notifier.models import Breaker, Broadcast, Channel, Client, Delivery, Preference, Process, QueuedTicket, Reason
 from notifier.policies import breakers
 from notifier.runtime import clock, heartbeats
 from notifier.runtime.backoff import Backoff
@@ -37,7 +42,7 @@ from notifier.runtime.shutdown import StopFlag
 from notifier.transport import database
 from notifier.transport.base import Received, Ticket, Transport, TransportError
 from notifier.transport.database import DatabaseTransport
-from tests.support.factories import a_broadcast, a_delivery, an_open_breaker
+from tests.support.factories import a_broadcast, a_delivery, a_notification, an_open_breaker
 from tests.support.servers.processes import PATIENCE_SECONDS, wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_engines]
@@ -311,6 +316,11 @@ def test_sends_end_early_enough_for_the_lease(
         def __init__(self, longest: float) -> None:
             self.longest_send_seconds = longest
 
+        words = ""
+
+        def window_size(self, most: int) -> int:
+            return most
+
         def send(self, messages: Any, *, starts_until: float, waiting: Any) -> list[Any]:
             given.append(starts_until - NOON)
             return []
@@ -565,7 +575,7 @@ def test_what_its_lease_left_no_time_for_is_released_without_a_wait(
     settings.LEASE_SECONDS = 100
     ids = a_ticket(3)
     watch = SimpleNamespace(seconds=NOON)
-    monkeypatch.setattr(sender, "time", SimpleNamespace(monotonic=lambda: watch.seconds))
+    monkeypatch.setattr(window, "time", SimpleNamespace(monotonic=lambda: watch.seconds))
     monkeypatch.setattr(worker, "time", SimpleNamespace(monotonic=lambda: watch.seconds, sleep=time.sleep))
 
     def act(message: Outgoing) -> str:
@@ -794,6 +804,35 @@ def test_a_probe_whose_client_opted_out_at_the_provider_is_followed_by_another_a
     assert breaker.probe_at <= clock.now()
 
 
+def test_a_server_that_puts_everybody_off_at_first_gets_the_whole_broadcast(
+    run: Callable[..., None], events: list[Any], settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Greylisting: each address is refused twice, and taken at the third try."""
+    settings.BREAKER_MINIMUM = 4
+    monkeypatch.setattr(breaker_reporter, "REPORT_SECONDS", 0.0)
+    broadcast = a_broadcast()
+    ids = [a_delivery(broadcast=broadcast).pk for _ in range(60)]
+    seen: Counter[str] = Counter()
+
+    def act(message: Outgoing) -> str:
+        seen[message.reference] += 1
+        if seen[message.reference] < 3:
+            raise TemporaryFailure("450 4.2.0 greylisted, come again")
+        return ""
+
+    rounds = count(1)
+    while Delivery.objects.active().exists() and next(rounds) < 20:
+        # Everything that waits for a time has it now.
+        Delivery.objects.active().update(due_at=clock.now())
+        Breaker.objects.open().update(probe_at=clock.now() - timedelta(seconds=1))
+        for _ in range(3):
+            tickets.issue_tickets(channel=Channel.EMAIL, transport=DatabaseTransport("database://"), now=clock.now())
+            run(act, concurrency=4)
+
+    assert states(ids) == ["SENT"] * 60
+    assert next(rounds) <= 12
+
+
 def test_what_stands_beside_a_probe_in_its_ticket_goes_back(run: Callable[..., None], events: list[Any]) -> None:
     ids = a_probe(number=5)
 
@@ -889,17 +928,188 @@ def test_a_ticket_for_what_is_not_there_is_done_with(run: Callable[..., None], e
     assert QueuedTicket.objects.count() == 0
 
 
-def test_a_ticket_that_fails_unexpectedly_comes_again(
-    run: Callable[..., None], events: list[Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("committed", [True, False])
+def test_a_ticket_that_fails_unexpectedly_waits_alone_and_the_next_is_handled(
+    run: Callable[..., None],
+    events: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    committed: bool,
 ) -> None:
-    monkeypatch.setattr(database, "VISIBILITY", timedelta())
-    ids = a_ticket(2)
-    failing(monkeypatch, "claim", ZeroDivisionError("a fault of ours"))
+    """Left in the queue it would come first again, before all the others."""
+    ids, others = a_ticket(2), a_ticket(2)
+    began = clock.now()
+    failing(monkeypatch, "claim", ZeroDivisionError("a fault of ours"), afterwards=committed)
 
     run()
 
-    assert (sent(events), states(ids)) == (ids, ["SENT"] * 2)
-    assert "could not be handled" in caplog.text
+    assert (sent(events), states(others)) == (others, ["SENT"] * 2)
+    assert [(row.state, row.attempts) for row in rows(ids)] == [("PENDING", 0)] * 2
+    assert all(row.due_at and row.due_at > began + AHEAD and row.lease_token for row in rows(ids))
+    assert QueuedTicket.objects.count() == 0
+    assert "a ticket of it can't be handled (ZeroDivisionError at " in caplog.text
+    assert "a fault of ours" not in caplog.text
+    assert Broadcast.objects.get(deliveries=ids[0]).fault == "a ticket of it can't be handled: ZeroDivisionError"
+
+
+# --- A provider's words that can't be recorded ------------------------------------------------------------------------
+STRANGE = "450 a\0b \ud800 later"
+
+
+@pytest.mark.parametrize(
+    ("failure", "state"),
+    [
+        (TemporaryFailure(STRANGE), "RETRYING"),
+        (PermanentFailure(STRANGE), "FAILED"),
+        (OutcomeUnknown(STRANGE), "UNKNOWN"),
+        (RecipientRefused(STRANGE), "SKIPPED"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_words_that_no_database_stores_hold_nobody_up(
+    run: Callable[..., None], failure: Exception, state: str, settings: Settings
+) -> None:
+    settings.BREAKER_MINIMUM = 1
+    ids = a_ticket(1)
+
+    run(raises(failure))
+
+    (row,) = rows(ids)
+    assert (row.state, row.attempts) == (state, 1)
+    assert row.detail in ("450 ab \ufffd later", Reason.OPTED_OUT)
+
+
+def test_an_id_that_no_database_stores_is_sent_all_the_same(run: Callable[..., None]) -> None:
+    ids = a_ticket(2)
+
+    run(lambda message: "id\0\udfff")
+
+    assert [(row.state, row.provider_id) for row in rows(ids)] == [("SENT", "id\ufffd")] * 2
+
+
+def test_a_channel_that_is_down_with_such_words_is_shown(run: Callable[..., None]) -> None:
+    a_ticket(1)
+    stop = StopAtFirstWait()
+
+    run(raises(ChannelDown(STRANGE)), stop=stop)
+
+    assert stop.said == [("WAITING", "E-mail: 450 ab \ufffd later")]
+
+
+@pytest.mark.parametrize("error", [DataError("too long"), IntegrityError("no"), ValueError("a surrogate")])
+def test_one_result_that_can_not_be_recorded_is_recorded_without_its_words(
+    run: Callable[..., None], monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """Tried again as it is, it would hold the consumer for ever, and all of its window would be UNKNOWN."""
+    ids = a_ticket(3)
+    settle = settlements.settle
+
+    def settle_unless_strange(**arguments: Any) -> int:
+        if any(outcome.detail == "strange" for outcome in arguments["outcomes"]):
+            raise error
+        return settle(**arguments)
+
+    def act(message: Outgoing) -> str:
+        if message.reference.endswith(f".{ids[1]}"):
+            raise PermanentFailure("strange")
+        return "id"
+
+    monkeypatch.setattr(settlements, "settle", settle_unless_strange)
+
+    run(act, concurrency=3)
+
+    assert [(row.state, row.detail) for row in rows(ids)] == [
+        ("SENT", ""),
+        ("FAILED", "the provider's answer can't be recorded"),
+        ("SENT", ""),
+    ]
+
+
+def test_a_claim_that_the_database_refuses_for_its_data_holds_up_no_other(
+    run: Callable[..., None], events: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids, others = a_ticket(2), a_ticket(2)
+    failing(monkeypatch, "claim", DataError("integer out of range"))
+
+    run()
+
+    assert (states(ids), states(others)) == (["PENDING"] * 2, ["SENT"] * 2)
+    assert all(row.due_at and row.due_at > clock.now() for row in rows(ids))
+
+
+# --- Messages that can't be made --------------------------------------------------------------------------------------
+def test_what_can_not_be_made_for_one_client_fails_alone_and_says_why(
+    run: Callable[..., None], events: list[Any], monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    settings.BREAKER_MINIMUM = 1
+    monkeypatch.setattr(breaker_reporter, "REPORT_SECONDS", 0.0)
+    ids = a_ticket(3)
+    Client.objects.filter(deliveries=ids[1]).update(name="Bob")
+    values = placeholders.values
+
+    def fail_for_bob(*, name: str, topic: str) -> dict[str, str]:
+        if name == "Bob":
+            raise RecursionError(f"for {name}")
+        return values(name=name, topic=topic)
+
+    monkeypatch.setattr(placeholders, "values", fail_for_bob)
+
+    run(concurrency=3)
+
+    assert (sent(events), states(ids)) == ([ids[0], ids[2]], ["SENT", "FAILED", "SENT"])
+    assert rows(ids)[1].detail == "no message can be made for this client: RecursionError"
+    breaker = Breaker.objects.get()
+    assert (breaker.opened_at, breaker.given, breaker.failed) == (None, 2, 0), "the provider is not to blame"
+
+
+def test_a_text_that_can_not_be_rendered_fails_nobody_and_holds_up_no_other_broadcast(
+    run: Callable[..., None], events: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = a_ticket(3)
+    others = a_ticket(2, broadcast=a_broadcast(notification=a_notification(subject="Fine")))
+    render, began = email.render, clock.now()
+
+    def fail(*, subject: str, body: str) -> Any:
+        if subject == "Fine":
+            return render(subject=subject, body=body)
+        raise TemplateSyntaxError("a template that somebody changed")
+
+    monkeypatch.setattr(email, "render", fail)
+
+    run()
+
+    assert (sent(events), states(others)) == (others, ["SENT"] * 2)
+    assert [(row.state, row.attempts) for row in rows(ids)] == [("PENDING", 0)] * 3
+    assert all(row.due_at and row.due_at > began + AHEAD for row in rows(ids[:2]))
+
+
+def test_a_window_for_which_no_thread_can_be_started_goes_back(
+    run: Callable[..., None], events: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = a_ticket(3)
+
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+
+    run(stop=StopAtFirstWait())
+
+    assert (sent(events), states(ids)) == ([], ["PENDING"] * 3)
+    assert [row.attempts for row in rows(ids)] == [0] * 3
+
+
+def test_a_probe_that_can_not_be_made_is_followed_by_another_at_once(
+    run: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    probe = a_probe()
+
+    run(raises(NoMessage("no mail can be made of it")))
+
+    breaker = Breaker.objects.open().get()
+    assert (states(probe), breaker.probes) == (["FAILED"], 0)
+    assert breaker.probe_at is not None
+    assert breaker.probe_at <= clock.now()
 
 
 # --- When the broker is away ------------------------------------------------------------------------------------------
@@ -1045,6 +1255,52 @@ def test_its_signs_of_life_go_on_while_it_is_idle(
     run(stop=stop, until_idle=False)
 
     assert len(seen) == 3
+
+
+def test_a_backend_that_hangs_is_shown_and_holds_nobody_for_ever(
+    run: Callable[..., None], events: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heartbeats, "BEAT_SECONDS", 0.0)
+    monkeypatch.setattr(sender, "WAITING_SECONDS", 0.05)
+    monkeypatch.setattr(window, "GRACE_SECONDS", 0.3)
+    monkeypatch.setattr(worker, "SILENT_SECONDS", 0)
+    monkeypatch.setattr(FakeBackend, "longest_send_seconds", 0.1)
+    said: set[tuple[str, str]] = set()
+    ids, over, stop = a_ticket(3), threading.Event(), StopFlag()
+    beat = Heartbeat.beat
+
+    def beat_and_look(self: Heartbeat, *arguments: Any) -> None:
+        beat(self, *arguments)
+        said.update(Process.objects.values_list("state", "detail"))
+
+    def act(message: Outgoing) -> str:
+        stop.set()
+        return str(over.wait(PATIENCE_SECONDS))
+
+    monkeypatch.setattr(Heartbeat, "beat", beat_and_look)
+
+    run(act, concurrency=2, stop=stop)
+    over.set()
+    for thread in threading.enumerate():
+        if thread.name.startswith("sender "):
+            thread.join(PATIENCE_SECONDS)
+
+    assert states(ids) == ["UNKNOWN", "UNKNOWN", "PENDING"]
+    assert ("WAITING", "E-mail: the provider has not answered for more than 0 s.") in said
+    assert QueuedTicket.objects.count() == 0
+
+
+def test_it_says_that_the_provider_takes_few_connections(
+    run: Callable[..., None], events: list[Any], transport: WatchedTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ConnectionLimit, "words", "Sends over 3 connections at once instead of 10: 421 too many")
+    a_ticket(1)
+    seen: list[Any] = []
+    transport.on_idle = lambda: seen.extend(Process.objects.values_list("detail", flat=True))
+
+    run()
+
+    assert seen == [ConnectionLimit.words]
 
 
 # --- Until idle -------------------------------------------------------------------------------------------------------

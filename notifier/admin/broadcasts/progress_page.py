@@ -17,7 +17,7 @@ from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.broadcasts import followups, lifecycle, progress, skip_reasons
 from notifier.models import Broadcast, Delivery, Reason
 from notifier.policies import throttles
-from notifier.runtime import clock, process_health
+from notifier.runtime import clock, faults, process_health
 from notifier.web.htmx import HtmxHttpRequest
 
 #: How long a page without JavaScript shows the same numbers.
@@ -73,6 +73,7 @@ def _context(model_admin: BackOfficeAdmin, request: HttpRequest, sheet: progress
         "wait": waiting.wait(broadcast=broadcast, user=request.user, now=now),
         "sender": lifecycle.sender(broadcast),
         "is_expired": broadcast.is_expired(now),
+        "fault": broadcast.fault if broadcast.fault_at and broadcast.fault_at > now - faults.SHOWN_FOR else "",
         "health": process_health.health(channels=broadcast.channels, now=now),
         "feed": progress.feed(broadcast, with_names=may_see_clients),
         "may_see_clients": may_see_clients,

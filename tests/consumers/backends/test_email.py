@@ -1,6 +1,8 @@
 import asyncio
+import smtplib
 import ssl
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -18,6 +20,7 @@ from pytest_django import Settings
 from consumers.backends import mime, smtp
 from consumers.backends.base import (
     ChannelDown,
+    NoMessage,
     OutcomeUnknown,
     Outgoing,
     PermanentFailure,
@@ -28,8 +31,12 @@ from consumers.backends.base import (
 from consumers.backends.django_mail import DjangoMailBackend
 from consumers.backends.email import get_backend
 from consumers.backends.smtp import SmtpBackend
+from consumers.sender import Sender
+from notifier.delivery.claims import Message
+from notifier.delivery.settlements import Verdict
 from notifier.messages import signed_links
 from notifier.messages.signed_links import Link
+from notifier.models import Channel
 from tests.support.fakes.rules import Rule
 from tests.support.fakes.smtp import FakeSmtp, SmtpSession
 
@@ -493,6 +500,102 @@ def test_a_server_that_is_gone_since_the_last_message_is_the_channels_trouble(
     assert len(server.accepted()) == 2
 
 
+# --- A server that takes few connections at once ----------------------------------------------------------------------
+class CrowdedSession(SmtpSession):
+    """Serves three at once, from the `phase` on at which it refuses the others."""
+
+    phase: str
+    reply: str
+    served: set[SmtpSession]
+
+    def _answer(self, phase: str, good: str, **more: Any) -> None:
+        if phase == self.phase and len(self.served - {self}) >= 3:
+            self._say(self.reply)
+            return self.transport.close() if phase == "connect" else None
+        if phase == self.phase:
+            self.served.add(self)
+        super()._answer(phase, good, **more)
+
+    def _end_text(self, text: bytes) -> None:
+        self.loop.call_later(0.01, self._end_slowly, text)
+
+    def _end_slowly(self, text: bytes) -> None:
+        super()._end_text(text)
+        if self.phase != "connect":
+            self.served.discard(self)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        super().connection_lost(error)
+        self.served.discard(self)
+
+
+@pytest.mark.parametrize(
+    ("phase", "reply"),
+    [
+        ("connect", "421 4.7.0 Too many concurrent SMTP connections"),
+        ("mail", "432 4.3.2 Concurrent connections limit exceeded"),
+        ("data", "432 4.3.2 Concurrent connections limit exceeded"),
+    ],
+)
+def test_a_server_that_takes_few_connections_gets_everything_over_those(
+    tmp_path: Path, settings: Settings, phase: str, reply: str
+) -> None:
+    class Session(CrowdedSession):
+        served: set[SmtpSession] = set()
+
+    Session.phase, Session.reply = phase, reply
+
+    class CrowdedSmtp(FakeSmtp):
+        session = Session
+
+    with CrowdedSmtp(folder=tmp_path) as server:
+        use(server, settings)
+        settings.EMAIL_TIMEOUT = 20
+        crew = Sender(get_backend=get_backend, threads=10)
+        messages = [
+            Message(number, 7, Channel.EMAIL, f"client{number}@example.com", "Homes", "Hello", 0)
+            for number in range(60)
+        ]
+
+        outcomes = crew.send(messages, starts_until=time.monotonic() + 60, waiting=lambda: None)
+        crew.close()
+
+        assert {outcome.verdict for outcome in outcomes} == {Verdict.SENT}
+        assert sorted(entry["delivery"] for entry in server.accepted()) == list(range(60))
+        assert crew.window_size(10) == 9
+        assert reply in crew.words
+        assert server.connections <= 10 + 7
+
+
+@pytest.mark.parametrize("phase", ["rcpt", "data", "dot"])
+@pytest.mark.parametrize(
+    ("reply", "is_about_connections"),
+    [
+        ("432 4.3.2 Concurrent connections limit exceeded", True),
+        ("421 4.7.0 Too many SMTP sessions for this host", True),
+        ("451 4.7.0 connection rate limit exceeded", True),
+        ("452 4.5.3 too many recipients", False),
+        ("450 4.7.1 greylisted, come again", False),
+    ],
+)
+def test_a_limit_of_connections_blames_no_recipient(
+    server: FakeSmtp, backend: SendBackend, phase: str, reply: str, is_about_connections: bool
+) -> None:
+    server.behave(Rule(phase=phase, reply=reply, times=1))
+
+    with pytest.raises(ChannelDown if is_about_connections else TemporaryFailure, match=reply[:9]):
+        backend.send(MESSAGE)
+
+
+def test_a_refused_greeting_is_told_in_the_servers_words(server: FakeSmtp, backend: SendBackend) -> None:
+    server.behave(Rule(phase="connect", reply="421 4.7.0 Too many connections", then="drop"))
+
+    with pytest.raises(ChannelDown) as caught:
+        backend.send(MESSAGE)
+
+    assert str(caught.value) == "the mail server can't be used: 421 4.7.0 Too many connections"
+
+
 # --- What arrives -----------------------------------------------------------------------------------------------------
 def test_the_message_id_names_the_delivery_and_is_the_same_on_every_try(server: FakeSmtp, backend: SendBackend) -> None:
     server.behave(Rule(phase="dot", taken=True, reply="451 4.3.0 later", times=1))
@@ -648,8 +751,16 @@ def test_what_ends_a_line_begins_no_header_of_its_own(
 def test_a_header_smuggled_in_by_an_address_fails_for_good(
     server: FakeSmtp, backend: SendBackend, address: str, html: str
 ) -> None:
-    with pytest.raises(PermanentFailure) as caught:
+    with pytest.raises(NoMessage) as caught:
         backend.send(replace(MESSAGE, address=address, html=html))
+
+    assert server.accepted() == []
+    assert "eve@" not in str(caught.value)
+
+
+def test_a_mail_that_can_not_be_made_fails_for_good(server: FakeSmtp, backend: SendBackend) -> None:
+    with pytest.raises(NoMessage) as caught:
+        backend.send(replace(MESSAGE, body="\ud800"))
 
     assert server.accepted() == []
     assert "eve@" not in str(caught.value)
@@ -1023,19 +1134,40 @@ def test_a_mail_backend_stays_open_and_is_opened_anew_after_a_failure(
     assert (opened, FakeMailBackend.opened) == (1, 2)
 
 
+@pytest.mark.parametrize("path", ["django.core.mail.backends.locmem.EmailBackend", "BrokenMailBackend"])
 @pytest.mark.parametrize("address", ["ann@example.com\nBcc: eve@example.com", '"ann\x0beve"@example.com'], ids=ascii)
-def test_no_header_is_smuggled_in_through_a_mail_backend_of_djangos_either(
-    use_backend: Callable[[str], SendBackend], address: str
+def test_a_mail_that_can_not_be_made_reaches_no_mail_backend_of_djangos_either(
+    use_backend: Callable[[str], SendBackend], path: str, address: str
 ) -> None:
-    backend = use_backend("django.core.mail.backends.locmem.EmailBackend")
+    backend = use_backend(path)
 
-    with pytest.raises(PermanentFailure):
+    with pytest.raises(NoMessage):
         backend.send(replace(MESSAGE, address=address))
-    backend.send(replace(MESSAGE, subject="Homes\x0bBcc: eve@example.com"))
+
+    assert not getattr(outbox, "outbox", [])
+
+
+def test_a_subject_is_one_line_with_a_mail_backend_of_djangos_too(use_backend: Callable[[str], SendBackend]) -> None:
+    use_backend("django.core.mail.backends.locmem.EmailBackend").send(
+        replace(MESSAGE, subject="Homes\x0bBcc: eve@example.com")
+    )
 
     (mail,) = outbox.outbox
     assert mail.message()["Subject"] == "Homes Bcc: eve@example.com"
     assert mail.recipients() == ["ann@example.com"]
+
+
+@pytest.mark.parametrize("method", ["mail", "rcpt", "docmd"])
+def test_a_fault_of_ours_before_the_text_is_never_an_unknown_outcome(
+    server: FakeSmtp, backend: SendBackend, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    def fail(*arguments: Any) -> Any:
+        raise TypeError("a fault")
+
+    monkeypatch.setattr(smtplib.SMTP, method, fail)
+
+    with pytest.raises((ChannelDown, TemporaryFailure)):
+        backend.send(MESSAGE)
 
 
 # --- What makes it bulk mail that can be refused ----------------------------------------------------------------------

@@ -15,6 +15,7 @@ from pytest_django import Settings
 from consumers.backends import twilio
 from consumers.backends.base import (
     ChannelDown,
+    NoMessage,
     OutcomeUnknown,
     Outgoing,
     PermanentFailure,
@@ -72,6 +73,13 @@ def test_a_message_arrives_and_its_id_comes_back(provider: FakeSms, backend: Sen
     (entry,) = provider.accepted()
     assert (entry["to"], entry["from"], entry["body"]) == (MESSAGE.address, SENDER, MESSAGE.body)
     assert (entry["sid"], entry["delivery"]) == (sid, "7.42")
+
+
+def test_one_text_that_can_not_be_written_does_not_stop_the_channel(provider: FakeSms, backend: SendBackend) -> None:
+    with pytest.raises(NoMessage):
+        backend.send(replace(MESSAGE, body="Hello \ud800"))
+
+    assert provider.accepted() == []
 
 
 def test_the_request_is_the_one_that_twilio_documents(make_backend: Callable[[str], SendBackend]) -> None:

@@ -24,6 +24,18 @@ def suppressed() -> list[tuple[str, str, str]]:
     return list(Suppression.objects.order_by("pk").values_list("address", "source", "reason"))
 
 
+def test_an_event_with_what_no_database_stores_is_recorded_once(now: datetime) -> None:
+    strange = Event(
+        "Postmark", "id\0\udfff", Kind.COMPLAINT, f"{ANN}\0", now, detail="550 \ud800 no\0", reference="7.\0"
+    )
+
+    for _ in range(2):
+        provider_events.record_event(strange, now)
+
+    event = ProviderEvent.objects.get()
+    assert (event.event_id, event.detail, event.address) == ("id\ufffd", "550 \ufffd no", ANN)
+
+
 @pytest.mark.parametrize(
     ("kind", "source", "reason"),
     [

@@ -147,9 +147,10 @@ def test_what_the_provider_itself_took_for_a_stop_is_one(now: datetime) -> None:
 
 
 def test_characters_that_no_database_takes_are_left_out(now: datetime) -> None:
-    sms_replies.receive(reply=a_reply("ST\0OP"), now=now)
+    outcome = sms_replies.receive(reply=replace(a_reply("ST\0OP"), provider_id="S\0\ud800"), now=now)
 
-    assert InboundMessage.objects.get().text == "STOP"
+    row = InboundMessage.objects.get()
+    assert (row.text, row.provider_id, outcome) == ("STOP", "S\ufffd", Outcome.STOPPED)
 
 
 # --- Once -------------------------------------------------------------------------------------------------------------

@@ -734,7 +734,7 @@ def test_a_claim_whose_commit_was_in_doubt_is_undone_by_its_token(now: datetime)
     ours, theirs = a_delivery(broadcast=broadcast), a_delivery(broadcast=broadcast)
     taken, other = claim(ours, now=now), claim(theirs, now=now)
 
-    undone = claims.release_claim(token=taken.token, delivery_ids=[ours.pk, theirs.pk], now=now + SECOND)
+    undone = claims.release_claim(token=taken.token, delivery_ids=[ours.pk, theirs.pk], due_at=now + SECOND)
 
     assert undone == 1
     assert (fresh(ours).state, fresh(ours).due_at, fresh(ours).attempts) == (State.PENDING, now + SECOND, 0)
@@ -745,7 +745,7 @@ def test_a_claim_that_was_never_made_needs_no_undoing(now: datetime) -> None:
     row = a_delivery()
     before = columns(row)
 
-    assert claims.release_claim(token=uuid.uuid4(), delivery_ids=[row.pk], now=now) == 0
+    assert claims.release_claim(token=uuid.uuid4(), delivery_ids=[row.pk], due_at=now) == 0
     assert columns(row) == before
 
 

@@ -6,19 +6,21 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from django import db
 from django.db import connection
 from django.db.models import F
 
-from notifier.broadcasts import lifecycle
+from notifier.broadcasts import lifecycle, schedules
+from notifier.clients import counts
 from notifier.clients.imports import retention
-from notifier.delivery import claims, daily_stats, dispatcher, settlements, sweeps
+from notifier.delivery import claims, daily_stats, dispatcher, fanout, settlements, sweeps, tallies, tickets
 from notifier.delivery.dispatcher import Dispatcher
 from notifier.delivery.settlements import Outcome, Verdict
 from notifier.models import Broadcast, Channel, ClientCounts, ClientImport, Delivery, Process, QueuedTicket
-from notifier.runtime import clock
+from notifier.runtime import clock, faults
 from notifier.runtime.shutdown import StopFlag
 from notifier.transport.base import Ticket, TransportError, decode
 from notifier.transport.database import DatabaseTransport
@@ -278,7 +280,7 @@ def test_sweeping_is_done_a_few_times_a_second_at_most(
 ) -> None:
     swept = []
 
-    def sweep(*, now: datetime) -> int:
+    def sweep(*, now: datetime, faults: Any) -> int:
         swept.append(watch.seconds)
         return 0
 
@@ -321,7 +323,7 @@ def test_a_broker_that_takes_no_tickets_and_still_counts_them_is_not_back(
     transport.is_alarmed = True
     a_delivery()
 
-    def sweep(*, now: datetime) -> int:
+    def sweep(*, now: datetime, faults: Any) -> int:
         watch.seconds += 10  # so that another try is due before the queues are looked at
         return 0
 
@@ -464,11 +466,11 @@ def test_a_ticket_that_was_overtaken_is_issued_again_while_others_are_sent(
         loop.cycle()
         loop.cycle()
 
-    assert [ticket.deliveries for ticket in tickets()][1:] == [(hangs.pk,)]
+    assert [ticket.deliveries for ticket in queued_tickets()][1:] == [(hangs.pk,)]
     assert "Later tickets overtook 1 email deliveries, which are issued again." in caplog.messages
 
 
-def tickets() -> list[Ticket]:
+def queued_tickets() -> list[Ticket]:
     return [decode(bytes(row.body), channel=EMAIL) for row in QueuedTicket.objects.order_by("pk")]
 
 
@@ -653,16 +655,124 @@ def test_clients_are_counted_once_a_minute(loop: Dispatcher, watch: SimpleNamesp
 def test_what_cannot_be_counted_does_not_hold_up_the_sending(
     loop: Dispatcher, watch: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*, broadcast_id: int, now: datetime) -> None:
+    def fail(**arguments: Any) -> None:
         raise ValueError("not to be counted")
 
     monkeypatch.setattr(daily_stats, "count", fail)
-    a_broadcast(state=Broadcast.State.PAUSED)
+    monkeypatch.setattr(counts, "count", fail)
+    broadcast = a_broadcast(state=Broadcast.State.PAUSED)
 
-    with pytest.raises(ValueError, match="not to be counted"):
+    loop.cycle()
+
+    broadcast.refresh_from_db()
+    assert broadcast.fault == "its days can't be counted: ValueError"
+
+
+# --- One that is faulty -----------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("error", [db.DataError("integer out of range"), db.IntegrityError("no"), ZeroDivisionError()])
+@pytest.mark.parametrize(
+    ("module", "step"),
+    [(fanout, "expand"), (tickets, "_issue"), (sweeps, "_sweep"), (tallies, "tally"), (tallies, "finish")],
+)
+def test_a_broadcast_that_fails_stops_no_other_and_is_shown(
+    loop: Dispatcher,
+    watch: SimpleNamespace,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    module: Any,
+    step: str,
+    error: Exception,
+) -> None:
+    a_client(listings="email")
+    bad, good = (a_broadcast(notification=a_notification(sms_body="")) for _ in range(2))
+    call, calls = getattr(module, step), []
+
+    def fail_for_one(*arguments: Any, **named: Any) -> Any:
+        broadcast = named.get("broadcast_id") or getattr(arguments[0], "pk", arguments[0])
+        if broadcast == bad.pk:
+            calls.append(broadcast)
+            raise error
+        return call(*arguments, **named)
+
+    monkeypatch.setattr(module, step, fail_for_one)
+
+    for _ in range(3):
+        watch.seconds += 2
+        loop.cycle()
+        send_everything(EMAIL)
+
+    bad.refresh_from_db()
+    good.refresh_from_db()
+    assert good.state == Broadcast.State.FINISHED
+    assert bad.fault.endswith(f": {type(error).__name__}")
+    assert bad.fault_at
+    assert len(calls) == 1, "it waits alone"
+    assert f"Broadcast {bad.pk}: " in caplog.text
+    assert "integer out of range" not in caplog.text
+
+
+def test_a_broadcast_that_failed_is_tried_again_and_goes_on(loop: Dispatcher, monkeypatch: pytest.MonkeyPatch) -> None:
+    fault_watch = SimpleNamespace(seconds=1000.0)
+    monkeypatch.setattr(faults, "time", SimpleNamespace(monotonic=lambda: fault_watch.seconds))
+    a_client(listings="email")
+    broadcast = a_broadcast(notification=a_notification(sms_body=""))
+    with monkeypatch.context() as patched:
+        patched.setattr(fanout, "expand", Mock(side_effect=db.DataError("no")))
         loop.cycle()
 
-    loop.cycle()  # until the next look is due
+    loop.cycle()
+    assert not Delivery.objects.exists()
+    fault_watch.seconds += faults.FIRST_SECONDS
+    loop.cycle()
+
+    broadcast.refresh_from_db()
+    assert (Delivery.objects.count(), broadcast.fault, broadcast.fault_at) == (1, "", None)
+
+
+def test_a_database_that_is_away_is_no_broadcasts_fault(loop: Dispatcher, monkeypatch: pytest.MonkeyPatch) -> None:
+    broadcast = a_broadcast()
+    monkeypatch.setattr(tallies, "tally", Mock(side_effect=db.OperationalError("terminating connection")))
+
+    with pytest.raises(db.OperationalError):
+        loop.cycle()
+
+    broadcast.refresh_from_db()
+    assert broadcast.fault == ""
+
+
+def test_until_idle_it_does_not_wait_for_what_is_faulty(
+    loop: Dispatcher, monkeypatch: pytest.MonkeyPatch, running: list[float]
+) -> None:
+    a_broadcast()
+    monkeypatch.setattr(tallies, "finish", Mock(side_effect=db.DataError("no")))
+
+    loop.run(until_idle=True)
+
+    assert len(running) < 4
+
+
+@pytest.mark.parametrize("step", ["start_due", "expire"])
+def test_a_schedule_that_fails_stops_no_other(
+    loop: Dispatcher, monkeypatch: pytest.MonkeyPatch, now: datetime, step: str
+) -> None:
+    times: dict[str, Any] = {"scheduled_for": now} if step == "start_due" else {"expires_at": now}
+    bad, good = (a_broadcast(state=Broadcast.State.SCHEDULED, **times) for _ in range(2))
+    name = {"start_due": "_start", "expire": "_expire"}[step]
+    call = getattr(schedules, name)
+
+    def fail_for_one(broadcast: Broadcast, now: datetime) -> int:
+        if broadcast.pk == bad.pk:
+            raise db.DataError("no")
+        return int(call(broadcast, now))
+
+    monkeypatch.setattr(schedules, name, fail_for_one)
+
+    loop.cycle()
+
+    bad.refresh_from_db()
+    good.refresh_from_db()
+    assert (good.state != Broadcast.State.SCHEDULED, bad.state) == (True, Broadcast.State.SCHEDULED)
+    assert bad.fault
 
 
 def test_uploads_that_were_kept_for_long_enough_are_emptied(loop: Dispatcher, now: datetime) -> None:

@@ -501,6 +501,25 @@ def test_the_probe_is_one_ticket_with_one_delivery_that_bears_its_mark(now: date
     assert issue(now + 29 * SECOND) == 0
 
 
+def test_the_probe_is_the_retry_that_has_been_due_for_longest_if_there_is_one(now: datetime) -> None:
+    """A server that puts everybody off at first refuses each delivery that was never tried."""
+    an_open_breaker(now=now)
+    broadcast = a_broadcast()
+    for _ in range(3):
+        a_delivery(broadcast=broadcast, due_at=now - 60 * SECOND)
+    later, retry = (
+        a_delivery(broadcast=broadcast, state=State.RETRYING, due_at=now - seconds * SECOND, attempts=1)
+        for seconds in (1, 2)
+    )
+    a_delivery(broadcast=broadcast, state=State.RETRYING, due_at=now + SECOND)
+
+    assert issue(now) == 1
+
+    (ticket,) = issued_tickets()
+    assert ticket.deliveries == (retry.pk,)
+    assert (fresh(retry).state, fresh(later).state) == (State.PENDING, State.RETRYING)
+
+
 def test_a_probe_that_was_issued_is_claimed_and_its_success_lets_everything_go_on(now: datetime) -> None:
     broadcast = a_broadcast()
     some_due(3, broadcast, now)

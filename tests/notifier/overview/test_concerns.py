@@ -44,6 +44,17 @@ def test_what_does_not_work_comes_first_and_leads_to_the_workers(now: datetime) 
     ]
 
 
+def test_a_broadcast_of_which_something_fails_is_told_while_it_does(now: datetime) -> None:
+    broadcast = a_broadcast(fault="it can't be ended: DataError", fault_at=now - MINUTE)
+    a_broadcast(fault="it can't be ended: DataError", fault_at=now - timedelta(hours=1))
+
+    [concern] = concerns.find(health=[], may=everything, now=now)
+
+    assert (concern.key, concern.is_bad) == (f"faulty-{broadcast.pk}", True)
+    assert "it can't be ended: DataError" in concern.words
+    assert concern.url.endswith(f"/{broadcast.pk}/progress/")
+
+
 def test_a_channel_that_paused_itself_is_tried_again_by_an_order(now: datetime) -> None:
     paused = Health("E-mail", False, "E-mail is paused by itself.", paused=Channel.EMAIL)
 

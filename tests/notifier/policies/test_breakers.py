@@ -137,6 +137,54 @@ def test_a_long_good_time_does_not_hide_a_provider_that_fails_now(now: datetime)
     assert failing >= 20, "a few bad ones are no proof after so many good ones"
 
 
+# --- Servers that put everybody off at first --------------------------------------------------------------------------
+def put_off(now: datetime, number: int, *, tries: int, passed_after: int = 0, given: int = 0) -> bool:
+    count = Count(now, given or number, number, put_off={tries: number}, passed_after=passed_after)
+    return breakers.record(channel=EMAIL, count=count, now=now)
+
+
+def test_what_was_put_off_counts_until_something_was_seen_to_pass_after_it(now: datetime) -> None:
+    assert put_off(now, 20, tries=0)
+
+
+def test_once_some_passed_on_a_later_try_being_put_off_before_it_is_no_sign_of_trouble(now: datetime) -> None:
+    put_off(now, 1, tries=0, passed_after=2, given=2)
+
+    assert not put_off(now + SECOND, 1000, tries=0)
+    assert not put_off(now + SECOND, 1000, tries=1)
+    assert put_off(now + SECOND, 30, tries=2)
+
+
+def test_other_failures_count_all_the_same(now: datetime) -> None:
+    put_off(now, 1, tries=0, passed_after=2, given=2)
+
+    assert record(now + SECOND, 30, 30)
+
+
+def test_that_some_passed_is_forgotten_after_an_hour_in_which_none_did(now: datetime) -> None:
+    put_off(now, 1, tries=0, passed_after=1, given=2)
+    put_off(now + 40 * MINUTE, 1, tries=0, passed_after=1, given=2)
+
+    assert not put_off(now + 99 * MINUTE, 30, tries=0)
+    assert put_off(now + 101 * MINUTE, 30, tries=0)
+
+
+def test_the_most_tries_count_that_any_needed(now: datetime) -> None:
+    put_off(now, 1, tries=0, passed_after=3, given=2)
+    put_off(now + SECOND, 1, tries=0, passed_after=1, given=2)
+
+    assert fresh().passed_after_tries == 3
+
+
+def test_a_probe_that_passes_on_a_later_try_shows_it_too(now: datetime) -> None:
+    breaker = an_open_breaker(now=now)
+    assert breaker.opened_at
+
+    breakers.judge(channel=EMAIL, opened_at=breaker.opened_at, succeeded=True, detail="", tries=2, now=now)
+
+    assert not put_off(now + SECOND, 100, tries=1)
+
+
 # --- What comes late --------------------------------------------------------------------------------------------------
 def test_while_it_is_open_counts_change_nothing(now: datetime) -> None:
     an_open_breaker(now=now)

@@ -57,6 +57,15 @@ def test_the_page_tells_who_started_it_and_what_is_not_running(admin: Browser, s
     assert "No SMS consumer is running" in text
 
 
+def test_the_page_tells_what_of_it_does_not_work_while_that_lasts(admin: Browser) -> None:
+    broadcast = a_told_broadcast(fault="it can't be ended: DataError", fault_at=timezone.now())
+
+    assert "it can&#x27;t be ended: DataError" in admin.get(page_of(broadcast)).content.decode()
+
+    Broadcast.objects.update(fault_at=timezone.now() - timedelta(hours=1))
+    assert "DataError" not in admin.get(page_of(broadcast)).content.decode()
+
+
 def test_the_page_tells_that_a_channel_paused_itself(admin: Browser) -> None:
     an_open_breaker(now=timezone.now())
 

@@ -1,0 +1,109 @@
+"""What became of a message that was given to one of django-anymail's backends."""
+
+import ssl
+from collections.abc import Iterator
+from typing import Any
+
+import requests
+import urllib3
+from anymail.exceptions import AnymailConfigurationError, AnymailRecipientsRefused
+
+from consumers.backends import http_answers
+from consumers.backends.base import (
+    ChannelDown,
+    NoMessage,
+    OutcomeUnknown,
+    PermanentFailure,
+    SendFailure,
+    masked,
+)
+
+#: What anymail says of a recipient whose message the provider took.
+TAKEN = {"sent", "queued"}
+NOT_TAKEN = {"invalid", "rejected", "failed"}
+#: Of a longer answer no more is read for its words.
+MAX_WORDS = 1000
+
+#: Errors before any of the request was sent.
+_NOT_CONNECTED = (
+    requests.exceptions.ConnectTimeout,
+    requests.exceptions.InvalidURL,
+    requests.exceptions.InvalidHeader,
+    requests.exceptions.MissingSchema,
+    requests.exceptions.InvalidSchema,
+    urllib3.exceptions.NewConnectionError,
+    urllib3.exceptions.ConnectTimeoutError,
+    urllib3.exceptions.ProxyError,
+    ssl.SSLCertVerificationError,
+)
+#: The same by boto3, which is only there where Amazon SES is used.
+_NOT_CONNECTED_NAMES = {
+    "EndpointConnectionError",
+    "ConnectTimeoutError",
+    "NoCredentialsError",
+    "PartialCredentialsError",
+    "ProxyConnectionError",
+}
+
+
+def failure_of(error: Exception, mail: Any, *, is_handed_over: bool) -> SendFailure:
+    """What an error means that anymail raised. `is_handed_over`: its request was begun."""
+    if isinstance(error, AnymailConfigurationError):
+        return ChannelDown(f"the mail backend can't be used: {masked(error)}")
+    if not is_handed_over:
+        return NoMessage(f"the provider can't be given it: {type(error).__name__}")
+    if isinstance(error, AnymailRecipientsRefused):
+        return _not_taken(mail.anymail_status)
+    response: Any = getattr(error, "response", None)
+    if (status := _status(response)) is not None:
+        return http_answers.failure(status, _words(status, response), getattr(response, "headers", {}))
+    if any(isinstance(e, _NOT_CONNECTED) or type(e).__name__ in _NOT_CONNECTED_NAMES for e in _chain(error)):
+        return ChannelDown(f"the provider can't be reached: {_reason(error)}")
+    return OutcomeUnknown(f"the provider's answer was lost: {_reason(error)}")
+
+
+def judge(mail: Any) -> None:
+    """Raise what became of a mail that anymail did not complain of, unless the provider took it."""
+    status = mail.anymail_status
+    if not status.status or not status.status <= TAKEN:
+        raise _not_taken(status)
+
+
+def _not_taken(status: Any) -> SendFailure:
+    """The failure where the provider answered, and said of the recipient something else than that it took it."""
+    said = status.status or set()
+    code = _status(status.esp_response) or 0
+    words = _words(code, status.esp_response)
+    if said and said <= NOT_TAKEN:
+        return PermanentFailure(f"the provider refuses the recipient: {words}")
+    return http_answers.failure(code, words, getattr(status.esp_response, "headers", {}))
+
+
+def _status(response: Any) -> int | None:
+    if isinstance(response, dict):  # boto3's
+        response_status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    else:
+        response_status = getattr(response, "status_code", None)
+    return response_status if isinstance(response_status, int) else None
+
+
+def _words(status: int, response: Any) -> str:
+    text = str(response.get("Error", "")) if isinstance(response, dict) else str(getattr(response, "text", ""))
+    return f"{status} {masked(' '.join(text[:MAX_WORDS].split()))}".strip() if text else str(status)
+
+
+def _reason(error: Exception) -> str:
+    """The innermost error's name: its text has the address of the request in it, and some providers' keys with that."""
+    return type(list(_chain(error))[-1]).__name__
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and those that led to it. urllib3's stand in `reason` and among the arguments."""
+    seen: set[int] = set()
+    waiting: list[object] = [error]
+    while waiting:
+        found = waiting.pop(0)
+        if isinstance(found, BaseException) and id(found) not in seen:
+            seen.add(id(found))
+            yield found
+            waiting += [found.__cause__, getattr(found, "reason", None), *found.args]

@@ -1,0 +1,109 @@
+"""The messages of one window, which threads take one by one, and how each of them ended."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+
+from notifier.delivery.claims import Message
+from notifier.delivery.settlements import Outcome, Verdict
+
+#: How much longer than its backend says one send may take before it counts as one that hangs.
+GRACE_SECONDS = 5.0
+
+
+class Flight:
+    """One message in the hands of one thread, until it has ended or is written off."""
+
+    def __init__(self, message: Message) -> None:
+        self.message = message
+        self.taken_at = time.monotonic()
+
+
+class Window:
+    """Each message ends once, as an `Outcome`; what a thread says of one that was written off is ignored."""
+
+    def __init__(self, messages: Sequence[Message], *, starts_until: float, longest_send_seconds: float) -> None:
+        self._lock = threading.Lock()
+        self._left = deque(messages)
+        self._flights: set[Flight] = set()
+        self._number = len(messages)
+        self._starts_until = starts_until
+        self._longest_send_seconds = longest_send_seconds
+        #: Why no more of it is sent, where the provider can't be used; otherwise empty.
+        self.down = ""
+        #: Why the provider refused one of several connections, while others went on; otherwise empty.
+        self.refusal = ""
+        self.outcomes: list[Outcome] = []
+        self.done = threading.Event()
+        if not messages:
+            self.done.set()
+
+    @property
+    def has_more(self) -> bool:
+        return bool(self._left)
+
+    def take(self) -> Flight | None:
+        """The next message that is to be sent; None once there is none."""
+        with self._lock:
+            while self._left:
+                flight = Flight(self._left.popleft())
+                message = flight.message
+                if message.flaw:
+                    self._record(Outcome(message, Verdict.PERMANENT, detail=message.flaw, was_given=False))
+                elif self.down or time.monotonic() > self._starts_until:
+                    self._record(Outcome(message, Verdict.RELEASED, detail=self.down))
+                else:
+                    self._flights.add(flight)
+                    return flight
+            return None
+
+    def end(self, flight: Flight, outcome: Outcome) -> None:
+        """Record how it ended, unless it was written off before."""
+        with self._lock:
+            if flight in self._flights:
+                self._flights.discard(flight)
+                self._record(outcome)
+
+    def put_back(self, flight: Flight, *, refusal: str) -> None:
+        """Leave a message that was not handed over to another thread, whose connection works."""
+        with self._lock:
+            self.refusal = refusal
+            if flight in self._flights:
+                self._flights.discard(flight)
+                self._left.appendleft(flight.message)
+
+    def give_up(self, reason: str) -> None:
+        """Return what nobody has begun to send as RELEASED."""
+        with self._lock:
+            self.down = self.down or reason
+            self._release_left(reason)
+
+    def write_off(self) -> list[Flight]:
+        """End the sends that hang as UNKNOWN, and return them. What nobody took, while there was time, is released."""
+        now = time.monotonic()
+        with self._lock:
+            longest = self._longest_send_seconds + GRACE_SECONDS
+            hanging = [flight for flight in self._flights if now - flight.taken_at > longest]
+            self._flights.difference_update(hanging)
+            for flight in hanging:
+                detail = f"the provider did not answer within {longest:g} s"
+                self._record(Outcome(flight.message, Verdict.UNKNOWN, detail=detail))
+            if self._left and now > self._starts_until + GRACE_SECONDS:
+                self.down = self.down or "no connection to the provider was ready in time"
+                self._release_left(self.down)
+            return hanging
+
+    def oldest_seconds(self) -> float:
+        """How long the oldest send has been under way."""
+        with self._lock:
+            return max((time.monotonic() - flight.taken_at for flight in self._flights), default=0.0)
+
+    def _release_left(self, reason: str) -> None:
+        while self._left:
+            self._record(Outcome(self._left.popleft(), Verdict.RELEASED, detail=reason))
+
+    def _record(self, outcome: Outcome) -> None:
+        self.outcomes.append(outcome)
+        if len(self.outcomes) == self._number:
+            self.done.set()

@@ -1,0 +1,98 @@
+"""Faults of ours, or of one broadcast's data: each is put off by itself, so that it stops nothing else."""
+
+import logging
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+from django import db
+
+from notifier.models import Broadcast
+from notifier.runtime import clock, db_faults
+from notifier.runtime.backoff import Backoff
+
+logger = logging.getLogger(__name__)
+
+FIRST_SECONDS, LONGEST_SECONDS = 5.0, 300.0
+#: A fault that was not seen again for so long is over, whichever process saw it.
+SHOWN_FOR = timedelta(seconds=3 * LONGEST_SECONDS)
+
+Key = tuple[str, int | None]
+
+
+class Faults:
+    """What failed in this process, and when each is tried again."""
+
+    def __init__(self, *, passes: tuple[type[Exception], ...] = ()) -> None:
+        """`passes`: errors that are no faults, besides those of a database that is away; they are raised."""
+        self._passes = passes
+        self._backoffs: dict[Key, Backoff] = {}
+        self._retry_at: dict[Key, float] = {}
+
+    def waits(self, step: str, broadcast_id: int | None = None) -> bool:
+        """Whether it failed and is not due again yet."""
+        return self._retry_at.get((step, broadcast_id), 0.0) > time.monotonic()
+
+    def waiting(self) -> list[int]:
+        """The broadcasts for which something waits to be tried again."""
+        return [pk for step, pk in self._retry_at if pk is not None and self.waits(step, pk)]
+
+    @contextmanager
+    def contained(self, step: str, broadcast_id: int | None = None) -> Iterator[None]:
+        """Run a step of a broadcast, or of none; what it raises is logged and shown to staff, and goes no further.
+
+        `step` is what can't be done, in words for staff. Errors of a database that is away are raised: nothing else
+        would succeed either.
+        """
+        key = (step, broadcast_id)
+        try:
+            yield
+        except Exception as error:
+            if db_faults.is_away(error) or isinstance(error, self._passes):
+                raise
+            backoff = self._backoffs.setdefault(
+                key, Backoff(first_seconds=FIRST_SECONDS, longest_seconds=LONGEST_SECONDS)
+            )
+            seconds = backoff.next_seconds()
+            self._retry_at[key] = time.monotonic() + seconds
+            log(error, step=step, broadcast_id=broadcast_id, seconds=seconds)
+            if broadcast_id is not None:
+                note(broadcast_id=broadcast_id, step=step, error=error, now=clock.now())
+        else:
+            if self._backoffs.pop(key, None):
+                self._retry_at.pop(key, None)
+                if broadcast_id is not None:
+                    Broadcast.objects.filter(pk=broadcast_id).update(fault="", fault_at=None)
+
+    def _put_off(self, key: Key) -> float:
+        """How many seconds to wait before the next try."""
+        new = Backoff(first_seconds=FIRST_SECONDS, longest_seconds=LONGEST_SECONDS)
+        seconds = self._backoffs.setdefault(key, new).next_seconds()
+        self._retry_at[key] = time.monotonic() + seconds
+        return seconds
+
+
+def log(error: Exception, *, step: str, broadcast_id: int | None, seconds: float) -> None:
+    """Where it happened, without the error's text: a database's words about data hold the data."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    whose = f"Broadcast {broadcast_id}" if broadcast_id is not None else "The dispatcher"
+    logger.error(
+        "%s: %s (%s at %s:%s); tried again in %.0f s.",
+        whose,
+        step,
+        type(error).__name__,
+        frame.filename,
+        frame.lineno,
+        seconds,
+    )
+
+
+def note(*, broadcast_id: int, step: str, error: Exception, now: datetime) -> None:
+    """Show it on the broadcast's page and in *Needs attention*. That may fail in turn, and then it is only logged."""
+    words = f"{step}: {type(error).__name__}"[:300]
+    try:
+        Broadcast.objects.filter(pk=broadcast_id).update(fault=words, fault_at=now)
+    except db.Error as failure:
+        logger.warning("The fault of broadcast %d could not be noted: %s", broadcast_id, type(failure).__name__)
