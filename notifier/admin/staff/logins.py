@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 
 from notifier.admin.lists.base import ReadOnlyAdmin
+from notifier.runtime import versions
 from notifier.wording.badges import badge
 from notifier.wording.model_names import NOTHING, one
 
@@ -76,6 +77,10 @@ class AccessAttemptAdmin(LogInAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return request.user.has_perm("axes.delete_accessattempt")
+
+    def version_for_deletion(self, request: HttpRequest, obj: Any) -> str:
+        # The page names who and from where. How often they have tried meanwhile is no reason to ask again.
+        return versions.digest([obj.pk, self.named(obj)])
 
     @admin.display(description="failures")
     def failures(self, attempt: AccessAttempt) -> int:
