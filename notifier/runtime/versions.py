@@ -4,6 +4,7 @@ A digest is the same in every process and after every start, and says nothing th
 """
 
 import hashlib
+from array import array
 from collections.abc import Iterable
 from typing import Any
 
@@ -21,6 +22,11 @@ def digest(values: Iterable[Any]) -> str:
         # A digest of each: no two values can read like one.
         found.update(hashlib.blake2b(canonical(value).encode(errors="surrogatepass"), digest_size=8).digest())
     return found.hexdigest()
+
+
+def digest_of_ids(ids: array) -> str:
+    """Of the rows with these keys, which may be a million: in their order."""
+    return hashlib.blake2b(ids.tobytes(), digest_size=8).hexdigest()
 
 
 def canonical(value: Any) -> str:

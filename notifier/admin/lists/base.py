@@ -128,7 +128,7 @@ class BackOfficeAdmin(admin.ModelAdmin):
 
     def selected_rows(self, request: HttpRequest, selection: Selection) -> Rows | None:
         """The chosen rows, or all that the list finds; None as in `listed_rows`."""
-        if selection.ids:
+        if selection.ids is not None:
             return Rows(self.get_queryset(request).filter(pk__in=selection.ids), is_long=False)
         return self.listed_rows(request, selection.listed or "")
 

@@ -16,6 +16,7 @@ from django.utils.text import capfirst
 
 from notifier.admin.lists.base import ReadOnlyAdmin
 from notifier.runtime import versions
+from notifier.wording import numbers
 from notifier.wording.badges import badge
 from notifier.wording.model_names import NOTHING, one
 
@@ -102,8 +103,11 @@ class AccessAttemptAdmin(LogInAdmin):
 
     @admin.action(description="Let selected users try again", permissions=["delete"])
     def unlock(self, request: HttpRequest, queryset: QuerySet[AccessAttempt]) -> None:
-        names = ", ".join(sorted({attempt.username or NOTHING for attempt in queryset}))
-        queryset.delete()
+        # "All of them" means those that the list showed, newest first: who was locked out since, nobody has looked at.
+        ticked = [numbers.read_id(pk) or 0 for pk in request.POST.getlist("_selected_action")]
+        shown = queryset.filter(pk__lte=max(ticked, default=0))
+        names = ", ".join(sorted({attempt.username or NOTHING for attempt in shown}))
+        shown.delete()
         self.message_user(request, f"May try to log in again: {names}.", messages.SUCCESS)
 
 

@@ -94,7 +94,7 @@ def act(browser: Browser, action: str, *clients: Client, **answer: str) -> Any:
     """Ticks them, chooses the action, and agrees to what the page asks."""
     chosen = {"action": action, "_selected_action": [client.pk for client in clients]}
     asked = browser.post(reverse("admin:notifier_client_changelist"), chosen)
-    return browser.post(asked["Location"], answer, follow=True) if asked.status_code == 302 else asked
+    return agree_to(browser, asked["Location"], follow=True, **answer) if asked.status_code == 302 else asked
 
 
 def test_selected_clients_are_archived_and_return(admin: Browser) -> None:
