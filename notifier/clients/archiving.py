@@ -5,8 +5,11 @@ from datetime import datetime
 
 from django.contrib.auth.models import User
 from django.db import connection, transaction
+from django.db.models import QuerySet
 
 from notifier.models.clients import Client, ClientQuerySet
+from notifier.runtime import versions
+from notifier.runtime.versions import NotAsShown
 
 #: Clients in one transaction; a list may have a million.
 CHUNK = 5_000
@@ -16,22 +19,36 @@ _HISTORY = Client.history.model._meta.db_table
 _TRACKED = ", ".join(field.column for field in Client.history.model.tracked_fields)
 
 
-def archive(*, clients: ClientQuerySet, by: User | None, now: datetime) -> int:
-    """From now on they are sent nothing, not even of running broadcasts; returns how many were active."""
-    return _set_active(clients.active(), False, by, now)
+def archive(*, clients: ClientQuerySet, by: User | None, now: datetime, seen: str | None = None) -> int:
+    """From now on they are sent nothing, not even of running broadcasts; returns how many were active.
+
+    `seen`: the digest of the ids of those that somebody was asked about. Raises `NotAsShown`, and does nothing, where
+    these are others.
+    """
+    return _set_active(ids_of(clients.active()), False, by, now, seen)
 
 
-def restore(*, clients: ClientQuerySet, by: User | None, now: datetime) -> int:
-    """They get again what they agreed to; returns how many were archived. Erased clients stay archived."""
-    return _set_active(clients.restorable(), True, by, now)
+def restore(*, clients: ClientQuerySet, by: User | None, now: datetime, seen: str | None = None) -> int:
+    """They get again what they agreed to; returns how many were archived. Erased clients stay archived. `seen`: as for
+    `archive`.
+    """
+    return _set_active(ids_of(clients.restorable()), True, by, now, seen)
 
 
-def _set_active(clients: ClientQuerySet, is_active: bool, by: User | None, now: datetime) -> int:
-    """In chunks, each a transaction: after a crash, the same call does the rest."""
+def ids_of(clients: QuerySet[Client]) -> array:
+    """In their order, eight bytes each."""
+    ids = clients.prefetch_related(None).order_by("pk").values_list("pk", flat=True)
+    return array("q", ids.iterator(chunk_size=CHUNK))
+
+
+def _set_active(found: array, is_active: bool, by: User | None, now: datetime, seen: str | None) -> int:
+    """In chunks, each a transaction: after a crash, the same call does the rest.
+
+    The ids were found once: a million clients are 200 chunks, and some lists take a second to find.
+    """
+    if seen is not None and seen != versions.digest_of_ids(found):
+        raise NotAsShown
     changed = 0
-    # Find the ids once: a million clients are 200 chunks, and some lists take a second to find.
-    ids_found = clients.prefetch_related(None).order_by("pk").values_list("pk", flat=True)
-    found = array("q", ids_found.iterator(chunk_size=CHUNK))
     for start in range(0, len(found), CHUNK):
         # Select by key alone: tables that the list joins must not be locked.
         rows = Client.objects.filter(pk__in=found[start : start + CHUNK]).order_by("pk")

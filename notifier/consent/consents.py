@@ -51,6 +51,12 @@ def refusals(client: Client) -> Refusals:
     return Refusals(client.stopped_at, ended, frozenset(agreed_since))
 
 
+def last_change(client: Client) -> int:
+    """The id of the newest change of the client's consent; 0 where there is none."""
+    newest = ConsentChange.objects.filter(client=client).order_by("-pk").values_list("pk", flat=True)
+    return newest.first() or 0
+
+
 def mark_stopped(*, client: Client, now: datetime) -> None:
     """Record that the client ended everything. It makes no new version: no field that staff edit has changed."""
     Client.objects.filter(pk=client.pk).update(stopped_at=now)

@@ -16,6 +16,8 @@ from django.db.models import Q, Value
 from notifier.addresses import emails
 from notifier.consent import digests
 from notifier.models import Channel, Client, ErasedAddress, Suppression, SuppressionChange
+from notifier.runtime import versions
+from notifier.runtime.versions import NotAsShown
 
 Source = Suppression.Source
 
@@ -95,15 +97,35 @@ def lift(
 
 
 def lift_rows(
-    *, ids: Collection[int], evidence: Evidence, now: datetime, sources: Collection[Suppression.Source] = tuple(Source)
+    *,
+    ids: Collection[int],
+    evidence: Evidence,
+    now: datetime,
+    sources: Collection[Suppression.Source] = tuple(Source),
+    seen: str | None = None,
 ) -> int:
-    """As `lift`, for these rows; returns how many there still were of these sources."""
-    return _lift(Q(pk__in=ids), evidence, now, sources)
+    """As `lift`, for these rows; returns how many there still were of these sources.
+
+    `seen`: the `version` of the rows that somebody was asked about. Raises `NotAsShown`, and lifts none, where what
+    would be lifted is not exactly that: a client may have said STOP meanwhile.
+    """
+    return _lift(Q(pk__in=ids), evidence, now, sources, seen)
 
 
-def _lift(which: Q, evidence: Evidence, now: datetime, sources: Collection[Suppression.Source]) -> int:
+def version(rows: Iterable[Suppression]) -> str:
+    """Of rows in the order of their ids, with who wanted each and why."""
+    return versions.digest(
+        part for row in rows for part in (row.pk, row.channel, row.address, row.source, row.reason, row.created_at)
+    )
+
+
+def _lift(
+    which: Q, evidence: Evidence, now: datetime, sources: Collection[Suppression.Source], seen: str | None = None
+) -> int:
     with transaction.atomic():
         rows = list(Suppression.objects.select_for_update().filter(which, source__in=sources).order_by("pk"))
+        if seen is not None and seen != version(rows):
+            raise NotAsShown
         Suppression.objects.filter(pk__in=[row.pk for row in rows]).delete()
         for row in rows:
             before = _staffs_own(row) if evidence.source == Source.CLIENT else None

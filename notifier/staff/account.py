@@ -1,10 +1,12 @@
 """*Your account*: what members of staff change about themselves. It needs no permission, and changes nobody else."""
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.models import User
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -12,9 +14,19 @@ from phonenumber_field.formfields import PhoneNumberField
 
 from notifier.messages.lines import validate_one_line
 from notifier.staff import profiles, timezones
+from notifier.web.stale_forms import StaleForm
 
 
-class AccountForm(forms.Form):
+class AccountForm(StaleForm, forms.Form):
+    """Of the user with whom it is made."""
+
+    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
+        self.user = user
+        super().__init__(*args, **kwargs)
+
+    def values_now(self) -> dict[str, Any]:
+        return _values(User.objects.get(pk=self.user.pk))
+
     first_name = forms.CharField(
         required=False,
         max_length=150,
@@ -50,11 +62,18 @@ def account_page(request: HttpRequest, *, context: dict[str, Any]) -> HttpRespon
     """`context` is that of the page's frame. The page is always about the user who asks."""
     user = cast(User, request.user)
     if request.method != "POST":
-        return _show(request, context, AccountForm(initial=_initial(user)))
-    form = AccountForm(request.POST)
-    if not form.is_valid():
-        return _show(request, context, form)
-    data = form.cleaned_data
+        return _show(request, context, AccountForm(initial=_values(user), user=user))
+    with transaction.atomic():
+        profiles.lock(user=user)
+        form = AccountForm(request.POST, user=user)
+        if not form.is_valid():
+            return _show(request, context, form)
+        _save(user, form.cleaned_data)
+    messages.success(request, "Your account was changed.")
+    return redirect("admin:account")
+
+
+def _save(user: User, data: Mapping[str, Any]) -> None:
     profiles.change(
         user=user,
         names=(data["first_name"], data["last_name"]),
@@ -62,11 +81,9 @@ def account_page(request: HttpRequest, *, context: dict[str, Any]) -> HttpRespon
         phone=data["phone"],
         time_zone=data["time_zone"],
     )
-    messages.success(request, "Your account was changed.")
-    return redirect("admin:account")
 
 
-def _initial(user: User) -> dict[str, Any]:
+def _values(user: User) -> dict[str, Any]:
     profile = profiles.profile_of(user)
     return {
         "first_name": user.first_name,

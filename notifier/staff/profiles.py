@@ -7,6 +7,11 @@ from phonenumber_field.phonenumber import PhoneNumber
 from notifier.models import Profile
 
 
+def lock(*, user: User) -> None:
+    """Keeps everybody else from the user until the caller's transaction ends."""
+    User.objects.select_for_update().get(pk=user.pk)
+
+
 def change(*, user: User, names: tuple[str, str], email: str, phone: PhoneNumber | None, time_zone: str) -> None:
     """Writes the first and the last name, the e-mail address, and the profile, or none of it."""
     with transaction.atomic():

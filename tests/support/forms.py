@@ -1,6 +1,9 @@
 """What a browser would post of a page's form."""
 
 from html.parser import HTMLParser
+from typing import Any
+
+from django.test import Client as Browser
 
 
 class _Forms(HTMLParser):
@@ -50,3 +53,8 @@ def form_of(html: str) -> dict[str, list[str]]:
     parser = _Forms()
     parser.feed(html)
     return max(parser.forms, key=len, default={})
+
+
+def agree_to(browser: Browser, address: str, *, follow: Any = False, **answers: Any) -> Any:
+    """Opens a page that asks, and posts what it shows with these answers."""
+    return browser.post(address, form_of(browser.get(address).content.decode()) | answers, follow=follow)

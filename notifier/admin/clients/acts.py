@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from django import forms
 from django.db.models import QuerySet
 
+from notifier.clients import archiving
 from notifier.messages.lines import validate_one_line
 from notifier.models import Client, ConsentChange, Delivery
+from notifier.runtime import versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,24 @@ class EraseForm(forms.Form):
     )
 
 
+def targets(act: ClientAct, clients: QuerySet[Client]) -> QuerySet[Client]:
+    """Those of the clients that the act would change now."""
+    if act.name == "archive":
+        return clients.filter(is_active=True)
+    if act.name == "restore":
+        return clients.filter(is_active=False, erased_at=None)
+    return clients.filter(erased_at=None) if act.name == "erase" else clients
+
+
+def version(act: ClientAct, clients: QuerySet[Client]) -> str:
+    """Of those that the act would change now, as its page shows them. The page posts it back: see `NotAsShown`."""
+    found = targets(act, clients).order_by("pk")
+    if act.is_personal:
+        # These are named on the page, each with their addresses.
+        return versions.digest(field for row in found.values_list("pk", "updated_at") for field in row)
+    return versions.digest_of_ids(archiving.ids_of(found))
+
+
 @dataclass(frozen=True, slots=True)
 class ActPreview:
     """What an act would do now."""
@@ -110,19 +130,18 @@ class ActPreview:
 
 def preview(act: ClientAct, clients: QuerySet[Client]) -> ActPreview:
     clients = clients.order_by()
+    number = targets(act, clients).count()
     if act.name == "archive":
-        return ActPreview(
-            clients.filter(is_active=True).count(), _left(clients.filter(is_active=False), "archived"), []
-        )
+        return ActPreview(number, _left(clients.filter(is_active=False), "archived"), [])
     if act.name == "restore":
         archived = clients.filter(is_active=False)
         left = _left(clients.filter(is_active=True), "active")
         left += _left(archived.exclude(erased_at=None), "erased: there is nothing to bring back")
-        return ActPreview(archived.filter(erased_at=None).count(), left, [])
+        return ActPreview(number, left, [])
     if act.name == "erase":
         erased = clients.exclude(erased_at=None)
-        return ActPreview(clients.filter(erased_at=None).count(), _left(erased, "erased"), _kept(clients))
-    return ActPreview(clients.count(), [], _kept(clients))
+        return ActPreview(number, _left(erased, "erased"), _kept(clients))
+    return ActPreview(number, [], _kept(clients))
 
 
 def _left(clients: QuerySet[Client], why: str) -> list[tuple[int, str]]:

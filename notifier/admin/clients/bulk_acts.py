@@ -12,7 +12,7 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 
 from notifier.admin.clients import personal_data
-from notifier.admin.clients.acts import ACTS, ClientAct, EraseForm, preview
+from notifier.admin.clients.acts import ACTS, ClientAct, EraseForm, preview, version
 from notifier.admin.lists import deferred_counts, selection
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.admin.lists.selection import Rows, Selection
@@ -20,10 +20,15 @@ from notifier.clients import archiving, erasure
 from notifier.models import Client
 from notifier.models.clients import ClientQuerySet
 from notifier.runtime import clock
+from notifier.runtime.versions import NotAsShown
 from notifier.wording import numbers
 
 #: So many of the clients are named on the page that asks.
 MAX_NAMED = 20
+OTHERS = (
+    "Nothing was done: since this page was shown it would be about others, or they were changed. What it is about now "
+    "stands below."
+)
 
 
 # --- Actions of the list: each leads to the page that asks ---
@@ -76,20 +81,36 @@ def act_page(model_admin: BackOfficeAdmin, request: HttpRequest, name: str) -> H
         return redirect(model_admin.page_url("changelist"))
     form = EraseForm(request.POST or None) if act.name == "erase" else None
     back = _back_url(model_admin, selected)
+    note = ""
     if request.method == "POST" and (form is None or form.is_valid()):
-        if act.name == "export":
-            return personal_data.file_response(request, rows.found)
-        DO[act.name](model_admin, request, cast(ClientQuerySet, rows.found), form.cleaned_data if form else {})
-        return redirect(back)
+        try:
+            return _carry_out(model_admin, request, act, rows, form) or redirect(back)
+        except NotAsShown:
+            note = OTHERS
+            # The reason stays; that they are sure was said of others.
+            form = EraseForm(initial={"why": form.cleaned_data["why"]}) if form else None
     later = deferred_counts.address(request, is_long=rows.is_long)
-    context = {"form": form, "back": back, "counting": later}
+    context = {"form": form, "back": back, "counting": later, "note": note}
     return _confirmation(model_admin, request, act, rows.found, context)
+
+
+def _carry_out(
+    model_admin: BackOfficeAdmin, request: HttpRequest, act: ClientAct, rows: Rows, form: EraseForm | None
+) -> HttpResponse | None:
+    """Raises `NotAsShown` where these are no longer the clients that the page showed."""
+    cleaned = {**(form.cleaned_data if form else {}), "seen": request.POST.get("seen", "")}
+    if act.is_personal and cleaned["seen"] != version(act, rows.found):
+        raise NotAsShown
+    if act.name == "export":
+        return personal_data.file_response(request, rows.found)
+    DO[act.name](model_admin, request, cast(ClientQuerySet, rows.found), cleaned)
+    return None
 
 
 def _selected_rows(
     model_admin: BackOfficeAdmin, request: HttpRequest, act: ClientAct, selected: Selection
 ) -> Rows | None:
-    if act.is_personal and not selected.ids:
+    if act.is_personal and selected.ids is None:
         return None
     return model_admin.selected_rows(request, selected)
 
@@ -98,8 +119,8 @@ def _back_url(model_admin: BackOfficeAdmin, selected: Selection) -> str:
     """Where the act was chosen: the list as it was, or the client's own page."""
     if selected.listed is not None:
         return f"{model_admin.page_url('changelist')}?{selected.listed}"
-    if len(selected.ids) == 1:
-        return model_admin.page_url("change", *selected.ids)
+    if selected.only is not None:
+        return model_admin.page_url("change", selected.only)
     return model_admin.page_url("changelist")
 
 
@@ -117,7 +138,7 @@ def _confirmation(
         "tone": act.tone,
         "some": some[:MAX_NAMED],
         "more": len(some) > MAX_NAMED,
-        **({} if context["counting"] else _counts(act, clients, some)),
+        **({} if context["counting"] else _counts(act, clients, some) | {"seen": version(act, clients)}),
         **context,
     }
     return TemplateResponse(request, "admin/notifier/client/act.html", model_admin.page_context(request, page))
@@ -138,14 +159,16 @@ def _counts(act: ClientAct, clients: QuerySet[Client], some: Sequence[Client]) -
 def _archive(
     model_admin: BackOfficeAdmin, request: HttpRequest, clients: ClientQuerySet, cleaned: Mapping[str, Any]
 ) -> None:
-    number = archiving.archive(clients=clients, by=cast(User, request.user), now=clock.now())
+    by = cast(User, request.user)
+    number = archiving.archive(clients=clients, by=by, now=clock.now(), seen=cleaned["seen"])
     _report(model_admin, request, number, f"{numbers.counted(number, 'client')} archived: sent nothing from now on.")
 
 
 def _restore(
     model_admin: BackOfficeAdmin, request: HttpRequest, clients: ClientQuerySet, cleaned: Mapping[str, Any]
 ) -> None:
-    number = archiving.restore(clients=clients, by=cast(User, request.user), now=clock.now())
+    by = cast(User, request.user)
+    number = archiving.restore(clients=clients, by=by, now=clock.now(), seen=cleaned["seen"])
     _report(model_admin, request, number, f"{numbers.counted(number, 'client')} returned, with the consent of before.")
 
 

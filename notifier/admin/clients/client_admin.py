@@ -5,8 +5,10 @@ from typing import Any, cast
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import URLPattern
 from django.utils.formats import date_format
 from django.utils.html import format_html_join
@@ -26,11 +28,12 @@ from notifier.admin.lists.base import GuardedDeleteAdmin
 from notifier.admin.lists.change_list import BoundedChangeList
 from notifier.admin.lists.search import matching, may_find_erased
 from notifier.clients import record
-from notifier.consent import suppressions
+from notifier.consent import consents, suppressions
 from notifier.consent.consents import Origin
 from notifier.models import Channel, Client, ConsentChange
 from notifier.runtime import clock
 from notifier.staff import groups
+from notifier.web.stale_forms import FIELD, Seen
 from notifier.wording.badges import badge
 from notifier.wording.model_names import NOTHING
 
@@ -52,7 +55,7 @@ class ClientAdmin(GuardedDeleteAdmin):
         bulk_acts.export_all_data,
         bulk_acts.erase_selected,
     )
-    fieldsets = ((None, {"fields": ("name", "email", "phone", "time_zone", "is_active")}),)
+    fieldsets = ((None, {"fields": ("name", "email", "phone", "time_zone")}),)
 
     # --- Pages, and who may open them ---
     def get_urls(self) -> list[URLPattern]:
@@ -85,6 +88,23 @@ class ClientAdmin(GuardedDeleteAdmin):
         if client is not None and self.has_view_permission(request):
             extra = client_page.record_context(self, request, client)
         return super().change_view(request, object_id, form_url, extra | (extra_context or {}))
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        try:
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        except PermissionDenied:
+            client = self.get_object(request, unquote(object_id)) if object_id and request.method == "POST" else None
+            if client is None or client.erased_at is None or not self.has_change_permission(request):
+                raise
+            # The page had been opened before. What was typed is gone with it: it would bring personal data back.
+            self.message_user(request, client_page.erased_meanwhile(client), messages.ERROR)
+            return redirect(self.page_url("change", client.pk))
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
@@ -154,6 +174,8 @@ class ClientAdmin(GuardedDeleteAdmin):
         if isinstance(inline, PreferenceInline):
             kwargs["may_resubscribe"] = request.user.has_perm(groups.RESUBSCRIBE_CLIENT)
             kwargs["has_reason"] = bool(request.POST.get("evidence", "").strip())
+            seen = Seen.read(request.POST.get(FIELD))
+            kwargs["is_outdated"] = bool(seen and obj.pk and seen.has_changed("consent", consents.last_change(obj)))
         return kwargs
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:

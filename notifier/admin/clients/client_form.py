@@ -1,6 +1,8 @@
 """The form of a client."""
 
-from typing import Any, cast
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, ClassVar, cast
 
 from django import forms
 from django.conf import settings
@@ -8,11 +10,13 @@ from phonenumber_field.phonenumber import PhoneNumber
 
 from notifier.addresses import phones
 from notifier.clients.imports.rows import read_name
+from notifier.consent import consents
 from notifier.messages.lines import validate_one_line
 from notifier.staff import timezones
+from notifier.web.stale_forms import StaleModelForm
 
 
-class ClientForm(forms.ModelForm):
+class ClientForm(StaleModelForm, forms.ModelForm):
     time_zone = forms.ChoiceField(
         required=False,
         help_text="Nothing is sent in their quiet hours, where there are any. Where no zone is chosen it is told from "
@@ -36,6 +40,23 @@ class ClientForm(forms.ModelForm):
             # A zone from an imported file may be an alias, which the list does not have.
             own = self.instance.time_zone
             field.choices = [*choices, (own, own)] if own and own not in timezones.zones_of(choices) else choices
+
+    # --- What must not have changed since the page was shown, besides the fields ---
+    labels: ClassVar[Mapping[str, str]] = {
+        "is_active": "whether the client is archived",
+        "stopped_at": "the client stopped everything",
+    }
+
+    #: Compared by the matrix, where it has changed.
+    notes = ("consent",)
+
+    def other_values(self, row: Any) -> dict[str, Any]:
+        return {name: getattr(row, name) for name in self.labels} | {"consent": consents.last_change(row)}
+
+    def changed_by(self, names: Sequence[str], since: datetime) -> str:
+        # They do that on their own page, which makes no version.
+        stopped = "by themselves" if "stopped_at" in names else ""
+        return "; ".join(filter(None, [stopped, super().changed_by(names, since)]))
 
     def clean_name(self) -> str:
         name: str = self.cleaned_data["name"]

@@ -3,6 +3,8 @@
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
 
 from notifier.admin.clients import bulk_acts
 from notifier.admin.clients.acts import ACTS, ClientAct
@@ -79,3 +81,11 @@ def reason_to_keep(client: Client) -> str:
     if client.consent_changes.exists():
         return f"{client} can’t be deleted: what this client agreed to is on record, as evidence. {instead}"
     return ""
+
+
+def erased_meanwhile(client: Client) -> str:
+    """What is said to whoever saves a page that was opened before the client was erased."""
+    version = record.history(client).first()
+    by = f" by {version.history_user.get_username()}" if version and version.history_user else ""
+    moment = date_format(localtime(client.erased_at), "j M Y, H:i")
+    return f"Nothing was saved: the personal data of this client was erased{by} on {moment}, and stays so."

@@ -17,11 +17,11 @@ from django.utils.timezone import localtime
 from notifier.admin.lists import selection
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.admin.lists.selection import Selection
-from notifier.clients import export
+from notifier.clients import archiving, export
 from notifier.clients.imports import importer
 from notifier.files import spreadsheets
 from notifier.models import Client
-from notifier.runtime import clock
+from notifier.runtime import clock, versions
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ def export_selected(model_admin: BackOfficeAdmin, request: HttpRequest, queryset
 
 def export_url(model_admin: BackOfficeAdmin, request: HttpRequest) -> str:
     """The page that exports all that the list of this request finds."""
-    return _export_url(model_admin, Selection([], selection.listed_query(request)))
+    return _export_url(model_admin, Selection(None, selection.listed_query(request)))
 
 
 def _export_url(model_admin: BackOfficeAdmin, selected: Selection) -> str:
@@ -59,14 +59,20 @@ def export_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpRespo
         return redirect(model_admin.page_url("changelist"))
     found = rows.found.filter(erased_at=None)
     is_long = found.order_by()[MAX_XLSX : MAX_XLSX + 1].exists()
-    kind = request.POST.get("kind") if request.method == "POST" else None
+    # Of more than that the page shows no number, and nobody could tell whether they are the same.
+    version = "" if is_long else versions.digest_of_ids(archiving.ids_of(found))
+    kind, note = request.POST.get("kind") if request.method == "POST" else None, ""
     if kind in KINDS and not (kind == "xlsx" and is_long):
-        return _file_response(request, found, kind)
+        if request.POST.get("seen") == version:
+            return _file_response(request, found, kind)
+        note = "Nothing was exported: since this page was shown it would be about others. Look at the number again."
     page = {
+        "note": note,
+        "seen": version,
         "title": "Export clients",
         "number": None if is_long else found.count(),
         "most_xlsx": MAX_XLSX,
-        "is_chosen": bool(selected.ids),
+        "is_chosen": selected.ids is not None,
         "back": f"{model_admin.page_url('changelist')}?{selected.listed or ''}",
     }
     return TemplateResponse(request, "admin/notifier/client/export.html", model_admin.page_context(request, page))

@@ -15,6 +15,11 @@ from notifier.consent.consents import Origin
 from notifier.models import Channel, Preference, Topic
 from notifier.wording import numbers
 
+OUTDATED = (
+    "Nothing was saved. Since you opened this page they changed what they want to hear about, or somebody did. What it "
+    "is now stands under “Consent, change by change”: decide whether your ticks still hold, and save again."
+)
+
 
 class PreferenceForm(forms.ModelForm):
     class Meta:
@@ -66,10 +71,19 @@ class PreferenceFormSet(BaseInlineFormSet):
     What the client ended by their own word is switched on again only by who may do that, and with the reason.
     """
 
-    def __init__(self, *args: Any, may_resubscribe: bool = False, has_reason: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        may_resubscribe: bool = False,
+        has_reason: bool = False,
+        is_outdated: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.may_resubscribe = may_resubscribe
         self.has_reason = has_reason
+        #: Their consent was changed since the page was shown.
+        self.is_outdated = is_outdated
         self.topics = dict(Topic.objects.order_by("name").values_list("pk", "name"))
         taken = {preference.topic_id for preference in self.get_queryset()}
         self.initial_extra = [{"topic": topic} for topic in self.topics if topic not in taken]
@@ -81,6 +95,8 @@ class PreferenceFormSet(BaseInlineFormSet):
 
     def clean(self) -> None:
         super().clean()
+        if self.is_outdated and any(form.has_changed() for form in self.forms):
+            raise ValidationError(OUTDATED)
         refusals = consents.refusals(self.instance) if self.instance.pk else None
         for form in self.forms if refusals else ():
             for name in form.changed_data:

@@ -1,6 +1,6 @@
 """Lifting suppressions, each with a reason: who may lift which, and the page that asks."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, cast
 
 from django import forms
@@ -21,9 +21,14 @@ from notifier.consent.suppressions import STAFF_LIFTABLE, Evidence, Source
 from notifier.messages.lines import validate_one_line
 from notifier.models import Suppression
 from notifier.runtime import clock
+from notifier.runtime.versions import NotAsShown
 from notifier.wording import numbers
 from notifier.wording.badges import badge
 
+CHANGED = (
+    "Nothing was lifted: since this page was shown one of them was lifted, or suppressed for another reason. How they "
+    "stand now is below."
+)
 LIFT, LIFT_REFUSAL = "notifier.lift_suppression", "notifier.lift_refusal"
 TONES = {
     Source.STAFF: "quiet",
@@ -43,6 +48,8 @@ class LiftForm(forms.Form):
         error_messages={"required": "Say why: it is kept in the record."},
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
+    #: The version of what the page showed.
+    seen = forms.CharField(required=False, widget=forms.HiddenInput)
 
 
 def liftable_sources(user: Any) -> tuple[Suppression.Source, ...]:
@@ -78,26 +85,30 @@ def lift_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpRespons
     if selected is None or not selected.ids:
         model_admin.message_user(request, "Choose the suppressions from this list.", messages.WARNING)
         return redirect(model_admin.page_url("changelist"))
+    form, note = LiftForm(request.POST or None), ""
+    if request.method == "POST" and form.is_valid():
+        try:
+            _lift(model_admin, request, selected.ids, form.cleaned_data, sources)
+            return redirect(_back_url(model_admin, selected, lifted=True))
+        except NotAsShown:
+            note = CHANGED
     rows = list(Suppression.objects.filter(pk__in=selected.ids).order_by("pk"))
     if not any(row.source in sources for row in rows) and rows:
         raise PermissionDenied
-    form = LiftForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
-        _lift(model_admin, request, selected, form.cleaned_data["why"], sources)
-        return redirect(_back_url(model_admin, selected, lifted=True))
-    context = {"form": form, "back": _back_url(model_admin, selected, lifted=False)}
+    context = {"form": form, "note": note, "back": _back_url(model_admin, selected, lifted=False)}
     return _confirmation(model_admin, request, rows, sources, context)
 
 
 def _lift(
     model_admin: BackOfficeAdmin,
     request: HttpRequest,
-    selected: Selection,
-    why: str,
+    ids: Sequence[int],
+    cleaned: Mapping[str, str],
     sources: Collection[Suppression.Source],
 ) -> None:
-    evidence = Evidence(Source.STAFF, why, by=cast(User, request.user))
-    number = suppressions.lift_rows(ids=selected.ids, evidence=evidence, now=clock.now(), sources=sources)
+    evidence = Evidence(Source.STAFF, cleaned["why"], by=cast(User, request.user))
+    now = clock.now()
+    number = suppressions.lift_rows(ids=ids, evidence=evidence, now=now, sources=sources, seen=cleaned["seen"])
     if number:
         which = "1 suppression was" if number == 1 else f"{number:,} suppressions were"
         done = f"{which} lifted. Consent decides again who is written to."
@@ -117,6 +128,7 @@ def _confirmation(
     page = {
         "title": f"Lift {numbers.counted(len(lifted), 'suppression')}?" if lifted else "Lift: nothing to do",
         "lifted": [(row, source_badge(row)) for row in lifted],
+        "seen": suppressions.version(lifted),
         "left": len(rows) - len(lifted),
         "refused": any(row.is_own_word for row in lifted),
         "button": f"Lift {numbers.counted(len(lifted), 'suppression')}",
@@ -129,4 +141,6 @@ def _back_url(model_admin: BackOfficeAdmin, selected: Selection, *, lifted: bool
     """The list as it was; for a single row its own page, which is gone once it has been lifted."""
     if selected.listed is not None:
         return f"{model_admin.page_url('changelist')}?{selected.listed}"
-    return model_admin.page_url("changelist") if lifted else model_admin.page_url("change", *selected.ids[:1])
+    if lifted or selected.only is None:
+        return model_admin.page_url("changelist")
+    return model_admin.page_url("change", selected.only)

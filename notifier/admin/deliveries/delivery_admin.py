@@ -19,7 +19,7 @@ from notifier.admin.lists.change_list import BoundedChangeList
 from notifier.admin.lists.paginator import MAX_COUNTED
 from notifier.admin.lists.routing import page
 from notifier.admin.lists.search import matching, may_find_erased
-from notifier.admin.lists.selection import MAX_CHOSEN, Selection
+from notifier.admin.lists.selection import Selection
 from notifier.consent import suppression_history
 from notifier.delivery import recovery
 from notifier.explanations import explanation
@@ -189,9 +189,4 @@ class DeliveryAdmin(ReadOnlyAdmin):
 
     def _to_page(self, request: HttpRequest, queryset: QuerySet[Delivery], decision: DeliveryDecision) -> HttpResponse:
         """To the page that asks. Its address has the ticked ids, or the list's query for all that it finds."""
-        query = request.GET.copy()
-        query.pop("p", None)
-        ids: list[int] = []
-        if request.POST.get("select_across") != "1":
-            ids = list(queryset.order_by("pk").values_list("pk", flat=True)[:MAX_CHOSEN])
-        return redirect(resolve_page.address(self, decision, Selection(ids, query.urlencode())))
+        return redirect(resolve_page.address(self, decision, Selection.of_action(request, queryset)))

@@ -19,7 +19,7 @@ def export_page(model_admin: BackOfficeAdmin, request: HttpRequest, kind: str) -
     if kind not in results.EXPORTS:
         raise Http404
     broadcast = results.owner(request)
-    rows = model_admin.selected_rows(request, Selection([], request.GET.urlencode())) if broadcast else None
+    rows = model_admin.selected_rows(request, Selection(None, request.GET.urlencode())) if broadcast else None
     if broadcast is None or rows is None:
         text = "Choose a broadcast first: its deliveries are exported."
         model_admin.message_user(request, text, messages.WARNING)

@@ -116,6 +116,6 @@ def _back(model_admin: BackOfficeAdmin, selection: Selection) -> str:
     """The address of the list or of the delivery where the decision was chosen."""
     if selection.listed is not None:
         return f"{model_admin.page_url('changelist')}?{selection.listed}"
-    if len(selection.ids) == 1:
-        return model_admin.page_url("change", *selection.ids)
+    if selection.only is not None:
+        return model_admin.page_url("change", selection.only)
     return model_admin.page_url("changelist")

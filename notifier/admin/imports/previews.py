@@ -101,6 +101,7 @@ def preview(pending: ClientImport, found: Plan) -> dict[str, Any]:
     names = {subject.pk: subject.name for subject in importer.subjects()}
     takes = counts["added"] + counts["changed"]
     return {
+        "seen": found.version,
         "figures": figures(counts),
         "notes": notes(counts),
         "kept_out": counts["kept_out"],

@@ -29,13 +29,21 @@ from notifier.messages import lines
 from notifier.messages.lines import validate_one_line
 from notifier.models import ClientImport
 from notifier.runtime import clock
+from notifier.runtime.versions import NotAsShown
 from notifier.staff import groups
+
+NOT_AS_SHOWN = (
+    "Nothing was imported: since this page was shown its columns were chosen anew, or somebody changed one of these "
+    "clients. What the import would do now stands below."
+)
 
 
 class ResubscribeForm(forms.Form):
     """Posted with the button that imports."""
 
     resubscribe = forms.BooleanField(required=False)
+    #: The version of the plan that the page showed.
+    seen = forms.CharField(required=False, widget=forms.HiddenInput)
     reason = forms.CharField(
         label="Why",
         required=False,
@@ -98,15 +106,21 @@ def preview_page(model_admin: BackOfficeAdmin, request: HttpRequest, pk: int) ->
     pending = ownership.get_pending(request, pk)
     if pending is None:
         return redirect(model_admin.page_url("change", pk))
-    form = ResubscribeForm(request.POST if request.method == "POST" else None)
+    form, note = ResubscribeForm(request.POST if request.method == "POST" else None), ""
     try:
         if form.is_valid():
-            return _run(model_admin, request, pending, form.chosen_reason)
+            return _run(model_admin, request, pending, form)
+    except MappingError as error:
+        return _to_columns(model_admin, request, pk, error)
+    except NotAsShown:
+        # What somebody else has chosen or changed is shown now, beside the reason that was typed.
+        pending, note = ownership.get_own(request, pk), NOT_AS_SHOWN
+    try:
         found = uploads.plan(pending=pending, shown=previews.MAX_SHOWN)
     except MappingError as error:
-        model_admin.message_user(request, str(error), messages.ERROR)
-        return redirect(model_admin.page_url("columns", pk))
+        return _to_columns(model_admin, request, pk, error)
     page = {
+        "note": note,
         "title": f"Import {pending.file_name}?",
         "pending": pending,
         "form": form,
@@ -118,9 +132,18 @@ def preview_page(model_admin: BackOfficeAdmin, request: HttpRequest, pk: int) ->
     return TemplateResponse(request, "admin/notifier/clientimport/preview.html", context)
 
 
-def _run(model_admin: BackOfficeAdmin, request: HttpRequest, pending: ClientImport, reason: str) -> HttpResponse:
+def _to_columns(model_admin: BackOfficeAdmin, request: HttpRequest, pk: int, error: MappingError) -> HttpResponse:
+    model_admin.message_user(request, str(error), messages.ERROR)
+    return redirect(model_admin.page_url("columns", pk))
+
+
+def _run(
+    model_admin: BackOfficeAdmin, request: HttpRequest, pending: ClientImport, form: ResubscribeForm
+) -> HttpResponse:
+    """Raises `NotAsShown` where the import would do anything else than what the page showed."""
+    by, reason, seen = cast(User, request.user), form.chosen_reason, form.cleaned_data["seen"]
     try:
-        done = uploads.carry_out(pending=pending, by=cast(User, request.user), reason=reason, now=clock.now())
+        done = uploads.carry_out(pending=pending, by=by, reason=reason, now=clock.now(), seen=seen)
     except uploads.ResubscribeNotAllowed as error:
         raise PermissionDenied from error
     except ClientsChanged:
@@ -141,7 +164,10 @@ def discard_page(model_admin: BackOfficeAdmin, request: HttpRequest, pk: int) ->
     pending = ownership.get_pending(request, pk)
     if pending is None:
         return redirect(model_admin.page_url("change", pk))
-    uploads.discard(pending=pending, now=clock.now())
+    try:
+        uploads.discard(pending=pending, now=clock.now())
+    except AlreadyDone:
+        return redirect(model_admin.page_url("change", pk))
     text = f"{pending.file_name} was discarded. Nothing was imported."
     model_admin.message_user(request, text, messages.SUCCESS)
     return redirect("admin:notifier_client_changelist")

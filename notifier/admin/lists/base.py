@@ -10,16 +10,19 @@ from django.contrib.admin.exceptions import DisallowedModelAdminLookup
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import get_fields_from_path, unquote
 from django.core.validators import ProhibitNullCharactersValidator
+from django.db import IntegrityError, transaction
 from django.db.models import CharField, Model
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.urls import reverse
 
+from notifier.admin.lists import saving
 from notifier.admin.lists.change_list import BoundedChangeList
 from notifier.admin.lists.paginator import MAX_COUNTED, BoundedPaginator
 from notifier.admin.lists.selection import Rows, Selection
 from notifier.messages.lines import validate_one_line
-from notifier.wording.model_names import listed
+from notifier.web import stale_forms
+from notifier.wording.model_names import listed, one
 
 
 class BackOfficeAdmin(admin.ModelAdmin):
@@ -56,7 +59,70 @@ class BackOfficeAdmin(admin.ModelAdmin):
             # Help texts are about writing, so readers don't get them.
             fields = [*self.opts.fields, *self.opts.many_to_many]
             kwargs["help_texts"] = dict.fromkeys([field.name for field in fields], "")
-        return super().get_form(request, obj, change=change, **kwargs)
+        form = super().get_form(request, obj, change=change, **kwargs)
+        is_written = obj is not None and obj.pk is not None and self.has_change_permission(request, obj)
+        return stale_forms.carrying(form) if is_written else form
+
+    # --- Saving and deleting one row ---
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        if request.method != "POST":
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        try:
+            return self._save_page(request, object_id, form_url, extra_context)
+        except IntegrityError:
+            # Somebody else has just taken what only one row may have. Checked once more, the form says so itself.
+            return self._save_page(request, object_id, form_url, extra_context)
+
+    def _save_page(self, request: HttpRequest, object_id: str | None, *args: Any) -> HttpResponse:
+        with transaction.atomic():
+            if object_id:
+                # Before the row is read: the form then compares, and writes, what nobody else is changing.
+                saving.lock(self.model, object_id)
+            return super().changeform_view(request, object_id, *args)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Writes only the columns that were changed on the page: others may be writing the rest."""
+        if not change:
+            super().save_model(request, obj, form, change)
+        elif columns := saving.changed_columns(obj, form):
+            obj.save(update_fields=columns)
+
+    def version_for_deletion(self, request: HttpRequest, obj: Any) -> str:
+        """Of what the page that asks shows of the row and of all that goes with it."""
+        return saving.version_for_deletion(obj, self.get_deleted_objects([obj], request)[0])
+
+    def reason_to_keep(self, obj: Any) -> str:
+        """Why it can't be deleted and what to do instead, in a sentence; empty when it can."""
+        return ""
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        if request.method != "POST":
+            return self._delete_page(request, object_id, extra_context)
+        with transaction.atomic():
+            saving.lock(self.model, object_id)
+            return self._delete_page(request, object_id, extra_context)
+
+    def _delete_page(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None) -> HttpResponse:
+        obj = self.get_object(request, unquote(object_id))
+        if obj is None or not self.has_delete_permission(request, obj):
+            return super().delete_view(request, object_id, extra_context)
+        if reason := self.reason_to_keep(obj):
+            self.message_user(request, reason, messages.ERROR)
+            return redirect(self.page_url("change", obj.pk))
+        version = self.version_for_deletion(request, obj)
+        if request.method == "POST" and request.POST.get(saving.SEEN) != version:
+            text = f"Nothing was deleted: this {one(self.opts)} is not as the page showed it. Look again."
+            self.message_user(request, text, messages.WARNING)
+            return redirect(request.get_full_path())
+        return super().delete_view(request, object_id, {saving.SEEN: version, **(extra_context or {})})
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Text of one line is refused with more of them, also for models that are not ours, such as users."""
@@ -94,7 +160,7 @@ class BackOfficeAdmin(admin.ModelAdmin):
 
     def selected_rows(self, request: HttpRequest, selection: Selection) -> Rows | None:
         """The chosen rows, or all that the list finds; None as in `listed_rows`."""
-        if selection.ids:
+        if selection.ids is not None:
             return Rows(self.get_queryset(request).filter(pk__in=selection.ids), is_long=False)
         return self.listed_rows(request, selection.listed or "")
 
@@ -123,14 +189,4 @@ class GuardedDeleteAdmin(BackOfficeAdmin):
     """Refuses, with a reason, to delete a row that other records need, before the stock page lists all of those."""
 
     def reason_to_keep(self, obj: Any) -> str:
-        """Why it can't be deleted and what to do instead, in a sentence; empty when it can."""
         raise NotImplementedError
-
-    def delete_view(
-        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        obj = self.get_object(request, unquote(object_id))
-        if obj is not None and self.has_delete_permission(request, obj) and (reason := self.reason_to_keep(obj)):
-            self.message_user(request, reason, messages.ERROR)
-            return redirect(self.page_url("change", obj.pk))
-        return super().delete_view(request, object_id, extra_context)

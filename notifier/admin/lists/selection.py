@@ -44,17 +44,19 @@ class Rows(NamedTuple):
 class Selection:
     """The rows that an act is about: those with these ids, or all that a list finds."""
 
-    #: Empty: all that the list finds.
-    ids: Sequence[int]
+    #: None: all that the list finds, and only where that was chosen. Ticks whose rows are gone are not that.
+    ids: Sequence[int] | None
     #: The list's query, to find the rows and to go back to; None where the act was chosen on a row's own page.
     listed: str | None
 
     @classmethod
     def read(cls, query: QueryDict) -> "Selection | None":
         """None where the address names nothing."""
-        ids = read_ids(query.get("ids", ""), most=MAX_CHOSEN)
         listed = query.get("list")
-        return cls(ids, listed) if ids or (listed is not None and "ids" not in query) else None
+        if "ids" not in query:
+            return None if listed is None else cls(None, listed)
+        ids = read_ids(query.get("ids", ""), most=MAX_CHOSEN)
+        return cls(ids, listed) if ids else None
 
     @classmethod
     def of_action(cls, request: HttpRequest, queryset: QuerySet[Any]) -> "Selection":
@@ -62,11 +64,16 @@ class Selection:
 
         All of them may be a million, so their ids are not put into an address.
         """
-        ids: list[int] = []
-        if not is_whole_list(request):
-            ids = list(queryset.order_by("pk").values_list("pk", flat=True)[:MAX_CHOSEN])
+        if is_whole_list(request):
+            return cls(None, listed_query(request))
+        ids = list(queryset.order_by("pk").values_list("pk", flat=True)[:MAX_CHOSEN])
         return cls(ids, listed_query(request))
 
+    @property
+    def only(self) -> int | None:
+        """The one row that it is about; None where there are several."""
+        return self.ids[0] if self.ids is not None and len(self.ids) == 1 else None
+
     def query(self) -> str:
-        chosen = {"ids": ",".join(str(pk) for pk in self.ids)} if self.ids else {}
+        chosen = {} if self.ids is None else {"ids": ",".join(str(pk) for pk in self.ids)}
         return urlencode(chosen | ({} if self.listed is None else {"list": self.listed}), safe=",")

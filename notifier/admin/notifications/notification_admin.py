@@ -6,6 +6,7 @@ from typing import Any, cast
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import Count, DateTimeField, IntegerField, Model, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
@@ -15,6 +16,7 @@ from django.utils.safestring import SafeString
 from simple_history.admin import SimpleHistoryAdmin
 
 from notifier.admin.broadcasts import email_preview
+from notifier.admin.lists import saving
 from notifier.admin.lists.base import GuardedDeleteAdmin
 from notifier.admin.lists.routing import page
 from notifier.admin.notifications import confirm_page, draft_pages, drafts, duplicate, held_back_page, send_test
@@ -188,5 +190,10 @@ class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
         # The library lets everybody save who may read.
         if request.method == "POST" and self.revert_disabled(request):
             raise PermissionDenied
-        page: HttpResponse = super().history_form_view(request, object_id, version_id, extra_context)
-        return page
+        if request.method != "POST":
+            shown: HttpResponse = super().history_form_view(request, object_id, version_id, extra_context)
+            return shown
+        with transaction.atomic():
+            saving.lock(self.model, object_id)
+            saved: HttpResponse = super().history_form_view(request, object_id, version_id, extra_context)
+            return saved

@@ -15,6 +15,8 @@ from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 
 from notifier.admin.lists.base import ReadOnlyAdmin
+from notifier.runtime import versions
+from notifier.wording import numbers
 from notifier.wording.badges import badge
 from notifier.wording.model_names import NOTHING, one
 
@@ -77,6 +79,10 @@ class AccessAttemptAdmin(LogInAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return request.user.has_perm("axes.delete_accessattempt")
 
+    def version_for_deletion(self, request: HttpRequest, obj: Any) -> str:
+        # The page names who and from where. How often they have tried meanwhile is no reason to ask again.
+        return versions.digest([obj.pk, self.named(obj)])
+
     @admin.display(description="failures")
     def failures(self, attempt: AccessAttempt) -> int:
         return int(attempt.failures_since_start)
@@ -97,8 +103,11 @@ class AccessAttemptAdmin(LogInAdmin):
 
     @admin.action(description="Let selected users try again", permissions=["delete"])
     def unlock(self, request: HttpRequest, queryset: QuerySet[AccessAttempt]) -> None:
-        names = ", ".join(sorted({attempt.username or NOTHING for attempt in queryset}))
-        queryset.delete()
+        # "All of them" means those that the list showed, newest first: who was locked out since, nobody has looked at.
+        ticked = [numbers.read_id(pk) or 0 for pk in request.POST.getlist("_selected_action")]
+        shown = queryset.filter(pk__lte=max(ticked, default=0))
+        names = ", ".join(sorted({attempt.username or NOTHING for attempt in shown}))
+        shown.delete()
         self.message_user(request, f"May try to log in again: {names}.", messages.SUCCESS)
 
 

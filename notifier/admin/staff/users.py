@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.models import Profile
 from notifier.staff import groups, timezones
+from notifier.web.stale_forms import SeenField, StaleModelForm
 from notifier.wording.badges import badge
 from notifier.wording.model_names import NOTHING
 
@@ -30,7 +31,8 @@ def without_apps(field: Any, db_field: Any) -> Any:
     return field
 
 
-class ProfileForm(forms.ModelForm):
+class ProfileForm(StaleModelForm, forms.ModelForm):
+    seen = SeenField()
     time_zone = forms.ChoiceField(required=False, choices=timezones.zone_choices)
 
     class Meta:

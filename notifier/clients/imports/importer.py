@@ -17,6 +17,7 @@ from notifier.clients.imports.writing import ClientsChanged, ImportOrigin, write
 from notifier.files import spreadsheets
 from notifier.files.base import FileError, Row, Table, quoted
 from notifier.models import Topic
+from notifier.runtime.versions import NotAsShown
 
 #: Called with the number of rows that have been read so far.
 Progress = Callable[[int], None]
@@ -52,6 +53,8 @@ class Plan:
     counts: dict[str, int]
     first: list[Planned]
     refused: list[Refused]
+    #: Of all rows: see `run`.
+    version: str
 
 
 def subjects() -> list[TopicRef]:
@@ -64,7 +67,12 @@ def subjects() -> list[TopicRef]:
 def plan(*, table: Table, layout: Layout, resubscribes: bool = False, shown: int) -> Plan:
     """What a run would do now, with the first `shown` rows that it would take and that it would not."""
     with check(table=table, layout=layout, resubscribes=resubscribes) as done:
-        return Plan(counts=done.counts, first=_planned(done.stage, shown), refused=list(islice(done.refused(), shown)))
+        return Plan(
+            counts=done.counts,
+            first=_planned(done.stage, shown),
+            refused=list(islice(done.refused(), shown)),
+            version=done.stage.version(),
+        )
 
 
 @contextmanager
@@ -80,21 +88,39 @@ def check(
 
 @contextmanager
 def run(
-    *, table: Table, layout: Layout, origin: ImportOrigin, now: datetime, progress: Progress = lambda rows: None
+    *,
+    table: Table,
+    layout: Layout,
+    origin: ImportOrigin,
+    now: datetime,
+    progress: Progress = lambda rows: None,
+    seen: str | None = None,
 ) -> Iterator["Done"]:
     """Take what can be taken, in one transaction that ends with the block: what fails in it undoes everything.
 
-    Raises `FileError` before anything is written, and `ClientsChanged` where somebody else came in between.
+    `seen`: the version of the plan that somebody agreed to. Raises `FileError` before anything is written,
+    `NotAsShown` where the rows would do anything else by now, and `ClientsChanged` where somebody came in between.
     """
     with _staged(table, layout, progress) as stage:
         try:
             with transaction.atomic():
                 stage.match(reserves=True)
+                if seen is not None:
+                    _compare_with(stage, seen)
                 write(stage, origin=origin, now=now)
                 yield Done(stage, stage.counts(), partial(refusals, stage, table, layout))
         except IntegrityError as error:
             # An address that was free when the rows were matched has been taken since.
             raise ClientsChanged from error
+
+
+def _compare_with(stage: Staging, seen: str) -> None:
+    stage.lock()
+    # As the plan did, which was made as if nobody who opted out were subscribed again.
+    stage.compare(resubscribes=False)
+    if stage.version() != seen:
+        raise NotAsShown
+    stage.forget_comparison()
 
 
 @dataclass(frozen=True, slots=True)

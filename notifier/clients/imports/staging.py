@@ -18,6 +18,7 @@ from notifier.clients.imports.messages import fault_in_words
 from notifier.clients.imports.rows import Fault, Parsed
 from notifier.consent import suppressions
 from notifier.models import Channel, Client, ConsentChange, Preference, Suppression
+from notifier.runtime import versions
 
 #: Rows in one INSERT.
 CHUNK = 2_000
@@ -285,6 +286,23 @@ class Staging:
         )
         rows: list[tuple] = self.cursor.fetchall()
         return rows
+
+    def version(self) -> str:
+        """Of what `match` and `compare` found: whose each row is, what it would change, and what stays off."""
+        self.cursor.execute(
+            "SELECT line, is_new, CASE WHEN is_new THEN NULL ELSE client_id END, alters, is_archived, fault, name, "
+            "email, phone, time_zone FROM import_match ORDER BY line"
+        )
+        rows = self.cursor.fetchall()
+        self.cursor.execute(
+            "SELECT line, topic_id, channel, agreed, opted_out, kept_out FROM import_change "
+            "ORDER BY line, topic_id, channel"
+        )
+        return versions.digest(map(repr, [*rows, *self.cursor.fetchall()]))
+
+    def forget_comparison(self) -> None:
+        """So that `compare` may be called again."""
+        self.cursor.execute("DROP TABLE import_change")
 
     def first(self, number: int) -> list[tuple]:
         """The first rows that are taken: line, is_new, alters, is_archived, name, email, phone, is_suppressed."""

@@ -18,6 +18,7 @@ from notifier.files.base import FileError, Table
 from notifier.files.encodings import AS_BYTES, UNKNOWN, EncodingUnknown
 from notifier.files.reader import open_table
 from notifier.models import ClientImport, ConsentChange
+from notifier.runtime.versions import NotAsShown
 from notifier.staff import groups
 
 State = ClientImport.State
@@ -134,8 +135,12 @@ def failed_rows(*, pending: ClientImport) -> bytes:
         return b"".join(importer.refused_csv(table, done.refused()))
 
 
-def carry_out(*, pending: ClientImport, by: User, reason: str, now: datetime) -> ClientImport:
-    """Import it: all rows that can be taken, or none. `reason`: why those who had opted out are subscribed again."""
+def carry_out(*, pending: ClientImport, by: User, reason: str, now: datetime, seen: str | None = None) -> ClientImport:
+    """Import it: all rows that can be taken, or none. `reason`: why those who had opted out are subscribed again.
+
+    `seen`: the version of the plan that was shown. Raises `NotAsShown`, and imports nothing, where the import would do
+    anything else by now: its columns were chosen anew in another tab, or its clients were changed.
+    """
     if reason and not by.has_perm(groups.RESUBSCRIBE_CLIENT):
         raise ResubscribeNotAllowed
     table = table_of(pending)
@@ -146,7 +151,9 @@ def carry_out(*, pending: ClientImport, by: User, reason: str, now: datetime) ->
     # Close it first: the second of two presses waits here, and then finds nothing to do.
     with transaction.atomic():
         _close(pending, state=State.DONE, now=now)
-        with importer.run(table=table, layout=layout, origin=origin, now=now) as done:
+        if ClientImport.objects.values_list("mapping", flat=True).get(pk=pending.pk) != pending.mapping:
+            raise NotAsShown
+        with importer.run(table=table, layout=layout, origin=origin, now=now, seen=seen) as done:
             failed = b"".join(importer.refused_csv(table, done.refused())) if done.counts["failed"] else b""
             ClientImport.objects.filter(pk=pending.pk).update(
                 counts=done.counts, failed_rows=failed.decode(), resubscribes=bool(reason), reason=origin.reason

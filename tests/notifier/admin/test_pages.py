@@ -18,6 +18,7 @@ from notifier.models import Broadcast, Client
 from tests.notifier.admin.conftest import LogIn
 from tests.support.datasets.one_of_each import MAKE
 from tests.support.factories import a_broadcast, a_client, a_delivery, a_user
+from tests.support.forms import agree_to
 from tests.support.pages import registry
 from tests.support.pages.page import NEVER, Needs
 
@@ -236,7 +237,7 @@ def test_deleting_asks_with_the_name_and_what_goes_with_it(admin: Browser) -> No
     assert "Preference: Ann &lt;Example&gt; · " in text
     assert "Delete the client</button>" in text
     assert f'href="{url("notifier_client", "change", client.pk)}">Back</a>' in text
-    admin.post(page, {"post": "yes"})
+    agree_to(admin, page)
     assert not Client.objects.exists()
 
 
@@ -247,7 +248,7 @@ def test_letting_somebody_try_again_says_what_it_comes_to(admin: Browser) -> Non
     text = " ".join(admin.get(page).content.decode().split())
 
     assert "<h1>Let tom from 192.0.2.7 try again?</h1>" in text
-    admin.post(page, {"post": "yes"})
+    agree_to(admin, page)
     assert not AccessAttempt.objects.exists()
 
 

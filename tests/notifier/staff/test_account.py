@@ -14,7 +14,7 @@ from django.utils import timezone
 from notifier.models import Client, Profile
 from notifier.staff import profiles, timezones
 from tests.support.factories import a_client, a_user
-from tests.support.forms import form_of
+from tests.support.forms import agree_to, form_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_engines(only_full=True)]
 
@@ -37,7 +37,7 @@ def browser_of(user: User) -> Browser:
 def test_what_somebody_says_about_themselves_is_kept() -> None:
     user = a_user(username="ann")
 
-    answer = browser_of(user).post(ACCOUNT, FORM)
+    answer = agree_to(browser_of(user), ACCOUNT, **FORM)
 
     assert answer["Location"] == ACCOUNT
     user.refresh_from_db()
@@ -48,7 +48,9 @@ def test_what_somebody_says_about_themselves_is_kept() -> None:
 def test_nothing_else_can_be_changed_by_it_and_nobody_else() -> None:
     user, other = a_user(username="ann"), a_user(username="ben")
 
-    browser_of(user).post(ACCOUNT, FORM | {"is_superuser": "on", "username": "root", "id": other.pk, "groups": "1"})
+    agree_to(
+        browser_of(user), ACCOUNT, **FORM | {"is_superuser": "on", "username": "root", "id": other.pk, "groups": "1"}
+    )
 
     user.refresh_from_db()
     other.refresh_from_db()
@@ -67,7 +69,7 @@ def test_nothing_else_can_be_changed_by_it_and_nobody_else() -> None:
 def test_a_mistake_is_told_at_its_field_and_nothing_is_kept(field: str, value: str, word: str) -> None:
     user = a_user(username="ann")
 
-    answer = browser_of(user).post(ACCOUNT, FORM | {field: value})
+    answer = agree_to(browser_of(user), ACCOUNT, **FORM | {field: value})
 
     assert answer.status_code == 200
     assert word in " ".join(answer.context["form"].errors[field])
@@ -89,7 +91,7 @@ def test_the_page_shows_what_is_set_and_the_groups() -> None:
 def test_an_empty_phone_is_none() -> None:
     user = a_user()
 
-    browser_of(user).post(ACCOUNT, FORM | {"phone": ""})
+    agree_to(browser_of(user), ACCOUNT, **FORM | {"phone": ""})
 
     assert Profile.objects.get().phone is None
 

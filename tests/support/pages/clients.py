@@ -30,6 +30,7 @@ def _decide(name: str) -> tuple[Post, View, Post]:
             label=name,
             data={"why": "asked", "sure": "on"},
             answers=name == "export",
+            has_form=True,
         ),
     )
 
@@ -77,7 +78,7 @@ PAGES = [
         needs=EXPORT,
         opens=(at(query={"ids": "{client}"}),),
         looks=(at(query={"list": ""}),),
-        posts=(Post(at=at(query={"ids": "{client}"}), data={"kind": "csv"}, answers=True),),
+        posts=(Post(at=at(query={"ids": "{client}"}), data={"kind": "csv"}, answers=True, has_form=True),),
         pictures=(Picture(name="export"),),
         timed=tuple(at(query=query) for query in (*LONG_LISTS, {"list": "state=active"})),
     ),

@@ -29,7 +29,7 @@ PAGES = [
         name="notifier_suppression_lift",
         opens=tuple(at(query={"ids": f"{{{row}}}"}, label=row, needs=needs) for row, needs in LIFTED.items()),
         posts=tuple(
-            Post(at=at(query={"ids": f"{{{row}}}"}), label=row, needs=needs, data={"why": "asked"})
+            Post(at=at(query={"ids": f"{{{row}}}"}), label=row, needs=needs, data={"why": "asked"}, has_form=True)
             for row, needs in LIFTED.items()
         ),
         pictures=(Picture(name="suppression-lift"),),

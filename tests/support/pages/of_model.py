@@ -36,7 +36,7 @@ def of_model(
         "delete": {
             "needs": delete,
             "opens": (to_delete,),
-            "posts": (Post(at=to_delete, data={"post": "yes"}),),
+            "posts": (Post(at=to_delete, data={"post": "yes"}, has_form=delete != NEVER),),
             "timed": (),
         },
     }

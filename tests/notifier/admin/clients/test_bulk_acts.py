@@ -16,6 +16,7 @@ from tests.notifier.admin.clients.test_client_admin import act
 from tests.notifier.admin.clients.test_client_page import agree
 from tests.notifier.admin.conftest import LogIn
 from tests.support.factories import a_client, a_delivery
+from tests.support.forms import agree_to, form_of
 
 pytestmark = pytest.mark.both_engines(only_full=True)
 
@@ -82,7 +83,7 @@ def test_all_that_a_list_finds_is_archived(admin: Browser) -> None:
 
     chosen = {"action": "archive_selected", "_selected_action": [found[0].pk], "select_across": "1"}
     asked = admin.post(reverse(LIST) + "?q=Zoe", chosen)
-    page = admin.post(asked["Location"], follow=True)
+    page = agree_to(admin, asked["Location"], follow=True)
 
     assert set(Client.objects.archived()) == set(found)
     assert "2 clients archived" in text_of(page)
@@ -117,9 +118,14 @@ def test_an_unknown_decision_is_not_found(admin: Browser) -> None:
 
 
 def test_those_who_were_faster_are_told_of(admin: Browser) -> None:
-    client = a_client(is_active=False)
+    client = a_client()
+    form = form_of(admin.get(decide_url("archive", client)).content.decode())
+    Client.objects.update(is_active=False)
 
-    assert "Nothing was changed" in text_of(admin.post(decide_url("archive", client), follow=True))
+    text = text_of(admin.post(decide_url("archive", client), form))
+
+    assert "Nothing was done: since this page was shown" in text
+    assert "Archive: nothing to do" in text
 
 
 # --- Erasing ----------------------------------------------------------------------------------------------------------
@@ -127,7 +133,7 @@ def test_erasing_asks_for_a_reason_and_for_being_sure(admin: Browser) -> None:
     client = a_client()
 
     for answer in ({}, {"why": "ticket 4711"}, {"sure": "on"}, {"why": "x" * 91, "sure": "on"}):
-        assert admin.post(decide_url("erase", client), answer).status_code == 200
+        assert agree_to(admin, decide_url("erase", client), **answer).status_code == 200
 
     client.refresh_from_db()
     assert client.erased_at is None
@@ -155,7 +161,7 @@ def test_one_who_is_being_sent_something_is_left_and_told_of(admin: Browser) -> 
     busy, idle = a_client(name="Busy Bee"), a_client()
     a_delivery(client=busy, state="SENDING")
 
-    page = admin.post(decide_url("erase", busy, idle), DO, follow=True)
+    page = agree_to(admin, decide_url("erase", busy, idle), follow=True, **DO)
 
     assert set(Client.objects.exclude(erased_at=None)) == {idle}
     assert "Busy Bee is being sent something at this moment" in text_of(page)
@@ -163,7 +169,7 @@ def test_one_who_is_being_sent_something_is_left_and_told_of(admin: Browser) -> 
 
 # --- Exporting --------------------------------------------------------------------------------------------------------
 def export(browser: Browser, *clients: Client, kind: str = "json") -> Any:
-    return browser.post(decide_url("export", *clients), {"as": kind})
+    return agree_to(browser, decide_url("export", *clients), **{"as": kind})
 
 
 def a_full_client() -> Client:
@@ -232,3 +238,74 @@ def test_it_is_on_record_that_a_client_was_exported(admin: Browser, superuser: A
     history = text_of(admin.get(reverse("admin:notifier_client_history", args=[client.pk])))
     assert "<td>Exported</td>" in history
     assert "<td>Change</td>" not in history
+
+
+# --- Since the page was shown -----------------------------------------------------------------------------------------
+def test_what_a_list_finds_by_now_is_asked_about_again(admin: Browser) -> None:
+    shown, address = [a_client(name="Zoe One"), a_client(name="Zoe Two")], decide_url("archive", listed="q=Zoe")
+    form = form_of(admin.get(address).content.decode())
+    joined = a_client(name="Zoe Three")
+
+    page = admin.post(address, form)
+
+    assert not Client.objects.archived().exists()
+    assert "since this page was shown it would be about others" in text_of(page)
+    assert "Archive 3 clients" in text_of(page)
+    admin.post(address, form_of(page.content.decode()))
+    assert set(Client.objects.archived()) == {*shown, joined}
+
+
+@pytest.mark.parametrize("name", ["archive", "restore"])
+def test_as_many_others_are_not_those_that_were_shown(admin: Browser, name: str) -> None:
+    address = decide_url(name, listed="q=Zoe")
+    a_client(name="Zoe One", is_active=name == "archive")
+    form = form_of(admin.get(address).content.decode())
+    Client.objects.update(name="Renamed")
+    a_client(name="Zoe Two", is_active=name == "archive")
+    before = list(Client.objects.order_by("pk").values_list("is_active", flat=True))
+
+    admin.post(address, form)
+
+    assert list(Client.objects.order_by("pk").values_list("is_active", flat=True)) == before
+
+
+def test_nobody_is_erased_of_whom_the_page_said_something_else(admin: Browser) -> None:
+    client = a_client(name="Ann Example")
+    form = form_of(admin.get(decide_url("erase", client)).content.decode())
+    client.name = "Somebody Else"
+    client.save()
+
+    page = admin.post(decide_url("erase", client), form | DO)
+
+    assert not Client.objects.exclude(erased_at=None).exists()
+    again = form_of(page.content.decode())
+    assert (again["why"], "sure" in again) == (["ticket 4711"], False)
+    admin.post(decide_url("erase", client), again | {"sure": "on"})
+    assert Client.objects.exclude(erased_at=None).exists()
+
+
+def test_ticks_whose_rows_are_gone_are_never_the_whole_list(admin: Browser) -> None:
+    gone, other = a_client(name="Zoe Gone"), a_client(name="Zoe Other")
+    pk = gone.pk
+    gone.delete()
+
+    for action in ("archive_selected", "return_selected", "erase_selected", "export_all_data", "export_selected"):
+        page = admin.post(reverse(LIST) + "?q=Zoe", {"action": action, "_selected_action": [pk]}, follow=True)
+        assert "Choose the clients from this list." in text_of(page), action
+        assert page.redirect_chain[-1][0] == reverse(LIST)
+    page = admin.post(decide_url("archive", listed="q=Zoe") + "&ids=", DO, follow=True)
+
+    other.refresh_from_db()
+    assert other.is_active
+
+
+def test_a_page_without_what_it_showed_does_nothing(admin: Browser) -> None:
+    client = a_client()
+
+    for name in PERMISSIONS:
+        page = admin.post(decide_url(name, client), DO)
+        assert "Nothing was done" in text_of(page), name
+
+    client.refresh_from_db()
+    assert (client.is_active, client.erased_at) == (True, None)
+    assert not LogEntry.objects.exists()

@@ -10,6 +10,7 @@ from notifier.models import Client, Preference, Suppression, Topic
 from notifier.runtime import clock
 from tests.notifier.admin.conftest import LogIn
 from tests.support.factories import a_client, a_delivery, a_notification, a_topic
+from tests.support.forms import agree_to
 
 pytestmark = pytest.mark.both_engines
 
@@ -93,7 +94,7 @@ def act(browser: Browser, action: str, *clients: Client, **answer: str) -> Any:
     """Ticks them, chooses the action, and agrees to what the page asks."""
     chosen = {"action": action, "_selected_action": [client.pk for client in clients]}
     asked = browser.post(reverse("admin:notifier_client_changelist"), chosen)
-    return browser.post(asked["Location"], answer, follow=True) if asked.status_code == 302 else asked
+    return agree_to(browser, asked["Location"], follow=True, **answer) if asked.status_code == 302 else asked
 
 
 def test_selected_clients_are_archived_and_return(admin: Browser) -> None:
@@ -141,7 +142,7 @@ def test_a_client_with_deliveries_is_not_deleted(admin: Browser, method: str) ->
 def test_a_client_without_deliveries_is_deleted_with_the_preferences(admin: Browser) -> None:
     client = a_client(listings="both")
 
-    admin.post(page_of(client, "delete"), {"post": "yes"})
+    agree_to(admin, page_of(client, "delete"))
 
     assert not Client.objects.filter(pk=client.pk).exists()
     assert not Preference.objects.exists()
@@ -162,7 +163,7 @@ def test_a_topic_in_use_is_not_deleted(admin: Browser) -> None:
     a_client(wanted="email")
 
     for topic in (written, wanted, unused):
-        admin.post(reverse("admin:notifier_topic_delete", args=[topic.pk]), {"post": "yes"})
+        agree_to(admin, reverse("admin:notifier_topic_delete", args=[topic.pk]))
 
     assert set(Topic.objects.filter(pk__in=[written.pk, wanted.pk, unused.pk])) == {written, wanted}
 

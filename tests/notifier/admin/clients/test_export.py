@@ -15,12 +15,13 @@ from notifier.files.reader import open_table
 from notifier.models import Client, ClientImport, ConsentChange, Preference, Suppression
 from tests.notifier.admin.conftest import LogIn
 from tests.support.factories import a_client
+from tests.support.forms import agree_to, form_of
 
 pytestmark = pytest.mark.both_engines
 
 
 def export(browser: Browser, kind: str = "csv", **query: str) -> Any:
-    return browser.post(reverse("admin:notifier_client_export", query=query or {"list": ""}), {"kind": kind})
+    return agree_to(browser, reverse("admin:notifier_client_export", query=query or {"list": ""}), kind=kind)
 
 
 def content(response: Any) -> bytes:
@@ -90,7 +91,7 @@ def test_those_that_were_ticked_are_exported(admin: Browser) -> None:
     action = {"action": "export_selected", "_selected_action": [ann.pk, cleo.pk], "index": 0}
 
     asked = admin.post(reverse("admin:notifier_client_changelist"), action)
-    response = admin.post(asked.headers["Location"], {"kind": "csv"})
+    response = agree_to(admin, asked.headers["Location"], kind="csv")
 
     assert "2 clients that you ticked" in admin.get(asked.headers["Location"]).content.decode()
     assert [row["Name"] for row in rows_of(response)] == ["Ann", "Cleo"]
@@ -107,7 +108,7 @@ def test_importing_an_export_changes_nothing(admin: Browser, kind: str) -> None:
 
     admin.post(reverse("admin:notifier_clientimport_upload"), {"file": file})
     row = ClientImport.objects.get()
-    admin.post(reverse("admin:notifier_clientimport_preview", args=[row.pk]), {})
+    agree_to(admin, reverse("admin:notifier_clientimport_preview", args=[row.pk]))
 
     row.refresh_from_db()
     assert (row.state, row.counts["unchanged"], row.counts["rows"]) == ("DONE", 4, 4)
@@ -162,8 +163,11 @@ def test_an_export_reads_a_few_thousand_rows_at_a_time(
     for number in range(25):
         a_client(name=f"Client {number:02}", listings="both")
 
+    address = reverse("admin:notifier_client_export", query={"list": ""})
+    form = form_of(admin.get(address).content.decode())
+
     with django_assert_max_num_queries(20):
-        rows = rows_of(export(admin))
+        rows = rows_of(admin.post(address, form))
 
     assert [row["Name"] for row in rows] == [f"Client {number:02}" for number in range(25)]
     assert {row["Listings SMS"] for row in rows} == {"yes"}
@@ -178,3 +182,17 @@ def test_an_address_like_a_formula_survives_an_export_and_an_import(admin: Brows
     table = open_table(io.BytesIO(content(export(admin, kind))))
 
     assert [row.cells[table.header.index("E-mail")] for row in table.rows()] == [email]
+
+
+def test_who_joined_since_the_page_was_shown_is_asked_about_first(admin: Browser) -> None:
+    address = reverse("admin:notifier_client_export", query={"list": ""})
+    a_client()
+    form = form_of(admin.get(address).content.decode())
+    a_client()
+
+    page = admin.post(address, form)
+
+    assert "Nothing was exported" in page.content.decode()
+    assert "2 clients: everything that the list finds." in page.content.decode()
+    assert not LogEntry.objects.exists()
+    assert len(rows_of(admin.post(address, form_of(page.content.decode())))) == 2

@@ -9,6 +9,7 @@ from notifier.consent.suppressions import Source
 from notifier.models import Suppression, SuppressionChange
 from tests.notifier.admin.conftest import LogIn
 from tests.notifier.admin.consent.test_suppressions import ANN, BOB, LIFT, LIST, SEES, lift, page_of, suppress
+from tests.support.forms import form_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_engines(only_full=True)]
 
@@ -69,3 +70,44 @@ def test_several_that_were_ticked_are_lifted_and_never_all_of_a_list(admin: Brow
 
 def test_an_address_without_a_choice_leads_back_to_the_list(admin: Browser) -> None:
     assert admin.get(LIFT).status_code == admin.get(f"{LIFT}?list=q").status_code == 302
+
+
+# --- Since the page was shown -----------------------------------------------------------------------------------------
+def test_what_the_client_said_since_is_not_lifted(staff: LogIn, now: datetime) -> None:
+    row = suppress(ANN, Source.STAFF, now)
+    browser = staff(SEES, "notifier.lift_suppression", "notifier.lift_refusal")
+    address = f"{LIFT}?ids={row.pk}"
+    form = form_of(browser.get(address).content.decode())
+    suppress(ANN, Source.CLIENT, now)
+
+    page = browser.post(address, form | {"why": "ticket 4711"})
+
+    assert Suppression.objects.get().source == Source.CLIENT
+    text = page.content.decode()
+    assert "Nothing was lifted: since this page was shown" in text
+    assert "The client’s own word" in text
+    assert form_of(text)["why"] == ["ticket 4711"]
+    browser.post(address, form_of(text))
+    assert not Suppression.objects.exists()
+
+
+def test_what_was_lifted_and_suppressed_again_is_another_suppression(admin: Browser, now: datetime) -> None:
+    rows = [suppress(ANN, Source.STAFF, now), suppress(BOB, Source.STAFF, now)]
+    address = f"{LIFT}?ids={rows[0].pk},{rows[1].pk}"
+    form = form_of(admin.get(address).content.decode())
+    Suppression.objects.filter(pk=rows[1].pk).update(reason="threatened to sue")
+
+    admin.post(address, form | {"why": "ticket 4711"})
+    admin.post(address, {"why": "ticket 4711"})
+
+    assert Suppression.objects.count() == 2
+
+
+def test_whoever_may_not_lift_what_it_is_by_now_is_refused(staff: LogIn, now: datetime) -> None:
+    row = suppress(ANN, Source.STAFF, now)
+    browser = staff(SEES, "notifier.lift_suppression")
+    form = form_of(browser.get(f"{LIFT}?ids={row.pk}").content.decode())
+    suppress(ANN, Source.CLIENT, now)
+
+    assert browser.post(f"{LIFT}?ids={row.pk}", form | {"why": "ticket 4711"}).status_code == 403
+    assert Suppression.objects.exists()

@@ -13,6 +13,7 @@ from notifier.consent.suppressions import Evidence, Source
 from notifier.models import Channel, Suppression, SuppressionChange
 from notifier.runtime import clock
 from tests.support.factories import a_client
+from tests.support.forms import agree_to
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_engines(only_full=True)]
 
@@ -33,7 +34,7 @@ def page_of(row: Suppression) -> str:
 
 def lift(browser: Browser, *rows: Suppression, why: str = "it is back") -> Any:
     query = f"?ids={','.join(str(row.pk) for row in rows)}"
-    return browser.post(LIFT + query, {"why": why}, follow=True)
+    return agree_to(browser, LIFT + query, follow=True, why=why)
 
 
 # --- Entering ---------------------------------------------------------------------------------------------------------

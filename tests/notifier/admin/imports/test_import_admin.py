@@ -12,11 +12,13 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from notifier.admin.imports import ownership
 from notifier.clients.imports import retention
 from notifier.consent import consents
 from notifier.models import Channel, Client, ClientImport, ConsentChange, Preference
 from tests.notifier.admin.conftest import LogIn
 from tests.support.factories import a_client, a_topic
+from tests.support.forms import agree_to, form_of
 
 pytestmark = pytest.mark.both_engines(only_full=True)
 
@@ -67,7 +69,7 @@ def test_a_file_goes_from_its_upload_to_its_import_by_itself(importer: Browser) 
     assert "Import 2 clients" in preview.content.decode()
     assert [one["line"] for one in preview.context["refused"]] == [3, 5]
     assert "The same e-mail address is on line 2 already." in preview.content.decode()
-    result = importer.post(page("preview", row.pk), {}, follow=True)
+    result = agree_to(importer, page("preview", row.pk), follow=True)
 
     assert result.redirect_chain == [(page("change", row.pk), 302)]
     assert "Imported: 2 added, 0 changed, 0 as they were. Not taken: 2 rows." in result.content.decode()
@@ -77,7 +79,7 @@ def test_a_file_goes_from_its_upload_to_its_import_by_itself(importer: Browser) 
 
 def test_what_is_left_of_a_file_is_the_record_and_the_rows_that_were_not_taken(importer: Browser) -> None:
     row = pending(importer)
-    importer.post(page("preview", row.pk), {})
+    agree_to(importer, page("preview", row.pk))
 
     row.refresh_from_db()
     written = importer.get(page("failed_rows", row.pk))
@@ -117,17 +119,17 @@ def test_columns_nobody_knows_are_asked_about(importer: Browser) -> None:
 
     assert importer.get(page("preview", row.pk)).headers["Location"] == page("columns", row.pk)
     importer.post(page("columns", row.pk), {"column-0": "name", "column-1": "email"})
-    importer.post(page("preview", row.pk), {})
+    agree_to(importer, page("preview", row.pk))
 
     assert Client.objects.get().email == "ann@example.com"
 
 
 def test_a_second_press_of_the_button_imports_nothing_more(importer: Browser) -> None:
     row = pending(importer)
-    importer.post(page("preview", row.pk), {})
+    agree_to(importer, page("preview", row.pk))
     Client.objects.update(name="Renamed since")
 
-    again = importer.post(page("preview", row.pk), {})
+    again = agree_to(importer, page("preview", row.pk))
 
     assert again.headers["Location"] == page("change", row.pk)
     assert set(Client.objects.values_list("name", flat=True)) == {"Renamed since"}
@@ -140,7 +142,7 @@ def test_a_discarded_file_is_gone(importer: Browser) -> None:
 
     row.refresh_from_db()
     assert (row.state, bytes(row.content)) == ("DISCARDED", b"")
-    assert importer.post(page("preview", row.pk), {}).status_code == 302
+    assert agree_to(importer, page("preview", row.pk)).status_code == 302
     assert Client.objects.count() == 0
     assert importer.get(page("discard", row.pk)).status_code == 405
 
@@ -154,7 +156,7 @@ def test_who_opted_out_is_shown_and_left_out(importer: Browser) -> None:
     row = pending(importer, AGAIN)
 
     preview = importer.get(page("preview", row.pk)).content.decode()
-    importer.post(page("preview", row.pk), {})
+    agree_to(importer, page("preview", row.pk))
 
     assert "1 client opted out before." in preview
     assert "stays off: Listings by e-mail" in preview
@@ -168,10 +170,10 @@ def test_subscribing_again_takes_the_right_and_a_reason(staff: LogIn) -> None:
     row = pending(browser, AGAIN)
     assert "Subscribe this client again" in browser.get(page("preview", row.pk)).content.decode()
 
-    without = browser.post(page("preview", row.pk), {"resubscribe": "on", "reason": " "})
+    without = agree_to(browser, page("preview", row.pk), resubscribe="on", reason=" ")
     assert "Say why they are subscribed again" in without.content.decode()
     assert not Preference.objects.get(client=client).email
-    browser.post(page("preview", row.pk), {"resubscribe": "on", "reason": "signed the form"})
+    agree_to(browser, page("preview", row.pk), resubscribe="on", reason="signed the form")
 
     row.refresh_from_db()
     assert Preference.objects.get(client=client).email
@@ -183,7 +185,7 @@ def test_without_the_right_a_forged_form_subscribes_nobody(importer: Browser) ->
     client = opted_out(timezone.now(), email="ann@example.com")
     row = pending(importer, AGAIN)
 
-    response = importer.post(page("preview", row.pk), {"resubscribe": "on", "reason": "because I can"})
+    response = agree_to(importer, page("preview", row.pk), resubscribe="on", reason="because I can")
 
     assert response.status_code == 403
     assert not Preference.objects.get(client=client).email
@@ -217,7 +219,7 @@ def test_the_file_of_somebody_else_is_nobodys_business(staff: LogIn) -> None:
 
 def test_who_may_look_sees_the_record_and_no_row_of_it(staff: LogIn, admin: Browser) -> None:
     row = pending(admin)
-    admin.post(page("preview", row.pk), {})
+    agree_to(admin, page("preview", row.pk))
     auditor = staff("notifier.view_clientimport")
 
     seen = auditor.get(page("change", row.pk)).content.decode()
@@ -245,7 +247,7 @@ def test_a_page_takes_as_many_queries_for_many_rows_as_for_few(importer: Browser
 
 def test_what_has_been_kept_for_long_enough_is_emptied(importer: Browser) -> None:
     forgotten, done, fresh = (pending(importer) for _ in range(3))
-    importer.post(page("preview", done.pk), {})
+    agree_to(importer, page("preview", done.pk))
     now = timezone.now()
     ClientImport.objects.filter(pk=forgotten.pk).update(created_at=now - retention.KEEP_UPLOADED - timedelta(minutes=1))
     ClientImport.objects.filter(pk=done.pk).update(finished_at=now - retention.KEEP_FAILED_ROWS - timedelta(minutes=1))
@@ -272,7 +274,7 @@ def test_the_page_asks_for_the_encoding_and_shows_how_each_reads(importer: Brows
     chosen = {f"column-{column.number}": column.chosen for column in again.context["columns"]}
     assert [column.name for column in again.context["columns"]] == ["Name", "E-Mail", "Straße"]
     importer.post(page("columns", row.pk), {**chosen, "encoding": "mac_roman"})
-    importer.post(page("preview", row.pk), {})
+    agree_to(importer, page("preview", row.pk))
 
     assert Client.objects.get().name == "François"
 
@@ -291,7 +293,7 @@ def test_what_windows_wrote_is_read_so_and_may_be_read_otherwise(importer: Brows
 
     shown = importer.get(page("columns", row.pk))
     importer.post(page("columns", row.pk), {"encoding": "cp1254"})
-    importer.post(page("preview", row.pk), {})
+    agree_to(importer, page("preview", row.pk))
 
     assert shown.context["encoding"] == "cp1252"
     assert Client.objects.get().name == "Işık"
@@ -304,7 +306,69 @@ def test_a_workbook_is_unpacked_once(importer: Browser, monkeypatch: pytest.Monk
 
     columns = importer.get(page("columns", row.pk)).content.decode()
     assert importer.get(page("preview", row.pk)).context["takes"] == 1
-    importer.post(page("preview", row.pk), {})
+    agree_to(importer, page("preview", row.pk))
 
     assert "sheet “Clients”; 1 hidden sheet is not read" in columns
     assert Client.objects.count() == 1
+
+
+# --- Since the preview was shown --------------------------------------------------------------------------------------
+def test_what_a_second_tab_mapped_otherwise_is_shown_before_it_is_imported(importer: Browser) -> None:
+    row = pending(importer, b"Name,Second name,E-Mail\nAnn,Zoe,ann@example.com\n")
+    importer.post(page("columns", row.pk), {"column-0": "name", "column-2": "email"})
+    form = form_of(importer.get(page("preview", row.pk)).content.decode())
+    importer.post(page("columns", row.pk), {"column-1": "name", "column-2": "email"})
+
+    shown = importer.post(page("preview", row.pk), form)
+
+    assert not Client.objects.exists()
+    assert "Nothing was imported: since this page was shown" in shown.content.decode()
+    importer.post(page("preview", row.pk), form_of(shown.content.decode()))
+    assert Client.objects.get().name == "Zoe"
+
+
+def test_clients_that_were_changed_since_are_shown_again(importer: Browser) -> None:
+    client = a_client(name="Ann", email="ann@example.com", phone=None)
+    row = pending(importer)
+    form = form_of(importer.get(page("preview", row.pk)).content.decode())
+    Client.objects.filter(pk=client.pk).update(name="Ann Married")
+
+    shown = importer.post(page("preview", row.pk), form)
+
+    assert "Nothing was imported" in shown.content.decode()
+    assert Client.objects.get().name == "Ann Married"
+    row.refresh_from_db()
+    assert row.state == "UPLOADED"
+
+
+def test_nobody_is_subscribed_again_who_was_not_among_those_shown(staff: LogIn, now: Any) -> None:
+    importer = staff("notifier.import_client", "notifier.resubscribe_client")
+    client = opted_out(now, email="ann@example.com")
+    other = a_client(email="bob@example.com")
+    row = pending(importer, b"Name,E-Mail,Listings\nAnn,ann@example.com,e-mail\nBob,bob@example.com,e-mail\n")
+    form = form_of(importer.get(page("preview", row.pk)).content.decode())
+    again = {"resubscribe": "on", "reason": "signed at the fair"}
+    origin = consents.Origin(ConsentChange.Source.STAFF)
+    for wish in (True, False):
+        consents.change(client=other, topic=a_topic(), wants={Channel.EMAIL: wish}, origin=origin, now=now)
+
+    shown = importer.post(page("preview", row.pk), form | again)
+
+    assert not Preference.objects.filter(email=True).exists()
+    assert form_of(shown.content.decode())["reason"] == ["signed at the fair"]
+    importer.post(page("preview", row.pk), form_of(shown.content.decode()))
+    assert set(Preference.objects.filter(email=True).values_list("client", flat=True)) == {client.pk, other.pk}
+
+
+def test_a_file_that_was_imported_in_the_same_moment_is_not_discarded(
+    importer: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = pending(importer)
+    before = ClientImport.objects.get(pk=row.pk)
+    agree_to(importer, page("preview", row.pk))
+    monkeypatch.setattr(ownership, "get_pending", lambda request, pk: before)
+
+    assert importer.post(page("discard", row.pk)).headers["Location"] == page("change", row.pk)
+
+    row.refresh_from_db()
+    assert row.state == "DONE"

@@ -22,6 +22,7 @@ from tests.notifier.admin.clients.test_bulk_acts import decide_url
 from tests.notifier.admin.deliveries.test_resolve_page import answer, asking
 from tests.notifier.admin.notifications.test_notification_admin import confirm_page, order_of, text_of
 from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification, a_topic
+from tests.support.forms import agree_to
 
 pytestmark = pytest.mark.both_engines
 
@@ -206,7 +207,7 @@ def test_decisions_about_a_long_list_are_carried_out(admin: Browser) -> None:
     resolve, decide = a_resolve_page(), a_decide_page()
 
     admin.post(resolve, answer())
-    admin.post(decide)
+    agree_to(admin, f"{decide}&{deferred_counts.PARAMETER}=1")
 
     assert Delivery.objects.get().state == Delivery.State.PENDING
     assert not Client.objects.filter(is_active=True).exists()

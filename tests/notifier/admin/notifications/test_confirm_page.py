@@ -17,6 +17,7 @@ from notifier.models import Broadcast, Notification, Profile
 from tests.notifier.admin.conftest import LogIn
 from tests.notifier.admin.notifications.test_notification_admin import confirm_page, order_of, send, text_of
 from tests.support.factories import a_broadcast, a_client, a_notification, a_topic, a_user
+from tests.support.forms import agree_to
 
 pytestmark = pytest.mark.both_engines(only_full=True)
 
@@ -286,10 +287,8 @@ def test_who_may_not_see_broadcasts_is_told_what_became_of_it(staff: LogIn, sett
 
 # --- Editing what waits -----------------------------------------------------------------------------------------------
 def edit(browser: Browser, notification: Notification, **changes: str) -> Any:
-    fields = {"topic": notification.topic_id, "subject": notification.subject}
-    texts = {"email_body": notification.email_body, "sms_body": notification.sms_body}
     address = reverse("admin:notifier_notification_change", args=[notification.pk])
-    return browser.post(address, fields | texts | changes, follow=True)
+    return agree_to(browser, address, follow=True, **changes)
 
 
 def test_the_page_says_before_an_edit_what_it_would_do_to_broadcasts(staff: LogIn) -> None:

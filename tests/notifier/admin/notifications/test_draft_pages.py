@@ -91,7 +91,7 @@ def test_help_for_writers_is_for_writers(staff: LogIn) -> None:
         reverse("admin:notifier_notification_change", args=[notification.pk]),
         reverse("admin:notifier_client_change", args=[a_client().pk]),
     ]
-    helps = ("Markdown: **bold**", "Leave it empty to send no", "data-placeholder", "Untick to archive", 'class="help"')
+    helps = ("Markdown: **bold**", "Leave it empty to send no", "data-placeholder", 'class="help"')
 
     writer = staff(*WRITE, "notifier.view_client", "notifier.change_client")
     written = "".join(writer.get(address).content.decode() for address in addresses)

@@ -8,6 +8,7 @@ from notifier.models import Notification
 from tests.notifier.admin.conftest import LogIn
 from tests.notifier.admin.notifications.test_draft_pages import a_draft, text_of
 from tests.support.factories import a_notification
+from tests.support.forms import agree_to
 
 pytestmark = pytest.mark.both_engines(only_full=True)
 
@@ -41,9 +42,8 @@ def test_a_copy_needs_the_right_to_add_and_a_press(staff: LogIn) -> None:
 
 def test_the_history_tells_who_changed_what(admin: Browser) -> None:
     notification = a_notification(subject="Homes")
-    admin.post(
-        reverse("admin:notifier_notification_change", args=[notification.pk]), a_draft(subject="Three <b>houses")
-    )
+    change = reverse("admin:notifier_notification_change", args=[notification.pk])
+    agree_to(admin, change, **a_draft(subject="Three <b>houses"))
 
     page = text_of(admin.get(reverse("admin:notifier_notification_history", args=[notification.pk])))
 
@@ -60,7 +60,7 @@ def test_an_earlier_version_can_be_saved_again(admin: Browser) -> None:
     address = reverse("admin:notifier_notification_simple_history", args=[notification.pk, first.pk])
 
     page = admin.get(address)
-    response = admin.post(address, a_draft(subject="Homes"))
+    response = agree_to(admin, address, **a_draft(subject="Homes"))
 
     assert page.status_code == 200
     assert response.status_code == 302
@@ -76,7 +76,7 @@ def test_an_earlier_version_is_saved_by_those_only_who_may_change(staff: LogIn, 
     notification.save()
     address = reverse("admin:notifier_notification_simple_history", args=[notification.pk, first.pk])
 
-    staff(f"notifier.{permission}_notification").post(address, a_draft(subject="Homes"))
+    agree_to(staff(f"notifier.{permission}_notification"), address, **a_draft(subject="Homes"))
 
     notification.refresh_from_db()
     assert notification.subject == subject

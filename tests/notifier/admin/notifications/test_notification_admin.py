@@ -12,6 +12,7 @@ from django.utils import timezone
 from notifier.models import Broadcast, Channel, Notification, Suppression
 from tests.notifier.admin.conftest import LogIn
 from tests.support.factories import a_broadcast, a_client, a_notification, a_topic
+from tests.support.forms import agree_to
 
 pytestmark = pytest.mark.both_engines(only_full=True)
 
@@ -302,7 +303,7 @@ def test_a_notification_that_was_sent_is_not_deleted(admin: Browser, method: str
 def test_a_notification_that_was_never_sent_is_deleted(admin: Browser) -> None:
     notification = a_notification()
 
-    admin.post(reverse("admin:notifier_notification_delete", args=[notification.pk]), {"post": "yes"})
+    agree_to(admin, reverse("admin:notifier_notification_delete", args=[notification.pk]))
 
     assert not Notification.objects.exists()
 

@@ -11,6 +11,7 @@ from notifier.models import Channel, Throttle
 from notifier.policies import throttles
 from tests.notifier.admin.conftest import LogIn
 from tests.notifier.admin.notifications.test_notification_admin import text_of
+from tests.support.forms import agree_to
 
 pytestmark = pytest.mark.both_engines(only_full=True)
 
@@ -32,14 +33,14 @@ def page_of(throttle: Throttle) -> str:
 def test_a_rate_is_set_as_people_write_it(admin: Browser, throttle: Throttle, written: str, rate: float | None) -> None:
     Throttle.objects.update(rate=7)
 
-    admin.post(page_of(throttle), {"rate": written})
+    agree_to(admin, page_of(throttle), rate=written)
 
     assert Throttle.objects.get().rate == rate
 
 
 @pytest.mark.parametrize("written", ["fast", "0/s", "-1/s", "20", "20/d", "1.5/s", "20/s;", "99999999/s"])
 def test_what_is_no_rate_is_refused_with_how_to_write_it(admin: Browser, throttle: Throttle, written: str) -> None:
-    page = admin.post(page_of(throttle), {"rate": written})
+    page = agree_to(admin, page_of(throttle), rate=written)
 
     assert "Write it like 50/s, 600/m or 1000/h." in text_of(page)
     assert Throttle.objects.get().rate is None
@@ -57,9 +58,9 @@ def test_the_list_says_what_holds_and_by_whose_word(admin: Browser, throttle: Th
 
 
 def test_the_history_says_who_changed_it_from_what_to_what(admin: Browser, throttle: Throttle) -> None:
-    admin.post(page_of(throttle), {"rate": "20/s"})
-    admin.post(page_of(throttle), {"rate": "20/s"})
-    admin.post(page_of(throttle), {"rate": "10/m"})
+    agree_to(admin, page_of(throttle), rate="20/s")
+    agree_to(admin, page_of(throttle), rate="20/s")
+    agree_to(admin, page_of(throttle), rate="10/m")
 
     entries = list(LogEntry.objects.order_by("pk"))
     told = [entry.get_change_message() for entry in entries if entry.change_message != "[]"]
@@ -72,4 +73,4 @@ def test_seeing_it_is_not_changing_it(staff: LogIn, throttle: Throttle) -> None:
 
     assert browser.get(page_of(throttle)).status_code == 200
     assert browser.post(page_of(throttle), {"rate": "20/s"}).status_code == 403
-    assert staff("notifier.change_throttle").post(page_of(throttle), {"rate": "20/s"}).status_code == 302
+    assert agree_to(staff("notifier.change_throttle"), page_of(throttle), rate="20/s").status_code == 302
