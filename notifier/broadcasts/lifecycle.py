@@ -13,13 +13,12 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Max, Q
-from django.utils.formats import date_format
-from django.utils.timezone import localtime
 
 from notifier.broadcasts import acts, audience
 from notifier.broadcasts.acts import Act
 from notifier.broadcasts.send_options import AT_ONCE, SendOptions
 from notifier.models import Broadcast, Channel, Client, Notification, Topic
+from notifier.wording import wall_clocks
 
 State = Broadcast.State
 
@@ -170,20 +169,15 @@ def sender(broadcast: Broadcast) -> str:
 def describe(broadcast: Broadcast) -> str:
     """Who sent it and when, in words."""
     moment = broadcast.started_at or broadcast.created_at
-    return f"{broadcast} by {sender(broadcast)}, {formatted_time(moment, 'j M Y, H:i')}, {state_in_words(broadcast)}"
+    return f"{broadcast} by {sender(broadcast)}, {wall_clocks.shown(moment)}, {state_in_words(broadcast)}"
 
 
 def state_in_words(broadcast: Broadcast) -> str:
     """As in "scheduled for 24 Nov 2026, 16:00 GMT"."""
     words = broadcast.get_state_display().lower()
     if broadcast.state == State.SCHEDULED and broadcast.scheduled_for:
-        return f"{words} for {formatted_time(broadcast.scheduled_for)}"
+        return f"{words} for {wall_clocks.with_zone(broadcast.scheduled_for)}"
     return words
-
-
-def formatted_time(moment: datetime, shape: str = "j M Y, H:i T") -> str:
-    """In the reader's zone."""
-    return str(date_format(localtime(moment), shape))
 
 
 def pause(*, broadcast_id: int) -> None:

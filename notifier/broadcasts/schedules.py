@@ -13,6 +13,7 @@ from notifier.broadcasts.send_options import SendOptions
 from notifier.models import Broadcast
 from notifier.runtime import failpoints
 from notifier.runtime.faults import Faults
+from notifier.wording import wall_clocks
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ def _expire(broadcast: Broadcast, now: datetime) -> int:
 
 
 def _why_expired(broadcast: Broadcast) -> str:
-    moment = lifecycle.formatted_time(broadcast.expires_at) if broadcast.expires_at else ""
+    moment = wall_clocks.with_zone(broadcast.expires_at) if broadcast.expires_at else ""
     match broadcast.state:
         case State.AWAITING_APPROVAL:
             return f"expired on {moment}, before anybody had approved it"

@@ -12,13 +12,11 @@ from django.db.models import TextChoices
 from django.db.models.options import Options
 from django.template.loader import select_template
 from django.urls import reverse
-from django.utils.formats import date_format
 from django.utils.safestring import SafeString
-from django.utils.timezone import localtime
 
 from notifier.broadcasts import lifecycle
 from notifier.models import Broadcast, Channel, Delivery, InboundMessage
-from notifier.wording import badges, numbers
+from notifier.wording import badges, numbers, wall_clocks
 from notifier.wording.badges import state_badge
 from notifier.wording.model_names import NOTHING, listed, many, one
 
@@ -73,8 +71,20 @@ def shown(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, datetime):
-        return date_format(localtime(value), "j M Y, H:i")
+        return wall_clocks.shown(value)
     return NOTHING if value in (None, "") else str(value)
+
+
+@register.filter
+def moment(at: datetime | None) -> str:
+    """24 Nov 2026, 16:00; with the zone where the clock shows this time twice."""
+    return wall_clocks.shown(at) if at else ""
+
+
+@register.filter
+def moment_with_zone(at: datetime | None) -> str:
+    """24 Nov 2026, 16:00 GMT"""
+    return wall_clocks.with_zone(at) if at else ""
 
 
 @register.filter

@@ -1,16 +1,17 @@
 import json
 import time
 import uuid
+from argparse import ArgumentTypeError
 from datetime import datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.utils.timezone import is_naive, make_aware
 
 from notifier.broadcasts import lifecycle, progress
 from notifier.broadcasts.send_options import SendOptions
 from notifier.models import Broadcast, Delivery, Notification
 from notifier.runtime import clock, process_health
+from notifier.wording import wall_clocks
 
 POLL_SECONDS = 0.5
 #: How long a dispatcher or broker that is away is waited for.
@@ -93,13 +94,15 @@ class Command(BaseCommand):
             self.stderr.write("")
 
 
-_SHAPE = "as in 2026-11-24T16:00 (the server's zone) or 2026-11-24T16:00+01:00"
+_SHAPE = f"as in {wall_clocks.EXAMPLES}"
 
 
 def _moment(text: str) -> datetime:
-    """Raises what argparse takes for a mistake."""
-    moment = datetime.fromisoformat(text)
-    return make_aware(moment) if is_naive(moment) else moment
+    """Raises what argparse shows as it is; of a ValueError it shows the name of this function."""
+    try:
+        return wall_clocks.read(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from error
 
 
 def _trouble(broadcast: Broadcast) -> str:

@@ -6,6 +6,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from notifier.broadcasts import lifecycle, progress
 from notifier.models import Broadcast
 from notifier.runtime import clock, process_health
+from notifier.wording import wall_clocks
 
 
 class Command(BaseCommand):
@@ -42,12 +43,12 @@ def _times(broadcast: Broadcast) -> list[str]:
     if broadcast.state == Broadcast.State.AWAITING_APPROVAL:
         who = broadcast.created_by.get_username() if broadcast.created_by else "the command line"
         lines.append(
-            f"asked for by {who}, {lifecycle.formatted_time(broadcast.created_at)}: somebody else has to approve it"
+            f"asked for by {who}, {wall_clocks.with_zone(broadcast.created_at)}: somebody else has to approve it"
         )
     if broadcast.state in Broadcast.BEFORE_START and broadcast.scheduled_for:
-        lines.append(f"starts {lifecycle.formatted_time(broadcast.scheduled_for)}")
+        lines.append(f"starts {wall_clocks.with_zone(broadcast.scheduled_for)}")
     if broadcast.expires_at:
-        lines.append(f"expires {lifecycle.formatted_time(broadcast.expires_at)}")
+        lines.append(f"expires {wall_clocks.with_zone(broadcast.expires_at)}")
     if broadcast.ended_because:
         lines.append(f"cancelled: {broadcast.ended_because}")
     return lines

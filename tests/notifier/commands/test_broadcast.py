@@ -101,11 +101,32 @@ def test_a_time_that_has_passed_sends_nothing(name: str) -> None:
     assert not Broadcast.objects.exists()
 
 
-def test_a_time_that_is_none_sends_nothing() -> None:
-    with pytest.raises(CommandError, match="--at"):
-        broadcast(a_notification(), "--at", "tomorrow")
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("tomorrow", "“tomorrow” is no date and time: write it like 2026-11-24T16:00"),
+        ("2099-13-01T00:00", "is no date and time"),
+        ("2099-03-29T01:30", "does not exist in Europe/London: the clock skips it"),
+        ("2099-10-25T01:30", "comes twice in Europe/London: write 2099-10-25T01:30+01:00 or 2099-10-25T01:30+00:00"),
+    ],
+)
+@pytest.mark.parametrize("name", ["--at", "--expires"])
+def test_a_time_that_is_none_or_two_sends_nothing_and_is_told_apart(name: str, text: str, said: str) -> None:
+    with timezone.override("Europe/London"), pytest.raises(CommandError) as refused:
+        broadcast(a_notification(), name, text)
 
+    assert f"argument {name}: " in str(refused.value)
+    assert said in str(refused.value)
+    assert "_moment" not in str(refused.value)
     assert not Broadcast.objects.exists()
+
+
+@pytest.mark.parametrize(("offset", "zone"), [("+01:00", "BST"), ("+00:00", "GMT")])
+def test_an_hour_that_comes_twice_is_taken_with_its_offset_and_shown_with_its_zone(offset: str, zone: str) -> None:
+    with timezone.override("Europe/London"):
+        said = broadcast(a_notification(), "--at", f"2099-10-25T01:30{offset}")
+
+    assert f"scheduled for 25 Oct 2099, 01:30 {zone}." in said
 
 
 def test_the_command_line_needs_nobodys_approval(settings: Any) -> None:

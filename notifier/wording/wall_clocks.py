@@ -1,0 +1,57 @@
+"""Dates and times as clocks on the wall show them, of which a change of the clock skips some and repeats others."""
+
+from datetime import UTC, datetime
+
+from django.utils.formats import date_format
+from django.utils.timezone import get_current_timezone, is_naive, localtime
+
+_SHAPE = "j M Y, H:i"
+#: As people write them.
+EXAMPLES = "2026-11-24T16:00 (the server's zone) or 2026-11-24T16:00+01:00"
+
+
+def read(text: str) -> datetime:
+    """A moment, of a date and time with or without an offset; raises ValueError with what is wrong and what to write.
+
+    Without an offset it is in the current zone, and must be one that the clock there shows exactly once.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError(f"“{text}” is no date and time: write it like {EXAMPLES}.") from error
+    if not is_naive(moment):
+        return moment
+    zone = get_current_timezone()
+    there = moment.replace(tzinfo=zone)
+    if not _exists(there):
+        raise ValueError(f"“{text}” does not exist in {zone}: the clock skips it. Write another time.")
+    if is_repeated(there):
+        first, second = (_offset(there.replace(fold=fold)) for fold in (0, 1))
+        raise ValueError(f"“{text}” comes twice in {zone}: write {text}{first} or {text}{second}.")
+    return there
+
+
+def is_repeated(local: datetime) -> bool:
+    """Whether the clock of its zone shows this time twice."""
+    return _exists(local) and local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset()
+
+
+def shown(moment: datetime) -> str:
+    """24 Nov 2026, 16:00 in the reader's zone; with the zone's name where the clock shows this time twice."""
+    local = localtime(moment)
+    return with_zone(moment) if is_repeated(local) else str(date_format(local, _SHAPE))
+
+
+def with_zone(moment: datetime) -> str:
+    """24 Nov 2026, 16:00 GMT. Django's own letter for the zone is nothing where the clock shows the time twice."""
+    local = localtime(moment)
+    return f"{date_format(local, _SHAPE)} {local.tzname()}"
+
+
+def _exists(local: datetime) -> bool:
+    there_and_back = local.astimezone(UTC).astimezone(local.tzinfo)
+    return there_and_back.replace(tzinfo=None, fold=0) == local.replace(tzinfo=None, fold=0)
+
+
+def _offset(local: datetime) -> str:
+    return local.isoformat()[-6:]
