@@ -262,6 +262,17 @@ PHONENUMBER_DEFAULT_REGION = PHONE_DEFAULT_REGION = (
     or None
 )
 PHONENUMBER_DB_FORMAT = "E164"
+# Where SMS may go: a stranger's number in a dear country costs money with each message.
+SMS_COUNTRIES = tuple(
+    env.checked(
+        "SMS_COUNTRIES",
+        env.text("SMS_COUNTRIES").upper().replace(" ", ""),
+        lambda regions: set(regions.split(",")) <= SUPPORTED_REGIONS,
+        "are not all regions: write two letters each, with commas, like GB,IE, or leave it out.",
+    ).split(",")
+    if env.text("SMS_COUNTRIES")
+    else ()
+)
 
 # --- Broadcasting: see docs/architecture.md ---------------------------------------------------------------------------
 CONFIRM_ABOVE = env.whole("CONFIRM_ABOVE", 1000)

@@ -1,6 +1,7 @@
 """What `manage.py check` says about settings that are valid but don't go together."""
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -17,6 +18,9 @@ SETTINGS = "settings"
 SLOW_SEND_SECONDS = 4
 #: A mail has nine phases, from the connect to the answer after the text, and each may take EMAIL_TIMEOUT.
 SMTP_PHASES = 9
+#: Whom an SMS may come from: a number or a short code; or a name, to which nobody can answer.
+_NUMBER_AS_SENDER = re.compile(r"\+[1-9][0-9]{6,14}|[0-9]{3,8}")
+_NAME_AS_SENDER = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9 +_&-]{1,11}")
 CONSOLE_BACKEND = "consumers.backends.console.EmailBackend"
 
 
@@ -79,6 +83,32 @@ def check_files(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     if sms.scheme == "file" and (why := _no_file(Path(settings.BASE_DIR) / unquote(sms.netloc + sms.path))):
         found.append(_unwritable("SMS_URL", "file:///var/log/sms.log", why, id="notifier.E003"))
     return found
+
+
+@register(SETTINGS)
+def check_sms_sender(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Twilio refuses each message of a sender that can't be one, after all of them were counted and claimed."""
+    address = urlsplit(settings.SMS_URL)
+    options = dict(part.partition("=")[::2] for part in address.query.split("&"))
+    sender = unquote(options.get("from", ""))
+    if address.scheme != "twilio" or _NUMBER_AS_SENDER.fullmatch(sender):
+        return []
+    if not _NAME_AS_SENDER.fullmatch(sender):
+        return [
+            Error(
+                f"The sender in SMS_URL, {sender!r}, can’t be one: it is a number like +15005550006, a short code of 3 "
+                "to 8 digits, or a name of up to 11 letters, digits and spaces with one letter at least.",
+                hint="Write it behind from= in SMS_URL, as your provider shows it.",
+                id="notifier.E010",
+            )
+        ]
+    return [
+        Warning(
+            f"The sender in SMS_URL, {sender!r}, is a name: nobody can answer it, so that no STOP ever comes.",
+            hint="Use a number, or tell clients another way to stop. Many countries refuse names, or register them.",
+            id="notifier.W010",
+        )
+    ]
 
 
 @register(SETTINGS)

@@ -2,14 +2,16 @@
 
 import json
 import threading
+from collections.abc import Collection
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from django.conf import settings
 
-from consumers.backends.base import ChannelDown, Outgoing, SendBackend
+from consumers.backends.base import ChannelDown, Outgoing, PermanentFailure, SendBackend
 from consumers.backends.console import print_line
 from consumers.backends.twilio import TwilioBackend
+from notifier.addresses import phones
 
 _file_lock = threading.Lock()
 
@@ -21,7 +23,28 @@ def get_backend() -> SendBackend:
         "file": FileBackend,
         "twilio": TwilioBackend,
     }
-    return backends[urlsplit(settings.SMS_URL).scheme](settings.SMS_URL)
+    backend = backends[urlsplit(settings.SMS_URL).scheme](settings.SMS_URL)
+    return CountryLimit(backend, settings.SMS_COUNTRIES) if settings.SMS_COUNTRIES else backend
+
+
+class CountryLimit:
+    """Hands to another backend what goes to these countries, at no special price; the rest fails for good.
+
+    Whoever could enter numbers elsewhere, or numbers of their own at a premium, would earn by each message.
+    """
+
+    def __init__(self, backend: SendBackend, countries: Collection[str]) -> None:
+        self._backend = backend
+        self._countries = countries
+        self.longest_send_seconds = backend.longest_send_seconds
+
+    def send(self, message: Outgoing) -> str:
+        if why := phones.why_not_within(message.address, self._countries):
+            raise PermanentFailure(f"not sent: SMS_COUNTRIES does not allow {why}")
+        return self._backend.send(message)
+
+    def close(self) -> None:
+        self._backend.close()
 
 
 class NullBackend:

@@ -1,6 +1,7 @@
 """Phone numbers in one form, +12025550123, and those that no message should go to."""
 
 import re
+from collections.abc import Collection
 from typing import NamedTuple
 
 import phonenumbers
@@ -45,6 +46,24 @@ def read(text: str, *, region: str | None) -> Phone:
     if what := _undeliverable(number, kind):
         raise ValueError(f"“{shortened(text)}” is {what}: no messages are sent to those.")
     return Phone(written, kind == PhoneNumberType.FIXED_LINE)
+
+
+def why_not_within(number: str, countries: Collection[str]) -> str:
+    """What keeps a message from being sent where only these countries may be written to; empty where nothing does."""
+    try:
+        parsed = phonenumbers.parse(number)
+    except phonenumbers.NumberParseException:
+        return "what is not a number"
+    if what := _undeliverable(parsed, phonenumbers.number_type(parsed)):
+        return what
+    country = phonenumbers.region_code_for_number(parsed) or _of_code(parsed.country_code or 0, countries)
+    return "" if country in countries else f"numbers of {country or 'no country'}"
+
+
+def _of_code(code: int, countries: Collection[str]) -> str:
+    """For a number that no plan knows: a country with its code, one of those that are allowed if there is any."""
+    regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(code, ())
+    return next((one for one in regions if one in countries), regions[0] if regions else "")
 
 
 def whole(text: str) -> str:

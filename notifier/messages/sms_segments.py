@@ -62,13 +62,14 @@ def upper_bounds(text: str, *, longest_name: int, topic: str) -> tuple[SmsSize, 
     """The largest sizes of `text` for clients whose names have up to so many characters.
 
     The first is for names within GSM-7's basic set, the second for names beyond it, which make the whole text UCS-2.
-    They are the same where the text has no name in it. A first name can be as long as the whole name.
+    They are the same where the text has no name in it. A first name can be as long as the whole name. An emoji takes
+    two units, and how a segment ends may depend on whether their number is even.
     """
-    within, beyond = (
+    within, *beyond = (
         measure(placeholders.sms(text, {"name": name, "first_name": name, "topic": topic}))
-        for name in ("n" * longest_name, "я" * longest_name)
+        for name in ("n" * longest_name, "😀" * longest_name, ("я" + "😀" * longest_name)[:longest_name])
     )
-    return within, beyond
+    return within, max(beyond, key=lambda size: (size.segments, size.units))
 
 
 def _sized(encoding: str, widths: list[int], *, alone: int, part: int) -> SmsSize:

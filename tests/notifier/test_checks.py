@@ -209,3 +209,32 @@ def test_a_place_that_may_not_even_be_looked_at_is_an_error(
 
     with not_root():
         assert list(complaints()) == [id]
+
+
+# --- Who sends SMS ----------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("sender", "said"),
+    [
+        ("+15005550006", ""),
+        ("%2B15005550006", ""),
+        ("12345", ""),
+        ("Acme Homes", "notifier.W010"),
+        ("Acme Homes Ltd", "notifier.E010"),
+        ("15005550006", "notifier.E010"),
+        ("Grüße", "notifier.E010"),
+        ("MG0123456789abcdef0123456789abcdef", "notifier.E010"),
+    ],
+)
+def test_a_sender_of_sms_is_one_that_a_provider_takes(settings: Settings, sender: str, said: str) -> None:
+    settings.SMS_URL = f"twilio://AC1:token@api.twilio.com/?from={sender}"
+
+    found = checks.check_sms_sender(None)
+
+    assert [message.id for message in found] == ([said] if said else [])
+    assert "token" not in str(found)
+
+
+def test_only_a_provider_has_a_sender(settings: Settings) -> None:
+    settings.SMS_URL = "console://"
+
+    assert checks.check_sms_sender(None) == []

@@ -461,3 +461,30 @@ def test_a_file_that_can_not_be_written_is_the_channels_trouble(
 
     with pytest.raises(ChannelDown, match="No such file or directory"):
         backend.send(MESSAGE)
+
+
+# --- Where they may go ------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("number", "why"),
+    [
+        ("+447400123456", ""),
+        ("+353850123456", ""),
+        ("+12025550123", "numbers of US"),
+        ("+881612345678", "a number of satellites or machines"),
+        ("+449012345678", "a premium-rate number"),
+    ],
+)
+def test_sms_go_to_the_countries_of_the_setting_alone(
+    provider: FakeSms, settings: Settings, number: str, why: str
+) -> None:
+    settings.SMS_COUNTRIES = ("GB", "IE")
+    backend = get_backend()
+
+    if why:
+        with pytest.raises(PermanentFailure, match=f"SMS_COUNTRIES does not allow {why}") as caught:
+            backend.send(replace(MESSAGE, address=number))
+        assert number not in str(caught.value)
+    else:
+        assert backend.send(replace(MESSAGE, address=number))
+    assert len(provider.accepted()) == (0 if why else 1)
+    backend.close()

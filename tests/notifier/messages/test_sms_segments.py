@@ -132,9 +132,10 @@ def test_no_name_within_gsm_takes_more_than_what_is_said(text: str, name: str) -
     assert size.segments <= within.segments <= beyond.segments
 
 
-@given(text=PIECES, name=st.text(alphabet=BASIC + "łя’ 中€{", min_size=1, max_size=40))
+@given(text=PIECES, name=st.text(alphabet=BASIC + "łя’ 中€{😀🏡", min_size=1, max_size=40))
 @example(text="{{ name }}" + "a" * 70, name="ł")
 @example(text="{{ first_name }}" + "a" * 152, name="€")
+@example(text="{{ name }}" + "a" * 45, name="😀" * 25)
 def test_no_name_at_all_takes_more_than_what_is_said(text: str, name: str) -> None:
     _, beyond = sms_segments.upper_bounds(text, longest_name=len(name), topic="Listings")
 

@@ -207,7 +207,7 @@ def test_the_counter_tells_the_worst_for_the_longest_name(admin: Browser) -> Non
 
     assert "<strong>64</strong> of 160 characters, <strong>1 segment</strong>" in said
     assert "At most <strong>2 segments</strong> (161 of GSM-7): the longest name of all clients has 100" in said
-    assert "such as Łukasz, at most <strong>3 segments</strong>" in said
+    assert "such as Łukasz, at most <strong>4 segments</strong>" in said
 
 
 def test_a_line_end_counts_once(admin: Browser) -> None:
