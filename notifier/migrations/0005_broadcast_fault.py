@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("notifier", "0005_breaker_passed_after_tries"),
+        ("notifier", "0004_breaker_passed_after_tries"),
     ]
 
     operations = [

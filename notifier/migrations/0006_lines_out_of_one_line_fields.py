@@ -56,7 +56,7 @@ LINE = {"validators": [notifier.messages.lines.validate_one_line]}
 class Migration(migrations.Migration):
     atomic = False
 
-    dependencies = [("notifier", "0003_first_rows")]
+    dependencies = [("notifier", "0005_broadcast_fault")]
 
     operations = [
         migrations.AlterField("broadcast", "subject", models.CharField(max_length=200, **LINE)),

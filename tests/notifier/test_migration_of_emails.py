@@ -12,7 +12,7 @@ from tests.support.factories import a_client, a_delivery
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db(transaction=True)]
 
-MIGRATION = import_module("notifier.migrations.0008_email_addresses_in_one_form")
+MIGRATION = import_module("notifier.migrations.0009_email_addresses_in_one_form")
 EMAIL = Channel.EMAIL
 
 

@@ -130,7 +130,7 @@ def move_open_deliveries(apps, schema_editor):
 class Migration(migrations.Migration):
     atomic = False
 
-    dependencies = [("notifier", "0003_first_rows")]
+    dependencies = [("notifier", "0008_code_of_the_installation")]
 
     # Suppressions first: no client may take a form that is not silent yet.
     operations = [

@@ -12,7 +12,7 @@ def choose_code(apps, schema_editor):
 class Migration(migrations.Migration):
     atomic = False
 
-    dependencies = [("notifier", "0006_refusals_of_messages")]
+    dependencies = [("notifier", "0007_refusals_of_messages")]
 
     operations = [
         migrations.AddField("installation", "code", models.CharField(max_length=16, default="", db_default="")),
