@@ -48,6 +48,14 @@ def read(text: str, *, region: str | None) -> Phone:
     return Phone(written, kind == PhoneNumberType.FIXED_LINE)
 
 
+def is_landline(number: str) -> bool:
+    """Of a number that is stored: whether few messages reach it. False where the plan of its country does not tell."""
+    try:
+        return bool(phonenumbers.number_type(phonenumbers.parse(number)) == PhoneNumberType.FIXED_LINE)
+    except phonenumbers.NumberParseException:
+        return False
+
+
 def why_not_within(number: str, countries: Collection[str]) -> str:
     """What keeps a message from being sent where only these countries may be written to; empty where nothing does."""
     try:

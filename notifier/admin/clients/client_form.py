@@ -34,6 +34,9 @@ class ClientForm(StaleModelForm, forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        phone = self.fields.get("phone")
+        if phone and self.instance.phone and phones.is_landline(str(self.instance.phone)):
+            phone.help_text = "This is a landline number: few of those take an SMS."
         # A reader's form has no fields.
         if field := cast(forms.ChoiceField | None, self.fields.get("time_zone")):
             choices = timezones.zone_choices("As their phone number tells")

@@ -120,3 +120,14 @@ def test_nothing_is_left_of_the_rows_that_were_not_taken(now: datetime) -> None:
 
     done.refresh_from_db()
     assert (done.state, done.failed_rows) == ("DONE", "")
+
+
+def test_a_file_whose_encoding_was_chosen_keeps_it(now: datetime) -> None:
+    content = "Name;E-mail\nFrançois;f@example.com\nAnn;ann@example.com\n".encode("mac_roman")
+    upload = uploads.upload(file=BytesIO(content), name="clients.csv", by=a_user(), now=now)
+    uploads.set_encoding(pending=upload, encoding="mac_roman")
+
+    erase_rows(addresses=ADDRESSES, now=now)
+
+    assert left_of(upload) == [["François", "f@example.com"]]
+    assert [row.line for row in uploads.table_of(upload).rows()] == [2]

@@ -1,4 +1,4 @@
-"""One mailbox in several spellings, on the pages where staff type it."""
+"""One mailbox in several spellings, and numbers that no message should go to, on the pages where staff type them."""
 
 from datetime import datetime
 
@@ -76,3 +76,41 @@ def test_a_bounce_in_another_spelling_is_of_the_same_mailbox(now: datetime, spel
     assert Suppression.objects.get().address == BOB
     again = Evidence(Source.BOUNCE, "again")
     assert not suppressions.suppress(channel=Channel.EMAIL, address=BOB, evidence=again, now=now)
+
+
+# --- Phone numbers ----------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        ("+19002345678", "is a premium-rate number"),
+        ("+881612345678", "is a number of satellites or machines"),
+        ("+39347123456.7", "is not a whole number"),
+    ],
+)
+def test_a_number_that_no_message_should_go_to_is_refused(admin: Browser, number: str, words: str) -> None:
+    page = admin.post(ADD, filled_in(admin.get(ADD), name="Bob", email="", phone=number))
+
+    assert words in errors_of(page)["phone"][0]
+
+
+def test_a_number_that_became_a_decimal_is_nobody_elses(admin: Browser) -> None:
+    admin.post(ADD, filled_in(admin.get(ADD), name="Bob", email="", phone="+393471234567.0"))
+    admin.post(SUPPRESS, {"channel": "sms", "address": "+393471234567.0", "reason": "asked by phone"})
+
+    assert str(Client.objects.get().phone) == Suppression.objects.get().address == "+393471234567"
+
+
+def test_a_number_of_before_stands_in_the_way_of_no_other_change(admin: Browser) -> None:
+    bob = a_client(name="Bob", phone="+19002345678")
+    change = reverse("admin:notifier_client_change", args=[bob.pk])
+
+    admin.post(change, filled_in(admin.get(change), name="Robert"))
+
+    assert Client.objects.get().name == "Robert"
+
+
+@pytest.mark.parametrize(("number", "told"), [("+493012345678", True), ("+4915112345678", False)])
+def test_a_landline_is_told_on_the_clients_page(admin: Browser, number: str, told: bool) -> None:
+    change = reverse("admin:notifier_client_change", args=[a_client(phone=number).pk])
+
+    assert ("This is a landline number" in admin.get(change).content.decode()) is told
