@@ -59,6 +59,22 @@ def check_email_backend(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 
 @register(SETTINGS)
+def check_mail_password(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    is_plain = not settings.EMAIL_USE_TLS and not settings.EMAIL_USE_SSL
+    if settings.EMAIL_BACKEND != settings.SMTP_BACKEND or not settings.EMAIL_HOST_USER or not is_plain:
+        return []
+    if _is_this_machine(settings.EMAIL_HOST):
+        return []
+    return [
+        Warning(
+            f"EMAIL_URL sends the password to {settings.EMAIL_HOST} in the clear, for everybody on the way to read.",
+            hint="Write smtp+tls:// (STARTTLS, port 587) or smtp+ssl:// (port 465).",
+            id="notifier.W006",
+        )
+    ]
+
+
+@register(SETTINGS)
 def check_mail_events(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     if not settings.EMAIL_BACKEND.startswith("anymail.backends.") or settings.ANYMAIL.get("WEBHOOK_SECRET"):
         return []

@@ -170,7 +170,12 @@ def test_phonenumbers_table_has_zones_by_the_first_digits() -> None:
     assert all(digits.isdecimal() for digits in TIMEZONE_DATA)
 
 
-# --- Python's smtplib: consumers/backends/smtp.py, `_BoundedSmtp` -----------------------------------------------------
+# --- Python's smtplib: consumers/backends/smtp_connection.py, `BoundedSmtp` ------------------------------------------
+def test_smtplibs_login_tells_name_and_password_by_the_count_of_challenges() -> None:
+    assert "_auth_challenge_count" in names_in(smtplib.SMTP.auth_login)
+    assert parameters(smtplib.SMTP.auth) == ["mechanism", "authobject", "initial_response_ok"]
+
+
 @pytest.mark.parametrize("lines", [b"250 OK\r\n", b"250-SIZE\r\n250 OK\r\n"])
 def test_smtplib_reads_each_answer_by_readline_of_file(lines: bytes) -> None:
     smtp: Any = smtplib.SMTP()

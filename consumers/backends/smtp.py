@@ -23,6 +23,7 @@ from consumers.backends.base import (
     TemporaryFailure,
     masked,
 )
+from consumers.backends.smtp_connection import BoundedSmtp, BoundedSslSmtp
 from notifier.addresses import emails
 from notifier.consent.suppressions import Evidence, Source
 
@@ -30,8 +31,6 @@ from notifier.consent.suppressions import Evidence, Source
 MESSAGES_PER_CONNECTION = 100
 #: Servers drop idle connections after a few minutes; one that was unused for longer is opened anew.
 IDLE_SECONDS = 20.0
-#: An answer may have many lines. A server that never sends the last one must not fill the memory.
-LONGEST_ANSWER_BYTES = 65_536
 #: connect, greeting, EHLO, STARTTLS, AUTH, MAIL, RCPT, DATA, the text and the answer: each may take EMAIL_TIMEOUT.
 PHASES = 9
 
@@ -47,7 +46,15 @@ TOO_MANY_CONNECTIONS = re.compile(
     re.IGNORECASE,
 )
 
+#: The connection has had its share, says a server that keeps it open all the same.
+TOO_MANY_MESSAGES = re.compile(r"4\d\d .*too many (?:messages|mails|emails|transactions)", re.IGNORECASE)
+#: "Bad sequence of commands": the server and we are out of step, which is no recipient's doing.
+OUT_OF_STEP = 503
 TROUBLE = (smtplib.SMTPException, OSError)
+
+
+class _WornOut(Exception):
+    """A connection that took messages before takes no more: the present one goes over a fresh one."""
 
 
 class SmtpBackend:
@@ -60,6 +67,8 @@ class SmtpBackend:
         self._sent = 0
         #: Whether nothing was asked of the connection yet: then a failure is none of its age.
         self._is_fresh = True
+        #: Whether the present message goes over a connection that was used before.
+        self._is_reused = False
         self._used_at = 0.0
         self._sender = parseaddr(settings.DEFAULT_FROM_EMAIL)[1]
 
@@ -75,6 +84,13 @@ class SmtpBackend:
     def send(self, message: Outgoing) -> str:
         recipient, data = ascii_address(message.address), _wire_format(mime.source(message))
         self._deadline.begin()
+        try:
+            self._attempt(recipient, data)
+        except _WornOut:
+            self._attempt(recipient, data)
+        return ""
+
+    def _attempt(self, recipient: str, data: bytes) -> None:
         smtp = self._begin(data)
         try:
             self._expect(smtp, lambda: smtp.rcpt(recipient), 250, 251)
@@ -83,7 +99,6 @@ class SmtpBackend:
         self._expect(smtp, lambda: smtp.docmd("DATA"), 354)
         self._hand_over(smtp, data)
         self._end(smtp)
-        return ""
 
     def close(self) -> None:
         smtp, self._smtp = self._smtp, None
@@ -103,9 +118,8 @@ class SmtpBackend:
         fresh = self._smtp is None or self._is_fresh
         try:
             smtp = self._smtp = self._smtp or self._connect()
-            self._is_fresh = False
-            options = ["BODY=8BITMIME"] if smtp.has_extn("8bitmime") and not data.isascii() else []
-            code, text = smtp.mail(_with_ascii_domain(self._sender), options)
+            self._is_fresh, self._is_reused = False, not fresh
+            code, text = self._mail_from(smtp, data)
         except Exception as error:  # e.g. ValueError: a host, a password or a sender beyond ASCII
             self._drop()
             if not fresh:
@@ -122,11 +136,19 @@ class SmtpBackend:
             return self._begin(data)
         raise ChannelDown(f"the mail server refuses our sender: {answer}")
 
+    def _mail_from(self, smtp: smtplib.SMTP, data: bytes) -> tuple[int, bytes]:
+        """The answer to MAIL FROM; ours where the server has said that it takes no mail as large as that (RFC 1870)."""
+        limit = str(smtp.esmtp_features.get("size", ""))
+        if limit.isascii() and limit.isdigit() and 0 < int(limit[:20]) < len(data):
+            return 552, f"5.3.4 it has {len(data):,} bytes, and the server takes {int(limit[:20]):,}".encode()
+        options = ["BODY=8BITMIME"] if smtp.has_extn("8bitmime") and not data.isascii() else []
+        return smtp.mail(_with_ascii_domain(self._sender), options)
+
     def _connect(self) -> smtplib.SMTP:
         arguments: dict[str, Any] = {"timeout": settings.EMAIL_TIMEOUT, "local_hostname": mime.sender_domain()}
         if settings.EMAIL_USE_SSL:
             arguments["context"] = ssl.create_default_context()
-        make = _BoundedSslSmtp if settings.EMAIL_USE_SSL else _BoundedSmtp
+        make = BoundedSslSmtp if settings.EMAIL_USE_SSL else BoundedSmtp
         smtp = make(settings.EMAIL_HOST, settings.EMAIL_PORT, deadline=self._deadline, **arguments)
         try:
             smtp.ehlo_or_helo_if_needed()
@@ -150,10 +172,12 @@ class SmtpBackend:
             code, text = command()
         except Exception as error:
             self._drop()
+            if self._is_reused:
+                raise _WornOut from error
             raise TemporaryFailure(f"the connection was lost before the text: {masked(error)}") from error
         if code in good:
             return
-        self._refuse_connection(code, text)
+        self._blame_connection(code, text)
         if 400 <= code < 600:
             self._reset(smtp)
         else:
@@ -191,17 +215,23 @@ class SmtpBackend:
         if not 400 <= code < 600:
             self._drop()
             raise OutcomeUnknown(f"the mail server took the text and answered something else: {_answer(code, text)}")
-        self._refuse_connection(code, text)
+        self._blame_connection(code, text)
         self._reset(smtp)
         failure = TemporaryFailure if code < 500 else PermanentFailure
         raise failure(_answer(code, text))
 
-    def _refuse_connection(self, code: int, text: bytes) -> None:
-        """Raise `ChannelDown` where the answer is about our connections: nothing was taken, and nobody is to blame."""
+    def _blame_connection(self, code: int, text: bytes) -> None:
+        """Raise where a refusal is about our connections: nothing was taken, and no recipient is to blame."""
         answer = _answer(code, text)
         if TOO_MANY_CONNECTIONS.match(answer):
             self._drop()
             raise ChannelDown(f"the mail server takes no more connections: {answer}")
+        if self._is_reused and (code in (421, OUT_OF_STEP) or TOO_MANY_MESSAGES.match(answer)):
+            self._drop()
+            raise _WornOut
+        if code == OUT_OF_STEP:
+            self._drop()
+            raise ChannelDown(f"the mail server does not follow: {answer}")
 
     def _reset(self, smtp: smtplib.SMTP) -> None:
         """Make the connection ready for the next message, or give it up."""
@@ -216,56 +246,6 @@ class SmtpBackend:
         smtp, self._smtp = self._smtp, None
         if smtp is not None:
             smtp.close()
-
-
-class _BoundedSmtp(smtplib.SMTP):
-    """Gives up at the deadline, also where the server sends its answer byte by byte."""
-
-    def __init__(self, *arguments: Any, deadline: Deadline, **options: Any) -> None:
-        self._deadline = deadline
-        super().__init__(*arguments, **options)
-
-    def getreply(self) -> tuple[int, bytes]:
-        if self.file is None:  # at the start, and once STARTTLS has changed the socket
-            self.file = _AnswerReader(cast(socket.socket, self.sock), self._deadline)
-        self.file.begin()
-        return super().getreply()
-
-
-class _BoundedSslSmtp(_BoundedSmtp, smtplib.SMTP_SSL):
-    pass
-
-
-class _AnswerReader:
-    """The file that smtplib reads answers from, instead of the socket's own. Every error is an `OSError`, as there."""
-
-    def __init__(self, sock: socket.socket, deadline: Deadline) -> None:
-        self._sock = sock
-        self._deadline = deadline
-        self._buffer = b""
-        self._room = 0
-
-    def begin(self) -> None:
-        """Start to read another answer."""
-        self._room = LONGEST_ANSWER_BYTES
-
-    def readline(self, most: int) -> bytes:
-        """Up to `most` bytes of the next line, less at the connection's end."""
-        while b"\n" not in self._buffer and len(self._buffer) < most:
-            self._sock.settimeout(self._deadline.left(most=settings.EMAIL_TIMEOUT))
-            part = self._sock.recv(8192)
-            if not part:
-                break
-            self._buffer += part
-        end = self._buffer.find(b"\n", 0, most) + 1 or most
-        line, self._buffer = self._buffer[:end], self._buffer[end:]
-        self._room -= len(line)
-        if self._room < 0:
-            raise OSError("its answer has no end")
-        return line
-
-    def close(self) -> None:
-        pass
 
 
 def ascii_address(address: str) -> str:

@@ -7,6 +7,7 @@ in it is not sent again (see `delivery.recovery`), so it can't go out beside the
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -177,26 +178,26 @@ def create(
     It is critical only if `is_critical`, whatever the broadcast before it was. A repeated token returns the follow-up
     that it made the first time.
     """
+    if earlier := find_existing(broadcast_id=broadcast_id, token=token):
+        return earlier
+    # Before the lock: counting takes seconds, in which whoever decides about its deliveries would wait.
+    original = Broadcast.objects.get(pk=broadcast_id)
+    check(broadcast=original)
+    needs_approval = _needs_approval(original, by)
     with transaction.atomic():
         # `delivery.recovery` locks it too: either it reopens the broadcast first, or it finds that it is followed.
         original = Broadcast.objects.select_for_update(no_key=True).get(pk=broadcast_id)
         if earlier := find_existing(broadcast_id=broadcast_id, token=token):
             return earlier
         check(broadcast=original)
-        return _start(
-            original,
-            request_id=_request_id(broadcast_id, token),
-            by=by,
-            now=now,
-            options=SendOptions(is_critical=is_critical),
+        values = lifecycle.initial_columns(
+            needs_approval=needs_approval, options=SendOptions(is_critical=is_critical), now=now
         )
+        return _start(original, request_id=_request_id(broadcast_id, token), by=by, values=values)
 
 
-def _start(
-    original: Broadcast, *, request_id: uuid.UUID, by: User | None, now: datetime, options: SendOptions
-) -> Broadcast:
+def _start(original: Broadcast, *, request_id: uuid.UUID, by: User | None, values: dict[str, Any]) -> Broadcast:
     """Like any other broadcast, it starts at once, or after a second person has approved it."""
-    values = lifecycle.initial_columns(needs_approval=_needs_approval(original, by), options=options, now=now)
     return Broadcast.objects.create(
         follows=original,
         notification_id=original.notification_id,

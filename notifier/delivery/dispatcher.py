@@ -102,15 +102,17 @@ class Dispatcher:
         """Do one round of everything; returns whether there was anything to do."""
         now = clock.now()
         self._may_ask_broker = self._broker.is_worth_a_try()
-        worked = self._keep_to_the_schedule(now)
-        worked |= self._expand(now)
+        with self._heartbeat.kept():
+            worked = self._keep_to_the_schedule(now)
+            worked |= self._expand(now)
         worked |= self._issue(now)
         self._sweep(now)
         self._reissue_overtaken(now)
-        self._tally(now)
-        self._purge(now)
-        worked |= self._finish(now)
-        self._count_for_overview(now)
+        with self._heartbeat.kept():
+            self._tally(now)
+            self._purge(now)
+            worked |= self._finish(now)
+            self._count_for_overview(now)
         self._busy = worked or Broadcast.objects.to_settle().exclude(pk__in=self._faults.waiting()).exists()
         self._look_at_queues(now)
         return worked

@@ -3,11 +3,15 @@
 import logging
 import os
 import socket
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 from django import db
+from django.db import connection
 
 from notifier.models import Channel, Process
 from notifier.runtime import clock, foreign_text
@@ -47,6 +51,29 @@ class Heartbeat:
 
     def is_due(self) -> bool:
         return time.monotonic() - self._beaten_at >= BEAT_SECONDS
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Say that the process lives while a long statement is under way, in which it can't say so itself."""
+        is_over = threading.Event()
+        keeper = threading.Thread(target=self._keep, args=(is_over,), name="heartbeat", daemon=True)
+        keeper.start()
+        try:
+            yield
+        finally:
+            is_over.set()
+            keeper.join(timeout=BEAT_SECONDS)
+
+    def _keep(self, is_over: threading.Event) -> None:
+        is_used = False
+        while not is_over.wait(BEAT_SECONDS):
+            is_used = True
+            try:
+                Process.objects.filter(pk=self._process_id or 0).update(last_seen_at=clock.now())
+            except db.Error as error:
+                logger.warning("The heartbeat could not be kept: %s", error)
+        if is_used:
+            connection.close()
 
     def stop(self) -> None:
         try:

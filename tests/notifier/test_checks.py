@@ -103,6 +103,26 @@ def test_links_that_clients_can_not_follow_are_warned_of(
     assert all("PUBLIC_URL" in str(message.hint) for message in found)
 
 
+@pytest.mark.parametrize(
+    ("host", "user", "secured", "warned"),
+    [
+        ("mail.example.com", "notifier", "", True),
+        ("mail.example.com", "notifier", "EMAIL_USE_TLS", False),
+        ("mail.example.com", "notifier", "EMAIL_USE_SSL", False),
+        ("mail.example.com", "", "", False),
+        ("127.0.0.1", "notifier", "", False),
+    ],
+)
+def test_a_password_that_everybody_on_the_way_can_read_is_warned_of(
+    settings: Settings, host: str, user: str, secured: str, warned: bool
+) -> None:
+    settings.EMAIL_BACKEND, settings.EMAIL_HOST, settings.EMAIL_HOST_USER = SMTP, host, user
+    if secured:
+        setattr(settings, secured, True)
+
+    assert ("notifier.W006" in [message.id for message in run_checks()]) is warned
+
+
 # --- What is written to files -----------------------------------------------------------------------------------------
 NOBODY = 65_534
 

@@ -3,6 +3,7 @@ import smtplib
 import ssl
 import subprocess
 import time
+from base64 import b64decode
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -20,6 +21,7 @@ from pytest_django import Settings
 from consumers.backends import mime, smtp
 from consumers.backends.base import (
     ChannelDown,
+    Deadline,
     NoMessage,
     OutcomeUnknown,
     Outgoing,
@@ -31,6 +33,7 @@ from consumers.backends.base import (
 from consumers.backends.django_mail import DjangoMailBackend
 from consumers.backends.email import get_backend
 from consumers.backends.smtp import SmtpBackend
+from consumers.backends.smtp_connection import BoundedSmtp
 from consumers.sender import Sender
 from notifier.delivery.claims import Message
 from notifier.delivery.settlements import Verdict
@@ -500,6 +503,121 @@ def test_a_server_that_is_gone_since_the_last_message_is_the_channels_trouble(
     assert len(server.accepted()) == 2
 
 
+# --- A connection that is worn out ------------------------------------------------------------------------------------
+@pytest.mark.parametrize("phase", BEFORE_AND_AFTER_THE_TEXT)
+@pytest.mark.parametrize(
+    "reply",
+    ["451 4.7.0 Too many messages on this connection", "503 5.5.1 bad sequence of commands", "421 4.4.2 idle too long"],
+)
+def test_a_worn_out_connection_blames_nobody_and_the_mail_goes_over_a_fresh_one(
+    server: FakeSmtp, backend: SendBackend, phase: str, reply: str
+) -> None:
+    backend.send(MESSAGE)
+    server.behave(Rule(phase=phase, reply=reply, times=1))
+
+    backend.send(replace(MESSAGE, reference="7.43"))
+
+    assert [entry["delivery"] for entry in server.accepted()] == [42, 43]
+    assert server.connections == 2
+
+
+@pytest.mark.parametrize("then", ["drop", "reset"])
+@pytest.mark.parametrize("phase", ["rcpt", "data"])
+def test_a_worn_out_connection_that_is_lost_before_the_text_blames_nobody(
+    server: FakeSmtp, backend: SendBackend, phase: str, then: str
+) -> None:
+    backend.send(MESSAGE)
+    server.behave(Rule(phase=phase, then=then, times=1))
+
+    backend.send(replace(MESSAGE, reference="7.43"))
+
+    assert [entry["delivery"] for entry in server.accepted()] == [42, 43]
+
+
+@pytest.mark.parametrize("phase", BEFORE_AND_AFTER_THE_TEXT)
+def test_a_server_that_is_out_of_step_on_a_fresh_connection_too_is_the_channels_trouble(
+    server: FakeSmtp, backend: SendBackend, phase: str
+) -> None:
+    backend.send(MESSAGE)
+    server.behave(Rule(phase=phase, reply="503 5.5.1 bad sequence of commands"))
+
+    with pytest.raises(ChannelDown, match="503"):
+        backend.send(MESSAGE)
+
+    assert (len(server.accepted()), server.connections) == (1, 2)
+
+
+@pytest.mark.parametrize("then", ["drop", "hang"])
+def test_an_answer_lost_after_the_text_is_unknown_on_a_reused_connection_as_well(
+    server: FakeSmtp, backend: SendBackend, then: str
+) -> None:
+    backend.send(MESSAGE)
+    server.behave(Rule(phase="dot", then=then, taken=True, times=1))
+
+    with pytest.raises(OutcomeUnknown):
+        backend.send(replace(MESSAGE, reference="7.43"))
+
+    assert [entry["delivery"] for entry in server.accepted()] == [42, 43]
+
+
+def test_what_is_larger_than_the_server_takes_is_told_before_it_is_sent(server: FakeSmtp, backend: SendBackend) -> None:
+    server.behave(Rule(phase="ehlo", reply="250-fake\r\n250 SIZE 2000"))
+
+    with pytest.raises(PermanentFailure, match=r"552 5\.3\.4 it has [\d,]+ bytes, and the server takes 2,000"):
+        backend.send(replace(MESSAGE, body="x" * 70 + "\n" * 3000))
+
+    backend.send(MESSAGE)
+    assert (len(server.accepted()), server.connections) == (1, 1)
+
+
+class AskingSession(SmtpSession):
+    """Notes the name and password that it is told."""
+
+    told: list[str]
+
+    def _on_auth(self, line: str) -> None:
+        self.told.append(line)
+        super()._on_auth(line)
+
+
+def test_a_password_beyond_ascii_is_told_in_utf8(tmp_path: Path, settings: Settings) -> None:
+    class Session(AskingSession):
+        told: list[str] = []
+
+    class AskingSmtp(FakeSmtp):
+        session = Session
+
+    with AskingSmtp(folder=tmp_path) as server:
+        use(server, settings)
+        settings.EMAIL_HOST_USER, settings.EMAIL_HOST_PASSWORD = "notifier", "Schlüssel"
+
+        with closing(get_backend()) as backend:
+            backend.send(MESSAGE)
+
+    (line,) = Session.told
+    assert b64decode(line.split()[2]).decode() == "\0notifier\0Schlüssel"
+
+
+@pytest.mark.parametrize("mechanism", ["LOGIN", "CRAM-MD5"])
+def test_a_password_beyond_ascii_fits_each_way_to_log_in(mechanism: str) -> None:
+    connection: Any = BoundedSmtp(deadline=Deadline(seconds=1))
+    connection.user, connection.password = "notifier", "Schlüssel"
+    said: list[str] = []
+    answers = iter([(334, b"UGFzc3dvcmQ6"), (235, b"ok")])
+
+    def docmd(*words: str) -> tuple[int, bytes]:
+        said.append(" ".join(words))
+        return next(answers)
+
+    connection.docmd = docmd
+
+    method = connection.auth_login if mechanism == "LOGIN" else connection.auth_cram_md5
+    assert connection.auth(mechanism, method, initial_response_ok=mechanism == "LOGIN")[0] == 235
+
+    assert said[0].startswith(f"AUTH {mechanism}")
+    assert ("Schlüssel" in b64decode(said[-1]).decode()) is (mechanism == "LOGIN")
+
+
 # --- A server that takes few connections at once ----------------------------------------------------------------------
 class CrowdedSession(SmtpSession):
     """Serves three at once, from the `phase` on at which it refuses the others."""
@@ -818,7 +936,6 @@ def test_the_error_never_holds_the_address(server: FakeSmtp, backend: SendBacken
     [
         {"EMAIL_HOST": "mail..example.com"},
         {"EMAIL_HOST": "no-such-host.invalid"},
-        {"EMAIL_HOST_USER": "notifier", "EMAIL_HOST_PASSWORD": "Schlüssel"},
         {"DEFAULT_FROM_EMAIL": "jörg@example.org"},
         {"DEFAULT_FROM_EMAIL": "news@example..org"},
     ],

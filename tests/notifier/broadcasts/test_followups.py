@@ -461,3 +461,24 @@ def test_a_topic_has_its_own_consent(now: datetime) -> None:
     a_client(listings="both")
 
     assert expanded(follow(original, now), now) == set()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_whom_it_goes_to_is_counted_while_nobody_waits_for_a_lock(
+    now: datetime, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.APPROVAL_ABOVE = 0
+    original = a_delivery(state=Delivery.State.FAILED).broadcast
+    Broadcast.objects.update(state=Broadcast.State.FINISHED, finished_at=now)
+    missing, locked = followups.missing, []
+
+    def note(*, broadcast: Broadcast) -> Any:
+        locked.append(connection.in_atomic_block)
+        return missing(broadcast=broadcast)
+
+    monkeypatch.setattr(followups, "missing", note)
+
+    made = followups.create(broadcast_id=original.pk, token=uuid.uuid4(), by=a_user(), now=now)
+
+    assert locked == [False]
+    assert made.state == Broadcast.State.AWAITING_APPROVAL

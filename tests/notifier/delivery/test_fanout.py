@@ -1008,3 +1008,23 @@ def test_topics_are_told_apart(now: datetime) -> None:
     expand_all(broadcast, now)
 
     assert made(broadcast) == {(client.pk, SMS)}
+
+
+@concurrent
+@pytest.mark.usefixtures("only_postgresql")
+def test_statistics_do_not_wait_for_a_vacuum(now: datetime) -> None:
+    """A vacuum holds this lock, and the dispatcher's heartbeat would stand still with it."""
+    a_client(listings="email")
+    broadcast = a_broadcast()
+    with OtherConnection() as vacuum:
+        vacuum.begin()
+        vacuum.call(lambda: connection.cursor().execute(f"LOCK TABLE {fanout.TABLE} IN SHARE UPDATE EXCLUSIVE MODE"))
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '2s'")
+
+        made = fanout.expand(broadcast_id=broadcast.pk, now=now)
+
+        vacuum.commit()
+    with connection.cursor() as cursor:
+        cursor.execute("RESET lock_timeout")
+    assert made == 1

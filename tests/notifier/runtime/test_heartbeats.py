@@ -1,7 +1,8 @@
 import logging
 import os
 import socket
-from datetime import datetime, timedelta
+import threading
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -12,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from notifier.models import Channel, Process
 from notifier.runtime import heartbeats
 from notifier.runtime.heartbeats import Heartbeat
+from tests.support.servers.processes import wait_until
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
 
@@ -134,3 +136,26 @@ def test_a_database_that_is_away_does_not_stop_the_work(heartbeat: Heartbeat, ca
         "The heartbeat could not be written",
         "The farewell could not be written",
     ]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_is_kept_while_one_statement_takes_long(heartbeat: Heartbeat, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heartbeats, "BEAT_SECONDS", 0.02)
+    heartbeat.beat(WORKING)
+    Process.objects.update(last_seen_at=datetime(2026, 1, 1, tzinfo=UTC))
+    seen = Process.objects.values_list("last_seen_at", flat=True)
+
+    with heartbeat.kept():
+        wait_until(lambda: seen.get().month != 1 or seen.get().year != 2026, what="another sign of life")
+
+    assert Process.objects.get().state == WORKING
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_is_kept_no_longer_than_that(heartbeat: Heartbeat, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heartbeats, "BEAT_SECONDS", 0.02)
+
+    with heartbeat.kept():
+        pass
+
+    assert not [thread for thread in threading.enumerate() if thread.name == "heartbeat"]
