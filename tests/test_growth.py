@@ -14,13 +14,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings
+from django.conf import settings as django_settings
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from consumers.backends import base, mime, twilio
-from notifier.messages import markdown, placeholders, sms_segments
+from notifier.clients import erasure
+from notifier.consent import bounce_status
+from notifier.files import spreadsheets
+from notifier.files.base import unquoted
+from notifier.messages import lines, markdown, placeholders, sms_segments
+from notifier.web import log_redaction
 from tests.support import growth
 
-ROOT = Path(settings.BASE_DIR)
+ROOT = Path(django_settings.BASE_DIR)
 PACKAGES = ("notifier", "consumers", "config")
 #: Those that read a text; `re.compile` makes what is found under its name.
 USES = {f"re.{use}" for use in ("match", "fullmatch", "search", "sub", "subn", "split", "findall", "finditer")}
@@ -186,6 +193,12 @@ PARSERS = {
     "sms_segments.measure": sms_segments.measure,
     "base.masked": base.masked,
     "mime._part": lambda text: mime._part("plain", text, "x"),
+    "lines.one_line": lines.one_line,
+    "log_redaction.redacted": log_redaction.redacted,
+    "bounce_status.read": bounce_status.read,
+    "spreadsheets.neutralised": spreadsheets.neutralised,
+    "files.base.unquoted": unquoted,
+    "erasure.without": lambda text: erasure.without(text, ["ann@example.com", "Ann a"], most=300),
     "twilio._complaint": lambda text: twilio._complaint(json.dumps({"code": 1, "message": text}).encode()),
 }
 
@@ -210,3 +223,13 @@ def test_nor_where_what_is_opened_is_closed_as_often(pair: tuple[str, str]) -> N
         "markdown.mistakes": "",
         "markdown.warnings": "",
     }
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    pump=st.text("[]()*_!<>{}\\`#-|>.:/@ \n\ta1é", min_size=1, max_size=5),
+    beginning=st.sampled_from(["", "https://a/", "- "]),
+)
+def test_nor_does_a_text_that_nobody_thought_of(pump: str, beginning: str) -> None:
+    for name in ("markdown.write", "markdown.mistakes", "markdown.warnings", "base.masked", "log_redaction.redacted"):
+        assert growth.fault(PARSERS[name], partial(_text, beginning, pump, ""), largest=4_096) == "", name
