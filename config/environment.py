@@ -37,6 +37,12 @@ DEAD_HOST = {
 }
 #: Their addresses name no host, and so there is no password in them.
 HOSTLESS_SCHEMES = {"sqlite", "database", "console", "null", "file", "dummymail", "filemail"}
+#: In docker-compose.yml, for a trial on one machine: whoever reads it could sign sessions and clients' links.
+PUBLISHED_KEYS = {"for-local-use-only-every-reader-of-this-file-knows-it"}
+#: 16 random bytes in hexadecimal.
+MIN_KEY_LENGTH = 32
+#: Fewer different characters are no random text.
+MIN_KEY_CHARACTERS = 8
 SMTP_PORTS = {"smtp": 25, "smtp+tls": 587, "smtp+ssl": 465}
 
 
@@ -92,6 +98,21 @@ class Environment:
             self.mistakes.append(f"{name} must be a name, a colon and a password of at least 12 letters.")
             return []
         return found
+
+    def refuse_published_keys(self, *names: str) -> None:
+        """Notes those of these settings that hold a key which is published, or can be guessed; it is never shown."""
+        for name in names:
+            keys = self.names(name, [])
+            if any(key in PUBLISHED_KEYS for key in keys):
+                fault = "is published in docker-compose.yml: whoever reads that could log in as anybody"
+            elif any(len(key) < MIN_KEY_LENGTH or len(set(key)) < MIN_KEY_CHARACTERS for key in keys):
+                fault = f"can be guessed: it needs {MIN_KEY_LENGTH} random characters"
+            else:
+                continue
+            self.mistakes.append(
+                f"{name} {fault}. With a PUBLIC_URL for others than this machine set another, e.g. the output of "
+                "python3 -c 'import secrets; print(secrets.token_urlsafe(50))'."
+            )
 
     def flag(self, name: str, default: bool) -> bool:
         value = self.text(name).lower()

@@ -10,6 +10,7 @@ from phonenumbers import SUPPORTED_REGIONS
 
 from config import environment, spelling
 from config.environment import BROKER_SCHEMES, Environment
+from notifier.runtime.this_machine import is_this_machine
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
@@ -35,6 +36,14 @@ PUBLIC_URL = (
     or "http://localhost:8000"
 )
 PUBLIC_HOST = urlsplit(PUBLIC_URL).hostname or "localhost"
+if not is_this_machine(PUBLIC_HOST):
+    # What is good enough for a trial on this machine is not for others: see docs/operations.md.
+    env.refuse_published_keys("SECRET_KEY", "SECRET_KEY_FALLBACKS")
+    if DEBUG:
+        env.mistakes.append(
+            f"DEBUG=on shows code and settings to whoever meets an error, and PUBLIC_URL={PUBLIC_URL} is for others "
+            "than this machine: set DEBUG=off."
+        )
 ALLOWED_HOSTS = env.names("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]", PUBLIC_HOST])
 if unhostly := [host for host in ALLOWED_HOSTS if "/" in host]:
     env.mistakes.append(f"ALLOWED_HOSTS names {unhostly[0]!r}: write host names only, like notifier.example.com.")
@@ -76,6 +85,7 @@ INSTALLED_APPS = [
     "consumers",
 ]
 MIDDLEWARE = [
+    "notifier.web.local_debug.LocalDebugMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "notifier.web.security_headers.HeadersMiddleware",
     "notifier.web.security_headers.SizeLimitMiddleware",

@@ -7,10 +7,13 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.core.checks import CheckMessage, Error, Warning, register
+from django.db import DatabaseError
 from django.utils.module_loading import import_string
 
-from notifier.runtime import failpoints
+from notifier.runtime import failpoints, this_machine
+from notifier.staff import published_passwords
 
 #: The checks' tag. What sends asks for these alone at its start: it serves none of the pages that the others look at.
 SETTINGS = "settings"
@@ -21,6 +24,7 @@ SMTP_PHASES = 9
 #: Whom an SMS may come from: a number or a short code; or a name, to which nobody can answer.
 _NUMBER_AS_SENDER = re.compile(r"\+[1-9][0-9]{6,14}|[0-9]{3,8}")
 _NAME_AS_SENDER = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9 +_&-]{1,11}")
+PUBLISHED_SERVER_PASSWORD = "notifier"  # noqa: S105  (that it is known is what is checked)
 CONSOLE_BACKEND = "consumers.backends.console.EmailBackend"
 
 
@@ -131,7 +135,7 @@ def check_sms_sender(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 def check_public_url(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """Every mail has an unsubscribe link. It must work by law, and providers soon refuse mails in which it doesn't."""
     address = urlsplit(settings.PUBLIC_URL)
-    if _is_this_machine(address.hostname or "") and (not settings.DEBUG or _reaches_clients()):
+    if this_machine.is_tried_out() and (not settings.DEBUG or _reaches_clients()):
         return [
             Warning(
                 f"PUBLIC_URL={settings.PUBLIC_URL} leads clients to their own machine: nobody can unsubscribe by the "
@@ -152,15 +156,52 @@ def check_public_url(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     return []
 
 
-def _is_this_machine(host: str) -> bool:
-    return host in ("localhost", "::1") or host.endswith(".localhost") or host.startswith("127.")
+@register(SETTINGS, deploy=True)
+def check_published_passwords(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Asks the database, so with `check --deploy` only. The log-in refuses them as well."""
+    if this_machine.is_tried_out():
+        return []
+    try:
+        users = list(User.objects.filter(username__in=published_passwords.NAMES, is_active=True).order_by("username"))
+    except DatabaseError:
+        # Another check, or the next command, says what is wrong with it.
+        return []
+    names = [user.username for user in users if user.check_password(user.username)]
+    if not names:
+        return []
+    return [
+        Error(
+            f"The password of {', '.join(names)} is published in the documentation, and they can't log in with it.",
+            hint=f"python manage.py changepassword {names[0]}, or deactivate the user.",
+            id="notifier.E007",
+        )
+    ]
+
+
+@register(SETTINGS, deploy=True)
+def check_published_server_passwords(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Those of docker-compose.yml: nobody outside reaches its servers, as long as their ports stay closed."""
+    named = {
+        "DATABASE_URL": settings.DATABASES["default"].get("PASSWORD"),
+        "BROKER_URL": urlsplit(settings.BROKER_URL).password,
+    }
+    names = [name for name, password in named.items() if password == PUBLISHED_SERVER_PASSWORD]
+    if this_machine.is_tried_out() or not names:
+        return []
+    return [
+        Warning(
+            f"{' and '.join(names)}: the password is the one that docker-compose.yml publishes.",
+            hint="Set POSTGRES_PASSWORD and RABBITMQ_PASSWORD, or the addresses themselves, to passwords of your own.",
+            id="notifier.W007",
+        )
+    ]
 
 
 def _reaches_clients() -> bool:
     """Whether mails leave this machine: by a server or an unknown backend, not into a file, a console or nothing."""
     backend = settings.EMAIL_BACKEND
     if backend == settings.SMTP_BACKEND:
-        return not _is_this_machine(settings.EMAIL_HOST)
+        return not this_machine.is_this_machine(settings.EMAIL_HOST)
     return not backend.startswith("django.core.mail.backends.") and backend != CONSOLE_BACKEND
 
 

@@ -7,6 +7,8 @@ from urllib.parse import urlencode
 
 from django.contrib.admin import AdminSite
 from django.contrib.admin.forms import AdminAuthenticationForm
+from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -16,7 +18,8 @@ from django.utils.text import capfirst
 from django_htmx.http import HttpResponseClientRedirect
 
 from notifier.admin import overview
-from notifier.staff import account, login_throttle
+from notifier.runtime import this_machine
+from notifier.staff import account, login_throttle, published_passwords
 from notifier.web.htmx import HtmxHttpRequest
 from notifier.wording.model_names import LISTS, NAMES, NOTHING
 
@@ -45,7 +48,15 @@ class LoginForm(AdminAuthenticationForm):
     error_messages = {
         **AdminAuthenticationForm.error_messages,
         "invalid_login": "That is not the name and password of a member of staff. Capital and small letters differ.",
+        "published": "Everybody can read this password in the documentation, so nobody logs in with it here. "
+        "Whoever runs the server sets another: python manage.py changepassword.",
     }
+
+    def confirm_login_allowed(self, user: User) -> None:
+        super().confirm_login_allowed(user)
+        given = {name: str(self.cleaned_data.get(name, "")) for name in ("username", "password")}
+        if published_passwords.is_published(**given) and not this_machine.is_tried_out():
+            raise ValidationError(self.error_messages["published"], code="published")
 
 
 class NotifierAdminSite(AdminSite):
@@ -93,7 +104,7 @@ class NotifierAdminSite(AdminSite):
     def account_view(self, request: HttpRequest) -> HttpResponse:
         return account.account_page(request, context=self.each_context(request))
 
-    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """With wrong old passwords counted as at the log-in: an open session is no licence to guess."""
         is_sent = request.method == "POST"
         if is_sent and (refusal := login_throttle.refuse_guessing(request)):

@@ -23,7 +23,7 @@ def count(what: str) -> int:
 
 def so_far(what: str) -> int:
     """How often it was counted within the present minute."""
-    return cache.get(_key(what), 0)
+    return int(cache.get(_key(what), 0))
 
 
 def _key(what: str) -> str:

@@ -43,7 +43,7 @@ MINUTE_SECONDS = 60
 
 
 class HeadersMiddleware:
-    """Adds the headers to every response. Only Django's own middleware stands before it."""
+    """Adds the headers to every response. Only Django's own middleware and the refusal of DEBUG stand before it."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self._get_response = get_response

@@ -134,7 +134,7 @@ def _guarded(view: Any) -> Callable[[HttpRequest], HttpResponse]:
     same request are taken, and the answer is 400 all the same.
     """
 
-    class Guarded(view.view_class):  # type: ignore[misc, name-defined]
+    class Guarded(view.view_class):
         _left_out = 0
 
         def run_validators(self, request: HttpRequest) -> None:

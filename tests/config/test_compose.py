@@ -9,6 +9,10 @@ import pytest
 import yaml
 from django.core.management import get_commands
 
+from config.environment import PUBLISHED_KEYS
+from notifier.checks import PUBLISHED_SERVER_PASSWORD
+from notifier.staff.published_passwords import is_published
+
 PROJECT = Path(__file__).resolve().parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
@@ -114,6 +118,14 @@ def test_a_first_up_ends_in_a_page_that_one_can_log_in_to() -> None:
     assert BUILT_HERE["web"]["environment"]["HTTPS"] == "off"
     assert "local-use-only" in BUILT_HERE["web"]["environment"]["SECRET_KEY"]
     assert "DEBUG" not in BUILT_HERE["web"]["environment"]
+    # So that they are refused once others may come: config/environment.py, notifier/staff/published_passwords.py.
+    assert any(key in BUILT_HERE["web"]["environment"]["SECRET_KEY"] for key in PUBLISHED_KEYS)
+    first = BUILT_HERE["migrate"]["environment"]
+    user, password = (
+        re.sub(r"\$\{\w+:-(.*)\}", r"\1", first[f"DJANGO_SUPERUSER_{part}"]) for part in ("USERNAME", "PASSWORD")
+    )
+    assert is_published(username=user, password=password)
+    assert PUBLISHED_SERVER_PASSWORD in SERVERS["postgres"]["environment"]["POSTGRES_PASSWORD"]
     assert "ensure_superuser" in str(BUILT_HERE["migrate"]["command"])
     assert "healthz" in str(BUILT_HERE["web"]["healthcheck"]["test"])
 

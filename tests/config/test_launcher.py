@@ -12,10 +12,16 @@ from urllib.request import urlopen
 
 import pytest
 
+from config import launcher
+from notifier.staff import published_passwords
 from tests.support.servers.processes import PATIENCE_SECONDS, free_port, wait_until
 
 PROJECT = Path(__file__).resolve().parents[2]
 NAMES = ("web", "dispatcher", "email", "sms")
+
+
+def test_its_users_are_known_to_be_published() -> None:
+    assert {launcher.DEMO_USER, *launcher.DEMO_STAFF} == set(published_passwords.NAMES)
 
 
 class Launch:

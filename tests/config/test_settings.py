@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.settings import ABSENT, NEUTRAL
 from tests.support.servers.processes import PATIENCE_SECONDS
 
@@ -68,6 +70,61 @@ def test_a_provider_gets_its_keys_by_their_names_and_a_weak_secret_is_refused() 
     told = check(SECRET_KEY="x", DEBUG="on", EMAIL_BACKEND=backend, ANYMAIL_POSTMARK_SERVER_TOKEN="t", **secret)
 
     assert told.returncode == 0, told.stderr
+
+
+PUBLIC = {"PUBLIC_URL": "https://notifier.example.com"}
+GOOD_KEY = "k3Zq8w-Yt5Rn_" * 3
+#: Every key that a file of ours holds for a trial, a build or a check.
+OUR_KEYS = sorted(
+    {
+        key
+        for name in ("docker-compose.yml", "Dockerfile", "Makefile", ".env.example")
+        for key in re.findall(r"SECRET_KEY(?:[=:]\s*)(?:\$\{SECRET_KEY:-)?([a-z][\w-]+)", (PROJECT / name).read_text())
+    }
+)
+
+
+@pytest.mark.parametrize("key", [*OUR_KEYS, "x", "a" * 60, "secret" * 8, GOOD_KEY[:31]])
+def test_a_key_that_others_know_or_can_guess_is_refused_where_others_come(key: str) -> None:
+    told = check(SECRET_KEY=key, **PUBLIC)
+
+    assert told.returncode != 0
+    assert "SECRET_KEY is published" in told.stderr or "SECRET_KEY can be guessed" in told.stderr
+    assert "secrets.token_urlsafe(50)" in told.stderr
+    # Nothing repeats it, were it only nearly right.
+    assert len(key) < 10 or key not in told.stderr
+    assert check(SECRET_KEY=key).returncode == 0
+
+
+def test_so_is_one_among_those_of_before() -> None:
+    told = check(SECRET_KEY=GOOD_KEY, SECRET_KEY_FALLBACKS=f"{GOOD_KEY}1,{OUR_KEYS[0]}", **PUBLIC)
+
+    assert told.returncode != 0
+    assert "SECRET_KEY_FALLBACKS" in told.stderr
+
+
+@pytest.mark.parametrize(
+    ("url", "is_refused"),
+    [
+        ("https://notifier.example.com", True),
+        ("http://192.0.2.7:8000", True),
+        ("http://0.0.0.0:8000", True),
+        ("http://localhost.example.com", True),
+        ("http://localhost:8001", False),
+        ("http://trial.localhost", False),
+        ("http://127.0.1.1", False),
+        ("http://[::1]:8000", False),
+    ],
+)
+def test_debug_is_for_this_machine_alone(url: str, is_refused: bool) -> None:
+    told = check(SECRET_KEY=GOOD_KEY, DEBUG="on", PUBLIC_URL=url)
+
+    assert ("DEBUG=on shows code and settings" in told.stderr, told.returncode != 0) == (is_refused, is_refused)
+
+
+def test_our_keys_are_found() -> None:
+    assert "for-local-use-only-every-reader-of-this-file-knows-it" in OUR_KEYS
+    assert len(OUR_KEYS) > 2
 
 
 def test_the_example_lists_every_setting() -> None:

@@ -102,6 +102,7 @@ def test_a_real_web_server_knows_the_provider_from_everybody_else(make_stack: Ca
     base = stack.serve(
         workers=2,
         PUBLIC_URL=public,
+        DEBUG="off",
         HTTPS="on",
         BEHIND_PROXY="on",
         ALLOWED_HOSTS="127.0.0.1",

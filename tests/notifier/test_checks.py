@@ -2,12 +2,16 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.checks import run_checks
+from django.db import DatabaseError
 from pytest_django.fixtures import Settings
 
 from notifier import checks
+from tests.support.factories import a_user
 
 
 def warnings() -> dict[str, str]:
@@ -121,6 +125,44 @@ def test_a_password_that_everybody_on_the_way_can_read_is_warned_of(
         setattr(settings, secured, True)
 
     assert ("notifier.W006" in [message.id for message in run_checks()]) is warned
+
+
+# --- What everybody can read ------------------------------------------------------------------------------------------
+def published() -> dict[str, str]:
+    found = run_checks(include_deployment_checks=True)
+    return {message.id or "": message.msg for message in found if message.id in ("notifier.E007", "notifier.W007")}
+
+
+@pytest.mark.django_db
+def test_users_with_a_published_password_are_an_error_of_a_deployment(settings: Settings) -> None:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    settings.PUBLIC_URL = "https://news.example.com"
+    for name, password in (("admin", "admin"), ("editor", "another"), ("auditor", "auditor"), ("ann", "ann")):
+        a_user(username=name, password=password)
+    User.objects.filter(username="auditor").update(is_active=False)
+
+    assert list(published()) == ["notifier.E007"]
+    assert "The password of admin is published" in published()["notifier.E007"]
+
+    settings.PUBLIC_URL = "http://localhost:8000"
+    assert published() == {}
+
+
+@pytest.mark.django_db
+def test_the_servers_passwords_of_compose_are_warned_of(settings: Settings) -> None:
+    settings.PUBLIC_URL, settings.BROKER_URL = "https://news.example.com", "amqp://notifier:notifier@rabbitmq:5672/%2F"
+
+    assert "BROKER_URL: the password is the one that docker-compose.yml publishes." in published()["notifier.W007"]
+
+    settings.BROKER_URL = "amqp://notifier:another@rabbitmq:5672/%2F"
+    assert published() == {}
+
+
+def test_without_its_database_the_check_says_nothing_of_users(settings: Settings) -> None:
+    settings.PUBLIC_URL = "https://news.example.com"
+
+    with patch.object(User.objects, "filter", side_effect=DatabaseError("away")):
+        assert checks.check_published_passwords(None) == []
 
 
 # --- What is written to files -----------------------------------------------------------------------------------------

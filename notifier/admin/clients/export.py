@@ -9,7 +9,7 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase, QueryDict, StreamingHttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils.timezone import localtime
@@ -28,6 +28,9 @@ logger = logging.getLogger(__name__)
 EXPORT = "notifier.export_client"
 #: A sheet is written in full before the browser gets the first byte.
 MAX_XLSX = 50_000
+#: Exports of before that the page tells of.
+MAX_LATELY = 5
+_NOTE = "Exported clients"
 
 
 @admin.action(description="Export selected clients…", permissions=["export_client"])
@@ -64,7 +67,7 @@ def export_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpRespo
     kind, note = request.POST.get("kind") if request.method == "POST" else None, ""
     if kind in KINDS and not (kind == "xlsx" and is_long):
         if request.POST.get("seen") == version:
-            return _file_response(request, found, kind)
+            return _file_response(request, found, kind, selected)
         note = "Nothing was exported: since this page was shown it would be about others. Look at the number again."
     page = {
         "note": note,
@@ -73,12 +76,19 @@ def export_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpRespo
         "number": None if is_long else found.count(),
         "most_xlsx": MAX_XLSX,
         "is_chosen": selected.ids is not None,
+        "lately": _lately(),
         "back": f"{model_admin.page_url('changelist')}?{selected.listed or ''}",
     }
     return TemplateResponse(request, "admin/notifier/client/export.html", model_admin.page_context(request, page))
 
 
-def _file_response(request: HttpRequest, clients: QuerySet[Client], kind: str) -> HttpResponseBase:
+def _lately() -> QuerySet[LogEntry]:
+    """The newest records of such exports."""
+    of_clients = LogEntry.objects.filter(content_type=ContentType.objects.get_for_model(Client), object_id=None)
+    return of_clients.filter(change_message__startswith=_NOTE).select_related("user").order_by("-pk")[:MAX_LATELY]
+
+
+def _file_response(request: HttpRequest, clients: QuerySet[Client], kind: str, selected: Selection) -> HttpResponseBase:
     subjects = importer.subjects()
     name = f"clients-{localtime(clock.now()):%Y-%m-%d}.{kind}"
     # Addresses leave the product here, so the log keeps who took them and when.
@@ -87,10 +97,16 @@ def _file_response(request: HttpRequest, clients: QuerySet[Client], kind: str) -
         content_type=ContentType.objects.get_for_model(Client),
         object_repr=name,
         action_flag=CHANGE,
-        change_message=f"Exported clients as {kind.upper()}, by {request.META.get('QUERY_STRING', '')}"[:1000],
+        change_message=f"{_NOTE} as {kind.upper()}: {_in_words(selected)}."[:1000],
     )
     logger.info("User %s exports clients as %s.", request.user.pk, kind)
     return KINDS[kind](export.header(subjects), export.rows(clients, subjects), name)
+
+
+def _in_words(selected: Selection) -> str:
+    if selected.ids:
+        return f"the ticked {', '.join(map(str, selected.ids))}"
+    return selection.in_words(QueryDict(selected.listed or "")) or "all"
 
 
 def _csv(header: list[str], rows: Any, name: str) -> HttpResponseBase:

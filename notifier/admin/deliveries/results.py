@@ -14,6 +14,7 @@ from django.db.models import QuerySet
 from django.http import FileResponse, HttpRequest, HttpResponseBase, QueryDict, StreamingHttpResponse
 from django.urls import reverse
 
+from notifier.admin.lists import selection
 from notifier.broadcasts import progress, skip_reasons
 from notifier.explanations import records
 from notifier.files import spreadsheets
@@ -171,24 +172,18 @@ def is_too_long(kind: str, deliveries: QuerySet[Delivery]) -> bool:
     return kind == "xlsx" and deliveries.order_by()[: MAX_XLSX + 1].count() > MAX_XLSX
 
 
-def _narrowed(query: QueryDict) -> str:
-    """By which filters, in words. What was searched for is left out: it may be an address, which an erasure misses."""
-    filters = [f"{name}={value}"[:200] for name, value in query.items() if name not in (OWNER, "q", "o", "p", "e")]
-    found = ["what a search found"] if query.get("q") else []
-    return f", of which {', '.join([*filters, *found])}" if filters or found else ""
-
-
 def export(
     *, kind: str, broadcast: Broadcast, deliveries: QuerySet[Delivery], user_id: int, query: QueryDict
 ) -> HttpResponseBase:
     """The file. It takes addresses out of the product, so the broadcast's history keeps who took them, and when."""
+    narrowed = selection.in_words(query, but=OWNER)
     LogEntry.objects.create(
         user_id=user_id,
         content_type=ContentType.objects.get_for_model(Broadcast),
         object_id=str(broadcast.pk),
         object_repr=str(broadcast)[:200],
         action_flag=CHANGE,
-        change_message=f"Exported deliveries as {kind.upper()}{_narrowed(query)}.",
+        change_message=f"Exported deliveries as {kind.upper()}{narrowed and f', of which {narrowed}'}.",
     )
     logger.info("user %d exports deliveries of broadcast %d as %s", user_id, broadcast.pk, kind)
     return EXPORTS[kind](deliveries, f"broadcast-{broadcast.pk}-deliveries")

@@ -20,6 +20,16 @@ def read_ids(text: str, *, most: int) -> list[int]:
     return [pk for pk in ids if pk is not None] if len(ids) <= most and None not in ids else []
 
 
+def in_words(query: QueryDict, *, but: str = "") -> str:
+    """How a list's query narrows it, for a record that is kept; empty where it does not. `but` names what to leave out.
+
+    What was searched for is left out too: it may be somebody's address, and no erasure would find it in a record.
+    """
+    of_the_list = {but, "q", "o", "p", "e"}
+    filters = [f"{name}={value}"[:200] for name, value in query.items() if name not in of_the_list]
+    return ", ".join([*filters, *(["what a search found"] if query.get("q") else [])])
+
+
 def is_whole_list(request: HttpRequest) -> bool:
     """Whether the action was asked for all that the list finds, and not for the rows that were ticked."""
     return request.POST.get("select_across") == "1"

@@ -1,8 +1,12 @@
 import os
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError
+
+from notifier.runtime import this_machine
+from notifier.staff import published_passwords
 
 
 class Command(BaseCommand):
@@ -16,6 +20,11 @@ class Command(BaseCommand):
         )
         if not name or not password:
             raise CommandError("set DJANGO_SUPERUSER_USERNAME and DJANGO_SUPERUSER_PASSWORD.")
+        if published_passwords.is_published(username=name, password=password) and not this_machine.is_tried_out():
+            raise CommandError(
+                f"DJANGO_SUPERUSER_PASSWORD is the one that everybody can read in docker-compose.yml, and PUBLIC_URL="
+                f"{settings.PUBLIC_URL} is for others than this machine: set another."
+            )
         if User.objects.filter(username=name).exists():
             self.stdout.write(f"The user {name} is there already, and was left as it stands.")
             return

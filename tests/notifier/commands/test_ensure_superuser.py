@@ -3,6 +3,7 @@ from io import StringIO
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
+from pytest_django.fixtures import Settings
 
 pytestmark = pytest.mark.django_db
 
@@ -33,6 +34,18 @@ def test_a_second_start_leaves_the_user_as_it_stands(monkeypatch: pytest.MonkeyP
 
     assert "is there already" in said
     assert User.objects.get().check_password("secret-1")
+
+
+def test_the_password_that_everybody_can_read_is_for_a_trial_alone(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    settings.PUBLIC_URL = "https://news.example.com"
+    with pytest.raises(CommandError, match="everybody can read in docker-compose"):
+        ensure(monkeypatch, USERNAME="admin", PASSWORD="admin")
+    assert not User.objects.exists()
+
+    settings.PUBLIC_URL = "http://localhost:8000"
+    assert ensure(monkeypatch, USERNAME="admin", PASSWORD="admin") == "Made the user admin."
 
 
 @pytest.mark.parametrize("values", [{}, {"USERNAME": "boss"}, {"PASSWORD": "secret-1"}])

@@ -230,6 +230,27 @@ def test_whatever_is_given_as_a_name_gets_an_answer(ann: User, name: str) -> Non
     assert Browser().post(reverse("admin:login"), form, REMOTE_ADDR=HERE).status_code == 200
 
 
+# --- Passwords that everybody can read --------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", ["admin", "Admin"])
+def test_a_published_password_opens_nothing_where_others_come(settings: Any, name: str) -> None:
+    a_user(username=name, password="admin")
+    settings.PUBLIC_URL = "https://news.example.com"
+
+    answer = log_in(name, "admin")
+
+    assert answer.status_code == 200
+    assert "Everybody can read this password in the documentation" in answer.content.decode()
+    settings.PUBLIC_URL = "http://localhost:8000"
+    assert log_in(name, "admin").status_code == 302
+
+
+def test_the_names_that_come_with_the_product_log_in_with_passwords_of_their_own(settings: Any) -> None:
+    a_user(username="admin", password=RIGHT)
+    settings.PUBLIC_URL = "https://news.example.com"
+
+    assert log_in("admin", RIGHT).status_code == 302
+
+
 # --- The old password that a new one asks for -------------------------------------------------------------------------
 PAGE = reverse("admin:password_change")
 NEW = {"new_password1": "Zq8w-Yt5Rn", "new_password2": "Zq8w-Yt5Rn"}

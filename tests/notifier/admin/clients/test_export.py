@@ -125,12 +125,34 @@ def test_who_was_erased_is_not_in_it(admin: Browser) -> None:
 
 
 def test_an_export_is_in_the_record(admin: Browser) -> None:
-    export(admin, list="state=active")
+    export(admin, list="state=active&q=ann@example.com")
+    export(admin, "xlsx").getvalue()
+    client = a_client()
+    export(admin, ids=str(client.pk))
 
-    entry = LogEntry.objects.get()
-    assert entry.user.get_username() == "root"
-    assert "Exported clients as CSV" in entry.change_message
-    assert "state%3Dactive" in entry.change_message
+    assert {entry.user.get_username() for entry in LogEntry.objects.all()} == {"root"}
+    # What was searched for may be an address, and would outlive an erasure.
+    assert [entry.change_message for entry in LogEntry.objects.order_by("pk")] == [
+        "Exported clients as CSV: state=active, what a search found.",
+        "Exported clients as XLSX: all.",
+        f"Exported clients as CSV: the ticked {client.pk}.",
+    ]
+
+
+def test_the_page_tells_who_exported_lately(admin: Browser, staff: LogIn) -> None:
+    for _ in range(6):
+        export(admin, list="state=active")
+    export(admin)
+
+    page = staff("notifier.view_client", "notifier.export_client").get(
+        reverse("admin:notifier_client_export", query={"list": ""})
+    )
+
+    text = page.content.decode()
+    assert "Lately exported" in text
+    assert text.count("Exported clients as CSV: all.") == 1
+    assert text.count("Exported clients as CSV: state=active.") == 4
+    assert text.count("<td>root</td>") == 5
 
 
 def test_the_right_to_export_is_a_right_of_its_own(staff: LogIn) -> None:
