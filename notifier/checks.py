@@ -67,7 +67,7 @@ def check_mail_password(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     is_plain = not settings.EMAIL_USE_TLS and not settings.EMAIL_USE_SSL
     if settings.EMAIL_BACKEND != settings.SMTP_BACKEND or not settings.EMAIL_HOST_USER or not is_plain:
         return []
-    if is_this_machine(settings.EMAIL_HOST):
+    if this_machine.is_this_machine(settings.EMAIL_HOST):
         return []
     return [
         Warning(

@@ -50,7 +50,7 @@ class BackOfficeAdmin(admin.ModelAdmin):
         """The parameters that one item of `list_filter` puts into the list's address."""
         if not isinstance(item, str):
             return (item.parameter_name,)
-        field = get_fields_from_path(self.model, item)[-1]
+        field: Any = get_fields_from_path(self.model, item)[-1]
         chosen = f"{item}__{field.target_field.name}" if field.is_relation else item
         return f"{chosen}__exact", f"{item}__isnull"
 
