@@ -34,7 +34,7 @@ def python(program: str, *argv: str) -> str:
         [sys.executable, "-c", program, *argv], cwd=PROJECT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    return done.stdout
+    return done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("command", [("consumers", "run_consumer"), ("notifier", "run_dispatcher")])
@@ -46,7 +46,7 @@ def test_what_sends_loads_no_page(command: tuple[str, str]) -> None:
 def test_what_sends_still_complains_of_settings_that_do_not_go_together(
     command: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("FAILPOINT", "claim.taken:kill")
+    monkeypatch.setenv("FAILPOINT", "claim.taken:1:kill")
 
     assert "notifier.W003" in python(START, *command)
 

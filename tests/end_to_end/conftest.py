@@ -19,12 +19,12 @@ def product(
     smtp_process: SmtpProcess,
     sms_process: SmsProcess,
 ) -> Callable[..., Stack]:
-    """`product(LEASE_SECONDS="3")`: SQLite and no broker, or PostgreSQL and RabbitMQ; 1,000 demo clients."""
+    """`product(LEASE_SECONDS="3")`: SQLite and no broker, or PostgreSQL and RabbitMQ; demo clients."""
     database, broker = (request.getfixturevalue(name) if name else "" for name in ENGINES[request.param])
 
-    def make(**settings: Any) -> Stack:
+    def make(*, clients: int = 1000, **settings: Any) -> Stack:
         return make_stack(
-            clients=1000,
+            clients=clients,
             database_url=database,
             broker_url=broker or "database://",
             email_url=smtp_process.url,

@@ -42,7 +42,7 @@ def press(url: str) -> tuple[int, float]:
 def test_whoever_refuses_while_it_is_under_way_gets_nothing_that_was_not_already_on_its_way(
     product: Callable[..., Stack], smtp_process: SmtpProcess
 ) -> None:
-    stack = product(TICKET_SIZE=str(WINDOW), EMAIL_CONCURRENCY=str(WINDOW))
+    stack = product(clients=250, TICKET_SIZE=str(WINDOW), EMAIL_CONCURRENCY=str(WINDOW))
     address = stack.serve(workers=2)
     smtp_process.behave(Rule(phase="dot", delay=DELAY_SECONDS))
     notification = books.a_notification_for_both(stack)
@@ -80,7 +80,7 @@ def test_whoever_refuses_while_it_is_under_way_gets_nothing_that_was_not_already
 def test_the_link_of_a_mail_that_arrived_works_at_the_web_server(
     product: Callable[..., Stack], fake_smtp: FakeSmtp
 ) -> None:
-    stack = product()
+    stack = product(clients=50)
     address = stack.serve()
     notification = books.a_notification_for_both(stack)
     books.press(stack, notification)
