@@ -13,7 +13,7 @@ import django
 django.setup()
 from django.core.management import load_command_class
 command = load_command_class(*sys.argv[1:])
-print("complaints:", command.check(tags=command.requires_system_checks))
+command.check(tags=command.requires_system_checks)
 print("pages:", sorted(name for name in sys.modules if name.startswith("notifier.admin") or name == "config.urls"))
 """
 ALL_CHECKS = """
@@ -39,7 +39,7 @@ def python(program: str, *argv: str) -> str:
 
 @pytest.mark.parametrize("command", [("consumers", "run_consumer"), ("notifier", "run_dispatcher")])
 def test_what_sends_loads_no_page(command: tuple[str, str]) -> None:
-    assert python(START, *command) == "complaints: None\npages: []\n"
+    assert "pages: []\n" in python(START, *command)
 
 
 @pytest.mark.parametrize("command", [("consumers", "run_consumer"), ("notifier", "run_dispatcher")])
