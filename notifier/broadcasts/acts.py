@@ -9,8 +9,14 @@ from enum import StrEnum
 
 from notifier.models import Broadcast
 from notifier.models.broadcasts import BroadcastQuerySet
+from notifier.runtime import versions
+from notifier.runtime.versions import NotAsShown
 
 State = Broadcast.State
+
+
+#: What those pages show of one that has not begun.
+SHOWN = ("state", "text_of", "scheduled_for", "expires_at", "is_critical", "needs_approval", "approved_at")
 
 
 class Act(StrEnum):
@@ -51,6 +57,19 @@ def is_allowed(act: Act, broadcast: Broadcast) -> bool:
     return broadcast.state in ALLOWED[act]
 
 
-def allowing(act: Act, *, broadcast_id: int) -> BroadcastQuerySet:
-    """This broadcast where its state allows the act, to be updated in one statement; no row where it does not."""
-    return Broadcast.objects.filter(pk=broadcast_id, state__in=ALLOWED[act])
+def allowing(act: Act, *, broadcast_id: int, seen: str | None = None) -> BroadcastQuerySet:
+    """This broadcast where its state allows the act, to be updated in one statement; no row where it does not.
+
+    `seen`: only as a page showed it. Raises `NotAsShown` where it is another already.
+    """
+    found = Broadcast.objects.filter(pk=broadcast_id, state__in=ALLOWED[act])
+    if seen is None or (row := found.first()) is None:
+        return found
+    if version(row) != seen:
+        raise NotAsShown
+    return found.filter(**{name: getattr(row, name) for name in SHOWN})
+
+
+def version(broadcast: Broadcast) -> str:
+    """Of one that has not begun, as the pages show it that ask before something is done to it."""
+    return versions.digest(getattr(broadcast, name) for name in SHOWN)

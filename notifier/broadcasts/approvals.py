@@ -5,21 +5,24 @@ from datetime import datetime
 from typing import Self
 
 from django.contrib.auth.models import User
-from django.db.models import Q, QuerySet
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from notifier.broadcasts import acts, lifecycle
 from notifier.broadcasts.acts import Act
 from notifier.broadcasts.lifecycle import ChangedMeanwhile, NotAllowed
-from notifier.models import Broadcast, Notification
+from notifier.models import Broadcast, BroadcastChange, Notification
 
 State = Broadcast.State
+What = BroadcastChange.What
 PERMISSION = "notifier.approve_broadcast"
 #: The backend that knows permissions; others only log people in.
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
 class OwnRequest(NotAllowed):
-    """Nobody may approve a broadcast that they asked for, or whose text they changed, whatever else they may do."""
+    """Nobody may approve a broadcast that they asked for, or whose text or time they changed since, whatever else
+    they may do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,8 @@ def approve(*, broadcast_id: int, seen: Version, by: User, now: datetime) -> Non
         expires_at=seen.expires_at,
         is_critical=seen.is_critical,
     )
-    allowed = waiting.exclude(created_by=by).exclude(text_by=by).filter(Q(expires_at=None) | Q(expires_at__gt=now))
+    others = waiting.exclude(created_by=by).exclude(text_by=by).filter(~changed_by(by))
+    allowed = others.filter(Q(expires_at=None) | Q(expires_at__gt=now))
     approval = {"approved_by": by, "approved_at": now}
     if allowed.filter(scheduled_for__gt=now).update(state=State.SCHEDULED, **approval):
         return
@@ -56,10 +60,13 @@ def approve(*, broadcast_id: int, seen: Version, by: User, now: datetime) -> Non
         raise _refusal(broadcast_id, by, now)
 
 
-def reject(*, broadcast_id: int, by: User, why: str) -> None:
-    """Cancel it for good. The person who asked for it can read who rejected it and why."""
+def reject(*, broadcast_id: int, by: User, why: str, seen: str | None = None) -> None:
+    """Cancel it for good. The person who asked for it can read who rejected it and why.
+
+    `seen`: the `acts.version` that was read. Raises `NotAsShown` where it is another by now.
+    """
     because = f"rejected by {by.get_username()}: {why}"[:300]
-    waiting = acts.allowing(Act.REJECT, broadcast_id=broadcast_id)
+    waiting = acts.allowing(Act.REJECT, broadcast_id=broadcast_id, seen=seen)
     if not waiting.update(state=State.CANCELLED, ended_because=because):
         raise lifecycle.refusal(Act.REJECT, broadcast_id)
 
@@ -69,18 +76,33 @@ def take_edit(*, notification: Notification, by: User) -> int:
 
     An approval was for the old text, so it is asked for again. Call it in the transaction that saves the notification:
     an approval at the same moment then either sees the new text or has started the old one. Broadcasts that need no
-    approval keep their text. The editor is recorded, because nobody may approve their own text.
+    approval keep their text. Every editor is recorded, because nobody may approve a text that they had a hand in.
     """
     frozen = {name: getattr(notification, name) for name in Broadcast.FROZEN}
     stale = not_begun(notification=notification).filter(needs_approval=True).exclude(**frozen)
-    return stale.update(
-        **frozen,
-        text_of=notification.updated_at,
-        text_by=by,
-        state=State.AWAITING_APPROVAL,
-        approved_by=None,
-        approved_at=None,
-    )
+    with transaction.atomic():
+        ids = list(stale.select_for_update(of=("self",)).values_list("pk", flat=True))
+        BroadcastChange.objects.bulk_create(
+            BroadcastChange(broadcast_id=pk, by=by, what=What.TEXT, at=notification.updated_at) for pk in ids
+        )
+        return Broadcast.objects.filter(pk__in=ids).update(
+            **frozen,
+            text_of=notification.updated_at,
+            text_by=by,
+            state=State.AWAITING_APPROVAL,
+            approved_by=None,
+            approved_at=None,
+        )
+
+
+def changed_by(user: User) -> Exists:
+    """Condition of a broadcast: this user has changed its text or its time since it was asked for."""
+    return Exists(BroadcastChange.objects.filter(broadcast=OuterRef("pk"), by=user))
+
+
+def has_changed(*, broadcast: Broadcast, user: User) -> bool:
+    # `text_by` is all that processes of the release before write.
+    return broadcast.text_by_id == user.pk or broadcast.changes.filter(by=user).exists()
 
 
 def not_begun(*, notification: Notification) -> QuerySet[Broadcast]:
@@ -92,7 +114,8 @@ def not_begun(*, notification: Notification) -> QuerySet[Broadcast]:
 def approvers(*, broadcast: Broadcast, most: int) -> list[User]:
     """Who may approve it, by name."""
     may = User.objects.with_perm(PERMISSION, is_active=True, backend=_BACKEND).filter(is_staff=True)
-    others = may.exclude(pk__in=[pk for pk in (broadcast.created_by_id, broadcast.text_by_id) if pk])
+    had_a_hand = {broadcast.created_by_id, broadcast.text_by_id, *broadcast.changes.values_list("by", flat=True)}
+    others = may.exclude(pk__in=[pk for pk in had_a_hand if pk])
     return list(others.order_by("username")[:most])
 
 
@@ -102,8 +125,10 @@ def _refusal(broadcast_id: int, by: User, now: datetime) -> lifecycle.BroadcastE
         return lifecycle.refusal(Act.APPROVE, broadcast_id)
     if broadcast.created_by_id == by.pk:
         return OwnRequest(f"You asked for {broadcast} yourself, so somebody else has to approve it.")
-    if broadcast.text_by_id == by.pk:
-        return OwnRequest(f"You changed the text of {broadcast} yourself, so somebody else has to approve it.")
+    if has_changed(broadcast=broadcast, user=by):
+        is_time = broadcast.text_by_id != by.pk and not broadcast.changes.filter(by=by, what=What.TEXT).exists()
+        what = "time" if is_time else "text"
+        return OwnRequest(f"You changed the {what} of {broadcast} yourself, so somebody else has to approve it.")
     if broadcast.is_expired(now):
         return NotAllowed(f"{broadcast} has expired, so it is not sent any more. Ask for it again with another time.")
     return ChangedMeanwhile(f"{broadcast} was changed after you had opened this page. Read it again before approving.")

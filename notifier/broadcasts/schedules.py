@@ -6,11 +6,14 @@ Any number of dispatchers may run; each call is safe to repeat and to kill.
 import logging
 from datetime import datetime
 
+from django.contrib.auth.models import User
+from django.db import transaction
+
 from notifier.broadcasts import acts, lifecycle
 from notifier.broadcasts.acts import Act
 from notifier.broadcasts.lifecycle import BadSendOptions, NotAllowed
 from notifier.broadcasts.send_options import SendOptions
-from notifier.models import Broadcast
+from notifier.models import Broadcast, BroadcastChange
 from notifier.runtime import failpoints
 
 logger = logging.getLogger(__name__)
@@ -65,11 +68,13 @@ def _why_expired(broadcast: Broadcast) -> str:
 
 
 # --- Staff's part -----------------------------------------------------------------------------------------------------
-def reschedule(*, broadcast_id: int, options: SendOptions, now: datetime) -> None:
+def reschedule(
+    *, broadcast_id: int, options: SendOptions, now: datetime, by: User | None = None, seen: str | None = None
+) -> None:
     """Change when a broadcast that has not begun starts and expires; without a time it starts at once.
 
-    Its approval, if it needs one, is asked for again: a second person approves the time and `is_critical` as well.
-    Raises `BadSendOptions`, `NotAllowed`.
+    Its approval, if it needs one, is asked for again: a second person approves the time and `is_critical` as well, and
+    that can't be `by`. `seen`: the `acts.version` that was shown. Raises `BadSendOptions`, `NotAllowed`, `NotAsShown`.
     """
     if mistakes := options.mistakes(now):
         raise BadSendOptions(mistakes)
@@ -79,19 +84,32 @@ def reschedule(*, broadcast_id: int, options: SendOptions, now: datetime) -> Non
         "approved_by": None,
         "approved_at": None,
     }
-    waiting = acts.allowing(Act.RESCHEDULE, broadcast_id=broadcast_id)
-    if not waiting.filter(needs_approval=broadcast.needs_approval).update(**columns):
-        raise lifecycle.refusal(Act.RESCHEDULE, broadcast_id)
+    waiting = acts.allowing(Act.RESCHEDULE, broadcast_id=broadcast_id, seen=seen)
+    with transaction.atomic():
+        if not waiting.filter(needs_approval=broadcast.needs_approval).update(**columns):
+            raise lifecycle.refusal(Act.RESCHEDULE, broadcast_id)
+        if options != SendOptions(broadcast.scheduled_for, broadcast.expires_at, broadcast.is_critical):
+            _record_change(broadcast_id, by, now)
 
 
-def start_now(*, broadcast_id: int, now: datetime) -> None:
-    """Start a scheduled broadcast before its time, if that was for one person to decide."""
+def _record_change(broadcast_id: int, by: User | None, now: datetime) -> None:
+    if by is not None:
+        BroadcastChange.objects.create(broadcast_id=broadcast_id, by=by, what=BroadcastChange.What.TIME, at=now)
+
+
+def start_now(*, broadcast_id: int, now: datetime, by: User | None = None, seen: str | None = None) -> None:
+    """Start a scheduled broadcast before its time, if that was for one person to decide.
+
+    `by` and `seen`: as for `reschedule`.
+    """
     broadcast = _before_start(Act.START_NOW, broadcast_id)
     if broadcast.needs_approval:
         raise NotAllowed(f"{broadcast} needs approval for its time as well. Change the time to ask for it.")
-    scheduled = acts.allowing(Act.START_NOW, broadcast_id=broadcast_id).filter(needs_approval=False)
+    scheduled = acts.allowing(Act.START_NOW, broadcast_id=broadcast_id, seen=seen).filter(needs_approval=False)
     if _has_outgrown(broadcast):
-        scheduled.update(state=State.AWAITING_APPROVAL, needs_approval=True, scheduled_for=None)
+        with transaction.atomic():
+            if scheduled.update(state=State.AWAITING_APPROVAL, needs_approval=True, scheduled_for=None):
+                _record_change(broadcast_id, by, now)
         raise NotAllowed(f"{broadcast} would go to more people by now than you may send to alone: it awaits approval.")
     if not scheduled.unexpired(now).update(scheduled_for=None, **lifecycle.running_columns(now=now)):
         raise lifecycle.refusal(Act.START_NOW, broadcast_id)

@@ -1,6 +1,6 @@
 """The data: every table of the product, and its query verbs. Rules for changing it are in the packages above."""
 
-from notifier.models.broadcasts import Broadcast, DailyStats, Delivery, Reason
+from notifier.models.broadcasts import Broadcast, BroadcastChange, DailyStats, Delivery, Reason
 from notifier.models.channels import Channel
 from notifier.models.clients import Client, Preference, Topic
 from notifier.models.consents import ConsentChange
@@ -16,6 +16,7 @@ __all__ = [
     "DIGEST",
     "Breaker",
     "Broadcast",
+    "BroadcastChange",
     "Channel",
     "Client",
     "ClientCounts",

@@ -159,6 +159,25 @@ class Broadcast(models.Model):
         return any(getattr(self, name) != getattr(self.notification, name) for name in self.FROZEN)
 
 
+class BroadcastChange(models.Model):
+    """Somebody changed what is to be sent, or when, after the broadcast had been asked for: they can't approve it."""
+
+    class What(models.TextChoices):
+        TEXT = "TEXT", "Text"
+        TIME = "TIME", "Time"
+
+    broadcast = models.ForeignKey(Broadcast, on_delete=models.PROTECT, related_name="changes")
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    what = models.CharField(max_length=10, choices=What.choices)
+    at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.get_what_display().lower()} of broadcast {self.broadcast_id}"
+
+
 class Reason(models.TextChoices):
     """Why a delivery was skipped, as its `detail` has it."""
 

@@ -45,9 +45,8 @@ class Client(models.Model):
     name = models.CharField(max_length=200)
     email = LowercaseEmailField("e-mail", max_length=254, unique=True, null=True, blank=True)
     phone = PhoneNumberField(unique=True, null=True, blank=True)
-    is_active = models.BooleanField(
-        "active", default=True, db_default=True, help_text="Untick to archive: an archived client is sent nothing."
-    )
+    #: Only `notifier.clients.archiving` writes it, and an erasure: no form does.
+    is_active = models.BooleanField("active", default=True, db_default=True)
     #: Empty: the phone number's zone counts, or else CLIENT_TIME_ZONE.
     time_zone = models.CharField(max_length=64, blank=True, default="", db_default="")
     created_at = models.DateTimeField("created", auto_now_add=True)

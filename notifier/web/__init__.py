@@ -1,1 +1,2 @@
-"""Middleware, headers and pages for machines. Pages for people are in `admin` and `public`."""
+"""Middleware, headers, pages for machines, and forms that carry what they showed. Pages for people are in `admin` and
+`public`."""

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.utils.timezone import get_current_timezone, localtime
 
 from notifier.broadcasts.send_options import SendOptions
+from notifier.wording import numbers
 
 #: The factor by which the audience may have grown since the page showed its number.
 GROWTH = 1.1
@@ -70,7 +71,8 @@ class SendOptionsForm(CriticalForm):
 
 
 class NumberForm(forms.Form):
-    """Above CONFIRM_ABOVE messages their number must be typed, which shows that it was read, and is about right."""
+    """The number of messages that the page showed must still be about right. Above CONFIRM_ABOVE it must be typed as
+    well, which shows that it was read."""
 
     counted = forms.IntegerField(required=False, min_value=0, widget=forms.HiddenInput)
     typed = forms.CharField(label="Number of messages", required=False)
@@ -84,18 +86,27 @@ class NumberForm(forms.Form):
         return bool(self.sends > settings.CONFIRM_ABOVE)
 
     @property
+    def has_grown(self) -> bool:
+        """Whether it would be many more than the page showed, or the page did not say how many that was."""
+        counted = numbers.read_id(str(self.data.get("counted", "")))
+        return counted is None or self.sends > counted * GROWTH
+
+    @property
     def pattern(self) -> str:
         """What the browser accepts: 12345, also with a comma, a full stop or a space between the thousands."""
         return r"\s*" + f"{self.sends:,}".replace(",", r"[,.\s]?") + r"\s*"
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
-        if self.must_type:
+        if not self.must_type:
+            if self.has_grown:
+                self.add_error(None, f"By now it would be {self.sends:,} messages. Look again before you send them.")
+        else:
             self._check_typed(re.sub(r"[,.\s’']", "", cleaned.get("typed") or ""), cleaned.get("counted"))
         return cleaned
 
     def _check_typed(self, typed: str, counted: int | None) -> None:
-        if counted is None or self.sends > counted * GROWTH:
+        if self.has_grown:
             self.add_error("typed", f"By now it would be {self.sends:,} messages. Type that number to send them.")
         elif typed != str(counted):
             self.add_error("typed", f"Type the number of messages, {self.sends:,}, to send them.")

@@ -10,6 +10,7 @@ from django.shortcuts import redirect
 from notifier.admin.broadcasts import offers
 from notifier.admin.lists import deferred_counts
 from notifier.admin.lists.base import BackOfficeAdmin
+from notifier.broadcasts import acts
 from notifier.models import Broadcast
 
 #: What a page shows of a broadcast besides its own columns.
@@ -34,6 +35,8 @@ def context(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broad
         "title": f"{label}: {broadcast.subject}",
         "label": label,
         "broadcast": broadcast,
+        # Posted back, so that it is done to exactly this: see `NotAsShown`.
+        "version": acts.version(broadcast),
     }
 
 
@@ -42,6 +45,18 @@ def reach_now(request: HttpRequest, broadcast: Broadcast) -> dict[str, Any]:
     later = deferred_counts.address(request, is_long=deferred_counts.is_long())
     offer = offers.of_broadcast(broadcast, counted=not later)
     return {"counting": later, "offers": [offer], "summary": None if later else offers.summary([offer])}
+
+
+def not_as_shown(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpResponse:
+    """The page that asked, as it is now."""
+    text = "Nothing was done: this was changed after you had opened the page. Read it again."
+    model_admin.message_user(request, text, messages.ERROR)
+    return redirect(request.path)
+
+
+def sends_now(broadcast: Broadcast) -> int:
+    """How many messages it would be at this moment."""
+    return offers.of_broadcast(broadcast).sends
 
 
 def to_progress(

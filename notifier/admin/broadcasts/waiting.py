@@ -9,10 +9,10 @@ from django.contrib.auth.models import User
 
 from notifier.broadcasts import acts, approvals
 from notifier.broadcasts.acts import Act
-from notifier.models import Broadcast
+from notifier.models import Broadcast, BroadcastChange
 from notifier.staff import groups
 
-#: Names of those who may approve, on a page.
+#: Names of those who may approve, and changes, on a page.
 SHOWN = 8
 
 
@@ -24,8 +24,10 @@ class Wait:
     #: Until it starts; None where it has no time, or that has passed.
     starts_in: timedelta | None
     is_own: bool
-    #: The reader changed its text last, whoever asked for it.
-    is_own_text: bool
+    #: The reader changed its text or its time, whoever asked for it.
+    has_changed_it: bool
+    #: By whom its text and its time were changed since it was asked for, the newest of them.
+    changes: Sequence[BroadcastChange]
     may_approve: bool
     may_reschedule: bool
     #: Who else may approve it; looked up only while somebody has to.
@@ -34,7 +36,7 @@ class Wait:
 
     @property
     def may_decide(self) -> bool:
-        return self.may_approve and not (self.is_own or self.is_own_text)
+        return self.may_approve and not (self.is_own or self.has_changed_it)
 
     @property
     def is_overdue(self) -> bool:
@@ -51,7 +53,8 @@ def wait(*, broadcast: Broadcast, user: Any, now: datetime) -> Wait | None:
         broadcast=broadcast,
         starts_in=broadcast.scheduled_for - now if later and broadcast.scheduled_for else None,
         is_own=broadcast.created_by_id == user.pk,
-        is_own_text=broadcast.text_by_id == user.pk,
+        has_changed_it=is_asked and approvals.has_changed(broadcast=broadcast, user=user),
+        changes=list(broadcast.changes.select_related("by").order_by("-pk")[:SHOWN])[::-1],
         may_approve=is_asked and user.has_perm(approvals.PERMISSION),
         may_reschedule=acts.is_allowed(Act.RESCHEDULE, broadcast) and user.has_perm(groups.CONTROL_BROADCAST),
         approvers=approvals.approvers(broadcast=broadcast, most=SHOWN) if is_asked else [],

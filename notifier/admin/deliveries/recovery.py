@@ -77,16 +77,9 @@ class WhyForm(forms.Form):
     )
 
 
-class DecisionForm(WhyForm):
-    """What the page that asks posts. The page makes `twice` required where something UNKNOWN is sent again."""
-
+class SeenAtForm(WhyForm):
     #: When the page counted. What failed later was not on it, so the decision leaves it alone.
     seen_at = forms.CharField(widget=forms.HiddenInput, error_messages={"required": INCOMPLETE})
-    twice = forms.BooleanField(
-        label="Send them again although they may arrive twice",
-        required=False,
-        error_messages={"required": "Tick this if you mean it: nobody knows whether the unknown ones arrived."},
-    )
 
     def clean_seen_at(self) -> datetime:
         try:
@@ -96,6 +89,16 @@ class DecisionForm(WhyForm):
         if moment.tzinfo is None:
             raise forms.ValidationError(INCOMPLETE)
         return moment
+
+
+class DecisionForm(SeenAtForm):
+    """What the page that asks posts. The page makes `twice` required where something UNKNOWN is sent again."""
+
+    twice = forms.BooleanField(
+        label="Send them again although they may arrive twice",
+        required=False,
+        error_messages={"required": "Tick this if you mean it: nobody knows whether the unknown ones arrived."},
+    )
 
 
 def outcome(decision: DeliveryDecision, resolved: Resolved) -> tuple[int, str]:

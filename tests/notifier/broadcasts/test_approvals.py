@@ -376,3 +376,81 @@ def test_a_later_change_of_the_time_asks_for_the_word_anew(now: datetime) -> Non
     broadcast.refresh_from_db()
     assert (broadcast.state, broadcast.approved_by) == (State.AWAITING_APPROVAL, None)
     assert broadcast.scheduled_for == now + 2 * HOUR
+
+
+# --- Who had a hand in it ---------------------------------------------------------------------------------------------
+def test_whoever_changed_the_text_is_not_let_off_by_the_next_editor(now: datetime) -> None:
+    eve, dot, bob = (a_user("notifier.approve_broadcast", username=name) for name in ("eve", "dot", "bob"))
+    broadcast = waiting(now)
+    edit(broadcast.notification, by=eve, sms_body="Eve's own")
+    edit(broadcast.notification, by=dot, sms_body="Eve's own.")
+    broadcast.refresh_from_db()
+
+    for editor in (eve, dot):
+        with pytest.raises(OwnRequest, match="You changed the text of"):
+            approve(broadcast, by=editor, now=now)
+    assert approvals.approvers(broadcast=broadcast, most=9) == [bob]
+    assert list(broadcast.changes.order_by("pk").values_list("by", "what")) == [(eve.pk, "TEXT"), (dot.pk, "TEXT")]
+    broadcast.refresh_from_db()
+    assert broadcast.state == State.AWAITING_APPROVAL
+
+    approve(broadcast, by=bob, now=now)
+    assert broadcast.state == State.RUNNING
+
+
+def test_a_text_that_was_put_back_as_it_was_has_had_its_editors_all_the_same(now: datetime) -> None:
+    eve = a_user()
+    broadcast = waiting(now)
+    before = broadcast.sms_body
+    edit(broadcast.notification, by=eve, sms_body="Eve's own")
+    edit(broadcast.notification, by=a_user(), sms_body=before)
+    broadcast.refresh_from_db()
+
+    with pytest.raises(OwnRequest):
+        approve(broadcast, by=eve, now=now)
+
+
+def test_whoever_chose_another_time_does_not_approve_it(now: datetime) -> None:
+    ben, bob = a_user("notifier.approve_broadcast", username="ben"), a_user("notifier.approve_broadcast")
+    broadcast = waiting(now, scheduled_for=now + HOUR)
+    options = SendOptions(now + 2 * HOUR, is_critical=True)
+    schedules.reschedule(broadcast_id=broadcast.pk, options=options, now=now, by=ben)
+    broadcast.refresh_from_db()
+
+    with pytest.raises(OwnRequest, match="You changed the time of"):
+        approve(broadcast, by=ben, now=now)
+    assert approvals.approvers(broadcast=broadcast, most=9) == [bob]
+
+    approve(broadcast, by=bob, now=now)
+    assert broadcast.state == State.SCHEDULED
+
+
+def test_who_saves_the_time_as_it_was_has_changed_nothing(now: datetime) -> None:
+    ben = a_user()
+    broadcast = waiting(now, scheduled_for=now + HOUR)
+    schedules.reschedule(broadcast_id=broadcast.pk, options=SendOptions(now + HOUR), now=now, by=ben)
+    broadcast.refresh_from_db()
+
+    approve(broadcast, by=ben, now=now)
+
+    assert broadcast.state == State.SCHEDULED
+
+
+def test_what_one_person_may_send_is_approved_by_somebody_else_than_who_gave_it_its_time(now: datetime) -> None:
+    ben = a_user()
+    broadcast = waiting(now, state=State.SCHEDULED, needs_approval=False, scheduled_for=now + HOUR)
+    schedules.reschedule(broadcast_id=broadcast.pk, options=SendOptions(now + 2 * HOUR), now=now, by=ben)
+    # Its audience has outgrown one person since.
+    Broadcast.objects.update(state=State.AWAITING_APPROVAL, needs_approval=True)
+    broadcast.refresh_from_db()
+
+    with pytest.raises(OwnRequest):
+        approve(broadcast, by=ben, now=now)
+
+
+def test_what_processes_of_the_release_before_wrote_holds_too(now: datetime) -> None:
+    eve = a_user()
+    broadcast = waiting(now, text_by=eve)
+
+    with pytest.raises(OwnRequest, match="You changed the text of"):
+        approve(broadcast, by=eve, now=now)

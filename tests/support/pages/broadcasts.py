@@ -6,6 +6,7 @@ from uuid import uuid4
 
 from django.utils import timezone
 
+from notifier.broadcasts import acts
 from notifier.models import Broadcast
 from tests.support.pages.of_model import of_model
 from tests.support.pages.page import Kind, Needs, Page, Picture, Post, Rows, at
@@ -21,6 +22,10 @@ WHY = {"why": "asked"}
 def _shown(name: str) -> Callable[[Rows], str]:
     """A moment of the version that the page before an approval shows."""
     return lambda rows: getattr(Broadcast.objects.get(pk=rows["awaiting"]), name).isoformat()
+
+
+def _version(rows: Rows) -> str:
+    return acts.version(Broadcast.objects.get(pk=rows["awaiting"]))
 
 
 def _in_two_days(rows: Rows) -> str:
@@ -61,8 +66,8 @@ PAGES = [
         posts=(
             Post(at=at("{broadcast}", "pause"), label="pause", data=WHY),
             Post(at=at("{paused}", "resume"), label="resume", data=WHY),
-            Post(at=at("{finished}", "retry"), label="retry", data=WHY, needs=RETRY),
-            Post(at=at("{scheduled}", "start-now"), label="start-now", data=WHY),
+            Post(at=at("{finished}", "retry"), label="retry", data=WHY, needs=RETRY, has_form=True),
+            Post(at=at("{scheduled}", "start-now"), label="start-now", data=WHY, has_form=True),
             Post(at=at("{broadcast}", "cancel"), label="cancel", data=WHY),
         ),
         pictures=(
@@ -76,7 +81,7 @@ PAGES = [
         needs=APPROVE,
         opens=(at("{awaiting}"),),
         posts=(
-            Post(at=at("{awaiting}"), label="reject", data={"word": "reject", "why": "too early"}),
+            Post(at=at("{awaiting}"), label="reject", data={"word": "reject", "why": "too early", "seen": _version}),
             Post(
                 at=at("{awaiting}"),
                 data={
@@ -93,14 +98,20 @@ PAGES = [
         name="notifier_broadcast_schedule",
         needs=CONTROL,
         opens=(at("{scheduled}"),),
-        posts=(Post(at=at("{scheduled}"), data={"when": "later", "scheduled_for": _in_two_days, "expires_at": ""}),),
+        posts=(
+            Post(
+                at=at("{scheduled}"),
+                data={"when": "later", "scheduled_for": _in_two_days, "expires_at": ""},
+                has_form=True,
+            ),
+        ),
         pictures=(Picture(name="schedule"),),
     ),
     Page(
         name="notifier_broadcast_follow",
         needs=FOLLOW,
         opens=(at("{finished}"),),
-        posts=(Post(at=at("{finished}"), data={"token": lambda rows: str(uuid4())}),),
+        posts=(Post(at=at("{finished}"), data={"token": lambda rows: str(uuid4())}, has_form=True),),
         pictures=(Picture(name="follow"),),
     ),
     Page(name="try_again", needs=("control_broadcast",), kind=Kind.ACTION, posts=(Post(at=at("email")),)),

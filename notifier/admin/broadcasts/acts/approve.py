@@ -17,6 +17,7 @@ from notifier.broadcasts import acts, approvals, lifecycle
 from notifier.broadcasts.acts import Act
 from notifier.models import Broadcast
 from notifier.runtime import clock
+from notifier.runtime.versions import NotAsShown
 
 
 class SeenForm(forms.Form):
@@ -47,8 +48,13 @@ class SeenForm(forms.Form):
         return cls(initial=texts | {"is_critical": "yes" if broadcast.is_critical else ""})
 
 
+CHANGED = "Nothing was rejected: it was changed after you had opened this page. Read it again: perhaps it was mended."
+
+
 class RejectForm(forms.Form):
     why = forms.CharField(label="Why", max_length=200, help_text="Whoever asked for it reads this.")
+    #: The version that the page showed: it may have been mended since.
+    seen = forms.CharField(required=False, widget=forms.HiddenInput)
 
 
 def approve_page(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast_id: int) -> HttpResponse:
@@ -102,7 +108,11 @@ def _reject(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broad
     if not form.is_valid():
         return _show(model_admin, request, broadcast, form)
     try:
-        approvals.reject(broadcast_id=broadcast.pk, by=cast(User, request.user), why=form.cleaned_data["why"])
+        approvals.reject(broadcast_id=broadcast.pk, by=cast(User, request.user), **form.cleaned_data)
+    except NotAsShown:
+        model_admin.message_user(request, CHANGED, messages.ERROR)
+        typed = RejectForm(initial={"why": form.cleaned_data["why"]})
+        return _show(model_admin, request, page_parts.find(model_admin, request, broadcast.pk, "follows__topic"), typed)
     except lifecycle.NotAllowed as refusal:
         return page_parts.refused(model_admin, request, broadcast, refusal)
     return page_parts.to_progress(model_admin, request, broadcast, "Rejected: nothing of it is sent.")

@@ -1,17 +1,23 @@
 """The page that changes when a broadcast that has not begun starts and expires."""
 
+from typing import cast
+
+from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from notifier.admin.broadcasts import page_parts
-from notifier.admin.broadcasts.forms import SendOptionsForm
+from notifier.admin.broadcasts.forms import NumberForm, SendOptionsForm
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.broadcasts import acts, lifecycle, schedules
 from notifier.broadcasts.acts import Act
 from notifier.models import Broadcast
 from notifier.runtime import clock
+from notifier.runtime.versions import NotAsShown
 from notifier.staff import groups
+
+GROWN = "Nothing was started: by now it would be many more messages. Look at the number again."
 
 
 def reschedule_page(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast_id: int) -> HttpResponse:
@@ -28,8 +34,14 @@ def reschedule_page(model_admin: BackOfficeAdmin, request: HttpRequest, broadcas
     )
     if not form.is_valid():
         return _ask(model_admin, request, broadcast, form)
+    if _has_grown(request, broadcast, form):
+        return _ask(model_admin, request, broadcast, form, GROWN)
     try:
-        schedules.reschedule(broadcast_id=broadcast.pk, options=form.options, now=now)
+        by, seen = cast(User, request.user), request.POST.get("seen", "")
+        schedules.reschedule(broadcast_id=broadcast.pk, options=form.options, now=now, by=by, seen=seen)
+    except NotAsShown:
+        now_shown = page_parts.find(model_admin, request, broadcast_id, "follows__topic")
+        return _ask(model_admin, request, now_shown, form, _changed(now_shown))
     except lifecycle.BroadcastError as refusal:
         return page_parts.refused(model_admin, request, broadcast, refusal)
     broadcast.refresh_from_db()
@@ -37,8 +49,25 @@ def reschedule_page(model_admin: BackOfficeAdmin, request: HttpRequest, broadcas
     return page_parts.to_progress(model_admin, request, broadcast, text)
 
 
+def _has_grown(request: HttpRequest, broadcast: Broadcast, form: SendOptionsForm) -> bool:
+    """Whether it would start at once, and go to many more than the page said."""
+    if form.options.scheduled_for or broadcast.needs_approval:
+        return False
+    return NumberForm(request.POST, sends=page_parts.sends_now(broadcast)).has_grown
+
+
+def _changed(broadcast: Broadcast) -> str:
+    """What is said to whoever changes a time that is no longer what they saw."""
+    newest = broadcast.changes.select_related("by").order_by("-pk").first()
+    by = f" by {newest.by.get_username()}" if newest else ""
+    return (
+        f"Nothing was changed: since you opened this page it was changed{by}. It is "
+        f"{lifecycle.state_in_words(broadcast)} now. What you chose still stands below: decide again."
+    )
+
+
 def _ask(
-    model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadcast, form: SendOptionsForm
+    model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadcast, form: SendOptionsForm, note: str = ""
 ) -> HttpResponse:
     if not acts.is_allowed(Act.RESCHEDULE, broadcast):
         return page_parts.refused(model_admin, request, broadcast, lifecycle.refusal(Act.RESCHEDULE, broadcast.pk))
@@ -47,5 +76,6 @@ def _ask(
         # Where a second person has to approve it, nothing starts from here, so there is no number to show.
         **({} if broadcast.needs_approval else page_parts.reach_now(request, broadcast)),
         "form": form,
+        "note": note,
     }
     return TemplateResponse(request, "admin/notifier/broadcast/schedule.html", context)

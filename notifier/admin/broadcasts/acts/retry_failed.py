@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from notifier.admin.broadcasts import page_parts
-from notifier.admin.deliveries.recovery import DECISIONS, WhyForm, obstacles_in_words, outcome
+from notifier.admin.deliveries.recovery import DECISIONS, SeenAtForm, obstacles_in_words, outcome
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.broadcasts import progress
 from notifier.broadcasts.progress import Sheet
@@ -25,11 +25,12 @@ FAILED = Delivery.State.FAILED
 
 def retry_page(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadcast) -> HttpResponse:
     """GET counts and asks, POST sends again."""
-    form = WhyForm(request.POST if request.method == "POST" else None)
+    form = SeenAtForm(request.POST if request.method == "POST" else None)
     if not form.is_valid():
         return _ask(model_admin, request, broadcast, form)
     resolved = recovery.send_again(
-        deliveries=_failed(broadcast),
+        # What failed later was not on the page.
+        deliveries=_failed(broadcast).filter(settled_at__lte=form.cleaned_data["seen_at"]),
         by=cast(User, request.user),
         why=form.cleaned_data["why"],
         now=clock.now(),
@@ -38,11 +39,12 @@ def retry_page(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Br
     return page_parts.to_progress(model_admin, request, broadcast, text, level)
 
 
-def _ask(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadcast, form: WhyForm) -> HttpResponse:
-    sheet = progress.sheet(broadcast)
+def _ask(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadcast, form: SeenAtForm) -> HttpResponse:
+    sheet, now = progress.sheet(broadcast), clock.now()
     context = {
         **page_parts.context(model_admin, request, broadcast, "Retry failed"),
-        **_counted_now(broadcast),
+        **_counted_now(broadcast, now),
+        "seen_at": now.isoformat(),
         "sheet": sheet,
         "form": form,
         "sent": sheet.count(Delivery.State.SENT),
@@ -50,11 +52,9 @@ def _ask(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadcas
     return TemplateResponse(request, "admin/notifier/broadcast/retry.html", context)
 
 
-def _counted_now(broadcast: Broadcast) -> dict[str, Any]:
+def _counted_now(broadcast: Broadcast, now: datetime) -> dict[str, Any]:
     """How many would be sent again, and why none of them can be; the tally's number may be old."""
-    seen = recovery.count_resolvable(
-        action=Resolution.Action.SENT_AGAIN, deliveries=_failed(broadcast), now=clock.now()
-    )
+    seen = recovery.count_resolvable(action=Resolution.Action.SENT_AGAIN, deliveries=_failed(broadcast), now=now)
     nothing = "nothing of it is failed any more"
     return {"number": seen.number, "obstacle": "" if seen.number else obstacles_in_words(seen.left) or nothing}
 

@@ -4,17 +4,21 @@ It is at `<broadcast_id>/order/start-now/`; the button that leads there, and who
 """
 
 from datetime import datetime
+from typing import cast
 
+from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from notifier.admin.broadcasts import page_parts
+from notifier.admin.broadcasts.forms import NumberForm
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.broadcasts import acts, lifecycle, schedules
 from notifier.broadcasts.acts import Act
 from notifier.broadcasts.progress import Sheet
 from notifier.models import Broadcast
 from notifier.runtime import clock
+from notifier.runtime.versions import NotAsShown
 
 
 def start_now_page(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadcast) -> HttpResponse:
@@ -29,11 +33,17 @@ def start_now_page(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast
 
 
 def _start(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadcast) -> HttpResponse:
+    form = NumberForm(request.POST, sends=page_parts.sends_now(broadcast))
+    seen = request.POST.get("seen", "")
     try:
-        schedules.start_now(broadcast_id=broadcast.pk, now=clock.now())
+        if not form.has_grown:
+            schedules.start_now(broadcast_id=broadcast.pk, now=clock.now(), by=cast(User, request.user), seen=seen)
+            return page_parts.to_progress(model_admin, request, broadcast, "Started.")
+    except NotAsShown:
+        pass
     except lifecycle.NotAllowed as refusal:
         return page_parts.refused(model_admin, request, broadcast, refusal)
-    return page_parts.to_progress(model_admin, request, broadcast, "Started.")
+    return page_parts.not_as_shown(model_admin, request)
 
 
 def is_for_one_person(sheet: Sheet, now: datetime) -> bool:

@@ -180,7 +180,7 @@ def test_the_threshold_of_approval_holds_whether_or_not_the_page_had_counted(
     settings.APPROVAL_ABOVE = 1
     confirm, follow = a_confirm_page(), a_follow_page()
 
-    admin.post(confirm, order_of(admin.get(confirm)))
+    admin.post(confirm, order_of(admin.get(confirm), counted="9"))
     admin.post(follow, pressed())
 
     assert (

@@ -249,7 +249,7 @@ def test_a_form_without_what_it_showed_is_not_believed(admin: Browser) -> None:
     a_client(listings="both")
     notification = a_notification()
 
-    admin.post(confirm_page(notification), order_of(admin.get(confirm_page(notification)), typed="2"))
+    admin.post(confirm_page(notification), order_of(admin.get(confirm_page(notification)), typed="2", counted=""))
 
     assert not Broadcast.objects.exists()
 

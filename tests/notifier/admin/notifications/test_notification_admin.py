@@ -26,7 +26,9 @@ def confirm_page(*notifications: Notification) -> str:
 
 def order_of(page: Any, **changes: Any) -> dict[str, Any]:
     """What the confirm page posts when its button is pressed."""
-    return {"token": str(page.context["token"]), "seen": [offer.seen for offer in page.context["offers"]], **changes}
+    counted = {"counted": page.context["summary"].total} if "summary" in page.context else {}
+    seen = [offer.seen for offer in page.context["offers"]]
+    return {"token": str(page.context["token"]), "seen": seen, **counted, **changes}
 
 
 def send(browser: Browser, *notifications: Notification, **changes: Any) -> Any:

@@ -9,6 +9,7 @@ from tests.notifier.admin.broadcasts.acts.test_retry_failed import WHY
 from tests.notifier.admin.broadcasts.test_broadcast_admin import a_told_broadcast, order_of, page_of, text_of
 from tests.notifier.admin.conftest import LogIn
 from tests.support.factories import a_delivery
+from tests.support.forms import agree_to
 
 pytestmark = pytest.mark.both_engines(only_full=True)
 
@@ -73,7 +74,7 @@ def test_an_order_is_carried_out_and_leads_back(staff: LogIn, name: str, before:
     broadcast = a_told_broadcast(state=before)
     a_delivery(broadcast=broadcast, state="FAILED")
 
-    response = staff(VIEW, RESOLVE if name == "retry" else CONTROL).post(order_of(broadcast, name), WHY)
+    response = agree_to(staff(VIEW, RESOLVE if name == "retry" else CONTROL), order_of(broadcast, name), **WHY)
 
     assert response.status_code == 302
     assert response["Location"] == page_of(broadcast)

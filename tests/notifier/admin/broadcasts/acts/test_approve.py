@@ -9,6 +9,7 @@ from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
 
+from notifier.broadcasts import acts
 from notifier.models import Broadcast
 from tests.notifier.admin.conftest import LogIn
 from tests.notifier.admin.notifications.test_notification_admin import text_of
@@ -135,7 +136,7 @@ def test_one_person_in_both_groups_does_not_approve_the_text_that_they_put_in(cl
 
     assert 'id="approve-it"' not in text_of(page)
     assert "eve, " in text_of(page).partition("Text changed by")[2].partition("</dd>")[0]
-    assert "You changed its text, so somebody else has to look at it" in text_of(page)
+    assert "You changed its text or its time, so somebody else has to look at it" in text_of(page)
     assert "eve" not in text_of(page).partition("May approve")[2].partition("</dd>")[0]
     assert "You changed the text of " in text_of(refused)
     assert 'id="look-and-approve"' not in text_of(client.get(page_of(broadcast, "progress")))
@@ -190,7 +191,8 @@ def test_a_rejection_needs_a_reason_and_keeps_it(staff: LogIn) -> None:
     assert "This field is required." in text_of(without)
     assert fresh(broadcast).state == State.AWAITING_APPROVAL
 
-    page = browser.post(page_of(broadcast), {"word": "reject", "why": "the <b>price</b> is wrong"}, follow=True)
+    rejection = {"word": "reject", "why": "the <b>price</b> is wrong", "seen": acts.version(broadcast)}
+    page = browser.post(page_of(broadcast), rejection, follow=True)
 
     assert fresh(broadcast).state == State.CANCELLED
     assert "the &lt;b&gt;price&lt;/b&gt; is wrong" in text_of(page)

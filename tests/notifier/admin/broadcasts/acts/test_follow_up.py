@@ -32,7 +32,7 @@ def an_ended() -> Broadcast:
 
 
 def pressed() -> dict[str, str]:
-    return {"token": str(uuid.uuid4())}
+    return {"token": str(uuid.uuid4()), "counted": "9999"}
 
 
 def test_the_page_counts_who_gets_it_by_what_had_become_of_them(admin: Browser) -> None:

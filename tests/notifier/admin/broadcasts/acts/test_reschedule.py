@@ -11,6 +11,7 @@ from tests.notifier.admin.broadcasts.acts.test_approve import fresh, page_of, wa
 from tests.notifier.admin.conftest import LogIn
 from tests.notifier.admin.notifications.test_notification_admin import text_of
 from tests.support.factories import a_broadcast, a_user
+from tests.support.forms import agree_to
 
 pytestmark = pytest.mark.both_engines(only_full=True)
 
@@ -27,7 +28,7 @@ def test_the_time_is_changed_by_those_who_control_broadcasts(staff: LogIn) -> No
     posted = {"when": "later", "scheduled_for": "2099-01-02T16:00", "expires_at": ""}
 
     assert staff(VIEW, APPROVE, SEND).post(page_of(broadcast, "schedule"), posted).status_code == 403
-    page = staff(VIEW, CONTROL).post(page_of(broadcast, "schedule"), posted, follow=True)
+    page = agree_to(staff(VIEW, CONTROL), page_of(broadcast, "schedule"), follow=True, **posted)
 
     assert f"{fresh(broadcast).scheduled_for:%F %R}" == "2099-01-02 16:00"
     assert "Changed: it is scheduled for 2 Jan 2099, 16:00 UTC." in text_of(page)
@@ -56,7 +57,7 @@ def test_a_tick_after_the_approval_asks_for_it_anew(staff: LogIn) -> None:
     broadcast = waiting(state=State.SCHEDULED, scheduled_for=later, approved_by=a_user(), approved_at=timezone.now())
     posted = {"when": "later", "scheduled_for": later.strftime("%Y-%m-%dT%H:%M"), "is_critical": "on"}
 
-    staff(VIEW, CONTROL, CRITICAL).post(page_of(broadcast, "schedule"), posted)
+    agree_to(staff(VIEW, CONTROL, CRITICAL), page_of(broadcast, "schedule"), **posted)
 
     assert (fresh(broadcast).state, broadcast.is_critical) == (State.AWAITING_APPROVAL, True)
     assert broadcast.approved_by is None
@@ -69,7 +70,7 @@ def test_who_may_not_send_critical_changes_the_time_alone(staff: LogIn, is_criti
     )
     posted = {"when": "later", "scheduled_for": "2099-01-02T16:00"} | ({} if is_critical else {"is_critical": "on"})
 
-    staff(VIEW, CONTROL).post(page_of(broadcast, "schedule"), posted)
+    agree_to(staff(VIEW, CONTROL), page_of(broadcast, "schedule"), **posted)
 
     assert f"{fresh(broadcast).scheduled_for:%Y}" == "2099"
     assert broadcast.is_critical == is_critical

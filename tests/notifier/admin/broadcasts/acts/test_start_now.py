@@ -12,6 +12,7 @@ from tests.notifier.admin.broadcasts.acts.test_approve import fresh, page_of, wa
 from tests.notifier.admin.conftest import LogIn
 from tests.notifier.admin.notifications.test_notification_admin import text_of
 from tests.support.factories import a_client
+from tests.support.forms import agree_to
 
 pytestmark = pytest.mark.both_engines(only_full=True)
 
@@ -26,7 +27,7 @@ def test_start_now_is_an_order_like_the_others(staff: LogIn) -> None:
     order = reverse("admin:notifier_broadcast_order", args=[broadcast.pk, "start-now"])
 
     assert staff(VIEW, SEND).post(order).status_code == 403
-    staff(VIEW, CONTROL).post(order)
+    agree_to(staff(VIEW, CONTROL), order)
 
     assert fresh(broadcast).state == State.RUNNING
 
@@ -41,7 +42,7 @@ def test_starting_before_its_time_asks_first_with_how_many_it_goes_to(admin: Bro
     assert "Start now, and send 1 e-mail" in page
     assert "Start it now, and send 1 e-mail" in text_of(admin.get(page_of(broadcast, "schedule")))
     assert fresh(broadcast).state == State.SCHEDULED
-    admin.post(order)
+    agree_to(admin, order)
     assert admin.get(order, follow=True).redirect_chain[0][0] == page_of(broadcast, "progress")
 
 
