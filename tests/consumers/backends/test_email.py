@@ -40,19 +40,19 @@ from notifier.delivery.settlements import Verdict
 from notifier.messages import signed_links
 from notifier.messages.signed_links import Link
 from notifier.models import Channel
+from tests.consumers.backends.conftest import HASTY_SECONDS, PATIENT_SECONDS
 from tests.support.fakes.rules import Rule
 from tests.support.fakes.smtp import FakeSmtp, SmtpSession
 
-#: Of a server that is made to say nothing; any other has so much time for each answer.
-TIMEOUT_SECONDS = 1.0
 #: More than the sockets' buffers take, 4 + 6 MB at the most on Linux as it comes.
 LARGE_TEXT = "A line of an endless newsletter, seventy characters long, to the very end.\n" * 220_000
 MESSAGE = Outgoing(reference="7.42", address="ann@example.com", subject="Three new homes", body="Hello Ann.\n")
 
 
 @pytest.fixture
-def server(fake_smtp: FakeSmtp, settings: Settings) -> FakeSmtp:
+def server(fake_smtp: FakeSmtp, settings: Settings, answer_seconds: float) -> FakeSmtp:
     use(fake_smtp, settings)
+    settings.EMAIL_TIMEOUT = answer_seconds
     return fake_smtp
 
 
@@ -68,7 +68,7 @@ def use(fake: FakeSmtp, settings: Settings) -> None:
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", fake.port
     settings.EMAIL_HOST_USER = settings.EMAIL_HOST_PASSWORD = ""
     settings.EMAIL_USE_TLS = settings.EMAIL_USE_SSL = False
-    settings.EMAIL_TIMEOUT = TIMEOUT_SECONDS
+    settings.EMAIL_TIMEOUT = PATIENT_SECONDS
     settings.DEFAULT_FROM_EMAIL = "Notifier <notifier@example.org>"
 
 
@@ -270,6 +270,7 @@ class DeafSmtp(FakeSmtp):
 def test_a_server_that_stops_reading_in_the_midst_of_a_large_text_may_pass(tmp_path: Path, settings: Settings) -> None:
     with DeafSmtp(folder=tmp_path) as server:
         use(server, settings)
+        settings.EMAIL_TIMEOUT = HASTY_SECONDS
 
         with pytest.raises(TemporaryFailure, match="while sending the text"):
             get_backend().send(replace(MESSAGE, body=LARGE_TEXT))
@@ -287,7 +288,7 @@ def hasty(server: FakeSmtp, monkeypatch: pytest.MonkeyPatch) -> Iterator[SendBac
 
 def dripping(phase: str, reply: str) -> Rule:
     """Each byte comes well before the time-out, and all of them together long after."""
-    return Rule(phase=phase, reply=reply + " " * 60, drip=TIMEOUT_SECONDS / 6, times=1)
+    return Rule(phase=phase, reply=reply + " " * 60, drip=HASTY_SECONDS / 6, times=1)
 
 
 @pytest.mark.parametrize(
@@ -341,7 +342,7 @@ class SippingSession(SmtpSession):
 
     def _rest(self) -> None:
         self.transport.pause_reading()
-        self.loop.call_later(TIMEOUT_SECONDS / 20, self.transport.resume_reading)
+        self.loop.call_later(HASTY_SECONDS / 20, self.transport.resume_reading)
 
     def data_received(self, data: bytes) -> None:
         if self.is_in_text:
@@ -358,6 +359,7 @@ def test_a_server_that_takes_the_text_in_sips_is_not_waited_for(
 ) -> None:
     with SippingSmtp(folder=tmp_path) as server:
         use(server, settings)
+        settings.EMAIL_TIMEOUT = HASTY_SECONDS
         monkeypatch.setattr(smtp, "PHASES", 4)
 
         with pytest.raises(TemporaryFailure, match="while sending the text"):

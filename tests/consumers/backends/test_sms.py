@@ -29,16 +29,14 @@ from notifier.consent.suppressions import Evidence, Source
 from tests.support.fakes.rules import Rule
 from tests.support.fakes.sms import SENDER, SID, TOKEN, FakeSms, error_body, invalid_number, opted_out
 
-#: Of a provider that is made to say nothing; any other has so much time for its answer.
-ANSWER_SECONDS = 1.0
 MESSAGE = Outgoing(reference="7.42", address="+12025550123", subject="", body="Hello Ann, ünïcode & 100 % + more")
 
 
 @pytest.fixture
-def provider(fake_sms: FakeSms, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> FakeSms:
+def provider(fake_sms: FakeSms, settings: Settings, monkeypatch: pytest.MonkeyPatch, answer_seconds: float) -> FakeSms:
     settings.SMS_URL = fake_sms.url
-    monkeypatch.setattr(twilio, "ANSWER_SECONDS", ANSWER_SECONDS)
-    monkeypatch.setattr(twilio, "CONNECT_SECONDS", ANSWER_SECONDS)
+    monkeypatch.setattr(twilio, "ANSWER_SECONDS", answer_seconds)
+    monkeypatch.setattr(twilio, "CONNECT_SECONDS", answer_seconds)
     return fake_sms
 
 
@@ -316,6 +314,7 @@ def test_a_host_that_can_not_be_reached_is_the_channels_trouble(
         backend.send(MESSAGE)
 
 
+@pytest.mark.usefixtures("in_vain")
 def test_a_provider_without_tls_gets_nothing_in_the_clear(
     provider: FakeSms, make_backend: Callable[[str], SendBackend]
 ) -> None:
