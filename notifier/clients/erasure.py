@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from notifier.clients import archiving
-from notifier.clients.imports import erasure
+from notifier.clients.imports import erasure as imports_erasure
 from notifier.consent import consents, digests, provider_events, suppressions
 from notifier.consent.consents import Origin
 from notifier.consent.suppressions import Evidence, Source
@@ -54,6 +54,8 @@ def erase(*, client_id: int, by: User | None, why: str, now: datetime) -> Erased
     address's place. Raises `NotErased` while something is being sent to the client: its outcome would bring the address
     back.
     """
+    shown = Client.objects.filter(pk=client_id, erased_at=None).first()
+    in_files = imports_erasure.find_rows(addresses=_all_addresses(shown) if shown else [])
     with transaction.atomic():
         client = Client.objects.select_for_update().filter(pk=client_id).first()
         if client is None or client.erased_at:
@@ -72,7 +74,7 @@ def erase(*, client_id: int, by: User | None, why: str, now: datetime) -> Erased
         deliveries = Delivery.objects.filter(client=client).exclude(address="").update(address="")
         _scrub_log(client)
         _pseudonymise_addresses(client, had, known)
-        erasure.erase_rows(addresses=had, now=now)
+        imports_erasure.erase_rows(addresses=had, found=in_files, now=now)
         _suppress(has, by, now)
         origin = Origin(ConsentChange.Source.STAFF, by=by, detail="erased")
         return Erased(deliveries, versions, consents.withdraw_all(client=client, origin=origin, now=now))

@@ -1,11 +1,13 @@
 """Erases a person's rows from uploaded files that wait for their import, and from stored failed rows."""
 
+import hashlib
 import io
 import re
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 
 from django.conf import settings
+from django.db.models import QuerySet
 
 from notifier.addresses import emails, phones
 from notifier.files import spreadsheets, staged
@@ -54,30 +56,64 @@ class Traces:
             return True
 
 
-def erase_rows(*, addresses: Collection[tuple[Channel, str]], now: datetime) -> None:
-    """Erase every row that names one of these addresses, in the caller's transaction."""
-    traces = Traces(addresses)
+class Findings:
+    """What is left of each stored file without the rows of these addresses.
+
+    Files are read before the transaction that erases: reading takes long, and it holds the client's row, on SQLite the
+    whole database. What has changed meanwhile is read once more within it.
+    """
+
+    def __init__(self, addresses: Collection[tuple[Channel, str]]) -> None:
+        self.addresses = frozenset(addresses)
+        self.traces = Traces(addresses)
+        self._left: dict[bytes, bytes | None] = {}
+
+    def left_of(self, content: bytes) -> bytes | None:
+        """The file without those rows, empty where no row is left; None where it names nobody."""
+        key = hashlib.sha256(content).digest()
+        if key not in self._left:
+            read = _staged_without if staged.is_staged(content) else _without
+            self._left[key] = read(content, self.traces)
+        return self._left[key]
+
+
+def find_rows(*, addresses: Collection[tuple[Channel, str]]) -> Findings:
+    """Reads all stored files, outside of any transaction."""
+    found = Findings(addresses)
+    for upload in _waiting():
+        found.left_of(bytes(upload.content))
+    for done in _with_failed_rows():
+        found.left_of(done.failed_rows.encode())
+    return found
+
+
+def erase_rows(*, addresses: Collection[tuple[Channel, str]], now: datetime, found: Findings | None = None) -> None:
+    """Erase every row that names one of these addresses, in the caller's transaction; `found` before it began."""
+    if found is None or found.addresses != frozenset(addresses):
+        found = Findings(addresses)
     # Waiting files first: an import that runs now leaves its failed rows among the others, which come next.
-    for upload in ClientImport.objects.select_for_update().filter(state=ClientImport.State.UPLOADED).order_by("pk"):
-        _erase_in_upload(upload, traces, now)
-    for done in ClientImport.objects.exclude(failed_rows="").defer("content").order_by("pk"):
-        left = _without(done.failed_rows.encode(), traces)
+    for upload in _waiting().select_for_update():
+        left = found.left_of(bytes(upload.content))
+        if left is not None:
+            # With no row left there is nothing to import.
+            ended = {} if left else {"state": ClientImport.State.DISCARDED, "finished_at": now}
+            ClientImport.objects.filter(pk=upload.pk).update(content=left, **ended)
+    for done in _with_failed_rows():
+        left = found.left_of(done.failed_rows.encode())
         if left is not None:
             ClientImport.objects.filter(pk=done.pk).update(failed_rows=left.decode())
     # In a file without a header, the first row of data was taken for one.
     for pk, mapping in ClientImport.objects.values_list("pk", "mapping"):
-        if traces.in_any(list(mapping)):
+        if found.traces.in_any(list(mapping)):
             ClientImport.objects.filter(pk=pk).update(mapping={})
 
 
-def _erase_in_upload(upload: ClientImport, traces: Traces, now: datetime) -> None:
-    content = bytes(upload.content)
-    left = _staged_without(content, traces) if staged.is_staged(content) else _without(content, traces)
-    if left is None:
-        return
-    # With no row left there is nothing to import.
-    ended = {} if left else {"state": ClientImport.State.DISCARDED, "finished_at": now}
-    ClientImport.objects.filter(pk=upload.pk).update(content=left, **ended)
+def _waiting() -> QuerySet[ClientImport]:
+    return ClientImport.objects.filter(state=ClientImport.State.UPLOADED).order_by("pk")
+
+
+def _with_failed_rows() -> QuerySet[ClientImport]:
+    return ClientImport.objects.exclude(failed_rows="").defer("content").order_by("pk")
 
 
 def _staged_without(content: bytes, traces: Traces) -> bytes | None:

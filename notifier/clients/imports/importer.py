@@ -95,15 +95,18 @@ def run(
     now: datetime,
     progress: Progress = lambda rows: None,
     seen: str | None = None,
+    begin: Callable[[], None] = lambda: None,
 ) -> Iterator["Done"]:
     """Take what can be taken, in one transaction that ends with the block: what fails in it undoes everything.
 
+    `begin` is called first in that transaction, after the file was read, which takes too long to hold locks.
     `seen`: the version of the plan that somebody agreed to. Raises `FileError` before anything is written,
     `NotAsShown` where the rows would do anything else by now, and `ClientsChanged` where somebody came in between.
     """
     with _staged(table, layout, progress) as stage:
         try:
             with transaction.atomic():
+                begin()
                 stage.match(reserves=True)
                 if seen is not None:
                     _compare_with(stage, seen)

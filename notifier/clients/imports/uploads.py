@@ -7,7 +7,6 @@ from itertools import islice
 from typing import BinaryIO
 
 from django.contrib.auth.models import User
-from django.db import transaction
 
 from notifier.clients.imports import columns, importer
 from notifier.clients.imports.columns import Layout, MappingError, TopicRef
@@ -148,16 +147,18 @@ def carry_out(*, pending: ClientImport, by: User, reason: str, now: datetime, se
     origin = ImportOrigin(
         file_name=pending.file_name, source=ConsentChange.Source.IMPORT, by=by.pk, reason=reason[:MAX_REASON_LETTERS]
     )
-    # Close it first: the second of two presses waits here, and then finds nothing to do.
-    with transaction.atomic():
+
+    def close() -> None:
+        """The second of two presses waits here, and then finds nothing to do."""
         _close(pending, state=State.DONE, now=now)
         if ClientImport.objects.values_list("mapping", flat=True).get(pk=pending.pk) != pending.mapping:
             raise NotAsShown
-        with importer.run(table=table, layout=layout, origin=origin, now=now, seen=seen) as done:
-            failed = b"".join(importer.refused_csv(table, done.refused())) if done.counts["failed"] else b""
-            ClientImport.objects.filter(pk=pending.pk).update(
-                counts=done.counts, failed_rows=failed.decode(), resubscribes=bool(reason), reason=origin.reason
-            )
+
+    with importer.run(table=table, layout=layout, origin=origin, now=now, seen=seen, begin=close) as done:
+        failed = b"".join(importer.refused_csv(table, done.refused())) if done.counts["failed"] else b""
+        ClientImport.objects.filter(pk=pending.pk).update(
+            counts=done.counts, failed_rows=failed.decode(), resubscribes=bool(reason), reason=origin.reason
+        )
     pending.refresh_from_db()
     return pending
 

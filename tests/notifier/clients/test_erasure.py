@@ -11,12 +11,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from notifier.clients import archiving, erasure
+from notifier.clients.imports import erasure as imports_erasure
 from notifier.clients.imports import uploads
 from notifier.consent import consents, digests, provider_events, suppressions
 from notifier.consent.consents import Origin
 from notifier.consent.provider_events import Event, Kind
 from notifier.consent.suppressions import Evidence, Source
 from notifier.delivery import claims, recovery
+from notifier.files import staged
 from notifier.models import (
     Channel,
     Client,
@@ -104,6 +106,50 @@ def a_life(now: datetime) -> Client:
 
 def erase(client: Client, now: datetime, **fields: Any) -> erasure.Erased:
     return erasure.erase(client_id=client.pk, by=fields.get("by"), why="ticket 4711", now=now)
+
+
+@concurrent
+def test_files_are_read_before_anything_is_locked(now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
+    maria = a_user(username="maria")
+    client = a_client(name="Zebedee Quux", email="first@quux.example")
+    uploads.upload(file=BytesIO(WITH_ZEBEDEE), name="new.csv", by=maria, now=now)
+    within: list[bool] = []
+    unpack = staged.unpack
+
+    def unpack_and_note(content: bytes) -> Any:
+        within.append(connection.in_atomic_block)
+        return unpack(content)
+
+    monkeypatch.setattr(staged, "unpack", unpack_and_note)
+
+    erasure.erase(client_id=client.pk, by=maria, why="asked for it", now=now)
+
+    assert within
+    assert not any(within)
+    (upload,) = ClientImport.objects.all()
+    assert b"first@quux.example" not in bytes(upload.content).lower()
+
+
+@concurrent
+def test_a_file_that_comes_while_the_others_are_read_is_erased_from_as_well(
+    now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    maria = a_user(username="maria")
+    client = a_client(name="Zebedee Quux", email="first@quux.example")
+    find_rows = imports_erasure.find_rows
+
+    def find_and_upload(**arguments: Any) -> Any:
+        found = find_rows(**arguments)
+        uploads.upload(file=BytesIO(WITH_ZEBEDEE), name="new.csv", by=maria, now=now)
+        return found
+
+    monkeypatch.setattr(imports_erasure, "find_rows", find_and_upload)
+
+    erasure.erase(client_id=client.pk, by=maria, why="asked for it", now=now)
+
+    (upload,) = ClientImport.objects.all()
+    assert b"first@quux.example" not in bytes(upload.content).lower()
+    assert b"cleo@example.com" in bytes(upload.content)
 
 
 def rows_of(upload: ClientImport) -> list[list[str]]:
