@@ -91,6 +91,7 @@ MIDDLEWARE = [
     "notifier.web.security_headers.SizeLimitMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
+    "notifier.web.odd_addresses.OddAddressMiddleware",
     # Before everything that reads cookies.
     "notifier.web.cookies.NoCookiesMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -41,8 +41,8 @@ class PreferenceForm(forms.ModelForm):
 
     @property
     def changed_data(self) -> list[str]:
-        """Without the topic, which is not chosen by the user: a row without a tick is not saved."""
-        return [name for name in super().changed_data if name != "topic"]
+        """The channels alone. What else a form of this page posts is not chosen: a row without a tick is not saved."""
+        return [name for name in super().changed_data if name in Channel.values]
 
     def validate_unique(self) -> None:
         """Also checks constraints with the parent, which Django leaves out: two people may have the page open."""

@@ -3,15 +3,18 @@
 from collections.abc import Mapping
 from copy import copy
 from typing import Any, ClassVar
+from urllib.parse import unquote_plus
 
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.exceptions import DisallowedModelAdminLookup
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import get_fields_from_path, unquote
+from django.core.exceptions import BadRequest
 from django.core.validators import ProhibitNullCharactersValidator
 from django.db import IntegrityError, transaction
-from django.db.models import CharField, Model
+from django.db.models import CharField, Model, QuerySet
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -22,6 +25,8 @@ from notifier.admin.lists.paginator import MAX_COUNTED, BoundedPaginator
 from notifier.admin.lists.selection import Rows, Selection
 from notifier.messages.lines import validate_one_line
 from notifier.web import stale_forms
+from notifier.web.odd_addresses import NUL
+from notifier.wording import numbers
 from notifier.wording.model_names import listed, one
 
 
@@ -43,6 +48,8 @@ class BackOfficeAdmin(admin.ModelAdmin):
         Django allows every column, those that no page shows among them: `?content__contains=a`, then `=ab`, and so
         on tells whoever may open the list what is in them.
         """
+        if lookup.endswith("__in") and any(numbers.read_id(part) is None for part in value.split(",")):
+            return False
         filters = self.list_filter if request is None else self.get_list_filter(request)
         return lookup in self.linked_by or any(lookup in self._parameters(item) for item in filters)
 
@@ -148,10 +155,17 @@ class BackOfficeAdmin(admin.ModelAdmin):
     def get_action_choices(self, request: HttpRequest, default_choices: Any = (("", "Choose…"),)) -> Any:
         return super().get_action_choices(request, list(default_choices))
 
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any], *args: Any) -> HttpResponse | None:
+        if any(numbers.read_id(chosen) is None for chosen in request.POST.getlist(ACTION_CHECKBOX_NAME)):
+            raise BadRequest("a row was chosen by something that is no id")
+        return super().response_action(request, queryset, *args)
+
     def listed_rows(self, request: HttpRequest, query: str) -> Rows | None:
         """All rows that the list finds by this query; None where the list would refuse the query."""
         listing = copy(request)
         listing.GET = QueryDict(query)
+        if NUL in unquote_plus(query):
+            return None
         try:
             found = self.get_changelist_instance(listing)
             return Rows(found.get_queryset(listing), is_long=found.result_count >= MAX_COUNTED)

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import User
-from django.db import transaction
 from django.test import Client as Browser
 from django.urls import resolve, reverse
 
@@ -18,6 +17,7 @@ from tests.support.factories import a_user
 from tests.support.forms import form_of
 from tests.support.pages.page import NEVER, Needs, Page, Post, Rows, View, permissions
 from tests.support.pages.registry import OPENED, POSTED
+from tests.support.undone import undone
 
 # Rights are asked before any row: that pages open and acts work on both engines others see.
 pytestmark = [pytest.mark.django_db, pytest.mark.both_engines(only_full=True)]
@@ -97,17 +97,6 @@ def test_what_is_done_is_done_for_those_who_may_and_refused_to_everybody_else(po
 
     expected = {visitor: "done" if may(visitor, posted.needed(post)) else "refused" for visitor in VISITORS}
     assert found == expected | {"nobody": "asked to log in"}
-
-
-class undone(transaction.Atomic):  # noqa: N801  (reads like the function that it stands for)
-    """Whatever happens within leaves no trace."""
-
-    def __init__(self) -> None:
-        super().__init__(using=None, savepoint=True, durable=False)
-
-    def __exit__(self, *error: Any) -> None:
-        transaction.set_rollback(True)
-        super().__exit__(*error)
 
 
 def _done(page: Page, post: Post, rows: Rows, user: User | None) -> str:

@@ -1,0 +1,37 @@
+"""Refuses addresses with a NUL, before anything asks the database for it: PostgreSQL stores and compares none."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+
+from notifier.messages import signed_links
+
+NUL = "\0"
+
+
+class OddAddressMiddleware:
+    """Answers with 400 where the path or the query has a NUL, which no link of ours has.
+
+    Pages for clients answer themselves: there a damaged link and a forged one must look alike.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if signed_links.is_public(request.path_info) or not (NUL in request.path_info or "%00" in _query(request)):
+            return self._get_response(request)
+        context = {
+            "title": "No such address",
+            "reason": "There is a character in this address that no page of ours has in its own.",
+        }
+        text = render_to_string("outage.html", context)
+        return HttpResponse(text, status=HTTPStatus.BAD_REQUEST, headers={"Cache-Control": "no-store"})
+
+
+def _query(request: HttpRequest) -> str:
+    query = str(request.META.get("QUERY_STRING", ""))
+    # One that nothing has quoted reads as the quoted one does.
+    return query.replace(NUL, "%00")
