@@ -35,7 +35,7 @@ SHORT = {
 }
 NEUTRAL = {
     "ENV_FILE": os.devnull,
-    "SECRET_KEY": "bench",
+    "SECRET_KEY": "only-for-the-measurements-5k8w2m7x1q9z4c6v",
     "DEBUG": "off",
     "HTTPS": "off",
     "LOG_LEVEL": "WARNING",
