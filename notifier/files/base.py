@@ -1,6 +1,8 @@
 """The form in which every file is read: a header, and rows of text with their line numbers."""
 
+import math
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -34,12 +36,33 @@ class Limits:
     letters: int
     #: Different texts, which a workbook keeps apart from its cells, and a reader in its memory.
     strings: int
+    #: From the first row to the last.
+    seconds: float
+
+    def deadline(self) -> float:
+        """When reading that begins now has to be over, by `time.monotonic`."""
+        return time.monotonic() + self.seconds
+
+    def refuse_after(self, deadline: float) -> None:
+        """Raises `FileError` when that has passed."""
+        if time.monotonic() > deadline:
+            raise FileError(
+                f"Reading this file takes longer than {self.seconds:.0f} seconds. Save only the columns and rows that "
+                "are wanted as CSV (UTF-8), and choose that file."
+            )
 
 
 #: A page shares its process with others.
-IN_PAGE = Limits(unpacked_bytes=64_000_000, blank_rows=100_000, cells=500_000, letters=20_000_000, strings=500_000)
+IN_PAGE = Limits(
+    unpacked_bytes=64_000_000, blank_rows=100_000, cells=500_000, letters=20_000_000, strings=500_000, seconds=20.0
+)
 IN_COMMAND = Limits(
-    unpacked_bytes=1_000_000_000, blank_rows=2_000_000, cells=200_000_000, letters=20_000_000_000, strings=10_000_000
+    unpacked_bytes=1_000_000_000,
+    blank_rows=2_000_000,
+    cells=200_000_000,
+    letters=20_000_000_000,
+    strings=10_000_000,
+    seconds=math.inf,
 )
 
 
@@ -96,8 +119,10 @@ def nonempty_rows(records: Iterator[tuple[int, list[str]]], limits: Limits) -> I
 
     Raises `FileError` where the file holds more than `limits` allow.
     """
+    deadline = limits.deadline()
     blank = number = letters = 0
     for line, record in records:
+        limits.refuse_after(deadline)
         # More are refused as they are, for the header has no more.
         del record[MAX_COLUMNS + 1 :]
         number += len(record)

@@ -200,10 +200,12 @@ def as_text(value: Any) -> str:
 def _strings(book: Book, limits: Limits) -> list[str]:
     if not book.strings:
         return []
+    deadline = limits.deadline()
     with book.open(book.strings) as stream:
         found = []
         for text in xml.walk(stream, _StringsHandler()):
             found.append(text)
+            limits.refuse_after(deadline)
             if len(found) > limits.strings:
                 raise FileError(
                     f"The workbook holds more than {limits.strings:,} different texts, which is more than is read. "

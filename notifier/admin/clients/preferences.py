@@ -85,6 +85,8 @@ class PreferenceFormSet(BaseInlineFormSet):
         #: Their consent was changed since the page was shown.
         self.is_outdated = is_outdated
         self.topics = dict(Topic.objects.order_by("name").values_list("pk", "name"))
+        # Whatever number was posted: Django would make a thousand forms.
+        self.absolute_max = len(self.topics)
         taken = {preference.topic_id for preference in self.get_queryset()}
         self.initial_extra = [{"topic": topic} for topic in self.topics if topic not in taken]
         self.extra = len(self.initial_extra)

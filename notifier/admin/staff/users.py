@@ -46,6 +46,10 @@ class ProfileInline(admin.StackedInline):
     can_delete = False
     verbose_name_plural = "profile"
 
+    def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
+        """Of one profile, whatever number was posted: Django would make a thousand forms."""
+        return super().get_formset(request, obj, **{"absolute_max": 1, **kwargs})
+
 
 @admin.register(User)
 class UserAdmin(BackOfficeAdmin, StockUserAdmin):

@@ -184,6 +184,13 @@ def test_texts_without_number_end_at_a_limit() -> None:
     )
 
 
+@pytest.mark.parametrize("strings", ["", "<si><t>x</t></si>"])
+def test_a_file_that_takes_too_long_ends_at_a_limit(strings: str) -> None:
+    assert "takes longer than 0 seconds. Save only" in complaint(
+        a_workbook(HEADER, strings=strings), replace(IN_PAGE, seconds=0.0)
+    )
+
+
 @pytest.mark.parametrize(
     "rows",
     [

@@ -162,6 +162,16 @@ def posted(user: User, **fields: Any) -> dict[str, Any]:
     return {**form_of(page.content.decode()), **fields}
 
 
+def test_a_user_has_one_profile_whatever_number_is_posted() -> None:
+    browser, user = browser_of(a_user(is_superuser=True)), a_user(username="ann")
+    address = reverse("admin:auth_user_change", args=[user.pk])
+    form = form_of(browser.get(address).content.decode())
+
+    answer = browser.post(address, {**form, "profile-TOTAL_FORMS": "1000"})
+
+    assert len(answer.context["inline_admin_formsets"][0].formset.forms) == 1
+
+
 def test_who_may_change_users_can_make_no_superuser_and_give_no_group() -> None:
     keeper = a_user("auth.view_user", "auth.change_user", group="Editors")
     other = a_user()

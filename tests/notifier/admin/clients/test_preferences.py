@@ -34,6 +34,15 @@ def test_the_matrix_has_a_row_for_every_topic(admin: Browser) -> None:
     ]
 
 
+def test_no_more_rows_are_made_than_there_are_topics_whatever_number_is_posted(admin: Browser) -> None:
+    client = a_client()
+    page = admin.get(page_of(client))
+
+    answer = admin.post(page_of(client), filled_in(page, **{"preferences-TOTAL_FORMS": "1000"}))
+
+    assert len(answer.context["inline_admin_formsets"][0].formset.forms) == Topic.objects.count()
+
+
 def test_ticking_makes_a_row_for_that_topic_only(admin: Browser) -> None:
     client = a_client()
     page = admin.get(page_of(client))
