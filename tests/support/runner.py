@@ -23,8 +23,8 @@ PROJECT = Path(__file__).resolve().parents[2]
 CONFIGURATION = ("-c", str(PROJECT / "pyproject.toml"), "--rootdir", str(PROJECT))
 #: They bring their own processes, and need no engine of the tests.
 ATTACKS = "tests/faults"
-#: The whole suite goes two at a time, each until none is left, for some tests take ten times as long as others.
-TWO_AT_A_TIME = ("-n", "2", "--dist", "worksteal")
+#: Each until none is left, for some tests take ten times as long as others; and one more than the two cores of a small
+#: machine, for those of whole processes wait for a third of their time.
 THREE_AT_A_TIME = ("-n", "3", "--dist", "worksteal")
 SUITES = {"notifier": "tests/notifier", "consumers": "tests/consumers"}
 
@@ -79,7 +79,7 @@ class PytestRunner:
     def _run_all(self) -> list[int]:
         with shared.for_the_whole_run(), tempfile.TemporaryFile("w+") as output:
             attacks = self._start("sqlite", [*THREE_AT_A_TIME, ATTACKS], output)
-            codes = self._run_chosen([f"--ignore={ATTACKS}", *TWO_AT_A_TIME])
+            codes = self._run_chosen([f"--ignore={ATTACKS}", *THREE_AT_A_TIME])
             # At Ctrl-C the terminal has told it already, and twice would mean at once.
             if len(codes) < 2 and codes[-1] != pytest.ExitCode.INTERRUPTED:
                 attacks.send_signal(signal.SIGINT)
