@@ -451,6 +451,7 @@ class Staff:
             "csrfmiddlewaretoken": hidden(page, "csrfmiddlewaretoken"),
             "token": hidden(page, "token"),
             "seen": hidden(page, "seen"),
+            "counted": hidden(page, "counted"),
         }
 
     def send(self, form: dict[str, Any], *, again: bool = False, follow: bool = True) -> httpx.Response:

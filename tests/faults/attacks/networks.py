@@ -66,7 +66,9 @@ def swallow_everything(arena: Arena) -> None:
         for is_idle, to_new in silences(arena):
             fall_silent(arena, relay, is_idle=is_idle, to_new=to_new)
         arena.wait_for_end()
-        most = AT_HAND * CONSUMERS * sum(arena.faults.values())
+        # On a busy machine a process may be late with its own heartbeat, and lose a connection that nobody swallowed.
+        lost = max(CONSUMERS * sum(arena.faults.values()), relay.connections - len(ROLES))
+        most = AT_HAND * lost
         arena.demand(relay.redelivered <= most, f"a storm: {relay.redelivered} tickets came again, {most} were at hand")
     arena.judge(unknown_at_most=0)
 
