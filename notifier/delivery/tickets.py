@@ -68,11 +68,11 @@ def _issue_probe(breaker: Breaker, channel: Channel, waiting: list[int], transpo
     until = breakers.reserve_probe(breaker=breaker, now=now)
     if until is None:
         return 0
-    # Broadcasts take turns: the provider may refuse the content of one, which would hold up the others for ever.
-    broadcast_id = waiting[breaker.probes % len(waiting)]
-    if ids := _reserve_retry(broadcast_id, channel, until, now):
-        return _publish(broadcast_id, channel, transport, ids, now, until=until)
-    return _issue(broadcast_id, channel, transport, now, most=1, until=until)
+    # Broadcasts take turns, whatever became of the probe before: the provider may refuse the content of one, or we may
+    # fail to send it, which would hold up the others for ever.
+    round_number, turn = divmod(breaker.issued, len(waiting))
+    ids = _reserve_probe(waiting[turn], channel, until, now, retry_first=round_number % 2 == 0)
+    return _publish(waiting[turn], channel, transport, ids, now, until=until)
 
 
 def _issue(
@@ -119,14 +119,21 @@ def _reserve(broadcast_id: int, channel: Channel, most: int, until: datetime, no
     return sorted(ids)
 
 
-def _reserve_retry(broadcast_id: int, channel: Channel, until: datetime, now: datetime) -> list[int]:
-    """The delivery whose next try has been due for longest, if there is one, reserved as by `_reserve`.
+def _reserve_probe(
+    broadcast_id: int, channel: Channel, until: datetime, now: datetime, *, retry_first: bool
+) -> list[int]:
+    """One delivery, reserved as by `_reserve`: a retry, or one that was not put off, and the other where there is none.
 
     A server that puts everybody off at first (greylisting) refuses each delivery that was never tried, however well it
-    works.
+    works. But of retries alone, one mailbox that stays full would keep the channel paused for hours.
     """
-    retries = _due(broadcast_id, channel, now).filter(state=State.RETRYING).order_by("due_at")
-    return bulk_updates.update_returning(retries, 1, {"state": State.PENDING, "due_at": until, "lease_token": None})
+    due = _due(broadcast_id, channel, now)
+    retries, others = due.filter(state=State.RETRYING).order_by("due_at"), due.filter(state=State.PENDING)
+    values = {"state": State.PENDING, "due_at": until, "lease_token": None}
+    for rows in (retries, others) if retry_first else (others, retries):
+        if ids := bulk_updates.update_returning(rows, 1, values):
+            return ids
+    return []
 
 
 # --- Issue again ------------------------------------------------------------------------------------------------------

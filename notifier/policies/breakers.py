@@ -10,6 +10,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import F
 
 from notifier.models import Breaker, Channel
 
@@ -65,7 +66,8 @@ def record(*, channel: Channel, count: Count, now: datetime) -> bool:
         opens = total.given >= settings.BREAKER_MINIMUM and total.mostly_failed()
         changes = {"counted_from": total.since, "given": total.given, "failed": total.failed, **passed}
         if opens:
-            changes |= {"opened_at": now, "detail": count.detail[:300], "probes": 0, "probe_at": now + _wait(0)}
+            changes |= {"opened_at": now, "detail": count.detail[:300], "probe_at": now + _wait(0)}
+            changes |= {"probes": 0, "issued": 0}
         Breaker.objects.filter(pk=breaker.pk).update(**changes)
     return opens
 
@@ -120,7 +122,7 @@ def reserve_probe(*, breaker: Breaker, now: datetime) -> datetime | None:
         return None
     until = now + max(_wait(breaker.probes), PROBE_PATIENCE)
     mine = Breaker.objects.filter(pk=breaker.pk, opened_at=breaker.opened_at, probe_at=breaker.probe_at)
-    return until if mine.update(probe_at=until) else None
+    return until if mine.update(probe_at=until, issued=F("issued") + 1) else None
 
 
 def judge(
