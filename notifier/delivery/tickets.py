@@ -22,8 +22,6 @@ LOST_AFTER = timedelta(seconds=5)
 #: After tickets of a channel were issued again, how long none of that channel are.
 REISSUE_PAUSE = timedelta(seconds=30)
 
-STEP = "its messages can't be handed out to be sent"
-
 State = Delivery.State
 
 
@@ -39,7 +37,7 @@ def issue_tickets(*, channel: Channel, transport: Transport, now: datetime, faul
     waiting = [
         pk
         for pk in Broadcast.objects.running().order_by("pk").values_list("pk", flat=True)
-        if not faults.waits(STEP, pk) and _due(pk, channel, now).exists()
+        if not faults.waits(_step(channel), pk) and _due(pk, channel, now).exists()
     ]
     if not waiting:
         return 0
@@ -48,7 +46,7 @@ def issue_tickets(*, channel: Channel, transport: Transport, now: datetime, faul
         # Consumers have enough to do. Fewer and larger transactions leave them more of SQLite's one write lock.
         return 0
     if breaker := breakers.find_open(channel=channel):
-        return _issue_probe(breaker, channel, waiting, transport, now)
+        return _issue_probe(breaker, channel, waiting, transport, now, faults)
     reserved_until = now + timedelta(seconds=settings.TICKET_LIFETIME_SECONDS)
     issued = 0
     for position, broadcast_id in enumerate(waiting):
@@ -56,14 +54,20 @@ def issue_tickets(*, channel: Channel, transport: Transport, now: datetime, faul
         if share <= 0:
             break
         most = min(share * settings.TICKET_SIZE, bulk_updates.CHUNK)
-        with faults.contained(STEP, broadcast_id):
+        with faults.contained(_step(channel), broadcast_id):
             rows = _issue(broadcast_id, channel, transport, now, most=most, until=reserved_until)
             room -= -(-rows // settings.TICKET_SIZE)
             issued += rows
     return issued
 
 
-def _issue_probe(breaker: Breaker, channel: Channel, waiting: list[int], transport: Transport, now: datetime) -> int:
+def _step(channel: Channel) -> str:
+    return f"its {channel.units} can't be handed out to be sent"
+
+
+def _issue_probe(
+    breaker: Breaker, channel: Channel, waiting: list[int], transport: Transport, now: datetime, faults: Faults
+) -> int:
     """Issue one delivery in a ticket of its own, if a probe is due and no other dispatcher issues it."""
     until = breakers.reserve_probe(breaker=breaker, now=now)
     if until is None:
@@ -71,8 +75,11 @@ def _issue_probe(breaker: Breaker, channel: Channel, waiting: list[int], transpo
     # Broadcasts take turns, whatever became of the probe before: the provider may refuse the content of one, or we may
     # fail to send it, which would hold up the others for ever.
     round_number, turn = divmod(breaker.issued, len(waiting))
-    ids = _reserve_probe(waiting[turn], channel, until, now, retry_first=round_number % 2 == 0)
-    return _publish(waiting[turn], channel, transport, ids, now, until=until)
+    issued = 0
+    with faults.contained(_step(channel), waiting[turn]):
+        ids = _reserve_probe(waiting[turn], channel, until, now, retry_first=round_number % 2 == 0)
+        issued = _publish(waiting[turn], channel, transport, ids, now, until=until)
+    return issued
 
 
 def _issue(
