@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Count, QuerySet
+from django.db.models import Case, Count, F, QuerySet, When
 
 from notifier.delivery import bulk_updates
 from notifier.models import Breaker, Broadcast, Channel, Delivery
@@ -132,10 +132,14 @@ def _reserve_probe(
     """One delivery, reserved as by `_reserve`: a retry, or one that was not put off, and the other where there is none.
 
     A server that puts everybody off at first (greylisting) refuses each delivery that was never tried, however well it
-    works. But of retries alone, one mailbox that stays full would keep the channel paused for hours.
+    works. But of retries alone, one mailbox that stays full would keep the channel paused for hours. Of the retries it
+    is the one with the most failed tries, up to as many as greylisting takes: one after the other, each would be
+    refused a second time before any has its third try.
     """
     due = _due(broadcast_id, channel, now)
-    retries, others = due.filter(state=State.RETRYING).order_by("due_at"), due.filter(state=State.PENDING)
+    tries = Case(When(attempts__lte=breakers.MAX_TRIES_FORGIVEN, then=F("attempts")), default=0)
+    retries = due.filter(state=State.RETRYING).order_by(tries.desc(), "due_at")
+    others = due.filter(state=State.PENDING)
     values = {"state": State.PENDING, "due_at": until, "lease_token": None}
     for rows in (retries, others) if retry_first else (others, retries):
         if ids := bulk_updates.update_returning(rows, 1, values):

@@ -22,7 +22,7 @@ PROBE_PATIENCE = timedelta(seconds=15)
 REMEMBERED = timedelta(hours=1)
 #: Greylisting takes a delivery on its second or third try. One that passes on its eighth says nothing about the others:
 #: it was one mailbox, full for a while. Without this, being put off would never again count for any of them.
-MOST_TRIES_FORGIVEN = 2
+MAX_TRIES_FORGIVEN = 2
 #: Counts grow to at most this many times the minimum: otherwise a long good time would hide a provider that fails now.
 MAX_COUNTED = 10
 
@@ -104,7 +104,7 @@ def _forgiven(breaker: Breaker, now: datetime) -> int:
 
 
 def _at_most(tries: int) -> int:
-    return min(tries, MOST_TRIES_FORGIVEN)
+    return min(tries, MAX_TRIES_FORGIVEN)
 
 
 def _was_closed_since(moment: datetime, breaker: Breaker, now: datetime) -> bool:

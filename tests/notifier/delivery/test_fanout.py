@@ -520,6 +520,24 @@ def test_the_probe_is_the_retry_that_has_been_due_for_longest_if_there_is_one(no
     assert (fresh(retry).state, fresh(later).state) == (State.PENDING, State.RETRYING)
 
 
+def test_the_probe_is_a_retry_that_greylisting_would_let_pass(now: datetime) -> None:
+    """One after the other, each would be refused a second time before any has its third try."""
+    an_open_breaker(now=now)
+    broadcast = a_broadcast()
+    *_, twice, full = (
+        a_delivery(broadcast=broadcast, state=State.RETRYING, due_at=now - ago * SECOND, attempts=attempts)
+        for ago, attempts in [(30, 1), (29, 1), (1, 2), (40, 3)]
+    )
+
+    for _ in range(2):
+        assert issue(now) == 1
+        Breaker.objects.update(issued=0, probe_at=now)
+
+    first, second = (ticket.deliveries for ticket in issued_tickets())
+    assert first == (twice.pk,)
+    assert second != (full.pk,)
+
+
 def test_one_mailbox_that_stays_full_does_not_take_every_probe(now: datetime) -> None:
     """Its next try is due again at each probe, while the provider would take everybody else's."""
     breaker = an_open_breaker(now=now)
