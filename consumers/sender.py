@@ -172,8 +172,11 @@ class Sender:
     def _is_ready(self, thread: "_Thread", window: Window) -> bool:
         """Make the thread's connection ready; False where that fails. The first one is tried alone.
 
-        With a wrong password each try may be one more step to a locked account.
+        With a wrong password each try may be one more step to a locked account. For a window that was given up none is
+        made ready.
         """
+        if window.down:
+            return False
         is_called = self._is_proven() and self._call_next(window)
         try:
             thread.open(self._get_backend)

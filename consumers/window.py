@@ -10,6 +10,9 @@ from notifier.delivery.settlements import Outcome, Verdict
 
 #: How much longer than its backend says one send may take before it counts as one that hangs.
 GRACE_SECONDS = 5.0
+#: It is looked at each second. If the last look lies further back, the whole process stood still meanwhile: an answer
+#: may be there that its thread has not read yet. Less than the grace, which covers a shorter stop.
+STOOD_STILL_SECONDS = 3.0
 
 
 class Flight:
@@ -30,6 +33,10 @@ class Window:
         self._number = len(messages)
         self._starts_until = starts_until
         self._longest_send_seconds = longest_send_seconds
+        self._looked_at = time.monotonic()
+        self._stood_still = False
+        #: When a send ended last.
+        self._ended_at = 0.0
         #: Why no more of it is sent, where the provider can't be used; otherwise empty.
         self.down = ""
         #: Why the provider refused one of several connections, while others went on; otherwise empty.
@@ -63,15 +70,18 @@ class Window:
         with self._lock:
             if flight in self._flights:
                 self._flights.discard(flight)
+                self._ended_at = time.monotonic()
                 self._record(outcome)
 
     def put_back(self, flight: Flight, *, refusal: str) -> None:
-        """Leave a message that was not handed over to another thread, whose connection works."""
+        """Leave a message that was not handed over to another thread, whose connection works; RELEASED if none does."""
         with self._lock:
             self.refusal = refusal
             if flight in self._flights:
                 self._flights.discard(flight)
                 self._left.appendleft(flight.message)
+                if self.down:  # meanwhile the others have found that theirs don't work either
+                    self._release_left(self.down)
 
     def give_up(self, reason: str) -> None:
         """Return what nobody has begun to send as RELEASED."""
@@ -80,19 +90,33 @@ class Window:
             self._release_left(reason)
 
     def write_off(self) -> list[Flight]:
-        """End the sends that hang as UNKNOWN, and return them. What nobody took, while there was time, is released."""
+        """End the sends that hang as UNKNOWN, and return them. What nobody took, while there was time, is released.
+
+        After the process stood still, the first look writes off nothing: see STOOD_STILL_SECONDS.
+        """
         now = time.monotonic()
         with self._lock:
+            if self._has_stood_still(now):
+                return []
             longest = self._longest_send_seconds + GRACE_SECONDS
             hanging = [flight for flight in self._flights if now - flight.taken_at > longest]
             self._flights.difference_update(hanging)
             for flight in hanging:
                 detail = f"the provider did not answer within {longest:g} s"
                 self._record(Outcome(flight.message, Verdict.UNKNOWN, detail=detail))
-            if self._left and now > self._starts_until + GRACE_SECONDS:
+                self._ended_at = now
+            # A thread at work releases what is left once its send has ended: a slow one is no outage.
+            is_idle = not self._flights and now > max(self._starts_until, self._ended_at) + GRACE_SECONDS
+            if self._left and is_idle:
                 self.down = self.down or "no connection to the provider was ready in time"
                 self._release_left(self.down)
             return hanging
+
+    def _has_stood_still(self, now: float) -> bool:
+        """Whether it did since the last look. Never twice in a row: then it is the looks that are slow."""
+        self._stood_still = not self._stood_still and now - self._looked_at > STOOD_STILL_SECONDS
+        self._looked_at = now
+        return self._stood_still
 
     def oldest_seconds(self) -> float:
         """How long the oldest send has been under way."""

@@ -24,7 +24,8 @@ NOT_TAKEN = {"invalid", "rejected", "failed"}
 #: Of a longer answer no more is read for its words.
 MAX_WORDS = 1000
 
-#: Errors before any of the request was sent.
+#: Errors before any of the request was sent. requests raises those about a wrong setting, an address without a host or
+#: a key with a line's end in it, before it hands the request over.
 _NOT_CONNECTED = (
     requests.exceptions.ConnectTimeout,
     requests.exceptions.InvalidURL,
@@ -50,6 +51,8 @@ def failure_of(error: Exception, mail: Any, *, is_handed_over: bool) -> SendFail
     """What an error means that anymail raised. `is_handed_over`: its request was begun."""
     if isinstance(error, AnymailConfigurationError):
         return ChannelDown(f"the mail backend can't be used: {masked(error)}")
+    if any(map(_is_before_the_request, _chain(error))):
+        return ChannelDown(f"the provider can't be reached: {_reason(error)}")
     if not is_handed_over:
         return NoMessage(f"the provider can't be given it: {type(error).__name__}")
     if isinstance(error, AnymailRecipientsRefused):
@@ -57,9 +60,13 @@ def failure_of(error: Exception, mail: Any, *, is_handed_over: bool) -> SendFail
     response: Any = getattr(error, "response", None)
     if (status := _status(response)) is not None:
         return http_answers.failure(status, _words(status, response), getattr(response, "headers", {}))
-    if any(isinstance(e, _NOT_CONNECTED) or type(e).__name__ in _NOT_CONNECTED_NAMES for e in _chain(error)):
-        return ChannelDown(f"the provider can't be reached: {_reason(error)}")
     return OutcomeUnknown(f"the provider's answer was lost: {_reason(error)}")
+
+
+def _is_before_the_request(error: BaseException) -> bool:
+    # HTTP writes its headers in Latin-1. Of what we put there only a key can be beyond it.
+    is_bad_key = isinstance(error, UnicodeEncodeError) and error.encoding == "latin-1"
+    return is_bad_key or isinstance(error, _NOT_CONNECTED) or type(error).__name__ in _NOT_CONNECTED_NAMES
 
 
 def judge(mail: Any) -> None:

@@ -39,15 +39,20 @@ PHASES = 9
 #: 5.1.0 may be.
 NO_MAILBOX = re.compile(r"55[013] 5\.1\.(?:1|2|3|6|10)(?!\d|\.\d)")
 
+#: What a server says of its own. Behind a colon, a bracket or "said" it may be the words of the recipient's server, as
+#: in Postfix' "450 4.1.1 <ann@example.com>: unverified address: host mx.example.com said: 421 Too many connections",
+#: which are about that recipient alone. Only "Error:", before which Postfix may put its name, begins its own.
+OWN_WORDS = r"4\d\d (?:[245]\.\d{1,3}\.\d{1,3} )?(?:(?:[\w.-]+ )?error: )?(?:(?!\bsaid\b)[^:<>(\"'…])*?"
+
 #: The server takes us, but not over so many connections at once. Exchange Online says 432 4.3.2 at MAIL or after DATA.
 TOO_MANY_CONNECTIONS = re.compile(
-    r"432 |4\d\d .*(?:too many (?:\w+ ){0,3}(?:connections|sessions)"
+    rf"432 |{OWN_WORDS}(?:too many (?:\w+ ){{0,3}}(?:connections|sessions)"
     r"|concurrent connections|connections? (?:rate )?limit)",
     re.IGNORECASE,
 )
 
 #: The connection has had its share, says a server that keeps it open all the same.
-TOO_MANY_MESSAGES = re.compile(r"4\d\d .*too many (?:messages|mails|emails|transactions)", re.IGNORECASE)
+TOO_MANY_MESSAGES = re.compile(rf"{OWN_WORDS}too many (?:messages|mails|emails|transactions)", re.IGNORECASE)
 #: "Bad sequence of commands": the server and we are out of step, which is no recipient's doing.
 OUT_OF_STEP = 503
 TROUBLE = (smtplib.SMTPException, OSError)

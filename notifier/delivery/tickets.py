@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Count, QuerySet
+from django.db.models import Case, Count, F, QuerySet, When
 
 from notifier.delivery import bulk_updates
 from notifier.models import Breaker, Broadcast, Channel, Delivery
@@ -21,8 +21,6 @@ from notifier.transport.base import Ticket, Transport, TransportError
 LOST_AFTER = timedelta(seconds=5)
 #: After tickets of a channel were issued again, how long none of that channel are.
 REISSUE_PAUSE = timedelta(seconds=30)
-
-STEP = "its messages can't be handed out to be sent"
 
 State = Delivery.State
 
@@ -39,7 +37,7 @@ def issue_tickets(*, channel: Channel, transport: Transport, now: datetime, faul
     waiting = [
         pk
         for pk in Broadcast.objects.running().order_by("pk").values_list("pk", flat=True)
-        if not faults.waits(STEP, pk) and _due(pk, channel, now).exists()
+        if not faults.waits(_step(channel), pk) and _due(pk, channel, now).exists()
     ]
     if not waiting:
         return 0
@@ -48,7 +46,7 @@ def issue_tickets(*, channel: Channel, transport: Transport, now: datetime, faul
         # Consumers have enough to do. Fewer and larger transactions leave them more of SQLite's one write lock.
         return 0
     if breaker := breakers.find_open(channel=channel):
-        return _issue_probe(breaker, channel, waiting, transport, now)
+        return _issue_probe(breaker, channel, waiting, transport, now, faults)
     reserved_until = now + timedelta(seconds=settings.TICKET_LIFETIME_SECONDS)
     issued = 0
     for position, broadcast_id in enumerate(waiting):
@@ -56,23 +54,32 @@ def issue_tickets(*, channel: Channel, transport: Transport, now: datetime, faul
         if share <= 0:
             break
         most = min(share * settings.TICKET_SIZE, bulk_updates.CHUNK)
-        with faults.contained(STEP, broadcast_id):
+        with faults.contained(_step(channel), broadcast_id):
             rows = _issue(broadcast_id, channel, transport, now, most=most, until=reserved_until)
             room -= -(-rows // settings.TICKET_SIZE)
             issued += rows
     return issued
 
 
-def _issue_probe(breaker: Breaker, channel: Channel, waiting: list[int], transport: Transport, now: datetime) -> int:
+def _step(channel: Channel) -> str:
+    return f"its {channel.units} can't be handed out to be sent"
+
+
+def _issue_probe(
+    breaker: Breaker, channel: Channel, waiting: list[int], transport: Transport, now: datetime, faults: Faults
+) -> int:
     """Issue one delivery in a ticket of its own, if a probe is due and no other dispatcher issues it."""
     until = breakers.reserve_probe(breaker=breaker, now=now)
     if until is None:
         return 0
-    # Broadcasts take turns: the provider may refuse the content of one, which would hold up the others for ever.
-    broadcast_id = waiting[breaker.probes % len(waiting)]
-    if ids := _reserve_retry(broadcast_id, channel, until, now):
-        return _publish(broadcast_id, channel, transport, ids, now, until=until)
-    return _issue(broadcast_id, channel, transport, now, most=1, until=until)
+    # Broadcasts take turns, whatever became of the probe before: the provider may refuse the content of one, or we may
+    # fail to send it, which would hold up the others for ever.
+    round_number, turn = divmod(breaker.issued, len(waiting))
+    issued = 0
+    with faults.contained(_step(channel), waiting[turn]):
+        ids = _reserve_probe(waiting[turn], channel, until, now, retry_first=round_number % 2 == 0)
+        issued = _publish(waiting[turn], channel, transport, ids, now, until=until)
+    return issued
 
 
 def _issue(
@@ -119,14 +126,25 @@ def _reserve(broadcast_id: int, channel: Channel, most: int, until: datetime, no
     return sorted(ids)
 
 
-def _reserve_retry(broadcast_id: int, channel: Channel, until: datetime, now: datetime) -> list[int]:
-    """The delivery whose next try has been due for longest, if there is one, reserved as by `_reserve`.
+def _reserve_probe(
+    broadcast_id: int, channel: Channel, until: datetime, now: datetime, *, retry_first: bool
+) -> list[int]:
+    """One delivery, reserved as by `_reserve`: a retry, or one that was not put off, and the other where there is none.
 
     A server that puts everybody off at first (greylisting) refuses each delivery that was never tried, however well it
-    works.
+    works. But of retries alone, one mailbox that stays full would keep the channel paused for hours. Of the retries it
+    is the one with the most failed tries, up to as many as greylisting takes: one after the other, each would be
+    refused a second time before any has its third try.
     """
-    retries = _due(broadcast_id, channel, now).filter(state=State.RETRYING).order_by("due_at")
-    return bulk_updates.update_returning(retries, 1, {"state": State.PENDING, "due_at": until, "lease_token": None})
+    due = _due(broadcast_id, channel, now)
+    tries = Case(When(attempts__lte=breakers.MAX_TRIES_FORGIVEN, then=F("attempts")), default=0)
+    retries = due.filter(state=State.RETRYING).order_by(tries.desc(), "due_at")
+    others = due.filter(state=State.PENDING)
+    values = {"state": State.PENDING, "due_at": until, "lease_token": None}
+    for rows in (retries, others) if retry_first else (others, retries):
+        if ids := bulk_updates.update_returning(rows, 1, values):
+            return ids
+    return []
 
 
 # --- Issue again ------------------------------------------------------------------------------------------------------

@@ -89,8 +89,10 @@ class Breaker(models.Model):
     probe_at = models.DateTimeField(null=True)
     #: How many probes failed since it opened.
     probes = models.PositiveIntegerField(default=0)
-    #: After how many failed tries deliveries went through lately, and when that was last seen. A mail server may put
-    #: everybody off at first (greylisting): a "not now" on fewer tries than that is no sign of trouble.
+    #: How many were issued since it opened, whatever became of them.
+    issued = models.PositiveIntegerField(default=0, db_default=0)
+    #: After how many failed tries (two at the most) deliveries went through lately, and when that was last seen. A mail
+    #: server may put everybody off at first (greylisting): a "not now" on fewer tries than that is no sign of trouble.
     passed_after_tries = models.PositiveSmallIntegerField(default=0, db_default=0)
     passed_at = models.DateTimeField(null=True)
 

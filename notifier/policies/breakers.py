@@ -10,6 +10,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import F
 
 from notifier.models import Breaker, Channel
 
@@ -17,8 +18,11 @@ from notifier.models import Breaker, Channel
 LONGEST_WAIT = timedelta(minutes=15)
 #: A probe without a result is followed by another after this time: its ticket or its consumer may be lost.
 PROBE_PATIENCE = timedelta(seconds=15)
-#: How long it is remembered that deliveries go through after some tries.
+#: After an hour in which none went through after as many failed tries, one try less is taken to be enough.
 REMEMBERED = timedelta(hours=1)
+#: Greylisting takes a delivery on its second or third try. One that passes on its eighth says nothing about the others:
+#: it was one mailbox, full for a while. Without this, being put off would never again count for any of them.
+MAX_TRIES_FORGIVEN = 2
 #: Counts grow to at most this many times the minimum: otherwise a long good time would hide a provider that fails now.
 MAX_COUNTED = 10
 
@@ -61,11 +65,12 @@ def record(*, channel: Channel, count: Count, now: datetime) -> bool:
         if breaker.opened_at or _was_closed_since(count.since, breaker, now):
             return False
         passed = _passed(breaker, count.passed_after, now)
-        total = _added(breaker, count.forgiving(passed["passed_after_tries"]), now)
+        total = _added(breaker, count.forgiving(max(_forgiven(breaker, now), _at_most(count.passed_after))), now)
         opens = total.given >= settings.BREAKER_MINIMUM and total.mostly_failed()
         changes = {"counted_from": total.since, "given": total.given, "failed": total.failed, **passed}
         if opens:
-            changes |= {"opened_at": now, "detail": count.detail[:300], "probes": 0, "probe_at": now + _wait(0)}
+            changes |= {"opened_at": now, "detail": count.detail[:300], "probe_at": now + _wait(0)}
+            changes |= {"probes": 0, "issued": 0}
         Breaker.objects.filter(pk=breaker.pk).update(**changes)
     return opens
 
@@ -80,13 +85,26 @@ def _locked(channel: Channel) -> Breaker:
 
 
 def _passed(breaker: Breaker, tries: int, now: datetime) -> dict[str, Any]:
-    """The columns that say after how many failed tries deliveries go through, once one did after `tries`."""
-    is_fresh = breaker.passed_at is not None and abs(now - breaker.passed_at) <= REMEMBERED
-    known = breaker.passed_after_tries if is_fresh else 0
-    return {
-        "passed_after_tries": max(known, tries),
-        "passed_at": now if tries else breaker.passed_at,
-    }
+    """The columns to change once a delivery went through after `tries` failed ones.
+
+    What passed after fewer tries than others lately does not renew what those have shown.
+    """
+    tries = _at_most(tries)
+    if not tries or tries < _forgiven(breaker, now):
+        return {}
+    return {"passed_after_tries": tries, "passed_at": now}
+
+
+def _forgiven(breaker: Breaker, now: datetime) -> int:
+    """How many failed tries are no sign of trouble, as far as was seen before."""
+    if breaker.passed_at is None:
+        return 0
+    # abs(), because a clock may be set back.
+    return max(0, _at_most(breaker.passed_after_tries) - abs(now - breaker.passed_at) // REMEMBERED)
+
+
+def _at_most(tries: int) -> int:
+    return min(tries, MAX_TRIES_FORGIVEN)
 
 
 def _was_closed_since(moment: datetime, breaker: Breaker, now: datetime) -> bool:
@@ -120,7 +138,7 @@ def reserve_probe(*, breaker: Breaker, now: datetime) -> datetime | None:
         return None
     until = now + max(_wait(breaker.probes), PROBE_PATIENCE)
     mine = Breaker.objects.filter(pk=breaker.pk, opened_at=breaker.opened_at, probe_at=breaker.probe_at)
-    return until if mine.update(probe_at=until) else None
+    return until if mine.update(probe_at=until, issued=F("issued") + 1) else None
 
 
 def judge(

@@ -52,11 +52,7 @@ class Faults:
         except Exception as error:
             if db_faults.is_away(error) or isinstance(error, self._passes):
                 raise
-            backoff = self._backoffs.setdefault(
-                key, Backoff(first_seconds=FIRST_SECONDS, longest_seconds=LONGEST_SECONDS)
-            )
-            seconds = backoff.next_seconds()
-            self._retry_at[key] = time.monotonic() + seconds
+            seconds = self._put_off(key)
             log(error, step=step, broadcast_id=broadcast_id, seconds=seconds)
             if broadcast_id is not None:
                 note(broadcast_id=broadcast_id, step=step, error=error, now=clock.now())
@@ -64,7 +60,9 @@ class Faults:
             if self._backoffs.pop(key, None):
                 self._retry_at.pop(key, None)
                 if broadcast_id is not None:
-                    Broadcast.objects.filter(pk=broadcast_id).update(fault="", fault_at=None)
+                    # Another step's fault stays: it is not over.
+                    mine = Broadcast.objects.filter(pk=broadcast_id, fault__startswith=f"{step}: ")
+                    mine.update(fault="", fault_at=None)
 
     def _put_off(self, key: Key) -> float:
         """How many seconds to wait before the next try."""

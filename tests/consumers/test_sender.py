@@ -514,6 +514,39 @@ def test_a_provider_that_goes_away_meanwhile_is_down_once_no_connection_works(hi
     assert crew.words == ""
 
 
+def test_for_a_window_that_was_given_up_no_connection_is_opened(
+    hire: Callable[..., Sender], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two connections fail at once. Between the look at the others and putting the message back, those give up."""
+    both, away = threading.Barrier(2), threading.Event()
+
+    def act(message: Outgoing) -> str:
+        both.wait(PATIENCE_SECONDS)
+        if away.is_set():
+            raise ChannelDown("connection reset")
+        return ""
+
+    provider = Provider(act)
+    crew = hire(provider, threads=2)
+    send(crew, 2)
+    put_back = window.Window.put_back
+    opened: list[FakeBackend] = []
+
+    def put_back_late(self: window.Window, flight: window.Flight, *, refusal: str) -> None:
+        wait_until(lambda: self.down)
+        put_back(self, flight, refusal=refusal)
+
+    monkeypatch.setattr(window.Window, "put_back", put_back_late)
+    monkeypatch.setattr(FakeBackend, "open", lambda self: opened.append(self), raising=False)
+    away.set()
+
+    outcomes = send(crew, 2)
+    crew.close()
+
+    assert [(o.verdict, o.detail) for o in outcomes] == [(Verdict.RELEASED, "connection reset")] * 2
+    assert len(opened) == 2, "one for each connection, before it failed"
+
+
 def test_the_limit_is_tried_upwards_again_and_faster_while_that_works(
     hire: Callable[..., Sender], monkeypatch: pytest.MonkeyPatch
 ) -> None:

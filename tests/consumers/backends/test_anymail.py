@@ -234,6 +234,24 @@ def test_what_can_not_be_put_into_a_request_was_never_sent(
     assert len(api.requests) == 1
 
 
+@pytest.mark.parametrize(
+    ("token", "url"),
+    [("secret\n", ""), ("secret", "api.postmarkapp.com/"), ("secret", "http:///x"), ("schlüssel-→", "")],
+)
+def test_settings_of_which_no_request_can_be_made_are_the_channels_trouble(
+    use: Callable[..., SendBackend], api: MailApi, settings: Settings, token: str, url: str
+) -> None:
+    api.answer = PROVIDERS["postmark"].taken
+    backend = use("postmark", url)
+    settings.ANYMAIL = settings.ANYMAIL | {"POSTMARK_SERVER_TOKEN": token}
+
+    with pytest.raises(ChannelDown) as caught:
+        backend.send(MESSAGE)
+
+    assert "secret" not in str(caught.value)
+    assert api.requests == []
+
+
 def test_settings_without_a_key_are_the_channels_trouble(use: Callable[..., SendBackend], settings: Settings) -> None:
     backend = use("postmark")
     settings.ANYMAIL = {}

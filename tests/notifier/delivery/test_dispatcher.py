@@ -20,11 +20,12 @@ from notifier.delivery import claims, daily_stats, dispatcher, fanout, settlemen
 from notifier.delivery.dispatcher import Dispatcher
 from notifier.delivery.settlements import Outcome, Verdict
 from notifier.models import Broadcast, Channel, ClientCounts, ClientImport, Delivery, Process, QueuedTicket
+from notifier.policies import breakers
 from notifier.runtime import clock, faults
 from notifier.runtime.shutdown import StopFlag
 from notifier.transport.base import Ticket, TransportError, decode
 from notifier.transport.database import DatabaseTransport
-from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification
+from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification, an_open_breaker
 from tests.support.servers.processes import wait_until
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
@@ -105,6 +106,11 @@ def send_everything(channel: Channel, verdict: Verdict = Verdict.SENT) -> int:
         sent += len(claim.messages)
         row.delete()
     return sent
+
+
+def issued() -> list[Ticket]:
+    rows = QueuedTicket.objects.filter(dead=False).order_by("pk")
+    return [decode(bytes(row.body), channel=Channel(row.channel)) for row in rows]
 
 
 def worker() -> Process:
@@ -727,6 +733,70 @@ def test_a_broadcast_that_failed_is_tried_again_and_goes_on(loop: Dispatcher, mo
 
     broadcast.refresh_from_db()
     assert (Delivery.objects.count(), broadcast.fault, broadcast.fault_at) == (1, "", None)
+
+
+def test_what_goes_on_again_leaves_the_fault_of_another_step_to_be_seen(
+    loop: Dispatcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault_watch = SimpleNamespace(seconds=1000.0)
+    monkeypatch.setattr(faults, "time", SimpleNamespace(monotonic=lambda: fault_watch.seconds))
+    a_client(listings="email")
+    broadcast = a_broadcast(notification=a_notification(sms_body=""))
+    with monkeypatch.context() as patched:
+        patched.setattr(fanout, "expand", Mock(side_effect=db.DataError("no")))
+        loop.cycle()
+    fault_watch.seconds += faults.FIRST_SECONDS
+    Broadcast.objects.update(fault="its days can't be counted: ValueError", fault_at=clock.now())
+
+    loop.cycle()
+
+    broadcast.refresh_from_db()
+    assert Delivery.objects.count() == 1
+    assert (broadcast.fault, broadcast.fault_at is None) == ("its days can't be counted: ValueError", False)
+
+
+def test_what_keeps_e_mails_back_keeps_no_sms_back(loop: Dispatcher, monkeypatch: pytest.MonkeyPatch) -> None:
+    broadcast = a_broadcast()
+    _, text = (a_delivery(broadcast=broadcast, channel=each, due_at=clock.now()) for each in (EMAIL, SMS))
+    issue = tickets._issue
+
+    def fail_for_e_mails(broadcast_id: int, channel: Channel, *arguments: Any, **named: Any) -> int:
+        if channel == EMAIL:
+            raise db.DataError("no")
+        return issue(broadcast_id, channel, *arguments, **named)
+
+    monkeypatch.setattr(tickets, "_issue", fail_for_e_mails)
+
+    loop.cycle()
+
+    broadcast.refresh_from_db()
+    assert [ticket.deliveries for ticket in issued()] == [(text.pk,)]
+    assert broadcast.fault == "its e-mails can't be handed out to be sent: DataError"
+
+
+def test_a_broadcast_whose_probe_can_not_be_issued_stops_no_other(
+    loop: Dispatcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    an_open_breaker(now=clock.now())
+    bad, good = a_broadcast(), a_broadcast()
+    for each in (bad, good):
+        a_delivery(broadcast=each, due_at=clock.now())
+    reserve = tickets._reserve_probe
+
+    def fail_for_one(broadcast_id: int, *arguments: Any, **named: Any) -> list[int]:
+        if broadcast_id == bad.pk:
+            raise db.DataError("no")
+        return reserve(broadcast_id, *arguments, **named)
+
+    monkeypatch.setattr(tickets, "_reserve_probe", fail_for_one)
+
+    loop.cycle()
+    breakers.probe_now(channel=EMAIL, now=clock.now())
+    loop.cycle()
+
+    bad.refresh_from_db()
+    assert [ticket.broadcast for ticket in issued()] == [good.pk]
+    assert bad.fault == "its e-mails can't be handed out to be sent: DataError"
 
 
 def test_a_database_that_is_away_is_no_broadcasts_fault(loop: Dispatcher, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -520,6 +520,69 @@ def test_the_probe_is_the_retry_that_has_been_due_for_longest_if_there_is_one(no
     assert (fresh(retry).state, fresh(later).state) == (State.PENDING, State.RETRYING)
 
 
+def test_the_probe_is_a_retry_that_greylisting_would_let_pass(now: datetime) -> None:
+    """One after the other, each would be refused a second time before any has its third try."""
+    an_open_breaker(now=now)
+    broadcast = a_broadcast()
+    *_, twice, full = (
+        a_delivery(broadcast=broadcast, state=State.RETRYING, due_at=now - ago * SECOND, attempts=attempts)
+        for ago, attempts in [(30, 1), (29, 1), (1, 2), (40, 3)]
+    )
+
+    for _ in range(2):
+        assert issue(now) == 1
+        Breaker.objects.update(issued=0, probe_at=now)
+
+    first, second = (ticket.deliveries for ticket in issued_tickets())
+    assert first == (twice.pk,)
+    assert second != (full.pk,)
+
+
+def test_one_mailbox_that_stays_full_does_not_take_every_probe(now: datetime) -> None:
+    """Its next try is due again at each probe, while the provider would take everybody else's."""
+    breaker = an_open_breaker(now=now)
+    one, other = a_broadcast(), a_broadcast()
+    full = [a_delivery(broadcast=each, state=State.RETRYING, due_at=now, attempts=1) for each in (one, other)]
+    for each in (one, other):
+        some_due(5, each, now)
+
+    for _ in range(8):
+        assert issue(now) == 1
+        Delivery.objects.filter(pk__in=[row.pk for row in full]).update(state=State.RETRYING, due_at=now)
+        assert breaker.opened_at
+        breakers.judge(channel=EMAIL, opened_at=breaker.opened_at, succeeded=False, detail="452 full", now=now)
+        breakers.probe_now(channel=EMAIL, now=now)
+
+    is_full = [ticket.deliveries[0] in [row.pk for row in full] for ticket in issued_tickets()]
+    assert is_full == [True, True, False, False, True, True, False, False]
+
+
+def test_where_every_delivery_waits_for_a_retry_each_probe_is_one(now: datetime) -> None:
+    an_open_breaker(now=now)
+    row = a_delivery(broadcast=a_broadcast(), state=State.RETRYING, due_at=now, attempts=1)
+
+    for _ in range(3):
+        assert issue(now) == 1
+        Delivery.objects.update(state=State.RETRYING, due_at=now)
+        breakers.probe_now(channel=EMAIL, now=now)
+
+    assert [ticket.deliveries for ticket in issued_tickets()] == [(row.pk,)] * 3
+
+
+def test_a_broadcast_whose_probes_show_nothing_does_not_take_every_one(now: datetime) -> None:
+    """Its claims fail, or its clients have opted out at the provider: no probe is judged."""
+    an_open_breaker(now=now)
+    one, other = a_broadcast(), a_broadcast()
+    some_due(5, one, now)
+    some_due(5, other, now)
+
+    for _ in range(4):
+        assert issue(now) == 1
+        breakers.probe_now(channel=EMAIL, now=now)
+
+    assert [ticket.broadcast for ticket in issued_tickets()] == [one.pk, other.pk, one.pk, other.pk]
+
+
 def test_a_probe_that_was_issued_is_claimed_and_its_success_lets_everything_go_on(now: datetime) -> None:
     broadcast = a_broadcast()
     some_due(3, broadcast, now)

@@ -170,10 +170,35 @@ def test_that_some_passed_is_forgotten_after_an_hour_in_which_none_did(now: date
 
 
 def test_the_most_tries_count_that_any_needed(now: datetime) -> None:
-    put_off(now, 1, tries=0, passed_after=3, given=2)
+    put_off(now, 1, tries=0, passed_after=2, given=2)
     put_off(now + SECOND, 1, tries=0, passed_after=1, given=2)
 
-    assert fresh().passed_after_tries == 3
+    assert fresh().passed_after_tries == 2
+
+
+def test_one_that_passed_on_its_eighth_try_does_not_excuse_every_try_before_it(now: datetime) -> None:
+    """It was one mailbox, full for a while."""
+    put_off(now, 1, tries=0, passed_after=7, given=2)
+
+    assert not put_off(now + SECOND, 100, tries=1)
+    assert put_off(now + SECOND, 30, tries=2)
+
+
+def test_what_passes_after_fewer_tries_does_not_renew_what_passed_after_more(now: datetime) -> None:
+    put_off(now, 1, tries=0, passed_after=2, given=100)
+    for minutes in (30, 59, 88):
+        put_off(now + minutes * MINUTE, 1, tries=0, passed_after=1, given=100)
+
+    assert not put_off(now + 90 * MINUTE, 100, tries=0)
+    assert put_off(now + 90 * MINUTE, 100, tries=1)
+
+
+def test_what_passed_after_two_tries_is_forgotten_try_by_try(now: datetime) -> None:
+    put_off(now, 1, tries=0, passed_after=2, given=100)
+
+    assert not put_off(now + 59 * MINUTE, 100, tries=1)
+    assert not put_off(now + 119 * MINUTE, 100, tries=0)
+    assert put_off(now + 121 * MINUTE, 100, tries=0)
 
 
 def test_a_probe_that_passes_on_a_later_try_shows_it_too(now: datetime) -> None:
