@@ -64,7 +64,9 @@ def log_in(browser: Browser, rows: Rows, user: User | None) -> None:
 _COLUMNS = {
     model._meta.label: (
         ", ".join(
-            connection.ops.quote_name(field.column) for field in model._meta.local_fields if field.name != "last_login"
+            connection.ops.quote_name(str(field.column))
+            for field in model._meta.concrete_fields
+            if field.name != "last_login"
         ),
         connection.ops.quote_name(model._meta.db_table),
     )
