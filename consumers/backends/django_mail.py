@@ -43,8 +43,8 @@ class DjangoMailBackend:
 
     def send(self, message: Outgoing) -> str:
         self.open()
-        # Made once before any of it is handed over, so that what can't be made is known not to have been sent.
-        mime.source(message)
+        # Before any of it is handed over, so that what can't be made is known not to have been sent.
+        mime.check(message)
         mail: Any = mime.build(message)
         # The provider's later reports on the message carry this along: notifier/webhooks/email_events.py.
         mail.metadata = {"delivery": message.reference}

@@ -2,6 +2,7 @@
 
 import base64
 import quopri
+import re
 import uuid
 from dataclasses import replace
 from email.charset import QP, Charset
@@ -17,6 +18,9 @@ from notifier.messages import lines, signed_links
 
 #: RFC 5321, 4.5.3.1.6, without the line's end.
 LONGEST_LINE_BYTES = 998
+#: What no header can refuse.
+_ORDINARY_ADDRESS = re.compile(r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@(?:[A-Za-z0-9-]+\.)+[A-Za-z0-9-]+")
+_OWN_WORDS = re.compile(r"[A-Za-z0-9._:= -]*")
 #: Of its length as it is. Base64 takes 1.35 times as much, whatever is in it.
 QUOTED_PRINTABLE_UP_TO = 2.5
 # For what Django writes: its own way with UTF-8 is 8bit.
@@ -81,6 +85,22 @@ def _list_headers(message: Outgoing) -> dict[str, str]:
         if link.startswith("https:"):
             headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     return headers
+
+
+def check(message: Outgoing) -> None:
+    """Raise `NoMessage` where no mail can be made of it, as `source` does.
+
+    One to an ordinary address, whose texts can be encoded, is not made to find that out: it would take longer than all
+    the rest of its sending.
+    """
+    texts = (message.subject, message.body, message.html)
+    try:
+        is_ordinary = all(text.encode() or True for text in texts) and lines.is_one_line(message.subject)
+    except UnicodeError:
+        is_ordinary = False
+    own_words = f"{message.list_id} {message.link_token} {message.reference} {message.installation}"
+    if not (is_ordinary and _ORDINARY_ADDRESS.fullmatch(message.address) and _OWN_WORDS.fullmatch(own_words)):
+        source(message)
 
 
 def source(message: Outgoing) -> bytes:

@@ -1271,6 +1271,34 @@ def test_a_mail_that_can_not_be_made_reaches_no_mail_backend_of_djangos_either(
     assert not getattr(outbox, "outbox", [])
 
 
+def test_an_ordinary_mail_is_not_made_twice(
+    use_backend: Callable[[str], SendBackend], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mime, "source", lambda message: pytest.fail("it was made to see whether it can be"))
+    backend = use_backend("django.core.mail.backends.locmem.EmailBackend")
+
+    backend.send(replace(MESSAGE, address="ann+news@mail.example.com", html="<p>Grüße, Ann.</p>", list_id="listings"))
+
+    assert len(outbox.outbox) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"body": "\ud800"},
+        {"html": "\udfff"},
+        {"list_id": "a\r\nBcc: eve@example.com", "link_token": "abc"},
+        {"address": '"ann\x85"@example.com'},
+    ],
+    ids=ascii,
+)
+def test_what_can_not_be_made_is_seen_before_a_backend_of_djangos_has_it(
+    use_backend: Callable[[str], SendBackend], change: dict[str, str]
+) -> None:
+    with pytest.raises(NoMessage):
+        use_backend("BrokenMailBackend").send(replace(MESSAGE, **change))
+
+
 def test_a_subject_is_one_line_with_a_mail_backend_of_djangos_too(use_backend: Callable[[str], SendBackend]) -> None:
     use_backend("django.core.mail.backends.locmem.EmailBackend").send(
         replace(MESSAGE, subject="Homes\x0bBcc: eve@example.com")
