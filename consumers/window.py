@@ -70,8 +70,9 @@ class Window:
 
     def end(self, flight: Flight, outcome: Outcome) -> None:
         """Record how it ended, unless it was written off before."""
+        # First: who finds nothing in flight must know that this has only just ended.
+        self._ended_at = time.monotonic()
         if self._take_back(flight):
-            self._ended_at = time.monotonic()
             self._record(outcome)
 
     def _take_back(self, flight: Flight) -> bool:
