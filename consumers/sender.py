@@ -131,7 +131,8 @@ class Sender:
             self._threads.remove(thread)
 
     def _is_proven(self) -> bool:
-        return any(thread.works for thread in tuple(self._threads))
+        with self._lock:
+            return any(thread.works for thread in self._threads)
 
     def _replace_hanging(self, window: Window) -> None:
         """Write off what hangs, and its threads with it: others take their place."""

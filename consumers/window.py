@@ -52,42 +52,33 @@ class Window:
 
     def take(self) -> Flight | None:
         """The next message that is to be sent; None once there is none."""
-        # Without a lock, here and in `end`: a hundred threads that wait for one take ten times as long for a window as
-        # the sending, and each of these steps is atomic.
-        while True:
-            try:
-                message = self._left.popleft()
-            except IndexError:
-                return None
-            if message.flaw:
-                self._record(Outcome(message, Verdict.PERMANENT, detail=message.flaw, was_given=False))
-            elif self.down or time.monotonic() > self._starts_until:
-                self._record(Outcome(message, Verdict.RELEASED, detail=self.down))
-            else:
-                flight = Flight(message)
-                self._flights.add(flight)
-                return flight
+        with self._lock:
+            while self._left:
+                flight = Flight(self._left.popleft())
+                message = flight.message
+                if message.flaw:
+                    self._record(Outcome(message, Verdict.PERMANENT, detail=message.flaw, was_given=False))
+                elif self.down or time.monotonic() > self._starts_until:
+                    self._record(Outcome(message, Verdict.RELEASED, detail=self.down))
+                else:
+                    self._flights.add(flight)
+                    return flight
+            return None
 
     def end(self, flight: Flight, outcome: Outcome) -> None:
         """Record how it ended, unless it was written off before."""
-        # First: who finds nothing in flight must know that this has only just ended.
-        self._ended_at = time.monotonic()
-        if self._take_back(flight):
-            self._record(outcome)
-
-    def _take_back(self, flight: Flight) -> bool:
-        """Whether it was still in its thread's hands. Only one who asks is told so, and ends it."""
-        try:
-            self._flights.remove(flight)
-        except KeyError:
-            return False
-        return True
+        with self._lock:
+            if flight in self._flights:
+                self._flights.discard(flight)
+                self._ended_at = time.monotonic()
+                self._record(outcome)
 
     def put_back(self, flight: Flight, *, refusal: str) -> None:
         """Leave a message that was not handed over to another thread, whose connection works; RELEASED if none does."""
         with self._lock:
             self.refusal = refusal
-            if self._take_back(flight):
+            if flight in self._flights:
+                self._flights.discard(flight)
                 self._left.appendleft(flight.message)
                 if self.down:  # meanwhile the others have found that theirs don't work either
                     self._release_left(self.down)
@@ -108,8 +99,8 @@ class Window:
             if self._has_stood_still(now):
                 return []
             longest = self._longest_send_seconds + GRACE_SECONDS
-            late = [flight for flight in list(self._flights) if now - flight.taken_at > longest]
-            hanging = [flight for flight in late if self._take_back(flight)]
+            hanging = [flight for flight in self._flights if now - flight.taken_at > longest]
+            self._flights.difference_update(hanging)
             for flight in hanging:
                 detail = f"the provider did not answer within {longest:g} s"
                 self._record(Outcome(flight.message, Verdict.UNKNOWN, detail=detail))
@@ -129,16 +120,12 @@ class Window:
 
     def oldest_seconds(self) -> float:
         """How long the oldest send has been under way."""
-        now = time.monotonic()
-        return max((now - flight.taken_at for flight in list(self._flights)), default=0.0)
+        with self._lock:
+            return max((time.monotonic() - flight.taken_at for flight in self._flights), default=0.0)
 
     def _release_left(self, reason: str) -> None:
-        while True:
-            try:
-                message = self._left.popleft()
-            except IndexError:
-                return
-            self._record(Outcome(message, Verdict.RELEASED, detail=reason))
+        while self._left:
+            self._record(Outcome(self._left.popleft(), Verdict.RELEASED, detail=reason))
 
     def _record(self, outcome: Outcome) -> None:
         self.outcomes.append(outcome)

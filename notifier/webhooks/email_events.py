@@ -14,7 +14,6 @@ from typing import Any
 from anymail.exceptions import AnymailWebhookValidationFailure
 from anymail.signals import AnymailTrackingEvent, EventType, RejectReason, tracking
 from django.conf import settings
-from django.db import InterfaceError, OperationalError
 from django.dispatch import receiver
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseForbidden
 from django.utils.crypto import salted_hmac
@@ -25,7 +24,7 @@ from notifier.consent import bounce_status, provider_events
 from notifier.consent.bounce_status import Finding
 from notifier.consent.provider_events import Event, Kind
 from notifier.models import Installation, ProviderEvent
-from notifier.runtime import clock
+from notifier.runtime import clock, db_faults, foreign_text
 from notifier.staff import login_throttle
 from notifier.web import minute_counts
 from notifier.web.security_headers import Allowance
@@ -171,12 +170,7 @@ def _has_usable_address(event: AnymailTrackingEvent) -> bool:
     address = getattr(event, "recipient", None)
     if address is None:
         return True
-    return isinstance(address, str) and len(address.strip()) <= MAX_ADDRESS and _storable(address) == address
-
-
-def _storable(text: str) -> str:
-    """The text as PostgreSQL can store it: without NULs, and without halves of characters, which JSON may hold."""
-    return text.encode("utf-8", "replace").decode().replace("\0", " ")
+    return isinstance(address, str) and len(address.strip()) <= MAX_ADDRESS and foreign_text.cleaned(address) == address
 
 
 @receiver(tracking)
@@ -185,9 +179,9 @@ def _receive(event: AnymailTrackingEvent, esp_name: str, **kwargs: Any) -> None:
     try:
         if found := translated(event, provider=esp_name, now=clock.now()):
             provider_events.record_event(found, clock.now())
-    except (OperationalError, InterfaceError):  # the database is away: the provider delivers them all again
-        raise
-    except Exception:
+    except Exception as error:
+        if db_faults.is_away(error):  # the provider delivers them all again
+            raise
         # Those beside it in the same request are recorded all the same. Delivered again, it would fail again.
         logger.exception("An event of %s could not be recorded.", esp_name)
 
@@ -199,7 +193,7 @@ def translated(event: AnymailTrackingEvent, *, provider: str, now: datetime) -> 
         return None
     return Event(
         provider=provider,
-        event_id=_storable(_id(event)),
+        event_id=_id(event),
         kind=kind,
         address=event.recipient,
         at=event.timestamp or now,
@@ -230,8 +224,8 @@ def _kind_of_bounce(event: AnymailTrackingEvent) -> Kind:
 
 
 def _words(text: object) -> str:
-    """In one line."""
-    return " ".join(str(text or "").split())
+    """In one line, without what no database stores: that may stand in the midst of an address."""
+    return " ".join(foreign_text.cleaned(str(text or "")).split())
 
 
 def _field_values(value: Any) -> Iterator[str]:
@@ -253,8 +247,7 @@ def _id(event: AnymailTrackingEvent) -> str:
 
 def _detail(event: AnymailTrackingEvent) -> str:
     """In one line, and without the address, which is stored beside it and erased separately."""
-    text = event.mta_response or event.description or event.reject_reason or ""
-    words = " ".join(_storable(str(text)).split())
+    words = _words(event.mta_response or event.description or event.reject_reason)
     return re.sub(re.escape(event.recipient or "@"), "…", words, flags=re.IGNORECASE)
 
 

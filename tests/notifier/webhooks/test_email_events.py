@@ -171,7 +171,7 @@ def test_what_can_not_be_stored_of_an_event_is_left_out_of_it(client: Browser) -
     assert post(client, told) == 200
 
     kept = ProviderEvent.objects.get()
-    assert (kept.event_id, kept.detail) == ("bounced:4 2?", "550 5.1.1 no ? mailbox")
+    assert (kept.event_id, kept.detail) == ("bounced:42\ufffd", "550 5.1.1 no \ufffd mailbox")
     assert Suppression.objects.get().address == "ann@example.com"
 
 
