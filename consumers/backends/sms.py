@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from django.conf import settings
 
-from consumers.backends.base import ChannelDown, Outgoing, PermanentFailure, SendBackend
+from consumers.backends.base import ChannelDown, NoMessage, Outgoing, SendBackend
 from consumers.backends.console import print_line
 from consumers.backends.twilio import TwilioBackend
 from notifier.addresses import phones
@@ -28,7 +28,8 @@ def get_backend() -> SendBackend:
 
 
 class CountryLimit:
-    """Hands to another backend what goes to these countries, at no special price; the rest fails for good.
+    """Hands to another backend what goes to these countries, at no special price; the rest fails for good, which says
+    nothing about the provider.
 
     Whoever could enter numbers elsewhere, or numbers of their own at a premium, would earn by each message.
     """
@@ -40,7 +41,7 @@ class CountryLimit:
 
     def send(self, message: Outgoing) -> str:
         if why := phones.why_not_within(message.address, self._countries):
-            raise PermanentFailure(f"not sent: SMS_COUNTRIES does not allow {why}")
+            raise NoMessage(f"not sent: SMS_COUNTRIES does not allow {why}")
         return self._backend.send(message)
 
     def close(self) -> None:
