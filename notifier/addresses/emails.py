@@ -184,7 +184,7 @@ def _why_invisible(text: str, at: int) -> str:
     shown = "".join(char for place, char in enumerate(text) if not _is_invisible(text, place))
     where = f"after “…{before[-3:]}”" if len(before) > 3 else f"after “{before}”" if before else "at its beginning"
     name = f"U+{ord(text[at]):04X} {unicodedata.name(text[at], '').lower()}".strip()
-    return f"“{shortened(shown)}” contains an invisible character {where} ({name}). Delete it, or type it all anew."
+    return f"“{shortened(shown)}” contains an invisible character {where} ({name}). Delete it, or type all of it again."
 
 
 def shortened(text: str) -> str:

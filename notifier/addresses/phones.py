@@ -13,11 +13,11 @@ _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 #: What a program makes of a number that it took for one to reckon with.
 _DECIMAL = re.compile(r"(\+?[0-9]{7,})[.,]([0-9]+)")
 _SCIENTIFIC = re.compile(r"\+?[0-9.,]+e[+-]?[0-9]+", re.IGNORECASE)
-#: The region of numbers that belong to no country: satellites, ships, machines, and free or dear ones of the world.
+#: The region of numbers of no country: satellites, ships, machines, and those free or at a premium worldwide.
 _NO_COUNTRY = "001"
 _SATELLITES = (870, 881, 882, 883)
 #: What a message to them costs is set by whoever owns the number.
-_DEAR = {
+_PREMIUM = {
     PhoneNumberType.PREMIUM_RATE: "a premium-rate number",
     PhoneNumberType.SHARED_COST: "a shared-cost number",
 }
@@ -81,7 +81,7 @@ def whole(text: str) -> str:
     """
     if _SCIENTIFIC.fullmatch(text):
         raise ValueError(
-            f"“{shortened(text)}” was rounded by a spreadsheet. Format the column as text, and type it anew."
+            f"“{shortened(text)}” was rounded by a spreadsheet. Format the column as text, and type it again."
         )
     if (found := _DECIMAL.fullmatch(text)) is None:
         return text
@@ -96,7 +96,7 @@ def _undeliverable(number: phonenumbers.PhoneNumber, kind: int) -> str:
         return "a number of satellites or machines"
     if phonenumbers.region_code_for_country_code(code) == _NO_COUNTRY:
         return "a number of no country"
-    return _DEAR.get(kind, "")
+    return _PREMIUM.get(kind, "")
 
 
 def _why_none(text: str, region: str | None) -> str:

@@ -145,8 +145,8 @@ def _staffs_own(row: Suppression) -> Evidence | None:
 
 
 def is_suppressed(*, channel: Channel, address: str) -> bool:
-    """Whether nothing may be sent to it, in whatever case an e-mail address is written."""
-    return Suppression.objects.filter(known(channel, address.strip().lower())).exists()
+    """Whether nothing may be sent to it, however an e-mail address is written."""
+    return Suppression.objects.filter(known(channel, address)).exists()
 
 
 def known(channel: Channel, address: str) -> Q:

@@ -103,7 +103,7 @@ def _in_words(error: csv.Error, line: int) -> str:
     if "unexpected end" in str(error) or "field limit" in str(error):
         return (
             f"The row on line {line} opens a quotation mark that is never closed: the file was cut short or damaged. "
-            "Close it or save the file anew, and choose it again."
+            "Close it or save the file again, and choose it again."
         )
     return (
         f"The row on line {line} can’t be told apart: after a quotation mark that closes a cell something other than "

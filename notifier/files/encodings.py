@@ -49,7 +49,7 @@ _CTRL_Z = "\x1a"
 _ENDS_HERE = re.compile(r"(?:^|[\r\n])\x1a|\x1a\Z")
 
 NO_TEXT = "This is neither a text file nor an Excel workbook. Save it as CSV (UTF-8) or as .xlsx, and choose it again."
-_AGAIN = "Save it anew as CSV (UTF-8), and choose it again."
+_AGAIN = "Save it again as CSV (UTF-8), and choose it again."
 
 
 class EncodingUnknown(FileError):
@@ -91,7 +91,7 @@ def find(file: BinaryIO, chosen: str = "") -> Found:
     if not chosen and not survey.is_1252:
         raise EncodingUnknown(
             f"The letters on line {survey.strange_line} can be read in several ways, for the file is not UTF-8. "
-            "Say in which encoding it was saved, or save it anew as CSV (UTF-8)."
+            "Say in which encoding it was saved, or save it again as CSV (UTF-8)."
         )
     if chosen and chosen != AS_BYTES:
         _check(file, chosen)

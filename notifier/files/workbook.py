@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 from notifier.files import xml
 from notifier.files.base import FileError, Limits
 
-BROKEN = "This is not a whole Excel workbook: it was cut short or damaged. Save it anew as .xlsx, and choose it again."
+BROKEN = "This is not a whole Excel workbook: it was cut short or damaged. Save it again as .xlsx, and choose it again."
 #: More parts have no meaning, and looking through them takes long.
 MAX_PARTS = 10_000
 

@@ -33,7 +33,7 @@ from notifier.runtime.versions import NotAsShown
 from notifier.staff import groups
 
 NOT_AS_SHOWN = (
-    "Nothing was imported: since this page was shown its columns were chosen anew, or somebody changed one of these "
+    "Nothing was imported: since this page was shown its columns were chosen again, or somebody changed one of these "
     "clients. What the import would do now stands below."
 )
 

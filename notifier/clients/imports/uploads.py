@@ -53,7 +53,7 @@ def upload(*, file: BinaryIO, name: str, by: User, now: datetime) -> ClientImpor
         raise FileError("The file has a header and no row below it: there is nothing to import.")
     content = staged.pack(table, rows, encoding=encoding)
     if encoding and not staged.possible(content):
-        raise FileError("The file has letters of no encoding that is known here. Save it anew as CSV (UTF-8).")
+        raise FileError("The file has letters of no encoding that is known here. Save it again as CSV (UTF-8).")
     return ClientImport.objects.create(
         file_name=name[-MAX_NAME_LETTERS:], content=content, mapping=_guessed(staged.unpack(content)), created_by=by
     )
@@ -138,7 +138,7 @@ def carry_out(*, pending: ClientImport, by: User, reason: str, now: datetime, se
     """Import it: all rows that can be taken, or none. `reason`: why those who had opted out are subscribed again.
 
     `seen`: the version of the plan that was shown. Raises `NotAsShown`, and imports nothing, where the import would do
-    anything else by now: its columns were chosen anew in another tab, or its clients were changed.
+    anything else by now: its columns were chosen again in another tab, or its clients were changed.
     """
     if reason and not by.has_perm(groups.RESUBSCRIBE_CLIENT):
         raise ResubscribeNotAllowed

@@ -259,3 +259,12 @@ def test_whoever_writes_a_clients_address_recognises_what_was_erased() -> None:
 )
 def test_a_module_that_writes_suppressions_is_found(source: str) -> None:
     assert writes("Suppression", source)
+
+
+@pytest.mark.parametrize("typed", ["Ann@Bücher.example", "ann@xn--bcher-kva.example", '"ann"@bu\u0308cher.example'])
+def test_an_address_is_suppressed_however_it_is_written(now: datetime, typed: str) -> None:
+    evidence = suppressions.Evidence(suppressions.Source.STAFF, "asked")
+    suppressions.suppress(channel=Channel.EMAIL, address="ann@bücher.example", evidence=evidence, now=now)
+
+    assert suppressions.is_suppressed(channel=Channel.EMAIL, address=typed)
+    assert not suppressions.is_suppressed(channel=Channel.EMAIL, address="bob@bücher.example")
