@@ -1,7 +1,8 @@
-"""`manage.py test` runs pytest on SQLite, then what is marked `both_engines` on PostgreSQL, and attacks beside both.
+"""`manage.py test` runs pytest on SQLite, and beside it what is marked `both_engines` on PostgreSQL, and the attacks.
 
-An attack waits for most of its time, in which the others work. All of them take their databases and vhosts from one
-PostgreSQL and one RabbitMQ.
+An attack waits for most of its time, and a test of whole processes for a third of it, in which the others work. All of
+them take their databases and vhosts from one PostgreSQL and one RabbitMQ. Tests that are chosen run in one process, on
+one engine after the other.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
 
@@ -26,6 +28,11 @@ ATTACKS = "tests/faults"
 #: Each until none is left, for some tests take ten times as long as others; and one more than the two cores of a small
 #: machine, for those of whole processes wait for a third of their time.
 THREE_AT_A_TIME = ("-n", "3", "--dist", "worksteal")
+#: Their names, engines and arguments.
+BESIDE = (
+    ("tests on postgresql, beside the others", "postgresql", [f"--ignore={ATTACKS}"]),
+    ("attacks, beside the others", "sqlite", [ATTACKS]),
+)
 SUITES = {"notifier": "tests/notifier", "consumers": "tests/consumers"}
 
 
@@ -77,15 +84,21 @@ class PytestRunner:
         return codes
 
     def _run_all(self) -> list[int]:
-        with shared.for_the_whole_run(), tempfile.TemporaryFile("w+") as output:
-            attacks = self._start("sqlite", [*THREE_AT_A_TIME, ATTACKS], output)
-            codes = self._run_chosen([f"--ignore={ATTACKS}", *THREE_AT_A_TIME])
-            # At Ctrl-C the terminal has told it already, and twice would mean at once.
-            if len(codes) < 2 and codes[-1] != pytest.ExitCode.INTERRUPTED:
-                attacks.send_signal(signal.SIGINT)
-            codes.append(_wait(attacks))
-            output.seek(0)
-            print("--- attacks, beside the others", output.read(), sep="\n", flush=True)
+        """The exit codes of SQLite's pass, PostgreSQL's, and the attacks'."""
+        with shared.for_the_whole_run(), ExitStack() as files:
+            beside = []
+            for name, engine, arguments in BESIDE:
+                output = files.enter_context(tempfile.TemporaryFile("w+"))
+                beside.append((name, output, self._start(engine, [*THREE_AT_A_TIME, *arguments], output)))
+            print("--- tests on sqlite", flush=True)
+            codes = [_wait(self._start("sqlite", [*THREE_AT_A_TIME, f"--ignore={ATTACKS}"]))]
+            for name, output, process in beside:
+                # At Ctrl-C the terminal has told it already, and twice would mean at once.
+                if codes[0] and "-x" in self.options:
+                    process.send_signal(signal.SIGINT)
+                codes.append(_wait(process))
+                output.seek(0)
+                print(f"--- {name}", output.read(), sep="\n", flush=True)
         return codes
 
     def _start(self, engine: str, arguments: Sequence[str], output: IO[str] | None = None) -> "subprocess.Popen[bytes]":
