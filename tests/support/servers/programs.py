@@ -49,8 +49,12 @@ def rabbitmq_programs() -> Path:
     return Path(found).parent
 
 
+#: The one without windows of its own first: it takes a third less processor time for the same pages.
+CHROMIUM = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+
+
 def chromium_program() -> Path:
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    found = next(filter(None, map(shutil.which, CHROMIUM)), None)
     if not found:
-        raise ProgramMissing("Chromium is not installed: apt install chromium.")
+        raise ProgramMissing("Chromium is not installed: apt install chromium-headless-shell, or chromium.")
     return Path(found)
