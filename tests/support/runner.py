@@ -25,13 +25,14 @@ PROJECT = Path(__file__).resolve().parents[2]
 CONFIGURATION = ("-c", str(PROJECT / "pyproject.toml"), "--rootdir", str(PROJECT))
 #: They bring their own processes, and need no engine of the tests.
 ATTACKS = "tests/faults"
-#: Each until none is left, for some tests take ten times as long as others; and one more than the two cores of a small
-#: machine, for those of whole processes wait for a third of their time.
-THREE_AT_A_TIME = ("-n", "3", "--dist", "worksteal")
-#: Their names, engines and arguments.
+#: Each test until none is left, for some take ten times as long as others. There are more of them at a time than a small
+#: machine has cores, for those of whole processes wait for a third of their time; SQLite's are most, and end last.
+AT_A_TIME = ("--dist", "worksteal", "-n")
+ON_SQLITE = (*AT_A_TIME, "4", f"--ignore={ATTACKS}")
+#: What runs beside it: names, engines and arguments.
 BESIDE = (
-    ("tests on postgresql, beside the others", "postgresql", [f"--ignore={ATTACKS}"]),
-    ("attacks, beside the others", "sqlite", [ATTACKS]),
+    ("tests on postgresql, beside the others", "postgresql", [*AT_A_TIME, "2", f"--ignore={ATTACKS}"]),
+    ("attacks, beside the others", "sqlite", [*AT_A_TIME, "3", ATTACKS]),
 )
 SUITES = {"notifier": "tests/notifier", "consumers": "tests/consumers"}
 
@@ -89,9 +90,9 @@ class PytestRunner:
             beside = []
             for name, engine, arguments in BESIDE:
                 output = files.enter_context(tempfile.TemporaryFile("w+"))
-                beside.append((name, output, self._start(engine, [*THREE_AT_A_TIME, *arguments], output)))
+                beside.append((name, output, self._start(engine, arguments, output)))
             print("--- tests on sqlite", flush=True)
-            codes = [_wait(self._start("sqlite", [*THREE_AT_A_TIME, f"--ignore={ATTACKS}"]))]
+            codes = [_wait(self._start("sqlite", ON_SQLITE))]
             for name, output, process in beside:
                 # At Ctrl-C the terminal has told it already, and twice would mean at once.
                 if codes[0] and "-x" in self.options:
