@@ -25,8 +25,8 @@ PROJECT = Path(__file__).resolve().parents[2]
 CONFIGURATION = ("-c", str(PROJECT / "pyproject.toml"), "--rootdir", str(PROJECT))
 #: They bring their own processes, and need no engine of the tests.
 ATTACKS = "tests/faults"
-#: Each test until none is left, for some take ten times as long as others. There are more of them at a time than a small
-#: machine has cores, for those of whole processes wait for a third of their time; SQLite's are most, and end last.
+#: Each until none is left, for some tests take ten times as long as others. There are more of them at a time than a
+#: small machine has cores, for those of whole processes wait for a third of their time. SQLite has the most tests.
 AT_A_TIME = ("--dist", "worksteal", "-n")
 ON_SQLITE = (*AT_A_TIME, "4", f"--ignore={ATTACKS}")
 #: What runs beside it: names, engines and arguments.
