@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 from django.apps import apps
 from django.contrib.auth.models import Group, Permission, User
-from django.utils import timezone
 
 from notifier.demo.people import AREA_CODES
 from notifier.models import (
@@ -21,6 +20,7 @@ from notifier.models import (
     Preference,
     Topic,
 )
+from notifier.runtime import clock
 from notifier.staff import groups
 
 Consent = Literal["email", "sms", "both", "neither"]
@@ -102,7 +102,7 @@ def a_broadcast(
         "state": state,
         "audience_upto": audience_upto if audience_upto is not None else newest or 0,
         "request_id": uuid.uuid4(),
-        "started_at": timezone.now(),
+        "started_at": clock.now(),
     }
     return Broadcast.objects.create(**values | fields)
 
@@ -126,8 +126,8 @@ def a_delivery(
         "channel": channel,
         "address": str(client.email if channel == Channel.EMAIL else client.phone),
         "state": state,
-        "due_at": due_at or (timezone.now() if waits else None),
-        "settled_at": None if waits else timezone.now(),
+        "due_at": due_at or (clock.now() if waits else None),
+        "settled_at": None if waits else clock.now(),
     }
     return Delivery.objects.create(**values | fields)
 
@@ -138,7 +138,7 @@ def an_answer(*, text: str = "Is it still free?", sender: str = "+12025550123", 
         "provider": "twilio",
         "provider_id": f"SM{next(_numbers):032x}",
         "outcome": InboundMessage.Outcome.KEPT,
-        "received_at": timezone.now(),
+        "received_at": clock.now(),
     }
     return InboundMessage.objects.create(text=text, sender=sender, **values | fields)
 

@@ -38,7 +38,7 @@ def retry(broadcast_id: int, now: datetime) -> int:
 
 # --- The tally --------------------------------------------------------------------------------------------------------
 def test_the_tally_counts_by_channel_and_state_and_tells_the_audience(now: datetime) -> None:
-    broadcast = a_broadcast(audience=4)
+    broadcast = a_broadcast(audience=4, started_at=now)
     for channel, state in (("email", State.SENT), ("email", State.SENT), ("email", State.FAILED), ("sms", State.SENT)):
         a_delivery(broadcast=broadcast, channel=channel, state=state)
     a_delivery(state=State.UNKNOWN)
