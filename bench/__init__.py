@@ -1,0 +1,1 @@
+"""How fast the product is, beside the limit of the same machine. Whether it holds is in `tests.faults`."""

@@ -285,7 +285,7 @@ SMS_COUNTRIES = tuple(
     else ()
 )
 
-# --- Broadcasting: see docs/architecture.md ---------------------------------------------------------------------------
+# --- Broadcasting: see docs/engine.md ---------------------------------------------------------------------------------
 CONFIRM_ABOVE = env.whole("CONFIRM_ABOVE", 1000)
 APPROVAL_ABOVE = env.whole("APPROVAL_ABOVE", 0, least=0) if env.text("APPROVAL_ABOVE") else None
 EXPAND_CHUNK = env.whole("EXPAND_CHUNK", 10_000)

@@ -9,7 +9,8 @@ from phonenumbers import PhoneNumberType
 
 from notifier.addresses.emails import shortened
 
-_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+#: A number as the database has it, whatever the numbering plans say (ITU-T E.164).
+E164 = r"^\+[1-9][0-9]{6,14}$"
 #: What a program makes of a number that it took for one to reckon with.
 _DECIMAL = re.compile(r"(\+?[0-9]{7,})[.,]([0-9]+)")
 _SCIENTIFIC = re.compile(r"\+?[0-9.,]+e[+-]?[0-9]+", re.IGNORECASE)
@@ -41,7 +42,7 @@ def read(text: str, *, region: str | None) -> Phone:
         raise ValueError(_why_none(text, region)) from error
     kind = phonenumbers.number_type(number)
     written = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-    if kind == PhoneNumberType.UNKNOWN or not _E164.fullmatch(written):
+    if kind == PhoneNumberType.UNKNOWN or not re.fullmatch(E164, written):
         raise ValueError(_why_none(text, region))
     if what := _undeliverable(number, kind):
         raise ValueError(f"“{shortened(text)}” is {what}: no messages are sent to those.")

@@ -29,7 +29,7 @@ def overview_context(request: HttpRequest) -> dict[str, Any]:
         "health": health,
         "refresh_seconds": REFRESH_SECONDS,
     }
-    if may("notifier.view_broadcast"):
+    if may(groups.VIEW_BROADCAST):
         context |= {
             **_under_way(),
             "to_come": dashboard.to_come(),
@@ -37,14 +37,14 @@ def overview_context(request: HttpRequest) -> dict[str, Any]:
             "outcomes": chart.OUTCOMES,
             "finished": dashboard.finished(),
         }
-    if may("notifier.view_client"):
+    if may(groups.VIEW_CLIENT):
         context |= {"clients": dashboard.clients(now=now), "channels": Channel}
     return context
 
 
 def progress_bars(request: HttpRequest) -> TemplateResponse:
     """For htmx: the bars of the broadcasts that are under way."""
-    if not request.user.has_perm("notifier.view_broadcast"):
+    if not request.user.has_perm(groups.VIEW_BROADCAST):
         raise PermissionDenied
     found = _under_way()
     # The rows are sent again only when other broadcasts are due: a click must not fall between two polls.

@@ -12,10 +12,10 @@ from notifier.broadcasts import acts, lifecycle
 from notifier.broadcasts.acts import Act
 from notifier.broadcasts.lifecycle import ChangedMeanwhile, NotAllowed
 from notifier.models import Broadcast, BroadcastChange, Notification
+from notifier.staff import groups
 
 State = Broadcast.State
 What = BroadcastChange.What
-PERMISSION = "notifier.approve_broadcast"
 #: The backend that knows permissions; others only log people in.
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
 
@@ -113,7 +113,7 @@ def not_begun(*, notification: Notification) -> QuerySet[Broadcast]:
 
 def approvers(*, broadcast: Broadcast, most: int) -> list[User]:
     """Who may approve it, by name."""
-    may = User.objects.with_perm(PERMISSION, is_active=True, backend=_BACKEND).filter(is_staff=True)
+    may = User.objects.with_perm(groups.APPROVE_BROADCAST, is_active=True, backend=_BACKEND).filter(is_staff=True)
     had_a_hand = {broadcast.created_by_id, broadcast.text_by_id, *broadcast.changes.values_list("by", flat=True)}
     others = may.exclude(pk__in=[pk for pk in had_a_hand if pk])
     return list(others.order_by("username")[:most])

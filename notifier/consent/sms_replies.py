@@ -9,11 +9,11 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import QuerySet
 
+from notifier.addresses.phones import E164
 from notifier.consent import sms_keywords, suppressions
 from notifier.consent.sms_keywords import Wish
 from notifier.consent.suppressions import Evidence, Source
 from notifier.models import Channel, InboundMessage
-from notifier.models.phones import E164
 from notifier.runtime import foreign_text
 
 Outcome = InboundMessage.Outcome

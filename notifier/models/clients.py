@@ -11,8 +11,8 @@ from phonenumber_field.modelfields import PhoneNumberField
 from simple_history.models import HistoricalRecords
 
 from notifier.addresses import emails
+from notifier.addresses.phones import E164
 from notifier.messages.lines import validate_one_line
-from notifier.models.phones import E164
 
 
 def validate_email_address(value: str) -> None:

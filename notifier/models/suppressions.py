@@ -7,10 +7,10 @@ from django.db.models import Q
 from django.db.models.functions import Lower
 
 from notifier.addresses import phones
+from notifier.addresses.phones import E164
 from notifier.messages.lines import validate_one_line
 from notifier.models.channels import Channel
 from notifier.models.clients import Client
-from notifier.models.phones import E164
 
 #: A digest that stands in an address's place begins with this; no address does.
 DIGEST = "digest:"

@@ -12,6 +12,7 @@ from notifier.models import Broadcast, DailyStats, Delivery
 from notifier.overview.dashboard import shown_time
 from notifier.runtime import faults, process_health
 from notifier.runtime.process_health import Health
+from notifier.staff import groups
 from notifier.wording import numbers
 
 State = Broadcast.State
@@ -48,13 +49,13 @@ def find(*, health: list[Health], may: May, now: datetime) -> list[Concern]:
     """What needs attention and this person may see. What does not work comes first: all else depends on it."""
     found = [_of_part(part, may) for part in health if not part.ok]
     found += _dead_letters(process_health.dead_letters(now=now))
-    if may("notifier.view_broadcast"):
+    if may(groups.VIEW_BROADCAST):
         found += _awaiting(may)
         found += _late(now)
         found += _faulty(now)
-    if may("notifier.view_delivery"):
+    if may(groups.VIEW_DELIVERY):
         found += _unknown()
-    if may("notifier.view_inboundmessage"):
+    if may(groups.VIEW_INBOUNDMESSAGE):
         found += _unread()
     return sorted(found, key=lambda concern: not concern.is_bad)
 
@@ -62,13 +63,13 @@ def find(*, health: list[Health], may: May, now: datetime) -> list[Concern]:
 def _of_part(part: Health, may: May) -> Concern:
     if part.paused:
         paused = Concern(f"paused-{part.paused.value}", part.words, is_bad=True)
-        if not may("notifier.control_broadcast"):
+        if not may(groups.CONTROL_BROADCAST):
             return paused
         return replace(
             paused, button="Try again now", url=reverse("admin:try_again", args=[part.paused.value]), is_order=True
         )
     broken = Concern("-".join(part.part.lower().split()), f"{part.part}: {part.words}", is_bad=True)
-    if not may("notifier.view_process"):
+    if not may(groups.VIEW_PROCESS):
         return broken
     return replace(broken, button="See the processes", url=reverse("admin:notifier_process_changelist"))
 
@@ -88,7 +89,7 @@ def _awaiting(may: May) -> list[Concern]:
     waiting = list(Broadcast.objects.filter(state=State.AWAITING_APPROVAL).order_by("pk").only("subject")[:MAX_COUNTED])
     if not waiting:
         return []
-    button = "Look and decide" if may("notifier.approve_broadcast") else "See what waits"
+    button = "Look and decide" if may(groups.APPROVE_BROADCAST) else "See what waits"
     rule = "approval: nothing is sent until a second person has agreed."
     if len(waiting) == 1:
         return [

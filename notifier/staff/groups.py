@@ -19,22 +19,41 @@ _AUDIT = frozenset({AUDITORS})
 #: No group has these: they are given to single users, and superusers have them.
 _NOBODY: frozenset[str] = frozenset()
 
-#: Those that more than one module asks for.
-SEND_BROADCAST = "notifier.send_broadcast"
+#: Those that our own code asks for; what Django's admin asks for stands below alone.
+DELETE_ACCESSATTEMPT = "axes.delete_accessattempt"
+APPROVE_BROADCAST = "notifier.approve_broadcast"
 CONTROL_BROADCAST = "notifier.control_broadcast"
-SEND_CRITICAL = "notifier.send_critical"
-RESOLVE_DELIVERY = "notifier.resolve_delivery"
+SEND_BROADCAST = "notifier.send_broadcast"
+VIEW_BROADCAST = "notifier.view_broadcast"
+CHANGE_CLIENT = "notifier.change_client"
+ERASE_CLIENT = "notifier.erase_client"
+EXPORT_CLIENT = "notifier.export_client"
 IMPORT_CLIENT = "notifier.import_client"
 RESUBSCRIBE_CLIENT = "notifier.resubscribe_client"
+VIEW_CLIENT = "notifier.view_client"
+SEND_CRITICAL = "notifier.send_critical"
+EXPORT_DELIVERY = "notifier.export_delivery"
+RESOLVE_DELIVERY = "notifier.resolve_delivery"
+VIEW_DELIVERY = "notifier.view_delivery"
+VIEW_ERASEDADDRESS = "notifier.view_erasedaddress"
+CHANGE_INBOUNDMESSAGE = "notifier.change_inboundmessage"
+VIEW_INBOUNDMESSAGE = "notifier.view_inboundmessage"
+VIEW_PREFERENCE = "notifier.view_preference"
+VIEW_PROCESS = "notifier.view_process"
+VIEW_PROVIDEREVENT = "notifier.view_providerevent"
+LIFT_REFUSAL = "notifier.lift_refusal"
+LIFT_SUPPRESSION = "notifier.lift_suppression"
+VIEW_SUPPRESSION = "notifier.view_suppression"
+VIEW_SUPPRESSIONCHANGE = "notifier.view_suppressionchange"
 
 #: Every permission that a page asks for, and the groups that have it.
 RIGHTS: dict[str, frozenset[str]] = {
     # --- Clients, and what they agreed to hear ---
-    "notifier.view_client": _ALL,
+    VIEW_CLIENT: _ALL,
     "notifier.add_client": _EDIT,
-    "notifier.change_client": _EDIT,
+    CHANGE_CLIENT: _EDIT,
     "notifier.delete_client": _NOBODY,
-    "notifier.view_preference": _ALL,
+    VIEW_PREFERENCE: _ALL,
     "notifier.add_preference": _EDIT,
     "notifier.change_preference": _EDIT,
     "notifier.view_consentchange": _ALL,
@@ -42,41 +61,41 @@ RIGHTS: dict[str, frozenset[str]] = {
     RESUBSCRIBE_CLIENT: _NOBODY,
     IMPORT_CLIENT: _EDIT,
     "notifier.view_clientimport": _EDIT | _AUDIT,
-    "notifier.export_client": _NOBODY,
-    "notifier.erase_client": _NOBODY,
+    EXPORT_CLIENT: _NOBODY,
+    ERASE_CLIENT: _NOBODY,
     "notifier.view_topic": _ALL,
     "notifier.add_topic": _EDIT,
     "notifier.change_topic": _EDIT,
     "notifier.delete_topic": _NOBODY,
-    "notifier.view_suppression": _ALL,
+    VIEW_SUPPRESSION: _ALL,
     "notifier.add_suppression": _EDIT,
     "notifier.change_suppression": _NOBODY,
     "notifier.delete_suppression": _NOBODY,
-    "notifier.lift_suppression": _EDIT,
-    "notifier.lift_refusal": _NOBODY,
-    "notifier.view_suppressionchange": _ALL,
-    "notifier.view_erasedaddress": _AUDIT,
-    "notifier.view_providerevent": _ALL,
-    "notifier.view_inboundmessage": _ALL,
-    "notifier.change_inboundmessage": _EDIT | _SEND,
+    LIFT_SUPPRESSION: _EDIT,
+    LIFT_REFUSAL: _NOBODY,
+    VIEW_SUPPRESSIONCHANGE: _ALL,
+    VIEW_ERASEDADDRESS: _AUDIT,
+    VIEW_PROVIDEREVENT: _ALL,
+    VIEW_INBOUNDMESSAGE: _ALL,
+    CHANGE_INBOUNDMESSAGE: _EDIT | _SEND,
     # --- What is written, and what is sent ---
     "notifier.view_notification": _ALL,
     "notifier.add_notification": _EDIT,
     "notifier.change_notification": _EDIT,
     "notifier.delete_notification": _EDIT,
     "notifier.view_historicalnotification": _ALL,
-    "notifier.view_broadcast": _ALL,
+    VIEW_BROADCAST: _ALL,
     SEND_BROADCAST: _SEND,
     CONTROL_BROADCAST: _SEND | _APPROVE,
-    "notifier.approve_broadcast": _APPROVE,
+    APPROVE_BROADCAST: _APPROVE,
     SEND_CRITICAL: _NOBODY,
-    "notifier.view_delivery": _ALL,
+    VIEW_DELIVERY: _ALL,
     RESOLVE_DELIVERY: _SEND,
-    "notifier.export_delivery": _SEND,
+    EXPORT_DELIVERY: _SEND,
     "notifier.view_resolution": _ALL,
     "notifier.view_resolveddelivery": _AUDIT,
     # --- The machinery ---
-    "notifier.view_process": _SEND | _AUDIT,
+    VIEW_PROCESS: _SEND | _AUDIT,
     "notifier.view_queuedticket": _SEND | _AUDIT,
     "notifier.view_breaker": _AUDIT,
     "notifier.view_throttle": _SEND | _AUDIT,
@@ -95,7 +114,7 @@ RIGHTS: dict[str, frozenset[str]] = {
     "notifier.add_profile": _NOBODY,
     "notifier.change_profile": _NOBODY,
     "axes.view_accessattempt": _AUDIT,
-    "axes.delete_accessattempt": _NOBODY,
+    DELETE_ACCESSATTEMPT: _NOBODY,
     "axes.view_accesslog": _AUDIT,
 }
 

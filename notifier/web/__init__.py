@@ -1,2 +1,1 @@
-"""Middleware, headers, pages for machines, and forms that carry what they showed. Pages for people are in `admin` and
-`public`."""
+"""Middleware, headers, machine pages, and forms that carry what they showed. Pages are in `admin` and `public`."""

@@ -1,1 +1,1 @@
-"""The pages of broadcasts, from the confirm page to follow-ups. What they do is in `notifier.broadcasts`."""
+"""The pages of broadcasts, from what waits for approval to follow-ups. What they do is in `notifier.broadcasts`."""

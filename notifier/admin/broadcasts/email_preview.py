@@ -6,11 +6,12 @@ from django.urls import reverse
 from notifier.broadcasts import audience
 from notifier.messages import email, placeholders, signed_links
 from notifier.models import Broadcast, Channel, Client, Notification, Topic
+from notifier.staff import groups
 
 #: Shown where no client consents, so that the message can be read all the same.
 NOBODY = "Alex Example"
 #: With one of these permissions the sample is a real client: who sends or approves has to see one.
-KNOWN_TO = ("notifier.view_client", "notifier.send_broadcast", "notifier.approve_broadcast")
+KNOWN_TO = (groups.VIEW_CLIENT, groups.SEND_BROADCAST, groups.APPROVE_BROADCAST)
 #: Its styles are inline. Nothing in it runs, loads or posts anything, and only our own pages may frame it; its links
 #: open in a new window.
 POLICY = {

@@ -18,6 +18,7 @@ from notifier.broadcasts import followups, lifecycle, progress, skip_reasons
 from notifier.models import Broadcast, Delivery, Reason
 from notifier.policies import throttles
 from notifier.runtime import clock, faults, process_health
+from notifier.staff import groups
 from notifier.web.htmx import HtmxHttpRequest
 
 #: How long a page without JavaScript shows the same numbers.
@@ -62,7 +63,7 @@ def _context(model_admin: BackOfficeAdmin, request: HttpRequest, sheet: progress
     follower = followups.follower_of(broadcast_id=broadcast.pk) if broadcast.finished_at else None
     shown = buttons.shown_to(request, sheet, follower, now)
     retry = model_admin.page_url("order", broadcast.pk, "retry") if BUTTONS["retry"] in shown else ""
-    may_see_clients = request.user.has_perm("notifier.view_client")
+    may_see_clients = request.user.has_perm(groups.VIEW_CLIENT)
     return {
         "broadcast": broadcast,
         "sheet": sheet,
@@ -77,7 +78,7 @@ def _context(model_admin: BackOfficeAdmin, request: HttpRequest, sheet: progress
         "health": process_health.health(channels=broadcast.channels, now=now),
         "feed": progress.feed(broadcast, with_names=may_see_clients),
         "may_see_clients": may_see_clients,
-        "may_see_deliveries": request.user.has_perm("notifier.view_delivery"),
+        "may_see_deliveries": request.user.has_perm(groups.VIEW_DELIVERY),
         "settled": settled,
         **_controls(sheet, shown),
         **_numbers(sheet),

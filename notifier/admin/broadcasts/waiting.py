@@ -55,7 +55,7 @@ def wait(*, broadcast: Broadcast, user: Any, now: datetime) -> Wait | None:
         is_own=broadcast.created_by_id == user.pk,
         has_changed_it=is_asked and approvals.has_changed(broadcast=broadcast, user=user),
         changes=list(broadcast.changes.select_related("by").order_by("-pk")[:SHOWN])[::-1],
-        may_approve=is_asked and user.has_perm(approvals.PERMISSION),
+        may_approve=is_asked and user.has_perm(groups.APPROVE_BROADCAST),
         may_reschedule=acts.is_allowed(Act.RESCHEDULE, broadcast) and user.has_perm(groups.CONTROL_BROADCAST),
         approvers=approvals.approvers(broadcast=broadcast, most=SHOWN) if is_asked else [],
         is_outdated=broadcast.is_outdated,

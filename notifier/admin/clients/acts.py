@@ -9,6 +9,7 @@ from notifier.clients import archiving
 from notifier.messages.lines import validate_one_line
 from notifier.models import Client, ConsentChange, Delivery
 from notifier.runtime import versions
+from notifier.staff import groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ ACTS = {
         ClientAct(
             "archive",
             "Archive",
-            "notifier.change_client",
+            groups.CHANGE_CLIENT,
             "Archive {}?",
             "Archive {}",
             "archived",
@@ -44,7 +45,7 @@ ACTS = {
         ClientAct(
             "restore",
             "Return",
-            "notifier.change_client",
+            groups.CHANGE_CLIENT,
             "Return {} from the archive?",
             "Return {}",
             "active again",
@@ -54,7 +55,7 @@ ACTS = {
         ClientAct(
             "export",
             "Export data",
-            "notifier.export_client",
+            groups.EXPORT_CLIENT,
             "Export what is kept about {}?",
             "",
             "in the file",
@@ -66,7 +67,7 @@ ACTS = {
         ClientAct(
             "erase",
             "Erase personal data",
-            "notifier.erase_client",
+            groups.ERASE_CLIENT,
             "Erase the personal data of {}?",
             "Erase the personal data of {}",
             "erased",

@@ -165,7 +165,7 @@ class ClientAdmin(GuardedDeleteAdmin):
 
     def _warn_of_suppressions(self, request: HttpRequest, client: Client) -> None:
         """Says that an address is suppressed, which the form does not show."""
-        for one in record.suppressions(client) if request.user.has_perm("notifier.view_suppression") else ():
+        for one in record.suppressions(client) if request.user.has_perm(groups.VIEW_SUPPRESSION) else ():
             words = f"{one} is suppressed ({one.get_source_display()}): nothing is sent there, whatever is ticked."
             self.message_user(request, words, messages.WARNING)
 

@@ -12,6 +12,7 @@ from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.admin.lists.selection import Selection
 from notifier.clients import record
 from notifier.models import Client
+from notifier.staff import groups
 from notifier.wording import numbers
 
 
@@ -21,20 +22,20 @@ def record_context(model_admin: BackOfficeAdmin, request: HttpRequest, client: C
     context: dict[str, Any] = {"acts": _possible_acts(model_admin, request, client)}
     if not client.is_active:
         context["archiving"] = record.archiving(client)
-    if may("notifier.view_preference"):
+    if may(groups.VIEW_PREFERENCE):
         context |= _consent(request, client)
-    if may("notifier.view_delivery"):
+    if may(groups.VIEW_DELIVERY):
         context |= _deliveries(request, client)
-    if may("notifier.view_suppression"):
+    if may(groups.VIEW_SUPPRESSION):
         context["suppressions"] = record.suppressions(client)
-    if may("notifier.view_inboundmessage"):
+    if may(groups.VIEW_INBOUNDMESSAGE):
         context |= _replies(client)
     return context
 
 
 def _consent(request: HttpRequest, client: Client) -> dict[str, Any]:
     most = record.MAX_SHOWN if request.GET.get("consent") == "all" else record.SHORT_CHANGES
-    with_addresses = request.user.has_perm("notifier.view_suppressionchange")
+    with_addresses = request.user.has_perm(groups.VIEW_SUPPRESSIONCHANGE)
     changes = record.consent_timeline(client=client, most=most + 1, with_addresses=with_addresses)
     return {"changes": changes[:most], "more_changes": len(changes) > most, "most_changes": record.MAX_SHOWN}
 

@@ -10,6 +10,7 @@ from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.explanations import explanation
 from notifier.models import Broadcast
 from notifier.runtime import clock
+from notifier.staff import groups
 from notifier.wording import numbers
 
 #: Broadcasts to choose from.
@@ -17,7 +18,7 @@ MAX_OFFERED = 20
 
 
 def explanation_page(model_admin: BackOfficeAdmin, request: HttpRequest, client_id: int) -> HttpResponse:
-    if not (model_admin.has_view_permission(request) and request.user.has_perm("notifier.view_delivery")):
+    if not (model_admin.has_view_permission(request) and request.user.has_perm(groups.VIEW_DELIVERY)):
         raise PermissionDenied
     client = model_admin.get_object(request, str(client_id))
     if client is None:

@@ -22,10 +22,10 @@ from notifier.clients.imports import importer
 from notifier.files import spreadsheets
 from notifier.models import Client
 from notifier.runtime import clock, versions
+from notifier.staff import groups
 
 logger = logging.getLogger(__name__)
 
-EXPORT = "notifier.export_client"
 #: A sheet is written in full before the browser gets the first byte.
 MAX_XLSX = 50_000
 #: Exports of before that the page tells of.
@@ -48,7 +48,7 @@ def _export_url(model_admin: BackOfficeAdmin, selected: Selection) -> str:
 
 
 def may_export(model_admin: BackOfficeAdmin, request: HttpRequest) -> bool:
-    return request.user.has_perm(EXPORT) and model_admin.has_view_permission(request)
+    return request.user.has_perm(groups.EXPORT_CLIENT) and model_admin.has_view_permission(request)
 
 
 def export_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpResponseBase:

@@ -22,6 +22,7 @@ from notifier.messages.lines import validate_one_line
 from notifier.models import Suppression
 from notifier.runtime import clock
 from notifier.runtime.versions import NotAsShown
+from notifier.staff import groups
 from notifier.wording import numbers
 from notifier.wording.badges import badge
 
@@ -29,7 +30,6 @@ CHANGED = (
     "Nothing was lifted: since this page was shown one of them was lifted, or suppressed for another reason. How they "
     "stand now is below."
 )
-LIFT, LIFT_REFUSAL = "notifier.lift_suppression", "notifier.lift_refusal"
 TONES = {
     Source.STAFF: "quiet",
     Source.BOUNCE: "warn",
@@ -54,8 +54,8 @@ class LiftForm(forms.Form):
 
 def liftable_sources(user: Any) -> tuple[Suppression.Source, ...]:
     """The sources whose suppressions this user may lift."""
-    by_staff = STAFF_LIFTABLE if user.has_perm(LIFT) else ()
-    return (*by_staff, *(Suppression.CLIENT_REQUESTED if user.has_perm(LIFT_REFUSAL) else ()))
+    by_staff = STAFF_LIFTABLE if user.has_perm(groups.LIFT_SUPPRESSION) else ()
+    return (*by_staff, *(Suppression.CLIENT_REQUESTED if user.has_perm(groups.LIFT_REFUSAL) else ()))
 
 
 def source_badge(suppression: Suppression) -> SafeString:

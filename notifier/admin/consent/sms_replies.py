@@ -15,18 +15,18 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 
+from notifier.addresses.phones import E164
 from notifier.admin.lists import routing
 from notifier.admin.lists.base import BackOfficeAdmin, ReadOnlyAdmin
 from notifier.admin.lists.change_list import BoundedChangeList
 from notifier.admin.lists.search import begins, phone_prefix
 from notifier.consent import sms_replies
 from notifier.models import Client, InboundMessage, shown
-from notifier.models.phones import E164
 from notifier.runtime import clock
+from notifier.staff import groups
 from notifier.wording import numbers
 from notifier.wording.badges import reply_badge
 
-READ = "notifier.change_inboundmessage"
 #: Letters of a text in the list; a message may have ten segments.
 TEXT_LENGTH = 160
 _WAITS = Q(read_at=None, outcome=InboundMessage.Outcome.KEPT)
@@ -51,7 +51,7 @@ class InboxList(BoundedChangeList):
         """Looks up the clients of all numbers on the page in one query."""
         super().get_results(request)
         rows: list[Any] = list(self.result_list)
-        may_see = request.user.has_perm("notifier.view_client")
+        may_see = request.user.has_perm(groups.VIEW_CLIENT)
         known = _clients([row.sender for row in rows]) if may_see else {}
         for row in rows:
             row.client = known.get(row.sender)
@@ -61,7 +61,7 @@ class InboxList(BoundedChangeList):
 # --- Marking as read ---
 def mark_read_page(model_admin: BackOfficeAdmin, request: HttpRequest, message_id: int) -> HttpResponse:
     """POST only: the button on a message's own page."""
-    if not (model_admin.has_view_permission(request) and request.user.has_perm(READ)):
+    if not (model_admin.has_view_permission(request) and request.user.has_perm(groups.CHANGE_INBOUNDMESSAGE)):
         raise PermissionDenied
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
@@ -138,7 +138,7 @@ class InboxAdmin(ReadOnlyAdmin):
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         message: Any = super().get_object(request, object_id, from_field)
         if message is not None:
-            may_see = request.user.has_perm("notifier.view_client")
+            may_see = request.user.has_perm(groups.VIEW_CLIENT)
             message.client = _clients([message.sender]).get(message.sender) if may_see else None
         return message
 
@@ -167,7 +167,7 @@ class InboxAdmin(ReadOnlyAdmin):
         return [routing.page(self, mark_read_page, name="read", route=route), *super().get_urls()]
 
     def has_read_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm(READ)
+        return request.user.has_perm(groups.CHANGE_INBOUNDMESSAGE)
 
 
 def _clients(numbers: list[str]) -> dict[str, Client]:

@@ -21,6 +21,7 @@ from notifier.consent import digests, suppression_history, suppressions
 from notifier.consent.suppressions import Evidence, Source
 from notifier.models import Channel, Suppression
 from notifier.runtime import clock
+from notifier.staff import groups
 
 
 class SuppressionForm(forms.ModelForm):
@@ -99,9 +100,9 @@ class SuppressionAdmin(BackOfficeAdmin):
         may_lift = row.source in lifting.liftable_sources(request.user)
         shown: dict[str, Any] = {"lift": lifting.lift_url(self, Selection([row.pk], None)) if may_lift else ""}
         address = suppression_history.names_of(channel=Channel(row.channel), address=row.address)
-        if request.user.has_perm("notifier.view_suppressionchange"):
+        if request.user.has_perm(groups.VIEW_SUPPRESSIONCHANGE):
             shown["timeline"] = suppression_history.timeline([address])
-        if request.user.has_perm("notifier.view_providerevent"):
+        if request.user.has_perm(groups.VIEW_PROVIDEREVENT):
             shown["events"] = suppression_history.events([address])[: suppression_history.MAX_CHANGES]
         return shown
 

@@ -150,9 +150,9 @@ class DeliveryAdmin(ReadOnlyAdmin):
                 "decisions": self._open_decisions(request, delivery),
                 "resolutions": resolutions.order_by("-pk")[:MAX_DECISIONS],
             }
-            if self.has_view_permission(request) and request.user.has_perm("notifier.view_client"):
+            if self.has_view_permission(request) and request.user.has_perm(groups.VIEW_CLIENT):
                 extra["explanation"] = explanation.explain_delivery(delivery, now=clock.now())
-            if request.user.has_perm("notifier.view_providerevent"):
+            if request.user.has_perm(groups.VIEW_PROVIDEREVENT):
                 extra["events"] = ProviderEvent.objects.filter(*_events_about(delivery)).order_by("-at", "-pk")[
                     :MAX_DECISIONS
                 ]

@@ -10,11 +10,12 @@ from django.shortcuts import redirect
 from notifier.admin.deliveries import results
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.admin.lists.selection import Selection
+from notifier.staff import groups
 
 
 def export_page(model_admin: BackOfficeAdmin, request: HttpRequest, kind: str) -> HttpResponseBase:
     """What the list of a broadcast's deliveries finds, as a file of this kind; back to the list where it can't be."""
-    if not (model_admin.has_view_permission(request) and request.user.has_perm(results.EXPORT)):
+    if not (model_admin.has_view_permission(request) and request.user.has_perm(groups.EXPORT_DELIVERY)):
         raise PermissionDenied
     if kind not in results.EXPORTS:
         raise Http404

@@ -19,11 +19,11 @@ from notifier.broadcasts import progress, skip_reasons
 from notifier.explanations import records
 from notifier.files import spreadsheets
 from notifier.models import Broadcast, Delivery
+from notifier.staff import groups
 from notifier.wording import numbers
 
 logger = logging.getLogger(__name__)
 
-EXPORT = "notifier.export_delivery"
 #: The parameter of the list's address that names the broadcast.
 OWNER = "broadcast__id__exact"
 #: An XLSX file is written in full before the browser gets any of it, at about 6,000 rows a second.
@@ -85,7 +85,7 @@ def head(request: HttpRequest, broadcast: Broadcast) -> dict[str, Any]:
             for state in Delivery.State
             if (number := sheet.count(state)) or chosen == state
         ],
-        "exports": _exports(request) if request.user.has_perm(EXPORT) else [],
+        "exports": _exports(request) if request.user.has_perm(groups.EXPORT_DELIVERY) else [],
         "most_xlsx": MAX_XLSX,
     }
 

@@ -13,6 +13,7 @@ from phonenumbers import country_code_for_region
 from notifier.addresses import emails
 from notifier.consent import digests
 from notifier.models import Channel, ErasedAddress
+from notifier.staff import groups
 
 #: No more erased clients than these are found by one address.
 MAX_ERASED = 50
@@ -35,7 +36,7 @@ def matching(term: str, *, erased: bool = False) -> Q:
 
 
 def may_find_erased(request: HttpRequest) -> bool:
-    return request.user.has_perm("notifier.view_erasedaddress")
+    return request.user.has_perm(groups.VIEW_ERASEDADDRESS)
 
 
 def as_address(term: str) -> tuple[Channel | None, str]:

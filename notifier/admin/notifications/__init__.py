@@ -1,1 +1,1 @@
-"""The pages on which notifications are written and tested, and topics. Sending is in `admin.broadcasts`."""
+"""The pages on which notifications are written, tested and sent (the confirm page), and topics."""

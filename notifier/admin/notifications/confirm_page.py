@@ -115,7 +115,7 @@ def _create(model_admin: BackOfficeAdmin, request: HttpRequest, order: SendOrder
 
 def _sent(model_admin: BackOfficeAdmin, request: HttpRequest, made: Sequence[Broadcast]) -> HttpResponse:
     """To the broadcasts; whoever may not see them is told of them in the list of notifications."""
-    if not request.user.has_perm("notifier.view_broadcast"):
+    if not request.user.has_perm(groups.VIEW_BROADCAST):
         told = "; ".join(f"{broadcast} is {lifecycle.state_in_words(broadcast)}" for broadcast in made)
         model_admin.message_user(request, f"Taken over: {told}.", messages.SUCCESS)
         return redirect(model_admin.page_url("changelist"))

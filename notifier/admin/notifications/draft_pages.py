@@ -9,9 +9,9 @@ from django.template.response import TemplateResponse
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.admin.notifications import drafts
 from notifier.admin.notifications.drafts import Draft, Reader
+from notifier.staff import groups
 
 THEMES = ("light", "dark")
-VIEW_CLIENTS = "notifier.view_client"
 
 
 def preview_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpResponse:
@@ -39,7 +39,7 @@ def check_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpRespon
 
 def readers_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpResponse:
     """The clients that what is being typed finds, as choices."""
-    if not request.user.has_perm(VIEW_CLIENTS):
+    if not request.user.has_perm(groups.VIEW_CLIENT):
         raise PermissionDenied
     found = drafts.clients_found(request.GET.get("reader", ""))
     return TemplateResponse(request, "admin/notifier/notification/readers.html", {"found": found})
@@ -66,7 +66,7 @@ def _draft(model_admin: BackOfficeAdmin, request: HttpRequest) -> Draft:
 def reader_of(request: HttpRequest, draft: Draft) -> Reader:
     """The client whom the page asks for by name or address, for those who may see clients."""
     term = _asked(request).get("reader", "").strip()
-    may_see = request.user.has_perm(VIEW_CLIENTS)
+    may_see = request.user.has_perm(groups.VIEW_CLIENT)
     return drafts.find_reader(term=term, topic=draft.topic, may_see_clients=may_see)
 
 

@@ -16,6 +16,7 @@ from django.utils.text import capfirst
 
 from notifier.admin.lists.base import ReadOnlyAdmin
 from notifier.runtime import versions
+from notifier.staff import groups
 from notifier.wording import numbers
 from notifier.wording.badges import badge
 from notifier.wording.model_names import NOTHING, one
@@ -77,7 +78,7 @@ class AccessAttemptAdmin(LogInAdmin):
         return f"{self.who(obj)} from {obj.ip_address or 'nowhere known'}"
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return request.user.has_perm("axes.delete_accessattempt")
+        return request.user.has_perm(groups.DELETE_ACCESSATTEMPT)
 
     def version_for_deletion(self, request: HttpRequest, obj: Any) -> str:
         # The page names who and from where. How often they have tried meanwhile is no reason to ask again.

@@ -14,6 +14,7 @@ from notifier.broadcasts.approvals import OwnRequest, Version
 from notifier.broadcasts.lifecycle import ChangedMeanwhile, NotAllowed
 from notifier.broadcasts.send_options import AT_ONCE, SendOptions
 from notifier.models import Broadcast, Notification
+from notifier.staff import groups
 from tests.support.connections import OtherConnection, at_once
 from tests.support.factories import a_broadcast, a_client, a_notification, a_topic, a_user
 
@@ -287,11 +288,11 @@ def test_an_edit_of_another_notification_changes_nothing(now: datetime) -> None:
 
 # --- Who may ----------------------------------------------------------------------------------------------------------
 def test_those_who_may_approve_are_named_but_not_the_one_who_asked(now: datetime) -> None:
-    ann = a_user(approvals.PERMISSION, username="ann")
-    a_user(approvals.PERMISSION, username="bob")
+    ann = a_user(groups.APPROVE_BROADCAST, username="ann")
+    a_user(groups.APPROVE_BROADCAST, username="bob")
     a_user("notifier.send_broadcast", username="carl")
     a_user(username="dora", is_superuser=True)
-    gone = a_user(approvals.PERMISSION, username="eve")
+    gone = a_user(groups.APPROVE_BROADCAST, username="eve")
     gone.is_active = False
     gone.save()
 

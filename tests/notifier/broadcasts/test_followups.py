@@ -13,12 +13,12 @@ from django.db import connection
 from pytest_django import DjangoAssertNumQueries
 
 from notifier.broadcasts import approvals, chains, followups
-from notifier.broadcasts.approvals import PERMISSION
 from notifier.broadcasts.followups import FollowedAlready, NotEnded
 from notifier.delivery import claims, fanout, recovery, settlements
 from notifier.delivery.recovery import Obstacle
 from notifier.delivery.settlements import Outcome, Verdict
 from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Reason, Suppression
+from notifier.staff import groups
 from tests.support.connections import OtherConnection, at_once
 from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification, a_topic, a_user
 
@@ -297,7 +297,7 @@ def test_once_approved_it_goes_to_those_who_were_missed_and_to_nobody_else(now: 
     made = follow(original, now, by=a_user())
 
     assert expanded(made, now) == set()
-    approve = a_user(PERMISSION)
+    approve = a_user(groups.APPROVE_BROADCAST)
     approvals.approve(broadcast_id=made.pk, seen=approvals.Version.of(made), by=approve, now=now)
 
     assert expanded(made, now) == {(missed.client_id, "email")}

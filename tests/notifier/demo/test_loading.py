@@ -9,11 +9,11 @@ from django.core.management import CommandError, call_command
 from django.db.models import Count, Q
 from phonenumber_field.phonenumber import PhoneNumber
 
+from notifier.addresses.phones import E164
 from notifier.clients import erasure
 from notifier.demo import loading as service
 from notifier.demo import people
 from notifier.models import Client, ConsentChange, Notification, Preference, Suppression, SuppressionChange, Topic
-from notifier.models.phones import E164
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]
 

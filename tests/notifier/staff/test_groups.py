@@ -99,6 +99,21 @@ def test_each_group_is_made_with_its_permissions(no_groups: None) -> None:
     }
 
 
+def test_no_module_writes_a_permission_by_hand() -> None:
+    modules = [path for path in (PROJECT / "notifier").rglob("*.py") if path.parent.name != "migrations"]
+
+    found = {
+        (path.name, text)
+        for path in modules
+        if path != Path(groups.__file__)
+        for text in re.findall(r"""["']([a-z]+\.[a-z_]+)["']""", path.read_text())
+        if text in groups.RIGHTS
+    }
+
+    assert len(modules) > 150
+    assert found == set()
+
+
 @pytest.mark.both_engines
 def test_what_staff_made_of_a_group_stays(no_groups: None) -> None:
     groups.make_groups(apps=apps)

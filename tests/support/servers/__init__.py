@@ -1,0 +1,1 @@
+"""Real processes: PostgreSQL, RabbitMQ, and the product itself. Providers are in `fakes`."""

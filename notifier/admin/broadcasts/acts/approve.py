@@ -19,6 +19,7 @@ from notifier.messages.lines import validate_one_line
 from notifier.models import Broadcast
 from notifier.runtime import clock
 from notifier.runtime.versions import NotAsShown
+from notifier.staff import groups
 
 
 class SeenForm(forms.Form):
@@ -62,7 +63,7 @@ class RejectForm(forms.Form):
 
 def approve_page(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast_id: int) -> HttpResponse:
     """GET shows what would be sent, to whom and when; POST approves or rejects it."""
-    if not request.user.has_perm(approvals.PERMISSION):
+    if not request.user.has_perm(groups.APPROVE_BROADCAST):
         raise PermissionDenied
     broadcast = page_parts.find(model_admin, request, broadcast_id, "follows__topic")
     if request.method != "POST":

@@ -29,7 +29,7 @@ def next_steps(request: HttpRequest, sheet: progress.Sheet, follower: Broadcast 
     broadcast, may = sheet.broadcast, request.user.has_perm
     failed, unknown = sheet.count(Delivery.State.FAILED), sheet.count(Delivery.State.UNKNOWN)
     steps = []
-    if unknown and may(groups.RESOLVE_DELIVERY) and may("notifier.view_delivery"):
+    if unknown and may(groups.RESOLVE_DELIVERY) and may(groups.VIEW_DELIVERY):
         words = "Nobody knows whether these arrived. Look them up in the provider’s log, then say."
         url = results.list_of(broadcast, state__exact=Delivery.State.UNKNOWN)
         steps.append(NextStep("resolve", f"Resolve {unknown:,} unknown…", words, url))
@@ -38,7 +38,7 @@ def next_steps(request: HttpRequest, sheet: progress.Sheet, follower: Broadcast 
         steps.append(NextStep("retry", f"Retry {failed:,} failed…", words, retry))
     if may(groups.SEND_BROADCAST) and not follower and acts.is_allowed(Act.FOLLOW_UP, broadcast):
         steps.append(_follow_up(sheet))
-    if may(results.EXPORT) and may("notifier.view_delivery"):
+    if may(groups.EXPORT_DELIVERY) and may(groups.VIEW_DELIVERY):
         words = "Who got what, when, and why somebody did not, as CSV or XLSX."
         steps.append(NextStep("export", f"Export {sheet.total:,} deliveries", words, results.list_of(broadcast)))
     return steps
