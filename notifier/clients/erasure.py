@@ -50,7 +50,7 @@ def erase(*, client_id: int, by: User | None, why: str, now: datetime) -> Erased
     """Replace everything that tells who the client is: on the client, in its history, its deliveries and the log, and
     their rows in files of clients.
 
-    All in one transaction. The addresses of today stay silent, and what was suppressed stays so, by a digest in the
+    All in one transaction. The addresses of today are suppressed, and what was suppressed stays so, by a digest in the
     address's place. Raises `NotErased` while something is being sent to the client: its outcome would bring the address
     back.
     """

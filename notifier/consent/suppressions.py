@@ -221,7 +221,7 @@ def restore_plaintext(*, channel: Channel, addresses: Sequence[str]) -> int:
     """Make the suppressions of these addresses readable again; returns how many were erased ones.
 
     For every writer of clients' addresses, in its transaction and after it has written them: from then on a client has
-    the address, and the claim finds the suppression by it. What was silent stays silent.
+    the address, and the claim finds the suppression by it. What was suppressed stays so.
     """
     number = 0
     with transaction.atomic():

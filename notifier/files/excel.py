@@ -16,7 +16,7 @@ from openpyxl.utils.datetime import CALENDAR_MAC_1904, CALENDAR_WINDOWS_1900, fr
 
 from notifier.files import workbook, xml
 from notifier.files.base import MAX_COLUMNS, NO_RESULT, FileError, Limits, Row, Table, nonempty_rows, table
-from notifier.files.workbook import BROKEN, Book, Sheet
+from notifier.files.workbook import BROKEN, Book, Worksheet
 
 #: Excel's own limits.
 MAX_ROWS, MAX_SHEET_COLUMNS = 1_048_576, 16_384
@@ -32,7 +32,7 @@ def read_table(file: BinaryIO, limits: Limits) -> Table:
     return table(kind=kind, records=records, hidden_rows=lambda: hidden.rows)
 
 
-def _chosen(book: Book) -> tuple[Sheet, str]:
+def _chosen(book: Book) -> tuple[Worksheet, str]:
     """The first sheet that people see, and what is said of it and of the others."""
     visible = [sheet for sheet in book.sheets if not sheet.is_hidden]
     if not visible:
@@ -61,7 +61,7 @@ class _Hidden:
     is_hidden: bool = False
 
 
-def _records(file: BinaryIO, sheet: Sheet, limits: Limits, hidden: _Hidden) -> Iterator[Row]:
+def _records(file: BinaryIO, sheet: Worksheet, limits: Limits, hidden: _Hidden) -> Iterator[Row]:
     hidden.rows = 0
     rows = nonempty_rows(_values(file, sheet, limits, hidden), limits)
     while True:
@@ -73,7 +73,7 @@ def _records(file: BinaryIO, sheet: Sheet, limits: Limits, hidden: _Hidden) -> I
         yield row
 
 
-def _values(file: BinaryIO, sheet: Sheet, limits: Limits, hidden: _Hidden) -> Iterator[tuple[int, list[str]]]:
+def _values(file: BinaryIO, sheet: Worksheet, limits: Limits, hidden: _Hidden) -> Iterator[tuple[int, list[str]]]:
     with workbook.opened(file, limits) as book:
         texts = _Texts(_strings(book, limits), _date_styles(book), book.counts_from_1904)
         with book.open(sheet.part) as stream:

@@ -27,7 +27,7 @@ _SAVE = "Open it, save the sheet as Excel workbook (.xlsx) or as CSV (UTF-8), an
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
+class Worksheet:
     name: str
     is_hidden: bool
     #: Its part in the archive.
@@ -49,7 +49,7 @@ class Book:
         self.counts_from_1904 = found.counts_from_1904
         related = self._related(self._main)
         self.sheets = [
-            Sheet(name, state not in ("", "visible"), related[relation][1])
+            Worksheet(name, state not in ("", "visible"), related[relation][1])
             for name, state, relation in found.sheets
             if relation in related and related[relation][0] == "worksheet"
         ]

@@ -36,7 +36,7 @@ class Suppression(models.Model):
         COMPLAINT = "COMPLAINT", "Complaint"
         #: STOP by SMS, or the provider reports that the client opted out there.
         CLIENT = "CLIENT", "The client’s own word"
-        #: Personal data was erased: the address stays silent.
+        #: Personal data was erased: the address stays suppressed.
         ERASED = "ERASED", "Erased"
 
     #: Only the client may lift these, or staff with a permission for it.

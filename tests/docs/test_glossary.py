@@ -1,6 +1,7 @@
 """The glossary is in order, names what is there, and nothing is called by a name that was given up."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -100,6 +101,19 @@ def test_nothing_is_called_by_a_name_that_was_given_up() -> None:
     ]
 
     assert found == []
+
+
+def test_no_two_classes_of_the_product_have_one_name() -> None:
+    classes = Counter(
+        found
+        for name, text in texts()
+        if name.endswith(".py") and name.startswith(("notifier/", "consumers/", "config/"))
+        for found in re.findall(r"^class (\w+)", text, re.MULTILINE)
+    )
+
+    assert len(classes) > 200
+    # Django's own names, one in each module.
+    assert {name for name, number in classes.items() if number > 1} == {"Command", "Migration"}
 
 
 def test_every_folder_is_looked_at() -> None:

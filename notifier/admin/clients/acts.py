@@ -74,7 +74,7 @@ ACTS = {
             "Name, e-mail address and phone number are erased: in the client, in every earlier version, in the record "
             "of what was sent, in the log of edits, and in files of clients: those that wait for their import, and "
             "rows that were not taken. All consent is withdrawn. That something was sent, and that it had been agreed "
-            "to, stays on record under a number. Their addresses stay silent, though nobody can read them: whoever "
+            "to, stays on record under a number. Their addresses stay suppressed, though nobody can read them: whoever "
             "enters or imports one again writes to nobody. This can’t be undone.",
             is_personal=True,
             tone="danger",

@@ -24,7 +24,7 @@ DESCRIPTIONS: Mapping[Standing, str] = {
 }
 
 
-class Reach(NamedTuple):
+class ChosenReach(NamedTuple):
     topic: Topic
     channel: Channel
     standing: Standing
@@ -40,14 +40,14 @@ def list_url(*, topic: Topic, channel: Channel, standing: Standing) -> str:
     return reverse("admin:notifier_client_changelist", query={PARAMETER: value})
 
 
-def read_reach(value: str) -> Reach | None:
+def read_reach(value: str) -> ChosenReach | None:
     """None for anything that `list_url` did not make, or whose topic is gone."""
     slug, _, rest = value.partition(".")
     channel, _, standing = rest.partition(".")
     if channel not in Channel.values or standing not in list(Standing):
         return None
     topic = Topic.objects.filter(slug=slug).first()
-    return Reach(topic, Channel(channel), Standing(standing)) if topic else None
+    return ChosenReach(topic, Channel(channel), Standing(standing)) if topic else None
 
 
 class AudienceChangeList(BoundedChangeList):
@@ -61,7 +61,7 @@ class ReachFilter(admin.SimpleListFilter):
 
     title = "who"
     parameter_name = PARAMETER
-    _chosen: Reach | None = None
+    _chosen: ChosenReach | None = None
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         self._chosen = read_reach(self.value() or "")

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from notifier.clients.imports.columns import LINE_HEADER, WHY_HEADER, ConsentColumn, Layout, TopicRef
-from notifier.clients.imports.rows import ROW, Fault, Reader
+from notifier.clients.imports.rows import ROW, Fault, RowReader
 from notifier.clients.imports.staging import Staging, staging
 from notifier.clients.imports.writing import ClientsChanged, ImportOrigin, write
 from notifier.files import spreadsheets
@@ -137,7 +137,7 @@ class Done:
 @contextmanager
 def _staged(table: Table, layout: Layout, progress: Progress) -> Iterator[Staging]:
     """Stages the whole file before a transaction begins, for reading takes long and may fail."""
-    reader = Reader(layout=layout, columns=len(table.header), region=settings.PHONE_DEFAULT_REGION)
+    reader = RowReader(layout=layout, columns=len(table.header), region=settings.PHONE_DEFAULT_REGION)
     has_rows = False
     with staging(layout.consent_columns) as stage:
         for number in stage.add((row.line, reader.parse(row.cells)) for row in table.rows()):

@@ -54,7 +54,7 @@ class Parsed:
     faults: list[Fault] = field(default_factory=list)
 
 
-class Reader:
+class RowReader:
     """Parses rows by a layout. `region`: the country of numbers without a country code; without it they are refused."""
 
     def __init__(self, *, layout: Layout, columns: int, region: str | None) -> None:

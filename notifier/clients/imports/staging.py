@@ -182,8 +182,8 @@ class Staging:
         self.cursor.execute("CREATE INDEX import_match_line ON import_match (line)")
         for channel in _COLUMNS:
             found = suppressions.suppressed_as_digest(channel, self._addresses(channel))
-            silent = [(channel.value, address) for address in set(found.values())]
-            self.cursor.executemany("INSERT INTO import_erased VALUES (%s, %s)", silent)
+            erased = [(channel.value, address) for address in set(found.values())]
+            self.cursor.executemany("INSERT INTO import_erased VALUES (%s, %s)", erased)
 
     def _addresses(self, channel: Channel) -> Iterator[str]:
         """The addresses of the rows that are taken, read a few thousand at a time."""

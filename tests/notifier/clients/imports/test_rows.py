@@ -8,7 +8,7 @@ from notifier.addresses import emails, phones
 from notifier.admin.clients.client_form import ClientForm
 from notifier.clients.imports import columns
 from notifier.clients.imports.columns import ConsentColumn, TopicRef
-from notifier.clients.imports.rows import ROW, Parsed, Reader
+from notifier.clients.imports.rows import ROW, Parsed, RowReader
 from notifier.models import Client
 
 LISTINGS = TopicRef(1, "listings", "Listings")
@@ -17,7 +17,7 @@ LISTINGS = TopicRef(1, "listings", "Listings")
 def parsed(header: str, *cells: str, region: str | None = None) -> Parsed:
     names = header.split(",")
     layout = columns.arrange(columns.guess(names, [LISTINGS]), [LISTINGS])
-    return Reader(layout=layout, columns=len(names), region=region).parse(cells)
+    return RowReader(layout=layout, columns=len(names), region=region).parse(cells)
 
 
 def test_a_row_says_only_what_stands_in_it() -> None:
