@@ -1,6 +1,7 @@
 """Phone numbers in one form, +12025550123, and those that no message should go to."""
 
 import re
+import unicodedata
 from collections.abc import Collection
 from typing import NamedTuple
 
@@ -13,6 +14,8 @@ from notifier.addresses.emails import shortened
 E164 = r"^\+[1-9][0-9]{6,14}$"
 #: What a program makes of a number that it took for one to reckon with.
 _DECIMAL = re.compile(r"(\+?[0-9]{7,})[.,]([0-9]+)")
+#: The same after a number with blanks or dashes in it, and a second extension as it is noted in Italy.
+_APPENDED = re.compile(r"(.*[0-9])[ ]*(?:[.,]0+|/[0-9]{1,4})")
 _SCIENTIFIC = re.compile(r"\+?[0-9.,]+e[+-]?[0-9]+", re.IGNORECASE)
 #: The region of numbers of no country: satellites, ships, machines, and those free or at a premium worldwide.
 _NO_COUNTRY = "001"
@@ -35,7 +38,11 @@ def read(text: str, *, region: str | None) -> Phone:
 
     `region`: the country of numbers without a country code; without it they are refused.
     """
-    text = whole(text.strip())
+    text = whole(" ".join(unicodedata.normalize("NFKC", text).split()))
+    if (found := _APPENDED.fullmatch(text)) and _exists(found[1], region):
+        raise ValueError(
+            f"“{shortened(text)}” has more at its end than the number {shortened(found[1])}: write the number alone."
+        )
     try:
         number = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException as error:
@@ -47,6 +54,13 @@ def read(text: str, *, region: str | None) -> Phone:
     if what := _undeliverable(number, kind):
         raise ValueError(f"“{shortened(text)}” is {what}: no messages are sent to those.")
     return Phone(written, kind == PhoneNumberType.FIXED_LINE)
+
+
+def _exists(text: str, region: str | None) -> bool:
+    try:
+        return phonenumbers.is_valid_number(phonenumbers.parse(text, region))
+    except phonenumbers.NumberParseException:
+        return False
 
 
 def is_landline(number: str) -> bool:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
+from string import ascii_letters
 from typing import Any, BinaryIO
 
 from openpyxl.styles.numbers import BUILTIN_FORMATS, is_date_format
@@ -19,7 +20,9 @@ from notifier.files.base import MAX_COLUMNS, NO_RESULT, FileError, Limits, Row, 
 from notifier.files.workbook import BROKEN, Book, Worksheet
 
 #: Excel's own limits.
-MAX_ROWS, MAX_SHEET_COLUMNS = 1_048_576, 16_384
+MAX_ROWS, MAX_SHEET_COLUMNS, MAX_FORMAT_LETTERS = 1_048_576, 16_384, 255
+#: Of a workbook that had every style of many others pasted into it.
+MAX_STYLES_BYTES = 16 * 1024 * 1024
 #: Beyond this, a spreadsheet no longer holds every whole number.
 MAX_WHOLE = 10**15
 
@@ -76,10 +79,9 @@ def _records(file: BinaryIO, sheet: Worksheet, limits: Limits, hidden: _Hidden) 
 def _values(file: BinaryIO, sheet: Worksheet, limits: Limits, hidden: _Hidden) -> Iterator[tuple[int, list[str]]]:
     with workbook.opened(file, limits) as book:
         texts = _Texts(_strings(book, limits), _date_styles(book), book.counts_from_1904)
-        with book.open(sheet.part) as stream:
-            for number, is_hidden, cells in xml.walk(stream, _SheetHandler(texts)):
-                hidden.is_hidden = is_hidden
-                yield number, cells
+        for number, is_hidden, cells in book.walk(sheet.part, _SheetHandler(texts)):
+            hidden.is_hidden = is_hidden
+            yield number, cells
 
 
 # --- The rows of a sheet ----------------------------------------------------------------------------------------------
@@ -90,6 +92,8 @@ class _SheetHandler:
         self._texts = texts
         self._rows: list[tuple[int, bool, list[str]]] = []
         self._number, self._is_hidden, self._column = 0, False, 0
+        #: The number of the first row with anything in it.
+        self._header = 0
         self._cells: dict[int, str] = {}
         self._cell: dict[str, str] = {}
         self._value: str | None = None
@@ -105,11 +109,23 @@ class _SheetHandler:
         elif name == "rPh":
             self._is_phonetic = True
         elif name == "row":
-            self._number = int(attributes.get("r") or self._number + 1)
+            before, self._number = self._number, int(attributes.get("r") or self._number + 1)
             self._is_hidden = attributes.get("hidden") in ("1", "true")
             self._cells, self._column = {}, 0
-            if not 0 < self._number <= MAX_ROWS:
+            # Two rows with one number would be one line of the file to staff.
+            if not before < self._number <= MAX_ROWS:
                 raise FileError(BROKEN)
+        elif name == "mergeCell":
+            self._refuse_merged(attributes.get("ref", ""))
+
+    def _refuse_merged(self, reference: str) -> None:
+        """What stands in the first of the cells stands for all of them, and below the header that may be a no."""
+        first, _, last = reference.partition(":")
+        if self._header and _row_number(last or first) > self._header:
+            raise FileError(
+                f"The cells {reference[:20]} are merged, so nobody can tell which rows their value is meant for. "
+                "Unmerge them, write the value into each row, save the file, and choose it again."
+            )
 
     def end(self, name: str, text: str) -> None:
         if name == "v":
@@ -124,6 +140,8 @@ class _SheetHandler:
         elif name == "row":
             last = max(self._cells, default=0)
             cells = [self._cells.get(column, "") for column in range(1, last + 1)]
+            if not self._header and any(map(str.strip, cells)):
+                self._header = self._number
             self._rows.append((self._number, self._is_hidden, cells))
 
     def take(self) -> list[tuple[int, bool, list[str]]]:
@@ -137,6 +155,11 @@ class _SheetHandler:
         return self._texts.of(self._cell, self._value, "".join(self._pieces))
 
 
+def _row_number(reference: str) -> int:
+    """The number of the row that a cell like `AB12` is in."""
+    return int(reference.replace("$", "").lstrip(ascii_letters) or 0)
+
+
 def _column(reference: str, before: int) -> int:
     """The number of the column that a cell like `AB12` is in; without a name it follows the one before."""
     letters = reference.rstrip("0123456789").replace("$", "").upper()
@@ -145,7 +168,7 @@ def _column(reference: str, before: int) -> int:
     number = 0
     for letter in letters[:4]:
         number = number * 26 + ord(letter) - ord("A") + 1
-    if not 0 < number <= MAX_SHEET_COLUMNS:
+    if not before < number <= MAX_SHEET_COLUMNS:
         raise FileError(BROKEN)
     return number
 
@@ -200,18 +223,15 @@ def as_text(value: Any) -> str:
 def _strings(book: Book, limits: Limits) -> list[str]:
     if not book.strings:
         return []
-    deadline = limits.deadline()
-    with book.open(book.strings) as stream:
-        found = []
-        for text in xml.walk(stream, _StringsHandler()):
-            found.append(text)
-            limits.refuse_after(deadline)
-            if len(found) > limits.strings:
-                raise FileError(
-                    f"The workbook holds more than {limits.strings:,} different texts, which is more than is read. "
-                    "Save the sheet as CSV (UTF-8), and choose that."
-                )
-        return found
+    found = []
+    for text in book.walk(book.strings, _StringsHandler()):
+        found.append(text)
+        if len(found) > limits.strings:
+            raise FileError(
+                f"The workbook holds more than {limits.strings:,} different texts, which is more than is read. "
+                "Save the sheet as CSV (UTF-8), and choose that."
+            )
+    return found
 
 
 class _StringsHandler:
@@ -243,11 +263,13 @@ def _date_styles(book: Book) -> set[int]:
     """The numbers of the styles that show a number as a date."""
     if not book.styles:
         return set()
-    with book.open(book.styles) as stream:
-        handler = _StylesHandler()
-        list(xml.walk(stream, handler))
+    handler = _StylesHandler()
+    list(book.walk(book.styles, handler, most=MAX_STYLES_BYTES))
     formats = dict(BUILTIN_FORMATS) | handler.formats
-    return {number for number, one in enumerate(handler.cells) if is_date_format(formats.get(one))}
+    # Each format once, however many styles have it, and no more of it than Excel allows: openpyxl looks for brackets
+    # in a time that grows with the square of their number.
+    dates = {number for number, one in formats.items() if is_date_format(one[:MAX_FORMAT_LETTERS])}
+    return {number for number, one in enumerate(handler.cells) if one in dates}
 
 
 class _StylesHandler:

@@ -13,6 +13,8 @@ from notifier.files.base import FileError, Limits
 BROKEN = "This is not a whole Excel workbook: it was cut short or damaged. Save it again as .xlsx, and choose it again."
 #: More parts have no meaning, and looking through them takes long.
 MAX_PARTS = 10_000
+#: Of the list of the sheets, and of what refers to what: that of a large workbook has some kilobytes.
+MAX_OUTLINE_BYTES = 1024 * 1024
 
 #: A part that only this kind of file has, and what the file is.
 _OTHER_KINDS = {
@@ -37,15 +39,16 @@ class Worksheet:
 class Book:
     """An open workbook. Its parts are found however they are called and capitalised."""
 
-    def __init__(self, archive: zipfile.ZipFile) -> None:
+    def __init__(self, archive: zipfile.ZipFile, limits: Limits) -> None:
         self._archive = archive
+        self._limits = limits
+        self._deadline = limits.deadline()
         self._parts = {part.filename.replace("\\", "/").lower(): part for part in archive.infolist()}
         self._main = self._only_related("", "officeDocument") or "xl/workbook.xml"
         if self._main not in self._parts:
             raise FileError(_what_it_is(archive, self._parts))
         found = _Outline()
-        with self.open(self._main) as stream:
-            list(xml.walk(stream, found))
+        list(self.walk(self._main, found, most=MAX_OUTLINE_BYTES))
         self.counts_from_1904 = found.counts_from_1904
         related = self._related(self._main)
         self.sheets = [
@@ -56,8 +59,12 @@ class Book:
         self.strings = self._only_related(self._main, "sharedStrings")
         self.styles = self._only_related(self._main, "styles")
 
-    def open(self, part: str) -> Any:
-        return self._archive.open(self._parts[part])
+    def walk(self, part: str, handler: xml.Handler, *, most: int | None = None) -> Iterator[Any]:
+        """As `xml.walk`: all parts together in the time that the limits allow, and none with more bytes than `most`."""
+        if most is not None and self._parts[part].file_size > most:
+            raise FileError(BROKEN)
+        with self._archive.open(self._parts[part]) as stream:
+            yield from xml.walk(stream, handler, lambda: self._limits.refuse_after(self._deadline))
 
     def _only_related(self, part: str, kind: str) -> str:
         return next((name for found, name in self._related(part).values() if found == kind), "")
@@ -69,8 +76,7 @@ class Book:
         if relations not in self._parts:
             return {}
         found = _Relations()
-        with self.open(relations) as stream:
-            list(xml.walk(stream, found))
+        list(self.walk(relations, found, most=MAX_OUTLINE_BYTES))
         return {
             pk: (kind, posixpath.normpath(posixpath.join("/", folder, target)).lstrip("/").lower())
             for pk, kind, target in found.relations
@@ -95,7 +101,7 @@ def opened(file: BinaryIO, limits: Limits) -> Iterator[Book]:
                 f"The workbook unpacks to {size / 1_000_000:,.0f} MB, and {limits.unpacked_bytes / 1_000_000:,.0f} MB "
                 "is the most that is read. Save the sheet as CSV (UTF-8), and choose that."
             )
-        yield Book(archive)
+        yield Book(archive, limits)
 
 
 def _what_it_is(archive: zipfile.ZipFile, parts: dict[str, zipfile.ZipInfo]) -> str:

@@ -1,11 +1,13 @@
 """XML of other people's files, read piece by piece: whatever it holds, the memory that it takes is bounded."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 from xml.parsers import expat
 
 CHUNK_BYTES = 64 * 1024
+#: The longest comment, tag or text in one piece: the parser begins it again with each chunk until it is whole.
+MAX_PIECE_BYTES = 1024 * 1024
 #: A workbook's own parts are some ten deep.
 MAX_DEPTH = 64
 #: A character that XML has no place for, as a workbook writes it: `_x000D_` is a line end.
@@ -27,8 +29,11 @@ class Handler(Protocol):
     def take(self) -> list[Any]: ...
 
 
-def walk(stream: Any, handler: Handler) -> Iterator[Any]:
-    """What the handler hands out, after each piece of the stream. Raises `BrokenXml`."""
+def walk(stream: Any, handler: Handler, refuse_when_late: Callable[[], None]) -> Iterator[Any]:
+    """What the handler hands out, after each chunk of the stream; before that, `refuse_when_late` may raise its error.
+
+    Raises `BrokenXml`.
+    """
     text: list[str] = []
     depth = 0
 
@@ -51,9 +56,14 @@ def walk(stream: Any, handler: Handler) -> Iterator[Any]:
     parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, text.append
     # Only a declaration of its own lets a file name entities that unfold to more than any memory.
     parser.StartDoctypeDeclHandler = _refuse
+    fed = 0
     try:
         while chunk := stream.read(CHUNK_BYTES):
+            refuse_when_late()
             parser.Parse(chunk, False)
+            fed += len(chunk)
+            if fed - parser.CurrentByteIndex > MAX_PIECE_BYTES:
+                raise BrokenXml("one piece of it is too long")
             yield from handler.take()
         parser.Parse(b"", True)
     except expat.ExpatError as error:

@@ -19,11 +19,11 @@ from django.core.exceptions import ValidationError
 from django.db.models import Model
 from django.forms.models import model_to_dict
 from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 from django.utils.formats import date_format
 from django.utils.timezone import localtime
 
 from notifier.runtime import versions
+from notifier.web import moments
 
 #: The hidden field.
 FIELD = "seen"
@@ -52,10 +52,10 @@ class Seen:
         """None for anything that `write` did not make."""
         try:
             found = json.loads(text)
-            at = parse_datetime(found.pop("at"))
+            at = moments.read(found.pop("at"))
         except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
             return None
-        return cls(found, at) if at and timezone.is_aware(at) else None
+        return cls(found, at) if at else None
 
     def has_changed(self, name: str, value: Any) -> bool:
         """Whether the value is no longer what was shown."""

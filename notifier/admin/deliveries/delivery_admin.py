@@ -74,7 +74,6 @@ OWNERS = {"broadcast": results.OWNER, "client": "client__id__exact", "decision":
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnlyAdmin):
     list_display = ("recipient", "channel", "address", "state_shown", "detail", "settled", "message")
-    list_display_links = ("recipient",)
     list_filter = ("state", "channel", results.ReasonFilter, ResolutionFilter)
     linked_by = (results.OWNER, OWNERS["client"])
     list_select_related = ("client", "broadcast")
@@ -94,17 +93,26 @@ class DeliveryAdmin(ReadOnlyAdmin):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[BoundedChangeList]:
         return DueChangeList if request.GET.get("state__exact") in Delivery.OPEN else BoundedChangeList
 
+    def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
+        # A number that is found letter by letter is a number that is shown.
+        return self.search_fields if request.user.has_perm(groups.VIEW_CLIENT) else ()
+
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Delivery], search_term: str
     ) -> tuple[QuerySet[Delivery], bool]:
-        if not search_term.strip():
+        if not search_term.strip() or not self.get_search_fields(request):
             return queryset, False
         found = Client.objects.filter(matching(search_term, erased=may_find_erased(request)))
         return queryset.filter(client__in=found.values("pk")), False
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
-        shown = self.list_display
-        return tuple(name for name in shown if name != "message") if results.OWNER in request.GET else shown
+        shown = [name for name in self.list_display if name != "message" or results.OWNER not in request.GET]
+        if not request.user.has_perm(groups.VIEW_CLIENT):
+            shown[shown.index("recipient")] = "number_of_recipient"
+        return tuple(shown)
+
+    def get_list_display_links(self, request: HttpRequest, list_display: Any) -> Any:
+        return list_display[:1]
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
         # One broadcast's are read in the order of the unique key. By id, newest first, PostgreSQL would read all later
@@ -123,6 +131,10 @@ class DeliveryAdmin(ReadOnlyAdmin):
     @admin.display(description="client")
     def recipient(self, delivery: Delivery) -> str:
         return delivery.client.name
+
+    @admin.display(description="client")
+    def number_of_recipient(self, delivery: Delivery) -> str:
+        return f"#{delivery.client_id}"
 
     @admin.display(description="broadcast")
     def message(self, delivery: Delivery) -> SafeString:

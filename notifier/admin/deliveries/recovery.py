@@ -11,6 +11,7 @@ from notifier.delivery import recovery
 from notifier.delivery.recovery import Obstacle, Resolved
 from notifier.messages.lines import validate_one_line
 from notifier.models import Resolution
+from notifier.web import moments
 from notifier.wording import numbers
 
 INCOMPLETE = "That form was not complete, so nothing was changed. Look again."
@@ -84,13 +85,9 @@ class SeenAtForm(WhyForm):
     seen_at = forms.CharField(widget=forms.HiddenInput, error_messages={"required": INCOMPLETE})
 
     def clean_seen_at(self) -> datetime:
-        try:
-            moment = datetime.fromisoformat(self.cleaned_data["seen_at"])
-        except ValueError as error:
-            raise forms.ValidationError(INCOMPLETE) from error
-        if moment.tzinfo is None:
-            raise forms.ValidationError(INCOMPLETE)
-        return moment
+        if moment := moments.read(self.cleaned_data["seen_at"]):
+            return moment
+        raise forms.ValidationError(INCOMPLETE)
 
 
 class DecisionForm(SeenAtForm):

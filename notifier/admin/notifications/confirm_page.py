@@ -24,6 +24,8 @@ from notifier.broadcasts import held_back, lifecycle
 from notifier.models import Broadcast, Notification
 from notifier.runtime import clock
 from notifier.staff import groups
+from notifier.web import moments
+from notifier.wording import numbers
 
 #: Each of them counts its audience on the confirm page.
 MAX_AT_ONCE = 20
@@ -44,12 +46,12 @@ def read_send_order(posted: QueryDict) -> SendOrder | None:
     """None for anything that the confirm page did not make."""
     try:
         pairs = [value.split("@", 1) for value in posted.getlist("seen")]
-        seen = {int(pk): datetime.fromisoformat(moment) for pk, moment in pairs}
+        read = {numbers.read_id(pk): moments.read(moment) for pk, moment in pairs}
         token = uuid.UUID(posted.get("token", ""))
     except ValueError:
         return None
-    # A time without its zone can't be compared with what the database holds.
-    if not 0 < len(seen) <= MAX_AT_ONCE or any(moment.tzinfo is None for moment in seen.values()):
+    seen = {pk: moment for pk, moment in read.items() if pk is not None and moment is not None}
+    if not 0 < len(seen) == len(read) <= MAX_AT_ONCE:
         return None
     return SendOrder(seen=seen, token=token, again=posted.get("again") == "on")
 

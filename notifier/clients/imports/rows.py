@@ -64,9 +64,6 @@ class RowReader:
 
     def parse(self, cells: Sequence[str]) -> Parsed:
         parsed = Parsed()
-        if len(cells) > self._columns:
-            parsed.faults.append((ROW, "It has more cells than the header: is a separator inside a name? Quote it."))
-            return parsed
         self._read_name(cells, parsed)
         parsed.email = self._checked("email", cells, emails.read, parsed.faults)
         if phone := self._checked("phone", cells, self._read_phone, parsed.faults):
@@ -75,6 +72,9 @@ class RowReader:
         self._read_wants(cells, parsed)
         if not parsed.email and not parsed.phone and not parsed.faults:
             parsed.faults.append((ROW, "It has neither an e-mail address nor a phone number."))
+        if len(cells) > self._columns:
+            # Its address and its no count all the same, so that no other row's yes wins over them.
+            parsed.faults = [(ROW, "It has more cells than the header: is a separator inside a name? Quote it.")]
         return parsed
 
     def _read_name(self, cells: Sequence[str], parsed: Parsed) -> None:

@@ -15,6 +15,7 @@ from notifier.files import encodings
 from notifier.files.base import IN_COMMAND, FileError, Table
 from notifier.files.encodings import EncodingUnknown
 from notifier.files.reader import open_table
+from notifier.messages import lines
 from notifier.models import ConsentChange
 from notifier.runtime import clock
 from notifier.staff import groups
@@ -148,10 +149,10 @@ def _origin(path: Path, options: Mapping[str, Any]) -> ImportOrigin:
     elif reason:
         raise _nothing("--reason is for --resubscribe: without it nobody is subscribed again.")
     return ImportOrigin(
-        file_name=path.name[-uploads.MAX_NAME_LETTERS :],
+        file_name=lines.one_line(path.name)[-uploads.MAX_NAME_LETTERS :],
         source=ConsentChange.Source.IMPORT,
         by=user.pk if user else None,
-        reason=reason[: uploads.MAX_REASON_LETTERS],
+        reason=lines.one_line(reason)[: uploads.MAX_REASON_LETTERS],
     )
 
 

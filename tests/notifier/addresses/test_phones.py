@@ -12,6 +12,7 @@ from notifier.addresses import phones
         ("+358401234567,0", "+358401234567"),
         ("+6281212345678.00", "+6281212345678"),
         ("+33.1.42.68.53.00", "+33142685300"),  # dots between the groups
+        ("+39347123456７．０", "+393471234567"),
     ],
 )
 def test_a_number_that_became_a_decimal_is_the_whole_number(text: str, number: str) -> None:
@@ -26,6 +27,11 @@ def test_a_number_that_became_a_decimal_is_the_whole_number(text: str, number: s
         ("4.36641234567E+11", "was rounded by a spreadsheet"),
         ("436641234567.0", "Write it with its country code"),
         ("nan", "is not a phone number"),
+        ("+39 347 1234567.0", "has more at its end than the number"),
+        ("+39-347-1234567.00", "has more at its end than the number"),
+        ("+39.347.1234567.0", "has more at its end than the number"),
+        ("+393471234567\u00a0.0", "has more at its end than the number"),
+        ("+393471234567/0", "has more at its end than the number"),
         ("+19002345678", "is a premium-rate number"),
         ("+491801234567", "is a shared-cost number"),
         ("+881612345678", "is a number of satellites or machines"),

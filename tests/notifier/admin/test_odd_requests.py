@@ -37,6 +37,13 @@ ODD = ("٣", "9" * 30, "9" * 5000, "abc", "é,x" * 100)
 NUL = "\0"
 #: A form has a token and files besides, and its fields are many: the worst of them.
 ODD_FIELDS = (NUL, "٣", "9" * 30)
+#: What a page of ours wrote into its form, with a moment that has no equal in another zone, or an id beyond 64 bits.
+MOMENTS = ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00")
+ODD_SEEN = {
+    "seen_at": MOMENTS,
+    "text_of": MOMENTS,
+    "seen": (*(f'{{"at":"{moment}"}}' for moment in MOMENTS), f"{'9' * 30}@2026-01-01T00:00:00+00:00"),
+}
 #: In an address besides: bytes that are no UTF-8, and what Django's admin quotes ids with.
 ODD_BYTES = ("%FF", "_00", "_0", "..", "a%2Fb")
 #: What the lists of Django's admin read themselves, before any of our code.
@@ -229,11 +236,23 @@ def test_no_page_fails_for_what_it_is_posted(subject: Any, root: Browser, rows: 
             names = {*fields, *(OF_ACTIONS if post.is_action else ())} - tried
             tried |= names
             odd_ones = [(name, value) for name in sorted(names) for value in choose(ODD_FIELDS, f"{page.name}{name}")]
+            odd_ones += [(name, value) for name in sorted(names) for value in ODD_SEEN.get(name, ())]
             for name, value in odd_ones:
                 if fault := failed(root, "post", address, {**fields, name: value}):
                     found[f"{address} {post.label} {name}={value[:20]!r}"] = fault
 
     assert found == {}
+
+
+def test_no_cookie_has_a_nul_when_it_is_read(root: Browser) -> None:
+    escaped = "; ".join(
+        f'{name}="\\000abcdefghijk"' for name in ("sessionid", "__Host-sessionid", "csrftoken", "messages")
+    )
+    visitor = Browser(raise_request_exception=False)
+
+    found = [visitor.generic(method, "/admin/login/", HTTP_COOKIE=escaped).status_code for method in ("GET", "POST")]
+
+    assert found == [200, 200]
 
 
 def test_the_pages_of_clients_take_whatever_is_posted_to_them(root: Browser, rows: Rows) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from notifier.files import excel
 from notifier.files.base import IN_PAGE, NO_RESULT, FileError, Limits, Table
 from notifier.files.reader import open_table
 
@@ -199,10 +200,54 @@ def test_a_file_that_takes_too_long_ends_at_a_limit(strings: str) -> None:
         f"{HEADER}<row r='2'><c t='s'><v>7</v></c></row>",
         f"{HEADER}<row r='2'><c><v>one</v></c></row>",
         f"{HEADER}<row",
+        f"{HEADER}{a_row(2, 'Ann')}{a_row(2, 'Bob')}",
+        f"{HEADER}{a_row(9, 'Ann')}{a_row(5, 'Bob')}",
+        f"{HEADER}<row r='2'><c r='B2'><v>1</v></c><c r='B2'><v>2</v></c></row>",
+        f"{HEADER}<!--{'x' * 2_000_000}-->",
     ],
 )
 def test_xml_that_no_spreadsheet_writes_is_refused(rows: str) -> None:
     assert "not a whole Excel workbook" in complaint(a_workbook(rows))
+
+
+@pytest.mark.parametrize(("reference", "is_refused"), [("C2:C3", True), ("$A$3:$B$3", True), ("A1:C1", False)])
+def test_what_is_merged_below_the_header_is_refused(reference: str, is_refused: bool) -> None:
+    """A no that was merged over two rows stands in the first of them alone."""
+    sheet = a_sheet(f"{HEADER}{a_row(2, 'Ann')}{a_row(3, 'Bob')}")
+    merged = f'<mergeCells count="1"><mergeCell ref="{reference}"/></mergeCells></worksheet>'
+    content = a_workbook("", **{"xl/worksheets/sheet1.xml": sheet.replace("</worksheet>", merged)})
+
+    if is_refused:
+        assert f"The cells {reference} are merged" in complaint(content)
+    else:
+        assert len(cells_of(content)) == 3
+
+
+def test_the_parts_that_hold_no_cells_are_read_in_the_same_time_and_small() -> None:
+    outline = {"xl/_rels/workbook.xml.rels": related(("worksheet", "worksheets/sheet1.xml")) + " " * 2_000_000}
+    assert "not a whole Excel workbook" in complaint(a_workbook(HEADER, **outline))
+
+    after = a_sheet(HEADER).replace("</worksheet>", "<x/>" * 100_000 + "</worksheet>")
+    late = complaint(a_workbook("", **{"xl/worksheets/sheet1.xml": after}), replace(IN_PAGE, seconds=0.0))
+    assert "takes longer than 0 seconds" in late
+
+
+def test_of_a_format_no_more_is_looked_at_than_excel_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    monkeypatch.setattr(excel, "is_date_format", lambda text: seen.append(len(text)))
+    styles = (
+        f'<styleSheet xmlns="{MAIN}"><numFmts><numFmt numFmtId="200" formatCode="'
+        + "[" * 100_000
+        + '"/></numFmts><cellXfs>'
+        + '<xf numFmtId="200"/>' * 3
+        + "</cellXfs></styleSheet>"
+    )
+    rels = related(("worksheet", "worksheets/sheet1.xml"), ("styles", "styles.xml"))
+
+    cells_of(a_workbook(HEADER, **{"xl/styles.xml": styles, "xl/_rels/workbook.xml.rels": rels}))
+
+    assert max(seen) == 255
+    assert seen.count(255) == seen.count(max(seen)) <= 2  # the header, and the rows
 
 
 def test_entities_of_a_files_own_are_never_unfolded() -> None:

@@ -1,6 +1,5 @@
 """The second person's page: read what would be sent, to whom and when, then approve or reject it."""
 
-from datetime import datetime
 from typing import Any, cast
 
 from django import forms
@@ -20,6 +19,7 @@ from notifier.models import Broadcast
 from notifier.runtime import clock
 from notifier.runtime.versions import NotAsShown
 from notifier.staff import groups
+from notifier.web import moments
 
 
 class SeenForm(forms.Form):
@@ -35,18 +35,15 @@ class SeenForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         texts = {name: cleaned.get(name) for name in self.MOMENTS}
-        try:
-            moments = {name: datetime.fromisoformat(text) if text else None for name, text in texts.items()}
-        except ValueError as error:
-            raise forms.ValidationError("This form was not complete.") from error
-        if any(moment is not None and moment.tzinfo is None for moment in moments.values()):
+        found = {name: moments.read(text) for name, text in texts.items()}
+        if any(text and not found[name] for name, text in texts.items()):
             raise forms.ValidationError("This form was not complete.")
-        return {**moments, "is_critical": cleaned.get("is_critical") == "yes"}
+        return {**found, "is_critical": cleaned.get("is_critical") == "yes"}
 
     @classmethod
     def of(cls, broadcast: Broadcast) -> "SeenForm":
-        moments = {name: getattr(broadcast, name) for name in cls.MOMENTS}
-        texts = {name: moment.isoformat() if moment else "" for name, moment in moments.items()}
+        shown = {name: getattr(broadcast, name) for name in cls.MOMENTS}
+        texts = {name: moment.isoformat() if moment else "" for name, moment in shown.items()}
         return cls(initial=texts | {"is_critical": "yes" if broadcast.is_critical else ""})
 
 

@@ -13,6 +13,7 @@ from notifier.admin.deliveries import results
 from notifier.broadcasts import skip_reasons
 from notifier.models import Broadcast, Delivery
 from tests.notifier.admin.broadcasts.test_broadcast_admin import a_told_broadcast, page_of, text_of
+from tests.notifier.admin.conftest import LogIn
 from tests.support.factories import a_broadcast, a_client, a_delivery
 
 pytestmark = pytest.mark.both_engines
@@ -32,6 +33,24 @@ def an_ended(**fields: Any) -> Broadcast:
 
 def found(browser: Browser, address: str) -> list[Delivery]:
     return list(browser.get(address).context["cl"].result_list)
+
+
+# --- The list by itself -----------------------------------------------------------------------------------------------
+def test_who_may_not_see_clients_neither_reads_their_names_nor_finds_their_numbers(staff: LogIn) -> None:
+    row = a_delivery(client=a_client(name="Ann Example", email="ann@example.com", phone="+12025550123"))
+    everything = reverse("admin:notifier_delivery_changelist")
+    search = f"{everything}?q=%2B1303555"
+
+    seeing = staff(LIST, "notifier.view_client")
+    assert found(seeing, search) == []
+    assert "Ann Example" in text_of(seeing.get(everything))
+
+    unseeing = staff(LIST)
+    told = text_of(unseeing.get(everything))
+    assert found(unseeing, search) == [row]  # as if nothing had been searched for
+    assert "Ann Example" not in told
+    assert f">#{row.client_id}</a>" in told
+    assert 'name="q"' not in told
 
 
 # --- The list under its broadcast -------------------------------------------------------------------------------------

@@ -521,5 +521,12 @@ def test_a_yes_of_a_row_that_is_not_taken_counts_for_nothing(do: Do) -> None:
     assert wishes(Client.objects.get(name="Bob")) == {"listings": (True, False)}
 
 
+def test_the_no_of_a_row_that_is_not_taken_counts(do: Do) -> None:
+    do("name,email,listings e-mail\nAnn,ann@example.com,yes\nAnn,ann@example.com,no,see note\nBob,bob@example.com,yes")
+
+    assert wishes(Client.objects.get(name="Ann")) == {}
+    assert wishes(Client.objects.get(name="Bob")) == {"listings": (True, False)}
+
+
 def test_landlines_are_counted(do: Do) -> None:
     assert do("name,phone\nAnn,+493012345678\nBob,+4915112345678") == {"added": 2, "landlines": 1}

@@ -1,0 +1,16 @@
+"""Moments that a page of ours wrote into its form, read when the form comes back."""
+
+from datetime import datetime
+from typing import Any
+
+#: At the ends of the calendar a moment has no equal in another zone, and a day earlier or later is none.
+YEARS = range(1900, 3000)
+
+
+def read(text: Any) -> datetime | None:
+    """None for anything that `isoformat` of an aware moment of ours did not make."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return None
+    return moment if moment.tzinfo is not None and moment.year in YEARS else None
