@@ -158,4 +158,7 @@ def test_it_is_kept_no_longer_than_that(heartbeat: Heartbeat, monkeypatch: pytes
     with heartbeat.kept():
         pass
 
-    assert not [thread for thread in threading.enumerate() if thread.name == "heartbeat"]
+    def is_gone() -> bool:
+        return all(thread.name != "heartbeat" for thread in threading.enumerate())
+
+    wait_until(is_gone, what="the end of the thread that keeps it")
