@@ -16,8 +16,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
-from tests.support.servers import forks
-
 T = TypeVar("T")
 #: The longest that a test waits for anything before it fails: no machine is so busy that it is too slow for this.
 #: Tests wait for what happens and give no other deadline, and none asserts how long something took.
@@ -116,11 +114,8 @@ def run_as(
     return done.stdout
 
 
-_forks = forks.Server()
-
-
 class Process:
-    """One running command. A Python program of ours starts in a third of the time with `is_forked`: see `forks`."""
+    """One running command."""
 
     def __init__(
         self,
@@ -130,23 +125,11 @@ class Process:
         env: Mapping[str, str],
         cwd: Path,
         user: str | None = None,
-        is_forked: bool = False,
     ) -> None:
         self.argv = [str(part) for part in argv]
         self.log = log
-        self._popen = self._forked(env, cwd) if is_forked else self._executed(env, cwd, user)
-        self._is_watched = True
-        _reaper.tell(f"+group {self.pid}")
-
-    def _forked(self, env: Mapping[str, str], cwd: Path) -> forks.Forked:
-        assert self.argv[0] == sys.executable
-        # It may be read before anything is written to it.
-        self.log.touch()
-        return _forks.start(self.argv[1:], log=self.log, env=env, cwd=cwd)
-
-    def _executed(self, env: Mapping[str, str], cwd: Path, user: str | None) -> "subprocess.Popen[bytes]":
-        with self.log.open("ab") as output:
-            return subprocess.Popen(
+        with log.open("ab") as output:
+            self._popen = subprocess.Popen(
                 self.argv,
                 env=env,
                 cwd=cwd,
@@ -158,6 +141,8 @@ class Process:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        self._is_watched = True
+        _reaper.tell(f"+group {self.pid}")
 
     @property
     def pid(self) -> int:
