@@ -247,7 +247,7 @@ def test_of_a_format_no_more_is_looked_at_than_excel_allows(monkeypatch: pytest.
     cells_of(a_workbook(HEADER, **{"xl/styles.xml": styles, "xl/_rels/workbook.xml.rels": rels}))
 
     assert max(seen) == 255
-    assert seen.count(255) == seen.count(max(seen)) <= 2  # the header, and the rows
+    assert seen.count(255) <= 2  # once for the header, and once for the rows
 
 
 def test_entities_of_a_files_own_are_never_unfolded() -> None:
