@@ -67,9 +67,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     is_full = config.getoption("--full")
-    chosen = [item for item in items if runs(item, is_full)]
-    config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])
-    items[:] = chosen
+    left_out = [item for item in items if not runs(item, is_full)]
+    items[:] = [item for item in items if runs(item, is_full)]
+    config.hook.pytest_deselected(items=left_out)
     if ENGINE == "postgresql" and (reason := os.environ.get(MISSING)):
         for item in items:
             item.add_marker(pytest.mark.skip(reason=reason))
