@@ -17,7 +17,7 @@ from notifier.delivery.settlements import Outcome, Verdict
 from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Reason
 from notifier.policies import breakers, quiet_hours_sql
 from notifier.transport.database import DatabaseTransport
-from tests.support.connections import OtherConnection, at_once
+from tests.support.database.connections import OtherConnection, at_once
 from tests.support.factories import a_broadcast, a_client, a_delivery, a_topic, an_open_breaker
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]

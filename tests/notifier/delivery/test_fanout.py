@@ -15,7 +15,7 @@ from notifier.models import Breaker, Broadcast, Channel, Client, Delivery, Prefe
 from notifier.policies import breakers
 from notifier.transport.base import DeadLetter, Received, Ticket, TransportError, decode
 from notifier.transport.database import DatabaseTransport
-from tests.support.connections import OtherConnection, at_once, impatient
+from tests.support.database.connections import OtherConnection, at_once, impatient
 from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification, a_topic, an_open_breaker
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]

@@ -11,7 +11,7 @@ from django.apps import AppConfig
 
 
 class Sabotage(AppConfig):
-    name = "tests.faults"
+    name = "tests.faults.judging"
     label = "sabotage"
 
     def ready(self) -> None:

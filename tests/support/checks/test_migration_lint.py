@@ -10,7 +10,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations.base import Operation
 
 from notifier.runtime.migration_operations import AddIndexOnline
-from tests.support import migration_lint
+from tests.support.checks import migration_lint
 
 #: What no model can say: see the migration 0002.
 BY_HAND = {"client_name_search"}

@@ -12,11 +12,11 @@ from django.db import connection
 
 from config.settings import *  # noqa: F403
 
-INSTALLED_APPS = [*INSTALLED_APPS, "tests.faults.shifted.ShiftedClock"]  # noqa: F405
+INSTALLED_APPS = [*INSTALLED_APPS, "tests.faults.product.shifted.ShiftedClock"]  # noqa: F405
 
 
 class ShiftedClock(AppConfig):
-    name = "tests.faults.shifted"
+    name = "tests.faults.product.shifted"
     label = "shifted"
 
     def ready(self) -> None:

@@ -1,4 +1,4 @@
-"""`python -m tests.support.migration_lint`: whether each migration is safe while old processes go on working.
+"""`python -m tests.support.checks.migration_lint`: whether each migration is safe while old processes go on working.
 
 Processes of two releases run at once during every upgrade. So a migration may add what the old ones do not know, and
 take away only what none of them uses any more (CONTRIBUTING, "Migrations"). What a rule here forbids can still be

@@ -8,9 +8,9 @@ from axes.models import AccessAttempt, AccessLog
 from django.test import Client as Browser
 from django.urls import reverse
 
+from tests.notifier.admin.all_pages.test_pages import PAGES
 from tests.notifier.admin.broadcasts.test_broadcast_admin import text_of
 from tests.notifier.admin.conftest import LogIn
-from tests.notifier.admin.test_pages import PAGES
 from tests.support.factories import a_broadcast, a_client, a_notification, a_topic, a_user
 
 pytestmark = pytest.mark.both_engines(only_full=True)

@@ -13,12 +13,12 @@ from django.urls import resolve, reverse
 
 from notifier.models import ClientImport, Profile
 from notifier.staff import groups
+from tests.support.database.undone import undone
 from tests.support.datasets import everything
 from tests.support.factories import a_user
 from tests.support.forms import form_of
 from tests.support.pages.page import NEVER, Needs, Page, Post, Rows, View, permissions
 from tests.support.pages.registry import OPENED, POSTED
-from tests.support.undone import undone
 
 # Rights are asked before any row: that pages open and acts work on both engines others see.
 pytestmark = [pytest.mark.django_db, pytest.mark.both_engines(only_full=True)]

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.runner import PROJECT
 from tests.support.servers import shared
 from tests.support.servers.postgres import PostgresServer
 from tests.support.servers.programs import require
 from tests.support.servers.rabbitmq import RabbitServer
 from tests.support.servers.stack import Stack
+from tests.support.suite.runner import PROJECT
 
 #: Prints what a process of the run finds: the ports of both servers, and what it is told who would stop one.
 LOOK = """

@@ -2,4 +2,4 @@
 
 from config.settings import *  # noqa: F403
 
-INSTALLED_APPS += ["tests.faults.sabotage.Sabotage"]  # noqa: F405
+INSTALLED_APPS += ["tests.faults.judging.sabotage.Sabotage"]  # noqa: F405

@@ -22,13 +22,13 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 import notifier.admin.registry  # noqa: F401
 from notifier.admin.lists.base import BackOfficeAdmin
-from tests.notifier.admin.test_access_matrix import log_in
+from tests.notifier.admin.all_pages.test_access_matrix import log_in
+from tests.support.database.undone import undone
 from tests.support.datasets import everything
 from tests.support.factories import a_user
 from tests.support.forms import form_of
 from tests.support.pages.page import NEVER, Kind, Page, Post, Rows
 from tests.support.pages.registry import PAGES, SUBJECTS
-from tests.support.undone import undone
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]
 

@@ -14,7 +14,7 @@ from tests.support.servers.processes import Process, wait_until
 from tests.support.servers.programs import ProgramMissing, require
 from tests.support.servers.rabbitmq import RabbitServer, accepts
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[3]
 
 
 def a_process(tmp_path: Path, code: str) -> Process:

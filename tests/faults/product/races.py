@@ -1,6 +1,6 @@
 """Two processes of the product that do to the same rows, in tight loops, what they must be able to do at once.
 
-    python -m tests.faults.races --seed 7 --rounds 3
+    python -m tests.faults.product.races --seed 7 --rounds 3
 
 Prints JSON: the broadcasts it made, for the judge; what was done how often; and what is wrong with it. Started by
 attacks/races.py, in the environment of its arena, whose providers get what is sent.

@@ -20,7 +20,7 @@ import pytest
 
 from tests.support.servers import shared
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[3]
 #: Named, because pytest otherwise looks for it above the tests, and not beside us.
 CONFIGURATION = ("-c", str(PROJECT / "pyproject.toml"), "--rootdir", str(PROJECT))
 #: They bring their own processes, and need no engine of the tests.

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.runner import CONFIGURATION, PROJECT, path_of
 from tests.support.servers import shared
 from tests.support.servers.processes import PATIENCE_SECONDS, Process, wait_until
 from tests.support.servers.programs import postgres_programs, require
 from tests.support.servers.rabbitmq import accepts
+from tests.support.suite.runner import CONFIGURATION, PROJECT, path_of
 
 SUITE = """
 import os
@@ -180,7 +180,7 @@ def test_an_interrupted_run_leaves_nothing_behind(suite: Path, tmp_path: Path) -
     [
         ("notifier", "tests/notifier"),
         ("consumers/", "tests/consumers"),
-        ("tests.support.test_engine", f"{PROJECT}/tests/support/test_engine.py"),
+        ("tests.support.suite.test_engine", f"{PROJECT}/tests/support/suite/test_engine.py"),
         ("no.such.thing", "no.such.thing"),
         (f"{__file__}::test_labels", f"{__file__}::test_labels"),
     ],

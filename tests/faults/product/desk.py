@@ -1,6 +1,6 @@
 """A member of staff who does to clients what the back office does, by the product's own services.
 
-    python -m tests.faults.desk
+    python -m tests.faults.product.desk
 
 Reads an order a line, `["erased", [4, 7], 1]`: what, to which clients, and about which topic. Answers each with a line
 of pairs: the client, and the time by which it held for them. Started by attacks/people.py, in its arena's environment.

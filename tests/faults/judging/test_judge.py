@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import judge
 from tests.faults.arena import Arena, Size
-from tests.faults.judge import Accepted, Expectation, Recipient
+from tests.faults.judging import judge
+from tests.faults.judging.judge import Accepted, Expectation, Recipient
 from tests.faults.servers import Engine, Servers
 from tests.support.servers.stack import Stack
 

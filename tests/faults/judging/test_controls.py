@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.controls import CONTROLS, Control, try_control
+from tests.faults.judging.controls import CONTROLS, Control, try_control
 from tests.faults.servers import Engine, Servers
 from tests.support.servers.programs import require
 
