@@ -1,7 +1,6 @@
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page
 
 from tests.support.servers.stack import Stack
 
@@ -33,19 +32,3 @@ def test_a_command_that_fails_says_why(make_stack: Callable[..., Stack]) -> None
     with pytest.raises(AssertionError, match="no_such_command"):
         stack.manage("no_such_command")
     assert stack.manage("no_such_command", check=False).returncode == 1
-
-
-def test_the_browser_tells_what_its_console_complained_of(page: Page, console_errors: list[str]) -> None:
-    page.goto("about:blank")
-
-    with page.expect_event("pageerror"):
-        page.evaluate("console.error('broken'); setTimeout(() => { throw new Error('uncaught') })")
-
-    assert [text.split(" (")[0] for text in console_errors] == ["broken", "uncaught"]
-    console_errors.clear()
-
-
-def test_a_page_without_javascript_runs_none(page_without_javascript: Page) -> None:
-    page_without_javascript.set_content("<p>before</p><script>document.body.textContent = 'after'</script>")
-
-    assert "before" in page_without_javascript.content()
