@@ -45,7 +45,7 @@ lint: ## Check style, types, imports, templates, settings and migrations
 	.venv/bin/djlint --check --lint --allow-empty-input templates
 	$(LINT_SETTINGS) .venv/bin/python manage.py check
 	$(LINT_SETTINGS) .venv/bin/python manage.py makemigrations --check --dry-run
-	$(LINT_SETTINGS) .venv/bin/python -m tests.support.migration_lint
+	$(LINT_SETTINGS) .venv/bin/python -m tests.support.checks.migration_lint
 	$(LINT_SETTINGS) .venv/bin/python manage.py validate_templates
 
 bench: ## Measure, beside the limit of this machine (ARGS=--help tells what can be chosen)

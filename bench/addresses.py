@@ -14,10 +14,10 @@ from django.urls import reverse
 from notifier.admin.clients import audience_lists
 from notifier.broadcasts.audience import Standing
 from notifier.models import Channel, Delivery, Topic
-from tests.support.pages.deliveries import OWNER
-from tests.support.pages.notifications import TERMS
 from tests.support.pages.page import Rows
 from tests.support.pages.registry import OF_STAFF
+from tests.support.pages.subjects.deliveries import OWNER
+from tests.support.pages.subjects.notifications import TERMS
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ CSRF_TRUSTED_ORIGINS = [f"{urlsplit(PUBLIC_URL).scheme}://{urlsplit(PUBLIC_URL).
 
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
-TEST_RUNNER = "tests.support.runner.PytestRunner"
+TEST_RUNNER = "tests.support.suite.runner.PytestRunner"
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = (
     env.checked(

@@ -25,7 +25,7 @@ from notifier.files import spreadsheets
 from notifier.files.base import unquoted
 from notifier.messages import lines, markdown, placeholders, sms_segments
 from notifier.web import log_redaction
-from tests.support import growth
+from tests.support.checks import growth
 
 ROOT = Path(django_settings.BASE_DIR)
 PACKAGES = ("notifier", "consumers", "config")

@@ -9,8 +9,8 @@ from django.urls import reverse
 from playwright.sync_api import Page
 
 from notifier.models import Client, Notification
-from tests.support.browsing import log_in
 from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification, a_topic, a_user
+from tests.support.pages.browsing import log_in
 
 # The server answers from another thread, which must see the rows.
 pytestmark = pytest.mark.django_db(transaction=True)

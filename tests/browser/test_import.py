@@ -12,8 +12,8 @@ from pytest_django.live_server_helper import LiveServer
 from notifier.clients.imports import uploads
 from notifier.consent import consents
 from notifier.models import Channel, Client, ConsentChange, Preference
-from tests.support.browsing import log_in
 from tests.support.factories import a_client, a_topic, a_user
+from tests.support.pages.browsing import log_in
 
 # The server answers from another thread, which must see the rows.
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -9,8 +9,8 @@ from playwright.sync_api import Browser, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from notifier.models import Broadcast, ClientCounts, DailyStats
-from tests.support.browsing import log_in
 from tests.support.factories import a_broadcast, a_notification, a_topic, a_user, an_open_breaker
+from tests.support.pages.browsing import log_in
 
 # The server answers from another thread, which must see the rows.
 pytestmark = pytest.mark.django_db(transaction=True)

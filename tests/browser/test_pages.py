@@ -17,10 +17,10 @@ from pytest_django.live_server_helper import LiveServer
 
 from notifier.models import Broadcast, Delivery
 from tests.notifier.admin.broadcasts.test_broadcast_admin import a_told_broadcast
-from tests.support.browsing import log_in
 from tests.support.datasets.everything import build_with_history
 from tests.support.datasets.one_of_each import MAKE
 from tests.support.factories import a_broadcast, a_client, a_delivery, a_user
+from tests.support.pages.browsing import log_in
 from tests.support.pages.registry import addresses
 
 # The server answers from another thread, which must see the rows.

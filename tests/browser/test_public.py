@@ -17,7 +17,7 @@ from notifier.public import rate_limits
 from tests.browser.test_pages import EVERY_RULE, sticks_out, violations
 from tests.support.datasets.everything import LONG, links_of_clients
 from tests.support.factories import a_client, a_topic
-from tests.support.pages import public
+from tests.support.pages.subjects import public
 
 # The server answers from another thread, which must see the rows.
 pytestmark = pytest.mark.django_db(transaction=True)

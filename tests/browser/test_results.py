@@ -18,8 +18,8 @@ from pytest_django.live_server_helper import LiveServer
 from notifier.admin.deliveries import results
 from notifier.delivery import fanout, tallies
 from notifier.models import Broadcast, Channel, Delivery, Process
-from tests.support.browsing import log_in
 from tests.support.factories import a_broadcast, a_client, a_delivery, a_user
+from tests.support.pages.browsing import log_in
 
 # The server answers from another thread, which must see the rows.
 pytestmark = pytest.mark.django_db(transaction=True)

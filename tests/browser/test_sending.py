@@ -11,8 +11,8 @@ from django.utils import timezone
 from playwright.sync_api import Page
 
 from notifier.models import Broadcast, Notification
-from tests.support.browsing import log_in
 from tests.support.factories import a_client, a_notification, a_user
+from tests.support.pages.browsing import log_in
 
 # The server answers from another thread, which must see the rows.
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -9,8 +9,8 @@ from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
 from notifier.models import Notification
-from tests.support.browsing import log_in
 from tests.support.factories import a_client, a_notification, a_user
+from tests.support.pages.browsing import log_in
 
 # The server answers from another thread, which must see the rows.
 pytestmark = pytest.mark.django_db(transaction=True)

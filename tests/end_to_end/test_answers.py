@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tests.support import books
+from tests.support.checks import books
 from tests.support.fakes import answers
 from tests.support.fakes.answers import NOTHING, Reply
 from tests.support.fakes.rules import Rule

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from notifier.models import Channel
 from tests.end_to_end.test_journey import log_in, start
 from tests.notifier.transport.carriers import RabbitCarrier
-from tests.support import books
+from tests.support.checks import books
 from tests.support.fakes.rules import Rule
 from tests.support.fakes.sms import SmsProcess
 from tests.support.fakes.smtp import SmtpProcess

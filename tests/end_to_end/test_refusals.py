@@ -10,7 +10,7 @@ from urllib.request import Request, urlopen
 from notifier.messages import signed_links
 from notifier.messages.signed_links import Link
 from notifier.models import Reason
-from tests.support import books
+from tests.support.checks import books
 from tests.support.fakes.rules import Rule
 from tests.support.fakes.smtp import FakeSmtp, SmtpProcess
 from tests.support.servers.processes import PATIENCE_SECONDS, wait_until

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from tests.support import books
+from tests.support.checks import books
 from tests.support.fakes.rules import Rule
 from tests.support.fakes.sms import SmsProcess
 from tests.support.fakes.smtp import SmtpProcess

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from tests.support import books
+from tests.support.checks import books
 from tests.support.fakes.sms import SmsProcess
 from tests.support.servers.processes import wait_until
 from tests.support.servers.stack import Stack

@@ -21,7 +21,7 @@ from tests import settings as neutral
 from tests.faults import attacks
 from tests.faults.arena import LONG, SHORT
 from tests.faults.attack import ATTACKS, Attack, Round, play
-from tests.faults.controls import CONTROLS, try_control
+from tests.faults.judging.controls import CONTROLS, try_control
 from tests.faults.servers import Engine, Servers
 from tests.support.servers.programs import ProgramMissing
 

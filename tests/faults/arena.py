@@ -14,8 +14,8 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
-from tests.faults import judge
-from tests.faults.judge import Expectation, Judgement, Recipient, Row
+from tests.faults.judging import judge
+from tests.faults.judging.judge import Expectation, Judgement, Recipient, Row
 from tests.faults.servers import Engine, Servers
 from tests.support.fakes.rules import Rule
 from tests.support.fakes.sms import SmsProcess
@@ -101,7 +101,7 @@ class Arena:
         self.smtp = SmtpProcess(folder=folder, keeps_text=True)
         self.sms = SmsProcess(folder=folder)
         self.broker_url = servers.broker(engine)
-        broken = {"DJANGO_SETTINGS_MODULE": "tests.faults.settings", "SABOTAGE": sabotage} if sabotage else {}
+        broken = {"DJANGO_SETTINGS_MODULE": "tests.faults.product.settings", "SABOTAGE": sabotage} if sabotage else {}
         self.stack = Stack(
             folder=folder,
             database_url=servers.database(engine, clients=size.clients, folder=folder),

@@ -1,12 +1,17 @@
-"""How long a backend waits for the fakes' answers."""
+"""How long a backend waits for the fakes' answers, and the e-mail backend at a fake server."""
 
 import inspect
+from collections.abc import Iterator
 
 import pytest
+from pytest_django import Settings
 
-#: For each answer, where a fake is made to say nothing, or a letter at a time: a test waits for it in vain.
-HASTY_SECONDS = 1.0
-PATIENT_SECONDS = 30.0
+from consumers.backends.base import SendBackend
+from consumers.backends.email import get_backend
+from tests.consumers.backends.mails import use
+from tests.consumers.backends.patience import HASTY_SECONDS, PATIENT_SECONDS
+from tests.support.fakes.smtp import FakeSmtp
+
 _IN_VAIN = ("hang", "drip")
 
 
@@ -21,3 +26,17 @@ def answer_seconds(request: pytest.FixtureRequest) -> float:
     source = inspect.getsource(request.function)
     is_in_vain = "in_vain" in request.fixturenames or any(word in source for word in _IN_VAIN)
     return HASTY_SECONDS if is_in_vain else PATIENT_SECONDS
+
+
+@pytest.fixture
+def server(fake_smtp: FakeSmtp, settings: Settings, answer_seconds: float) -> FakeSmtp:
+    use(fake_smtp, settings)
+    settings.EMAIL_TIMEOUT = answer_seconds
+    return fake_smtp
+
+
+@pytest.fixture
+def backend(server: FakeSmtp) -> Iterator[SendBackend]:
+    backend = get_backend()
+    yield backend
+    backend.close()

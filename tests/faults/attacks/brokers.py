@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 
 import pika
 
-from tests.faults import health
 from tests.faults.arena import DEADLINE_SECONDS, ROLES, Arena, Staff
 from tests.faults.attack import SCALED, attack
+from tests.faults.product import health
 
 #: From the broker's return until work goes on and the front page has nothing to complain of.
 BACK_WITHIN = 30.0

@@ -13,7 +13,6 @@ from functools import partial
 import pika
 
 from notifier.runtime import failpoints
-from tests.faults import judge
 from tests.faults.arena import (
     DEADLINE_SECONDS,
     DISPATCHER,
@@ -26,6 +25,7 @@ from tests.faults.arena import (
     seconds_of,
 )
 from tests.faults.attack import attack
+from tests.faults.judging import judge
 from tests.faults.servers import Engine
 from tests.support.fakes.rules import Rule
 from tests.support.servers.processes import Process

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 import httpx
 
-from tests.faults import judge
 from tests.faults.arena import WINDOW, Arena, Staff
 from tests.faults.attack import attack
+from tests.faults.judging import judge
 
 CREW = {"email": 2, "sms": 1}
 #: One window takes a fraction of a second here; the rest is for a busy machine. How many go out is judged as well.

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
-from tests.faults import judge
 from tests.faults.arena import DISPATCHER, Arena
 from tests.faults.attack import attack
-from tests.faults.judge import Judgement, Recipient
+from tests.faults.judging import judge
+from tests.faults.judging.judge import Judgement, Recipient
 from tests.faults.servers import Engine
 from tests.support.fakes.rules import Rule
 from tests.support.servers.stack import PROJECT
@@ -132,7 +132,7 @@ def _wait_for_what_began_before(arena: Arena) -> None:
 
 
 class _Desk:
-    """A process of the product at which somebody of the staff sits: see tests/faults/desk.py."""
+    """A process of the product at which somebody of the staff sits: see tests/faults/product/desk.py."""
 
     def __init__(self, arena: Arena) -> None:
         self._arena = arena
@@ -144,7 +144,7 @@ class _Desk:
         self._log = self._arena.stack.folder / "desk.log"
         with self._log.open("w") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.faults.desk"],
+                [sys.executable, "-m", "tests.faults.product.desk"],
                 cwd=PROJECT,
                 env=self._arena.stack.env,
                 stdin=subprocess.PIPE,

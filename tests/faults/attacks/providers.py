@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self
 
-from tests.faults import judge
 from tests.faults.arena import DEADLINE_SECONDS, EMAIL, Arena, seconds_of
 from tests.faults.attack import attack
+from tests.faults.judging import judge
 from tests.faults.servers import Engine
 from tests.support.fakes.rules import Rule
 from tests.support.fakes.sms import SID, SmsProcess, error_body, invalid_number, opted_out

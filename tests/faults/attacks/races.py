@@ -41,7 +41,8 @@ def race(arena: Arena) -> None:
 
 def _run_races(arena: Arena) -> None:
     rounds = max(1, arena.size.faults // 3)
-    argv = [sys.executable, "-m", "tests.faults.races", "--seed", str(arena.dice.random()), "--rounds", str(rounds)]
+    chance = ["--seed", str(arena.dice.random()), "--rounds", str(rounds)]
+    argv = [sys.executable, "-m", "tests.faults.product.races", *chance]
     done = subprocess.run(
         argv,
         cwd=PROJECT,

@@ -15,7 +15,7 @@ from notifier.broadcasts.lifecycle import ChangedMeanwhile, NotAllowed
 from notifier.broadcasts.send_options import AT_ONCE, SendOptions
 from notifier.models import Broadcast, Notification
 from notifier.staff import groups
-from tests.support.connections import OtherConnection, at_once
+from tests.support.database.connections import OtherConnection, at_once
 from tests.support.factories import a_broadcast, a_client, a_notification, a_topic, a_user
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]

@@ -19,7 +19,7 @@ from notifier.delivery.recovery import Obstacle
 from notifier.delivery.settlements import Outcome, Verdict
 from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Reason, Suppression
 from notifier.staff import groups
-from tests.support.connections import OtherConnection, at_once
+from tests.support.database.connections import OtherConnection, at_once
 from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification, a_topic, a_user
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]

@@ -10,7 +10,7 @@ from notifier.broadcasts import lifecycle
 from notifier.broadcasts.lifecycle import ChangedMeanwhile, NotAllowed, SentRecently
 from notifier.delivery import tallies
 from notifier.models import Broadcast, Notification
-from tests.support.connections import OtherConnection, at_once
+from tests.support.database.connections import OtherConnection, at_once
 from tests.support.factories import a_broadcast, a_client, a_notification, a_user
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]

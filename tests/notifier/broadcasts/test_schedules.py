@@ -14,7 +14,7 @@ from notifier.broadcasts.send_options import AT_ONCE, SendOptions
 from notifier.delivery import claims, fanout, sweeps, tallies
 from notifier.models import Broadcast, Channel, Delivery
 from notifier.runtime import failpoints
-from tests.support.connections import at_once
+from tests.support.database.connections import at_once
 from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification, a_user
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]

@@ -34,9 +34,9 @@ from notifier.models import (
     Suppression,
     SuppressionChange,
 )
-from tests.support.connections import OtherConnection, impatient
+from tests.support.checks.ledger import unaccounted
+from tests.support.database.connections import OtherConnection, impatient
 from tests.support.factories import a_broadcast, a_client, a_delivery, a_topic, a_user, an_open_breaker
-from tests.support.ledger import unaccounted
 from tests.support.servers.processes import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]

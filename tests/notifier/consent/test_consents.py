@@ -7,8 +7,8 @@ import pytest
 from notifier.consent import consents
 from notifier.consent.consents import Origin
 from notifier.models import Channel, ConsentChange, Preference
+from tests.support.checks.ledger import unaccounted
 from tests.support.factories import a_client, a_topic, a_user
-from tests.support.ledger import unaccounted
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]
 

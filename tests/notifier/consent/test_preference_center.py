@@ -9,9 +9,9 @@ from notifier.consent import consents, preference_center, suppressions
 from notifier.consent.consents import Origin
 from notifier.consent.preference_center import Choice
 from notifier.models import Channel, Client, ConsentChange, Preference, Suppression, SuppressionChange, Topic
-from tests.support.connections import at_once
+from tests.support.checks.ledger import unaccounted
+from tests.support.database.connections import at_once
 from tests.support.factories import a_client, a_topic
-from tests.support.ledger import unaccounted
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]
 

@@ -10,7 +10,7 @@ from notifier.consent.sms_keywords import Wish
 from notifier.consent.sms_replies import Outcome, SmsReply
 from notifier.consent.suppressions import Evidence, Source
 from notifier.models import Channel, InboundMessage, Preference, Suppression, SuppressionChange
-from tests.support.connections import at_once
+from tests.support.database.connections import at_once
 from tests.support.factories import a_client, a_user
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]

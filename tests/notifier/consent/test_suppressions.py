@@ -10,7 +10,7 @@ from notifier.clients import erasure
 from notifier.consent import digests, suppressions
 from notifier.consent.suppressions import Evidence, Source
 from notifier.models import Channel, Client, Suppression, SuppressionChange
-from tests.support.connections import OtherConnection
+from tests.support.database.connections import OtherConnection
 from tests.support.factories import a_client, a_user
 from tests.support.servers.processes import PATIENCE_SECONDS
 

@@ -14,7 +14,7 @@ from notifier.delivery.claims import Claim
 from notifier.delivery.recovery import Obstacle, Resolved
 from notifier.delivery.settlements import Outcome, Verdict
 from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Reason, Resolution, ResolvedDelivery
-from tests.support.connections import OtherConnection, at_once, impatient
+from tests.support.database.connections import OtherConnection, at_once, impatient
 from tests.support.factories import a_broadcast, a_client, a_delivery, a_user
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]

@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from notifier.broadcasts import lifecycle
 from notifier.delivery import fanout, recovery, tallies
 from notifier.models import Broadcast, Channel, Delivery
-from tests.support.connections import OtherConnection, at_once, impatient
+from tests.support.database.connections import OtherConnection, at_once, impatient
 from tests.support.factories import a_broadcast, a_client, a_delivery
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]

@@ -6,7 +6,7 @@ from pytest_django.fixtures import Settings
 from notifier.models import Breaker, Channel
 from notifier.policies import breakers
 from notifier.policies.breakers import Count
-from tests.support.connections import OtherConnection, at_once
+from tests.support.database.connections import OtherConnection, at_once
 from tests.support.factories import an_open_breaker
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]

@@ -9,7 +9,7 @@ from pytest_django.fixtures import Settings
 from notifier.models import Channel, Throttle
 from notifier.policies import throttles
 from notifier.policies.throttles import Grant
-from tests.support.connections import at_once
+from tests.support.database.connections import at_once
 
 pytestmark = [pytest.mark.both_engines]
 

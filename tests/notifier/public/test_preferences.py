@@ -17,8 +17,8 @@ from notifier.clients import erasure
 from notifier.consent import preference_center, suppressions
 from notifier.models import Channel, Client, ConsentChange, Preference, Suppression, Topic
 from notifier.public import rate_limits
+from tests.support.checks.ledger import unaccounted
 from tests.support.factories import a_client, a_topic
-from tests.support.ledger import unaccounted
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]
 

@@ -19,7 +19,7 @@ from tests.notifier.transport.carriers import (
     settles,
     take,
 )
-from tests.support.connections import at_once
+from tests.support.database.connections import at_once
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
 

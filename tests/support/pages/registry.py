@@ -1,6 +1,7 @@
 """All pages, each once, in the order in which their pictures are taken: whoever unsubscribes does so at the end."""
 
-from tests.support.pages import (
+from tests.support.pages.page import Kind, Page, Rows
+from tests.support.pages.subjects import (
     broadcasts,
     clients,
     consent,
@@ -12,7 +13,6 @@ from tests.support.pages import (
     public,
     staff,
 )
-from tests.support.pages.page import Kind, Page, Rows
 
 SUBJECTS = (everybody, clients, imports, notifications, broadcasts, deliveries, consent, operations, staff, public)
 PAGES: list[Page] = [page for subject in SUBJECTS for page in subject.PAGES]

@@ -14,8 +14,8 @@ from notifier.models import Channel, Client, ConsentChange, Preference, Topic
 from tests.notifier.admin.clients.test_client_admin import ADD, filled_in, page_of
 from tests.notifier.admin.clients.test_client_page import LOOK, agree, text_of
 from tests.notifier.admin.conftest import LogIn
+from tests.support.checks.ledger import unaccounted
 from tests.support.factories import a_client, a_topic
-from tests.support.ledger import unaccounted
 
 pytestmark = pytest.mark.both_engines
 

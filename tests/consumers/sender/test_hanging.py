@@ -1,0 +1,76 @@
+"""A backend that hangs."""
+
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from consumers import sender, window
+from consumers.backends.base import ChannelDown, Outgoing
+from consumers.sender import Sender
+from notifier.delivery.settlements import Verdict
+from tests.consumers.sender.providers import Crowded, CrowdedBackend, FakeBackend, Provider, send
+from tests.support.servers.processes import PATIENCE_SECONDS
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """A send may take no time at all; whoever hangs waits for the event."""
+    over = threading.Event()
+    monkeypatch.setattr(FakeBackend, "longest_send_seconds", 0.1)
+    monkeypatch.setattr(window, "GRACE_SECONDS", 0.1)
+    monkeypatch.setattr(sender, "WAITING_SECONDS", 0.05)
+    yield over
+    over.set()
+
+
+def test_a_send_that_hangs_ends_as_unknown_and_others_take_its_place(
+    hire: Callable[..., Sender], hasty: threading.Event
+) -> None:
+    def act(message: Outgoing) -> str:
+        if message.reference == "7.2":
+            hasty.wait()
+        return ""
+
+    provider = Provider(act)
+    crew = hire(provider, threads=1)
+
+    outcomes = send(crew, 4)
+
+    assert [o.verdict for o in outcomes] == [Verdict.SENT, Verdict.UNKNOWN, Verdict.SENT, Verdict.SENT]
+    assert "did not answer" in outcomes[1].detail
+    assert [o.verdict for o in send(crew, 2)] == [Verdict.SENT, Verdict.UNKNOWN]
+
+
+def test_what_a_hanging_send_says_at_last_is_not_recorded_twice(
+    hire: Callable[..., Sender], hasty: threading.Event
+) -> None:
+    def act(message: Outgoing) -> str:
+        hasty.wait()
+        raise ChannelDown("too late")
+
+    crew = hire(Provider(act), threads=2)
+
+    outcomes = send(crew, 2)
+    hasty.set()
+    hanging = [thread for thread in threading.enumerate() if thread.name.startswith("sender ")]
+    for thread in hanging[:2]:
+        thread.join(PATIENCE_SECONDS)
+
+    assert [o.verdict for o in outcomes] == [Verdict.UNKNOWN] * 2
+    assert len(outcomes) == 2
+
+
+def test_a_connection_that_hangs_while_it_opens_leaves_nothing_unknown(
+    hire: Callable[..., Sender], hasty: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = Crowded(3)
+    crew = hire(provider, threads=2)
+    monkeypatch.setattr(CrowdedBackend, "open", lambda self: hasty.wait())
+
+    outcomes = send(crew, 3, seconds=0.2)
+
+    assert [o.verdict for o in outcomes] == [Verdict.RELEASED] * 3
+    assert all(o.detail for o in outcomes)
+    monkeypatch.setattr(CrowdedBackend, "open", lambda self: None)
+    assert [o.verdict for o in send(crew, 3)] == [Verdict.SENT] * 3

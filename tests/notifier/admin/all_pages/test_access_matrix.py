@@ -1,0 +1,152 @@
+"""The rights, by direct requests: every page and button, as a member of each group, of none, and as nobody."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client as Browser
+from django.urls import resolve, reverse
+
+from notifier.models import ClientImport, Profile
+from notifier.staff import groups
+from tests.support.database.undone import undone
+from tests.support.datasets import everything
+from tests.support.factories import a_user
+from tests.support.forms import form_of
+from tests.support.pages.page import NEVER, Needs, Page, Post, Rows, View, permissions
+from tests.support.pages.registry import OPENED, POSTED
+
+# Rights are asked before any row: that pages open and acts work on both engines others see.
+pytestmark = [pytest.mark.django_db, pytest.mark.both_engines(only_full=True)]
+
+#: Who comes: nobody, a member of staff without a right, one of each group, and who may do everything.
+VISITORS: dict[str, Callable[[], User | None]] = {
+    "nobody": lambda: None,
+    "no right": a_user,
+    **{group: lambda group=group: a_user(group=group) for group in groups.GROUPS},  # type: ignore[misc]
+    "superuser": lambda: a_user(is_superuser=True),
+}
+
+
+def named(one: Page | View | Post) -> str:
+    return one.name if isinstance(one, Page) else one.label
+
+
+def may(visitor: str, needs: Needs) -> bool:
+    """By the matrix, and by nothing else."""
+    if visitor == "nobody" or needs == NEVER:
+        return False
+    if visitor == "superuser":
+        return True
+    held = groups.permissions_of(visitor) if visitor in groups.GROUPS else set()
+    return permissions(needs) <= held
+
+
+def build() -> Rows:
+    return everything.build(staff=a_user(username="somebody"))
+
+
+def log_in(browser: Browser, rows: Rows, user: User | None) -> None:
+    """Makes theirs what each member of staff has of their own: an upload, and addresses for tests."""
+    if not user:
+        return
+    ClientImport.objects.filter(pk=rows["upload"]).update(created_by=user)
+    User.objects.filter(pk=user.pk).update(email="staff@example.com")
+    Profile.objects.update_or_create(user=user, defaults={"phone": "+12025550199"})
+    browser.force_login(user)
+
+
+#: Their rows come without any of Django's making: they are read before and after each of a few thousand requests.
+_COLUMNS = {
+    model._meta.label: (
+        ", ".join(
+            connection.ops.quote_name(str(field.column))
+            for field in model._meta.concrete_fields
+            if field.name != "last_login"
+        ),
+        connection.ops.quote_name(model._meta.db_table),
+    )
+    for app in ("notifier", "auth", "admin", "axes")
+    for model in apps.get_app_config(app).get_models()
+    if model._meta.label != "axes.AccessLog"
+}
+
+
+def everything_of_ours() -> dict[str, list[Any]]:
+    """Each row, to tell whether anything has changed. Log-ins leave their own traces."""
+    found = {}
+    with connection.cursor() as cursor:
+        for label, (columns, table) in _COLUMNS.items():
+            cursor.execute(f"SELECT {columns} FROM {table} ORDER BY 1")
+            found[label] = cursor.fetchall()
+    return found
+
+
+@pytest.mark.parametrize(("opened", "view"), OPENED, ids=named)
+def test_a_page_opens_for_those_who_may_and_for_nobody_else(opened: Page, view: View) -> None:
+    rows = build()
+
+    found = {}
+    for visitor, make in VISITORS.items():
+        browser = Browser()
+        log_in(browser, rows, make())
+        answer = browser.get(opened.url(view, rows), follow=True)
+        answer.getvalue()  # a file is made while it is read, and closed at its end
+        asked_to_log_in = answer.request["PATH_INFO"] == reverse("admin:login")
+        found[visitor] = "log in" if asked_to_log_in else HTTPStatus(answer.status_code).phrase
+
+    expected = {visitor: "OK" if may(visitor, opened.needed(view)) else "Forbidden" for visitor in VISITORS}
+    assert found == expected | {"nobody": "log in"}
+
+
+@pytest.mark.parametrize(("posted", "post"), POSTED, ids=named)
+def test_what_is_done_is_done_for_those_who_may_and_refused_to_everybody_else(posted: Page, post: Post) -> None:
+    rows = build()
+
+    found = {}
+    for visitor, make in VISITORS.items():
+        with undone():
+            found[visitor] = _done(posted, post, rows, make())
+
+    expected = {visitor: "done" if may(visitor, posted.needed(post)) else "refused" for visitor in VISITORS}
+    assert found == expected | {"nobody": "asked to log in"}
+
+
+def _done(page: Page, post: Post, rows: Rows, user: User | None) -> str:
+    """ "done", "refused", "asked to log in", or what else came of it."""
+    address = page.url(post.at, rows)
+    browser = Browser()
+    log_in(browser, rows, user)
+    data = _form(browser, address) if post.has_form else {}
+    before = everything_of_ours()
+    answer = browser.post(address, data | post.filled(rows))
+    answer.getvalue()
+    changed = sorted(label for label, rows in everything_of_ours().items() if rows != before[label])
+    location = answer.get("Location", "")
+    # Django passes over an action that one may not use, and shows the list.
+    refusals = (HTTPStatus.FORBIDDEN, HTTPStatus.OK, HTTPStatus.FOUND) if post.is_action else (HTTPStatus.FORBIDDEN,)
+    if answer.status_code == HTTPStatus.FOUND and location.startswith(reverse("admin:login")) and not changed:
+        return "asked to log in"
+    if post.leads_to:
+        led = location and resolve(location.partition("?")[0]).url_name == post.leads_to
+        return "done" if led else "refused" if answer.status_code in refusals else f"{answer.status_code}"
+    if bool(changed) == post.changes and answer.status_code == (HTTPStatus.OK if post.answers else HTTPStatus.FOUND):
+        return "done"
+    if not changed and answer.status_code in refusals:
+        return "refused"
+    return f"{answer.status_code}, changed {changed}"
+
+
+def _form(browser: Browser, address: str) -> dict[str, list[str]]:
+    """Of whoever does not get the page it is a form of before, from the days when one could: whether it is shown is not
+    what protects the page."""
+    page = browser.get(address)
+    if page.status_code != HTTPStatus.OK:
+        browser = Browser()
+        browser.force_login(a_user(is_superuser=True))
+        page = browser.get(address)
+    return form_of(page.content.decode())

@@ -1,0 +1,1 @@
+"""Questions that a test asks of what it finds: the books, the evidence of consent, growth, migrations."""

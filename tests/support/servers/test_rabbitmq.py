@@ -1,0 +1,42 @@
+import subprocess
+
+import pytest
+from pika import BlockingConnection, URLParameters
+
+from tests.support.servers.postgres import PostgresServer
+from tests.support.servers.programs import require
+from tests.support.servers.rabbitmq import RabbitServer
+
+
+def test_rabbitmq_gives_each_test_a_vhost_of_its_own(rabbitmq_server: RabbitServer, amqp_url: str) -> None:
+    connection = BlockingConnection(URLParameters(amqp_url))
+    connection.channel().queue_declare("here", durable=True, arguments={"x-queue-type": "quorum"})
+    other = rabbitmq_server.create_vhost()
+
+    assert rabbitmq_server.ctl("list_queues", "-p", amqp_url.rpartition("/")[2], "name").split() == ["here"]
+    assert rabbitmq_server.ctl("list_queues", "-p", other.rpartition("/")[2], "name").split() == []
+    connection.close()
+
+
+def test_rabbitmq_keeps_its_queues_over_a_kill_and_loses_them_when_wiped() -> None:
+    with require(RabbitServer) as server:
+        connection = BlockingConnection(URLParameters(server.url()))
+        connection.channel().queue_declare("kept", durable=True, arguments={"x-queue-type": "quorum"})
+        server.kill()
+        with pytest.raises(Exception, match=r".*"):
+            connection.process_data_events()
+
+        server.start()
+        assert server.ctl("list_queues", "name").split() == ["kept"]
+
+        server.wipe()
+        assert server.ctl("list_queues", "name").split() == []
+
+
+def test_servers_listen_on_loopback_only(rabbitmq_server: RabbitServer, postgres_server: PostgresServer) -> None:
+    listening = subprocess.run(["ss", "-Hltn"], capture_output=True, text=True, check=True).stdout
+    ours = (rabbitmq_server.port, rabbitmq_server.distribution_port, postgres_server.port)
+
+    for port in ours:
+        addresses = [line.split()[3] for line in listening.splitlines() if line.split()[3].endswith(f":{port}")]
+        assert addresses == [f"127.0.0.1:{port}"]
