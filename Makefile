@@ -23,7 +23,7 @@ LOCK = env -u UV_INDEX -u UV_EXTRA_INDEX_URL -u UV_DEFAULT_INDEX -u UV_INDEX_URL
 	--python-version 3.11 --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench faults screenshots lock clean
+.PHONY: help venv run test lint bench faults screenshots lock clean
 
 help: ## List what make can do
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -31,6 +31,9 @@ help: ## List what make can do
 run: ## Start everything on http://localhost:8000 (PORT=… for another port)
 	$(call bootstrap,run)
 	@.venv/bin/python -m config.launcher
+
+venv: ## Make the environment of the tests and checks, as they do by themselves
+	$(call bootstrap,dev)
 
 test: ## Run the tests (ARGS="notifier -k audience" for some of them)
 	$(call bootstrap,dev)

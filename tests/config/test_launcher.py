@@ -15,6 +15,7 @@ import pytest
 from config import launcher
 from notifier.staff import published_passwords
 from tests.support.servers.processes import PATIENCE_SECONDS, free_port, wait_until
+from tests.support.servers.stack import Stack
 
 PROJECT = Path(__file__).resolve().parents[2]
 NAMES = ("web", "dispatcher", "email", "sms")
@@ -102,6 +103,13 @@ def launches() -> Iterator[list[Launch]]:
         launch.clean_up()
 
 
+@pytest.fixture
+def filled(tmp_path: Path) -> Path:
+    """A folder with a database that a launcher before has left, migrated and with demo clients."""
+    Stack(folder=tmp_path, database_url=f"sqlite:///{tmp_path}/notifier.sqlite3").prepare(clients=1000)
+    return tmp_path
+
+
 def test_everything_starts_ends_on_ctrl_c_with_0_and_goes_on_where_it_left_off(
     tmp_path: Path, launches: list[Launch]
 ) -> None:
@@ -128,8 +136,8 @@ def test_everything_starts_ends_on_ctrl_c_with_0_and_goes_on_where_it_left_off(
     assert second.wait() == 0, second.output
 
 
-def test_the_pages_bring_their_style_along(tmp_path: Path, launches: list[Launch]) -> None:
-    launches.append(launch := Launch(tmp_path, port=free_port()))
+def test_the_pages_bring_their_style_along(filled: Path, launches: list[Launch]) -> None:
+    launches.append(launch := Launch(filled, port=free_port()))
     launch.wait_answering()
 
     with urlopen(f"http://127.0.0.1:{launch.port}/static/admin/css/base.css", timeout=PATIENCE_SECONDS) as response:
@@ -166,19 +174,19 @@ def test_a_database_that_is_away_is_one_line(tmp_path: Path, launches: list[Laun
 
 
 def test_a_process_that_ends_by_itself_ends_the_others_and_gives_its_status(
-    tmp_path: Path, launches: list[Launch]
+    filled: Path, launches: list[Launch]
 ) -> None:
-    procfile = tmp_path / "Procfile"
+    procfile = filled / "Procfile"
     procfile.write_text("stays: exec sleep 600\nfails: sleep 1; exit 7\n")
-    launches.append(launch := Launch(tmp_path, str(procfile), port=free_port()))
+    launches.append(launch := Launch(filled, str(procfile), port=free_port()))
     pids = launch.wait_started(("stays", "fails"))
 
     assert launch.wait() == 7, launch.output
     assert not is_alive(pids["stays"])
 
 
-def test_a_process_that_is_killed_is_a_failure(tmp_path: Path, launches: list[Launch]) -> None:
-    launches.append(launch := Launch(tmp_path, port=free_port()))
+def test_a_process_that_is_killed_is_a_failure(filled: Path, launches: list[Launch]) -> None:
+    launches.append(launch := Launch(filled, port=free_port()))
     pids = launch.wait_started()
 
     os.kill(pids["dispatcher"], signal.SIGKILL)
@@ -187,10 +195,10 @@ def test_a_process_that_is_killed_is_a_failure(tmp_path: Path, launches: list[La
     assert not any(is_alive(pid) for pid in pids.values())
 
 
-def test_a_process_may_take_longer_than_honchos_five_seconds_to_end(tmp_path: Path, launches: list[Launch]) -> None:
-    procfile = tmp_path / "Procfile"
+def test_a_process_may_take_longer_than_honchos_five_seconds_to_end(filled: Path, launches: list[Launch]) -> None:
+    procfile = filled / "Procfile"
     procfile.write_text("slow: trap 'sleep 7; echo finished; exit 0' TERM; while :; do sleep 0.1; done\n")
-    launches.append(launch := Launch(tmp_path, str(procfile), port=free_port()))
+    launches.append(launch := Launch(filled, str(procfile), port=free_port()))
     launch.wait_started(("slow",))
 
     launch.process.send_signal(signal.SIGINT)
@@ -199,8 +207,8 @@ def test_a_process_may_take_longer_than_honchos_five_seconds_to_end(tmp_path: Pa
     assert "finished" in launch.output
 
 
-def test_a_closed_terminal_ends_everything(tmp_path: Path, launches: list[Launch]) -> None:
-    launches.append(launch := Launch(tmp_path, port=free_port()))
+def test_a_closed_terminal_ends_everything(filled: Path, launches: list[Launch]) -> None:
+    launches.append(launch := Launch(filled, port=free_port()))
     pids = launch.wait_started()
 
     os.killpg(launch.process.pid, signal.SIGHUP)
@@ -210,8 +218,8 @@ def test_a_closed_terminal_ends_everything(tmp_path: Path, launches: list[Launch
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent died")
-def test_nothing_outlives_a_launcher_that_is_killed(tmp_path: Path, launches: list[Launch]) -> None:
-    launches.append(launch := Launch(tmp_path, port=free_port()))
+def test_nothing_outlives_a_launcher_that_is_killed(filled: Path, launches: list[Launch]) -> None:
+    launches.append(launch := Launch(filled, port=free_port()))
     pids = launch.wait_started()
 
     launch.process.kill()

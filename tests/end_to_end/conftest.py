@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Any
+from zlib import crc32
 
 import pytest
 
@@ -12,7 +13,16 @@ from tests.support.servers.stack import Stack
 ENGINES = {"embedded": ("", ""), "scaled out": ("postgres_url", "amqp_url")}
 
 
-@pytest.fixture(params=ENGINES)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Deals the tests of a product out to its engines; with `--full` each runs on both, as every attack always does."""
+    names_its_own = any("product" in marker.args for marker in metafunc.definition.iter_markers("parametrize"))
+    if "product" in metafunc.fixturenames and not names_its_own:
+        usual = sorted(ENGINES)[crc32(metafunc.function.__name__.encode()) % len(ENGINES)]
+        cases = [pytest.param(engine, marks=() if engine == usual else pytest.mark.full) for engine in ENGINES]
+        metafunc.parametrize("product", cases, indirect=True)
+
+
+@pytest.fixture
 def product(
     request: pytest.FixtureRequest,
     make_stack: Callable[..., Stack],

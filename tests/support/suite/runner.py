@@ -25,14 +25,15 @@ PROJECT = Path(__file__).resolve().parents[3]
 CONFIGURATION = ("-c", str(PROJECT / "pyproject.toml"), "--rootdir", str(PROJECT))
 #: They bring their own processes, and need no engine of the tests.
 ATTACKS = "tests/faults"
-#: Each until none is left, for some tests take ten times as long as others. There are more of them at a time than a
-#: small machine has cores, for those of whole processes wait for a third of their time. SQLite has the most tests.
+CORES = os.cpu_count() or 1
+#: Each until none is left, for some tests take ten times as long as others. There are more of them at a time than there
+#: are cores, for those of whole processes wait for a third of their time; but each has to load all tests first.
 AT_A_TIME = ("--dist", "worksteal", "-n")
-ON_SQLITE = (*AT_A_TIME, "4", f"--ignore={ATTACKS}")
+ON_SQLITE = (*AT_A_TIME, str(CORES + 1), f"--ignore={ATTACKS}")
 #: What runs beside it: names, engines and arguments.
 BESIDE = (
-    ("tests on postgresql, beside the others", "postgresql", [*AT_A_TIME, "2", f"--ignore={ATTACKS}"]),
-    ("attacks, beside the others", "sqlite", [*AT_A_TIME, "3", ATTACKS]),
+    ("tests on postgresql, beside the others", "postgresql", [*AT_A_TIME, str(CORES // 2 or 1), f"--ignore={ATTACKS}"]),
+    ("attacks, beside the others", "sqlite", [*AT_A_TIME, str(CORES), ATTACKS]),
 )
 SUITES = {"notifier": "tests/notifier", "consumers": "tests/consumers"}
 

@@ -65,8 +65,9 @@ def manage_test(tmp_path: Path) -> Command:
 def neutral_environment() -> dict[str, str]:
     ours = ("DJANGO_SETTINGS_MODULE", "DATABASE_URL", "CI")
     known = {name: value for name, value in os.environ.items() if name not in ours and not name.startswith("PYTEST_")}
-    # The suites below need a database, and no table in particular.
-    return known | {"PYTEST_ADDOPTS": "--no-migrations"}
+    # The suites below need a database, and no table in particular, nor what takes the longest to load.
+    spared = " ".join(f"-p no:{plugin}" for plugin in ("playwright", "base_url", "hypothesispytest"))
+    return known | {"PYTEST_ADDOPTS": f"--no-migrations {spared}"}
 
 
 def without_servers(environment: dict[str, str]) -> dict[str, str]:
