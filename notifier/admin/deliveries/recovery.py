@@ -7,9 +7,9 @@ from datetime import datetime
 from django import forms
 from django.contrib import messages
 
+from notifier.admin.lists.why_field import WhyField
 from notifier.delivery import recovery
 from notifier.delivery.recovery import Obstacle, Resolved
-from notifier.messages.lines import validate_one_line
 from notifier.models import Resolution
 from notifier.web import moments
 from notifier.wording import numbers
@@ -69,18 +69,11 @@ DECISIONS = {
 }
 
 
-class WhyForm(forms.Form):
-    why = forms.CharField(
-        label="Why",
+class SeenAtForm(forms.Form):
+    why = WhyField(
         max_length=300,
-        validators=[validate_one_line],
         help_text="Kept in the record together with your name, e.g. “ticket 4711: the mailbox was full”.",
-        error_messages={"required": "Say why: it is kept in the record."},
-        widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
-
-
-class SeenAtForm(WhyForm):
     #: When the page counted. What failed later was not on it, so the decision leaves it alone.
     seen_at = forms.CharField(widget=forms.HiddenInput, error_messages={"required": INCOMPLETE})
 
