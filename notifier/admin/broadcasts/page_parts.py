@@ -29,15 +29,14 @@ def find(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast_id: int, 
 
 def context(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadcast, label: str) -> dict[str, Any]:
     """Of a page that asks before something is done to the broadcast."""
-    return {
-        **model_admin.admin_site.each_context(request),
-        "opts": model_admin.opts,
+    page = {
         "title": f"{label}: {broadcast.subject}",
         "label": label,
         "broadcast": broadcast,
         # Posted back, so that it is done to exactly this: see `NotAsShown`.
         "version": acts.version(broadcast),
     }
+    return model_admin.page_context(request, page)
 
 
 def reach_now(request: HttpRequest, broadcast: Broadcast) -> dict[str, Any]:

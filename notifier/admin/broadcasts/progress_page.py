@@ -33,13 +33,8 @@ def progress_page(model_admin: BackOfficeAdmin, request: HtmxHttpRequest, broadc
     context = _context(model_admin, request, sheet)
     if request.htmx:
         return _moving_parts(request, context)
-    page = {
-        **model_admin.admin_site.each_context(request),
-        "opts": model_admin.opts,
-        "title": broadcast.subject,
-        "refresh_seconds": REFRESH_SECONDS,
-    }
-    return TemplateResponse(request, "admin/notifier/broadcast/progress.html", page | context)
+    page = {"title": broadcast.subject, "refresh_seconds": REFRESH_SECONDS} | context
+    return TemplateResponse(request, "admin/notifier/broadcast/progress.html", model_admin.page_context(request, page))
 
 
 def email_preview_page(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast_id: int) -> HttpResponse:

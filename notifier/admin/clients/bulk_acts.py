@@ -80,7 +80,7 @@ def act_page(model_admin: BackOfficeAdmin, request: HttpRequest, name: str) -> H
         model_admin.message_user(request, "Choose the clients from this list.", messages.WARNING)
         return redirect(model_admin.page_url("changelist"))
     form = EraseForm(request.POST or None) if act.name == "erase" else None
-    back = _back_url(model_admin, selected)
+    back = model_admin.back_url(selected)
     note = ""
     if request.method == "POST" and (form is None or form.is_valid()):
         try:
@@ -113,15 +113,6 @@ def _selected_rows(
     if act.is_personal and selected.ids is None:
         return None
     return model_admin.selected_rows(request, selected)
-
-
-def _back_url(model_admin: BackOfficeAdmin, selected: Selection) -> str:
-    """Where the act was chosen: the list as it was, or the client's own page."""
-    if selected.listed is not None:
-        return f"{model_admin.page_url('changelist')}?{selected.listed}"
-    if selected.only is not None:
-        return model_admin.page_url("change", selected.only)
-    return model_admin.page_url("changelist")
 
 
 def _confirmation(

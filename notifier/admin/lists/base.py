@@ -178,6 +178,14 @@ class BackOfficeAdmin(admin.ModelAdmin):
             return Rows(self.get_queryset(request).filter(pk__in=selection.ids), is_long=False)
         return self.listed_rows(request, selection.listed or "")
 
+    def back_url(self, selection: Selection) -> str:
+        """Where an act about these rows was chosen: the list as it was, or the page of the only row."""
+        if selection.listed is not None:
+            return f"{self.page_url('changelist')}?{selection.listed}"
+        if selection.only is not None:
+            return self.page_url("change", selection.only)
+        return self.page_url("changelist")
+
     def page_context(self, request: HttpRequest, context: Mapping[str, Any]) -> dict[str, Any]:
         """The context of a page of our own, with what the frame of every page needs."""
         return {**self.admin_site.each_context(request), "opts": self.opts, **context}

@@ -144,9 +144,7 @@ def _ask(
     later = deferred_counts.address(request, is_long=deferred_counts.is_long(topics=topics))
     offered = offers.of_notifications(notifications=found, now=clock.now(), counted=not later)
     what = "this notification" if len(found) == 1 else f"these {len(found)} notifications"
-    context = {
-        **model_admin.admin_site.each_context(request),
-        "opts": model_admin.opts,
+    page = {
         "title": f"Broadcast {what}?",
         "counting": later,
         "offers": offered,
@@ -156,7 +154,9 @@ def _ask(
         "note": note,
         "held_back": _held_back(model_admin, found),
     }
-    return TemplateResponse(request, "admin/notifier/notification/broadcast.html", context)
+    return TemplateResponse(
+        request, "admin/notifier/notification/broadcast.html", model_admin.page_context(request, page)
+    )
 
 
 def _counts(request: HttpRequest, offered: Sequence[offers.Offer], form: SendForm | None) -> dict[str, Any]:

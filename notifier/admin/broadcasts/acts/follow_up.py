@@ -70,9 +70,7 @@ def _ask(
     form: FollowForm | None = None,
 ) -> HttpResponse:
     later = deferred_counts.address(request, is_long=deferred_counts.is_long())
-    context = {
-        **model_admin.admin_site.each_context(request),
-        "opts": model_admin.opts,
+    page = {
         "title": "Send to those who did not get it?",
         "broadcast": broadcast,
         "shown": samples.samples_of(broadcast),
@@ -81,7 +79,7 @@ def _ask(
         "counting": later,
         **({} if later else _missing(request, broadcast, form)),
     }
-    return TemplateResponse(request, "admin/notifier/broadcast/follow.html", context)
+    return TemplateResponse(request, "admin/notifier/broadcast/follow.html", model_admin.page_context(request, page))
 
 
 def _missing(request: HttpRequest, broadcast: Broadcast, form: FollowForm | None) -> dict[str, Any]:
