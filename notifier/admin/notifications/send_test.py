@@ -15,6 +15,7 @@ from notifier.admin.notifications import draft_pages, drafts
 from notifier.admin.notifications.drafts import Draft
 from notifier.broadcasts import test_sends
 from notifier.consent import suppressions
+from notifier.messages.outgoing import Outgoing
 from notifier.models import Channel, Notification, Profile
 from notifier.runtime import clock
 from notifier.web.htmx import HtmxHttpRequest
@@ -70,11 +71,13 @@ def _why_no_test(
     return _suppressed(channel, address) if suppressions.is_suppressed(channel=channel, address=address) else ""
 
 
-def _test_message(channel: Channel, address: str, shown: drafts.Shown) -> test_sends.TestMessage:
+def _test_message(channel: Channel, address: str, shown: drafts.Shown) -> Outgoing:
+    reference = test_sends.new_reference()
     if channel == Channel.SMS:
-        return test_sends.TestMessage(address=address, subject="", body=shown.sms)
-    return test_sends.TestMessage(
-        address=address,
+        return Outgoing(reference, address, subject="", body=shown.sms)
+    return Outgoing(
+        reference,
+        address,
         subject=f"[Test] {shown.subject}",
         body=shown.text,
         html=shown.html,
