@@ -13,6 +13,11 @@ class Channel(models.TextChoices):
         return "email" if self is Channel.EMAIL else "phone"
 
     @property
+    def body_field(self) -> str:
+        """The field of a notification, and of a broadcast, that holds the text for it."""
+        return f"{self.value}_body"
+
+    @property
     def in_words(self) -> str:
         """The label as it stands inside a sentence."""
         return "e-mail" if self is Channel.EMAIL else str(self.label)

@@ -64,7 +64,7 @@ def _why_no_test(
     if not form.is_valid():
         said = " ".join(str(message) for messages in form.errors.values() for message in messages)
         return f"this can’t be saved as it stands. {said}"
-    if not (draft.email_body if channel == Channel.EMAIL else draft.sms_body):
+    if not getattr(draft, channel.body_field):
         return f"there is no {channel.in_words} text yet."
     if not address:
         return _no_address(channel)
