@@ -270,15 +270,6 @@ def _obstacle(
     return Obstacle.NEVER_SENT if action == Action.MARKED_SENT else Obstacle.CANCELLED
 
 
-#: Why nothing of a broadcast in this state is sent again.
-_NOT_OPEN = {
-    Broadcast.State.AWAITING_APPROVAL: Obstacle.NOT_STARTED,
-    Broadcast.State.SCHEDULED: Obstacle.NOT_STARTED,
-    Broadcast.State.PAUSED: Obstacle.PAUSED_BROADCAST,
-    Broadcast.State.CANCELLED: Obstacle.CANCELLED_BROADCAST,
-}
-
-
 def _broadcasts_obstacle(action: str, state: str, *, is_expired: bool) -> Obstacle | None:
     if action == Action.MARKED_SENT:
         return None
@@ -286,7 +277,11 @@ def _broadcasts_obstacle(action: str, state: str, *, is_expired: bool) -> Obstac
     # help either.
     if is_expired and state != Broadcast.State.CANCELLED:
         return Obstacle.EXPIRED_BROADCAST
-    return None if state in _OPEN else _NOT_OPEN[Broadcast.State(state)]
+    if state in _OPEN:
+        return None
+    if state in acts.ALLOWED[Act.RESUME]:
+        return Obstacle.PAUSED_BROADCAST
+    return Obstacle.NOT_STARTED if state in Broadcast.BEFORE_START else Obstacle.CANCELLED_BROADCAST
 
 
 def _unreachable(deliveries: QuerySet[Delivery], now: datetime) -> int:
