@@ -5,11 +5,12 @@ Any number of dispatchers may run; each call is safe to repeat and to kill.
 
 import logging
 from datetime import datetime
+from functools import partial
 
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from notifier.broadcasts import acts, lifecycle
+from notifier.broadcasts import acts, audience, lifecycle
 from notifier.broadcasts.acts import Act
 from notifier.broadcasts.lifecycle import BadSendOptions, NotAllowed
 from notifier.broadcasts.send_options import SendOptions
@@ -146,5 +147,5 @@ def _before_start(act: Act, broadcast_id: int) -> Broadcast:
 def _has_outgrown(broadcast: Broadcast) -> bool:
     """Whether its audience has grown until it needs approval."""
     return not broadcast.needs_approval and lifecycle.needs_approval(
-        topic=broadcast.topic, channels=broadcast.channels, by=broadcast.created_by
+        by=broadcast.created_by, sends=partial(audience.sends, broadcast)
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.conf import settings
+from django.contrib.auth.models import User
 
 from notifier.admin.broadcasts import samples
 from notifier.admin.clients import audience_lists
@@ -89,9 +90,8 @@ class Offer:
     def sends(self) -> int:
         return sum(channel.sends for channel in self.channels)
 
-    @property
-    def needs_approval(self) -> bool:
-        return settings.APPROVAL_ABOVE is not None and self.sends > settings.APPROVAL_ABOVE
+    def needs_approval(self, by: User) -> bool:
+        return lifecycle.needs_approval(by=by, sends=lambda: self.sends)
 
     @property
     def seen(self) -> str:

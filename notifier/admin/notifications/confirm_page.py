@@ -165,7 +165,7 @@ def _counts(request: HttpRequest, offered: Sequence[offers.Offer], form: SendFor
     return {
         "summary": summary,
         "form": form or SendForm(now=clock.now(), sends=summary.total, may_be_critical=may),
-        "approvals": sum(offer.needs_approval for offer in offered),
+        "approvals": sum(offer.needs_approval(cast(User, request.user)) for offer in offered),
     }
 
 

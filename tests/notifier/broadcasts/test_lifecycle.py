@@ -109,14 +109,14 @@ def test_of_several_all_are_made_or_none(now: datetime) -> None:
 
 def test_a_fault_in_the_middle_of_several_makes_none(now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
     one, two = a_notification(), a_notification()
-    make = lifecycle._make
+    make = lifecycle.make
 
     def dies_on_the_second(n: Notification, **values: Any) -> Broadcast:
         if n == two:
             raise RuntimeError("killed")
         return make(n, **values)
 
-    monkeypatch.setattr(lifecycle, "_make", dies_on_the_second)
+    monkeypatch.setattr(lifecycle, "make", dies_on_the_second)
     with pytest.raises(RuntimeError, match="killed"):
         press(one, two, now=now)
 
