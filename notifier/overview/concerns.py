@@ -9,9 +9,10 @@ from django.urls import reverse
 
 from notifier.consent import sms_replies
 from notifier.models import Broadcast, DailyStats, Delivery
+from notifier.overview import process_health
 from notifier.overview.dashboard import shown_time
-from notifier.runtime import faults, process_health
-from notifier.runtime.process_health import Health
+from notifier.overview.process_health import Health
+from notifier.runtime import faults
 from notifier.staff import groups
 from notifier.wording import numbers
 

@@ -16,8 +16,9 @@ from notifier.admin.deliveries.results import list_of
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.broadcasts import followups, lifecycle, progress, skip_reasons
 from notifier.models import Broadcast, Delivery, Reason
+from notifier.overview import process_health
 from notifier.policies import throttles
-from notifier.runtime import clock, faults, process_health
+from notifier.runtime import clock, faults
 from notifier.staff import groups
 from notifier.web.htmx import HtmxHttpRequest
 

@@ -4,7 +4,7 @@ import pytest
 
 from notifier.models import Broadcast, Channel, DailyStats, Process
 from notifier.overview import concerns
-from notifier.runtime.process_health import Health
+from notifier.overview.process_health import Health
 from tests.support.factories import a_broadcast, a_notification
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
