@@ -147,10 +147,9 @@ def _unread() -> list[Concern]:
     number = sms_replies.unread()[:MAX_COUNTED].count()
     if not number:
         return []
-    counted = f"{MAX_COUNTED} answers or more" if number == MAX_COUNTED else numbers.counted(number, "answer")
-    words = (
-        f"{counted} by SMS {'waits' if number == 1 else 'wait'} to be read: no keyword, so nothing was done about it."
-    )
+    some = numbers.counted(number, "answer by SMS waits", "answers by SMS wait")
+    counted = f"{MAX_COUNTED} answers or more by SMS wait" if number == MAX_COUNTED else some
+    words = f"{counted} to be read: no keyword, so nothing was done about it."
     url = reverse("admin:notifier_inboundmessage_changelist", query={"state": "unread"})
     return [Concern("inbox", words, button="Read it" if number == 1 else "Read them", url=url)]
 

@@ -106,7 +106,7 @@ def _lift(
     now = clock.now()
     number = suppressions.lift_rows(ids=ids, evidence=evidence, now=now, sources=sources, seen=cleaned["seen"])
     if number:
-        which = "1 suppression was" if number == 1 else f"{number:,} suppressions were"
+        which = numbers.counted(number, "suppression was", "suppressions were")
         done = f"{which} lifted. Consent decides again who is written to."
         model_admin.message_user(request, done, messages.SUCCESS)
     else:

@@ -104,4 +104,4 @@ def outcome(decision: DeliveryDecision, resolved: Resolved) -> tuple[int, str]:
 
 def obstacles_in_words(left: Mapping[Obstacle, int]) -> str:
     """Why some were left, as in "2 are of a paused broadcast: resume it first; 1 is cancelled"."""
-    return "; ".join(f"{number:,} {'is' if number == 1 else 'are'} {obstacle}" for obstacle, number in left.items())
+    return "; ".join(numbers.counted(number, f"is {obstacle}", f"are {obstacle}") for obstacle, number in left.items())
