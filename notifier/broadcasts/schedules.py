@@ -16,7 +16,7 @@ from notifier.broadcasts.lifecycle import BadSendOptions, NotAllowed
 from notifier.broadcasts.send_options import SendOptions
 from notifier.models import Broadcast, BroadcastChange
 from notifier.runtime import failpoints
-from notifier.runtime.faults import Faults
+from notifier.runtime.faults import RAISED, Faults
 from notifier.wording import wall_clocks
 
 logger = logging.getLogger(__name__)
@@ -27,18 +27,13 @@ State = Broadcast.State
 
 
 # --- The dispatcher's part --------------------------------------------------------------------------------------------
-def start_due(*, now: datetime, faults: Faults | None = None) -> int:
+def start_due(*, now: datetime, faults: Faults = RAISED) -> int:
     """Start the scheduled broadcasts whose time has come; returns how many. A fault in one of them is contained.
 
     A broadcast whose audience has grown until it needs approval awaits that instead.
     """
-    faults = faults or Faults(passes=(Exception,))
-    started = 0
-    for broadcast in Broadcast.objects.to_start(now).select_related("topic", "created_by").order_by("pk"):
-        if not faults.waits(START, broadcast.pk):
-            with faults.contained(START, broadcast.pk):
-                started += _start(broadcast, now)
-    return started
+    due = Broadcast.objects.to_start(now).select_related("topic", "created_by").order_by("pk")
+    return faults.run(START, due, partial(_start, now=now))
 
 
 def _start(broadcast: Broadcast, now: datetime) -> int:
@@ -54,18 +49,13 @@ def _start(broadcast: Broadcast, now: datetime) -> int:
     return started
 
 
-def expire(*, now: datetime, faults: Faults | None = None) -> int:
+def expire(*, now: datetime, faults: Faults = RAISED) -> int:
     """Cancel the broadcasts whose time has passed; returns how many. A fault in one of them is contained.
 
     The sweep settles what was still to be sent, with the reason. Until then no claim takes it (`delivery.claims`).
     """
-    faults = faults or Faults(passes=(Exception,))
-    expired = 0
-    for broadcast in Broadcast.objects.to_expire(now).only("state", "expires_at").order_by("pk"):
-        if not faults.waits(EXPIRE, broadcast.pk):
-            with faults.contained(EXPIRE, broadcast.pk):
-                expired += _expire(broadcast, now)
-    return expired
+    overdue = Broadcast.objects.to_expire(now).only("state", "expires_at").order_by("pk")
+    return faults.run(EXPIRE, overdue, partial(_expire, now=now))
 
 
 def _expire(broadcast: Broadcast, now: datetime) -> int:
