@@ -117,7 +117,7 @@ def csp_report(request: HttpRequest) -> HttpResponse:
 
 
 def _violations(body: bytes) -> list[tuple[str, str]]:
-    """(directive, page) of each, never quoted: anybody may send anything, and addresses hold personal data."""
+    """(directive, page) of each, never quoted: anybody may send anything, and URLs hold personal data."""
     try:
         sent = json.loads(body)
     except (ValueError, RecursionError):

@@ -21,7 +21,7 @@ from tests.support.browsing import log_in
 from tests.support.datasets.everything import build_with_history
 from tests.support.datasets.one_of_each import MAKE
 from tests.support.factories import a_broadcast, a_client, a_delivery, a_user
-from tests.support.pages.registry import addresses
+from tests.support.pages.registry import shown_urls
 
 # The server answers from another thread, which must see the rows.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -87,7 +87,7 @@ def test_every_page_is_accessible_obeys_its_policy_and_fits_its_screen(
     visit: Callable[[str, Theme], Page], console_errors: list[str], staff: User, part: int
 ) -> None:
     """Loaded once: under every rule on a light desk, and then in the other looks under what a look can break."""
-    pages = [reverse("admin:login"), *addresses(build_with_history(staff=staff))][part::PARTS]
+    pages = [reverse("admin:login"), *shown_urls(build_with_history(staff=staff))][part::PARTS]
     page = visit("desk", "light")
     wrong = []
 
@@ -128,7 +128,7 @@ def test_every_page_is_so_too_when_it_is_loaded_in_a_look(
     rules: dict[str, Any],
     part: int,
 ) -> None:
-    pages = [reverse("admin:login"), *addresses(build_with_history(staff=staff))][part::PARTS]
+    pages = [reverse("admin:login"), *shown_urls(build_with_history(staff=staff))][part::PARTS]
     page = visit(size, theme)
     wrong = []
 

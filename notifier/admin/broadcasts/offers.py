@@ -27,7 +27,7 @@ HEADINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """A number on the page, with the address of the list of exactly those clients."""
+    """A number on the page, with the URL of the list of exactly those clients."""
 
     standing: Standing
     number: int
@@ -49,7 +49,7 @@ class ChannelOffer:
     subject: str
     #: As the sample client will read it, an e-mail without its HTML; empty when there is no text for this channel.
     text: str
-    #: The address of the page that shows the e-mail, for a frame; empty for an SMS.
+    #: The URL of the page that shows the e-mail, for a frame; empty for an SMS.
     email_url: str
     #: Whether it goes to everybody in the list of recipients; a follow-up goes only to some of them.
     to_all: bool = True

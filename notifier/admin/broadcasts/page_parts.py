@@ -41,7 +41,7 @@ def context(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broad
 
 def reach_now(request: HttpRequest, broadcast: Broadcast) -> dict[str, Any]:
     """Who would get it now, in numbers, which come later where there are many clients."""
-    later = deferred_counts.address(request, is_long=deferred_counts.is_long())
+    later = deferred_counts.counted_url(request, is_long=deferred_counts.is_long())
     offer = offers.of_broadcast(broadcast, counted=not later)
     return {"counting": later, "offers": [offer], "summary": None if later else offers.summary([offer])}
 

@@ -14,7 +14,7 @@ from notifier.staff import groups
 
 @dataclass(frozen=True, slots=True)
 class ClientAct:
-    #: In addresses.
+    #: In URLs.
     name: str
     label: str
     permission: str

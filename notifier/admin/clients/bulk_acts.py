@@ -89,7 +89,7 @@ def act_page(model_admin: BackOfficeAdmin, request: HttpRequest, name: str) -> H
             note = OTHERS
             # The reason stays; that they are sure was said of others.
             form = EraseForm(initial={"why": form.cleaned_data["why"]}) if form else None
-    later = deferred_counts.address(request, is_long=rows.is_long)
+    later = deferred_counts.counted_url(request, is_long=rows.is_long)
     context = {"form": form, "back": back, "counting": later, "note": note}
     return _confirmation(model_admin, request, act, rows.found, context)
 

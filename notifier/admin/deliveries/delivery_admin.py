@@ -34,7 +34,7 @@ MAX_DECISIONS = 50
 
 
 class ResolutionFilter(admin.SimpleListFilter):
-    """The deliveries of one decision; offered only where the address names it."""
+    """The deliveries of one decision; offered only where the URL names it."""
 
     title = "decision"
     parameter_name = "resolution"
@@ -171,11 +171,11 @@ class DeliveryAdmin(ReadOnlyAdmin):
         return super().change_view(request, object_id, form_url, extra | (extra_context or {}))
 
     def _open_decisions(self, request: HttpRequest, delivery: Delivery) -> list[tuple[DeliveryDecision, str]]:
-        """What may be decided about it in its state, each with the address of the page that asks."""
+        """What may be decided about it in its state, each with the URL of the page that asks."""
         if not self.has_resolve_delivery_permission(request):
             return []
         return [
-            (decision, resolve_page.address(self, decision, Selection([delivery.pk], None)))
+            (decision, resolve_page.url(self, decision, Selection([delivery.pk], None)))
             for decision in DECISIONS.values()
             if delivery.state in recovery.RESOLVABLE[decision.action]
         ]
@@ -200,5 +200,5 @@ class DeliveryAdmin(ReadOnlyAdmin):
         return self._to_page(request, queryset, DECISIONS["send-again"])
 
     def _to_page(self, request: HttpRequest, queryset: QuerySet[Delivery], decision: DeliveryDecision) -> HttpResponse:
-        """To the page that asks. Its address has the ticked ids, or the list's query for all that it finds."""
-        return redirect(resolve_page.address(self, decision, Selection.of_action(request, queryset)))
+        """To the page that asks. Its URL has the ticked ids, or the list's query for all that it finds."""
+        return redirect(resolve_page.url(self, decision, Selection.of_action(request, queryset)))

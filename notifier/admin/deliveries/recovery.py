@@ -21,7 +21,7 @@ INCOMPLETE = "That form was not complete, so nothing was changed. Look again."
 class DeliveryDecision:
     """Something that staff may decide about deliveries."""
 
-    #: In addresses.
+    #: In URLs.
     name: str
     action: Resolution.Action
     label: str

@@ -42,7 +42,7 @@ def resolve_page(model_admin: BackOfficeAdmin, request: HttpRequest, name: str) 
         model_admin.message_user(request, "Choose the deliveries from this list.", messages.WARNING)
         return redirect(model_admin.page_url("changelist"))
     back = model_admin.back_url(selection)
-    if later := deferred_counts.address(request, is_long=rows.is_long):
+    if later := deferred_counts.counted_url(request, is_long=rows.is_long):
         return _ask(model_admin, request, decision, rows.found, {"back": back, "counting": later})
     # Whatever is settled after this moment is not on the page, so the decision leaves it alone.
     now = clock.now()

@@ -25,7 +25,7 @@ from notifier.admin.lists.paginator import MAX_COUNTED, BoundedPaginator
 from notifier.admin.lists.selection import Rows, Selection
 from notifier.messages.lines import validate_one_line
 from notifier.web import stale_forms
-from notifier.web.odd_addresses import NUL
+from notifier.web.odd_urls import NUL
 from notifier.wording import numbers
 from notifier.wording.model_names import listed, one
 
@@ -54,7 +54,7 @@ class BackOfficeAdmin(admin.ModelAdmin):
         return lookup in self.linked_by or any(lookup in self._parameters(item) for item in filters)
 
     def _parameters(self, item: Any) -> tuple[str, ...]:
-        """The parameters that one item of `list_filter` puts into the list's address."""
+        """The parameters that one item of `list_filter` puts into the list's URL."""
         if not isinstance(item, str):
             return (item.parameter_name,)
         field: Any = get_fields_from_path(self.model, item)[-1]

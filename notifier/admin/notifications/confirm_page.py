@@ -141,7 +141,7 @@ def _ask(
         model_admin.message_user(request, text, messages.WARNING)
         return redirect(model_admin.page_url("changelist"))
     topics = len({n.topic_id for n in found})
-    later = deferred_counts.address(request, is_long=deferred_counts.is_long(topics=topics))
+    later = deferred_counts.counted_url(request, is_long=deferred_counts.is_long(topics=topics))
     offered = offers.of_notifications(notifications=found, now=clock.now(), counted=not later)
     what = "this notification" if len(found) == 1 else f"these {len(found)} notifications"
     page = {
@@ -170,7 +170,7 @@ def _counts(request: HttpRequest, offered: Sequence[offers.Offer], form: SendFor
 
 
 def _held_back(model_admin: BackOfficeAdmin, found: Sequence[Notification]) -> str:
-    """The address of the page about quiet hours and caps; empty where none are set."""
+    """The URL of the page about quiet hours and caps; empty where none are set."""
     if not held_back.are_set([channel for n in found for channel in n.channels]):
         return ""
     return f"{model_admin.page_url('held_back')}?{_query([n.pk for n in found])}"

@@ -69,7 +69,7 @@ def _ask(
     note: str = "",
     form: FollowForm | None = None,
 ) -> HttpResponse:
-    later = deferred_counts.address(request, is_long=deferred_counts.is_long())
+    later = deferred_counts.counted_url(request, is_long=deferred_counts.is_long())
     page = {
         "title": "Send to those who did not get it?",
         "broadcast": broadcast,
