@@ -43,7 +43,7 @@ class Concern:
     button: str = ""
     url: str = ""
     #: Whether the button does something, by POST, instead of leading to a page.
-    is_order: bool = False
+    is_act: bool = False
 
 
 def find(*, health: list[Health], may: May, now: datetime) -> list[Concern]:
@@ -67,7 +67,7 @@ def _of_part(part: Health, may: May) -> Concern:
         if not may(groups.CONTROL_BROADCAST):
             return paused
         return replace(
-            paused, button="Try again now", url=reverse("admin:try_again", args=[part.paused.value]), is_order=True
+            paused, button="Try again now", url=reverse("admin:try_again", args=[part.paused.value]), is_act=True
         )
     broken = Concern("-".join(part.part.lower().split()), f"{part.part}: {part.words}", is_bad=True)
     if not may(groups.VIEW_PROCESS):

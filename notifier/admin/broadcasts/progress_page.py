@@ -58,7 +58,7 @@ def _context(model_admin: BackOfficeAdmin, request: HttpRequest, sheet: progress
     settled = broadcast.finished_at is not None and broadcast.tallied_at is not None
     follower = followups.follower_of(broadcast_id=broadcast.pk) if broadcast.finished_at else None
     shown = buttons.shown_to(request, sheet, follower, now)
-    retry = model_admin.page_url("order", broadcast.pk, "retry") if BUTTONS["retry"] in shown else ""
+    retry = model_admin.page_url("act", broadcast.pk, "retry") if BUTTONS["retry"] in shown else ""
     may_see_clients = request.user.has_perm(groups.VIEW_CLIENT)
     return {
         "broadcast": broadcast,
@@ -86,7 +86,7 @@ def _controls(sheet: progress.Sheet, shown: Sequence[Button]) -> dict[str, Any]:
     numbered = [(button, button.number(sheet)) for button in shown]
     # A number that comes later has no place yet on the button that is there.
     names = [button.name if number is None else f"{button.name}+" for button, number in numbered]
-    return {"buttons": numbered, "controls": "-".join([sheet.broadcast.state, *names])}
+    return {"buttons": numbered, "controls": ".".join([sheet.broadcast.state, *names])}
 
 
 def _numbers(sheet: progress.Sheet) -> dict[str, Any]:

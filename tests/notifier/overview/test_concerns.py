@@ -55,12 +55,12 @@ def test_a_broadcast_of_which_something_fails_is_told_while_it_does(now: datetim
     assert concern.url.endswith(f"/{broadcast.pk}/progress/")
 
 
-def test_a_channel_that_paused_itself_is_tried_again_by_an_order(now: datetime) -> None:
+def test_a_channel_that_paused_itself_is_tried_again_by_an_act(now: datetime) -> None:
     paused = Health("E-mail", False, "E-mail is paused by itself.", paused=Channel.EMAIL)
 
     [concern] = concerns.find(health=[paused], may=everything, now=now)
 
-    assert (concern.button, concern.is_order) == ("Try again now", True)
+    assert (concern.button, concern.is_act) == ("Try again now", True)
     assert concern.url.endswith("/channels/email/try-again/")
 
 
