@@ -57,7 +57,7 @@ class Column:
 class Cell:
     name: str
     text: str
-    faults: list[str] = field(default_factory=list)
+    mistakes: list[str] = field(default_factory=list)
 
 
 def columns_of(table: Table, chosen: Mapping[str, str]) -> list[Column]:
@@ -125,12 +125,12 @@ def _as_refused(one: Refused, header: list[str], shown: list[int]) -> dict[str, 
         Cell(
             name=header[number],
             text=_sample(one.row.cells[number]) if number < len(one.row.cells) else "",
-            faults=[text for column, text in one.faults if column == number],
+            mistakes=[text for column, text in one.mistakes if column == number],
         )
         for number in shown
     ]
-    whole = [text for column, text in one.faults if column == ROW or column not in shown]
-    return {"line": one.row.line, "cells": cells, "faults": whole}
+    whole = [text for column, text in one.mistakes if column == ROW or column not in shown]
+    return {"line": one.row.line, "cells": cells, "mistakes": whole}
 
 
 def _as_taken(one: Planned, names: Mapping[int, str]) -> dict[str, Any]:
