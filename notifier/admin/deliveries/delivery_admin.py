@@ -21,7 +21,7 @@ from notifier.admin.lists.routing import page
 from notifier.admin.lists.search import matching, may_find_erased
 from notifier.admin.lists.selection import Selection
 from notifier.consent import suppression_history
-from notifier.delivery import recovery
+from notifier.delivery import obstacles
 from notifier.explanations import explanation
 from notifier.models import Channel, Client, Delivery, ProviderEvent, ResolvedDelivery
 from notifier.runtime import clock
@@ -177,7 +177,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
         return [
             (decision, resolve_page.url(self, decision, Selection([delivery.pk], None)))
             for decision in DECISIONS.values()
-            if delivery.state in recovery.RESOLVABLE[decision.action]
+            if delivery.state in obstacles.RESOLVABLE[decision.action]
         ]
 
     # --- Decisions ---

@@ -9,7 +9,8 @@ from django.contrib import messages
 
 from notifier.admin.lists.why_field import WhyField
 from notifier.delivery import recovery
-from notifier.delivery.recovery import Obstacle, Resolved
+from notifier.delivery.obstacles import Obstacle
+from notifier.delivery.recovery import Resolved
 from notifier.models import Resolution
 from notifier.web import moments
 from notifier.wording import numbers

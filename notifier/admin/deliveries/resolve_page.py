@@ -14,7 +14,7 @@ from notifier.admin.deliveries.recovery import DECISIONS, DecisionForm, Delivery
 from notifier.admin.lists import deferred_counts
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.admin.lists.selection import Selection
-from notifier.delivery import recovery
+from notifier.delivery import obstacles, recovery
 from notifier.models import Delivery, Resolution
 from notifier.runtime import clock
 from notifier.staff import groups
@@ -88,7 +88,7 @@ def _ask(
     seen: recovery.Resolvable | None = context.get("preview")
     # In the order of the list, for which there is an index: by id, newest first, all later deliveries would be read
     # before those of one broadcast.
-    resolvable = rows.filter(state__in=recovery.RESOLVABLE[decision.action]).select_related("client", "broadcast")
+    resolvable = rows.filter(state__in=obstacles.RESOLVABLE[decision.action]).select_related("client", "broadcast")
     some = list(resolvable[: SHOWN + 1])
     page = {
         "title": _title(decision, seen),
