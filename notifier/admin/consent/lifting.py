@@ -79,8 +79,7 @@ def lift_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpRespons
         raise PermissionDenied
     selected = Selection.read(request.GET)
     if selected is None or not selected.ids:
-        model_admin.message_user(request, "Choose the suppressions from this list.", messages.WARNING)
-        return redirect(model_admin.page_url("changelist"))
+        return model_admin.ask_to_choose(request)
     form, note = LiftForm(request.POST or None), ""
     if request.method == "POST" and form.is_valid():
         try:
@@ -105,12 +104,8 @@ def _lift(
     evidence = Evidence(Source.STAFF, cleaned["why"], by=cast(User, request.user))
     now = clock.now()
     number = suppressions.lift_rows(ids=ids, evidence=evidence, now=now, sources=sources, seen=cleaned["seen"])
-    if number:
-        which = numbers.counted(number, "suppression was", "suppressions were")
-        done = f"{which} lifted. Consent decides again who is written to."
-        model_admin.message_user(request, done, messages.SUCCESS)
-    else:
-        model_admin.message_user(request, "Nothing was changed: somebody else was faster.", messages.WARNING)
+    which = numbers.counted(number, "suppression was", "suppressions were")
+    model_admin.report(request, number, f"{which} lifted. Consent decides again who is written to.")
 
 
 def _confirmation(

@@ -2,7 +2,6 @@
 
 from typing import Any, cast
 
-from django.contrib import messages
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
@@ -39,8 +38,7 @@ def resolve_page(model_admin: BackOfficeAdmin, request: HttpRequest, name: str) 
     selection = Selection.read(request.GET)
     rows = model_admin.selected_rows(request, selection) if selection else None
     if selection is None or rows is None:
-        model_admin.message_user(request, "Choose the deliveries from this list.", messages.WARNING)
-        return redirect(model_admin.page_url("changelist"))
+        return model_admin.ask_to_choose(request)
     back = model_admin.back_url(selection)
     if later := deferred_counts.counted_url(request, is_long=rows.is_long):
         return _ask(model_admin, request, decision, rows.found, {"back": back, "counting": later})

@@ -178,6 +178,18 @@ class BackOfficeAdmin(admin.ModelAdmin):
             return Rows(self.get_queryset(request).filter(pk__in=selection.ids), is_long=False)
         return self.listed_rows(request, selection.listed or "")
 
+    def ask_to_choose(self, request: HttpRequest) -> HttpResponse:
+        """Back to the list, for a page whose URL names none of its rows."""
+        self.message_user(request, f"Choose the {self.opts.verbose_name_plural} from this list.", messages.WARNING)
+        return redirect(self.page_url("changelist"))
+
+    def report(self, request: HttpRequest, number: int, done: str) -> None:
+        """Says what was done to so many rows; or that nothing was, because somebody else had done it to them all."""
+        if number:
+            self.message_user(request, done, messages.SUCCESS)
+        else:
+            self.message_user(request, "Nothing was changed: somebody else was faster.", messages.WARNING)
+
     def back_url(self, selection: Selection) -> str:
         """Where an act about these rows was chosen: the list as it was, or the page of the only row."""
         if selection.listed is not None:
