@@ -41,7 +41,7 @@ NEUTRAL = {
     "LOG_LEVEL": "WARNING",
     "PUBLIC_URL": "https://notifier.example.com",
 }
-#: The address of a new database, and of a new broker, of an engine, as settings.
+#: The URL of a new database, and of a new broker, of an engine, as settings.
 Servers = Callable[[str], AbstractContextManager[dict[str, str]]]
 
 

@@ -34,7 +34,7 @@ from tests.support.servers.processes import Process, wait_until  # noqa: E402
 from tests.support.servers.stack import Stack  # noqa: E402
 
 PATIENCE_SECONDS = 1800
-UNLIMITED_ROOM = "1000000"
+UNLIMITED_ROOM = 1_000_000
 
 
 def main() -> None:
@@ -57,7 +57,7 @@ def speed(folder: Path, *, clients: int) -> None:
     finished = issued + bare.claim_and_settle()
     forget_broadcasts()
 
-    stack = a_stack(folder, QUEUE_ROOM=UNLIMITED_ROOM)
+    stack = a_stack(folder, queue_room=UNLIMITED_ROOM)
     with running(stack, "run_dispatcher"):
         product_issued = until(press(notification), all_tickets_issued)
     forget_broadcasts()
@@ -148,13 +148,14 @@ def forget_broadcasts() -> None:
             cursor.execute("VACUUM ANALYZE")
 
 
-def a_stack(folder: Path, **options: str) -> Stack:
+def a_stack(folder: Path, *, email_url: str = "dummymail://", queue_room: int = settings.QUEUE_ROOM) -> Stack:
     return Stack(
         folder=folder,
+        email_url=email_url,
         database_url=os.environ["DATABASE_URL"],
         broker_url=settings.BROKER_URL,
         DEFAULT_FROM_EMAIL="bench@example.com",
-        **options,
+        QUEUE_ROOM=str(queue_room),
     )
 
 

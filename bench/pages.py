@@ -21,8 +21,8 @@ from django.db import connection  # noqa: E402
 from django.test import Client as Browser  # noqa: E402
 from django.test.utils import CaptureQueriesContext  # noqa: E402
 
-from bench.addresses import Address, addresses  # noqa: E402
 from bench.bare import timed  # noqa: E402
+from bench.page_urls import PageUrl, page_urls  # noqa: E402
 from notifier.admin.lists import deferred_counts  # noqa: E402
 from tests.support.datasets import large  # noqa: E402
 
@@ -34,14 +34,14 @@ FETCHES = re.compile(r'hx-get="([^"]+)"\s+hx-trigger="load"')
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    page: Address
+    page: PageUrl
     status: int
     #: Milliseconds, in order.
     views: list[float]
     queries: int
     #: The page's answer is a file to keep.
     is_file: bool
-    #: The address of what it fetches once it is shown; empty where it is complete.
+    #: The URL of what it fetches once it is shown; empty where it is complete.
     fetches: str
 
     @property
@@ -70,26 +70,26 @@ def main() -> None:
     browser = Browser(headers={"host": "localhost"})
     browser.force_login(user)
     print(f"{'page':<70} {'median':>8} {'worst':>8} {'queries':>8}", flush=True)
-    timings = table(browser, addresses(browser, large.rows(), ways=given["ways"]), views=given["views"])
+    timings = table(browser, page_urls(browser, large.rows(), ways=given["ways"]), views=given["views"])
     shown = [timing for timing in timings if not timing.is_file]
     late = sum(timing.median > BUDGET for timing in shown)
     print(f"{len(shown)} pages, {late} of them over {BUDGET} ms; {len(timings) - len(shown)} files", flush=True)
     print("Fetched by pages that are shown already:", flush=True)
-    table(browser, [Address(one.page.what, one.fetches) for one in timings if one.fetches], views=given["views"])
+    table(browser, [PageUrl(one.page.what, one.fetches) for one in timings if one.fetches], views=given["views"])
 
 
-def table(browser: Browser, found: Iterable[Address], *, views: int) -> list[Timing]:
+def table(browser: Browser, found: Iterable[PageUrl], *, views: int) -> list[Timing]:
     """Prints a line for each as it is measured."""
     timings = []
     for page in found:
         timing = measure(browser, page, views=views)
-        if timing.status != HTTPStatus.METHOD_NOT_ALLOWED:  # an order, and no page
+        if timing.status != HTTPStatus.METHOD_NOT_ALLOWED:  # an act, and no page
             timings.append(timing)
             print(timing, flush=True)
     return timings
 
 
-def measure(browser: Browser, page: Address, *, views: int) -> Timing:
+def measure(browser: Browser, page: PageUrl, *, views: int) -> Timing:
     with CaptureQueriesContext(connection) as captured, timed() as first:
         answer = browser.get(page.url)  # warms the caches, and counts only where it is the only one
     queries = len(captured)  # before the next request empties the log

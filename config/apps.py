@@ -5,7 +5,7 @@ from django.contrib.admin.apps import SimpleAdminConfig
 from django.contrib.admin.checks import check_admin_app, check_dependencies
 from django.core.checks import CheckMessage, Tags, register
 
-#: Registers every page. The addresses import it; a process that serves none starts without, in half the time.
+#: Registers every page. The URLs import it; a process that serves none starts without, in half the time.
 PAGES = "notifier.admin.registry"
 
 

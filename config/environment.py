@@ -35,7 +35,7 @@ DEAD_HOST = {
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
 }
-#: Their addresses name no host, and so there is no password in them.
+#: Their URLs name no host, and so there is no password in them.
 HOSTLESS_SCHEMES = {"sqlite", "database", "console", "null", "file", "dummymail", "filemail"}
 #: In docker-compose.yml, for a trial on one machine: whoever reads it could sign sessions and clients' links.
 PUBLISHED_KEYS = {"for-local-use-only-every-reader-of-this-file-knows-it"}
@@ -214,7 +214,7 @@ class Environment:
         return parsed | {"NAME": str(path), "OPTIONS": options, "TEST": test, "CONN_MAX_AGE": None}
 
     def email(self, name: str, default: str, backend: str) -> dict[str, Any]:
-        """Django's EMAIL_… settings from one address. `backend`, a dotted path, replaces the scheme's own."""
+        """Django's EMAIL_… settings from one URL. `backend`, a dotted path, replaces the scheme's own."""
         value = self.url(name, default, tuple(EMAIL_BACKENDS))
         parts = urlsplit(value)
         folder = (parts.netloc + parts.path).strip("/")
@@ -266,7 +266,7 @@ class Environment:
 
 
 def _is_readable(value: str) -> bool:
-    """Whether the address has its user name and password where they belong, and not behind a / # or ? in them."""
+    """Whether the URL has its user name and password where they belong, and not behind a / # or ? in them."""
     try:
         parts = urlsplit(value)
         _ = parts.port

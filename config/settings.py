@@ -32,7 +32,7 @@ if not SECRET_KEY:
     )
 SECRET_KEY_FALLBACKS = env.names("SECRET_KEY_FALLBACKS", [])
 PUBLIC_URL = (
-    env.spelled("PUBLIC_URL", env.text("PUBLIC_URL"), spelling.web_address, "https://notifier.example.com")
+    env.spelled("PUBLIC_URL", env.text("PUBLIC_URL"), spelling.site_url, "https://notifier.example.com")
     or "http://localhost:8000"
 )
 PUBLIC_HOST = urlsplit(PUBLIC_URL).hostname or "localhost"
@@ -91,7 +91,7 @@ MIDDLEWARE = [
     "notifier.web.security_headers.SizeLimitMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
-    "notifier.web.odd_addresses.OddAddressMiddleware",
+    "notifier.web.odd_urls.OddUrlMiddleware",
     # Before everything that reads cookies.
     "notifier.web.cookies.NoCookiesMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

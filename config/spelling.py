@@ -15,10 +15,10 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _LONE_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 
 
-def web_address(text: str) -> str:
-    """The address of a site without the slash at its end, its domain in Punycode and its path percent-encoded.
+def site_url(text: str) -> str:
+    """The URL of a site without the slash at its end, its domain in Punycode and its path percent-encoded.
 
-    Raises ValueError with what is wrong, without the address.
+    Raises ValueError with what is wrong, without the URL.
     """
     try:
         parts = urlsplit(text)

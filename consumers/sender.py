@@ -11,7 +11,6 @@ from consumers.backends.base import (
     ChannelDown,
     NoMessage,
     OpensFirst,
-    Outgoing,
     PermanentFailure,
     RecipientRefused,
     SendBackend,
@@ -275,7 +274,7 @@ def _send(message: Message, backend: SendBackend) -> Outcome:
     """Hand one message over. Only `ChannelDown` is raised: then it was not handed over, to nobody's blame."""
     try:
         failpoints.reached("send.begun")
-        provider_id = backend.send(_outgoing(message))
+        provider_id = backend.send(message)
         failpoints.reached("send.accepted")
         return Outcome(message, Verdict.SENT, provider_id=provider_id)
     except ChannelDown:
@@ -287,19 +286,6 @@ def _send(message: Message, backend: SendBackend) -> Outcome:
         # SystemExit is caught: if the thread ended here, its window would wait for ever.
         logger.exception("Sending delivery %d failed in a way that the backend does not know.", message.delivery_id)
         return Outcome(message, Verdict.UNKNOWN, detail=f"the send backend failed: {type(error).__name__}")
-
-
-def _outgoing(message: Message) -> Outgoing:
-    return Outgoing(
-        reference=f"{message.broadcast_id}.{message.delivery_id}",
-        address=message.address,
-        subject=message.subject,
-        body=message.body,
-        html=message.html,
-        link_token=message.link_token,
-        list_id=message.list_id,
-        installation=message.installation,
-    )
 
 
 def _failed(message: Message, failure: SendFailure) -> Outcome:

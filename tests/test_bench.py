@@ -9,7 +9,7 @@ from django.test import Client as Browser
 from django.urls import resolve
 
 from bench import __main__ as bench
-from bench.addresses import addresses
+from bench.page_urls import page_urls
 from tests.support.datasets import everything, large
 from tests.support.factories import a_user
 from tests.support.pages.page import NEVER
@@ -52,7 +52,7 @@ def test_every_page_that_can_be_looked_at_is_timed() -> None:
     browser = Browser(headers={"host": "localhost"})
     browser.force_login(a_user(is_superuser=True))
 
-    names = {resolve(one.url.partition("?")[0]).url_name for one in addresses(browser, large.rows())}
+    names = {resolve(one.url.partition("?")[0]).url_name for one in page_urls(browser, large.rows())}
 
     assert {page.name for page in OF_STAFF if list(page.seen())} - names == DELETED
 

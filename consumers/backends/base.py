@@ -2,13 +2,13 @@
 
 import re
 import time
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol, runtime_checkable
 
 from django.conf import settings
 
 from notifier.consent.suppressions import Evidence, Source
+from notifier.messages.outgoing import Outgoing as Outgoing  # backends find here all that they have to know
 from notifier.runtime import foreign_text
 
 #: The share of its lease that one send may use: its result has to be written within the rest.
@@ -16,24 +16,6 @@ LEASE_SHARE = 0.9
 # It begins where a word does: tried at every letter of a long word without an @, it would read that again each time.
 # A quoted local part may have blanks in it.
 _ADDRESS = re.compile(r"<?(?:\"[^\"<>]{1,64}\"|(?<![^\s<>@])[^\s<>@]+)@[^\s<>]+>?")
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """One message to one address. `reference` (`broadcast.delivery`) is the same on every try."""
-
-    reference: str
-    address: str
-    subject: str
-    #: Plain text.
-    body: str
-    #: The same as HTML, where the channel can carry both.
-    html: str = ""
-    #: Token of the unsubscribe link (`signed_links`) and slug of the topic; empty where there is none.
-    link_token: str = ""
-    list_id: str = ""
-    #: The installation's code, for what must be unique among all mails of the world; empty where `reference` is.
-    installation: str = ""
 
 
 class SendFailure(Exception):

@@ -12,15 +12,17 @@ from notifier.addresses.emails import shortened
 
 #: A number as the database has it, whatever the numbering plans say (ITU-T E.164).
 E164 = r"^\+[1-9][0-9]{6,14}$"
-#: What a program makes of a number that it took for one to reckon with.
+#: A number that a spreadsheet took for an amount, so that it got decimals: 442079460018.00
 _DECIMAL = re.compile(r"(\+?[0-9]{7,})[.,]([0-9]+)")
-#: The same after a number with blanks or dashes in it, and a second extension as it is noted in Italy.
+#: Decimals after a number with blanks or dashes in it, or a second extension as Italians note it: 06 698 1234/5
 _APPENDED = re.compile(r"(.*[0-9])[ ]*(?:[.,]0+|/[0-9]{1,4})")
+#: A long number as a spreadsheet shortens it: 4.42079E+11
 _SCIENTIFIC = re.compile(r"\+?[0-9.,]+e[+-]?[0-9]+", re.IGNORECASE)
-#: The region of numbers of no country: satellites, ships, machines, and those free or at a premium worldwide.
+#: The region that phonenumbers gives to numbers of no country: of satellites, ships and machines, and those that cost
+#: the caller nothing, or a lot, from everywhere.
 _NO_COUNTRY = "001"
 _SATELLITES = (870, 881, 882, 883)
-#: What a message to them costs is set by whoever owns the number.
+#: Whoever owns such a number sets the price of a message to it.
 _PREMIUM = {
     PhoneNumberType.PREMIUM_RATE: "a premium-rate number",
     PhoneNumberType.SHARED_COST: "a shared-cost number",

@@ -11,9 +11,9 @@ from django.template.response import TemplateResponse
 from django_htmx.http import HTMX_STOP_POLLING
 
 from notifier.models import Channel
-from notifier.overview import chart, concerns, dashboard
+from notifier.overview import chart, concerns, dashboard, process_health
 from notifier.policies import breakers
-from notifier.runtime import clock, process_health
+from notifier.runtime import clock
 from notifier.staff import groups
 
 #: Without JavaScript the page loads itself again after so long.

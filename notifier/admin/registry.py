@@ -1,6 +1,6 @@
 """Importing this registers every page of the back office with the site, and none besides.
 
-The addresses import it, not the start of the program: what sends needs no page.
+The URLs import it, not the start of the program: what sends needs no page.
 """
 
 from notifier.admin.broadcasts import broadcast_admin

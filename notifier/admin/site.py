@@ -33,7 +33,7 @@ MENU = (
     ("Access", ("User", "Group", "AccessAttempt", "AccessLog")),
 )
 
-#: What Django and simple-history call the ids that an address may hold.
+#: What Django and simple-history call the ids that a URL may hold.
 IDS = {"object_id", "version_id", "content_type_id", "id"}
 
 
@@ -65,10 +65,10 @@ class LoginForm(AdminAuthenticationForm):
 
 
 def _with_ids(view: Callable[..., Any]) -> Callable[..., Any]:
-    """The view, and 404 for an address that names a row by anything but the number that an id is.
+    """The view, and 404 for a URL that names a row by anything but the number that an id is.
 
     Django's own pages capture any text. Some fail over it, and Python reads the digits of every script as numbers, so
-    that a row would have several addresses. Ours capture numbers, of which SQLite takes no more than 64 bits.
+    that a row would have several URLs. Ours capture numbers, of which SQLite takes no more than 64 bits.
     """
 
     @wraps(view)

@@ -14,8 +14,8 @@ from notifier.runtime.versions import NotAsShown
 
 State = Broadcast.State
 
-
-#: What those pages show of one that has not begun.
+#: The columns that a page shows before something is done to a broadcast that has not begun. The page posts a digest of
+#: them, so that the act is about what was read there: see `version`.
 SHOWN = ("state", "text_of", "scheduled_for", "expires_at", "is_critical", "needs_approval", "approved_at")
 
 
@@ -71,5 +71,5 @@ def allowing(act: Act, *, broadcast_id: int, seen: str | None = None) -> Broadca
 
 
 def version(broadcast: Broadcast) -> str:
-    """Of one that has not begun, as the pages show it that ask before something is done to it."""
+    """The digest of `SHOWN`, which the page that asks shows and posts back."""
     return versions.digest(getattr(broadcast, name) for name in SHOWN)

@@ -78,7 +78,7 @@ def take_edit(*, notification: Notification, by: User) -> int:
     an approval at the same moment then either sees the new text or has started the old one. Broadcasts that need no
     approval keep their text. Every editor is recorded, because nobody may approve a text that they had a hand in.
     """
-    frozen = {name: getattr(notification, name) for name in Broadcast.FROZEN}
+    frozen = lifecycle.frozen_columns(notification)
     stale = not_begun(notification=notification).filter(needs_approval=True).exclude(**frozen)
     with transaction.atomic():
         ids = list(stale.select_for_update(of=("self",)).values_list("pk", flat=True))

@@ -8,7 +8,7 @@ from enum import StrEnum
 from django.db import connection, transaction
 from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet
 
-from notifier.models import Channel, Client, Preference, Suppression, Topic
+from notifier.models import Broadcast, Channel, Client, Notification, Preference, Suppression, Topic
 
 #: How many ids are looked up for each client of a sample, since not all clients are in the audience.
 TRIES = 4
@@ -53,6 +53,12 @@ def reaches(*, topics: Iterable[Topic]) -> dict[int, dict[Channel, Reach]]:
     clients, archived = Client.objects.count(), Client.objects.archived().count()
     with along_the_indexes():
         return {topic.pk: _reach(topic, clients, archived) for topic in topics}
+
+
+def sends(text: Notification | Broadcast) -> int:
+    """How many messages it would be if it were sent to its whole audience at this moment."""
+    reached = reach(topic=text.topic)
+    return sum(reached[channel].recipients for channel in text.channels)
 
 
 def _reach(topic: Topic, clients: int, archived: int) -> dict[Channel, Reach]:

@@ -5,11 +5,10 @@ in it is not sent again (see `delivery.recovery`), so it can't go out beside the
 """
 
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
@@ -86,6 +85,11 @@ def missing(*, broadcast: Broadcast) -> list[Missing]:
     """
     chain = [broadcast.pk, *chains.others(broadcast_id=broadcast.pk, notification_id=broadcast.notification_id)]
     return [_missing(broadcast.topic_id, chain, channel) for channel in broadcast.channels]
+
+
+def total(counted: Iterable[Missing]) -> int:
+    """How many messages a follow-up would be."""
+    return sum(missing.recipients for missing in counted)
 
 
 def _missing(topic_id: int, chain: list[int], channel: Channel) -> Missing:
@@ -183,7 +187,7 @@ def create(
     # Before the lock: counting takes seconds, in which whoever decides about its deliveries would wait.
     original = Broadcast.objects.get(pk=broadcast_id)
     check(broadcast=original)
-    needs_approval = _needs_approval(original, by)
+    needs_approval = lifecycle.needs_approval(by=by, sends=lambda: total(missing(broadcast=original)))
     with transaction.atomic():
         # `delivery.recovery` locks it too: either it reopens the broadcast first, or it finds that it is followed.
         original = Broadcast.objects.select_for_update(no_key=True).get(pk=broadcast_id)
@@ -193,31 +197,13 @@ def create(
         values = lifecycle.initial_columns(
             needs_approval=needs_approval, options=SendOptions(is_critical=is_critical), now=now
         )
-        return _start(original, request_id=_request_id(broadcast_id, token), by=by, values=values)
-
-
-def _start(original: Broadcast, *, request_id: uuid.UUID, by: User | None, values: dict[str, Any]) -> Broadcast:
-    """Like any other broadcast, it starts at once, or after a second person has approved it."""
-    return Broadcast.objects.create(
-        follows=original,
-        notification_id=original.notification_id,
-        topic_id=original.topic_id,
-        subject=original.subject,
-        email_body=original.email_body,
-        sms_body=original.sms_body,
-        text_of=original.text_of,
-        request_id=request_id,
-        created_by=by,
-        **values,
-    )
-
-
-def _needs_approval(original: Broadcast, by: User | None) -> bool:
-    if settings.APPROVAL_ABOVE is None or by is None:
-        return False
-    return asks_for_approval(number=sum(one.recipients for one in missing(broadcast=original)), by=by)
-
-
-def asks_for_approval(*, number: int, by: User | None) -> bool:
-    """Whether a follow-up of so many messages needs approval; from the command line (`by` is None) none does."""
-    return settings.APPROVAL_ABOVE is not None and by is not None and number > settings.APPROVAL_ABOVE
+        # Like any other broadcast, it starts at once, or after a second person has approved it.
+        return lifecycle.make(
+            original,
+            follows=original,
+            notification_id=original.notification_id,
+            text_of=original.text_of,
+            request_id=_request_id(broadcast_id, token),
+            created_by=by,
+            **values,
+        )

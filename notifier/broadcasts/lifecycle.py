@@ -5,8 +5,9 @@ two people press at once, each is told what really happened.
 """
 
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -17,7 +18,7 @@ from django.db.models import Max, Q
 from notifier.broadcasts import acts, audience
 from notifier.broadcasts.acts import Act
 from notifier.broadcasts.send_options import AT_ONCE, SendOptions
-from notifier.models import Broadcast, Channel, Client, Notification, Topic
+from notifier.models import Broadcast, Client, Notification
 from notifier.wording import wall_clocks
 
 State = Broadcast.State
@@ -85,7 +86,9 @@ def create(
             _refuse(fresh, again=again, options=options, now=now)
         for n in fresh:
             values = initial_columns(needs_approval=n.pk in large, options=options, now=now)
-            made[n.pk] = _make(n, request_id=requests[n.pk], by=by, **values)
+            made[n.pk] = make(
+                n, notification=n, text_of=n.updated_at, request_id=requests[n.pk], created_by=by, **values
+            )
     return [made[n.pk] for n in notifications]
 
 
@@ -102,19 +105,14 @@ def _refuse(fresh: Sequence[Notification], *, again: bool, options: SendOptions,
         raise BadSendOptions(mistakes)
 
 
-def _make(n: Notification, *, request_id: uuid.UUID, by: User | None, **values: Any) -> Broadcast:
+def make(source: Notification | Broadcast, **columns: Any) -> Broadcast:
     """The content is frozen here. Later edits change nothing, but in what a second person has yet to look at."""
-    return Broadcast.objects.create(
-        notification=n,
-        topic_id=n.topic_id,
-        subject=n.subject,
-        email_body=n.email_body,
-        sms_body=n.sms_body,
-        text_of=n.updated_at,
-        request_id=request_id,
-        created_by=by,
-        **values,
-    )
+    return Broadcast.objects.create(**frozen_columns(source), **columns)
+
+
+def frozen_columns(source: Notification | Broadcast) -> dict[str, Any]:
+    """What a broadcast copies from its notification, or from the broadcast that it follows."""
+    return {name: getattr(source, name) for name in Broadcast.FROZEN}
 
 
 def initial_columns(*, needs_approval: bool, options: SendOptions, now: datetime) -> dict[str, Any]:
@@ -138,19 +136,24 @@ def running_columns(*, now: datetime) -> dict[str, Any]:
     return {"state": State.RUNNING, "started_at": now, "audience_upto": upto}
 
 
-def needs_approval(*, topic: Topic, channels: Collection[Channel], by: User | None) -> bool:
-    """Whether a second person must look at it: more than APPROVAL_ABOVE messages, and not from the command line."""
-    if settings.APPROVAL_ABOVE is None or by is None:
-        return False
-    found = audience.reach(topic=topic)
-    return sum(found[channel].recipients for channel in channels) > settings.APPROVAL_ABOVE
+def approval_limit(by: User | None) -> int | None:
+    """More messages than this a second person must approve; None where none needs that, as from the command line."""
+    return None if by is None else settings.APPROVAL_ABOVE
+
+
+def needs_approval(*, by: User | None, sends: Callable[[], int]) -> bool:
+    """Whether a second person must approve so many messages. `sends` counts them, which may take a while, and is only
+    called where it matters.
+    """
+    limit = approval_limit(by)
+    return limit is not None and sends() > limit
 
 
 def _needing_approval(notification_ids: Collection[int], by: User | None) -> set[int]:
-    if settings.APPROVAL_ABOVE is None or by is None:
+    if approval_limit(by) is None:
         return set()
     found = Notification.objects.filter(pk__in=notification_ids).select_related("topic")
-    return {n.pk for n in found if needs_approval(topic=n.topic, channels=n.channels, by=by)}
+    return {n.pk for n in found if needs_approval(by=by, sends=partial(audience.sends, n))}
 
 
 def sent_recently(*, notification_ids: Sequence[int], now: datetime) -> list[Broadcast]:

@@ -5,17 +5,18 @@ Any number of dispatchers may run; each call is safe to repeat and to kill.
 
 import logging
 from datetime import datetime
+from functools import partial
 
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from notifier.broadcasts import acts, lifecycle
+from notifier.broadcasts import acts, audience, lifecycle
 from notifier.broadcasts.acts import Act
 from notifier.broadcasts.lifecycle import BadSendOptions, NotAllowed
 from notifier.broadcasts.send_options import SendOptions
 from notifier.models import Broadcast, BroadcastChange
 from notifier.runtime import failpoints
-from notifier.runtime.faults import Faults
+from notifier.runtime.faults import RAISED, Faults
 from notifier.wording import wall_clocks
 
 logger = logging.getLogger(__name__)
@@ -26,18 +27,13 @@ State = Broadcast.State
 
 
 # --- The dispatcher's part --------------------------------------------------------------------------------------------
-def start_due(*, now: datetime, faults: Faults | None = None) -> int:
+def start_due(*, now: datetime, faults: Faults = RAISED) -> int:
     """Start the scheduled broadcasts whose time has come; returns how many. A fault in one of them is contained.
 
     A broadcast whose audience has grown until it needs approval awaits that instead.
     """
-    faults = faults or Faults(passes=(Exception,))
-    started = 0
-    for broadcast in Broadcast.objects.to_start(now).select_related("topic", "created_by").order_by("pk"):
-        if not faults.waits(START, broadcast.pk):
-            with faults.contained(START, broadcast.pk):
-                started += _start(broadcast, now)
-    return started
+    due = Broadcast.objects.to_start(now).select_related("topic", "created_by").order_by("pk")
+    return faults.run(START, due, partial(_start, now=now))
 
 
 def _start(broadcast: Broadcast, now: datetime) -> int:
@@ -53,18 +49,13 @@ def _start(broadcast: Broadcast, now: datetime) -> int:
     return started
 
 
-def expire(*, now: datetime, faults: Faults | None = None) -> int:
+def expire(*, now: datetime, faults: Faults = RAISED) -> int:
     """Cancel the broadcasts whose time has passed; returns how many. A fault in one of them is contained.
 
     The sweep settles what was still to be sent, with the reason. Until then no claim takes it (`delivery.claims`).
     """
-    faults = faults or Faults(passes=(Exception,))
-    expired = 0
-    for broadcast in Broadcast.objects.to_expire(now).only("state", "expires_at").order_by("pk"):
-        if not faults.waits(EXPIRE, broadcast.pk):
-            with faults.contained(EXPIRE, broadcast.pk):
-                expired += _expire(broadcast, now)
-    return expired
+    overdue = Broadcast.objects.to_expire(now).only("state", "expires_at").order_by("pk")
+    return faults.run(EXPIRE, overdue, partial(_expire, now=now))
 
 
 def _expire(broadcast: Broadcast, now: datetime) -> int:
@@ -146,5 +137,5 @@ def _before_start(act: Act, broadcast_id: int) -> Broadcast:
 def _has_outgrown(broadcast: Broadcast) -> bool:
     """Whether its audience has grown until it needs approval."""
     return not broadcast.needs_approval and lifecycle.needs_approval(
-        topic=broadcast.topic, channels=broadcast.channels, by=broadcast.created_by
+        by=broadcast.created_by, sends=partial(audience.sends, broadcast)
     )

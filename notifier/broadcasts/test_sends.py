@@ -2,7 +2,6 @@
 
 import logging
 import uuid
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -12,6 +11,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
 from django.utils.module_loading import import_string
 
+from notifier.messages.outgoing import Outgoing
 from notifier.models import Channel, Notification
 
 logger = logging.getLogger(__name__)
@@ -25,18 +25,9 @@ class TooMany(Exception):
     """This member of staff asked for MAX_A_MINUTE tests within the last minute."""
 
 
-@dataclass(frozen=True, slots=True)
-class TestMessage:
-    """What a send backend takes. No delivery has a reference like this one, and so none has its Message-ID."""
-
-    address: str
-    subject: str
-    body: str
-    html: str = ""
-    link_token: str = ""
-    list_id: str = ""
-    installation: str = ""
-    reference: str = field(default_factory=lambda: f"test.{uuid.uuid4().hex}")
+def new_reference() -> str:
+    """Of a test message. No delivery has one like it, and so none has its Message-ID."""
+    return f"test.{uuid.uuid4().hex}"
 
 
 def book(*, notification_id: int | None, subject: str, channel: Channel, by: User, now: datetime) -> None:
@@ -60,7 +51,7 @@ def book(*, notification_id: int | None, subject: str, channel: Channel, by: Use
         )
 
 
-def send(*, message: TestMessage, channel: Channel) -> str:
+def send(*, message: Outgoing, channel: Channel) -> str:
     """Send it; returns "", or the backend's text about what is wrong, without the address."""
     try:
         backend = import_string(settings.SEND_BACKENDS[channel.value])()

@@ -111,7 +111,7 @@ def _all_addresses(client: Client) -> list[tuple[Channel, str]]:
     sent = Delivery.objects.filter(client=client).values_list("channel", "address").distinct()
     found |= {(Channel(channel), address) for channel, address in sent}
     # Both as it was written before addresses had one form, and as it is written now.
-    found |= {(channel, suppressions.canonical(channel, address)) for channel, address in found if address}
+    found |= {(channel, channel.canonical(address)) for channel, address in found if address}
     return sorted((channel, address) for channel, address in found if address)
 
 

@@ -1,11 +1,7 @@
-"""Everything that is kept about one client: for their page, their history, and the file that they may ask for.
-
-Read only. Every list on a page is bounded; the file has all of it.
-"""
+"""Everything that is kept about one client, for their page, which shows a bounded part of every list. Read only."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
@@ -13,18 +9,7 @@ from django.db.models import QuerySet
 
 from notifier.consent import suppression_history
 from notifier.consent.suppression_history import Entry
-from notifier.models import (
-    Channel,
-    Client,
-    ConsentChange,
-    Delivery,
-    InboundMessage,
-    ProviderEvent,
-    ResolvedDelivery,
-    Suppression,
-    SuppressionChange,
-)
-from notifier.models.suppressions import shown
+from notifier.models import Channel, Client, ConsentChange, Delivery, InboundMessage, Suppression
 
 #: Deliveries and versions on one page; changes of consent before somebody asks for all.
 PAGE_SIZE, SHORT_CHANGES = 20, 10
@@ -135,165 +120,3 @@ def _differences(before: Any, after: Any) -> list[Difference]:
         for name, label in FIELDS.items()
         if getattr(before, name, None) != getattr(after, name)
     ]
-
-
-# --- The file ---------------------------------------------------------------------------------------------------------
-def full_record(*, client: Client, now: datetime) -> dict[str, Any]:
-    """Everything, in words and plain values, for a file that the client can read."""
-    addresses = suppression_history.all_addresses(client)
-    return {
-        "exported": now.isoformat(timespec="seconds"),
-        "client": {
-            "number": client.pk,
-            "name": client.name,
-            "e-mail": client.email,
-            "phone": _text(client.phone),
-            "time zone": _text(client.time_zone),
-            "active": client.is_active,
-            "added": client.created_at.isoformat(timespec="seconds"),
-            "changed": client.updated_at.isoformat(timespec="seconds"),
-            "stopped everything": _moment(client.stopped_at),
-            "erased": _moment(client.erased_at),
-        },
-        "consent today": [
-            {"topic": each.topic.name, "e-mail": each.email, "SMS": each.sms}
-            for each in client.preferences.select_related("topic").order_by("topic__name")
-        ],
-        "changes of consent": [_consent(each) for each in consent_changes(client)],
-        "messages": [_message(each) for each in deliveries(client)],
-        "decisions about messages": [_decision(each) for each in _decisions(client)],
-        "addresses never written to": [
-            {
-                "address": shown(each.address),
-                "channel": each.get_channel_display(),
-                "since": _moment(each.created_at),
-                "source": each.get_source_display(),
-                "reason": each.reason,
-            }
-            for each in suppressions(client)
-        ],
-        "how addresses were suppressed and lifted": [
-            _suppression(each) for each in suppression_history.changes(addresses)
-        ],
-        "what providers told": [_event(each) for each in suppression_history.events(addresses)],
-        "messages from the client": [_inbound(each) for each in suppression_history.inbound(addresses)],
-        "versions of the entry": [_version(each) for each in history(client)],
-    }
-
-
-def _consent(change: ConsentChange) -> dict[str, Any]:
-    return {
-        "when": _moment(change.at),
-        "topic": change.topic.name,
-        "channel": change.get_channel_display(),
-        "before": change.agreed_before,
-        "agreed": change.agreed,
-        "from where": change.origin,
-        "internet address": change.ip,
-    }
-
-
-def _suppression(change: SuppressionChange) -> dict[str, Any]:
-    return {
-        "when": _moment(change.at),
-        "address": shown(change.address),
-        "channel": change.get_channel_display(),
-        "what": change.get_action_display(),
-        "from where": suppression_history.origin(change),
-    }
-
-
-def _event(event: ProviderEvent) -> dict[str, Any]:
-    return {
-        "when": _moment(event.at),
-        "address": shown(event.address),
-        "channel": event.get_channel_display(),
-        "what": event.get_kind_display(),
-        "provider": event.provider,
-        "message": event.delivery_id,
-        "detail": event.detail,
-    }
-
-
-def _inbound(message: InboundMessage) -> dict[str, Any]:
-    return {
-        "when": _moment(message.received_at),
-        "sender": shown(message.sender),
-        "channel": message.get_channel_display(),
-        "text": message.text,
-        "what became of it": message.get_outcome_display(),
-    }
-
-
-def _message(delivery: Delivery) -> dict[str, Any]:
-    return {
-        "number": delivery.pk,
-        "broadcast": str(delivery.broadcast),
-        "channel": delivery.get_channel_display(),
-        "address": delivery.address,
-        "outcome": delivery.get_state_display(),
-        "detail": delivery.detail,
-        "tries": delivery.attempts,
-        "settled": _moment(delivery.settled_at),
-    }
-
-
-def _decisions(client: Client) -> QuerySet[ResolvedDelivery]:
-    found = ResolvedDelivery.objects.filter(delivery__in=Delivery.objects.filter(client=client))
-    return found.select_related("resolution__by").order_by("-pk")
-
-
-def _decision(resolved: ResolvedDelivery) -> dict[str, Any]:
-    resolution = resolved.resolution
-    return {
-        "message": resolved.delivery_id,
-        "decision": resolution.get_action_display(),
-        "when": _moment(resolution.at),
-        "by": resolution.by.get_username() if resolution.by else "the command line",
-        "why": resolution.why,
-        "before": Delivery.State(resolved.state_before).label,
-    }
-
-
-def _version(row: Any) -> dict[str, Any]:
-    return {
-        "when": _moment(row.history_date),
-        "by": row.history_user.get_username() if row.history_user else "",
-        "why": row.history_change_reason or "",
-        "name": row.name,
-        "e-mail": row.email,
-        "phone": _text(row.phone),
-        "time zone": _text(row.time_zone),
-        "active": row.is_active,
-    }
-
-
-def _moment(moment: datetime | None) -> str | None:
-    return moment.isoformat(timespec="seconds") if moment else None
-
-
-def _text(value: Any) -> str | None:
-    return str(value) if value else None
-
-
-def as_text(found: dict[str, Any]) -> str:
-    """The full record as text: a heading for each part, a line for each entry."""
-    lines = [f"What is kept about {found['client']['name']}, as of {found['exported']}", ""]
-    for heading, part in found.items():
-        if isinstance(part, str):
-            continue
-        lines += [heading.capitalize(), "-" * len(heading)]
-        entries = [part] if isinstance(part, dict) else part
-        lines += [_line(entry) for entry in entries] or ["none"]
-        lines.append("")
-    return "\n".join(lines)
-
-
-def _line(entry: dict[str, Any]) -> str:
-    words = {True: "yes", False: "no"}
-    texts = {
-        label: words[value] if isinstance(value, bool) else value
-        for label, value in entry.items()
-        if value not in (None, "")
-    }
-    return "- " + "; ".join(f"{label}: {' '.join(str(value).split())}" for label, value in texts.items())

@@ -33,7 +33,7 @@ def _keys() -> list[str]:
 
 
 def _digest(key: str, channel: Channel | str, address: str) -> str:
-    return _of(key, channel, emails.canonical(address) if channel == Channel.EMAIL else address.strip().lower())
+    return _of(key, channel, Channel(channel).canonical(address))
 
 
 def _of(key: str, channel: Channel | str, form: str) -> str:

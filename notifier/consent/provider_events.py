@@ -51,7 +51,7 @@ def record_event(event: Event, now: datetime) -> bool:
 
     An address that nobody has is suppressed all the same: somebody may enter it tomorrow.
     """
-    address = suppressions.canonical(event.channel, event.address)
+    address = event.channel.canonical(event.address)
     if not address:
         return False
     if event.kind is None:

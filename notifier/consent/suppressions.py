@@ -13,7 +13,6 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Q, Value
 
-from notifier.addresses import emails
 from notifier.consent import digests
 from notifier.models import Channel, Client, ErasedAddress, Suppression, SuppressionChange
 from notifier.runtime import versions
@@ -46,7 +45,7 @@ def suppress(*, channel: Channel, address: str, evidence: Evidence, now: datetim
 
     A client's own evidence takes the place of any other, which may be lifted more easily; never the other way round.
     """
-    address = canonical(channel, address)
+    address = channel.canonical(address)
     said = {"source": evidence.source, "reason": evidence.reason[:_REASON]}
     with transaction.atomic():
         while (row := _locked(known(channel, address))) is None:
@@ -67,7 +66,7 @@ def suppress(*, channel: Channel, address: str, evidence: Evidence, now: datetim
 
 def suppress_many(*, channel: Channel, evidence_of: Mapping[str, Evidence], now: datetime) -> int:
     """Suppress each address, in the caller's transaction; those that are suppressed already stay as they are."""
-    evidence_of = {canonical(channel, address): evidence for address, evidence in evidence_of.items()}
+    evidence_of = {channel.canonical(address): evidence for address, evidence in evidence_of.items()}
     there = Suppression.objects.filter(channel=channel, address__in=evidence_of).values_list("address", flat=True)
     fresh = {address: evidence_of[address] for address in sorted(set(evidence_of) - set(there))}
     rows = [
@@ -151,13 +150,8 @@ def is_suppressed(*, channel: Channel, address: str) -> bool:
 
 def known(channel: Channel, address: str) -> Q:
     """The suppressions of this address, stored as itself or as a digest."""
-    address = canonical(channel, address)
+    address = channel.canonical(address)
     return Q(channel=channel, address__in=[address, *digests.digests(channel, address)])
-
-
-def canonical(channel: Channel | str, address: str) -> str:
-    """The form in which clients' addresses are stored; a digest stays one."""
-    return emails.canonical(address) if channel == Channel.EMAIL else address.strip()
 
 
 def _locked(which: Q) -> Suppression | None:

@@ -4,7 +4,7 @@ import logging
 import uuid
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -14,6 +14,7 @@ from django.db.models import QuerySet
 from notifier.delivery import claim_sql
 from notifier.delivery.claim_sql import Content, PendingRow, Restrictions
 from notifier.messages import email, lines, placeholders, signed_links
+from notifier.messages.outgoing import Outgoing
 from notifier.models import Breaker, Broadcast, Channel, Delivery, Reason
 from notifier.policies import quiet_hours, quiet_hours_sql
 from notifier.runtime import failpoints
@@ -21,25 +22,14 @@ from notifier.runtime import failpoints
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message(Outgoing):
     """One claimed delivery, rendered and ready to send."""
 
     delivery_id: int
     broadcast_id: int
     channel: Channel
-    address: str
-    subject: str
-    #: Plain text, for both channels.
-    body: str
     attempts: int
-    #: An e-mail's other form; empty for an SMS.
-    html: str = ""
-    #: Token of the unsubscribe link (`signed_links`) and slug of the topic; empty for an SMS.
-    link_token: str = ""
-    list_id: str = ""
-    #: The installation's code: no other's delivery with the same number has it.
-    installation: str = ""
     #: Why nothing can be made of it for this client, without their data; empty where it can be sent.
     flaw: str = ""
 
@@ -189,29 +179,34 @@ def _prepare(channel: Channel, content: Content) -> None:
 
 
 def _message_or_flaw(broadcast_id: int, channel: Channel, content: Content, row: PendingRow) -> Message:
-    try:
-        return _message(broadcast_id, channel, content, row)
-    except Exception as error:  # noqa: BLE001  (one client's data must not hold up the window)
-        # Only the name: the text of an error may hold what the client is called.
-        logger.error("No message can be made of delivery %d: %s", row.id, type(error).__name__)
-        flaw = f"no message can be made for this client: {type(error).__name__}"
-        return Message(row.id, broadcast_id, channel, row.address, "", "", row.attempts, flaw=flaw)
-
-
-def _message(broadcast_id: int, channel: Channel, content: Content, row: PendingRow) -> Message:
-    replacements = placeholders.values(name=row.name, topic=content.topic)
-    link_token = ""
-    if channel == Channel.EMAIL:
-        link_token = signed_links.token(signed_links.Link(row.client_id, content.topic_id, broadcast_id))
-    text, html = _bodies(channel, content, replacements, link_token)
-    return Message(
+    blank = Message(
+        reference=f"{broadcast_id}.{row.id}",
+        address=row.address,
+        subject="",
+        body="",
         delivery_id=row.id,
         broadcast_id=broadcast_id,
         channel=channel,
-        address=row.address,
+        attempts=row.attempts,
+    )
+    try:
+        return _rendered(blank, content, row)
+    except Exception as error:  # noqa: BLE001  (one client's data must not hold up the window)
+        # Only the name: the text of an error may hold what the client is called.
+        logger.error("No message can be made of delivery %d: %s", row.id, type(error).__name__)
+        return replace(blank, flaw=f"no message can be made for this client: {type(error).__name__}")
+
+
+def _rendered(blank: Message, content: Content, row: PendingRow) -> Message:
+    replacements = placeholders.values(name=row.name, topic=content.topic)
+    link_token = ""
+    if blank.channel == Channel.EMAIL:
+        link_token = signed_links.token(signed_links.Link(row.client_id, content.topic_id, blank.broadcast_id))
+    text, html = _bodies(blank.channel, content, replacements, link_token)
+    return replace(
+        blank,
         subject=lines.one_line(placeholders.render(content.subject, replacements)),
         body=text,
-        attempts=row.attempts,
         html=html,
         link_token=link_token,
         list_id=content.topic_slug,

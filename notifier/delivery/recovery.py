@@ -9,17 +9,15 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import reduce
-from operator import or_
 from typing import Any, NamedTuple
 
 from django.contrib.auth.models import User
 from django.db import connection, transaction
-from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery, TextChoices, Value
+from django.db.models import Count, F, OuterRef, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 
-from notifier.broadcasts import acts
-from notifier.broadcasts.acts import Act
+from notifier.delivery import obstacles
+from notifier.delivery.obstacles import OPEN_BROADCASTS, RESOLVABLE, Obstacle
 from notifier.models import Broadcast, Channel, Client, Delivery, Resolution, ResolvedDelivery
 
 Action = Resolution.Action
@@ -27,29 +25,6 @@ State = Delivery.State
 
 #: Rows in one transaction: a late result, or the end of the broadcast, waits for that long.
 CHUNK = 10_000
-#: The states that each decision applies to. SKIPPED was never sent, so it can't be marked as sent.
-RESOLVABLE: Mapping[str, tuple[Delivery.State, ...]] = {
-    Action.MARKED_SENT: (State.UNKNOWN, State.FAILED),
-    Action.SENT_AGAIN: (State.UNKNOWN, State.FAILED, State.SKIPPED),
-}
-#: Of broadcasts in these states something may be sent again; a finished one goes on for it.
-_OPEN = acts.ALLOWED[Act.SEND_AGAIN]
-
-
-class Obstacle(TextChoices):
-    """Why a delivery is left as it is. The text completes "12 are …"."""
-
-    SENT = "sent already"
-    UNDER_WAY = "still under way"
-    NEVER_SENT = "skipped or cancelled: never sent at all"
-    CANCELLED = "cancelled"
-    PAUSED_BROADCAST = "of a paused broadcast: resume it first"
-    CANCELLED_BROADCAST = "of a cancelled broadcast: nothing of it is sent any more"
-    EXPIRED_BROADCAST = "of a broadcast that has expired: nothing of it is sent any more"
-    NOT_STARTED = "of a broadcast that has not started: it sends them itself"
-    FOLLOWED = "of a broadcast that was followed up: send to those who did not get its follow-up either"
-    NO_ADDRESS = "without an address: the client has none today either"
-    CHANGED = "already changed by somebody else or by a late result"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +59,11 @@ def count_resolvable(*, action: str, deliveries: QuerySet[Delivery], now: dateti
     by_broadcast = _obstacles_by_broadcast(action, {broadcast for _, broadcast, _ in grouped}, now)
     for state, broadcast, number in grouped:
         of_broadcast, is_followed = by_broadcast[broadcast]
-        if obstacle := _obstacle(action, State(state), of_broadcast, is_followed=is_followed):
+        if obstacle := obstacles.of_delivery(action, State(state), of_broadcast, is_followed=is_followed):
             left[obstacle] += number
         else:
             counts[State(state)] += number
-    if counts[State.SKIPPED] and (unreachable := _unreachable(deliveries, now)):
+    if counts[State.SKIPPED] and (unreachable := obstacles.unreachable(deliveries, now)):
         counts[State.SKIPPED] -= unreachable
         left[Obstacle.NO_ADDRESS] = unreachable
     # A Counter would answer a template that asks for `items` with 0.
@@ -114,7 +89,7 @@ def _obstacles_by_broadcast(
     found = Broadcast.objects.filter(pk__in=broadcast_ids).values_list("pk", "state", "expires_at", "followed_by")
     return {
         pk: (
-            _broadcasts_obstacle(action, state, is_expired=bool(expires_at and expires_at <= now)),
+            obstacles.of_broadcast(action, state, is_expired=bool(expires_at and expires_at <= now)),
             follower is not None,
         )
         for pk, state, expires_at, follower in found
@@ -153,9 +128,9 @@ def _resolve(resolution: Resolution, deliveries: QuerySet[Delivery]) -> Resolved
     while chunk := dict(candidates.filter(pk__gt=last).values_list("pk", "broadcast_id")[:CHUNK]):
         last = max(chunk)
         with transaction.atomic():
-            found, obstacles = _take(resolution, candidates, chunk)
+            found, kept = _take(resolution, candidates, chunk)
             number += _change(resolution, found)
-        left += obstacles
+        left += kept
     return Resolved(number, left)
 
 
@@ -166,12 +141,14 @@ def _take(
     # The broadcasts are locked first, in the order of their ids: `finish` then skips them, or has already ended them.
     broadcasts = Broadcast.objects.filter(pk__in=set(chunk.values())).order_by("pk").select_for_update(no_key=True)
     of_broadcasts = {
-        pk: _broadcasts_obstacle(resolution.action, state, is_expired=bool(expires_at and expires_at <= resolution.at))
+        pk: obstacles.of_broadcast(
+            resolution.action, state, is_expired=bool(expires_at and expires_at <= resolution.at)
+        )
         for pk, state, expires_at in broadcasts.values_list("pk", "state", "expires_at")
     }
-    obstacles = {pk: of_broadcasts[broadcast] for pk, broadcast in chunk.items()}
-    left = Counter(obstacle for obstacle in obstacles.values() if obstacle)
-    free = [pk for pk, obstacle in obstacles.items() if not obstacle]
+    in_the_way = {pk: of_broadcasts[broadcast] for pk, broadcast in chunk.items()}
+    left = Counter(obstacle for obstacle in in_the_way.values() if obstacle)
+    free = [pk for pk, obstacle in in_the_way.items() if not obstacle]
     # A late result has locked its row and waits for the broadcast. Waiting for that row would be a deadlock, and staff
     # need not decide about it any more.
     rows = candidates.filter(pk__in=free).select_for_update(of=("self",), skip_locked=True)
@@ -249,54 +226,11 @@ def _columns(resolution: Resolution) -> dict[str, Any]:
 def _tell_broadcasts(resolution: Resolution, broadcast_ids: Collection[int]) -> None:
     broadcasts = Broadcast.objects.filter(pk__in=broadcast_ids)
     if resolution.action == Action.SENT_AGAIN:
-        again = broadcasts.filter(state__in=_OPEN)
+        again = broadcasts.filter(state__in=OPEN_BROADCASTS)
         again.update(state=Broadcast.State.RUNNING, finished_at=None, days_counted_at=None)
     else:
         # The last tally of a broadcast that has ended is no longer true. Other broadcasts are counted all the time.
         broadcasts.exclude(finished_at=None).update(tallied_at=None)
-
-
-# --- What stands in the way -------------------------------------------------------------------------------------------
-def _obstacle(
-    action: str, state: Delivery.State, of_broadcast: Obstacle | None, *, is_followed: bool
-) -> Obstacle | None:
-    if state in RESOLVABLE[action]:
-        again = action == Action.SENT_AGAIN and state != State.UNKNOWN
-        return Obstacle.FOLLOWED if again and is_followed and not of_broadcast else of_broadcast
-    if state == State.SENT:
-        return Obstacle.SENT
-    if state not in Delivery.SETTLED:
-        return Obstacle.UNDER_WAY
-    return Obstacle.NEVER_SENT if action == Action.MARKED_SENT else Obstacle.CANCELLED
-
-
-#: Why nothing of a broadcast in this state is sent again.
-_NOT_OPEN = {
-    Broadcast.State.AWAITING_APPROVAL: Obstacle.NOT_STARTED,
-    Broadcast.State.SCHEDULED: Obstacle.NOT_STARTED,
-    Broadcast.State.PAUSED: Obstacle.PAUSED_BROADCAST,
-    Broadcast.State.CANCELLED: Obstacle.CANCELLED_BROADCAST,
-}
-
-
-def _broadcasts_obstacle(action: str, state: str, *, is_expired: bool) -> Obstacle | None:
-    if action == Action.MARKED_SENT:
-        return None
-    # The dispatcher would cancel the broadcast at once, with what was to be sent again. Resuming a paused one does not
-    # help either.
-    if is_expired and state != Broadcast.State.CANCELLED:
-        return Obstacle.EXPIRED_BROADCAST
-    return None if state in _OPEN else _NOT_OPEN[Broadcast.State(state)]
-
-
-def _unreachable(deliveries: QuerySet[Delivery], now: datetime) -> int:
-    """Skipped ones of open broadcasts that have no address, and whose client has none today."""
-    skipped = deliveries.filter(
-        state=State.SKIPPED, address="", broadcast__state__in=_OPEN, broadcast__followed_by=None
-    )
-    skipped = skipped.exclude(broadcast__expires_at__lte=now).order_by()
-    without = [Q(channel=channel, **{f"client__{channel.address_field}": None}) for channel in Channel]
-    return skipped.filter(reduce(or_, without)).count()
 
 
 def _with_address(delivery_ids: Collection[int]) -> set[int]:

@@ -1,6 +1,7 @@
 """Settling the deliveries that nobody else will: of dead consumers, and of cancelled broadcasts."""
 
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.conf import settings
 from django.db.models import Q, QuerySet
@@ -8,7 +9,7 @@ from django.db.models import Q, QuerySet
 from notifier.delivery import bulk_updates
 from notifier.models import Broadcast, Channel, Delivery
 from notifier.runtime import failpoints
-from notifier.runtime.faults import Faults
+from notifier.runtime.faults import RAISED, Faults
 
 STEP = "deliveries that nobody else settles can't be settled"
 LEASE_RAN_OUT = "the consumer fell silent while sending: it may or may not have arrived"
@@ -16,22 +17,17 @@ LEASE_RAN_OUT = "the consumer fell silent while sending: it may or may not have 
 State = Delivery.State
 
 
-def sweep(*, now: datetime, faults: Faults | None = None) -> int:
+def sweep(*, now: datetime, faults: Faults = RAISED) -> int:
     """Make sends whose lease ran out UNKNOWN, and what waits in cancelled broadcasts CANCELLED.
 
     Returns how many rows it changed: for each broadcast at most CHUNK of either. A fault in one of them is contained.
     """
-    faults = faults or Faults(passes=(Exception,))
-    changed = 0
     # No lease ends that far ahead: the clock was set back. If the consumer is dead, these rows would hold up the end of
     # their broadcast, and the search for lost tickets, until then. If it is alive, its result still counts.
     too_far = now + 2 * timedelta(seconds=settings.LEASE_SECONDS)
     over = Q(due_at__lt=now) | Q(due_at__gt=too_far)
-    for broadcast in Broadcast.objects.to_sweep().order_by("pk").only("state", "ended_because"):
-        if not faults.waits(STEP, broadcast.pk):
-            with faults.contained(STEP, broadcast.pk):
-                changed += _sweep(broadcast, over, now)
-    return changed
+    swept = Broadcast.objects.to_sweep().order_by("pk").only("state", "ended_because")
+    return faults.run(STEP, swept, partial(_sweep, over=over, now=now))
 
 
 def _sweep(broadcast: Broadcast, over: Q, now: datetime) -> int:

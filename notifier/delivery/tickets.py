@@ -13,7 +13,7 @@ from notifier.delivery import bulk_updates
 from notifier.models import Breaker, Broadcast, Channel, Delivery
 from notifier.policies import breakers
 from notifier.runtime import failpoints
-from notifier.runtime.faults import Faults
+from notifier.runtime.faults import RAISED, Faults
 from notifier.transport.base import Ticket, Transport, TransportError
 
 #: How long nobody claims anything from an empty queue before its tickets count as lost; and how much earlier than one
@@ -26,14 +26,13 @@ State = Delivery.State
 
 
 # --- Issue ------------------------------------------------------------------------------------------------------------
-def issue_tickets(*, channel: Channel, transport: Transport, now: datetime, faults: Faults | None = None) -> int:
+def issue_tickets(*, channel: Channel, transport: Transport, now: datetime, faults: Faults = RAISED) -> int:
     """Reserve due deliveries of the running broadcasts, in turn, and publish tickets for them; returns how many rows.
 
     It takes as many as the channel's queue has room for, so that a pause takes effect soon and a small broadcast does
     not wait behind a huge one. While the channel's breaker is open it takes one delivery whenever a probe is due. After
     a `TransportError` the reserved rows are due again. A fault in one broadcast is contained.
     """
-    faults = faults or Faults(passes=(Exception,))
     waiting = [
         pk
         for pk in Broadcast.objects.running().order_by("pk").values_list("pk", flat=True)

@@ -8,7 +8,6 @@ from typing import Any
 from django.utils.formats import date_format
 from django.utils.timezone import localtime
 
-from notifier.consent import suppressions
 from notifier.models import Broadcast, Channel, Client, ConsentChange, Installation, Suppression
 
 
@@ -122,5 +121,5 @@ def _archiving(versions: Sequence[Any]) -> Any:
 def suppression(*, channel: str, address: str, at: datetime) -> Suppression | None:
     """The suppression that held at that moment, if it still holds."""
     # A delivery of long ago may have it as it was written before addresses had one form.
-    names = {address, suppressions.canonical(channel, address)}
+    names = {address, Channel(channel).canonical(address)}
     return Suppression.objects.filter(channel=channel, address__in=names, created_at__lte=at).first()

@@ -16,7 +16,7 @@ import nh3
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from notifier.messages import placeholders, web_addresses
+from notifier.messages import pasted_urls, placeholders
 from notifier.messages.plain_text import PlainText
 
 SCHEMES = {"http", "https", "mailto", "tel"}
@@ -50,7 +50,7 @@ def _parser() -> MarkdownIt:
     # Any address makes a link here. `mistakes` says which ones may not go out, and nh3 enforces it.
     parser.validateLink = lambda url: True  # type: ignore[method-assign]
     # Before emphasis, for which the stars and lines of an address are no marks.
-    parser.inline.ruler.after("text", "web_address", web_addresses.link)
+    parser.inline.ruler.after("text", "pasted_url", pasted_urls.link)
     return parser
 
 

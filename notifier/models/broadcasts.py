@@ -9,7 +9,7 @@ from django.db.models import Exists, F, OuterRef, Q
 from notifier.messages.lines import validate_one_line
 from notifier.models.channels import Channel
 from notifier.models.clients import Client, Topic
-from notifier.models.notifications import Notification
+from notifier.models.notifications import Notification, WithBodies
 
 #: How old the daily stats of a running broadcast may get.
 COUNT_DAYS_EVERY = timedelta(minutes=1)
@@ -66,7 +66,7 @@ class BroadcastQuerySet(models.QuerySet["Broadcast"]):
         return (self.before_start() | unfinished).filter(expires_at__lte=now)
 
 
-class Broadcast(models.Model):
+class Broadcast(WithBodies):
     class State(models.TextChoices):
         AWAITING_APPROVAL = "AWAITING_APPROVAL", "Awaiting approval"
         SCHEDULED = "SCHEDULED", "Scheduled"
@@ -148,14 +148,6 @@ class Broadcast(models.Model):
 
     def __str__(self) -> str:
         return f"#{self.pk} {self.subject}"
-
-    @property
-    def channels(self) -> list[Channel]:
-        """The channels that it has a text for."""
-        return [channel for channel in Channel if self.body(channel).strip()]
-
-    def body(self, channel: Channel | str) -> str:
-        return self.email_body if channel == Channel.EMAIL else self.sms_body
 
     def is_expired(self, now: datetime) -> bool:
         """Whether nothing of it is sent any more because its time has passed, whatever its state."""

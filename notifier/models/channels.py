@@ -1,5 +1,7 @@
 from django.db import models
 
+from notifier.addresses import emails
+
 
 class Channel(models.TextChoices):
     """The ways to reach a client. The value names the queue, the preference's field and the setting's prefix."""
@@ -11,6 +13,15 @@ class Channel(models.TextChoices):
     def address_field(self) -> str:
         """The client's field that holds the address."""
         return "email" if self is Channel.EMAIL else "phone"
+
+    def canonical(self, address: str) -> str:
+        """The one form in which addresses of this channel are stored and compared; a digest stays as it is."""
+        return emails.canonical(address) if self is Channel.EMAIL else address.strip()
+
+    @property
+    def body_field(self) -> str:
+        """The field of a notification, and of a broadcast, that holds the text for it."""
+        return f"{self.value}_body"
 
     @property
     def in_words(self) -> str:

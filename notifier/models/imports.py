@@ -13,7 +13,7 @@ class ClientImport(models.Model):
         DISCARDED = "DISCARDED", "Discarded"
 
     file_name = models.CharField("file", max_length=200, validators=[validate_one_line])
-    #: Its rows in one form (`notifier.files.staged`), read once. Emptied once it is imported or discarded, because it
+    #: Its rows in one form (`notifier.files.packed`), read once. Emptied once it is imported or discarded, because it
     #: is full of personal data.
     content = models.BinaryField()
     state = models.CharField(max_length=10, choices=State.choices, default=State.UPLOADED)

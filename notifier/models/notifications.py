@@ -5,12 +5,29 @@ from django.db import models
 from django.db.models import Q
 from simple_history.models import HistoricalRecords
 
-from notifier.messages import markdown, placeholders
+from notifier.messages import mistakes, placeholders
 from notifier.models.channels import Channel
 from notifier.models.clients import Topic
 
 
-class Notification(models.Model):
+class WithBodies(models.Model):
+    """What a notification and each broadcast of it can be asked about their texts, one for each channel."""
+
+    class Meta:
+        abstract = True
+
+    @property
+    def channels(self) -> list[Channel]:
+        """The channels that it has a text for."""
+        return [channel for channel in Channel if self.body(channel).strip()]
+
+    def body(self, channel: Channel | str) -> str:
+        """Empty where it has none for this channel."""
+        text: str = getattr(self, Channel(channel).body_field)
+        return text
+
+
+class Notification(WithBodies):
     topic = models.ForeignKey(Topic, on_delete=models.PROTECT, related_name="notifications")
     subject = models.CharField(max_length=200, help_text="The e-mail's subject, and its name for staff.")
     email_body = models.TextField("e-mail text", blank=True)
@@ -33,23 +50,8 @@ class Notification(models.Model):
     def __str__(self) -> str:
         return self.subject
 
-    @property
-    def channels(self) -> list[Channel]:
-        """The channels that it has a text for."""
-        return [channel for channel in Channel if self.body(channel).strip()]
-
-    def body(self, channel: Channel) -> str:
-        return self.email_body if channel == Channel.EMAIL else self.sms_body
-
     def clean(self) -> None:
         self.subject = self.subject.strip()
         self.email_body, self.sms_body = placeholders.tidied(self.email_body), placeholders.tidied(self.sms_body)
-        mistakes = {
-            # If it is missing, the field itself says so.
-            "subject": placeholders.subject_mistakes(self.subject) if self.subject else [],
-            "email_body": placeholders.mistakes(self.email_body) + markdown.mistakes(self.email_body),
-            "sms_body": placeholders.sms_mistakes(self.sms_body),
-        }
-        found = {name: messages for name, messages in mistakes.items() if messages}
-        if found:
+        if found := mistakes.found(subject=self.subject, email_body=self.email_body, sms_body=self.sms_body):
             raise ValidationError(found)

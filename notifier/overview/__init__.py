@@ -1,1 +1,1 @@
-"""The numbers of the front page, read only. Its views are in `admin`."""
+"""What the front page shows, read only: its numbers, and whether all processes work. Its views are in `admin`."""

@@ -9,9 +9,10 @@ from django.urls import reverse
 
 from notifier.consent import sms_replies
 from notifier.models import Broadcast, DailyStats, Delivery
+from notifier.overview import process_health
 from notifier.overview.dashboard import shown_time
-from notifier.runtime import faults, process_health
-from notifier.runtime.process_health import Health
+from notifier.overview.process_health import Health
+from notifier.runtime import faults
 from notifier.staff import groups
 from notifier.wording import numbers
 
@@ -42,7 +43,7 @@ class Concern:
     button: str = ""
     url: str = ""
     #: Whether the button does something, by POST, instead of leading to a page.
-    is_order: bool = False
+    is_act: bool = False
 
 
 def find(*, health: list[Health], may: May, now: datetime) -> list[Concern]:
@@ -66,7 +67,7 @@ def _of_part(part: Health, may: May) -> Concern:
         if not may(groups.CONTROL_BROADCAST):
             return paused
         return replace(
-            paused, button="Try again now", url=reverse("admin:try_again", args=[part.paused.value]), is_order=True
+            paused, button="Try again now", url=reverse("admin:try_again", args=[part.paused.value]), is_act=True
         )
     broken = Concern("-".join(part.part.lower().split()), f"{part.part}: {part.words}", is_bad=True)
     if not may(groups.VIEW_PROCESS):
@@ -146,10 +147,9 @@ def _unread() -> list[Concern]:
     number = sms_replies.unread()[:MAX_COUNTED].count()
     if not number:
         return []
-    counted = f"{MAX_COUNTED} answers or more" if number == MAX_COUNTED else numbers.counted(number, "answer")
-    words = (
-        f"{counted} by SMS {'waits' if number == 1 else 'wait'} to be read: no keyword, so nothing was done about it."
-    )
+    some = numbers.counted(number, "answer by SMS waits", "answers by SMS wait")
+    counted = f"{MAX_COUNTED} answers or more by SMS wait" if number == MAX_COUNTED else some
+    words = f"{counted} to be read: no keyword, so nothing was done about it."
     url = reverse("admin:notifier_inboundmessage_changelist", query={"state": "unread"})
     return [Concern("inbox", words, button="Read it" if number == 1 else "Read them", url=url)]
 

@@ -145,7 +145,7 @@ def _show(request: HttpRequest, link: Link, client: Client | None) -> HttpRespon
 
 
 def _word(request: HttpRequest, consent: CurrentConsent) -> str:
-    """What the POST before did, unless that no longer holds: a client may keep the address and open it again."""
+    """What the POST before did, unless that no longer holds: a client may keep the URL and open it again."""
     word = next((word for word in SAID if word in request.GET), "")
     return "" if word == "stopped" and consent.shown else word
 

@@ -13,7 +13,7 @@ from notifier.web import minute_counts
 
 HEADERS = {
     "Cache-Control": "no-store",
-    # The address is the key to the page, so no other site may get to read it.
+    # The URL is the key to the page, so no other site may get to read it.
     "Referrer-Policy": "no-referrer",
     "X-Robots-Tag": "noindex, nofollow",
 }

@@ -1,11 +1,11 @@
-"""Errors of a database: those of one that is away or busy, and those of the data that it was given."""
+"""Tells the two kinds of database errors apart: the database can't be used now, or it refuses the data for good."""
 
 from django import db
 
-#: It was reached, and refused what it was given. The same will be refused again.
+#: The database answered, and refused the data. It would refuse the same data again.
 WRONG_DATA = (db.DataError, db.IntegrityError)
 
 
 def is_away(error: BaseException) -> bool:
-    """Whether the same may succeed later, once the database is there, has room, or is rid of a deadlock."""
+    """Whether the same statement may succeed later: the database can't be reached, has no room, or ended a deadlock."""
     return isinstance(error, db.Error) and not isinstance(error, WRONG_DATA)

@@ -3,7 +3,7 @@
 import logging
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
@@ -39,6 +39,18 @@ class Faults:
         """The broadcasts for which something waits to be tried again."""
         return [pk for step, pk in self._retry_at if pk is not None and self.waits(step, pk)]
 
+    def run(self, step: str, broadcasts: Iterable[Broadcast], act: Callable[[Broadcast], int]) -> int:
+        """Do a step for each broadcast for which it does not wait; returns the sum of what `act` returned.
+
+        A fault in one of them is `contained`.
+        """
+        total = 0
+        for broadcast in broadcasts:
+            if not self.waits(step, broadcast.pk):
+                with self.contained(step, broadcast.pk):
+                    total += act(broadcast)
+        return total
+
     @contextmanager
     def contained(self, step: str, broadcast_id: int | None = None) -> Iterator[None]:
         """Run a step of a broadcast, or of none; what it raises is logged and shown to staff, and goes no further.
@@ -70,6 +82,10 @@ class Faults:
         seconds = self._backoffs.setdefault(key, new).next_seconds()
         self._retry_at[key] = time.monotonic() + seconds
         return seconds
+
+
+#: Contains nothing: every error is raised, as it is for all but the dispatcher's loop.
+RAISED = Faults(passes=(Exception,))
 
 
 def log(error: Exception, *, step: str, broadcast_id: int | None, seconds: float) -> None:

@@ -15,6 +15,8 @@ from django.urls import Resolver404, resolve
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
+from notifier.web.request_sizes import declared_bytes
+
 logger = logging.getLogger(__name__)
 
 HEADERS = {
@@ -72,7 +74,7 @@ class SizeLimitMiddleware:
 
     def process_view(self, request: HttpRequest, view: Any, *_: Any) -> HttpResponse | None:
         """Runs before the CSRF check, which reads the whole request."""
-        is_small = _length(request) <= settings.UPLOAD_MAX_MB * 1_000_000
+        is_small = (declared_bytes(request) or 0) <= settings.UPLOAD_MAX_MB * 1_000_000
         if is_small or getattr(view, "refuses_what_is_too_large", False):
             return None
         context = {
@@ -81,11 +83,6 @@ class SizeLimitMiddleware:
             "Send a smaller file, or the same in parts.",
         }
         return HttpResponse(render_to_string("outage.html", context), status=413, headers={"Cache-Control": "no-store"})
-
-
-def _length(request: HttpRequest) -> int:
-    text = str(request.META.get("CONTENT_LENGTH") or "0")
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else 0
 
 
 # --- What browsers report ---------------------------------------------------------------------------------------------
@@ -111,7 +108,7 @@ reports = Allowance(MAX_REPORTS)
 @require_POST
 def csp_report(request: HttpRequest) -> HttpResponse:
     """Log that a browser refused something on one of our pages. Nothing is stored or sent back."""
-    if _length(request) > MAX_REPORT_BYTES:
+    if (declared_bytes(request) or 0) > MAX_REPORT_BYTES:
         return HttpResponse(status=413)
     if reports.take(at=monotonic()):
         for directive, page in _violations(request.body):
@@ -120,7 +117,7 @@ def csp_report(request: HttpRequest) -> HttpResponse:
 
 
 def _violations(body: bytes) -> list[tuple[str, str]]:
-    """(directive, page) of each, never quoted: anybody may send anything, and addresses hold personal data."""
+    """(directive, page) of each, never quoted: anybody may send anything, and URLs hold personal data."""
     try:
         sent = json.loads(body)
     except (ValueError, RecursionError):

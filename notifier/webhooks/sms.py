@@ -14,6 +14,7 @@ from django.views.decorators.http import require_POST
 from notifier.consent import sms_replies
 from notifier.models import InboundMessage
 from notifier.runtime import clock
+from notifier.web.request_sizes import declared_bytes
 from notifier.web.security_headers import Allowance
 from notifier.webhooks.base import Forged, NotAReply, SmsProvider
 
@@ -65,6 +66,5 @@ def _provider(name: str) -> SmsProvider | None:
 
 def _is_small_form(request: HttpRequest) -> bool:
     """Checked before anything is read. Without a length, as in a chunked request, Django reads nothing."""
-    length = str(request.META.get("CONTENT_LENGTH") or "0")
-    fits = length.isascii() and length.isdecimal() and len(length) < 9 and int(length) <= MAX_BYTES
-    return fits and request.content_type == FORM
+    size = declared_bytes(request)
+    return size is not None and size <= MAX_BYTES and request.content_type == FORM

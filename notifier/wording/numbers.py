@@ -5,7 +5,7 @@ MAX_ID_DIGITS = 18
 
 
 def read_id(text: str) -> int | None:
-    """The id that an address or a form names; None where it can't be one."""
+    """The id that a URL or a form names; None where it can't be one."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= MAX_ID_DIGITS else None
 
 

@@ -1,4 +1,8 @@
-"""Dates and times as clocks on the wall show them, of which a change of the clock skips some and repeats others."""
+"""Dates and times as people read and write them, by the clock of a time zone.
+
+When that clock is put forward it skips an hour, and no moment has those times; when it is put back it repeats an hour,
+and each of those times is two moments.
+"""
 
 from datetime import UTC, datetime
 
@@ -43,7 +47,7 @@ def shown(moment: datetime) -> str:
 
 
 def with_zone(moment: datetime) -> str:
-    """24 Nov 2026, 16:00 GMT. Django's own letter for the zone is nothing where the clock shows the time twice."""
+    """24 Nov 2026, 16:00 GMT. The name is Python's: Django's own format has none where the clock repeats the time."""
     local = localtime(moment)
     return f"{date_format(local, _SHAPE)} {local.tzname()}"
 

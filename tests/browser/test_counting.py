@@ -97,7 +97,7 @@ def test_the_counts_come_by_themselves_and_then_it_can_be_sent(
     expect(page.locator("#in-short")).to_contain_text("Counting…")
     expect(page.locator("#send-it")).to_be_disabled()
     assert page.get_by_label("To confirm").count() == 0
-    letter = page.locator("iframe").first.element_handle()
+    frame = page.locator("iframe").first.element_handle()
 
     let_go()
 
@@ -105,8 +105,8 @@ def test_the_counts_come_by_themselves_and_then_it_can_be_sent(
     expect(page.locator("#total")).to_have_text("12")
     expect(page.locator(".reach .recipients")).to_have_text(["3"] * 4)
     # What was there already stays as it is: nothing that is being read jumps or loads anew.
-    assert letter is not None
-    assert letter.evaluate("frame => frame.isConnected")
+    assert frame is not None
+    assert frame.evaluate("node => node.isConnected")
     page.get_by_role("button", name="Send 6 e-mails and 6 SMS").click()
 
     page.wait_for_url("**id__in=**")
@@ -132,14 +132,14 @@ def test_every_page_gets_its_counts_and_they_are_said(enter: Callable[..., Page]
 
 
 def test_a_decision_about_a_long_list_is_taken(enter: Callable[..., Page]) -> None:
-    addresses = a_page_of_each()
+    urls = a_page_of_each()
     page = enter()
 
-    page.goto(addresses["Send 1 again"])
+    page.goto(urls["Send 1 again"])
     page.get_by_label("Why").fill("the mailbox was full")
     page.get_by_role("button", name="Send 1 again").click()
     page.get_by_text("To be sent again: 1 delivery.").wait_for()
-    page.goto(addresses["Archive 1 client"])
+    page.goto(urls["Archive 1 client"])
     page.get_by_role("button", name="Archive 1 client").click()
     page.get_by_text("1 client archived").wait_for()
 

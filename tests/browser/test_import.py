@@ -54,7 +54,7 @@ def test_a_file_is_imported_and_what_was_wrong_is_mended_and_imported_too(
 ) -> None:
     enter(page, live_server)
     go_the_way(page, file)
-    assert "“bob@” is not an e-mail address." in page.locator("td.faulty").inner_text()
+    assert "“bob@” is not an e-mail address." in page.locator("td.wrong").inner_text()
     page.get_by_role("button", name="Import 2 clients").click()
 
     page.get_by_text("Imported: 2 added").wait_for()

@@ -21,7 +21,7 @@ from tests.support.datasets.everything import build_with_history
 from tests.support.datasets.one_of_each import MAKE
 from tests.support.factories import a_broadcast, a_client, a_delivery, a_user
 from tests.support.pages.browsing import log_in
-from tests.support.pages.registry import addresses
+from tests.support.pages.registry import shown_urls
 
 # The server answers from another thread, which must see the rows.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -87,7 +87,7 @@ def test_every_page_is_accessible_obeys_its_policy_and_fits_its_screen(
     visit: Callable[[str, Theme], Page], console_errors: list[str], staff: User, part: int
 ) -> None:
     """Loaded once: under every rule on a light desk, and then in the other looks under what a look can break."""
-    pages = [reverse("admin:login"), *addresses(build_with_history(staff=staff))][part::PARTS]
+    pages = [reverse("admin:login"), *shown_urls(build_with_history(staff=staff))][part::PARTS]
     page = visit("desk", "light")
     wrong = []
 
@@ -128,7 +128,7 @@ def test_every_page_is_so_too_when_it_is_loaded_in_a_look(
     rules: dict[str, Any],
     part: int,
 ) -> None:
-    pages = [reverse("admin:login"), *addresses(build_with_history(staff=staff))][part::PARTS]
+    pages = [reverse("admin:login"), *shown_urls(build_with_history(staff=staff))][part::PARTS]
     page = visit(size, theme)
     wrong = []
 
@@ -248,7 +248,7 @@ def test_the_live_page_follows_the_tally_keeps_the_focus_and_stops_at_the_end(
     page.locator("#number-retry", has_text="2").wait_for()
 
     assert "3 of 3" in page.locator("#live").inner_text()
-    assert page.evaluate("document.activeElement.id") == "order-pause"
+    assert page.evaluate("document.activeElement.id") == "act-pause"
 
     Broadcast.objects.update(state="FINISHED", finished_at=timezone.now())
     page.locator("#live", has_text="Finished").wait_for()
@@ -264,16 +264,16 @@ def test_the_live_page_follows_the_tally_keeps_the_focus_and_stops_at_the_end(
 def test_the_live_page_says_that_the_database_is_away_and_goes_on_once_it_is_back(
     visit: Callable[[str, Theme], Page], console_errors: list[str], staff: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    address = reverse("admin:notifier_broadcast_progress", args=[build_with_history(staff=staff)["broadcast"]])
+    url = reverse("admin:notifier_broadcast_progress", args=[build_with_history(staff=staff)["broadcast"]])
     page, other = visit("desk", "light"), visit("phone", "dark")
     enter(page)
     enter(other)
-    page.goto(address)
+    page.goto(url)
 
     with monkeypatch.context() as outage:
         outage.setattr("notifier.broadcasts.progress.sheet", Mock(side_effect=OperationalError("connection refused")))
         page.locator("#live", has_text="The database can't be reached.").wait_for()
-        other.goto(address)
+        other.goto(url)
     page.locator("#live", has_text="of 3").wait_for()
 
     assert (other.title(), sticks_out(other)) == ("Not just now | Notifier", False)

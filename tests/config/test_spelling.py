@@ -23,8 +23,8 @@ from consumers.backends.base import Outgoing
     ],
 )
 def test_a_sites_address_is_spelled_as_links_and_headers_need_it(typed: str, written: str) -> None:
-    assert spelling.web_address(typed) == written
-    assert spelling.web_address(written) == written
+    assert spelling.site_url(typed) == written
+    assert spelling.site_url(written) == written
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_a_sites_address_is_spelled_as_links_and_headers_need_it(typed: str, wri
 )
 def test_what_can_not_be_a_sites_address_is_refused_without_quoting_it(typed: str) -> None:
     with pytest.raises(ValueError, match=r".") as refused:
-        spelling.web_address(typed)
+        spelling.site_url(typed)
 
     assert "s3cret" not in str(refused.value)
 
@@ -96,7 +96,7 @@ def test_what_can_not_be_a_sender_is_refused(typed: str) -> None:
 
 
 def test_a_mail_can_be_made_with_whatever_was_typed(settings: Settings) -> None:
-    settings.PUBLIC_URL = spelling.web_address("https://bücher.example/a b>c")
+    settings.PUBLIC_URL = spelling.site_url("https://bücher.example/a b>c")
     settings.DEFAULT_FROM_EMAIL = spelling.sender("Bücher, AG <news@bücher.example>")
     settings.UNSUBSCRIBE_MAILTO = spelling.mailbox("ende@bücher.example")
 

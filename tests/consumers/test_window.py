@@ -22,7 +22,19 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
 
 def a_window(number: int) -> Window:
-    messages = [Message(each, 7, Channel.EMAIL, "ann@example.com", "Homes", "Hello", 0) for each in range(number)]
+    messages = [
+        Message(
+            f"7.{each}",
+            "ann@example.com",
+            "Homes",
+            "Hello",
+            delivery_id=each,
+            broadcast_id=7,
+            channel=Channel.EMAIL,
+            attempts=0,
+        )
+        for each in range(number)
+    ]
     return Window(messages, starts_until=STARTS_UNTIL, longest_send_seconds=LONGEST)
 
 

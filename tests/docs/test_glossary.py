@@ -32,6 +32,10 @@ GIVEN_UP = {
     r"_LOOK|_TURNS|_SATED": "select_pending, client_locks, over_cap",
     r"letter_view|mail\.letter": "email_preview, email.render",
     r"[Oo]penings|[Ss]ending hours": "quiet hours",
+    r"OddAddress\w*|odd_addresses|web_addresses|web_address": "OddUrlMiddleware, odd_urls, pasted_urls, site_url",
+    r"SendOrder|read_send_order|is_order|broadcast_order": "SendRequest, is_act, the act's URL",
+    r"TestMessage": "Outgoing",
+    r"is_staged|files/staged|files\.staged": "is_packed, files/packed",
     r"notifier/services|notifier\.services|services\.\w+": "the subject's own package",
     r"notifier[/.](?:inbound|imports|why)\b": "webhooks, clients/imports, explanations",
 }

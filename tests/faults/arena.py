@@ -462,7 +462,7 @@ class Staff:
     def order(self, broadcast: int, name: str, *, follow: bool = True, **fields: str) -> httpx.Response:
         """*Pause*, *Resume*, *Cancel* and the others of the progress page."""
         data = {"csrfmiddlewaretoken": self._client.cookies["csrftoken"]} | fields
-        path = f"/admin/notifier/broadcast/{broadcast}/order/{name}/"
+        path = f"/admin/notifier/broadcast/{broadcast}/act/{name}/"
         return self._client.post(path, data=data, follow_redirects=follow)
 
     def dashboard(self) -> str:

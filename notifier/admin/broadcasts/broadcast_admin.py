@@ -56,7 +56,7 @@ class BroadcastAdmin(ReadOnlyAdmin):
             page(self, reschedule.reschedule_page, name="schedule", route=f"{one}/schedule/"),
             page(self, follow_up.follow_up_page, name="follow", route=f"{one}/follow/"),
             # Pause, resume, retry, start now and cancel.
-            page(self, buttons.act_page, name="order", route=f"{one}/order/<str:name>/"),
+            page(self, buttons.act_page, name="act", route=f"{one}/act/<str:name>/"),
             *super().get_urls(),
         ]
 

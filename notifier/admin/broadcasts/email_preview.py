@@ -24,8 +24,8 @@ POLICY = {
 }
 
 
-def address(text: Notification | Broadcast) -> str:
-    """The address of the page with its e-mail; a broadcast's shows the frozen text."""
+def url(text: Notification | Broadcast) -> str:
+    """The URL of the page with its e-mail; a broadcast's shows the frozen text."""
     return reverse(f"admin:notifier_{text._meta.model_name}_email_preview", args=[text.pk])
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.conf import settings
+from django.contrib.auth.models import User
 
 from notifier.admin.broadcasts import samples
 from notifier.admin.clients import audience_lists
@@ -26,7 +27,7 @@ HEADINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """A number on the page, with the address of the list of exactly those clients."""
+    """A number on the page, with the URL of the list of exactly those clients."""
 
     standing: Standing
     number: int
@@ -48,7 +49,7 @@ class ChannelOffer:
     subject: str
     #: As the sample client will read it, an e-mail without its HTML; empty when there is no text for this channel.
     text: str
-    #: The address of the page that shows the e-mail, for a frame; empty for an SMS.
+    #: The URL of the page that shows the e-mail, for a frame; empty for an SMS.
     email_url: str
     #: Whether it goes to everybody in the list of recipients; a follow-up goes only to some of them.
     to_all: bool = True
@@ -89,9 +90,8 @@ class Offer:
     def sends(self) -> int:
         return sum(channel.sends for channel in self.channels)
 
-    @property
-    def needs_approval(self) -> bool:
-        return settings.APPROVAL_ABOVE is not None and self.sends > settings.APPROVAL_ABOVE
+    def needs_approval(self, by: User) -> bool:
+        return lifecycle.needs_approval(by=by, sends=lambda: self.sends)
 
     @property
     def seen(self) -> str:

@@ -29,20 +29,19 @@ def find(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast_id: int, 
 
 def context(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadcast, label: str) -> dict[str, Any]:
     """Of a page that asks before something is done to the broadcast."""
-    return {
-        **model_admin.admin_site.each_context(request),
-        "opts": model_admin.opts,
+    page = {
         "title": f"{label}: {broadcast.subject}",
         "label": label,
         "broadcast": broadcast,
         # Posted back, so that it is done to exactly this: see `NotAsShown`.
         "version": acts.version(broadcast),
     }
+    return model_admin.page_context(request, page)
 
 
 def reach_now(request: HttpRequest, broadcast: Broadcast) -> dict[str, Any]:
     """Who would get it now, in numbers, which come later where there are many clients."""
-    later = deferred_counts.address(request, is_long=deferred_counts.is_long())
+    later = deferred_counts.counted_url(request, is_long=deferred_counts.is_long())
     offer = offers.of_broadcast(broadcast, counted=not later)
     return {"counting": later, "offers": [offer], "summary": None if later else offers.summary([offer])}
 

@@ -16,8 +16,9 @@ from notifier.admin.deliveries.results import list_of
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.broadcasts import followups, lifecycle, progress, skip_reasons
 from notifier.models import Broadcast, Delivery, Reason
+from notifier.overview import process_health
 from notifier.policies import throttles
-from notifier.runtime import clock, faults, process_health
+from notifier.runtime import clock, faults
 from notifier.staff import groups
 from notifier.web.htmx import HtmxHttpRequest
 
@@ -33,13 +34,8 @@ def progress_page(model_admin: BackOfficeAdmin, request: HtmxHttpRequest, broadc
     context = _context(model_admin, request, sheet)
     if request.htmx:
         return _moving_parts(request, context)
-    page = {
-        **model_admin.admin_site.each_context(request),
-        "opts": model_admin.opts,
-        "title": broadcast.subject,
-        "refresh_seconds": REFRESH_SECONDS,
-    }
-    return TemplateResponse(request, "admin/notifier/broadcast/progress.html", page | context)
+    page = {"title": broadcast.subject, "refresh_seconds": REFRESH_SECONDS} | context
+    return TemplateResponse(request, "admin/notifier/broadcast/progress.html", model_admin.page_context(request, page))
 
 
 def email_preview_page(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast_id: int) -> HttpResponse:
@@ -62,7 +58,7 @@ def _context(model_admin: BackOfficeAdmin, request: HttpRequest, sheet: progress
     settled = broadcast.finished_at is not None and broadcast.tallied_at is not None
     follower = followups.follower_of(broadcast_id=broadcast.pk) if broadcast.finished_at else None
     shown = buttons.shown_to(request, sheet, follower, now)
-    retry = model_admin.page_url("order", broadcast.pk, "retry") if BUTTONS["retry"] in shown else ""
+    retry = model_admin.page_url("act", broadcast.pk, "retry") if BUTTONS["retry"] in shown else ""
     may_see_clients = request.user.has_perm(groups.VIEW_CLIENT)
     return {
         "broadcast": broadcast,
@@ -90,7 +86,7 @@ def _controls(sheet: progress.Sheet, shown: Sequence[Button]) -> dict[str, Any]:
     numbered = [(button, button.number(sheet)) for button in shown]
     # A number that comes later has no place yet on the button that is there.
     names = [button.name if number is None else f"{button.name}+" for button, number in numbered]
-    return {"buttons": numbered, "controls": "-".join([sheet.broadcast.state, *names])}
+    return {"buttons": numbered, "controls": ".".join([sheet.broadcast.state, *names])}
 
 
 def _numbers(sheet: progress.Sheet) -> dict[str, Any]:

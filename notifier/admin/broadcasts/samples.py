@@ -15,7 +15,7 @@ class SampleText:
     subject: str
     #: An e-mail without its HTML.
     text: str
-    #: The address of the page that shows the e-mail, for a frame; empty for an SMS.
+    #: The URL of the page that shows the e-mail, for a frame; empty for an SMS.
     email_url: str
 
 
@@ -23,7 +23,7 @@ def sample_text(text: Notification | Broadcast, channel: Channel, sample: Client
     replacements = email_preview.values(text, sample)
     subject, body = placeholders.render(text.subject, replacements), text.body(channel).strip()
     if channel == Channel.EMAIL and body:
-        return SampleText(subject, email_preview.as_text(text, sample), email_preview.address(text))
+        return SampleText(subject, email_preview.as_text(text, sample), email_preview.url(text))
     return SampleText(subject, placeholders.sms(body, replacements), "")
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from django import forms
 from django.db.models import QuerySet
 
+from notifier.admin.lists.why_field import WhyField
 from notifier.clients import archiving
-from notifier.messages.lines import validate_one_line
 from notifier.models import Client, ConsentChange, Delivery
 from notifier.runtime import versions
 from notifier.staff import groups
@@ -14,7 +14,7 @@ from notifier.staff import groups
 
 @dataclass(frozen=True, slots=True)
 class ClientAct:
-    #: In addresses.
+    #: In URLs.
     name: str
     label: str
     permission: str
@@ -85,13 +85,9 @@ ACTS = {
 
 class EraseForm(forms.Form):
     #: It is kept with the last version, whose reason holds a hundred characters, together with the word “erased”.
-    why = forms.CharField(
-        label="Why",
+    why = WhyField(
         max_length=90,
-        validators=[validate_one_line],
         help_text="Kept in the record with your name, e.g. “ticket 4711”. Don’t name the client: it would stay.",
-        error_messages={"required": "Say why: it is kept in the record."},
-        widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
     sure = forms.BooleanField(
         label="Erase it for good: this can’t be undone",

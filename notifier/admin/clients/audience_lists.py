@@ -35,7 +35,7 @@ class ChosenReach(NamedTuple):
 
 
 def list_url(*, topic: Topic, channel: Channel, standing: Standing) -> str:
-    """The address of the list of exactly those clients that `audience.reach` counts."""
+    """The URL of the list of exactly those clients that `audience.reach` counts."""
     value = f"{topic.slug}.{channel.value}.{standing.value}"
     return reverse("admin:notifier_client_changelist", query={PARAMETER: value})
 
@@ -57,7 +57,7 @@ class AudienceChangeList(BoundedChangeList):
 
 
 class ReachFilter(admin.SimpleListFilter):
-    """Shown only where the address has it, as the links of the confirm page do."""
+    """Shown only where the URL has it, as the links of the confirm page do."""
 
     title = "who"
     parameter_name = PARAMETER

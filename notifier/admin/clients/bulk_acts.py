@@ -77,10 +77,9 @@ def act_page(model_admin: BackOfficeAdmin, request: HttpRequest, name: str) -> H
     selected = Selection.read(request.GET)
     rows = _selected_rows(model_admin, request, act, selected) if selected else None
     if selected is None or rows is None:
-        model_admin.message_user(request, "Choose the clients from this list.", messages.WARNING)
-        return redirect(model_admin.page_url("changelist"))
+        return model_admin.ask_to_choose(request)
     form = EraseForm(request.POST or None) if act.name == "erase" else None
-    back = _back_url(model_admin, selected)
+    back = model_admin.back_url(selected)
     note = ""
     if request.method == "POST" and (form is None or form.is_valid()):
         try:
@@ -89,7 +88,7 @@ def act_page(model_admin: BackOfficeAdmin, request: HttpRequest, name: str) -> H
             note = OTHERS
             # The reason stays; that they are sure was said of others.
             form = EraseForm(initial={"why": form.cleaned_data["why"]}) if form else None
-    later = deferred_counts.address(request, is_long=rows.is_long)
+    later = deferred_counts.counted_url(request, is_long=rows.is_long)
     context = {"form": form, "back": back, "counting": later, "note": note}
     return _confirmation(model_admin, request, act, rows.found, context)
 
@@ -113,15 +112,6 @@ def _selected_rows(
     if act.is_personal and selected.ids is None:
         return None
     return model_admin.selected_rows(request, selected)
-
-
-def _back_url(model_admin: BackOfficeAdmin, selected: Selection) -> str:
-    """Where the act was chosen: the list as it was, or the client's own page."""
-    if selected.listed is not None:
-        return f"{model_admin.page_url('changelist')}?{selected.listed}"
-    if selected.only is not None:
-        return model_admin.page_url("change", selected.only)
-    return model_admin.page_url("changelist")
 
 
 def _confirmation(
@@ -161,7 +151,7 @@ def _archive(
 ) -> None:
     by = cast(User, request.user)
     number = archiving.archive(clients=clients, by=by, now=clock.now(), seen=cleaned["seen"])
-    _report(model_admin, request, number, f"{numbers.counted(number, 'client')} archived: sent nothing from now on.")
+    model_admin.report(request, number, f"{numbers.counted(number, 'client')} archived: sent nothing from now on.")
 
 
 def _restore(
@@ -169,7 +159,7 @@ def _restore(
 ) -> None:
     by = cast(User, request.user)
     number = archiving.restore(clients=clients, by=by, now=clock.now(), seen=cleaned["seen"])
-    _report(model_admin, request, number, f"{numbers.counted(number, 'client')} returned, with the consent of before.")
+    model_admin.report(request, number, f"{numbers.counted(number, 'client')} returned, with the consent of before.")
 
 
 def _erase(
@@ -184,16 +174,7 @@ def _erase(
         except erasure.NotErased as refusal:
             model_admin.message_user(request, str(refusal), messages.ERROR)
     if done:
-        _report(
-            model_admin, request, done, f"The personal data of {numbers.counted(done, 'client')} is erased for good."
-        )
-
-
-def _report(model_admin: BackOfficeAdmin, request: HttpRequest, number: int, done: str) -> None:
-    if number:
-        model_admin.message_user(request, done, messages.SUCCESS)
-    else:
-        model_admin.message_user(request, "Nothing was changed: somebody else was faster.", messages.WARNING)
+        model_admin.report(request, done, f"The personal data of {numbers.counted(done, 'client')} is erased for good.")
 
 
 #: By the act's name. The export is no part of it: it answers with a file.

@@ -52,7 +52,7 @@ def _replies(client: Client) -> dict[str, Any]:
 
 
 def _possible_acts(model_admin: BackOfficeAdmin, request: HttpRequest, client: Client) -> list[tuple[ClientAct, str]]:
-    """The acts that make sense for this client and that this user may do, each with its address."""
+    """The acts that make sense for this client and that this user may do, each with its URL."""
     is_possible = {
         "archive": client.is_active,
         "restore": not client.is_active and not client.erased_at,

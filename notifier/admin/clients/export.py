@@ -4,7 +4,7 @@ import logging
 from tempfile import TemporaryFile
 from typing import Any, cast
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
@@ -58,8 +58,7 @@ def export_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpRespo
     selected = Selection.read(request.GET)
     rows = model_admin.selected_rows(request, selected) if selected else None
     if selected is None or rows is None:
-        model_admin.message_user(request, "Choose the clients from this list.", messages.WARNING)
-        return redirect(model_admin.page_url("changelist"))
+        return model_admin.ask_to_choose(request)
     found = rows.found.filter(erased_at=None)
     is_long = found.order_by()[MAX_XLSX : MAX_XLSX + 1].exists()
     # Of more than that the page shows no number, and nobody could tell whether they are the same.

@@ -16,9 +16,9 @@ from django.utils.safestring import SafeString
 from notifier.admin.lists import selection
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.admin.lists.selection import Selection
+from notifier.admin.lists.why_field import WhyField
 from notifier.consent import suppressions
 from notifier.consent.suppressions import STAFF_LIFTABLE, Evidence, Source
-from notifier.messages.lines import validate_one_line
 from notifier.models import Suppression
 from notifier.runtime import clock
 from notifier.runtime.versions import NotAsShown
@@ -40,13 +40,9 @@ TONES = {
 
 
 class LiftForm(forms.Form):
-    why = forms.CharField(
-        label="Why",
+    why = WhyField(
         max_length=300,
-        validators=[validate_one_line],
         help_text="Kept for ever with your name, e.g. “ticket 4711: the mailbox is back”. Don’t repeat the address.",
-        error_messages={"required": "Say why: it is kept in the record."},
-        widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
     #: The version of what the page showed.
     seen = forms.CharField(required=False, widget=forms.HiddenInput)
@@ -83,8 +79,7 @@ def lift_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpRespons
         raise PermissionDenied
     selected = Selection.read(request.GET)
     if selected is None or not selected.ids:
-        model_admin.message_user(request, "Choose the suppressions from this list.", messages.WARNING)
-        return redirect(model_admin.page_url("changelist"))
+        return model_admin.ask_to_choose(request)
     form, note = LiftForm(request.POST or None), ""
     if request.method == "POST" and form.is_valid():
         try:
@@ -109,12 +104,8 @@ def _lift(
     evidence = Evidence(Source.STAFF, cleaned["why"], by=cast(User, request.user))
     now = clock.now()
     number = suppressions.lift_rows(ids=ids, evidence=evidence, now=now, sources=sources, seen=cleaned["seen"])
-    if number:
-        which = "1 suppression was" if number == 1 else f"{number:,} suppressions were"
-        done = f"{which} lifted. Consent decides again who is written to."
-        model_admin.message_user(request, done, messages.SUCCESS)
-    else:
-        model_admin.message_user(request, "Nothing was changed: somebody else was faster.", messages.WARNING)
+    which = numbers.counted(number, "suppression was", "suppressions were")
+    model_admin.report(request, number, f"{which} lifted. Consent decides again who is written to.")
 
 
 def _confirmation(
@@ -138,9 +129,6 @@ def _confirmation(
 
 
 def _back_url(model_admin: BackOfficeAdmin, selected: Selection, *, lifted: bool) -> str:
-    """The list as it was; for a single row its own page, which is gone once it has been lifted."""
-    if selected.listed is not None:
-        return f"{model_admin.page_url('changelist')}?{selected.listed}"
-    if lifted or selected.only is None:
-        return model_admin.page_url("changelist")
-    return model_admin.page_url("change", selected.only)
+    # The page of a single row is gone once it has been lifted.
+    is_gone = lifted and selected.listed is None
+    return model_admin.page_url("changelist") if is_gone else model_admin.back_url(selected)

@@ -80,7 +80,7 @@ def mark_as_read(model_admin: BackOfficeAdmin, request: HttpRequest, queryset: Q
 def _mark_read(model_admin: BackOfficeAdmin, request: HttpRequest, ids: list[int]) -> None:
     number = sms_replies.mark_read(ids=ids, by=cast(User, request.user), now=clock.now())
     if number:
-        words = "1 message is" if number == 1 else f"{number:,} messages are"
+        words = numbers.counted(number, "message is", "messages are")
         model_admin.message_user(request, f"{words} marked as read.", messages.SUCCESS)
     else:
         text = "Nothing waited to be read there, or somebody was faster."

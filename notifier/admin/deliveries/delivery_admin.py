@@ -21,7 +21,7 @@ from notifier.admin.lists.routing import page
 from notifier.admin.lists.search import matching, may_find_erased
 from notifier.admin.lists.selection import Selection
 from notifier.consent import suppression_history
-from notifier.delivery import recovery
+from notifier.delivery import obstacles
 from notifier.explanations import explanation
 from notifier.models import Channel, Client, Delivery, ProviderEvent, ResolvedDelivery
 from notifier.runtime import clock
@@ -34,7 +34,7 @@ MAX_DECISIONS = 50
 
 
 class ResolutionFilter(admin.SimpleListFilter):
-    """The deliveries of one decision; offered only where the address names it."""
+    """The deliveries of one decision; offered only where the URL names it."""
 
     title = "decision"
     parameter_name = "resolution"
@@ -171,13 +171,13 @@ class DeliveryAdmin(ReadOnlyAdmin):
         return super().change_view(request, object_id, form_url, extra | (extra_context or {}))
 
     def _open_decisions(self, request: HttpRequest, delivery: Delivery) -> list[tuple[DeliveryDecision, str]]:
-        """What may be decided about it in its state, each with the address of the page that asks."""
+        """What may be decided about it in its state, each with the URL of the page that asks."""
         if not self.has_resolve_delivery_permission(request):
             return []
         return [
-            (decision, resolve_page.address(self, decision, Selection([delivery.pk], None)))
+            (decision, resolve_page.url(self, decision, Selection([delivery.pk], None)))
             for decision in DECISIONS.values()
-            if delivery.state in recovery.RESOLVABLE[decision.action]
+            if delivery.state in obstacles.RESOLVABLE[decision.action]
         ]
 
     # --- Decisions ---
@@ -200,5 +200,5 @@ class DeliveryAdmin(ReadOnlyAdmin):
         return self._to_page(request, queryset, DECISIONS["send-again"])
 
     def _to_page(self, request: HttpRequest, queryset: QuerySet[Delivery], decision: DeliveryDecision) -> HttpResponse:
-        """To the page that asks. Its address has the ticked ids, or the list's query for all that it finds."""
-        return redirect(resolve_page.address(self, decision, Selection.of_action(request, queryset)))
+        """To the page that asks. Its URL has the ticked ids, or the list's query for all that it finds."""
+        return redirect(resolve_page.url(self, decision, Selection.of_action(request, queryset)))

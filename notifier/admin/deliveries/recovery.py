@@ -7,9 +7,10 @@ from datetime import datetime
 from django import forms
 from django.contrib import messages
 
+from notifier.admin.lists.why_field import WhyField
 from notifier.delivery import recovery
-from notifier.delivery.recovery import Obstacle, Resolved
-from notifier.messages.lines import validate_one_line
+from notifier.delivery.obstacles import Obstacle
+from notifier.delivery.recovery import Resolved
 from notifier.models import Resolution
 from notifier.web import moments
 from notifier.wording import numbers
@@ -21,7 +22,7 @@ INCOMPLETE = "That form was not complete, so nothing was changed. Look again."
 class DeliveryDecision:
     """Something that staff may decide about deliveries."""
 
-    #: In addresses.
+    #: In URLs.
     name: str
     action: Resolution.Action
     label: str
@@ -69,18 +70,11 @@ DECISIONS = {
 }
 
 
-class WhyForm(forms.Form):
-    why = forms.CharField(
-        label="Why",
+class SeenAtForm(forms.Form):
+    why = WhyField(
         max_length=300,
-        validators=[validate_one_line],
         help_text="Kept in the record together with your name, e.g. “ticket 4711: the mailbox was full”.",
-        error_messages={"required": "Say why: it is kept in the record."},
-        widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
-
-
-class SeenAtForm(WhyForm):
     #: When the page counted. What failed later was not on it, so the decision leaves it alone.
     seen_at = forms.CharField(widget=forms.HiddenInput, error_messages={"required": INCOMPLETE})
 
@@ -111,4 +105,4 @@ def outcome(decision: DeliveryDecision, resolved: Resolved) -> tuple[int, str]:
 
 def obstacles_in_words(left: Mapping[Obstacle, int]) -> str:
     """Why some were left, as in "2 are of a paused broadcast: resume it first; 1 is cancelled"."""
-    return "; ".join(f"{number:,} {'is' if number == 1 else 'are'} {obstacle}" for obstacle, number in left.items())
+    return "; ".join(numbers.counted(number, f"is {obstacle}", f"are {obstacle}") for obstacle, number in left.items())

@@ -2,7 +2,6 @@
 
 from typing import Any, cast
 
-from django.contrib import messages
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
@@ -14,7 +13,7 @@ from notifier.admin.deliveries.recovery import DECISIONS, DecisionForm, Delivery
 from notifier.admin.lists import deferred_counts
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.admin.lists.selection import Selection
-from notifier.delivery import recovery
+from notifier.delivery import obstacles, recovery
 from notifier.models import Delivery, Resolution
 from notifier.runtime import clock
 from notifier.staff import groups
@@ -24,7 +23,7 @@ from notifier.wording import numbers
 SHOWN = 10
 
 
-def address(model_admin: BackOfficeAdmin, decision: DeliveryDecision, selection: Selection) -> str:
+def url(model_admin: BackOfficeAdmin, decision: DeliveryDecision, selection: Selection) -> str:
     """Of the page that asks before this decision about these deliveries."""
     return f"{model_admin.page_url('resolve', decision.name)}?{selection.query()}"
 
@@ -39,10 +38,9 @@ def resolve_page(model_admin: BackOfficeAdmin, request: HttpRequest, name: str) 
     selection = Selection.read(request.GET)
     rows = model_admin.selected_rows(request, selection) if selection else None
     if selection is None or rows is None:
-        model_admin.message_user(request, "Choose the deliveries from this list.", messages.WARNING)
-        return redirect(model_admin.page_url("changelist"))
-    back = _back(model_admin, selection)
-    if later := deferred_counts.address(request, is_long=rows.is_long):
+        return model_admin.ask_to_choose(request)
+    back = model_admin.back_url(selection)
+    if later := deferred_counts.counted_url(request, is_long=rows.is_long):
         return _ask(model_admin, request, decision, rows.found, {"back": back, "counting": later})
     # Whatever is settled after this moment is not on the page, so the decision leaves it alone.
     now = clock.now()
@@ -88,18 +86,18 @@ def _ask(
     seen: recovery.Resolvable | None = context.get("preview")
     # In the order of the list, for which there is an index: by id, newest first, all later deliveries would be read
     # before those of one broadcast.
-    resolvable = rows.filter(state__in=recovery.RESOLVABLE[decision.action]).select_related("client", "broadcast")
+    resolvable = rows.filter(state__in=obstacles.RESOLVABLE[decision.action]).select_related("client", "broadcast")
     some = list(resolvable[: SHOWN + 1])
     page = {
-        **model_admin.admin_site.each_context(request),
-        "opts": model_admin.opts,
         "title": _title(decision, seen),
         "decision": decision,
         "button": decision.button.format(f"{seen.number:,}") if seen else "",
         "some": some[:SHOWN],
         "more": len(some) > SHOWN,
     }
-    return TemplateResponse(request, "admin/notifier/delivery/resolve.html", page | context)
+    return TemplateResponse(
+        request, "admin/notifier/delivery/resolve.html", model_admin.page_context(request, page | context)
+    )
 
 
 def _title(decision: DeliveryDecision, seen: recovery.Resolvable | None) -> str:
@@ -110,12 +108,3 @@ def _title(decision: DeliveryDecision, seen: recovery.Resolvable | None) -> str:
         if seen.number
         else f"{decision.label}: nothing to do"
     )
-
-
-def _back(model_admin: BackOfficeAdmin, selection: Selection) -> str:
-    """The address of the list or of the delivery where the decision was chosen."""
-    if selection.listed is not None:
-        return f"{model_admin.page_url('changelist')}?{selection.listed}"
-    if selection.only is not None:
-        return model_admin.page_url("change", selection.only)
-    return model_admin.page_url("changelist")

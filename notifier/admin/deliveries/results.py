@@ -24,7 +24,7 @@ from notifier.wording import numbers
 
 logger = logging.getLogger(__name__)
 
-#: The parameter of the list's address that names the broadcast.
+#: The parameter of the list's URL that names the broadcast.
 OWNER = "broadcast__id__exact"
 #: An XLSX file is written in full before the browser gets any of it, at about 6,000 rows a second.
 MAX_XLSX = 100_000
@@ -49,7 +49,7 @@ _COLUMNS = (
 
 
 def list_of(broadcast: Broadcast, **filters: str) -> str:
-    """The address of the list of its deliveries."""
+    """The URL of the list of its deliveries."""
     return f"{reverse('admin:notifier_delivery_changelist')}?{urlencode({OWNER: broadcast.pk, **filters})}"
 
 
@@ -91,7 +91,7 @@ def head(request: HttpRequest, broadcast: Broadcast) -> dict[str, Any]:
 
 
 def _exports(request: HttpRequest) -> list[tuple[str, str]]:
-    """Each kind with its address, which carries the filters of the list."""
+    """Each kind with its URL, which carries the filters of the list."""
     query = request.GET.copy()
     query.pop("p", None)
     return [(kind, f"{reverse('admin:notifier_delivery_export', args=[kind])}?{query.urlencode()}") for kind in EXPORTS]
@@ -164,7 +164,7 @@ def _xlsx(deliveries: QuerySet[Delivery], name: str) -> HttpResponseBase:
     return FileResponse(file, as_attachment=True, filename=f"{name}.xlsx")
 
 
-#: By the kind that the address names.
+#: By the kind that the URL names.
 EXPORTS = {"csv": _csv, "xlsx": _xlsx}
 
 

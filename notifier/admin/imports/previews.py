@@ -20,6 +20,30 @@ MAX_SAMPLE_LETTERS = 40
 
 FIGURES = {"added": "new clients", "changed": "changed", "unchanged": "as they are", "failed": "not taken"}
 
+#: What is said of so many clients: of one, and of several.
+NOTES = {
+    "kept_out": (
+        "client opted out before. That consent stays off; the rest of the row is taken.",
+        "clients opted out before. That consent stays off; the rest of the row is taken.",
+    ),
+    "resubscribed": (
+        "client had opted out before, and was subscribed again for the reason given.",
+        "clients had opted out before, and were subscribed again for the reason given.",
+    ),
+    "archived": (
+        "client is archived and stays so: nothing is sent until somebody restores the client.",
+        "clients are archived and stay so: nothing is sent until somebody restores them.",
+    ),
+    "suppressed": (
+        "client has a suppressed address: consent is taken, and nothing is sent there.",
+        "clients have a suppressed address: consent is taken, and nothing is sent there.",
+    ),
+    "landlines": (
+        "client has a landline number: few of those take an SMS.",
+        "clients have a landline number: few of those take an SMS.",
+    ),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -33,7 +57,7 @@ class Column:
 class Cell:
     name: str
     text: str
-    faults: list[str] = field(default_factory=list)
+    mistakes: list[str] = field(default_factory=list)
 
 
 def columns_of(table: Table, chosen: Mapping[str, str]) -> list[Column]:
@@ -60,30 +84,11 @@ def figures(counts: Mapping[str, int]) -> list[tuple[str, str, int]]:
 
 def notes(counts: Mapping[str, int]) -> list[str]:
     """Sentences about clients who opted out, are archived or are suppressed."""
-    said = []
-    if number := counts.get("kept_out"):
-        said.append(f"{_clients(number)} opted out before. That consent stays off; the rest of the row is taken.")
-    if number := counts.get("resubscribed"):
-        said.append(f"{_clients(number)} had opted out before, and was subscribed again for the reason given.")
-    if number := counts.get("archived"):
-        said.append(f"{_clients(number)} is archived and stays so: nothing is sent until somebody restores the client.")
-    if number := counts.get("suppressed"):
-        said.append(f"{_clients(number)} has a suppressed address: consent is taken, and nothing is sent there.")
-    if number := counts.get("landlines"):
-        said.append(f"{_clients(number)} has a landline number: few of those take an SMS.")
-    return [_plural(sentence) for sentence in said]
+    return [numbers.counted(number, *words) for key, words in NOTES.items() if (number := counts.get(key))]
 
 
 def _clients(number: int) -> str:
     return numbers.counted(number, "client")
-
-
-def _plural(sentence: str) -> str:
-    if sentence.startswith("1 client "):
-        return sentence
-    for one, many in (("clients is", "clients are"), ("clients has", "clients have"), (", and was ", ", and were ")):
-        sentence = sentence.replace(one, many)
-    return sentence.replace("and stays so", "and stay so").replace("restores the client", "restores them")
 
 
 def sentence(counts: Mapping[str, int]) -> str:
@@ -120,12 +125,12 @@ def _as_refused(one: Refused, header: list[str], shown: list[int]) -> dict[str, 
         Cell(
             name=header[number],
             text=_sample(one.row.cells[number]) if number < len(one.row.cells) else "",
-            faults=[text for column, text in one.faults if column == number],
+            mistakes=[text for column, text in one.mistakes if column == number],
         )
         for number in shown
     ]
-    whole = [text for column, text in one.faults if column == ROW or column not in shown]
-    return {"line": one.row.line, "cells": cells, "faults": whole}
+    whole = [text for column, text in one.mistakes if column == ROW or column not in shown]
+    return {"line": one.row.line, "cells": cells, "mistakes": whole}
 
 
 def _as_taken(one: Planned, names: Mapping[int, str]) -> dict[str, Any]:

@@ -20,13 +20,13 @@ from django.utils.http import content_disposition_header
 
 from notifier.admin.imports import ownership, previews
 from notifier.admin.lists.base import BackOfficeAdmin
+from notifier.admin.lists.why_field import WhyField
 from notifier.clients.imports import columns, importer, uploads
 from notifier.clients.imports.columns import MappingError
 from notifier.clients.imports.uploads import AlreadyDone
 from notifier.clients.imports.writing import ClientsChanged
 from notifier.files.base import FileError
 from notifier.messages import lines
-from notifier.messages.lines import validate_one_line
 from notifier.models import ClientImport
 from notifier.runtime import clock
 from notifier.runtime.versions import NotAsShown
@@ -44,13 +44,10 @@ class ResubscribeForm(forms.Form):
     resubscribe = forms.BooleanField(required=False)
     #: The version of the plan that the page showed.
     seen = forms.CharField(required=False, widget=forms.HiddenInput)
-    reason = forms.CharField(
-        label="Why",
+    reason = WhyField(
         required=False,
         max_length=uploads.MAX_REASON_LETTERS,
-        validators=[validate_one_line],
         help_text="Kept with each of these consents, e.g. “signed the form at the fair in May”.",
-        widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
 
     def clean(self) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from notifier.files.base import FileError
 from notifier.messages import lines
 from notifier.runtime import clock
 from notifier.staff import groups
+from notifier.web.request_sizes import declared_bytes
 
 #: Beside the file itself a form posts a few hundred bytes.
 ENVELOPE_BYTES = 100_000
@@ -102,7 +103,7 @@ def limit_size(view: View, *, refuse: Callable[[HttpRequest], HttpResponse]) -> 
     @csrf_exempt
     @wraps(view)
     def limited(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        if int(request.META.get("CONTENT_LENGTH") or 0) <= max_bytes() + ENVELOPE_BYTES:
+        if (declared_bytes(request) or 0) <= max_bytes() + ENVELOPE_BYTES:
             return view(request, *args, **kwargs)
         drained = 0
         while request.user.is_authenticated and drained < MAX_DRAINED_BYTES and (piece := request.read(65_536)):

@@ -25,7 +25,7 @@ from notifier.admin.lists.paginator import MAX_COUNTED, BoundedPaginator
 from notifier.admin.lists.selection import Rows, Selection
 from notifier.messages.lines import validate_one_line
 from notifier.web import stale_forms
-from notifier.web.odd_addresses import NUL
+from notifier.web.odd_urls import NUL
 from notifier.wording import numbers
 from notifier.wording.model_names import listed, one
 
@@ -54,7 +54,7 @@ class BackOfficeAdmin(admin.ModelAdmin):
         return lookup in self.linked_by or any(lookup in self._parameters(item) for item in filters)
 
     def _parameters(self, item: Any) -> tuple[str, ...]:
-        """The parameters that one item of `list_filter` puts into the list's address."""
+        """The parameters that one item of `list_filter` puts into the list's URL."""
         if not isinstance(item, str):
             return (item.parameter_name,)
         field: Any = get_fields_from_path(self.model, item)[-1]
@@ -177,6 +177,26 @@ class BackOfficeAdmin(admin.ModelAdmin):
         if selection.ids is not None:
             return Rows(self.get_queryset(request).filter(pk__in=selection.ids), is_long=False)
         return self.listed_rows(request, selection.listed or "")
+
+    def ask_to_choose(self, request: HttpRequest) -> HttpResponse:
+        """Back to the list, for a page whose URL names none of its rows."""
+        self.message_user(request, f"Choose the {self.opts.verbose_name_plural} from this list.", messages.WARNING)
+        return redirect(self.page_url("changelist"))
+
+    def report(self, request: HttpRequest, number: int, done: str) -> None:
+        """Says what was done to so many rows; or that nothing was, because somebody else had done it to them all."""
+        if number:
+            self.message_user(request, done, messages.SUCCESS)
+        else:
+            self.message_user(request, "Nothing was changed: somebody else was faster.", messages.WARNING)
+
+    def back_url(self, selection: Selection) -> str:
+        """Where an act about these rows was chosen: the list as it was, or the page of the only row."""
+        if selection.listed is not None:
+            return f"{self.page_url('changelist')}?{selection.listed}"
+        if selection.only is not None:
+            return self.page_url("change", selection.only)
+        return self.page_url("changelist")
 
     def page_context(self, request: HttpRequest, context: Mapping[str, Any]) -> dict[str, Any]:
         """The context of a page of our own, with what the frame of every page needs."""

@@ -1,17 +1,17 @@
-"""Counts that take longer than a page may take: the page comes at once, and its counts follow.
+"""A page that has to count very many clients comes at once, without its counts; the browser then fetches them.
 
-A page asks `address` whether its counts come later. If so it leaves them out, and its template includes
-`confirm/deferred_counts.html`: htmx loads the same page with its counts, and puts the missing parts in their places.
-Without JavaScript a link leads to that page. The button, when it is pressed, counts again.
+The page asks for its `counted_url`. If it gets one, it leaves the counts out, and its template includes
+`confirm/deferred_counts.html`: htmx loads that URL, and puts the missing parts in their places. Without JavaScript
+there is a link to it. When the button is pressed, all is counted again.
 """
 
 from django.http import HttpRequest
 
 from notifier.broadcasts import audience
 
-#: In the address of a page that counts while it is made.
+#: The parameter of the URL that asks for the page together with its counts.
 PARAMETER = "counted"
-#: Up to so many clients are counted while the page is made, which takes about 30 ms.
+#: Up to so many clients are counted at once, which takes about 30 ms.
 AT_ONCE = 100_000
 
 
@@ -20,8 +20,8 @@ def is_long(*, topics: int = 1) -> bool:
     return topics * audience.most() > AT_ONCE
 
 
-def address(request: HttpRequest, *, is_long: bool) -> str:
-    """The address of this page with its counts; empty where the page has them already."""
+def counted_url(request: HttpRequest, *, is_long: bool) -> str:
+    """The URL of this page with its counts; empty where the page has them already."""
     if not is_long or request.method != "GET" or PARAMETER in request.GET:
         return ""
     query = request.GET.copy()

@@ -14,7 +14,7 @@ SEEN = "seen"
 
 
 def lock(model: type[Model], object_id: str) -> None:
-    """Keeps everybody else from the row until the transaction ends; nothing where the address names none."""
+    """Keeps everybody else from the row until the transaction ends; nothing where the URL names none."""
     try:
         list(model._base_manager.select_for_update().filter(pk=unquote(object_id)).values_list("pk", flat=True))
     except (ValidationError, ValueError):

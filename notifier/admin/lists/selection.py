@@ -1,4 +1,4 @@
-"""Which rows of a list a page is about, written in the page's address."""
+"""Which rows of a list a page is about, written in the page's URL."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from django.http import HttpRequest, QueryDict
 
 from notifier.wording import numbers
 
-#: More ids than the ticks on one page of a list are not put into an address.
+#: More ids than the ticks on one page of a list are not put into a URL.
 MAX_CHOSEN = 200
 
 
@@ -61,7 +61,7 @@ class Selection:
 
     @classmethod
     def read(cls, query: QueryDict) -> "Selection | None":
-        """None where the address names nothing."""
+        """None where the URL names nothing."""
         listed = query.get("list")
         if "ids" not in query:
             return None if listed is None else cls(None, listed)
@@ -72,7 +72,7 @@ class Selection:
     def of_action(cls, request: HttpRequest, queryset: QuerySet[Any]) -> "Selection":
         """What an action of the list was asked for: the ids that were ticked, or the query that finds them all.
 
-        All of them may be a million, so their ids are not put into an address.
+        All of them may be a million, so their ids are not put into a URL.
         """
         if is_whole_list(request):
             return cls(None, listed_query(request))

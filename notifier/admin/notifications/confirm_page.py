@@ -33,7 +33,7 @@ RECENTLY = "Nothing was sent yet: this went out a short while ago, or is about t
 
 
 @dataclass(frozen=True, slots=True)
-class SendOrder:
+class SendRequest:
     """What the confirm page posts, besides its form."""
 
     #: By notification, the `updated_at` that the page showed.
@@ -42,7 +42,7 @@ class SendOrder:
     again: bool
 
 
-def read_send_order(posted: QueryDict) -> SendOrder | None:
+def read_send_request(posted: QueryDict) -> SendRequest | None:
     """None for anything that the confirm page did not make."""
     try:
         pairs = [value.split("@", 1) for value in posted.getlist("seen")]
@@ -53,7 +53,7 @@ def read_send_order(posted: QueryDict) -> SendOrder | None:
     seen = {pk: moment for pk, moment in read.items() if pk is not None and moment is not None}
     if not 0 < len(seen) == len(read) <= MAX_AT_ONCE:
         return None
-    return SendOrder(seen=seen, token=token, again=posted.get("again") == "on")
+    return SendRequest(seen=seen, token=token, again=posted.get("again") == "on")
 
 
 def confirm_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpResponse:
@@ -80,38 +80,38 @@ def to_page(model_admin: BackOfficeAdmin, ids: Sequence[int]) -> HttpResponseRed
 
 # --- Sending ----------------------------------------------------------------------------------------------------------
 def _send(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpResponse:
-    order = read_send_order(request.POST)
-    if order is None:
+    asked = read_send_request(request.POST)
+    if asked is None:
         text = "That form was not complete, so nothing was sent. Look again."
         model_admin.message_user(request, text, messages.ERROR)
         return to_page(model_admin, _asked_ids(request))
-    ids = list(order.seen)
+    ids = list(asked.seen)
     # A second click, or the form posted again after the back button. It is not checked again: its time may have passed
     # by now, and its number may be old.
-    if made := lifecycle.find_existing(token=order.token, notification_ids=ids):
+    if made := lifecycle.find_existing(token=asked.token, notification_ids=ids):
         return _sent(model_admin, request, made)
     found = list(Notification.objects.filter(pk__in=ids).select_related("topic"))
     may = request.user.has_perm(groups.SEND_CRITICAL)
     form = SendForm(request.POST, now=clock.now(), sends=offers.sends(found), may_be_critical=may)
     if not form.is_valid():
         return _ask(model_admin, request, ids, "Nothing was sent yet: see what is marked below.", form)
-    return _create(model_admin, request, order, form)
+    return _create(model_admin, request, asked, form)
 
 
-def _create(model_admin: BackOfficeAdmin, request: HttpRequest, order: SendOrder, form: SendForm) -> HttpResponse:
+def _create(model_admin: BackOfficeAdmin, request: HttpRequest, asked: SendRequest, form: SendForm) -> HttpResponse:
     try:
         made = lifecycle.create(
-            seen=order.seen,
-            token=order.token,
+            seen=asked.seen,
+            token=asked.token,
             by=cast(User, request.user),
             now=clock.now(),
-            again=order.again,
+            again=asked.again,
             options=form.options,
         )
     except lifecycle.SentRecently:
-        return _ask(model_admin, request, list(order.seen), RECENTLY, form)
+        return _ask(model_admin, request, list(asked.seen), RECENTLY, form)
     except lifecycle.BroadcastError as refusal:
-        return _ask(model_admin, request, list(order.seen), f"Nothing was sent. {refusal}", form)
+        return _ask(model_admin, request, list(asked.seen), f"Nothing was sent. {refusal}", form)
     return _sent(model_admin, request, made)
 
 
@@ -141,12 +141,10 @@ def _ask(
         model_admin.message_user(request, text, messages.WARNING)
         return redirect(model_admin.page_url("changelist"))
     topics = len({n.topic_id for n in found})
-    later = deferred_counts.address(request, is_long=deferred_counts.is_long(topics=topics))
+    later = deferred_counts.counted_url(request, is_long=deferred_counts.is_long(topics=topics))
     offered = offers.of_notifications(notifications=found, now=clock.now(), counted=not later)
     what = "this notification" if len(found) == 1 else f"these {len(found)} notifications"
-    context = {
-        **model_admin.admin_site.each_context(request),
-        "opts": model_admin.opts,
+    page = {
         "title": f"Broadcast {what}?",
         "counting": later,
         "offers": offered,
@@ -156,7 +154,9 @@ def _ask(
         "note": note,
         "held_back": _held_back(model_admin, found),
     }
-    return TemplateResponse(request, "admin/notifier/notification/broadcast.html", context)
+    return TemplateResponse(
+        request, "admin/notifier/notification/broadcast.html", model_admin.page_context(request, page)
+    )
 
 
 def _counts(request: HttpRequest, offered: Sequence[offers.Offer], form: SendForm | None) -> dict[str, Any]:
@@ -165,12 +165,12 @@ def _counts(request: HttpRequest, offered: Sequence[offers.Offer], form: SendFor
     return {
         "summary": summary,
         "form": form or SendForm(now=clock.now(), sends=summary.total, may_be_critical=may),
-        "approvals": sum(offer.needs_approval for offer in offered),
+        "approvals": sum(offer.needs_approval(cast(User, request.user)) for offer in offered),
     }
 
 
 def _held_back(model_admin: BackOfficeAdmin, found: Sequence[Notification]) -> str:
-    """The address of the page about quiet hours and caps; empty where none are set."""
+    """The URL of the page about quiet hours and caps; empty where none are set."""
     if not held_back.are_set([channel for n in found for channel in n.channels]):
         return ""
     return f"{model_admin.page_url('held_back')}?{_query([n.pk for n in found])}"

@@ -46,7 +46,7 @@ def readers_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpResp
 
 
 def _draft(model_admin: BackOfficeAdmin, request: HttpRequest) -> Draft:
-    """What was posted, or the notification that the address names; raises PermissionDenied or Http404."""
+    """What was posted, or the notification that the URL names; raises PermissionDenied or Http404."""
     may_write = model_admin.has_change_permission(request) or model_admin.has_add_permission(request)
     if request.method == "POST":
         if not may_write:

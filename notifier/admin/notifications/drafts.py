@@ -12,12 +12,14 @@ from notifier.admin.broadcasts import email_preview
 from notifier.admin.broadcasts.email_preview import NOBODY
 from notifier.admin.lists.search import matching
 from notifier.broadcasts import audience
-from notifier.messages import email, lines, markdown, placeholders, sms_segments
+from notifier.messages import email, lines, markdown, mistakes, placeholders, sms_segments
 from notifier.models import Channel, Client, Notification, Topic
 from notifier.wording import numbers
 
 #: Clients offered while a name is typed.
 OFFERED = 8
+#: The texts of a draft, as the form names its fields.
+_TEXTS = {"subject": "Subject", "email_body": "E-mail", "sms_body": "SMS"}
 #: Stands for the topic until one is chosen.
 NO_TOPIC = "Topic"
 
@@ -41,7 +43,7 @@ class Draft:
         texts = [
             # One letter more than a text may have is enough to say that it is too long, each time that it is looked at.
             placeholders.tidied(posted.get(name, "")[: markdown.MAX_LETTERS + 1])
-            for name in ("subject", "email_body", "sms_body")
+            for name in _TEXTS
         ]
         return cls(topic, *texts)
 
@@ -52,12 +54,8 @@ class Draft:
     @property
     def mistakes(self) -> dict[str, list[str]]:
         """What would be refused when it is saved, by the text's name; a text that is not written yet is no mistake."""
-        found = {
-            "Subject": placeholders.subject_mistakes(self.subject) if self.subject else [],
-            "E-mail": placeholders.mistakes(self.email_body) + markdown.mistakes(self.email_body),
-            "SMS": placeholders.sms_mistakes(self.sms_body),
-        }
-        return {name: messages for name, messages in found.items() if messages}
+        found = mistakes.found(subject=self.subject, email_body=self.email_body, sms_body=self.sms_body)
+        return {_TEXTS[name]: sentences for name, sentences in found.items()}
 
     @property
     def warnings(self) -> list[str]:

@@ -24,12 +24,12 @@ def held_back_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpRe
     found = Notification.objects.filter(pk__in=ids).select_related("topic").order_by("pk")
     now = clock.now()
     kept = [(n, [held_back.count(topic=n.topic, channel=channel, now=now) for channel in n.channels]) for n in found]
-    context = {
-        **model_admin.admin_site.each_context(request),
-        "opts": model_admin.opts,
+    page = {
         "title": "Who waits, and who is skipped",
         "kept": kept,
     }
     is_part = cast(HtmxHttpRequest, request).htmx
     name = "held_back" if is_part else "held_back_page"
-    return TemplateResponse(request, f"admin/notifier/notification/{name}.html", context)
+    return TemplateResponse(
+        request, f"admin/notifier/notification/{name}.html", model_admin.page_context(request, page)
+    )

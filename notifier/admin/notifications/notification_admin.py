@@ -27,6 +27,7 @@ from notifier.broadcasts import approvals
 from notifier.messages import placeholders
 from notifier.models import Broadcast, Channel, Notification
 from notifier.staff import groups
+from notifier.wording import numbers
 from notifier.wording.badges import badge
 
 
@@ -167,7 +168,7 @@ class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
         if not change:
             return
         if number := approvals.take_edit(notification=obj, by=cast(User, request.user)):
-            words = "1 broadcast that has" if number == 1 else f"{number} broadcasts that have"
+            words = numbers.counted(number, "broadcast that has", "broadcasts that have")
             self.message_user(
                 request, f"{words} not begun takes over the new text, and awaits approval of it.", messages.WARNING
             )

@@ -15,6 +15,7 @@ from notifier.admin.notifications import draft_pages, drafts
 from notifier.admin.notifications.drafts import Draft
 from notifier.broadcasts import test_sends
 from notifier.consent import suppressions
+from notifier.messages.outgoing import Outgoing
 from notifier.models import Channel, Notification, Profile
 from notifier.runtime import clock
 from notifier.web.htmx import HtmxHttpRequest
@@ -63,18 +64,20 @@ def _why_no_test(
     if not form.is_valid():
         said = " ".join(str(message) for messages in form.errors.values() for message in messages)
         return f"this can’t be saved as it stands. {said}"
-    if not (draft.email_body if channel == Channel.EMAIL else draft.sms_body):
+    if not getattr(draft, channel.body_field):
         return f"there is no {channel.in_words} text yet."
     if not address:
         return _no_address(channel)
     return _suppressed(channel, address) if suppressions.is_suppressed(channel=channel, address=address) else ""
 
 
-def _test_message(channel: Channel, address: str, shown: drafts.Shown) -> test_sends.TestMessage:
+def _test_message(channel: Channel, address: str, shown: drafts.Shown) -> Outgoing:
+    reference = test_sends.new_reference()
     if channel == Channel.SMS:
-        return test_sends.TestMessage(address=address, subject="", body=shown.sms)
-    return test_sends.TestMessage(
-        address=address,
+        return Outgoing(reference, address, subject="", body=shown.sms)
+    return Outgoing(
+        reference,
+        address,
         subject=f"[Test] {shown.subject}",
         body=shown.text,
         html=shown.html,

@@ -1,4 +1,4 @@
-"""The machinery: which processes are running, and what waits in the queue of the no-broker default. Read only."""
+"""The lists of running processes, and of the tickets that wait where there is no RabbitMQ. Read only."""
 
 from django.contrib import admin
 from django.utils import timezone

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db.models import QuerySet
 
 from notifier.addresses import emails, phones
-from notifier.files import spreadsheets, staged
+from notifier.files import packed, spreadsheets
 from notifier.files.base import FileError, Table, quoted
 from notifier.files.reader import open_table
 from notifier.models import Channel, ClientImport
@@ -72,7 +72,7 @@ class Findings:
         """The file without those rows, empty where no row is left; None where it names nobody."""
         key = hashlib.sha256(content).digest()
         if key not in self._left:
-            read = _staged_without if staged.is_staged(content) else _without
+            read = _packed_without if packed.is_packed(content) else _without
             self._left[key] = read(content, self.traces)
         return self._left[key]
 
@@ -116,15 +116,15 @@ def _with_failed_rows() -> QuerySet[ClientImport]:
     return ClientImport.objects.exclude(failed_rows="").defer("content").order_by("pk")
 
 
-def _staged_without(content: bytes, traces: Traces) -> bytes | None:
+def _packed_without(content: bytes, traces: Traces) -> bytes | None:
     """As `_without`, in the form in which it stands there."""
-    table = staged.unpack(content)
+    table = packed.unpack(content)
     if traces.in_any(table.header):
         return b""
     named = [traces.in_any(row.cells) for row in table.rows()]
     if not any(named):
         return None
-    return b"" if all(named) else staged.without(content, named)
+    return b"" if all(named) else packed.without(content, named)
 
 
 def _without(content: bytes, traces: Traces) -> bytes | None:

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from notifier.clients.imports.columns import LINE_HEADER, WHY_HEADER, ConsentColumn, Layout, TopicRef
-from notifier.clients.imports.rows import ROW, Fault, RowReader
+from notifier.clients.imports.rows import ROW, Mistake, RowReader
 from notifier.clients.imports.staging import Staging, staging
 from notifier.clients.imports.writing import ClientsChanged, ImportOrigin, write
 from notifier.files import spreadsheets
@@ -45,7 +45,7 @@ class Refused:
     """A row that can't be taken, and why."""
 
     row: Row
-    faults: list[Fault]
+    mistakes: list[Mistake]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,14 +150,14 @@ def _staged(table: Table, layout: Layout, progress: Progress) -> Iterator[Stagin
 
 def refusals(stage: Staging, table: Table, layout: Layout) -> Iterator[Refused]:
     """The rows that are not taken, in the order of the file, which is read once more up to the last of them."""
-    faulty = stage.faults(dict(layout.fields))
-    wanted = next(faulty, None)
+    wrong = stage.mistakes(dict(layout.fields))
+    wanted = next(wrong, None)
     for row in table.rows() if wanted else ():
         if wanted is None:
             return
         if row.line == wanted[0]:
             yield Refused(row, wanted[1])
-            wanted = next(faulty, None)
+            wanted = next(wrong, None)
 
 
 def _planned(stage: Staging, shown: int) -> list[Planned]:
@@ -183,9 +183,9 @@ def refused_csv(table: Table, refused: Iterator[Refused]) -> Iterator[bytes]:
 def _refused_row(refused: Refused, header: Sequence[str], kept: Sequence[int]) -> list[str]:
     cells = refused.row.cells
     own = [quoted(cells[number]) if number < len(cells) else "" for number in kept]
-    return [str(refused.row.line), why(refused.faults, header), *own, *cells[len(header) :]]
+    return [str(refused.row.line), why(refused.mistakes, header), *own, *cells[len(header) :]]
 
 
-def why(faults: Sequence[Fault], header: Sequence[str]) -> str:
+def why(mistakes: Sequence[Mistake], header: Sequence[str]) -> str:
     """All that is wrong with a row, in one line."""
-    return " ".join(text if column == ROW else f"{header[column]}: {text}" for column, text in faults)
+    return " ".join(text if column == ROW else f"{header[column]}: {text}" for column, text in mistakes)

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from notifier.clients.imports.rows import ROW, Fault
+from notifier.clients.imports.rows import ROW, Mistake
 
 
-def fault_in_words(fault: str, found: Sequence[int], columns: Mapping[str, int]) -> Fault:
+def mistake_in_words(mistake: str, found: Sequence[int], columns: Mapping[str, int]) -> Mistake:
     """`found`: the clients with this address and number, and the first lines with the address, number and client."""
     client, other_client, email_line, phone_line, client_line = found
     email, phone = columns.get("email", ROW), columns.get("phone", ROW)
@@ -19,4 +19,4 @@ def fault_in_words(fault: str, found: Sequence[int], columns: Mapping[str, int])
         "phone": (phone, f"The same phone number is on line {phone_line} already."),
         "client": (ROW, f"It is the same client as on line {client_line}."),
         "nameless": (name, "A new client needs a name: nobody has this address yet."),
-    }[fault]
+    }[mistake]

@@ -1,4 +1,4 @@
-"""Parses one row: checks its cells by the rules of the client's page, and names every fault with its cell."""
+"""Parses one row: checks its cells by the rules of the client's page, and names every mistake with its cell."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ _NO_NAMES = frozenset("nan NaN NAN NaT <NA> null NULL None undefined N/A n/a #N/
 _FAILED = re.compile(
     r"#(?:N/A(?: N/A)?|REF!|NAME\?|VALUE!|DIV/0!|NUM!|NULL!|SPILL!|CALC!|FIELD!|BLOCKED!|GETTING_DATA)"
 )
-#: The column of a fault that belongs to the whole row.
+#: The column of a mistake that belongs to the whole row.
 ROW = -1
 
 _YES = "1 1.0 y yes t true x on ok j ja oui si sí da agreed subscribed opted-in ✓ ✔ ☑".split()
@@ -36,7 +36,7 @@ _CHANNELS: dict[str, frozenset[str]] = {
 T = TypeVar("T")
 
 #: The column's position (or ROW), and what is wrong with it.
-Fault = tuple[int, str]
+Mistake = tuple[int, str]
 
 
 @dataclass(slots=True)
@@ -51,7 +51,7 @@ class Parsed:
     is_landline: bool = False
     time_zone: str | None = None
     wants: dict[ConsentColumn, bool] = field(default_factory=dict)
-    faults: list[Fault] = field(default_factory=list)
+    mistakes: list[Mistake] = field(default_factory=list)
 
 
 class RowReader:
@@ -65,31 +65,31 @@ class RowReader:
     def parse(self, cells: Sequence[str]) -> Parsed:
         parsed = Parsed()
         self._read_name(cells, parsed)
-        parsed.email = self._checked("email", cells, emails.read, parsed.faults)
-        if phone := self._checked("phone", cells, self._read_phone, parsed.faults):
+        parsed.email = self._checked("email", cells, emails.read, parsed.mistakes)
+        if phone := self._checked("phone", cells, self._read_phone, parsed.mistakes):
             parsed.phone, parsed.is_landline = phone
-        parsed.time_zone = self._checked("time_zone", cells, read_time_zone, parsed.faults)
+        parsed.time_zone = self._checked("time_zone", cells, read_time_zone, parsed.mistakes)
         self._read_wants(cells, parsed)
-        if not parsed.email and not parsed.phone and not parsed.faults:
-            parsed.faults.append((ROW, "It has neither an e-mail address nor a phone number."))
+        if not parsed.email and not parsed.phone and not parsed.mistakes:
+            parsed.mistakes.append((ROW, "It has neither an e-mail address nor a phone number."))
         if len(cells) > self._columns:
             # Its address and its no count all the same, so that no other row's yes wins over them.
-            parsed.faults = [(ROW, "It has more cells than the header: is a separator inside a name? Quote it.")]
+            parsed.mistakes = [(ROW, "It has more cells than the header: is a separator inside a name? Quote it.")]
         return parsed
 
     def _read_name(self, cells: Sequence[str], parsed: Parsed) -> None:
         whole, first, last = (
-            self._checked(name, cells, read_name, parsed.faults) for name in ("name", "first_name", "last_name")
+            self._checked(name, cells, read_name, parsed.mistakes) for name in ("name", "first_name", "last_name")
         )
         name = whole or " ".join(part for part in (first, last) if part)
-        if len(name) > MAX_NAME_LETTERS and not parsed.faults:
-            parsed.faults.append((ROW, f"The name is longer than {MAX_NAME_LETTERS} letters."))
+        if len(name) > MAX_NAME_LETTERS and not parsed.mistakes:
+            parsed.mistakes.append((ROW, f"The name is longer than {MAX_NAME_LETTERS} letters."))
         if whole or (first and last):
             parsed.name = name
         else:
             parsed.part_of_name = name or None
 
-    def _checked(self, name: str, cells: Sequence[str], read: Callable[[str], T], faults: list[Fault]) -> T | None:
+    def _checked(self, name: str, cells: Sequence[str], read: Callable[[str], T], mistakes: list[Mistake]) -> T | None:
         column = self._layout.fields.get(name)
         text = "" if column is None or column >= len(cells) else cells[column].strip()
         if column is None or not text:
@@ -97,7 +97,7 @@ class RowReader:
         try:
             return read(text)
         except ValueError as error:
-            faults.append((column, str(error)))
+            mistakes.append((column, str(error)))
             return None
 
     def _read_phone(self, text: str) -> phones.Phone:
@@ -115,7 +115,7 @@ class RowReader:
                 else:
                     parsed.wants[want] = read_wish(text)
             except ValueError as error:
-                parsed.faults.append((column, str(error)))
+                parsed.mistakes.append((column, str(error)))
 
 
 # --- Cells: each raises ValueError with what is wrong -----------------------------------------------------------------

@@ -14,8 +14,8 @@ from django.db import connection
 from django.db.backends.utils import CursorWrapper
 
 from notifier.clients.imports.columns import ConsentColumn
-from notifier.clients.imports.messages import fault_in_words
-from notifier.clients.imports.rows import Fault, Parsed
+from notifier.clients.imports.messages import mistake_in_words
+from notifier.clients.imports.rows import Mistake, Parsed
 from notifier.consent import suppressions
 from notifier.models import Channel, Client, ConsentChange, Preference, Suppression
 from notifier.runtime import versions
@@ -53,7 +53,9 @@ _OF_ONE_CLIENT = ("email", "phone", "owner")
 
 def _first_line(of: str) -> str:
     """The first line that is taken for this address or client."""
-    return f"CASE WHEN {of} IS NULL THEN line ELSE MIN(line) FILTER (WHERE faults IS NULL) OVER (PARTITION BY {of}) END"
+    return (
+        f"CASE WHEN {of} IS NULL THEN line ELSE MIN(line) FILTER (WHERE mistakes IS NULL) OVER (PARTITION BY {of}) END"
+    )
 
 
 def _refused(number: int) -> str:
@@ -70,7 +72,7 @@ def staging(wants: Sequence[ConsentColumn]) -> Iterator["Staging"]:
         columns = "".join(f", w{number} smallint" for number, _ in enumerate(wants))
         cursor.execute(
             "CREATE TEMPORARY TABLE import_row (line integer PRIMARY KEY, name varchar(200), email varchar(254), "
-            "phone varchar(128), time_zone varchar(64), faults text, part_of_name varchar(200), landline smallint"
+            "phone varchar(128), time_zone varchar(64), mistakes text, part_of_name varchar(200), landline smallint"
             f"{columns})"
         )
         try:
@@ -100,10 +102,10 @@ class Staging:
             yield number
 
     def _as_record(self, line: int, parsed: Parsed) -> tuple[int | str | None, ...]:
-        faults = json.dumps(parsed.faults) if parsed.faults else None
+        mistakes = json.dumps(parsed.mistakes) if parsed.mistakes else None
         said = parsed.wants
         wishes = [int(said[want]) if want in said else None for want in self.wants]
-        fields = (parsed.name, parsed.email, parsed.phone, parsed.time_zone, faults)
+        fields = (parsed.name, parsed.email, parsed.phone, parsed.time_zone, mistakes)
         return (line, *fields, parsed.part_of_name, int(parsed.is_landline), *wishes)
 
     def _write(self, chunk: list[tuple[int | str | None, ...]]) -> None:
@@ -146,7 +148,7 @@ class Staging:
             ), owned AS (
                 SELECT found.*, COALESCE(by_email, by_phone) AS owner FROM found
             ), f AS (
-                SELECT line, email, phone, time_zone, faults, landline, by_email, by_phone, owner,
+                SELECT line, email, phone, time_zone, mistakes, landline, by_email, by_phone, owner,
                     COALESCE(name, CASE WHEN owner IS NULL THEN part_of_name END) AS name,
                     {_first_line("email")} AS email_line,
                     {_first_line("phone")} AS phone_line,
@@ -162,9 +164,9 @@ class Staging:
                     WHEN f.phone_line < f.line THEN 'phone'
                     WHEN f.owner_line < f.line THEN 'client'
                     WHEN f.owner IS NULL AND f.name IS NULL THEN 'nameless'
-                    ELSE '' END AS fault{wishes}
+                    ELSE '' END AS mistake{wishes}
             FROM f LEFT JOIN {_CLIENT} c ON c.id = f.owner
-            WHERE f.faults IS NULL
+            WHERE f.mistakes IS NULL
             """
         )
         self.cursor.execute("CREATE INDEX import_match_client ON import_match (client_id)")
@@ -191,7 +193,7 @@ class Staging:
         while True:
             self.cursor.execute(
                 f"SELECT line, {column} FROM import_match "
-                f"WHERE line > %s AND fault = '' AND {column} IS NOT NULL ORDER BY line LIMIT {CHUNK}",
+                f"WHERE line > %s AND mistake = '' AND {column} IS NOT NULL ORDER BY line LIMIT {CHUNK}",
                 [line],
             )
             if not (rows := self.cursor.fetchall()):
@@ -219,7 +221,7 @@ class Staging:
             about = f"{want.topic} AS topic_id, '{want.channel}' AS channel, m.w{number} = 1 AS agreed"
             self.cursor.execute(
                 f"INSERT INTO import_change SELECT m.line, m.client_id, true, {about}, false, false "
-                f"FROM import_match m WHERE m.is_new AND m.fault = '' AND m.w{number} = 1"
+                f"FROM import_match m WHERE m.is_new AND m.mistake = '' AND m.w{number} = 1"
             )
             recorded = f"SELECT 1 FROM {_CHANGE} h WHERE h.client_id = m.client_id AND h.topic_id = {want.topic}"
             self.cursor.execute(
@@ -232,7 +234,7 @@ class Staging:
                     ) AS opted_out
                     FROM import_match m
                     LEFT JOIN {_PREFERENCE} p ON p.client_id = m.client_id AND p.topic_id = {want.topic}
-                    WHERE NOT m.is_new AND m.fault = '' AND (m.w{number} = 1) <> COALESCE(p.{want.channel}, false)
+                    WHERE NOT m.is_new AND m.mistake = '' AND (m.w{number} = 1) <> COALESCE(p.{want.channel}, false)
                 ) n
                 """,
                 [not resubscribes],
@@ -257,11 +259,11 @@ class Staging:
             "landlines": "m.landline = 1",
         }
         counts = {"rows": self._count("*", "import_row")}
-        counts["failed"] = counts["rows"] - self._count("*", "import_match WHERE fault = ''")
+        counts["failed"] = counts["rows"] - self._count("*", "import_match WHERE mistake = ''")
         counts["kept_out"] = self._count("DISTINCT line", "import_change WHERE kept_out")
         counts["resubscribed"] = self._count("DISTINCT line", "import_change WHERE opted_out AND NOT kept_out")
         filters = ", ".join(f"COUNT(*) FILTER (WHERE {which})" for which in good.values())
-        self.cursor.execute(f"SELECT {filters} FROM import_match m WHERE m.fault = ''")
+        self.cursor.execute(f"SELECT {filters} FROM import_match m WHERE m.mistake = ''")
         return counts | dict(zip(good, self.cursor.fetchone(), strict=True))
 
     def _count(self, what: str, which: str) -> int:
@@ -269,19 +271,19 @@ class Staging:
         number: int = self.cursor.fetchone()[0]
         return number
 
-    def faults(self, columns: dict[str, int]) -> Iterator[tuple[int, list[Fault]]]:
-        """The lines that are not taken, in order, each with its faults. `columns`: the position of each field."""
+    def mistakes(self, columns: dict[str, int]) -> Iterator[tuple[int, list[Mistake]]]:
+        """The lines that are not taken, in order, each with its mistakes. `columns`: the position of each field."""
         last = -1
-        while rows := self._faulty_after(last):
-            for line, faults, fault, *lines in rows:
-                yield line, _read_faults(faults) if faults else [fault_in_words(fault, lines, columns)]
+        while rows := self._refused_after(last):
+            for line, mistakes, mistake, *lines in rows:
+                yield line, _read_mistakes(mistakes) if mistakes else [mistake_in_words(mistake, lines, columns)]
             last = rows[-1][0]
 
-    def _faulty_after(self, line: int) -> list[tuple]:
+    def _refused_after(self, line: int) -> list[tuple]:
         self.cursor.execute(
-            "SELECT r.line, r.faults, m.fault, m.client_id, m.by_phone, m.email_line, m.phone_line, m.owner_line "
+            "SELECT r.line, r.mistakes, m.mistake, m.client_id, m.by_phone, m.email_line, m.phone_line, m.owner_line "
             "FROM import_row r LEFT JOIN import_match m ON m.line = r.line "
-            "WHERE r.line > %s AND (r.faults IS NOT NULL OR m.fault <> '') ORDER BY r.line LIMIT %s",
+            "WHERE r.line > %s AND (r.mistakes IS NOT NULL OR m.mistake <> '') ORDER BY r.line LIMIT %s",
             [line, CHUNK],
         )
         rows: list[tuple] = self.cursor.fetchall()
@@ -290,7 +292,7 @@ class Staging:
     def version(self) -> str:
         """Of what `match` and `compare` found: whose each row is, what it would change, and what stays off."""
         self.cursor.execute(
-            "SELECT line, is_new, CASE WHEN is_new THEN NULL ELSE client_id END, alters, is_archived, fault, name, "
+            "SELECT line, is_new, CASE WHEN is_new THEN NULL ELSE client_id END, alters, is_archived, mistake, name, "
             "email, phone, time_zone FROM import_match ORDER BY line"
         )
         rows = self.cursor.fetchall()
@@ -310,7 +312,7 @@ class Staging:
             "SELECT m.line, m.is_new, m.alters, m.is_archived, COALESCE(m.name, c.name), COALESCE(m.email, c.email), "
             f"COALESCE(m.phone, c.phone), {_SUPPRESSED} "
             f"FROM import_match m LEFT JOIN {_CLIENT} c ON c.id = m.client_id "
-            "WHERE m.fault = '' ORDER BY m.line LIMIT %s",
+            "WHERE m.mistake = '' ORDER BY m.line LIMIT %s",
             [number],
         )
         rows: list[tuple] = self.cursor.fetchall()
@@ -328,5 +330,5 @@ class Staging:
         return rows
 
 
-def _read_faults(text: str) -> list[Fault]:
+def _read_mistakes(text: str) -> list[Mistake]:
     return [(column, message) for column, message in json.loads(text)]

@@ -12,7 +12,7 @@ from notifier.clients.imports import columns, importer
 from notifier.clients.imports.columns import Layout, MappingError, TopicRef
 from notifier.clients.imports.importer import Plan
 from notifier.clients.imports.writing import ImportOrigin
-from notifier.files import encodings, staged
+from notifier.files import encodings, packed
 from notifier.files.base import FileError, Table
 from notifier.files.encodings import AS_BYTES, UNKNOWN, EncodingUnknown
 from notifier.files.reader import open_table
@@ -51,11 +51,11 @@ def upload(*, file: BinaryIO, name: str, by: User, now: datetime) -> ClientImpor
         raise TooManyRows(f"The file has more than {MAX_ROWS:,} rows, which is more than a page can take.")
     if not rows:
         raise FileError("The file has a header and no row below it: there is nothing to import.")
-    content = staged.pack(table, rows, encoding=encoding)
-    if encoding and not staged.possible(content):
+    content = packed.pack(table, rows, encoding=encoding)
+    if encoding and not packed.possible(content):
         raise FileError("The file has letters of no encoding that is known here. Save it again as CSV (UTF-8).")
     return ClientImport.objects.create(
-        file_name=name[-MAX_NAME_LETTERS:], content=content, mapping=_guessed(staged.unpack(content)), created_by=by
+        file_name=name[-MAX_NAME_LETTERS:], content=content, mapping=_guessed(packed.unpack(content)), created_by=by
     )
 
 
@@ -75,8 +75,8 @@ def _guessed(table: Table) -> dict[str, str]:
 
 def table_of(pending: ClientImport) -> Table:
     content = bytes(pending.content)
-    if staged.is_staged(content):
-        return staged.unpack(content)
+    if packed.is_packed(content):
+        return packed.unpack(content)
     # A file that was uploaded under the release before stands there as it came.
     try:
         return open_table(io.BytesIO(content))
@@ -87,11 +87,11 @@ def table_of(pending: ClientImport) -> Table:
 def encodings_of(pending: ClientImport) -> dict[str, str]:
     """The encodings to choose from, each with the first texts as it has them; empty where the bytes tell it."""
     content = bytes(pending.content)
-    if not staged.is_staged(content) or not staged.unpack(content).encoding:
+    if not packed.is_packed(content) or not packed.unpack(content).encoding:
         return {}
     return {
-        one: f"{encodings.CHOICES[one]}: {', '.join(staged.samples(content, one, most=MAX_SAMPLES))}"
-        for one in staged.possible(content)
+        one: f"{encodings.CHOICES[one]}: {', '.join(packed.samples(content, one, most=MAX_SAMPLES))}"
+        for one in packed.possible(content)
     }
 
 
@@ -100,9 +100,9 @@ def set_encoding(*, pending: ClientImport, encoding: str) -> None:
 
     Raises `FileError` where the file has letters that the encoding doesn't have.
     """
-    content = staged.with_encoding(bytes(pending.content), encoding)
+    content = packed.with_encoding(bytes(pending.content), encoding)
     waiting = ClientImport.objects.filter(pk=pending.pk, state=State.UPLOADED)
-    if not waiting.update(content=content, mapping=_guessed(staged.unpack(content))):
+    if not waiting.update(content=content, mapping=_guessed(packed.unpack(content))):
         raise AlreadyDone
 
 

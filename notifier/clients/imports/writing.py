@@ -64,7 +64,7 @@ class _Writer:
         """Raises `ClientsChanged` where a client was erased or got another address between the match and the lock."""
         self._staging.cursor.execute(
             f"SELECT COUNT(*) FROM import_match m LEFT JOIN {_CLIENT} c ON c.id = m.client_id "
-            "WHERE m.fault = '' AND NOT m.is_new AND (c.id IS NULL OR c.erased_at IS NOT NULL "
+            "WHERE m.mistake = '' AND NOT m.is_new AND (c.id IS NULL OR c.erased_at IS NOT NULL "
             "OR NOT (COALESCE(c.email = m.email, false) OR COALESCE(c.phone = m.phone, false)))"
         )
         if self._staging.cursor.fetchone()[0]:
@@ -74,7 +74,7 @@ class _Writer:
         self._run(
             f"INSERT INTO {_CLIENT} (id, name, email, phone, time_zone, is_active, created_at, updated_at) "
             "SELECT client_id, name, email, phone, COALESCE(time_zone, ''), true, %s, %s FROM import_match "
-            "WHERE is_new AND fault = '' ORDER BY line",
+            "WHERE is_new AND mistake = '' ORDER BY line",
             self._moment,
             self._moment,
         )
@@ -82,7 +82,7 @@ class _Writer:
         self._run(
             f"UPDATE import_match SET client_id = (SELECT c.id FROM {_CLIENT} c WHERE c.email = import_match.email "
             f"UNION ALL SELECT c.id FROM {_CLIENT} c WHERE import_match.email IS NULL AND c.phone = import_match.phone)"
-            " WHERE is_new AND fault = '' AND client_id IS NULL"
+            " WHERE is_new AND mistake = '' AND client_id IS NULL"
         )
         self._record("+", "m.is_new")
 
@@ -91,7 +91,7 @@ class _Writer:
             f"UPDATE {_CLIENT} SET name = COALESCE(m.name, {_CLIENT}.name), "
             f"email = COALESCE(m.email, {_CLIENT}.email), phone = COALESCE(m.phone, {_CLIENT}.phone), "
             f"time_zone = COALESCE(m.time_zone, {_CLIENT}.time_zone), updated_at = %s "
-            f"FROM import_match m WHERE m.client_id = {_CLIENT}.id AND m.alters AND m.fault = ''",
+            f"FROM import_match m WHERE m.client_id = {_CLIENT}.id AND m.alters AND m.mistake = ''",
             self._moment,
         )
         self._record("~", "m.alters")
@@ -108,7 +108,7 @@ class _Writer:
             "SELECT c.id, c.name, c.email, c.phone, c.time_zone, c.is_active, c.created_at, c.erased_at, "
             "%s, %s, %s, %s "
             f"FROM import_match m JOIN {_CLIENT} c ON c.id = m.client_id "
-            f"WHERE m.fault = '' AND {which} ORDER BY m.line",
+            f"WHERE m.mistake = '' AND {which} ORDER BY m.line",
             self._moment,
             f"Import of {self._origin.file_name}"[:MAX_REASON_LETTERS],
             kind,
@@ -123,7 +123,7 @@ class _Writer:
             self._run(
                 f"INSERT INTO {_PREFERENCE} (client_id, topic_id, email, sms) "
                 f"SELECT client_id, {topic}, {email}, {sms} FROM import_match "
-                f"WHERE is_new AND fault = '' AND ({email} OR {sms}) ORDER BY client_id"
+                f"WHERE is_new AND mistake = '' AND ({email} OR {sms}) ORDER BY client_id"
             )
         self._run(
             f"INSERT INTO {_PREFERENCE} (client_id, topic_id, email, sms) "

@@ -10,7 +10,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from notifier.broadcasts import lifecycle, progress
 from notifier.broadcasts.send_options import SendOptions
 from notifier.models import Broadcast, Delivery, Notification
-from notifier.runtime import clock, process_health
+from notifier.overview import process_health
+from notifier.runtime import clock
 from notifier.wording import wall_clocks
 
 POLL_SECONDS = 0.5

@@ -5,7 +5,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from notifier.broadcasts import lifecycle, progress
 from notifier.models import Broadcast
-from notifier.runtime import clock, process_health
+from notifier.overview import process_health
+from notifier.runtime import clock
 from notifier.wording import wall_clocks
 
 

@@ -51,6 +51,7 @@ class Provider:
 def messages(number: int) -> list[Message]:
     return [
         Message(
+            reference=f"7.{delivery}",
             delivery_id=delivery,
             broadcast_id=7,
             channel=Channel.EMAIL,

@@ -41,16 +41,7 @@ def test_the_backend_gets_the_message_as_it_was_claimed(hire: Callable[..., Send
 
     send(hire(provider, threads=1), 1)
 
-    expected = Outgoing(
-        "7.1",
-        "client1@example.com",
-        "Three new homes",
-        "Hello",
-        "<p>Hello</p>",
-        link_token="token1",
-        list_id="listings",
-    )
-    assert [message for backend in provider.backends for message in backend.sent] == [expected]
+    assert [message for backend in provider.backends for message in backend.sent] == messages(1)
 
 
 def test_as_many_messages_are_under_way_at_once_as_there_are_threads(hire: Callable[..., Sender]) -> None:

@@ -283,7 +283,7 @@ def test_only_those_who_may_control_broadcasts_may_try_it(staff: LogIn) -> None:
 
 
 @pytest.mark.parametrize(("method", "channel", "status"), [("get", "email", 405), ("post", "fax", 404)])
-def test_it_is_an_order_to_a_channel(admin: Browser, method: str, channel: str, status: int) -> None:
+def test_it_is_an_act_about_a_channel(admin: Browser, method: str, channel: str, status: int) -> None:
     answer = getattr(admin, method)(reverse("admin:try_again", args=[channel]))
 
     assert answer.status_code == status

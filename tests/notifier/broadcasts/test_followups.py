@@ -15,7 +15,7 @@ from pytest_django import DjangoAssertNumQueries
 from notifier.broadcasts import approvals, chains, followups
 from notifier.broadcasts.followups import FollowedAlready, NotEnded
 from notifier.delivery import claims, fanout, recovery, settlements
-from notifier.delivery.recovery import Obstacle
+from notifier.delivery.obstacles import Obstacle
 from notifier.delivery.settlements import Outcome, Verdict
 from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Reason, Suppression
 from notifier.staff import groups

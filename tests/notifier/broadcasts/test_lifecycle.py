@@ -109,14 +109,14 @@ def test_of_several_all_are_made_or_none(now: datetime) -> None:
 
 def test_a_fault_in_the_middle_of_several_makes_none(now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
     one, two = a_notification(), a_notification()
-    make = lifecycle._make
+    make = lifecycle.make
 
     def dies_on_the_second(n: Notification, **values: Any) -> Broadcast:
         if n == two:
             raise RuntimeError("killed")
         return make(n, **values)
 
-    monkeypatch.setattr(lifecycle, "_make", dies_on_the_second)
+    monkeypatch.setattr(lifecycle, "make", dies_on_the_second)
     with pytest.raises(RuntimeError, match="killed"):
         press(one, two, now=now)
 
@@ -201,8 +201,8 @@ def test_another_notification_is_not_kept_back(now: datetime) -> None:
     assert len(press(a_notification(), now=now)) == 1
 
 
-# --- Orders -----------------------------------------------------------------------------------------------------------
-ORDERS = {
+# --- Acts -------------------------------------------------------------------------------------------------------------
+ACTS = {
     "pause": lifecycle.pause,
     "resume": lifecycle.resume,
     "cancel": lifecycle.cancel,
@@ -217,29 +217,29 @@ WORKS = {
 }
 
 
-@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("act", ACTS)
 @pytest.mark.parametrize("state", State)
-def test_an_order_is_carried_out_where_the_table_allows_it_and_refused_elsewhere(
-    order: str, state: Broadcast.State
+def test_an_act_is_carried_out_where_the_table_allows_it_and_refused_elsewhere(
+    act: str, state: Broadcast.State
 ) -> None:
     broadcast = a_broadcast(state=state, subject="Homes")
-    expected = WORKS.get((order, state))
+    expected = WORKS.get((act, state))
 
     if expected:
-        ORDERS[order](broadcast_id=broadcast.pk)
+        ACTS[act](broadcast_id=broadcast.pk)
     else:
         with pytest.raises(NotAllowed) as caught:
-            ORDERS[order](broadcast_id=broadcast.pk)
-        assert str(caught.value) == f"#{broadcast.pk} Homes is {state.label.lower()}: you can't {order} it now."
+            ACTS[act](broadcast_id=broadcast.pk)
+        assert str(caught.value) == f"#{broadcast.pk} Homes is {state.label.lower()}: you can't {act} it now."
 
     broadcast.refresh_from_db()
     assert broadcast.state == (expected or state)
 
 
-@pytest.mark.parametrize("order", ORDERS)
-def test_an_order_for_a_broadcast_that_is_not_there_says_so(order: str) -> None:
+@pytest.mark.parametrize("act", ACTS)
+def test_an_act_for_a_broadcast_that_is_not_there_says_so(act: str) -> None:
     with pytest.raises(NotAllowed, match="There is no broadcast 12345678"):
-        ORDERS[order](broadcast_id=12_345_678)
+        ACTS[act](broadcast_id=12_345_678)
 
 
 def test_a_second_press_on_pause_is_told_the_truth() -> None:
@@ -293,7 +293,7 @@ def test_a_second_press_waits_for_the_first_and_then_sees_it(now: datetime) -> N
 
 
 @concurrent
-def test_two_orders_at_once_get_one_true_answer_each(now: datetime) -> None:
+def test_two_acts_at_once_get_one_true_answer_each(now: datetime) -> None:
     for _ in range(5):
         broadcast = a_broadcast()
 

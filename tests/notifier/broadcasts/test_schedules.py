@@ -92,7 +92,7 @@ def test_times_that_can_not_be_kept_are_refused(
     assert not Broadcast.objects.exists()
 
 
-def test_the_same_order_again_after_its_time_is_still_the_same_broadcast(now: datetime) -> None:
+def test_the_same_request_again_after_its_time_is_still_the_same_broadcast(now: datetime) -> None:
     notification, token = a_notification(), uuid.uuid4()
     order = partial(
         lifecycle.create,

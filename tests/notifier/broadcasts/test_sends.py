@@ -33,6 +33,10 @@ class StubbornBackend(FaultyBackend):
         raise RuntimeError
 
 
+def a_test(**columns: str) -> Outgoing:
+    return Outgoing(reference=test_sends.new_reference(), **columns)
+
+
 def book(by: object, now: datetime) -> None:
     test_sends.book(notification_id=None, subject="Homes", channel=Channel.EMAIL, by=by, now=now)  # type: ignore[arg-type]
 
@@ -64,9 +68,7 @@ def test_a_test_goes_through_the_backend_of_the_channel(fake_smtp: FakeSmtp, set
 
     said = [
         test_sends.send(
-            message=test_sends.TestMessage(
-                address="me@example.com", subject="[Test] Homes", body="Hello", html="<p>Hello</p>"
-            ),
+            message=a_test(address="me@example.com", subject="[Test] Homes", body="Hello", html="<p>Hello</p>"),
             channel=Channel.EMAIL,
         )
         for _ in range(2)
@@ -81,9 +83,7 @@ def test_a_test_goes_through_the_backend_of_the_channel(fake_smtp: FakeSmtp, set
 
 
 def test_no_delivery_comes_of_a_test(settings: Settings, db: None) -> None:
-    test_sends.send(
-        message=test_sends.TestMessage(address="me@example.com", subject="s", body="b"), channel=Channel.EMAIL
-    )
+    test_sends.send(message=a_test(address="me@example.com", subject="s", body="b"), channel=Channel.EMAIL)
 
     assert not Delivery.objects.exists()
 
@@ -92,9 +92,7 @@ def test_what_the_backend_says_is_handed_on(settings: Settings, db: None) -> Non
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 9
 
-    said = test_sends.send(
-        message=test_sends.TestMessage(address="me@example.com", subject="s", body="b"), channel=Channel.EMAIL
-    )
+    said = test_sends.send(message=a_test(address="me@example.com", subject="s", body="b"), channel=Channel.EMAIL)
 
     assert said.startswith("the mail server can't be used")
 
@@ -107,8 +105,6 @@ def test_a_fault_of_the_backend_is_told_without_the_address(
 ) -> None:
     settings.SEND_BACKENDS = {"email": f"{__name__}.{backend}"}
 
-    said = test_sends.send(
-        message=test_sends.TestMessage(address="ann@example.com", subject="s", body="b"), channel=Channel.EMAIL
-    )
+    said = test_sends.send(message=a_test(address="ann@example.com", subject="s", body="b"), channel=Channel.EMAIL)
 
     assert said == expected

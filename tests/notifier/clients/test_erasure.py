@@ -18,7 +18,7 @@ from notifier.consent.consents import Origin
 from notifier.consent.provider_events import Event, Kind
 from notifier.consent.suppressions import Evidence, Source
 from notifier.delivery import claims, recovery
-from notifier.files import staged
+from notifier.files import packed
 from notifier.models import (
     Channel,
     Client,
@@ -114,13 +114,13 @@ def test_files_are_read_before_anything_is_locked(now: datetime, monkeypatch: py
     client = a_client(name="Zebedee Quux", email="first@quux.example")
     uploads.upload(file=BytesIO(WITH_ZEBEDEE), name="new.csv", by=maria, now=now)
     within: list[bool] = []
-    unpack = staged.unpack
+    unpack = packed.unpack
 
     def unpack_and_note(content: bytes) -> Any:
         within.append(connection.in_atomic_block)
         return unpack(content)
 
-    monkeypatch.setattr(staged, "unpack", unpack_and_note)
+    monkeypatch.setattr(packed, "unpack", unpack_and_note)
 
     erasure.erase(client_id=client.pk, by=maria, why="asked for it", now=now)
 

@@ -11,7 +11,8 @@ from django.db.models import QuerySet
 from notifier.broadcasts import lifecycle
 from notifier.delivery import claims, recovery, settlements, sweeps, tallies
 from notifier.delivery.claims import Claim
-from notifier.delivery.recovery import Obstacle, Resolved
+from notifier.delivery.obstacles import Obstacle
+from notifier.delivery.recovery import Resolved
 from notifier.delivery.settlements import Outcome, Verdict
 from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Reason, Resolution, ResolvedDelivery
 from tests.support.database.connections import OtherConnection, at_once, impatient

@@ -104,7 +104,7 @@ def test_what_is_not_in_the_subset_is_shown_as_it_was_typed(source: str) -> None
 @pytest.mark.parametrize(
     "signature", ["Regards\n--\nAnn", "Regards\n-- \nAnn", "Regards\n==\nAnn", "A\n    B\n\n    C"]
 )
-def test_a_plain_letter_keeps_its_lines(signature: str) -> None:
+def test_a_plain_text_keeps_its_lines(signature: str) -> None:
     written = markdown.write(signature)
 
     assert not {"h1", "h2", "pre", "code"} & set(Tags(written.html).tags)
@@ -230,7 +230,7 @@ def test_a_page_names_a_few_faults_of_a_kind_and_not_thousands() -> None:
     assert len(markdown.mistakes(" ".join(f"[a](x{number})" for number in range(1000)))) == markdown.MAX_NAMED
 
 
-# --- Web addresses as people paste them -------------------------------------------------------------------------------
+# --- URLs as people paste them -------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     "address",
     [

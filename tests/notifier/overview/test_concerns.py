@@ -4,7 +4,7 @@ import pytest
 
 from notifier.models import Broadcast, Channel, DailyStats, Process
 from notifier.overview import concerns
-from notifier.runtime.process_health import Health
+from notifier.overview.process_health import Health
 from tests.support.factories import a_broadcast, a_notification
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
@@ -55,12 +55,12 @@ def test_a_broadcast_of_which_something_fails_is_told_while_it_does(now: datetim
     assert concern.url.endswith(f"/{broadcast.pk}/progress/")
 
 
-def test_a_channel_that_paused_itself_is_tried_again_by_an_order(now: datetime) -> None:
+def test_a_channel_that_paused_itself_is_tried_again_by_an_act(now: datetime) -> None:
     paused = Health("E-mail", False, "E-mail is paused by itself.", paused=Channel.EMAIL)
 
     [concern] = concerns.find(health=[paused], may=everything, now=now)
 
-    assert (concern.button, concern.is_order) == ("Try again now", True)
+    assert (concern.button, concern.is_act) == ("Try again now", True)
     assert concern.url.endswith("/channels/email/try-again/")
 
 

@@ -12,7 +12,6 @@ from django.db.models import Model
 from django.test import Client as Browser
 
 from consumers.backends import mime
-from consumers.backends.base import Outgoing
 from notifier.delivery import claims
 from notifier.models import (
     Channel,
@@ -48,16 +47,7 @@ def claimed(row: Delivery, now: datetime) -> list[claims.Message]:
 
 
 def wire(message: claims.Message) -> EmailMessage:
-    outgoing = Outgoing(
-        reference=f"{message.broadcast_id}.{message.delivery_id}",
-        address=message.address,
-        subject=message.subject,
-        body=message.body,
-        html=message.html,
-        link_token=message.link_token,
-        list_id=message.list_id,
-    )
-    mail = message_from_bytes(mime.source(outgoing), policy=policy.default)
+    mail = message_from_bytes(mime.source(message), policy=policy.default)
     assert isinstance(mail, EmailMessage)
     return mail
 

@@ -164,10 +164,10 @@ def posted(user: User, **fields: Any) -> dict[str, Any]:
 
 def test_a_user_has_one_profile_whatever_number_is_posted() -> None:
     browser, user = browser_of(a_user(is_superuser=True)), a_user(username="ann")
-    address = reverse("admin:auth_user_change", args=[user.pk])
-    form = form_of(browser.get(address).content.decode())
+    url = reverse("admin:auth_user_change", args=[user.pk])
+    form = form_of(browser.get(url).content.decode())
 
-    answer = browser.post(address, {**form, "profile-TOTAL_FORMS": "1000"})
+    answer = browser.post(url, {**form, "profile-TOTAL_FORMS": "1000"})
 
     assert len(answer.context["inline_admin_formsets"][0].formset.forms) == 1
 

@@ -83,7 +83,7 @@ def test_who_asked_for_a_change_is_told_to_look_before_asking_again(
 ) -> None:
     broken_by(away())
 
-    asked = browser.post("/admin/notifier/broadcast/1/order/pause/").content.decode()
+    asked = browser.post("/admin/notifier/broadcast/1/act/pause/").content.decode()
     looked = browser.get("/admin/").content.decode()
 
     assert "look before you ask again" in asked

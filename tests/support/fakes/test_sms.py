@@ -17,8 +17,8 @@ def post(fake: FakeSms | SmsProcess, **changed: Any) -> httpx.Response:
         "data": {"To": "+447700900123", "From": "+15005550006", "Body": "Hé & bye"},
         "timeout": PATIENCE_SECONDS,
     }
-    address = f"http://127.0.0.1:{fake.port}/2010-04-01/Accounts/{SID}/Messages.json"
-    return httpx.post(address, trust_env=False, **options | changed)
+    url = f"http://127.0.0.1:{fake.port}/2010-04-01/Accounts/{SID}/Messages.json"
+    return httpx.post(url, trust_env=False, **options | changed)
 
 
 def test_a_text_is_written_down_with_its_id(fake_sms: FakeSms) -> None:

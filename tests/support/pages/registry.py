@@ -22,6 +22,6 @@ POSTED = [(page, post) for page in OF_STAFF for post in page.posts]
 MODELS = [page.name.removesuffix("_changelist") for page in PAGES if page.name.endswith("_changelist")]
 
 
-def addresses(rows: Rows) -> list[str]:
+def shown_urls(rows: Rows) -> list[str]:
     """What a browser shows to staff, page by page."""
     return [page.url(view, rows) for page in OF_STAFF for view in page.seen()]

@@ -76,20 +76,20 @@ def test_every_action_of_a_list_is_in_the_registry() -> None:
 @pytest.mark.parametrize(
     ("name", "there_are"),
     [
-        ("notifier_broadcast_order", BUTTONS),
+        ("notifier_broadcast_act", BUTTONS),
         ("notifier_client_decide", ACTS),
         ("notifier_delivery_resolve", DECISIONS),
         ("notifier_delivery_export", EXPORTS),
     ],
 )
-def test_every_order_and_decision_is_in_the_registry(name: str, there_are: dict[str, Any]) -> None:
+def test_every_act_and_decision_is_in_the_registry(name: str, there_are: dict[str, Any]) -> None:
     page = next(page for page in OF_STAFF if page.name == name)
 
     assert {view.label for view in page.opens} | {post.label for post in page.posts} == set(there_are)
 
 
-def test_every_order_that_asks_first_has_its_page_in_the_registry() -> None:
-    page = next(page for page in OF_STAFF if page.name == "notifier_broadcast_order")
+def test_every_act_that_asks_first_has_its_page_in_the_registry() -> None:
+    page = next(page for page in OF_STAFF if page.name == "notifier_broadcast_act")
 
     assert {view.label for view in page.opens} == {button.name for button in BUTTONS.values() if button.asks}
 

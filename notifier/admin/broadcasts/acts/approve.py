@@ -12,9 +12,9 @@ from django.template.response import TemplateResponse
 
 from notifier.admin.broadcasts import page_parts, waiting
 from notifier.admin.lists.base import BackOfficeAdmin
+from notifier.admin.lists.why_field import WhyField
 from notifier.broadcasts import acts, approvals, lifecycle
 from notifier.broadcasts.acts import Act
-from notifier.messages.lines import validate_one_line
 from notifier.models import Broadcast
 from notifier.runtime import clock
 from notifier.runtime.versions import NotAsShown
@@ -51,9 +51,7 @@ CHANGED = "Nothing was rejected: it was changed after you had opened this page. 
 
 
 class RejectForm(forms.Form):
-    why = forms.CharField(
-        label="Why", max_length=200, validators=[validate_one_line], help_text="Whoever asked for it reads this."
-    )
+    why = WhyField(max_length=200, help_text="Whoever asked for it reads this.")
     #: The version that the page showed: it may have been mended since.
     seen = forms.CharField(required=False, widget=forms.HiddenInput)
 

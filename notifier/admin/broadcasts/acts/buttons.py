@@ -29,7 +29,7 @@ def _always(sheet: Sheet, now: datetime) -> bool:
 class Button:
     """An act, as the progress page offers it. In which states it is shown: see `acts.ALLOWED`."""
 
-    #: In its address.
+    #: In its URL.
     name: str
     act: Act
     label: str

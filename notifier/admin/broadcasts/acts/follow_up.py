@@ -16,7 +16,7 @@ from notifier.admin.broadcasts.forms import FollowForm
 from notifier.admin.deliveries import results
 from notifier.admin.lists import deferred_counts
 from notifier.admin.lists.base import BackOfficeAdmin
-from notifier.broadcasts import followups
+from notifier.broadcasts import followups, lifecycle
 from notifier.broadcasts.followups import Missing
 from notifier.models import Broadcast, Delivery
 from notifier.runtime import clock
@@ -48,7 +48,7 @@ def _follow_up(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Br
     if made := followups.find_existing(broadcast_id=broadcast.pk, token=token):
         return redirect(model_admin.page_url("progress", made.pk))
     followups.check(broadcast=broadcast)
-    number = total(followups.missing(broadcast=broadcast))
+    number = followups.total(followups.missing(broadcast=broadcast))
     form = FollowForm(request.POST, sends=number, may_be_critical=request.user.has_perm(groups.SEND_CRITICAL))
     if not form.is_valid():
         return _ask(model_admin, request, broadcast, "Nothing was sent yet: see what is marked below.", form)
@@ -69,10 +69,8 @@ def _ask(
     note: str = "",
     form: FollowForm | None = None,
 ) -> HttpResponse:
-    later = deferred_counts.address(request, is_long=deferred_counts.is_long())
-    context = {
-        **model_admin.admin_site.each_context(request),
-        "opts": model_admin.opts,
+    later = deferred_counts.counted_url(request, is_long=deferred_counts.is_long())
+    page = {
         "title": "Send to those who did not get it?",
         "broadcast": broadcast,
         "shown": samples.samples_of(broadcast),
@@ -81,12 +79,12 @@ def _ask(
         "counting": later,
         **({} if later else _missing(request, broadcast, form)),
     }
-    return TemplateResponse(request, "admin/notifier/broadcast/follow.html", context)
+    return TemplateResponse(request, "admin/notifier/broadcast/follow.html", model_admin.page_context(request, page))
 
 
 def _missing(request: HttpRequest, broadcast: Broadcast, form: FollowForm | None) -> dict[str, Any]:
     counted = followups.missing(broadcast=broadcast)
-    number = total(counted)
+    number = followups.total(counted)
     return {
         "title": "Send to those who did not get it?" if number else "Nobody is left to send it to",
         "counted": counted,
@@ -94,14 +92,10 @@ def _missing(request: HttpRequest, broadcast: Broadcast, form: FollowForm | None
         "unknown": sum(missing.unknown for missing in counted),
         "under_way": sum(missing.under_way for missing in counted),
         "unknown_url": results.list_of(broadcast, state__exact=Delivery.State.UNKNOWN),
-        "asks": followups.asks_for_approval(number=number, by=cast(User, request.user)),
+        "asks": lifecycle.needs_approval(by=cast(User, request.user), sends=lambda: number),
         "button": total_in_words(counted),
         "form": form or FollowForm(sends=number, may_be_critical=request.user.has_perm(groups.SEND_CRITICAL)),
     }
-
-
-def total(counted: Sequence[Missing]) -> int:
-    return sum(missing.recipients for missing in counted)
 
 
 def total_in_words(counted: Sequence[Missing]) -> str:

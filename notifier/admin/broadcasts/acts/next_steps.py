@@ -25,7 +25,7 @@ class NextStep:
 
 
 def next_steps(request: HttpRequest, sheet: progress.Sheet, follower: Broadcast | None, retry: str) -> list[NextStep]:
-    """For whoever may take them. `retry` is the address of sending again what failed; empty where nobody can."""
+    """For whoever may take them. `retry` is the URL of sending again what failed; empty where nobody can."""
     broadcast, may = sheet.broadcast, request.user.has_perm
     failed, unknown = sheet.count(Delivery.State.FAILED), sheet.count(Delivery.State.UNKNOWN)
     steps = []

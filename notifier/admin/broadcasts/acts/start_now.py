@@ -1,6 +1,6 @@
 """*Start now*: the page that starts a scheduled broadcast before its time.
 
-It is at `<broadcast_id>/order/start-now/`; the button that leads there, and who may press it: `buttons`.
+It is at `<broadcast_id>/act/start-now/`; the button that leads there, and who may press it: `buttons`.
 """
 
 from datetime import datetime

@@ -70,7 +70,16 @@ def test_a_server_that_takes_few_connections_gets_everything_over_those(
         settings.EMAIL_TIMEOUT = 20
         crew = Sender(get_backend=get_backend, threads=10)
         messages = [
-            Message(number, 7, Channel.EMAIL, f"client{number}@example.com", "Homes", "Hello", 0)
+            Message(
+                f"7.{number}",
+                f"client{number}@example.com",
+                "Homes",
+                "Hello",
+                delivery_id=number,
+                broadcast_id=7,
+                channel=Channel.EMAIL,
+                attempts=0,
+            )
             for number in range(60)
         ]
 

@@ -118,12 +118,12 @@ def test_what_is_done_is_done_for_those_who_may_and_refused_to_everybody_else(po
 
 def _done(page: Page, post: Post, rows: Rows, user: User | None) -> str:
     """ "done", "refused", "asked to log in", or what else came of it."""
-    address = page.url(post.at, rows)
+    url = page.url(post.at, rows)
     browser = Browser()
     log_in(browser, rows, user)
-    data = _form(browser, address) if post.has_form else {}
+    data = _form(browser, url) if post.has_form else {}
     before = everything_of_ours()
-    answer = browser.post(address, data | post.filled(rows))
+    answer = browser.post(url, data | post.filled(rows))
     answer.getvalue()
     changed = sorted(label for label, rows in everything_of_ours().items() if rows != before[label])
     location = answer.get("Location", "")

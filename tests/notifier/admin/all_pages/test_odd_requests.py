@@ -197,8 +197,8 @@ def test_no_page_fails_for_what_a_parameter_says(
     assert found == {}
 
 
-def test_nor_for_a_list_that_is_named_in_its_address(root: Browser, rows: Rows) -> None:
-    """The pages about all that a list finds read that list's own address out of theirs."""
+def test_nor_for_a_list_that_is_named_in_its_url(root: Browser, rows: Rows) -> None:
+    """The pages about all that a list finds read that list's own URL out of theirs."""
     found = {}
     for name, parameter in {
         "notifier_client_export": "state",
@@ -209,9 +209,9 @@ def test_nor_for_a_list_that_is_named_in_its_address(root: Browser, rows: Rows) 
         path = reverse(f"admin:{name.rstrip('_')}", args=["send-again"] if "resolve" in name else [])
         for value in (NUL, *ODD):
             for inner in ({parameter: value}, {"q": value}, {"p": value}):
-                address = f"{path}?{urlencode({'list': urlencode(inner)})}"
-                if fault := failed(root, "get", address):
-                    found[address[:200]] = fault
+                url = f"{path}?{urlencode({'list': urlencode(inner)})}"
+                if fault := failed(root, "get", url):
+                    found[url[:200]] = fault
 
     assert found == {}
 

@@ -94,15 +94,15 @@ def test_what_the_machinery_writes_can_be_neither_changed_nor_deleted(admin: Bro
 
 @pytest.mark.parametrize("model", PAGES)
 def test_a_list_takes_as_many_queries_for_thirty_rows_as_for_three(admin: Browser, model: str) -> None:
-    address = url(model, "changelist")
+    shown = url(model, "changelist")
     for _ in range(3):
         MAKE[model]()
-    few = queries_of(admin, address)
+    few = queries_of(admin, shown)
 
     for _ in range(27):
         MAKE[model]()
 
-    assert queries_of(admin, address) == few
+    assert queries_of(admin, shown) == few
 
 
 #: Pages about one broadcast or one client, whose rows may be many.

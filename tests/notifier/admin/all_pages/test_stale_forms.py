@@ -282,16 +282,16 @@ def test_an_earlier_version_is_not_brought_back_over_a_text_that_was_not_shown(a
     notification = a_notification(subject="First")
     save(admin, notification, subject="Second")
     first = notification.history.order_by("history_id")[0]
-    address = f"{page_of(notification, 'history')}{first.history_id}/"
-    form = opened(admin, address)
+    url = f"{page_of(notification, 'history')}{first.history_id}/"
+    form = opened(admin, url)
     save(somebody_else(), notification, subject="Third")
 
-    page = admin.post(address, form)
+    page = admin.post(url, form)
 
     notification.refresh_from_db()
     assert notification.subject == "Third"
     assert "Somebody else has changed this, to “Third”." in text_of(page)
-    admin.post(address, form_of(page.content.decode()))
+    admin.post(url, form_of(page.content.decode()))
     notification.refresh_from_db()
     assert notification.subject == "First"
 
@@ -351,14 +351,14 @@ def test_two_people_who_add_the_same_client_at_once_make_one_and_the_other_is_to
         save_model(*args)
 
     monkeypatch.setattr(ClientAdmin, "save_model", save_when_both_are_checked)
-    address = reverse("admin:notifier_client_add")
+    url = reverse("admin:notifier_client_add")
     browsers = [somebody_else(username=name) for name in ("ann", "bob")]
     answers: list[Any] = []
 
     def add(browser: Browser) -> None:
         try:
-            form = opened(browser, address) | {"name": browser.cookies["sessionid"].value[:5], "email": "a@example.com"}
-            answers.append(browser.post(address, form))
+            form = opened(browser, url) | {"name": browser.cookies["sessionid"].value[:5], "email": "a@example.com"}
+            answers.append(browser.post(url, form))
         finally:
             connections.close_all()
 

@@ -86,10 +86,10 @@ def test_who_may_not_see_the_list_is_not_led_there(staff: LogIn) -> None:
 
 def test_our_own_pages_begin_there_too(admin: Browser) -> None:
     broadcast, client = a_broadcast(), a_client(name="Ann Example")
-    order = ("notifier_broadcast_order", broadcast.pk, "cancel")
+    act = ("notifier_broadcast_act", broadcast.pk, "cancel")
 
     assert trail(admin, "notifier_broadcast_progress", broadcast.pk) == f"Overview › Broadcasts › #{broadcast.pk}"
-    assert trail(admin, *order) == f"Overview › Broadcasts › #{broadcast.pk} › Cancel"
+    assert trail(admin, *act) == f"Overview › Broadcasts › #{broadcast.pk} › Cancel"
     assert trail(admin, "notifier_client_why", client.pk) == "Overview › Clients › Ann Example › Why?"
     assert trail(admin, "notifier_clientimport_upload") == "Overview › Clients › Imports › Import clients"
 

@@ -30,8 +30,8 @@ def page_of(broadcast: Broadcast) -> str:
     return reverse("admin:notifier_broadcast_progress", args=[broadcast.pk])
 
 
-def order_of(broadcast: Broadcast, name: str) -> str:
-    return reverse("admin:notifier_broadcast_order", args=[broadcast.pk, name])
+def act_url(broadcast: Broadcast, name: str) -> str:
+    return reverse("admin:notifier_broadcast_act", args=[broadcast.pk, name])
 
 
 def a_told_broadcast(**fields: Any) -> Broadcast:
@@ -83,11 +83,11 @@ def test_the_list_shows_the_numbers_of_the_tally(admin: Browser) -> None:
 def test_the_record_of_one_broadcast_is_one_click_away(admin: Browser) -> None:
     broadcast = a_told_broadcast()
     own, other = a_delivery(broadcast=broadcast), a_delivery(broadcast=a_told_broadcast(request_id=uuid.uuid4()))
-    address = f"{reverse('admin:notifier_delivery_changelist')}?broadcast__id__exact={broadcast.pk}"
+    url = f"{reverse('admin:notifier_delivery_changelist')}?broadcast__id__exact={broadcast.pk}"
 
-    page = admin.get(address)
+    page = admin.get(url)
 
-    assert address in text_of(admin.get(page_of(broadcast)))
+    assert url in text_of(admin.get(page_of(broadcast)))
     assert list(page.context["cl"].result_list) == [own]
     assert other not in page.context["cl"].result_list
 
@@ -95,11 +95,11 @@ def test_the_record_of_one_broadcast_is_one_click_away(admin: Browser) -> None:
 def test_what_one_client_was_sent_is_one_click_away(admin: Browser) -> None:
     own = a_delivery()
     a_delivery()
-    address = f"{reverse('admin:notifier_delivery_changelist')}?client__id__exact={own.client.pk}"
+    url = f"{reverse('admin:notifier_delivery_changelist')}?client__id__exact={own.client.pk}"
 
-    page = admin.get(address)
+    page = admin.get(url)
 
-    assert address in text_of(admin.get(reverse("admin:notifier_client_change", args=[own.client.pk])))
+    assert url in text_of(admin.get(reverse("admin:notifier_client_change", args=[own.client.pk])))
     assert list(page.context["cl"].result_list) == [own]
 
 

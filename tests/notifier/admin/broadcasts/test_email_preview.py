@@ -18,7 +18,7 @@ pytestmark = pytest.mark.both_engines(only_full=True)
 SEND, APPROVE, VIEW = "notifier.send_broadcast", "notifier.approve_broadcast", "notifier.view_broadcast"
 
 
-def letter_of(row: object) -> str:
+def preview_url(row: object) -> str:
     return reverse(f"admin:notifier_{type(row).__name__.lower()}_email_preview", args=[row.pk])  # type: ignore[attr-defined]
 
 
@@ -27,14 +27,14 @@ def test_the_confirm_page_frames_the_mail_as_a_client_reads_it(admin: Browser) -
     notification = a_notification(email_body="Dear {{ name }}, this is **bold**")
 
     page = text_of(admin.get(reverse("admin:notifier_notification_broadcast"), {"ids": notification.pk}))
-    letter = text_of(admin.get(letter_of(notification)))
+    preview = text_of(admin.get(preview_url(notification)))
 
-    assert f'src="{letter_of(notification)}"' in page
+    assert f'src="{preview_url(notification)}"' in page
     assert "**" not in page
     assert "Dear Ann &lt;Example&gt;, this is bold" in page
-    assert "Dear Ann &lt;Example&gt;, this is <strong>bold</strong>" in letter
+    assert "Dear Ann &lt;Example&gt;, this is <strong>bold</strong>" in preview
     # Whoever may read it may follow its links, and decides nothing for the client by them.
-    tokens = re.findall(r'href="[^"]*/[up]/([^"]*)"', letter)
+    tokens = re.findall(r'href="[^"]*/[up]/([^"]*)"', preview)
     assert [signed_links.read_token(token).is_test_message for token in tokens] == [True, True]
 
 
@@ -42,7 +42,7 @@ def test_a_broadcasts_is_the_text_that_it_froze(admin: Browser) -> None:
     broadcast = a_broadcast(notification=a_notification(email_body="as it was"))
     Notification.objects.update(email_body="edited")
 
-    page = text_of(admin.get(letter_of(broadcast)))
+    page = text_of(admin.get(preview_url(broadcast)))
 
     assert "as it was" in page
     assert "edited" not in page
@@ -53,11 +53,11 @@ def test_the_approver_is_shown_the_broadcasts_and_not_the_notifications(staff: L
 
     page = text_of(staff(VIEW, APPROVE).get(reverse("admin:notifier_broadcast_approve", args=[broadcast.pk])))
 
-    assert f'src="{letter_of(broadcast)}"' in page
+    assert f'src="{preview_url(broadcast)}"' in page
 
 
 def test_it_runs_nothing_and_only_our_own_pages_frame_it(admin: Browser) -> None:
-    response = admin.get(letter_of(a_broadcast()))
+    response = admin.get(preview_url(a_broadcast()))
 
     assert response["X-Frame-Options"] == "SAMEORIGIN"
     policy = response["Content-Security-Policy"]
@@ -70,22 +70,22 @@ def test_who_may_only_watch_a_broadcast_reads_no_clients_name(staff: LogIn) -> N
     a_client(name="Ann Example", listings="both")
     broadcast = a_broadcast(notification=a_notification(email_body="Dear {{ name }}"))
 
-    assert "Dear Alex Example" in text_of(staff(VIEW).get(letter_of(broadcast)))
-    assert "Dear Ann Example" in text_of(staff(VIEW, APPROVE).get(letter_of(broadcast)))
+    assert "Dear Alex Example" in text_of(staff(VIEW).get(preview_url(broadcast)))
+    assert "Dear Ann Example" in text_of(staff(VIEW, APPROVE).get(preview_url(broadcast)))
 
 
 def test_it_takes_the_right_of_the_page_that_frames_it(staff: LogIn) -> None:
     notification, broadcast = a_notification(), a_broadcast()
 
-    assert staff(VIEW).get(letter_of(notification)).status_code == 403
-    assert staff(SEND).get(letter_of(broadcast)).status_code == 403
-    assert staff(SEND).get(letter_of(notification)).status_code == 200
+    assert staff(VIEW).get(preview_url(notification)).status_code == 403
+    assert staff(SEND).get(preview_url(broadcast)).status_code == 403
+    assert staff(SEND).get(preview_url(notification)).status_code == 200
 
 
 def test_what_has_no_mail_has_no_such_page(admin: Browser) -> None:
     notification = a_notification(email_body="", sms_body="only this")
 
-    assert admin.get(letter_of(notification)).status_code == 404
+    assert admin.get(preview_url(notification)).status_code == 404
 
 
 def test_the_frame_of_an_e_mail_is_about_as_high_as_its_text() -> None:

@@ -16,7 +16,7 @@ from notifier.models import Broadcast, Delivery, Reason
 from tests.notifier.admin.broadcasts.test_broadcast_admin import (
     TALLY,
     a_told_broadcast,
-    order_of,
+    act_url,
     page_of,
     poll,
     text_of,
@@ -189,7 +189,7 @@ def test_buttons_are_swapped_only_when_others_are_due(admin: Browser) -> None:
     assert "<form" not in same
     assert '<span id="number-retry" hx-swap-oob="true">12</span>' in same
     assert 'id="controls" class="controls" hx-swap-oob="true"' in other
-    assert order_of(broadcast, "resume") in other
+    assert act_url(broadcast, "resume") in other
 
 
 def test_a_poll_after_logout_leads_to_the_login_page_and_back(client: Browser, db: None) -> None:
@@ -241,7 +241,7 @@ def test_the_wall_has_the_numbers_and_nothing_to_press(admin: Browser) -> None:
 
     assert "1,198 of 1,998" in text
     assert f'hx-get="{page_of(broadcast)}?wall=1"' in text
-    for absent in ('id="menu"', 'class="breadcrumbs"', 'id="controls"', "order-cancel", "all-deliveries"):
+    for absent in ('id="menu"', 'class="breadcrumbs"', 'id="controls"', "act-cancel", "all-deliveries"):
         assert absent not in text
 
 

@@ -49,8 +49,8 @@ def test_the_progress_page_says_when_it_starts(admin: Browser) -> None:
 
     assert "Starts at" in page
     assert "in 2 hours" in page
-    assert 'id="order-start-now"' in page
-    assert 'id="order-cancel"' in page
+    assert 'id="act-start-now"' in page
+    assert 'id="act-cancel"' in page
 
 
 def test_an_expired_one_says_why_it_was_cancelled(admin: Browser) -> None:

@@ -242,29 +242,29 @@ def test_it_is_on_record_that_a_client_was_exported(admin: Browser, superuser: A
 
 # --- Since the page was shown -----------------------------------------------------------------------------------------
 def test_what_a_list_finds_by_now_is_asked_about_again(admin: Browser) -> None:
-    shown, address = [a_client(name="Zoe One"), a_client(name="Zoe Two")], decide_url("archive", listed="q=Zoe")
-    form = form_of(admin.get(address).content.decode())
+    shown, url = [a_client(name="Zoe One"), a_client(name="Zoe Two")], decide_url("archive", listed="q=Zoe")
+    form = form_of(admin.get(url).content.decode())
     joined = a_client(name="Zoe Three")
 
-    page = admin.post(address, form)
+    page = admin.post(url, form)
 
     assert not Client.objects.archived().exists()
     assert "since this page was shown it would be about others" in text_of(page)
     assert "Archive 3 clients" in text_of(page)
-    admin.post(address, form_of(page.content.decode()))
+    admin.post(url, form_of(page.content.decode()))
     assert set(Client.objects.archived()) == {*shown, joined}
 
 
 @pytest.mark.parametrize("name", ["archive", "restore"])
 def test_as_many_others_are_not_those_that_were_shown(admin: Browser, name: str) -> None:
-    address = decide_url(name, listed="q=Zoe")
+    url = decide_url(name, listed="q=Zoe")
     a_client(name="Zoe One", is_active=name == "archive")
-    form = form_of(admin.get(address).content.decode())
+    form = form_of(admin.get(url).content.decode())
     Client.objects.update(name="Renamed")
     a_client(name="Zoe Two", is_active=name == "archive")
     before = list(Client.objects.order_by("pk").values_list("is_active", flat=True))
 
-    admin.post(address, form)
+    admin.post(url, form)
 
     assert list(Client.objects.order_by("pk").values_list("is_active", flat=True)) == before
 

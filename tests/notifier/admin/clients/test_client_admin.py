@@ -195,13 +195,13 @@ def test_the_list_shows_and_sorts_by_the_address(admin: Browser) -> None:
     for email in ("<b>ann@x.example.com", "cleo@example.com"):
         a_client(email=email)
     a_client(email=None)
-    address = reverse("admin:notifier_client_changelist")
+    url = reverse("admin:notifier_client_changelist")
 
-    page = admin.get(address).content.decode()
+    page = admin.get(url).content.decode()
 
     assert '<td class="field-shown_email">&lt;b&gt;ann@<wbr>x<wbr>.example<wbr>.com</td>' in page
     assert '<td class="field-shown_email">–</td>' in page
-    found = admin.get(address, {"o": "-2"}).context["cl"].result_list
+    found = admin.get(url, {"o": "-2"}).context["cl"].result_list
     assert [client.email for client in found if client.email] == ["cleo@example.com", "<b>ann@x.example.com"]
 
 

@@ -185,11 +185,11 @@ def test_an_export_reads_a_few_thousand_rows_at_a_time(
     for number in range(25):
         a_client(name=f"Client {number:02}", listings="both")
 
-    address = reverse("admin:notifier_client_export", query={"list": ""})
-    form = form_of(admin.get(address).content.decode())
+    url = reverse("admin:notifier_client_export", query={"list": ""})
+    form = form_of(admin.get(url).content.decode())
 
     with django_assert_max_num_queries(20):
-        rows = rows_of(admin.post(address, form))
+        rows = rows_of(admin.post(url, form))
 
     assert [row["Name"] for row in rows] == [f"Client {number:02}" for number in range(25)]
     assert {row["Listings SMS"] for row in rows} == {"yes"}
@@ -207,14 +207,14 @@ def test_an_address_like_a_formula_survives_an_export_and_an_import(admin: Brows
 
 
 def test_who_joined_since_the_page_was_shown_is_asked_about_first(admin: Browser) -> None:
-    address = reverse("admin:notifier_client_export", query={"list": ""})
+    url = reverse("admin:notifier_client_export", query={"list": ""})
     a_client()
-    form = form_of(admin.get(address).content.decode())
+    form = form_of(admin.get(url).content.decode())
     a_client()
 
-    page = admin.post(address, form)
+    page = admin.post(url, form)
 
     assert "Nothing was exported" in page.content.decode()
     assert "2 clients: everything that the list finds." in page.content.decode()
     assert not LogEntry.objects.exists()
-    assert len(rows_of(admin.post(address, form_of(page.content.decode())))) == 2
+    assert len(rows_of(admin.post(url, form_of(page.content.decode())))) == 2

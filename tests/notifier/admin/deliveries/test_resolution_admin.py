@@ -40,11 +40,11 @@ def test_the_deliveries_of_a_decision_are_one_click_away(admin: Browser) -> None
     row = a_delivery(state="FAILED")
     resolution = a_resolution(row)
     a_resolution(a_delivery(state="FAILED"))
-    address = f"{reverse(LIST)}?resolution={resolution.pk}"
+    url = f"{reverse(LIST)}?resolution={resolution.pk}"
 
-    page = admin.get(address)
+    page = admin.get(url)
 
-    assert address in text_of(admin.get(reverse("admin:notifier_resolution_change", args=[resolution.pk])))
+    assert url in text_of(admin.get(reverse("admin:notifier_resolution_change", args=[resolution.pk])))
     assert list(page.context["cl"].result_list) == [row]
     assert f"Deliveries of decision #{resolution.pk}" in text_of(page)
     for nobody in ("x", "99999999999999999999"):

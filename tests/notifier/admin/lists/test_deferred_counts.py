@@ -20,7 +20,7 @@ from tests.notifier.admin.broadcasts.acts.test_approve import waiting, word
 from tests.notifier.admin.broadcasts.acts.test_follow_up import an_ended, follow_page, pressed
 from tests.notifier.admin.clients.test_bulk_acts import decide_url
 from tests.notifier.admin.deliveries.test_resolve_page import answer, asking
-from tests.notifier.admin.notifications.test_notification_admin import confirm_page, order_of, text_of
+from tests.notifier.admin.notifications.test_notification_admin import confirm_page, send_form_of, text_of
 from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification, a_topic
 from tests.support.forms import agree_to
 
@@ -165,11 +165,11 @@ def test_who_presses_before_the_counts_came_has_to_type_the_number_all_the_same(
     settings.CONFIRM_ABOVE = 1
     url = a_confirm_page()
 
-    refused = admin.post(url, order_of(admin.get(url)))
+    refused = admin.post(url, send_form_of(admin.get(url)))
 
     assert "By now it would be 2 messages." in text_of(refused)
     assert not Broadcast.objects.exists()
-    admin.post(url, order_of(refused, counted="2", typed="2"))
+    admin.post(url, send_form_of(refused, counted="2", typed="2"))
     assert Broadcast.objects.count() == 1
 
 
@@ -180,7 +180,7 @@ def test_the_threshold_of_approval_holds_whether_or_not_the_page_had_counted(
     settings.APPROVAL_ABOVE = 1
     confirm, follow = a_confirm_page(), a_follow_page()
 
-    admin.post(confirm, order_of(admin.get(confirm), counted="9"))
+    admin.post(confirm, send_form_of(admin.get(confirm), counted="9"))
     admin.post(follow, pressed())
 
     assert (

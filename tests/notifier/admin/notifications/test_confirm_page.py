@@ -15,7 +15,7 @@ from django.utils.html import strip_tags
 from notifier.admin.broadcasts.forms import SendForm
 from notifier.models import Broadcast, Notification, Profile
 from tests.notifier.admin.conftest import LogIn
-from tests.notifier.admin.notifications.test_notification_admin import confirm_page, order_of, send, text_of
+from tests.notifier.admin.notifications.test_notification_admin import confirm_page, send, send_form_of, text_of
 from tests.support.factories import a_broadcast, a_client, a_notification, a_topic, a_user
 from tests.support.forms import agree_to
 
@@ -49,7 +49,7 @@ def test_times_are_read_and_shown_in_the_zone_of_the_staff_member(admin: Browser
     Profile.objects.create(user=superuser, time_zone="America/New_York")
 
     page = admin.get(confirm_page(notification := a_notification()))
-    admin.post(confirm_page(notification), order_of(page, **later()))
+    admin.post(confirm_page(notification), send_form_of(page, **later()))
     shown = admin.get(reverse("admin:notifier_broadcast_schedule", args=[made().pk]))
 
     assert "America/New_York (now UTC-0" in text_of(page)
@@ -100,13 +100,13 @@ def test_a_time_that_can_not_be_kept_sends_nothing_and_keeps_what_was_typed(
     assert not Broadcast.objects.exists()
 
 
-def test_the_same_order_again_after_its_time_leads_to_the_same_broadcast(admin: Browser) -> None:
+def test_the_same_request_again_after_its_time_leads_to_the_same_broadcast(admin: Browser) -> None:
     a_client(listings="both")
     notification = a_notification()
-    order = order_of(admin.get(confirm_page(notification)), **later())
-    first = admin.post(confirm_page(notification), order)
+    form = send_form_of(admin.get(confirm_page(notification)), **later())
+    first = admin.post(confirm_page(notification), form)
 
-    second = admin.post(confirm_page(notification), order | {"scheduled_for": "2001-01-01T00:00"})
+    second = admin.post(confirm_page(notification), form | {"scheduled_for": "2001-01-01T00:00"})
 
     assert second["Location"] == first["Location"]
     assert Broadcast.objects.count() == 1
@@ -185,7 +185,7 @@ def _confirm_above_one(settings: LazySettings) -> None:
 def shown(browser: Browser, notification: Notification, **changes: Any) -> Any:
     page = browser.get(confirm_page(notification))
     counted = str(page.context["summary"].total)
-    return browser.post(confirm_page(notification), order_of(page, counted=counted, **changes))
+    return browser.post(confirm_page(notification), send_form_of(page, counted=counted, **changes))
 
 
 @pytest.mark.usefixtures("_confirm_above_one")
@@ -235,10 +235,10 @@ def test_few_need_no_number(admin: Browser, settings: LazySettings) -> None:
 def test_a_number_that_is_no_longer_true_is_asked_for_again(admin: Browser) -> None:
     a_client(listings="both")
     notification = a_notification()
-    order = order_of(admin.get(confirm_page(notification)), counted="2", typed="2")
+    form = send_form_of(admin.get(confirm_page(notification)), counted="2", typed="2")
     a_client(listings="both")
 
-    page = admin.post(confirm_page(notification), order)
+    page = admin.post(confirm_page(notification), form)
 
     assert "By now it would be 4 messages. Type that number to send them." in text_of(page)
     assert not Broadcast.objects.exists()
@@ -249,7 +249,7 @@ def test_a_form_without_what_it_showed_is_not_believed(admin: Browser) -> None:
     a_client(listings="both")
     notification = a_notification()
 
-    admin.post(confirm_page(notification), order_of(admin.get(confirm_page(notification)), typed="2", counted=""))
+    admin.post(confirm_page(notification), send_form_of(admin.get(confirm_page(notification)), typed="2", counted=""))
 
     assert not Broadcast.objects.exists()
 
@@ -287,8 +287,8 @@ def test_who_may_not_see_broadcasts_is_told_what_became_of_it(staff: LogIn, sett
 
 # --- Editing what waits -----------------------------------------------------------------------------------------------
 def edit(browser: Browser, notification: Notification, **changes: str) -> Any:
-    address = reverse("admin:notifier_notification_change", args=[notification.pk])
-    return agree_to(browser, address, follow=True, **changes)
+    url = reverse("admin:notifier_notification_change", args=[notification.pk])
+    return agree_to(browser, url, follow=True, **changes)
 
 
 def test_the_page_says_before_an_edit_what_it_would_do_to_broadcasts(staff: LogIn) -> None:
@@ -300,9 +300,9 @@ def test_the_page_says_before_an_edit_what_it_would_do_to_broadcasts(staff: LogI
     }
     notification = a_notification()
     made = {name: a_broadcast(notification=notification, started_at=None, **fields) for name, fields in words.items()}
-    address = reverse("admin:notifier_notification_change", args=[notification.pk])
+    url = reverse("admin:notifier_notification_change", args=[notification.pk])
 
-    page = text_of(staff("notifier.change_notification", "notifier.view_broadcast").get(address))
+    page = text_of(staff("notifier.change_notification", "notifier.view_broadcast").get(url))
 
     said = {name: note_about(page, broadcast) for name, broadcast in made.items()}
     assert "is awaiting approval. Change the text, and it takes it over: somebody else than you" in said["asked"]
@@ -311,7 +311,7 @@ def test_the_page_says_before_an_edit_what_it_would_do_to_broadcasts(staff: LogI
     assert said["begun"] == ""
     assert reverse("admin:notifier_broadcast_progress", args=[made["asked"].pk]) in page
     reader = staff("notifier.view_notification", "notifier.view_broadcast")
-    assert "not-begun" not in text_of(reader.get(address))
+    assert "not-begun" not in text_of(reader.get(url))
 
 
 def note_about(page: str, broadcast: Broadcast) -> str:
@@ -360,10 +360,10 @@ def test_the_list_counts_only_what_has_begun(admin: Browser) -> None:
 def test_a_token_of_somebodys_broadcast_makes_no_second_one(admin: Browser) -> None:
     a_client(listings="both")
     notification, token = a_notification(), str(uuid.uuid4())
-    order = order_of(admin.get(confirm_page(notification)), token=token)
+    form = send_form_of(admin.get(confirm_page(notification)), token=token)
 
     for _ in range(3):
-        admin.post(confirm_page(notification), order)
+        admin.post(confirm_page(notification), form)
 
     assert Broadcast.objects.count() == 1
 
@@ -374,7 +374,7 @@ def test_whoever_may_ticks_that_it_is_critical_and_it_shows(admin: Browser) -> N
     page = admin.get(confirm_page(notification := a_notification()))
     assert "Critical: it ignores quiet hours" in text_of(page)
 
-    admin.post(confirm_page(notification), order_of(page, is_critical="on"))
+    admin.post(confirm_page(notification), send_form_of(page, is_critical="on"))
 
     assert made().is_critical
     assert ">Critical</span>" in text_of(admin.get(reverse("admin:notifier_broadcast_progress", args=[made().pk])))
@@ -393,7 +393,7 @@ def test_who_may_not_is_not_asked_and_can_not_post_it(staff: LogIn) -> None:
     browser = staff("notifier.send_broadcast", "notifier.view_broadcast")
 
     page = browser.get(confirm_page(notification := a_notification()))
-    browser.post(confirm_page(notification), order_of(page, is_critical="on"))
+    browser.post(confirm_page(notification), send_form_of(page, is_critical="on"))
 
     assert "Critical" not in text_of(page)
     assert not made().is_critical

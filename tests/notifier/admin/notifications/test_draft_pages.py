@@ -240,15 +240,15 @@ def test_a_check_takes_few_queries_however_many_clients_there_are(admin: Browser
 
 
 def test_the_form_tells_the_length_of_what_was_saved_at_a_cost_that_does_not_grow(admin: Browser) -> None:
-    address = reverse("admin:notifier_notification_change", args=[a_notification(sms_body="x" * 161).pk])
-    admin.get(address)  # the content types are remembered from here on
+    url = reverse("admin:notifier_notification_change", args=[a_notification(sms_body="x" * 161).pk])
+    admin.get(url)  # the content types are remembered from here on
     with CaptureQueriesContext(connection) as few:
-        page = text_of(admin.get(address))
+        page = text_of(admin.get(url))
     for _ in range(30):
         a_client(listings="both")
 
     with CaptureQueriesContext(connection) as many:
-        admin.get(address)
+        admin.get(url)
 
     assert "<strong>2 segments</strong>" in page
     assert len(many) <= len(few) <= 14

@@ -57,10 +57,10 @@ def test_an_earlier_version_can_be_saved_again(admin: Browser) -> None:
     first = notification.history.get()
     notification.subject = "Houses"
     notification.save()
-    address = reverse("admin:notifier_notification_simple_history", args=[notification.pk, first.pk])
+    url = reverse("admin:notifier_notification_simple_history", args=[notification.pk, first.pk])
 
-    page = admin.get(address)
-    response = agree_to(admin, address, **a_draft(subject="Homes"))
+    page = admin.get(url)
+    response = agree_to(admin, url, **a_draft(subject="Homes"))
 
     assert page.status_code == 200
     assert response.status_code == 302
@@ -74,9 +74,9 @@ def test_an_earlier_version_is_saved_by_those_only_who_may_change(staff: LogIn, 
     first = notification.history.get()
     notification.subject = "Houses"
     notification.save()
-    address = reverse("admin:notifier_notification_simple_history", args=[notification.pk, first.pk])
+    url = reverse("admin:notifier_notification_simple_history", args=[notification.pk, first.pk])
 
-    agree_to(staff(f"notifier.{permission}_notification"), address, **a_draft(subject="Homes"))
+    agree_to(staff(f"notifier.{permission}_notification"), url, **a_draft(subject="Homes"))
 
     notification.refresh_from_db()
     assert notification.subject == subject

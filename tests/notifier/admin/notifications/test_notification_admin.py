@@ -24,7 +24,7 @@ def confirm_page(*notifications: Notification) -> str:
     return f"{reverse(CONFIRM)}?ids={','.join(str(n.pk) for n in notifications)}"
 
 
-def order_of(page: Any, **changes: Any) -> dict[str, Any]:
+def send_form_of(page: Any, **changes: Any) -> dict[str, Any]:
     """What the confirm page posts when its button is pressed."""
     counted = {"counted": page.context["summary"].total} if "summary" in page.context else {}
     seen = [offer.seen for offer in page.context["offers"]]
@@ -32,8 +32,8 @@ def order_of(page: Any, **changes: Any) -> dict[str, Any]:
 
 
 def send(browser: Browser, *notifications: Notification, **changes: Any) -> Any:
-    address = confirm_page(*notifications)
-    return browser.post(address, order_of(browser.get(address), **changes))
+    url = confirm_page(*notifications)
+    return browser.post(url, send_form_of(browser.get(url), **changes))
 
 
 def text_of(page: Any) -> str:
@@ -78,12 +78,12 @@ def test_too_many_at_once_are_refused(admin: Browser) -> None:
 def test_sending_needs_its_permission(staff: LogIn, admin: Browser) -> None:
     a_client(listings="both")
     notification = a_notification()
-    order = order_of(admin.get(confirm_page(notification)))
+    form = send_form_of(admin.get(confirm_page(notification)))
 
     browser = staff("notifier.view_notification", "notifier.change_notification", "notifier.control_broadcast")
 
     assert browser.get(confirm_page(notification)).status_code == 403
-    assert browser.post(confirm_page(notification), order).status_code == 403
+    assert browser.post(confirm_page(notification), form).status_code == 403
     assert not Broadcast.objects.exists()
 
 
@@ -96,10 +96,10 @@ def test_sending_needs_a_login(client: Browser, db: None) -> None:
 
 def test_sending_needs_the_csrf_token(admin: Browser) -> None:
     notification = a_notification()
-    order = order_of(admin.get(confirm_page(notification)))
+    form = send_form_of(admin.get(confirm_page(notification)))
     admin.handler.enforce_csrf_checks = True
 
-    assert admin.post(confirm_page(notification), order).status_code == 403
+    assert admin.post(confirm_page(notification), form).status_code == 403
     assert not Broadcast.objects.exists()
 
 
@@ -200,30 +200,30 @@ def test_several_notifications_make_several_broadcasts_and_show_them_in_the_list
     assert {broadcast.notification for broadcast in listed} == set(notifications)
 
 
-def test_the_same_order_twice_makes_one_broadcast(admin: Browser) -> None:
+def test_the_same_request_twice_makes_one_broadcast(admin: Browser) -> None:
     notification = a_notification()
-    order = order_of(admin.get(confirm_page(notification)))
+    form = send_form_of(admin.get(confirm_page(notification)))
 
-    first = admin.post(confirm_page(notification), order)
-    second = admin.post(confirm_page(notification), order)
+    first = admin.post(confirm_page(notification), form)
+    second = admin.post(confirm_page(notification), form)
 
     assert Broadcast.objects.count() == 1
     assert first["Location"] == second["Location"]
 
 
-def test_a_second_order_needs_send_again_and_names_who_sent_it_and_when(admin: Browser) -> None:
+def test_a_second_request_needs_send_again_and_names_who_sent_it_and_when(admin: Browser) -> None:
     notification = a_notification()
-    order = order_of(admin.get(confirm_page(notification)))
+    form = send_form_of(admin.get(confirm_page(notification)))
     send(admin, notification)
 
-    refused = admin.post(confirm_page(notification), order | {"token": str(uuid.uuid4())})
+    refused = admin.post(confirm_page(notification), form | {"token": str(uuid.uuid4())})
 
     assert Broadcast.objects.count() == 1
     assert "Send again" in text_of(refused)
     started = timezone.localtime(Broadcast.objects.get().started_at)
     assert f"by root, {started:%-d %b %Y, %H:%M}" in text_of(refused)
 
-    admin.post(confirm_page(notification), order_of(refused, again="on"))
+    admin.post(confirm_page(notification), send_form_of(refused, again="on"))
 
     assert Broadcast.objects.count() == 2
 
@@ -241,27 +241,27 @@ def test_the_page_warns_of_an_earlier_broadcast_before_sending(admin: Browser) -
 def test_a_text_that_was_changed_meanwhile_is_shown_again_and_not_sent(admin: Browser) -> None:
     a_client(listings="both")
     notification = a_notification()
-    order = order_of(admin.get(confirm_page(notification)))
+    form = send_form_of(admin.get(confirm_page(notification)))
     notification.subject = "Quite another thing"
     notification.save()
 
-    page = admin.post(confirm_page(notification), order)
+    page = admin.post(confirm_page(notification), form)
 
     assert not Broadcast.objects.exists()
     assert "Nothing was sent." in text_of(page)
     assert "Quite another thing" in text_of(page)
 
-    admin.post(confirm_page(notification), order_of(page))
+    admin.post(confirm_page(notification), send_form_of(page))
 
     assert Broadcast.objects.get().subject == "Quite another thing"
 
 
 def test_a_notification_that_was_deleted_meanwhile_is_not_sent(admin: Browser) -> None:
     notification = a_notification()
-    order = order_of(admin.get(confirm_page(notification)))
+    form = send_form_of(admin.get(confirm_page(notification)))
     notification.delete()
 
-    response = admin.post(confirm_page(notification), order)
+    response = admin.post(confirm_page(notification), form)
 
     assert response["Location"] == reverse(LIST)
     assert not Broadcast.objects.exists()
@@ -279,11 +279,11 @@ def test_a_notification_that_was_deleted_meanwhile_is_not_sent(admin: Browser) -
         {"seen": ["1"]},
     ],
 )
-def test_an_order_that_is_not_whole_sends_nothing_and_says_so(admin: Browser, broken: dict[str, Any]) -> None:
+def test_a_request_that_is_not_whole_sends_nothing_and_says_so(admin: Browser, broken: dict[str, Any]) -> None:
     notification = a_notification()
-    order = order_of(admin.get(confirm_page(notification)))
+    form = send_form_of(admin.get(confirm_page(notification)))
 
-    response = admin.post(confirm_page(notification), order | broken, follow=True)
+    response = admin.post(confirm_page(notification), form | broken, follow=True)
 
     assert "nothing was sent" in text_of(response)
     assert response.redirect_chain[-1][0] == confirm_page(notification)
@@ -294,9 +294,9 @@ def test_an_order_that_is_not_whole_sends_nothing_and_says_so(admin: Browser, br
 @pytest.mark.parametrize("method", ["get", "post"])
 def test_a_notification_that_was_sent_is_not_deleted(admin: Browser, method: str) -> None:
     notification = a_broadcast().notification
-    address = reverse("admin:notifier_notification_delete", args=[notification.pk])
+    url = reverse("admin:notifier_notification_delete", args=[notification.pk])
 
-    page = getattr(admin, method)(address, {"post": "yes"}, follow=True)
+    page = getattr(admin, method)(url, {"post": "yes"}, follow=True)
 
     assert Notification.objects.filter(pk=notification.pk).exists()
     assert "it has been sent" in text_of(page)

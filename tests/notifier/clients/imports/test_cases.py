@@ -47,7 +47,7 @@ def complaints(name: str) -> dict[int, str]:
     found, subjects = table(name), importer.subjects()
     layout = columns.arrange(columns.guess(found.header, subjects), subjects)
     refused = importer.plan(table=found, layout=layout, shown=100).refused
-    return {one.row.line: importer.why(one.faults, found.header) for one in refused}
+    return {one.row.line: importer.why(one.mistakes, found.header) for one in refused}
 
 
 def stop(*addresses: str, now: datetime) -> None:

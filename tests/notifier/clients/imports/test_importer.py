@@ -317,14 +317,14 @@ def test_with_a_reason_who_opted_out_is_subscribed_again_and_the_reason_is_kept(
 
 
 # --- Rows that can't be taken -----------------------------------------------------------------------------------------
-def faults(text: str) -> dict[int, list[tuple[int, str]]]:
-    return {one.row.line: one.faults for one in plan(text).refused}
+def mistakes(text: str) -> dict[int, list[tuple[int, str]]]:
+    return {one.row.line: one.mistakes for one in plan(text).refused}
 
 
 def test_the_addresses_of_two_clients_in_one_row_are_no_client() -> None:
     ann, bob = a_client(email="ann@example.com"), a_client(phone="+12025550123")
 
-    assert faults("email,phone\nann@example.com,+12025550123") == {
+    assert mistakes("email,phone\nann@example.com,+12025550123") == {
         2: [(1, f"The e-mail address is that of client {ann.pk}, and the phone number that of client {bob.pk}.")]
     }
 
@@ -335,7 +335,7 @@ def test_of_two_rows_with_the_same_address_the_second_is_not_taken_and_names_the
         "Ann,ANN@example.com,\nRob,,+1 202 555 0123\n"
     )
 
-    assert faults(text) == {
+    assert mistakes(text) == {
         4: [(1, "The same e-mail address is on line 2 already.")],
         5: [(2, "The same phone number is on line 3 already.")],
     }
@@ -346,7 +346,7 @@ def test_of_two_rows_with_the_same_address_the_second_is_not_taken_and_names_the
 def test_two_rows_may_be_the_same_client_by_different_addresses() -> None:
     a_client(email="ann@example.com", phone="+12025550123")
 
-    assert faults("name,email,phone\nAnn,ann@example.com,\nAnna,,+12025550123") == {
+    assert mistakes("name,email,phone\nAnn,ann@example.com,\nAnna,,+12025550123") == {
         3: [(-1, "It is the same client as on line 2.")]
     }
 
@@ -354,13 +354,13 @@ def test_two_rows_may_be_the_same_client_by_different_addresses() -> None:
 def test_a_new_client_needs_a_name_and_a_known_one_does_not() -> None:
     a_client(email="ann@example.com")
 
-    assert faults("name,email\n,ann@example.com\n,bob@example.com") == {
+    assert mistakes("name,email\n,ann@example.com\n,bob@example.com") == {
         3: [(0, "A new client needs a name: nobody has this address yet.")]
     }
 
 
 def test_all_that_is_wrong_with_a_row_is_told_by_cell() -> None:
-    found = faults("name,email,phone,listings\nAnn,ann@,12,maybe")
+    found = mistakes("name,email,phone,listings\nAnn,ann@,12,maybe")
 
     assert [column for column, _ in found[2]] == [1, 2, 3]
 

@@ -23,16 +23,16 @@ def parsed(header: str, *cells: str, region: str | None = None) -> Parsed:
 def test_a_row_says_only_what_stands_in_it() -> None:
     row = parsed("name,email,phone,listings e-mail,listings sms", " Ann ", "Ann@Example.com ", "", "yes", "")
 
-    assert (row.name, row.email, row.phone, row.faults) == ("Ann", "ann@example.com", None, [])
+    assert (row.name, row.email, row.phone, row.mistakes) == ("Ann", "ann@example.com", None, [])
     assert row.wants == {ConsentColumn(1, "email"): True}
 
 
 def test_a_short_row_is_blank_behind_its_end() -> None:
-    assert parsed("name,email,phone,listings", "Ann", "a@example.com").faults == []
+    assert parsed("name,email,phone,listings", "Ann", "a@example.com").mistakes == []
 
 
 def test_a_row_with_more_cells_than_the_header_is_not_taken() -> None:
-    assert parsed("name,email", "Smith", "Ann", "a@example.com").faults[0][0] == ROW
+    assert parsed("name,email", "Smith", "Ann", "a@example.com").mistakes[0][0] == ROW
 
 
 def test_first_and_last_name_are_put_together() -> None:
@@ -48,7 +48,7 @@ def test_a_part_of_a_name_is_no_whole_name() -> None:
 
 
 def test_a_row_without_an_address_is_about_nobody() -> None:
-    assert parsed("name,email", "Ann", "").faults == [(ROW, "It has neither an e-mail address nor a phone number.")]
+    assert parsed("name,email", "Ann", "").mistakes == [(ROW, "It has neither an e-mail address nor a phone number.")]
 
 
 @pytest.mark.parametrize("text", ["yes", "Y", "TRUE", "1", "1.0", "x", "On", "ja", "oui", "sí"])
@@ -63,7 +63,7 @@ def test_no_is_said_in_many_ways(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["-", "maybe", "yes!", "2"])
 def test_anything_else_is_neither(text: str) -> None:
-    assert parsed("email,listings sms", "a@example.com", text).faults == [(1, f"“{text}” is neither yes nor no.")]
+    assert parsed("email,listings sms", "a@example.com", text).mistakes == [(1, f"“{text}” is neither yes nor no.")]
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_one_cell_may_tell_both_channels(text: str, email: bool, sms: bool) -> N
 
 
 def test_yes_to_two_channels_at_once_says_nothing() -> None:
-    assert parsed("email,listings", "a@example.com", "yes").faults[0][0] == 1
+    assert parsed("email,listings", "a@example.com", "yes").mistakes[0][0] == 1
 
 
 @pytest.mark.parametrize(
@@ -105,17 +105,17 @@ def test_yes_to_two_channels_at_once_says_nothing() -> None:
     ],
 )
 def test_a_name_is_one_line_of_a_length_that_fits(text: str) -> None:
-    assert [column for column, _ in parsed("name,email", text, "a@example.com").faults] == [0]
+    assert [column for column, _ in parsed("name,email", text, "a@example.com").mistakes] == [0]
 
 
 def test_a_number_without_its_country_wants_one_or_the_setting() -> None:
-    assert parsed("phone,name", "020 7946 0018", "Ann").faults[0][1].endswith("like +1 202 555 0123.")
+    assert parsed("phone,name", "020 7946 0018", "Ann").mistakes[0][1].endswith("like +1 202 555 0123.")
     assert parsed("phone,name", "020 7946 0018", "Ann", region="GB").phone == "+442079460018"
 
 
 @pytest.mark.parametrize("text", ["nan", "NaN", "NULL", "#N/A", "#REF!", "#DIV/0!", "<NA>", "None"])
 def test_what_a_program_writes_for_nothing_is_no_name(text: str) -> None:
-    assert "is no name" in parsed("name,email", text, "a@example.com").faults[0][1]
+    assert "is no name" in parsed("name,email", text, "a@example.com").mistakes[0][1]
 
 
 @pytest.mark.parametrize("text", ["Nan", "Null", "Nan Example"])
@@ -125,7 +125,7 @@ def test_what_only_looks_like_it_is_a_name(text: str) -> None:
 
 @pytest.mark.parametrize("zone", ["localtime", "Factory", "factory"])
 def test_a_zone_that_is_no_place_is_refused(zone: str) -> None:
-    assert "is not a time zone" in parsed("email,time zone", "a@example.com", zone).faults[0][1]
+    assert "is not a time zone" in parsed("email,time zone", "a@example.com", zone).mistakes[0][1]
 
 
 # --- The same rules as the client's page ------------------------------------------------------------------------------
@@ -182,8 +182,8 @@ def test_an_e_mail_address_is_what_the_form_makes_of_it(text: str) -> None:
 def test_no_row_is_too_odd_to_be_told_about(cells: list[str]) -> None:
     row = parsed("name,email,phone,listings", *cells)
 
-    assert row.faults or row.email or row.phone
-    assert all(ROW <= column < 4 and text.endswith((".", ".")) for column, text in row.faults)
+    assert row.mistakes or row.email or row.phone
+    assert all(ROW <= column < 4 and text.endswith((".", ".")) for column, text in row.mistakes)
 
 
 @pytest.mark.parametrize("text", ["Europe/London", "europe/london", "EUROPE/LONDON "])
@@ -194,5 +194,5 @@ def test_a_time_zone_is_read_however_it_is_capitalised(text: str) -> None:
 def test_what_is_no_time_zone_is_named_with_its_cell() -> None:
     row = parsed("email,time zone", "a@example.com", "London")
 
-    assert row.faults == [(1, "“London” is not a time zone: write it like Europe/London.")]
-    assert parsed("email,time zone", "a@example.com", "").faults == []
+    assert row.mistakes == [(1, "“London” is not a time zone: write it like Europe/London.")]
+    assert parsed("email,time zone", "a@example.com", "").mistakes == []

@@ -55,7 +55,7 @@ PAGES = [
     ),
     Page(name="notifier_broadcast_email_preview", needs=VIEW, kind=Kind.FRAME, opens=(at("{broadcast}"),)),
     Page(
-        name="notifier_broadcast_order",
+        name="notifier_broadcast_act",
         needs=CONTROL,
         opens=(
             at("{finished}", "retry", label="retry", needs=RETRY),

@@ -6,7 +6,7 @@ from django.urls import reverse
 
 from notifier.models import Broadcast, Delivery
 from tests.notifier.admin.broadcasts.acts.test_retry_failed import WHY
-from tests.notifier.admin.broadcasts.test_broadcast_admin import a_told_broadcast, order_of, page_of, text_of
+from tests.notifier.admin.broadcasts.test_broadcast_admin import a_told_broadcast, act_url, page_of, text_of
 from tests.notifier.admin.conftest import LogIn
 from tests.support.factories import a_delivery
 from tests.support.forms import agree_to
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.both_engines(only_full=True)
 VIEW, CONTROL = "notifier.view_broadcast", "notifier.control_broadcast"
 RESOLVE = "notifier.resolve_delivery"
 State = Broadcast.State
-ORDERS = ("pause", "resume", "cancel", "retry")
+ACTS = ("pause", "resume", "cancel", "retry")
 
 
 def test_the_buttons_are_shown_to_those_who_may_press_them(staff: LogIn) -> None:
@@ -27,37 +27,37 @@ def test_the_buttons_are_shown_to_those_who_may_press_them(staff: LogIn) -> None
     assert len(staff(VIEW, CONTROL, RESOLVE).get(page_of(broadcast)).context["buttons"]) == 3
 
 
-@pytest.mark.parametrize("name", ORDERS)
-def test_orders_need_their_permission(staff: LogIn, name: str) -> None:
+@pytest.mark.parametrize("name", ACTS)
+def test_acts_need_their_permission(staff: LogIn, name: str) -> None:
     broadcast = a_told_broadcast(state=State.PAUSED if name == "resume" else State.RUNNING)
     a_delivery(broadcast=broadcast, state="FAILED")
     before = broadcast.state
 
     for permissions in ((), (VIEW, "notifier.send_broadcast", "notifier.change_broadcast"), (CONTROL,)):
-        assert staff(*permissions).post(order_of(broadcast, name)).status_code == 403
+        assert staff(*permissions).post(act_url(broadcast, name)).status_code == 403
 
     broadcast.refresh_from_db()
     assert broadcast.state == before
     assert Delivery.objects.get().state == "FAILED"
 
 
-@pytest.mark.parametrize("name", ORDERS)
-def test_orders_need_a_login(client: Browser, db: None, name: str) -> None:
+@pytest.mark.parametrize("name", ACTS)
+def test_acts_need_a_login(client: Browser, db: None, name: str) -> None:
     broadcast = a_told_broadcast()
 
-    response = client.post(order_of(broadcast, name))
+    response = client.post(act_url(broadcast, name))
 
     assert response["Location"].startswith(reverse("admin:login"))
     broadcast.refresh_from_db()
     assert broadcast.state == State.RUNNING
 
 
-@pytest.mark.parametrize("name", ORDERS)
-def test_orders_need_the_csrf_token(admin: Browser, name: str) -> None:
+@pytest.mark.parametrize("name", ACTS)
+def test_acts_need_the_csrf_token(admin: Browser, name: str) -> None:
     broadcast = a_told_broadcast()
     admin.handler.enforce_csrf_checks = True
 
-    assert admin.post(order_of(broadcast, name)).status_code == 403
+    assert admin.post(act_url(broadcast, name)).status_code == 403
 
 
 @pytest.mark.parametrize(
@@ -70,11 +70,11 @@ def test_orders_need_the_csrf_token(admin: Browser, name: str) -> None:
         ("retry", State.FINISHED, State.RUNNING),
     ],
 )
-def test_an_order_is_carried_out_and_leads_back(staff: LogIn, name: str, before: str, after: str) -> None:
+def test_an_act_is_carried_out_and_leads_back(staff: LogIn, name: str, before: str, after: str) -> None:
     broadcast = a_told_broadcast(state=before)
     a_delivery(broadcast=broadcast, state="FAILED")
 
-    response = agree_to(staff(VIEW, RESOLVE if name == "retry" else CONTROL), order_of(broadcast, name), **WHY)
+    response = agree_to(staff(VIEW, RESOLVE if name == "retry" else CONTROL), act_url(broadcast, name), **WHY)
 
     assert response.status_code == 302
     assert response["Location"] == page_of(broadcast)
@@ -85,10 +85,10 @@ def test_an_order_is_carried_out_and_leads_back(staff: LogIn, name: str, before:
 @pytest.mark.parametrize(
     ("name", "before"), [("pause", State.PAUSED), ("cancel", State.FINISHED), ("resume", "RUNNING")]
 )
-def test_an_order_that_comes_too_late_is_refused_with_the_reason(admin: Browser, name: str, before: str) -> None:
+def test_an_act_that_comes_too_late_is_refused_with_the_reason(admin: Browser, name: str, before: str) -> None:
     broadcast = a_told_broadcast(state=before)
 
-    page = admin.post(order_of(broadcast, name), follow=True)
+    page = admin.post(act_url(broadcast, name), follow=True)
 
     assert "it now." in text_of(page)
     broadcast.refresh_from_db()
@@ -96,15 +96,15 @@ def test_an_order_that_comes_too_late_is_refused_with_the_reason(admin: Browser,
 
 
 @pytest.mark.parametrize("name", ["pause", "resume"])
-def test_an_order_is_never_given_by_following_a_link(admin: Browser, name: str) -> None:
-    assert admin.get(order_of(a_told_broadcast(), name)).status_code == 405
+def test_an_act_is_never_done_by_following_a_link(admin: Browser, name: str) -> None:
+    assert admin.get(act_url(a_told_broadcast(), name)).status_code == 405
 
 
-def test_an_order_that_does_not_exist_is_not_found(admin: Browser) -> None:
+def test_an_act_that_does_not_exist_is_not_found(admin: Browser) -> None:
     broadcast = a_told_broadcast()
 
-    assert admin.post(order_of(broadcast, "explode")).status_code == 404
-    assert admin.post(reverse("admin:notifier_broadcast_order", args=[99, "pause"])).status_code == 404
+    assert admin.post(act_url(broadcast, "explode")).status_code == 404
+    assert admin.post(reverse("admin:notifier_broadcast_act", args=[99, "pause"])).status_code == 404
 
 
 @pytest.mark.parametrize(

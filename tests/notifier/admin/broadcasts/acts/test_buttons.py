@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.both_engines(only_full=True)]
 State = Broadcast.State
 #: What each act has on the progress page, by its id there.
 CONTROLS = {
-    **{button.act: f"order-{button.name}" for button in BUTTONS.values()},
+    **{button.act: f"act-{button.name}" for button in BUTTONS.values()},
     # One page to read it, which has both buttons.
     Act.APPROVE: "look-and-approve",
     Act.REJECT: "look-and-approve",
@@ -105,7 +105,7 @@ def test_what_a_follow_up_has_taken_over_is_neither_retried_nor_followed_again(a
 def test_what_asks_nothing_takes_only_a_post(admin: Browser, name: str) -> None:
     broadcast = a_broadcast_in(State.RUNNING)
 
-    assert admin.get(reverse("admin:notifier_broadcast_order", args=[broadcast.pk, name])).status_code == 405
+    assert admin.get(reverse("admin:notifier_broadcast_act", args=[broadcast.pk, name])).status_code == 405
 
 
 @pytest.mark.parametrize("name", [name for name, button in BUTTONS.items() if button.asks])
@@ -113,7 +113,7 @@ def test_what_asks_first_changes_nothing_by_being_looked_at(admin: Browser, name
     state = State.SCHEDULED if name == "start-now" else State.RUNNING
     broadcast = a_broadcast_in(state)
 
-    page = admin.get(reverse("admin:notifier_broadcast_order", args=[broadcast.pk, name]))
+    page = admin.get(reverse("admin:notifier_broadcast_act", args=[broadcast.pk, name]))
 
     assert page.status_code == 200
     broadcast.refresh_from_db()
@@ -123,4 +123,4 @@ def test_what_asks_first_changes_nothing_by_being_looked_at(admin: Browser, name
 def test_there_is_no_act_of_another_name(admin: Browser) -> None:
     broadcast = a_broadcast_in(State.RUNNING)
 
-    assert admin.get(reverse("admin:notifier_broadcast_order", args=[broadcast.pk, "explode"])).status_code == 404
+    assert admin.get(reverse("admin:notifier_broadcast_act", args=[broadcast.pk, "explode"])).status_code == 404

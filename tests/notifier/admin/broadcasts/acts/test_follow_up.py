@@ -242,13 +242,13 @@ def test_the_page_shows_the_frozen_mail_and_no_markdown(admin: Browser) -> None:
     notification = a_notification(email_body="Dear **friend**")
     broadcast = a_broadcast(state="FINISHED", finished_at=timezone.now(), notification=notification)
     Notification.objects.update(email_body="edited since")
-    letter = reverse("admin:notifier_broadcast_email_preview", args=[broadcast.pk])
+    preview = reverse("admin:notifier_broadcast_email_preview", args=[broadcast.pk])
 
     page = text_of(admin.get(follow_page(broadcast)))
 
-    assert f'src="{letter}"' in page
+    assert f'src="{preview}"' in page
     assert "**" not in page
-    assert "<strong>friend</strong>" in text_of(admin.get(letter))
+    assert "<strong>friend</strong>" in text_of(admin.get(preview))
 
 
 @pytest.mark.parametrize(

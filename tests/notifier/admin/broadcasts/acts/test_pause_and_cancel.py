@@ -6,7 +6,7 @@ from django.urls import reverse
 
 from notifier.models import Broadcast
 from tests.notifier.admin.broadcasts.acts.test_approve import waiting
-from tests.notifier.admin.broadcasts.test_broadcast_admin import a_told_broadcast, order_of, page_of, poll, text_of
+from tests.notifier.admin.broadcasts.test_broadcast_admin import a_told_broadcast, act_url, page_of, poll, text_of
 from tests.notifier.admin.conftest import LogIn
 from tests.support.factories import a_user
 
@@ -21,18 +21,18 @@ State = Broadcast.State
 def test_cancelling_what_has_not_started_speaks_of_no_numbers(staff: LogIn, state: Broadcast.State) -> None:
     broadcast = waiting(created_by=a_user(), state=state)
 
-    page = text_of(staff(VIEW, CONTROL).get(reverse("admin:notifier_broadcast_order", args=[broadcast.pk, "cancel"])))
+    page = text_of(staff(VIEW, CONTROL).get(reverse("admin:notifier_broadcast_act", args=[broadcast.pk, "cancel"])))
 
     assert "It has not started: nothing has been sent." in page
     assert ">Cancel the broadcast</button>" in page
     assert "have not gone out yet" not in page
 
 
-# --- Orders -----------------------------------------------------------------------------------------------------------
+# --- Acts -------------------------------------------------------------------------------------------------------------
 def test_cancelling_asks_with_the_numbers(admin: Browser) -> None:
     broadcast = a_told_broadcast()
 
-    text = text_of(admin.get(order_of(broadcast, "cancel")))
+    text = text_of(admin.get(act_url(broadcast, "cancel")))
 
     assert "1,165 of 1,998 are sent. 800 have not gone out yet." in text
     broadcast.refresh_from_db()
@@ -45,7 +45,7 @@ def test_cancelling_says_how_many_never_will_be_sent(admin: Browser) -> None:
     broadcast = a_told_broadcast()
 
     progress = text_of(admin.get(page_of(broadcast)))
-    asked = text_of(admin.get(reverse("admin:notifier_broadcast_order", args=[broadcast.pk, "cancel"])))
+    asked = text_of(admin.get(reverse("admin:notifier_broadcast_act", args=[broadcast.pk, "cancel"])))
 
     assert '(<span id="number-cancel">800</span> not yet sent)' in progress
     assert "Cancel: 800 not yet sent will never be" in asked
@@ -57,16 +57,16 @@ def test_cancelling_names_no_number_before_everybody_was_looked_at(admin: Browse
     Broadcast.objects.update(cursor=10, audience_upto=100)
 
     progress = text_of(admin.get(page_of(broadcast)))
-    asked = text_of(admin.get(reverse("admin:notifier_broadcast_order", args=[broadcast.pk, "cancel"])))
+    asked = text_of(admin.get(reverse("admin:notifier_broadcast_act", args=[broadcast.pk, "cancel"])))
 
-    assert 'id="order-cancel"' in progress
+    assert 'id="act-cancel"' in progress
     assert 'id="number-cancel"' not in progress
     # What is polled brings the whole button once there is a number, for a number alone would find no place.
     before = admin.get(page_of(broadcast)).context["controls"]
     assert 'id="number-cancel"' not in text_of(poll(admin, broadcast, controls=before))
     Broadcast.objects.update(cursor=100)
     after = text_of(poll(admin, broadcast, controls=before))
-    assert 'id="order-cancel"' in after
+    assert 'id="act-cancel"' in after
     assert 'id="number-cancel"' in after
     assert "How many have not gone out yet is not known: only 10 % of the clients have been looked at." in asked
     assert "Cancel the broadcast" in asked

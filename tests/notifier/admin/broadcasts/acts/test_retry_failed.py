@@ -7,7 +7,7 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from notifier.models import Broadcast, Delivery, Resolution
-from tests.notifier.admin.broadcasts.test_broadcast_admin import a_told_broadcast, order_of, page_of, text_of
+from tests.notifier.admin.broadcasts.test_broadcast_admin import a_told_broadcast, act_url, page_of, text_of
 from tests.notifier.admin.conftest import LogIn
 from tests.support.factories import a_delivery
 from tests.support.forms import agree_to
@@ -23,7 +23,7 @@ def test_nothing_is_offered_to_be_sent_again_where_nothing_is_left(admin: Browse
     broadcast = a_told_broadcast(state=State.FINISHED)
     a_delivery(broadcast=broadcast, state="SENT")
 
-    asked = text_of(admin.get(order_of(broadcast, "retry")))
+    asked = text_of(admin.get(act_url(broadcast, "retry")))
 
     assert "This can’t be done: nothing of it is failed any more." in asked
     assert 'id="do-it"' not in asked
@@ -33,7 +33,7 @@ def test_nothing_is_offered_to_be_sent_again_where_nothing_is_left(admin: Browse
 def test_a_retry_of_nothing_says_so_and_leaves_the_broadcast_finished(admin: Browser) -> None:
     broadcast = a_told_broadcast(state=State.FINISHED)
 
-    page = agree_to(admin, order_of(broadcast, "retry"), follow=True, **WHY)
+    page = agree_to(admin, act_url(broadcast, "retry"), follow=True, **WHY)
 
     assert "Nothing was changed. None of these is unknown, failed or skipped any more" in text_of(page)
     broadcast.refresh_from_db()
@@ -45,8 +45,8 @@ def test_a_retry_asks_first_takes_what_failed_and_keeps_who_and_why(admin: Brows
     rows = {state: a_delivery(broadcast=broadcast, state=state) for state in ("FAILED", "UNKNOWN", "SKIPPED")}
     foreign = a_delivery(state="FAILED")
 
-    asked = admin.get(order_of(broadcast, "retry"))
-    page = agree_to(admin, order_of(broadcast, "retry"), follow=True, **WHY)
+    asked = admin.get(act_url(broadcast, "retry"))
+    page = agree_to(admin, act_url(broadcast, "retry"), follow=True, **WHY)
 
     # As it is, and not as the last tally had it.
     assert "Counted just now: 1 is failed and would be sent again." in text_of(asked)
@@ -63,7 +63,7 @@ def test_a_retry_without_a_reason_asks_again_and_changes_nothing(admin: Browser,
     broadcast = a_told_broadcast(state=State.FINISHED)
     row = a_delivery(broadcast=broadcast, state="FAILED")
 
-    page = agree_to(admin, order_of(broadcast, "retry"), **why)
+    page = agree_to(admin, act_url(broadcast, "retry"), **why)
 
     assert page.status_code == 200
     assert "errorlist" in text_of(page)
@@ -75,7 +75,7 @@ def test_a_retry_of_a_paused_broadcast_says_that_it_must_be_resumed_first(admin:
     broadcast = a_told_broadcast(state=State.PAUSED)
     a_delivery(broadcast=broadcast, state="FAILED")
 
-    page = agree_to(admin, order_of(broadcast, "retry"), follow=True, **WHY)
+    page = agree_to(admin, act_url(broadcast, "retry"), follow=True, **WHY)
 
     assert "Nothing was changed. 1 is of a paused broadcast: resume it first." in text_of(page)
     assert Delivery.objects.get().state == "FAILED"
@@ -85,8 +85,8 @@ def test_an_expired_one_says_before_it_is_pressed_that_nothing_is_sent_again(adm
     broadcast = a_told_broadcast(state=State.FINISHED, expires_at=timezone.now())
     row = a_delivery(broadcast=broadcast, state="FAILED")
 
-    asked = text_of(admin.get(order_of(broadcast, "retry")))
-    answer = text_of(agree_to(admin, order_of(broadcast, "retry"), follow=True, **WHY))
+    asked = text_of(admin.get(act_url(broadcast, "retry")))
+    answer = text_of(agree_to(admin, act_url(broadcast, "retry"), follow=True, **WHY))
 
     assert "1 is of a broadcast that has expired: nothing of it is sent any more." in asked
     assert 'id="do-it"' not in asked
@@ -99,8 +99,8 @@ def test_who_may_stop_a_broadcast_does_not_send_what_failed_again(staff: LogIn) 
     row = a_delivery(broadcast=broadcast, state="FAILED")
     approver = staff(VIEW, CONTROL)
 
-    assert approver.get(order_of(broadcast, "retry")).status_code == 403
-    assert agree_to(approver, order_of(broadcast, "retry"), **WHY).status_code == 403
+    assert approver.get(act_url(broadcast, "retry")).status_code == 403
+    assert agree_to(approver, act_url(broadcast, "retry"), **WHY).status_code == 403
     assert not approver.get(page_of(broadcast)).context["buttons"]
     assert Delivery.objects.get(pk=row.pk).state == "FAILED"
 
@@ -111,7 +111,7 @@ def test_what_is_unknown_is_sent_again_where_it_is_resolved_and_nowhere_else(adm
     row = a_delivery(broadcast=broadcast, state="UNKNOWN")
 
     for name in ("retry", "retry-unknown"):
-        agree_to(admin, order_of(broadcast, name), **WHY)
+        agree_to(admin, act_url(broadcast, name), **WHY)
 
     assert Delivery.objects.get(pk=row.pk).state == "UNKNOWN"
 

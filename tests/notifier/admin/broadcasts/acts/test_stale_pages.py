@@ -12,7 +12,7 @@ from notifier.broadcasts import schedules
 from notifier.broadcasts.send_options import SendOptions
 from notifier.models import Broadcast, Delivery
 from tests.notifier.admin.broadcasts.acts.test_approve import fresh, page_of, waiting
-from tests.notifier.admin.broadcasts.test_broadcast_admin import a_told_broadcast, order_of
+from tests.notifier.admin.broadcasts.test_broadcast_admin import a_told_broadcast, act_url
 from tests.notifier.admin.conftest import LogIn
 from tests.notifier.admin.notifications.test_notification_admin import confirm_page, text_of
 from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification, a_user
@@ -57,14 +57,14 @@ def test_a_time_that_somebody_else_chose_is_not_overwritten_unseen(admin: Browse
 
 def test_what_is_critical_by_now_is_not_started_unseen(admin: Browser) -> None:
     broadcast = scheduled()
-    form = opened(admin, order_of(broadcast, "start-now"))
+    form = opened(admin, act_url(broadcast, "start-now"))
     changed_by_bob(broadcast, is_critical=True)
 
-    page = admin.post(order_of(broadcast, "start-now"), form, follow=True)
+    page = admin.post(act_url(broadcast, "start-now"), form, follow=True)
 
     assert fresh(broadcast).state == State.SCHEDULED
     assert "Nothing was done: this was changed after you had opened the page." in text_of(page)
-    admin.post(order_of(broadcast, "start-now"), opened(admin, order_of(broadcast, "start-now")))
+    admin.post(act_url(broadcast, "start-now"), opened(admin, act_url(broadcast, "start-now")))
     assert fresh(broadcast).state == State.RUNNING
 
 
@@ -72,44 +72,44 @@ def test_what_is_critical_by_now_is_not_started_unseen(admin: Browser) -> None:
 def test_nothing_is_started_to_many_more_than_were_shown(admin: Browser, name: str) -> None:
     a_client(listings="email")
     broadcast = scheduled()
-    address = page_of(broadcast, name) if name == "schedule" else order_of(broadcast, name)
-    form = opened(admin, address) | ({"when": "now"} if name == "schedule" else {})
+    url = page_of(broadcast, name) if name == "schedule" else act_url(broadcast, name)
+    form = opened(admin, url) | ({"when": "now"} if name == "schedule" else {})
     a_client(listings="email")
 
-    page = admin.post(address, form, follow=True)
+    page = admin.post(url, form, follow=True)
 
     assert fresh(broadcast).state == State.SCHEDULED
     assert "and send 2 e-mails" in text_of(page)
-    admin.post(address, opened(admin, address) | ({"when": "now"} if name == "schedule" else {}))
+    admin.post(url, opened(admin, url) | ({"when": "now"} if name == "schedule" else {}))
     assert fresh(broadcast).state == State.RUNNING
 
 
 def test_nothing_is_sent_to_many_more_than_the_confirm_page_showed(admin: Browser) -> None:
     a_client(listings="email")
-    address = confirm_page(a_notification())
-    form = opened(admin, address)
+    url = confirm_page(a_notification())
+    form = opened(admin, url)
     a_client(listings="email")
 
-    page = admin.post(address, form)
+    page = admin.post(url, form)
 
     assert not Broadcast.objects.exists()
     assert "By now it would be 2 messages. Look again before you send them." in text_of(page)
-    admin.post(address, form_of(page.content.decode()))
+    admin.post(url, form_of(page.content.decode()))
     assert Broadcast.objects.count() == 1
 
 
 def test_no_follow_up_goes_to_many_more_than_the_page_showed(admin: Browser) -> None:
     broadcast = a_broadcast(state="FINISHED", finished_at=timezone.now(), audience_upto=0)
-    address = reverse("admin:notifier_broadcast_follow", args=[broadcast.pk])
+    url = reverse("admin:notifier_broadcast_follow", args=[broadcast.pk])
     a_client(listings="email")
-    form = opened(admin, address)
+    form = opened(admin, url)
     a_client(listings="email")
 
-    page = admin.post(address, form)
+    page = admin.post(url, form)
 
     assert Broadcast.objects.count() == 1
     assert "By now it would be 2 messages." in text_of(page)
-    admin.post(address, form_of(page.content.decode()))
+    admin.post(url, form_of(page.content.decode()))
     assert Broadcast.objects.count() == 2
 
 
@@ -129,10 +129,10 @@ def test_what_was_mended_meanwhile_is_not_rejected_unread(staff: LogIn) -> None:
 def test_what_failed_after_the_page_was_shown_is_not_sent_again(admin: Browser) -> None:
     broadcast = a_told_broadcast(state=State.FINISHED)
     shown = a_delivery(broadcast=broadcast, state="FAILED")
-    form = opened(admin, order_of(broadcast, "retry"))
+    form = opened(admin, act_url(broadcast, "retry"))
     later = a_delivery(broadcast=broadcast, state="FAILED")
 
-    page = admin.post(order_of(broadcast, "retry"), form | {"why": "the mailbox is back"}, follow=True)
+    page = admin.post(act_url(broadcast, "retry"), form | {"why": "the mailbox is back"}, follow=True)
 
     assert "To be sent again: 1 delivery." in text_of(page)
     states = dict(Delivery.objects.values_list("pk", "state"))
@@ -141,9 +141,9 @@ def test_what_failed_after_the_page_was_shown_is_not_sent_again(admin: Browser) 
 
 def test_cancelling_stops_it_whatever_has_changed(admin: Browser) -> None:
     broadcast = scheduled()
-    form = opened(admin, order_of(broadcast, "cancel"))
+    form = opened(admin, act_url(broadcast, "cancel"))
     Broadcast.objects.update(state=State.RUNNING, started_at=timezone.now())
 
-    admin.post(order_of(broadcast, "cancel"), form)
+    admin.post(act_url(broadcast, "cancel"), form)
 
     assert fresh(broadcast).state == State.CANCELLED

@@ -5,8 +5,8 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from notifier.models import Channel, Process
-from notifier.runtime import process_health
-from notifier.runtime.process_health import Health
+from notifier.overview import process_health
+from notifier.overview.process_health import Health
 from tests.support.factories import an_open_breaker
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]

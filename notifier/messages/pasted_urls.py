@@ -1,4 +1,4 @@
-"""Web addresses as people paste them into a text: where they end, and the links that are made of them."""
+"""URLs as people paste them into a text: where they end, and the links that are made of them."""
 
 import re
 from functools import lru_cache
@@ -6,56 +6,56 @@ from functools import lru_cache
 from linkify_it import LinkifyIt
 from markdown_it.rules_inline import StateInline
 
-#: A longer run of letters is no address that somebody pasted. It is shown as it was typed.
+#: A longer run of letters is no URL that somebody pasted. It is shown as it was typed.
 MAX_LETTERS = 4_000
 _RUN = re.compile(r"[^\s<>\"“”„`\\^|]*")
 _SCHEME = re.compile(r"(?<![a-zA-Z0-9+.-])https?", re.IGNORECASE)
-#: What ends a sentence or closes a quotation, and is no part of the address before it.
+#: What ends a sentence or closes a quotation, and is no part of the URL before it.
 _CLOSING = ".,;:!?'’»”›…"
-#: Marks of emphasis around an address are among the last delimiters that were opened before it.
+#: Marks of emphasis around a URL are among the last delimiters that were opened before it.
 _MARKS_LOOKED_AT = 12
 
 
 def link(state: StateInline, silent: bool) -> bool:
-    """A rule for markdown-it, at the colon of `https://…`: makes a link of the address, whatever marks are in it."""
+    """A rule for markdown-it, at the colon of `https://…`: makes a link of the URL, whatever marks are in it."""
     start = _scheme_before(state)
     # The words of a link are no links themselves, and markdown-it looks for their end silently.
     if silent or state.linkLevel or start is None:
         return False
     run = _run_at(state.src, start)
     if len(run) > MAX_LETTERS:
-        # Otherwise it would be read again from each address in it.
+        # Otherwise it would be read again from each URL in it.
         state.append_pending(run[state.pos - start :])
         state.pos = start + len(run)
         return True
     scheme = state.src[start : state.pos]
-    address = address_in(run, marks=_open_marks(state))
-    if len(address) <= len(scheme) or not state.pending.endswith(scheme):
+    url = url_in(run, marks=_open_marks(state))
+    if len(url) <= len(scheme) or not state.pending.endswith(scheme):
         return False
     state.pending = state.pending[: -len(scheme)]
     opened = state.push("link_open", "a", 1)
-    opened.attrs = {"href": state.md.normalizeLink(address)}
+    opened.attrs = {"href": state.md.normalizeLink(url)}
     opened.markup, opened.info = "linkify", "auto"
-    state.push("text", "", 0).content = address
+    state.push("text", "", 0).content = url
     state.push("link_close", "a", -1)
-    state.pos = start + len(address)
+    state.pos = start + len(url)
     return True
 
 
-def address_in(run: str, *, marks: str = "") -> str:
-    """The web address that a run of letters begins with; empty where it begins with none. `marks` at its end are not
+def url_in(run: str, *, marks: str = "") -> str:
+    """The URL that a run of letters begins with; empty where it begins with none. `marks` at its end are not
     part of it, and brackets are as far as they go in pairs.
     """
     run = run.rstrip(_CLOSING + marks)
     found = _linkify().match_at_start(run)
     if found is None:
         return ""
-    address = run[: found.last_index]
+    url = run[: found.last_index]
     # linkify-it looks for the first bracket that closes, and does not count those that open in between.
-    closing = address.count("(") - address.count(")")
-    while closing > 0 and run.startswith(")", len(address)):
-        address, closing = f"{address})", closing - 1
-    return address.rstrip(_CLOSING + marks)
+    closing = url.count("(") - url.count(")")
+    while closing > 0 and run.startswith(")", len(url)):
+        url, closing = f"{url})", closing - 1
+    return url.rstrip(_CLOSING + marks)
 
 
 @lru_cache(maxsize=1)

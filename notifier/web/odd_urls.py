@@ -1,4 +1,4 @@
-"""Keeps a NUL in an address or a cookie away from the database: PostgreSQL stores and compares none."""
+"""Keeps a NUL in a URL or a cookie away from the database: PostgreSQL stores and compares none."""
 
 from collections.abc import Callable
 from http import HTTPStatus
@@ -11,7 +11,7 @@ from notifier.messages import signed_links
 NUL = "\0"
 
 
-class OddAddressMiddleware:
+class OddUrlMiddleware:
     """Answers with 400 where the path or the query has a NUL, which no link of ours has.
 
     Pages for clients answer themselves: there a damaged link and a forged one must look alike. A cookie with a NUL,

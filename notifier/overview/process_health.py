@@ -12,6 +12,7 @@ from django.utils.formats import date_format
 from django.utils.timezone import localtime
 
 from notifier.models import Breaker, Channel, Process
+from notifier.wording import numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ def _broker_health(dispatchers: list[Process]) -> Health:
         return Health(name, False, "Not known: only a running dispatcher looks after it.")
     depths = _newest_depths(dispatchers)
     waiting = sum(depths.get(channel.value, 0) for channel in Channel)
-    return Health(name, True, f"Reachable, {waiting} ticket{'' if waiting == 1 else 's'} waiting")
+    return Health(name, True, f"Reachable, {numbers.counted(waiting, 'ticket')} waiting")
 
 
 def _newest_depths(dispatchers: list[Process]) -> dict[str, int]:
@@ -70,7 +71,7 @@ def _breaker_health(breaker: Breaker, now: datetime) -> Health:
     channel = Channel(breaker.channel)
     why = f"{breaker.failed} of the last {breaker.given} sends failed"
     if breaker.probes:
-        why += f", and so did {breaker.probes} single {'try' if breaker.probes == 1 else 'tries'} since"
+        why += f", and so did {numbers.counted(breaker.probes, 'single try', 'single tries')} since"
     if said := " ".join(breaker.detail.split()).rstrip("."):
         why += f" ({said})"
     later = breaker.probe_at is not None and breaker.probe_at > now

@@ -21,24 +21,24 @@ from tests.support.pages.subjects.notifications import TERMS
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class PageUrl:
     what: str
     url: str
 
 
-def addresses(browser: Browser, rows: Rows, *, ways: int | None = None) -> Iterator[Address]:
+def page_urls(browser: Browser, rows: Rows, *, ways: int | None = None) -> Iterator[PageUrl]:
     """Each list in so many ways, or in all. Raises `KeyError` for a page about a row that is not among these."""
     for page in OF_STAFF:
         for view in page.measured():
             if not page.name.endswith("_changelist"):
-                yield Address(f"{page.name} {re.sub('[{}]', '', str(view))}".rstrip(), page.url(view, rows))
+                yield PageUrl(f"{page.name} {re.sub('[{}]', '', str(view))}".rstrip(), page.url(view, rows))
     for model_admin in admin.site._registry.values():
         yield from islice(_lists(browser, model_admin), ways)
     for lists in (_reach_lists(), _deliveries_of_one(rows)):
         yield from islice(lists, ways)
 
 
-def _lists(browser: Browser, model_admin: ModelAdmin) -> Iterator[Address]:
+def _lists(browser: Browser, model_admin: ModelAdmin) -> Iterator[PageUrl]:
     """The first page, the second, each filter's every choice, each way to sort, and what is searched for."""
     name = f"{model_admin.opts.app_label}_{model_admin.opts.model_name}"
     url = reverse(f"admin:{name}_changelist")
@@ -51,23 +51,23 @@ def _lists(browser: Browser, model_admin: ModelAdmin) -> Iterator[Address]:
     for spec in change_list.filter_specs if change_list else ():
         queries += [choice["query_string"] for choice in spec.choices(change_list) if not choice["selected"]]
     for query in queries:
-        yield Address(f"{name} list {query}", url + query)
+        yield PageUrl(f"{name} list {query}", url + query)
 
 
-def _reach_lists() -> Iterator[Address]:
+def _reach_lists() -> Iterator[PageUrl]:
     """Behind the counts of the confirm page, as they come, searched, sorted, and filtered once more."""
     topic = Topic.objects.earliest("pk")
     for channel, standing in product(Channel, Standing):
         url = audience_lists.list_url(topic=topic, channel=channel, standing=standing)
         for more in ("", "&p=2", "&o=-1", "&o=2", "&q=Ann+Example+12", "&q=zzz", "&state=active"):
-            yield Address(f"clients {channel.value} {standing.value} {more}", url + more)
+            yield PageUrl(f"clients {channel.value} {standing.value} {more}", url + more)
 
 
-def _deliveries_of_one(rows: Rows) -> Iterator[Address]:
+def _deliveries_of_one(rows: Rows) -> Iterator[PageUrl]:
     url = reverse("admin:notifier_delivery_changelist")
     states = [f"&state__exact={state.value}" for state in Delivery.State]
     more = ["", "&p=2", "&state__exact=SENT&p=2", "&channel__exact=sms", "&q=Ann+Example+12", "&q=zzz", "&reason=none"]
     for which, row in (("first", "finished"), ("running", "broadcast")):
         for query in more + states:
-            yield Address(f"deliveries of the {which} broadcast {query}", f"{url}?{OWNER}={rows[row]}{query}")
-    yield Address("deliveries of a client", f"{url}?client__id__exact={rows['client']}")
+            yield PageUrl(f"deliveries of the {which} broadcast {query}", f"{url}?{OWNER}={rows[row]}{query}")
+    yield PageUrl("deliveries of a client", f"{url}?client__id__exact={rows['client']}")

@@ -17,7 +17,7 @@ from notifier.files.encodings import AS_BYTES, UNKNOWN
 _MAGIC = b"notifier.table/1\n"
 
 
-def is_staged(content: bytes) -> bool:
+def is_packed(content: bytes) -> bool:
     return content.startswith(_MAGIC)
 
 
