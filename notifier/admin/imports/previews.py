@@ -63,6 +63,11 @@ def notes(counts: Mapping[str, int]) -> list[str]:
     said = []
     if number := counts.get("kept_out"):
         said.append(f"{_clients(number)} opted out before. That consent stays off; the rest of the row is taken.")
+    if number := counts.get("unclear"):
+        said.append(
+            f"{_clients(number)} agreed in one row to what a cell of another row may refuse that can’t be read. That "
+            "consent stays as it is: mend the other row and import it."
+        )
     if number := counts.get("resubscribed"):
         said.append(f"{_clients(number)} had opted out before, and was subscribed again for the reason given.")
     if number := counts.get("archived"):
@@ -142,6 +147,7 @@ def _as_taken(one: Planned, names: Mapping[int, str]) -> dict[str, Any]:
         "gets": [_want(want, names) for want, agreed in one.changes.items() if agreed],
         "loses": [_want(want, names) for want, agreed in one.changes.items() if not agreed],
         "kept_out": [_want(want, names) for want in one.kept_out],
+        "unclear": [_want(want, names) for want in one.unclear],
     }
 
 

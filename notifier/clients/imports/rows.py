@@ -9,7 +9,7 @@ from zoneinfo import available_timezones
 
 from notifier.addresses import emails, phones
 from notifier.addresses.emails import shortened
-from notifier.clients.imports.columns import BOTH, EMAIL, SMS, ConsentColumn, Layout
+from notifier.clients.imports.columns import BOTH, EMAIL, SMS, ConsentColumn, Layout, spread
 from notifier.files.base import NO_RESULT
 
 MAX_NAME_LETTERS = 200
@@ -51,6 +51,8 @@ class Parsed:
     is_landline: bool = False
     time_zone: str | None = None
     wants: dict[ConsentColumn, bool] = field(default_factory=dict)
+    #: What it says something about that can't be read: it may be a no.
+    unreadable: set[ConsentColumn] = field(default_factory=set)
     faults: list[Fault] = field(default_factory=list)
 
 
@@ -116,6 +118,7 @@ class RowReader:
                     parsed.wants[want] = read_wish(text)
             except ValueError as error:
                 parsed.faults.append((column, str(error)))
+                parsed.unreadable.update(spread(channel, want))
 
 
 # --- Cells: each raises ValueError with what is wrong -----------------------------------------------------------------

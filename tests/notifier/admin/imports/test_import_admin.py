@@ -147,6 +147,19 @@ def test_a_discarded_file_is_gone(importer: Browser) -> None:
     assert importer.get(page("discard", row.pk)).status_code == 405
 
 
+def test_a_yes_that_is_left_out_for_an_unreadable_row_is_told_before_and_after(importer: Browser) -> None:
+    row = pending(importer, b"Name,E-Mail,Listings e-mail\nAnn,ann@example.com,yes\nAnn,ann@example.com,maybe\n")
+
+    preview = importer.get(page("preview", row.pk)).content.decode()
+    result = agree_to(importer, page("preview", row.pk), follow=True).content.decode()
+
+    told = "1 client agreed in one row to what a cell of another row may refuse that can’t be read."
+    assert told in preview
+    assert "for another row can’t be read: Listings by e-mail" in preview
+    assert told in result
+    assert not Preference.objects.exists()
+
+
 # --- Who opted out ----------------------------------------------------------------------------------------------------
 AGAIN = b"E-Mail,Listings e-mail\nann@example.com,yes\n"
 
