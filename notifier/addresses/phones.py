@@ -8,6 +8,7 @@ from typing import NamedTuple
 import phonenumbers
 from phonenumbers import PhoneNumberType
 
+from notifier.addresses import phone_countries
 from notifier.addresses.emails import shortened
 
 #: A number as the database has it, whatever the numbering plans say (ITU-T E.164).
@@ -79,14 +80,17 @@ def why_not_within(number: str, countries: Collection[str]) -> str:
         return "what is not a number"
     if what := _undeliverable(parsed, phonenumbers.number_type(parsed)):
         return what
-    country = phonenumbers.region_code_for_number(parsed) or _of_code(parsed.country_code or 0, countries)
-    return "" if country in countries else f"numbers of {country or 'no country'}"
+    # By its first digits, so that a page counts the same (notifier/policies/sms_countries.py).
+    if phone_countries.beginnings(tuple(countries)).fit(number):
+        return ""
+    return f"numbers of {_country(parsed, countries) or 'no country'}"
 
 
-def _of_code(code: int, countries: Collection[str]) -> str:
-    """For a number that no plan knows: a country with its code, one of those that are allowed if there is any."""
-    regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(code, ())
-    return next((one for one in regions if one in countries), regions[0] if regions else "")
+def _country(number: phonenumbers.PhoneNumber, countries: Collection[str]) -> str:
+    """Which country the number is in, or may be in: none of those that are allowed."""
+    regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(number.country_code or 0, ())
+    likely = (phonenumbers.region_code_for_number(number), *regions)
+    return next((one for one in likely if one and one not in countries), "")
 
 
 def whole(text: str) -> str:
