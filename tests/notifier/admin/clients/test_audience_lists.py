@@ -77,6 +77,8 @@ def test_the_confirm_pages_links_show_as_many_clients_as_they_say(
     counts = [count for one in page.context["offers"][0].channels for count in one.counts]
 
     assert len(counts) == 10
+    # On a phone the heads of the columns stand in front of the numbers.
+    assert [page.content.decode().count(f'data-label="{one.heading}"') for one in counts[1:5]] == [2, 2, 2, 2]
     for count in counts:
         assert f'href="{count.url}"' in page.content.decode()
         assert len(listed(admin, count.url)) == count.number

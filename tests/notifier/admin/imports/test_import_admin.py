@@ -282,8 +282,9 @@ def test_the_page_asks_for_the_encoding_and_shows_how_each_reads(importer: Brows
     shown = importer.get(page("columns", row.pk)).content.decode()
     assert "Western European (old Mac): Straße, François" in shown
 
-    importer.post(page("columns", row.pk), {"encoding": "mac_roman"})
-    again = importer.get(page("columns", row.pk))
+    again = importer.post(page("columns", row.pk), {"encoding": "mac_roman"}, follow=True)
+    # The same page once more, and it says why.
+    assert "The letters are read as Western European (old Mac) now." in again.content.decode()
     chosen = {f"column-{column.number}": column.chosen for column in again.context["columns"]}
     assert [column.name for column in again.context["columns"]] == ["Name", "E-Mail", "Straße"]
     importer.post(page("columns", row.pk), {**chosen, "encoding": "mac_roman"})
