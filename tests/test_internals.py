@@ -27,7 +27,7 @@ from axes.handlers.proxy import AxesProxyHandler
 from django.test import RequestFactory
 from django.utils import timezone
 from honcho.process import Popen, Process
-from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata
+from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata, phonenumberutil
 from phonenumbers.tzdata import TIMEZONE_DATA
 from pika import BlockingConnection, SelectConnection
 from pika.adapters.select_connection import IOLoop
@@ -93,6 +93,12 @@ def test_a_pattern_is_parsed_into_pairs_of_a_kind_and_its_part() -> None:
 
     assert (str(first[0]), str(second[0])) == ("BRANCH", "MAX_REPEAT")
     assert [str(kind) for kind, _ in second[1][2]] == ["IN"]
+
+
+def test_the_kind_of_a_number_is_told_by_its_digits_and_a_plan() -> None:
+    # notifier/addresses/phones.py, `_kind`
+    assert parameters(phonenumberutil._number_type_helper) == ["national_number", "metadata"]
+    assert "_number_type_helper" in names_in(phonenumberutil.number_type)
 
 
 def test_a_countrys_plan_has_a_pattern_for_each_kind_of_number() -> None:

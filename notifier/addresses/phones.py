@@ -6,13 +6,15 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 import phonenumbers
-from phonenumbers import PhoneNumberType
+from phonenumbers import PhoneMetadata, PhoneNumberType
+from phonenumbers.phonenumberutil import _number_type_helper  # named in tests/test_internals.py
 
 from notifier.addresses import phone_countries
 from notifier.addresses.emails import shortened
 
 #: A number as the database has it, whatever the numbering plans say (ITU-T E.164).
 E164 = r"^\+[1-9][0-9]{6,14}$"
+_E164 = re.compile(E164)
 #: What a program makes of a number that it took for one to reckon with.
 _DECIMAL = re.compile(r"(\+?[0-9]{7,})[.,]([0-9]+)")
 #: The same after a number with blanks or dashes in it, and a second extension as it is noted in Italy.
@@ -48,13 +50,27 @@ def read(text: str, *, region: str | None) -> Phone:
         number = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException as error:
         raise ValueError(_why_none(text, region)) from error
-    kind = phonenumbers.number_type(number)
+    kind = _kind(number)
     written = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-    if kind == PhoneNumberType.UNKNOWN or not re.fullmatch(E164, written):
+    if kind == PhoneNumberType.UNKNOWN or not _E164.fullmatch(written):
         raise ValueError(_why_none(text, region))
     if what := _undeliverable(number, kind):
         raise ValueError(f"“{shortened(text)}” is {what}: no messages are sent to those.")
     return Phone(written, kind == PhoneNumberType.FIXED_LINE)
+
+
+def _kind(number: phonenumbers.PhoneNumber) -> int:
+    """As `phonenumbers.number_type`, which looks at the plans of countries that share a calling code, and then again at
+    that of the country that it found."""
+    digits = phonenumbers.national_significant_number(number)
+    for region in phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(number.country_code or 0, ()):
+        plan = PhoneMetadata.metadata_for_region(region)
+        if plan is None or plan.leading_digits:
+            break
+        kind: int = _number_type_helper(digits, plan)
+        if kind != PhoneNumberType.UNKNOWN:
+            return kind
+    return phonenumbers.number_type(number)
 
 
 def _exists(text: str, region: str | None) -> bool:
