@@ -41,6 +41,13 @@ class Beginnings(NamedTuple):
     def fit(self, number: str) -> bool:
         return _begins(number, self.within) and not _begins(number, self.but)
 
+    @property
+    def others(self) -> frozenset[str]:
+        """How all other numbers begin, in as few digits as tell it."""
+        shared = {one[:length] for one in self.within for length in range(1, len(one) + 1)}
+        longer = {one + digit for one in shared - self.within for digit in _DIGITS}
+        return frozenset(longer - shared) | self.but
+
 
 def _begins(number: str, beginnings: frozenset[str]) -> bool:
     return any(number[:length] in beginnings for length in {len(one) for one in beginnings})

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from django.conf import settings
+from django.db import connection
 from django.db.models import Q
 from django.db.models.functions import Substr
 from django.db.models.lookups import In
@@ -31,15 +32,31 @@ def refused(*, channel: Channel, client: str = "") -> Q | None:
     """
     if not are_set(channel):
         return None
-    phone = f"{client}phone"
-    found = phone_countries.beginnings(tuple(settings.SMS_COUNTRIES))
-    return Q(**{f"{phone}__isnull": False}) & (~_begins(phone, found.within) | _begins(phone, found.but))
+    condition = Q(pk__in=[])
+    # Ranges of the index of numbers: as a rule few are refused, and they are found without looking at the others.
+    for beginning in sorted(phone_countries.beginnings(tuple(settings.SMS_COUNTRIES)).others):
+        condition |= _in_range(f"{client}phone", beginning)
+    return condition
 
 
 def allowed(*, channel: Channel, client: str = "") -> list[Q]:
-    """The condition that a client's number, if there is one, is none of those; nothing where none is refused."""
-    condition = refused(channel=channel, client=client)
-    return [] if condition is None else [~condition]
+    """The condition that a client's number, if there is one, is none of those; nothing where none is refused.
+
+    It is asked of each client that is looked at, for whom a few beginnings are fewer than all those ranges.
+    """
+    if not are_set(channel):
+        return []
+    phone = f"{client}phone"
+    found = phone_countries.beginnings(tuple(settings.SMS_COUNTRIES))
+    return [Q(**{phone: None}) | (_begins(phone, found.within) & ~_begins(phone, found.but))]
+
+
+def _in_range(phone: str, beginning: str) -> Q:
+    """PostgreSQL has an index for this; SQLite compares the numbers byte by byte."""
+    if connection.vendor == "postgresql":
+        return Q(**{f"{phone}__startswith": beginning})
+    end = beginning[:-1] + chr(ord(beginning[-1]) + 1)
+    return Q(**{f"{phone}__gte": beginning, f"{phone}__lt": end})
 
 
 def _begins(phone: str, beginnings: Iterable[str]) -> Q:

@@ -62,6 +62,14 @@ def test_numbers_of_no_plan(number: str, countries: tuple[str, ...], fits: bool)
     assert beginnings(countries).fit(number) == fits
 
 
+@pytest.mark.parametrize("countries", [("GB",), ("GB", "IE"), ("US", "CA"), ("GG",), ("DE", "RU", "IT")])
+def test_all_other_numbers_are_told_as_well(countries: tuple[str, ...]) -> None:
+    found = beginnings(countries)
+
+    for number in [*EXAMPLES, "+870773111632", "+80012345678", "+999123456"]:
+        assert any(number.startswith(one) for one in found.others) != found.fit(number), number
+
+
 def test_so_few_beginnings_are_looked_for_that_a_query_stays_short() -> None:
     sizes = {country: len(beginnings((country,)).but) for country in ("GB", "US", "CA", "GG", "IT", "GP")}
 
