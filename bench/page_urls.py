@@ -45,7 +45,8 @@ def _lists(browser: Browser, model_admin: ModelAdmin) -> Iterator[PageUrl]:
     queries = ["", "?p=2", "?p=101"]
     if model_admin.search_fields:
         queries += [f"?{urlencode({'q': term})}" for term in TERMS]
-    queries += [f"?o={sign}{number + 1}" for number in range(len(model_admin.sortable_by or ())) for sign in ("", "-")]
+    sortable = [model_admin.list_display.index(name) + 1 for name in model_admin.sortable_by or ()]
+    queries += [f"?o={sign}{number}" for number in sortable for sign in ("", "-")]
     context = getattr(browser.get(url), "context_data", None) or {}
     change_list = context.get("cl")
     for spec in change_list.filter_specs if change_list else ():

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import time
 from pathlib import Path
 from typing import Any
@@ -99,12 +99,15 @@ class Environment:
             return []
         return found
 
-    def refuse_published_keys(self, *names: str) -> None:
-        """Notes those of these settings that hold a key which is published, or can be guessed; it is never shown."""
-        for name in names:
-            keys = self.names(name, [])
+    def refuse_published_keys(self, settings: Mapping[str, Sequence[str]]) -> None:
+        """Notes those of these settings, each with its keys, of which one is published or can be guessed.
+
+        No key is ever shown; an empty one is a setting that was left out.
+        """
+        for name, values in settings.items():
+            keys = [key for key in values if key]
             if any(key in PUBLISHED_KEYS for key in keys):
-                fault = "is published in docker-compose.yml: whoever reads that could log in as anybody"
+                fault = "is published in docker-compose.yml, and so known to everybody"
             elif any(len(key) < MIN_KEY_LENGTH or len(set(key)) < MIN_KEY_CHARACTERS for key in keys):
                 fault = f"can be guessed: it needs {MIN_KEY_LENGTH} random characters"
             else:

@@ -31,6 +31,8 @@ if not SECRET_KEY:
         "python3 -c 'import secrets; print(secrets.token_urlsafe(50))'."
     )
 SECRET_KEY_FALLBACKS = env.names("SECRET_KEY_FALLBACKS", [])
+# The key of the digests of erased addresses. Never change it: otherwise the digests find no address any more.
+CONSENT_KEY = env.text("CONSENT_KEY")
 PUBLIC_URL = (
     env.spelled("PUBLIC_URL", env.text("PUBLIC_URL"), spelling.site_url, "https://notifier.example.com")
     or "http://localhost:8000"
@@ -38,7 +40,13 @@ PUBLIC_URL = (
 PUBLIC_HOST = urlsplit(PUBLIC_URL).hostname or "localhost"
 if not is_this_machine(PUBLIC_HOST):
     # What is good enough for a trial on this machine is not for others: see docs/operations.md.
-    env.refuse_published_keys("SECRET_KEY", "SECRET_KEY_FALLBACKS")
+    env.refuse_published_keys(
+        {
+            "SECRET_KEY": [SECRET_KEY],
+            "SECRET_KEY_FALLBACKS": SECRET_KEY_FALLBACKS,
+            "CONSENT_KEY": [CONSENT_KEY],
+        }
+    )
     if DEBUG:
         env.mistakes.append(
             f"DEBUG=on shows code and settings to whoever meets an error, and PUBLIC_URL={PUBLIC_URL} is for others "
@@ -307,8 +315,6 @@ BREAKER_WINDOW_SECONDS = env.whole("BREAKER_WINDOW_SECONDS", 60)
 BREAKER_PROBE_SECONDS = env.whole("BREAKER_PROBE_SECONDS", 30, most=900)
 
 # --- Consent: see docs/consent.md -------------------------------------------------------------------------------------
-# The key of the digests of erased addresses. Never change it: otherwise the digests find no address any more.
-CONSENT_KEY = env.text("CONSENT_KEY")
 # A mailbox that somebody reads, for clients who unsubscribe by mail instead of by the link.
 UNSUBSCRIBE_MAILTO = env.spelled(
     "UNSUBSCRIBE_MAILTO", env.text("UNSUBSCRIBE_MAILTO"), spelling.mailbox, "unsubscribe@example.com"

@@ -5,6 +5,7 @@ module that it names before anything else: the package does something in another
 """
 
 import inspect
+import re
 import smtplib
 from datetime import timedelta
 from io import BytesIO
@@ -26,6 +27,7 @@ from axes.handlers.proxy import AxesProxyHandler
 from django.test import RequestFactory
 from django.utils import timezone
 from honcho.process import Popen, Process
+from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata, phonenumberutil
 from phonenumbers.tzdata import TIMEZONE_DATA
 from pika import BlockingConnection, SelectConnection
 from pika.adapters.select_connection import IOLoop
@@ -83,6 +85,28 @@ def test_httpcores_network_is_read_through_what_ours_wraps() -> None:
     assert parameters(httpcore.SyncBackend.connect_tcp)[:3] == ["host", "port", "timeout"]
     methods = {name for name, value in vars(httpcore.NetworkStream).items() if inspect.isfunction(value)}
     assert methods == {"read", "write", "close", "start_tls", "get_extra_info"}
+
+
+# --- re and phonenumbers: notifier/addresses/phone_countries.py -------------------------------------------------------
+def test_a_pattern_is_parsed_into_pairs_of_a_kind_and_its_part() -> None:
+    first, second = re._parser.parse(r"(?:12|\d)[2-3]{4}")  # type: ignore[attr-defined]
+
+    assert (str(first[0]), str(second[0])) == ("BRANCH", "MAX_REPEAT")
+    assert [str(kind) for kind, _ in second[1][2]] == ["IN"]
+
+
+def test_the_kind_of_a_number_is_told_by_its_digits_and_a_plan() -> None:
+    # notifier/addresses/phones.py, `_kind`
+    assert parameters(phonenumberutil._number_type_helper) == ["national_number", "metadata"]
+    assert "_number_type_helper" in names_in(phonenumberutil.number_type)
+
+
+def test_a_countrys_plan_has_a_pattern_for_each_kind_of_number() -> None:
+    plan: Any = PhoneMetadata.metadata_for_region("KZ")
+
+    assert plan.leading_digits.endswith("7")
+    assert plan.mobile.national_number_pattern
+    assert COUNTRY_CODE_TO_REGION_CODE[7] == ("RU", "KZ")
 
 
 # --- honcho: config/launcher.py, `Processes` --------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from consumers.backends.base import ChannelDown, NoMessage, Outgoing, SendBacken
 from consumers.backends.console import print_line
 from consumers.backends.twilio import TwilioBackend
 from notifier.addresses import phones
+from notifier.policies import sms_countries
 
 _file_lock = threading.Lock()
 
@@ -41,7 +42,7 @@ class CountryLimit:
 
     def send(self, message: Outgoing) -> str:
         if why := phones.why_not_within(message.address, self._countries):
-            raise NoMessage(f"not sent: SMS_COUNTRIES does not allow {why}")
+            raise NoMessage(f"not sent: {sms_countries.NOT_ALLOWED} {why}")
         return self._backend.send(message)
 
     def close(self) -> None:

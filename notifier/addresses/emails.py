@@ -126,6 +126,9 @@ def _plain_local(local: str) -> str:
 
 
 def _mapped_domain(domain: str) -> str:
+    if not _ODD.search(domain):
+        # As UTS 46 has it too, which looks every letter up.
+        return domain.lower()
     if literal := _LITERAL.fullmatch(domain):
         return _plain_literal(domain, literal[1])
     try:

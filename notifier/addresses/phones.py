@@ -6,12 +6,15 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 import phonenumbers
-from phonenumbers import PhoneNumberType
+from phonenumbers import PhoneMetadata, PhoneNumberType
+from phonenumbers.phonenumberutil import _number_type_helper  # named in tests/test_internals.py
 
+from notifier.addresses import phone_countries
 from notifier.addresses.emails import shortened
 
 #: A number as the database has it, whatever the numbering plans say (ITU-T E.164).
 E164 = r"^\+[1-9][0-9]{6,14}$"
+_E164 = re.compile(E164)
 #: A number that a spreadsheet took for an amount, so that it got decimals: 442079460018.00
 _DECIMAL = re.compile(r"(\+?[0-9]{7,})[.,]([0-9]+)")
 #: Decimals after a number with blanks or dashes in it, or a second extension as Italians note it: 06 698 1234/5
@@ -49,13 +52,27 @@ def read(text: str, *, region: str | None) -> Phone:
         number = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException as error:
         raise ValueError(_why_none(text, region)) from error
-    kind = phonenumbers.number_type(number)
+    kind = _kind(number)
     written = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-    if kind == PhoneNumberType.UNKNOWN or not re.fullmatch(E164, written):
+    if kind == PhoneNumberType.UNKNOWN or not _E164.fullmatch(written):
         raise ValueError(_why_none(text, region))
     if what := _undeliverable(number, kind):
         raise ValueError(f"“{shortened(text)}” is {what}: no messages are sent to those.")
     return Phone(written, kind == PhoneNumberType.FIXED_LINE)
+
+
+def _kind(number: phonenumbers.PhoneNumber) -> int:
+    """As `phonenumbers.number_type`, which looks at the plans of countries that share a calling code, and then again at
+    that of the country that it found."""
+    digits = phonenumbers.national_significant_number(number)
+    for region in phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(number.country_code or 0, ()):
+        plan = PhoneMetadata.metadata_for_region(region)
+        if plan is None or plan.leading_digits:
+            break
+        kind: int = _number_type_helper(digits, plan)
+        if kind != PhoneNumberType.UNKNOWN:
+            return kind
+    return phonenumbers.number_type(number)
 
 
 def _exists(text: str, region: str | None) -> bool:
@@ -81,14 +98,17 @@ def why_not_within(number: str, countries: Collection[str]) -> str:
         return "what is not a number"
     if what := _undeliverable(parsed, phonenumbers.number_type(parsed)):
         return what
-    country = phonenumbers.region_code_for_number(parsed) or _of_code(parsed.country_code or 0, countries)
-    return "" if country in countries else f"numbers of {country or 'no country'}"
+    # By its first digits, so that a page counts the same (notifier/policies/sms_countries.py).
+    if phone_countries.beginnings(tuple(countries)).fit(number):
+        return ""
+    return f"numbers of {_country(parsed, countries) or 'no country'}"
 
 
-def _of_code(code: int, countries: Collection[str]) -> str:
-    """For a number that no plan knows: a country with its code, one of those that are allowed if there is any."""
-    regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(code, ())
-    return next((one for one in regions if one in countries), regions[0] if regions else "")
+def _country(number: phonenumbers.PhoneNumber, countries: Collection[str]) -> str:
+    """Which country the number is in, or may be in: none of those that are allowed."""
+    regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(number.country_code or 0, ())
+    likely = (phonenumbers.region_code_for_number(number), *regions)
+    return next((one for one in likely if one and one not in countries), "")
 
 
 def whole(text: str) -> str:

@@ -9,6 +9,7 @@ from django.db import connection, transaction
 from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet
 
 from notifier.models import Broadcast, Channel, Client, Notification, Preference, Suppression, Topic
+from notifier.policies import sms_countries
 
 #: How many ids are looked up for each client of a sample, since not all clients are in the audience.
 TRIES = 4
@@ -21,6 +22,7 @@ class Standing(StrEnum):
     NO_CONSENT = "no_consent"
     NO_ADDRESS = "no_address"
     SUPPRESSED = "suppressed"
+    NOT_ALLOWED = "not_allowed"
     ARCHIVED = "archived"
 
 
@@ -28,7 +30,8 @@ class Standing(StrEnum):
 class Reach:
     """Every client counted once: the fields add up to the number of clients.
 
-    Where two reasons hold, the first in this order counts: archived, no consent, no address, suppressed.
+    Where two reasons hold, the first in this order counts: archived, no consent, no address, suppressed, not
+    allowed: SMS_COUNTRIES keeps SMS from their number.
     """
 
     channel: Channel
@@ -36,11 +39,13 @@ class Reach:
     no_consent: int
     no_address: int
     suppressed: int
+    not_allowed: int
     archived: int
 
     @property
     def clients(self) -> int:
-        return self.recipients + self.no_consent + self.no_address + self.suppressed + self.archived
+        left_out = self.no_consent + self.no_address + self.suppressed + self.not_allowed + self.archived
+        return self.recipients + left_out
 
 
 def reach(*, topic: Topic) -> dict[Channel, Reach]:
@@ -64,13 +69,14 @@ def sends(text: Notification | Broadcast) -> int:
 def _reach(topic: Topic, clients: int, archived: int) -> dict[Channel, Reach]:
     found = {}
     for channel, agreed in _agreement(topic).items():
-        suppressed = _suppressed(topic, channel)
+        suppressed, not_allowed = _suppressed(topic, channel), _not_allowed(topic, channel)
         found[channel] = Reach(
             channel=channel,
-            recipients=agreed.active - agreed.no_address - suppressed,
+            recipients=agreed.active - agreed.no_address - suppressed - not_allowed,
             no_consent=clients - archived - agreed.active,
             no_address=agreed.no_address,
             suppressed=suppressed,
+            not_allowed=not_allowed,
             archived=archived,
         )
     return found
@@ -159,12 +165,18 @@ def _suppressed(topic: Topic, channel: Channel) -> int:
     return Client.objects.active().filter(Exists(consents), **{f"{channel.address_field}__in": suppressions}).count()
 
 
+def _not_allowed(topic: Topic, channel: Channel) -> int:
+    return who(topic=topic, channel=channel, standing=Standing.NOT_ALLOWED).count()
+
+
 def who(*, topic: Topic, channel: Channel, standing: Standing) -> QuerySet[Client]:
     """The clients behind the count of that name in `Reach`."""
     address = channel.address_field
     consents = Exists(Preference.objects.filter(client=OuterRef("pk"), topic=topic, **{channel.value: True}))
     suppressions = Suppression.objects.filter(channel=channel)
     active, is_absent = Client.objects.active(), Q(**{address: None})
+    refused = sms_countries.refused(channel=channel)
+    is_suppressed = Exists(suppressions.filter(address=OuterRef(address)))
     match standing:
         case Standing.ARCHIVED:
             return Client.objects.archived()
@@ -174,7 +186,9 @@ def who(*, topic: Topic, channel: Channel, standing: Standing) -> QuerySet[Clien
             return active.filter(is_absent, consents)
         case Standing.SUPPRESSED:
             return active.filter(consents, **{f"{address}__in": suppressions.values("address")})
-    return active.filter(~is_absent, consents, ~Exists(suppressions.filter(address=OuterRef(address))))
+        case Standing.NOT_ALLOWED:
+            return active.filter(refused, consents, ~is_suppressed) if refused else active.none()
+    return active.filter(~is_absent, consents, ~is_suppressed, *sms_countries.allowed(channel=channel))
 
 
 def names(*, topic: Topic, channel: Channel, most: int) -> list[str]:
@@ -197,6 +211,7 @@ def sample(*, topic: Topic, channel: Channel) -> Client | None:
     suppressed = Suppression.objects.filter(channel=channel, address=OuterRef(f"client__{address}"))
     preference = (
         Preference.objects.filter(~Exists(suppressed), topic=topic, client__is_active=True, **{channel.value: True})
+        .filter(*sms_countries.allowed(channel=channel, client="client__"))
         .exclude(**{f"client__{address}": None})
         .select_related("client")
         .order_by("client_id")

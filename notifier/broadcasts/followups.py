@@ -17,6 +17,7 @@ from notifier.broadcasts import acts, audience, chains, lifecycle
 from notifier.broadcasts.acts import Act
 from notifier.broadcasts.send_options import SendOptions
 from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Suppression
+from notifier.policies import sms_countries
 
 State = Delivery.State
 #: What became of a client's deliveries in a chain, for those who did not get it.
@@ -111,7 +112,7 @@ def _new(topic_id: int, chain: list[int], channel: Channel) -> int:
     """How many clients want it and have no delivery in the chain."""
     if connection.vendor == "postgresql":
         with audience.along_the_indexes():
-            return _merged(topic_id, chain, channel) - _suppressed(topic_id, chain, channel)
+            return _merged(topic_id, chain, channel) - _left_out(topic_id, chain, channel)
     return wanting(topic_id=topic_id, channel=channel).filter(~_in_chain(chain, channel, OuterRef("client_id"))).count()
 
 
@@ -136,7 +137,7 @@ _MERGED = """
 
 
 def _merged(topic_id: int, chain: list[int], channel: Channel) -> int:
-    """The same number, but with suppressed addresses."""
+    """The same number, but with suppressed addresses and with numbers that SMS_COUNTRIES does not allow."""
     statement = _MERGED.format(
         preferences=Preference._meta.db_table,
         clients=Client._meta.db_table,
@@ -149,12 +150,17 @@ def _merged(topic_id: int, chain: list[int], channel: Channel) -> int:
         return int(cursor.fetchone()[0])
 
 
-def _suppressed(topic_id: int, chain: list[int], channel: Channel) -> int:
-    """How many of them have a suppressed address; found from the suppressions, which are few."""
-    suppressions = Suppression.objects.filter(channel=channel).values("address")
+def _left_out(topic_id: int, chain: list[int], channel: Channel) -> int:
+    """How many of them have a suppressed address, found from the suppressions, which are few; or one not allowed."""
+    suppressions = Suppression.objects.filter(channel=channel)
+    address = channel.address_field
     consents = Exists(Preference.objects.filter(client=OuterRef("pk"), topic=topic_id, **{channel.value: True}))
     new = Client.objects.active().filter(consents, ~_in_chain(chain, channel, OuterRef("pk")))
-    return new.filter(**{f"{channel.address_field}__in": suppressions}).count()
+    suppressed = new.filter(**{f"{address}__in": suppressions.values("address")}).count()
+    refused = sms_countries.refused(channel=channel)
+    if refused is None:
+        return suppressed
+    return suppressed + new.filter(refused, ~Exists(suppressions.filter(address=OuterRef(address)))).count()
 
 
 def wanting(*, topic_id: int, channel: Channel) -> QuerySet[Preference]:
@@ -162,7 +168,8 @@ def wanting(*, topic_id: int, channel: Channel) -> QuerySet[Preference]:
     address = f"client__{channel.address_field}"
     suppressed = Suppression.objects.filter(channel=channel, address=OuterRef(address))
     consents = Preference.objects.filter(topic=topic_id, client__is_active=True, **{channel.value: True})
-    return consents.filter(~Exists(suppressed), **{f"{address}__isnull": False})
+    allowed = sms_countries.allowed(channel=channel, client="client__")
+    return consents.filter(~Exists(suppressed), *allowed, **{f"{address}__isnull": False})
 
 
 def find_existing(*, broadcast_id: int, token: uuid.UUID) -> Broadcast | None:

@@ -14,7 +14,7 @@ from django.db.models.functions import Coalesce
 
 from notifier.broadcasts import chains
 from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Reason, Suppression
-from notifier.policies import quiet_hours_sql
+from notifier.policies import quiet_hours_sql, sms_countries
 from notifier.runtime import failpoints
 
 State = Delivery.State
@@ -107,7 +107,8 @@ def _audience(broadcast: Broadcast, channel: Channel, upper: int, *more: Case) -
         **{channel.value: True},
     )
     if broadcast.follows_id:
-        consents = _missed(consents, broadcast, channel).filter(~suppressed, **{f"{address}__isnull": False})
+        allowed = sms_countries.allowed(channel=channel, client="client__")
+        consents = _missed(consents, broadcast, channel).filter(~suppressed, *allowed, **{f"{address}__isnull": False})
     return consents.values_list(
         "client_id",
         Coalesce(address, Value("")),

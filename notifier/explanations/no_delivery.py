@@ -1,14 +1,18 @@
 """The explanation where there is no delivery: why the dispatcher left the client out, by the records of that time."""
 
+from django.conf import settings
+
+from notifier.addresses import phones
 from notifier.explanations.context import Case, archived_since, did_not, given, has_not, withdrawn
 from notifier.explanations.records import Consent, records_began, when
 from notifier.models import Broadcast, Delivery
+from notifier.policies import sms_countries
 
 _STATE = Broadcast.State
 
 
 def sentence(case: Case) -> str:
-    for look in (_no_text, _not_started, _added_later, _not_reached, _had_it_before):
+    for look in (_no_text, _not_started, _added_later, _not_reached, _had_it_before, _not_allowed):
         if found := look(case):
             return found
     return f"{did_not(case)} {_reason(case)}."
@@ -62,6 +66,14 @@ def _had_it_before(case: Case) -> str:
         return ""
     got = "had got" if earlier.state == Delivery.State.SENT else "may have got"
     return f"{did_not(case)} it went only to those who had not got broadcast #{first}, and they {got} that."
+
+
+def _not_allowed(case: Case) -> str:
+    """A follow-up leaves out whose number the sender would refuse; any other broadcast tries, and keeps the reason."""
+    if case.broadcast.follows_id is None or not sms_countries.are_set(case.channel) or not case.client.phone:
+        return ""
+    why = phones.why_not_within(str(case.client.phone), settings.SMS_COUNTRIES)
+    return f"{did_not(case)} {sms_countries.NOT_ALLOWED} {why}." if why else ""
 
 
 # --- Neither the broadcast nor the audience left them out: consent or archiving did -----------------------------------

@@ -127,7 +127,7 @@ def nonempty_rows(records: Iterator[tuple[int, list[str]]], limits: Limits) -> I
         del record[MAX_COLUMNS + 1 :]
         number += len(record)
         letters += sum(map(len, record))
-        cells = [unquoted(cell) for cell in record]
+        cells = [unquoted(cell) if "'" in cell else cell for cell in record]
         while cells and not cells[-1].strip():
             cells.pop()
         blank += not cells

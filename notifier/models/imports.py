@@ -22,7 +22,7 @@ class ClientImport(models.Model):
     #: Whether it may subscribe clients again who had opted out; `reason` says why.
     resubscribes = models.BooleanField(default=False)
     reason = models.CharField(max_length=300, blank=True, validators=[validate_one_line])
-    #: `{"added": n, "changed": n, "unchanged": n, "failed": n, "kept_out": n}`.
+    #: `{"added": n, "changed": n, "unchanged": n, "failed": n, "kept_out": n, …}`, as `Staging.counts` has them.
     counts = models.JSONField(default=dict)
     #: The rows that were not imported, as CSV, with a column that says why. Emptied some time after the import.
     failed_rows = models.TextField(blank=True)

@@ -101,7 +101,7 @@ def hook(request: HttpRequest, provider: str) -> HttpResponse:
         _complain("%s's webhook was called without its secret, or with a wrong signature.", provider)
         return HttpResponseForbidden()
     except Unreadable as error:
-        _complain("%s delivered what can't be read as its events: %s.", provider, type(error.__cause__).__name__)
+        _complain("%s delivered what can't be read as its events: %s.", provider, str(error))
         return HttpResponseBadRequest()
 
 
@@ -126,42 +126,67 @@ def _webhook(provider: str) -> Callable[[HttpRequest], HttpResponse] | None:
 
 
 def _guarded(view: Any) -> Callable[[HttpRequest], HttpResponse]:
-    """Anymail's view, which raises `Unreadable` for whatever it fails to read.
+    guarded: Any = type("Guarded", (_OneByOne, view.view_class), {})
+    made: Callable[[HttpRequest], HttpResponse] = guarded.as_view(**view.view_initkwargs)
+    return made
+
+
+#: Takes the place of anymail's view, which stands behind it.
+_View: Any = object
+
+
+class _OneByOne(_View):
+    """Before anymail's view: it reads each event by itself, and raises `Unreadable` where none can be read.
 
     Anymail reads by indexing and expects each provider to keep to its documentation: anything else is a KeyError, an
-    AttributeError, a RecursionError … And an event with an address that nobody can have is left out: the others of the
-    same request are taken, and the answer is 400 all the same.
+    AttributeError, a RecursionError … Such an event is left out, and so is one with an address that nobody can have.
+    The others of the same request are taken, and the answer is 200: after any other the provider would deliver them
+    all again, for days. Where none is left it is 400, which shows at the provider: its webhook is not set up right.
     """
 
-    class Guarded(view.view_class):
-        _left_out = 0
+    #: Why events were left out, a word or two for each.
+    _left_out: tuple[str, ...] = ()
 
-        def run_validators(self, request: HttpRequest) -> None:
-            try:
-                super().run_validators(request)
-            except AnymailWebhookValidationFailure:
-                raise
-            except Exception as error:
-                raise Unreadable from error
+    def run_validators(self, request: HttpRequest) -> None:
+        try:
+            super().run_validators(request)
+        except AnymailWebhookValidationFailure:
+            raise
+        except Exception as error:
+            raise Unreadable(type(error).__name__) from error
 
-        def parse_events(self, request: HttpRequest) -> list[AnymailTrackingEvent]:
-            try:
-                events = list(super().parse_events(request))
-            except Exception as error:
-                raise Unreadable from error
-            usable = [event for event in events if _has_usable_address(event)]
-            self._left_out = len(events) - len(usable)
-            return usable
+    def parse_events(self, request: HttpRequest) -> list[AnymailTrackingEvent]:
+        try:
+            events = [event for event in super().parse_events(request) if event is not None]
+        except Exception as error:
+            raise Unreadable(type(error).__name__) from error
+        usable = [event for event in events if _has_usable_address(event)]
+        self._left_out += ("no address",) * (len(events) - len(usable))
+        if self._left_out:
+            self._tell(taken=len(usable))
+        return usable
 
-        def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-            answer: HttpResponse = super().post(request, *args, **kwargs)
-            if not self._left_out:
-                return answer
-            _complain("%s delivered events about what is no address: %s.", self.esp_name, str(self._left_out))
-            return HttpResponseBadRequest()
+    def _tell(self, *, taken: int) -> None:
+        number, why = len(self._left_out), ", ".join(sorted(set(self._left_out)))
+        if not taken:
+            raise Unreadable(why)
+        text = "%s delivered %s events that can't be read (%s) beside %s that were taken."
+        _complain(text, self.esp_name, str(number), why, str(taken))
 
-    made: Callable[[HttpRequest], HttpResponse] = Guarded.as_view(**view.view_initkwargs)
-    return made
+    def esp_to_anymail_event(self, *told: Any) -> AnymailTrackingEvent | None:
+        """Of one event of a request."""
+        return self._one(super().esp_to_anymail_event, *told)
+
+    def unwrap_event(self, told: Any) -> Any:
+        """SparkPost's events come in a wrapper each. Anymail passes over one that is None."""
+        return self._one(super().unwrap_event, told) or (None, None, told)
+
+    def _one(self, read: Callable[..., Any], *told: Any) -> Any:
+        try:
+            return read(*told)
+        except Exception as error:  # noqa: BLE001  (whatever anymail raises for what it does not expect)
+            self._left_out += (type(error).__name__,)
+            return None
 
 
 def _has_usable_address(event: AnymailTrackingEvent) -> bool:

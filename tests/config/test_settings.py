@@ -103,6 +103,22 @@ def test_so_is_one_among_those_of_before() -> None:
     assert "SECRET_KEY_FALLBACKS" in told.stderr
 
 
+@pytest.mark.parametrize("key", [OUR_KEYS[0], "x", "a" * 60, GOOD_KEY[:31]])
+def test_so_is_one_that_erased_addresses_could_be_read_by(key: str) -> None:
+    told = check(SECRET_KEY=GOOD_KEY, CONSENT_KEY=key, **PUBLIC)
+
+    assert told.returncode != 0
+    assert "CONSENT_KEY is published" in told.stderr or "CONSENT_KEY can be guessed" in told.stderr
+    assert len(key) < 10 or key not in told.stderr
+    assert check(SECRET_KEY=GOOD_KEY, CONSENT_KEY=key).returncode == 0
+
+
+def test_a_key_of_its_own_may_have_commas() -> None:
+    key = f"{GOOD_KEY[:20]},{GOOD_KEY[20:]}"
+
+    assert check(SECRET_KEY=key, CONSENT_KEY=f"{key},2", DEBUG="off", **PUBLIC).returncode == 0
+
+
 @pytest.mark.parametrize(
     ("url", "is_refused"),
     [

@@ -14,6 +14,7 @@ from notifier.broadcasts.audience import Reach, Standing
 from notifier.broadcasts.estimates import Duration, Segments
 from notifier.messages import placeholders, sms_segments
 from notifier.models import Broadcast, Channel, Client, Notification, Topic
+from notifier.policies import sms_countries
 from notifier.wording import numbers
 
 HEADINGS = {
@@ -21,8 +22,14 @@ HEADINGS = {
     Standing.NO_CONSENT: "No consent",
     Standing.NO_ADDRESS: "No address",
     Standing.SUPPRESSED: "Suppressed",
+    Standing.NOT_ALLOWED: "Country not allowed",
     Standing.ARCHIVED: "Archived",
 }
+
+
+def _shown() -> list[Standing]:
+    """What is counted here: without SMS_COUNTRIES no number is left out for its country."""
+    return [one for one in Standing if one != Standing.NOT_ALLOWED or sms_countries.are_set(Channel.SMS)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +68,7 @@ class ChannelOffer:
     @property
     def counts(self) -> list[Counted]:
         found: list[Counted] = []
-        for standing in Standing if self.reach else ():
+        for standing in _shown() if self.reach else ():
             is_used = standing != Standing.RECIPIENTS or self.text
             is_listed = is_used and (self.to_all or standing != Standing.RECIPIENTS)
             url = (
@@ -110,7 +117,7 @@ class Offer:
         name = offer.channel.in_words
         if not offer.text and reach.recipients:
             return f"There is no {name} text, so {reach.recipients:,} who want it by {name} will not get one."
-        if offer.text and not reach.recipients + reach.suppressed + reach.no_address:
+        if offer.text and not reach.recipients + reach.suppressed + reach.no_address + reach.not_allowed:
             return f"Nobody has agreed to hear about {self.notification.topic} by {name}."
         return ""
 

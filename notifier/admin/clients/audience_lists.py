@@ -20,6 +20,7 @@ DESCRIPTIONS: Mapping[Standing, str] = {
     Standing.NO_CONSENT: "have not agreed to {}",
     Standing.NO_ADDRESS: "agreed to {}, and have no address for it",
     Standing.SUPPRESSED: "agreed to {}, and their address is suppressed",
+    Standing.NOT_ALLOWED: "agreed to {}, and SMS_COUNTRIES does not allow their number",
     Standing.ARCHIVED: "are archived, so they don’t get {}",
 }
 

@@ -111,6 +111,14 @@ class DeliveryAdmin(ReadOnlyAdmin):
             shown[shown.index("recipient")] = "number_of_recipient"
         return tuple(shown)
 
+    def get_fieldsets(self, request: HttpRequest, obj: Delivery | None = None) -> Any:
+        """Whom it is for is named to those who may see clients, and told by the client's number to others."""
+        (title, first), *others = super().get_fieldsets(request, obj)
+        if request.user.has_perm(groups.VIEW_CLIENT):
+            return [(title, first), *others]
+        names = ["number_of_recipient" if name == "client" else name for name in first["fields"]]
+        return [(title, {**first, "fields": names}), *others]
+
     def get_list_display_links(self, request: HttpRequest, list_display: Any) -> Any:
         return list_display[:1]
 

@@ -26,6 +26,12 @@ NOTES = {
         "client opted out before. That consent stays off; the rest of the row is taken.",
         "clients opted out before. That consent stays off; the rest of the row is taken.",
     ),
+    "unclear": (
+        "client says yes in one row, and in another something that can’t be read and may be a no. That consent stays as "
+        "it is: mend the other row and import it.",
+        "clients say yes in one row, and in another something that can’t be read and may be a no. That consent stays as "
+        "it is: mend the other rows and import them.",
+    ),
     "resubscribed": (
         "client had opted out before, and was subscribed again for the reason given.",
         "clients had opted out before, and were subscribed again for the reason given.",
@@ -147,6 +153,7 @@ def _as_taken(one: Planned, names: Mapping[int, str]) -> dict[str, Any]:
         "gets": [_want(want, names) for want, agreed in one.changes.items() if agreed],
         "loses": [_want(want, names) for want, agreed in one.changes.items() if not agreed],
         "kept_out": [_want(want, names) for want in one.kept_out],
+        "unclear": [_want(want, names) for want in one.unclear],
     }
 
 

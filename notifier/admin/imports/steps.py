@@ -25,6 +25,7 @@ from notifier.clients.imports import columns, importer, uploads
 from notifier.clients.imports.columns import MappingError
 from notifier.clients.imports.uploads import AlreadyDone
 from notifier.clients.imports.writing import ClientsChanged
+from notifier.files import encodings
 from notifier.files.base import FileError
 from notifier.messages import lines
 from notifier.models import ClientImport
@@ -75,6 +76,10 @@ def columns_page(model_admin: BackOfficeAdmin, request: HttpRequest, pk: int) ->
             if (encoding := request.POST.get("encoding", "")) and encoding != table.encoding:
                 # The columns may be called otherwise now: they are shown anew.
                 uploads.set_encoding(pending=pending, encoding=encoding)
+                text = (
+                    f"The letters are read as {encodings.name(encoding)} now. Look at the columns once more, and go on."
+                )
+                model_admin.message_user(request, text, messages.SUCCESS)
                 return redirect(model_admin.page_url("columns", pk))
             uploads.set_mapping(pending=pending, mapping=chosen)
             return redirect(model_admin.page_url("preview", pk))

@@ -38,6 +38,8 @@ class Planned:
     #: What would change, and what stays off because the client had opted out.
     changes: dict[ConsentColumn, bool] = field(default_factory=dict)
     kept_out: list[ConsentColumn] = field(default_factory=list)
+    #: What is left as it is, since another row of the same client says something of it that can't be read.
+    unclear: list[ConsentColumn] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +171,8 @@ def _planned(stage: Staging, shown: int) -> list[Planned]:
             by_line[line].kept_out.append(want)
         else:
             by_line[line].changes[want] = bool(agreed)
+    for line, want in stage.unclear(list(by_line)):
+        by_line[line].unclear.append(want)
     return first
 
 

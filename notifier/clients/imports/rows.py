@@ -1,15 +1,15 @@
 """Parses one row: checks its cells by the rules of the client's page, and names every mistake with its cell."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from typing import TypeVar
 from zoneinfo import available_timezones
 
 from notifier.addresses import emails, phones
 from notifier.addresses.emails import shortened
-from notifier.clients.imports.columns import BOTH, EMAIL, SMS, ConsentColumn, Layout
+from notifier.clients.imports.columns import BOTH, EMAIL, SMS, ConsentColumn, Layout, spread
 from notifier.files.base import NO_RESULT
 
 MAX_NAME_LETTERS = 200
@@ -20,6 +20,8 @@ _NO_NAMES = frozenset("nan NaN NAN NaT <NA> null NULL None undefined N/A n/a #N/
 _FAILED = re.compile(
     r"#(?:N/A(?: N/A)?|REF!|NAME\?|VALUE!|DIV/0!|NUM!|NULL!|SPILL!|CALC!|FIELD!|BLOCKED!|GETTING_DATA)"
 )
+#: Longer cells are not kept to be recognised.
+MAX_KEPT_LETTERS = 40
 #: The column of a mistake that belongs to the whole row.
 ROW = -1
 
@@ -51,6 +53,8 @@ class Parsed:
     is_landline: bool = False
     time_zone: str | None = None
     wants: dict[ConsentColumn, bool] = field(default_factory=dict)
+    #: What it says something about that can't be read: it may be a no.
+    unreadable: set[ConsentColumn] = field(default_factory=set)
     mistakes: list[Mistake] = field(default_factory=list)
 
 
@@ -116,6 +120,7 @@ class RowReader:
                     parsed.wants[want] = read_wish(text)
             except ValueError as error:
                 parsed.mistakes.append((column, str(error)))
+                parsed.unreadable.update(spread(channel, want))
 
 
 # --- Cells: each raises ValueError with what is wrong -----------------------------------------------------------------
@@ -154,9 +159,17 @@ def read_wish(text: str) -> bool:
     return wish
 
 
-def read_channels(text: str) -> set[str]:
+def read_channels(text: str) -> Set[str]:
+    return _few_channels(text) if len(text) <= MAX_KEPT_LETTERS else _channels(text)
+
+
+def _channels(text: str) -> Set[str]:
     words = [word for word in re.split(r"[\s,;/+&|]+|\band\b", text) if word]
     chosen = [_CHANNELS.get(word) for word in words]
     if not chosen or None in chosen:
         raise ValueError(f"“{shortened(text)}” is none of: both, e-mail, SMS, neither.")
-    return {one for channels in chosen if channels for one in channels}
+    return frozenset(one for channels in chosen if channels for one in channels)
+
+
+#: A file says the same few words in a million rows.
+_few_channels = lru_cache(maxsize=1_000)(_channels)

@@ -47,6 +47,9 @@ _SUPPRESSED = (
 )
 
 
+#: Stands for a wish that can't be read; and for a yes, where another row of the same client has such a wish. Neither
+#: changes anything. A yes is 1 and a no is 0.
+_UNREADABLE = 2
 #: The rows of one client, as far as a file tells.
 _OF_ONE_CLIENT = ("email", "phone", "owner")
 
@@ -58,10 +61,19 @@ def _first_line(of: str) -> str:
     )
 
 
-def _refused(number: int) -> str:
-    """What the row says of a consent, or no, where any row of the same client says no: even one that is not taken."""
-    nos = (f"({of} IS NOT NULL AND MIN(w{number}) OVER (PARTITION BY {of}) = 0)" for of in _OF_ONE_CLIENT)
-    return f"CASE WHEN {' OR '.join(nos)} THEN 0 ELSE w{number} END"
+def _wish(number: int) -> str:
+    """What the row says of a consent, unless another row of the same client says otherwise, even one that is not taken.
+
+    A no wins over a yes, and so does what can't be read, which may be a no: then nothing is changed.
+    """
+
+    def any_row(says: str) -> str:
+        found = (f"({of} IS NOT NULL AND {says.format(of)})" for of in _OF_ONE_CLIENT)
+        return f"({' OR '.join(found)})"
+
+    no = any_row(f"MIN(w{number}) OVER (PARTITION BY {{}}) = 0")
+    unreadable = any_row(f"MAX(w{number}) OVER (PARTITION BY {{}}) = {_UNREADABLE}")
+    return f"CASE WHEN {no} THEN 0 WHEN w{number} = 1 AND {unreadable} THEN {_UNREADABLE} ELSE w{number} END"
 
 
 @contextmanager
@@ -104,7 +116,8 @@ class Staging:
     def _as_record(self, line: int, parsed: Parsed) -> tuple[int | str | None, ...]:
         mistakes = json.dumps(parsed.mistakes) if parsed.mistakes else None
         said = parsed.wants
-        wishes = [int(said[want]) if want in said else None for want in self.wants]
+        unread = parsed.unreadable
+        wishes = [_UNREADABLE if want in unread else int(said[want]) if want in said else None for want in self.wants]
         fields = (parsed.name, parsed.email, parsed.phone, parsed.time_zone, mistakes)
         return (line, *fields, parsed.part_of_name, int(parsed.is_landline), *wishes)
 
@@ -137,7 +150,7 @@ class Staging:
         can = reserves and connection.vendor == "postgresql"
         fresh = f"nextval(pg_get_serial_sequence('{_CLIENT}', 'id'))" if can else "NULL"
         wishes = "".join(f", w{number}" for number, _ in enumerate(self.wants))
-        refusals = "".join(f", {_refused(number)} AS w{number}" for number, _ in enumerate(self.wants))
+        refusals = "".join(f", {_wish(number)} AS w{number}" for number, _ in enumerate(self.wants))
         self.cursor.execute(
             f"""
             CREATE TEMPORARY TABLE import_match AS
@@ -234,7 +247,8 @@ class Staging:
                     ) AS opted_out
                     FROM import_match m
                     LEFT JOIN {_PREFERENCE} p ON p.client_id = m.client_id AND p.topic_id = {want.topic}
-                    WHERE NOT m.is_new AND m.mistake = '' AND (m.w{number} = 1) <> COALESCE(p.{want.channel}, false)
+                    WHERE NOT m.is_new AND m.mistake = '' AND m.w{number} <> {_UNREADABLE}
+                        AND (m.w{number} = 1) <> COALESCE(p.{want.channel}, false)
                 ) n
                 """,
                 [not resubscribes],
@@ -257,6 +271,7 @@ class Staging:
             "archived": "m.is_archived",
             "suppressed": _SUPPRESSED,
             "landlines": "m.landline = 1",
+            "unclear": " OR ".join(f"m.w{number} = {_UNREADABLE}" for number, _ in enumerate(self.wants)) or "false",
         }
         counts = {"rows": self._count("*", "import_row")}
         counts["failed"] = counts["rows"] - self._count("*", "import_match WHERE mistake = ''")
@@ -328,6 +343,18 @@ class Staging:
         )
         rows: list[tuple] = self.cursor.fetchall()
         return rows
+
+    def unclear(self, lines: Sequence[int]) -> list[tuple[int, ConsentColumn]]:
+        """What of these rows is left out, since another row of the same client says something that can't be read."""
+        marks = ", ".join(["%s"] * len(lines)) or "NULL"
+        found: list[tuple[int, ConsentColumn]] = []
+        for number, want in enumerate(self.wants):
+            self.cursor.execute(
+                f"SELECT line FROM import_match WHERE w{number} = {_UNREADABLE} AND line IN ({marks}) ORDER BY line",
+                list(lines),
+            )
+            found += [(line, want) for (line,) in self.cursor.fetchall()]
+        return found
 
 
 def _read_mistakes(text: str) -> list[Mistake]:

@@ -30,6 +30,7 @@ BAR_SECONDS = 0.1
 #: What is told beside the counts.
 NOTES = {
     "kept_out": "of them had opted out before: that consent stays off.",
+    "unclear": "of them agreed to what an unreadable cell in another of their rows may refuse: that stays as it was.",
     "resubscribed": "of them had opted out before, and are subscribed again.",
     "archived": "of them are archived, and stay so: nothing is sent to them.",
     "suppressed": "of them have a suppressed address: nothing is sent there.",

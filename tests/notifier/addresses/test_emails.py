@@ -1,5 +1,7 @@
 import contextlib
+from string import printable
 
+import idna
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -127,3 +129,9 @@ def test_the_one_form_stays_as_it_is_and_is_lower_case(text: str) -> None:
 def test_digests_of_before_are_found_by_every_spelling(text: str, forms: int) -> None:
     assert len(emails.spellings(text)) == forms
     assert emails.spellings(text)[0] == emails.canonical(text)
+
+
+@given(st.text(alphabet=sorted(set(printable[:95]) - set('"[')), max_size=20))
+def test_a_domain_of_plain_letters_is_what_uts_46_makes_of_it(domain: str) -> None:
+    if "xn--" not in domain.lower():
+        assert emails._mapped_domain(domain) == idna.uts46_remap(domain, std3_rules=False)

@@ -1,3 +1,6 @@
+import random
+
+import phonenumbers
 import pytest
 
 from notifier.addresses import phones
@@ -49,3 +52,19 @@ def test_what_no_message_should_go_to_is_refused(text: str, words: str) -> None:
 )
 def test_a_landline_is_told_where_the_plan_of_its_country_tells_it(text: str, is_landline: bool) -> None:
     assert phones.read(text, region=None).is_landline is is_landline
+
+
+def test_the_kind_of_a_number_is_what_the_numbering_plans_say() -> None:
+    """Of an example of each kind in each country, and of numbers that differ from it by a digit."""
+    chance = random.Random(5)
+    kinds = range(phonenumbers.PhoneNumberType.VOICEMAIL + 1)
+    numbers = [
+        phonenumbers.example_number_for_type(one, kind) for one in phonenumbers.SUPPORTED_REGIONS for kind in kinds
+    ]
+
+    for number in filter(None, numbers):
+        for _ in range(3):
+            assert phones._kind(number) == phonenumbers.number_type(number), number
+            digits = list(str(number.national_number))
+            digits[chance.randrange(len(digits))] = chance.choice("123456789")
+            number.national_number = int("".join(digits))

@@ -1,10 +1,13 @@
 import random
 from datetime import datetime
+from typing import Any
 
 import pytest
 from django.db import connection
 
+from notifier.addresses import phones
 from notifier.broadcasts import audience
+from notifier.broadcasts.audience import Standing
 from notifier.delivery import fanout
 from notifier.models import Channel, Client, Delivery, Preference, Reason, Suppression
 from tests.support.factories import a_broadcast, a_client, a_phone, a_topic
@@ -17,7 +20,7 @@ EMAIL, SMS = Channel.EMAIL, Channel.SMS
 def counts(channel: Channel) -> dict[str, int]:
     """What is not nought, without the channel itself."""
     found = audience.reach(topic=a_topic())[channel]
-    names = ("recipients", "no_consent", "no_address", "suppressed", "archived")
+    names = ("recipients", "no_consent", "no_address", "suppressed", "not_allowed", "archived")
     return {name: number for name in names if (number := getattr(found, name))}
 
 
@@ -66,6 +69,34 @@ def test_a_suppressed_client_without_consent_counts_as_without_consent() -> None
     Suppression.objects.create(channel=EMAIL, address=str(client.email), reason="bounced")
 
     assert counts(EMAIL) == {"no_consent": 1}
+
+
+def test_a_number_that_the_sender_would_refuse_for_its_country_is_told_apart(settings: Any) -> None:
+    settings.SMS_COUNTRIES = ("GB", "CA")
+    numbers = ["+447400123456", "+12042345678", "+12025550123", "+447781123456", "+4930123456", "+881612345678"]
+    clients = [a_client(listings="both", phone=number) for number in numbers]
+    Suppression.objects.create(channel=SMS, address=numbers[2], reason="STOP")
+    a_client(listings="both", phone=None)
+
+    allowed, refused = clients[:2], clients[3:]
+
+    assert counts(SMS) == {"recipients": 2, "no_address": 1, "suppressed": 1, "not_allowed": 3}
+    assert counts(EMAIL) == {"recipients": 7}
+    for standing, those in ((Standing.RECIPIENTS, allowed), (Standing.NOT_ALLOWED, refused)):
+        found = audience.who(topic=a_topic(), channel=SMS, standing=standing)
+        assert sorted(found.values_list("pk", flat=True)) == [client.pk for client in those]
+    assert not audience.who(topic=a_topic(), channel=EMAIL, standing=Standing.NOT_ALLOWED)
+    assert [bool(phones.why_not_within(str(one.phone), settings.SMS_COUNTRIES)) for one in clients] == [
+        False,
+        False,
+        True,
+        True,
+        True,
+        True,
+    ]
+    assert audience.sample(topic=a_topic(), channel=SMS) == clients[0]
+    Client.objects.filter(pk=clients[0].pk).update(is_active=False)
+    assert audience.sample(topic=a_topic(), channel=SMS) == clients[1]
 
 
 def a_population(seed: int, size: int = 60) -> None:

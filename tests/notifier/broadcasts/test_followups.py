@@ -172,12 +172,18 @@ def test_everybody_who_wants_it_now_is_counted_once_by_how_they_stand(now: datet
     assert mail.recipients == 5
 
 
-def test_what_is_counted_is_what_then_goes_out(now: datetime) -> None:
+@pytest.mark.parametrize("countries", [(), ("CA",)])
+def test_what_is_counted_is_what_then_goes_out(now: datetime, settings: Any, countries: tuple[str, ...]) -> None:
     """Over many chances, with everything that may be wrong with a client."""
     chance = random.Random(7)
+    settings.SMS_COUNTRIES = countries
     chain = a_chain(now, 3)
-    for _ in range(120):
-        client = a_client(listings=chance.choice(["email", "sms", "both", "neither"]), is_active=chance.random() < 0.9)
+    for number in range(120):
+        client = a_client(
+            listings=chance.choice(["email", "sms", "both", "neither"]),
+            is_active=chance.random() < 0.9,
+            phone=f"+12042340{number:03}" if chance.random() < 0.6 else f"+12022340{number:03}",
+        )
         if chance.random() < 0.1:
             Suppression.objects.create(channel=EMAIL, address=str(client.email), reason="asked us to")
         for broadcast in chain:
@@ -190,7 +196,10 @@ def test_what_is_counted_is_what_then_goes_out(now: datetime) -> None:
     made = expanded(follow(chain[-1], now), now)
 
     assert Counter(channel for _, channel in made) == counted
-    assert min(counted.values()) > 10
+    if countries:
+        phones = Client.objects.filter(pk__in=[pk for pk, channel in made if channel == "sms"])
+        assert {str(phone)[:5] for phone in phones.values_list("phone", flat=True)} == {"+1204"}
+    assert min(counted.values()) > 5
 
 
 def test_counting_takes_as_many_queries_for_many_as_for_few(

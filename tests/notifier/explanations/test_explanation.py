@@ -362,6 +362,16 @@ def test_a_follow_up_passes_by_those_who_had_the_first(ann: Client, state: str, 
     assert sentence.endswith(f"it went only to those who had not got broadcast #{first.pk}, and they {got} that.")
 
 
+def test_a_follow_up_passes_by_a_number_that_may_not_be_sent_to(ann: Client, settings: Any) -> None:
+    settings.SMS_COUNTRIES = ("GB",)
+    consent(ann, MAY, channel=Channel.SMS)
+    first = sent(ann)
+
+    sentence = told(ann, sent(ann, follows=first), channel=Channel.SMS)
+
+    assert sentence.endswith("did not get the SMS: SMS_COUNTRIES does not allow numbers of US.")
+
+
 def _archived_before(client: Client, maria: User) -> None:
     consent(client, MAY)
     archiving.archive(clients=Client.objects.all(), by=maria, now=JUNE)

@@ -183,9 +183,95 @@ def test_the_good_events_of_a_request_are_taken_beside_an_impossible_one(client:
         for number, address in enumerate(["a" * 300 + "@example.com", "ann@example.com"])
     ]
 
-    assert post(client, told, to="/hooks/mail/mailjet/tracking/") == 400
+    # After a 400 the provider would deliver both again, for days.
+    assert post(client, told, to="/hooks/mail/mailjet/tracking/") == 200
 
     assert [row.address for row in ProviderEvent.objects.all()] == ["ann@example.com"]
+
+
+def mailjet_bounce(name: str) -> dict[str, Any]:
+    """https://dev.mailjet.com/email/guides/webhooks/"""
+    return {"event": "bounce", "email": f"{name}@example.com", "hard_bounce": True, "time": 1_764_000_000}
+
+
+def sendgrid_bounce(name: str) -> dict[str, Any]:
+    """https://www.twilio.com/docs/sendgrid/for-developers/tracking-events/event"""
+    return {
+        "event": "bounce",
+        "email": f"{name}@example.com",
+        "timestamp": 1_764_000_000,
+        "sg_event_id": name,
+        "reason": "550 5.1.1 user unknown",
+        "type": "bounce",
+    }
+
+
+def sparkpost_bounce(name: str) -> dict[str, Any]:
+    """https://developers.sparkpost.com/api/webhooks/"""
+    event = {"type": "bounce", "raw_rcpt_to": f"{name}@example.com", "event_id": name, "bounce_class": "10"}
+    return {"msys": {"message_event": event | {"timestamp": "1764000000", "raw_reason": "550 5.1.1 user unknown"}}}
+
+
+#: What can't be read as an event, beside two that can.
+BATCHES = {
+    "mailjet": [mailjet_bounce("ann"), None, mailjet_bounce("bob") | {"time": "soon"}, mailjet_bounce("cid")],
+    "sendgrid": [sendgrid_bounce("ann"), 7, sendgrid_bounce("bob") | {"timestamp": []}, sendgrid_bounce("cid")],
+    "sparkpost": [
+        sparkpost_bounce("ann"),
+        7,
+        {"msys": {"one": {}, "two": {}}},
+        {"msys": {"message_event": {"raw_rcpt_to": "bob@example.com"}}},
+        sparkpost_bounce("cid"),
+    ],
+    "mailtrap": {
+        "events": [
+            {
+                "event": "bounce",
+                "email": "ann@example.com",
+                "event_id": "1",
+                "message_id": "m1",
+                "timestamp": 1_764_000_000,
+            },
+            {"event": "bounce", "email": "bob@example.com", "event_id": "2", "message_id": "m2", "timestamp": "soon"},
+            {
+                "event": "bounce",
+                "email": "cid@example.com",
+                "event_id": "3",
+                "message_id": "m3",
+                "timestamp": 1_764_000_000,
+            },
+        ]
+    },
+}
+
+
+@pytest.mark.filterwarnings("ignore::anymail.exceptions.AnymailWarning")
+@pytest.mark.parametrize("name", BATCHES)
+def test_an_event_that_can_not_be_read_takes_none_beside_it_along(
+    client: Browser, settings: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    monkeypatch.setattr(email_events, "complaints", Allowance(10))
+    monkeypatch.setattr(logging.getLogger("notifier"), "propagate", True)
+    settings.EMAIL_BACKEND = f"anymail.backends.{name}.EmailBackend"
+    settings.ANYMAIL = {"WEBHOOK_SECRET": [SECRET]}
+
+    assert post(client, BATCHES[name], to=f"/hooks/mail/{name}/tracking/") == 200
+
+    kept = ProviderEvent.objects.order_by("pk").values_list("address", flat=True)
+    assert list(kept) == ["ann@example.com", "cid@example.com"]
+    (told,) = [record.getMessage() for record in caplog.records if record.name == email_events.__name__]
+    assert "beside 2 that were taken" in told
+    assert "@" not in told
+
+
+def test_where_no_event_can_be_read_the_provider_is_told(client: Browser, settings: Any) -> None:
+    settings.EMAIL_BACKEND = "anymail.backends.mailjet.EmailBackend"
+    settings.ANYMAIL = {"WEBHOOK_SECRET": [SECRET]}
+
+    assert post(client, [None, 7], to="/hooks/mail/mailjet/tracking/") == 400
+
+    assert post(client, [], to="/hooks/mail/mailjet/tracking/") == 200
+    assert not ProviderEvent.objects.exists()
 
 
 #: Without two that need packages of their own, and the name that Brevo had before.

@@ -37,7 +37,8 @@ def found(browser: Browser, address: str) -> list[Delivery]:
 
 # --- The list by itself -----------------------------------------------------------------------------------------------
 def test_who_may_not_see_clients_neither_reads_their_names_nor_finds_their_numbers(staff: LogIn) -> None:
-    row = a_delivery(client=a_client(name="Ann Example", email="ann@example.com", phone="+12025550123"))
+    ann = a_client(name="Ann Example", email="ann@example.com", phone="+12025550123")
+    row = a_delivery(client=ann, state="UNKNOWN")
     everything = reverse("admin:notifier_delivery_changelist")
     search = f"{everything}?q=%2B1303555"
 
@@ -51,6 +52,13 @@ def test_who_may_not_see_clients_neither_reads_their_names_nor_finds_their_numbe
     assert "Ann Example" not in told
     assert f">#{row.client_id}</a>" in told
     assert 'name="q"' not in told
+
+    asked = reverse("admin:notifier_delivery_resolve", args=["send-again"], query={"ids": row.pk})
+    for page in (reverse("admin:notifier_delivery_change", args=[row.pk]), asked):
+        assert "Ann Example" in text_of(staff(LIST, "notifier.resolve_delivery", "notifier.view_client").get(page))
+        told = text_of(staff(LIST, "notifier.resolve_delivery").get(page))
+        assert "Ann Example" not in told
+        assert f"#{row.client_id}" in told
 
 
 # --- The list under its broadcast -------------------------------------------------------------------------------------

@@ -147,6 +147,19 @@ def test_a_discarded_file_is_gone(importer: Browser) -> None:
     assert importer.get(page("discard", row.pk)).status_code == 405
 
 
+def test_a_yes_that_is_left_out_for_an_unreadable_row_is_told_before_and_after(importer: Browser) -> None:
+    row = pending(importer, b"Name,E-Mail,Listings e-mail\nAnn,ann@example.com,yes\nAnn,ann@example.com,maybe\n")
+
+    preview = importer.get(page("preview", row.pk)).content.decode()
+    result = agree_to(importer, page("preview", row.pk), follow=True).content.decode()
+
+    told = "1 client says yes in one row, and in another something that can’t be read and may be a no."
+    assert told in preview
+    assert "for another row can’t be read: Listings by e-mail" in preview
+    assert told in result
+    assert not Preference.objects.exists()
+
+
 # --- Who opted out ----------------------------------------------------------------------------------------------------
 AGAIN = b"E-Mail,Listings e-mail\nann@example.com,yes\n"
 
@@ -269,8 +282,9 @@ def test_the_page_asks_for_the_encoding_and_shows_how_each_reads(importer: Brows
     shown = importer.get(page("columns", row.pk)).content.decode()
     assert "Western European (old Mac): Straße, François" in shown
 
-    importer.post(page("columns", row.pk), {"encoding": "mac_roman"})
-    again = importer.get(page("columns", row.pk))
+    again = importer.post(page("columns", row.pk), {"encoding": "mac_roman"}, follow=True)
+    # The same page once more, and it says why.
+    assert "The letters are read as Western European (old Mac) now." in again.content.decode()
     chosen = {f"column-{column.number}": column.chosen for column in again.context["columns"]}
     assert [column.name for column in again.context["columns"]] == ["Name", "E-Mail", "Straße"]
     importer.post(page("columns", row.pk), {**chosen, "encoding": "mac_roman"})

@@ -43,6 +43,27 @@ def test_no_list_counts_all_that_there_is(model: Any, rf: Any, superuser: Any) -
     assert issubclass(model.get_changelist(request), BoundedChangeList)
 
 
+@pytest.mark.parametrize("model", registry.site._registry.values(), ids=str)
+def test_a_list_is_sorted_by_the_columns_that_it_offers_alone(model: Any, rf: Any, superuser: Any) -> None:
+    def order_of(query: str) -> Any:
+        request = rf.get("/", {"o": query})
+        request.user = superuser
+        found = model.get_changelist_instance(request)
+        return [str(one) for one in found.queryset.query.order_by], found.params.get("o"), found
+
+    own, _, shown = order_of("")
+    for number, name in enumerate(shown.list_display):
+        for sign in ("", "-"):
+            order, address, _ = order_of(f"{sign}{number}")
+            if name in model.get_sortable_by(None):
+                assert address == f"{sign}{number}"
+            else:
+                assert (order, address) == (own, None), name
+    several = ".".join(str(number) for number in range(len(shown.list_display)))
+    offered = [str(number) for number, name in enumerate(shown.list_display) if name in model.get_sortable_by(None)]
+    assert order_of(f"{several}.{several}.x.-.--1.99.{'9' * 5_000}.²")[1] == (".".join(offered) or None)
+
+
 @pytest.mark.parametrize("found", [0, 1, 3])
 def test_a_search_is_made_once(admin: Browser, found: int) -> None:
     for _ in range(found):

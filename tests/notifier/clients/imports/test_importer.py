@@ -528,5 +528,52 @@ def test_the_no_of_a_row_that_is_not_taken_counts(do: Do) -> None:
     assert wishes(Client.objects.get(name="Bob")) == {"listings": (True, False)}
 
 
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ["Ann,ann@example.com,,yes", "Ann,ann@example.com,,maybe"],
+        ["Ann,ann@example.com,,maybe", "Ann,ann@example.com,,yes"],
+        ["Ann,ann@example.com,,[a formula without its result]", "Ann,ann@example.com,,yes"],
+        ["Ann,ann@example.com,+12025550123,yes", "Ann,,+12025550123,maybe"],
+        ["Ann,ann@example.com,,yes", "Ann,ann@example.com,+12,maybe"],
+    ],
+)
+def test_a_wish_that_can_not_be_read_lets_no_yes_of_the_same_client_count(do: Do, rows: list[str]) -> None:
+    counts = do("\n".join(["name,email,phone,listings e-mail", *rows]))
+
+    assert wishes(Client.objects.get()) == {}
+    assert counts == {"added": 1, "failed": 1, "unclear": 1}
+
+
+def test_it_leaves_what_is_stored_what_is_about_something_else_and_other_clients(do: Do, now: datetime) -> None:
+    ann = a_client(name="Ann", email="ann@example.com", phone="+12025550123")
+    consent(ann, now, email=True)
+
+    counts = do(
+        "name,email,phone,listings,offerings\nAnn,ann@example.com,,both,sms\n,,+12025550123,?,\nBob,bob@example.com,,both,"
+    )
+
+    assert wishes(ann) == {"listings": (True, False), "offerings": (False, True)}
+    assert wishes(Client.objects.get(name="Bob")) == {"listings": (True, True)}
+    assert counts == {"added": 1, "changed": 1, "failed": 1, "unclear": 1}
+
+
+def test_a_no_wins_over_what_can_not_be_read_as_well(do: Do, now: datetime) -> None:
+    ann = a_client(name="Ann", email="ann@example.com")
+    consent(ann, now, email=True)
+
+    do("email,listings e-mail\nann@example.com,yes\nann@example.com,maybe\nann@example.com,no")
+
+    assert wishes(ann) == {"listings": (False, False)}
+
+
+def test_the_plan_tells_which_consent_is_left_as_it_is(do: Do) -> None:
+    found = plan("name,email,listings\nAnn,ann@example.com,both\nAnn,ann@example.com,maybe")
+
+    listings = a_topic().pk
+    assert found.first[0].changes == {}
+    assert found.first[0].unclear == [ConsentColumn(listings, "email"), ConsentColumn(listings, "sms")]
+
+
 def test_landlines_are_counted(do: Do) -> None:
     assert do("name,phone\nAnn,+493012345678\nBob,+4915112345678") == {"added": 2, "landlines": 1}
