@@ -27,10 +27,10 @@ NOTES = {
         "clients opted out before. That consent stays off; the rest of the row is taken.",
     ),
     "unclear": (
-        "client says yes in one row, and in another something that can’t be read and may be a no. That consent stays as "
-        "it is: mend the other row and import it.",
-        "clients say yes in one row, and in another something that can’t be read and may be a no. That consent stays as "
-        "it is: mend the other rows and import them.",
+        "client says yes in one row, and in another something that can’t be read and may be a no. That consent stays "
+        "as it is: mend the other row and import it.",
+        "clients say yes in one row, and in another something that can’t be read and may be a no. That consent stays "
+        "as it is: mend the other rows and import them.",
     ),
     "resubscribed": (
         "client had opted out before, and was subscribed again for the reason given.",
