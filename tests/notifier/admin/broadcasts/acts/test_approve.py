@@ -188,7 +188,7 @@ def test_a_rejection_needs_a_reason_and_keeps_it(staff: LogIn) -> None:
     browser = staff(VIEW, APPROVE)
 
     without = browser.post(page_of(broadcast), {"word": "reject", "why": " "})
-    assert "This field is required." in text_of(without)
+    assert "Say why: it is kept in the record." in text_of(without)
     assert fresh(broadcast).state == State.AWAITING_APPROVAL
 
     rejection = {"word": "reject", "why": "the <b>price</b> is wrong", "seen": acts.version(broadcast)}
