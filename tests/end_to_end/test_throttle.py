@@ -16,7 +16,7 @@ CONSUMERS = 3
 def test_all_consumers_together_keep_the_rate_and_a_restart_earns_no_burst(
     product: Callable[..., Stack], sms_process: SmsProcess
 ) -> None:
-    stack = product(SMS_RATE=f"{RATE}/s", SMS_CONCURRENCY="10", LEASE_SECONDS="3", EMAIL_RATE="")
+    stack = product(SMS_RATE=f"{RATE}/s", SMS_CONCURRENCY="10", EMAIL_RATE="")
     notification = books.a_notification_for_both(stack)
     wanted = sum(number for (channel, _), number in books.expected(stack, notification).items() if channel == "sms")
     assert wanted > 4 * BURST

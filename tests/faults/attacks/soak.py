@@ -9,7 +9,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.faults.arena import DEADLINE_SECONDS, ROLES, WINDOW, Arena, Patience, Staff
+from tests.faults.arena import DEADLINE_SECONDS, ROLES, SHORT_LEASE, WINDOW, Arena, Patience, Staff
 from tests.faults.attack import attack
 from tests.faults.servers import Engine
 from tests.support.fakes.rules import Rule
@@ -51,7 +51,7 @@ def sample(pid: int) -> Sample:
     return Sample(int(status["VmRSS"].split()[0]), files, int(status["Threads"]))
 
 
-@attack(22, "soak: random faults, nothing leaks")
+@attack(22, "soak: random faults, nothing leaks", **SHORT_LEASE)
 def soak(arena: Arena) -> None:
     arena.start()
     working = [process for role in ROLES for process in arena.crew(role)]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.faults.arena import DISPATCHER, EMAIL, ROLES, SMS, WINDOW, Arena, Size
+from tests.faults.arena import DISPATCHER, EMAIL, ROLES, SHORT_LEASE, SMS, WINDOW, Arena, Size
 from tests.faults.attack import BOTH, EMBEDDED, SCALED, Attack, play
 from tests.faults.attacks import kills
 from tests.faults.servers import Engine, Servers
@@ -39,7 +39,7 @@ class Control:
 
     @property
     def attack(self) -> Attack:
-        return Attack(0, self.name, self.engines, self.run, self.settings)
+        return Attack(0, self.name, self.engines, self.run, SHORT_LEASE | self.settings)
 
     def sabotage(self) -> str:
         return ",".join(part for part in (self.beside, self.broken) if part)
