@@ -3,7 +3,7 @@
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,15 +34,22 @@ class Attack:
 
 
 ATTACKS: list[Attack] = []
+NO_SETTINGS: Mapping[str, str] = {}
 
 
 def attack(
-    number: int, name: str, *, engines: Sequence[Engine] = BOTH, breaks_servers: bool = False, **settings: str
+    number: int,
+    name: str,
+    *,
+    engines: Sequence[Engine] = BOTH,
+    breaks_servers: bool = False,
+    base: Mapping[str, str] = NO_SETTINGS,
+    **settings: str,
 ) -> Callable[[Callable[[Arena], None]], Callable[[Arena], None]]:
-    """Puts the function on the list."""
+    """Puts the function on the list. `settings` go over `base`, which several attacks have."""
 
     def enlist(run: Callable[[Arena], None]) -> Callable[[Arena], None]:
-        ATTACKS.append(Attack(number, name, engines, run, settings, breaks_servers))
+        ATTACKS.append(Attack(number, name, engines, run, {**base, **settings}, breaks_servers))
         return run
 
     return enlist

@@ -61,7 +61,7 @@ class _Clock:
         self._ahead, self.furthest = ahead, max(ahead, self.furthest)
 
 
-@attack(20, "clock jumps by ± 1 h", DJANGO_SETTINGS_MODULE="tests.faults.product.shifted", **SHORT_LEASE)
+@attack(20, "clock jumps by ± 1 h", DJANGO_SETTINGS_MODULE="tests.faults.product.shifted", base=SHORT_LEASE)
 def jump_an_hour(arena: Arena) -> None:
     clock = _Clock(arena)
     # Slow enough that leases and tickets are about, and some that wait for their next try.

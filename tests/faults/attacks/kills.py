@@ -60,7 +60,7 @@ def _wait_for_tickets(arena: Arena) -> None:
     arena.wait_until(has_reserved, what="new tickets")
 
 
-@attack(2, "kill -9 consumers, two a channel", **SHORT_LEASE)
+@attack(2, "kill -9 consumers, two a channel", base=SHORT_LEASE)
 def kill_consumers(arena: Arena) -> None:
     arena.slow_providers()
     arena.start(email=2, sms=2)
@@ -81,7 +81,7 @@ DISPATCHERS_POINTS = failpoints.POINTS[: failpoints.POINTS.index("ticket.receive
 POINTS_IN_DOUBT = ("claim.committed", "send.begun", "send.accepted", "window.sent", "settle.written", "sweep.committed")
 
 
-@attack(3, "kill -9 at every point between two steps", TICKET_LIFETIME_SECONDS="30", **SHORT_LEASE)
+@attack(3, "kill -9 at every point between two steps", TICKET_LIFETIME_SECONDS="30", base=SHORT_LEASE)
 def failpoints_one_by_one(arena: Arena) -> None:
     arena.slow_providers(0.02)
     arena.start(sms=1, dispatchers=0, email=0)

@@ -51,7 +51,7 @@ def sample(pid: int) -> Sample:
     return Sample(int(status["VmRSS"].split()[0]), files, int(status["Threads"]))
 
 
-@attack(22, "soak: random faults, nothing leaks", **SHORT_LEASE)
+@attack(22, "soak: random faults, nothing leaks", base=SHORT_LEASE)
 def soak(arena: Arena) -> None:
     arena.start()
     working = [process for role in ROLES for process in arena.crew(role)]
