@@ -1,4 +1,8 @@
-"""The explanation where there is a delivery: a sentence for each of its states."""
+"""The explanation where there is a delivery: a sentence for each of its states.
+
+Clients who were skipped have one too, of the state SKIPPED: who is over the cap, suppressed or without an address is
+explained here (`SKIPPED`). Who was left out of the audience has none: `no_delivery`.
+"""
 
 import re
 from collections.abc import Callable

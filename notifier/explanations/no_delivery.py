@@ -1,4 +1,7 @@
-"""The explanation where there is no delivery: why the dispatcher left the client out, by the records of that time."""
+"""The explanation where there is no delivery: why the dispatcher left the client out, by the records of that time.
+
+A client who was skipped has a delivery, and is explained in `delivered`: over the cap, suppressed, without an address.
+"""
 
 from django.conf import settings
 
