@@ -2,16 +2,15 @@
 
 import logging
 from collections.abc import Iterator
-from tempfile import TemporaryFile
-from typing import Any, cast
+from typing import Any
 
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import QuerySet
-from django.http import FileResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpResponseBase
 
+from notifier.admin.lists import downloads
 from notifier.explanations import records
-from notifier.files import spreadsheets
 from notifier.models import Broadcast, Delivery
 
 logger = logging.getLogger(__name__)
@@ -62,26 +61,6 @@ def _in_words(row: tuple[Any, ...], agreements: records.Agreements | None) -> tu
     return (client, name, channel, address, Delivery.State(state).label, *rest, *agreed)
 
 
-def _csv(deliveries: QuerySet[Delivery], name: str) -> HttpResponseBase:
-    pieces = spreadsheets.stream_csv(HEADER, rows(deliveries))
-    return StreamingHttpResponse(
-        pieces,
-        content_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{name}.csv"'},
-    )
-
-
-def _xlsx(deliveries: QuerySet[Delivery], name: str) -> HttpResponseBase:
-    file = TemporaryFile()  # noqa: SIM115  (the response closes it)
-    spreadsheets.write_xlsx(HEADER, rows(deliveries), cast(Any, file))
-    file.seek(0)
-    return FileResponse(file, as_attachment=True, filename=f"{name}.xlsx")
-
-
-#: By the kind that the URL names.
-KINDS = {"csv": _csv, "xlsx": _xlsx}
-
-
 def is_too_long(kind: str, deliveries: QuerySet[Delivery]) -> bool:
     return kind == "xlsx" and deliveries.order_by()[: MAX_XLSX + 1].count() > MAX_XLSX
 
@@ -102,4 +81,4 @@ def response(
         change_message=f"Exported deliveries as {kind.upper()}{narrowed and f', of which {narrowed}'}.",
     )
     logger.info("user %d exports deliveries of broadcast %d as %s", user_id, broadcast.pk, kind)
-    return KINDS[kind](deliveries, f"broadcast-{broadcast.pk}-deliveries")
+    return downloads.KINDS[kind](HEADER, rows(deliveries), f"broadcast-{broadcast.pk}-deliveries")

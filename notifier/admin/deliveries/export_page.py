@@ -8,7 +8,7 @@ from django.http import Http404, HttpRequest, HttpResponseBase
 from django.shortcuts import redirect
 
 from notifier.admin.deliveries import export, results
-from notifier.admin.lists import selection
+from notifier.admin.lists import downloads, selection
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.admin.lists.selection import Selection
 from notifier.staff import groups
@@ -18,7 +18,7 @@ def export_page(model_admin: BackOfficeAdmin, request: HttpRequest, kind: str) -
     """What the list of a broadcast's deliveries finds, as a file of this kind; back to the list where it can't be."""
     if not (model_admin.has_view_permission(request) and request.user.has_perm(groups.EXPORT_DELIVERY)):
         raise PermissionDenied
-    if kind not in export.KINDS:
+    if kind not in downloads.KINDS:
         raise Http404
     broadcast = results.owner(request)
     rows = model_admin.selected_rows(request, Selection(None, request.GET.urlencode())) if broadcast else None

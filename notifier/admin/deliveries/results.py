@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from notifier.admin.deliveries import export
+from notifier.admin.lists import downloads
 from notifier.broadcasts import progress, skip_reasons
 from notifier.models import Broadcast, Delivery
 from notifier.staff import groups
@@ -65,7 +66,7 @@ def _exports(request: HttpRequest) -> list[tuple[str, str]]:
     """Each kind with its URL, which carries the filters of the list."""
     query = request.GET.copy()
     query.pop("p", None)
-    urls = {kind: reverse("admin:notifier_delivery_export", args=[kind]) for kind in export.KINDS}
+    urls = {kind: reverse("admin:notifier_delivery_export", args=[kind]) for kind in downloads.KINDS}
     return [(kind, f"{url}?{query.urlencode()}") for kind, url in urls.items()]
 
 

@@ -10,8 +10,8 @@ from django.urls import URLPattern, URLResolver, get_resolver
 import notifier.admin.registry  # noqa: F401
 from notifier.admin.broadcasts.acts.buttons import BUTTONS
 from notifier.admin.clients.acts import ACTS
-from notifier.admin.deliveries.export import KINDS
 from notifier.admin.deliveries.recovery import DECISIONS
+from notifier.admin.lists.downloads import KINDS
 from notifier.staff import groups
 from tests.support.pages.page import NEVER, Kind, permissions
 from tests.support.pages.registry import MODELS, OF_STAFF, OPENED, PAGES, POSTED
