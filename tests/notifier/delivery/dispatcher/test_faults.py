@@ -8,12 +8,12 @@ from unittest.mock import Mock
 import pytest
 from django import db
 
-from notifier.broadcasts import schedules
+from notifier.broadcasts import faults, schedules
 from notifier.delivery import fanout, sweeps, tallies, tickets
 from notifier.delivery.dispatcher import Dispatcher
 from notifier.models import Broadcast, Channel, Delivery
 from notifier.policies import breakers
-from notifier.runtime import clock, faults
+from notifier.runtime import clock
 from tests.notifier.delivery.dispatcher.neighbours import issued, send_everything
 from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification, an_open_breaker
 
