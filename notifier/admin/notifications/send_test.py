@@ -78,7 +78,7 @@ def _test_message(channel: Channel, address: str, shown: drafts.Shown) -> Outgoi
     return Outgoing(
         reference,
         address,
-        subject=f"[Test] {shown.subject}",
+        subject=test_sends.marked(shown.subject),
         body=shown.text,
         html=shown.html,
         link_token=shown.link_token,
