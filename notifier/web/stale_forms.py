@@ -194,10 +194,8 @@ class StaleForm(forms.BaseForm):
         return str((field.label if field else None) or self.labels.get(name) or name.replace("_", " ")).lower()
 
 
-class StaleModelForm(StaleForm):
+class StaleModelForm(StaleForm, forms.ModelForm):
     """For a form of one row that is there already."""
-
-    instance: Any
 
     def values_now(self) -> dict[str, Any]:
         """Read anew: the instance may be an earlier version, and gets what was posted."""
@@ -254,7 +252,7 @@ def in_words(value: Any) -> str:
     return f"“{text}”" if len(text) <= MAX_SHOWN else f"“{text[: MAX_SHOWN - 1]}…”"
 
 
-def carrying(form: type[forms.BaseForm]) -> type[forms.BaseForm]:
+def carrying(form: type[forms.ModelForm]) -> type[forms.ModelForm]:
     """The form of a row that is there already, so that it carries what it showed."""
     if issubclass(form, StaleForm):
         return form
