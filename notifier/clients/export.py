@@ -10,19 +10,18 @@ from django.db.models.functions import Cast
 
 from notifier.clients.imports.columns import CHANNELS, NOTHING, TopicRef, guess
 from notifier.files.base import quoted
-from notifier.models import Client, Preference, Suppression
+from notifier.models import Channel, Client, Preference, Suppression
 
 #: Rows in one query.
 CHUNK = 2_000
 LEADING_COLUMNS = ("Client number", "Name", "E-mail", "Phone", "Time zone")
 TRAILING_COLUMNS = ("Client state", "Client since", "Suppressed")
 _MEANINGS = (NOTHING, "name", "email", "phone", "time_zone")
-CHANNEL_NAMES = {"email": "e-mail", "sms": "SMS"}
 
 
 def header(subjects: Sequence[TopicRef]) -> list[str]:
     """The topics' names; their short names where an import would not understand the names."""
-    named = [f"{subject.name} {CHANNEL_NAMES[channel]}" for subject in subjects for channel in CHANNELS]
+    named = [f"{subject.name} {Channel(channel).in_words}" for subject in subjects for channel in CHANNELS]
     exact = [f"{subject.slug}.{channel}" for subject in subjects for channel in CHANNELS]
     names = [*LEADING_COLUMNS, *named, *TRAILING_COLUMNS]
     meanings = [*_MEANINGS, *exact, *[NOTHING] * len(TRAILING_COLUMNS)]
@@ -46,7 +45,7 @@ def rows(clients: QuerySet[Client], subjects: Sequence[TopicRef]) -> Iterator[li
         for pk, name, email, phone, zone, is_active, created_at in chunk:
             wishes = ["yes" if wish else "no" for one in subjects for wish in agreed[pk].get(one.pk, (False, False))]
             theirs = [("email", email), ("sms", phone)]
-            never = "; ".join(f"{CHANNEL_NAMES[key[0]]}: {suppressed[key]}" for key in theirs if key in suppressed)
+            never = "; ".join(f"{Channel(key[0]).in_words}: {suppressed[key]}" for key in theirs if key in suppressed)
             state = "active" if is_active else "archived"
             yield [pk, quoted(name), email and quoted(email), phone, zone, *wishes, state, created_at, never]
 

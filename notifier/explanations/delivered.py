@@ -12,7 +12,7 @@ from django.conf import settings
 
 from notifier.explanations.context import Case, archived_since, date, decision, did_not, given, has_not, withdrawn
 from notifier.explanations.records import records_began, suppression, when
-from notifier.models import Breaker, Broadcast, Channel, Delivery, Reason, Resolution
+from notifier.models import Breaker, Broadcast, Delivery, Reason, Resolution
 from notifier.policies import quiet_hours_sql
 from notifier.wording import numbers
 
@@ -79,7 +79,7 @@ def _other_reason(case: Case, delivery: Delivery, moment: datetime) -> str:
 
 
 def _no_address(case: Case, delivery: Delivery, moment: datetime) -> str:
-    return f"there was no {'phone number' if case.channel == Channel.SMS else 'e-mail address'} for them {when(moment)}"
+    return f"there was no {case.channel.address_in_words} for them {when(moment)}"
 
 
 def _suppressed(case: Case, delivery: Delivery, moment: datetime) -> str:

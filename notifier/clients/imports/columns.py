@@ -5,9 +5,11 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from notifier.models import Channel
+
 #: The channels, as the meaning of a column names them.
-EMAIL, SMS = "email", "sms"
-CHANNELS = (EMAIL, SMS)
+EMAIL, SMS = Channel.EMAIL.value, Channel.SMS.value
+CHANNELS = tuple(Channel.values)
 #: Both channels of a topic in one cell: "both", "e-mail", "SMS" or "neither".
 BOTH = "both"
 #: Columns that a file of failed rows has in addition. An import ignores them.

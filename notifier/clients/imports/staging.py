@@ -28,8 +28,6 @@ _PREFERENCE = Preference._meta.db_table
 _CHANGE = ConsentChange._meta.db_table
 _SUPPRESSION = Suppression._meta.db_table
 _TABLES = ("import_row", "import_match", "import_change", "import_erased")
-#: The column of a row with the address of a channel.
-_COLUMNS = suppressions.FIELDS
 
 #: Condition: the row would change a field of its client.
 _ALTERS = " OR ".join(
@@ -39,11 +37,10 @@ _ALTERS = " OR ".join(
 
 
 #: Condition: an address of the row is suppressed.
-_SUPPRESSED = (
-    f"(EXISTS (SELECT 1 FROM {_SUPPRESSION} s WHERE s.channel = 'email' AND s.address = m.email) "
-    f"OR EXISTS (SELECT 1 FROM {_SUPPRESSION} s WHERE s.channel = 'sms' AND s.address = m.phone) "
-    "OR EXISTS (SELECT 1 FROM import_erased s WHERE s.channel = 'email' AND s.address = m.email) "
-    "OR EXISTS (SELECT 1 FROM import_erased s WHERE s.channel = 'sms' AND s.address = m.phone))"
+_SUPPRESSED = " OR ".join(
+    f"EXISTS (SELECT 1 FROM {table} s WHERE s.channel = '{channel.value}' AND s.address = m.{channel.address_field})"
+    for table in (_SUPPRESSION, "import_erased")
+    for channel in Channel
 )
 
 
@@ -195,14 +192,14 @@ class Staging:
         if not suppressions.any_erased():
             return
         self.cursor.execute("CREATE INDEX import_match_line ON import_match (line)")
-        for channel in _COLUMNS:
+        for channel in Channel:
             found = suppressions.suppressed_as_digest(channel, self._addresses(channel))
             erased = [(channel.value, address) for address in set(found.values())]
             self.cursor.executemany("INSERT INTO import_erased VALUES (%s, %s)", erased)
 
     def _addresses(self, channel: Channel) -> Iterator[str]:
         """The addresses of the rows that are taken, read a few thousand at a time."""
-        column, line = _COLUMNS[channel], -1
+        column, line = channel.address_field, -1
         while True:
             self.cursor.execute(
                 f"SELECT line, {column} FROM import_match "
@@ -325,7 +322,7 @@ class Staging:
         """The first rows that are taken: line, is_new, alters, is_archived, name, email, phone, is_suppressed."""
         self.cursor.execute(
             "SELECT m.line, m.is_new, m.alters, m.is_archived, COALESCE(m.name, c.name), COALESCE(m.email, c.email), "
-            f"COALESCE(m.phone, c.phone), {_SUPPRESSED} "
+            f"COALESCE(m.phone, c.phone), ({_SUPPRESSED}) "
             f"FROM import_match m LEFT JOIN {_CLIENT} c ON c.id = m.client_id "
             "WHERE m.mistake = '' ORDER BY m.line LIMIT %s",
             [number],
