@@ -55,7 +55,7 @@ def suppress(*, channel: Channel, address: str, evidence: Evidence, now: datetim
                 _record(row, SuppressionChange.Action.SUPPRESSED, evidence, now)
                 return True
             # Somebody else was faster. Look again under a lock: it may have been lifted meanwhile.
-        if row.is_own_word or evidence.source not in Suppression.CLIENT_REQUESTED:
+        if row.is_client_requested or evidence.source not in Suppression.CLIENT_REQUESTED:
             return False
         Suppression.objects.filter(pk=row.pk).update(**said)
         _record(row, SuppressionChange.Action.SUPPRESSED, evidence, now)
@@ -245,7 +245,7 @@ def _rename(row: Suppression, address: str) -> None:
         row.address = address
         row.save(update_fields=["address"])
         return
-    if row.is_own_word and not other.is_own_word:
+    if row.is_client_requested and not other.is_client_requested:
         other.source, other.reason = row.source, row.reason
         other.save(update_fields=["source", "reason"])
     row.delete()

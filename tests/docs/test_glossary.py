@@ -16,7 +16,7 @@ GIVEN_UP = {
     r"kept_as": "stored_form",
     r"is_anybodys": "address_in_use",
     r"disclaim(?:ed|s)?": "release_claim",
-    r"OWN_WORD": "CLIENT_REQUESTED",
+    r"OWN_WORD|is_own_word|_by_own_word": "CLIENT_REQUESTED, is_client_requested",
     r"Workers?": "Process",
     r"DailyTall(?:y|ies)": "DailyStats",
     r"[Cc]ensus(?:es)?": "client counts",

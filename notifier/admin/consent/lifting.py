@@ -121,7 +121,7 @@ def _confirmation(
         "lifted": [(row, source_badge(row)) for row in lifted],
         "seen": suppressions.version(lifted),
         "left": len(rows) - len(lifted),
-        "refused": any(row.is_own_word for row in lifted),
+        "refused": any(row.is_client_requested for row in lifted),
         "button": f"Lift {numbers.counted(len(lifted), 'suppression')}",
         **context,
     }
