@@ -19,16 +19,16 @@ TRAILING_COLUMNS = ("Client state", "Client since", "Suppressed")
 _MEANINGS = (NOTHING, "name", "email", "phone", "time_zone")
 
 
-def header(subjects: Sequence[TopicRef]) -> list[str]:
+def header(topics: Sequence[TopicRef]) -> list[str]:
     """The topics' names; their short names where an import would not understand the names."""
-    named = [f"{subject.name} {Channel(channel).in_words}" for subject in subjects for channel in CHANNELS]
-    exact = [f"{subject.slug}.{channel}" for subject in subjects for channel in CHANNELS]
+    named = [f"{topic.name} {Channel(channel).in_words}" for topic in topics for channel in CHANNELS]
+    exact = [f"{topic.slug}.{channel}" for topic in topics for channel in CHANNELS]
     names = [*LEADING_COLUMNS, *named, *TRAILING_COLUMNS]
     meanings = [*_MEANINGS, *exact, *[NOTHING] * len(TRAILING_COLUMNS)]
-    return names if guess(names, subjects) == meanings else [*LEADING_COLUMNS, *exact, *TRAILING_COLUMNS]
+    return names if guess(names, topics) == meanings else [*LEADING_COLUMNS, *exact, *TRAILING_COLUMNS]
 
 
-def rows(clients: QuerySet[Client], subjects: Sequence[TopicRef]) -> Iterator[list[object]]:
+def rows(clients: QuerySet[Client], topics: Sequence[TopicRef]) -> Iterator[list[object]]:
     """By id, a few thousand at a time, without erased clients."""
     # As text: a PhoneNumber object for each would take longer than everything else.
     found = (
@@ -43,7 +43,7 @@ def rows(clients: QuerySet[Client], subjects: Sequence[TopicRef]) -> Iterator[li
         agreed = _agreed([row[0] for row in chunk])
         suppressed = _suppressed({"email": [row[2] for row in chunk], "sms": [row[3] for row in chunk]})
         for pk, name, email, phone, zone, is_active, created_at in chunk:
-            wishes = ["yes" if wish else "no" for one in subjects for wish in agreed[pk].get(one.pk, (False, False))]
+            wishes = ["yes" if wish else "no" for one in topics for wish in agreed[pk].get(one.pk, (False, False))]
             theirs = [("email", email), ("sms", phone)]
             never = "; ".join(f"{Channel(key[0]).in_words}: {suppressed[key]}" for key in theirs if key in suppressed)
             state = "active" if is_active else "archived"

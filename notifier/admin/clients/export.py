@@ -86,7 +86,7 @@ def _lately() -> QuerySet[LogEntry]:
 
 
 def _file_response(request: HttpRequest, clients: QuerySet[Client], kind: str, selected: Selection) -> HttpResponseBase:
-    subjects = importer.subjects()
+    topics = importer.topics()
     name = f"clients-{localtime(clock.now()):%Y-%m-%d}"
     # Addresses leave the product here, so the log keeps who took them and when.
     LogEntry.objects.create(
@@ -97,7 +97,7 @@ def _file_response(request: HttpRequest, clients: QuerySet[Client], kind: str, s
         change_message=f"{_NOTE} as {kind.upper()}: {_in_words(selected)}."[:1000],
     )
     logger.info("User %s exports clients as %s.", request.user.pk, kind)
-    return downloads.KINDS[kind](export.header(subjects), export.rows(clients, subjects), name)
+    return downloads.KINDS[kind](export.header(topics), export.rows(clients, topics), name)
 
 
 def _in_words(selected: Selection) -> str:

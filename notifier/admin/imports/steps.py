@@ -95,7 +95,7 @@ def columns_page(model_admin: BackOfficeAdmin, request: HttpRequest, pk: int) ->
         "encoding": table.encoding,
         "encodings": uploads.encodings_of(pending).items(),
         "columns": previews.columns_of(table, chosen),
-        "choices": columns.choices(importer.subjects()).items(),
+        "choices": columns.choices(importer.topics()).items(),
         "note": note,
         "step": 2,
     }
