@@ -19,6 +19,7 @@ from notifier.broadcasts import acts, audience
 from notifier.broadcasts.acts import Act
 from notifier.broadcasts.send_options import AT_ONCE, SendOptions
 from notifier.models import Broadcast, Client, Notification
+from notifier.runtime.versions import NotAsShown
 from notifier.wording import wall_clocks
 
 State = Broadcast.State
@@ -35,8 +36,8 @@ class NotAllowed(BroadcastError):
     """The broadcast is not in a state for this act."""
 
 
-class ChangedMeanwhile(BroadcastError):
-    """A notification is no longer what the staff member saw."""
+class ChangedMeanwhile(BroadcastError, NotAsShown):
+    """A notification is no longer what the page showed."""
 
 
 class BadSendOptions(BroadcastError):
