@@ -92,7 +92,7 @@ def _suppressed(case: Case, delivery: Delivery, moment: datetime) -> str:
 
 
 def _archived(case: Case, delivery: Delivery, moment: datetime) -> str:
-    return archived_since(case.versions.at(moment)) or f"they were archived when its turn came, {when(moment)}"
+    return archived_since(case.history.at(moment)) or f"they were archived when its turn came, {when(moment)}"
 
 
 def _consent_gone(case: Case, delivery: Delivery, moment: datetime) -> str:
