@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from django import forms
 from django.db.models import QuerySet
 
-from notifier.admin.lists.why_field import WhyField
+from notifier.admin.lists.reason_field import ReasonField
 from notifier.clients import archiving
 from notifier.models import Client, ConsentChange, Delivery
 from notifier.runtime import versions
@@ -86,7 +86,7 @@ ACTS = {
 
 class EraseForm(forms.Form):
     #: It is kept with the last version, whose reason holds a hundred characters, together with the word “erased”.
-    why = WhyField(
+    why = ReasonField(
         max_length=90,
         help_text="Kept in the record with your name, e.g. “ticket 4711”. Don’t name the client: it would stay.",
     )

@@ -12,7 +12,7 @@ from django.template.response import TemplateResponse
 
 from notifier.admin.broadcasts import page_parts, waiting
 from notifier.admin.lists.base import BackOfficeAdmin
-from notifier.admin.lists.why_field import WhyField
+from notifier.admin.lists.reason_field import ReasonField
 from notifier.broadcasts import acts, approvals, lifecycle
 from notifier.broadcasts.acts import Act
 from notifier.models import Broadcast
@@ -24,7 +24,7 @@ CHANGED = "Nothing was rejected: it was changed after you had opened this page. 
 
 
 class RejectForm(forms.Form):
-    why = WhyField(max_length=200, help_text="Whoever asked for it reads this.")
+    why = ReasonField(max_length=200, help_text="Whoever asked for it reads this.")
     #: The version that the page showed: it may have been mended since.
     seen = forms.CharField(required=False, widget=forms.HiddenInput)
 
