@@ -68,7 +68,7 @@ def _context(model_admin: BackOfficeAdmin, request: HttpRequest, sheet: progress
         "follower": follower,
         "steps": next_steps(request, sheet, follower, retry) if settled else [],
         "wait": waiting.wait(broadcast=broadcast, user=request.user, now=now),
-        "sender": lifecycle.sender(broadcast),
+        "sender": lifecycle.requester(broadcast),
         "is_expired": broadcast.is_expired(now),
         "fault": broadcast.fault if broadcast.fault_at and broadcast.fault_at > now - faults.SHOWN_FOR else "",
         "health": process_health.health(channels=broadcast.channels, now=now),
