@@ -47,11 +47,11 @@ def rows(deliveries: QuerySet[Delivery]) -> Iterator[tuple[object, ...]]:
             # It may end between two channels of one client: that client is left for the next chunk.
             chunk = [row for row in chunk if row[0] != chunk[-1][0]]
         agreements = records.Agreements(topic_id=topic, clients=[row[0] for row in chunk]) if topic else None
-        yield from (_in_words(row, agreements) for row in chunk)
+        yield from (_exported(row, agreements) for row in chunk)
         last = chunk[-1][0]
 
 
-def _in_words(row: tuple[Any, ...], agreements: records.Agreements | None) -> tuple[object, ...]:
+def _exported(row: tuple[Any, ...], agreements: records.Agreements | None) -> tuple[object, ...]:
     client, name, channel, address, state, *rest = row
     settled = row[_COLUMNS.index("settled_at")]
     change = None
