@@ -86,7 +86,7 @@ class BreakerReporter:
         for outcome in outcomes:
             if outcome.verdict is Verdict.REFUSED or not outcome.was_given:
                 breakers.probe_now(channel=self._channel, now=clock.now())
-            elif claim.probe_of and breakers.judge(
+            elif claim.probe_of and breakers.settle_probe(
                 channel=self._channel,
                 opened_at=claim.probe_of,
                 succeeded=outcome.verdict is Verdict.SENT,

@@ -15,11 +15,12 @@ from consumers import results
 from consumers.breaker_reporter import BreakerReporter
 from consumers.rate_limiter import RateLimiter
 from consumers.sender import Sender
+from notifier.broadcasts import faults
 from notifier.delivery import claims
 from notifier.delivery.claims import Claim
 from notifier.delivery.settlements import Outcome, Verdict
 from notifier.models import Channel, Process
-from notifier.runtime import clock, db_faults, failpoints, faults
+from notifier.runtime import clock, db_faults, failpoints
 from notifier.runtime.backoff import Backoff
 from notifier.runtime.heartbeats import Heartbeat
 from notifier.runtime.shutdown import StopFlag

@@ -195,7 +195,7 @@ PARSERS = {
     "mime._part": lambda text: mime._part("plain", text, "x"),
     "lines.one_line": lines.one_line,
     "log_redaction.redacted": log_redaction.redacted,
-    "bounce_status.read": bounce_status.read,
+    "bounce_status.finding": bounce_status.finding,
     "spreadsheets.neutralised": spreadsheets.neutralised,
     "files.base.unquoted": unquoted,
     "erasure.without": lambda text: erasure.without(text, ["ann@example.com", "Ann a"], most=300),

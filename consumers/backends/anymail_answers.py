@@ -69,7 +69,7 @@ def _is_before_the_request(error: BaseException) -> bool:
     return is_bad_key or isinstance(error, _NOT_CONNECTED) or type(error).__name__ in _NOT_CONNECTED_NAMES
 
 
-def judge(mail: Any) -> None:
+def raise_unless_taken(mail: Any) -> None:
     """Raise what became of a mail that anymail did not complain of, unless the provider took it."""
     status = mail.anymail_status
     if not status.status or not status.status <= TAKEN:

@@ -58,7 +58,7 @@ class DjangoMailBackend:
         if sent == 0:  # None is a backend that does not count
             raise OutcomeUnknown("the mail backend says that it sent nothing, and not why")
         if self._anymail:
-            self._anymail.judge(mail)
+            self._anymail.raise_unless_taken(mail)
         provider_id = getattr(getattr(mail, "anymail_status", None), "message_id", None)
         return "" if provider_id is None else str(provider_id)
 

@@ -1,8 +1,6 @@
 """Approval by a second person: who may give it, for which text and time, and what an edit does to it."""
 
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Self
 
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -10,8 +8,9 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from notifier.broadcasts import acts, lifecycle
 from notifier.broadcasts.acts import Act
-from notifier.broadcasts.lifecycle import ChangedMeanwhile, NotAllowed
+from notifier.broadcasts.lifecycle import NotAllowed
 from notifier.models import Broadcast, BroadcastChange, Notification
+from notifier.runtime.versions import NotAsShown
 from notifier.staff import groups
 
 State = Broadcast.State
@@ -25,31 +24,17 @@ class OwnRequest(NotAllowed):
     they may do."""
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
-    """The text, times and criticality that somebody looked at. An approval is for exactly these."""
-
-    text_of: datetime | None
-    scheduled_for: datetime | None
-    expires_at: datetime | None
-    is_critical: bool = False
-
-    @classmethod
-    def of(cls, broadcast: Broadcast) -> Self:
-        return cls(broadcast.text_of, broadcast.scheduled_for, broadcast.expires_at, broadcast.is_critical)
-
-
-def approve(*, broadcast_id: int, seen: Version, by: User, now: datetime) -> None:
+def approve(*, broadcast_id: int, by: User, now: datetime, seen: str | None = None) -> None:
     """Start the broadcast, or schedule it if its time is still to come.
 
-    Raises `OwnRequest`, `ChangedMeanwhile` where it is no longer what `seen` says, and `NotAllowed`.
+    `seen`: the `acts.version` that was read: an approval is for exactly that text and those times. Raises `OwnRequest`,
+    `NotAsShown` where it is another by now, and `NotAllowed`.
     """
-    waiting = acts.allowing(Act.APPROVE, broadcast_id=broadcast_id).filter(
-        text_of=seen.text_of,
-        scheduled_for=seen.scheduled_for,
-        expires_at=seen.expires_at,
-        is_critical=seen.is_critical,
-    )
+    try:
+        waiting = acts.allowing(Act.APPROVE, broadcast_id=broadcast_id, seen=seen)
+    except NotAsShown as changed:
+        # Whoever changed it themselves reads that nobody may approve their own text.
+        raise _refusal(broadcast_id, by, now) from changed
     others = waiting.exclude(created_by=by).exclude(text_by=by).filter(~changed_by(by))
     allowed = others.filter(Q(expires_at=None) | Q(expires_at__gt=now))
     approval = {"approved_by": by, "approved_at": now}
@@ -119,7 +104,7 @@ def approvers(*, broadcast: Broadcast, most: int) -> list[User]:
     return list(others.order_by("username")[:most])
 
 
-def _refusal(broadcast_id: int, by: User, now: datetime) -> lifecycle.BroadcastError:
+def _refusal(broadcast_id: int, by: User, now: datetime) -> lifecycle.BroadcastError | NotAsShown:
     broadcast = acts.allowing(Act.APPROVE, broadcast_id=broadcast_id).first()
     if broadcast is None:
         return lifecycle.refusal(Act.APPROVE, broadcast_id)
@@ -131,4 +116,4 @@ def _refusal(broadcast_id: int, by: User, now: datetime) -> lifecycle.BroadcastE
         return OwnRequest(f"You changed the {what} of {broadcast} yourself, so somebody else has to approve it.")
     if broadcast.is_expired(now):
         return NotAllowed(f"{broadcast} has expired, so it is not sent any more. Ask for it again with another time.")
-    return ChangedMeanwhile(f"{broadcast} was changed after you had opened this page. Read it again before approving.")
+    return NotAsShown()

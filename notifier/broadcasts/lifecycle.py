@@ -19,6 +19,7 @@ from notifier.broadcasts import acts, audience
 from notifier.broadcasts.acts import Act
 from notifier.broadcasts.send_options import AT_ONCE, SendOptions
 from notifier.models import Broadcast, Client, Notification
+from notifier.runtime.versions import NotAsShown
 from notifier.wording import wall_clocks
 
 State = Broadcast.State
@@ -35,8 +36,8 @@ class NotAllowed(BroadcastError):
     """The broadcast is not in a state for this act."""
 
 
-class ChangedMeanwhile(BroadcastError):
-    """A notification is no longer what the staff member saw."""
+class ChangedMeanwhile(BroadcastError, NotAsShown):
+    """A notification is no longer what the page showed."""
 
 
 class BadSendOptions(BroadcastError):
@@ -164,7 +165,7 @@ def sent_recently(*, notification_ids: Sequence[int], now: datetime) -> list[Bro
     return list(earlier.select_related("created_by").order_by("-pk"))
 
 
-def sender(broadcast: Broadcast) -> str:
+def requester(broadcast: Broadcast) -> str:
     """The name of whoever asked for it."""
     return broadcast.created_by.get_username() if broadcast.created_by else "the command line"
 
@@ -172,7 +173,7 @@ def sender(broadcast: Broadcast) -> str:
 def describe(broadcast: Broadcast) -> str:
     """Who sent it and when, in words."""
     moment = broadcast.started_at or broadcast.created_at
-    return f"{broadcast} by {sender(broadcast)}, {wall_clocks.shown(moment)}, {state_in_words(broadcast)}"
+    return f"{broadcast} by {requester(broadcast)}, {wall_clocks.shown(moment)}, {state_in_words(broadcast)}"
 
 
 def state_in_words(broadcast: Broadcast) -> str:

@@ -12,11 +12,11 @@ from django.db import transaction
 
 from notifier.broadcasts import acts, audience, lifecycle
 from notifier.broadcasts.acts import Act
+from notifier.broadcasts.faults import RAISED, Faults
 from notifier.broadcasts.lifecycle import BadSendOptions, NotAllowed
 from notifier.broadcasts.send_options import SendOptions
 from notifier.models import Broadcast, BroadcastChange
 from notifier.runtime import failpoints
-from notifier.runtime.faults import RAISED, Faults
 from notifier.wording import wall_clocks
 
 logger = logging.getLogger(__name__)

@@ -30,6 +30,11 @@ def new_reference() -> str:
     return f"test.{uuid.uuid4().hex}"
 
 
+def marked(subject: str) -> str:
+    """The subject of a test message, so that nobody takes it for what clients get."""
+    return f"[Test] {subject}"
+
+
 def book(*, notification_id: int | None, subject: str, channel: Channel, by: User, now: datetime) -> None:
     """Record that somebody asks for a test message; raises `TooMany` instead where they asked too often."""
     with transaction.atomic():

@@ -98,9 +98,7 @@ def _identifying_texts(client: Client) -> list[str]:
 
 
 def _current_addresses(client: Client) -> list[tuple[Channel, str]]:
-    return [
-        (channel, str(value)) for channel, field in suppressions.FIELDS.items() if (value := getattr(client, field))
-    ]
+    return [(channel, str(value)) for channel in Channel if (value := getattr(client, channel.address_field))]
 
 
 def _all_addresses(client: Client) -> list[tuple[Channel, str]]:

@@ -10,26 +10,25 @@ from django.db.models.functions import Cast
 
 from notifier.clients.imports.columns import CHANNELS, NOTHING, TopicRef, guess
 from notifier.files.base import quoted
-from notifier.models import Client, Preference, Suppression
+from notifier.models import Channel, Client, Preference, Suppression
 
 #: Rows in one query.
 CHUNK = 2_000
 LEADING_COLUMNS = ("Client number", "Name", "E-mail", "Phone", "Time zone")
 TRAILING_COLUMNS = ("Client state", "Client since", "Suppressed")
 _MEANINGS = (NOTHING, "name", "email", "phone", "time_zone")
-CHANNEL_NAMES = {"email": "e-mail", "sms": "SMS"}
 
 
-def header(subjects: Sequence[TopicRef]) -> list[str]:
+def header(topics: Sequence[TopicRef]) -> list[str]:
     """The topics' names; their short names where an import would not understand the names."""
-    named = [f"{subject.name} {CHANNEL_NAMES[channel]}" for subject in subjects for channel in CHANNELS]
-    exact = [f"{subject.slug}.{channel}" for subject in subjects for channel in CHANNELS]
+    named = [f"{topic.name} {Channel(channel).in_words}" for topic in topics for channel in CHANNELS]
+    exact = [f"{topic.slug}.{channel}" for topic in topics for channel in CHANNELS]
     names = [*LEADING_COLUMNS, *named, *TRAILING_COLUMNS]
     meanings = [*_MEANINGS, *exact, *[NOTHING] * len(TRAILING_COLUMNS)]
-    return names if guess(names, subjects) == meanings else [*LEADING_COLUMNS, *exact, *TRAILING_COLUMNS]
+    return names if guess(names, topics) == meanings else [*LEADING_COLUMNS, *exact, *TRAILING_COLUMNS]
 
 
-def rows(clients: QuerySet[Client], subjects: Sequence[TopicRef]) -> Iterator[list[object]]:
+def rows(clients: QuerySet[Client], topics: Sequence[TopicRef]) -> Iterator[list[object]]:
     """By id, a few thousand at a time, without erased clients."""
     # As text: a PhoneNumber object for each would take longer than everything else.
     found = (
@@ -44,9 +43,9 @@ def rows(clients: QuerySet[Client], subjects: Sequence[TopicRef]) -> Iterator[li
         agreed = _agreed([row[0] for row in chunk])
         suppressed = _suppressed({"email": [row[2] for row in chunk], "sms": [row[3] for row in chunk]})
         for pk, name, email, phone, zone, is_active, created_at in chunk:
-            wishes = ["yes" if wish else "no" for one in subjects for wish in agreed[pk].get(one.pk, (False, False))]
+            wishes = ["yes" if wish else "no" for one in topics for wish in agreed[pk].get(one.pk, (False, False))]
             theirs = [("email", email), ("sms", phone)]
-            never = "; ".join(f"{CHANNEL_NAMES[key[0]]}: {suppressed[key]}" for key in theirs if key in suppressed)
+            never = "; ".join(f"{Channel(key[0]).in_words}: {suppressed[key]}" for key in theirs if key in suppressed)
             state = "active" if is_active else "archived"
             yield [pk, quoted(name), email and quoted(email), phone, zone, *wishes, state, created_at, never]
 

@@ -79,7 +79,7 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class ClientVersion:
+class EarlierVersion:
     """The client after one edit."""
 
     row: Any
@@ -104,12 +104,12 @@ def archiving(client: Client) -> Any:
     return (archived.filter(history_date__gt=last_active) if last_active else archived).last()
 
 
-def versions(*, client: Client, most: int) -> Iterator[ClientVersion]:
+def earlier_versions(*, client: Client, most: int) -> Iterator[EarlierVersion]:
     """The newest `most`, each with what it changed."""
     rows = list(history(client)[: most + 1])
     for after, before in pairwise([*rows, None]):
         if most > 0:
-            yield ClientVersion(after, _differences(before, after))
+            yield EarlierVersion(after, _differences(before, after))
         most -= 1
 
 

@@ -33,7 +33,7 @@ class Finding(Enum):
     OPEN = "open"
 
 
-def read(answer: str) -> Finding:
+def finding(answer: str) -> Finding:
     """What the answer says about the address that the message was for."""
     found = _REPLY.search(answer)
     if status := found[2] if found else (alone := _STATUS.search(answer)) and alone[1]:

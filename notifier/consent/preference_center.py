@@ -99,7 +99,7 @@ def choose(*, client_id: int, on: Collection[Choice], off: Collection[Choice], o
         before = current_consent(client)
         on = [choice for choice in on if _address(client, choice[1]) and not before.is_closed(choice[1])]
         wants = dict.fromkeys(on, True) | dict.fromkeys(off, False)
-        wants |= _by_own_word(client, before, wants, origin, now)
+        wants |= _by_client_request(client, before, wants, origin, now)
         changed = _change(client, wants, origin, now)
         if any(change.agreed for change in changed):
             _refuse_too_many(client, now)
@@ -111,7 +111,7 @@ def _locked(client_id: int) -> Client | None:
     return Client.objects.select_for_update().filter(pk=client_id).first()
 
 
-def _by_own_word(
+def _by_client_request(
     client: Client, before: CurrentConsent, wants: dict[Choice, bool], origin: Origin, now: datetime
 ) -> dict[Choice, bool]:
     """Lift the client's own suppression of a channel that they switch on.

@@ -10,7 +10,6 @@ from datetime import datetime
 from django.db.models import Q, QuerySet
 
 from notifier.consent import digests
-from notifier.consent.suppressions import FIELDS
 from notifier.models import (
     Channel,
     Client,
@@ -48,17 +47,18 @@ def current_addresses(client: Client) -> list[AddressNames]:
     if client.erased_at:
         rows = ErasedAddress.objects.filter(client=client).order_by("pk")
         return [AddressNames(Channel(row.channel), (row.digest,)) for row in rows]
-    values = {channel: getattr(client, field) for channel, field in FIELDS.items()}
+    values = {channel: getattr(client, channel.address_field) for channel in Channel}
     return [names_of(channel=channel, address=str(value)) for channel, value in values.items() if value]
 
 
 def all_addresses(client: Client) -> list[AddressNames]:
     """The client's addresses, with those that they had before."""
     found = {(each.channel, each.names[0]): each for each in current_addresses(client)}
-    for values in Client.history.filter(id=client.pk).values(*FIELDS.values()):
-        for channel, field in FIELDS.items():
-            if values[field] and (channel, str(values[field])) not in found:
-                found[channel, str(values[field])] = names_of(channel=channel, address=str(values[field]))
+    for values in Client.history.filter(id=client.pk).values(*(channel.address_field for channel in Channel)):
+        for channel in Channel:
+            address = str(values[channel.address_field] or "")
+            if address and (channel, address) not in found:
+                found[channel, address] = names_of(channel=channel, address=address)
     return list(found.values())
 
 
@@ -161,7 +161,7 @@ def _of_suppressions(addresses: Sequence[AddressNames]) -> list[Entry]:
 def _entry(change: SuppressionChange, before: str, after: str) -> Entry:
     return Entry(
         at=change.at,
-        what=f"{change.get_channel_display()} address" if change.channel == Channel.EMAIL else "Phone number",
+        what=Channel(change.channel).address_in_words.capitalize(),
         beside=shown(change.address),
         before=before,
         after=after,

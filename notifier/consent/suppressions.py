@@ -22,8 +22,6 @@ Source = Suppression.Source
 
 #: Addresses in one query; each has a digest for every key.
 CHUNK = 1_000
-#: The client's field with the address of a channel.
-FIELDS = {channel: channel.address_field for channel in Channel}
 #: What staff may lift with a reason. What the client asked for takes a permission of its own.
 STAFF_LIFTABLE = tuple(source for source in Source if source not in Suppression.CLIENT_REQUESTED)
 
@@ -57,7 +55,7 @@ def suppress(*, channel: Channel, address: str, evidence: Evidence, now: datetim
                 _record(row, SuppressionChange.Action.SUPPRESSED, evidence, now)
                 return True
             # Somebody else was faster. Look again under a lock: it may have been lifted meanwhile.
-        if row.is_own_word or evidence.source not in Suppression.CLIENT_REQUESTED:
+        if row.is_client_requested or evidence.source not in Suppression.CLIENT_REQUESTED:
             return False
         Suppression.objects.filter(pk=row.pk).update(**said)
         _record(row, SuppressionChange.Action.SUPPRESSED, evidence, now)
@@ -185,7 +183,7 @@ def stored_form(channel: Channel, address: str) -> str:
 
 def address_in_use(channel: Channel, address: str) -> bool:
     """Whether a client has or had the address; erased clients don't count."""
-    theirs = Q(**{FIELDS[channel]: Value(address)})
+    theirs = Q(**{channel.address_field: Value(address)})
     return Client.objects.filter(theirs).exists() or Client.history.filter(theirs).exists()
 
 
@@ -235,8 +233,8 @@ def _restore_chunk(channel: Channel, addresses: Sequence[str]) -> int:
 
 def restore_plaintext_of(client: Client) -> None:
     """`restore_plaintext` for a client whose addresses were just written."""
-    for channel, field in FIELDS.items():
-        if address := getattr(client, field):
+    for channel in Channel:
+        if address := getattr(client, channel.address_field):
             restore_plaintext(channel=channel, addresses=[str(address)])
 
 
@@ -247,7 +245,7 @@ def _rename(row: Suppression, address: str) -> None:
         row.address = address
         row.save(update_fields=["address"])
         return
-    if row.is_own_word and not other.is_own_word:
+    if row.is_client_requested and not other.is_client_requested:
         other.source, other.reason = row.source, row.reason
         other.save(update_fields=["source", "reason"])
     row.delete()

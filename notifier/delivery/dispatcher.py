@@ -12,13 +12,13 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from notifier.broadcasts import schedules
+from notifier.broadcasts.faults import Faults
 from notifier.clients import counts
 from notifier.clients.imports import retention
 from notifier.delivery import daily_stats, fanout, sweeps, tallies, tickets
 from notifier.models import Broadcast, Channel, Process
 from notifier.runtime import clock
 from notifier.runtime.backoff import Backoff
-from notifier.runtime.faults import Faults
 from notifier.runtime.heartbeats import Heartbeat
 from notifier.runtime.shutdown import StopFlag
 from notifier.transport.base import Transport, TransportError

@@ -6,10 +6,10 @@ from functools import partial
 from django.conf import settings
 from django.db.models import Q, QuerySet
 
+from notifier.broadcasts.faults import RAISED, Faults
 from notifier.delivery import bulk_updates
 from notifier.models import Broadcast, Channel, Delivery
 from notifier.runtime import failpoints
-from notifier.runtime.faults import RAISED, Faults
 
 STEP = "deliveries that nobody else settles can't be settled"
 LEASE_RAN_OUT = "the consumer fell silent while sending: it may or may not have arrived"

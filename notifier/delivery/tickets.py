@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db.models import Case, Count, F, QuerySet, When
 
+from notifier.broadcasts.faults import RAISED, Faults
 from notifier.delivery import bulk_updates
 from notifier.models import Breaker, Broadcast, Channel, Delivery
 from notifier.policies import breakers
 from notifier.runtime import failpoints
-from notifier.runtime.faults import RAISED, Faults
 from notifier.transport.base import Ticket, Transport, TransportError
 
 #: How long nobody claims anything from an empty queue before its tickets count as lost; and how much earlier than one

@@ -128,7 +128,8 @@ def _add_clients(cursor: CursorWrapper, people: Sequence[people.Person], topics:
 
 
 def _suppress(cursor: CursorWrapper, now: datetime) -> None:
-    for channel, field in suppressions.FIELDS.items():
+    for channel in Channel:
+        field = channel.address_field
         cursor.execute(f"SELECT {field} FROM demo_client WHERE {field} IS NOT NULL ORDER BY id")
         addresses = [address for (address,) in cursor.fetchall()] if suppressions.any_erased() else []
         suppressions.restore_plaintext(channel=channel, addresses=addresses)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
-from notifier.explanations.records import Activity, Consents, Versions, when
+from notifier.explanations.records import Activity, ClientHistory, Consents, when
 from notifier.models import Broadcast, Channel, Client, ConsentChange, Delivery, ResolvedDelivery
 
 #: Nobody reads more decisions on one delivery than these.
@@ -42,8 +42,8 @@ class Case:
         return Consents(client=self.client, broadcast=self.broadcast, channel=self.channel)
 
     @cached_property
-    def versions(self) -> Versions:
-        return Versions(client=self.client)
+    def history(self) -> ClientHistory:
+        return ClientHistory(client=self.client)
 
     @cached_property
     def decisions(self) -> list[ResolvedDelivery]:

@@ -1,4 +1,8 @@
-"""The explanation where there is a delivery: a sentence for each of its states."""
+"""The explanation where there is a delivery: a sentence for each of its states.
+
+Clients who were skipped have one too, of the state SKIPPED: who is over the cap, suppressed or without an address is
+explained here (`SKIPPED`). Who was left out of the audience has none: `no_delivery`.
+"""
 
 import re
 from collections.abc import Callable
@@ -8,7 +12,7 @@ from django.conf import settings
 
 from notifier.explanations.context import Case, archived_since, date, decision, did_not, given, has_not, withdrawn
 from notifier.explanations.records import records_began, suppression, when
-from notifier.models import Breaker, Broadcast, Channel, Delivery, Reason, Resolution
+from notifier.models import Breaker, Broadcast, Delivery, Reason, Resolution
 from notifier.policies import quiet_hours_sql
 from notifier.wording import numbers
 
@@ -75,7 +79,7 @@ def _other_reason(case: Case, delivery: Delivery, moment: datetime) -> str:
 
 
 def _no_address(case: Case, delivery: Delivery, moment: datetime) -> str:
-    return f"there was no {'phone number' if case.channel == Channel.SMS else 'e-mail address'} for them {when(moment)}"
+    return f"there was no {case.channel.address_in_words} for them {when(moment)}"
 
 
 def _suppressed(case: Case, delivery: Delivery, moment: datetime) -> str:
@@ -88,7 +92,7 @@ def _suppressed(case: Case, delivery: Delivery, moment: datetime) -> str:
 
 
 def _archived(case: Case, delivery: Delivery, moment: datetime) -> str:
-    return archived_since(case.versions.at(moment)) or f"they were archived when its turn came, {when(moment)}"
+    return archived_since(case.history.at(moment)) or f"they were archived when its turn came, {when(moment)}"
 
 
 def _consent_gone(case: Case, delivery: Delivery, moment: datetime) -> str:

@@ -1,4 +1,7 @@
-"""The explanation where there is no delivery: why the dispatcher left the client out, by the records of that time."""
+"""The explanation where there is no delivery: why the dispatcher left the client out, by the records of that time.
+
+A client who was skipped has a delivery, and is explained in `delivered`: over the cap, suppressed, without an address.
+"""
 
 from django.conf import settings
 
@@ -78,7 +81,7 @@ def _not_allowed(case: Case) -> str:
 
 # --- Neither the broadcast nor the audience left them out: consent or archiving did -----------------------------------
 def _reason(case: Case) -> str:
-    activity = case.versions.at(case.started)
+    activity = case.history.at(case.started)
     if activity.is_active is False:
         return archived_since(activity)
     consent = case.consents.at(case.started)
@@ -86,8 +89,8 @@ def _reason(case: Case) -> str:
         return _no_consent(case, consent)
     if change := case.consents.withdrawn_between(case.started, case.ended):
         return f"consent to {case.subject} was withdrawn {withdrawn(change)}, before their turn came"
-    if case.versions.archived_between(case.started, case.ended):
-        return f"{archived_since(case.versions.at(case.ended))}, before their turn came"
+    if case.history.archived_between(case.started, case.ended):
+        return f"{archived_since(case.history.at(case.ended))}, before their turn came"
     return _records_fail(case, consent, activity.is_active)
 
 

@@ -88,7 +88,7 @@ class Activity:
     archived_by: Any = None
 
 
-class Versions:
+class ClientHistory:
     """What the client was, from version to version."""
 
     def __init__(self, *, client: Client) -> None:

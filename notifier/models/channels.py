@@ -29,6 +29,11 @@ class Channel(models.TextChoices):
         return "e-mail" if self is Channel.EMAIL else str(self.label)
 
     @property
+    def address_in_words(self) -> str:
+        """What such an address is called inside a sentence."""
+        return "e-mail address" if self is Channel.EMAIL else "phone number"
+
+    @property
     def units(self) -> str:
         """Several messages of it: "e-mails", "SMS"."""
         return "e-mails" if self is Channel.EMAIL else "SMS"

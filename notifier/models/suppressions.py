@@ -76,7 +76,7 @@ class Suppression(models.Model):
         return shown(self.address)
 
     @property
-    def is_own_word(self) -> bool:
+    def is_client_requested(self) -> bool:
         return self.source in self.CLIENT_REQUESTED
 
     def clean(self) -> None:

@@ -7,14 +7,14 @@ from datetime import datetime, timedelta
 from django.db.models import Sum
 from django.urls import reverse
 
+from notifier.broadcasts import faults
 from notifier.consent import sms_replies
 from notifier.models import Broadcast, DailyStats, Delivery
 from notifier.overview import process_health
-from notifier.overview.dashboard import shown_time
 from notifier.overview.process_health import Health
-from notifier.runtime import faults
 from notifier.staff import groups
 from notifier.wording import numbers
+from notifier.wording.wall_clocks import shown_time
 
 State = Broadcast.State
 

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db.models import F, QuerySet
-from django.utils.formats import date_format
-from django.utils.timezone import localtime
 
 from notifier.broadcasts import progress
 from notifier.models import Broadcast, Channel, ClientCounts, Delivery, Topic
+from notifier.wording import wall_clocks
 
 State = Broadcast.State
 
@@ -84,7 +83,7 @@ def clients(*, now: datetime) -> Clients | None:
         active=active,
         archived=latest.counts["archived"],
         topics=[_consent(topic, consents.get(str(topic.pk), {}), active) for topic in Topic.objects.order_by("name")],
-        counted_at=shown_time(latest.counted_at, now),
+        counted_at=wall_clocks.shown_time(latest.counted_at, now),
         is_old=latest.counted_at < now - OLD_AFTER,
     )
 
@@ -92,9 +91,3 @@ def clients(*, now: datetime) -> Clients | None:
 def _consent(topic: Topic, counted: dict[str, int], active: int) -> TopicConsent:
     agreed = [(channel, counted.get(channel.value)) for channel in Channel]
     return TopicConsent(topic, [(channel, number, (number or 0) / (active or 1)) for channel, number in agreed])
-
-
-def shown_time(moment: datetime, now: datetime) -> str:
-    """The time of day, with the date if it is another day's than today's."""
-    there = localtime(moment)
-    return date_format(there, "H:i" if there.date() == localtime(now).date() else "j M Y, H:i")

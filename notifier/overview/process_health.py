@@ -12,7 +12,7 @@ from django.utils.formats import date_format
 from django.utils.timezone import localtime
 
 from notifier.models import Breaker, Channel, Process
-from notifier.wording import numbers
+from notifier.wording import numbers, wall_clocks
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +77,10 @@ def _breaker_health(breaker: Breaker, now: datetime) -> Health:
     later = breaker.probe_at is not None and breaker.probe_at > now
     when = f"at {date_format(localtime(breaker.probe_at), 'H:i:s')}" if later else "as soon as one is due"
     words = (
-        f"{channel.label} is paused by itself since {_moment(breaker.opened_at or now, now)}: {why}. "
+        f"{channel.label} is paused by itself since {wall_clocks.shown_time(breaker.opened_at or now, now)}: {why}. "
         f"A single delivery is tried {when}; once one goes through, sending resumes by itself."
     )
     return Health(str(channel.label), False, words, paused=channel)
-
-
-def _moment(moment: datetime, now: datetime) -> str:
-    there = localtime(moment)
-    return date_format(there, "TIME_FORMAT" if there.date() == localtime(now).date() else "DATETIME_FORMAT")
 
 
 def _consumer_health(channel: Channel, consumers: list[Process]) -> Health:

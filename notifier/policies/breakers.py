@@ -141,7 +141,7 @@ def reserve_probe(*, breaker: Breaker, now: datetime) -> datetime | None:
     return until if mine.update(probe_at=until, issued=F("issued") + 1) else None
 
 
-def judge(
+def settle_probe(
     *, channel: Channel, opened_at: datetime, succeeded: bool, detail: str, now: datetime, tries: int = 0
 ) -> bool:
     """Take the result of a probe of the breaker that opened at `opened_at`; returns whether it closed the breaker.

@@ -1,4 +1,8 @@
-"""How long to wait before trying something again that failed: doubling, with jitter, up to a limit."""
+"""How long to wait before trying something again that failed: doubling, with jitter, up to a limit.
+
+It is for what a process does: to reach a broker, to run a step. When a delivery is tried again stands in its row, and
+is worked out in `notifier/delivery/settlements.py` (`retry_delay`).
+"""
 
 import random
 

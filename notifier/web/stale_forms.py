@@ -31,8 +31,8 @@ FIELD = "seen"
 SKEW = timedelta(seconds=5)
 #: Letters of a value in a message; a text may be long.
 MAX_SHOWN = 200
-#: Of the versions of a row so many are looked through for who changed what.
-MAX_VERSIONS = 20
+#: Of the earlier versions of a row so many are looked through for who changed what.
+MAX_EARLIER = 20
 INCOMPLETE = "Nothing was saved: that form was not complete. Look through it, and save again."
 
 
@@ -194,10 +194,8 @@ class StaleForm(forms.BaseForm):
         return str((field.label if field else None) or self.labels.get(name) or name.replace("_", " ")).lower()
 
 
-class StaleModelForm(StaleForm):
+class StaleModelForm(StaleForm, forms.ModelForm):
     """For a form of one row that is there already."""
-
-    instance: Any
 
     def values_now(self) -> dict[str, Any]:
         """Read anew: the instance may be an earlier version, and gets what was posted."""
@@ -223,14 +221,14 @@ def who_changed(row: Model, names: Sequence[str], since: datetime) -> str:
     kind = ContentType.objects.get_for_model(row)
     log = LogEntry.objects.filter(content_type=kind, object_id=str(row.pk), action_flag=CHANGE, action_time__gte=since)
     edits = log.order_by("action_time").values_list("user__username", "action_time")
-    return "; ".join(_person(*edit) for edit in edits[:MAX_VERSIONS])
+    return "; ".join(_person(*edit) for edit in edits[:MAX_EARLIER])
 
 
 def _in_history(row: Any, names: Sequence[str], since: datetime) -> Iterator[str]:
-    """By the versions of which one of these values differs from the version before."""
+    """By the earlier versions of which one of these values differs from the one before."""
     newest = type(row).history.filter(id=row.pk).select_related("history_user").order_by("-history_date", "-history_id")
-    versions_of_row = list(newest[: MAX_VERSIONS + 1])
-    for after, before in reversed(list(pairwise(versions_of_row))):
+    history = list(newest[: MAX_EARLIER + 1])
+    for after, before in reversed(list(pairwise(history))):
         differs = any(getattr(after, name, None) != getattr(before, name, None) for name in names)
         if differs and after.history_date >= since:
             by = after.history_user.get_username() if after.history_user else None
@@ -254,7 +252,7 @@ def in_words(value: Any) -> str:
     return f"“{text}”" if len(text) <= MAX_SHOWN else f"“{text[: MAX_SHOWN - 1]}…”"
 
 
-def carrying(form: type[forms.BaseForm]) -> type[forms.BaseForm]:
+def carrying(form: type[forms.ModelForm]) -> type[forms.ModelForm]:
     """The form of a row that is there already, so that it carries what it showed."""
     if issubclass(form, StaleForm):
         return form

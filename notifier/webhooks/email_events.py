@@ -237,9 +237,9 @@ def _kind(event: AnymailTrackingEvent) -> Kind | None:
 
 def _kind_of_bounce(event: AnymailTrackingEvent) -> Kind:
     """By what the server answered; where that leaves it open, by what the provider makes of it."""
-    finding = bounce_status.read(_words(event.mta_response))
+    finding = bounce_status.finding(_words(event.mta_response))
     if finding == Finding.OPEN:
-        finding = bounce_status.read(_words(event.description))
+        finding = bounce_status.finding(_words(event.description))
     if finding == Finding.NOT_THE_ADDRESS or (finding == Finding.OPEN and event.reject_reason in _OF_THE_SENDER):
         return Kind.REFUSED
     if event.event_type == EventType.DEFERRED or _SOFT & set(_field_values(event.esp_event)):

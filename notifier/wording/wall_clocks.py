@@ -46,6 +46,12 @@ def shown(moment: datetime) -> str:
     return with_zone(moment) if is_repeated(local) else str(date_format(local, _SHAPE))
 
 
+def shown_time(moment: datetime, now: datetime) -> str:
+    """The time of day, with the date if it is another day's than today's."""
+    there = localtime(moment)
+    return str(date_format(there, "H:i" if there.date() == localtime(now).date() else _SHAPE))
+
+
 def with_zone(moment: datetime) -> str:
     """24 Nov 2026, 16:00 GMT. The name is Python's: Django's own format has none where the clock repeats the time."""
     local = localtime(moment)

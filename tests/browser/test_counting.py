@@ -11,8 +11,8 @@ from playwright.sync_api import Page, Route, expect
 
 from notifier.admin.lists import base, deferred_counts
 from notifier.models import Broadcast, Client, Delivery
+from tests.browser.test_broadcasts import confirm_page, sticks_out
 from tests.browser.test_pages import COLOURS, EVERY_RULE, violations
-from tests.browser.test_sending import confirm_page, sticks_out
 from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification, a_user
 from tests.support.pages.browsing import log_in
 

@@ -132,7 +132,7 @@ def a_delivery(
     return Delivery.objects.create(**values | fields)
 
 
-def an_answer(*, text: str = "Is it still free?", sender: str = "+12025550123", **fields: Any) -> InboundMessage:
+def a_reply(*, text: str = "Is it still free?", sender: str = "+12025550123", **fields: Any) -> InboundMessage:
     """By SMS, and not read yet."""
     values = {
         "provider": "twilio",

@@ -120,7 +120,7 @@ class BroadcastAdmin(ReadOnlyAdmin):
     @admin.display(description="started")
     def begun(self, broadcast: Broadcast) -> SafeString:
         moment = date_format(localtime(broadcast.started_at), "j M Y, H:i") if broadcast.started_at else NOTHING
-        return format_html('{} <span class="quiet">by {}</span>', moment, lifecycle.sender(broadcast))
+        return format_html('{} <span class="quiet">by {}</span>', moment, lifecycle.requester(broadcast))
 
 
 def _number(broadcast: Broadcast, state: Delivery.State) -> str:

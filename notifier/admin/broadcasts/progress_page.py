@@ -14,11 +14,11 @@ from notifier.admin.broadcasts.acts.buttons import BUTTONS, Button
 from notifier.admin.broadcasts.acts.next_steps import next_steps
 from notifier.admin.deliveries.results import list_of
 from notifier.admin.lists.base import BackOfficeAdmin
-from notifier.broadcasts import followups, lifecycle, progress, skip_reasons
+from notifier.broadcasts import faults, followups, lifecycle, progress, skip_reasons
 from notifier.models import Broadcast, Delivery, Reason
 from notifier.overview import process_health
 from notifier.policies import throttles
-from notifier.runtime import clock, faults
+from notifier.runtime import clock
 from notifier.staff import groups
 from notifier.web.htmx import HtmxHttpRequest
 
@@ -68,7 +68,7 @@ def _context(model_admin: BackOfficeAdmin, request: HttpRequest, sheet: progress
         "follower": follower,
         "steps": next_steps(request, sheet, follower, retry) if settled else [],
         "wait": waiting.wait(broadcast=broadcast, user=request.user, now=now),
-        "sender": lifecycle.sender(broadcast),
+        "sender": lifecycle.requester(broadcast),
         "is_expired": broadcast.is_expired(now),
         "fault": broadcast.fault if broadcast.fault_at and broadcast.fault_at > now - faults.SHOWN_FOR else "",
         "health": process_health.health(channels=broadcast.channels, now=now),

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from django import forms
 from django.db.models import QuerySet
 
-from notifier.admin.lists.why_field import WhyField
+from notifier.admin.lists.reason_field import ReasonField
 from notifier.clients import archiving
 from notifier.models import Client, ConsentChange, Delivery
 from notifier.runtime import versions
 from notifier.staff import groups
+from notifier.wording import numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ ACTS = {
 
 class EraseForm(forms.Form):
     #: It is kept with the last version, whose reason holds a hundred characters, together with the word “erased”.
-    why = WhyField(
+    why = ReasonField(
         max_length=90,
         help_text="Kept in the record with your name, e.g. “ticket 4711”. Don’t name the client: it would stay.",
     )
@@ -143,7 +144,8 @@ def preview(act: ClientAct, clients: QuerySet[Client]) -> ActPreview:
 
 def _left(clients: QuerySet[Client], why: str) -> list[tuple[int, str]]:
     number = clients.count()
-    return [(number, f"{'is' if number == 1 else 'are'} {why} already" if ":" not in why else why)] if number else []
+    words = why if ":" in why else f"{numbers.plural(number, 'is', 'are')} {why} already"
+    return [(number, words)] if number else []
 
 
 def _kept(clients: QuerySet[Client]) -> list[tuple[int, str]]:
@@ -153,4 +155,4 @@ def _kept(clients: QuerySet[Client]) -> list[tuple[int, str]]:
         (ConsentChange.objects.filter(client__in=ids).count(), "change of consent", "changes of consent"),
         (Client.history.filter(id__in=ids).count(), "version of their entry", "versions of their entries"),
     ]
-    return [(number, one if number == 1 else many) for number, one, many in found]
+    return [(number, numbers.plural(number, one, many)) for number, one, many in found]

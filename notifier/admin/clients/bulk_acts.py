@@ -135,12 +135,12 @@ def _confirmation(
 
 
 def _counts(act: ClientAct, clients: QuerySet[Client], some: Sequence[Client]) -> dict[str, Any]:
-    seen = preview(act, clients)
-    many = numbers.counted(seen.number, "client")
+    found = preview(act, clients)
+    many = numbers.counted(found.number, "client")
     who = str(some[0]) if len(some) == 1 else many
     return {
-        "title": act.question.format(who) if seen.number else f"{act.label}: nothing to do",
-        "preview": seen,
+        "title": act.question.format(who) if found.number else f"{act.label}: nothing to do",
+        "preview": found,
         "button": act.button.format(many),
     }
 

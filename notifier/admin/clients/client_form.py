@@ -16,7 +16,7 @@ from notifier.staff import timezones
 from notifier.web.stale_forms import StaleModelForm
 
 
-class ClientForm(StaleModelForm, forms.ModelForm):
+class ClientForm(StaleModelForm):
     time_zone = forms.ChoiceField(
         required=False,
         help_text="Nothing is sent in their quiet hours, where there are any. Where no zone is chosen it is told from "

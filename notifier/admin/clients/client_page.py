@@ -70,7 +70,8 @@ def _possible_acts(model_admin: BackOfficeAdmin, request: HttpRequest, client: C
 def history_context(model_admin: BackOfficeAdmin, request: HttpRequest, client: Client) -> dict[str, Any]:
     """The versions with what each changed. The stock log beside them only knows of edits on pages."""
     most = record.MAX_SHOWN if request.GET.get("show") == "all" else record.PAGE_SIZE
-    found = list(record.versions(client=client, most=most + 1)) if model_admin.has_view_permission(request) else []
+    may_see = model_admin.has_view_permission(request)
+    found = list(record.earlier_versions(client=client, most=most + 1)) if may_see else []
     return {"versions": found[:most], "more": len(found) > most, "most": record.MAX_SHOWN}
 
 

@@ -1,25 +1,23 @@
 """The export of clients: what the list finds, or those that were ticked, as a file."""
 
 import logging
-from tempfile import TemporaryFile
-from typing import Any, cast
+from typing import cast
 
 from django.contrib import admin
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase, QueryDict, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, QueryDict
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils.timezone import localtime
 
-from notifier.admin.lists import selection
+from notifier.admin.lists import downloads, selection
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.admin.lists.selection import Selection
 from notifier.clients import archiving, export
 from notifier.clients.imports import importer
-from notifier.files import spreadsheets
 from notifier.models import Client
 from notifier.runtime import clock, versions
 from notifier.staff import groups
@@ -64,7 +62,7 @@ def export_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpRespo
     # Of more than that the page shows no number, and nobody could tell whether they are the same.
     version = "" if is_long else versions.digest_of_ids(archiving.ids_of(found))
     kind, note = request.POST.get("kind") if request.method == "POST" else None, ""
-    if kind in KINDS and not (kind == "xlsx" and is_long):
+    if kind in downloads.KINDS and not (kind == "xlsx" and is_long):
         if request.POST.get("seen") == version:
             return _file_response(request, found, kind, selected)
         note = "Nothing was exported: since this page was shown it would be about others. Look at the number again."
@@ -88,40 +86,21 @@ def _lately() -> QuerySet[LogEntry]:
 
 
 def _file_response(request: HttpRequest, clients: QuerySet[Client], kind: str, selected: Selection) -> HttpResponseBase:
-    subjects = importer.subjects()
-    name = f"clients-{localtime(clock.now()):%Y-%m-%d}.{kind}"
+    topics = importer.topics()
+    name = f"clients-{localtime(clock.now()):%Y-%m-%d}"
     # Addresses leave the product here, so the log keeps who took them and when.
     LogEntry.objects.create(
         user_id=cast(int, request.user.pk),
         content_type=ContentType.objects.get_for_model(Client),
-        object_repr=name,
+        object_repr=f"{name}.{kind}",
         action_flag=CHANGE,
         change_message=f"{_NOTE} as {kind.upper()}: {_in_words(selected)}."[:1000],
     )
     logger.info("User %s exports clients as %s.", request.user.pk, kind)
-    return KINDS[kind](export.header(subjects), export.rows(clients, subjects), name)
+    return downloads.KINDS[kind](export.header(topics), export.rows(clients, topics), name)
 
 
 def _in_words(selected: Selection) -> str:
     if selected.ids:
         return f"the ticked {', '.join(map(str, selected.ids))}"
     return selection.in_words(QueryDict(selected.listed or "")) or "all"
-
-
-def _csv(header: list[str], rows: Any, name: str) -> HttpResponseBase:
-    return StreamingHttpResponse(
-        spreadsheets.stream_csv(header, rows),
-        content_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{name}"'},
-    )
-
-
-def _xlsx(header: list[str], rows: Any, name: str) -> HttpResponseBase:
-    file = TemporaryFile()  # noqa: SIM115  (the response closes it)
-    spreadsheets.write_xlsx(header, rows, cast(Any, file))
-    file.seek(0)
-    return FileResponse(file, as_attachment=True, filename=name)
-
-
-#: By what the page posts.
-KINDS = {"csv": _csv, "xlsx": _xlsx}

@@ -15,8 +15,8 @@ from django.utils.safestring import SafeString
 
 from notifier.admin.lists import selection
 from notifier.admin.lists.base import BackOfficeAdmin
+from notifier.admin.lists.reason_field import ReasonField
 from notifier.admin.lists.selection import Selection
-from notifier.admin.lists.why_field import WhyField
 from notifier.consent import suppressions
 from notifier.consent.suppressions import STAFF_LIFTABLE, Evidence, Source
 from notifier.models import Suppression
@@ -40,7 +40,7 @@ TONES = {
 
 
 class LiftForm(forms.Form):
-    why = WhyField(
+    why = ReasonField(
         max_length=300,
         help_text="Kept for ever with your name, e.g. “ticket 4711: the mailbox is back”. Don’t repeat the address.",
     )
@@ -121,7 +121,7 @@ def _confirmation(
         "lifted": [(row, source_badge(row)) for row in lifted],
         "seen": suppressions.version(lifted),
         "left": len(rows) - len(lifted),
-        "refused": any(row.is_own_word for row in lifted),
+        "refused": any(row.is_client_requested for row in lifted),
         "button": f"Lift {numbers.counted(len(lifted), 'suppression')}",
         **context,
     }

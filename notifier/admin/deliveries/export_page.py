@@ -7,7 +7,8 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponseBase
 from django.shortcuts import redirect
 
-from notifier.admin.deliveries import results
+from notifier.admin.deliveries import export, results
+from notifier.admin.lists import downloads, selection
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.admin.lists.selection import Selection
 from notifier.staff import groups
@@ -17,7 +18,7 @@ def export_page(model_admin: BackOfficeAdmin, request: HttpRequest, kind: str) -
     """What the list of a broadcast's deliveries finds, as a file of this kind; back to the list where it can't be."""
     if not (model_admin.has_view_permission(request) and request.user.has_perm(groups.EXPORT_DELIVERY)):
         raise PermissionDenied
-    if kind not in results.EXPORTS:
+    if kind not in downloads.KINDS:
         raise Http404
     broadcast = results.owner(request)
     rows = model_admin.selected_rows(request, Selection(None, request.GET.urlencode())) if broadcast else None
@@ -25,9 +26,10 @@ def export_page(model_admin: BackOfficeAdmin, request: HttpRequest, kind: str) -
         text = "Choose a broadcast first: its deliveries are exported."
         model_admin.message_user(request, text, messages.WARNING)
         return redirect(model_admin.page_url("changelist"))
-    if results.is_too_long(kind, rows.found):
-        text = f"More than {results.MAX_XLSX:,} rows are too much for XLSX. Take CSV, or filter the list first."
+    if export.is_too_long(kind, rows.found):
+        text = f"More than {export.MAX_XLSX:,} rows are too much for XLSX. Take CSV, or filter the list first."
         model_admin.message_user(request, text, messages.WARNING)
         return redirect(f"{model_admin.page_url('changelist')}?{request.GET.urlencode()}")
     who = cast(int, request.user.pk)
-    return results.export(kind=kind, broadcast=broadcast, deliveries=rows.found, user_id=who, query=request.GET)
+    narrowed = selection.in_words(request.GET, but=results.OWNER)
+    return export.response(kind=kind, broadcast=broadcast, deliveries=rows.found, user_id=who, narrowed=narrowed)

@@ -7,7 +7,7 @@ from datetime import datetime
 from django import forms
 from django.contrib import messages
 
-from notifier.admin.lists.why_field import WhyField
+from notifier.admin.lists.reason_field import ReasonField
 from notifier.delivery import recovery
 from notifier.delivery.obstacles import Obstacle
 from notifier.delivery.recovery import Resolved
@@ -71,7 +71,7 @@ DECISIONS = {
 
 
 class SeenAtForm(forms.Form):
-    why = WhyField(
+    why = ReasonField(
         max_length=300,
         help_text="Kept in the record together with your name, e.g. “ticket 4711: the mailbox was full”.",
     )

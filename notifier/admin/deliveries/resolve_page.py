@@ -44,18 +44,18 @@ def resolve_page(model_admin: BackOfficeAdmin, request: HttpRequest, name: str) 
         return _ask(model_admin, request, decision, rows.found, {"back": back, "counting": later})
     # Whatever is settled after this moment is not on the page, so the decision leaves it alone.
     now = clock.now()
-    seen = recovery.count_resolvable(action=decision.action, deliveries=rows.found, now=now)
-    form = _form(request, decision, seen)
+    found = recovery.count_resolvable(action=decision.action, deliveries=rows.found, now=now)
+    form = _form(request, decision, found)
     if form.is_valid():
         _take(model_admin, request, decision, rows.found, form)
         return redirect(back)
-    counts = {"preview": seen, "seen_at": now.isoformat(), "form": form}
+    counts = {"preview": found, "seen_at": now.isoformat(), "form": form}
     return _ask(model_admin, request, decision, rows.found, {"back": back, **counts})
 
 
-def _form(request: HttpRequest, decision: DeliveryDecision, seen: recovery.Resolvable) -> DecisionForm:
+def _form(request: HttpRequest, decision: DeliveryDecision, found: recovery.Resolvable) -> DecisionForm:
     form = DecisionForm(request.POST if request.method == "POST" else None)
-    form.fields["twice"].required = decision.action == Resolution.Action.SENT_AGAIN and seen.unknown > 0
+    form.fields["twice"].required = decision.action == Resolution.Action.SENT_AGAIN and found.unknown > 0
     return form
 
 
@@ -83,15 +83,15 @@ def _ask(
     rows: QuerySet[Delivery],
     context: dict[str, Any],
 ) -> HttpResponse:
-    seen: recovery.Resolvable | None = context.get("preview")
+    found: recovery.Resolvable | None = context.get("preview")
     # In the order of the list, for which there is an index: by id, newest first, all later deliveries would be read
     # before those of one broadcast.
     resolvable = rows.filter(state__in=obstacles.RESOLVABLE[decision.action]).select_related("client", "broadcast")
     some = list(resolvable[: SHOWN + 1])
     page = {
-        "title": _title(decision, seen),
+        "title": _title(decision, found),
         "decision": decision,
-        "button": decision.button.format(f"{seen.number:,}") if seen else "",
+        "button": decision.button.format(f"{found.number:,}") if found else "",
         "some": some[:SHOWN],
         "more": len(some) > SHOWN,
     }
@@ -100,11 +100,11 @@ def _ask(
     )
 
 
-def _title(decision: DeliveryDecision, seen: recovery.Resolvable | None) -> str:
-    if seen is None:
+def _title(decision: DeliveryDecision, found: recovery.Resolvable | None) -> str:
+    if found is None:
         return decision.question.format("these deliveries")
     return (
-        decision.question.format(numbers.counted(seen.number, "delivery", "deliveries"))
-        if seen.number
+        decision.question.format(numbers.counted(found.number, "delivery", "deliveries"))
+        if found.number
         else f"{decision.label}: nothing to do"
     )

@@ -109,7 +109,7 @@ def preview(pending: ClientImport, found: Plan) -> dict[str, Any]:
     table = uploads.table_of(pending)
     shown = [number for number, name in enumerate(table.header) if pending.mapping.get(name)]
     counts = found.counts
-    names = {subject.pk: subject.name for subject in importer.subjects()}
+    names = {topic.pk: topic.name for topic in importer.topics()}
     takes = counts["added"] + counts["changed"]
     return {
         "seen": found.version,
@@ -150,12 +150,12 @@ def _as_taken(one: Planned, names: Mapping[int, str]) -> dict[str, Any]:
         "row": one,
         "outcome": outcome,
         "tone": tone,
-        "gets": [_want(want, names) for want, agreed in one.changes.items() if agreed],
-        "loses": [_want(want, names) for want, agreed in one.changes.items() if not agreed],
-        "kept_out": [_want(want, names) for want in one.kept_out],
-        "unclear": [_want(want, names) for want in one.unclear],
+        "gets": [_consent(consent, names) for consent, agreed in one.changes.items() if agreed],
+        "loses": [_consent(consent, names) for consent, agreed in one.changes.items() if not agreed],
+        "kept_out": [_consent(consent, names) for consent in one.kept_out],
+        "unclear": [_consent(consent, names) for consent in one.unclear],
     }
 
 
-def _want(want: ConsentColumn, names: Mapping[int, str]) -> str:
-    return f"{names[want.topic]} by {Channel(want.channel).in_words}"
+def _consent(consent: ConsentColumn, names: Mapping[int, str]) -> str:
+    return f"{names[consent.topic]} by {Channel(consent.channel).in_words}"

@@ -20,7 +20,7 @@ from django.utils.http import content_disposition_header
 
 from notifier.admin.imports import ownership, previews
 from notifier.admin.lists.base import BackOfficeAdmin
-from notifier.admin.lists.why_field import WhyField
+from notifier.admin.lists.reason_field import ReasonField
 from notifier.clients.imports import columns, importer, uploads
 from notifier.clients.imports.columns import MappingError
 from notifier.clients.imports.uploads import AlreadyDone
@@ -45,7 +45,7 @@ class ResubscribeForm(forms.Form):
     resubscribe = forms.BooleanField(required=False)
     #: The version of the plan that the page showed.
     seen = forms.CharField(required=False, widget=forms.HiddenInput)
-    reason = WhyField(
+    reason = ReasonField(
         required=False,
         max_length=uploads.MAX_REASON_LETTERS,
         help_text="Kept with each of these consents, e.g. “signed the form at the fair in May”.",
@@ -95,7 +95,7 @@ def columns_page(model_admin: BackOfficeAdmin, request: HttpRequest, pk: int) ->
         "encoding": table.encoding,
         "encodings": uploads.encodings_of(pending).items(),
         "columns": previews.columns_of(table, chosen),
-        "choices": columns.choices(importer.subjects()).items(),
+        "choices": columns.choices(importer.topics()).items(),
         "note": note,
         "step": 2,
     }

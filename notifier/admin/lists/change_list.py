@@ -8,9 +8,7 @@ from django.db.models import F, Lookup, Q, QuerySet
 from django.http import HttpRequest
 
 from notifier.admin.lists.paginator import MAX_COUNTED, known
-
-#: Digits of the number of a column.
-MAX_DIGITS = 3
+from notifier.wording import numbers
 
 
 class Among(Lookup):
@@ -59,10 +57,10 @@ class BoundedChangeList(ChangeList):
 
     def _is_offered(self, wanted: str) -> bool:
         """Of a part of `?o=`: the number of a column, with a minus sign before it where it goes down."""
-        number = wanted.removeprefix("-")
-        if not (number.isascii() and number.isdecimal() and len(number) <= MAX_DIGITS):
+        number = numbers.read_digits(wanted.removeprefix("-"))
+        if number is None or number >= len(self.list_display):
             return False
-        return int(number) < len(self.list_display) and self.list_display[int(number)] in (self.sortable_by or ())
+        return self.list_display[number] in (self.sortable_by or ())
 
     def found_ids(self) -> list[Any]:
         """Up to MAX_COUNTED ids, in any order. Override it where there is a faster way to find them."""

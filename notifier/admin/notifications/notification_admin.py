@@ -49,7 +49,7 @@ class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
         ("SMS", {"fields": ("sms_body",), "description": "Leave it empty to send no SMS."}),
     )
     object_history_template = "admin/notifier/notification/history.html"
-    object_history_list_template = "admin/notifier/notification/versions.html"
+    object_history_list_template = "admin/notifier/notification/earlier_versions.html"
 
     def get_urls(self) -> list[URLPattern]:
         framed = email_preview.POLICY

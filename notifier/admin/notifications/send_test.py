@@ -21,8 +21,6 @@ from notifier.runtime import clock
 from notifier.web.htmx import HtmxHttpRequest
 from notifier.wording import numbers
 
-NO_ADDRESS = {Channel.EMAIL: "e-mail address", Channel.SMS: "phone number"}
-
 
 def send_test_page(model_admin: BackOfficeAdmin, request: HtmxHttpRequest, name: str) -> HttpResponse:
     """Sends one message on the channel of this name, and says what came of it."""
@@ -78,7 +76,7 @@ def _test_message(channel: Channel, address: str, shown: drafts.Shown) -> Outgoi
     return Outgoing(
         reference,
         address,
-        subject=f"[Test] {shown.subject}",
+        subject=test_sends.marked(shown.subject),
         body=shown.text,
         html=shown.html,
         link_token=shown.link_token,
@@ -97,7 +95,7 @@ def _suppressed(channel: Channel, address: str) -> SafeString:
         "{} is suppressed, and nobody’s test goes there either. Set another {} under "
         '<a href="{}" target="_blank" rel="noopener">Your account</a>.',
         address,
-        NO_ADDRESS[channel],
+        channel.address_in_words,
         reverse("admin:account"),
     )
 
@@ -106,6 +104,6 @@ def _no_address(channel: Channel) -> SafeString:
     # The link opens a page of its own, because what is being written is not saved yet.
     return format_html(
         'your account has no {}. Add it under <a href="{}" target="_blank" rel="noopener">Your account</a>.',
-        NO_ADDRESS[channel],
+        channel.address_in_words,
         reverse("admin:account"),
     )

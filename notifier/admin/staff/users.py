@@ -31,7 +31,7 @@ def without_apps(field: Any, db_field: Any) -> Any:
     return field
 
 
-class ProfileForm(StaleModelForm, forms.ModelForm):
+class ProfileForm(StaleModelForm):
     seen = SeenField()
     time_zone = forms.ChoiceField(required=False, choices=timezones.zone_choices)
 

@@ -5,9 +5,11 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from notifier.models import Channel
+
 #: The channels, as the meaning of a column names them.
-EMAIL, SMS = "email", "sms"
-CHANNELS = (EMAIL, SMS)
+EMAIL, SMS = Channel.EMAIL.value, Channel.SMS.value
+CHANNELS = tuple(Channel.values)
 #: Both channels of a topic in one cell: "both", "e-mail", "SMS" or "neither".
 BOTH = "both"
 #: Columns that a file of failed rows has in addition. An import ignores them.
@@ -74,22 +76,22 @@ class MappingError(Exception):
     """The columns can't be read like this; the message says what to change."""
 
 
-def choices(subjects: Iterable[TopicRef]) -> dict[str, str]:
+def choices(topics: Iterable[TopicRef]) -> dict[str, str]:
     """The meanings that a column may have, with their names on the screen."""
     found = {NOTHING: "Don’t import", **FIELDS}
-    for subject in subjects:
-        found[f"{subject.slug}.{EMAIL}"] = f"{subject.name}: by e-mail"
-        found[f"{subject.slug}.{SMS}"] = f"{subject.name}: by SMS"
-        found[f"{subject.slug}.{BOTH}"] = f"{subject.name}: both, e-mail, SMS or neither"
+    for topic in topics:
+        found[f"{topic.slug}.{EMAIL}"] = f"{topic.name}: by e-mail"
+        found[f"{topic.slug}.{SMS}"] = f"{topic.name}: by SMS"
+        found[f"{topic.slug}.{BOTH}"] = f"{topic.name}: both, e-mail, SMS or neither"
     return found
 
 
 # --- Guessing ---------------------------------------------------------------------------------------------------------
-def guess(header: Sequence[str], subjects: Sequence[TopicRef]) -> list[str]:
+def guess(header: Sequence[str], topics: Sequence[TopicRef]) -> list[str]:
     """The most likely meaning of each column. No meaning is given twice: the first column that fits gets it."""
     meanings: list[str] = []
     for name in header:
-        meaning = _meaning(name, subjects)
+        meaning = _meaning(name, topics)
         meanings.append(NOTHING if meaning in meanings else meaning)
     for field, words in _SECOND_BEST.items():
         for column, name in enumerate(header):
@@ -107,20 +109,20 @@ def _with_one_name(meanings: Sequence[str]) -> list[str]:
     return [instead if meaning == "name" else meaning for meaning in meanings]
 
 
-def _meaning(name: str, subjects: Sequence[TopicRef]) -> str:
+def _meaning(name: str, topics: Sequence[TopicRef]) -> str:
     if name in (LINE_HEADER, WHY_HEADER):
         return NOTHING
-    if name.strip().casefold() in choices(subjects):
+    if name.strip().casefold() in choices(topics):
         return name.strip().casefold()
     words = _words(name)
     if field := _FIELD_OF.get("".join(words)):
         return field
     # The longest first: "New listings" is not about "Listings".
-    for subject in sorted(subjects, key=lambda one: len(one.name), reverse=True):
-        for named in (_words(subject.name), _words(subject.slug)):
+    for topic in sorted(topics, key=lambda one: len(one.name), reverse=True):
+        for named in (_words(topic.name), _words(topic.slug)):
             rest = _without(words, named)
             if rest is not None and (channel := _channel(rest)):
-                return f"{subject.slug}.{channel}"
+                return f"{topic.slug}.{channel}"
     return NOTHING
 
 
@@ -154,24 +156,24 @@ class Layout:
     #: The position of each field's column.
     fields: Mapping[str, int]
     #: The columns about a topic: position, channel, and what the cell is about.
-    wants: Sequence[tuple[int, str, ConsentColumn]]
+    consents: Sequence[tuple[int, str, ConsentColumn]]
 
     @property
     def consent_columns(self) -> list[ConsentColumn]:
         """All topics and channels that a row may be about, in a fixed order."""
-        return sorted({one for _, channel, want in self.wants for one in spread(channel, want)})
+        return sorted({one for _, channel, consent in self.consents for one in spread(channel, consent)})
 
 
-def spread(channel: str, want: ConsentColumn) -> Iterator[ConsentColumn]:
-    yield from (ConsentColumn(want.topic, one) for one in (CHANNELS if channel == BOTH else (channel,)))
+def spread(channel: str, consent: ConsentColumn) -> Iterator[ConsentColumn]:
+    yield from (ConsentColumn(consent.topic, one) for one in (CHANNELS if channel == BOTH else (channel,)))
 
 
-def arrange(meanings: Sequence[str], subjects: Sequence[TopicRef]) -> Layout:
+def arrange(meanings: Sequence[str], topics: Sequence[TopicRef]) -> Layout:
     """Raises `MappingError` where a meaning is unknown or given twice, or no column identifies the client."""
-    by_slug = {subject.slug: subject for subject in subjects}
-    labels = choices(subjects)
+    by_slug = {topic.slug: topic for topic in topics}
+    labels = choices(topics)
     fields: dict[str, int] = {}
-    wants: list[tuple[int, str, ConsentColumn]] = []
+    consents: list[tuple[int, str, ConsentColumn]] = []
     for column, meaning in enumerate(meanings):
         if meaning not in labels:
             raise MappingError(f"“{meaning}” is nothing that a column can be.")
@@ -179,15 +181,15 @@ def arrange(meanings: Sequence[str], subjects: Sequence[TopicRef]) -> Layout:
             raise MappingError(f"Two columns are “{labels[meaning]}”. Keep one, and don’t import the other.")
         slug, dot, channel = meaning.rpartition(".")
         if dot:
-            wants.append((column, channel, ConsentColumn(by_slug[slug].pk, channel)))
+            consents.append((column, channel, ConsentColumn(by_slug[slug].pk, channel)))
         elif meaning:
             fields[meaning] = column
-    _check(fields, wants, subjects)
-    return Layout(fields=fields, wants=wants)
+    _check(fields, consents, topics)
+    return Layout(fields=fields, consents=consents)
 
 
 def _check(
-    fields: Mapping[str, int], wants: Sequence[tuple[int, str, ConsentColumn]], subjects: Sequence[TopicRef]
+    fields: Mapping[str, int], consents: Sequence[tuple[int, str, ConsentColumn]], topics: Sequence[TopicRef]
 ) -> None:
     if "email" not in fields and "phone" not in fields:
         raise MappingError("Say which column holds the e-mail address or the phone number: clients are found by them.")
@@ -195,7 +197,7 @@ def _check(
         raise MappingError(
             "Take the name from one column, or from those of the first and the last name, not from both."
         )
-    consent_columns = [one for _, channel, want in wants for one in spread(channel, want)]
-    for subject in subjects:
-        if any(consent_columns.count(ConsentColumn(subject.pk, channel)) > 1 for channel in CHANNELS):
-            raise MappingError(f"Two columns speak of {subject.name} by the same channel. Keep one of them.")
+    consent_columns = [one for _, channel, consent in consents for one in spread(channel, consent)]
+    for topic in topics:
+        if any(consent_columns.count(ConsentColumn(topic.pk, channel)) > 1 for channel in CHANNELS):
+            raise MappingError(f"Two columns speak of {topic.name} by the same channel. Keep one of them.")

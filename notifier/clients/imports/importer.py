@@ -59,7 +59,7 @@ class Plan:
     version: str
 
 
-def subjects() -> list[TopicRef]:
+def topics() -> list[TopicRef]:
     """All topics, which columns may be about."""
     return [
         TopicRef(pk, slug, name) for pk, slug, name in Topic.objects.order_by("name").values_list("pk", "slug", "name")
@@ -166,13 +166,13 @@ def _planned(stage: Staging, shown: int) -> list[Planned]:
     first = [Planned(*row) for row in stage.first(shown)]
     by_line = {one.line: one for one in first}
     for line, topic, channel, agreed, kept_out in stage.changes(list(by_line)):
-        want = ConsentColumn(topic, channel)
+        consent = ConsentColumn(topic, channel)
         if kept_out:
-            by_line[line].kept_out.append(want)
+            by_line[line].kept_out.append(consent)
         else:
-            by_line[line].changes[want] = bool(agreed)
-    for line, want in stage.unclear(list(by_line)):
-        by_line[line].unclear.append(want)
+            by_line[line].changes[consent] = bool(agreed)
+    for line, consent in stage.unclear(list(by_line)):
+        by_line[line].unclear.append(consent)
     return first
 
 

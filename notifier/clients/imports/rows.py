@@ -52,7 +52,7 @@ class Parsed:
     phone: str | None = None
     is_landline: bool = False
     time_zone: str | None = None
-    wants: dict[ConsentColumn, bool] = field(default_factory=dict)
+    consents: dict[ConsentColumn, bool] = field(default_factory=dict)
     #: What it says something about that can't be read: it may be a no.
     unreadable: set[ConsentColumn] = field(default_factory=set)
     mistakes: list[Mistake] = field(default_factory=list)
@@ -73,7 +73,7 @@ class RowReader:
         if phone := self._checked("phone", cells, self._read_phone, parsed.mistakes):
             parsed.phone, parsed.is_landline = phone
         parsed.time_zone = self._checked("time_zone", cells, read_time_zone, parsed.mistakes)
-        self._read_wants(cells, parsed)
+        self._read_consents(cells, parsed)
         if not parsed.email and not parsed.phone and not parsed.mistakes:
             parsed.mistakes.append((ROW, "It has neither an e-mail address nor a phone number."))
         if len(cells) > self._columns:
@@ -107,20 +107,20 @@ class RowReader:
     def _read_phone(self, text: str) -> phones.Phone:
         return phones.read(text, region=self._region)
 
-    def _read_wants(self, cells: Sequence[str], parsed: Parsed) -> None:
-        for column, channel, want in self._layout.wants:
+    def _read_consents(self, cells: Sequence[str], parsed: Parsed) -> None:
+        for column, channel, consent in self._layout.consents:
             text = cells[column].strip().casefold() if column < len(cells) else ""
             if not text:
                 continue
             try:
                 if channel == BOTH:
                     chosen = read_channels(text)
-                    parsed.wants.update({ConsentColumn(want.topic, one): one in chosen for one in (EMAIL, SMS)})
+                    parsed.consents.update({ConsentColumn(consent.topic, one): one in chosen for one in (EMAIL, SMS)})
                 else:
-                    parsed.wants[want] = read_wish(text)
+                    parsed.consents[consent] = read_wish(text)
             except ValueError as error:
                 parsed.mistakes.append((column, str(error)))
-                parsed.unreadable.update(spread(channel, want))
+                parsed.unreadable.update(spread(channel, consent))
 
 
 # --- Cells: each raises ValueError with what is wrong -----------------------------------------------------------------

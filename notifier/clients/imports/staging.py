@@ -28,8 +28,6 @@ _PREFERENCE = Preference._meta.db_table
 _CHANGE = ConsentChange._meta.db_table
 _SUPPRESSION = Suppression._meta.db_table
 _TABLES = ("import_row", "import_match", "import_change", "import_erased")
-#: The column of a row with the address of a channel.
-_COLUMNS = suppressions.FIELDS
 
 #: Condition: the row would change a field of its client.
 _ALTERS = " OR ".join(
@@ -39,11 +37,10 @@ _ALTERS = " OR ".join(
 
 
 #: Condition: an address of the row is suppressed.
-_SUPPRESSED = (
-    f"(EXISTS (SELECT 1 FROM {_SUPPRESSION} s WHERE s.channel = 'email' AND s.address = m.email) "
-    f"OR EXISTS (SELECT 1 FROM {_SUPPRESSION} s WHERE s.channel = 'sms' AND s.address = m.phone) "
-    "OR EXISTS (SELECT 1 FROM import_erased s WHERE s.channel = 'email' AND s.address = m.email) "
-    "OR EXISTS (SELECT 1 FROM import_erased s WHERE s.channel = 'sms' AND s.address = m.phone))"
+_SUPPRESSED = " OR ".join(
+    f"EXISTS (SELECT 1 FROM {table} s WHERE s.channel = '{channel.value}' AND s.address = m.{channel.address_field})"
+    for table in (_SUPPRESSION, "import_erased")
+    for channel in Channel
 )
 
 
@@ -77,18 +74,18 @@ def _wish(number: int) -> str:
 
 
 @contextmanager
-def staging(wants: Sequence[ConsentColumn]) -> Iterator["Staging"]:
+def staging(consents: Sequence[ConsentColumn]) -> Iterator["Staging"]:
     """Temporary tables for one file, dropped at the end."""
     with connection.cursor() as cursor:
         _drop(cursor)
-        columns = "".join(f", w{number} smallint" for number, _ in enumerate(wants))
+        columns = "".join(f", w{number} smallint" for number, _ in enumerate(consents))
         cursor.execute(
             "CREATE TEMPORARY TABLE import_row (line integer PRIMARY KEY, name varchar(200), email varchar(254), "
             "phone varchar(128), time_zone varchar(64), mistakes text, part_of_name varchar(200), landline smallint"
             f"{columns})"
         )
         try:
-            yield Staging(cursor, wants)
+            yield Staging(cursor, consents)
         finally:
             _drop(cursor)
 
@@ -99,10 +96,10 @@ def _drop(cursor: CursorWrapper) -> None:
 
 
 class Staging:
-    def __init__(self, cursor: CursorWrapper, wants: Sequence[ConsentColumn]) -> None:
+    def __init__(self, cursor: CursorWrapper, consents: Sequence[ConsentColumn]) -> None:
         self.cursor = cursor
-        self.wants = wants
-        self._width = 8 + len(wants)
+        self.consents = consents
+        self._width = 8 + len(consents)
 
     # --- In ---
     def add(self, rows: Iterator[tuple[int, Parsed]]) -> Iterator[int]:
@@ -115,9 +112,9 @@ class Staging:
 
     def _as_record(self, line: int, parsed: Parsed) -> tuple[int | str | None, ...]:
         mistakes = json.dumps(parsed.mistakes) if parsed.mistakes else None
-        said = parsed.wants
+        said = parsed.consents
         unread = parsed.unreadable
-        wishes = [_UNREADABLE if want in unread else int(said[want]) if want in said else None for want in self.wants]
+        wishes = [_UNREADABLE if one in unread else int(said[one]) if one in said else None for one in self.consents]
         fields = (parsed.name, parsed.email, parsed.phone, parsed.time_zone, mistakes)
         return (line, *fields, parsed.part_of_name, int(parsed.is_landline), *wishes)
 
@@ -149,8 +146,8 @@ class Staging:
         # Subqueries use the indexes row by row: with a join PostgreSQL reads a million clients for a short file.
         can = reserves and connection.vendor == "postgresql"
         fresh = f"nextval(pg_get_serial_sequence('{_CLIENT}', 'id'))" if can else "NULL"
-        wishes = "".join(f", w{number}" for number, _ in enumerate(self.wants))
-        refusals = "".join(f", {_wish(number)} AS w{number}" for number, _ in enumerate(self.wants))
+        wishes = "".join(f", w{number}" for number, _ in enumerate(self.consents))
+        refusals = "".join(f", {_wish(number)} AS w{number}" for number, _ in enumerate(self.consents))
         self.cursor.execute(
             f"""
             CREATE TEMPORARY TABLE import_match AS
@@ -195,14 +192,14 @@ class Staging:
         if not suppressions.any_erased():
             return
         self.cursor.execute("CREATE INDEX import_match_line ON import_match (line)")
-        for channel in _COLUMNS:
+        for channel in Channel:
             found = suppressions.suppressed_as_digest(channel, self._addresses(channel))
             erased = [(channel.value, address) for address in set(found.values())]
             self.cursor.executemany("INSERT INTO import_erased VALUES (%s, %s)", erased)
 
     def _addresses(self, channel: Channel) -> Iterator[str]:
         """The addresses of the rows that are taken, read a few thousand at a time."""
-        column, line = _COLUMNS[channel], -1
+        column, line = channel.address_field, -1
         while True:
             self.cursor.execute(
                 f"SELECT line, {column} FROM import_match "
@@ -230,25 +227,25 @@ class Staging:
             "CREATE TEMPORARY TABLE import_change (line integer, client_id bigint, is_new boolean, topic_id bigint, "
             "channel varchar(10), agreed boolean, opted_out boolean, kept_out boolean)"
         )
-        for number, want in enumerate(self.wants):
-            about = f"{want.topic} AS topic_id, '{want.channel}' AS channel, m.w{number} = 1 AS agreed"
+        for number, consent in enumerate(self.consents):
+            about = f"{consent.topic} AS topic_id, '{consent.channel}' AS channel, m.w{number} = 1 AS agreed"
             self.cursor.execute(
                 f"INSERT INTO import_change SELECT m.line, m.client_id, true, {about}, false, false "
                 f"FROM import_match m WHERE m.is_new AND m.mistake = '' AND m.w{number} = 1"
             )
-            recorded = f"SELECT 1 FROM {_CHANGE} h WHERE h.client_id = m.client_id AND h.topic_id = {want.topic}"
+            recorded = f"SELECT 1 FROM {_CHANGE} h WHERE h.client_id = m.client_id AND h.topic_id = {consent.topic}"
             self.cursor.execute(
                 f"""
                 INSERT INTO import_change SELECT n.*, n.opted_out AND %s FROM (
                     SELECT m.line, m.client_id, false, {about}, m.w{number} = 1 AND (
-                        EXISTS ({recorded} AND h.channel = '{want.channel}')
+                        EXISTS ({recorded} AND h.channel = '{consent.channel}')
                         OR (p.id IS NOT NULL AND NOT p.email AND NOT p.sms AND NOT EXISTS ({recorded}))
                         OR EXISTS (SELECT 1 FROM {_CLIENT} c WHERE c.id = m.client_id AND c.stopped_at IS NOT NULL)
                     ) AS opted_out
                     FROM import_match m
-                    LEFT JOIN {_PREFERENCE} p ON p.client_id = m.client_id AND p.topic_id = {want.topic}
+                    LEFT JOIN {_PREFERENCE} p ON p.client_id = m.client_id AND p.topic_id = {consent.topic}
                     WHERE NOT m.is_new AND m.mistake = '' AND m.w{number} <> {_UNREADABLE}
-                        AND (m.w{number} = 1) <> COALESCE(p.{want.channel}, false)
+                        AND (m.w{number} = 1) <> COALESCE(p.{consent.channel}, false)
                 ) n
                 """,
                 [not resubscribes],
@@ -271,7 +268,7 @@ class Staging:
             "archived": "m.is_archived",
             "suppressed": _SUPPRESSED,
             "landlines": "m.landline = 1",
-            "unclear": " OR ".join(f"m.w{number} = {_UNREADABLE}" for number, _ in enumerate(self.wants)) or "false",
+            "unclear": " OR ".join(f"m.w{number} = {_UNREADABLE}" for number, _ in enumerate(self.consents)) or "false",
         }
         counts = {"rows": self._count("*", "import_row")}
         counts["failed"] = counts["rows"] - self._count("*", "import_match WHERE mistake = ''")
@@ -325,7 +322,7 @@ class Staging:
         """The first rows that are taken: line, is_new, alters, is_archived, name, email, phone, is_suppressed."""
         self.cursor.execute(
             "SELECT m.line, m.is_new, m.alters, m.is_archived, COALESCE(m.name, c.name), COALESCE(m.email, c.email), "
-            f"COALESCE(m.phone, c.phone), {_SUPPRESSED} "
+            f"COALESCE(m.phone, c.phone), ({_SUPPRESSED}) "
             f"FROM import_match m LEFT JOIN {_CLIENT} c ON c.id = m.client_id "
             "WHERE m.mistake = '' ORDER BY m.line LIMIT %s",
             [number],
@@ -348,12 +345,12 @@ class Staging:
         """What of these rows is left out, since another row of the same client says something that can't be read."""
         marks = ", ".join(["%s"] * len(lines)) or "NULL"
         found: list[tuple[int, ConsentColumn]] = []
-        for number, want in enumerate(self.wants):
+        for number, consent in enumerate(self.consents):
             self.cursor.execute(
                 f"SELECT line FROM import_match WHERE w{number} = {_UNREADABLE} AND line IN ({marks}) ORDER BY line",
                 list(lines),
             )
-            found += [(line, want) for (line,) in self.cursor.fetchall()]
+            found += [(line, consent) for (line,) in self.cursor.fetchall()]
         return found
 
 

@@ -70,7 +70,7 @@ def _opened(file: BinaryIO) -> tuple[Table, str]:
 
 
 def _guessed(table: Table) -> dict[str, str]:
-    return dict(zip(table.header, columns.guess(table.header, importer.subjects()), strict=True))
+    return dict(zip(table.header, columns.guess(table.header, importer.topics()), strict=True))
 
 
 def table_of(pending: ClientImport) -> Table:
@@ -106,16 +106,16 @@ def set_encoding(*, pending: ClientImport, encoding: str) -> None:
         raise AlreadyDone
 
 
-def layout_of(pending: ClientImport, table: Table, subjects: Sequence[TopicRef]) -> Layout:
+def layout_of(pending: ClientImport, table: Table, topics: Sequence[TopicRef]) -> Layout:
     """Raises `MappingError` where the chosen columns can't be read, or nobody has said how its letters are."""
     if table.encoding == UNKNOWN:
         raise MappingError("Say how the letters of the file are to be read.")
-    return columns.arrange([pending.mapping.get(name, columns.NOTHING) for name in table.header], subjects)
+    return columns.arrange([pending.mapping.get(name, columns.NOTHING) for name in table.header], topics)
 
 
 def set_mapping(*, pending: ClientImport, mapping: Mapping[str, str]) -> None:
     """Store what each column means. Raises `MappingError`, and changes nothing, where that can't be read."""
-    columns.arrange(list(mapping.values()), importer.subjects())
+    columns.arrange(list(mapping.values()), importer.topics())
     if not ClientImport.objects.filter(pk=pending.pk, state=State.UPLOADED).update(mapping=dict(mapping)):
         raise AlreadyDone
 
@@ -123,13 +123,13 @@ def set_mapping(*, pending: ClientImport, mapping: Mapping[str, str]) -> None:
 def plan(*, pending: ClientImport, shown: int) -> Plan:
     """What the import would do now, if no client who opted out were subscribed again."""
     table = table_of(pending)
-    return importer.plan(table=table, layout=layout_of(pending, table, importer.subjects()), shown=shown)
+    return importer.plan(table=table, layout=layout_of(pending, table, importer.topics()), shown=shown)
 
 
 def failed_rows(*, pending: ClientImport) -> bytes:
     """The rows that an import would not take now, as a file."""
     table = table_of(pending)
-    layout = layout_of(pending, table, importer.subjects())
+    layout = layout_of(pending, table, importer.topics())
     with importer.check(table=table, layout=layout) as done:
         return b"".join(importer.refused_csv(table, done.refused()))
 
@@ -143,7 +143,7 @@ def carry_out(*, pending: ClientImport, by: User, reason: str, now: datetime, se
     if reason and not by.has_perm(groups.RESUBSCRIBE_CLIENT):
         raise ResubscribeNotAllowed
     table = table_of(pending)
-    layout = layout_of(pending, table, importer.subjects())
+    layout = layout_of(pending, table, importer.topics())
     origin = ImportOrigin(
         file_name=pending.file_name, source=ConsentChange.Source.IMPORT, by=by.pk, reason=reason[:MAX_REASON_LETTERS]
     )

@@ -117,8 +117,9 @@ class _Writer:
 
     def add_preferences(self) -> None:
         """Adds rows for clients who agree to a topic and have no row; existing rows are changed by the next step."""
-        for topic in sorted({want.topic for want in self._staging.wants}):
-            wishes = {want.channel: f"w{n} = 1" for n, want in enumerate(self._staging.wants) if want.topic == topic}
+        consents = self._staging.consents
+        for topic in sorted({consent.topic for consent in consents}):
+            wishes = {consent.channel: f"w{n} = 1" for n, consent in enumerate(consents) if consent.topic == topic}
             email, sms = (f"COALESCE({wishes[one]}, false)" if one in wishes else "false" for one in ("email", "sms"))
             self._run(
                 f"INSERT INTO {_PREFERENCE} (client_id, topic_id, email, sms) "
@@ -132,11 +133,12 @@ class _Writer:
         )
 
     def change_preferences(self) -> None:
-        for want in self._staging.wants:
+        for consent in self._staging.consents:
             self._run(
-                f"UPDATE {_PREFERENCE} SET {want.channel} = x.agreed FROM import_change x "
-                f"WHERE x.client_id = {_PREFERENCE}.client_id AND {_PREFERENCE}.topic_id = {want.topic} "
-                f"AND x.topic_id = {want.topic} AND x.channel = '{want.channel}' AND NOT x.kept_out AND NOT x.is_new"
+                f"UPDATE {_PREFERENCE} SET {consent.channel} = x.agreed FROM import_change x "
+                f"WHERE x.client_id = {_PREFERENCE}.client_id AND {_PREFERENCE}.topic_id = {consent.topic} "
+                f"AND x.topic_id = {consent.topic} AND x.channel = '{consent.channel}' "
+                "AND NOT x.kept_out AND NOT x.is_new"
             )
 
     def record_consent(self) -> None:

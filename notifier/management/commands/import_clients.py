@@ -90,10 +90,10 @@ class Command(BaseCommand):
             raise _nothing("Somebody changed one of these clients in the same moment. Start it again.") from error
 
     def _import(self, table: Table, origin: ImportOrigin, maps: list[str], failed_rows: Path, *, dry_run: bool) -> None:
-        subjects = importer.subjects()
-        mapping = _mapping(table, maps, subjects)
-        layout = columns.arrange(list(mapping.values()), subjects)
-        self._tell_mapping(table, mapping, subjects)
+        topics = importer.topics()
+        mapping = _mapping(table, maps, topics)
+        layout = columns.arrange(list(mapping.values()), topics)
+        self._tell_mapping(table, mapping, topics)
         meter = _Meter(self.stderr, table)
         began = time.monotonic()
         job: Any = (
@@ -120,8 +120,8 @@ class Command(BaseCommand):
             # Not an error of the command: what could be taken was.
             sys.exit(SOME_FAILED)
 
-    def _tell_mapping(self, table: Table, mapping: Mapping[str, str], subjects: Sequence[TopicRef]) -> None:
-        labels = columns.choices(subjects)
+    def _tell_mapping(self, table: Table, mapping: Mapping[str, str], topics: Sequence[TopicRef]) -> None:
+        labels = columns.choices(topics)
         self.stderr.write(f"{table.kind}.")
         for name, meaning in mapping.items():
             self.stderr.write(f"  {name} → {labels[meaning]}")
@@ -166,8 +166,8 @@ def _user(name: str) -> User:
     return user
 
 
-def _mapping(table: Table, maps: Sequence[str], subjects: Sequence[TopicRef]) -> dict[str, str]:
-    mapping = dict(zip(table.header, columns.guess(table.header, subjects), strict=True))
+def _mapping(table: Table, maps: Sequence[str], topics: Sequence[TopicRef]) -> dict[str, str]:
+    mapping = dict(zip(table.header, columns.guess(table.header, topics), strict=True))
     for pair in maps:
         name, equals, meaning = pair.rpartition("=")
         if not equals or name not in mapping:

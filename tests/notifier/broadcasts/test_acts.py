@@ -10,7 +10,6 @@ import pytest
 
 from notifier.broadcasts import acts, approvals, followups, lifecycle, schedules
 from notifier.broadcasts.acts import Act
-from notifier.broadcasts.approvals import Version
 from notifier.broadcasts.send_options import SendOptions
 from notifier.delivery import recovery
 from notifier.models import Broadcast, Delivery
@@ -38,7 +37,7 @@ def _follow_up(broadcast: Broadcast, now: datetime) -> None:
 
 SERVICES: dict[Act, Service] = {
     Act.APPROVE: lambda broadcast, now: approvals.approve(
-        broadcast_id=broadcast.pk, seen=Version.of(broadcast), by=a_user(), now=now
+        broadcast_id=broadcast.pk, seen=acts.version(broadcast), by=a_user(), now=now
     ),
     Act.REJECT: lambda broadcast, now: approvals.reject(broadcast_id=broadcast.pk, by=a_user(), why="too early"),
     Act.RESCHEDULE: lambda broadcast, now: schedules.reschedule(

@@ -9,11 +9,12 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from notifier.broadcasts import approvals, lifecycle, schedules
-from notifier.broadcasts.approvals import OwnRequest, Version
-from notifier.broadcasts.lifecycle import ChangedMeanwhile, NotAllowed
+from notifier.broadcasts import acts, approvals, lifecycle, schedules
+from notifier.broadcasts.approvals import OwnRequest
+from notifier.broadcasts.lifecycle import NotAllowed
 from notifier.broadcasts.send_options import AT_ONCE, SendOptions
 from notifier.models import Broadcast, Notification
+from notifier.runtime.versions import NotAsShown
 from notifier.staff import groups
 from tests.support.database.connections import OtherConnection, at_once
 from tests.support.factories import a_broadcast, a_client, a_notification, a_topic, a_user
@@ -50,8 +51,8 @@ def waiting(now: datetime, *, by: User | None = None, **fields: Any) -> Broadcas
     return a_broadcast(notification=notification, **values | fields)
 
 
-def approve(broadcast: Broadcast, *, by: User, now: datetime, seen: Version | None = None) -> None:
-    approvals.approve(broadcast_id=broadcast.pk, seen=seen or Version.of(broadcast), by=by, now=now)
+def approve(broadcast: Broadcast, *, by: User, now: datetime, seen: str | None = None) -> None:
+    approvals.approve(broadcast_id=broadcast.pk, seen=seen or acts.version(broadcast), by=by, now=now)
     broadcast.refresh_from_db()
 
 
@@ -144,10 +145,10 @@ def test_nobody_approves_what_they_asked_for_themselves(now: datetime, is_superu
 
 def test_the_word_for_an_older_text_is_no_word_for_the_newer(now: datetime) -> None:
     broadcast = waiting(now)
-    seen = Version.of(broadcast)
+    seen = acts.version(broadcast)
     edit(broadcast.notification, sms_body="Quite another thing")
 
-    with pytest.raises(ChangedMeanwhile, match="Read it again"):
+    with pytest.raises(NotAsShown):
         approve(broadcast, by=a_user(), now=now, seen=seen)
 
     broadcast.refresh_from_db()
@@ -157,10 +158,10 @@ def test_the_word_for_an_older_text_is_no_word_for_the_newer(now: datetime) -> N
 @pytest.mark.parametrize("name", ["scheduled_for", "expires_at"])
 def test_the_word_for_another_time_is_no_word_either(now: datetime, name: str) -> None:
     broadcast = waiting(now, scheduled_for=now + HOUR, expires_at=now + 3 * HOUR)
-    seen = Version.of(broadcast)
+    seen = acts.version(broadcast)
     Broadcast.objects.update(**{name: now + 2 * HOUR})
 
-    with pytest.raises(ChangedMeanwhile):
+    with pytest.raises(NotAsShown):
         approve(broadcast, by=a_user(), now=now, seen=seen)
 
 
@@ -310,7 +311,7 @@ def test_those_who_may_approve_are_named_but_not_the_one_who_asked(now: datetime
 def test_two_approvers_at_once_start_it_once(now: datetime) -> None:
     for _ in range(5):
         broadcast, bob, eve = waiting(now), a_user(), a_user()
-        seen = Version.of(broadcast)
+        seen = acts.version(broadcast)
         word = partial(approvals.approve, broadcast_id=broadcast.pk, seen=seen, now=now)
 
         answers = at_once(partial(word, by=bob), partial(word, by=eve))
@@ -322,7 +323,7 @@ def test_two_approvers_at_once_start_it_once(now: datetime) -> None:
 def test_a_word_and_an_edit_at_once_never_send_the_text_that_nobody_read(now: datetime) -> None:
     for number in range(5):
         broadcast, bob = waiting(now, scheduled_for=now + HOUR), a_user()
-        seen, notification = Version.of(broadcast), Notification.objects.get(pk=broadcast.notification_id)
+        seen, notification = acts.version(broadcast), Notification.objects.get(pk=broadcast.notification_id)
 
         at_once(
             partial(approvals.approve, broadcast_id=broadcast.pk, seen=seen, by=bob, now=now),
@@ -339,7 +340,7 @@ def test_a_word_and_an_edit_at_once_never_send_the_text_that_nobody_read(now: da
 @pytest.mark.usefixtures("only_postgresql")
 def test_a_word_that_waits_for_an_edit_sees_it(now: datetime) -> None:
     broadcast, bob = waiting(now), a_user()
-    seen, notification = Version.of(broadcast), Notification.objects.get(pk=broadcast.notification_id)
+    seen, notification = acts.version(broadcast), Notification.objects.get(pk=broadcast.notification_id)
 
     with OtherConnection() as editor, OtherConnection() as approver:
         editor.begin()
@@ -349,7 +350,7 @@ def test_a_word_that_waits_for_an_edit_sees_it(now: datetime) -> None:
         )
         editor.commit()
 
-        with pytest.raises(ChangedMeanwhile):
+        with pytest.raises(NotAsShown):
             word.result(30)
 
 
@@ -359,7 +360,7 @@ def test_a_word_and_a_cancel_at_once_get_one_true_answer_each(now: datetime) -> 
         broadcast, bob = waiting(now, scheduled_for=now + HOUR), a_user()
 
         answers = at_once(
-            partial(approvals.approve, broadcast_id=broadcast.pk, seen=Version.of(broadcast), by=bob, now=now),
+            partial(approvals.approve, broadcast_id=broadcast.pk, seen=acts.version(broadcast), by=bob, now=now),
             partial(lifecycle.cancel, broadcast_id=broadcast.pk),
         )
 

@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 from pytest_django import DjangoAssertNumQueries
 
-from notifier.broadcasts import approvals, chains, followups
+from notifier.broadcasts import acts, approvals, chains, followups
 from notifier.broadcasts.followups import FollowedAlready, NotEnded
 from notifier.delivery import claims, fanout, recovery, settlements
 from notifier.delivery.obstacles import Obstacle
@@ -307,7 +307,7 @@ def test_once_approved_it_goes_to_those_who_were_missed_and_to_nobody_else(now: 
 
     assert expanded(made, now) == set()
     approve = a_user(groups.APPROVE_BROADCAST)
-    approvals.approve(broadcast_id=made.pk, seen=approvals.Version.of(made), by=approve, now=now)
+    approvals.approve(broadcast_id=made.pk, seen=acts.version(made), by=approve, now=now)
 
     assert expanded(made, now) == {(missed.client_id, "email")}
 

@@ -44,4 +44,4 @@ FOR_GOOD, FOR_NOW = Finding.FOR_GOOD, Finding.FOR_NOW
     ],
 )
 def test_an_answer_is_judged_by_its_status_and_no_number_else(answer: str, finding: Finding) -> None:
-    assert bounce_status.read(answer) == finding
+    assert bounce_status.finding(answer) == finding

@@ -31,9 +31,11 @@ def record(
     return breakers.record(channel=channel, count=Count(since or now, given, failed, detail), now=now)
 
 
-def judge(breaker: Breaker, now: datetime, *, succeeded: bool, detail: str = "") -> bool:
+def settle_probe(breaker: Breaker, now: datetime, *, succeeded: bool, detail: str = "") -> bool:
     assert breaker.opened_at
-    return breakers.judge(channel=EMAIL, opened_at=breaker.opened_at, succeeded=succeeded, detail=detail, now=now)
+    return breakers.settle_probe(
+        channel=EMAIL, opened_at=breaker.opened_at, succeeded=succeeded, detail=detail, now=now
+    )
 
 
 def is_open(channel: Channel = EMAIL) -> bool:
@@ -205,7 +207,7 @@ def test_a_probe_that_passes_on_a_later_try_shows_it_too(now: datetime) -> None:
     breaker = an_open_breaker(now=now)
     assert breaker.opened_at
 
-    breakers.judge(channel=EMAIL, opened_at=breaker.opened_at, succeeded=True, detail="", tries=2, now=now)
+    breakers.settle_probe(channel=EMAIL, opened_at=breaker.opened_at, succeeded=True, detail="", tries=2, now=now)
 
     assert not put_off(now + SECOND, 100, tries=1)
 
@@ -222,14 +224,14 @@ def test_while_it_is_open_counts_change_nothing(now: datetime) -> None:
 
 
 def test_what_was_claimed_before_it_closed_does_not_open_it_again(now: datetime) -> None:
-    judge(an_open_breaker(now=now), now, succeeded=True)
+    settle_probe(an_open_breaker(now=now), now, succeeded=True)
 
     assert not record(now + SECOND, 100, 100, since=now - SECOND)
     assert record(now + SECOND, 20, 20, since=now)
 
 
 def test_a_close_that_lies_ahead_because_the_clock_was_set_back_makes_nothing_late(now: datetime) -> None:
-    judge(an_open_breaker(now=now), now + 60 * MINUTE, succeeded=True)
+    settle_probe(an_open_breaker(now=now), now + 60 * MINUTE, succeeded=True)
 
     assert record(now, 20, 20)
 
@@ -273,7 +275,7 @@ def test_a_clock_that_was_set_back_does_not_put_the_probe_off(now: datetime) -> 
 
 def test_of_one_that_closed_meanwhile_no_probe_is_issued(now: datetime) -> None:
     breaker = an_open_breaker(now=now)
-    judge(breaker, now, succeeded=True)
+    settle_probe(breaker, now, succeeded=True)
 
     assert breakers.reserve_probe(breaker=breaker, now=now) is None
 
@@ -281,7 +283,7 @@ def test_of_one_that_closed_meanwhile_no_probe_is_issued(now: datetime) -> None:
 def test_a_probe_that_went_through_closes_it_and_clears_the_counts(now: datetime) -> None:
     breaker = an_open_breaker(now=now, probes=3)
 
-    assert judge(breaker, now, succeeded=True)
+    assert settle_probe(breaker, now, succeeded=True)
 
     after = fresh()
     assert (after.opened_at, after.detail, after.probes) == (None, "", 0)
@@ -293,7 +295,7 @@ def test_a_probe_that_went_through_closes_it_and_clears_the_counts(now: datetime
 def test_a_probe_that_failed_keeps_it_open_and_says_what_it_found(now: datetime) -> None:
     breaker = an_open_breaker(now=now)
 
-    assert not judge(breaker, now, succeeded=False, detail="452 still full")
+    assert not settle_probe(breaker, now, succeeded=False, detail="452 still full")
 
     after = fresh()
     assert (after.opened_at, after.detail, after.probes) == (breaker.opened_at, "452 still full", 1)
@@ -306,7 +308,7 @@ def test_probes_become_rarer_up_to_a_quarter_of_an_hour(now: datetime) -> None:
     waits = []
 
     for _ in range(40):
-        judge(breaker, now, succeeded=False)
+        settle_probe(breaker, now, succeeded=False)
         probe_at = fresh().probe_at
         assert probe_at
         waits.append((probe_at - now).total_seconds())
@@ -318,11 +320,11 @@ def test_probes_become_rarer_up_to_a_quarter_of_an_hour(now: datetime) -> None:
 @pytest.mark.parametrize("succeeded", [True, False])
 def test_a_probe_of_an_earlier_time_says_nothing(now: datetime, succeeded: bool) -> None:
     earlier = an_open_breaker(now=now - 60 * MINUTE)
-    judge(earlier, now - 50 * MINUTE, succeeded=True)
+    settle_probe(earlier, now - 50 * MINUTE, succeeded=True)
     record(now, 20, 20)
     before = Breaker.objects.values().get()
 
-    assert not judge(earlier, now, succeeded=succeeded)
+    assert not settle_probe(earlier, now, succeeded=succeeded)
 
     assert Breaker.objects.values().get() == before
 
@@ -330,10 +332,10 @@ def test_a_probe_of_an_earlier_time_says_nothing(now: datetime, succeeded: bool)
 @pytest.mark.parametrize("succeeded", [True, False])
 def test_a_probe_that_comes_after_another_closed_it_changes_nothing(now: datetime, succeeded: bool) -> None:
     breaker = an_open_breaker(now=now)
-    judge(breaker, now, succeeded=True)
+    settle_probe(breaker, now, succeeded=True)
     before = Breaker.objects.values().get()
 
-    assert not judge(breaker, now + SECOND, succeeded=succeeded)
+    assert not settle_probe(breaker, now + SECOND, succeeded=succeeded)
 
     assert Breaker.objects.values().get() == before
 
@@ -385,7 +387,7 @@ def test_a_count_that_waited_for_the_probes_success_is_late(now: datetime, only_
     breaker = an_open_breaker(now=now)
     with OtherConnection() as other, OtherConnection() as late:
         other.begin()
-        other.call(lambda: judge(breaker, now, succeeded=True))
+        other.call(lambda: settle_probe(breaker, now, succeeded=True))
         counting = late.start_and_wait_until_blocked(lambda: record(now, 100, 100, since=now - MINUTE))
 
         other.commit()

@@ -70,7 +70,7 @@ def test_pages_errors_and_reports_all_have_the_headers() -> None:
 
 @pytest.mark.django_db
 def test_a_frame_of_no_origin_may_load_styles_and_no_page() -> None:
-    styles = Browser().get(static("notifier/writing.css"))
+    styles = Browser().get(static("notifier/notifications.css"))
     b"".join(styles)  # reading it to the end closes the file
     page = Browser().get(reverse("admin:login"))
 

@@ -7,14 +7,17 @@ right: then the migration says why, in its attribute `safe_because`.
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+from django.contrib.postgres.operations import AddConstraintNotValid, ValidateConstraint
 from django.db import connection, migrations
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 from django.db.models import NOT_PROVIDED
+
+from notifier.runtime.migration_operations import AddIndexOnline
 
 APP = "notifier"
 #: They make an empty database: no process is older.
@@ -23,16 +26,43 @@ FIRST = {"0001_initial", "0002_name_search", "0003_first_rows"}
 SHORTEST_REASON = 20
 RENAMED = "old processes ask for the old name; add the new one, copy in batches, remove the old one a release later"
 REMOVED = "old processes may still use it; say in `safe_because` since which release none does"
+STOPS_WRITES = "it stops writes while it is built; use notifier.runtime.migration_operations.AddIndexOnline"
 ALWAYS: dict[type[Operation], str] = {
     migrations.RenameField: RENAMED,
     migrations.RenameModel: RENAMED,
     migrations.AlterModelTable: RENAMED,
     migrations.RemoveField: REMOVED,
     migrations.DeleteModel: REMOVED,
-    migrations.AddIndex: "it stops writes while it is built; use notifier.runtime.migration_operations.AddIndexOnline",
+    migrations.RemoveIndex: REMOVED,
+    migrations.RemoveConstraint: REMOVED,
+    migrations.AddIndex: STOPS_WRITES,
+    # SQLite drops it, and builds it under its new name.
+    migrations.RenameIndex: STOPS_WRITES,
+    migrations.AlterIndexTogether: STOPS_WRITES,
+    migrations.AlterUniqueTogether: "it stops writes while every row is checked, and refuses what old processes write",
     migrations.AddConstraint: "it stops writes while every row is checked, and refuses what old processes write",
+    migrations.AlterOrderWithRespectTo: "old processes insert rows without the column that it adds",
     migrations.RunSQL: "nobody can tell what it locks; say in `safe_because` why it is safe",
 }
+SAFE: set[type[Operation]] = {
+    migrations.CreateModel,
+    migrations.AlterModelOptions,
+    migrations.AlterModelManagers,
+    migrations.AlterModelTableComment,
+    # It changes how Django words a mistake, and nothing in the database.
+    migrations.AlterConstraint,
+    AddConstraintNotValid,
+    ValidateConstraint,
+    AddIndexOnline,
+}
+#: Whether these are safe depends on what they do.
+LOOKED_INTO: set[type[Operation]] = {
+    migrations.AddField,
+    migrations.AlterField,
+    migrations.RunPython,
+    migrations.SeparateDatabaseAndState,
+}
+UNKNOWN = "no rule knows this kind of operation; say in `safe_because` why it is safe"
 
 
 def check(loader: MigrationLoader) -> list[str]:
@@ -49,28 +79,41 @@ def faults(migration: migrations.Migration, state: ProjectState) -> list[str]:
     reason = getattr(migration, "safe_because", "")
     if len(reason) >= SHORTEST_REASON:
         return []
-    found = []
-    made = {op.name.lower() for op in migration.operations if isinstance(op, migrations.CreateModel)}
-    for operation in migration.operations:
-        if getattr(operation, "model_name", "").lower() not in made:
-            found += [
-                f"{APP}/{migration.name}: {operation.describe()}: {fault}"
-                for fault in _faults(operation, migration, state)
-            ]
+    return [
+        f"{APP}/{migration.name}: {operation.describe()}: {fault}"
+        for operation, fault in _of_each(migration.operations, migration, state, made=set())
+    ]
+
+
+def _of_each(
+    operations: Iterable[Operation], migration: migrations.Migration, state: ProjectState, *, made: set[str]
+) -> Iterator[tuple[Operation, str]]:
+    """Each operation that is not safe, and why. `made` are the new tables so far, which no old process knows."""
+    for operation in operations:
+        if type(operation) is migrations.SeparateDatabaseAndState:
+            # The others of its operations change nothing but what Django believes.
+            yield from _of_each(operation.database_operations, migration, state.clone(), made=made)
+        elif _model_of(operation) not in made:
+            yield from ((operation, fault) for fault in _faults(operation, migration, state))
+        if isinstance(operation, migrations.CreateModel):
+            made.add(_model_of(operation))
         operation.state_forwards(migration.app_label, state)
-    return found
+
+
+def _model_of(operation: Operation) -> str:
+    """What is done to a field, an index or a constraint names the model; what is done to a model has its name."""
+    return str(getattr(operation, "model_name", "") or getattr(operation, "name", "")).lower()
 
 
 def _faults(operation: Operation, migration: migrations.Migration, state: ProjectState) -> Iterator[str]:
-    for kind, fault in ALWAYS.items():
-        # By the exact type: what is derived from them is a safe way of doing the same.
-        if type(operation) is kind:
-            yield fault
+    # By the exact type: what is derived from one of them may be a safe way of doing the same, or a dangerous one.
+    if type(operation) not in SAFE | LOOKED_INTO:
+        yield ALWAYS.get(type(operation), UNKNOWN)
     if isinstance(operation, migrations.AddField):
         yield from _of_new_field(operation)
     if isinstance(operation, migrations.AlterField) and _alters_column(operation, migration, state):
         yield "it may rewrite the table, or refuse what old processes write; add another column instead"
-    if isinstance(operation, migrations.RunPython) and migration.atomic:
+    if isinstance(operation, migrations.RunPython) and (migration.atomic or operation.atomic):
         yield "it holds what it locks until it ends; write in batches, with `atomic = False`"
 
 

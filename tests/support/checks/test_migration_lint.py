@@ -1,7 +1,9 @@
 """What makes a migration safe while old processes run."""
 
 import pytest
+from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import connection, migrations, models
+from django.db.migrations import operations
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations.base import Operation
 
@@ -10,11 +12,11 @@ from tests.support.checks import migration_lint
 
 
 # --- Safe with old processes running ----------------------------------------------------------------------------------
-def faults(*operations: Operation, atomic: bool = True, safe_because: str = "") -> list[str]:
+def faults(*steps: Operation, atomic: bool = True, safe_because: str = "") -> list[str]:
     """What the lint says of a migration that follows the last one."""
     loader = MigrationLoader(None)
     (last,) = loader.graph.leaf_nodes("notifier")
-    said = {"operations": list(operations), "atomic": atomic, "safe_because": safe_because}
+    said = {"operations": list(steps), "atomic": atomic, "safe_because": safe_because}
     migration = type("Migration", (migrations.Migration,), said)("9999_next", "notifier")
     return migration_lint.faults(migration, loader.project_state(last))
 
@@ -43,8 +45,16 @@ FLAG = models.BooleanField(default=False)
             migrations.AddConstraint("process", models.CheckConstraint(condition=models.Q(pid__gt=0), name="p")),
             "refuses what old processes write",
         ),
+        (migrations.RemoveIndex("process", "process_host"), "may still use it"),
+        (migrations.RemoveConstraint("process", "p"), "may still use it"),
+        (migrations.RenameIndex("process", "new", old_name="old"), "AddIndexOnline"),
+        (migrations.AlterIndexTogether("process", {("host", "pid")}), "AddIndexOnline"),
+        (migrations.AlterUniqueTogether("process", {("host", "pid")}), "refuses what old processes write"),
+        (migrations.AlterOrderWithRespectTo("process", "host"), "insert rows without the column"),
+        (migrations.AlterModelTable("process", "programs"), "ask for the old name"),
         (migrations.RunSQL("SELECT 1"), "what it locks"),
         (migrations.RunPython(migrations.RunPython.noop), "in batches"),
+        (AddIndexConcurrently("process", INDEX), "no rule knows"),
     ],
     ids=lambda case: type(case).__name__ if isinstance(case, Operation) else "",
 )
@@ -69,6 +79,53 @@ def test_what_old_processes_would_stumble_over_is_named(operation: Operation, sa
 )
 def test_what_old_processes_do_not_notice_passes(operation: Operation) -> None:
     assert faults(operation) == []
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        migrations.RemoveField("process", "host"),
+        migrations.AddIndex("process", INDEX),
+        migrations.AlterUniqueTogether("process", {("host", "pid")}),
+        migrations.AlterField("process", "host", models.CharField(max_length=20)),
+        migrations.RunPython(migrations.RunPython.noop),
+        migrations.SeparateDatabaseAndState(database_operations=[migrations.DeleteModel("Process")]),
+    ],
+    ids=lambda operation: type(operation).__name__,
+)
+def test_what_is_done_to_the_database_alone_is_named_too(operation: Operation) -> None:
+    assert len(faults(migrations.SeparateDatabaseAndState(database_operations=[operation]))) == 1
+    assert faults(migrations.SeparateDatabaseAndState(state_operations=[operation])) == []
+
+
+def test_every_operation_of_django_has_a_rule() -> None:
+    kinds = {getattr(operations, name) for name in operations.__all__}
+
+    assert len(kinds) > 20
+    assert kinds - migration_lint.SAFE - migration_lint.LOOKED_INTO == set(migration_lint.ALWAYS)
+
+
+def test_what_is_derived_from_a_safe_operation_is_not_safe_by_that() -> None:
+    class Splits(migrations.SeparateDatabaseAndState):
+        pass
+
+    (fault,) = faults(Splits())
+
+    assert "no rule knows" in fault
+
+
+def test_a_step_that_is_one_transaction_by_itself_is_named() -> None:
+    (fault,) = faults(migrations.RunPython(migrations.RunPython.noop, atomic=True), atomic=False)
+
+    assert "in batches" in fault
+
+
+def test_a_table_that_is_made_anew_is_removed_first() -> None:
+    anew = migrations.CreateModel("Process", [("id", models.BigAutoField(primary_key=True))])
+
+    (fault,) = faults(migrations.DeleteModel("Process"), anew)
+
+    assert "may still use it" in fault
 
 
 def test_what_is_new_may_have_indexes_of_its_own() -> None:

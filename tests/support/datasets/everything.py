@@ -43,9 +43,9 @@ from tests.support.factories import (
     a_client,
     a_delivery,
     a_notification,
+    a_reply,
     a_topic,
     a_user,
-    an_answer,
     an_open_breaker,
 )
 
@@ -76,7 +76,7 @@ def build(*, staff: User, text: str = "Spring") -> dict[str, Any]:
         **_suppressions(text),
         **_broadcasts(notification, client, staff, text, now),
         **_files(staff, now),
-        "inboundmessage": an_answer(text=text, sender=str(client.phone)),
+        "inboundmessage": a_reply(text=text, sender=str(client.phone)),
         **_machinery(text, now),
         # What nothing refers to, so that it may be deleted.
         "spare_client": a_client(name=text),
@@ -166,7 +166,7 @@ def build_with_history(*, staff: User, text: str = LONG) -> dict[str, Any]:
     _wishes(client, staff, text, now)
     suppression = _lifted_and_back(rows["suppression"], staff, text, now)
     _counted(rows, now)
-    an_answer(text="", sender="ACME", read_at=now, read_by=staff)
+    a_reply(text="", sender="ACME", read_at=now, read_by=staff)
     return rows | {"suppression": suppression.pk} | _imported(staff, text, now)
 
 

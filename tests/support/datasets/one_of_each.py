@@ -15,9 +15,9 @@ from tests.support.factories import (
     a_client,
     a_delivery,
     a_notification,
+    a_reply,
     a_topic,
     a_user,
-    an_answer,
 )
 
 _numbers = itertools.count(1)
@@ -82,7 +82,7 @@ MAKE: dict[str, Callable[[], Model]] = {
     "notifier_client": lambda: a_client(listings="both", offerings="email"),
     "notifier_clientimport": an_import,
     "notifier_delivery": lambda: a_delivery(broadcast=a_broadcast()),
-    "notifier_inboundmessage": lambda: an_answer(sender=str(a_client().phone)),
+    "notifier_inboundmessage": lambda: a_reply(sender=str(a_client().phone)),
     "notifier_notification": lambda: a_broadcast(notification=a_notification()).notification,
     "notifier_queuedticket": a_ticket,
     "notifier_resolution": a_resolution,

@@ -40,7 +40,7 @@ def add() -> None:
     _wait(by=sender)
     _earlier_days()
     _wrong_passwords()
-    _answers(read_by=sender)
+    _replies(read_by=sender)
 
 
 def rows() -> dict[str, Any]:
@@ -119,7 +119,7 @@ ANSWERS = (
 )
 
 
-def _answers(*, read_by: User) -> None:
+def _replies(*, read_by: User) -> None:
     texting = Client.objects.filter(is_active=True).exclude(phone=None).exclude(name="").order_by("pk")
     now = timezone.now()
     for number, (client, text) in enumerate(zip(texting[: len(ANSWERS)], ANSWERS, strict=True)):

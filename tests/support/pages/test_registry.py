@@ -11,7 +11,7 @@ import notifier.admin.registry  # noqa: F401
 from notifier.admin.broadcasts.acts.buttons import BUTTONS
 from notifier.admin.clients.acts import ACTS
 from notifier.admin.deliveries.recovery import DECISIONS
-from notifier.admin.deliveries.results import EXPORTS
+from notifier.admin.lists.downloads import KINDS
 from notifier.staff import groups
 from tests.support.pages.page import NEVER, Kind, permissions
 from tests.support.pages.registry import MODELS, OF_STAFF, OPENED, PAGES, POSTED
@@ -79,7 +79,7 @@ def test_every_action_of_a_list_is_in_the_registry() -> None:
         ("notifier_broadcast_act", BUTTONS),
         ("notifier_client_decide", ACTS),
         ("notifier_delivery_resolve", DECISIONS),
-        ("notifier_delivery_export", EXPORTS),
+        ("notifier_delivery_export", KINDS),
     ],
 )
 def test_every_act_and_decision_is_in_the_registry(name: str, there_are: dict[str, Any]) -> None:

@@ -1,6 +1,6 @@
 """The second person's page: read what would be sent, to whom and when, then approve or reject it."""
 
-from typing import Any, cast
+from typing import cast
 
 from django import forms
 from django.contrib import messages
@@ -12,46 +12,19 @@ from django.template.response import TemplateResponse
 
 from notifier.admin.broadcasts import page_parts, waiting
 from notifier.admin.lists.base import BackOfficeAdmin
-from notifier.admin.lists.why_field import WhyField
+from notifier.admin.lists.reason_field import ReasonField
 from notifier.broadcasts import acts, approvals, lifecycle
 from notifier.broadcasts.acts import Act
 from notifier.models import Broadcast
 from notifier.runtime import clock
 from notifier.runtime.versions import NotAsShown
 from notifier.staff import groups
-from notifier.web import moments
-
-
-class SeenForm(forms.Form):
-    """The version of the broadcast that the page showed, so that nobody approves a text that they have not read."""
-
-    text_of = forms.CharField(required=False, widget=forms.HiddenInput)
-    scheduled_for = forms.CharField(required=False, widget=forms.HiddenInput)
-    expires_at = forms.CharField(required=False, widget=forms.HiddenInput)
-    is_critical = forms.CharField(required=False, widget=forms.HiddenInput)
-
-    MOMENTS = ("text_of", "scheduled_for", "expires_at")
-
-    def clean(self) -> dict[str, Any]:
-        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
-        texts = {name: cleaned.get(name) for name in self.MOMENTS}
-        found = {name: moments.read(text) for name, text in texts.items()}
-        if any(text and not found[name] for name, text in texts.items()):
-            raise forms.ValidationError("This form was not complete.")
-        return {**found, "is_critical": cleaned.get("is_critical") == "yes"}
-
-    @classmethod
-    def of(cls, broadcast: Broadcast) -> "SeenForm":
-        shown = {name: getattr(broadcast, name) for name in cls.MOMENTS}
-        texts = {name: moment.isoformat() if moment else "" for name, moment in shown.items()}
-        return cls(initial=texts | {"is_critical": "yes" if broadcast.is_critical else ""})
-
 
 CHANGED = "Nothing was rejected: it was changed after you had opened this page. Read it again: perhaps it was mended."
 
 
 class RejectForm(forms.Form):
-    why = WhyField(max_length=200, help_text="Whoever asked for it reads this.")
+    why = ReasonField(max_length=200, help_text="Whoever asked for it reads this.")
     #: The version that the page showed: it may have been mended since.
     seen = forms.CharField(required=False, widget=forms.HiddenInput)
 
@@ -75,21 +48,20 @@ def _show(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadca
         **page_parts.context(model_admin, request, broadcast, "Approve"),
         **page_parts.reach_now(request, broadcast),
         "wait": waiting.wait(broadcast=broadcast, user=request.user, now=clock.now()),
-        "seen": SeenForm.of(broadcast),
         "reject": reject,
     }
     return TemplateResponse(request, "admin/notifier/broadcast/approve.html", context)
 
 
 def _approve(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadcast) -> HttpResponse:
-    seen = SeenForm(request.POST)
-    if not seen.is_valid():
+    seen = request.POST.get("seen", "")
+    if not seen:
         return _read_again(model_admin, request, broadcast, "That form was not complete, so nothing was approved.")
-    version = approvals.Version(**seen.cleaned_data)
     try:
-        approvals.approve(broadcast_id=broadcast.pk, seen=version, by=cast(User, request.user), now=clock.now())
-    except lifecycle.ChangedMeanwhile as change:
-        return _read_again(model_admin, request, broadcast, str(change))
+        approvals.approve(broadcast_id=broadcast.pk, by=cast(User, request.user), now=clock.now(), seen=seen)
+    except NotAsShown:
+        why = f"{broadcast} was changed after you had opened this page. Read it again before approving."
+        return _read_again(model_admin, request, broadcast, why)
     except lifecycle.NotAllowed as refusal:
         return page_parts.refused(model_admin, request, broadcast, refusal)
     broadcast.refresh_from_db()

@@ -88,7 +88,7 @@ BUTTONS = {
 
 
 def shown_to(request: HttpRequest, sheet: Sheet, follower: Broadcast | None, now: datetime) -> Sequence[Button]:
-    """Those that this reader may press now."""
+    """Those that whoever opened the page may press now."""
     # What failed was taken over by the broadcast that follows: see `followups`.
     taken_over = {Act.SEND_AGAIN} if follower else set()
     allowed = [button for button in BUTTONS.values() if request.user.has_perm(button.permission)]

@@ -41,7 +41,6 @@ ODD_FIELDS = (NUL, "٣", "9" * 30)
 MOMENTS = ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00")
 ODD_SEEN = {
     "seen_at": MOMENTS,
-    "text_of": MOMENTS,
     "seen": (*(f'{{"at":"{moment}"}}' for moment in MOMENTS), f"{'9' * 30}@2026-01-01T00:00:00+00:00"),
 }
 #: In an address besides: bytes that are no UTF-8, and what Django's admin quotes ids with.

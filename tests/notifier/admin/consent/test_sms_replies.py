@@ -13,7 +13,7 @@ from django.utils import timezone
 from notifier.consent import digests
 from notifier.models import Channel, InboundMessage
 from tests.notifier.admin.conftest import LogIn
-from tests.support.factories import a_client, a_user, an_answer
+from tests.support.factories import a_client, a_reply, a_user
 
 pytestmark = pytest.mark.both_engines(only_full=True)
 
@@ -56,7 +56,7 @@ def test_what_is_unread_comes_first_and_the_newest_of_it_at_the_top(admin: Brows
         ("second", {}),
         ("read too", {"read_at": now}),
     ):
-        an_answer(text=words, **fields)
+        a_reply(text=words, **fields)
 
     assert listed(admin) == ["second", "first", "read too", "stop", "read"]
     assert listed(admin, state="unread") == ["second", "first"]
@@ -66,8 +66,8 @@ def test_what_is_unread_comes_first_and_the_newest_of_it_at_the_top(admin: Brows
 
 def test_a_message_shows_its_client_who_is_found_by_the_number(admin: Browser) -> None:
     ann = a_client(name="Ann Archer", phone="+447700900123")
-    an_answer(text="hello", sender="+447700900123")
-    an_answer(text="from nobody of ours", sender="+12025550199")
+    a_reply(text="hello", sender="+447700900123")
+    a_reply(text="from nobody of ours", sender="+12025550199")
 
     page = text(admin)
 
@@ -83,18 +83,18 @@ def test_the_list_costs_the_same_however_many_clients_answered(admin: Browser) -
         return len(queries)
 
     for number in range(3):
-        an_answer(sender=str(a_client().phone), text=f"{number}")
+        a_reply(sender=str(a_client().phone), text=f"{number}")
     few = cost()
     for number in range(20):
-        an_answer(sender=str(a_client().phone), text=f"{number}")
+        a_reply(sender=str(a_client().phone), text=f"{number}")
 
     assert cost() == few
 
 
 @pytest.mark.parametrize("term", ["+44 7700 900123", "00447700900123", "+4477", "447700900"])
 def test_a_number_is_found_however_it_is_written(admin: Browser, term: str) -> None:
-    an_answer(text="hers", sender="+447700900123")
-    an_answer(text="another's", sender="+12025550199")
+    a_reply(text="hers", sender="+447700900123")
+    a_reply(text="another's", sender="+12025550199")
 
     assert listed(admin, q=term) == ["hers"]
 
@@ -103,22 +103,22 @@ def test_a_number_is_found_however_it_is_written(admin: Browser, term: str) -> N
     ("term", "sender"), [("12345", "12345"), ("ACME", "ACME"), ("whatsapp:+44", "whatsapp:+44770")]
 )
 def test_a_short_code_and_a_name_are_found_as_they_are(admin: Browser, term: str, sender: str) -> None:
-    an_answer(text="theirs", sender=sender)
-    an_answer(text="another's", sender="+12025550199")
+    a_reply(text="theirs", sender=sender)
+    a_reply(text="another's", sender="+12025550199")
 
     assert listed(admin, q=term) == ["theirs"]
 
 
 def test_a_long_text_is_cut_in_the_list_and_whole_on_its_page(admin: Browser) -> None:
     words = "x" * 300
-    message = an_answer(text=f"{words}\nend")
+    message = a_reply(text=f"{words}\nend")
 
     assert words not in text(admin)
     assert f"{words}<br>end" in text(admin, page_of(message))
 
 
 def test_what_somebody_wrote_is_text_and_no_markup(admin: Browser) -> None:
-    message = an_answer(text="<script>alert(1)</script>", sender="<b>")
+    message = a_reply(text="<script>alert(1)</script>", sender="<b>")
 
     for page in (text(admin), text(admin, page_of(message))):
         assert "<script>alert(1)" not in page
@@ -126,7 +126,7 @@ def test_what_somebody_wrote_is_text_and_no_markup(admin: Browser) -> None:
 
 
 def test_the_number_of_an_erased_client_is_shown_as_erased(admin: Browser) -> None:
-    message = an_answer(sender=digests.digest(Channel.SMS, "+12025550123"))
+    message = a_reply(sender=digests.digest(Channel.SMS, "+12025550123"))
 
     for page in (text(admin), text(admin, page_of(message))):
         assert "[erased]" in page
@@ -134,7 +134,7 @@ def test_the_number_of_an_erased_client_is_shown_as_erased(admin: Browser) -> No
 
 
 def test_it_is_called_the_inbox_wherever_it_is_named(admin: Browser) -> None:
-    message = an_answer()
+    message = a_reply()
 
     page = text(admin)
 
@@ -146,9 +146,9 @@ def test_it_is_called_the_inbox_wherever_it_is_named(admin: Browser) -> None:
 # --- One message ------------------------------------------------------------------------------------------------------
 def test_its_page_says_what_came_of_it(admin: Browser) -> None:
     maria = a_user(username="maria")
-    waiting = an_answer()
-    done = an_answer(read_at=timezone.now(), read_by=maria)
-    stopped = an_answer(text="STOP", outcome="STOPPED")
+    waiting = a_reply()
+    done = a_reply(read_at=timezone.now(), read_by=maria)
+    stopped = a_reply(text="STOP", outcome="STOPPED")
 
     assert "not yet" in text(admin, page_of(waiting))
     assert "by maria" in text(admin, page_of(done))
@@ -159,7 +159,7 @@ def test_its_page_says_what_came_of_it(admin: Browser) -> None:
 
 
 def test_looking_at_it_is_not_reading_it(admin: Browser) -> None:
-    message = an_answer()
+    message = a_reply()
 
     text(admin)
     text(admin, page_of(message))
@@ -169,7 +169,7 @@ def test_looking_at_it_is_not_reading_it(admin: Browser) -> None:
 
 
 def test_nothing_of_it_can_be_changed(admin: Browser) -> None:
-    message = an_answer(text="as it came")
+    message = a_reply(text="as it came")
 
     assert admin.post(page_of(message), {"text": "another"}).status_code == 403
 
@@ -179,7 +179,7 @@ def test_nothing_of_it_can_be_changed(admin: Browser) -> None:
 
 # --- Mark as read -----------------------------------------------------------------------------------------------------
 def test_one_is_marked_from_its_page(admin: Browser) -> None:
-    message, other = an_answer(), an_answer()
+    message, other = a_reply(), a_reply()
 
     answer = admin.post(reverse("admin:notifier_inboundmessage_read", args=[message.pk]), follow=True)
 
@@ -190,8 +190,8 @@ def test_one_is_marked_from_its_page(admin: Browser) -> None:
 
 
 def test_several_are_marked_from_the_list(admin: Browser) -> None:
-    first, second, other = an_answer(), an_answer(), an_answer()
-    stopped = an_answer(outcome="STOPPED")
+    first, second, other = a_reply(), a_reply(), a_reply()
+    stopped = a_reply(outcome="STOPPED")
 
     answer = mark(admin, first, second, stopped)
 
@@ -200,8 +200,8 @@ def test_several_are_marked_from_the_list(admin: Browser) -> None:
 
 
 def test_all_of_them_are_those_that_were_there_when_the_list_was_shown(admin: Browser) -> None:
-    seen, newest_seen = an_answer(), an_answer()
-    came_since = an_answer()
+    seen, newest_seen = a_reply(), a_reply()
+    came_since = a_reply()
 
     mark(admin, newest_seen, select_across="1")
 
@@ -209,7 +209,7 @@ def test_all_of_them_are_those_that_were_there_when_the_list_was_shown(admin: Br
 
 
 def test_what_somebody_else_has_read_meanwhile_stays_theirs(admin: Browser) -> None:
-    message = an_answer(read_at=timezone.now() - timedelta(hours=1), read_by=a_user(username="maria"))
+    message = a_reply(read_at=timezone.now() - timedelta(hours=1), read_by=a_user(username="maria"))
 
     answer = mark(admin, message)
 
@@ -221,7 +221,7 @@ def test_what_somebody_else_has_read_meanwhile_stays_theirs(admin: Browser) -> N
 
 def test_who_may_only_look_is_offered_no_button(staff: LogIn) -> None:
     browser = staff(VIEW)
-    message = an_answer(sender=str(a_client(name="Ann Archer").phone))
+    message = a_reply(sender=str(a_client(name="Ann Archer").phone))
 
     page = text(browser, page_of(message))
 
@@ -235,14 +235,14 @@ def test_who_may_only_look_is_offered_no_button(staff: LogIn) -> None:
 
 # --- Around it --------------------------------------------------------------------------------------------------------
 def test_the_overview_tells_how_many_wait(admin: Browser) -> None:
-    an_answer(read_at=timezone.now())
-    an_answer(outcome="STOPPED")
+    a_reply(read_at=timezone.now())
+    a_reply(outcome="STOPPED")
     index = reverse("admin:index")
     assert "concern-inbox" not in text(admin, index)
 
-    an_answer()
+    a_reply()
     assert "1 answer by SMS waits to be read" in text(admin, index)
-    an_answer()
+    a_reply()
     page = text(admin, index)
 
     assert "2 answers by SMS wait to be read" in page
@@ -250,7 +250,7 @@ def test_the_overview_tells_how_many_wait(admin: Browser) -> None:
 
 
 def test_the_overview_tells_nobody_who_may_not_read_them(staff: LogIn) -> None:
-    an_answer()
+    a_reply()
 
     assert "concern-inbox" not in text(staff("notifier.view_client"), reverse("admin:index"))
     assert "concern-inbox" in text(staff(VIEW), reverse("admin:index"))
@@ -260,8 +260,8 @@ def test_a_clients_page_shows_what_came_from_their_number(admin: Browser) -> Non
     client = a_client(phone="+447700900123")
     page = reverse("admin:notifier_client_change", args=[client.pk])
     assert "What they answered by SMS" not in text(admin, page)
-    messages = [an_answer(text=f"message {number}", sender="+447700900123") for number in range(7)]
-    an_answer(text="another's")
+    messages = [a_reply(text=f"message {number}", sender="+447700900123") for number in range(7)]
+    a_reply(text="another's")
 
     shown = text(admin, page)
 
@@ -275,7 +275,7 @@ def test_a_clients_page_shows_what_came_from_their_number(admin: Browser) -> Non
 
 def test_a_clients_page_shows_no_answers_to_whom_may_not_read_them(staff: LogIn) -> None:
     client = a_client()
-    an_answer(sender=str(client.phone))
+    a_reply(sender=str(client.phone))
 
     assert "What they answered" not in text(
         staff("notifier.view_client"), reverse("admin:notifier_client_change", args=[client.pk])

@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 from openpyxl import load_workbook
 
-from notifier.admin.deliveries import results
+from notifier.admin.deliveries import export
 from notifier.consent import consents
 from notifier.consent.consents import Origin
 from notifier.models import Broadcast, Channel, ConsentChange
@@ -58,7 +58,7 @@ def test_the_export_has_a_row_for_each_delivery_that_the_list_finds(admin: Brows
     header, *rows = csv_of(everything)
     assert everything["Content-Disposition"] == f'attachment; filename="broadcast-{broadcast.pk}-deliveries.csv"'
     assert everything["Content-Type"] == "text/csv; charset=utf-8"
-    assert header == list(results.HEADER)
+    assert header == list(export.HEADER)
     moment = settled_at.isoformat(sep=" ")
     name = '\'=HYPERLINK("x")'
     assert rows[0] == [str(client.pk), name, "email", mail.address, "Failed", FULL, "0", moment, "", "", ""]
@@ -100,7 +100,7 @@ def test_the_xlsx_holds_the_same(admin: Browser) -> None:
     response.close()
     assert sheet is not None
     rows = [[cell.value for cell in row] for row in sheet.iter_rows()]
-    assert rows[0] == list(results.HEADER)
+    assert rows[0] == list(export.HEADER)
     assert rows[1][2:5] == ["sms", "+12025550123", "Sent"]
     assert response["Content-Disposition"].endswith('.xlsx"')
 
@@ -113,8 +113,8 @@ def test_no_row_is_lost_or_doubled_where_one_chunk_ends_and_the_next_begins(db: 
         for channel in ("email", "sms")[: 1 + number % 2]:
             a_delivery(broadcast=broadcast, client=client, channel=channel, state="SENT")
 
-    with patch.object(results, "CHUNK", chunk):
-        exported = [row[:3] for row in results.rows(broadcast.deliveries.all())]
+    with patch.object(export, "CHUNK", chunk):
+        exported = [row[:3] for row in export.rows(broadcast.deliveries.all())]
 
     wanted = broadcast.deliveries.order_by("client_id", "channel").values_list("client_id", "client__name", "channel")
     assert exported == list(wanted)
@@ -125,8 +125,8 @@ def test_the_export_reads_no_more_than_it_gives(admin: Browser) -> None:
     for _ in range(12):
         a_delivery(broadcast=broadcast, state="SENT")
 
-    with patch.object(results, "CHUNK", 3), CaptureQueriesContext(connection) as captured:
-        next(iter(results.rows(broadcast.deliveries.all())))
+    with patch.object(export, "CHUNK", 3), CaptureQueriesContext(connection) as captured:
+        next(iter(export.rows(broadcast.deliveries.all())))
 
     # The topic, the rows, and what their clients agreed to.
     assert len(captured) == 3
@@ -137,7 +137,7 @@ def test_a_sheet_that_would_take_too_long_is_refused_with_what_to_do(admin: Brow
     for _ in range(3):
         a_delivery(broadcast=broadcast, state="SENT")
 
-    with patch.object(results, "MAX_XLSX", 2):
+    with patch.object(export, "MAX_XLSX", 2):
         page = admin.get(export_of("xlsx", broadcast), follow=True)
         whole = admin.get(export_of("csv", broadcast))
 

@@ -30,8 +30,8 @@ def do(now: datetime) -> Callable[..., dict[str, int]]:
     """`do("name,email\\nAnn,ann@example.com")`: imports it, and returns the counts that are not nought."""
 
     def run(text: str, *, by: User | None = None, reason: str = "", name: str = "spring.csv") -> dict[str, int]:
-        table, subjects = a_table(text), importer.subjects()
-        layout = columns.arrange(columns.guess(table.header, subjects), subjects)
+        table, topics = a_table(text), importer.topics()
+        layout = columns.arrange(columns.guess(table.header, topics), topics)
         origin = ImportOrigin(name, ConsentChange.Source.IMPORT, by.pk if by else None, reason)
         with importer.run(table=table, layout=layout, origin=origin, now=now) as done:
             return told(done.counts)
@@ -40,8 +40,8 @@ def do(now: datetime) -> Callable[..., dict[str, int]]:
 
 
 def plan(text: str, *, shown: int = 100) -> Plan:
-    table, subjects = a_table(text), importer.subjects()
-    layout = columns.arrange(columns.guess(table.header, subjects), subjects)
+    table, topics = a_table(text), importer.topics()
+    layout = columns.arrange(columns.guess(table.header, topics), topics)
     return importer.plan(table=table, layout=layout, shown=shown)
 
 

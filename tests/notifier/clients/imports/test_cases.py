@@ -33,8 +33,8 @@ def take(now: datetime) -> Do:
     """Imports one of the files with its columns as they are guessed; returns the counts that are not nought."""
 
     def run(name: str) -> dict[str, int]:
-        found, subjects = table(name), importer.subjects()
-        layout = columns.arrange(columns.guess(found.header, subjects), subjects)
+        found, topics = table(name), importer.topics()
+        layout = columns.arrange(columns.guess(found.header, topics), topics)
         origin = ImportOrigin(name, ConsentChange.Source.IMPORT)
         with importer.run(table=found, layout=layout, origin=origin, now=now) as done:
             return told(done.counts)
@@ -44,8 +44,8 @@ def take(now: datetime) -> Do:
 
 def complaints(name: str) -> dict[int, str]:
     """What is said of each row that would not be taken, by its line."""
-    found, subjects = table(name), importer.subjects()
-    layout = columns.arrange(columns.guess(found.header, subjects), subjects)
+    found, topics = table(name), importer.topics()
+    layout = columns.arrange(columns.guess(found.header, topics), topics)
     refused = importer.plan(table=found, layout=layout, shown=100).refused
     return {one.row.line: importer.why(one.mistakes, found.header) for one in refused}
 

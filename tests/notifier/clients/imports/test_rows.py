@@ -24,7 +24,7 @@ def test_a_row_says_only_what_stands_in_it() -> None:
     row = parsed("name,email,phone,listings e-mail,listings sms", " Ann ", "Ann@Example.com ", "", "yes", "")
 
     assert (row.name, row.email, row.phone, row.mistakes) == ("Ann", "ann@example.com", None, [])
-    assert row.wants == {ConsentColumn(1, "email"): True}
+    assert row.consents == {ConsentColumn(1, "email"): True}
 
 
 def test_a_short_row_is_blank_behind_its_end() -> None:
@@ -53,12 +53,12 @@ def test_a_row_without_an_address_is_about_nobody() -> None:
 
 @pytest.mark.parametrize("text", ["yes", "Y", "TRUE", "1", "1.0", "x", "On", "ja", "oui", "sí"])
 def test_yes_is_said_in_many_ways(text: str) -> None:
-    assert parsed("email,listings sms", "a@example.com", text).wants == {ConsentColumn(1, "sms"): True}
+    assert parsed("email,listings sms", "a@example.com", text).consents == {ConsentColumn(1, "sms"): True}
 
 
 @pytest.mark.parametrize("text", ["no", "N", "False", "0", "0.0", "off", "nein"])
 def test_no_is_said_in_many_ways(text: str) -> None:
-    assert parsed("email,listings sms", "a@example.com", text).wants == {ConsentColumn(1, "sms"): False}
+    assert parsed("email,listings sms", "a@example.com", text).consents == {ConsentColumn(1, "sms"): False}
 
 
 @pytest.mark.parametrize("text", ["-", "maybe", "yes!", "2"])
@@ -79,7 +79,7 @@ def test_anything_else_is_neither(text: str) -> None:
     ],
 )
 def test_one_cell_may_tell_both_channels(text: str, email: bool, sms: bool) -> None:
-    assert parsed("email,listings", "a@example.com", text).wants == {
+    assert parsed("email,listings", "a@example.com", text).consents == {
         ConsentColumn(1, "email"): email,
         ConsentColumn(1, "sms"): sms,
     }

@@ -99,7 +99,7 @@ def test_a_breaker_that_closes_within_a_claim_holds_that_one_still(
     def look_and_close(*arguments: Any) -> Any:
         found = look(*arguments)
         assert breaker.opened_at
-        breakers.judge(channel=Channel.EMAIL, opened_at=breaker.opened_at, succeeded=True, detail="", now=now)
+        breakers.settle_probe(channel=Channel.EMAIL, opened_at=breaker.opened_at, succeeded=True, detail="", now=now)
         return found
 
     monkeypatch.setattr(claim_sql, "running_content", look_and_close)

@@ -8,12 +8,12 @@ from unittest.mock import Mock
 import pytest
 from django import db
 
-from notifier.broadcasts import schedules
+from notifier.broadcasts import faults, schedules
 from notifier.delivery import fanout, sweeps, tallies, tickets
 from notifier.delivery.dispatcher import Dispatcher
 from notifier.models import Broadcast, Channel, Delivery
 from notifier.policies import breakers
-from notifier.runtime import clock, faults
+from notifier.runtime import clock
 from tests.notifier.delivery.dispatcher.neighbours import issued, send_everything
 from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification, an_open_breaker
 
@@ -66,14 +66,28 @@ def test_a_broadcast_that_fails_stops_no_other_and_is_shown(
     assert "integer out of range" not in caplog.text
 
 
-def test_a_broadcast_that_failed_is_tried_again_and_goes_on(loop: Dispatcher, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def fault_watch(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """The clock that says when a fault is tried again."""
     fault_watch = SimpleNamespace(seconds=1000.0)
     monkeypatch.setattr(faults, "time", SimpleNamespace(monotonic=lambda: fault_watch.seconds))
+    return fault_watch
+
+
+def not_expanded(loop: Dispatcher, monkeypatch: pytest.MonkeyPatch) -> Broadcast:
+    """To one client, by e-mail; a fault kept it from them in the loop's first cycle, and is over now."""
     a_client(listings="email")
     broadcast = a_broadcast(notification=a_notification(sms_body=""))
     with monkeypatch.context() as patched:
         patched.setattr(fanout, "expand", Mock(side_effect=db.DataError("no")))
         loop.cycle()
+    return broadcast
+
+
+def test_a_broadcast_that_failed_is_tried_again_and_goes_on(
+    loop: Dispatcher, fault_watch: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broadcast = not_expanded(loop, monkeypatch)
 
     loop.cycle()
     assert not Delivery.objects.exists()
@@ -85,15 +99,9 @@ def test_a_broadcast_that_failed_is_tried_again_and_goes_on(loop: Dispatcher, mo
 
 
 def test_what_goes_on_again_leaves_the_fault_of_another_step_to_be_seen(
-    loop: Dispatcher, monkeypatch: pytest.MonkeyPatch
+    loop: Dispatcher, fault_watch: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fault_watch = SimpleNamespace(seconds=1000.0)
-    monkeypatch.setattr(faults, "time", SimpleNamespace(monotonic=lambda: fault_watch.seconds))
-    a_client(listings="email")
-    broadcast = a_broadcast(notification=a_notification(sms_body=""))
-    with monkeypatch.context() as patched:
-        patched.setattr(fanout, "expand", Mock(side_effect=db.DataError("no")))
-        loop.cycle()
+    broadcast = not_expanded(loop, monkeypatch)
     fault_watch.seconds += faults.FIRST_SECONDS
     Broadcast.objects.update(fault="its days can't be counted: ValueError", fault_at=clock.now())
 

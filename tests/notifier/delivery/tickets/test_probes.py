@@ -95,7 +95,7 @@ def test_one_mailbox_that_stays_full_does_not_take_every_probe(now: datetime) ->
         assert issue(now) == 1
         Delivery.objects.filter(pk__in=[row.pk for row in full]).update(state=State.RETRYING, due_at=now)
         assert breaker.opened_at
-        breakers.judge(channel=EMAIL, opened_at=breaker.opened_at, succeeded=False, detail="452 full", now=now)
+        breakers.settle_probe(channel=EMAIL, opened_at=breaker.opened_at, succeeded=False, detail="452 full", now=now)
         breakers.probe_now(channel=EMAIL, now=now)
 
     is_full = [ticket.deliveries[0] in [row.pk for row in full] for ticket in issued_tickets()]
@@ -139,7 +139,7 @@ def test_a_probe_that_was_issued_is_claimed_and_its_success_lets_everything_go_o
         broadcast_id=broadcast.pk, channel=EMAIL, delivery_ids=ticket.deliveries, token=uuid.uuid4(), now=now
     )
     assert taken.probe_of
-    breakers.judge(channel=EMAIL, opened_at=taken.probe_of, succeeded=True, detail="", now=now)
+    breakers.settle_probe(channel=EMAIL, opened_at=taken.probe_of, succeeded=True, detail="", now=now)
 
     assert issue(now) == 2
 
@@ -191,7 +191,7 @@ def test_probes_take_the_broadcasts_in_turn(now: datetime) -> None:
     for _ in range(4):
         issue(now)
         assert breaker.opened_at
-        breakers.judge(channel=EMAIL, opened_at=breaker.opened_at, succeeded=False, detail="554", now=now)
+        breakers.settle_probe(channel=EMAIL, opened_at=breaker.opened_at, succeeded=False, detail="554", now=now)
         breakers.probe_now(channel=EMAIL, now=now)
 
     assert [ticket.broadcast for ticket in issued_tickets()] == [one.pk, other.pk, one.pk, other.pk]
@@ -226,7 +226,7 @@ def test_while_the_breaker_is_open_no_ticket_looks_lost(now: datetime) -> None:
     assert not looks_lost(now)
 
     assert breaker.opened_at
-    breakers.judge(channel=EMAIL, opened_at=breaker.opened_at, succeeded=True, detail="", now=now)
+    breakers.settle_probe(channel=EMAIL, opened_at=breaker.opened_at, succeeded=True, detail="", now=now)
     assert looks_lost(now)
 
 

@@ -1,6 +1,5 @@
 """Broadcasts: the progress page, what staff tell one to do, and what comes before the start."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from uuid import uuid4
 
@@ -17,11 +16,6 @@ CONTROL: Needs = ("view_broadcast", "control_broadcast")
 RETRY: Needs = ("view_broadcast", "resolve_delivery")
 FOLLOW: Needs = ("view_broadcast", "send_broadcast")
 WHY = {"why": "asked"}
-
-
-def _shown(name: str) -> Callable[[Rows], str]:
-    """A moment of the version that the page before an approval shows."""
-    return lambda rows: getattr(Broadcast.objects.get(pk=rows["awaiting"]), name).isoformat()
 
 
 def _version(rows: Rows) -> str:
@@ -82,15 +76,7 @@ PAGES = [
         opens=(at("{awaiting}"),),
         posts=(
             Post(at=at("{awaiting}"), label="reject", data={"word": "reject", "why": "too early", "seen": _version}),
-            Post(
-                at=at("{awaiting}"),
-                data={
-                    "word": "approve",
-                    "text_of": _shown("text_of"),
-                    "scheduled_for": _shown("scheduled_for"),
-                    "expires_at": "",
-                },
-            ),
+            Post(at=at("{awaiting}"), data={"word": "approve", "seen": _version}),
         ),
         pictures=(Picture(name="approve", docs="approve"),),
     ),

@@ -15,7 +15,7 @@ from openpyxl import load_workbook
 from playwright.sync_api import Page, expect
 from pytest_django.live_server_helper import LiveServer
 
-from notifier.admin.deliveries import results
+from notifier.admin.deliveries import export
 from notifier.delivery import fanout, tallies
 from notifier.models import Broadcast, Channel, Delivery, Process
 from tests.support.factories import a_broadcast, a_client, a_delivery, a_user
@@ -112,7 +112,7 @@ def test_from_a_number_to_the_rows_behind_it_to_one_reason_and_away_with_them(
     header, *rows = csv.reader(io.StringIO(download(page, "csv", tmp_path).read_text("utf-8-sig"), newline=""))
     sheet: Any = load_workbook(download(page, "xlsx", tmp_path)).active
 
-    assert header == list(results.HEADER)
+    assert header == list(export.HEADER)
     assert [row[1:3] + row[4:6] for row in rows] == [["Failed Example", "email", "Failed", FULL]]
     assert [cell.value for cell in sheet[2]][5] == FULL
     page.locator("#part-SKIPPED").click()

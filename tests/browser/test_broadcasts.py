@@ -81,14 +81,18 @@ def test_it_is_scheduled_with_the_button_that_says_so(
     assert Broadcast.objects.get().state == State.RUNNING
 
 
-def test_a_scheduled_one_starts_before_its_time_once_it_was_asked_for(
-    enter: Callable[..., Page], notification: Notification
-) -> None:
-    page = enter("ann")
+def schedule(page: Page, notification: Notification) -> None:
     page.goto(confirm_page(notification))
     page.get_by_label("At a date and time").check()
     page.get_by_label("Starts").fill("2099-01-02T16:00")
     page.get_by_role("button", name="Schedule").click()
+
+
+def test_a_scheduled_one_starts_before_its_time_once_it_was_asked_for(
+    enter: Callable[..., Page], notification: Notification
+) -> None:
+    page = enter("ann")
+    schedule(page, notification)
 
     page.get_by_role("link", name="Start now…").click()
     page.get_by_role("button", name="Start now, and send 3 e-mails and 3 SMS").wait_for()
@@ -104,10 +108,7 @@ def test_a_waiting_page_turns_into_the_progress_page_by_itself(
     enter: Callable[..., Page], notification: Notification
 ) -> None:
     page = enter("ann")
-    page.goto(confirm_page(notification))
-    page.get_by_label("At a date and time").check()
-    page.get_by_label("Starts").fill("2099-01-02T16:00")
-    page.get_by_role("button", name="Schedule").click()
+    schedule(page, notification)
     page.get_by_role("link", name="Start now…").wait_for()
 
     Broadcast.objects.update(state=State.RUNNING, started_at=timezone.now())

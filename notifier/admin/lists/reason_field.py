@@ -7,7 +7,7 @@ from django import forms
 from notifier.messages.lines import validate_one_line
 
 
-class WhyField(forms.CharField):
+class ReasonField(forms.CharField):
     """One line of text, which a browser neither suggests nor remembers. Each form says in `help_text` who reads it."""
 
     default_validators = [validate_one_line]
