@@ -135,7 +135,7 @@ def test_nobody_approves_what_they_asked_for_themselves(now: datetime, is_superu
     ann = a_user(is_superuser=is_superuser)
     broadcast = waiting(now, by=ann)
 
-    with pytest.raises(OwnRequest, match="somebody else has to approve it"):
+    with pytest.raises(OwnRequest, match="someone else has to approve it"):
         approve(broadcast, by=ann, now=now)
 
     broadcast.refresh_from_db()
@@ -147,7 +147,7 @@ def test_the_word_for_an_older_text_is_no_word_for_the_newer(now: datetime) -> N
     seen = Version.of(broadcast)
     edit(broadcast.notification, sms_body="Quite another thing")
 
-    with pytest.raises(ChangedMeanwhile, match="Read it again"):
+    with pytest.raises(ChangedMeanwhile, match="Check it again"):
         approve(broadcast, by=a_user(), now=now, seen=seen)
 
     broadcast.refresh_from_db()
@@ -175,9 +175,9 @@ def test_what_has_expired_is_not_approved_even_if_no_dispatcher_runs(now: dateti
 def test_only_what_waits_for_a_word_takes_one(now: datetime, state: State) -> None:
     broadcast = waiting(now, state=state)
 
-    with pytest.raises(NotAllowed, match=f"is {state.label.lower()}: you can't approve it now"):
+    with pytest.raises(NotAllowed, match=f"is {state.label.lower()}: you can’t approve it now"):
         approve(broadcast, by=a_user(), now=now)
-    with pytest.raises(NotAllowed, match=f"is {state.label.lower()}: you can't reject it now"):
+    with pytest.raises(NotAllowed, match=f"is {state.label.lower()}: you can’t reject it now"):
         approvals.reject(broadcast_id=broadcast.pk, by=a_user(), why="no")
 
     broadcast.refresh_from_db()
@@ -219,7 +219,7 @@ def test_nobody_approves_the_text_that_they_put_in_themselves(now: datetime, is_
     edit(broadcast.notification, by=eve, sms_body="Eve's own")
     broadcast.refresh_from_db()
 
-    with pytest.raises(OwnRequest, match=r"You changed the text of .* somebody else has to approve it"):
+    with pytest.raises(OwnRequest, match=r"You changed the text of .* someone else has to approve it"):
         approve(broadcast, by=eve, now=now)
     broadcast.refresh_from_db()
     assert (broadcast.state, broadcast.text_by) == (State.AWAITING_APPROVAL, eve)

@@ -37,7 +37,7 @@ class SeenForm(forms.Form):
         texts = {name: cleaned.get(name) for name in self.MOMENTS}
         found = {name: moments.read(text) for name, text in texts.items()}
         if any(text and not found[name] for name, text in texts.items()):
-            raise forms.ValidationError("This form was not complete.")
+            raise forms.ValidationError("The form was incomplete.")
         return {**found, "is_critical": cleaned.get("is_critical") == "yes"}
 
     @classmethod
@@ -47,11 +47,11 @@ class SeenForm(forms.Form):
         return cls(initial=texts | {"is_critical": "yes" if broadcast.is_critical else ""})
 
 
-CHANGED = "Nothing was rejected: it was changed after you had opened this page. Read it again: perhaps it was mended."
+CHANGED = "Nothing was rejected: this broadcast has changed since you opened the page. Please check it again."
 
 
 class RejectForm(forms.Form):
-    why = WhyField(max_length=200, help_text="Whoever asked for it reads this.")
+    why = WhyField(max_length=200, help_text="The person who requested it will see this.")
     #: The version that the page showed: it may have been mended since.
     seen = forms.CharField(required=False, widget=forms.HiddenInput)
 
@@ -84,7 +84,7 @@ def _show(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadca
 def _approve(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadcast) -> HttpResponse:
     seen = SeenForm(request.POST)
     if not seen.is_valid():
-        return _read_again(model_admin, request, broadcast, "That form was not complete, so nothing was approved.")
+        return _read_again(model_admin, request, broadcast, "The form was incomplete, so nothing was approved.")
     version = approvals.Version(**seen.cleaned_data)
     try:
         approvals.approve(broadcast_id=broadcast.pk, seen=version, by=cast(User, request.user), now=clock.now())
@@ -114,4 +114,4 @@ def _reject(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broad
         return _show(model_admin, request, page_parts.find(model_admin, request, broadcast.pk, "follows__topic"), typed)
     except lifecycle.NotAllowed as refusal:
         return page_parts.refused(model_admin, request, broadcast, refusal)
-    return page_parts.to_progress(model_admin, request, broadcast, "Rejected: nothing of it is sent.")
+    return page_parts.to_progress(model_admin, request, broadcast, "Rejected. Nothing will be sent.")

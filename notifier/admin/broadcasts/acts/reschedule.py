@@ -17,7 +17,7 @@ from notifier.runtime import clock
 from notifier.runtime.versions import NotAsShown
 from notifier.staff import groups
 
-GROWN = "Nothing was started: by now it would be many more messages. Look at the number again."
+GROWN = "Nothing was started: it would now be many more messages. Please check the number again."
 
 
 def reschedule_page(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast_id: int) -> HttpResponse:
@@ -61,8 +61,8 @@ def _changed(broadcast: Broadcast) -> str:
     newest = broadcast.changes.select_related("by").order_by("-pk").first()
     by = f" by {newest.by.get_username()}" if newest else ""
     return (
-        f"Nothing was changed: since you opened this page it was changed{by}. It is "
-        f"{lifecycle.state_in_words(broadcast)} now. What you chose still stands below: decide again."
+        f"Nothing was changed: someone changed this broadcast{by} since you opened this page. It is now "
+        f"{lifecycle.state_in_words(broadcast)}. Your choice is still below: check it and save again."
     )
 
 

@@ -77,7 +77,7 @@ def test_a_retry_of_a_paused_broadcast_says_that_it_must_be_resumed_first(admin:
 
     page = agree_to(admin, act_url(broadcast, "retry"), follow=True, **WHY)
 
-    assert "Nothing was changed. 1 is of a paused broadcast: resume it first." in text_of(page)
+    assert "Nothing was changed. 1 in a paused broadcast (resume it first)." in text_of(page)
     assert Delivery.objects.get().state == "FAILED"
 
 
