@@ -149,7 +149,7 @@ def test_the_page_tells_who_exported_lately(admin: Browser, staff: LogIn) -> Non
     )
 
     text = page.content.decode()
-    assert "Lately exported" in text
+    assert "Recent exports" in text
     assert text.count("Exported clients as CSV: all.") == 1
     assert text.count("Exported clients as CSV: state=active.") == 4
     assert text.count("<td>root</td>") == 5
@@ -215,6 +215,6 @@ def test_who_joined_since_the_page_was_shown_is_asked_about_first(admin: Browser
     page = admin.post(url, form)
 
     assert "Nothing was exported" in page.content.decode()
-    assert "2 clients: everything that the list finds." in page.content.decode()
+    assert "2 clients: everyone in this list." in page.content.decode()
     assert not LogEntry.objects.exists()
     assert len(rows_of(admin.post(url, form_of(page.content.decode())))) == 2
