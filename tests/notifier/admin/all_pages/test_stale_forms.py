@@ -160,7 +160,7 @@ def test_a_consent_that_the_client_has_just_ended_is_not_given_again_by_an_old_p
     page = admin.post(page_of(client), form | ticks)
 
     assert not Preference.objects.filter(sms=True).exists()
-    assert "they changed what they want to hear about, or somebody did" in text_of(page)
+    assert "The client or someone else has changed this consent" in text_of(page)
     # Looked at again, it is a decision.
     admin.post(page_of(client), form_of(page.content.decode()) | ticks)
     assert Preference.objects.filter(sms=True).exists()
@@ -191,7 +191,7 @@ def test_a_form_that_does_not_say_what_it_showed_saves_nothing_and_keeps_what_wa
     for seen in ("", "x", "[]", "{}", '{"at":"yesterday"}', '{"at":"2026-01-01T00:00:00"}'):
         page = admin.post(page_of(client), form | {"name": "Ann After", "seen": seen})
 
-        assert "Nothing was saved: that form was not complete." in text_of(page)
+        assert "Nothing was saved: the form was incomplete." in text_of(page)
         assert form_of(page.content.decode())["name"] == ["Ann After"]
     assert Client.objects.get().name == "Ann Before"
 
