@@ -311,7 +311,7 @@ def test_a_breaker_that_can_not_be_used_keeps_no_result_back(
 
     assert states(ids) == ["RETRYING"] * 5
     assert QueuedTicket.objects.count() == 0
-    assert "The e-mail breaker can't be used" in caplog.text
+    assert "The e-mail breaker can’t be used" in caplog.text
 
 
 def test_a_probe_whose_result_can_not_be_told_is_recorded_all_the_same(
