@@ -81,7 +81,7 @@ def test_the_history_says_who_changed_it_from_what_to_what(admin: Browser, throt
 
     entries = list(LogEntry.objects.order_by("pk"))
     told = [entry.get_change_message() for entry in entries if entry.change_message != "[]"]
-    assert told == ["Changed from what the settings say to 20/s.", "Changed from 20/s to 10/m."]
+    assert told == ["Changed from the server’s setting to 20/s.", "Changed from 20/s to 10/m."]
     assert {entry.user.get_username() for entry in entries} == {"root"}
 
 
