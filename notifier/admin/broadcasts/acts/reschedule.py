@@ -59,9 +59,9 @@ def _has_grown(request: HttpRequest, broadcast: Broadcast, form: SendOptionsForm
 def _changed(broadcast: Broadcast) -> str:
     """What is said to whoever changes a time that is no longer what they saw."""
     newest = broadcast.changes.select_related("by").order_by("-pk").first()
-    by = f" by {newest.by.get_username()}" if newest else ""
+    who = newest.by.get_username() if newest else "someone"
     return (
-        f"Nothing was changed: someone changed this broadcast{by} since you opened this page. It is now "
+        f"Nothing was changed: {who} has changed this broadcast since you opened this page. It is now "
         f"{lifecycle.state_in_words(broadcast)}. Your choice is still below: check it and save again."
     )
 

@@ -305,8 +305,10 @@ def test_the_page_says_before_an_edit_what_it_would_do_to_broadcasts(staff: LogI
     page = text_of(staff("notifier.change_notification", "notifier.view_broadcast").get(url))
 
     said = {name: note_about(page, broadcast) for name, broadcast in made.items()}
-    assert "is awaiting approval. Change the text, and it takes it over: somebody else than you" in said["asked"]
-    assert "is scheduled. It was approved as it is: change the text" in said["approved"]
+    assert (
+        "is awaiting approval. If you change the text, it uses the new text and someone other than you" in said["asked"]
+    )
+    assert "is scheduled. It has been approved. If you change the text" in said["approved"]
     assert "It keeps its text, whatever you change here" in said["alone"]
     assert said["begun"] == ""
     assert reverse("admin:notifier_broadcast_progress", args=[made["asked"].pk]) in page
@@ -325,7 +327,7 @@ def test_an_edit_is_taken_over_by_what_awaits_approval_and_its_author_is_told(ad
 
     page = edit(admin, waiting.notification, sms_body="edited")
 
-    assert "1 broadcast that has not begun takes over the new text, and has to be approved." in text_of(page)
+    assert "1 broadcast that has not started now uses the new text, which has to be approved." in text_of(page)
     assert (made().state, made().sms_body, made().approved_by) == (State.AWAITING_APPROVAL, "edited", None)
 
 
@@ -334,7 +336,7 @@ def test_an_edit_of_what_is_scheduled_without_approval_says_what_to_do(admin: Br
 
     page = edit(admin, scheduled.notification, sms_body="edited")
 
-    assert f"Scheduled with the text as it was before: #{scheduled.pk}." in text_of(page)
+    assert f"Scheduled with the earlier text: #{scheduled.pk}." in text_of(page)
     assert "cancel and broadcast again" in text_of(page)
     progress = admin.get(reverse("admin:notifier_broadcast_progress", args=[scheduled.pk]))
     assert "The notification has been edited since." in text_of(progress)
@@ -410,7 +412,7 @@ def test_the_confirm_page_asks_by_itself_who_waits_and_who_is_skipped(admin: Bro
     part, page = admin.get(url, headers={"HX-Request": "true"}), admin.get(url)
 
     assert url.endswith(f"/held-back/?ids={notification.pk}")
-    assert "E-mail: nobody is in quiet hours now; nobody is over the cap." in text_of(part)
+    assert "E-mail: nobody is in quiet hours; nobody has reached the frequency cap." in text_of(part)
     assert "<html" not in text_of(part)
     assert "<html" in text_of(page)
 

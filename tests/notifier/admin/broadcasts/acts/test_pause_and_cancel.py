@@ -34,7 +34,7 @@ def test_cancelling_asks_with_the_numbers(admin: Browser) -> None:
 
     text = text_of(admin.get(act_url(broadcast, "cancel")))
 
-    assert "1,165 of 1,998 are sent. 800 have not gone out yet." in text
+    assert "1,165 of 1,998 have been sent. 800 have not been sent yet." in text
     broadcast.refresh_from_db()
     assert broadcast.state == State.RUNNING
 
