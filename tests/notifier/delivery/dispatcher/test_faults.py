@@ -120,7 +120,7 @@ def test_what_keeps_e_mails_back_keeps_no_sms_back(loop: Dispatcher, monkeypatch
 
     broadcast.refresh_from_db()
     assert [ticket.deliveries for ticket in issued()] == [(text.pk,)]
-    assert broadcast.fault == "its e-mails can’t be handed out to be sent: DataError"
+    assert broadcast.fault == "its e-mails can’t be queued for sending: DataError"
 
 
 def test_a_broadcast_whose_probe_can_not_be_issued_stops_no_other(
@@ -145,7 +145,7 @@ def test_a_broadcast_whose_probe_can_not_be_issued_stops_no_other(
 
     bad.refresh_from_db()
     assert [ticket.broadcast for ticket in issued()] == [good.pk]
-    assert bad.fault == "its e-mails can’t be handed out to be sent: DataError"
+    assert bad.fault == "its e-mails can’t be queued for sending: DataError"
 
 
 def test_a_database_that_is_away_is_no_broadcasts_fault(loop: Dispatcher, monkeypatch: pytest.MonkeyPatch) -> None:
