@@ -149,7 +149,7 @@ def test_selected_clients_are_erased_and_the_list_is_back(admin: Browser) -> Non
     page = act(admin, "erase_selected", first, second, **DO)
 
     assert set(Client.objects.exclude(erased_at=None)) == {first, second}
-    assert "The personal data of 2 clients is erased for good." in text_of(page)
+    assert "The personal data of 2 clients has been erased permanently." in text_of(page)
     assert f"Erased client {first.pk}" in text_of(page)
     other.refresh_from_db()
     assert other.name == "Somebody Else"
@@ -220,7 +220,7 @@ def test_the_file_can_be_read_as_text(admin: Browser) -> None:
     response = export(admin, a_full_client(), kind="txt")
 
     text = response.content.decode()
-    assert text.startswith("What is kept about Zoë Example, as of ")
+    assert text.startswith("Data held about Zoë Example as of ")
     assert "Changes of consent\n------------------\n- when: " in text
     assert "from where: Staff: asked by phone" in text
     assert "agreed: yes" in text

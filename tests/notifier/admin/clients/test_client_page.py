@@ -222,7 +222,7 @@ def test_a_client_who_once_agreed_is_not_deleted(admin: Browser) -> None:
     text = " ".join(admin.post(page_of(client, "delete"), {"post": "yes"}, follow=True).content.decode().split())
 
     assert Client.objects.filter(pk=client.pk).exists()
-    assert "what this client agreed to is on record, as evidence. Archive the client instead" in text
+    assert "because the record of consent is kept as evidence. Archive the client instead" in text
 
 
 # --- History ----------------------------------------------------------------------------------------------------------

@@ -93,7 +93,7 @@ def test_those_that_were_ticked_are_exported(admin: Browser) -> None:
     asked = admin.post(reverse("admin:notifier_client_changelist"), action)
     response = agree_to(admin, asked.headers["Location"], kind="csv")
 
-    assert "2 clients that you ticked" in admin.get(asked.headers["Location"]).content.decode()
+    assert "2 clients that you selected" in admin.get(asked.headers["Location"]).content.decode()
     assert [row["Name"] for row in rows_of(response)] == ["Ann", "Cleo"]
 
 
@@ -172,7 +172,7 @@ def test_a_page_that_is_only_opened_exports_nothing(admin: Browser) -> None:
     page = admin.get(reverse("admin:notifier_client_export", query={"list": ""}))
     nonsense = export(admin, "exe")
 
-    assert "1 client: everything that the list finds." in page.content.decode()
+    assert "1 client: everyone in this list." in page.content.decode()
     assert nonsense.headers["Content-Type"].startswith("text/html")
     assert admin.get(reverse("admin:notifier_client_export")).status_code == 302
     assert not LogEntry.objects.exists()

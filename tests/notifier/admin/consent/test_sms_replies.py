@@ -195,7 +195,7 @@ def test_several_are_marked_from_the_list(admin: Browser) -> None:
 
     answer = mark(admin, first, second, stopped)
 
-    assert "2 messages are marked as read." in answer.content.decode()
+    assert "2 SMS replies marked as read." in answer.content.decode()
     assert [read(message) for message in (first, second, other, stopped)] == [True, True, False, False]
 
 
@@ -241,7 +241,7 @@ def test_the_overview_tells_how_many_wait(admin: Browser) -> None:
     assert "concern-inbox" not in text(admin, index)
 
     an_answer()
-    assert "1 answer by SMS waits to be read" in text(admin, index)
+    assert "1 unread SMS reply" in text(admin, index)
     an_answer()
     page = text(admin, index)
 
