@@ -117,7 +117,7 @@ def test_the_list_is_exported_as_its_filters_have_it(page: Page, live_server: Li
     page.goto(f"{live_server.url}{reverse('admin:notifier_client_changelist')}?state=active")
 
     page.get_by_role("link", name="Export…").click()
-    page.get_by_text("1 client: everything that the list finds.").wait_for()
+    page.get_by_text("1 client: everyone in this list.").wait_for()
     with page.expect_download() as download:
         page.get_by_role("button", name="Download").click()
 

@@ -52,4 +52,4 @@ def carry_out_import(page: "Page") -> None:
 
 def unsubscribe(page: "Page") -> None:
     page.get_by_role("button", name="Unsubscribe").click()
-    page.get_by_role("heading", name="Done").wait_for()
+    page.get_by_role("heading", name="You are unsubscribed").wait_for()
