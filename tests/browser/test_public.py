@@ -78,7 +78,7 @@ def test_every_public_page_is_accessible_obeys_its_policy_and_fits_its_screen(
         wrong += look_at(page, name, size, theme)
         if name.startswith("unsubscribe") and name != "unsubscribe unknown":
             page.get_by_role("button", name="Unsubscribe").click()
-            page.get_by_role("heading", name="Done").wait_for()
+            page.get_by_role("heading", name="You are unsubscribed").wait_for()
             wrong += look_at(page, f"{name}-done", size, theme)
     with monkeypatch.context() as often:
         often.setattr(rate_limits, "MAX_LOOKS", 0)
@@ -107,9 +107,9 @@ def test_a_client_ends_one_topic_with_one_press_and_comes_back_to_choose(
 
     page.goto(f"/u/{token_of(client)}")
     page.get_by_role("button", name="Unsubscribe").click()
-    page.get_by_role("heading", name="Done").wait_for()
+    page.get_by_role("heading", name="You are unsubscribed").wait_for()
     page.reload()
-    page.get_by_role("heading", name="Done").wait_for()
+    page.get_by_role("heading", name="You are unsubscribed").wait_for()
     assert not Preference.objects.get(client=client, topic=a_topic()).email
 
     page.get_by_role("link", name="Manage your preferences").click()
@@ -120,7 +120,7 @@ def test_a_client_ends_one_topic_with_one_press_and_comes_back_to_choose(
     page.get_by_role("group", name="Offerings").get_by_role("switch", name="SMS").check()
     page.get_by_role("button", name="Save").click()
 
-    page.get_by_role("status").get_by_text("Saved.").wait_for()
+    page.get_by_role("status").get_by_text("Your preferences have been saved.").wait_for()
     assert page.get_by_role("group", name="Offerings").get_by_role("switch", name="SMS").is_checked()
     assert not listings.get_by_role("switch", name="SMS").is_checked()
     offerings = Preference.objects.get(client=client, topic__slug="offerings")
@@ -159,5 +159,5 @@ def test_it_is_used_by_keyboard_alone(visit: Callable[..., Page]) -> None:
     page.keyboard.press("Space")
     page.keyboard.press("Enter")
 
-    page.get_by_role("status").get_by_text("Saved.").wait_for()
+    page.get_by_role("status").get_by_text("Your preferences have been saved.").wait_for()
     assert not Preference.objects.get(client=client, topic=a_topic()).email
