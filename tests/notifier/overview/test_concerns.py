@@ -56,7 +56,7 @@ def test_a_broadcast_of_which_something_fails_is_told_while_it_does(now: datetim
 
 
 def test_a_channel_that_paused_itself_is_tried_again_by_an_act(now: datetime) -> None:
-    paused = Health("E-mail", False, "E-mail is paused by itself.", paused=Channel.EMAIL)
+    paused = Health("E-mail", False, "E-mail is paused automatically.", paused=Channel.EMAIL)
 
     [concern] = concerns.find(health=[paused], may=everything, now=now)
 
