@@ -288,7 +288,7 @@ def test_a_paused_channel_is_told_on_the_dashboard_while_it_is(
     run(stop=stop, until_idle=False)
 
     assert [state for state, _ in said] == ["IDLE", "WAITING", "IDLE", "IDLE"]
-    assert said[1][1] == "Waits while e-mail is paused by itself."
+    assert said[1][1] == "Waiting while e-mail is paused automatically."
 
 
 @pytest.mark.parametrize("call", ["record", "find_open"])
