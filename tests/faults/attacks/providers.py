@@ -365,7 +365,7 @@ class _Scene:
         self.before_the_end(arena)
         arena.wait_for_end()
         # A result that comes after its lease still counts.
-        swept = "SELECT id FROM notifier_delivery WHERE detail LIKE 'the consumer fell silent%'"
+        swept = "SELECT id FROM notifier_delivery WHERE detail LIKE 'the consumer stopped responding%'"
         arena.demand_soon(lambda: not arena.stack.query(swept), "sends outlasted their lease", seconds=NOTICE_SECONDS)
         self._judge()
 

@@ -207,7 +207,7 @@ class SmtpSession(Connection):
             if (phase, address) in self.sink.troubled:
                 return None
             self.sink.troubled.add((phase, address))
-        reply = next((f"{word} requested by its name" for word in words if word.isdigit() and len(word) == 3), "")
+        reply = next((f"{word} asked for by its name" for word in words if word.isdigit() and len(word) == 3), "")
         then = next((word for word in words if word in ("drop", "reset", "hang")), "")
         return Rule(phase=phase, reply=reply, then=then, taken="taken" in words) if reply or then else None
 
