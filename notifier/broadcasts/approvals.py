@@ -131,6 +131,4 @@ def _refusal(broadcast_id: int, by: User, now: datetime) -> lifecycle.BroadcastE
         return OwnRequest(f"You changed the {what} of {broadcast} yourself, so someone else has to approve it.")
     if broadcast.is_expired(now):
         return NotAllowed(f"{broadcast} has expired, so it can’t be sent. Request it again with another time.")
-    return ChangedMeanwhile(
-        f"{broadcast} has changed since you opened this page. Check it again before you approve it."
-    )
+    return ChangedMeanwhile(f"{broadcast} has changed since you opened the page. Check it again before you approve it.")

@@ -82,7 +82,7 @@ def create(
         fresh = [n for n in notifications if n.pk not in made]
         if len(notifications) < len(seen) or any(n.updated_at != seen[n.pk] for n in fresh):
             raise ChangedMeanwhile(
-                "A notification has been changed or deleted since you opened this page. Check it again before you "
+                "A notification has been changed or deleted since you opened the page. Check it again before you "
                 "send it."
             )
         if fresh:

@@ -61,7 +61,7 @@ def _changed(broadcast: Broadcast) -> str:
     newest = broadcast.changes.select_related("by").order_by("-pk").first()
     who = newest.by.get_username() if newest else "someone"
     return (
-        f"Nothing was changed: {who} has changed this broadcast since you opened this page. It is now "
+        f"Nothing was changed: {who} has changed this broadcast since you opened the page. It is now "
         f"{lifecycle.state_in_words(broadcast)}. Your choice is still below: check it and save again."
     )
 

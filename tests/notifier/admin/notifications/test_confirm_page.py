@@ -140,7 +140,7 @@ def test_the_page_tells_how_long_it_takes_and_what_it_costs(admin: Browser) -> N
     page = text_of(admin.get(confirm_page(a_notification(sms_body="x" * 100 + "{{ name }}"))))
 
     assert "About 100 seconds" in page
-    assert "10 e-mails, 0.02 SMS a second" in page
+    assert "10 e-mails, 0.02 SMS per second" in page
     assert '<strong id="total">4</strong> <span class="quiet">2 e-mails and 2 SMS</span>' in page
     assert '<strong>3</strong> <span class="quiet">exact for the clients’ current names; at most 2' in page
 

@@ -195,7 +195,7 @@ def test_the_counter_names_what_made_it_ucs(admin: Browser) -> None:
 
     said = check(admin, sms_body="Hello {{ name }}…")
 
-    assert "because of “…” (horizontal ellipsis; write ... instead)." in said
+    assert "because of “…” (horizontal ellipsis; use ... instead)." in said
     assert "Also “Ł” (latin capital letter l with stroke) in the name of Łukasz Ok." in said
 
 

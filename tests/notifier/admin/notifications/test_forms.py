@@ -21,8 +21,8 @@ def test_a_notification_is_saved_with_plain_line_ends(admin: Browser) -> None:
     ("changes", "said"),
     [
         ({"subject": "   "}, "This field is required."),
-        ({"subject": "Homes\x00"}, "in one line"),
-        ({"subject": "Homes\nBcc: eve@example.com"}, "in one line"),
+        ({"subject": "Homes\x00"}, "Enter one line"),
+        ({"subject": "Homes\nBcc: eve@example.com"}, "Enter one line"),
         ({"subject": "{{ nmae }}"}, "There is no placeholder {{ nmae }}."),
         ({"email_body": "Dear {{ name"}, "A placeholder is incomplete"),
         ({"sms_body": "{{ Name }}"}, "There is no placeholder {{ Name }}."),

@@ -122,7 +122,7 @@ def test_a_provider_that_is_away_is_told(admin: Browser, mailbox: list[Any], set
 
     said = text_of(admin.post(url_of("email"), a_draft()))
 
-    assert "did not go out: the mail server can&#x27;t be used" in said
+    assert "was not sent: the mail server can’t be used" in said
 
 
 @pytest.mark.parametrize(

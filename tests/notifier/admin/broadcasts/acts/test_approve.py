@@ -179,7 +179,7 @@ def test_a_second_word_is_told_the_truth(staff: LogIn) -> None:
 
     page = browser.post(page_of(broadcast), posted, follow=True)
 
-    assert "is running: you can&#x27;t approve it now." in text_of(page)
+    assert "is running: you can’t approve it now." in text_of(page)
     assert Broadcast.objects.count() == 1
 
 
@@ -204,7 +204,7 @@ def test_the_page_of_one_that_waits_for_nobody_leads_to_its_progress(admin: Brow
     page = admin.get(page_of(broadcast), follow=True)
 
     assert page.redirect_chain[-1][0] == page_of(broadcast, "progress")
-    assert "is finished: you can&#x27;t approve it now." in text_of(page)
+    assert "is finished: you can’t approve it now." in text_of(page)
 
 
 def test_a_broadcast_that_is_not_there_is_not_found(admin: Browser) -> None:

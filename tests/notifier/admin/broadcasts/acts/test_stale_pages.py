@@ -49,8 +49,7 @@ def test_a_time_that_somebody_else_chose_is_not_overwritten_unseen(admin: Browse
     assert fresh(broadcast).scheduled_for == before
     text = text_of(page)
     assert (
-        "Nothing was changed: bob has changed this broadcast since you opened this page. It is now scheduled for"
-        in text
+        "Nothing was changed: bob has changed this broadcast since you opened the page. It is now scheduled for" in text
     )
     again = form_of(page.content.decode())
     assert again["scheduled_for"] == ["2099-01-02T16:00"]
