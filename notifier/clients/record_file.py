@@ -131,7 +131,7 @@ def _decision(resolved: ResolvedDelivery) -> dict[str, Any]:
         "decision": resolution.get_action_display(),
         "when": _moment(resolution.at),
         "by": resolution.by.get_username() if resolution.by else "the command line",
-        "why": resolution.why,
+        "reason": resolution.why,
         "before": Delivery.State(resolved.state_before).label,
     }
 
@@ -140,7 +140,7 @@ def _version(row: Any) -> dict[str, Any]:
     return {
         "when": _moment(row.history_date),
         "by": row.history_user.get_username() if row.history_user else "",
-        "why": row.history_change_reason or "",
+        "reason": row.history_change_reason or "",
         "name": row.name,
         "e-mail": row.email,
         "phone": _text(row.phone),

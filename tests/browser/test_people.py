@@ -123,12 +123,12 @@ def test_a_complaint_is_answered_from_the_client_s_page(desk: Page, staff: User)
     expect(desk.get_by_role("region", name="Consent history")).to_contain_text("Staff, root: asked by phone")
     expect(desk.get_by_role("region", name="Suppressed")).to_contain_text("Asked us to.")
 
-    desk.get_by_role("region", name="Messages sent").get_by_role("link", name="Why? Three homes").click()
+    desk.get_by_role("region", name="Messages").get_by_role("link", name="Why? Three homes").click()
     expect(desk.locator("#why-email")).to_contain_text("Ann Example got the e-mail at")
     expect(desk.locator("#why-email")).to_contain_text("they had agreed to Listings by e-mail")
 
     desk.get_by_label("Search by number or subject").fill("two more")
-    desk.get_by_role("button", name="Find").click()
+    desk.get_by_role("button", name="Search").click()
     desk.get_by_role("link", name="Two more homes").click()
     expect(desk.locator("#why-email")).to_contain_text("did not get the e-mail: no consent to Listings by e-mail")
 

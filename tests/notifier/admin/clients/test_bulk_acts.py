@@ -70,7 +70,7 @@ def test_the_page_counts_what_it_would_change_and_what_it_would_leave(admin: Bro
     text = text_of(admin.get(decide_url("archive", *chosen)))
 
     assert "Archive 2 clients?" in text
-    assert "is archived already" in text
+    assert "unchanged: already archived" in text
     assert ">Archive 2 clients</button>" in text
 
 
@@ -200,9 +200,9 @@ def test_the_file_holds_everything_that_is_kept(admin: Browser) -> None:
     assert response["Content-Type"] == "application/json; charset=utf-8"
     assert (kept["client"]["name"], kept["client"]["phone"]) == ("Zoë Example", str(client.phone))
     assert kept["consent today"] == [{"topic": "Listings", "e-mail": True, "SMS": False}]
-    assert kept["changes of consent"][0]["from where"] == "Staff: asked by phone"
+    assert kept["changes of consent"][0]["source"] == "Staff: asked by phone"
     assert kept["messages"][0]["detail"] == "550 no such mailbox"
-    assert kept["decisions about messages"][0]["why"] == "ticket 7"
+    assert kept["decisions about messages"][0]["reason"] == "ticket 7"
     (never,) = kept["suppressed addresses"]
     assert (never["address"], never["source"], never["reason"]) == (
         client.email,
@@ -210,7 +210,7 @@ def test_the_file_holds_everything_that_is_kept(admin: Browser) -> None:
         "reported as spam: abuse",
     )
     (suppressed,) = kept["how addresses were suppressed and lifted"]
-    assert (suppressed["what"], suppressed["from where"]) == ("Suppressed", "Complaint: reported as spam: abuse")
+    assert (suppressed["what"], suppressed["source"]) == ("Suppressed", "Complaint: reported as spam: abuse")
     assert [each["what"] for each in kept["reports from providers"]] == ["Reported as spam"]
     assert [each["text"] for each in kept["messages from the client"]] == ["Who is this?"]
     assert kept["earlier versions"][0]["name"] == "Zoë Example"
@@ -222,7 +222,7 @@ def test_the_file_can_be_read_as_text(admin: Browser) -> None:
     text = response.content.decode()
     assert text.startswith("Data held about Zoë Example as of ")
     assert "Changes of consent\n------------------\n- when: " in text
-    assert "from where: Staff: asked by phone" in text
+    assert "source: Staff: asked by phone" in text
     assert "agreed: yes" in text
 
 
@@ -247,7 +247,7 @@ def test_what_a_list_finds_by_now_is_asked_about_again(admin: Browser) -> None:
     page = admin.post(url, form)
 
     assert not Client.objects.archived().exists()
-    assert "the list has changed since you opened the page" in text_of(page)
+    assert "these clients have changed since you opened the page" in text_of(page)
     assert "Archive 3 clients" in text_of(page)
     admin.post(url, form_of(page.content.decode()))
     assert set(Client.objects.archived()) == {*shown, joined}

@@ -135,7 +135,7 @@ def test_an_export_is_in_the_record(admin: Browser) -> None:
     assert [entry.change_message for entry in LogEntry.objects.order_by("pk")] == [
         "Exported clients as CSV: state=active, what a search found.",
         "Exported clients as XLSX: all.",
-        f"Exported clients as CSV: the ticked {client.pk}.",
+        f"Exported clients as CSV: selected {client.pk}.",
     ]
 
 

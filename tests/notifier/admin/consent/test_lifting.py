@@ -33,7 +33,7 @@ def test_a_lifting_is_asked_about_and_kept_with_who_and_why(staff: LogIn, now: d
 def test_without_a_reason_nothing_is_lifted(admin: Browser, now: datetime) -> None:
     page = lift(admin, suppress(ANN, Source.BOUNCE, now), why=" ")
 
-    assert "Say why" in page.content.decode()
+    assert "Give a reason" in page.content.decode()
     assert Suppression.objects.exists()
 
 

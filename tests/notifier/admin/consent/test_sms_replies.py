@@ -140,7 +140,7 @@ def test_it_is_called_the_inbox_wherever_it_is_named(admin: Browser) -> None:
 
     assert "<h1>Inbox</h1>" in page
     assert f'<a href="{LIST}">Inbox</a>' in text(admin, page_of(message))
-    assert "No answers match" in text(admin, q="+999")
+    assert "No SMS replies match" in text(admin, q="+999")
 
 
 # --- One message ------------------------------------------------------------------------------------------------------
@@ -183,7 +183,7 @@ def test_one_is_marked_from_its_page(admin: Browser) -> None:
 
     answer = admin.post(reverse("admin:notifier_inboundmessage_read", args=[message.pk]), follow=True)
 
-    assert "1 message is marked as read." in answer.content.decode()
+    assert "1 SMS reply marked as read." in answer.content.decode()
     assert answer.redirect_chain == [(LIST, 302)]
     assert (read(message), read(other)) == (True, False)
     assert message.read_by is not None
