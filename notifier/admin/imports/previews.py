@@ -18,7 +18,7 @@ MAX_SHOWN = 50
 SAMPLES = 3
 MAX_SAMPLE_LETTERS = 40
 
-FIGURES = {"added": "new clients", "changed": "changed", "unchanged": "unchanged", "failed": "rejected"}
+FIGURES = {"added": "New clients", "changed": "Changed", "unchanged": "Unchanged", "failed": "Rejected"}
 
 #: What is said of so many clients: of one, and of several.
 NOTES = {

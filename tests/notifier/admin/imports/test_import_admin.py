@@ -238,7 +238,7 @@ def test_who_may_look_sees_the_record_and_no_row_of_it(staff: LogIn, admin: Brow
     seen = auditor.get(page("change", row.pk)).content.decode()
 
     assert "spring.csv" in auditor.get(reverse("admin:notifier_clientimport_changelist")).content.decode()
-    assert "new clients" in seen
+    assert "New clients" in seen
     assert page("failed_rows", row.pk) not in seen
     assert auditor.get(page("failed_rows", row.pk)).status_code == 403
 
