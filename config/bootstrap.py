@@ -49,7 +49,7 @@ def main(arguments: list[str]) -> int:
         print(f"error: {error.filename}: {error.strerror}.", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nStopped. The next run goes on from here.", file=sys.stderr)
+        print("\nStopped. The next run continues from here.", file=sys.stderr)
         return 1
     return 0
 

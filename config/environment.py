@@ -67,7 +67,7 @@ class Environment:
         """Raise `ImproperlyConfigured` with a line for each mistake found so far, if there is any."""
         if self.mistakes:
             lines = "".join(f"\n  {line}" for line in self.mistakes)
-            raise ImproperlyConfigured(f"the environment (or .env) has settings that can't be used:{lines}")
+            raise ImproperlyConfigured(f"the environment (or .env) has settings that can’t be used:{lines}")
 
     def text(self, name: str, default: str = "") -> str:
         return str(self._env.str(name, default=default)).strip()
@@ -88,14 +88,14 @@ class Environment:
         try:
             return json.loads(value)
         except ValueError as error:
-            self.mistakes.append(f"{name} begins like JSON and can't be read as that: {error}.")
+            self.mistakes.append(f"{name} looks like JSON but can’t be read: {error}.")
             return value
 
     def secrets(self, name: str) -> list[str]:
         """Pairs of name and password, like `notifier:…`; the values are never shown."""
         found = self.names(name, [])
         if not all(re.fullmatch(r"[^:\s]+:\S{12,}", secret) for secret in found):
-            self.mistakes.append(f"{name} must be a name, a colon and a password of at least 12 letters.")
+            self.mistakes.append(f"{name} must be a name, a colon and a password of at least 12 characters.")
             return []
         return found
 
@@ -107,13 +107,13 @@ class Environment:
         for name, values in settings.items():
             keys = [key for key in values if key]
             if any(key in PUBLISHED_KEYS for key in keys):
-                fault = "is published in docker-compose.yml, and so known to everybody"
+                fault = "is published in docker-compose.yml, so everyone knows it"
             elif any(len(key) < MIN_KEY_LENGTH or len(set(key)) < MIN_KEY_CHARACTERS for key in keys):
-                fault = f"can be guessed: it needs {MIN_KEY_LENGTH} random characters"
+                fault = f"is easy to guess: it needs {MIN_KEY_LENGTH} random characters"
             else:
                 continue
             self.mistakes.append(
-                f"{name} {fault}. With a PUBLIC_URL for others than this machine set another, e.g. the output of "
+                f"{name} {fault}. PUBLIC_URL is not for this machine only, so set another one, e.g. the output of "
                 "python3 -c 'import secrets; print(secrets.token_urlsafe(50))'."
             )
 
@@ -121,7 +121,7 @@ class Environment:
         value = self.text(name).lower()
         if value in ("", "1", "true", "yes", "on", "0", "false", "no", "off"):
             return default if not value else value in ("1", "true", "yes", "on")
-        self.mistakes.append(f"{name}={value!r} is neither on nor off: write {name}=on or {name}=off.")
+        self.mistakes.append(f"{name}={value!r} must be on or off: {name}=on or {name}=off.")
         return default
 
     def whole(self, name: str, default: int, *, least: int = 1, most: int = 10_000_000) -> int:
@@ -141,7 +141,9 @@ class Environment:
         try:
             return rates.read(value)
         except ValueError:
-            self.mistakes.append(f"{name}={value!r} is no rate: write it like 50/s, 600/m or 1000/h, or leave it out.")
+            self.mistakes.append(
+                f"{name}={value!r} is not a rate. Write it like 50/s, 600/m or 1000/h, or leave it out."
+            )
             return None
 
     def quiet_hours(self, name: str) -> tuple[time, time] | None:
@@ -154,7 +156,7 @@ class Environment:
         except ValueError:
             begin = end = time()
         if begin == end or not re.fullmatch(r"\d\d:\d\d-\d\d:\d\d", value):
-            self.mistakes.append(f"{name}={value!r} are no hours: write them like 21:00-08:00, or leave it out.")
+            self.mistakes.append(f"{name}={value!r} are not hours. Write them like 21:00-08:00, or leave it out.")
             return None
         return begin, end
 
@@ -165,7 +167,7 @@ class Environment:
             return None
         found = re.fullmatch(r"([1-9][0-9]{0,3})/([1-9][0-9]{0,2})d", value)
         if found is None:
-            self.mistakes.append(f"{name}={value!r} is no cap: write it like 3/7d (three in seven days).")
+            self.mistakes.append(f"{name}={value!r} is not a frequency cap. Write it like 3/7d (three in seven days).")
             return None
         return int(found[1]), int(found[2])
 
@@ -176,14 +178,14 @@ class Environment:
         value = self.text(name, default) or default
         scheme = value.partition("://")[0] if "://" in value else ""
         if scheme not in schemes:
-            begins = f"begins with {scheme!r}" if re.fullmatch(r"[a-z0-9+.-]{1,20}", scheme) else "names no scheme"
+            begins = f"begins with {scheme!r}" if re.fullmatch(r"[a-z0-9+.-]{1,20}", scheme) else "has no scheme"
             known = ", ".join(f"{scheme}://" for scheme in schemes)
             self.mistakes.append(f"{name} {begins}; use one of {known}.")
             return default
         if scheme not in HOSTLESS_SCHEMES and not _is_readable(value):
             self.mistakes.append(
-                f"{name} can't be read as an address. Are there special characters in its user name or its password? "
-                "Write %2F for /, %23 for #, %3F for ?, %40 for @, %5B and %5D for [ and ]."
+                f"{name} can’t be read as an address. Are there special characters in its user name or its password? "
+                "Use %2F for /, %23 for #, %3F for ?, %40 for @, %5B and %5D for [ and ]."
             )
             return default
         return value
@@ -196,7 +198,7 @@ class Environment:
         pool = str(options.pop("pool", "")).lower() in ("1", "true", "yes", "on")
         if "sqlite" in parsed["ENGINE"]:
             return self._sqlite(parsed)
-        self._need(name, parsed["NAME"], "names no database: postgres://user:password@host:5432/name.")
+        self._need(name, parsed["NAME"], "has no database name: postgres://user:password@host:5432/name.")
         parsed["OPTIONS"] = options = DEAD_HOST | options
         if pool:
             options["pool"] = True
@@ -221,7 +223,7 @@ class Environment:
         value = self.url(name, default, tuple(EMAIL_BACKENDS))
         parts = urlsplit(value)
         folder = (parts.netloc + parts.path).strip("/")
-        self._need(name, parts.scheme != "filemail" or folder, "names no folder: write filemail:////var/mail.")
+        self._need(name, parts.scheme != "filemail" or folder, "has no folder. Write it like filemail:////var/mail.")
         return {
             "EMAIL_BACKEND": backend or EMAIL_BACKENDS[parts.scheme],
             "EMAIL_HOST": parts.hostname or "localhost",
@@ -237,15 +239,15 @@ class Environment:
         value = self.url(name, default, SMS_SCHEMES)
         parts = urlsplit(value)
         if parts.scheme == "file" and not (parts.netloc + parts.path).strip("/"):
-            self.mistakes.append(f"{name} names no file: write file:///var/log/sms.log.")
+            self.mistakes.append(f"{name} has no file. Write it like file:///var/log/sms.log.")
         if parts.scheme == "twilio":
             self._need(
                 name,
                 parts.username and parts.password,
-                "lacks SID and token: twilio://SID:TOKEN@api.twilio.com/?from=+…",
+                "has no SID and token: twilio://SID:TOKEN@api.twilio.com/?from=+…",
             )
-            self._need(name, parts.hostname, "lacks the host: twilio://SID:TOKEN@api.twilio.com/?from=+…")
-            self._need(name, parse_qs(parts.query).get("from"), "lacks the sender: add ?from=+15005550006 at its end.")
+            self._need(name, parts.hostname, "has no host: twilio://SID:TOKEN@api.twilio.com/?from=+…")
+            self._need(name, parse_qs(parts.query).get("from"), "has no sender: add ?from=+15005550006 at the end.")
         return value
 
     def _need(self, name: str, there: object, complaint: str) -> None:
@@ -257,7 +259,7 @@ class Environment:
         try:
             return spell(value) if value else ""
         except ValueError as error:
-            self.mistakes.append(f"{name} {error}: write it like {example}.")
+            self.mistakes.append(f"{name} {error}. Write it like {example}.")
             return ""
 
     def checked(self, name: str, value: str, accepts: Callable[[str], bool], complaint: str) -> str:

@@ -51,7 +51,7 @@ def main(arguments: list[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
     except DatabaseError as error:
         print(
-            f"error: the database can't be used: {' '.join(str(error).split())}. Check DATABASE_URL.", file=sys.stderr
+            f"error: the database can’t be used: {' '.join(str(error).split())}. Check DATABASE_URL.", file=sys.stderr
         )
     except KeyboardInterrupt:
         return 0
@@ -62,14 +62,14 @@ def main(arguments: list[str]) -> int:
 def choose_port(text: str) -> int:
     """The port, once it is known to be free: nothing is touched otherwise."""
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65535):
-        raise LaunchError(f"PORT={text} is not a port: use a number from 1 to 65535.")
+        raise LaunchError(f"PORT={text} is not a port. Use a number from 1 to 65535.")
     with socket.socket() as probe:
         # As gunicorn does: the last run's closed connections don't count as a use.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, int(text)))
         except OSError as error:
-            why = "in use" if error.errno == errno.EADDRINUSE else f"not to be had ({error.strerror})"
+            why = "in use" if error.errno == errno.EADDRINUSE else f"not available ({error.strerror})"
             raise LaunchError(f"port {text} is {why}. Choose another one: make run PORT=8001") from error
     return int(text)
 
@@ -103,10 +103,10 @@ def make_demo_user() -> None:
         make_demo_staff()
     user = users.filter(username=DEMO_USER, is_active=True).first()
     if user and user.check_password(DEMO_USER):
-        print(f"Log in as {DEMO_USER} with the password {DEMO_USER}. This user is made only where DEBUG is on.")
+        print(f"Log in as {DEMO_USER} with the password {DEMO_USER}. This user is only created when DEBUG is on.")
         names = users.filter(username__in=DEMO_STAFF, is_active=True).order_by("pk").values_list("username", flat=True)
         if names:
-            print(f"To see what others may do, log in as {', '.join(names)}: each name is its password.")
+            print(f"To see what others can do, log in as {', '.join(names)}. The password is the same as the name.")
 
 
 def make_demo_staff() -> None:
@@ -130,7 +130,7 @@ def run(procfile: Path, port: int) -> int:
     }
     for name, command in parse_procfile(procfile.read_text()).processes.items():
         processes.add_process(name, command, env=environment, cwd=str(ROOT))
-    print(f"Notifier is at http://localhost:{port}/ – Ctrl-C stops it.", flush=True)
+    print(f"Notifier is at http://localhost:{port}/ – Press Ctrl-C to stop it.", flush=True)
     processes.loop()
     status = processes.returncode or 0
     # A process that a signal ended has a negative status, which no exit status can be.

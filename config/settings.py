@@ -27,7 +27,7 @@ BEHIND_PROXY = env.flag("BEHIND_PROXY", default=False)
 SECRET_KEY = env.text("SECRET_KEY")
 if not SECRET_KEY:
     env.mistakes.append(
-        "SECRET_KEY is missing: set it to a long random text, e.g. the output of "
+        "SECRET_KEY is missing. Set it to a long random text, e.g. the output of "
         "python3 -c 'import secrets; print(secrets.token_urlsafe(50))'."
     )
 SECRET_KEY_FALLBACKS = env.names("SECRET_KEY_FALLBACKS", [])
@@ -49,12 +49,12 @@ if not is_this_machine(PUBLIC_HOST):
     )
     if DEBUG:
         env.mistakes.append(
-            f"DEBUG=on shows code and settings to whoever meets an error, and PUBLIC_URL={PUBLIC_URL} is for others "
-            "than this machine: set DEBUG=off."
+            f"DEBUG=on shows code and settings to anyone who gets an error, and PUBLIC_URL={PUBLIC_URL} is not for "
+            "this machine only: set DEBUG=off."
         )
 ALLOWED_HOSTS = env.names("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]", PUBLIC_HOST])
 if unhostly := [host for host in ALLOWED_HOSTS if "/" in host]:
-    env.mistakes.append(f"ALLOWED_HOSTS names {unhostly[0]!r}: write host names only, like notifier.example.com.")
+    env.mistakes.append(f"ALLOWED_HOSTS contains {unhostly[0]!r}. Use host names only, like notifier.example.com.")
 CSRF_TRUSTED_ORIGINS = [f"{urlsplit(PUBLIC_URL).scheme}://{urlsplit(PUBLIC_URL).netloc}"]
 
 ROOT_URLCONF = "config.urls"
@@ -66,7 +66,7 @@ TIME_ZONE = (
         "TIME_ZONE",
         env.text("TIME_ZONE", "UTC"),
         lambda zone: zone in available_timezones(),
-        "is not a time zone: write it like Europe/London.",
+        "is not a time zone. Use a name like Europe/London.",
     )
     or "UTC"
 )
@@ -276,7 +276,7 @@ PHONENUMBER_DEFAULT_REGION = PHONE_DEFAULT_REGION = (
         "PHONE_DEFAULT_REGION",
         env.text("PHONE_DEFAULT_REGION").upper(),
         lambda region: region in SUPPORTED_REGIONS,
-        "is not a region: write two letters, like GB or US, or leave it out.",
+        "is not a region. Use two letters, like GB or US, or leave it out.",
     )
     or None
 )
@@ -287,7 +287,7 @@ SMS_COUNTRIES = tuple(
         "SMS_COUNTRIES",
         env.text("SMS_COUNTRIES").upper().replace(" ", ""),
         lambda regions: set(regions.split(",")) <= SUPPORTED_REGIONS,
-        "are not all regions: write two letters each, with commas, like GB,IE, or leave it out.",
+        "are not all regions. Use two letters each, separated by commas, like GB,IE, or leave it out.",
     ).split(",")
     if env.text("SMS_COUNTRIES")
     else ()
@@ -321,7 +321,7 @@ UNSUBSCRIBE_MAILTO = env.spelled(
 )
 SMS_STOP_LINE = env.text("SMS_STOP_LINE")
 SMS_HELP_ANSWER = env.text(
-    "SMS_HELP_ANSWER", "You get these messages because you asked for them. Reply STOP to end them."
+    "SMS_HELP_ANSWER", "You are receiving these messages because you asked for them. Reply STOP to end them."
 )
 # This many soft bounces in a row count as a hard one.
 SOFT_BOUNCES = env.whole("SOFT_BOUNCES", 5, most=100)
@@ -332,7 +332,7 @@ CLIENT_TIME_ZONE = (
         "CLIENT_TIME_ZONE",
         env.text("CLIENT_TIME_ZONE"),
         lambda zone: zone in available_timezones(),
-        "is not a time zone: write it like Europe/London.",
+        "is not a time zone. Use a name like Europe/London.",
     )
     or TIME_ZONE
 )
@@ -345,7 +345,7 @@ LOG_LEVEL = (
         "LOG_LEVEL",
         env.text("LOG_LEVEL", "INFO").upper(),
         lambda level: level in ("DEBUG", "INFO", "WARNING", "ERROR"),
-        "is not a level: use DEBUG, INFO, WARNING or ERROR.",
+        "is not a log level. Use DEBUG, INFO, WARNING or ERROR.",
     )
     or "INFO"
 )

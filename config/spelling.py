@@ -24,13 +24,13 @@ def site_url(text: str) -> str:
         parts = urlsplit(text)
         host, port = parts.hostname or "", parts.port
     except ValueError as error:
-        raise ValueError("can't be read as a web address") from error
+        raise ValueError("can’t be read as a web address") from error
     if _CONTROL.search(text) or parts.scheme not in ("http", "https") or not host:
         raise ValueError("is not a web address")
     if "@" in parts.netloc:
-        raise ValueError("has a name or a password in it, which would stand in every message")
+        raise ValueError("contains a user name or password, which would be in every message")
     if parts.query or parts.fragment or text.endswith(("?", "#")):
-        raise ValueError("has a ? or a #, and the paths of clients' pages are written after it")
+        raise ValueError("contains a ? or #, but paths of clients’ pages are added to it")
     path = quote(_LONE_PERCENT.sub("%25", parts.path), safe="/%:@!$&()*+,;=~").rstrip("/")
     return f"{parts.scheme}://{_ascii_host(host)}{f':{port}' if port is not None else ''}{path}"
 
@@ -41,7 +41,7 @@ def sender(text: str) -> str:
     A name is put into quotation marks where it needs them: without, its comma would end the first of two senders.
     """
     if _CONTROL.search(text):
-        raise ValueError("has control characters in it")
+        raise ValueError("contains control characters")
     found = _SENDER.fullmatch(text)
     if found is None:
         return mailbox(text)
@@ -51,7 +51,7 @@ def sender(text: str) -> str:
     escaped = re.sub(r'(["\\])', r"\\\1", name)
     written = f"{name} <{address}>" if _PLAIN_NAME.fullmatch(name) else f'"{escaped}" <{address}>'
     if parseaddr(written) != (name, address):
-        raise ValueError("has a name that no mail can carry")
+        raise ValueError("has a name that can’t be used in e-mails")
     return written
 
 
@@ -59,7 +59,7 @@ def mailbox(text: str) -> str:
     """An e-mail address of our own, with its domain in Punycode; raises ValueError with what is wrong."""
     local, _, domain = text.rpartition("@")
     if not _LOCAL_PART.fullmatch(local):
-        raise ValueError("has no address that every mail server takes")
+        raise ValueError("has no address that every mail server accepts")
     return f"{local}@{_ascii_host(domain)}"
 
 
@@ -75,7 +75,7 @@ def _ascii_host(host: str) -> str:
         # By UTS 46, and IDNA 2008: faß.de is not fass.de.
         written = host.lower() if host.isascii() else idna.encode(host, uts46=True).decode()
     except idna.IDNAError as error:
-        raise ValueError("names a site that can't be one") from error
+        raise ValueError("has an invalid host name") from error
     if not _HOST.fullmatch(written):
-        raise ValueError("names a site that can't be one")
+        raise ValueError("has an invalid host name")
     return written

@@ -79,7 +79,7 @@ class BreakerReporter:
     def _record(self, count: Count) -> None:
         if breakers.record(channel=self._channel, count=count, now=clock.now()):
             logger.error(
-                "%s is paused by itself, most sends fail: %s", self._channel.label, " ".join(count.detail.split())
+                "%s is paused automatically, most sends fail: %s", self._channel.label, " ".join(count.detail.split())
             )
 
     def _judge(self, claim: Claim, outcomes: Sequence[Outcome]) -> None:
@@ -94,12 +94,12 @@ class BreakerReporter:
                 tries=outcome.message.attempts,
                 now=clock.now(),
             ):
-                logger.info("%s is resumed by itself: a single delivery went through.", self._channel.label)
+                logger.info("%s is resumed automatically: a single delivery succeeded.", self._channel.label)
                 self.is_open = False
 
     def _try(self, call: Callable[[], object]) -> None:
         try:
             call()
         except db.Error as error:
-            logger.warning("The %s breaker can't be used: %s", self._channel.in_words, error)
+            logger.warning("The %s breaker can’t be used: %s", self._channel.in_words, error)
             connection.close()

@@ -24,7 +24,7 @@ class ConnectionLimit:
         """What staff should know about it, as a sentence; empty where there is no limit below ours."""
         if self.number >= self._most:
             return ""
-        return f"Sends over {self.number} connections at once instead of {self._most}: {self._refusal}"
+        return f"Sending over {self.number} connections at once instead of {self._most}: {self._refusal}"
 
     def raise_if_due(self) -> None:
         if self.number < self._most and time.monotonic() - self._since >= RAISE_SECONDS:

@@ -53,7 +53,7 @@ class RateLimiter:
                 break
             if grant.number:
                 return grant.number
-            self._words, self._waited_at = f"Waits for its turn: {rates.formatted(grant.rate)}.", time.monotonic()
+            self._words, self._waited_at = f"Waiting for its turn: {rates.formatted(grant.rate)}.", time.monotonic()
             if self._stop.is_set() or time.monotonic() >= until:
                 return 0
             self._waiting()
@@ -67,5 +67,5 @@ class RateLimiter:
         try:
             throttles.release(channel=self._channel, number=number)
         except db.Error as error:
-            logger.warning("The %s throttle can't be used: %s", self._channel.in_words, error)
+            logger.warning("The %s throttle can’t be used: %s", self._channel.in_words, error)
             connection.close()

@@ -21,7 +21,7 @@ def settle(claim: Claim, outcomes: Sequence[Outcome]) -> None:
     try:
         settled = insist(lambda: settlements.settle(claim=claim, outcomes=outcomes, now=clock.now()))
     except Exception as error:  # noqa: BLE001  (one client's data must not hold back the others' results)
-        logger.error("One of %d results can't be recorded (%s): each is by itself.", len(outcomes), _name(error))
+        logger.error("One of %d results can’t be recorded (%s): each is by itself.", len(outcomes), _name(error))
         settled = sum(_settle_alone(claim, outcome) for outcome in outcomes)
     if settled < len(outcomes):
         logger.warning("%d results came after their lease and were decided by others.", len(outcomes) - settled)
@@ -38,7 +38,7 @@ def _settle_alone(claim: Claim, outcome: Outcome) -> int:
             return write(said)
         except Exception as error:  # noqa: BLE001
             delivery = outcome.message.delivery_id
-            logger.error("The result of delivery %d can't be recorded: %s", delivery, _name(error))
+            logger.error("The result of delivery %d can’t be recorded: %s", delivery, _name(error))
     return 0
 
 
@@ -56,7 +56,7 @@ def insist(write: Callable[[], int]) -> int:
             raise
         except db.Error as error:
             seconds = patience.next_seconds()
-            logger.error("Results can't be recorded, kept and tried again in %.1f s: %s", seconds, error)
+            logger.error("Results can’t be recorded, kept and tried again in %.1f s: %s", seconds, error)
             connection.close()
             time.sleep(seconds)
 

@@ -185,7 +185,7 @@ class Sender:
         except BaseException as error:
             # E.g. too many open files. If the thread ended here, its window would wait for ever.
             logger.exception("No connection to the provider can be made.")
-            self._refuse(thread, window, f"no connection to the provider can be made: {type(error).__name__}")
+            self._refuse(thread, window, f"no connection to the provider could be made: {type(error).__name__}")
             return False
         if not is_called:
             self._call_next(window)
@@ -198,7 +198,7 @@ class Sender:
 
     def _refuse(self, thread: "_Thread", window: Window, reason: str, flight: Flight | None = None) -> None:
         """Leave the window to the threads whose connections work; if there are none, the provider is down."""
-        reason = reason or "the provider can't be used"
+        reason = reason or "the provider can’t be used"
         if not window.down and self._leaves(thread):
             if flight:
                 window.put_back(flight, refusal=reason)
@@ -259,7 +259,7 @@ class _Thread(threading.Thread):
             if backend is not None:
                 backend.close()
         except Exception:
-            logger.exception("A provider's connection did not close.")
+            logger.exception("A provider’s connection did not close.")
 
 
 def _tell(waiting: Callable[[], None]) -> None:

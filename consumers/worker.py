@@ -101,7 +101,9 @@ class Consumer:
 
     def _beat_between_tickets(self) -> None:
         if self._breaker_reporter.is_open:
-            self._heartbeat.beat(Process.State.WAITING, f"Waits while {self._channel.in_words} is paused by itself.")
+            self._heartbeat.beat(
+                Process.State.WAITING, f"Waiting while {self._channel.in_words} is paused automatically."
+            )
         elif self._rate_limiter.words:
             self._beat_at_work()
         else:
@@ -121,7 +123,7 @@ class Consumer:
         except Exception as error:
             if db_faults.is_away(error) or isinstance(error, TransportError):
                 raise
-            broadcast_id, step = received.ticket.broadcast, "a ticket of it can't be handled"
+            broadcast_id, step = received.ticket.broadcast, "one of its tickets can’t be processed"
             faults.log(error, step=step, broadcast_id=broadcast_id, seconds=FAULTY_WAIT.total_seconds())
             faults.note(broadcast_id=broadcast_id, step=step, error=error, now=clock.now())
             self._release(received.ticket.deliveries, due_at=clock.now() + FAULTY_WAIT)
@@ -213,7 +215,7 @@ class Consumer:
 
     def _wait_for_database(self, error: db.Error) -> None:
         connection.close()
-        self._wait_out(f"The database can't be used: {error}", self._patience.next_seconds())
+        self._wait_out(f"The database can’t be used: {error}", self._patience.next_seconds())
 
     def _wait_out(self, reason: str, seconds: float) -> None:
         """Wait, and say why in the heartbeat, because something that is needed is not there."""

@@ -40,7 +40,7 @@ def check_failpoint(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     return [
         Warning(
             f"{failpoints.ENVIRONMENT_NAME} is set: this process will kill, stop or fail itself on purpose.",
-            hint="It is for the fault tests only: take it out of the environment.",
+            hint="It is only for the fault tests: remove it from the environment.",
             id="notifier.W003",
         )
     ]
@@ -54,8 +54,8 @@ def check_email_backend(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     except ImportError as error:
         return [
             Error(
-                f"EMAIL_BACKEND={settings.EMAIL_BACKEND!r} can't be imported: {error}",
-                hint="Write the dotted path of a Django mail backend, or leave EMAIL_BACKEND out and use EMAIL_URL.",
+                f"EMAIL_BACKEND={settings.EMAIL_BACKEND!r} can’t be imported: {error}",
+                hint="Use the dotted path of a Django mail backend, or remove EMAIL_BACKEND and use EMAIL_URL.",
                 id="notifier.E001",
             )
         ]
@@ -71,8 +71,8 @@ def check_mail_password(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         return []
     return [
         Warning(
-            f"EMAIL_URL sends the password to {settings.EMAIL_HOST} in the clear, for everybody on the way to read.",
-            hint="Write smtp+tls:// (STARTTLS, port 587) or smtp+ssl:// (port 465).",
+            f"EMAIL_URL sends the password to {settings.EMAIL_HOST} unencrypted.",
+            hint="Use smtp+tls:// (STARTTLS, port 587) or smtp+ssl:// (port 465).",
             id="notifier.W006",
         )
     ]
@@ -84,8 +84,8 @@ def check_mail_events(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         return []
     return [
         Error(
-            "ANYMAIL_WEBHOOK_SECRET is missing: what the provider tells of bounces and complaints can't be taken, for "
-            "anybody could tell it.",
+            "ANYMAIL_WEBHOOK_SECRET is missing: the provider’s reports of bounces and complaints can’t be accepted, "
+            "because anyone could send them.",
             hint="Set it to notifier:<a long random password>, and give the provider "
             f"{settings.PUBLIC_URL}/hooks/mail/… with that name and password: see docs/consent.md.",
             id="notifier.E006",
@@ -116,16 +116,17 @@ def check_sms_sender(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     if not _NAME_AS_SENDER.fullmatch(sender):
         return [
             Error(
-                f"The sender in SMS_URL, {sender!r}, can’t be one: it is a number like +15005550006, a short code of 3 "
-                "to 8 digits, or a name of up to 11 letters, digits and spaces with one letter at least.",
-                hint="Write it behind from= in SMS_URL, as your provider shows it.",
+                f"The sender in SMS_URL, {sender!r}, is not valid. It must be a number like +15005550006, a short "
+                "code of 3 to 8 digits, or a name of up to 11 letters, digits and spaces with at least one letter.",
+                hint="Put it after from= in SMS_URL, as your provider shows it.",
                 id="notifier.E010",
             )
         ]
     return [
         Warning(
-            f"The sender in SMS_URL, {sender!r}, is a name: nobody can answer it, so that no STOP ever comes.",
-            hint="Use a number, or tell clients another way to stop. Many countries refuse names, or register them.",
+            f"The sender in SMS_URL, {sender!r}, is a name. Clients can’t reply to it, so they can’t reply STOP.",
+            hint="Use a number, or give clients another way to stop. Many countries reject names or require "
+            "registration.",
             id="notifier.W010",
         )
     ]
@@ -138,18 +139,18 @@ def check_public_url(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     if this_machine.is_tried_out() and (not settings.DEBUG or _reaches_clients()):
         return [
             Warning(
-                f"PUBLIC_URL={settings.PUBLIC_URL} leads clients to their own machine: nobody can unsubscribe by the "
-                "links of their messages.",
-                hint="Set PUBLIC_URL to the address at which clients reach this server, like https://news.example.com.",
+                f"PUBLIC_URL={settings.PUBLIC_URL} is an address on the client’s own machine, so nobody can "
+                "unsubscribe by the links in messages.",
+                hint="Set PUBLIC_URL to the address where clients can reach this server, like https://news.example.com.",
                 id="notifier.W004",
             )
         ]
     if address.scheme != "https" and _reaches_clients():
         return [
             Warning(
-                f"PUBLIC_URL={settings.PUBLIC_URL} is plain HTTP: no mail offers to unsubscribe with one click "
-                "(RFC 8058), which large mailbox providers ask of bulk mail.",
-                hint="Serve over HTTPS and let PUBLIC_URL begin with https://.",
+                f"PUBLIC_URL={settings.PUBLIC_URL} is plain HTTP, so e-mails can’t offer one-click unsubscribe "
+                "(RFC 8058), which large mailbox providers require for bulk mail.",
+                hint="Serve over HTTPS, and start PUBLIC_URL with https://.",
                 id="notifier.W005",
             )
         ]
@@ -171,7 +172,7 @@ def check_published_passwords(app_configs: Any, **kwargs: Any) -> list[CheckMess
         return []
     return [
         Error(
-            f"The password of {', '.join(names)} is published in the documentation, and they can't log in with it.",
+            f"The password of {', '.join(names)} is published in the documentation, so they can’t log in with it.",
             hint=f"python manage.py changepassword {names[0]}, or deactivate the user.",
             id="notifier.E007",
         )
@@ -190,8 +191,8 @@ def check_published_server_passwords(app_configs: Any, **kwargs: Any) -> list[Ch
         return []
     return [
         Warning(
-            f"{' and '.join(names)}: the password is the one that docker-compose.yml publishes.",
-            hint="Set POSTGRES_PASSWORD and RABBITMQ_PASSWORD, or the addresses themselves, to passwords of your own.",
+            f"{' and '.join(names)}: the password is the one published in docker-compose.yml.",
+            hint="Set POSTGRES_PASSWORD and RABBITMQ_PASSWORD, or the addresses themselves, to your own passwords.",
             id="notifier.W007",
         )
     ]
@@ -206,8 +207,8 @@ def _reaches_clients() -> bool:
 
 
 def _unwritable(setting: str, example: str, why: str, *, id: str) -> CheckMessage:
-    hint = f"Make it writable for the user that the consumers run as, or name another place, like {example}."
-    return Error(f"{setting} names a place that can't be written: {why}.", hint=hint, id=id)
+    hint = f"Make it writable for the user that the consumers run as, or choose another path, like {example}."
+    return Error(f"{setting} points to a path that can’t be written to: {why}.", hint=hint, id=id)
 
 
 def _no_folder(folder: Path) -> str:
@@ -215,7 +216,7 @@ def _no_folder(folder: Path) -> str:
     # os.path, because a Path raises if a folder above may not be read.
     nearest = next(path for path in (folder, *folder.parents) if os.path.exists(path))
     if not os.path.isdir(nearest):
-        return f"{nearest} is no folder"
+        return f"{nearest} is not a folder"
     return "" if _may(nearest, os.W_OK | os.X_OK) else f"the folder {nearest} is read-only"
 
 
@@ -254,8 +255,9 @@ def _check_lease() -> list[CheckMessage]:
         return []
     return [
         Warning(
-            f"LEASE_SECONDS={settings.LEASE_SECONDS} is shorter than one mail may take ({needed} s with "
-            f"EMAIL_TIMEOUT={settings.EMAIL_TIMEOUT}): a slow mail is given up before all of its answers have come.",
+            f"LEASE_SECONDS={settings.LEASE_SECONDS} is shorter than one e-mail may take ({needed} s with "
+            f"EMAIL_TIMEOUT={settings.EMAIL_TIMEOUT}): a slow e-mail is given up before the mail server has finished "
+            "answering.",
             hint=f"Set LEASE_SECONDS to {needed} or more, or lower EMAIL_TIMEOUT.",
             id="notifier.W002",
         )

@@ -35,7 +35,7 @@ MEASURED = [
 ENGINES = 3
 IMPORTED = [
     r"  import of 100 clean rows: [\d.]+ s, [\d,]+ rows/s, the command's start included",
-    r"  load average [\d.]+\. Imported\. It has 100 added, 0 changed, 0 unchanged, 0 not taken: .*",
+    r"  load average [\d.]+\. Imported\. It has 100 added, 0 changed, 0 unchanged, 0 rejected: .*",
 ]
 SUMMARY = re.compile(r"  (?P<pages>\d+) pages, \d+ of them over 300 ms; (?P<files>\d+) files")
 #: Named by what is looked for in them.

@@ -50,17 +50,17 @@ _NOT_CONNECTED_NAMES = {
 def failure_of(error: Exception, mail: Any, *, is_handed_over: bool) -> SendFailure:
     """What an error means that anymail raised. `is_handed_over`: its request was begun."""
     if isinstance(error, AnymailConfigurationError):
-        return ChannelDown(f"the mail backend can't be used: {masked(error)}")
+        return ChannelDown(f"the mail backend can’t be used: {masked(error)}")
     if any(map(_is_before_the_request, _chain(error))):
-        return ChannelDown(f"the provider can't be reached: {_reason(error)}")
+        return ChannelDown(f"the provider can’t be reached: {_reason(error)}")
     if not is_handed_over:
-        return NoMessage(f"the provider can't be given it: {type(error).__name__}")
+        return NoMessage(f"the provider can’t accept it: {type(error).__name__}")
     if isinstance(error, AnymailRecipientsRefused):
         return _not_taken(mail.anymail_status)
     response: Any = getattr(error, "response", None)
     if (status := _status(response)) is not None:
         return http_answers.failure(status, _words(status, response), getattr(response, "headers", {}))
-    return OutcomeUnknown(f"the provider's answer was lost: {_reason(error)}")
+    return OutcomeUnknown(f"the provider’s answer was lost: {_reason(error)}")
 
 
 def _is_before_the_request(error: BaseException) -> bool:
@@ -82,7 +82,7 @@ def _not_taken(status: Any) -> SendFailure:
     code = _status(status.esp_response) or 0
     words = _words(code, status.esp_response)
     if said and said <= NOT_TAKEN:
-        return PermanentFailure(f"the provider refuses the recipient: {words}")
+        return PermanentFailure(f"the provider rejected the recipient: {words}")
     return http_answers.failure(code, words, getattr(status.esp_response, "headers", {}))
 
 

@@ -36,7 +36,7 @@ class DjangoMailBackend:
             connection: Any = get_connection(settings.EMAIL_BACKEND)
             connection.open()
         except Exception as error:
-            raise ChannelDown(f"the mail backend can't be opened: {masked(error)}") from error
+            raise ChannelDown(f"the mail backend can’t be opened: {masked(error)}") from error
         self._connection = connection
         if self._is_watched():
             self._watch(connection.session)
@@ -56,7 +56,7 @@ class DjangoMailBackend:
         except Exception as error:
             raise self._failure(error, mail) from error
         if sent == 0:  # None is a backend that does not count
-            raise OutcomeUnknown("the mail backend says that it sent nothing, and not why")
+            raise OutcomeUnknown("the mail backend reported that it sent nothing, without a reason")
         if self._anymail:
             self._anymail.raise_unless_taken(mail)
         provider_id = getattr(getattr(mail, "anymail_status", None), "message_id", None)

@@ -29,9 +29,9 @@ def retry_after(headers: Mapping[str, str]) -> timedelta | None:
 def failure(status: int, answer: str, headers: Mapping[str, str]) -> SendFailure:
     """What an answer means that does not say of the recipient that the message was taken."""
     if status in REFUSES_US or 300 <= status < 400:
-        return ChannelDown(f"the provider refuses us: {answer}")
+        return ChannelDown(f"the provider rejected our request: {answer}")
     if status in LATER:
         return TemporaryFailure(answer, wait=retry_after(headers))
     if 400 <= status < 500:
         return PermanentFailure(answer)
-    return OutcomeUnknown(f"the provider does not say that it took the message: {answer}")
+    return OutcomeUnknown(f"the provider did not confirm that it accepted the message: {answer}")

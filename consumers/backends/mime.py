@@ -67,7 +67,7 @@ def _message_id(message: Outgoing) -> str:
 def _refuse_odd_address(address: str) -> None:
     """An address can't be changed as a subject can: it would be another's, or begin a header of its own."""
     if not lines.is_one_line(address):
-        raise NoMessage("the address has control characters, which no header may contain")
+        raise NoMessage("the address contains control characters, which headers can’t contain")
 
 
 def _list_headers(message: Outgoing) -> dict[str, str]:
@@ -114,10 +114,10 @@ def source(message: Outgoing) -> bytes:
     except SendFailure:
         raise
     except ValueError as error:  # BadHeaderError and UnicodeError are ones
-        raise NoMessage(f"no mail can be made of it: {masked(error)}") from error
+        raise NoMessage(f"no e-mail can be created from it: {masked(error)}") from error
     except Exception as error:
         # The `email` package raises e.g. HeaderParseError, and whatever its own faults bring. Nothing is sent yet.
-        raise NoMessage(f"no mail can be made of it: {type(error).__name__}") from error
+        raise NoMessage(f"no e-mail can be created from it: {type(error).__name__}") from error
 
 
 def _written(headers: dict[str, str]) -> bytes:
@@ -177,4 +177,4 @@ def sender_domain() -> str:
         domain = parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2]
         return emails.domain_in_ascii(domain) or "localhost"
     except UnicodeError as error:
-        raise ChannelDown("the domain in DEFAULT_FROM_EMAIL is not one that mail can come from") from error
+        raise ChannelDown("the domain in DEFAULT_FROM_EMAIL can’t be used to send mail") from error

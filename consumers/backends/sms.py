@@ -83,5 +83,5 @@ class FileBackend(NullBackend):
             with _file_lock, self._path.open("a", encoding="utf-8") as file:
                 file.write(line + "\n")
         except OSError as error:
-            raise ChannelDown(f"the file for SMS can't be written: {error.strerror}") from error
+            raise ChannelDown(f"the file for SMS can’t be written: {error.strerror}") from error
         return ""

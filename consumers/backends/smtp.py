@@ -84,7 +84,7 @@ class SmtpBackend:
         try:
             self._smtp = self._connect()
         except Exception as error:  # e.g. ValueError: a host or a password beyond ASCII
-            raise ChannelDown(f"the mail server can't be used: {_words(error)}") from error
+            raise ChannelDown(f"the mail server can’t be used: {_words(error)}") from error
 
     def send(self, message: Outgoing) -> str:
         recipient, data = ascii_address(message.address), _wire_format(mime.source(message))
@@ -129,7 +129,7 @@ class SmtpBackend:
             self._drop()
             if not fresh:
                 return self._begin(data)
-            raise ChannelDown(f"the mail server can't be used: {_words(error)}") from error
+            raise ChannelDown(f"the mail server can’t be used: {_words(error)}") from error
         if code == 250:
             return smtp
         answer = _answer(code, text)
@@ -139,13 +139,13 @@ class SmtpBackend:
         self._drop()
         if not fresh:
             return self._begin(data)
-        raise ChannelDown(f"the mail server refuses our sender: {answer}")
+        raise ChannelDown(f"the mail server rejected our sender address: {answer}")
 
     def _mail_from(self, smtp: smtplib.SMTP, data: bytes) -> tuple[int, bytes]:
         """The answer to MAIL FROM; ours where the server has said that it takes no mail as large as that (RFC 1870)."""
         limit = str(smtp.esmtp_features.get("size", ""))
         if limit.isascii() and limit.isdigit() and 0 < int(limit[:20]) < len(data):
-            return 552, f"5.3.4 it has {len(data):,} bytes, and the server takes {int(limit[:20]):,}".encode()
+            return 552, f"5.3.4 it has {len(data):,} bytes, and the server accepts {int(limit[:20]):,}".encode()
         options = ["BODY=8BITMIME"] if smtp.has_extn("8bitmime") and not data.isascii() else []
         return smtp.mail(_with_ascii_domain(self._sender), options)
 
@@ -212,14 +212,18 @@ class SmtpBackend:
             code, text = smtp.getreply()
         except TROUBLE as error:
             self._drop()
-            raise OutcomeUnknown(f"the mail server took the text and its answer was lost: {masked(error)}") from error
+            raise OutcomeUnknown(
+                f"the mail server received the text, but its answer was lost: {masked(error)}"
+            ) from error
         self._sent += 1
         self._used_at = time.monotonic()
         if 200 <= code < 300:
             return
         if not 400 <= code < 600:
             self._drop()
-            raise OutcomeUnknown(f"the mail server took the text and answered something else: {_answer(code, text)}")
+            raise OutcomeUnknown(
+                f"the mail server received the text, but gave an unexpected answer: {_answer(code, text)}"
+            )
         self._blame_connection(code, text)
         self._reset(smtp)
         failure = TemporaryFailure if code < 500 else PermanentFailure
@@ -230,13 +234,13 @@ class SmtpBackend:
         answer = _answer(code, text)
         if TOO_MANY_CONNECTIONS.match(answer):
             self._drop()
-            raise ChannelDown(f"the mail server takes no more connections: {answer}")
+            raise ChannelDown(f"the mail server accepts no more connections: {answer}")
         if self._is_reused and (code in (421, OUT_OF_STEP) or TOO_MANY_MESSAGES.match(answer)):
             self._drop()
             raise _WornOut
         if code == OUT_OF_STEP:
             self._drop()
-            raise ChannelDown(f"the mail server does not follow: {answer}")
+            raise ChannelDown(f"the mail server rejected the order of commands: {answer}")
 
     def _reset(self, smtp: smtplib.SMTP) -> None:
         """Make the connection ready for the next message, or give it up."""
@@ -258,7 +262,7 @@ def ascii_address(address: str) -> str:
     try:
         return emails.in_ascii(address)
     except UnicodeError as error:
-        raise NoMessage("the address can't be written in ASCII, which this mail server needs") from error
+        raise NoMessage("the address can’t be written in ASCII, which this mail server needs") from error
 
 
 def _with_ascii_domain(sender: str) -> str:

@@ -79,7 +79,7 @@ class _AnswerReader:
         line, self._buffer = self._buffer[:end], self._buffer[end:]
         self._room -= len(line)
         if self._room < 0:
-            raise OSError("its answer has no end")
+            raise OSError("its answer never ended")
         return line
 
     def close(self) -> None:

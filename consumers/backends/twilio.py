@@ -80,9 +80,9 @@ class TwilioBackend:
             )
             response = self._client.send(request, stream=True)
         except UNREACHED as error:
-            raise ChannelDown(f"the SMS provider can't be reached: {_name(error)}") from error
+            raise ChannelDown(f"the SMS provider can’t be reached: {_name(error)}") from error
         except httpx.HTTPError as error:
-            raise OutcomeUnknown(f"the SMS provider's answer was lost: {_name(error)}") from error
+            raise OutcomeUnknown(f"the SMS provider’s answer was lost: {_name(error)}") from error
         try:
             return _judge(response.status_code, _read(response), retry_after(response.headers))
         finally:
@@ -94,7 +94,7 @@ class TwilioBackend:
             form = {"To": message.address, "From": self._sender, "Body": message.body}
             return urlencode(form).encode("ascii")
         except UnicodeError as error:
-            raise NoMessage(f"no SMS can be made of it: {type(error).__name__}") from error
+            raise NoMessage(f"no SMS can be created from it: {type(error).__name__}") from error
 
     def close(self) -> None:
         self._client.close()
@@ -161,24 +161,24 @@ def _judge(status: int, body: bytes, wait: timedelta | None) -> str:
         raise TemporaryFailure("429 too many requests", wait=wait)
     if status in (502, 504):
         # A gateway answers, which does not know whether the provider behind it took the message.
-        raise OutcomeUnknown(f"{status}: a gateway lost the SMS provider's answer")
+        raise OutcomeUnknown(f"{status}: a gateway lost the SMS provider’s answer")
     if status >= 500:
         raise TemporaryFailure(f"{status} from the SMS provider", wait=wait)
     if status == 400:
         code, complaint = _complaint(body)
         raise RecipientRefused(complaint) if code == OPTED_OUT else PermanentFailure(complaint)
     if status < 400:
-        raise ChannelDown(f"{status}: the SMS provider sends us elsewhere; check SMS_URL")
-    raise ChannelDown(f"{status}: the SMS provider refuses us; check SMS_URL")
+        raise ChannelDown(f"{status}: the SMS provider redirected us; check SMS_URL")
+    raise ChannelDown(f"{status}: the SMS provider rejected our request; check SMS_URL")
 
 
 def _message_id(body: bytes) -> str:
     try:
         sid = json.loads(body)["sid"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise OutcomeUnknown("the SMS provider accepted, and its answer can't be read") from error
+        raise OutcomeUnknown("the SMS provider accepted it, but its answer can’t be read") from error
     if not isinstance(sid, str) or not sid:
-        raise OutcomeUnknown("the SMS provider accepted, and its answer names no message")
+        raise OutcomeUnknown("the SMS provider accepted it, but its answer has no message ID")
     return sid
 
 
@@ -189,7 +189,7 @@ def _complaint(body: bytes) -> tuple[object, str]:
         code = answer["code"]
         return code, f"400: {code} {_NUMBER.sub('…', str(answer.get('message', '')))}"[:300]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return None, "400: the SMS provider refuses the message"
+        return None, "400: the SMS provider rejected the message"
 
 
 def _read(response: httpx.Response) -> bytes:

@@ -45,11 +45,11 @@ def read(text: str) -> str:
     try:
         written = in_ascii(address)
     except UnicodeError as error:
-        raise ValueError(f"“{shortened(text)}” is not an e-mail address that mail can go to.") from error
+        raise ValueError(f"“{shortened(text)}” is not an e-mail address that mail can be sent to.") from error
     if not (_is_valid(written) or _is_valid(address)):
         raise ValueError(f"“{shortened(text)}” is not an e-mail address.")
     if max(len(address), len(written)) > MAX_LETTERS:
-        raise ValueError(f"The e-mail address is longer than {MAX_LETTERS} letters.")
+        raise ValueError(f"The e-mail address is longer than {MAX_LETTERS} characters.")
     return address
 
 
@@ -187,7 +187,9 @@ def _why_invisible(text: str, at: int) -> str:
     shown = "".join(char for place, char in enumerate(text) if not _is_invisible(text, place))
     where = f"after “…{before[-3:]}”" if len(before) > 3 else f"after “{before}”" if before else "at its beginning"
     name = f"U+{ord(text[at]):04X} {unicodedata.name(text[at], '').lower()}".strip()
-    return f"“{shortened(shown)}” contains an invisible character {where} ({name}). Delete it, or type all of it again."
+    return (
+        f"“{shortened(shown)}” contains an invisible character {where} ({name}). Delete it, or type the address again."
+    )
 
 
 def shortened(text: str) -> str:

@@ -129,7 +129,7 @@ def _step(starts: set[str], kind: str, part: Any, length: int) -> set[str]:
             return _starts(starts, part[-1], length)
         case "MAX_REPEAT":
             return _repeated(starts, part, length)
-    raise ValueError(f"{kind} is in no numbering plan that is known")
+    raise ValueError(f"{kind} is in no known numbering plan")
 
 
 def _followed(starts: set[str], digits: Iterable[str], length: int) -> set[str]:

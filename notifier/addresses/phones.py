@@ -46,7 +46,7 @@ def read(text: str, *, region: str | None) -> Phone:
     text = whole(" ".join(unicodedata.normalize("NFKC", text).split()))
     if (found := _APPENDED.fullmatch(text)) and _exists(found[1], region):
         raise ValueError(
-            f"“{shortened(text)}” has more at its end than the number {shortened(found[1])}: write the number alone."
+            f"“{shortened(text)}” has something after the number {shortened(found[1])}. Enter only the number."
         )
     try:
         number = phonenumbers.parse(text, region)
@@ -57,7 +57,7 @@ def read(text: str, *, region: str | None) -> Phone:
     if kind == PhoneNumberType.UNKNOWN or not _E164.fullmatch(written):
         raise ValueError(_why_none(text, region))
     if what := _undeliverable(number, kind):
-        raise ValueError(f"“{shortened(text)}” is {what}: no messages are sent to those.")
+        raise ValueError(f"“{shortened(text)}” is {what}. Messages are not sent to such numbers.")
     return Phone(written, kind == PhoneNumberType.FIXED_LINE)
 
 
@@ -95,7 +95,7 @@ def why_not_within(number: str, countries: Collection[str]) -> str:
     try:
         parsed = phonenumbers.parse(number)
     except phonenumbers.NumberParseException:
-        return "what is not a number"
+        return "something that is not a number"
     if what := _undeliverable(parsed, phonenumbers.number_type(parsed)):
         return what
     # By its first digits, so that a page counts the same (notifier/policies/sms_countries.py).
@@ -118,7 +118,7 @@ def whole(text: str) -> str:
     """
     if _SCIENTIFIC.fullmatch(text):
         raise ValueError(
-            f"“{shortened(text)}” was rounded by a spreadsheet. Format the column as text, and type it again."
+            f"“{shortened(text)}” was rounded by a spreadsheet. Format the column as text and enter it again."
         )
     if (found := _DECIMAL.fullmatch(text)) is None:
         return text
@@ -130,14 +130,14 @@ def whole(text: str) -> str:
 def _undeliverable(number: phonenumbers.PhoneNumber, kind: int) -> str:
     code = number.country_code or 0
     if code in _SATELLITES:
-        return "a number of satellites or machines"
+        return "a satellite or machine number"
     if phonenumbers.region_code_for_country_code(code) == _NO_COUNTRY:
-        return "a number of no country"
+        return "a number that belongs to no country"
     return _PREMIUM.get(kind, "")
 
 
 def _why_none(text: str, region: str | None) -> str:
-    reason = f"“{shortened(text)}” is not a phone number that exists."
+    reason = f"“{shortened(text)}” is not a valid phone number."
     if region is None and not text.startswith("+"):
-        return f"{reason} Write it with its country code, like +1 202 555 0123."
+        return f"{reason} Include the country code, for example +1 202 555 0123."
     return reason

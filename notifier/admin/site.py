@@ -5,6 +5,7 @@ from functools import wraps
 from typing import Any, cast
 from urllib.parse import urlencode
 
+from django.conf import settings
 from django.contrib.admin import AdminSite
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.admin.utils import unquote
@@ -20,7 +21,7 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from notifier.admin import overview
 from notifier.runtime import this_machine
-from notifier.staff import account, login_throttle, published_passwords
+from notifier.staff import account, groups, login_throttle, published_passwords
 from notifier.web.htmx import HtmxHttpRequest
 from notifier.wording import numbers
 from notifier.wording.model_names import LISTS, NAMES, NOTHING
@@ -29,22 +30,28 @@ from notifier.wording.model_names import LISTS, NAMES, NOTHING
 MENU = (
     ("Send", ("Notification", "Broadcast", "Delivery", "Resolution")),
     ("Clients", ("Client", "InboundMessage", "Topic", "Suppression", "ClientImport")),
-    ("Machinery", ("Process", "QueuedTicket", "Throttle")),
+    ("System", ("Process", "QueuedTicket", "Throttle")),
     ("Access", ("User", "Group", "AccessAttempt", "AccessLog")),
 )
+#: Pages that all may open and the menu shows only to those with one of these permissions: to others they say nothing.
+ONLY_FOR = {"Resolution": (groups.RESOLVE_DELIVERY, groups.VIEW_RESOLVEDDELIVERY)}
 
 #: What Django and simple-history call the ids that a URL may hold.
 IDS = {"object_id", "version_id", "content_type_id", "id"}
 
 
-def menu(app_list: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The pages that this user may open, in the groups of MENU."""
+def menu(app_list: list[dict[str, Any]], may: Callable[[str], bool]) -> list[dict[str, Any]]:
+    """The pages that this user may open and has a use for, in the groups of MENU."""
     models = {model["object_name"]: model for app in app_list for model in app["models"] if model["admin_url"]}
-    for name in NAMES.keys() & models.keys():
+    unused = {name for name, needs in ONLY_FOR.items() if not any(map(may, needs))}
+    if not settings.BROKER_URL.startswith("database:"):
+        unused.add("QueuedTicket")  # always empty: RabbitMQ holds the tickets
+    models = {name: model for name, model in models.items() if name not in unused}
+    for name in (NAMES.keys() | LISTS.keys()) & models.keys():
         models[name] = {**models[name], "name": LISTS.get(name) or capfirst(NAMES[name][1])}
-    groups = [{"name": name, "models": [models.pop(m) for m in names if m in models]} for name, names in MENU]
-    groups.append({"name": "More", "models": list(models.values())})
-    return [group for group in groups if group["models"]]
+    shown = [{"name": name, "models": [models.pop(m) for m in names if m in models]} for name, names in MENU]
+    shown.append({"name": "More", "models": list(models.values())})
+    return [group for group in shown if group["models"]]
 
 
 class LoginForm(AdminAuthenticationForm):
@@ -52,9 +59,9 @@ class LoginForm(AdminAuthenticationForm):
 
     error_messages = {
         **AdminAuthenticationForm.error_messages,
-        "invalid_login": "That is not the name and password of a member of staff. Capital and small letters differ.",
-        "published": "Everybody can read this password in the documentation, so nobody logs in with it here. "
-        "Whoever runs the server sets another: python manage.py changepassword.",
+        "invalid_login": "Enter the correct username and password of a staff account. Both are case-sensitive.",
+        "published": "This password is published in the documentation, so it can’t be used here. Ask whoever runs the "
+        "server to set another one: python manage.py changepassword.",
     }
 
     def confirm_login_allowed(self, user: User) -> None:
@@ -93,7 +100,7 @@ class NotifierAdminSite(AdminSite):
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         context = super().each_context(request)
-        return {**context, "menu": menu(context["available_apps"])}
+        return {**context, "menu": menu(context["available_apps"], request.user.has_perm)}
 
     def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Any:
         guarded = super().admin_view(_with_ids(view), cacheable)

@@ -42,7 +42,7 @@ class FollowedAlready(FollowUpError):
     """The broadcast has a follow-up already; only that one can be followed now."""
 
     def __init__(self, follower: Broadcast) -> None:
-        super().__init__(f"It was followed up already, by {follower}. Look there for what is still missing.")
+        super().__init__(f"It has a follow-up already: {follower}. Continue from there.")
         self.follower = follower
 
 
@@ -76,7 +76,7 @@ def check(*, broadcast: Broadcast) -> None:
         raise FollowedAlready(follower)
     # A cancelled one ends once the dispatcher has settled what was left.
     if not acts.is_allowed(Act.FOLLOW_UP, broadcast) or broadcast.finished_at is None:
-        raise NotEnded(f"{broadcast} has not ended yet. Wait until it has, or cancel it first.")
+        raise NotEnded(f"{broadcast} has not finished yet. Wait until it has, or cancel it first.")
 
 
 def missing(*, broadcast: Broadcast) -> list[Missing]:

@@ -52,7 +52,7 @@ class SentRecently(BroadcastError):
     """A notification is asked for, running, or was sent a short while ago; sending it again must be asked for."""
 
     def __init__(self, earlier: Sequence[Broadcast]) -> None:
-        what = "Sent a short while ago" if all(broadcast.started_at for broadcast in earlier) else "Asked for already"
+        what = "Sent recently" if all(broadcast.started_at for broadcast in earlier) else "Already requested"
         super().__init__(f"{what}: " + "; ".join(describe(broadcast) for broadcast in earlier))
         self.earlier = earlier
 
@@ -82,7 +82,10 @@ def create(
         made = {b.notification_id: b for b in Broadcast.objects.filter(request_id__in=requests.values())}
         fresh = [n for n in notifications if n.pk not in made]
         if len(notifications) < len(seen) or any(n.updated_at != seen[n.pk] for n in fresh):
-            raise ChangedMeanwhile("A notification was changed or deleted meanwhile. Look at it again before sending.")
+            raise ChangedMeanwhile(
+                "A notification has been changed or deleted since you opened the page. Check it again before you "
+                "send it."
+            )
         if fresh:
             _refuse(fresh, again=again, options=options, now=now)
         for n in fresh:
@@ -209,4 +212,4 @@ def refusal(act: Act, broadcast_id: int) -> NotAllowed:
     broadcast = Broadcast.objects.filter(pk=broadcast_id).first()
     if broadcast is None:
         return NotAllowed(f"There is no broadcast {broadcast_id}.")
-    return NotAllowed(f"{broadcast} is {broadcast.get_state_display().lower()}: you can't {act} it now.")
+    return NotAllowed(f"{broadcast} is {broadcast.get_state_display().lower()}: you can’t {act} it now.")

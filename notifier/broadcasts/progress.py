@@ -139,7 +139,7 @@ def announcement(sheet: Sheet) -> str:
         return f"{broadcast.get_state_display()}: {sheet.outcome()}."
     if broadcast.state == Broadcast.State.RUNNING and sheet.expanded_share < 1:
         return "Running: working out who gets it."
-    return f"{broadcast.get_state_display()}: {int(sheet.share * 10) * 10} % settled."
+    return f"{broadcast.get_state_display()}: {int(sheet.share * 10) * 10} % processed."
 
 
 def as_json(broadcast: Broadcast) -> dict[str, Any]:

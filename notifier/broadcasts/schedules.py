@@ -21,7 +21,7 @@ from notifier.wording import wall_clocks
 
 logger = logging.getLogger(__name__)
 
-START, EXPIRE = "it can't be started at its time", "it can't be cancelled at its time"
+START, EXPIRE = "it can’t be started at its scheduled time", "it can’t be cancelled at its expiry time"
 
 State = Broadcast.State
 
@@ -72,9 +72,9 @@ def _why_expired(broadcast: Broadcast) -> str:
     moment = wall_clocks.with_zone(broadcast.expires_at) if broadcast.expires_at else ""
     match broadcast.state:
         case State.AWAITING_APPROVAL:
-            return f"expired on {moment}, before anybody had approved it"
+            return f"expired on {moment}, before anyone approved it"
         case State.SCHEDULED:
-            return f"expired on {moment}, before it had started"
+            return f"expired on {moment}, before it started"
     return f"the broadcast expired on {moment}"
 
 
@@ -115,13 +115,15 @@ def start_now(*, broadcast_id: int, now: datetime, by: User | None = None, seen:
     """
     broadcast = _before_start(Act.START_NOW, broadcast_id)
     if broadcast.needs_approval:
-        raise NotAllowed(f"{broadcast} needs approval for its time as well. Change the time to ask for it.")
+        raise NotAllowed(f"{broadcast} needs approval for its time too. Change the time to request it.")
     scheduled = acts.allowing(Act.START_NOW, broadcast_id=broadcast_id, seen=seen).filter(needs_approval=False)
     if _has_outgrown(broadcast):
         with transaction.atomic():
             if scheduled.update(state=State.AWAITING_APPROVAL, needs_approval=True, scheduled_for=None):
                 _record_change(broadcast_id, by, now)
-        raise NotAllowed(f"{broadcast} would go to more people by now than you may send to alone: it awaits approval.")
+        raise NotAllowed(
+            f"{broadcast} would now go to more people than you can send to alone, so it is awaiting approval."
+        )
     if not scheduled.unexpired(now).update(scheduled_for=None, **lifecycle.running_columns(now=now)):
         raise lifecycle.refusal(Act.START_NOW, broadcast_id)
 

@@ -17,7 +17,7 @@ class SendOptions:
         """A sentence for each field whose time can't be kept; empty if all is well."""
         found = {}
         if self.scheduled_for and self.scheduled_for <= now:
-            found["scheduled_for"] = "This time has passed. Choose a later one, or start at once."
+            found["scheduled_for"] = "This time has passed. Choose a later one, or start it now."
         if self.expires_at and self.expires_at <= now:
             found["expires_at"] = "This time has passed. Choose a later one, or leave it empty."
         elif self.expires_at and self.scheduled_for and self.expires_at <= self.scheduled_for:

@@ -69,5 +69,5 @@ def send(*, message: Outgoing, channel: Channel) -> str:
     try:
         backend.close()
     except Exception:
-        logger.exception("A provider's connection did not close.")
+        logger.exception("A provider’s connection did not close.")
     return ""

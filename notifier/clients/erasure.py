@@ -59,7 +59,7 @@ def erase(*, client_id: int, by: User | None, why: str, now: datetime) -> Erased
     with transaction.atomic():
         client = Client.objects.select_for_update().filter(pk=client_id).first()
         if client is None or client.erased_at:
-            raise NotErased(f"There is no client {client_id} whose data could be erased any more.")
+            raise NotErased(f"There is no client {client_id} with data to erase.")
         _refuse_while_sending(client)
         known, had, has = _identifying_texts(client), _all_addresses(client), _current_addresses(client)
         client.name, client.email, client.phone = f"Erased client {client.pk}", None, None
@@ -84,7 +84,7 @@ def _refuse_while_sending(client: Client) -> None:
     """Locks the open deliveries by id, in the order of a claim, so that none is claimed before we commit."""
     active = Delivery.objects.active().filter(client=client).order_by("pk").select_for_update()
     if Delivery.State.SENDING in list(active.values_list("state", flat=True)):
-        raise NotErased(f"{client} is being sent something at this moment. Try again in a few minutes.")
+        raise NotErased(f"A message to {client} is being sent right now. Try again in a few minutes.")
 
 
 def _identifying_texts(client: Client) -> list[str]:

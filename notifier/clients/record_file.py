@@ -33,7 +33,7 @@ def full_record(*, client: Client, now: datetime) -> dict[str, Any]:
             "active": client.is_active,
             "added": client.created_at.isoformat(timespec="seconds"),
             "changed": client.updated_at.isoformat(timespec="seconds"),
-            "stopped everything": _moment(client.stopped_at),
+            "stopped all messages": _moment(client.stopped_at),
             "erased": _moment(client.erased_at),
         },
         "consent today": [
@@ -43,7 +43,7 @@ def full_record(*, client: Client, now: datetime) -> dict[str, Any]:
         "changes of consent": [_consent(each) for each in record.consent_changes(client)],
         "messages": [_message(each) for each in record.deliveries(client)],
         "decisions about messages": [_decision(each) for each in _decisions(client)],
-        "addresses never written to": [
+        "suppressed addresses": [
             {
                 "address": shown(each.address),
                 "channel": each.get_channel_display(),
@@ -56,9 +56,9 @@ def full_record(*, client: Client, now: datetime) -> dict[str, Any]:
         "how addresses were suppressed and lifted": [
             _suppression(each) for each in suppression_history.changes(addresses)
         ],
-        "what providers told": [_event(each) for each in suppression_history.events(addresses)],
+        "reports from providers": [_event(each) for each in suppression_history.events(addresses)],
         "messages from the client": [_inbound(each) for each in suppression_history.inbound(addresses)],
-        "versions of the entry": [_version(each) for each in record.history(client)],
+        "earlier versions": [_version(each) for each in record.history(client)],
     }
 
 
@@ -69,7 +69,7 @@ def _consent(change: ConsentChange) -> dict[str, Any]:
         "channel": change.get_channel_display(),
         "before": change.agreed_before,
         "agreed": change.agreed,
-        "from where": change.origin,
+        "source": change.origin,
         "internet address": change.ip,
     }
 
@@ -80,7 +80,7 @@ def _suppression(change: SuppressionChange) -> dict[str, Any]:
         "address": shown(change.address),
         "channel": change.get_channel_display(),
         "what": change.get_action_display(),
-        "from where": suppression_history.origin(change),
+        "source": suppression_history.origin(change),
     }
 
 
@@ -102,7 +102,7 @@ def _inbound(message: InboundMessage) -> dict[str, Any]:
         "sender": shown(message.sender),
         "channel": message.get_channel_display(),
         "text": message.text,
-        "what became of it": message.get_outcome_display(),
+        "outcome": message.get_outcome_display(),
     }
 
 
@@ -114,8 +114,8 @@ def _message(delivery: Delivery) -> dict[str, Any]:
         "address": delivery.address,
         "outcome": delivery.get_state_display(),
         "detail": delivery.detail,
-        "tries": delivery.attempts,
-        "settled": _moment(delivery.settled_at),
+        "attempts": delivery.attempts,
+        "processed": _moment(delivery.settled_at),
     }
 
 
@@ -131,7 +131,7 @@ def _decision(resolved: ResolvedDelivery) -> dict[str, Any]:
         "decision": resolution.get_action_display(),
         "when": _moment(resolution.at),
         "by": resolution.by.get_username() if resolution.by else "the command line",
-        "why": resolution.why,
+        "reason": resolution.why,
         "before": Delivery.State(resolved.state_before).label,
     }
 
@@ -140,7 +140,7 @@ def _version(row: Any) -> dict[str, Any]:
     return {
         "when": _moment(row.history_date),
         "by": row.history_user.get_username() if row.history_user else "",
-        "why": row.history_change_reason or "",
+        "reason": row.history_change_reason or "",
         "name": row.name,
         "e-mail": row.email,
         "phone": _text(row.phone),
@@ -159,7 +159,7 @@ def _text(value: Any) -> str | None:
 
 def as_text(found: dict[str, Any]) -> str:
     """The full record as text: a heading for each part, a line for each entry."""
-    lines = [f"What is kept about {found['client']['name']}, as of {found['exported']}", ""]
+    lines = [f"Data held about {found['client']['name']} as of {found['exported']}", ""]
     for heading, part in found.items():
         if isinstance(part, str):
             continue

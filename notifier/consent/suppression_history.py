@@ -133,7 +133,7 @@ def _of_consent(change: ConsentChange, *, is_first: bool) -> Entry:
     return Entry(
         at=change.at,
         what=change.topic.name,
-        beside=f"by {change.get_channel_display()}",
+        beside=f"by {Channel(change.channel).in_words}",
         before=before,
         after=after,
         tone="good" if change.agreed else "quiet",

@@ -194,7 +194,7 @@ def _message_or_flaw(broadcast_id: int, channel: Channel, content: Content, row:
     except Exception as error:  # noqa: BLE001  (one client's data must not hold up the window)
         # Only the name: the text of an error may hold what the client is called.
         logger.error("No message can be made of delivery %d: %s", row.id, type(error).__name__)
-        return replace(blank, flaw=f"no message can be made for this client: {type(error).__name__}")
+        return replace(blank, flaw=f"no message can be created for this client: {type(error).__name__}")
 
 
 def _rendered(blank: Message, content: Content, row: PendingRow) -> Message:

@@ -39,10 +39,10 @@ TALLY_SHARE = 0.05
 #: How long it counts for the overview without a break, since the other work waits for it.
 STRETCH_SECONDS = 0.5
 #: What can't be done for a broadcast that is faulty, in words for staff.
-EXPAND = "its audience can't be turned into deliveries"
-TALLY = "its deliveries can't be counted"
-FINISH = "it can't be ended"
-COUNT = "its days can't be counted"
+EXPAND = "its audience can’t be turned into deliveries"
+TALLY = "its deliveries can’t be counted"
+FINISH = "it can’t be finished"
+COUNT = "its daily numbers can’t be counted"
 #: How often uploads whose time is over are emptied.
 PURGE_SECONDS = 600.0
 
@@ -88,7 +88,7 @@ class Dispatcher:
                 continue
             except Exception:
                 # An error of ours in one broadcast must stop neither the others nor make the loop spin.
-                logger.exception("The dispatcher's cycle failed and is tried again.")
+                logger.exception("The dispatcher’s cycle failed and is tried again.")
                 self._stop.wait(patience.next_seconds())
                 continue
             if until_idle and self._broker.trouble:
@@ -172,7 +172,7 @@ class Dispatcher:
     def _purge(self, now: datetime) -> None:
         if time.monotonic() - self._purged_at >= PURGE_SECONDS:
             self._purged_at = time.monotonic()  # if it fails, it is not tried again in every cycle
-            with self._faults.contained("old uploads can't be emptied"):
+            with self._faults.contained("old uploads can’t be emptied"):
                 retention.purge(now=now)
 
     def _finish(self, now: datetime) -> bool:
@@ -197,7 +197,7 @@ class Dispatcher:
                 daily_stats.count(broadcast_id=pk, now=now)
             if time.monotonic() - began > STRETCH_SECONDS:
                 break  # the others come next time: after an upgrade it may be every broadcast there is
-        with self._faults.contained("clients can't be counted"):
+        with self._faults.contained("clients can’t be counted"):
             if counts.is_due(now=now):
                 counts.count(now=now)
         took = time.monotonic() - began
@@ -246,7 +246,7 @@ class Dispatcher:
 
     def _wait_for_database(self, error: db.Error, patience: Backoff) -> None:
         seconds = patience.next_seconds()
-        logger.error("The database can't be used, next try in %.1f s: %s", seconds, error)
+        logger.error("The database can’t be used, next try in %.1f s: %s", seconds, error)
         connection.close()
         self._stop.wait(seconds)
 

@@ -24,19 +24,19 @@ OPEN_BROADCASTS = acts.ALLOWED[Act.SEND_AGAIN]
 
 
 class Obstacle(TextChoices):
-    """Why a delivery is left as it is. The text completes "12 are …"."""
+    """Why a delivery is left as it is. The text completes "12 unchanged: …"."""
 
-    SENT = "sent already"
-    UNDER_WAY = "still under way"
-    NEVER_SENT = "skipped or cancelled: never sent at all"
+    SENT = "already sent"
+    UNDER_WAY = "still being sent"
+    NEVER_SENT = "skipped or cancelled, so never sent"
     CANCELLED = "cancelled"
-    PAUSED_BROADCAST = "of a paused broadcast: resume it first"
-    CANCELLED_BROADCAST = "of a cancelled broadcast: nothing of it is sent any more"
-    EXPIRED_BROADCAST = "of a broadcast that has expired: nothing of it is sent any more"
-    NOT_STARTED = "of a broadcast that has not started: it sends them itself"
-    FOLLOWED = "of a broadcast that was followed up: send to those who did not get its follow-up either"
-    NO_ADDRESS = "without an address: the client has none today either"
-    CHANGED = "already changed by somebody else or by a late result"
+    PAUSED_BROADCAST = "in a paused broadcast (resume it first)"
+    CANCELLED_BROADCAST = "in a cancelled broadcast, which can’t send anything more"
+    EXPIRED_BROADCAST = "in an expired broadcast, which can’t send anything more"
+    NOT_STARTED = "in a broadcast that has not started yet"
+    FOLLOWED = "in a broadcast that has a follow-up (send to those who missed the follow-up instead)"
+    NO_ADDRESS = "without an address, and the client still has none"
+    CHANGED = "already changed by someone else or by a late result"
 
 
 def of_delivery(

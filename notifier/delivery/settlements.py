@@ -22,7 +22,7 @@ LONGEST_RETRY = timedelta(hours=1)
 #: Retries of one bad moment are spread by this share either way, so that they don't come back all at once.
 JITTER = 0.2
 
-NEVER_SENT = "its consumer was held up until the lease had ended, and did not send it"
+NEVER_SENT = "the consumer was delayed until its lease had ended, and did not send it"
 
 
 class Verdict(Enum):
@@ -57,7 +57,7 @@ class Outcome:
 
     def in_our_words(self) -> "Outcome":
         """The same without anything that the provider said."""
-        detail = "the provider's answer can't be recorded" if self.detail else ""
+        detail = "the provider’s answer can’t be recorded" if self.detail else ""
         return replace(self, detail=detail, provider_id="", suppress=None)
 
     def postponed(self, wait: timedelta) -> "Outcome":

@@ -11,8 +11,8 @@ from notifier.delivery import bulk_updates
 from notifier.models import Broadcast, Channel, Delivery
 from notifier.runtime import failpoints
 
-STEP = "deliveries that nobody else settles can't be settled"
-LEASE_RAN_OUT = "the consumer fell silent while sending: it may or may not have arrived"
+STEP = "deliveries left unprocessed can’t be completed"
+LEASE_RAN_OUT = "the consumer stopped responding while sending: it may or may not have arrived"
 
 State = Delivery.State
 

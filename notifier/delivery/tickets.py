@@ -61,7 +61,7 @@ def issue_tickets(*, channel: Channel, transport: Transport, now: datetime, faul
 
 
 def _step(channel: Channel) -> str:
-    return f"its {channel.units} can't be handed out to be sent"
+    return f"its {channel.units} can’t be queued for sending"
 
 
 def _issue_probe(

@@ -29,8 +29,8 @@ def sentence(case: Case, delivery: Delivery) -> str:
 def _sent(case: Case, delivery: Delivery) -> str:
     moment = delivery.settled_at or case.ended
     if case.decisions and case.decisions[0].resolution.action == Resolution.Action.MARKED_SENT:
-        return f"{case.client} counts as having got {case.message}: {decision(case.decisions[0])}"
-    tries = f", at try {delivery.attempts}" if delivery.attempts > 1 else ""
+        return f"{case.client} is recorded as having got {case.message}: {decision(case.decisions[0])}"
+    tries = f", at attempt {delivery.attempts}" if delivery.attempts > 1 else ""
     return f"{case.client} got {case.message} {when(moment)}{tries}: {_agreement(case, moment)}."
 
 
@@ -41,16 +41,16 @@ def _agreement(case: Case, moment: datetime) -> str:
         return f"they had {given(case, consent.by)}"
     if consent.agreed is False and consent.by and (agreed := case.consents.agreed_before(consent.by.at)):
         return f"they had {given(case, agreed)}, and withdrew it {when(consent.by.at)}, when it was on its way"
-    return f"they had agreed to {case.subject}, but the records don’t say since when{_beginning()}"
+    return f"they had agreed to {case.subject}, but the records don’t say when{_beginning()}"
 
 
 def _beginning() -> str:
     began = records_began()
-    return f": they begin {when(began)}" if began else ""
+    return f" (they begin {when(began)})" if began else ""
 
 
 def _failed(case: Case, delivery: Delivery) -> str:
-    tries = f" after {delivery.attempts} tries" if delivery.attempts > 1 else ""
+    tries = f" after {delivery.attempts} attempts" if delivery.attempts > 1 else ""
     detail = GAVE_UP.sub("", delivery.detail) or "the provider gave no reason"
     return f"{did_not(case)} sending failed{_moment(delivery)}{tries}: {_stop(detail)}"
 
@@ -59,8 +59,8 @@ def _unknown(case: Case, delivery: Delivery) -> str:
     detail = delivery.detail or "its outcome was lost"
     since = _moment(delivery) or " a while ago"
     return (
-        f"Nobody knows whether {case.client} received {case.message}, last heard of{since}: {_stop(detail)} "
-        "It is not sent again by itself: staff decide."
+        f"It is not known whether {case.client} received {case.message}. Last status{since}: {_stop(detail)} "
+        "It is not sent again automatically: staff decide."
     )
 
 
@@ -75,11 +75,11 @@ def _skipped(case: Case, delivery: Delivery) -> str:
 
 
 def _other_reason(case: Case, delivery: Delivery, moment: datetime) -> str:
-    return f"{delivery.detail.rstrip('.') or 'it was skipped, and the record does not say why'} ({when(moment)})"
+    return f"{delivery.detail.rstrip('.') or 'it was skipped, and no reason was recorded'} ({when(moment)})"
 
 
 def _no_address(case: Case, delivery: Delivery, moment: datetime) -> str:
-    return f"there was no {case.channel.address_in_words} for them {when(moment)}"
+    return f"they had no {case.channel.address_in_words} {when(moment)}"
 
 
 def _suppressed(case: Case, delivery: Delivery, moment: datetime) -> str:
@@ -98,46 +98,46 @@ def _archived(case: Case, delivery: Delivery, moment: datetime) -> str:
 def _consent_gone(case: Case, delivery: Delivery, moment: datetime) -> str:
     consent = case.consents.at(moment)
     if consent.by and not consent.agreed:
-        return f"consent to {case.subject} was withdrawn after the send began, {withdrawn(consent.by)}"
+        return f"consent to {case.subject} was withdrawn after sending began, {withdrawn(consent.by)}"
     # Or the client suppressed the address themselves, by a STOP or a complaint.
     found = suppression(channel=delivery.channel, address=delivery.address, at=moment) if delivery.address else None
     if consent.agreed and found:
-        return f"they refused it after the send began: {found.reason.rstrip('.')} ({when(found.created_at)})"
-    return f"consent to {case.subject} was withdrawn after the send began; it was found gone {when(moment)}"
+        return f"they refused it after sending began: {found.reason.rstrip('.')} ({when(found.created_at)})"
+    return f"consent to {case.subject} was withdrawn after sending began; this was noticed {when(moment)}"
 
 
 def _over_cap(case: Case, delivery: Delivery, moment: datetime) -> str:
     cap = settings.CAPS[case.channel.value]
-    allowed = f" (the cap is {cap[0]} in {cap[1]} days today)" if cap else ""
-    return f"they were over the cap of {case.channel.in_words} messages{allowed} {when(moment)}"
+    allowed = f" (now {cap[0]} in {cap[1]} days)" if cap else ""
+    return f"they had reached the frequency cap for {case.channel.units}{allowed} {when(moment)}"
 
 
 def _pending(case: Case, delivery: Delivery) -> str:
     if delivery.detail == quiet_hours_sql.WAITS and delivery.due_at and delivery.due_at > case.now:
         if case.broadcast.state == Broadcast.State.RUNNING:
-            return f"{has_not(case)} it waits until their quiet hours end, {when(delivery.due_at)}."
+            return f"{has_not(case)} it is waiting until their quiet hours end, {when(delivery.due_at)}."
         return f"{has_not(case)} {_waits_for(case)}."
     was_early = delivery.detail == quiet_hours_sql.WAITS
-    last = f" (the last try: {delivery.detail.rstrip('.')})" if delivery.detail and not was_early else ""
+    last = f" (the last attempt: {delivery.detail.rstrip('.')})" if delivery.detail and not was_early else ""
     return f"{has_not(case)} {_waits_for(case)}{last}."
 
 
 def _waits_for(case: Case) -> str:
     if case.broadcast.state == Broadcast.State.PAUSED:
-        return "it is still waiting, for the broadcast is paused"
+        return "it is still waiting, because the broadcast is paused"
     if case.broadcast.state == Broadcast.State.CANCELLED:
         return "the broadcast was cancelled, so it will not be sent"
     if Breaker.objects.open().filter(channel=case.channel).exists():
-        return f"it is still waiting, for {case.channel.in_words} has paused itself"
-    return "it is still waiting for its turn"
+        return f"it is still waiting, because {case.channel.in_words} was paused automatically"
+    return "it is still waiting to be sent"
 
 
 def _sending(case: Case, delivery: Delivery) -> str:
-    return f"{has_not(case)} it is being sent at this moment."
+    return f"{has_not(case)} it is being sent now."
 
 
 def _retrying(case: Case, delivery: Delivery) -> str:
-    tries = numbers.counted(delivery.attempts, "try", "tries")
+    tries = numbers.counted(delivery.attempts, "attempt")
     detail = f", the last with “{delivery.detail}”" if delivery.detail else ""
     if case.broadcast.state in (Broadcast.State.PAUSED, Broadcast.State.CANCELLED):
         return f"{has_not(case)} {tries} failed{detail}, and {_waits_for(case)}."

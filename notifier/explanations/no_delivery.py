@@ -29,7 +29,7 @@ def _no_text(case: Case) -> str:
 def _not_started(case: Case) -> str:
     broadcast = case.broadcast
     if broadcast.state == _STATE.AWAITING_APPROVAL:
-        return f"{has_not(case)} the broadcast awaits approval."
+        return f"{has_not(case)} the broadcast is awaiting approval."
     if broadcast.state == _STATE.SCHEDULED:
         starts = f", to start {when(broadcast.scheduled_for)}" if broadcast.scheduled_for else ""
         return f"{has_not(case)} the broadcast is scheduled{starts}."
@@ -45,7 +45,7 @@ def _because(broadcast: Broadcast) -> str:
 def _added_later(case: Case) -> str:
     if case.client.pk <= case.broadcast.audience_upto:
         return ""
-    return f"{did_not(case)} they were added {when(case.client.created_at)}, after the audience was frozen."
+    return f"{did_not(case)} they were added {when(case.client.created_at)}, after the broadcast had started."
 
 
 def _not_reached(case: Case) -> str:
@@ -56,7 +56,7 @@ def _not_reached(case: Case) -> str:
         return f"{did_not(case)} the broadcast was cancelled before their turn came{_because(broadcast)}."
     if broadcast.state == _STATE.PAUSED:
         return f"{has_not(case)} the broadcast was paused before their turn came."
-    return f"{has_not(case)} the audience is still being worked out, and their turn has not come."
+    return f"{has_not(case)} the audience is still being worked out, and their turn has not come yet."
 
 
 def _had_it_before(case: Case) -> str:
@@ -68,7 +68,7 @@ def _had_it_before(case: Case) -> str:
     if earlier is None or earlier.state not in (Delivery.State.SENT, Delivery.State.UNKNOWN):
         return ""
     got = "had got" if earlier.state == Delivery.State.SENT else "may have got"
-    return f"{did_not(case)} it went only to those who had not got broadcast #{first}, and they {got} that."
+    return f"{did_not(case)} it went only to those who had not got broadcast #{first}, and they {got} it."
 
 
 def _not_allowed(case: Case) -> str:
@@ -106,12 +106,12 @@ def _no_consent(case: Case, consent: Consent) -> str:
 def _records_fail(case: Case, consent: Consent, is_active: bool | None) -> str:
     """The client was archived or had not agreed: there is no other reason for having no delivery."""
     if consent.agreed and consent.by and is_active is None:
-        return f"they had {given(case, consent.by)}, so they must have been archived; the records don’t say since when"
+        return f"they had {given(case, consent.by)}, so they must have been archived; the records don’t say when"
     if consent.agreed is None:
         began = records_began()
         begin = f" (they begin {when(began)})" if began else ""
-        return f"they had not agreed to {case.subject}, or were archived; the records{begin} don’t tell which"
+        return f"they had not agreed to {case.subject}, or were archived; the records{begin} don’t say which"
     return (
-        "the records do not explain it, for they had agreed and were active. Tell those who look after the system: "
+        "the records don’t explain it, because they had agreed and were active. Please tell your administrator: "
         f"client {case.client.pk}, broadcast {case.broadcast.pk}"
     )

@@ -48,7 +48,7 @@ class Limits:
         if time.monotonic() > deadline:
             raise FileError(
                 f"Reading this file takes longer than {self.seconds:.0f} seconds. Save only the columns and rows that "
-                "are wanted as CSV (UTF-8), and choose that file."
+                "you need as CSV (UTF-8), and choose that file."
             )
 
 
@@ -100,9 +100,9 @@ def table(
     """The table whose header is the first record; raises `FileError` if there is none."""
     first = next(records(), None)
     if first is None:
-        raise FileError("The file is empty: there is nothing in it to import.")
+        raise FileError("The file is empty.")
     if len(first.cells) > MAX_COLUMNS:
-        raise FileError(f"The header on line {first.line} has more than {MAX_COLUMNS} columns: is this the right file?")
+        raise FileError(f"The header on line {first.line} has more than {MAX_COLUMNS} columns. Is this the right file?")
 
     def rows() -> Iterator[Row]:
         found = records()
@@ -133,14 +133,14 @@ def nonempty_rows(records: Iterator[tuple[int, list[str]]], limits: Limits) -> I
         blank += not cells
         if blank > limits.blank_rows:
             raise FileError(
-                f"Up to line {line:,} there are more than {limits.blank_rows:,} empty rows. Delete them, those below "
-                "the last client too, save the file, and choose it again."
+                f"There are more than {limits.blank_rows:,} empty rows up to line {line:,}. Delete them, including "
+                "those below the last client, save the file and choose it again."
             )
         if number > limits.cells or letters > limits.letters:
             raise FileError(
-                f"Up to line {line:,} there are more than {limits.cells:,} cells, blank ones among them, or "
-                f"{limits.letters:,} letters, which is more "
-                "than is read. Save only the columns and rows that are wanted, and choose that file."
+                f"There are more than {limits.cells:,} cells (including blank ones) or {limits.letters:,} characters "
+                f"up to line {line:,}, which is too many. Save only the columns and rows that you need, and choose "
+                "that file."
             )
         if cells:
             yield Row(line, cells)

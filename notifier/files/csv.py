@@ -102,12 +102,12 @@ def _cut(text: io.TextIOWrapper, form: _Form) -> Iterator[tuple[int, list[str]]]
 def _in_words(error: csv.Error, line: int) -> str:
     if "unexpected end" in str(error) or "field limit" in str(error):
         return (
-            f"The row on line {line} opens a quotation mark that is never closed: the file was cut short or damaged. "
-            "Close it or save the file again, and choose it again."
+            f"The row on line {line} has an opening quotation mark that is never closed: the file is incomplete or "
+            "damaged. Close the quotation mark or save the file again, and choose it again."
         )
     return (
-        f"The row on line {line} can’t be told apart: after a quotation mark that closes a cell something other than "
-        "the separator follows. Write a quotation mark inside a cell twice, and choose the file again."
+        f"The row on line {line} can’t be read: a closing quotation mark is not followed by the separator. Write "
+        "quotation marks inside a cell twice, and choose the file again."
     )
 
 

@@ -48,7 +48,7 @@ _C1 = re.compile("[\x80-\x9f]")
 _CTRL_Z = "\x1a"
 _ENDS_HERE = re.compile(r"(?:^|[\r\n])\x1a|\x1a\Z")
 
-NO_TEXT = "This is neither a text file nor an Excel workbook. Save it as CSV (UTF-8) or as .xlsx, and choose it again."
+NO_TEXT = "This is not a text file or an Excel workbook. Save it as CSV (UTF-8) or as .xlsx, and choose it again."
 _AGAIN = "Save it again as CSV (UTF-8), and choose it again."
 
 
@@ -57,7 +57,7 @@ class EncodingUnknown(FileError):
 
 
 def name(encoding: str) -> str:
-    return _NAMES.get(encoding) or CHOICES.get(encoding, "an encoding that is not known yet")
+    return _NAMES.get(encoding) or CHOICES.get(encoding, "an unknown encoding")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +85,13 @@ def find(file: BinaryIO, chosen: str = "") -> Found:
     # Other encodings are rarely valid UTF-8 by chance: with as many valid letters as others, the file is damaged UTF-8.
     if mark == codecs.BOM_UTF8 or (survey.proper >= survey.strange and chosen in ("", AS_BYTES)):
         raise FileError(
-            f"Line {survey.strange_line} has letters that can’t be read, while the rest of the file is UTF-8: it was "
-            f"damaged, or put together from files of different kinds. {_AGAIN}"
+            f"Line {survey.strange_line} has characters that can’t be read, although the rest of the file is UTF-8. "
+            f"It is damaged, or was put together from different kinds of files. {_AGAIN}"
         )
     if not chosen and not survey.is_1252:
         raise EncodingUnknown(
-            f"The letters on line {survey.strange_line} can be read in several ways, for the file is not UTF-8. "
-            "Say in which encoding it was saved, or save it again as CSV (UTF-8)."
+            f"The characters on line {survey.strange_line} can be read in several ways, because the file is not UTF-8. "
+            "Choose the encoding it was saved in, or save it again as CSV (UTF-8)."
         )
     if chosen and chosen != AS_BYTES:
         _check(file, chosen)
@@ -125,7 +125,7 @@ def _check(file: BinaryIO, encoding: str) -> None:
         decoder.decode(b"", final=True)
     except UnicodeDecodeError as error:
         line = lines + _line_ends(error.object[: error.start].decode(AS_BYTES)) + 1
-        said = f"Line {line} has letters that {name(encoding)} does not have. Choose another encoding."
+        said = f"Line {line} has characters that {name(encoding)} does not have. Choose another encoding."
         raise FileError(said) from error
 
 
@@ -162,8 +162,8 @@ class _Survey:
             self.ended_on, text = self.line_at(text, found.end()), text[found.end() :]
         if self.ended_on and text.strip(f"{_CTRL_Z} \t\r\n,;|"):
             raise FileError(
-                f"Line {self.ended_on} has the sign with which DOS ended a file (Ctrl-Z), and there is more behind it: "
-                f"the file was put together from several. Delete that sign. {_AGAIN}"
+                f"Line {self.ended_on} has an old end-of-file character (Ctrl-Z) with more text after it: the file "
+                f"was put together from several. Delete that character. {_AGAIN}"
             )
 
 
@@ -174,11 +174,11 @@ def _line_ends(text: str) -> int:
 def _why_null(text: str, line: int) -> str:
     nulls = text.count("\0")
     if nulls > len(text) // 4 and nulls > 10:
-        return f"This may be a text in UTF-16 that does not say so. {_AGAIN}"
+        return f"This may be a UTF-16 file that is not marked as one. {_AGAIN}"
     # A program or a picture has other signs as well that no text has.
     if nulls > 2 and (_NO_TEXT.search(text) or nulls * 9 > len(text)):
         return NO_TEXT
-    return f"Line {line} has a character that no text has (NUL): the file was damaged there. Delete it. {_AGAIN}"
+    return f"Line {line} has a character that is not text (NUL): the file is damaged there. Delete it. {_AGAIN}"
 
 
 def _survey(file: BinaryIO) -> _Survey:
@@ -203,7 +203,7 @@ def _check_utf16(file: BinaryIO) -> None:
         decoder.decode(b"", final=True)
     except UnicodeDecodeError as error:
         raise FileError(
-            f"The file says that it is UTF-16, and can’t be read as that: it was cut short or damaged. {_AGAIN}"
+            f"The file is marked as UTF-16 but can’t be read as such: it is incomplete or damaged. {_AGAIN}"
         ) from error
 
 

@@ -39,7 +39,7 @@ def _chosen(book: Book) -> tuple[Worksheet, str]:
     """The first sheet that people see, and what is said of it and of the others."""
     visible = [sheet for sheet in book.sheets if not sheet.is_hidden]
     if not visible:
-        raise FileError("The workbook has no sheet with cells that is not hidden. Put the clients on its first sheet.")
+        raise FileError("The workbook has no visible sheet with cells. Put the clients on the first sheet.")
     others, hidden = len(visible) - 1, len(book.sheets) - len(visible)
     said = [f"{others} other sheet{'s' * (others > 1)}"] if others else []
     said += [f"{hidden} hidden sheet{'s' * (hidden > 1)}"] if hidden else []
@@ -123,8 +123,8 @@ class _SheetHandler:
         first, _, last = reference.partition(":")
         if self._header and _row_number(last or first) > self._header:
             raise FileError(
-                f"The cells {reference[:20]} are merged, so nobody can tell which rows their value is meant for. "
-                "Unmerge them, write the value into each row, save the file, and choose it again."
+                f"The cells {reference[:20]} are merged, so it is not clear which rows their value belongs to. "
+                "Unmerge them, write the value into each row, save the file and choose it again."
             )
 
     def end(self, name: str, text: str) -> None:
@@ -228,7 +228,7 @@ def _strings(book: Book, limits: Limits) -> list[str]:
         found.append(text)
         if len(found) > limits.strings:
             raise FileError(
-                f"The workbook holds more than {limits.strings:,} different texts, which is more than is read. "
+                f"The workbook contains more than {limits.strings:,} different texts, which is too many. "
                 "Save the sheet as CSV (UTF-8), and choose that."
             )
     return found

@@ -56,7 +56,9 @@ def samples(content: bytes, encoding: str, *, most: int) -> list[str]:
 def with_encoding(content: bytes, encoding: str) -> bytes:
     """Raises `FileError` where some cell means nothing in it."""
     if encoding not in possible(content):
-        raise FileError(f"The file has letters that {encodings.name(encoding)} does not have. Choose another encoding.")
+        raise FileError(
+            f"The file has characters that {encodings.name(encoding)} does not have. Choose another encoding."
+        )
     raw = unpack(content)
     table = replace(raw, header=_said(content)["header"], kind=_said(content)["kind"])
     return pack(table, _rows(content, ""), encoding=encoding)

@@ -14,15 +14,15 @@ OLD_EXCEL = b"\xd0\xcf\x11\xe0"
 _OTHERS = {
     b"%PDF": "a PDF document",
     b"{\\rtf": "a text document (RTF)",
-    b"\x1f\x8b": "a compressed file (.gz): unpack it first",
+    b"\x1f\x8b": "a compressed file (.gz), which has to be unpacked first",
     b"\x89PNG": "a picture",
     b"\xff\xd8\xff": "a picture",
     b"GIF8": "a picture",
-    b"BEGIN:VCARD": "a list of contacts (vCard): take it into an address book, and export it from there",
+    b"BEGIN:VCARD": "a list of contacts (vCard), which has to be imported into an address book and exported from there",
 }
 _WEB_PAGE = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype html|html|head|meta|style|body|table)\b", re.IGNORECASE)
 _XML = re.compile(rb"(?:\xef\xbb\xbf)?\s*<\?xml\b", re.IGNORECASE)
-_SAVE = "Open it in a spreadsheet, save it as Excel workbook (.xlsx) or CSV (UTF-8), and choose that."
+_SAVE = "Open it in a spreadsheet program, save it as an Excel workbook (.xlsx) or CSV (UTF-8), and choose that file."
 
 
 def open_table(file: BinaryIO, *, limits: Limits = IN_PAGE, encoding: str = "") -> Table:
@@ -34,14 +34,12 @@ def open_table(file: BinaryIO, *, limits: Limits = IN_PAGE, encoding: str = "") 
     head = file.read(2_000)
     for start, kind in _OTHERS.items():
         if head.startswith(start):
-            raise FileError(
-                f"This is {kind}, and neither a text file nor an Excel workbook. Export the clients as CSV."
-            )
+            raise FileError(f"This is {kind}, not a text file or an Excel workbook. Export the clients as CSV.")
     if _WEB_PAGE.match(head):
-        raise FileError(f"This is a web page (HTML), as some programs write under the name .xls. {_SAVE}")
+        raise FileError(f"This is a web page (HTML), which some programs save as .xls. {_SAVE}")
     if _XML.match(head):
-        raise FileError(f"This is XML, as some programs write under the name .xls. {_SAVE}")
+        raise FileError(f"This is XML, which some programs save as .xls. {_SAVE}")
     beginning = head[:4]
     if beginning == OLD_EXCEL:
-        raise FileError("This is a workbook of an old kind (.xls), or one with a password. Save it as .xlsx or as CSV.")
+        raise FileError("This is an old workbook (.xls), or one with a password. Save it as .xlsx or as CSV.")
     return excel.read_table(file, limits) if beginning == ZIP else csv.read_table(file, limits, encoding)

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 from notifier.files import xml
 from notifier.files.base import FileError, Limits
 
-BROKEN = "This is not a whole Excel workbook: it was cut short or damaged. Save it again as .xlsx, and choose it again."
+BROKEN = "This Excel workbook is incomplete or damaged. Save it again as .xlsx, and choose it again."
 #: More parts have no meaning, and looking through them takes long.
 MAX_PARTS = 10_000
 #: Of the list of the sheets, and of what refers to what: that of a large workbook has some kilobytes.
@@ -25,7 +25,7 @@ _OTHER_KINDS = {
     "ppt/presentation.xml": "a PowerPoint presentation (.pptx)",
 }
 _OPEN_DOCUMENT = b"application/vnd.oasis.opendocument.spreadsheet"
-_SAVE = "Open it, save the sheet as Excel workbook (.xlsx) or as CSV (UTF-8), and choose that."
+_SAVE = "Open it, save the sheet as an Excel workbook (.xlsx) or as CSV (UTF-8), and choose that file."
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +95,11 @@ def opened(file: BinaryIO, limits: Limits) -> Iterator[Book]:
         # No reader unpacks more than these sizes say.
         size = sum(part.file_size for part in archive.infolist())
         if len(archive.infolist()) > MAX_PARTS:
-            raise FileError(f"The file has more than {MAX_PARTS:,} parts, which no workbook needs. {_SAVE}")
+            raise FileError(f"The file has more than {MAX_PARTS:,} parts, which is too many for a workbook. {_SAVE}")
         if size > limits.unpacked_bytes:
             raise FileError(
                 f"The workbook unpacks to {size / 1_000_000:,.0f} MB, and {limits.unpacked_bytes / 1_000_000:,.0f} MB "
-                "is the most that is read. Save the sheet as CSV (UTF-8), and choose that."
+                "is the limit. Save the sheet as CSV (UTF-8), and choose that file."
             )
         yield Book(archive, limits)
 
@@ -112,7 +112,7 @@ def _what_it_is(archive: zipfile.ZipFile, parts: dict[str, zipfile.ZipInfo]) -> 
         return f"This is an OpenDocument spreadsheet (.ods), which can’t be read here. {_SAVE}"
     if any(part.startswith(("xl/", "_rels/", "[content_types]")) for part in parts):
         return BROKEN
-    return "This is a ZIP archive and no workbook. Unpack it, and choose the file that is in it."
+    return "This is a ZIP archive, not a workbook. Unpack it, and choose the file inside."
 
 
 # --- Small parts ------------------------------------------------------------------------------------------------------

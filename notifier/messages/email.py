@@ -16,13 +16,13 @@ from django.utils.safestring import mark_safe
 from notifier.messages import markdown, placeholders, signed_links
 
 #: Why they get it. The last lines of both forms begin with it; how to unsubscribe follows.
-FOOT = "You get this because you asked to hear about {{ topic }}."
+FOOT = "You are receiving this because you asked to hear about {{ topic }}."
 #: Placeholders of the template, for the addresses of a client's own links.
 UNSUBSCRIBE, PREFERENCES = "link: unsubscribe", "link: preferences"
 _LINKS = (UNSUBSCRIBE, PREFERENCES)
 _TEXT_FOOT = f"""{FOOT}
 Unsubscribe: {{{{ {UNSUBSCRIBE} }}}}
-Choose what you get: {{{{ {PREFERENCES} }}}}
+Manage your preferences: {{{{ {PREFERENCES} }}}}
 """
 #: How many rendered texts a process keeps: more broadcasts than that seldom run at once.
 KEPT = 64

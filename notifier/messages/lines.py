@@ -21,4 +21,4 @@ def one_line(text: str) -> str:
 def validate_one_line(value: object) -> None:
     """For fields of models and forms; raises `ValidationError`. Migrations know it by this name."""
     if not is_one_line(str(value)):
-        raise ValidationError("Write it in one line, without tabs and other control characters.", code="lines")
+        raise ValidationError("Enter one line, without tabs or other control characters.", code="lines")

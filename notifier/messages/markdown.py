@@ -25,7 +25,7 @@ _RULES = ["paragraph", "heading", "list", "blockquote", "hr", "newline", "escape
 
 #: A text has at most so many letters. Gmail cuts a mail off at 102 kB, and every page with a draft reads all of it.
 MAX_LETTERS = 100_000
-_TOO_LONG = f"The text is longer than {MAX_LETTERS:,} letters, and mail programs cut off a part of it."
+_TOO_LONG = f"The text is longer than {MAX_LETTERS:,} characters, so mail programs cut off part of it."
 #: No more faults of one kind are named: a page that names thousands helps nobody.
 MAX_NAMED = 5
 
@@ -90,7 +90,7 @@ def mistakes(source: str) -> list[str]:
     tokens = _read(source)
     found = [message for token in _links(tokens) if (message := _link_mistake(str(token.attrs["href"])))]
     if source.strip() and placeholders.is_blank(PlainText().write(tokens)):
-        found.append("Nothing of this text would be seen. Write some words, or leave it empty to send no e-mail.")
+        found.append("Nothing in this text would be visible. Write some text, or leave it empty to send no e-mail.")
     return list(dict.fromkeys(found))[:MAX_NAMED]
 
 
@@ -99,11 +99,11 @@ def warnings(source: str) -> list[str]:
     found = []
     if tags := list(dict.fromkeys(_HTML_TAG.findall(source))):
         shown = " ".join(tags[:3])
-        found.append(f"HTML is not read, but shown as it stands: {shown}. Use Markdown: **bold**, [a link](https://…).")
+        found.append(f"HTML is shown as plain text: {shown}. Use Markdown instead: **bold**, [a link](https://…).")
     if _PICTURE.search(source):
-        found.append("Pictures are not sent: ![…](…) becomes a link to the picture.")
+        found.append("Images are not sent: ![…](…) becomes a link to the image.")
     if any(_is_table_rule(line) for line in source.splitlines()):
-        found.append("Tables are not read, but shown as they stand. A list says it too: - one line, - another.")
+        found.append("Tables are shown as plain text. Use a list instead: - one line, - another.")
     return found
 
 
@@ -130,13 +130,13 @@ def _without_bad_links(tokens: list[Token]) -> list[Token]:
 def _link_mistake(address: str) -> str:
     shown = _unmarked(unquote(address))
     if _OPEN in unquote(address):
-        return f"A link can’t have a placeholder in its address: {shown}. Give the same address to everybody."
+        return f"A link can’t have a placeholder in its address: {shown}. Use the same address for everyone."
     try:
         parts = urlsplit(address)
     except ValueError:
         return f"This link’s address can’t be read: {shown}."
     if parts.scheme.lower() not in SCHEMES:
-        return f"This link leads nowhere in an e-mail: {shown or '(empty)'}. Begin its address with https://."
+        return f"This link doesn’t work in an e-mail: {shown or '(empty)'}. Start its address with https://."
     if parts.scheme.lower() in ("http", "https") and not parts.hostname:
-        return f"This link’s address names no site: {shown}. Write it like https://www.example.com/page."
+        return f"This link’s address has no website: {shown}. Write it like https://www.example.com/page."
     return ""

@@ -14,9 +14,9 @@ STOP_LINE = "Reply STOP to end"
 
 #: The placeholders that staff may use, each with what takes its place.
 PLACEHOLDERS = {
-    "name": "the client's full name",
-    "first_name": "the first word of the client's name",
-    "topic": "the topic's name",
+    "name": "the client’s full name",
+    "first_name": "the first word of the client’s name",
+    "topic": "the topic’s name",
 }
 # Blanks are stripped afterwards: with `\s*` on both sides, an unclosed placeholder with 2,000 blanks took 8 s.
 _PLACEHOLDER = re.compile(r"\{\{([^{}]*)\}\}")
@@ -98,7 +98,7 @@ def mistakes(text: str) -> list[str]:
     found = [f"There is no placeholder {{{{ {name} }}}}. Use one of {known}." for name in unknown[:MAX_NAMED]]
     rest = _PLACEHOLDER.sub("", text)
     if "{{" in rest or "}}" in rest or "{%" in rest:
-        found.append(f"A placeholder is not closed, or not one: {{{{ and }}}} go in pairs, as in {known}.")
+        found.append(f"A placeholder is incomplete: {{{{ and }}}} go in pairs, as in {known}.")
     return found
 
 
@@ -106,9 +106,9 @@ def subject_mistakes(text: str) -> list[str]:
     """A sentence for each thing that is wrong with the subject of an e-mail."""
     found = mistakes(text)
     if not lines.is_one_line(text):
-        found.append("A subject is one line, without tabs and other control characters.")
+        found.append("A subject must be one line, without tabs or other control characters.")
     elif is_blank(text):
-        found.append("Nothing of this subject would be seen. Write some words.")
+        found.append("Nothing in this subject would be visible. Write some text.")
     return found
 
 
@@ -116,7 +116,7 @@ def sms_mistakes(text: str) -> list[str]:
     """A sentence for each thing that is wrong with the text of an SMS."""
     found = mistakes(text)
     if len(text) > MAX_SMS_LETTERS:
-        found.append(f"The text is longer than {MAX_SMS_LETTERS:,} letters, which no provider takes as one SMS.")
+        found.append(f"The text is longer than {MAX_SMS_LETTERS:,} characters, which is too long for one SMS.")
     elif text and is_blank(text):
-        found.append("Nothing of this text would be seen. Write some words, or leave it empty to send no SMS.")
+        found.append("Nothing in this text would be visible. Write some text, or leave it empty to send no SMS.")
     return found

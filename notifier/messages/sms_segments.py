@@ -16,7 +16,7 @@ _PLAINER = (
     dict.fromkeys("‘’‚‹›", "'")
     | dict.fromkeys("“”„«»", '"')
     | dict.fromkeys("‐‑–—−", "-")
-    | dict.fromkeys("\u00a0\u2007\u2009\u202f", "a blank")
+    | dict.fromkeys("\u00a0\u2007\u2009\u202f", "a space")
     | {"…": "...", "•": "-"}
 )
 
@@ -54,7 +54,7 @@ def describe(char: str) -> str:
     """The character for staff to read, as “…” (horizontal ellipsis; write ... instead)."""
     name = unicodedata.name(char, f"U+{ord(char):04X}").lower()
     shown = char if unicodedata.category(char)[0] not in "CMZ" else ""
-    plainer = f"; write {_PLAINER[char]} instead" if char in _PLAINER else ""
+    plainer = f"; use {_PLAINER[char]} instead" if char in _PLAINER else ""
     return f"“{shown}” ({name}{plainer})" if shown else f"{name}{plainer}"
 
 

@@ -89,7 +89,7 @@ class Broadcast(WithBodies):
     text_of = models.DateTimeField(null=True)
     #: Who last changed the text while the broadcast awaited approval; NULL if nobody did.
     text_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
-    state = models.CharField(max_length=20, choices=State.choices, default=State.RUNNING)
+    state = models.CharField("status", max_length=20, choices=State.choices, default=State.RUNNING)
     #: When it starts by itself. NULL: at once.
     scheduled_for = models.DateTimeField(null=True)
     #: What has not been sent by then is never sent.
@@ -131,8 +131,11 @@ class Broadcast(WithBodies):
         permissions = [
             ("send_broadcast", "Can send a notification to its audience"),
             ("control_broadcast", "Can pause, resume and cancel broadcasts"),
-            ("approve_broadcast", "Can approve what somebody else wants to send"),
-            ("send_critical", "Can mark a broadcast as critical: it ignores quiet hours and caps, never consent"),
+            ("approve_broadcast", "Can approve what someone else wants to send"),
+            (
+                "send_critical",
+                "Can mark a broadcast as critical: it ignores quiet hours and frequency caps, never consent",
+            ),
         ]
         constraints = [
             # Two follow-ups of one broadcast would both go to the same clients.
@@ -205,8 +208,8 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
 class Delivery(models.Model):
     class State(models.TextChoices):
         PENDING = "PENDING", "Waiting"
-        SENDING = "SENDING", "Being sent"
-        RETRYING = "RETRYING", "To be tried again"
+        SENDING = "SENDING", "Sending"
+        RETRYING = "RETRYING", "Retrying"
         SENT = "SENT", "Sent"
         FAILED = "FAILED", "Failed"
         UNKNOWN = "UNKNOWN", "Unknown"
@@ -227,15 +230,15 @@ class Delivery(models.Model):
     channel = models.CharField(max_length=10, choices=Channel.choices)
     #: Copied at the fan-out; empty where the client had none.
     address = models.CharField(max_length=254, blank=True, db_default="")
-    state = models.CharField(max_length=10, choices=State.choices, db_default=State.PENDING)
+    state = models.CharField("status", max_length=10, choices=State.choices, db_default=State.PENDING)
     #: When the dispatcher must look at this row again; NULL once it is settled.
     due_at = models.DateTimeField("due", null=True)
     attempts = models.PositiveSmallIntegerField(default=0, db_default=0)
     #: The token of the present or last claim. NULL while the row waits for a ticket or is in one.
     lease_token = models.UUIDField(null=True, editable=False)
     detail = models.CharField(max_length=300, blank=True, default="", db_default="")
-    provider_id = models.CharField("provider's id", max_length=100, blank=True, default="", db_default="")
-    settled_at = models.DateTimeField("settled", null=True)
+    provider_id = models.CharField("provider’s ID", max_length=100, blank=True, default="", db_default="")
+    settled_at = models.DateTimeField("processed", null=True)
 
     objects = DeliveryQuerySet.as_manager()
 

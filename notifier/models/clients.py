@@ -83,7 +83,7 @@ class Client(models.Model):
 
     #: When they said on their own page that they want nothing any more. Only they can subscribe again then, or staff
     #: with a permission for it: see `notifier.consent.consents.refusals`.
-    stopped_at = models.DateTimeField("stopped everything", null=True, editable=False)
+    stopped_at = models.DateTimeField("stopped all messages", null=True, editable=False)
 
     objects = ClientQuerySet.as_manager()
     history = HistoricalRecords(excluded_fields=["updated_at", "stopped_at"])
@@ -92,7 +92,7 @@ class Client(models.Model):
         permissions = [
             ("import_client", "Can import clients from a file"),
             ("export_client", "Can export clients, with addresses and consent"),
-            ("erase_client", "Can erase a client's personal data"),
+            ("erase_client", "Can erase a client’s personal data"),
             ("resubscribe_client", "Can subscribe clients again who had opted out, with a reason"),
         ]
         constraints = [

@@ -15,7 +15,7 @@ class ConsentChange(models.Model):
         #: The client, by the link of a message: see `ip`.
         LINK = "LINK", "Link in a message"
         #: The mailbox provider's own button, which posts for the client (RFC 8058).
-        ONE_CLICK = "ONE_CLICK", "Unsubscribe button of the mail program"
+        ONE_CLICK = "ONE_CLICK", "Unsubscribe button in the mail program"
         #: The client, on their preference page.
         PAGE = "PAGE", "Preference page"
         #: What the preferences were before changes were recorded.

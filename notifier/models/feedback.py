@@ -13,13 +13,13 @@ class InboundMessage(models.Model):
     class Outcome(models.TextChoices):
         STOPPED = "STOPPED", "Stopped"
         STARTED = "STARTED", "Started again"
-        HELPED = "HELPED", "Answered with help"
-        KEPT = "KEPT", "Kept for staff"
+        HELPED = "HELPED", "Help sent"
+        KEPT = "KEPT", "For staff to read"
 
     channel = models.CharField(max_length=10, choices=Channel.choices, default=Channel.SMS)
     provider = models.CharField(max_length=40)
     #: The provider's own id, so that a message that it delivers twice is handled once.
-    provider_id = models.CharField("provider's id", max_length=100)
+    provider_id = models.CharField("provider’s ID", max_length=100)
     #: A digest once its client was erased.
     sender = models.CharField(max_length=254)
     text = models.TextField(blank=True)
@@ -29,6 +29,8 @@ class InboundMessage(models.Model):
     read_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
 
     class Meta:
+        verbose_name = "SMS reply"
+        verbose_name_plural = "SMS replies"
         default_permissions = ("view", "change")
         constraints = [models.UniqueConstraint(name="inboundmessage_once", fields=["provider", "provider_id"])]
         indexes = [
@@ -49,12 +51,12 @@ class ProviderEvent(models.Model):
     """What a provider reported about an address after it had taken a message."""
 
     class Kind(models.TextChoices):
-        HARD_BOUNCE = "HARD_BOUNCE", "Bounced for good"
-        SOFT_BOUNCE = "SOFT_BOUNCE", "Bounced for now"
+        HARD_BOUNCE = "HARD_BOUNCE", "Hard bounce"
+        SOFT_BOUNCE = "SOFT_BOUNCE", "Soft bounce"
         COMPLAINT = "COMPLAINT", "Reported as spam"
         UNSUBSCRIBED = "UNSUBSCRIBED", "Unsubscribed at the provider"
         #: For a reason that is not the address's: the sender, the message, or a policy. It suppresses nothing.
-        REFUSED = "REFUSED", "Refused, whoever it was for"
+        REFUSED = "REFUSED", "Message rejected"
 
     channel = models.CharField(max_length=10, choices=Channel.choices, default=Channel.EMAIL)
     provider = models.CharField(max_length=40)

@@ -16,7 +16,7 @@ class ClientImport(models.Model):
     #: Its rows in one form (`notifier.files.packed`), read once. Emptied once it is imported or discarded, because it
     #: is full of personal data.
     content = models.BinaryField()
-    state = models.CharField(max_length=10, choices=State.choices, default=State.UPLOADED)
+    state = models.CharField("status", max_length=10, choices=State.choices, default=State.UPLOADED)
     #: Which column is what: `{"E-Mail address": "email", "Listings": "listings.email"}`.
     mapping = models.JSONField(default=dict)
     #: Whether it may subscribe clients again who had opted out; `reason` says why.
@@ -31,6 +31,7 @@ class ClientImport(models.Model):
     finished_at = models.DateTimeField("imported", null=True)
 
     class Meta:
+        verbose_name = "import"
         default_permissions = ("view",)
 
     def __str__(self) -> str:

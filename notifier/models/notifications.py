@@ -29,7 +29,9 @@ class WithBodies(models.Model):
 
 class Notification(WithBodies):
     topic = models.ForeignKey(Topic, on_delete=models.PROTECT, related_name="notifications")
-    subject = models.CharField(max_length=200, help_text="The e-mail's subject, and its name for staff.")
+    subject = models.CharField(
+        max_length=200, help_text="The subject of the e-mail. Staff see it as the name of the notification."
+    )
     email_body = models.TextField("e-mail text", blank=True)
     sms_body = models.TextField("SMS text", blank=True)
     created_at = models.DateTimeField("created", auto_now_add=True, db_index=True)

@@ -17,7 +17,7 @@ class QueuedTicket(models.Model):
     body = models.BinaryField()
     available_at = models.DateTimeField("available")
     lease_token = models.UUIDField(null=True, editable=False)
-    dead = models.BooleanField(default=False, help_text="It could not be read, and was put aside.")
+    dead = models.BooleanField(default=False, help_text="It could not be read, and was set aside.")
 
     class Meta:
         indexes = [models.Index(name="queuedticket_ready", fields=["channel", "dead", "available_at"])]
@@ -49,7 +49,7 @@ class Process(models.Model):
     pid = models.PositiveIntegerField("process")
     started_at = models.DateTimeField("started")
     last_seen_at = models.DateTimeField("last seen", db_index=True)
-    state = models.CharField(max_length=10, choices=State.choices, default=State.IDLE)
+    state = models.CharField("status", max_length=10, choices=State.choices, default=State.IDLE)
     #: What it waits for, for staff to read; empty when all is well.
     detail = models.CharField(max_length=300, blank=True)
     #: Waiting tickets by channel, and dead ones, as the dispatcher last counted: pages never ask the broker.
@@ -124,17 +124,25 @@ class Throttle(models.Model):
     #: The host of its address, or its scheme. Each provider has its own bucket.
     provider = models.CharField(max_length=100)
     #: Messages a second, as staff set it. NULL: as EMAIL_RATE and SMS_RATE say.
-    rate = models.FloatField("messages a second", null=True, blank=True)
+    rate = models.FloatField("messages per second", null=True, blank=True)
     #: How many messages could be sent at once at `filled_at`.
     tokens = models.FloatField(default=0, db_default=0)
     filled_at = models.DateTimeField()
 
     class Meta:
+        verbose_name = "sending speed"
         default_permissions = ("view", "change")
         constraints = [models.UniqueConstraint(name="throttle_channel_provider", fields=["channel", "provider"])]
 
     def __str__(self) -> str:
-        return f"{self.get_channel_display()} by {self.provider}"
+        return f"{self.get_channel_display()} by {self.provider_name}"
+
+    @property
+    def provider_name(self) -> str:
+        """For staff: "mailgun" where the provider is a mail backend, anymail.backends.mailgun.EmailBackend."""
+        path = self.provider.split(".")
+        is_backend = len(path) > 1 and path[-1][:1].isupper()
+        return path[-2].replace("_", " ") if is_backend else self.provider
 
 
 class Installation(models.Model):

@@ -18,9 +18,12 @@ class Resolution(models.Model):
     #: NULL is the command line.
     by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     at = models.DateTimeField()
-    why = models.CharField(max_length=300, validators=[validate_one_line])
+    why = models.CharField("reason", max_length=300, validators=[validate_one_line])
     #: How many deliveries it changed.
     number = models.BigIntegerField(default=0)
+
+    class Meta:
+        verbose_name = "manual decision"
 
     def __str__(self) -> str:
         return f"{self.get_action_display().lower()}: {self.why}"

@@ -35,7 +35,7 @@ class Suppression(models.Model):
         #: Reported as spam.
         COMPLAINT = "COMPLAINT", "Complaint"
         #: STOP by SMS, or the provider reports that the client opted out there.
-        CLIENT = "CLIENT", "The client’s own word"
+        CLIENT = "CLIENT", "Client request"
         #: Personal data was erased: the address stays suppressed.
         ERASED = "ERASED", "Erased"
 

@@ -72,7 +72,7 @@ def _of_part(part: Health, may: May) -> Concern:
     broken = Concern("-".join(part.part.lower().split()), f"{part.part}: {part.words}", is_bad=True)
     if not may(groups.VIEW_PROCESS):
         return broken
-    return replace(broken, button="See the processes", url=reverse("admin:notifier_process_changelist"))
+    return replace(broken, button="View processes", url=reverse("admin:notifier_process_changelist"))
 
 
 def _dead_letters(number: int) -> list[Concern]:
@@ -80,8 +80,8 @@ def _dead_letters(number: int) -> list[Concern]:
         return []
     they, them = ("it was", "it") if number == 1 else ("they were", "them")
     words = (
-        f"{numbers.counted(number, 'dead letter')}: no consumer could read {them}, so {they} put aside. "
-        f"No delivery is lost: each comes due again by itself. See what is wrong, and discard {them}, with"
+        f"{numbers.counted(number, 'dead letter')}: no consumer could read {them}, so {they} set aside. "
+        f"No delivery is lost: each is sent again automatically. To see what is wrong and discard {them}, run"
     )
     return [Concern("dead-letters", words, command="python manage.py purge_dead_letters")]
 
@@ -90,15 +90,17 @@ def _awaiting(may: May) -> list[Concern]:
     waiting = list(Broadcast.objects.filter(state=State.AWAITING_APPROVAL).order_by("pk").only("subject")[:MAX_COUNTED])
     if not waiting:
         return []
-    button = "Look and decide" if may(groups.APPROVE_BROADCAST) else "See what waits"
-    rule = "approval: nothing is sent until a second person has agreed."
+    button = "Review and decide" if may(groups.APPROVE_BROADCAST) else "View"
+    rule = "approval. Nothing is sent until a second person approves it."
     if len(waiting) == 1:
         return [
-            Concern("approval", f"“{waiting[0].subject}” awaits {rule}", button=button, url=_progress_url(waiting[0]))
+            Concern(
+                "approval", f"“{waiting[0].subject}” is awaiting {rule}", button=button, url=_progress_url(waiting[0])
+            )
         ]
     number = f"{MAX_COUNTED} broadcasts or more" if len(waiting) == MAX_COUNTED else f"{len(waiting)} broadcasts"
     url = reverse("admin:notifier_broadcast_changelist", query={"state__exact": State.AWAITING_APPROVAL})
-    return [Concern("approval", f"{number} await {rule}", button=button, url=url)]
+    return [Concern("approval", f"{number} are awaiting {rule}", button=button, url=url)]
 
 
 def _late(now: datetime) -> list[Concern]:
@@ -106,10 +108,10 @@ def _late(now: datetime) -> list[Concern]:
     return [
         Concern(
             f"late-{broadcast.pk}",
-            f"“{broadcast.subject}” was to start at {shown_time(broadcast.scheduled_for or now, now)} and has not. "
-            "A running dispatcher starts it.",
+            f"“{broadcast.subject}” was due to start at {shown_time(broadcast.scheduled_for or now, now)} and has not. "
+            "It starts once a dispatcher is running.",
             is_bad=True,
-            button="Open it",
+            button="View",
             url=_progress_url(broadcast),
         )
         for broadcast in late.order_by("scheduled_for").only("subject", "scheduled_for")[:MAX_NAMED]
@@ -121,10 +123,10 @@ def _faulty(now: datetime) -> list[Concern]:
     return [
         Concern(
             f"faulty-{broadcast.pk}",
-            f"“{broadcast.subject}”: {broadcast.fault}. It is tried again by itself; other broadcasts go on. "
-            "The log says where it happened.",
+            f"“{broadcast.subject}”: {broadcast.fault}. It is retried automatically, and other broadcasts continue. "
+            "The server’s log has the details.",
             is_bad=True,
-            button="Open it",
+            button="View",
             url=_progress_url(broadcast),
         )
         for broadcast in faulty[:MAX_NAMED]
@@ -137,21 +139,21 @@ def _unknown() -> list[Concern]:
         return []
     words = (
         f"{numbers.counted(number, 'delivery', 'deliveries')} may or may not have arrived. Decide what to do: "
-        "mark as sent what the provider’s log shows, or send again."
+        "mark those in the provider’s log as sent, or send them again."
     )
     url = reverse("admin:notifier_delivery_changelist", query={"state__exact": Delivery.State.UNKNOWN})
-    return [Concern("unknown", words, button="See them", url=url)]
+    return [Concern("unknown", words, button="View", url=url)]
 
 
 def _unread() -> list[Concern]:
     number = sms_replies.unread()[:MAX_COUNTED].count()
     if not number:
         return []
-    some = numbers.counted(number, "answer by SMS waits", "answers by SMS wait")
-    counted = f"{MAX_COUNTED} answers or more by SMS wait" if number == MAX_COUNTED else some
-    words = f"{counted} to be read: no keyword, so nothing was done about it."
+    some = numbers.counted(number, "unread SMS reply", "unread SMS replies")
+    counted = f"{MAX_COUNTED} or more unread SMS replies" if number == MAX_COUNTED else some
+    words = f"{counted} without a keyword, so nothing has been done about {'it' if number == 1 else 'them'} yet."
     url = reverse("admin:notifier_inboundmessage_changelist", query={"state": "unread"})
-    return [Concern("inbox", words, button="Read it" if number == 1 else "Read them", url=url)]
+    return [Concern("inbox", words, button="Read", url=url)]
 
 
 def _progress_url(broadcast: Broadcast) -> str:

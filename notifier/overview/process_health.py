@@ -57,7 +57,7 @@ def _broker_health(dispatchers: list[Process]) -> Health:
     if troubled:
         return Health(name, False, troubled[0].detail)
     if not dispatchers:
-        return Health(name, False, "Not known: only a running dispatcher looks after it.")
+        return Health(name, False, "Not known: only a running dispatcher checks it.")
     depths = _newest_depths(dispatchers)
     waiting = sum(depths.get(channel.value, 0) for channel in Channel)
     return Health(name, True, f"Reachable, {numbers.counted(waiting, 'ticket')} waiting")
@@ -71,14 +71,14 @@ def _breaker_health(breaker: Breaker, now: datetime) -> Health:
     channel = Channel(breaker.channel)
     why = f"{breaker.failed} of the last {breaker.given} sends failed"
     if breaker.probes:
-        why += f", and so did {numbers.counted(breaker.probes, 'single try', 'single tries')} since"
+        why += f", and so did {numbers.counted(breaker.probes, 'test', 'tests')} since"
     if said := " ".join(breaker.detail.split()).rstrip("."):
         why += f" ({said})"
     later = breaker.probe_at is not None and breaker.probe_at > now
     when = f"at {date_format(localtime(breaker.probe_at), 'H:i:s')}" if later else "as soon as one is due"
     words = (
-        f"{channel.label} is paused by itself since {wall_clocks.shown_time(breaker.opened_at or now, now)}: {why}. "
-        f"A single delivery is tried {when}; once one goes through, sending resumes by itself."
+        f"{channel.label} was paused automatically at {wall_clocks.shown_time(breaker.opened_at or now, now)}: {why}. "
+        f"A single delivery is tried {when}. Once one succeeds, sending resumes automatically."
     )
     return Health(str(channel.label), False, words, paused=channel)
 

@@ -16,8 +16,8 @@ from django.db.models.lookups import In
 from notifier.addresses import phone_countries
 from notifier.models import Channel
 
-#: Followed by what it is that it does not allow, as `phones.why_not_within` says.
-NOT_ALLOWED = "SMS_COUNTRIES does not allow"
+#: Followed by what SMS_COUNTRIES does not allow, as `phones.why_not_within` says.
+NOT_ALLOWED = "SMS may not be sent to"
 
 
 def are_set(channel: Channel) -> bool:

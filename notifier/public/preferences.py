@@ -26,29 +26,29 @@ _FIELD = re.compile(r"(add|keep|seen)\.(\d{1,18})\.([a-z]{1,10})", re.ASCII)
 
 _EMAIL, _SMS = Channel.EMAIL, Channel.SMS
 _SOURCE = Suppression.Source
-_UNAVAILABLE = {_EMAIL: "we have no e-mail address of yours", _SMS: "we have no phone number of yours"}
-_CLOSED = "stopped; how to get it again stands above"
+_UNAVAILABLE = {_EMAIL: "we don’t have your e-mail address", _SMS: "we don’t have your phone number"}
+_CLOSED = "stopped. See above how to get it again"
 _SUPPRESSED = {
-    (_EMAIL, _SOURCE.CLIENT): "You stopped all e-mail, and get none. What you switch on here comes again.",
+    (_EMAIL, _SOURCE.CLIENT): "You stopped all e-mails. To get some again, turn them on here.",
     (_SMS, _SOURCE.CLIENT): (
-        "You replied STOP, and get no SMS from us. To get them again, reply START to one of our messages."
+        "You replied STOP, so we don’t send you SMS. To get them again, reply START to one of our messages."
     ),
     (_EMAIL, _SOURCE.COMPLAINT): (
-        "One of our e-mails was reported as spam, and you have got none since. To get them again, please ask us."
+        "One of our e-mails was reported as spam, so we don’t send you any. To get them again, please contact us."
     ),
     (_EMAIL, _SOURCE.BOUNCE): (
-        "Our e-mails to you came back, and you get none at present, whatever is switched on here. Please tell us an "
-        "address that works."
+        "Our e-mails to you bounced, so we don’t send you any, whatever is turned on here. Please give us an address "
+        "that works."
     ),
     (_SMS, _SOURCE.BOUNCE): (
-        "Our SMS could not be delivered to you, and you get none at present, whatever is switched on here. Please tell "
-        "us a number that works."
+        "Our SMS could not be delivered to you, so we don’t send you any, whatever is turned on here. Please give us a "
+        "number that works."
     ),
 }
 #: For every other source.
 _STOPPED = {
-    _EMAIL: "E-mail to you is stopped, and you get none, whatever is switched on here. To get it, please ask us.",
-    _SMS: "SMS to you are stopped, and you get none, whatever is switched on here. To get them, please ask us.",
+    _EMAIL: "E-mails to you are stopped, whatever is turned on here. To get them again, please contact us.",
+    _SMS: "SMS to you are stopped, whatever is turned on here. To get them again, please contact us.",
 }
 
 

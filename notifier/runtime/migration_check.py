@@ -18,4 +18,4 @@ def require_migrated() -> None:
         connection.close()
         return
     if missing:
-        raise NotMigrated(f"The database lacks {len(missing)} migrations: run `python manage.py migrate` first.")
+        raise NotMigrated(f"The database is missing {len(missing)} migrations. Run `python manage.py migrate` first.")

@@ -43,18 +43,18 @@ class AccountForm(StaleForm, forms.Form):
         label="E-mail",
         required=False,
         validators=[validate_one_line],
-        help_text="Where test e-mails go.",
+        help_text="Test e-mails are sent here.",
         widget=forms.EmailInput({"autocomplete": "email"}),
     )
     phone = PhoneNumberField(
         required=False,
-        help_text="Where test SMS go, like +44 20 7946 0018.",
+        help_text="Test SMS are sent here. For example: +44 20 7946 0018.",
         widget=forms.TextInput({"type": "tel", "autocomplete": "tel"}),
     )
     time_zone = forms.ChoiceField(
         required=False,
         choices=timezones.zone_choices,
-        help_text="Every date and time is shown, and read, in this zone.",
+        help_text="Dates and times are shown and entered in this zone.",
     )
 
 
@@ -69,7 +69,7 @@ def account_page(request: HttpRequest, *, context: dict[str, Any]) -> HttpRespon
         if not form.is_valid():
             return _show(request, context, form)
         _save(user, form.cleaned_data)
-    messages.success(request, "Your account was changed.")
+    messages.success(request, "Your account has been saved.")
     return redirect("admin:account")
 
 

@@ -41,6 +41,7 @@ VIEW_INBOUNDMESSAGE = "notifier.view_inboundmessage"
 VIEW_PREFERENCE = "notifier.view_preference"
 VIEW_PROCESS = "notifier.view_process"
 VIEW_PROVIDEREVENT = "notifier.view_providerevent"
+VIEW_RESOLVEDDELIVERY = "notifier.view_resolveddelivery"
 LIFT_REFUSAL = "notifier.lift_refusal"
 LIFT_SUPPRESSION = "notifier.lift_suppression"
 VIEW_SUPPRESSION = "notifier.view_suppression"
@@ -93,8 +94,8 @@ RIGHTS: dict[str, frozenset[str]] = {
     RESOLVE_DELIVERY: _SEND,
     EXPORT_DELIVERY: _SEND,
     "notifier.view_resolution": _ALL,
-    "notifier.view_resolveddelivery": _AUDIT,
-    # --- The machinery ---
+    VIEW_RESOLVEDDELIVERY: _AUDIT,
+    # --- The system ---
     VIEW_PROCESS: _SEND | _AUDIT,
     "notifier.view_queuedticket": _SEND | _AUDIT,
     "notifier.view_breaker": _AUDIT,

@@ -54,7 +54,7 @@ def zone_of(user: AbstractBaseUser | AnonymousUser) -> ZoneInfo | None:
 
 def zone_choices(own: str = "") -> list[tuple[str, Any]]:
     """Choices of a select: none, which is called `own`; UTC; then every zone by its part of the world."""
-    none = ("", own or f"As the server has it ({settings.TIME_ZONE})")
+    none = ("", own or f"Same as the server ({settings.TIME_ZONE})")
     return [none, ("UTC", "UTC"), *_worlds().items()]
 
 

@@ -120,7 +120,7 @@ class DatabaseTransport:
             try:
                 return QueuedReceived(decode(bytes(body), channel=channel), mine)
             except BadTicket as error:
-                logger.error("Queued ticket %s can't be read and was put aside: %s", ticket_id, error)
+                logger.error("Queued ticket %s can’t be read and was put aside: %s", ticket_id, error)
                 QueuedTicket.objects.filter(mine).update(dead=True)
         return None
 
@@ -158,4 +158,4 @@ def _translated_errors(call: Callable[[], T]) -> T:
     except db.Error as error:
         # The first line is enough; with PostgreSQL the others quote the statement.
         reason = str(error).partition("\n")[0]
-        raise TransportError(f"the queue in the database can't be used: {reason}") from error
+        raise TransportError(f"the queue in the database can’t be used: {reason}") from error

@@ -1,4 +1,4 @@
-"""The pages for a database that can't be used, and for other errors. They need no query."""
+"""The pages for a database that can’t be used, and for other errors. They need no query."""
 
 import logging
 import sqlite3
@@ -17,21 +17,21 @@ logger = logging.getLogger(__name__)
 RETRY_AFTER_SECONDS = 10
 #: The primary codes of https://www.sqlite.org/rescode.html; the extended ones add to them in higher bits.
 _SQLITE = {
-    sqlite3.SQLITE_BUSY: "The database is busy: another program has held its lock for too long.",
-    sqlite3.SQLITE_LOCKED: "The database is busy: another program has held its lock for too long.",
+    sqlite3.SQLITE_BUSY: "The database is busy: another program has locked it for too long.",
+    sqlite3.SQLITE_LOCKED: "The database is busy: another program has locked it for too long.",
     sqlite3.SQLITE_FULL: "The disk that holds the database is full.",
-    sqlite3.SQLITE_IOERR: "The disk that holds the database is full, or has a fault.",
-    sqlite3.SQLITE_READONLY: "The database can't be written: its file or its folder is read-only.",
-    sqlite3.SQLITE_CANTOPEN: "The database's file can't be opened.",
+    sqlite3.SQLITE_IOERR: "The disk that holds the database is full, or is faulty.",
+    sqlite3.SQLITE_READONLY: "The database can’t be written: its file or its folder is read-only.",
+    sqlite3.SQLITE_CANTOPEN: "The database’s file can’t be opened.",
 }
 #: The classes of https://www.postgresql.org/docs/current/errcodes-appendix.html
 _POSTGRESQL = {
     "40": "The database is busy: two changes met. Try again.",
     "53100": "The disk that holds the database is full.",
     "53": "The database is out of connections or memory.",
-    "55": "The database is busy: somebody has held a lock for too long.",
+    "55": "The database is busy: something has locked it for too long.",
 }
-AWAY = "The database can't be reached."
+AWAY = "The database can’t be reached."
 
 
 class OutageMiddleware:
@@ -48,7 +48,7 @@ class OutageMiddleware:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's `handler400`. A session that can't be saved after the view arrives here, as a bad request."""
+    """Django's `handler400`. A session that can’t be saved after the view arrives here, as a bad request."""
     return _outage(request, exception.__context__) or defaults.bad_request(request, exception)
 
 
@@ -58,12 +58,12 @@ def server_error(request: HttpRequest) -> HttpResponse:
         request,
         status=500,
         title="Something went wrong",
-        reason="This page could not be shown. The fault is ours, and the server's log tells more of it.",
+        reason="We couldn’t show this page because of a problem on our side. The server’s log has the details.",
     )
 
 
 def reason(error: BaseException) -> str:
-    """Why the database can't be used, for people to read; "" for any other error.
+    """Why the database can’t be used, for people to read; "" for any other error.
 
     On SQLite a missing table is an `OperationalError`, like a full disk. But it is no outage, since it would not pass.
     """
@@ -83,8 +83,8 @@ def _outage(request: HttpRequest, error: BaseException | None) -> HttpResponse |
     if not error:
         return None
     # The first line is enough; with PostgreSQL the others quote the statement.
-    logger.error("%s %s can't be answered: %s", request.method, request.path, str(error).partition("\n")[0])
-    answer = _page(request, status=503, title="Not just now", reason=reason(error))
+    logger.error("%s %s can’t be answered: %s", request.method, request.path, str(error).partition("\n")[0])
+    answer = _page(request, status=503, title="Not available right now", reason=reason(error))
     answer["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return answer
 

@@ -30,8 +30,8 @@ class OddUrlMiddleware:
         if not (NUL in request.path_info or "%00" in _query(request)):
             return self._get_response(request)
         context = {
-            "title": "No such address",
-            "reason": "There is a character in this address that no page of ours has in its own.",
+            "title": "Page not found",
+            "reason": "This web address contains a character that none of our pages use. Check the address.",
         }
         text = render_to_string("outage.html", context)
         return HttpResponse(text, status=HTTPStatus.BAD_REQUEST, headers={"Cache-Control": "no-store"})

@@ -78,9 +78,9 @@ class SizeLimitMiddleware:
         if is_small or getattr(view, "refuses_what_is_too_large", False):
             return None
         context = {
-            "title": "Too large",
-            "reason": f"That was more than {settings.UPLOAD_MAX_MB} MB, and nothing of it was read or changed. "
-            "Send a smaller file, or the same in parts.",
+            "title": "File too large",
+            "reason": f"This is larger than {settings.UPLOAD_MAX_MB} MB. Nothing was saved or changed. Use a smaller "
+            "file, or split it into parts.",
         }
         return HttpResponse(render_to_string("outage.html", context), status=413, headers={"Cache-Control": "no-store"})
 

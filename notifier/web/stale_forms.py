@@ -33,7 +33,7 @@ SKEW = timedelta(seconds=5)
 MAX_SHOWN = 200
 #: Of the earlier versions of a row so many are looked through for who changed what.
 MAX_EARLIER = 20
-INCOMPLETE = "Nothing was saved: that form was not complete. Look through it, and save again."
+INCOMPLETE = "Nothing was saved: the form was incomplete. Check it and save again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +173,7 @@ class StaleForm(forms.BaseForm):
 
     def _contest(self, name: str) -> str:
         words = in_words(self._now[name])
-        return f"Somebody else has changed this, to {words}. What you typed stands here: decide which is right."
+        return f"Someone else has changed this to {words}. Your entry is still here: decide which is right."
 
     def _refusal(self, since: datetime) -> str:
         names = [*self._taken_over, *self._contested]
@@ -185,8 +185,8 @@ class StaleForm(forms.BaseForm):
             if name in self.fields
         )
         return (
-            f"Nothing was saved. Since you opened this page this was changed: {what}{f' ({by})' if by else ''}.{shown} "
-            "What you typed yourself still stands below. Look through it, and save again."
+            f"Nothing was saved. This has changed since you opened the page: {what}{f' ({by})' if by else ''}.{shown} "
+            "Your own changes are still below. Check them and save again."
         )
 
     def _label(self, name: str) -> str:
@@ -236,7 +236,7 @@ def _in_history(row: Any, names: Sequence[str], since: datetime) -> Iterator[str
 
 
 def _person(name: str | None, at: datetime, reason: str | None = None) -> str:
-    parts = (name or "no member of staff", reason, date_format(localtime(at), "H:i"))
+    parts = (name or "not by staff", reason, date_format(localtime(at), "H:i"))
     return ", ".join(part for part in parts if part)
 
 

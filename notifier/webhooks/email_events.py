@@ -98,10 +98,10 @@ def hook(request: HttpRequest, provider: str) -> HttpResponse:
         return view(request)
     except AnymailWebhookValidationFailure:
         minute_counts.count(wrong)
-        _complain("%s's webhook was called without its secret, or with a wrong signature.", provider)
+        _complain("%s’s webhook was called without its secret, or with a wrong signature.", provider)
         return HttpResponseForbidden()
     except Unreadable as error:
-        _complain("%s delivered what can't be read as its events: %s.", provider, str(error))
+        _complain("%s delivered what can’t be read as its events: %s.", provider, str(error))
         return HttpResponseBadRequest()
 
 
@@ -170,7 +170,7 @@ class _OneByOne(_View):
         number, why = len(self._left_out), ", ".join(sorted(set(self._left_out)))
         if not taken:
             raise Unreadable(why)
-        text = "%s delivered %s events that can't be read (%s) beside %s that were taken."
+        text = "%s delivered %s events that can’t be read (%s) beside %s that were taken."
         _complain(text, self.esp_name, str(number), why, str(taken))
 
     def esp_to_anymail_event(self, *told: Any) -> AnymailTrackingEvent | None:

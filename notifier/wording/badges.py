@@ -38,7 +38,7 @@ def badge(*, text: str, tone: str) -> SafeString:
 def reply_badge(message: InboundMessage) -> SafeString:
     if message.outcome != InboundMessage.Outcome.KEPT:
         return state_badge(InboundMessage.Outcome(message.outcome))
-    return badge(text="Not read yet", tone="active") if message.waits else badge(text="Read", tone="quiet")
+    return badge(text="Unread", tone="active") if message.waits else badge(text="Read", tone="quiet")
 
 
 def state_badge(state: TextChoices) -> SafeString:

@@ -9,10 +9,9 @@ from django.utils.text import capfirst
 NAMES = {
     "AccessAttempt": ("failed log-in", "failed log-ins"),
     "AccessLog": ("log-in", "log-ins"),
-    "InboundMessage": ("answer", "answers"),
 }
 #: Lists that have a name of their own.
-LISTS = {"InboundMessage": "Inbox"}
+LISTS = {"InboundMessage": "Inbox", "QueuedTicket": "Queue", "Throttle": "Sending speed"}
 #: Shown in place of an empty value.
 NOTHING = "–"
 

@@ -11,7 +11,7 @@ from django.utils.timezone import get_current_timezone, is_naive, localtime
 
 _SHAPE = "j M Y, H:i"
 #: As people write them.
-EXAMPLES = "2026-11-24T16:00 (the server's zone) or 2026-11-24T16:00+01:00"
+EXAMPLES = "2026-11-24T16:00 (the server’s time zone) or 2026-11-24T16:00+01:00"
 
 
 def read(text: str) -> datetime:
@@ -22,16 +22,16 @@ def read(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise ValueError(f"“{text}” is no date and time: write it like {EXAMPLES}.") from error
+        raise ValueError(f"“{text}” is not a date and time. Write it like {EXAMPLES}.") from error
     if not is_naive(moment):
         return moment
     zone = get_current_timezone()
     there = moment.replace(tzinfo=zone)
     if not _exists(there):
-        raise ValueError(f"“{text}” does not exist in {zone}: the clock skips it. Write another time.")
+        raise ValueError(f"“{text}” does not exist in {zone}, because the clocks change. Choose another time.")
     if is_repeated(there):
         first, second = (_offset(there.replace(fold=fold)) for fold in (0, 1))
-        raise ValueError(f"“{text}” comes twice in {zone}: write {text}{first} or {text}{second}.")
+        raise ValueError(f"“{text}” occurs twice in {zone}: write {text}{first} or {text}{second}.")
     return there
 
 

@@ -75,7 +75,7 @@ def test_it_is_scheduled_with_the_button_that_says_so(
     assert page.get_by_label("Starts").input_value() == "2099-01-02T16:00"
     assert not sticks_out(page)
     page.get_by_label("Now").check()
-    page.get_by_role("button", name="Start it now").click()
+    page.get_by_role("button", name="Start now").click()
 
     page.get_by_text("Changed: it is running.").wait_for()
     assert Broadcast.objects.get().state == State.RUNNING
@@ -95,7 +95,7 @@ def test_a_scheduled_one_starts_before_its_time_once_it_was_asked_for(
     schedule(page, notification)
 
     page.get_by_role("link", name="Start now…").click()
-    page.get_by_role("button", name="Start now, and send 3 e-mails and 3 SMS").wait_for()
+    page.get_by_role("button", name="Start now and send 3 e-mails and 3 SMS").wait_for()
     assert Broadcast.objects.get().state == State.SCHEDULED
     assert not sticks_out(page)
     page.locator("#do-it").click()
@@ -146,12 +146,12 @@ def test_two_people_send_what_is_too_much_for_one(
     ann, bob = enter("ann"), enter("bob", "phone")
     ann.goto(confirm_page(notification))
     ann.get_by_role("button", name="Ask for approval to send 3 e-mails and 3 SMS").click()
-    ann.get_by_text("You asked for it, so somebody else has to look at it").wait_for()
-    assert ann.get_by_role("link", name="Read it and decide…").count() == 0
+    ann.get_by_text("You requested it, so someone else has to approve it").wait_for()
+    assert ann.get_by_role("link", name="Review and decide…").count() == 0
 
     bob.goto(reverse("admin:index"))
-    bob.get_by_role("region", name="To come").get_by_role("link", name="Three new homes").click()
-    bob.get_by_role("link", name="Read it and decide…").click()
+    bob.get_by_role("region", name="Scheduled").get_by_role("link", name="Three new homes").click()
+    bob.get_by_role("link", name="Review and decide…").click()
     bob.get_by_text("The gate is open").wait_for()
     assert not sticks_out(bob)
 
@@ -159,13 +159,13 @@ def test_two_people_send_what_is_too_much_for_one(
     ann.goto(reverse("admin:notifier_notification_change", args=[notification.pk]))
     ann.locator("#id_sms_body").fill("The gate is shut")
     ann.locator("input[name=_save]").click()
-    ann.get_by_text("awaits approval of it").wait_for()
-    bob.get_by_role("button", name="Approve, and send").click()
-    bob.get_by_text("Read it again before approving.").wait_for()
+    ann.get_by_text("has to be approved").wait_for()
+    bob.get_by_role("button", name="Approve and send").click()
+    bob.get_by_text("Check it again before you approve it.").wait_for()
     assert Broadcast.objects.get().state == State.AWAITING_APPROVAL
 
     bob.get_by_text("The gate is shut").wait_for()
-    bob.get_by_role("button", name="Approve, and send").click()
+    bob.get_by_role("button", name="Approve and send").click()
 
     bob.get_by_text("Approved: it is running.").wait_for()
     sent = Broadcast.objects.get()
@@ -182,9 +182,9 @@ def test_a_rejection_tells_the_one_who_asked_why(
     ann.wait_for_url("**/progress/")
     bob.goto(reverse("admin:notifier_broadcast_approve", args=[Broadcast.objects.get().pk]))
 
-    bob.get_by_label("Or reject it. Why?").fill("the gate stays shut")
+    bob.get_by_label("Or reject it and give a reason").fill("the gate stays shut")
     bob.get_by_role("button", name="Reject").click()
-    bob.get_by_text("Rejected: nothing of it is sent.").wait_for()
+    bob.get_by_text("Rejected. Nothing will be sent.").wait_for()
 
     ann.get_by_text("rejected by bob: the gate stays shut").wait_for()
     assert Broadcast.objects.get().state == State.CANCELLED
@@ -204,7 +204,7 @@ def test_without_javascript_it_is_scheduled_approved_and_cancelled(
     ann.wait_for_url("**/progress/")
 
     bob.goto(ann.url)
-    bob.get_by_role("link", name="Read it and decide…").click()
+    bob.get_by_role("link", name="Review and decide…").click()
     bob.get_by_role("button", name=f"Approve 3 e-mails and 3 SMS for {moment:%-d %b %Y, %H:%M} UTC").click()
     bob.get_by_role("heading", name="Starts at").wait_for()
     assert Broadcast.objects.get().state == State.SCHEDULED
@@ -212,7 +212,7 @@ def test_without_javascript_it_is_scheduled_approved_and_cancelled(
     bob.get_by_role("link", name="Cancel…").click()
     bob.get_by_role("button", name="Cancel the broadcast").click()
 
-    bob.get_by_text("Cancelled. Whatever had not gone out stays unsent.").wait_for()
+    bob.get_by_text("Cancelled. Messages that had not been sent will not be sent.").wait_for()
     assert Broadcast.objects.get().state == State.CANCELLED
 
 

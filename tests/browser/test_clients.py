@@ -120,15 +120,15 @@ def page_of(client: Client, kind: str = "change") -> str:
 def test_a_complaint_is_answered_from_the_client_s_page(desk: Page, staff: User) -> None:
     story = a_story(staff)
     desk.goto(page_of(story["client"]))
-    expect(desk.get_by_role("region", name="Consent, change by change")).to_contain_text("Staff, root: asked by phone")
-    expect(desk.get_by_role("region", name="Never written to")).to_contain_text("Asked us to.")
+    expect(desk.get_by_role("region", name="Consent history")).to_contain_text("Staff, root: asked by phone")
+    expect(desk.get_by_role("region", name="Suppressed")).to_contain_text("Asked us to.")
 
-    desk.get_by_role("region", name="What they were sent").get_by_role("link", name="Why? Three homes").click()
+    desk.get_by_role("region", name="Messages").get_by_role("link", name="Why? Three homes").click()
     expect(desk.locator("#why-email")).to_contain_text("Ann Example got the e-mail at")
     expect(desk.locator("#why-email")).to_contain_text("they had agreed to Listings by e-mail")
 
-    desk.get_by_label("Number or words of the subject").fill("two more")
-    desk.get_by_role("button", name="Find").click()
+    desk.get_by_label("Search by number or subject").fill("two more")
+    desk.get_by_role("button", name="Search").click()
     desk.get_by_role("link", name="Two more homes").click()
     expect(desk.locator("#why-email")).to_contain_text("did not get the e-mail: no consent to Listings by e-mail")
 
@@ -142,7 +142,7 @@ def test_consent_is_ticked_with_where_it_comes_from(desk: Page, staff: User) -> 
     desk.get_by_label("How do we know?").fill("signed form")
     desk.get_by_role("button", name="Save and continue editing").click()
 
-    expect(desk.get_by_role("region", name="Consent, change by change")).to_contain_text("Staff, root: signed form")
+    expect(desk.get_by_role("region", name="Consent history")).to_contain_text("Staff, root: signed form")
 
 
 def test_a_client_is_archived_and_returns(desk: Page, staff: User) -> None:
@@ -151,14 +151,14 @@ def test_a_client_is_archived_and_returns(desk: Page, staff: User) -> None:
 
     desk.get_by_role("link", name="Archive…").click()
     desk.get_by_role("button", name="Archive 1 client").click()
-    expect(desk.get_by_text("1 client archived: sent nothing from now on.")).to_be_visible()
+    expect(desk.get_by_text("1 client archived. Nothing will be sent to them.")).to_be_visible()
 
     desk.get_by_role("link", name="Return…").click()
     desk.get_by_role("button", name="Return 1 client").click()
     expect(desk.get_by_role("link", name="Archive…")).to_be_visible()
 
     desk.get_by_role("link", name="History").click()
-    expect(desk.get_by_role("region", name="Every version, newest first").get_by_role("row")).to_have_count(4)
+    expect(desk.get_by_role("region", name="All versions, newest first").get_by_role("row")).to_have_count(4)
 
 
 def test_what_is_kept_is_downloaded_and_then_erased(desk: Page, staff: User, tmp_path: Path) -> None:
@@ -172,8 +172,8 @@ def test_what_is_kept_is_downloaded_and_then_erased(desk: Page, staff: User, tmp
 
     desk.goto(page_of(client))
     desk.get_by_role("link", name="Erase personal data…").click()
-    desk.get_by_label("Why", exact=True).fill("ticket 4711")
-    desk.get_by_label("Erase it for good").check()
+    desk.get_by_label("Reason", exact=True).fill("ticket 4711")
+    desk.get_by_label("Erase permanently").check()
     desk.get_by_role("button", name="Erase the personal data of 1 client").click()
 
     expect(desk.get_by_text("The personal data was erased on")).to_be_visible()

@@ -74,7 +74,7 @@ def a_page_of_each() -> dict[str, str]:
     a_delivery(broadcast=ended, client=client, state="FAILED", settled_at=now)
     return {
         "Send 1 e-mail and 1 SMS": reverse("admin:notifier_broadcast_follow", args=[ended.pk]),
-        "Approve, and send 1 e-mail and 1 SMS now": reverse("admin:notifier_broadcast_approve", args=[waits.pk]),
+        "Approve and send 1 e-mail and 1 SMS now": reverse("admin:notifier_broadcast_approve", args=[waits.pk]),
         "Send 1 again": reverse("admin:notifier_delivery_resolve", args=["send-again"], query={"list": ""}),
         "Archive 1 client": reverse("admin:notifier_client_decide", args=["archive"], query={"list": ""}),
     }
@@ -136,7 +136,7 @@ def test_a_decision_about_a_long_list_is_taken(enter: Callable[..., Page]) -> No
     page = enter()
 
     page.goto(urls["Send 1 again"])
-    page.get_by_label("Why").fill("the mailbox was full")
+    page.get_by_label("Reason").fill("the mailbox was full")
     page.get_by_role("button", name="Send 1 again").click()
     page.get_by_text("To be sent again: 1 delivery.").wait_for()
     page.goto(urls["Archive 1 client"])
@@ -153,11 +153,11 @@ def test_without_javascript_a_link_leads_to_the_page_with_the_counts(enter: Call
     for button, address in a_page_of_each().items():
         page.goto(address)
         assert page.get_by_role("button", name=button).count() == 0
-        page.get_by_role("link", name="open the page with the counts").click()
+        page.get_by_role("link", name="load the page with the counts").click()
         expect(page.get_by_role("button", name=button)).to_be_enabled()
 
     page.goto(confirm_page(a_notification(sms_body="The gate is open")))
-    page.get_by_role("link", name="open the page with the counts").click()
+    page.get_by_role("link", name="load the page with the counts").click()
     page.get_by_role("button", name="Send 1 e-mail and 1 SMS").click()
     page.wait_for_url("**/progress/")
 
@@ -171,7 +171,7 @@ def test_where_the_counts_do_not_come_the_link_stays(enter: Callable[..., Page],
         page.goto(confirm_page(a_notification()))
     expect(page.locator("#send-it")).to_be_disabled()
     page.unroute_all()
-    page.get_by_role("link", name="open the page with the counts").click()
+    page.get_by_role("link", name="load the page with the counts").click()
 
     expect(page.locator("#send-it")).to_be_enabled()
     console_errors.clear()  # the browser tells of the 500

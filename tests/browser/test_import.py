@@ -43,9 +43,9 @@ def go_the_way(page: Page, file: Path) -> None:
     """From the list to the page that asks, on which the last column's meaning has been said by hand."""
     page.get_by_role("link", name="Import…").click()
     page.get_by_label("File", exact=True).set_input_files(file)
-    page.get_by_role("button", name="Upload and look").click()
+    page.get_by_role("button", name="Upload and continue").click()
     page.get_by_label("Wants").select_option("listings.both")
-    page.get_by_role("button", name="Look what would happen").click()
+    page.get_by_role("button", name="Review").click()
     page.get_by_role("heading", name="Import spring.csv?").wait_for()
 
 
@@ -59,13 +59,13 @@ def test_a_file_is_imported_and_what_was_wrong_is_mended_and_imported_too(
 
     page.get_by_text("Imported: 2 added").wait_for()
     with page.expect_download() as download:
-        page.get_by_role("link", name="Download the rows that were not taken").click()
+        page.get_by_role("link", name="Download the rejected rows").click()
     mended = tmp_path / "mended.csv"
     mended.write_text(download.value.path().read_text("utf-8-sig").replace("bob@", "bob@example.com"))
     page.get_by_role("link", name="Import another file").click()
     page.get_by_label("File", exact=True).set_input_files(mended)
-    page.get_by_role("button", name="Upload and look").click()
-    page.get_by_role("button", name="Look what would happen").click()
+    page.get_by_role("button", name="Upload and continue").click()
+    page.get_by_role("button", name="Review").click()
     page.get_by_role("button", name="Import 1 client").click()
 
     page.get_by_text("Imported: 1 added").wait_for()
@@ -89,7 +89,7 @@ def test_without_javascript_a_file_is_imported_and_who_opted_out_comes_back_with
     page.get_by_role("button", name="Import 2 clients").click()
     page.get_by_text("Say why they are subscribed again").wait_for()
     assert not Preference.objects.filter(client=client, email=True).exists()
-    page.get_by_label("Why").fill("signed the form")
+    page.get_by_label("Reason").fill("signed the form")
     page.get_by_role("button", name="Import 2 clients").click()
 
     page.get_by_text("Imported: 1 added, 1 changed").wait_for()
@@ -105,7 +105,7 @@ def test_a_file_that_is_too_large_is_told_before_it_travels(
     page.goto(f"{live_server.url}{reverse('admin:notifier_clientimport_upload')}")
 
     page.get_by_label("File", exact=True).set_input_files(large)
-    page.get_by_role("button", name="Upload and look").click()
+    page.get_by_role("button", name="Upload and continue").click()
 
     assert page.locator("#id_file:invalid").count() == 1
 
@@ -117,7 +117,7 @@ def test_the_list_is_exported_as_its_filters_have_it(page: Page, live_server: Li
     page.goto(f"{live_server.url}{reverse('admin:notifier_client_changelist')}?state=active")
 
     page.get_by_role("link", name="Export…").click()
-    page.get_by_text("1 client: everything that the list finds.").wait_for()
+    page.get_by_text("1 client: everyone in this list.").wait_for()
     with page.expect_download() as download:
         page.get_by_role("button", name="Download").click()
 

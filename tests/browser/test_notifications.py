@@ -51,7 +51,7 @@ def test_the_counter_and_the_preview_follow_what_is_typed(page: Page, live_serve
 
     expect(page.locator("#checks")).to_contain_text("6 of 70 characters, 1 segment")
     expect(page.locator("#checks")).to_contain_text("“…” (horizontal ellipsis; write ... instead)")
-    expect(page.locator("#checks")).to_contain_text("HTML is not read, but shown as it stands")
+    expect(page.locator("#checks")).to_contain_text("HTML is shown as plain text")
     for screen in ("desk", "phone"):
         expect(the_mail(page, on=screen).locator("em")).to_have_text("Ann")
         expect(the_mail(page, on=screen).locator("body")).to_contain_text("<b>look</b>")
@@ -89,7 +89,7 @@ def test_a_client_is_chosen_by_name_and_the_test_is_written_for_them(page: Page,
     bob = a_client(name="Bob Baker")
     open_form(page, live_server, a_notification(subject="For {{ name }}"))
 
-    page.get_by_label("Show it as").press_sequentially("bob")
+    page.get_by_label("Preview as").press_sequentially("bob")
     expect(page.locator("#readers option")).to_have_attribute("value", str(bob.email))
     expect(frame(page).locator(".reader")).to_contain_text("Shown for Bob Baker")
     page.get_by_role("button", name="Send me a test e-mail").click()

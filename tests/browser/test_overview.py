@@ -34,7 +34,7 @@ def running(subject: str = "Three new homes") -> Broadcast:
 def test_the_bars_move_others_appear_and_the_polling_ends(page: Page, live_server: LiveServer) -> None:
     first = running()
     enter(page, live_server)
-    bar = page.get_by_role("progressbar", name="Settled of Three new homes")
+    bar = page.get_by_role("progressbar", name="Three new homes, processed")
     expect(bar).to_have_attribute("value", "10")
     link = page.get_by_role("link", name="Three new homes")
     link.focus()
@@ -45,10 +45,10 @@ def test_the_bars_move_others_appear_and_the_polling_ends(page: Page, live_serve
 
     running("Garden flats")
     expect(page.get_by_role("link", name="Garden flats")).to_be_visible()
-    expect(page.locator("#under-way-words")).to_have_text("2 broadcasts under way.")
+    expect(page.locator("#under-way-words")).to_have_text("2 broadcasts in progress.")
 
     Broadcast.objects.update(state=Broadcast.State.FINISHED, finished_at=timezone.now(), tallied_at=timezone.now())
-    expect(page.locator("#under-way-words")).to_have_text("No broadcast is running.")
+    expect(page.locator("#under-way-words")).to_have_text("Nothing is being sent.")
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.wait_for_timeout(5000)  # two polls long
@@ -61,7 +61,7 @@ def test_without_javascript_it_shows_the_same_and_looks_again_by_itself(
     broadcast = running()
     page = page_without_javascript
     enter(page, live_server)
-    bar = page.get_by_role("progressbar", name="Settled of Three new homes")
+    bar = page.get_by_role("progressbar", name="Three new homes, processed")
     expect(bar).to_have_attribute("value", "10")
 
     Broadcast.objects.filter(pk=broadcast.pk).update(tally=a_tally(60, 40))
@@ -78,7 +78,7 @@ def test_a_paused_channel_is_tried_again_from_the_overview(
 
     page.get_by_role("button", name="Try again now").click()
 
-    expect(page.get_by_text("E-mail is tried now, with a single delivery.")).to_be_visible()
+    expect(page.get_by_text("Trying e-mail now, with a single delivery.")).to_be_visible()
 
 
 def test_the_chart_says_what_it_shows_and_opens_as_a_table_by_keyboard(page: Page, live_server: LiveServer) -> None:

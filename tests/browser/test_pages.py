@@ -272,11 +272,11 @@ def test_the_live_page_says_that_the_database_is_away_and_goes_on_once_it_is_bac
 
     with monkeypatch.context() as outage:
         outage.setattr("notifier.broadcasts.progress.sheet", Mock(side_effect=OperationalError("connection refused")))
-        page.locator("#live", has_text="The database can't be reached.").wait_for()
+        page.locator("#live", has_text="The database can’t be reached.").wait_for()
         other.goto(url)
     page.locator("#live", has_text="of 3").wait_for()
 
-    assert (other.title(), sticks_out(other)) == ("Not just now | Notifier", False)
+    assert (other.title(), sticks_out(other)) == ("Sorry, there is a problem | Notifier", False)
     # The overview that a log-in leads to may have asked in that moment as well.
     assert console_errors
     assert all("503" in error for error in console_errors)
@@ -314,12 +314,12 @@ def test_an_unknown_is_sent_again_from_the_list_after_the_word_and_the_reason(
     page.locator("select[name=action]").select_option(label="Send again…")
     page.get_by_role("button", name="Go").first.click()
 
-    page.get_by_label("Why").fill("she says that nothing came")
+    page.get_by_label("Reason").fill("she says that nothing came")
     page.get_by_role("button", name="Send 1 again").click()
     assert page.locator("#id_twice:invalid").count() == 1  # the browser does not even send it
     unknown.refresh_from_db()
     assert unknown.state == "UNKNOWN"
-    page.get_by_label("Send them again although they may arrive twice").check()
+    page.get_by_label("Send them again, even though some may arrive twice").check()
     page.get_by_role("button", name="Send 1 again").click()
 
     page.get_by_text("To be sent again: 1 delivery.").wait_for()
@@ -344,7 +344,7 @@ def test_all_that_the_list_finds_are_marked_as_sent_on_every_page_of_it(
     page.locator("select[name=action]").select_option(label="Mark as sent…")
     page.get_by_role("button", name="Go").first.click()
 
-    page.get_by_label("Why").fill("all of them are in the log")
+    page.get_by_label("Reason").fill("all of them are in the log")
     page.get_by_role("button", name="Mark 51 as sent").click()
 
     page.get_by_text("Marked as sent: 51 deliveries.").wait_for()
@@ -363,7 +363,7 @@ def test_without_javascript_an_unknown_is_marked_as_sent_from_its_own_page(
 
     page.goto(f"{live_server.url}{reverse('admin:notifier_delivery_change', args=[row.pk])}")
     page.get_by_role("link", name="Mark as sent…").click()
-    page.get_by_label("Why").fill("in their log, ticket 4711")
+    page.get_by_label("Reason").fill("in their log, ticket 4711")
     page.get_by_role("button", name="Mark 1 as sent").click()
 
     page.get_by_text("Marked as sent: 1 delivery.").wait_for()

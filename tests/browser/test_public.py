@@ -77,8 +77,8 @@ def test_every_public_page_is_accessible_obeys_its_policy_and_fits_its_screen(
         page.goto(path)
         wrong += look_at(page, name, size, theme)
         if name.startswith("unsubscribe") and name != "unsubscribe unknown":
-            page.get_by_role("button", name="Stop these e-mails").click()
-            page.get_by_role("heading", name="Done").wait_for()
+            page.get_by_role("button", name="Unsubscribe").click()
+            page.get_by_role("heading", name="You are unsubscribed").wait_for()
             wrong += look_at(page, f"{name}-done", size, theme)
     with monkeypatch.context() as often:
         often.setattr(rate_limits, "MAX_LOOKS", 0)
@@ -106,13 +106,13 @@ def test_a_client_ends_one_topic_with_one_press_and_comes_back_to_choose(
     page = visit("small phone", javascript=javascript)
 
     page.goto(f"/u/{token_of(client)}")
-    page.get_by_role("button", name="Stop these e-mails").click()
-    page.get_by_role("heading", name="Done").wait_for()
+    page.get_by_role("button", name="Unsubscribe").click()
+    page.get_by_role("heading", name="You are unsubscribed").wait_for()
     page.reload()
-    page.get_by_role("heading", name="Done").wait_for()
+    page.get_by_role("heading", name="You are unsubscribed").wait_for()
     assert not Preference.objects.get(client=client, topic=a_topic()).email
 
-    page.get_by_role("link", name="Choose what you get").click()
+    page.get_by_role("link", name="Manage your preferences").click()
     listings = page.get_by_role("group", name="Listings")
     assert not listings.get_by_role("switch", name="E-mail").is_checked()
     assert listings.get_by_role("switch", name="SMS").is_checked()
@@ -120,7 +120,7 @@ def test_a_client_ends_one_topic_with_one_press_and_comes_back_to_choose(
     page.get_by_role("group", name="Offerings").get_by_role("switch", name="SMS").check()
     page.get_by_role("button", name="Save").click()
 
-    page.get_by_role("status").get_by_text("Saved.").wait_for()
+    page.get_by_role("status").get_by_text("Your preferences have been saved.").wait_for()
     assert page.get_by_role("group", name="Offerings").get_by_role("switch", name="SMS").is_checked()
     assert not listings.get_by_role("switch", name="SMS").is_checked()
     offerings = Preference.objects.get(client=client, topic__slug="offerings")
@@ -138,8 +138,8 @@ def test_stop_everything_is_one_press_and_the_back_button_brings_nothing_back(
     page = visit("small phone", "dark", javascript=javascript)
     page.goto(f"/p/{token_of(client)}")
 
-    page.get_by_role("button", name="Stop everything").click()
-    page.get_by_role("status").get_by_text("Everything is stopped.").wait_for()
+    page.get_by_role("button", name="Unsubscribe from everything").click()
+    page.get_by_role("status").get_by_text("You have stopped all messages.").wait_for()
     assert page.get_by_role("switch", checked=True).count() == 0
     page.go_back()
     page.get_by_role("button", name="Save").click()
@@ -159,5 +159,5 @@ def test_it_is_used_by_keyboard_alone(visit: Callable[..., Page]) -> None:
     page.keyboard.press("Space")
     page.keyboard.press("Enter")
 
-    page.get_by_role("status").get_by_text("Saved.").wait_for()
+    page.get_by_role("status").get_by_text("Your preferences have been saved.").wait_for()
     assert not Preference.objects.get(client=client, topic=a_topic()).email

@@ -47,7 +47,7 @@ def test_a_flag_that_is_neither_is_named_with_its_cure(monkeypatch: pytest.Monke
     result, complaint = read("flag", "maybe", default=False, monkeypatch=monkeypatch)
 
     assert result is False
-    assert complaint == "NAME='maybe' is neither on nor off: write NAME=on or NAME=off."
+    assert complaint == "NAME='maybe' must be on or off: NAME=on or NAME=off."
 
 
 @pytest.mark.parametrize(("value", "expected"), [("1", 1), (" 42 ", 42), ("100", 100), ("", 7)])
@@ -99,7 +99,7 @@ def test_an_address_that_cannot_be_read_is_a_mistake_and_not_a_traceback(
     result, complaint = read("url", value, "database://", BROKER_SCHEMES, monkeypatch=monkeypatch)
 
     assert result == "database://"
-    assert complaint.startswith("NAME can't be read as an address")
+    assert complaint.startswith("NAME can’t be read as an address")
 
 
 @pytest.mark.parametrize(
@@ -268,11 +268,11 @@ def test_the_ways_to_send_sms(value: str, monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize(
     ("value", "complaint"),
     [
-        ("twilio://api.twilio.com/?from=+15005550006", "NAME lacks SID and token"),
-        ("twilio://AC1@api.twilio.com/?from=+15005550006", "NAME lacks SID and token"),
-        ("twilio://AC1:t@/?from=+15005550006", "NAME lacks the host"),
-        ("twilio://AC1:t@api.twilio.com/", "NAME lacks the sender"),
-        ("file://", "NAME names no file"),
+        ("twilio://api.twilio.com/?from=+15005550006", "NAME has no SID and token"),
+        ("twilio://AC1@api.twilio.com/?from=+15005550006", "NAME has no SID and token"),
+        ("twilio://AC1:t@/?from=+15005550006", "NAME has no host"),
+        ("twilio://AC1:t@api.twilio.com/", "NAME has no sender"),
+        ("file://", "NAME has no file"),
         ("nexmo://key", "NAME begins with 'nexmo'"),
     ],
 )

@@ -118,7 +118,7 @@ def test_everything_starts_ends_on_ctrl_c_with_0_and_goes_on_where_it_left_off(
     first.wait_answering()
     assert "Added 1,000 demo clients" in first.output
     assert "Log in as admin with the password admin" in first.output
-    assert "log in as editor, sender, approver, auditor: each name is its password" in first.output
+    assert "log in as editor, sender, approver, auditor. The password is the same as the name" in first.output
     assert f"http://localhost:{first.port}/" in first.output
 
     # The terminal signals its whole foreground group: launcher and helpers.
@@ -161,7 +161,7 @@ def test_what_is_no_port_is_one_line(port: str, tmp_path: Path, launches: list[L
     launches.append(launch := Launch(tmp_path, port=port))
 
     assert launch.wait() == 1
-    assert launch.output == f"error: PORT={port} is not a port: use a number from 1 to 65535.\n"
+    assert launch.output == f"error: PORT={port} is not a port. Use a number from 1 to 65535.\n"
 
 
 def test_a_database_that_is_away_is_one_line(tmp_path: Path, launches: list[Launch]) -> None:
@@ -169,7 +169,7 @@ def test_a_database_that_is_away_is_one_line(tmp_path: Path, launches: list[Laun
     launches.append(launch := Launch(tmp_path, port=free_port(), DATABASE_URL=away))
 
     assert launch.wait() == 1
-    assert launch.output.startswith("error: the database can't be used: ")
+    assert launch.output.startswith("error: the database can’t be used: ")
     assert len(launch.output.splitlines()) == 1
 
 

@@ -58,7 +58,7 @@ def test_a_provider_gets_its_keys_by_their_names_and_a_weak_secret_is_refused() 
 
     assert told.returncode != 0
     assert "ANYMAIL_WEBHOOK_SECRET must be a name, a colon and a password" in told.stderr
-    assert "ANYMAIL_SES_OPTIONS begins like JSON" in told.stderr
+    assert "ANYMAIL_SES_OPTIONS looks like JSON" in told.stderr
     assert "short" not in told.stderr
 
     backend = "anymail.backends.postmark.EmailBackend"

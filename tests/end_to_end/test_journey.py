@@ -43,7 +43,8 @@ def shows_all_reached(page: Page, stack: Stack, notification: int) -> None:
     number = sum(books.expected(stack, notification).values())
     expect(page.locator("#state-SENT dd")).to_have_text(f"{number:,}")
     expect(page.locator("#live")).to_contain_text("Finished")
-    expect(page.locator("#balance")).to_contain_text("The books balance")
+    expect(page.locator("#balance")).to_contain_text("Audience")
+    expect(page.locator("#balance")).not_to_contain_text("add up")
     for bar in page.get_by_role("progressbar").all():
         assert bar.get_attribute("value") == bar.get_attribute("max")
     assert page.locator("#feed tbody tr").count() == 50
@@ -61,7 +62,7 @@ def test_a_newcomer_broadcasts_pauses_resumes_and_sees_everyone_reached(
     choose_and_send(page, address, notification)
     expect(page.locator("#feed tbody tr").first).to_be_visible()
     page.get_by_role("button", name="Pause").click()
-    expect(page.locator("#live")).to_contain_text("Nothing more is sent until it is resumed")
+    expect(page.locator("#live")).to_contain_text("Nothing is sent until you resume it")
     wait_until(lambda: ("email", "SENDING") not in stack.states(), what="the window to end")
     mails_when_paused = len(smtp_process.accepted())
     # The page goes on by itself: two more tallies are two more seconds in which nothing may be sent.

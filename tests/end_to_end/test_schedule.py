@@ -98,7 +98,7 @@ def test_what_has_expired_while_nobody_worked_is_never_sent(
     books.wait_for(stack, broadcast, "CANCELLED")
     wait_until(lambda: bool(books.status(stack, broadcast)["finished_at"]), what="its end")
     assert not books.reached(smtp_process, sms_process)
-    assert books.status(stack, broadcast)["ended_because"].endswith("before it had started")
+    assert books.status(stack, broadcast)["ended_because"].endswith("before it started")
 
 
 def test_one_that_expires_under_way_stops_with_its_books_in_balance(

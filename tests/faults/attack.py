@@ -111,7 +111,7 @@ def _states(arena: Arena) -> dict[tuple[str, str], int]:
     try:
         return arena.stack.states()
     except Exception as error:  # noqa: BLE001  (an attack that left its database unusable)
-        arena.complaints.append(f"the database can't be read after the attack: {error}")
+        arena.complaints.append(f"the database can’t be read after the attack: {error}")
         return {}
 
 

@@ -51,7 +51,7 @@ def test_a_lease_must_outlast_all_phases_of_one_mail(settings: Settings, lease: 
 
     assert bool(said) == warned
     if warned:
-        assert "LEASE_SECONDS=269 is shorter than one mail may take (270 s with EMAIL_TIMEOUT=30)" in said
+        assert "LEASE_SECONDS=269 is shorter than one e-mail may take (270 s with EMAIL_TIMEOUT=30)" in said
         assert "Set LEASE_SECONDS to 270 or more, or lower EMAIL_TIMEOUT." in said
 
 
@@ -152,7 +152,7 @@ def test_users_with_a_published_password_are_an_error_of_a_deployment(settings: 
 def test_the_servers_passwords_of_compose_are_warned_of(settings: Settings) -> None:
     settings.PUBLIC_URL, settings.BROKER_URL = "https://news.example.com", "amqp://notifier:notifier@rabbitmq:5672/%2F"
 
-    assert "BROKER_URL: the password is the one that docker-compose.yml publishes." in published()["notifier.W007"]
+    assert "BROKER_URL: the password is the one published in docker-compose.yml." in published()["notifier.W007"]
 
     settings.BROKER_URL = "amqp://notifier:another@rabbitmq:5672/%2F"
     assert published() == {}
@@ -222,7 +222,7 @@ def test_a_file_in_the_way_of_the_mail_folder_is_an_error(settings: Settings, tm
 
     said = {message.id: f"{message.msg} {message.hint}" for message in run_checks()}["notifier.E002"]
 
-    assert f"EMAIL_URL names a place that can't be written: {tmp_path}/file is no folder." in said
+    assert f"EMAIL_URL points to a path that can’t be written to: {tmp_path}/file is not a folder." in said
     assert "filemail:////" in said
 
 
@@ -231,7 +231,7 @@ def test_a_file_in_the_way_of_the_mail_folder_is_an_error(settings: Settings, tm
     [
         ("folder", "folder is a folder"),
         ("missing/sms.log", "there is no folder"),
-        ("file/sms.log", "file is no folder"),
+        ("file/sms.log", "file is not a folder"),
     ],
 )
 def test_an_sms_file_that_can_t_be_there_is_an_error(settings: Settings, tmp_path: Path, path: str, why: str) -> None:
@@ -249,7 +249,7 @@ def test_a_read_only_place_is_an_error(settings: Settings, open_folder: Path, ki
 
     with not_root():
         assert complaints() == {
-            id: f"{kind} names a place that can't be written: the folder {open_folder} is read-only."
+            id: f"{kind} points to a path that can’t be written to: the folder {open_folder} is read-only."
         }
 
 

@@ -290,7 +290,7 @@ def test_a_text_of_which_nothing_would_be_seen_is_refused(field: str, text: str)
         Notification(topic=a_topic(), **texts).full_clean()
 
     (said,) = caught.value.message_dict[field]
-    assert said.startswith("Nothing of this")
+    assert said.startswith("Nothing in this")
 
 
 def test_a_link_to_nowhere_is_refused_at_the_e_mail() -> None:
@@ -308,7 +308,7 @@ def test_a_subject_is_one_line(subject: str) -> None:
         Notification(topic=a_topic(), subject=subject, email_body="Hello").full_clean()
 
     assert caught.value.message_dict == {
-        "subject": ["A subject is one line, without tabs and other control characters."]
+        "subject": ["A subject must be one line, without tabs or other control characters."]
     }
 
 

@@ -14,14 +14,16 @@ from notifier.transport.base import TransportError
 
 
 class Command(BaseCommand):
-    help = "Sends what waits in one channel's queue. Any number may run."
+    help = "Sends the messages in one channel’s queue. You can run any number of these."
     requires_system_checks = ["settings"]
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("channel", choices=Channel.values)
-        parser.add_argument("--until-idle", action="store_true", help="exit once the queue was empty for a second")
+        parser.add_argument("--until-idle", action="store_true", help="exit once the queue has been empty for a second")
         parser.add_argument(
-            "--concurrency", type=int, help="sends at once (default: EMAIL_CONCURRENCY, SMS_CONCURRENCY)"
+            "--concurrency",
+            type=int,
+            help="number of messages sent at the same time (default: EMAIL_CONCURRENCY, SMS_CONCURRENCY)",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -42,7 +42,7 @@ class BroadcastAdmin(ReadOnlyAdmin):
     linked_by = ("notification__id__exact", "id__in")
     list_select_related = ("topic", "created_by")
     search_fields = ("subject__icontains",)
-    search_help_text = "Words of the subject."
+    search_help_text = "Search by subject."
     ordering = ("-created_at",)
     sortable_by = ()
 
@@ -80,17 +80,17 @@ class BroadcastAdmin(ReadOnlyAdmin):
             f", follows #{broadcast.follows_id}" if broadcast.follows_id else "",
         )
 
-    @admin.display(description="state")
+    @admin.display(description="status")
     def state_shown(self, broadcast: Broadcast) -> SafeString:
         return state_badge(Broadcast.State(broadcast.state))
 
-    @admin.display(description="settled")
+    @admin.display(description="processed")
     def settled_share(self, broadcast: Broadcast) -> SafeString | str:
         sheet = progress.sheet(broadcast)
         if not sheet.total:
             return NOTHING
         return format_html(
-            '<progress max="{}" value="{}" aria-label="Settled of #{}"></progress> {} %',
+            '<progress max="{}" value="{}" aria-label="#{} processed"></progress> {} %',
             sheet.total,
             sheet.settled,
             broadcast.pk,

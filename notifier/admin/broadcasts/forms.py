@@ -60,7 +60,7 @@ class SendOptionsForm(CriticalForm):
             self.errors.pop("scheduled_for", None)
             cleaned["scheduled_for"] = None
         elif not cleaned.get("scheduled_for") and "scheduled_for" not in self.errors:
-            self.add_error("scheduled_for", "Give the date and time at which it starts.")
+            self.add_error("scheduled_for", "Enter the date and time when it should start.")
         self.options = SendOptions(
             cleaned.get("scheduled_for"), cleaned.get("expires_at"), bool(cleaned.get("is_critical"))
         )
@@ -100,14 +100,14 @@ class NumberForm(forms.Form):
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         if not self.must_type:
             if self.has_grown:
-                self.add_error(None, f"By now it would be {self.sends:,} messages. Look again before you send them.")
+                self.add_error(None, f"It would now be {self.sends:,} messages. Check the number before you send them.")
         else:
             self._check_typed(re.sub(r"[,.\s’']", "", cleaned.get("typed") or ""), cleaned.get("counted"))
         return cleaned
 
     def _check_typed(self, typed: str, counted: int | None) -> None:
         if self.has_grown:
-            self.add_error("typed", f"By now it would be {self.sends:,} messages. Type that number to send them.")
+            self.add_error("typed", f"It would now be {self.sends:,} messages. Type that number to send them.")
         elif typed != str(counted):
             self.add_error("typed", f"Type the number of messages, {self.sends:,}, to send them.")
 

@@ -48,7 +48,7 @@ def reach_now(request: HttpRequest, broadcast: Broadcast) -> dict[str, Any]:
 
 def not_as_shown(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpResponse:
     """The page that asked, as it is now."""
-    text = "Nothing was done: this was changed after you had opened the page. Read it again."
+    text = "Nothing was done: this broadcast has changed since you opened the page. Please check it again."
     model_admin.message_user(request, text, messages.ERROR)
     return redirect(request.path)
 

@@ -22,7 +22,7 @@ class ClientAct:
     #: The headline of the page that asks, and the button on it, with "3 clients".
     question: str
     button: str
-    #: What the clients will be, for the table of counts, and what that means, in sentences.
+    #: What the clients will be, for the list of counts, and what that means, in sentences.
     becomes: str
     meaning: str
     #: Only for clients that were ticked one by one, never for all that a list finds.
@@ -40,29 +40,29 @@ ACTS = {
             "Archive {}?",
             "Archive {}",
             "archived",
-            "Archived clients are sent nothing from now on, not even what is under way. Their consent and their record "
-            "stay, and they can return at any time.",
+            "Archived clients are sent nothing from now on, including messages of broadcasts in progress. Their "
+            "consent and their record are kept, and you can restore them at any time.",
         ),
         ClientAct(
             "restore",
-            "Return",
+            "Restore",
             groups.CHANGE_CLIENT,
-            "Return {} from the archive?",
-            "Return {}",
+            "Restore {}?",
+            "Restore {}",
             "active again",
-            "They get again what they agreed to, with the consent of before. What was sent while they were archived is "
-            "not sent after them.",
+            "They get what they had agreed to again. Messages that were sent while they were archived are not sent to "
+            "them later.",
         ),
         ClientAct(
             "export",
             "Export data",
             groups.EXPORT_CLIENT,
-            "Export what is kept about {}?",
+            "Export the data held about {}?",
             "",
             "in the file",
-            "The file holds everything that is kept: names and addresses, consent and each change of it, every "
-            "message with its outcome, and earlier versions. That it was exported, and by whom, goes into the history. "
-            "Keep the file no longer than you need it.",
+            "The file contains all the data held: names and addresses, consent and its changes, every message with its "
+            "outcome, and earlier versions. The history records that you exported it. Delete the file when you no "
+            "longer need it.",
             is_personal=True,
         ),
         ClientAct(
@@ -72,11 +72,11 @@ ACTS = {
             "Erase the personal data of {}?",
             "Erase the personal data of {}",
             "erased",
-            "Name, e-mail address and phone number are erased: in the client, in every earlier version, in the record "
-            "of what was sent, in the log of edits, and in files of clients: those that wait for their import, and "
-            "rows that were not taken. All consent is withdrawn. That something was sent, and that it had been agreed "
-            "to, stays on record under a number. Their addresses stay suppressed, though nobody can read them: whoever "
-            "enters or imports one again writes to nobody. This can’t be undone.",
+            "Name, e-mail address and phone number are erased everywhere: on the client’s page, in earlier versions, "
+            "in the record of what was sent, in the edit history, and in import files that are waiting or have "
+            "rejected rows. All consent is withdrawn. The record that messages were sent and had been agreed to is "
+            "kept under a number. The addresses stay suppressed in a form that nobody can read: if one is entered or "
+            "imported again, nothing is sent to it. This can’t be undone.",
             is_personal=True,
             tone="danger",
         ),
@@ -88,11 +88,11 @@ class EraseForm(forms.Form):
     #: It is kept with the last version, whose reason holds a hundred characters, together with the word “erased”.
     why = ReasonField(
         max_length=90,
-        help_text="Kept in the record with your name, e.g. “ticket 4711”. Don’t name the client: it would stay.",
+        help_text="Recorded with your name. For example: “ticket 4711”. Don’t name the client, because it would stay.",
     )
     sure = forms.BooleanField(
-        label="Erase it for good: this can’t be undone",
-        error_messages={"required": "Tick this if you mean it: it can’t be undone."},
+        label="Erase permanently. I understand that this can’t be undone.",
+        error_messages={"required": "Tick this to confirm: it can’t be undone."},
     )
 
 
@@ -120,7 +120,7 @@ class ActPreview:
 
     #: Clients that it would change.
     number: int
-    #: How many it would not change, and why: "12 are …".
+    #: How many it would not change, and why: "12 unchanged: …".
     left: list[tuple[int, str]]
     #: Records of these clients that it would keep: "34 deliveries".
     kept: list[tuple[int, str]]
@@ -130,22 +130,21 @@ def preview(act: ClientAct, clients: QuerySet[Client]) -> ActPreview:
     clients = clients.order_by()
     number = targets(act, clients).count()
     if act.name == "archive":
-        return ActPreview(number, _left(clients.filter(is_active=False), "archived"), [])
+        return ActPreview(number, _left(clients.filter(is_active=False), "already archived"), [])
     if act.name == "restore":
         archived = clients.filter(is_active=False)
-        left = _left(clients.filter(is_active=True), "active")
-        left += _left(archived.exclude(erased_at=None), "erased: there is nothing to bring back")
+        left = _left(clients.filter(is_active=True), "already active")
+        left += _left(archived.exclude(erased_at=None), "erased, so there is nothing to restore")
         return ActPreview(number, left, [])
     if act.name == "erase":
         erased = clients.exclude(erased_at=None)
-        return ActPreview(number, _left(erased, "erased"), _kept(clients))
+        return ActPreview(number, _left(erased, "already erased"), _kept(clients))
     return ActPreview(number, [], _kept(clients))
 
 
 def _left(clients: QuerySet[Client], why: str) -> list[tuple[int, str]]:
     number = clients.count()
-    words = why if ":" in why else f"{numbers.plural(number, 'is', 'are')} {why} already"
-    return [(number, words)] if number else []
+    return [(number, why)] if number else []
 
 
 def _kept(clients: QuerySet[Client]) -> list[tuple[int, str]]:
@@ -153,6 +152,6 @@ def _kept(clients: QuerySet[Client]) -> list[tuple[int, str]]:
     found = [
         (Delivery.objects.filter(client__in=ids).count(), "delivery", "deliveries"),
         (ConsentChange.objects.filter(client__in=ids).count(), "change of consent", "changes of consent"),
-        (Client.history.filter(id__in=ids).count(), "version of their entry", "versions of their entries"),
+        (Client.history.filter(id__in=ids).count(), "earlier version", "earlier versions"),
     ]
     return [(number, numbers.plural(number, one, many)) for number, one, many in found]

@@ -18,9 +18,9 @@ PARAMETER = "reach"
 DESCRIPTIONS: Mapping[Standing, str] = {
     Standing.RECIPIENTS: "would get {} now",
     Standing.NO_CONSENT: "have not agreed to {}",
-    Standing.NO_ADDRESS: "agreed to {}, and have no address for it",
-    Standing.SUPPRESSED: "agreed to {}, and their address is suppressed",
-    Standing.NOT_ALLOWED: "agreed to {}, and SMS_COUNTRIES does not allow their number",
+    Standing.NO_ADDRESS: "agreed to {}, but have no address for it",
+    Standing.SUPPRESSED: "agreed to {}, but their address is suppressed",
+    Standing.NOT_ALLOWED: "agreed to {}, but SMS to their country are not allowed",
     Standing.ARCHIVED: "are archived, so they don’t get {}",
 }
 

@@ -25,10 +25,7 @@ from notifier.wording import numbers
 
 #: So many of the clients are named on the page that asks.
 MAX_NAMED = 20
-OTHERS = (
-    "Nothing was done: since this page was shown it would be about others, or they were changed. What it is about now "
-    "stands below."
-)
+OTHERS = "Nothing was done: these clients have changed since you opened the page. The page below is up to date."
 
 
 # --- Actions of the list: each leads to the page that asks ---
@@ -37,12 +34,12 @@ def archive_selected(model_admin: BackOfficeAdmin, request: HttpRequest, queryse
     return _to_act_page(model_admin, request, queryset, ACTS["archive"])
 
 
-@admin.action(description="Return from the archive…", permissions=["change"])
+@admin.action(description="Restore…", permissions=["change"])
 def return_selected(model_admin: BackOfficeAdmin, request: HttpRequest, queryset: QuerySet[Client]) -> HttpResponse:
     return _to_act_page(model_admin, request, queryset, ACTS["restore"])
 
 
-@admin.action(description="All that is kept about a client…", permissions=["export_client"])
+@admin.action(description="Export data held…", permissions=["export_client"])
 def export_all_data(model_admin: BackOfficeAdmin, request: HttpRequest, queryset: QuerySet[Client]) -> HttpResponse:
     return _to_act_page(model_admin, request, queryset, ACTS["export"])
 
@@ -56,7 +53,7 @@ def _to_act_page(
     model_admin: BackOfficeAdmin, request: HttpRequest, queryset: QuerySet[Client], act: ClientAct
 ) -> HttpResponse:
     if act.is_personal and selection.is_whole_list(request):
-        text = f"“{act.label}” is for clients that you tick one by one, not for all of a list at once."
+        text = f"For “{act.label}”, tick the clients one by one. It can’t be used for a whole list at once."
         model_admin.message_user(request, text, messages.WARNING)
         return redirect(request.get_full_path())
     return redirect(act_url(model_admin, act, Selection.of_action(request, queryset)))
@@ -151,7 +148,7 @@ def _archive(
 ) -> None:
     by = cast(User, request.user)
     number = archiving.archive(clients=clients, by=by, now=clock.now(), seen=cleaned["seen"])
-    model_admin.report(request, number, f"{numbers.counted(number, 'client')} archived: sent nothing from now on.")
+    model_admin.report(request, number, f"{numbers.counted(number, 'client')} archived. Nothing will be sent to them.")
 
 
 def _restore(
@@ -159,7 +156,7 @@ def _restore(
 ) -> None:
     by = cast(User, request.user)
     number = archiving.restore(clients=clients, by=by, now=clock.now(), seen=cleaned["seen"])
-    model_admin.report(request, number, f"{numbers.counted(number, 'client')} returned, with the consent of before.")
+    model_admin.report(request, number, f"{numbers.counted(number, 'client')} restored, with their earlier consent.")
 
 
 def _erase(
@@ -174,7 +171,9 @@ def _erase(
         except erasure.NotErased as refusal:
             model_admin.message_user(request, str(refusal), messages.ERROR)
     if done:
-        model_admin.report(request, done, f"The personal data of {numbers.counted(done, 'client')} is erased for good.")
+        model_admin.report(
+            request, done, f"The personal data of {numbers.counted(done, 'client')} has been erased permanently."
+        )
 
 
 #: By the act's name. The export is no part of it: it answers with a file.

@@ -45,7 +45,7 @@ class ClientAdmin(GuardedDeleteAdmin):
     list_display = ("name", "shown_email", "phone", "wants", "state", "created")
     list_filter = (ActiveFilter, ConsentFilter, ReachFilter)
     search_fields = ("name",)
-    search_help_text = "A name, or the beginning of an e-mail address or of a phone number."
+    search_help_text = "Search by name, or by the start of an e-mail address or phone number."
     ordering = ("name",)
     sortable_by = ("name", "shown_email", "phone", "created")
     actions = (
@@ -136,7 +136,7 @@ class ClientAdmin(GuardedDeleteAdmin):
     def shown_email(self, client: Client) -> SafeString | None:
         return breakable(client.email) if client.email else None
 
-    @admin.display(description="wants")
+    @admin.display(description="agreed to")
     def wants(self, client: Client) -> SafeString | str:
         consents = sorted(client.preferences.all(), key=lambda preference: preference.topic.name)
         chosen = [
@@ -146,7 +146,7 @@ class ClientAdmin(GuardedDeleteAdmin):
         ]
         return format_html_join("", '<div class="want">{} <span class="quiet">{}</span></div>', chosen) or NOTHING
 
-    @admin.display(description="state")
+    @admin.display(description="status")
     def state(self, client: Client) -> SafeString:
         if client.erased_at:
             return badge(text="Erased", tone="quiet")
@@ -166,7 +166,9 @@ class ClientAdmin(GuardedDeleteAdmin):
     def _warn_of_suppressions(self, request: HttpRequest, client: Client) -> None:
         """Says that an address is suppressed, which the form does not show."""
         for one in record.suppressions(client) if request.user.has_perm(groups.VIEW_SUPPRESSION) else ():
-            words = f"{one} is suppressed ({one.get_source_display()}): nothing is sent there, whatever is ticked."
+            words = (
+                f"{one} is suppressed ({one.get_source_display().lower()}): nothing is sent to it, whatever is ticked."
+            )
             self.message_user(request, words, messages.WARNING)
 
     def get_formset_kwargs(self, request: HttpRequest, obj: Any, inline: Any, prefix: str) -> dict[str, Any]:

@@ -19,8 +19,8 @@ from notifier.web.stale_forms import StaleModelForm
 class ClientForm(StaleModelForm):
     time_zone = forms.ChoiceField(
         required=False,
-        help_text="Nothing is sent in their quiet hours, where there are any. Where no zone is chosen it is told from "
-        f"the phone number’s area code or country, or is the product’s own ({settings.CLIENT_TIME_ZONE}).",
+        help_text="Used for quiet hours. If you don’t choose one, it is worked out from the phone number, or else is "
+        f"{settings.CLIENT_TIME_ZONE}.",
     )
     #: Shown below the matrix, where it belongs.
     evidence = forms.CharField(
@@ -28,7 +28,7 @@ class ClientForm(StaleModelForm):
         required=False,
         max_length=300,
         validators=[validate_one_line],
-        help_text="Where a change above comes from, e.g. “asked by phone”. It is kept with the change.",
+        help_text="Where this change comes from. For example: “asked by phone”. Recorded with the change.",
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
 
@@ -36,10 +36,10 @@ class ClientForm(StaleModelForm):
         super().__init__(*args, **kwargs)
         phone = self.fields.get("phone")
         if phone and self.instance.phone and phones.is_landline(str(self.instance.phone)):
-            phone.help_text = "This is a landline number: few of those take an SMS."
+            phone.help_text = "This is a landline number. Most landlines can’t receive SMS."
         # A reader's form has no fields.
         if field := cast(forms.ChoiceField | None, self.fields.get("time_zone")):
-            choices = timezones.zone_choices("As their phone number tells")
+            choices = timezones.zone_choices("From their phone number")
             # A zone from an imported file may be an alias, which the list does not have.
             own = self.instance.time_zone
             field.choices = [*choices, (own, own)] if own and own not in timezones.zones_of(choices) else choices
@@ -47,7 +47,7 @@ class ClientForm(StaleModelForm):
     # --- What must not have changed since the page was shown, besides the fields ---
     labels: ClassVar[Mapping[str, str]] = {
         "is_active": "whether the client is archived",
-        "stopped_at": "the client stopped everything",
+        "stopped_at": "the client stopped all messages",
     }
 
     #: Compared by the matrix, where it has changed.
@@ -58,7 +58,7 @@ class ClientForm(StaleModelForm):
 
     def changed_by(self, names: Sequence[str], since: datetime) -> str:
         # They do that on their own page, which makes no version.
-        stopped = "by themselves" if "stopped_at" in names else ""
+        stopped = "by the client" if "stopped_at" in names else ""
         return "; ".join(filter(None, [stopped, super().changed_by(names, since)]))
 
     def clean_name(self) -> str:
@@ -83,5 +83,5 @@ class ClientForm(StaleModelForm):
         cleaned = super().clean() or self.cleaned_data
         if not self.errors and not cleaned.get("email") and not cleaned.get("phone"):
             # At the first field that can be corrected; the error of the constraint would stand above the form.
-            self.add_error("email", "Give an e-mail address, a phone number, or both.")
+            self.add_error("email", "Enter an e-mail address, a phone number, or both.")
         return cleaned

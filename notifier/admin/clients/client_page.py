@@ -77,11 +77,11 @@ def history_context(model_admin: BackOfficeAdmin, request: HttpRequest, client: 
 
 def reason_to_keep(client: Client) -> str:
     """Why the client can't be deleted, in a sentence; empty where nothing stands against it."""
-    instead = "Archive the client instead, or erase the personal data: then nothing is sent any more."
+    instead = "Archive the client instead, or erase the personal data. Either way, nothing is sent any more."
     if client.deliveries.exists():
-        return f"{client} can’t be deleted: the record of what was sent has entries for this client. {instead}"
+        return f"{client} can’t be deleted, because messages have been sent to this client. {instead}"
     if client.consent_changes.exists():
-        return f"{client} can’t be deleted: what this client agreed to is on record, as evidence. {instead}"
+        return f"{client} can’t be deleted, because the record of consent is kept as evidence. {instead}"
     return ""
 
 
@@ -90,4 +90,4 @@ def erased_meanwhile(client: Client) -> str:
     version = record.history(client).first()
     by = f" by {version.history_user.get_username()}" if version and version.history_user else ""
     moment = date_format(localtime(client.erased_at), "j M Y, H:i")
-    return f"Nothing was saved: the personal data of this client was erased{by} on {moment}, and stays so."
+    return f"Nothing was saved: the personal data of this client was erased{by} on {moment}."

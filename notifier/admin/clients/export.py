@@ -65,7 +65,7 @@ def export_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpRespo
     if kind in downloads.KINDS and not (kind == "xlsx" and is_long):
         if request.POST.get("seen") == version:
             return _file_response(request, found, kind, selected)
-        note = "Nothing was exported: since this page was shown it would be about others. Look at the number again."
+        note = "Nothing was exported: the list has changed since you opened the page. Check the number again."
     page = {
         "note": note,
         "seen": version,
@@ -102,5 +102,5 @@ def _file_response(request: HttpRequest, clients: QuerySet[Client], kind: str, s
 
 def _in_words(selected: Selection) -> str:
     if selected.ids:
-        return f"the ticked {', '.join(map(str, selected.ids))}"
+        return f"selected {', '.join(map(str, selected.ids))}"
     return selection.in_words(QueryDict(selected.listed or "")) or "all"

@@ -10,7 +10,7 @@ from notifier.models import Channel, Client, Topic
 
 
 class ActiveFilter(admin.SimpleListFilter):
-    title = "state"
+    title = "status"
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:

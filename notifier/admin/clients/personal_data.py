@@ -18,7 +18,7 @@ def file_response(request: HttpRequest, clients: QuerySet[Client]) -> HttpRespon
     """JSON, or plain text where the form says so. Who exported it is added to each client's log."""
     chosen = list(clients.prefetch_related(None).order_by("pk"))
     found = [record_file.full_record(client=client, now=clock.now()) for client in chosen]
-    LogEntry.objects.log_actions(cast(User, request.user).pk, chosen, CHANGE, "Exported what is kept.")
+    LogEntry.objects.log_actions(cast(User, request.user).pk, chosen, CHANGE, "Exported the data held.")
     name = f"client-{chosen[0].pk}" if len(chosen) == 1 else f"{len(chosen)}-clients"
     if request.POST.get("as") == "txt":
         name, media, text = f"{name}.txt", "text/plain", "\n\n".join(map(record_file.as_text, found))

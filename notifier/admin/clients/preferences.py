@@ -16,8 +16,8 @@ from notifier.models import Channel, Preference, Topic
 from notifier.wording import numbers
 
 OUTDATED = (
-    "Nothing was saved. Since you opened this page they changed what they want to hear about, or somebody did. What it "
-    "is now stands under “Consent, change by change”: decide whether your ticks still hold, and save again."
+    "Nothing was saved. The client or someone else has changed this consent since you opened the page. It is now as "
+    "shown under “Consent history”. Check your ticks and save again."
 )
 
 
@@ -50,7 +50,7 @@ class PreferenceForm(forms.ModelForm):
         try:
             self.instance.validate_constraints()
         except ValidationError:
-            self.add_error(None, "Somebody else has just set this. Open the page again to see what they chose.")
+            self.add_error(None, "Someone else has just set this. Reload the page to see what they chose.")
 
     @property
     def cells(self) -> list[dict[str, Any]]:
@@ -58,7 +58,7 @@ class PreferenceForm(forms.ModelForm):
         return [
             {
                 "field": self[channel.value] if channel.value in self.fields else None,
-                "label": channel.label,
+                "label": channel.in_words,
                 "is_on": getattr(self.instance, channel.value),
             }
             for channel in Channel
@@ -110,8 +110,8 @@ class PreferenceFormSet(BaseInlineFormSet):
     def _refusal(self, since: datetime) -> str:
         ended = f"They ended this themselves on {date_format(localtime(since), 'j M Y')}."
         if not self.may_resubscribe:
-            return f"{ended} They can switch it on again by the link in a message, or somebody with the right to do so."
-        return "" if self.has_reason else f"{ended} Say below how we know that they want it again."
+            return f"{ended} They can turn it on again by the link in a message, or someone who has permission can."
+        return "" if self.has_reason else f"{ended} Explain below how we know that they want it again."
 
     def save_consents(self, *, origin: Origin, now: datetime) -> None:
         """Saves what was changed on the page, with its evidence."""
@@ -140,4 +140,4 @@ class PreferenceInline(admin.TabularInline):
     formset = PreferenceFormSet
     template = "admin/notifier/client/preferences.html"
     can_delete = False
-    verbose_name_plural = "wants to hear about"
+    verbose_name_plural = "agreed to hear about"

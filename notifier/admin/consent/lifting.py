@@ -26,10 +26,7 @@ from notifier.staff import groups
 from notifier.wording import numbers
 from notifier.wording.badges import badge
 
-CHANGED = (
-    "Nothing was lifted: since this page was shown one of them was lifted, or suppressed for another reason. How they "
-    "stand now is below."
-)
+CHANGED = "Nothing was lifted: the suppressions have changed since you opened the page. The page below is up to date."
 TONES = {
     Source.STAFF: "quiet",
     Source.BOUNCE: "warn",
@@ -42,7 +39,8 @@ TONES = {
 class LiftForm(forms.Form):
     why = ReasonField(
         max_length=300,
-        help_text="Kept for ever with your name, e.g. “ticket 4711: the mailbox is back”. Don’t repeat the address.",
+        help_text="Recorded permanently with your name. For example: “ticket 4711: the mailbox is back”. Don’t repeat "
+        "the address.",
     )
     #: The version of what the page showed.
     seen = forms.CharField(required=False, widget=forms.HiddenInput)
@@ -62,7 +60,7 @@ def source_badge(suppression: Suppression) -> SafeString:
 @admin.action(description="Lift…", permissions=["lift"])
 def lift_selected(model_admin: BackOfficeAdmin, request: HttpRequest, queryset: QuerySet[Suppression]) -> HttpResponse:
     if selection.is_whole_list(request):
-        text = "“Lift” is for suppressions that you tick one by one, not for all of a list at once."
+        text = "For “Lift”, tick the suppressions one by one. It can’t be used for a whole list at once."
         model_admin.message_user(request, text, messages.WARNING)
         return redirect(request.get_full_path())
     return redirect(lift_url(model_admin, Selection.of_action(request, queryset)))
@@ -105,7 +103,7 @@ def _lift(
     now = clock.now()
     number = suppressions.lift_rows(ids=ids, evidence=evidence, now=now, sources=sources, seen=cleaned["seen"])
     which = numbers.counted(number, "suppression was", "suppressions were")
-    model_admin.report(request, number, f"{which} lifted. Consent decides again who is written to.")
+    model_admin.report(request, number, f"{which} lifted. Clients are sent what they have agreed to again.")
 
 
 def _confirmation(

@@ -34,11 +34,11 @@ _UNREAD_FIRST = Case(When(_WAITS, then=Value(0)), default=Value(1), output_field
 
 
 class WaitingFilter(admin.SimpleListFilter):
-    title = "state"
+    title = "status"
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("unread", "Not read yet"), ("done", "Read, or acted on")]
+        return [("unread", "Unread"), ("done", "Read or handled")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[InboundMessage]) -> QuerySet[InboundMessage]:
         if self.value() == "unread":
@@ -80,10 +80,10 @@ def mark_as_read(model_admin: BackOfficeAdmin, request: HttpRequest, queryset: Q
 def _mark_read(model_admin: BackOfficeAdmin, request: HttpRequest, ids: list[int]) -> None:
     number = sms_replies.mark_read(ids=ids, by=cast(User, request.user), now=clock.now())
     if number:
-        words = numbers.counted(number, "message is", "messages are")
+        words = numbers.counted(number, "SMS reply", "SMS replies")
         model_admin.message_user(request, f"{words} marked as read.", messages.SUCCESS)
     else:
-        text = "Nothing waited to be read there, or somebody was faster."
+        text = "Nothing was marked: these were already read."
         model_admin.message_user(request, text, messages.INFO)
 
 
@@ -92,7 +92,7 @@ class InboxAdmin(ReadOnlyAdmin):
     list_display = ("text_shown", "outcome_shown", "sender_shown", "client_shown", "received_at")
     list_filter = (WaitingFilter, "outcome")
     search_fields = ("sender",)
-    search_help_text = "The beginning of a phone number, such as +44 20."
+    search_help_text = "Search by the start of a phone number, such as +44 20."
     ordering = (_UNREAD_FIRST, "-pk")
     actions = (mark_as_read,)
     fields = ("text", "outcome_shown", "sender_shown", "client_shown", "received_at", "read_shown", "provider_shown")
@@ -116,7 +116,7 @@ class InboxAdmin(ReadOnlyAdmin):
 
     @admin.display(description="message")
     def text_shown(self, message: InboundMessage) -> str:
-        text = " ".join(message.text.split()) or "(nothing)"
+        text = " ".join(message.text.split()) or "(empty)"
         return text if len(text) <= TEXT_LENGTH else f"{text[: TEXT_LENGTH - 1]}…"
 
     @admin.display(description="outcome")
@@ -151,10 +151,10 @@ class InboxAdmin(ReadOnlyAdmin):
     @admin.display(description="read")
     def read_shown(self, message: InboundMessage) -> str:
         if message.outcome != InboundMessage.Outcome.KEPT:
-            return "nobody has to: it was acted on"
+            return "not needed: handled automatically"
         if message.read_at is None:
             return "not yet"
-        by = message.read_by.get_username() if message.read_by else "somebody who is no longer there"
+        by = message.read_by.get_username() if message.read_by else "a deleted user"
         return f"{date_format(localtime(message.read_at), 'j M Y, H:i')}, by {by}"
 
     @admin.display(description="delivered by")

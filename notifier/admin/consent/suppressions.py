@@ -28,7 +28,7 @@ class SuppressionForm(forms.ModelForm):
     class Meta:
         model = Suppression
         fields = ("channel", "address", "reason")
-        help_texts = {"reason": "Kept with your name, e.g. “asked by phone”. Don’t repeat the address."}
+        help_texts = {"reason": "Recorded with your name. For example: “asked by phone”. Don’t repeat the address."}
 
 
 @admin.register(Suppression)
@@ -37,7 +37,7 @@ class SuppressionAdmin(BackOfficeAdmin):
     list_display = ("shown_address", "channel", "shown_source", "reason", "created_at")
     list_filter = ("source", "channel")
     search_fields = ("address__startswith",)
-    search_help_text = "The beginning of an e-mail address or phone number; all of it for one that was erased."
+    search_help_text = "Search by the start of an e-mail address or phone number. For an erased one, enter all of it."
     ordering = ("-pk",)
     actions = (lifting.lift_selected,)
     readonly_fields = ("shown_address", "channel", "shown_source", "reason", "created_at")

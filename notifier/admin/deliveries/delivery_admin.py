@@ -78,7 +78,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
     linked_by = (results.OWNER, OWNERS["client"])
     list_select_related = ("client", "broadcast")
     search_fields = ("client__name",)
-    search_help_text = "A client’s name, or the beginning of the client’s e-mail address or phone number."
+    search_help_text = "Search by a client’s name, or by the start of an e-mail address or phone number."
     ordering = ("-pk",)
     actions = ("mark_as_sent", "send_again")
     fieldsets = (
@@ -149,11 +149,11 @@ class DeliveryAdmin(ReadOnlyAdmin):
         url = reverse("admin:notifier_broadcast_progress", args=[delivery.broadcast_id])
         return format_html('<a href="{}">{}</a>', url, delivery.broadcast)
 
-    @admin.display(description="state")
+    @admin.display(description="status")
     def state_shown(self, delivery: Delivery) -> SafeString:
         return state_badge(Delivery.State(delivery.state))
 
-    @admin.display(description="settled")
+    @admin.display(description="processed")
     def settled(self, delivery: Any) -> datetime | None:
         moment: datetime | None = delivery.settled_at
         return moment

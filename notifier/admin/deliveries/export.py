@@ -20,7 +20,7 @@ MAX_XLSX = 100_000
 #: Rows that an export reads at once.
 CHUNK = 2_000
 HEADER = (
-    *("client", "name", "channel", "address", "state", "reason", "attempts", "settled", "provider's id"),
+    *("client", "name", "channel", "address", "state", "reason", "attempts", "processed", "provider ID"),
     # The consent that a sent message relied on.
     *("agreed", "agreed how"),
 )

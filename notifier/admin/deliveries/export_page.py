@@ -23,11 +23,11 @@ def export_page(model_admin: BackOfficeAdmin, request: HttpRequest, kind: str) -
     broadcast = results.owner(request)
     rows = model_admin.selected_rows(request, Selection(None, request.GET.urlencode())) if broadcast else None
     if broadcast is None or rows is None:
-        text = "Choose a broadcast first: its deliveries are exported."
+        text = "Choose a broadcast first, to export its deliveries."
         model_admin.message_user(request, text, messages.WARNING)
         return redirect(model_admin.page_url("changelist"))
     if export.is_too_long(kind, rows.found):
-        text = f"More than {export.MAX_XLSX:,} rows are too much for XLSX. Take CSV, or filter the list first."
+        text = f"More than {export.MAX_XLSX:,} rows are too many for XLSX. Choose CSV, or filter the list first."
         model_admin.message_user(request, text, messages.WARNING)
         return redirect(f"{model_admin.page_url('changelist')}?{request.GET.urlencode()}")
     who = cast(int, request.user.pk)

@@ -15,7 +15,7 @@ from notifier.models import Resolution
 from notifier.web import moments
 from notifier.wording import numbers
 
-INCOMPLETE = "That form was not complete, so nothing was changed. Look again."
+INCOMPLETE = "The form was incomplete, so nothing was changed. Please try again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +48,10 @@ DECISIONS = {
             "Mark {} as sent?",
             "Mark {} as sent",
             "marked as sent",
-            "Do this where you know that the messages arrived, e.g. because the provider’s own log shows them. Nothing "
-            "is sent, and whoever did not get theirs will not get it any more.",
+            "Do this if you know that the messages arrived, for example because the provider’s log shows them. "
+            "Nothing is sent. Anyone who did not get the message will not get it.",
             "Marked as sent: {}.",
-            "None of these is unknown or failed any more: somebody else may have decided just now.",
+            "None of these is unknown or failed now. Someone else may have decided already.",
         ),
         DeliveryDecision(
             "send-again",
@@ -61,10 +61,10 @@ DECISIONS = {
             "Send {} again?",
             "Send {} again",
             "sent again",
-            "Each gets all its attempts again, and a broadcast that has finished goes on for it. Whoever has withdrawn "
-            "consent, was archived, or has a suppressed address is skipped all the same.",
+            "Each message gets all its attempts again, and a finished broadcast continues for it. Clients who have "
+            "withdrawn consent, are archived or have a suppressed address are still skipped.",
             "To be sent again: {}.",
-            "None of these is unknown, failed or skipped any more: somebody else may have decided just now.",
+            "None of these is unknown, failed or skipped now. Someone else may have decided already.",
         ),
     )
 }
@@ -73,7 +73,7 @@ DECISIONS = {
 class SeenAtForm(forms.Form):
     why = ReasonField(
         max_length=300,
-        help_text="Kept in the record together with your name, e.g. “ticket 4711: the mailbox was full”.",
+        help_text="Recorded with your name. For example: “ticket 4711: the mailbox was full”.",
     )
     #: When the page counted. What failed later was not on it, so the decision leaves it alone.
     seen_at = forms.CharField(widget=forms.HiddenInput, error_messages={"required": INCOMPLETE})
@@ -88,9 +88,9 @@ class DecisionForm(SeenAtForm):
     """What the page that asks posts. The page makes `twice` required where something UNKNOWN is sent again."""
 
     twice = forms.BooleanField(
-        label="Send them again although they may arrive twice",
+        label="Send them again, even though some may arrive twice",
         required=False,
-        error_messages={"required": "Tick this if you mean it: nobody knows whether the unknown ones arrived."},
+        error_messages={"required": "Tick this to confirm: the unknown ones may have arrived."},
     )
 
 
@@ -100,9 +100,9 @@ def outcome(decision: DeliveryDecision, resolved: Resolved) -> tuple[int, str]:
     if not resolved.number:
         return messages.WARNING, f"Nothing was changed. {f'{left}.' if left else decision.nothing}"
     done = decision.done.format(numbers.counted(resolved.number, "delivery", "deliveries"))
-    return (messages.WARNING, f"{done} Left as they are: {left}.") if left else (messages.SUCCESS, done)
+    return (messages.WARNING, f"{done} Unchanged: {left}.") if left else (messages.SUCCESS, done)
 
 
 def obstacles_in_words(left: Mapping[Obstacle, int]) -> str:
-    """Why some were left, as in "2 are of a paused broadcast: resume it first; 1 is cancelled"."""
-    return "; ".join(numbers.counted(number, f"is {obstacle}", f"are {obstacle}") for obstacle, number in left.items())
+    """Why some were left, as in "2 in a paused broadcast (resume it first); 1 cancelled"."""
+    return "; ".join(f"{number:,} {obstacle}" for obstacle, number in left.items())

@@ -18,11 +18,11 @@ class ResolutionAdmin(ReadOnlyAdmin):
     ordering = ("-pk",)
     fields = ("shown_action", "shown_number", "who", "at", "why")
 
-    @admin.display(description="decision")
+    @admin.display(description="number")
     def decision(self, resolution: Resolution) -> str:
         return f"#{resolution.pk}"
 
-    @admin.display(description="action")
+    @admin.display(description="decision")
     def shown_action(self, resolution: Resolution) -> SafeString:
         return badge(text=resolution.get_action_display(), tone="quiet")
 

@@ -31,7 +31,7 @@ class ClientImportAdmin(ReadOnlyAdmin):
     list_select_related = ("created_by",)
     list_filter = ("state",)
     search_fields = ("file_name__icontains",)
-    search_help_text = "A part of the file’s name."
+    search_help_text = "Search by file name."
     ordering = ("-pk",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ClientImport]:
@@ -41,7 +41,7 @@ class ClientImportAdmin(ReadOnlyAdmin):
         return super().has_view_permission(request, obj) or request.user.has_perm(groups.IMPORT_CLIENT)
 
     # --- The list ---
-    @admin.display(description="state")
+    @admin.display(description="status")
     def state_shown(self, row: ClientImport) -> SafeString:
         return badge(text=row.get_state_display(), tone=TONES[row.state])
 
@@ -61,7 +61,7 @@ class ClientImportAdmin(ReadOnlyAdmin):
     def unchanged(self, row: ClientImport) -> str:
         return _count(row, "unchanged")
 
-    @admin.display(description="not taken")
+    @admin.display(description="rejected")
     def not_taken(self, row: ClientImport) -> str:
         return _count(row, "failed")
 

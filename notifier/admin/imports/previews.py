@@ -18,35 +18,35 @@ MAX_SHOWN = 50
 SAMPLES = 3
 MAX_SAMPLE_LETTERS = 40
 
-FIGURES = {"added": "new clients", "changed": "changed", "unchanged": "as they are", "failed": "not taken"}
+FIGURES = {"added": "New clients", "changed": "Changed", "unchanged": "Unchanged", "failed": "Rejected"}
 
 #: What is said of so many clients: of one, and of several.
 NOTES = {
     "kept_out": (
-        "client opted out before. That consent stays off; the rest of the row is taken.",
-        "clients opted out before. That consent stays off; the rest of the row is taken.",
+        "client opted out before. That consent stays off; the rest of the row is imported.",
+        "clients opted out before. That consent stays off; the rest of the row is imported.",
     ),
     "unclear": (
-        "client says yes in one row, and in another something that can’t be read and may be a no. That consent stays "
-        "as it is: mend the other row and import it.",
-        "clients say yes in one row, and in another something that can’t be read and may be a no. That consent stays "
-        "as it is: mend the other rows and import them.",
+        "client says yes in one row, and something in another row that can’t be read and may mean no. That consent is "
+        "unchanged: fix the other row and import it.",
+        "clients say yes in one row, and something in another row that can’t be read and may mean no. That consent is "
+        "unchanged: fix the other rows and import them.",
     ),
     "resubscribed": (
         "client had opted out before, and was subscribed again for the reason given.",
         "clients had opted out before, and were subscribed again for the reason given.",
     ),
     "archived": (
-        "client is archived and stays so: nothing is sent until somebody restores the client.",
-        "clients are archived and stay so: nothing is sent until somebody restores them.",
+        "client is archived and stays archived. Nothing is sent until someone restores the client.",
+        "clients are archived and stay archived. Nothing is sent until someone restores them.",
     ),
     "suppressed": (
-        "client has a suppressed address: consent is taken, and nothing is sent there.",
-        "clients have a suppressed address: consent is taken, and nothing is sent there.",
+        "client has a suppressed address. Consent is imported, but nothing is sent to that address.",
+        "clients have a suppressed address. Consent is imported, but nothing is sent to those addresses.",
     ),
     "landlines": (
-        "client has a landline number: few of those take an SMS.",
-        "clients have a landline number: few of those take an SMS.",
+        "client has a landline number. Most landlines can’t receive SMS.",
+        "clients have a landline number. Most landlines can’t receive SMS.",
     ),
 }
 
@@ -98,10 +98,10 @@ def _clients(number: int) -> str:
 
 
 def sentence(counts: Mapping[str, int]) -> str:
-    done = f"Imported: {counts['added']:,} added, {counts['changed']:,} changed, {counts['unchanged']:,} as they were."
+    done = f"Imported: {counts['added']:,} added, {counts['changed']:,} changed, {counts['unchanged']:,} unchanged."
     if not (failed := counts["failed"]):
         return done
-    return f"{done} Not taken: {numbers.counted(failed, 'row')}. Download them below, mend them, import again."
+    return f"{done} Rejected: {numbers.counted(failed, 'row')}. Download them below, fix them and import them again."
 
 
 def preview(pending: ClientImport, found: Plan) -> dict[str, Any]:
@@ -145,7 +145,7 @@ def _as_taken(one: Planned, names: Mapping[int, str]) -> dict[str, Any]:
     elif one.alters or one.changes:
         outcome, tone = "Changed", "active"
     else:
-        outcome, tone = "As it is", "quiet"
+        outcome, tone = "Unchanged", "quiet"
     return {
         "row": one,
         "outcome": outcome,

@@ -34,8 +34,8 @@ from notifier.runtime.versions import NotAsShown
 from notifier.staff import groups
 
 NOT_AS_SHOWN = (
-    "Nothing was imported: since this page was shown its columns were chosen again, or somebody changed one of these "
-    "clients. What the import would do now stands below."
+    "Nothing was imported: the columns or some of these clients have changed since you opened the page. The page below "
+    "is up to date."
 )
 
 
@@ -48,13 +48,13 @@ class ResubscribeForm(forms.Form):
     reason = ReasonField(
         required=False,
         max_length=uploads.MAX_REASON_LETTERS,
-        help_text="Kept with each of these consents, e.g. “signed the form at the fair in May”.",
+        help_text="Recorded with each consent. For example: “signed the form at the fair in May”.",
     )
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
         if cleaned.get("resubscribe") and not cleaned.get("reason", "").strip():
-            self.add_error("reason", "Say why they are subscribed again: it is kept in the record.")
+            self.add_error("reason", "Say why they are subscribed again. It is recorded.")
         return cleaned
 
     @property
@@ -76,9 +76,7 @@ def columns_page(model_admin: BackOfficeAdmin, request: HttpRequest, pk: int) ->
             if (encoding := request.POST.get("encoding", "")) and encoding != table.encoding:
                 # The columns may be called otherwise now: they are shown anew.
                 uploads.set_encoding(pending=pending, encoding=encoding)
-                text = (
-                    f"The letters are read as {encodings.name(encoding)} now. Look at the columns once more, and go on."
-                )
+                text = f"The text is now read as {encodings.name(encoding)}. Check the columns again and continue."
                 model_admin.message_user(request, text, messages.SUCCESS)
                 return redirect(model_admin.page_url("columns", pk))
             uploads.set_mapping(pending=pending, mapping=chosen)
@@ -88,7 +86,7 @@ def columns_page(model_admin: BackOfficeAdmin, request: HttpRequest, pk: int) ->
         except AlreadyDone:
             return redirect(model_admin.page_url("change", pk))
     page = {
-        "title": "What is in the columns?",
+        "title": "Match columns",
         "pending": pending,
         "kind": table.kind,
         "hidden_rows": table.hidden_rows(),
@@ -149,11 +147,11 @@ def _run(
     except uploads.ResubscribeNotAllowed as error:
         raise PermissionDenied from error
     except ClientsChanged:
-        note = "Nothing was imported: somebody changed one of these clients in the same moment. Look again."
+        note = "Nothing was imported: someone changed one of these clients at the same time. Please try again."
         model_admin.message_user(request, note, messages.WARNING)
         return redirect(model_admin.page_url("preview", pending.pk))
     except AlreadyDone:
-        model_admin.message_user(request, "This file had been imported or discarded already.", messages.INFO)
+        model_admin.message_user(request, "This file has already been imported or discarded.", messages.INFO)
     else:
         level = messages.WARNING if done.counts["failed"] else messages.SUCCESS
         model_admin.message_user(request, previews.sentence(done.counts), level)
@@ -186,8 +184,8 @@ def failed_rows_page(model_admin: BackOfficeAdmin, request: HttpRequest, pk: int
     elif row.failed_rows:
         content = row.failed_rows.encode()
     else:
-        raise Http404("There are none, or they were kept for long enough.")
+        raise Http404("There are none, or they are no longer available.")
     file_name = lines.one_line(row.file_name)
-    name = f"{file_name.rpartition('.')[0] or file_name} - not taken.csv"
+    name = f"{file_name.rpartition('.')[0] or file_name} - rejected.csv"
     disposition = {"Content-Disposition": content_disposition_header(True, name) or "attachment"}
     return StreamingHttpResponse(iter([content]), content_type="text/csv; charset=utf-8", headers=disposition)

@@ -39,13 +39,13 @@ def max_bytes() -> int:
 
 
 def _too_large() -> str:
-    return f"The file is larger than {max_bytes() / 1_000_000:g} MB. See below how to import it all the same."
+    return f"The file is larger than {max_bytes() / 1_000_000:g} MB. See below how to import it."
 
 
 class UploadForm(forms.Form):
     file = forms.FileField(
         label="File",
-        error_messages={"required": "Choose a file.", "empty": "The file is empty: there is nothing in it to import."},
+        error_messages={"required": "Choose a file.", "empty": "The file is empty."},
         widget=forms.FileInput(attrs={"accept": ".csv,.tsv,.txt,.xlsx"}),
     )
 
@@ -55,7 +55,7 @@ class UploadForm(forms.Form):
         field.widget.attrs["data-most-bytes"] = most
         field.help_text = (
             f"CSV or Excel (.xlsx), up to {uploads.MAX_ROWS:,} rows and {most / 1_000_000:g} MB. "
-            "The first row names the columns."
+            "The first row must contain the column names."
         )
 
     def clean_file(self) -> UploadedFile:

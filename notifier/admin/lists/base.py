@@ -126,7 +126,7 @@ class BackOfficeAdmin(admin.ModelAdmin):
             return redirect(self.page_url("change", obj.pk))
         version = self.version_for_deletion(request, obj)
         if request.method == "POST" and request.POST.get(saving.SEEN) != version:
-            text = f"Nothing was deleted: this {one(self.opts)} is not as the page showed it. Look again."
+            text = f"Nothing was deleted: this {one(self.opts)} has changed since you opened the page. Check it again."
             self.message_user(request, text, messages.WARNING)
             return redirect(request.get_full_path())
         return super().delete_view(request, object_id, {saving.SEEN: version, **(extra_context or {})})
@@ -188,7 +188,7 @@ class BackOfficeAdmin(admin.ModelAdmin):
         if number:
             self.message_user(request, done, messages.SUCCESS)
         else:
-            self.message_user(request, "Nothing was changed: somebody else was faster.", messages.WARNING)
+            self.message_user(request, "Nothing was changed: someone else did this first.", messages.WARNING)
 
     def back_url(self, selection: Selection) -> str:
         """Where an act about these rows was chosen: the list as it was, or the page of the only row."""

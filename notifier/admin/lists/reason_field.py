@@ -11,8 +11,8 @@ class ReasonField(forms.CharField):
     """One line of text, which a browser neither suggests nor remembers. Each form says in `help_text` who reads it."""
 
     default_validators = [validate_one_line]
-    default_error_messages = {"required": "Say why: it is kept in the record."}
+    default_error_messages = {"required": "Give a reason. It is recorded."}
 
     def __init__(self, *, max_length: int, help_text: str, **options: Any) -> None:
         widget = forms.TextInput(attrs={"autocomplete": "off"})
-        super().__init__(label="Why", max_length=max_length, help_text=help_text, widget=widget, **options)
+        super().__init__(label="Reason", max_length=max_length, help_text=help_text, widget=widget, **options)

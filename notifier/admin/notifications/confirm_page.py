@@ -29,7 +29,7 @@ from notifier.wording import numbers
 
 #: Each of them counts its audience on the confirm page.
 MAX_AT_ONCE = 20
-RECENTLY = "Nothing was sent yet: this went out a short while ago, or is about to. Tick “Send again” if you want that."
+RECENTLY = "Nothing has been sent yet: this was sent recently, or is about to be. Tick “Send again” to send it anyway."
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def to_page(model_admin: BackOfficeAdmin, ids: Sequence[int]) -> HttpResponseRed
 def _send(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpResponse:
     asked = read_send_request(request.POST)
     if asked is None:
-        text = "That form was not complete, so nothing was sent. Look again."
+        text = "The form was incomplete, so nothing was sent. Please try again."
         model_admin.message_user(request, text, messages.ERROR)
         return to_page(model_admin, _asked_ids(request))
     ids = list(asked.seen)
@@ -94,7 +94,7 @@ def _send(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpResponse:
     may = request.user.has_perm(groups.SEND_CRITICAL)
     form = SendForm(request.POST, now=clock.now(), sends=offers.sends(found), may_be_critical=may)
     if not form.is_valid():
-        return _ask(model_admin, request, ids, "Nothing was sent yet: see what is marked below.", form)
+        return _ask(model_admin, request, ids, "Nothing has been sent yet: check what is marked below.", form)
     return _create(model_admin, request, asked, form)
 
 
@@ -119,7 +119,7 @@ def _sent(model_admin: BackOfficeAdmin, request: HttpRequest, made: Sequence[Bro
     """To the broadcasts; whoever may not see them is told of them in the list of notifications."""
     if not request.user.has_perm(groups.VIEW_BROADCAST):
         told = "; ".join(f"{broadcast} is {lifecycle.state_in_words(broadcast)}" for broadcast in made)
-        model_admin.message_user(request, f"Taken over: {told}.", messages.SUCCESS)
+        model_admin.message_user(request, f"Done: {told}.", messages.SUCCESS)
         return redirect(model_admin.page_url("changelist"))
     if len(made) == 1:
         return redirect("admin:notifier_broadcast_progress", made[0].pk)

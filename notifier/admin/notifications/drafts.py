@@ -78,16 +78,18 @@ class Reader:
 def find_reader(*, term: str, topic: Topic | None, may_see_clients: bool) -> Reader:
     """The first client that the term finds; if there is none, a client who would get it; else an invented one."""
     if not may_see_clients:
-        return Reader(NOBODY, f"Shown for {NOBODY}, who is invented: to see clients takes a right of its own.")
+        return Reader(
+            NOBODY, f"Shown for {NOBODY}, a made-up client, because you don’t have permission to see clients."
+        )
     found = list(clients_found(term)) if term else []
     if found:
         first = found[0]
-        others = " It is the first of several that were found." if len(found) > 1 else ""
+        others = " This is the first of several clients found." if len(found) > 1 else ""
         return Reader(first.name, f"Shown for {_called(first)}.{others}", first)
-    missed = f"No client is found by “{term}”. " if term else ""
+    missed = f"No client found for “{term}”. " if term else ""
     sample = _sample(topic) if topic else None
     if sample is None:
-        return Reader(NOBODY, f"{missed}Shown for {NOBODY}, who is invented.")
+        return Reader(NOBODY, f"{missed}Shown for {NOBODY}, a made-up client.")
     return Reader(sample.name, f"{missed}Shown for {_called(sample)}, who would get it.", sample)
 
 

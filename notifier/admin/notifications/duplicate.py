@@ -20,5 +20,5 @@ def duplicate_page(model_admin: BackOfficeAdmin, request: HttpRequest, object_id
     if notification is None:
         raise Http404
     copy = notifications.duplicate(notification=notification)
-    messages.success(request, "This is the copy, sent to nobody yet. Change what differs, and save.")
+    messages.success(request, "This is the copy. It has not been sent to anyone. Make your changes and save.")
     return redirect("admin:notifier_notification_change", copy.pk)

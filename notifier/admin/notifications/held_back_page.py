@@ -25,7 +25,7 @@ def held_back_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpRe
     now = clock.now()
     kept = [(n, [held_back.count(topic=n.topic, channel=channel, now=now) for channel in n.channels]) for n in found]
     page = {
-        "title": "Who waits, and who is skipped",
+        "title": "Quiet hours and frequency caps",
         "kept": kept,
     }
     is_part = cast(HtmxHttpRequest, request).htmx

@@ -37,7 +37,7 @@ class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
     list_filter = ("topic",)
     list_select_related = ("topic",)
     search_fields = ("subject__icontains",)
-    search_help_text = "Words of the subject."
+    search_help_text = "Search by subject."
     ordering = ("-created_at",)
     sortable_by = ("created_at",)
     actions = ("broadcast_selected",)
@@ -45,8 +45,8 @@ class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
     readonly_fields = ("placeholders",)
     fieldsets = (
         (None, {"fields": ("topic", "subject", "placeholders")}),
-        ("E-mail", {"fields": ("email_body",), "description": "Leave it empty to send no e-mail."}),
-        ("SMS", {"fields": ("sms_body",), "description": "Leave it empty to send no SMS."}),
+        ("E-mail", {"fields": ("email_body",), "description": "Leave empty to send no e-mail."}),
+        ("SMS", {"fields": ("sms_body",), "description": "Leave empty to send no SMS."}),
     )
     object_history_template = "admin/notifier/notification/history.html"
     object_history_list_template = "admin/notifier/notification/earlier_versions.html"
@@ -108,8 +108,8 @@ class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
         if not obj.broadcasts.exists():
             return ""
         return (
-            f"“{obj}” can’t be deleted: it has been sent, and the record of who got what refers to it. "
-            "Leave it as it stands, and write a new one for the next occasion."
+            f"“{obj}” can’t be deleted, because it has been sent and the record of who got it is kept. "
+            "Keep it, and write a new one next time."
         )
 
     # --- The form ---
@@ -170,14 +170,16 @@ class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
         if number := approvals.take_edit(notification=obj, by=cast(User, request.user)):
             words = numbers.counted(number, "broadcast that has", "broadcasts that have")
             self.message_user(
-                request, f"{words} not begun takes over the new text, and awaits approval of it.", messages.WARNING
+                request,
+                f"{words} not started now {'uses' if number == 1 else 'use'} the new text, which has to be approved.",
+                messages.WARNING,
             )
         kept = Broadcast.objects.filter(notification=obj, state=Broadcast.State.SCHEDULED, needs_approval=False)
         if old := [broadcast for broadcast in kept.select_related("notification") if broadcast.is_outdated]:
             names = ", ".join(f"#{broadcast.pk}" for broadcast in old)
             self.message_user(
                 request,
-                f"Scheduled with the text as it was before: {names}. To send the new text, cancel and broadcast again.",
+                f"Scheduled with the earlier text: {names}. To send the new text, cancel and broadcast again.",
                 messages.WARNING,
             )
 

@@ -46,11 +46,14 @@ def _send(model_admin: BackOfficeAdmin, request: HttpRequest, channel: Channel) 
     try:
         test_sends.book(notification_id=number, subject=draft.subject, channel=channel, by=user, now=clock.now())
     except test_sends.TooMany:
-        return False, f"Nothing was sent: {test_sends.MAX_A_MINUTE} tests a minute are the most. Wait a moment."
+        return (
+            False,
+            f"Nothing was sent: you can send up to {test_sends.MAX_A_MINUTE} tests per minute. Please wait a moment.",
+        )
     reader = draft_pages.reader_of(request, draft)
     message = _test_message(channel, address, drafts.show(draft=draft, reader=reader))
     if wrong := test_sends.send(message=message, channel=channel):
-        return False, f"The test {channel.in_words} to {address} did not go out: {wrong}"
+        return False, f"The test {channel.in_words} to {address} was not sent: {wrong}"
     return True, f"The test {channel.in_words} is on its way to {address}, as {reader.name} would read it."
 
 
@@ -61,7 +64,7 @@ def _why_no_test(
     form = model_admin.get_form(request)(request.POST, instance=Notification())
     if not form.is_valid():
         said = " ".join(str(message) for messages in form.errors.values() for message in messages)
-        return f"this can’t be saved as it stands. {said}"
+        return f"this can’t be saved yet. {said}"
     if not getattr(draft, channel.body_field):
         return f"there is no {channel.in_words} text yet."
     if not address:
@@ -92,7 +95,7 @@ def _own_address(user: User, channel: Channel) -> str:
 
 def _suppressed(channel: Channel, address: str) -> SafeString:
     return format_html(
-        "{} is suppressed, and nobody’s test goes there either. Set another {} under "
+        "{} is suppressed, so tests can’t be sent to it either. Set another {} under "
         '<a href="{}" target="_blank" rel="noopener">Your account</a>.',
         address,
         channel.address_in_words,

@@ -33,9 +33,9 @@ class TopicAdmin(GuardedDeleteAdmin):
 
     def reason_to_keep(self, obj: Topic) -> str:
         if obj.notifications.exists() or obj.broadcasts.exists():
-            return f"{obj} can’t be deleted: there are notifications about it. You may rename it instead."
+            return f"{obj} can’t be deleted, because it has notifications. You can rename it instead."
         if obj.preferences.exists():
-            return f"{obj} can’t be deleted: clients have said if they want to hear about it. You may rename it."
+            return f"{obj} can’t be deleted, because clients have made choices about it. You can rename it instead."
         return ""
 
 

@@ -24,7 +24,7 @@ class ProcessAdmin(ReadOnlyAdmin):
     def process(self, process: Process) -> str:
         return str(process)
 
-    @admin.display(description="state")
+    @admin.display(description="status")
     def state_shown(self, process: Process) -> SafeString:
         # By the web server's clock, which is exact enough here and takes no query a row.
         if process.last_seen_at < timezone.now() - PROCESS_SILENT_AFTER:
@@ -43,12 +43,12 @@ class QueuedTicketAdmin(ReadOnlyAdmin):
     def ticket(self, ticket: QueuedTicket) -> str:
         return f"#{ticket.pk}"
 
-    @admin.display(description="state")
+    @admin.display(description="status")
     def state_shown(self, ticket: QueuedTicket) -> SafeString:
         if ticket.dead:
-            return badge(text="Unreadable, put aside", tone="bad")
+            return badge(text="Unreadable, set aside", tone="bad")
         if ticket.lease_token:
-            return badge(text="In a consumer’s hands", tone="active")
+            return badge(text="Being processed", tone="active")
         return badge(text="Waiting", tone="quiet")
 
     @admin.display(description="content")

@@ -30,19 +30,20 @@ class RateField(forms.Field):
 
 class ThrottleForm(forms.ModelForm):
     rate = RateField(
-        label="At most",
+        label="Limit",
         required=False,
         widget=forms.TextInput({"maxlength": 20, "autocomplete": "off"}),
-        help_text="Like 50/s, 600/m or 1000/h, for all consumers together. Empty: as the settings say.",
+        help_text="For example 50/s, 600/m or 1000/h, for all consumers together. Leave empty to use the server’s "
+        "setting.",
     )
 
 
 @admin.register(Throttle)
 class ThrottleAdmin(BackOfficeAdmin):
     form = ThrottleForm
-    list_display = ("channel", "provider", "in_force", "set_by")
-    fields = ("channel", "provider", "by_settings", "rate")
-    readonly_fields = ("channel", "provider", "by_settings")
+    list_display = ("channel", "provider_shown", "in_force", "set_by")
+    fields = ("channel", "provider_shown", "by_settings", "rate")
+    readonly_fields = ("channel", "provider_shown", "by_settings")
     ordering = ("channel", "provider")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -59,20 +60,24 @@ class ThrottleAdmin(BackOfficeAdmin):
         before, after = form.initial.get("rate"), form.cleaned_data["rate"]
         return f"Changed from {_in_words(before)} to {_in_words(after)}."
 
-    @admin.display(description="at most")
+    @admin.display(description="provider")
+    def provider_shown(self, throttle: Throttle) -> str:
+        return throttle.provider_name
+
+    @admin.display(description="limit")
     def in_force(self, throttle: Throttle) -> str:
         limit = throttles.in_force(throttle)
         return rates.formatted(limit) if limit else "no limit"
 
     @admin.display(description="set by")
     def set_by(self, throttle: Throttle) -> str:
-        return "the settings" if throttle.rate is None else "staff"
+        return "server setting" if throttle.rate is None else "staff"
 
-    @admin.display(description="as the settings say")
+    @admin.display(description="server setting")
     def by_settings(self, throttle: Throttle) -> str:
         limit = throttles.default(Channel(throttle.channel))
         return rates.formatted(limit) if limit else "no limit"
 
 
 def _in_words(rate: float | None) -> str:
-    return rates.formatted(rate) if rate else "what the settings say"
+    return rates.formatted(rate) if rate else "the server’s setting"

@@ -69,13 +69,13 @@ class AccessAttemptAdmin(LogInAdmin):
 
     list_display = ("who", "came_from", "failures", "state", "last_try", "browser")
     search_fields = ("username__startswith", "ip_address__startswith")
-    search_help_text = "The beginning of a user name or of an address."
+    search_help_text = "Search by the start of a username or address."
     ordering = ("-pk",)
     actions = ("unlock",)
     fields = list_display
 
     def named(self, obj: AccessAttempt) -> str:
-        return f"{self.who(obj)} from {obj.ip_address or 'nowhere known'}"
+        return f"{self.who(obj)} from {obj.ip_address or 'an unknown address'}"
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return request.user.has_perm(groups.DELETE_ACCESSATTEMPT)
@@ -93,14 +93,14 @@ class AccessAttemptAdmin(LogInAdmin):
         moment: datetime = attempt.attempt_time
         return moment
 
-    @admin.display(description="state")
+    @admin.display(description="status")
     def state(self, attempt: AccessAttempt) -> SafeString:
         until = attempt.attempt_time + settings.AXES_COOLOFF_TIME
         if until < timezone.now():
             return badge(text="Over", tone="quiet")
         if attempt.failures_since_start < settings.LOGIN_FAILURES:
-            return badge(text="May try again", tone="good")
-        return badge(text=f"Waits until {date_format(timezone.localtime(until), 'H:i')}", tone="warn")
+            return badge(text="Can try again", tone="good")
+        return badge(text=f"Blocked until {date_format(timezone.localtime(until), 'H:i')}", tone="warn")
 
     @admin.action(description="Let selected users try again", permissions=["delete"])
     def unlock(self, request: HttpRequest, queryset: QuerySet[AccessAttempt]) -> None:
@@ -109,7 +109,7 @@ class AccessAttemptAdmin(LogInAdmin):
         shown = queryset.filter(pk__lte=max(ticked, default=0))
         names = ", ".join(sorted({attempt.username or NOTHING for attempt in shown}))
         shown.delete()
-        self.message_user(request, f"May try to log in again: {names}.", messages.SUCCESS)
+        self.message_user(request, f"Can try to log in again: {names}.", messages.SUCCESS)
 
 
 @admin.register(AccessLog)
@@ -118,7 +118,7 @@ class AccessLogAdmin(LogInAdmin):
 
     list_display = ("who", "came", "left", "came_from", "browser")
     search_fields = ("username__startswith", "ip_address__startswith")
-    search_help_text = "The beginning of a user name or of an address."
+    search_help_text = "Search by the start of a username or address."
     ordering = ("-pk",)
     fields = list_display
 

@@ -66,7 +66,8 @@ class UserAdmin(BackOfficeAdmin, StockUserAdmin):
             "Access",
             {
                 "fields": ("is_active", "is_staff", "groups", "is_superuser"),
-                "description": "What the groups may do stands in docs/rights.md. What several give adds up.",
+                "description": "docs/rights.md lists what each group can do. A user in several groups can do what any "
+                "of them can.",
             },
         ),
         ("Single permissions", {"fields": ("user_permissions",), "classes": ("collapse",)}),
@@ -106,13 +107,13 @@ class UserAdmin(BackOfficeAdmin, StockUserAdmin):
         names = sorted(group.name for group in user.groups.all())
         return format_html_join(" ", "{}", ((badge(text=name, tone="quiet"),) for name in names)) or NOTHING
 
-    @admin.display(description="state")
+    @admin.display(description="status")
     def state(self, user: User) -> SafeString:
         if not user.is_active:
-            return badge(text="May not log in", tone="bad")
+            return badge(text="Can’t log in", tone="bad")
         if user.is_superuser:
-            return badge(text="May do everything", tone="warn")
-        return badge(text="Active", tone="good") if user.is_staff else badge(text="No member of staff", tone="quiet")
+            return badge(text="All permissions", tone="warn")
+        return badge(text="Active", tone="good") if user.is_staff else badge(text="Not staff", tone="quiet")
 
     # --- Nobody gives themselves more: who may change users could otherwise make a superuser ---
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:

@@ -13,7 +13,9 @@ CHANNELS = tuple(Channel.values)
 #: Both channels of a topic in one cell: "both", "e-mail", "SMS" or "neither".
 BOTH = "both"
 #: Columns that a file of failed rows has in addition. An import ignores them.
-LINE_HEADER, WHY_HEADER = "Line", "Why it was not taken"
+LINE_HEADER, WHY_HEADER = "Line", "Reason for rejection"
+#: With what the second was called before: staff may still have such a file.
+REPORT_HEADERS = (LINE_HEADER, WHY_HEADER, "Why it was not taken")
 
 NOTHING = ""
 FIELDS = {
@@ -110,7 +112,7 @@ def _with_one_name(meanings: Sequence[str]) -> list[str]:
 
 
 def _meaning(name: str, topics: Sequence[TopicRef]) -> str:
-    if name in (LINE_HEADER, WHY_HEADER):
+    if name in REPORT_HEADERS:
         return NOTHING
     if name.strip().casefold() in choices(topics):
         return name.strip().casefold()
@@ -176,9 +178,9 @@ def arrange(meanings: Sequence[str], topics: Sequence[TopicRef]) -> Layout:
     consents: list[tuple[int, str, ConsentColumn]] = []
     for column, meaning in enumerate(meanings):
         if meaning not in labels:
-            raise MappingError(f"“{meaning}” is nothing that a column can be.")
+            raise MappingError(f"“{meaning}” is not something a column can contain.")
         if meaning in fields or (meaning in meanings[:column] and meaning):
-            raise MappingError(f"Two columns are “{labels[meaning]}”. Keep one, and don’t import the other.")
+            raise MappingError(f"Two columns are matched to “{labels[meaning]}”. Keep one, and don’t import the other.")
         slug, dot, channel = meaning.rpartition(".")
         if dot:
             consents.append((column, channel, ConsentColumn(by_slug[slug].pk, channel)))
@@ -192,12 +194,10 @@ def _check(
     fields: Mapping[str, int], consents: Sequence[tuple[int, str, ConsentColumn]], topics: Sequence[TopicRef]
 ) -> None:
     if "email" not in fields and "phone" not in fields:
-        raise MappingError("Say which column holds the e-mail address or the phone number: clients are found by them.")
+        raise MappingError("Choose the column with the e-mail address or phone number. These are used to find clients.")
     if "name" in fields and ("first_name" in fields or "last_name" in fields):
-        raise MappingError(
-            "Take the name from one column, or from those of the first and the last name, not from both."
-        )
+        raise MappingError("Use one column for the name, or two for the first name and last name, not both.")
     consent_columns = [one for _, channel, consent in consents for one in spread(channel, consent)]
     for topic in topics:
         if any(consent_columns.count(ConsentColumn(topic.pk, channel)) > 1 for channel in CHANNELS):
-            raise MappingError(f"Two columns speak of {topic.name} by the same channel. Keep one of them.")
+            raise MappingError(f"Two columns are about {topic.name} by the same channel. Keep one of them.")

@@ -10,7 +10,7 @@ from itertools import islice
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
-from notifier.clients.imports.columns import LINE_HEADER, WHY_HEADER, ConsentColumn, Layout, TopicRef
+from notifier.clients.imports.columns import LINE_HEADER, REPORT_HEADERS, WHY_HEADER, ConsentColumn, Layout, TopicRef
 from notifier.clients.imports.rows import ROW, Mistake, RowReader
 from notifier.clients.imports.staging import Staging, staging
 from notifier.clients.imports.writing import ClientsChanged, ImportOrigin, write
@@ -146,7 +146,7 @@ def _staged(table: Table, layout: Layout, progress: Progress) -> Iterator[Stagin
             progress(number)
             has_rows = True
         if not has_rows:
-            raise FileError("The file has a header and no row below it: there is nothing to import.")
+            raise FileError("The file has a header row but no clients below it.")
         yield stage
 
 
@@ -179,7 +179,7 @@ def _planned(stage: Staging, shown: int) -> list[Planned]:
 # --- The file of the rows that were not taken -------------------------------------------------------------------------
 def refused_csv(table: Table, refused: Iterator[Refused]) -> Iterator[bytes]:
     """The rows as they were, with their line and the reason. Once corrected, the file can be imported as it is."""
-    kept = [number for number, name in enumerate(table.header) if name not in (LINE_HEADER, WHY_HEADER)]
+    kept = [number for number, name in enumerate(table.header) if name not in REPORT_HEADERS]
     header = [LINE_HEADER, WHY_HEADER, *(table.header[number] for number in kept)]
     yield from spreadsheets.stream_csv(header, (_refused_row(one, table.header, kept) for one in refused))
 

@@ -13,10 +13,10 @@ def mistake_in_words(mistake: str, found: Sequence[int], columns: Mapping[str, i
     return {
         "owners": (
             phone,
-            f"The e-mail address is that of client {client}, and the phone number that of client {other_client}.",
+            f"The e-mail address belongs to client {client}, but the phone number belongs to client {other_client}.",
         ),
-        "email": (email, f"The same e-mail address is on line {email_line} already."),
-        "phone": (phone, f"The same phone number is on line {phone_line} already."),
+        "email": (email, f"The same e-mail address is already on line {email_line}."),
+        "phone": (phone, f"The same phone number is already on line {phone_line}."),
         "client": (ROW, f"It is the same client as on line {client_line}."),
-        "nameless": (name, "A new client needs a name: nobody has this address yet."),
+        "nameless": (name, "A new client needs a name. No existing client has this address."),
     }[mistake]

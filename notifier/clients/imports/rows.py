@@ -75,10 +75,16 @@ class RowReader:
         parsed.time_zone = self._checked("time_zone", cells, read_time_zone, parsed.mistakes)
         self._read_consents(cells, parsed)
         if not parsed.email and not parsed.phone and not parsed.mistakes:
-            parsed.mistakes.append((ROW, "It has neither an e-mail address nor a phone number."))
+            parsed.mistakes.append((ROW, "There is no e-mail address or phone number."))
         if len(cells) > self._columns:
             # Its address and its no count all the same, so that no other row's yes wins over them.
-            parsed.mistakes = [(ROW, "It has more cells than the header: is a separator inside a name? Quote it.")]
+            parsed.mistakes = [
+                (
+                    ROW,
+                    "This row has more cells than the header. If a name contains a separator, put it in quotation "
+                    "marks.",
+                )
+            ]
         return parsed
 
     def _read_name(self, cells: Sequence[str], parsed: Parsed) -> None:
@@ -87,7 +93,7 @@ class RowReader:
         )
         name = whole or " ".join(part for part in (first, last) if part)
         if len(name) > MAX_NAME_LETTERS and not parsed.mistakes:
-            parsed.mistakes.append((ROW, f"The name is longer than {MAX_NAME_LETTERS} letters."))
+            parsed.mistakes.append((ROW, f"The name is longer than {MAX_NAME_LETTERS} characters."))
         if whole or (first and last):
             parsed.name = name
         else:
@@ -126,15 +132,15 @@ class RowReader:
 # --- Cells: each raises ValueError with what is wrong -----------------------------------------------------------------
 def read_name(text: str) -> str:
     if CONTROL.search(text):
-        raise ValueError("A name is one line, without control characters.")
+        raise ValueError("A name must be one line, without control characters.")
     if text == NO_RESULT:
-        raise ValueError("The formula was saved without its result. Open the workbook in Excel, and save it.")
+        raise ValueError("The formula was saved without its result. Open the workbook in Excel and save it again.")
     if text in _NO_NAMES or _FAILED.fullmatch(text):
         raise ValueError(
-            f"“{text}” is no name: a program wrote it where it had none. Leave the cell blank, or correct it."
+            f"“{text}” is not a name: a program wrote it where there was none. Leave the cell blank, or correct it."
         )
     if len(text) > MAX_NAME_LETTERS:
-        raise ValueError(f"The name is longer than {MAX_NAME_LETTERS} letters.")
+        raise ValueError(f"The name is longer than {MAX_NAME_LETTERS} characters.")
     return text
 
 
@@ -142,7 +148,7 @@ def read_time_zone(text: str) -> str:
     """As the time zone database writes it, however it is capitalised."""
     zone = _zones().get(text.casefold().replace(" ", "_"))
     if zone is None:
-        raise ValueError(f"“{shortened(text)}” is not a time zone: write it like Europe/London.")
+        raise ValueError(f"“{shortened(text)}” is not a time zone. Use a name like Europe/London.")
     return zone
 
 
@@ -167,7 +173,7 @@ def _channels(text: str) -> Set[str]:
     words = [word for word in re.split(r"[\s,;/+&|]+|\band\b", text) if word]
     chosen = [_CHANNELS.get(word) for word in words]
     if not chosen or None in chosen:
-        raise ValueError(f"“{shortened(text)}” is none of: both, e-mail, SMS, neither.")
+        raise ValueError(f"“{shortened(text)}” must be one of: both, e-mail, SMS, neither.")
     return frozenset(one for channels in chosen if channels for one in channels)
 
 

@@ -48,12 +48,12 @@ def upload(*, file: BinaryIO, name: str, by: User, now: datetime) -> ClientImpor
     table, encoding = _opened(file)
     rows = list(islice(table.rows(), MAX_ROWS + 1))
     if len(rows) > MAX_ROWS:
-        raise TooManyRows(f"The file has more than {MAX_ROWS:,} rows, which is more than a page can take.")
+        raise TooManyRows(f"The file has more than {MAX_ROWS:,} rows, which is too many for this page.")
     if not rows:
-        raise FileError("The file has a header and no row below it: there is nothing to import.")
+        raise FileError("The file has a header row but no clients below it.")
     content = packed.pack(table, rows, encoding=encoding)
     if encoding and not packed.possible(content):
-        raise FileError("The file has letters of no encoding that is known here. Save it again as CSV (UTF-8).")
+        raise FileError("The file uses a text encoding that can’t be read here. Save it again as CSV (UTF-8).")
     return ClientImport.objects.create(
         file_name=name[-MAX_NAME_LETTERS:], content=content, mapping=_guessed(packed.unpack(content)), created_by=by
     )
@@ -109,7 +109,7 @@ def set_encoding(*, pending: ClientImport, encoding: str) -> None:
 def layout_of(pending: ClientImport, table: Table, topics: Sequence[TopicRef]) -> Layout:
     """Raises `MappingError` where the chosen columns can't be read, or nobody has said how its letters are."""
     if table.encoding == UNKNOWN:
-        raise MappingError("Say how the letters of the file are to be read.")
+        raise MappingError("Choose the text encoding of the file.")
     return columns.arrange([pending.mapping.get(name, columns.NOTHING) for name in table.header], topics)
 
 

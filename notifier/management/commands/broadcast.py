@@ -21,26 +21,23 @@ BAR_WIDTH = 30
 
 
 class Command(BaseCommand):
-    help = (
-        "Broadcasts a notification, as the button in the admin does. "
-        "Whoever may run commands on the server needs nobody's approval."
-    )
+    help = "Broadcasts a notification, like the button in the back office. From the command line no approval is needed."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("notification_id", type=int)
         parser.add_argument(
-            "--wait", action="store_true", help="wait for the end; exit 1 if anything failed or is unknown"
+            "--wait", action="store_true", help="wait until it has finished; exit 1 if anything failed or is unknown"
         )
         parser.add_argument("--json", action="store_true", help="print the result as JSON")
         parser.add_argument(
-            "--again", action="store_true", help="send although it is running or was sent within the hour"
+            "--again", action="store_true", help="send even if it is running or was sent within the last hour"
         )
         parser.add_argument(
-            "--critical", action="store_true", help="ignore quiet hours and frequency caps; consent holds"
+            "--critical", action="store_true", help="ignore quiet hours and frequency caps; consent still applies"
         )
         parser.add_argument("--at", metavar="TIME", type=_moment, help=f"start at this time, {_SHAPE}")
         parser.add_argument(
-            "--expires", metavar="TIME", type=_moment, help=f"what is not sent by then never will be, {_SHAPE}"
+            "--expires", metavar="TIME", type=_moment, help=f"anything not sent by then is cancelled, {_SHAPE}"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -89,7 +86,7 @@ class Command(BaseCommand):
             trouble = _trouble(broadcast)
             troubled_since = (troubled_since or time.monotonic()) if trouble else None
             if troubled_since and time.monotonic() - troubled_since > PATIENCE_SECONDS:
-                raise CommandError(f"Broadcast {broadcast.pk} is kept and goes on later. {trouble}", returncode=2)
+                raise CommandError(f"Broadcast {broadcast.pk} is saved and continues later. {trouble}", returncode=2)
             time.sleep(POLL_SECONDS)
         if show:
             self.stderr.write("")

@@ -11,7 +11,7 @@ from notifier.wording import wall_clocks
 
 
 class Command(BaseCommand):
-    help = "Shows how far a broadcast is."
+    help = "Shows the progress of a broadcast."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("broadcast_id", type=int)
@@ -31,9 +31,10 @@ class Command(BaseCommand):
         for channel in books.channels:
             counts = ", ".join(f"{number} {state}" for state, number in sorted(channel.counts.items()))
             self.stdout.write(
-                f"  {channel.channel.label}: {channel.settled} of {channel.total} done ({counts or 'none yet'})"
+                f"  {channel.channel.label}: {channel.settled} of {channel.total} processed ({counts or 'none yet'})"
             )
-        self.stdout.write(f"  the books {'balance' if books.balanced else 'do NOT balance'}: audience {books.audience}")
+        warning = "" if books.balanced else f". The numbers don’t add up: {books.total} counted"
+        self.stdout.write(f"  Audience: {books.audience}{warning}")
         for part in process_health.health(channels=broadcast.channels, now=clock.now()):
             self.stdout.write(f"  {part.part}: {part.words}")
 
@@ -44,7 +45,7 @@ def _times(broadcast: Broadcast) -> list[str]:
     if broadcast.state == Broadcast.State.AWAITING_APPROVAL:
         who = broadcast.created_by.get_username() if broadcast.created_by else "the command line"
         lines.append(
-            f"asked for by {who}, {wall_clocks.with_zone(broadcast.created_at)}: somebody else has to approve it"
+            f"requested by {who}, {wall_clocks.with_zone(broadcast.created_at)}: someone else has to approve it"
         )
     if broadcast.state in Broadcast.BEFORE_START and broadcast.scheduled_for:
         lines.append(f"starts {wall_clocks.with_zone(broadcast.scheduled_for)}")

@@ -10,9 +10,7 @@ from notifier.staff import published_passwords
 
 
 class Command(BaseCommand):
-    help = (
-        "Makes the first user from DJANGO_SUPERUSER_USERNAME, _PASSWORD and _EMAIL, unless that user is there already."
-    )
+    help = "Creates the first user from DJANGO_SUPERUSER_USERNAME, _PASSWORD and _EMAIL, unless that user exists."
 
     def handle(self, *args: Any, **options: Any) -> None:
         name, password, email = (
@@ -22,11 +20,11 @@ class Command(BaseCommand):
             raise CommandError("set DJANGO_SUPERUSER_USERNAME and DJANGO_SUPERUSER_PASSWORD.")
         if published_passwords.is_published(username=name, password=password) and not this_machine.is_tried_out():
             raise CommandError(
-                f"DJANGO_SUPERUSER_PASSWORD is the one that everybody can read in docker-compose.yml, and PUBLIC_URL="
-                f"{settings.PUBLIC_URL} is for others than this machine: set another."
+                f"DJANGO_SUPERUSER_PASSWORD is the one published in docker-compose.yml, and PUBLIC_URL="
+                f"{settings.PUBLIC_URL} is not for this machine only: set another password."
             )
         if User.objects.filter(username=name).exists():
-            self.stdout.write(f"The user {name} is there already, and was left as it stands.")
+            self.stdout.write(f"The user {name} already exists. Nothing was changed.")
             return
         User.objects.create_superuser(name, email, password)
-        self.stdout.write(f"Made the user {name}.")
+        self.stdout.write(f"Created the user {name}.")

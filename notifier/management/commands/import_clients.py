@@ -30,18 +30,18 @@ BAR_SECONDS = 0.1
 #: What is told beside the counts.
 NOTES = {
     "kept_out": "of them had opted out before: that consent stays off.",
-    "unclear": "of them agreed to what an unreadable cell in another of their rows may refuse: that stays as it was.",
+    "unclear": "of them agreed to something that an unreadable cell in another row may refuse: that is unchanged.",
     "resubscribed": "of them had opted out before, and are subscribed again.",
-    "archived": "of them are archived, and stay so: nothing is sent to them.",
-    "suppressed": "of them have a suppressed address: nothing is sent there.",
-    "landlines": "of them have a landline number: few of those take an SMS.",
+    "archived": "of them are archived and stay archived: nothing is sent to them.",
+    "suppressed": "of them have a suppressed address: nothing is sent to it.",
+    "landlines": "of them have a landline number: most landlines can’t receive SMS.",
 }
 
 
 class Command(BaseCommand):
     help = (
-        "Imports clients and their preferences from a CSV or XLSX file of any size, as the page does. "
-        "Exit status: 0 all rows were taken; 1 some were not, the others were; 2 nothing was imported."
+        "Imports clients and their preferences from a CSV or XLSX file of any size, like the page does. "
+        "Exit status: 0 all rows were imported; 1 some rows were rejected; 2 nothing was imported."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -51,30 +51,32 @@ class Command(BaseCommand):
             action="append",
             default=[],
             metavar="COLUMN=MEANING",
-            help="what a column is, where its name does not tell: name, first_name, last_name, email, phone, "
-            "time_zone, TOPIC.email, TOPIC.sms, TOPIC.both, or nothing to leave it out; may be repeated",
+            help="what a column contains, if its name is not recognised: name, first_name, last_name, email, phone, "
+            "time_zone, TOPIC.email, TOPIC.sms, TOPIC.both, or nothing to leave it out; can be repeated",
         )
         parser.add_argument(
             "--encoding",
             choices=encodings.CHOICES,
             default="",
-            help="in which a text was saved that is not UTF-8, where the file does not tell",
+            help="the encoding of a text file that is not UTF-8, if it can’t be detected",
         )
         parser.add_argument("--dry-run", action="store_true", help="check everything and import nothing")
         parser.add_argument(
-            "--failed-rows", type=Path, metavar="FILE", help="where rows that are not taken go (FILE.failed.csv)"
+            "--failed-rows", type=Path, metavar="FILE", help="where rejected rows are written (FILE.failed.csv)"
         )
-        parser.add_argument("--user", metavar="NAME", help="the member of staff on whose behalf, for the record")
+        parser.add_argument("--user", metavar="NAME", help="the staff user this is done for, for the record")
         parser.add_argument(
-            "--resubscribe", action="store_true", help="subscribe again who had opted out; wants --reason and --user"
+            "--resubscribe",
+            action="store_true",
+            help="subscribe clients again who had opted out; needs --reason and --user",
         )
-        parser.add_argument("--reason", default="", metavar="TEXT", help="why, for the record of each consent")
+        parser.add_argument("--reason", default="", metavar="TEXT", help="the reason, recorded with each consent")
 
     def handle(self, *args: Any, **options: Any) -> None:
         path: Path = options["file"]
         failed_rows = options["failed_rows"] or path.with_suffix(".failed.csv")
         if failed_rows.resolve() == path.resolve():
-            raise _nothing("--failed-rows names the file itself, which would be overwritten. Name another one.")
+            raise _nothing("--failed-rows is the file itself, which would be overwritten. Choose another name.")
         origin = _origin(path, options)
         try:
             with path.open("rb") as file:
@@ -83,11 +85,11 @@ class Command(BaseCommand):
         except OSError as error:
             raise _nothing(f"{error.filename or path}: {error.strerror or error}.") from error
         except EncodingUnknown as error:
-            raise _nothing(f"{error} Here: --encoding with one of {', '.join(encodings.CHOICES)}.") from error
+            raise _nothing(f"{error} Use --encoding with one of {', '.join(encodings.CHOICES)}.") from error
         except (FileError, MappingError) as error:
             raise _nothing(str(error)) from error
         except ClientsChanged as error:
-            raise _nothing("Somebody changed one of these clients in the same moment. Start it again.") from error
+            raise _nothing("Someone changed one of these clients at the same time. Run it again.") from error
 
     def _import(self, table: Table, origin: ImportOrigin, maps: list[str], failed_rows: Path, *, dry_run: bool) -> None:
         topics = importer.topics()
@@ -110,12 +112,14 @@ class Command(BaseCommand):
             if not dry_run:
                 uploads.record(origin=origin, mapping=mapping, counts=counts, now=clock.now())
         if hidden := table.hidden_rows():
-            self.stderr.write(f"Hidden in the sheet, as by a filter, and read too: {numbers.counted(hidden, 'row')}.")
+            self.stderr.write(
+                f"Included although hidden in the sheet, for example by a filter: {numbers.counted(hidden, 'row')}."
+            )
         self._tell(counts, seconds=time.monotonic() - began, dry_run=dry_run)
         if counts["failed"]:
             self.stdout.write(
-                f"{numbers.counted(counts['failed'], 'row')} can’t be taken, and went into {failed_rows} with the "
-                "reason. Mend them there, and import that file."
+                f"{numbers.counted(counts['failed'], 'row')} rejected and written to {failed_rows} with the "
+                "reason. Fix them there, and import that file."
             )
             # Not an error of the command: what could be taken was.
             sys.exit(SOME_FAILED)
@@ -128,11 +132,11 @@ class Command(BaseCommand):
 
     def _tell(self, counts: Mapping[str, int], *, seconds: float, dry_run: bool) -> None:
         rate = counts["rows"] / max(seconds, 0.001)
-        done = "Nothing was imported, as you asked. It would have" if dry_run else "Imported. It has"
+        done = "Dry run: nothing was imported. It would have" if dry_run else "Imported. It has"
         self.stdout.write(
             f"{done} {counts['added']:,} added, {counts['changed']:,} changed, {counts['unchanged']:,} unchanged, "
-            f"{counts['failed']:,} not taken: {numbers.counted(counts['rows'], 'row')} in {seconds:.1f} s "
-            f"({rate:,.0f} a second)."
+            f"{counts['failed']:,} rejected: {numbers.counted(counts['rows'], 'row')} in {seconds:.1f} s "
+            f"({rate:,.0f} per second)."
         )
         for name, words in NOTES.items():
             if counts[name]:
@@ -144,11 +148,11 @@ def _origin(path: Path, options: Mapping[str, Any]) -> ImportOrigin:
     reason = options["reason"].strip()
     if options["resubscribe"]:
         if not reason:
-            raise _nothing("--resubscribe wants --reason: it is kept with each consent.")
+            raise _nothing("--resubscribe needs --reason, which is recorded with each consent.")
         if user is None or not user.has_perm(groups.RESUBSCRIBE_CLIENT):
-            raise _nothing("--resubscribe wants --user, who may subscribe again who had opted out.")
+            raise _nothing("--resubscribe needs --user, with permission to subscribe clients again who had opted out.")
     elif reason:
-        raise _nothing("--reason is for --resubscribe: without it nobody is subscribed again.")
+        raise _nothing("--reason only makes sense with --resubscribe.")
     return ImportOrigin(
         file_name=lines.one_line(path.name)[-uploads.MAX_NAME_LETTERS :],
         source=ConsentChange.Source.IMPORT,
@@ -160,9 +164,9 @@ def _origin(path: Path, options: Mapping[str, Any]) -> ImportOrigin:
 def _user(name: str) -> User:
     user = User.objects.filter(username=name, is_active=True).first()
     if user is None:
-        raise _nothing(f"There is no user {name}, or not an active one.")
+        raise _nothing(f"There is no active user {name}.")
     if not user.has_perm(groups.IMPORT_CLIENT):
-        raise _nothing(f"{name} may not import clients.")
+        raise _nothing(f"{name} doesn’t have permission to import clients.")
     return user
 
 
@@ -206,7 +210,7 @@ class _Meter:
         if now - self._shown_at < (BAR_SECONDS if self._watched else LINE_SECONDS):
             return
         self._shown_at = now
-        self._say(f"{numbers.counted(rows, 'row')} read, {rows / (now - self._began):,.0f} a second")
+        self._say(f"{numbers.counted(rows, 'row')} read, {rows / (now - self._began):,.0f} per second")
 
     def end(self) -> None:
         if self._watched:

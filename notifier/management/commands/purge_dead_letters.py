@@ -13,7 +13,7 @@ EXCERPT_BYTES = 24
 
 
 class Command(BaseCommand):
-    help = "Shows the tickets that no consumer could read, and discards them once you agree. No delivery is lost by it."
+    help = "Shows the tickets that no consumer could read, and discards them once you confirm. No delivery is lost."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--yes", action="store_true", help="discard them without asking")
@@ -36,7 +36,7 @@ class Command(BaseCommand):
             self.stdout.write(f"{position:4}. {describe(letter)}")
         if number > len(letters):
             self.stdout.write(f"      … and {number - len(letters):,} more")
-        self.stdout.write("The deliveries that they were about come due again by themselves, with these or without.")
+        self.stdout.write("Their deliveries are sent again automatically, whether you discard these or not.")
         if dry_run:
             return
         if not yes and not _agreed(number):
@@ -59,4 +59,6 @@ def _agreed(number: int) -> bool:
     try:
         return input(f"Discard {numbers.counted(number, 'dead letter')}? [y/N] ").strip().lower() in ("y", "yes")
     except EOFError as error:
-        raise CommandError("Nothing was discarded: nobody answers here. Add --yes.", returncode=1) from error
+        raise CommandError(
+            "Nothing was discarded: there is no terminal to confirm on. Add --yes.", returncode=1
+        ) from error

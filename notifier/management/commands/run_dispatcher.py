@@ -10,7 +10,7 @@ from notifier.transport.base import TransportError
 
 
 class Command(BaseCommand):
-    help = "Turns broadcasts into deliveries and issues tickets for them. Any number may run."
+    help = "Turns broadcasts into deliveries and issues tickets for them. You can run any number of these."
     requires_system_checks = ["settings"]
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -5,7 +5,7 @@ input?.addEventListener("change", () => {
   const most = Number(input.dataset.mostBytes);
   const file = input.files[0];
   const isLarge = file !== undefined && file.size > most;
-  const words = `This file has ${Math.ceil(file?.size / 1e6)} MB, and ${most / 1e6} MB is the most. See below how a larger one is imported.`;
+  const words = `This file is ${Math.ceil(file?.size / 1e6)} MB, and the limit is ${most / 1e6} MB. See below how to import a larger file.`;
   input.setCustomValidity(isLarge ? words : "");
   input.reportValidity();
 });

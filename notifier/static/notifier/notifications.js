@@ -23,7 +23,7 @@ function makeButtons() {
     insertButton.type = "button";
     insertButton.className = "placeholder";
     insertButton.textContent = code.textContent;
-    insertButton.title = "Insert it where you were writing";
+    insertButton.title = "Insert at the cursor";
     insertButton.addEventListener("click", () => insert(code.dataset.placeholder));
     code.replaceWith(insertButton);
   }

@@ -32,15 +32,16 @@ def explain(error: Exception, where: str | pika.ConnectionParameters) -> str:
     if isinstance(error, ChannelClosedByBroker) and (other := DECLARED_OTHERWISE.search(error.reply_text)):
         # The cure first: the row of a process, which pages show, keeps 300 characters.
         return (
-            f"RabbitMQ holds another {other['kind']} {other['name']} than ours. Delete it with: "
-            f"{_cure(**other.groupdict())} (no message is lost, tickets are made again). It says: {error.reply_text}."
+            f"RabbitMQ has a different {other['kind']} {other['name']}. Delete it with: "
+            f"{_cure(**other.groupdict())} (no message is lost: tickets are created again). RabbitMQ says: "
+            f"{error.reply_text}."
         )
     if isinstance(error, ConnectionBlockedTimeout):
-        return "RabbitMQ takes no messages: it raised a memory or disk alarm."
+        return "RabbitMQ accepts no messages: it raised a memory or disk alarm."
     if isinstance(error, QueueGone):
-        return f"RabbitMQ took the queue {error} away."
+        return f"RabbitMQ removed the queue {error}."
     host = urlsplit(where).hostname if isinstance(where, str) else where.host
-    return f"RabbitMQ at {host} can't be used: {_innermost(error).rstrip('.')}."
+    return f"RabbitMQ at {host} can’t be used: {_innermost(error).rstrip('.')}."
 
 
 def _cure(*, kind: str, name: str, vhost: str) -> str:

@@ -64,7 +64,7 @@ class Receiver(threading.Thread):
             return AmqpReceived(decode(body, channel=channel), tag, self)
         except BadTicket as error:
             dead = topology.queue_name(topology.DEAD)
-            logger.error("A ticket in %s can't be read and goes to %s: %s", self._queue_name, dead, error)
+            logger.error("A ticket in %s can’t be read and goes to %s: %s", self._queue_name, dead, error)
             self.reject(tag)
             return None
 

@@ -39,7 +39,7 @@ class AmqpTransport:
                 # Somebody deleted the queue. Declaring it again is all that helps.
                 topology.declare(self._open_channel())
                 if self._open_publisher().publish(returned):
-                    raise TransportError("RabbitMQ takes our messages and has no queue for them.")
+                    raise TransportError("RabbitMQ accepts our messages but has no queue for them.")
 
     def check(self) -> None:
         # A message without a queue is confirmed like any other, and kept by nobody. Twice: under an alarm the broker

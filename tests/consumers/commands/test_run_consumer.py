@@ -109,7 +109,7 @@ def test_a_broker_that_is_away_is_one_clear_line_where_the_queue_was_to_be_empti
 
     assert len(said.splitlines()) == 1
     assert said.startswith("CommandError: ")
-    assert "RabbitMQ at 127.0.0.1 can't be used" in said
+    assert "RabbitMQ at 127.0.0.1 can’t be used" in said
     assert stack.query("SELECT * FROM notifier_process") == []
 
 
@@ -124,7 +124,7 @@ def test_a_broker_that_is_away_is_waited_for_and_said_to_be_until_it_is_told_to_
     status = consumer.stop()
 
     assert (status, state) == (0, "WAITING")
-    assert "RabbitMQ at 127.0.0.1 can't be used" in detail
+    assert "RabbitMQ at 127.0.0.1 can’t be used" in detail
     assert consumer.output().count("ERROR") == 1
     assert "Traceback" not in consumer.output()
 
@@ -134,7 +134,7 @@ def test_a_database_without_tables_is_said_in_plain_words(tmp_path: Path, broker
     said = complaint(Stack(folder=tmp_path, broker_url=broker), "email", "--until-idle")
 
     assert re.fullmatch(
-        r"CommandError: The database lacks \d+ migrations: run `python manage.py migrate` first\.", said
+        r"CommandError: The database is missing \d+ migrations\. Run `python manage.py migrate` first\.", said
     )
 
 

@@ -31,7 +31,7 @@ def test_what_a_full_provider_refuses_goes_over_the_connections_that_work(hire: 
     assert (provider.peak, len(provider.sent)) == (3, 150)
     assert 1 <= provider.refused <= 7, "each refused thread ends, and none is started anew at once"
     assert (
-        crew.words == "Sends over 3 connections at once instead of 10: 421 4.7.0 Too many concurrent SMTP connections"
+        crew.words == "Sending over 3 connections at once instead of 10: 421 4.7.0 Too many concurrent SMTP connections"
     )
 
 

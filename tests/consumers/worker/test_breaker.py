@@ -288,7 +288,7 @@ def test_a_paused_channel_is_told_on_the_dashboard_while_it_is(
     run(stop=stop, until_idle=False)
 
     assert [state for state, _ in said] == ["IDLE", "WAITING", "IDLE", "IDLE"]
-    assert said[1][1] == "Waits while e-mail is paused by itself."
+    assert said[1][1] == "Waiting while e-mail is paused automatically."
 
 
 @pytest.mark.parametrize("call", ["record", "find_open"])
@@ -311,7 +311,7 @@ def test_a_breaker_that_can_not_be_used_keeps_no_result_back(
 
     assert states(ids) == ["RETRYING"] * 5
     assert QueuedTicket.objects.count() == 0
-    assert "The e-mail breaker can't be used" in caplog.text
+    assert "The e-mail breaker can’t be used" in caplog.text
 
 
 def test_a_probe_whose_result_can_not_be_told_is_recorded_all_the_same(

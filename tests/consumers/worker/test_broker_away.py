@@ -26,14 +26,14 @@ class AwayTransport(WatchedTransport):
     def receive(self, channel: Channel, idle: float) -> Iterator[Received | None]:
         if self.left:
             self.left -= 1
-            raise TransportError("the broker can't be reached.")
+            raise TransportError("the broker can’t be reached.")
         yield from super().receive(channel, idle)
 
 
 def test_a_broker_that_is_away_is_an_error_where_only_the_queue_was_to_be_emptied(
     run: Callable[..., None], events: list[Any]
 ) -> None:
-    with pytest.raises(TransportError, match="can't be reached"):
+    with pytest.raises(TransportError, match="can’t be reached"):
         run(transport=AwayTransport(events, 1))
 
     assert events == ["transport closed"]
@@ -80,4 +80,4 @@ def test_a_broker_that_is_away_is_told_on_the_dashboard(run: Callable[..., None]
 
     run(transport=AwayTransport(events, 1), stop=stop, until_idle=False)
 
-    assert stop.said == [("WAITING", "the broker can't be reached. Trying again.")]
+    assert stop.said == [("WAITING", "the broker can’t be reached. Trying again.")]

@@ -58,7 +58,7 @@ def test_of_a_claim_without_an_answer_nothing_is_sent_and_the_rows_wait_again(
     assert [row.attempts for row in rows(ids)] == [0] * 3
     assert all(row.due_at and row.due_at <= clock.now() for row in rows(ids))
     assert "ack" not in events
-    assert stop.said == [("WAITING", f"The database can't be used: {LOST}")]
+    assert stop.said == [("WAITING", f"The database can’t be used: {LOST}")]
 
 
 def test_a_claim_without_an_answer_is_undone_for_as_long_as_it_takes(

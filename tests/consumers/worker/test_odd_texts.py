@@ -106,7 +106,7 @@ def test_one_result_that_can_not_be_recorded_is_recorded_without_its_words(
 
     assert [(row.state, row.detail) for row in rows(ids)] == [
         ("SENT", ""),
-        ("FAILED", "the provider's answer can't be recorded"),
+        ("FAILED", "the provider’s answer can’t be recorded"),
         ("SENT", ""),
     ]
 

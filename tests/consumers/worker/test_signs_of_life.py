@@ -134,7 +134,7 @@ def test_a_backend_that_hangs_is_shown_and_holds_nobody_for_ever(
 def test_it_says_that_the_provider_takes_few_connections(
     run: Callable[..., None], events: list[Any], transport: WatchedTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ConnectionLimit, "words", "Sends over 3 connections at once instead of 10: 421 too many")
+    monkeypatch.setattr(ConnectionLimit, "words", "Sending over 3 connections at once instead of 10: 421 too many")
     a_ticket(1)
     seen: list[Any] = []
     transport.on_idle = lambda: seen.extend(Process.objects.values_list("detail", flat=True))

@@ -77,7 +77,7 @@ def lose_the_broker(arena: Arena) -> None:
 def sit_out(arena: Arena, staff: Staff, *, during: str) -> None:
     arena.faults[during] += 1
     ends_at = time.monotonic() + (OUTAGE_SECONDS if arena.size.is_long else OUTAGE_SECONDS_SHORT)
-    demand_words(arena, staff, "can't be used", of=(health.BROKER, *CONSUMERS), during=during)
+    demand_words(arena, staff, "can’t be used", of=(health.BROKER, *CONSUMERS), during=during)
     press_send(arena, staff, during=during)
     time.sleep(max(0.0, ends_at - time.monotonic()))
 

@@ -282,7 +282,7 @@ def _small_disk(arena: Arena) -> Iterator[_Disk]:
         ["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", folder], capture_output=True, text=True
     )
     if mounted.returncode:
-        raise ProgramMissing(f"A disk that can be filled can't be mounted here, which takes root: {mounted.stderr}")
+        raise ProgramMissing(f"A disk that can be filled can’t be mounted here, which takes root: {mounted.stderr}")
     try:
         _move(arena, home, folder / home.name)
         yield _Disk(folder, folder / home.name)

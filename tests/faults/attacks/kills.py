@@ -252,7 +252,7 @@ def _wait_for_doubt(arena: Arena, early: Role, late: Role, point: str) -> set[in
 
 
 def _was_not_begun(row: judge.Row) -> bool:
-    return judge.held_up(row) or "can't be used" in row.detail
+    return judge.held_up(row) or "can’t be used" in row.detail
 
 
 def _arrived(arena: Arena) -> set[int]:

@@ -48,7 +48,7 @@ def send_slower_than_the_heartbeat(arena: Arena) -> None:
         arena.demand(relay.delivered, "no ticket came by")
         arena.demand(not relay.redelivered, f"{relay.redelivered} of {relay.delivered} tickets came again")
         for process in arena.crew(EMAIL) + arena.crew(SMS):
-            arena.demand("can't be used" not in process.output(), f"{process.argv[2:]} lost its connection")
+            arena.demand("can’t be used" not in process.output(), f"{process.argv[2:]} lost its connection")
     arena.judge(unknown_at_most=0)
 
 
@@ -95,7 +95,7 @@ def fall_silent(arena: Arena, relay: Relay, *, is_idle: bool, to_new: bool) -> N
     )
     if to_new:
         arena.demand_soon(
-            lambda: complaining(arena, "can't be used") == len(ROLES), f"{name}: not told", seconds=NOTICED_WITHIN
+            lambda: complaining(arena, "can’t be used") == len(ROLES), f"{name}: not told", seconds=NOTICED_WITHIN
         )
         relay.hear()
     if is_idle:

@@ -161,7 +161,7 @@ class _Presses:
         if answer.is_redirect and (page := PROGRESS.search(answer.headers["location"])):
             self.led_to[form["token"]].add(int(page[1]))
             return int(page[1])
-        is_asking = answer.status_code == httpx.codes.OK and "Nothing was sent yet" in answer.text
+        is_asking = answer.status_code == httpx.codes.OK and "Nothing has been sent yet" in answer.text
         self._arena.demand(is_asking, f"Send answered {answer.status_code}: {answer.text[-500:]}")
         return None
 

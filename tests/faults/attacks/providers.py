@@ -70,7 +70,7 @@ def unknown(name: str, detail: str, **what: Any) -> Trouble:
 
 
 # --- SMTP -------------------------------------------------------------------------------------------------------------
-LOST = "took the text and its answer was lost"
+LOST = "received the text, but its answer was lost"
 #: Byte by byte it takes longer than any deadline, which is 18 s at the most: nine tenths of the longest lease.
 ENDLESS = "{} " + "ok" * 60
 MAIL_TROUBLES = (
@@ -93,7 +93,7 @@ MAIL_TROUBLES = (
     unknown("drop after the dot", LOST, phase="dot", then="drop"),
     unknown("taken, and drop after the dot", LOST, phase="dot", then="drop", taken=True),
     unknown("taken, and reset after the dot", LOST, phase="dot", then="reset", taken=True),
-    unknown("taken, and garbage after the dot", "answered something else", phase="dot", reply="wibble", taken=True),
+    unknown("taken, and garbage after the dot", "gave an unexpected answer", phase="dot", reply="wibble", taken=True),
     unknown("taken, and told byte by byte", LOST, phase="dot", reply=ENDLESS.format(250), drip=0.2, taken=True),
 )
 #: Whatever is wrong before a recipient is named: nobody's failure.
@@ -207,7 +207,7 @@ def wait_until_date(name: str, status: int, seconds: int) -> Trouble:
 TAKEN = '{"sid": "SM1"}'
 #: Bytes of an answer: more than anybody reads.
 HUGE = 50_000_000
-UNREADABLE = "accepted, and its answer"
+UNREADABLE = "accepted it, but its answer"
 SMS_TROUBLES = (
     # Longer than a neighbour may hold up the window, and a first retry after it.
     wait("429 with Retry-After: 6", 429, 6),
@@ -365,7 +365,7 @@ class _Scene:
         self.before_the_end(arena)
         arena.wait_for_end()
         # A result that comes after its lease still counts.
-        swept = "SELECT id FROM notifier_delivery WHERE detail LIKE 'the consumer fell silent%'"
+        swept = "SELECT id FROM notifier_delivery WHERE detail LIKE 'the consumer stopped responding%'"
         arena.demand_soon(lambda: not arena.stack.query(swept), "sends outlasted their lease", seconds=NOTICE_SECONDS)
         self._judge()
 

@@ -15,7 +15,7 @@ from tests.support.servers.stack import PROJECT
 #: Enough for several windows a channel.
 CLIENTS = 70
 #: What the consumer says of results that it could not record.
-KEPT = re.compile(r"Results can't be recorded, kept and tried again.*deadlock detected")
+KEPT = re.compile(r"Results can’t be recorded, kept and tried again.*deadlock detected")
 
 
 # A lease that a busy consumer keeps to: what it could not begin in time, and was swept meanwhile, has failed for good.

@@ -156,9 +156,9 @@ def odd_tickets(arena: Arena) -> None:
     arena.judge(unknown_at_most=0)
     for process in crew:
         _judge_consumer(arena, process, before[process.pid])
-    arena.demand(queues.dead() == unreadable, f"{unreadable} can't be read, and {queues.dead()} are dead letters")
-    told = sum(process.output().count("can't be read") for process in crew)
-    arena.demand(told == unreadable, f"{unreadable} can't be read, and {told} lines of the logs say so")
+    arena.demand(queues.dead() == unreadable, f"{unreadable} can’t be read, and {queues.dead()} are dead letters")
+    told = sum(process.output().count("can’t be read") for process in crew)
+    arena.demand(told == unreadable, f"{unreadable} can’t be read, and {told} lines of the logs say so")
 
 
 def _good_tickets(arena: Arena, broadcasts: Sequence[int]) -> list[Body]:

@@ -57,7 +57,7 @@ CONSENT_GONE = "consent withdrawn after the send began"
 #: What the provider said, which suppresses the address as well.
 OPTED_OUT = "the recipient has opted out at the provider"
 #: Why a row FAILED that nobody refused: it was given up before it was sent, and told so too late to be tried again.
-HELD_UP = "its consumer was held up until the lease had ended, and did not send it"
+HELD_UP = "the consumer was delayed until its lease had ended, and did not send it"
 #: …or it was being sent when its time was over.
 OUT_OF_TIME = "it took more than"
 SETTLED = ("SENT", "FAILED", "UNKNOWN", "SKIPPED", "CANCELLED")

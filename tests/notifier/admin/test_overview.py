@@ -6,9 +6,11 @@ from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from pytest_django.asserts import assertRedirects
+from pytest_django.fixtures import Settings
 
 from notifier.models import Breaker, Broadcast, ClientCounts, DailyStats, Delivery, Process
 from notifier.runtime import clock
+from notifier.staff import groups
 from tests.notifier.admin.conftest import LogIn
 from tests.support.factories import a_broadcast, a_delivery, a_notification, a_topic, an_open_breaker
 
@@ -84,7 +86,7 @@ def test_who_may_see_nothing_sees_no_numbers(staff: LogIn) -> None:
 
     text = page.content.decode()
     assert page.status_code == 200
-    for heading in ("Under way", "Scheduled next", "Deliveries a day", "Clients and consent", "Lately finished"):
+    for heading in ("Sending now", "Scheduled next", "Deliveries per day", "Clients and consent", "Recently sent"):
         assert heading not in text
     assert "await" not in text
     assert "may or may not have arrived" not in text
@@ -118,13 +120,13 @@ def test_the_chart_is_drawn_and_stands_in_a_table_as_well(admin: Browser) -> Non
     assert 'class="piece is-sent"' in text
     assert "1,234 sent." in text
     assert "<td>1,234</td>" in text
-    assert "Nothing was sent in these days." in text
+    assert "Nothing was sent in this period." in text
 
 
 def test_before_the_first_count_it_says_who_counts(admin: Browser) -> None:
     text = " ".join(admin.get(reverse("admin:index")).content.decode().split())
 
-    assert "Not counted yet. A running dispatcher counts once a minute" in text
+    assert "Not counted yet. Counts are updated every minute" in text
 
 
 def test_the_client_counts_lead_to_the_clients_of_each_number(admin: Browser) -> None:
@@ -168,7 +170,7 @@ def test_a_poll_stops_when_nothing_is_under_way_any_more(admin: Browser) -> None
     answer = admin.get(reverse("admin:index"), {"shown": "1.RUNNING"}, headers=HTMX)
 
     assert answer.status_code == 286
-    assert "No broadcast is running." in answer.content.decode()
+    assert "Nothing is being sent." in answer.content.decode()
 
 
 def test_a_poll_of_who_may_not_see_broadcasts_is_refused(staff: LogIn) -> None:
@@ -190,11 +192,28 @@ def test_the_menu_calls_each_list_as_staff_do(admin: Browser) -> None:
     }
 
     assert menu == {
-        "Send": ["Notifications", "Broadcasts", "Deliveries", "Resolutions"],
-        "Clients": ["Clients", "Inbox", "Topics", "Suppressions", "Client imports"],
-        "Machinery": ["Processes", "Queued tickets", "Throttles"],
+        "Send": ["Notifications", "Broadcasts", "Deliveries", "Manual decisions"],
+        "Clients": ["Clients", "Inbox", "Topics", "Suppressions", "Imports"],
+        "System": ["Processes", "Queue", "Sending speed"],
         "Access": ["Users", "Groups", "Failed log-ins", "Log-ins"],
     }
+
+
+def test_the_menu_has_no_queue_where_rabbitmq_holds_it(admin: Browser, settings: Settings) -> None:
+    settings.BROKER_URL = "amqp://guest:guest@localhost:5672/"
+
+    (system,) = [one for one in admin.get(reverse("admin:index")).context["menu"] if one["name"] == "System"]
+
+    assert [model["name"] for model in system["models"]] == ["Processes", "Sending speed"]
+
+
+@pytest.mark.parametrize(("group", "is_shown"), [("Editors", False), ("Senders", True), ("Auditors", True)])
+def test_manual_decisions_are_in_the_menu_of_those_who_make_or_audit_them(
+    staff: LogIn, group: str, is_shown: bool
+) -> None:
+    menu = staff(*groups.permissions_of(group)).get(reverse("admin:index")).context["menu"]
+
+    assert ("Manual decisions" in [model["name"] for one in menu for model in one["models"]]) == is_shown
 
 
 def test_the_page_of_an_app_is_the_overview(admin: Browser) -> None:
@@ -216,7 +235,7 @@ def test_dead_letters_are_told_with_what_to_do(admin: Browser) -> None:
 
     assert "1,234 dead letters: no consumer could read them" in text
     assert "<code>python manage.py purge_dead_letters</code>" in text
-    assert "each comes due again by itself" in text
+    assert "each is sent again automatically" in text
 
 
 def test_without_dead_letters_nothing_is_said_of_them(admin: Browser) -> None:
@@ -234,7 +253,7 @@ def test_a_channel_that_paused_itself_is_told_with_the_way_to_try_it(staff: LogI
 
     page = staff(TRY_AGAIN).get(reverse("admin:index")).content.decode()
 
-    assert "E-mail is paused by itself since" in page
+    assert "E-mail was paused automatically at" in page
     assert "451 &lt;try&gt; later" in page
     assert f'action="{reverse("admin:try_again", args=["email"])}"' in page
     assert "Try again now" in page
@@ -245,7 +264,7 @@ def test_without_the_right_it_is_told_and_there_is_no_button(staff: LogIn) -> No
 
     page = staff("notifier.view_broadcast").get(reverse("admin:index")).content.decode()
 
-    assert "E-mail is paused by itself since" in page
+    assert "E-mail was paused automatically at" in page
     assert "Try again now" not in page
 
 
@@ -261,7 +280,7 @@ def test_the_button_makes_the_next_try_due(staff: LogIn) -> None:
     answer = browser.post(reverse("admin:try_again", args=["email"]), follow=True)
 
     assertRedirects(answer, reverse("admin:index"))
-    assert "E-mail is tried now, with a single delivery." in answer.content.decode()
+    assert "Trying e-mail now, with a single delivery." in answer.content.decode()
     probe_at = Breaker.objects.get().probe_at
     assert probe_at is not None
     assert probe_at <= clock.now()
@@ -270,7 +289,7 @@ def test_the_button_makes_the_next_try_due(staff: LogIn) -> None:
 def test_the_button_of_an_old_page_says_that_nothing_is_paused_any_more(staff: LogIn) -> None:
     answer = staff(TRY_AGAIN).post(reverse("admin:try_again", args=["sms"]), follow=True)
 
-    assert "SMS is not paused any more." in answer.content.decode()
+    assert "SMS is no longer paused." in answer.content.decode()
 
 
 def test_only_those_who_may_control_broadcasts_may_try_it(staff: LogIn) -> None:

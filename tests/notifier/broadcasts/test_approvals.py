@@ -136,7 +136,7 @@ def test_nobody_approves_what_they_asked_for_themselves(now: datetime, is_superu
     ann = a_user(is_superuser=is_superuser)
     broadcast = waiting(now, by=ann)
 
-    with pytest.raises(OwnRequest, match="somebody else has to approve it"):
+    with pytest.raises(OwnRequest, match="someone else has to approve it"):
         approve(broadcast, by=ann, now=now)
 
     broadcast.refresh_from_db()
@@ -176,9 +176,9 @@ def test_what_has_expired_is_not_approved_even_if_no_dispatcher_runs(now: dateti
 def test_only_what_waits_for_a_word_takes_one(now: datetime, state: State) -> None:
     broadcast = waiting(now, state=state)
 
-    with pytest.raises(NotAllowed, match=f"is {state.label.lower()}: you can't approve it now"):
+    with pytest.raises(NotAllowed, match=f"is {state.label.lower()}: you can’t approve it now"):
         approve(broadcast, by=a_user(), now=now)
-    with pytest.raises(NotAllowed, match=f"is {state.label.lower()}: you can't reject it now"):
+    with pytest.raises(NotAllowed, match=f"is {state.label.lower()}: you can’t reject it now"):
         approvals.reject(broadcast_id=broadcast.pk, by=a_user(), why="no")
 
     broadcast.refresh_from_db()
@@ -220,7 +220,7 @@ def test_nobody_approves_the_text_that_they_put_in_themselves(now: datetime, is_
     edit(broadcast.notification, by=eve, sms_body="Eve's own")
     broadcast.refresh_from_db()
 
-    with pytest.raises(OwnRequest, match=r"You changed the text of .* somebody else has to approve it"):
+    with pytest.raises(OwnRequest, match=r"You changed the text of .* someone else has to approve it"):
         approve(broadcast, by=eve, now=now)
     broadcast.refresh_from_db()
     assert (broadcast.state, broadcast.text_by) == (State.AWAITING_APPROVAL, eve)

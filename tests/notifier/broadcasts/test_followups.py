@@ -218,7 +218,7 @@ def test_counting_takes_as_many_queries_for_many_as_for_few(
 # --- Once, and when ---------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("state", ["RUNNING", "PAUSED", "CANCELLED"])
 def test_what_has_not_ended_has_no_follow_up(now: datetime, state: str) -> None:
-    with pytest.raises(NotEnded, match="has not ended yet"):
+    with pytest.raises(NotEnded, match="has not finished yet"):
         follow(a_broadcast(state=state), now)
 
     assert Broadcast.objects.count() == 1
@@ -239,7 +239,7 @@ def test_a_broadcast_is_followed_once_and_the_second_is_told_by_whom(now: dateti
         follow(original, now)
 
     assert refusal.value.follower == first
-    assert f"followed up already, by {first}" in str(refusal.value)
+    assert f"has a follow-up already: {first}" in str(refusal.value)
 
 
 def test_the_same_press_makes_one_however_often_it_comes(now: datetime) -> None:

@@ -128,7 +128,7 @@ def test_a_notification_that_was_deleted_meanwhile_is_not_sent(now: datetime) ->
     seen = {notification.pk: notification.updated_at}
     notification.delete()
 
-    with pytest.raises(ChangedMeanwhile, match="changed or deleted meanwhile"):
+    with pytest.raises(ChangedMeanwhile, match="changed or deleted since"):
         lifecycle.create(seen=seen, token=uuid.uuid4(), by=None, now=now)
 
 
@@ -230,7 +230,7 @@ def test_an_act_is_carried_out_where_the_table_allows_it_and_refused_elsewhere(
     else:
         with pytest.raises(NotAllowed) as caught:
             ACTS[act](broadcast_id=broadcast.pk)
-        assert str(caught.value) == f"#{broadcast.pk} Homes is {state.label.lower()}: you can't {act} it now."
+        assert str(caught.value) == f"#{broadcast.pk} Homes is {state.label.lower()}: you can’t {act} it now."
 
     broadcast.refresh_from_db()
     assert broadcast.state == (expected or state)
@@ -246,7 +246,7 @@ def test_a_second_press_on_pause_is_told_the_truth() -> None:
     broadcast = a_broadcast()
     lifecycle.pause(broadcast_id=broadcast.pk)
 
-    with pytest.raises(NotAllowed, match="is paused: you can't pause it now"):
+    with pytest.raises(NotAllowed, match="is paused: you can’t pause it now"):
         lifecycle.pause(broadcast_id=broadcast.pk)
 
 

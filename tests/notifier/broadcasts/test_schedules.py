@@ -190,7 +190,7 @@ def test_what_is_cancelled_before_it_starts_ends_at_the_dispatchers_next_look(no
 
 @pytest.mark.parametrize(
     ("state", "why"),
-    [(State.AWAITING_APPROVAL, "before anybody had approved it"), (State.SCHEDULED, "before it had started")],
+    [(State.AWAITING_APPROVAL, "before anyone approved it"), (State.SCHEDULED, "before it started")],
 )
 def test_what_has_not_begun_when_it_expires_never_does(now: datetime, state: State, why: str) -> None:
     broadcast = scheduled(now, state=state, expires_at=now)
@@ -290,7 +290,7 @@ def test_staff_start_it_before_its_time(now: datetime, start: Callable[..., None
 def test_a_time_that_a_second_person_agreed_to_is_not_one_persons_to_change(now: datetime) -> None:
     broadcast = scheduled(now + HOUR, needs_approval=True, approved_by=a_user(), approved_at=now)
 
-    with pytest.raises(NotAllowed, match="needs approval for its time as well"):
+    with pytest.raises(NotAllowed, match="needs approval for its time too"):
         schedules.start_now(broadcast_id=broadcast.pk, now=now)
 
     assert (fresh(broadcast).state, broadcast.approved_at) == (State.SCHEDULED, now)
@@ -301,7 +301,7 @@ def test_one_that_has_outgrown_one_person_is_not_started_by_one(now: datetime, s
     a_client(listings="both")
     settings.APPROVAL_ABOVE = 1
 
-    with pytest.raises(NotAllowed, match="it awaits approval"):
+    with pytest.raises(NotAllowed, match="it is awaiting approval"):
         schedules.start_now(broadcast_id=broadcast.pk, now=now)
 
     assert (fresh(broadcast).state, broadcast.needs_approval) == (State.AWAITING_APPROVAL, True)
@@ -320,9 +320,9 @@ def test_what_has_expired_is_not_started_by_hand_either(now: datetime) -> None:
 def test_what_has_begun_or_ended_has_no_time_to_change(now: datetime, state: State) -> None:
     broadcast = a_broadcast(state=state)
 
-    with pytest.raises(NotAllowed, match="you can't reschedule it now"):
+    with pytest.raises(NotAllowed, match="you can’t reschedule it now"):
         schedules.reschedule(broadcast_id=broadcast.pk, options=AT_ONCE, now=now)
-    with pytest.raises(NotAllowed, match="you can't start it now"):
+    with pytest.raises(NotAllowed, match="you can’t start it now"):
         schedules.start_now(broadcast_id=broadcast.pk, now=now)
 
     assert fresh(broadcast).state == state

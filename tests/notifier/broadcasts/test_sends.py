@@ -94,7 +94,7 @@ def test_what_the_backend_says_is_handed_on(settings: Settings, db: None) -> Non
 
     said = test_sends.send(message=a_test(address="me@example.com", subject="s", body="b"), channel=Channel.EMAIL)
 
-    assert said.startswith("the mail server can't be used")
+    assert said.startswith("the mail server can’t be used")
 
 
 @pytest.mark.parametrize(

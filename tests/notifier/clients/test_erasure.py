@@ -275,7 +275,7 @@ def test_it_is_refused_while_something_is_being_sent(now: datetime) -> None:
     client = a_client()
     a_delivery(client=client, state="SENDING")
 
-    with pytest.raises(erasure.NotErased, match="being sent something at this moment"):
+    with pytest.raises(erasure.NotErased, match="is being sent right now"):
         erase(client, now)
 
     client.refresh_from_db()

@@ -74,7 +74,7 @@ def test_one_sent_a_short_while_ago_needs_a_word() -> None:
     with pytest.raises(CommandError) as caught:
         broadcast(notification)
 
-    assert str(caught.value).startswith(f"Sent a short while ago: #{earlier.pk} Homes by ann")
+    assert str(caught.value).startswith(f"Sent recently: #{earlier.pk} Homes by ann")
     assert str(caught.value).endswith("Add --again to send it once more.")
     assert Broadcast.objects.count() == 1
 
@@ -104,10 +104,10 @@ def test_a_time_that_has_passed_sends_nothing(name: str) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("tomorrow", "“tomorrow” is no date and time: write it like 2026-11-24T16:00"),
-        ("2099-13-01T00:00", "is no date and time"),
-        ("2099-03-29T01:30", "does not exist in Europe/London: the clock skips it"),
-        ("2099-10-25T01:30", "comes twice in Europe/London: write 2099-10-25T01:30+01:00 or 2099-10-25T01:30+00:00"),
+        ("tomorrow", "“tomorrow” is not a date and time. Write it like 2026-11-24T16:00"),
+        ("2099-13-01T00:00", "is not a date and time"),
+        ("2099-03-29T01:30", "does not exist in Europe/London, because the clocks change"),
+        ("2099-10-25T01:30", "occurs twice in Europe/London: write 2099-10-25T01:30+01:00 or 2099-10-25T01:30+00:00"),
     ],
 )
 @pytest.mark.parametrize("name", ["--at", "--expires"])
@@ -234,7 +234,7 @@ def test_without_a_dispatcher_the_wait_ends_with_what_to_start() -> None:
         broadcast(a_notification(), "--wait")
 
     number = Broadcast.objects.get().pk
-    assert str(caught.value).startswith(f"Broadcast {number} is kept and goes on later. No dispatcher is running.")
+    assert str(caught.value).startswith(f"Broadcast {number} is saved and continues later. No dispatcher is running.")
     assert "python manage.py run_consumer sms" in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
     assert caught.value.returncode == 2
@@ -242,11 +242,11 @@ def test_without_a_dispatcher_the_wait_ends_with_what_to_start() -> None:
 
 @pytest.mark.usefixtures("impatient")
 def test_with_the_broker_away_the_wait_ends_with_the_reason() -> None:
-    a_worker(Process.Kind.DISPATCHER, state=Process.State.WAITING, detail="RabbitMQ at broker can't be used: refused")
+    a_worker(Process.Kind.DISPATCHER, state=Process.State.WAITING, detail="RabbitMQ at broker can’t be used: refused")
     for channel in ("email", "sms"):
         a_worker(Process.Kind.CONSUMER, channel=channel)
 
-    with pytest.raises(CommandError, match=r"goes on later\. RabbitMQ at broker can't be used: refused$"):
+    with pytest.raises(CommandError, match=r"continues later\. RabbitMQ at broker can’t be used: refused$"):
         broadcast(a_notification(), "--wait")
 
 

@@ -36,9 +36,9 @@ def test_it_tells_the_books_and_the_health_in_words(now: datetime) -> None:
 
     assert lines[:4] == [
         f"#{broadcast.pk} Homes: finished, topic Listings",
-        "  E-mail: 3 of 3 done (1 FAILED, 2 SENT)",
-        "  SMS: 1 of 1 done (1 SKIPPED)",
-        "  the books balance: audience 4",
+        "  E-mail: 3 of 3 processed (1 FAILED, 2 SENT)",
+        "  SMS: 1 of 1 processed (1 SKIPPED)",
+        "  Audience: 4",
     ]
     assert "  Dispatcher: No dispatcher is running. Start one with: python manage.py run_dispatcher" in lines
 
@@ -46,13 +46,13 @@ def test_it_tells_the_books_and_the_health_in_words(now: datetime) -> None:
 def test_before_anything_happened_it_says_so() -> None:
     said = status(a_broadcast().pk)
 
-    assert "E-mail: 0 of 0 done (none yet)" in said
+    assert "E-mail: 0 of 0 processed (none yet)" in said
 
 
 def test_books_that_do_not_balance_are_told() -> None:
     broadcast = a_broadcast(tally={"audience": 2, "counts": {"email": {"SENT": 1}}})
 
-    assert "the books do NOT balance: audience 2" in status(broadcast.pk)
+    assert "Audience: 2. The numbers don’t add up: 1 counted" in status(broadcast.pk)
 
 
 def test_one_that_has_not_begun_says_when_it_starts_and_expires(now: datetime) -> None:
@@ -69,7 +69,7 @@ def test_one_that_awaits_approval_says_whose_it_is_and_a_rejected_one_why() -> N
     waiting = a_broadcast(state="AWAITING_APPROVAL", started_at=None, created_by=a_user(username="ann"))
     rejected = a_broadcast(state="CANCELLED", started_at=None, ended_because="rejected by bob: a misprint")
 
-    assert "  asked for by ann, " in status(waiting.pk)
+    assert "  requested by ann, " in status(waiting.pk)
     assert "  cancelled: rejected by bob: a misprint\n" in status(rejected.pk)
 
 

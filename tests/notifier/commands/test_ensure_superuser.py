@@ -19,7 +19,7 @@ def ensure(monkeypatch: pytest.MonkeyPatch, **values: str) -> str:
 
 
 def test_the_first_user_can_log_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert ensure(monkeypatch, USERNAME="boss", PASSWORD="secret-1", EMAIL="b@example.com") == "Made the user boss."
+    assert ensure(monkeypatch, USERNAME="boss", PASSWORD="secret-1", EMAIL="b@example.com") == "Created the user boss."
 
     user = User.objects.get()
     assert user.is_superuser
@@ -32,7 +32,7 @@ def test_a_second_start_leaves_the_user_as_it_stands(monkeypatch: pytest.MonkeyP
 
     said = ensure(monkeypatch, USERNAME="boss", PASSWORD="secret-2")
 
-    assert "is there already" in said
+    assert "already exists" in said
     assert User.objects.get().check_password("secret-1")
 
 
@@ -40,12 +40,12 @@ def test_the_password_that_everybody_can_read_is_for_a_trial_alone(
     monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
     settings.PUBLIC_URL = "https://news.example.com"
-    with pytest.raises(CommandError, match="everybody can read in docker-compose"):
+    with pytest.raises(CommandError, match="published in docker-compose"):
         ensure(monkeypatch, USERNAME="admin", PASSWORD="admin")
     assert not User.objects.exists()
 
     settings.PUBLIC_URL = "http://localhost:8000"
-    assert ensure(monkeypatch, USERNAME="admin", PASSWORD="admin") == "Made the user admin."
+    assert ensure(monkeypatch, USERNAME="admin", PASSWORD="admin") == "Created the user admin."
 
 
 @pytest.mark.parametrize("values", [{}, {"USERNAME": "boss"}, {"PASSWORD": "secret-1"}])

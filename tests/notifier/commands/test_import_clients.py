@@ -53,7 +53,7 @@ def test_it_imports_what_the_page_would_and_leaves_the_same_record(file: Path) -
     said = run(file, "--user", "eve")
 
     row = ClientImport.objects.get()
-    assert said.startswith("Imported. It has 2 added, 0 changed, 0 unchanged, 0 not taken: 2 rows in ")
+    assert said.startswith("Imported. It has 2 added, 0 changed, 0 unchanged, 0 rejected: 2 rows in ")
     assert set(Client.objects.values_list("name", flat=True)) == {"Ann", "Bob"}
     assert (row.state, row.file_name, row.created_by, row.counts["added"]) == ("DONE", "clients.csv", user, 2)
     assert bytes(row.content) == b""
@@ -69,11 +69,11 @@ def test_rows_that_can_not_be_taken_go_into_a_file_and_the_others_are_taken(file
 
     failed = file.with_suffix(".failed.csv")
     assert said.startswith("Imported. It has 2 added")
-    assert said.splitlines()[-1].startswith(f"1 row can’t be taken, and went into {failed} with the reason.")
+    assert said.splitlines()[-1].startswith(f"1 row rejected and written to {failed} with the reason.")
     assert "CommandError" not in said
     assert Client.objects.count() == 2
     assert list(csv.reader(io.StringIO(failed.read_text("utf-8-sig")))) == [
-        ["Line", "Why it was not taken", "name", "email", "listings"],
+        ["Line", "Reason for rejection", "name", "email", "listings"],
         ["4", "email: “cleo@” is not an e-mail address.", "Cleo", "cleo@", "both"],
     ]
     assert failed.stat().st_mode & 0o077 == 0
@@ -96,8 +96,8 @@ def test_a_dry_run_checks_everything_and_imports_nothing(file: Path, tmp_path: P
     [
         (b"", "The file is empty"),
         (b'name,email\n"Ann', "never closed"),
-        (b"wer,wo\nAnn,ann@example.com", "Say which column holds the e-mail address"),
-        (b"PK\x03\x04", "not a whole Excel workbook"),
+        (b"wer,wo\nAnn,ann@example.com", "Choose the column with the e-mail address"),
+        (b"PK\x03\x04", "This Excel workbook is incomplete"),
     ],
 )
 def test_a_broken_file_imports_nothing_and_says_why(file: Path, content: bytes, words: str) -> None:
@@ -136,7 +136,7 @@ def test_what_fails_at_the_end_leaves_no_record_of_an_import(file: Path, monkeyp
     monkeypatch.setattr(writing._Writer, "record_consent", somebody_was_faster)
     error = refused(file)
 
-    assert (error.returncode, "Start it again." in str(error)) == (2, True)
+    assert (error.returncode, "Run it again." in str(error)) == (2, True)
     assert not Client.objects.exists()
     assert not ClientImport.objects.exists()
 
@@ -148,7 +148,7 @@ def test_columns_can_be_named(file: Path) -> None:
 
     assert Preference.objects.get(client__name="Ann").email
     assert "The columns are: wer, wo, was." in str(refused(file, "--map", "wie=name"))
-    assert "“nomen” is nothing that a column can be." in str(refused(file, "--map", "wer=nomen"))
+    assert "“nomen” is not something a column can contain." in str(refused(file, "--map", "wer=nomen"))
 
 
 def test_the_file_itself_is_never_overwritten(file: Path) -> None:
@@ -173,8 +173,8 @@ def test_who_may_not_import_is_not_named(file: Path) -> None:
     file.write_text(GOOD)
     a_user("notifier.view_client", username="adam")
 
-    assert "adam may not import clients." in str(refused(file, "--user", "adam"))
-    assert "There is no user nobody" in str(refused(file, "--user", "nobody"))
+    assert "adam doesn’t have permission to import clients." in str(refused(file, "--user", "adam"))
+    assert "There is no active user nobody" in str(refused(file, "--user", "nobody"))
     assert not Client.objects.exists()
 
 
@@ -202,7 +202,7 @@ def test_a_file_with_a_header_alone_is_an_error_and_leaves_no_record(file: Path)
 
     error = refused(file)
 
-    assert "a header and no row below it" in str(error)
+    assert "a header row but no clients below it" in str(error)
     assert error.returncode == 2
     assert not ClientImport.objects.exists()
 

@@ -68,7 +68,7 @@ def test_it_says_of_each_what_is_wrong_and_that_the_deliveries_come_due_anyway()
         "2 dead letters.",
         "   1. e-mail, 5 bytes: JSON is malformed: invalid character (byte 0); it begins b'hello'",
         "   2. SMS, 58 bytes: it is for the channel email and came through sms (broadcast 7, 2 deliveries)",
-        "The deliveries that they were about come due again by themselves, with these or without.",
+        "Their deliveries are sent again automatically, whether you discard these or not.",
     ]
     assert QueuedTicket.objects.count() == 2
 
@@ -168,7 +168,7 @@ def test_with_rabbitmq_it_shows_and_discards_them_too(rabbit: RabbitCarrier) -> 
 def test_a_broker_that_is_away_is_told_in_one_line(settings: Settings) -> None:
     settings.BROKER_URL = f"amqp://guest:secret@127.0.0.1:{free_port()}/"
 
-    with pytest.raises(CommandError, match=r"^RabbitMQ at 127\.0\.0\.1 can't be used: .*") as caught:
+    with pytest.raises(CommandError, match=r"^RabbitMQ at 127\.0\.0\.1 can’t be used: .*") as caught:
         run("--yes")
 
     assert caught.value.returncode == 1
@@ -189,6 +189,6 @@ def test_as_a_process_where_nobody_answers_it_discards_nothing_and_says_what_to_
     done = stack.manage("purge_dead_letters", "--yes")
 
     assert refused.returncode == 1
-    assert "Nothing was discarded: nobody answers here. Add --yes." in refused.stderr
+    assert "Nothing was discarded: there is no terminal to confirm on. Add --yes." in refused.stderr
     assert "Traceback" not in refused.stderr
     assert "Discarded: 1 dead letter." in done.stdout

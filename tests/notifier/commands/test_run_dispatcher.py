@@ -48,7 +48,7 @@ def test_until_idle_a_broker_that_is_away_is_told_in_one_line(settings: Settings
     a_client(listings="email")
     a_broadcast()
 
-    with pytest.raises(CommandError, match=r"^RabbitMQ at 127\.0\.0\.1 can't be used: .*") as caught:
+    with pytest.raises(CommandError, match=r"^RabbitMQ at 127\.0\.0\.1 can’t be used: .*") as caught:
         call_command("run_dispatcher", "--until-idle")
 
     assert "secret" not in str(caught.value)
@@ -86,7 +86,7 @@ def test_until_idle_the_process_fails_when_its_broker_is_away(make_stack: Callab
     ended = stack.manage("run_dispatcher", "--until-idle", check=False)
 
     assert ended.returncode == 1
-    assert "CommandError: RabbitMQ at 127.0.0.1 can't be used" in ended.stderr
+    assert "CommandError: RabbitMQ at 127.0.0.1 can’t be used" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert "secret" not in ended.stderr
 
@@ -96,7 +96,8 @@ def test_until_idle_the_process_fails_where_the_tables_are_missing(tmp_path: Pat
 
     assert ended.returncode == 1
     assert re.fullmatch(
-        r"CommandError: The database lacks \d+ migrations: run `python manage.py migrate` first\.", ended.stderr.strip()
+        r"CommandError: The database is missing \d+ migrations\. Run `python manage.py migrate` first\.",
+        ended.stderr.strip(),
     )
 
 

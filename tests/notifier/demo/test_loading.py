@@ -146,7 +146,7 @@ def test_a_second_load_adds_nothing_and_says_so() -> None:
     said = load(clients=300)
 
     assert said.startswith("Added 0 demo clients and 0 notifications")
-    assert said.endswith("300 were there already or have an address that is taken.")
+    assert said.endswith("300 already existed or have an address that is in use.")
     assert everything() == before
 
 

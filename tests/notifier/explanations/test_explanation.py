@@ -126,11 +126,11 @@ def _nothing(client: Client, maria: User) -> None:
 
 SENT = [
     (_agreed, {"attempts": 1}, "at 14:03 on 3 Nov 2026: they had agreed to Listings by e-mail at 09:12 on 2 May 2026"),
-    (_agreed, {"attempts": 3}, "at 14:03 on 3 Nov 2026, at try 3: they had agreed"),
+    (_agreed, {"attempts": 3}, "at 14:03 on 3 Nov 2026, at attempt 3: they had agreed"),
     (_before_records, {}, "they had agreed to Listings by e-mail before records began (1 Jan 2026)."),
     (_withdrawn_on_the_way, {}, "and withdrew it at 14:02 on 3 Nov 2026, when it was on its way."),
     (_agreed_again, {}, "they had agreed to Listings by e-mail at 09:00 on 1 Jun 2026 (Import, maria: fair.csv)."),
-    (_nothing, {}, "but the records don’t say since when: they begin at 00:00 on 1 Jan 2026."),
+    (_nothing, {}, "but the records don’t say when (they begin at 00:00 on 1 Jan 2026)."),
 ]
 
 
@@ -153,7 +153,7 @@ def test_sent(
 NOT_SENT = [
     (
         {"state": "FAILED", "attempts": 8, "detail": "gave up after 8 attempts: 451 greylisted"},
-        "Ann did not get the e-mail: sending failed at 14:03 on 3 Nov 2026 after 8 tries: 451 greylisted.",
+        "Ann did not get the e-mail: sending failed at 14:03 on 3 Nov 2026 after 8 attempts: 451 greylisted.",
     ),
     (
         {"state": "FAILED", "attempts": 1, "detail": "550 no such mailbox"},
@@ -162,12 +162,12 @@ NOT_SENT = [
     ({"state": "FAILED", "detail": ""}, "the provider gave no reason."),
     (
         {"state": "UNKNOWN", "attempts": 1, "detail": "the answer was lost"},
-        "Nobody knows whether Ann received the e-mail, last heard of at 14:03 on 3 Nov 2026: the answer was lost. It "
-        "is not sent again by itself: staff decide.",
+        "It is not known whether Ann received the e-mail. Last status at 14:03 on 3 Nov 2026: the answer was lost. It "
+        "is not sent again automatically: staff decide.",
     ),
     (
         {"state": "SKIPPED", "detail": Reason.NO_EMAIL, "address": ""},
-        "Ann did not get the e-mail: there was no e-mail address for them at 14:03 on 3 Nov 2026.",
+        "Ann did not get the e-mail: they had no e-mail address at 14:03 on 3 Nov 2026.",
     ),
     (
         {"state": "SKIPPED", "detail": Reason.SUPPRESSED},
@@ -183,25 +183,28 @@ NOT_SENT = [
     ),
     (
         {"state": "SKIPPED", "detail": Reason.CONSENT_GONE},
-        "was withdrawn after the send began; it was found gone at 14:03 on 3 Nov 2026.",
+        "was withdrawn after sending began; this was noticed at 14:03 on 3 Nov 2026.",
     ),
     (
         {"state": "SKIPPED", "detail": "some reason of tomorrow"},
         "did not get the e-mail: some reason of tomorrow (at 14:03 on 3 Nov 2026).",
     ),
-    ({"state": "SKIPPED", "detail": ""}, "it was skipped, and the record does not say why (at 14:03 on 3 Nov 2026)."),
+    ({"state": "SKIPPED", "detail": ""}, "it was skipped, and no reason was recorded (at 14:03 on 3 Nov 2026)."),
     (
         {"state": "CANCELLED"},
         "Ann did not get the e-mail: the broadcast was cancelled before it was sent at 14:03 on 3 Nov 2026.",
     ),
-    ({"state": "PENDING"}, "Ann has not got the e-mail yet: it is still waiting for its turn."),
-    ({"state": "PENDING", "detail": "no connection."}, "waiting for its turn (the last try: no connection)."),
-    ({"state": "SENDING"}, "Ann has not got the e-mail yet: it is being sent at this moment."),
+    ({"state": "PENDING"}, "Ann has not got the e-mail yet: it is still waiting to be sent."),
+    ({"state": "PENDING", "detail": "no connection."}, "waiting to be sent (the last attempt: no connection)."),
+    ({"state": "SENDING"}, "Ann has not got the e-mail yet: it is being sent now."),
     (
         {"state": "RETRYING", "attempts": 2, "detail": "451 later", "due_at": END},
-        "not got the e-mail yet: 2 tries failed, the last with “451 later”; the next is due at 14:10 on 3 Nov 2026.",
+        "not got the e-mail yet: 2 attempts failed, the last with “451 later”; the next is due at 14:10 on 3 Nov 2026.",
     ),
-    ({"state": "RETRYING", "attempts": 1, "due_at": END}, "yet: 1 try failed; the next is due at 14:10 on 3 Nov 2026."),
+    (
+        {"state": "RETRYING", "attempts": 1, "due_at": END},
+        "yet: 1 attempt failed; the next is due at 14:10 on 3 Nov 2026.",
+    ),
 ]
 
 
@@ -241,16 +244,16 @@ def test_who_withdrew_the_consent_is_told(ann: Client, maria: User) -> None:
     a_delivery(broadcast=broadcast, client=ann, state="SKIPPED", detail=Reason.CONSENT_GONE, settled_at=SENT_AT)
 
     assert told(ann, broadcast).endswith(
-        "was withdrawn after the send began, at 14:01 on 3 Nov 2026 (Staff, maria: rang)."
+        "was withdrawn after sending began, at 14:01 on 3 Nov 2026 (Staff, maria: rang)."
     )
 
 
 @pytest.mark.parametrize(
     ("state", "delivery_state", "expected"),
     [
-        ("PAUSED", "PENDING", "it is still waiting, for the broadcast is paused."),
+        ("PAUSED", "PENDING", "it is still waiting, because the broadcast is paused."),
         ("CANCELLED", "PENDING", "the broadcast was cancelled, so it will not be sent."),
-        ("PAUSED", "RETRYING", "1 try failed, and it is still waiting, for the broadcast is paused."),
+        ("PAUSED", "RETRYING", "1 attempt failed, and it is still waiting, because the broadcast is paused."),
     ],
 )
 def test_what_waits_tells_for_what(ann: Client, state: str, delivery_state: str, expected: str) -> None:
@@ -265,7 +268,7 @@ def test_a_channel_that_paused_itself_is_told(ann: Client) -> None:
     a_delivery(broadcast=broadcast, client=ann)
     an_open_breaker(now=NOW)
 
-    assert told(ann, broadcast).endswith("it is still waiting, for e-mail has paused itself.")
+    assert told(ann, broadcast).endswith("it is still waiting, because e-mail was paused automatically.")
 
 
 def test_a_reason_for_the_end_is_told(ann: Client) -> None:
@@ -288,8 +291,8 @@ def test_what_staff_marked_as_sent_is_told_as_such(ann: Client, maria: User) -> 
     decided(delivery, "MARKED_SENT", maria, "UNKNOWN")
 
     assert told(ann, broadcast) == (
-        "Ann counts as having got the e-mail: maria marked it as sent at 14:10 on 3 Nov 2026, because “their log shows "
-        "it”. Before that it was unknown (550 no)."
+        "Ann is recorded as having got the e-mail: maria marked it as sent at 14:10 on 3 Nov 2026, because “their log "
+        "shows it”. Before that it was unknown (550 no)."
     )
 
 
@@ -318,7 +321,7 @@ def test_without_a_text_nobody_gets_one(ann: Client) -> None:
 @pytest.mark.parametrize(
     ("state", "fields", "expected"),
     [
-        ("AWAITING_APPROVAL", {}, "Ann has not got the e-mail yet: the broadcast awaits approval."),
+        ("AWAITING_APPROVAL", {}, "Ann has not got the e-mail yet: the broadcast is awaiting approval."),
         (
             "SCHEDULED",
             {"scheduled_for": NOW},
@@ -330,7 +333,7 @@ def test_without_a_text_nobody_gets_one(ann: Client) -> None:
             "Ann did not get the e-mail: the broadcast was cancelled before it began (not approved).",
         ),
         ("PAUSED", {"cursor": 0}, "Ann has not got the e-mail yet: the broadcast was paused before their turn came."),
-        ("RUNNING", {"cursor": 0}, "yet: the audience is still being worked out, and their turn has not come."),
+        ("RUNNING", {"cursor": 0}, "yet: the audience is still being worked out, and their turn has not come yet."),
         ("CANCELLED", {"cursor": 0}, "did not get the e-mail: the broadcast was cancelled before their turn came."),
     ],
 )
@@ -347,7 +350,7 @@ def test_a_client_who_was_added_later_was_not_in_it(ann: Client) -> None:
     late.refresh_from_db()
 
     assert told(late, broadcast) == (
-        "Late did not get the e-mail: they were added at 14:10 on 3 Nov 2026, after the audience was frozen."
+        "Late did not get the e-mail: they were added at 14:10 on 3 Nov 2026, after the broadcast had started."
     )
 
 
@@ -359,7 +362,7 @@ def test_a_follow_up_passes_by_those_who_had_the_first(ann: Client, state: str, 
 
     sentence = told(ann, sent(ann, follows=first))
 
-    assert sentence.endswith(f"it went only to those who had not got broadcast #{first.pk}, and they {got} that.")
+    assert sentence.endswith(f"it went only to those who had not got broadcast #{first.pk}, and they {got} it.")
 
 
 def test_a_follow_up_passes_by_a_number_that_may_not_be_sent_to(ann: Client, settings: Any) -> None:
@@ -369,7 +372,7 @@ def test_a_follow_up_passes_by_a_number_that_may_not_be_sent_to(ann: Client, set
 
     sentence = told(ann, sent(ann, follows=first), channel=Channel.SMS)
 
-    assert sentence.endswith("did not get the SMS: SMS_COUNTRIES does not allow numbers of US.")
+    assert sentence.endswith("did not get the SMS: SMS may not be sent to numbers of US.")
 
 
 def _archived_before(client: Client, maria: User) -> None:
@@ -421,8 +424,8 @@ LEFT_OUT = [
     (_erased, "they had been archived and their personal data erased at 08:00 on 1 Jun 2026 by maria."),
     (_archived_before_their_turn, "archived at 14:01 on 3 Nov 2026 by maria, before their turn came."),
     (_withdrawn_before_their_turn, "was withdrawn at 14:01 on 3 Nov 2026 (Staff, maria), before their turn came."),
-    (_archived_before_records, "so they must have been archived; the records don’t say since when."),
-    (_agreed_all_the_time, "the records do not explain it, for they had agreed and were active."),
+    (_archived_before_records, "so they must have been archived; the records don’t say when."),
+    (_agreed_all_the_time, "the records don’t explain it, because they had agreed and were active."),
 ]
 
 
@@ -442,7 +445,7 @@ def test_before_records_began_nothing_is_made_up(ann: Client) -> None:
 
     assert told(ann, broadcast) == (
         "Ann did not get the e-mail: they had not agreed to Listings by e-mail, or were archived; the records (they "
-        "begin at 00:00 on 1 Jan 2026) don’t tell which."
+        "begin at 00:00 on 1 Jan 2026) don’t say which."
     )
 
 
@@ -466,8 +469,8 @@ def test_the_name_is_the_one_of_today_and_an_erased_client_has_none(ann: Client,
 
 # --- Whatever happened ------------------------------------------------------------------------------------------------
 BEGINNINGS = {
-    "SENT": ("Ann got the ", "Ann counts as having got the "),
-    "UNKNOWN": ("Nobody knows whether Ann received the ",),
+    "SENT": ("Ann got the ", "Ann is recorded as having got the "),
+    "UNKNOWN": ("It is not known whether Ann received the ",),
     **dict.fromkeys(("FAILED", "SKIPPED", "CANCELLED"), ("Ann did not get the ",)),
     **dict.fromkeys(("PENDING", "SENDING", "RETRYING"), ("Ann has not got the ",)),
     "": ("Ann did not get the ", "Ann has not got the "),
@@ -534,14 +537,16 @@ def test_one_that_waits_for_the_morning_says_when_that_is(ann: Client) -> None:
     a_delivery(broadcast=broadcast, client=ann, due_at=morning, detail=quiet_hours_sql.WAITS, lease_token=uuid4())
 
     assert told(ann, broadcast) == (
-        "Ann has not got the e-mail yet: it waits until their quiet hours end, at 00:00 on 5 Nov 2026."
+        "Ann has not got the e-mail yet: it is waiting until their quiet hours end, at 00:00 on 5 Nov 2026."
     )
     Delivery.objects.update(due_at=NOW)
-    assert told(ann, broadcast) == "Ann has not got the e-mail yet: it is still waiting for its turn."
+    assert told(ann, broadcast) == "Ann has not got the e-mail yet: it is still waiting to be sent."
     Broadcast.objects.update(state="PAUSED")
     broadcast.refresh_from_db()
     Delivery.objects.update(due_at=morning)
-    assert told(ann, broadcast) == ("Ann has not got the e-mail yet: it is still waiting, for the broadcast is paused.")
+    assert told(ann, broadcast) == (
+        "Ann has not got the e-mail yet: it is still waiting, because the broadcast is paused."
+    )
 
 
 def test_one_that_was_over_the_cap_says_so(ann: Client, settings: Settings) -> None:
@@ -550,6 +555,6 @@ def test_one_that_was_over_the_cap_says_so(ann: Client, settings: Settings) -> N
     a_delivery(broadcast=broadcast, client=ann, state="SKIPPED", detail=Reason.FREQUENCY_CAP, settled_at=SENT_AT)
 
     assert told(ann, broadcast) == (
-        "Ann did not get the e-mail: they were over the cap of e-mail messages (the cap is 3 in 7 days today) "
+        "Ann did not get the e-mail: they had reached the frequency cap for e-mails (now 3 in 7 days) "
         "at 14:03 on 3 Nov 2026."
     )

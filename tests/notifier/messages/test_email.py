@@ -23,12 +23,12 @@ def test_both_parts_say_the_same() -> None:
     )
 
     assert rendered.text_for(VALUES, TOKEN) == (
-        "Dear Ann Example,\n\nlook (https://a.example)\n\n-- \nYou get this because you asked to hear about Listings.\n"
-        f"Unsubscribe: {STOP}\nChoose what you get: {CHOOSE}\n"
+        "Dear Ann Example,\n\nlook (https://a.example)\n\n-- \nYou are receiving this because you asked to hear about "
+        f"Listings.\nUnsubscribe: {STOP}\nManage your preferences: {CHOOSE}\n"
     )
     html = rendered.html_for(VALUES, TOKEN)
     assert "<title>Homes for Ann</title>" in html
-    foot = "You get this because you asked to hear about Listings. Unsubscribe · Choose what you get"
+    foot = "You are receiving this because you asked to hear about Listings. Unsubscribe · Manage your preferences"
     assert words_of(html).replace("\xa0", " ").replace("  ", " ").endswith(f"look {foot}")
     assert re.findall(r'href="([^"]*)"', html) == ["https://a.example", STOP, CHOOSE]
 

@@ -97,7 +97,7 @@ def test_each_unknown_placeholder_has_a_sentence() -> None:
 def test_an_unclosed_placeholder_or_a_template_tag_is_refused(text: str) -> None:
     (said,) = placeholders.mistakes(text)
 
-    assert said.startswith("A placeholder is not closed")
+    assert said.startswith("A placeholder is incomplete")
 
 
 # --- The last line of an SMS ------------------------------------------------------------------------------------------
@@ -150,4 +150,4 @@ def test_an_sms_that_no_provider_takes_is_complained_of() -> None:
 
     (said,) = placeholders.sms_mistakes("a" * 1601)
 
-    assert "1,600 letters" in said
+    assert "1,600 characters" in said

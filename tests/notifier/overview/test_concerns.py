@@ -38,25 +38,25 @@ def test_what_does_not_work_comes_first_and_leads_to_the_workers(now: datetime) 
     ill = Health("SMS consumers", False, "No SMS consumer is running.")
 
     assert listed(now, ill) == [
-        ("sms-consumers", True, "See the processes"),
-        (f"late-{late.pk}", True, "Open it"),
-        ("approval", False, "Look and decide"),
+        ("sms-consumers", True, "View processes"),
+        (f"late-{late.pk}", True, "View"),
+        ("approval", False, "Review and decide"),
     ]
 
 
 def test_a_broadcast_of_which_something_fails_is_told_while_it_does(now: datetime) -> None:
-    broadcast = a_broadcast(fault="it can't be ended: DataError", fault_at=now - MINUTE)
-    a_broadcast(fault="it can't be ended: DataError", fault_at=now - timedelta(hours=1))
+    broadcast = a_broadcast(fault="it can’t be ended: DataError", fault_at=now - MINUTE)
+    a_broadcast(fault="it can’t be ended: DataError", fault_at=now - timedelta(hours=1))
 
     [concern] = concerns.find(health=[], may=everything, now=now)
 
     assert (concern.key, concern.is_bad) == (f"faulty-{broadcast.pk}", True)
-    assert "it can't be ended: DataError" in concern.words
+    assert "it can’t be ended: DataError" in concern.words
     assert concern.url.endswith(f"/{broadcast.pk}/progress/")
 
 
 def test_a_channel_that_paused_itself_is_tried_again_by_an_act(now: datetime) -> None:
-    paused = Health("E-mail", False, "E-mail is paused by itself.", paused=Channel.EMAIL)
+    paused = Health("E-mail", False, "E-mail is paused automatically.", paused=Channel.EMAIL)
 
     [concern] = concerns.find(health=[paused], may=everything, now=now)
 
@@ -90,12 +90,12 @@ def test_unknown_deliveries_are_told_by_the_daily_tallies_of_all_times(now: date
 def test_one_broadcast_that_awaits_approval_is_named_and_several_are_counted(now: datetime) -> None:
     one = a_broadcast(notification=a_notification(subject="Spring"), state=State.AWAITING_APPROVAL)
     [concern] = concerns.find(health=[], may=everything, now=now)
-    assert concern.words.startswith("“Spring” awaits approval")
+    assert concern.words.startswith("“Spring” is awaiting approval")
     assert concern.url.endswith(f"/broadcast/{one.pk}/progress/")
 
     a_broadcast(state=State.AWAITING_APPROVAL)
     [concern] = concerns.find(health=[], may=everything, now=now)
-    assert concern.words.startswith("2 broadcasts await approval")
+    assert concern.words.startswith("2 broadcasts are awaiting approval")
     assert concern.url.endswith("/broadcast/?state__exact=AWAITING_APPROVAL")
 
 
@@ -104,7 +104,7 @@ def test_a_schedule_that_nobody_has_begun_is_late_after_a_while(now: datetime) -
     a_broadcast(state=State.SCHEDULED, scheduled_for=now - MINUTE)
     a_broadcast(state=State.RUNNING, scheduled_for=now - timedelta(hours=1))
 
-    assert listed(now) == [(f"late-{late.pk}", True, "Open it")]
+    assert listed(now) == [(f"late-{late.pk}", True, "View")]
 
 
 def test_dead_letters_are_told_with_what_to_do(now: datetime) -> None:
@@ -114,5 +114,5 @@ def test_dead_letters_are_told_with_what_to_do(now: datetime) -> None:
 
     [concern] = concerns.find(health=[], may=nothing, now=now)
 
-    assert concern.words.startswith("1 dead letter: no consumer could read it, so it was put aside.")
+    assert concern.words.startswith("1 dead letter: no consumer could read it, so it was set aside.")
     assert concern.command == "python manage.py purge_dead_letters"

@@ -29,7 +29,7 @@ def test_with_nothing_running_each_part_says_how_to_start_it(now: datetime) -> N
 
     assert found == [
         Health("Dispatcher", False, "No dispatcher is running. Start one with: python manage.py run_dispatcher"),
-        Health("Queue in the database", False, "Not known: only a running dispatcher looks after it."),
+        Health("Queue in the database", False, "Not known: only a running dispatcher checks it."),
         Health(
             "E-mail consumers",
             False,
@@ -65,9 +65,9 @@ def test_a_process_that_fell_silent_is_not_running(now: datetime) -> None:
 
 def test_a_broker_that_is_away_is_told_in_the_dispatchers_words(now: datetime, settings: Settings) -> None:
     settings.BROKER_URL = "amqp://guest:secret@broker/"
-    a_worker(Process.Kind.DISPATCHER, now, state=Process.State.WAITING, detail="RabbitMQ at broker can't be used: gone")
+    a_worker(Process.Kind.DISPATCHER, now, state=Process.State.WAITING, detail="RabbitMQ at broker can’t be used: gone")
 
-    assert health(now)["RabbitMQ"] == Health("RabbitMQ", False, "RabbitMQ at broker can't be used: gone")
+    assert health(now)["RabbitMQ"] == Health("RabbitMQ", False, "RabbitMQ at broker can’t be used: gone")
     assert health(now)["Dispatcher"].ok
 
 
@@ -116,21 +116,21 @@ def test_a_channel_that_paused_itself_says_since_when_why_and_what_comes_next(
     assert part == Health(
         "E-mail",
         False,
-        "E-mail is paused by itself since 14:02: 18 of the last 20 sends failed (451 try later). A single delivery is "
-        "tried at 14:02:33; once one goes through, sending resumes by itself.",
+        "E-mail was paused automatically at 14:02: 18 of the last 20 sends failed (451 try later). A single delivery "
+        "is tried at 14:02:33. Once one succeeds, sending resumes automatically.",
         paused=EMAIL,
     )
 
 
-@pytest.mark.parametrize(("probes", "tries"), [(1, "1 single try"), (4, "4 single tries")])
+@pytest.mark.parametrize(("probes", "tries"), [(1, "1 test"), (4, "4 tests")])
 def test_a_pause_that_lasts_says_what_the_newest_try_found(now: datetime, probes: int, tries: str) -> None:
     an_open_breaker(now=now, probes=probes, detail="452 still full", opened_at=now - timedelta(days=3))
 
     words = health(now, EMAIL)["E-mail"].words
 
     assert f"18 of the last 20 sends failed, and so did {tries} since (452 still full)." in words
-    assert f"since {(now - timedelta(days=3)).day} " in words
-    assert "A single delivery is tried as soon as one is due;" in words
+    assert f"at {(now - timedelta(days=3)).day} " in words
+    assert "A single delivery is tried as soon as one is due." in words
 
 
 def test_a_provider_that_said_nothing_is_quoted_with_nothing(now: datetime) -> None:

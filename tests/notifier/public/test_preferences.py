@@ -93,7 +93,7 @@ def test_saving_changes_what_was_moved_and_the_next_look_shows_it(visitor: Brows
     page = visitor.get(path + answer["Location"])
 
     assert (answer.status_code, answer["Location"]) == (303, "?saved")
-    assert "Saved. What you see here is what holds now." in words(page)
+    assert "Your preferences have been saved." in words(page)
     expected = {value("listings", "sms"), value("offerings", "sms")}
     assert on_in(form_of(page.content.decode())) == holds(client) == expected
     changes = list(ConsentChange.objects.values_list("source", "ip", "detail", "agreed").order_by("agreed"))
@@ -144,7 +144,7 @@ def test_stop_everything_stops_everything(visitor: Browser, token_of: TokenOf) -
     answer = visitor.post(path, {"stop": "everything"})
     page = visitor.get(path + answer["Location"])
 
-    assert "Everything is stopped. Notifier sends you nothing more." in words(page)
+    assert "You have stopped all messages. Notifier won’t send you anything more." in words(page)
     assert form_of(page.content.decode()) == set()
     assert not Preference.objects.filter(client=client, email=True).exists()
     assert not Preference.objects.filter(client=client, sms=True).exists()
@@ -158,7 +158,7 @@ def test_it_says_that_everything_is_stopped_only_as_long_as_it_is(visitor: Brows
 
     visitor.post(path, posted({f"add.{value('listings', 'email')}"}))
 
-    assert "Everything is stopped" not in words(visitor.get(stopped))
+    assert "You have stopped all messages" not in words(visitor.get(stopped))
 
 
 # --- Channels that can't be used --------------------------------------------------------------------------------------
@@ -168,7 +168,7 @@ def test_a_channel_without_an_address_is_shown_as_not_available(visitor: Browser
 
     page = visitor.get(path)
 
-    assert "SMS not available: we have no phone number of yours" in words(page)
+    assert "SMS not available: we don’t have your phone number" in words(page)
     assert not [name for name in switches_of(page.content.decode()) if name.endswith(".sms")]
     # What it did not show, it does not change.
     visitor.post(path, posted({f"seen.{value('listings', 'email')}"}))
@@ -179,10 +179,10 @@ def test_a_channel_without_an_address_is_shown_as_not_available(visitor: Browser
     ("channel", "source", "expected"),
     [
         ("email", "CLIENT", "You stopped all e-mail"),
-        ("email", "BOUNCE", "Our e-mails to you came back"),
+        ("email", "BOUNCE", "Our e-mails to you bounced"),
         ("email", "COMPLAINT", "was reported as spam"),
-        ("email", "STAFF", "E-mail to you is stopped"),
-        ("email", "ERASED", "E-mail to you is stopped"),
+        ("email", "STAFF", "E-mails to you are stopped"),
+        ("email", "ERASED", "E-mails to you are stopped"),
         ("sms", "CLIENT", "You replied STOP"),
         ("sms", "BOUNCE", "Our SMS could not be delivered"),
         ("sms", "STAFF", "SMS to you are stopped"),
@@ -233,7 +233,7 @@ def test_who_replied_stop_sees_it_off_and_has_no_switch_that_would_do_nothing(
 def test_an_archived_client_is_told_that_nothing_is_sent(visitor: Browser, token_of: TokenOf) -> None:
     page = visitor.get(f"/p/{token_of(a_client(is_active=False, listings='email'))}")
 
-    assert "At present Notifier sends you nothing at all." in words(page)
+    assert "Notifier doesn’t send you anything at the moment." in words(page)
 
 
 def test_an_erased_client_has_nothing_to_choose(visitor: Browser, token_of: TokenOf, now: datetime) -> None:
@@ -245,7 +245,7 @@ def test_an_erased_client_has_nothing_to_choose(visitor: Browser, token_of: Toke
     page = visitor.get(path)
     visitor.post(path, posted(form | {f"add.{value('offerings', 'email')}"}))
 
-    assert "has erased the data" in words(page)
+    assert "has erased your data" in words(page)
     assert f"Erased client {client.pk}" not in words(page)
     assert switches_of(page.content.decode()) == set()
     assert holds(client) == set()
@@ -355,6 +355,6 @@ def test_an_outage_says_nothing_of_how_the_house_fares(
     page = visitor.get(f"/p/{token}")
 
     assert page.status_code == 503
-    assert "This page can’t be shown at the moment." in words(page)
+    assert "We can’t show this page at the moment." in words(page)
     assert "broadcasts" not in words(page)
     assert "database" not in words(page)

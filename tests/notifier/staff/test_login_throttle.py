@@ -242,7 +242,7 @@ def test_a_published_password_opens_nothing_where_others_come(settings: Any, nam
     answer = log_in(name, "admin")
 
     assert answer.status_code == 200
-    assert "Everybody can read this password in the documentation" in answer.content.decode()
+    assert "This password is published in the documentation" in answer.content.decode()
     settings.PUBLIC_URL = "http://localhost:8000"
     assert log_in(name, "admin").status_code == 302
 
@@ -302,12 +302,12 @@ def test_an_administrator_lets_somebody_try_again(ann: User) -> None:
     browser = Browser()
     browser.force_login(a_user(is_superuser=True))
     listed = browser.get(reverse("admin:axes_accessattempt_changelist")).content.decode()
-    assert "Waits until" in listed
+    assert "Blocked until" in listed
 
     action = {"action": "unlock", "_selected_action": [row.pk]}
     said = browser.post(reverse("admin:axes_accessattempt_changelist"), action, follow=True).content.decode()
 
-    assert "May try to log in again: ann." in said
+    assert "Can try to log in again: ann." in said
     assert log_in("ann", RIGHT).status_code == 302
 
 

@@ -203,7 +203,7 @@ def test_what_is_no_ticket_is_not_quoted_in_the_log(
         assert nothing_comes(tickets)
         assert settles(lambda: len(carrier.dead()), 1)
 
-    assert "can't be read" in caplog.text
+    assert "can’t be read" in caplog.text
     assert "ann@example.com" not in caplog.text
 
 

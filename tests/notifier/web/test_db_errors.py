@@ -60,7 +60,7 @@ def test_without_its_database_a_page_says_so_in_plain_words(
 
     text = answer.content.decode()
     assert answer.status_code == 503
-    assert "The database can&#x27;t be reached." in text
+    assert "The database can’t be reached." in text
     assert "Nothing is lost" in text
     assert (answer["Retry-After"], answer["Cache-Control"]) == ("10", "no-store")
     assert "10.0.0.7" not in text
@@ -75,7 +75,7 @@ def test_the_log_says_why_in_one_line(
     browser.get("/admin/")
 
     (line,) = [record.getMessage() for record in caplog.records if record.name == "notifier.web.db_errors"]
-    assert line == "GET /admin/ can't be answered: connection to server at 10.0.0.7 failed: Connection refused"
+    assert line == "GET /admin/ can’t be answered: connection to server at 10.0.0.7 failed: Connection refused"
 
 
 def test_who_asked_for_a_change_is_told_to_look_before_asking_again(
@@ -86,8 +86,8 @@ def test_who_asked_for_a_change_is_told_to_look_before_asking_again(
     asked = browser.post("/admin/notifier/broadcast/1/act/pause/").content.decode()
     looked = browser.get("/admin/").content.decode()
 
-    assert "look before you ask again" in asked
-    assert "look before you ask again" not in looked
+    assert "check before you try again" in asked
+    assert "check before you try again" not in looked
 
 
 def test_a_live_page_gets_only_the_piece_that_it_asked_for(browser: Browser, broken_by: Callable[..., None]) -> None:
@@ -96,7 +96,7 @@ def test_a_live_page_gets_only_the_piece_that_it_asked_for(browser: Browser, bro
     answer = browser.get("/admin/notifier/broadcast/1/progress/", headers={"HX-Request": "true"})
 
     assert answer.status_code == 503
-    assert "The database can&#x27;t be reached." in answer.content.decode()
+    assert "The database can’t be reached." in answer.content.decode()
     assert "<html" not in answer.content.decode()
 
 
@@ -109,7 +109,7 @@ def test_what_fails_outside_a_view_is_told_alike(broken_by: Callable[..., None])
     answer = browser.post(reverse("admin:login"), {"username": "ann", "password": "secret"})
 
     assert answer.status_code == 503
-    assert "The database can&#x27;t be reached." in answer.content.decode()
+    assert "The database can’t be reached." in answer.content.decode()
 
 
 def test_any_other_bad_request_stays_one(browser: Browser) -> None:
@@ -143,7 +143,7 @@ def test_a_lock_that_another_program_holds_is_told(file: sqlite3.Connection, tmp
         other.execute("BEGIN IMMEDIATE")
 
         assert reason_of(file, "BEGIN IMMEDIATE") == (
-            "The database is busy: another program has held its lock for too long."
+            "The database is busy: another program has locked it for too long."
         )
 
 
@@ -159,7 +159,7 @@ def test_a_file_that_can_t_be_opened_is_told(tmp_path: Path) -> None:
     with pytest.raises(db.OperationalError) as caught, connection.wrap_database_errors:
         sqlite3.connect(tmp_path / "no-such-folder" / "one.sqlite3")
 
-    assert db_errors.reason(caught.value) == "The database's file can't be opened."
+    assert db_errors.reason(caught.value) == "The database’s file can’t be opened."
 
 
 def test_a_missing_table_is_no_outage(file: sqlite3.Connection) -> None:
@@ -175,8 +175,8 @@ def reason_of(file: sqlite3.Connection, statement: str) -> str:
 @pytest.mark.parametrize(
     ("cause", "said"),
     [
-        (psycopg.OperationalError("refused"), "The database can't be reached."),
-        (psycopg.errors.AdminShutdown("terminating connection"), "The database can't be reached."),
+        (psycopg.OperationalError("refused"), "The database can’t be reached."),
+        (psycopg.errors.AdminShutdown("terminating connection"), "The database can’t be reached."),
         (psycopg.errors.DiskFull("no space left"), "The disk that holds the database is full."),
         (psycopg.errors.TooManyConnections("sorry"), "The database is out of connections or memory."),
         (psycopg.errors.DeadlockDetected("deadlock"), "The database is busy: two changes met. Try again."),

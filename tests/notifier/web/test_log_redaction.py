@@ -74,7 +74,7 @@ def test_nor_is_a_statement_that_the_database_quotes(log: io.StringIO) -> None:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SELECT nonsense FROM notifier_client WHERE email = %s AND name = %s", PRIVATE[::2][:2])
     except Error as error:
-        logging.getLogger("notifier.anything").error("The database can't be used: %s", error)
+        logging.getLogger("notifier.anything").error("The database can’t be used: %s", error)
 
     assert "nonsense" in said(log)
 

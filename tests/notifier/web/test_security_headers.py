@@ -91,7 +91,7 @@ def test_what_is_too_large_is_refused_unread_in_plain_words(settings: Any) -> No
     answer = Browser().generic("POST", "/admin/login/", b"", CONTENT_LENGTH="1000001")
 
     assert answer.status_code == 413
-    assert "more than 1 MB" in answer.content.decode()
+    assert "larger than 1 MB" in answer.content.decode()
 
 
 @pytest.mark.django_db

@@ -34,13 +34,13 @@ def upload(page: "Page") -> None:
     page.get_by_label("File", exact=True).set_input_files(
         {"name": "spring.csv", "mimeType": "text/csv", "buffer": FILE.format(next(_uploads)).encode()}
     )
-    page.get_by_role("button", name="Upload and look").click()
-    page.get_by_role("button", name="Look what would happen").wait_for()
+    page.get_by_role("button", name="Upload and continue").click()
+    page.get_by_role("button", name="Review").wait_for()
 
 
 def look_at_import(page: "Page") -> None:
     upload(page)
-    page.get_by_role("button", name="Look what would happen").click()
+    page.get_by_role("button", name="Review").click()
     page.locator("#do-it").wait_for()
 
 
@@ -51,5 +51,5 @@ def carry_out_import(page: "Page") -> None:
 
 
 def unsubscribe(page: "Page") -> None:
-    page.get_by_role("button", name="Stop these e-mails").click()
-    page.get_by_role("heading", name="Done").wait_for()
+    page.get_by_role("button", name="Unsubscribe").click()
+    page.get_by_role("heading", name="You are unsubscribed").wait_for()

@@ -20,11 +20,11 @@ from notifier.runtime import clock
 from notifier.runtime.versions import NotAsShown
 from notifier.staff import groups
 
-CHANGED = "Nothing was rejected: it was changed after you had opened this page. Read it again: perhaps it was mended."
+CHANGED = "Nothing was rejected: this broadcast has changed since you opened the page. Please check it again."
 
 
 class RejectForm(forms.Form):
-    why = ReasonField(max_length=200, help_text="Whoever asked for it reads this.")
+    why = ReasonField(max_length=200, help_text="The person who requested it will see this.")
     #: The version that the page showed: it may have been mended since.
     seen = forms.CharField(required=False, widget=forms.HiddenInput)
 
@@ -56,11 +56,11 @@ def _show(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadca
 def _approve(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadcast) -> HttpResponse:
     seen = request.POST.get("seen", "")
     if not seen:
-        return _read_again(model_admin, request, broadcast, "That form was not complete, so nothing was approved.")
+        return _read_again(model_admin, request, broadcast, "The form was incomplete, so nothing was approved.")
     try:
         approvals.approve(broadcast_id=broadcast.pk, by=cast(User, request.user), now=clock.now(), seen=seen)
     except NotAsShown:
-        why = f"{broadcast} was changed after you had opened this page. Read it again before approving."
+        why = f"{broadcast} has changed since you opened the page. Check it again before you approve it."
         return _read_again(model_admin, request, broadcast, why)
     except lifecycle.NotAllowed as refusal:
         return page_parts.refused(model_admin, request, broadcast, refusal)
@@ -86,4 +86,4 @@ def _reject(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broad
         return _show(model_admin, request, page_parts.find(model_admin, request, broadcast.pk, "follows__topic"), typed)
     except lifecycle.NotAllowed as refusal:
         return page_parts.refused(model_admin, request, broadcast, refusal)
-    return page_parts.to_progress(model_admin, request, broadcast, "Rejected: nothing of it is sent.")
+    return page_parts.to_progress(model_admin, request, broadcast, "Rejected. Nothing will be sent.")

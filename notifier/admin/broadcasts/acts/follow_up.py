@@ -41,7 +41,7 @@ def _follow_up(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Br
     try:
         token = uuid.UUID(request.POST.get("token", ""))
     except ValueError:
-        text = "That form was not complete, so nothing was sent. Look again."
+        text = "The form was incomplete, so nothing was sent. Please try again."
         model_admin.message_user(request, text, messages.ERROR)
         return redirect(model_admin.page_url("follow", broadcast.pk))
     # A second click. Its number may be old by now, for those whom it was about are being sent to.
@@ -51,7 +51,7 @@ def _follow_up(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Br
     number = followups.total(followups.missing(broadcast=broadcast))
     form = FollowForm(request.POST, sends=number, may_be_critical=request.user.has_perm(groups.SEND_CRITICAL))
     if not form.is_valid():
-        return _ask(model_admin, request, broadcast, "Nothing was sent yet: see what is marked below.", form)
+        return _ask(model_admin, request, broadcast, "Nothing has been sent yet: check what is marked below.", form)
     made = followups.create(
         broadcast_id=broadcast.pk,
         token=token,
@@ -71,7 +71,7 @@ def _ask(
 ) -> HttpResponse:
     later = deferred_counts.counted_url(request, is_long=deferred_counts.is_long())
     page = {
-        "title": "Send to those who did not get it?",
+        "title": "Send to those who missed it?",
         "broadcast": broadcast,
         "shown": samples.samples_of(broadcast),
         "note": note,
@@ -86,7 +86,7 @@ def _missing(request: HttpRequest, broadcast: Broadcast, form: FollowForm | None
     counted = followups.missing(broadcast=broadcast)
     number = followups.total(counted)
     return {
-        "title": "Send to those who did not get it?" if number else "Nobody is left to send it to",
+        "title": "Send to those who missed it?" if number else "Nobody left to send it to",
         "counted": counted,
         "number": number,
         "unknown": sum(missing.unknown for missing in counted),

@@ -30,16 +30,16 @@ def next_steps(request: HttpRequest, sheet: progress.Sheet, follower: Broadcast 
     failed, unknown = sheet.count(Delivery.State.FAILED), sheet.count(Delivery.State.UNKNOWN)
     steps = []
     if unknown and may(groups.RESOLVE_DELIVERY) and may(groups.VIEW_DELIVERY):
-        words = "Nobody knows whether these arrived. Look them up in the provider’s log, then say."
+        words = "These may or may not have arrived. Check the provider’s log, then decide."
         url = results.list_of(broadcast, state__exact=Delivery.State.UNKNOWN)
         steps.append(NextStep("resolve", f"Resolve {unknown:,} unknown…", words, url))
     if failed and retry:
-        words = "The same deliveries once more, each with all its attempts. It asks for a reason first."
+        words = "Sends the same messages again, with all attempts. You will be asked for a reason."
         steps.append(NextStep("retry", f"Retry {failed:,} failed…", words, retry))
     if may(groups.SEND_BROADCAST) and not follower and acts.is_allowed(Act.FOLLOW_UP, broadcast):
         steps.append(_follow_up(sheet))
     if may(groups.EXPORT_DELIVERY) and may(groups.VIEW_DELIVERY):
-        words = "Who got what, when, and why somebody did not, as CSV or XLSX."
+        words = "Who got it and when, and why others did not, as CSV or XLSX."
         steps.append(NextStep("export", f"Export {sheet.total:,} deliveries", words, results.list_of(broadcast)))
     return steps
 
@@ -47,13 +47,9 @@ def next_steps(request: HttpRequest, sheet: progress.Sheet, follower: Broadcast 
 def _follow_up(sheet: progress.Sheet) -> NextStep:
     url = reverse("admin:notifier_broadcast_follow", args=[sheet.broadcast.pk])
     if not sheet.missed:
-        words = "Nobody was missed. This sends the same text to those who have agreed to it since."
+        words = "Nobody missed it. This sends the same text to clients who have agreed since."
         return NextStep("follow", "Send to those who joined since…", words, url)
-    words = (
-        "Whoever did not get it may have no address, or not want it: the next page counts those who can get it now, "
-        "and asks before it sends them the same text."
-    )
+    words = "The next page counts those who want it and can get it now, and asks before it sends them the same text."
     # Whoever was skipped would most likely be skipped again.
     tone = "primary" if sheet.count(Delivery.State.FAILED) else "secondary"
-    whom = "whether the one" if sheet.missed == 1 else f"who of the {sheet.missed:,}"
-    return NextStep("follow", f"Look {whom} can still get it…", words, url, tone=tone)
+    return NextStep("follow", "Send to those who missed it…", words, url, tone=tone)

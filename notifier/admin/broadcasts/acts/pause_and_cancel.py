@@ -13,7 +13,7 @@ from notifier.models import Broadcast, Delivery
 
 
 def pause(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadcast) -> HttpResponse:
-    done = "Paused. What is being sent at this moment still goes out."
+    done = "Paused. Messages that are already being sent still go out."
     return _change(model_admin, request, broadcast, lifecycle.pause, done)
 
 
@@ -24,7 +24,7 @@ def resume(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadc
 def cancel_page(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadcast) -> HttpResponse:
     """GET says how many have not been sent yet, POST cancels it."""
     if request.method == "POST":
-        done = "Cancelled. Whatever had not gone out stays unsent."
+        done = "Cancelled. Messages that had not been sent will not be sent."
         return _change(model_admin, request, broadcast, lifecycle.cancel, done)
     sheet = progress.sheet(broadcast)
     context = {

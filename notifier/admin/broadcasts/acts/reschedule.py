@@ -17,7 +17,7 @@ from notifier.runtime import clock
 from notifier.runtime.versions import NotAsShown
 from notifier.staff import groups
 
-GROWN = "Nothing was started: by now it would be many more messages. Look at the number again."
+GROWN = "Nothing was started: it would now be many more messages. Please check the number again."
 
 
 def reschedule_page(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast_id: int) -> HttpResponse:
@@ -59,10 +59,10 @@ def _has_grown(request: HttpRequest, broadcast: Broadcast, form: SendOptionsForm
 def _changed(broadcast: Broadcast) -> str:
     """What is said to whoever changes a time that is no longer what they saw."""
     newest = broadcast.changes.select_related("by").order_by("-pk").first()
-    by = f" by {newest.by.get_username()}" if newest else ""
+    who = newest.by.get_username() if newest else "someone"
     return (
-        f"Nothing was changed: since you opened this page it was changed{by}. It is "
-        f"{lifecycle.state_in_words(broadcast)} now. What you chose still stands below: decide again."
+        f"Nothing was changed: {who} has changed this broadcast since you opened the page. It is now "
+        f"{lifecycle.state_in_words(broadcast)}. Your choice is still below: check it and save again."
     )
 
 

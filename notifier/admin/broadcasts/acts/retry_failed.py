@@ -55,7 +55,7 @@ def _ask(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadcas
 def _counted_now(broadcast: Broadcast, now: datetime) -> dict[str, Any]:
     """How many would be sent again, and why none of them can be; the tally's number may be old."""
     seen = recovery.count_resolvable(action=Resolution.Action.SENT_AGAIN, deliveries=_failed(broadcast), now=now)
-    nothing = "nothing of it is failed any more"
+    nothing = "nothing is left to retry"
     return {"number": seen.number, "obstacle": "" if seen.number else obstacles_in_words(seen.left) or nothing}
 
 

@@ -171,7 +171,7 @@ def test_an_answer_lost_after_the_text_is_unknown_on_a_reused_connection_as_well
 def test_what_is_larger_than_the_server_takes_is_told_before_it_is_sent(server: FakeSmtp, backend: SendBackend) -> None:
     server.behave(Rule(phase="ehlo", reply="250-fake\r\n250 SIZE 2000"))
 
-    with pytest.raises(PermanentFailure, match=r"552 5\.3\.4 it has [\d,]+ bytes, and the server takes 2,000"):
+    with pytest.raises(PermanentFailure, match=r"552 5\.3\.4 it has [\d,]+ bytes, and the server accepts 2,000"):
         backend.send(replace(MESSAGE, body="x" * 70 + "\n" * 3000))
 
     backend.send(MESSAGE)

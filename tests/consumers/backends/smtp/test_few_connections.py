@@ -124,4 +124,4 @@ def test_a_refused_greeting_is_told_in_the_servers_words(server: FakeSmtp, backe
     with pytest.raises(ChannelDown) as caught:
         backend.send(MESSAGE)
 
-    assert str(caught.value) == "the mail server can't be used: 421 4.7.0 Too many connections"
+    assert str(caught.value) == "the mail server can’t be used: 421 4.7.0 Too many connections"

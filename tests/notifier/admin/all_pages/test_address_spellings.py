@@ -83,7 +83,7 @@ def test_a_bounce_in_another_spelling_is_of_the_same_mailbox(now: datetime, spel
     ("number", "words"),
     [
         ("+19002345678", "is a premium-rate number"),
-        ("+881612345678", "is a number of satellites or machines"),
+        ("+881612345678", "is a satellite or machine number"),
         ("+39347123456.7", "is not a whole number"),
     ],
 )

@@ -81,6 +81,16 @@ def test_the_pages_of_one_row_open(admin: Browser, model: str) -> None:
     assert added.status_code == (403 if model in NEVER_ADDED else 200)
 
 
+@pytest.mark.parametrize("model", PAGES)
+def test_no_page_shows_where_something_is_in_the_code(admin: Browser, model: str) -> None:
+    row = MAKE[model]()
+
+    for address in (url(model, "changelist"), url(model, "change", row.pk), url(model, "history", row.pk)):
+        page = admin.get(address, follow=True).content.decode()
+        shown = re.sub(r"<(?:script|style).*?</(?:script|style)>|<[^>]*>", " ", page, flags=re.DOTALL)
+        assert not re.findall(r"\b(?:notifier|consumers|config|django|anymail)(?:\.\w+){2,}", shown)
+
+
 @pytest.mark.parametrize("model", READ_ONLY)
 def test_what_the_machinery_writes_can_be_neither_changed_nor_deleted(admin: Browser, model: str) -> None:
     row = MAKE[model]()

@@ -58,7 +58,7 @@ def test_what_a_colleague_has_changed_since_is_not_overwritten_and_said_with_the
     client.refresh_from_db()
     assert (client.name, client.email) == ("Ann Before", "new@example.com")
     text = text_of(page)
-    assert "Nothing was saved. Since you opened this page this was changed: e-mail (bob, " in text
+    assert "Nothing was saved. This has changed since you opened the page: e-mail (bob, " in text
     assert "E-mail: “new@example.com” now." in text
     # What was typed stays; what was left alone is as it is now.
     again = form_of(page.content.decode())
@@ -78,7 +78,7 @@ def test_what_both_have_changed_is_decided_by_whoever_saves_last_and_sees_both(a
     page = admin.post(page_of(client), form | {"name": "Ann Mine"})
 
     assert Client.objects.get().name == "Ann Theirs"
-    assert "Somebody else has changed this, to “Ann Theirs”." in text_of(page)
+    assert "Someone else has changed this to “Ann Theirs”." in text_of(page)
     again = form_of(page.content.decode())
     assert again["name"] == ["Ann Mine"]
 
@@ -96,7 +96,7 @@ def test_who_was_archived_meanwhile_stays_so(admin: Browser, superuser: User) ->
 
     client.refresh_from_db()
     assert (client.name, client.is_active) == ("Ann Before", False)
-    assert "this was changed: whether the client is archived (bob, " in text_of(page)
+    assert "This has changed since you opened the page: whether the client is archived (bob, " in text_of(page)
     again = form_of(page.content.decode())
 
     assert admin.post(page_of(client), again).status_code == 302
@@ -127,7 +127,9 @@ def test_who_stopped_everything_meanwhile_has_stopped_everything(admin: Browser)
 
     client.refresh_from_db()
     assert (client.name, client.stopped_at is not None) == ("Ann Before", True)
-    assert "this was changed: the client stopped everything (by themselves)" in text_of(page)
+    assert "This has changed since you opened the page: the client stopped all messages (by the client)" in text_of(
+        page
+    )
     assert admin.post(page_of(client), form_of(page.content.decode())).status_code == 302
     client.refresh_from_db()
     assert (client.name, client.stopped_at is not None) == ("Ann After", True)
@@ -160,7 +162,7 @@ def test_a_consent_that_the_client_has_just_ended_is_not_given_again_by_an_old_p
     page = admin.post(page_of(client), form | ticks)
 
     assert not Preference.objects.filter(sms=True).exists()
-    assert "they changed what they want to hear about, or somebody did" in text_of(page)
+    assert "The client or someone else has changed this consent" in text_of(page)
     # Looked at again, it is a decision.
     admin.post(page_of(client), form_of(page.content.decode()) | ticks)
     assert Preference.objects.filter(sms=True).exists()
@@ -191,7 +193,7 @@ def test_a_form_that_does_not_say_what_it_showed_saves_nothing_and_keeps_what_wa
     for seen in ("", "x", "[]", "{}", '{"at":"yesterday"}', '{"at":"2026-01-01T00:00:00"}'):
         page = admin.post(page_of(client), form | {"name": "Ann After", "seen": seen})
 
-        assert "Nothing was saved: that form was not complete." in text_of(page)
+        assert "Nothing was saved: the form was incomplete." in text_of(page)
         assert form_of(page.content.decode())["name"] == ["Ann After"]
     assert Client.objects.get().name == "Ann Before"
 
@@ -211,7 +213,7 @@ def test_a_leaver_who_was_deactivated_meanwhile_does_not_come_back_with_their_gr
     leaver.refresh_from_db()
     assert (leaver.first_name, leaver.is_active, leaver.groups.count()) == ("", False, 0)
     text = text_of(page)
-    assert "this was changed: active, groups (bob, " in text
+    assert "This has changed since you opened the page: active, groups (bob, " in text
     assert "Active: not ticked now." in text
     admin.post(page_of(leaver), form_of(page.content.decode()))
     leaver.refresh_from_db()
@@ -255,7 +257,7 @@ def test_the_own_account_does_not_overwrite_what_an_administrator_has_changed(cl
 
     user.refresh_from_db()
     assert (user.first_name, user.email) == ("", "new@example.com")
-    assert "this was changed: e-mail" in text_of(page)
+    assert "This has changed since you opened the page: e-mail" in text_of(page)
     assert client.post(account, form_of(page.content.decode())).status_code == 302
     user.refresh_from_db()
     assert (user.first_name, user.email) == ("Ann", "new@example.com")
@@ -272,8 +274,8 @@ def test_of_two_editors_the_first_text_is_not_lost(admin: Browser) -> None:
     notification.refresh_from_db()
     assert (notification.email_body, notification.sms_body) == ("Theirs", "Hi")
     text = text_of(page)
-    assert "this was changed: e-mail text (bob, " in text
-    assert "Somebody else has changed this, to “Theirs”." in text
+    assert "This has changed since you opened the page: e-mail text (bob, " in text
+    assert "Someone else has changed this to “Theirs”." in text
     again = form_of(page.content.decode())
     assert (again["email_body"], again["sms_body"]) == (["\nMine"], ["\nMine too"])
 
@@ -290,7 +292,7 @@ def test_an_earlier_version_is_not_brought_back_over_a_text_that_was_not_shown(a
 
     notification.refresh_from_db()
     assert notification.subject == "Third"
-    assert "Somebody else has changed this, to “Third”." in text_of(page)
+    assert "Someone else has changed this to “Third”." in text_of(page)
     admin.post(url, form_of(page.content.decode()))
     notification.refresh_from_db()
     assert notification.subject == "First"
@@ -306,7 +308,7 @@ def test_a_group_does_not_get_rights_back_that_were_taken_meanwhile(admin: Brows
 
     group.refresh_from_db()
     assert (group.name, group.permissions.count()) == ("Temps", 0)
-    assert "this was changed: permissions" in text_of(page)
+    assert "This has changed since you opened the page: permissions" in text_of(page)
 
 
 def test_of_two_rates_the_first_is_not_lost(admin: Browser) -> None:
@@ -317,7 +319,7 @@ def test_of_two_rates_the_first_is_not_lost(admin: Browser) -> None:
     page = admin.post(page_of(throttle), form | {"rate": "20/s"})
 
     assert Throttle.objects.get().rate == 5.0
-    assert "Somebody else has changed this, to “5" in text_of(page)
+    assert "Someone else has changed this to “5" in text_of(page)
 
 
 def test_a_page_that_asks_to_delete_deletes_only_what_it_showed(admin: Browser) -> None:
@@ -328,7 +330,7 @@ def test_a_page_that_asks_to_delete_deletes_only_what_it_showed(admin: Browser) 
     page = admin.post(page_of(notification, "delete"), form, follow=True)
 
     assert Notification.objects.filter(pk=notification.pk).exists()
-    assert "Nothing was deleted: this notification is not as the page showed it." in text_of(page)
+    assert "Nothing was deleted: this notification has changed since you opened the page." in text_of(page)
     admin.post(page_of(notification, "delete"), opened(admin, page_of(notification, "delete")))
     assert not Notification.objects.filter(pk=notification.pk).exists()
 

@@ -128,5 +128,5 @@ def test_the_list_of_broadcasts_leads_to_what_needs_a_look(admin: Browser) -> No
 def test_without_broadcasts_the_list_says_where_one_begins(admin: Browser) -> None:
     text = text_of(admin.get(reverse("admin:notifier_broadcast_changelist")))
 
-    assert "A broadcast begins on a notification’s page." in text
+    assert "To send a broadcast, open a notification." in text
     assert reverse("admin:notifier_notification_changelist") in text

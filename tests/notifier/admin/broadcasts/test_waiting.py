@@ -26,10 +26,10 @@ def test_the_progress_page_says_what_it_waits_for_and_who_may(staff: LogIn) -> N
 
     page = text_of(staff(VIEW).get(page_of(broadcast, "progress")))
 
-    assert "Waits for approval by someone else" in page
+    assert "Waiting for approval by someone else" in page
     assert "ann, " in page
     assert "bob" in page
-    assert "You may not approve broadcasts; ask one of those named above." in page
+    assert "You don’t have permission to approve broadcasts. Ask one of the people named above." in page
     assert 'id="look-and-approve"' not in page
     assert "None" not in page
 
@@ -54,11 +54,9 @@ def test_the_progress_page_says_when_it_starts(admin: Browser) -> None:
 
 
 def test_an_expired_one_says_why_it_was_cancelled(admin: Browser) -> None:
-    broadcast = waiting(state=State.CANCELLED, ended_because="expired on 1 Jan 2026, before it had started")
+    broadcast = waiting(state=State.CANCELLED, ended_because="expired on 1 Jan 2026, before it started")
 
-    assert "Cancelled: expired on 1 Jan 2026, before it had started." in text_of(
-        admin.get(page_of(broadcast, "progress"))
-    )
+    assert "Cancelled: expired on 1 Jan 2026, before it started." in text_of(admin.get(page_of(broadcast, "progress")))
 
 
 def test_the_overview_and_the_list_show_what_is_to_come(admin: Browser) -> None:

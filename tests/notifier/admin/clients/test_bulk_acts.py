@@ -70,7 +70,7 @@ def test_the_page_counts_what_it_would_change_and_what_it_would_leave(admin: Bro
     text = text_of(admin.get(decide_url("archive", *chosen)))
 
     assert "Archive 2 clients?" in text
-    assert "is archived already" in text
+    assert "unchanged: already archived" in text
     assert ">Archive 2 clients</button>" in text
 
 
@@ -99,7 +99,7 @@ def test_a_whole_list_is_neither_erased_nor_exported(admin: Browser, action: str
     page = admin.post(reverse(LIST), chosen, follow=True)
     direct = admin.post(decide_url(action.split("_")[0], listed=""), DO, follow=True)
 
-    assert "for clients that you tick one by one" in text_of(page)
+    assert "tick the clients one by one" in text_of(page)
     assert "Choose the clients from this list." in text_of(direct)
     assert not Client.objects.exclude(erased_at=None).exists()
 
@@ -124,7 +124,7 @@ def test_those_who_were_faster_are_told_of(admin: Browser) -> None:
 
     text = text_of(admin.post(decide_url("archive", client), form))
 
-    assert "Nothing was done: since this page was shown" in text
+    assert "Nothing was done: these clients have changed" in text
     assert "Archive: nothing to do" in text
 
 
@@ -140,9 +140,7 @@ def test_erasing_asks_for_a_reason_and_for_being_sure(admin: Browser) -> None:
 
 
 def test_the_page_that_erases_says_that_uploaded_files_are_among_it(admin: Browser) -> None:
-    assert "in files of clients: those that wait for their import" in text_of(
-        admin.get(decide_url("erase", a_client()))
-    )
+    assert "in import files that are waiting" in text_of(admin.get(decide_url("erase", a_client())))
 
 
 def test_selected_clients_are_erased_and_the_list_is_back(admin: Browser) -> None:
@@ -151,7 +149,7 @@ def test_selected_clients_are_erased_and_the_list_is_back(admin: Browser) -> Non
     page = act(admin, "erase_selected", first, second, **DO)
 
     assert set(Client.objects.exclude(erased_at=None)) == {first, second}
-    assert "The personal data of 2 clients is erased for good." in text_of(page)
+    assert "The personal data of 2 clients has been erased permanently." in text_of(page)
     assert f"Erased client {first.pk}" in text_of(page)
     other.refresh_from_db()
     assert other.name == "Somebody Else"
@@ -164,7 +162,7 @@ def test_one_who_is_being_sent_something_is_left_and_told_of(admin: Browser) -> 
     page = agree_to(admin, decide_url("erase", busy, idle), follow=True, **DO)
 
     assert set(Client.objects.exclude(erased_at=None)) == {idle}
-    assert "Busy Bee is being sent something at this moment" in text_of(page)
+    assert "A message to Busy Bee is being sent right now" in text_of(page)
 
 
 # --- Exporting --------------------------------------------------------------------------------------------------------
@@ -202,29 +200,29 @@ def test_the_file_holds_everything_that_is_kept(admin: Browser) -> None:
     assert response["Content-Type"] == "application/json; charset=utf-8"
     assert (kept["client"]["name"], kept["client"]["phone"]) == ("Zoë Example", str(client.phone))
     assert kept["consent today"] == [{"topic": "Listings", "e-mail": True, "SMS": False}]
-    assert kept["changes of consent"][0]["from where"] == "Staff: asked by phone"
+    assert kept["changes of consent"][0]["source"] == "Staff: asked by phone"
     assert kept["messages"][0]["detail"] == "550 no such mailbox"
-    assert kept["decisions about messages"][0]["why"] == "ticket 7"
-    (never,) = kept["addresses never written to"]
+    assert kept["decisions about messages"][0]["reason"] == "ticket 7"
+    (never,) = kept["suppressed addresses"]
     assert (never["address"], never["source"], never["reason"]) == (
         client.email,
         "Complaint",
         "reported as spam: abuse",
     )
     (suppressed,) = kept["how addresses were suppressed and lifted"]
-    assert (suppressed["what"], suppressed["from where"]) == ("Suppressed", "Complaint: reported as spam: abuse")
-    assert [each["what"] for each in kept["what providers told"]] == ["Reported as spam"]
+    assert (suppressed["what"], suppressed["source"]) == ("Suppressed", "Complaint: reported as spam: abuse")
+    assert [each["what"] for each in kept["reports from providers"]] == ["Reported as spam"]
     assert [each["text"] for each in kept["messages from the client"]] == ["Who is this?"]
-    assert kept["versions of the entry"][0]["name"] == "Zoë Example"
+    assert kept["earlier versions"][0]["name"] == "Zoë Example"
 
 
 def test_the_file_can_be_read_as_text(admin: Browser) -> None:
     response = export(admin, a_full_client(), kind="txt")
 
     text = response.content.decode()
-    assert text.startswith("What is kept about Zoë Example, as of ")
+    assert text.startswith("Data held about Zoë Example as of ")
     assert "Changes of consent\n------------------\n- when: " in text
-    assert "from where: Staff: asked by phone" in text
+    assert "source: Staff: asked by phone" in text
     assert "agreed: yes" in text
 
 
@@ -234,7 +232,7 @@ def test_it_is_on_record_that_a_client_was_exported(admin: Browser, superuser: A
     export(admin, client, a_client())
 
     entry = LogEntry.objects.get(object_id=str(client.pk))
-    assert (entry.user, entry.get_change_message()) == (superuser, "Exported what is kept.")
+    assert (entry.user, entry.get_change_message()) == (superuser, "Exported the data held.")
     history = text_of(admin.get(reverse("admin:notifier_client_history", args=[client.pk])))
     assert "<td>Exported</td>" in history
     assert "<td>Change</td>" not in history
@@ -249,7 +247,7 @@ def test_what_a_list_finds_by_now_is_asked_about_again(admin: Browser) -> None:
     page = admin.post(url, form)
 
     assert not Client.objects.archived().exists()
-    assert "since this page was shown it would be about others" in text_of(page)
+    assert "these clients have changed since you opened the page" in text_of(page)
     assert "Archive 3 clients" in text_of(page)
     admin.post(url, form_of(page.content.decode()))
     assert set(Client.objects.archived()) == {*shown, joined}

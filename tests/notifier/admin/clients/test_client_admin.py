@@ -86,7 +86,7 @@ def test_a_client_without_any_address_is_refused_at_the_fields(admin: Browser) -
     page = admin.post(reverse(ADD), filled_in(admin.get(reverse(ADD)), name="Ann", email="", phone=""))
 
     assert list(errors_of(page)) == ["email"]
-    assert page.content.decode().count("Give an e-mail address, a phone number, or both.") == 1
+    assert page.content.decode().count("Enter an e-mail address, a phone number, or both.") == 1
 
 
 # --- Archiving and deleting -------------------------------------------------------------------------------------------
@@ -124,8 +124,8 @@ def test_the_page_of_an_archived_client_says_so(admin: Browser) -> None:
     archived = admin.get(page_of(a_client(is_active=False))).content.decode()
     active = admin.get(page_of(a_client())).content.decode()
 
-    assert "This client is never sent anything" in archived
-    assert "This client is never sent anything" not in active
+    assert "This client is not sent anything" in archived
+    assert "This client is not sent anything" not in active
 
 
 @pytest.mark.parametrize("method", ["get", "post"])

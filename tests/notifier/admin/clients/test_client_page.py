@@ -77,9 +77,9 @@ def test_every_delivery_is_on_one_of_the_pages(admin: Browser) -> None:
 def test_an_empty_record_says_what_will_be_there(admin: Browser) -> None:
     text = text_of(admin, page_of(a_client()))
 
-    assert "Nothing so far. What a broadcast sends to this client" in text
+    assert "Nothing yet. Messages to this client" in text
     assert "this client has never agreed to anything" in text
-    assert "Never written to" not in text
+    assert ">Suppressed</h2>" not in text
 
 
 def test_the_page_tells_of_suppressed_addresses(admin: Browser) -> None:
@@ -113,7 +113,7 @@ def test_one_timeline_tells_of_consent_and_of_every_address_they_had(admin: Brow
     told = [(entry.before, entry.after, entry.origin, entry.ip) for entry in page.context["changes"]]
     assert told[:2] == [
         ("Suppressed", "Reachable", "Staff: it is back", ""),
-        ("Agreed", "Withdrawn", "Unsubscribe button of the mail program", "192.0.2.7"),
+        ("Agreed", "Withdrawn", "Unsubscribe button in the mail program", "192.0.2.7"),
     ]
     assert told[2:3] == [("Suppressed", "Suppressed", "Complaint: spam", "")]
     assert ("Reachable", "Suppressed", "Bounce: 550 nobody", "") in told
@@ -159,7 +159,7 @@ def test_a_delivery_shows_the_consent_that_allowed_it_and_what_came_back(admin: 
 
     assert "they had agreed to Listings by e-mail" in text
     assert "signed form" in text
-    assert "Bounced for good" in text
+    assert "Hard bounce" in text
     assert "Reported as spam" not in text
 
 
@@ -167,7 +167,7 @@ def test_the_page_tells_who_archived_the_client(admin: Browser, superuser: Any) 
     client = a_client()
     archiving.archive(clients=Client.objects.all(), by=superuser, now=timezone.now())
 
-    assert ", by root. This client is never sent anything" in text_of(admin, page_of(client))
+    assert ", by root. This client is not sent anything" in text_of(admin, page_of(client))
 
 
 def test_each_part_needs_its_permission(staff: LogIn) -> None:
@@ -222,7 +222,7 @@ def test_a_client_who_once_agreed_is_not_deleted(admin: Browser) -> None:
     text = " ".join(admin.post(page_of(client, "delete"), {"post": "yes"}, follow=True).content.decode().split())
 
     assert Client.objects.filter(pk=client.pk).exists()
-    assert "what this client agreed to is on record, as evidence. Archive the client instead" in text
+    assert "because the record of consent is kept as evidence. Archive the client instead" in text
 
 
 # --- History ----------------------------------------------------------------------------------------------------------

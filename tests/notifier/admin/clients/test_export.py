@@ -93,7 +93,7 @@ def test_those_that_were_ticked_are_exported(admin: Browser) -> None:
     asked = admin.post(reverse("admin:notifier_client_changelist"), action)
     response = agree_to(admin, asked.headers["Location"], kind="csv")
 
-    assert "2 clients that you ticked" in admin.get(asked.headers["Location"]).content.decode()
+    assert "2 clients that you selected" in admin.get(asked.headers["Location"]).content.decode()
     assert [row["Name"] for row in rows_of(response)] == ["Ann", "Cleo"]
 
 
@@ -135,7 +135,7 @@ def test_an_export_is_in_the_record(admin: Browser) -> None:
     assert [entry.change_message for entry in LogEntry.objects.order_by("pk")] == [
         "Exported clients as CSV: state=active, what a search found.",
         "Exported clients as XLSX: all.",
-        f"Exported clients as CSV: the ticked {client.pk}.",
+        f"Exported clients as CSV: selected {client.pk}.",
     ]
 
 
@@ -149,7 +149,7 @@ def test_the_page_tells_who_exported_lately(admin: Browser, staff: LogIn) -> Non
     )
 
     text = page.content.decode()
-    assert "Lately exported" in text
+    assert "Recent exports" in text
     assert text.count("Exported clients as CSV: all.") == 1
     assert text.count("Exported clients as CSV: state=active.") == 4
     assert text.count("<td>root</td>") == 5
@@ -172,7 +172,7 @@ def test_a_page_that_is_only_opened_exports_nothing(admin: Browser) -> None:
     page = admin.get(reverse("admin:notifier_client_export", query={"list": ""}))
     nonsense = export(admin, "exe")
 
-    assert "1 client: everything that the list finds." in page.content.decode()
+    assert "1 client: everyone in this list." in page.content.decode()
     assert nonsense.headers["Content-Type"].startswith("text/html")
     assert admin.get(reverse("admin:notifier_client_export")).status_code == 302
     assert not LogEntry.objects.exists()
@@ -215,6 +215,6 @@ def test_who_joined_since_the_page_was_shown_is_asked_about_first(admin: Browser
     page = admin.post(url, form)
 
     assert "Nothing was exported" in page.content.decode()
-    assert "2 clients: everything that the list finds." in page.content.decode()
+    assert "2 clients: everyone in this list." in page.content.decode()
     assert not LogEntry.objects.exists()
     assert len(rows_of(admin.post(url, form_of(page.content.decode())))) == 2

@@ -210,7 +210,7 @@ def test_what_a_client_ended_is_switched_on_again_only_with_a_right_and_a_reason
 
     rightful = staff(*LOOK, *may, "notifier.resubscribe_client")
     answer = tick(rightful)
-    assert "Say below how we know that they want it again." in answer.content.decode()
+    assert "Explain below how we know that they want it again." in answer.content.decode()
     assert not Preference.objects.filter(email=True).exists()
 
     assert tick(rightful, evidence="signed the form in May").status_code == 302
@@ -238,7 +238,7 @@ def test_the_page_says_that_they_stopped_everything_and_how_each_yes_began(admin
 
     text = text_of(admin, page_of(client))
 
-    assert "they asked on their own page that nothing be sent to them any more" in text
-    evidence = text[text.index("Consent, change by change") :]
+    assert "this client stopped all messages on their preference page" in text
+    evidence = text[text.index("Consent history") :]
     assert evidence.count("No consent") == 1
     assert evidence.count("Withdrawn") == 3

@@ -72,7 +72,7 @@ def test_a_message_shows_its_client_who_is_found_by_the_number(admin: Browser) -
     page = text(admin)
 
     assert f'<a href="{reverse("admin:notifier_client_change", args=[ann.pk])}">Ann Archer</a>' in page
-    assert "Not read yet" in page
+    assert "Unread" in page
     assert "+12025550199" in page
 
 
@@ -140,7 +140,7 @@ def test_it_is_called_the_inbox_wherever_it_is_named(admin: Browser) -> None:
 
     assert "<h1>Inbox</h1>" in page
     assert f'<a href="{LIST}">Inbox</a>' in text(admin, page_of(message))
-    assert "No answers match" in text(admin, q="+999")
+    assert "No SMS replies match" in text(admin, q="+999")
 
 
 # --- One message ------------------------------------------------------------------------------------------------------
@@ -152,7 +152,7 @@ def test_its_page_says_what_came_of_it(admin: Browser) -> None:
 
     assert "not yet" in text(admin, page_of(waiting))
     assert "by maria" in text(admin, page_of(done))
-    assert "nobody has to: it was acted on" in text(admin, page_of(stopped))
+    assert "not needed: handled automatically" in text(admin, page_of(stopped))
     assert "Mark as read" in text(admin, page_of(waiting))
     for message in (done, stopped):
         assert "mark-as-read" not in text(admin, page_of(message))
@@ -183,7 +183,7 @@ def test_one_is_marked_from_its_page(admin: Browser) -> None:
 
     answer = admin.post(reverse("admin:notifier_inboundmessage_read", args=[message.pk]), follow=True)
 
-    assert "1 message is marked as read." in answer.content.decode()
+    assert "1 SMS reply marked as read." in answer.content.decode()
     assert answer.redirect_chain == [(LIST, 302)]
     assert (read(message), read(other)) == (True, False)
     assert message.read_by is not None
@@ -195,7 +195,7 @@ def test_several_are_marked_from_the_list(admin: Browser) -> None:
 
     answer = mark(admin, first, second, stopped)
 
-    assert "2 messages are marked as read." in answer.content.decode()
+    assert "2 SMS replies marked as read." in answer.content.decode()
     assert [read(message) for message in (first, second, other, stopped)] == [True, True, False, False]
 
 
@@ -213,7 +213,7 @@ def test_what_somebody_else_has_read_meanwhile_stays_theirs(admin: Browser) -> N
 
     answer = mark(admin, message)
 
-    assert "somebody was faster" in answer.content.decode()
+    assert "were already read" in answer.content.decode()
     message.refresh_from_db()
     assert message.read_by is not None
     assert message.read_by.username == "maria"
@@ -241,11 +241,11 @@ def test_the_overview_tells_how_many_wait(admin: Browser) -> None:
     assert "concern-inbox" not in text(admin, index)
 
     a_reply()
-    assert "1 answer by SMS waits to be read" in text(admin, index)
+    assert "1 unread SMS reply" in text(admin, index)
     a_reply()
     page = text(admin, index)
 
-    assert "2 answers by SMS wait to be read" in page
+    assert "2 unread SMS replies without a keyword" in page
     assert f"{LIST}?state=unread" in page
 
 
@@ -259,7 +259,7 @@ def test_the_overview_tells_nobody_who_may_not_read_them(staff: LogIn) -> None:
 def test_a_clients_page_shows_what_came_from_their_number(admin: Browser) -> None:
     client = a_client(phone="+447700900123")
     page = reverse("admin:notifier_client_change", args=[client.pk])
-    assert "What they answered by SMS" not in text(admin, page)
+    assert "SMS replies" not in text(admin, page)
     messages = [a_reply(text=f"message {number}", sender="+447700900123") for number in range(7)]
     a_reply(text="another's")
 
@@ -277,6 +277,6 @@ def test_a_clients_page_shows_no_answers_to_whom_may_not_read_them(staff: LogIn)
     client = a_client()
     a_reply(sender=str(client.phone))
 
-    assert "What they answered" not in text(
+    assert "SMS replies" not in text(
         staff("notifier.view_client"), reverse("admin:notifier_client_change", args=[client.pk])
     )

@@ -108,5 +108,5 @@ def test_the_page_tells_the_whole_story(admin: Browser, now: datetime) -> None:
     text = " ".join(admin.get(page_of(row)).content.decode().split())
 
     assert 0 < text.index("Complaint: as COMPLAINT") < text.index("Staff, root: the mailbox is back")
-    assert "Bounced for good" in text
+    assert "Hard bounce" in text
     assert "550 5.1.1 nobody" in text

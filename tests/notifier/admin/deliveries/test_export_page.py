@@ -141,7 +141,7 @@ def test_a_sheet_that_would_take_too_long_is_refused_with_what_to_do(admin: Brow
         page = admin.get(export_of("xlsx", broadcast), follow=True)
         whole = admin.get(export_of("csv", broadcast))
 
-    assert "More than 2 rows are too much for XLSX. Take CSV, or filter the list first." in text_of(page)
+    assert "More than 2 rows are too many for XLSX. Choose CSV, or filter the list first." in text_of(page)
     assert page.redirect_chain == [(list_of(broadcast), 302)]
     assert len(csv_of(whole)) == 4
 

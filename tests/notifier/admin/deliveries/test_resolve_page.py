@@ -116,14 +116,14 @@ def test_the_page_counts_by_state_and_says_what_is_left_and_why(admin: Browser) 
     assert "Send 3 deliveries again?" in again
     assert "Send 3 again</button>" in again
     for left in (
-        "sent already",
-        "still under way",
-        "of a paused broadcast: resume it first",
-        "without an address: the client has none today either",
+        "already sent",
+        "still being sent",
+        "in a paused broadcast (resume it first)",
+        "without an address, and the client still has none",
     ):
-        assert f'<td>1</td> <th scope="row">{left}</th> <td>left as it is</td>' in again
+        assert f"<strong>1</strong> unchanged: {left} </li>" in again
     assert "Mark 4 deliveries as sent?" in mark
-    assert "skipped or cancelled: never sent at all" in mark
+    assert "skipped or cancelled, so never sent" in mark
 
 
 def test_asking_changes_nothing_and_leaves_no_record(admin: Browser) -> None:
@@ -140,7 +140,7 @@ def test_what_can_t_be_done_has_no_button_and_says_why(admin: Browser) -> None:
     page = admin.get(asking("mark-as-sent", a_delivery(state="SENT")))
 
     assert "Mark as sent: nothing to do" in text_of(page)
-    assert "sent already" in text_of(page)
+    assert "already sent" in text_of(page)
     assert 'id="do-it"' not in text_of(page)
 
 
@@ -205,9 +205,7 @@ def test_what_was_left_is_told_with_the_numbers_and_why(admin: Browser) -> None:
 
     page = admin.post(asking("send-again", *rows), answer(), follow=True)
 
-    assert "To be sent again: 1 delivery. Left as they are: 1 is of a paused broadcast: resume it first." in text_of(
-        page
-    )
+    assert "To be sent again: 1 delivery. Unchanged: 1 in a paused broadcast (resume it first)." in text_of(page)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -219,7 +217,7 @@ def test_a_second_submit_finds_nothing_and_says_so(admin: Browser, name: str) ->
     page = admin.post(asking(name, row), form, follow=True)
 
     assert "Nothing was changed. None of these is" in text_of(page)
-    assert "somebody else may have decided just now" in text_of(page)
+    assert "Someone else may have decided already" in text_of(page)
     assert Resolution.objects.count() == 1
 
 
@@ -241,8 +239,8 @@ def test_sending_an_unknown_again_needs_the_word_that_it_may_arrive_twice(admin:
 
     page = admin.post(asking("send-again", row), answer(twice=""))
 
-    assert "Send them again although they may arrive twice" in asked
-    assert "Tick this if you mean it" in text_of(page)
+    assert "Send them again, even though some may arrive twice" in asked
+    assert "Tick this to confirm" in text_of(page)
     assert states(row) == ["UNKNOWN"]
     admin.post(asking("send-again", row), answer())
     assert states(row) == ["PENDING"]
@@ -264,7 +262,7 @@ def test_a_form_that_the_page_did_not_make_changes_nothing(admin: Browser, seen_
 
     page = admin.post(asking("mark-as-sent", row), answer(seen_at=seen_at))
 
-    assert "That form was not complete, so nothing was changed. Look again." in text_of(page)
+    assert "The form was incomplete, so nothing was changed. Please try again." in text_of(page)
     assert states(row) == ["FAILED"]
 
 

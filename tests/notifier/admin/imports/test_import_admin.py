@@ -68,11 +68,11 @@ def test_a_file_goes_from_its_upload_to_its_import_by_itself(importer: Browser) 
     assert Client.objects.count() == 0
     assert "Import 2 clients" in preview.content.decode()
     assert [one["line"] for one in preview.context["refused"]] == [3, 5]
-    assert "The same e-mail address is on line 2 already." in preview.content.decode()
+    assert "The same e-mail address is already on line 2." in preview.content.decode()
     result = agree_to(importer, page("preview", row.pk), follow=True)
 
     assert result.redirect_chain == [(page("change", row.pk), 302)]
-    assert "Imported: 2 added, 0 changed, 0 as they were. Not taken: 2 rows." in result.content.decode()
+    assert "Imported: 2 added, 0 changed, 0 unchanged. Rejected: 2 rows." in result.content.decode()
     assert set(Client.objects.values_list("name", flat=True)) == {"Ann", "Cleo"}
     assert Preference.objects.count() == 2
 
@@ -86,11 +86,11 @@ def test_what_is_left_of_a_file_is_the_record_and_the_rows_that_were_not_taken(i
     text = b"".join(written).decode("utf-8-sig")
 
     assert (row.state, bytes(row.content), row.counts["added"], row.counts["failed"]) == ("DONE", b"", 2, 2)
-    assert written.headers["Content-Disposition"] == 'attachment; filename="spring - not taken.csv"'
+    assert written.headers["Content-Disposition"] == 'attachment; filename="spring - rejected.csv"'
     assert text.splitlines() == [
-        "Line,Why it was not taken,Name,E-Mail,Mobile,Listings",
+        "Line,Reason for rejection,Name,E-Mail,Mobile,Listings",
         "3,E-Mail: “bob@” is not an e-mail address.,Bob,bob@,,sms",
-        "5,E-Mail: The same e-mail address is on line 2 already.,Ann again,ANN@example.com,,",
+        "5,E-Mail: The same e-mail address is already on line 2.,Ann again,ANN@example.com,,",
     ]
 
 
@@ -109,7 +109,7 @@ def test_columns_that_do_not_go_together_are_told_and_nothing_is_kept(importer: 
 
     response = importer.post(page("columns", row.pk), {"column-0": "name", "column-3": "listings.both"})
 
-    assert "Say which column holds the e-mail address" in response.content.decode()
+    assert "Choose the column with the e-mail address" in response.content.decode()
     row.refresh_from_db()
     assert row.mapping["E-Mail"] == "email"
 
@@ -153,9 +153,9 @@ def test_a_yes_that_is_left_out_for_an_unreadable_row_is_told_before_and_after(i
     preview = importer.get(page("preview", row.pk)).content.decode()
     result = agree_to(importer, page("preview", row.pk), follow=True).content.decode()
 
-    told = "1 client says yes in one row, and in another something that can’t be read and may be a no."
+    told = "1 client says yes in one row, and something in another row that can’t be read and may mean no."
     assert told in preview
-    assert "for another row can’t be read: Listings by e-mail" in preview
+    assert "because another row can’t be read: Listings by e-mail" in preview
     assert told in result
     assert not Preference.objects.exists()
 
@@ -238,7 +238,7 @@ def test_who_may_look_sees_the_record_and_no_row_of_it(staff: LogIn, admin: Brow
     seen = auditor.get(page("change", row.pk)).content.decode()
 
     assert "spring.csv" in auditor.get(reverse("admin:notifier_clientimport_changelist")).content.decode()
-    assert "new clients" in seen
+    assert "New clients" in seen
     assert page("failed_rows", row.pk) not in seen
     assert auditor.get(page("failed_rows", row.pk)).status_code == 403
 
@@ -284,7 +284,7 @@ def test_the_page_asks_for_the_encoding_and_shows_how_each_reads(importer: Brows
 
     again = importer.post(page("columns", row.pk), {"encoding": "mac_roman"}, follow=True)
     # The same page once more, and it says why.
-    assert "The letters are read as Western European (old Mac) now." in again.content.decode()
+    assert "The text is now read as Western European (old Mac)." in again.content.decode()
     chosen = {f"column-{column.number}": column.chosen for column in again.context["columns"]}
     assert [column.name for column in again.context["columns"]] == ["Name", "E-Mail", "Straße"]
     importer.post(page("columns", row.pk), {**chosen, "encoding": "mac_roman"})
@@ -298,7 +298,7 @@ def test_without_an_encoding_nothing_is_imported(importer: Browser) -> None:
 
     response = importer.post(page("preview", row.pk), {}, follow=True)
 
-    assert "Say how the letters of the file are to be read." in response.content.decode()
+    assert "Choose the text encoding of the file." in response.content.decode()
     assert not Client.objects.exists()
 
 
@@ -336,7 +336,7 @@ def test_what_a_second_tab_mapped_otherwise_is_shown_before_it_is_imported(impor
     shown = importer.post(page("preview", row.pk), form)
 
     assert not Client.objects.exists()
-    assert "Nothing was imported: since this page was shown" in shown.content.decode()
+    assert "Nothing was imported: the columns or some of these clients have changed" in shown.content.decode()
     importer.post(page("preview", row.pk), form_of(shown.content.decode()))
     assert Client.objects.get().name == "Zoe"
 

@@ -19,9 +19,9 @@ pytestmark = pytest.mark.both_engines
     ("content", "words"),
     [
         (b"", "The file is empty"),
-        (b"Name,E-Mail\n", "a header and no row below it"),
-        (b"\x89PNG\0", "neither a text file nor an Excel workbook"),
-        (b'Name\n"Ann', "opens a quotation mark that is never closed"),
+        (b"Name,E-Mail\n", "a header row but no clients below it"),
+        (b"\x89PNG\0", "not a text file or an Excel workbook"),
+        (b'Name\n"Ann', "has an opening quotation mark that is never closed"),
     ],
 )
 def test_a_file_that_can_not_be_read_is_told_on_the_spot(importer: Browser, content: bytes, words: str) -> None:
@@ -70,7 +70,7 @@ def test_a_file_that_is_a_little_too_large_is_told_so_in_the_words_of_the_import
     page = upload(importer, exact + b"\n")
 
     assert page.status_code == 200
-    assert f"The file is larger than {most}. See below how to import it all the same." in page.content.decode()
+    assert f"The file is larger than {most}. See below how to import it." in page.content.decode()
     assert f"rows and {most}." in page.content.decode()
     assert not ClientImport.objects.exists()
     assert upload(importer, exact).status_code == 302

@@ -67,7 +67,7 @@ def a_decide_page() -> str:
 #: Each with what its button says once it is counted.
 PAGES: dict[Callable[[], str], str] = {
     a_confirm_page: "Send 1 e-mail and 1 SMS",
-    an_approve_page: "Approve, and send 1 e-mail and 1 SMS now",
+    an_approve_page: "Approve and send 1 e-mail and 1 SMS now",
     a_follow_page: "Send 1 e-mail and 1 SMS",
     a_resolve_page: "Send 1 again",
     a_decide_page: "Archive 1 client",
@@ -167,7 +167,7 @@ def test_who_presses_before_the_counts_came_has_to_type_the_number_all_the_same(
 
     refused = admin.post(url, send_form_of(admin.get(url)))
 
-    assert "By now it would be 2 messages." in text_of(refused)
+    assert "It would now be 2 messages." in text_of(refused)
     assert not Broadcast.objects.exists()
     admin.post(url, send_form_of(refused, counted="2", typed="2"))
     assert Broadcast.objects.count() == 1

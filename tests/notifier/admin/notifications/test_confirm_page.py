@@ -79,8 +79,8 @@ def test_now_wins_over_a_time_that_is_not_shown(admin: Browser) -> None:
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"when": "later"}, "Give the date and time at which it starts."),
-        (later(scheduled_for="2001-01-01T00:00"), "This time has passed. Choose a later one, or start at once."),
+        ({"when": "later"}, "Enter the date and time when it should start."),
+        (later(scheduled_for="2001-01-01T00:00"), "This time has passed. Choose a later one, or start it now."),
         (later(scheduled_for="soon"), "Enter a valid date/time."),
         ({"expires_at": "2001-01-01T00:00"}, "This time has passed. Choose a later one, or leave it empty."),
         (later(expires_at="2099-01-02T15:00"), "It would expire before it starts."),
@@ -95,7 +95,7 @@ def test_a_time_that_can_not_be_kept_sends_nothing_and_keeps_what_was_typed(
     page = send(admin, a_notification(), **fields)
 
     assert words in text_of(page)
-    assert "Nothing was sent yet" in text_of(page)
+    assert "Nothing has been sent yet" in text_of(page)
     assert all(f'value="{value}"' in text_of(page) for value in fields.values() if value.startswith("20"))
     assert not Broadcast.objects.exists()
 
@@ -128,7 +128,7 @@ def test_one_that_is_still_to_come_is_warned_of(admin: Browser, state: State) ->
 def test_before_anything_was_measured_the_page_says_so(admin: Browser) -> None:
     a_client(listings="both")
 
-    assert "no broadcast has been measured so far" in text_of(admin.get(confirm_page(a_notification())))
+    assert "nothing has been sent yet to measure it by" in text_of(admin.get(confirm_page(a_notification())))
 
 
 def test_the_page_tells_how_long_it_takes_and_what_it_costs(admin: Browser) -> None:
@@ -140,9 +140,9 @@ def test_the_page_tells_how_long_it_takes_and_what_it_costs(admin: Browser) -> N
     page = text_of(admin.get(confirm_page(a_notification(sms_body="x" * 100 + "{{ name }}"))))
 
     assert "About 100 seconds" in page
-    assert "10 e-mails, 0.02 SMS a second" in page
+    assert "10 e-mails, 0.02 SMS per second" in page
     assert '<strong id="total">4</strong> <span class="quiet">2 e-mails and 2 SMS</span>' in page
-    assert '<strong>3</strong> <span class="quiet">exactly, as the clients’ names are now; 2 at most' in page
+    assert '<strong>3</strong> <span class="quiet">exact for the clients’ current names; at most 2' in page
 
 
 def test_a_sample_is_said_to_be_one(admin: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,7 +153,7 @@ def test_a_sample_is_said_to_be_one(admin: Browser, monkeypatch: pytest.MonkeyPa
     page = text_of(admin.get(confirm_page(a_notification())))
 
     assert "About 6" in page
-    assert "from a sample" in page
+    assert "estimated from" in page
 
 
 def test_the_page_asks_as_much_of_the_database_however_many_get_it(
@@ -240,7 +240,7 @@ def test_a_number_that_is_no_longer_true_is_asked_for_again(admin: Browser) -> N
 
     page = admin.post(confirm_page(notification), form)
 
-    assert "By now it would be 4 messages. Type that number to send them." in text_of(page)
+    assert "It would now be 4 messages. Type that number to send them." in text_of(page)
     assert not Broadcast.objects.exists()
 
 
@@ -269,7 +269,7 @@ def test_too_many_for_one_person_wait_and_the_page_says_so_before(admin: Browser
     page = text_of(admin.get(confirm_page(notification)))
     send(admin, notification)
 
-    assert "somebody else has to approve it first" in page
+    assert "someone else has to approve it first" in page
     assert "Ask for approval to send 1 e-mail and 1 SMS" in page
     assert made().state == State.AWAITING_APPROVAL
 
@@ -305,9 +305,11 @@ def test_the_page_says_before_an_edit_what_it_would_do_to_broadcasts(staff: LogI
     page = text_of(staff("notifier.change_notification", "notifier.view_broadcast").get(url))
 
     said = {name: note_about(page, broadcast) for name, broadcast in made.items()}
-    assert "is awaiting approval. Change the text, and it takes it over: somebody else than you" in said["asked"]
-    assert "is scheduled. It was approved as it is: change the text" in said["approved"]
-    assert "It keeps its text, whatever is changed here" in said["alone"]
+    assert (
+        "is awaiting approval. If you change the text, it uses the new text and someone other than you" in said["asked"]
+    )
+    assert "is scheduled. It has been approved. If you change the text" in said["approved"]
+    assert "It keeps its text, whatever you change here" in said["alone"]
     assert said["begun"] == ""
     assert reverse("admin:notifier_broadcast_progress", args=[made["asked"].pk]) in page
     reader = staff("notifier.view_notification", "notifier.view_broadcast")
@@ -325,7 +327,7 @@ def test_an_edit_is_taken_over_by_what_awaits_approval_and_its_author_is_told(ad
 
     page = edit(admin, waiting.notification, sms_body="edited")
 
-    assert "1 broadcast that has not begun takes over the new text, and awaits approval of it." in text_of(page)
+    assert "1 broadcast that has not started now uses the new text, which has to be approved." in text_of(page)
     assert (made().state, made().sms_body, made().approved_by) == (State.AWAITING_APPROVAL, "edited", None)
 
 
@@ -334,10 +336,10 @@ def test_an_edit_of_what_is_scheduled_without_approval_says_what_to_do(admin: Br
 
     page = edit(admin, scheduled.notification, sms_body="edited")
 
-    assert f"Scheduled with the text as it was before: #{scheduled.pk}." in text_of(page)
+    assert f"Scheduled with the earlier text: #{scheduled.pk}." in text_of(page)
     assert "cancel and broadcast again" in text_of(page)
     progress = admin.get(reverse("admin:notifier_broadcast_progress", args=[scheduled.pk]))
-    assert "The notification was edited since." in text_of(progress)
+    assert "The notification has been edited since." in text_of(progress)
 
 
 def test_saving_it_as_it_is_says_nothing(admin: Browser) -> None:
@@ -403,14 +405,14 @@ def test_who_may_not_is_not_asked_and_can_not_post_it(staff: LogIn) -> None:
 def test_the_confirm_page_asks_by_itself_who_waits_and_who_is_skipped(admin: Browser, settings: LazySettings) -> None:
     a_client(listings="both")
     notification = a_notification()
-    assert "Quiet hours and caps" not in text_of(admin.get(confirm_page(notification)))
+    assert "Quiet hours and frequency caps" not in text_of(admin.get(confirm_page(notification)))
     settings.CAPS = {"email": (1, 7), "sms": None}
 
     url = admin.get(confirm_page(notification)).context["held_back"]
     part, page = admin.get(url, headers={"HX-Request": "true"}), admin.get(url)
 
     assert url.endswith(f"/held-back/?ids={notification.pk}")
-    assert "E-mail: nobody is in quiet hours now; nobody is over the cap." in text_of(part)
+    assert "E-mail: nobody is in quiet hours; nobody has reached the frequency cap." in text_of(part)
     assert "<html" not in text_of(part)
     assert "<html" in text_of(page)
 

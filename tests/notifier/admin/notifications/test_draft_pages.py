@@ -67,8 +67,8 @@ def test_without_a_choice_it_is_shown_as_somebody_who_would_get_it(admin: Browse
 def test_where_there_is_nobody_it_is_shown_as_somebody_invented(admin: Browser, term: str) -> None:
     page = text_of(admin.post(reverse(PREVIEW), a_draft(reader=term)))
 
-    assert "Shown for Alex Example, who is invented." in page
-    assert ("No client is found by" in page) == bool(term)
+    assert "Shown for Alex Example, a made-up client." in page
+    assert ("No client found for" in page) == bool(term)
 
 
 def test_a_draft_that_is_still_wrong_is_shown_all_the_same(admin: Browser) -> None:
@@ -82,7 +82,7 @@ def test_no_more_of_a_draft_is_read_than_a_text_may_have(admin: Browser) -> None
     page = admin.post(reverse(PREVIEW), a_draft(email_body="- one\n" * 100_000))
 
     assert len(page.context["shown"].text) < 2 * markdown.MAX_LETTERS
-    assert "longer than 100,000 letters" in text_of(page)
+    assert "longer than 100,000 characters" in text_of(page)
 
 
 def test_help_for_writers_is_for_writers(staff: LogIn) -> None:
@@ -91,7 +91,7 @@ def test_help_for_writers_is_for_writers(staff: LogIn) -> None:
         reverse("admin:notifier_notification_change", args=[notification.pk]),
         reverse("admin:notifier_client_change", args=[a_client().pk]),
     ]
-    helps = ("Markdown: **bold**", "Leave it empty to send no", "data-placeholder", 'class="help"')
+    helps = ("Markdown: **bold**", "Leave empty to send no", "data-placeholder", 'class="help"')
 
     writer = staff(*WRITE, "notifier.view_client", "notifier.change_client")
     written = "".join(writer.get(address).content.decode() for address in addresses)
@@ -123,7 +123,7 @@ def test_clients_are_shown_to_those_only_who_may_see_them(staff: LogIn) -> None:
     page = text_of(browser.post(reverse(PREVIEW), a_draft(reader="Ann")))
 
     assert "Secret" not in page
-    assert "who is invented" in page
+    assert "a made-up client" in page
     assert browser.get(reverse(READERS), {"reader": "Ann"}).status_code == 403
 
 
@@ -195,7 +195,7 @@ def test_the_counter_names_what_made_it_ucs(admin: Browser) -> None:
 
     said = check(admin, sms_body="Hello {{ name }}…")
 
-    assert "because of “…” (horizontal ellipsis; write ... instead)." in said
+    assert "because of “…” (horizontal ellipsis; use ... instead)." in said
     assert "Also “Ł” (latin capital letter l with stroke) in the name of Łukasz Ok." in said
 
 
@@ -206,7 +206,7 @@ def test_the_counter_tells_the_worst_for_the_longest_name(admin: Browser) -> Non
     said = check(admin, sms_body="{{ name }} " + "x" * 60)
 
     assert "<strong>64</strong> of 160 characters, <strong>1 segment</strong>" in said
-    assert "At most <strong>2 segments</strong> (161 of GSM-7): the longest name of all clients has 100" in said
+    assert "At most <strong>2 segments</strong> (161 of GSM-7): the longest client name has 100" in said
     assert "such as Łukasz, at most <strong>4 segments</strong>" in said
 
 
@@ -218,8 +218,8 @@ def test_mistakes_and_what_is_shown_otherwise_are_told_while_typing(admin: Brows
     said = check(admin, subject="", email_body="<b>x</b> {{ nmae }}", sms_body="{{ name")
 
     assert "E-mail: There is no placeholder {{ nmae }}" in said
-    assert "E-mail: HTML is not read, but shown as it stands: &lt;b&gt; &lt;/b&gt;" in said
-    assert "SMS: A placeholder is not closed" in said
+    assert "E-mail: HTML is shown as plain text: &lt;b&gt; &lt;/b&gt;" in said
+    assert "SMS: A placeholder is incomplete" in said
     assert "Subject:" not in said
 
 

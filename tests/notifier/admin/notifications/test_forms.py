@@ -21,15 +21,15 @@ def test_a_notification_is_saved_with_plain_line_ends(admin: Browser) -> None:
     ("changes", "said"),
     [
         ({"subject": "   "}, "This field is required."),
-        ({"subject": "Homes\x00"}, "in one line"),
-        ({"subject": "Homes\nBcc: eve@example.com"}, "in one line"),
+        ({"subject": "Homes\x00"}, "Enter one line"),
+        ({"subject": "Homes\nBcc: eve@example.com"}, "Enter one line"),
         ({"subject": "{{ nmae }}"}, "There is no placeholder {{ nmae }}."),
-        ({"email_body": "Dear {{ name"}, "A placeholder is not closed"),
+        ({"email_body": "Dear {{ name"}, "A placeholder is incomplete"),
         ({"sms_body": "{{ Name }}"}, "There is no placeholder {{ Name }}."),
         ({"email_body": " \n ", "sms_body": "\t"}, "Write an e-mail text, an SMS text, or both."),
-        ({"email_body": "#"}, "Nothing of this text would be seen."),
+        ({"email_body": "#"}, "Nothing in this text would be visible."),
         ({"email_body": "[a](https://e.example/{{name}})"}, "A link can’t have a placeholder in its address"),
-        ({"email_body": "[a](javascript:alert)"}, "This link leads nowhere in an e-mail: javascript:alert."),
+        ({"email_body": "[a](javascript:alert)"}, "This link doesn’t work in an e-mail: javascript:alert."),
     ],
 )
 def test_what_can_not_be_sent_is_not_saved_and_said_at_its_field(

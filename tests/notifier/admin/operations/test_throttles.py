@@ -48,13 +48,30 @@ def test_what_is_no_rate_is_refused_with_how_to_write_it(admin: Browser, throttl
 
 def test_the_list_says_what_holds_and_by_whose_word(admin: Browser, throttle: Throttle) -> None:
     assert "50/s" in (before := text_of(admin.get(reverse(LIST))))
-    assert "the settings" in before
+    assert "server setting" in before
 
     Throttle.objects.update(rate=1.5)
 
     assert "90/m" in (after := text_of(admin.get(reverse(LIST))))
     assert ">staff<" in after
     assert 'value="90/m"' in text_of(admin.get(page_of(throttle)))
+
+
+def test_a_mail_backend_is_shown_by_its_name_and_not_as_a_path(
+    admin: Browser, throttle: Throttle, settings: Settings
+) -> None:
+    settings.EMAIL_BACKEND = "anymail.backends.amazon_ses.EmailBackend"
+    throttles.register(channel=Channel.EMAIL, now=timezone.now())
+    row = Throttle.objects.get(provider=settings.EMAIL_BACKEND)
+
+    pages = [text_of(admin.get(reverse(LIST))), text_of(admin.get(page_of(row)))]
+
+    assert all("amazon ses" in page for page in pages)
+    assert not any("anymail.backends" in page for page in pages)
+
+
+def test_a_server_is_shown_by_its_host_name() -> None:
+    assert Throttle(channel=Channel.EMAIL, provider="smtp.example.com").provider_name == "smtp.example.com"
 
 
 def test_the_history_says_who_changed_it_from_what_to_what(admin: Browser, throttle: Throttle) -> None:
@@ -64,7 +81,7 @@ def test_the_history_says_who_changed_it_from_what_to_what(admin: Browser, throt
 
     entries = list(LogEntry.objects.order_by("pk"))
     told = [entry.get_change_message() for entry in entries if entry.change_message != "[]"]
-    assert told == ["Changed from what the settings say to 20/s.", "Changed from 20/s to 10/m."]
+    assert told == ["Changed from the server’s setting to 20/s.", "Changed from 20/s to 10/m."]
     assert {entry.user.get_username() for entry in entries} == {"root"}
 
 

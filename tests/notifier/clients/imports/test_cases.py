@@ -94,9 +94,9 @@ def test_a_number_that_became_a_decimal_is_nobody_elses(take: Do) -> None:
 
     found = {name: str(phone) for name, phone in Client.objects.values_list("name", "phone")}
     assert found == {"Bob": "+436641234568", "Cyd": "+393471234567", "Dee": "+6421123456"}
-    assert "Write it with its country code" in said[2]
-    assert "“nan” is not a phone number" in said[6]
-    assert "“nan” is no name" in said[7]
+    assert "Include the country code" in said[2]
+    assert "“nan” is not a valid phone number" in said[6]
+    assert "“nan” is not a name" in said[7]
 
 
 # --- What a row says --------------------------------------------------------------------------------------------------
@@ -163,7 +163,7 @@ def test_letters_that_nobody_can_tell_are_asked_about(
 ) -> None:
     pending = uploads.upload(file=io.BytesIO((CASES / name).read_bytes()), name=name, by=a_user(), now=now)
 
-    with pytest.raises(MappingError, match="Say how the letters"):
+    with pytest.raises(MappingError, match="Choose the text encoding"):
         uploads.plan(pending=pending, shown=1)
     offered = uploads.encodings_of(pending)
     uploads.set_encoding(pending=pending, encoding=encoding)
@@ -181,5 +181,5 @@ def test_a_separator_is_found_however_it_is_named(take: Do, name: str) -> None:
 
 
 def test_a_nul_is_named_with_its_line() -> None:
-    with pytest.raises(FileError, match="Line 2 has a character that no text has"):
+    with pytest.raises(FileError, match="Line 2 has a character that is not text"):
         table("c08_nul.csv")

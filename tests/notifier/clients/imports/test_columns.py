@@ -36,6 +36,7 @@ SUBJECTS = [LISTINGS, OFFERINGS, NEW]
         ("Listings since", ""),
         ("Notes", ""),
         ("Line", ""),
+        ("Reason for rejection", ""),
         ("Why it was not taken", ""),
     ],
 )
@@ -77,12 +78,12 @@ def test_a_layout_knows_where_everything_stands() -> None:
 @pytest.mark.parametrize(
     ("meanings", "words"),
     [
-        (["name", "listings.both"], "Say which column holds the e-mail address"),
-        (["email", "email"], "Two columns are “E-mail address”"),
-        (["email", "listings.sms", "listings.sms"], "Two columns are “Listings: by SMS”"),
-        (["email", "listings.both", "listings.sms"], "Two columns speak of Listings by the same channel"),
-        (["email", "name", "last_name"], "not from both"),
-        (["email", "gone.sms"], "“gone.sms” is nothing that a column can be"),
+        (["name", "listings.both"], "Choose the column with the e-mail address"),
+        (["email", "email"], "Two columns are matched to “E-mail address”"),
+        (["email", "listings.sms", "listings.sms"], "Two columns are matched to “Listings: by SMS”"),
+        (["email", "listings.both", "listings.sms"], "Two columns are about Listings by the same channel"),
+        (["email", "name", "last_name"], "not both"),
+        (["email", "gone.sms"], "“gone.sms” is not something a column can contain"),
     ],
 )
 def test_columns_that_do_not_go_together_are_refused(meanings: list[str], words: str) -> None:

@@ -325,7 +325,7 @@ def test_the_addresses_of_two_clients_in_one_row_are_no_client() -> None:
     ann, bob = a_client(email="ann@example.com"), a_client(phone="+12025550123")
 
     assert mistakes("email,phone\nann@example.com,+12025550123") == {
-        2: [(1, f"The e-mail address is that of client {ann.pk}, and the phone number that of client {bob.pk}.")]
+        2: [(1, f"The e-mail address belongs to client {ann.pk}, but the phone number belongs to client {bob.pk}.")]
     }
 
 
@@ -336,8 +336,8 @@ def test_of_two_rows_with_the_same_address_the_second_is_not_taken_and_names_the
     )
 
     assert mistakes(text) == {
-        4: [(1, "The same e-mail address is on line 2 already.")],
-        5: [(2, "The same phone number is on line 3 already.")],
+        4: [(1, "The same e-mail address is already on line 2.")],
+        5: [(2, "The same phone number is already on line 3.")],
     }
     assert do(text) == {"added": 2, "failed": 2}
     assert set(Client.objects.values_list("name", flat=True)) == {"Ann", "Bob"}
@@ -355,7 +355,7 @@ def test_a_new_client_needs_a_name_and_a_known_one_does_not() -> None:
     a_client(email="ann@example.com")
 
     assert mistakes("name,email\n,ann@example.com\n,bob@example.com") == {
-        3: [(0, "A new client needs a name: nobody has this address yet.")]
+        3: [(0, "A new client needs a name. No existing client has this address.")]
     }
 
 
@@ -381,7 +381,7 @@ def test_the_file_of_rows_that_were_not_taken_can_be_mended_and_imported(do: Do)
 def test_a_file_that_breaks_off_changes_nothing(do: Do) -> None:
     rows = "\n".join(f"Ann {number},ann{number}@example.com" for number in range(5_000))
 
-    with pytest.raises(FileError, match=r"^The row on line 5002 opens a quotation mark"):
+    with pytest.raises(FileError, match=r"^The row on line 5002 has an opening quotation mark"):
         do(f'name,email\n{rows}\n"Bob,bob@example.com')
 
     assert not Client.objects.exists()

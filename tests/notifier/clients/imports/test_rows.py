@@ -48,7 +48,7 @@ def test_a_part_of_a_name_is_no_whole_name() -> None:
 
 
 def test_a_row_without_an_address_is_about_nobody() -> None:
-    assert parsed("name,email", "Ann", "").mistakes == [(ROW, "It has neither an e-mail address nor a phone number.")]
+    assert parsed("name,email", "Ann", "").mistakes == [(ROW, "There is no e-mail address or phone number.")]
 
 
 @pytest.mark.parametrize("text", ["yes", "Y", "TRUE", "1", "1.0", "x", "On", "ja", "oui", "sí"])
@@ -109,13 +109,13 @@ def test_a_name_is_one_line_of_a_length_that_fits(text: str) -> None:
 
 
 def test_a_number_without_its_country_wants_one_or_the_setting() -> None:
-    assert parsed("phone,name", "020 7946 0018", "Ann").mistakes[0][1].endswith("like +1 202 555 0123.")
+    assert parsed("phone,name", "020 7946 0018", "Ann").mistakes[0][1].endswith("for example +1 202 555 0123.")
     assert parsed("phone,name", "020 7946 0018", "Ann", region="GB").phone == "+442079460018"
 
 
 @pytest.mark.parametrize("text", ["nan", "NaN", "NULL", "#N/A", "#REF!", "#DIV/0!", "<NA>", "None"])
 def test_what_a_program_writes_for_nothing_is_no_name(text: str) -> None:
-    assert "is no name" in parsed("name,email", text, "a@example.com").mistakes[0][1]
+    assert "is not a name" in parsed("name,email", text, "a@example.com").mistakes[0][1]
 
 
 @pytest.mark.parametrize("text", ["Nan", "Null", "Nan Example"])
@@ -194,5 +194,5 @@ def test_a_time_zone_is_read_however_it_is_capitalised(text: str) -> None:
 def test_what_is_no_time_zone_is_named_with_its_cell() -> None:
     row = parsed("email,time zone", "a@example.com", "London")
 
-    assert row.mistakes == [(1, "“London” is not a time zone: write it like Europe/London.")]
+    assert row.mistakes == [(1, "“London” is not a time zone. Use a name like Europe/London.")]
     assert parsed("email,time zone", "a@example.com", "").mistakes == []

@@ -24,7 +24,7 @@ class Switchable(DatabaseTransport):
     def check(self) -> None:
         self._reach()
         if self.is_alarmed:
-            raise TransportError("RabbitMQ takes no messages.")
+            raise TransportError("RabbitMQ accepts no messages.")
 
     def publish(self, tickets: Sequence[Ticket]) -> None:
         self.check()
@@ -40,7 +40,7 @@ class Switchable(DatabaseTransport):
     def _reach(self) -> None:
         self.calls += 1
         if self.is_away:
-            raise TransportError("RabbitMQ at broker can't be used: refused.")
+            raise TransportError("RabbitMQ at broker can’t be used: refused.")
 
 
 def send_everything(channel: Channel, verdict: Verdict = Verdict.SENT) -> int:

@@ -32,7 +32,7 @@ def test_with_the_broker_away_it_waits_and_says_why_while_the_rest_goes_on(
         for _ in range(5):
             loop.cycle()
 
-    assert (worker().state, worker().detail) == (Process.State.WAITING, "RabbitMQ at broker can't be used: refused.")
+    assert (worker().state, worker().detail) == (Process.State.WAITING, "RabbitMQ at broker can’t be used: refused.")
     assert [row.client for row in fresh.deliveries.all()] == [client]  # expanded
     overdue.refresh_from_db()
     assert overdue.state == State.UNKNOWN  # swept
@@ -59,7 +59,7 @@ def test_a_broker_that_takes_no_tickets_and_still_counts_them_is_not_back(
         loop.cycle()
         said.append((worker().state, worker().detail))
 
-    assert said == [(Process.State.WAITING, "RabbitMQ takes no messages.")] * 3
+    assert said == [(Process.State.WAITING, "RabbitMQ accepts no messages.")] * 3
 
 
 def test_a_broker_that_takes_no_tickets_is_not_back_because_nothing_is_due(
@@ -76,7 +76,7 @@ def test_a_broker_that_takes_no_tickets_is_not_back_because_nothing_is_due(
         loop.cycle()
         said.append(worker().detail)
 
-    assert said == ["RabbitMQ takes no messages.", ""]
+    assert said == ["RabbitMQ accepts no messages.", ""]
 
 
 def test_a_broker_that_is_away_is_not_asked_at_every_turn(

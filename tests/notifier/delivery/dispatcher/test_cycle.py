@@ -283,7 +283,7 @@ def test_what_cannot_be_counted_does_not_hold_up_the_sending(
     loop.cycle()
 
     broadcast.refresh_from_db()
-    assert broadcast.fault == "its days can't be counted: ValueError"
+    assert broadcast.fault == "its daily numbers can’t be counted: ValueError"
 
 
 def test_uploads_that_were_kept_for_long_enough_are_emptied(loop: Dispatcher, now: datetime) -> None:

@@ -103,13 +103,13 @@ def test_what_goes_on_again_leaves_the_fault_of_another_step_to_be_seen(
 ) -> None:
     broadcast = not_expanded(loop, monkeypatch)
     fault_watch.seconds += faults.FIRST_SECONDS
-    Broadcast.objects.update(fault="its days can't be counted: ValueError", fault_at=clock.now())
+    Broadcast.objects.update(fault="its daily numbers can’t be counted: ValueError", fault_at=clock.now())
 
     loop.cycle()
 
     broadcast.refresh_from_db()
     assert Delivery.objects.count() == 1
-    assert (broadcast.fault, broadcast.fault_at is None) == ("its days can't be counted: ValueError", False)
+    assert (broadcast.fault, broadcast.fault_at is None) == ("its daily numbers can’t be counted: ValueError", False)
 
 
 def test_what_keeps_e_mails_back_keeps_no_sms_back(loop: Dispatcher, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +128,7 @@ def test_what_keeps_e_mails_back_keeps_no_sms_back(loop: Dispatcher, monkeypatch
 
     broadcast.refresh_from_db()
     assert [ticket.deliveries for ticket in issued()] == [(text.pk,)]
-    assert broadcast.fault == "its e-mails can't be handed out to be sent: DataError"
+    assert broadcast.fault == "its e-mails can’t be queued for sending: DataError"
 
 
 def test_a_broadcast_whose_probe_can_not_be_issued_stops_no_other(
@@ -153,7 +153,7 @@ def test_a_broadcast_whose_probe_can_not_be_issued_stops_no_other(
 
     bad.refresh_from_db()
     assert [ticket.broadcast for ticket in issued()] == [good.pk]
-    assert bad.fault == "its e-mails can't be handed out to be sent: DataError"
+    assert bad.fault == "its e-mails can’t be queued for sending: DataError"
 
 
 def test_a_database_that_is_away_is_no_broadcasts_fault(loop: Dispatcher, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,7 +71,7 @@ def test_a_database_error_is_survived(
 
     broadcast.refresh_from_db()
     assert broadcast.state == Broadcast.State.FINISHED
-    assert sum("The database can't be used" in record.getMessage() for record in caplog.records) == 3
+    assert sum("The database can’t be used" in record.getMessage() for record in caplog.records) == 3
 
 
 @pytest.mark.django_db(transaction=True)

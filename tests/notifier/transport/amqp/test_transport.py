@@ -104,7 +104,7 @@ def test_only_what_was_declared_otherwise_is_to_be_deleted() -> None:
 
     said = explain(ChannelClosedByBroker(406, too_late), "amqp://guest:guest@broker/")
 
-    assert said.startswith("RabbitMQ at broker can't be used: ")
+    assert said.startswith("RabbitMQ at broker can’t be used: ")
     assert "timed out" in said
     assert "delete" not in said.lower()
 
@@ -148,7 +148,7 @@ def test_a_queue_deleted_while_receiving_is_an_error_and_the_next_receive_works(
 
     rabbit.lose_everything()
 
-    with pytest.raises(TransportError, match=r"took the queue notifier\.email away"):
+    with pytest.raises(TransportError, match=r"removed the queue notifier\.email\."):
         take(tickets)
     transport.publish([a_ticket(2)])
     with closing(transport.receive(EMAIL, IDLE)) as again:  # type: ignore[type-var]

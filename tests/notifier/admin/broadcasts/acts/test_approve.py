@@ -77,8 +77,8 @@ def test_of_a_follow_up_only_those_are_counted_who_were_missed(staff: LogIn) -> 
 
     page = text_of(staff(VIEW, APPROVE, "notifier.view_client").get(page_of(broadcast)))
 
-    assert "Approve, and send 1 e-mail now" in page
-    assert f"#{original.pk}</a> once more, only to those who want it now and did not get it" in page
+    assert "Approve and send 1 e-mail now" in page
+    assert f"#{original.pk}</a> again, only to those who want it now and missed it" in page
     # There is no list of exactly those.
     assert "E-mail, will get it" not in page
 
@@ -118,8 +118,8 @@ def test_nobody_approves_their_own_by_the_page_or_past_it(client: Browser, db: N
     refused = client.post(page_of(broadcast), word(page), follow=True)
 
     assert 'id="approve-it"' not in text_of(page)
-    assert "You asked for it, so somebody else has to look at it" in text_of(page)
-    assert "so somebody else has to approve it" in text_of(refused)
+    assert "You requested it, so someone else has to approve it" in text_of(page)
+    assert "so someone else has to approve it" in text_of(refused)
     assert fresh(broadcast).state == State.AWAITING_APPROVAL
 
 
@@ -136,8 +136,8 @@ def test_one_person_in_both_groups_does_not_approve_the_text_that_they_put_in(cl
 
     assert 'id="approve-it"' not in text_of(page)
     assert "eve, " in text_of(page).partition("Text changed by")[2].partition("</dd>")[0]
-    assert "You changed its text or its time, so somebody else has to look at it" in text_of(page)
-    assert "eve" not in text_of(page).partition("May approve")[2].partition("</dd>")[0]
+    assert "You changed its text or time, so someone else has to approve it" in text_of(page)
+    assert "eve" not in text_of(page).partition("Who can approve")[2].partition("</dd>")[0]
     assert "You changed the text of " in text_of(refused)
     assert 'id="look-and-approve"' not in text_of(client.get(page_of(broadcast, "progress")))
     assert fresh(broadcast).state == State.AWAITING_APPROVAL
@@ -157,7 +157,7 @@ def test_a_text_that_was_edited_meanwhile_is_shown_again(staff: LogIn) -> None:
     page = browser.post(page_of(broadcast), posted, follow=True)
 
     assert page.redirect_chain[-1][0] == page_of(broadcast)
-    assert "Read it again before approving." in text_of(page)
+    assert "Check it again before you approve it." in text_of(page)
     assert "edited" in text_of(page)
     assert fresh(broadcast).state == State.AWAITING_APPROVAL
 
@@ -179,7 +179,7 @@ def test_a_second_word_is_told_the_truth(staff: LogIn) -> None:
 
     page = browser.post(page_of(broadcast), posted, follow=True)
 
-    assert "is running: you can&#x27;t approve it now." in text_of(page)
+    assert "is running: you can’t approve it now." in text_of(page)
     assert Broadcast.objects.count() == 1
 
 
@@ -188,7 +188,7 @@ def test_a_rejection_needs_a_reason_and_keeps_it(staff: LogIn) -> None:
     browser = staff(VIEW, APPROVE)
 
     without = browser.post(page_of(broadcast), {"word": "reject", "why": " "})
-    assert "Say why: it is kept in the record." in text_of(without)
+    assert "Give a reason. It is recorded." in text_of(without)
     assert fresh(broadcast).state == State.AWAITING_APPROVAL
 
     rejection = {"word": "reject", "why": "the <b>price</b> is wrong", "seen": acts.version(broadcast)}
@@ -204,7 +204,7 @@ def test_the_page_of_one_that_waits_for_nobody_leads_to_its_progress(admin: Brow
     page = admin.get(page_of(broadcast), follow=True)
 
     assert page.redirect_chain[-1][0] == page_of(broadcast, "progress")
-    assert "is finished: you can&#x27;t approve it now." in text_of(page)
+    assert "is finished: you can’t approve it now." in text_of(page)
 
 
 def test_a_broadcast_that_is_not_there_is_not_found(admin: Browser) -> None:
@@ -240,7 +240,7 @@ def test_whoever_approves_reads_that_it_is_critical(staff: LogIn) -> None:
 
     page = text_of(staff(VIEW, APPROVE).get(page_of(broadcast)))
 
-    assert "It ignores quiet hours and frequency caps; consent holds." in page
+    assert "It ignores quiet hours and frequency caps. Consent still applies." in page
     approve(staff(VIEW, APPROVE), broadcast)
     assert (fresh(broadcast).state, broadcast.is_critical) == (State.RUNNING, True)
 
@@ -253,5 +253,5 @@ def test_what_became_critical_after_it_was_read_is_not_approved(staff: LogIn) ->
 
     answer = browser.post(page_of(broadcast), word(page), follow=True)
 
-    assert "was changed after you had opened this page" in text_of(answer)
+    assert "has changed since you opened the page" in text_of(answer)
     assert fresh(broadcast).state == State.AWAITING_APPROVAL

@@ -24,7 +24,7 @@ def test_what_has_ended_says_what_to_do_next_with_numbers(admin: Browser) -> Non
     assert steps_of(admin, an_ended()) == {
         "resolve": "Resolve 3 unknown…",
         "retry": "Retry 12 failed…",
-        "follow": "Look who of the 30 can still get it…",
+        "follow": "Send to those who missed it…",
         "export": "Export 1,998 deliveries",
     }
 
@@ -32,9 +32,9 @@ def test_what_has_ended_says_what_to_do_next_with_numbers(admin: Browser) -> Non
 @pytest.mark.parametrize(
     ("counts", "tone", "label"),
     [
-        ({"SENT": 9, "FAILED": 1}, "primary", "Look whether the one can still get it…"),
-        ({"SENT": 9, "SKIPPED": 63}, "secondary", "Look who of the 63 can still get it…"),
-        ({"FAILED": 2, "SKIPPED": 61}, "primary", "Look who of the 63 can still get it…"),
+        ({"SENT": 9, "FAILED": 1}, "primary", "Send to those who missed it…"),
+        ({"SENT": 9, "SKIPPED": 63}, "secondary", "Send to those who missed it…"),
+        ({"FAILED": 2, "SKIPPED": 61}, "primary", "Send to those who missed it…"),
     ],
 )
 def test_the_way_to_those_who_were_missed_stands_out_only_where_some_had_failed(
@@ -49,7 +49,7 @@ def test_the_way_to_those_who_were_missed_stands_out_only_where_some_had_failed(
 
 def test_nothing_is_offered_while_it_runs_nor_on_the_wall(admin: Browser) -> None:
     assert steps_of(admin, a_told_broadcast()) == {}
-    assert "What next" not in text_of(admin.get(page_of(an_ended()), {"wall": "1"}))
+    assert "Next steps" not in text_of(admin.get(page_of(an_ended()), {"wall": "1"}))
 
 
 def test_each_step_is_offered_to_those_who_may_take_it(staff: LogIn) -> None:
@@ -70,7 +70,7 @@ def test_an_expired_one_offers_no_retry_and_says_why(admin: Browser) -> None:
 
     assert list(steps_of(admin, broadcast)) == ["resolve", "follow", "export"]
     assert page.context["buttons"] == []
-    assert "so nothing of it is retried any more" in text_of(page)
+    assert "so it can’t be retried" in text_of(page)
 
 
 def test_one_that_has_not_expired_yet_is_retried(admin: Browser) -> None:
@@ -80,14 +80,14 @@ def test_one_that_has_not_expired_yet_is_retried(admin: Browser) -> None:
 
     assert "retry" in steps_of(admin, broadcast)
     assert [order.name for order, _ in page.context["buttons"]] == ["retry"]
-    assert "so nothing of it is retried any more" not in text_of(page)
+    assert "so it can’t be retried" not in text_of(page)
 
 
 def test_a_broadcast_that_everybody_got_says_so(admin: Browser) -> None:
     got = an_ended(tally={"audience": 2, "counts": {"email": {"SENT": 2}}})
 
     assert steps_of(admin, got) == {"follow": "Send to those who joined since…", "export": "Export 2 deliveries"}
-    assert "Everybody in it got it: nothing is left to do." in text_of(admin.get(page_of(got)))
+    assert "Everyone got it. There is nothing left to do." in text_of(admin.get(page_of(got)))
 
 
 def test_one_that_was_followed_leads_on_and_is_neither_retried_nor_followed_again(admin: Browser) -> None:

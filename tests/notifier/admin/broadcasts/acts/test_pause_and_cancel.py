@@ -23,7 +23,7 @@ def test_cancelling_what_has_not_started_speaks_of_no_numbers(staff: LogIn, stat
 
     page = text_of(staff(VIEW, CONTROL).get(reverse("admin:notifier_broadcast_act", args=[broadcast.pk, "cancel"])))
 
-    assert "It has not started: nothing has been sent." in page
+    assert "It has not started. Nothing has been sent." in page
     assert ">Cancel the broadcast</button>" in page
     assert "have not gone out yet" not in page
 
@@ -34,7 +34,7 @@ def test_cancelling_asks_with_the_numbers(admin: Browser) -> None:
 
     text = text_of(admin.get(act_url(broadcast, "cancel")))
 
-    assert "1,165 of 1,998 are sent. 800 have not gone out yet." in text
+    assert "1,165 of 1,998 have been sent. 800 have not been sent yet." in text
     broadcast.refresh_from_db()
     assert broadcast.state == State.RUNNING
 
@@ -48,7 +48,7 @@ def test_cancelling_says_how_many_never_will_be_sent(admin: Browser) -> None:
     asked = text_of(admin.get(reverse("admin:notifier_broadcast_act", args=[broadcast.pk, "cancel"])))
 
     assert '(<span id="number-cancel">800</span> not yet sent)' in progress
-    assert "Cancel: 800 not yet sent will never be" in asked
+    assert "Stop sending to the remaining 800" in asked
 
 
 @pytest.mark.both_engines
@@ -68,5 +68,5 @@ def test_cancelling_names_no_number_before_everybody_was_looked_at(admin: Browse
     after = text_of(poll(admin, broadcast, controls=before))
     assert 'id="act-cancel"' in after
     assert 'id="number-cancel"' in after
-    assert "How many have not gone out yet is not known: only 10 % of the clients have been looked at." in asked
+    assert "How many are left is not known yet: only 10 % of clients have been checked." in asked
     assert "Cancel the broadcast" in asked

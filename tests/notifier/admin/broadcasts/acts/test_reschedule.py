@@ -48,7 +48,7 @@ def test_what_has_begun_has_no_time_to_change(admin: Browser) -> None:
     assert admin.get(page_of(broadcast, "schedule"))["Location"] == page_of(broadcast, "progress")
     page = admin.post(page_of(broadcast, "schedule"), {"when": "now"}, follow=True)
 
-    assert "you can&#x27;t reschedule it now." in text_of(page)
+    assert "you can’t reschedule it now." in text_of(page)
 
 
 # --- Critical ---------------------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ def test_nothing_is_offered_to_be_sent_again_where_nothing_is_left(admin: Browse
 
     asked = text_of(admin.get(act_url(broadcast, "retry")))
 
-    assert "This can’t be done: nothing of it is failed any more." in asked
+    assert "This can’t be done: nothing is left to retry." in asked
     assert 'id="do-it"' not in asked
     assert 'name="why"' not in asked
 
@@ -35,7 +35,7 @@ def test_a_retry_of_nothing_says_so_and_leaves_the_broadcast_finished(admin: Bro
 
     page = agree_to(admin, act_url(broadcast, "retry"), follow=True, **WHY)
 
-    assert "Nothing was changed. None of these is unknown, failed or skipped any more" in text_of(page)
+    assert "Nothing was changed. None of these is unknown, failed or skipped now" in text_of(page)
     broadcast.refresh_from_db()
     assert broadcast.state == State.FINISHED
 
@@ -49,7 +49,7 @@ def test_a_retry_asks_first_takes_what_failed_and_keeps_who_and_why(admin: Brows
     page = agree_to(admin, act_url(broadcast, "retry"), follow=True, **WHY)
 
     # As it is, and not as the last tally had it.
-    assert "Counted just now: 1 is failed and would be sent again." in text_of(asked)
+    assert "Counted just now: 1 failed and can be sent again." in text_of(asked)
     assert "Send 1 again" in text_of(asked)
     assert "To be sent again: 1 delivery." in text_of(page)
     assert {before for before, row in rows.items() if Delivery.objects.get(pk=row.pk).state != before} == {"FAILED"}
@@ -77,7 +77,7 @@ def test_a_retry_of_a_paused_broadcast_says_that_it_must_be_resumed_first(admin:
 
     page = agree_to(admin, act_url(broadcast, "retry"), follow=True, **WHY)
 
-    assert "Nothing was changed. 1 is of a paused broadcast: resume it first." in text_of(page)
+    assert "Nothing was changed. 1 in a paused broadcast (resume it first)." in text_of(page)
     assert Delivery.objects.get().state == "FAILED"
 
 
@@ -88,9 +88,9 @@ def test_an_expired_one_says_before_it_is_pressed_that_nothing_is_sent_again(adm
     asked = text_of(admin.get(act_url(broadcast, "retry")))
     answer = text_of(agree_to(admin, act_url(broadcast, "retry"), follow=True, **WHY))
 
-    assert "1 is of a broadcast that has expired: nothing of it is sent any more." in asked
+    assert "1 in an expired broadcast, which can’t send anything more." in asked
     assert 'id="do-it"' not in asked
-    assert "Nothing was changed. 1 is of a broadcast that has expired" in answer
+    assert "Nothing was changed. 1 in an expired broadcast" in answer
     assert Delivery.objects.get().state == row.state
 
 

@@ -48,7 +48,9 @@ def test_a_time_that_somebody_else_chose_is_not_overwritten_unseen(admin: Browse
 
     assert fresh(broadcast).scheduled_for == before
     text = text_of(page)
-    assert "Nothing was changed: since you opened this page it was changed by bob. It is scheduled for" in text
+    assert (
+        "Nothing was changed: bob has changed this broadcast since you opened the page. It is now scheduled for" in text
+    )
     again = form_of(page.content.decode())
     assert again["scheduled_for"] == ["2099-01-02T16:00"]
     admin.post(page_of(broadcast, "schedule"), again)
@@ -63,7 +65,7 @@ def test_what_is_critical_by_now_is_not_started_unseen(admin: Browser) -> None:
     page = admin.post(act_url(broadcast, "start-now"), form, follow=True)
 
     assert fresh(broadcast).state == State.SCHEDULED
-    assert "Nothing was done: this was changed after you had opened the page." in text_of(page)
+    assert "Nothing was done: this broadcast has changed since you opened the page." in text_of(page)
     admin.post(act_url(broadcast, "start-now"), opened(admin, act_url(broadcast, "start-now")))
     assert fresh(broadcast).state == State.RUNNING
 
@@ -93,7 +95,7 @@ def test_nothing_is_sent_to_many_more_than_the_confirm_page_showed(admin: Browse
     page = admin.post(url, form)
 
     assert not Broadcast.objects.exists()
-    assert "By now it would be 2 messages. Look again before you send them." in text_of(page)
+    assert "It would now be 2 messages. Check the number before you send them." in text_of(page)
     admin.post(url, form_of(page.content.decode()))
     assert Broadcast.objects.count() == 1
 
@@ -108,7 +110,7 @@ def test_no_follow_up_goes_to_many_more_than_the_page_showed(admin: Browser) -> 
     page = admin.post(url, form)
 
     assert Broadcast.objects.count() == 1
-    assert "By now it would be 2 messages." in text_of(page)
+    assert "It would now be 2 messages." in text_of(page)
     admin.post(url, form_of(page.content.decode()))
     assert Broadcast.objects.count() == 2
 

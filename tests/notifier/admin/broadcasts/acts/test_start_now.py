@@ -39,8 +39,8 @@ def test_starting_before_its_time_asks_first_with_how_many_it_goes_to(admin: Bro
 
     page = text_of(admin.get(url))
 
-    assert "Start now, and send 1 e-mail" in page
-    assert "Start it now, and send 1 e-mail" in text_of(admin.get(page_of(broadcast, "schedule")))
+    assert "Start now and send 1 e-mail" in page
+    assert "Start now and send 1 e-mail" in text_of(admin.get(page_of(broadcast, "schedule")))
     assert fresh(broadcast).state == State.SCHEDULED
     agree_to(admin, url)
     assert admin.get(url, follow=True).redirect_chain[0][0] == page_of(broadcast, "progress")
