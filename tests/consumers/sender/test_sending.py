@@ -285,7 +285,7 @@ def test_with_fewer_threads_than_wanted_it_sends_with_those_there_are(
 
 def test_what_could_not_be_made_is_given_to_no_backend(hire: Callable[..., Sender]) -> None:
     provider = Provider()
-    flawed = replace(messages(1)[0], flaw="no message can be made for this client: KeyError")
+    flawed = replace(messages(1)[0], flaw="no message can be created for this client: KeyError")
 
     (outcome,) = hire(provider).send([flawed], starts_until=time.monotonic() + 60, waiting=lambda: None)
 

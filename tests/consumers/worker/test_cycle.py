@@ -245,9 +245,9 @@ def test_a_ticket_that_fails_unexpectedly_waits_alone_and_the_next_is_handled(
     assert [(row.state, row.attempts) for row in rows(ids)] == [("PENDING", 0)] * 2
     assert all(row.due_at and row.due_at > began + AHEAD and row.lease_token for row in rows(ids))
     assert QueuedTicket.objects.count() == 0
-    assert "a ticket of it can’t be handled (ZeroDivisionError at " in caplog.text
+    assert "one of its tickets can’t be processed (ZeroDivisionError at " in caplog.text
     assert "a fault of ours" not in caplog.text
-    assert Broadcast.objects.get(deliveries=ids[0]).fault == "a ticket of it can’t be handled: ZeroDivisionError"
+    assert Broadcast.objects.get(deliveries=ids[0]).fault == "one of its tickets can’t be processed: ZeroDivisionError"
 
 
 # --- Until idle -------------------------------------------------------------------------------------------------------

@@ -143,7 +143,7 @@ def test_what_can_not_be_made_for_one_client_fails_alone_and_says_why(
     run(concurrency=3)
 
     assert (sent(events), states(ids)) == ([ids[0], ids[2]], ["SENT", "FAILED", "SENT"])
-    assert rows(ids)[1].detail == "no message can be made for this client: RecursionError"
+    assert rows(ids)[1].detail == "no message can be created for this client: RecursionError"
     breaker = Breaker.objects.get()
     assert (breaker.opened_at, breaker.given, breaker.failed) == (None, 2, 0), "the provider is not to blame"
 

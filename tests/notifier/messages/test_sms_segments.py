@@ -93,9 +93,9 @@ def test_what_is_beyond_gsm_is_what_makes_it_ucs(text: str) -> None:
 @pytest.mark.parametrize(
     ("char", "words"),
     [
-        ("…", "“…” (horizontal ellipsis; write ... instead)"),
+        ("…", "“…” (horizontal ellipsis; use ... instead)"),
         ("ł", "“ł” (latin small letter l with stroke)"),
-        ("\u00a0", "no-break space; write a blank instead"),
+        ("\u00a0", "no-break space; use a space instead"),
         ("\u200b", "zero width space"),
         ("\u0301", "combining acute accent"),
         ("\x07", "u+0007"),
@@ -109,7 +109,7 @@ def test_a_character_is_told_by_its_name_and_what_to_write_instead(char: str, wo
 def test_what_to_write_instead_is_within_gsm(char: str) -> None:
     said = sms_segments.describe(char)
 
-    instead = said.partition("write ")[2].removesuffix(")").removesuffix(" instead")
+    instead = said.partition("; use ")[2].removesuffix(")").removesuffix(" instead")
     assert instead
     assert sms_segments.beyond_gsm(instead) == []
     assert sms_segments.beyond_gsm(char) == [char]

@@ -75,7 +75,7 @@ def test_an_answer_without_end_is_not_read_to_its_end(
 ) -> None:
     server.behave(Rule(phase=phase, reply="250-and so on\r\n" * 10_000 + "250 ok"))
 
-    with pytest.raises(failure, match="no end"):
+    with pytest.raises(failure, match="never ended"):
         backend.send(MESSAGE)
 
 
