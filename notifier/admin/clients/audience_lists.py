@@ -21,6 +21,7 @@ DESCRIPTIONS: Mapping[Standing, str] = {
     Standing.NO_ADDRESS: "agreed to {}, and have no address for it",
     Standing.SUPPRESSED: "agreed to {}, and their address is suppressed",
     Standing.NOT_ALLOWED: "agreed to {}, and SMS_COUNTRIES does not allow their number",
+    Standing.LANDLINE: "agreed to {}, and have a landline number, to which no SMS is sent",
     Standing.ARCHIVED: "are archived, so they don’t get {}",
 }
 

@@ -45,8 +45,8 @@ NOTES = {
         "clients have a suppressed address: consent is taken, and nothing is sent there.",
     ),
     "landlines": (
-        "client has a landline number: few of those take an SMS.",
-        "clients have a landline number: few of those take an SMS.",
+        "client has a landline number: consent is taken, and no SMS is sent there.",
+        "clients have a landline number: consent is taken, and no SMS is sent there.",
     ),
 }
 

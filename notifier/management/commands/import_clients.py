@@ -34,7 +34,7 @@ NOTES = {
     "resubscribed": "of them had opted out before, and are subscribed again.",
     "archived": "of them are archived, and stay so: nothing is sent to them.",
     "suppressed": "of them have a suppressed address: nothing is sent there.",
-    "landlines": "of them have a landline number: few of those take an SMS.",
+    "landlines": "of them have a landline number: no SMS is sent there.",
 }
 
 
