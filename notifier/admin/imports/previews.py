@@ -1,6 +1,6 @@
 """What the import pages show: samples of the columns, what each row would do, and the result in words."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 from notifier.clients.imports import importer, uploads
 from notifier.clients.imports.columns import NOTHING, ConsentColumn
 from notifier.clients.imports.importer import Plan, Planned, Refused
+from notifier.clients.imports.messages import Owner
 from notifier.clients.imports.rows import ROW
 from notifier.files.base import Table
 from notifier.models import Channel, ClientImport
@@ -63,7 +64,11 @@ class Column:
 class Cell:
     name: str
     text: str
-    mistakes: list[str] = field(default_factory=list)
+    mistakes: list["Sentence"] = field(default_factory=list)
+
+
+#: What is wrong, in pieces, each with the client whom it names, if it names one.
+Sentence = list[tuple[str, int | None]]
 
 
 def columns_of(table: Table, chosen: Mapping[str, str]) -> list[Column]:
@@ -127,16 +132,25 @@ def preview(pending: ClientImport, found: Plan) -> dict[str, Any]:
 
 
 def _as_refused(one: Refused, header: list[str], shown: list[int]) -> dict[str, Any]:
+    mistakes = [(column, _sentence(text, one.owners)) for column, text in one.mistakes]
     cells = [
         Cell(
             name=header[number],
             text=_sample(one.row.cells[number]) if number < len(one.row.cells) else "",
-            mistakes=[text for column, text in one.mistakes if column == number],
+            mistakes=[sentence for column, sentence in mistakes if column == number],
         )
         for number in shown
     ]
-    whole = [text for column, text in one.mistakes if column == ROW or column not in shown]
+    whole = [sentence for column, sentence in mistakes if column == ROW or column not in shown]
     return {"line": one.row.line, "cells": cells, "mistakes": whole}
+
+
+def _sentence(text: str, owners: Sequence[Owner]) -> Sentence:
+    found: Sentence = []
+    for owner in owners:
+        before, named, text = text.partition(str(owner))
+        found += [(before, None), (named, owner.pk)] if named else [(before, None)]
+    return [*found, (text, None)]
 
 
 def _as_taken(one: Planned, names: Mapping[int, str]) -> dict[str, Any]:

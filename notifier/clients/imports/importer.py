@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from notifier.clients.imports.columns import LINE_HEADER, WHY_HEADER, ConsentColumn, Layout, TopicRef
+from notifier.clients.imports.messages import Owner
 from notifier.clients.imports.rows import ROW, Mistake, RowReader
 from notifier.clients.imports.staging import Staging, staging
 from notifier.clients.imports.writing import ClientsChanged, ImportOrigin, write
@@ -48,6 +49,8 @@ class Refused:
 
     row: Row
     mistakes: list[Mistake]
+    #: The two clients whose addresses it mixes, if that is its mistake.
+    owners: list[Owner] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +161,7 @@ def refusals(stage: Staging, table: Table, layout: Layout) -> Iterator[Refused]:
         if wanted is None:
             return
         if row.line == wanted[0]:
-            yield Refused(row, wanted[1])
+            yield Refused(row, *wanted[1:])
             wanted = next(wrong, None)
 
 

@@ -160,6 +160,23 @@ def test_a_yes_that_is_left_out_for_an_unreadable_row_is_told_before_and_after(i
     assert not Preference.objects.exists()
 
 
+@pytest.mark.parametrize("may_see", [True, False])
+def test_the_clients_of_a_conflict_are_named_and_linked(staff: LogIn, may_see: bool) -> None:
+    ann = a_client(name="Ann <b>", email="ann@example.com")
+    bob = a_client(name="Bob", phone="+12025550123")
+    browser = staff("notifier.import_client", *["notifier.view_client"] * may_see)
+    row = pending(browser, b"E-mail,Phone\nann@example.com,+12025550123\n")
+
+    text = browser.get(page("preview", row.pk)).content.decode()
+
+    for client, words in ((ann, f"Ann &lt;b&gt; (client {ann.pk})"), (bob, f"Bob (client {bob.pk})")):
+        link = f'<a href="{reverse("admin:notifier_client_change", args=[client.pk])}">{words}</a>'
+        assert (link in text) is may_see
+        assert words in text
+    failed = b"".join(browser.get(page("failed_rows", row.pk))).decode()
+    assert f"that of Ann <b> (client {ann.pk}), and the phone number that of Bob (client {bob.pk})." in failed
+
+
 # --- Who opted out ----------------------------------------------------------------------------------------------------
 AGAIN = b"E-Mail,Listings e-mail\nann@example.com,yes\n"
 

@@ -322,11 +322,13 @@ def mistakes(text: str) -> dict[int, list[tuple[int, str]]]:
 
 
 def test_the_addresses_of_two_clients_in_one_row_are_no_client() -> None:
-    ann, bob = a_client(email="ann@example.com"), a_client(phone="+12025550123")
+    ann, bob = a_client(name="Ann", email="ann@example.com"), a_client(name="Bob", phone="+12025550123")
 
-    assert mistakes("email,phone\nann@example.com,+12025550123") == {
-        2: [(1, f"The e-mail address is that of client {ann.pk}, and the phone number that of client {bob.pk}.")]
-    }
+    (refused,) = plan("email,phone\nann@example.com,+12025550123").refused
+
+    words = f"that of Ann (client {ann.pk}), and the phone number that of Bob (client {bob.pk})."
+    assert refused.mistakes == [(1, f"The e-mail address is {words}")]
+    assert refused.owners == [(ann.pk, "Ann"), (bob.pk, "Bob")]
 
 
 def test_of_two_rows_with_the_same_address_the_second_is_not_taken_and_names_the_first(do: Do) -> None:
