@@ -9,6 +9,7 @@ from notifier.clients.imports import importer, uploads
 from notifier.clients.imports.columns import NOTHING, ConsentColumn
 from notifier.clients.imports.importer import Plan, Planned, Refused
 from notifier.clients.imports.messages import Owner
+from notifier.clients.imports.proposals import Proposal
 from notifier.clients.imports.rows import ROW
 from notifier.files.base import Table
 from notifier.models import Channel, ClientImport
@@ -58,6 +59,8 @@ class Column:
     name: str
     samples: list[str]
     chosen: str
+    #: Whether it was recognised by what is in it, and not by its name.
+    is_by_contents: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +74,20 @@ class Cell:
 Sentence = list[tuple[str, int | None]]
 
 
-def columns_of(table: Table, chosen: Mapping[str, str]) -> list[Column]:
-    """The columns with their first values, and the meaning chosen for each."""
+def columns_context(table: Table, chosen: Mapping[str, str], proposal: Proposal) -> dict[str, Any]:
+    """The columns with their first values and the meaning chosen for each; and where what is chosen comes from."""
     rows = [row.cells for row in islice(table.rows(), SAMPLES)]
-    return [
+    found = [
         Column(
             number=number,
             name=name,
             samples=[_sample(cells[number]) for cells in rows if number < len(cells) and cells[number].strip()],
             chosen=chosen.get(name, NOTHING),
+            is_by_contents=name in proposal.by_contents and chosen.get(name) == proposal.mapping[name],
         )
         for number, name in enumerate(table.header)
     ]
+    return {"columns": found, "as_in": proposal.as_in if dict(chosen) == proposal.mapping else None}
 
 
 def _sample(text: str) -> str:

@@ -7,7 +7,6 @@ from datetime import datetime
 from functools import partial
 from itertools import islice
 
-from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from notifier.clients.imports.columns import LINE_HEADER, WHY_HEADER, ConsentColumn, Layout, TopicRef
@@ -142,7 +141,7 @@ class Done:
 @contextmanager
 def _staged(table: Table, layout: Layout, progress: Progress) -> Iterator[Staging]:
     """Stages the whole file before a transaction begins, for reading takes long and may fail."""
-    reader = RowReader(layout=layout, columns=len(table.header), region=settings.PHONE_DEFAULT_REGION)
+    reader = RowReader(layout=layout, columns=len(table.header))
     has_rows = False
     with staging(layout.consent_columns) as stage:
         for number in stage.add((row.line, reader.parse(row.cells)) for row in table.rows()):

@@ -59,12 +59,11 @@ class Parsed:
 
 
 class RowReader:
-    """Parses rows by a layout. `region`: the country of numbers without a country code; without it they are refused."""
+    """Parses rows by a layout."""
 
-    def __init__(self, *, layout: Layout, columns: int, region: str | None) -> None:
+    def __init__(self, *, layout: Layout, columns: int) -> None:
         self._layout = layout
         self._columns = columns
-        self._region = region
 
     def parse(self, cells: Sequence[str]) -> Parsed:
         parsed = Parsed()
@@ -105,7 +104,7 @@ class RowReader:
             return None
 
     def _read_phone(self, text: str) -> phones.Phone:
-        return phones.read(text, region=self._region)
+        return phones.read(text, region=self._layout.region)
 
     def _read_wants(self, cells: Sequence[str], parsed: Parsed) -> None:
         for column, channel, want in self._layout.wants:

@@ -287,7 +287,7 @@ class Staging:
         return number
 
     def mistakes(self, columns: dict[str, int]) -> Iterator[tuple[int, list[Mistake], list[Owner]]]:
-        """The lines that are not taken, in order, each with its mistakes, and with the clients whose addresses it mixes.
+        """The lines that are not taken, in order, each with its mistakes and the clients whose addresses it mixes.
 
         `columns`: the position of each field.
         """
@@ -301,8 +301,8 @@ class Staging:
 
     def _refused_after(self, line: int) -> list[tuple]:
         self.cursor.execute(
-            "SELECT r.line, r.mistakes, m.mistake, m.client_id, a.name, m.by_phone, b.name, m.email_line, m.phone_line, "
-            "m.owner_line FROM import_row r LEFT JOIN import_match m ON m.line = r.line "
+            "SELECT r.line, r.mistakes, m.mistake, m.client_id, a.name, m.by_phone, b.name, m.email_line, "
+            "m.phone_line, m.owner_line FROM import_row r LEFT JOIN import_match m ON m.line = r.line "
             f"LEFT JOIN {_CLIENT} a ON a.id = m.client_id AND m.mistake = 'owners' "
             f"LEFT JOIN {_CLIENT} b ON b.id = m.by_phone AND m.mistake = 'owners' "
             "WHERE r.line > %s AND (r.mistakes IS NOT NULL OR m.mistake <> '') ORDER BY r.line LIMIT %s",

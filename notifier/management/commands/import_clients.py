@@ -5,10 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from notifier.clients.imports import columns, importer, uploads
+from notifier.clients.imports import columns, contents, importer, uploads
 from notifier.clients.imports.columns import MappingError, TopicRef
 from notifier.clients.imports.writing import ClientsChanged, ImportOrigin
 from notifier.files import encodings
@@ -92,7 +93,7 @@ class Command(BaseCommand):
     def _import(self, table: Table, origin: ImportOrigin, maps: list[str], failed_rows: Path, *, dry_run: bool) -> None:
         subjects = importer.subjects()
         mapping = _mapping(table, maps, subjects)
-        layout = columns.arrange(list(mapping.values()), subjects)
+        layout = columns.arrange(list(mapping.values()), subjects, region=settings.PHONE_DEFAULT_REGION)
         self._tell_mapping(table, mapping, subjects)
         meter = _Meter(self.stderr, table)
         began = time.monotonic()
@@ -167,7 +168,10 @@ def _user(name: str) -> User:
 
 
 def _mapping(table: Table, maps: Sequence[str], subjects: Sequence[TopicRef]) -> dict[str, str]:
-    mapping = dict(zip(table.header, columns.guess(table.header, subjects), strict=True))
+    named = columns.guess(table.header, subjects)
+    sampled = contents.sample(table)
+    guessed = contents.complete(named, table.header, sampled, region=settings.PHONE_DEFAULT_REGION)
+    mapping = dict(zip(table.header, guessed, strict=True))
     for pair in maps:
         name, equals, meaning = pair.rpartition("=")
         if not equals or name not in mapping:

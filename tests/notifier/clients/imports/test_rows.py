@@ -16,8 +16,8 @@ LISTINGS = TopicRef(1, "listings", "Listings")
 
 def parsed(header: str, *cells: str, region: str | None = None) -> Parsed:
     names = header.split(",")
-    layout = columns.arrange(columns.guess(names, [LISTINGS]), [LISTINGS])
-    return RowReader(layout=layout, columns=len(names), region=region).parse(cells)
+    layout = columns.arrange(columns.guess(names, [LISTINGS]), [LISTINGS], region=region)
+    return RowReader(layout=layout, columns=len(names)).parse(cells)
 
 
 def test_a_row_says_only_what_stands_in_it() -> None:
