@@ -27,7 +27,8 @@ class EmailAddressFormField(forms.EmailField):
     default_validators = [validate_email_address]
 
     def to_python(self, value: Any) -> Any:
-        return emails.canonical(super().to_python(value) or "")
+        # None where there is none: with "" Django would look for others without an address, and call them the same.
+        return emails.canonical(super().to_python(value) or "") or self.empty_value
 
 
 class LowercaseEmailField(models.EmailField):
