@@ -16,8 +16,8 @@ from notifier.files.base import Table
 #: So many rows are looked at, and no longer cell.
 MAX_ROWS = 50
 MAX_LETTERS = 100
-#: So many of the cells that are not blank have to fit.
-SHARE = 0.8
+#: So many of the cells that are not blank have to fit: the wrong ones among a few rows are refused, each by itself.
+SHARE = 0.6
 #: A name that is misspelt has at least so many letters, and is so like the right one: two letters of eight are swapped.
 MIN_LETTERS, LIKENESS = 5, 0.85
 #: A number in one of these takes no SMS.
@@ -48,7 +48,7 @@ def complete(
     ]
     for field, test in fits.items():
         free = (number for number, meaning in enumerate(found) if not meaning)
-        likely = [number for number in free if _all_fit(sampled[number], test) and _may_be(field, header[number])]
+        likely = [number for number in free if _most_fit(sampled[number], test) and _may_be(field, header[number])]
         if field not in found and likely:
             found[likely[0]] = field
     return columns.with_one_name(_with_names(found, header, sampled, fits))
@@ -92,11 +92,10 @@ def _are_names(cells: Sequence[str], fits: Mapping[str, Callable[[str], bool]]) 
         others = any(test(text) for test in fits.values()) or text.casefold() in WISHES
         return not others and any(map(str.isalpha, text)) and not _DIGITS & set(text)
 
-    return _all_fit(cells, is_name)
+    return _most_fit(cells, is_name)
 
 
-def _all_fit(cells: Sequence[str], test: Callable[[str], bool]) -> bool:
-    """As good as all: a cell or two may be wrong."""
+def _most_fit(cells: Sequence[str], test: Callable[[str], bool]) -> bool:
     fitting = sum(len(text) <= MAX_LETTERS and test(text) for text in cells)
     return bool(cells) and fitting >= SHARE * len(cells)
 

@@ -30,9 +30,9 @@ def told(region: str | None = None, **sampled: Sequence[str]) -> list[str]:
         ("Reach on", NUMBERS, "phone"),
         ("Phnoe", NUMBERS, "phone"),
         ("Where", ["Europe/London", "america/new york"], "time_zone"),
-        # One of five may be wrong.
-        ("Kontakt", [*EMAILS * 2, "bob@"], "email"),
-        ("Kontakt", [*EMAILS, "bob@"], ""),
+        # Some may be wrong.
+        ("Kontakt", [*EMAILS, "bob@"], "email"),
+        ("Kontakt", [*EMAILS, "bob@", "?"], ""),
         ("Kontakt", [], ""),
         ("Fax", NUMBERS, ""),
         ("Order", ["2024-01-05", "100000023"], ""),
