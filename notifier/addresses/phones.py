@@ -9,7 +9,7 @@ import phonenumbers
 from phonenumbers import PhoneMetadata, PhoneNumberType
 from phonenumbers.phonenumberutil import _number_type_helper  # named in tests/test_internals.py
 
-from notifier.addresses import phone_countries
+from notifier.addresses import phone_countries, regions
 from notifier.addresses.emails import shortened
 
 #: A number as the database has it, whatever the numbering plans say (ITU-T E.164).
@@ -32,10 +32,19 @@ _PREMIUM = {
 }
 
 
+#: By so many of its last digits a stored number is known to be the one that was found to be a landline's.
+LANDLINE_DIGITS = 4
+
+
 class Phone(NamedTuple):
     number: str
-    #: Few of them take an SMS. False where the plan of the country does not tell them from mobile numbers.
+    #: No SMS is sent to them. False where the plan of the country does not tell them from mobile numbers.
     is_landline: bool
+
+    @property
+    def landline_ending(self) -> str | None:
+        """What a client's row keeps beside the number: see `Client.landline_ending`."""
+        return self.number[-LANDLINE_DIGITS:] if self.is_landline else None
 
 
 def read(text: str, *, region: str | None) -> Phone:
@@ -78,14 +87,6 @@ def _kind(number: phonenumbers.PhoneNumber) -> int:
 def _exists(text: str, region: str | None) -> bool:
     try:
         return phonenumbers.is_valid_number(phonenumbers.parse(text, region))
-    except phonenumbers.NumberParseException:
-        return False
-
-
-def is_landline(number: str) -> bool:
-    """Of a number that is stored: whether few messages reach it. False where the plan of its country does not tell."""
-    try:
-        return bool(phonenumbers.number_type(phonenumbers.parse(number)) == PhoneNumberType.FIXED_LINE)
     except phonenumbers.NumberParseException:
         return False
 
@@ -138,6 +139,8 @@ def _undeliverable(number: phonenumbers.PhoneNumber, kind: int) -> str:
 
 def _why_none(text: str, region: str | None) -> str:
     reason = f"“{shortened(text)}” is not a valid phone number."
-    if region is None and not text.startswith("+"):
-        return f"{reason} Include the country code, for example +1 202 555 0123."
-    return reason
+    if country := regions.of_code(text):
+        return f"{reason} A number in {regions.names()[country]} looks like {regions.example(country)}."
+    if region and not text.startswith("+") and (example := regions.example(region)):
+        return f"{reason} Include the country code: a number in {regions.names()[region]} looks like {example}."
+    return f"{reason} Include the country code, for example +1 202 555 0123."

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from django.db import connection, transaction
 from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet
 
 from notifier.models import Broadcast, Channel, Client, Notification, Preference, Suppression, Topic
-from notifier.policies import sms_countries
+from notifier.policies import landlines, sms_countries
 
 #: How many ids are looked up for each client of a sample, since not all clients are in the audience.
 TRIES = 4
@@ -23,6 +23,7 @@ class Standing(StrEnum):
     NO_ADDRESS = "no_address"
     SUPPRESSED = "suppressed"
     NOT_ALLOWED = "not_allowed"
+    LANDLINE = "landline"
     ARCHIVED = "archived"
 
 
@@ -31,7 +32,7 @@ class Reach:
     """Every client counted once: the fields add up to the number of clients.
 
     Where two reasons hold, the first in this order counts: archived, no consent, no address, suppressed, not
-    allowed: SMS_COUNTRIES keeps SMS from their number.
+    allowed (SMS_COUNTRIES keeps SMS from their number), landline.
     """
 
     channel: Channel
@@ -40,12 +41,17 @@ class Reach:
     no_address: int
     suppressed: int
     not_allowed: int
+    landline: int
     archived: int
 
     @property
     def clients(self) -> int:
-        left_out = self.no_consent + self.no_address + self.suppressed + self.not_allowed + self.archived
-        return self.recipients + left_out
+        return self.recipients + self.no_consent + self.unreachable + self.archived
+
+    @property
+    def unreachable(self) -> int:
+        """How many agreed and get nothing all the same."""
+        return self.no_address + self.suppressed + self.not_allowed + self.landline
 
 
 def reach(*, topic: Topic) -> dict[Channel, Reach]:
@@ -69,14 +75,17 @@ def sends(text: Notification | Broadcast) -> int:
 def _reach(topic: Topic, clients: int, archived: int) -> dict[Channel, Reach]:
     found = {}
     for channel, agreed in _agreement(topic).items():
-        suppressed, not_allowed = _suppressed(topic, channel), _not_allowed(topic, channel)
+        suppressed = _suppressed(topic, channel)
+        not_allowed = who(topic=topic, channel=channel, standing=Standing.NOT_ALLOWED).count()
+        landline = who(topic=topic, channel=channel, standing=Standing.LANDLINE).count()
         found[channel] = Reach(
             channel=channel,
-            recipients=agreed.active - agreed.no_address - suppressed - not_allowed,
+            recipients=agreed.active - agreed.no_address - suppressed - not_allowed - landline,
             no_consent=clients - archived - agreed.active,
             no_address=agreed.no_address,
             suppressed=suppressed,
             not_allowed=not_allowed,
+            landline=landline,
             archived=archived,
         )
     return found
@@ -89,16 +98,22 @@ def most() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Agreed:
-    """How many active clients agreed to a topic on a channel, and how many of these have no address for it."""
+    """How many active clients agreed to a topic on a channel; how many of these have no address for it, or a landline
+    number, to which no SMS is sent.
+    """
 
     active: int
     no_address: int
+    landline: int = 0
 
 
 def agreement(*, topic: Topic) -> dict[Channel, Agreed]:
     """Exact at this moment, by channel: suppressed addresses count as any other."""
     with along_the_indexes():
-        return _agreement(topic)
+        found = _agreement(topic)
+        agreed = Exists(Preference.objects.filter(client=OuterRef("pk"), topic=topic, sms=True))
+        landline = Client.objects.active().filter(landlines.has_landline(), agreed).count()
+        return found | {Channel.SMS: replace(found[Channel.SMS], landline=landline)}
 
 
 def _agreement(topic: Topic) -> dict[Channel, Agreed]:
@@ -165,10 +180,6 @@ def _suppressed(topic: Topic, channel: Channel) -> int:
     return Client.objects.active().filter(Exists(consents), **{f"{channel.address_field}__in": suppressions}).count()
 
 
-def _not_allowed(topic: Topic, channel: Channel) -> int:
-    return who(topic=topic, channel=channel, standing=Standing.NOT_ALLOWED).count()
-
-
 def who(*, topic: Topic, channel: Channel, standing: Standing) -> QuerySet[Client]:
     """The clients behind the count of that name in `Reach`."""
     address = channel.address_field
@@ -177,6 +188,7 @@ def who(*, topic: Topic, channel: Channel, standing: Standing) -> QuerySet[Clien
     active, is_absent = Client.objects.active(), Q(**{address: None})
     refused = sms_countries.refused(channel=channel)
     is_suppressed = Exists(suppressions.filter(address=OuterRef(address)))
+    allowed = sms_countries.allowed(channel=channel)
     match standing:
         case Standing.ARCHIVED:
             return Client.objects.archived()
@@ -188,7 +200,10 @@ def who(*, topic: Topic, channel: Channel, standing: Standing) -> QuerySet[Clien
             return active.filter(consents, **{f"{address}__in": suppressions.values("address")})
         case Standing.NOT_ALLOWED:
             return active.filter(refused, consents, ~is_suppressed) if refused else active.none()
-    return active.filter(~is_absent, consents, ~is_suppressed, *sms_countries.allowed(channel=channel))
+        case Standing.LANDLINE:
+            skipped = landlines.skipped(channel=channel)
+            return active.filter(*skipped, *allowed, consents, ~is_suppressed) if skipped else active.none()
+    return active.filter(~is_absent, consents, ~is_suppressed, *allowed, *landlines.passing(channel=channel))
 
 
 def names(*, topic: Topic, channel: Channel, most: int) -> list[str]:
@@ -211,7 +226,10 @@ def sample(*, topic: Topic, channel: Channel) -> Client | None:
     suppressed = Suppression.objects.filter(channel=channel, address=OuterRef(f"client__{address}"))
     preference = (
         Preference.objects.filter(~Exists(suppressed), topic=topic, client__is_active=True, **{channel.value: True})
-        .filter(*sms_countries.allowed(channel=channel, client="client__"))
+        .filter(
+            *sms_countries.allowed(channel=channel, client="client__"),
+            *landlines.passing(channel=channel, client="client__"),
+        )
         .exclude(**{f"client__{address}": None})
         .select_related("client")
         .order_by("client_id")

@@ -17,7 +17,7 @@ from notifier.broadcasts import acts, audience, chains, lifecycle
 from notifier.broadcasts.acts import Act
 from notifier.broadcasts.send_options import SendOptions
 from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Suppression
-from notifier.policies import sms_countries
+from notifier.policies import landlines, sms_countries
 
 State = Delivery.State
 #: What became of a client's deliveries in a chain, for those who did not get it.
@@ -137,7 +137,7 @@ _MERGED = """
 
 
 def _merged(topic_id: int, chain: list[int], channel: Channel) -> int:
-    """The same number, but with suppressed addresses and with numbers that SMS_COUNTRIES does not allow."""
+    """The same number, but with suppressed addresses, numbers that SMS_COUNTRIES does not allow, and landlines."""
     statement = _MERGED.format(
         preferences=Preference._meta.db_table,
         clients=Client._meta.db_table,
@@ -151,16 +151,17 @@ def _merged(topic_id: int, chain: list[int], channel: Channel) -> int:
 
 
 def _left_out(topic_id: int, chain: list[int], channel: Channel) -> int:
-    """How many of them have a suppressed address, found from the suppressions, which are few; or one not allowed."""
+    """How many of them have a suppressed address, found from the suppressions, which are few; or such a number."""
     suppressions = Suppression.objects.filter(channel=channel)
     address = channel.address_field
     consents = Exists(Preference.objects.filter(client=OuterRef("pk"), topic=topic_id, **{channel.value: True}))
     new = Client.objects.active().filter(consents, ~_in_chain(chain, channel, OuterRef("pk")))
     suppressed = new.filter(**{f"{address}__in": suppressions.values("address")}).count()
-    refused = sms_countries.refused(channel=channel)
-    if refused is None:
-        return suppressed
-    return suppressed + new.filter(refused, ~Exists(suppressions.filter(address=OuterRef(address)))).count()
+    refused, skipped = sms_countries.refused(channel=channel), landlines.skipped(channel=channel)
+    free = new.filter(~Exists(suppressions.filter(address=OuterRef(address))))
+    not_allowed = free.filter(refused).count() if refused else 0
+    landline = free.filter(*skipped, *sms_countries.allowed(channel=channel)).count() if skipped else 0
+    return suppressed + not_allowed + landline
 
 
 def wanting(*, topic_id: int, channel: Channel) -> QuerySet[Preference]:
@@ -169,7 +170,8 @@ def wanting(*, topic_id: int, channel: Channel) -> QuerySet[Preference]:
     suppressed = Suppression.objects.filter(channel=channel, address=OuterRef(address))
     consents = Preference.objects.filter(topic=topic_id, client__is_active=True, **{channel.value: True})
     allowed = sms_countries.allowed(channel=channel, client="client__")
-    return consents.filter(~Exists(suppressed), *allowed, **{f"{address}__isnull": False})
+    passing = landlines.passing(channel=channel, client="client__")
+    return consents.filter(~Exists(suppressed), *allowed, *passing, **{f"{address}__isnull": False})
 
 
 def find_existing(*, broadcast_id: int, token: uuid.UUID) -> Broadcast | None:

@@ -19,7 +19,7 @@ def is_due(*, now: datetime) -> bool:
 
 
 def count(*, now: datetime) -> None:
-    """Count all clients, and the active ones that agreed, by topic and channel.
+    """Count all clients, and the active ones that agreed, by topic and channel; for SMS without landlines.
 
     No lock and no one snapshot: the parts may be a second apart. Two at once write the same.
     """
@@ -32,4 +32,5 @@ def count(*, now: datetime) -> None:
 
 
 def _consents(topic: Topic) -> dict[str, int]:
-    return {channel.value: agreed.active for channel, agreed in audience.agreement(topic=topic).items()}
+    found = audience.agreement(topic=topic)
+    return {channel.value: agreed.active - agreed.landline for channel, agreed in found.items()}

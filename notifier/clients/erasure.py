@@ -64,7 +64,13 @@ def erase(*, client_id: int, by: User | None, why: str, now: datetime) -> Erased
         known, had, has = _identifying_texts(client), _all_addresses(client), _current_addresses(client)
         client.name, client.email, client.phone = f"Erased client {client.pk}", None, None
         Client.objects.filter(pk=client.pk).update(
-            name=client.name, email=None, phone=None, is_active=False, erased_at=now, updated_at=now
+            name=client.name,
+            email=None,
+            phone=None,
+            landline_ending=None,
+            is_active=False,
+            erased_at=now,
+            updated_at=now,
         )
         versions = Client.history.filter(id=client.pk).update(
             name=client.name, email=None, phone=None, history_change_reason=None

@@ -103,6 +103,8 @@ class PendingRow(NamedTuple):
     consents: bool
     #: None where the address is not suppressed; otherwise `_SINCE_THE_START`, or 1.
     suppressed: int | None
+    #: Whether the address is a landline's, to which no SMS goes; by the last digits, as `policies.landlines` has it.
+    landline: bool
     #: Whether another broadcast of the same chain turned out, after the fan-out, to have reached the client.
     reached: bool
     #: Whether the client reached the frequency cap.
@@ -119,7 +121,9 @@ class PendingRow(NamedTuple):
             return Reason.ARCHIVED
         if not self.consents or self.suppressed == _SINCE_THE_START:
             return Reason.CONSENT_GONE
-        return Reason.SUPPRESSED if self.suppressed else ""
+        if self.suppressed:
+            return Reason.SUPPRESSED
+        return Reason.LANDLINE if self.landline else ""
 
 
 _CLIENT_REQUESTED = ", ".join(f"'{source.value}'" for source in Suppression.CLIENT_REQUESTED)
@@ -135,11 +139,15 @@ _SELECT_PENDING = f"""
            (SELECT CASE WHEN s.source IN ({_CLIENT_REQUESTED}) AND s.created_at > %s
                         THEN {_SINCE_THE_START} ELSE 1 END
              FROM {SUPPRESSION} s WHERE s.channel = %s AND s.address = d.address),
-           {{reached}}, {{over_cap}}, {{zone}}
+           {{landline}}, {{reached}}, {{over_cap}}, {{zone}}
     FROM {DELIVERY} d JOIN {CLIENT} c ON c.id = d.client_id
     WHERE d.id IN ({{ids}}) AND d.state = '{Delivery.State.PENDING}'
     ORDER BY d.id {{lock}}
 """  # noqa: S608
+
+
+# Twice the sign, for the statement has parameters.
+_LANDLINE = "COALESCE(d.address LIKE '%%' || c.landline_ending, false)"
 
 
 # By the unique key. Only for a broadcast that follows others; the rest is spared the look.
@@ -181,6 +189,7 @@ def lock_pending(
         channel=channel.value,
         ids=_listed(delivery_ids),
         lock="FOR UPDATE OF d SKIP LOCKED" if connection.features.has_select_for_update_skip_locked else "",
+        landline=_LANDLINE if channel == Channel.SMS else "false",
         reached=_reached(broadcast_id, content),
         over_cap=over_cap,
         zone="c.time_zone, c.phone" if restrictions.quiet else "'', NULL",

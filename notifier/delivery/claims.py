@@ -54,8 +54,8 @@ def claim(
     """Take those deliveries that are PENDING and whose client still wants the message, for LEASE_SECONDS.
 
     What becomes of the others:
-    - consent gone, suppressed, archived, over the frequency cap, or reached by a broadcast that this one follows:
-      SKIPPED with the reason;
+    - consent gone, suppressed, archived, a landline number, over the frequency cap, or reached by a broadcast that this
+      one follows: SKIPPED with the reason;
     - the client is in quiet hours: still PENDING, due when these end;
     - the broadcast is paused: still PENDING, due now;
     - the broadcast has expired: untouched, the dispatcher ends it;

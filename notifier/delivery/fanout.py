@@ -14,7 +14,7 @@ from django.db.models.functions import Coalesce
 
 from notifier.broadcasts import chains
 from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Reason, Suppression
-from notifier.policies import quiet_hours_sql, sms_countries
+from notifier.policies import landlines, quiet_hours_sql, sms_countries
 from notifier.runtime import failpoints
 
 State = Delivery.State
@@ -108,13 +108,19 @@ def _audience(broadcast: Broadcast, channel: Channel, upper: int, *more: Case) -
     )
     if broadcast.follows_id:
         allowed = sms_countries.allowed(channel=channel, client="client__")
-        consents = _missed(consents, broadcast, channel).filter(~suppressed, *allowed, **{f"{address}__isnull": False})
+        passing = landlines.passing(channel=channel, client="client__")
+        consents = _missed(consents, broadcast, channel)
+        consents = consents.filter(~suppressed, *allowed, *passing, **{f"{address}__isnull": False})
     return consents.values_list(
         "client_id",
         Coalesce(address, Value("")),
         Case(
             When(**{address: None}, then=Value(Reason.no_address(channel))),
             When(suppressed, then=Value(Reason.SUPPRESSED)),
+            *(
+                When(skipped, then=Value(Reason.LANDLINE))
+                for skipped in landlines.skipped(channel=channel, client="client__")
+            ),
             default=Value(""),
         ),
         *more,

@@ -91,6 +91,10 @@ def _suppressed(case: Case, delivery: Delivery, moment: datetime) -> str:
     return f"the address was suppressed: {found.reason.rstrip('.')} (since {date(found.created_at)})"
 
 
+def _landline(case: Case, delivery: Delivery, moment: datetime) -> str:
+    return f"their phone number was a landline {when(moment)}, and no SMS is sent to those"
+
+
 def _archived(case: Case, delivery: Delivery, moment: datetime) -> str:
     return archived_since(case.history.at(moment)) or f"they were archived when its turn came, {when(moment)}"
 
@@ -167,6 +171,7 @@ SKIPPED: dict[str, Callable[[Case, Delivery, datetime], str]] = {
     Reason.NO_EMAIL: _no_address,
     Reason.NO_PHONE: _no_address,
     Reason.SUPPRESSED: _suppressed,
+    Reason.LANDLINE: _landline,
     Reason.ARCHIVED: _archived,
     Reason.CONSENT_GONE: _consent_gone,
     Reason.FREQUENCY_CAP: _over_cap,

@@ -8,14 +8,14 @@ from django.conf import settings
 from notifier.addresses import phones
 from notifier.explanations.context import Case, archived_since, did_not, given, has_not, withdrawn
 from notifier.explanations.records import Consent, records_began, when
-from notifier.models import Broadcast, Delivery
+from notifier.models import Broadcast, Channel, Delivery
 from notifier.policies import sms_countries
 
 _STATE = Broadcast.State
 
 
 def sentence(case: Case) -> str:
-    for look in (_no_text, _not_started, _added_later, _not_reached, _had_it_before, _not_allowed):
+    for look in (_no_text, _not_started, _added_later, _not_reached, _had_it_before, _not_allowed, _landline):
         if found := look(case):
             return found
     return f"{did_not(case)} {_reason(case)}."
@@ -77,6 +77,13 @@ def _not_allowed(case: Case) -> str:
         return ""
     why = phones.why_not_within(str(case.client.phone), settings.SMS_COUNTRIES)
     return f"{did_not(case)} {sms_countries.NOT_ALLOWED} {why}." if why else ""
+
+
+def _landline(case: Case) -> str:
+    """A follow-up leaves out landlines; any other broadcast keeps a delivery with that reason."""
+    if case.broadcast.follows_id is None or case.channel != Channel.SMS or not case.client.has_landline:
+        return ""
+    return f"{did_not(case)} their phone number is a landline, and no SMS is sent to those."
 
 
 # --- Neither the broadcast nor the audience left them out: consent or archiving did -----------------------------------

@@ -186,6 +186,7 @@ class Reason(models.TextChoices):
 
     NO_EMAIL = "no e-mail address"
     NO_PHONE = "no phone number"
+    LANDLINE = "landline number: no SMS is sent there"
     SUPPRESSED = "address suppressed"
     ARCHIVED = "client archived"
     CONSENT_GONE = "consent withdrawn after the send began"

@@ -19,6 +19,11 @@ class ClientImport(models.Model):
     state = models.CharField("status", max_length=10, choices=State.choices, default=State.UPLOADED)
     #: Which column is what: `{"E-Mail address": "email", "Listings": "listings.email"}`.
     mapping = models.JSONField(default=dict)
+    #: Of the columns' names: a file with the same ones is read as this one was (`notifier.clients.imports.proposals`).
+    header_digest = models.CharField(max_length=16, blank=True, default="", db_default="", editable=False)
+    #: The country of phone numbers without a country code; empty: they are refused. None is PHONE_DEFAULT_REGION, as
+    #: before there was a choice.
+    phone_region = models.CharField(max_length=2, null=True, blank=True)
     #: Whether it may subscribe clients again who had opted out; `reason` says why.
     resubscribes = models.BooleanField(default=False)
     reason = models.CharField(max_length=300, blank=True, validators=[validate_one_line])

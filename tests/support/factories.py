@@ -8,6 +8,7 @@ from typing import Any, Literal
 from django.apps import apps
 from django.contrib.auth.models import Group, Permission, User
 
+from notifier.addresses import phones
 from notifier.demo.people import AREA_CODES
 from notifier.models import (
     Breaker,
@@ -44,10 +45,12 @@ def a_client(
 ) -> Client:
     """A client with both addresses. Consent is by topic: `a_client(listings="email", offerings="both")`."""
     number = next(_numbers)
+    phone = a_phone(number) if phone == FRESH else phone
     client = Client.objects.create(
         name=name,
         email=f"client{number}@example.com" if email == FRESH else email,
-        phone=a_phone(number) if phone == FRESH else phone,
+        phone=phone,
+        landline_ending=_landline_ending(phone),
         is_active=is_active,
     )
     for slug, channels in consent.items():
@@ -64,6 +67,14 @@ def _a_consenting_client(topic: Topic) -> Client:
     client = a_client()
     Preference.objects.create(client=client, topic=topic, email=True, sms=True)
     return client
+
+
+def _landline_ending(phone: str | None) -> str | None:
+    """As a page or an import would keep it. Tests have clients with numbers that neither takes, too."""
+    try:
+        return phones.read(phone, region=None).landline_ending if phone else None
+    except ValueError:
+        return None
 
 
 def a_phone(number: int) -> str:

@@ -23,6 +23,7 @@ HEADINGS = {
     Standing.NO_ADDRESS: "No address",
     Standing.SUPPRESSED: "Suppressed",
     Standing.NOT_ALLOWED: "Country not allowed",
+    Standing.LANDLINE: "Landline",
     Standing.ARCHIVED: "Archived",
 }
 
@@ -117,7 +118,7 @@ class Offer:
         name = offer.channel.in_words
         if not offer.text and reach.recipients:
             return f"There is no {name} text, so {reach.recipients:,} who want it by {name} will not get one."
-        if offer.text and not reach.recipients + reach.suppressed + reach.no_address + reach.not_allowed:
+        if offer.text and not reach.recipients + reach.unreachable:
             return f"Nobody has agreed to hear about {self.notification.topic} by {name}."
         return ""
 

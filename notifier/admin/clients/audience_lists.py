@@ -21,6 +21,7 @@ DESCRIPTIONS: Mapping[Standing, str] = {
     Standing.NO_ADDRESS: "agreed to {}, but have no address for it",
     Standing.SUPPRESSED: "agreed to {}, but their address is suppressed",
     Standing.NOT_ALLOWED: "agreed to {}, but SMS to their country are not allowed",
+    Standing.LANDLINE: "agreed to {}, but have a landline number, which gets no SMS",
     Standing.ARCHIVED: "are archived, so they don’t get {}",
 }
 

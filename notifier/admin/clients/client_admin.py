@@ -20,7 +20,7 @@ from notifier.admin.clients.acts import ACTS
 from notifier.admin.clients.audience_lists import AudienceChangeList, ReachFilter
 from notifier.admin.clients.client_form import ClientForm
 from notifier.admin.clients.explanation_page import explanation_page
-from notifier.admin.clients.list_filters import ActiveFilter, ConsentFilter
+from notifier.admin.clients.list_filters import ActiveFilter, ConsentFilter, LandlineFilter
 from notifier.admin.clients.preferences import PreferenceInline
 from notifier.admin.lists import routing
 from notifier.admin.lists.addresses import breakable
@@ -43,7 +43,7 @@ class ClientAdmin(GuardedDeleteAdmin):
     form = ClientForm
     inlines = (PreferenceInline,)
     list_display = ("name", "shown_email", "phone", "wants", "state", "created")
-    list_filter = (ActiveFilter, ConsentFilter, ReachFilter)
+    list_filter = (ActiveFilter, ConsentFilter, LandlineFilter, ReachFilter)
     search_fields = ("name",)
     search_help_text = "Search by name, or by the start of an e-mail address or phone number."
     ordering = ("name",)
@@ -162,6 +162,9 @@ class ClientAdmin(GuardedDeleteAdmin):
         suppressions.restore_plaintext_of(obj)
         if {"email", "phone"} & set(form.changed_data):
             self._warn_of_suppressions(request, obj)
+        if "phone" in form.changed_data and obj.has_landline:
+            words = f"{obj.phone} is a landline number: no SMS is sent to it, whatever is ticked."
+            self.message_user(request, words, messages.WARNING)
 
     def _warn_of_suppressions(self, request: HttpRequest, client: Client) -> None:
         """Says that an address is suppressed, which the form does not show."""

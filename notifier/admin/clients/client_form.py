@@ -35,8 +35,8 @@ class ClientForm(StaleModelForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         phone = self.fields.get("phone")
-        if phone and self.instance.phone and phones.is_landline(str(self.instance.phone)):
-            phone.help_text = "This is a landline number. Most landlines can’t receive SMS."
+        if phone and self.instance.has_landline:
+            phone.help_text = "This is a landline number, so no SMS is sent to it."
         # A reader's form has no fields.
         if field := cast(forms.ChoiceField | None, self.fields.get("time_zone")):
             choices = timezones.zone_choices("From their phone number")
@@ -79,8 +79,26 @@ class ClientForm(StaleModelForm):
             raise forms.ValidationError(str(error)) from error
         return PhoneNumber.from_string(found.number)
 
+    def _landline_ending(self) -> str | None:
+        if not (phone := self.cleaned_data.get("phone")):
+            return None
+        return phones.read(str(phone), region=None).landline_ending
+
+    def _tell_what_is_wrong_with_the_phone(self) -> None:
+        """As an import tells it, with an example of the country: the field's own words have neither."""
+        if not self.has_error("phone", "invalid"):
+            return
+        try:
+            phones.read(self["phone"].data or "", region=settings.PHONE_DEFAULT_REGION)
+        except ValueError as error:
+            self.errors["phone"] = self.error_class([str(error)], renderer=self.renderer)
+
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean() or self.cleaned_data
+        self._tell_what_is_wrong_with_the_phone()
+        if "phone" in self.changed_data and "phone" in cleaned:
+            # Among the cleaned values, so that it is saved with the number.
+            self.instance.landline_ending = cleaned["landline_ending"] = self._landline_ending()
         if not self.errors and not cleaned.get("email") and not cleaned.get("phone"):
             # At the first field that can be corrected; the error of the constraint would stand above the form.
             self.add_error("email", "Enter an e-mail address, a phone number, or both.")

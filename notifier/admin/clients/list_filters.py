@@ -1,4 +1,4 @@
-"""The filters of the list of clients: active or archived, and what they agreed to."""
+"""The filters of the list of clients: active or archived, what they agreed to, and whether they have a landline."""
 
 from typing import Any
 
@@ -7,6 +7,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from notifier.models import Channel, Client, Topic
+from notifier.policies import landlines
 
 
 class ActiveFilter(admin.SimpleListFilter):
@@ -37,3 +38,15 @@ class ConsentFilter(admin.SimpleListFilter):
             return queryset
         # Client and topic are unique together: the join makes no client appear twice.
         return queryset.filter(preferences__topic__slug=slug, **{f"preferences__{channel}": True})
+
+
+class LandlineFilter(admin.SimpleListFilter):
+    title = "phone"
+    parameter_name = "landline"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", "Landline: no SMS"), ("no", "Not a landline")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Client]) -> QuerySet[Client]:
+        condition = {"yes": landlines.has_landline(), "no": landlines.is_passing()}.get(self.value() or "")
+        return queryset if condition is None else queryset.filter(condition)

@@ -1,6 +1,6 @@
 """What the import pages show: samples of the columns, what each row would do, and the result in words."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -8,6 +8,8 @@ from typing import Any
 from notifier.clients.imports import importer, uploads
 from notifier.clients.imports.columns import NOTHING, ConsentColumn
 from notifier.clients.imports.importer import Plan, Planned, Refused
+from notifier.clients.imports.messages import Owner
+from notifier.clients.imports.proposals import Proposal
 from notifier.clients.imports.rows import ROW
 from notifier.files.base import Table
 from notifier.models import Channel, ClientImport
@@ -45,8 +47,8 @@ NOTES = {
         "clients have a suppressed address. Consent is imported, but nothing is sent to those addresses.",
     ),
     "landlines": (
-        "client has a landline number. Most landlines can’t receive SMS.",
-        "clients have a landline number. Most landlines can’t receive SMS.",
+        "client has a landline number. Consent is imported, but no SMS is sent to that number.",
+        "clients have a landline number. Consent is imported, but no SMS is sent to those numbers.",
     ),
 }
 
@@ -57,27 +59,35 @@ class Column:
     name: str
     samples: list[str]
     chosen: str
+    #: Whether it was recognised by what is in it, and not by its name.
+    is_by_contents: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
     name: str
     text: str
-    mistakes: list[str] = field(default_factory=list)
+    mistakes: list["Sentence"] = field(default_factory=list)
 
 
-def columns_of(table: Table, chosen: Mapping[str, str]) -> list[Column]:
-    """The columns with their first values, and the meaning chosen for each."""
+#: What is wrong, in pieces, each with the client whom it names, if it names one.
+Sentence = list[tuple[str, int | None]]
+
+
+def columns_context(table: Table, chosen: Mapping[str, str], proposal: Proposal) -> dict[str, Any]:
+    """The columns with their first values and the meaning chosen for each; and where what is chosen comes from."""
     rows = [row.cells for row in islice(table.rows(), SAMPLES)]
-    return [
+    found = [
         Column(
             number=number,
             name=name,
             samples=[_sample(cells[number]) for cells in rows if number < len(cells) and cells[number].strip()],
             chosen=chosen.get(name, NOTHING),
+            is_by_contents=name in proposal.by_contents and chosen.get(name) == proposal.mapping[name],
         )
         for number, name in enumerate(table.header)
     ]
+    return {"columns": found, "as_in": proposal.as_in if dict(chosen) == proposal.mapping else None}
 
 
 def _sample(text: str) -> str:
@@ -127,16 +137,25 @@ def preview(pending: ClientImport, found: Plan) -> dict[str, Any]:
 
 
 def _as_refused(one: Refused, header: list[str], shown: list[int]) -> dict[str, Any]:
+    mistakes = [(column, _sentence(text, one.owners)) for column, text in one.mistakes]
     cells = [
         Cell(
             name=header[number],
             text=_sample(one.row.cells[number]) if number < len(one.row.cells) else "",
-            mistakes=[text for column, text in one.mistakes if column == number],
+            mistakes=[sentence for column, sentence in mistakes if column == number],
         )
         for number in shown
     ]
-    whole = [text for column, text in one.mistakes if column == ROW or column not in shown]
+    whole = [sentence for column, sentence in mistakes if column == ROW or column not in shown]
     return {"line": one.row.line, "cells": cells, "mistakes": whole}
+
+
+def _sentence(text: str, owners: Sequence[Owner]) -> Sentence:
+    found: Sentence = []
+    for owner in owners:
+        before, named, text = text.partition(str(owner))
+        found += [(before, None), (named, owner.pk)] if named else [(before, None)]
+    return [*found, (text, None)]
 
 
 def _as_taken(one: Planned, names: Mapping[int, str]) -> dict[str, Any]:

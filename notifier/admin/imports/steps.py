@@ -18,10 +18,11 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils.http import content_disposition_header
 
+from notifier.addresses import regions
 from notifier.admin.imports import ownership, previews
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.admin.lists.reason_field import ReasonField
-from notifier.clients.imports import columns, importer, uploads
+from notifier.clients.imports import columns, importer, proposals, uploads
 from notifier.clients.imports.columns import MappingError
 from notifier.clients.imports.uploads import AlreadyDone
 from notifier.clients.imports.writing import ClientsChanged
@@ -68,10 +69,11 @@ def columns_page(model_admin: BackOfficeAdmin, request: HttpRequest, pk: int) ->
     if pending is None:
         return redirect(model_admin.page_url("change", pk))
     table = uploads.table_of(pending)
-    chosen = pending.mapping
+    chosen, region = pending.mapping, uploads.region_of(pending)
     note = ""
     if request.method == "POST":
         chosen = {name: request.POST.get(f"column-{number}", "") for number, name in enumerate(table.header)}
+        region = request.POST.get("region", region)
         try:
             if (encoding := request.POST.get("encoding", "")) and encoding != table.encoding:
                 # The columns may be called otherwise now: they are shown anew.
@@ -79,7 +81,7 @@ def columns_page(model_admin: BackOfficeAdmin, request: HttpRequest, pk: int) ->
                 text = f"The text is now read as {encodings.name(encoding)}. Check the columns again and continue."
                 model_admin.message_user(request, text, messages.SUCCESS)
                 return redirect(model_admin.page_url("columns", pk))
-            uploads.set_mapping(pending=pending, mapping=chosen)
+            uploads.set_mapping(pending=pending, mapping=chosen, region=region)
             return redirect(model_admin.page_url("preview", pk))
         except (FileError, MappingError) as error:
             note = str(error)
@@ -92,7 +94,9 @@ def columns_page(model_admin: BackOfficeAdmin, request: HttpRequest, pk: int) ->
         "hidden_rows": table.hidden_rows(),
         "encoding": table.encoding,
         "encodings": uploads.encodings_of(pending).items(),
-        "columns": previews.columns_of(table, chosen),
+        "region": region,
+        "regions": regions.choices().items(),
+        **previews.columns_context(table, chosen, proposals.propose(table, by_id=pending.created_by_id)),
         "choices": columns.choices(importer.topics()).items(),
         "note": note,
         "step": 2,

@@ -45,12 +45,14 @@ _SECOND_BEST = {
     "phone": "primaryphone homephone homephonemobile homephonephone mainphonemobile mainphonephone workphone "
     "businessphone",
 }
-_FIELD_OF = {word: field for field, words in _SYNONYMS.items() for word in words.split()}
+#: Of fields: each name without blanks, accents and capitals.
+FIELD_NAMES = {word: field for field, words in _SYNONYMS.items() for word in words.split()}
 _CHANNEL_OF = {
     **dict.fromkeys("email mail emails mails newsletter".split(), EMAIL),
     **dict.fromkeys("sms text texts textmessage textmessages mobile phone".split(), SMS),
     **dict.fromkeys("both channels channel".split(), BOTH),
 }
+_NUMBER = frozenset("no nr num nos number numbers".split())
 #: Words in a header that add nothing to the topic.
 _FILLERS = set(
     "by via per through wants want consent consents opt in optin subscribed subscription agreed to e".split()
@@ -97,12 +99,12 @@ def guess(header: Sequence[str], topics: Sequence[TopicRef]) -> list[str]:
         meanings.append(NOTHING if meaning in meanings else meaning)
     for field, words in _SECOND_BEST.items():
         for column, name in enumerate(header):
-            if field not in meanings and not meanings[column] and "".join(_words(name)) in words.split():
+            if field not in meanings and not meanings[column] and plain(name) in words.split():
                 meanings[column] = field
-    return _with_one_name(meanings)
+    return with_one_name(meanings)
 
 
-def _with_one_name(meanings: Sequence[str]) -> list[str]:
+def with_one_name(meanings: Sequence[str]) -> list[str]:
     """Beside a last name alone "Name" is the first name, and the other way round; beside both it says nothing new."""
     has_first, has_last = "first_name" in meanings, "last_name" in meanings
     if not (has_first or has_last):
@@ -117,7 +119,7 @@ def _meaning(name: str, topics: Sequence[TopicRef]) -> str:
     if name.strip().casefold() in choices(topics):
         return name.strip().casefold()
     words = _words(name)
-    if field := _FIELD_OF.get("".join(words)):
+    if field := _field(words):
         return field
     # The longest first: "New listings" is not about "Listings".
     for topic in sorted(topics, key=lambda one: len(one.name), reverse=True):
@@ -126,6 +128,19 @@ def _meaning(name: str, topics: Sequence[TopicRef]) -> str:
             if rest is not None and (channel := _channel(rest)):
                 return f"{topic.slug}.{channel}"
     return NOTHING
+
+
+def _field(words: Sequence[str]) -> str:
+    """The field of this name; of a phone number with or without “No.” after it."""
+    field = FIELD_NAMES.get("".join(words), NOTHING)
+    if not field and len(words) > 1 and words[-1] in _NUMBER and FIELD_NAMES.get("".join(words[:-1])) == "phone":
+        return "phone"
+    return field
+
+
+def plain(name: str) -> str:
+    """A column's name without what is written in many ways: blanks, accents, capitals, dots and dashes."""
+    return "".join(_words(name))
 
 
 def _words(text: str) -> list[str]:
@@ -159,6 +174,8 @@ class Layout:
     fields: Mapping[str, int]
     #: The columns about a topic: position, channel, and what the cell is about.
     consents: Sequence[tuple[int, str, ConsentColumn]]
+    #: The country of phone numbers without a country code; without it they are refused.
+    region: str | None = None
 
     @property
     def consent_columns(self) -> list[ConsentColumn]:
@@ -170,7 +187,7 @@ def spread(channel: str, consent: ConsentColumn) -> Iterator[ConsentColumn]:
     yield from (ConsentColumn(consent.topic, one) for one in (CHANNELS if channel == BOTH else (channel,)))
 
 
-def arrange(meanings: Sequence[str], topics: Sequence[TopicRef]) -> Layout:
+def arrange(meanings: Sequence[str], topics: Sequence[TopicRef], *, region: str | None = None) -> Layout:
     """Raises `MappingError` where a meaning is unknown or given twice, or no column identifies the client."""
     by_slug = {topic.slug: topic for topic in topics}
     labels = choices(topics)
@@ -187,7 +204,7 @@ def arrange(meanings: Sequence[str], topics: Sequence[TopicRef]) -> Layout:
         elif meaning:
             fields[meaning] = column
     _check(fields, consents, topics)
-    return Layout(fields=fields, consents=consents)
+    return Layout(fields=fields, consents=consents, region=region)
 
 
 def _check(

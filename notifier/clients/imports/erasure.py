@@ -49,6 +49,10 @@ class Traces:
         digits = re.sub(r"\D", "", cell)
         if not any(ending in digits for ending in self._endings):
             return False
+        national = digits.lstrip("0")
+        if "+" not in cell and any(number.endswith(national) for number in self._numbers):
+            # Whichever country was chosen for the numbers of the file.
+            return True
         try:
             return phones.read(cell, region=settings.PHONE_DEFAULT_REGION).number in self._numbers
         except ValueError:
@@ -105,7 +109,7 @@ def erase_rows(*, addresses: Collection[tuple[Channel, str]], now: datetime, fou
     # In a file without a header, the first row of data was taken for one.
     for pk, mapping in ClientImport.objects.values_list("pk", "mapping"):
         if found.traces.in_any(list(mapping)):
-            ClientImport.objects.filter(pk=pk).update(mapping={})
+            ClientImport.objects.filter(pk=pk).update(mapping={}, header_digest="")
 
 
 def _waiting() -> QuerySet[ClientImport]:

@@ -7,10 +7,10 @@ from datetime import datetime
 from functools import partial
 from itertools import islice
 
-from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from notifier.clients.imports.columns import LINE_HEADER, REPORT_HEADERS, WHY_HEADER, ConsentColumn, Layout, TopicRef
+from notifier.clients.imports.messages import Owner
 from notifier.clients.imports.rows import ROW, Mistake, RowReader
 from notifier.clients.imports.staging import Staging, staging
 from notifier.clients.imports.writing import ClientsChanged, ImportOrigin, write
@@ -48,6 +48,8 @@ class Refused:
 
     row: Row
     mistakes: list[Mistake]
+    #: The two clients whose addresses it mixes, if that is its mistake.
+    owners: list[Owner] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +141,7 @@ class Done:
 @contextmanager
 def _staged(table: Table, layout: Layout, progress: Progress) -> Iterator[Staging]:
     """Stages the whole file before a transaction begins, for reading takes long and may fail."""
-    reader = RowReader(layout=layout, columns=len(table.header), region=settings.PHONE_DEFAULT_REGION)
+    reader = RowReader(layout=layout, columns=len(table.header))
     has_rows = False
     with staging(layout.consent_columns) as stage:
         for number in stage.add((row.line, reader.parse(row.cells)) for row in table.rows()):
@@ -158,7 +160,7 @@ def refusals(stage: Staging, table: Table, layout: Layout) -> Iterator[Refused]:
         if wanted is None:
             return
         if row.line == wanted[0]:
-            yield Refused(row, wanted[1])
+            yield Refused(row, *wanted[1:])
             wanted = next(wrong, None)
 
 

@@ -30,7 +30,7 @@ _NO = "0 0.0 n no f false off nein non unsubscribed refused opted-out ✗ ✘ �
 WISHES = {**dict.fromkeys(_YES, True), **dict.fromkeys(_NO, False)}
 _CHANNELS: dict[str, frozenset[str]] = {
     **dict.fromkeys("both all".split(), frozenset({EMAIL, SMS})),
-    **dict.fromkeys("neither none no nothing nein non keine 0 false".split(), frozenset()),
+    **dict.fromkeys("neither none no nothing nein non keine".split(), frozenset()),
     **dict.fromkeys("e-mail email mail".split(), frozenset({EMAIL})),
     **dict.fromkeys("sms text phone".split(), frozenset({SMS})),
 }
@@ -59,12 +59,11 @@ class Parsed:
 
 
 class RowReader:
-    """Parses rows by a layout. `region`: the country of numbers without a country code; without it they are refused."""
+    """Parses rows by a layout."""
 
-    def __init__(self, *, layout: Layout, columns: int, region: str | None) -> None:
+    def __init__(self, *, layout: Layout, columns: int) -> None:
         self._layout = layout
         self._columns = columns
-        self._region = region
 
     def parse(self, cells: Sequence[str]) -> Parsed:
         parsed = Parsed()
@@ -111,7 +110,7 @@ class RowReader:
             return None
 
     def _read_phone(self, text: str) -> phones.Phone:
-        return phones.read(text, region=self._region)
+        return phones.read(text, region=self._layout.region)
 
     def _read_consents(self, cells: Sequence[str], parsed: Parsed) -> None:
         for column, channel, consent in self._layout.consents:
@@ -170,10 +169,14 @@ def read_channels(text: str) -> Set[str]:
 
 
 def _channels(text: str) -> Set[str]:
+    if text in WISHES:
+        return _CHANNELS["both" if WISHES[text] else "neither"]
     words = [word for word in re.split(r"[\s,;/+&|]+|\band\b", text) if word]
     chosen = [_CHANNELS.get(word) for word in words]
-    if not chosen or None in chosen:
-        raise ValueError(f"“{shortened(text)}” must be one of: both, e-mail, SMS, neither.")
+    # “No SMS” names a channel that is refused, and is no yes to it.
+    says_no = any(channels == frozenset() for channels in chosen)
+    if not chosen or None in chosen or (says_no and any(chosen)):
+        raise ValueError(f"“{shortened(text)}” must be one of: both, e-mail, SMS, neither, yes, no.")
     return frozenset(one for channels in chosen if channels for one in channels)
 
 

@@ -14,7 +14,7 @@ from django.db import connection
 from django.db.backends.utils import CursorWrapper
 
 from notifier.clients.imports.columns import ConsentColumn
-from notifier.clients.imports.messages import mistake_in_words
+from notifier.clients.imports.messages import Owner, mistake_in_words
 from notifier.clients.imports.rows import Mistake, Parsed
 from notifier.consent import suppressions
 from notifier.models import Channel, Client, ConsentChange, Preference, Suppression
@@ -283,18 +283,25 @@ class Staging:
         number: int = self.cursor.fetchone()[0]
         return number
 
-    def mistakes(self, columns: dict[str, int]) -> Iterator[tuple[int, list[Mistake]]]:
-        """The lines that are not taken, in order, each with its mistakes. `columns`: the position of each field."""
+    def mistakes(self, columns: dict[str, int]) -> Iterator[tuple[int, list[Mistake], list[Owner]]]:
+        """The lines that are not taken, in order, each with its mistakes and the clients whose addresses it mixes.
+
+        `columns`: the position of each field.
+        """
         last = -1
         while rows := self._refused_after(last):
-            for line, mistakes, mistake, *lines in rows:
-                yield line, _read_mistakes(mistakes) if mistakes else [mistake_in_words(mistake, lines, columns)]
+            for line, mistakes, mistake, pk, name, other_pk, other_name, *lines in rows:
+                owners = [Owner(pk, name), Owner(other_pk, other_name)] if mistake == "owners" else []
+                found = _read_mistakes(mistakes) if mistakes else [mistake_in_words(mistake, owners, lines, columns)]
+                yield line, found, owners
             last = rows[-1][0]
 
     def _refused_after(self, line: int) -> list[tuple]:
         self.cursor.execute(
-            "SELECT r.line, r.mistakes, m.mistake, m.client_id, m.by_phone, m.email_line, m.phone_line, m.owner_line "
-            "FROM import_row r LEFT JOIN import_match m ON m.line = r.line "
+            "SELECT r.line, r.mistakes, m.mistake, m.client_id, a.name, m.by_phone, b.name, m.email_line, "
+            "m.phone_line, m.owner_line FROM import_row r LEFT JOIN import_match m ON m.line = r.line "
+            f"LEFT JOIN {_CLIENT} a ON a.id = m.client_id AND m.mistake = 'owners' "
+            f"LEFT JOIN {_CLIENT} b ON b.id = m.by_phone AND m.mistake = 'owners' "
             "WHERE r.line > %s AND (r.mistakes IS NOT NULL OR m.mistake <> '') ORDER BY r.line LIMIT %s",
             [line, CHUNK],
         )

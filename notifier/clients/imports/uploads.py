@@ -6,9 +6,11 @@ from datetime import datetime
 from itertools import islice
 from typing import BinaryIO
 
+from django.conf import settings
 from django.contrib.auth.models import User
 
-from notifier.clients.imports import columns, importer
+from notifier.addresses import regions
+from notifier.clients.imports import columns, importer, proposals
 from notifier.clients.imports.columns import Layout, MappingError, TopicRef
 from notifier.clients.imports.importer import Plan
 from notifier.clients.imports.writing import ImportOrigin
@@ -54,8 +56,15 @@ def upload(*, file: BinaryIO, name: str, by: User, now: datetime) -> ClientImpor
     content = packed.pack(table, rows, encoding=encoding)
     if encoding and not packed.possible(content):
         raise FileError("The file uses a text encoding that can’t be read here. Save it again as CSV (UTF-8).")
+    found = packed.unpack(content)
+    proposal = proposals.propose(found, by_id=by.pk)
     return ClientImport.objects.create(
-        file_name=name[-MAX_NAME_LETTERS:], content=content, mapping=_guessed(packed.unpack(content)), created_by=by
+        file_name=name[-MAX_NAME_LETTERS:],
+        content=content,
+        mapping=proposal.mapping,
+        header_digest=proposals.header_digest(found.header),
+        phone_region=proposal.region,
+        created_by=by,
     )
 
 
@@ -67,10 +76,6 @@ def _opened(file: BinaryIO) -> tuple[Table, str]:
     except EncodingUnknown:
         encoding = UNKNOWN
     return (open_table(file, encoding=AS_BYTES), encoding) if encoding else (table, "")
-
-
-def _guessed(table: Table) -> dict[str, str]:
-    return dict(zip(table.header, columns.guess(table.header, importer.topics()), strict=True))
 
 
 def table_of(pending: ClientImport) -> Table:
@@ -101,8 +106,11 @@ def set_encoding(*, pending: ClientImport, encoding: str) -> None:
     Raises `FileError` where the file has letters that the encoding doesn't have.
     """
     content = packed.with_encoding(bytes(pending.content), encoding)
+    table = packed.unpack(content)
+    proposal = proposals.propose(table, by_id=pending.created_by_id)
     waiting = ClientImport.objects.filter(pk=pending.pk, state=State.UPLOADED)
-    if not waiting.update(content=content, mapping=_guessed(packed.unpack(content))):
+    digest = proposals.header_digest(table.header)
+    if not waiting.update(content=content, mapping=proposal.mapping, header_digest=digest):
         raise AlreadyDone
 
 
@@ -110,13 +118,27 @@ def layout_of(pending: ClientImport, table: Table, topics: Sequence[TopicRef]) -
     """Raises `MappingError` where the chosen columns can't be read, or nobody has said how its letters are."""
     if table.encoding == UNKNOWN:
         raise MappingError("Choose the text encoding of the file.")
-    return columns.arrange([pending.mapping.get(name, columns.NOTHING) for name in table.header], topics)
+    meanings = [pending.mapping.get(name, columns.NOTHING) for name in table.header]
+    return columns.arrange(meanings, topics, region=region_of(pending) or None)
 
 
-def set_mapping(*, pending: ClientImport, mapping: Mapping[str, str]) -> None:
-    """Store what each column means. Raises `MappingError`, and changes nothing, where that can't be read."""
+def region_of(pending: ClientImport) -> str:
+    """The country of phone numbers without a country code; empty: such numbers are refused."""
+    if pending.phone_region is None:
+        return settings.PHONE_DEFAULT_REGION or ""
+    return pending.phone_region
+
+
+def set_mapping(*, pending: ClientImport, mapping: Mapping[str, str], region: str) -> None:
+    """Store what each column means, and where phone numbers without a country code belong.
+
+    Raises `MappingError`, and changes nothing, where that can't be read.
+    """
     columns.arrange(list(mapping.values()), importer.topics())
-    if not ClientImport.objects.filter(pk=pending.pk, state=State.UPLOADED).update(mapping=dict(mapping)):
+    if region and region not in regions.names():
+        raise MappingError("Choose a country from the list.")
+    waiting = ClientImport.objects.filter(pk=pending.pk, state=State.UPLOADED)
+    if not waiting.update(mapping=dict(mapping), phone_region=region):
         raise AlreadyDone
 
 
@@ -151,7 +173,8 @@ def carry_out(*, pending: ClientImport, by: User, reason: str, now: datetime, se
     def close() -> None:
         """The second of two presses waits here, and then finds nothing to do."""
         _close(pending, state=State.DONE, now=now)
-        if ClientImport.objects.values_list("mapping", flat=True).get(pk=pending.pk) != pending.mapping:
+        chosen = ClientImport.objects.values_list("mapping", "phone_region").get(pk=pending.pk)
+        if chosen != (pending.mapping, pending.phone_region):
             raise NotAsShown
 
     with importer.run(table=table, layout=layout, origin=origin, now=now, seen=seen, begin=close) as done:
@@ -176,12 +199,13 @@ def _close(pending: ClientImport, *, state: ClientImport.State, now: datetime) -
 def record(
     *, origin: ImportOrigin, mapping: Mapping[str, str], counts: Mapping[str, int], now: datetime
 ) -> ClientImport:
-    """Of a run from the command line: a row like that of an upload, without the file."""
+    """Of a run from the command line: a row like that of an upload, without the file. Pages remember its columns."""
     return ClientImport.objects.create(
         file_name=origin.file_name[-MAX_NAME_LETTERS:],
         content=b"",
         state=State.DONE,
         mapping=dict(mapping),
+        header_digest=proposals.header_digest(list(mapping)),
         counts=dict(counts),
         resubscribes=bool(origin.reason),
         reason=origin.reason,

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import connection
 
+from notifier.addresses.phones import LANDLINE_DIGITS
 from notifier.clients.imports.staging import Staging
 from notifier.consent import suppressions
 from notifier.models import Client, ConsentChange, Preference
@@ -15,6 +16,9 @@ _CLIENT = Client._meta.db_table
 _HISTORY = Client.history.model._meta.db_table
 _PREFERENCE = Preference._meta.db_table
 _CHANGE = ConsentChange._meta.db_table
+
+#: As `Phone.landline_ending`, of a row of `import_match`.
+_LANDLINE_ENDING = f"CASE WHEN landline = 1 THEN SUBSTR({{0}}, LENGTH({{0}}) - {LANDLINE_DIGITS - 1}) END"
 
 MAX_REASON_LETTERS = 100
 MAX_DETAIL_LETTERS = 300
@@ -72,8 +76,9 @@ class _Writer:
 
     def add_clients(self) -> None:
         self._run(
-            f"INSERT INTO {_CLIENT} (id, name, email, phone, time_zone, is_active, created_at, updated_at) "
-            "SELECT client_id, name, email, phone, COALESCE(time_zone, ''), true, %s, %s FROM import_match "
+            f"INSERT INTO {_CLIENT} (id, name, email, phone, landline_ending, time_zone, is_active, created_at, "
+            "updated_at) SELECT client_id, name, email, phone, "
+            f"{_LANDLINE_ENDING.format('phone')}, COALESCE(time_zone, ''), true, %s, %s FROM import_match "
             "WHERE is_new AND mistake = '' ORDER BY line",
             self._moment,
             self._moment,
@@ -90,6 +95,8 @@ class _Writer:
         self._run(
             f"UPDATE {_CLIENT} SET name = COALESCE(m.name, {_CLIENT}.name), "
             f"email = COALESCE(m.email, {_CLIENT}.email), phone = COALESCE(m.phone, {_CLIENT}.phone), "
+            f"landline_ending = CASE WHEN m.phone IS NULL THEN {_CLIENT}.landline_ending "
+            f"ELSE {_LANDLINE_ENDING.format('m.phone')} END, "
             f"time_zone = COALESCE(m.time_zone, {_CLIENT}.time_zone), updated_at = %s "
             f"FROM import_match m WHERE m.client_id = {_CLIENT}.id AND m.alters AND m.mistake = ''",
             self._moment,

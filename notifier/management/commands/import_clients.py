@@ -5,10 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from notifier.clients.imports import columns, importer, uploads
+from notifier.clients.imports import columns, contents, importer, uploads
 from notifier.clients.imports.columns import MappingError, TopicRef
 from notifier.clients.imports.writing import ClientsChanged, ImportOrigin
 from notifier.files import encodings
@@ -34,7 +35,7 @@ NOTES = {
     "resubscribed": "of them had opted out before, and are subscribed again.",
     "archived": "of them are archived and stay archived: nothing is sent to them.",
     "suppressed": "of them have a suppressed address: nothing is sent to it.",
-    "landlines": "of them have a landline number: most landlines can’t receive SMS.",
+    "landlines": "of them have a landline number: no SMS is sent to it.",
 }
 
 
@@ -94,7 +95,7 @@ class Command(BaseCommand):
     def _import(self, table: Table, origin: ImportOrigin, maps: list[str], failed_rows: Path, *, dry_run: bool) -> None:
         topics = importer.topics()
         mapping = _mapping(table, maps, topics)
-        layout = columns.arrange(list(mapping.values()), topics)
+        layout = columns.arrange(list(mapping.values()), topics, region=settings.PHONE_DEFAULT_REGION)
         self._tell_mapping(table, mapping, topics)
         meter = _Meter(self.stderr, table)
         began = time.monotonic()
@@ -171,7 +172,10 @@ def _user(name: str) -> User:
 
 
 def _mapping(table: Table, maps: Sequence[str], topics: Sequence[TopicRef]) -> dict[str, str]:
-    mapping = dict(zip(table.header, columns.guess(table.header, topics), strict=True))
+    named = columns.guess(table.header, topics)
+    sampled = contents.sample(table)
+    guessed = contents.complete(named, table.header, sampled, region=settings.PHONE_DEFAULT_REGION)
+    mapping = dict(zip(table.header, guessed, strict=True))
     for pair in maps:
         name, equals, meaning = pair.rpartition("=")
         if not equals or name not in mapping:

@@ -1,3 +1,5 @@
+import html
+import re
 from datetime import timedelta
 
 import pytest
@@ -8,11 +10,12 @@ from django.urls import reverse
 from pytest_django.asserts import assertRedirects
 from pytest_django.fixtures import Settings
 
+from notifier.clients import counts
 from notifier.models import Breaker, Broadcast, ClientCounts, DailyStats, Delivery, Process
 from notifier.runtime import clock
 from notifier.staff import groups
 from tests.notifier.admin.conftest import LogIn
-from tests.support.factories import a_broadcast, a_delivery, a_notification, a_topic, an_open_breaker
+from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification, a_topic, an_open_breaker
 
 TALLY = {"audience": 1200, "rate": 10.0, "counts": {"email": {"SENT": 900, "PENDING": 300}}}
 
@@ -313,3 +316,17 @@ def test_a_stranger_is_asked_to_log_in(client: Browser, db: None) -> None:
 
     assert answer.status_code == 302
     assert reverse("admin:login") in answer["Location"]
+
+
+def test_a_number_of_those_who_agreed_leads_to_exactly_those(admin: Browser) -> None:
+    a_client(listings="both")
+    a_client(listings="both", phone="+493012345678")
+    a_client(listings="both", phone=None)
+    counts.count(now=clock.now())
+
+    page = admin.get(reverse("admin:index")).content.decode()
+
+    links = re.findall(r'href="([^"]+wants=listings[^"]+)">(\d+)<', page)
+    assert [number for _, number in links] == ["3", "2"]
+    for link, number in links:
+        assert admin.get(html.unescape(link)).context["cl"].result_count == int(number)

@@ -20,7 +20,7 @@ EMAIL, SMS = Channel.EMAIL, Channel.SMS
 def counts(channel: Channel) -> dict[str, int]:
     """What is not nought, without the channel itself."""
     found = audience.reach(topic=a_topic())[channel]
-    names = ("recipients", "no_consent", "no_address", "suppressed", "not_allowed", "archived")
+    names = ("recipients", "no_consent", "no_address", "suppressed", "not_allowed", "landline", "archived")
     return {name: number for name in names if (number := getattr(found, name))}
 
 
@@ -99,6 +99,44 @@ def test_a_number_that_the_sender_would_refuse_for_its_country_is_told_apart(set
     assert audience.sample(topic=a_topic(), channel=SMS) == clients[1]
 
 
+def test_a_landline_is_told_apart_from_those_who_read_sms(settings: Any) -> None:
+    settings.SMS_COUNTRIES = ("DE",)
+    landline, mobile = (
+        a_client(listings="both", phone="+493012345678"),
+        a_client(listings="both", phone="+4915112345678"),
+    )
+    elsewhere = a_client(listings="both", phone="+442079460018")
+    suppressed = a_client(listings="both", phone="+493012345679")
+    Suppression.objects.create(channel=SMS, address="+493012345679", reason="STOP")
+    a_client(listings="email", phone="+493012345670")
+    a_client(listings="both", phone="+493012345671", is_active=False)
+
+    assert counts(SMS) == {
+        "recipients": 1,
+        "no_consent": 1,
+        "suppressed": 1,
+        "not_allowed": 1,
+        "landline": 1,
+        "archived": 1,
+    }
+    assert counts(EMAIL) == {"recipients": 5, "archived": 1}
+    found = {one: list(audience.who(topic=a_topic(), channel=SMS, standing=one)) for one in Standing}
+    assert found[Standing.RECIPIENTS] == [mobile]
+    assert found[Standing.LANDLINE] == [landline]
+    assert found[Standing.NOT_ALLOWED] == [elsewhere]
+    assert found[Standing.SUPPRESSED] == [suppressed]
+    assert audience.sample(topic=a_topic(), channel=SMS) == mobile
+
+
+def test_a_number_whose_type_nobody_looked_at_passes() -> None:
+    """As after a process of the release before has changed or added it."""
+    changed, added = a_client(listings="sms", phone="+493012345678"), a_client(listings="sms", phone="+493012345679")
+    Client.objects.filter(pk=changed.pk).update(phone="+4915112345671")
+    Client.objects.filter(pk=added.pk).update(landline_ending=None)
+
+    assert counts(SMS) == {"recipients": 2}
+
+
 def a_population(seed: int, size: int = 60) -> None:
     """Everything that can be said of a client, mixed by chance."""
     dice = random.Random(seed)
@@ -106,6 +144,8 @@ def a_population(seed: int, size: int = 60) -> None:
         has_email, has_phone = dice.choice([(True, True), (True, False), (False, True)])
         email = f"p{seed}.{number}@example.com" if has_email else None
         phone = a_phone(40_000 + seed * 1000 + number) if has_phone else None
+        if phone and number % 3 == 0:
+            phone = f"+49301234{seed}{number:03}"
         client = a_client(email=email, phone=phone, is_active=dice.random() > 0.2)
         for slug in ("listings", "offerings"):
             if dice.random() < 0.8:
@@ -133,10 +173,12 @@ def test_the_counts_add_up_to_the_clients_and_agree_with_what_is_really_made(now
         assert rows.filter(state=Delivery.State.PENDING).count() == promised[channel].recipients > 0
         assert skipped.filter(detail=Reason.no_address(channel)).count() == promised[channel].no_address > 0
         assert skipped.filter(detail=Reason.SUPPRESSED).count() == promised[channel].suppressed > 0
+        landlines = skipped.filter(detail=Reason.LANDLINE).count()
+        assert landlines == promised[channel].landline
+        assert bool(landlines) is (channel == SMS)
         assert promised[channel].no_consent > 0
         assert promised[channel].archived > 0
-        made = promised[channel].recipients + promised[channel].no_address + promised[channel].suppressed
-        assert rows.count() == made
+        assert rows.count() == promised[channel].recipients + promised[channel].unreachable
 
 
 @pytest.mark.usefixtures("only_postgresql")

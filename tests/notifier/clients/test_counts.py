@@ -28,6 +28,17 @@ def test_it_counts_clients_and_the_consent_of_the_active_ones(now: datetime) -> 
     assert row.counts["consents"][str(offerings.pk)] == {"email": 0, "sms": 0}
 
 
+def test_a_landline_is_no_reader_of_sms(now: datetime) -> None:
+    a_client(listings="both")
+    a_client(listings="both", phone="+493012345678")
+    a_client(listings="both", phone="+493012345679", is_active=False)
+    a_client(listings="both", phone=None)
+
+    counts.count(now=now)
+
+    assert ClientCounts.objects.get().counts["consents"][str(a_topic().pk)] == {"email": 3, "sms": 2}
+
+
 def test_there_is_one_row_however_often_it_counts(now: datetime) -> None:
     counts.count(now=now)
     a_client()

@@ -96,7 +96,7 @@ def test_a_dry_run_checks_everything_and_imports_nothing(file: Path, tmp_path: P
     [
         (b"", "The file is empty"),
         (b'name,email\n"Ann', "never closed"),
-        (b"wer,wo\nAnn,ann@example.com", "Choose the column with the e-mail address"),
+        (b"wer,wo\nAnn,Berlin", "Choose the column with the e-mail address"),
         (b"PK\x03\x04", "This Excel workbook is incomplete"),
     ],
 )

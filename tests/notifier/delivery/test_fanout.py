@@ -155,6 +155,18 @@ def test_consent_without_an_address_is_born_skipped_with_the_reason(
     assert broadcast.deliveries.exclude(channel=channel).get().state == State.PENDING
 
 
+def test_a_landline_is_born_skipped_with_the_reason_and_gets_the_email(now: datetime) -> None:
+    a_client(listings="both", phone="+493012345678")
+    broadcast = a_broadcast()
+
+    expand_all(broadcast, now)
+
+    text = broadcast.deliveries.get(channel=SMS)
+    assert (text.state, text.detail, text.address) == (State.SKIPPED, Reason.LANDLINE, "+493012345678")
+    assert (text.due_at, text.settled_at) == (None, now)
+    assert broadcast.deliveries.get(channel=EMAIL).state == State.PENDING
+
+
 @pytest.mark.parametrize("chunk", [1, 2, 3, 100])
 def test_clients_who_came_after_the_press_are_not_in_it(now: datetime, settings: Settings, chunk: int) -> None:
     settings.EXPAND_CHUNK = chunk

@@ -178,6 +178,10 @@ NOT_SENT = [
         "the address was suppressed at 14:03 on 3 Nov 2026; the address itself has been erased since.",
     ),
     (
+        {"state": "SKIPPED", "detail": Reason.LANDLINE},
+        "their phone number was a landline at 14:03 on 3 Nov 2026, and no SMS is sent to those.",
+    ),
+    (
         {"state": "SKIPPED", "detail": Reason.ARCHIVED},
         "Ann did not get the e-mail: they were archived when its turn came, at 14:03 on 3 Nov 2026.",
     ),
@@ -373,6 +377,17 @@ def test_a_follow_up_passes_by_a_number_that_may_not_be_sent_to(ann: Client, set
     sentence = told(ann, sent(ann, follows=first), channel=Channel.SMS)
 
     assert sentence.endswith("did not get the SMS: SMS may not be sent to numbers of US.")
+
+
+def test_a_follow_up_passes_by_a_landline(ann: Client) -> None:
+    consent(ann, MAY, channel=Channel.SMS)
+    Client.objects.filter(pk=ann.pk).update(phone="+493012345678", landline_ending="5678")
+    ann.refresh_from_db()
+    first = sent(ann)
+
+    sentence = told(ann, sent(ann, follows=first), channel=Channel.SMS)
+
+    assert sentence.endswith("did not get the SMS: their phone number is a landline, and no SMS is sent to those.")
 
 
 def _archived_before(client: Client, maria: User) -> None:

@@ -206,7 +206,7 @@ def _imported(staff: User, text: str, now: datetime) -> dict[str, Any]:
         uploads.upload(file=io.BytesIO(FILE.encode()), name=f"{text}.csv", by=staff, now=now) for _ in range(2)
     )
     for row in (pending, done):
-        uploads.set_mapping(pending=row, mapping=row.mapping | {"Wants": "listings.both"})
+        uploads.set_mapping(pending=row, mapping=row.mapping | {"Wants": "listings.both"}, region="")
     done.refresh_from_db()
     uploads.carry_out(pending=done, by=staff, reason="", now=now)
     return {"upload": pending.pk, "clientimport": done.pk}

@@ -5,6 +5,7 @@ from datetime import datetime
 import pytest
 from django.test import Client as Browser
 from django.urls import reverse
+from pytest_django.fixtures import Settings
 
 from notifier.clients import erasure
 from notifier.consent import provider_events, suppressions
@@ -114,3 +115,42 @@ def test_a_landline_is_told_on_the_clients_page(admin: Browser, number: str, tol
     change = reverse("admin:notifier_client_change", args=[a_client(phone=number).pk])
 
     assert ("This is a landline number" in admin.get(change).content.decode()) is told
+
+
+def test_a_landline_is_told_when_it_is_entered_and_kept_with_the_number(admin: Browser) -> None:
+    page = admin.post(ADD, filled_in(admin.get(ADD), name="Bob", email="", phone="+49 30 12345678"), follow=True)
+
+    assert "+493012345678 is a landline number: no SMS is sent to it" in page.content.decode()
+    bob = Client.objects.get()
+    assert bob.has_landline
+
+    change = reverse("admin:notifier_client_change", args=[bob.pk])
+    page = admin.post(change, filled_in(admin.get(change), phone="+49 151 12345678"), follow=True)
+
+    assert "landline number" not in page.content.decode()
+    bob.refresh_from_db()
+    assert (str(bob.phone), bob.landline_ending) == ("+4915112345678", None)
+
+    admin.post(change, filled_in(admin.get(change), phone="+49 30 12345678"))
+    admin.post(change, filled_in(admin.get(change), name="Robert", email="bob@example.com", phone=""))
+
+    bob.refresh_from_db()
+    assert (bob.name, bob.phone, bob.landline_ending) == ("Robert", None, None)
+
+
+@pytest.mark.parametrize(
+    ("region", "number", "words"),
+    [
+        ("SE", "0701", "Write it with its country code: one of Sweden is like +46 70 123 45 67."),
+        ("SE", "+44 12", "A number of Britain (UK) is written like +44 7400 123456."),
+        (None, "0701", "Write it with its country code, like +1 202 555 0123."),
+    ],
+)
+def test_a_number_that_does_not_exist_is_told_with_an_example_of_its_country(
+    admin: Browser, settings: Settings, region: str | None, number: str, words: str
+) -> None:
+    settings.PHONE_DEFAULT_REGION = settings.PHONENUMBER_DEFAULT_REGION = region
+
+    page = admin.post(ADD, filled_in(admin.get(ADD), name="Bob", email="", phone=number))
+
+    assert errors_of(page)["phone"] == [f"“{number}” is not a phone number that exists. {words}"]

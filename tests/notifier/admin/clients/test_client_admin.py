@@ -55,6 +55,13 @@ def test_an_absent_address_is_stored_as_null(admin: Browser) -> None:
     ]
 
 
+def test_any_number_of_clients_have_no_email_address(admin: Browser) -> None:
+    for number in ("+46 70 174 06 05", "+46 70 174 06 06"):
+        admin.post(reverse(ADD), filled_in(admin.get(reverse(ADD)), name="Ann", email="", phone=number))
+
+    assert list(Client.objects.values_list("email", flat=True)) == [None, None]
+
+
 def test_an_address_that_differs_in_case_alone_is_refused_at_its_field(admin: Browser) -> None:
     a_client(email="ann@example.com")
 

@@ -114,8 +114,64 @@ def test_columns_that_do_not_go_together_are_told_and_nothing_is_kept(importer: 
     assert row.mapping["E-Mail"] == "email"
 
 
+def test_what_was_chosen_for_a_header_stands_there_again_and_waits_for_staff(importer: Browser) -> None:
+    content = b"Wer;Wo;Ja\nAnn;ann@example.com;yes\n"
+    row = pending(importer, content)
+    chosen = {"column-0": "name", "column-1": "email", "column-2": "listings.email", "region": "SE"}
+    importer.post(page("columns", row.pk), chosen)
+    agree_to(importer, page("preview", row.pk))
+
+    again = pending(importer, content.replace(b"ann", b"bob"))
+    shown = importer.get(page("columns", again.pk))
+
+    assert [column.chosen for column in shown.context["columns"]] == ["name", "email", "listings.email"]
+    assert shown.context["region"] == "SE"
+    assert "As in the import of spring.csv by" in shown.content.decode()
+    assert Client.objects.get().email == "ann@example.com"
+    changed = importer.post(page("columns", again.pk), chosen | {"column-2": "", "column-0": "gone"})
+    assert "As in the import" not in changed.content.decode()
+
+
+def test_a_column_that_is_recognised_by_its_values_says_so_until_it_is_changed(importer: Browser) -> None:
+    row = pending(importer, b"Name;Emial;Reach on\nAnn;ann@example.com;+1 202 555 0123\n")
+
+    shown = importer.get(page("columns", row.pk))
+    changed = importer.post(page("columns", row.pk), {"column-0": "name", "column-2": "phone", "column-1": "name"})
+
+    assert [column.chosen for column in shown.context["columns"]] == ["name", "email", "phone"]
+    assert shown.content.decode().count("Recognised by its values") == 2
+    assert "Two columns are" in changed.content.decode()
+    assert changed.content.decode().count("Recognised by its values") == 1
+
+
+def test_the_country_of_numbers_without_a_code_is_asked_for(importer: Browser) -> None:
+    row = pending(importer, b"Name;Phone\nAnn;070-174 06 05\n")
+    shown = importer.get(page("columns", row.pk)).content.decode()
+    chosen = {"column-0": "name", "column-1": "phone"}
+
+    refused = importer.post(page("columns", row.pk), chosen | {"region": "XX"}).content.decode()
+    importer.post(page("columns", row.pk), chosen | {"region": "SE"})
+    agree_to(importer, page("preview", row.pk))
+
+    assert '<option value="" selected>No country' in shown
+    assert "Sweden (+46)" in shown
+    assert "Choose a country from the list." in refused
+    assert str(Client.objects.get().phone) == "+46701740605"
+
+
+def test_another_country_chosen_in_another_tab_is_shown_before_anything_is_imported(importer: Browser) -> None:
+    row = pending(importer, b"Name;Phone\nAnn;070-174 06 05\nBob;+46701740606\n")
+    form = form_of(importer.get(page("preview", row.pk)).content.decode())
+    importer.post(page("columns", row.pk), {"column-0": "name", "column-1": "phone", "region": "SE"})
+
+    response = importer.post(page("preview", row.pk), form)
+
+    assert "since this page was shown its columns were chosen again" in response.content.decode()
+    assert not Client.objects.exists()
+
+
 def test_columns_nobody_knows_are_asked_about(importer: Browser) -> None:
-    row = pending(importer, b"wer,wo\nAnn,ann@example.com\n")
+    row = pending(importer, b"wer,wo\nAnn,ann@example.com\nBob,bob@\n")
 
     assert importer.get(page("preview", row.pk)).headers["Location"] == page("columns", row.pk)
     importer.post(page("columns", row.pk), {"column-0": "name", "column-1": "email"})
@@ -158,6 +214,23 @@ def test_a_yes_that_is_left_out_for_an_unreadable_row_is_told_before_and_after(i
     assert "because another row can’t be read: Listings by e-mail" in preview
     assert told in result
     assert not Preference.objects.exists()
+
+
+@pytest.mark.parametrize("may_see", [True, False])
+def test_the_clients_of_a_conflict_are_named_and_linked(staff: LogIn, may_see: bool) -> None:
+    ann = a_client(name="Ann <b>", email="ann@example.com")
+    bob = a_client(name="Bob", phone="+12025550123")
+    browser = staff("notifier.import_client", *["notifier.view_client"] * may_see)
+    row = pending(browser, b"E-mail,Phone\nann@example.com,+12025550123\n")
+
+    text = browser.get(page("preview", row.pk)).content.decode()
+
+    for client, words in ((ann, f"Ann &lt;b&gt; (client {ann.pk})"), (bob, f"Bob (client {bob.pk})")):
+        link = f'<a href="{reverse("admin:notifier_client_change", args=[client.pk])}">{words}</a>'
+        assert (link in text) is may_see
+        assert words in text
+    failed = b"".join(browser.get(page("failed_rows", row.pk))).decode()
+    assert f"that of Ann <b> (client {ann.pk}), and the phone number that of Bob (client {bob.pk})." in failed
 
 
 # --- Who opted out ----------------------------------------------------------------------------------------------------
@@ -244,7 +317,7 @@ def test_who_may_look_sees_the_record_and_no_row_of_it(staff: LogIn, admin: Brow
 
 
 # --- Cost and keeping -------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(("step", "most"), [("columns", 8), ("preview", 40)])
+@pytest.mark.parametrize(("step", "most"), [("columns", 9), ("preview", 40)])
 def test_a_page_takes_as_many_queries_for_many_rows_as_for_few(importer: Browser, step: str, most: int) -> None:
     def queries(rows: int) -> int:
         text = "name,email,listings\n" + "".join(f"A,{rows}.{number}@example.com,both\n" for number in range(rows))

@@ -322,11 +322,13 @@ def mistakes(text: str) -> dict[int, list[tuple[int, str]]]:
 
 
 def test_the_addresses_of_two_clients_in_one_row_are_no_client() -> None:
-    ann, bob = a_client(email="ann@example.com"), a_client(phone="+12025550123")
+    ann, bob = a_client(name="Ann", email="ann@example.com"), a_client(name="Bob", phone="+12025550123")
 
-    assert mistakes("email,phone\nann@example.com,+12025550123") == {
-        2: [(1, f"The e-mail address belongs to client {ann.pk}, but the phone number belongs to client {bob.pk}.")]
-    }
+    (refused,) = plan("email,phone\nann@example.com,+12025550123").refused
+
+    words = f"belongs to Ann (client {ann.pk}), but the phone number belongs to Bob (client {bob.pk})."
+    assert refused.mistakes == [(1, f"The e-mail address {words}")]
+    assert refused.owners == [(ann.pk, "Ann"), (bob.pk, "Bob")]
 
 
 def test_of_two_rows_with_the_same_address_the_second_is_not_taken_and_names_the_first(do: Do) -> None:
@@ -577,3 +579,25 @@ def test_the_plan_tells_which_consent_is_left_as_it_is(do: Do) -> None:
 
 def test_landlines_are_counted(do: Do) -> None:
     assert do("name,phone\nAnn,+493012345678\nBob,+4915112345678") == {"added": 2, "landlines": 1}
+
+
+def test_a_landline_is_kept_as_one_and_a_row_without_a_number_leaves_it(do: Do) -> None:
+    ann, bob, cleo = (a_client(name=name, email=f"{name}@example.com") for name in ("ann", "bob", "cleo"))
+    Client.objects.filter(pk__in=[bob.pk, cleo.pk]).update(phone=None)
+    Client.objects.filter(pk=bob.pk).update(phone="+493012345670", landline_ending="5670")
+    Client.objects.filter(pk=cleo.pk).update(phone="+493012345671", landline_ending="5671")
+
+    do(
+        "name,email,phone\nAnn,ann@example.com,+49 30 12345678\nBob,bob@example.com,+4915112345678\n"
+        "Cleopatra,cleo@example.com,\nDee,,030 12345679\nEve,,+49 30 12345679"
+    )
+
+    found = {client.name: (str(client.phone), client.landline_ending) for client in Client.objects.order_by("pk")}
+    assert found == {
+        "Ann": ("+493012345678", "5678"),
+        "Bob": ("+4915112345678", None),
+        "Cleopatra": ("+493012345671", "5671"),
+        "Eve": ("+493012345679", "5679"),
+    }
+    assert {client.name for client in Client.objects.all() if client.has_landline} == {"Ann", "Cleopatra", "Eve"}
+    assert ann.pk == Client.objects.get(name="Ann").pk

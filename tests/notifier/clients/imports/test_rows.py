@@ -16,8 +16,8 @@ LISTINGS = TopicRef(1, "listings", "Listings")
 
 def parsed(header: str, *cells: str, region: str | None = None) -> Parsed:
     names = header.split(",")
-    layout = columns.arrange(columns.guess(names, [LISTINGS]), [LISTINGS])
-    return RowReader(layout=layout, columns=len(names), region=region).parse(cells)
+    layout = columns.arrange(columns.guess(names, [LISTINGS]), [LISTINGS], region=region)
+    return RowReader(layout=layout, columns=len(names)).parse(cells)
 
 
 def test_a_row_says_only_what_stands_in_it() -> None:
@@ -76,6 +76,13 @@ def test_anything_else_is_neither(text: str) -> None:
         ("e-mail and sms", True, True),
         ("neither", False, False),
         ("None", False, False),
+        ("yes", True, True),
+        ("Ja", True, True),
+        ("x", True, True),
+        ("1.0", True, True),
+        ("no", False, False),
+        ("FALSE", False, False),
+        ("opted-out", False, False),
     ],
 )
 def test_one_cell_may_tell_both_channels(text: str, email: bool, sms: bool) -> None:
@@ -85,8 +92,13 @@ def test_one_cell_may_tell_both_channels(text: str, email: bool, sms: bool) -> N
     }
 
 
-def test_yes_to_two_channels_at_once_says_nothing() -> None:
-    assert parsed("email,listings", "a@example.com", "yes").mistakes[0][0] == 1
+@pytest.mark.parametrize("text", ["no sms", "sms, no", "yes, sms", "neither, e-mail", "nothing by sms", "maybe"])
+def test_a_channel_beside_a_no_is_no_yes_to_it(text: str) -> None:
+    found = parsed("email,listings", "a@example.com", text)
+
+    assert found.mistakes == [(1, f"“{text}” is none of: both, e-mail, SMS, neither, yes, no.")]
+    assert found.consents == {}
+    assert found.unreadable == {ConsentColumn(1, "email"), ConsentColumn(1, "sms")}
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,18 @@ def test_each_message_has_the_installations_code_which_no_other_database_has(now
     assert [message.installation for message in claim(a_delivery(), now=now).messages] == [""]
 
 
+@pytest.mark.parametrize(("number", "reason"), [("+493012345678", Reason.LANDLINE), ("+4915112345678", "")])
+def test_no_sms_is_claimed_for_a_landline(now: datetime, number: str, reason: str) -> None:
+    """A dispatcher of the release before has made the delivery, or the number was known as a landline's only later."""
+    client = a_client(listings="both", phone=number)
+    text, mail = (a_delivery(client=client, channel=channel, due_at=now) for channel in (Channel.SMS, Channel.EMAIL))
+
+    taken = [addressed(claim(row, now=now)) for row in (text, mail)]
+
+    assert taken == [[] if reason else [text.pk], [mail.pk]]
+    assert fresh(text).detail == reason
+
+
 def test_a_second_ticket_for_the_same_rows_claims_nothing(now: datetime) -> None:
     row = a_delivery()
     first = claim(row, now=now)
