@@ -36,7 +36,7 @@ def issue_tickets(*, channel: Channel, transport: Transport, now: datetime, faul
     waiting = [
         pk
         for pk in Broadcast.objects.running().order_by("pk").values_list("pk", flat=True)
-        if not faults.waits(_step(channel), pk) and _due(pk, channel, now).exists()
+        if not faults.waits(_step(channel), pk) and _has_due(pk, channel, now, faults)
     ]
     if not waiting:
         return 0
@@ -58,6 +58,15 @@ def issue_tickets(*, channel: Channel, transport: Transport, now: datetime, faul
             room -= -(-rows // settings.TICKET_SIZE)
             issued += rows
     return issued
+
+
+def _has_due(broadcast_id: int, channel: Channel, now: datetime, faults: Faults) -> bool:
+    # A step of its own: that this one succeeds does not show that its rows can be handed out.
+    step = f"its {channel.units} that are due can't be looked for"
+    if not faults.waits(step, broadcast_id):
+        with faults.contained(step, broadcast_id):
+            return _due(broadcast_id, channel, now).exists()
+    return False
 
 
 def _step(channel: Channel) -> str:
