@@ -102,7 +102,7 @@ def test_a_host_name_for_others_makes_it_theirs_whatever_public_url_says(host: s
 
     assert told.returncode != 0
     assert "SECRET_KEY is published" in told.stderr or "SECRET_KEY can be guessed" in told.stderr
-    assert f"“{host}” is for others than this machine: set DEBUG=off" in told.stderr
+    assert f"“{host}” is not for this machine only: set DEBUG=off" in told.stderr
     assert (
         check(SECRET_KEY=OUR_KEYS[0], DEBUG="on", ALLOWED_HOSTS="localhost,127.0.0.1,[::1],.localhost").returncode == 0
     )

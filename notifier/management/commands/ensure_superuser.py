@@ -21,7 +21,7 @@ class Command(BaseCommand):
         if published_passwords.is_published(username=name, password=password) and not this_machine.is_tried_out():
             raise CommandError(
                 "DJANGO_SUPERUSER_PASSWORD is the one published in docker-compose.yml, and "
-                f"{(settings.OTHER_HOSTS or [settings.PUBLIC_URL])[0]} is not for this machine only: set another password."
+                f"{(settings.OTHER_HOSTS or [settings.PUBLIC_URL])[0]} is not for this machine only: set another one."
             )
         if User.objects.filter(username=name).exists():
             self.stdout.write(f"The user {name} already exists. Nothing was changed.")

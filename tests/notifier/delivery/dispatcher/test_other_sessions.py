@@ -77,7 +77,7 @@ def test_a_locked_broadcast_is_passed_over_without_waiting(
 def test_a_locked_broadcast_whose_time_has_come_keeps_no_other_waiting(
     loop: Dispatcher, somebody: OtherConnection, now: datetime, caplog: pytest.LogCaptureFixture, column: str
 ) -> None:
-    times = {column: now - timedelta(seconds=1)}
+    times: dict[str, Any] = {column: now - timedelta(seconds=1)}
     first, second = (a_broadcast(state=Broadcast.State.SCHEDULED, **times) for _ in range(2))
     lock(somebody, first)
 
@@ -96,7 +96,7 @@ def test_what_stays_locked_is_put_off_and_shown(
     go_on(loop)
 
     assert states(*two) == [FINISHED, FINISHED]
-    assert Broadcast.objects.get(pk=two[0].pk).fault == "its days can't be counted: OperationalError"
+    assert Broadcast.objects.get(pk=two[0].pk).fault == "its daily numbers can’t be counted: OperationalError"
 
 
 @pytest.mark.parametrize("what", ["RAISE EXCEPTION 'no'", "PERFORM pg_sleep(5)"])
@@ -117,7 +117,7 @@ def test_a_statement_that_fails_for_one_broadcast_stops_no_other_and_is_shown(
         execute("DROP FUNCTION faulty CASCADE")
 
     assert states(*two) == [RUNNING, FINISHED]
-    assert "can't be" in Broadcast.objects.get(pk=two[0].pk).fault
+    assert "can’t be" in Broadcast.objects.get(pk=two[0].pk).fault
     assert worker().state in (Process.State.WORKING, Process.State.IDLE)
 
 
