@@ -39,6 +39,8 @@ DEAD_HOST = {
 HOSTLESS_SCHEMES = {"sqlite", "database", "console", "null", "file", "dummymail", "filemail"}
 #: In docker-compose.yml, for a trial on one machine: whoever reads it could sign sessions and clients' links.
 PUBLISHED_KEYS = {"for-local-use-only-every-reader-of-this-file-knows-it"}
+#: How Django marks a key that it writes into code.
+UNSAFE_PREFIX = "django-insecure-"
 #: 16 random bytes in hexadecimal.
 MIN_KEY_LENGTH = 32
 #: Fewer different characters are no random text.
@@ -106,15 +108,15 @@ class Environment:
         """
         for name, values in settings.items():
             keys = [key for key in values if key]
-            if any(key in PUBLISHED_KEYS for key in keys):
-                fault = "is published in docker-compose.yml, so everyone knows it"
+            if any(key in PUBLISHED_KEYS or key.startswith(UNSAFE_PREFIX) for key in keys):
+                fault = "is published in docker-compose.yml or with other code, so everyone knows it"
             elif any(len(key) < MIN_KEY_LENGTH or len(set(key)) < MIN_KEY_CHARACTERS for key in keys):
                 fault = f"is easy to guess: it needs {MIN_KEY_LENGTH} random characters"
             else:
                 continue
             self.mistakes.append(
-                f"{name} {fault}. PUBLIC_URL is not for this machine only, so set another one, e.g. the output of "
-                "python3 -c 'import secrets; print(secrets.token_urlsafe(50))'."
+                f"{name} {fault}. PUBLIC_URL or ALLOWED_HOSTS is not for this machine only, so set another one, "
+                "e.g. the output of python3 -c 'import secrets; print(secrets.token_urlsafe(50))'."
             )
 
     def flag(self, name: str, default: bool) -> bool:

@@ -38,7 +38,10 @@ PUBLIC_URL = (
     or "http://localhost:8000"
 )
 PUBLIC_HOST = urlsplit(PUBLIC_URL).hostname or "localhost"
-if not is_this_machine(PUBLIC_HOST):
+ALLOWED_HOSTS = env.names("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]", PUBLIC_HOST])
+# A PUBLIC_URL that was forgotten is not for others, but the names that are answered show that others come.
+OTHER_HOSTS = [host for host in (PUBLIC_HOST, *ALLOWED_HOSTS) if not is_this_machine(host)]
+if OTHER_HOSTS:
     # What is good enough for a trial on this machine is not for others: see docs/operations.md.
     env.refuse_published_keys(
         {
@@ -49,10 +52,9 @@ if not is_this_machine(PUBLIC_HOST):
     )
     if DEBUG:
         env.mistakes.append(
-            f"DEBUG=on shows code and settings to anyone who gets an error, and PUBLIC_URL={PUBLIC_URL} is not for "
-            "this machine only: set DEBUG=off."
+            f"DEBUG=on shows code and settings to anyone who gets an error, and the host “{OTHER_HOSTS[0]}” is not "
+            "for this machine only: set DEBUG=off."
         )
-ALLOWED_HOSTS = env.names("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]", PUBLIC_HOST])
 if unhostly := [host for host in ALLOWED_HOSTS if "/" in host]:
     env.mistakes.append(f"ALLOWED_HOSTS contains {unhostly[0]!r}. Use host names only, like notifier.example.com.")
 CSRF_TRUSTED_ORIGINS = [f"{urlsplit(PUBLIC_URL).scheme}://{urlsplit(PUBLIC_URL).netloc}"]

@@ -92,6 +92,7 @@ class BreakerReporter:
                 succeeded=outcome.verdict is Verdict.SENT,
                 detail=outcome.detail,
                 tries=outcome.message.attempts,
+                is_put_off=outcome.verdict is Verdict.TEMPORARY,
                 now=clock.now(),
             ):
                 logger.info("%s is resumed automatically: a single delivery succeeded.", self._channel.label)

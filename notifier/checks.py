@@ -136,7 +136,7 @@ def check_sms_sender(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 def check_public_url(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """Every mail has an unsubscribe link. It must work by law, and providers soon refuse mails in which it doesn't."""
     address = urlsplit(settings.PUBLIC_URL)
-    if this_machine.is_tried_out() and (not settings.DEBUG or _reaches_clients()):
+    if this_machine.is_linked_to() and (not settings.DEBUG or _reaches_clients()):
         return [
             Warning(
                 f"PUBLIC_URL={settings.PUBLIC_URL} is an address on the client’s own machine, so nobody can "

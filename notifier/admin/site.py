@@ -67,7 +67,9 @@ class LoginForm(AdminAuthenticationForm):
     def confirm_login_allowed(self, user: User) -> None:
         super().confirm_login_allowed(user)
         given = {name: str(self.cleaned_data.get(name, "")) for name in ("username", "password")}
-        if published_passwords.is_published(**given) and not this_machine.is_tried_out():
+        client = login_throttle.client_address(self.request) if self.request else None
+        is_stranger = this_machine.is_stranger(client or "")
+        if published_passwords.is_published(**given) and (is_stranger or not this_machine.is_tried_out()):
             raise ValidationError(self.error_messages["published"], code="published")
 
 

@@ -69,12 +69,9 @@ class Faults:
             if broadcast_id is not None:
                 note(broadcast_id=broadcast_id, step=step, error=error, now=clock.now())
         else:
-            if self._backoffs.pop(key, None):
-                self._retry_at.pop(key, None)
-                if broadcast_id is not None:
-                    # Another step's fault stays: it is not over.
-                    mine = Broadcast.objects.filter(pk=broadcast_id, fault__startswith=f"{step}: ")
-                    mine.update(fault="", fault_at=None)
+            self._retry_at.pop(key, None)
+            if key in self._backoffs and (broadcast_id is None or _clear(broadcast_id=broadcast_id, step=step)):
+                del self._backoffs[key]
 
     def _put_off(self, key: Key) -> float:
         """How many seconds to wait before the next try."""
@@ -104,9 +101,23 @@ def log(error: Exception, *, step: str, broadcast_id: int | None, seconds: float
 
 
 def note(*, broadcast_id: int, step: str, error: Exception, now: datetime) -> None:
-    """Show it on the broadcast's page and in *Needs attention*. That may fail in turn, and then it is only logged."""
+    """Show it on the broadcast's page and in *Needs attention*. That may fail in turn, and then it is only logged.
+
+    It waits for nobody: the fault may be that somebody else has locked the broadcast.
+    """
     words = f"{step}: {type(error).__name__}"[:300]
     try:
-        Broadcast.objects.filter(pk=broadcast_id).update(fault=words, fault_at=now)
+        if not Broadcast.objects.filter(pk=broadcast_id).update_unlocked(fault=words, fault_at=now):
+            logger.warning("The fault of broadcast %d could not be noted: its row is locked.", broadcast_id)
     except db.Error as failure:
         logger.warning("The fault of broadcast %d could not be noted: %s", broadcast_id, type(failure).__name__)
+
+
+def _clear(*, broadcast_id: int, step: str) -> bool:
+    """Take the step's fault off the page; returns whether it is gone. Another step's fault stays: it is not over."""
+    mine = Broadcast.objects.filter(pk=broadcast_id, fault__startswith=f"{step}: ")
+    try:
+        return bool(mine.update_unlocked(fault="", fault_at=None)) or not mine.exists()
+    except db.Error as failure:
+        logger.warning("The fault of broadcast %d could not be cleared: %s", broadcast_id, type(failure).__name__)
+        return False

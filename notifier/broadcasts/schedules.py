@@ -40,9 +40,9 @@ def _start(broadcast: Broadcast, now: datetime) -> int:
     # Each change checks this again: another dispatcher, a cancel, an edit or a new time may have come first.
     due = Broadcast.objects.to_start(now).filter(pk=broadcast.pk, needs_approval=broadcast.needs_approval)
     if _has_outgrown(broadcast):
-        due.update(state=State.AWAITING_APPROVAL, needs_approval=True)
+        due.update_unlocked(state=State.AWAITING_APPROVAL, needs_approval=True)
         return 0
-    started = due.update(**lifecycle.running_columns(now=now))
+    started = due.update_unlocked(**lifecycle.running_columns(now=now))
     if started:
         logger.info("Broadcast %d has started, as scheduled.", broadcast.pk)
     failpoints.reached("start.committed")
@@ -61,7 +61,7 @@ def expire(*, now: datetime, faults: Faults = RAISED) -> int:
 def _expire(broadcast: Broadcast, now: datetime) -> int:
     # Only in the state that the reason mentions. If that has changed, the next round finds the broadcast again.
     overdue = Broadcast.objects.to_expire(now).filter(pk=broadcast.pk, state=broadcast.state)
-    expired = overdue.update(state=State.CANCELLED, ended_because=_why_expired(broadcast))
+    expired = overdue.update_unlocked(state=State.CANCELLED, ended_because=_why_expired(broadcast))
     if expired:
         logger.info("Broadcast %d has expired.", broadcast.pk)
     failpoints.reached("expire.committed")

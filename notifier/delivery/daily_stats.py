@@ -9,6 +9,7 @@ from django.db.models import Case, Count, QuerySet, Value, When
 from django.utils.timezone import get_default_timezone, localtime
 
 from notifier.models import Broadcast, DailyStats, Delivery
+from notifier.models.broadcasts import BroadcastQuerySet
 from notifier.runtime import failpoints
 
 State = Broadcast.State
@@ -18,8 +19,8 @@ def count(*, broadcast_id: int, now: datetime) -> bool:
     """Count the settled deliveries of a broadcast by day, channel and state, in place of what was counted before.
 
     Counting holds no lock. It takes about half a second for a million rows, while consumers and staff go on. Returns
-    whether the count was written: not if another process counted meanwhile, or the deliveries changed. In the latter
-    case a count is still due.
+    whether the count was written: not if another process counted meanwhile or has locked the broadcast, or the
+    deliveries changed. Then a count is still due.
     """
     seen = Broadcast.objects.filter(pk=broadcast_id).values("finished_at", "tallied_at", "days_counted_at").first()
     if seen is None or (seen["finished_at"] and seen["tallied_at"] is None):
@@ -27,7 +28,7 @@ def count(*, broadcast_id: int, now: datetime) -> bool:
     days = [DailyStats(broadcast_id=broadcast_id, **row) for row in _count(broadcast_id)]
     failpoints.reached("daily_stats.counted")
     with transaction.atomic():
-        if not _unchanged(broadcast_id, seen).update(days_counted_at=now):
+        if not _unchanged(broadcast_id, seen).update_unlocked(days_counted_at=now):
             return False
         DailyStats.objects.filter(broadcast=broadcast_id).delete()
         DailyStats.objects.bulk_create(days)
@@ -35,7 +36,7 @@ def count(*, broadcast_id: int, now: datetime) -> bool:
     return True
 
 
-def _unchanged(broadcast_id: int, seen: Mapping[str, Any]) -> QuerySet[Broadcast]:
+def _unchanged(broadcast_id: int, seen: Mapping[str, Any]) -> BroadcastQuerySet:
     """The broadcast, if nobody counted meanwhile, and if it has not ended or been changed since it ended.
 
     While a broadcast goes on, its rows change all the time, and another count follows. After its end none does unless

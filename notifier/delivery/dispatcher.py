@@ -5,6 +5,7 @@ Any number may run; each may die at any time.
 
 import logging
 import time
+from collections.abc import Iterator
 from datetime import datetime
 
 from django import db
@@ -17,7 +18,7 @@ from notifier.clients import counts
 from notifier.clients.imports import retention
 from notifier.delivery import daily_stats, fanout, sweeps, tallies, tickets
 from notifier.models import Broadcast, Channel, Process
-from notifier.runtime import clock
+from notifier.runtime import clock, db_faults
 from notifier.runtime.backoff import Backoff
 from notifier.runtime.heartbeats import Heartbeat
 from notifier.runtime.shutdown import StopFlag
@@ -38,11 +39,15 @@ TALLY_SECONDS = 1.0
 TALLY_SHARE = 0.05
 #: How long it counts for the overview without a break, since the other work waits for it.
 STRETCH_SECONDS = 0.5
+#: How long a statement waits for a lock. What others lock for longer is put off, and SIGTERM waits no longer either.
+LOCK_SECONDS = 5.0
 #: What can't be done for a broadcast that is faulty, in words for staff.
 EXPAND = "its audience can’t be turned into deliveries"
 TALLY = "its deliveries can’t be counted"
 FINISH = "it can’t be finished"
 COUNT = "its daily numbers can’t be counted"
+#: …and for all of them.
+LOST, OVERTAKEN = "lost tickets can’t be looked for", "tickets that hang can’t be looked for"
 #: How often uploads whose time is over are emptied.
 PURGE_SECONDS = 600.0
 
@@ -100,6 +105,7 @@ class Dispatcher:
 
     def cycle(self) -> bool:
         """Do one round of everything; returns whether there was anything to do."""
+        db_faults.limit_lock_waits(LOCK_SECONDS)  # each time, because the connection may be a new one
         now = clock.now()
         self._may_ask_broker = self._broker.is_worth_a_try()
         with self._heartbeat.kept():
@@ -132,9 +138,14 @@ class Dispatcher:
                 made += fanout.expand(broadcast_id=pk, now=now) or 0
         return made > 0
 
-    def _sound(self, step: str, broadcasts: QuerySet[Broadcast]) -> list[int]:
-        """Their ids, without those for which this step failed and is not due again."""
-        return [pk for pk in _ids(broadcasts) if not self._faults.waits(step, pk)]
+    def _sound(self, step: str, broadcasts: QuerySet[Broadcast]) -> Iterator[int]:
+        """Their ids, without those for which this step failed and is not due again; none once it is to stop."""
+        for pk in _ids(broadcasts):
+            if self._stop.is_set():
+                return
+            if not self._faults.waits(step, pk):
+                self._heartbeat.goes_on()
+                yield pk
 
     def _issue(self, now: datetime) -> bool:
         if not self._may_ask_broker:
@@ -170,7 +181,7 @@ class Dispatcher:
                 self._tally_due[pk] = began + max(TALLY_SECONDS, took / TALLY_SHARE)
 
     def _purge(self, now: datetime) -> None:
-        if time.monotonic() - self._purged_at >= PURGE_SECONDS:
+        if time.monotonic() - self._purged_at >= PURGE_SECONDS and not self._stop.is_set():
             self._purged_at = time.monotonic()  # if it fails, it is not tried again in every cycle
             with self._faults.contained("old uploads can’t be emptied"):
                 retention.purge(now=now)
@@ -189,7 +200,7 @@ class Dispatcher:
     def _count_for_overview(self, now: datetime) -> None:
         """Daily stats and client counts, in as small a share of the time as the tallies."""
         began = time.monotonic()
-        if began < self._overview_due:
+        if began < self._overview_due or self._stop.is_set():
             return
         self._overview_due = began + TALLY_SECONDS  # if it fails, it is not tried again in every cycle
         for pk in self._sound(COUNT, Broadcast.objects.to_count_by_day(now)):
@@ -210,7 +221,9 @@ class Dispatcher:
                 self._depths = {channel.value: self._transport.depth(channel) for channel in Channel}
                 self._depths[Process.DEAD] = self._transport.dead()
                 self._broker.answered()
-                self._reissue_lost(now)
+                if not self._faults.waits(LOST):
+                    with self._faults.contained(LOST):
+                        self._reissue_lost(now)
             except TransportError as error:
                 self._broker_away(error)
             self._depths_at = time.monotonic()
@@ -230,12 +243,13 @@ class Dispatcher:
 
     def _reissue_overtaken(self, now: datetime) -> None:
         began = time.monotonic()
-        if began < self._overtaken_due:
+        if began < self._overtaken_due or self._faults.waits(OVERTAKEN):
             return
-        for channel, overtaken in self._overtaken.items():
-            if before := overtaken.look(tickets.travelling(channel=channel, now=now), now):
-                number = tickets.reissue_lost(channel=channel, now=now, issued_before=before)
-                logger.warning("Later tickets overtook %d %s deliveries, which are issued again.", number, channel)
+        with self._faults.contained(OVERTAKEN):
+            for channel, overtaken in self._overtaken.items():
+                if before := overtaken.look(tickets.travelling(channel=channel, now=now), now):
+                    number = tickets.reissue_lost(channel=channel, now=now, issued_before=before)
+                    logger.warning("Later tickets overtook %d %s deliveries, which are issued again.", number, channel)
         self._overtaken_due = began + max(DEPTH_SECONDS, (time.monotonic() - began) / TALLY_SHARE)
 
     def _broker_away(self, error: TransportError) -> None:
@@ -248,6 +262,9 @@ class Dispatcher:
         seconds = patience.next_seconds()
         logger.error("The database can’t be used, next try in %.1f s: %s", seconds, error)
         connection.close()
+        if not db_faults.is_away(error):
+            first_line = str(error).partition("\n")[0]
+            self._heartbeat.beat(Process.State.WAITING, f"{Process.DATABASE_TROUBLE}: {first_line}")
         self._stop.wait(seconds)
 
 

@@ -41,7 +41,8 @@ def tally(*, broadcast_id: int, now: datetime) -> None:
     counted = _count(broadcast_id, now)
     counted["rate"] = _rate(before["tally"], before["tallied_at"], counted, now)
     counted |= _throughput(before["tally"], before["tallied_at"] or before["started_at"], counted, now)
-    Broadcast.objects.filter(pk=broadcast_id, tallied_at=before["tallied_at"]).update(tally=counted, tallied_at=now)
+    same = Broadcast.objects.filter(pk=broadcast_id, tallied_at=before["tallied_at"])
+    same.update_unlocked(tally=counted, tallied_at=now)
     failpoints.reached("tally.committed")
 
 

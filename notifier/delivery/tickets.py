@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Case, Count, F, QuerySet, When
+from django.db.models import Case, Count, DateTimeField, F, QuerySet, When
 
 from notifier.broadcasts.faults import RAISED, Faults
 from notifier.delivery import bulk_updates
@@ -36,7 +36,7 @@ def issue_tickets(*, channel: Channel, transport: Transport, now: datetime, faul
     waiting = [
         pk
         for pk in Broadcast.objects.running().order_by("pk").values_list("pk", flat=True)
-        if not faults.waits(_step(channel), pk) and _due(pk, channel, now).exists()
+        if not faults.waits(_step(channel), pk) and _has_due(pk, channel, now, faults)
     ]
     if not waiting:
         return 0
@@ -58,6 +58,15 @@ def issue_tickets(*, channel: Channel, transport: Transport, now: datetime, faul
             room -= -(-rows // settings.TICKET_SIZE)
             issued += rows
     return issued
+
+
+def _has_due(broadcast_id: int, channel: Channel, now: datetime, faults: Faults) -> bool:
+    # A step of its own: that this one succeeds does not show that its rows can be handed out.
+    step = f"its {channel.units} that are due can't be looked for"
+    if not faults.waits(step, broadcast_id):
+        with faults.contained(step, broadcast_id):
+            return _due(broadcast_id, channel, now).exists()
+    return False
 
 
 def _step(channel: Channel) -> str:
@@ -132,18 +141,26 @@ def _reserve_probe(
 
     A server that puts everybody off at first (greylisting) refuses each delivery that was never tried, however well it
     works. But of retries alone, one mailbox that stays full would keep the channel paused for hours. Of the retries it
-    is the one with the most failed tries, up to as many as greylisting takes: one after the other, each would be
-    refused a second time before any has its third try.
+    is the one whose first try lies furthest back, since greylisting takes a time from then on; those that were put off
+    more than twice come last, because a mailbox may stay full.
     """
     due = _due(broadcast_id, channel, now)
-    tries = Case(When(attempts__lte=breakers.MAX_TRIES_FORGIVEN, then=F("attempts")), default=0)
-    retries = due.filter(state=State.RETRYING).order_by(tries.desc(), "due_at")
+    is_often = Case(When(attempts__gt=breakers.MAX_TRIES_FORGIVEN, then=1), default=0)
+    retries = due.filter(state=State.RETRYING).order_by(is_often, _first_try())
     others = due.filter(state=State.PENDING)
     values = {"state": State.PENDING, "due_at": until, "lease_token": None}
     for rows in (retries, others) if retry_first else (others, retries):
         if ids := bulk_updates.update_returning(rows, 1, values):
             return ids
     return []
+
+
+def _first_try() -> Case:
+    """When a retry was tried for the first time, or later: the waits between its tries were this long, or longer."""
+    most, base = breakers.MAX_TRIES_FORGIVEN, settings.RETRY_BASE_SECONDS
+    waited = [timedelta(seconds=base * (2**tries - 1)) for tries in range(most + 1)]
+    whens = [When(attempts=tries, then=F("due_at") - waited[tries]) for tries in range(most)]
+    return Case(*whens, default=F("due_at") - waited[most], output_field=DateTimeField())
 
 
 # --- Issue again ------------------------------------------------------------------------------------------------------

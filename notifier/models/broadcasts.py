@@ -1,9 +1,10 @@
 """A notification on its way to its audience: one broadcast, and one delivery for each (client, channel)."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Exists, F, OuterRef, Q
 
 from notifier.messages.lines import validate_one_line
@@ -64,6 +65,15 @@ class BroadcastQuerySet(models.QuerySet["Broadcast"]):
         open_ones = self.filter(state__in=[Broadcast.State.RUNNING, Broadcast.State.PAUSED])
         unfinished = open_ones.filter(Q(cursor__lt=F("audience_upto")) | Exists(active))
         return (self.before_start() | unfinished).filter(expires_at__lte=now)
+
+    def update_unlocked(self, **columns: Any) -> int:
+        """Like `update`, without those that somebody else has locked: waiting for one would hold up all others.
+
+        A lock that lasts is of another program, or of a colleague's open transaction; it may last for hours.
+        """
+        with transaction.atomic():
+            unlocked = self.order_by().select_for_update(of=("self",), skip_locked=True, no_key=True)
+            return Broadcast.objects.filter(pk__in=unlocked.values("pk")).update(**columns)
 
 
 class Broadcast(WithBodies):

@@ -56,6 +56,8 @@ class Process(models.Model):
     depths = models.JSONField(default=dict)
     #: The key of the dead ones in `depths`.
     DEAD = "dead"
+    #: How `detail` begins where it waits for the database, and not for its broker or provider.
+    DATABASE_TROUBLE = "The database can't be used"
 
     objects = ProcessQuerySet.as_manager()
 
@@ -65,6 +67,10 @@ class Process(models.Model):
     def __str__(self) -> str:
         where = f" ({self.get_channel_display()})" if self.channel else ""
         return f"{self.get_kind_display()}{where} on {self.host}, process {self.pid}"
+
+    @property
+    def waits_for_database(self) -> bool:
+        return self.state == self.State.WAITING and self.detail.startswith(self.DATABASE_TROUBLE)
 
 
 class BreakerQuerySet(models.QuerySet["Breaker"]):

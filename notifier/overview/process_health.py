@@ -48,12 +48,15 @@ def dead_letters(*, now: datetime) -> int:
 def _dispatcher_health(dispatchers: list[Process]) -> Health:
     if not dispatchers:
         return Health("Dispatcher", False, "No dispatcher is running. Start one with: python manage.py run_dispatcher")
+    troubled = [process for process in dispatchers if process.waits_for_database]
+    if len(troubled) == len(dispatchers):
+        return Health("Dispatcher", False, troubled[0].detail)
     return Health("Dispatcher", True, _running(len(dispatchers)))
 
 
 def _broker_health(dispatchers: list[Process]) -> Health:
     name = "Queue in the database" if settings.BROKER_URL.startswith("database:") else "RabbitMQ"
-    troubled = [process for process in dispatchers if process.state == Process.State.WAITING]
+    troubled = [p for p in dispatchers if p.state == Process.State.WAITING and not p.waits_for_database]
     if troubled:
         return Health(name, False, troubled[0].detail)
     if not dispatchers:

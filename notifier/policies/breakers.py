@@ -23,6 +23,16 @@ REMEMBERED = timedelta(hours=1)
 #: Greylisting takes a delivery on its second or third try. One that passes on its eighth says nothing about the others:
 #: it was one mailbox, full for a while. Without this, being put off would never again count for any of them.
 MAX_TRIES_FORGIVEN = 2
+#: A probe that passes so soon after its channel was paused, having been put off before, was greylisted. Postgrey takes
+#: five minutes, others up to ten. By then a delivery has failed six times, and that is the most that is ever forgiven.
+GREYLISTING = timedelta(minutes=15)
+MAX_TRIES_GREYLISTED = 6
+#: While probes are put off for less than GREYLISTING, they follow each other after no more than this.
+PUT_OFF_WAIT = timedelta(minutes=1)
+#: Tries that nobody forgives, at the least: otherwise a provider that puts everything off would use up all there are.
+TRIES_LEFT = 2
+#: A retry comes a fifth early at most (`delivery.settlements.retry_delay`).
+EARLIEST = 0.8
 #: Counts grow to at most this many times the minimum: otherwise a long good time would hide a provider that fails now.
 MAX_COUNTED = 10
 
@@ -64,8 +74,9 @@ def record(*, channel: Channel, count: Count, now: datetime) -> bool:
         breaker = _locked(channel)
         if breaker.opened_at or _was_closed_since(count.since, breaker, now):
             return False
-        passed = _passed(breaker, count.passed_after, now)
-        total = _added(breaker, count.forgiving(max(_forgiven(breaker, now), _at_most(count.passed_after))), now)
+        passed = _passed(breaker, _shown(breaker, count.passed_after, now), now)
+        forgiven = max(_forgiven(breaker, now), _shown(breaker, count.passed_after, now))
+        total = _added(breaker, count.forgiving(forgiven), now)
         opens = total.given >= settings.BREAKER_MINIMUM and total.mostly_failed()
         changes = {"counted_from": total.since, "given": total.given, "failed": total.failed, **passed}
         if opens:
@@ -85,11 +96,10 @@ def _locked(channel: Channel) -> Breaker:
 
 
 def _passed(breaker: Breaker, tries: int, now: datetime) -> dict[str, Any]:
-    """The columns to change once a delivery went through after `tries` failed ones.
+    """The columns to change once a delivery went through that has shown so many failed tries to be no trouble.
 
     What passed after fewer tries than others lately does not renew what those have shown.
     """
-    tries = _at_most(tries)
     if not tries or tries < _forgiven(breaker, now):
         return {}
     return {"passed_after_tries": tries, "passed_at": now}
@@ -100,11 +110,33 @@ def _forgiven(breaker: Breaker, now: datetime) -> int:
     if breaker.passed_at is None:
         return 0
     # abs(), because a clock may be set back.
-    return max(0, _at_most(breaker.passed_after_tries) - abs(now - breaker.passed_at) // REMEMBERED)
+    return max(0, min(breaker.passed_after_tries, _most()) - abs(now - breaker.passed_at) // REMEMBERED)
 
 
-def _at_most(tries: int) -> int:
-    return min(tries, MAX_TRIES_FORGIVEN)
+def _most() -> int:
+    return max(MAX_TRIES_FORGIVEN, min(MAX_TRIES_GREYLISTED, settings.MAX_ATTEMPTS - TRIES_LEFT))
+
+
+def _shown(breaker: Breaker, tries: int, now: datetime) -> int:
+    """How many failed tries are no trouble, as one shows that went through after `tries` of them.
+
+    More than MAX_TRIES_FORGIVEN it only confirms: a probe has to show them first.
+    """
+    return tries if tries <= max(MAX_TRIES_FORGIVEN, _forgiven(breaker, now)) else MAX_TRIES_FORGIVEN
+
+
+def _shown_by_probe(breaker: Breaker, tries: int, now: datetime) -> int:
+    """The same of a probe. It was tried too seldom for its tries to tell how long greylisting takes: the time does."""
+    paused_for = now - breaker.opened_at if breaker.opened_at else timedelta()
+    if not tries or paused_for > GREYLISTING:
+        return _shown(breaker, tries, now)
+    return max(_shown(breaker, tries, now), _tries_in(paused_for))
+
+
+def _tries_in(time: timedelta) -> int:
+    """How often a delivery that is tried at its times has failed after so long; at most what may be forgiven."""
+    base = EARLIEST * settings.RETRY_BASE_SECONDS
+    return next((tries for tries in range(_most()) if base * (2**tries - 1) >= time.total_seconds()), _most())
 
 
 def _was_closed_since(moment: datetime, breaker: Breaker, now: datetime) -> bool:
@@ -142,12 +174,19 @@ def reserve_probe(*, breaker: Breaker, now: datetime) -> datetime | None:
 
 
 def settle_probe(
-    *, channel: Channel, opened_at: datetime, succeeded: bool, detail: str, now: datetime, tries: int = 0
+    *,
+    channel: Channel,
+    opened_at: datetime,
+    succeeded: bool,
+    detail: str,
+    now: datetime,
+    tries: int = 0,
+    is_put_off: bool = False,
 ) -> bool:
     """Take the result of a probe of the breaker that opened at `opened_at`; returns whether it closed the breaker.
 
-    `tries`: how many had failed before. If the breaker was closed meanwhile, and perhaps opened again, the result is
-    ignored.
+    `tries`: how many had failed before. `is_put_off`: the provider said "not now". If the breaker was closed meanwhile,
+    and perhaps opened again, the result is ignored.
     """
     probed = Breaker.objects.filter(channel=channel, opened_at=opened_at)
     with transaction.atomic():
@@ -156,10 +195,13 @@ def settle_probe(
             return False
         if succeeded:
             closed = {"opened_at": None, "detail": "", "counted_from": None, "given": 0, "failed": 0, "probes": 0}
-            probed.update(**closed, **_passed(breaker, tries, now), probe_at=now)
+            probed.update(**closed, **_passed(breaker, _shown_by_probe(breaker, tries, now), now), probe_at=now)
         else:
             probes = breaker.probes + 1
-            probed.update(probes=probes, probe_at=now + _wait(probes), detail=detail[:300])
+            wait = _wait(probes)
+            if is_put_off and timedelta() <= now - opened_at < GREYLISTING:
+                wait = min(wait, max(PUT_OFF_WAIT, _wait(0)))
+            probed.update(probes=probes, probe_at=now + wait, detail=detail[:300])
     return succeeded
 
 

@@ -3,8 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-#: At the ends of the calendar a moment has no equal in another zone, and a day earlier or later is none.
-YEARS = range(1900, 3000)
+from notifier.wording.wall_clocks import YEARS
 
 
 def read(text: Any) -> datetime | None:

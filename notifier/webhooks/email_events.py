@@ -205,7 +205,7 @@ def _receive(event: AnymailTrackingEvent, esp_name: str, **kwargs: Any) -> None:
         if found := translated(event, provider=esp_name, now=clock.now()):
             provider_events.record_event(found, clock.now())
     except Exception as error:
-        if db_faults.is_away(error):  # the provider delivers them all again
+        if db_faults.may_pass(error):  # the provider delivers them all again
             raise
         # Those beside it in the same request are recorded all the same. Delivered again, it would fail again.
         logger.exception("An event of %s could not be recorded.", esp_name)

@@ -12,6 +12,8 @@ from django.utils.timezone import get_current_timezone, is_naive, localtime
 _SHAPE = "j M Y, H:i"
 #: As people write them.
 EXAMPLES = "2026-11-24T16:00 (the server’s time zone) or 2026-11-24T16:00+01:00"
+#: At the ends of the calendar a moment has no equal in another zone, and a day earlier or later is none.
+YEARS = range(1900, 3000)
 
 
 def read(text: str) -> datetime:
@@ -23,6 +25,8 @@ def read(text: str) -> datetime:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise ValueError(f"“{text}” is not a date and time. Write it like {EXAMPLES}.") from error
+    if moment.year not in YEARS:
+        raise ValueError(f"“{text}” is too far away: write a year from {YEARS[0]} to {YEARS[-1]}.")
     if not is_naive(moment):
         return moment
     zone = get_current_timezone()

@@ -96,6 +96,24 @@ def test_a_key_that_others_know_or_can_guess_is_refused_where_others_come(key: s
     assert check(SECRET_KEY=key).returncode == 0
 
 
+@pytest.mark.parametrize("host", ["news.example.com", "*", ".example.com", "192.0.2.7"])
+def test_a_host_name_for_others_makes_it_theirs_whatever_public_url_says(host: str) -> None:
+    told = check(SECRET_KEY=OUR_KEYS[0], DEBUG="on", ALLOWED_HOSTS=f"localhost,{host}")
+
+    assert told.returncode != 0
+    assert "SECRET_KEY is published" in told.stderr or "SECRET_KEY can be guessed" in told.stderr
+    assert f"“{host}” is for others than this machine: set DEBUG=off" in told.stderr
+    assert (
+        check(SECRET_KEY=OUR_KEYS[0], DEBUG="on", ALLOWED_HOSTS="localhost,127.0.0.1,[::1],.localhost").returncode == 0
+    )
+
+
+def test_djangos_own_beginning_of_a_key_in_code_is_refused() -> None:
+    told = check(SECRET_KEY=f"django-insecure-{GOOD_KEY}", **PUBLIC)
+
+    assert (told.returncode != 0, "SECRET_KEY is published" in told.stderr) == (True, True)
+
+
 def test_so_is_one_among_those_of_before() -> None:
     told = check(SECRET_KEY=GOOD_KEY, SECRET_KEY_FALLBACKS=f"{GOOD_KEY}1,{OUR_KEYS[0]}", **PUBLIC)
 

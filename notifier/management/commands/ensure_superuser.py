@@ -20,8 +20,8 @@ class Command(BaseCommand):
             raise CommandError("set DJANGO_SUPERUSER_USERNAME and DJANGO_SUPERUSER_PASSWORD.")
         if published_passwords.is_published(username=name, password=password) and not this_machine.is_tried_out():
             raise CommandError(
-                f"DJANGO_SUPERUSER_PASSWORD is the one published in docker-compose.yml, and PUBLIC_URL="
-                f"{settings.PUBLIC_URL} is not for this machine only: set another password."
+                "DJANGO_SUPERUSER_PASSWORD is the one published in docker-compose.yml, and "
+                f"{(settings.OTHER_HOSTS or [settings.PUBLIC_URL])[0]} is not for this machine only: set another password."
             )
         if User.objects.filter(username=name).exists():
             self.stdout.write(f"The user {name} already exists. Nothing was changed.")

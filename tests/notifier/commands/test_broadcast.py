@@ -106,6 +106,7 @@ def test_a_time_that_has_passed_sends_nothing(name: str) -> None:
     [
         ("tomorrow", "“tomorrow” is not a date and time. Write it like 2026-11-24T16:00"),
         ("2099-13-01T00:00", "is not a date and time"),
+        ("9999-12-31T23:59-12:00", "“9999-12-31T23:59-12:00” is too far away: write a year from 1900 to 2999"),
         ("2099-03-29T01:30", "does not exist in Europe/London, because the clocks change"),
         ("2099-10-25T01:30", "occurs twice in Europe/London: write 2099-10-25T01:30+01:00 or 2099-10-25T01:30+00:00"),
     ],

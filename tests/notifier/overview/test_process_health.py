@@ -7,6 +7,7 @@ from pytest_django.fixtures import Settings
 from notifier.models import Channel, Process
 from notifier.overview import process_health
 from notifier.overview.process_health import Health
+from notifier.runtime import heartbeats
 from tests.support.factories import an_open_breaker
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
@@ -69,6 +70,15 @@ def test_a_broker_that_is_away_is_told_in_the_dispatchers_words(now: datetime, s
 
     assert health(now)["RabbitMQ"] == Health("RabbitMQ", False, "RabbitMQ at broker can’t be used: gone")
     assert health(now)["Dispatcher"].ok
+
+
+def test_a_dispatcher_that_waits_for_the_database_does_not_blame_the_broker(now: datetime) -> None:
+    a_worker(Process.Kind.DISPATCHER, now, state=Process.State.WAITING, detail=heartbeats.HANGS)
+
+    assert health(now)["Dispatcher"] == Health("Dispatcher", False, heartbeats.HANGS)
+    assert health(now)["Queue in the database"].ok
+    a_worker(Process.Kind.DISPATCHER, now)
+    assert health(now)["Dispatcher"] == Health("Dispatcher", True, "2 running")
 
 
 def test_the_depth_is_the_newest_dispatchers(now: datetime) -> None:

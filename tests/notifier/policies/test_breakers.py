@@ -212,6 +212,67 @@ def test_a_probe_that_passes_on_a_later_try_shows_it_too(now: datetime) -> None:
     assert not put_off(now + SECOND, 100, tries=1)
 
 
+def probe_passes(breaker: Breaker, now: datetime, *, tries: int) -> None:
+    assert breaker.opened_at
+    breakers.settle_probe(channel=EMAIL, opened_at=breaker.opened_at, succeeded=True, detail="", tries=tries, now=now)
+
+
+def test_after_a_probe_that_was_greylisted_for_five_minutes_no_try_in_such_a_time_counts(now: datetime) -> None:
+    """By then a delivery has failed five times, but the probe was tried only once before."""
+    probe_passes(an_open_breaker(now=now - 5 * MINUTE), now, tries=1)
+
+    for tries in range(5):
+        assert not put_off(now + SECOND, 1000, tries=tries)
+    assert put_off(now + SECOND, 30, tries=5)
+
+
+def test_what_passes_after_as_many_tries_keeps_greylisting_in_mind(now: datetime) -> None:
+    probe_passes(an_open_breaker(now=now - 5 * MINUTE), now, tries=1)
+    for minutes in (50, 100, 150):
+        put_off(now + minutes * MINUTE, 1, tries=0, passed_after=5, given=2)
+
+    assert not put_off(now + 200 * MINUTE, 100, tries=4)
+    assert put_off(now + 211 * MINUTE, 100, tries=4)
+
+
+def test_a_provider_that_worked_again_after_hours_was_not_greylisting(now: datetime) -> None:
+    probe_passes(an_open_breaker(now=now - 120 * MINUTE), now, tries=1)
+
+    assert not put_off(now + SECOND, 100, tries=0)
+    assert put_off(now + SECOND, 30, tries=1)
+
+
+def test_a_probe_that_was_never_put_off_shows_nothing_of_greylisting(now: datetime) -> None:
+    probe_passes(an_open_breaker(now=now - 5 * MINUTE), now, tries=0)
+
+    assert put_off(now + SECOND, 30, tries=0)
+
+
+def test_some_tries_count_however_few_there_are(now: datetime, settings: Settings) -> None:
+    settings.MAX_ATTEMPTS = 5
+    probe_passes(an_open_breaker(now=now - 5 * MINUTE), now, tries=1)
+
+    assert not put_off(now + SECOND, 100, tries=2)
+    assert put_off(now + SECOND, 30, tries=3)
+
+
+def test_probes_that_are_put_off_follow_each_other_sooner_while_it_may_be_greylisting(now: datetime) -> None:
+    breaker = an_open_breaker(now=now)
+    assert breaker.opened_at
+    waits = []
+
+    for minutes in (1, 2, 3, 4, 13, 15, 16):
+        moment = now + minutes * MINUTE
+        breakers.settle_probe(
+            channel=EMAIL, opened_at=breaker.opened_at, succeeded=False, is_put_off=True, detail="450", now=moment
+        )
+        probe_at = fresh().probe_at
+        assert probe_at
+        waits.append((probe_at - moment).total_seconds())
+
+    assert waits == [60, 60, 60, 60, 60, 900, 900]
+
+
 # --- What comes late --------------------------------------------------------------------------------------------------
 def test_while_it_is_open_counts_change_nothing(now: datetime) -> None:
     an_open_breaker(now=now)

@@ -162,3 +162,32 @@ def test_it_is_kept_no_longer_than_that(heartbeat: Heartbeat, monkeypatch: pytes
         return all(thread.name != "heartbeat" for thread in threading.enumerate())
 
     wait_until(is_gone, what="the end of the thread that keeps it")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_step_that_hangs_is_vouched_for_until_a_limit(heartbeat: Heartbeat, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heartbeats, "BEAT_SECONDS", 0.02)
+    monkeypatch.setattr(heartbeats, "VOUCHED_SECONDS", 0.1)
+    heartbeat.beat(WORKING)
+
+    with heartbeat.kept():
+        wait_until(lambda: Process.objects.get().state == WAITING, what="the end of its patience")
+        assert Process.objects.get().waits_for_database
+
+    heartbeat.beat(WORKING)
+    assert (Process.objects.get().state, Process.objects.get().detail) == (WORKING, "")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_steps_may_take_longer_than_one(heartbeat: Heartbeat, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heartbeats, "BEAT_SECONDS", 0.02)
+    watch = SimpleNamespace(seconds=100.0)
+    monkeypatch.setattr(heartbeats, "time", SimpleNamespace(monotonic=lambda: watch.seconds))
+    Process.objects.all().delete()
+
+    with heartbeat.kept():
+        watch.seconds += heartbeats.VOUCHED_SECONDS
+        heartbeat.goes_on()
+        wait_until(lambda: Process.objects.exists(), what="its first sign of life")
+
+        assert Process.objects.get().state == WORKING

@@ -247,6 +247,16 @@ def test_a_published_password_opens_nothing_where_others_come(settings: Any, nam
     assert log_in(name, "admin").status_code == 302
 
 
+def test_nor_does_it_where_a_host_name_is_for_others_or_somebody_comes_over_the_internet(settings: Any) -> None:
+    a_user(username="admin", password="admin")
+
+    assert log_in("admin", "admin", address="8.8.8.8").status_code == 200
+    assert log_in("admin", "admin", address="2001:4860:4860::8888").status_code == 200
+    assert log_in("admin", "admin", address="172.18.0.1").status_code == 302
+    settings.OTHER_HOSTS = ["news.example.com"]
+    assert log_in("admin", "admin", address="127.0.0.1").status_code == 200
+
+
 def test_the_names_that_come_with_the_product_log_in_with_passwords_of_their_own(settings: Any) -> None:
     a_user(username="admin", password=RIGHT)
     settings.PUBLIC_URL = "https://news.example.com"

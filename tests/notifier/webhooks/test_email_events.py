@@ -4,6 +4,7 @@ from base64 import b64encode
 from datetime import UTC, datetime
 from typing import Any
 
+import psycopg
 import pytest
 from anymail.signals import AnymailTrackingEvent
 from django.core.cache import cache
@@ -388,11 +389,12 @@ def test_one_event_that_can_not_be_recorded_does_not_hinder_those_beside_it(
     assert set(Suppression.objects.values_list("address", flat=True)) == {"ann@example.com", "cid@example.com"}
 
 
-def test_while_the_database_is_away_the_provider_is_asked_to_come_again(
-    client: Browser, settings: Any, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("cause", [None, psycopg.errors.QueryCanceled("statement timeout")])
+def test_while_the_database_takes_nothing_the_provider_is_asked_to_come_again(
+    client: Browser, settings: Any, monkeypatch: pytest.MonkeyPatch, cause: Exception | None
 ) -> None:
     def be_away(*arguments: Any) -> bool:
-        raise OperationalError("the connection is closed")
+        raise OperationalError("the connection is closed") from cause
 
     settings.EMAIL_BACKEND, settings.ANYMAIL = POSTMARK, {"WEBHOOK_SECRET": [SECRET]}
     monkeypatch.setattr(provider_events, "record_event", be_away)

@@ -37,6 +37,9 @@ def test_a_time_is_read_as_the_clock_on_the_wall_shows_it(text: str, moment: dat
         ("2026-10-25T01:59", "2026-10-25T01:59+01:00 or 2026-10-25T01:59+00:00"),
         ("tomorrow", "not a date and time"),
         ("", "not a date and time"),
+        ("9999-12-31T23:59", "write a year from 1900 to 2999"),
+        ("9999-12-31T23:59-12:00", "write a year from 1900 to 2999"),
+        ("0001-01-01T00:00+14:00", "write a year from 1900 to 2999"),
     ],
 )
 def test_what_the_clock_never_shows_or_shows_twice_is_refused(text: str, said: str) -> None:

@@ -84,6 +84,10 @@ def test_now_wins_over_a_time_that_is_not_shown(admin: Browser) -> None:
         (later(scheduled_for="soon"), "Enter a valid date/time."),
         ({"expires_at": "2001-01-01T00:00"}, "This time has passed. Choose a later one, or leave it empty."),
         (later(expires_at="2099-01-02T15:00"), "It would expire before it starts."),
+        (later(scheduled_for="2199-01-01T00:00"), "This lies more than a hundred years ahead."),
+        (later(scheduled_for="9999-12-31T23:59"), "This lies more than a hundred years ahead."),
+        ({"expires_at": "9999-12-31T23:59"}, "This lies more than a hundred years ahead."),
+        ({"expires_at": "0001-01-01T00:00"}, "This time has passed. Choose a later one, or leave it empty."),
         ({"when": "whenever"}, "Select a valid choice."),
     ],
 )
@@ -97,6 +101,22 @@ def test_a_time_that_can_not_be_kept_sends_nothing_and_keeps_what_was_typed(
     assert words in text_of(page)
     assert "Nothing has been sent yet" in text_of(page)
     assert all(f'value="{value}"' in text_of(page) for value in fields.values() if value.startswith("20"))
+    assert not Broadcast.objects.exists()
+
+
+@pytest.mark.parametrize("zone", ["America/Lima", "Asia/Tokyo", "UTC"])
+@pytest.mark.parametrize("moment", ["9999-12-31T23:59", "0001-01-01T00:00"])
+@pytest.mark.parametrize("field", ["scheduled_for", "expires_at"])
+def test_the_ends_of_the_calendar_are_refused_in_every_zone(
+    admin: Browser, superuser: User, zone: str, moment: str, field: str
+) -> None:
+    a_client(listings="both")
+    Profile.objects.create(user=superuser, time_zone=zone)
+    when = "later" if field == "scheduled_for" else "now"
+
+    page = send(admin, a_notification(), when=when, **{field: moment})
+
+    assert "Nothing was sent yet" in text_of(page)
     assert not Broadcast.objects.exists()
 
 

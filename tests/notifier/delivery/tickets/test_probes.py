@@ -83,6 +83,21 @@ def test_the_probe_is_a_retry_that_greylisting_would_let_pass(now: datetime) -> 
     assert second != (full.pk,)
 
 
+def test_the_probe_is_the_retry_that_was_first_tried_longest_ago(now: datetime, settings: Settings) -> None:
+    """Greylisting takes a time from the first try on, however many follow."""
+    settings.RETRY_BASE_SECONDS = 15
+    an_open_breaker(now=now)
+    broadcast = a_broadcast()
+    *_, old = (
+        a_delivery(broadcast=broadcast, state=State.RETRYING, due_at=now - ago * SECOND, attempts=attempts)
+        for ago, attempts in [(10, 2), (60, 1), (90, 1)]
+    )
+
+    assert issue(now) == 1
+
+    assert [ticket.deliveries for ticket in issued_tickets()] == [(old.pk,)]
+
+
 def test_one_mailbox_that_stays_full_does_not_take_every_probe(now: datetime) -> None:
     """Its next try is due again at each probe, while the provider would take everybody else's."""
     breaker = an_open_breaker(now=now)
