@@ -166,7 +166,7 @@ def test_another_country_chosen_in_another_tab_is_shown_before_anything_is_impor
 
     response = importer.post(page("preview", row.pk), form)
 
-    assert "since this page was shown its columns were chosen again" in response.content.decode()
+    assert "the columns or some of these clients have changed since you opened the page" in response.content.decode()
     assert not Client.objects.exists()
 
 
@@ -230,7 +230,7 @@ def test_the_clients_of_a_conflict_are_named_and_linked(staff: LogIn, may_see: b
         assert (link in text) is may_see
         assert words in text
     failed = b"".join(browser.get(page("failed_rows", row.pk))).decode()
-    assert f"that of Ann <b> (client {ann.pk}), and the phone number that of Bob (client {bob.pk})." in failed
+    assert f"belongs to Ann <b> (client {ann.pk}), but the phone number belongs to Bob (client {bob.pk})." in failed
 
 
 # --- Who opted out ----------------------------------------------------------------------------------------------------

@@ -41,7 +41,7 @@ def test_more_rows_than_a_page_takes_are_refused_and_no_command_is_shown_to_staf
     too_many = upload(importer, exact + row % 9999).content.decode()
 
     assert "more than 5,000 rows" in too_many
-    assert "Divide the file into smaller ones" in too_many
+    assert "Split the file into smaller ones" in too_many
     assert not re.search("manage.py|<pre|<code", too_many)
     assert not ClientImport.objects.exists()
     assert upload(importer, exact).status_code == 302

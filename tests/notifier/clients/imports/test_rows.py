@@ -96,7 +96,7 @@ def test_one_cell_may_tell_both_channels(text: str, email: bool, sms: bool) -> N
 def test_a_channel_beside_a_no_is_no_yes_to_it(text: str) -> None:
     found = parsed("email,listings", "a@example.com", text)
 
-    assert found.mistakes == [(1, f"“{text}” is none of: both, e-mail, SMS, neither, yes, no.")]
+    assert found.mistakes == [(1, f"“{text}” must be one of: both, e-mail, SMS, neither, yes, no.")]
     assert found.consents == {}
     assert found.unreadable == {ConsentColumn(1, "email"), ConsentColumn(1, "sms")}
 
