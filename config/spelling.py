@@ -10,7 +10,10 @@ import idna
 _PLAIN_NAME = re.compile(r"[\w !#$%&'*+/=?^`{|}~-]*")
 _SENDER = re.compile(r"([^<>]*)<([^<>]*)>")
 _LOCAL_PART = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*", re.ASCII)
-_HOST = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\]")
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:.]+\]")
+#: RFC 1035, 2.3.4: what the name of a host has room for.
+_MAX_HOST = 253
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _LONE_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 
@@ -70,12 +73,13 @@ def _unquoted(name: str) -> str:
 
 
 def _ascii_host(host: str) -> str:
-    host = f"[{host}]" if ":" in host else host
+    # The dot that ends a name where it is looked up belongs neither into a link nor behind an address.
+    host = f"[{host}]" if ":" in host else host.removesuffix(".")
     try:
         # By UTS 46, and IDNA 2008: faß.de is not fass.de.
         written = host.lower() if host.isascii() else idna.encode(host, uts46=True).decode()
     except idna.IDNAError as error:
         raise ValueError("has an invalid host name") from error
-    if not _HOST.fullmatch(written):
+    if not _HOST.fullmatch(written) or len(written) > _MAX_HOST:
         raise ValueError("has an invalid host name")
     return written

@@ -80,8 +80,10 @@ def check_mail_password(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 @register(SETTINGS)
 def check_mail_events(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    if not settings.EMAIL_BACKEND.startswith("anymail.backends.") or settings.ANYMAIL.get("WEBHOOK_SECRET"):
+    if not settings.EMAIL_BACKEND.startswith("anymail.backends."):
         return []
+    if settings.ANYMAIL.get("WEBHOOK_SECRET"):
+        return _check_signing_key()
     return [
         Error(
             "ANYMAIL_WEBHOOK_SECRET is missing: the provider’s reports of bounces and complaints can’t be accepted, "
@@ -128,6 +130,21 @@ def check_sms_sender(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             hint="Use a number, or give clients another way to stop. Many countries reject names or require "
             "registration.",
             id="notifier.W010",
+        )
+    ]
+
+
+def _check_signing_key() -> list[CheckMessage]:
+    # By its name, because whoever uses no such provider need not load it.
+    missing = import_string("notifier.webhooks.email_events.missing_setting")()
+    if not missing:
+        return []
+    return [
+        Error(
+            f"ANYMAIL_{missing} is missing: without it what the provider tells of bounces and complaints can't be "
+            "taken.",
+            hint="It is the key by which the provider signs what it tells, as its own pages show it.",
+            id="notifier.E008",
         )
     ]
 

@@ -7,11 +7,12 @@ only with ANYMAIL_WEBHOOK_SECRET: nobody else may say that an address bounced.
 import logging
 import re
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime
+from http import HTTPStatus
 from time import monotonic
 from typing import Any
 
-from anymail.exceptions import AnymailWebhookValidationFailure
+from anymail.exceptions import AnymailConfigurationError, AnymailWebhookValidationFailure
 from anymail.signals import AnymailTrackingEvent, EventType, RejectReason, tracking
 from django.conf import settings
 from django.dispatch import receiver
@@ -28,6 +29,7 @@ from notifier.runtime import clock, db_faults, foreign_text
 from notifier.staff import login_throttle
 from notifier.web import minute_counts
 from notifier.web.security_headers import Allowance
+from notifier.wording.wall_clocks import YEARS
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +42,8 @@ complaints = Allowance(10)
 
 #: What our messages are sent with, where the provider carries it along (consumers/backends/django_mail.py).
 METADATA = "delivery"
+#: How anymail names the setting without which it reads nothing.
+_MISSING = re.compile(r"\{'(\w+)'")
 #: Our own Message-ID, where the provider does not replace it; those of before have no installation's code.
 _MESSAGE_ID = re.compile(r"<?(\d+\.\d+)(?:\.([0-9a-f]{1,16}))?@")
 #: In these fields of an event providers say that a bounce is soft, though anymail reports it as any other.
@@ -100,6 +104,10 @@ def hook(request: HttpRequest, provider: str) -> HttpResponse:
         minute_counts.count(wrong)
         _complain("%s’s webhook was called without its secret, or with a wrong signature.", provider)
         return HttpResponseForbidden()
+    except AnymailConfigurationError as error:
+        # The provider comes again: until then somebody may have set it. `manage.py check` asks for it as well.
+        _complain("%s's webhook can't be used: %s.", provider, str(error))
+        return HttpResponse(status=HTTPStatus.SERVICE_UNAVAILABLE)
     except Unreadable as error:
         _complain("%s delivered what can’t be read as its events: %s.", provider, str(error))
         return HttpResponseBadRequest()
@@ -116,13 +124,36 @@ def _complain(text: str, *words: str) -> None:
         logger.warning(text, *words)
 
 
+def missing_setting() -> str:
+    """The setting without which the used provider's events can't be read, as for those that sign them; "" if none is.
+
+    Only the first one that is missing.
+    """
+    view: Any = _view_of(_used_provider())
+    try:
+        if view:
+            view.view_class(**view.view_initkwargs)
+    except AnymailConfigurationError as error:
+        found = _MISSING.search(str(error))
+        return found[1] if found else str(error)
+    return ""
+
+
 def _webhook(provider: str) -> Callable[[HttpRequest], HttpResponse] | None:
-    used = re.fullmatch(r"anymail\.backends\.(\w+)\.EmailBackend", settings.EMAIL_BACKEND)
-    if used is None or used[1] != provider or not settings.ANYMAIL.get("WEBHOOK_SECRET"):
+    if _used_provider() != provider or not settings.ANYMAIL.get("WEBHOOK_SECRET"):
         return None
-    found = {pattern.name: pattern.callback for pattern in import_string("anymail.urls.urlpatterns")}
-    view = found.get(f"{provider}_tracking_webhook")
+    view = _view_of(provider)
     return _guarded(view) if view else None
+
+
+def _used_provider() -> str:
+    used = re.fullmatch(r"anymail\.backends\.(\w+)\.EmailBackend", settings.EMAIL_BACKEND)
+    return used[1] if used else ""
+
+
+def _view_of(provider: str) -> Any:
+    found = {pattern.name: pattern.callback for pattern in import_string("anymail.urls.urlpatterns")}
+    return found.get(f"{provider}_tracking_webhook")
 
 
 def _guarded(view: Any) -> Callable[[HttpRequest], HttpResponse]:
@@ -221,10 +252,17 @@ def translated(event: AnymailTrackingEvent, *, provider: str, now: datetime) -> 
         event_id=_id(event),
         kind=kind,
         address=event.recipient,
-        at=event.timestamp or now,
+        at=_moment(event.timestamp) or now,
         detail=_detail(event),
         reference=_reference(event),
     )
+
+
+def _moment(told: datetime | None) -> datetime | None:
+    """In UTC where the provider names no zone; None for what no database or page can show in every zone."""
+    if told is None or told.year not in YEARS:
+        return None
+    return told if told.tzinfo else told.replace(tzinfo=UTC)
 
 
 def _kind(event: AnymailTrackingEvent) -> Kind | None:

@@ -20,6 +20,8 @@ from consumers.backends.base import Outgoing
         ("https://example.com/a b>c/ü", "https://example.com/a%20b%3Ec/%C3%BC"),
         ("https://example.com/100%/%41", "https://example.com/100%25/%41"),
         ("https://example.com/it's", "https://example.com/it%27s"),
+        ("https://example.com./", "https://example.com"),
+        (f"https://{'a' * 63}.example", f"https://{'a' * 63}.example"),
     ],
 )
 def test_a_sites_address_is_spelled_as_links_and_headers_need_it(typed: str, written: str) -> None:
@@ -42,6 +44,11 @@ def test_a_sites_address_is_spelled_as_links_and_headers_need_it(typed: str, wri
         "https://example.com/#top",
         "https://[::1",
         "https://-\u200b.example",
+        "https://-news.example",
+        "https://news-.example",
+        "https://news.example..",
+        f"https://{'a' * 64}.example",
+        f"https://{'a.' * 126}example",
         "https://a..example",
     ],
 )
@@ -85,6 +92,8 @@ def test_a_sender_is_one_sender_with_one_address(typed: str, written: str) -> No
         "Acme <ne ws@acme.example>",
         "Acme <jörg@acme.example>",
         "Acme <news@acme..example>",
+        "Acme <news@-acme.example>",
+        f"Acme <news@{'a' * 64}.example>",
         "Acme\x0bBcc: eve@example.com <news@acme.example>",
         "Acme <news@acme.example> Ltd",
         "news@acme.example, other@acme.example",

@@ -75,6 +75,20 @@ def test_a_provider_whose_word_anybody_could_give_is_an_error(settings: Settings
     assert not [message for message in run_checks() if message.id == "notifier.E006"]
 
 
+@pytest.mark.parametrize(
+    ("name", "key"), [("mailersend", "MAILERSEND_SIGNING_SECRET"), ("unisender_go", "UNISENDER_GO_API_KEY")]
+)
+def test_the_key_that_a_provider_signs_its_events_with_is_asked_for(settings: Settings, name: str, key: str) -> None:
+    settings.EMAIL_BACKEND = f"anymail.backends.{name}.EmailBackend"
+    settings.ANYMAIL = {"WEBHOOK_SECRET": ["notifier:long-enough-password"]}
+
+    (error,) = [message for message in run_checks() if message.id == "notifier.E008"]
+    assert f"ANYMAIL_{key} is missing" in error.msg
+
+    settings.ANYMAIL |= {key: "k"}
+    assert not [message for message in run_checks() if message.id == "notifier.E008"]
+
+
 # --- Where clients' links lead ----------------------------------------------------------------------------------------
 SMTP = "django.core.mail.backends.smtp.EmailBackend"
 CONSOLE = "consumers.backends.console.EmailBackend"

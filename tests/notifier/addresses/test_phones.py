@@ -36,6 +36,8 @@ def test_a_number_that_became_a_decimal_is_the_whole_number(text: str, number: s
         ("+393471234567\u00a0.0", "has something after the number"),
         ("+393471234567/0", "has something after the number"),
         ("+19002345678", "is a premium-rate number"),
+        ("+447012345678", "is a personal number"),
+        ("+15002345678", "is a personal number"),
         ("+491801234567", "is a shared-cost number"),
         ("+881612345678", "is a satellite or machine number"),
         ("+870773111632", "is a satellite or machine number"),

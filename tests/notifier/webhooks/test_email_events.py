@@ -389,6 +389,26 @@ def test_one_event_that_can_not_be_recorded_does_not_hinder_those_beside_it(
     assert set(Suppression.objects.values_list("address", flat=True)) == {"ann@example.com", "cid@example.com"}
 
 
+@pytest.mark.parametrize("name", ["mailersend", "unisender_go"])
+def test_without_the_key_that_a_provider_signs_with_it_is_asked_to_come_again(
+    client: Browser, settings: Any, name: str
+) -> None:
+    settings.EMAIL_BACKEND = f"anymail.backends.{name}.EmailBackend"
+    settings.ANYMAIL = {"WEBHOOK_SECRET": [SECRET]}
+
+    assert post(client, {}, to=f"/hooks/mail/{name}/tracking/") == 503
+
+
+def test_a_time_without_its_zone_is_taken_for_utc_and_one_at_the_end_of_the_calendar_for_none() -> None:
+    def at(moment: datetime) -> datetime:
+        found = email_events.translated(event("bounced", timestamp=moment), provider="Any", now=NOW)
+        assert found
+        return found.at
+
+    assert at(datetime(2026, 11, 24, 11)) == datetime(2026, 11, 24, 11, tzinfo=UTC)  # noqa: DTZ001
+    assert at(datetime(9999, 12, 31, 23, tzinfo=UTC)) == NOW
+
+
 @pytest.mark.parametrize("cause", [None, psycopg.errors.QueryCanceled("statement timeout")])
 def test_while_the_database_takes_nothing_the_provider_is_asked_to_come_again(
     client: Browser, settings: Any, monkeypatch: pytest.MonkeyPatch, cause: Exception | None
