@@ -11,6 +11,7 @@ from consumers.backends.base import (
     ChannelDown,
     NoMessage,
     OpensFirst,
+    PerhapsDown,
     PermanentFailure,
     RecipientRefused,
     SendBackend,
@@ -18,6 +19,7 @@ from consumers.backends.base import (
     TemporaryFailure,
 )
 from consumers.connection_limit import ConnectionLimit
+from consumers.suspects import DIFFERENT_MESSAGES, Suspects
 from consumers.window import Flight, Window
 from notifier.delivery.claims import Message
 from notifier.delivery.settlements import Outcome, Verdict
@@ -37,7 +39,8 @@ class Sender:
     """A number of threads that send. A send never raises: it ends as an `Outcome`.
 
     A provider may take fewer connections than there are threads. A thread whose connection is refused ends, and leaves
-    its message to those whose connections work; only if none works is the provider down.
+    its message to those whose connections work; only if none works is the provider down. Where it had been told the
+    recipient when it refused, one message alone may be refused so: the others are tried before it is judged.
     """
 
     def __init__(self, *, get_backend: Callable[[], SendBackend], threads: int) -> None:
@@ -45,6 +48,7 @@ class Sender:
         # A backend is made here and thrown away, so that mistakes in the settings show before any ticket is taken.
         self.longest_send_seconds = get_backend().longest_send_seconds
         self._limit = ConnectionLimit(threads)
+        self._suspects = Suspects()
         self._threads: list[_Thread] = []
         #: Those that end by themselves, as soon as they have closed their connections.
         self._leaving: list[_Thread] = []
@@ -73,7 +77,10 @@ class Sender:
         backend may take comes back as UNKNOWN, and its thread is replaced.
         """
         window = self._window = Window(
-            messages, starts_until=starts_until, longest_send_seconds=self.longest_send_seconds
+            self._suspects.last(messages),
+            starts_until=starts_until,
+            longest_send_seconds=self.longest_send_seconds,
+            may_try_again=self._suspects.has_passed_since,
         )
         before = self._limit.number
         self._limit.raise_if_due()
@@ -143,7 +150,7 @@ class Sender:
                 self._dismiss(thread)
         if lost:
             logger.error("%d connections hang and are given up, with %d sends.", len(lost), len(hanging))
-        if hanging and window.has_more:
+        if hanging and (window.has_more or window.has_aside):
             self._hire(min(self._limit.number, len(self._threads) + len(lost)))
             self._jobs.put(window)
 
@@ -210,13 +217,30 @@ class Sender:
         if flight:
             window.end(flight, Outcome(flight.message, Verdict.RELEASED, detail=reason))
 
+    def _suspect(self, thread: "_Thread", window: Window, reason: str, flight: Flight) -> None:
+        """Find out whether the provider refuses us, this connection among several, or this message alone."""
+        if self._suspects.refused(flight.message):
+            window.end(flight, Outcome(flight.message, Verdict.TEMPORARY, detail=reason))
+            return
+        leaves = not flight.refusal and self._leaves(thread)
+        window.set_aside(flight, refusal=reason)
+        if leaves:
+            self._jobs.put(window)
+        elif window.refused_in_a_row >= DIFFERENT_MESSAGES:
+            window.give_up(reason)
+
     def _send_all(self, thread: "_Thread", window: Window) -> None:
         while not thread.is_written_off and (flight := window.take()):
             thread.flight = flight
             try:
                 outcome = _send(flight.message, cast(SendBackend, thread.backend))
-                thread.works = thread.works or outcome.verdict in _ANSWERED
+                if outcome.verdict in _ANSWERED and outcome.was_given:
+                    thread.works = True
+                    self._suspects.passed(flight.message)
+                    window.passes(flight)
                 window.end(flight, outcome)
+            except PerhapsDown as failure:
+                self._suspect(thread, window, str(failure) or "the provider can't be used", flight)
             except ChannelDown as failure:
                 self._refuse(thread, window, str(failure), flight)
             thread.flight = None

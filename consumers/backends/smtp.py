@@ -19,6 +19,7 @@ from consumers.backends.base import (
     NoMessage,
     OutcomeUnknown,
     Outgoing,
+    PerhapsDown,
     PermanentFailure,
     TemporaryFailure,
     masked,
@@ -44,10 +45,11 @@ NO_MAILBOX = re.compile(r"55[013] 5\.1\.(?:1|2|3|6|10)(?!\d|\.\d)")
 #: which are about that recipient alone. Only "Error:", before which Postfix may put its name, begins its own.
 OWN_WORDS = r"4\d\d (?:[245]\.\d{1,3}\.\d{1,3} )?(?:(?:[\w.-]+ )?error: )?(?:(?!\bsaid\b)[^:<>(\"'…])*?"
 
-#: The server takes us, but not over so many connections at once. Exchange Online says 432 4.3.2 at MAIL or after DATA.
+#: The server takes us, but not over so many connections at once. Exchange Online says 432 4.3.2 at MAIL or after DATA;
+#: its "recipient thread limit" is that of one mailbox.
 TOO_MANY_CONNECTIONS = re.compile(
-    rf"432 |{OWN_WORDS}(?:too many (?:\w+ ){{0,3}}(?:connections|sessions)"
-    r"|concurrent connections|connections? (?:rate )?limit)",
+    rf"{OWN_WORDS}(?:too many (?:\w+ ){{0,3}}(?:connections|sessions)"
+    r"|concurrent connections|connections? (?:rate )?limit|sender thread limit)",
     re.IGNORECASE,
 )
 
@@ -226,17 +228,17 @@ class SmtpBackend:
         raise failure(_answer(code, text))
 
     def _blame_connection(self, code: int, text: bytes) -> None:
-        """Raise where a refusal is about our connections: nothing was taken, and no recipient is to blame."""
+        """Raise where a refusal is about our connections, or says so: nothing was taken."""
         answer = _answer(code, text)
         if TOO_MANY_CONNECTIONS.match(answer):
             self._drop()
-            raise ChannelDown(f"the mail server takes no more connections: {answer}")
+            raise PerhapsDown(f"the mail server takes no more connections: {answer}")
         if self._is_reused and (code in (421, OUT_OF_STEP) or TOO_MANY_MESSAGES.match(answer)):
             self._drop()
             raise _WornOut
         if code == OUT_OF_STEP:
             self._drop()
-            raise ChannelDown(f"the mail server does not follow: {answer}")
+            raise PerhapsDown(f"the mail server does not follow: {answer}")
 
     def _reset(self, smtp: smtplib.SMTP) -> None:
         """Make the connection ready for the next message, or give it up."""

@@ -18,6 +18,7 @@ from consumers.backends.base import (
     NoMessage,
     OutcomeUnknown,
     Outgoing,
+    PerhapsDown,
     PermanentFailure,
     SendBackend,
     SendFailure,
@@ -146,7 +147,7 @@ def test_what_the_provider_took_is_sent(use: Callable[..., SendBackend], api: Ma
     [
         (400, PermanentFailure),
         (401, ChannelDown),
-        (403, ChannelDown),
+        (403, PerhapsDown),
         (404, PermanentFailure),
         (413, PermanentFailure),
         (422, PermanentFailure),
@@ -264,7 +265,7 @@ def test_settings_without_a_key_are_the_channels_trouble(use: Callable[..., Send
     ("cause", "status", "failure"),
     [
         ("ClientError", 400, PermanentFailure),
-        ("ClientError", 403, ChannelDown),
+        ("ClientError", 403, PerhapsDown),
         ("ClientError", 429, TemporaryFailure),
         ("ClientError", 500, OutcomeUnknown),
         ("EndpointConnectionError", None, ChannelDown),

@@ -320,7 +320,7 @@ def test_a_probe_whose_result_can_not_be_told_is_recorded_all_the_same(
     def fail(**arguments: Any) -> Any:
         raise LOST
 
-    monkeypatch.setattr(breakers, "judge", fail)
+    monkeypatch.setattr(breakers, "settle_probe", fail)
     probe = a_probe()
 
     run()
