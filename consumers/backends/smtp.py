@@ -43,7 +43,7 @@ NO_MAILBOX = re.compile(r"55[013] 5\.1\.(?:1|2|3|6|10)(?!\d|\.\d)")
 #: What a server says of its own. Behind a colon, a bracket or "said" it may be the words of the recipient's server, as
 #: in Postfix' "450 4.1.1 <ann@example.com>: unverified address: host mx.example.com said: 421 Too many connections",
 #: which are about that recipient alone. Only "Error:", before which Postfix may put its name, begins its own.
-OWN_WORDS = r"4\d\d (?:[245]\.\d{1,3}\.\d{1,3} )?(?:(?:[\w.-]+ )?error: )?(?:(?!\bsaid\b)[^:<>(\"'…])*?"
+OWN_WORDS = r"[45]\d\d (?:[245]\.\d{1,3}\.\d{1,3} )?(?:(?:[\w.-]+ )?error: )?(?:(?!\bsaid\b)[^:<>(\"'…])*?"
 
 #: The server takes us, but not over so many connections at once. Exchange Online says 432 4.3.2 at MAIL or after DATA;
 #: its "recipient thread limit" is that of one mailbox.
@@ -53,8 +53,14 @@ TOO_MANY_CONNECTIONS = re.compile(
     re.IGNORECASE,
 )
 
-#: The connection has had its share, says a server that keeps it open all the same.
-TOO_MANY_MESSAGES = re.compile(rf"{OWN_WORDS}too many (?:messages|mails|emails|transactions)", re.IGNORECASE)
+#: The connection has had its share, or we are out of step, says a server that keeps it open all the same. It may have
+#: meant something else: then it refuses the message over a fresh one as well.
+WORN_OUT = re.compile(
+    r"421 |50[023] |5\d\d 5\.5\.1(?!\d)"
+    r"|.*?(?:\bsessions?\b|connection|connect\b|\bsequence\b|\b(?:mail|rcpt|ehlo|helo) first\b"
+    r"|\btoo many (?:messages|e?-?mails|transactions|recipients)\b)",
+    re.IGNORECASE,
+)
 #: "Bad sequence of commands": the server and we are out of step, which is no recipient's doing.
 OUT_OF_STEP = 503
 TROUBLE = (smtplib.SMTPException, OSError)
@@ -233,7 +239,7 @@ class SmtpBackend:
         if TOO_MANY_CONNECTIONS.match(answer):
             self._drop()
             raise PerhapsDown(f"the mail server takes no more connections: {answer}")
-        if self._is_reused and (code in (421, OUT_OF_STEP) or TOO_MANY_MESSAGES.match(answer)):
+        if self._is_reused and WORN_OUT.match(answer):
             self._drop()
             raise _WornOut
         if code == OUT_OF_STEP:

@@ -102,6 +102,7 @@ def test_a_server_that_takes_few_connections_gets_everything_over_those(
         ("432 4.3.2 Concurrent connections limit exceeded", True),
         ("421 4.7.0 Too many SMTP sessions for this host", True),
         ("451 4.7.0 connection rate limit exceeded", True),
+        ("554 5.7.1 Too many connections from your host", True),
         ("421 4.7.0 mx1.example.org Error: too many connections from 192.0.2.7", True),
         ("450 4.1.1 <ann@example.com>: unverified address: host mx.x said: 421 4.7.0 Too many connections", False),
         ("450 4.1.1 unverified address: host mx.x[192.0.2.7] refused to talk to me: 421 too many sessions", False),
