@@ -26,6 +26,8 @@ from consumers.backends.base import (
 )
 from consumers.backends.smtp_connection import BoundedSmtp, BoundedSslSmtp
 from notifier.addresses import emails
+from notifier.consent import bounce_status
+from notifier.consent.bounce_status import Finding
 from notifier.consent.suppressions import Evidence, Source
 
 #: Some servers limit the messages of one connection; and of many servers behind a name, one would get all the load.
@@ -286,9 +288,10 @@ def _answer(code: int, text: bytes) -> str:
 
 
 def _of_the_mailbox(failure: PermanentFailure) -> PermanentFailure:
-    """The failure at RCPT; where the server says that there is no such mailbox, with a suppression of the address."""
-    if NO_MAILBOX.match(str(failure)):
-        failure.suppress = Evidence(Source.BOUNCE, str(failure))
+    """The failure at RCPT; with a suppression where the server says, by status and words, that there is no mailbox."""
+    answer = str(failure)
+    if NO_MAILBOX.match(answer) and bounce_status.finding(answer) is Finding.FOR_GOOD:
+        failure.suppress = Evidence(Source.BOUNCE, answer)
     return failure
 
 
