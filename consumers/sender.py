@@ -84,6 +84,7 @@ class Sender:
         )
         before = self._limit.number
         self._limit.raise_if_due()
+        self._dismiss_those_that_close()
         self._hire(min(len(messages), self._limit.number))
         if self._threads:
             # One thread is called, and each calls the next as it starts. With a provider that answers at once, waking a
@@ -102,10 +103,11 @@ class Sender:
         """Let every thread close its connection and end."""
         with self._lock:
             threads, self._threads = self._threads, []
+        threads = [*threads, *self._leaving]
         for _ in threads:
             self._jobs.put(None)
         ends_at = time.monotonic() + CLOSING_SECONDS
-        for thread in [*threads, *self._leaving]:
+        for thread in threads:
             thread.join(timeout=max(0.0, ends_at - time.monotonic()))
 
     # --- The crew -----------------------------------------------------------------------------------------------------
@@ -126,10 +128,13 @@ class Sender:
         with self._lock:
             thread.works = False
             if thread.is_written_off or any(other.works for other in self._threads):
-                self._dismiss(thread)
-                self._leaving = [*filter(_Thread.is_alive, self._leaving), thread]
+                self._let_go(thread)
                 return True
             return False
+
+    def _let_go(self, thread: "_Thread") -> None:
+        self._dismiss(thread)
+        self._leaving = [*filter(_Thread.is_alive, self._leaving), thread]
 
     def _dismiss(self, thread: "_Thread") -> None:
         thread.is_written_off = True
@@ -150,16 +155,39 @@ class Sender:
                 self._dismiss(thread)
         if lost:
             logger.error("%d connections hang and are given up, with %d sends.", len(lost), len(hanging))
-        if hanging and (window.has_more or window.has_aside):
-            self._hire(min(self._limit.number, len(self._threads) + len(lost)))
+        hanging_closes = self._dismiss_those_that_close()
+        if (hanging or hanging_closes) and (window.has_more or window.has_aside):
+            self._hire(min(self._limit.number, len(self._threads) + len(lost) + hanging_closes))
             self._jobs.put(window)
+
+    def _dismiss_those_that_close(self) -> int:
+        """Give up the threads whose connections hang while they close, so that others are hired; returns how many."""
+        since = time.monotonic() - CLOSING_SECONDS
+        with self._lock:
+            lost = [thread for thread in self._threads if thread.closes_since and thread.closes_since < since]
+            for thread in lost:
+                self._dismiss(thread)
+        if lost:
+            logger.error("%d connections hang while they close, and are given up.", len(lost))
+        return len(lost)
 
     def _learn(self, window: Window, before: int) -> None:
         """Keep the number of connections that the provider takes. One that takes none has told nothing about that."""
         if window.down:
             self._limit.number = before
         elif window.refusal:
-            self._limit.lower(len(self._threads), refusal=window.refusal)
+            self._lower_limit(window.refusal)
+
+    def _lower_limit(self, refusal: str) -> None:
+        """To what works: others may still wait for a server that lets them wait without a word.
+
+        Those without a connection leave: if one of them took the next window, it would wait in the same way.
+        """
+        with self._lock:
+            self._limit.lower(sum(thread.works for thread in self._threads), refusal=refusal)
+            for thread in [thread for thread in self._threads if not (thread.works or thread.flight)]:
+                if len(self._threads) > self._limit.number:
+                    self._let_go(thread)
 
     # --- One thread ---------------------------------------------------------------------------------------------------
     def _work(self, thread: "_Thread") -> None:
@@ -169,6 +197,9 @@ class Sender:
             except queue.Empty:
                 thread.rest()
                 continue
+            if thread.is_written_off:  # while it waited
+                self._jobs.put(window)
+                break
             if window is None:
                 break
             if self._is_ready(thread, window):
@@ -209,6 +240,8 @@ class Sender:
         if not window.down and self._leaves(thread):
             if flight:
                 window.put_back(flight, refusal=reason)
+            elif window.done.is_set():
+                self._lower_limit(reason)  # the window, which ended without it, has told what it knew
             else:
                 window.refusal = reason
             self._jobs.put(window)
@@ -257,6 +290,8 @@ class _Thread(threading.Thread):
         self.backend: SendBackend | None = None
         self.flight: Flight | None = None
         self.is_opening = False
+        #: Since when its connection is being closed; 0 where it is not.
+        self.closes_since = 0.0
         #: Whether the provider answered over its connection lately.
         self.works = False
         #: Others have taken its place: it ends as soon as it can.
@@ -279,11 +314,14 @@ class _Thread(threading.Thread):
     def rest(self) -> None:
         """Close the connection; another is opened when it is needed."""
         backend, self.backend, self.works = self.backend, None, False
+        self.closes_since = time.monotonic()
         try:
             if backend is not None:
                 backend.close()
         except Exception:
             logger.exception("A provider's connection did not close.")
+        finally:
+            self.closes_since = 0.0
 
 
 def _tell(waiting: Callable[[], None]) -> None:
