@@ -187,7 +187,7 @@ class Silent(Crowded):
 def test_the_limit_of_a_provider_that_lets_the_others_wait_is_found_as_well(hire: Callable[..., Sender]) -> None:
     provider = Silent(3, slow)
     crew = hire(provider, threads=10)
-    verdicts = set()
+    verdicts: set[Verdict] = set()
 
     def is_found() -> bool:
         verdicts.update(outcome.verdict for outcome in send(crew, 30))
