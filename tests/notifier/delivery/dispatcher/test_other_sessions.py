@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -77,7 +78,7 @@ def test_a_locked_broadcast_is_passed_over_without_waiting(
 def test_a_locked_broadcast_whose_time_has_come_keeps_no_other_waiting(
     loop: Dispatcher, somebody: OtherConnection, now: datetime, caplog: pytest.LogCaptureFixture, column: str
 ) -> None:
-    times = {column: now - timedelta(seconds=1)}
+    times: dict[str, Any] = {column: now - timedelta(seconds=1)}
     first, second = (a_broadcast(state=Broadcast.State.SCHEDULED, **times) for _ in range(2))
     lock(somebody, first)
 
