@@ -82,6 +82,12 @@ def moment(at: datetime | None) -> str:
 
 
 @register.filter
+def moment_to_the_second(at: datetime | None) -> str:
+    """24 Nov 2026, 16:00:07; with the zone where the clock shows this time twice."""
+    return wall_clocks.shown_to_the_second(at) if at else ""
+
+
+@register.filter
 def moment_with_zone(at: datetime | None) -> str:
     """24 Nov 2026, 16:00 GMT"""
     return wall_clocks.with_zone(at) if at else ""
