@@ -191,7 +191,7 @@ def test_the_limit_of_a_provider_that_lets_the_others_wait_is_found_as_well(hire
 
     def is_found() -> bool:
         verdicts.update(outcome.verdict for outcome in send(crew, 30))
-        return crew.words.startswith("Sends over 3 connections at once instead of 10")
+        return crew.words.startswith("Sending over 3 connections at once instead of 10")
 
     wait_until(is_found, what="the limit", deadline=60.0)
 
