@@ -40,7 +40,7 @@ class Version:
 
 
 def approve(*, broadcast_id: int, seen: Version, by: User, now: datetime) -> None:
-    """Start the broadcast, or schedule it if its time is still to come.
+    """Send the broadcast, or schedule it if its time is still to come.
 
     Raises `OwnRequest`, `ChangedMeanwhile` where it is no longer what `seen` says, and `NotAllowed`.
     """
@@ -56,7 +56,7 @@ def approve(*, broadcast_id: int, seen: Version, by: User, now: datetime) -> Non
     if allowed.filter(scheduled_for__gt=now).update(state=State.SCHEDULED, **approval):
         return
     due = allowed.filter(Q(scheduled_for=None) | Q(scheduled_for__lte=now))
-    if not due.update(**lifecycle.running_columns(now=now), **approval):
+    if not due.update(**lifecycle.sent_columns(by=by, now=now), **approval):
         raise _refusal(broadcast_id, by, now)
 
 
@@ -90,6 +90,7 @@ def take_edit(*, notification: Notification, by: User) -> int:
             text_of=notification.updated_at,
             text_by=by,
             state=State.AWAITING_APPROVAL,
+            scheduled_for=lifecycle.chosen_time(),
             approved_by=None,
             approved_at=None,
         )
