@@ -183,8 +183,9 @@ def _counts(request: HttpRequest, offered: Sequence[offers.Offer], form: SendFor
 
 def _chosen_before(request: HttpRequest) -> dict[str, Any]:
     """What the reader had chosen for a broadcast of theirs that they have undone; nothing where there is none."""
-    mine = Broadcast.objects.filter(pk=numbers.read_id(request.GET.get(UNDONE, "")), created_by=request.user.pk)
-    return mine.values("expires_at", "is_critical").first() or {}
+    undone = numbers.read_id(request.GET.get(UNDONE, "")) or 0
+    mine = Broadcast.objects.filter(pk=undone, created_by=request.user.pk)
+    return {**(mine.values("expires_at", "is_critical").first() or {})}
 
 
 def _held_back(model_admin: BackOfficeAdmin, found: Sequence[Notification]) -> str:

@@ -57,7 +57,10 @@ SERVICES: dict[Act, Service] = {
 def a_broadcast_in(state: Broadcast.State, now: datetime) -> Broadcast:
     """With a delivery that failed, so nothing but its state stands in the way of an act."""
     begun = state not in Broadcast.BEFORE_START
-    a_moment_ago = {"scheduled_for": now + timedelta(seconds=10), "undo_until": now + timedelta(seconds=10)}
+    a_moment_ago: dict[str, Any] = {
+        "scheduled_for": now + timedelta(seconds=10),
+        "undo_until": now + timedelta(seconds=10),
+    }
     broadcast = a_broadcast(
         state=state,
         needs_approval=state == State.AWAITING_APPROVAL,

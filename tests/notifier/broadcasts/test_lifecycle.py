@@ -203,8 +203,12 @@ def test_another_notification_is_not_kept_back(now: datetime) -> None:
 
 
 # --- Acts -------------------------------------------------------------------------------------------------------------
+def pause(*, broadcast_id: int) -> None:
+    lifecycle.pause(broadcast_id=broadcast_id, now=clock.now())
+
+
 ACTS = {
-    "pause": lambda broadcast_id: lifecycle.pause(broadcast_id=broadcast_id, now=clock.now()),
+    "pause": pause,
     "resume": lifecycle.resume,
     "cancel": lifecycle.cancel,
 }

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from notifier.models import Broadcast, Notification
 from tests.notifier.admin.conftest import LogIn
-from tests.notifier.admin.notifications.test_confirm_page import confirm_page, send, text_of
+from tests.notifier.admin.notifications.test_notification_admin import confirm_page, send, text_of
 from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification, a_user
 
 pytestmark = pytest.mark.both_engines(only_full=True)
