@@ -141,9 +141,9 @@ def test_a_landline_is_told_when_it_is_entered_and_kept_with_the_number(admin: B
 @pytest.mark.parametrize(
     ("region", "number", "words"),
     [
-        ("SE", "0701", "Write it with its country code: one of Sweden is like +46 70 123 45 67."),
-        ("SE", "+44 12", "A number of Britain (UK) is written like +44 7400 123456."),
-        (None, "0701", "Write it with its country code, like +1 202 555 0123."),
+        ("SE", "0701", "Include the country code: a number in Sweden looks like +46 70 123 45 67."),
+        ("SE", "+44 12", "A number in Britain (UK) looks like +44 7400 123456."),
+        (None, "0701", "Include the country code, for example +1 202 555 0123."),
     ],
 )
 def test_a_number_that_does_not_exist_is_told_with_an_example_of_its_country(
