@@ -141,7 +141,7 @@ def _check_signing_key() -> list[CheckMessage]:
         return []
     return [
         Error(
-            f"ANYMAIL_{missing} is missing: without it what the provider tells of bounces and complaints can't be "
+            f"ANYMAIL_{missing} is missing: without it what the provider tells of bounces and complaints can’t be "
             "taken.",
             hint="It is the key by which the provider signs what it tells, as its own pages show it.",
             id="notifier.E008",

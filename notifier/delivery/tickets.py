@@ -62,7 +62,7 @@ def issue_tickets(*, channel: Channel, transport: Transport, now: datetime, faul
 
 def _has_due(broadcast_id: int, channel: Channel, now: datetime, faults: Faults) -> bool:
     # A step of its own: that this one succeeds does not show that its rows can be handed out.
-    step = f"its {channel.units} that are due can't be looked for"
+    step = f"its {channel.units} that are due can’t be looked for"
     if not faults.waits(step, broadcast_id):
         with faults.contained(step, broadcast_id):
             return _due(broadcast_id, channel, now).exists()

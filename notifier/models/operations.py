@@ -57,7 +57,7 @@ class Process(models.Model):
     #: The key of the dead ones in `depths`.
     DEAD = "dead"
     #: How `detail` begins where it waits for the database, and not for its broker or provider.
-    DATABASE_TROUBLE = "The database can't be used"
+    DATABASE_TROUBLE = "The database can’t be used"
 
     objects = ProcessQuerySet.as_manager()
 

@@ -106,7 +106,7 @@ def hook(request: HttpRequest, provider: str) -> HttpResponse:
         return HttpResponseForbidden()
     except AnymailConfigurationError as error:
         # The provider comes again: until then somebody may have set it. `manage.py check` asks for it as well.
-        _complain("%s's webhook can't be used: %s.", provider, str(error))
+        _complain("%s’s webhook can’t be used: %s.", provider, str(error))
         return HttpResponse(status=HTTPStatus.SERVICE_UNAVAILABLE)
     except Unreadable as error:
         _complain("%s delivered what can’t be read as its events: %s.", provider, str(error))
