@@ -4,9 +4,8 @@ from collections.abc import Callable
 from http import HTTPStatus
 
 from django.http import HttpRequest, HttpResponse
-from django.template.loader import render_to_string
 
-from notifier.messages import signed_links
+from notifier.web import error_pages
 
 NUL = "\0"
 
@@ -23,18 +22,16 @@ class OddUrlMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         # Their pages read no cookie either.
-        if signed_links.is_public(request.path_info):
+        if error_pages.is_public(request):
             return self._get_response(request)
         for name in [name for name, value in request.COOKIES.items() if NUL in value]:
             del request.COOKIES[name]
         if not (NUL in request.path_info or "%00" in _query(request)):
             return self._get_response(request)
-        context = {
-            "title": "No such address",
-            "reason": "There is a character in this address that no page of ours has in its own.",
-        }
-        text = render_to_string("outage.html", context)
-        return HttpResponse(text, status=HTTPStatus.BAD_REQUEST, headers={"Cache-Control": "no-store"})
+        reason = "There is a character in this address that no page of ours has in its own."
+        return error_pages.page(
+            request, status=HTTPStatus.BAD_REQUEST, title="No such address", reason=reason, is_change=False
+        )
 
 
 def _query(request: HttpRequest) -> str:

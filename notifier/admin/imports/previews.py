@@ -58,6 +58,10 @@ class Column:
     samples: list[str]
     chosen: str
 
+    @property
+    def field_id(self) -> str:
+        return f"column-{self.number}"
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:

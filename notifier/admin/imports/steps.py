@@ -69,7 +69,7 @@ def columns_page(model_admin: BackOfficeAdmin, request: HttpRequest, pk: int) ->
         return redirect(model_admin.page_url("change", pk))
     table = uploads.table_of(pending)
     chosen = pending.mapping
-    note = ""
+    note = wrong = ""
     if request.method == "POST":
         chosen = {name: request.POST.get(f"column-{number}", "") for number, name in enumerate(table.header)}
         try:
@@ -81,10 +81,14 @@ def columns_page(model_admin: BackOfficeAdmin, request: HttpRequest, pk: int) ->
                 )
                 model_admin.message_user(request, text, messages.SUCCESS)
                 return redirect(model_admin.page_url("columns", pk))
+            if table.encoding == encodings.UNKNOWN:
+                raise MappingError(uploads.WHICH_LETTERS)
             uploads.set_mapping(pending=pending, mapping=chosen)
             return redirect(model_admin.page_url("preview", pk))
-        except (FileError, MappingError) as error:
-            note = str(error)
+        except FileError as error:
+            note, wrong = str(error), "encoding"
+        except MappingError as error:
+            note, wrong = str(error), "encoding" if error.column is None else f"column-{error.column}"
         except AlreadyDone:
             return redirect(model_admin.page_url("change", pk))
     page = {
@@ -97,6 +101,7 @@ def columns_page(model_admin: BackOfficeAdmin, request: HttpRequest, pk: int) ->
         "columns": previews.columns_of(table, chosen),
         "choices": columns.choices(importer.subjects()).items(),
         "note": note,
+        "wrong": wrong,
         "step": 2,
     }
     context = model_admin.page_context(request, page)

@@ -71,7 +71,11 @@ class ConsentColumn:
 
 
 class MappingError(Exception):
-    """The columns can't be read like this; the message says what to change."""
+    """The columns can't be read like this; the message says what to change, and `column` where; None: elsewhere."""
+
+    def __init__(self, text: str, *, column: int | None = None) -> None:
+        super().__init__(text)
+        self.column = column
 
 
 def choices(subjects: Iterable[TopicRef]) -> dict[str, str]:
@@ -174,9 +178,10 @@ def arrange(meanings: Sequence[str], subjects: Sequence[TopicRef]) -> Layout:
     wants: list[tuple[int, str, ConsentColumn]] = []
     for column, meaning in enumerate(meanings):
         if meaning not in labels:
-            raise MappingError(f"“{meaning}” is nothing that a column can be.")
+            raise MappingError(f"“{meaning}” is nothing that a column can be.", column=column)
         if meaning in fields or (meaning in meanings[:column] and meaning):
-            raise MappingError(f"Two columns are “{labels[meaning]}”. Keep one, and don’t import the other.")
+            text = f"Two columns are “{labels[meaning]}”. Keep one, and don’t import the other."
+            raise MappingError(text, column=column)
         slug, dot, channel = meaning.rpartition(".")
         if dot:
             wants.append((column, channel, ConsentColumn(by_slug[slug].pk, channel)))
@@ -190,12 +195,13 @@ def _check(
     fields: Mapping[str, int], wants: Sequence[tuple[int, str, ConsentColumn]], subjects: Sequence[TopicRef]
 ) -> None:
     if "email" not in fields and "phone" not in fields:
-        raise MappingError("Say which column holds the e-mail address or the phone number: clients are found by them.")
+        text = "Say which column holds the e-mail address or the phone number: clients are found by them."
+        raise MappingError(text, column=0)
     if "name" in fields and ("first_name" in fields or "last_name" in fields):
-        raise MappingError(
-            "Take the name from one column, or from those of the first and the last name, not from both."
-        )
+        text = "Take the name from one column, or from those of the first and the last name, not from both."
+        raise MappingError(text, column=fields["name"])
     consent_columns = [one for _, channel, want in wants for one in spread(channel, want)]
     for subject in subjects:
         if any(consent_columns.count(ConsentColumn(subject.pk, channel)) > 1 for channel in CHANNELS):
-            raise MappingError(f"Two columns speak of {subject.name} by the same channel. Keep one of them.")
+            text = f"Two columns speak of {subject.name} by the same channel. Keep one of them."
+            raise MappingError(text, column=max(column for column, _, want in wants if want.topic == subject.pk))

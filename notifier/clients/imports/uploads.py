@@ -20,6 +20,8 @@ from notifier.models import ClientImport, ConsentChange
 from notifier.runtime.versions import NotAsShown
 from notifier.staff import groups
 
+#: Asked of whoever imports it, where the file does not tell.
+WHICH_LETTERS = "Say how the letters of the file are to be read."
 State = ClientImport.State
 
 #: More rows take longer than a page may take; `manage.py import_clients` has no such limit.
@@ -109,7 +111,7 @@ def set_encoding(*, pending: ClientImport, encoding: str) -> None:
 def layout_of(pending: ClientImport, table: Table, subjects: Sequence[TopicRef]) -> Layout:
     """Raises `MappingError` where the chosen columns can't be read, or nobody has said how its letters are."""
     if table.encoding == UNKNOWN:
-        raise MappingError("Say how the letters of the file are to be read.")
+        raise MappingError(WHICH_LETTERS)
     return columns.arrange([pending.mapping.get(name, columns.NOTHING) for name in table.header], subjects)
 
 
