@@ -9,9 +9,10 @@ from django.conf import settings
 from phonenumber_field.phonenumber import PhoneNumber
 
 from notifier.addresses import phones
+from notifier.admin.clients.preferences import adds_consent
+from notifier.admin.lists.why_field import HOW_DO_WE_KNOW, EvidenceField
 from notifier.clients.imports.rows import read_name
 from notifier.consent import consents
-from notifier.messages.lines import validate_one_line
 from notifier.staff import timezones
 from notifier.web.stale_forms import StaleModelForm
 
@@ -23,13 +24,9 @@ class ClientForm(StaleModelForm, forms.ModelForm):
         f"the phone number’s area code or country, or is the product’s own ({settings.CLIENT_TIME_ZONE}).",
     )
     #: Shown below the matrix, where it belongs.
-    evidence = forms.CharField(
-        label="How do we know?",
-        required=False,
-        max_length=300,
-        validators=[validate_one_line],
-        help_text="Where a change above comes from, e.g. “asked by phone”. It is kept with the change.",
-        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    evidence = EvidenceField(
+        help_text="Where a change above comes from, e.g. “asked by phone”. It is kept with the change, and needed for "
+        "everything that is ticked.",
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -84,4 +81,6 @@ class ClientForm(StaleModelForm, forms.ModelForm):
         if not self.errors and not cleaned.get("email") and not cleaned.get("phone"):
             # At the first field that can be corrected; the error of the constraint would stand above the form.
             self.add_error("email", "Give an e-mail address, a phone number, or both.")
+        if not cleaned.get("evidence", "").strip() and "evidence" not in self.errors and adds_consent(self.data):
+            self.add_error("evidence", HOW_DO_WE_KNOW)
         return cleaned

@@ -20,11 +20,11 @@ from django.utils.http import content_disposition_header
 
 from notifier.admin.imports import ownership, previews
 from notifier.admin.lists.base import BackOfficeAdmin
-from notifier.admin.lists.why_field import WhyField
+from notifier.admin.lists.why_field import HOW_DO_WE_KNOW, EvidenceField, WhyField
 from notifier.clients.imports import columns, importer, uploads
 from notifier.clients.imports.columns import MappingError
 from notifier.clients.imports.uploads import AlreadyDone
-from notifier.clients.imports.writing import ClientsChanged
+from notifier.clients.imports.writing import ClientsChanged, EvidenceMissing
 from notifier.files import encodings
 from notifier.files.base import FileError
 from notifier.messages import lines
@@ -39,9 +39,11 @@ NOT_AS_SHOWN = (
 )
 
 
-class ResubscribeForm(forms.Form):
+class ImportForm(forms.Form):
     """Posted with the button that imports."""
 
+    #: Needed where somebody agrees to something from now on.
+    evidence = EvidenceField(help_text="Kept with each consent that the file adds, e.g. “signed the form at the fair”.")
     resubscribe = forms.BooleanField(required=False)
     #: The version of the plan that the page showed.
     seen = forms.CharField(required=False, widget=forms.HiddenInput)
@@ -56,6 +58,10 @@ class ResubscribeForm(forms.Form):
         if cleaned.get("resubscribe") and not cleaned.get("reason", "").strip():
             self.add_error("reason", "Say why they are subscribed again: it is kept in the record.")
         return cleaned
+
+    @property
+    def chosen_evidence(self) -> str:
+        return str(self.cleaned_data["evidence"].strip())
 
     @property
     def chosen_reason(self) -> str:
@@ -113,12 +119,15 @@ def preview_page(model_admin: BackOfficeAdmin, request: HttpRequest, pk: int) ->
     pending = ownership.get_pending(request, pk)
     if pending is None:
         return redirect(model_admin.page_url("change", pk))
-    form, note = ResubscribeForm(request.POST if request.method == "POST" else None), ""
+    form, note = ImportForm(request.POST if request.method == "POST" else None), ""
     try:
         if form.is_valid():
             return _run(model_admin, request, pending, form)
     except MappingError as error:
         return _to_columns(model_admin, request, pk, error)
+    except EvidenceMissing:
+        # Said below, as beside every other mistake.
+        pass
     except NotAsShown:
         # What somebody else has chosen or changed is shown now, beside the reason that was typed.
         pending, note = ownership.get_own(request, pk), NOT_AS_SHOWN
@@ -126,6 +135,8 @@ def preview_page(model_admin: BackOfficeAdmin, request: HttpRequest, pk: int) ->
         found = uploads.plan(pending=pending, shown=previews.MAX_SHOWN)
     except MappingError as error:
         return _to_columns(model_admin, request, pk, error)
+    if form.is_bound and found.adds_consent and not form.cleaned_data.get("evidence", "").strip():
+        form.add_error("evidence", HOW_DO_WE_KNOW)
     page = {
         "note": note,
         "title": f"Import {pending.file_name}?",
@@ -144,13 +155,13 @@ def _to_columns(model_admin: BackOfficeAdmin, request: HttpRequest, pk: int, err
     return redirect(model_admin.page_url("columns", pk))
 
 
-def _run(
-    model_admin: BackOfficeAdmin, request: HttpRequest, pending: ClientImport, form: ResubscribeForm
-) -> HttpResponse:
+def _run(model_admin: BackOfficeAdmin, request: HttpRequest, pending: ClientImport, form: ImportForm) -> HttpResponse:
     """Raises `NotAsShown` where the import would do anything else than what the page showed."""
     by, reason, seen = cast(User, request.user), form.chosen_reason, form.cleaned_data["seen"]
     try:
-        done = uploads.carry_out(pending=pending, by=by, reason=reason, now=clock.now(), seen=seen)
+        done = uploads.carry_out(
+            pending=pending, by=by, reason=reason, evidence=form.chosen_evidence, now=clock.now(), seen=seen
+        )
     except uploads.ResubscribeNotAllowed as error:
         raise PermissionDenied from error
     except ClientsChanged:

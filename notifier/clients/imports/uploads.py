@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from notifier.clients.imports import columns, importer
 from notifier.clients.imports.columns import Layout, MappingError, TopicRef
 from notifier.clients.imports.importer import Plan
-from notifier.clients.imports.writing import ImportOrigin
+from notifier.clients.imports.writing import EvidenceMissing, ImportOrigin
 from notifier.files import encodings, packed
 from notifier.files.base import FileError, Table
 from notifier.files.encodings import AS_BYTES, UNKNOWN, EncodingUnknown
@@ -136,8 +136,12 @@ def failed_rows(*, pending: ClientImport) -> bytes:
         return b"".join(importer.refused_csv(table, done.refused()))
 
 
-def carry_out(*, pending: ClientImport, by: User, reason: str, now: datetime, seen: str | None = None) -> ClientImport:
+def carry_out(
+    *, pending: ClientImport, by: User, reason: str, evidence: str, now: datetime, seen: str | None = None
+) -> ClientImport:
     """Import it: all rows that can be taken, or none. `reason`: why those who had opted out are subscribed again.
+
+    `evidence`: how we know that the others agreed. Raises `EvidenceMissing` where it is empty and somebody would.
 
     `seen`: the version of the plan that was shown. Raises `NotAsShown`, and imports nothing, where the import would do
     anything else by now: its columns were chosen again in another tab, or its clients were changed.
@@ -147,7 +151,11 @@ def carry_out(*, pending: ClientImport, by: User, reason: str, now: datetime, se
     table = table_of(pending)
     layout = layout_of(pending, table, importer.subjects())
     origin = ImportOrigin(
-        file_name=pending.file_name, source=ConsentChange.Source.IMPORT, by=by.pk, reason=reason[:MAX_REASON_LETTERS]
+        file_name=pending.file_name,
+        source=ConsentChange.Source.IMPORT,
+        by=by.pk,
+        reason=reason[:MAX_REASON_LETTERS],
+        evidence=evidence[:MAX_REASON_LETTERS],
     )
 
     def close() -> None:
@@ -157,6 +165,8 @@ def carry_out(*, pending: ClientImport, by: User, reason: str, now: datetime, se
             raise NotAsShown
 
     with importer.run(table=table, layout=layout, origin=origin, now=now, seen=seen, begin=close) as done:
+        if not evidence and done.stage.adds_consent():
+            raise EvidenceMissing
         failed = b"".join(importer.refused_csv(table, done.refused())) if done.counts["failed"] else b""
         ClientImport.objects.filter(pk=pending.pk).update(
             counts=done.counts, failed_rows=failed.decode(), resubscribes=bool(reason), reason=origin.reason
