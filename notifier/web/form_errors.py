@@ -69,7 +69,8 @@ def _of_field(field: BoundField, text: str) -> Mistake:
         return Mistake(text)
     label = str(field.label or "").rstrip(":")
     # Django's own messages don't say what they are about: "This field is required."
-    words = text if label.casefold() in text.casefold() else f"{label[:1].upper()}{label[1:]}: {text}"
+    says_what = label.endswith("?") or label.casefold() in text.casefold()
+    words = text if says_what else f"{label[:1].upper()}{label[1:]}: {text}"
     if field.use_fieldset:
         # Several inputs, each with its number; all of them get the attributes of the one widget.
         return Mistake(words, f"{field.auto_id}_0")
