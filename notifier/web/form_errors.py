@@ -24,10 +24,10 @@ class Mistake:
 def of_form(form: forms.BaseForm, names: Iterable[str] | None = None) -> Iterator[Mistake]:
     """What is wrong with these fields, or with the whole form: what is about no field comes first."""
     if names is None:
-        yield from (Mistake(text) for text in form.non_field_errors())
+        yield from (Mistake(str(text)) for text in form.non_field_errors())
     for name in form.fields if names is None else names:
         if name in form.fields:
-            yield from (_of_field(form[name], text) for text in form[name].errors)
+            yield from (_of_field(form[name], str(text)) for text in form[name].errors)
 
 
 def of_formset(formset: Any) -> Iterator[Mistake]:
@@ -43,7 +43,7 @@ def of_change_form(adminform: Any, formsets: Sequence[Any]) -> Iterator[Mistake]
     """In the order of a row's page: the fields of its fieldsets, its formsets, and the fields shown after them."""
     form = adminform.form
     first = [name for name in flatten_fieldsets(adminform.fieldsets) if name in form.fields]
-    yield from (Mistake(text) for text in form.non_field_errors())
+    yield from (Mistake(str(text)) for text in form.non_field_errors())
     yield from of_form(form, first)
     for one in formsets:
         yield from of_formset(one.formset)

@@ -37,7 +37,7 @@ def may_test(model_admin: BackOfficeAdmin, request: HttpRequest, *, is_saved: bo
 
 def colleagues(request: HttpRequest) -> list[User]:
     """Whom the page offers besides the reader."""
-    return list(test_sends.recipients().exclude(pk=request.user.pk)[:MAX_NAMED])
+    return list(test_sends.recipients().exclude(pk=cast(User, request.user).pk)[:MAX_NAMED])
 
 
 def send_test_page(model_admin: BackOfficeAdmin, request: HtmxHttpRequest, name: str) -> HttpResponse:

@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib.admin.helpers import AdminForm
@@ -47,7 +47,8 @@ def test_a_message_that_names_its_field_is_not_introduced_by_it() -> None:
 def test_a_rows_page_tells_them_in_the_order_in_which_it_shows_them() -> None:
     formset = forms.formset_factory(Person)({"form-TOTAL_FORMS": "1", "form-INITIAL_FORMS": "0", "form-0-age": "old"})
     formset.is_valid()
-    adminform = AdminForm(Person({}), [(None, {"fields": ("age", "kind")})], {})
+    fieldsets: Any = [(None, {"fields": ("age", "kind")})]
+    adminform = AdminForm(cast(Any, Person({})), fieldsets, {})
     inline = type("Inline", (), {"formset": formset})
 
     assert told(form_errors.of_change_form(adminform, [inline])) == [
