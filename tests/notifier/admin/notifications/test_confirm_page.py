@@ -116,7 +116,7 @@ def test_the_ends_of_the_calendar_are_refused_in_every_zone(
 
     page = send(admin, a_notification(), when=when, **{field: moment})
 
-    assert "Nothing was sent yet" in text_of(page)
+    assert "Nothing has been sent yet" in text_of(page)
     assert not Broadcast.objects.exists()
 
 
