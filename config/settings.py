@@ -299,6 +299,7 @@ SMS_COUNTRIES = tuple(
 # --- Broadcasting: see docs/engine.md ---------------------------------------------------------------------------------
 CONFIRM_ABOVE = env.whole("CONFIRM_ABOVE", 1000)
 APPROVAL_ABOVE = env.whole("APPROVAL_ABOVE", 0, least=0) if env.text("APPROVAL_ABOVE") else None
+UNDO_SECONDS = env.whole("UNDO_SECONDS", 10, least=0, most=600)
 EXPAND_CHUNK = env.whole("EXPAND_CHUNK", 10_000)
 TICKET_SIZE = env.whole("TICKET_SIZE", 100, most=100)
 QUEUE_ROOM = env.whole("QUEUE_ROOM", 20)

@@ -11,6 +11,7 @@ from consumers.backends.base import (
     ChannelDown,
     NoMessage,
     OpensFirst,
+    PerhapsDown,
     PermanentFailure,
     RecipientRefused,
     SendBackend,
@@ -18,6 +19,7 @@ from consumers.backends.base import (
     TemporaryFailure,
 )
 from consumers.connection_limit import ConnectionLimit
+from consumers.suspects import DIFFERENT_MESSAGES, Suspects
 from consumers.window import Flight, Window
 from notifier.delivery.claims import Message
 from notifier.delivery.settlements import Outcome, Verdict
@@ -37,7 +39,8 @@ class Sender:
     """A number of threads that send. A send never raises: it ends as an `Outcome`.
 
     A provider may take fewer connections than there are threads. A thread whose connection is refused ends, and leaves
-    its message to those whose connections work; only if none works is the provider down.
+    its message to those whose connections work; only if none works is the provider down. Where it had been told the
+    recipient when it refused, one message alone may be refused so: the others are tried before it is judged.
     """
 
     def __init__(self, *, get_backend: Callable[[], SendBackend], threads: int) -> None:
@@ -45,6 +48,7 @@ class Sender:
         # A backend is made here and thrown away, so that mistakes in the settings show before any ticket is taken.
         self.longest_send_seconds = get_backend().longest_send_seconds
         self._limit = ConnectionLimit(threads)
+        self._suspects = Suspects()
         self._threads: list[_Thread] = []
         #: Those that end by themselves, as soon as they have closed their connections.
         self._leaving: list[_Thread] = []
@@ -73,10 +77,14 @@ class Sender:
         backend may take comes back as UNKNOWN, and its thread is replaced.
         """
         window = self._window = Window(
-            messages, starts_until=starts_until, longest_send_seconds=self.longest_send_seconds
+            self._suspects.last(messages),
+            starts_until=starts_until,
+            longest_send_seconds=self.longest_send_seconds,
+            may_try_again=self._suspects.has_passed_since,
         )
         before = self._limit.number
         self._limit.raise_if_due()
+        self._dismiss_those_that_close()
         self._hire(min(len(messages), self._limit.number))
         if self._threads:
             # One thread is called, and each calls the next as it starts. With a provider that answers at once, waking a
@@ -95,10 +103,11 @@ class Sender:
         """Let every thread close its connection and end."""
         with self._lock:
             threads, self._threads = self._threads, []
+        threads = [*threads, *self._leaving]
         for _ in threads:
             self._jobs.put(None)
         ends_at = time.monotonic() + CLOSING_SECONDS
-        for thread in [*threads, *self._leaving]:
+        for thread in threads:
             thread.join(timeout=max(0.0, ends_at - time.monotonic()))
 
     # --- The crew -----------------------------------------------------------------------------------------------------
@@ -119,10 +128,13 @@ class Sender:
         with self._lock:
             thread.works = False
             if thread.is_written_off or any(other.works for other in self._threads):
-                self._dismiss(thread)
-                self._leaving = [*filter(_Thread.is_alive, self._leaving), thread]
+                self._let_go(thread)
                 return True
             return False
+
+    def _let_go(self, thread: "_Thread") -> None:
+        self._dismiss(thread)
+        self._leaving = [*filter(_Thread.is_alive, self._leaving), thread]
 
     def _dismiss(self, thread: "_Thread") -> None:
         thread.is_written_off = True
@@ -143,16 +155,39 @@ class Sender:
                 self._dismiss(thread)
         if lost:
             logger.error("%d connections hang and are given up, with %d sends.", len(lost), len(hanging))
-        if hanging and window.has_more:
-            self._hire(min(self._limit.number, len(self._threads) + len(lost)))
+        hanging_closes = self._dismiss_those_that_close()
+        if (hanging or hanging_closes) and (window.has_more or window.has_aside):
+            self._hire(min(self._limit.number, len(self._threads) + len(lost) + hanging_closes))
             self._jobs.put(window)
+
+    def _dismiss_those_that_close(self) -> int:
+        """Give up the threads whose connections hang while they close, so that others are hired; returns how many."""
+        since = time.monotonic() - CLOSING_SECONDS
+        with self._lock:
+            lost = [thread for thread in self._threads if thread.closes_since and thread.closes_since < since]
+            for thread in lost:
+                self._dismiss(thread)
+        if lost:
+            logger.error("%d connections hang while they close, and are given up.", len(lost))
+        return len(lost)
 
     def _learn(self, window: Window, before: int) -> None:
         """Keep the number of connections that the provider takes. One that takes none has told nothing about that."""
         if window.down:
             self._limit.number = before
         elif window.refusal:
-            self._limit.lower(len(self._threads), refusal=window.refusal)
+            self._lower_limit(window.refusal)
+
+    def _lower_limit(self, refusal: str) -> None:
+        """To what works: others may still wait for a server that lets them wait without a word.
+
+        Those without a connection leave: if one of them took the next window, it would wait in the same way.
+        """
+        with self._lock:
+            self._limit.lower(sum(thread.works for thread in self._threads), refusal=refusal)
+            for thread in [thread for thread in self._threads if not (thread.works or thread.flight)]:
+                if len(self._threads) > self._limit.number:
+                    self._let_go(thread)
 
     # --- One thread ---------------------------------------------------------------------------------------------------
     def _work(self, thread: "_Thread") -> None:
@@ -162,6 +197,9 @@ class Sender:
             except queue.Empty:
                 thread.rest()
                 continue
+            if thread.is_written_off:  # while it waited
+                self._jobs.put(window)
+                break
             if window is None:
                 break
             if self._is_ready(thread, window):
@@ -202,6 +240,8 @@ class Sender:
         if not window.down and self._leaves(thread):
             if flight:
                 window.put_back(flight, refusal=reason)
+            elif window.done.is_set():
+                self._lower_limit(reason)  # the window, which ended without it, has told what it knew
             else:
                 window.refusal = reason
             self._jobs.put(window)
@@ -210,13 +250,30 @@ class Sender:
         if flight:
             window.end(flight, Outcome(flight.message, Verdict.RELEASED, detail=reason))
 
+    def _suspect(self, thread: "_Thread", window: Window, reason: str, flight: Flight) -> None:
+        """Find out whether the provider refuses us, this connection among several, or this message alone."""
+        if self._suspects.refused(flight.message):
+            window.end(flight, Outcome(flight.message, Verdict.TEMPORARY, detail=reason))
+            return
+        leaves = not flight.refusal and self._leaves(thread)
+        window.set_aside(flight, refusal=reason)
+        if leaves:
+            self._jobs.put(window)
+        elif window.refused_in_a_row >= DIFFERENT_MESSAGES:
+            window.give_up(reason)
+
     def _send_all(self, thread: "_Thread", window: Window) -> None:
         while not thread.is_written_off and (flight := window.take()):
             thread.flight = flight
             try:
                 outcome = _send(flight.message, cast(SendBackend, thread.backend))
-                thread.works = thread.works or outcome.verdict in _ANSWERED
+                if outcome.verdict in _ANSWERED and outcome.was_given:
+                    thread.works = True
+                    self._suspects.passed(flight.message)
+                    window.passes(flight)
                 window.end(flight, outcome)
+            except PerhapsDown as failure:
+                self._suspect(thread, window, str(failure) or "the provider can't be used", flight)
             except ChannelDown as failure:
                 self._refuse(thread, window, str(failure), flight)
             thread.flight = None
@@ -233,6 +290,8 @@ class _Thread(threading.Thread):
         self.backend: SendBackend | None = None
         self.flight: Flight | None = None
         self.is_opening = False
+        #: Since when its connection is being closed; 0 where it is not.
+        self.closes_since = 0.0
         #: Whether the provider answered over its connection lately.
         self.works = False
         #: Others have taken its place: it ends as soon as it can.
@@ -255,11 +314,14 @@ class _Thread(threading.Thread):
     def rest(self) -> None:
         """Close the connection; another is opened when it is needed."""
         backend, self.backend, self.works = self.backend, None, False
+        self.closes_since = time.monotonic()
         try:
             if backend is not None:
                 backend.close()
         except Exception:
             logger.exception("A provider’s connection did not close.")
+        finally:
+            self.closes_since = 0.0
 
 
 def _tell(waiting: Callable[[], None]) -> None:

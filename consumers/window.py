@@ -3,7 +3,8 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import timedelta
 
 from notifier.delivery.claims import Message
 from notifier.delivery.settlements import Outcome, Verdict
@@ -13,25 +14,40 @@ GRACE_SECONDS = 5.0
 #: It is looked at each second. If the last look lies further back, the whole process stood still meanwhile: an answer
 #: may be there that its thread has not read yet. Less than the grace, which covers a shorter stop.
 STOOD_STILL_SECONDS = 3.0
+#: How much later than the others a message comes again that was refused in words about us: had they all one time, it
+#: might be the first again, and no other would pass before it.
+SUSPECT_WAIT = timedelta(seconds=5)
 
 
 class Flight:
     """One message in the hands of one thread, until it has ended or is written off."""
 
-    def __init__(self, message: Message) -> None:
+    def __init__(self, message: Message, *, refusal: str = "") -> None:
         self.message = message
+        #: Why it was refused before in this window, where it is tried once more with no other under way.
+        self.refusal = refusal
         self.taken_at = time.monotonic()
 
 
 class Window:
     """Each message ends once, as an `Outcome`; what a thread says of one that was written off is ignored."""
 
-    def __init__(self, messages: Sequence[Message], *, starts_until: float, longest_send_seconds: float) -> None:
+    def __init__(
+        self,
+        messages: Sequence[Message],
+        *,
+        starts_until: float,
+        longest_send_seconds: float,
+        may_try_again: Callable[[Message], bool] = lambda message: False,
+    ) -> None:
         self._lock = threading.Lock()
         self._left = deque(messages)
+        #: Refused in words about us, and why; tried once more at the end.
+        self._aside: deque[tuple[Message, str]] = deque()
         self._flights: set[Flight] = set()
         self._number = len(messages)
         self._starts_until = starts_until
+        self._may_try_again = may_try_again
         self._longest_send_seconds = longest_send_seconds
         self._looked_at = time.monotonic()
         self._stood_still = False
@@ -41,6 +57,9 @@ class Window:
         self.down = ""
         #: Why the provider refused one of several connections, while others went on; otherwise empty.
         self.refusal = ""
+        #: How many different messages were refused in words about us since one passed last.
+        self.refused_in_a_row = 0
+        self._has_passed = False
         self.outcomes: list[Outcome] = []
         self.done = threading.Event()
         if not messages:
@@ -49,6 +68,10 @@ class Window:
     @property
     def has_more(self) -> bool:
         return bool(self._left)
+
+    @property
+    def has_aside(self) -> bool:
+        return bool(self._aside)
 
     def take(self) -> Flight | None:
         """The next message that is to be sent; None once there is none."""
@@ -63,7 +86,25 @@ class Window:
                 else:
                     self._flights.add(flight)
                     return flight
-            return None
+            return self._take_aside()
+
+    def _take_aside(self) -> Flight | None:
+        """One that was set aside, with no other under way; released where nothing shows that it would fare better.
+
+        If anything of the window passed, the next will show whether the provider can be used.
+        """
+        while self._aside and not self._flights:
+            message, refusal = self._aside.popleft()
+            if self.down or time.monotonic() > self._starts_until:
+                self._record(_put_off(message, self.down))
+            elif self._may_try_again(message):
+                flight = Flight(message, refusal=refusal)
+                self._flights.add(flight)
+                return flight
+            else:
+                self.down = "" if self._has_passed else refusal
+                self._record(_put_off(message, self.down))
+        return None
 
     def end(self, flight: Flight, outcome: Outcome) -> None:
         """Record how it ended, unless it was written off before."""
@@ -72,6 +113,12 @@ class Window:
                 self._flights.discard(flight)
                 self._ended_at = time.monotonic()
                 self._record(outcome)
+
+    def passes(self, flight: Flight) -> None:
+        """The provider answered for this one as it should."""
+        self._has_passed, self.refused_in_a_row = True, 0
+        # What passes once no other is under way was refused for the number of connections.
+        self.refusal = flight.refusal or self.refusal
 
     def put_back(self, flight: Flight, *, refusal: str) -> None:
         """Leave a message that was not handed over to another thread, whose connection works; RELEASED if none does."""
@@ -82,6 +129,19 @@ class Window:
                 self._left.appendleft(flight.message)
                 if self.down:  # meanwhile the others have found that theirs don't work either
                     self._release_left(self.down)
+
+    def set_aside(self, flight: Flight, *, refusal: str) -> None:
+        """Try it once more after all others, or put it off where that was the second time."""
+        with self._lock:
+            if flight not in self._flights:
+                return
+            self._flights.discard(flight)
+            self._ended_at = time.monotonic()
+            self.refused_in_a_row += 1
+            if flight.refusal or self.down:
+                self._record(_put_off(flight.message, self.down))
+            else:
+                self._aside.append((flight.message, refusal))
 
     def give_up(self, reason: str) -> None:
         """Return what nobody has begun to send as RELEASED."""
@@ -107,7 +167,7 @@ class Window:
                 self._ended_at = now
             # A thread at work releases what is left once its send has ended: a slow one is no outage.
             is_idle = not self._flights and now > max(self._starts_until, self._ended_at) + GRACE_SECONDS
-            if self._left and is_idle:
+            if (self._left or self._aside) and is_idle:
                 self.down = self.down or "no connection to the provider was ready in time"
                 self._release_left(self.down)
             return hanging
@@ -124,6 +184,8 @@ class Window:
             return max((time.monotonic() - flight.taken_at for flight in self._flights), default=0.0)
 
     def _release_left(self, reason: str) -> None:
+        while self._aside:
+            self._record(_put_off(self._aside.popleft()[0], reason))
         while self._left:
             self._record(Outcome(self._left.popleft(), Verdict.RELEASED, detail=reason))
 
@@ -131,3 +193,7 @@ class Window:
         self.outcomes.append(outcome)
         if len(self.outcomes) == self._number:
             self.done.set()
+
+
+def _put_off(message: Message, down: str) -> Outcome:
+    return Outcome(message, Verdict.RELEASED, detail=down, wait=SUSPECT_WAIT)

@@ -50,6 +50,7 @@ class Consumer:
         self._breaker_reporter = BreakerReporter(channel=channel)
         self._rate_limiter = RateLimiter(channel=channel, stop=stop, waiting=self._beat_at_work)
         self._channel_backoff = Backoff(first_seconds=2, longest_seconds=60)
+        self._down_for = timedelta()
         self._patience = Backoff(first_seconds=0.2, longest_seconds=5)
         #: What it waits for; empty once a ticket came, or the queue was found empty.
         self._trouble = ""
@@ -142,11 +143,11 @@ class Consumer:
                 break
             outcomes = self._work_window(received.ticket.broadcast, ids[start : start + size])
             self._rate_limiter.release(size - sum(outcome.verdict is not Verdict.RELEASED for outcome in outcomes))
-            if down := next((o for o in outcomes if o.verdict is Verdict.RELEASED and o.wait), None):
+            if down := _why_down(outcomes):
                 # The rest would only fail in the same way.
-                self._release(ids[start:], due_at=clock.now() + (down.wait or timedelta()))
+                self._release(ids[start:], due_at=clock.now() + self._down_for)
                 received.ack()
-                self._wait_out(f"{self._channel.label}: {down.detail}", (down.wait or timedelta()).total_seconds())
+                self._wait_out(f"{self._channel.label}: {down}", self._down_for.total_seconds())
                 return
             if self._breaker_reporter.is_open:
                 # If the probe was in this ticket, it was sent; nothing else of it may be.
@@ -176,9 +177,9 @@ class Consumer:
         failpoints.reached("claim.committed")
         outcomes = self._sender.send(claim.messages, starts_until=starts_until, waiting=self._beat_at_work)
         failpoints.reached("window.sent")
-        if any(o.verdict is Verdict.RELEASED and o.detail for o in outcomes):
-            wait = timedelta(seconds=self._channel_backoff.next_seconds())
-            outcomes = [o.postponed(wait) if o.verdict is Verdict.RELEASED else o for o in outcomes]
+        if _why_down(outcomes):
+            self._down_for = timedelta(seconds=self._channel_backoff.next_seconds())
+            outcomes = [o.postponed(self._down_for) if o.verdict is Verdict.RELEASED else o for o in outcomes]
         else:
             self._channel_backoff.reset()
         results.settle(claim, outcomes)
@@ -227,3 +228,8 @@ class Consumer:
         while (left := ends_at - time.monotonic()) > 0 and not self._stop.is_set():
             self._heartbeat.beat(Process.State.WAITING, reason)
             self._stop.wait(min(left, 1.0))
+
+
+def _why_down(outcomes: Sequence[Outcome]) -> str:
+    """Why the provider can't be used; empty where it can. A message that is put off by itself has no reason."""
+    return next((outcome.detail for outcome in outcomes if outcome.verdict is Verdict.RELEASED and outcome.detail), "")

@@ -16,6 +16,8 @@ NEUTRAL = {
     "SMS_URL": "null://",
     "BROKER_URL": "database://",
     "PUBLIC_URL": "http://localhost:8000",
+    # What presses Send wants it sent; tests of the time to undo it set one.
+    "UNDO_SECONDS": "0",
     "DEFAULT_FROM_EMAIL": "Notifier <notifier@example.com>",
 }
 # What else a developer may have exported; absent means the product's own default.

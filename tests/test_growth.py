@@ -199,7 +199,7 @@ PARSERS = {
     "spreadsheets.neutralised": spreadsheets.neutralised,
     "files.base.unquoted": unquoted,
     "erasure.without": lambda text: erasure.without(text, ["ann@example.com", "Ann a"], most=300),
-    "twilio._complaint": lambda text: twilio._complaint(json.dumps({"code": 1, "message": text}).encode()),
+    "twilio._complaint": lambda text: twilio._complaint(400, json.dumps({"code": 1, "message": text}).encode()),
 }
 
 

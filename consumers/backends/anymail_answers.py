@@ -15,8 +15,10 @@ from consumers.backends.base import (
     OutcomeUnknown,
     PermanentFailure,
     SendFailure,
+    TemporaryFailure,
     masked,
 )
+from consumers.backends.progress import Progress
 
 #: What anymail says of a recipient whose message the provider took.
 TAKEN = {"sent", "queued"}
@@ -44,23 +46,65 @@ _NOT_CONNECTED_NAMES = {
     "NoCredentialsError",
     "PartialCredentialsError",
     "ProxyConnectionError",
+    "NoRegionError",
+    "UnknownEndpointError",
+    "ProfileNotFound",
+    "CredentialRetrievalError",
+    "TokenRetrievalError",
+    "SSOTokenLoadError",
+    "UnauthorizedSSOTokenError",
 }
+#: boto3 looks through what it is given before it sends any of it.
+_NO_REQUEST_NAMES = {"ParamValidationError"}
+#: Amazon says 400 to all of these, with or without "Exception" at the end: our account, our key, our domain.
+_REFUSES_US = {
+    "AccessDenied",
+    "AccountSendingPaused",
+    "AccountSuspended",
+    "ConfigurationSetDoesNotExist",
+    "ConfigurationSetSendingPaused",
+    "ExpiredToken",
+    "IncompleteSignature",
+    "InvalidClientTokenId",
+    "InvalidSignature",
+    "LimitExceeded",
+    "MailFromDomainNotVerified",
+    "MissingAuthenticationToken",
+    "NotFound",
+    "OptInRequired",
+    "RequestExpired",
+    "SendingPaused",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClient",
+}
+_TOO_FAST = {"RequestThrottled", "Throttling", "TooManyRequests"}
 
 
-def failure_of(error: Exception, mail: Any, *, is_handed_over: bool) -> SendFailure:
-    """What an error means that anymail raised. `is_handed_over`: its request was begun."""
+def failure_of(error: Exception, mail: Any, *, progress: Progress) -> SendFailure:
+    """What an error means that anymail raised. `progress`: how far its request had come."""
     if isinstance(error, AnymailConfigurationError):
         return ChannelDown(f"the mail backend can’t be used: {masked(error)}")
-    if any(map(_is_before_the_request, _chain(error))):
+    if progress is Progress.CONNECTING or any(map(_is_before_the_request, _chain(error))):
         return ChannelDown(f"the provider can’t be reached: {_reason(error)}")
-    if not is_handed_over:
+    if progress is Progress.MAKING or any(type(cause).__name__ in _NO_REQUEST_NAMES for cause in _chain(error)):
         return NoMessage(f"the provider can’t accept it: {type(error).__name__}")
     if isinstance(error, AnymailRecipientsRefused):
         return _not_taken(mail.anymail_status)
     response: Any = getattr(error, "response", None)
+    if isinstance(response, dict) and (failure := _by_amazons_code(response)):
+        return failure
     if (status := _status(response)) is not None:
         return http_answers.failure(status, _words(status, response), getattr(response, "headers", {}))
     return OutcomeUnknown(f"the provider’s answer was lost: {_reason(error)}")
+
+
+def _by_amazons_code(response: dict[str, Any]) -> SendFailure | None:
+    """The failure that a code of Amazon's means; None where its status says all."""
+    code = str(response.get("Error", {}).get("Code", "")).removesuffix("Exception")
+    words = _words(_status(response) or 0, response)
+    if code in _REFUSES_US:
+        return ChannelDown(f"the provider rejected our request: {words}")
+    return TemporaryFailure(words) if code in _TOO_FAST else None
 
 
 def _is_before_the_request(error: BaseException) -> bool:

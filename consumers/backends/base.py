@@ -1,4 +1,4 @@
-"""What every send backend does, and the five ways in which a send can go wrong."""
+"""What every send backend does, and the ways in which a send can go wrong."""
 
 import re
 import time
@@ -56,6 +56,13 @@ class ChannelDown(SendFailure):
     """The provider itself can't be used: no message was handed over, and no recipient is to blame."""
 
 
+class PerhapsDown(ChannelDown):
+    """It refuses in words about us, but knew the recipient by then: it may refuse that one message alone.
+
+    The sender finds out, by what becomes of other messages.
+    """
+
+
 class OutcomeUnknown(SendFailure):
     """The message was handed over and the answer was lost: it may arrive, and is never sent again by itself."""
 
@@ -67,7 +74,7 @@ class SendBackend(Protocol):
     longest_send_seconds: float
 
     def send(self, message: Outgoing) -> str:
-        """Returns once the provider has taken the message: its id there, or "". Raises one of the five failures."""
+        """Returns once the provider has taken the message: its id there, or "". Raises one of the failures."""
 
     def close(self) -> None: ...
 

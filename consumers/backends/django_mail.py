@@ -9,6 +9,7 @@ from django.core.mail import get_connection
 
 from consumers.backends import mime
 from consumers.backends.base import LEASE_SHARE, ChannelDown, OutcomeUnknown, Outgoing, SendFailure, masked
+from consumers.backends.progress import Progress
 
 #: Connect, request and answer: each may take EMAIL_TIMEOUT.
 PHASES = 3
@@ -23,8 +24,8 @@ class DjangoMailBackend:
     def __init__(self) -> None:
         self.longest_send_seconds = min(PHASES * settings.EMAIL_TIMEOUT, LEASE_SHARE * settings.LEASE_SECONDS)
         self._connection: Any = None
-        #: Whether the backend may have begun to talk about the present message. Known of anymail's alone.
-        self._is_handed_over = True
+        #: How far the present message came. Known of anymail's alone.
+        self._progress = Progress.WRITING
         is_anymail = settings.EMAIL_BACKEND.startswith("anymail.backends.")
         # Imported where it is used only: it takes as long as all the rest.
         self._anymail: ModuleType | None = import_module("consumers.backends.anymail_answers") if is_anymail else None
@@ -38,8 +39,8 @@ class DjangoMailBackend:
         except Exception as error:
             raise ChannelDown(f"the mail backend can’t be opened: {masked(error)}") from error
         self._connection = connection
-        if self._is_watched():
-            self._watch(connection.session)
+        if self._anymail and self._is_watched():
+            import_module("consumers.backends.anymail_session").watch(connection.session, self._reached)
 
     def send(self, message: Outgoing) -> str:
         self.open()
@@ -48,7 +49,7 @@ class DjangoMailBackend:
         mail: Any = mime.build(message)
         # The provider's later reports on the message carry this along: notifier/webhooks/email_events.py.
         mail.metadata = {"delivery": message.reference}
-        self._is_handed_over = self._anymail is None or not self._is_watched()
+        self._progress = Progress.MAKING if self._anymail and self._is_watched() else Progress.WRITING
         try:
             sent = self._connection.send_messages([mail])
         except SendFailure:
@@ -69,7 +70,7 @@ class DjangoMailBackend:
 
     def _failure(self, error: Exception, mail: Any) -> SendFailure:
         if self._anymail:
-            failure: SendFailure = self._anymail.failure_of(error, mail, is_handed_over=self._is_handed_over)
+            failure: SendFailure = self._anymail.failure_of(error, mail, progress=self._progress)
         else:
             failure = OutcomeUnknown(f"the mail backend failed while sending: {masked(error)}")
         if isinstance(failure, OutcomeUnknown | ChannelDown):
@@ -79,12 +80,6 @@ class DjangoMailBackend:
     def _is_watched(self) -> bool:
         return hasattr(getattr(self._connection, "session", None), "send")
 
-    def _watch(self, session: Any) -> None:
-        """Note when anymail hands a request to its HTTP session: what fails before that was never sent."""
-        send = session.send
-
-        def noted(*arguments: Any, **options: Any) -> Any:
-            self._is_handed_over = True
-            return send(*arguments, **options)
-
-        session.send = noted
+    def _reached(self, progress: Progress) -> None:
+        # Never back: one that is sent on to another address had arrived at the first.
+        self._progress = max(progress, self._progress)

@@ -4,12 +4,21 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-from consumers.backends.base import ChannelDown, OutcomeUnknown, PermanentFailure, SendFailure, TemporaryFailure
+from consumers.backends.base import (
+    ChannelDown,
+    OutcomeUnknown,
+    PerhapsDown,
+    PermanentFailure,
+    SendFailure,
+    TemporaryFailure,
+)
 
 #: The longest wait that a provider may ask for.
 LONGEST_WAIT = timedelta(hours=1)
-#: It does not know us, wants to be paid, or forbids us to send: no recipient is to blame.
-REFUSES_US = (401, 402, 403, 407)
+#: It does not know us, or wants to be paid: no recipient is to blame.
+ACCOUNT_REFUSED = (401, 402, 407)
+#: It forbids us to send, at all or to this recipient.
+FORBIDDEN = 403
 #: Too many requests (SparkPost says 420), or none that was complete in time: nothing was taken.
 LATER = (408, 420, 425, 429)
 
@@ -28,8 +37,10 @@ def retry_after(headers: Mapping[str, str]) -> timedelta | None:
 
 def failure(status: int, answer: str, headers: Mapping[str, str]) -> SendFailure:
     """What an answer means that does not say of the recipient that the message was taken."""
-    if status in REFUSES_US or 300 <= status < 400:
+    if status in ACCOUNT_REFUSED or 300 <= status < 400:
         return ChannelDown(f"the provider rejected our request: {answer}")
+    if status == FORBIDDEN:
+        return PerhapsDown(f"the provider rejected our request: {answer}")
     if status in LATER:
         return TemporaryFailure(answer, wait=retry_after(headers))
     if 400 <= status < 500:

@@ -19,12 +19,15 @@ from consumers.backends.base import (
     NoMessage,
     OutcomeUnknown,
     Outgoing,
+    PerhapsDown,
     PermanentFailure,
     TemporaryFailure,
     masked,
 )
 from consumers.backends.smtp_connection import BoundedSmtp, BoundedSslSmtp
 from notifier.addresses import emails
+from notifier.consent import bounce_status
+from notifier.consent.bounce_status import Finding
 from notifier.consent.suppressions import Evidence, Source
 
 #: Some servers limit the messages of one connection; and of many servers behind a name, one would get all the load.
@@ -42,17 +45,24 @@ NO_MAILBOX = re.compile(r"55[013] 5\.1\.(?:1|2|3|6|10)(?!\d|\.\d)")
 #: What a server says of its own. Behind a colon, a bracket or "said" it may be the words of the recipient's server, as
 #: in Postfix' "450 4.1.1 <ann@example.com>: unverified address: host mx.example.com said: 421 Too many connections",
 #: which are about that recipient alone. Only "Error:", before which Postfix may put its name, begins its own.
-OWN_WORDS = r"4\d\d (?:[245]\.\d{1,3}\.\d{1,3} )?(?:(?:[\w.-]+ )?error: )?(?:(?!\bsaid\b)[^:<>(\"'…])*?"
+OWN_WORDS = r"[45]\d\d (?:[245]\.\d{1,3}\.\d{1,3} )?(?:(?:[\w.-]+ )?error: )?(?:(?!\bsaid\b)[^:<>(\"'…])*?"
 
-#: The server takes us, but not over so many connections at once. Exchange Online says 432 4.3.2 at MAIL or after DATA.
+#: The server takes us, but not over so many connections at once. Exchange Online says 432 4.3.2 at MAIL or after DATA;
+#: its "recipient thread limit" is that of one mailbox.
 TOO_MANY_CONNECTIONS = re.compile(
-    rf"432 |{OWN_WORDS}(?:too many (?:\w+ ){{0,3}}(?:connections|sessions)"
-    r"|concurrent connections|connections? (?:rate )?limit)",
+    rf"{OWN_WORDS}(?:too many (?:\w+ ){{0,3}}(?:connections|sessions)"
+    r"|concurrent connections|connections? (?:rate )?limit|sender thread limit)",
     re.IGNORECASE,
 )
 
-#: The connection has had its share, says a server that keeps it open all the same.
-TOO_MANY_MESSAGES = re.compile(rf"{OWN_WORDS}too many (?:messages|mails|emails|transactions)", re.IGNORECASE)
+#: The connection has had its share, or we are out of step, says a server that keeps it open all the same. It may have
+#: meant something else: then it refuses the message over a fresh one as well.
+WORN_OUT = re.compile(
+    r"421 |50[023] |5\d\d 5\.5\.1(?!\d)"
+    r"|.*?(?:\bsessions?\b|connection|connect\b|\bsequence\b|\b(?:mail|rcpt|ehlo|helo) first\b"
+    r"|\btoo many (?:messages|e?-?mails|transactions|recipients)\b)",
+    re.IGNORECASE,
+)
 #: "Bad sequence of commands": the server and we are out of step, which is no recipient's doing.
 OUT_OF_STEP = 503
 TROUBLE = (smtplib.SMTPException, OSError)
@@ -230,17 +240,17 @@ class SmtpBackend:
         raise failure(_answer(code, text))
 
     def _blame_connection(self, code: int, text: bytes) -> None:
-        """Raise where a refusal is about our connections: nothing was taken, and no recipient is to blame."""
+        """Raise where a refusal is about our connections, or says so: nothing was taken."""
         answer = _answer(code, text)
         if TOO_MANY_CONNECTIONS.match(answer):
             self._drop()
-            raise ChannelDown(f"the mail server accepts no more connections: {answer}")
-        if self._is_reused and (code in (421, OUT_OF_STEP) or TOO_MANY_MESSAGES.match(answer)):
+            raise PerhapsDown(f"the mail server accepts no more connections: {answer}")
+        if self._is_reused and WORN_OUT.match(answer):
             self._drop()
             raise _WornOut
         if code == OUT_OF_STEP:
             self._drop()
-            raise ChannelDown(f"the mail server rejected the order of commands: {answer}")
+            raise PerhapsDown(f"the mail server rejected the order of commands: {answer}")
 
     def _reset(self, smtp: smtplib.SMTP) -> None:
         """Make the connection ready for the next message, or give it up."""
@@ -282,9 +292,10 @@ def _answer(code: int, text: bytes) -> str:
 
 
 def _of_the_mailbox(failure: PermanentFailure) -> PermanentFailure:
-    """The failure at RCPT; where the server says that there is no such mailbox, with a suppression of the address."""
-    if NO_MAILBOX.match(str(failure)):
-        failure.suppress = Evidence(Source.BOUNCE, str(failure))
+    """The failure at RCPT; with a suppression where the server says, by status and words, that there is no mailbox."""
+    answer = str(failure)
+    if NO_MAILBOX.match(answer) and bounce_status.finding(answer) is Finding.FOR_GOOD:
+        failure.suppress = Evidence(Source.BOUNCE, answer)
     return failure
 
 

@@ -17,11 +17,12 @@ from consumers.backends.base import (
     NoMessage,
     OutcomeUnknown,
     Outgoing,
+    PerhapsDown,
     PermanentFailure,
     RecipientRefused,
     TemporaryFailure,
 )
-from consumers.backends.http_answers import retry_after
+from consumers.backends.http_answers import ACCOUNT_REFUSED, retry_after
 
 FORM_TYPE = "application/x-www-form-urlencoded"
 CONNECT_SECONDS = 10.0
@@ -41,6 +42,9 @@ UNREACHED = (
 
 #: "Attempt to send to unsubscribed recipient": they answered STOP, and Twilio itself then sends them nothing more.
 OPTED_OUT = 21610
+
+#: "Authenticate", and an account that is not active: whoever the message is for.
+OUR_ACCOUNT = (20003, 20005)
 
 #: A telephone number in the text of an error, however it is written.
 _NUMBER = re.compile(r"\+?\(?\d[\d ()./-]{5,}\d")
@@ -165,11 +169,14 @@ def _judge(status: int, body: bytes, wait: timedelta | None) -> str:
     if status >= 500:
         raise TemporaryFailure(f"{status} from the SMS provider", wait=wait)
     if status == 400:
-        code, complaint = _complaint(body)
+        code, complaint = _complaint(status, body)
         raise RecipientRefused(complaint) if code == OPTED_OUT else PermanentFailure(complaint)
     if status < 400:
         raise ChannelDown(f"{status}: the SMS provider redirected us; check SMS_URL")
-    raise ChannelDown(f"{status}: the SMS provider rejected our request; check SMS_URL")
+    code, complaint = _complaint(status, body)
+    if status in ACCOUNT_REFUSED or code in OUR_ACCOUNT:
+        raise ChannelDown(f"{status}: the SMS provider rejected our request; check SMS_URL")
+    raise PerhapsDown(f"{complaint}; if all are refused, check SMS_URL")
 
 
 def _message_id(body: bytes) -> str:
@@ -182,14 +189,14 @@ def _message_id(body: bytes) -> str:
     return sid
 
 
-def _complaint(body: bytes) -> tuple[object, str]:
+def _complaint(status: int, body: bytes) -> tuple[object, str]:
     """Twilio's error code, and that with its text, without the number; https://www.twilio.com/docs/api/errors"""
     try:
         answer = json.loads(body)
         code = answer["code"]
-        return code, f"400: {code} {_NUMBER.sub('…', str(answer.get('message', '')))}"[:300]
+        return code, f"{status}: {code} {_NUMBER.sub('…', str(answer.get('message', '')))}"[:300]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return None, "400: the SMS provider rejected the message"
+        return None, f"{status}: the SMS provider rejected the message"
 
 
 def _read(response: httpx.Response) -> bytes:

@@ -26,6 +26,7 @@ class Act(StrEnum):
     REJECT = "reject"
     RESCHEDULE = "reschedule"
     START_NOW = "start"
+    UNDO = "undo"
     PAUSE = "pause"
     RESUME = "resume"
     CANCEL = "cancel"
@@ -40,8 +41,10 @@ ALLOWED: Mapping[Act, tuple[Broadcast.State, ...]] = {
     # See `schedules`. Only what one person may send alone is started before its time.
     Act.RESCHEDULE: Broadcast.BEFORE_START,
     Act.START_NOW: (State.SCHEDULED,),
-    # See `lifecycle`.
-    Act.PAUSE: (State.RUNNING,),
+    # See `undo`. Only in the seconds after it was sent.
+    Act.UNDO: (State.SCHEDULED,),
+    # See `lifecycle`. Before the start only while it can be undone: what is planned is cancelled, or gets another time.
+    Act.PAUSE: (State.RUNNING, State.SCHEDULED),
     Act.RESUME: (State.PAUSED,),
     Act.CANCEL: (State.AWAITING_APPROVAL, State.SCHEDULED, State.RUNNING, State.PAUSED),
     # See `notifier.delivery.recovery`: a finished one goes on for it. Neither once it has expired, nor what a follow-up

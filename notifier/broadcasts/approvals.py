@@ -25,7 +25,7 @@ class OwnRequest(NotAllowed):
 
 
 def approve(*, broadcast_id: int, by: User, now: datetime, seen: str | None = None) -> None:
-    """Start the broadcast, or schedule it if its time is still to come.
+    """Send the broadcast, or schedule it if its time is still to come.
 
     `seen`: the `acts.version` that was read: an approval is for exactly that text and those times. Raises `OwnRequest`,
     `NotAsShown` where it is another by now, and `NotAllowed`.
@@ -41,7 +41,7 @@ def approve(*, broadcast_id: int, by: User, now: datetime, seen: str | None = No
     if allowed.filter(scheduled_for__gt=now).update(state=State.SCHEDULED, **approval):
         return
     due = allowed.filter(Q(scheduled_for=None) | Q(scheduled_for__lte=now))
-    if not due.update(**lifecycle.running_columns(now=now), **approval):
+    if not due.update(**lifecycle.sent_columns(by=by, now=now), **approval):
         raise _refusal(broadcast_id, by, now)
 
 
@@ -75,6 +75,7 @@ def take_edit(*, notification: Notification, by: User) -> int:
             text_of=notification.updated_at,
             text_by=by,
             state=State.AWAITING_APPROVAL,
+            scheduled_for=lifecycle.chosen_time(),
             approved_by=None,
             approved_at=None,
         )

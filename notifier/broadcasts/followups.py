@@ -204,9 +204,9 @@ def create(
             return earlier
         check(broadcast=original)
         values = lifecycle.initial_columns(
-            needs_approval=needs_approval, options=SendOptions(is_critical=is_critical), now=now
+            needs_approval=needs_approval, options=SendOptions(is_critical=is_critical), now=now, by=by
         )
-        # Like any other broadcast, it starts at once, or after a second person has approved it.
+        # Like any other broadcast, it starts once it can't be undone any more, or after someone else has approved it.
         return lifecycle.make(
             original,
             follows=original,

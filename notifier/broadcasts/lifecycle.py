@@ -13,7 +13,8 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Max, Q
+from django.db.models import BigIntegerField, Case, DateTimeField, F, Max, Q, Value, When
+from django.db.models.functions import Coalesce
 
 from notifier.broadcasts import acts, audience
 from notifier.broadcasts.acts import Act
@@ -68,9 +69,9 @@ def create(
 ) -> list[Broadcast]:
     """One broadcast for each notification in `seen`, which gives the `updated_at` that the sender looked at.
 
-    It runs at once or waits, for its time or for a second person. All of them or none. The same token returns what it
-    made the first time, however often it comes. Raises `SentRecently` unless `again`, `ChangedMeanwhile` and
-    `BadSendOptions`.
+    It runs once the time to undo it is over, or waits, for its time or for a second person. All of them or none. The
+    same token returns what it made the first time, however often it comes. Raises `SentRecently` unless `again`,
+    `ChangedMeanwhile` and `BadSendOptions`.
     """
     # Before the lock: counting a million clients takes a while, and SQLite has one write lock.
     large = _needing_approval(seen, by)
@@ -89,7 +90,7 @@ def create(
         if fresh:
             _refuse(fresh, again=again, options=options, now=now)
         for n in fresh:
-            values = initial_columns(needs_approval=n.pk in large, options=options, now=now)
+            values = initial_columns(needs_approval=n.pk in large, options=options, now=now, by=by)
             made[n.pk] = make(
                 n, notification=n, text_of=n.updated_at, request_id=requests[n.pk], created_by=by, **values
             )
@@ -119,8 +120,10 @@ def frozen_columns(source: Notification | Broadcast) -> dict[str, Any]:
     return {name: getattr(source, name) for name in Broadcast.FROZEN}
 
 
-def initial_columns(*, needs_approval: bool, options: SendOptions, now: datetime) -> dict[str, Any]:
-    """The columns of a broadcast that is asked for now."""
+def initial_columns(
+    *, needs_approval: bool, options: SendOptions, now: datetime, by: User | None = None
+) -> dict[str, Any]:
+    """The columns of a broadcast that is asked for now. `by` gets the time to undo it; without, it begins at once."""
     asked = {
         "scheduled_for": options.scheduled_for,
         "expires_at": options.expires_at,
@@ -131,7 +134,23 @@ def initial_columns(*, needs_approval: bool, options: SendOptions, now: datetime
         return asked | {"state": State.AWAITING_APPROVAL, "audience_upto": 0}
     if options.scheduled_for:
         return asked | {"state": State.SCHEDULED, "audience_upto": 0}
-    return asked | running_columns(now=now)
+    return asked | sent_columns(by=by, now=now)
+
+
+def sent_columns(*, by: User | None, now: datetime) -> dict[str, Any]:
+    """The columns of a broadcast that someone has just sent: until the time to undo it is over it is scheduled.
+
+    So whatever starts it at its time knows nothing of undoing it, nor need processes of the release before.
+    """
+    if by is None or not settings.UNDO_SECONDS:
+        return running_columns(now=now)
+    until = now + timedelta(seconds=settings.UNDO_SECONDS)
+    return {"state": State.SCHEDULED, "audience_upto": 0, "scheduled_for": until, "undo_until": until}
+
+
+def chosen_time() -> Case:
+    """The time that staff have chosen for its start; NULL where it is only that until which it can be undone."""
+    return Case(When(undo_until=F("scheduled_for"), then=None), default=F("scheduled_for"))
 
 
 def running_columns(*, now: datetime) -> dict[str, Any]:
@@ -163,7 +182,8 @@ def _needing_approval(notification_ids: Collection[int], by: User | None) -> set
 def sent_recently(*, notification_ids: Sequence[int], now: datetime) -> list[Broadcast]:
     """The broadcasts of these notifications that wait, are under way, or were started within the last hour."""
     under_way = Q(state__in=[*Broadcast.BEFORE_START, State.RUNNING, State.PAUSED])
-    recent = Q(started_at__gte=now - RECENT) | Q(finished_at__gte=now - RECENT)
+    # What was cancelled or undone before its start was sent to nobody.
+    recent = Q(started_at__gte=now - RECENT) | Q(finished_at__gte=now - RECENT, started_at__isnull=False)
     earlier = Broadcast.objects.filter(under_way | recent, notification__in=notification_ids)
     return list(earlier.select_related("created_by").order_by("-pk"))
 
@@ -182,14 +202,27 @@ def describe(broadcast: Broadcast) -> str:
 def state_in_words(broadcast: Broadcast) -> str:
     """As in "scheduled for 24 Nov 2026, 16:00 GMT"."""
     words = broadcast.get_state_display().lower()
+    if broadcast.can_be_undone:
+        return "about to start"
     if broadcast.state == State.SCHEDULED and broadcast.scheduled_for:
         return f"{words} for {wall_clocks.with_zone(broadcast.scheduled_for)}"
     return words
 
 
-def pause(*, broadcast_id: int) -> None:
-    """Nothing of it is given to a consumer from now on; what is being sent at this moment still goes out."""
-    _set_state(State.PAUSED, Act.PAUSE, broadcast_id)
+def pause(*, broadcast_id: int, now: datetime) -> None:
+    """Nothing of it is given to a consumer from now on; what is being sent at this moment still goes out.
+
+    One that can still be undone begins with it, paused: its audience is frozen, and `resume` goes on as with any other.
+    """
+    upto = Value(running_columns(now=now)["audience_upto"], BigIntegerField())
+    begun = {
+        "started_at": Coalesce(F("started_at"), Value(now, DateTimeField())),
+        "audience_upto": Case(When(started_at=None, then=upto), default=F("audience_upto")),
+    }
+    on_its_way = Q(state=State.RUNNING) | Q(undo_until=F("scheduled_for"))
+    pausable = acts.allowing(Act.PAUSE, broadcast_id=broadcast_id).filter(on_its_way)
+    if not pausable.update(state=State.PAUSED, **begun):
+        raise refusal(Act.PAUSE, broadcast_id)
 
 
 def resume(*, broadcast_id: int) -> None:

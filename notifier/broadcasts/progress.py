@@ -135,6 +135,8 @@ def sheet(broadcast: Broadcast, *, limits: Mapping[Channel, float] | None = None
 def announcement(sheet: Sheet) -> str:
     """What a screen reader says: it changes with the state, and with each tenth of the way."""
     broadcast = sheet.broadcast
+    if broadcast.can_be_undone:
+        return "About to start: it can still be undone."
     if broadcast.finished_at is not None:
         return f"{broadcast.get_state_display()}: {sheet.outcome()}."
     if broadcast.state == Broadcast.State.RUNNING and sheet.expanded_share < 1:
@@ -162,6 +164,8 @@ def as_json(broadcast: Broadcast) -> dict[str, Any]:
 def _optional(broadcast: Broadcast) -> dict[str, Any]:
     """The times and the reason of the end, where there are any: most broadcasts start at once and just finish."""
     moments = {name: getattr(broadcast, name) for name in ("scheduled_for", "expires_at", "approved_at")}
+    if broadcast.undo_until == broadcast.scheduled_for:
+        moments["scheduled_for"] = None  # a time that nobody chose
     found = {name: moment.isoformat() for name, moment in moments.items() if moment}
     if waiting := broadcast.tally.get("waiting"):
         found["waiting_for_hours"] = waiting

@@ -10,7 +10,7 @@ from functools import partial
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from notifier.broadcasts import acts, audience, lifecycle
+from notifier.broadcasts import acts, audience, followups, lifecycle
 from notifier.broadcasts.acts import Act
 from notifier.broadcasts.faults import RAISED, Faults
 from notifier.broadcasts.lifecycle import BadSendOptions, NotAllowed
@@ -32,7 +32,7 @@ def start_due(*, now: datetime, faults: Faults = RAISED) -> int:
 
     A broadcast whose audience has grown until it needs approval awaits that instead.
     """
-    due = Broadcast.objects.to_start(now).select_related("topic", "created_by").order_by("pk")
+    due = Broadcast.objects.to_start(now).select_related("topic", "created_by", "follows").order_by("pk")
     return faults.run(START, due, partial(_start, now=now))
 
 
@@ -40,7 +40,8 @@ def _start(broadcast: Broadcast, now: datetime) -> int:
     # Each change checks this again: another dispatcher, a cancel, an edit or a new time may have come first.
     due = Broadcast.objects.to_start(now).filter(pk=broadcast.pk, needs_approval=broadcast.needs_approval)
     if _has_outgrown(broadcast):
-        due.update_unlocked(state=State.AWAITING_APPROVAL, needs_approval=True)
+        chosen = lifecycle.chosen_time()
+        due.update_unlocked(state=State.AWAITING_APPROVAL, needs_approval=True, scheduled_for=chosen)
         return 0
     started = due.update_unlocked(**lifecycle.running_columns(now=now))
     if started:
@@ -129,7 +130,8 @@ def start_now(*, broadcast_id: int, now: datetime, by: User | None = None, seen:
 
 
 def _before_start(act: Act, broadcast_id: int) -> Broadcast:
-    waiting = Broadcast.objects.before_start().filter(pk=broadcast_id).select_related("topic", "created_by")
+    related = ("topic", "created_by", "follows")
+    waiting = Broadcast.objects.before_start().filter(pk=broadcast_id).select_related(*related)
     broadcast = waiting.first()
     if broadcast is None:
         raise lifecycle.refusal(act, broadcast_id)
@@ -139,5 +141,12 @@ def _before_start(act: Act, broadcast_id: int) -> Broadcast:
 def _has_outgrown(broadcast: Broadcast) -> bool:
     """Whether its audience has grown until it needs approval."""
     return not broadcast.needs_approval and lifecycle.needs_approval(
-        by=broadcast.created_by, sends=partial(audience.sends, broadcast)
+        by=broadcast.created_by, sends=partial(_sends, broadcast)
     )
+
+
+def _sends(broadcast: Broadcast) -> int:
+    """How many messages it would be now; a follow-up goes only to those whom the others missed."""
+    if broadcast.follows:
+        return followups.total(followups.missing(broadcast=broadcast.follows))
+    return audience.sends(broadcast)

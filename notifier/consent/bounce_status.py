@@ -11,6 +11,15 @@ _STATUS = re.compile(r"(?:^(?:smtp; ?)?[#(]?|\bstatus: ?)([245]\.\d{1,3}\.\d{1,3
 _CODE = re.compile(r"(?:^|[:;] ?|\bsaid |\breplied )([245])\d\d(?=[ -]|$)")
 #: Who is at fault where the status leaves it open.
 _OF_THE_SENDER = re.compile(r"\bsender\b|\bmail from\b|\bfrom address\b|\breturn-path\b", re.IGNORECASE)
+#: Many servers refuse the sender, its server or the message with the status of a mailbox that does not exist.
+_OF_POLICY = re.compile(
+    r"\b(?:ip|your (?:domain|host|server)|polic(?:y|ies)|reputation|spam\w*|unsolicited|spf|dkim|dmarc|relay\w*)\b"
+    r"|\bunauthenticated\b|\bauthenticat|\b(?:black|block|deny)[ -]?list|\bspamhaus\b|\bbarracuda\b|\b(?:dns)?[rb]l\b"
+    r"|(?<!not )\blisted (?:by|on|at)\b|\btoo (?:large|big)\b|\bsize limit\b",
+    re.IGNORECASE,
+)
+#: The mailbox is there, and gets too much at the moment.
+_TOO_FAST = re.compile(r"\bat a rate\b|\brate[ -]limit|\btoo (?:quickly|fast|many)\b", re.IGNORECASE)
 
 #: There is no such mailbox, domain or form of an address; it has moved; its domain takes no mail (RFC 7505).
 _NO_ADDRESS = {"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10"}
@@ -53,6 +62,17 @@ def _of_status(status: str, answer: str) -> Finding:
     if rest == "1.0" and _OF_THE_SENDER.search(answer):
         return Finding.NOT_THE_ADDRESS
     if status in _NO_ADDRESS or status in _CLOSED:
-        return Finding.FOR_GOOD
+        return _of_words(answer)
     # 5.0.0 and the like say no more than that it failed for good.
     return Finding.OPEN if status.startswith("5.0.") else Finding.FOR_NOW
+
+
+def _of_words(answer: str) -> Finding:
+    """What the words leave of a status that says that there is no mailbox: they are the surer where they differ.
+
+    An address may have any words in it.
+    """
+    words = " ".join(word for word in answer.split() if "@" not in word)
+    if _OF_THE_SENDER.search(words) or _OF_POLICY.search(words):
+        return Finding.NOT_THE_ADDRESS
+    return Finding.FOR_NOW if _TOO_FAST.search(words) else Finding.FOR_GOOD

@@ -61,7 +61,8 @@ class Outcome:
         return replace(self, detail=detail, provider_id="", suppress=None)
 
     def postponed(self, wait: timedelta) -> "Outcome":
-        return replace(self, wait=wait)
+        """The same, so much later."""
+        return replace(self, wait=wait + (self.wait or timedelta()))
 
 
 def settle(*, claim: Claim, outcomes: Sequence[Outcome], now: datetime) -> int:

@@ -56,6 +56,10 @@ class BroadcastQuerySet(models.QuerySet["Broadcast"]):
         """Scheduled ones whose time has come and that have not expired."""
         return self.filter(state=Broadcast.State.SCHEDULED, scheduled_for__lte=now).unexpired(now)
 
+    def undoable(self) -> "BroadcastQuerySet":
+        """Those that `Broadcast.can_be_undone`."""
+        return self.filter(state=Broadcast.State.SCHEDULED, undo_until=F("scheduled_for"))
+
     def unexpired(self, now: datetime) -> "BroadcastQuerySet":
         return self.filter(Q(expires_at=None) | Q(expires_at__gt=now))
 
@@ -102,6 +106,9 @@ class Broadcast(WithBodies):
     state = models.CharField("status", max_length=20, choices=State.choices, default=State.RUNNING)
     #: When it starts by itself. NULL: at once.
     scheduled_for = models.DateTimeField(null=True)
+    #: When it starts by itself because the time to undo it is over. Only while `scheduled_for` is the same: another
+    #: time that staff have chosen since is their own.
+    undo_until = models.DateTimeField(null=True)
     #: What has not been sent by then is never sent.
     expires_at = models.DateTimeField("expires", null=True)
     #: Ignores quiet hours and frequency caps, but never consent.
@@ -161,6 +168,12 @@ class Broadcast(WithBodies):
 
     def __str__(self) -> str:
         return f"#{self.pk} {self.subject}"
+
+    @property
+    def can_be_undone(self) -> bool:
+        """Whether someone has just sent it, and may take that back: it has not started."""
+        is_same = self.undo_until is not None and self.undo_until == self.scheduled_for
+        return is_same and self.state == self.State.SCHEDULED
 
     def is_expired(self, now: datetime) -> bool:
         """Whether nothing of it is sent any more because its time has passed, whatever its state."""

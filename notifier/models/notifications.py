@@ -1,5 +1,6 @@
 """Notifications: what clients are told, as staff write it."""
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
@@ -28,6 +29,14 @@ class WithBodies(models.Model):
 
 
 class Notification(WithBodies):
+    class Status(models.TextChoices):
+        """How far it is. Never stored: `notifier.broadcasts.notifications.with_status` derives it."""
+
+        DRAFT = "DRAFT", "Draft"
+        READY = "READY", "Ready"
+        SCHEDULED = "SCHEDULED", "Scheduled"
+        SENT = "SENT", "Sent"
+
     topic = models.ForeignKey(Topic, on_delete=models.PROTECT, related_name="notifications")
     subject = models.CharField(
         max_length=200, help_text="The subject of the e-mail. Staff see it as the name of the notification."
@@ -37,7 +46,15 @@ class Notification(WithBodies):
     created_at = models.DateTimeField("created", auto_now_add=True, db_index=True)
     updated_at = models.DateTimeField("changed", auto_now=True)
 
-    history = HistoricalRecords(excluded_fields=["updated_at"])
+    #: The `updated_at` of the text that staff said is ready to send. Another time than that of now means another text,
+    #: so an edit makes it a draft again, whoever saves it.
+    ready_of = models.DateTimeField(null=True, editable=False)
+    ready_at = models.DateTimeField("ready since", null=True, editable=False)
+    ready_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, editable=False, on_delete=models.SET_NULL, related_name="+", db_index=False
+    )
+
+    history = HistoricalRecords(excluded_fields=["updated_at", "ready_of", "ready_at", "ready_by"])
 
     class Meta:
         constraints = [

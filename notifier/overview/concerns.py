@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from django.db.models import Sum
 from django.urls import reverse
 
-from notifier.broadcasts import faults
+from notifier.broadcasts import faults, notifications
 from notifier.consent import sms_replies
 from notifier.models import Broadcast, DailyStats, Delivery
 from notifier.overview import process_health
@@ -54,6 +54,8 @@ def find(*, health: list[Health], may: May, now: datetime) -> list[Concern]:
         found += _awaiting(may)
         found += _late(now)
         found += _faulty(now)
+    if may(groups.SEND_BROADCAST) and may(groups.VIEW_NOTIFICATION):
+        found += _ready_to_send()
     if may(groups.VIEW_DELIVERY):
         found += _unknown()
     if may(groups.VIEW_INBOUNDMESSAGE):
@@ -108,6 +110,20 @@ def _awaiting(may: May) -> list[Concern]:
     number = f"{MAX_COUNTED} broadcasts or more" if len(waiting) == MAX_COUNTED else f"{len(waiting)} broadcasts"
     url = reverse("admin:notifier_broadcast_changelist", query={"state__exact": State.AWAITING_APPROVAL})
     return [Concern("approval", f"{number} are awaiting {rule}", button=button, url=url)]
+
+
+def _ready_to_send() -> list[Concern]:
+    """What others have written and handed over, for those who may send it."""
+    ready = list(notifications.ready().select_related("ready_by")[:MAX_COUNTED])
+    if not ready:
+        return []
+    if len(ready) == 1:
+        by = f", says {ready[0].ready_by.get_username()}" if ready[0].ready_by else ""
+        url = reverse("admin:notifier_notification_broadcast", query={"ids": ready[0].pk})
+        return [Concern("ready", f"“{ready[0]}” is ready to send{by}.", button="View and send", url=url)]
+    number = f"{MAX_COUNTED} notifications or more" if len(ready) == MAX_COUNTED else f"{len(ready)} notifications"
+    url = reverse("admin:notifier_notification_changelist", query={"status": "ready"})
+    return [Concern("ready", f"{number} are ready to send.", button="View", url=url)]
 
 
 def _late(now: datetime) -> list[Concern]:

@@ -38,6 +38,7 @@ VIEW_DELIVERY = "notifier.view_delivery"
 VIEW_ERASEDADDRESS = "notifier.view_erasedaddress"
 CHANGE_INBOUNDMESSAGE = "notifier.change_inboundmessage"
 VIEW_INBOUNDMESSAGE = "notifier.view_inboundmessage"
+VIEW_NOTIFICATION = "notifier.view_notification"
 VIEW_PREFERENCE = "notifier.view_preference"
 VIEW_PROCESS = "notifier.view_process"
 VIEW_PROVIDEREVENT = "notifier.view_providerevent"
@@ -80,7 +81,7 @@ RIGHTS: dict[str, frozenset[str]] = {
     VIEW_INBOUNDMESSAGE: _ALL,
     CHANGE_INBOUNDMESSAGE: _EDIT | _SEND,
     # --- What is written, and what is sent ---
-    "notifier.view_notification": _ALL,
+    VIEW_NOTIFICATION: _ALL,
     "notifier.add_notification": _EDIT,
     "notifier.change_notification": _EDIT,
     "notifier.delete_notification": _EDIT,

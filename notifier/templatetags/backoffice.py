@@ -7,7 +7,7 @@ from typing import Any
 
 from django import template
 from django.contrib.admin.models import LogEntry
-from django.contrib.admin.templatetags.admin_urls import admin_urlquote
+from django.contrib.admin.templatetags.admin_urls import add_preserved_filters, admin_urlquote
 from django.db.models import TextChoices
 from django.db.models.options import Options
 from django.template.loader import select_template
@@ -79,6 +79,12 @@ def shown(value: Any) -> str:
 def moment(at: datetime | None) -> str:
     """24 Nov 2026, 16:00; with the zone where the clock shows this time twice."""
     return wall_clocks.shown(at) if at else ""
+
+
+@register.filter
+def moment_to_the_second(at: datetime | None) -> str:
+    """24 Nov 2026, 16:00:07; with the zone where the clock shows this time twice."""
+    return wall_clocks.shown_to_the_second(at) if at else ""
 
 
 @register.filter
@@ -157,7 +163,7 @@ def trail(context: template.Context) -> list[Breadcrumb]:
     if opts is None:
         return [Breadcrumb(context["title"])] if context.get("title") else []
     page = context["request"].resolver_match.url_name.removeprefix(f"{opts.app_label}_{opts.model_name}_")
-    above = Breadcrumb(listed(opts), _url(opts, "changelist") if context.get("has_view_permission", True) else "")
+    above = Breadcrumb(listed(opts), _list_url(context, opts) if context.get("has_view_permission", True) else "")
     if page == "changelist":
         return [Breadcrumb(above.name)]
     obj = context.get("original") or context.get("object")
@@ -167,6 +173,12 @@ def trail(context: template.Context) -> list[Breadcrumb]:
     if page == "change":
         return [above, Breadcrumb(name)]
     return [above, Breadcrumb(name, _url(opts, "change", admin_urlquote(obj.pk))), Breadcrumb(DONE_TO_IT[page])]
+
+
+def _list_url(context: template.Context, opts: "Options[Any]") -> str:
+    """As it was filtered when the row was opened from it: nothing else leads back there once the row is saved."""
+    preserved: dict[str, Any] = {"opts": opts, "preserved_filters": context.get("preserved_filters", "")}
+    return str(add_preserved_filters(preserved, _url(opts, "changelist")))
 
 
 def _url(opts: "Options[Any]", page: str, *args: Any) -> str:

@@ -4,9 +4,13 @@ from django.db.models import TextChoices
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from notifier.models import Broadcast, Delivery, InboundMessage, Process
+from notifier.models import Broadcast, Delivery, InboundMessage, Notification, Process
 
 TONES: dict[TextChoices, str] = {
+    Notification.Status.DRAFT: "quiet",
+    Notification.Status.READY: "warn",
+    Notification.Status.SCHEDULED: "active",
+    Notification.Status.SENT: "good",
     Broadcast.State.AWAITING_APPROVAL: "warn",
     Broadcast.State.SCHEDULED: "active",
     Broadcast.State.RUNNING: "active",

@@ -46,8 +46,12 @@ def is_repeated(local: datetime) -> bool:
 
 def shown(moment: datetime) -> str:
     """24 Nov 2026, 16:00 in the reader's zone; with the zone's name where the clock shows this time twice."""
-    local = localtime(moment)
-    return with_zone(moment) if is_repeated(local) else str(date_format(local, _SHAPE))
+    return _shown(moment, _SHAPE)
+
+
+def shown_to_the_second(moment: datetime) -> str:
+    """24 Nov 2026, 16:00:07, and as `shown`."""
+    return _shown(moment, f"{_SHAPE}:s")
 
 
 def shown_time(moment: datetime, now: datetime) -> str:
@@ -60,6 +64,12 @@ def with_zone(moment: datetime) -> str:
     """24 Nov 2026, 16:00 GMT. The name is Python's: Django's own format has none where the clock repeats the time."""
     local = localtime(moment)
     return f"{date_format(local, _SHAPE)} {local.tzname()}"
+
+
+def _shown(moment: datetime, shape: str) -> str:
+    local = localtime(moment)
+    written = date_format(local, shape)
+    return f"{written} {local.tzname()}" if is_repeated(local) else written
 
 
 def _exists(local: datetime) -> bool:

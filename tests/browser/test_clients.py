@@ -140,7 +140,7 @@ def test_consent_is_ticked_with_where_it_comes_from(desk: Page, staff: User) -> 
 
     desk.get_by_label("Listings by SMS").check()
     desk.get_by_label("How do we know?").fill("signed form")
-    desk.get_by_role("button", name="Save and continue editing").click()
+    desk.get_by_role("button", name="Save", exact=True).click()
 
     expect(desk.get_by_role("region", name="Consent history")).to_contain_text("Staff, root: signed form")
 

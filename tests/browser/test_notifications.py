@@ -143,5 +143,7 @@ def test_without_javascript_the_buttons_do_the_same_and_the_draft_stays(
     assert "Good day Ann" in mail.outbox[0].body
 
     page.get_by_role("button", name="Save", exact=True).click()
-    page.wait_for_url("**" + reverse("admin:notifier_notification_changelist"))
+    # One stays where one works.
+    page.get_by_text("was changed successfully").wait_for()
+    page.wait_for_url("**" + reverse("admin:notifier_notification_change", args=[Notification.objects.get().pk]))
     assert Notification.objects.get().email_body == "Good day **{{ first_name }}**"

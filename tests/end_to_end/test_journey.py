@@ -1,4 +1,4 @@
-"""What a newcomer does, in a real browser: log in, choose, confirm, watch, pause, resume, and see everyone reached."""
+"""What a newcomer does, in a real browser: log in, choose, confirm, think again, watch, and see everyone reached."""
 
 import re
 from collections.abc import Callable
@@ -14,9 +14,9 @@ from tests.support.servers.processes import wait_until
 from tests.support.servers.stack import Stack
 
 
-def start(product: Callable[..., Stack]) -> tuple[Stack, str]:
+def start(product: Callable[..., Stack], **settings: str) -> tuple[Stack, str]:
     """The whole product under way, and its address."""
-    stack = product(DJANGO_SUPERUSER_PASSWORD="open sesame")
+    stack = product(DJANGO_SUPERUSER_PASSWORD="open sesame", **settings)
     stack.manage("createsuperuser", "--noinput", "--username", "staff", "--email", "staff@example.com")
     for command in (["run_dispatcher"], ["run_consumer", "email"], ["run_consumer", "sms"]):
         stack.start(*command)
@@ -35,8 +35,20 @@ def choose_and_send(page: Page, address: str, notification: int) -> None:
     page.locator(f"input[name=_selected_action][value='{notification}']").check()
     page.locator("select[name=action]").select_option(label="Broadcast selected notifications…")
     page.locator("button[name=index]").first.click()
+    press_send(page)
+
+
+def press_send(page: Page) -> None:
     page.get_by_role("button", name=re.compile(r"^Send [\d,]+ e-mails? and [\d,]+ SMS")).click()
     expect(page).to_have_url(re.compile(r"/admin/notifier/broadcast/\d+/progress/$"))
+
+
+def think_again(page: Page, stack: Stack) -> None:
+    """Undo, and back on the confirm page."""
+    expect(page.locator("#before-title")).to_contain_text("Starts in")
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_text("Undone: nothing was sent.")).to_be_visible()
+    assert stack.states() == {}
 
 
 def shows_all_reached(page: Page, stack: Stack, notification: int) -> None:
@@ -55,11 +67,14 @@ def test_a_newcomer_broadcasts_pauses_resumes_and_sees_everyone_reached(
     product: Callable[..., Stack], smtp_process: SmtpProcess, sms_process: SmsProcess, page: Page
 ) -> None:
     smtp_process.behave(Rule(phase="dot", delay=0.1))
-    stack, address = start(product)
+    # Time enough to press Undo, on whatever machine.
+    stack, address = start(product, UNDO_SECONDS="10")
     notification = books.a_notification_for_both(stack)
     log_in(page, address)
 
     choose_and_send(page, address, notification)
+    think_again(page, stack)
+    press_send(page)
     expect(page.locator("#feed tbody tr").first).to_be_visible()
     page.get_by_role("button", name="Pause").click()
     expect(page.locator("#live")).to_contain_text("Nothing is sent until you resume it")
@@ -84,11 +99,14 @@ def test_without_javascript_the_page_refreshes_itself_to_the_end(
 ) -> None:
     page = page_without_javascript
     smtp_process.behave(Rule(phase="dot", delay=0.05))
-    stack, address = start(product)
+    stack, address = start(product, UNDO_SECONDS="10")
     notification = books.a_notification_for_both(stack)
     log_in(page, address)
 
     choose_and_send(page, address, notification)
+    think_again(page, stack)
+    press_send(page)
+    # In the seconds in which it can be undone, or after them.
     page.get_by_role("button", name="Pause").click()
     expect(page.locator("#live")).to_contain_text("Paused")
     page.get_by_role("button", name="Resume").click()

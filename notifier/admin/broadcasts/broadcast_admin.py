@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 
 from notifier.admin.broadcasts import email_preview, progress_page
-from notifier.admin.broadcasts.acts import approve, buttons, follow_up, reschedule
+from notifier.admin.broadcasts.acts import approve, buttons, follow_up, reschedule, undo
 from notifier.admin.deliveries.results import list_of
 from notifier.admin.lists.base import ReadOnlyAdmin
 from notifier.admin.lists.routing import page
@@ -56,6 +56,7 @@ class BroadcastAdmin(ReadOnlyAdmin):
             page(self, reschedule.reschedule_page, name="schedule", route=f"{one}/schedule/"),
             page(self, follow_up.follow_up_page, name="follow", route=f"{one}/follow/"),
             page(self, follow_up.count_page, name="follow_count", route=f"{one}/follow/count/"),
+            page(self, undo.undo_page, name="undo", route="undo/"),
             # Pause, resume, retry, start now and cancel.
             page(self, buttons.act_page, name="act", route=f"{one}/act/<str:name>/"),
             *super().get_urls(),

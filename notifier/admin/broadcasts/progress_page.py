@@ -9,7 +9,7 @@ from django.template.response import TemplateResponse
 from django_htmx.http import HTMX_STOP_POLLING
 
 from notifier.admin.broadcasts import email_preview, page_parts, waiting
-from notifier.admin.broadcasts.acts import buttons, next_steps
+from notifier.admin.broadcasts.acts import buttons, next_steps, undo
 from notifier.admin.broadcasts.acts.buttons import BUTTONS, Button
 from notifier.admin.deliveries.results import list_of
 from notifier.admin.lists import deferred_counts
@@ -76,7 +76,7 @@ def _context(model_admin: BackOfficeAdmin, request: HttpRequest, sheet: progress
         "may_see_clients": may_see_clients,
         "may_see_deliveries": request.user.has_perm(groups.VIEW_DELIVERY),
         "settled": settled,
-        **_controls(sheet, shown),
+        **_controls(request, sheet, shown),
         **_numbers(sheet),
     }
 
@@ -95,12 +95,18 @@ def _steps(
     return {"steps": next_steps.next_steps(request, sheet, retry, follow), "nobody_left": follow is None}
 
 
-def _controls(sheet: progress.Sheet, shown: Sequence[Button]) -> dict[str, Any]:
+def _controls(request: HttpRequest, sheet: progress.Sheet, shown: Sequence[Button]) -> dict[str, Any]:
     """The buttons, each with its number; and a word that changes when others are due."""
+    broadcast = sheet.broadcast
+    may_undo = broadcast.can_be_undone and undo.may_undo(request.user, broadcast)
     numbered = [(button, button.number(sheet)) for button in shown]
     # A number that comes later has no place yet on the button that is there.
     names = [button.name if number is None else f"{button.name}+" for button, number in numbered]
-    return {"buttons": numbered, "controls": ".".join([sheet.broadcast.state, *names])}
+    return {
+        "buttons": numbered,
+        "undo_url": undo.url_of([broadcast]) if may_undo else "",
+        "controls": ".".join([broadcast.state, *(["undo"] if may_undo else []), *names]),
+    }
 
 
 def _numbers(sheet: progress.Sheet) -> dict[str, Any]:

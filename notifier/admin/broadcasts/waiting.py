@@ -56,7 +56,13 @@ def wait(*, broadcast: Broadcast, user: Any, now: datetime) -> Wait | None:
         has_changed_it=is_asked and approvals.has_changed(broadcast=broadcast, user=user),
         changes=list(broadcast.changes.select_related("by").order_by("-pk")[:SHOWN])[::-1],
         may_approve=is_asked and user.has_perm(groups.APPROVE_BROADCAST),
-        may_reschedule=acts.is_allowed(Act.RESCHEDULE, broadcast) and user.has_perm(groups.CONTROL_BROADCAST),
+        may_reschedule=_may_reschedule(broadcast, user),
         approvers=approvals.approvers(broadcast=broadcast, most=SHOWN) if is_asked else [],
         is_outdated=broadcast.is_outdated,
     )
+
+
+def _may_reschedule(broadcast: Broadcast, user: Any) -> bool:
+    """Not in the seconds in which it can be undone: they are no time that someone has chosen."""
+    is_planned = acts.is_allowed(Act.RESCHEDULE, broadcast) and not broadcast.can_be_undone
+    return is_planned and bool(user.has_perm(groups.CONTROL_BROADCAST))

@@ -10,12 +10,13 @@ from django.contrib import admin, messages
 from django.contrib.admin.exceptions import DisallowedModelAdminLookup
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.contrib.admin.utils import get_fields_from_path, unquote
+from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
+from django.contrib.admin.utils import get_fields_from_path, quote, unquote
 from django.core.exceptions import BadRequest
 from django.core.validators import ProhibitNullCharactersValidator
 from django.db import IntegrityError, transaction
 from django.db.models import CharField, Model, QuerySet
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import redirect
 from django.urls import reverse
 
@@ -92,6 +93,23 @@ class BackOfficeAdmin(admin.ModelAdmin):
                 # Before the row is read: the form then compares, and writes, what nobody else is changing.
                 saving.lock(self.model, object_id)
             return super().changeform_view(request, object_id, *args)
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        # After a save one stays where one works, so no button has to say so.
+        return super().render_change_form(request, {"show_save_and_continue": False, **context}, *args, **kwargs)
+
+    def response_post_save_add(self, request: HttpRequest, obj: Any) -> HttpResponseRedirect:
+        return self._own_page(request, obj) or super().response_post_save_add(request, obj)
+
+    def response_post_save_change(self, request: HttpRequest, obj: Any) -> HttpResponseRedirect:
+        return self._own_page(request, obj) or super().response_post_save_change(request, obj)
+
+    def _own_page(self, request: HttpRequest, obj: Any) -> HttpResponseRedirect | None:
+        """The page of the row, and from there back to the list as it was filtered; None where it can't be opened."""
+        if not self.has_view_or_change_permission(request, obj):
+            return None
+        preserved: dict[str, Any] = {"preserved_filters": self.get_preserved_filters(request), "opts": self.opts}
+        return redirect(add_preserved_filters(preserved, self.page_url("change", quote(obj.pk))))
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Writes only the columns that were changed on the page: others may be writing the rest."""

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, cast
 from urllib.parse import urlencode
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
@@ -16,6 +17,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from notifier.admin.broadcasts import email_preview, offers
+from notifier.admin.broadcasts.acts import undo
 from notifier.admin.broadcasts.forms import SendForm
 from notifier.admin.lists import deferred_counts
 from notifier.admin.lists.base import BackOfficeAdmin
@@ -27,6 +29,8 @@ from notifier.staff import groups
 from notifier.web import moments
 from notifier.wording import numbers
 
+#: The parameter that names a broadcast that was undone: what was chosen for it is offered again.
+UNDONE = "undone"
 #: Each of them counts its audience on the confirm page.
 MAX_AT_ONCE = 20
 RECENTLY = "Nothing has been sent yet: this was sent recently, or is about to be. Tick “Send again” to send it anyway."
@@ -116,8 +120,14 @@ def _create(model_admin: BackOfficeAdmin, request: HttpRequest, asked: SendReque
 
 
 def _sent(model_admin: BackOfficeAdmin, request: HttpRequest, made: Sequence[Broadcast]) -> HttpResponse:
-    """To the broadcasts; whoever may not see them is told of them in the list of notifications."""
-    if not request.user.has_perm(groups.VIEW_BROADCAST):
+    """To the broadcasts; whoever may not see them is told of them in the list of notifications.
+
+    Several, and those that their sender may not see, can be undone on a page of its own; one alone on its own page.
+    """
+    may_see = request.user.has_perm(groups.VIEW_BROADCAST)
+    if any(broadcast.can_be_undone for broadcast in made) and (len(made) > 1 or not may_see):
+        return redirect(undo.url_of(made))
+    if not may_see:
         told = "; ".join(f"{broadcast} is {lifecycle.state_in_words(broadcast)}" for broadcast in made)
         model_admin.message_user(request, f"Done: {told}.", messages.SUCCESS)
         return redirect(model_admin.page_url("changelist"))
@@ -156,6 +166,7 @@ def _ask(
         "note": note,
         "wrong": wrong,
         "held_back": _held_back(model_admin, found),
+        "undo_seconds": settings.UNDO_SECONDS,
     }
     return TemplateResponse(
         request, "admin/notifier/notification/broadcast.html", model_admin.page_context(request, page)
@@ -165,11 +176,19 @@ def _ask(
 def _counts(request: HttpRequest, offered: Sequence[offers.Offer], form: SendForm | None) -> dict[str, Any]:
     summary = offers.summary(offered)
     may = request.user.has_perm(groups.SEND_CRITICAL)
+    chosen = _chosen_before(request)
     return {
         "summary": summary,
-        "form": form or SendForm(now=clock.now(), sends=summary.total, may_be_critical=may),
+        "form": form or SendForm(now=clock.now(), sends=summary.total, may_be_critical=may, initial=chosen),
         "approvals": sum(offer.needs_approval(cast(User, request.user)) for offer in offered),
     }
+
+
+def _chosen_before(request: HttpRequest) -> dict[str, Any]:
+    """What the reader had chosen for a broadcast of theirs that they have undone; nothing where there is none."""
+    undone = numbers.read_id(request.GET.get(UNDONE, "")) or 0
+    mine = Broadcast.objects.filter(pk=undone, created_by=request.user.pk)
+    return {**(mine.values("expires_at", "is_critical").first() or {})}
 
 
 def _held_back(model_admin: BackOfficeAdmin, found: Sequence[Notification]) -> str:

@@ -19,11 +19,20 @@ from notifier.admin.broadcasts import email_preview
 from notifier.admin.lists import saving
 from notifier.admin.lists.base import GuardedDeleteAdmin
 from notifier.admin.lists.routing import page
-from notifier.admin.notifications import confirm_page, draft_pages, drafts, duplicate, held_back_page, send_test
+from notifier.admin.notifications import (
+    confirm_page,
+    draft_pages,
+    drafts,
+    duplicate,
+    handing_over,
+    held_back_page,
+    send_test,
+)
 from notifier.admin.notifications.confirm_page import MAX_AT_ONCE
 from notifier.admin.notifications.drafts import Draft
 from notifier.admin.notifications.forms import NotificationForm
-from notifier.broadcasts import approvals
+from notifier.broadcasts import approvals, notifications
+from notifier.broadcasts.notifications import with_status
 from notifier.messages import placeholders
 from notifier.models import Broadcast, Channel, Notification
 from notifier.staff import groups
@@ -33,9 +42,9 @@ from notifier.wording.badges import badge
 
 @admin.register(Notification)
 class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
-    list_display = ("subject", "topic", "texts", "sent_times", "last_sent", "created_at")
-    list_filter = ("topic",)
-    list_select_related = ("topic",)
+    list_display = ("subject", "status_shown", "topic", "texts", "sent_times", "last_sent", "created_at")
+    list_filter = (handing_over.StatusFilter, "topic")
+    list_select_related = ("topic", "ready_by")
     search_fields = ("subject__icontains",)
     search_help_text = "Search by subject."
     ordering = ("-created_at",)
@@ -71,11 +80,15 @@ class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
         sent = Broadcast.objects.filter(notification=OuterRef("pk")).exclude(started_at=None).order_by()
         times = sent.values("notification").annotate(number=Count("pk")).values("number")
         last = sent.order_by("-pk").values("started_at")[:1]
-        notifications: QuerySet[Notification] = super().get_queryset(request)
-        return notifications.annotate(
+        found: QuerySet[Notification] = with_status(super().get_queryset(request)).annotate(
             times_sent=Coalesce(Subquery(times), 0, output_field=IntegerField()),
             last_sent_at=Subquery(last, output_field=DateTimeField()),
         )
+        return found
+
+    @admin.display(description="status")
+    def status_shown(self, notification: Any) -> SafeString:
+        return handing_over.shown(notification)
 
     @admin.display(description="texts")
     def texts(self, notification: Notification) -> SafeString:
@@ -135,16 +148,11 @@ class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
         extra = {
             "writes": writes,
             "channels": list(Channel),
+            "may_broadcast": request.user.has_perm(groups.SEND_BROADCAST),
             "may_test": may_test,
             "colleagues": send_test.colleagues(request) if may_test else [],
         }
         return super().changeform_view(request, object_id, form_url, extra | (extra_context or {}))
-
-    def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        extra = {"may_broadcast": request.user.has_perm(groups.SEND_BROADCAST)}
-        return super().change_view(request, object_id, form_url, extra | (extra_context or {}))
 
     def render_change_form(
         self,
@@ -160,6 +168,8 @@ class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
             draft = Draft.read(request.POST.dict()) if request.method == "POST" else saved
             context["checks"] = draft_pages.checks(draft, draft_pages.reader_of(request, draft))
             context["not_begun"] = list(approvals.not_begun(notification=obj)) if obj else []
+        if obj:
+            context["handing_over"] = handing_over.HandingOver.of(obj)
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     @admin.display(description="placeholders")
@@ -170,9 +180,12 @@ class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Saves, and in the same transaction gives the new text to broadcasts that wait for approval."""
+        was_ready = change and notifications.is_ready(notification_id=obj.pk)
         super().save_model(request, obj, form, change)
         if not change:
             return
+        if was_ready and not notifications.is_ready(notification_id=obj.pk):
+            self.message_user(request, handing_over.DRAFT_AGAIN, messages.WARNING)
         if number := approvals.take_edit(notification=obj, by=cast(User, request.user)):
             words = numbers.counted(number, "broadcast that has", "broadcasts that have")
             self.message_user(
@@ -188,6 +201,16 @@ class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
                 f"Scheduled with the earlier text: {names}. To send the new text, cancel and broadcast again.",
                 messages.WARNING,
             )
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        """Nothing where nothing was changed: whoever goes on to send saves first, whether or not there is an edit."""
+        return super().log_change(request, obj, message) if message else None
+
+    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
+        return handing_over.after_save(self, request, obj) or super().response_add(request, obj, post_url_continue)
+
+    def response_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
+        return handing_over.after_save(self, request, obj) or super().response_change(request, obj)
 
     # --- Its history ---
     def revert_disabled(self, request: HttpRequest, obj: Any = None) -> bool:

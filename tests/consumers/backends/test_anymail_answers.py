@@ -2,8 +2,9 @@
 
 import json
 import socket
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -18,12 +19,15 @@ from consumers.backends.base import (
     NoMessage,
     OutcomeUnknown,
     Outgoing,
+    PerhapsDown,
     PermanentFailure,
     SendBackend,
     SendFailure,
     TemporaryFailure,
 )
 from consumers.backends.email import get_backend
+from consumers.backends.progress import Progress
+from tests.consumers.backends.patience import HASTY_SECONDS
 from tests.support.fakes.mail_api import HttpAnswer, MailApi
 
 # SendGrid's is kept, and no longer looked after.
@@ -146,7 +150,7 @@ def test_what_the_provider_took_is_sent(use: Callable[..., SendBackend], api: Ma
     [
         (400, PermanentFailure),
         (401, ChannelDown),
-        (403, ChannelDown),
+        (403, PerhapsDown),
         (404, PermanentFailure),
         (413, PermanentFailure),
         (422, PermanentFailure),
@@ -264,10 +268,16 @@ def test_settings_without_a_key_are_the_channels_trouble(use: Callable[..., Send
     ("cause", "status", "failure"),
     [
         ("ClientError", 400, PermanentFailure),
-        ("ClientError", 403, ChannelDown),
+        ("ClientError", 403, PerhapsDown),
         ("ClientError", 429, TemporaryFailure),
         ("ClientError", 500, OutcomeUnknown),
         ("EndpointConnectionError", None, ChannelDown),
+        ("NoRegionError", None, ChannelDown),
+        ("CredentialRetrievalError", None, ChannelDown),
+        ("TokenRetrievalError", None, ChannelDown),
+        ("UnknownEndpointError", None, ChannelDown),
+        ("ParamValidationError", None, NoMessage),
+        ("ConnectionClosedError", None, OutcomeUnknown),
         ("ReadTimeoutError", None, OutcomeUnknown),
     ],
 )
@@ -277,6 +287,101 @@ def test_amazons_answers_mean_the_same(cause: str, status: int | None, failure: 
     error = AnymailAPIError("no", response=response)
     error.__cause__ = type(cause, (Exception,), {})("no")
 
-    found = anymail_answers.failure_of(error, None, is_handed_over=True)
+    found = anymail_answers.failure_of(error, None, progress=Progress.WRITING)
 
     assert type(found) is failure
+
+
+@pytest.mark.parametrize(
+    ("code", "failure"),
+    [
+        ("ThrottlingException", TemporaryFailure),
+        ("Throttling", TemporaryFailure),
+        ("TooManyRequestsException", TemporaryFailure),
+        ("AccountSuspendedException", ChannelDown),
+        ("SendingPausedException", ChannelDown),
+        ("LimitExceededException", ChannelDown),
+        ("MailFromDomainNotVerifiedException", ChannelDown),
+        ("ExpiredToken", ChannelDown),
+        ("ExpiredTokenException", ChannelDown),
+        ("UnrecognizedClientException", ChannelDown),
+        ("RequestExpired", ChannelDown),
+        ("MessageRejected", PermanentFailure),
+        ("BadRequestException", PermanentFailure),
+    ],
+)
+def test_amazons_codes_tell_what_its_status_does_not(code: str, failure: type[SendFailure]) -> None:
+    response = {"Error": {"Code": code, "Message": f"{ANN} no"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
+
+    found = anymail_answers.failure_of(AnymailAPIError("no", response=response), None, progress=Progress.WRITING)
+
+    assert type(found) is failure
+    assert code in str(found)
+    assert ANN not in str(found)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n",
+        b"\x15\x03\x03\x00\x02\x02\x28",  # alert: handshake_failure
+        b"\x15\x03\x03\x00\x02\x02\x50",  # alert: internal_error
+        b"",
+        None,
+    ],
+    ids=["plain HTTP", "handshake_failure", "internal_error", "closed", "hangs"],
+)
+def test_a_handshake_that_fails_is_the_channels_trouble(
+    use: Callable[..., SendBackend], settings: Settings, answer: bytes | None
+) -> None:
+    with _failing_handshakes(answer) as port:
+        backend = use("postmark", url=f"https://127.0.0.1:{port}/")
+        settings.ANYMAIL = settings.ANYMAIL | {"REQUESTS_TIMEOUT": HASTY_SECONDS if answer is None else 20}
+
+        with pytest.raises(ChannelDown):
+            backend.send(MESSAGE)
+
+
+def test_a_handshake_that_fails_where_a_request_was_sent_on_to_leaves_it_unknown(
+    use: Callable[..., SendBackend], api: MailApi
+) -> None:
+    with _failing_handshakes(b"") as port:
+        api.answer = HttpAnswer(307, headers={"Location": f"https://127.0.0.1:{port}/"})
+
+        with pytest.raises(OutcomeUnknown):
+            use("postmark").send(MESSAGE)
+
+    assert len(api.requests) == 1
+
+
+@contextmanager
+def _failing_handshakes(answer: bytes | None) -> Iterator[int]:
+    """A port where every handshake is answered so; None is no answer at all."""
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            with suppress(OSError):
+                connection, _ = listener.accept()
+                with connection:
+                    connection.recv(4096)
+                    if answer is None:
+                        over.wait()
+                    else:
+                        connection.sendall(answer)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield listener.getsockname()[1]
+        over.set()
+
+
+def test_an_answer_lost_over_a_kept_connection_is_unknown(use: Callable[..., SendBackend], api: MailApi) -> None:
+    api.answer = PROVIDERS["postmark"].taken
+    backend = use("postmark")
+    backend.send(MESSAGE)
+    api.answer = HttpAnswer(drops=True)
+
+    with pytest.raises(OutcomeUnknown):
+        backend.send(MESSAGE)
+
+    assert len(api.requests) == 2

@@ -18,6 +18,7 @@ from consumers.backends.base import (
     NoMessage,
     OutcomeUnknown,
     Outgoing,
+    PerhapsDown,
     PermanentFailure,
     RecipientRefused,
     SendBackend,
@@ -268,6 +269,18 @@ def test_a_provider_that_refuses_us_is_the_channels_trouble(
     provider.behave(answers(status, error_body(status, 20003, f"Authenticate {MESSAGE.address}")))
 
     with pytest.raises(ChannelDown, match=f"{status}.*SMS_URL") as caught:
+        backend.send(MESSAGE)
+
+    assert MESSAGE.address not in str(caught.value)
+
+
+@pytest.mark.parametrize("status", [403, 404, 410, 451])
+def test_a_refusal_that_may_be_of_this_number_alone_is_told_from_one_of_us(
+    provider: FakeSms, backend: SendBackend, status: int
+) -> None:
+    provider.behave(answers(status, error_body(status, 21408, f"Permission not enabled for {MESSAGE.address}")))
+
+    with pytest.raises(PerhapsDown, match=f"{status}: 21408 Permission not enabled.*SMS_URL") as caught:
         backend.send(MESSAGE)
 
     assert MESSAGE.address not in str(caught.value)

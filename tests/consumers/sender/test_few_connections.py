@@ -12,7 +12,7 @@ from consumers import connection_limit, sender, window
 from consumers.backends.base import ChannelDown, Outgoing
 from consumers.sender import Sender
 from notifier.delivery.settlements import Verdict
-from tests.consumers.sender.providers import Crowded, FakeBackend, Provider, send
+from tests.consumers.sender.providers import Crowded, CrowdedBackend, FakeBackend, Provider, send
 from tests.support.servers.processes import PATIENCE_SECONDS, wait_until
 
 
@@ -162,3 +162,38 @@ def test_a_connection_with_nothing_to_do_is_closed_for_others_to_use(
     wait_until(lambda: not provider.open, what="the idle connections to close")
 
     assert [o.verdict for o in send(crew, 30)] == [Verdict.SENT] * 30
+
+
+class SilentBackend(CrowdedBackend):
+    """Waits without a word while the provider is full, and gives up in the end."""
+
+    def open(self) -> None:
+        ends_at = time.monotonic() + 0.5
+        while True:
+            try:
+                return super().open()
+            except ChannelDown:
+                if time.monotonic() > ends_at:
+                    raise
+            time.sleep(0.01)
+
+
+class Silent(Crowded):
+    def __call__(self) -> SilentBackend:
+        self.backends.append(backend := SilentBackend(self))
+        return backend
+
+
+def test_the_limit_of_a_provider_that_lets_the_others_wait_is_found_as_well(hire: Callable[..., Sender]) -> None:
+    provider = Silent(3, slow)
+    crew = hire(provider, threads=10)
+    verdicts: set[Verdict] = set()
+
+    def is_found() -> bool:
+        verdicts.update(outcome.verdict for outcome in send(crew, 30))
+        return crew.words.startswith("Sending over 3 connections at once instead of 10")
+
+    wait_until(is_found, what="the limit", deadline=60.0)
+
+    assert verdicts == {Verdict.SENT}
+    assert (crew.window_size(10), provider.refused > 0) == (9, True)

@@ -74,3 +74,24 @@ def test_a_connection_that_hangs_while_it_opens_leaves_nothing_unknown(
     assert all(o.detail for o in outcomes)
     monkeypatch.setattr(CrowdedBackend, "open", lambda self: None)
     assert [o.verdict for o in send(crew, 3)] == [Verdict.SENT] * 3
+
+
+def test_connections_that_hang_while_they_close_are_replaced(
+    hire: Callable[..., Sender], hasty: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender, "IDLE_SECONDS", 0.05)
+    monkeypatch.setattr(sender, "CLOSING_SECONDS", 0.1)
+    closing = threading.Semaphore(0)
+
+    def close(self: FakeBackend) -> None:
+        closing.release()
+        hasty.wait()
+
+    monkeypatch.setattr(FakeBackend, "close", close)
+    crew = hire(Provider(), threads=1)
+    send(crew, 2)
+    assert closing.acquire(timeout=PATIENCE_SECONDS)
+
+    outcomes = send(crew, 2, seconds=5.0)
+
+    assert [o.verdict for o in outcomes] == [Verdict.SENT] * 2

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from itertools import count
 from types import SimpleNamespace
 from typing import Any
@@ -10,12 +11,24 @@ import pytest
 from pytest_django import Settings
 
 from consumers import window, worker
-from consumers.backends.base import ChannelDown, Outgoing
+from consumers.backends.base import ChannelDown, Outgoing, PerhapsDown
 from notifier.delivery import settlements
 from notifier.models import QueuedTicket
 from notifier.runtime import clock
 from notifier.runtime.backoff import Backoff
-from tests.consumers.worker.watched import AHEAD, NOON, StopAtFirstWait, a_ticket, raises, rows, sent, states, steps
+from tests.consumers.worker.watched import (
+    AHEAD,
+    NOON,
+    StopAtFirstWait,
+    a_ticket,
+    publish,
+    raises,
+    rows,
+    sent,
+    states,
+    steps,
+)
+from tests.support.factories import a_broadcast
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_engines]
 
@@ -89,6 +102,29 @@ def test_the_wait_for_a_channel_grows_and_starts_over_once_it_is_back(
     within = [(1, 2), (2, 4), (4, 8), (8, 16), (0, 0), (1, 2)]
     assert len(waits) == 6
     assert all(least <= wait <= most for wait, (least, most) in zip(waits, within, strict=True)), waits
+
+
+def test_a_message_that_is_refused_alone_holds_up_no_other_and_comes_to_an_end(
+    run: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(window, "SUSPECT_WAIT", timedelta())
+    broadcast = a_broadcast()
+    ids = a_ticket(6, broadcast=broadcast)
+    for _ in range(2):
+        more = a_ticket(2, broadcast=broadcast)
+        publish(broadcast.pk, [*more, ids[1]])
+    stop = StopAtFirstWait()
+
+    def act(message: Outgoing) -> str:
+        if message.reference.endswith(f".{ids[1]}"):
+            raise PerhapsDown("503 5.5.1 bad sequence of commands")
+        return ""
+
+    run(act, concurrency=3, stop=stop)
+
+    assert states(ids) == ["SENT", "RETRYING", "SENT", "SENT", "SENT", "SENT"]
+    assert [row.attempts for row in rows(ids)] == [1] * 6
+    assert stop.said == [], "nobody waited"
 
 
 def test_what_its_lease_left_no_time_for_is_released_without_a_wait(

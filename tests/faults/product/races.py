@@ -17,7 +17,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from multiprocessing.synchronize import Barrier
 from typing import Any
 
@@ -27,13 +27,14 @@ if __name__ == "__main__":
     django.setup()
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.db import connection
 from django.db.models import F
 from django.utils.module_loading import import_string
 
 from consumers.sender import Sender
 from consumers.worker import Consumer
-from notifier.broadcasts import lifecycle
+from notifier.broadcasts import lifecycle, schedules, undo
 from notifier.delivery import claims, fanout, recovery, settlements, sweeps, tallies, tickets
 from notifier.delivery.settlements import Outcome, Verdict
 from notifier.models import Broadcast, Channel, Delivery, Notification
@@ -324,15 +325,43 @@ def expand_expand(found: Found, dice: random.Random) -> None:
     send_all(broadcast)(dice)
 
 
-RACES = (claim_claim, claim_reserve, settle_sweep, finish_retry, cancel_claim, expand_expand)
+def undo_start(found: Found, dice: random.Random) -> None:
+    """Staff take back what they have just sent, at the moment at which a dispatcher starts it."""
+    staff, _ = User.objects.get_or_create(username="thinks-again")
+    settings.UNDO_SECONDS = 1
+    for _ in range(4):
+        broadcast = _create(by=staff, now=clock.now() - timedelta(seconds=1)).pk
+
+        def take_back(dice: random.Random, broadcast: int = broadcast) -> bool:
+            time.sleep(dice.uniform(0.0, 0.005))
+            try:
+                undo.undo(broadcast_id=broadcast, by=staff)
+            except lifecycle.NotAllowed:
+                return False
+            return True
+
+        def start(dice: random.Random, broadcast: int = broadcast) -> int:
+            started = schedules.start_due(now=clock.now())
+            expand_all(broadcast)(dice)
+            return started
+
+        is_undone, started = at_once(dice, take_back, start)
+        found.done["undo first" if is_undone else "start first"] += 1
+        rows = Delivery.objects.filter(broadcast=broadcast).count()
+        is_one = bool(rows) == bool(started) == (not is_undone)
+        found.complain_unless(is_one, f"undone: {is_undone}, started: {started}, {rows} rows")
+        # What was undone is nobody's press: the judge complains of any message of it.
+        if not is_undone:
+            found.broadcasts.append(broadcast)
+            send_all(broadcast)(dice)
+
+
+RACES = (claim_claim, claim_reserve, settle_sweep, finish_retry, cancel_claim, expand_expand, undo_start)
 
 
 def _press(found: Found, *, expanded: bool, clients: int = 0) -> int:
     """A broadcast to everybody, or to the first so many clients."""
-    notification = Notification.objects.exclude(email_body="").exclude(sms_body="").order_by("pk")[0]
-    (made,) = lifecycle.create(
-        seen={notification.pk: notification.updated_at}, token=uuid.uuid4(), by=None, now=clock.now(), again=True
-    )
+    made = _create(by=None, now=clock.now())
     if clients:
         Broadcast.objects.filter(pk=made.pk).update(audience_upto=clients)
         found.partial.append((made.pk, clients))
@@ -341,6 +370,13 @@ def _press(found: Found, *, expanded: bool, clients: int = 0) -> int:
     while expanded and Broadcast.objects.filter(pk=made.pk, cursor__lt=F("audience_upto")).exists():
         fanout.expand(broadcast_id=made.pk, now=clock.now())
     return made.pk
+
+
+def _create(*, by: User | None, now: datetime) -> Broadcast:
+    notification = Notification.objects.exclude(email_body="").exclude(sms_body="").order_by("pk")[0]
+    seen = {notification.pk: notification.updated_at}
+    (made,) = lifecycle.create(seen=seen, token=uuid.uuid4(), by=by, now=now, again=True)
+    return made
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from notifier.broadcasts import acts, approvals, followups, lifecycle, schedules
+from notifier.broadcasts import acts, approvals, followups, lifecycle, schedules, undo
 from notifier.broadcasts.acts import Act
 from notifier.broadcasts.send_options import SendOptions
 from notifier.delivery import recovery
@@ -44,7 +44,8 @@ SERVICES: dict[Act, Service] = {
         broadcast_id=broadcast.pk, options=SendOptions(scheduled_for=now + timedelta(days=2)), now=now
     ),
     Act.START_NOW: lambda broadcast, now: schedules.start_now(broadcast_id=broadcast.pk, now=now),
-    Act.PAUSE: lambda broadcast, now: lifecycle.pause(broadcast_id=broadcast.pk),
+    Act.UNDO: lambda broadcast, now: undo.undo(broadcast_id=broadcast.pk, by=a_user()),
+    Act.PAUSE: lambda broadcast, now: lifecycle.pause(broadcast_id=broadcast.pk, now=now),
     Act.RESUME: lambda broadcast, now: lifecycle.resume(broadcast_id=broadcast.pk),
     Act.CANCEL: lambda broadcast, now: lifecycle.cancel(broadcast_id=broadcast.pk),
     Act.SEND_AGAIN: _send_again,
@@ -55,11 +56,16 @@ SERVICES: dict[Act, Service] = {
 def a_broadcast_in(state: Broadcast.State, now: datetime) -> Broadcast:
     """With a delivery that failed, so nothing but its state stands in the way of an act."""
     begun = state not in Broadcast.BEFORE_START
+    a_moment_ago: dict[str, Any] = {
+        "scheduled_for": now + timedelta(seconds=10),
+        "undo_until": now + timedelta(seconds=10),
+    }
     broadcast = a_broadcast(
         state=state,
         needs_approval=state == State.AWAITING_APPROVAL,
         started_at=now if begun else None,
         finished_at=now if state in (State.CANCELLED, State.FINISHED) else None,
+        **(a_moment_ago if state == State.SCHEDULED else {}),
     )
     a_delivery(broadcast=broadcast, state=Delivery.State.FAILED)
     return broadcast

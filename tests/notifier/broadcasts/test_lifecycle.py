@@ -10,6 +10,7 @@ from notifier.broadcasts import lifecycle
 from notifier.broadcasts.lifecycle import ChangedMeanwhile, NotAllowed, SentRecently
 from notifier.delivery import tallies
 from notifier.models import Broadcast, Notification
+from notifier.runtime import clock
 from tests.support.database.connections import OtherConnection, at_once
 from tests.support.factories import a_broadcast, a_client, a_notification, a_user
 
@@ -202,8 +203,12 @@ def test_another_notification_is_not_kept_back(now: datetime) -> None:
 
 
 # --- Acts -------------------------------------------------------------------------------------------------------------
+def pause(*, broadcast_id: int) -> None:
+    lifecycle.pause(broadcast_id=broadcast_id, now=clock.now())
+
+
 ACTS = {
-    "pause": lifecycle.pause,
+    "pause": pause,
     "resume": lifecycle.resume,
     "cancel": lifecycle.cancel,
 }
@@ -242,12 +247,12 @@ def test_an_act_for_a_broadcast_that_is_not_there_says_so(act: str) -> None:
         ACTS[act](broadcast_id=12_345_678)
 
 
-def test_a_second_press_on_pause_is_told_the_truth() -> None:
+def test_a_second_press_on_pause_is_told_the_truth(now: datetime) -> None:
     broadcast = a_broadcast()
-    lifecycle.pause(broadcast_id=broadcast.pk)
+    lifecycle.pause(broadcast_id=broadcast.pk, now=now)
 
     with pytest.raises(NotAllowed, match="is paused: you can’t pause it now"):
-        lifecycle.pause(broadcast_id=broadcast.pk)
+        lifecycle.pause(broadcast_id=broadcast.pk, now=now)
 
 
 # --- Two at once ------------------------------------------------------------------------------------------------------
@@ -297,6 +302,6 @@ def test_two_acts_at_once_get_one_true_answer_each(now: datetime) -> None:
     for _ in range(5):
         broadcast = a_broadcast()
 
-        answers = at_once(*[partial(lifecycle.pause, broadcast_id=broadcast.pk)] * 2)
+        answers = at_once(*[partial(lifecycle.pause, broadcast_id=broadcast.pk, now=now)] * 2)
 
         assert sorted(type(answer).__name__ for answer in answers) == ["NoneType", "NotAllowed"]

@@ -14,6 +14,7 @@ from django.utils import timezone
 from notifier.broadcasts import lifecycle
 from notifier.management.commands import broadcast as command
 from notifier.models import Broadcast, Delivery, Notification, Process
+from notifier.runtime import clock
 from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification, a_user
 from tests.support.servers.stack import Stack
 
@@ -191,7 +192,7 @@ def test_if_anything_failed_or_is_unknown_the_status_says_so(
 
 
 def test_a_pause_ends_the_wait(meanwhile: Callable[[Callable[[], object]], None]) -> None:
-    meanwhile(lambda: lifecycle.pause(broadcast_id=Broadcast.objects.get().pk))
+    meanwhile(lambda: lifecycle.pause(broadcast_id=Broadcast.objects.get().pk, now=clock.now()))
 
     with pytest.raises(CommandError, match="It was paused before it was finished") as caught:
         broadcast(a_notification(), "--wait")

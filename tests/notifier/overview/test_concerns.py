@@ -3,11 +3,12 @@ from datetime import datetime, timedelta
 import pytest
 from django.urls import reverse
 
+from notifier.broadcasts import notifications
 from notifier.models import Broadcast, Channel, DailyStats, Process
 from notifier.overview import concerns
 from notifier.overview.process_health import Health
 from notifier.staff import groups
-from tests.support.factories import a_broadcast, a_notification
+from tests.support.factories import a_broadcast, a_notification, a_user
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
 
@@ -44,6 +45,23 @@ def test_what_does_not_work_comes_first_and_leads_to_the_workers(now: datetime) 
         (f"late-{late.pk}", True, "View"),
         ("approval", False, "Review and decide"),
     ]
+
+
+def test_what_is_ready_to_send_waits_for_those_who_may_send(now: datetime) -> None:
+    ann = a_user(username="ann")
+    first = a_notification(subject="Spring")
+    notifications.mark_ready(notification=first, by=ann, now=now)
+    may_not_send = {groups.VIEW_BROADCAST, groups.VIEW_NOTIFICATION, groups.VIEW_DELIVERY}
+
+    [one] = concerns.find(health=[], may=everything, now=now)
+    assert (one.key, one.words, one.is_bad) == ("ready", "“Spring” is ready to send, says ann.", False)
+    assert one.url.endswith(f"/notification/broadcast/?ids={first.pk}")
+    assert listed(now, may=may_not_send.__contains__) == []
+
+    notifications.mark_ready(notification=a_notification(), by=ann, now=now)
+    [both] = concerns.find(health=[], may=everything, now=now)
+    assert both.words == "2 notifications are ready to send."
+    assert both.url.endswith("/notification/?status=ready")
 
 
 def test_a_broadcast_of_which_something_fails_is_told_while_it_does(now: datetime) -> None:

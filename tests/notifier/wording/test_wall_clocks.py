@@ -1,7 +1,10 @@
+import re
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.conf import settings
 from django.template import Context, Template
 from django.utils import timezone as django_timezone
 
@@ -67,5 +70,21 @@ def test_a_time_that_comes_twice_is_shown_with_its_zone_on_pages_too(moment: dat
         assert page.render(Context({"moment": moment})) == shown
 
 
-def test_no_time_is_nothing() -> None:
-    assert Template("{% load backoffice %}{{ no|moment }}").render(Context({"no": None})) == ""
+def test_so_is_one_to_the_second() -> None:
+    page = Template("{% load backoffice %}{{ moment|moment_to_the_second }}")
+
+    with django_timezone.override(LONDON):
+        twice = Context({"moment": datetime(2026, 10, 25, 1, 30, 7, tzinfo=UTC)})
+        assert page.render(twice) == "25 Oct 2026, 01:30:07 GMT"
+        assert page.render(Context({"moment": datetime(2026, 7, 1, 3, tzinfo=UTC)})) == "1 Jul 2026, 04:00:00"
+
+
+@pytest.mark.parametrize("name", ["moment", "moment_to_the_second"])
+def test_no_time_is_nothing(name: str) -> None:
+    assert Template(f"{{% load backoffice %}}{{{{ no|{name} }}}}").render(Context({"no": None})) == ""
+
+
+def test_no_template_writes_a_date_and_time_that_may_be_two_moments() -> None:
+    templates = Path(settings.BASE_DIR, "templates").rglob("*.html")
+
+    assert [path.name for path in templates if re.search(r'\|date:"j M( Y)?, H', path.read_text())] == []

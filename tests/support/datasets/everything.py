@@ -109,6 +109,7 @@ def _broadcasts(notification: Notification, client: Client, staff: User, text: s
         "broadcast": {"created_by": staff, "tally": TALLY, "audience": 3},
         "paused": {"state": "PAUSED", "created_by": staff},
         "scheduled": {"state": "SCHEDULED", "created_by": staff, "expires_at": now + timedelta(days=2), **later},
+        "just_sent": {"state": "SCHEDULED", "created_by": staff, **later, "undo_until": later["scheduled_for"]},
         "awaiting": {
             "state": "AWAITING_APPROVAL",
             "created_by": a_user(username="x" * 150),

@@ -56,7 +56,8 @@ def rows() -> dict[str, Any]:
         "spare_notification": for_both.reverse()[0],
         "broadcast": running,
         "awaiting": Broadcast.objects.get(state="AWAITING_APPROVAL"),
-        "scheduled": Broadcast.objects.get(state="SCHEDULED"),
+        "scheduled": Broadcast.objects.get(state="SCHEDULED", undo_until=None),
+        "just_sent": Broadcast.objects.undoable().get(),
         "finished": Broadcast.objects.earliest("pk"),
         "delivery": sent[0],
         "failed": Delivery.objects.filter(state__in=["FAILED", "UNKNOWN"]).earliest("pk"),
@@ -70,13 +71,16 @@ def rows() -> dict[str, Any]:
 
 
 def _wait(*, by: User) -> None:
-    """One for its time and one for a second person, of texts that nothing else in the pictures sends."""
+    """One for its time, one for a second person, one to be undone; of texts that nothing else in the pictures sends."""
     now = timezone.now()
-    first, second = Notification.objects.exclude(broadcasts__isnull=False).order_by("pk")[:2]
+    first, second, third = Notification.objects.exclude(broadcasts__isnull=False).order_by("pk")[:3]
     tomorrow = now.replace(hour=9, minute=0, second=0, microsecond=0) + timedelta(days=1)
     with override_settings(APPROVAL_ABOVE=0):
         _ask(first, by=by, options=AT_ONCE)
     _ask(second, by=by, options=SendOptions(scheduled_for=tomorrow, expires_at=tomorrow + timedelta(hours=12)))
+    # However long the pictures take.
+    with override_settings(UNDO_SECONDS=86_400):
+        _ask(third, by=by, options=AT_ONCE)
 
 
 def _ask(notification: Notification, *, by: User, options: SendOptions) -> list[Broadcast]:

@@ -53,7 +53,7 @@ class Button:
 BUTTONS = {
     button.name: button
     for button in (
-        Button("pause", Act.PAUSE, "Pause", pause_and_cancel.pause),
+        Button("pause", Act.PAUSE, "Pause", pause_and_cancel.pause, condition=pause_and_cancel.is_on_its_way),
         Button("resume", Act.RESUME, "Resume", pause_and_cancel.resume, tone="primary"),
         Button(
             "retry",

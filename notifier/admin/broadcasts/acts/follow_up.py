@@ -3,6 +3,7 @@
 import uuid
 from typing import Any, cast
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
@@ -89,6 +90,7 @@ def _ask(
         "note": note,
         "token": uuid.uuid4(),
         "counting": later,
+        "undo_seconds": settings.UNDO_SECONDS,
         **({} if later else _missing(request, broadcast, form)),
     }
     return TemplateResponse(request, "admin/notifier/broadcast/follow.html", model_admin.page_context(request, page))

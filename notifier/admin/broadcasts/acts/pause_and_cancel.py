@@ -1,6 +1,8 @@
 """Pause, resume and cancel. Cancelling can't be undone, so a page asks before it."""
 
 from collections.abc import Callable
+from datetime import datetime
+from functools import partial
 
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -10,11 +12,12 @@ from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.broadcasts import lifecycle, progress
 from notifier.broadcasts.progress import Sheet
 from notifier.models import Broadcast, Delivery
+from notifier.runtime import clock
 
 
 def pause(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadcast) -> HttpResponse:
     done = "Paused. Messages that are already being sent still go out."
-    return _change(model_admin, request, broadcast, lifecycle.pause, done)
+    return _change(model_admin, request, broadcast, partial(lifecycle.pause, now=clock.now()), done)
 
 
 def resume(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadcast) -> HttpResponse:
@@ -48,6 +51,11 @@ def _change(
     except lifecycle.NotAllowed as refusal:
         return page_parts.refused(model_admin, request, broadcast, refusal)
     return page_parts.to_progress(model_admin, request, broadcast, done)
+
+
+def is_on_its_way(sheet: Sheet, now: datetime) -> bool:
+    """Whether it is running, or was sent a moment ago: what is planned has nothing to pause."""
+    return sheet.broadcast.state == Broadcast.State.RUNNING or sheet.broadcast.can_be_undone
 
 
 def unsent(sheet: Sheet) -> int | None:

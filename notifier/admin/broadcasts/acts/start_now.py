@@ -47,5 +47,8 @@ def _start(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadc
 
 
 def is_for_one_person(sheet: Sheet, now: datetime) -> bool:
-    """Its time is part of what a second person approved, where one had to: see `schedules.start_now`."""
-    return not sheet.broadcast.needs_approval
+    """Its time is part of what a second person approved, where one had to: see `schedules.start_now`.
+
+    What was just sent starts by itself in a moment.
+    """
+    return not (sheet.broadcast.needs_approval or sheet.broadcast.can_be_undone)

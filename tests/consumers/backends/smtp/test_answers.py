@@ -114,6 +114,9 @@ def test_a_mailbox_that_the_server_does_not_have_is_sent_nothing_more(
     [
         ("rcpt", "550 no such user"),
         ("rcpt", "550 5.7.1 you are on a list"),
+        ("rcpt", "550 5.1.1 <news@acme.example>: Sender address rejected: User unknown"),
+        ("rcpt", "550 5.1.2 <news@acme.example>: Sender address rejected: Domain not found"),
+        ("rcpt", "550 5.1.1 Mail from 192.0.2.1 refused: listed by Spamhaus"),
         ("rcpt", "550 5.1.8 bad sender"),
         ("rcpt", "550 5.1.0 sender rejected"),
         ("rcpt", "550 5.1.2.3 is blocked"),

@@ -5,7 +5,14 @@ from dataclasses import replace
 import pytest
 
 from consumers.backends import smtp
-from consumers.backends.base import ChannelDown, OutcomeUnknown, PermanentFailure, SendBackend, SendFailure
+from consumers.backends.base import (
+    ChannelDown,
+    OutcomeUnknown,
+    PermanentFailure,
+    SendBackend,
+    SendFailure,
+    TemporaryFailure,
+)
 from tests.consumers.backends.mails import BEFORE_AND_AFTER_THE_TEXT, MESSAGE, recipients
 from tests.support.fakes.rules import Rule
 from tests.support.fakes.smtp import FakeSmtp
@@ -115,7 +122,21 @@ def test_a_server_that_is_gone_since_the_last_message_is_the_channels_trouble(
 @pytest.mark.parametrize("phase", BEFORE_AND_AFTER_THE_TEXT)
 @pytest.mark.parametrize(
     "reply",
-    ["451 4.7.0 Too many messages on this connection", "503 5.5.1 bad sequence of commands", "421 4.4.2 idle too long"],
+    [
+        "421 4.4.2 idle too long",
+        "450 4.7.1 mx1.example.org: too many mails in one session",
+        "450 4.7.1 Message limit per connection reached, reconnect",
+        "451 4.3.2 Please open a new connection",
+        "451 4.7.0 Too many messages on this connection",
+        "452 4.5.3 Too many recipients in this session",
+        "452 4.5.3 Too many recipients",
+        "501 5.5.1 MAIL first",
+        "502 5.5.1 no such command",
+        "503 5.5.1 bad sequence of commands",
+        "550 5.7.1 Too many messages for today",
+        "554 5.7.0 Session limit reached",
+        "554 Command out of sequence",
+    ],
 )
 def test_a_worn_out_connection_blames_nobody_and_the_mail_goes_over_a_fresh_one(
     server: FakeSmtp, backend: SendBackend, phase: str, reply: str
@@ -127,6 +148,22 @@ def test_a_worn_out_connection_blames_nobody_and_the_mail_goes_over_a_fresh_one(
 
     assert [entry["delivery"] for entry in server.accepted()] == [42, 43]
     assert server.connections == 2
+
+
+@pytest.mark.parametrize(
+    "reply", ["450 4.2.1 greylisted", "550 5.7.1 spam", "550 5.1.1 nobody", "501 5.1.3 no address"]
+)
+@pytest.mark.parametrize("phase", BEFORE_AND_AFTER_THE_TEXT)
+def test_what_is_refused_in_other_words_is_asked_for_once(
+    server: FakeSmtp, backend: SendBackend, phase: str, reply: str
+) -> None:
+    backend.send(MESSAGE)
+    server.behave(Rule(phase=phase, reply=reply, times=1))
+
+    with pytest.raises((PermanentFailure, TemporaryFailure), match=reply[:9]):
+        backend.send(MESSAGE)
+
+    assert server.connections == 1
 
 
 @pytest.mark.parametrize("then", ["drop", "reset"])

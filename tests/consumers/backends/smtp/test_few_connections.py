@@ -46,6 +46,22 @@ class CrowdedSession(SmtpSession):
         self.served.discard(self)
 
 
+def some_mails(number: int) -> list[Message]:
+    return [
+        Message(
+            f"7.{each}",
+            f"client{each}@example.com",
+            "Homes",
+            "Hello",
+            delivery_id=each,
+            broadcast_id=7,
+            channel=Channel.EMAIL,
+            attempts=0,
+        )
+        for each in range(number)
+    ]
+
+
 @pytest.mark.parametrize(
     ("phase", "reply"),
     [
@@ -69,21 +85,7 @@ def test_a_server_that_takes_few_connections_gets_everything_over_those(
         use(server, settings)
         settings.EMAIL_TIMEOUT = 20
         crew = Sender(get_backend=get_backend, threads=10)
-        messages = [
-            Message(
-                f"7.{number}",
-                f"client{number}@example.com",
-                "Homes",
-                "Hello",
-                delivery_id=number,
-                broadcast_id=7,
-                channel=Channel.EMAIL,
-                attempts=0,
-            )
-            for number in range(60)
-        ]
-
-        outcomes = crew.send(messages, starts_until=time.monotonic() + 60, waiting=lambda: None)
+        outcomes = crew.send(some_mails(60), starts_until=time.monotonic() + 60, waiting=lambda: None)
         crew.close()
 
         assert {outcome.verdict for outcome in outcomes} == {Verdict.SENT}
@@ -100,11 +102,14 @@ def test_a_server_that_takes_few_connections_gets_everything_over_those(
         ("432 4.3.2 Concurrent connections limit exceeded", True),
         ("421 4.7.0 Too many SMTP sessions for this host", True),
         ("451 4.7.0 connection rate limit exceeded", True),
+        ("554 5.7.1 Too many connections from your host", True),
         ("421 4.7.0 mx1.example.org Error: too many connections from 192.0.2.7", True),
         ("450 4.1.1 <ann@example.com>: unverified address: host mx.x said: 421 4.7.0 Too many connections", False),
         ("450 4.1.1 unverified address: host mx.x[192.0.2.7] refused to talk to me: 421 too many sessions", False),
         ("451 4.4.1 mx.x said 421 Too many concurrent connections", False),
         ("451 4.4.1 callout failed (421 Too many connections)", False),
+        ("432 4.3.2 STOREDRV.ClientSubmit; sender thread limit exceeded", True),
+        ("432 4.3.2 STOREDRV.Deliver; recipient thread limit exceeded", False),
         ("452 4.5.3 too many recipients", False),
         ("450 4.7.1 greylisted, come again", False),
     ],
@@ -125,3 +130,22 @@ def test_a_refused_greeting_is_told_in_the_servers_words(server: FakeSmtp, backe
         backend.send(MESSAGE)
 
     assert str(caught.value) == "the mail server can’t be used: 421 4.7.0 Too many connections"
+
+
+@pytest.mark.parametrize("phase", ["rcpt", "data", "dot"])
+@pytest.mark.parametrize("reply", ["503 5.5.1 not for this one", "421 4.7.0 Too many connections to this mailbox"])
+def test_a_recipient_who_is_refused_in_such_words_keeps_nobody_waiting(
+    server: FakeSmtp, phase: str, reply: str
+) -> None:
+    server.behave(Rule(phase=phase, reply=reply, recipient="client7@*"))
+    crew = Sender(get_backend=get_backend, threads=4)
+
+    windows = [crew.send(some_mails(20), starts_until=time.monotonic() + 60, waiting=lambda: None) for _ in range(3)]
+    crew.close()
+
+    for outcomes in windows:
+        assert {o.verdict for o in outcomes if o.message.delivery_id != 7} == {Verdict.SENT}
+    ends = [(o.verdict, o.detail) for o in windows[-1] if o.message.delivery_id == 7]
+    assert [verdict for verdict, _ in ends] == [Verdict.TEMPORARY]
+    assert reply in ends[0][1]
+    assert crew.words == ""

@@ -1,4 +1,4 @@
-"""What the address of a list may filter by: its own filters and our links, and no other column."""
+"""What all lists and forms have in common: by which columns an address may filter, and where a save leads."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,9 +12,11 @@ from django.test import RequestFactory
 from django.urls import reverse
 
 import notifier.admin.registry  # noqa: F401
-from notifier.models import ClientImport
+from notifier.models import ClientImport, Topic
+from tests.notifier.admin.conftest import LogIn
 from tests.support.datasets.one_of_each import MAKE, an_import
-from tests.support.factories import a_broadcast, a_user
+from tests.support.factories import a_broadcast, a_topic, a_user
+from tests.support.forms import agree_to
 
 pytestmark = pytest.mark.both_engines
 
@@ -115,3 +117,31 @@ def test_a_member_of_staff_is_not_found_by_the_beginning_of_a_password(admin: Br
     a_user()
 
     assert admin.get(list_of(User), {"password__startswith": "md5"}).status_code == REFUSED
+
+
+# --- After a save -----------------------------------------------------------------------------------------------------
+def test_after_a_save_one_stays_and_the_way_back_leads_to_the_list_as_it_was(admin: Browser) -> None:
+    topic = a_topic()
+    filtered = "_changelist_filters=q%3Dlist"
+    page = reverse("admin:notifier_topic_change", args=[topic.pk])
+
+    saved = agree_to(admin, f"{page}?{filtered}", name="Renamed", _save="Save")
+
+    assert saved["Location"] == f"{page}?{filtered}"
+    shown = admin.get(saved["Location"]).content.decode()
+    assert f'<a href="{reverse("admin:notifier_topic_changelist")}?q=list">Topics</a>' in shown
+    assert "Save and continue editing" not in shown
+
+
+def test_after_adding_one_stays_with_what_was_added(admin: Browser) -> None:
+    added = admin.post(reverse("admin:notifier_topic_add"), {"name": "New", "slug": "new", "_save": "Save"})
+
+    assert added["Location"] == reverse("admin:notifier_topic_change", args=[Topic.objects.get(slug="new").pk])
+
+
+def test_who_may_only_add_is_not_sent_to_a_page_that_they_may_not_open(staff: LogIn) -> None:
+    browser = staff("notifier.add_topic")
+
+    added = browser.post(reverse("admin:notifier_topic_add"), {"name": "New", "slug": "new", "_save": "Save"})
+
+    assert added["Location"] == reverse("admin:index")

@@ -264,7 +264,7 @@ def test_rows_of_a_paused_broadcast_are_left_and_due_at_once(now: datetime) -> N
 def test_a_row_given_back_for_later_keeps_its_time_through_a_pause(now: datetime) -> None:
     row = a_delivery()
     claims.release(delivery_ids=[row.pk], due_at=now + timedelta(minutes=1))
-    lifecycle.pause(broadcast_id=row.broadcast_id)
+    lifecycle.pause(broadcast_id=row.broadcast_id, now=now)
 
     claim(row, now=now)
 

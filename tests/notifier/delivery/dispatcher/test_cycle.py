@@ -119,7 +119,7 @@ def test_one_that_expires_under_way_sends_nothing_more_and_ends(loop: Dispatcher
 def test_paused_nothing_moves_and_resumed_it_goes_on(loop: Dispatcher) -> None:
     a_client(listings="email")
     broadcast = a_broadcast()
-    lifecycle.pause(broadcast_id=broadcast.pk)
+    lifecycle.pause(broadcast_id=broadcast.pk, now=clock.now())
 
     assert not loop.cycle()
     assert not broadcast.deliveries.exists()

@@ -35,7 +35,7 @@ PAGES = [
         needs=VIEW,
         opens=(at("{broadcast}"),),
         looks=(
-            *(at(f"{{{row}}}") for row in ("scheduled", "awaiting", "paused", "cancelled", "finished")),
+            *(at(f"{{{row}}}") for row in ("scheduled", "just_sent", "awaiting", "paused", "cancelled", "finished")),
             *(at(f"{{{row}}}", query={"wall": "1"}) for row in ("broadcast", "finished")),
         ),
         pictures=(
@@ -44,6 +44,7 @@ PAGES = [
             Picture(name="progress-finished", at=at("{finished}"), docs="finished"),
             Picture(name="awaiting", at=at("{awaiting}")),
             Picture(name="scheduled", at=at("{scheduled}")),
+            Picture(name="just-sent", at=at("{just_sent}")),
         ),
         timed=(at("{finished}"), at("{broadcast}")),
     ),
@@ -69,6 +70,14 @@ PAGES = [
             Picture(name="cancel", at=at("{broadcast}", "cancel"), docs="cancel"),
             Picture(name="retry", at=at("{finished}", "retry")),
         ),
+    ),
+    Page(
+        name="notifier_broadcast_undo",
+        needs=CONTROL,
+        opens=(at(query={"ids": "{scheduled}"}),),
+        looks=(at(query={"ids": "{just_sent},{scheduled},{broadcast}"}),),
+        posts=(Post(at=at(query={"ids": "{just_sent}"})),),
+        pictures=(Picture(name="undo", at=at(query={"ids": "{just_sent},{scheduled}"})),),
     ),
     Page(
         name="notifier_broadcast_approve",

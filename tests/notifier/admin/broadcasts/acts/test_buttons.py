@@ -26,8 +26,11 @@ CONTROLS = {
     Act.REJECT: "look-and-approve",
     Act.RESCHEDULE: "change-the-time",
     Act.FOLLOW_UP: "step-follow",
+    Act.UNDO: "undo-it",
 }
 EVERY_PAIR = list(product(Act, State))
+#: Sent so short a while ago that it can be undone.
+JUST_SENT = dict.fromkeys(("scheduled_for", "undo_until"), timezone.now() + timedelta(days=1))
 
 
 def a_broadcast_in(state: Broadcast.State, **fields: Any) -> Broadcast:
@@ -64,7 +67,8 @@ def test_every_act_has_its_button() -> None:
 def test_the_button_is_shown_in_the_states_of_the_table_and_in_no_other(
     admin: Browser, act: Act, state: Broadcast.State
 ) -> None:
-    broadcast = a_broadcast_in(state)
+    is_about_sending = act in (Act.UNDO, Act.PAUSE) and state == State.SCHEDULED
+    broadcast = a_broadcast_in(state, **(JUST_SENT if is_about_sending else {}))
 
     assert is_shown(admin, broadcast, act) == acts.is_allowed(act, broadcast)
 
@@ -74,6 +78,12 @@ def test_the_button_is_shown_in_the_states_of_the_table_and_in_no_other(
     [
         # Its time is part of what a second person approves.
         (Act.START_NOW, State.SCHEDULED, {"needs_approval": True}),
+        # It was planned: there is nothing to take back, nor to pause.
+        (Act.UNDO, State.SCHEDULED, {}),
+        (Act.PAUSE, State.SCHEDULED, {}),
+        # It was just sent, and starts by itself in a moment.
+        (Act.START_NOW, State.SCHEDULED, JUST_SENT),
+        (Act.RESCHEDULE, State.SCHEDULED, JUST_SENT),
         # Nothing of it has failed.
         (Act.SEND_AGAIN, State.FINISHED, {"tally": {"audience": 3, "counts": {"email": {"SENT": 3}}}}),
         # Nothing of it is sent any more.
