@@ -10,6 +10,8 @@ from notifier.webhooks import email_events
 from notifier.webhooks.sms import sms
 
 handler400 = "notifier.web.db_errors.bad_request"
+handler403 = "notifier.admin.error_pages.forbidden"
+handler404 = "notifier.admin.error_pages.not_found"
 handler500 = "notifier.web.db_errors.server_error"
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
+from http import HTTPStatus
 from typing import Any, cast
 from urllib.parse import urlencode
 
@@ -19,7 +20,7 @@ from django.utils.cache import patch_vary_headers
 from django.utils.text import capfirst
 from django_htmx.http import HttpResponseClientRedirect
 
-from notifier.admin import overview
+from notifier.admin import error_pages, overview
 from notifier.runtime import this_machine
 from notifier.staff import account, groups, login_throttle, published_passwords
 from notifier.web.htmx import HtmxHttpRequest
@@ -113,6 +114,8 @@ class NotifierAdminSite(AdminSite):
                 # A plain redirect htmx would follow, and put the login page into the middle of the old one.
                 return HttpResponseClientRedirect(self._login_url(request))
             response: HttpResponse = guarded(request, *args, **kwargs)
+            if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+                response = error_pages.not_allowed(request, response)
             if request.htmx and isinstance(response, HttpResponseRedirect):
                 # For the same reason: no part of another page belongs into this one.
                 response = HttpResponseClientRedirect(response.url)

@@ -1,7 +1,8 @@
-"""Test messages: staff send one to themselves, through the real backends, before any client gets it."""
+"""Test messages: staff send one to themselves or colleagues, through the real backends, before any client gets it."""
 
 import logging
 import uuid
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -9,10 +10,11 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.utils.module_loading import import_string
 
 from notifier.messages.outgoing import Outgoing
-from notifier.models import Channel, Notification
+from notifier.models import Channel, Notification, Profile
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +24,21 @@ _NOTE = "Asked for a test by "
 
 
 class TooMany(Exception):
-    """This member of staff asked for MAX_A_MINUTE tests within the last minute."""
+    """It would be more than MAX_A_MINUTE tests that this member of staff asked for within a minute."""
+
+
+def recipients() -> QuerySet[User]:
+    """Who may get a test: members of staff who may log in and have an address, by name."""
+    has_address = ~Q(email="") | Q(profile__phone__isnull=False)
+    staff = User.objects.filter(has_address, is_active=True, is_staff=True)
+    return staff.select_related("profile").order_by("first_name", "last_name", "username")
+
+
+def address_of(*, user: User, channel: Channel) -> str:
+    """Where a test to this member of staff goes; empty where they have no such address."""
+    if channel == Channel.EMAIL:
+        return user.email
+    return str(Profile.objects.filter(user=user).values_list("phone", flat=True).first() or "")
 
 
 def new_reference() -> str:
@@ -35,24 +51,30 @@ def marked(subject: str) -> str:
     return f"[Test] {subject}"
 
 
-def book(*, notification_id: int | None, subject: str, channel: Channel, by: User, now: datetime) -> None:
-    """Record that somebody asks for a test message; raises `TooMany` instead where they asked too often."""
+def book(
+    *, notification_id: int | None, subject: str, channel: Channel, by: User, now: datetime, to: Sequence[User] = ()
+) -> None:
+    """Record that somebody asks for a test message to each of these, or to themselves; raises `TooMany` instead."""
+    asked = [f"{_NOTE}{channel.in_words}{'' if user == by else f' to {user.get_username()}'}." for user in to or [by]]
     with transaction.atomic():
         # Locked, so that requests at the same moment count each other.
         User.objects.select_for_update().get(pk=by.pk)
         lately = LogEntry.objects.filter(
             user=by, action_flag=CHANGE, action_time__gt=now - timedelta(minutes=1), change_message__startswith=_NOTE
         )
-        if lately.count() >= MAX_A_MINUTE:
+        if lately.count() + len(asked) > MAX_A_MINUTE:
             raise TooMany
-        LogEntry.objects.create(
-            user=by,
-            content_type=ContentType.objects.get_for_model(Notification),
-            object_id=str(notification_id) if notification_id else None,
-            object_repr=subject[:200],
-            action_flag=CHANGE,
-            change_message=f"{_NOTE}{channel.in_words}.",
-            action_time=now,
+        LogEntry.objects.bulk_create(
+            LogEntry(
+                user=by,
+                content_type=ContentType.objects.get_for_model(Notification),
+                object_id=str(notification_id) if notification_id else None,
+                object_repr=subject[:200],
+                action_flag=CHANGE,
+                change_message=words,
+                action_time=now,
+            )
+            for words in asked
         )
 
 

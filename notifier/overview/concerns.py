@@ -92,13 +92,20 @@ def _awaiting(may: May) -> list[Concern]:
     waiting = list(Broadcast.objects.filter(state=State.AWAITING_APPROVAL).order_by("pk").only("subject")[:MAX_COUNTED])
     if not waiting:
         return []
-    button = "Review and decide" if may(groups.APPROVE_BROADCAST) else "View"
+    decides = may(groups.APPROVE_BROADCAST)
+    button = "Review and decide" if decides else "View"
     rule = "approval. Nothing is sent until a second person approves it."
-    if len(waiting) == 1:
+    if len(waiting) <= (MAX_NAMED if decides else 1):
+        # Straight to the page where it is read and decided.
+        page = "approve" if decides else "progress"
         return [
             Concern(
-                "approval", f"“{waiting[0].subject}” is awaiting {rule}", button=button, url=_progress_url(waiting[0])
+                "approval" if len(waiting) == 1 else f"approval-{one.pk}",
+                f"“{one.subject}” is awaiting {rule}",
+                button=button,
+                url=reverse(f"admin:notifier_broadcast_{page}", args=[one.pk]),
             )
+            for one in waiting
         ]
     number = f"{MAX_COUNTED} broadcasts or more" if len(waiting) == MAX_COUNTED else f"{len(waiting)} broadcasts"
     url = reverse("admin:notifier_broadcast_changelist", query={"state__exact": State.AWAITING_APPROVAL})

@@ -4,13 +4,12 @@ import logging
 import sqlite3
 import sys
 from collections.abc import Callable
+from http import HTTPStatus
 
 from django import db
 from django.http import HttpRequest, HttpResponse
-from django.template.loader import render_to_string
-from django.views import defaults
 
-from notifier.messages import signed_links
+from notifier.web import error_pages
 
 logger = logging.getLogger(__name__)
 
@@ -49,14 +48,19 @@ class OutageMiddleware:
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's `handler400`. A session that can’t be saved after the view arrives here, as a bad request."""
-    return _outage(request, exception.__context__) or defaults.bad_request(request, exception)
+    return _outage(request, exception.__context__) or _page(
+        request,
+        status=HTTPStatus.BAD_REQUEST,
+        title="This request can’t be answered",
+        reason="The web address or the form is wrong, or part of it was lost on the way. Go back and try again.",
+    )
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Django's `handler500`."""
     return _outage(request, sys.exc_info()[1]) or _page(
         request,
-        status=500,
+        status=HTTPStatus.INTERNAL_SERVER_ERROR,
         title="Something went wrong",
         reason="We couldn’t show this page because of a problem on our side. The server’s log has the details.",
     )
@@ -84,24 +88,16 @@ def _outage(request: HttpRequest, error: BaseException | None) -> HttpResponse |
         return None
     # The first line is enough; with PostgreSQL the others quote the statement.
     logger.error("%s %s can’t be answered: %s", request.method, request.path, str(error).partition("\n")[0])
-    answer = _page(request, status=503, title="Not available right now", reason=reason(error))
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    answer = _page(request, status=status, title="Not available right now", reason=reason(error))
     answer["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return answer
 
 
 def _page(request: HttpRequest, *, status: int, title: str, reason: str) -> HttpResponse:
-    # htmx puts a piece into the middle of a live page. The header is asked: its middleware may not have run yet.
-    is_live = "HX-Request" in request.headers
-    context = {
-        "title": title,
-        "reason": reason,
-        "is_outage": status == 503,
-        "is_change": request.method not in ("GET", "HEAD"),
-        "is_live": is_live,
-    }
-    if signed_links.is_public(request.path_info):
-        # Clients read this: neither the reason nor anything about broadcasts is for them.
-        text = render_to_string("public/outage.html", context)
-    else:
-        text = render_to_string("outage_piece.html" if is_live else "outage.html", context)
-    return HttpResponse(text, status=status, headers={"Cache-Control": "no-store"})
+    if error_pages.is_public(request):
+        is_change = request.method not in ("GET", "HEAD")
+        return error_pages.public_page(status=status, template="outage", is_change=is_change)
+    return error_pages.page(
+        request, status=status, title=title, reason=reason, is_outage=status == HTTPStatus.SERVICE_UNAVAILABLE
+    )

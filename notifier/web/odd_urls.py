@@ -4,9 +4,8 @@ from collections.abc import Callable
 from http import HTTPStatus
 
 from django.http import HttpRequest, HttpResponse
-from django.template.loader import render_to_string
 
-from notifier.messages import signed_links
+from notifier.web import error_pages
 
 NUL = "\0"
 
@@ -23,18 +22,16 @@ class OddUrlMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         # Their pages read no cookie either.
-        if signed_links.is_public(request.path_info):
+        if error_pages.is_public(request):
             return self._get_response(request)
         for name in [name for name, value in request.COOKIES.items() if NUL in value]:
             del request.COOKIES[name]
         if not (NUL in request.path_info or "%00" in _query(request)):
             return self._get_response(request)
-        context = {
-            "title": "Page not found",
-            "reason": "This web address contains a character that none of our pages use. Check the address.",
-        }
-        text = render_to_string("outage.html", context)
-        return HttpResponse(text, status=HTTPStatus.BAD_REQUEST, headers={"Cache-Control": "no-store"})
+        reason = "This web address contains a character that none of our pages use. Check the address."
+        return error_pages.page(
+            request, status=HTTPStatus.BAD_REQUEST, title="Page not found", reason=reason, is_change=False
+        )
 
 
 def _query(request: HttpRequest) -> str:

@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django.template.loader import render_to_string
 from django.urls import Resolver404, resolve
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
+from notifier.web import error_pages
 from notifier.web.request_sizes import declared_bytes
 
 logger = logging.getLogger(__name__)
@@ -77,12 +77,11 @@ class SizeLimitMiddleware:
         is_small = (declared_bytes(request) or 0) <= settings.UPLOAD_MAX_MB * 1_000_000
         if is_small or getattr(view, "refuses_what_is_too_large", False):
             return None
-        context = {
-            "title": "File too large",
-            "reason": f"This is larger than {settings.UPLOAD_MAX_MB} MB. Nothing was saved or changed. Use a smaller "
-            "file, or split it into parts.",
-        }
-        return HttpResponse(render_to_string("outage.html", context), status=413, headers={"Cache-Control": "no-store"})
+        reason = (
+            f"This is larger than {settings.UPLOAD_MAX_MB} MB. Nothing was saved or changed. Use a smaller file, or "
+            "split it into parts."
+        )
+        return error_pages.page(request, status=413, title="File too large", reason=reason, is_change=False)
 
 
 # --- What browsers report ---------------------------------------------------------------------------------------------

@@ -86,7 +86,7 @@ def download(page: Page, kind: str, folder: Path) -> Path:
 
 def follow_up(page: Page, broadcast: Broadcast) -> None:
     """From the page of what has ended to that of what follows it."""
-    page.get_by_role("link", name="Send to those who missed it…").click()
+    page.get_by_role("link", name="Send 3 e-mails to those who missed it…").click()
     expect(page.locator("#left-out")).to_contain_text("1 unknown")
     page.get_by_role("button", name="Send 3 e-mails").click()
     page.wait_for_url(lambda url: url.endswith("/progress/") and page_of(broadcast) not in url)

@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.urls import reverse
 from django.utils import timezone
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from notifier.clients.imports import uploads
@@ -56,6 +56,9 @@ def test_a_file_is_imported_and_what_was_wrong_is_mended_and_imported_too(
     go_the_way(page, file)
     assert "“bob@” is not an e-mail address." in page.locator("td.wrong").inner_text()
     page.get_by_role("button", name="Import 2 clients").click()
+    expect(page.get_by_label("How do we know?")).to_be_focused()
+    page.get_by_label("How do we know?").fill("signed the form")
+    page.get_by_role("button", name="Import 2 clients").click()
 
     page.get_by_text("Imported: 2 added").wait_for()
     with page.expect_download() as download:
@@ -87,9 +90,10 @@ def test_without_javascript_a_file_is_imported_and_who_opted_out_comes_back_with
 
     page.get_by_label("Subscribe this client again").check()
     page.get_by_role("button", name="Import 2 clients").click()
-    page.get_by_text("Say why they are subscribed again").wait_for()
+    page.get_by_role("link", name="Say why they are subscribed again").wait_for()
     assert not Preference.objects.filter(client=client, email=True).exists()
     page.get_by_label("Reason").fill("signed the form")
+    page.get_by_label("How do we know?").fill("signed the form")
     page.get_by_role("button", name="Import 2 clients").click()
 
     page.get_by_text("Imported: 1 added, 1 changed").wait_for()

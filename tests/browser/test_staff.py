@@ -87,7 +87,7 @@ def test_log_in_and_account_work_without_javascript(
     try_password(page, "open sesame")
     page.get_by_label("Phone").fill("12")
     page.get_by_role("button", name="Save").click()
-    page.get_by_text("Nothing has been saved.").wait_for()
+    page.get_by_role("heading", name="There is a problem").wait_for()
     page.get_by_label("Phone").fill("+44 20 7946 0018")
     page.get_by_label("Time zone").select_option("Europe/Vienna")
     page.get_by_role("button", name="Save").click()

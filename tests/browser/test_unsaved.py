@@ -123,13 +123,13 @@ def test_what_came_back_with_a_mistake_is_not_saved_either(desk: Callable[[str],
     page = desk(page_of("notifier_notification", a_notification().pk))
     page.get_by_label("SMS text").fill("Dear {{ nam }}")
     page.get_by_role("button", name="Save", exact=True).click()
-    expect(page.locator(".errornote")).to_be_visible()
+    expect(page.locator("#error-summary")).to_be_visible()
 
     # A browser asks only about a page that somebody has touched.
     page.get_by_label("SMS text").click()
     leave(page)
 
-    expect(page.locator(".errornote")).to_be_visible()
+    expect(page.locator("#error-summary")).to_be_visible()
     assert asked == ["beforeunload"]
 
 

@@ -55,6 +55,7 @@ class BroadcastAdmin(ReadOnlyAdmin):
             page(self, approve.approve_page, name="approve", route=f"{one}/approve/"),
             page(self, reschedule.reschedule_page, name="schedule", route=f"{one}/schedule/"),
             page(self, follow_up.follow_up_page, name="follow", route=f"{one}/follow/"),
+            page(self, follow_up.count_page, name="follow_count", route=f"{one}/follow/count/"),
             page(self, undo.undo_page, name="undo", route="undo/"),
             # Pause, resume, retry, start now and cancel.
             page(self, buttons.act_page, name="act", route=f"{one}/act/<str:name>/"),

@@ -9,10 +9,10 @@ from django.template.response import TemplateResponse
 from django_htmx.http import HTMX_STOP_POLLING
 
 from notifier.admin.broadcasts import email_preview, page_parts, waiting
-from notifier.admin.broadcasts.acts import buttons, undo
+from notifier.admin.broadcasts.acts import buttons, next_steps, undo
 from notifier.admin.broadcasts.acts.buttons import BUTTONS, Button
-from notifier.admin.broadcasts.acts.next_steps import next_steps
 from notifier.admin.deliveries.results import list_of
+from notifier.admin.lists import deferred_counts
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.broadcasts import faults, followups, lifecycle, progress, skip_reasons
 from notifier.models import Broadcast, Delivery, Reason
@@ -66,7 +66,7 @@ def _context(model_admin: BackOfficeAdmin, request: HttpRequest, sheet: progress
         "wall": request.GET.get("wall") == "1",
         "said": progress.announcement(sheet),
         "follower": follower,
-        "steps": next_steps(request, sheet, follower, retry) if settled else [],
+        **(_steps(model_admin, request, sheet, follower, retry) if settled else {"steps": []}),
         "wait": waiting.wait(broadcast=broadcast, user=request.user, now=now),
         "sender": lifecycle.requester(broadcast),
         "is_expired": broadcast.is_expired(now),
@@ -79,6 +79,20 @@ def _context(model_admin: BackOfficeAdmin, request: HttpRequest, sheet: progress
         **_controls(request, sheet, shown),
         **_numbers(sheet),
     }
+
+
+def _steps(
+    model_admin: BackOfficeAdmin, request: HttpRequest, sheet: progress.Sheet, follower: Broadcast | None, retry: str
+) -> dict[str, Any]:
+    """What next. Whom a follow-up would go to is counted before it is offered: at once where there are few clients."""
+    broadcast = sheet.broadcast
+    if request.GET.get("wall") == "1" or not next_steps.may_follow_up(request, broadcast, follower):
+        return {"steps": next_steps.next_steps(request, sheet, retry, None)}
+    if deferred_counts.is_long():
+        later = model_admin.page_url("follow_count", broadcast.pk)
+        return {"steps": next_steps.next_steps(request, sheet, retry, None), "count_follow_up": later}
+    follow = next_steps.follow_up(sheet, followups.missing(broadcast=broadcast))
+    return {"steps": next_steps.next_steps(request, sheet, retry, follow), "nobody_left": follow is None}
 
 
 def _controls(request: HttpRequest, sheet: progress.Sheet, shown: Sequence[Button]) -> dict[str, Any]:

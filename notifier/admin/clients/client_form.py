@@ -9,9 +9,10 @@ from django.conf import settings
 from phonenumber_field.phonenumber import PhoneNumber
 
 from notifier.addresses import phones
+from notifier.admin.clients.preferences import adds_consent
+from notifier.admin.lists.reason_field import HOW_DO_WE_KNOW, EvidenceField
 from notifier.clients.imports.rows import read_name
 from notifier.consent import consents
-from notifier.messages.lines import validate_one_line
 from notifier.staff import timezones
 from notifier.web.stale_forms import StaleModelForm
 
@@ -23,13 +24,9 @@ class ClientForm(StaleModelForm):
         f"{settings.CLIENT_TIME_ZONE}.",
     )
     #: Shown below the matrix, where it belongs.
-    evidence = forms.CharField(
-        label="How do we know?",
-        required=False,
-        max_length=300,
-        validators=[validate_one_line],
-        help_text="Where this change comes from. For example: “asked by phone”. Recorded with the change.",
-        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    evidence = EvidenceField(
+        help_text="Where this change comes from. For example: “asked by phone”. Recorded with the change, and required "
+        "for every box you tick.",
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -102,4 +99,6 @@ class ClientForm(StaleModelForm):
         if not self.errors and not cleaned.get("email") and not cleaned.get("phone"):
             # At the first field that can be corrected; the error of the constraint would stand above the form.
             self.add_error("email", "Enter an e-mail address, a phone number, or both.")
+        if not cleaned.get("evidence", "").strip() and "evidence" not in self.errors and adds_consent(self.data):
+            self.add_error("evidence", HOW_DO_WE_KNOW)
         return cleaned

@@ -27,10 +27,16 @@ def record_context(model_admin: BackOfficeAdmin, request: HttpRequest, client: C
     if may(groups.VIEW_DELIVERY):
         context |= _deliveries(request, client)
     if may(groups.VIEW_SUPPRESSION):
-        context["suppressions"] = record.suppressions(client)
+        context |= _suppressions(client)
     if may(groups.VIEW_INBOUNDMESSAGE):
         context |= _replies(client)
     return context
+
+
+def _suppressions(client: Client) -> dict[str, Any]:
+    found = list(record.suppressions(client))
+    # An erased client has no switches, and a note of their own.
+    return {"suppressions": found, "suppressed_channels": [] if client.erased_at else [one.channel for one in found]}
 
 
 def _consent(request: HttpRequest, client: Client) -> dict[str, Any]:

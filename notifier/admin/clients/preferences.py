@@ -1,5 +1,7 @@
 """The matrix of a client's consent on the client's page: a row for each topic, a column for each channel."""
 
+import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +21,17 @@ OUTDATED = (
     "Nothing was saved. The client or someone else has changed this consent since you opened the page. It is now as "
     "shown under “Consent history”. Check your ticks and save again."
 )
+
+
+#: A tick of the matrix, by its name in the form.
+_TICK = re.compile(rf"preferences-\d{{1,9}}-({'|'.join(Channel.values)})", re.ASCII)
+_BOX = forms.BooleanField(required=False)
+
+
+def adds_consent(posted: Mapping[str, str]) -> bool:
+    """Whether something is ticked that was not when the page was opened."""
+    ticks = [name for name in posted if _TICK.fullmatch(name)]
+    return any(_BOX.to_python(posted[name]) and not _BOX.to_python(posted.get(f"initial-{name}")) for name in ticks)
 
 
 class PreferenceForm(forms.ModelForm):
@@ -59,6 +72,7 @@ class PreferenceForm(forms.ModelForm):
             {
                 "field": self[channel.value] if channel.value in self.fields else None,
                 "label": channel.in_words,
+                "channel": channel.value,
                 "is_on": getattr(self.instance, channel.value),
             }
             for channel in Channel

@@ -62,6 +62,10 @@ class Column:
     #: Whether it was recognised by what is in it, and not by its name.
     is_by_contents: bool
 
+    @property
+    def field_id(self) -> str:
+        return f"column-{self.number}"
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -127,6 +131,7 @@ def preview(pending: ClientImport, found: Plan) -> dict[str, Any]:
         "notes": notes(counts),
         "kept_out": counts["kept_out"],
         "takes": takes,
+        "adds_consent": found.adds_consent,
         "button": f"Import {_clients(takes)}" if takes else "Import",
         "first": [_as_taken(one, names) for one in found.first],
         "more_taken": max(0, takes + counts["unchanged"] - len(found.first)),

@@ -21,11 +21,11 @@ from django.utils.http import content_disposition_header
 from notifier.addresses import regions
 from notifier.admin.imports import ownership, previews
 from notifier.admin.lists.base import BackOfficeAdmin
-from notifier.admin.lists.reason_field import ReasonField
+from notifier.admin.lists.reason_field import HOW_DO_WE_KNOW, EvidenceField, ReasonField
 from notifier.clients.imports import columns, importer, proposals, uploads
 from notifier.clients.imports.columns import MappingError
 from notifier.clients.imports.uploads import AlreadyDone
-from notifier.clients.imports.writing import ClientsChanged
+from notifier.clients.imports.writing import ClientsChanged, EvidenceMissing
 from notifier.files import encodings
 from notifier.files.base import FileError
 from notifier.messages import lines
@@ -40,9 +40,13 @@ NOT_AS_SHOWN = (
 )
 
 
-class ResubscribeForm(forms.Form):
+class ImportForm(forms.Form):
     """Posted with the button that imports."""
 
+    #: Needed where somebody agrees to something from now on.
+    evidence = EvidenceField(
+        help_text="Recorded with each consent that the file adds. For example: “signed the form at the fair”."
+    )
     resubscribe = forms.BooleanField(required=False)
     #: The version of the plan that the page showed.
     seen = forms.CharField(required=False, widget=forms.HiddenInput)
@@ -59,6 +63,10 @@ class ResubscribeForm(forms.Form):
         return cleaned
 
     @property
+    def chosen_evidence(self) -> str:
+        return str(self.cleaned_data["evidence"].strip())
+
+    @property
     def chosen_reason(self) -> str:
         """Why those who had opted out are subscribed again; empty where they are not."""
         return self.cleaned_data["reason"].strip() if self.cleaned_data["resubscribe"] else ""
@@ -70,7 +78,7 @@ def columns_page(model_admin: BackOfficeAdmin, request: HttpRequest, pk: int) ->
         return redirect(model_admin.page_url("change", pk))
     table = uploads.table_of(pending)
     chosen, region = pending.mapping, uploads.region_of(pending)
-    note = ""
+    note = wrong = ""
     if request.method == "POST":
         chosen = {name: request.POST.get(f"column-{number}", "") for number, name in enumerate(table.header)}
         region = request.POST.get("region", region)
@@ -81,10 +89,14 @@ def columns_page(model_admin: BackOfficeAdmin, request: HttpRequest, pk: int) ->
                 text = f"The text is now read as {encodings.name(encoding)}. Check the columns again and continue."
                 model_admin.message_user(request, text, messages.SUCCESS)
                 return redirect(model_admin.page_url("columns", pk))
+            if table.encoding == encodings.UNKNOWN:
+                raise MappingError(uploads.CHOOSE_ENCODING)
             uploads.set_mapping(pending=pending, mapping=chosen, region=region)
             return redirect(model_admin.page_url("preview", pk))
-        except (FileError, MappingError) as error:
-            note = str(error)
+        except FileError as error:
+            note, wrong = str(error), "encoding"
+        except MappingError as error:
+            note, wrong = str(error), "encoding" if error.column is None else f"column-{error.column}"
         except AlreadyDone:
             return redirect(model_admin.page_url("change", pk))
     page = {
@@ -99,6 +111,7 @@ def columns_page(model_admin: BackOfficeAdmin, request: HttpRequest, pk: int) ->
         **previews.columns_context(table, chosen, proposals.propose(table, by_id=pending.created_by_id)),
         "choices": columns.choices(importer.topics()).items(),
         "note": note,
+        "wrong": wrong,
         "step": 2,
     }
     context = model_admin.page_context(request, page)
@@ -110,12 +123,15 @@ def preview_page(model_admin: BackOfficeAdmin, request: HttpRequest, pk: int) ->
     pending = ownership.get_pending(request, pk)
     if pending is None:
         return redirect(model_admin.page_url("change", pk))
-    form, note = ResubscribeForm(request.POST if request.method == "POST" else None), ""
+    form, note = ImportForm(request.POST if request.method == "POST" else None), ""
     try:
         if form.is_valid():
             return _run(model_admin, request, pending, form)
     except MappingError as error:
         return _to_columns(model_admin, request, pk, error)
+    except EvidenceMissing:
+        # Said below, as beside every other mistake.
+        pass
     except NotAsShown:
         # What somebody else has chosen or changed is shown now, beside the reason that was typed.
         pending, note = ownership.get_own(request, pk), NOT_AS_SHOWN
@@ -123,6 +139,8 @@ def preview_page(model_admin: BackOfficeAdmin, request: HttpRequest, pk: int) ->
         found = uploads.plan(pending=pending, shown=previews.MAX_SHOWN)
     except MappingError as error:
         return _to_columns(model_admin, request, pk, error)
+    if form.is_bound and found.adds_consent and not form.cleaned_data.get("evidence", "").strip():
+        form.add_error("evidence", HOW_DO_WE_KNOW)
     page = {
         "note": note,
         "title": f"Import {pending.file_name}?",
@@ -141,13 +159,13 @@ def _to_columns(model_admin: BackOfficeAdmin, request: HttpRequest, pk: int, err
     return redirect(model_admin.page_url("columns", pk))
 
 
-def _run(
-    model_admin: BackOfficeAdmin, request: HttpRequest, pending: ClientImport, form: ResubscribeForm
-) -> HttpResponse:
+def _run(model_admin: BackOfficeAdmin, request: HttpRequest, pending: ClientImport, form: ImportForm) -> HttpResponse:
     """Raises `NotAsShown` where the import would do anything else than what the page showed."""
     by, reason, seen = cast(User, request.user), form.chosen_reason, form.cleaned_data["seen"]
     try:
-        done = uploads.carry_out(pending=pending, by=by, reason=reason, now=clock.now(), seen=seen)
+        done = uploads.carry_out(
+            pending=pending, by=by, reason=reason, evidence=form.chosen_evidence, now=clock.now(), seen=seen
+        )
     except uploads.ResubscribeNotAllowed as error:
         raise PermissionDenied from error
     except ClientsChanged:

@@ -113,7 +113,7 @@ def _create(model_admin: BackOfficeAdmin, request: HttpRequest, asked: SendReque
             options=form.options,
         )
     except lifecycle.SentRecently:
-        return _ask(model_admin, request, list(asked.seen), RECENTLY, form)
+        return _ask(model_admin, request, list(asked.seen), RECENTLY, form, wrong="again")
     except lifecycle.BroadcastError as refusal:
         return _ask(model_admin, request, list(asked.seen), f"Nothing was sent. {refusal}", form)
     return _sent(model_admin, request, made)
@@ -144,7 +144,9 @@ def _ask(
     ids: Sequence[int],
     note: str = "",
     form: SendForm | None = None,
+    wrong: str = "",
 ) -> HttpResponse:
+    """`wrong` is the id of the field that the note is about, where the form does not know it."""
     found = list(Notification.objects.filter(pk__in=ids).select_related("topic").order_by("pk"))
     if not found:
         text = "Choose the notifications to broadcast from this list."
@@ -162,6 +164,7 @@ def _ask(
         "earlier": [broadcast for offer in offered for broadcast in offer.earlier],
         "token": uuid.uuid4(),
         "note": note,
+        "wrong": wrong,
         "held_back": _held_back(model_admin, found),
         "undo_seconds": settings.UNDO_SECONDS,
     }

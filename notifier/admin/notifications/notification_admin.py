@@ -144,8 +144,14 @@ class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         writes = self.has_change_permission(request) if object_id else self.has_add_permission(request)
-        may_broadcast = request.user.has_perm(groups.SEND_BROADCAST)
-        extra = {"writes": writes, "channels": list(Channel), "may_broadcast": may_broadcast}
+        may_test = send_test.may_test(self, request, is_saved=bool(object_id))
+        extra = {
+            "writes": writes,
+            "channels": list(Channel),
+            "may_broadcast": request.user.has_perm(groups.SEND_BROADCAST),
+            "may_test": may_test,
+            "colleagues": send_test.colleagues(request) if may_test else [],
+        }
         return super().changeform_view(request, object_id, form_url, extra | (extra_context or {}))
 
     def render_change_form(

@@ -1,4 +1,4 @@
-"""Sends a test of the draft to the member of staff who is writing it."""
+"""Sends a test of a notification to whoever writes or sends it, and to colleagues."""
 
 from typing import cast
 
@@ -16,60 +16,118 @@ from notifier.admin.notifications.drafts import Draft
 from notifier.broadcasts import test_sends
 from notifier.consent import suppressions
 from notifier.messages.outgoing import Outgoing
-from notifier.models import Channel, Notification, Profile
+from notifier.models import Channel, Notification
 from notifier.runtime import clock
+from notifier.staff import groups
 from notifier.web.htmx import HtmxHttpRequest
 from notifier.wording import numbers
 
+#: Colleagues that the page names.
+MAX_NAMED = 50
+
+
+def may_test(model_admin: BackOfficeAdmin, request: HttpRequest, *, is_saved: bool) -> bool:
+    """Who writes tests what they write; who only sends, what is saved."""
+    sends = is_saved and request.user.has_perm(groups.SEND_BROADCAST) and model_admin.has_view_permission(request)
+    return sends or model_admin.has_change_permission(request)
+
+
+def colleagues(request: HttpRequest) -> list[User]:
+    """Whom the page offers besides the reader."""
+    return list(test_sends.recipients().exclude(pk=cast(User, request.user).pk)[:MAX_NAMED])
+
 
 def send_test_page(model_admin: BackOfficeAdmin, request: HtmxHttpRequest, name: str) -> HttpResponse:
-    """Sends one message on the channel of this name, and says what came of it."""
-    if not model_admin.has_change_permission(request):
+    """Sends a message on the channel of this name to each of those who were ticked, and says what came of it."""
+    number = numbers.read_id(request.POST.get("notification", ""))
+    is_post = request.method == "POST"
+    if not may_test(model_admin, request, is_saved=number is not None or not is_post):
         raise PermissionDenied
     if name not in Channel.values:
         raise Http404
-    if request.method != "POST":
+    if not is_post:
         return HttpResponseNotAllowed(["POST"])
-    ok, words = _send(model_admin, request, Channel(name))
+    ok, words = _send(model_admin, request, Channel(name), number)
     if request.htmx:
         return TemplateResponse(request, "admin/notifier/notification/tested.html", {"ok": ok, "words": words})
     return draft_pages.in_frame(request, "tested_page", ok=ok, words=words)
 
 
-def _send(model_admin: BackOfficeAdmin, request: HttpRequest, channel: Channel) -> tuple[bool, str]:
-    """Whether the provider took it, and in words what happened and what to do next."""
-    user, draft = cast(User, request.user), Draft.read(request.POST.dict())
-    address = _own_address(user, channel)
-    if reason := _why_no_test(model_admin, request, draft, channel, address):
+def _send(model_admin: BackOfficeAdmin, request: HttpRequest, channel: Channel, number: int | None) -> tuple[bool, str]:
+    """Whether the provider took all of it, and in words what happened and what to do next."""
+    by, draft, to = cast(User, request.user), _draft(model_admin, request, number), _chosen(request)
+    reason = _why_no_test(model_admin, request, draft, channel)
+    if reason := reason or next(filter(None, (_why_not_to(user, by, channel) for user in to)), ""):
         return False, format_html("Nothing was sent: {}", reason)
-    number = numbers.read_id(request.POST.get("notification", ""))
     try:
-        test_sends.book(notification_id=number, subject=draft.subject, channel=channel, by=user, now=clock.now())
+        test_sends.book(notification_id=number, subject=draft.subject, channel=channel, by=by, now=clock.now(), to=to)
     except test_sends.TooMany:
         return (
             False,
             f"Nothing was sent: you can send up to {test_sends.MAX_A_MINUTE} tests per minute. Please wait a moment.",
         )
     reader = draft_pages.reader_of(request, draft)
-    message = _test_message(channel, address, drafts.show(draft=draft, reader=reader))
-    if wrong := test_sends.send(message=message, channel=channel):
-        return False, f"The test {channel.in_words} to {address} was not sent: {wrong}"
-    return True, f"The test {channel.in_words} is on its way to {address}, as {reader.name} would read it."
+    shown = drafts.show(draft=draft, reader=reader)
+    wrong = {user: _send_to(user, channel, shown) for user in to}
+    if failed := [
+        f"The test {channel.in_words} to {_called(user, by, channel)} was not sent: {words}"
+        for user, words in wrong.items()
+        if words
+    ]:
+        return False, " ".join(failed)
+    names = " and ".join(_called(user, by, channel) for user in to)
+    return True, f"The test {channel.in_words} is on its way to {names}, as {reader.name} would read it."
 
 
-def _why_no_test(
-    model_admin: BackOfficeAdmin, request: HttpRequest, draft: Draft, channel: Channel, address: str
-) -> str:
-    """What stands in the way, in a sentence; empty where nothing does."""
-    form = model_admin.get_form(request)(request.POST, instance=Notification())
-    if not form.is_valid():
-        said = " ".join(str(message) for messages in form.errors.values() for message in messages)
-        return f"this can’t be saved yet. {said}"
-    if not getattr(draft, channel.body_field):
-        return f"there is no {channel.in_words} text yet."
+def _send_to(user: User, channel: Channel, shown: drafts.Shown) -> str:
+    message = _test_message(channel, test_sends.address_of(user=user, channel=channel), shown)
+    return test_sends.send(message=message, channel=channel)
+
+
+def _draft(model_admin: BackOfficeAdmin, request: HttpRequest, number: int | None) -> Draft:
+    """What was posted, of whoever may write it; for others the notification as it is saved."""
+    if model_admin.has_change_permission(request):
+        return Draft.read(request.POST.dict())
+    saved = model_admin.get_object(request, str(number))
+    if saved is None:
+        raise Http404
+    return Draft.of(saved)
+
+
+def _chosen(request: HttpRequest) -> list[User]:
+    """Who was ticked and may get a test; whoever asks, where nobody was."""
+    by = cast(User, request.user)
+    ids = [numbers.read_id(text) for text in request.POST.getlist("test_to")[: test_sends.MAX_A_MINUTE + 1]]
+    found = test_sends.recipients().filter(pk__in=[pk for pk in ids if pk is not None and pk != by.pk])
+    return [by, *found] if by.pk in ids or not found else list(found)
+
+
+def _called(user: User, by: User, channel: Channel) -> str:
+    """Oneself by the address; a colleague by name, because seeing their address takes a permission of its own."""
+    if user == by:
+        return test_sends.address_of(user=user, channel=channel)
+    return user.get_full_name() or user.get_username()
+
+
+def _why_no_test(model_admin: BackOfficeAdmin, request: HttpRequest, draft: Draft, channel: Channel) -> str:
+    """What stands in the way, whoever gets it, in a sentence; empty where nothing does."""
+    if model_admin.has_change_permission(request):
+        form = model_admin.get_form(request)(request.POST, instance=Notification())
+        if not form.is_valid():
+            said = " ".join(str(message) for messages in form.errors.values() for message in messages)
+            return f"this can’t be saved yet. {said}"
+    return "" if getattr(draft, channel.body_field) else f"there is no {channel.in_words} text yet."
+
+
+def _why_not_to(user: User, by: User, channel: Channel) -> str:
+    address = test_sends.address_of(user=user, channel=channel)
+    is_suppressed = bool(address) and suppressions.is_suppressed(channel=channel, address=address)
+    if user == by:
+        return _no_address(channel) if not address else _suppressed(channel, address) if is_suppressed else ""
+    name = _called(user, by, channel)
     if not address:
-        return _no_address(channel)
-    return _suppressed(channel, address) if suppressions.is_suppressed(channel=channel, address=address) else ""
+        return f"{name} has no {channel.address_in_words}."
+    return f"{name}’s {channel.address_in_words} is suppressed, so tests can’t be sent to it." if is_suppressed else ""
 
 
 def _test_message(channel: Channel, address: str, shown: drafts.Shown) -> Outgoing:
@@ -85,12 +143,6 @@ def _test_message(channel: Channel, address: str, shown: drafts.Shown) -> Outgoi
         link_token=shown.link_token,
         list_id=shown.list_id,
     )
-
-
-def _own_address(user: User, channel: Channel) -> str:
-    if channel == Channel.EMAIL:
-        return user.email
-    return str(Profile.objects.filter(user=user).values_list("phone", flat=True).first() or "")
 
 
 def _suppressed(channel: Channel, address: str) -> SafeString:

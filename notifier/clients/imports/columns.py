@@ -77,7 +77,11 @@ class ConsentColumn:
 
 
 class MappingError(Exception):
-    """The columns can't be read like this; the message says what to change."""
+    """The columns can't be read like this; the message says what to change, and `column` where; None: elsewhere."""
+
+    def __init__(self, text: str, *, column: int | None = None) -> None:
+        super().__init__(text)
+        self.column = column
 
 
 def choices(topics: Iterable[TopicRef]) -> dict[str, str]:
@@ -195,9 +199,10 @@ def arrange(meanings: Sequence[str], topics: Sequence[TopicRef], *, region: str 
     consents: list[tuple[int, str, ConsentColumn]] = []
     for column, meaning in enumerate(meanings):
         if meaning not in labels:
-            raise MappingError(f"“{meaning}” is not something a column can contain.")
+            raise MappingError(f"“{meaning}” is not something a column can contain.", column=column)
         if meaning in fields or (meaning in meanings[:column] and meaning):
-            raise MappingError(f"Two columns are matched to “{labels[meaning]}”. Keep one, and don’t import the other.")
+            text = f"Two columns are matched to “{labels[meaning]}”. Keep one, and don’t import the other."
+            raise MappingError(text, column=column)
         slug, dot, channel = meaning.rpartition(".")
         if dot:
             consents.append((column, channel, ConsentColumn(by_slug[slug].pk, channel)))
@@ -211,10 +216,14 @@ def _check(
     fields: Mapping[str, int], consents: Sequence[tuple[int, str, ConsentColumn]], topics: Sequence[TopicRef]
 ) -> None:
     if "email" not in fields and "phone" not in fields:
-        raise MappingError("Choose the column with the e-mail address or phone number. These are used to find clients.")
+        text = "Choose the column with the e-mail address or phone number. These are used to find clients."
+        raise MappingError(text, column=0)
     if "name" in fields and ("first_name" in fields or "last_name" in fields):
-        raise MappingError("Use one column for the name, or two for the first name and last name, not both.")
+        text = "Use one column for the name, or two for the first name and last name, not both."
+        raise MappingError(text, column=fields["name"])
     consent_columns = [one for _, channel, consent in consents for one in spread(channel, consent)]
     for topic in topics:
         if any(consent_columns.count(ConsentColumn(topic.pk, channel)) > 1 for channel in CHANNELS):
-            raise MappingError(f"Two columns are about {topic.name} by the same channel. Keep one of them.")
+            text = f"Two columns are about {topic.name} by the same channel. Keep one of them."
+            last = max(column for column, _, consent in consents if consent.topic == topic.pk)
+            raise MappingError(text, column=last)

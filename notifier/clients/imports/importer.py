@@ -59,6 +59,8 @@ class Plan:
     refused: list[Refused]
     #: Of all rows: see `run`.
     version: str
+    #: Whether it would add a consent, for which somebody has to say how we know.
+    adds_consent: bool
 
 
 def topics() -> list[TopicRef]:
@@ -76,6 +78,7 @@ def plan(*, table: Table, layout: Layout, resubscribes: bool = False, shown: int
             first=_planned(done.stage, shown),
             refused=list(islice(done.refused(), shown)),
             version=done.stage.version(),
+            adds_consent=done.stage.adds_consent(),
         )
 
 

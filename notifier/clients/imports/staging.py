@@ -278,6 +278,13 @@ class Staging:
         self.cursor.execute(f"SELECT {filters} FROM import_match m WHERE m.mistake = ''")
         return counts | dict(zip(good, self.cursor.fetchone(), strict=True))
 
+    def adds_consent(self) -> bool:
+        """Whether somebody would agree to something from now on, besides those who had opted out."""
+        self.cursor.execute(
+            "SELECT EXISTS (SELECT 1 FROM import_change WHERE agreed AND NOT kept_out AND NOT opted_out)"
+        )
+        return bool(self.cursor.fetchone()[0])
+
     def _count(self, what: str, which: str) -> int:
         self.cursor.execute(f"SELECT COUNT({what}) FROM {which}")
         number: int = self.cursor.fetchone()[0]

@@ -13,7 +13,7 @@ from notifier.addresses import regions
 from notifier.clients.imports import columns, importer, proposals
 from notifier.clients.imports.columns import Layout, MappingError, TopicRef
 from notifier.clients.imports.importer import Plan
-from notifier.clients.imports.writing import ImportOrigin
+from notifier.clients.imports.writing import EvidenceMissing, ImportOrigin
 from notifier.files import encodings, packed
 from notifier.files.base import FileError, Table
 from notifier.files.encodings import AS_BYTES, UNKNOWN, EncodingUnknown
@@ -22,6 +22,8 @@ from notifier.models import ClientImport, ConsentChange
 from notifier.runtime.versions import NotAsShown
 from notifier.staff import groups
 
+#: Asked of whoever imports it, where the file does not tell.
+CHOOSE_ENCODING = "Choose the text encoding of the file."
 State = ClientImport.State
 
 #: More rows take longer than a page may take; `manage.py import_clients` has no such limit.
@@ -117,7 +119,7 @@ def set_encoding(*, pending: ClientImport, encoding: str) -> None:
 def layout_of(pending: ClientImport, table: Table, topics: Sequence[TopicRef]) -> Layout:
     """Raises `MappingError` where the chosen columns can't be read, or nobody has said how its letters are."""
     if table.encoding == UNKNOWN:
-        raise MappingError("Choose the text encoding of the file.")
+        raise MappingError(CHOOSE_ENCODING)
     meanings = [pending.mapping.get(name, columns.NOTHING) for name in table.header]
     return columns.arrange(meanings, topics, region=region_of(pending) or None)
 
@@ -156,8 +158,12 @@ def failed_rows(*, pending: ClientImport) -> bytes:
         return b"".join(importer.refused_csv(table, done.refused()))
 
 
-def carry_out(*, pending: ClientImport, by: User, reason: str, now: datetime, seen: str | None = None) -> ClientImport:
+def carry_out(
+    *, pending: ClientImport, by: User, reason: str, evidence: str, now: datetime, seen: str | None = None
+) -> ClientImport:
     """Import it: all rows that can be taken, or none. `reason`: why those who had opted out are subscribed again.
+
+    `evidence`: how we know that the others agreed. Raises `EvidenceMissing` where it is empty and somebody would.
 
     `seen`: the version of the plan that was shown. Raises `NotAsShown`, and imports nothing, where the import would do
     anything else by now: its columns were chosen again in another tab, or its clients were changed.
@@ -167,7 +173,11 @@ def carry_out(*, pending: ClientImport, by: User, reason: str, now: datetime, se
     table = table_of(pending)
     layout = layout_of(pending, table, importer.topics())
     origin = ImportOrigin(
-        file_name=pending.file_name, source=ConsentChange.Source.IMPORT, by=by.pk, reason=reason[:MAX_REASON_LETTERS]
+        file_name=pending.file_name,
+        source=ConsentChange.Source.IMPORT,
+        by=by.pk,
+        reason=reason[:MAX_REASON_LETTERS],
+        evidence=evidence[:MAX_REASON_LETTERS],
     )
 
     def close() -> None:
@@ -178,6 +188,8 @@ def carry_out(*, pending: ClientImport, by: User, reason: str, now: datetime, se
             raise NotAsShown
 
     with importer.run(table=table, layout=layout, origin=origin, now=now, seen=seen, begin=close) as done:
+        if not evidence and done.stage.adds_consent():
+            raise EvidenceMissing
         failed = b"".join(importer.refused_csv(table, done.refused())) if done.counts["failed"] else b""
         ClientImport.objects.filter(pk=pending.pk).update(
             counts=done.counts, failed_rows=failed.decode(), resubscribes=bool(reason), reason=origin.reason

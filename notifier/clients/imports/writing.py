@@ -24,6 +24,10 @@ MAX_REASON_LETTERS = 100
 MAX_DETAIL_LETTERS = 300
 
 
+class EvidenceMissing(Exception):
+    """It would add a consent, and nobody said how we know of it."""
+
+
 class ClientsChanged(Exception):
     """Somebody changed one of these clients in the same moment: nothing was written, and it may be tried again."""
 
@@ -38,6 +42,12 @@ class ImportOrigin:
     by: int | None = None
     #: Why those who had opted out are subscribed again; empty: they are not.
     reason: str = ""
+    #: How we know that the others agreed to what they agree to from now on.
+    evidence: str = ""
+
+    def detail(self, words: str) -> str:
+        """What is kept with a change of consent."""
+        return (f"{self.file_name}: {words}" if words else self.file_name)[:MAX_DETAIL_LETTERS]
 
 
 def write(staging: Staging, *, origin: ImportOrigin, now: datetime) -> None:
@@ -152,11 +162,13 @@ class _Writer:
         origin = self._origin
         self._run(
             f"INSERT INTO {_CHANGE} (client_id, topic_id, channel, agreed, at, source, by_id, detail) "
-            "SELECT client_id, topic_id, channel, agreed, %s, %s, %s, CASE WHEN opted_out THEN %s ELSE %s END "
+            "SELECT client_id, topic_id, channel, agreed, %s, %s, %s, "
+            "CASE WHEN opted_out THEN %s WHEN agreed THEN %s ELSE %s END "
             "FROM import_change WHERE NOT kept_out ORDER BY client_id",
             self._moment,
             origin.source,
             origin.by,
-            f"{origin.file_name}: {origin.reason}"[:MAX_DETAIL_LETTERS],
-            origin.file_name[:MAX_DETAIL_LETTERS],
+            origin.detail(origin.reason),
+            origin.detail(origin.evidence),
+            origin.detail(""),
         )

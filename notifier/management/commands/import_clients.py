@@ -28,6 +28,10 @@ BAR_WIDTH = 30
 #: Between two lines where nobody watches a bar.
 LINE_SECONDS = 5.0
 BAR_SECONDS = 0.1
+HOW_DO_WE_KNOW = (
+    "The file adds consents. Say how we know that they agreed, for example --evidence “signed the form at the fair”. "
+    "It is recorded with each of these consents."
+)
 #: What is told beside the counts.
 NOTES = {
     "kept_out": "of them had opted out before: that consent stays off.",
@@ -72,6 +76,12 @@ class Command(BaseCommand):
             help="subscribe clients again who had opted out; needs --reason and --user",
         )
         parser.add_argument("--reason", default="", metavar="TEXT", help="the reason, recorded with each consent")
+        parser.add_argument(
+            "--evidence",
+            default="",
+            metavar="TEXT",
+            help="how we know that they agreed, recorded with each consent; required if the file adds a consent",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         path: Path = options["file"]
@@ -107,6 +117,8 @@ class Command(BaseCommand):
         with job as done:
             meter.end()
             counts = done.counts
+            if not (dry_run or origin.evidence) and done.stage.adds_consent():
+                raise _nothing(HOW_DO_WE_KNOW)
             if counts["failed"]:
                 # Before the end of the transaction: with no room for this file nothing is imported either.
                 _write(failed_rows, importer.refused_csv(table, done.refused()))
@@ -159,6 +171,7 @@ def _origin(path: Path, options: Mapping[str, Any]) -> ImportOrigin:
         source=ConsentChange.Source.IMPORT,
         by=user.pk if user else None,
         reason=lines.one_line(reason)[: uploads.MAX_REASON_LETTERS],
+        evidence=lines.one_line(options["evidence"]).strip()[: uploads.MAX_REASON_LETTERS],
     )
 
 

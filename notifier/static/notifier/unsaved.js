@@ -1,11 +1,11 @@
 // Asks before a form with unsaved edits is left, and lets a link that needs them saved save them.
 
 const forms = [...document.querySelectorAll("#content-main form[id$=_form], form[data-edits]")];
-// Looking for something, or at a preview, is no edit; nor is what a page carries hidden.
+// Looking for something, or at a preview, is no edit; nor is what a page carries hidden, nor who gets a test.
 const NO_EDITS = new Set(["hidden", "submit", "button", "search", "image", "reset"]);
 
 function isEdited(field) {
-  if (!field.name || field.disabled || NO_EDITS.has(field.type)) return false;
+  if (!field.name || field.disabled || NO_EDITS.has(field.type) || field.closest("[data-no-edits]")) return false;
   if (field.type === "checkbox" || field.type === "radio") return field.checked !== field.defaultChecked;
   if (field.type === "file") return field.files.length > 0;
   if (field.options) {
@@ -16,9 +16,10 @@ function isEdited(field) {
   return field.value !== field.defaultValue;
 }
 
-// Where a form came back with a mistake, what was typed stands in it as if it had been there.
+// Where a form came back with a mistake, what was typed stands in it as if it had been there. The summary of what is
+// wrong stands above the form.
 function hasEdits(form) {
-  return form.querySelector(".errornote") !== null || [...form.elements].some(isEdited);
+  return document.getElementById("error-summary") !== null || [...form.elements].some(isEdited);
 }
 
 let isSaving = false;

@@ -26,16 +26,19 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "clients.csv"
 
 
+EVIDENCE = ("--evidence", "signed at the fair")
+
+
 def run(*argv: object) -> str:
     said = io.StringIO()
-    call_command("import_clients", *(str(part) for part in argv), stdout=said, stderr=io.StringIO())
+    call_command("import_clients", *(str(part) for part in (*EVIDENCE, *argv)), stdout=said, stderr=io.StringIO())
     return said.getvalue()
 
 
 def run_with_some_left(*argv: object) -> str:
     said = io.StringIO()
     with pytest.raises(SystemExit) as ended:
-        call_command("import_clients", *(str(part) for part in argv), stdout=said, stderr=io.StringIO())
+        call_command("import_clients", *(str(part) for part in (*EVIDENCE, *argv)), stdout=said, stderr=io.StringIO())
     assert ended.value.code == 1
     return said.getvalue()
 
@@ -60,6 +63,21 @@ def test_it_imports_what_the_page_would_and_leaves_the_same_record(file: Path) -
     assert row.finished_at is not None
     assert {change.by for change in ConsentChange.objects.all()} == {user}
     assert not file.with_suffix(".failed.csv").exists()
+
+
+def test_what_adds_a_consent_needs_to_say_how_we_know(file: Path) -> None:
+    file.write_text(GOOD)
+
+    assert "Say how we know that they agreed" in str(refused(file, "--evidence", " "))
+    assert not Client.objects.exists()
+    assert run(file, "--evidence", "", "--dry-run").startswith("Dry run: nothing was imported.")
+
+    run(file)
+    assert {change.detail for change in ConsentChange.objects.all()} == {"clients.csv: signed at the fair"}
+
+    file.write_text(GOOD.replace("both", "no").replace(";sms", ";no"))
+    assert run(file, "--evidence", "").startswith("Imported. It has 0 added, 2 changed")
+    assert {change.detail for change in ConsentChange.objects.filter(agreed=False)} == {"clients.csv"}
 
 
 def test_rows_that_can_not_be_taken_go_into_a_file_and_the_others_are_taken(file: Path) -> None:

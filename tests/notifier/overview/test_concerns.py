@@ -1,6 +1,7 @@
 from datetime import datetime, timedelta
 
 import pytest
+from django.urls import reverse
 
 from notifier.broadcasts import notifications
 from notifier.models import Broadcast, Channel, DailyStats, Process
@@ -106,14 +107,41 @@ def test_unknown_deliveries_are_told_by_the_daily_tallies_of_all_times(now: date
     assert concern.url.endswith("/delivery/?state__exact=UNKNOWN")
 
 
-def test_one_broadcast_that_awaits_approval_is_named_and_several_are_counted(now: datetime) -> None:
+def approve_page(broadcast: Broadcast) -> str:
+    return reverse("admin:notifier_broadcast_approve", args=[broadcast.pk])
+
+
+def test_what_awaits_approval_leads_whoever_may_give_it_straight_to_the_page_that_decides(now: datetime) -> None:
     one = a_broadcast(notification=a_notification(subject="Spring"), state=State.AWAITING_APPROVAL)
     [concern] = concerns.find(health=[], may=everything, now=now)
     assert concern.words.startswith("“Spring” is awaiting approval")
-    assert concern.url.endswith(f"/broadcast/{one.pk}/progress/")
+    assert (concern.button, concern.url) == (
+        "Review and decide",
+        reverse("admin:notifier_broadcast_approve", args=[one.pk]),
+    )
+
+    other = a_broadcast(state=State.AWAITING_APPROVAL)
+    assert [(concern.key, concern.url) for concern in concerns.find(health=[], may=everything, now=now)] == [
+        (f"approval-{pk}", reverse("admin:notifier_broadcast_approve", args=[pk])) for pk in (one.pk, other.pk)
+    ]
+
+    for _ in range(concerns.MAX_NAMED):
+        a_broadcast(state=State.AWAITING_APPROVAL)
+    [concern] = concerns.find(health=[], may=everything, now=now)
+    assert concern.words.startswith("8 broadcasts are awaiting approval")
+    assert concern.url.endswith("/broadcast/?state__exact=AWAITING_APPROVAL")
+
+
+def test_who_may_not_decide_sees_what_awaits_approval_and_several_are_counted(now: datetime) -> None:
+    def may(permission: str) -> bool:
+        return permission != groups.APPROVE_BROADCAST
+
+    one = a_broadcast(notification=a_notification(subject="Spring"), state=State.AWAITING_APPROVAL)
+    [concern] = concerns.find(health=[], may=may, now=now)
+    assert (concern.button, concern.url.endswith(f"/broadcast/{one.pk}/progress/")) == ("View", True)
 
     a_broadcast(state=State.AWAITING_APPROVAL)
-    [concern] = concerns.find(health=[], may=everything, now=now)
+    [concern] = concerns.find(health=[], may=may, now=now)
     assert concern.words.startswith("2 broadcasts are awaiting approval")
     assert concern.url.endswith("/broadcast/?state__exact=AWAITING_APPROVAL")
 

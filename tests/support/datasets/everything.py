@@ -209,7 +209,7 @@ def _imported(staff: User, text: str, now: datetime) -> dict[str, Any]:
     for row in (pending, done):
         uploads.set_mapping(pending=row, mapping=row.mapping | {"Wants": "listings.both"}, region="")
     done.refresh_from_db()
-    uploads.carry_out(pending=done, by=staff, reason="", now=now)
+    uploads.carry_out(pending=done, by=staff, reason="", evidence="signed at the fair", now=now)
     return {"upload": pending.pk, "clientimport": done.pk}
 
 

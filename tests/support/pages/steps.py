@@ -46,6 +46,7 @@ def look_at_import(page: "Page") -> None:
 
 def carry_out_import(page: "Page") -> None:
     look_at_import(page)
+    page.get_by_label("How do we know?").fill("signed the form at the fair")
     page.locator("#do-it").click()
     page.locator("#download").wait_for()
 

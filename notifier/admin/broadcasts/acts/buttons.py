@@ -61,6 +61,7 @@ BUTTONS = {
             "Retry failed",
             retry_failed.retry_page,
             permission=groups.RESOLVE_DELIVERY,
+            tone="primary",
             asks=True,
             number=retry_failed.failed,
             condition=retry_failed.has_failed,

@@ -1,7 +1,6 @@
 """The page that sends a broadcast's text once more, to those who did not get it: it counts them exactly, and asks."""
 
 import uuid
-from collections.abc import Sequence
 from typing import Any, cast
 
 from django.conf import settings
@@ -13,12 +12,12 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 
 from notifier.admin.broadcasts import page_parts, samples
+from notifier.admin.broadcasts.acts import next_steps
 from notifier.admin.broadcasts.forms import FollowForm
 from notifier.admin.deliveries import results
 from notifier.admin.lists import deferred_counts
 from notifier.admin.lists.base import BackOfficeAdmin
-from notifier.broadcasts import followups, lifecycle
-from notifier.broadcasts.followups import Missing
+from notifier.broadcasts import followups, lifecycle, progress
 from notifier.models import Broadcast, Delivery
 from notifier.runtime import clock
 from notifier.staff import groups
@@ -36,6 +35,19 @@ def follow_up_page(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast
     except followups.FollowUpError as refusal:
         return page_parts.refused(model_admin, request, broadcast, f"Nothing was sent. {refusal}")
     return _ask(model_admin, request, broadcast)
+
+
+def count_page(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast_id: int) -> HttpResponse:
+    """A piece of the progress page: the way to those who did not get it, with its number, once they are counted."""
+    if not request.user.has_perm(groups.SEND_BROADCAST):
+        raise PermissionDenied
+    broadcast = page_parts.find(model_admin, request, broadcast_id)
+    try:
+        followups.check(broadcast=broadcast)
+    except followups.FollowUpError as refusal:
+        return TemplateResponse(request, "admin/notifier/broadcast/parts/follow_step.html", {"refusal": str(refusal)})
+    step = next_steps.follow_up(progress.sheet(broadcast), followups.missing(broadcast=broadcast))
+    return TemplateResponse(request, "admin/notifier/broadcast/parts/follow_step.html", {"step": step})
 
 
 def _follow_up(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadcast) -> HttpResponse:
@@ -95,12 +107,6 @@ def _missing(request: HttpRequest, broadcast: Broadcast, form: FollowForm | None
         "under_way": sum(missing.under_way for missing in counted),
         "unknown_url": results.list_of(broadcast, state__exact=Delivery.State.UNKNOWN),
         "asks": lifecycle.needs_approval(by=cast(User, request.user), sends=lambda: number),
-        "button": total_in_words(counted),
+        "button": next_steps.total_in_words(counted),
         "form": form or FollowForm(sends=number, may_be_critical=request.user.has_perm(groups.SEND_CRITICAL)),
     }
-
-
-def total_in_words(counted: Sequence[Missing]) -> str:
-    """What goes out: "12 e-mails and 3 SMS"."""
-    parts = [missing.channel.counted(missing.recipients) for missing in counted if missing.recipients]
-    return " and ".join(parts)

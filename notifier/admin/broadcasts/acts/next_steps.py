@@ -1,13 +1,15 @@
 """What is offered about a broadcast that has ended: resolve, retry, follow up, export."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.http import HttpRequest
 from django.urls import reverse
 
 from notifier.admin.deliveries import results
-from notifier.broadcasts import acts, progress
+from notifier.broadcasts import acts, followups, progress
 from notifier.broadcasts.acts import Act
+from notifier.broadcasts.followups import Missing
 from notifier.models import Broadcast, Delivery
 from notifier.staff import groups
 
@@ -24,8 +26,16 @@ class NextStep:
     tone: str = "secondary"
 
 
-def next_steps(request: HttpRequest, sheet: progress.Sheet, follower: Broadcast | None, retry: str) -> list[NextStep]:
-    """For whoever may take them. `retry` is the URL of sending again what failed; empty where nobody can."""
+def may_follow_up(request: HttpRequest, broadcast: Broadcast, follower: Broadcast | None) -> bool:
+    """Whether this reader may send it to those who did not get it, if there are any."""
+    may = request.user.has_perm(groups.SEND_BROADCAST)
+    return may and not follower and acts.is_allowed(Act.FOLLOW_UP, broadcast)
+
+
+def next_steps(request: HttpRequest, sheet: progress.Sheet, retry: str, follow: NextStep | None) -> list[NextStep]:
+    """For whoever may take them. `retry` is the URL of sending again what failed; empty where nobody can. `follow`
+    comes later where many clients have to be counted for it: see `follow_up`.
+    """
     broadcast, may = sheet.broadcast, request.user.has_perm
     failed, unknown = sheet.count(Delivery.State.FAILED), sheet.count(Delivery.State.UNKNOWN)
     steps = []
@@ -35,21 +45,32 @@ def next_steps(request: HttpRequest, sheet: progress.Sheet, follower: Broadcast 
         steps.append(NextStep("resolve", f"Resolve {unknown:,} unknown…", words, url))
     if failed and retry:
         words = "Sends the same messages again, with all attempts. You will be asked for a reason."
-        steps.append(NextStep("retry", f"Retry {failed:,} failed…", words, retry))
-    if may(groups.SEND_BROADCAST) and not follower and acts.is_allowed(Act.FOLLOW_UP, broadcast):
-        steps.append(_follow_up(sheet))
+        steps.append(NextStep("retry", f"Retry {failed:,} failed…", words, retry, tone="primary"))
+    if follow:
+        steps.append(follow)
     if may(groups.EXPORT_DELIVERY) and may(groups.VIEW_DELIVERY):
         words = "Who got it and when, and why others did not, as CSV or XLSX."
         steps.append(NextStep("export", f"Export {sheet.total:,} deliveries", words, results.list_of(broadcast)))
     return steps
 
 
-def _follow_up(sheet: progress.Sheet) -> NextStep:
+def follow_up(sheet: progress.Sheet, counted: Sequence[Missing]) -> NextStep | None:
+    """The way to those who did not get it, with how many they are now; None where nobody is left."""
+    if not followups.total(counted):
+        return None
+    number = total_in_words(counted)
     url = reverse("admin:notifier_broadcast_follow", args=[sheet.broadcast.pk])
     if not sheet.missed:
         words = "Nobody missed it. This sends the same text to clients who have agreed since."
-        return NextStep("follow", "Send to those who joined since…", words, url)
-    words = "The next page counts those who want it and can get it now, and asks before it sends them the same text."
-    # Whoever was skipped would most likely be skipped again.
-    tone = "primary" if sheet.count(Delivery.State.FAILED) else "secondary"
-    return NextStep("follow", "Send to those who missed it…", words, url, tone=tone)
+        return NextStep("follow", f"Send {number} to those who joined since…", words, url)
+    words = (
+        "These can get it now. The others who missed it can’t, or no longer want it. The next page counts again, and "
+        "asks before it sends them the same text."
+    )
+    return NextStep("follow", f"Send {number} to those who missed it…", words, url)
+
+
+def total_in_words(counted: Sequence[Missing]) -> str:
+    """What goes out: "12 e-mails and 3 SMS"."""
+    parts = [missing.channel.counted(missing.recipients) for missing in counted if missing.recipients]
+    return " and ".join(parts)

@@ -22,7 +22,10 @@ def page_of(client: Client, kind: str = "change") -> str:
 
 
 def filled_in(page: Any, **changes: str) -> dict[str, str]:
-    """What a browser posts: the form and the matrix as they were shown, with `changes` (unticked where empty)."""
+    """What a browser posts: the form and the matrix as they were shown, with `changes` (unticked where empty).
+
+    Where consent comes from is said, unless the test says otherwise.
+    """
     form = page.context["adminform"].form
     formset = page.context["inline_admin_formsets"][0].formset
     boxes = [form, formset.management_form, *formset.forms]
@@ -35,7 +38,8 @@ def filled_in(page: Any, **changes: str) -> dict[str, str]:
         for name, value in shown.items()
         if value is not None and value is not False
     }
-    return {name: value for name, value in (data | changes).items() if value or name in ("email", "phone")}
+    posted = data | {"evidence": "asked by phone"} | changes
+    return {name: value for name, value in posted.items() if value or name in ("email", "phone")}
 
 
 def errors_of(page: Any) -> dict[str, list[str]]:
@@ -93,7 +97,8 @@ def test_a_client_without_any_address_is_refused_at_the_fields(admin: Browser) -
     page = admin.post(reverse(ADD), filled_in(admin.get(reverse(ADD)), name="Ann", email="", phone=""))
 
     assert list(errors_of(page)) == ["email"]
-    assert page.content.decode().count("Enter an e-mail address, a phone number, or both.") == 1
+    # Beside its field, and linked from the top.
+    assert page.content.decode().count("Enter an e-mail address, a phone number, or both.") == 2
 
 
 # --- Archiving and deleting -------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """A client's own page and its history."""
 
+import re
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -118,6 +119,25 @@ def test_one_timeline_tells_of_consent_and_of_every_address_they_had(admin: Brow
     assert told[2:3] == [("Suppressed", "Suppressed", "Complaint: spam", "")]
     assert ("Reachable", "Suppressed", "Bounce: 550 nobody", "") in told
     assert "from 192.0.2.7" in page.content.decode()
+
+
+def test_a_suppression_stands_at_the_top_and_its_switches_say_that_they_have_no_effect(
+    admin: Browser, staff: LogIn, now: datetime
+) -> None:
+    client = a_client(listings="both")
+    evidence = Evidence(Source.BOUNCE, "550 nobody")
+    suppressions.suppress(channel=Channel.EMAIL, address=str(client.email), evidence=evidence, now=now)
+
+    page = admin.get(page_of(client)).content.decode()
+    text = " ".join(re.sub(r"<[^>]+>", " ", page).split())
+
+    assert page.index('id="suppressed"') < page.index('id="id_name"')
+    assert f"Nothing is sent to {client.email} : it is suppressed (Bounce)." in text
+    assert text.count("Listings by e-mail no effect: suppressed") == 1
+    assert "by SMS no effect" not in text
+
+    suppressions.lift(channel=Channel.EMAIL, address=str(client.email), evidence=evidence, now=now)
+    assert 'id="suppressed"' not in admin.get(page_of(client)).content.decode()
 
 
 def test_of_an_erased_client_the_story_is_told_by_the_digests(admin: Browser, now: datetime) -> None:

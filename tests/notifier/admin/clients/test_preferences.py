@@ -121,6 +121,29 @@ def test_those_who_may_only_look_see_the_consent_without_boxes(staff: LogIn) -> 
     assert 'type="checkbox"' not in page.content.decode()
 
 
+def test_a_tick_needs_its_evidence_and_what_is_taken_away_needs_none(admin: Browser) -> None:
+    client = a_client(listings="sms")
+
+    def save(**changes: str) -> Any:
+        return admin.post(page_of(client), filled_in(admin.get(page_of(client)), **changes))
+
+    refused = save(**{"preferences-0-email": "on", "evidence": "  "})
+    assert refused.status_code == 200
+    assert refused.context["adminform"].form.errors == {
+        "evidence": ["Say how we know that they agreed. It is recorded with the consent."]
+    }
+    assert not Preference.objects.filter(email=True).exists()
+
+    assert save(name="Ann Other", evidence="").status_code == 302
+    assert save(**{"preferences-0-sms": "", "evidence": ""}).status_code == 302
+    assert not Preference.objects.filter(sms=True).exists()
+
+    add = reverse("admin:notifier_client_add")
+    ticked = {"preferences-0-email": "on", "evidence": ""}
+    assert admin.post(add, filled_in(admin.get(add), name="Bob", email="bob@example.com", **ticked)).status_code == 200
+    assert not Client.objects.filter(name="Bob").exists()
+
+
 # --- Consent: what is ticked is written down -------------------------------------------------------------------------
 def test_what_staff_tick_is_written_down_with_their_name_and_their_words(admin: Browser, superuser: Any) -> None:
     client = a_client()
@@ -209,7 +232,7 @@ def test_what_a_client_ended_is_switched_on_again_only_with_a_right_and_a_reason
     assert not Preference.objects.filter(email=True).exists()
 
     rightful = staff(*LOOK, *may, "notifier.resubscribe_client")
-    answer = tick(rightful)
+    answer = tick(rightful, evidence="")
     assert "Explain below how we know that they want it again." in answer.content.decode()
     assert not Preference.objects.filter(email=True).exists()
 

@@ -17,8 +17,9 @@ from notifier.clients.imports import retention
 from notifier.consent import consents
 from notifier.models import Channel, Client, ClientImport, ConsentChange, Preference
 from tests.notifier.admin.conftest import LogIn
+from tests.support import forms
 from tests.support.factories import a_client, a_topic
-from tests.support.forms import agree_to, form_of
+from tests.support.forms import form_of
 
 pytestmark = pytest.mark.both_engines(only_full=True)
 
@@ -34,6 +35,11 @@ def page(name: str, pk: int) -> str:
 
 def upload(browser: Browser, content: bytes = FILE, name: str = "spring.csv") -> Any:
     return browser.post(reverse("admin:notifier_clientimport_upload"), {"file": SimpleUploadedFile(name, content)})
+
+
+def agree_to(browser: Browser, address: str, **answers: Any) -> Any:
+    """Says how we know, unless the test says otherwise."""
+    return forms.agree_to(browser, address, **{"evidence": "signed at the fair"} | answers)
 
 
 def pending(browser: Browser, content: bytes = FILE) -> ClientImport:
@@ -248,6 +254,32 @@ def test_who_opted_out_is_shown_and_left_out(importer: Browser) -> None:
     assert "stays off: Listings by e-mail" in preview
     assert not Preference.objects.get(client=client).email
     assert "resubscribe" not in preview
+
+
+def test_a_file_that_adds_a_consent_needs_to_say_how_we_know(importer: Browser) -> None:
+    row = pending(importer)
+
+    refused = agree_to(importer, page("preview", row.pk), evidence=" ")
+
+    assert refused.context["form"].errors == {
+        "evidence": ["Say how we know that they agreed. It is recorded with the consent."]
+    }
+    assert not Client.objects.exists()
+
+    assert agree_to(importer, page("preview", row.pk)).status_code == 302
+    assert {change.detail for change in ConsentChange.objects.all()} == {"spring.csv: signed at the fair"}
+
+
+def test_a_file_that_only_takes_consent_away_needs_no_evidence(importer: Browser) -> None:
+    a_client(email="ann@example.com", listings="email")
+    row = pending(importer, b"E-Mail;Listings\nann@example.com;no\n")
+
+    shown = importer.get(page("preview", row.pk)).content.decode()
+    done = agree_to(importer, page("preview", row.pk), evidence="")
+
+    assert "How do we know?" not in shown
+    assert done.status_code == 302
+    assert [change.agreed for change in ConsentChange.objects.all()] == [False]
 
 
 def test_subscribing_again_takes_the_right_and_a_reason(staff: LogIn) -> None:

@@ -69,7 +69,7 @@ def test_what_can_not_be_saved_is_not_gone_on_with(admin: Browser) -> None:
     page = press(admin, a_notification(), "_send", sms_body="Dear {{ nam }}")
 
     assert page.status_code == 200
-    assert "errornote" in text_of(page)
+    assert "There is a problem" in text_of(page)
 
 
 def test_a_new_one_is_saved_and_gone_on_with(admin: Browser) -> None:

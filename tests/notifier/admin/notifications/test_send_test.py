@@ -19,7 +19,7 @@ from notifier.messages.signed_links import Link
 from notifier.models import Broadcast, Channel, Delivery, Notification, Profile, Suppression
 from tests.notifier.admin.conftest import LogIn
 from tests.notifier.admin.notifications.test_draft_pages import HTMX, a_draft, text_of
-from tests.support.factories import a_client, a_topic
+from tests.support.factories import a_client, a_notification, a_topic
 
 pytestmark = pytest.mark.both_engines(only_full=True)
 
@@ -147,6 +147,93 @@ def test_too_many_tests_a_minute_are_refused(admin: Browser, mailbox: list[Any])
 
     assert len(mailbox) == MAX_A_MINUTE
     assert f"{MAX_A_MINUTE} tests per minute" in said
+
+
+def a_colleague(username: str = "bob", **columns: Any) -> User:
+    values = {"is_staff": True, "email": f"{username}@example.com", "first_name": username.capitalize()}
+    return User.objects.create(username=username, **values | columns)
+
+
+def test_a_test_goes_to_the_colleagues_who_were_ticked(admin: Browser, superuser: User, mailbox: list[Any]) -> None:
+    bob, _ = a_colleague(), a_colleague("eve")
+
+    said = text_of(admin.post(url_of("email"), a_draft() | {"test_to": [superuser.pk, bob.pk]}, headers=HTMX))
+
+    assert [sent.to for sent in mailbox] == [["root@example.com"], ["bob@example.com"]]
+    assert {sent.subject for sent in mailbox} == {"[Test] Homes for Alex"}
+    for sent in mailbox:
+        tokens = set(re.findall(r"/[up]/([^\s\"<>]+)", sent.body))
+        assert {signed_links.read_token(token) for token in tokens} == {Link(signed_links.NOBODY, a_topic().pk, 0)}
+    # Their addresses are not for everybody who writes.
+    assert "is on its way to root@example.com and Bob, as" in said
+    assert "bob@example.com" not in said
+    assert list(LogEntry.objects.order_by("pk").values_list("change_message", flat=True)) == [
+        "Asked for a test by e-mail.",
+        "Asked for a test by e-mail to bob.",
+    ]
+    assert Delivery.objects.count() == 0
+
+
+@pytest.mark.parametrize("columns", [{"is_active": False}, {"is_staff": False}, {"email": ""}])
+def test_nobody_gets_a_test_but_members_of_staff_with_an_address(
+    admin: Browser, superuser: User, mailbox: list[Any], columns: dict[str, Any]
+) -> None:
+    somebody = a_colleague(**columns)
+
+    admin.post(url_of("email"), a_draft() | {"test_to": [somebody.pk]})
+
+    assert [sent.to for sent in mailbox] == [["root@example.com"]]
+    form = admin.get(reverse("admin:notifier_notification_add")).content.decode()
+    assert f'name="test_to" value="{somebody.pk}"' not in " ".join(form.split())
+
+
+def test_no_test_goes_to_a_suppressed_colleague_nor_to_the_others_with_them(
+    admin: Browser, superuser: User, mailbox: list[Any]
+) -> None:
+    bob = a_colleague()
+    Suppression.objects.create(channel="email", address="bob@example.com", reason="STOP")
+
+    said = text_of(admin.post(url_of("email"), a_draft() | {"test_to": [superuser.pk, bob.pk]}))
+
+    assert "Bob’s e-mail address is suppressed, so tests can’t be sent to it." in said
+    assert mailbox == []
+
+
+def test_a_colleague_without_a_number_is_told_before_anything_is_sent(admin: Browser, superuser: User) -> None:
+    Profile.objects.create(user=superuser, phone="+12025550123")
+    bob = a_colleague()
+
+    said = text_of(admin.post(url_of("sms"), a_draft() | {"test_to": [superuser.pk, bob.pk]}))
+
+    assert "Nothing was sent: Bob has no phone number." in said
+    assert not LogEntry.objects.exists()
+
+
+def test_each_of_several_counts_against_the_tests_of_a_minute(
+    admin: Browser, superuser: User, mailbox: list[Any]
+) -> None:
+    to = [a_colleague(f"bob{number}").pk for number in range(MAX_A_MINUTE + 1)]
+
+    said = text_of(admin.post(url_of("email"), a_draft() | {"test_to": to}))
+
+    assert f"you can send up to {MAX_A_MINUTE} tests per minute" in said
+    assert mailbox == []
+
+
+def test_a_sender_tests_what_is_saved_and_nothing_else(staff: LogIn, mailbox: list[Any]) -> None:
+    notification = a_notification(subject="As it is saved")
+    browser, bob = staff("notifier.view_notification", "notifier.send_broadcast"), a_colleague()
+    page = browser.get(reverse("admin:notifier_notification_change", args=[notification.pk])).content.decode()
+
+    said = text_of(browser.post(url_of("email"), a_draft() | {"notification": notification.pk, "test_to": [bob.pk]}))
+
+    assert 'id="test-email"' in page
+    assert "is on its way to Bob" in said
+    assert [sent.subject for sent in mailbox] == ["[Test] As it is saved"]
+    assert browser.post(url_of("email"), {"notification": "4711"}).status_code == 404
+    assert (
+        staff("notifier.view_notification").post(url_of("email"), {"notification": notification.pk}).status_code == 403
+    )
 
 
 def test_a_test_needs_the_right_to_change(staff: LogIn, mailbox: list[Any]) -> None:

@@ -168,7 +168,7 @@ def test_letters_that_nobody_can_tell_are_asked_about(
     offered = uploads.encodings_of(pending)
     uploads.set_encoding(pending=pending, encoding=encoding)
     pending.refresh_from_db()
-    uploads.carry_out(pending=pending, by=a_user(), reason="", now=now)
+    uploads.carry_out(pending=pending, by=a_user(), reason="", evidence="signed at the fair", now=now)
 
     assert set(Client.objects.values_list("name", flat=True)) == clients
     assert offered[encoding].endswith(", ".join(sorted(clients)))

@@ -28,7 +28,7 @@ def imported(now: datetime, *, mapping: dict[str, str] | None = None, region: st
     row = upload(now, **fields)
     uploads.set_mapping(pending=row, mapping=mapping or CHOSEN, region=region)
     row.refresh_from_db()
-    return uploads.carry_out(pending=row, by=row.created_by, reason="", now=now)
+    return uploads.carry_out(pending=row, by=row.created_by, reason="", evidence="signed at the fair", now=now)
 
 
 @pytest.fixture(autouse=True)
@@ -136,7 +136,7 @@ def test_a_number_without_a_code_is_of_the_chosen_country(now: datetime, setting
 
     uploads.set_mapping(pending=row, mapping=row.mapping, region="SE")
     row.refresh_from_db()
-    uploads.carry_out(pending=row, by=row.created_by, reason="", now=now)
+    uploads.carry_out(pending=row, by=row.created_by, reason="", evidence="signed at the fair", now=now)
 
     assert str(Client.objects.get().phone) == "+46701740605"
 

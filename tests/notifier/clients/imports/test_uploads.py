@@ -31,7 +31,7 @@ def test_the_file_is_read_before_the_transaction(now: datetime, monkeypatch: pyt
     before_reading(monkeypatch, lambda: within.append(connection.in_atomic_block))
     row = pending(now)
 
-    done = uploads.carry_out(pending=row, by=a_user(), reason="", now=now)
+    done = uploads.carry_out(pending=row, by=a_user(), reason="", evidence="signed at the fair", now=now)
 
     assert within == [False]
     assert (done.state, done.counts["added"], bytes(done.content)) == ("DONE", 2, b"")
@@ -44,7 +44,7 @@ def test_what_was_discarded_while_the_file_was_read_is_not_imported(
     before_reading(monkeypatch, lambda: uploads.discard(pending=row, now=now))
 
     with pytest.raises(uploads.AlreadyDone):
-        uploads.carry_out(pending=row, by=a_user(), reason="", now=now)
+        uploads.carry_out(pending=row, by=a_user(), reason="", evidence="signed at the fair", now=now)
 
     assert not Client.objects.exists()
     assert ClientImport.objects.get(pk=row.pk).state == "DISCARDED"

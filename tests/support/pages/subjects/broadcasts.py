@@ -109,5 +109,6 @@ PAGES = [
         posts=(Post(at=at("{finished}"), data={"token": lambda rows: str(uuid4())}, has_form=True),),
         pictures=(Picture(name="follow"),),
     ),
+    Page(name="notifier_broadcast_follow_count", needs=FOLLOW, kind=Kind.FRAGMENT, opens=(at("{finished}"),)),
     Page(name="try_again", needs=("control_broadcast",), kind=Kind.ACTION, posts=(Post(at=at("email")),)),
 ]

@@ -43,7 +43,7 @@ PAGES = [
         name="notifier_clientimport_preview",
         needs=IMPORT,
         opens=(at("{upload}"),),
-        posts=(Post(at=at("{upload}"), has_form=True),),
+        posts=(Post(at=at("{upload}"), has_form=True, data={"evidence": "signed at the fair"}),),
     ),
     Page(name="notifier_clientimport_failed_rows", needs=IMPORT, kind=Kind.FILE, opens=(at("{upload}"),)),
     Page(name="notifier_clientimport_discard", needs=IMPORT, kind=Kind.ACTION, posts=(Post(at=at("{upload}")),)),

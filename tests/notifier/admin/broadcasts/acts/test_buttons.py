@@ -13,7 +13,7 @@ from notifier.admin.broadcasts.acts.buttons import BUTTONS
 from notifier.broadcasts import acts
 from notifier.broadcasts.acts import Act
 from notifier.models import Broadcast
-from tests.support.factories import a_broadcast, a_user
+from tests.support.factories import a_broadcast, a_client, a_user
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_engines(only_full=True)]
 
@@ -34,7 +34,8 @@ JUST_SENT = dict.fromkeys(("scheduled_for", "undo_until"), timezone.now() + time
 
 
 def a_broadcast_in(state: Broadcast.State, **fields: Any) -> Broadcast:
-    """Nothing but its state stands in the way of an act; something of it has failed."""
+    """Nothing but its state stands in the way of an act; something of it has failed, and somebody missed it."""
+    a_client(listings="email")
     now = timezone.now()
     values: dict[str, Any] = {
         "state": state,

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from notifier.admin.broadcasts.acts.follow_up import total_in_words
+from notifier.admin.broadcasts.acts.next_steps import total_in_words
 from notifier.broadcasts.followups import Missing
 from notifier.models import Broadcast, Channel, Notification
 from tests.notifier.admin.broadcasts.test_broadcast_admin import page_of, text_of

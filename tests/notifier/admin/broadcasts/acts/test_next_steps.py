@@ -4,12 +4,16 @@ from datetime import timedelta
 
 import pytest
 from django.test import Client as Browser
+from django.urls import reverse
 from django.utils import timezone
 
-from notifier.models import Broadcast
+from notifier.admin.lists import deferred_counts
+from notifier.broadcasts import followups
+from notifier.models import Broadcast, Client
 from tests.notifier.admin.broadcasts.test_broadcast_admin import a_told_broadcast, page_of, text_of
 from tests.notifier.admin.conftest import LogIn
 from tests.notifier.admin.deliveries.test_results import an_ended
+from tests.support.factories import a_client
 
 pytestmark = pytest.mark.both_engines
 
@@ -21,30 +25,54 @@ def steps_of(browser: Browser, broadcast: Broadcast) -> dict[str, str]:
 
 
 def test_what_has_ended_says_what_to_do_next_with_numbers(admin: Browser) -> None:
+    a_client(listings="email")
+    a_client(listings="both")
+
     assert steps_of(admin, an_ended()) == {
         "resolve": "Resolve 3 unknown…",
         "retry": "Retry 12 failed…",
-        "follow": "Send to those who missed it…",
+        "follow": "Send 2 e-mails and 1 SMS to those who missed it…",
         "export": "Export 1,998 deliveries",
     }
 
 
-@pytest.mark.parametrize(
-    ("counts", "tone", "label"),
-    [
-        ({"SENT": 9, "FAILED": 1}, "primary", "Send to those who missed it…"),
-        ({"SENT": 9, "SKIPPED": 63}, "secondary", "Send to those who missed it…"),
-        ({"FAILED": 2, "SKIPPED": 61}, "primary", "Send to those who missed it…"),
-    ],
-)
-def test_the_way_to_those_who_were_missed_stands_out_only_where_some_had_failed(
-    admin: Browser, counts: dict[str, int], tone: str, label: str
+def test_what_failed_is_retried_by_the_button_that_stands_out(admin: Browser) -> None:
+    a_client(listings="email")
+    page = admin.get(page_of(an_ended()))
+
+    assert {step.name for step in page.context["steps"] if step.tone == "primary"} == {"retry"}
+    assert [(button.name, button.tone) for button, _ in page.context["buttons"]] == [("retry", "primary")]
+
+
+def test_where_nobody_is_left_there_is_no_way_to_those_who_missed_it(admin: Browser) -> None:
+    broadcast = an_ended(tally={"audience": 9, "counts": {"email": {"SENT": 8, "SKIPPED": 1}}})
+
+    page = admin.get(page_of(broadcast))
+
+    assert "follow" not in steps_of(admin, broadcast)
+    assert "There is nobody left to send it to" in text_of(page)
+    assert reverse("admin:notifier_broadcast_follow", args=[broadcast.pk]) not in text_of(page)
+
+
+def test_among_very_many_clients_they_are_counted_after_the_page(
+    admin: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broadcast = an_ended(tally={"audience": sum(counts.values()), "counts": {"email": counts}})
+    client = a_client(listings="email")
+    broadcast = an_ended(tally={"audience": 9, "counts": {"email": {"SENT": 8, "SKIPPED": 1}}})
+    monkeypatch.setattr(deferred_counts, "AT_ONCE", 0)
+    address = reverse("admin:notifier_broadcast_follow_count", args=[broadcast.pk])
 
-    step = next(s for s in admin.get(page_of(broadcast)).context["steps"] if s.name == "follow")
+    with monkeypatch.context() as patched:
+        patched.setattr(followups, "missing", None)
+        page = text_of(admin.get(page_of(broadcast)))
+    assert f'hx-get="{address}"' in page
+    assert "django_htmx/htmx" in page
 
-    assert (step.tone, step.label) == (tone, label)
+    assert "Send 1 e-mail to those who missed it…" in text_of(admin.get(address))
+    Client.objects.filter(pk=client.pk).update(is_active=False)
+    assert "There is nobody left to send it to" in text_of(admin.get(address))
+    a_told_broadcast(notification=broadcast.notification, follows=broadcast)
+    assert "It has a follow-up already" in text_of(admin.get(address))
 
 
 def test_nothing_is_offered_while_it_runs_nor_on_the_wall(admin: Browser) -> None:
@@ -53,6 +81,7 @@ def test_nothing_is_offered_while_it_runs_nor_on_the_wall(admin: Browser) -> Non
 
 
 def test_each_step_is_offered_to_those_who_may_take_it(staff: LogIn) -> None:
+    a_client(listings="email")
     broadcast = an_ended()
     see = "notifier.view_broadcast"
 
@@ -64,6 +93,7 @@ def test_each_step_is_offered_to_those_who_may_take_it(staff: LogIn) -> None:
 
 
 def test_an_expired_one_offers_no_retry_and_says_why(admin: Browser) -> None:
+    a_client(listings="email")
     broadcast = an_ended(expires_at=timezone.now())
 
     page = admin.get(page_of(broadcast))
@@ -86,7 +116,9 @@ def test_one_that_has_not_expired_yet_is_retried(admin: Browser) -> None:
 def test_a_broadcast_that_everybody_got_says_so(admin: Browser) -> None:
     got = an_ended(tally={"audience": 2, "counts": {"email": {"SENT": 2}}})
 
-    assert steps_of(admin, got) == {"follow": "Send to those who joined since…", "export": "Export 2 deliveries"}
+    assert steps_of(admin, got) == {"export": "Export 2 deliveries"}
+    a_client(listings="email")
+    assert steps_of(admin, got)["follow"] == "Send 1 e-mail to those who joined since…"
     assert "Everyone got it. There is nothing left to do." in text_of(admin.get(page_of(got)))
 
 
