@@ -613,7 +613,7 @@ def test_pausing_beside_sending_again_leaves_no_row_behind(now: datetime) -> Non
         row = a_delivery(state=State.FAILED)
 
         resolved, paused = at_once(
-            partial(again, these(row), now=now), partial(lifecycle.pause, broadcast_id=row.broadcast_id)
+            partial(again, these(row), now=now), partial(lifecycle.pause, broadcast_id=row.broadcast_id, now=now)
         )
 
         assert paused is None
