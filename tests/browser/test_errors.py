@@ -47,7 +47,7 @@ def add_a_client(page: Page) -> tuple[str, str]:
     page.get_by_label("Name").fill("Ann")
     page.get_by_label("Phone").fill("12")
     press(page, "Save")
-    return "id_phone", "Enter a valid phone number"
+    return "id_phone", "“12” is not a valid phone number."
 
 
 def write(page: Page) -> tuple[str, str]:

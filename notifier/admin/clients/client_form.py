@@ -88,7 +88,9 @@ class ClientForm(StaleModelForm):
         try:
             phones.read(self["phone"].data or "", region=settings.PHONE_DEFAULT_REGION)
         except ValueError as error:
-            self.errors["phone"] = self.error_class([str(error)], renderer=self.renderer)
+            self.errors["phone"] = self.error_class(
+                [str(error)], renderer=self.renderer, field_id=self["phone"].auto_id
+            )
 
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean() or self.cleaned_data
