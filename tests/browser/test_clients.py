@@ -153,8 +153,8 @@ def test_a_client_is_archived_and_returns(desk: Page, staff: User) -> None:
     desk.get_by_role("button", name="Archive 1 client").click()
     expect(desk.get_by_text("1 client archived. Nothing will be sent to them.")).to_be_visible()
 
-    desk.get_by_role("link", name="Return…").click()
-    desk.get_by_role("button", name="Return 1 client").click()
+    desk.get_by_role("link", name="Restore…").click()
+    desk.get_by_role("button", name="Restore 1 client").click()
     expect(desk.get_by_role("link", name="Archive…")).to_be_visible()
 
     desk.get_by_role("link", name="History").click()

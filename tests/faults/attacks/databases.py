@@ -21,7 +21,7 @@ from tests.support.servers.processes import Process
 from tests.support.servers.programs import ProgramMissing
 
 #: Every page that staff see while the database can't be used says one of these.
-PLAIN = re.compile(r"The database (can&#x27;t be|is busy)|The disk that holds the database")
+PLAIN = re.compile(r"The database (can’t be|is busy)|The disk that holds the database")
 #: How long pages may need once the database is back.
 BACK_SECONDS = 30.0
 

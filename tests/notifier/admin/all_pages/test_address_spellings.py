@@ -153,4 +153,4 @@ def test_a_number_that_does_not_exist_is_told_with_an_example_of_its_country(
 
     page = admin.post(ADD, filled_in(admin.get(ADD), name="Bob", email="", phone=number))
 
-    assert errors_of(page)["phone"] == [f"“{number}” is not a phone number that exists. {words}"]
+    assert errors_of(page)["phone"] == [f"“{number}” is not a valid phone number. {words}"]
