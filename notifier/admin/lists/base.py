@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from copy import copy
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 from urllib.parse import unquote_plus
 
 from django import forms
@@ -161,14 +161,18 @@ class BackOfficeAdmin(admin.ModelAdmin):
         return super().response_action(request, queryset, *args)
 
     def listed_rows(self, request: HttpRequest, query: str) -> Rows | None:
-        """All rows that the list finds by this query; None where the list would refuse the query."""
+        """All rows that the list finds by this query; None where the list refuses the query, or finds too many."""
         listing = copy(request)
         listing.GET = QueryDict(query)
         if NUL in unquote_plus(query):
             return None
         try:
-            found = self.get_changelist_instance(listing)
-            return Rows(found.get_queryset(listing), is_long=found.result_count >= MAX_COUNTED)
+            found = cast(BoundedChangeList, self.get_changelist_instance(listing))
+            if found.is_refused:
+                return None
+            is_long = found.result_count >= MAX_COUNTED
+            # Where they are few, the list knows them by their ids already.
+            return Rows(found.get_queryset(listing) if is_long else found.queryset, is_long=is_long)
         except (IncorrectLookupParameters, DisallowedModelAdminLookup):
             return None
 

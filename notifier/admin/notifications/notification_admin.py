@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 from simple_history.admin import SimpleHistoryAdmin
 
 from notifier.admin.broadcasts import email_preview
-from notifier.admin.lists import saving
+from notifier.admin.lists import saving, search
 from notifier.admin.lists.base import GuardedDeleteAdmin
 from notifier.admin.lists.routing import page
 from notifier.admin.notifications import confirm_page, draft_pages, drafts, duplicate, held_back_page, send_test
@@ -131,7 +131,7 @@ class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         writes = self.has_change_permission(request) if object_id else self.has_add_permission(request)
-        extra = {"writes": writes, "channels": list(Channel)}
+        extra = {"writes": writes, "channels": list(Channel), "search_help": search.HELP}
         return super().changeform_view(request, object_id, form_url, extra | (extra_context or {}))
 
     def change_view(
