@@ -1,6 +1,6 @@
 """The site around the pages: its menu, its log-in, and the answer to a live page whose session has ended."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, cast
 from urllib.parse import urlencode
@@ -19,7 +19,8 @@ from django.utils.text import capfirst
 from django_htmx.http import HttpResponseClientRedirect
 
 from notifier.admin import overview
-from notifier.runtime import this_machine
+from notifier.overview import menu_numbers
+from notifier.runtime import clock, this_machine
 from notifier.staff import account, login_throttle, published_passwords
 from notifier.web.htmx import HtmxHttpRequest
 from notifier.wording import numbers
@@ -37,11 +38,13 @@ MENU = (
 IDS = {"object_id", "version_id", "content_type_id", "id"}
 
 
-def menu(app_list: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The pages that this user may open, in the groups of MENU."""
+def menu(app_list: list[dict[str, Any]], waiting: Mapping[str, int]) -> list[dict[str, Any]]:
+    """The pages that this user may open, in the groups of MENU. `waiting`: how much waits for them, by the model."""
     models = {model["object_name"]: model for app in app_list for model in app["models"] if model["admin_url"]}
     for name in NAMES.keys() & models.keys():
         models[name] = {**models[name], "name": LISTS.get(name) or capfirst(NAMES[name][1])}
+    for name in waiting.keys() & models.keys():
+        models[name] = {**models[name], "waiting": waiting[name]}
     groups = [{"name": name, "models": [models.pop(m) for m in names if m in models]} for name, names in MENU]
     groups.append({"name": "More", "models": list(models.values())})
     return [group for group in groups if group["models"]]
@@ -93,7 +96,10 @@ class NotifierAdminSite(AdminSite):
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         context = super().each_context(request)
-        return {**context, "menu": menu(context["available_apps"])}
+        apps = context["available_apps"]
+        # Without a log-in there is no menu.
+        waiting = menu_numbers.of_user(user=request.user, now=clock.now()) if apps else {}
+        return {**context, "menu": menu(apps, waiting)}
 
     def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Any:
         guarded = super().admin_view(_with_ids(view), cacheable)

@@ -15,7 +15,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Max, Q
 
-from notifier.broadcasts import acts, audience
+from notifier.broadcasts import acts, audience, staff_mails
 from notifier.broadcasts.acts import Act
 from notifier.broadcasts.send_options import AT_ONCE, SendOptions
 from notifier.models import Broadcast, Client, Notification
@@ -89,6 +89,8 @@ def create(
             made[n.pk] = make(
                 n, notification=n, text_of=n.updated_at, request_id=requests[n.pk], created_by=by, **values
             )
+            if n.pk in large:
+                staff_mails.ask_approvers(broadcast=made[n.pk], now=now)
     return [made[n.pk] for n in notifications]
 
 
@@ -159,7 +161,8 @@ def _needing_approval(notification_ids: Collection[int], by: User | None) -> set
 def sent_recently(*, notification_ids: Sequence[int], now: datetime) -> list[Broadcast]:
     """The broadcasts of these notifications that wait, are under way, or were started within the last hour."""
     under_way = Q(state__in=[*Broadcast.BEFORE_START, State.RUNNING, State.PAUSED])
-    recent = Q(started_at__gte=now - RECENT) | Q(finished_at__gte=now - RECENT)
+    # What ended before it had started, or was rejected, was sent to nobody.
+    recent = Q(started_at__gte=now - RECENT) | Q(started_at__isnull=False, finished_at__gte=now - RECENT)
     earlier = Broadcast.objects.filter(under_way | recent, notification__in=notification_ids)
     return list(earlier.select_related("created_by").order_by("-pk"))
 

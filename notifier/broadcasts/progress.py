@@ -135,6 +135,8 @@ def sheet(broadcast: Broadcast, *, limits: Mapping[Channel, float] | None = None
 def announcement(sheet: Sheet) -> str:
     """What a screen reader says: it changes with the state, and with each tenth of the way."""
     broadcast = sheet.broadcast
+    if broadcast.state == Broadcast.State.REJECTED:
+        return f"Rejected: {broadcast.ended_because}"
     if broadcast.finished_at is not None:
         return f"{broadcast.get_state_display()}: {sheet.outcome()}."
     if broadcast.state == Broadcast.State.RUNNING and sheet.expanded_share < 1:

@@ -10,7 +10,7 @@ from functools import partial
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from notifier.broadcasts import acts, audience, lifecycle
+from notifier.broadcasts import acts, audience, lifecycle, staff_mails
 from notifier.broadcasts.acts import Act
 from notifier.broadcasts.lifecycle import BadSendOptions, NotAllowed
 from notifier.broadcasts.send_options import SendOptions
@@ -40,7 +40,9 @@ def _start(broadcast: Broadcast, now: datetime) -> int:
     # Each change checks this again: another dispatcher, a cancel, an edit or a new time may have come first.
     due = Broadcast.objects.to_start(now).filter(pk=broadcast.pk, needs_approval=broadcast.needs_approval)
     if _has_outgrown(broadcast):
-        due.update(state=State.AWAITING_APPROVAL, needs_approval=True)
+        with transaction.atomic():
+            if due.update(state=State.AWAITING_APPROVAL, needs_approval=True):
+                staff_mails.ask_approvers(broadcast=broadcast, now=now)
         return 0
     started = due.update(**lifecycle.running_columns(now=now))
     if started:
@@ -101,6 +103,9 @@ def reschedule(
             raise lifecycle.refusal(Act.RESCHEDULE, broadcast_id)
         if options != SendOptions(broadcast.scheduled_for, broadcast.expires_at, broadcast.is_critical):
             _record_change(broadcast_id, by, now)
+        # One that waited already has been told of.
+        if large and broadcast.state == State.SCHEDULED:
+            staff_mails.ask_approvers(broadcast=broadcast, now=now)
 
 
 def _record_change(broadcast_id: int, by: User | None, now: datetime) -> None:
@@ -121,6 +126,7 @@ def start_now(*, broadcast_id: int, now: datetime, by: User | None = None, seen:
         with transaction.atomic():
             if scheduled.update(state=State.AWAITING_APPROVAL, needs_approval=True, scheduled_for=None):
                 _record_change(broadcast_id, by, now)
+                staff_mails.ask_approvers(broadcast=broadcast, now=now)
         raise NotAllowed(f"{broadcast} would go to more people by now than you may send to alone: it awaits approval.")
     if not scheduled.unexpired(now).update(scheduled_for=None, **lifecycle.running_columns(now=now)):
         raise lifecycle.refusal(Act.START_NOW, broadcast_id)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from django.db.models import Sum
 from django.urls import reverse
 
+from notifier.broadcasts import rejections
 from notifier.consent import sms_replies
 from notifier.models import Broadcast, DailyStats, Delivery
 from notifier.overview import process_health
@@ -46,12 +47,16 @@ class Concern:
     is_act: bool = False
 
 
-def find(*, health: list[Health], may: May, now: datetime) -> list[Concern]:
-    """What needs attention and this person may see. What does not work comes first: all else depends on it."""
+def find(*, health: list[Health], may: May, now: datetime, user_id: int | None = None) -> list[Concern]:
+    """What needs attention and this person may see. What does not work comes first: all else depends on it.
+
+    `user_id`: what this user asked for and was rejected is among it.
+    """
     found = [_of_part(part, may) for part in health if not part.ok]
     found += _dead_letters(process_health.dead_letters(now=now))
     if may(groups.VIEW_BROADCAST):
         found += _awaiting(may)
+        found += _rejected(user_id, now)
         found += _late(now)
         found += _faulty(now)
     if may(groups.VIEW_DELIVERY):
@@ -94,11 +99,26 @@ def _awaiting(may: May) -> list[Concern]:
     rule = "approval: nothing is sent until a second person has agreed."
     if len(waiting) == 1:
         return [
-            Concern("approval", f"“{waiting[0].subject}” awaits {rule}", button=button, url=_progress_url(waiting[0]))
+            Concern("approval", f"“{waiting[0].title}” awaits {rule}", button=button, url=_progress_url(waiting[0]))
         ]
     number = f"{MAX_COUNTED} broadcasts or more" if len(waiting) == MAX_COUNTED else f"{len(waiting)} broadcasts"
     url = reverse("admin:notifier_broadcast_changelist", query={"state__exact": State.AWAITING_APPROVAL})
     return [Concern("approval", f"{number} await {rule}", button=button, url=url)]
+
+
+def _rejected(user_id: int | None, now: datetime) -> list[Concern]:
+    rejected = rejections.waiting_for(user_id=user_id, now=now).select_related("rejected_by").order_by("-pk")
+    return [
+        Concern(
+            f"rejected-{broadcast.pk}",
+            f"“{broadcast.title}” was rejected"
+            + (f" by {broadcast.rejected_by.get_username()}" if broadcast.rejected_by else "")
+            + f": {broadcast.ended_because}",
+            button="Edit and resubmit",
+            url=_progress_url(broadcast),
+        )
+        for broadcast in rejected[:MAX_NAMED]
+    ]
 
 
 def _late(now: datetime) -> list[Concern]:
@@ -106,7 +126,7 @@ def _late(now: datetime) -> list[Concern]:
     return [
         Concern(
             f"late-{broadcast.pk}",
-            f"“{broadcast.subject}” was to start at {shown_time(broadcast.scheduled_for or now, now)} and has not. "
+            f"“{broadcast.title}” was to start at {shown_time(broadcast.scheduled_for or now, now)} and has not. "
             "A running dispatcher starts it.",
             is_bad=True,
             button="Open it",
@@ -121,7 +141,7 @@ def _faulty(now: datetime) -> list[Concern]:
     return [
         Concern(
             f"faulty-{broadcast.pk}",
-            f"“{broadcast.subject}”: {broadcast.fault}. It is tried again by itself; other broadcasts go on. "
+            f"“{broadcast.title}”: {broadcast.fault}. It is tried again by itself; other broadcasts go on. "
             "The log says where it happened.",
             is_bad=True,
             button="Open it",

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django_htmx.http import HTMX_STOP_POLLING
 
-from notifier.admin.broadcasts import email_preview, page_parts, waiting
+from notifier.admin.broadcasts import email_preview, page_parts, rejected, waiting
 from notifier.admin.broadcasts.acts import buttons
 from notifier.admin.broadcasts.acts.buttons import BUTTONS, Button
 from notifier.admin.broadcasts.acts.next_steps import next_steps
@@ -68,6 +68,7 @@ def _context(model_admin: BackOfficeAdmin, request: HttpRequest, sheet: progress
         "follower": follower,
         "steps": next_steps(request, sheet, follower, retry) if settled else [],
         "wait": waiting.wait(broadcast=broadcast, user=request.user, now=now),
+        "rejection": rejected.rejection(request, broadcast),
         "sender": lifecycle.sender(broadcast),
         "is_expired": broadcast.is_expired(now),
         "fault": broadcast.fault if broadcast.fault_at and broadcast.fault_at > now - faults.SHOWN_FOR else "",

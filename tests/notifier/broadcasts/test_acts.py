@@ -40,7 +40,9 @@ SERVICES: dict[Act, Service] = {
     Act.APPROVE: lambda broadcast, now: approvals.approve(
         broadcast_id=broadcast.pk, seen=Version.of(broadcast), by=a_user(), now=now
     ),
-    Act.REJECT: lambda broadcast, now: approvals.reject(broadcast_id=broadcast.pk, by=a_user(), why="too early"),
+    Act.REJECT: lambda broadcast, now: approvals.reject(
+        broadcast_id=broadcast.pk, by=a_user(), why="too early", now=now
+    ),
     Act.RESCHEDULE: lambda broadcast, now: schedules.reschedule(
         broadcast_id=broadcast.pk, options=SendOptions(scheduled_for=now + timedelta(days=2)), now=now
     ),
@@ -60,7 +62,7 @@ def a_broadcast_in(state: Broadcast.State, now: datetime) -> Broadcast:
         state=state,
         needs_approval=state == State.AWAITING_APPROVAL,
         started_at=now if begun else None,
-        finished_at=now if state in (State.CANCELLED, State.FINISHED) else None,
+        finished_at=now if state in (State.CANCELLED, State.FINISHED, State.REJECTED) else None,
     )
     a_delivery(broadcast=broadcast, state=Delivery.State.FAILED)
     return broadcast
