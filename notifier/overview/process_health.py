@@ -4,7 +4,7 @@ It comes from the heartbeats and the breakers alone, so that no page asks the br
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.conf import settings
@@ -24,6 +24,9 @@ class Health:
     words: str
     #: The channel that has paused itself, where this is about that.
     paused: Channel | None = None
+    #: Why nothing is sent while it does not work, in a few words; and of which channel, where not of all.
+    stops: str = field(default="", compare=False)
+    channel: Channel | None = field(default=None, compare=False)
 
 
 def health(*, channels: Iterable[Channel], now: datetime) -> list[Health]:
@@ -39,6 +42,15 @@ def health(*, channels: Iterable[Channel], now: datetime) -> list[Health]:
     return found
 
 
+def stalled(health: Iterable[Health]) -> dict[Channel, str]:
+    """Of which channels nothing is sent, and why, as in "no consumer". What stops all of them comes first."""
+    found: dict[Channel, str] = {}
+    for part in sorted((part for part in health if part.stops), key=lambda part: part.channel is not None):
+        for channel in [part.channel] if part.channel else Channel:
+            found.setdefault(channel, part.stops)
+    return found
+
+
 def dead_letters(*, now: datetime) -> int:
     """How many dead letters there are, as the dispatcher last counted; 0 while none is running."""
     dispatchers = list(Process.objects.alive(now).filter(kind=Process.Kind.DISPATCHER))
@@ -47,7 +59,12 @@ def dead_letters(*, now: datetime) -> int:
 
 def _dispatcher_health(dispatchers: list[Process]) -> Health:
     if not dispatchers:
-        return Health("Dispatcher", False, "No dispatcher is running. Start one with: python manage.py run_dispatcher")
+        return Health(
+            "Dispatcher",
+            False,
+            "No dispatcher is running. Start one with: python manage.py run_dispatcher",
+            stops="no dispatcher",
+        )
     return Health("Dispatcher", True, _running(len(dispatchers)))
 
 
@@ -55,7 +72,7 @@ def _broker_health(dispatchers: list[Process]) -> Health:
     name = "Queue in the database" if settings.BROKER_URL.startswith("database:") else "RabbitMQ"
     troubled = [process for process in dispatchers if process.state == Process.State.WAITING]
     if troubled:
-        return Health(name, False, troubled[0].detail)
+        return Health(name, False, troubled[0].detail, stops=f"{name} can’t be used")
     if not dispatchers:
         return Health(name, False, "Not known: only a running dispatcher looks after it.")
     depths = _newest_depths(dispatchers)
@@ -80,7 +97,7 @@ def _breaker_health(breaker: Breaker, now: datetime) -> Health:
         f"{channel.label} is paused by itself since {_moment(breaker.opened_at or now, now)}: {why}. "
         f"A single delivery is tried {when}; once one goes through, sending resumes by itself."
     )
-    return Health(str(channel.label), False, words, paused=channel)
+    return Health(str(channel.label), False, words, paused=channel, stops="paused after failures", channel=channel)
 
 
 def _moment(moment: datetime, now: datetime) -> str:
@@ -92,10 +109,16 @@ def _consumer_health(channel: Channel, consumers: list[Process]) -> Health:
     part = f"{channel.label} consumers"
     if not consumers:
         start = f"python manage.py run_consumer {channel.value}"
-        return Health(part, False, f"No {channel.in_words} consumer is running. Start one with: {start}")
+        return Health(
+            part,
+            False,
+            f"No {channel.in_words} consumer is running. Start one with: {start}",
+            stops="no consumer",
+            channel=channel,
+        )
     troubled = [process for process in consumers if process.state == Process.State.WAITING]
     if len(troubled) == len(consumers):
-        return Health(part, False, troubled[0].detail)
+        return Health(part, False, troubled[0].detail, stops="no consumer can send", channel=channel)
     return Health(part, True, _running(len(consumers)))
 
 
