@@ -57,10 +57,10 @@ def find(*, health: list[Health], may: May, now: datetime, user_id: int | None =
     found = [_of_part(part, may) for part in health if not part.ok]
     found += _dead_letters(process_health.dead_letters(now=now))
     if may(groups.VIEW_BROADCAST):
-        found += _awaiting(may)
+        overdue = _overdue(now)
+        found += _awaiting(may, overdue) + _overdue_ones(overdue, may, now)
         found += _rejected(user_id, now)
         found += _late(now)
-        found += _overdue(now)
         found += _faulty(now)
         found += _paused()
         found += _failed(may, now)
@@ -96,11 +96,13 @@ def _dead_letters(number: int) -> list[Concern]:
     return [Concern("dead-letters", words, command="python manage.py purge_dead_letters")]
 
 
-def _awaiting(may: May) -> list[Concern]:
-    waiting = list(Broadcast.objects.filter(state=State.AWAITING_APPROVAL).order_by("pk").only("subject")[:MAX_COUNTED])
+def _awaiting(may: May, named: list[Broadcast]) -> list[Concern]:
+    """Those that await approval, without those that have a line of their own."""
+    others = Broadcast.objects.filter(state=State.AWAITING_APPROVAL).exclude(pk__in=[one.pk for one in named])
+    waiting = list(others.order_by("pk").only("subject")[:MAX_COUNTED])
     if not waiting:
         return []
-    button = "Look and decide" if may(groups.APPROVE_BROADCAST) else "See what waits"
+    button = _decide(may)
     rule = "approval: nothing is sent until a second person has agreed."
     if len(waiting) == 1:
         return [
@@ -141,18 +143,26 @@ def _late(now: datetime) -> list[Concern]:
     ]
 
 
-def _overdue(now: datetime) -> list[Concern]:
-    """Those that were to start and still await approval."""
+def _decide(may: May) -> str:
+    return "Look and decide" if may(groups.APPROVE_BROADCAST) else "See what waits"
+
+
+def _overdue(now: datetime) -> list[Broadcast]:
+    """The first of those that were to start and still await approval."""
     overdue = Broadcast.objects.filter(state=State.AWAITING_APPROVAL, scheduled_for__lt=now)
+    return list(overdue.order_by("scheduled_for").only("subject", "scheduled_for")[:MAX_NAMED])
+
+
+def _overdue_ones(overdue: list[Broadcast], may: May, now: datetime) -> list[Concern]:
     return [
         Concern(
             f"overdue-{broadcast.pk}",
             f"“{broadcast.title}” was to start at {shown_time(broadcast.scheduled_for or now, now)} and still awaits "
             "approval. It starts as soon as it is approved.",
-            button="Open it",
+            button=_decide(may),
             url=_progress_url(broadcast),
         )
-        for broadcast in overdue.order_by("scheduled_for").only("subject", "scheduled_for")[:MAX_NAMED]
+        for broadcast in overdue
     ]
 
 

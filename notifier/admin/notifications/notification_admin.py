@@ -33,7 +33,7 @@ from notifier.wording.badges import badge
 
 @admin.register(Notification)
 class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
-    list_display = ("subject", "topic", "texts", "sent_times", "last_sent", "created_at")
+    list_display = ("title", "topic", "texts", "sent_times", "last_sent", "created_at")
     list_filter = ("topic",)
     list_select_related = ("topic",)
     search_fields = ("subject__icontains",)
@@ -76,6 +76,10 @@ class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
             times_sent=Coalesce(Subquery(times), 0, output_field=IntegerField()),
             last_sent_at=Subquery(last, output_field=DateTimeField()),
         )
+
+    @admin.display(description="subject")
+    def title(self, notification: Notification) -> str:
+        return notification.title
 
     @admin.display(description="texts")
     def texts(self, notification: Notification) -> SafeString:

@@ -41,7 +41,7 @@ PAGES = [
         needs=VIEW,
         opens=(at("{broadcast}"),),
         looks=(
-            *(at(f"{{{row}}}") for row in ("scheduled", "awaiting", "paused", "cancelled", "finished")),
+            *(at(f"{{{row}}}") for row in ("scheduled", "awaiting", "paused", "cancelled", "finished", "rejected")),
             *(at(f"{{{row}}}", query={"wall": "1"}) for row in ("broadcast", "finished")),
         ),
         pictures=(
