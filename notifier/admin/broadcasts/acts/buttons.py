@@ -62,7 +62,6 @@ BUTTONS = {
             retry_failed.retry_page,
             permission=groups.RESOLVE_DELIVERY,
             asks=True,
-            number=retry_failed.failed,
             condition=retry_failed.has_failed,
         ),
         Button(

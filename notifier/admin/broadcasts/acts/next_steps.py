@@ -34,8 +34,8 @@ def next_steps(request: HttpRequest, sheet: progress.Sheet, follower: Broadcast 
         url = results.list_of(broadcast, state__exact=Delivery.State.UNKNOWN)
         steps.append(NextStep("resolve", f"Resolve {unknown:,} unknown…", words, url))
     if failed and retry:
-        words = "The same deliveries once more, each with all its attempts. It asks for a reason first."
-        steps.append(NextStep("retry", f"Retry {failed:,} failed…", words, retry))
+        words = f"{failed:,} failed. The next page counts those that can still be sent, and asks for a reason."
+        steps.append(NextStep("retry", "Retry failed…", words, retry))
     if may(groups.SEND_BROADCAST) and not follower and acts.is_allowed(Act.FOLLOW_UP, broadcast):
         steps.append(_follow_up(sheet))
     if may(groups.EXPORT_DELIVERY) and may(groups.VIEW_DELIVERY):

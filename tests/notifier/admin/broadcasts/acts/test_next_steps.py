@@ -23,7 +23,7 @@ def steps_of(browser: Browser, broadcast: Broadcast) -> dict[str, str]:
 def test_what_has_ended_says_what_to_do_next_with_numbers(admin: Browser) -> None:
     assert steps_of(admin, an_ended()) == {
         "resolve": "Resolve 3 unknown…",
-        "retry": "Retry 12 failed…",
+        "retry": "Retry failed…",
         "follow": "Look who of the 30 can still get it…",
         "export": "Export 1,998 deliveries",
     }
