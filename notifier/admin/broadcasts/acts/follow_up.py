@@ -7,16 +7,17 @@ from typing import Any, cast
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 
 from notifier.admin.broadcasts import page_parts, samples
 from notifier.admin.broadcasts.forms import FollowForm
+from notifier.admin.broadcasts.totals import Totals
 from notifier.admin.deliveries import results
 from notifier.admin.lists import deferred_counts
 from notifier.admin.lists.base import BackOfficeAdmin
-from notifier.broadcasts import followups, lifecycle
+from notifier.broadcasts import followups, held_back, lifecycle
 from notifier.broadcasts.followups import Missing
 from notifier.models import Broadcast, Delivery
 from notifier.runtime import clock
@@ -48,8 +49,8 @@ def _follow_up(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Br
     if made := followups.find_existing(broadcast_id=broadcast.pk, token=token):
         return redirect(model_admin.page_url("progress", made.pk))
     followups.check(broadcast=broadcast)
-    number = followups.total(followups.missing(broadcast=broadcast))
-    form = FollowForm(request.POST, sends=number, may_be_critical=request.user.has_perm(groups.SEND_CRITICAL))
+    summary = _summary(broadcast, followups.missing(broadcast=broadcast))
+    form = _form(request, summary, request.POST)
     if not form.is_valid():
         return _ask(model_admin, request, broadcast, "Nothing was sent yet: see what is marked below.", form)
     made = followups.create(
@@ -84,21 +85,34 @@ def _ask(
 
 def _missing(request: HttpRequest, broadcast: Broadcast, form: FollowForm | None) -> dict[str, Any]:
     counted = followups.missing(broadcast=broadcast)
-    number = followups.total(counted)
+    summary, number = _summary(broadcast, counted), followups.total(counted)
+    form = form or _form(request, summary)
     return {
-        "title": "Send to those who did not get it?" if number else "Nobody is left to send it to",
-        "counted": counted,
-        "number": number,
+        "title": "Send to those who did not get it?" if summary.critical_total else "Nobody is left to send it to",
+        "counted": [(one, summary.sends[one.channel], one.recipients - summary.sends[one.channel]) for one in counted],
+        "has_caps": held_back.caps_are_set(),
+        "summary": summary,
+        "number": summary.critical_total if form.is_for_critical else summary.total,
         "unknown": sum(missing.unknown for missing in counted),
         "under_way": sum(missing.under_way for missing in counted),
         "unknown_url": results.list_of(broadcast, state__exact=Delivery.State.UNKNOWN),
         "asks": lifecycle.needs_approval(by=cast(User, request.user), sends=lambda: number),
-        "button": total_in_words(counted),
-        "form": form or FollowForm(sends=number, may_be_critical=request.user.has_perm(groups.SEND_CRITICAL)),
+        "form": form,
     }
 
 
-def total_in_words(counted: Sequence[Missing]) -> str:
-    """What goes out: "12 e-mails and 3 SMS"."""
-    parts = [missing.channel.counted(missing.recipients) for missing in counted if missing.recipients]
-    return " and ".join(parts)
+def _summary(broadcast: Broadcast, counted: Sequence[Missing]) -> Totals:
+    """What goes out, and what if it ignored the frequency cap."""
+    now = clock.now()
+    critical = {one.channel: one.recipients for one in counted}
+    over = {
+        channel: held_back.over_cap(topic_id=broadcast.topic_id, channel=channel, now=now, follows=broadcast)
+        for channel, number in critical.items()
+        if number
+    }
+    return Totals({channel: max(0, number - over.get(channel, 0)) for channel, number in critical.items()}, critical)
+
+
+def _form(request: HttpRequest, summary: Totals, posted: QueryDict | None = None) -> FollowForm:
+    may = request.user.has_perm(groups.SEND_CRITICAL)
+    return FollowForm(posted, sends=summary.total, critical_sends=summary.critical_total, may_be_critical=may)
