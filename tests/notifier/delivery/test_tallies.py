@@ -282,8 +282,10 @@ def test_the_tally_of_a_broadcast_under_way_always_balances(now: datetime) -> No
         for second in range(20):
             tallies.tally(broadcast_id=broadcast.pk, now=now + second * SECOND)
             seen = Broadcast.objects.get(pk=broadcast.pk).tally
-            counted = sum(number for states in seen["counts"].values() for number in states.values())
-            balances.append((seen["audience"], counted))
+            # It was passed by for as long as its row was being expanded.
+            if "counts" in seen:
+                counted = sum(number for states in seen["counts"].values() for number in states.values())
+                balances.append((seen["audience"], counted))
 
     assert at_once(expand, count) == [None, None]
 
