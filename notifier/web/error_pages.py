@@ -34,7 +34,7 @@ def public_page(*, status: int, template: str, **context: Any) -> HttpResponse:
     fails would be answered with 500.
     """
     try:
-        text, kind = render_to_string(f"public/{template}.html", context), "text/html"
+        text, kind = str(render_to_string(f"public/{template}.html", context)), "text/html"
     except Exception:
         logger.exception("The page public/%s.html can’t be rendered.", template)
         text, kind = HTTPStatus(status).phrase, "text/plain"
