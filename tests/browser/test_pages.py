@@ -276,7 +276,7 @@ def test_the_live_page_says_that_the_database_is_away_and_goes_on_once_it_is_bac
         other.goto(url)
     page.locator("#live", has_text="of 3").wait_for()
 
-    assert (other.title(), sticks_out(other)) == ("Sorry, there is a problem | Notifier", False)
+    assert (other.title(), sticks_out(other)) == ("Not available right now | Notifier", False)
     # The overview that a log-in leads to may have asked in that moment as well.
     assert console_errors
     assert all("503" in error for error in console_errors)
