@@ -273,7 +273,7 @@ class Sender:
                     window.passes(flight)
                 window.end(flight, outcome)
             except PerhapsDown as failure:
-                self._suspect(thread, window, str(failure) or "the provider can't be used", flight)
+                self._suspect(thread, window, str(failure) or "the provider can’t be used", flight)
             except ChannelDown as failure:
                 self._refuse(thread, window, str(failure), flight)
             thread.flight = None
