@@ -102,7 +102,7 @@ def send_once_more(page: Page) -> tuple[str, str]:
     page.goto(f"{reverse('admin:notifier_notification_broadcast')}?ids={notification.pk}")
     page.locator("#id_typed").fill("1")
     press(page, "Send 1 e-mail")
-    return "again", "Tick “Send again” if you want that."
+    return "again", "Tick “Send again” to send it anyway."
 
 
 def reject(page: Page) -> tuple[str, str]:
@@ -183,7 +183,7 @@ def test_a_wrong_password_is_told_beside_its_field_and_above(desk: Page) -> None
     password = desk.locator("#id_password")
     expect(password).to_be_focused()
     expect(password).to_have_accessible_description(
-        "That is not the name and password of a member of staff. Capital and small letters differ."
+        "Enter the correct username and password of a staff account. Both are case-sensitive."
     )
     desk.locator("#error-summary").get_by_role("link").click()
     expect(password).to_be_focused()

@@ -50,7 +50,7 @@ def test_the_counter_and_the_preview_follow_what_is_typed(page: Page, live_serve
     page.get_by_label("E-mail text").fill("Dear *{{ first_name }}*, <b>look</b>")
 
     expect(page.locator("#checks")).to_contain_text("6 of 70 characters, 1 segment")
-    expect(page.locator("#checks")).to_contain_text("“…” (horizontal ellipsis; write ... instead)")
+    expect(page.locator("#checks")).to_contain_text("“…” (horizontal ellipsis; use ... instead)")
     expect(page.locator("#checks")).to_contain_text("HTML is shown as plain text")
     for screen in ("desk", "phone"):
         expect(the_mail(page, on=screen).locator("em")).to_have_text("Ann")

@@ -88,8 +88,8 @@ def test_the_chart_says_what_it_shows_and_opens_as_a_table_by_keyboard(page: Pag
             broadcast=ended, day=timezone.now().date(), channel="email", state=state, number=number
         )
     enter(page, live_server)
-    expect(page.get_by_role("img", name="E-mail a day")).to_have_accessible_name(
-        re.compile(r"E-mail a day From .* to .*: 1,234 sent, 5 failed\.")
+    expect(page.get_by_role("img", name="E-mail per day")).to_have_accessible_name(
+        re.compile(r"E-mail per day From .* to .*: 1,234 sent, 5 failed\.")
     )
 
     page.locator("#chart-email summary").focus()
