@@ -80,6 +80,7 @@ def duplicate(*, notification: Notification) -> Notification:
     copy = Notification(
         topic=notification.topic,
         subject=notification.subject,
+        preheader=notification.preheader,
         email_body=notification.email_body,
         sms_body=notification.sms_body,
     )

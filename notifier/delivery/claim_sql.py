@@ -44,6 +44,7 @@ class Content:
     topic: str
     topic_slug: str
     subject: str
+    preheader: str
     body: str
     breaker_open: bool
     notification_id: int
@@ -56,7 +57,7 @@ class Content:
 
 
 _CONTENT = f"""
-    SELECT t.id, t.name, t.slug, b.subject, b.{{channel}}_body,
+    SELECT t.id, t.name, t.slug, b.subject, b.preheader, b.{{channel}}_body,
            EXISTS (SELECT 1 FROM {BREAKER} k WHERE k.channel = %s AND k.opened_at IS NOT NULL),
            b.notification_id, b.follows_id, b.is_critical, b.started_at,
            COALESCE((SELECT i.code FROM {_INSTALLATION} i ORDER BY i.id LIMIT 1), '')

@@ -14,6 +14,7 @@ from django.db.models import QuerySet
 from notifier.delivery import claim_sql
 from notifier.delivery.claim_sql import Content, PendingRow, Restrictions
 from notifier.messages import email, lines, placeholders, signed_links
+from notifier.messages.email import RenderedEmail
 from notifier.messages.outgoing import Outgoing
 from notifier.models import Breaker, Broadcast, Channel, Delivery, Reason
 from notifier.policies import quiet_hours, quiet_hours_sql
@@ -175,7 +176,11 @@ def _defer(deferred: Mapping[datetime, Sequence[int]]) -> None:
 def _prepare(channel: Channel, content: Content) -> None:
     """Render what is the same in all messages. An error here is the broadcast's, and no client is to blame for it."""
     if channel == Channel.EMAIL:
-        email.render(subject=content.subject, body=content.body)
+        _email(content)
+
+
+def _email(content: Content) -> RenderedEmail:
+    return email.render(subject=content.subject, preheader=content.preheader, body=content.body)
 
 
 def _message_or_flaw(broadcast_id: int, channel: Channel, content: Content, row: PendingRow) -> Message:
@@ -217,5 +222,5 @@ def _rendered(blank: Message, content: Content, row: PendingRow) -> Message:
 def _bodies(channel: Channel, content: Content, replacements: dict[str, str], link_token: str) -> tuple[str, str]:
     if channel != Channel.EMAIL:
         return placeholders.sms(content.body, replacements), ""
-    rendered = email.render(subject=content.subject, body=content.body)
+    rendered = _email(content)
     return rendered.text_for(replacements, link_token), rendered.html_for(replacements, link_token)

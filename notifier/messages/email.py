@@ -24,6 +24,8 @@ _TEXT_FOOT = f"""{FOOT}
 Unsubscribe: {{{{ {UNSUBSCRIBE} }}}}
 Manage your preferences: {{{{ {PREFERENCES} }}}}
 """
+#: Stands after a preheader, where an inbox would go on with the text.
+FILLER = mark_safe("&zwnj;&nbsp;" * 60)  # noqa: S308  (it is our own)
 #: How many rendered texts a process keeps: more broadcasts than that seldom run at once.
 KEPT = 64
 
@@ -65,12 +67,13 @@ class RenderedEmail:
 
 
 @lru_cache(maxsize=KEPT)
-def render(*, subject: str, body: str) -> RenderedEmail:
+def render(*, subject: str, body: str, preheader: str = "") -> RenderedEmail:
     written = markdown.write(body)
     # Safe: the body is what nh3 left of it, and the template escapes the rest.
     styled = mark_safe(_with_styles(written.html))  # noqa: S308
     addresses = {"unsubscribe": f"{{{{ {UNSUBSCRIBE} }}}}", "preferences": f"{{{{ {PREFERENCES} }}}}"}
-    page: str = render_to_string("mail/message.html", {"subject": subject, "body": styled, "foot": FOOT, **addresses})
+    words = {"subject": subject, "preheader": preheader, "filler": FILLER, "body": styled, "foot": FOOT}
+    page: str = render_to_string("mail/message.html", {**words, **addresses})
     # The template's only letter beyond ASCII: with it no mail at all would go as it is.
     page = page.replace("·", "&middot;")
     html = _INDENTATION.sub("\n", _IN_STYLE.sub("; ", page)).lstrip()

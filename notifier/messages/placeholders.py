@@ -112,6 +112,14 @@ def subject_mistakes(text: str) -> list[str]:
     return found
 
 
+def preheader_mistakes(text: str) -> list[str]:
+    """A sentence for each thing that is wrong with what stands after the subject in the inbox; it may be empty."""
+    found = mistakes(text)
+    if not lines.is_one_line(text):
+        found.append("A preheader must be one line, without tabs or other control characters.")
+    return found
+
+
 def sms_mistakes(text: str) -> list[str]:
     """A sentence for each thing that is wrong with the text of an SMS."""
     found = mistakes(text)

@@ -92,11 +92,12 @@ class Broadcast(WithBodies):
     #: Nothing was sent yet, and clients who are added now are still included.
     BEFORE_START = (State.AWAITING_APPROVAL, State.SCHEDULED)
     #: What is copied from the notification.
-    FROZEN = ("topic_id", "subject", "email_body", "sms_body")
+    FROZEN = ("topic_id", "subject", "preheader", "email_body", "sms_body")
 
     notification = models.ForeignKey(Notification, on_delete=models.PROTECT, related_name="broadcasts")
     topic = models.ForeignKey(Topic, on_delete=models.PROTECT, related_name="broadcasts")
     subject = models.CharField(max_length=200, validators=[validate_one_line])
+    preheader = models.CharField(max_length=150, blank=True, default="", db_default="")
     email_body = models.TextField("e-mail text", blank=True)
     sms_body = models.TextField("SMS text", blank=True)
     #: The notification's `updated_at` when its text was copied; shows whether it was edited since.

@@ -41,6 +41,14 @@ class Notification(WithBodies):
     subject = models.CharField(
         max_length=200, help_text="The subject of the e-mail. Staff see it as the name of the notification."
     )
+    preheader = models.CharField(
+        max_length=150,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Shown after the subject in the inbox, and not in the e-mail itself. Left empty, most inboxes show "
+        "the beginning of the text.",
+    )
     email_body = models.TextField("e-mail text", blank=True)
     sms_body = models.TextField("SMS text", blank=True)
     created_at = models.DateTimeField("created", auto_now_add=True, db_index=True)
@@ -70,7 +78,10 @@ class Notification(WithBodies):
         return self.subject
 
     def clean(self) -> None:
-        self.subject = self.subject.strip()
+        self.subject, self.preheader = self.subject.strip(), self.preheader.strip()
         self.email_body, self.sms_body = placeholders.tidied(self.email_body), placeholders.tidied(self.sms_body)
-        if found := mistakes.found(subject=self.subject, email_body=self.email_body, sms_body=self.sms_body):
+        found = mistakes.found(
+            subject=self.subject, preheader=self.preheader, email_body=self.email_body, sms_body=self.sms_body
+        )
+        if found:
             raise ValidationError(found)

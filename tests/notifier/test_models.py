@@ -312,8 +312,21 @@ def test_a_subject_is_one_line(subject: str) -> None:
     }
 
 
+def test_a_preheader_is_one_line_with_placeholders_of_the_list() -> None:
+    for preheader, wrong in {
+        "two\nlines": "A preheader must be one line, without tabs or other control characters.",
+        "for {{ nmae }}": "There is no placeholder {{ nmae }}. Use one of {{ name }}, {{ first_name }}, {{ topic }}.",
+    }.items():
+        with pytest.raises(ValidationError) as caught:
+            Notification(topic=a_topic(), subject="Homes", preheader=preheader, email_body="Hello").full_clean()
+
+        assert caught.value.message_dict == {"preheader": [wrong]}
+
+
 def test_a_good_notification_is_accepted() -> None:
-    Notification(topic=a_topic(), subject="{{ topic }}", email_body="Dear {{ name }}", sms_body="").full_clean()
+    Notification(
+        topic=a_topic(), subject="{{ topic }}", preheader="For {{ name }}", email_body="Dear {{ name }}", sms_body=""
+    ).full_clean()
 
 
 def test_what_was_sent_is_not_deleted() -> None:

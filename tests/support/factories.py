@@ -88,9 +88,10 @@ def a_notification(
     subject: str = "Three new homes",
     email_body: str = "Hello {{ name }}, have a look.",
     sms_body: str = "Hello {{ name }}",
+    preheader: str = "",
 ) -> Notification:
     return Notification.objects.create(
-        topic=topic or a_topic(), subject=subject, email_body=email_body, sms_body=sms_body
+        topic=topic or a_topic(), subject=subject, preheader=preheader, email_body=email_body, sms_body=sms_body
     )
 
 
@@ -108,6 +109,7 @@ def a_broadcast(
         "notification": notification,
         "topic": notification.topic,
         "subject": notification.subject,
+        "preheader": notification.preheader,
         "email_body": notification.email_body,
         "sms_body": notification.sms_body,
         "state": state,

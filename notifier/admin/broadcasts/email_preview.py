@@ -5,6 +5,7 @@ from django.urls import reverse
 
 from notifier.broadcasts import audience
 from notifier.messages import email, placeholders, signed_links
+from notifier.messages.email import RenderedEmail
 from notifier.models import Broadcast, Channel, Client, Notification, Topic
 from notifier.staff import groups
 
@@ -34,15 +35,17 @@ def page(request: HttpRequest, text: Notification | Broadcast) -> HttpResponse:
         raise Http404(f"{text} has no e-mail text.")
     may_see = any(map(request.user.has_perm, KNOWN_TO))
     sample = audience.sample(topic=text.topic, channel=Channel.EMAIL) if may_see else None
-    rendered = email.render(subject=text.subject, body=text.email_body)
-    html = for_a_frame(rendered.html_for(values(text, sample), test_token(text.topic)))
+    html = for_a_frame(rendered(text).html_for(values(text, sample), test_token(text.topic)))
     return HttpResponse(html, headers={"X-Frame-Options": "SAMEORIGIN"})
 
 
 def as_text(text: Notification | Broadcast, sample: Client | None) -> str:
     """The text version, for mail programs that show no HTML."""
-    rendered = email.render(subject=text.subject, body=text.email_body)
-    return rendered.text_for(values(text, sample), test_token(text.topic)).strip()
+    return rendered(text).text_for(values(text, sample), test_token(text.topic)).strip()
+
+
+def rendered(text: Notification | Broadcast) -> RenderedEmail:
+    return email.render(subject=text.subject, preheader=text.preheader, body=text.email_body)
 
 
 def test_token(topic: Topic | None) -> str:

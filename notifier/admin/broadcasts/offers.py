@@ -55,6 +55,7 @@ class ChannelOffer:
     #: One of the clients who will get it on this channel.
     sample: Client | None
     subject: str
+    preheader: str
     #: As the sample client will read it, an e-mail without its HTML; empty when there is no text for this channel.
     text: str
     #: The URL of the page that shows the e-mail, for a frame; empty for an SMS.
@@ -243,6 +244,7 @@ def _channel_offer(
         reach=reach,
         sample=sample,
         subject=shown.subject,
+        preheader=shown.preheader,
         text=shown.text,
         email_url=shown.email_url,
     )

@@ -13,6 +13,8 @@ class SampleText:
     """A text as one client reads it."""
 
     subject: str
+    #: Of an e-mail: what stands after the subject in the inbox.
+    preheader: str
     #: An e-mail without its HTML.
     text: str
     #: The URL of the page that shows the e-mail, for a frame; empty for an SMS.
@@ -23,8 +25,9 @@ def sample_text(text: Notification | Broadcast, channel: Channel, sample: Client
     replacements = email_preview.values(text, sample)
     subject, body = placeholders.render(text.subject, replacements), text.body(channel).strip()
     if channel == Channel.EMAIL and body:
-        return SampleText(subject, email_preview.as_text(text, sample), email_preview.url(text))
-    return SampleText(subject, placeholders.sms(body, replacements), "")
+        preheader = placeholders.render(text.preheader, replacements)
+        return SampleText(subject, preheader, email_preview.as_text(text, sample), email_preview.url(text))
+    return SampleText(subject, "", placeholders.sms(body, replacements), "")
 
 
 def samples_of(broadcast: Broadcast) -> list[SampleText]:

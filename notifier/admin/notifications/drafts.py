@@ -19,7 +19,7 @@ from notifier.wording import numbers
 #: Clients offered while a name is typed.
 OFFERED = 8
 #: The texts of a draft, as the form names its fields.
-_TEXTS = {"subject": "Subject", "email_body": "E-mail", "sms_body": "SMS"}
+_TEXTS = {"subject": "Subject", "preheader": "Preheader", "email_body": "E-mail", "sms_body": "SMS"}
 #: Stands for the topic until one is chosen.
 NO_TOPIC = "Topic"
 
@@ -28,12 +28,13 @@ NO_TOPIC = "Topic"
 class Draft:
     topic: Topic | None
     subject: str
+    preheader: str
     email_body: str
     sms_body: str
 
     @classmethod
     def of(cls, notification: Notification) -> "Draft":
-        return cls(notification.topic, notification.subject, notification.email_body, notification.sms_body)
+        return cls(notification.topic, *(getattr(notification, name) for name in _TEXTS))
 
     @classmethod
     def read(cls, posted: Mapping[str, str]) -> "Draft":
@@ -54,7 +55,7 @@ class Draft:
     @property
     def mistakes(self) -> dict[str, list[str]]:
         """What would be refused when it is saved, by the text's name; a text that is not written yet is no mistake."""
-        found = mistakes.found(subject=self.subject, email_body=self.email_body, sms_body=self.sms_body)
+        found = mistakes.found(**{name: getattr(self, name) for name in _TEXTS})
         return {_TEXTS[name]: sentences for name, sentences in found.items()}
 
     @property
@@ -62,7 +63,7 @@ class Draft:
         return markdown.warnings(self.email_body)
 
 
-EMPTY = Draft(None, "", "", "")
+EMPTY = Draft(None, "", "", "", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,7 @@ class Shown:
     """A draft as one reader will see it."""
 
     subject: str
+    preheader: str
     html: str
     text: str
     sms: str
@@ -123,10 +125,11 @@ class Shown:
 
 def show(*, draft: Draft, reader: Reader) -> Shown:
     values = placeholders.values(name=reader.name, topic=draft.topic_name)
-    rendered = email.render(subject=draft.subject, body=draft.email_body)
+    rendered = email.render(subject=draft.subject, preheader=draft.preheader, body=draft.email_body)
     link_token = email_preview.test_token(draft.topic)
     return Shown(
         subject=lines.one_line(placeholders.render(draft.subject, values)),
+        preheader=lines.one_line(placeholders.render(draft.preheader, values)),
         html=rendered.html_for(values, link_token) if draft.email_body else "",
         text=rendered.text_for(values, link_token) if draft.email_body else "",
         sms=placeholders.sms(draft.sms_body, values),

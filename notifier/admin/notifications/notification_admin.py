@@ -54,7 +54,7 @@ class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
     readonly_fields = ("placeholders",)
     fieldsets = (
         (None, {"fields": ("topic", "subject", "placeholders")}),
-        ("E-mail", {"fields": ("email_body",), "description": "Leave empty to send no e-mail."}),
+        ("E-mail", {"fields": ("preheader", "email_body"), "description": "Leave empty to send no e-mail."}),
         ("SMS", {"fields": ("sms_body",), "description": "Leave empty to send no SMS."}),
     )
     object_history_template = "admin/notifier/notification/history.html"

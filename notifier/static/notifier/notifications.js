@@ -2,7 +2,7 @@
 // Without it the placeholders are a list to copy from, and the buttons show the same in the frame.
 
 const PAUSE_MILLISECONDS = 500;
-const TEXTS = ["id_subject", "id_email_body", "id_sms_body"];
+const TEXTS = ["id_subject", "id_preheader", "id_email_body", "id_sms_body"];
 
 const form = document.getElementById("notification_form");
 const preview = document.getElementById("preview");

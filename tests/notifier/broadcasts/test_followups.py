@@ -142,15 +142,16 @@ def test_other_broadcasts_of_the_same_notification_do_not_count(now: datetime) -
 
 
 def test_the_text_is_the_frozen_one_whatever_the_notification_says_today(now: datetime) -> None:
-    notification = a_notification(subject="As it was", email_body="old", sms_body="")
+    notification = a_notification(subject="As it was", preheader="then", email_body="old", sms_body="")
     original = an_ended(now, notification=notification, text_of=now)
-    type(notification).objects.update(subject="Changed", email_body="new", sms_body="new")
+    type(notification).objects.update(subject="Changed", preheader="now", email_body="new", sms_body="new")
     staff = a_user()
 
     made = follow(original, now, by=staff)
 
     made.refresh_from_db()
-    assert (made.subject, made.email_body, made.sms_body, made.text_of) == ("As it was", "old", "", now)
+    assert (made.subject, made.preheader) == ("As it was", "then")
+    assert (made.email_body, made.sms_body, made.text_of) == ("old", "", now)
     assert (made.follows, made.created_by, made.state, made.started_at) == (original, staff, "RUNNING", now)
 
 

@@ -36,15 +36,18 @@ def press(
 def test_a_press_makes_a_running_broadcast_with_frozen_text_and_audience(now: datetime) -> None:
     a_client(listings="both")
     newest = a_client()
-    notification = a_notification(subject="Homes", email_body="Mail {{ name }}", sms_body="Text {{ name }}")
+    notification = a_notification(
+        subject="Homes", preheader="Near you", email_body="Mail {{ name }}", sms_body="Text {{ name }}"
+    )
     ann = a_user(username="ann")
 
     (broadcast,) = press(notification, now=now, by=ann)
 
     broadcast.refresh_from_db()
     assert (broadcast.notification, broadcast.topic, broadcast.created_by) == (notification, notification.topic, ann)
-    assert (broadcast.subject, broadcast.email_body, broadcast.sms_body) == (
+    assert (broadcast.subject, broadcast.preheader, broadcast.email_body, broadcast.sms_body) == (
         "Homes",
+        "Near you",
         "Mail {{ name }}",
         "Text {{ name }}",
     )
@@ -56,11 +59,12 @@ def test_later_edits_change_nothing(now: datetime) -> None:
     notification = a_notification(email_body="as it was")
     (broadcast,) = press(notification, now=now)
 
-    notification.email_body = "edited"
+    notification.email_body = notification.preheader = "edited"
     notification.save()
 
     broadcast.refresh_from_db()
-    assert broadcast.email_body == "as it was"
+    assert (broadcast.email_body, broadcast.preheader) == ("as it was", "")
+    assert broadcast.is_outdated
 
 
 def test_without_any_client_it_ends_at_once(now: datetime) -> None:

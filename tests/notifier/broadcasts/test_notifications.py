@@ -159,16 +159,19 @@ def test_a_copy_of_a_ready_one_is_a_draft(now: datetime) -> None:
 
 
 def test_a_copy_says_the_same_and_was_sent_to_nobody() -> None:
-    original = a_notification(topic=a_topic(slug="offerings"), subject="Homes", email_body="Dear you", sms_body="Hi")
+    original = a_notification(
+        topic=a_topic(slug="offerings"), subject="Homes", preheader="Near you", email_body="Dear you", sms_body="Hi"
+    )
     a_broadcast(notification=original)
 
     copy = notifications.duplicate(notification=original)
 
     fresh = Notification.objects.get(pk=copy.pk)
     assert copy.pk != original.pk
-    assert (fresh.topic, fresh.subject, fresh.email_body, fresh.sms_body) == (
+    assert (fresh.topic, fresh.subject, fresh.preheader, fresh.email_body, fresh.sms_body) == (
         original.topic,
         "Homes",
+        "Near you",
         "Dear you",
         "Hi",
     )

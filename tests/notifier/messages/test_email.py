@@ -92,6 +92,24 @@ def test_each_client_has_links_of_their_own_whatever_staff_wrote_beside_them() -
     assert rendered.text_for(VALUES, TOKEN).startswith("{{ unsubscribe }} {{ preferences }}\n")
 
 
+# --- The preheader ----------------------------------------------------------------------------------------------------
+def test_a_preheader_stands_hidden_before_all_else_in_the_html_and_not_in_the_text() -> None:
+    rendered = email.render(subject="s", preheader="For {{ first_name }} <only>", body="Dear you")
+
+    html = rendered.html_for(VALUES, TOKEN)
+
+    hidden = re.search(r'<div style="([^"]*)"[^>]*>(.*?)</div>', html.partition("<body")[2], re.DOTALL)
+    assert hidden is not None
+    assert "display: none" in hidden[1]
+    assert hidden[2].strip().startswith("For Ann &lt;only&gt;&zwnj;&nbsp;")
+    assert words_of(html).partition(">")[2].strip().startswith("For Ann <only>")
+    assert "only" not in rendered.text_for(VALUES, TOKEN)
+
+
+def test_without_a_preheader_nothing_is_hidden() -> None:
+    assert "display: none" not in email.render(subject="s", body="Dear you").html_for(VALUES, TOKEN)
+
+
 # --- Direction and bytes ----------------------------------------------------------------------------------------------
 def test_each_outermost_block_takes_the_direction_of_its_own_letters() -> None:
     body = "שלום {{ name }}\n\n# Homes\n\n- עברית\n\n  more\n- two\n\n> كلام\n>\n> more"

@@ -42,10 +42,11 @@ def test_a_draft_is_shown_as_the_client_who_was_asked_for_and_nothing_is_kept(ad
     a_client(name="Ann Example", listings="both")
     bob = a_client(name="Bob <b>Bold")
 
-    page = admin.post(reverse(PREVIEW), a_draft(reader=bob.email))
+    page = admin.post(reverse(PREVIEW), a_draft(reader=bob.email, preheader="Near {{ first_name }}"))
 
     shown = page.context["shown"]
-    assert shown.subject == "Homes for Bob"
+    assert (shown.subject, shown.preheader) == ("Homes for Bob", "Near Bob")
+    assert '<span class="preheader" dir="auto">Near Bob</span>' in text_of(page)
     assert "Dear <strong>Bob &lt;b&gt;Bold</strong>" in shown.html
     assert shown.text.startswith("Dear Bob <b>Bold\n")
     assert shown.sms == "Hello Bob <b>Bold"

@@ -203,12 +203,13 @@ def test_a_message_is_rendered_for_its_client_from_the_frozen_text(now: datetime
         subject="{{ topic }} for {{ first_name }}",
         email_body="Dear **{{ name }}**",
         sms_body="Hi {{ name }}",
+        preheader="Only for {{ first_name }}",
     )
     broadcast = a_broadcast(notification=notification)
     client = a_client(name="Zoë {{ topic }} <b>", listings="both")
     mail = a_delivery(broadcast=broadcast, client=client, attempts=3)
     text = a_delivery(broadcast=broadcast, client=client, channel=Channel.SMS)
-    notification.email_body = "edited meanwhile"
+    notification.email_body = notification.preheader = "edited meanwhile"
     notification.save()
 
     (message,) = claim(mail, now=now).messages
@@ -217,6 +218,7 @@ def test_a_message_is_rendered_for_its_client_from_the_frozen_text(now: datetime
     assert message.subject == "Listings for Zoë"
     assert message.body.startswith("Dear Zoë {{ topic }} <b>\n")
     assert "Dear <strong>Zoë {{ topic }} &lt;b&gt;</strong>" in message.html
+    assert ("Only for Zoë&zwnj;" in message.html, "Only for" in message.body + short.body) == (True, False)
     assert (message.broadcast_id, message.channel, message.attempts) == (broadcast.pk, Channel.EMAIL, 3)
     assert (short.body, short.html) == ("Hi Zoë {{ topic }} <b>", "")
     assert (short.address, short.channel) == (str(client.phone), Channel.SMS)
