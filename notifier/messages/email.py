@@ -13,7 +13,7 @@ from html import escape
 from django.template.loader import render_to_string
 from django.utils.safestring import mark_safe
 
-from notifier.messages import markdown, placeholders, signed_links
+from notifier.messages import buttons, markdown, placeholders, signed_links
 
 #: Why they get it. The last lines of both forms begin with it; how to unsubscribe follows.
 FOOT = "You are receiving this because you asked to hear about {{ topic }}."
@@ -48,7 +48,22 @@ _INDENTATION = re.compile(r"(?<!;)\n\s+")
 _IN_STYLE = re.compile(r";\n\s+")
 # Blocks that may stand in one another. The outermost takes the direction of the first letter in it that has one.
 _BLOCKS = _STYLES.keys() - {"hr", "a", "li"}
-_TAG = re.compile(rf"<(/?)({'|'.join(_STYLES)})(?=[ >])")
+# A button is a paragraph of its own, and its link's class comes first: notifier/messages/buttons.py.
+_TAG = re.compile(
+    rf'<p><a(?P<button> class="{buttons.NAME}"[^<>]*)>|(?P<end></a></p>)|'
+    rf"<(?P<slash>/?)(?P<name>{'|'.join(_STYLES)})(?=[ >])"
+)
+# Outlook knows no padding of a link and takes `mso-padding-alt` of the cell; everybody else can press the whole of it.
+_BUTTON = """<table role="presentation" cellpadding="0" cellspacing="0" border="0"
+style="margin: 0 0 16px; border-collapse: separate;">
+<tr>
+<td align="center" bgcolor="{colour}" dir="auto" style="border-radius: 8px; mso-padding-alt: 12px 24px;">
+<a{link}
+style="display: inline-block; padding: 12px 24px; border-radius: 8px; background: {colour}; color: {ink}; \
+font-weight: 600; line-height: 1.3; text-decoration: none;">"""
+_BUTTON_END = "</a>\n</td>\n</tr>\n</table>"
+#: The colour of buttons, and that of the words on them.
+_BUTTON_COLOUR, _BUTTON_INK = "#4a45c4", "#ffffff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +106,17 @@ def _addresses(link_token: str) -> dict[str, str]:
 
 
 def _with_styles(html: str) -> str:
-    depth = 0
+    depth, in_button = 0, False
 
     def begin(tag: re.Match[str]) -> str:
-        nonlocal depth
-        is_end, name = bool(tag[1]), tag[2]
+        nonlocal depth, in_button
+        if tag["button"] is not None:
+            in_button = True
+            return _BUTTON.format(link=tag["button"], colour=_BUTTON_COLOUR, ink=_BUTTON_INK)
+        if tag["end"] and in_button:
+            in_button = False
+            return _BUTTON_END
+        is_end, name = bool(tag["end"] or tag["slash"]), tag["name"] or "p"
         if name in _BLOCKS:
             depth += -1 if is_end else 1
         if is_end:

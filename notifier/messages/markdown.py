@@ -1,9 +1,9 @@
 """An e-mail's text: a small part of Markdown, parsed once and rendered twice, as HTML and as plain text.
 
-Paragraphs, line breaks, emphasis, headings, lists, quotes, rules and links. Everything else is shown as it was typed:
-raw HTML, tables and pictures as text. Also left out is what would change a text without its author meaning it: code by
-indentation, headings by underlining ("Ann" above "--"), entities, definitions of links. Placeholders stay where they
-are, each written as `{{ name }}`.
+Paragraphs, line breaks, emphasis, headings, lists, quotes, rules, links and buttons. Everything else is shown as it was
+typed: raw HTML, tables and pictures as text. Also left out is what would change a text without its author meaning it:
+code by indentation, headings by underlining ("Ann" above "--"), entities, definitions of links. Placeholders stay where
+they are, each written as `{{ name }}`.
 """
 
 import re
@@ -16,7 +16,7 @@ import nh3
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from notifier.messages import pasted_urls, placeholders
+from notifier.messages import buttons, pasted_urls, placeholders
 from notifier.messages.plain_text import PlainText
 
 SCHEMES = {"http", "https", "mailto", "tel"}
@@ -51,6 +51,7 @@ def _parser() -> MarkdownIt:
     parser.validateLink = lambda url: True  # type: ignore[method-assign]
     # Before emphasis, for which the stars and lines of an address are no marks.
     parser.inline.ruler.after("text", "pasted_url", pasted_urls.link)
+    buttons.add_to(parser)
     return parser
 
 
@@ -76,6 +77,7 @@ def write(source: str) -> Written:
         _parser().renderer.render(tokens, _parser().options, {}),
         tags=_TAGS,
         attributes={"a": {"href", "title"}, "ol": {"start"}},
+        tag_attribute_values={"a": {"class": {buttons.NAME}}},
         url_schemes=SCHEMES,
         url_relative="deny",
         link_rel=None,
@@ -104,6 +106,8 @@ def warnings(source: str) -> list[str]:
         found.append("Images are not sent: ![…](…) becomes a link to the image.")
     if any(_is_table_rule(line) for line in source.splitlines()):
         found.append("Tables are shown as plain text. Use a list instead: - one line, - another.")
+    if buttons.MARK in source and buttons.MARK in write(source).text:
+        found.append(f"A button needs a line of its own: [Book now](https://…){buttons.MARK}.")
     return found
 
 

@@ -4,6 +4,8 @@ from urllib.parse import unquote
 
 from markdown_it.token import Token
 
+from notifier.messages import buttons
+
 
 class PlainText:
     """What a mail program without HTML shows: no marks but bullets, numbers and quotes; links as "text (address)".
@@ -33,6 +35,9 @@ class PlainText:
     def _on_paragraph_close(self, token: Token) -> None:
         if not token.hidden:
             self._gap()
+
+    def _on_button_close(self, token: Token) -> None:
+        self._gap()
 
     def _on_heading_close(self, token: Token) -> None:
         self._gap()
@@ -85,26 +90,27 @@ class PlainText:
 
 def _inline(tokens: list[Token]) -> str:
     parts: list[str] = []
-    opened: list[tuple[str, int]] = []
+    opened: list[tuple[Token, int]] = []
     for token in tokens:
         match token.type:
             case "softbreak" | "hardbreak":
                 parts.append("\n")
             case "link_open":
-                # An address that was made a link of is its own label, though its link may be written otherwise.
-                address = "" if token.info == "auto" else str(token.attrs["href"])
-                opened.append((address, len(parts)))
+                opened.append((token, len(parts)))
             case "link_close":
-                address, start = opened.pop()
-                parts.append(_address_after("".join(parts[start:]), address))
+                link, start = opened.pop()
+                parts.append(_address_after("".join(parts[start:]), link))
             case _:
                 parts.append(token.content)
     return "".join(parts)
 
 
-def _address_after(label: str, address: str) -> str:
-    """A link's address in parentheses, or "" where its label is the address, or there is none to show."""
-    if not address:
+def _address_after(label: str, link: Token) -> str:
+    """A link's address in parentheses, a button's after a colon; "" where the label is the address."""
+    # An address that was made a link of is its own label, though its link may be written otherwise.
+    if link.info == "auto":
         return ""
-    shown = address.removeprefix("mailto:").removeprefix("tel:")
-    return "" if unquote(shown) == unquote(label) else f" ({shown})"
+    shown = str(link.attrs["href"]).removeprefix("mailto:").removeprefix("tel:")
+    if not shown or unquote(shown) == unquote(label):
+        return ""
+    return f": {shown}" if link.attrs.get("class") == buttons.NAME else f" ({shown})"

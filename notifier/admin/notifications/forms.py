@@ -9,7 +9,7 @@ class NotificationForm(forms.ModelForm):
     class Meta:
         help_texts = {
             "email_body": "Markdown: **bold**, *italic*, [a link](https://…), # heading, - list, 1. list, > quote, "
-            "--- for a horizontal line."
+            "--- for a horizontal line. A button is a link alone on its line: [Book now](https://…){.button}"
         }
         widgets = {
             "email_body": forms.Textarea(attrs={"rows": 14, "class": "vLargeTextField", "dir": "auto"}),

@@ -22,6 +22,8 @@ LINES = st.lists(
             "# Heading",
             "[here](https://example.com/?a=1&b=2)",
             "[bad](javascript:alert(1))",
+            "[Book now](https://example.com/book){.button}",
+            "[bad](javascript:alert(1)){.button}",
             "<script>alert(1)</script>",
             "<https://example.com> https://example.org/x_y_z.",
             "![a](https://example.com/a.png)",
@@ -172,6 +174,7 @@ def test_a_text_of_which_nothing_would_be_seen_is_complained_of(text: str) -> No
         ('<a href="https://x.example">x</a>', "HTML"),
         ("![house](https://x.example/a.png)", "Images"),
         ("| a | b |\n|---|---|\n| 1 | 2 |", "Tables"),
+        ("Now: [Book](https://x.example){.button}", "A button"),
     ],
 )
 def test_what_is_shown_otherwise_than_meant_is_warned_of(source: str, word: str) -> None:
@@ -193,11 +196,13 @@ def test_nothing_but_the_subset_ever_gets_out(source: str) -> None:
 
     allowed = {"p", "br", "strong", "em", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "blockquote", "hr", "a"}
     assert set(seen.tags) <= allowed
-    assert {name for name, _ in seen.attributes} <= {"href", "title", "start"}
+    assert {name for name, _ in seen.attributes} <= {"href", "title", "start", "class"}
     for name, value in seen.attributes:
         if name == "href":
             assert value.split(":")[0].lower() in ("http", "https", "mailto", "tel")
             assert "{{" not in value
+        if name == "class":
+            assert value == "button"
 
 
 @given(source=LINES)
