@@ -14,7 +14,7 @@ COPY notifier notifier
 COPY consumers consumers
 COPY templates templates
 # The key signs nothing: it lives for this one command.
-RUN SECRET_KEY=for-the-build-only python manage.py collectstatic --noinput && chown -R notifier var
+RUN SECRET_KEY=for-the-build-only python manage.py collectstatic --noinput && mkdir -p var/pictures && chown -R notifier var
 USER notifier
 EXPOSE 8000
 CMD ["gunicorn", "config.wsgi", "--bind", "0.0.0.0:8000", "--workers", "2", "--threads", "8", \

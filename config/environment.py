@@ -25,6 +25,9 @@ EMAIL_BACKENDS = {
     "smtp+tls": SMTP_BACKEND,
     "smtp+ssl": SMTP_BACKEND,
 }
+FOLDER_STORAGE = "django.core.files.storage.FileSystemStorage"
+S3_STORAGE = "notifier.pictures.s3.PictureBucket"
+S3_EXAMPLE = "s3://KEY:SECRET@s3.eu-west-1.amazonaws.com/bucket/folder?region=eu-west-1"
 #: For libpq, so that it notices within 30 s when a database host is gone. Linux by itself takes two hours where a
 #: statement is under way, 15 minutes where one can't be sent, and two for a new connection. DATABASE_URL may change
 #: each of them.
@@ -251,6 +254,25 @@ class Environment:
             self._need(name, parts.hostname, "has no host: twilio://SID:TOKEN@api.twilio.com/?from=+…")
             self._need(name, parse_qs(parts.query).get("from"), "has no sender: add ?from=+15005550006 at the end.")
         return value
+
+    def pictures(self, name: str, *, folder: str) -> dict[str, Any]:
+        """Django's storage for the pictures of e-mails: the bucket that the URL names, or else the folder."""
+        if not self.text(name):
+            return {"BACKEND": FOLDER_STORAGE, "OPTIONS": {"location": str(self.base / folder)}}
+        parts = urlsplit(self.url(name, S3_EXAMPLE, ("s3",)))
+        asked = parse_qs(parts.query)
+        bucket, _, inside = parts.path.strip("/").partition("/")
+        self._need(name, parts.username and parts.password and bucket, f"is not complete. Write it like {S3_EXAMPLE}.")
+        scheme = "http" if asked.get("insecure") == ["1"] else "https"
+        options = {
+            "access_key": unquote(parts.username or ""),
+            "secret_key": unquote(parts.password or ""),
+            "bucket_name": bucket,
+            "location": inside,
+            "endpoint_url": f"{scheme}://{parts.netloc.rpartition('@')[2]}",
+            "region_name": asked.get("region", ["us-east-1"])[0],
+        }
+        return {"BACKEND": S3_STORAGE, "OPTIONS": options}
 
     def _need(self, name: str, there: object, complaint: str) -> None:
         if not there:

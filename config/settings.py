@@ -143,6 +143,8 @@ STORAGES = {
         if DEBUG
         else "whitenoise.storage.CompressedManifestStaticFilesStorage"
     },
+    # Those in e-mails: a folder that all web processes share, or a bucket.
+    "pictures": env.pictures("PICTURES_S3_URL", folder=env.text("PICTURES_DIR", "var/pictures")),
 }
 
 # --- Security ---------------------------------------------------------------------------------------------------------

@@ -46,6 +46,7 @@ ABSENT = [
     "LOG_LEVEL",
     "MAX_ATTEMPTS",
     "PHONE_DEFAULT_REGION",
+    "PICTURES_S3_URL",
     "SMS_COUNTRIES",
     "QUEUE_ROOM",
     "RETRY_BASE_SECONDS",
@@ -64,6 +65,9 @@ ABSENT = [
     "UNSUBSCRIBE_MAILTO",
     "UPLOAD_MAX_MB",
 ]
+
+# Nothing is written beside the code.
+NEUTRAL["PICTURES_DIR"] = str(TEST_FOLDER / "pictures")
 
 os.environ.update(NEUTRAL)
 for name in ABSENT:

@@ -3,6 +3,7 @@
 The URLs import it, not the start of the program: what sends needs no page.
 """
 
+from notifier.admin.appearance import picture_admin
 from notifier.admin.broadcasts import broadcast_admin
 from notifier.admin.clients import client_admin
 from notifier.admin.consent import sms_replies, suppressions
@@ -19,6 +20,7 @@ __all__ = [
     "import_admin",
     "logins",
     "notification_admin",
+    "picture_admin",
     "processes",
     "resolution_admin",
     "sms_replies",

@@ -29,7 +29,7 @@ from notifier.wording.model_names import LISTS, NAMES, NOTHING
 
 #: The groups of the menu. A model that is not named here comes last, under "More".
 MENU = (
-    ("Send", ("Notification", "Broadcast", "Delivery", "Resolution")),
+    ("Send", ("Notification", "Picture", "Broadcast", "Delivery", "Resolution")),
     ("Clients", ("Client", "InboundMessage", "Topic", "Suppression", "ClientImport")),
     ("System", ("Process", "QueuedTicket", "Throttle")),
     ("Access", ("User", "Group", "AccessAttempt", "AccessLog")),

@@ -40,6 +40,7 @@ _STYLES = {
     "li": "margin: 0 0 6px;",
     "blockquote": "margin: 0 0 16px; padding: 0 16px; border-left: 3px solid #c4c4d2; color: #5b5d70;",
     "hr": "margin: 24px 0; border: 0; border-top: 1px solid #e4e4ec;",
+    "img": "max-width: 100%; height: auto; border: 0; vertical-align: top;",
     "a": "color: #4a45c4; text-decoration: underline;",
 }
 _STYLES |= dict.fromkeys(("h4", "h5", "h6"), _STYLES["h3"])
@@ -47,7 +48,7 @@ _STYLES |= dict.fromkeys(("h4", "h5", "h6"), _STYLES["h3"])
 _INDENTATION = re.compile(r"(?<!;)\n\s+")
 _IN_STYLE = re.compile(r";\n\s+")
 # Blocks that may stand in one another. The outermost takes the direction of the first letter in it that has one.
-_BLOCKS = _STYLES.keys() - {"hr", "a", "li"}
+_BLOCKS = _STYLES.keys() - {"hr", "a", "li", "img"}
 # A button is a paragraph of its own, and its link's class comes first: notifier/messages/buttons.py.
 _TAG = re.compile(
     rf'<p><a(?P<button> class="{buttons.NAME}"[^<>]*)>|(?P<end></a></p>)|'

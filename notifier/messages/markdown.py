@@ -1,9 +1,9 @@
 """An e-mail's text: a small part of Markdown, parsed once and rendered twice, as HTML and as plain text.
 
-Paragraphs, line breaks, emphasis, headings, lists, quotes, rules, links and buttons. Everything else is shown as it was
-typed: raw HTML, tables and pictures as text. Also left out is what would change a text without its author meaning it:
-code by indentation, headings by underlining ("Ann" above "--"), entities, definitions of links. Placeholders stay where
-they are, each written as `{{ name }}`.
+Paragraphs, line breaks, emphasis, headings, lists, quotes, rules, links, buttons and our pictures. Everything else is
+shown as it was typed: raw HTML, tables and foreign pictures as text. Also left out is what would change a text without
+its author meaning it: code by indentation, headings by underlining ("Ann" above "--"), entities, definitions of links.
+Placeholders stay where they are, each written as `{{ name }}`.
 """
 
 import re
@@ -16,11 +16,29 @@ import nh3
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from notifier.messages import buttons, pasted_urls, placeholders
+from notifier.messages import buttons, pasted_urls, pictures, placeholders
 from notifier.messages.plain_text import PlainText
 
 SCHEMES = {"http", "https", "mailto", "tel"}
-_TAGS = {"p", "br", "strong", "em", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "blockquote", "hr", "a"}
+_TAGS = {
+    "p",
+    "br",
+    "strong",
+    "em",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "ul",
+    "ol",
+    "li",
+    "blockquote",
+    "hr",
+    "a",
+    "img",
+}
 _RULES = ["paragraph", "heading", "list", "blockquote", "hr", "newline", "escape", "emphasis", "link", "autolink"]
 
 #: A text has at most so many letters. Gmail cuts a mail off at 102 kB, and every page with a draft reads all of it.
@@ -52,6 +70,7 @@ def _parser() -> MarkdownIt:
     # Before emphasis, for which the stars and lines of an address are no marks.
     parser.inline.ruler.after("text", "pasted_url", pasted_urls.link)
     buttons.add_to(parser)
+    pictures.add_to(parser)
     return parser
 
 
@@ -76,7 +95,7 @@ def write(source: str) -> Written:
     html = nh3.clean(
         _parser().renderer.render(tokens, _parser().options, {}),
         tags=_TAGS,
-        attributes={"a": {"href", "title"}, "ol": {"start"}},
+        attributes={"a": {"href", "title"}, "ol": {"start"}, "img": {"src", "alt", "width", "height"}},
         tag_attribute_values={"a": {"class": {buttons.NAME}}},
         url_schemes=SCHEMES,
         url_relative="deny",
@@ -91,6 +110,7 @@ def mistakes(source: str) -> list[str]:
         return [_TOO_LONG]
     tokens = _read(source)
     found = [message for token in _links(tokens) if (message := _link_mistake(str(token.attrs["href"])))]
+    found += pictures.mistakes(tokens)
     if source.strip() and placeholders.is_blank(PlainText().write(tokens)):
         found.append("Nothing in this text would be visible. Write some text, or leave it empty to send no e-mail.")
     return list(dict.fromkeys(found))[:MAX_NAMED]
@@ -102,8 +122,8 @@ def warnings(source: str) -> list[str]:
     if tags := list(dict.fromkeys(_HTML_TAG.findall(source))):
         shown = " ".join(tags[:3])
         found.append(f"HTML is shown as plain text: {shown}. Use Markdown instead: **bold**, [a link](https://…).")
-    if _PICTURE.search(source):
-        found.append("Images are not sent: ![…](…) becomes a link to the image.")
+    if _PICTURE.search(pictures.without(source)):
+        found.append("Images from elsewhere are not shown: ![…](…) becomes a link. Upload them under Pictures first.")
     if any(_is_table_rule(line) for line in source.splitlines()):
         found.append("Tables are shown as plain text. Use a list instead: - one line, - another.")
     if buttons.MARK in source and buttons.MARK in write(source).text:

@@ -8,6 +8,7 @@ from notifier.models.feedback import InboundMessage, ProviderEvent, SoftBounces
 from notifier.models.imports import ClientImport
 from notifier.models.notifications import Notification
 from notifier.models.operations import Breaker, ClientCounts, Installation, Process, QueuedTicket, Throttle
+from notifier.models.pictures import Picture
 from notifier.models.recovery import Resolution, ResolvedDelivery
 from notifier.models.staff import Profile
 from notifier.models.suppressions import DIGEST, ErasedAddress, Suppression, SuppressionChange, shown
@@ -28,6 +29,7 @@ __all__ = [
     "InboundMessage",
     "Installation",
     "Notification",
+    "Picture",
     "Preference",
     "Process",
     "Profile",

@@ -6,9 +6,10 @@ from django.db import models
 from django.db.models import Q
 from simple_history.models import HistoricalRecords
 
-from notifier.messages import mistakes, placeholders
+from notifier.messages import markdown, mistakes, pictures, placeholders
 from notifier.models.channels import Channel
 from notifier.models.clients import Topic
+from notifier.models.pictures import Picture
 
 
 class WithBodies(models.Model):
@@ -83,5 +84,17 @@ class Notification(WithBodies):
         found = mistakes.found(
             subject=self.subject, preheader=self.preheader, email_body=self.email_body, sms_body=self.sms_body
         )
+        if missing := missing_pictures(self.email_body):
+            found["email_body"] = [*found.get("email_body", []), *missing]
         if found:
             raise ValidationError(found)
+
+
+def missing_pictures(text: str) -> list[str]:
+    """A sentence for each picture of the text that is not there, or not any more."""
+    names = pictures.names_in(text)
+    there = Picture.objects.filter(name__in=names).values_list("name", flat=True) if names else []
+    return [
+        f"There is no picture {name}. Copy it from the list of pictures again."
+        for name in sorted(names.difference(there))[: markdown.MAX_NAMED]
+    ]

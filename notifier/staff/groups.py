@@ -86,6 +86,10 @@ RIGHTS: dict[str, frozenset[str]] = {
     "notifier.change_notification": _EDIT,
     "notifier.delete_notification": _EDIT,
     "notifier.view_historicalnotification": _ALL,
+    "notifier.view_picture": _ALL,
+    "notifier.add_picture": _EDIT,
+    "notifier.change_picture": _EDIT,
+    "notifier.delete_picture": _EDIT,
     VIEW_BROADCAST: _ALL,
     SEND_BROADCAST: _SEND,
     CONTROL_BROADCAST: _SEND | _APPROVE,
@@ -142,12 +146,7 @@ def make_groups(*, apps: Apps, using: str = "default", names: Iterable[str] = GR
     `apps` may be a migration's. A permission that its database does not have yet is passed over: the migration that
     brings it gives it.
     """
-    ids = {
-        f"{app}.{codename}": pk
-        for app, codename, pk in apps.get_model("auth", "Permission")
-        .objects.using(using)
-        .values_list("content_type__app_label", "codename", "pk")
-    }
+    ids = _ids(apps, using)
     made = []
     for name in names:
         group, is_new = apps.get_model("auth", "Group").objects.using(using).get_or_create(name=name)
@@ -155,3 +154,19 @@ def make_groups(*, apps: Apps, using: str = "default", names: Iterable[str] = GR
             group.permissions.add(*(ids[permission] for permission in permissions_of(name) if permission in ids))
             made.append(name)
     return made
+
+
+def give(*, apps: Apps, using: str, permissions: Iterable[str]) -> None:
+    """Gives new permissions to those of the groups that begin with them and are still there under their names.
+
+    Called by the migration that brings them, with its `apps`; it takes nothing from anybody.
+    """
+    ids = _ids(apps, using)
+    for group in apps.get_model("auth", "Group").objects.using(using).filter(name__in=GROUPS):
+        group.permissions.add(*(ids[one] for one in permissions if group.name in RIGHTS[one]))
+
+
+def _ids(apps: Apps, using: str) -> dict[str, int]:
+    found = apps.get_model("auth", "Permission").objects.using(using)
+    rows = found.values_list("content_type__app_label", "codename", "pk")
+    return {f"{app}.{codename}": pk for app, codename, pk in rows}

@@ -1,10 +1,10 @@
-"""No cookies on the public pages, where the link alone says who somebody is."""
+"""No cookies on the public pages, where the link alone says who somebody is, nor for pictures, which anyone may see."""
 
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 
-from notifier.messages import signed_links
+from notifier.messages import pictures, signed_links
 
 
 class NoCookiesMiddleware:
@@ -18,6 +18,6 @@ class NoCookiesMiddleware:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if signed_links.is_public(request.path_info):
+        if signed_links.is_public(request.path_info) or request.path_info.startswith(pictures.PATH):
             request.META.pop("HTTP_COOKIE", None)
         return self._get_response(request)

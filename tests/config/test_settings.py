@@ -13,7 +13,7 @@ from tests.support.servers.processes import PATIENCE_SECONDS
 
 PROJECT = Path(__file__).resolve().parents[2]
 READER = re.compile(
-    r'env\.(?:text|flag|names|whole|url|database|email|sms|rate|quiet_hours|cap|secrets)\(\s*"([A-Z_]+)"'
+    r'env\.(?:text|flag|names|whole|url|database|email|pictures|sms|rate|quiet_hours|cap|secrets)\(\s*"([A-Z_]+)"'
 )
 
 
@@ -51,6 +51,15 @@ def test_a_deployment_is_secure_by_default() -> None:
     result = check("--deploy", "--fail-level", "WARNING", SECRET_KEY=secret, PUBLIC_URL="https://notifier.example.com")
 
     assert result.returncode == 0, result.stderr
+
+
+def test_a_bucket_for_pictures_that_is_not_complete_is_refused_without_its_password() -> None:
+    for url in ("s3://s3.example.com/bucket", "s3://key:geheim@s3.example.com", "https://key:geheim@s3.example.com/b"):
+        told = check(SECRET_KEY="x", PICTURES_S3_URL=url)
+
+        assert told.returncode != 0
+        assert "PICTURES_S3_URL" in told.stderr
+        assert "geheim" not in told.stderr
 
 
 def test_a_provider_gets_its_keys_by_their_names_and_a_weak_secret_is_refused() -> None:

@@ -1,5 +1,6 @@
 """Rows for tests, each valid as it comes; say only what the test is about."""
 
+import io
 import itertools
 import uuid
 from datetime import datetime, timedelta
@@ -7,6 +8,7 @@ from typing import Any, Literal
 
 from django.apps import apps
 from django.contrib.auth.models import Group, Permission, User
+from PIL import Image
 
 from notifier.addresses import phones
 from notifier.demo.people import AREA_CODES
@@ -18,9 +20,11 @@ from notifier.models import (
     Delivery,
     InboundMessage,
     Notification,
+    Picture,
     Preference,
     Topic,
 )
+from notifier.pictures import storing
 from notifier.runtime import clock
 from notifier.staff import groups
 
@@ -93,6 +97,20 @@ def a_notification(
     return Notification.objects.create(
         topic=topic or a_topic(), subject=subject, preheader=preheader, email_body=email_body, sms_body=sms_body
     )
+
+
+def a_picture_file(*, size: tuple[int, int] = (40, 30), kind: str = "PNG", **options: Any) -> io.BytesIO:
+    """What somebody may upload."""
+    file = io.BytesIO()
+    Image.new(options.pop("mode", "RGB"), size, options.pop("colour", "teal")).save(file, kind, **options)
+    file.seek(0)
+    file.name = f"picture.{kind.lower()}"
+    return file
+
+
+def a_picture(*, alt: str = "The new homes", **size: Any) -> Picture:
+    """One that is kept in the storage."""
+    return storing.add(file=a_picture_file(**size), alt=alt, by=None)
 
 
 def a_broadcast(

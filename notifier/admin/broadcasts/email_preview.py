@@ -4,7 +4,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
 from notifier.broadcasts import audience
-from notifier.messages import email, placeholders, signed_links
+from notifier.messages import email, pictures, placeholders, signed_links
 from notifier.messages.email import RenderedEmail
 from notifier.models import Broadcast, Channel, Client, Notification, Topic
 from notifier.staff import groups
@@ -13,11 +13,12 @@ from notifier.staff import groups
 NOBODY = "Alex Example"
 #: With one of these permissions the sample is a real client: who sends or approves has to see one.
 KNOWN_TO = (groups.VIEW_CLIENT, groups.SEND_BROADCAST, groups.APPROVE_BROADCAST)
-#: Its styles are inline. Nothing in it runs, loads or posts anything, and only our own pages may frame it; its links
-#: open in a new window.
+#: Its styles are inline. Nothing in it runs or posts anything, or loads anything but our pictures, and only our own
+#: pages may frame it; its links open in a new window.
 POLICY = {
     "default-src": ["'none'"],
     "style-src": ["'self'", "'unsafe-inline'"],
+    "img-src": ["'self'"],
     "frame-ancestors": ["'self'"],
     "base-uri": ["'none'"],
     "form-action": ["'none'"],
@@ -58,5 +59,8 @@ def values(text: Notification | Broadcast, sample: Client | None) -> dict[str, s
 
 
 def for_a_frame(html: str) -> str:
-    """The page with links that open in a new window; in the frame they would replace the e-mail."""
+    """The page with links that open in a new window, because in the frame they would replace the e-mail; and with our
+    pictures from the address at which staff have us open, which is not always the one that clients know.
+    """
+    html = html.replace(f'src="{pictures.url("")}', f'src="{reverse("picture", args=["-"])[:-1]}')
     return html.replace("<head>", '<head><base target="_blank">', 1)

@@ -14,6 +14,7 @@ from notifier.admin.lists.search import matching
 from notifier.broadcasts import audience
 from notifier.messages import email, lines, markdown, mistakes, placeholders, sms_segments
 from notifier.models import Channel, Client, Notification, Topic
+from notifier.models.notifications import missing_pictures
 from notifier.wording import numbers
 
 #: Clients offered while a name is typed.
@@ -56,6 +57,8 @@ class Draft:
     def mistakes(self) -> dict[str, list[str]]:
         """What would be refused when it is saved, by the text's name; a text that is not written yet is no mistake."""
         found = mistakes.found(**{name: getattr(self, name) for name in _TEXTS})
+        if missing := missing_pictures(self.email_body):
+            found["email_body"] = [*found.get("email_body", []), *missing]
         return {_TEXTS[name]: sentences for name, sentences in found.items()}
 
     @property

@@ -9,7 +9,8 @@ class NotificationForm(forms.ModelForm):
     class Meta:
         help_texts = {
             "email_body": "Markdown: **bold**, *italic*, [a link](https://…), # heading, - list, 1. list, > quote, "
-            "--- for a horizontal line. A button is a link alone on its line: [Book now](https://…){.button}"
+            "--- for a horizontal line. A button is a link alone on its line: [Book now](https://…){.button}. Upload "
+            "pictures under Pictures, and copy their Markdown."
         }
         widgets = {
             "email_body": forms.Textarea(attrs={"rows": 14, "class": "vLargeTextField", "dir": "auto"}),

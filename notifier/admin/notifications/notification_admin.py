@@ -35,6 +35,7 @@ from notifier.broadcasts import approvals, notifications
 from notifier.broadcasts.notifications import with_status
 from notifier.messages import placeholders
 from notifier.models import Broadcast, Channel, Notification
+from notifier.pictures import usage
 from notifier.staff import groups
 from notifier.wording import numbers
 from notifier.wording.badges import badge
@@ -182,6 +183,7 @@ class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
         """Saves, and in the same transaction gives the new text to broadcasts that wait for approval."""
         was_ready = change and notifications.is_ready(notification_id=obj.pk)
         super().save_model(request, obj, form, change)
+        usage.keep_those_in(obj.email_body)
         if not change:
             return
         if was_ready and not notifications.is_ready(notification_id=obj.pk):

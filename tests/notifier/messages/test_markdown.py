@@ -173,6 +173,7 @@ def test_a_text_of_which_nothing_would_be_seen_is_complained_of(text: str) -> No
         ("a <b>bold</b> word", "HTML"),
         ('<a href="https://x.example">x</a>', "HTML"),
         ("![house](https://x.example/a.png)", "Images"),
+        ("![house](https://x.example/pictures/a.png)", "Images"),
         ("| a | b |\n|---|---|\n| 1 | 2 |", "Tables"),
         ("Now: [Book](https://x.example){.button}", "A button"),
     ],

@@ -18,6 +18,8 @@ from notifier.staff import groups
 PROJECT = Path(__file__).resolve().parents[3]
 ROW = re.compile(r"^\| `([a-z]+\.[a-z_]+)` \| ([^|]+) \|(.+)\|$", re.MULTILINE)
 FIRST_ROWS = "0003_first_rows"
+#: The migrations that brought more of them, each with the function that gives them to the groups.
+LATER_RIGHTS = {"0025_rights_to_pictures": "give"}
 #: What only the machinery writes, and what has no page: nobody is given these, and no page asks for them.
 WRITTEN_BY_THE_MACHINERY = {
     *("broadcast", "delivery", "resolution", "resolveddelivery", "process", "queuedticket", "breaker", "dailystats"),
@@ -142,10 +144,11 @@ def test_a_group_of_that_name_from_before_is_left_alone(no_groups: None) -> None
 def test_the_migration_makes_them_on_a_database_that_has_no_permissions_yet(no_groups: None) -> None:
     """As on a new one, where Django makes permissions after the last migration only."""
     Permission.objects.all().delete()
-    state = MigrationExecutor(connection).loader.project_state([("notifier", FIRST_ROWS)])
 
-    migration = importlib.import_module(f"notifier.migrations.{FIRST_ROWS}")
-    migration.make_groups(state.apps, SimpleNamespace(connection=connection))
+    for name, function in {FIRST_ROWS: "make_groups", **LATER_RIGHTS}.items():
+        state = MigrationExecutor(connection).loader.project_state([("notifier", name)])
+        migration = importlib.import_module(f"notifier.migrations.{name}")
+        getattr(migration, function)(state.apps, SimpleNamespace(connection=connection))
 
     assert {group.name: permissions_of(group) for group in Group.objects.all()} == {
         name: groups.permissions_of(name) for name in groups.GROUPS
@@ -155,6 +158,16 @@ def test_the_migration_makes_them_on_a_database_that_has_no_permissions_yet(no_g
     call_command("migrate", verbosity=0)
     kept = set(before) - set(Permission.objects.values_list("pk", flat=True))
     assert kept == set()
+
+
+@pytest.mark.both_engines
+def test_new_rights_go_to_the_groups_that_are_still_there_under_their_names(no_groups: None) -> None:
+    editors, mine = Group.objects.create(name=groups.EDITORS), Group.objects.create(name="Ours")
+
+    groups.give(apps=apps, using="default", permissions=["notifier.view_picture", "notifier.add_picture"])
+
+    assert permissions_of(editors) == {"notifier.view_picture", "notifier.add_picture"}
+    assert permissions_of(mine) == set()
 
 
 @pytest.mark.both_engines

@@ -43,6 +43,7 @@ from tests.support.factories import (
     a_client,
     a_delivery,
     a_notification,
+    a_picture,
     a_reply,
     a_topic,
     a_user,
@@ -76,6 +77,8 @@ def build(*, staff: User, text: str = "Spring") -> dict[str, Any]:
         **_suppressions(text),
         **_broadcasts(notification, client, staff, text, now),
         **_files(staff, now),
+        "picture": a_picture(alt=text[:200]),
+        "spare_picture": a_picture(alt=text[:200], size=(640, 1280)),
         "inboundmessage": a_reply(text=text, sender=str(client.phone)),
         **_machinery(text, now),
         # What nothing refers to, so that it may be deleted.

@@ -2,6 +2,7 @@
 
 from tests.support.pages.page import Kind, Page, Rows
 from tests.support.pages.subjects import (
+    appearance,
     broadcasts,
     clients,
     consent,
@@ -14,7 +15,19 @@ from tests.support.pages.subjects import (
     staff,
 )
 
-SUBJECTS = (everybody, clients, imports, notifications, broadcasts, deliveries, consent, operations, staff, public)
+SUBJECTS = (
+    everybody,
+    clients,
+    imports,
+    notifications,
+    appearance,
+    broadcasts,
+    deliveries,
+    consent,
+    operations,
+    staff,
+    public,
+)
 PAGES: list[Page] = [page for subject in SUBJECTS for page in subject.PAGES]
 OF_STAFF = [page for page in PAGES if page.kind != Kind.PUBLIC]
 OPENED = [(page, view) for page in OF_STAFF for view in page.opens]

@@ -17,8 +17,8 @@ from tests.support.pages.page import NEVER, Kind, permissions
 from tests.support.pages.registry import MODELS, OF_STAFF, OPENED, PAGES, POSTED
 from tests.support.servers.stack import PROJECT
 
-#: Asked for by machines.
-NO_PAGES = {"csp_report", "healthz", "mail_hook", "sms_hook"}
+#: Asked for by machines, or a part of other pages.
+NO_PAGES = {"csp_report", "healthz", "mail_hook", "picture", "sms_hook"}
 
 
 def url_names(patterns: Iterable[URLPattern | URLResolver]) -> Iterator[str]:

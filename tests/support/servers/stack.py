@@ -47,6 +47,7 @@ class Stack:
             "EMAIL_URL": email_url,
             # With any on this machine each command would warn that clients can't follow their links.
             "PUBLIC_URL": "https://notifier.example.com",
+            "PICTURES_DIR": str(folder / "pictures"),
             "SMS_URL": sms_url,
             **settings,
         }

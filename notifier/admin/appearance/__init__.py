@@ -1,0 +1,1 @@
+"""How e-mails look: their pictures. What they say is in `notifications`."""

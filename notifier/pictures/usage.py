@@ -1,0 +1,54 @@
+"""Where a picture is used. Read only, but for the lock that a text takes on its pictures."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from django.db import IntegrityError
+
+from notifier.messages import pictures
+from notifier.models import Broadcast, Notification, Picture
+
+#: A page names no more of either.
+MAX_NAMED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Uses:
+    notifications: list[Notification]
+    broadcasts: list[Broadcast]
+
+    def __bool__(self) -> bool:
+        return bool(self.notifications or self.broadcasts)
+
+    @property
+    def in_words(self) -> str:
+        """As in "the notification “Homes” and broadcast #3 Homes"."""
+        first = next(iter(self.notifications), None)
+        named = [f"the notification “{first}”"] if first else []
+        named += [f"broadcast {self.broadcasts[0]}"] if self.broadcasts else []
+        return " and ".join(named)
+
+
+def uses_of(picture: Picture) -> Uses:
+    """The newest texts that show it. A broadcast counts whatever became of it: clients may have it in their inbox."""
+    shows = {"email_body__contains": picture.name}
+    return Uses(
+        notifications=list(Notification.objects.filter(**shows).only("subject").order_by("-pk")[:MAX_NAMED]),
+        broadcasts=list(Broadcast.objects.filter(**shows).only("subject").order_by("-pk")[:MAX_NAMED]),
+    )
+
+
+def keep_those_in(text: str) -> None:
+    """Keep the pictures of a text that is being saved, to the end of the transaction, from being deleted.
+
+    Whoever deletes one holds its row too: either they see the text, or this raises `IntegrityError`, as for any row
+    that somebody else has just deleted.
+    """
+    names = pictures.names_in(text)
+    if names and len(_locked(names)) < len(names):
+        raise IntegrityError("a picture of the text has just been deleted")
+
+
+def _locked(names: Collection[str]) -> list[int]:
+    found = Picture.objects.select_for_update().filter(name__in=names).order_by("pk")
+    return list(found.values_list("pk", flat=True))
