@@ -3,7 +3,7 @@ from django.urls import path, re_path
 from django.views.generic import RedirectView
 
 import notifier.admin.registry  # noqa: F401
-from notifier.public import pictures, preferences, unsubscribe
+from notifier.public import brand_styles, pictures, preferences, unsubscribe
 from notifier.web.health import healthz
 from notifier.web.security_headers import csp_report
 from notifier.webhooks import email_events
@@ -19,6 +19,7 @@ urlpatterns = [
     path("csp-report", csp_report, name="csp_report"),
     path("hooks/mail/<slug:provider>/tracking/", email_events.hook, name="mail_hook"),
     path("hooks/sms/<str:provider>", sms, name="sms_hook"),
+    path("brand.css", brand_styles.style_sheet, name="brand_styles"),
     path("pictures/<str:name>", pictures.picture, name="picture"),
     path("admin/", admin.site.urls),
     # Whatever may stand in the token's place: a damaged link gets the same answer as a forged one.

@@ -3,7 +3,7 @@
 The URLs import it, not the start of the program: what sends needs no page.
 """
 
-from notifier.admin.appearance import picture_admin
+from notifier.admin.appearance import brand_admin, picture_admin
 from notifier.admin.broadcasts import broadcast_admin
 from notifier.admin.clients import client_admin
 from notifier.admin.consent import sms_replies, suppressions
@@ -14,6 +14,7 @@ from notifier.admin.operations import processes, throttles
 from notifier.admin.staff import logins, users
 
 __all__ = [
+    "brand_admin",
     "broadcast_admin",
     "client_admin",
     "delivery_admin",

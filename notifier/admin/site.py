@@ -31,7 +31,7 @@ from notifier.wording.model_names import LISTS, NAMES, NOTHING
 MENU = (
     ("Send", ("Notification", "Picture", "Broadcast", "Delivery", "Resolution")),
     ("Clients", ("Client", "InboundMessage", "Topic", "Suppression", "ClientImport")),
-    ("System", ("Process", "QueuedTicket", "Throttle")),
+    ("System", ("Brand", "Process", "QueuedTicket", "Throttle")),
     ("Access", ("User", "Group", "AccessAttempt", "AccessLog")),
 )
 #: Pages that all may open and the menu shows only to those with one of these permissions: to others they say nothing.

@@ -19,7 +19,7 @@ from django.db.models.functions import Coalesce
 from notifier.broadcasts import acts, audience
 from notifier.broadcasts.acts import Act
 from notifier.broadcasts.send_options import AT_ONCE, SendOptions
-from notifier.models import Broadcast, Client, Notification
+from notifier.models import Brand, Broadcast, Client, Notification
 from notifier.runtime.versions import NotAsShown
 from notifier.wording import wall_clocks
 
@@ -111,8 +111,12 @@ def _refuse(fresh: Sequence[Notification], *, again: bool, options: SendOptions,
 
 
 def make(source: Notification | Broadcast, **columns: Any) -> Broadcast:
-    """The content is frozen here. Later edits change nothing, but in what a second person has yet to look at."""
-    return Broadcast.objects.create(**frozen_columns(source), **columns)
+    """The content is frozen here. Later edits change nothing, but in what a second person has yet to look at.
+
+    So is the brand, and there nothing changes it: whoever wants the new one cancels, and broadcasts again.
+    """
+    brand = source.brand if isinstance(source, Broadcast) else Brand.objects.look().as_json()
+    return Broadcast.objects.create(**frozen_columns(source), brand=brand, **columns)
 
 
 def frozen_columns(source: Notification | Broadcast) -> dict[str, Any]:

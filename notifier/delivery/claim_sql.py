@@ -54,13 +54,15 @@ class Content:
     started_at: Any
     #: The installation's code.
     installation: str
+    #: The brand as JSON; None where the broadcast has none.
+    brand: str | None
 
 
 _CONTENT = f"""
     SELECT t.id, t.name, t.slug, b.subject, b.preheader, b.{{channel}}_body,
            EXISTS (SELECT 1 FROM {BREAKER} k WHERE k.channel = %s AND k.opened_at IS NOT NULL),
            b.notification_id, b.follows_id, b.is_critical, b.started_at,
-           COALESCE((SELECT i.code FROM {_INSTALLATION} i ORDER BY i.id LIMIT 1), '')
+           COALESCE((SELECT i.code FROM {_INSTALLATION} i ORDER BY i.id LIMIT 1), ''), b.brand
     FROM {BROADCAST} b JOIN {TOPIC} t ON t.id = b.topic_id
     WHERE b.id = %s AND b.state = '{Broadcast.State.RUNNING}' AND (b.expires_at IS NULL OR b.expires_at > %s)
 """  # noqa: S608

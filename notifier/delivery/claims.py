@@ -13,7 +13,7 @@ from django.db.models import QuerySet
 
 from notifier.delivery import claim_sql
 from notifier.delivery.claim_sql import Content, PendingRow, Restrictions
-from notifier.messages import email, lines, placeholders, signed_links
+from notifier.messages import brands, email, lines, placeholders, signed_links
 from notifier.messages.email import RenderedEmail
 from notifier.messages.outgoing import Outgoing
 from notifier.models import Breaker, Broadcast, Channel, Delivery, Reason
@@ -180,7 +180,8 @@ def _prepare(channel: Channel, content: Content) -> None:
 
 
 def _email(content: Content) -> RenderedEmail:
-    return email.render(subject=content.subject, preheader=content.preheader, body=content.body)
+    brand = brands.read(content.brand)
+    return email.render(subject=content.subject, preheader=content.preheader, body=content.body, brand=brand)
 
 
 def _message_or_flaw(broadcast_id: int, channel: Channel, content: Content, row: PendingRow) -> Message:

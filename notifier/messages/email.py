@@ -9,11 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
+from typing import Any
 
 from django.template.loader import render_to_string
 from django.utils.safestring import mark_safe
 
-from notifier.messages import buttons, markdown, placeholders, signed_links
+from notifier.messages import buttons, markdown, pictures, placeholders, signed_links
+from notifier.messages.brands import NEUTRAL, BrandLook
 
 #: Why they get it. The last lines of both forms begin with it; how to unsubscribe follows.
 FOOT = "You are receiving this because you asked to hear about {{ topic }}."
@@ -22,10 +24,11 @@ UNSUBSCRIBE, PREFERENCES = "link: unsubscribe", "link: preferences"
 _LINKS = (UNSUBSCRIBE, PREFERENCES)
 _TEXT_FOOT = f"""{FOOT}
 Unsubscribe: {{{{ {UNSUBSCRIBE} }}}}
-Manage your preferences: {{{{ {PREFERENCES} }}}}
-"""
+Manage your preferences: {{{{ {PREFERENCES} }}}}"""
 #: Stands after a preheader, where an inbox would go on with the text.
 FILLER = mark_safe("&zwnj;&nbsp;" * 60)  # noqa: S308  (it is our own)
+#: The widest and the highest that a logo is shown.
+LOGO_BOX = (240, 72)
 #: How many rendered texts a process keeps: more broadcasts than that seldom run at once.
 KEPT = 64
 
@@ -41,7 +44,7 @@ _STYLES = {
     "blockquote": "margin: 0 0 16px; padding: 0 16px; border-left: 3px solid #c4c4d2; color: #5b5d70;",
     "hr": "margin: 24px 0; border: 0; border-top: 1px solid #e4e4ec;",
     "img": "max-width: 100%; height: auto; border: 0; vertical-align: top;",
-    "a": "color: #4a45c4; text-decoration: underline;",
+    "a": "color: {link}; text-decoration: underline;",
 }
 _STYLES |= dict.fromkeys(("h4", "h5", "h6"), _STYLES["h3"])
 # A style stays in one line, because some mail programs don't read one of several lines.
@@ -63,8 +66,6 @@ style="margin: 0 0 16px; border-collapse: separate;">
 style="display: inline-block; padding: 12px 24px; border-radius: 8px; background: {colour}; color: {ink}; \
 font-weight: 600; line-height: 1.3; text-decoration: none;">"""
 _BUTTON_END = "</a>\n</td>\n</tr>\n</table>"
-#: The colour of buttons, and that of the words on them.
-_BUTTON_COLOUR, _BUTTON_INK = "#4a45c4", "#ffffff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,20 +84,38 @@ class RenderedEmail:
 
 
 @lru_cache(maxsize=KEPT)
-def render(*, subject: str, body: str, preheader: str = "") -> RenderedEmail:
+def render(*, subject: str, body: str, preheader: str = "", brand: BrandLook = NEUTRAL) -> RenderedEmail:
     written = markdown.write(body)
     # Safe: the body is what nh3 left of it, and the template escapes the rest.
-    styled = mark_safe(_with_styles(written.html))  # noqa: S308
+    styled = mark_safe(_with_styles(written.html, brand))  # noqa: S308
     addresses = {"unsubscribe": f"{{{{ {UNSUBSCRIBE} }}}}", "preferences": f"{{{{ {PREFERENCES} }}}}"}
     words = {"subject": subject, "preheader": preheader, "filler": FILLER, "body": styled, "foot": FOOT}
-    page: str = render_to_string("mail/message.html", {**words, **addresses})
+    page: str = render_to_string("mail/message.html", {**words, **addresses, **_head_and_foot(brand)})
     # The template's only letter beyond ASCII: with it no mail at all would go as it is.
     page = page.replace("·", "&middot;")
     html = _INDENTATION.sub("\n", _IN_STYLE.sub("; ", page)).lstrip()
     return RenderedEmail(
         html=placeholders.Pattern.of(html, also=_LINKS),
-        text=placeholders.Pattern.of(f"{written.text}\n\n-- \n{_TEXT_FOOT}", also=_LINKS),
+        text=placeholders.Pattern.of(_as_text(written.text, brand), also=_LINKS),
     )
+
+
+def _head_and_foot(brand: BrandLook) -> dict[str, Any]:
+    size = pictures.shown_size(brand.logo, widest=LOGO_BOX[0], highest=LOGO_BOX[1]) if brand.logo else (0, 0)
+    return {
+        "brand": brand,
+        "logo": pictures.url(brand.logo) if brand.logo else "",
+        "logo_width": size[0],
+        "logo_height": size[1],
+        "address_lines": brand.postal_address.splitlines(),
+    }
+
+
+def _as_text(body: str, brand: BrandLook) -> str:
+    """The same words as in the HTML, in the same order."""
+    head = f"{brand.name}\n\n" if brand.name else ""
+    foot = [brand.reply_line, _TEXT_FOOT, *brand.postal_address.splitlines()]
+    return f"{head}{body}\n\n-- \n" + "".join(f"{line}\n" for line in foot if line)
 
 
 def _addresses(link_token: str) -> dict[str, str]:
@@ -106,14 +125,14 @@ def _addresses(link_token: str) -> dict[str, str]:
     }
 
 
-def _with_styles(html: str) -> str:
+def _with_styles(html: str, brand: BrandLook) -> str:
     depth, in_button = 0, False
 
     def begin(tag: re.Match[str]) -> str:
         nonlocal depth, in_button
         if tag["button"] is not None:
             in_button = True
-            return _BUTTON.format(link=tag["button"], colour=_BUTTON_COLOUR, ink=_BUTTON_INK)
+            return _BUTTON.format(link=tag["button"], colour=brand.colour, ink=brand.ink)
         if tag["end"] and in_button:
             in_button = False
             return _BUTTON_END
@@ -123,6 +142,7 @@ def _with_styles(html: str) -> str:
         if is_end:
             return tag[0]
         direction = ' dir="auto"' if name in _BLOCKS and depth == 1 else ""
-        return f'{tag[0]}{direction} style="{_STYLES[name]}"'
+        style = _STYLES[name].replace("{link}", brand.link_colour)
+        return f'{tag[0]}{direction} style="{style}"'
 
     return _TAG.sub(begin, html)

@@ -55,13 +55,13 @@ def without(text: str) -> str:
     return _IN_TEXT.sub("", text)
 
 
-def shown_size(name: str) -> tuple[int, int]:
-    """Its width and height in an e-mail: as it is, or as wide as the text."""
+def shown_size(name: str, *, widest: int = TEXT_WIDTH, highest: int = MAX_HEIGHT) -> tuple[int, int]:
+    """Its width and height in an e-mail: as it is, or as large as there is room."""
     found = NAME.fullmatch(name)
     assert found is not None  # noqa: S101  (only names that were found come here)
     width, height = int(found[1]), int(found[2])
-    shown = min(width, TEXT_WIDTH)
-    return shown, max(1, round(height * shown / width))
+    share = min(1.0, widest / width, highest / height)
+    return max(1, round(width * share)), max(1, round(height * share))
 
 
 def add_to(parser: MarkdownIt) -> None:

@@ -1,5 +1,6 @@
 """The data: every table of the product, and its query verbs. Rules for changing it are in the packages above."""
 
+from notifier.models.brands import Brand
 from notifier.models.broadcasts import Broadcast, BroadcastChange, DailyStats, Delivery, Reason
 from notifier.models.channels import Channel
 from notifier.models.clients import Client, Preference, Topic
@@ -15,6 +16,7 @@ from notifier.models.suppressions import DIGEST, ErasedAddress, Suppression, Sup
 
 __all__ = [
     "DIGEST",
+    "Brand",
     "Breaker",
     "Broadcast",
     "BroadcastChange",

@@ -100,6 +100,8 @@ class Broadcast(WithBodies):
     preheader = models.CharField(max_length=150, blank=True, default="", db_default="")
     email_body = models.TextField("e-mail text", blank=True)
     sms_body = models.TextField("SMS text", blank=True)
+    #: The brand as it was when the broadcast was asked for, as `BrandLook` writes it. NULL: there was none.
+    brand = models.JSONField(null=True)
     #: The notification's `updated_at` when its text was copied; shows whether it was edited since.
     text_of = models.DateTimeField(null=True)
     #: Who last changed the text while the broadcast awaited approval; NULL if nobody did.

@@ -4,9 +4,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from django.db import IntegrityError
+from django.db.models import Q
 
 from notifier.messages import pictures
-from notifier.models import Broadcast, Notification, Picture
+from notifier.models import Brand, Broadcast, Notification, Picture
 
 #: A page names no more of either.
 MAX_NAMED = 20
@@ -16,25 +17,30 @@ MAX_NAMED = 20
 class Uses:
     notifications: list[Notification]
     broadcasts: list[Broadcast]
+    #: Whether it is the logo.
+    in_brand: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.notifications or self.broadcasts)
+        return bool(self.notifications or self.broadcasts or self.in_brand)
 
     @property
     def in_words(self) -> str:
-        """As in "the notification “Homes” and broadcast #3 Homes"."""
+        """As in "the notification “Homes” and broadcast #3 Homes"; one of each kind."""
         first = next(iter(self.notifications), None)
         named = [f"the notification “{first}”"] if first else []
+        named += ["the brand"] if self.in_brand else []
         named += [f"broadcast {self.broadcasts[0]}"] if self.broadcasts else []
         return " and ".join(named)
 
 
 def uses_of(picture: Picture) -> Uses:
     """The newest texts that show it. A broadcast counts whatever became of it: clients may have it in their inbox."""
-    shows = {"email_body__contains": picture.name}
+    shows = Q(email_body__contains=picture.name)
+    sent = Broadcast.objects.filter(shows | Q(brand__logo=picture.name))
     return Uses(
-        notifications=list(Notification.objects.filter(**shows).only("subject").order_by("-pk")[:MAX_NAMED]),
-        broadcasts=list(Broadcast.objects.filter(**shows).only("subject").order_by("-pk")[:MAX_NAMED]),
+        notifications=list(Notification.objects.filter(shows).only("subject").order_by("-pk")[:MAX_NAMED]),
+        broadcasts=list(sent.only("subject").order_by("-pk")[:MAX_NAMED]),
+        in_brand=Brand.objects.filter(logo=picture).exists(),
     )
 
 

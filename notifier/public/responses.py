@@ -1,4 +1,4 @@
-"""What public pages have in common: the sender's name, strict headers, and one answer to any bad link."""
+"""What public pages have in common: the brand, strict headers, and one answer to any bad link."""
 
 from email.utils import parseaddr
 from typing import Any
@@ -7,7 +7,8 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
-from notifier.public import rate_limits
+from notifier.models import Brand
+from notifier.public import brand_styles, rate_limits
 from notifier.staff import login_throttle
 from notifier.web import minute_counts
 
@@ -19,9 +20,14 @@ HEADERS = {
 }
 
 
-def render(name: str, *, status: int = 200, **context: Any) -> HttpResponse:
+def render(name: str, **context: Any) -> HttpResponse:
     """Renders without the request, so without session, user and messages: a public page must not show them."""
-    html = render_to_string(f"public/{name}.html", {"sender": sender(), **context})
+    brand = Brand.objects.look()
+    return _rendered(name, **{"sender": brand.name or sender(), **brand_styles.shown(brand), **context})
+
+
+def _rendered(name: str, *, status: int = 200, **context: Any) -> HttpResponse:
+    html = render_to_string(f"public/{name}.html", context)
     return HttpResponse(html, status=status, headers=HEADERS)
 
 
@@ -35,10 +41,11 @@ def unknown(request: HttpRequest) -> HttpResponse:
     """Exactly the same answer to a link that is forged, damaged, or of a client who is gone."""
     if rate_limits.is_guessing(address=login_throttle.client_address(request)):
         return too_many()
-    return render("unknown", status=404)
+    # Whoever guesses costs no query, so these two show no brand.
+    return _rendered("unknown", status=404, sender=sender())
 
 
 def too_many() -> HttpResponse:
-    answer = render("too_many", status=login_throttle.TOO_MANY_REQUESTS)
+    answer = _rendered("too_many", status=login_throttle.TOO_MANY_REQUESTS, sender=sender())
     answer["Retry-After"] = str(minute_counts.MINUTE_SECONDS)
     return answer

@@ -90,6 +90,8 @@ RIGHTS: dict[str, frozenset[str]] = {
     "notifier.add_picture": _EDIT,
     "notifier.change_picture": _EDIT,
     "notifier.delete_picture": _EDIT,
+    "notifier.view_brand": _AUDIT,
+    "notifier.change_brand": _NOBODY,
     VIEW_BROADCAST: _ALL,
     SEND_BROADCAST: _SEND,
     CONTROL_BROADCAST: _SEND | _APPROVE,

@@ -6,6 +6,9 @@ from django.http import HttpRequest, HttpResponse
 
 from notifier.messages import pictures, signed_links
 
+#: What a mail or a public page loads.
+FOR_EVERYONE = (pictures.PATH, "/brand.css")
+
 
 class NoCookiesMiddleware:
     """Removes the cookies of a request to a public page. It stands before the session middleware.
@@ -18,6 +21,6 @@ class NoCookiesMiddleware:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if signed_links.is_public(request.path_info) or request.path_info.startswith(pictures.PATH):
+        if signed_links.is_public(request.path_info) or request.path_info.startswith(FOR_EVERYONE):
             request.META.pop("HTTP_COOKIE", None)
         return self._get_response(request)

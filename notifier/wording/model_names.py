@@ -11,7 +11,7 @@ NAMES = {
     "AccessLog": ("log-in", "log-ins"),
 }
 #: Lists that have a name of their own.
-LISTS = {"InboundMessage": "Inbox", "QueuedTicket": "Queue", "Throttle": "Sending speed"}
+LISTS = {"Brand": "Brand", "InboundMessage": "Inbox", "QueuedTicket": "Queue", "Throttle": "Sending speed"}
 #: Shown in place of an empty value.
 NOTHING = "–"
 

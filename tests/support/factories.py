@@ -13,6 +13,7 @@ from PIL import Image
 from notifier.addresses import phones
 from notifier.demo.people import AREA_CODES
 from notifier.models import (
+    Brand,
     Breaker,
     Broadcast,
     Channel,
@@ -24,6 +25,7 @@ from notifier.models import (
     Preference,
     Topic,
 )
+from notifier.models.brands import ONLY
 from notifier.pictures import storing
 from notifier.runtime import clock
 from notifier.staff import groups
@@ -111,6 +113,11 @@ def a_picture_file(*, size: tuple[int, int] = (40, 30), kind: str = "PNG", **opt
 def a_picture(*, alt: str = "The new homes", **size: Any) -> Picture:
     """One that is kept in the storage."""
     return storing.add(file=a_picture_file(**size), alt=alt, by=None)
+
+
+def a_brand(**fields: Any) -> Brand:
+    """The only row, with these values."""
+    return Brand.objects.update_or_create(pk=ONLY, defaults={"name": "Acme Homes"} | fields)[0]
 
 
 def a_broadcast(

@@ -1,1 +1,1 @@
-"""How e-mails look: their pictures. What they say is in `notifications`."""
+"""How e-mails look: their pictures, and the brand. What they say is in `notifications`."""

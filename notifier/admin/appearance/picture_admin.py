@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString
 from notifier.admin.lists.base import GuardedDeleteAdmin
 from notifier.messages import pictures
 from notifier.models import Picture
+from notifier.models.brands import ONLY
 from notifier.pictures import decoding, storing, usage
 
 
@@ -114,6 +115,7 @@ class PictureAdmin(GuardedDeleteAdmin):
         uses = usage.uses_of(picture)
         rows = [(reverse("admin:notifier_notification_change", args=[n.pk]), str(n)) for n in uses.notifications]
         rows += [(reverse("admin:notifier_broadcast_progress", args=[b.pk]), f"Broadcast {b}") for b in uses.broadcasts]
+        rows += [(reverse("admin:notifier_brand_change", args=[ONLY]), "Brand")] if uses.in_brand else []
         links = format_html_join("", '<li><a href="{}">{}</a></li>', rows)
         return format_html('<ul class="used-in">{}</ul>', links) if rows else "nothing yet"
 

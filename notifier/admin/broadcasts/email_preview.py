@@ -4,9 +4,9 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
 from notifier.broadcasts import audience
-from notifier.messages import email, pictures, placeholders, signed_links
+from notifier.messages import brands, email, pictures, placeholders, signed_links
 from notifier.messages.email import RenderedEmail
-from notifier.models import Broadcast, Channel, Client, Notification, Topic
+from notifier.models import Brand, Broadcast, Channel, Client, Notification, Topic
 from notifier.staff import groups
 
 #: Shown where no client consents, so that the message can be read all the same.
@@ -46,7 +46,9 @@ def as_text(text: Notification | Broadcast, sample: Client | None) -> str:
 
 
 def rendered(text: Notification | Broadcast) -> RenderedEmail:
-    return email.render(subject=text.subject, preheader=text.preheader, body=text.email_body)
+    """A broadcast's has the brand as it was when it was asked for, a notification's that of now."""
+    brand = brands.of(text.brand) if isinstance(text, Broadcast) else Brand.objects.look()
+    return email.render(subject=text.subject, preheader=text.preheader, body=text.email_body, brand=brand)
 
 
 def test_token(topic: Topic | None) -> str:

@@ -13,7 +13,7 @@ from notifier.admin.broadcasts.email_preview import NOBODY
 from notifier.admin.lists.search import matching
 from notifier.broadcasts import audience
 from notifier.messages import email, lines, markdown, mistakes, placeholders, sms_segments
-from notifier.models import Channel, Client, Notification, Topic
+from notifier.models import Brand, Channel, Client, Notification, Topic
 from notifier.models.notifications import missing_pictures
 from notifier.wording import numbers
 
@@ -128,7 +128,9 @@ class Shown:
 
 def show(*, draft: Draft, reader: Reader) -> Shown:
     values = placeholders.values(name=reader.name, topic=draft.topic_name)
-    rendered = email.render(subject=draft.subject, preheader=draft.preheader, body=draft.email_body)
+    rendered = email.render(
+        subject=draft.subject, preheader=draft.preheader, body=draft.email_body, brand=Brand.objects.look()
+    )
     link_token = email_preview.test_token(draft.topic)
     return Shown(
         subject=lines.one_line(placeholders.render(draft.subject, values)),

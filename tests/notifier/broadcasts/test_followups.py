@@ -20,7 +20,7 @@ from notifier.delivery.settlements import Outcome, Verdict
 from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Reason, Suppression
 from notifier.staff import groups
 from tests.support.database.connections import OtherConnection, at_once
-from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification, a_topic, a_user
+from tests.support.factories import a_brand, a_broadcast, a_client, a_delivery, a_notification, a_topic, a_user
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
 
@@ -143,7 +143,8 @@ def test_other_broadcasts_of_the_same_notification_do_not_count(now: datetime) -
 
 def test_the_text_is_the_frozen_one_whatever_the_notification_says_today(now: datetime) -> None:
     notification = a_notification(subject="As it was", preheader="then", email_body="old", sms_body="")
-    original = an_ended(now, notification=notification, text_of=now)
+    original = an_ended(now, notification=notification, text_of=now, brand={"name": "Then"})
+    a_brand(name="Now")
     type(notification).objects.update(subject="Changed", preheader="now", email_body="new", sms_body="new")
     staff = a_user()
 
@@ -151,6 +152,7 @@ def test_the_text_is_the_frozen_one_whatever_the_notification_says_today(now: da
 
     made.refresh_from_db()
     assert (made.subject, made.preheader) == ("As it was", "then")
+    assert made.brand == {"name": "Then"}
     assert (made.email_body, made.sms_body, made.text_of) == ("old", "", now)
     assert (made.follows, made.created_by, made.state, made.started_at) == (original, staff, "RUNNING", now)
 

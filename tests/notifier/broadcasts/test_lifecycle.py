@@ -9,10 +9,11 @@ from django.contrib.auth.models import User
 from notifier.broadcasts import lifecycle
 from notifier.broadcasts.lifecycle import ChangedMeanwhile, NotAllowed, SentRecently
 from notifier.delivery import tallies
-from notifier.models import Broadcast, Notification
+from notifier.messages import brands
+from notifier.models import Brand, Broadcast, Notification
 from notifier.runtime import clock
 from tests.support.database.connections import OtherConnection, at_once
-from tests.support.factories import a_broadcast, a_client, a_notification, a_user
+from tests.support.factories import a_brand, a_broadcast, a_client, a_notification, a_picture, a_user
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
 
@@ -65,6 +66,18 @@ def test_later_edits_change_nothing(now: datetime) -> None:
     broadcast.refresh_from_db()
     assert (broadcast.email_body, broadcast.preheader) == ("as it was", "")
     assert broadcast.is_outdated
+
+
+def test_the_brand_is_frozen_with_it(now: datetime) -> None:
+    a_brand(name="Acme", colour="#0a6b4f", logo=a_picture())
+    look = Brand.objects.look()
+    (broadcast,) = press(a_notification(), now=now)
+
+    a_brand(name="Other", logo=None)
+
+    broadcast.refresh_from_db()
+    assert brands.of(broadcast.brand) == look
+    assert look.name == "Acme"
 
 
 def test_without_any_client_it_ends_at_once(now: datetime) -> None:

@@ -1,10 +1,12 @@
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.messages import email, placeholders, signed_links
+from notifier.messages.brands import BrandLook
 from tests.notifier.messages.test_markdown import Tags
 
 TOKEN = signed_links.token(signed_links.Link(client_id=7, topic_id=1, broadcast_id=42))
@@ -108,6 +110,59 @@ def test_a_preheader_stands_hidden_before_all_else_in_the_html_and_not_in_the_te
 
 def test_without_a_preheader_nothing_is_hidden() -> None:
     assert "display: none" not in email.render(subject="s", body="Dear you").html_for(VALUES, TOKEN)
+
+
+# --- The brand --------------------------------------------------------------------------------------------------------
+BRAND = BrandLook(
+    name="Acme & Homes",
+    colour="#ffcc00",
+    ink="#1b1c27",
+    postal_address="1 High Street\nLondon",
+    reply_line="Questions? Reply to this e-mail.",
+)
+LOGO = "0123456789abcdef-fedcba9876543210-1200x400.png"
+
+
+def test_the_brand_stands_around_the_text_in_both_forms() -> None:
+    rendered = email.render(subject="s", body="Dear you", brand=BRAND)
+
+    assert rendered.text_for(VALUES, TOKEN) == (
+        "Acme & Homes\n\nDear you\n\n-- \nQuestions? Reply to this e-mail.\n"
+        "You are receiving this because you asked to hear about Listings.\n"
+        f"Unsubscribe: {STOP}\nManage your preferences: {CHOOSE}\n1 High Street\nLondon\n"
+    )
+    shown = words_of(rendered.html_for(VALUES, TOKEN)).replace("\xa0", " ").replace("  ", " ")
+    assert shown.endswith(
+        "Acme & Homes Dear you Questions? Reply to this e-mail. You are receiving this because you asked to hear about "
+        "Listings. Unsubscribe · Manage your preferences 1 High Street London"
+    )
+
+
+def test_buttons_and_links_have_its_colours_where_they_can_be_read() -> None:
+    body = "[Book](https://a.example){.button}\n\n[look](https://b.example)"
+    html = email.render(subject="s", body=body, brand=BRAND).html_for(VALUES, TOKEN)
+
+    assert 'bgcolor="#ffcc00"' in html
+    assert "background: #ffcc00; color: #1b1c27;" in html
+    assert '<a style="color: #1b1c27; text-decoration: underline;" href="https://b.example">' in html
+    assert ".inside a.button { color: #1b1c27 !important; }" in html
+
+
+def test_a_logo_is_described_by_the_name() -> None:
+    rendered = email.render(subject="s", body="Dear you", brand=replace(BRAND, logo=LOGO))
+
+    (logo,) = re.findall(r"<img[^>]*>", rendered.html_for(VALUES, TOKEN))
+    assert 'alt="Acme &amp; Homes"' in logo
+    assert f'src="http://localhost:8000/pictures/{LOGO}"' in logo
+    assert re.search(r'width="216"\s+height="72"', logo)
+    assert rendered.text_for(VALUES, TOKEN).startswith("Acme & Homes\n\nDear you")
+
+
+def test_each_brand_is_put_together_once() -> None:
+    first = email.render(subject="Once", body="and for all", brand=BRAND)
+
+    assert email.render(subject="Once", body="and for all", brand=replace(BRAND)) is first
+    assert email.render(subject="Once", body="and for all") is not first
 
 
 # --- Direction and bytes ----------------------------------------------------------------------------------------------

@@ -305,7 +305,7 @@ def test_it_takes_as_many_queries_for_many_topics_as_for_few(
         a_topic(slug=f"topic-{number}")
     path = f"/p/{token_of(a_client(listings='both'))}"
 
-    with django_assert_max_num_queries(5):
+    with django_assert_max_num_queries(6):
         page = visitor.get(path)
 
     assert len(switches_of(page.content.decode())) == 2 * Topic.objects.count()

@@ -214,9 +214,9 @@ def test_it_takes_few_queries_however_much_there_is(
 ) -> None:
     token = token_of(a_client(listings="both", offerings="both"))
 
-    with django_assert_max_num_queries(2):
+    with django_assert_max_num_queries(3):
         visitor.get(f"/u/{token}")
-    with django_assert_max_num_queries(13):
+    with django_assert_max_num_queries(14):
         post(visitor, token)
 
 
@@ -230,7 +230,7 @@ def test_a_test_s_link_can_be_looked_at_and_changes_nothing(
 
     pages = [visitor.get(f"/u/{token}"), post(visitor, token, *URLENCODED), visitor.get(f"/p/{token}")]
     saved = visitor.post(f"/p/{token}", {"stop": "everything"})
-    with django_assert_max_num_queries(1):  # the topic's name
+    with django_assert_max_num_queries(2):  # the topic's name, and the brand
         post(visitor, token)
 
     assert [page.status_code for page in pages] == [200] * 3

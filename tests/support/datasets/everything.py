@@ -39,6 +39,7 @@ from tests.support.datasets.one_of_each import (
     an_import,
 )
 from tests.support.factories import (
+    a_brand,
     a_broadcast,
     a_client,
     a_delivery,
@@ -78,6 +79,9 @@ def build(*, staff: User, text: str = "Spring") -> dict[str, Any]:
         **_broadcasts(notification, client, staff, text, now),
         **_files(staff, now),
         "picture": a_picture(alt=text[:200]),
+        "brand": a_brand(
+            name=text[:80], postal_address=f"1 High Street\n{text[:100]}", reply_line=text[:200], colour="#0a6b4f"
+        ),
         "spare_picture": a_picture(alt=text[:200], size=(640, 1280)),
         "inboundmessage": a_reply(text=text, sender=str(client.phone)),
         **_machinery(text, now),

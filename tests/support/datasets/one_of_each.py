@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from notifier.models import Channel, ClientImport, Process, QueuedTicket, Resolution, Suppression, Throttle, Topic
 from tests.support.factories import (
+    a_brand,
     a_broadcast,
     a_client,
     a_delivery,
@@ -79,6 +80,7 @@ MAKE: dict[str, Callable[[], Model]] = {
     "auth_user": a_user,
     "axes_accessattempt": an_attempt,
     "axes_accesslog": a_log_in,
+    "notifier_brand": a_brand,
     "notifier_broadcast": lambda: a_broadcast(created_by=a_user()),
     "notifier_client": lambda: a_client(listings="both", offerings="email"),
     "notifier_clientimport": an_import,

@@ -18,7 +18,7 @@ from tests.support.pages.registry import MODELS, OF_STAFF, OPENED, PAGES, POSTED
 from tests.support.servers.stack import PROJECT
 
 #: Asked for by machines, or a part of other pages.
-NO_PAGES = {"csp_report", "healthz", "mail_hook", "picture", "sms_hook"}
+NO_PAGES = {"brand_styles", "csp_report", "healthz", "mail_hook", "picture", "sms_hook"}
 
 
 def url_names(patterns: Iterable[URLPattern | URLResolver]) -> Iterator[str]:

@@ -16,7 +16,7 @@ from notifier.messages import signed_links
 from notifier.messages.signed_links import Link
 from notifier.models import Broadcast, Channel, Client, Delivery, Installation, Preference, Reason, Suppression
 from tests.notifier.delivery.calls import addressed, claim, columns, fresh, settle
-from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification, a_topic
+from tests.support.factories import a_brand, a_broadcast, a_client, a_delivery, a_notification, a_topic
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
 
@@ -205,7 +205,8 @@ def test_a_message_is_rendered_for_its_client_from_the_frozen_text(now: datetime
         sms_body="Hi {{ name }}",
         preheader="Only for {{ first_name }}",
     )
-    broadcast = a_broadcast(notification=notification)
+    broadcast = a_broadcast(notification=notification, brand={"name": "Acme Homes"})
+    a_brand(name="Another")
     client = a_client(name="Zoë {{ topic }} <b>", listings="both")
     mail = a_delivery(broadcast=broadcast, client=client, attempts=3)
     text = a_delivery(broadcast=broadcast, client=client, channel=Channel.SMS)
@@ -216,7 +217,8 @@ def test_a_message_is_rendered_for_its_client_from_the_frozen_text(now: datetime
     (short,) = claim(text, now=now).messages
 
     assert message.subject == "Listings for Zoë"
-    assert message.body.startswith("Dear Zoë {{ topic }} <b>\n")
+    assert message.body.startswith("Acme Homes\n\nDear Zoë {{ topic }} <b>\n")
+    assert "Acme Homes" in message.html
     assert "Dear <strong>Zoë {{ topic }} &lt;b&gt;</strong>" in message.html
     assert ("Only for Zoë&zwnj;" in message.html, "Only for" in message.body + short.body) == (True, False)
     assert (message.broadcast_id, message.channel, message.attempts) == (broadcast.pk, Channel.EMAIL, 3)

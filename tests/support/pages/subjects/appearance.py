@@ -1,4 +1,4 @@
-"""How e-mails look: their pictures."""
+"""How e-mails look: their pictures, and the brand."""
 
 from django.core.files.uploadedfile import SimpleUploadedFile
 
@@ -26,5 +26,13 @@ PAGES = [
             "add": (Picture(name="picture-add"),),
             "change": (Picture(name="picture"),),
         },
+    ),
+    *of_model(
+        "notifier_brand",
+        view=("view_brand",),
+        change=("change_brand",),
+        changed={"name": "Other homes"},
+        sends_on="changelist",
+        pictures={"change": (Picture(name="brand"),)},
     ),
 ]
