@@ -29,6 +29,8 @@ Manage your preferences: {{{{ {PREFERENCES} }}}}"""
 FILLER = mark_safe("&zwnj;&nbsp;" * 60)  # noqa: S308  (it is our own)
 #: The widest and the highest that a logo is shown.
 LOGO_BOX = (240, 72)
+#: Bytes of HTML after which Gmail shows no more of a mail but a link: "Message clipped".
+GMAIL_SHOWS = 102_000
 #: How many rendered texts a process keeps: more broadcasts than that seldom run at once.
 KEPT = 64
 
@@ -42,6 +44,9 @@ _STYLES = {
     "ol": "margin: 0 0 16px; padding: 0 24px;",
     "li": "margin: 0 0 6px;",
     "blockquote": "margin: 0 0 16px; padding: 0 16px; border-left: 3px solid #c4c4d2; color: #5b5d70;",
+    "table": "margin: 0 0 16px; border-collapse: collapse;",
+    "th": "padding: 6px 16px 6px 0; border-bottom: 2px solid #c4c4d2; vertical-align: top;",
+    "td": "padding: 6px 16px 6px 0; border-bottom: 1px solid #e4e4ec; vertical-align: top;",
     "hr": "margin: 24px 0; border: 0; border-top: 1px solid #e4e4ec;",
     "img": "max-width: 100%; height: auto; border: 0; vertical-align: top;",
     "a": "color: {link}; text-decoration: underline;",
@@ -51,7 +56,7 @@ _STYLES |= dict.fromkeys(("h4", "h5", "h6"), _STYLES["h3"])
 _INDENTATION = re.compile(r"(?<!;)\n\s+")
 _IN_STYLE = re.compile(r";\n\s+")
 # Blocks that may stand in one another. The outermost takes the direction of the first letter in it that has one.
-_BLOCKS = _STYLES.keys() - {"hr", "a", "li", "img"}
+_BLOCKS = _STYLES.keys() - {"hr", "a", "li", "img", "th", "td"}
 # A button is a paragraph of its own, and its link's class comes first: notifier/messages/buttons.py.
 _TAG = re.compile(
     rf'<p><a(?P<button> class="{buttons.NAME}"[^<>]*)>|(?P<end></a></p>)|'
@@ -116,6 +121,21 @@ def _as_text(body: str, brand: BrandLook) -> str:
     head = f"{brand.name}\n\n" if brand.name else ""
     foot = [brand.reply_line, _TEXT_FOOT, *brand.postal_address.splitlines()]
     return f"{head}{body}\n\n-- \n" + "".join(f"{line}\n" for line in foot if line)
+
+
+def size_warning(html: str) -> str:
+    """A sentence where Gmail would cut this mail off; empty where it shows all of it."""
+    if (size := size_of(html)) <= GMAIL_SHOWS:
+        return ""
+    return (
+        f"The e-mail has {size / 1000:,.0f} kB of HTML, and Gmail cuts it off after {GMAIL_SHOWS // 1000} kB: clients "
+        "would not see its end, where they can unsubscribe. Shorten the text."
+    )
+
+
+def size_of(html: str) -> int:
+    """In bytes, as it is sent but for its transfer encoding. Pictures are loaded by themselves, and don't count."""
+    return len(html.encode(errors="surrogatepass"))
 
 
 def _addresses(link_token: str) -> dict[str, str]:

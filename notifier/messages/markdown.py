@@ -1,7 +1,7 @@
 """An e-mail's text: a small part of Markdown, parsed once and rendered twice, as HTML and as plain text.
 
-Paragraphs, line breaks, emphasis, headings, lists, quotes, rules, links, buttons and our pictures. Everything else is
-shown as it was typed: raw HTML, tables and foreign pictures as text. Also left out is what would change a text without
+Paragraphs, line breaks, emphasis, headings, lists, quotes, rules, links, tables, buttons and our pictures. Everything
+else is shown as it was typed: raw HTML and foreign pictures as text. Also left out is what would change a text without
 its author meaning it: code by indentation, headings by underlining ("Ann" above "--"), entities, definitions of links.
 Placeholders stay where they are, each written as `{{ name }}`.
 """
@@ -20,26 +20,10 @@ from notifier.messages import buttons, pasted_urls, pictures, placeholders
 from notifier.messages.plain_text import PlainText
 
 SCHEMES = {"http", "https", "mailto", "tel"}
-_TAGS = {
-    "p",
-    "br",
-    "strong",
-    "em",
-    "h1",
-    "h2",
-    "h3",
-    "h4",
-    "h5",
-    "h6",
-    "ul",
-    "ol",
-    "li",
-    "blockquote",
-    "hr",
-    "a",
-    "img",
-}
+_TAGS = {"p", "br", "strong", "em", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "blockquote", "hr", "a"}
+_TAGS |= {"img", "table", "thead", "tbody", "tr", "th", "td"}
 _RULES = ["paragraph", "heading", "list", "blockquote", "hr", "newline", "escape", "emphasis", "link", "autolink"]
+_RULES += ["table"]
 
 #: A text has at most so many letters. Gmail cuts a mail off at 102 kB, and every page with a draft reads all of it.
 MAX_LETTERS = 100_000
@@ -77,7 +61,12 @@ def _parser() -> MarkdownIt:
 def _read(source: str) -> list[Token]:
     clean = source.replace(_OPEN, "").replace(_CLOSE, "")
     marked = placeholders.render(clean, {name: f"{_OPEN}{name}{_CLOSE}" for name in placeholders.PLACEHOLDERS})
-    return _parser().parse(marked)
+    tokens = _parser().parse(marked)
+    for token in tokens:
+        if token.type in ("th_open", "td_open"):
+            # Older mail programs read the attribute, and every one of them sets a header in the middle.
+            token.attrs = {"align": str(token.attrs.get("style", "left")).removeprefix("text-align:")}
+    return tokens
 
 
 def _unmarked(text: str) -> str:
@@ -95,7 +84,13 @@ def write(source: str) -> Written:
     html = nh3.clean(
         _parser().renderer.render(tokens, _parser().options, {}),
         tags=_TAGS,
-        attributes={"a": {"href", "title"}, "ol": {"start"}, "img": {"src", "alt", "width", "height"}},
+        attributes={
+            "a": {"href", "title"},
+            "ol": {"start"},
+            "img": {"src", "alt", "width", "height"},
+            "th": {"align"},
+            "td": {"align"},
+        },
         tag_attribute_values={"a": {"class": {buttons.NAME}}},
         url_schemes=SCHEMES,
         url_relative="deny",
@@ -124,16 +119,9 @@ def warnings(source: str) -> list[str]:
         found.append(f"HTML is shown as plain text: {shown}. Use Markdown instead: **bold**, [a link](https://…).")
     if _PICTURE.search(pictures.without(source)):
         found.append("Images from elsewhere are not shown: ![…](…) becomes a link. Upload them under Pictures first.")
-    if any(_is_table_rule(line) for line in source.splitlines()):
-        found.append("Tables are shown as plain text. Use a list instead: - one line, - another.")
     if buttons.MARK in source and buttons.MARK in write(source).text:
         found.append(f"A button needs a line of its own: [Book now](https://…){buttons.MARK}.")
     return found
-
-
-def _is_table_rule(line: str) -> bool:
-    """Whether it is the line under a table's header: |---|:--|"""
-    return "---" in line and "|" in line and not line.strip(" \t:|-")
 
 
 def _links(tokens: Iterable[Token]) -> Iterator[Token]:

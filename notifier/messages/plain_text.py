@@ -6,6 +6,11 @@ from markdown_it.token import Token
 
 from notifier.messages import buttons
 
+#: As wide as lines of our own get. What staff wrote is never broken, and no address is.
+WIDTH = 60
+#: "--" above a signature is shorter.
+SHORTEST_RULE = 3
+
 
 class PlainText:
     """What a mail program without HTML shows: no marks but bullets, numbers and quotes; links as "text (address)".
@@ -22,6 +27,11 @@ class PlainText:
         #: What the next line begins with instead, where it is the first of a list item.
         self._bullet: str | None = None
 
+        #: Letters of the last text: how long a heading is.
+        self._heading = 0
+        #: The cells of the open table, row by row; None outside of one.
+        self._rows: list[list[str]] | None = None
+
     def write(self, tokens: list[Token]) -> str:
         for token in tokens:
             if handle := getattr(self, f"_on_{token.type}", None):
@@ -29,7 +39,12 @@ class PlainText:
         return "\n".join(self._lines).strip()
 
     def _on_inline(self, token: Token) -> None:
-        for text in _inline(token.children or []).split("\n"):
+        written = _inline(token.children or [])
+        if self._rows is not None:
+            self._rows[-1].append(" ".join(written.split("\n")))
+            return
+        self._heading = len(written.strip())
+        for text in written.split("\n"):
             self._put(text)
 
     def _on_paragraph_close(self, token: Token) -> None:
@@ -39,7 +54,27 @@ class PlainText:
     def _on_button_close(self, token: Token) -> None:
         self._gap()
 
+    def _on_heading_open(self, token: Token) -> None:
+        self._heading = 0
+
     def _on_heading_close(self, token: Token) -> None:
+        """Underlined: nothing else would tell it from a paragraph."""
+        if self._heading:
+            self._put(("=" if token.tag == "h1" else "-") * min(max(self._heading, SHORTEST_RULE), WIDTH))
+        self._heading = 0
+        self._gap()
+
+    def _on_table_open(self, token: Token) -> None:
+        self._rows = []
+
+    def _on_tr_open(self, token: Token) -> None:
+        if self._rows is not None:
+            self._rows.append([])
+
+    def _on_table_close(self, token: Token) -> None:
+        rows, self._rows = self._rows or [], None
+        for line in _table(rows):
+            self._put(line)
         self._gap()
 
     def _on_hr(self, token: Token) -> None:
@@ -86,6 +121,16 @@ class PlainText:
 
     def _blank(self) -> str:
         return "".join(self._prefixes).rstrip()
+
+
+def _table(rows: list[list[str]]) -> list[str]:
+    """A line for each row, and one under the header. Columns are as wide as their widest cell, where there is room."""
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    fits = sum(widths) + 3 * (len(widths) - 1) <= WIDTH
+    lines = [
+        " | ".join(cell.ljust(width) if fits else cell for cell, width in zip(row, widths, strict=True)) for row in rows
+    ]
+    return [lines[0], "-" * min(max(len(lines[0]), SHORTEST_RULE), WIDTH), *lines[1:]]
 
 
 def _inline(tokens: list[Token]) -> str:

@@ -26,7 +26,7 @@ def shown(brand: BrandLook) -> dict[str, Any]:
     """What `public/base.html` shows of it."""
     has_colours = (brand.colour, brand.ink) != (brands.NEUTRAL.colour, brands.NEUTRAL.ink)
     version = versions.digest([brand.colour, brand.ink])
-    found = {
+    found: dict[str, Any] = {
         "brand_styles": f"{reverse('brand_styles')}?v={version}" if has_colours else "",
         "reply_line": brand.reply_line,
         "address_lines": brand.postal_address.splitlines(),

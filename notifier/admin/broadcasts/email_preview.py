@@ -40,6 +40,12 @@ def page(request: HttpRequest, text: Notification | Broadcast) -> HttpResponse:
     return HttpResponse(html, headers={"X-Frame-Options": "SAMEORIGIN"})
 
 
+def size_warning(text: Notification | Broadcast, sample: Client | None) -> str:
+    """A sentence where Gmail would cut off what this client gets; empty where it shows all of it."""
+    html = rendered(text).html_for(values(text, sample), test_token(text.topic))
+    return email.size_warning(html)
+
+
 def as_text(text: Notification | Broadcast, sample: Client | None) -> str:
     """The text version, for mail programs that show no HTML."""
     return rendered(text).text_for(values(text, sample), test_token(text.topic)).strip()

@@ -60,6 +60,8 @@ class ChannelOffer:
     text: str
     #: The URL of the page that shows the e-mail, for a frame; empty for an SMS.
     email_url: str
+    #: What the reader's mail program would not show of it.
+    too_large: str
     #: Whether it goes to everybody in the list of recipients; a follow-up goes only to some of them.
     to_all: bool = True
 
@@ -111,7 +113,8 @@ class Offer:
     @property
     def warnings(self) -> list[str]:
         found = [self._warning(channel, channel.reach) for channel in self.channels if channel.reach]
-        if found and not self.sends:
+        found += [channel.too_large for channel in self.channels]
+        if any(channel.reach for channel in self.channels) and not self.sends:
             found.insert(0, f"Nobody would get this: no client can be reached about {self.notification.topic} now.")
         return [warning for warning in found if warning]
 
@@ -247,4 +250,5 @@ def _channel_offer(
         preheader=shown.preheader,
         text=shown.text,
         email_url=shown.email_url,
+        too_large=shown.warning,
     )

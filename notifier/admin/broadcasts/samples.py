@@ -19,6 +19,8 @@ class SampleText:
     text: str
     #: The URL of the page that shows the e-mail, for a frame; empty for an SMS.
     email_url: str
+    #: What Gmail would not show of it, in a sentence; empty where it shows all.
+    warning: str = ""
 
 
 def sample_text(text: Notification | Broadcast, channel: Channel, sample: Client | None) -> SampleText:
@@ -26,7 +28,8 @@ def sample_text(text: Notification | Broadcast, channel: Channel, sample: Client
     subject, body = placeholders.render(text.subject, replacements), text.body(channel).strip()
     if channel == Channel.EMAIL and body:
         preheader = placeholders.render(text.preheader, replacements)
-        return SampleText(subject, preheader, email_preview.as_text(text, sample), email_preview.url(text))
+        written, url = email_preview.as_text(text, sample), email_preview.url(text)
+        return SampleText(subject, preheader, written, url, email_preview.size_warning(text, sample))
     return SampleText(subject, "", placeholders.sms(body, replacements), "")
 
 

@@ -9,6 +9,7 @@ from django.template.response import TemplateResponse
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.admin.notifications import drafts
 from notifier.admin.notifications.drafts import Draft, Reader
+from notifier.messages.email import GMAIL_SHOWS
 from notifier.staff import groups
 
 THEMES = ("light", "dark")
@@ -72,7 +73,13 @@ def reader_of(request: HttpRequest, draft: Draft) -> Reader:
 
 def checks(draft: Draft, reader: Reader) -> dict[str, Any]:
     """What `checks.html` shows."""
-    return {"draft": draft, "reader": reader, "sms": drafts.sms_length(draft=draft, reader=reader)}
+    return {
+        "draft": draft,
+        "reader": reader,
+        "sms": drafts.sms_length(draft=draft, reader=reader),
+        "email": drafts.email_size(draft=draft, reader=reader),
+        "gmail_shows": GMAIL_SHOWS // 1000,
+    }
 
 
 def in_frame(request: HttpRequest, template: str, **context: Any) -> HttpResponse:

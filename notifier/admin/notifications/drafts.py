@@ -144,6 +144,21 @@ def show(*, draft: Draft, reader: Reader) -> Shown:
 
 
 @dataclass(frozen=True, slots=True)
+class EmailSize:
+    """How large an e-mail is for one reader: its HTML, without its pictures."""
+
+    kilobytes: int
+    #: A sentence where Gmail would cut it off.
+    warning: str
+
+
+def email_size(*, draft: Draft, reader: Reader) -> EmailSize | None:
+    """None without an e-mail text."""
+    html = show(draft=draft, reader=reader).html
+    return EmailSize(max(1, round(email.size_of(html) / 1000)), email.size_warning(html)) if html else None
+
+
+@dataclass(frozen=True, slots=True)
 class SmsLength:
     """How long an SMS is for one reader, why, and how long it can get for any client."""
 

@@ -1,17 +1,27 @@
 import re
 from dataclasses import replace
+from html import unescape
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.messages import email, placeholders, signed_links
-from notifier.messages.brands import BrandLook
+from notifier.messages.brands import NEUTRAL, BrandLook
 from tests.notifier.messages.test_markdown import Tags
 
 TOKEN = signed_links.token(signed_links.Link(client_id=7, topic_id=1, broadcast_id=42))
 STOP, CHOOSE = signed_links.unsubscribe_url(TOKEN), signed_links.preferences_url(TOKEN)
 VALUES = placeholders.values(name="Ann Example", topic="Listings")
+
+
+BRAND = BrandLook(
+    name="Acme & Homes",
+    colour="#ffcc00",
+    ink="#1b1c27",
+    postal_address="1 High Street\nLondon",
+    reply_line="Questions? Reply to this e-mail.",
+)
 
 
 def words_of(html: str) -> str:
@@ -33,6 +43,59 @@ def test_both_parts_say_the_same() -> None:
     foot = "You are receiving this because you asked to hear about Listings. Unsubscribe · Manage your preferences"
     assert words_of(html).replace("\xa0", " ").replace("  ", " ").endswith(f"look {foot}")
     assert re.findall(r'href="([^"]*)"', html) == ["https://a.example", STOP, CHOOSE]
+
+
+WORD = re.compile(r"[^\W_]+")
+URL = re.compile(r"https?://\S+")
+PICTURE = "0123456789abcdef-fedcba9876543210-1200x400.png"
+PIECES = st.sampled_from(
+    [
+        "# A heading for {{ name }}",
+        "### Another one",
+        "Dear **{{ first_name }}**,\nhow are *you*?",
+        "- milk\n- bread\n  - white\n  - brown",
+        "1. one\n2. two\n\n   with more",
+        "> said\n> > twice",
+        "| day | hour |\n|:--|--:|\n| Monday | *nine* |\n| {{ topic }} | [ten](https://a.example/ten?a=1&b=2) |",
+        "[Book now, {{ name }}](https://a.example/book_now?a=1&b=2){.button}",
+        "See [our page](https://a.example/a_(b)?c=%20d) or https://b.example/__init__/x, soon",
+        f"![The red house](http://localhost:8000/pictures/{PICTURE})",
+        f"[![The blue house](http://localhost:8000/pictures/{PICTURE})](https://a.example)",
+        "---",
+        "Grüße aus Köln, שלום",
+        "5 * 3 * 2 = 30 and snake_case",
+        "<b>bold</b> {.button}",
+    ]
+) | st.text(st.characters(categories=["L", "Nd", "Zs"]), max_size=20)
+
+
+def visible_words(html: str) -> list[str]:
+    """What is read of it in order, pictures by their descriptions, without the preheader."""
+    body = re.sub(r"<div .*?</div>", "", html.partition("<body")[2].partition(">")[2], flags=re.DOTALL)
+    body = re.sub(r'<img[^>]*?alt="([^"]*)"[^>]*>', r"\1", body, flags=re.DOTALL)
+    return WORD.findall(URL.sub(" ", "".join(Tags(re.sub(r"<(?:br|/td|/th|/li|/p|/h\d)>", " \\g<0>", body)).words)))
+
+
+@given(
+    pieces=st.lists(PIECES, min_size=1, max_size=8),
+    preheader=st.sampled_from(["", "Only for {{ name }}"]),
+    has_brand=st.booleans(),
+)
+def test_whatever_is_written_both_parts_say_it_in_the_same_words(
+    pieces: list[str], preheader: str, has_brand: bool
+) -> None:
+    body, brand = "\n\n".join(pieces), BRAND if has_brand else NEUTRAL
+    rendered = email.render(subject="s", preheader=preheader, body=body, brand=brand)
+
+    text, html = rendered.text_for(VALUES, TOKEN), rendered.html_for(VALUES, TOKEN)
+
+    # A list's numbers are no words in HTML: the mail program counts.
+    numbered = re.sub(r"^((?:> ?| )*)\d+\. ", r"\1", text, flags=re.MULTILINE)
+    assert WORD.findall(URL.sub(" ", numbered)) == visible_words(html)
+    # What is said behind the words is the same too, and no address is broken.
+    links = re.findall(r'<a [^>]*?href="([^"]*)"', html, flags=re.DOTALL)
+    lines = text.splitlines()
+    assert all(any(unescape(link) in line for line in lines) for link in links)
 
 
 @pytest.mark.parametrize(
@@ -113,13 +176,6 @@ def test_without_a_preheader_nothing_is_hidden() -> None:
 
 
 # --- The brand --------------------------------------------------------------------------------------------------------
-BRAND = BrandLook(
-    name="Acme & Homes",
-    colour="#ffcc00",
-    ink="#1b1c27",
-    postal_address="1 High Street\nLondon",
-    reply_line="Questions? Reply to this e-mail.",
-)
 LOGO = "0123456789abcdef-fedcba9876543210-1200x400.png"
 
 
@@ -163,6 +219,17 @@ def test_each_brand_is_put_together_once() -> None:
 
     assert email.render(subject="Once", body="and for all", brand=replace(BRAND)) is first
     assert email.render(subject="Once", body="and for all") is not first
+
+
+# --- Its size ---------------------------------------------------------------------------------------------------------
+def test_a_mail_that_gmail_would_cut_off_is_warned_of_by_its_own_size() -> None:
+    short, long = (email.render(subject="s", body="ä\n\n" * number).html_for(VALUES, TOKEN) for number in (10, 3_000))
+
+    assert email.size_warning(short) == ""
+    assert email.size_of(long) == len(long.encode()) > email.GMAIL_SHOWS
+    assert f"has {len(long.encode()) / 1000:,.0f} kB of HTML, and Gmail cuts it off after 102 kB" in email.size_warning(
+        long
+    )
 
 
 # --- Direction and bytes ----------------------------------------------------------------------------------------------

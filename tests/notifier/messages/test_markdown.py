@@ -31,6 +31,7 @@ LINES = st.lists(
             "\ttab & <b>",
             "```",
             "a | b",
+            "--|--",
             "",
         ]
     )
@@ -71,6 +72,11 @@ class Tags(HTMLParser):
         ("3. c\n4. d", '<ol start="3">\n<li>c</li>\n<li>d</li>\n</ol>'),
         ("> said", "<blockquote>\n<p>said</p>\n</blockquote>"),
         ("one\n\n---\n\ntwo", "<p>one</p>\n<hr>\n<p>two</p>"),
+        (
+            "a | b\n---|---:\n1 | 2",
+            '<table>\n<thead>\n<tr>\n<th align="left">a</th>\n<th align="right">b</th>\n</tr>\n</thead>\n'
+            '<tbody>\n<tr>\n<td align="left">1</td>\n<td align="right">2</td>\n</tr>\n</tbody>\n</table>',
+        ),
         ("[here](https://example.com/?a=1&b=2)", '<p><a href="https://example.com/?a=1&amp;b=2">here</a></p>'),
         ("[call](tel:+441)", '<p><a href="tel:+441">call</a></p>'),
         ("<ann@example.com>", '<p><a href="mailto:ann@example.com">ann@example.com</a></p>'),
@@ -174,7 +180,6 @@ def test_a_text_of_which_nothing_would_be_seen_is_complained_of(text: str) -> No
         ('<a href="https://x.example">x</a>', "HTML"),
         ("![house](https://x.example/a.png)", "Images"),
         ("![house](https://x.example/pictures/a.png)", "Images"),
-        ("| a | b |\n|---|---|\n| 1 | 2 |", "Tables"),
         ("Now: [Book](https://x.example){.button}", "A button"),
     ],
 )
@@ -195,13 +200,33 @@ def test_nobody_is_warned_without_a_reason(source: str) -> None:
 def test_nothing_but_the_subset_ever_gets_out(source: str) -> None:
     seen = Tags(markdown.write(source).html)
 
-    allowed = {"p", "br", "strong", "em", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "blockquote", "hr", "a"}
+    tables = {"table", "thead", "tbody", "tr", "th", "td"}
+    allowed = tables | {
+        "p",
+        "br",
+        "strong",
+        "em",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "ul",
+        "ol",
+        "li",
+        "blockquote",
+        "hr",
+        "a",
+    }
     assert set(seen.tags) <= allowed
-    assert {name for name, _ in seen.attributes} <= {"href", "title", "start", "class"}
+    assert {name for name, _ in seen.attributes} <= {"href", "title", "start", "class", "align"}
     for name, value in seen.attributes:
         if name == "href":
             assert value.split(":")[0].lower() in ("http", "https", "mailto", "tel")
             assert "{{" not in value
+        if name == "align":
+            assert value in ("left", "center", "right")
         if name == "class":
             assert value == "button"
 
@@ -282,7 +307,13 @@ def test_what_is_no_address_is_shown_as_it_was_typed(text: str) -> None:
     ("source", "text"),
     [
         ("Dear Ann,\n\nall well?\nYours", "Dear Ann,\n\nall well?\nYours"),
-        ("# One\n\n**two** *three*", "One\n\ntwo three"),
+        ("# One\n\n**two** *three*", "One\n===\n\ntwo three"),
+        ("## Two words\nbelow", "Two words\n---------\n\nbelow"),
+        ("# A\n> ## B", "A\n===\n\n> B\n> ---"),
+        ("- # One\n- two", "- One\n  ===\n\n- two"),
+        ("| a | b |\n|---|---:|\n| one | **2** |\n\nend", "a   | b\n-------\none | 2\n\nend"),
+        ("> a | b\n> --|--\n> 1 | 2", "> a | b\n> -----\n> 1 | 2"),
+        (f"a | b\n--|--\n{'x' * 58} | 2", f"a | b\n-----\n{'x' * 58} | 2"),
         ("[here](https://example.com/?a=1&b=2) now", "here (https://example.com/?a=1&b=2) now"),
         ("https://example.com/ü", "https://example.com/ü"),
         ("[ann@example.com](mailto:ann@example.com)", "ann@example.com"),

@@ -3,6 +3,7 @@
 Called within the product, with its settings, once a broadcast has ended and another is being sent.
 """
 
+import io
 import random
 import uuid
 from datetime import timedelta
@@ -12,6 +13,7 @@ from django.contrib.auth.models import Group, User
 from django.db.models import Model
 from django.test import override_settings
 from django.utils import timezone
+from PIL import Image, ImageDraw
 
 from notifier.broadcasts import lifecycle
 from notifier.broadcasts.send_options import AT_ONCE, SendOptions
@@ -19,6 +21,7 @@ from notifier.consent import sms_replies
 from notifier.consent.sms_replies import SmsReply
 from notifier.messages import signed_links
 from notifier.models import (
+    Brand,
     Broadcast,
     Channel,
     Client,
@@ -26,8 +29,10 @@ from notifier.models import (
     Delivery,
     InboundMessage,
     Notification,
+    Picture,
     Suppression,
 )
+from notifier.pictures import storing
 from tests.support.datasets.one_of_each import an_attempt
 
 #: Sent a day, about, by the day of the week.
@@ -41,6 +46,7 @@ def add() -> None:
     _earlier_days()
     _wrong_passwords()
     _replies(read_by=sender)
+    _appearance(by=sender)
 
 
 def rows() -> dict[str, Any]:
@@ -63,6 +69,8 @@ def rows() -> dict[str, Any]:
         "failed": Delivery.objects.filter(state__in=["FAILED", "UNKNOWN"]).earliest("pk"),
         "suppression": Suppression.objects.filter(source="BOUNCE").earliest("pk"),
         "user": User.objects.earliest("pk"),
+        "picture": Picture.objects.earliest("pk"),
+        "brand": Brand.objects.get(),
         "inboundmessage": InboundMessage.objects.filter(read_at=None).latest("pk"),
     }
     # Of the client's mail about the first topic.
@@ -100,6 +108,60 @@ def _earlier_days() -> None:
             outcomes = {Delivery.State.SENT: sent, Delivery.State.SKIPPED: sent // 9, Delivery.State.FAILED: sent // 40}
             for state, number in outcomes.items():
                 DailyStats.objects.create(day=day, broadcast=broadcast, channel=channel, state=state, number=number)
+
+
+HOUSE = """# Now open
+
+Dear {{{{ first_name }}}},
+
+the house is yours to see.
+
+{picture}
+
+[Book a visit](https://example.com/book){{.button}}
+
+- three rooms
+- a garden
+
+More on [our page](https://example.com)."""
+
+
+def _appearance(*, by: User) -> None:
+    """A logo, and a house below the sky; both drawn here."""
+    logo = Image.new("RGBA", (480, 144), (0, 0, 0, 0))
+    pen = ImageDraw.Draw(logo)
+    pen.polygon([(12, 132), (12, 72), (72, 18), (132, 72), (132, 132)], fill="#0a6b4f")
+    pen.rectangle((160, 40, 460, 66), fill="#0a6b4f")
+    pen.rectangle((160, 84, 380, 104), fill="#9fc9bb")
+    house = Image.linear_gradient("L").resize((1200, 700)).convert("RGB").point([255 - n // 3 for n in range(256)] * 3)
+    pen = ImageDraw.Draw(house)
+    pen.polygon([(300, 640), (300, 340), (600, 130), (900, 340), (900, 640)], fill="#b5523b")
+    pen.rectangle((540, 440, 660, 640), fill="#f4e3c1")
+    pen.rectangle((0, 640, 1200, 700), fill="#5f8f4e")
+    house_kept = _kept(house, "A red house on a hill", by)
+    Brand.objects.update_or_create(
+        pk=1,
+        defaults={
+            "name": "Hill & Home",
+            "logo": _kept(logo, "Hill & Home", by),
+            "colour": "#0a6b4f",
+            "postal_address": "Hill & Home Ltd\n1 High Street\nLondon N1 1AA",
+            "reply_line": "Questions? Reply to this e-mail, or call 020 7946 0123.",
+        },
+    )
+    Notification.objects.create(
+        topic_id=1,
+        subject="The house on the hill",
+        preheader="Three rooms, a garden, and a view of the sea",
+        email_body=HOUSE.format(picture=house_kept.markdown),
+        sms_body="The house on the hill is open on Saturday.",
+    )
+
+
+def _kept(image: Image.Image, alt: str, by: User) -> Picture:
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return storing.add(file=file, alt=alt, by=by)
 
 
 def _wrong_passwords() -> None:

@@ -1,5 +1,6 @@
 """What the form of a notification tells before anything is sent: the preview and the counter."""
 
+import re
 from typing import Any
 
 import pytest
@@ -35,6 +36,17 @@ def save(browser: Browser, **changes: Any) -> Any:
 
 def text_of(page: Any) -> str:
     return " ".join(page.content.decode().split())
+
+
+# --- Its size ---------------------------------------------------------------------------------------------------------
+def test_the_size_of_the_e_mail_is_told_and_what_gmail_would_cut_off(admin: Browser) -> None:
+    short = text_of(admin.post(reverse(CHECK), a_draft(email_body="Hello")))
+    long = text_of(admin.post(reverse(CHECK), a_draft(email_body="Hello\n\n" * 2_500)))
+    none = text_of(admin.post(reverse(CHECK), a_draft(email_body="")))
+
+    assert re.search(r"E-mail: <strong>[34]</strong> of the 102 kB that Gmail shows", short)
+    assert re.search(r"The e-mail has 1\d\d kB of HTML, and Gmail cuts it off after 102 kB", long)
+    assert "Gmail" not in none
 
 
 # --- The preview ------------------------------------------------------------------------------------------------------
