@@ -34,6 +34,8 @@ GMAIL_SHOWS = 102_000
 #: How many rendered texts a process keeps: more broadcasts than that seldom run at once.
 KEPT = 64
 
+# In a column that may be as narrow as a letter, words would be broken on a phone.
+_CELL = "padding: 6px 16px 6px 0; vertical-align: top; word-break: normal; overflow-wrap: break-word;"
 # Not every mail program reads a style sheet.
 _STYLES = {
     "p": "margin: 0 0 16px;",
@@ -45,8 +47,8 @@ _STYLES = {
     "li": "margin: 0 0 6px;",
     "blockquote": "margin: 0 0 16px; padding: 0 16px; border-left: 3px solid #c4c4d2; color: #5b5d70;",
     "table": "margin: 0 0 16px; border-collapse: collapse;",
-    "th": "padding: 6px 16px 6px 0; border-bottom: 2px solid #c4c4d2; vertical-align: top;",
-    "td": "padding: 6px 16px 6px 0; border-bottom: 1px solid #e4e4ec; vertical-align: top;",
+    "th": f"{_CELL} border-bottom: 2px solid #c4c4d2;",
+    "td": f"{_CELL} border-bottom: 1px solid #e4e4ec;",
     "hr": "margin: 24px 0; border: 0; border-top: 1px solid #e4e4ec;",
     "img": "max-width: 100%; height: auto; border: 0; vertical-align: top;",
     "a": "color: {link}; text-decoration: underline;",

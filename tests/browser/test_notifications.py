@@ -9,7 +9,8 @@ from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
 from notifier.models import Notification
-from tests.support.factories import a_client, a_notification, a_user
+from tests.conftest import watch_console
+from tests.support.factories import a_brand, a_client, a_notification, a_picture, a_user
 from tests.support.pages.browsing import log_in
 
 # The server answers from another thread, which must see the rows.
@@ -70,6 +71,35 @@ def test_the_e_mails_own_styles_are_seen_and_its_width_is_the_screens(page: Page
 
     assert desk.evaluate("cell => getComputedStyle(cell).padding") == "32px 36px"
     assert phone.evaluate("cell => getComputedStyle(cell).padding") == "24px 20px"
+
+
+def test_pictures_are_seen_in_every_preview_and_nothing_else_is_loaded(
+    page: Page, live_server: LiveServer, console_errors: list[str]
+) -> None:
+    watch_console(page, console_errors)
+    a_client(listings="both")
+    # Clients know another address than that at which staff have the pages open.
+    text = f"{a_picture().markdown}\n\n![x](https://elsewhere.example/x.png)"
+    notification = a_notification(email_body=text)
+    a_brand(logo=a_picture(alt="Acme", size=(240, 72)))
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+
+    open_form(page, live_server, notification)
+    shown = [the_mail(page, on=screen).locator("img") for screen in ("desk", "phone")]
+    for pictures in shown:
+        expect(pictures).to_have_count(2)
+        for picture in pictures.all():
+            picture.evaluate("picture => picture.decode()")
+            assert picture.evaluate("picture => picture.naturalWidth") in (40, 240)
+    page.goto(f"{live_server.url}{reverse('admin:notifier_notification_broadcast')}?ids={notification.pk}")
+    framed = page.frame_locator("iframe.email").locator("img")
+    expect(framed).to_have_count(2)
+    for picture in framed.all():
+        picture.evaluate("picture => picture.decode()")
+
+    assert all(url.startswith((live_server.url, "about:")) for url in asked)
+    assert console_errors == []
 
 
 def test_a_placeholder_goes_in_at_the_cursor(page: Page, live_server: LiveServer) -> None:

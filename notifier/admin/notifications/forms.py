@@ -9,6 +9,7 @@ class NotificationForm(forms.ModelForm):
     class Meta:
         help_texts = {
             "email_body": "Markdown: **bold**, *italic*, [a link](https://…), # heading, - list, 1. list, > quote, "
+            "a | b above --|-- for a table, "
             "--- for a horizontal line. A button is a link alone on its line: [Book now](https://…){.button}. Upload "
             "pictures under Pictures, and copy their Markdown."
         }
