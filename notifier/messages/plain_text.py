@@ -26,7 +26,6 @@ class PlainText:
         self._prefixes: list[str] = []
         #: What the next line begins with instead, where it is the first of a list item.
         self._bullet: str | None = None
-
         #: Letters of the last text: how long a heading is.
         self._heading = 0
         #: The cells of the open table, row by row; None outside of one.
