@@ -24,7 +24,7 @@ MAX_ALT_LETTERS = 200
 SMALL = "small-"
 #: The kind of token for markdown-it.
 KIND = "picture"
-NO_ALT = "This picture has no description: {}. Write what it shows between [ and ], for those who don’t see it."
+NO_ALT = "This picture has no description: {}. Write what it shows between [ and ], for clients who can’t see it."
 
 NAME = re.compile(r"[0-9a-f]{16}-[0-9a-f]{16}-([1-9][0-9]{0,3})x([1-9][0-9]{0,3})\.(?:jpg|png)")
 _IN_TEXT = re.compile(

@@ -5,8 +5,8 @@ from django.db import migrations, models
 import notifier.messages.lines
 
 _ALT = (
-    "What the picture shows, in a few words. Clients who don’t see it read this instead, and so does everyone in the "
-    "plain text."
+    "What the picture shows, in a few words. Clients who can’t see it read this instead. The plain-text version shows "
+    "it too."
 )
 
 

@@ -6,7 +6,7 @@ import notifier.messages.lines
 _NAME = (
     "Shown at the top of e-mails and on the pages that clients open. Left empty, those pages show the sender’s name."
 )
-_LOGO = "Shown in place of the name, which it is described by. Upload it under Pictures first."
+_LOGO = "Shown instead of the name, which becomes its description. Upload it under Pictures first."
 _REPLY_LINE = "How clients reach you, at the end of e-mails. For example: “Questions? Reply to this e-mail.”"
 
 

@@ -49,7 +49,7 @@ class Brand(models.Model):
         blank=True,
         on_delete=models.PROTECT,
         related_name="+",
-        help_text="Shown in place of the name, which it is described by. Upload it under Pictures first.",
+        help_text="Shown instead of the name, which becomes its description. Upload it under Pictures first.",
     )
     colour = models.CharField(
         "main colour",

@@ -95,6 +95,6 @@ def missing_pictures(text: str) -> list[str]:
     names = pictures.names_in(text)
     there = Picture.objects.filter(name__in=names).values_list("name", flat=True) if names else []
     return [
-        f"There is no picture {name}. Copy it from the list of pictures again."
+        f"There is no picture {name}. Copy its Markdown from Pictures again."
         for name in sorted(names.difference(there))[: markdown.MAX_NAMED]
     ]

@@ -16,8 +16,8 @@ class Picture(models.Model):
         "description",
         max_length=pictures.MAX_ALT_LETTERS,
         validators=[validate_one_line],
-        help_text="What the picture shows, in a few words. Clients who don’t see it read this instead, and so does "
-        "everyone in the plain text.",
+        help_text="What the picture shows, in a few words. Clients who can’t see it read this instead. The plain-text "
+        "version shows it too.",
     )
     width = models.PositiveIntegerField(editable=False)
     height = models.PositiveIntegerField(editable=False)

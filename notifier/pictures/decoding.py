@@ -107,7 +107,7 @@ def _refuse_large_picture(image: Image.Image) -> None:
 
 def _too_many_pixels(size: str = "") -> str:
     return (
-        f"The picture has too many pixels{size}: the most are {MAX_PIXELS // 1_000_000} million. Make it smaller "
+        f"The picture has too many pixels{size}: the limit is {MAX_PIXELS // 1_000_000} million. Make it smaller "
         f"first. An e-mail shows no more than {pictures.MAX_WIDTH:,} pixels across."
     )
 

@@ -14,7 +14,10 @@ from notifier.models.brands import ONLY
 
 #: Pictures to choose the logo from.
 MAX_OFFERED = 100
-FROM_NOW_ON = "E-mails that were sent, or are waiting to be sent, keep the brand that they were asked for with."
+FROM_NOW_ON = (
+    "Changes apply to what is broadcast from now on. E-mails that have been sent, are scheduled or await approval keep "
+    "the brand that they had."
+)
 
 
 class BrandForm(forms.ModelForm):

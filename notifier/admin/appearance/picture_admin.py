@@ -144,7 +144,7 @@ class PictureAdmin(GuardedDeleteAdmin):
         uses = usage.uses_of(obj)
         if not uses:
             return ""
-        return f"“{obj}” can’t be deleted, because {uses.in_words} shows it. Clients may still open that e-mail."
+        return f"“{obj}” can’t be deleted, because it is used in {uses.in_words}. Clients may still open that e-mail."
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
         storing.delete(obj)

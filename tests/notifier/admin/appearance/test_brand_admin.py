@@ -27,7 +27,7 @@ def test_the_menu_leads_to_the_form_of_the_only_row(admin: Browser) -> None:
 
     assert page.redirect_chain == [(PAGE, 302)]
     assert Brand.objects.count() == 1
-    assert "keep the brand that they were asked for with" in text_of(page)
+    assert "keep the brand that they had" in text_of(page)
 
 
 def test_what_is_saved_is_shown_from_then_on(admin: Browser) -> None:
@@ -97,6 +97,6 @@ def test_a_logo_can_t_be_deleted_nor_can_one_that_a_broadcast_keeps(admin: Brows
         for one in (now, then)
     ]
 
-    assert "“New logo” can’t be deleted, because the brand shows it." in said[0]
-    assert f"“Old logo” can’t be deleted, because broadcast #{broadcast.pk} News shows it." in said[1]
+    assert "“New logo” can’t be deleted, because it is used in the brand." in said[0]
+    assert f"“Old logo” can’t be deleted, because it is used in broadcast #{broadcast.pk} News." in said[1]
     assert f'<a href="{PAGE}">Brand</a>' in text_of(admin.get(reverse("admin:notifier_picture_change", args=[now.pk])))

@@ -108,7 +108,7 @@ def test_what_was_sent_is_kept_and_the_page_says_where_it_is(admin: Browser) -> 
 
     page = admin.post(reverse("admin:notifier_picture_delete", args=[picture.pk]), {"post": "yes"}, follow=True)
 
-    assert f"“The homes” can’t be deleted, because broadcast #{broadcast.pk} News shows it." in text_of(page)
+    assert f"“The homes” can’t be deleted, because it is used in broadcast #{broadcast.pk} News." in text_of(page)
     assert Picture.objects.exists()
     assert storing.read(picture.name)
 
@@ -120,7 +120,7 @@ def test_a_notification_shows_only_pictures_that_are_there(admin: Browser) -> No
     gone = text | {"email_body": body.replace("40x30", "41x30")}
 
     refused = admin.post(reverse("admin:notifier_notification_add"), gone)
-    assert "Copy it from the list of pictures again." in text_of(refused)
+    assert "Copy its Markdown from Pictures again." in text_of(refused)
     checked = admin.post(reverse("admin:notifier_notification_check"), gone)
     assert "E-mail: There is no picture" in text_of(checked)
     assert not Notification.objects.exists()
