@@ -21,6 +21,7 @@ from django.utils.text import capfirst
 from django_htmx.http import HttpResponseClientRedirect
 
 from notifier.admin import error_pages, overview
+from notifier.models.brands import ONLY
 from notifier.runtime import this_machine
 from notifier.staff import account, groups, login_throttle, published_passwords
 from notifier.web.htmx import HtmxHttpRequest
@@ -42,7 +43,7 @@ IDS = {"object_id", "version_id", "content_type_id", "id"}
 
 
 def menu(app_list: list[dict[str, Any]], may: Callable[[str], bool]) -> list[dict[str, Any]]:
-    """The pages that this user may open and has a use for, in the groups of MENU."""
+    """The pages that this user may open and has a use for, in the groups of MENU. Where there is one row, its own."""
     models = {model["object_name"]: model for app in app_list for model in app["models"] if model["admin_url"]}
     unused = {name for name, needs in ONLY_FOR.items() if not any(map(may, needs))}
     if not settings.BROKER_URL.startswith("database:"):
@@ -50,6 +51,8 @@ def menu(app_list: list[dict[str, Any]], may: Callable[[str], bool]) -> list[dic
     models = {name: model for name, model in models.items() if name not in unused}
     for name in (NAMES.keys() | LISTS.keys()) & models.keys():
         models[name] = {**models[name], "name": LISTS.get(name) or capfirst(NAMES[name][1])}
+    if "Brand" in models:
+        models["Brand"] = {**models["Brand"], "admin_url": reverse("admin:notifier_brand_change", args=[ONLY])}
     shown = [{"name": name, "models": [models.pop(m) for m in names if m in models]} for name, names in MENU]
     shown.append({"name": "More", "models": list(models.values())})
     return [group for group in shown if group["models"]]

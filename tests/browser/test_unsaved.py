@@ -10,7 +10,7 @@ from playwright.sync_api import Dialog, Page, expect
 from notifier.models import Notification
 from tests.browser.test_broadcasts import sticks_out
 from tests.support.datasets.one_of_each import a_throttle
-from tests.support.factories import a_client, a_notification, a_topic, a_user
+from tests.support.factories import a_brand, a_client, a_notification, a_picture, a_topic, a_user
 from tests.support.pages.browsing import log_in
 
 # The server answers from another thread, which must see the rows.
@@ -62,6 +62,8 @@ FORMS: dict[str, tuple[Callable[[], str], str, str]] = {
     "new client": (lambda: page_of("notifier_client"), "#id_name", "Bob"),
     "topic": (lambda: page_of("notifier_topic", a_topic().pk), "#id_name", "Other"),
     "suppression": (lambda: page_of("notifier_suppression"), "#id_address", "a@example.com"),
+    "picture": (lambda: page_of("notifier_picture", a_picture().pk), "#id_alt", "Other"),
+    "brand": (lambda: page_of("notifier_brand", a_brand().pk), "#id_name", "Other"),
     "throttle": (lambda: page_of("notifier_throttle", a_throttle().pk), "#id_rate", "7"),
     "user": (lambda: page_of("auth_user", a_user().pk), "#id_first_name", "Ann"),
     "group": (lambda: page_of("auth_group", Group.objects.get_or_create(name="Helpers")[0].pk), "#id_name", "Others"),

@@ -1,12 +1,11 @@
-"""The brand: one form, without a list."""
+"""The brand: a form for its only row, to which the menu leads."""
 
 from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
 from django.db.models import Model, Q
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.http import HttpRequest
 
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.models import Brand, Picture
@@ -39,12 +38,11 @@ class BrandAdmin(BackOfficeAdmin):
     class Media:
         css: ClassVar[dict[str, list[str]]] = {"all": ["notifier/appearance.css"]}
 
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """The form of the only row, which is made with its first look."""
-        if not self.has_view_or_change_permission(request):
-            return super().changelist_view(request, extra_context)
-        Brand.objects.get_or_create(pk=ONLY)
-        return redirect(self.page_url("change", ONLY))
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """The only row is made with the first look at it."""
+        if object_id == str(ONLY):
+            Brand.objects.get_or_create(pk=ONLY)
+        return super().get_object(request, object_id, from_field)
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """The newest pictures, and the one that is chosen."""

@@ -32,7 +32,6 @@ PAGES = [
         view=("view_brand",),
         change=("change_brand",),
         changed={"name": "Other homes"},
-        sends_on="changelist",
         pictures={"change": (Picture(name="brand"),)},
     ),
 ]
