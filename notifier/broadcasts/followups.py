@@ -212,6 +212,7 @@ def create(
             follows=original,
             notification_id=original.notification_id,
             text_of=original.text_of,
+            brand=original.brand,
             request_id=_request_id(broadcast_id, token),
             created_by=by,
             **values,

@@ -19,7 +19,9 @@ from django.db.models.functions import Coalesce
 from notifier.broadcasts import acts, audience
 from notifier.broadcasts.acts import Act
 from notifier.broadcasts.send_options import AT_ONCE, SendOptions
+from notifier.messages.brands import BrandLook
 from notifier.models import Brand, Broadcast, Client, Notification
+from notifier.runtime import versions
 from notifier.runtime.versions import NotAsShown
 from notifier.wording import wall_clocks
 
@@ -66,8 +68,10 @@ def create(
     now: datetime,
     again: bool = False,
     options: SendOptions = AT_ONCE,
+    brand_seen: str | None = None,
 ) -> list[Broadcast]:
     """One broadcast for each notification in `seen`, which gives the `updated_at` that the sender looked at.
+    `brand_seen` is the `brand_version` that they looked at, where they did.
 
     It runs once the time to undo it is over, or waits, for its time or for a second person. All of them or none. The
     same token returns what it made the first time, however often it comes. Raises `SentRecently` unless `again`,
@@ -87,14 +91,30 @@ def create(
                 "A notification has been changed or deleted since you opened the page. Check it again before you "
                 "send it."
             )
+        brand = Brand.objects.look()
+        if fresh and brand_seen is not None and brand_seen != brand_version(brand):
+            raise ChangedMeanwhile(
+                "The brand has been changed since you opened the page. Check the e-mail again before you send it."
+            )
         if fresh:
             _refuse(fresh, again=again, options=options, now=now)
         for n in fresh:
             values = initial_columns(needs_approval=n.pk in large, options=options, now=now, by=by)
             made[n.pk] = make(
-                n, notification=n, text_of=n.updated_at, request_id=requests[n.pk], created_by=by, **values
+                n,
+                brand=brand.as_json(),
+                notification=n,
+                text_of=n.updated_at,
+                request_id=requests[n.pk],
+                created_by=by,
+                **values,
             )
     return [made[n.pk] for n in notifications]
+
+
+def brand_version(look: BrandLook) -> str:
+    """Of the brand that a page shows around an e-mail, for `create`."""
+    return versions.digest(look.as_json().values())
 
 
 def find_existing(*, token: uuid.UUID, notification_ids: Collection[int]) -> list[Broadcast]:
@@ -115,8 +135,7 @@ def make(source: Notification | Broadcast, **columns: Any) -> Broadcast:
 
     So is the brand, and there nothing changes it: whoever wants the new one cancels, and broadcasts again.
     """
-    brand = source.brand if isinstance(source, Broadcast) else Brand.objects.look().as_json()
-    return Broadcast.objects.create(**frozen_columns(source), brand=brand, **columns)
+    return Broadcast.objects.create(**frozen_columns(source), **columns)
 
 
 def frozen_columns(source: Notification | Broadcast) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from notifier.admin.lists import deferred_counts
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.admin.lists.selection import read_ids
 from notifier.broadcasts import held_back, lifecycle
-from notifier.models import Broadcast, Notification
+from notifier.models import Brand, Broadcast, Notification
 from notifier.runtime import clock
 from notifier.staff import groups
 from notifier.web import moments
@@ -44,6 +44,8 @@ class SendRequest:
     seen: dict[int, datetime]
     token: uuid.UUID
     again: bool
+    #: The version of the brand that the page showed; None on a page of before there were brands.
+    brand: str | None
 
 
 def read_send_request(posted: QueryDict) -> SendRequest | None:
@@ -57,7 +59,7 @@ def read_send_request(posted: QueryDict) -> SendRequest | None:
     seen = {pk: moment for pk, moment in read.items() if pk is not None and moment is not None}
     if not 0 < len(seen) == len(read) <= MAX_AT_ONCE:
         return None
-    return SendRequest(seen=seen, token=token, again=posted.get("again") == "on")
+    return SendRequest(seen=seen, token=token, again=posted.get("again") == "on", brand=posted.get("brand_seen"))
 
 
 def confirm_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpResponse:
@@ -111,6 +113,7 @@ def _create(model_admin: BackOfficeAdmin, request: HttpRequest, asked: SendReque
             now=clock.now(),
             again=asked.again,
             options=form.options,
+            brand_seen=asked.brand,
         )
     except lifecycle.SentRecently:
         return _ask(model_admin, request, list(asked.seen), RECENTLY, form, wrong="again")
@@ -163,6 +166,7 @@ def _ask(
         **({} if later else _counts(request, offered, form)),
         "earlier": [broadcast for offer in offered for broadcast in offer.earlier],
         "token": uuid.uuid4(),
+        "brand_seen": lifecycle.brand_version(Brand.objects.look()),
         "note": note,
         "wrong": wrong,
         "held_back": _held_back(model_admin, found),

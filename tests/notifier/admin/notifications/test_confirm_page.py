@@ -16,7 +16,7 @@ from notifier.admin.broadcasts.forms import SendForm
 from notifier.models import Broadcast, Notification, Profile
 from tests.notifier.admin.conftest import LogIn
 from tests.notifier.admin.notifications.test_notification_admin import confirm_page, send, send_form_of, text_of
-from tests.support.factories import a_broadcast, a_client, a_notification, a_topic, a_user
+from tests.support.factories import a_brand, a_broadcast, a_client, a_notification, a_topic, a_user
 from tests.support.forms import agree_to
 
 pytestmark = pytest.mark.both_engines(only_full=True)
@@ -40,6 +40,22 @@ def test_the_page_warns_of_an_e_mail_that_gmail_would_cut_off(admin: Browser) ->
 
     assert "kB of HTML, and Gmail cuts it off after 102 kB" in text_of(admin.get(confirm_page(long)))
     assert "Gmail" not in text_of(admin.get(confirm_page(short)))
+
+
+def test_nobody_sends_with_a_brand_that_they_have_not_seen(admin: Browser) -> None:
+    a_client(listings="both")
+    a_brand(name="Acme")
+    url = confirm_page(a_notification())
+    posted = send_form_of(admin.get(url))
+    a_brand(name="Other")
+
+    page = admin.post(url, posted)
+
+    assert "The brand has been changed since you opened the page." in text_of(page)
+    assert not Broadcast.objects.exists()
+    # Once they have seen it they may.
+    admin.post(url, send_form_of(page))
+    assert made().brand["name"] == "Other"
 
 
 # --- When -------------------------------------------------------------------------------------------------------------

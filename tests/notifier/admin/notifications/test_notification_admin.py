@@ -28,7 +28,8 @@ def send_form_of(page: Any, **changes: Any) -> dict[str, Any]:
     """What the confirm page posts when its button is pressed."""
     counted = {"counted": page.context["summary"].total} if "summary" in page.context else {}
     seen = [offer.seen for offer in page.context["offers"]]
-    return {"token": str(page.context["token"]), "seen": seen, **counted, **changes}
+    shown = {"token": str(page.context["token"]), "brand_seen": page.context["brand_seen"], "seen": seen}
+    return {**shown, **counted, **changes}
 
 
 def send(browser: Browser, *notifications: Notification, **changes: Any) -> Any:
