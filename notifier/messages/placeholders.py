@@ -30,6 +30,11 @@ MAX_NAMED = 5
 _UNSEEN = set("\u034f\u115f\u1160\u2800\u3164\uffa0\ufe0e\ufe0f")
 
 
+def as_written() -> list[tuple[str, str, str]]:
+    """The name of each, how it stands in a text, and what takes its place."""
+    return [(name, f"{{{{ {name} }}}}", meaning) for name, meaning in PLACEHOLDERS.items()]
+
+
 def values(*, name: str, topic: str) -> dict[str, str]:
     """The values of the placeholders for one client."""
     return {"name": name, "first_name": name.split(maxsplit=1)[0] if name.strip() else name, "topic": topic}

@@ -39,6 +39,7 @@ VIEW_ERASEDADDRESS = "notifier.view_erasedaddress"
 CHANGE_INBOUNDMESSAGE = "notifier.change_inboundmessage"
 VIEW_INBOUNDMESSAGE = "notifier.view_inboundmessage"
 VIEW_NOTIFICATION = "notifier.view_notification"
+VIEW_PICTURE = "notifier.view_picture"
 VIEW_PREFERENCE = "notifier.view_preference"
 VIEW_PROCESS = "notifier.view_process"
 VIEW_PROVIDEREVENT = "notifier.view_providerevent"
@@ -86,7 +87,7 @@ RIGHTS: dict[str, frozenset[str]] = {
     "notifier.change_notification": _EDIT,
     "notifier.delete_notification": _EDIT,
     "notifier.view_historicalnotification": _ALL,
-    "notifier.view_picture": _ALL,
+    VIEW_PICTURE: _ALL,
     "notifier.add_picture": _EDIT,
     "notifier.change_picture": _EDIT,
     "notifier.delete_picture": _EDIT,

@@ -1,5 +1,7 @@
 """Writing a notification in a real browser, live, and without JavaScript."""
 
+from collections.abc import Callable
+
 import pytest
 from django.contrib.auth.models import User
 from django.core import mail
@@ -40,37 +42,90 @@ def the_mail(page: Page, *, on: str) -> FrameLocator:
     return frame(page).frame_locator(f".{on} iframe")
 
 
+def show_on(page: Page, screen: str) -> None:
+    # The input itself lies invisible over its label.
+    page.get_by_role("radio", name=screen).check(force=True)
+
+
 def test_the_counter_and_the_preview_follow_what_is_typed(page: Page, live_server: LiveServer) -> None:
     a_client(name="Ann Example", listings="both")
     open_form(page, live_server, a_notification(email_body="Dear **{{ name }}**", sms_body="Hello"))
     expect(the_mail(page, on="desk").locator("strong")).to_have_text("Ann Example")
-    expect(page.locator("#checks")).to_contain_text("5 of 160 characters, 1 segment")
+    length = page.locator(".field-sms_body #sms-length")
+    expect(length).to_contain_text("5 of 160 characters, 1 segment")
     entries = page.evaluate("history.length")
 
-    page.get_by_label("SMS text").fill("Hello…")
+    page.get_by_label("SMS text").fill("Hello {{ first_name }}…")
+    expect(frame(page).locator(".bubble")).to_have_text("Hello Ann…")
+    expect(length).to_contain_text("10 of 70 characters, 1 segment")
+    expect(length).to_contain_text("“…” (horizontal ellipsis; use ... instead)")
     page.get_by_label("E-mail text").fill("Dear *{{ first_name }}*, <b>look</b>")
 
-    expect(page.locator("#checks")).to_contain_text("6 of 70 characters, 1 segment")
-    expect(page.locator("#checks")).to_contain_text("“…” (horizontal ellipsis; use ... instead)")
     expect(page.locator("#checks")).to_contain_text("HTML is shown as plain text")
-    for screen in ("desk", "phone"):
+    for name, screen in (("Desktop", "desk"), ("Phone", "phone")):
+        show_on(page, name)
         expect(the_mail(page, on=screen).locator("em")).to_have_text("Ann")
         expect(the_mail(page, on=screen).locator("body")).to_contain_text("<b>look</b>")
-    expect(frame(page).locator(".bubble")).to_have_text("Hello…")
     # A preview is no page to go back to.
     assert page.evaluate("history.length") == entries
     assert Notification.objects.get().sms_body == "Hello"
 
 
+def test_the_preview_shows_what_is_being_written_and_keeps_the_screen_of_the_e_mail(
+    page: Page, live_server: LiveServer
+) -> None:
+    open_form(page, live_server, a_notification(email_body="Dear you", sms_body="Hello"))
+    show_on(page, "Plain text")
+    expect(frame(page).locator(".plain")).to_contain_text("Dear you")
+
+    page.get_by_label("SMS text").focus()
+    expect(frame(page).locator(".bubble")).to_have_text("Hello")
+    page.get_by_label("Preheader").focus()
+
+    expect(frame(page).locator(".plain")).to_contain_text("Dear you")
+    expect(page.get_by_role("radio", name="Plain text")).to_be_checked()
+
+
+def test_the_screens_are_changed_with_the_keys(page: Page, live_server: LiveServer) -> None:
+    open_form(page, live_server, a_notification(sms_body="Hello"))
+
+    page.get_by_role("radio", name="Desktop").focus()
+    page.keyboard.press("ArrowLeft")
+
+    expect(page.get_by_role("radio", name="SMS")).to_be_checked()
+    expect(frame(page).locator(".bubble")).to_have_text("Hello")
+
+
+def test_beside_the_text_the_preview_stays_in_sight_and_below_it_on_a_phone(
+    new_page: Callable[..., Page], live_server: LiveServer
+) -> None:
+    notification = a_notification(email_body="Dear you", sms_body="Hello")
+    page = new_page(1440, 900)
+    open_form(page, live_server, notification)
+    page.get_by_label("SMS text").scroll_into_view_if_needed()
+    page.mouse.wheel(0, 5000)
+    text, preview = page.locator(".texts").bounding_box(), page.locator(".preview").bounding_box()
+    assert text is not None
+    assert preview is not None
+    assert preview["x"] >= text["x"] + text["width"]
+    assert 0 <= preview["y"] < preview["y"] + preview["height"] <= 900
+
+    phone = new_page(390, 844)
+    open_form(phone, live_server, notification)
+    text, preview = phone.locator(".texts").bounding_box(), phone.locator(".preview").bounding_box()
+    assert text is not None
+    assert preview is not None
+    assert preview["y"] >= text["y"] + text["height"]
+
+
 def test_the_e_mails_own_styles_are_seen_and_its_width_is_the_screens(page: Page, live_server: LiveServer) -> None:
     open_form(page, live_server, a_notification(email_body="Hello"))
 
-    desk, phone = (the_mail(page, on=screen).locator("td.inside") for screen in ("desk", "phone"))
-    expect(desk).to_contain_text("Hello")
-    expect(phone).to_contain_text("Hello")
-
-    assert desk.evaluate("cell => getComputedStyle(cell).padding") == "32px 36px"
-    assert phone.evaluate("cell => getComputedStyle(cell).padding") == "24px 20px"
+    for name, screen, padding in (("Desktop", "desk", "32px 36px"), ("Phone", "phone", "24px 20px")):
+        show_on(page, name)
+        cell = the_mail(page, on=screen).locator("td.inside")
+        expect(cell).to_contain_text("Hello")
+        assert cell.evaluate("cell => getComputedStyle(cell).padding") == padding
 
 
 def test_pictures_are_seen_in_every_preview_and_nothing_else_is_loaded(
@@ -86,8 +141,9 @@ def test_pictures_are_seen_in_every_preview_and_nothing_else_is_loaded(
     page.on("request", lambda request: asked.append(request.url))
 
     open_form(page, live_server, notification)
-    shown = [the_mail(page, on=screen).locator("img") for screen in ("desk", "phone")]
-    for pictures in shown:
+    for name, screen in (("Desktop", "desk"), ("Phone", "phone")):
+        show_on(page, name)
+        pictures = the_mail(page, on=screen).locator("img")
         expect(pictures).to_have_count(2)
         for picture in pictures.all():
             picture.evaluate("picture => picture.decode()")
@@ -100,18 +156,6 @@ def test_pictures_are_seen_in_every_preview_and_nothing_else_is_loaded(
 
     assert all(url.startswith((live_server.url, "about:")) for url in asked)
     assert console_errors == []
-
-
-def test_a_placeholder_goes_in_at_the_cursor(page: Page, live_server: LiveServer) -> None:
-    open_form(page, live_server, a_notification(sms_body="Dear , look"))
-    text = page.get_by_label("SMS text")
-    text.focus()
-    text.evaluate("field => field.setSelectionRange(5, 5)")
-
-    page.get_by_role("button", name="{{ first_name }}").click()
-    page.keyboard.type("!")
-
-    expect(text).to_have_value("Dear {{ first_name }}!, look")
 
 
 def test_a_client_is_chosen_by_name_and_the_test_is_written_for_them(page: Page, live_server: LiveServer) -> None:
@@ -159,7 +203,8 @@ def test_without_javascript_the_buttons_do_the_same_and_the_draft_stays(
     a_client(name="Ann Example", listings="both")
     open_form(page, live_server, a_notification(email_body="Dear {{ name }}", sms_body="Hello"))
     expect(the_mail(page, on="desk").locator("body")).to_contain_text("Dear Ann Example")
-    expect(page.locator("code", has_text="{{ first_name }}")).to_be_visible()
+    page.get_by_text("Formatting and placeholders").click()
+    expect(page.locator(".formatting-help code", has_text="{{ first_name }}")).to_be_visible()
 
     page.get_by_label("Topic").select_option("Listings")
     page.get_by_label("E-mail text").fill("Good day **{{ first_name }}**")

@@ -12,7 +12,7 @@ from notifier.admin.clients import audience_lists
 from notifier.broadcasts import audience, estimates, followups, lifecycle
 from notifier.broadcasts.audience import Reach, Standing
 from notifier.broadcasts.estimates import Duration, Segments
-from notifier.messages import placeholders, sms_segments
+from notifier.messages import fill_ins, placeholders, sms_segments
 from notifier.models import Broadcast, Channel, Client, Notification, Topic
 from notifier.policies import sms_countries
 from notifier.wording import numbers
@@ -116,7 +116,12 @@ class Offer:
         found += [channel.too_large for channel in self.channels]
         if any(channel.reach for channel in self.channels) and not self.sends:
             found.insert(0, f"Nobody would get this: no client can be reached about {self.notification.topic} now.")
-        return [warning for warning in found if warning]
+        return [*self._left_open(), *(warning for warning in found if warning)]
+
+    def _left_open(self) -> list[str]:
+        """What a template left to be filled in, in whichever of the texts."""
+        text = self.notification
+        return fill_ins.warnings("\n".join((text.subject, text.preheader, text.email_body, text.sms_body)))
 
     def _warning(self, offer: ChannelOffer, reach: Reach) -> str:
         name = offer.channel.in_words

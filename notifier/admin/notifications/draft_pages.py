@@ -13,6 +13,8 @@ from notifier.messages.email import GMAIL_SHOWS
 from notifier.staff import groups
 
 THEMES = ("light", "dark")
+#: What a draft is looked at on, by the name that the page posts.
+SCREENS = {"desktop": "Desktop", "phone": "Phone", "text": "Plain text", "sms": "SMS"}
 
 
 def preview_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpResponse:
@@ -24,6 +26,7 @@ def preview_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpResp
         "preview",
         reader=reader,
         shown=drafts.show(draft=draft, reader=reader),
+        screens=_screens(request),
         # Where the preview follows the typing, the page around it shows the checks.
         checks=None if _asked(request).get("live") else checks(draft, reader),
     )
@@ -35,7 +38,7 @@ def check_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpRespon
         return HttpResponseNotAllowed(["POST"])
     draft = _draft(model_admin, request)
     context = {"checks": checks(draft, reader_of(request, draft))}
-    return TemplateResponse(request, "admin/notifier/notification/checks.html", context)
+    return TemplateResponse(request, "admin/notifier/notification/checks_live.html", context)
 
 
 def readers_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpResponse:
@@ -62,6 +65,12 @@ def _draft(model_admin: BackOfficeAdmin, request: HttpRequest) -> Draft:
     if found is None:
         raise Http404
     return Draft.of(found)
+
+
+def _screens(request: HttpRequest) -> tuple[str, ...]:
+    """The one that the page asks for; all of them where it asks for none, as without script."""
+    chosen = _asked(request).get("screen", "")
+    return (chosen,) if chosen in SCREENS else tuple(SCREENS)
 
 
 def reader_of(request: HttpRequest, draft: Draft) -> Reader:

@@ -5,6 +5,7 @@ Nothing of it is stored.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models.functions import Length
 
@@ -12,7 +13,7 @@ from notifier.admin.broadcasts import email_preview
 from notifier.admin.broadcasts.email_preview import NOBODY
 from notifier.admin.lists.search import matching
 from notifier.broadcasts import audience
-from notifier.messages import email, lines, markdown, mistakes, placeholders, sms_segments
+from notifier.messages import email, fill_ins, lines, markdown, mistakes, placeholders, sms_segments
 from notifier.models import Brand, Channel, Client, Notification, Topic
 from notifier.models.notifications import missing_pictures
 from notifier.wording import numbers
@@ -49,6 +50,11 @@ class Draft:
         ]
         return cls(topic, *texts)
 
+    @classmethod
+    def read_values(cls, values: Mapping[str, Any]) -> "Draft":
+        """What the form of a new one begins with."""
+        return cls.read({name: str(value) for name, value in values.items() if value is not None})
+
     @property
     def topic_name(self) -> str:
         return self.topic.name if self.topic else NO_TOPIC
@@ -62,8 +68,11 @@ class Draft:
         return {_TEXTS[name]: sentences for name, sentences in found.items()}
 
     @property
-    def warnings(self) -> list[str]:
-        return markdown.warnings(self.email_body)
+    def warnings(self) -> dict[str, list[str]]:
+        """What may go out and is hardly meant, by the text's name."""
+        found = {name: fill_ins.warnings(getattr(self, name)) for name in _TEXTS}
+        found["email_body"] = [*markdown.warnings(self.email_body), *found["email_body"]]
+        return {_TEXTS[name]: sentences for name, sentences in found.items() if sentences}
 
 
 EMPTY = Draft(None, "", "", "", "")

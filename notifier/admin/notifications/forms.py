@@ -8,14 +8,12 @@ from django import forms
 class NotificationForm(forms.ModelForm):
     class Meta:
         help_texts = {
-            "email_body": "Markdown: **bold**, *italic*, [a link](https://…), # heading, - list, 1. list, > quote, "
-            "a | b above --|-- for a table, "
-            "--- for a horizontal line. A button is a link alone on its line: [Book now](https://…){.button}. Upload "
-            "pictures under Pictures, and copy their Markdown."
+            "email_body": "Leave it empty to send no e-mail.",
+            "sms_body": "Leave it empty to send no SMS.",
         }
         widgets = {
-            "email_body": forms.Textarea(attrs={"rows": 14, "class": "vLargeTextField", "dir": "auto"}),
-            "sms_body": forms.Textarea(attrs={"rows": 5, "class": "vLargeTextField", "dir": "auto"}),
+            "email_body": forms.Textarea(attrs={"rows": 16, "class": "vLargeTextField", "dir": "auto"}),
+            "sms_body": forms.Textarea(attrs={"rows": 4, "class": "vLargeTextField", "dir": "auto"}),
         }
 
     def clean(self) -> dict[str, Any] | None:

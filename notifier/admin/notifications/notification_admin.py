@@ -11,7 +11,7 @@ from django.db.models import Count, DateTimeField, IntegerField, Model, OuterRef
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from simple_history.admin import SimpleHistoryAdmin
 
@@ -20,12 +20,14 @@ from notifier.admin.lists import saving
 from notifier.admin.lists.base import GuardedDeleteAdmin
 from notifier.admin.lists.routing import page
 from notifier.admin.notifications import (
+    beginnings,
     confirm_page,
     draft_pages,
     drafts,
     duplicate,
     handing_over,
     held_back_page,
+    pictures,
     send_test,
 )
 from notifier.admin.notifications.confirm_page import MAX_AT_ONCE
@@ -34,11 +36,21 @@ from notifier.admin.notifications.forms import NotificationForm
 from notifier.broadcasts import approvals, notifications
 from notifier.broadcasts.notifications import with_status
 from notifier.messages import placeholders
+from notifier.messages.text_templates import TEMPLATES
 from notifier.models import Broadcast, Channel, Notification
 from notifier.pictures import usage
 from notifier.staff import groups
 from notifier.wording import numbers
 from notifier.wording.badges import badge
+
+#: The buttons over the e-mail text, each with its icon and, where it has one, its key. What they do: formatting.js.
+FORMATS = [
+    {"name": "bold", "label": "Bold", "icon": "format/bold", "key": "B"},
+    {"name": "link", "label": "Link", "icon": "format/link", "key": "K"},
+    {"name": "list", "label": "List", "icon": "format/list", "key": ""},
+    {"name": "heading", "label": "Heading", "icon": "format/heading", "key": ""},
+    {"name": "button", "label": "Button", "icon": "format/button", "key": ""},
+]
 
 
 @admin.register(Notification)
@@ -52,11 +64,10 @@ class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
     sortable_by = ("created_at",)
     actions = ("broadcast_selected",)
     form = NotificationForm
-    readonly_fields = ("placeholders",)
     fieldsets = (
-        (None, {"fields": ("topic", "subject", "placeholders")}),
-        ("E-mail", {"fields": ("preheader", "email_body"), "description": "Leave empty to send no e-mail."}),
-        ("SMS", {"fields": ("sms_body",), "description": "Leave empty to send no SMS."}),
+        (None, {"fields": ("topic", "subject")}),
+        ("E-mail", {"fields": ("preheader", "email_body")}),
+        ("SMS", {"fields": ("sms_body",)}),
     )
     object_history_template = "admin/notifier/notification/history.html"
     object_history_list_template = "admin/notifier/notification/earlier_versions.html"
@@ -71,6 +82,7 @@ class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
             page(self, draft_pages.preview_page, name="preview", route="preview/", policy=framed),
             page(self, draft_pages.check_page, name="check", route="check/"),
             page(self, draft_pages.readers_page, name="readers", route="readers/"),
+            page(self, pictures.pictures_page, name="pictures", route="pictures/"),
             page(self, send_test.send_test_page, name="test", route="test/<str:name>/", policy=framed),
             page(self, duplicate.duplicate_page, name="duplicate", route="<path:object_id>/duplicate/"),
             *super().get_urls(),
@@ -127,16 +139,6 @@ class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
         )
 
     # --- The form ---
-    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Without advice and placeholders for those who may only read it."""
-        whole = super().get_fieldsets(request, obj)
-        if obj is None or self.has_change_permission(request, obj):
-            return whole
-        return [
-            (name, {"fields": tuple(field for field in options["fields"] if field != "placeholders")})
-            for name, options in whole
-        ]
-
     def changeform_view(
         self,
         request: HttpRequest,
@@ -149,11 +151,24 @@ class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
         extra = {
             "writes": writes,
             "channels": list(Channel),
+            "screens": draft_pages.SCREENS.items(),
+            "placeholders": placeholders.as_written(),
+            "formats": FORMATS,
+            # Whoever has written one begins the next from a copy.
+            "show_save_and_add_another": False,
             "may_broadcast": request.user.has_perm(groups.SEND_BROADCAST),
             "may_test": may_test,
             "colleagues": send_test.colleagues(request) if may_test else [],
         }
         return super().changeform_view(request, object_id, form_url, extra | (extra_context or {}))
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Of a new one: the texts of a template, or of an earlier one."""
+        beginning = self._beginning(request)
+        return beginning.values if beginning else super().get_changeform_initial_data(request)
+
+    def _beginning(self, request: HttpRequest) -> beginnings.Beginning | None:
+        return beginnings.chosen(request, may_view=self.has_view_permission(request))
 
     def render_change_form(
         self,
@@ -165,19 +180,17 @@ class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
         obj: Any = None,
     ) -> HttpResponse:
         if context.get("writes"):
-            saved = Draft.of(obj) if obj else drafts.EMPTY
+            beginning = None if obj else self._beginning(request)
+            saved = Draft.of(obj) if obj else Draft.read_values(beginning.values) if beginning else drafts.EMPTY
             draft = Draft.read(request.POST.dict()) if request.method == "POST" else saved
             context["checks"] = draft_pages.checks(draft, draft_pages.reader_of(request, draft))
             context["not_begun"] = list(approvals.not_begun(notification=obj)) if obj else []
+            if not obj and request.method != "POST":
+                context["beginning"], context["templates"] = beginning, TEMPLATES.items()
+                context["earlier"] = beginnings.earlier_ones() if self.has_view_permission(request) else []
         if obj:
             context["handing_over"] = handing_over.HandingOver.of(obj)
         return super().render_change_form(request, context, add, change, form_url, obj)
-
-    @admin.display(description="placeholders")
-    def placeholders(self, notification: Notification) -> SafeString:
-        rows = ((name, f"{{{{ {name} }}}}", meaning) for name, meaning in placeholders.PLACEHOLDERS.items())
-        items = format_html_join("", '<li><code data-placeholder="{}">{}</code> {}</li>', rows)
-        return format_html('<ul class="placeholders">{}</ul>', items)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Saves, and in the same transaction gives the new text to broadcasts that wait for approval."""

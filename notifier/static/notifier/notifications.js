@@ -1,36 +1,34 @@
-// Makes the form live: placeholders go in at the cursor, and the preview follows what is typed.
-// Without it the placeholders are a list to copy from, and the buttons show the same in the frame.
+// Makes the form live: the preview follows what is typed, on the screen that was chosen.
+// Without it a button shows the draft in the frame, on all screens.
 
 const PAUSE_MILLISECONDS = 500;
-const TEXTS = ["id_subject", "id_preheader", "id_email_body", "id_sms_body"];
 
 const form = document.getElementById("notification_form");
 const preview = document.getElementById("preview");
 const button = document.getElementById("show-preview");
-
-let lastText = null;
-
-function insert(placeholder) {
-  const field = lastText ?? TEXTS.map((id) => document.getElementById(id)).find(Boolean);
-  field.focus();
-  field.setRangeText(`{{ ${placeholder} }}`, field.selectionStart, field.selectionEnd, "end");
-  field.dispatchEvent(new Event("input", { bubbles: true }));
-}
-
-function makeButtons() {
-  for (const code of document.querySelectorAll("code[data-placeholder]")) {
-    const insertButton = document.createElement("button");
-    insertButton.type = "button";
-    insertButton.className = "placeholder";
-    insertButton.textContent = code.textContent;
-    insertButton.title = "Insert at the cursor";
-    insertButton.addEventListener("click", () => insert(code.dataset.placeholder));
-    code.replaceWith(insertButton);
-  }
-}
+const screens = document.getElementById("screens");
 
 function theme() {
   return document.documentElement.dataset.theme ?? "auto";
+}
+
+function chosenScreen() {
+  return screens.querySelector(":checked").value;
+}
+
+// Whoever writes the SMS looks at the SMS, and at the e-mail while writing that: where they looked at it last.
+let lastMailScreen = chosenScreen();
+
+function screenFor(field) {
+  if (field.name === "sms_body") return "sms";
+  const isOfMail = ["subject", "preheader", "email_body"].includes(field.name);
+  return isOfMail && chosenScreen() === "sms" ? lastMailScreen : chosenScreen();
+}
+
+function look(screen) {
+  if (screen === chosenScreen()) return;
+  screens.querySelector(`[value="${screen}"]`).checked = true;
+  refresh();
 }
 
 function hidden(name, value) {
@@ -73,6 +71,7 @@ function showDraft() {
 function showSaved() {
   const address = new URL(preview.dataset.src, location.href);
   address.searchParams.set("theme", theme());
+  address.searchParams.set("screen", chosenScreen());
   show((frame) => { frame.src = address; });
 }
 
@@ -85,12 +84,19 @@ function refreshSoon() {
   pause = setTimeout(refresh, PAUSE_MILLISECONDS);
 }
 
-makeButtons();
-for (const id of TEXTS) document.getElementById(id)?.addEventListener("focus", (event) => { lastText = event.target; });
+screens.hidden = false;
+screens.disabled = false;
+screens.addEventListener("change", () => {
+  if (chosenScreen() !== "sms") lastMailScreen = chosenScreen();
+  clearTimeout(pause);
+  refresh();
+});
 if (button) {
   button.hidden = true;
-  document.getElementById("checks").hidden = false;
-  form.addEventListener("input", refreshSoon);
+  form.addEventListener("input", (event) => {
+    if (!screens.contains(event.target)) refreshSoon();
+  });
+  form.addEventListener("focusin", (event) => look(screenFor(event.target)));
   // The Enter key presses the form's first button, which is that of the preview.
   form.addEventListener("submit", (event) => {
     if (event.submitter !== button || isForNewFrame) return;

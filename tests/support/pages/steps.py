@@ -26,7 +26,7 @@ def choose_a_time(page: "Page") -> None:
 
 def wait_for_the_preview(page: "Page") -> None:
     page.locator("#preview iframe").wait_for()
-    page.frame_locator("#preview iframe").get_by_role("heading", name="SMS").wait_for()
+    page.frame_locator("#preview iframe").locator(".screen").first.wait_for()
     page.wait_for_load_state("networkidle")
 
 

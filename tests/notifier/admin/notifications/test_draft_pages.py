@@ -84,6 +84,26 @@ def test_where_there_is_nobody_it_is_shown_as_somebody_invented(admin: Browser, 
     assert ("No client found for" in page) == bool(term)
 
 
+@pytest.mark.parametrize(
+    ("screen", "shown"), [("desktop", {"desk"}), ("sms", {"sms"}), ("", {"desk", "phone", "text", "sms"})]
+)
+def test_the_preview_is_of_the_screen_that_was_chosen(admin: Browser, screen: str, shown: set[str]) -> None:
+    page = admin.post(reverse(PREVIEW), a_draft(screen=screen))
+
+    found = {name for name in ("desk", "phone", "text", "sms") if f'<section class="screen {name}"' in text_of(page)}
+    assert found == shown
+
+
+def test_the_e_mail_and_the_sms_are_shown_for_one_and_the_same_client(admin: Browser) -> None:
+    a_client(name="Ann Mail", listings="email")
+    a_client(name="Bob Phone", listings="sms")
+
+    shown = admin.post(reverse(PREVIEW), a_draft()).context["shown"]
+
+    assert "Dear Ann Mail" in shown.text
+    assert shown.sms == "Hello Ann Mail"
+
+
 def test_a_draft_that_is_still_wrong_is_shown_all_the_same(admin: Browser) -> None:
     page = admin.post(reverse(PREVIEW), {"topic": "x", "subject": "", "email_body": "Dear {{ nmae }} of {{ topic }}"})
 
@@ -104,7 +124,7 @@ def test_help_for_writers_is_for_writers(staff: LogIn) -> None:
         reverse("admin:notifier_notification_change", args=[notification.pk]),
         reverse("admin:notifier_client_change", args=[a_client().pk]),
     ]
-    helps = ("Markdown: **bold**", "Leave empty to send no", "data-placeholder", 'class="help"')
+    helps = ("Formatting and placeholders", "Leave it empty to send no", "{{ first_name }}", 'class="help"')
 
     writer = staff(*WRITE, "notifier.view_client", "notifier.change_client")
     written = "".join(writer.get(address).content.decode() for address in addresses)
@@ -221,6 +241,18 @@ def test_the_counter_tells_the_worst_for_the_longest_name(admin: Browser) -> Non
     assert "<strong>64</strong> of 160 characters, <strong>1 segment</strong>" in said
     assert "At most <strong>2 segments</strong> (161 of GSM-7): the longest client name has 100" in said
     assert "such as Łukasz, at most <strong>4 segments</strong>" in said
+
+
+def test_the_length_of_the_sms_has_its_place_at_its_field(admin: Browser) -> None:
+    form = text_of(admin.get(reverse("admin:notifier_notification_change", args=[a_notification(sms_body="Hi").pk])))
+    answer = check(admin, sms_body="Hi", email_body="<b>x</b>")
+
+    field, _, rest = form.partition('name="sms_body"')
+    assert 'id="sms-length"' in rest.partition("</fieldset>")[0]
+    assert 'id="sms-length"' not in field
+    problems, _, length = answer.partition('<div id="sms-length" hx-swap-oob="innerHTML">')
+    assert "HTML is shown as plain text" in problems
+    assert "<strong>2</strong> of 160" in length
 
 
 def test_a_line_end_counts_once(admin: Browser) -> None:

@@ -144,6 +144,16 @@ def test_it_is_said_beforehand_when_nobody_would_get_it(admin: Browser) -> None:
     assert "disabled" in text_of(page)
 
 
+def test_what_is_still_to_be_filled_in_is_said_beforehand(admin: Browser) -> None:
+    a_client(listings="both")
+    notification = a_notification(subject="News of [date]", email_body="[Read](https://www.example.com)")
+
+    page = text_of(admin.get(confirm_page(notification)))
+
+    assert "Still to be filled in: [date]." in page
+    assert "A link still leads to example.com." in page
+
+
 def test_an_empty_text_is_said_beforehand(admin: Browser) -> None:
     a_client(listings="both")
 

@@ -112,6 +112,12 @@ PAGES = [
         posts=(Post(at=at("{notification}")),),
     ),
     Page(
+        name="notifier_notification_pictures",
+        needs=("change_notification", "view_picture"),
+        kind=Kind.FRAGMENT,
+        opens=(at(),),
+    ),
+    Page(
         name="notifier_notification_simple_history",
         needs=("view_notification",),
         opens=(at("{notification}", "{version}"),),
