@@ -96,8 +96,10 @@ document.addEventListener("click", (event) => {
   if (pressed?.dataset.format) FORMATS[pressed.dataset.format](text);
   if (pressed?.dataset.opens) {
     const dialog = document.getElementById(pressed.dataset.opens);
-    dialog.querySelector("input").value = "";
+    const term = dialog.querySelector("input");
+    term.value = "";
     dialog.showModal();
+    term.focus();
   }
   if (pressed?.dataset.placeholder) {
     const field = document.getElementById(menu.dataset.for);
