@@ -7,7 +7,7 @@ from notifier.models.clients import Client, Preference, Topic
 from notifier.models.consents import ConsentChange
 from notifier.models.feedback import InboundMessage, ProviderEvent, SoftBounces
 from notifier.models.imports import ClientImport
-from notifier.models.notifications import Notification
+from notifier.models.notifications import Notification, UnsavedText
 from notifier.models.operations import Breaker, ClientCounts, Installation, Process, QueuedTicket, Throttle
 from notifier.models.pictures import Picture
 from notifier.models.recovery import Resolution, ResolvedDelivery
@@ -45,5 +45,6 @@ __all__ = [
     "SuppressionChange",
     "Throttle",
     "Topic",
+    "UnsavedText",
     "shown",
 ]

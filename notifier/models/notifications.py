@@ -98,3 +98,44 @@ def missing_pictures(text: str) -> list[str]:
         f"There is no picture {name}. Copy its Markdown from Pictures again."
         for name in sorted(names.difference(there))[: markdown.MAX_NAMED]
     ]
+
+
+class UnsavedText(models.Model):
+    """What one member of staff has typed into the form of a notification, or of a new one, and not saved yet.
+
+    It is offered to them again and to nobody else, and nothing that sends reads it.
+    """
+
+    # Without a constraint in the database: a process of the release before deletes users and notifications, too.
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", db_constraint=False)
+    #: None: of a new one. Where the notification is deleted this is left behind, and goes with its age: nobody else
+    #: should read on the page that deletes that somebody was writing.
+    notification = models.ForeignKey(
+        Notification, null=True, on_delete=models.DO_NOTHING, related_name="+", db_constraint=False
+    )
+    #: As the form posted it; no topic of that id may be there any more.
+    topic = models.CharField(max_length=20)
+    subject = models.TextField()
+    preheader = models.TextField()
+    email_body = models.TextField()
+    sms_body = models.TextField()
+    #: What the page showed, as the form carries it: a save compares with it what others have changed since.
+    seen = models.TextField()
+    kept_at = models.DateTimeField()
+
+    class Meta:
+        # Everybody has their own alone, so there is nothing to be allowed.
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(
+                fields=("user", "notification"),
+                condition=Q(notification__isnull=False),
+                name="unsaved_text_of_a_notification",
+            ),
+            models.UniqueConstraint(
+                fields=("user",), condition=Q(notification__isnull=True), name="unsaved_text_of_a_new_one"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"unsaved text of {self.user_id}"

@@ -24,6 +24,7 @@ from notifier.models import (
     Picture,
     Preference,
     Topic,
+    UnsavedText,
 )
 from notifier.models.brands import ONLY
 from notifier.pictures import storing
@@ -208,3 +209,10 @@ def a_user(
         groups.make_groups(apps=apps)
         user.groups.add(Group.objects.get(name=group))
     return user
+
+
+def a_kept_text(*, user: User, notification_id: int | None = None, **values: Any) -> UnsavedText:
+    """What somebody has typed and not saved, as the page keeps it."""
+    texts = {"topic": "", "subject": "Not saved", "preheader": "", "email_body": "Not saved yet", "sms_body": ""}
+    columns = {**texts, "seen": "", "kept_at": clock.now(), **values}
+    return UnsavedText.objects.create(user=user, notification_id=notification_id, **columns)

@@ -29,6 +29,7 @@ from notifier.admin.notifications import (
     held_back_page,
     pictures,
     send_test,
+    unsaved,
 )
 from notifier.admin.notifications.confirm_page import MAX_AT_ONCE
 from notifier.admin.notifications.drafts import Draft
@@ -81,6 +82,8 @@ class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
             page(self, preview, name="email_preview", route="<int:notification_id>/email/", policy=framed),
             page(self, draft_pages.preview_page, name="preview", route="preview/", policy=framed),
             page(self, draft_pages.check_page, name="check", route="check/"),
+            page(self, unsaved.keep_page, name="keep", route="unsaved/"),
+            page(self, unsaved.discard_page, name="discard", route="unsaved/discard/"),
             page(self, draft_pages.readers_page, name="readers", route="readers/"),
             page(self, pictures.pictures_page, name="pictures", route="pictures/"),
             page(self, send_test.send_test_page, name="test", route="test/<str:name>/", policy=framed),
@@ -139,6 +142,11 @@ class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
         )
 
     # --- The form ---
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, change=change, **kwargs)
+        writes = self.has_change_permission(request, obj) if obj else self.has_add_permission(request)
+        return unsaved.in_form(form, request, obj) if writes else form
+
     def changeform_view(
         self,
         request: HttpRequest,
@@ -180,12 +188,15 @@ class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
         obj: Any = None,
     ) -> HttpResponse:
         if context.get("writes"):
+            context["unsaved"] = offer = unsaved.offer(request, obj)
             beginning = None if obj else self._beginning(request)
             saved = Draft.of(obj) if obj else Draft.read_values(beginning.values) if beginning else drafts.EMPTY
             draft = Draft.read(request.POST.dict()) if request.method == "POST" else saved
+            if offer and offer.is_restored:
+                draft = unsaved.draft_of(offer.kept)
             context["checks"] = draft_pages.checks(draft, draft_pages.reader_of(request, draft))
             context["not_begun"] = list(approvals.not_begun(notification=obj)) if obj else []
-            if not obj and request.method != "POST":
+            if not obj and request.method != "POST" and not (offer and offer.is_restored):
                 context["beginning"], context["templates"] = beginning, TEMPLATES.items()
                 context["earlier"] = beginnings.earlier_ones() if self.has_view_permission(request) else []
         if obj:
@@ -197,6 +208,7 @@ class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
         was_ready = change and notifications.is_ready(notification_id=obj.pk)
         super().save_model(request, obj, form, change)
         usage.keep_those_in(obj.email_body)
+        unsaved.clear(request, obj if change else None)
         if not change:
             return
         if was_ready and not notifications.is_ready(notification_id=obj.pk):

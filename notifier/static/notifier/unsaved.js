@@ -16,10 +16,10 @@ function isEdited(field) {
   return field.value !== field.defaultValue;
 }
 
-// Where a form came back with a mistake, what was typed stands in it as if it had been there. The summary of what is
-// wrong stands above the form.
+// Where a form came back with a mistake, or with what was kept of an earlier visit, what was typed stands in it as if it
+// had been there. The page says so above the form.
 function hasEdits(form) {
-  return document.getElementById("error-summary") !== null || [...form.elements].some(isEdited);
+  return document.querySelector("#error-summary, [data-unsaved]") !== null || [...form.elements].some(isEdited);
 }
 
 let isSaving = false;
@@ -32,6 +32,9 @@ for (const form of forms) {
   });
   form.addEventListener("input", () => { isSaving = false; });
 }
+
+// Whoever discards what was kept is not asked once more.
+document.querySelector("[data-unsaved] form")?.addEventListener("submit", () => { isSaving = true; });
 
 window.addEventListener("beforeunload", (event) => {
   if (!isSaving && forms.some(hasEdits)) event.preventDefault();

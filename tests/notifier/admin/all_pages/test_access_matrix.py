@@ -15,7 +15,7 @@ from notifier.models import ClientImport, Profile
 from notifier.staff import groups
 from tests.support.database.undone import undone
 from tests.support.datasets import everything
-from tests.support.factories import a_user
+from tests.support.factories import a_kept_text, a_user
 from tests.support.forms import form_of
 from tests.support.pages.page import NEVER, Needs, Page, Post, Rows, View, permissions
 from tests.support.pages.registry import OPENED, POSTED
@@ -51,10 +51,11 @@ def build() -> Rows:
 
 
 def log_in(browser: Browser, rows: Rows, user: User | None) -> None:
-    """Makes theirs what each member of staff has of their own: an upload, and addresses for tests."""
+    """Makes theirs what each member of staff has of their own: an upload, unsaved changes, and addresses for tests."""
     if not user:
         return
     ClientImport.objects.filter(pk=rows["upload"]).update(created_by=user)
+    a_kept_text(user=user, notification_id=rows["spare_notification"])
     User.objects.filter(pk=user.pk).update(email="staff@example.com")
     Profile.objects.update_or_create(user=user, defaults={"phone": "+12025550199"})
     browser.force_login(user)

@@ -93,11 +93,29 @@ PAGES = [
         posts=(Post(data=DRAFT, answers=True, changes=False),),
     ),
     Page(
+        name="notifier_notification_keep",
+        needs=WRITE,
+        kind=Kind.ACTION,
+        posts=(Post(data={**DRAFT, "notification": "{notification}"}, answers=True),),
+    ),
+    Page(
+        name="notifier_notification_discard",
+        needs=WRITE,
+        kind=Kind.ACTION,
+        posts=(Post(data={"notification": "{spare_notification}"}),),
+    ),
+    Page(
         name="notifier_notification_readers",
         needs=("view_client",),
         kind=Kind.FRAGMENT,
         opens=(at(query={"reader": "Ann"}),),
         timed=tuple(at(query={"reader": term}) for term in TERMS),
+    ),
+    Page(
+        name="notifier_notification_pictures",
+        needs=("change_notification", "view_picture"),
+        kind=Kind.FRAGMENT,
+        opens=(at(),),
     ),
     Page(
         name="notifier_notification_test",
@@ -110,12 +128,6 @@ PAGES = [
         needs=("view_notification", "add_notification"),
         kind=Kind.ACTION,
         posts=(Post(at=at("{notification}")),),
-    ),
-    Page(
-        name="notifier_notification_pictures",
-        needs=("change_notification", "view_picture"),
-        kind=Kind.FRAGMENT,
-        opens=(at(),),
     ),
     Page(
         name="notifier_notification_simple_history",
