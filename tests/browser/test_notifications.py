@@ -116,6 +116,7 @@ def test_beside_the_text_the_preview_stays_in_sight_and_below_it_on_a_phone(
     assert text is not None
     assert preview is not None
     assert preview["y"] >= text["y"] + text["height"]
+    expect(phone.get_by_role("radio", name="Phone")).to_be_checked()
 
 
 def test_the_e_mails_own_styles_are_seen_and_its_width_is_the_screens(page: Page, live_server: LiveServer) -> None:

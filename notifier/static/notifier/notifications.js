@@ -16,6 +16,9 @@ function chosenScreen() {
   return screens.querySelector(":checked").value;
 }
 
+// A desktop would be too small to be read there.
+if (matchMedia("(max-width: 640px)").matches) screens.querySelector('[value="phone"]').checked = true;
+
 // Whoever writes the SMS looks at the SMS, and at the e-mail while writing that: where they looked at it last.
 let lastMailScreen = chosenScreen();
 
