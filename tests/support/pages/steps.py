@@ -30,6 +30,14 @@ def wait_for_the_preview(page: "Page") -> None:
     page.wait_for_load_state("networkidle")
 
 
+def look_at_the_phone(page: "Page") -> None:
+    wait_for_the_preview(page)
+    # The input itself lies invisible over its label.
+    page.get_by_role("radio", name="Phone").check(force=True)
+    page.frame_locator("#preview iframe:not(.coming)").locator(".screen.phone").wait_for()
+    page.wait_for_load_state("networkidle")
+
+
 def upload(page: "Page") -> None:
     page.get_by_label("File", exact=True).set_input_files(
         {"name": "spring.csv", "mimeType": "text/csv", "buffer": FILE.format(next(_uploads)).encode()}

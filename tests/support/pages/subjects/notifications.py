@@ -2,7 +2,7 @@
 
 from tests.support.pages.of_model import action, of_model
 from tests.support.pages.page import Kind, Needs, Page, Picture, Post, at
-from tests.support.pages.steps import choose_a_time, wait_for_the_preview
+from tests.support.pages.steps import choose_a_time, look_at_the_phone, wait_for_the_preview
 
 WRITE: Needs = ("view_notification", "change_notification")
 SEND: Needs = ("send_broadcast",)
@@ -45,9 +45,7 @@ PAGES = [
             "add": (Picture(name="notification-add", prepare=wait_for_the_preview),),
             "change": (
                 Picture(name="notification", prepare=wait_for_the_preview, docs="writing"),
-                Picture(
-                    name="notification-preview", prepare=wait_for_the_preview, docs="preview", docs_from=".preview"
-                ),
+                Picture(name="notification-preview", prepare=look_at_the_phone, docs="preview", docs_from=".preview"),
             ),
             "history": (Picture(name="notification-history"),),
         },
