@@ -92,7 +92,7 @@ const text = document.getElementById("id_email_body");
 
 document.addEventListener("click", (event) => {
   const pressed = event.target.closest("button[data-format], button[data-placeholder], button[data-markdown], button[data-opens]");
-  const menu = pressed?.closest("details.insert");
+  const menu = pressed?.closest(".insert-menu");
   if (pressed?.dataset.format) FORMATS[pressed.dataset.format](text);
   if (pressed?.dataset.opens) {
     const dialog = document.getElementById(pressed.dataset.opens);
@@ -104,14 +104,13 @@ document.addEventListener("click", (event) => {
   if (pressed?.dataset.placeholder) {
     const field = document.getElementById(menu.dataset.for);
     const { start, end } = selection(field);
-    menu.open = false;
+    menu.hidePopover();
     replace(field, start, end, pressed.dataset.placeholder);
   }
   if (pressed?.dataset.markdown) {
     pressed.closest("dialog").close();
     block(text, pressed.dataset.markdown);
   }
-  closeMenus(event.target.closest("details.insert"));
 });
 
 text.addEventListener("keydown", (event) => {
@@ -121,23 +120,24 @@ text.addEventListener("keydown", (event) => {
   FORMATS[format](text);
 });
 
-// --- The menus of placeholders ---
-function closeMenus(but) {
-  for (const open of document.querySelectorAll("details.insert[open]")) if (open !== but) open.open = false;
+// --- The menus of placeholders: the browser opens and closes them, and gives the focus back ---
+for (const menu of document.querySelectorAll(".insert-menu")) {
+  const opener = document.querySelector(`[popovertarget="${menu.id}"]`);
+  menu.addEventListener("toggle", (event) => {
+    if (event.newState !== "open") return;
+    const { bottom, right } = opener.getBoundingClientRect();
+    // From where it has all the room that it may take.
+    menu.style.left = "0";
+    menu.style.top = `${bottom + scrollY + 4}px`;
+    menu.style.left = `${Math.max(8, right + scrollX - menu.offsetWidth)}px`;
+    menu.querySelector("button").focus({ preventScroll: true });
+  });
 }
-
-document.addEventListener("keydown", (event) => {
-  const menu = event.target.closest?.("details.insert[open]");
-  if (event.key !== "Escape" || !menu) return;
-  menu.open = false;
-  menu.querySelector("summary").focus();
-});
-document.addEventListener("focusin", (event) => closeMenus(event.target.closest("details.insert")));
 
 // --- The toolbar is one stop of the Tab key, and arrows go from one button to the next ---
 for (const toolbar of document.querySelectorAll(".toolbar")) {
   toolbar.hidden = false;
-  const stops = [...toolbar.querySelectorAll(":scope > button, :scope > details > summary")];
+  const stops = [...toolbar.querySelectorAll(":scope > button")];
   const stopAt = (chosen) => {
     for (const stop of stops) stop.tabIndex = stop === chosen ? 0 : -1;
   };
