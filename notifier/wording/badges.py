@@ -34,6 +34,10 @@ TONES: dict[TextChoices, str] = {
 }
 
 
+#: In the place of a badge where nothing is out of the ordinary. For an empty text a list would show a dash.
+BLANK = SafeString("&nbsp;")
+
+
 def badge(*, text: str, tone: str) -> SafeString:
     """`tone`: good, active, warn, bad or quiet."""
     return format_html('<span class="badge badge-{}">{}</span>', tone, text)

@@ -17,6 +17,7 @@ from django.utils.timezone import localtime
 
 from notifier.addresses.phones import E164
 from notifier.admin.lists import routing
+from notifier.admin.lists.addresses import readable
 from notifier.admin.lists.base import BackOfficeAdmin, ReadOnlyAdmin
 from notifier.admin.lists.change_list import BoundedChangeList
 from notifier.admin.lists.search import begins, phone_prefix
@@ -124,8 +125,8 @@ class InboxAdmin(ReadOnlyAdmin):
         return reply_badge(message)
 
     @admin.display(description="from")
-    def sender_shown(self, message: InboundMessage) -> str:
-        return shown(message.sender)
+    def sender_shown(self, message: InboundMessage) -> SafeString:
+        return readable(shown(message.sender))
 
     @admin.display(description="client")
     def client_shown(self, message: Any) -> SafeString | None:

@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 
 from notifier.admin.consent import lifting
 from notifier.admin.lists import routing
-from notifier.admin.lists.addresses import breakable
+from notifier.admin.lists.addresses import readable
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.admin.lists.search import as_address, begins
 from notifier.admin.lists.selection import Selection
@@ -58,7 +58,7 @@ class SuppressionAdmin(BackOfficeAdmin):
 
     @admin.display(description="address")
     def shown_address(self, suppression: Suppression) -> SafeString:
-        return breakable(suppression.shown_address)
+        return readable(suppression.shown_address)
 
     @admin.display(description="source")
     def shown_source(self, suppression: Suppression) -> SafeString:

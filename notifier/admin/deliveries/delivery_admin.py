@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 
 from notifier.admin.deliveries import export_page, resolve_page, results
 from notifier.admin.deliveries.recovery import DECISIONS, DeliveryDecision
+from notifier.admin.lists.addresses import readable
 from notifier.admin.lists.base import ReadOnlyAdmin
 from notifier.admin.lists.change_list import BoundedChangeList
 from notifier.admin.lists.paginator import MAX_COUNTED
@@ -73,7 +74,7 @@ OWNERS = {"broadcast": results.OWNER, "client": "client__id__exact", "decision":
 
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnlyAdmin):
-    list_display = ("recipient", "channel", "address", "state_shown", "detail", "settled", "message")
+    list_display = ("recipient", "channel", "shown_address", "state_shown", "detail", "settled", "message")
     list_filter = ("state", "channel", results.ReasonFilter, ResolutionFilter)
     linked_by = (results.OWNER, OWNERS["client"])
     list_select_related = ("client", "broadcast")
@@ -82,7 +83,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
     ordering = ("-pk",)
     actions = ("mark_as_sent", "send_again")
     fieldsets = (
-        (None, {"fields": ("client", "message", "channel", "address")}),
+        (None, {"fields": ("client", "message", "channel", "shown_address")}),
         ("Outcome", {"fields": ("state_shown", "detail", "settled_at", "attempts", "due_at", "provider_id")}),
     )
 
@@ -148,6 +149,10 @@ class DeliveryAdmin(ReadOnlyAdmin):
     def message(self, delivery: Delivery) -> SafeString:
         url = reverse("admin:notifier_broadcast_progress", args=[delivery.broadcast_id])
         return format_html('<a href="{}">{}</a>', url, delivery.broadcast)
+
+    @admin.display(description="address")
+    def shown_address(self, delivery: Delivery) -> SafeString | None:
+        return readable(delivery.address) if delivery.address else None
 
     @admin.display(description="status")
     def state_shown(self, delivery: Delivery) -> SafeString:

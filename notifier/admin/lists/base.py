@@ -40,6 +40,9 @@ class BackOfficeAdmin(admin.ModelAdmin):
     list_max_show_all = 0
     sortable_by: ClassVar[tuple[str, ...]] = ()
     show_facets = admin.ShowFacets.NEVER
+    # Below the rows, where the bar can stay in sight while it is shown: with nothing ticked there is none.
+    actions_on_top = False
+    actions_on_bottom = True
     #: What links of ours filter the list by, besides the filters that it offers.
     linked_by: ClassVar[tuple[str, ...]] = ()
 
@@ -105,11 +108,13 @@ class BackOfficeAdmin(admin.ModelAdmin):
         return self._own_page(request, obj) or super().response_post_save_change(request, obj)
 
     def _own_page(self, request: HttpRequest, obj: Any) -> HttpResponseRedirect | None:
-        """The page of the row, and from there back to the list as it was filtered; None where it can't be opened."""
-        if not self.has_view_or_change_permission(request, obj):
-            return None
+        """The page of the row; None where it can't be opened."""
+        return redirect(self.own_url(request, obj)) if self.has_view_or_change_permission(request, obj) else None
+
+    def own_url(self, request: HttpRequest, obj: Any) -> str:
+        """Of the row's page, and from there back to the list as it was filtered."""
         preserved: dict[str, Any] = {"preserved_filters": self.get_preserved_filters(request), "opts": self.opts}
-        return redirect(add_preserved_filters(preserved, self.page_url("change", quote(obj.pk))))
+        return str(add_preserved_filters(preserved, self.page_url("change", quote(obj.pk))))
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Writes only the columns that were changed on the page: others may be writing the rest."""

@@ -70,3 +70,35 @@ def test_the_kind_of_a_number_is_what_the_numbering_plans_say() -> None:
             digits = list(str(number.national_number))
             digits[chance.randrange(len(digits))] = chance.choice("123456789")
             number.national_number = int("".join(digits))
+
+
+# --- As people read them --------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("number", "spaced"),
+    [
+        ("+442079460018", "+44 20 7946 0018"),
+        ("+12025550123", "+1 202 555 0123"),
+        ("+46701740605", "+46 70 174 06 05"),
+        ("+436641234568", "+43 664 1234568"),
+        ("+9990000000", "+9990000000"),  # of no country
+        ("ann@example.com", "ann@example.com"),
+        ("[erased]", "[erased]"),
+        ("", ""),
+        ("+44 20 7946 0018", "+44 20 7946 0018"),
+        ("+" + "1" * 4000, "+" + "1" * 4000),
+    ],
+)
+def test_a_number_is_shown_in_groups_of_digits(number: str, spaced: str) -> None:
+    assert phones.spaced(number) == spaced
+
+
+def test_it_stays_the_number_that_it_is_in_every_country() -> None:
+    chance = random.Random(7)
+    stored = [
+        f"+{code}{''.join(chance.choices('0123456789', k=chance.randint(6, 14 - len(str(code)))))}"
+        for code in phonenumbers.COUNTRY_CODE_TO_REGION_CODE
+        for _ in range(20)
+    ]
+
+    for number in stored:
+        assert "".join(phones.spaced(number).split()) == number

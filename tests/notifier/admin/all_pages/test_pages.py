@@ -272,4 +272,4 @@ def test_the_page_of_the_password_has_the_links_of_every_page(admin: Browser) ->
 
 
 def test_a_list_without_rows_says_so_in_the_words_of_the_menu(admin: Browser) -> None:
-    assert "There are no failed log-ins yet." in admin.get(url("axes_accessattempt", "changelist")).content.decode()
+    assert "No failed log-ins yet." in admin.get(url("axes_accessattempt", "changelist")).content.decode()
