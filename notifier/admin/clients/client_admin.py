@@ -89,7 +89,8 @@ class ClientAdmin(GuardedDeleteAdmin):
         client = self.get_object(request, unquote(object_id))
         extra: dict[str, Any] = {}
         if client is not None and self.has_view_permission(request):
-            extra = client_page.record_context(self, request, client)
+            extra = client_page.profile_context(self, request, client)
+            extra |= client_page.record_context(self, request, client)
         return super().change_view(request, object_id, form_url, extra | (extra_context or {}))
 
     def changeform_view(
