@@ -122,9 +122,9 @@ def suppressed_channels(clients: Iterable[Client]) -> dict[int, tuple[Channel, .
         about |= Q(channel=channel, address__in=[address for of, address in owners if of == channel])
     found: dict[int, tuple[Channel, ...]] = {}
     rows = Suppression.objects.filter(about).order_by("channel") if owners else Suppression.objects.none()
-    for channel, address in rows.values_list("channel", "address"):
-        owner = owners[channel, address]
-        found[owner] = (*found.get(owner, ()), Channel(channel))
+    for key in rows.values_list("channel", "address"):
+        owner = owners[key]
+        found[owner] = (*found.get(owner, ()), Channel(key[0]))
     return found
 
 

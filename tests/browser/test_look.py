@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.urls import reverse
 from playwright.sync_api import Locator, Page, expect
 
-from notifier.models import Suppression
+from notifier.models import Client, Suppression
 from tests.browser.test_pages import SIZES, enter
 from tests.support.factories import a_client, a_delivery, a_user
 
@@ -77,12 +77,19 @@ def test_a_heading_and_the_buttons_beside_it_have_one_middle(visit: Callable[[st
 
 
 # --- Lists ------------------------------------------------------------------------------------------------------------
-LONG = {"name": "Agnieszka Kowalska", "phone": "+46701740605", "listings": "both", "offerings": "email"}
+def a_long_row() -> Client:
+    return a_client(
+        name="Agnieszka Kowalska",
+        email="agnieszka.kowalska@example.com",
+        phone="+46701740605",
+        listings="both",
+        offerings="email",
+    )
 
 
 @pytest.mark.parametrize("name", ["notifier_client", "notifier_delivery"])
 def test_a_row_takes_one_line_on_a_desk(visit: Callable[[str], Page], name: str) -> None:
-    client = a_client(email="agnieszka.kowalska@example.com", **LONG)
+    client = a_long_row()
     a_delivery(client=client, channel="sms", state="FAILED", detail="number not in service")
     page = visit("desk")
     page.goto(reverse(f"admin:{name}_changelist"))
@@ -117,7 +124,7 @@ def test_acts_for_ticked_rows_are_shown_while_one_is_ticked(
 
 
 def test_on_a_phone_the_list_keeps_phone_consent_and_status(visit: Callable[[str], Page]) -> None:
-    client = a_client(email="agnieszka.kowalska@example.com", **LONG)
+    client = a_long_row()
     Suppression.objects.create(channel="sms", address=str(client.phone), reason="Asked us to.")
     page = visit("phone")
     page.goto(reverse("admin:notifier_client_changelist"))

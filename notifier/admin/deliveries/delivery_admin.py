@@ -29,6 +29,7 @@ from notifier.runtime import clock
 from notifier.staff import groups
 from notifier.wording import numbers
 from notifier.wording.badges import state_badge
+from notifier.wording.model_names import NOTHING
 
 #: Decisions and events that a delivery's own page shows.
 MAX_DECISIONS = 50
@@ -151,8 +152,8 @@ class DeliveryAdmin(ReadOnlyAdmin):
         return format_html('<a href="{}">{}</a>', url, delivery.broadcast)
 
     @admin.display(description="address")
-    def shown_address(self, delivery: Delivery) -> SafeString | None:
-        return readable(delivery.address) if delivery.address else None
+    def shown_address(self, delivery: Delivery) -> str:
+        return readable(delivery.address) if delivery.address else NOTHING
 
     @admin.display(description="status")
     def state_shown(self, delivery: Delivery) -> SafeString:
