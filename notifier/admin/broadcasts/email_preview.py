@@ -12,12 +12,11 @@ from notifier.staff import groups
 NOBODY = "Alex Example"
 #: With one of these permissions the sample is a real client: who sends or approves has to see one.
 KNOWN_TO = (groups.VIEW_CLIENT, groups.SEND_BROADCAST, groups.APPROVE_BROADCAST)
-#: Its styles are inline. Nothing in it runs or posts anything, it loads no more than our own style sheets and font, and
-#: only our own pages may frame it; its links open in a new window.
+#: Its styles are inline. Nothing in it runs, loads or posts anything, and only our own pages may frame it; its links
+#: open in a new window.
 POLICY = {
     "default-src": ["'none'"],
     "style-src": ["'self'", "'unsafe-inline'"],
-    "font-src": ["'self'"],
     "frame-ancestors": ["'self'"],
     "base-uri": ["'none'"],
     "form-action": ["'none'"],
