@@ -48,13 +48,13 @@ def profile_context(model_admin: BackOfficeAdmin, request: HttpRequest, client: 
 
 
 def _shown_zone(zones: Sequence[str]) -> str:
-    return zones[0] if len(zones) == 1 else f"one of {len(zones)}"
+    return zones[0] if len(zones) == 1 else f"one of {len(zones)} zones"
 
 
 def _source_of_zone(client: Client, zones: Sequence[str]) -> str:
     if (client.time_zone,) == tuple(zones):
         return ""
-    return "from the phone number" if client.phone and tuple(zones) != quiet_hours.default() else "the default"
+    return "from the phone number" if client.phone and tuple(zones) != quiet_hours.default() else "by default"
 
 
 def record_context(model_admin: BackOfficeAdmin, request: HttpRequest, client: Client) -> dict[str, Any]:

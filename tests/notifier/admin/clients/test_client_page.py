@@ -72,7 +72,11 @@ def test_what_is_not_there_is_said(admin: Browser, settings: LazySettings) -> No
 
     assert (told["Phone"], told["Last sent"]) == ("none", "nothing yet")
     assert told["Status"].startswith("Archived")
-    assert told["Time zone"] == "Europe/London the default"
+    assert told["Time zone"] == "Europe/London by default"
+    # A US number that tells no place.
+    assert facts(admin, a_client(email=None, phone="+15005550006"))["Time zone"].endswith(
+        " zones from the phone number"
+    )
     a_landline = a_client(email=None, phone="+442079460018")
     assert facts(admin, a_landline)["Phone"] == "+44 20 7946 0018 Landline: no SMS"
 
