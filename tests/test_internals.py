@@ -109,6 +109,13 @@ def test_a_countrys_plan_has_a_pattern_for_each_kind_of_number() -> None:
     assert COUNTRY_CODE_TO_REGION_CODE[7] == ("RU", "KZ")
 
 
+def test_a_countrys_plan_says_what_is_dialled_before_a_number() -> None:
+    # notifier/addresses/phones.py, `searched`
+    plan: Any = PhoneMetadata.metadata_for_region("US")
+
+    assert (plan.country_code, plan.national_prefix, plan.international_prefix) == (1, "1", "011")
+
+
 # --- honcho: config/launcher.py, `Processes` --------------------------------------------------------------------------
 def test_honchos_process_is_started_by_child_ctor() -> None:
     assert Process("true")._child_ctor is Popen
