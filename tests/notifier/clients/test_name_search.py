@@ -53,6 +53,8 @@ def letters() -> Iterator[str]:
         ("Jürgen Weiß", "weiss"),
         ("Jürgen Weiss", "weiß"),
         ("JÜRGEN WEIẞ", "Weiß"),
+        ("Buchladen Lange Straße", "Strasse"),
+        ("Buchladen Lange Strasse", "straße"),
         ("İpek Işık", "ipek isik"),
         ("Ipek Isik", "İPEK IŞIK"),
         ("ılgaz", "ILGAZ"),
