@@ -126,6 +126,23 @@ def test_what_is_done_to_all_that_a_search_finds_is_done_to_those_too_that_are_n
     assert "Archive 5 clients" in page.content.decode()
 
 
+@pytest.mark.usefixtures("_three_at_most")
+@pytest.mark.parametrize(("name", "said"), [("archive", "Archive 4 clients"), ("restore", "Restore 1 client")])
+def test_what_would_be_done_to_all_that_a_search_finds_is_counted_by_one_search(
+    admin: Browser, name: str, said: str
+) -> None:
+    for letter in "EDCBA":
+        a_client(name=f"{letter} Example", is_active=letter != "E")
+
+    with CaptureQueriesContext(connection) as captured:
+        page = admin.get(
+            reverse("admin:notifier_client_decide", args=[name]), {"list": "q=example", "counted": "1"}
+        ).content.decode()
+
+    assert said in page
+    assert len([query for query in captured if "COUNT" in query["sql"] and "LIKE" in query["sql"]]) == 1
+
+
 def test_the_number_of_queries_does_not_grow_with_what_is_found(admin: Browser) -> None:
     def queries() -> int:
         with CaptureQueriesContext(connection) as captured:
