@@ -4,7 +4,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from notifier.admin.lists import search
-from notifier.admin.lists.change_list import among
+from notifier.admin.lists.among import among
 from notifier.admin.lists.paginator import MAX_COUNTED
 from notifier.admin.lists.search import TooManyFound
 from notifier.models import Delivery

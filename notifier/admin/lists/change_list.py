@@ -3,29 +3,13 @@
 from typing import Any
 
 from django.contrib.admin.views.main import ORDER_VAR, ChangeList
-from django.db import connection
-from django.db.models import F, Lookup, Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from notifier.admin.lists import search
+from notifier.admin.lists.among import among
 from notifier.admin.lists.paginator import MAX_COUNTED, known, known_in_order
 from notifier.wording import numbers
-
-
-class Among(Lookup):
-    """One parameter for all ids: the driver takes 0.1 s for ten thousand parameters."""
-
-    lookup_name = "among"
-    prepare_rhs = False
-
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
-        column, parameters = self.process_lhs(compiler, connection)
-        return f"{column} = ANY(%s::bigint[])", (*parameters, self.rhs)
-
-
-def among(ids: list[Any], *, field: str = "pk") -> Any:
-    """The condition that the field has one of these ids."""
-    return Among(F(field), ids) if connection.vendor == "postgresql" else Q(**{f"{field}__in": ids})
 
 
 class BoundedChangeList(ChangeList):

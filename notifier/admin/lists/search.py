@@ -17,6 +17,7 @@ from django.db.models.functions import Cast
 from django.http import HttpRequest
 
 from notifier.addresses import emails, phones
+from notifier.admin.lists.among import among_texts
 from notifier.clients import name_search
 from notifier.consent import digests
 from notifier.models import Channel, Client, ErasedAddress
@@ -89,7 +90,7 @@ def owned(term: str, *, field: str, channels: Collection[Channel], request: Http
             exactly += _addresses_of(term, others, erased=may_find_erased(request))
     except TooManyFound as error:
         say(request, f"{error}, so their addresses are left out. {NARROW}")
-    return _any_of([*(begins(field, address) for _, address in own), Q(**{f"{field}__in": exactly})])
+    return _any_of([*(begins(field, address) for _, address in own), Q(among_texts(exactly, field=field))])
 
 
 def _addresses_of(term: str, others: Iterable[tuple[Channel, str]], *, erased: bool) -> list[str]:

@@ -4,8 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client as Browser
+from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
@@ -14,7 +16,7 @@ from notifier.admin.lists import search
 from notifier.clients import erasure
 from notifier.consent import suppressions
 from notifier.consent.suppressions import Evidence, Source
-from notifier.models import Channel, Client
+from notifier.models import Channel, Client, Suppression
 from notifier.runtime import clock
 from tests.notifier.admin.conftest import LogIn
 from tests.support.factories import a_broadcast, a_client, a_delivery, a_reply
@@ -279,6 +281,24 @@ def test_of_very_many_readers_some_are_offered(admin: Browser, monkeypatch: pyte
         a_client(name=f"{letter} Hama")
 
     assert len(offered_as_readers(admin, "hama")) == 2
+
+
+@pytest.mark.usefixtures("only_postgresql")
+def test_the_addresses_of_however_many_clients_are_one_parameter(admin: Browser) -> None:
+    """For thousands of parameters, twice a page, Django and the driver take longer than PostgreSQL for the answer."""
+
+    def asked() -> int:
+        request = RequestFactory().get("/")
+        request.user = User.objects.get()
+        owned = search.owned("bea", field="address", channels=[Channel.EMAIL], request=request, erased=True)
+        return len(Suppression.objects.filter(owned).query.sql_with_params()[1])
+
+    a_client(name="Bea Example")
+    for_one = asked()
+    for number in range(5):
+        a_client(name=f"Bea Example {number}")
+
+    assert asked() == for_one
 
 
 # --- Answered by an index ---------------------------------------------------------------------------------------------
