@@ -16,7 +16,7 @@ import nh3
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from notifier.messages import pasted_urls, placeholders
+from notifier.messages import lines, pasted_urls, placeholders
 from notifier.messages.plain_text import PlainText
 
 SCHEMES = {"http", "https", "mailto", "tel"}
@@ -89,7 +89,7 @@ def mistakes(source: str) -> list[str]:
         return [_TOO_LONG]
     tokens = _read(source)
     found = [message for token in _links(tokens) if (message := _link_mistake(str(token.attrs["href"])))]
-    if source.strip() and placeholders.is_blank(PlainText().write(tokens)):
+    if source.strip() and lines.is_blank(PlainText().write(tokens)):
         found.append("Nothing in this text would be visible. Write some text, or leave it empty to send no e-mail.")
     return list(dict.fromkeys(found))[:MAX_NAMED]
 

@@ -24,11 +24,14 @@ from notifier.admin.lists import saving, search
 from notifier.admin.lists.change_list import BoundedChangeList
 from notifier.admin.lists.paginator import MAX_COUNTED, BoundedPaginator
 from notifier.admin.lists.selection import Rows, Selection
-from notifier.messages.lines import validate_one_line
+from notifier.messages.lines import validate_name, validate_one_line
 from notifier.web import stale_forms
 from notifier.web.odd_urls import NUL
 from notifier.wording import numbers
 from notifier.wording.model_names import listed, one
+
+#: What these fields hold is a name: a client's, a topic's, a group's, a user's.
+NAMES = ("name", "first_name", "last_name")
 
 
 class BackOfficeAdmin(admin.ModelAdmin):
@@ -157,7 +160,7 @@ class BackOfficeAdmin(admin.ModelAdmin):
         if isinstance(field, forms.CharField) and isinstance(db_field, CharField):
             # Django's own refuses no more than a NUL, and would say so besides.
             others = [one for one in field.validators if not isinstance(one, ProhibitNullCharactersValidator)]
-            field.validators = [*others, validate_one_line]
+            field.validators = [*others, validate_name if db_field.name in NAMES else validate_one_line]
         return field
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
