@@ -50,7 +50,8 @@ def _parser() -> MarkdownIt:
     # Any address makes a link here. `mistakes` says which ones may not go out, and nh3 enforces it.
     parser.validateLink = lambda url: True  # type: ignore[method-assign]
     # Before emphasis, for which the stars and lines of an address are no marks.
-    parser.inline.ruler.after("text", "pasted_url", pasted_urls.link)
+    parser.inline.ruler.before("text", "pasted_url", pasted_urls.link)
+    parser.inline.ruler.at("text", pasted_urls.text)
     return parser
 
 
