@@ -25,6 +25,7 @@ from anymail.backends.base import AnymailBaseBackend
 from anymail.backends.base_requests import AnymailRequestsBackend
 from anymail.exceptions import AnymailRecipientsRefused
 from anymail.message import AnymailStatus
+from anymail.webhooks.unisender_go import UnisenderGoTrackingWebhookView
 from axes.attempts import get_cool_off_threshold
 from axes.handlers.database import AxesDatabaseHandler
 from axes.handlers.proxy import AxesProxyHandler
@@ -203,6 +204,12 @@ def test_an_answer_of_urllib3_is_read_from_the_buffered_file_of_its_response_cla
     ours, theirs = socket.socketpair()
     with closing(ours), closing(theirs):
         assert isinstance(http.client.HTTPResponse(ours).fp, BufferedReader)
+
+
+def test_the_entries_of_unisender_gos_batch_are_read_by_parse_json_body() -> None:
+    # notifier/webhooks/email_events.py, `_OneByOne`
+    view = UnisenderGoTrackingWebhookView
+    assert "parse_json_body" in names_in(view.parse_events) & names_in(view.validate_request)
 
 
 def test_anymails_refusal_is_an_error_of_its_own() -> None:
