@@ -13,6 +13,7 @@ from django.db.models.options import Options
 from django.template.loader import select_template
 from django.urls import reverse
 from django.utils.safestring import SafeString
+from django.utils.timezone import get_current_timezone
 
 from notifier.broadcasts import lifecycle
 from notifier.models import Broadcast, Channel, Delivery, InboundMessage
@@ -73,6 +74,12 @@ def shown(value: Any) -> str:
     if isinstance(value, datetime):
         return wall_clocks.shown(value)
     return NOTHING if value in (None, "") else str(value)
+
+
+@register.simple_tag
+def time_zone() -> str:
+    """The zone in which a page shows times, such as Europe/London."""
+    return str(get_current_timezone())
 
 
 @register.filter
