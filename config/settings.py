@@ -360,6 +360,8 @@ LOGGING = {
         "line": {
             "class": "notifier.web.log_redaction.RedactingFormatter",
             "format": "%(asctime)s %(levelname)s %(name)s: %(message)s",
+            # With the offset: logs of machines in several zones are read together.
+            "datefmt": "%Y-%m-%d %H:%M:%S%z",
         }
     },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},

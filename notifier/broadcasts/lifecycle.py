@@ -196,7 +196,7 @@ def requester(broadcast: Broadcast) -> str:
 def describe(broadcast: Broadcast) -> str:
     """Who sent it and when, in words."""
     moment = broadcast.started_at or broadcast.created_at
-    return f"{broadcast} by {requester(broadcast)}, {wall_clocks.shown(moment)}, {state_in_words(broadcast)}"
+    return f"{broadcast} by {requester(broadcast)}, {wall_clocks.with_zone(moment)}, {state_in_words(broadcast)}"
 
 
 def state_in_words(broadcast: Broadcast) -> str:

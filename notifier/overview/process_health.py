@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
-from django.utils.formats import date_format
-from django.utils.timezone import localtime
 
 from notifier.models import Breaker, Channel, Process
 from notifier.wording import numbers, wall_clocks
@@ -77,8 +75,9 @@ def _breaker_health(breaker: Breaker, now: datetime) -> Health:
         why += f", and so did {numbers.counted(breaker.probes, 'test', 'tests')} since"
     if said := " ".join(breaker.detail.split()).rstrip("."):
         why += f" ({said})"
-    later = breaker.probe_at is not None and breaker.probe_at > now
-    when = f"at {date_format(localtime(breaker.probe_at), 'H:i:s')}" if later else "as soon as one is due"
+    when = "as soon as one is due"
+    if breaker.probe_at is not None and breaker.probe_at > now:
+        when = f"at {wall_clocks.shown_time(breaker.probe_at, now, shape='H:i:s')}"
     words = (
         f"{channel.label} was paused automatically at {wall_clocks.shown_time(breaker.opened_at or now, now)}: {why}. "
         f"A single delivery is tried {when}. Once one succeeds, sending resumes automatically."

@@ -13,6 +13,7 @@ from django.db.models.options import Options
 from django.template.loader import select_template
 from django.urls import reverse
 from django.utils.safestring import SafeString
+from django.utils.timezone import get_current_timezone
 
 from notifier.addresses import phones
 from notifier.broadcasts import lifecycle
@@ -80,6 +81,12 @@ def shown(value: Any) -> str:
 def address(value: Any) -> str:
     """An e-mail address as it is, and a phone number in groups of digits; empty for none."""
     return phones.spaced(str(value)) if value else ""
+
+
+@register.simple_tag
+def time_zone() -> str:
+    """The zone in which a page shows times, such as Europe/London."""
+    return str(get_current_timezone())
 
 
 @register.filter

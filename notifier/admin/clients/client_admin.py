@@ -19,16 +19,15 @@ from django.utils.timezone import localtime
 from notifier.addresses import phones
 from notifier.admin.clients import audience_lists, bulk_acts, client_page, export, flags
 from notifier.admin.clients.acts import ACTS
-from notifier.admin.clients.audience_lists import AudienceChangeList, ReachFilter
+from notifier.admin.clients.audience_lists import AudienceChangeList, ClientChangeList, ReachFilter
 from notifier.admin.clients.client_form import ClientForm
 from notifier.admin.clients.explanation_page import explanation_page
 from notifier.admin.clients.list_filters import ActiveFilter, ConsentFilter, LandlineFilter
 from notifier.admin.clients.preferences import PreferenceInline
-from notifier.admin.lists import routing
+from notifier.admin.lists import routing, search
 from notifier.admin.lists.addresses import readable
 from notifier.admin.lists.base import GuardedDeleteAdmin
 from notifier.admin.lists.change_list import BoundedChangeList
-from notifier.admin.lists.search import matching, may_find_erased
 from notifier.clients import record
 from notifier.consent import consents, suppressions
 from notifier.consent.consents import Origin
@@ -45,7 +44,7 @@ class ClientAdmin(GuardedDeleteAdmin):
     list_display = ("name", "shown_email", "shown_phone", "wants", "state", "created")
     list_filter = (ActiveFilter, ConsentFilter, LandlineFilter, ReachFilter)
     search_fields = ("name",)
-    search_help_text = "Search by name, or by the start of an e-mail address or phone number."
+    search_help_text = search.HELP
     ordering = ("name",)
     sortable_by = ("name", "shown_email", "shown_phone", "created")
     actions = (
@@ -124,7 +123,7 @@ class ClientAdmin(GuardedDeleteAdmin):
 
     # --- The list ---
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[BoundedChangeList]:
-        return AudienceChangeList if audience_lists.PARAMETER in request.GET else BoundedChangeList
+        return AudienceChangeList if audience_lists.PARAMETER in request.GET else ClientChangeList
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Client]:
         return super().get_queryset(request).prefetch_related("preferences__topic")
@@ -134,7 +133,7 @@ class ClientAdmin(GuardedDeleteAdmin):
     ) -> tuple[QuerySet[Client], bool]:
         if not search_term.strip():
             return queryset, False
-        return queryset.filter(matching(search_term, erased=may_find_erased(request))), False
+        return queryset.filter(search.matching(search_term, erased=search.may_find_erased(request))), False
 
     @admin.display(description="e-mail", ordering="email")
     def shown_email(self, client: Client) -> SafeString | None:

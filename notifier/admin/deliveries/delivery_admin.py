@@ -12,19 +12,19 @@ from django.urls import URLPattern, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from notifier.admin.deliveries import export_page, resolve_page, results
+from notifier.admin.deliveries import client_search, export_page, resolve_page, results
 from notifier.admin.deliveries.recovery import DECISIONS, DeliveryDecision
+from notifier.admin.lists import search
 from notifier.admin.lists.addresses import readable
 from notifier.admin.lists.base import ReadOnlyAdmin
 from notifier.admin.lists.change_list import BoundedChangeList
 from notifier.admin.lists.paginator import MAX_COUNTED
 from notifier.admin.lists.routing import page
-from notifier.admin.lists.search import matching, may_find_erased
 from notifier.admin.lists.selection import Selection
 from notifier.consent import suppression_history
 from notifier.delivery import obstacles
 from notifier.explanations import explanation
-from notifier.models import Channel, Client, Delivery, ProviderEvent, ResolvedDelivery
+from notifier.models import Channel, Delivery, ProviderEvent, ResolvedDelivery
 from notifier.runtime import clock
 from notifier.staff import groups
 from notifier.wording import numbers
@@ -80,7 +80,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
     linked_by = (results.OWNER, OWNERS["client"])
     list_select_related = ("client", "broadcast")
     search_fields = ("client__name",)
-    search_help_text = "Search by a client’s name, or by the start of an e-mail address or phone number."
+    search_help_text = search.HELP.replace("name", "client’s name", 1)
     ordering = ("-pk",)
     actions = ("mark_as_sent", "send_again")
     fieldsets = (
@@ -104,8 +104,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
     ) -> tuple[QuerySet[Delivery], bool]:
         if not search_term.strip() or not self.get_search_fields(request):
             return queryset, False
-        found = Client.objects.filter(matching(search_term, erased=may_find_erased(request)))
-        return queryset.filter(client__in=found.values("pk")), False
+        return client_search.found(request, queryset, search_term), False
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
         shown = [name for name in self.list_display if name != "message" or results.OWNER not in request.GET]

@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 from simple_history.admin import SimpleHistoryAdmin
 
 from notifier.admin.broadcasts import email_preview
-from notifier.admin.lists import saving
+from notifier.admin.lists import saving, search
 from notifier.admin.lists.base import GuardedDeleteAdmin
 from notifier.admin.lists.routing import page
 from notifier.admin.notifications import (
@@ -148,6 +148,7 @@ class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
         extra = {
             "writes": writes,
             "channels": list(Channel),
+            "search_help": search.HELP,
             "may_broadcast": request.user.has_perm(groups.SEND_BROADCAST),
             "may_test": may_test,
             "colleagues": send_test.colleagues(request) if may_test else [],

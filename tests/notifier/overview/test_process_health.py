@@ -126,8 +126,8 @@ def test_a_channel_that_paused_itself_says_since_when_why_and_what_comes_next(
     assert part == Health(
         "E-mail",
         False,
-        "E-mail was paused automatically at 14:02: 18 of the last 20 sends failed (451 try later). A single delivery "
-        "is tried at 14:02:33. Once one succeeds, sending resumes automatically.",
+        "E-mail was paused automatically at 14:02 UTC: 18 of the last 20 sends failed (451 try later). A single "
+        "delivery is tried at 14:02:33 UTC. Once one succeeds, sending resumes automatically.",
         paused=EMAIL,
     )
 
