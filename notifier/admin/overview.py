@@ -25,7 +25,7 @@ def overview_context(request: HttpRequest) -> dict[str, Any]:
     may, now = request.user.has_perm, clock.now()
     health = process_health.health(channels=Channel, now=now)
     context: dict[str, Any] = {
-        "concerns": concerns.find(health=health, may=may, now=now),
+        "concerns": concerns.find(health=health, may=may, now=now, user_id=request.user.pk),
         "health": health,
         "refresh_seconds": REFRESH_SECONDS,
     }

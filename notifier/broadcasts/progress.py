@@ -137,6 +137,8 @@ def announcement(sheet: Sheet) -> str:
     broadcast = sheet.broadcast
     if broadcast.can_be_undone:
         return "About to start: it can still be undone."
+    if broadcast.state == Broadcast.State.REJECTED:
+        return f"Rejected: {broadcast.ended_because}"
     if broadcast.finished_at is not None:
         return f"{broadcast.get_state_display()}: {sheet.outcome()}."
     if broadcast.state == Broadcast.State.RUNNING and sheet.expanded_share < 1:

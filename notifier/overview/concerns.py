@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from django.db.models import Sum
 from django.urls import reverse
 
-from notifier.broadcasts import faults, notifications
+from notifier.broadcasts import faults, notifications, rejections
 from notifier.consent import sms_replies
 from notifier.models import Broadcast, DailyStats, Delivery
 from notifier.overview import process_health
@@ -46,12 +46,16 @@ class Concern:
     is_act: bool = False
 
 
-def find(*, health: list[Health], may: May, now: datetime) -> list[Concern]:
-    """What needs attention and this person may see. What does not work comes first: all else depends on it."""
+def find(*, health: list[Health], may: May, now: datetime, user_id: int | None = None) -> list[Concern]:
+    """What needs attention and this person may see. What does not work comes first: all else depends on it.
+
+    `user_id`: what this user asked for and was rejected is among it.
+    """
     found = [_of_part(part, may) for part in health if not part.ok]
     found += _dead_letters(process_health.dead_letters(now=now))
     if may(groups.VIEW_BROADCAST):
         found += _awaiting(may)
+        found += _rejected(user_id, now)
         found += _late(now)
         found += _faulty(now)
     if may(groups.SEND_BROADCAST) and may(groups.VIEW_NOTIFICATION):
@@ -101,7 +105,7 @@ def _awaiting(may: May) -> list[Concern]:
         return [
             Concern(
                 "approval" if len(waiting) == 1 else f"approval-{one.pk}",
-                f"“{one.subject}” is awaiting {rule}",
+                f"“{one.title}” is awaiting {rule}",
                 button=button,
                 url=reverse(f"admin:notifier_broadcast_{page}", args=[one.pk]),
             )
@@ -126,12 +130,27 @@ def _ready_to_send() -> list[Concern]:
     return [Concern("ready", f"{number} are ready to send.", button="View", url=url)]
 
 
+def _rejected(user_id: int | None, now: datetime) -> list[Concern]:
+    rejected = rejections.waiting_for(user_id=user_id, now=now).select_related("rejected_by").order_by("-pk")
+    return [
+        Concern(
+            f"rejected-{broadcast.pk}",
+            f"“{broadcast.title}” was rejected"
+            + (f" by {broadcast.rejected_by.get_username()}" if broadcast.rejected_by else "")
+            + f": {broadcast.ended_because}",
+            button="Edit and resubmit",
+            url=_progress_url(broadcast),
+        )
+        for broadcast in rejected[:MAX_NAMED]
+    ]
+
+
 def _late(now: datetime) -> list[Concern]:
     late = Broadcast.objects.filter(state=State.SCHEDULED, scheduled_for__lt=now - LATE_AFTER)
     return [
         Concern(
             f"late-{broadcast.pk}",
-            f"“{broadcast.subject}” was due to start at {shown_time(broadcast.scheduled_for or now, now)} and has not. "
+            f"“{broadcast.title}” was due to start at {shown_time(broadcast.scheduled_for or now, now)} and has not. "
             "It starts once a dispatcher is running.",
             is_bad=True,
             button="View",
@@ -146,7 +165,7 @@ def _faulty(now: datetime) -> list[Concern]:
     return [
         Concern(
             f"faulty-{broadcast.pk}",
-            f"“{broadcast.subject}”: {broadcast.fault}. It is retried automatically, and other broadcasts continue. "
+            f"“{broadcast.title}”: {broadcast.fault}. It is retried automatically, and other broadcasts continue. "
             "The server’s log has the details.",
             is_bad=True,
             button="View",

@@ -42,7 +42,9 @@ class Finished:
 
 
 def finished() -> list[Finished]:
-    newest = _listed(Broadcast.objects.exclude(finished_at=None)).order_by("-created_at")
+    # Of what was rejected nothing was sent: whoever asked for it finds it among what needs attention.
+    ended = Broadcast.objects.exclude(finished_at=None).exclude(state=State.REJECTED)
+    newest = _listed(ended).order_by("-created_at")
     return [Finished(broadcast, _outcomes(broadcast)) for broadcast in newest[:MAX_LISTED]]
 
 

@@ -14,7 +14,7 @@ from notifier.broadcasts import acts
 from notifier.models import Broadcast
 
 #: What a page shows of a broadcast besides its own columns.
-_RELATED = ("topic", "created_by", "text_by", "approved_by", "notification")
+_RELATED = ("topic", "created_by", "text_by", "approved_by", "rejected_by", "notification")
 
 
 def find(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast_id: int, *also: str) -> Broadcast:

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django_htmx.http import HTMX_STOP_POLLING
 
-from notifier.admin.broadcasts import email_preview, page_parts, waiting
+from notifier.admin.broadcasts import email_preview, page_parts, rejected, waiting
 from notifier.admin.broadcasts.acts import buttons, next_steps, undo
 from notifier.admin.broadcasts.acts.buttons import BUTTONS, Button
 from notifier.admin.deliveries.results import list_of
@@ -68,6 +68,7 @@ def _context(model_admin: BackOfficeAdmin, request: HttpRequest, sheet: progress
         "follower": follower,
         **(_steps(model_admin, request, sheet, follower, retry) if settled else {"steps": []}),
         "wait": waiting.wait(broadcast=broadcast, user=request.user, now=now),
+        "rejection": rejected.rejection(request, broadcast),
         "sender": lifecycle.requester(broadcast),
         "is_expired": broadcast.is_expired(now),
         "fault": broadcast.fault if broadcast.fault_at and broadcast.fault_at > now - faults.SHOWN_FOR else "",

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 
-from notifier.broadcasts import acts, approvals
+from notifier.broadcasts import acts, approvals, approvers
 from notifier.broadcasts.acts import Act
 from notifier.models import Broadcast, BroadcastChange
 from notifier.staff import groups
@@ -57,7 +57,7 @@ def wait(*, broadcast: Broadcast, user: Any, now: datetime) -> Wait | None:
         changes=list(broadcast.changes.select_related("by").order_by("-pk")[:SHOWN])[::-1],
         may_approve=is_asked and user.has_perm(groups.APPROVE_BROADCAST),
         may_reschedule=_may_reschedule(broadcast, user),
-        approvers=approvals.approvers(broadcast=broadcast, most=SHOWN) if is_asked else [],
+        approvers=approvers.of(broadcast=broadcast, most=SHOWN) if is_asked else [],
         is_outdated=broadcast.is_outdated,
     )
 

@@ -194,7 +194,7 @@ def test_a_rejection_needs_a_reason_and_keeps_it(staff: LogIn) -> None:
     rejection = {"word": "reject", "why": "the <b>price</b> is wrong", "seen": acts.version(broadcast)}
     page = browser.post(page_of(broadcast), rejection, follow=True)
 
-    assert fresh(broadcast).state == State.CANCELLED
+    assert fresh(broadcast).state == State.REJECTED
     assert "the &lt;b&gt;price&lt;/b&gt; is wrong" in text_of(page)
 
 
