@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from django.db.models import Sum
 from django.urls import reverse
 
-from notifier.broadcasts import faults, notifications, rejections
+from notifier.broadcasts import faults, notifications, progress, rejections
 from notifier.consent import sms_replies
 from notifier.models import Broadcast, DailyStats, Delivery
 from notifier.overview import process_health
@@ -24,6 +24,8 @@ MAX_NAMED = 6
 MAX_COUNTED = 100
 #: How long after its time a scheduled broadcast that has not begun is late.
 LATE_AFTER = timedelta(minutes=2)
+#: How long failures of a broadcast that has ended are told. Whoever wanted to retry them has done so by then.
+FAILED_FOR = timedelta(days=7)
 
 #: Whether the person who asks has a permission.
 May = Callable[[str], bool]
@@ -57,7 +59,10 @@ def find(*, health: list[Health], may: May, now: datetime, user_id: int | None =
         found += _awaiting(may)
         found += _rejected(user_id, now)
         found += _late(now)
+        found += _overdue(now)
         found += _faulty(now)
+        found += _paused()
+        found += _failed(may, now)
     if may(groups.SEND_BROADCAST) and may(groups.VIEW_NOTIFICATION):
         found += _ready_to_send()
     if may(groups.VIEW_DELIVERY):
@@ -158,6 +163,53 @@ def _late(now: datetime) -> list[Concern]:
         )
         for broadcast in late.order_by("scheduled_for").only("subject", "scheduled_for")[:MAX_NAMED]
     ]
+
+
+def _overdue(now: datetime) -> list[Concern]:
+    """Those that were to start and still await approval."""
+    overdue = Broadcast.objects.filter(state=State.AWAITING_APPROVAL, scheduled_for__lt=now)
+    return [
+        Concern(
+            f"overdue-{broadcast.pk}",
+            f"“{broadcast.title}” was due to start at {shown_time(broadcast.scheduled_for or now, now)} and is still "
+            "awaiting approval. It starts as soon as it is approved.",
+            button="View",
+            url=_progress_url(broadcast),
+        )
+        for broadcast in overdue.order_by("scheduled_for").only("subject", "scheduled_for")[:MAX_NAMED]
+    ]
+
+
+def _paused() -> list[Concern]:
+    """Those that staff paused: nothing else resumes them."""
+    paused = Broadcast.objects.filter(state=State.PAUSED).order_by("-pk")
+    return [
+        Concern(
+            f"paused-{broadcast.pk}",
+            f"“{broadcast.title}” is paused: {progress.sheet(broadcast).bar.words}. Resume or cancel it.",
+            button="View",
+            url=_progress_url(broadcast),
+        )
+        for broadcast in paused[:MAX_NAMED]
+    ]
+
+
+def _failed(may: May, now: datetime) -> list[Concern]:
+    """Those that ended lately with failures which can still be sent again; by their tallies, so nothing is counted."""
+    ended = Broadcast.objects.filter(state=State.FINISHED, finished_at__gt=now - FAILED_FOR, followed_by=None)
+    newest = ended.unexpired(now).order_by("-pk")[:MAX_COUNTED]
+    found = [(broadcast, progress.sheet(broadcast).count(Delivery.State.FAILED)) for broadcast in newest]
+    button = "View and retry" if may(groups.RESOLVE_DELIVERY) else "View"
+    return [
+        Concern(
+            f"failed-{broadcast.pk}",
+            f"“{broadcast.title}”: {numbers.counted(number, 'message')} failed.",
+            button=button,
+            url=_progress_url(broadcast),
+        )
+        for broadcast, number in found
+        if number
+    ][:MAX_NAMED]
 
 
 def _faulty(now: datetime) -> list[Concern]:

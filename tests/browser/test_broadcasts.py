@@ -113,7 +113,7 @@ def test_a_waiting_page_turns_into_the_progress_page_by_itself(
 
     Broadcast.objects.update(state=State.RUNNING, started_at=timezone.now())
 
-    page.locator("#live", has_text="processed").wait_for()
+    page.locator("#live", has_text="sent").wait_for()
     page.get_by_role("button", name="Pause").wait_for()
     assert page.locator("#before").count() == 0
 

@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.template.loader import render_to_string
 from django.urls import URLPattern
 from django.utils.formats import date_format
 from django.utils.html import format_html
@@ -28,7 +29,7 @@ class BroadcastAdmin(ReadOnlyAdmin):
     list_display = (
         "title",
         "state_shown",
-        "settled_share",
+        "sent_share",
         "sent",
         "failed",
         "unknown",
@@ -86,18 +87,13 @@ class BroadcastAdmin(ReadOnlyAdmin):
     def state_shown(self, broadcast: Broadcast) -> SafeString:
         return state_badge(Broadcast.State(broadcast.state))
 
-    @admin.display(description="processed")
-    def settled_share(self, broadcast: Broadcast) -> SafeString | str:
-        sheet = progress.sheet(broadcast)
-        if not sheet.total:
+    @admin.display(description="progress")
+    def sent_share(self, broadcast: Broadcast) -> SafeString | str:
+        bar = progress.sheet(broadcast).bar
+        if not bar.to_send:
             return NOTHING
-        return format_html(
-            '<progress max="{}" value="{}" aria-label="#{} processed"></progress> {} %',
-            sheet.total,
-            sheet.settled,
-            broadcast.pk,
-            int(sheet.share * 100),
-        )
+        shown = render_to_string("admin/includes/broadcasts/bar.html", {"bar": bar, "of": f"#{broadcast.pk}"})
+        return format_html("{} {} %", shown, int(bar.share * 100))
 
     @admin.display(description="sent")
     def sent(self, broadcast: Broadcast) -> str:

@@ -30,8 +30,11 @@ def progress_page(model_admin: BackOfficeAdmin, request: HtmxHttpRequest, broadc
     """The page, and for htmx the parts of it that move. One view of it costs the same whatever the audience."""
     broadcast = page_parts.find(model_admin, request, broadcast_id)
     is_under_way = broadcast.state == Broadcast.State.RUNNING
-    sheet = progress.sheet(broadcast, limits=throttles.rates() if is_under_way else None)
-    context = _context(model_admin, request, sheet)
+    # What works at this moment says nothing about a broadcast that has ended.
+    health = [] if _is_settled(broadcast) else process_health.health(channels=broadcast.channels, now=clock.now())
+    limits = throttles.rates() if is_under_way else None
+    sheet = progress.sheet(broadcast, limits=limits, stalled=process_health.stalled(health))
+    context = _context(model_admin, request, sheet) | {"health": health}
     if request.htmx:
         return _moving_parts(request, context)
     page = {"title": broadcast.subject, "refresh_seconds": REFRESH_SECONDS} | context
@@ -55,7 +58,7 @@ def _moving_parts(request: HttpRequest, context: dict[str, Any]) -> HttpResponse
 
 def _context(model_admin: BackOfficeAdmin, request: HttpRequest, sheet: progress.Sheet) -> dict[str, Any]:
     broadcast, now = sheet.broadcast, clock.now()
-    settled = broadcast.finished_at is not None and broadcast.tallied_at is not None
+    settled = _is_settled(broadcast)
     follower = followups.follower_of(broadcast_id=broadcast.pk) if broadcast.finished_at else None
     shown = buttons.shown_to(request, sheet, follower, now)
     retry = model_admin.page_url("act", broadcast.pk, "retry") if BUTTONS["retry"] in shown else ""
@@ -72,7 +75,6 @@ def _context(model_admin: BackOfficeAdmin, request: HttpRequest, sheet: progress
         "sender": lifecycle.requester(broadcast),
         "is_expired": broadcast.is_expired(now),
         "fault": broadcast.fault if broadcast.fault_at and broadcast.fault_at > now - faults.SHOWN_FOR else "",
-        "health": process_health.health(channels=broadcast.channels, now=now),
         "feed": progress.feed(broadcast, with_names=may_see_clients),
         "may_see_clients": may_see_clients,
         "may_see_deliveries": request.user.has_perm(groups.VIEW_DELIVERY),
@@ -94,6 +96,10 @@ def _steps(
         return {"steps": next_steps.next_steps(request, sheet, retry, None), "count_follow_up": later}
     follow = next_steps.follow_up(sheet, followups.missing(broadcast=broadcast))
     return {"steps": next_steps.next_steps(request, sheet, retry, follow), "nobody_left": follow is None}
+
+
+def _is_settled(broadcast: Broadcast) -> bool:
+    return broadcast.finished_at is not None and broadcast.tallied_at is not None
 
 
 def _controls(request: HttpRequest, sheet: progress.Sheet, shown: Sequence[Button]) -> dict[str, Any]:

@@ -29,7 +29,7 @@ def test_what_is_under_way_and_what_has_finished_are_apart(now: datetime) -> Non
     ended = a_broadcast(state=State.FINISHED, finished_at=now, tally=tally)
     a_broadcast(state=State.SCHEDULED, scheduled_for=now)
 
-    assert [sheet.broadcast for sheet in dashboard.under_way()] == [paused, running]
+    assert [sheet.broadcast for sheet in dashboard.under_way(stalled={})] == [paused, running]
     assert dashboard.finished() == [dashboard.Finished(ended, [(Delivery.State.SENT, 2), (Delivery.State.FAILED, 1)])]
 
 
