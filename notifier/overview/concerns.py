@@ -56,10 +56,10 @@ def find(*, health: list[Health], may: May, now: datetime, user_id: int | None =
     found = [_of_part(part, may) for part in health if not part.ok]
     found += _dead_letters(process_health.dead_letters(now=now))
     if may(groups.VIEW_BROADCAST):
-        found += _awaiting(may)
+        overdue = _overdue(now)
+        found += _awaiting(may, overdue) + _overdue_ones(overdue, may, now)
         found += _rejected(user_id, now)
         found += _late(now)
-        found += _overdue(now)
         found += _faulty(now)
         found += _paused()
         found += _failed(may, now)
@@ -97,22 +97,22 @@ def _dead_letters(number: int) -> list[Concern]:
     return [Concern("dead-letters", words, command="python manage.py purge_dead_letters")]
 
 
-def _awaiting(may: May) -> list[Concern]:
-    waiting = list(Broadcast.objects.filter(state=State.AWAITING_APPROVAL).order_by("pk").only("subject")[:MAX_COUNTED])
+def _awaiting(may: May, named: list[Broadcast]) -> list[Concern]:
+    """Those that await approval, without those that have a line of their own."""
+    others = Broadcast.objects.filter(state=State.AWAITING_APPROVAL).exclude(pk__in=[one.pk for one in named])
+    waiting = list(others.order_by("pk").only("subject")[:MAX_COUNTED])
     if not waiting:
         return []
     decides = may(groups.APPROVE_BROADCAST)
-    button = "Review and decide" if decides else "View"
+    button = _decide(may)
     rule = "approval. Nothing is sent until a second person approves it."
     if len(waiting) <= (MAX_NAMED if decides else 1):
-        # Straight to the page where it is read and decided.
-        page = "approve" if decides else "progress"
         return [
             Concern(
                 "approval" if len(waiting) == 1 else f"approval-{one.pk}",
                 f"“{one.title}” is awaiting {rule}",
                 button=button,
-                url=reverse(f"admin:notifier_broadcast_{page}", args=[one.pk]),
+                url=_decide_url(one, may),
             )
             for one in waiting
         ]
@@ -165,18 +165,32 @@ def _late(now: datetime) -> list[Concern]:
     ]
 
 
-def _overdue(now: datetime) -> list[Concern]:
-    """Those that were to start and still await approval."""
+def _decide(may: May) -> str:
+    return "Review and decide" if may(groups.APPROVE_BROADCAST) else "View"
+
+
+def _decide_url(broadcast: Broadcast, may: May) -> str:
+    """Straight to the page where it is read and decided, for those who may."""
+    page = "approve" if may(groups.APPROVE_BROADCAST) else "progress"
+    return reverse(f"admin:notifier_broadcast_{page}", args=[broadcast.pk])
+
+
+def _overdue(now: datetime) -> list[Broadcast]:
+    """The first of those that were to start and still await approval."""
     overdue = Broadcast.objects.filter(state=State.AWAITING_APPROVAL, scheduled_for__lt=now)
+    return list(overdue.order_by("scheduled_for").only("subject", "scheduled_for")[:MAX_NAMED])
+
+
+def _overdue_ones(overdue: list[Broadcast], may: May, now: datetime) -> list[Concern]:
     return [
         Concern(
             f"overdue-{broadcast.pk}",
             f"“{broadcast.title}” was due to start at {shown_time(broadcast.scheduled_for or now, now)} and is still "
             "awaiting approval. It starts as soon as it is approved.",
-            button="View",
-            url=_progress_url(broadcast),
+            button=_decide(may),
+            url=_decide_url(broadcast, may),
         )
-        for broadcast in overdue.order_by("scheduled_for").only("subject", "scheduled_for")[:MAX_NAMED]
+        for broadcast in overdue
     ]
 
 

@@ -30,7 +30,7 @@ def find(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast_id: int, 
 def context(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadcast, label: str) -> dict[str, Any]:
     """Of a page that asks before something is done to the broadcast."""
     page = {
-        "title": f"{label}: {broadcast.subject}",
+        "title": f"{label}: {broadcast.title}",
         "label": label,
         "broadcast": broadcast,
         # Posted back, so that it is done to exactly this: see `NotAsShown`.

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django_htmx.http import HTMX_STOP_POLLING
 
-from notifier.admin.broadcasts import email_preview, page_parts, rejected, waiting
+from notifier.admin.broadcasts import about, email_preview, page_parts, rejected, waiting
 from notifier.admin.broadcasts.acts import buttons, next_steps, undo
 from notifier.admin.broadcasts.acts.buttons import BUTTONS, Button
 from notifier.admin.deliveries.results import list_of
@@ -37,7 +37,8 @@ def progress_page(model_admin: BackOfficeAdmin, request: HtmxHttpRequest, broadc
     context = _context(model_admin, request, sheet) | {"health": health}
     if request.htmx:
         return _moving_parts(request, context)
-    page = {"title": broadcast.subject, "refresh_seconds": REFRESH_SECONDS} | context
+    shown = [] if context["wall"] else about.texts(request, broadcast)
+    page = {"title": broadcast.title, "refresh_seconds": REFRESH_SECONDS, "shown": shown} | context
     return TemplateResponse(request, "admin/notifier/broadcast/progress.html", model_admin.page_context(request, page))
 
 
@@ -71,6 +72,7 @@ def _context(model_admin: BackOfficeAdmin, request: HttpRequest, sheet: progress
         "follower": follower,
         **(_steps(model_admin, request, sheet, follower, retry) if settled else {"steps": []}),
         "wait": waiting.wait(broadcast=broadcast, user=request.user, now=now),
+        "about": about.about(broadcast),
         "rejection": rejected.rejection(request, broadcast),
         "sender": lifecycle.requester(broadcast),
         "is_expired": broadcast.is_expired(now),

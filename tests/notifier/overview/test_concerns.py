@@ -222,8 +222,10 @@ def test_what_was_to_start_and_still_awaits_approval_is_overdue(now: datetime) -
     overdue = a_broadcast(state=State.AWAITING_APPROVAL, scheduled_for=now - MINUTE)
     a_broadcast(state=State.AWAITING_APPROVAL, scheduled_for=now + MINUTE)
 
-    assert (f"overdue-{overdue.pk}", False, "View") in listed(now)
-    assert [key for key, _, _ in listed(now)].count(f"overdue-{overdue.pk}") == 1
+    button = "Review and decide"
+    assert listed(now) == [("approval", False, button), (f"overdue-{overdue.pk}", False, button)]
+    [_, concern] = concerns.find(health=[], may=everything, now=now)
+    assert concern.url == reverse("admin:notifier_broadcast_approve", args=[overdue.pk])
 
 
 def test_a_rejection_is_told_to_whoever_asked_and_to_nobody_else(now: datetime) -> None:

@@ -90,7 +90,7 @@ def test_a_word_starts_it(staff: LogIn) -> None:
 
     assert fresh(broadcast).state == State.RUNNING
     assert "Approved: it is running." in text_of(page)
-    assert "Approved by " in text_of(page)
+    assert "<dt>Approved by</dt>" in text_of(page)
 
 
 @pytest.mark.parametrize(
