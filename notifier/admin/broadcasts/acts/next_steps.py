@@ -44,8 +44,8 @@ def next_steps(request: HttpRequest, sheet: progress.Sheet, retry: str, follow: 
         url = results.list_of(broadcast, state__exact=Delivery.State.UNKNOWN)
         steps.append(NextStep("resolve", f"Resolve {unknown:,} unknown…", words, url))
     if failed and retry:
-        words = "Sends the same messages again, with all attempts. You will be asked for a reason."
-        steps.append(NextStep("retry", f"Retry {failed:,} failed…", words, retry, tone="primary"))
+        words = f"{failed:,} failed. The next page counts those that can still be sent, and asks for a reason."
+        steps.append(NextStep("retry", "Retry failed…", words, retry, tone="primary"))
     if follow:
         steps.append(follow)
     if may(groups.EXPORT_DELIVERY) and may(groups.VIEW_DELIVERY):

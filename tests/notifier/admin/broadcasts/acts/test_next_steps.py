@@ -30,7 +30,7 @@ def test_what_has_ended_says_what_to_do_next_with_numbers(admin: Browser) -> Non
 
     assert steps_of(admin, an_ended()) == {
         "resolve": "Resolve 3 unknown…",
-        "retry": "Retry 12 failed…",
+        "retry": "Retry failed…",
         "follow": "Send 2 e-mails and 1 SMS to those who missed it…",
         "export": "Export 1,998 deliveries",
     }
