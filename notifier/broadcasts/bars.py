@@ -20,7 +20,7 @@ MIN_WIDTH = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class BarPiece:
     state: Delivery.State
     x: int
     width: int
@@ -52,13 +52,13 @@ class Bar:
         return self.sent / self.to_send if self.to_send else 0.0
 
     @property
-    def pieces(self) -> list[Piece]:
+    def pieces(self) -> list[BarPiece]:
         found = [(state, self.counts[state]) for state in OUTCOMES if self.counts.get(state)]
         widths = [max(MIN_WIDTH, number * WIDTH // self.to_send) for _, number in found]
         if widths and (over := sum(widths) - WIDTH) > 0:
             widths[widths.index(max(widths))] -= over
         return [
-            Piece(state, sum(widths[:place]), width)
+            BarPiece(state, sum(widths[:place]), width)
             for place, ((state, _), width) in enumerate(zip(found, widths, strict=True))
         ]
 

@@ -39,10 +39,10 @@ def context(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broad
     return model_admin.page_context(request, page)
 
 
-def reach_now(request: HttpRequest, broadcast: Broadcast) -> dict[str, Any]:
-    """Who would get it now, in numbers, which come later where there are many clients."""
+def reach_now(request: HttpRequest, broadcast: Broadcast, *, is_critical: bool | None = None) -> dict[str, Any]:
+    """Who would get it now, in numbers, which come later where there are many clients; `is_critical`: see `offers`."""
     later = deferred_counts.counted_url(request, is_long=deferred_counts.is_long())
-    offer = offers.of_broadcast(broadcast, counted=not later)
+    offer = offers.of_broadcast(broadcast, counted=not later, is_critical=is_critical)
     return {"counting": later, "offers": [offer], "summary": None if later else offers.summary([offer])}
 
 
@@ -53,9 +53,9 @@ def not_as_shown(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpResp
     return redirect(request.path)
 
 
-def sends_now(broadcast: Broadcast) -> int:
+def sends_now(broadcast: Broadcast, *, is_critical: bool | None = None) -> int:
     """How many messages it would be at this moment."""
-    return offers.of_broadcast(broadcast).sends
+    return offers.of_broadcast(broadcast, is_critical=is_critical).sends
 
 
 def to_progress(

@@ -96,7 +96,7 @@ def _steps(
     if deferred_counts.is_long():
         later = model_admin.page_url("follow_count", broadcast.pk)
         return {"steps": next_steps.next_steps(request, sheet, retry, None), "count_follow_up": later}
-    follow = next_steps.follow_up(sheet, followups.missing(broadcast=broadcast))
+    follow = next_steps.follow_up(request, sheet)
     return {"steps": next_steps.next_steps(request, sheet, retry, follow), "nobody_left": follow is None}
 
 

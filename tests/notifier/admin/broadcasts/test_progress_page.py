@@ -187,7 +187,7 @@ def test_buttons_are_swapped_only_when_others_are_due(admin: Browser) -> None:
     other = text_of(poll(admin, broadcast, controls=shown))
 
     assert "<form" not in same
-    assert '<span id="number-retry" hx-swap-oob="true">12</span>' in same
+    assert '<span id="number-cancel" hx-swap-oob="true">800</span>' in same
     assert 'id="controls" class="controls" hx-swap-oob="true"' in other
     assert act_url(broadcast, "resume") in other
 
