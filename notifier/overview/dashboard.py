@@ -44,8 +44,8 @@ class Finished:
 
 
 def finished() -> list[Finished]:
-    # Of what was rejected nothing was sent: whoever asked for it finds it among what needs attention.
-    ended = Broadcast.objects.exclude(finished_at=None).exclude(state=State.REJECTED)
+    # Of what was rejected, undone, or cancelled before it started, nothing was sent.
+    ended = Broadcast.objects.filter(finished_at__isnull=False, started_at__isnull=False)
     newest = _listed(ended).order_by("-created_at")
     return [Finished(broadcast, _outcomes(broadcast)) for broadcast in newest[:MAX_LISTED]]
 

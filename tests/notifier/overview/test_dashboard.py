@@ -33,6 +33,13 @@ def test_what_is_under_way_and_what_has_finished_are_apart(now: datetime) -> Non
     assert dashboard.finished() == [dashboard.Finished(ended, [(Delivery.State.SENT, 2), (Delivery.State.FAILED, 1)])]
 
 
+def test_what_never_started_was_not_sent_recently(now: datetime) -> None:
+    for state in (State.CANCELLED, State.REJECTED):
+        a_broadcast(state=state, started_at=None, finished_at=now)
+
+    assert dashboard.finished() == []
+
+
 # --- Clients ----------------------------------------------------------------------------------------------------------
 def test_before_anybody_has_counted_there_are_no_numbers(now: datetime) -> None:
     assert dashboard.clients(now=now) is None

@@ -270,6 +270,17 @@ def test_what_has_ended_says_the_result_first_and_nothing_of_the_present(admin: 
     assert not [query for query in queries if "notifier_process" in query["sql"]]
 
 
+def test_what_never_started_says_so_without_empty_numbers(admin: Browser) -> None:
+    ended = {"finished_at": timezone.now(), "started_at": None, "ended_because": "undone by ann"}
+
+    text = text_of(admin.get(page_of(a_told_broadcast(state="CANCELLED", tally={}, **ended))))
+
+    assert '<p class="result" id="result">Nothing sent</p>' in text
+    assert "Cancelled: undone by ann." in text
+    assert "0 of 0" not in text
+    assert "Latest activity" not in text
+
+
 def test_one_that_was_cancelled_early_does_not_look_full_on_its_page_or_in_the_list(admin: Browser) -> None:
     counts = {"email": {"SENT": 40, "CANCELLED": 444}}
     ended = {"state": "CANCELLED", "finished_at": timezone.now(), "tallied_at": timezone.now()}

@@ -124,7 +124,7 @@ def test_a_broadcast_that_everybody_got_says_so(admin: Browser) -> None:
 
 
 def test_what_was_cancelled_before_it_started_was_got_by_nobody(admin: Browser) -> None:
-    undone = an_ended(state="CANCELLED", started_at=None, tally={})
+    undone = a_told_broadcast(state="CANCELLED", finished_at=timezone.now(), started_at=None, tally={})
     assert steps_of(admin, undone) == {}
     assert "Everyone got it" not in text_of(admin.get(page_of(undone)))
 
