@@ -4,14 +4,28 @@ It asks what `claims.claim` asks, in the same order, so that a page promises no 
 are left out: who is in them waits until they end, and is sent to then.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Case, CharField, Count, Exists, IntegerField, OuterRef, Q, QuerySet, Subquery, Value, When
-from django.db.models.functions import Coalesce, Right
+from django.db.models import (
+    Case,
+    CharField,
+    Count,
+    Exists,
+    F,
+    IntegerField,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Value,
+    When,
+)
+from django.db.models.functions import Cast, Coalesce, Right
 from django.db.models.lookups import GreaterThanOrEqual
 
 from notifier.addresses.phones import LANDLINE_DIGITS
@@ -19,6 +33,9 @@ from notifier.broadcasts import chains
 from notifier.models import Broadcast, Channel, Delivery, Preference, Reason, Suppression
 
 State = Delivery.State
+
+#: Each takes queries of its own.
+MAX_FOLLOW_UPS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,39 +55,67 @@ class Forecast:
         return ", ".join(f"{reason} ({number:,})" for reason, number in self.skipped.items())
 
 
+def of_deliveries(deliveries: QuerySet[Delivery], *, now: datetime) -> Forecast | None:
+    """For deliveries of any broadcasts; None where among these are too many follow-ups to be asked one by one."""
+    followed = deliveries.filter(broadcast__follows__isnull=False).order_by().values("broadcast").distinct()
+    followers = list(Broadcast.objects.filter(pk__in=followed).order_by("pk")[: MAX_FOLLOW_UPS + 1])
+    if len(followers) > MAX_FOLLOW_UPS:
+        return None
+    each = [
+        _forecast(deliveries.filter(broadcast__follows=None), (), now),
+        *(of_broadcast(one, deliveries=deliveries.filter(broadcast=one), now=now) for one in followers),
+    ]
+    skipped = sum((Counter(one.skipped) for one in each), Counter[str]())
+    return Forecast(sum(one.number for one in each), dict(sorted(skipped.items())))
+
+
 def of_broadcast(broadcast: Broadcast, *, deliveries: QuerySet[Delivery], now: datetime) -> Forecast:
     """For these deliveries of the broadcast, counted at this moment."""
+    is_follow_up = broadcast.follows_id is not None
+    chain = chains.others(broadcast_id=broadcast.pk, notification_id=broadcast.notification_id) if is_follow_up else ()
+    return _forecast(deliveries, chain, now)
+
+
+def _forecast(deliveries: QuerySet[Delivery], chain: Collection[int], now: datetime) -> Forecast:
+    """`chain`: the broadcasts that leave out whom they reached."""
     counts: dict[str, int] = {}
     for channel in Channel:
-        rows = deliveries.filter(channel=channel).order_by()
-        found = rows.annotate(why=_why(broadcast, channel, now)).values_list("why").annotate(number=Count("pk"))
+        rows = deliveries.filter(channel=channel).annotate(to=_address(channel)).order_by()
+        found = rows.annotate(why=_why(channel, chain, now)).values_list("why").annotate(number=Count("pk"))
         for why, number in found.order_by("why"):
             counts[why] = counts.get(why, 0) + number
     return Forecast(counts.pop("", 0), counts)
 
 
-def _why(broadcast: Broadcast, channel: Channel, now: datetime) -> Case:
+def _address(channel: Channel) -> Case:
+    """The address that it goes to: that of the fan-out, or the client's of today where there was none."""
+    today = Cast(f"client__{channel.address_field}", CharField())
+    return Case(When(address="", then=today), default=F("address"), output_field=CharField())
+
+
+def _why(channel: Channel, chain: Collection[int], now: datetime) -> Case:
     """The reason for which a delivery would be skipped, or "" where it would be sent."""
-    agreed = Preference.objects.filter(topic=broadcast.topic_id, client=OuterRef("client"), **{channel.value: True})
-    suppressed = Suppression.objects.filter(channel=channel, address=OuterRef("address"))
+    topic, client = OuterRef("broadcast__topic"), OuterRef("client")
+    agreed = Preference.objects.filter(topic=topic, client=client, **{channel.value: True})
+    suppressed = Suppression.objects.filter(channel=channel, address=OuterRef("to"))
     # Whoever asked for nothing more since it began has withdrawn consent, as the claim sees it.
-    refused = suppressed.filter(source__in=Suppression.CLIENT_REQUESTED, created_at__gt=broadcast.started_at)
+    since = OuterRef("broadcast__started_at")
+    refused = suppressed.filter(source__in=Suppression.CLIENT_REQUESTED, created_at__gt=since)
     reasons: list[tuple[Any, Reason]] = [
         (Q(client__is_active=False), Reason.ARCHIVED),
         (~Exists(agreed) | Exists(refused), Reason.CONSENT_GONE),
         (Exists(suppressed), Reason.SUPPRESSED),
     ]
-    if channel == Channel.SMS:
-        # By the address that it goes to, which may be an earlier one than the client's.
-        ending = Right("address", LANDLINE_DIGITS)
-        reasons.append((Q(client__landline_ending=ending), Reason.LANDLINE))
-    if broadcast.follows_id:
-        chain = chains.others(broadcast_id=broadcast.pk, notification_id=broadcast.notification_id)
-        reached = chains.reached(broadcast_ids=chain, channel=channel, client=OuterRef("client"))
+    if chain:
+        reached = chains.reached(broadcast_ids=chain, channel=channel, client=client)
         reasons.insert(0, (Exists(reached), Reason.REACHED))
-    if (cap := settings.CAPS[channel.value]) and not broadcast.is_critical:
+    if channel == Channel.SMS:
+        ending = Right("to", LANDLINE_DIGITS)
+        reasons.append((Q(client__landline_ending=ending), Reason.LANDLINE))
+    if cap := settings.CAPS[channel.value]:
         maximum, days = cap
-        reasons.append((_is_over_cap(channel, maximum, now - timedelta(days=days)), Reason.FREQUENCY_CAP))
+        over_cap = _is_over_cap(channel, maximum, now - timedelta(days=days))
+        reasons.append((Q(broadcast__is_critical=False) & Q(over_cap), Reason.FREQUENCY_CAP))
     return Case(
         *(When(condition, then=Value(reason.value)) for condition, reason in reasons),
         default=Value(""),
@@ -81,6 +126,8 @@ def _why(broadcast: Broadcast, channel: Channel, now: datetime) -> Case:
 def _is_over_cap(channel: Channel, maximum: int, since: datetime) -> Any:
     """Condition of a delivery: its client has had so many messages of the channel since then."""
     had = Q(state__in=[State.SENT, State.UNKNOWN], settled_at__gt=since) | Q(state=State.SENDING)
-    rows = Delivery.objects.filter(had, client=OuterRef("client"), channel=channel).order_by()
+    # Without itself, which is unknown no longer once it is sent again.
+    others = Delivery.objects.exclude(pk=OuterRef("pk"))
+    rows = others.filter(had, client=OuterRef("client"), channel=channel).order_by()
     number = rows.values("client").annotate(number=Count("pk")).values("number")
     return GreaterThanOrEqual(Coalesce(Subquery(number, output_field=IntegerField()), 0), maximum)

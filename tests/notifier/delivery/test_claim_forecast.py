@@ -111,6 +111,43 @@ def test_an_sms_to_a_landline_is_not_counted_whatever_number_the_client_has_toda
     assert (told.number, told.skipped) == (1, {Reason.LANDLINE: 1})
 
 
+def test_one_that_is_unknown_does_not_stand_in_its_own_way(now: datetime) -> None:
+    broadcast = a_broadcast(state="FINISHED", finished_at=now, started_at=now - DAY)
+    row = a_delivery(broadcast=broadcast, state=State.UNKNOWN, settled_at=now)
+    give(row.client, DAY, now=now)
+
+    told = claim_forecast.of_deliveries(Delivery.objects.filter(pk=row.pk), now=now)
+
+    assert told == Forecast(1, {})
+    recovery.send_again(deliveries=Delivery.objects.filter(pk=row.pk), by=None, why="asked", now=now)
+    assert (
+        len(
+            claims.claim(
+                broadcast_id=broadcast.pk, channel=EMAIL, delivery_ids=[row.pk], token=uuid.uuid4(), now=now
+            ).messages
+        )
+        == 1
+    )
+
+
+def test_deliveries_of_several_broadcasts_are_told_together(now: datetime) -> None:
+    each = [
+        a_broadcast(state="FINISHED", finished_at=now, started_at=now - DAY, is_critical=one) for one in (False, True)
+    ]
+    each.append(a_broadcast(follows=each[0], state="FINISHED", finished_at=now, started_at=now - DAY))
+    for broadcast in each:
+        everything_that_may_happen(broadcast, now)
+    alone = [
+        claim_forecast.of_broadcast(one, deliveries=one.deliveries.filter(state=State.FAILED), now=now) for one in each
+    ]
+
+    told = claim_forecast.of_deliveries(Delivery.objects.filter(broadcast__in=each, state=State.FAILED), now=now)
+
+    assert told is not None
+    assert told.number == sum(one.number for one in alone) == 2 + 3 + 2
+    assert told.left_out == sum(one.left_out for one in alone)
+
+
 def test_it_takes_a_query_a_channel_however_many_there_are(now: datetime) -> None:
     broadcast = a_broadcast(started_at=now)
     for _ in range(3):
