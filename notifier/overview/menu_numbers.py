@@ -23,7 +23,8 @@ def of_user(*, user: Any, now: datetime) -> dict[str, int]:
         return {}
     found = rejections.waiting_for(user_id=user.pk, now=now).order_by().values("pk")
     if user.has_perm(groups.APPROVE_BROADCAST):
-        waiting = Broadcast.objects.filter(state=Broadcast.State.AWAITING_APPROVAL)
+        # None of them has ended, and those that have not ended have an index of their own.
+        waiting = Broadcast.objects.filter(state=Broadcast.State.AWAITING_APPROVAL, finished_at=None)
         found = found.union(approvals.open_to(user, waiting).order_by().values("pk"), all=True)
     number = len(found[:MAX_SHOWN])
     return {"Broadcast": number} if number else {}
