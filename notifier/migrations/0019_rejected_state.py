@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("notifier", "0017_ready_to_send"),
+        ("notifier", "0018_names_without_accents"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
