@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models import BigIntegerField, Case, DateTimeField, F, Max, Q, Value, When
 from django.db.models.functions import Coalesce
 
-from notifier.broadcasts import acts, audience
+from notifier.broadcasts import acts, audience, staff_mails
 from notifier.broadcasts.acts import Act
 from notifier.broadcasts.send_options import AT_ONCE, SendOptions
 from notifier.models import Broadcast, Client, Notification
@@ -94,6 +94,8 @@ def create(
             made[n.pk] = make(
                 n, notification=n, text_of=n.updated_at, request_id=requests[n.pk], created_by=by, **values
             )
+            if n.pk in large:
+                staff_mails.ask_approvers(broadcast=made[n.pk], now=now)
     return [made[n.pk] for n in notifications]
 
 

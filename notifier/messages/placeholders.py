@@ -39,6 +39,11 @@ def render(text: str, replacements: Mapping[str, str]) -> str:
     return _PLACEHOLDER.sub(lambda match: replacements.get(match[1].strip(), match[0]), text)
 
 
+def named(text: str) -> str:
+    """`text` with the name of each placeholder in its place, for staff: "Hi [first name], spring is here"."""
+    return render(text, {name: f"[{name.replace('_', ' ')}]" for name in PLACEHOLDERS})
+
+
 def sms(text: str, replacements: Mapping[str, str], *, stop_line: str | None = None) -> str:
     """An SMS as it goes out: the text for one client and, as its last line, how to stop these messages.
 

@@ -17,6 +17,7 @@ TONES: dict[TextChoices, str] = {
     Broadcast.State.PAUSED: "warn",
     Broadcast.State.CANCELLED: "quiet",
     Broadcast.State.FINISHED: "good",
+    Broadcast.State.REJECTED: "bad",
     Delivery.State.PENDING: "quiet",
     Delivery.State.SENDING: "active",
     Delivery.State.RETRYING: "warn",

@@ -42,7 +42,7 @@ from notifier.wording.badges import badge
 
 @admin.register(Notification)
 class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
-    list_display = ("subject", "status_shown", "topic", "texts", "sent_times", "last_sent", "created_at")
+    list_display = ("title", "status_shown", "topic", "texts", "sent_times", "last_sent", "created_at")
     list_filter = (handing_over.StatusFilter, "topic")
     list_select_related = ("topic", "ready_by")
     search_fields = ("subject__icontains",)
@@ -89,6 +89,10 @@ class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
     @admin.display(description="status")
     def status_shown(self, notification: Any) -> SafeString:
         return handing_over.shown(notification)
+
+    @admin.display(description="subject")
+    def title(self, notification: Notification) -> str:
+        return notification.title
 
     @admin.display(description="texts")
     def texts(self, notification: Notification) -> SafeString:

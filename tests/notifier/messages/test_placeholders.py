@@ -143,3 +143,9 @@ def test_an_sms_that_no_provider_takes_is_complained_of() -> None:
     (said,) = placeholders.sms_mistakes("a" * 1601)
 
     assert "1,600 characters" in said
+
+
+def test_for_staff_each_placeholder_is_named_in_its_place() -> None:
+    text = "Hi {{ first_name }}, {{topic}} for {{ name }} and {{ other }}"
+
+    assert placeholders.named(text) == "Hi [first name], [topic] for [name] and {{ other }}"

@@ -130,8 +130,8 @@ def test_the_zone_costs_no_query() -> None:
             browser.get(reverse("admin:password_change"))
         counts.append(len(captured))
 
-    # The session, and its user with the profile.
-    assert counts == [2, 2]
+    # The session, its user with the profile, and the number in the menu.
+    assert counts == [3, 3]
 
 
 def test_every_zone_that_is_offered_is_known() -> None:
