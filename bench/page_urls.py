@@ -60,15 +60,18 @@ def _reach_lists() -> Iterator[PageUrl]:
     topic = Topic.objects.earliest("pk")
     for channel, standing in product(Channel, Standing):
         url = audience_lists.list_url(topic=topic, channel=channel, standing=standing)
-        for more in ("", "&p=2", "&o=-1", "&o=2", "&q=Ann+Example+12", "&q=zzz", "&state=active"):
+        for more in ("", "&p=2", "&o=-1", "&o=2", "&q=Ann+Example+12", "&q=asa", "&q=zzz", "&state=active"):
             yield PageUrl(f"clients {channel.value} {standing.value} {more}", url + more)
 
 
 def _deliveries_of_one(rows: Rows) -> Iterator[PageUrl]:
     url = reverse("admin:notifier_delivery_changelist")
     states = [f"&state__exact={state.value}" for state in Delivery.State]
-    more = ["", "&p=2", "&state__exact=SENT&p=2", "&channel__exact=sms", "&q=Ann+Example+12", "&q=zzz", "&reason=none"]
+    more = ["", "&p=2", "&state__exact=SENT&p=2", "&channel__exact=sms", "&reason=none"]
+    more += [f"&q={term}" for term in ("Ann+Example+12", "asa+example+99", "client1", "zzz")]
     for which, row in (("first", "finished"), ("running", "broadcast")):
         for query in more + states:
             yield PageUrl(f"deliveries of the {which} broadcast {query}", f"{url}?{OWNER}={rows[row]}{query}")
+    for query in ("state__exact=FAILED&q=client12", "state__exact=FAILED&q=client1", "state__exact=SENDING&q=zzz"):
+        yield PageUrl(f"deliveries {query}", f"{url}?{query}")
     yield PageUrl("deliveries of a client", f"{url}?client__id__exact={rows['client']}")

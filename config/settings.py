@@ -302,6 +302,8 @@ SMS_COUNTRIES = tuple(
 CONFIRM_ABOVE = env.whole("CONFIRM_ABOVE", 1000)
 APPROVAL_ABOVE = env.whole("APPROVAL_ABOVE", 0, least=0) if env.text("APPROVAL_ABOVE") else None
 UNDO_SECONDS = env.whole("UNDO_SECONDS", 10, least=0, most=600)
+# Approvers are told by e-mail what is awaiting them, and requesters what was decided.
+STAFF_MAILS = env.flag("STAFF_MAILS", default=True)
 EXPAND_CHUNK = env.whole("EXPAND_CHUNK", 10_000)
 TICKET_SIZE = env.whole("TICKET_SIZE", 100, most=100)
 QUEUE_ROOM = env.whole("QUEUE_ROOM", 20)
@@ -362,6 +364,8 @@ LOGGING = {
         "line": {
             "class": "notifier.web.log_redaction.RedactingFormatter",
             "format": "%(asctime)s %(levelname)s %(name)s: %(message)s",
+            # With the offset: logs of machines in several zones are read together.
+            "datefmt": "%Y-%m-%d %H:%M:%S%z",
         }
     },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},

@@ -9,6 +9,7 @@ from typing import cast
 
 from consumers.backends.base import (
     ChannelDown,
+    Hurries,
     NoMessage,
     OpensFirst,
     PerhapsDown,
@@ -31,6 +32,8 @@ logger = logging.getLogger(__name__)
 WAITING_SECONDS = 1.0
 #: How long all connections together may take to say goodbye.
 CLOSING_SECONDS = 5.0
+#: How long sends still begin once the process was asked to stop. With a provider that answers, that is a whole window.
+STARTING_SECONDS = 5.0
 #: How long a connection is kept that has nothing to do: a provider that takes few may need it for another consumer.
 IDLE_SECONDS = 20.0
 
@@ -46,7 +49,10 @@ class Sender:
     def __init__(self, *, get_backend: Callable[[], SendBackend], threads: int) -> None:
         self._get_backend = get_backend
         # A backend is made here and thrown away, so that mistakes in the settings show before any ticket is taken.
-        self.longest_send_seconds = get_backend().longest_send_seconds
+        backend = get_backend()
+        self.longest_send_seconds = backend.longest_send_seconds
+        #: How long what is under way may take once the process was asked to stop.
+        self.stop_seconds = backend.answer_seconds if isinstance(backend, Hurries) else backend.longest_send_seconds
         self._limit = ConnectionLimit(threads)
         self._suspects = Suspects()
         self._threads: list[_Thread] = []
@@ -61,20 +67,37 @@ class Sender:
         """What staff should know about its connections, as a sentence; empty where all is well."""
         return self._limit.words
 
-    def oldest_seconds(self) -> float:
-        """How long the oldest send has been under way."""
-        return self._window.oldest_seconds()
+    def silence(self) -> tuple[float, str]:
+        """For how many seconds the provider has let us wait, and what for: an answer, or where there is none, a
+        connection."""
+        if self._window.done.is_set():
+            return 0.0, ""
+        if oldest := self._window.oldest_seconds():
+            return oldest, "the provider has not answered"
+        with self._lock:
+            since = min((thread.opens_since for thread in self._threads if thread.opens_since), default=0.0)
+        return (time.monotonic() - since if since else 0.0), "the provider has not accepted a connection"
 
     def window_size(self, most: int) -> int:
         """How many messages of up to `most` a window should have."""
         return self._limit.fitting(most)
 
-    def send(self, messages: Sequence[Message], *, starts_until: float, waiting: Callable[[], None]) -> list[Outcome]:
+    def send(
+        self,
+        messages: Sequence[Message],
+        *,
+        starts_until: float,
+        waiting: Callable[[], None],
+        is_stopping: Callable[[], bool] = lambda: False,
+    ) -> list[Outcome]:
         """Send them all and return how each ended.
 
         No send begins after `starts_until` (monotonic seconds), or once the provider was found to be away: those
         messages come back as RELEASED. `waiting` is called each second meanwhile. A send that hangs for longer than its
         backend may take comes back as UNKNOWN, and its thread is replaced.
+
+        Once `is_stopping` says so, no send begins that would not have begun within STARTING_SECONDS, and what is under
+        way ends within `stop_seconds`.
         """
         window = self._window = Window(
             self._suspects.last(messages),
@@ -93,7 +116,11 @@ class Sender:
         else:
             window.give_up("no thread can be started")
         _tell(waiting)
+        is_hurried = False
         while not window.done.wait(WAITING_SECONDS):
+            if not is_hurried and is_stopping():
+                self._hurry(window)
+                is_hurried = True
             self._replace_hanging(window)
             _tell(waiting)
         self._learn(window, before)
@@ -109,6 +136,16 @@ class Sender:
         ends_at = time.monotonic() + CLOSING_SECONDS
         for thread in threads:
             thread.join(timeout=max(0.0, ends_at - time.monotonic()))
+
+    def _hurry(self, window: Window) -> None:
+        now = time.monotonic()
+        ends_by = now + self.stop_seconds
+        window.hurry(starts_until=now + min(STARTING_SECONDS, self.stop_seconds / 2), ends_by=ends_by)
+        with self._lock:
+            backends = [thread.backend for thread in self._threads]
+        for backend in backends:
+            if isinstance(backend, Hurries):
+                backend.hurry(ends_by)
 
     # --- The crew -----------------------------------------------------------------------------------------------------
     def _hire(self, needed: int) -> None:
@@ -150,7 +187,7 @@ class Sender:
         hanging = window.write_off()
         is_late = bool(window.down) and window.done.is_set()
         with self._lock:
-            lost = [t for t in self._threads if t.flight in hanging or (is_late and t.is_opening)]
+            lost = [t for t in self._threads if t.flight in hanging or (is_late and t.opens_since)]
             for thread in lost:
                 self._dismiss(thread)
         if lost:
@@ -289,7 +326,8 @@ class _Thread(threading.Thread):
         self._work = work
         self.backend: SendBackend | None = None
         self.flight: Flight | None = None
-        self.is_opening = False
+        #: Since when its connection is being opened; 0 where it is not.
+        self.opens_since = 0.0
         #: Since when its connection is being closed; 0 where it is not.
         self.closes_since = 0.0
         #: Whether the provider answered over its connection lately.
@@ -302,14 +340,14 @@ class _Thread(threading.Thread):
 
     def open(self, get_backend: Callable[[], SendBackend]) -> None:
         """Make the backend, and connect where that comes before a message. Raises whatever the backend does."""
-        self.is_opening = True
+        self.opens_since = time.monotonic()
         try:
             self.backend = self.backend or get_backend()
             if isinstance(self.backend, OpensFirst):
                 self.backend.open()
                 self.works = True
         finally:
-            self.is_opening = False
+            self.opens_since = 0.0
 
     def rest(self) -> None:
         """Close the connection; another is opened when it is needed."""

@@ -1,5 +1,6 @@
 """The messages of one window, which threads take one by one, and how each of them ended."""
 
+import math
 import threading
 import time
 from collections import deque
@@ -47,6 +48,8 @@ class Window:
         self._flights: set[Flight] = set()
         self._number = len(messages)
         self._starts_until = starts_until
+        #: Once the process was asked to stop: when the last send must have ended, its grace aside.
+        self._ends_by = math.inf
         self._may_try_again = may_try_again
         self._longest_send_seconds = longest_send_seconds
         self._looked_at = time.monotonic()
@@ -149,6 +152,11 @@ class Window:
             self.down = self.down or reason
             self._release_left(reason)
 
+    def hurry(self, *, starts_until: float, ends_by: float) -> None:
+        """The process is to stop: begin nothing after the one moment, and end everything by the other."""
+        with self._lock:
+            self._starts_until, self._ends_by = min(self._starts_until, starts_until), min(self._ends_by, ends_by)
+
     def write_off(self) -> list[Flight]:
         """End the sends that hang as UNKNOWN, and return them. What nobody took, while there was time, is released.
 
@@ -159,12 +167,15 @@ class Window:
             if self._has_stood_still(now):
                 return []
             longest = self._longest_send_seconds + GRACE_SECONDS
-            hanging = [flight for flight in self._flights if now - flight.taken_at > longest]
+            is_over = now > self._ends_by + GRACE_SECONDS
+            hanging = [flight for flight in self._flights if is_over or now - flight.taken_at > longest]
             self._flights.difference_update(hanging)
             for flight in hanging:
-                detail = f"the provider did not answer within {longest:g} s"
-                self._record(Outcome(flight.message, Verdict.UNKNOWN, detail=detail))
+                within = "before the process had to stop" if is_over else f"within {longest:g} s"
+                self._record(Outcome(flight.message, Verdict.UNKNOWN, detail=f"the provider did not answer {within}"))
                 self._ended_at = now
+            if self._ends_by < math.inf and now > self._starts_until:
+                self._release_left(self.down)
             # A thread at work releases what is left once its send has ended: a slow one is no outage.
             is_idle = not self._flights and now > max(self._starts_until, self._ended_at) + GRACE_SECONDS
             if (self._left or self._aside) and is_idle:

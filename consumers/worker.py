@@ -111,9 +111,14 @@ class Consumer:
             self._heartbeat.beat(Process.State.IDLE, self._sender.words)
 
     def _beat_at_work(self) -> None:
-        if self._sender.oldest_seconds() > SILENT_SECONDS:
-            words = f"{self._channel.label}: the provider has not answered for more than {SILENT_SECONDS} s."
+        seconds, what = self._sender.silence()
+        if self._stop.is_set():
+            words = f"{self._channel.label}: stopping. It waits up to {self._sender.stop_seconds:g} s for the provider."
             self._heartbeat.beat(Process.State.WAITING, words)
+        elif seconds > SILENT_SECONDS:
+            self._heartbeat.beat(
+                Process.State.WAITING, f"{self._channel.label}: {what} for more than {SILENT_SECONDS} s."
+            )
         else:
             self._heartbeat.beat(Process.State.WORKING, self._rate_limiter.words or self._sender.words)
 
@@ -175,7 +180,9 @@ class Consumer:
         if not claim.messages:
             return ()
         failpoints.reached("claim.committed")
-        outcomes = self._sender.send(claim.messages, starts_until=starts_until, waiting=self._beat_at_work)
+        outcomes = self._sender.send(
+            claim.messages, starts_until=starts_until, waiting=self._beat_at_work, is_stopping=self._stop.is_set
+        )
         failpoints.reached("window.sent")
         if _why_down(outcomes):
             self._down_for = timedelta(seconds=self._channel_backoff.next_seconds())

@@ -2,17 +2,18 @@
 
 import os
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.core.checks import CheckMessage, Error, Warning, register
-from django.db import DatabaseError
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.db import DatabaseError, connections
 from django.utils.module_loading import import_string
 
-from notifier.runtime import failpoints, this_machine
+from notifier.runtime import database_needs, failpoints, this_machine
 from notifier.staff import published_passwords
 
 #: The checks' tag. What sends asks for these alone at its start: it serves none of the pages that the others look at.
@@ -172,6 +173,19 @@ def check_public_url(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             )
         ]
     return []
+
+
+@register(Tags.database)
+def check_database(app_configs: Any, databases: Collection[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Asks the database, so before `migrate` and with `check --database default` only."""
+    found = []
+    for alias in databases or ():
+        try:
+            found += database_needs.lacking(connections[alias])
+        except DatabaseError:
+            # The next command says what is wrong with it.
+            continue
+    return [Error(lack.what, hint=lack.remedy, id="notifier.E011") for lack in found]
 
 
 @register(SETTINGS, deploy=True)

@@ -19,7 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consumers.backends import base, mime, twilio
-from notifier.clients import erasure
+from notifier.addresses import phones
+from notifier.clients import erasure, name_search
 from notifier.consent import bounce_status
 from notifier.files import spreadsheets
 from notifier.files.base import unquoted
@@ -194,6 +195,8 @@ PARSERS = {
     "base.masked": base.masked,
     "mime._part": lambda text: mime._part("plain", text, "x"),
     "lines.one_line": lines.one_line,
+    "phones.searched": lambda text: phones.searched(text, region="GB"),
+    "name_search.folded": name_search.folded,
     "log_redaction.redacted": log_redaction.redacted,
     "bounce_status.finding": bounce_status.finding,
     "spreadsheets.neutralised": spreadsheets.neutralised,

@@ -4,11 +4,14 @@ requirements.in holds these packages to a minor version. Where a test fails afte
 module that it names before anything else: the package does something in another way there.
 """
 
+import http.client
 import inspect
 import re
 import smtplib
+import socket
+from contextlib import closing
 from datetime import timedelta
-from io import BytesIO
+from io import BufferedReader, BytesIO
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,10 +20,12 @@ import httpcore
 import httpx
 import pytest
 import requests
+import urllib3
 from anymail.backends.base import AnymailBaseBackend
 from anymail.backends.base_requests import AnymailRequestsBackend
 from anymail.exceptions import AnymailRecipientsRefused
 from anymail.message import AnymailStatus
+from anymail.webhooks.unisender_go import UnisenderGoTrackingWebhookView
 from axes.attempts import get_cool_off_threshold
 from axes.handlers.database import AxesDatabaseHandler
 from axes.handlers.proxy import AxesProxyHandler
@@ -109,6 +114,13 @@ def test_a_countrys_plan_has_a_pattern_for_each_kind_of_number() -> None:
     assert COUNTRY_CODE_TO_REGION_CODE[7] == ("RU", "KZ")
 
 
+def test_a_countrys_plan_says_what_is_dialled_before_a_number() -> None:
+    # notifier/addresses/phones.py, `searched`
+    plan: Any = PhoneMetadata.metadata_for_region("US")
+
+    assert (plan.country_code, plan.national_prefix, plan.international_prefix) == (1, "1", "011")
+
+
 # --- honcho: config/launcher.py, `Processes` --------------------------------------------------------------------------
 def test_honchos_process_is_started_by_child_ctor() -> None:
     assert Process("true")._child_ctor is Popen
@@ -184,6 +196,22 @@ def test_anymail_notes_the_answer_before_it_complains_of_it() -> None:
     assert {"anymail_status", "esp_response"} <= names_in(AnymailBaseBackend._send)
 
 
+def test_an_answer_of_urllib3_is_read_from_the_buffered_file_of_its_response_class() -> None:
+    # consumers/backends/anymail_session.py, `_pools`
+    assert "response_class" in names_in(http.client.HTTPConnection.getresponse)
+    assert "response_class" not in vars(urllib3.connection.HTTPConnection)
+    assert {"fp", "makefile"} <= names_in(http.client.HTTPResponse.__init__)
+    ours, theirs = socket.socketpair()
+    with closing(ours), closing(theirs):
+        assert isinstance(http.client.HTTPResponse(ours).fp, BufferedReader)
+
+
+def test_the_entries_of_unisender_gos_batch_are_read_by_parse_json_body() -> None:
+    # notifier/webhooks/email_events.py, `_OneByOne`
+    view = UnisenderGoTrackingWebhookView
+    assert "parse_json_body" in names_in(view.parse_events) & names_in(view.validate_request)
+
+
 def test_anymails_refusal_is_an_error_of_its_own() -> None:
     assert AnymailRecipientsRefused.__mro__[1].__name__ == "AnymailError"
 
@@ -208,6 +236,15 @@ def test_smtplib_reads_each_answer_by_readline_of_file(lines: bytes) -> None:
 
     assert smtp.getreply()[0] == 250
     assert smtp.file.readline(1) == b""
+
+
+def test_smtplib_connects_by_get_socket_and_writes_by_send() -> None:
+    assert parameters(smtplib.SMTP._get_socket) == ["host", "port", "timeout"]  # type: ignore[attr-defined]
+    assert "_get_socket" in names_in(smtplib.SMTP.connect)
+    assert {"context", "wrap_socket", "_host"} <= names_in(smtplib.SMTP_SSL._get_socket)  # type: ignore[attr-defined]
+    assert "send" in names_in(smtplib.SMTP.putcmd)
+    # Between the two of them the time-out of the handshake is set.
+    assert {"docmd", "wrap_socket"} <= names_in(smtplib.SMTP.starttls)
 
 
 def test_smtplib_opens_file_anew_for_another_socket() -> None:

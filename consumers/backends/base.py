@@ -1,6 +1,8 @@
 """What every send backend does, and the ways in which a send can go wrong."""
 
+import math
 import re
+import socket
 import time
 from datetime import timedelta
 from typing import Protocol, runtime_checkable
@@ -87,24 +89,60 @@ class OpensFirst(Protocol):
         """Get the connection ready, if it isn't. Raises `ChannelDown`."""
 
 
+@runtime_checkable
+class Hurries(Protocol):
+    """A backend that can be told that the process stops, and when it has to have let go of the provider."""
+
+    #: How long one exchange with the provider takes at the most: a command and its answer, or a request and its answer.
+    answer_seconds: float
+
+    def hurry(self, until: float) -> None:
+        """Give up at `until` (monotonic seconds), also in the midst of a send. Called from another thread."""
+
+
 def masked(error: object) -> str:
     """The error's text without e-mail addresses: it is kept, logged and shown."""
     return _ADDRESS.sub("…", str(error)) or type(error).__name__
 
 
 class Deadline:
-    """When one send must have ended. A time-out for each answer is not enough: it begins anew with every byte."""
+    """When one send must have ended, and each of its steps: to connect, to shake hands, a command with its answer.
+
+    The time-out of a socket is not enough: it begins anew with every byte.
+    """
 
     def __init__(self, *, seconds: float) -> None:
         self.seconds = min(seconds, LEASE_SHARE * settings.LEASE_SECONDS)
         self._ends_at = 0.0
+        self._step_ends_at = math.inf
+        self._step_seconds = 0.0
+        #: When the process that stops lets go of the provider.
+        self._latest = math.inf
 
     def begin(self) -> None:
-        self._ends_at = time.monotonic() + self.seconds
+        self._ends_at, self._step_ends_at = time.monotonic() + self.seconds, math.inf
 
-    def left(self, *, most: float) -> float:
-        """How long the next step may take, up to `most` seconds. Raises `TimeoutError` once there is no time left."""
-        left = self._ends_at - time.monotonic()
-        if left <= 0:
+    def begin_step(self, seconds: float) -> None:
+        self._step_ends_at, self._step_seconds = time.monotonic() + seconds, seconds
+
+    def hurry(self, until: float) -> None:
+        self._latest = until
+
+    def left(self) -> float:
+        """How long the present step may go on. Raises `TimeoutError` once there is no time left."""
+        now = time.monotonic()
+        if now >= self._ends_at:
             raise TimeoutError(f"it took more than {self.seconds:g} s altogether")
-        return min(left, most)
+        if now >= self._step_ends_at:
+            raise TimeoutError(f"one answer took more than {self._step_seconds:g} s")
+        if now >= self._latest:
+            raise TimeoutError("there was no answer by the time the process had to stop")
+        return min(self._ends_at, self._step_ends_at, self._latest) - now
+
+
+def addresses_of(host: str, port: int) -> list[str]:
+    """Where a name leads to, each to be tried in turn: `socket.create_connection` gives each of them the whole time.
+
+    Raises `OSError` for a name that leads nowhere.
+    """
+    return [str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]

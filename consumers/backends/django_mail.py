@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.mail import get_connection
 
 from consumers.backends import mime
-from consumers.backends.base import LEASE_SHARE, ChannelDown, OutcomeUnknown, Outgoing, SendFailure, masked
+from consumers.backends.base import ChannelDown, Deadline, OutcomeUnknown, Outgoing, SendFailure, masked
 from consumers.backends.progress import Progress
 
 #: Connect, request and answer: each may take EMAIL_TIMEOUT.
@@ -22,7 +22,9 @@ class DjangoMailBackend:
     """
 
     def __init__(self) -> None:
-        self.longest_send_seconds = min(PHASES * settings.EMAIL_TIMEOUT, LEASE_SHARE * settings.LEASE_SECONDS)
+        self._deadline = Deadline(seconds=PHASES * settings.EMAIL_TIMEOUT)
+        self.longest_send_seconds = self._deadline.seconds
+        self.answer_seconds = min(float(settings.EMAIL_TIMEOUT), self.longest_send_seconds)
         self._connection: Any = None
         #: How far the present message came. Known of anymail's alone.
         self._progress = Progress.WRITING
@@ -40,9 +42,10 @@ class DjangoMailBackend:
             raise ChannelDown(f"the mail backend can’t be opened: {masked(error)}") from error
         self._connection = connection
         if self._anymail and self._is_watched():
-            import_module("consumers.backends.anymail_session").watch(connection.session, self._reached)
+            import_module("consumers.backends.anymail_session").watch(connection.session, self._reached, self._deadline)
 
     def send(self, message: Outgoing) -> str:
+        self._deadline.begin()
         self.open()
         # Before any of it is handed over, so that what can't be made is known not to have been sent.
         mime.check(message)
@@ -62,6 +65,10 @@ class DjangoMailBackend:
             self._anymail.raise_unless_taken(mail)
         provider_id = getattr(getattr(mail, "anymail_status", None), "message_id", None)
         return "" if provider_id is None else str(provider_id)
+
+    def hurry(self, until: float) -> None:
+        """Heard by anymail's HTTP sessions alone; what another backend does then is written off by the sender."""
+        self._deadline.hurry(until)
 
     def close(self) -> None:
         connection, self._connection = self._connection, None

@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from django.conf import settings
 
-from consumers.backends.base import ChannelDown, NoMessage, Outgoing, SendBackend
+from consumers.backends.base import ChannelDown, Hurries, NoMessage, Outgoing, SendBackend
 from consumers.backends.console import print_line
 from consumers.backends.twilio import TwilioBackend
 from notifier.addresses import phones
@@ -39,11 +39,16 @@ class CountryLimit:
         self._backend = backend
         self._countries = countries
         self.longest_send_seconds = backend.longest_send_seconds
+        self.answer_seconds = backend.answer_seconds if isinstance(backend, Hurries) else backend.longest_send_seconds
 
     def send(self, message: Outgoing) -> str:
         if why := phones.why_not_within(message.address, self._countries):
             raise NoMessage(f"not sent: {sms_countries.NOT_ALLOWED} {why}")
         return self._backend.send(message)
+
+    def hurry(self, until: float) -> None:
+        if isinstance(self._backend, Hurries):
+            self._backend.hurry(until)
 
     def close(self) -> None:
         self._backend.close()

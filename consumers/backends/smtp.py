@@ -34,8 +34,12 @@ from notifier.consent.suppressions import Evidence, Source
 MESSAGES_PER_CONNECTION = 100
 #: Servers drop idle connections after a few minutes; one that was unused for longer is opened anew.
 IDLE_SECONDS = 20.0
-#: connect, greeting, EHLO, STARTTLS, AUTH, MAIL, RCPT, DATA, the text and the answer: each may take EMAIL_TIMEOUT.
+#: connect, greeting, EHLO, STARTTLS, AUTH, MAIL, RCPT, DATA, the text and the answer: each may take EMAIL_TIMEOUT, as
+#: a whole.
 PHASES = 9
+
+#: A server that takes a long text more slowly than that never gets to its end.
+SLOWEST_BYTES_A_SECOND = 50_000
 
 #: The server has no such mailbox. 550, 551 and 553 may also be about the sender, a policy or a full mailbox: only the
 #: second status shows that it is the recipient's address (RFC 3463, 3.2). 5.1.7 and 5.1.8 are about the sender's, and
@@ -78,6 +82,7 @@ class SmtpBackend:
     def __init__(self) -> None:
         self._deadline = Deadline(seconds=settings.EMAIL_TIMEOUT * PHASES)
         self.longest_send_seconds = self._deadline.seconds
+        self.answer_seconds = min(float(settings.EMAIL_TIMEOUT), self.longest_send_seconds)
         self._smtp: smtplib.SMTP | None = None
         self._sent = 0
         #: Whether nothing was asked of the connection yet: then a failure is none of its age.
@@ -115,11 +120,18 @@ class SmtpBackend:
         self._hand_over(smtp, data)
         self._end(smtp)
 
+    def hurry(self, until: float) -> None:
+        self._deadline.hurry(until)
+
     def close(self) -> None:
+        self._deadline.begin()
+        self._leave()
+
+    def _leave(self) -> None:
+        """Say goodbye, within the present deadline."""
         smtp, self._smtp = self._smtp, None
         if smtp is None:
             return
-        self._deadline.begin()
         try:
             smtp.quit()
         except TROUBLE:
@@ -129,7 +141,7 @@ class SmtpBackend:
         """An open connection that took MAIL FROM. No recipient is to blame for what fails up to here."""
         rested = time.monotonic() - self._used_at > IDLE_SECONDS
         if self._smtp is not None and (self._sent >= MESSAGES_PER_CONNECTION or rested):
-            self.close()
+            self._leave()
         fresh = self._smtp is None or self._is_fresh
         try:
             smtp = self._smtp = self._smtp or self._connect()
@@ -209,8 +221,9 @@ class SmtpBackend:
         left = memoryview(data)
         try:
             sock = cast(socket.socket, smtp.sock)
+            self._deadline.begin_step(settings.EMAIL_TIMEOUT + len(data) / SLOWEST_BYTES_A_SECOND)
             while left:
-                sock.settimeout(self._deadline.left(most=settings.EMAIL_TIMEOUT))
+                sock.settimeout(self._deadline.left())
                 left = left[sock.send(left) :]
         except Exception as error:
             self._drop()

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from django.conf import settings
 
-from consumers.backends.base import Deadline
+from consumers.backends.base import Deadline, addresses_of
 
 #: An answer may have many lines. A server that never sends the last one must not fill the memory.
 LONGEST_ANSWER_BYTES = 65_536
@@ -18,13 +18,43 @@ MAX_CHALLENGES = 5
 
 
 class BoundedSmtp(smtplib.SMTP):
-    """Gives up at the deadline, also where the server sends its answer byte by byte."""
+    """Gives up at the deadline, also where the server sends its answer byte by byte.
+
+    Each step has EMAIL_TIMEOUT as a whole: to connect to one address, to shake hands, a command, an answer.
+    """
 
     def __init__(self, *arguments: Any, deadline: Deadline, **options: Any) -> None:
         self._deadline = deadline
         super().__init__(*arguments, **options)
 
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        error: OSError = OSError("the host has no address")
+        for address in addresses_of(host, port):
+            try:
+                self._deadline.begin_step(timeout)
+                return socket.create_connection((address, port), self._deadline.left())
+            except OSError as failed:
+                error = failed
+        raise error
+
+    def send(self, s: Any) -> None:
+        self._begin_step()
+        super().send(s)
+
+    def docmd(self, cmd: str, args: str = "") -> tuple[int, bytes]:
+        answer = super().docmd(cmd, args)
+        if cmd == "STARTTLS":
+            # For the handshake, which smtplib begins next: it takes what the socket's time-out says, as a whole.
+            self._begin_step()
+        return answer
+
+    def _begin_step(self) -> None:
+        self._deadline.begin_step(settings.EMAIL_TIMEOUT)
+        if self.sock is not None:
+            self.sock.settimeout(self._deadline.left())
+
     def getreply(self) -> tuple[int, bytes]:
+        self._deadline.begin_step(settings.EMAIL_TIMEOUT)
         if self.file is None:  # at the start, and once STARTTLS has changed the socket
             self.file = _AnswerReader(cast(socket.socket, self.sock), self._deadline)
         self.file.begin()
@@ -51,7 +81,15 @@ class BoundedSmtp(smtplib.SMTP):
 
 
 class BoundedSslSmtp(BoundedSmtp, smtplib.SMTP_SSL):
-    pass
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        sock = super()._get_socket(host, port, timeout)
+        try:
+            self._deadline.begin_step(timeout)
+            sock.settimeout(self._deadline.left())
+            return self.context.wrap_socket(sock, server_hostname=host)
+        except BaseException:
+            sock.close()
+            raise
 
 
 class _AnswerReader:
@@ -70,7 +108,7 @@ class _AnswerReader:
     def readline(self, most: int) -> bytes:
         """Up to `most` bytes of the next line, less at the connection's end."""
         while b"\n" not in self._buffer and len(self._buffer) < most:
-            self._sock.settimeout(self._deadline.left(most=settings.EMAIL_TIMEOUT))
+            self._sock.settimeout(self._deadline.left())
             part = self._sock.recv(8192)
             if not part:
                 break

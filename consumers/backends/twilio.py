@@ -3,7 +3,6 @@
 import json
 import re
 import ssl
-import time
 from datetime import timedelta
 from typing import Any
 from urllib.parse import unquote, urlencode, urlsplit
@@ -21,11 +20,14 @@ from consumers.backends.base import (
     PermanentFailure,
     RecipientRefused,
     TemporaryFailure,
+    addresses_of,
 )
 from consumers.backends.http_answers import ACCOUNT_REFUSED, retry_after
 
 FORM_TYPE = "application/x-www-form-urlencoded"
+#: To connect to one address, and again to shake hands.
 CONNECT_SECONDS = 10.0
+#: For all of the answer, from the request on.
 ANSWER_SECONDS = 30.0
 #: Twilio's answers take about 1 KiB.
 LONGEST_ANSWER_BYTES = 65_536
@@ -56,6 +58,7 @@ class TwilioBackend:
     def __init__(self, url: str) -> None:
         self._deadline = Deadline(seconds=2 * CONNECT_SECONDS + 2 * ANSWER_SECONDS)
         self.longest_send_seconds = self._deadline.seconds
+        self.answer_seconds = min(ANSWER_SECONDS, self.longest_send_seconds)
         parts = urlsplit(url)
         # Not parse_qs: it would read the plus of a number as a space.
         options = dict(part.partition("=")[::2] for part in parts.query.split("&"))
@@ -100,6 +103,9 @@ class TwilioBackend:
         except UnicodeError as error:
             raise NoMessage(f"no SMS can be created from it: {type(error).__name__}") from error
 
+    def hurry(self, until: float) -> None:
+        self._deadline.hurry(until)
+
     def close(self) -> None:
         self._client.close()
 
@@ -124,8 +130,35 @@ class _BoundedNetwork(httpcore.SyncBackend):
     def connect_tcp(
         self, host: str, port: int, timeout: float | None = None, *arguments: Any, **options: Any
     ) -> httpcore.NetworkStream:
-        stream = super().connect_tcp(host, port, timeout, *arguments, **options)
-        return _BoundedStream(stream, self._deadline)
+        failed: Exception = httpcore.ConnectError("the host has no address")
+        for address in _addresses_of(host, port):
+            try:
+                left = _step(self._deadline, CONNECT_SECONDS, httpcore.ConnectTimeout)
+                stream = super().connect_tcp(address, port, left, *arguments, **options)
+                return _BoundedStream(stream, self._deadline)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failed = error
+        raise failed
+
+
+def _addresses_of(host: str, port: int) -> list[str]:
+    try:
+        return addresses_of(host, port)
+    except OSError as error:
+        raise httpcore.ConnectError(str(error)) from error
+
+
+def _step(deadline: Deadline, seconds: float, error: type[Exception]) -> float:
+    """Begin a step of so many seconds, or fewer where the send has fewer left."""
+    deadline.begin_step(seconds)
+    return _left(deadline, error)
+
+
+def _left(deadline: Deadline, error: type[Exception]) -> float:
+    try:
+        return deadline.left()
+    except TimeoutError as late:
+        raise error(str(late)) from late
 
 
 class _BoundedStream(httpcore.NetworkStream):
@@ -134,27 +167,23 @@ class _BoundedStream(httpcore.NetworkStream):
         self._deadline = deadline
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, self._left(timeout))
+        return self._stream.read(max_bytes, _left(self._deadline, httpcore.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, self._left(timeout))
+        # The answer to what is written last has to come whole within the same step.
+        self._stream.write(buffer, _step(self._deadline, ANSWER_SECONDS, httpcore.WriteTimeout))
 
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
-        return _BoundedStream(self._stream.start_tls(ssl_context, server_hostname, timeout), self._deadline)
+        left = _step(self._deadline, CONNECT_SECONDS, httpcore.ConnectTimeout)
+        return _BoundedStream(self._stream.start_tls(ssl_context, server_hostname, left), self._deadline)
 
     def close(self) -> None:
         self._stream.close()
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
-
-    def _left(self, timeout: float | None) -> float:
-        try:
-            return self._deadline.left(most=ANSWER_SECONDS if timeout is None else timeout)
-        except TimeoutError as error:
-            raise httpcore.ReadTimeout(str(error)) from error
 
 
 def _judge(status: int, body: bytes, wait: timedelta | None) -> str:
@@ -204,12 +233,11 @@ def _read(response: httpx.Response) -> bytes:
 
     It is read for every status: a body that is left unread costs the connection.
     """
-    ends_at = time.monotonic() + ANSWER_SECONDS
     body = b""
     try:
         for part in response.iter_bytes():
             body += part
-            if len(body) > LONGEST_ANSWER_BYTES or time.monotonic() > ends_at:
+            if len(body) > LONGEST_ANSWER_BYTES:
                 return b""
     except httpx.HTTPError:
         return b""

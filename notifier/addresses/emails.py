@@ -101,7 +101,12 @@ def spellings(address: str) -> list[str]:
 
 def searched(text: str) -> str:
     """The address, or its beginning, that somebody looks for: whatever is invisible in it came along with a copy."""
-    return canonical("".join(char for at, char in enumerate(text) if not _is_invisible(text, at)))
+    return canonical(visible(text))
+
+
+def visible(text: str) -> str:
+    """Without the characters that nobody sees."""
+    return "".join(char for at, char in enumerate(text) if not _is_invisible(text, at))
 
 
 def repaired(stored: str) -> str:

@@ -12,6 +12,7 @@ from django_htmx.http import HTMX_STOP_POLLING
 
 from notifier.models import Channel
 from notifier.overview import chart, concerns, dashboard, process_health
+from notifier.overview.process_health import Health
 from notifier.policies import breakers
 from notifier.runtime import clock
 from notifier.staff import groups
@@ -25,13 +26,13 @@ def overview_context(request: HttpRequest) -> dict[str, Any]:
     may, now = request.user.has_perm, clock.now()
     health = process_health.health(channels=Channel, now=now)
     context: dict[str, Any] = {
-        "concerns": concerns.find(health=health, may=may, now=now),
+        "concerns": concerns.find(health=health, may=may, now=now, user_id=request.user.pk),
         "health": health,
         "refresh_seconds": REFRESH_SECONDS,
     }
     if may(groups.VIEW_BROADCAST):
         context |= {
-            **_under_way(),
+            **_under_way(health),
             "to_come": dashboard.to_come(),
             "charts": chart.charts(now=now),
             "outcomes": chart.OUTCOMES,
@@ -46,15 +47,15 @@ def progress_bars(request: HttpRequest) -> TemplateResponse:
     """For htmx: the bars of the broadcasts that are under way."""
     if not request.user.has_perm(groups.VIEW_BROADCAST):
         raise PermissionDenied
-    found = _under_way()
+    found = _under_way(process_health.health(channels=Channel, now=clock.now()))
     # The rows are sent again only when other broadcasts are due: a click must not fall between two polls.
     found["swap_rows"] = request.GET.get("shown") != found["shown"]
     status = HTTPStatus.OK if found["under_way"] else HTMX_STOP_POLLING
     return TemplateResponse(request, "admin/includes/overview/under_way_poll.html", found, status=status)
 
 
-def _under_way() -> dict[str, Any]:
-    sheets = dashboard.under_way()
+def _under_way(health: list[Health]) -> dict[str, Any]:
+    sheets = dashboard.under_way(stalled=process_health.stalled(health))
     return {"under_way": sheets, "shown": "-".join(f"{s.broadcast.pk}.{s.broadcast.state}" for s in sheets)}
 
 

@@ -1,6 +1,6 @@
 """The site around the pages: its menu, its log-in, and the answer to a live page whose session has ended."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from http import HTTPStatus
 from typing import Any, cast
@@ -22,7 +22,8 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from notifier.admin import error_pages, overview
 from notifier.models.brands import ONLY
-from notifier.runtime import this_machine
+from notifier.overview import menu_numbers
+from notifier.runtime import clock, this_machine
 from notifier.staff import account, groups, login_throttle, published_passwords
 from notifier.web.htmx import HtmxHttpRequest
 from notifier.wording import numbers
@@ -42,8 +43,13 @@ ONLY_FOR = {"Resolution": (groups.RESOLVE_DELIVERY, groups.VIEW_RESOLVEDDELIVERY
 IDS = {"object_id", "version_id", "content_type_id", "id"}
 
 
-def menu(app_list: list[dict[str, Any]], may: Callable[[str], bool]) -> list[dict[str, Any]]:
-    """The pages that this user may open and has a use for, in the groups of MENU. Where there is one row, its own."""
+def menu(
+    app_list: list[dict[str, Any]], may: Callable[[str], bool], waiting: Mapping[str, int]
+) -> list[dict[str, Any]]:
+    """The pages that this user may open and has a use for, in the groups of MENU. Where there is one row, its own.
+
+    `waiting`: how much waits for them, by the model.
+    """
     models = {model["object_name"]: model for app in app_list for model in app["models"] if model["admin_url"]}
     unused = {name for name, needs in ONLY_FOR.items() if not any(map(may, needs))}
     if not settings.BROKER_URL.startswith("database:"):
@@ -53,6 +59,8 @@ def menu(app_list: list[dict[str, Any]], may: Callable[[str], bool]) -> list[dic
         models[name] = {**models[name], "name": LISTS.get(name) or capfirst(NAMES[name][1])}
     if "Brand" in models:
         models["Brand"] = {**models["Brand"], "admin_url": reverse("admin:notifier_brand_change", args=[ONLY])}
+    for name in waiting.keys() & models.keys():
+        models[name] = {**models[name], "waiting": waiting[name]}
     shown = [{"name": name, "models": [models.pop(m) for m in names if m in models]} for name, names in MENU]
     shown.append({"name": "More", "models": list(models.values())})
     return [group for group in shown if group["models"]]
@@ -106,7 +114,10 @@ class NotifierAdminSite(AdminSite):
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         context = super().each_context(request)
-        return {**context, "menu": menu(context["available_apps"], request.user.has_perm)}
+        apps = context["available_apps"]
+        # Without a log-in there is no menu.
+        waiting = menu_numbers.of_user(user=request.user, now=clock.now()) if apps else {}
+        return {**context, "menu": menu(apps, request.user.has_perm, waiting)}
 
     def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Any:
         guarded = super().admin_view(_with_ids(view), cacheable)

@@ -1,22 +1,21 @@
 """Approval by a second person: who may give it, for which text and time, and what an edit does to it."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
-from notifier.broadcasts import acts, lifecycle
+from notifier.broadcasts import acts, lifecycle, notifications, staff_mails
 from notifier.broadcasts.acts import Act
 from notifier.broadcasts.lifecycle import NotAllowed
-from notifier.models import Broadcast, BroadcastChange, Notification
+from notifier.models import Broadcast, BroadcastChange, Notification, StaffMail
+from notifier.models.broadcasts import BroadcastQuerySet
 from notifier.runtime.versions import NotAsShown
-from notifier.staff import groups
 
 State = Broadcast.State
 What = BroadcastChange.What
-#: The backend that knows permissions; others only log people in.
-_BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
 class OwnRequest(NotAllowed):
@@ -35,25 +34,34 @@ def approve(*, broadcast_id: int, by: User, now: datetime, seen: str | None = No
     except NotAsShown as changed:
         # Whoever changed it themselves reads that nobody may approve their own text.
         raise _refusal(broadcast_id, by, now) from changed
-    others = waiting.exclude(created_by=by).exclude(text_by=by).filter(~changed_by(by))
-    allowed = others.filter(Q(expires_at=None) | Q(expires_at__gt=now))
+    allowed = open_to(by, waiting).filter(Q(expires_at=None) | Q(expires_at__gt=now))
     approval = {"approved_by": by, "approved_at": now}
-    if allowed.filter(scheduled_for__gt=now).update(state=State.SCHEDULED, **approval):
-        return
     due = allowed.filter(Q(scheduled_for=None) | Q(scheduled_for__lte=now))
-    if not due.update(**lifecycle.sent_columns(by=by, now=now), **approval):
-        raise _refusal(broadcast_id, by, now)
+    with transaction.atomic():
+        waits = allowed.filter(scheduled_for__gt=now).update(state=State.SCHEDULED, **approval)
+        if not waits and not due.update(**lifecycle.sent_columns(by=by, now=now), **approval):
+            raise _refusal(broadcast_id, by, now)
+        # Not while it can be undone: then nothing has been decided yet.
+        decided_at = now if waits else now + timedelta(seconds=settings.UNDO_SECONDS)
+        staff_mails.tell_requester(broadcast_id=broadcast_id, what=StaffMail.What.APPROVED, due_at=decided_at)
 
 
-def reject(*, broadcast_id: int, by: User, why: str, seen: str | None = None) -> None:
-    """Cancel it for good. The person who asked for it can read who rejected it and why.
+def reject(*, broadcast_id: int, by: User, why: str, now: datetime, seen: str | None = None) -> None:
+    """Nothing of it is ever sent. The person who asked for it reads who rejected it and why, and may ask again.
 
+    Its text is no longer ready to send, and a draft again. What it was to follow may be followed by another.
     `seen`: the `acts.version` that was read. Raises `NotAsShown` where it is another by now.
     """
-    because = f"rejected by {by.get_username()}: {why}"[:300]
     waiting = acts.allowing(Act.REJECT, broadcast_id=broadcast_id, seen=seen)
-    if not waiting.update(state=State.CANCELLED, ended_because=because):
-        raise lifecycle.refusal(Act.REJECT, broadcast_id)
+    # It has no deliveries, so nothing is left for the dispatcher to settle or to count.
+    ended = dict.fromkeys(("finished_at", "tallied_at", "days_counted_at"), now)
+    columns = {"state": State.REJECTED, "rejected_by": by, "ended_because": why[:300], **ended}
+    with transaction.atomic():
+        # The notification first, as where one is saved: in the other order the two would wait for each other.
+        notifications.take_back_rejected(broadcast_id=broadcast_id)
+        if not waiting.update(**columns, was_to_follow=F("follows"), follows=None):
+            raise lifecycle.refusal(Act.REJECT, broadcast_id)
+        staff_mails.tell_requester(broadcast_id=broadcast_id, what=StaffMail.What.REJECTED, due_at=now)
 
 
 def take_edit(*, notification: Notification, by: User) -> int:
@@ -66,11 +74,12 @@ def take_edit(*, notification: Notification, by: User) -> int:
     frozen = lifecycle.frozen_columns(notification)
     stale = not_begun(notification=notification).filter(needs_approval=True).exclude(**frozen)
     with transaction.atomic():
-        ids = list(stale.select_for_update(of=("self",)).values_list("pk", flat=True))
+        found = list(stale.select_for_update(of=("self",)))
+        ids = [broadcast.pk for broadcast in found]
         BroadcastChange.objects.bulk_create(
             BroadcastChange(broadcast_id=pk, by=by, what=What.TEXT, at=notification.updated_at) for pk in ids
         )
-        return Broadcast.objects.filter(pk__in=ids).update(
+        number = Broadcast.objects.filter(pk__in=ids).update(
             **frozen,
             text_of=notification.updated_at,
             text_by=by,
@@ -79,6 +88,15 @@ def take_edit(*, notification: Notification, by: User) -> int:
             approved_by=None,
             approved_at=None,
         )
+        # Those that waited already have been told of; a mail for each edit would be too much.
+        for broadcast in (one for one in found if one.state != State.AWAITING_APPROVAL):
+            staff_mails.ask_approvers(broadcast=broadcast, now=notification.updated_at)
+        return number
+
+
+def open_to(user: User, broadcasts: BroadcastQuerySet) -> BroadcastQuerySet:
+    """Those that this user neither asked for nor changed since."""
+    return broadcasts.exclude(created_by=user).exclude(text_by=user).filter(~changed_by(user))
 
 
 def changed_by(user: User) -> Exists:
@@ -95,14 +113,6 @@ def not_begun(*, notification: Notification) -> QuerySet[Broadcast]:
     """The broadcasts of this notification that have not begun."""
     # A follow-up has the text of the broadcast that it follows, whatever is edited.
     return Broadcast.objects.before_start().filter(notification=notification, follows=None).order_by("pk")
-
-
-def approvers(*, broadcast: Broadcast, most: int) -> list[User]:
-    """Who may approve it, by name."""
-    may = User.objects.with_perm(groups.APPROVE_BROADCAST, is_active=True, backend=_BACKEND).filter(is_staff=True)
-    had_a_hand = {broadcast.created_by_id, broadcast.text_by_id, *broadcast.changes.values_list("by", flat=True)}
-    others = may.exclude(pk__in=[pk for pk in had_a_hand if pk])
-    return list(others.order_by("username")[:most])
 
 
 def _refusal(broadcast_id: int, by: User, now: datetime) -> lifecycle.BroadcastError | NotAsShown:

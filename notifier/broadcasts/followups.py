@@ -13,7 +13,7 @@ from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
-from notifier.broadcasts import acts, audience, chains, lifecycle
+from notifier.broadcasts import acts, audience, chains, lifecycle, staff_mails
 from notifier.broadcasts.acts import Act
 from notifier.broadcasts.send_options import SendOptions
 from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Suppression
@@ -207,7 +207,7 @@ def create(
             needs_approval=needs_approval, options=SendOptions(is_critical=is_critical), now=now, by=by
         )
         # Like any other broadcast, it starts once it can't be undone any more, or after someone else has approved it.
-        return lifecycle.make(
+        made = lifecycle.make(
             original,
             follows=original,
             notification_id=original.notification_id,
@@ -217,3 +217,6 @@ def create(
             created_by=by,
             **values,
         )
+        if needs_approval:
+            staff_mails.ask_approvers(broadcast=made, now=now)
+        return made

@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, Max, Min, Q, QuerySet
+from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet
 
-from notifier.broadcasts import followups
+from notifier.broadcasts import chains, followups
 from notifier.models import Broadcast, Channel, Delivery, Topic
 from notifier.policies import quiet_hours_sql
 
@@ -33,10 +33,14 @@ def are_set(channels: list[Channel]) -> bool:
     return any(settings.QUIET_HOURS[channel.value] or settings.CAPS[channel.value] for channel in channels)
 
 
+def caps_are_set() -> bool:
+    return any(settings.CAPS.values())
+
+
 def count(*, topic: Topic, channel: Channel, now: datetime) -> HeldBack:
     quiet = _in_quiet_hours(topic, channel, now)
-    over_cap = _over_cap(topic, channel, now)
-    return HeldBack(channel, quiet["number"] or 0, quiet["first"], quiet["last"], over_cap=over_cap)
+    skipped = over_cap(topic_id=topic.pk, channel=channel, now=now)
+    return HeldBack(channel, quiet["number"] or 0, quiet["first"], quiet["last"], over_cap=skipped)
 
 
 def _in_quiet_hours(topic: Topic, channel: Channel, now: datetime) -> dict[str, Any]:
@@ -48,13 +52,22 @@ def _in_quiet_hours(topic: Topic, channel: Channel, now: datetime) -> dict[str, 
     return found
 
 
-def _over_cap(topic: Topic, channel: Channel, now: datetime) -> int:
+def over_cap(*, topic_id: int, channel: Channel, now: datetime, follows: Broadcast | None = None) -> int:
+    """How many recipients would be skipped, unless it is critical; with `follows` only of those whom that one missed.
+
+    Who is in quiet hours is not left out: the cap counts for them once these end, when it is most likely still reached.
+    """
     cap = settings.CAPS[channel.value]
     if cap is None:
         return 0
     maximum, days = cap
     full = _full(channel, maximum, now - timedelta(days=days))
-    return followups.wanting(topic_id=topic.pk, channel=channel).filter(client__in=full).count()
+    wanting = followups.wanting(topic_id=topic_id, channel=channel).filter(client__in=full)
+    if follows:
+        others = chains.others(broadcast_id=follows.pk, notification_id=follows.notification_id)
+        reached = chains.reached(broadcast_ids=[follows.pk, *others], channel=channel, client=OuterRef("client_id"))
+        wanting = wanting.filter(~Exists(reached))
+    return wanting.count()
 
 
 def _full(channel: Channel, maximum: int, since: datetime) -> QuerySet[Delivery, Any]:

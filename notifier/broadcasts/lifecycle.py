@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models import BigIntegerField, Case, DateTimeField, F, Max, Q, Value, When
 from django.db.models.functions import Coalesce
 
-from notifier.broadcasts import acts, audience
+from notifier.broadcasts import acts, audience, staff_mails
 from notifier.broadcasts.acts import Act
 from notifier.broadcasts.send_options import AT_ONCE, SendOptions
 from notifier.messages.brands import BrandLook
@@ -109,6 +109,8 @@ def create(
                 created_by=by,
                 **values,
             )
+            if n.pk in large:
+                staff_mails.ask_approvers(broadcast=made[n.pk], now=now)
     return [made[n.pk] for n in notifications]
 
 
@@ -219,7 +221,7 @@ def requester(broadcast: Broadcast) -> str:
 def describe(broadcast: Broadcast) -> str:
     """Who sent it and when, in words."""
     moment = broadcast.started_at or broadcast.created_at
-    return f"{broadcast} by {requester(broadcast)}, {wall_clocks.shown(moment)}, {state_in_words(broadcast)}"
+    return f"{broadcast} by {requester(broadcast)}, {wall_clocks.with_zone(moment)}, {state_in_words(broadcast)}"
 
 
 def state_in_words(broadcast: Broadcast) -> str:

@@ -72,6 +72,12 @@ def take_back(*, notification_id: int) -> None:
     Notification.objects.filter(pk=notification_id).update(ready_of=None, ready_at=None, ready_by=None)
 
 
+def take_back_rejected(*, broadcast_id: int) -> None:
+    """The text that this broadcast was to send is a draft again; that of a follow-up has been sent, whatever it is."""
+    asked = Broadcast.objects.filter(pk=broadcast_id, follows=None).values("notification")
+    Notification.objects.filter(pk__in=asked).update(ready_of=None, ready_at=None, ready_by=None)
+
+
 def duplicate(*, notification: Notification) -> Notification:
     """A new notification with the same topic and texts, sent to nobody yet.
 

@@ -4,11 +4,13 @@ Everything comes from the broadcast's own row and the newest settled deliveries,
 clients and for ten million.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from notifier.broadcasts.bars import Bar
 from notifier.messages import placeholders
 from notifier.models import Broadcast, Channel, Delivery
 
@@ -37,6 +39,15 @@ class ChannelProgress:
     def waiting(self) -> int:
         return self.total - self.settled
 
+    @property
+    def bar(self) -> Bar:
+        return Bar(self.counts)
+
+    @property
+    def bar_id(self) -> str:
+        """Of its bar on the page."""
+        return f"bar-{self.channel.value}"
+
 
 @dataclass(frozen=True, slots=True)
 class QuietHoursWait:
@@ -59,6 +70,8 @@ class Sheet:
     quiet_hours: list[QuietHoursWait] = field(default_factory=list)
     #: The most messages a second that each channel's provider may be given.
     limits: Mapping[Channel, float] = field(default_factory=dict)
+    #: Why nothing of a channel is sent at present; see `process_health.stalled`.
+    stalled: Mapping[Channel, str] = field(default_factory=dict)
 
     @property
     def total(self) -> int:
@@ -80,8 +93,11 @@ class Sheet:
     def time_left(self) -> timedelta | None:
         """At the measured rate, or at the provider's limit where that is lower. Rows in quiet hours do not count.
 
-        None while there is no rate, while the audience still grows, or where only rows in quiet hours are left.
+        None while there is no rate, while the audience still grows, while a channel stands still, or where only rows in
+        quiet hours are left.
         """
+        if self.stalls:
+            return None
         late = {wait.channel: wait.number for wait in self.quiet_hours}
         left = {channel.channel: channel.waiting - late.get(channel.channel, 0) for channel in self.channels}
         number = sum(left.values())
@@ -92,9 +108,32 @@ class Sheet:
         return timedelta(seconds=round(max(number / self.rate, *limited, 0)))
 
     @property
-    def share(self) -> float:
-        """The share of the present deliveries that are settled."""
-        return self.settled / self.total if self.total else 0.0
+    def stalls(self) -> list[str]:
+        """Which channels stand still and why, as in "SMS stopped: no consumer"; nothing unless it is running."""
+        if self.broadcast.state != Broadcast.State.RUNNING:
+            return []
+        busy = [one.channel for one in self.channels if one.waiting or self.expanded_share < 1]
+        why = {channel: self.stalled[channel] for channel in busy if channel in self.stalled}
+        if len(why) == len(busy) and len(set(why.values())) == 1:
+            name = "Sending" if len(busy) > 1 else busy[0].label
+            return [f"{name} stopped: {next(iter(why.values()))}"]
+        return [f"{channel.label} stopped: {reason}" for channel, reason in why.items()]
+
+    @property
+    def bar(self) -> Bar:
+        counts = (channel.counts for channel in self.channels)
+        return Bar(sum(map(Counter, counts), Counter()))
+
+    @property
+    def result(self) -> str:
+        """What became of it, once it has ended: "697 of 923 sent, 226 need attention"."""
+        bar, cancelled = self.bar, self.count(State.CANCELLED)
+        if not bar.to_send:
+            if self.total:
+                return f"Nothing sent: {self.outcome()}"
+            return "Nothing sent: the audience was empty" if self.broadcast.started_at else "Nothing sent"
+        asks = f", {bar.attention:,} {'needs' if bar.attention == 1 else 'need'} attention" if bar.attention else ""
+        return f"{bar.sent:,} of {bar.to_send:,} sent{asks}" + (f", {cancelled:,} cancelled" if cancelled else "")
 
     @property
     def missed(self) -> int:
@@ -110,8 +149,13 @@ class Sheet:
         return ", ".join(f"{number:,} {state.label.lower()}" for number, state in counts if number) or "nothing"
 
 
-def sheet(broadcast: Broadcast, *, limits: Mapping[Channel, float] | None = None) -> Sheet:
-    """`limits` is what `throttles.rates` gives, where the time left is shown."""
+def sheet(
+    broadcast: Broadcast,
+    *,
+    limits: Mapping[Channel, float] | None = None,
+    stalled: Mapping[Channel, str] | None = None,
+) -> Sheet:
+    """`limits` is what `throttles.rates` gives, and `stalled` what `process_health` does, where they are shown."""
     counts: dict[str, dict[str, int]] = broadcast.tally.get("counts", {})
     return Sheet(
         broadcast=broadcast,
@@ -129,6 +173,7 @@ def sheet(broadcast: Broadcast, *, limits: Mapping[Channel, float] | None = None
             if broadcast.state == Broadcast.State.RUNNING
         ],
         limits=limits or {},
+        stalled=stalled or {},
     )
 
 
@@ -137,11 +182,14 @@ def announcement(sheet: Sheet) -> str:
     broadcast = sheet.broadcast
     if broadcast.can_be_undone:
         return "About to start: it can still be undone."
+    if broadcast.state == Broadcast.State.REJECTED:
+        return f"Rejected: {broadcast.ended_because}"
     if broadcast.finished_at is not None:
-        return f"{broadcast.get_state_display()}: {sheet.outcome()}."
+        return f"{broadcast.get_state_display()}: {sheet.result}."
     if broadcast.state == Broadcast.State.RUNNING and sheet.expanded_share < 1:
         return "Running: working out who gets it."
-    return f"{broadcast.get_state_display()}: {int(sheet.share * 10) * 10} % processed."
+    said = [f"{broadcast.get_state_display()}: {int(sheet.bar.share * 10) * 10} % sent", *sheet.stalls]
+    return " ".join(f"{sentence}." for sentence in said)
 
 
 def as_json(broadcast: Broadcast) -> dict[str, Any]:

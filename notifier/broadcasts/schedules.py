@@ -10,7 +10,7 @@ from functools import partial
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from notifier.broadcasts import acts, audience, followups, lifecycle
+from notifier.broadcasts import acts, audience, followups, lifecycle, staff_mails
 from notifier.broadcasts.acts import Act
 from notifier.broadcasts.faults import RAISED, Faults
 from notifier.broadcasts.lifecycle import BadSendOptions, NotAllowed
@@ -41,7 +41,9 @@ def _start(broadcast: Broadcast, now: datetime) -> int:
     due = Broadcast.objects.to_start(now).filter(pk=broadcast.pk, needs_approval=broadcast.needs_approval)
     if _has_outgrown(broadcast):
         chosen = lifecycle.chosen_time()
-        due.update_unlocked(state=State.AWAITING_APPROVAL, needs_approval=True, scheduled_for=chosen)
+        with transaction.atomic():
+            if due.update_unlocked(state=State.AWAITING_APPROVAL, needs_approval=True, scheduled_for=chosen):
+                staff_mails.ask_approvers(broadcast=broadcast, now=now)
         return 0
     started = due.update_unlocked(**lifecycle.running_columns(now=now))
     if started:
@@ -102,6 +104,9 @@ def reschedule(
             raise lifecycle.refusal(Act.RESCHEDULE, broadcast_id)
         if options != SendOptions(broadcast.scheduled_for, broadcast.expires_at, broadcast.is_critical):
             _record_change(broadcast_id, by, now)
+        # One that waited already has been told of.
+        if large and broadcast.state == State.SCHEDULED:
+            staff_mails.ask_approvers(broadcast=broadcast, now=now)
 
 
 def _record_change(broadcast_id: int, by: User | None, now: datetime) -> None:
@@ -122,6 +127,7 @@ def start_now(*, broadcast_id: int, now: datetime, by: User | None = None, seen:
         with transaction.atomic():
             if scheduled.update(state=State.AWAITING_APPROVAL, needs_approval=True, scheduled_for=None):
                 _record_change(broadcast_id, by, now)
+                staff_mails.ask_approvers(broadcast=broadcast, now=now)
         raise NotAllowed(
             f"{broadcast} would now go to more people than you can send to alone, so it is awaiting approval."
         )

@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 
 from notifier.consent import suppression_history
 from notifier.consent.suppression_history import Entry
-from notifier.models import Channel, Client, ConsentChange, Delivery, InboundMessage, Suppression
+from notifier.models import Channel, Client, ConsentChange, Delivery, InboundMessage, Suppression, Topic
 
 #: Deliveries and versions on one page; changes of consent before somebody asks for all.
 PAGE_SIZE, SHORT_CHANGES = 20, 10
@@ -37,6 +37,20 @@ def deliveries(client: Client) -> QuerySet[Delivery]:
     """Newest first, without the broadcasts' texts."""
     rows = Delivery.objects.filter(client=client).select_related("broadcast").order_by("-pk")
     return rows.defer("broadcast__email_body", "broadcast__sms_body", "broadcast__tally")
+
+
+def last_sent(client: Client) -> Delivery | None:
+    """The newest message that went out to them."""
+    return deliveries(client).filter(state=Delivery.State.SENT).first()
+
+
+def agreed(client: Client) -> list[tuple[str, list[tuple[Channel, bool]]]]:
+    """For each topic, by its name, whether they agreed to it on each channel."""
+    rows = {preference.topic_id: preference for preference in client.preferences.all()}
+    return [
+        (topic.name, [(channel, getattr(rows.get(topic.pk), channel.value, False)) for channel in Channel])
+        for topic in Topic.objects.order_by("name")
+    ]
 
 
 @dataclass(frozen=True, slots=True)

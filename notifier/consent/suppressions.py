@@ -109,6 +109,25 @@ def lift_rows(
     return _lift(Q(pk__in=ids), evidence, now, sources, seen)
 
 
+def suppressed_channels(clients: Iterable[Client]) -> dict[int, tuple[Channel, ...]]:
+    """By the id of a client who is not erased, the channels whose address is suppressed. One query for all of them."""
+    owners = {
+        (channel.value, str(address)): client.pk
+        for client in clients
+        for channel in Channel
+        if (address := getattr(client, channel.address_field))
+    }
+    about = Q(pk__in=[])
+    for channel in Channel:
+        about |= Q(channel=channel, address__in=[address for of, address in owners if of == channel])
+    found: dict[int, tuple[Channel, ...]] = {}
+    rows = Suppression.objects.filter(about).order_by("channel") if owners else Suppression.objects.none()
+    for key in rows.values_list("channel", "address"):
+        owner = owners[key]
+        found[owner] = (*found.get(owner, ()), Channel(key[0]))
+    return found
+
+
 def version(rows: Iterable[Suppression]) -> str:
     """Of rows in the order of their ids, with who wanted each and why."""
     return versions.digest(

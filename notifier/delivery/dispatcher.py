@@ -12,11 +12,12 @@ from django import db
 from django.db import connection
 from django.db.models import QuerySet
 
-from notifier.broadcasts import schedules
+from notifier.broadcasts import rejections, schedules
 from notifier.broadcasts.faults import Faults
 from notifier.clients import counts
 from notifier.clients.imports import retention
 from notifier.delivery import daily_stats, fanout, sweeps, tallies, tickets
+from notifier.delivery.staff_mail_thread import StaffMailThread
 from notifier.models import Broadcast, Channel, Process
 from notifier.runtime import clock, db_faults
 from notifier.runtime.backoff import Backoff
@@ -50,6 +51,9 @@ COUNT = "its daily numbers can’t be counted"
 LOST, OVERTAKEN = "lost tickets can’t be looked for", "tickets that hang can’t be looked for"
 #: How often uploads whose time is over are emptied.
 PURGE_SECONDS = 600.0
+#: How often rejections of the release before are given their state, first this long after the start: by then no web
+#: process of that release runs any more, whose pages don't know it.
+ADOPT_SECONDS = 600.0
 
 
 class Dispatcher:
@@ -64,6 +68,8 @@ class Dispatcher:
         self._may_ask_broker = False
         self._depths: dict[str, int] = {}
         self._depths_at = self._scheduled_at = self._swept_at = self._purged_at = float("-inf")
+        self._adopted_at = time.monotonic()
+        self._staff_mails = StaffMailThread(stop)
         self._lost_since: dict[Channel, float] = {}
         self._overtaken = {channel: tickets.Overtaken() for channel in Channel}
         self._overtaken_due = float("-inf")
@@ -78,6 +84,7 @@ class Dispatcher:
         try:
             self._run(until_idle)
         finally:
+            self._staff_mails.join()
             self._heartbeat.stop()
             self._transport.close()
 
@@ -117,6 +124,8 @@ class Dispatcher:
         with self._heartbeat.kept():
             self._tally(now)
             self._purge(now)
+            self._adopt()
+            self._staff_mails.start_if_due(now)
             worked |= self._finish(now)
             self._count_for_overview(now)
         self._busy = worked or Broadcast.objects.to_settle().exclude(pk__in=self._faults.waiting()).exists()
@@ -185,6 +194,12 @@ class Dispatcher:
             self._purged_at = time.monotonic()  # if it fails, it is not tried again in every cycle
             with self._faults.contained("old uploads can’t be emptied"):
                 retention.purge(now=now)
+
+    def _adopt(self) -> None:
+        if time.monotonic() - self._adopted_at >= ADOPT_SECONDS:
+            self._adopted_at = time.monotonic()
+            with self._faults.contained("earlier rejections can’t be told from cancelled broadcasts"):
+                rejections.adopt_earlier()
 
     def _finish(self, now: datetime) -> bool:
         finished = []

@@ -68,11 +68,23 @@ def of_broadcast(action: str, state: str, *, is_expired: bool) -> Obstacle | Non
     return Obstacle.NOT_STARTED if state in Broadcast.BEFORE_START else Obstacle.CANCELLED_BROADCAST
 
 
+def free_to_send_again(deliveries: QuerySet[Delivery], now: datetime) -> QuerySet[Delivery]:
+    """Those that sending again would change."""
+    ended_badly = deliveries.filter(state__in=RESOLVABLE[Action.SENT_AGAIN], broadcast__state__in=OPEN_BROADCASTS)
+    in_time = ended_badly.exclude(broadcast__expires_at__lte=now)
+    free = in_time.filter(Q(state=State.UNKNOWN) | Q(broadcast__followed_by=None))
+    return free.exclude(Q(state=State.SKIPPED, address="") & _has_no_address())
+
+
 def unreachable(deliveries: QuerySet[Delivery], now: datetime) -> int:
     """Skipped ones of open broadcasts that have no address, and whose client has none today."""
     skipped = deliveries.filter(
         state=State.SKIPPED, address="", broadcast__state__in=OPEN_BROADCASTS, broadcast__followed_by=None
     )
     skipped = skipped.exclude(broadcast__expires_at__lte=now).order_by()
-    without = [Q(channel=channel, **{f"client__{channel.address_field}": None}) for channel in Channel]
-    return skipped.filter(reduce(or_, without)).count()
+    return skipped.filter(_has_no_address()).count()
+
+
+def _has_no_address() -> Q:
+    """Condition of a delivery: its client has no address for its channel today."""
+    return reduce(or_, (Q(channel=channel, **{f"client__{channel.address_field}": None}) for channel in Channel))

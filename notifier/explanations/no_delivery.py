@@ -33,6 +33,8 @@ def _not_started(case: Case) -> str:
     if broadcast.state == _STATE.SCHEDULED:
         starts = f", to start {when(broadcast.scheduled_for)}" if broadcast.scheduled_for else ""
         return f"{has_not(case)} the broadcast is scheduled{starts}."
+    if broadcast.state == _STATE.REJECTED:
+        return f"{did_not(case)} the broadcast was rejected{_because(broadcast)}."
     if broadcast.state == _STATE.CANCELLED and broadcast.started_at is None:
         return f"{did_not(case)} the broadcast was cancelled before it began{_because(broadcast)}."
     return ""

@@ -16,7 +16,7 @@ import nh3
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from notifier.messages import buttons, pasted_urls, pictures, placeholders
+from notifier.messages import buttons, lines, pasted_urls, pictures, placeholders
 from notifier.messages.plain_text import PlainText
 
 SCHEMES = {"http", "https", "mailto", "tel"}
@@ -52,7 +52,8 @@ def _parser() -> MarkdownIt:
     # Any address makes a link here. `mistakes` says which ones may not go out, and nh3 enforces it.
     parser.validateLink = lambda url: True  # type: ignore[method-assign]
     # Before emphasis, for which the stars and lines of an address are no marks.
-    parser.inline.ruler.after("text", "pasted_url", pasted_urls.link)
+    parser.inline.ruler.before("text", "pasted_url", pasted_urls.link)
+    parser.inline.ruler.at("text", pasted_urls.text)
     buttons.add_to(parser)
     pictures.add_to(parser)
     return parser
@@ -106,7 +107,7 @@ def mistakes(source: str) -> list[str]:
     tokens = _read(source)
     found = [message for token in _links(tokens) if (message := _link_mistake(str(token.attrs["href"])))]
     found += pictures.mistakes(tokens)
-    if source.strip() and placeholders.is_blank(PlainText().write(tokens)):
+    if source.strip() and lines.is_blank(PlainText().write(tokens)):
         found.append("Nothing in this text would be visible. Write some text, or leave it empty to send no e-mail.")
     return list(dict.fromkeys(found))[:MAX_NAMED]
 

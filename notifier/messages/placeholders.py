@@ -1,7 +1,6 @@
 """Placeholders in what staff write: the fixed list of them, filling them in, and what is wrong with a text."""
 
 import re
-import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
@@ -26,9 +25,6 @@ MAX_SMS_LETTERS = 1_600
 #: No more unknown placeholders are named: a page that names thousands helps nobody.
 MAX_NAMED = 5
 
-#: Blank, although Unicode calls them letters or symbols: Hangul fillers, the empty Braille cell, variation selectors.
-_UNSEEN = set("\u034f\u115f\u1160\u2800\u3164\uffa0\ufe0e\ufe0f")
-
 
 def as_written() -> list[tuple[str, str, str]]:
     """The name of each, how it stands in a text, and what takes its place."""
@@ -46,6 +42,11 @@ def render(text: str, replacements: Mapping[str, str]) -> str:
     Placeholders in a value are not replaced: a client whose name is `{{ topic }}` is called just that.
     """
     return _PLACEHOLDER.sub(lambda match: replacements.get(match[1].strip(), match[0]), text)
+
+
+def named(text: str) -> str:
+    """`text` with the name of each placeholder in its place, for staff: "Hi [first name], spring is here"."""
+    return render(text, {name: f"[{name.replace('_', ' ')}]" for name in PLACEHOLDERS})
 
 
 def sms(text: str, replacements: Mapping[str, str], *, stop_line: str | None = None) -> str:
@@ -86,11 +87,6 @@ class Pattern:
         return "".join((*filled, self.parts[-1]))
 
 
-def is_blank(text: str) -> bool:
-    """Whether a reader would see nothing: only blanks of any kind, and marks without width."""
-    return all(unicodedata.category(char)[0] in "ZC" or char in _UNSEEN for char in text)
-
-
 def tidied(text: str) -> str:
     """`text` without blanks around it, and with one character at each line's end, where browsers send two."""
     return text.replace("\r\n", "\n").replace("\r", "\n").strip()
@@ -112,7 +108,7 @@ def subject_mistakes(text: str) -> list[str]:
     found = mistakes(text)
     if not lines.is_one_line(text):
         found.append("A subject must be one line, without tabs or other control characters.")
-    elif is_blank(text):
+    elif lines.is_blank(text):
         found.append("Nothing in this subject would be visible. Write some text.")
     return found
 
@@ -130,6 +126,6 @@ def sms_mistakes(text: str) -> list[str]:
     found = mistakes(text)
     if len(text) > MAX_SMS_LETTERS:
         found.append(f"The text is longer than {MAX_SMS_LETTERS:,} characters, which is too long for one SMS.")
-    elif text and is_blank(text):
+    elif text and lines.is_blank(text):
         found.append("Nothing in this text would be visible. Write some text, or leave it empty to send no SMS.")
     return found

@@ -11,7 +11,7 @@ from notifier.models.notifications import Notification, UnsavedText
 from notifier.models.operations import Breaker, ClientCounts, Installation, Process, QueuedTicket, Throttle
 from notifier.models.pictures import Picture
 from notifier.models.recovery import Resolution, ResolvedDelivery
-from notifier.models.staff import Profile
+from notifier.models.staff import Profile, StaffMail
 from notifier.models.suppressions import DIGEST, ErasedAddress, Suppression, SuppressionChange, shown
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "Resolution",
     "ResolvedDelivery",
     "SoftBounces",
+    "StaffMail",
     "Suppression",
     "SuppressionChange",
     "Throttle",

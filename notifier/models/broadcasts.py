@@ -88,6 +88,8 @@ class Broadcast(WithBodies):
         PAUSED = "PAUSED", "Paused"
         CANCELLED = "CANCELLED", "Cancelled"
         FINISHED = "FINISHED", "Finished"
+        #: A second person said no. Nothing of it was ever sent, and its text is not offered again as it is.
+        REJECTED = "REJECTED", "Rejected"
 
     #: Nothing was sent yet, and clients who are added now are still included.
     BEFORE_START = (State.AWAITING_APPROVAL, State.SCHEDULED)
@@ -119,13 +121,19 @@ class Broadcast(WithBodies):
     needs_approval = models.BooleanField(default=False, db_default=False)
     approved_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     approved_at = models.DateTimeField("approved", null=True)
-    #: Why it was cancelled, for staff to read; empty where a member of staff simply cancelled it.
+    #: Who rejected it; `ended_because` says why, and `finished_at` when.
+    rejected_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+    #: Why it was cancelled or rejected, for staff to read; empty where a member of staff simply cancelled it.
     ended_because = models.CharField(max_length=300, blank=True, default="", db_default="")
     #: What of it can't be done through a fault of ours or of its data, for staff to read, and when that was last seen.
     fault = models.CharField(max_length=300, blank=True, default="", db_default="")
     fault_at = models.DateTimeField(null=True)
     #: The broadcast that this one follows: it goes only to those who did not get that one.
     follows = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="followed_by")
+    #: What a rejected one was to follow. It does not any more, so that another may be asked for.
+    was_to_follow = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="+", db_index=False)
     #: The highest client id that has been expanded into deliveries.
     cursor = models.BigIntegerField(default=0)
     #: The highest client id when it started, so that later clients are not included. 0 before that.
@@ -170,7 +178,7 @@ class Broadcast(WithBodies):
         ]
 
     def __str__(self) -> str:
-        return f"#{self.pk} {self.subject}"
+        return f"#{self.pk} {self.title}"
 
     @property
     def can_be_undone(self) -> bool:

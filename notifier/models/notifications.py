@@ -23,6 +23,11 @@ class WithBodies(models.Model):
         """The channels that it has a text for."""
         return [channel for channel in Channel if self.body(channel).strip()]
 
+    @property
+    def title(self) -> str:
+        """The subject as staff read it in headings and lists, where it stands for no client's copy."""
+        return placeholders.named(getattr(self, "subject"))  # noqa: B009  (a field of those that inherit it)
+
     def body(self, channel: Channel | str) -> str:
         """Empty where it has none for this channel."""
         text: str = getattr(self, Channel(channel).body_field)
@@ -76,7 +81,7 @@ class Notification(WithBodies):
         ]
 
     def __str__(self) -> str:
-        return self.subject
+        return self.title
 
     def clean(self) -> None:
         self.subject, self.preheader = self.subject.strip(), self.preheader.strip()

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from django.db.models import Sum
 from django.urls import reverse
 
-from notifier.broadcasts import faults, notifications
+from notifier.broadcasts import faults, notifications, progress, rejections
 from notifier.consent import sms_replies
 from notifier.models import Broadcast, DailyStats, Delivery
 from notifier.overview import process_health
@@ -24,6 +24,8 @@ MAX_NAMED = 6
 MAX_COUNTED = 100
 #: How long after its time a scheduled broadcast that has not begun is late.
 LATE_AFTER = timedelta(minutes=2)
+#: How long failures of a broadcast that has ended are told. Whoever wanted to retry them has done so by then.
+FAILED_FOR = timedelta(days=7)
 
 #: Whether the person who asks has a permission.
 May = Callable[[str], bool]
@@ -46,14 +48,21 @@ class Concern:
     is_act: bool = False
 
 
-def find(*, health: list[Health], may: May, now: datetime) -> list[Concern]:
-    """What needs attention and this person may see. What does not work comes first: all else depends on it."""
+def find(*, health: list[Health], may: May, now: datetime, user_id: int | None = None) -> list[Concern]:
+    """What needs attention and this person may see. What does not work comes first: all else depends on it.
+
+    `user_id`: what this user asked for and was rejected is among it.
+    """
     found = [_of_part(part, may) for part in health if not part.ok]
     found += _dead_letters(process_health.dead_letters(now=now))
     if may(groups.VIEW_BROADCAST):
-        found += _awaiting(may)
+        overdue = _overdue(now)
+        found += _awaiting(may, overdue) + _overdue_ones(overdue, may, now)
+        found += _rejected(user_id, now)
         found += _late(now)
         found += _faulty(now)
+        found += _paused()
+        found += _failed(may, now)
     if may(groups.SEND_BROADCAST) and may(groups.VIEW_NOTIFICATION):
         found += _ready_to_send()
     if may(groups.VIEW_DELIVERY):
@@ -88,22 +97,22 @@ def _dead_letters(number: int) -> list[Concern]:
     return [Concern("dead-letters", words, command="python manage.py purge_dead_letters")]
 
 
-def _awaiting(may: May) -> list[Concern]:
-    waiting = list(Broadcast.objects.filter(state=State.AWAITING_APPROVAL).order_by("pk").only("subject")[:MAX_COUNTED])
+def _awaiting(may: May, named: list[Broadcast]) -> list[Concern]:
+    """Those that await approval, without those that have a line of their own."""
+    others = Broadcast.objects.filter(state=State.AWAITING_APPROVAL).exclude(pk__in=[one.pk for one in named])
+    waiting = list(others.order_by("pk").only("subject")[:MAX_COUNTED])
     if not waiting:
         return []
     decides = may(groups.APPROVE_BROADCAST)
-    button = "Review and decide" if decides else "View"
+    button = _decide(may)
     rule = "approval. Nothing is sent until a second person approves it."
     if len(waiting) <= (MAX_NAMED if decides else 1):
-        # Straight to the page where it is read and decided.
-        page = "approve" if decides else "progress"
         return [
             Concern(
                 "approval" if len(waiting) == 1 else f"approval-{one.pk}",
-                f"“{one.subject}” is awaiting {rule}",
+                f"“{one.title}” is awaiting {rule}",
                 button=button,
-                url=reverse(f"admin:notifier_broadcast_{page}", args=[one.pk]),
+                url=_decide_url(one, may),
             )
             for one in waiting
         ]
@@ -126,12 +135,27 @@ def _ready_to_send() -> list[Concern]:
     return [Concern("ready", f"{number} are ready to send.", button="View", url=url)]
 
 
+def _rejected(user_id: int | None, now: datetime) -> list[Concern]:
+    rejected = rejections.waiting_for(user_id=user_id, now=now).select_related("rejected_by").order_by("-pk")
+    return [
+        Concern(
+            f"rejected-{broadcast.pk}",
+            f"“{broadcast.title}” was rejected"
+            + (f" by {broadcast.rejected_by.get_username()}" if broadcast.rejected_by else "")
+            + f": {broadcast.ended_because}",
+            button="Edit and resubmit",
+            url=_progress_url(broadcast),
+        )
+        for broadcast in rejected[:MAX_NAMED]
+    ]
+
+
 def _late(now: datetime) -> list[Concern]:
     late = Broadcast.objects.filter(state=State.SCHEDULED, scheduled_for__lt=now - LATE_AFTER)
     return [
         Concern(
             f"late-{broadcast.pk}",
-            f"“{broadcast.subject}” was due to start at {shown_time(broadcast.scheduled_for or now, now)} and has not. "
+            f"“{broadcast.title}” was due to start at {shown_time(broadcast.scheduled_for or now, now)} and has not. "
             "It starts once a dispatcher is running.",
             is_bad=True,
             button="View",
@@ -141,12 +165,73 @@ def _late(now: datetime) -> list[Concern]:
     ]
 
 
+def _decide(may: May) -> str:
+    return "Review and decide" if may(groups.APPROVE_BROADCAST) else "View"
+
+
+def _decide_url(broadcast: Broadcast, may: May) -> str:
+    """Straight to the page where it is read and decided, for those who may."""
+    page = "approve" if may(groups.APPROVE_BROADCAST) else "progress"
+    return reverse(f"admin:notifier_broadcast_{page}", args=[broadcast.pk])
+
+
+def _overdue(now: datetime) -> list[Broadcast]:
+    """The first of those that were to start and still await approval."""
+    overdue = Broadcast.objects.filter(state=State.AWAITING_APPROVAL, scheduled_for__lt=now)
+    return list(overdue.order_by("scheduled_for").only("subject", "scheduled_for")[:MAX_NAMED])
+
+
+def _overdue_ones(overdue: list[Broadcast], may: May, now: datetime) -> list[Concern]:
+    return [
+        Concern(
+            f"overdue-{broadcast.pk}",
+            f"“{broadcast.title}” was due to start at {shown_time(broadcast.scheduled_for or now, now)} and is still "
+            "awaiting approval. It starts as soon as it is approved.",
+            button=_decide(may),
+            url=_decide_url(broadcast, may),
+        )
+        for broadcast in overdue
+    ]
+
+
+def _paused() -> list[Concern]:
+    """Those that staff paused: nothing else resumes them."""
+    paused = Broadcast.objects.filter(state=State.PAUSED).order_by("-pk")
+    return [
+        Concern(
+            f"paused-{broadcast.pk}",
+            f"“{broadcast.title}” is paused: {progress.sheet(broadcast).bar.words}. Resume or cancel it.",
+            button="View",
+            url=_progress_url(broadcast),
+        )
+        for broadcast in paused[:MAX_NAMED]
+    ]
+
+
+def _failed(may: May, now: datetime) -> list[Concern]:
+    """Those that ended lately with failures which can still be sent again; by their tallies, so nothing is counted."""
+    ended = Broadcast.objects.filter(state=State.FINISHED, finished_at__gt=now - FAILED_FOR, followed_by=None)
+    newest = ended.unexpired(now).order_by("-pk")[:MAX_COUNTED]
+    found = [(broadcast, progress.sheet(broadcast).count(Delivery.State.FAILED)) for broadcast in newest]
+    button = "View and retry" if may(groups.RESOLVE_DELIVERY) else "View"
+    return [
+        Concern(
+            f"failed-{broadcast.pk}",
+            f"“{broadcast.title}”: {numbers.counted(number, 'message')} failed.",
+            button=button,
+            url=_progress_url(broadcast),
+        )
+        for broadcast, number in found
+        if number
+    ][:MAX_NAMED]
+
+
 def _faulty(now: datetime) -> list[Concern]:
     faulty = Broadcast.objects.faulty(now - faults.SHOWN_FOR).order_by("pk").only("subject", "fault")
     return [
         Concern(
             f"faulty-{broadcast.pk}",
-            f"“{broadcast.subject}”: {broadcast.fault}. It is retried automatically, and other broadcasts continue. "
+            f"“{broadcast.title}”: {broadcast.fault}. It is retried automatically, and other broadcasts continue. "
             "The server’s log has the details.",
             is_bad=True,
             button="View",

@@ -4,6 +4,7 @@ Everything comes from broadcasts' own rows and from what the dispatcher counts. 
 costs the same for ten clients and for ten million.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -22,9 +23,10 @@ OLD_AFTER = timedelta(minutes=15)
 
 
 # --- Broadcasts -------------------------------------------------------------------------------------------------------
-def under_way() -> list[progress.Sheet]:
+def under_way(*, stalled: Mapping[Channel, str]) -> list[progress.Sheet]:
+    """`stalled`: what `process_health.stalled` gives."""
     newest = _listed(Broadcast.objects.to_sweep()).order_by("-created_at")
-    return [progress.sheet(broadcast) for broadcast in newest[:MAX_LISTED]]
+    return [progress.sheet(broadcast, stalled=stalled) for broadcast in newest[:MAX_LISTED]]
 
 
 def to_come() -> list[Broadcast]:
@@ -42,7 +44,9 @@ class Finished:
 
 
 def finished() -> list[Finished]:
-    newest = _listed(Broadcast.objects.exclude(finished_at=None)).order_by("-created_at")
+    # Of what was rejected, undone, or cancelled before it started, nothing was sent.
+    ended = Broadcast.objects.filter(finished_at__isnull=False, started_at__isnull=False)
+    newest = _listed(ended).order_by("-created_at")
     return [Finished(broadcast, _outcomes(broadcast)) for broadcast in newest[:MAX_LISTED]]
 
 

@@ -4,12 +4,10 @@ It comes from the heartbeats and the breakers alone, so that no page asks the br
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.conf import settings
-from django.utils.formats import date_format
-from django.utils.timezone import localtime
 
 from notifier.models import Breaker, Channel, Process
 from notifier.wording import numbers, wall_clocks
@@ -24,6 +22,9 @@ class Health:
     words: str
     #: The channel that has paused itself, where this is about that.
     paused: Channel | None = None
+    #: Why nothing is sent while it does not work, in a few words; and of which channel, where not of all.
+    stops: str = field(default="", compare=False)
+    channel: Channel | None = field(default=None, compare=False)
 
 
 def health(*, channels: Iterable[Channel], now: datetime) -> list[Health]:
@@ -39,6 +40,15 @@ def health(*, channels: Iterable[Channel], now: datetime) -> list[Health]:
     return found
 
 
+def stalled(health: Iterable[Health]) -> dict[Channel, str]:
+    """Of which channels nothing is sent, and why, as in "no consumer". What stops all of them comes first."""
+    found: dict[Channel, str] = {}
+    for part in sorted((part for part in health if part.stops), key=lambda part: part.channel is not None):
+        for channel in [part.channel] if part.channel else Channel:
+            found.setdefault(channel, part.stops)
+    return found
+
+
 def dead_letters(*, now: datetime) -> int:
     """How many dead letters there are, as the dispatcher last counted; 0 while none is running."""
     dispatchers = list(Process.objects.alive(now).filter(kind=Process.Kind.DISPATCHER))
@@ -47,10 +57,13 @@ def dead_letters(*, now: datetime) -> int:
 
 def _dispatcher_health(dispatchers: list[Process]) -> Health:
     if not dispatchers:
-        return Health("Dispatcher", False, "No dispatcher is running. Start one with: python manage.py run_dispatcher")
+        start = "python manage.py run_dispatcher"
+        words = f"No dispatcher is running. Start one with: {start}"
+        return Health("Dispatcher", False, words, stops="no dispatcher")
     troubled = [process for process in dispatchers if process.waits_for_database]
     if len(troubled) == len(dispatchers):
-        return Health("Dispatcher", False, troubled[0].detail)
+        words = "the dispatcher can’t reach the database"
+        return Health("Dispatcher", False, troubled[0].detail, stops=words)
     return Health("Dispatcher", True, _running(len(dispatchers)))
 
 
@@ -58,7 +71,9 @@ def _broker_health(dispatchers: list[Process]) -> Health:
     name = "Queue in the database" if settings.BROKER_URL.startswith("database:") else "RabbitMQ"
     troubled = [p for p in dispatchers if p.state == Process.State.WAITING and not p.waits_for_database]
     if troubled:
-        return Health(name, False, troubled[0].detail)
+        # While another dispatcher can use it, sending goes on.
+        stops = "" if len(troubled) < len(dispatchers) else f"{name} can’t be used"
+        return Health(name, False, troubled[0].detail, stops=stops)
     if not dispatchers:
         return Health(name, False, "Not known: only a running dispatcher checks it.")
     depths = _newest_depths(dispatchers)
@@ -77,23 +92,30 @@ def _breaker_health(breaker: Breaker, now: datetime) -> Health:
         why += f", and so did {numbers.counted(breaker.probes, 'test', 'tests')} since"
     if said := " ".join(breaker.detail.split()).rstrip("."):
         why += f" ({said})"
-    later = breaker.probe_at is not None and breaker.probe_at > now
-    when = f"at {date_format(localtime(breaker.probe_at), 'H:i:s')}" if later else "as soon as one is due"
+    when = "as soon as one is due"
+    if breaker.probe_at is not None and breaker.probe_at > now:
+        when = f"at {wall_clocks.shown_time(breaker.probe_at, now, shape='H:i:s')}"
     words = (
         f"{channel.label} was paused automatically at {wall_clocks.shown_time(breaker.opened_at or now, now)}: {why}. "
         f"A single delivery is tried {when}. Once one succeeds, sending resumes automatically."
     )
-    return Health(str(channel.label), False, words, paused=channel)
+    return Health(str(channel.label), False, words, paused=channel, stops="paused after failures", channel=channel)
 
 
 def _consumer_health(channel: Channel, consumers: list[Process]) -> Health:
     part = f"{channel.label} consumers"
     if not consumers:
         start = f"python manage.py run_consumer {channel.value}"
-        return Health(part, False, f"No {channel.in_words} consumer is running. Start one with: {start}")
+        return Health(
+            part,
+            False,
+            f"No {channel.in_words} consumer is running. Start one with: {start}",
+            stops="no consumer",
+            channel=channel,
+        )
     troubled = [process for process in consumers if process.state == Process.State.WAITING]
     if len(troubled) == len(consumers):
-        return Health(part, False, troubled[0].detail)
+        return Health(part, False, troubled[0].detail, stops="no consumer can send", channel=channel)
     return Health(part, True, _running(len(consumers)))
 
 

@@ -12,7 +12,7 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from phonenumber_field.formfields import PhoneNumberField
 
-from notifier.messages.lines import validate_one_line
+from notifier.messages.lines import validate_name, validate_one_line
 from notifier.staff import profiles, timezones
 from notifier.web.stale_forms import StaleForm
 
@@ -30,13 +30,13 @@ class AccountForm(StaleForm, forms.Form):
     first_name = forms.CharField(
         required=False,
         max_length=150,
-        validators=[validate_one_line],
+        validators=[validate_name],
         widget=forms.TextInput({"autocomplete": "given-name"}),
     )
     last_name = forms.CharField(
         required=False,
         max_length=150,
-        validators=[validate_one_line],
+        validators=[validate_name],
         widget=forms.TextInput({"autocomplete": "family-name"}),
     )
     email = forms.EmailField(

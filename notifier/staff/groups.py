@@ -38,6 +38,7 @@ VIEW_DELIVERY = "notifier.view_delivery"
 VIEW_ERASEDADDRESS = "notifier.view_erasedaddress"
 CHANGE_INBOUNDMESSAGE = "notifier.change_inboundmessage"
 VIEW_INBOUNDMESSAGE = "notifier.view_inboundmessage"
+CHANGE_NOTIFICATION = "notifier.change_notification"
 VIEW_NOTIFICATION = "notifier.view_notification"
 VIEW_PICTURE = "notifier.view_picture"
 VIEW_PREFERENCE = "notifier.view_preference"
@@ -84,7 +85,7 @@ RIGHTS: dict[str, frozenset[str]] = {
     # --- What is written, and what is sent ---
     VIEW_NOTIFICATION: _ALL,
     "notifier.add_notification": _EDIT,
-    "notifier.change_notification": _EDIT,
+    CHANGE_NOTIFICATION: _EDIT,
     "notifier.delete_notification": _EDIT,
     "notifier.view_historicalnotification": _ALL,
     VIEW_PICTURE: _ALL,

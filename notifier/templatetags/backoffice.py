@@ -13,7 +13,9 @@ from django.db.models.options import Options
 from django.template.loader import select_template
 from django.urls import reverse
 from django.utils.safestring import SafeString
+from django.utils.timezone import get_current_timezone
 
+from notifier.addresses import phones
 from notifier.broadcasts import lifecycle
 from notifier.models import Broadcast, Channel, Delivery, InboundMessage
 from notifier.wording import badges, numbers, wall_clocks
@@ -67,12 +69,24 @@ def percent(share: float) -> str:
 
 @register.filter
 def shown(value: Any) -> str:
-    """A field's value as staff read it: yes, no, a date, or a dash for nothing."""
+    """A field's value as staff read it: yes, no, a date, a number in groups of digits, or a dash for nothing."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, datetime):
         return wall_clocks.shown(value)
-    return NOTHING if value in (None, "") else str(value)
+    return NOTHING if value in (None, "") else phones.spaced(str(value))
+
+
+@register.filter
+def address(value: Any) -> str:
+    """An e-mail address as it is, and a phone number in groups of digits; empty for none."""
+    return phones.spaced(str(value)) if value else ""
+
+
+@register.simple_tag
+def time_zone() -> str:
+    """The zone in which a page shows times, such as Europe/London."""
+    return str(get_current_timezone())
 
 
 @register.filter

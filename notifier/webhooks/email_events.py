@@ -177,6 +177,8 @@ class _OneByOne(_View):
 
     #: Why events were left out, a word or two for each.
     _left_out: tuple[str, ...] = ()
+    #: What was posted, once it was read as JSON.
+    _body: Any = None
 
     def run_validators(self, request: HttpRequest) -> None:
         try:
@@ -196,6 +198,23 @@ class _OneByOne(_View):
         if self._left_out:
             self._tell(taken=len(usable))
         return usable
+
+    def parse_json_body(self, request: HttpRequest) -> Any:
+        """Unisender Go's. Anymail takes the entries of a batch out of it in one expression, which one entry fails."""
+        if self._body is None:
+            self._body = self._without_odd_entries(super().parse_json_body(request))
+        return self._body
+
+    def _without_odd_entries(self, body: Any) -> Any:
+        users = body.get("events_by_user") if isinstance(body, dict) else None
+        if not isinstance(users, list):
+            return body
+        found = [entry for user in users for entry in _entries_of(user)]
+        good = [entry for entry in found if _is_entry(entry)]
+        self._left_out += ("no entry",) * (len(found) - len(good))
+        # Its documentation has one user in each batch, and anymail insists on that.
+        first = next((user for user in users if isinstance(user, dict)), {})
+        return body | {"events_by_user": [first | {"events": good}]}
 
     def _tell(self, *, taken: int) -> None:
         number, why = len(self._left_out), ", ".join(sorted(set(self._left_out)))
@@ -218,6 +237,19 @@ class _OneByOne(_View):
         except Exception as error:  # noqa: BLE001  (whatever anymail raises for what it does not expect)
             self._left_out += (type(error).__name__,)
             return None
+
+
+def _entries_of(user: Any) -> list[Any]:
+    """What one user's part of a batch holds; itself where it can't be read."""
+    entries = user.get("events") if isinstance(user, dict) else None
+    return entries if isinstance(entries, list) else [user]
+
+
+def _is_entry(entry: Any) -> bool:
+    """Whether it has a name, and with the name of a message's status what became of the message."""
+    if not isinstance(entry, dict) or "event_name" not in entry:
+        return False
+    return entry["event_name"] != "transactional_email_status" or "event_data" in entry
 
 
 def _has_usable_address(event: AnymailTrackingEvent) -> bool:

@@ -17,6 +17,7 @@ TONES: dict[TextChoices, str] = {
     Broadcast.State.PAUSED: "warn",
     Broadcast.State.CANCELLED: "quiet",
     Broadcast.State.FINISHED: "good",
+    Broadcast.State.REJECTED: "bad",
     Delivery.State.PENDING: "quiet",
     Delivery.State.SENDING: "active",
     Delivery.State.RETRYING: "warn",
@@ -32,6 +33,10 @@ TONES: dict[TextChoices, str] = {
     Process.State.WORKING: "active",
     Process.State.WAITING: "warn",
 }
+
+
+#: In the place of a badge where nothing is out of the ordinary. For an empty text a list would show a dash.
+BLANK = SafeString("&nbsp;")
 
 
 def badge(*, text: str, tone: str) -> SafeString:

@@ -10,10 +10,13 @@ from django.utils.formats import date_format
 from django.utils.timezone import get_current_timezone, is_naive, localtime
 
 _SHAPE = "j M Y, H:i"
-#: As people write them.
-EXAMPLES = "2026-11-24T16:00 (the server’s time zone) or 2026-11-24T16:00+01:00"
 #: At the ends of the calendar a moment has no equal in another zone, and a day earlier or later is none.
 YEARS = range(1900, 3000)
+
+
+def examples() -> str:
+    """As people write them: 2026-11-24T16:00 (Europe/London) or 2026-11-24T16:00+01:00"""
+    return f"2026-11-24T16:00 ({get_current_timezone()}) or 2026-11-24T16:00+01:00"
 
 
 def read(text: str) -> datetime:
@@ -24,7 +27,7 @@ def read(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise ValueError(f"“{text}” is not a date and time. Write it like {EXAMPLES}.") from error
+        raise ValueError(f"“{text}” is not a date and time. Write it like {examples()}.") from error
     if moment.year not in YEARS:
         raise ValueError(f"“{text}” is too far away: write a year from {YEARS[0]} to {YEARS[-1]}.")
     if not is_naive(moment):
@@ -54,10 +57,11 @@ def shown_to_the_second(moment: datetime) -> str:
     return _shown(moment, f"{_SHAPE}:s")
 
 
-def shown_time(moment: datetime, now: datetime) -> str:
-    """The time of day, with the date if it is another day's than today's."""
+def shown_time(moment: datetime, now: datetime, *, shape: str = "H:i") -> str:
+    """16:00 GMT: the time of day with its zone, and with the date if it is another day's than today's."""
     there = localtime(moment)
-    return str(date_format(there, "H:i" if there.date() == localtime(now).date() else _SHAPE))
+    shape = shape if there.date() == localtime(now).date() else _SHAPE
+    return f"{date_format(there, shape)} {there.tzname()}"
 
 
 def with_zone(moment: datetime) -> str:

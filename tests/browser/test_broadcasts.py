@@ -8,7 +8,7 @@ import pytest
 from django.conf import LazySettings
 from django.urls import reverse
 from django.utils import timezone
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from notifier.models import Broadcast, Notification
 from tests.support.factories import a_client, a_notification, a_user
@@ -113,7 +113,7 @@ def test_a_waiting_page_turns_into_the_progress_page_by_itself(
 
     Broadcast.objects.update(state=State.RUNNING, started_at=timezone.now())
 
-    page.locator("#live", has_text="processed").wait_for()
+    page.locator("#live", has_text="sent").wait_for()
     page.get_by_role("button", name="Pause").wait_for()
     assert page.locator("#before").count() == 0
 
@@ -186,8 +186,10 @@ def test_a_rejection_tells_the_one_who_asked_why(
     bob.get_by_role("button", name="Reject").click()
     bob.get_by_text("Rejected. Nothing will be sent.").wait_for()
 
-    ann.get_by_text("rejected by bob: the gate stays shut").wait_for()
-    assert Broadcast.objects.get().state == State.CANCELLED
+    rejected = ann.locator("#rejected")
+    expect(rejected).to_contain_text("Rejected by bob")
+    expect(rejected).to_contain_text("the gate stays shut")
+    assert Broadcast.objects.get().state == State.REJECTED
 
 
 def test_without_javascript_it_is_scheduled_approved_and_cancelled(

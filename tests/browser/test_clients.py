@@ -138,11 +138,40 @@ def test_consent_is_ticked_with_where_it_comes_from(desk: Page, staff: User) -> 
     a_topic(slug="listings")
     desk.goto(page_of(client))
 
+    desk.get_by_role("link", name="Edit").click()
     desk.get_by_label("Listings by SMS").check()
     desk.get_by_label("How do we know?").fill("signed form")
     desk.get_by_role("button", name="Save", exact=True).click()
 
     expect(desk.get_by_role("region", name="Consent history")).to_contain_text("Staff, root: signed form")
+
+
+def test_the_profile_comes_first_and_the_form_when_it_is_asked_for(desk: Page, staff: User) -> None:
+    client = a_story(staff)["client"]
+    desk.goto(page_of(client))
+
+    profile = desk.get_by_role("region", name="Profile")
+    expect(profile.get_by_role("link", name=client.email)).to_be_visible()
+    expect(profile).to_contain_text("Active")
+    expect(profile).to_contain_text("Three homes by e-mail")
+    expect(desk.get_by_role("region", name="Agreed to hear about")).to_be_visible()
+    expect(desk.locator("#suppressed")).to_be_in_viewport()
+    expect(desk.get_by_label("Name")).to_have_count(0)
+
+    desk.get_by_role("link", name="Edit").click()
+    expect(desk.get_by_label("Name")).to_be_focused()
+    expect(desk.locator("#suppressed")).to_be_in_viewport()
+    desk.get_by_role("link", name="Cancel").click()
+    expect(profile).to_be_visible()
+
+    desk.get_by_role("link", name="Edit").click()
+    desk.get_by_label("Name").fill("")
+    desk.get_by_role("button", name="Save", exact=True).click()
+    expect(desk.get_by_label("Name")).to_be_focused()
+    desk.get_by_label("Name").fill("Ann Archer")
+    desk.get_by_role("button", name="Save", exact=True).click()
+    expect(desk.get_by_role("heading", name="Ann Archer")).to_be_visible()
+    expect(profile).to_be_visible()
 
 
 def test_a_client_is_archived_and_returns(desk: Page, staff: User) -> None:

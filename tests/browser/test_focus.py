@@ -22,6 +22,7 @@ ADDRESSES: dict[str, Callable[[], str]] = {
     "confirm": lambda: f"{reverse('admin:notifier_notification_broadcast')}?ids={Notification.objects.get().pk}",
     "notification": lambda: reverse("admin:notifier_notification_change", args=[Notification.objects.get().pk]),
     "client": lambda: reverse("admin:notifier_client_change", args=[Client.objects.earliest("pk").pk]),
+    "client's form": lambda: f"{ADDRESSES['client']()}?edit=1",
     "group": lambda: reverse("admin:auth_group_change", args=[Group.objects.get().pk]),
 }
 #: What has the focus, and which of its upper, middle and lower part another thing is seen in the place of.

@@ -58,7 +58,7 @@ def page_of(kind: str, pk: int | None = None) -> str:
 FORMS: dict[str, tuple[Callable[[], str], str, str]] = {
     "notification": (lambda: page_of("notifier_notification", a_notification().pk), "#id_sms_body", "Other"),
     "new notification": (lambda: page_of("notifier_notification"), "#id_email_body", "Text"),
-    "client": (lambda: page_of("notifier_client", a_client().pk), "#id_name", "Bob"),
+    "client": (lambda: f"{page_of('notifier_client', a_client().pk)}?edit=1", "#id_name", "Bob"),
     "new client": (lambda: page_of("notifier_client"), "#id_name", "Bob"),
     "topic": (lambda: page_of("notifier_topic", a_topic().pk), "#id_name", "Other"),
     "suppression": (lambda: page_of("notifier_suppression"), "#id_address", "a@example.com"),
@@ -94,7 +94,7 @@ def test_whoever_leaves_a_form_with_edits_is_asked_first(
 
 
 def test_ticks_and_choices_are_edits_too(desk: Callable[[str], Page], asked: list[str]) -> None:
-    page = desk(page_of("notifier_client", a_client(listings="email").pk))
+    page = desk(f"{page_of('notifier_client', a_client(listings='email').pk)}?edit=1")
 
     page.get_by_label("Listings by SMS").check()
     leave(page)

@@ -5,11 +5,10 @@ from typing import Any
 from django.contrib import admin
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.template.loader import render_to_string
 from django.urls import URLPattern
-from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.timezone import localtime
 
 from notifier.admin.broadcasts import email_preview, progress_page
 from notifier.admin.broadcasts.acts import approve, buttons, follow_up, reschedule, undo
@@ -18,7 +17,8 @@ from notifier.admin.lists.base import ReadOnlyAdmin
 from notifier.admin.lists.routing import page
 from notifier.broadcasts import lifecycle, progress
 from notifier.models import Broadcast, Delivery
-from notifier.wording import numbers
+from notifier.runtime import clock
+from notifier.wording import numbers, wall_clocks
 from notifier.wording.badges import badge, state_badge
 from notifier.wording.model_names import NOTHING
 
@@ -28,7 +28,7 @@ class BroadcastAdmin(ReadOnlyAdmin):
     list_display = (
         "title",
         "state_shown",
-        "settled_share",
+        "sent_share",
         "sent",
         "failed",
         "unknown",
@@ -76,7 +76,7 @@ class BroadcastAdmin(ReadOnlyAdmin):
         return format_html(
             '<a href="{}">{}</a> <span class="quiet">#{} {}{}</span>',
             self.page_url("progress", broadcast.pk),
-            broadcast.subject,
+            broadcast.title,
             broadcast.pk,
             broadcast.topic.name,
             f", follows #{broadcast.follows_id}" if broadcast.follows_id else "",
@@ -86,18 +86,13 @@ class BroadcastAdmin(ReadOnlyAdmin):
     def state_shown(self, broadcast: Broadcast) -> SafeString:
         return state_badge(Broadcast.State(broadcast.state))
 
-    @admin.display(description="processed")
-    def settled_share(self, broadcast: Broadcast) -> SafeString | str:
-        sheet = progress.sheet(broadcast)
-        if not sheet.total:
+    @admin.display(description="progress")
+    def sent_share(self, broadcast: Broadcast) -> SafeString | str:
+        bar = progress.sheet(broadcast).bar
+        if not bar.to_send:
             return NOTHING
-        return format_html(
-            '<progress max="{}" value="{}" aria-label="#{} processed"></progress> {} %',
-            sheet.total,
-            sheet.settled,
-            broadcast.pk,
-            int(sheet.share * 100),
-        )
+        shown = render_to_string("admin/includes/broadcasts/bar.html", {"bar": bar, "of": f"#{broadcast.pk}"})
+        return format_html("{} {} %", shown, int(bar.share * 100))
 
     @admin.display(description="sent")
     def sent(self, broadcast: Broadcast) -> str:
@@ -117,12 +112,25 @@ class BroadcastAdmin(ReadOnlyAdmin):
 
     @admin.display(description="audience")
     def audience_shown(self, broadcast: Broadcast) -> str:
-        return NOTHING if broadcast.state in Broadcast.BEFORE_START else f"{progress.sheet(broadcast).audience:,}"
+        return NOTHING if broadcast.started_at is None else f"{progress.sheet(broadcast).audience:,}"
 
     @admin.display(description="started")
     def begun(self, broadcast: Broadcast) -> SafeString:
-        moment = date_format(localtime(broadcast.started_at), "j M Y, H:i") if broadcast.started_at else NOTHING
-        return format_html('{} <span class="quiet">by {}</span>', moment, lifecycle.requester(broadcast))
+        return format_html('{} <span class="quiet">by {}</span>', _start(broadcast), lifecycle.requester(broadcast))
+
+
+def _start(broadcast: Broadcast) -> str:
+    """When it started, or is to start."""
+    if broadcast.started_at:
+        return wall_clocks.shown(broadcast.started_at)
+    if broadcast.state not in Broadcast.BEFORE_START:
+        return NOTHING
+    planned = broadcast.scheduled_for
+    if planned and planned > clock.now() and not broadcast.can_be_undone:
+        return f"starts {wall_clocks.shown(planned)}"
+    if broadcast.state == Broadcast.State.AWAITING_APPROVAL:
+        return "once approved"
+    return "about to start" if planned else NOTHING
 
 
 def _number(broadcast: Broadcast, state: Delivery.State) -> str:

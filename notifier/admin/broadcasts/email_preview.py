@@ -34,10 +34,15 @@ def url(text: Notification | Broadcast) -> str:
 def page(request: HttpRequest, text: Notification | Broadcast) -> HttpResponse:
     if not text.email_body.strip():
         raise Http404(f"{text} has no e-mail text.")
-    may_see = any(map(request.user.has_perm, KNOWN_TO))
+    may_see = may_see_a_client(request)
     sample = audience.sample(topic=text.topic, channel=Channel.EMAIL) if may_see else None
     html = for_a_frame(rendered(text).html_for(values(text, sample), test_token(text.topic)))
     return HttpResponse(html, headers={"X-Frame-Options": "SAMEORIGIN"})
+
+
+def may_see_a_client(request: HttpRequest) -> bool:
+    """Whether the sample may be a real client."""
+    return any(map(request.user.has_perm, KNOWN_TO))
 
 
 def size_warning(text: Notification | Broadcast, sample: Client | None) -> str:

@@ -75,11 +75,30 @@ class NumberForm(forms.Form):
     well, which shows that it was read."""
 
     counted = forms.IntegerField(required=False, min_value=0, widget=forms.HiddenInput)
+    #: The number that the page showed for a critical broadcast, which ignores frequency caps.
+    counted_critical = forms.IntegerField(required=False, min_value=0, widget=forms.HiddenInput)
     typed = forms.CharField(label="Number of messages", required=False)
 
-    def __init__(self, *args: Any, sends: int, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, sends: int, critical_sends: int | None = None, **kwargs: Any) -> None:
+        """`critical_sends`: how many it would be if it were critical, where the form may say so."""
         super().__init__(*args, **kwargs)
-        self.sends = sends
+        self._sends = sends
+        self._critical_sends = sends if critical_sends is None else critical_sends
+
+    @property
+    def sends(self) -> int:
+        return self._critical_sends if self.is_for_critical else self._sends
+
+    @property
+    def is_for_critical(self) -> bool:
+        """Whether the broadcast would be critical, as this form says."""
+        return "is_critical" in self.fields and bool(self["is_critical"].value())
+
+    @property
+    def shown(self) -> int | None:
+        """The number that the page showed; None where it showed none."""
+        names = ("counted_critical", "counted") if self.is_for_critical else ("counted",)
+        return next((numbers.read_id(str(self.data[name])) for name in names if self.data.get(name)), None)
 
     @property
     def must_type(self) -> bool:
@@ -88,8 +107,7 @@ class NumberForm(forms.Form):
     @property
     def has_grown(self) -> bool:
         """Whether it would be many more than the page showed, or the page did not say how many that was."""
-        counted = numbers.read_id(str(self.data.get("counted", "")))
-        return counted is None or self.sends > counted * GROWTH
+        return self.shown is None or self.sends > self.shown * GROWTH
 
     @property
     def pattern(self) -> str:
@@ -102,7 +120,7 @@ class NumberForm(forms.Form):
             if self.has_grown:
                 self.add_error(None, f"It would now be {self.sends:,} messages. Check the number before you send them.")
         else:
-            self._check_typed(re.sub(r"[,.\s’']", "", cleaned.get("typed") or ""), cleaned.get("counted"))
+            self._check_typed(re.sub(r"[,.\s’']", "", cleaned.get("typed") or ""), self.shown)
         return cleaned
 
     def _check_typed(self, typed: str, counted: int | None) -> None:

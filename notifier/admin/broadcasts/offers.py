@@ -3,18 +3,21 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from types import MappingProxyType
 
 from django.conf import settings
 from django.contrib.auth.models import User
 
 from notifier.admin.broadcasts import samples
+from notifier.admin.broadcasts.totals import Totals
 from notifier.admin.clients import audience_lists
-from notifier.broadcasts import audience, estimates, followups, lifecycle
+from notifier.broadcasts import audience, estimates, followups, held_back, lifecycle
 from notifier.broadcasts.audience import Reach, Standing
 from notifier.broadcasts.estimates import Duration, Segments
 from notifier.messages import fill_ins, placeholders, sms_segments
 from notifier.models import Broadcast, Channel, Client, Notification, Topic
 from notifier.policies import sms_countries
+from notifier.runtime import clock
 from notifier.wording import numbers
 
 HEADINGS = {
@@ -37,13 +40,14 @@ def _shown() -> list[Standing]:
 class Counted:
     """A number on the page, with the URL of the list of exactly those clients."""
 
-    standing: Standing
+    #: None for those who are over the frequency cap, of whom there is no list.
+    standing: Standing | None
     number: int
     url: str
 
     @property
     def heading(self) -> str:
-        return HEADINGS[self.standing]
+        return HEADINGS[self.standing] if self.standing else "Frequency cap"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,22 +68,32 @@ class ChannelOffer:
     too_large: str
     #: Whether it goes to everybody in the list of recipients; a follow-up goes only to some of them.
     to_all: bool = True
+    #: Recipients who would be skipped, because they had as many messages as the frequency cap allows.
+    over_cap: int = 0
+
+    @property
+    def critical_sends(self) -> int:
+        """How many messages it would be if it ignored the cap."""
+        return self.reach.recipients if self.reach and self.text else 0
 
     @property
     def sends(self) -> int:
-        return self.reach.recipients if self.reach and self.text else 0
+        return max(0, self.critical_sends - self.over_cap)
 
     @property
     def counts(self) -> list[Counted]:
         found: list[Counted] = []
         for standing in _shown() if self.reach else ():
             is_used = standing != Standing.RECIPIENTS or self.text
-            is_listed = is_used and (self.to_all or standing != Standing.RECIPIENTS)
+            is_all = self.to_all and not self.over_cap
+            is_listed = is_used and (is_all or standing != Standing.RECIPIENTS)
             url = (
                 audience_lists.list_url(topic=self.topic, channel=self.channel, standing=standing) if is_listed else ""
             )
             number = getattr(self.reach, standing.value) if is_used else 0
-            found.append(Counted(standing, number, url))
+            found.append(Counted(standing, self.sends if standing == Standing.RECIPIENTS else number, url))
+        if found and held_back.caps_are_set():
+            found.insert(1, Counted(None, self.over_cap, ""))
         return found
 
     @property
@@ -101,8 +115,13 @@ class Offer:
     def sends(self) -> int:
         return sum(channel.sends for channel in self.channels)
 
+    @property
+    def critical_sends(self) -> int:
+        return sum(channel.critical_sends for channel in self.channels)
+
     def needs_approval(self, by: User) -> bool:
-        return lifecycle.needs_approval(by=by, sends=lambda: self.sends)
+        """Whatever the cap keeps back: it is the audience that a second person agrees to."""
+        return lifecycle.needs_approval(by=by, sends=lambda: self.critical_sends)
 
     @property
     def seen(self) -> str:
@@ -133,25 +152,11 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(Totals):
     """All offers of a page together."""
 
-    sends: dict[Channel, int]
     duration: Duration
     segments: Segments
-
-    @property
-    def total(self) -> int:
-        return sum(self.sends.values())
-
-    @property
-    def parts(self) -> list[str]:
-        """As in ["412 e-mails", "388 SMS"]."""
-        return [channel.counted(number) for channel, number in self.sends.items() if number]
-
-    @property
-    def in_words(self) -> str:
-        return " and ".join(self.parts)
 
     @property
     def stop_line(self) -> str:
@@ -165,13 +170,15 @@ class Summary:
 
 
 def summary(offered: Sequence[Offer]) -> Summary:
-    sends = {
-        channel: sum(one.sends for offer in offered for one in offer.channels if one.channel == channel)
-        for channel in Channel
+    each_channel = [one for offer in offered for one in offer.channels]
+    sends = {channel: sum(one.sends for one in each_channel if one.channel == channel) for channel in Channel}
+    critical = {
+        channel: sum(one.critical_sends for one in each_channel if one.channel == channel) for channel in Channel
     }
     each = [offer.segments for offer in offered]
     return Summary(
         sends=sends,
+        critical=critical,
         duration=estimates.duration(sends=sends),
         segments=Segments(
             total=sum(one.total for one in each),
@@ -183,33 +190,51 @@ def summary(offered: Sequence[Offer]) -> Summary:
     )
 
 
-def sends(notifications: Sequence[Notification]) -> int:
-    """How many messages these would be in total, counted at this moment."""
+def sends(notifications: Sequence[Notification], *, now: datetime) -> tuple[int, int]:
+    """How many messages these would be in total, counted at this moment; and if they ignored the frequency cap."""
     reaches = audience.reaches(topics=_topics(notifications))
-    return sum(reaches[n.topic_id][channel].recipients for n in notifications for channel in n.channels)
+    total = sum(reaches[n.topic_id][channel].recipients for n in notifications for channel in n.channels)
+    over = _over_caps(notifications, now)
+    return total - sum(over[n.topic_id, channel] for n in notifications for channel in n.channels), total
 
 
 def of_notifications(*, notifications: Sequence[Notification], now: datetime, counted: bool = True) -> list[Offer]:
     """What these would send now. Without `counted` there is no reach, but still a sample of how each reads."""
     earlier = lifecycle.sent_recently(notification_ids=[n.pk for n in notifications], now=now)
     reaches = audience.reaches(topics=_topics(notifications)) if counted else None
-    return _offers(notifications, reaches, earlier)
+    return _offers(notifications, reaches, earlier, _over_caps(notifications, now) if counted else {})
+
+
+def _over_caps(
+    texts: Sequence[Notification | Broadcast], now: datetime, follows: Broadcast | None = None
+) -> dict[tuple[int, Channel], int]:
+    """By topic and channel, how many recipients the frequency cap leaves out."""
+    used = {(text.topic_id, channel) for text in texts for channel in text.channels}
+    return {
+        (pk, channel): held_back.over_cap(topic_id=pk, channel=channel, now=now, follows=follows)
+        for pk, channel in used
+    }
 
 
 def _topics(notifications: Sequence[Notification | Broadcast]) -> list[Topic]:
     return list({n.topic_id: n.topic for n in notifications}.values())
 
 
-def of_broadcast(broadcast: Broadcast, *, counted: bool = True) -> Offer:
-    """What a broadcast that has not begun would send now; a follow-up goes only to those whom the others missed."""
+def of_broadcast(broadcast: Broadcast, *, counted: bool = True, is_critical: bool | None = None) -> Offer:
+    """What a broadcast that has not begun would send now; a follow-up goes only to those whom the others missed.
+
+    `is_critical` is in place of the broadcast's own.
+    """
     if not counted:
         return _offers([broadcast], None)[0]
     reach = audience.reach(topic=broadcast.topic)
+    ignores_cap = broadcast.is_critical if is_critical is None else is_critical
+    over = {} if ignores_cap else _over_caps([broadcast], clock.now(), broadcast.follows)
     if broadcast.follows is None:
-        return _offers([broadcast], {broadcast.topic_id: reach})[0]
+        return _offers([broadcast], {broadcast.topic_id: reach}, over_caps=over)[0]
     missing = {one.channel: one.recipients for one in followups.missing(broadcast=broadcast.follows)}
     only = {channel: replace(reach[channel], recipients=missing.get(channel, 0)) for channel in Channel}
-    offer = _offers([broadcast], {broadcast.topic_id: only})[0]
+    offer = _offers([broadcast], {broadcast.topic_id: only}, over_caps=over)[0]
     return replace(offer, channels=[replace(channel, to_all=False) for channel in offer.channels])
 
 
@@ -217,6 +242,7 @@ def _offers(
     notifications: Sequence[Notification | Broadcast],
     reaches: Mapping[int, Mapping[Channel, Reach]] | None,
     earlier: Sequence[Broadcast] = (),
+    over_caps: Mapping[tuple[int, Channel], int] = MappingProxyType({}),
 ) -> list[Offer]:
     counted = {(pk, channel): reach for pk, found in (reaches or {}).items() for channel, reach in found.items()}
     samples = {
@@ -228,14 +254,19 @@ def _offers(
         Offer(
             notification=n,
             channels=[
-                _channel_offer(n, channel, counted.get((n.topic_id, channel)), samples[n.topic_id, channel])
+                replace(
+                    _channel_offer(n, channel, counted.get((n.topic_id, channel)), samples[n.topic_id, channel]),
+                    over_cap=over_caps.get((n.topic_id, channel), 0) if channel in n.channels else 0,
+                )
                 for channel in Channel
             ],
             earlier=[b for b in earlier if b.notification_id == n.pk],
             segments=estimates.segments(
                 text=n.sms_body.strip(),
                 topic=n.topic,
-                recipients=counted[n.topic_id, Channel.SMS].recipients if reaches else 0,
+                recipients=counted[n.topic_id, Channel.SMS].recipients - over_caps.get((n.topic_id, Channel.SMS), 0)
+                if reaches
+                else 0,
             ),
         )
         for n in notifications

@@ -14,7 +14,7 @@ from notifier.broadcasts import acts
 from notifier.models import Broadcast
 
 #: What a page shows of a broadcast besides its own columns.
-_RELATED = ("topic", "created_by", "text_by", "approved_by", "notification")
+_RELATED = ("topic", "created_by", "text_by", "approved_by", "rejected_by", "notification")
 
 
 def find(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast_id: int, *also: str) -> Broadcast:
@@ -30,7 +30,7 @@ def find(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast_id: int, 
 def context(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadcast, label: str) -> dict[str, Any]:
     """Of a page that asks before something is done to the broadcast."""
     page = {
-        "title": f"{label}: {broadcast.subject}",
+        "title": f"{label}: {broadcast.title}",
         "label": label,
         "broadcast": broadcast,
         # Posted back, so that it is done to exactly this: see `NotAsShown`.
@@ -39,10 +39,10 @@ def context(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broad
     return model_admin.page_context(request, page)
 
 
-def reach_now(request: HttpRequest, broadcast: Broadcast) -> dict[str, Any]:
-    """Who would get it now, in numbers, which come later where there are many clients."""
+def reach_now(request: HttpRequest, broadcast: Broadcast, *, is_critical: bool | None = None) -> dict[str, Any]:
+    """Who would get it now, in numbers, which come later where there are many clients; `is_critical`: see `offers`."""
     later = deferred_counts.counted_url(request, is_long=deferred_counts.is_long())
-    offer = offers.of_broadcast(broadcast, counted=not later)
+    offer = offers.of_broadcast(broadcast, counted=not later, is_critical=is_critical)
     return {"counting": later, "offers": [offer], "summary": None if later else offers.summary([offer])}
 
 
@@ -53,9 +53,9 @@ def not_as_shown(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpResp
     return redirect(request.path)
 
 
-def sends_now(broadcast: Broadcast) -> int:
+def sends_now(broadcast: Broadcast, *, is_critical: bool | None = None) -> int:
     """How many messages it would be at this moment."""
-    return offers.of_broadcast(broadcast).sends
+    return offers.of_broadcast(broadcast, is_critical=is_critical).sends
 
 
 def to_progress(

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django_htmx.http import HTMX_STOP_POLLING
 
-from notifier.admin.broadcasts import email_preview, page_parts, waiting
+from notifier.admin.broadcasts import about, email_preview, page_parts, rejected, waiting
 from notifier.admin.broadcasts.acts import buttons, next_steps, undo
 from notifier.admin.broadcasts.acts.buttons import BUTTONS, Button
 from notifier.admin.deliveries.results import list_of
@@ -30,11 +30,15 @@ def progress_page(model_admin: BackOfficeAdmin, request: HtmxHttpRequest, broadc
     """The page, and for htmx the parts of it that move. One view of it costs the same whatever the audience."""
     broadcast = page_parts.find(model_admin, request, broadcast_id)
     is_under_way = broadcast.state == Broadcast.State.RUNNING
-    sheet = progress.sheet(broadcast, limits=throttles.rates() if is_under_way else None)
-    context = _context(model_admin, request, sheet)
+    # What works at this moment says nothing about a broadcast that has ended.
+    health = [] if _is_settled(broadcast) else process_health.health(channels=broadcast.channels, now=clock.now())
+    limits = throttles.rates() if is_under_way else None
+    sheet = progress.sheet(broadcast, limits=limits, stalled=process_health.stalled(health))
+    context = _context(model_admin, request, sheet) | {"health": health}
     if request.htmx:
         return _moving_parts(request, context)
-    page = {"title": broadcast.subject, "refresh_seconds": REFRESH_SECONDS} | context
+    shown = [] if context["wall"] else about.texts(request, broadcast)
+    page = {"title": broadcast.title, "refresh_seconds": REFRESH_SECONDS, "shown": shown} | context
     return TemplateResponse(request, "admin/notifier/broadcast/progress.html", model_admin.page_context(request, page))
 
 
@@ -55,7 +59,7 @@ def _moving_parts(request: HttpRequest, context: dict[str, Any]) -> HttpResponse
 
 def _context(model_admin: BackOfficeAdmin, request: HttpRequest, sheet: progress.Sheet) -> dict[str, Any]:
     broadcast, now = sheet.broadcast, clock.now()
-    settled = broadcast.finished_at is not None and broadcast.tallied_at is not None
+    settled = _is_settled(broadcast)
     follower = followups.follower_of(broadcast_id=broadcast.pk) if broadcast.finished_at else None
     shown = buttons.shown_to(request, sheet, follower, now)
     retry = model_admin.page_url("act", broadcast.pk, "retry") if BUTTONS["retry"] in shown else ""
@@ -68,10 +72,11 @@ def _context(model_admin: BackOfficeAdmin, request: HttpRequest, sheet: progress
         "follower": follower,
         **(_steps(model_admin, request, sheet, follower, retry) if settled else {"steps": []}),
         "wait": waiting.wait(broadcast=broadcast, user=request.user, now=now),
+        "about": about.about(broadcast),
+        "rejection": rejected.rejection(request, broadcast),
         "sender": lifecycle.requester(broadcast),
         "is_expired": broadcast.is_expired(now),
         "fault": broadcast.fault if broadcast.fault_at and broadcast.fault_at > now - faults.SHOWN_FOR else "",
-        "health": process_health.health(channels=broadcast.channels, now=now),
         "feed": progress.feed(broadcast, with_names=may_see_clients),
         "may_see_clients": may_see_clients,
         "may_see_deliveries": request.user.has_perm(groups.VIEW_DELIVERY),
@@ -91,8 +96,12 @@ def _steps(
     if deferred_counts.is_long():
         later = model_admin.page_url("follow_count", broadcast.pk)
         return {"steps": next_steps.next_steps(request, sheet, retry, None), "count_follow_up": later}
-    follow = next_steps.follow_up(sheet, followups.missing(broadcast=broadcast))
+    follow = next_steps.follow_up(request, sheet)
     return {"steps": next_steps.next_steps(request, sheet, retry, follow), "nobody_left": follow is None}
+
+
+def _is_settled(broadcast: Broadcast) -> bool:
+    return broadcast.finished_at is not None and broadcast.tallied_at is not None
 
 
 def _controls(request: HttpRequest, sheet: progress.Sheet, shown: Sequence[Button]) -> dict[str, Any]:

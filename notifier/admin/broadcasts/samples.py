@@ -33,9 +33,10 @@ def sample_text(text: Notification | Broadcast, channel: Channel, sample: Client
     return SampleText(subject, "", placeholders.sms(body, replacements), "")
 
 
-def samples_of(broadcast: Broadcast) -> list[SampleText]:
-    """Its frozen texts, each as one client reads it; nobody is counted."""
+def samples_of(broadcast: Broadcast, *, is_known: bool = True) -> list[SampleText]:
+    """Its frozen texts, each as one client reads it; nobody is counted. Without `is_known` the client is invented."""
     topic = broadcast.topic
     return [
-        sample_text(broadcast, channel, audience.sample(topic=topic, channel=channel)) for channel in broadcast.channels
+        sample_text(broadcast, channel, audience.sample(topic=topic, channel=channel) if is_known else None)
+        for channel in broadcast.channels
     ]

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 
-from notifier.broadcasts import acts, approvals
+from notifier.broadcasts import acts, approvals, approvers
 from notifier.broadcasts.acts import Act
 from notifier.models import Broadcast, BroadcastChange
 from notifier.staff import groups
@@ -43,6 +43,11 @@ class Wait:
         return self.broadcast.scheduled_for is not None and self.starts_in is None
 
 
+def changes(broadcast: Broadcast) -> Sequence[BroadcastChange]:
+    """The newest changes of its text and its time, in their order."""
+    return list(broadcast.changes.select_related("by").order_by("-pk")[:SHOWN])[::-1]
+
+
 def wait(*, broadcast: Broadcast, user: Any, now: datetime) -> Wait | None:
     """None for one that has begun, or never will."""
     if broadcast.state not in Broadcast.BEFORE_START:
@@ -54,10 +59,10 @@ def wait(*, broadcast: Broadcast, user: Any, now: datetime) -> Wait | None:
         starts_in=broadcast.scheduled_for - now if later and broadcast.scheduled_for else None,
         is_own=broadcast.created_by_id == user.pk,
         has_changed_it=is_asked and approvals.has_changed(broadcast=broadcast, user=user),
-        changes=list(broadcast.changes.select_related("by").order_by("-pk")[:SHOWN])[::-1],
+        changes=changes(broadcast),
         may_approve=is_asked and user.has_perm(groups.APPROVE_BROADCAST),
         may_reschedule=_may_reschedule(broadcast, user),
-        approvers=approvals.approvers(broadcast=broadcast, most=SHOWN) if is_asked else [],
+        approvers=approvers.of(broadcast=broadcast, most=SHOWN) if is_asked else [],
         is_outdated=broadcast.is_outdated,
     )
 

@@ -52,7 +52,12 @@ def read_reach(value: str) -> ChosenReach | None:
     return ChosenReach(topic, Channel(channel), Standing(standing)) if topic else None
 
 
-class AudienceChangeList(BoundedChangeList):
+class ClientChangeList(BoundedChangeList):
+    # Each name is folded before it is compared.
+    is_search_dear = True
+
+
+class AudienceChangeList(ClientChangeList):
     def found_ids(self) -> list[Any]:
         with audience.along_the_indexes():
             return super().found_ids()

@@ -118,7 +118,8 @@ def _confirmation(
     clients: QuerySet[Client],
     context: Mapping[str, Any],
 ) -> HttpResponse:
-    some = list(clients.prefetch_related(None).order_by("pk")[: MAX_NAMED + 1])
+    # Any of them, then sorted: in the order of ids all others might be looked at before the first.
+    some = sorted(clients.prefetch_related(None).order_by()[: MAX_NAMED + 1], key=lambda client: client.pk)
     page = {
         "title": act.question.format("these clients"),
         "act": act,

@@ -9,24 +9,25 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.template.response import TemplateResponse
 from django.urls import URLPattern
 from django.utils.formats import date_format
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 
-from notifier.admin.clients import audience_lists, bulk_acts, client_page, export
+from notifier.addresses import phones
+from notifier.admin.clients import audience_lists, bulk_acts, client_page, export, flags
 from notifier.admin.clients.acts import ACTS
-from notifier.admin.clients.audience_lists import AudienceChangeList, ReachFilter
+from notifier.admin.clients.audience_lists import AudienceChangeList, ClientChangeList, ReachFilter
 from notifier.admin.clients.client_form import ClientForm
 from notifier.admin.clients.explanation_page import explanation_page
 from notifier.admin.clients.list_filters import ActiveFilter, ConsentFilter, LandlineFilter
 from notifier.admin.clients.preferences import PreferenceInline
-from notifier.admin.lists import routing
-from notifier.admin.lists.addresses import breakable
+from notifier.admin.lists import routing, search
+from notifier.admin.lists.addresses import readable
 from notifier.admin.lists.base import GuardedDeleteAdmin
 from notifier.admin.lists.change_list import BoundedChangeList
-from notifier.admin.lists.search import matching, may_find_erased
 from notifier.clients import record
 from notifier.consent import consents, suppressions
 from notifier.consent.consents import Origin
@@ -34,20 +35,18 @@ from notifier.models import Channel, Client, ConsentChange
 from notifier.runtime import clock
 from notifier.staff import groups
 from notifier.web.stale_forms import FIELD, Seen
-from notifier.wording.badges import badge
-from notifier.wording.model_names import NOTHING
 
 
 @admin.register(Client)
 class ClientAdmin(GuardedDeleteAdmin):
     form = ClientForm
     inlines = (PreferenceInline,)
-    list_display = ("name", "shown_email", "phone", "wants", "state", "created")
+    list_display = ("name", "shown_email", "shown_phone", "wants", "state", "created")
     list_filter = (ActiveFilter, ConsentFilter, LandlineFilter, ReachFilter)
     search_fields = ("name",)
-    search_help_text = "Search by name, or by the start of an e-mail address or phone number."
+    search_help_text = search.HELP
     ordering = ("name",)
-    sortable_by = ("name", "shown_email", "phone", "created")
+    sortable_by = ("name", "shown_email", "shown_phone", "created")
     actions = (
         bulk_acts.archive_selected,
         bulk_acts.return_selected,
@@ -78,7 +77,10 @@ class ClientAdmin(GuardedDeleteAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         extra = {"export_url": export.export_url(self, request)}
-        return super().changelist_view(request, extra | (extra_context or {}))
+        page = super().changelist_view(request, extra | (extra_context or {}))
+        if isinstance(page, TemplateResponse):
+            flags.look_up(request, page)
+        return page
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -86,7 +88,8 @@ class ClientAdmin(GuardedDeleteAdmin):
         client = self.get_object(request, unquote(object_id))
         extra: dict[str, Any] = {}
         if client is not None and self.has_view_permission(request):
-            extra = client_page.record_context(self, request, client)
+            extra = client_page.profile_context(self, request, client)
+            extra |= client_page.record_context(self, request, client)
         return super().change_view(request, object_id, form_url, extra | (extra_context or {}))
 
     def changeform_view(
@@ -120,7 +123,7 @@ class ClientAdmin(GuardedDeleteAdmin):
 
     # --- The list ---
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[BoundedChangeList]:
-        return AudienceChangeList if audience_lists.PARAMETER in request.GET else BoundedChangeList
+        return AudienceChangeList if audience_lists.PARAMETER in request.GET else ClientChangeList
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Client]:
         return super().get_queryset(request).prefetch_related("preferences__topic")
@@ -130,27 +133,31 @@ class ClientAdmin(GuardedDeleteAdmin):
     ) -> tuple[QuerySet[Client], bool]:
         if not search_term.strip():
             return queryset, False
-        return queryset.filter(matching(search_term, erased=may_find_erased(request))), False
+        return queryset.filter(search.matching(search_term, erased=search.may_find_erased(request))), False
 
     @admin.display(description="e-mail", ordering="email")
     def shown_email(self, client: Client) -> SafeString | None:
-        return breakable(client.email) if client.email else None
+        return readable(client.email) if client.email else None
+
+    @admin.display(description="phone", ordering="phone")
+    def shown_phone(self, client: Client) -> SafeString | None:
+        return readable(str(client.phone)) if client.phone else None
 
     @admin.display(description="agreed to")
-    def wants(self, client: Client) -> SafeString | str:
-        consents = sorted(client.preferences.all(), key=lambda preference: preference.topic.name)
-        chosen = [
-            (preference.topic.name, ", ".join(channel.in_words for channel in channels))
-            for preference in consents
-            if (channels := [channel for channel in Channel if getattr(preference, channel.value)])
-        ]
-        return format_html_join("", '<div class="want">{} <span class="quiet">{}</span></div>', chosen) or NOTHING
+    def wants(self, client: Client) -> str:
+        """Topics by the same channels stand together: most clients then need one line."""
+        topics: dict[str, list[str]] = {}
+        for preference in sorted(client.preferences.all(), key=lambda preference: preference.topic.name):
+            channels = [channel.in_words for channel in Channel if getattr(preference, channel.value)]
+            if channels:
+                topics.setdefault(", ".join(channels), []).append(preference.topic.name)
+        chosen = [(", ".join(names), channels) for channels, names in topics.items()]
+        each = '<span class="want">{}: <span class="quiet">{}</span></span>'
+        return format_html_join(SafeString(' <span class="quiet">·</span> '), each, chosen) or "nothing"
 
     @admin.display(description="status")
     def state(self, client: Client) -> SafeString:
-        if client.erased_at:
-            return badge(text="Erased", tone="quiet")
-        return badge(text="Active", tone="good") if client.is_active else badge(text="Archived", tone="quiet")
+        return flags.flags(client)
 
     @admin.display(description="since", ordering="created_at")
     def created(self, client: Client) -> str:
@@ -163,7 +170,7 @@ class ClientAdmin(GuardedDeleteAdmin):
         if {"email", "phone"} & set(form.changed_data):
             self._warn_of_suppressions(request, obj)
         if "phone" in form.changed_data and obj.has_landline:
-            words = f"{obj.phone} is a landline number: no SMS is sent to it, whatever is ticked."
+            words = f"{phones.spaced(str(obj.phone))} is a landline number: no SMS is sent to it, whatever is ticked."
             self.message_user(request, words, messages.WARNING)
 
     def _warn_of_suppressions(self, request: HttpRequest, client: Client) -> None:

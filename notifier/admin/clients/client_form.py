@@ -31,6 +31,9 @@ class ClientForm(StaleModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if self.instance.pk and not self.is_bound and "name" in self.fields:
+            # Whoever opens the form wants to write.
+            self.fields["name"].widget.attrs["autofocus"] = True
         phone = self.fields.get("phone")
         if phone and self.instance.has_landline:
             phone.help_text = "This is a landline number, so no SMS is sent to it."

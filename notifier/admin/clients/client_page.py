@@ -1,5 +1,6 @@
 """What a client's page and their history show beside the form: messages, consent, replies, and what staff may do."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.http import HttpRequest
@@ -11,9 +12,49 @@ from notifier.admin.clients.acts import ACTS, ClientAct
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.admin.lists.selection import Selection
 from notifier.clients import record
-from notifier.models import Client
+from notifier.models import Channel, Client
+from notifier.policies import quiet_hours
 from notifier.staff import groups
 from notifier.wording import numbers
+
+#: In the address of a client's page: the form, and not the profile.
+EDIT = "edit"
+
+
+def profile_context(model_admin: BackOfficeAdmin, request: HttpRequest, client: Client) -> dict[str, Any]:
+    """Whether the page shows the profile or the form, the way to the other of them, and what the profile says.
+
+    The form is there for whoever asked for it and may change the client, and as long as what was posted is refused.
+    """
+    may_change = model_admin.has_change_permission(request, client)
+    own = model_admin.own_url(request, client)
+    if may_change and (EDIT in request.GET or request.method == "POST"):
+        return {"profile_url": own}
+    zones = quiet_hours.zones_of(time_zone=client.time_zone, phone=str(client.phone) if client.phone else None)
+    context: dict[str, Any] = {
+        "is_profile": True,
+        "zone": _shown_zone(zones),
+        "zone_from": _source_of_zone(client, zones),
+    }
+    if may_change:
+        context["edit_url"] = f"{own}{'&' if '?' in own else '?'}{EDIT}=1"
+    if request.user.has_perm(groups.VIEW_PREFERENCE) and not client.erased_at:
+        context["agreed"] = record.agreed(client)
+    if request.user.has_perm(groups.VIEW_DELIVERY):
+        last = record.last_sent(client)
+        context |= {"may_see_deliveries": True, "last_sent": last}
+        context |= {"last_sent_by": Channel(last.channel).in_words} if last else {}
+    return context
+
+
+def _shown_zone(zones: Sequence[str]) -> str:
+    return zones[0] if len(zones) == 1 else f"one of {len(zones)} zones"
+
+
+def _source_of_zone(client: Client, zones: Sequence[str]) -> str:
+    if (client.time_zone,) == tuple(zones):
+        return ""
+    return "from the phone number" if client.phone and tuple(zones) != quiet_hours.default() else "by default"
 
 
 def record_context(model_admin: BackOfficeAdmin, request: HttpRequest, client: Client) -> dict[str, Any]:

@@ -16,12 +16,12 @@ from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 
 from notifier.addresses.phones import E164
-from notifier.admin.lists import routing
+from notifier.admin.lists import routing, search
+from notifier.admin.lists.addresses import readable
 from notifier.admin.lists.base import BackOfficeAdmin, ReadOnlyAdmin
 from notifier.admin.lists.change_list import BoundedChangeList
-from notifier.admin.lists.search import begins, phone_prefix
 from notifier.consent import sms_replies
-from notifier.models import Client, InboundMessage, shown
+from notifier.models import Channel, Client, InboundMessage, shown
 from notifier.runtime import clock
 from notifier.staff import groups
 from notifier.wording import numbers
@@ -92,7 +92,11 @@ class InboxAdmin(ReadOnlyAdmin):
     list_display = ("text_shown", "outcome_shown", "sender_shown", "client_shown", "received_at")
     list_filter = (WaitingFilter, "outcome")
     search_fields = ("sender",)
-    search_help_text = "Search by the start of a phone number, such as +44 20."
+    search_help_text = (
+        "Search by the start of a phone number, such as +44 20, by a client’s name or e-mail address, or by # and the "
+        "client’s number."
+    )
+    search_help_without_clients = "Search by the start of a phone number, such as +44 20."
     ordering = (_UNREAD_FIRST, "-pk")
     actions = (mark_as_read,)
     fields = ("text", "outcome_shown", "sender_shown", "client_shown", "received_at", "read_shown", "provider_shown")
@@ -105,14 +109,12 @@ class InboxAdmin(ReadOnlyAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[InboundMessage], search_term: str
     ) -> tuple[QuerySet[InboundMessage], bool]:
-        """A number however it is written; or a short code, or a name in letters, as it is."""
-        term = search_term.strip()
-        if not term:
+        """By the number, by whose it is, or by a short code or a name in letters as it stands."""
+        if not (term := search_term.strip()):
             return queryset, False
-        found = begins("sender", term)
-        if re.match(r"[+(\d]", term):
-            found |= begins("sender", phone_prefix(term))
-        return queryset.filter(found), False
+        erased = search.may_find_erased(request)
+        found = search.owned(term, field="sender", channels=[Channel.SMS], request=request, erased=erased)
+        return queryset.filter(search.begins("sender", term) | found), False
 
     @admin.display(description="message")
     def text_shown(self, message: InboundMessage) -> str:
@@ -124,8 +126,8 @@ class InboxAdmin(ReadOnlyAdmin):
         return reply_badge(message)
 
     @admin.display(description="from")
-    def sender_shown(self, message: InboundMessage) -> str:
-        return shown(message.sender)
+    def sender_shown(self, message: InboundMessage) -> SafeString:
+        return readable(shown(message.sender))
 
     @admin.display(description="client")
     def client_shown(self, message: Any) -> SafeString | None:

@@ -12,12 +12,11 @@ from django.urls import URLPattern
 from django.utils.safestring import SafeString
 
 from notifier.admin.consent import lifting
-from notifier.admin.lists import routing
-from notifier.admin.lists.addresses import breakable
+from notifier.admin.lists import routing, search
+from notifier.admin.lists.addresses import readable
 from notifier.admin.lists.base import BackOfficeAdmin
-from notifier.admin.lists.search import as_address, begins
 from notifier.admin.lists.selection import Selection
-from notifier.consent import digests, suppression_history, suppressions
+from notifier.consent import suppression_history, suppressions
 from notifier.consent.suppressions import Evidence, Source
 from notifier.models import Channel, Suppression
 from notifier.runtime import clock
@@ -37,7 +36,13 @@ class SuppressionAdmin(BackOfficeAdmin):
     list_display = ("shown_address", "channel", "shown_source", "reason", "created_at")
     list_filter = ("source", "channel")
     search_fields = ("address__startswith",)
-    search_help_text = "Search by the start of an e-mail address or phone number. For an erased one, enter all of it."
+    search_help_text = (
+        "Search by the start of an e-mail address or phone number, by a client’s name, or by # and the client’s "
+        "number. For an erased address, enter all of it."
+    )
+    search_help_without_clients = (
+        "Search by the start of an e-mail address or phone number. For an erased one, enter all of it."
+    )
     ordering = ("-pk",)
     actions = (lifting.lift_selected,)
     readonly_fields = ("shown_address", "channel", "shown_source", "reason", "created_at")
@@ -45,20 +50,15 @@ class SuppressionAdmin(BackOfficeAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Suppression], search_term: str
     ) -> tuple[QuerySet[Suppression], bool]:
+        """By the beginning of the address, by all of one that was erased, or by whose it is."""
         if not search_term.strip():
             return queryset, False
-        channel, address = as_address(search_term)
-        found = begins("address", address)
-        if channel is not None:
-            # Two queries, so that an index answers each of them.
-            erased = Suppression.objects.filter(channel=channel, address__in=digests.digests(channel, address))
-            if ids := list(erased.values_list("pk", flat=True)):
-                return queryset.filter(pk__in=[*ids, *queryset.filter(found).values_list("pk", flat=True)]), False
+        found = search.owned(search_term, field="address", channels=tuple(Channel), request=request, erased=True)
         return queryset.filter(found), False
 
     @admin.display(description="address")
     def shown_address(self, suppression: Suppression) -> SafeString:
-        return breakable(suppression.shown_address)
+        return readable(suppression.shown_address)
 
     @admin.display(description="source")
     def shown_source(self, suppression: Suppression) -> SafeString:

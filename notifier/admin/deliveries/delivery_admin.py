@@ -12,22 +12,24 @@ from django.urls import URLPattern, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from notifier.admin.deliveries import export_page, resolve_page, results
+from notifier.admin.deliveries import client_search, export_page, resolve_page, results
 from notifier.admin.deliveries.recovery import DECISIONS, DeliveryDecision
+from notifier.admin.lists import search
+from notifier.admin.lists.addresses import readable
 from notifier.admin.lists.base import ReadOnlyAdmin
 from notifier.admin.lists.change_list import BoundedChangeList
 from notifier.admin.lists.paginator import MAX_COUNTED
 from notifier.admin.lists.routing import page
-from notifier.admin.lists.search import matching, may_find_erased
 from notifier.admin.lists.selection import Selection
 from notifier.consent import suppression_history
 from notifier.delivery import obstacles
 from notifier.explanations import explanation
-from notifier.models import Channel, Client, Delivery, ProviderEvent, ResolvedDelivery
+from notifier.models import Channel, Delivery, ProviderEvent, ResolvedDelivery
 from notifier.runtime import clock
 from notifier.staff import groups
 from notifier.wording import numbers
 from notifier.wording.badges import state_badge
+from notifier.wording.model_names import NOTHING
 
 #: Decisions and events that a delivery's own page shows.
 MAX_DECISIONS = 50
@@ -73,16 +75,16 @@ OWNERS = {"broadcast": results.OWNER, "client": "client__id__exact", "decision":
 
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnlyAdmin):
-    list_display = ("recipient", "channel", "address", "state_shown", "detail", "settled", "message")
+    list_display = ("recipient", "channel", "shown_address", "state_shown", "detail", "settled", "message")
     list_filter = ("state", "channel", results.ReasonFilter, ResolutionFilter)
     linked_by = (results.OWNER, OWNERS["client"])
     list_select_related = ("client", "broadcast")
     search_fields = ("client__name",)
-    search_help_text = "Search by a client’s name, or by the start of an e-mail address or phone number."
+    search_help_text = search.HELP.replace("name", "client’s name", 1)
     ordering = ("-pk",)
     actions = ("mark_as_sent", "send_again")
     fieldsets = (
-        (None, {"fields": ("client", "message", "channel", "address")}),
+        (None, {"fields": ("client", "message", "channel", "shown_address")}),
         ("Outcome", {"fields": ("state_shown", "detail", "settled_at", "attempts", "due_at", "provider_id")}),
     )
 
@@ -102,8 +104,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
     ) -> tuple[QuerySet[Delivery], bool]:
         if not search_term.strip() or not self.get_search_fields(request):
             return queryset, False
-        found = Client.objects.filter(matching(search_term, erased=may_find_erased(request)))
-        return queryset.filter(client__in=found.values("pk")), False
+        return client_search.found(request, queryset, search_term), False
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
         shown = [name for name in self.list_display if name != "message" or results.OWNER not in request.GET]
@@ -148,6 +149,10 @@ class DeliveryAdmin(ReadOnlyAdmin):
     def message(self, delivery: Delivery) -> SafeString:
         url = reverse("admin:notifier_broadcast_progress", args=[delivery.broadcast_id])
         return format_html('<a href="{}">{}</a>', url, delivery.broadcast)
+
+    @admin.display(description="address")
+    def shown_address(self, delivery: Delivery) -> str:
+        return readable(delivery.address) if delivery.address else NOTHING
 
     @admin.display(description="status")
     def state_shown(self, delivery: Delivery) -> SafeString:

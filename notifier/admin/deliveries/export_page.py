@@ -21,11 +21,15 @@ def export_page(model_admin: BackOfficeAdmin, request: HttpRequest, kind: str) -
     if kind not in downloads.KINDS:
         raise Http404
     broadcast = results.owner(request)
-    rows = model_admin.selected_rows(request, Selection(None, request.GET.urlencode())) if broadcast else None
-    if broadcast is None or rows is None:
+    if broadcast is None:
         text = "Choose a broadcast first, to export its deliveries."
         model_admin.message_user(request, text, messages.WARNING)
         return redirect(model_admin.page_url("changelist"))
+    rows = model_admin.selected_rows(request, Selection(None, request.GET.urlencode()))
+    if rows is None:
+        text = "Nothing was exported: the list has no such filter, or too much matches the search."
+        model_admin.message_user(request, text, messages.WARNING)
+        return redirect(results.list_of(broadcast, **({"q": term} if (term := request.GET.get("q")) else {})))
     if export.is_too_long(kind, rows.found):
         text = f"More than {export.MAX_XLSX:,} rows are too many for XLSX. Choose CSV, or filter the list first."
         model_admin.message_user(request, text, messages.WARNING)

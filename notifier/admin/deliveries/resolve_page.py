@@ -1,5 +1,6 @@
 """The page that asks before a decision about deliveries, and takes it: mark as sent, or send again."""
 
+from datetime import datetime
 from typing import Any, cast
 
 from django.contrib.auth.models import User
@@ -13,7 +14,8 @@ from notifier.admin.deliveries.recovery import DECISIONS, DecisionForm, Delivery
 from notifier.admin.lists import deferred_counts
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.admin.lists.selection import Selection
-from notifier.delivery import obstacles, recovery
+from notifier.delivery import claim_forecast, obstacles, recovery
+from notifier.delivery.claim_forecast import Forecast
 from notifier.models import Delivery, Resolution
 from notifier.runtime import clock
 from notifier.staff import groups
@@ -21,6 +23,8 @@ from notifier.wording import numbers
 
 #: Of the deliveries that a decision is about, so many are shown before it is taken.
 SHOWN = 10
+#: Of more than these nobody waits for the count of those who would be skipped.
+MAX_FORESEEN = 100_000
 
 
 def url(model_admin: BackOfficeAdmin, decision: DeliveryDecision, selection: Selection) -> str:
@@ -49,8 +53,18 @@ def resolve_page(model_admin: BackOfficeAdmin, request: HttpRequest, name: str) 
     if form.is_valid():
         _take(model_admin, request, decision, rows.found, form)
         return redirect(back)
-    counts = {"preview": found, "seen_at": now.isoformat(), "form": form}
+    then = _forecast(decision, rows.found, found, now)
+    counts = {"preview": found, "then": then, "seen_at": now.isoformat(), "form": form}
     return _ask(model_admin, request, decision, rows.found, {"back": back, **counts})
+
+
+def _forecast(
+    decision: DeliveryDecision, rows: QuerySet[Delivery], found: recovery.Resolvable, now: datetime
+) -> Forecast | None:
+    """What then happens to those that are sent again; None where nothing is sent, or they are too many."""
+    if decision.action != Resolution.Action.SENT_AGAIN or found.number > MAX_FORESEEN:
+        return None
+    return claim_forecast.of_deliveries(obstacles.free_to_send_again(rows, now), now=now)
 
 
 def _form(request: HttpRequest, decision: DeliveryDecision, found: recovery.Resolvable) -> DecisionForm:
@@ -88,10 +102,13 @@ def _ask(
     # before those of one broadcast.
     resolvable = rows.filter(state__in=obstacles.RESOLVABLE[decision.action]).select_related("client", "broadcast")
     some = list(resolvable[: SHOWN + 1])
+    then: Forecast | None = context.get("then")
+    number = then.number if then else found.number if found else None
     page = {
-        "title": _title(decision, found),
+        "title": _title(decision, number),
         "decision": decision,
-        "button": decision.button.format(f"{found.number:,}") if found else "",
+        "would_skip_all": then is not None and not then.number,
+        "button": decision.button.format(f"{number:,}") if number else "",
         "some": some[:SHOWN],
         "more": len(some) > SHOWN,
     }
@@ -100,11 +117,9 @@ def _ask(
     )
 
 
-def _title(decision: DeliveryDecision, found: recovery.Resolvable | None) -> str:
-    if found is None:
+def _title(decision: DeliveryDecision, number: int | None) -> str:
+    if number is None:
         return decision.question.format("these deliveries")
-    return (
-        decision.question.format(numbers.counted(found.number, "delivery", "deliveries"))
-        if found.number
-        else f"{decision.label}: nothing to do"
-    )
+    if not number:
+        return f"{decision.label}: nothing to do"
+    return decision.question.format(numbers.counted(number, "delivery", "deliveries"))

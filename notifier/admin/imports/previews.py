@@ -21,9 +21,21 @@ SAMPLES = 3
 MAX_SAMPLE_LETTERS = 40
 
 FIGURES = {"added": "New clients", "changed": "Changed", "unchanged": "Unchanged", "failed": "Rejected"}
+#: Comes first, where there are any.
+LOST = "Opt-outs not applied"
 
 #: What is said of so many clients: of one, and of several.
 NOTES = {
+    "lost": (
+        "rejected row has an opt-out that can’t be applied, because it is not clear whose it is. It is listed first: "
+        "correct it and import it again, or turn the consent off on the client’s page.",
+        "rejected rows have an opt-out that can’t be applied, because it is not clear whose it is. They are listed "
+        "first: correct them and import them again, or turn the consent off on the clients’ pages.",
+    ),
+    "withdrawn": (
+        "client withdraws consent in a rejected row. The opt-out is applied; nothing else in the row is imported.",
+        "clients withdraw consent in rejected rows. The opt-outs are applied; nothing else in those rows is imported.",
+    ),
     "kept_out": (
         "client opted out before. That consent stays off; the rest of the row is imported.",
         "clients opted out before. That consent stays off; the rest of the row is imported.",
@@ -99,11 +111,12 @@ def _sample(text: str) -> str:
 
 
 def figures(counts: Mapping[str, int]) -> list[tuple[str, str, int]]:
-    return [(name, words, counts[name]) for name, words in FIGURES.items() if name in counts]
+    lost = [("lost", LOST, counts["lost"])] if counts.get("lost") else []
+    return lost + [(name, words, counts[name]) for name, words in FIGURES.items() if name in counts]
 
 
 def notes(counts: Mapping[str, int]) -> list[str]:
-    """Sentences about clients who opted out, are archived or are suppressed."""
+    """Sentences about clients who opt out or had opted out, are archived or are suppressed."""
     return [numbers.counted(number, *words) for key, words in NOTES.items() if (number := counts.get(key))]
 
 
@@ -112,7 +125,10 @@ def _clients(number: int) -> str:
 
 
 def sentence(counts: Mapping[str, int]) -> str:
-    done = f"Imported: {counts['added']:,} added, {counts['changed']:,} changed, {counts['unchanged']:,} unchanged."
+    lost = f"{numbers.counted(counts['lost'], 'opt-out')} could not be applied. " if counts["lost"] else ""
+    done = (
+        f"{lost}Imported: {counts['added']:,} added, {counts['changed']:,} changed, {counts['unchanged']:,} unchanged."
+    )
     if not (failed := counts["failed"]):
         return done
     return f"{done} Rejected: {numbers.counted(failed, 'row')}. Download them below, fix them and import them again."
@@ -125,6 +141,7 @@ def preview(pending: ClientImport, found: Plan) -> dict[str, Any]:
     counts = found.counts
     names = {topic.pk: topic.name for topic in importer.topics()}
     takes = counts["added"] + counts["changed"]
+    button = f"Import {_clients(takes)}" if takes else "Apply the opt-outs" if counts["withdrawn"] else "Import"
     return {
         "seen": found.version,
         "figures": figures(counts),
@@ -132,7 +149,8 @@ def preview(pending: ClientImport, found: Plan) -> dict[str, Any]:
         "kept_out": counts["kept_out"],
         "takes": takes,
         "adds_consent": found.adds_consent,
-        "button": f"Import {_clients(takes)}" if takes else "Import",
+        "withdrawn": counts["withdrawn"],
+        "button": button,
         "first": [_as_taken(one, names) for one in found.first],
         "more_taken": max(0, takes + counts["unchanged"] - len(found.first)),
         "header": [table.header[number] for number in shown],

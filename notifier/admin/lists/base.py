@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from copy import copy
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 from urllib.parse import unquote_plus
 
 from django import forms
@@ -20,15 +20,18 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDi
 from django.shortcuts import redirect
 from django.urls import reverse
 
-from notifier.admin.lists import saving
+from notifier.admin.lists import saving, search
 from notifier.admin.lists.change_list import BoundedChangeList
 from notifier.admin.lists.paginator import MAX_COUNTED, BoundedPaginator
 from notifier.admin.lists.selection import Rows, Selection
-from notifier.messages.lines import validate_one_line
+from notifier.messages.lines import validate_name, validate_one_line
 from notifier.web import stale_forms
 from notifier.web.odd_urls import NUL
 from notifier.wording import numbers
 from notifier.wording.model_names import listed, one
+
+#: What these fields hold is a name: a client's, a topic's, a group's, a user's.
+NAMES = ("name", "first_name", "last_name")
 
 
 class BackOfficeAdmin(admin.ModelAdmin):
@@ -40,6 +43,11 @@ class BackOfficeAdmin(admin.ModelAdmin):
     list_max_show_all = 0
     sortable_by: ClassVar[tuple[str, ...]] = ()
     show_facets = admin.ShowFacets.NEVER
+    # Below the rows, where the bar can stay in sight while it is shown: with nothing ticked there is none.
+    actions_on_top = False
+    actions_on_bottom = True
+    #: Below the search field for those who may not see clients, where others find clients with it.
+    search_help_without_clients = ""
     #: What links of ours filter the list by, besides the filters that it offers.
     linked_by: ClassVar[tuple[str, ...]] = ()
 
@@ -105,11 +113,13 @@ class BackOfficeAdmin(admin.ModelAdmin):
         return self._own_page(request, obj) or super().response_post_save_change(request, obj)
 
     def _own_page(self, request: HttpRequest, obj: Any) -> HttpResponseRedirect | None:
-        """The page of the row, and from there back to the list as it was filtered; None where it can't be opened."""
-        if not self.has_view_or_change_permission(request, obj):
-            return None
+        """The page of the row; None where it can't be opened."""
+        return redirect(self.own_url(request, obj)) if self.has_view_or_change_permission(request, obj) else None
+
+    def own_url(self, request: HttpRequest, obj: Any) -> str:
+        """Of the row's page, and from there back to the list as it was filtered."""
         preserved: dict[str, Any] = {"preserved_filters": self.get_preserved_filters(request), "opts": self.opts}
-        return redirect(add_preserved_filters(preserved, self.page_url("change", quote(obj.pk))))
+        return str(add_preserved_filters(preserved, self.page_url("change", quote(obj.pk))))
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Writes only the columns that were changed on the page: others may be writing the rest."""
@@ -155,7 +165,7 @@ class BackOfficeAdmin(admin.ModelAdmin):
         if isinstance(field, forms.CharField) and isinstance(db_field, CharField):
             # Django's own refuses no more than a NUL, and would say so besides.
             others = [one for one in field.validators if not isinstance(one, ProhibitNullCharactersValidator)]
-            field.validators = [*others, validate_one_line]
+            field.validators = [*others, validate_name if db_field.name in NAMES else validate_one_line]
         return field
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
@@ -163,6 +173,12 @@ class BackOfficeAdmin(admin.ModelAdmin):
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[BoundedChangeList]:
         return BoundedChangeList
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        listing = super().get_changelist_instance(request)
+        if self.search_help_without_clients and not search.may_see_clients(request):
+            listing.search_help_text = self.search_help_without_clients
+        return listing
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """Without the stock bulk delete, which lists every related row before it asks."""
@@ -179,14 +195,18 @@ class BackOfficeAdmin(admin.ModelAdmin):
         return super().response_action(request, queryset, *args)
 
     def listed_rows(self, request: HttpRequest, query: str) -> Rows | None:
-        """All rows that the list finds by this query; None where the list would refuse the query."""
+        """All rows that the list finds by this query; None where the list refuses the query, or finds too many."""
         listing = copy(request)
         listing.GET = QueryDict(query)
         if NUL in unquote_plus(query):
             return None
         try:
-            found = self.get_changelist_instance(listing)
-            return Rows(found.get_queryset(listing), is_long=found.result_count >= MAX_COUNTED)
+            found = cast(BoundedChangeList, self.get_changelist_instance(listing))
+            if found.is_refused:
+                return None
+            is_long = found.result_count >= MAX_COUNTED
+            # Where they are few, the list knows them by their ids already.
+            return Rows(found.get_queryset(listing) if is_long else found.queryset, is_long=is_long)
         except (IncorrectLookupParameters, DisallowedModelAdminLookup):
             return None
 

@@ -3,31 +3,25 @@
 from typing import Any
 
 from django.contrib.admin.views.main import ORDER_VAR, ChangeList
-from django.db import connection
-from django.db.models import F, Lookup, Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from notifier.admin.lists.paginator import MAX_COUNTED, known
+from notifier.admin.lists import search
+from notifier.admin.lists.among import among
+from notifier.admin.lists.paginator import MAX_COUNTED, known, known_in_order
 from notifier.wording import numbers
 
 
-class Among(Lookup):
-    """One parameter for all ids: the driver takes 0.1 s for ten thousand parameters."""
-
-    lookup_name = "among"
-    prepare_rhs = False
-
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
-        column, parameters = self.process_lhs(compiler, connection)
-        return f"{column} = ANY(%s::bigint[])", (*parameters, self.rhs)
-
-
-def _among(ids: list[Any]) -> Any:
-    return Among(F("pk"), ids) if connection.vendor == "postgresql" else Q(pk__in=ids)
-
-
 class BoundedChangeList(ChangeList):
+    #: What there is to say about the search, in sentences; and whether it is so wide that nothing is listed.
+    note = ""
+    is_refused = False
+    #: What a search finds may lie anywhere in the order of the list, and each row takes long to look at.
+    is_search_dear = False
+
     def get_results(self, request: HttpRequest) -> None:
+        self.note = search.said(request)
+        self.is_refused = bool(self.note) and self.queryset.query.is_empty()
         if self.queryset.query.where:
             self._pin()
         super().get_results(request)
@@ -35,13 +29,22 @@ class BoundedChangeList(ChangeList):
     def _pin(self) -> None:
         """Fewer than MAX_COUNTED are found by their ids from here on, in the same order.
 
-        Counting them is half of the work. And for one page in the order of names PostgreSQL would rather walk along a
-        million clients than look for the few: it does not know how few they are.
+        Counting them is half of the work. Where more are found and each takes long to look at, the list is of those
+        that were found first, and says so.
         """
         ids = self.found_ids()
-        if len(ids) < MAX_COUNTED:
-            rows = self.apply_select_related(self.root_queryset).filter(_among(ids))
-            self.queryset = rows.order_by(*self.queryset.query.order_by)
+        is_cut = len(ids) >= MAX_COUNTED and bool(self.query) and self.is_search_dear
+        if is_cut:
+            listed, many = f"{MAX_COUNTED - 1:,}", self.opts.verbose_name_plural
+            self.note = f"More than {listed} {many} match, and only {listed} of them are listed. {search.NARROW}"
+        if is_cut or len(ids) < MAX_COUNTED:
+            every = self.apply_select_related(self.root_queryset).order_by(*self.queryset.query.order_by)
+            self.queryset = every.filter(among(ids))
+            if len(ids) > self.list_per_page:
+                # All of them, and not those of one page: for these PostgreSQL would rather walk along a million names,
+                # or five million deliveries, and finds all of the few at the far end.
+                in_order = list(self.queryset.values_list("pk", flat=True))
+                known_in_order(self.queryset, in_order, among=every)
         known(self.queryset, len(ids))
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:

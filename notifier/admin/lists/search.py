@@ -1,74 +1,193 @@
-"""How staff find clients and addresses, in lists of a million."""
+"""How what staff type becomes a filter: on every page alike, and at a million clients.
 
-import re
+A list of clients asks for those that are `matching`. One of what belongs to clients asks for their ids first, or for
+their addresses, and for no more than MAX_CLIENTS: what is theirs may lie anywhere among millions.
+"""
+
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from functools import reduce
+from operator import or_
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Q, Value
+from django.db.models import CharField, F, Lookup, Q, Value
+from django.db.models.functions import Cast
 from django.http import HttpRequest
-from phonenumbers import country_code_for_region
 
-from notifier.addresses import emails
+from notifier.addresses import emails, phones
+from notifier.admin.lists.among import among_texts
+from notifier.clients import name_search
 from notifier.consent import digests
-from notifier.models import Channel, ErasedAddress
+from notifier.models import Channel, Client, ErasedAddress
 from notifier.staff import groups
+from notifier.wording import numbers
 
 #: No more erased clients than these are found by one address.
 MAX_ERASED = 50
+MAX_CLIENTS = 10_000
+#: Somebody who sees a few of so many types another letter.
+MAX_SORTED = 1_000
+#: After all that begins alike.
+LAST = chr(sys.maxunicode)
+#: Below the field on each page where clients are looked for.
+HELP = "Search by name, by the start of an e-mail address or phone number, or by # and the client’s number."
+NARROW = "Type more of the name or address."
+_SAID = "_notifier_said_of_the_search"
+_Row = TypeVar("_Row")
 
 
+class TooManyFound(Exception):
+    """More is found than anybody could look through. Its text is the beginning of a sentence that says so to staff."""
+
+
+# --- Clients ----------------------------------------------------------------------------------------------------------
 def matching(term: str, *, erased: bool = False) -> Q:
-    """The clients that `term` means: an address is found by its beginning, a name by its words.
+    """The clients that `term` means: by words of the name, the beginning of an address, or # and their number.
 
-    So an index answers. For the name, PostgreSQL has a trigram index on the name; SQLite reads through the plain one.
-    `erased`: those too who had exactly this address, and of whom only a digest of it is left.
+    Each of these is a condition that an index answers. `erased`: those too who had exactly this address, and of whom
+    only a digest of it is left.
     """
-    term = term.strip()
-    channel, address = as_address(term)
-    if channel is None:
-        return Q(*(Q(name__icontains=word) for word in term.split()))
-    found = begins(channel.address_field, address)
-    # A query of its own, which nearly always finds none: with an OR no index would be used.
-    ids = list(_erased_with(channel, address)) if erased else []
-    return found | Q(pk__in=ids) if ids else found
+    if by_number := _by_number(term):
+        return by_number
+    addresses = beginnings(term)
+    found = _ways(term, addresses)
+    # A query of its own, which nearly always finds none: it would be another table to look at for each client.
+    if erased and (ids := list(_erased_with(addresses))):
+        found.append(Q(pk__in=ids))
+    return _any_of(found)
+
+
+def client_ids(term: str, *, erased: bool = False) -> list[int]:
+    """Of those that it means, in any order. Raises `TooManyFound`."""
+    found = Client.objects.filter(matching(term, erased=erased)).values_list("pk", flat=True)
+    return _few_enough(found[: MAX_CLIENTS + 1], term)
+
+
+def first_by_name(term: str, *, most: int) -> list[Client]:
+    """The first of those whom it means; where they are more than MAX_SORTED, the first of some of them.
+
+    Sorted here: for so few in the order of names, PostgreSQL might walk along a million.
+    """
+    some = Client.objects.filter(matching(term)).values_list("name", "pk")[:MAX_SORTED]
+    first = sorted((name_search.folded(name), pk) for name, pk in some)[:most]
+    found = Client.objects.in_bulk([pk for _, pk in first])
+    return [found[pk] for _, pk in first if pk in found]
+
+
+def owned(term: str, *, field: str, channels: Collection[Channel], request: HttpRequest, erased: bool) -> Q:
+    """Of rows with an address of these channels in this field, those whose address or whose client it means.
+
+    Clients are looked for only for those who may see them. `erased`: the digest of exactly this address, too.
+    """
+    addresses = beginnings(term)
+    own = [pair for pair in addresses if pair[0] in channels]
+    exactly = [one for pair in own for one in digests.digests(*pair)] if erased else []
+    try:
+        if may_see_clients(request):
+            others = [pair for pair in addresses if pair not in own]
+            exactly += _addresses_of(term, others, erased=may_find_erased(request))
+    except TooManyFound as error:
+        say(request, f"{error}, so their addresses are left out. {NARROW}")
+    return _any_of([*(begins(field, address) for _, address in own), Q(among_texts(exactly, field=field))])
+
+
+def _addresses_of(term: str, others: Iterable[tuple[Channel, str]], *, erased: bool) -> list[str]:
+    """The addresses of the clients whom it means by name, by number or by these other addresses. Raises `TooManyFound`.
+
+    `erased`: the digests too that stand in the place of addresses.
+    """
+    found_by = _by_number(term) or _any_of(_ways(term, others))
+    # As text: to make a number of each phone takes a second for ten thousand.
+    rows = Client.objects.filter(found_by).values_list("pk", "email", Cast("phone", CharField()))
+    found = _few_enough(rows[: MAX_CLIENTS + 1], term)
+    known = [address for _, *both in found for address in both if address]
+    gone = [pk for pk, *both in found if not any(both)] if erased else []
+    return known + list(ErasedAddress.objects.filter(client__in=gone).values_list("digest", flat=True))
+
+
+def may_see_clients(request: HttpRequest) -> bool:
+    return request.user.has_perm(groups.VIEW_CLIENT)
 
 
 def may_find_erased(request: HttpRequest) -> bool:
     return request.user.has_perm(groups.VIEW_ERASEDADDRESS)
 
 
-def as_address(term: str) -> tuple[Channel | None, str]:
-    """An address or its beginning, as it is stored; None where it is neither."""
-    if "@" in term:
-        return Channel.EMAIL, emails.searched(term)
-    term = term.strip().lower()
-    if re.match(r"[+(\d]", term):
-        return Channel.SMS, phone_prefix(term)
-    return None, term
+def _by_number(term: str) -> Q | None:
+    term = term.strip()
+    number = numbers.read_id(term[1:].strip()) if term.startswith("#") else None
+    return None if number is None else Q(pk=number)
 
 
-def _erased_with(channel: Channel, address: str) -> Iterable[int]:
-    named = ErasedAddress.objects.filter(channel=channel, digest__in=digests.digests(channel, address))
-    return named.values_list("client_id", flat=True)[:MAX_ERASED]
+def _ways(term: str, addresses: Iterable[tuple[Channel, str]]) -> list[Q]:
+    """By these beginnings of addresses, and by the words of a name, where it may be one."""
+    found = [begins(channel.address_field, address) for channel, address in addresses]
+    named = None if "@" in term else name_search.called(term)
+    return [*found, named] if named else found
+
+
+def _erased_with(addresses: Iterable[tuple[Channel, str]]) -> Iterable[int]:
+    had = _any_of(
+        Q(channel=channel, digest__in=digests.digests(channel, address))
+        for channel, address in addresses
+        if channel == Channel.SMS or "@" in address
+    )
+    return ErasedAddress.objects.filter(had).values_list("client_id", flat=True)[:MAX_ERASED]
+
+
+def _few_enough(rows: Iterable[_Row], term: str) -> list[_Row]:
+    found = list(rows)
+    if len(found) > MAX_CLIENTS:
+        raise TooManyFound(f"More than {MAX_CLIENTS:,} clients match “{term.strip()}”")
+    return found
+
+
+# --- What the page says of it ---------------------------------------------------------------------------------------
+def say(request: HttpRequest, text: str) -> None:
+    """Leaves a sentence for the list that searches."""
+    setattr(request, _SAID, text)
+
+
+def said(request: HttpRequest) -> str:
+    return getattr(request, _SAID, "")
+
+
+# --- Addresses --------------------------------------------------------------------------------------------------------
+def beginnings(term: str) -> list[tuple[Channel, str]]:
+    """The addresses that it may be, or their beginnings, as they are stored; none where it can be no address."""
+    term = term.strip()
+    if term.startswith("#"):
+        return []
+    is_email = "@" in term or (len(term.split()) == 1 and not term.startswith("+"))
+    email = emails.searched(term) if is_email else ""
+    phone = [] if "@" in term else phones.searched(term, region=settings.PHONE_DEFAULT_REGION)
+    return [*((Channel.EMAIL, one) for one in (email,) if one), *((Channel.SMS, one) for one in phone)]
 
 
 def begins(field: str, prefix: str) -> Q:
     """A condition that an index answers: PostgreSQL's pattern index, or SQLite's plain one, by a range."""
     if connection.vendor == "postgresql":
-        return Q(**{f"{field}__startswith": prefix})
+        return Q(_Within(F(field), prefix))
     # SQLite reads every row for LIKE … ESCAPE: 2.4 s a million. `Value`: a part of a number is no valid number.
-    return Q(**{f"{field}__gte": Value(prefix), f"{field}__lt": Value(prefix + chr(sys.maxunicode))})
+    return Q(**{f"{field}__gte": Value(prefix), f"{field}__lt": Value(prefix + LAST)})
 
 
-def phone_prefix(term: str) -> str:
-    """As phones are stored, +447700…, however it was written: 0044, 44, or at home 07700."""
-    digits = re.sub(r"\D", "", term)
-    if term.startswith("+"):
-        return f"+{digits}"
-    if digits.startswith("00"):
-        return f"+{digits[2:]}"
-    if digits.startswith("0") and settings.PHONE_DEFAULT_REGION:
-        return f"+{country_code_for_region(settings.PHONE_DEFAULT_REGION)}{digits[1:]}"
-    return f"+{digits}"
+class _Within(Lookup):
+    """As the pattern index compares. PostgreSQL makes this of LIKE as well, and then compares what it found by LIKE
+    once more; and, of an OR, by all other conditions too.
+    """
+
+    lookup_name = "within"
+    prepare_rhs = False
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
+        column, parameters = self.process_lhs(compiler, connection)
+        both = (*parameters, self.rhs, *parameters, self.rhs + LAST)
+        return f"({column} ~>=~ %s AND {column} ~<~ %s)", both
+
+
+def _any_of(conditions: Iterable[Q]) -> Q:
+    """Nobody, where there are none."""
+    return reduce(or_, conditions, Q(pk__in=[]))

@@ -98,7 +98,8 @@ def _send(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpResponse:
         return _sent(model_admin, request, made)
     found = list(Notification.objects.filter(pk__in=ids).select_related("topic"))
     may = request.user.has_perm(groups.SEND_CRITICAL)
-    form = SendForm(request.POST, now=clock.now(), sends=offers.sends(found), may_be_critical=may)
+    sends, critical_sends = offers.sends(found, now=clock.now())
+    form = SendForm(request.POST, now=clock.now(), sends=sends, critical_sends=critical_sends, may_be_critical=may)
     if not form.is_valid():
         return _ask(model_admin, request, ids, "Nothing has been sent yet: check what is marked below.", form)
     return _create(model_admin, request, asked, form)
@@ -180,10 +181,17 @@ def _ask(
 def _counts(request: HttpRequest, offered: Sequence[offers.Offer], form: SendForm | None) -> dict[str, Any]:
     summary = offers.summary(offered)
     may = request.user.has_perm(groups.SEND_CRITICAL)
-    chosen = _chosen_before(request)
+    form = form or SendForm(
+        now=clock.now(),
+        sends=summary.total,
+        critical_sends=summary.critical_total,
+        may_be_critical=may,
+        initial=_chosen_before(request),
+    )
     return {
         "summary": summary,
-        "form": form or SendForm(now=clock.now(), sends=summary.total, may_be_critical=may, initial=chosen),
+        "form": form,
+        "number": summary.critical_total if form.is_for_critical else summary.total,
         "approvals": sum(offer.needs_approval(cast(User, request.user)) for offer in offered),
     }
 

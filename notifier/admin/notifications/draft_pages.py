@@ -45,8 +45,9 @@ def readers_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpResp
     """The clients that what is being typed finds, as choices."""
     if not request.user.has_perm(groups.VIEW_CLIENT):
         raise PermissionDenied
-    found = drafts.clients_found(request.GET.get("reader", ""))
-    return TemplateResponse(request, "admin/notifier/notification/readers.html", {"found": found})
+    term = request.GET.get("reader", "")
+    context = {"found": drafts.clients_found(term), "term": term}
+    return TemplateResponse(request, "admin/notifier/notification/readers.html", context)
 
 
 def _draft(model_admin: BackOfficeAdmin, request: HttpRequest) -> Draft:
@@ -74,7 +75,7 @@ def _screens(request: HttpRequest) -> tuple[str, ...]:
 
 
 def reader_of(request: HttpRequest, draft: Draft) -> Reader:
-    """The client whom the page asks for by name or address, for those who may see clients."""
+    """The client whom the page looks for, for those who may see clients."""
     term = _asked(request).get("reader", "").strip()
     may_see = request.user.has_perm(groups.VIEW_CLIENT)
     return drafts.find_reader(term=term, topic=draft.topic, may_see_clients=may_see)

@@ -11,7 +11,7 @@ from django.db.models.functions import Length
 
 from notifier.admin.broadcasts import email_preview
 from notifier.admin.broadcasts.email_preview import NOBODY
-from notifier.admin.lists.search import matching
+from notifier.admin.lists import search
 from notifier.broadcasts import audience
 from notifier.messages import email, fill_ins, lines, markdown, mistakes, placeholders, sms_segments
 from notifier.models import Brand, Channel, Client, Notification, Topic
@@ -107,7 +107,7 @@ def find_reader(*, term: str, topic: Topic | None, may_see_clients: bool) -> Rea
 
 
 def clients_found(term: str) -> list[Client]:
-    return list(Client.objects.filter(matching(term)).order_by("name")[:OFFERED]) if term.strip() else []
+    return search.first_by_name(term, most=OFFERED) if term.strip() else []
 
 
 def _sample(topic: Topic) -> Client | None:

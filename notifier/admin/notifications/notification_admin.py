@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 from simple_history.admin import SimpleHistoryAdmin
 
 from notifier.admin.broadcasts import email_preview
-from notifier.admin.lists import saving
+from notifier.admin.lists import saving, search
 from notifier.admin.lists.base import GuardedDeleteAdmin
 from notifier.admin.lists.routing import page
 from notifier.admin.notifications import (
@@ -56,7 +56,7 @@ FORMATS = [
 
 @admin.register(Notification)
 class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
-    list_display = ("subject", "status_shown", "topic", "texts", "sent_times", "last_sent", "created_at")
+    list_display = ("title", "status_shown", "topic", "texts", "sent_times", "last_sent", "created_at")
     list_filter = (handing_over.StatusFilter, "topic")
     list_select_related = ("topic", "ready_by")
     search_fields = ("subject__icontains",)
@@ -105,6 +105,10 @@ class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
     @admin.display(description="status")
     def status_shown(self, notification: Any) -> SafeString:
         return handing_over.shown(notification)
+
+    @admin.display(description="subject")
+    def title(self, notification: Notification) -> str:
+        return notification.title
 
     @admin.display(description="texts")
     def texts(self, notification: Notification) -> SafeString:
@@ -164,6 +168,7 @@ class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
             "formats": FORMATS,
             # Whoever has written one begins the next from a copy.
             "show_save_and_add_another": False,
+            "search_help": search.HELP,
             "may_broadcast": request.user.has_perm(groups.SEND_BROADCAST),
             "may_test": may_test,
             "colleagues": send_test.colleagues(request) if may_test else [],

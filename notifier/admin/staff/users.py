@@ -17,7 +17,7 @@ from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.models import Profile
 from notifier.staff import groups, timezones
 from notifier.web.stale_forms import SeenField, StaleModelForm
-from notifier.wording.badges import badge
+from notifier.wording.badges import BLANK, badge
 from notifier.wording.model_names import NOTHING
 
 admin.site.unregister(User)
@@ -109,11 +109,12 @@ class UserAdmin(BackOfficeAdmin, StockUserAdmin):
 
     @admin.display(description="status")
     def state(self, user: User) -> SafeString:
+        """What is out of the ordinary; blank for a member of staff who may log in."""
         if not user.is_active:
             return badge(text="Can’t log in", tone="bad")
         if user.is_superuser:
             return badge(text="All permissions", tone="warn")
-        return badge(text="Active", tone="good") if user.is_staff else badge(text="Not staff", tone="quiet")
+        return BLANK if user.is_staff else badge(text="Not staff", tone="quiet")
 
     # --- Nobody gives themselves more: who may change users could otherwise make a superuser ---
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:

@@ -90,7 +90,7 @@ def check(
     with _staged(table, layout, progress) as stage:
         stage.match()
         stage.compare(resubscribes=resubscribes)
-        yield Done(stage, stage.counts(), partial(refusals, stage, table, layout))
+        yield _done(stage, table, layout)
 
 
 @contextmanager
@@ -118,7 +118,7 @@ def run(
                 if seen is not None:
                     _compare_with(stage, seen)
                 write(stage, origin=origin, now=now)
-                yield Done(stage, stage.counts(), partial(refusals, stage, table, layout))
+                yield _done(stage, table, layout)
         except IntegrityError as error:
             # An address that was free when the rows were matched has been taken since.
             raise ClientsChanged from error
@@ -141,6 +141,11 @@ class Done:
     refused: Callable[[], Iterator[Refused]]
 
 
+def _done(stage: Staging, table: Table, layout: Layout) -> Done:
+    counts = stage.counts()
+    return Done(stage, counts, partial(refusals, stage, table, layout, has_lost=bool(counts["lost"])))
+
+
 @contextmanager
 def _staged(table: Table, layout: Layout, progress: Progress) -> Iterator[Staging]:
     """Stages the whole file before a transaction begins, for reading takes long and may fail."""
@@ -155,9 +160,17 @@ def _staged(table: Table, layout: Layout, progress: Progress) -> Iterator[Stagin
         yield stage
 
 
-def refusals(stage: Staging, table: Table, layout: Layout) -> Iterator[Refused]:
-    """The rows that are not taken, in the order of the file, which is read once more up to the last of them."""
-    wrong = stage.mistakes(dict(layout.fields))
+def refusals(stage: Staging, table: Table, layout: Layout, *, has_lost: bool) -> Iterator[Refused]:
+    """The rows that are not taken: first those with an opt-out that could not be applied.
+
+    Both in the order of the file, which is read once more up to the last of them.
+    """
+    for lost in (True, False) if has_lost else (False,):
+        yield from _refusals(stage, table, layout, lost=lost)
+
+
+def _refusals(stage: Staging, table: Table, layout: Layout, *, lost: bool) -> Iterator[Refused]:
+    wrong = stage.mistakes(dict(layout.fields), lost=lost)
     wanted = next(wrong, None)
     for row in table.rows() if wanted else ():
         if wanted is None:

@@ -3,14 +3,16 @@
 import re
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
+from enum import IntEnum
 from functools import cache, lru_cache
 from typing import TypeVar
 from zoneinfo import available_timezones
 
-from notifier.addresses import emails, phones
+from notifier.addresses import emails, intended, phones
 from notifier.addresses.emails import shortened
 from notifier.clients.imports.columns import BOTH, EMAIL, SMS, ConsentColumn, Layout, spread
 from notifier.files.base import NO_RESULT
+from notifier.messages import lines
 
 MAX_NAME_LETTERS = 200
 #: Control characters such as line ends, in whichever form, and those that change the direction of the text.
@@ -35,10 +37,22 @@ _CHANNELS: dict[str, frozenset[str]] = {
     **dict.fromkeys("sms text phone".split(), frozenset({SMS})),
 }
 
+_NAMES = ("name", "first_name", "last_name")
+
 T = TypeVar("T")
 
 #: The column's position (or ROW), and what is wrong with it.
 Mistake = tuple[int, str]
+
+
+class Doubt(IntEnum):
+    """What makes it doubtful whose row it is, and so whose *no* stands in it."""
+
+    NONE = 0
+    #: An address is refused, or there is none. `Parsed` has what a refused one was meant to be, where that is clear.
+    ADDRESS = 1
+    #: Its cells may stand in the wrong columns.
+    CELLS = 2
 
 
 @dataclass(slots=True)
@@ -56,6 +70,8 @@ class Parsed:
     #: What it says something about that can't be read: it may be a no.
     unreadable: set[ConsentColumn] = field(default_factory=set)
     mistakes: list[Mistake] = field(default_factory=list)
+    #: Whether its addresses and wishes are where they should be, as far as this row tells.
+    doubt: Doubt = Doubt.NONE
 
 
 class RowReader:
@@ -68,15 +84,15 @@ class RowReader:
     def parse(self, cells: Sequence[str]) -> Parsed:
         parsed = Parsed()
         self._read_name(cells, parsed)
-        parsed.email = self._checked("email", cells, emails.read, parsed.mistakes)
-        if phone := self._checked("phone", cells, self._read_phone, parsed.mistakes):
-            parsed.phone, parsed.is_landline = phone
+        self._read_addresses(cells, parsed)
         parsed.time_zone = self._checked("time_zone", cells, read_time_zone, parsed.mistakes)
         self._read_consents(cells, parsed)
         if not parsed.email and not parsed.phone and not parsed.mistakes:
             parsed.mistakes.append((ROW, "There is no e-mail address or phone number."))
+            parsed.doubt = Doubt.ADDRESS
         if len(cells) > self._columns:
             # Its address and its no count all the same, so that no other row's yes wins over them.
+            parsed.doubt = Doubt.CELLS
             parsed.mistakes = [
                 (
                     ROW,
@@ -87,9 +103,7 @@ class RowReader:
         return parsed
 
     def _read_name(self, cells: Sequence[str], parsed: Parsed) -> None:
-        whole, first, last = (
-            self._checked(name, cells, read_name, parsed.mistakes) for name in ("name", "first_name", "last_name")
-        )
+        whole, first, last = (self._checked(name, cells, read_name, parsed.mistakes) for name in _NAMES)
         name = whole or " ".join(part for part in (first, last) if part)
         if len(name) > MAX_NAME_LETTERS and not parsed.mistakes:
             parsed.mistakes.append((ROW, f"The name is longer than {MAX_NAME_LETTERS} characters."))
@@ -98,9 +112,29 @@ class RowReader:
         else:
             parsed.part_of_name = name or None
 
-    def _checked(self, name: str, cells: Sequence[str], read: Callable[[str], T], mistakes: list[Mistake]) -> T | None:
+    def _read_addresses(self, cells: Sequence[str], parsed: Parsed) -> None:
+        """A refused address is kept as what it was meant to be: the row's *no* is that client's all the same."""
+        before = len(parsed.mistakes)
+        parsed.email = self._checked("email", cells, emails.read, parsed.mistakes)
+        if len(parsed.mistakes) > before:
+            parsed.email = intended.email(self._text("email", cells))
+        at_email = len(parsed.mistakes)
+        if phone := self._checked("phone", cells, self._read_phone, parsed.mistakes):
+            parsed.phone, parsed.is_landline = phone
+        elif len(parsed.mistakes) > at_email:
+            parsed.phone = intended.phone(self._text("phone", cells), region=self._layout.region)
+        if len(parsed.mistakes) > before:
+            parsed.doubt = Doubt.ADDRESS
+
+    def _text(self, name: str, cells: Sequence[str]) -> str:
         column = self._layout.fields.get(name)
         text = "" if column is None or column >= len(cells) else cells[column].strip()
+        # A dash stands where there is no last name, say.
+        is_nothing = lines.is_no_name if name in _NAMES else lines.is_blank
+        return "" if is_nothing(text) else text
+
+    def _checked(self, name: str, cells: Sequence[str], read: Callable[[str], T], mistakes: list[Mistake]) -> T | None:
+        column, text = self._layout.fields.get(name), self._text(name, cells)
         if column is None or not text:
             return None
         try:
@@ -114,7 +148,9 @@ class RowReader:
 
     def _read_consents(self, cells: Sequence[str], parsed: Parsed) -> None:
         for column, channel, consent in self._layout.consents:
-            text = cells[column].strip().casefold() if column < len(cells) else ""
+            text = cells[column].strip() if column < len(cells) else ""
+            # As copying brings them along: "no" with such a character is a no all the same.
+            text = (text if text.isascii() else emails.visible(text)).strip().casefold()
             if not text:
                 continue
             try:
@@ -130,6 +166,8 @@ class RowReader:
 
 # --- Cells: each raises ValueError with what is wrong -----------------------------------------------------------------
 def read_name(text: str) -> str:
+    if lines.is_no_name(text):
+        raise ValueError(f"“{text}” is not a name.")
     if CONTROL.search(text):
         raise ValueError("A name must be one line, without control characters.")
     if text == NO_RESULT:

@@ -6,7 +6,7 @@ million questions. Temporary tables are the connection's own: nothing of them is
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 
@@ -15,13 +15,15 @@ from django.db.backends.utils import CursorWrapper
 
 from notifier.clients.imports.columns import ConsentColumn
 from notifier.clients.imports.messages import Owner, mistake_in_words
-from notifier.clients.imports.rows import Mistake, Parsed
+from notifier.clients.imports.rows import ROW, Doubt, Mistake, Parsed
 from notifier.consent import suppressions
 from notifier.models import Channel, Client, ConsentChange, Preference, Suppression
 from notifier.runtime import versions
 
 #: Rows in one INSERT.
 CHUNK = 2_000
+#: Parts of one UNION: SQLite takes 500.
+MAX_JOINED = 200
 
 _CLIENT = Client._meta.db_table
 _PREFERENCE = Preference._meta.db_table
@@ -47,6 +49,9 @@ _SUPPRESSED = " OR ".join(
 #: Stands for a wish that can't be read; and for a yes, where another row of the same client has such a wish. Neither
 #: changes anything. A yes is 1 and a no is 0.
 _UNREADABLE = 2
+_MATCHED = "LEFT JOIN import_match m ON m.line = r.line"
+#: Condition: the row mixes the addresses of two clients.
+_MIXED = "COALESCE(NOT m.is_new AND m.by_phone <> m.client_id, false)"
 #: The rows of one client, as far as a file tells.
 _OF_ONE_CLIENT = ("email", "phone", "owner")
 
@@ -73,6 +78,17 @@ def _wish(number: int) -> str:
     return f"CASE WHEN {no} THEN 0 WHEN w{number} = 1 AND {unreadable} THEN {_UNREADABLE} ELSE w{number} END"
 
 
+#: What is said first of a row with an opt-out that could not be applied, and last of one whose opt-out was.
+_LOST: list[Mistake] = [
+    (
+        ROW,
+        "An opt-out that can’t be applied, because it is not clear whose it is. Correct the row and import it again, "
+        "or turn the consent off on the client’s page.",
+    )
+]
+_HEARD: list[Mistake] = [(ROW, "The opt-out in this row is applied all the same.")]
+
+
 @contextmanager
 def staging(consents: Sequence[ConsentColumn]) -> Iterator["Staging"]:
     """Temporary tables for one file, dropped at the end."""
@@ -81,7 +97,8 @@ def staging(consents: Sequence[ConsentColumn]) -> Iterator["Staging"]:
         columns = "".join(f", w{number} smallint" for number, _ in enumerate(consents))
         cursor.execute(
             "CREATE TEMPORARY TABLE import_row (line integer PRIMARY KEY, name varchar(200), email varchar(254), "
-            "phone varchar(128), time_zone varchar(64), mistakes text, part_of_name varchar(200), landline smallint"
+            "phone varchar(128), time_zone varchar(64), mistakes text, part_of_name varchar(200), landline smallint, "
+            "doubt smallint"
             f"{columns})"
         )
         try:
@@ -99,7 +116,7 @@ class Staging:
     def __init__(self, cursor: CursorWrapper, consents: Sequence[ConsentColumn]) -> None:
         self.cursor = cursor
         self.consents = consents
-        self._width = 8 + len(consents)
+        self._width = 9 + len(consents)
 
     # --- In ---
     def add(self, rows: Iterator[tuple[int, Parsed]]) -> Iterator[int]:
@@ -116,7 +133,7 @@ class Staging:
         unread = parsed.unreadable
         wishes = [_UNREADABLE if one in unread else int(said[one]) if one in said else None for one in self.consents]
         fields = (parsed.name, parsed.email, parsed.phone, parsed.time_zone, mistakes)
-        return (line, *fields, parsed.part_of_name, int(parsed.is_landline), *wishes)
+        return (line, *fields, parsed.part_of_name, int(parsed.is_landline), int(parsed.doubt), *wishes)
 
     def _write(self, chunk: list[tuple[int | str | None, ...]]) -> None:
         if connection.vendor == "postgresql":
@@ -140,7 +157,8 @@ class Staging:
     def match(self, *, reserves: bool = False) -> None:
         """Find whose each row is, and which of them can't be taken. `reserves`: new clients get their ids, if they can.
 
-        SQLite gives them only with the rows themselves.
+        SQLite gives them only with the rows themselves. A row with a cell that can't be taken is here where its client
+        is known: a *no* in it is theirs (`compare`).
         """
         self._analyze("import_row")
         # Subqueries use the indexes row by row: with a join PostgreSQL reads a million clients for a short file.
@@ -169,14 +187,15 @@ class Staging:
                 f.owner IS NULL AS is_new,
                 f.owner IS NOT NULL AND ({_ALTERS}) AS alters, COALESCE(NOT c.is_active, false) AS is_archived,
                 f.email_line, f.phone_line, f.owner_line, f.landline,
-                CASE WHEN f.by_email <> f.by_phone THEN 'owners'
+                CASE WHEN f.mistakes IS NOT NULL THEN 'cells'
+                    WHEN f.by_email <> f.by_phone THEN 'owners'
                     WHEN f.email_line < f.line THEN 'email'
                     WHEN f.phone_line < f.line THEN 'phone'
                     WHEN f.owner_line < f.line THEN 'client'
                     WHEN f.owner IS NULL AND f.name IS NULL THEN 'nameless'
                     ELSE '' END AS mistake{wishes}
             FROM f LEFT JOIN {_CLIENT} c ON c.id = f.owner
-            WHERE f.mistakes IS NULL
+            WHERE f.mistakes IS NULL OR f.owner IS NOT NULL
             """
         )
         self.cursor.execute("CREATE INDEX import_match_client ON import_match (client_id)")
@@ -250,8 +269,41 @@ class Staging:
                 """,
                 [not resubscribes],
             )
+        self._add_withdrawals()
         self.cursor.execute("CREATE INDEX import_change_line ON import_change (line)")
         self._analyze("import_change")
+
+    def _add_withdrawals(self) -> None:
+        """Every *no* of a row that can't be taken is heard all the same, where it is clear whose it is.
+
+        Another row of the same client that is taken has it already (`_wish`).
+        """
+        found = [
+            f"""
+            SELECT MIN(m.line), m.client_id, false, {consent.topic}, '{consent.channel}', false, false, false
+            FROM import_match m JOIN import_row r ON r.line = m.line
+                JOIN {_PREFERENCE} p ON p.client_id = m.client_id AND p.topic_id = {consent.topic}
+            WHERE m.mistake <> '' AND NOT m.is_new AND r.w{number} = 0 AND p.{consent.channel}
+                AND r.doubt <> {Doubt.CELLS} AND NOT {_MIXED}
+                AND NOT EXISTS (
+                    SELECT 1 FROM import_match t WHERE t.client_id = m.client_id AND t.mistake = '' AND NOT t.is_new
+                )
+            GROUP BY m.client_id
+            """
+            for number, consent in enumerate(self.consents)
+        ]
+        for start in range(0, len(found), MAX_JOINED):
+            joined = " UNION ALL ".join(found[start : start + MAX_JOINED])
+            self.cursor.execute(f"INSERT INTO import_change {joined}")
+
+    def _says_no(self) -> str:
+        """Condition: the row itself takes a consent back."""
+        return " OR ".join(f"r.w{number} = 0" for number, _ in enumerate(self.consents)) or "false"
+
+    def _lost(self) -> str:
+        """Condition: a row that can't be taken says *no*, and it is not clear to what or whose it is."""
+        whose = f"(r.doubt = {Doubt.ADDRESS} AND m.line IS NULL)"
+        return f"(({self._says_no()}) AND (r.doubt = {Doubt.CELLS} OR {whose} OR {_MIXED}))"
 
     def _analyze(self, table: str) -> None:
         """Updates the statistics: PostgreSQL would take the table for empty, and choose slow nested loops."""
@@ -270,13 +322,20 @@ class Staging:
             "landlines": "m.landline = 1",
             "unclear": " OR ".join(f"m.w{number} = {_UNREADABLE}" for number, _ in enumerate(self.consents)) or "false",
         }
-        counts = {"rows": self._count("*", "import_row")}
-        counts["failed"] = counts["rows"] - self._count("*", "import_match WHERE mistake = ''")
-        counts["kept_out"] = self._count("DISTINCT line", "import_change WHERE kept_out")
-        counts["resubscribed"] = self._count("DISTINCT line", "import_change WHERE opted_out AND NOT kept_out")
+        others = {
+            "rows": "COUNT(*) FROM import_row",
+            "taken": "COUNT(*) FROM import_match WHERE mistake = ''",
+            "kept_out": "COUNT(DISTINCT line) FROM import_change WHERE kept_out",
+            "resubscribed": "COUNT(DISTINCT line) FROM import_change WHERE opted_out AND NOT kept_out",
+            # Clients whose opt-out is in a row that is not taken; and such rows whose opt-out is nobody's.
+            "withdrawn": "COUNT(DISTINCT x.client_id) FROM import_change x JOIN import_match m ON m.line = x.line "
+            "WHERE m.mistake <> ''",
+            "lost": f"COUNT(*) FROM import_row r {_MATCHED} WHERE {self._lost()}",
+        }
+        counts = self._counted(others.keys(), ", ".join(f"(SELECT {each})" for each in others.values()))
+        counts["failed"] = counts["rows"] - counts.pop("taken")
         filters = ", ".join(f"COUNT(*) FILTER (WHERE {which})" for which in good.values())
-        self.cursor.execute(f"SELECT {filters} FROM import_match m WHERE m.mistake = ''")
-        return counts | dict(zip(good, self.cursor.fetchone(), strict=True))
+        return counts | self._counted(good.keys(), f"{filters} FROM import_match m WHERE m.mistake = ''")
 
     def adds_consent(self) -> bool:
         """Whether somebody would agree to something from now on, besides those who had opted out."""
@@ -285,31 +344,32 @@ class Staging:
         )
         return bool(self.cursor.fetchone()[0])
 
-    def _count(self, what: str, which: str) -> int:
-        self.cursor.execute(f"SELECT COUNT({what}) FROM {which}")
-        number: int = self.cursor.fetchone()[0]
-        return number
+    def _counted(self, names: Iterable[str], what: str) -> dict[str, int]:
+        self.cursor.execute(f"SELECT {what}")
+        return dict(zip(names, self.cursor.fetchone(), strict=True))
 
-    def mistakes(self, columns: dict[str, int]) -> Iterator[tuple[int, list[Mistake], list[Owner]]]:
+    def mistakes(self, columns: dict[str, int], *, lost: bool) -> Iterator[tuple[int, list[Mistake], list[Owner]]]:
         """The lines that are not taken, in order, each with its mistakes and the clients whose addresses it mixes.
 
-        `columns`: the position of each field.
+        `columns`: the position of each field. `lost`: those with an opt-out that could not be applied, or the others.
         """
         last = -1
-        while rows := self._refused_after(last):
-            for line, mistakes, mistake, pk, name, other_pk, other_name, *lines in rows:
+        while rows := self._refused_after(last, lost=lost):
+            for line, mistakes, mistake, pk, name, other_pk, other_name, *lines, is_heard in rows:
                 owners = [Owner(pk, name), Owner(other_pk, other_name)] if mistake == "owners" else []
                 found = _read_mistakes(mistakes) if mistakes else [mistake_in_words(mistake, owners, lines, columns)]
-                yield line, found, owners
+                yield line, [*_LOST[:lost], *found, *_HEARD[:is_heard]], owners
             last = rows[-1][0]
 
-    def _refused_after(self, line: int) -> list[tuple]:
+    def _refused_after(self, line: int, *, lost: bool) -> list[tuple]:
         self.cursor.execute(
             "SELECT r.line, r.mistakes, m.mistake, m.client_id, a.name, m.by_phone, b.name, m.email_line, "
-            "m.phone_line, m.owner_line FROM import_row r LEFT JOIN import_match m ON m.line = r.line "
+            f"m.phone_line, m.owner_line, ({self._says_no()}) AND NOT {_MIXED} AND EXISTS (SELECT 1 FROM import_change "
+            f"x WHERE x.client_id = m.client_id AND NOT x.agreed AND NOT x.is_new) FROM import_row r {_MATCHED} "
             f"LEFT JOIN {_CLIENT} a ON a.id = m.client_id AND m.mistake = 'owners' "
             f"LEFT JOIN {_CLIENT} b ON b.id = m.by_phone AND m.mistake = 'owners' "
-            "WHERE r.line > %s AND (r.mistakes IS NOT NULL OR m.mistake <> '') ORDER BY r.line LIMIT %s",
+            f"WHERE r.line > %s AND (r.mistakes IS NOT NULL OR m.mistake <> '') AND {'' if lost else 'NOT '}"
+            f"COALESCE({self._lost()}, false) ORDER BY r.line LIMIT %s",
             [line, CHUNK],
         )
         rows: list[tuple] = self.cursor.fetchall()

@@ -78,7 +78,7 @@ class _Writer:
         """Raises `ClientsChanged` where a client was erased or got another address between the match and the lock."""
         self._staging.cursor.execute(
             f"SELECT COUNT(*) FROM import_match m LEFT JOIN {_CLIENT} c ON c.id = m.client_id "
-            "WHERE m.mistake = '' AND NOT m.is_new AND (c.id IS NULL OR c.erased_at IS NOT NULL "
+            "WHERE NOT m.is_new AND (c.id IS NULL OR c.erased_at IS NOT NULL "
             "OR NOT (COALESCE(c.email = m.email, false) OR COALESCE(c.phone = m.phone, false)))"
         )
         if self._staging.cursor.fetchone()[0]:

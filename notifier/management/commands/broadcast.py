@@ -35,9 +35,10 @@ class Command(BaseCommand):
         parser.add_argument(
             "--critical", action="store_true", help="ignore quiet hours and frequency caps; consent still applies"
         )
-        parser.add_argument("--at", metavar="TIME", type=_moment, help=f"start at this time, {_SHAPE}")
+        shape = f"as in {wall_clocks.examples()}"
+        parser.add_argument("--at", metavar="TIME", type=_moment, help=f"start at this time, {shape}")
         parser.add_argument(
-            "--expires", metavar="TIME", type=_moment, help=f"anything not sent by then is cancelled, {_SHAPE}"
+            "--expires", metavar="TIME", type=_moment, help=f"anything not sent by then is cancelled, {shape}"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -92,9 +93,6 @@ class Command(BaseCommand):
             self.stderr.write("")
 
 
-_SHAPE = f"as in {wall_clocks.EXAMPLES}"
-
-
 def _moment(text: str) -> datetime:
     """Raises what argparse shows as it is; of a ValueError it shows the name of this function."""
     try:
@@ -121,4 +119,5 @@ def _sentence(broadcast: Broadcast) -> str:
         + (", ".join(f"{number} {state}" for state, number in channel.counts.items()) or "-")
         for channel in progress.sheet(broadcast).channels
     )
-    return f"Broadcast {broadcast.pk} is {lifecycle.state_in_words(broadcast)}. {counts}."
+    expires = f" It expires {wall_clocks.with_zone(broadcast.expires_at)}." if broadcast.expires_at else ""
+    return f"Broadcast {broadcast.pk} is {lifecycle.state_in_words(broadcast)}.{expires} {counts}."

@@ -52,5 +52,5 @@ def _times(broadcast: Broadcast) -> list[str]:
     if broadcast.expires_at:
         lines.append(f"expires {wall_clocks.with_zone(broadcast.expires_at)}")
     if broadcast.ended_because:
-        lines.append(f"cancelled: {broadcast.ended_because}")
+        lines.append(f"{broadcast.get_state_display().lower()}: {broadcast.ended_because}")
     return lines

@@ -34,6 +34,7 @@ HOW_DO_WE_KNOW = (
 )
 #: What is told beside the counts.
 NOTES = {
+    "withdrawn": "withdrew consent in rejected rows: that is applied, and nothing else of those rows.",
     "kept_out": "of them had opted out before: that consent stays off.",
     "unclear": "of them agreed to something that an unreadable cell in another row may refuse: that is unchanged.",
     "resubscribed": "of them had opted out before, and are subscribed again.",
@@ -146,11 +147,20 @@ class Command(BaseCommand):
     def _tell(self, counts: Mapping[str, int], *, seconds: float, dry_run: bool) -> None:
         rate = counts["rows"] / max(seconds, 0.001)
         done = "Dry run: nothing was imported. It would have" if dry_run else "Imported. It has"
+        lost = counts["lost"]
+        if lost:
+            done = f"{numbers.counted(lost, 'opt-out')} could not be applied (see below). {done}"
         self.stdout.write(
             f"{done} {counts['added']:,} added, {counts['changed']:,} changed, {counts['unchanged']:,} unchanged, "
             f"{counts['failed']:,} rejected: {numbers.counted(counts['rows'], 'row')} in {seconds:.1f} s "
             f"({rate:,.0f} per second)."
         )
+        if lost:
+            self.stdout.write(
+                f"{numbers.counted(lost, 'rejected row says', 'rejected rows say')} no, and it is not clear whose no "
+                "it is. These come first in the file of rejected rows: correct them and import that file, or turn the "
+                "consent off on the client’s page."
+            )
         for name, words in NOTES.items():
             if counts[name]:
                 self.stdout.write(f"{counts[name]:,} {words}")

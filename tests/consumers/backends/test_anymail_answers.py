@@ -3,9 +3,10 @@
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -16,6 +17,7 @@ from pytest_django import Settings
 from consumers.backends import anymail_answers
 from consumers.backends.base import (
     ChannelDown,
+    Hurries,
     NoMessage,
     OutcomeUnknown,
     Outgoing,
@@ -27,7 +29,7 @@ from consumers.backends.base import (
 )
 from consumers.backends.email import get_backend
 from consumers.backends.progress import Progress
-from tests.consumers.backends.patience import HASTY_SECONDS
+from tests.consumers.backends.patience import HASTY_SECONDS, PATIENT_SECONDS
 from tests.support.fakes.mail_api import HttpAnswer, MailApi
 
 # SendGrid's is kept, and no longer looked after.
@@ -385,3 +387,19 @@ def test_an_answer_lost_over_a_kept_connection_is_unknown(use: Callable[..., Sen
         backend.send(MESSAGE)
 
     assert len(api.requests) == 2
+
+
+@pytest.mark.parametrize("how", ["slow", "hurried"])
+def test_an_answer_that_drips_is_not_waited_for(
+    use: Callable[..., SendBackend], api: MailApi, settings: Settings, how: str
+) -> None:
+    """Each byte comes well before the time-out of `requests`; together they would be an answer, some seconds later."""
+    backend = use("postmark")
+    settings.EMAIL_TIMEOUT = HASTY_SECONDS if how == "slow" else PATIENT_SECONDS
+    api.answer = replace(PROVIDERS["postmark"].taken, drip=0.05)
+    if how == "hurried":
+        assert isinstance(backend, Hurries)
+        backend.hurry(time.monotonic() + HASTY_SECONDS)
+
+    with pytest.raises(OutcomeUnknown, match="answer was lost"):
+        backend.send(MESSAGE)

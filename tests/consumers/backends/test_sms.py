@@ -2,6 +2,7 @@ import base64
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,7 @@ from pytest_django import Settings
 from consumers.backends import twilio
 from consumers.backends.base import (
     ChannelDown,
+    Hurries,
     NoMessage,
     OutcomeUnknown,
     Outgoing,
@@ -27,6 +29,7 @@ from consumers.backends.base import (
 )
 from consumers.backends.sms import get_backend
 from notifier.consent.suppressions import Evidence, Source
+from tests.consumers.backends.patience import HASTY_SECONDS, PATIENT_SECONDS
 from tests.support.fakes.rules import Rule
 from tests.support.fakes.sms import SENDER, SID, TOKEN, FakeSms, error_body, invalid_number, opted_out
 
@@ -380,13 +383,43 @@ def test_an_answer_without_end_is_not_read_to_its_end(provider: FakeSms, backend
     assert backend.send(MESSAGE)
 
 
-def test_an_answer_that_trickles_is_not_waited_for(provider: FakeSms, backend: SendBackend) -> None:
-    # Each byte comes well before the time-out; all of them together would take a minute.
-    trickle = Rule(phase="request", status=201, reply='{"sid": "SM1"}' + " " * 1200, drip=0.05, taken=True, times=1)
+def test_an_answer_that_trickles_is_not_waited_for(
+    provider: FakeSms, backend: SendBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Each byte comes well before the time-out; all of them together would be an answer, some seconds later.
+    monkeypatch.setattr(twilio, "ANSWER_SECONDS", HASTY_SECONDS)
+    trickle = Rule(phase="request", status=201, reply='{"sid": "SM1"}' + " " * 30, drip=0.05, taken=True, times=1)
     provider.behave(trickle)
 
     with pytest.raises(OutcomeUnknown, match="can’t be read"):
         backend.send(MESSAGE)
+
+    monkeypatch.setattr(twilio, "ANSWER_SECONDS", PATIENT_SECONDS)
+    assert backend.send(MESSAGE)
+
+
+@pytest.mark.parametrize("how", ["slow", "hurried"])
+def test_a_head_that_trickles_has_the_time_of_one_answer_and_less_where_the_process_stops(
+    provider: FakeSms, backend: SendBackend, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    provider.behave(
+        Rule(phase="request", status=201, reply='{"sid": "SM1"}', drip=0.02, drips_head=True, taken=True, times=1)
+    )
+    assert isinstance(backend, Hurries)
+    if how == "slow":
+        monkeypatch.setattr(twilio, "ANSWER_SECONDS", HASTY_SECONDS)
+    else:
+        monkeypatch.setattr(twilio, "ANSWER_SECONDS", PATIENT_SECONDS)
+        backend.hurry(time.monotonic() + HASTY_SECONDS)
+
+    with pytest.raises(OutcomeUnknown, match="lost"):
+        backend.send(MESSAGE)
+
+
+def test_every_address_of_the_provider_is_tried(
+    provider: FakeSms, backend: SendBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(twilio, "addresses_of", lambda host, port: ["127.0.0.99", "127.0.0.1"])
 
     assert backend.send(MESSAGE)
 

@@ -3,13 +3,14 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support.fakes.rules import Rule
 from tests.support.fakes.sms import FakeSms
 from tests.support.fakes.smtp import FakeSmtp
-from tests.support.servers.processes import Process, free_port, wait_until
+from tests.support.servers.processes import PATIENCE_SECONDS, Process, free_port, wait_until
 from tests.support.servers.stack import Stack
 
 
@@ -195,6 +196,27 @@ def test_asked_to_stop_while_sending_it_ends_the_window_gives_the_rest_back_and_
     assert addresses(stack, "email", "SENDING") == []
     assert len(addresses(stack, "email", "PENDING")) > 10
     assert stack.query("SELECT * FROM notifier_queuedticket WHERE channel = 'email'") == []
+
+
+@pytest.mark.parametrize("how", [{"then": "hang"}, {"reply": "220 " + " " * 5000, "drip": 0.5}], ids=["hangs", "drips"])
+def test_asked_to_stop_it_waits_for_no_connection(
+    make_stack: Callable[..., Stack], fake_smtp: FakeSmtp, how: dict[str, Any]
+) -> None:
+    """Either would last much longer than anybody waits."""
+    stack = make_stack(
+        email_url=fake_smtp.url,
+        EMAIL_TIMEOUT=str(10 * int(PATIENCE_SECONDS)),
+        LEASE_SECONDS=str(100 * int(PATIENCE_SECONDS)),
+    )
+    a_broadcast(stack, clients=5)
+    everyone = addresses(stack, "email", "PENDING")
+    fake_smtp.behave(Rule(phase="connect", **how))
+    consumer = stack.start("run_consumer", "email", "--concurrency", "2")
+    wait_until(lambda: fake_smtp.connections, what="a connection")
+
+    assert consumer.stop() == 0
+
+    assert addresses(stack, "email", "PENDING") == everyone != []
 
 
 def test_a_second_signal_ends_it_at_once_though_a_send_hangs(

@@ -68,9 +68,16 @@ def messages(number: int) -> list[Message]:
 
 
 def send(
-    crew: Sender, number: int, *, seconds: float = PATIENCE_SECONDS, waiting: Callable[[], None] = lambda: None
+    crew: Sender,
+    number: int,
+    *,
+    seconds: float = PATIENCE_SECONDS,
+    waiting: Callable[[], None] = lambda: None,
+    is_stopping: Callable[[], bool] = lambda: False,
 ) -> list[Outcome]:
-    outcomes = crew.send(messages(number), starts_until=time.monotonic() + seconds, waiting=waiting)
+    outcomes = crew.send(
+        messages(number), starts_until=time.monotonic() + seconds, waiting=waiting, is_stopping=is_stopping
+    )
     return sorted(outcomes, key=lambda outcome: outcome.message.delivery_id)
 
 

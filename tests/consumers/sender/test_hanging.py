@@ -1,12 +1,13 @@
 """A backend that hangs."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from consumers import sender, window
-from consumers.backends.base import ChannelDown, Outgoing
+from consumers.backends.base import ChannelDown, Outgoing, TemporaryFailure
 from consumers.sender import Sender
 from notifier.delivery.settlements import Verdict
 from tests.consumers.sender.providers import Crowded, CrowdedBackend, FakeBackend, Provider, send
@@ -74,6 +75,73 @@ def test_a_connection_that_hangs_while_it_opens_leaves_nothing_unknown(
     assert all(o.detail for o in outcomes)
     monkeypatch.setattr(CrowdedBackend, "open", lambda self: None)
     assert [o.verdict for o in send(crew, 3)] == [Verdict.SENT] * 3
+
+
+def test_asked_to_stop_it_releases_what_waits_for_a_connection(
+    hire: Callable[..., Sender], hasty: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(CrowdedBackend, "open", lambda self: hasty.wait())
+    crew = hire(Crowded(3), threads=2)
+
+    outcomes = send(crew, 3, is_stopping=lambda: True)
+
+    # Without a reason: the provider is not found to be away.
+    assert [(o.verdict, o.detail) for o in outcomes] == [(Verdict.RELEASED, "")] * 3
+
+
+def test_asked_to_stop_it_waits_no_longer_than_for_one_answer(
+    hire: Callable[..., Sender], hasty: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The backend can be told: it knows of what it sends that it was not handed over. The other one hangs."""
+    told: list[float] = []
+    hurried = threading.Event()
+
+    class Hurried(FakeBackend):
+        answer_seconds = 0.1
+
+        def hurry(self, until: float) -> None:
+            told.append(until - time.monotonic())
+            hurried.set()
+
+    def act(message: Outgoing) -> str:
+        if message.reference == "7.1":
+            hasty.wait()
+        hurried.wait(PATIENCE_SECONDS)
+        raise TemporaryFailure("too late")
+
+    monkeypatch.setattr(FakeBackend, "longest_send_seconds", 2 * PATIENCE_SECONDS)
+    monkeypatch.setattr(sender, "STARTING_SECONDS", 0.0)
+    crew = hire(lambda: Hurried(act), threads=2)
+
+    outcomes = send(crew, 3, is_stopping=lambda: True)
+
+    assert [o.verdict for o in outcomes] == [Verdict.UNKNOWN, Verdict.TEMPORARY, Verdict.RELEASED]
+    assert "before the process had to stop" in outcomes[0].detail
+    assert all(seconds <= 0.1 for seconds in told)
+    assert crew.stop_seconds == 0.1
+
+
+def test_it_says_for_what_the_provider_lets_it_wait(
+    hire: Callable[..., Sender], hasty: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+
+    def look() -> None:
+        seconds, what = crew.silence()
+        if seconds > 0 and what not in said:
+            said.append(what)
+            hasty.set()
+
+    monkeypatch.setattr(FakeBackend, "longest_send_seconds", PATIENCE_SECONDS)
+    monkeypatch.setattr(CrowdedBackend, "open", lambda self: hasty.wait(PATIENCE_SECONDS))
+    crew = hire(Crowded(1), threads=1)
+    send(crew, 1, waiting=look)
+    hasty.clear()
+    crew = hire(Provider(lambda message: str(hasty.wait(PATIENCE_SECONDS))), threads=1)
+    send(crew, 1, waiting=look)
+
+    assert said == ["the provider has not accepted a connection", "the provider has not answered"]
+    assert crew.silence() == (0.0, "")
 
 
 def test_connections_that_hang_while_they_close_are_replaced(

@@ -130,7 +130,7 @@ def test_sends_end_early_enough_for_the_lease(
         def window_size(self, most: int) -> int:
             return most
 
-        def send(self, messages: Any, *, starts_until: float, waiting: Any) -> list[Any]:
+        def send(self, messages: Any, *, starts_until: float, waiting: Any, is_stopping: Any = None) -> list[Any]:
             given.append(starts_until - NOON)
             return []
 

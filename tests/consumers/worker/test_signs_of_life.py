@@ -127,7 +127,42 @@ def test_a_backend_that_hangs_is_shown_and_holds_nobody_for_ever(
             thread.join(PATIENCE_SECONDS)
 
     assert states(ids) == ["UNKNOWN", "UNKNOWN", "PENDING"]
-    assert ("WAITING", "E-mail: the provider has not answered for more than 0 s.") in said
+    assert ("WAITING", "E-mail: stopping. It waits up to 0.1 s for the provider.") in said
+    assert QueuedTicket.objects.count() == 0
+
+
+def test_a_connection_that_hangs_while_it_opens_is_shown_and_let_go_of_when_it_is_to_stop(
+    run: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heartbeats, "BEAT_SECONDS", 0.0)
+    monkeypatch.setattr(sender, "WAITING_SECONDS", 0.05)
+    monkeypatch.setattr(sender, "STARTING_SECONDS", 0.0)
+    monkeypatch.setattr(sender, "CLOSING_SECONDS", 0.1)
+    monkeypatch.setattr(worker, "SILENT_SECONDS", 0)
+    monkeypatch.setattr(FakeBackend, "longest_send_seconds", 2 * PATIENCE_SECONDS)
+    said: set[tuple[str, str]] = set()
+    ids, over, stop = a_ticket(3), threading.Event(), StopFlag()
+    connecting = ("WAITING", "E-mail: the provider has not accepted a connection for more than 0 s.")
+    beat = Heartbeat.beat
+
+    def beat_and_look(self: Heartbeat, *arguments: Any) -> None:
+        beat(self, *arguments)
+        said.update(Process.objects.values_list("state", "detail"))
+        if connecting in said:
+            stop.set()
+
+    monkeypatch.setattr(Heartbeat, "beat", beat_and_look)
+    monkeypatch.setattr(FakeBackend, "open", lambda self: over.wait(PATIENCE_SECONDS), raising=False)
+
+    run(concurrency=2, stop=stop)
+    over.set()
+    for thread in threading.enumerate():
+        if thread.name.startswith("sender "):
+            thread.join(PATIENCE_SECONDS)
+
+    assert connecting in said
+    assert ("WAITING", f"E-mail: stopping. It waits up to {2 * PATIENCE_SECONDS:g} s for the provider.") in said
+    assert [(row.state, row.attempts) for row in rows(ids)] == [("PENDING", 0)] * 3
     assert QueuedTicket.objects.count() == 0
 
 

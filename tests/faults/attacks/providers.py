@@ -71,7 +71,7 @@ def unknown(name: str, detail: str, **what: Any) -> Trouble:
 
 # --- SMTP -------------------------------------------------------------------------------------------------------------
 LOST = "received the text, but its answer was lost"
-#: Byte by byte it takes longer than any deadline, which is 18 s at the most: nine tenths of the longest lease.
+#: Byte by byte it takes longer than any deadline of one answer; the longest is 9 s, nine tenths of an SMS’s lease.
 ENDLESS = "{} " + "ok" * 60
 MAIL_TROUBLES = (
     once("450 at RCPT", phase="rcpt", reply="450 4.2.1 busy"),
@@ -126,7 +126,7 @@ TOO_LARGE = Rule(phase="mail", reply="552 5.3.4 too large", times=2, name="too l
     "SMTP: everything a mail server can do wrong",
     MAX_ATTEMPTS=str(MAX_AT_ONCE),
     EMAIL_TIMEOUT="3",
-    LEASE_SECONDS="20",
+    LEASE_SECONDS="40",
 )
 def mail_troubles(arena: Arena) -> None:
     arena.stack.env["EMAIL_URL"] = arena.smtp.url.replace("://", "://notifier:open-sesame@")

@@ -39,7 +39,9 @@ SERVICES: dict[Act, Service] = {
     Act.APPROVE: lambda broadcast, now: approvals.approve(
         broadcast_id=broadcast.pk, seen=acts.version(broadcast), by=a_user(), now=now
     ),
-    Act.REJECT: lambda broadcast, now: approvals.reject(broadcast_id=broadcast.pk, by=a_user(), why="too early"),
+    Act.REJECT: lambda broadcast, now: approvals.reject(
+        broadcast_id=broadcast.pk, by=a_user(), why="too early", now=now
+    ),
     Act.RESCHEDULE: lambda broadcast, now: schedules.reschedule(
         broadcast_id=broadcast.pk, options=SendOptions(scheduled_for=now + timedelta(days=2)), now=now
     ),
@@ -64,7 +66,7 @@ def a_broadcast_in(state: Broadcast.State, now: datetime) -> Broadcast:
         state=state,
         needs_approval=state == State.AWAITING_APPROVAL,
         started_at=now if begun else None,
-        finished_at=now if state in (State.CANCELLED, State.FINISHED) else None,
+        finished_at=now if state in (State.CANCELLED, State.FINISHED, State.REJECTED) else None,
         **(a_moment_ago if state == State.SCHEDULED else {}),
     )
     a_delivery(broadcast=broadcast, state=Delivery.State.FAILED)

@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from notifier.broadcasts import acts, approvals, lifecycle, schedules
+from notifier.broadcasts import acts, approvals, approvers, followups, lifecycle, notifications, schedules
 from notifier.broadcasts.approvals import OwnRequest
 from notifier.broadcasts.lifecycle import NotAllowed
 from notifier.broadcasts.send_options import AT_ONCE, SendOptions
@@ -179,22 +179,71 @@ def test_only_what_waits_for_a_word_takes_one(now: datetime, state: State) -> No
     with pytest.raises(NotAllowed, match=f"is {state.label.lower()}: you can’t approve it now"):
         approve(broadcast, by=a_user(), now=now)
     with pytest.raises(NotAllowed, match=f"is {state.label.lower()}: you can’t reject it now"):
-        approvals.reject(broadcast_id=broadcast.pk, by=a_user(), why="no")
+        approvals.reject(broadcast_id=broadcast.pk, by=a_user(), why="no", now=now)
 
     broadcast.refresh_from_db()
     assert (broadcast.state, broadcast.approved_by) == (state, None)
 
 
-def test_a_rejected_one_is_cancelled_with_the_reason(now: datetime) -> None:
-    broadcast = waiting(now)
+def test_a_rejected_one_says_who_rejected_it_when_and_why(now: datetime) -> None:
+    broadcast, bob = waiting(now), a_user(username="bob")
 
-    approvals.reject(broadcast_id=broadcast.pk, by=a_user(username="bob"), why="a misprint in the price")
+    approvals.reject(broadcast_id=broadcast.pk, by=bob, why="a misprint in the price", now=now)
 
     broadcast.refresh_from_db()
-    assert (broadcast.state, broadcast.ended_because) == (
-        State.CANCELLED,
-        "rejected by bob: a misprint in the price",
-    )
+    assert (broadcast.state, broadcast.rejected_by) == (State.REJECTED, bob)
+    assert (broadcast.ended_because, broadcast.finished_at) == ("a misprint in the price", now)
+
+
+def test_nothing_is_left_for_the_dispatcher_to_do_about_a_rejected_one(now: datetime) -> None:
+    broadcast = waiting(now)
+
+    approvals.reject(broadcast_id=broadcast.pk, by=a_user(), why="no", now=now)
+
+    to_do = (Broadcast.objects.to_tally(), Broadcast.objects.to_finish(), Broadcast.objects.to_count_by_day(now))
+    assert [found.exists() for found in to_do] == [False, False, False]
+
+
+def test_what_was_to_follow_another_leaves_that_free_to_be_followed(now: datetime) -> None:
+    original = a_broadcast(state=State.FINISHED, finished_at=now)
+    broadcast = waiting(now, notification=original.notification, follows=original)
+
+    approvals.reject(broadcast_id=broadcast.pk, by=a_user(), why="not this week", now=now)
+
+    broadcast.refresh_from_db()
+    assert (broadcast.follows, broadcast.was_to_follow) == (None, original)
+    followups.check(broadcast=original)
+
+
+def test_a_rejected_text_is_a_draft_again_until_someone_says_that_it_is_ready(now: datetime) -> None:
+    notification = a_notification()
+    notifications.mark_ready(notification=notification, by=a_user(), now=now)
+    broadcast = waiting(now, notification=notification, text_of=notification.updated_at)
+
+    approvals.reject(broadcast_id=broadcast.pk, by=a_user(), why="no", now=now)
+    assert not notifications.ready().exists()
+
+    notifications.mark_ready(notification=notification, by=a_user(), now=now)
+    assert notifications.ready().get() == notification
+
+
+def test_rejecting_a_follow_up_leaves_the_next_text_ready(now: datetime) -> None:
+    original = a_broadcast(state=State.FINISHED, finished_at=now)
+    notifications.mark_ready(notification=original.notification, by=a_user(), now=now)
+    broadcast = waiting(now, notification=original.notification, follows=original)
+
+    approvals.reject(broadcast_id=broadcast.pk, by=a_user(), why="not this week", now=now)
+
+    assert notifications.ready().get() == original.notification
+
+
+def test_a_rejected_text_is_offered_to_nobody(now: datetime) -> None:
+    broadcast = waiting(now)
+    approvals.reject(broadcast_id=broadcast.pk, by=a_user(), why="no", now=now)
+
+    with pytest.raises(followups.NotEnded):
+        followups.check(broadcast=Broadcast.objects.get())
+    assert lifecycle.sent_recently(notification_ids=[broadcast.notification_id], now=now) == []
 
 
 # --- Edits ------------------------------------------------------------------------------------------------------------
@@ -299,11 +348,11 @@ def test_those_who_may_approve_are_named_but_not_the_one_who_asked(now: datetime
 
     broadcast = waiting(now, by=ann)
 
-    assert [user.username for user in approvals.approvers(broadcast=broadcast, most=8)] == ["bob", "dora"]
+    assert [user.username for user in approvers.of(broadcast=broadcast, most=8)] == ["bob", "dora"]
 
     edit(broadcast.notification, by=User.objects.get(username="bob"), sms_body="Bob's own")
     broadcast.refresh_from_db()
-    assert [user.username for user in approvals.approvers(broadcast=broadcast, most=8)] == ["dora"]
+    assert [user.username for user in approvers.of(broadcast=broadcast, most=8)] == ["dora"]
 
 
 # --- Two at once ------------------------------------------------------------------------------------------------------
@@ -391,7 +440,7 @@ def test_whoever_changed_the_text_is_not_let_off_by_the_next_editor(now: datetim
     for editor in (eve, dot):
         with pytest.raises(OwnRequest, match="You changed the text of"):
             approve(broadcast, by=editor, now=now)
-    assert approvals.approvers(broadcast=broadcast, most=9) == [bob]
+    assert approvers.of(broadcast=broadcast, most=9) == [bob]
     assert list(broadcast.changes.order_by("pk").values_list("by", "what")) == [(eve.pk, "TEXT"), (dot.pk, "TEXT")]
     broadcast.refresh_from_db()
     assert broadcast.state == State.AWAITING_APPROVAL
@@ -421,7 +470,7 @@ def test_whoever_chose_another_time_does_not_approve_it(now: datetime) -> None:
 
     with pytest.raises(OwnRequest, match="You changed the time of"):
         approve(broadcast, by=ben, now=now)
-    assert approvals.approvers(broadcast=broadcast, most=9) == [bob]
+    assert approvers.of(broadcast=broadcast, most=9) == [bob]
 
     approve(broadcast, by=bob, now=now)
     assert broadcast.state == State.SCHEDULED

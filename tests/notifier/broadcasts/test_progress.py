@@ -91,12 +91,70 @@ def test_without_a_rate_or_an_end_no_time_is_told(changes: dict[str, Any]) -> No
     assert progress.sheet(broadcast).time_left is None
 
 
+@pytest.mark.parametrize(
+    ("stalled", "said"),
+    [
+        ({}, []),
+        ({SMS: "no consumer"}, ["SMS stopped: no consumer"]),
+        ({EMAIL: "no dispatcher", SMS: "no dispatcher"}, ["Sending stopped: no dispatcher"]),
+        (
+            {EMAIL: "paused after failures", SMS: "no consumer"},
+            ["E-mail stopped: paused after failures", "SMS stopped: no consumer"],
+        ),
+    ],
+)
+def test_a_channel_that_stands_still_is_said_with_the_reason_and_no_time_is_told(
+    stalled: dict[Channel, str], said: list[str]
+) -> None:
+    broadcast = tallied(email={"PENDING": 10}, sms={"PENDING": 1})
+
+    sheet = progress.sheet(broadcast, stalled=stalled)
+
+    assert sheet.stalls == said
+    assert (sheet.time_left is None) == bool(said)
+
+
+def test_a_channel_that_is_through_is_not_held_up_by_anything() -> None:
+    broadcast = tallied(email={"PENDING": 10}, sms={"SENT": 1})
+
+    assert progress.sheet(broadcast, stalled={SMS: "no consumer"}).stalls == []
+    assert progress.sheet(broadcast, stalled={EMAIL: "no consumer"}).stalls == ["E-mail stopped: no consumer"]
+    broadcast.state = Broadcast.State.PAUSED
+    assert progress.sheet(broadcast, stalled={EMAIL: "no consumer"}).stalls == []
+
+
+def test_before_everybody_was_looked_at_nothing_is_through() -> None:
+    broadcast = a_broadcast(audience_upto=10, cursor=0)
+
+    assert progress.sheet(broadcast, stalled={SMS: "no consumer"}).stalls == ["SMS stopped: no consumer"]
+
+
+@pytest.mark.parametrize(
+    ("counts", "result"),
+    [
+        ({"SENT": 697, "FAILED": 212, "UNKNOWN": 14, "SKIPPED": 63}, "697 of 923 sent, 226 need attention"),
+        ({"SENT": 2, "FAILED": 1}, "2 of 3 sent, 1 needs attention"),
+        ({"SENT": 40, "CANCELLED": 444}, "40 of 484 sent, 444 cancelled"),
+        ({"SENT": 3}, "3 of 3 sent"),
+        ({"SKIPPED": 3}, "Nothing sent: 3 skipped"),
+        ({}, "Nothing sent: the audience was empty"),
+    ],
+)
+def test_the_result_says_what_was_sent_of_what_was_to_be_sent(counts: dict[str, int], result: str) -> None:
+    assert progress.sheet(tallied(email=counts)).result == result
+
+
+def test_what_was_cancelled_before_it_started_says_nothing_of_an_audience() -> None:
+    assert progress.sheet(a_broadcast(state=Broadcast.State.CANCELLED, started_at=None)).result == "Nothing sent"
+
+
 def test_the_sheet_asks_the_database_nothing() -> None:
     broadcast = tallied(email={"SENT": 1})
 
     with CaptureQueriesContext(connection) as queries:
         sheet = progress.sheet(broadcast)
         _ = (sheet.total, sheet.settled, sheet.waiting, sheet.balanced, sheet.time_left)
+        _ = (sheet.result, sheet.stalls, sheet.bar.pieces)
 
     assert len(queries) == 0
 

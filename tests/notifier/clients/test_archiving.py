@@ -87,3 +87,20 @@ def test_a_chunk_takes_as_many_queries_whatever_its_size(now: datetime) -> None:
         archiving.archive(clients=Client.objects.all(), by=None, now=now)
 
     assert len(many) == len(few)
+
+
+@pytest.mark.usefixtures("only_postgresql")
+def test_postgresql_is_told_that_all_ids_are_read_and_nothing_of_it_lasts() -> None:
+    """Otherwise it plans for the first tenth, and folds all names that come before those that are found."""
+    ids = [a_client().pk for _ in range(3)]
+
+    with CaptureQueriesContext(connection) as captured:
+        found = archiving.ids_of(Client.objects.all())
+
+    told = [sql for query in captured if (sql := query["sql"]).startswith(("SET LOCAL", "DECLARE"))]
+    assert list(found) == ids
+    assert [sql.split()[0] for sql in told] == ["SET", "DECLARE", "SET"]
+    assert told[0] == "SET LOCAL cursor_tuple_fraction = 1"
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW cursor_tuple_fraction")
+        assert cursor.fetchone() == ("0.1",)

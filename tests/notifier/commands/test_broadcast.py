@@ -91,7 +91,15 @@ def test_it_starts_at_a_time_in_the_servers_zone_or_in_another(text: str, utc: s
     assert (made.state, made.started_at) == (Broadcast.State.SCHEDULED, None)
     assert f"{made.scheduled_for:%H:%M %d}" == f"{utc} 02"
     assert f"{made.expires_at:%H:%M %d}" == "00:00 03"
-    assert said.startswith(f"Broadcast {made.pk} is scheduled for 2 Jan 2099, {utc} UTC.")
+    told = f"Broadcast {made.pk} is scheduled for 2 Jan 2099, {utc} UTC. It expires 3 Jan 2099, 00:00 UTC."
+    assert said.startswith(told)
+
+
+def test_its_help_names_the_zone_in_which_a_time_is_read() -> None:
+    with timezone.override("Europe/London"):
+        told = " ".join(command.Command().create_parser("manage.py", "broadcast").format_help().split())
+
+    assert told.count("(Europe/London)") == 2
 
 
 @pytest.mark.parametrize("name", ["--at", "--expires"])

@@ -99,6 +99,22 @@ def test_rows_that_can_not_be_taken_go_into_a_file_and_the_others_are_taken(file
     assert "1 added" in run(failed)
 
 
+def test_opt_outs_in_rejected_rows_are_applied_and_those_that_can_not_be_are_told_first(file: Path) -> None:
+    client = a_client(email="ann@example.com", listings="both")
+    file.write_text("name;email;listings\nCleo;cleo@;both\nAnn;mailto:ann@example.com;neither\nBob;bob@;neither\n")
+
+    said = run_with_some_left(file).splitlines()
+
+    assert said[0].startswith("1 opt-out could not be applied (see below). Imported. It has 0 added, 0 changed,")
+    assert said[1].startswith("1 rejected row says no, and it is not clear whose no it is.")
+    assert said[2] == "1 withdrew consent in rejected rows: that is applied, and nothing else of those rows."
+    assert list(Preference.objects.filter(client=client).values_list("email", "sms")) == [(False, False)]
+    assert ClientImport.objects.get().counts["lost"] == 1
+    rows = list(csv.DictReader(file.with_suffix(".failed.csv").read_text(encoding="utf-8-sig").splitlines()))
+    assert [row["name"] for row in rows] == ["Bob", "Cleo", "Ann"]
+    assert rows[0]["Reason for rejection"].startswith("An opt-out that can’t be applied")
+
+
 def test_a_dry_run_checks_everything_and_imports_nothing(file: Path, tmp_path: Path) -> None:
     file.write_text(f"{GOOD}Cleo;cleo@;both\n")
 

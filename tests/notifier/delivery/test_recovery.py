@@ -392,7 +392,7 @@ def test_what_has_failed_again_meanwhile_is_not_met_twice(now: datetime, monkeyp
 # --- What it would do -------------------------------------------------------------------------------------------------
 def one_of_each() -> None:
     """A delivery in every state of a broadcast in every state that has any; cancelled ones of the cancelled only."""
-    not_started = (Broadcast.State.AWAITING_APPROVAL, Broadcast.State.SCHEDULED)
+    not_started = (*Broadcast.BEFORE_START, Broadcast.State.REJECTED)
     for broadcast in [a_broadcast(state=state) for state in Broadcast.State if state not in not_started]:
         for state in State:
             if state != State.CANCELLED or broadcast.state == CANCELLED:

@@ -48,6 +48,45 @@ def test_whatever_comes_is_one_line_afterwards(text: str) -> None:
     assert len(f"x{lines.one_line(text)}x".splitlines()) == 1
 
 
+#: Nobody sees any of these.
+INVISIBLE = [
+    " \t",
+    "\u200b",
+    "\u2060",
+    "\ufeff",
+    "\u3164",
+    "\u115f",
+    "\uffa0",
+    "\u2800",
+    "\u200c\u200d",
+    "\ufe0f",
+    "\xad",
+]
+
+
+@pytest.mark.parametrize("text", ["", *INVISIBLE, "".join(INVISIBLE)], ids=ascii)
+def test_blank_is_what_nobody_would_see(text: str) -> None:
+    assert lines.is_blank(text)
+    assert lines.is_no_name(text)
+
+
+@pytest.mark.parametrize("text", [".", "-", "–", "—", " - ", "?", "…", "\u200b-", "()"], ids=ascii)
+def test_a_dash_is_seen_and_is_no_name(text: str) -> None:
+    assert not lines.is_blank(text)
+    assert lines.is_no_name(text)
+    with pytest.raises(ValidationError, match="not a name"):
+        lines.validate_name(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["Ann", "علی\u200cرضا", "क\u094d\u200dष", "X", "3", "Jean-Luc", "😀", "가", "$"], ids=ascii
+)
+def test_what_is_not_seen_may_stand_within_a_name(text: str) -> None:
+    lines.validate_name(text)
+
+    assert not lines.is_no_name(text)
+
+
 # --- Where it is refused ----------------------------------------------------------------------------------------------
 def one_line_fields() -> Iterator[tuple[str, forms.Field]]:
     """Every field of a form of ours, but those of models, which the admin makes below."""
@@ -84,6 +123,24 @@ def test_every_form_refuses_it_wherever_one_line_is_typed(letter: str) -> None:
     assert {"EraseForm.why", "Topic.name", "Notification.subject", "Client.name", "User.first_name"} <= typed.keys()
     # The number that is typed to confirm is compared, and nothing else is done with it.
     assert [name for name in taken if not name.endswith(".typed")] == []
+
+
+@pytest.mark.parametrize("text", INVISIBLE[1:], ids=ascii)
+def test_every_form_refuses_a_line_of_which_nothing_is_seen(text: str) -> None:
+    typed = {name: field for name, field in (*one_line_fields(), *forms_of_the_admin()) if is_typed(field)}
+
+    taken = [name for name, field in typed.items() if _takes(field, text)]
+
+    assert [name for name in taken if not name.endswith(".typed")] == []
+
+
+def test_every_form_refuses_a_dash_for_a_name() -> None:
+    typed = {name: field for name, field in (*one_line_fields(), *forms_of_the_admin()) if is_typed(field)}
+
+    names = {name: field for name, field in typed.items() if name.endswith((".name", "first_name", "last_name"))}
+
+    assert {"Topic.name", "Client.name", "User.last_name", "AccountForm.last_name", "Group.name"} <= names.keys()
+    assert [name for name, field in names.items() if _takes(field, "-")] == []
 
 
 def _takes(field: forms.Field, text: str) -> bool:

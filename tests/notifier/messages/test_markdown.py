@@ -1,3 +1,5 @@
+import re
+import string
 from html import unescape
 from html.parser import HTMLParser
 from urllib.parse import unquote
@@ -275,6 +277,14 @@ def test_a_page_names_a_few_faults_of_a_kind_and_not_thousands() -> None:
         "http://localhost:8000/@me/",
         "https://www.e.example",
         "HTTPS://E.example/A",
+        "https://e.example/a|b^c",
+        'https://e.example/?q="two+words"&n=1',
+        "https://e.example/{a}/[b]`c`/d",
+        "https://e.example:8443/_x_/*y*",
+        "http://host:8080/a__b__c",
+        "https://user:pa_ss_@e.example/",
+        "http://[2001:db8::1]:80/_a_",
+        "https://e.example/100%/_a_",
     ],
 )
 @pytest.mark.parametrize(
@@ -288,6 +298,82 @@ def test_a_pasted_address_is_one_link_in_both_forms(address: str, around: str) -
     assert address in seen.words
     assert address in written.text
     assert written.text.strip("“”()._") == around.replace("*", "").format(address).strip("“”()._")
+
+
+@pytest.mark.parametrize("around", ["{}", "See {}, or call.", "({})", '"{}"', "**{}**", "_see {}_", "*{}*", "a|{}|b"])
+def test_an_address_without_a_scheme_is_one_link_too(around: str) -> None:
+    written = markdown.write(around.format("www.e.example/_a_/b*c*d?e_f=1"))
+
+    seen = Tags(written.html)
+    assert [value for name, value in seen.attributes if name == "href"] == ["http://www.e.example/_a_/b*c*d?e_f=1"]
+    assert "www.e.example/_a_/b*c*d?e_f=1" in seen.words
+    assert "www.e.example/_a_/b*c*d?e_f=1" in written.text
+
+
+@pytest.mark.parametrize("source", ["see ftp://e.example/_a_/b*c*d now", "[ftps://e.example/*a*](https://e.example)"])
+def test_an_address_that_no_mail_program_opens_is_shown_as_it_was_typed(source: str) -> None:
+    written = markdown.write(source)
+
+    assert not {"em", "strong"} & set(Tags(written.html).tags)
+    assert markdown.mistakes(source) == []
+    assert re.search(r"ftps?://e\.example/[^ \]]+", source)[0] in written.text  # type: ignore[index]
+
+
+def test_the_words_of_a_link_may_be_an_address() -> None:
+    written = markdown.write("[https://a.example/_x_/y_z_](https://b.example)")
+
+    assert written.html == '<p><a href="https://b.example">https://a.example/_x_/y_z_</a></p>'
+
+
+@pytest.mark.parametrize(
+    ("source", "address"),
+    [
+        ('"https://e.example/a","https://e.example/b"', "https://e.example/a"),
+        ("(https://e.example/a)b", "https://e.example/a"),
+        ("https://e.example/a)b]c}d)", "https://e.example/a)b]c}d"),
+        ("**a** https://e.example/a*", "https://e.example/a*"),
+        ("[https://e.example/a][1]", "https://e.example/a"),
+        ("|https://e.example/a|b|", "https://e.example/a"),
+        ("`https://e.example/a`", "https://e.example/a"),
+        ('<b title="https://e.example/a">', "https://e.example/a"),
+    ],
+)
+def test_an_address_ends_where_what_was_opened_before_it_is_closed(source: str, address: str) -> None:
+    written = markdown.write(source)
+
+    assert next(unquote(value) for name, value in Tags(written.html).attributes if name == "href") == address
+    assert written.text == source.replace("**", "")
+
+
+#: RFC 3986, and what browsers take besides.
+URL_LETTERS = string.ascii_letters + string.digits + "-._~:/?#[]@!$&'()*+,;=%" + '|^"`{}' + "üñ漢"
+
+
+@given(
+    scheme=st.sampled_from(["http://", "https://", "HTTPS://", "www."]),
+    host=st.sampled_from(["e.example", "localhost:8000", "a_b.e.example", "u:p_@e.example", "bücher.example:81"]),
+    path=st.text(st.sampled_from(URL_LETTERS), max_size=40).map(lambda text: re.sub(r"%(?![0-9A-Fa-f]{2})", "", text)),
+    last=st.sampled_from("a9/=_*-~&#$+^"),
+    around=st.sampled_from(["{}", "See {}, or call.", "Look: {} \nand *so* on", "- {}\n- b", "> {}", "**a** {} **b**"]),
+)
+def test_any_pasted_url_comes_out_whole_in_both_forms(
+    scheme: str, host: str, path: str, last: str, around: str
+) -> None:
+    url = f"{scheme}{host}/{path}{last}"
+
+    written = markdown.write(around.replace("{}", url))
+
+    seen = Tags(written.html)
+    (href,) = [value for name, value in seen.attributes if name == "href"]
+    whole = f"http://{url}" if scheme == "www." else url
+    assert _as_sent(href) == _as_sent(whole)
+    assert url in seen.words
+    assert url in written.text
+
+
+def _as_sent(url: str) -> str:
+    """All that follows its host, which may be written in Punycode."""
+    return unquote(url.split("/", 3)[3])
 
 
 def test_a_link_says_its_address_once_however_it_is_written() -> None:

@@ -133,14 +133,6 @@ def test_how_it_would_be_with_another_line_can_be_asked(settings: Settings) -> N
     assert placeholders.sms("Hi", REPLACEMENTS, stop_line="STOP ends it") == "Hi\nSTOP ends it"
 
 
-@pytest.mark.parametrize(
-    ("text", "blank"),
-    [("", True), (" \n\t", True), ("\u200b\ufeff", True), ("\u2800\u3164", True), (".", False), ("😀", False)],
-)
-def test_blank_is_what_nobody_would_see(text: str, blank: bool) -> None:
-    assert placeholders.is_blank(text) == blank
-
-
 def test_a_text_is_tidied_of_what_browsers_do_to_its_lines() -> None:
     assert placeholders.tidied(" a\r\nb\rc\n\n") == "a\nb\nc"
 
@@ -151,3 +143,9 @@ def test_an_sms_that_no_provider_takes_is_complained_of() -> None:
     (said,) = placeholders.sms_mistakes("a" * 1601)
 
     assert "1,600 characters" in said
+
+
+def test_for_staff_each_placeholder_is_named_in_its_place() -> None:
+    text = "Hi {{ first_name }}, {{topic}} for {{ name }} and {{ other }}"
+
+    assert placeholders.named(text) == "Hi [first name], [topic] for [name] and {{ other }}"

@@ -1,6 +1,9 @@
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from notifier.broadcasts import notifications
@@ -8,7 +11,7 @@ from notifier.models import Broadcast, Channel, DailyStats, Process
 from notifier.overview import concerns
 from notifier.overview.process_health import Health
 from notifier.staff import groups
-from tests.support.factories import a_broadcast, a_notification, a_user
+from tests.support.factories import a_broadcast, a_notification, a_reply, a_user
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
 
@@ -163,3 +166,91 @@ def test_dead_letters_are_told_with_what_to_do(now: datetime) -> None:
 
     assert concern.words.startswith("1 dead letter: no consumer could read it, so it was set aside.")
     assert concern.command == "python manage.py purge_dead_letters"
+
+
+def test_what_staff_paused_is_told_with_how_far_it_is(now: datetime) -> None:
+    tally = {"audience": 10, "counts": {"email": {"SENT": 4, "PENDING": 6}}}
+    paused = a_broadcast(notification=a_notification(subject="Spring"), state=State.PAUSED, tally=tally)
+
+    [concern] = concerns.find(health=[], may=everything, now=now)
+
+    assert (concern.key, concern.is_bad, concern.button) == (f"paused-{paused.pk}", False, "View")
+    assert concern.words.startswith("“Spring” is paused: 4 of 10 sent.")
+    assert concern.url.endswith(f"/broadcast/{paused.pk}/progress/")
+
+
+def failed(now: datetime, **fields: Any) -> Broadcast:
+    values: dict[str, Any] = {"state": State.FINISHED, "finished_at": now}
+    tally = {"audience": 10, "counts": {"email": {"SENT": 4, "FAILED": 5}, "sms": {"FAILED": 1}}}
+    return a_broadcast(**values | {"tally": tally} | fields)
+
+
+def test_failures_that_may_be_retried_are_told(now: datetime) -> None:
+    broadcast = failed(now - timedelta(days=1))
+
+    [concern] = concerns.find(health=[], may=everything, now=now)
+
+    assert (concern.key, concern.button) == (f"failed-{broadcast.pk}", "View and retry")
+    assert "6 messages failed" in concern.words
+    see_only = [(groups.VIEW_BROADCAST, True)]
+    assert listed(now, may=lambda right: (right, True) in see_only) == [(f"failed-{broadcast.pk}", False, "View")]
+
+
+def test_failures_about_which_nothing_can_be_done_any_more_are_not(now: datetime) -> None:
+    failed(now - timedelta(days=8))
+    failed(now, expires_at=now)
+    failed(now, state=State.CANCELLED)
+    a_broadcast(follows=failed(now))
+
+    assert listed(now) == []
+
+
+def test_failures_are_read_from_the_tallies(now: datetime) -> None:
+    failed(now)
+    with CaptureQueriesContext(connection) as one:
+        listed(now)
+    for _ in range(5):
+        failed(now)
+
+    with CaptureQueriesContext(connection) as many:
+        assert len(listed(now)) == 6
+
+    assert len(many) == len(one)
+
+
+def test_what_was_to_start_and_still_awaits_approval_is_overdue(now: datetime) -> None:
+    overdue = a_broadcast(state=State.AWAITING_APPROVAL, scheduled_for=now - MINUTE)
+    a_broadcast(state=State.AWAITING_APPROVAL, scheduled_for=now + MINUTE)
+
+    button = "Review and decide"
+    assert listed(now) == [("approval", False, button), (f"overdue-{overdue.pk}", False, button)]
+    [_, concern] = concerns.find(health=[], may=everything, now=now)
+    assert concern.url == reverse("admin:notifier_broadcast_approve", args=[overdue.pk])
+
+
+def test_a_rejection_is_told_to_whoever_asked_and_to_nobody_else(now: datetime) -> None:
+    ann, bob = a_user(), a_user(username="bob")
+    rejected = a_broadcast(
+        notification=a_notification(subject="Hi {{ first_name }}"),
+        state=State.REJECTED,
+        finished_at=now,
+        created_by=ann,
+        rejected_by=bob,
+        ended_because="a misprint",
+    )
+
+    [concern] = concerns.find(health=[], may=everything, now=now, user_id=ann.pk)
+
+    assert concern.key == f"rejected-{rejected.pk}"
+    assert concern.words == "“Hi [first name]” was rejected by bob: a misprint"
+    assert concerns.find(health=[], may=everything, now=now, user_id=bob.pk) == []
+
+
+def test_an_unread_reply_waits_for_whoever_may_read_it(now: datetime) -> None:
+    a_reply()
+
+    [concern] = concerns.find(health=[], may=everything, now=now)
+
+    assert (concern.key, concern.button) == ("inbox", "Read")
+    assert concern.words.startswith("1 unread SMS reply without a keyword")
+    assert concerns.find(health=[], may=nothing, now=now) == []

@@ -29,8 +29,15 @@ def test_what_is_under_way_and_what_has_finished_are_apart(now: datetime) -> Non
     ended = a_broadcast(state=State.FINISHED, finished_at=now, tally=tally)
     a_broadcast(state=State.SCHEDULED, scheduled_for=now)
 
-    assert [sheet.broadcast for sheet in dashboard.under_way()] == [paused, running]
+    assert [sheet.broadcast for sheet in dashboard.under_way(stalled={})] == [paused, running]
     assert dashboard.finished() == [dashboard.Finished(ended, [(Delivery.State.SENT, 2), (Delivery.State.FAILED, 1)])]
+
+
+def test_what_never_started_was_not_sent_recently(now: datetime) -> None:
+    for state in (State.CANCELLED, State.REJECTED):
+        a_broadcast(state=state, started_at=None, finished_at=now)
+
+    assert dashboard.finished() == []
 
 
 # --- Clients ----------------------------------------------------------------------------------------------------------

@@ -126,8 +126,8 @@ def test_a_channel_that_paused_itself_says_since_when_why_and_what_comes_next(
     assert part == Health(
         "E-mail",
         False,
-        "E-mail was paused automatically at 14:02: 18 of the last 20 sends failed (451 try later). A single delivery "
-        "is tried at 14:02:33. Once one succeeds, sending resumes automatically.",
+        "E-mail was paused automatically at 14:02 UTC: 18 of the last 20 sends failed (451 try later). A single "
+        "delivery is tried at 14:02:33 UTC. Once one succeeds, sending resumes automatically.",
         paused=EMAIL,
     )
 
@@ -160,3 +160,51 @@ def test_a_channel_that_goes_on_again_tells_nothing(now: datetime) -> None:
     an_open_breaker(now=now, opened_at=None)
 
     assert "E-mail" not in health(now, EMAIL)
+
+
+# --- What stops ------------------------------------------------------------------------------------------------------
+def test_a_channel_without_a_consumer_stands_still_and_the_other_does_not(now: datetime) -> None:
+    a_worker(Process.Kind.DISPATCHER, now)
+    a_worker(Process.Kind.CONSUMER, now, channel="email")
+
+    found = process_health.health(channels=Channel, now=now)
+
+    assert process_health.stalled(found) == {Channel.SMS: "no consumer"}
+
+
+def test_without_a_dispatcher_everything_stands_still(now: datetime) -> None:
+    a_worker(Process.Kind.CONSUMER, now, channel="email")
+
+    found = process_health.health(channels=Channel, now=now)
+
+    assert process_health.stalled(found) == dict.fromkeys(Channel, "no dispatcher")
+
+
+def test_a_channel_that_paused_itself_stands_still_for_that(now: datetime) -> None:
+    a_worker(Process.Kind.DISPATCHER, now)
+    a_worker(Process.Kind.CONSUMER, now, channel="email")
+    an_open_breaker(now=now)
+
+    found = process_health.health(channels=[Channel.EMAIL], now=now)
+
+    assert process_health.stalled(found) == {Channel.EMAIL: "paused after failures"}
+
+
+def test_where_all_works_nothing_stands_still(now: datetime) -> None:
+    a_worker(Process.Kind.DISPATCHER, now)
+    for channel in Channel:
+        a_worker(Process.Kind.CONSUMER, now, channel=channel.value)
+
+    assert process_health.stalled(process_health.health(channels=Channel, now=now)) == {}
+
+
+def test_a_broker_that_only_one_of_two_dispatchers_can_use_stops_nothing(now: datetime) -> None:
+    a_worker(Process.Kind.DISPATCHER, now, state=Process.State.WAITING, detail="RabbitMQ can’t be reached")
+    for channel in Channel:
+        a_worker(Process.Kind.CONSUMER, now, channel=channel.value)
+    found = process_health.health(channels=Channel, now=now)
+    assert set(process_health.stalled(found)) == set(Channel)
+
+    a_worker(Process.Kind.DISPATCHER, now)
+
+    assert process_health.stalled(process_health.health(channels=Channel, now=now)) == {}

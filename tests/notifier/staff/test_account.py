@@ -130,8 +130,8 @@ def test_the_zone_costs_no_query() -> None:
             browser.get(reverse("admin:password_change"))
         counts.append(len(captured))
 
-    # The session, and its user with the profile.
-    assert counts == [2, 2]
+    # The session, its user with the profile, and the number in the menu.
+    assert counts == [3, 3]
 
 
 def test_every_zone_that_is_offered_is_known() -> None:
@@ -246,3 +246,13 @@ def test_a_superuser_sets_the_profile_of_others() -> None:
     browser.post(edit(other), posted(other, **{"profile-0-time_zone": "Asia/Tokyo", "profile-0-phone": ""}))
 
     assert Profile.objects.get(user=other).time_zone == "Asia/Tokyo"
+
+
+@pytest.mark.parametrize(("zone", "named"), [("Europe/Vienna", "Europe/Vienna"), ("", "UTC")])
+def test_every_page_says_in_which_zone_its_times_are(settings: Any, zone: str, named: str) -> None:
+    settings.TIME_ZONE = "UTC"
+    user = a_user(username="ann", is_superuser=True)
+    profiles.change(user=user, names=("", ""), email="", phone=None, time_zone=zone)
+
+    for name in ("index", "account", "password_change", "notifier_client_changelist"):
+        assert f"Times are in {named}<" in browser_of(user).get(reverse(f"admin:{name}")).content.decode()

@@ -3,6 +3,7 @@
 import io
 import logging
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -102,6 +103,16 @@ def test_what_a_line_names_is_left_out(text: str, kept: str) -> None:
 )
 def test_everything_else_stays(text: str) -> None:
     assert redacted(text) == text
+
+
+def test_each_line_has_a_time_that_is_one_moment() -> None:
+    form = LOGGING["formatters"]["line"]
+    record = logging.LogRecord("notifier.x", logging.INFO, __file__, 1, "hello", None, None)
+
+    line = RedactingFormatter(form["format"], form["datefmt"]).format(record)
+
+    assert datetime.fromisoformat(line[:24]).timestamp() == int(record.created)
+    assert line[24:] == " INFO notifier.x: hello"
 
 
 def test_every_package_logs_through_it() -> None:

@@ -2,6 +2,7 @@ import json
 import logging
 from base64 import b64encode
 from datetime import UTC, datetime
+from hashlib import md5
 from typing import Any
 
 import psycopg
@@ -213,10 +214,48 @@ def sparkpost_bounce(name: str) -> dict[str, Any]:
     return {"msys": {"message_event": event | {"timestamp": "1764000000", "raw_reason": "550 5.1.1 user unknown"}}}
 
 
+UNISENDER_KEY = "x"
+
+
+def unisender_bounce(name: str) -> dict[str, Any]:
+    """https://godocs.unisender.ru/web-api-ref#callback-format"""
+    data = {
+        "status": "hard_bounced",
+        "email": f"{name}@example.com",
+        "job_id": name,
+        "event_time": "2025-11-24 16:00:00",
+        "delivery_info": {"delivery_status": "err_user_unknown", "destination_response": "550 5.1.1 user unknown"},
+    }
+    return {"event_name": "transactional_email_status", "event_data": data}
+
+
+def unisender_batch(*parts: Any) -> dict[str, Any]:
+    """Signed: the digest of the whole, with the key where the digest will stand."""
+    batch = {"auth": UNISENDER_KEY * 32, "events_by_user": parts}
+    digest = md5(json.dumps(batch).replace(UNISENDER_KEY * 32, UNISENDER_KEY).encode(), usedforsecurity=False)
+    return batch | {"auth": digest.hexdigest()}
+
+
 #: What can't be read as an event, beside two that can.
 BATCHES = {
     "mailjet": [mailjet_bounce("ann"), None, mailjet_bounce("bob") | {"time": "soon"}, mailjet_bounce("cid")],
     "sendgrid": [sendgrid_bounce("ann"), 7, sendgrid_bounce("bob") | {"timestamp": []}, sendgrid_bounce("cid")],
+    "unisender_go": unisender_batch(
+        {
+            "user_id": 1,
+            "events": [
+                unisender_bounce("ann"),
+                7,
+                None,
+                {"event_name": "transactional_email_status"},
+                {"event_name": "transactional_email_status", "event_data": {"status": "hard_bounced"}},
+                {"event_data": unisender_bounce("bob")["event_data"]},
+            ],
+        },
+        {"user_id": 2, "events": [{"event_name": "transactional_spam_block"}, unisender_bounce("cid")]},
+        {"user_id": 3, "events": 3},
+        4,
+    ),
     "sparkpost": [
         sparkpost_bounce("ann"),
         7,
@@ -254,7 +293,7 @@ def test_an_event_that_can_not_be_read_takes_none_beside_it_along(
     monkeypatch.setattr(email_events, "complaints", Allowance(10))
     monkeypatch.setattr(logging.getLogger("notifier"), "propagate", True)
     settings.EMAIL_BACKEND = f"anymail.backends.{name}.EmailBackend"
-    settings.ANYMAIL = {"WEBHOOK_SECRET": [SECRET]}
+    settings.ANYMAIL = {"WEBHOOK_SECRET": [SECRET], "UNISENDER_GO_API_KEY": UNISENDER_KEY}
 
     assert post(client, BATCHES[name], to=f"/hooks/mail/{name}/tracking/") == 200
 

@@ -84,6 +84,20 @@ def test_no_time_is_nothing(name: str) -> None:
     assert Template(f"{{% load backoffice %}}{{{{ no|{name} }}}}").render(Context({"no": None})) == ""
 
 
+def test_a_time_of_day_has_its_zone() -> None:
+    now = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
+
+    with django_timezone.override(LONDON):
+        assert wall_clocks.shown_time(now, now) == "13:00 BST"
+        assert wall_clocks.shown_time(now, now, shape="H:i:s") == "13:00:00 BST"
+        assert wall_clocks.shown_time(now - timedelta(days=200), now) == "13 Dec 2025, 12:00 GMT"
+
+
+def test_how_a_time_is_written_names_the_zone_in_which_it_is_read() -> None:
+    with django_timezone.override(LONDON), pytest.raises(ValueError, match=re.escape("T16:00 (Europe/London) or")):
+        wall_clocks.read("tomorrow")
+
+
 def test_no_template_writes_a_date_and_time_that_may_be_two_moments() -> None:
     templates = Path(settings.BASE_DIR, "templates").rglob("*.html")
 

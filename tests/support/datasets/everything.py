@@ -125,6 +125,7 @@ def _broadcasts(notification: Notification, client: Client, staff: User, text: s
         },
         "cancelled": {"state": "CANCELLED", "ended_because": text, **over},
         "finished": {"state": "FINISHED", "created_by": staff, **over},
+        "rejected": {"state": "REJECTED", "ended_because": text, "rejected_by": staff, **over, "started_at": None},
     }
     return {name: a_broadcast(notification=notification, tallied_at=now, **fields) for name, fields in values.items()}
 

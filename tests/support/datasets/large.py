@@ -20,7 +20,8 @@ from notifier.runtime import clock
 from tests.support.datasets.one_of_each import MAKE, an_import
 from tests.support.factories import a_broadcast, a_notification
 
-NAMES = ("Ann", "Ben", "Cleo", "Dan", "Eve", "Finn", "Gwen", "Hugo", "Ida", "Jon")
+#: A tenth of the clients each. The last stands last in the order of names, where a list comes to it after all others.
+NAMES = ("Ann", "Ben", "Cleo", "Dan", "Eve", "Finn", "Gwen", "Hugo", "Ida", "Åsa")
 #: Of a hundred deliveries; the rest are sent.
 FAILED, UNKNOWN, SKIPPED = 2, 1, 5
 #: Tables whose indexes are made after the load.

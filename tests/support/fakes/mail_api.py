@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
@@ -14,12 +15,16 @@ class HttpAnswer:
     headers: Mapping[str, str] = field(default_factory=dict)
     #: Read the request and hang up without a word.
     drops: bool = False
+    #: Seconds between any two bytes of the body.
+    drip: float = 0.0
 
 
 class MailApi:
     def __init__(self) -> None:
         self.answer = HttpAnswer()
         self.requests: list[str] = []
+        #: Set at the end: nothing is dripped any more.
+        self.over = threading.Event()
         api = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -38,7 +43,13 @@ class MailApi:
                 self.send_header("Content-Type", "application/json" if answer.body else "text/html")
                 self.send_header("Content-Length", str(len(answer.body.encode())))
                 self.end_headers()
-                self.wfile.write(answer.body.encode())
+                if not answer.drip:
+                    self.wfile.write(answer.body.encode())
+                    return
+                with suppress(OSError):
+                    for byte in answer.body.encode():
+                        api.over.wait(answer.drip)
+                        self.wfile.write(bytes([byte]))
 
             def log_message(self, *arguments: Any) -> None:
                 pass
@@ -56,6 +67,7 @@ class MailApi:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.over.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()

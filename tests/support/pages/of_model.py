@@ -23,14 +23,19 @@ def of_model(
     looks: Mapping[str, tuple[View, ...]] | None = None,
     pictures: Mapping[str, tuple[Picture, ...]] | None = None,
     sends_on: str = "",
+    edit_query: Mapping[str, str] | None = None,
 ) -> Iterator[Page]:
-    """`added` and `changed` are what their forms get. Looks and pictures are by the kind of page, of `KINDS`."""
+    """`added` and `changed` are what their forms get. Looks and pictures are by the kind of page, of `KINDS`.
+
+    `edit_query` leads to the form where the row's page shows something else.
+    """
     model = name.partition("_")[2]
     row, to_delete = at(f"{{{model}}}"), at(f"{{{row_to_delete or model}}}")
+    form = at(*row.args, query=edit_query)
     both = (row, at(f"{{newest_{model}}}"))
     parts: dict[str, dict[str, Any]] = {
         "changelist": {"needs": view, "opens": (at(),), "posts": tuple(actions)},
-        "change": {"needs": view, "opens": (row,), "posts": (_change(row, change, changed or {}),), "timed": both},
+        "change": {"needs": view, "opens": (row,), "posts": (_change(form, change, changed or {}),), "timed": both},
         "history": {"needs": view, "opens": (row,), "timed": both},
         "add": {"needs": add, "opens": (at(),), "posts": (Post(data=added or {}, has_form=add != NEVER),)},
         "delete": {

@@ -79,7 +79,7 @@ def _reject(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broad
     if not form.is_valid():
         return _show(model_admin, request, broadcast, form)
     try:
-        approvals.reject(broadcast_id=broadcast.pk, by=cast(User, request.user), **form.cleaned_data)
+        approvals.reject(broadcast_id=broadcast.pk, by=cast(User, request.user), now=clock.now(), **form.cleaned_data)
     except NotAsShown:
         model_admin.message_user(request, CHANGED, messages.ERROR)
         typed = RejectForm(initial={"why": form.cleaned_data["why"]})

@@ -63,7 +63,6 @@ BUTTONS = {
             permission=groups.RESOLVE_DELIVERY,
             tone="primary",
             asks=True,
-            number=retry_failed.failed,
             condition=retry_failed.has_failed,
         ),
         Button(

@@ -7,17 +7,18 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 
-from notifier.admin.broadcasts import page_parts, samples
+from notifier.admin.broadcasts import page_parts, samples, totals
 from notifier.admin.broadcasts.acts import next_steps
 from notifier.admin.broadcasts.forms import FollowForm
+from notifier.admin.broadcasts.totals import Totals
 from notifier.admin.deliveries import results
 from notifier.admin.lists import deferred_counts
 from notifier.admin.lists.base import BackOfficeAdmin
-from notifier.broadcasts import followups, lifecycle, progress
+from notifier.broadcasts import followups, held_back, lifecycle, progress
 from notifier.models import Broadcast, Delivery
 from notifier.runtime import clock
 from notifier.staff import groups
@@ -46,7 +47,7 @@ def count_page(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast_id:
         followups.check(broadcast=broadcast)
     except followups.FollowUpError as refusal:
         return TemplateResponse(request, "admin/notifier/broadcast/parts/follow_step.html", {"refusal": str(refusal)})
-    step = next_steps.follow_up(progress.sheet(broadcast), followups.missing(broadcast=broadcast))
+    step = next_steps.follow_up(request, progress.sheet(broadcast))
     return TemplateResponse(request, "admin/notifier/broadcast/parts/follow_step.html", {"step": step})
 
 
@@ -61,8 +62,8 @@ def _follow_up(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Br
     if made := followups.find_existing(broadcast_id=broadcast.pk, token=token):
         return redirect(model_admin.page_url("progress", made.pk))
     followups.check(broadcast=broadcast)
-    number = followups.total(followups.missing(broadcast=broadcast))
-    form = FollowForm(request.POST, sends=number, may_be_critical=request.user.has_perm(groups.SEND_CRITICAL))
+    summary = totals.of_follow_up(broadcast, followups.missing(broadcast=broadcast))
+    form = _form(request, summary, request.POST)
     if not form.is_valid():
         return _ask(model_admin, request, broadcast, "Nothing has been sent yet: check what is marked below.", form)
     made = followups.create(
@@ -98,15 +99,22 @@ def _ask(
 
 def _missing(request: HttpRequest, broadcast: Broadcast, form: FollowForm | None) -> dict[str, Any]:
     counted = followups.missing(broadcast=broadcast)
-    number = followups.total(counted)
+    summary, number = totals.of_follow_up(broadcast, counted), followups.total(counted)
+    form = form or _form(request, summary)
     return {
-        "title": "Send to those who missed it?" if number else "Nobody left to send it to",
-        "counted": counted,
-        "number": number,
+        "title": "Send to those who missed it?" if summary.critical_total else "Nobody left to send it to",
+        "counted": [(one, summary.sends[one.channel], one.recipients - summary.sends[one.channel]) for one in counted],
+        "has_caps": held_back.caps_are_set(),
+        "summary": summary,
+        "number": summary.critical_total if form.is_for_critical else summary.total,
         "unknown": sum(missing.unknown for missing in counted),
         "under_way": sum(missing.under_way for missing in counted),
         "unknown_url": results.list_of(broadcast, state__exact=Delivery.State.UNKNOWN),
         "asks": lifecycle.needs_approval(by=cast(User, request.user), sends=lambda: number),
-        "button": next_steps.total_in_words(counted),
-        "form": form or FollowForm(sends=number, may_be_critical=request.user.has_perm(groups.SEND_CRITICAL)),
+        "form": form,
     }
+
+
+def _form(request: HttpRequest, summary: Totals, posted: QueryDict | None = None) -> FollowForm:
+    may = request.user.has_perm(groups.SEND_CRITICAL)
+    return FollowForm(posted, sends=summary.total, critical_sends=summary.critical_total, may_be_critical=may)

@@ -1,15 +1,14 @@
 """What is offered about a broadcast that has ended: resolve, retry, follow up, export."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.http import HttpRequest
 from django.urls import reverse
 
+from notifier.admin.broadcasts import totals
 from notifier.admin.deliveries import results
 from notifier.broadcasts import acts, followups, progress
 from notifier.broadcasts.acts import Act
-from notifier.broadcasts.followups import Missing
 from notifier.models import Broadcast, Delivery
 from notifier.staff import groups
 
@@ -44,33 +43,33 @@ def next_steps(request: HttpRequest, sheet: progress.Sheet, retry: str, follow: 
         url = results.list_of(broadcast, state__exact=Delivery.State.UNKNOWN)
         steps.append(NextStep("resolve", f"Resolve {unknown:,} unknown…", words, url))
     if failed and retry:
-        words = "Sends the same messages again, with all attempts. You will be asked for a reason."
-        steps.append(NextStep("retry", f"Retry {failed:,} failed…", words, retry, tone="primary"))
+        words = f"{failed:,} failed. The next page counts those that can still be sent, and asks for a reason."
+        steps.append(NextStep("retry", "Retry failed…", words, retry, tone="primary"))
     if follow:
         steps.append(follow)
-    if may(groups.EXPORT_DELIVERY) and may(groups.VIEW_DELIVERY):
+    if sheet.total and may(groups.EXPORT_DELIVERY) and may(groups.VIEW_DELIVERY):
         words = "Who got it and when, and why others did not, as CSV or XLSX."
         steps.append(NextStep("export", f"Export {sheet.total:,} deliveries", words, results.list_of(broadcast)))
     return steps
 
 
-def follow_up(sheet: progress.Sheet, counted: Sequence[Missing]) -> NextStep | None:
-    """The way to those who did not get it, with how many they are now; None where nobody is left."""
-    if not followups.total(counted):
-        return None
-    number = total_in_words(counted)
+def follow_up(request: HttpRequest, sheet: progress.Sheet) -> NextStep | None:
+    """The way to those who did not get it, with how many they are now; None where nobody is left for this reader."""
+    going = totals.of_follow_up(sheet.broadcast, followups.missing(broadcast=sheet.broadcast))
     url = reverse("admin:notifier_broadcast_follow", args=[sheet.broadcast.pk])
-    if not sheet.missed:
-        words = "Nobody missed it. This sends the same text to clients who have agreed since."
-        return NextStep("follow", f"Send {number} to those who joined since…", words, url)
-    words = (
-        "These can get it now. The others who missed it can’t, or no longer want it. The next page counts again, and "
-        "asks before it sends them the same text."
-    )
-    return NextStep("follow", f"Send {number} to those who missed it…", words, url)
-
-
-def total_in_words(counted: Sequence[Missing]) -> str:
-    """What goes out: "12 e-mails and 3 SMS"."""
-    parts = [missing.channel.counted(missing.recipients) for missing in counted if missing.recipients]
-    return " and ".join(parts)
+    has_started = sheet.broadcast.started_at is not None
+    who = "to those who missed it" if sheet.missed else "to those who joined since" if has_started else "after all"
+    if not going.total:
+        if not going.critical_total or not request.user.has_perm(groups.SEND_CRITICAL):
+            return None
+        words = "They have all reached the frequency cap, so only a critical broadcast would reach them."
+        return NextStep("follow", f"Send {who}…", words, url)
+    words = "Nobody missed it. This sends the same text to clients who have agreed since."
+    if not has_started:
+        words = "Nothing was sent before it was cancelled. This sends the same text as a new broadcast."
+    if sheet.missed:
+        words = (
+            "These can get it now. The others who missed it can’t, or no longer want it. The next page counts again, "
+            "and asks before it sends them the same text."
+        )
+    return NextStep("follow", f"Send {going.in_words} {who}…", words, url)

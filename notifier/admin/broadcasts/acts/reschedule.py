@@ -53,7 +53,15 @@ def _has_grown(request: HttpRequest, broadcast: Broadcast, form: SendOptionsForm
     """Whether it would start at once, and go to many more than the page said."""
     if form.options.scheduled_for or broadcast.needs_approval:
         return False
-    return NumberForm(request.POST, sends=page_parts.sends_now(broadcast)).has_grown
+    is_critical = form.options.is_critical
+    # By the number that the page showed for this choice.
+    shown = request.POST.get("counted_critical" if is_critical else "counted", "")
+    return NumberForm({"counted": shown}, sends=page_parts.sends_now(broadcast, is_critical=is_critical)).has_grown
+
+
+def _fixed(form: SendOptionsForm) -> bool | None:
+    """None where whoever reads the page can't change whether it is critical; it shows both numbers where they can."""
+    return None if form.fields["is_critical"].disabled else False
 
 
 def _changed(broadcast: Broadcast) -> str:
@@ -74,7 +82,7 @@ def _ask(
     context = {
         **page_parts.context(model_admin, request, broadcast, "Change the time"),
         # Where a second person has to approve it, nothing starts from here, so there is no number to show.
-        **({} if broadcast.needs_approval else page_parts.reach_now(request, broadcast)),
+        **({} if broadcast.needs_approval else page_parts.reach_now(request, broadcast, is_critical=_fixed(form))),
         "form": form,
         "note": note,
     }

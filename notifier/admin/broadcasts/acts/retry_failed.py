@@ -16,7 +16,8 @@ from notifier.admin.deliveries.recovery import DECISIONS, SeenAtForm, obstacles_
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.broadcasts import progress
 from notifier.broadcasts.progress import Sheet
-from notifier.delivery import recovery
+from notifier.delivery import claim_forecast, recovery
+from notifier.delivery.claim_forecast import Forecast
 from notifier.models import Broadcast, Delivery, Resolution
 from notifier.runtime import clock
 
@@ -28,15 +29,24 @@ def retry_page(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Br
     form = SeenAtForm(request.POST if request.method == "POST" else None)
     if not form.is_valid():
         return _ask(model_admin, request, broadcast, form)
+    # What failed later was not on the page.
+    failed = _failed(broadcast).filter(settled_at__lte=form.cleaned_data["seen_at"])
+    # Before it is done: afterwards nothing tells those that are skipped from others.
+    seen = claim_forecast.of_broadcast(broadcast, deliveries=failed, now=clock.now())
     resolved = recovery.send_again(
-        # What failed later was not on the page.
-        deliveries=_failed(broadcast).filter(settled_at__lte=form.cleaned_data["seen_at"]),
+        deliveries=failed,
         by=cast(User, request.user),
         why=form.cleaned_data["why"],
         now=clock.now(),
     )
     level, text = outcome(DECISIONS["send-again"], resolved)
+    if resolved.number and seen.left_out:
+        text = f"{text} {_skipped(seen)}"
     return page_parts.to_progress(model_admin, request, broadcast, text, level)
+
+
+def _skipped(seen: Forecast) -> str:
+    return f"Of these, {seen.left_out:,} will be skipped: {seen.why}."
 
 
 def _ask(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadcast, form: SeenAtForm) -> HttpResponse:
@@ -55,18 +65,17 @@ def _ask(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadcas
 def _counted_now(broadcast: Broadcast, now: datetime) -> dict[str, Any]:
     """How many would be sent again, and why none of them can be; the tally's number may be old."""
     seen = recovery.count_resolvable(action=Resolution.Action.SENT_AGAIN, deliveries=_failed(broadcast), now=now)
-    nothing = "nothing is left to retry"
-    return {"number": seen.number, "obstacle": "" if seen.number else obstacles_in_words(seen.left) or nothing}
+    if not seen.number:
+        return {"number": 0, "obstacle": obstacles_in_words(seen.left) or "nothing is left to retry"}
+    then = claim_forecast.of_broadcast(broadcast, deliveries=_failed(broadcast), now=now)
+    obstacle = "" if then.number else f"all {seen.number:,} would be skipped: {then.why}"
+    return {"number": then.number, "failed": seen.number, "skipped": then, "obstacle": obstacle}
 
 
 def _failed(broadcast: Broadcast) -> QuerySet[Delivery]:
     return broadcast.deliveries.filter(state=FAILED)
 
 
-def failed(sheet: Sheet) -> int:
-    return sheet.count(FAILED)
-
-
 def has_failed(sheet: Sheet, now: datetime) -> bool:
     """Whether there is something to send again; of an expired broadcast nothing is."""
-    return failed(sheet) > 0 and not sheet.broadcast.is_expired(now)
+    return sheet.count(FAILED) > 0 and not sheet.broadcast.is_expired(now)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from consumers.backends import smtp
+from consumers.backends import smtp, smtp_connection
 from consumers.backends.base import (
     ChannelDown,
     OutcomeUnknown,
@@ -213,3 +213,13 @@ def test_what_is_larger_than_the_server_takes_is_told_before_it_is_sent(server: 
 
     backend.send(MESSAGE)
     assert (len(server.accepted()), server.connections) == (1, 1)
+
+
+def test_every_address_of_the_server_is_tried(
+    server: FakeSmtp, backend: SendBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(smtp_connection, "addresses_of", lambda host, port: ["127.0.0.99", "127.0.0.1"])
+
+    backend.send(MESSAGE)
+
+    assert len(server.accepted()) == 1

@@ -1,5 +1,6 @@
 """A server that never stops answering."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,8 @@ from pytest_django import Settings
 from consumers.backends import smtp
 from consumers.backends.base import (
     ChannelDown,
+    Hurries,
+    OpensFirst,
     OutcomeUnknown,
     PermanentFailure,
     SendBackend,
@@ -21,12 +24,13 @@ from tests.consumers.backends.mails import LARGE_TEXT, MESSAGE, recipients, use
 from tests.consumers.backends.patience import HASTY_SECONDS
 from tests.support.fakes.rules import Rule
 from tests.support.fakes.smtp import FakeSmtp, SmtpSession
+from tests.support.servers.processes import PATIENCE_SECONDS
 
 
 @pytest.fixture
 def hasty(server: FakeSmtp, monkeypatch: pytest.MonkeyPatch) -> Iterator[SendBackend]:
-    """Gives all of a send twice the time of one answer."""
-    monkeypatch.setattr(smtp, "PHASES", 2)
+    """Gives one answer HASTY_SECONDS, and all of a send as long as anybody waits."""
+    monkeypatch.setattr(smtp, "PHASES", 2 * PATIENCE_SECONDS / HASTY_SECONDS)
     backend = get_backend()
     yield backend
     backend.close()
@@ -58,6 +62,22 @@ def test_an_answer_that_drips_is_not_waited_for(
 
     hasty.send(replace(MESSAGE, reference="7.43"))
     assert [entry["delivery"] for entry in server.accepted()] == [43]
+
+
+@pytest.mark.parametrize(("phase", "failure"), [("rcpt", TemporaryFailure), ("dot", OutcomeUnknown)])
+def test_hurried_it_gives_up_at_that_moment_and_knows_what_it_handed_over(
+    server: FakeSmtp, settings: Settings, phase: str, failure: type[SendFailure]
+) -> None:
+    settings.EMAIL_TIMEOUT = 2 * PATIENCE_SECONDS
+    server.behave(dripping(phase, "250 ok"))
+    backend = get_backend()
+    assert isinstance(backend, OpensFirst)
+    assert isinstance(backend, Hurries)
+    backend.open()
+    backend.hurry(time.monotonic() + HASTY_SECONDS)
+
+    with pytest.raises(failure):
+        backend.send(MESSAGE)
 
 
 def test_a_refusal_whose_connection_then_drips_stays_one(server: FakeSmtp, hasty: SendBackend) -> None:

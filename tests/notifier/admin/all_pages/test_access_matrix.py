@@ -1,7 +1,9 @@
 """The rights, by direct requests: every page and button, as a member of each group, of none, and as nobody."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from http import HTTPStatus
+from http.cookies import SimpleCookie
 from typing import Any
 
 import pytest
@@ -10,8 +12,9 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client as Browser
 from django.urls import resolve, reverse
+from pytest_django.plugin import DjangoDbBlocker
 
-from notifier.models import ClientImport, Profile
+from notifier.models import ClientImport, Profile, UnsavedText
 from notifier.staff import groups
 from tests.support.database.undone import undone
 from tests.support.datasets import everything
@@ -46,19 +49,58 @@ def may(visitor: str, needs: Needs) -> bool:
     return permissions(needs) <= held
 
 
-def build() -> Rows:
-    return everything.build(staff=a_user(username="somebody"))
+@dataclass(frozen=True)
+class Office:
+    """The rows that pages are about, and the visitors, each logged in."""
+
+    rows: Rows
+    users: dict[str, User | None]
+    cookies: dict[str, SimpleCookie]
+
+    def browser(self, visitor: str) -> Browser:
+        """The visitor's own, with what belongs to each member of staff: an upload, and addresses for tests."""
+        own(self.rows, self.users[visitor])
+        return self.visit(visitor)
+
+    def visit(self, visitor: str) -> Browser:
+        """Of somebody who comes by and owns nothing."""
+        browser = Browser()
+        browser.cookies = SimpleCookie(self.cookies[visitor])
+        return browser
+
+
+@pytest.fixture(scope="module")
+def office(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Office]:
+    """Made once: a test undoes what it did there, and making it takes as long as a test."""
+    whole = undone()
+    with django_db_blocker.unblock():
+        whole.__enter__()
+        rows = everything.build(staff=a_user(username="somebody"))
+        users = {visitor: make() for visitor, make in VISITORS.items()}
+        cookies = {}
+        for visitor, user in users.items():
+            browser = Browser()
+            log_in(browser, rows, user)
+            cookies[visitor] = browser.cookies
+    yield Office(rows, users, cookies)
+    with django_db_blocker.unblock():
+        whole.__exit__(None, None, None)
 
 
 def log_in(browser: Browser, rows: Rows, user: User | None) -> None:
-    """Makes theirs what each member of staff has of their own: an upload, unsaved changes, and addresses for tests."""
-    if not user:
-        return
-    ClientImport.objects.filter(pk=rows["upload"]).update(created_by=user)
-    a_kept_text(user=user, notification_id=rows["spare_notification"])
-    User.objects.filter(pk=user.pk).update(email="staff@example.com")
-    Profile.objects.update_or_create(user=user, defaults={"phone": "+12025550199"})
-    browser.force_login(user)
+    """With what belongs to each member of staff: an upload, unsaved changes, and addresses for tests."""
+    own(rows, user)
+    if user:
+        browser.force_login(user)
+
+
+def own(rows: Rows, user: User | None) -> None:
+    if user:
+        ClientImport.objects.filter(pk=rows["upload"]).update(created_by=user)
+        if not UnsavedText.objects.filter(user=user).exists():
+            a_kept_text(user=user, notification_id=rows["spare_notification"])
+        User.objects.filter(pk=user.pk).update(email="staff@example.com")
+        Profile.objects.update_or_create(user=user, defaults={"phone": "+12025550199"})
 
 
 #: Their rows come without any of Django's making: they are read before and after each of a few thousand requests.
@@ -88,14 +130,10 @@ def everything_of_ours() -> dict[str, list[Any]]:
 
 
 @pytest.mark.parametrize(("opened", "view"), OPENED, ids=named)
-def test_a_page_opens_for_those_who_may_and_for_nobody_else(opened: Page, view: View) -> None:
-    rows = build()
-
+def test_a_page_opens_for_those_who_may_and_for_nobody_else(opened: Page, view: View, office: Office) -> None:
     found = {}
-    for visitor, make in VISITORS.items():
-        browser = Browser()
-        log_in(browser, rows, make())
-        answer = browser.get(opened.url(view, rows), follow=True)
+    for visitor in VISITORS:
+        answer = office.browser(visitor).get(opened.url(view, office.rows), follow=True)
         answer.getvalue()  # a file is made while it is read, and closed at its end
         asked_to_log_in = answer.request["PATH_INFO"] == reverse("admin:login")
         found[visitor] = "log in" if asked_to_log_in else HTTPStatus(answer.status_code).phrase
@@ -105,24 +143,24 @@ def test_a_page_opens_for_those_who_may_and_for_nobody_else(opened: Page, view: 
 
 
 @pytest.mark.parametrize(("posted", "post"), POSTED, ids=named)
-def test_what_is_done_is_done_for_those_who_may_and_refused_to_everybody_else(posted: Page, post: Post) -> None:
-    rows = build()
-
+def test_what_is_done_is_done_for_those_who_may_and_refused_to_everybody_else(
+    posted: Page, post: Post, office: Office
+) -> None:
     found = {}
-    for visitor, make in VISITORS.items():
+    for visitor in VISITORS:
         with undone():
-            found[visitor] = _done(posted, post, rows, make())
+            found[visitor] = _done(posted, post, office, visitor)
 
     expected = {visitor: "done" if may(visitor, posted.needed(post)) else "refused" for visitor in VISITORS}
     assert found == expected | {"nobody": "asked to log in"}
 
 
-def _done(page: Page, post: Post, rows: Rows, user: User | None) -> str:
+def _done(page: Page, post: Post, office: Office, visitor: str) -> str:
     """ "done", "refused", "asked to log in", or what else came of it."""
+    rows = office.rows
     url = page.url(post.at, rows)
-    browser = Browser()
-    log_in(browser, rows, user)
-    data = _form(browser, url) if post.has_form else {}
+    browser = office.browser(visitor)
+    data = _form(browser, url, office) if post.has_form else {}
     before = everything_of_ours()
     answer = browser.post(url, data | post.filled(rows))
     answer.getvalue()
@@ -142,12 +180,10 @@ def _done(page: Page, post: Post, rows: Rows, user: User | None) -> str:
     return f"{answer.status_code}, changed {changed}"
 
 
-def _form(browser: Browser, address: str) -> dict[str, list[str]]:
+def _form(browser: Browser, address: str, office: Office) -> dict[str, list[str]]:
     """Of whoever does not get the page it is a form of before, from the days when one could: whether it is shown is not
     what protects the page."""
     page = browser.get(address)
     if page.status_code != HTTPStatus.OK:
-        browser = Browser()
-        browser.force_login(a_user(is_superuser=True))
-        page = browser.get(address)
+        page = office.visit("superuser").get(address)
     return form_of(page.content.decode())

@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from notifier.delivery import tallies
-from notifier.models import Broadcast, Delivery, Reason
+from notifier.models import Broadcast, Delivery, Process, Reason
 from tests.notifier.admin.broadcasts.test_broadcast_admin import (
     TALLY,
     a_told_broadcast,
@@ -32,12 +32,12 @@ State = Broadcast.State
 
 # --- The page ---------------------------------------------------------------------------------------------------------
 def test_the_page_tells_the_numbers_and_the_balance_from_the_tally(admin: Browser) -> None:
+    everything_runs()
     broadcast = a_told_broadcast()
 
     text = text_of(admin.get(page_of(broadcast)))
 
-    assert "1,198 of 1,998" in text
-    assert 'max="1995" value="1195"' in text
+    assert "1,165 of 1,980" in text
     assert "Audience 1,998 = 800 waiting + 1,165 sent + 12 failed + 3 unknown + 18 skipped" in text
     assert "The numbers don’t add up" not in text
     assert '<dt>Time</dt> <dd class="words"> About 40 seconds left </dd>' in text
@@ -157,7 +157,7 @@ def test_a_poll_answers_with_the_moving_parts_alone(admin: Browser) -> None:
 
     assert response.status_code == 200
     assert "<html" not in text_of(response)
-    assert "1,198 of 1,998" in text_of(response)
+    assert "1,165 of 1,980" in text_of(response)
     assert "HX-Request" in response["Vary"]
 
 
@@ -187,7 +187,7 @@ def test_buttons_are_swapped_only_when_others_are_due(admin: Browser) -> None:
     other = text_of(poll(admin, broadcast, controls=shown))
 
     assert "<form" not in same
-    assert '<span id="number-retry" hx-swap-oob="true">12</span>' in same
+    assert '<span id="number-cancel" hx-swap-oob="true">800</span>' in same
     assert 'id="controls" class="controls" hx-swap-oob="true"' in other
     assert act_url(broadcast, "resume") in other
 
@@ -232,6 +232,71 @@ def test_seeing_needs_its_permission(staff: LogIn) -> None:
     assert staff(VIEW).get(page_of(broadcast)).status_code == 200
 
 
+# --- What stands still, and what has ended ----------------------------------------------------------------------------
+@pytest.mark.both_engines
+def test_a_channel_without_a_consumer_is_said_in_the_status_line_and_no_time_is_promised(admin: Browser) -> None:
+    everything_runs()
+    Process.objects.filter(channel="sms").delete()
+    counts = {"email": {"SENT": 5, "PENDING": 5}, "sms": {"PENDING": 5}}
+
+    text = text_of(admin.get(page_of(a_told_broadcast(tally={"audience": 15, "rate": 1.0, "counts": counts}))))
+
+    assert "SMS stopped: no consumer." in text
+    assert "E-mail stopped" not in text
+    assert '<dt>Time</dt> <dd class="words"> – </dd>' in text
+
+
+def everything_runs() -> None:
+    now = timezone.now()
+    for kind, channel in (("DISPATCHER", ""), ("CONSUMER", "email"), ("CONSUMER", "sms")):
+        values = {"host": "h", "pid": 1, "started_at": now, "last_seen_at": now, "state": Process.State.IDLE}
+        Process.objects.create(kind=kind, channel=channel, **values)
+
+
+@pytest.mark.both_engines
+def test_what_has_ended_says_the_result_first_and_nothing_of_the_present(admin: Browser) -> None:
+    counts = {"email": {"SENT": 697, "FAILED": 212, "UNKNOWN": 14, "SKIPPED": 63}}
+    ended = {"state": "FINISHED", "finished_at": timezone.now(), "tallied_at": timezone.now()}
+    broadcast = a_told_broadcast(tally={"audience": 986, "counts": counts}, **ended)
+
+    with CaptureQueriesContext(connection) as queries:
+        page = admin.get(page_of(broadcast))
+
+    text = text_of(page)
+    assert '<p class="result" id="result">697 of 923 sent, 226 need attention</p>' in text
+    assert text.index('id="result"') < text.index("Finished</span>")
+    for present in ("Health", "No dispatcher is running", "tickets waiting", "Time left"):
+        assert present not in text
+    assert not [query for query in queries if "notifier_process" in query["sql"]]
+
+
+def test_what_never_started_says_so_without_empty_numbers(admin: Browser) -> None:
+    ended = {"finished_at": timezone.now(), "started_at": None, "ended_because": "undone by ann"}
+
+    text = text_of(admin.get(page_of(a_told_broadcast(state="CANCELLED", tally={}, **ended))))
+
+    assert '<p class="result" id="result">Nothing sent</p>' in text
+    assert "Cancelled: undone by ann." in text
+    assert "0 of 0" not in text
+    assert "Latest activity" not in text
+
+
+def test_one_that_was_cancelled_early_does_not_look_full_on_its_page_or_in_the_list(admin: Browser) -> None:
+    counts = {"email": {"SENT": 40, "CANCELLED": 444}}
+    ended = {"state": "CANCELLED", "finished_at": timezone.now(), "tallied_at": timezone.now()}
+    broadcast = a_told_broadcast(tally={"audience": 484, "counts": counts}, **ended)
+    drawn = '<rect class="is-sent" x="0" y="0" width="82" height="10" />'
+
+    page = text_of(admin.get(page_of(broadcast)))
+    listed = text_of(admin.get(reverse("admin:notifier_broadcast_changelist")))
+
+    assert "40 of 484 sent, 444 cancelled" in page
+    for text in (page, listed):
+        assert drawn in text
+        assert text.count("<rect class") == 1
+    assert "8 %" in listed
+
+
 # --- The wall, and what is said aloud ---------------------------------------------------------------------------------
 @pytest.mark.both_engines
 def test_the_wall_has_the_numbers_and_nothing_to_press(admin: Browser) -> None:
@@ -239,7 +304,7 @@ def test_the_wall_has_the_numbers_and_nothing_to_press(admin: Browser) -> None:
 
     text = text_of(admin.get(page_of(broadcast), {"wall": "1"}))
 
-    assert "1,198 of 1,998" in text
+    assert "1,165 of 1,980" in text
     assert f'hx-get="{page_of(broadcast)}?wall=1"' in text
     for absent in ('id="menu"', 'class="breadcrumbs"', 'id="controls"', "act-cancel", "all-deliveries"):
         assert absent not in text
@@ -263,13 +328,13 @@ def test_what_is_said_aloud_changes_with_each_tenth_and_is_not_said_twice(admin:
     Broadcast.objects.update(tally={"audience": 1998, "counts": counts})
     spoken = text_of(poll(admin, broadcast, said=said))
     Broadcast.objects.update(finished_at=timezone.now() + timedelta(seconds=1), state="FINISHED")
-    ended = text_of(poll(admin, broadcast, said="Running: 90 % processed."))
+    ended = text_of(poll(admin, broadcast, said="Running: 90 % sent."))
 
-    assert said == "Running: 50 % processed."
+    assert said.startswith("Running: 50 % sent.")
     assert 'id="said"' not in silent
     assert '<div id="said" hx-swap-oob="innerHTML">' in spoken
-    assert "Running: 90 % processed." in spoken
-    assert "Finished: 1,900 sent." in ended
+    assert "Running: 90 % sent." in spoken
+    assert "Finished: 1,900 of 1,998 sent." in ended
 
 
 # --- The last moment --------------------------------------------------------------------------------------------------

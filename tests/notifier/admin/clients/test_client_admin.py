@@ -1,3 +1,4 @@
+import re
 from typing import Any
 
 import pytest
@@ -215,6 +216,32 @@ def test_the_list_shows_and_sorts_by_the_address(admin: Browser) -> None:
     assert '<td class="field-shown_email">–</td>' in page
     found = admin.get(url, {"o": "-2"}).context["cl"].result_list
     assert [client.email for client in found if client.email] == ["cleo@example.com", "<b>ann@x.example.com"]
+
+
+def test_the_list_writes_numbers_in_groups_and_topics_by_the_same_channels_together(admin: Browser) -> None:
+    a_client(name="Ann", phone="+46701740605", listings="both", offerings="both")
+    a_client(name="Bob", phone=None, listings="email", offerings="sms")
+    a_client(name="Cleo")
+
+    page = re.sub(r"<[^>]+>", "", admin.get(reverse("admin:notifier_client_changelist")).content.decode())
+
+    assert "+46 70 174 06 05" in page
+    assert "Listings, Offerings: e-mail, SMS" in page
+    assert "Listings: e-mail · Offerings: SMS" in page
+    assert "nothing" in page
+
+
+def test_an_empty_list_offers_what_to_do_next(admin: Browser, staff: LogIn) -> None:
+    url = reverse("admin:notifier_client_changelist")
+
+    def says(browser: Browser) -> str:
+        page = browser.get(url).content.decode()
+        return " ".join(re.sub(r"<[^>]+>", "", page.partition('<div class="empty">')[2].partition("</div>")[0]).split())
+
+    assert says(admin) == "No clients yet. Add a client or import a file."
+    assert says(staff("notifier.view_client", "notifier.add_client")) == "No clients yet. Add a client."
+    assert says(staff("notifier.view_client", "notifier.import_client")) == "No clients yet. Import a file."
+    assert says(staff("notifier.view_client")) == "No clients yet."
 
 
 def test_clients_are_filtered_by_state_and_by_consent(admin: Browser) -> None:

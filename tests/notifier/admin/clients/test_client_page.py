@@ -1,10 +1,11 @@
 """A client's own page and its history."""
 
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.conf import LazySettings
 from django.db import connection
 from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
@@ -38,6 +39,85 @@ def agree(client: Client, agreed: bool = True, **origin: Any) -> None:
         origin=Origin(ConsentChange.Source.STAFF, **origin),
         now=timezone.now(),
     )
+
+
+# --- The profile, and the form in its place ---------------------------------------------------------------------------
+def facts(browser: Browser, client: Client) -> dict[str, str]:
+    page = browser.get(page_of(client)).content.decode()
+    found = re.findall(r"<dt>(.*?)</dt>\s*<dd>(.*?)</dd>", page, re.DOTALL)
+    return {name: " ".join(re.sub(r"<[^>]+>", " ", value).split()) for name, value in found}
+
+
+def has_form(page: Any) -> bool:
+    return 'id="id_name"' in page.content.decode()
+
+
+def test_the_profile_says_who_they_are_and_how_to_reach_them(admin: Browser) -> None:
+    client = a_client(email="ann@example.com", phone="+46701740605", listings="email")
+    a_delivery(client=client, state="SENT", settled_at=datetime(2026, 3, 4, 12, tzinfo=UTC))
+    a_delivery(client=client, state="FAILED")
+
+    told = facts(admin, client)
+
+    assert (told["E-mail"], told["Phone"]) == ("ann@example.com", "+46 70 174 06 05")
+    assert told["Status"].startswith("Active client since")
+    assert told["Last sent"].endswith("by e-mail, 4 Mar 2026, 12:00")
+    assert told["Time zone"] == "Europe/Stockholm from the phone number"
+    assert 'href="tel:+46701740605"' in admin.get(page_of(client)).content.decode()
+
+
+def test_what_is_not_there_is_said(admin: Browser, settings: LazySettings) -> None:
+    settings.CLIENT_TIME_ZONE = "Europe/London"
+    told = facts(admin, a_client(email="ann@example.com", phone=None, is_active=False))
+
+    assert (told["Phone"], told["Last sent"]) == ("none", "nothing yet")
+    assert told["Status"].startswith("Archived")
+    assert told["Time zone"] == "Europe/London by default"
+    # A US number that tells no place.
+    assert facts(admin, a_client(email=None, phone="+15005550006"))["Time zone"].endswith(
+        " zones from the phone number"
+    )
+    a_landline = a_client(email=None, phone="+442079460018")
+    assert facts(admin, a_landline)["Phone"] == "+44 20 7946 0018 Landline: no SMS"
+
+
+def test_the_form_is_there_for_who_asks_and_may_change_the_client(admin: Browser, staff: LogIn, now: datetime) -> None:
+    client, erased = a_client(), a_client()
+    erasure.erase(client_id=erased.pk, by=None, why="asked", now=now)
+    form = f"{page_of(client)}?edit=1"
+
+    assert [has_form(admin.get(address)) for address in (page_of(client), form)] == [False, True]
+    reader = staff("notifier.view_client")
+    assert [has_form(reader.get(address)) for address in (page_of(client), form)] == [False, False]
+    assert "?edit=1" not in reader.get(page_of(client)).content.decode()
+    assert not has_form(admin.get(f"{page_of(erased)}?edit=1"))
+    assert "?edit=1" not in admin.get(page_of(erased)).content.decode()
+
+
+def test_saving_leads_to_the_profile_and_a_refusal_back_to_the_form(admin: Browser) -> None:
+    client = a_client(name="Ann")
+    form = f"{page_of(client)}?edit=1&_changelist_filters=q%3DAnn"
+    posted = filled_in(admin.get(form), name="Bob")
+
+    refused = admin.post(form, posted | {"name": ""})
+    saved = admin.post(form, posted)
+
+    assert has_form(refused)
+    assert saved["Location"] == f"{page_of(client)}?_changelist_filters=q%3DAnn"
+    profile = admin.get(saved["Location"])
+    assert not has_form(profile)
+    # From the form back to the list as it was filtered.
+    assert f'href="{page_of(client)}?_changelist_filters=q%3DAnn&amp;edit=1"' in profile.content.decode()
+
+
+def test_each_fact_needs_its_permission(staff: LogIn) -> None:
+    client = a_client(listings="email")
+    a_delivery(client=client, state="SENT")
+
+    page = staff("notifier.view_client").get(page_of(client)).content.decode()
+
+    assert "Last sent" not in page
+    assert "Agreed to hear about" not in page
 
 
 # --- The record on the client's page --------------------------------------------------------------------------------
@@ -128,9 +208,11 @@ def test_a_suppression_stands_at_the_top_and_its_switches_say_that_they_have_no_
     evidence = Evidence(Source.BOUNCE, "550 nobody")
     suppressions.suppress(channel=Channel.EMAIL, address=str(client.email), evidence=evidence, now=now)
 
-    page = admin.get(page_of(client)).content.decode()
+    profile, page = (admin.get(page_of(client) + query).content.decode() for query in ("", "?edit=1"))
     text = " ".join(re.sub(r"<[^>]+>", " ", page).split())
 
+    assert profile.index('id="suppressed"') < profile.index('id="profile"')
+    assert profile.count("no effect: suppressed") == 1
     assert page.index('id="suppressed"') < page.index('id="id_name"')
     assert f"Nothing is sent to {client.email} : it is suppressed (Bounce)." in text
     assert text.count("Listings by e-mail no effect: suppressed") == 1

@@ -73,7 +73,7 @@ def test_a_message_shows_its_client_who_is_found_by_the_number(admin: Browser) -
 
     assert f'<a href="{reverse("admin:notifier_client_change", args=[ann.pk])}">Ann Archer</a>' in page
     assert "Unread" in page
-    assert "+12025550199" in page
+    assert "+1 202 555 0199" in page
 
 
 def test_the_list_costs_the_same_however_many_clients_answered(admin: Browser) -> None:

@@ -168,7 +168,8 @@ def test_an_export_needs_a_broadcast_and_a_kind_that_there_is(admin: Browser) ->
     assert admin.get(export_of("pdf", broadcast)).status_code == 404
     assert "Choose a broadcast first" in text_of(admin.get(export_of("csv", None), follow=True))
     page = admin.get(export_of("csv", broadcast, nonsense="1"), follow=True)
-    assert "Choose a broadcast first" in text_of(page)
+    assert "Nothing was exported: the list has no such filter" in text_of(page)
+    assert page.context["owner"] == broadcast
 
 
 def test_who_exported_what_is_in_the_log_without_any_address(

@@ -1,5 +1,6 @@
 """How staff resolve deliveries: from the list or a delivery's page, over the page that asks."""
 
+import uuid
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -13,7 +14,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from notifier.admin.deliveries import resolve_page
-from notifier.models import Broadcast, Delivery, Resolution
+from notifier.delivery import claim_forecast, claims
+from notifier.models import Broadcast, Channel, Delivery, Resolution, Suppression
 from notifier.runtime import clock
 from tests.notifier.admin.conftest import LogIn
 from tests.support.factories import a_broadcast, a_client, a_delivery
@@ -103,6 +105,53 @@ def test_a_delivery_that_can_be_resolved_has_buttons_for_it(admin: Browser) -> N
 
 
 # --- The page that asks -----------------------------------------------------------------------------------------------
+def test_the_number_to_be_sent_again_is_what_then_goes_out(admin: Browser) -> None:
+    one, other = a_broadcast(), a_broadcast(state=Broadcast.State.FINISHED, finished_at=timezone.now())
+    rows = [a_delivery(broadcast=broadcast, state="FAILED") for broadcast in (one, one, other)]
+    client = a_client(listings="email")
+    rows.append(a_delivery(broadcast=other, client=client, state="SKIPPED", address=""))
+    for address in (rows[0].address, str(client.email)):
+        Suppression.objects.create(channel="email", address=address, reason="bounced", source="BOUNCE")
+
+    asked = text_of(admin.get(asking("send-again", *rows)))
+    admin.post(asking("send-again", *rows), answer())
+
+    assert "Send 2 deliveries again?" in asked
+    assert "Send 2 again</button>" in asked
+    assert "<strong>2</strong> of these would be skipped: address suppressed (2)" in asked
+    taken = [
+        claims.claim(
+            broadcast_id=broadcast.pk,
+            channel=Channel.EMAIL,
+            delivery_ids=[row.pk for row in rows],
+            token=uuid.uuid4(),
+            now=timezone.now(),
+        )
+        for broadcast in (one, other)
+    ]
+    assert [len(claim.messages) for claim in taken] == [1, 1]
+
+
+def test_where_all_would_be_skipped_nothing_is_sent_again(admin: Browser) -> None:
+    row = a_delivery(state="FAILED")
+    Suppression.objects.create(channel="email", address=row.address, reason="bounced", source="BOUNCE")
+
+    asked = text_of(admin.get(asking("send-again", row)))
+
+    assert "Send again: nothing to do" in asked
+    assert 'id="do-it"' not in asked
+
+
+def test_very_many_follow_ups_are_not_asked_one_by_one(admin: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claim_forecast, "MAX_FOLLOW_UPS", 1)
+    rows = [a_delivery(broadcast=a_broadcast(follows=a_broadcast()), state="FAILED") for _ in range(2)]
+
+    asked = text_of(admin.get(asking("send-again", *rows)))
+
+    assert "Send 2 again</button>" in asked
+    assert 'id="skipped"' not in asked
+
+
 def test_the_page_counts_by_state_and_says_what_is_left_and_why(admin: Browser) -> None:
     broadcast, paused = a_broadcast(), a_broadcast(state=Broadcast.State.PAUSED)
     for state in ("FAILED", "FAILED", "UNKNOWN", "SENT", "PENDING"):

@@ -95,7 +95,8 @@ def test_what_is_left_of_a_file_is_the_record_and_the_rows_that_were_not_taken(i
     assert written.headers["Content-Disposition"] == 'attachment; filename="spring - rejected.csv"'
     assert text.splitlines() == [
         "Line,Reason for rejection,Name,E-Mail,Mobile,Listings",
-        "3,E-Mail: “bob@” is not an e-mail address.,Bob,bob@,,sms",
+        '3,"An opt-out that can’t be applied, because it is not clear whose it is. Correct the row and import it '
+        'again, or turn the consent off on the client’s page. E-Mail: “bob@” is not an e-mail address.",Bob,bob@,,sms',
         "5,E-Mail: The same e-mail address is already on line 2.,Ann again,ANN@example.com,,",
     ]
 
@@ -108,6 +109,32 @@ def test_the_rows_that_can_not_be_taken_can_be_had_before_the_import(importer: B
     assert [line[:2] for line in text.splitlines()[1:]] == ["3,", "5,"]
     row.refresh_from_db()
     assert row.state == "UPLOADED"
+
+
+def test_an_opt_out_that_can_not_be_applied_comes_first_and_is_counted_first(importer: Browser) -> None:
+    row = pending(importer, b"name,email,listings\nAnn,x,both\nBob,y,neither\nCleo,cleo@example.com,both\n")
+    before = importer.get(page("preview", row.pk))
+
+    agree_to(importer, page("preview", row.pk))
+    text = importer.get(page("change", row.pk)).content.decode()
+
+    assert [one["line"] for one in before.context["refused"]] == [3, 2]
+    assert before.context["figures"][0] == ("lost", "Opt-outs not applied", 1)
+    assert "1 rejected row has an opt-out that can’t be applied" in before.content.decode()
+    assert "1 opt-out could not be applied. Imported: 1 added, 0 changed, 0 unchanged. Rejected: 2 rows." in text
+
+
+def test_a_file_of_which_only_opt_outs_are_applied_can_be_imported(importer: Browser) -> None:
+    client = a_client(email="ann@example.com", listings="both")
+    row = pending(importer, b"name,email,listings\nAnn,Ann <ann@example.com>,neither\n")
+    before = importer.get(page("preview", row.pk))
+
+    agree_to(importer, page("preview", row.pk))
+
+    assert before.context["button"] == "Apply the opt-outs"
+    assert "1 client withdraws consent in a rejected row." in before.content.decode()
+    assert "disabled>Nothing to import" not in before.content.decode()
+    assert list(Preference.objects.filter(client=client).values_list("email", "sms")) == [(False, False)]
 
 
 def test_columns_that_do_not_go_together_are_told_and_nothing_is_kept(importer: Browser) -> None:

@@ -9,7 +9,7 @@ from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from notifier.admin.lists import change_list, paginator
+from notifier.admin.lists import base, change_list, paginator
 from notifier.admin.lists.change_list import BoundedChangeList
 from notifier.admin.lists.paginator import BoundedPaginator
 from notifier.broadcasts.audience import Standing
@@ -28,7 +28,7 @@ def names(page: Any) -> list[str]:
 
 @pytest.fixture
 def _three_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (change_list, paginator):
+    for module in (base, change_list, paginator):
         monkeypatch.setattr(module, "MAX_COUNTED", 4)
     monkeypatch.setattr("notifier.admin.clients.client_admin.ClientAdmin.list_per_page", 2)
 
@@ -83,16 +83,64 @@ def test_a_search_is_made_once(admin: Browser, found: int) -> None:
 def test_pages_and_order_are_those_of_the_list_however_many_it_finds(admin: Browser, number: int) -> None:
     for letter in "EDCBA"[-number:]:
         a_client(name=f"{letter} Example")
-    a_client(name="Nobody")
+    a_client(name="Nobody", is_active=False)
     expected = [f"{letter} Example" for letter in "ABCDE"[:number]]
 
-    pages = [admin.get(CLIENTS, {"q": "example", "p": page}) for page in (1, 2)]
-    backwards = admin.get(CLIENTS, {"q": "example", "o": "-1"})
+    pages = [admin.get(CLIENTS, {"state": "active", "p": page}) for page in (1, 2)]
+    backwards = admin.get(CLIENTS, {"state": "active", "o": "-1"})
 
     assert names(pages[0]) == expected[:2]
     assert names(pages[1]) == expected[2:4]
     assert names(backwards) == expected[::-1][:2]
     assert pages[0].context["cl"].result_count == min(number, 4)
+
+
+@pytest.mark.usefixtures("_three_at_most")
+@pytest.mark.parametrize("number", [3, 5])
+def test_a_search_that_finds_very_many_lists_some_of_them_in_order_and_says_so(admin: Browser, number: int) -> None:
+    for letter in "EDCBA"[-number:]:
+        a_client(name=f"{letter} Example")
+    a_client(name="Nobody")
+
+    pages = [admin.get(CLIENTS, {"q": "example", "p": page}) for page in (1, 2)]
+    backwards = admin.get(CLIENTS, {"q": "example", "o": "-1"})
+
+    listed = names(pages[0]) + names(pages[1])
+    assert listed == sorted(set(listed))
+    assert len(listed) == min(number, 4)
+    assert all(name.endswith("Example") for name in listed)
+    assert names(backwards) == listed[::-1][:2]
+    said = "More than 3 clients match, and only 3 of them are listed. Type more" in pages[0].content.decode()
+    assert said is (number > 3)
+
+
+@pytest.mark.usefixtures("_three_at_most")
+def test_what_is_done_to_all_that_a_search_finds_is_done_to_those_too_that_are_not_listed(admin: Browser) -> None:
+    for letter in "EDCBA":
+        a_client(name=f"{letter} Example")
+    a_client(name="Nobody")
+
+    asked = {"list": "q=example", "counted": "1"}
+    page = admin.get(reverse("admin:notifier_client_decide", args=["archive"]), asked)
+
+    assert "Archive 5 clients" in page.content.decode()
+
+
+@pytest.mark.usefixtures("_three_at_most")
+@pytest.mark.parametrize(("name", "said"), [("archive", "Archive 4 clients"), ("restore", "Restore 1 client")])
+def test_what_would_be_done_to_all_that_a_search_finds_is_counted_by_one_search(
+    admin: Browser, name: str, said: str
+) -> None:
+    for letter in "EDCBA":
+        a_client(name=f"{letter} Example", is_active=letter != "E")
+
+    with CaptureQueriesContext(connection) as captured:
+        page = admin.get(
+            reverse("admin:notifier_client_decide", args=[name]), {"list": "q=example", "counted": "1"}
+        ).content.decode()
+
+    assert said in page
+    assert len([query for query in captured if "COUNT" in query["sql"] and "LIKE" in query["sql"]]) == 1
 
 
 def test_the_number_of_queries_does_not_grow_with_what_is_found(admin: Browser) -> None:

@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.html import strip_tags
 
 from notifier.admin.broadcasts.forms import SendForm
+from notifier.messages import brands
 from notifier.models import Broadcast, Notification, Profile
 from tests.notifier.admin.conftest import LogIn
 from tests.notifier.admin.notifications.test_notification_admin import confirm_page, send, send_form_of, text_of
@@ -55,7 +56,7 @@ def test_nobody_sends_with_a_brand_that_they_have_not_seen(admin: Browser) -> No
     assert not Broadcast.objects.exists()
     # Once they have seen it they may.
     admin.post(url, send_form_of(page))
-    assert made().brand["name"] == "Other"
+    assert brands.of(made().brand).name == "Other"
 
 
 # --- When -------------------------------------------------------------------------------------------------------------

@@ -601,3 +601,148 @@ def test_a_landline_is_kept_as_one_and_a_row_without_a_number_leaves_it(do: Do) 
     }
     assert {client.name for client in Client.objects.all() if client.has_landline} == {"Ann", "Cleopatra", "Eve"}
     assert ann.pk == Client.objects.get(name="Ann").pk
+
+
+# --- An opt-out in a row that is rejected -----------------------------------------------------------------------------
+#: What stands in a cell for ann@example.com, and is refused as an address.
+EMAILS_AROUND = [
+    "ann\u200b@example.com",
+    "ann@exam\u200bple.com",
+    "mailto:ann@example.com",
+    "mailto:ann%40example.com?subject=Stop",
+    "Ann <ann@example.com>",
+    "Ann Example (ann@example.com)",
+    "<ann@example.com>",
+    "ann@example.com.",
+    "“ann@example.com”",
+    "ann@example.com - gone",
+    "\ufeffANN@example.com\u2060.",
+]
+PHONES_AROUND = [
+    "+39 347 123 4567/5",
+    "+39 347 1234567.0",
+    "+39 347 123 4567; +393471234567",
+    "+39 347 123 4567 (mobile)",
+    "0039 347 123 4567",
+    "tel:\u2060+393471234567.0 or none",
+]
+
+
+@pytest.mark.parametrize("cell", EMAILS_AROUND)
+def test_a_no_is_heard_whatever_stands_around_the_address(do: Do, now: datetime, cell: str) -> None:
+    client = a_client(name="Ann", email="ann@example.com", phone=None)
+    consent(client, now, email=True, sms=True)
+    before = columns_of(client)
+
+    counts = do(f'name,email,listings e-mail,listings sms\nEve,"{cell}",no,yes')
+
+    assert counts == {"failed": 1, "withdrawn": 1}
+    assert (wishes(client), columns_of(client)) == ({"listings": (False, True)}, before)
+    assert evidence(client)[-1] == ("listings", "email", False, "spring.csv")
+
+
+@pytest.mark.parametrize("cell", PHONES_AROUND)
+def test_a_no_is_heard_whatever_stands_around_the_number(do: Do, now: datetime, cell: str) -> None:
+    client = a_client(email=None, phone="+393471234567")
+    consent(client, now, sms=True)
+
+    assert do(f'name,phone,listings sms\nEve,"{cell}",no') == {"failed": 1, "withdrawn": 1}
+
+    assert wishes(client) == {"listings": (False, False)}
+
+
+@pytest.mark.parametrize("cell", EMAILS_AROUND)
+def test_a_yes_is_never_guessed(do: Do, cell: str) -> None:
+    client = a_client(email="ann@example.com")
+
+    assert do(f'name,email,listings\nEve,"{cell}",both') == {"failed": 1}
+
+    assert (wishes(client), evidence(client), Client.objects.count()) == ({}, [], 1)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "Ann,ann@example.com,,Mars,no",
+        "nan,ann@example.com,,,no",
+        "Ann,ann@example.com,12,,no",
+        "Ann,ann at home,+12025550123,,no",
+    ],
+)
+def test_a_no_is_heard_whichever_cell_the_row_is_rejected_for(do: Do, now: datetime, row: str) -> None:
+    client = a_client(email="ann@example.com", phone="+12025550123")
+    consent(client, now, email=True)
+
+    assert do(f"name,email,phone,time zone,listings e-mail\n{row}") == {"failed": 1, "withdrawn": 1}
+
+    assert wishes(client) == {"listings": (False, False)}
+
+
+def test_a_no_is_heard_behind_a_row_that_is_rejected_itself(do: Do, now: datetime) -> None:
+    client = a_client(name="Ann", email="ann@example.com", phone=None)
+    a_client(name="Bob", email=None, phone="+12025550123")
+    consent(client, now, email=True)
+
+    counts = do("email,phone,listings e-mail\nann@example.com,+12025550123,\nann@example.com,,no")
+
+    assert counts == {"failed": 2, "withdrawn": 1}
+    assert wishes(client) == {"listings": (False, False)}
+
+
+def test_a_no_in_a_rejected_row_wins_over_the_yes_of_a_row_that_is_taken(do: Do, now: datetime) -> None:
+    client = a_client(name="Ann", email="ann@example.com")
+    consent(client, now, email=True)
+
+    counts = do("name,email,listings e-mail\nAnn,ann@example.com,yes\nAnn,Ann <ann@example.com>,no")
+
+    assert counts == {"changed": 1, "failed": 1}
+    assert wishes(client) == {"listings": (False, False)}
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        ("Ann,ann at example.com,,no,", "not an e-mail address"),
+        ('Ann,"ann@example.com, bob@example.com",,no,', "not an e-mail address"),
+        ("Ann,,,no,", "There is no e-mail address"),
+        ("Ann,mailto:gone@example.com,,no,", "not an e-mail address"),
+        ("Ann,ann@example.com,+12025550123,no,", "belongs to"),
+        ("Ann,Ann <ann@example.com>,+12025550123,no,", "not an e-mail address"),
+        ("Ann,ann@example.com,,no,,no", "more cells than the header"),
+    ],
+)
+def test_an_opt_out_that_cannot_be_applied_comes_first_and_says_what_to_do(
+    do: Do, now: datetime, row: str, why: str
+) -> None:
+    ann, bob = a_client(name="Ann", email="ann@example.com", phone=None), a_client(name="Bob", phone="+12025550123")
+    consent(ann, now, email=True)
+    consent(bob, now, email=True)
+    text = f"name,email,phone,listings e-mail,listings sms\n,bad,,yes,\n{row}\n,worse,,,yes"
+
+    found = plan(text)
+
+    assert (found.counts["failed"], found.counts["lost"], found.counts["withdrawn"]) == (3, 1, 0)
+    assert [one.row.line for one in found.refused] == [3, 2, 4]
+    first, *others = [text for _, text in found.refused[0].mistakes]
+    assert first.startswith("An opt-out that can’t be applied")
+    assert "turn the consent off on the client’s page" in first
+    assert why in others[0]
+    assert do(text) == {"failed": 3, "lost": 1}
+    assert [wishes(ann), wishes(bob)] == [{"listings": (True, False)}] * 2
+
+
+def test_a_rejected_row_says_that_its_opt_out_is_applied(now: datetime) -> None:
+    consent(a_client(email="ann@example.com"), now, email=True)
+
+    (refused,) = plan("name,email,listings e-mail\nAnn,mailto:ann@example.com,no").refused
+
+    assert refused.mistakes[-1][1] == "The opt-out in this row is applied all the same."
+
+
+def test_a_client_who_changed_since_is_not_opted_out_by_a_rejected_row(do: Do, now: datetime) -> None:
+    client = a_client(email="ann@example.com", phone=None)
+    consent(client, now, email=True)
+    found = plan("name,email,listings e-mail\nAnn,mailto:ann@example.com,no")
+    Client.objects.filter(pk=client.pk).update(email="anna@example.com")
+
+    assert found.version != plan("name,email,listings e-mail\nAnn,mailto:ann@example.com,no").version

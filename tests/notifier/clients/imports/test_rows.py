@@ -8,7 +8,7 @@ from notifier.addresses import emails, phones
 from notifier.admin.clients.client_form import ClientForm
 from notifier.clients.imports import columns
 from notifier.clients.imports.columns import ConsentColumn, TopicRef
-from notifier.clients.imports.rows import ROW, Parsed, RowReader
+from notifier.clients.imports.rows import ROW, Parsed, RowReader, read_name
 from notifier.models import Client
 
 LISTINGS = TopicRef(1, "listings", "Listings")
@@ -45,6 +45,30 @@ def test_a_part_of_a_name_is_no_whole_name() -> None:
 
     assert (row.name, row.part_of_name) == (None, "Example")
     assert (alone.name, alone.part_of_name) == (None, "Ann")
+
+
+@pytest.mark.parametrize(
+    "cell", ["-", "–", "—", ".", "?", "\u200b", "\ufeff", "\u3164", "\u2800", "\u200c\u200d", "\u115f -"], ids=ascii
+)
+def test_a_dash_and_what_nobody_sees_is_a_blank_cell_where_a_name_stands(cell: str) -> None:
+    both = parsed("first name,last name,email", "Ann", cell, "a@example.com")
+    none = parsed("name,email", cell, "a@example.com")
+
+    assert (both.name, both.part_of_name, both.mistakes) == (None, "Ann", [])
+    assert (none.name, none.part_of_name, none.mistakes) == (None, None, [])
+    with pytest.raises(ValueError, match="not a name"):
+        read_name(cell)  # as the form of a client does
+
+
+def test_what_is_not_seen_stays_within_a_name() -> None:
+    assert parsed("name,email", "علی\u200cرضا", "a@example.com").name == "علی\u200cرضا"
+
+
+def test_a_cell_of_which_nothing_is_seen_is_blank_and_a_no_is_read_beside_it() -> None:
+    row = parsed("email,phone,listings e-mail,listings sms", "a@example.com", "\u200b", "no\u200b", "\ufeff")
+
+    assert (row.phone, row.mistakes) == (None, [])
+    assert row.consents == {ConsentColumn(1, "email"): False}
 
 
 def test_a_row_without_an_address_is_about_nobody() -> None:

@@ -13,7 +13,8 @@ from notifier.delivery import daily_stats, dispatcher, sweeps
 from notifier.delivery.dispatcher import Dispatcher
 from notifier.models import Broadcast, Channel, ClientCounts, ClientImport, Delivery, QueuedTicket
 from notifier.runtime import clock
-from tests.notifier.delivery.dispatcher.neighbours import send_everything
+from notifier.runtime.shutdown import StopFlag
+from tests.notifier.delivery.dispatcher.neighbours import Switchable, send_everything
 from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
@@ -294,3 +295,33 @@ def test_uploads_that_were_kept_for_long_enough_are_emptied(loop: Dispatcher, no
 
     row.refresh_from_db()
     assert (row.state, bytes(row.content)) == ("DISCARDED", b"")
+
+
+def test_rejections_of_the_release_before_are_told_apart_once_its_web_processes_have_gone(
+    watch: SimpleNamespace, transport: Switchable, stop: StopFlag
+) -> None:
+    ended: dict[str, Any] = {
+        "started_at": None,
+        "finished_at": clock.now(),
+        "ended_because": "rejected by bob: a misprint",
+    }
+    broadcast = a_broadcast(state=Broadcast.State.CANCELLED, **ended)
+    loop = Dispatcher(transport=transport, stop=stop)
+
+    loop.cycle()
+    broadcast.refresh_from_db()
+    assert broadcast.state == Broadcast.State.CANCELLED
+
+    watch.seconds += dispatcher.ADOPT_SECONDS
+    loop.cycle()
+    broadcast.refresh_from_db()
+    assert broadcast.state == Broadcast.State.REJECTED
+
+
+def test_mails_to_staff_that_are_due_are_sent_beside_it(loop: Dispatcher, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[datetime] = []
+    monkeypatch.setattr(loop._staff_mails, "start_if_due", asked.append)
+
+    loop.cycle()
+
+    assert len(asked) == 1

@@ -35,7 +35,10 @@ PAGES = [
         needs=VIEW,
         opens=(at("{broadcast}"),),
         looks=(
-            *(at(f"{{{row}}}") for row in ("scheduled", "just_sent", "awaiting", "paused", "cancelled", "finished")),
+            *(
+                at(f"{{{row}}}")
+                for row in ("scheduled", "just_sent", "awaiting", "paused", "cancelled", "finished", "rejected")
+            ),
             *(at(f"{{{row}}}", query={"wall": "1"}) for row in ("broadcast", "finished")),
         ),
         pictures=(

@@ -6,6 +6,8 @@ from tests.support.pages.steps import open_filters
 
 EXPORT: Needs = ("view_client", "export_client")
 BOTH = {"ids": "{client},{erased}"}
+#: The form in the place of the profile.
+EDIT = {"edit": "1"}
 
 
 #: By decision: the action of the list that leads to it, whom it is about, and the permission.
@@ -49,7 +51,11 @@ PAGES = [
         changed={"name": "Renamed"},
         row_to_delete="spare_client",
         actions=[*ACTIONS, action("export_selected", "client", EXPORT, leads_to="notifier_client_export")],
-        looks={"changelist": (at(query={"state": "active", "q": "zzz"}),), "change": (at("{erased}"),)},
+        edit_query=EDIT,
+        looks={
+            "changelist": (at(query={"state": "active", "q": "zzz"}),),
+            "change": (at("{erased}"), at("{client}", query=EDIT)),
+        },
         pictures={
             "changelist": (
                 Picture(name="clients", docs="clients", docs_height=640),
@@ -57,7 +63,11 @@ PAGES = [
                 Picture(name="clients-none-found", at=at(query={"q": "nobody-is-called-that"})),
             ),
             "add": (Picture(name="client-add"),),
-            "change": (Picture(name="client", docs="client"), Picture(name="not-found", at=at("999999"))),
+            "change": (
+                Picture(name="client", docs="client"),
+                Picture(name="client-edit", at=at("{client}", query=EDIT)),
+                Picture(name="not-found", at=at("999999")),
+            ),
             "history": (Picture(name="client-history"),),
             "delete": (Picture(name="client-delete"),),
         },

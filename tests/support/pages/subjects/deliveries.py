@@ -46,7 +46,7 @@ PAGES = [
         timed=tuple(
             at(name, query=query)
             for name in DECISIONS
-            for query in (ALL_OF_ONE, {"ids": "{newest_delivery}"}, {"list": ""})
+            for query in (ALL_OF_ONE, {"ids": "{newest_delivery}"}, {"list": ""}, {"list": "q=Ann+Example+12345"})
         ),
     ),
     Page(

@@ -90,7 +90,7 @@ def test_a_word_starts_it(staff: LogIn) -> None:
 
     assert fresh(broadcast).state == State.RUNNING
     assert "Approved: it is running." in text_of(page)
-    assert "Approved by " in text_of(page)
+    assert "<dt>Approved by</dt>" in text_of(page)
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_a_rejection_needs_a_reason_and_keeps_it(staff: LogIn) -> None:
     rejection = {"word": "reject", "why": "the <b>price</b> is wrong", "seen": acts.version(broadcast)}
     page = browser.post(page_of(broadcast), rejection, follow=True)
 
-    assert fresh(broadcast).state == State.CANCELLED
+    assert fresh(broadcast).state == State.REJECTED
     assert "the &lt;b&gt;price&lt;/b&gt; is wrong" in text_of(page)
 
 

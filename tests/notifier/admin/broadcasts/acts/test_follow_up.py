@@ -11,9 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from notifier.admin.broadcasts.acts.next_steps import total_in_words
-from notifier.broadcasts.followups import Missing
-from notifier.models import Broadcast, Channel, Notification
+from notifier.models import Broadcast, Notification
 from tests.notifier.admin.broadcasts.test_broadcast_admin import page_of, text_of
 from tests.notifier.admin.conftest import LogIn
 from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification
@@ -206,14 +204,6 @@ def test_the_page_takes_as_many_queries_for_many_clients_as_for_few(admin: Brows
         a_delivery(broadcast=broadcast, state="FAILED")
 
     assert queries() == few
-
-
-def test_the_button_names_what_goes_out() -> None:
-    def missing(channel: Channel, number: int) -> Missing:
-        return Missing(channel=channel, failed=number, skipped=0, cancelled=0, new=0, unknown=9, under_way=9)
-
-    assert total_in_words([missing(Channel.EMAIL, 1), missing(Channel.SMS, 0)]) == "1 e-mail"
-    assert total_in_words([missing(Channel.EMAIL, 1200), missing(Channel.SMS, 3)]) == "1,200 e-mails and 3 SMS"
 
 
 def test_where_a_second_person_has_a_say_the_page_says_so_and_leads_to_the_page_that_waits(

@@ -6,6 +6,7 @@ import pytest
 from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
+from pytest_django.fixtures import Settings
 
 from notifier.admin.lists import deferred_counts
 from notifier.broadcasts import followups
@@ -13,7 +14,7 @@ from notifier.models import Broadcast, Client
 from tests.notifier.admin.broadcasts.test_broadcast_admin import a_told_broadcast, page_of, text_of
 from tests.notifier.admin.conftest import LogIn
 from tests.notifier.admin.deliveries.test_results import an_ended
-from tests.support.factories import a_client
+from tests.support.factories import a_broadcast, a_client, a_delivery
 
 pytestmark = pytest.mark.both_engines
 
@@ -30,7 +31,7 @@ def test_what_has_ended_says_what_to_do_next_with_numbers(admin: Browser) -> Non
 
     assert steps_of(admin, an_ended()) == {
         "resolve": "Resolve 3 unknown…",
-        "retry": "Retry 12 failed…",
+        "retry": "Retry failed…",
         "follow": "Send 2 e-mails and 1 SMS to those who missed it…",
         "export": "Export 1,998 deliveries",
     }
@@ -120,6 +121,33 @@ def test_a_broadcast_that_everybody_got_says_so(admin: Browser) -> None:
     a_client(listings="email")
     assert steps_of(admin, got)["follow"] == "Send 1 e-mail to those who joined since…"
     assert "Everyone got it. There is nothing left to do." in text_of(admin.get(page_of(got)))
+
+
+def test_what_was_cancelled_before_it_started_was_got_by_nobody(admin: Browser) -> None:
+    undone = a_told_broadcast(state="CANCELLED", finished_at=timezone.now(), started_at=None, tally={})
+    assert steps_of(admin, undone) == {}
+    assert "Everyone got it" not in text_of(admin.get(page_of(undone)))
+
+    a_client(listings="email")
+
+    assert steps_of(admin, undone) == {"follow": "Send 1 e-mail after all…"}
+
+
+def test_the_number_of_those_who_missed_it_leaves_out_who_has_reached_the_cap(
+    admin: Browser, staff: LogIn, settings: Settings
+) -> None:
+    settings.CAPS = {"email": (1, 7), "sms": None}
+    broadcast = an_ended(tally={"audience": 2, "counts": {"email": {"FAILED": 2}}})
+    below, above = (a_client(listings="email") for _ in range(2))
+    for client in (below, above):
+        a_delivery(broadcast=broadcast, client=client, state="FAILED")
+    a_delivery(broadcast=a_broadcast(), client=above, state="SENT", settled_at=timezone.now())
+
+    assert steps_of(admin, broadcast)["follow"] == "Send 1 e-mail to those who missed it…"
+
+    Client.objects.filter(pk=below.pk).update(is_active=False)
+    assert steps_of(admin, broadcast)["follow"] == "Send to those who missed it…"
+    assert "follow" not in steps_of(staff("notifier.view_broadcast", "notifier.send_broadcast"), broadcast)
 
 
 def test_one_that_was_followed_leads_on_and_is_neither_retried_nor_followed_again(admin: Browser) -> None:

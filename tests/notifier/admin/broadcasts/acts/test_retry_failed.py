@@ -1,12 +1,14 @@
 """Sending again what failed of a broadcast."""
 
+import uuid
 from typing import Any
 
 import pytest
 from django.test import Client as Browser
 from django.utils import timezone
 
-from notifier.models import Broadcast, Delivery, Resolution
+from notifier.delivery import claims
+from notifier.models import Broadcast, Channel, Delivery, Preference, Resolution, Suppression
 from tests.notifier.admin.broadcasts.test_broadcast_admin import a_told_broadcast, act_url, page_of, text_of
 from tests.notifier.admin.conftest import LogIn
 from tests.support.factories import a_delivery
@@ -49,7 +51,7 @@ def test_a_retry_asks_first_takes_what_failed_and_keeps_who_and_why(admin: Brows
     page = agree_to(admin, act_url(broadcast, "retry"), follow=True, **WHY)
 
     # As it is, and not as the last tally had it.
-    assert "Counted just now: 1 failed and can be sent again." in text_of(asked)
+    assert "Counted just now: 1 failed, and 1 can be sent again." in text_of(asked)
     assert "Send 1 again" in text_of(asked)
     assert "To be sent again: 1 delivery." in text_of(page)
     assert {before for before, row in rows.items() if Delivery.objects.get(pk=row.pk).state != before} == {"FAILED"}
@@ -69,6 +71,39 @@ def test_a_retry_without_a_reason_asks_again_and_changes_nothing(admin: Browser,
     assert "errorlist" in text_of(page)
     row.refresh_from_db()
     assert row.state == "FAILED"
+
+
+def test_the_number_is_what_then_goes_out_and_those_who_would_be_skipped_are_named(admin: Browser) -> None:
+    broadcast = a_told_broadcast(state=State.FINISHED)
+    rows = [a_delivery(broadcast=broadcast, state="FAILED") for _ in range(5)]
+    for row in rows[:2]:
+        Suppression.objects.create(channel="email", address=row.address, reason="bounced", source="BOUNCE")
+
+    asked = text_of(admin.get(act_url(broadcast, "retry")))
+    answer = text_of(agree_to(admin, act_url(broadcast, "retry"), follow=True, **WHY))
+
+    assert "5 failed, and 3 can be sent again." in asked
+    assert "2 would be skipped: address suppressed (2)." in asked
+    assert ">Send 3 again</button>" in asked
+    assert "Of these, 2 will be skipped: address suppressed (2)." in answer
+    taken = claims.claim(
+        broadcast_id=broadcast.pk,
+        channel=Channel.EMAIL,
+        delivery_ids=[row.pk for row in rows],
+        token=uuid.uuid4(),
+        now=timezone.now(),
+    )
+    assert len(taken.messages) == 3
+
+
+def test_where_all_would_be_skipped_nothing_is_offered(admin: Browser) -> None:
+    broadcast = a_told_broadcast(state=State.FINISHED)
+    Preference.objects.filter(client=a_delivery(broadcast=broadcast, state="FAILED").client).delete()
+
+    asked = text_of(admin.get(act_url(broadcast, "retry")))
+
+    assert "This can’t be done: all 1 would be skipped: consent withdrawn after the send began (1)." in asked
+    assert 'id="do-it"' not in asked
 
 
 def test_a_retry_of_a_paused_broadcast_says_that_it_must_be_resumed_first(admin: Browser) -> None:

@@ -13,7 +13,7 @@ _ALT = (
 class Migration(migrations.Migration):
     # Old processes know no pictures: in their mails a picture is a link to it, as any image was.
     dependencies = [
-        ("notifier", "0023_preheader"),
+        ("notifier", "0020_preheader"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -8,7 +8,7 @@ _HELP = (
 
 class Migration(migrations.Migration):
     # Old processes write none, and send what they send without one.
-    dependencies = [("notifier", "0017_ready_to_send")]
+    dependencies = [("notifier", "0019_rejected_state")]
 
     operations = [
         migrations.AddField(

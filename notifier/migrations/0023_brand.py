@@ -12,7 +12,7 @@ _REPLY_LINE = "How clients reach you, at the end of e-mails. For example: “Que
 
 class Migration(migrations.Migration):
     # A broadcast that an old process makes has no brand, and goes out without one, as all did.
-    dependencies = [("notifier", "0025_rights_to_pictures")]
+    dependencies = [("notifier", "0022_rights_to_pictures")]
 
     operations = [
         migrations.AddField(

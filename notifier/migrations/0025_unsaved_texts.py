@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
     # Without constraints in the database on the rows that it names: old processes delete those, and know nothing of
     # this table.
     dependencies = [
-        ("notifier", "0027_rights_to_the_brand"),
+        ("notifier", "0024_rights_to_the_brand"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

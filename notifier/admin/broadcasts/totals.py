@@ -1,0 +1,49 @@
+"""How many messages go out: the number on the buttons that send."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from notifier.broadcasts import held_back
+from notifier.broadcasts.followups import Missing
+from notifier.models import Broadcast, Channel
+from notifier.runtime import clock
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    sends: dict[Channel, int]
+    #: The same if it ignored the frequency cap.
+    critical: dict[Channel, int]
+
+    @property
+    def total(self) -> int:
+        return sum(self.sends.values())
+
+    @property
+    def critical_total(self) -> int:
+        return sum(self.critical.values())
+
+    @property
+    def in_words(self) -> str:
+        """As in "412 e-mails and 388 SMS"."""
+        return in_words(self.sends)
+
+    @property
+    def critical_in_words(self) -> str:
+        return in_words(self.critical)
+
+
+def in_words(sends: Mapping[Channel, int]) -> str:
+    return " and ".join(channel.counted(number) for channel, number in sends.items() if number)
+
+
+def of_follow_up(broadcast: Broadcast, counted: Sequence[Missing]) -> Totals:
+    """What goes out to those whom this broadcast missed; `counted` are they, whatever the frequency cap."""
+    now = clock.now()
+    critical = {one.channel: one.recipients for one in counted}
+    over = {
+        channel: held_back.over_cap(topic_id=broadcast.topic_id, channel=channel, now=now, follows=broadcast)
+        for channel, number in critical.items()
+        if number
+    }
+    return Totals({channel: max(0, number - over.get(channel, 0)) for channel, number in critical.items()}, critical)

@@ -1,0 +1,70 @@
+"""The bar of a broadcast, or of one channel of it: what was sent of what was to be sent, by outcome. Read only.
+
+Who was skipped was not to be sent to, so a skip is no progress. What was cancelled stays empty, as what waits does: of
+a broadcast that was cancelled early the bar does not look full.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from notifier.models import Delivery
+
+State = Delivery.State
+
+#: The pieces, from the left.
+OUTCOMES = (State.SENT, State.UNKNOWN, State.FAILED)
+#: In units of the SVG, which the page stretches.
+WIDTH = 1000
+#: Of the smallest number above zero: three failures among a hundred thousand must be visible.
+MIN_WIDTH = 8
+
+
+@dataclass(frozen=True, slots=True)
+class BarPiece:
+    state: Delivery.State
+    x: int
+    width: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    #: How many deliveries are in each state, as the dispatcher last counted.
+    counts: Mapping[str, int]
+
+    width = WIDTH
+
+    @property
+    def sent(self) -> int:
+        return self.counts.get(State.SENT, 0)
+
+    @property
+    def to_send(self) -> int:
+        """All but those who were skipped."""
+        return sum(self.counts.values()) - self.counts.get(State.SKIPPED, 0)
+
+    @property
+    def attention(self) -> int:
+        """How many ended in a way that somebody should do something about."""
+        return self.counts.get(State.FAILED, 0) + self.counts.get(State.UNKNOWN, 0)
+
+    @property
+    def share(self) -> float:
+        return self.sent / self.to_send if self.to_send else 0.0
+
+    @property
+    def pieces(self) -> list[BarPiece]:
+        found = [(state, self.counts[state]) for state in OUTCOMES if self.counts.get(state)]
+        widths = [max(MIN_WIDTH, number * WIDTH // self.to_send) for _, number in found]
+        if widths and (over := sum(widths) - WIDTH) > 0:
+            widths[widths.index(max(widths))] -= over
+        return [
+            BarPiece(state, sum(widths[:place]), width)
+            for place, ((state, _), width) in enumerate(zip(found, widths, strict=True))
+        ]
+
+    @property
+    def words(self) -> str:
+        """E.g. "697 of 923 sent, 14 unknown, 212 failed"."""
+        others = ((state, self.counts.get(state, 0)) for state in OUTCOMES[1:])
+        bad = "".join(f", {number:,} {state.label.lower()}" for state, number in others if number)
+        return f"{self.sent:,} of {self.to_send:,} sent{bad}"
