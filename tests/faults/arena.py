@@ -482,6 +482,6 @@ def seconds_of(moment: Any) -> float:
 
 def hidden(page: str, name: str) -> str:
     """The value of a page's hidden field."""
-    found = re.search(rf'name="{name}" value="([^"]*)"', page)
+    found = re.search(rf'name="{name}"\s+value="([^"]*)"', page)
     assert found, f"the page has no field {name}"
     return found[1]
