@@ -4,6 +4,7 @@ import struct
 import subprocess
 import sys
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -119,6 +120,19 @@ def test_every_kind_of_pixels_is_read(mode: str) -> None:
     assert decoding.decode(a_picture_file(mode=mode, colour=0, kind=kind)).width == 40
 
 
+def test_a_photo_with_a_small_one_behind_it_is_a_photo() -> None:
+    """As many cameras and phones write it."""
+    file = io.BytesIO()
+    Image.new("RGB", (160, 120), "red").save(file, "MPO", save_all=True, append_images=[Image.new("RGB", (20, 20))])
+
+    decoded = decoding.decode(file)
+
+    assert (decoded.ending, decoded.width, decoded.height) == ("jpg", 160, 120)
+    red, *others = opened(decoded.data).getpixel((80, 60))  # type: ignore[misc]
+    assert red > 200
+    assert max(others) < 60
+
+
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
 def test_a_photo_that_was_saved_as_png_does_not_weigh_megabytes(mode: str) -> None:
     file = io.BytesIO()
@@ -151,6 +165,32 @@ def test_a_photo_that_was_saved_as_png_does_not_weigh_megabytes(mode: str) -> No
 def test_what_can_t_be_used_is_refused_in_words(file: io.BytesIO, said: str) -> None:
     with pytest.raises(BadPicture, match=said):
         decoding.decode(file)
+
+
+def many_scans(number: int) -> io.BytesIO:
+    """A progressive JPEG whose last scan is there so often: each is another pass over all pixels."""
+    data = a_picture_file(kind="JPEG", progressive=True).getvalue()
+    last = data[data.rfind(b"\xff\xda") : -2]
+    return io.BytesIO(data[:-2] + last * number + data[-2:])
+
+
+def many_exifs(number: int) -> io.BytesIO:
+    data = a_picture_file(kind="JPEG").getvalue()
+    return io.BytesIO(data[:2] + (b"\xff\xe1\0\x09Exif\0\0x") * number + data[2:])
+
+
+def many_profiles(number: int) -> io.BytesIO:
+    profile = chunk(b"iCCP", b"a\0\0" + zlib.compress(b"\0" * 900_000))
+    return a_png(2, 1, profile * number, rows=b"\0" * 7)
+
+
+@pytest.mark.parametrize("make", [many_scans, many_exifs, many_profiles])
+def test_a_file_of_many_small_parts_is_refused_before_any_is_decoded(make: Callable[[int], io.BytesIO]) -> None:
+    """Ten megabytes of scans took an hour."""
+    decoding.decode(make(20))
+
+    with pytest.raises(BadPicture, match="too many parts"):
+        decoding.decode(make(decoding.MAX_PARTS + 1))
 
 
 def test_an_animated_picture_is_refused() -> None:
