@@ -9,12 +9,13 @@ from collections import Counter
 from urllib.parse import urlsplit
 
 from markdown_it.rules_inline import StateInline
-from markdown_it.rules_inline import text as read_text
 
 #: A longer run of letters is no URL that somebody pasted. It is shown as it was typed.
 MAX_LETTERS = 4_000
 #: What looked like a URL and is none is read again, for the marks in it, unless it is longer.
 MAX_LETTERS_READ_AGAIN = 200
+#: Text is taken in pieces of so many letters.
+MAX_LETTERS_AT_ONCE = 1_000
 #: How a URL begins. The end of another word is no beginning, and what follows an @ is a part of an address.
 _START = re.compile(r"(?<![a-zA-Z0-9+.-])(?:https?|ftps?)://|(?<![\w@/:.-])www\.(?=\w)", re.IGNORECASE)
 _LONGEST_START = len("https://")
@@ -30,15 +31,21 @@ _MARKS_LOOKED_AT = 12
 
 
 def text(state: StateInline, silent: bool) -> bool:
-    """markdown-it's own rule for text, which ends where a URL begins as well."""
-    start, before = state.pos, state.pending
-    if not read_text(state, silent):
+    """In place of markdown-it's own rule for text, which does not end where a URL begins.
+
+    Only so much of it is taken at once: else a long line would be looked through to its end for each URL in it.
+    """
+    start = state.pos
+    reach = min(start + MAX_LETTERS_AT_ONCE, state.posMax)
+    mark = state.md.inline.terminator_re.search(state.src, start, reach)
+    end = mark.start() if mark else reach
+    found = _START.search(state.src, start + 1, end + _LONGEST_START)
+    end = min(end, found.start()) if found else end
+    if end == start:
         return False
-    found = _START.search(state.src, start + 1, state.pos + _LONGEST_START)
-    if found and found.start() < state.pos:
-        state.pos = found.start()
-        if not silent:
-            state.pending = before + state.src[start : state.pos]
+    if not silent:
+        state.append_pending(state.src[start:end])
+    state.pos = end
     return True
 
 
@@ -60,7 +67,7 @@ def link(state: StateInline, silent: bool) -> bool:
     address = f"http://{url}" if start[0].lower() == "www." else url
     if not is_link or state.linkLevel or start[0].lower().startswith("ftp"):
         # The words of a link are no links themselves, and mail programs open no FTP.
-        state.pending += url
+        state.append_pending(url)
         return True
     opened = state.push("link_open", "a", 1)
     opened.attrs = {"href": state.md.normalizeLink(address)}

@@ -7,6 +7,7 @@ from urllib.parse import unquote
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from markdown_it.rules_inline import StateInline
 
 from notifier.messages import markdown, placeholders
 
@@ -415,3 +416,21 @@ def test_what_is_no_address_is_shown_as_it_was_typed(text: str) -> None:
 )
 def test_the_subset_becomes_plain_text(source: str, text: str) -> None:
     assert markdown.write(source).text == text
+
+
+def test_a_long_line_of_urls_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing in it ends a piece of text but the URLs themselves."""
+    read: list[int] = []
+    original = StateInline.append_pending
+
+    def count(self: StateInline, text: str) -> None:
+        read.append(len(text))
+        original(self, text)
+
+    monkeypatch.setattr(StateInline, "append_pending", count)
+    text = " www.a" * 1_000
+
+    written = markdown.write(text)
+
+    assert written.html.count("<a href") == 1_000
+    assert sum(read) <= len(text)
