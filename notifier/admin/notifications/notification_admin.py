@@ -213,7 +213,7 @@ class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
         was_ready = change and notifications.is_ready(notification_id=obj.pk)
         super().save_model(request, obj, form, change)
         usage.keep_those_in(obj.email_body)
-        unsaved.clear(request, obj if change else None)
+        unsaved.saved(request, obj if change else None)
         if not change:
             return
         if was_ready and not notifications.is_ready(notification_id=obj.pk):

@@ -22,6 +22,8 @@ from notifier.wording import numbers
 
 #: The parameter of the form's URL that puts them back into it.
 PARAMETER, RESTORE = "unsaved", "restore"
+#: Posted by a form in which whatever was kept stands. Where it was only offered beside the form, a save leaves it.
+KEEPS = "keeps"
 _FORM_FIELDS = ("topic", *unsaved_texts.TEXTS)
 
 
@@ -38,13 +40,11 @@ class UnsavedOffer:
 
 def offer(request: HttpRequest, notification: Notification | None) -> UnsavedOffer | None:
     """None where there is nothing that the notification doesn't say already."""
-    if request.method != "GET":
-        return None
-    kept = _find(request, notification)
+    kept = None if KEEPS in request.POST else _find(request, notification)
     if kept is None:
         return None
     is_outdated = notification is not None and notification.updated_at > kept.kept_at
-    return UnsavedOffer(kept, _asks_for_them(request), is_outdated)
+    return UnsavedOffer(kept, request.method == "GET" and _asks_for_them(request), is_outdated)
 
 
 def in_form(form: type[forms.ModelForm], request: HttpRequest, notification: Notification | None) -> Any:
@@ -82,13 +82,18 @@ def discard_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpResp
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
     notification = _posted(model_admin, request)
-    clear(request, notification)
+    _drop(request, notification)
     messages.success(request, "Your unsaved changes have been discarded.")
     return redirect(model_admin.page_url(*(("change", notification.pk) if notification else ("add",))))
 
 
-def clear(request: HttpRequest, notification: Notification | None) -> None:
-    """Once they are saved, or given up."""
+def saved(request: HttpRequest, notification: Notification | None) -> None:
+    """Drops what the form that was saved held; what it only offered is offered again."""
+    if KEEPS in request.POST:
+        _drop(request, notification)
+
+
+def _drop(request: HttpRequest, notification: Notification | None) -> None:
     pk = notification.pk if notification else None
     unsaved_texts.drop(user=cast(User, request.user), notification_id=pk)
 

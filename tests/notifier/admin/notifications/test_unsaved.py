@@ -87,14 +87,45 @@ def test_a_save_and_a_press_end_it(admin: Browser) -> None:
             said = text_of(admin.post(reverse(DISCARD), {"notification": notification.pk}, follow=True))
             assert "Your unsaved changes have been discarded." in said
         else:
-            agree_to(admin, change_url(notification), subject="Houses")
+            agree_to(admin, f"{change_url(notification)}?unsaved=restore")
         assert not UnsavedText.objects.exists()
     admin.post(reverse(KEEP), a_draft())
-    admin.post(reverse(ADD), a_draft())
+    agree_to(admin, f"{reverse(ADD)}?unsaved=restore", **a_draft())
 
     assert not UnsavedText.objects.exists()
     assert Notification.objects.count() == 2
     assert "You have unsaved changes" not in text_of(admin.get(reverse(ADD)))
+
+
+def test_what_was_only_offered_outlives_the_save_of_something_else(admin: Browser) -> None:
+    """They wrote something short first, or corrected a letter: what they had typed before is still theirs."""
+    notification = a_notification(subject="Homes")
+    for page, kept in ((reverse(ADD), a_draft(subject="Houses")), (change_url(notification), None)):
+        admin.post(reverse(KEEP), kept or typed(admin, notification, subject="Houses"))
+
+        refused = text_of(agree_to(admin, page, **a_draft(subject="")))
+        agree_to(admin, page, **a_draft(subject="Flats"))
+
+        assert "You have unsaved changes from" in refused
+        assert 'id="kept"' not in refused
+        assert "You have unsaved changes from" in text_of(admin.get(page))
+        assert UnsavedText.objects.get().subject == "Houses"
+        UnsavedText.objects.all().delete()
+    assert Notification.objects.filter(subject="Flats").count() == 2
+
+
+def test_nor_does_an_earlier_version_that_is_brought_back_end_it(admin: Browser) -> None:
+    notification = a_notification(subject="Homes")
+    notification.subject = "Flats"
+    notification.save()
+    admin.post(reverse(KEEP), typed(admin, notification, subject="Houses"))
+    version = notification.history.earliest("pk")
+
+    agree_to(admin, reverse("admin:notifier_notification_simple_history", args=[notification.pk, version.pk]))
+
+    notification.refresh_from_db()
+    assert notification.subject == "Homes"
+    assert UnsavedText.objects.get().subject == "Houses"
 
 
 def test_what_says_the_same_as_the_saved_text_is_not_kept(admin: Browser) -> None:
