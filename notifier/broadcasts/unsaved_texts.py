@@ -38,7 +38,9 @@ def keep(
     *, user: User, notification_id: int | None, texts: Mapping[str, str], topic: str, seen: str, now: datetime
 ) -> None:
     """In place of what was kept of the same notification before. Raises `TooLong`, and keeps nothing then."""
+    # PostgreSQL stores no NUL.
     values = {name: texts[name].replace("\0", "") for name in TEXTS}
+    topic, seen = topic.replace("\0", ""), seen.replace("\0", "")
     if sum(map(len, values.values())) > MAX_LETTERS or len(seen) > MAX_SEEN or len(topic) > MAX_TOPIC:
         raise TooLong("This text is too long to be kept. Shorten it, or save a copy of it yourself.")
     row = values | {"topic": topic, "seen": seen, "kept_at": now}

@@ -192,6 +192,16 @@ def test_keeping_and_discarding_need_the_right_to_write_and_a_press(staff: LogIn
     assert not UnsavedText.objects.exists()
 
 
+@pytest.mark.both_engines
+def test_a_nul_is_kept_out_of_every_part_of_it(admin: Browser) -> None:
+    """PostgreSQL stores none."""
+    for name in ("topic", "subject", "preheader", "email_body", "sms_body", "seen"):
+        assert admin.post(reverse(KEEP), a_draft(subject="Houses") | {name: "1\0"}).status_code == 200
+
+        assert getattr(UnsavedText.objects.get(), name) == "1"
+        UnsavedText.objects.all().delete()
+
+
 def test_what_is_too_long_is_not_kept_and_the_page_says_so(admin: Browser) -> None:
     said = text_of(admin.post(reverse(KEEP), a_draft(email_body="x" * 110_000)))
 
