@@ -9,7 +9,7 @@ from django.db.models import Q
 
 from notifier.messages import brands
 from notifier.messages.brands import BrandLook
-from notifier.messages.lines import validate_one_line
+from notifier.messages.lines import is_one_line, validate_one_line
 from notifier.models.pictures import Picture
 
 #: The key of the only row.
@@ -107,6 +107,8 @@ class Brand(models.Model):
         }
         if self.postal_address.count("\n") >= MAX_ADDRESS_LINES:
             found["postal_address"] = f"An address has at most {MAX_ADDRESS_LINES} lines."
+        if not all(map(is_one_line, self.postal_address.splitlines())):
+            found["postal_address"] = "Write the address without tabs or other control characters."
         if mistake := _colour_mistake(self.colour, self.ink):
             found["colour"] = mistake
         if found:

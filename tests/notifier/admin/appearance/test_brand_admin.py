@@ -67,6 +67,7 @@ def test_what_is_saved_is_shown_from_then_on(admin: Browser) -> None:
         ({"colour": "#fff"}, "Write the colour as # and six digits, like #4a45c4."),
         ({"name": "{{ name }}"}, "Placeholders don’t work here."),
         ({"postal_address": "a\n" * 7}, "An address has at most 6 lines."),
+        ({"postal_address": "London\x08"}, "Write the address without tabs or other control characters."),
         ({"postal_address": "a" * 301}, "at most 300 characters"),
     ],
 )

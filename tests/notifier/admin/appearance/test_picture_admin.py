@@ -45,6 +45,7 @@ def test_an_upload_leads_to_what_shows_it_in_an_e_mail(admin: Browser) -> None:
     [
         ({"alt": " "}, "This field is required"),
         ({"alt": "{{ name }}"}, "A description can’t have a placeholder"),
+        ({"alt": "{% now %}"}, "A description can’t have a placeholder"),
         ({"alt": "a" * 201}, "at most 200 characters"),
         ({"data": b"<svg></svg>"}, "Upload a JPEG, PNG or GIF picture"),
         ({"size": (5001, 5000)}, "The picture has too many pixels (5,001 × 5,000)"),
