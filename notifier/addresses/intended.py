@@ -14,6 +14,8 @@ from notifier.addresses import emails, phones
 MAX_LETTERS = 1_000
 #: What stands around an address, and in none: Ann <ann@example.com>; mailto:ann@example.com
 _AROUND_EMAIL = re.compile(r'[\s<>()\[\],;:"“”„]+')
+#: A blank in the midst of an address: what stands on one side of it is somebody else's. ann. smith@example.com
+_BROKEN = re.compile(r"\w[._+-]\s+[^\s@]*@|@[^\s@]*\s+\.\w")
 _TYPOGRAPHIC = "‘’‚«»‹›"
 _PLAIN_QUOTES = ("'", "`")
 #: A number with what is written between its digits; letters end it.
@@ -31,6 +33,8 @@ def email(text: str) -> str | None:
     text = emails.visible(text)
     if text.lower().startswith("mailto:"):
         text = unquote(text.partition("?")[0])
+    if _BROKEN.search(text):
+        return None
     found = {_plain_email(word) for word in _AROUND_EMAIL.split(text) if "@" in word}
     return found.pop() if len(found) == 1 else None
 

@@ -36,6 +36,9 @@ def test_one_address_is_read_whatever_stands_around_it(text: str) -> None:
         "ann@example.com bob@example.com",
         "a@b ann@example.com",
         "ann@example.com|bob@example.com",
+        "mary. ann@example.com",
+        "mary_ ann@example.com",
+        "ann@example.com .au",
     ],
 )
 def test_what_may_be_another_address_or_none_is_not_read(text: str) -> None:
