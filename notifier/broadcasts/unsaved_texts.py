@@ -69,8 +69,9 @@ def _of(user: User, notification_id: int | None) -> QuerySet[UnsavedText]:
 
 
 def _drop_oldest(user: User, now: datetime) -> None:
+    # Everybody's: whoever has left keeps nothing more, so nobody else would clear up after them.
+    UnsavedText.objects.filter(kept_at__lte=now - KEPT_FOR).delete()
     mine = UnsavedText.objects.filter(user=user)
-    mine.filter(kept_at__lte=now - KEPT_FOR).delete()
     ids = list(mine.order_by("-kept_at", "-pk").values_list("pk", flat=True)[: MAX_KEPT + 1])
     if len(ids) > MAX_KEPT:
         mine.exclude(pk__in=ids[:MAX_KEPT]).delete()

@@ -51,6 +51,15 @@ def test_what_was_saved_or_discarded_is_gone_and_nothing_else() -> None:
     assert (found(ann, pk), found(ann), found(bob, pk)) == ("", "Homes", "Homes")
 
 
+def test_what_a_leaver_kept_goes_with_its_age_too() -> None:
+    leaver, ann = a_user(), a_user()
+    keep(leaver, now=NOW - unsaved_texts.KEPT_FOR)
+
+    keep(ann)
+
+    assert UnsavedText.objects.get().user == ann
+
+
 def test_only_the_newest_of_a_user_are_kept_and_none_for_long() -> None:
     ann, bob = a_user(), a_user()
     ids = [a_notification().pk for _ in range(unsaved_texts.MAX_KEPT + 2)]
