@@ -68,5 +68,5 @@ def test_cancelling_names_no_number_before_everybody_was_looked_at(admin: Browse
     after = text_of(poll(admin, broadcast, controls=before))
     assert 'id="act-cancel"' in after
     assert 'id="number-cancel"' in after
-    assert "How many are left is not known yet: only 10 % of clients have been checked." in asked
+    assert "How many are left is not known yet: only 10% of clients have been checked." in asked
     assert "Cancel the broadcast" in asked
