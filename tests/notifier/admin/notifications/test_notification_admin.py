@@ -131,7 +131,7 @@ def test_the_page_shows_the_message_as_a_client_will_read_it(admin: Browser) -> 
 
     assert "For Ann" in page
     assert "Hi Ann &lt;b&gt;Example" in page
-    assert "1 segment (17 of GSM-7)" in page
+    assert "1 segment (17 characters, GSM-7)" in page
 
 
 def test_it_is_said_beforehand_when_nobody_would_get_it(admin: Browser) -> None:
