@@ -159,7 +159,7 @@ def test_an_empty_text_is_said_beforehand(admin: Browser) -> None:
 
     page = text_of(admin.get(confirm_page(a_notification(sms_body=""))))
 
-    assert "There is no SMS text, so 1 who want it by SMS will not get one." in page
+    assert "There is no SMS text, so 1 client who agreed to SMS will not get it that way." in page
     assert "Send 1 e-mail" in page
 
 
