@@ -195,9 +195,9 @@ def test_the_menu_calls_each_list_as_staff_do(admin: Browser) -> None:
     }
 
     assert menu == {
-        "Send": ["Notifications", "Broadcasts", "Deliveries", "Manual decisions"],
+        "Send": ["Notifications", "Pictures", "Broadcasts", "Deliveries", "Manual decisions"],
         "Clients": ["Clients", "Inbox", "Topics", "Suppressions", "Imports"],
-        "System": ["Processes", "Queue", "Sending speed"],
+        "System": ["Brand", "Processes", "Queue", "Sending speed"],
         "Access": ["Users", "Groups", "Failed log-ins", "Log-ins"],
     }
 
@@ -207,7 +207,7 @@ def test_the_menu_has_no_queue_where_rabbitmq_holds_it(admin: Browser, settings:
 
     (system,) = [one for one in admin.get(reverse("admin:index")).context["menu"] if one["name"] == "System"]
 
-    assert [model["name"] for model in system["models"]] == ["Processes", "Sending speed"]
+    assert [model["name"] for model in system["models"]] == ["Brand", "Processes", "Sending speed"]
 
 
 @pytest.mark.parametrize(("group", "is_shown"), [("Editors", False), ("Senders", True), ("Auditors", True)])

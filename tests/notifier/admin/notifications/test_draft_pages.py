@@ -281,7 +281,7 @@ def test_a_check_takes_few_queries_however_many_clients_there_are(admin: Browser
     for _ in range(30):
         a_client(listings="both")
 
-    assert queries() == few <= 16
+    assert queries() == few <= 17
 
 
 def test_the_form_tells_the_length_of_what_was_saved_at_a_cost_that_does_not_grow(admin: Browser) -> None:
