@@ -142,9 +142,9 @@ def _check_signing_key() -> list[CheckMessage]:
         return []
     return [
         Error(
-            f"ANYMAIL_{missing} is missing: without it what the provider tells of bounces and complaints can’t be "
-            "taken.",
-            hint="It is the key by which the provider signs what it tells, as its own pages show it.",
+            f"ANYMAIL_{missing} is missing: without it the provider’s reports of bounces and complaints can’t be "
+            "accepted.",
+            hint="It is the key with which the provider signs its reports. You find it on the provider’s website.",
             id="notifier.E008",
         )
     ]

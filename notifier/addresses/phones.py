@@ -29,7 +29,7 @@ _SATELLITES = (870, 881, 882, 883)
 _PREMIUM = {
     PhoneNumberType.PREMIUM_RATE: "a premium-rate number",
     PhoneNumberType.SHARED_COST: "a shared-cost number",
-    PhoneNumberType.PERSONAL_NUMBER: "a personal number, which its owner has led elsewhere at a price",
+    PhoneNumberType.PERSONAL_NUMBER: "a personal number, which forwards messages at an extra charge",
 }
 
 

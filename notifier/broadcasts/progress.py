@@ -109,7 +109,7 @@ class Sheet:
 
     @property
     def stalls(self) -> list[str]:
-        """Which channels stand still and why, as in "SMS stopped: no consumer"; nothing unless it is running."""
+        """Which channels stand still and why, as in "SMS stopped: no consumer is running"; nothing unless it runs."""
         if self.broadcast.state != Broadcast.State.RUNNING:
             return []
         busy = [one.channel for one in self.channels if one.waiting or self.expanded_share < 1]
@@ -188,7 +188,7 @@ def announcement(sheet: Sheet) -> str:
         return f"{broadcast.get_state_display()}: {sheet.result}."
     if broadcast.state == Broadcast.State.RUNNING and sheet.expanded_share < 1:
         return "Running: working out who gets it."
-    said = [f"{broadcast.get_state_display()}: {int(sheet.bar.share * 10) * 10} % sent", *sheet.stalls]
+    said = [f"{broadcast.get_state_display()}: {int(sheet.bar.share * 10) * 10}% sent", *sheet.stalls]
     return " ".join(f"{sentence}." for sentence in said)
 
 

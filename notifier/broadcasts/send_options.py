@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 #: A year further ahead is a slip of the keyboard; near the end of the calendar no page could show it in every zone.
 FURTHEST = timedelta(days=36_525)
-TOO_FAR = "This lies more than a hundred years ahead."
+TOO_FAR = "This is more than a hundred years ahead."
 
 
 @dataclass(frozen=True, slots=True)

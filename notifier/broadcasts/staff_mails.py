@@ -143,7 +143,7 @@ def _body(mail: StaffMail) -> str:
     by = broadcast.created_by.get_username() if broadcast.created_by else "the command line"
     match mail.what:
         case What.TO_APPROVE:
-            said = f"{about} needs your approval. {by} requested it. {_starts(broadcast)}"
+            said = f"{about} needs your approval. It was requested by {by}. {_starts(broadcast)}"
             return f"{said}\n\nReview and decide:\n{_url(broadcast, 'approve')}\n"
         case What.REJECTED:
             who = broadcast.rejected_by.get_username() if broadcast.rejected_by else "An approver"
@@ -154,9 +154,9 @@ def _body(mail: StaffMail) -> str:
 
 def _starts(broadcast: Broadcast) -> str:
     if broadcast.started_at:
-        return f"It started {wall_clocks.with_zone(broadcast.started_at)}."
+        return f"It started on {wall_clocks.with_zone(broadcast.started_at)}."
     if broadcast.scheduled_for:
-        return f"It is due to start {wall_clocks.with_zone(broadcast.scheduled_for)}."
+        return f"It is due to start on {wall_clocks.with_zone(broadcast.scheduled_for)}."
     return "It starts as soon as it is approved."
 
 

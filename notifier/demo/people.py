@@ -157,15 +157,15 @@ TEXTS = (
         subject="Three new listings this week, {{ first_name }}",
         email="""Dear {{ name }},
 
-three homes came onto our books this week:
+Three homes came onto our books this week:
 
-- **A two-bedroom flat by the river**, with a balcony to the south
+- **A two-bedroom flat by the river**, with a south-facing balcony
 - **A terraced house near the station**, newly insulated
-- **A cottage with an orchard**, twenty minutes out of town
+- **A cottage with an orchard**, twenty minutes from town
 
-Viewings start on *Saturday at ten*. Reply to this mail to keep a place.
+Viewings start on *Saturday at ten*. Reply to this e-mail to book a place.
 
-We write again when there is more to say about {{ topic }}.""",
+We’ll write again when there is more news about {{ topic }}.""",
         sms="Hello {{ first_name }}, three new listings this week. Viewings start Saturday at 10. Reply to join.",
     ),
     Text(
@@ -173,31 +173,32 @@ We write again when there is more to say about {{ topic }}.""",
         subject="The price of 14 Mill Lane has changed",
         email="""Dear {{ name }},
 
-the owners of 14 Mill Lane have lowered their price by five per cent. If you liked the house but not \
-the figure, this is the week to look again.""",
+The owners of 14 Mill Lane have lowered their price by five per cent. If you liked the house but not \
+the price, this is the week to look again.""",
     ),
     Text(
         topic="listings",
         subject="Open house today",
-        sms="Hello {{ first_name }}, today is open house at 3 Harbour View, 4 to 7 pm. No appointment needed.",
+        sms="Hello {{ first_name }}, open house today at 3 Harbour View, 4 to 7 pm. No appointment needed.",
     ),
     Text(
         topic="offerings",
         subject="A free valuation for our clients",
         email="""Dear {{ name }},
 
-until the end of the month we value your home free of charge, with a written report within five working days.
+Until the end of the month we are offering a free valuation of your home, with a written report \
+within five working days.
 
-Reply to this mail with two dates that suit you, and we shall confirm one of them.""",
-        sms="{{ first_name }}, until the end of the month we value your home free of charge. Reply YES.",
+Reply to this e-mail with two dates that suit you, and we’ll confirm one of them.""",
+        sms="{{ first_name }}, have your home valued free of charge until the end of the month. Reply YES.",
     ),
     Text(
         topic="offerings",
-        subject="Fixed fees for letting, from January",
+        subject="Fixed letting fees from January",
         email="""Dear {{ name }},
 
-from January we let and manage homes for a fixed monthly fee, with no charge while a home \
-stands empty. The whole price list fits on one page, and we are glad to send it.""",
-        sms="{{ first_name }}, from January we let and manage homes for a fixed monthly fee. Reply LIST.",
+From January we will let and manage your home for a fixed monthly fee, with no charge while it \
+is empty. The whole price list fits on one page, and we’ll be glad to send it to you.""",
+        sms="{{ first_name }}, from January we will let and manage your home for a fixed monthly fee. Reply LIST.",
     ),
 )

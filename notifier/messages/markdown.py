@@ -119,7 +119,7 @@ def warnings(source: str) -> list[str]:
         shown = " ".join(tags[:3])
         found.append(f"HTML is shown as plain text: {shown}. Use Markdown instead: **bold**, [a link](https://…).")
     if _PICTURE.search(pictures.without(source)):
-        found.append("Images from elsewhere are not shown: ![…](…) becomes a link. Upload them under Pictures first.")
+        found.append("Pictures from elsewhere are not shown: ![…](…) becomes a link. Upload them under Pictures first.")
     if buttons.MARK in source and buttons.MARK in write(source).text:
         found.append(f"A button needs a line of its own: [Book now](https://…){buttons.MARK}.")
     return found

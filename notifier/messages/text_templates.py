@@ -33,7 +33,7 @@ TEMPLATES = {
         preheader="What it means for you, {{ first_name }}",
         email_body="""Dear {{ name }},
 
-we have news: **[what is new]**.
+We have news: **[what is new]**.
 
 [why it matters, in one or two sentences]
 
@@ -55,7 +55,7 @@ Kind regards""",
         preheader="{{ first_name }}, don’t forget: [time], [place]",
         email_body="""Dear {{ name }},
 
-this is a reminder of **[event]**.
+This is a reminder of **[event]**.
 
 - **When:** [date], [time]
 - **Where:** [place]
@@ -69,14 +69,14 @@ We look forward to seeing you.""",
     ),
     "new-listing": TextTemplate(
         name="New listing",
-        purpose="Something new on offer",
+        purpose="Something that has just come on the market",
         subject="New: [what it is] in [place]",
         preheader="Be among the first to see it, {{ first_name }}",
         email_body="""# [what it is] in [place]
 
 Dear {{ name }},
 
-this has just come in, and we thought of you:
+This has just come in, and we thought of you:
 
 - **Price:** [price]
 - **Size:** [size]
@@ -92,11 +92,11 @@ Viewings start on [date]. Reply to this e-mail if you have any questions.""",
     "price-change": TextTemplate(
         name="Price change",
         purpose="A price that goes up or down",
-        subject="New price: [what it is about]",
+        subject="New price: [property or service]",
         preheader="[new price] instead of [old price], from [date]",
         email_body="""Dear {{ name }},
 
-the price of **[what it is about]** changes on [date].
+The price of **[property or service]** changes on [date].
 
 - **Until then:** [old price]
 - **From [date]:** [new price]
@@ -106,20 +106,20 @@ the price of **[what it is about]** changes on [date].
 [See all prices](https://www.example.com){.button}
 
 If you would like to talk about it, reply to this e-mail.""",
-        sms_body="{{ first_name }}, new price for [what it is about]: [new price] instead of [old price], from [date].",
+        sms_body="{{ first_name }}, [property or service]: [new price] instead of [old price], from [date].",
     ),
     "invitation": TextTemplate(
         name="Invitation",
-        purpose="An event with a reply",
+        purpose="An event that asks for a reply",
         subject="{{ first_name }}, you are invited: [event]",
         preheader="[date], [time], [place]",
         email_body="""Dear {{ name }},
 
-we would like to invite you to **[event]**.
+We would like to invite you to **[event]**.
 
 - **When:** [date], [time]
 - **Where:** [place]
-- **Costs:** [price, or nothing]
+- **Cost:** [price, or free]
 
 [Reserve a place](https://www.example.com){.button}
 

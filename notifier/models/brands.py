@@ -40,8 +40,8 @@ class Brand(models.Model):
         default="",
         db_default="",
         validators=[validate_one_line],
-        help_text="Shown at the top of e-mails and on the pages that clients open. Left empty, those pages show the "
-        "sender’s name.",
+        help_text="Shown at the top of e-mails and on the pages that clients open. If you leave it empty, those "
+        "pages show the sender’s name.",
     )
     logo = models.ForeignKey(
         Picture,
@@ -56,15 +56,17 @@ class Brand(models.Model):
         max_length=7,
         default=brands.COLOUR,
         db_default=brands.COLOUR,
-        help_text="Of buttons and links, like #4a45c4.",
+        help_text="For buttons and links, such as #4a45c4.",
     )
-    ink = models.CharField("text on it", max_length=7, choices=Ink.choices, default=Ink.WHITE, db_default=brands.WHITE)
+    ink = models.CharField(
+        "text on buttons", max_length=7, choices=Ink.choices, default=Ink.WHITE, db_default=brands.WHITE
+    )
     postal_address = models.TextField(
         max_length=MAX_ADDRESS_LETTERS,
         blank=True,
         default="",
         db_default="",
-        help_text="At the end of e-mails. The law asks for it in many countries.",
+        help_text="Shown at the end of e-mails. Many countries require it by law.",
     )
     reply_line = models.CharField(
         max_length=200,
@@ -72,7 +74,7 @@ class Brand(models.Model):
         default="",
         db_default="",
         validators=[validate_one_line],
-        help_text="How clients reach you, at the end of e-mails. For example: “Questions? Reply to this e-mail.”",
+        help_text="How clients can reach you, at the end of e-mails. For example: “Questions? Reply to this e-mail.”",
     )
     updated_at = models.DateTimeField("changed", auto_now=True)
 

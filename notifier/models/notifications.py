@@ -52,8 +52,8 @@ class Notification(WithBodies):
         blank=True,
         default="",
         db_default="",
-        help_text="Shown after the subject in the inbox, and not in the e-mail itself. Left empty, most inboxes show "
-        "the beginning of the text.",
+        help_text="Shown after the subject in the inbox, and not in the e-mail itself. If you leave it empty, "
+        "most inboxes show the beginning of the text.",
     )
     email_body = models.TextField("e-mail text", blank=True)
     sms_body = models.TextField("SMS text", blank=True)

@@ -105,12 +105,12 @@ def _awaiting(may: May, named: list[Broadcast]) -> list[Concern]:
         return []
     decides = may(groups.APPROVE_BROADCAST)
     button = _decide(may)
-    rule = "approval. Nothing is sent until a second person approves it."
+    rule = "approval. Nothing is sent until a second person approves"
     if len(waiting) <= (MAX_NAMED if decides else 1):
         return [
             Concern(
                 "approval" if len(waiting) == 1 else f"approval-{one.pk}",
-                f"“{one.title}” is awaiting {rule}",
+                f"“{one.title}” is awaiting {rule} it.",
                 button=button,
                 url=_decide_url(one, may),
             )
@@ -118,7 +118,7 @@ def _awaiting(may: May, named: list[Broadcast]) -> list[Concern]:
         ]
     number = f"{MAX_COUNTED} broadcasts or more" if len(waiting) == MAX_COUNTED else f"{len(waiting)} broadcasts"
     url = reverse("admin:notifier_broadcast_changelist", query={"state__exact": State.AWAITING_APPROVAL})
-    return [Concern("approval", f"{number} are awaiting {rule}", button=button, url=url)]
+    return [Concern("approval", f"{number} are awaiting {rule} them.", button=button, url=url)]
 
 
 def _ready_to_send() -> list[Concern]:
@@ -127,9 +127,12 @@ def _ready_to_send() -> list[Concern]:
     if not ready:
         return []
     if len(ready) == 1:
-        by = f", says {ready[0].ready_by.get_username()}" if ready[0].ready_by else ""
+        who = ready[0].ready_by
+        words = (
+            f"{who.get_username()} marked “{ready[0]}” as ready to send." if who else f"“{ready[0]}” is ready to send."
+        )
         url = reverse("admin:notifier_notification_broadcast", query={"ids": ready[0].pk})
-        return [Concern("ready", f"“{ready[0]}” is ready to send{by}.", button="View and send", url=url)]
+        return [Concern("ready", words, button="View and send", url=url)]
     number = f"{MAX_COUNTED} notifications or more" if len(ready) == MAX_COUNTED else f"{len(ready)} notifications"
     url = reverse("admin:notifier_notification_changelist", query={"status": "ready"})
     return [Concern("ready", f"{number} are ready to send.", button="View", url=url)]

@@ -41,7 +41,7 @@ def health(*, channels: Iterable[Channel], now: datetime) -> list[Health]:
 
 
 def stalled(health: Iterable[Health]) -> dict[Channel, str]:
-    """Of which channels nothing is sent, and why, as in "no consumer". What stops all of them comes first."""
+    """Of which channels nothing is sent, and why: "no consumer is running". What stops all of them comes first."""
     found: dict[Channel, str] = {}
     for part in sorted((part for part in health if part.stops), key=lambda part: part.channel is not None):
         for channel in [part.channel] if part.channel else Channel:
@@ -59,7 +59,7 @@ def _dispatcher_health(dispatchers: list[Process]) -> Health:
     if not dispatchers:
         start = "python manage.py run_dispatcher"
         words = f"No dispatcher is running. Start one with: {start}"
-        return Health("Dispatcher", False, words, stops="no dispatcher")
+        return Health("Dispatcher", False, words, stops="no dispatcher is running")
     troubled = [process for process in dispatchers if process.waits_for_database]
     if len(troubled) == len(dispatchers):
         words = "the dispatcher can’t reach the database"
@@ -110,7 +110,7 @@ def _consumer_health(channel: Channel, consumers: list[Process]) -> Health:
             part,
             False,
             f"No {channel.in_words} consumer is running. Start one with: {start}",
-            stops="no consumer",
+            stops="no consumer is running",
             channel=channel,
         )
     troubled = [process for process in consumers if process.state == Process.State.WAITING]

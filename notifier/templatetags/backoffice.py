@@ -64,7 +64,7 @@ def duration(span: timedelta) -> str:
 @register.filter
 def percent(share: float) -> str:
     """Whole, and 100 only when nothing is missing."""
-    return f"{int(share * 100)} %"
+    return f"{int(share * 100)}%"
 
 
 @register.filter

@@ -183,7 +183,7 @@ def test_what_is_said_aloud_is_changed_seldom(page: Page, open_page: Callable[[P
     Broadcast.objects.update(cursor=1, audience_upto=1, tallied_at=timezone.now())
     open_page(page, page_of(broadcast))
     said = page.get_by_role("status")
-    expect(said).to_contain_text("Running: 10 % sent.")
+    expect(said).to_contain_text("Running: 10% sent.")
     page.evaluate(
         """() => {
             window.changes = 0;
@@ -195,7 +195,7 @@ def test_what_is_said_aloud_is_changed_seldom(page: Page, open_page: Callable[[P
     for sent in (2, 3):
         Broadcast.objects.update(tally={"audience": 10, "counts": {"email": {"SENT": sent, "PENDING": 10 - sent}}})
         expect(page.locator(".vitals")).to_contain_text(f"{sent} of 10")
-        expect(said).to_contain_text(f"Running: {sent}0 % sent.")
+        expect(said).to_contain_text(f"Running: {sent}0% sent.")
         for _ in range(2):
             with page.expect_response(re.compile(re.escape(page_of(broadcast)))):
                 pass

@@ -41,6 +41,10 @@ REPLACED = {
     r"[Cc]hoose what you get": "Manage your preferences",
     r"\bMachinery\b": "System",
     r"\bwhoever looks after\b": "your administrator",
+    r"(?:^|[\d}]) %(?![\w%(])": "100%, without a space",
+    r"\bfollow-up of\b": "follow-up to",
+    r"\bLeft empty, ": "If you leave it empty",
+    r"\bReply to this mail\b": "Reply to this e-mail",
     r"(?:messages|e-mails|rows) a second|^\W*a second\b": "per second",
 }
 #: Inside a sentence it is always "by e-mail".

@@ -43,7 +43,7 @@ class NewPictureForm(forms.ModelForm):
         self.fields["file"].help_text = (
             f"JPEG, PNG or a still GIF, up to {max_bytes() / 1_000_000:g} MB and "
             f"{decoding.MAX_PIXELS // 1_000_000} million pixels. It is reduced to {pictures.MAX_WIDTH:,} pixels wide, "
-            "and the place and time at which it was taken are removed."
+            "and the place and time it was taken are removed from it."
         )
 
     def clean_file(self) -> UploadedFile:
@@ -105,8 +105,8 @@ class PictureAdmin(GuardedDeleteAdmin):
     @admin.display(description="Markdown")
     def to_paste(self, picture: Picture) -> SafeString:
         return format_html(
-            '<code class="to-paste">{}</code><span class="help">Paste this into the text of an e-mail, where the '
-            "picture is to be.</span>",
+            '<code class="to-paste">{}</code><span class="help">Paste this into the text of an e-mail, where you '
+            "want the picture.</span>",
             picture.markdown,
         )
 

@@ -92,7 +92,7 @@ class BroadcastAdmin(ReadOnlyAdmin):
         if not bar.to_send:
             return NOTHING
         shown = render_to_string("admin/includes/broadcasts/bar.html", {"bar": bar, "of": f"#{broadcast.pk}"})
-        return format_html("{} {} %", shown, int(bar.share * 100))
+        return format_html("{} {}%", shown, int(bar.share * 100))
 
     @admin.display(description="sent")
     def sent(self, broadcast: Broadcast) -> str:

@@ -145,7 +145,8 @@ class Offer:
     def _warning(self, offer: ChannelOffer, reach: Reach) -> str:
         name = offer.channel.in_words
         if not offer.text and reach.recipients:
-            return f"There is no {name} text, so {reach.recipients:,} who want it by {name} will not get one."
+            clients = numbers.counted(reach.recipients, "client")
+            return f"There is no {name} text, so {clients} who agreed to {name} will not get it that way."
         if offer.text and not reach.recipients + reach.unreachable:
             return f"Nobody has agreed to hear about {self.notification.topic} by {name}."
         return ""

@@ -42,7 +42,7 @@ def _next(request: HttpRequest, broadcast: Broadcast) -> tuple[str, str, str]:
     if first := broadcast.was_to_follow_id:
         if not may(groups.SEND_BROADCAST):
             return "", "", ""
-        words = f"It was a follow-up of #{first}, which can be followed up again."
+        words = f"It was a follow-up to #{first}, which can be followed up again."
         return f"View #{first}", reverse("admin:notifier_broadcast_progress", args=[first]), words
     url = reverse("admin:notifier_notification_change", args=[broadcast.notification_id])
     if may(groups.CHANGE_NOTIFICATION):

@@ -122,9 +122,9 @@ class PreferenceFormSet(BaseInlineFormSet):
                     form.add_error(name, refusal)
 
     def _refusal(self, since: datetime) -> str:
-        ended = f"They ended this themselves on {date_format(localtime(since), 'j M Y')}."
+        ended = f"They opted out themselves on {date_format(localtime(since), 'j M Y')}."
         if not self.may_resubscribe:
-            return f"{ended} They can turn it on again by the link in a message, or someone who has permission can."
+            return f"{ended} They can turn it on again with the link in a message, or someone with permission can."
         return "" if self.has_reason else f"{ended} Explain below how we know that they want it again."
 
     def save_consents(self, *, origin: Origin, now: datetime) -> None:

@@ -86,7 +86,7 @@ _LOST: list[Mistake] = [
         "or turn the consent off on the client’s page.",
     )
 ]
-_HEARD: list[Mistake] = [(ROW, "The opt-out in this row is applied all the same.")]
+_HEARD: list[Mistake] = [(ROW, "The opt-out in this row is still applied.")]
 
 
 @contextmanager

@@ -34,7 +34,7 @@ HOW_DO_WE_KNOW = (
 )
 #: What is told beside the counts.
 NOTES = {
-    "withdrawn": "withdrew consent in rejected rows: that is applied, and nothing else of those rows.",
+    "withdrawn": "withdrew consent in rejected rows: that is applied, and nothing else in those rows.",
     "kept_out": "of them had opted out before: that consent stays off.",
     "unclear": "of them agreed to something that an unreadable cell in another row may refuse: that is unchanged.",
     "resubscribed": "of them had opted out before, and are subscribed again.",

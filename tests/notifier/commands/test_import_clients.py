@@ -107,7 +107,7 @@ def test_opt_outs_in_rejected_rows_are_applied_and_those_that_can_not_be_are_tol
 
     assert said[0].startswith("1 opt-out could not be applied (see below). Imported. It has 0 added, 0 changed,")
     assert said[1].startswith("1 rejected row says no, and it is not clear whose no it is.")
-    assert said[2] == "1 withdrew consent in rejected rows: that is applied, and nothing else of those rows."
+    assert said[2] == "1 withdrew consent in rejected rows: that is applied, and nothing else in those rows."
     assert list(Preference.objects.filter(client=client).values_list("email", "sms")) == [(False, False)]
     assert ClientImport.objects.get().counts["lost"] == 1
     rows = list(csv.DictReader(file.with_suffix(".failed.csv").read_text(encoding="utf-8-sig").splitlines()))

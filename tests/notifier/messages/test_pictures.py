@@ -58,7 +58,7 @@ def test_any_other_is_no_picture_and_stays_what_it_was(address: str) -> None:
     source = f"![a]({address})"
 
     assert "<img" not in markdown.write(source).html
-    assert any("Images from elsewhere" in one for one in markdown.warnings(source))
+    assert any("Pictures from elsewhere" in one for one in markdown.warnings(source))
 
 
 @pytest.mark.parametrize("alt", ["", " ", "\\"])

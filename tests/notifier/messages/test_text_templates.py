@@ -38,6 +38,14 @@ def test_a_template_renders_with_its_placeholders_filled_in(template: TextTempla
 
 
 @every_template
+def test_what_follows_the_greeting_begins_as_a_sentence(template: TextTemplate) -> None:
+    _, greeting, rest = template.email_body.partition("Dear {{ name }},\n\n")
+
+    assert greeting
+    assert rest[0].isupper()
+
+
+@every_template
 def test_an_sms_of_a_template_is_one_segment(template: TextTemplate) -> None:
     size = sms_segments.measure(placeholders.sms(template.sms_body, VALUES))
 

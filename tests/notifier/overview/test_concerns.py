@@ -57,7 +57,7 @@ def test_what_is_ready_to_send_waits_for_those_who_may_send(now: datetime) -> No
     may_not_send = {groups.VIEW_BROADCAST, groups.VIEW_NOTIFICATION, groups.VIEW_DELIVERY}
 
     [one] = concerns.find(health=[], may=everything, now=now)
-    assert (one.key, one.words, one.is_bad) == ("ready", "“Spring” is ready to send, says ann.", False)
+    assert (one.key, one.words, one.is_bad) == ("ready", "ann marked “Spring” as ready to send.", False)
     assert one.url.endswith(f"/notification/broadcast/?ids={first.pk}")
     assert listed(now, may=may_not_send.__contains__) == []
 

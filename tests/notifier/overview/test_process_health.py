@@ -169,7 +169,7 @@ def test_a_channel_without_a_consumer_stands_still_and_the_other_does_not(now: d
 
     found = process_health.health(channels=Channel, now=now)
 
-    assert process_health.stalled(found) == {Channel.SMS: "no consumer"}
+    assert process_health.stalled(found) == {Channel.SMS: "no consumer is running"}
 
 
 def test_without_a_dispatcher_everything_stands_still(now: datetime) -> None:
@@ -177,7 +177,7 @@ def test_without_a_dispatcher_everything_stands_still(now: datetime) -> None:
 
     found = process_health.health(channels=Channel, now=now)
 
-    assert process_health.stalled(found) == dict.fromkeys(Channel, "no dispatcher")
+    assert process_health.stalled(found) == dict.fromkeys(Channel, "no dispatcher is running")
 
 
 def test_a_channel_that_paused_itself_stands_still_for_that(now: datetime) -> None:

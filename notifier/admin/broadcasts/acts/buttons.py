@@ -40,8 +40,8 @@ class Button:
     asks: bool = False
     #: The number of deliveries on the button; None where there is none to show.
     number: Callable[[Sheet], int | None] = _no_number
-    #: What they are, after the number.
-    unit: str = ""
+    #: What it says before the number, in place of the label.
+    label_with_number: str = ""
     #: What else it takes, besides the state.
     condition: Callable[[Sheet, datetime], bool] = _always
 
@@ -81,7 +81,7 @@ BUTTONS = {
             tone="danger",
             asks=True,
             number=pause_and_cancel.unsent,
-            unit=" not yet sent",
+            label_with_number="Stop sending to the remaining",
         ),
     )
 }

@@ -121,7 +121,7 @@ def test_the_list_of_broadcasts_leads_to_what_needs_a_look(admin: Browser) -> No
 
     for state in ("FAILED", "UNKNOWN"):
         assert results.list_of(broadcast, state__exact=state).replace("&", "&amp;") in text
-    assert "58 %" in text
+    assert "58%" in text
 
 
 @pytest.mark.both_engines

@@ -37,7 +37,10 @@ def test_the_progress_page_says_what_it_waits_for_and_who_may(staff: LogIn) -> N
 def test_whoever_may_approve_finds_the_way(staff: LogIn) -> None:
     broadcast = waiting(created_by=a_user())
 
-    assert page_of(broadcast) in text_of(staff(VIEW, APPROVE).get(page_of(broadcast, "progress")))
+    page = text_of(staff(VIEW, APPROVE).get(page_of(broadcast, "progress")))
+
+    assert page_of(broadcast) in page
+    assert "Waiting for your approval" in page
 
 
 def test_the_progress_page_says_when_it_starts(admin: Browser) -> None:

@@ -214,7 +214,7 @@ def test_a_suppression_stands_at_the_top_and_its_switches_say_that_they_have_no_
     assert profile.index('id="suppressed"') < profile.index('id="profile"')
     assert profile.count("no effect: suppressed") == 1
     assert page.index('id="suppressed"') < page.index('id="id_name"')
-    assert f"Nothing is sent to {client.email} : it is suppressed (Bounce)." in text
+    assert f"Nothing is sent to {client.email} : it is suppressed (bounce)." in text
     assert text.count("Listings by e-mail no effect: suppressed") == 1
     assert "by SMS no effect" not in text
 

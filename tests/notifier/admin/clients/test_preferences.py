@@ -228,7 +228,7 @@ def test_what_a_client_ended_is_switched_on_again_only_with_a_right_and_a_reason
         return browser.post(page_of(client), filled_in(page, **{"preferences-0-email": "on"} | fields))
 
     answer = tick(staff(*LOOK, *may), evidence="asked by phone")
-    assert "They ended this themselves on" in answer.content.decode()
+    assert "They opted out themselves on" in answer.content.decode()
     assert not Preference.objects.filter(email=True).exists()
 
     rightful = staff(*LOOK, *may, "notifier.resubscribe_client")

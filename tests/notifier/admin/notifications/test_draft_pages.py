@@ -218,7 +218,7 @@ def test_the_counter_and_the_preview_have_the_line_that_ends_each_sms(admin: Bro
     page = text_of(admin.post(reverse(PREVIEW), a_draft(sms_body="Hello")))
 
     assert "<strong>161</strong> of 306 characters, <strong>2 segments</strong>" in said
-    assert "At most <strong>2 segments</strong> (161 of GSM-7)" in longest
+    assert "At most <strong>2 segments</strong> (161 characters, GSM-7)" in longest
     assert "Hello<br>Reply STOP to end" in page
     assert "No SMS text: no SMS is sent." in check(admin, sms_body="")
 
@@ -239,7 +239,7 @@ def test_the_counter_tells_the_worst_for_the_longest_name(admin: Browser) -> Non
     said = check(admin, sms_body="{{ name }} " + "x" * 60)
 
     assert "<strong>64</strong> of 160 characters, <strong>1 segment</strong>" in said
-    assert "At most <strong>2 segments</strong> (161 of GSM-7): the longest client name has 100" in said
+    assert "At most <strong>2 segments</strong> (161 characters, GSM-7): the longest client name has 100" in said
     assert "such as Łukasz, at most <strong>4 segments</strong>" in said
 
 

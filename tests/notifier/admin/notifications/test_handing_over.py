@@ -108,7 +108,7 @@ def test_an_editor_saves_and_hands_over_in_one_press(staff: LogIn) -> None:
     assert Notification.objects.get().sms_body == "The last word"
     page = text_of(browser.get(page_of(notification)))
     assert "is saved and ready to send" in page
-    assert f"by {User.objects.latest('pk').username}." in page
+    assert f"by {User.objects.latest('pk').username}, " in page
     assert "Marked as ready to send." in LogEntry.objects.latest("pk").get_change_message()
 
 

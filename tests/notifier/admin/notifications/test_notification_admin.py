@@ -131,7 +131,7 @@ def test_the_page_shows_the_message_as_a_client_will_read_it(admin: Browser) -> 
 
     assert "For Ann" in page
     assert "Hi Ann &lt;b&gt;Example" in page
-    assert "1 segment (17 of GSM-7)" in page
+    assert "1 segment (17 characters, GSM-7)" in page
 
 
 def test_it_is_said_beforehand_when_nobody_would_get_it(admin: Browser) -> None:
@@ -159,7 +159,7 @@ def test_an_empty_text_is_said_beforehand(admin: Browser) -> None:
 
     page = text_of(admin.get(confirm_page(a_notification(sms_body=""))))
 
-    assert "There is no SMS text, so 1 who want it by SMS will not get one." in page
+    assert "There is no SMS text, so 1 client who agreed to SMS will not get it that way." in page
     assert "Send 1 e-mail" in page
 
 

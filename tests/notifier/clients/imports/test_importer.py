@@ -736,7 +736,7 @@ def test_a_rejected_row_says_that_its_opt_out_is_applied(now: datetime) -> None:
 
     (refused,) = plan("name,email,listings e-mail\nAnn,mailto:ann@example.com,no").refused
 
-    assert refused.mistakes[-1][1] == "The opt-out in this row is applied all the same."
+    assert refused.mistakes[-1][1] == "The opt-out in this row is still applied."
 
 
 def test_a_client_who_changed_since_is_not_opted_out_by_a_rejected_row(do: Do, now: datetime) -> None:

@@ -45,7 +45,7 @@ def just_sent(**fields: Any) -> Broadcast:
 def test_the_confirm_page_says_how_long_it_can_be_undone(admin: Browser, settings: LazySettings) -> None:
     page = confirm_page(a_notification())
 
-    assert "It starts 10 seconds after you press, and until then you can undo it" in text_of(admin.get(page))
+    assert "It starts 10 seconds after you press the button, and until then you can undo it" in text_of(admin.get(page))
 
     settings.UNDO_SECONDS = 0
     assert "It starts immediately. You can pause or cancel it" in text_of(admin.get(page))
