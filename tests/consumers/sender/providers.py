@@ -35,12 +35,15 @@ class FakeBackend:
 class Provider:
     """Makes a backend for each thread and keeps them."""
 
-    def __init__(self, act: Callable[[Outgoing], str] = lambda message: "") -> None:
+    def __init__(
+        self, act: Callable[[Outgoing], str] = lambda message: "", *, backend: type[FakeBackend] = FakeBackend
+    ) -> None:
         self.act = act
+        self.backend = backend
         self.backends: list[FakeBackend] = []
 
     def __call__(self) -> SendBackend:
-        self.backends.append(FakeBackend(self.act))
+        self.backends.append(self.backend(self.act))
         return self.backends[-1]
 
     @property

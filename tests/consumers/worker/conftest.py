@@ -45,9 +45,10 @@ def run(
         stop: StopFlag | None = None,
         until_idle: bool = True,
         transport: Transport = transport,
+        provider: type[FakeBackend] = FakeBackend,
     ) -> None:
         def get_backend() -> SendBackend:
-            return FakeBackend(act, events)
+            return provider(act, events)
 
         Consumer(
             channel=Channel.EMAIL,

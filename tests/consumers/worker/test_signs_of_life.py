@@ -139,7 +139,6 @@ def test_a_connection_that_hangs_while_it_opens_is_shown_and_let_go_of_when_it_i
     monkeypatch.setattr(sender, "STARTING_SECONDS", 0.0)
     monkeypatch.setattr(sender, "CLOSING_SECONDS", 0.1)
     monkeypatch.setattr(worker, "SILENT_SECONDS", 0)
-    monkeypatch.setattr(FakeBackend, "longest_send_seconds", 2 * PATIENCE_SECONDS)
     said: set[tuple[str, str]] = set()
     ids, over, stop = a_ticket(3), threading.Event(), StopFlag()
     connecting = ("WAITING", "E-mail: the provider has not accepted a connection for more than 0 s.")
@@ -152,9 +151,14 @@ def test_a_connection_that_hangs_while_it_opens_is_shown_and_let_go_of_when_it_i
             stop.set()
 
     monkeypatch.setattr(Heartbeat, "beat", beat_and_look)
-    monkeypatch.setattr(FakeBackend, "open", lambda self: over.wait(PATIENCE_SECONDS), raising=False)
 
-    run(concurrency=2, stop=stop)
+    class Hanging(FakeBackend):
+        longest_send_seconds = 2 * PATIENCE_SECONDS
+
+        def open(self) -> None:
+            over.wait(PATIENCE_SECONDS)
+
+    run(concurrency=2, stop=stop, provider=Hanging)
     over.set()
     for thread in threading.enumerate():
         if thread.name.startswith("sender "):
