@@ -181,8 +181,8 @@ def test_a_text_of_which_nothing_would_be_seen_is_complained_of(text: str) -> No
     [
         ("a <b>bold</b> word", "HTML"),
         ('<a href="https://x.example">x</a>', "HTML"),
-        ("![house](https://x.example/a.png)", "Images"),
-        ("![house](https://x.example/pictures/a.png)", "Images"),
+        ("![house](https://x.example/a.png)", "Pictures"),
+        ("![house](https://x.example/pictures/a.png)", "Pictures"),
         ("Now: [Book](https://x.example){.button}", "A button"),
     ],
 )
