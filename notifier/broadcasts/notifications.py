@@ -83,13 +83,8 @@ def duplicate(*, notification: Notification) -> Notification:
 
     The subject stays as it is, without "copy of", because clients read it.
     """
-    copy = Notification(
-        topic=notification.topic,
-        subject=notification.subject,
-        preheader=notification.preheader,
-        email_body=notification.email_body,
-        sms_body=notification.sms_body,
-    )
+    texts = {name: getattr(notification, name) for name in Notification.TEXTS}
+    copy = Notification(topic=notification.topic, **texts)
     copy._change_reason = f"Duplicated from notification {notification.pk}."  # type: ignore[attr-defined]
     copy.save()
     return copy

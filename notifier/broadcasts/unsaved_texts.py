@@ -12,9 +12,8 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
 from notifier.messages import markdown
-from notifier.models import UnsavedText
+from notifier.models import Notification, UnsavedText
 
-TEXTS = ("subject", "preheader", "email_body", "sms_body")
 #: Of one user; the oldest goes first.
 MAX_KEPT = 20
 #: Nobody goes on with what is older.
@@ -39,7 +38,7 @@ def keep(
 ) -> None:
     """In place of what was kept of the same notification before. Raises `TooLong`, and keeps nothing then."""
     # PostgreSQL stores no NUL.
-    values = {name: texts[name].replace("\0", "") for name in TEXTS}
+    values = {name: texts[name].replace("\0", "") for name in Notification.TEXTS}
     topic, seen = topic.replace("\0", ""), seen.replace("\0", "")
     if sum(map(len, values.values())) > MAX_LETTERS or len(seen) > MAX_SEEN or len(topic) > MAX_TOPIC:
         raise TooLong("This text is too long to be kept. Shorten it, or save a copy of it yourself.")

@@ -94,7 +94,7 @@ class Broadcast(WithBodies):
     #: Nothing was sent yet, and clients who are added now are still included.
     BEFORE_START = (State.AWAITING_APPROVAL, State.SCHEDULED)
     #: What is copied from the notification.
-    FROZEN = ("topic_id", "subject", "preheader", "email_body", "sms_body")
+    FROZEN = ("topic_id", *Notification.TEXTS)
 
     notification = models.ForeignKey(Notification, on_delete=models.PROTECT, related_name="broadcasts")
     topic = models.ForeignKey(Topic, on_delete=models.PROTECT, related_name="broadcasts")

@@ -43,6 +43,9 @@ class Notification(WithBodies):
         SCHEDULED = "SCHEDULED", "Scheduled"
         SENT = "SENT", "Sent"
 
+    #: What is written of it, by the names of the fields.
+    TEXTS = ("subject", "preheader", "email_body", "sms_body")
+
     topic = models.ForeignKey(Topic, on_delete=models.PROTECT, related_name="notifications")
     subject = models.CharField(
         max_length=200, help_text="The subject of the e-mail. Staff see it as the name of the notification."
@@ -86,16 +89,19 @@ class Notification(WithBodies):
     def clean(self) -> None:
         self.subject, self.preheader = self.subject.strip(), self.preheader.strip()
         self.email_body, self.sms_body = placeholders.tidied(self.email_body), placeholders.tidied(self.sms_body)
-        found = mistakes.found(
-            subject=self.subject, preheader=self.preheader, email_body=self.email_body, sms_body=self.sms_body
-        )
-        if missing := missing_pictures(self.email_body):
-            found["email_body"] = [*found.get("email_body", []), *missing]
-        if found:
+        if found := text_mistakes(**{name: getattr(self, name) for name in self.TEXTS}):
             raise ValidationError(found)
 
 
-def missing_pictures(text: str) -> list[str]:
+def text_mistakes(**texts: str) -> dict[str, list[str]]:
+    """What is wrong with these texts, by the names of their fields, and with the pictures that they show."""
+    found = mistakes.found(**texts)
+    if missing := _missing_pictures(texts["email_body"]):
+        found["email_body"] = [*found.get("email_body", []), *missing]
+    return found
+
+
+def _missing_pictures(text: str) -> list[str]:
     """A sentence for each picture of the text that is not there, or not any more."""
     names = pictures.names_in(text)
     there = Picture.objects.filter(name__in=names).values_list("name", flat=True) if names else []

@@ -13,7 +13,6 @@ from notifier.wording import numbers
 OFFERED = 30
 #: Parameters of the form's URL.
 TEMPLATE, COPY = "template", "copy"
-_FIELDS = ("subject", "preheader", "email_body", "sms_body")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,7 @@ def chosen(request: HttpRequest, *, may_view: bool) -> Beginning | None:
     earlier = Notification.objects.filter(pk=number).first() if number is not None and may_view else None
     if earlier is None:
         return None
-    values = {name: getattr(earlier, name) for name in _FIELDS}
+    values = {name: getattr(earlier, name) for name in Notification.TEXTS}
     return Beginning({"topic": earlier.topic_id, **values}, f"a copy of “{earlier}”", copied=earlier.pk)
 
 

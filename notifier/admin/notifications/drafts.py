@@ -13,9 +13,9 @@ from notifier.admin.broadcasts import email_preview
 from notifier.admin.broadcasts.email_preview import NOBODY
 from notifier.admin.lists import search
 from notifier.broadcasts import audience
-from notifier.messages import email, fill_ins, lines, markdown, mistakes, placeholders, sms_segments
+from notifier.messages import email, fill_ins, lines, markdown, placeholders, sms_segments
 from notifier.models import Brand, Channel, Client, Notification, Topic
-from notifier.models.notifications import missing_pictures
+from notifier.models.notifications import text_mistakes
 from notifier.wording import numbers
 
 #: Clients offered while a name is typed.
@@ -62,9 +62,7 @@ class Draft:
     @property
     def mistakes(self) -> dict[str, list[str]]:
         """What would be refused when it is saved, by the text's name; a text that is not written yet is no mistake."""
-        found = mistakes.found(**{name: getattr(self, name) for name in _TEXTS})
-        if missing := missing_pictures(self.email_body):
-            found["email_body"] = [*found.get("email_body", []), *missing]
+        found = text_mistakes(**{name: getattr(self, name) for name in _TEXTS})
         return {_TEXTS[name]: sentences for name, sentences in found.items()}
 
     @property

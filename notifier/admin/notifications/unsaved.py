@@ -24,7 +24,7 @@ from notifier.wording import numbers
 PARAMETER, RESTORE = "unsaved", "restore"
 #: Posted by a form in which whatever was kept stands. Where it was only offered beside the form, a save leaves it.
 KEEPS = "keeps"
-_FORM_FIELDS = ("topic", *unsaved_texts.TEXTS)
+_FORM_FIELDS = ("topic", *Notification.TEXTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ def _keep(user: User, notification: Notification | None, posted: Mapping[str, st
         unsaved_texts.keep(
             user=user,
             notification_id=pk,
-            texts={name: posted.get(name, "") for name in unsaved_texts.TEXTS},
+            texts={name: posted.get(name, "") for name in Notification.TEXTS},
             topic=posted.get("topic", ""),
             seen=posted.get(stale_forms.FIELD, ""),
             now=now,
@@ -123,7 +123,7 @@ def _is_saved(notification: Notification | None, posted: Mapping[str, str]) -> b
     """Whether the texts say what is saved, or nothing at all."""
     draft = Draft.read(posted)
     if notification is None:
-        return not any(getattr(draft, name) for name in unsaved_texts.TEXTS)
+        return not any(getattr(draft, name) for name in Notification.TEXTS)
     return draft == Draft.of(notification)
 
 
