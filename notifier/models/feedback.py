@@ -39,7 +39,7 @@ class InboundMessage(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"message {self.pk}"
+        return f"SMS reply {self.pk}"
 
     @property
     def waits(self) -> bool:
