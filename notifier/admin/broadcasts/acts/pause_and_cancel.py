@@ -9,7 +9,8 @@ from django.template.response import TemplateResponse
 
 from notifier.admin.broadcasts import page_parts
 from notifier.admin.lists.base import BackOfficeAdmin
-from notifier.broadcasts import lifecycle, progress
+from notifier.broadcasts import acts, lifecycle, progress
+from notifier.broadcasts.acts import Act
 from notifier.broadcasts.progress import Sheet
 from notifier.models import Broadcast, Delivery
 from notifier.runtime import clock
@@ -29,6 +30,8 @@ def cancel_page(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: B
     if request.method == "POST":
         done = "Cancelled. Messages that had not been sent will not be sent."
         return _change(model_admin, request, broadcast, lifecycle.cancel, done)
+    if not acts.is_allowed(Act.CANCEL, broadcast):
+        return page_parts.refused(model_admin, request, broadcast, lifecycle.refusal(Act.CANCEL, broadcast.pk))
     sheet = progress.sheet(broadcast)
     context = {
         **page_parts.context(model_admin, request, broadcast, "Cancel"),

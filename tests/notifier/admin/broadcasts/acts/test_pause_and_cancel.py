@@ -3,12 +3,13 @@
 import pytest
 from django.test import Client as Browser
 from django.urls import reverse
+from django.utils import timezone
 
 from notifier.models import Broadcast
 from tests.notifier.admin.broadcasts.acts.test_approve import waiting
 from tests.notifier.admin.broadcasts.test_broadcast_admin import a_told_broadcast, act_url, page_of, poll, text_of
 from tests.notifier.admin.conftest import LogIn
-from tests.support.factories import a_user
+from tests.support.factories import a_broadcast, a_user
 
 pytestmark = pytest.mark.both_engines(only_full=True)
 
@@ -34,7 +35,7 @@ def test_cancelling_asks_with_the_numbers(admin: Browser) -> None:
 
     text = text_of(admin.get(act_url(broadcast, "cancel")))
 
-    assert "1,165 of 1,998 have been sent. 800 have not been sent yet." in text
+    assert "1,165 of 1,980 have been sent. 800 have not been sent yet." in text
     broadcast.refresh_from_db()
     assert broadcast.state == State.RUNNING
 
@@ -70,3 +71,13 @@ def test_cancelling_names_no_number_before_everybody_was_looked_at(admin: Browse
     assert 'id="number-cancel"' in after
     assert "How many are left is not known yet: only 10% of clients have been checked." in asked
     assert "Cancel the broadcast" in asked
+
+
+@pytest.mark.parametrize("state", [State.FINISHED, State.CANCELLED, State.REJECTED])
+def test_what_has_ended_is_not_asked_about(admin: Browser, state: Broadcast.State) -> None:
+    broadcast = a_broadcast(state=state, finished_at=timezone.now())
+
+    answer = admin.get(act_url(broadcast, "cancel"), follow=True)
+
+    assert answer.redirect_chain == [(reverse("admin:notifier_broadcast_progress", args=[broadcast.pk]), 302)]
+    assert "you can’t cancel it now" in text_of(answer)
