@@ -1,5 +1,6 @@
 """How staff resolve deliveries: from the list or a delivery's page, over the page that asks."""
 
+import re
 import uuid
 from datetime import timedelta
 from typing import Any
@@ -119,6 +120,8 @@ def test_the_number_to_be_sent_again_is_what_then_goes_out(admin: Browser) -> No
     assert "Send 2 deliveries again?" in asked
     assert "Send 2 again</button>" in asked
     assert "<strong>2</strong> of these would be skipped: address suppressed (2)" in asked
+    assert "will be sent again" not in asked.partition('id="then"')[0]
+    assert '<li id="then"> <strong>2</strong> will be sent again' in asked
     taken = [
         claims.claim(
             broadcast_id=broadcast.pk,
@@ -139,6 +142,7 @@ def test_where_all_would_be_skipped_nothing_is_sent_again(admin: Browser) -> Non
     asked = text_of(admin.get(asking("send-again", row)))
 
     assert "Send again: nothing to do" in asked
+    assert re.findall("<strong>(.)</strong> will be sent again", asked) == ["0"]
     assert 'id="do-it"' not in asked
 
 
