@@ -57,7 +57,8 @@ CAPTURED = re.compile(r"<(?:\w+:)?\w+>|\(\?P<\w+>[^)]*\)")
 class Choice:
     """Of many odd values a few for each name, others for the next name; with --full all of them for each.
 
-    The names are dealt out to the two engines, which refuse different values; with --full each has all of them.
+    The names are dealt out to the two engines, which refuse different values; with --full each has all of them. The
+    first, which is a NUL, is tried with every name on PostgreSQL, which stores none.
     """
 
     def __init__(self, *, is_full: bool) -> None:
@@ -69,7 +70,7 @@ class Choice:
             return values
         number = crc32(name.encode())
         if ENGINES[number % len(ENGINES)] != connection.vendor:
-            return ()
+            return values[:1] if connection.vendor == "postgresql" else ()
         if len(values) <= most:
             return values
         turn = number // len(ENGINES) % (len(values) - 1)
