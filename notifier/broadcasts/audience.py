@@ -206,6 +206,16 @@ def who(*, topic: Topic, channel: Channel, standing: Standing) -> QuerySet[Clien
     return active.filter(~is_absent, consents, ~is_suppressed, *allowed, *landlines.passing(channel=channel))
 
 
+def wanting(*, topic_id: int, channel: Channel) -> QuerySet[Preference]:
+    """The consents of those who could be sent something of this topic now."""
+    address = f"client__{channel.address_field}"
+    suppressed = Suppression.objects.filter(channel=channel, address=OuterRef(address))
+    consents = Preference.objects.filter(topic=topic_id, client__is_active=True, **{channel.value: True})
+    allowed = sms_countries.allowed(channel=channel, client="client__")
+    passing = landlines.passing(channel=channel, client="client__")
+    return consents.filter(~Exists(suppressed), *allowed, *passing, **{f"{address}__isnull": False})
+
+
 def names(*, topic: Topic, channel: Channel, most: int) -> list[str]:
     """The names of up to `most` recipients, spread over all clients: a few milliseconds, however many there are."""
     recipients = who(topic=topic, channel=channel, standing=Standing.RECIPIENTS).order_by("pk")

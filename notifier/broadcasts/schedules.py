@@ -10,7 +10,7 @@ from functools import partial
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from notifier.broadcasts import acts, audience, followups, lifecycle, staff_mails
+from notifier.broadcasts import acts, audience, lifecycle, staff_mails, unreached
 from notifier.broadcasts.acts import Act
 from notifier.broadcasts.faults import RAISED, Faults
 from notifier.broadcasts.lifecycle import BadSendOptions, NotAllowed
@@ -154,5 +154,5 @@ def _has_outgrown(broadcast: Broadcast) -> bool:
 def _sends(broadcast: Broadcast) -> int:
     """How many messages it would be now; a follow-up goes only to those whom the others missed."""
     if broadcast.follows:
-        return followups.total(followups.missing(broadcast=broadcast.follows))
+        return unreached.total(unreached.missing(broadcast=broadcast.follows))
     return audience.sends(broadcast)

@@ -146,6 +146,20 @@ def a_broadcast(
     return Broadcast.objects.create(**values | fields)
 
 
+def an_ended_broadcast(now: datetime, **fields: Any) -> Broadcast:
+    """One that came to the end of a large audience."""
+    ended: dict[str, Any] = {"state": "FINISHED", "finished_at": now, "cursor": 10**6, "audience_upto": 10**6}
+    return a_broadcast(**ended | fields)
+
+
+def a_chain(now: datetime, length: int) -> list[Broadcast]:
+    """Ended ones, each following the one before."""
+    chain = [an_ended_broadcast(now)]
+    while len(chain) < length:
+        chain.append(an_ended_broadcast(now, notification=chain[0].notification, follows=chain[-1]))
+    return chain
+
+
 def a_delivery(
     *,
     broadcast: Broadcast | None = None,

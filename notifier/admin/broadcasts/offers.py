@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from notifier.admin.broadcasts import samples
 from notifier.admin.broadcasts.totals import Totals
 from notifier.admin.clients import audience_lists
-from notifier.broadcasts import audience, estimates, followups, held_back, lifecycle
+from notifier.broadcasts import audience, estimates, held_back, lifecycle, unreached
 from notifier.broadcasts.audience import Reach, Standing
 from notifier.broadcasts.estimates import Duration, Segments
 from notifier.messages import fill_ins, placeholders, sms_segments
@@ -233,7 +233,7 @@ def of_broadcast(broadcast: Broadcast, *, counted: bool = True, is_critical: boo
     over = {} if ignores_cap else _over_caps([broadcast], clock.now(), broadcast.follows)
     if broadcast.follows is None:
         return _offers([broadcast], {broadcast.topic_id: reach}, over_caps=over)[0]
-    missing = {one.channel: one.recipients for one in followups.missing(broadcast=broadcast.follows)}
+    missing = {one.channel: one.recipients for one in unreached.missing(broadcast=broadcast.follows)}
     only = {channel: replace(reach[channel], recipients=missing.get(channel, 0)) for channel in Channel}
     offer = _offers([broadcast], {broadcast.topic_id: only}, over_caps=over)[0]
     return replace(offer, channels=[replace(channel, to_all=False) for channel in offer.channels])

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from notifier.broadcasts import held_back
-from notifier.broadcasts.followups import Missing
+from notifier.broadcasts.unreached import Missing
 from notifier.models import Broadcast, Channel
 from notifier.runtime import clock
 

@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection
-from pytest_django import DjangoAssertNumQueries
 
-from notifier.broadcasts import acts, approvals, chains, followups
+from notifier.broadcasts import acts, approvals, chains, followups, unreached
 from notifier.broadcasts.followups import FollowedAlready, NotEnded
 from notifier.delivery import claims, fanout, recovery, settlements
 from notifier.delivery.obstacles import Obstacle
@@ -20,26 +19,23 @@ from notifier.delivery.settlements import Outcome, Verdict
 from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Reason, Suppression
 from notifier.staff import groups
 from tests.support.database.connections import OtherConnection, at_once
-from tests.support.factories import a_brand, a_broadcast, a_client, a_delivery, a_notification, a_topic, a_user
+from tests.support.factories import (
+    a_brand,
+    a_broadcast,
+    a_chain,
+    a_client,
+    a_delivery,
+    a_notification,
+    a_topic,
+    a_user,
+    an_ended_broadcast,
+)
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
 
 State = Delivery.State
 EMAIL, SMS = Channel.EMAIL, Channel.SMS
 concurrent = pytest.mark.django_db(transaction=True)
-
-
-def an_ended(now: datetime, **fields: Any) -> Broadcast:
-    ended: dict[str, Any] = {"state": "FINISHED", "finished_at": now, "cursor": 10**6, "audience_upto": 10**6}
-    return a_broadcast(**ended | fields)
-
-
-def a_chain(now: datetime, length: int) -> list[Broadcast]:
-    """Ended ones, each following the one before."""
-    chain = [an_ended(now)]
-    while len(chain) < length:
-        chain.append(an_ended(now, notification=chain[0].notification, follows=chain[-1]))
-    return chain
 
 
 def follow(broadcast: Broadcast, now: datetime, *, token: uuid.UUID | None = None, by: User | None = None) -> Broadcast:
@@ -81,7 +77,7 @@ def state_of(row: Delivery) -> tuple[str, str]:
     ],
 )
 def test_it_goes_to_those_whom_it_did_not_reach_and_cannot_any_more(now: datetime, state: State, missed: bool) -> None:
-    original = an_ended(now)
+    original = an_ended_broadcast(now)
     client = a_client(listings="email")
     a_delivery(broadcast=original, client=client, state=state)
 
@@ -89,7 +85,7 @@ def test_it_goes_to_those_whom_it_did_not_reach_and_cannot_any_more(now: datetim
 
 
 def test_each_channel_counts_for_itself(now: datetime) -> None:
-    original = an_ended(now)
+    original = an_ended_broadcast(now)
     client = a_client(listings="both")
     a_delivery(broadcast=original, client=client, channel=EMAIL, state=State.SENT)
     a_delivery(broadcast=original, client=client, channel=SMS, state=State.FAILED)
@@ -98,14 +94,14 @@ def test_each_channel_counts_for_itself(now: datetime) -> None:
 
 
 def test_somebody_who_consented_or_came_since_gets_it(now: datetime) -> None:
-    original = an_ended(now, audience_upto=0)
+    original = an_ended_broadcast(now, audience_upto=0)
     since = a_client(listings="both")
 
     assert expanded(follow(original, now), now) == {(since.pk, "email"), (since.pk, "sms")}
 
 
 def test_it_asks_for_no_more_than_who_wants_it_and_can_be_sent_it_now(now: datetime) -> None:
-    original = an_ended(now)
+    original = an_ended_broadcast(now)
     withdrawn, archived, suppressed = (a_client(listings=word) for word in ("neither", "email", "email"))
     Client.objects.filter(pk=archived.pk).update(is_active=False)
     Suppression.objects.create(channel=EMAIL, address=str(suppressed.email), reason="asked us to")
@@ -133,8 +129,8 @@ def test_a_chain_of_two_counts_all_that_went_before(now: datetime) -> None:
 
 
 def test_other_broadcasts_of_the_same_notification_do_not_count(now: datetime) -> None:
-    original = an_ended(now)
-    another = an_ended(now, notification=original.notification)
+    original = an_ended_broadcast(now)
+    another = an_ended_broadcast(now, notification=original.notification)
     client = a_client(listings="email")
     a_delivery(broadcast=another, client=client, state=State.SENT)
 
@@ -143,7 +139,7 @@ def test_other_broadcasts_of_the_same_notification_do_not_count(now: datetime) -
 
 def test_the_text_is_the_frozen_one_whatever_the_notification_says_today(now: datetime) -> None:
     notification = a_notification(subject="As it was", preheader="then", email_body="old", sms_body="")
-    original = an_ended(now, notification=notification, text_of=now, brand={"name": "Then"})
+    original = an_ended_broadcast(now, notification=notification, text_of=now, brand={"name": "Then"})
     a_brand(name="Now")
     type(notification).objects.update(subject="Changed", preheader="now", email_body="new", sms_body="new")
     staff = a_user()
@@ -158,23 +154,6 @@ def test_the_text_is_the_frozen_one_whatever_the_notification_says_today(now: da
 
 
 # --- What is counted --------------------------------------------------------------------------------------------------
-def test_everybody_who_wants_it_now_is_counted_once_by_how_they_stand(now: datetime) -> None:
-    first, second = a_chain(now, 2)
-    for state in [*State, State.FAILED]:
-        a_delivery(broadcast=second, client=a_client(listings="email"), state=state)
-    twice = a_client(listings="email")
-    a_delivery(broadcast=first, client=twice, state=State.SENT)
-    a_delivery(broadcast=second, client=twice, state=State.SKIPPED)
-    a_client(listings="both")
-    a_client(listings="neither")
-
-    mail, sms = followups.missing(broadcast=second)
-
-    assert mail == followups.Missing(channel=EMAIL, failed=2, skipped=1, cancelled=1, new=1, unknown=1, under_way=3)
-    assert (sms.channel, sms.new, sms.recipients) == (SMS, 1, 1)
-    assert mail.recipients == 5
-
-
 @pytest.mark.parametrize("countries", [(), ("CA", "DE")])
 def test_what_is_counted_is_what_then_goes_out(now: datetime, settings: Any, countries: tuple[str, ...]) -> None:
     """Over many chances, with everything that may be wrong with a client."""
@@ -194,7 +173,7 @@ def test_what_is_counted_is_what_then_goes_out(now: datetime, settings: Any, cou
                 if chance.random() < 0.5:
                     state = chance.choice(list(State))
                     a_delivery(broadcast=broadcast, client=client, channel=channel, state=state)
-    counted = {missing.channel.value: missing.recipients for missing in followups.missing(broadcast=chain[-1])}
+    counted = {missing.channel.value: missing.recipients for missing in unreached.missing(broadcast=chain[-1])}
 
     made = expanded(follow(chain[-1], now), now)
 
@@ -204,20 +183,6 @@ def test_what_is_counted_is_what_then_goes_out(now: datetime, settings: Any, cou
     expected = {"+1204"} if countries else {"+1204", "+1202"}
     assert {str(phone)[:5] for phone in phones.values_list("phone", flat=True)} == expected
     assert min(counted.values()) > 5
-
-
-def test_counting_takes_as_many_queries_for_many_as_for_few(
-    now: datetime, django_assert_num_queries: DjangoAssertNumQueries
-) -> None:
-    original = an_ended(now)
-    for number in (1, 20):
-        for _ in range(number):
-            a_delivery(broadcast=original, state=State.FAILED)
-        fresh = Broadcast.objects.select_related("topic").get(pk=original.pk)
-        # The chain, and six for each channel; PostgreSQL is told how to count the new ones, told to forget it,
-        # and asked for landlines by themselves.
-        with django_assert_num_queries(24 if connection.vendor == "postgresql" else 13):
-            followups.missing(broadcast=fresh)
 
 
 # --- Once, and when ---------------------------------------------------------------------------------------------------
@@ -230,14 +195,14 @@ def test_what_has_not_ended_has_no_follow_up(now: datetime, state: str) -> None:
 
 
 def test_a_cancelled_one_that_has_ended_has_one(now: datetime) -> None:
-    original = an_ended(now, state="CANCELLED")
+    original = an_ended_broadcast(now, state="CANCELLED")
     row = a_delivery(broadcast=original, client=a_client(listings="email"), state=State.CANCELLED)
 
     assert expanded(follow(original, now), now) == {(row.client_id, "email")}
 
 
 def test_a_broadcast_is_followed_once_and_the_second_is_told_by_whom(now: datetime) -> None:
-    original = an_ended(now)
+    original = an_ended_broadcast(now)
     first = follow(original, now)
 
     with pytest.raises(FollowedAlready) as refusal:
@@ -248,7 +213,7 @@ def test_a_broadcast_is_followed_once_and_the_second_is_told_by_whom(now: dateti
 
 
 def test_the_same_press_makes_one_however_often_it_comes(now: datetime) -> None:
-    original, token = an_ended(now), uuid.uuid4()
+    original, token = an_ended_broadcast(now), uuid.uuid4()
 
     assert follow(original, now, token=token) == follow(original, now, token=token)
     assert Broadcast.objects.count() == 2
@@ -256,7 +221,7 @@ def test_the_same_press_makes_one_however_often_it_comes(now: datetime) -> None:
 
 @concurrent
 def test_two_people_who_press_at_once_make_one(now: datetime) -> None:
-    original = an_ended(now)
+    original = an_ended_broadcast(now)
 
     answers = at_once(*[lambda: follow(original, now)] * 2)
 
@@ -266,7 +231,7 @@ def test_two_people_who_press_at_once_make_one(now: datetime) -> None:
 
 def test_a_chain_is_found_from_every_link_and_ends_with_its_notification(now: datetime) -> None:
     one, two, three = a_chain(now, 3)
-    an_ended(now, notification=one.notification)
+    an_ended_broadcast(now, notification=one.notification)
     a_chain(now, 2)
 
     def others(link: Broadcast) -> list[int]:
@@ -285,7 +250,7 @@ def test_more_than_one_may_send_alone_waits_counted_in_the_follow_ups_own_messag
     now: datetime, settings: Any, most: int | None, state: str
 ) -> None:
     settings.APPROVAL_ABOVE = most
-    original = an_ended(now)
+    original = an_ended_broadcast(now)
     for became in (State.FAILED, State.FAILED, State.SENT, State.SENT):
         a_delivery(broadcast=original, client=a_client(listings="email"), state=became)
 
@@ -297,7 +262,7 @@ def test_more_than_one_may_send_alone_waits_counted_in_the_follow_ups_own_messag
 
 def test_the_command_line_asks_nobody(now: datetime, settings: Any) -> None:
     settings.APPROVAL_ABOVE = 0
-    original = an_ended(now)
+    original = an_ended_broadcast(now)
     a_delivery(broadcast=original, client=a_client(listings="email"), state=State.FAILED)
 
     assert follow(original, now).state == "RUNNING"
@@ -305,7 +270,7 @@ def test_the_command_line_asks_nobody(now: datetime, settings: Any) -> None:
 
 def test_once_approved_it_goes_to_those_who_were_missed_and_to_nobody_else(now: datetime, settings: Any) -> None:
     settings.APPROVAL_ABOVE = 0
-    original = an_ended(now)
+    original = an_ended_broadcast(now)
     missed = a_delivery(broadcast=original, client=a_client(listings="email"), state=State.FAILED)
     a_delivery(broadcast=original, client=a_client(listings="email"), state=State.SENT)
     made = follow(original, now, by=a_user())
@@ -320,7 +285,7 @@ def test_once_approved_it_goes_to_those_who_were_missed_and_to_nobody_else(now: 
 def test_an_edit_of_the_notification_leaves_a_waiting_follow_up_its_text(now: datetime, settings: Any) -> None:
     settings.APPROVAL_ABOVE = 0
     notification = a_notification(email_body="as it was sent")
-    original = an_ended(now, notification=notification)
+    original = an_ended_broadcast(now, notification=notification)
     a_delivery(broadcast=original, client=a_client(listings="email"), state=State.FAILED)
     made = follow(original, now, by=a_user())
     notification.email_body = "edited"
@@ -334,7 +299,7 @@ def test_an_edit_of_the_notification_leaves_a_waiting_follow_up_its_text(now: da
 # --- Nobody twice -----------------------------------------------------------------------------------------------------
 def test_what_is_found_to_have_arrived_after_the_fan_out_is_skipped_at_the_claim(now: datetime) -> None:
     """Staff read in the provider's log that it did arrive, while the follow-up waits for its ticket."""
-    original = an_ended(now)
+    original = an_ended_broadcast(now)
     failed = a_delivery(broadcast=original, client=a_client(listings="email"), state=State.FAILED)
     follower = follow(original, now)
     expanded(follower, now)
@@ -347,7 +312,7 @@ def test_what_is_found_to_have_arrived_after_the_fan_out_is_skipped_at_the_claim
 
 
 def test_the_claim_of_a_follow_up_takes_whoever_is_still_missing(now: datetime) -> None:
-    original = an_ended(now)
+    original = an_ended_broadcast(now)
     a_delivery(broadcast=original, client=a_client(listings="email"), state=State.FAILED)
     follower = follow(original, now)
     expanded(follower, now)
@@ -358,7 +323,7 @@ def test_the_claim_of_a_follow_up_takes_whoever_is_still_missing(now: datetime) 
 @pytest.mark.parametrize("verdict", [Verdict.SENT, Verdict.PERMANENT])
 def test_a_late_result_of_an_unknown_makes_nobody_get_it_twice(now: datetime, verdict: Verdict) -> None:
     """A consumer that had fallen silent comes back with what really happened, before and after the fan-out."""
-    original = an_ended(now)
+    original = an_ended_broadcast(now)
     rows = [a_delivery(broadcast=original, client=a_client(listings="email")) for _ in range(2)]
     Broadcast.objects.filter(pk=original.pk).update(state="RUNNING")
     both = [claimed(row, now) for row in rows]
@@ -379,7 +344,7 @@ def test_a_late_result_of_an_unknown_makes_nobody_get_it_twice(now: datetime, ve
 
 
 def test_what_a_follow_up_took_over_is_not_sent_again_by_the_first_one(now: datetime) -> None:
-    original = an_ended(now)
+    original = an_ended_broadcast(now)
     rows = {state: a_delivery(broadcast=original, state=state) for state in (State.FAILED, State.SKIPPED)}
     follow(original, now)
     everything = original.deliveries.all()
@@ -393,7 +358,7 @@ def test_what_a_follow_up_took_over_is_not_sent_again_by_the_first_one(now: date
 
 
 def test_what_was_unknown_was_left_out_and_may_be_sent_again(now: datetime) -> None:
-    original = an_ended(now)
+    original = an_ended_broadcast(now)
     row = a_delivery(broadcast=original, client=a_client(listings="email"), state=State.UNKNOWN)
     follower = follow(original, now)
 
@@ -409,7 +374,7 @@ def test_what_was_unknown_was_left_out_and_may_be_sent_again(now: datetime) -> N
 @pytest.mark.usefixtures("only_postgresql")
 @pytest.mark.parametrize("first", ["follow", "again"])
 def test_a_retry_and_a_follow_up_at_the_same_moment_never_both_have_it(now: datetime, first: str) -> None:
-    original = an_ended(now)
+    original = an_ended_broadcast(now)
     a_delivery(broadcast=original, client=a_client(listings="email"), state=State.FAILED)
 
     def again() -> Any:
@@ -471,7 +436,7 @@ def _send(row: Delivery, arrived: Counter[int], chance: random.Random, now: date
 
 
 def test_a_topic_has_its_own_consent(now: datetime) -> None:
-    original = an_ended(now, notification=a_notification(topic=a_topic(slug="offerings")))
+    original = an_ended_broadcast(now, notification=a_notification(topic=a_topic(slug="offerings")))
     a_client(listings="both")
 
     assert expanded(follow(original, now), now) == set()
@@ -484,13 +449,13 @@ def test_whom_it_goes_to_is_counted_while_nobody_waits_for_a_lock(
     settings.APPROVAL_ABOVE = 0
     original = a_delivery(state=Delivery.State.FAILED).broadcast
     Broadcast.objects.update(state=Broadcast.State.FINISHED, finished_at=now)
-    missing, locked = followups.missing, []
+    missing, locked = unreached.missing, []
 
     def note(*, broadcast: Broadcast) -> Any:
         locked.append(connection.in_atomic_block)
         return missing(broadcast=broadcast)
 
-    monkeypatch.setattr(followups, "missing", note)
+    monkeypatch.setattr(unreached, "missing", note)
 
     made = followups.create(broadcast_id=original.pk, token=uuid.uuid4(), by=a_user(), now=now)
 

@@ -18,7 +18,7 @@ from notifier.admin.broadcasts.totals import Totals
 from notifier.admin.deliveries import results
 from notifier.admin.lists import deferred_counts
 from notifier.admin.lists.base import BackOfficeAdmin
-from notifier.broadcasts import followups, held_back, lifecycle, progress
+from notifier.broadcasts import followups, held_back, lifecycle, progress, unreached
 from notifier.models import Broadcast, Delivery
 from notifier.runtime import clock
 from notifier.staff import groups
@@ -62,7 +62,7 @@ def _follow_up(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Br
     if made := followups.find_existing(broadcast_id=broadcast.pk, token=token):
         return redirect(model_admin.page_url("progress", made.pk))
     followups.check(broadcast=broadcast)
-    summary = totals.of_follow_up(broadcast, followups.missing(broadcast=broadcast))
+    summary = totals.of_follow_up(broadcast, unreached.missing(broadcast=broadcast))
     form = _form(request, summary, request.POST)
     if not form.is_valid():
         return _ask(model_admin, request, broadcast, "Nothing has been sent yet: check what is marked below.", form)
@@ -98,8 +98,8 @@ def _ask(
 
 
 def _missing(request: HttpRequest, broadcast: Broadcast, form: FollowForm | None) -> dict[str, Any]:
-    counted = followups.missing(broadcast=broadcast)
-    summary, number = totals.of_follow_up(broadcast, counted), followups.total(counted)
+    counted = unreached.missing(broadcast=broadcast)
+    summary, number = totals.of_follow_up(broadcast, counted), unreached.total(counted)
     form = form or _form(request, summary)
     return {
         "title": "Send to those who missed it?" if summary.critical_total else "Nobody left to send it to",

@@ -7,7 +7,7 @@ from django.urls import reverse
 
 from notifier.admin.broadcasts import totals
 from notifier.admin.deliveries import results
-from notifier.broadcasts import acts, followups, progress
+from notifier.broadcasts import acts, progress, unreached
 from notifier.broadcasts.acts import Act
 from notifier.models import Broadcast, Delivery
 from notifier.staff import groups
@@ -55,7 +55,7 @@ def next_steps(request: HttpRequest, sheet: progress.Sheet, retry: str, follow: 
 
 def follow_up(request: HttpRequest, sheet: progress.Sheet) -> NextStep | None:
     """The way to those who did not get it, with how many they are now; None where nobody is left for this reader."""
-    going = totals.of_follow_up(sheet.broadcast, followups.missing(broadcast=sheet.broadcast))
+    going = totals.of_follow_up(sheet.broadcast, unreached.missing(broadcast=sheet.broadcast))
     url = reverse("admin:notifier_broadcast_follow", args=[sheet.broadcast.pk])
     has_started = sheet.broadcast.started_at is not None
     who = "to those who missed it" if sheet.missed else "to those who joined since" if has_started else "after all"

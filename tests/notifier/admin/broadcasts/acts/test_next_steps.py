@@ -9,7 +9,7 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from notifier.admin.lists import deferred_counts
-from notifier.broadcasts import followups
+from notifier.broadcasts import unreached
 from notifier.models import Broadcast, Client
 from tests.notifier.admin.broadcasts.test_broadcast_admin import a_told_broadcast, page_of, text_of
 from tests.notifier.admin.conftest import LogIn
@@ -64,7 +64,7 @@ def test_among_very_many_clients_they_are_counted_after_the_page(
     address = reverse("admin:notifier_broadcast_follow_count", args=[broadcast.pk])
 
     with monkeypatch.context() as patched:
-        patched.setattr(followups, "missing", None)
+        patched.setattr(unreached, "missing", None)
         page = text_of(admin.get(page_of(broadcast)))
     assert f'hx-get="{address}"' in page
     assert "django_htmx/htmx" in page
