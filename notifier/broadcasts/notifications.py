@@ -6,8 +6,8 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db.models import Case, CharField, Exists, F, OuterRef, Q, QuerySet, Value, When
 
-from notifier.broadcasts.lifecycle import ChangedMeanwhile
 from notifier.models import Broadcast, Notification
+from notifier.runtime.versions import NotAsShown
 
 Status = Notification.Status
 
@@ -54,7 +54,7 @@ def is_ready(*, notification_id: int) -> bool:
 def mark_ready(*, notification: Notification, by: User, now: datetime) -> None:
     """Say that the text, as it was read into `notification`, is ready to send. Its version and history stay the same.
 
-    Raises `SentAlready`, and `ChangedMeanwhile` where it is another text by now.
+    Raises `SentAlready`, and `NotAsShown` where it is another text by now.
     """
     same = Notification.objects.filter(pk=notification.pk, updated_at=notification.updated_at)
     if same.filter(~_was_sent_as_it_stands()).update(ready_of=F("updated_at"), ready_at=now, ready_by=by):
@@ -64,7 +64,7 @@ def mark_ready(*, notification: Notification, by: User, now: datetime) -> None:
             f"“{notification}” has been sent with this text. To send it to everyone again, duplicate it. To reach "
             "only those who did not get it, open its broadcast."
         )
-    raise ChangedMeanwhile(f"“{notification}” has been changed since you opened the page. Check it again.")
+    raise NotAsShown(f"“{notification}” has been changed since you opened the page. Check it again.")
 
 
 def take_back(*, notification_id: int) -> None:

@@ -14,9 +14,9 @@ from django.utils.safestring import SafeString
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.admin.notifications import confirm_page
 from notifier.broadcasts import notifications
-from notifier.broadcasts.lifecycle import ChangedMeanwhile
 from notifier.models import Notification
 from notifier.runtime import clock
+from notifier.runtime.versions import NotAsShown
 from notifier.staff import groups
 from notifier.wording.badges import state_badge
 
@@ -81,7 +81,7 @@ def after_save(model_admin: BackOfficeAdmin, request: HttpRequest, notification:
 def _mark_ready(model_admin: BackOfficeAdmin, request: HttpRequest, notification: Notification) -> None:
     try:
         notifications.mark_ready(notification=notification, by=cast(User, request.user), now=clock.now())
-    except (notifications.SentAlready, ChangedMeanwhile) as refusal:
+    except (notifications.SentAlready, NotAsShown) as refusal:
         model_admin.message_user(request, str(refusal), messages.WARNING)
         return
     model_admin.log_change(request, notification, "Marked as ready to send.")

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from notifier.broadcasts import lifecycle, notifications
-from notifier.broadcasts.lifecycle import ChangedMeanwhile
 from notifier.broadcasts.send_options import SendOptions
 from notifier.models import Broadcast, Notification
+from notifier.runtime.versions import NotAsShown
 from tests.support.factories import a_broadcast, a_notification, a_topic, a_user
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]
@@ -128,7 +128,7 @@ def test_nobody_says_so_of_a_text_that_they_have_not_read(now: datetime) -> None
     notification = a_notification()
     edited(Notification.objects.get())
 
-    with pytest.raises(ChangedMeanwhile):
+    with pytest.raises(NotAsShown):
         notifications.mark_ready(notification=notification, by=a_user(), now=now)
 
     assert status(notification) == Status.DRAFT
