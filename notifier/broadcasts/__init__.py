@@ -1,1 +1,1 @@
-"""To whom a notification goes, when, and by whose decision. Sending itself is `delivery`'s."""
+"""When a notification is sent, and by whose decision. To whom is `audience`'s, sending itself `delivery`'s."""

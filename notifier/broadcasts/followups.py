@@ -10,7 +10,8 @@ from datetime import datetime
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from notifier.broadcasts import acts, lifecycle, staff_mails, unreached
+from notifier.audience import unreached
+from notifier.broadcasts import acts, lifecycle, staff_mails
 from notifier.broadcasts.acts import Act
 from notifier.broadcasts.send_options import SendOptions
 from notifier.models import Broadcast

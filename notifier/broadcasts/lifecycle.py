@@ -16,7 +16,8 @@ from django.db import transaction
 from django.db.models import BigIntegerField, Case, DateTimeField, F, Max, Q, Value, When
 from django.db.models.functions import Coalesce
 
-from notifier.broadcasts import acts, audience, staff_mails
+from notifier.audience import topic_counts
+from notifier.broadcasts import acts, staff_mails
 from notifier.broadcasts.acts import Act
 from notifier.broadcasts.send_options import AT_ONCE, SendOptions
 from notifier.messages.brands import BrandLook
@@ -201,7 +202,7 @@ def _needing_approval(notification_ids: Collection[int], by: User | None) -> set
     if approval_limit(by) is None:
         return set()
     found = Notification.objects.filter(pk__in=notification_ids).select_related("topic")
-    return {n.pk for n in found if needs_approval(by=by, sends=partial(audience.sends, n))}
+    return {n.pk for n in found if needs_approval(by=by, sends=partial(topic_counts.sends, n))}
 
 
 def sent_recently(*, notification_ids: Sequence[int], now: datetime) -> list[Broadcast]:

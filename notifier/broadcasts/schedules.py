@@ -10,7 +10,8 @@ from functools import partial
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from notifier.broadcasts import acts, audience, lifecycle, staff_mails, unreached
+from notifier.audience import topic_counts, unreached
+from notifier.broadcasts import acts, lifecycle, staff_mails
 from notifier.broadcasts.acts import Act
 from notifier.broadcasts.faults import RAISED, Faults
 from notifier.broadcasts.lifecycle import BadSendOptions, NotAllowed
@@ -155,4 +156,4 @@ def _sends(broadcast: Broadcast) -> int:
     """How many messages it would be now; a follow-up goes only to those whom the others missed."""
     if broadcast.follows:
         return unreached.total(unreached.missing(broadcast=broadcast.follows))
-    return audience.sends(broadcast)
+    return topic_counts.sends(broadcast)

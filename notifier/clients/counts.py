@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from notifier.broadcasts import audience
+from notifier.audience import topic_counts
 from notifier.models import Client, ClientCounts, Topic
 
 #: The dispatcher counts again when the counts are so old.
@@ -32,5 +32,5 @@ def count(*, now: datetime) -> None:
 
 
 def _consents(topic: Topic) -> dict[str, int]:
-    found = audience.agreement(topic=topic)
+    found = topic_counts.agreement(topic=topic)
     return {channel.value: agreed.active - agreed.landline for channel, agreed in found.items()}

@@ -29,7 +29,7 @@ from django.db.models.functions import Cast, Coalesce, Right
 from django.db.models.lookups import GreaterThanOrEqual
 
 from notifier.addresses.phones import LANDLINE_DIGITS
-from notifier.broadcasts import chains
+from notifier.audience import chains
 from notifier.models import Broadcast, Channel, Delivery, Preference, Reason, Suppression
 
 State = Delivery.State

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django.db import connection
 
-from notifier.broadcasts import chains
+from notifier.audience import chains
 from notifier.models import (
     Breaker,
     Broadcast,

@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from django.db.models import Case, Exists, F, OuterRef, QuerySet, Value, When
 from django.db.models.functions import Coalesce
 
-from notifier.broadcasts import chains
+from notifier.audience import chains
 from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Reason, Suppression
 from notifier.policies import landlines, quiet_hours_sql, sms_countries
 from notifier.runtime import failpoints

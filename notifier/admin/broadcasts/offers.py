@@ -11,9 +11,10 @@ from django.contrib.auth.models import User
 from notifier.admin.broadcasts import samples
 from notifier.admin.broadcasts.totals import Totals
 from notifier.admin.clients import audience_lists
-from notifier.broadcasts import audience, estimates, held_back, lifecycle, unreached
-from notifier.broadcasts.audience import Reach, Standing
-from notifier.broadcasts.estimates import Duration, Segments
+from notifier.audience import estimates, held_back, topic_counts, unreached
+from notifier.audience.estimates import Duration, Segments
+from notifier.audience.topic_counts import Reach, Standing
+from notifier.broadcasts import lifecycle
 from notifier.messages import fill_ins, placeholders, sms_segments
 from notifier.models import Broadcast, Channel, Client, Notification, Topic
 from notifier.policies import sms_countries
@@ -193,7 +194,7 @@ def summary(offered: Sequence[Offer]) -> Summary:
 
 def sends(notifications: Sequence[Notification], *, now: datetime) -> tuple[int, int]:
     """How many messages these would be in total, counted at this moment; and if they ignored the frequency cap."""
-    reaches = audience.reaches(topics=_topics(notifications))
+    reaches = topic_counts.reaches(topics=_topics(notifications))
     total = sum(reaches[n.topic_id][channel].recipients for n in notifications for channel in n.channels)
     over = _over_caps(notifications, now)
     return total - sum(over[n.topic_id, channel] for n in notifications for channel in n.channels), total
@@ -202,7 +203,7 @@ def sends(notifications: Sequence[Notification], *, now: datetime) -> tuple[int,
 def of_notifications(*, notifications: Sequence[Notification], now: datetime, counted: bool = True) -> list[Offer]:
     """What these would send now. Without `counted` there is no reach, but still a sample of how each reads."""
     earlier = lifecycle.sent_recently(notification_ids=[n.pk for n in notifications], now=now)
-    reaches = audience.reaches(topics=_topics(notifications)) if counted else None
+    reaches = topic_counts.reaches(topics=_topics(notifications)) if counted else None
     return _offers(notifications, reaches, earlier, _over_caps(notifications, now) if counted else {})
 
 
@@ -228,7 +229,7 @@ def of_broadcast(broadcast: Broadcast, *, counted: bool = True, is_critical: boo
     """
     if not counted:
         return _offers([broadcast], None)[0]
-    reach = audience.reach(topic=broadcast.topic)
+    reach = topic_counts.reach(topic=broadcast.topic)
     ignores_cap = broadcast.is_critical if is_critical is None else is_critical
     over = {} if ignores_cap else _over_caps([broadcast], clock.now(), broadcast.follows)
     if broadcast.follows is None:
@@ -247,7 +248,7 @@ def _offers(
 ) -> list[Offer]:
     counted = {(pk, channel): reach for pk, found in (reaches or {}).items() for channel, reach in found.items()}
     samples = {
-        (topic.pk, channel): audience.sample(topic=topic, channel=channel)
+        (topic.pk, channel): topic_counts.sample(topic=topic, channel=channel)
         for topic in _topics(notifications)
         for channel in Channel
     }

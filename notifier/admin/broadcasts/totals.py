@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from notifier.broadcasts import held_back
-from notifier.broadcasts.unreached import Missing
+from notifier.audience import held_back
+from notifier.audience.unreached import Missing
 from notifier.models import Broadcast, Channel
 from notifier.runtime import clock
 

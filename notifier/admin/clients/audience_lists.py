@@ -9,8 +9,8 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from notifier.admin.lists.change_list import BoundedChangeList
-from notifier.broadcasts import audience
-from notifier.broadcasts.audience import Standing
+from notifier.audience import topic_counts
+from notifier.audience.topic_counts import Standing
 from notifier.models import Channel, Client, Topic
 
 PARAMETER = "reach"
@@ -37,7 +37,7 @@ class ChosenReach(NamedTuple):
 
 
 def list_url(*, topic: Topic, channel: Channel, standing: Standing) -> str:
-    """The URL of the list of exactly those clients that `audience.reach` counts."""
+    """The URL of the list of exactly those clients that `topic_counts.reach` counts."""
     value = f"{topic.slug}.{channel.value}.{standing.value}"
     return reverse("admin:notifier_client_changelist", query={PARAMETER: value})
 
@@ -59,7 +59,7 @@ class ClientChangeList(BoundedChangeList):
 
 class AudienceChangeList(ClientChangeList):
     def found_ids(self) -> list[Any]:
-        with audience.along_the_indexes():
+        with topic_counts.along_the_indexes():
             return super().found_ids()
 
 
@@ -81,4 +81,4 @@ class ReachFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Client]) -> QuerySet[Client]:
         if self._chosen is None:
             return queryset.none() if self.value() else queryset
-        return queryset & audience.who(**self._chosen._asdict())
+        return queryset & topic_counts.who(**self._chosen._asdict())

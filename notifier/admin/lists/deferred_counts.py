@@ -7,7 +7,7 @@ there is a link to it. When the button is pressed, all is counted again.
 
 from django.http import HttpRequest
 
-from notifier.broadcasts import audience
+from notifier.audience import topic_counts
 
 #: The parameter of the URL that asks for the page together with its counts.
 PARAMETER = "counted"
@@ -17,7 +17,7 @@ AT_ONCE = 100_000
 
 def is_long(*, topics: int = 1) -> bool:
     """Whether there are many clients to count; each topic is a pass over all of them."""
-    return topics * audience.most() > AT_ONCE
+    return topics * topic_counts.most() > AT_ONCE
 
 
 def counted_url(request: HttpRequest, *, is_long: bool) -> str:

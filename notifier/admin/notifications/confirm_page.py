@@ -22,7 +22,8 @@ from notifier.admin.broadcasts.forms import SendForm
 from notifier.admin.lists import deferred_counts
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.admin.lists.selection import read_ids
-from notifier.broadcasts import held_back, lifecycle
+from notifier.audience import held_back
+from notifier.broadcasts import lifecycle
 from notifier.models import Brand, Broadcast, Notification
 from notifier.runtime import clock
 from notifier.staff import groups

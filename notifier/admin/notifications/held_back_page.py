@@ -9,7 +9,7 @@ from django.template.response import TemplateResponse
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.admin.lists.selection import read_ids
 from notifier.admin.notifications.confirm_page import MAX_AT_ONCE
-from notifier.broadcasts import held_back
+from notifier.audience import held_back
 from notifier.models import Notification
 from notifier.runtime import clock
 from notifier.staff import groups

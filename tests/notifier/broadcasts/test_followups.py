@@ -11,7 +11,8 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connection
 
-from notifier.broadcasts import acts, approvals, chains, followups, unreached
+from notifier.audience import chains, unreached
+from notifier.broadcasts import acts, approvals, followups
 from notifier.broadcasts.followups import FollowedAlready, NotEnded
 from notifier.delivery import claims, fanout, recovery, settlements
 from notifier.delivery.obstacles import Obstacle

@@ -18,7 +18,8 @@ from notifier.admin.broadcasts.totals import Totals
 from notifier.admin.deliveries import results
 from notifier.admin.lists import deferred_counts
 from notifier.admin.lists.base import BackOfficeAdmin
-from notifier.broadcasts import followups, held_back, lifecycle, progress, unreached
+from notifier.audience import held_back, unreached
+from notifier.broadcasts import followups, lifecycle, progress
 from notifier.models import Broadcast, Delivery
 from notifier.runtime import clock
 from notifier.staff import groups

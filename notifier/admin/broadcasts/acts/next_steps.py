@@ -7,7 +7,8 @@ from django.urls import reverse
 
 from notifier.admin.broadcasts import totals
 from notifier.admin.deliveries import results
-from notifier.broadcasts import acts, progress, unreached
+from notifier.audience import unreached
+from notifier.broadcasts import acts, progress
 from notifier.broadcasts.acts import Act
 from notifier.models import Broadcast, Delivery
 from notifier.staff import groups

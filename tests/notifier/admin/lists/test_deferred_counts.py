@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from notifier.admin.clients import bulk_acts
 from notifier.admin.lists import base, deferred_counts
-from notifier.broadcasts import audience, unreached
+from notifier.audience import topic_counts, unreached
 from notifier.delivery import recovery
 from notifier.models import Broadcast, Client, Delivery
 from tests.notifier.admin.broadcasts.acts.test_approve import page_of as approve_page
@@ -100,8 +100,8 @@ def test_with_many_the_page_counts_nothing_and_nothing_can_be_pressed(
 ) -> None:
     url = make()
     for module, name in (
-        (audience, "reaches"),
-        (audience, "agreement"),
+        (topic_counts, "reaches"),
+        (topic_counts, "agreement"),
         (unreached, "missing"),
         (recovery, "count_resolvable"),
         (bulk_acts, "preview"),

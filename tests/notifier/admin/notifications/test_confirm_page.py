@@ -192,7 +192,7 @@ def test_the_page_tells_how_long_it_takes_and_what_it_costs(admin: Browser) -> N
 
 
 def test_a_sample_is_said_to_be_one(admin: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("notifier.broadcasts.estimates.SAMPLE", 2)
+    monkeypatch.setattr("notifier.audience.estimates.SAMPLE", 2)
     for _ in range(6):
         a_client(listings="both")
 

@@ -7,8 +7,8 @@ from django.db import connection
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from notifier.broadcasts import audience
-from notifier.broadcasts.audience import Standing
+from notifier.audience import topic_counts
+from notifier.audience.topic_counts import Standing
 from notifier.clients import erasure
 from notifier.clients.imports import importer, writing
 from notifier.clients.imports.columns import ConsentColumn
@@ -171,7 +171,7 @@ def test_an_address_that_was_erased_stays_silent_and_the_plan_says_so(do: Do, no
     assert again.pk != ann.pk
     silent = Suppression.objects.values_list("channel", "address", "source")
     assert set(silent) == {("email", "ann@example.com", "ERASED"), ("sms", "+12025550123", "ERASED")}
-    reach = audience.reach(topic=a_topic())
+    reach = topic_counts.reach(topic=a_topic())
     assert (reach[EMAIL].recipients, reach[SMS].recipients) == (1, 0)
 
 
@@ -223,7 +223,7 @@ def test_no_import_subscribes_whoever_is_silent(
         assert do(f"name,email,listings\nAnn,{written},both", reason="they asked us to").get("suppressed") == 1
 
     with_address = Client.objects.get(email=email)
-    assert not audience.who(topic=a_topic(), channel=EMAIL, standing=Standing.RECIPIENTS).filter(pk=with_address.pk)
+    assert not topic_counts.who(topic=a_topic(), channel=EMAIL, standing=Standing.RECIPIENTS).filter(pk=with_address.pk)
     assert Suppression.objects.get(address=email).source == ("ERASED" if erases and not _own(source) else source)
 
 

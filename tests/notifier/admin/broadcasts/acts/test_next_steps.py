@@ -9,7 +9,7 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from notifier.admin.lists import deferred_counts
-from notifier.broadcasts import unreached
+from notifier.audience import unreached
 from notifier.models import Broadcast, Client
 from tests.notifier.admin.broadcasts.test_broadcast_admin import a_told_broadcast, page_of, text_of
 from tests.notifier.admin.conftest import LogIn

@@ -3,8 +3,8 @@ from datetime import UTC, datetime, time, timedelta
 import pytest
 from pytest_django.fixtures import Settings
 
-from notifier.broadcasts import held_back
-from notifier.broadcasts.held_back import HeldBack
+from notifier.audience import held_back
+from notifier.audience.held_back import HeldBack
 from notifier.models import Channel, Client, Delivery, Preference, Topic
 from tests.support.factories import a_broadcast, a_client, a_delivery, a_topic
 

@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 from pytest_django import DjangoAssertNumQueries
 
-from notifier.broadcasts import unreached
+from notifier.audience import unreached
 from notifier.models import Broadcast, Channel, Delivery
 from tests.support.factories import a_chain, a_client, a_delivery, an_ended_broadcast
 

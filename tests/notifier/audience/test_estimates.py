@@ -6,7 +6,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from pytest_django.fixtures import Settings
 
-from notifier.broadcasts import estimates
+from notifier.audience import estimates
 from notifier.models import Channel
 from tests.support.factories import a_broadcast, a_client, a_topic
 
