@@ -7,11 +7,12 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
-from notifier.broadcasts import acts, lifecycle, notifications, staff_mails
+from notifier.broadcasts import acts, lifecycle, staff_mails
 from notifier.broadcasts.acts import Act
 from notifier.broadcasts.lifecycle import NotAllowed
 from notifier.models import Broadcast, BroadcastChange, Notification, StaffMail
 from notifier.models.broadcasts import BroadcastQuerySet
+from notifier.notifications import statuses
 from notifier.runtime.versions import NotAsShown
 
 State = Broadcast.State
@@ -58,7 +59,7 @@ def reject(*, broadcast_id: int, by: User, why: str, now: datetime, seen: str | 
     columns = {"state": State.REJECTED, "rejected_by": by, "ended_because": why[:300], **ended}
     with transaction.atomic():
         # The notification first, as where one is saved: in the other order the two would wait for each other.
-        notifications.take_back_rejected(broadcast_id=broadcast_id)
+        statuses.take_back_rejected(broadcast_id=broadcast_id)
         if not waiting.update(**columns, was_to_follow=F("follows"), follows=None):
             raise lifecycle.refusal(Act.REJECT, broadcast_id)
         staff_mails.tell_requester(broadcast_id=broadcast_id, what=StaffMail.What.REJECTED, due_at=now)

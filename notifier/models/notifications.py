@@ -36,7 +36,7 @@ class WithBodies(models.Model):
 
 class Notification(WithBodies):
     class Status(models.TextChoices):
-        """How far it is. Never stored: `notifier.broadcasts.notifications.with_status` derives it."""
+        """How far it is. Never stored: `notifier.notifications.statuses.with_status` derives it."""
 
         DRAFT = "DRAFT", "Draft"
         READY = "READY", "Ready"

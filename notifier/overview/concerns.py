@@ -7,9 +7,10 @@ from datetime import datetime, timedelta
 from django.db.models import Sum
 from django.urls import reverse
 
-from notifier.broadcasts import faults, notifications, progress, rejections
+from notifier.broadcasts import faults, progress, rejections
 from notifier.consent import sms_replies
 from notifier.models import Broadcast, DailyStats, Delivery
+from notifier.notifications import statuses
 from notifier.overview import process_health
 from notifier.overview.process_health import Health
 from notifier.staff import groups
@@ -123,7 +124,7 @@ def _awaiting(may: May, named: list[Broadcast]) -> list[Concern]:
 
 def _ready_to_send() -> list[Concern]:
     """What others have written and handed over, for those who may send it."""
-    ready = list(notifications.ready().select_related("ready_by")[:MAX_COUNTED])
+    ready = list(statuses.ready().select_related("ready_by")[:MAX_COUNTED])
     if not ready:
         return []
     if len(ready) == 1:

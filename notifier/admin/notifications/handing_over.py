@@ -13,8 +13,8 @@ from django.utils.safestring import SafeString
 
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.admin.notifications import confirm_page
-from notifier.broadcasts import notifications
 from notifier.models import Notification
+from notifier.notifications import statuses
 from notifier.runtime import clock
 from notifier.runtime.versions import NotAsShown
 from notifier.staff import groups
@@ -70,7 +70,7 @@ def after_save(model_admin: BackOfficeAdmin, request: HttpRequest, notification:
     if READY in request.POST:
         _mark_ready(model_admin, request, notification)
     elif DRAFT in request.POST:
-        notifications.take_back(notification_id=notification.pk)
+        statuses.take_back(notification_id=notification.pk)
         model_admin.log_change(request, notification, "No longer ready to send.")
         model_admin.message_user(request, "It is no longer ready to send.", messages.SUCCESS)
     else:
@@ -80,8 +80,8 @@ def after_save(model_admin: BackOfficeAdmin, request: HttpRequest, notification:
 
 def _mark_ready(model_admin: BackOfficeAdmin, request: HttpRequest, notification: Notification) -> None:
     try:
-        notifications.mark_ready(notification=notification, by=cast(User, request.user), now=clock.now())
-    except (notifications.SentAlready, NotAsShown) as refusal:
+        statuses.mark_ready(notification=notification, by=cast(User, request.user), now=clock.now())
+    except (statuses.SentAlready, NotAsShown) as refusal:
         model_admin.message_user(request, str(refusal), messages.WARNING)
         return
     model_admin.log_change(request, notification, "Marked as ready to send.")

@@ -34,11 +34,12 @@ from notifier.admin.notifications import (
 from notifier.admin.notifications.confirm_page import MAX_AT_ONCE
 from notifier.admin.notifications.drafts import Draft
 from notifier.admin.notifications.forms import NotificationForm
-from notifier.broadcasts import approvals, notifications
-from notifier.broadcasts.notifications import with_status
+from notifier.broadcasts import approvals
 from notifier.messages import placeholders
 from notifier.messages.text_templates import TEMPLATES
 from notifier.models import Broadcast, Channel, Notification
+from notifier.notifications import statuses
+from notifier.notifications.statuses import with_status
 from notifier.pictures import usage
 from notifier.staff import groups
 from notifier.wording import numbers
@@ -210,13 +211,13 @@ class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Saves, and in the same transaction gives the new text to broadcasts that wait for approval."""
-        was_ready = change and notifications.is_ready(notification_id=obj.pk)
+        was_ready = change and statuses.is_ready(notification_id=obj.pk)
         super().save_model(request, obj, form, change)
         usage.keep_those_in(obj.email_body)
         unsaved.saved(request, obj if change else None)
         if not change:
             return
-        if was_ready and not notifications.is_ready(notification_id=obj.pk):
+        if was_ready and not statuses.is_ready(notification_id=obj.pk):
             self.message_user(request, handing_over.DRAFT_AGAIN, messages.WARNING)
         if number := approvals.take_edit(notification=obj, by=cast(User, request.user)):
             words = numbers.counted(number, "broadcast that has", "broadcasts that have")

@@ -13,10 +13,10 @@ from django.utils.safestring import SafeString
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.admin.notifications import draft_pages, drafts
 from notifier.admin.notifications.drafts import Draft
-from notifier.broadcasts import test_sends
 from notifier.consent import suppressions
 from notifier.messages.outgoing import Outgoing
 from notifier.models import Channel, Notification
+from notifier.notifications import test_sends
 from notifier.runtime import clock
 from notifier.staff import groups
 from notifier.web.htmx import HtmxHttpRequest

@@ -14,8 +14,8 @@ from django.template.response import TemplateResponse
 
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.admin.notifications.drafts import Draft
-from notifier.broadcasts import unsaved_texts
 from notifier.models import Notification, UnsavedText
+from notifier.notifications import unsaved_texts
 from notifier.runtime import clock
 from notifier.web import stale_forms
 from notifier.wording import numbers

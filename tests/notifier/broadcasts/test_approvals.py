@@ -9,11 +9,12 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from notifier.broadcasts import acts, approvals, approvers, followups, lifecycle, notifications, schedules
+from notifier.broadcasts import acts, approvals, approvers, followups, lifecycle, schedules
 from notifier.broadcasts.approvals import OwnRequest
 from notifier.broadcasts.lifecycle import NotAllowed
 from notifier.broadcasts.send_options import AT_ONCE, SendOptions
 from notifier.models import Broadcast, Notification
+from notifier.notifications import statuses
 from notifier.runtime.versions import NotAsShown
 from notifier.staff import groups
 from tests.support.database.connections import OtherConnection, at_once
@@ -217,24 +218,24 @@ def test_what_was_to_follow_another_leaves_that_free_to_be_followed(now: datetim
 
 def test_a_rejected_text_is_a_draft_again_until_someone_says_that_it_is_ready(now: datetime) -> None:
     notification = a_notification()
-    notifications.mark_ready(notification=notification, by=a_user(), now=now)
+    statuses.mark_ready(notification=notification, by=a_user(), now=now)
     broadcast = waiting(now, notification=notification, text_of=notification.updated_at)
 
     approvals.reject(broadcast_id=broadcast.pk, by=a_user(), why="no", now=now)
-    assert not notifications.ready().exists()
+    assert not statuses.ready().exists()
 
-    notifications.mark_ready(notification=notification, by=a_user(), now=now)
-    assert notifications.ready().get() == notification
+    statuses.mark_ready(notification=notification, by=a_user(), now=now)
+    assert statuses.ready().get() == notification
 
 
 def test_rejecting_a_follow_up_leaves_the_next_text_ready(now: datetime) -> None:
     original = a_broadcast(state=State.FINISHED, finished_at=now)
-    notifications.mark_ready(notification=original.notification, by=a_user(), now=now)
+    statuses.mark_ready(notification=original.notification, by=a_user(), now=now)
     broadcast = waiting(now, notification=original.notification, follows=original)
 
     approvals.reject(broadcast_id=broadcast.pk, by=a_user(), why="not this week", now=now)
 
-    assert notifications.ready().get() == original.notification
+    assert statuses.ready().get() == original.notification
 
 
 def test_a_rejected_text_is_offered_to_nobody(now: datetime) -> None:

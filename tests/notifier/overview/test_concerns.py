@@ -6,8 +6,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from notifier.broadcasts import notifications
 from notifier.models import Broadcast, Channel, DailyStats, Process
+from notifier.notifications import statuses
 from notifier.overview import concerns
 from notifier.overview.process_health import Health
 from notifier.staff import groups
@@ -53,7 +53,7 @@ def test_what_does_not_work_comes_first_and_leads_to_the_workers(now: datetime) 
 def test_what_is_ready_to_send_waits_for_those_who_may_send(now: datetime) -> None:
     ann = a_user(username="ann")
     first = a_notification(subject="Spring")
-    notifications.mark_ready(notification=first, by=ann, now=now)
+    statuses.mark_ready(notification=first, by=ann, now=now)
     may_not_send = {groups.VIEW_BROADCAST, groups.VIEW_NOTIFICATION, groups.VIEW_DELIVERY}
 
     [one] = concerns.find(health=[], may=everything, now=now)
@@ -61,7 +61,7 @@ def test_what_is_ready_to_send_waits_for_those_who_may_send(now: datetime) -> No
     assert one.url.endswith(f"/notification/broadcast/?ids={first.pk}")
     assert listed(now, may=may_not_send.__contains__) == []
 
-    notifications.mark_ready(notification=a_notification(), by=ann, now=now)
+    statuses.mark_ready(notification=a_notification(), by=ann, now=now)
     [both] = concerns.find(health=[], may=everything, now=now)
     assert both.words == "2 notifications are ready to send."
     assert both.url.endswith("/notification/?status=ready")

@@ -11,8 +11,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from notifier.broadcasts import notifications
 from notifier.models import Broadcast, Notification
+from notifier.notifications import statuses
 from tests.notifier.admin.conftest import LogIn
 from tests.notifier.admin.notifications.test_notification_admin import confirm_page, text_of
 from tests.support.factories import a_broadcast, a_notification, a_topic, a_user
@@ -37,12 +37,12 @@ def press(browser: Browser, notification: Notification, button: str, **changes: 
 def a_ready_one(**fields: Any) -> Notification:
     notification = a_notification(**fields)
     by = a_user(username=f"editor{notification.pk}")
-    notifications.mark_ready(notification=notification, by=by, now=timezone.now())
+    statuses.mark_ready(notification=notification, by=by, now=timezone.now())
     return notification
 
 
 def status(notification: Notification) -> str:
-    return str(notifications.with_status(Notification.objects.all()).get(pk=notification.pk).status)
+    return str(statuses.with_status(Notification.objects.all()).get(pk=notification.pk).status)
 
 
 # --- Save, and go on to send ------------------------------------------------------------------------------------------

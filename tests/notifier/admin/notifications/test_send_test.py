@@ -12,11 +12,11 @@ from django.test import Client as Browser
 from django.urls import reverse
 from pytest_django import Settings
 
-from notifier.broadcasts.test_sends import MAX_A_MINUTE
 from notifier.consent import digests
 from notifier.messages import signed_links
 from notifier.messages.signed_links import Link
 from notifier.models import Broadcast, Channel, Delivery, Notification, Profile, Suppression
+from notifier.notifications.test_sends import MAX_A_MINUTE
 from tests.notifier.admin.conftest import LogIn
 from tests.notifier.admin.notifications.test_draft_pages import HTMX, a_draft, text_of
 from tests.support.factories import a_client, a_notification, a_topic

@@ -9,8 +9,8 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError
 from django.utils import timezone
 
-from notifier.broadcasts import unsaved_texts
 from notifier.models import UnsavedText
+from notifier.notifications import unsaved_texts
 from tests.support.factories import a_kept_text, a_notification, a_user
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]

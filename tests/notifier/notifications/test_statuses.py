@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from notifier.broadcasts import lifecycle, notifications
+from notifier.broadcasts import lifecycle
 from notifier.broadcasts.send_options import SendOptions
 from notifier.models import Broadcast, Notification
+from notifier.notifications import statuses
 from notifier.runtime.versions import NotAsShown
 from tests.support.factories import a_broadcast, a_notification, a_topic, a_user
 
@@ -16,7 +17,7 @@ State, Status = Broadcast.State, Notification.Status
 
 
 def status(notification: Notification) -> str:
-    return str(notifications.with_status(Notification.objects.all()).get(pk=notification.pk).status)
+    return str(statuses.with_status(Notification.objects.all()).get(pk=notification.pk).status)
 
 
 def send(notification: Notification, now: datetime, **options: Any) -> Broadcast:
@@ -36,7 +37,7 @@ def edited(notification: Notification) -> Notification:
 
 def a_ready_one(now: datetime, **fields: Any) -> Notification:
     notification = a_notification(**fields)
-    notifications.mark_ready(notification=notification, by=a_user(), now=now)
+    statuses.mark_ready(notification=notification, by=a_user(), now=now)
     return notification
 
 
@@ -46,7 +47,7 @@ def test_it_begins_as_a_draft_and_is_ready_once_somebody_says_so(now: datetime) 
     version = notification.updated_at
     assert status(notification) == Status.DRAFT
 
-    notifications.mark_ready(notification=notification, by=ann, now=now)
+    statuses.mark_ready(notification=notification, by=ann, now=now)
 
     assert status(notification) == Status.READY
     fresh = Notification.objects.get()
@@ -66,7 +67,7 @@ def test_a_ready_text_is_a_draft_again_once_it_is_edited_whoever_saves_it(now: d
 def test_it_can_be_taken_back(now: datetime) -> None:
     notification = a_ready_one(now)
 
-    notifications.take_back(notification_id=notification.pk)
+    statuses.take_back(notification_id=notification.pk)
 
     assert status(notification) == Status.DRAFT
     assert Notification.objects.get().ready_by is None
@@ -107,7 +108,7 @@ def test_what_was_sent_stays_sent_until_a_new_text_of_it_is_ready(now: datetime)
 
     notification = edited(notification)
     assert status(notification) == Status.SENT
-    notifications.mark_ready(notification=notification, by=a_user(), now=now)
+    statuses.mark_ready(notification=notification, by=a_user(), now=now)
 
     assert status(notification) == Status.READY
     send(notification, now)
@@ -118,8 +119,8 @@ def test_a_text_that_was_sent_is_not_handed_over_as_it_stands(now: datetime) -> 
     notification = a_notification()
     send(notification, now)
 
-    with pytest.raises(notifications.SentAlready, match="has been sent with this text"):
-        notifications.mark_ready(notification=notification, by=a_user(), now=now)
+    with pytest.raises(statuses.SentAlready, match="has been sent with this text"):
+        statuses.mark_ready(notification=notification, by=a_user(), now=now)
 
     assert status(notification) == Status.SENT
 
@@ -129,7 +130,7 @@ def test_nobody_says_so_of_a_text_that_they_have_not_read(now: datetime) -> None
     edited(Notification.objects.get())
 
     with pytest.raises(NotAsShown):
-        notifications.mark_ready(notification=notification, by=a_user(), now=now)
+        statuses.mark_ready(notification=notification, by=a_user(), now=now)
 
     assert status(notification) == Status.DRAFT
 
@@ -140,7 +141,7 @@ def test_those_that_are_ready_are_found_the_newest_first(now: datetime) -> None:
     a_notification()
     edited(a_ready_one(now))
 
-    assert list(notifications.ready()) == [second, first]
+    assert list(statuses.ready()) == [second, first]
 
 
 def test_whoever_said_so_may_be_deleted(now: datetime) -> None:
@@ -155,7 +156,7 @@ def test_whoever_said_so_may_be_deleted(now: datetime) -> None:
 
 # --- Copies -----------------------------------------------------------------------------------------------------------
 def test_a_copy_of_a_ready_one_is_a_draft(now: datetime) -> None:
-    assert status(notifications.duplicate(notification=a_ready_one(now))) == Status.DRAFT
+    assert status(statuses.duplicate(notification=a_ready_one(now))) == Status.DRAFT
 
 
 def test_a_copy_says_the_same_and_was_sent_to_nobody() -> None:
@@ -164,7 +165,7 @@ def test_a_copy_says_the_same_and_was_sent_to_nobody() -> None:
     )
     a_broadcast(notification=original)
 
-    copy = notifications.duplicate(notification=original)
+    copy = statuses.duplicate(notification=original)
 
     fresh = Notification.objects.get(pk=copy.pk)
     assert copy.pk != original.pk

@@ -5,9 +5,9 @@ from django.contrib.admin.models import LogEntry
 from pytest_django import Settings
 
 from consumers.backends.base import Outgoing
-from notifier.broadcasts import test_sends
-from notifier.broadcasts.test_sends import MAX_A_MINUTE, TooMany
 from notifier.models import Channel, Delivery
+from notifier.notifications import test_sends
+from notifier.notifications.test_sends import MAX_A_MINUTE, TooMany
 from tests.support.factories import a_notification, a_user
 from tests.support.fakes.smtp import FakeSmtp
 
