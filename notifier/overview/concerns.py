@@ -7,12 +7,13 @@ from datetime import datetime, timedelta
 from django.db.models import Sum
 from django.urls import reverse
 
-from notifier.broadcasts import faults, progress, rejections
+from notifier.broadcasts import faults, rejections
 from notifier.consent import sms_replies
 from notifier.models import Broadcast, DailyStats, Delivery
 from notifier.notifications import statuses
 from notifier.overview import process_health
 from notifier.overview.process_health import Health
+from notifier.progress import sheets
 from notifier.staff import groups
 from notifier.wording import numbers
 from notifier.wording.wall_clocks import shown_time
@@ -204,7 +205,7 @@ def _paused() -> list[Concern]:
     return [
         Concern(
             f"paused-{broadcast.pk}",
-            f"“{broadcast.title}” is paused: {progress.sheet(broadcast).bar.words}. Resume or cancel it.",
+            f"“{broadcast.title}” is paused: {sheets.sheet(broadcast).bar.words}. Resume or cancel it.",
             button="View",
             url=_progress_url(broadcast),
         )
@@ -216,7 +217,7 @@ def _failed(may: May, now: datetime) -> list[Concern]:
     """Those that ended lately with failures which can still be sent again; by their tallies, so nothing is counted."""
     ended = Broadcast.objects.filter(state=State.FINISHED, finished_at__gt=now - FAILED_FOR, followed_by=None)
     newest = ended.unexpired(now).order_by("-pk")[:MAX_COUNTED]
-    found = [(broadcast, progress.sheet(broadcast).count(Delivery.State.FAILED)) for broadcast in newest]
+    found = [(broadcast, sheets.sheet(broadcast).count(Delivery.State.FAILED)) for broadcast in newest]
     button = "View and retry" if may(groups.RESOLVE_DELIVERY) else "View"
     return [
         Concern(

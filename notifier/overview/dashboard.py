@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 
 from django.db.models import F, QuerySet
 
-from notifier.broadcasts import progress
 from notifier.models import Broadcast, Channel, ClientCounts, Delivery, Topic
+from notifier.progress import sheets
 from notifier.wording import wall_clocks
 
 State = Broadcast.State
@@ -23,10 +23,10 @@ OLD_AFTER = timedelta(minutes=15)
 
 
 # --- Broadcasts -------------------------------------------------------------------------------------------------------
-def under_way(*, stalled: Mapping[Channel, str]) -> list[progress.Sheet]:
+def under_way(*, stalled: Mapping[Channel, str]) -> list[sheets.Sheet]:
     """`stalled`: what `process_health.stalled` gives."""
     newest = _listed(Broadcast.objects.to_sweep()).order_by("-created_at")
-    return [progress.sheet(broadcast, stalled=stalled) for broadcast in newest[:MAX_LISTED]]
+    return [sheets.sheet(broadcast, stalled=stalled) for broadcast in newest[:MAX_LISTED]]
 
 
 def to_come() -> list[Broadcast]:
@@ -51,7 +51,7 @@ def finished() -> list[Finished]:
 
 
 def _outcomes(broadcast: Broadcast) -> list[tuple[Delivery.State, int]]:
-    sheet = progress.sheet(broadcast)
+    sheet = sheets.sheet(broadcast)
     return [(state, number) for state in Delivery.SETTLED if (number := sheet.count(state))]
 
 

@@ -271,7 +271,7 @@ def test_the_live_page_says_that_the_database_is_away_and_goes_on_once_it_is_bac
     page.goto(url)
 
     with monkeypatch.context() as outage:
-        outage.setattr("notifier.broadcasts.progress.sheet", Mock(side_effect=OperationalError("connection refused")))
+        outage.setattr("notifier.progress.sheets.sheet", Mock(side_effect=OperationalError("connection refused")))
         page.locator("#live", has_text="The database can’t be reached.").wait_for()
         other.goto(url)
     page.locator("#live", has_text="of 3").wait_for()

@@ -79,7 +79,7 @@ for number, client in enumerate(Client.objects.filter(pk__in=list(ids)[{half}:2 
 print(json.dumps(told))
 """
 SPARED = """
-from notifier.broadcasts import skip_reasons
+from notifier.progress import skip_reasons
 found = skip_reasons.spared({broadcast})
 print(found.number if found else 0)
 """

@@ -15,8 +15,9 @@ from notifier.admin.broadcasts.acts import approve, buttons, follow_up, reschedu
 from notifier.admin.deliveries.results import list_of
 from notifier.admin.lists.base import ReadOnlyAdmin
 from notifier.admin.lists.routing import page
-from notifier.broadcasts import lifecycle, progress
+from notifier.broadcasts import lifecycle
 from notifier.models import Broadcast, Delivery
+from notifier.progress import sheets
 from notifier.runtime import clock
 from notifier.wording import numbers, wall_clocks
 from notifier.wording.badges import badge, state_badge
@@ -88,7 +89,7 @@ class BroadcastAdmin(ReadOnlyAdmin):
 
     @admin.display(description="progress")
     def sent_share(self, broadcast: Broadcast) -> SafeString | str:
-        bar = progress.sheet(broadcast).bar
+        bar = sheets.sheet(broadcast).bar
         if not bar.to_send:
             return NOTHING
         shown = render_to_string("admin/includes/broadcasts/bar.html", {"bar": bar, "of": f"#{broadcast.pk}"})
@@ -112,7 +113,7 @@ class BroadcastAdmin(ReadOnlyAdmin):
 
     @admin.display(description="audience")
     def audience_shown(self, broadcast: Broadcast) -> str:
-        return NOTHING if broadcast.started_at is None else f"{progress.sheet(broadcast).audience:,}"
+        return NOTHING if broadcast.started_at is None else f"{sheets.sheet(broadcast).audience:,}"
 
     @admin.display(description="started")
     def begun(self, broadcast: Broadcast) -> SafeString:
@@ -134,7 +135,7 @@ def _start(broadcast: Broadcast) -> str:
 
 
 def _number(broadcast: Broadcast, state: Delivery.State) -> str:
-    number = progress.sheet(broadcast).count(state)
+    number = sheets.sheet(broadcast).count(state)
     return f"{number:,}" if number else NOTHING
 
 

@@ -14,10 +14,11 @@ from notifier.admin.broadcasts.acts.buttons import BUTTONS, Button
 from notifier.admin.deliveries.results import list_of
 from notifier.admin.lists import deferred_counts
 from notifier.admin.lists.base import BackOfficeAdmin
-from notifier.broadcasts import faults, followups, lifecycle, progress, skip_reasons
+from notifier.broadcasts import faults, followups, lifecycle
 from notifier.models import Broadcast, Delivery, Reason
 from notifier.overview import process_health
 from notifier.policies import throttles
+from notifier.progress import sheets, skip_reasons
 from notifier.runtime import clock
 from notifier.staff import groups
 from notifier.web.htmx import HtmxHttpRequest
@@ -33,7 +34,7 @@ def progress_page(model_admin: BackOfficeAdmin, request: HtmxHttpRequest, broadc
     # What works at this moment says nothing about a broadcast that has ended.
     health = [] if _is_settled(broadcast) else process_health.health(channels=broadcast.channels, now=clock.now())
     limits = throttles.rates() if is_under_way else None
-    sheet = progress.sheet(broadcast, limits=limits, stalled=process_health.stalled(health))
+    sheet = sheets.sheet(broadcast, limits=limits, stalled=process_health.stalled(health))
     context = _context(model_admin, request, sheet) | {"health": health}
     if request.htmx:
         return _moving_parts(request, context)
@@ -57,7 +58,7 @@ def _moving_parts(request: HttpRequest, context: dict[str, Any]) -> HttpResponse
     return response
 
 
-def _context(model_admin: BackOfficeAdmin, request: HttpRequest, sheet: progress.Sheet) -> dict[str, Any]:
+def _context(model_admin: BackOfficeAdmin, request: HttpRequest, sheet: sheets.Sheet) -> dict[str, Any]:
     broadcast, now = sheet.broadcast, clock.now()
     settled = _is_settled(broadcast)
     follower = followups.follower_of(broadcast_id=broadcast.pk) if broadcast.finished_at else None
@@ -68,7 +69,7 @@ def _context(model_admin: BackOfficeAdmin, request: HttpRequest, sheet: progress
         "broadcast": broadcast,
         "sheet": sheet,
         "wall": request.GET.get("wall") == "1",
-        "said": progress.announcement(sheet),
+        "said": sheets.announcement(sheet),
         "follower": follower,
         **(_steps(model_admin, request, sheet, follower, retry) if settled else {"steps": []}),
         "wait": waiting.wait(broadcast=broadcast, user=request.user, now=now),
@@ -77,7 +78,7 @@ def _context(model_admin: BackOfficeAdmin, request: HttpRequest, sheet: progress
         "sender": lifecycle.requester(broadcast),
         "is_expired": broadcast.is_expired(now),
         "fault": broadcast.fault if broadcast.fault_at and broadcast.fault_at > now - faults.SHOWN_FOR else "",
-        "feed": progress.feed(broadcast, with_names=may_see_clients),
+        "feed": sheets.feed(broadcast, with_names=may_see_clients),
         "may_see_clients": may_see_clients,
         "may_see_deliveries": request.user.has_perm(groups.VIEW_DELIVERY),
         "settled": settled,
@@ -87,7 +88,7 @@ def _context(model_admin: BackOfficeAdmin, request: HttpRequest, sheet: progress
 
 
 def _steps(
-    model_admin: BackOfficeAdmin, request: HttpRequest, sheet: progress.Sheet, follower: Broadcast | None, retry: str
+    model_admin: BackOfficeAdmin, request: HttpRequest, sheet: sheets.Sheet, follower: Broadcast | None, retry: str
 ) -> dict[str, Any]:
     """What next. Whom a follow-up would go to is counted before it is offered: at once where there are few clients."""
     broadcast = sheet.broadcast
@@ -104,7 +105,7 @@ def _is_settled(broadcast: Broadcast) -> bool:
     return broadcast.finished_at is not None and broadcast.tallied_at is not None
 
 
-def _controls(request: HttpRequest, sheet: progress.Sheet, shown: Sequence[Button]) -> dict[str, Any]:
+def _controls(request: HttpRequest, sheet: sheets.Sheet, shown: Sequence[Button]) -> dict[str, Any]:
     """The buttons, each with its number; and a word that changes when others are due."""
     broadcast = sheet.broadcast
     may_undo = broadcast.can_be_undone and undo.may_undo(request.user, broadcast)
@@ -118,7 +119,7 @@ def _controls(request: HttpRequest, sheet: progress.Sheet, shown: Sequence[Butto
     }
 
 
-def _numbers(sheet: progress.Sheet) -> dict[str, Any]:
+def _numbers(sheet: sheets.Sheet) -> dict[str, Any]:
     """What became of its deliveries, by the last tally, and the lists behind the numbers."""
     broadcast = sheet.broadcast
     states = [(state, sheet.count(state)) for state in Delivery.State]

@@ -11,8 +11,8 @@ from django.urls import reverse
 
 from notifier.admin.deliveries import export
 from notifier.admin.lists import downloads
-from notifier.broadcasts import progress, skip_reasons
 from notifier.models import Broadcast, Delivery
+from notifier.progress import sheets, skip_reasons
 from notifier.staff import groups
 from notifier.wording import numbers
 
@@ -45,7 +45,7 @@ class Part:
 
 def head(request: HttpRequest, broadcast: Broadcast) -> dict[str, Any]:
     """The context for what stands above the list. Its numbers come from the tally: no delivery is counted for it."""
-    sheet = progress.sheet(broadcast)
+    sheet = sheets.sheet(broadcast)
     chosen = request.GET.get("state__exact")
     return {
         "owner": broadcast,

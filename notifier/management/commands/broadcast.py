@@ -7,10 +7,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from notifier.broadcasts import lifecycle, progress
+from notifier.broadcasts import lifecycle
 from notifier.broadcasts.send_options import SendOptions
 from notifier.models import Broadcast, Delivery, Notification
 from notifier.overview import process_health
+from notifier.progress import sheets
 from notifier.runtime import clock
 from notifier.wording import wall_clocks
 
@@ -49,10 +50,10 @@ class Command(BaseCommand):
         if options["wait"]:
             self._wait(broadcast, show=self.stderr.isatty())
         if options["json"]:
-            self.stdout.write(json.dumps(progress.as_json(broadcast)))
+            self.stdout.write(json.dumps(sheets.as_json(broadcast)))
         else:
             self.stdout.write(_sentence(broadcast))
-        books = progress.sheet(broadcast)
+        books = sheets.sheet(broadcast)
         failed, unknown = books.count(Delivery.State.FAILED), books.count(Delivery.State.UNKNOWN)
         if failed or unknown:
             raise CommandError(f"{failed} failed, {unknown} unknown.", returncode=1)
@@ -107,7 +108,7 @@ def _trouble(broadcast: Broadcast) -> str:
 
 
 def _bar(broadcast: Broadcast) -> str:
-    books = progress.sheet(broadcast)
+    books = sheets.sheet(broadcast)
     share = books.expanded_share * (books.settled / books.total if books.total else 1.0)
     filled = int(BAR_WIDTH * share)
     return f"[{'#' * filled}{'.' * (BAR_WIDTH - filled)}] {books.settled}/{books.total} at {books.rate:.0f}/s"
@@ -117,7 +118,7 @@ def _sentence(broadcast: Broadcast) -> str:
     counts = "; ".join(
         f"{channel.channel.label}: "
         + (", ".join(f"{number} {state}" for state, number in channel.counts.items()) or "-")
-        for channel in progress.sheet(broadcast).channels
+        for channel in sheets.sheet(broadcast).channels
     )
     expires = f" It expires {wall_clocks.with_zone(broadcast.expires_at)}." if broadcast.expires_at else ""
     return f"Broadcast {broadcast.pk} is {lifecycle.state_in_words(broadcast)}.{expires} {counts}."

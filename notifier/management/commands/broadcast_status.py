@@ -3,9 +3,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from notifier.broadcasts import lifecycle, progress
+from notifier.broadcasts import lifecycle
 from notifier.models import Broadcast
 from notifier.overview import process_health
+from notifier.progress import sheets
 from notifier.runtime import clock
 from notifier.wording import wall_clocks
 
@@ -22,9 +23,9 @@ class Command(BaseCommand):
         if broadcast is None:
             raise CommandError(f"There is no broadcast {options['broadcast_id']}.")
         if options["json"]:
-            self.stdout.write(json.dumps(progress.as_json(broadcast)))
+            self.stdout.write(json.dumps(sheets.as_json(broadcast)))
             return
-        books = progress.sheet(broadcast)
+        books = sheets.sheet(broadcast)
         self.stdout.write(f"{broadcast}: {lifecycle.state_in_words(broadcast)}, topic {broadcast.topic}")
         for line in _times(broadcast):
             self.stdout.write(f"  {line}")

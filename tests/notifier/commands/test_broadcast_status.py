@@ -5,8 +5,8 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from notifier.broadcasts import progress
 from notifier.models import Broadcast
+from notifier.progress import sheets
 from tests.support.factories import a_broadcast, a_notification, a_user
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
@@ -79,7 +79,7 @@ def test_the_json_is_what_the_broadcast_command_prints(now: datetime) -> None:
     said = status(broadcast.pk, "--json")
 
     assert len(said.splitlines()) == 1
-    assert json.loads(said) == progress.as_json(Broadcast.objects.get())
+    assert json.loads(said) == sheets.as_json(Broadcast.objects.get())
     assert list(json.loads(said)) == [
         "id",
         "state",

@@ -12,8 +12,8 @@ from notifier.admin.broadcasts.acts import pause_and_cancel, retry_failed, start
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.broadcasts import acts
 from notifier.broadcasts.acts import Act
-from notifier.broadcasts.progress import Sheet
 from notifier.models import Broadcast
+from notifier.progress.sheets import Sheet
 from notifier.staff import groups
 
 

@@ -19,8 +19,9 @@ from notifier.admin.deliveries import results
 from notifier.admin.lists import deferred_counts
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.audience import held_back, unreached
-from notifier.broadcasts import followups, lifecycle, progress
+from notifier.broadcasts import followups, lifecycle
 from notifier.models import Broadcast, Delivery
+from notifier.progress import sheets
 from notifier.runtime import clock
 from notifier.staff import groups
 
@@ -48,7 +49,7 @@ def count_page(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast_id:
         followups.check(broadcast=broadcast)
     except followups.FollowUpError as refusal:
         return TemplateResponse(request, "admin/notifier/broadcast/parts/follow_step.html", {"refusal": str(refusal)})
-    step = next_steps.follow_up(request, progress.sheet(broadcast))
+    step = next_steps.follow_up(request, sheets.sheet(broadcast))
     return TemplateResponse(request, "admin/notifier/broadcast/parts/follow_step.html", {"step": step})
 
 

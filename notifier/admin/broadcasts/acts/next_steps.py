@@ -8,9 +8,10 @@ from django.urls import reverse
 from notifier.admin.broadcasts import totals
 from notifier.admin.deliveries import results
 from notifier.audience import unreached
-from notifier.broadcasts import acts, progress
+from notifier.broadcasts import acts
 from notifier.broadcasts.acts import Act
 from notifier.models import Broadcast, Delivery
+from notifier.progress import sheets
 from notifier.staff import groups
 
 
@@ -32,7 +33,7 @@ def may_follow_up(request: HttpRequest, broadcast: Broadcast, follower: Broadcas
     return may and not follower and acts.is_allowed(Act.FOLLOW_UP, broadcast)
 
 
-def next_steps(request: HttpRequest, sheet: progress.Sheet, retry: str, follow: NextStep | None) -> list[NextStep]:
+def next_steps(request: HttpRequest, sheet: sheets.Sheet, retry: str, follow: NextStep | None) -> list[NextStep]:
     """For whoever may take them. `retry` is the URL of sending again what failed; empty where nobody can. `follow`
     comes later where many clients have to be counted for it: see `follow_up`.
     """
@@ -54,7 +55,7 @@ def next_steps(request: HttpRequest, sheet: progress.Sheet, retry: str, follow: 
     return steps
 
 
-def follow_up(request: HttpRequest, sheet: progress.Sheet) -> NextStep | None:
+def follow_up(request: HttpRequest, sheet: sheets.Sheet) -> NextStep | None:
     """The way to those who did not get it, with how many they are now; None where nobody is left for this reader."""
     going = totals.of_follow_up(sheet.broadcast, unreached.missing(broadcast=sheet.broadcast))
     url = reverse("admin:notifier_broadcast_follow", args=[sheet.broadcast.pk])

@@ -9,10 +9,11 @@ from django.template.response import TemplateResponse
 
 from notifier.admin.broadcasts import page_parts
 from notifier.admin.lists.base import BackOfficeAdmin
-from notifier.broadcasts import acts, lifecycle, progress
+from notifier.broadcasts import acts, lifecycle
 from notifier.broadcasts.acts import Act
-from notifier.broadcasts.progress import Sheet
 from notifier.models import Broadcast, Delivery
+from notifier.progress import sheets
+from notifier.progress.sheets import Sheet
 from notifier.runtime import clock
 
 
@@ -32,7 +33,7 @@ def cancel_page(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: B
         return _change(model_admin, request, broadcast, lifecycle.cancel, done)
     if not acts.is_allowed(Act.CANCEL, broadcast):
         return page_parts.refused(model_admin, request, broadcast, lifecycle.refusal(Act.CANCEL, broadcast.pk))
-    sheet = progress.sheet(broadcast)
+    sheet = sheets.sheet(broadcast)
     context = {
         **page_parts.context(model_admin, request, broadcast, "Cancel"),
         "sheet": sheet,

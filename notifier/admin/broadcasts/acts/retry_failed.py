@@ -14,11 +14,11 @@ from django.template.response import TemplateResponse
 from notifier.admin.broadcasts import page_parts
 from notifier.admin.deliveries.recovery import DECISIONS, SeenAtForm, obstacles_in_words, outcome
 from notifier.admin.lists.base import BackOfficeAdmin
-from notifier.broadcasts import progress
-from notifier.broadcasts.progress import Sheet
 from notifier.delivery import claim_forecast, recovery
 from notifier.delivery.claim_forecast import Forecast
 from notifier.models import Broadcast, Delivery, Resolution
+from notifier.progress import sheets
+from notifier.progress.sheets import Sheet
 from notifier.runtime import clock
 
 FAILED = Delivery.State.FAILED
@@ -50,7 +50,7 @@ def _skipped(seen: Forecast) -> str:
 
 
 def _ask(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadcast, form: SeenAtForm) -> HttpResponse:
-    sheet, now = progress.sheet(broadcast), clock.now()
+    sheet, now = sheets.sheet(broadcast), clock.now()
     context = {
         **page_parts.context(model_admin, request, broadcast, "Retry failed"),
         **_counted_now(broadcast, now),

@@ -15,8 +15,8 @@ from notifier.admin.broadcasts.forms import NumberForm
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.broadcasts import acts, lifecycle, schedules
 from notifier.broadcasts.acts import Act
-from notifier.broadcasts.progress import Sheet
 from notifier.models import Broadcast
+from notifier.progress.sheets import Sheet
 from notifier.runtime import clock
 from notifier.runtime.versions import NotAsShown
 

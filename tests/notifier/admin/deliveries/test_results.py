@@ -10,8 +10,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from notifier.admin.deliveries import results
-from notifier.broadcasts import skip_reasons
 from notifier.models import Broadcast, Delivery
+from notifier.progress import skip_reasons
 from tests.notifier.admin.broadcasts.test_broadcast_admin import a_told_broadcast, page_of, text_of
 from tests.notifier.admin.conftest import LogIn
 from tests.support.factories import a_broadcast, a_client, a_delivery

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from notifier.broadcasts.bars import Bar
 from notifier.messages import placeholders
 from notifier.models import Broadcast, Channel, Delivery
+from notifier.progress.bars import Bar
 
 State = Delivery.State
 

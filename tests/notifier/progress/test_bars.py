@@ -2,7 +2,7 @@
 
 import pytest
 
-from notifier.broadcasts.bars import MIN_WIDTH, WIDTH, Bar
+from notifier.progress.bars import MIN_WIDTH, WIDTH, Bar
 
 
 def test_one_that_was_cancelled_early_does_not_look_full() -> None:

@@ -6,10 +6,10 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from notifier.broadcasts import progress
 from notifier.delivery import fanout, tallies
 from notifier.models import Broadcast, Channel, Delivery
 from notifier.policies import quiet_hours_sql
+from notifier.progress import sheets
 from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
@@ -30,7 +30,7 @@ def test_the_sheet_adds_up_by_channel_and_in_all() -> None:
         email={"SENT": 3, "FAILED": 1, "PENDING": 2}, sms={"SENT": 1, "SKIPPED": 2, "UNKNOWN": 1, "SENDING": 1}
     )
 
-    sheet = progress.sheet(broadcast)
+    sheet = sheets.sheet(broadcast)
 
     mail, text = sheet.channels
     assert (mail.channel, mail.total, mail.settled, mail.waiting) == (EMAIL, 6, 4, 2)
@@ -43,11 +43,11 @@ def test_the_sheet_adds_up_by_channel_and_in_all() -> None:
 def test_books_that_do_not_balance_are_said_not_to() -> None:
     broadcast = a_broadcast(tally={"audience": 5, "rate": 0.0, "counts": {"email": {"SENT": 4}}})
 
-    assert not progress.sheet(broadcast).balanced
+    assert not sheets.sheet(broadcast).balanced
 
 
 def test_before_the_first_tally_everything_is_nought() -> None:
-    sheet = progress.sheet(a_broadcast())
+    sheet = sheets.sheet(a_broadcast())
 
     assert [channel.channel for channel in sheet.channels] == [EMAIL, SMS]
     assert (sheet.total, sheet.audience, sheet.rate, sheet.balanced, sheet.time_left) == (0, 0, 0.0, True, None)
@@ -55,23 +55,23 @@ def test_before_the_first_tally_everything_is_nought() -> None:
 
 def test_a_channel_without_a_text_has_no_column_unless_it_has_rows() -> None:
     broadcast = a_broadcast(notification=a_notification(sms_body=""))
-    assert [channel.channel for channel in progress.sheet(broadcast).channels] == [EMAIL]
+    assert [channel.channel for channel in sheets.sheet(broadcast).channels] == [EMAIL]
 
     broadcast.tally = {"audience": 1, "counts": {"sms": {"SENT": 1}}}
-    assert [channel.channel for channel in progress.sheet(broadcast).channels] == [EMAIL, SMS]
+    assert [channel.channel for channel in sheets.sheet(broadcast).channels] == [EMAIL, SMS]
 
 
 @pytest.mark.parametrize(
     ("cursor", "upto", "share"), [(0, 0, 1.0), (0, 10, 0.0), (5, 10, 0.5), (10, 10, 1.0), (12, 10, 1.0)]
 )
 def test_the_share_that_was_expanded(cursor: int, upto: int, share: float) -> None:
-    assert progress.sheet(a_broadcast(cursor=cursor, audience_upto=upto)).expanded_share == share
+    assert sheets.sheet(a_broadcast(cursor=cursor, audience_upto=upto)).expanded_share == share
 
 
 def test_the_time_left_is_what_waits_over_the_rate() -> None:
     broadcast = tallied(email={"PENDING": 10, "SENT": 50})
 
-    assert progress.sheet(broadcast).time_left == timedelta(seconds=2)
+    assert sheets.sheet(broadcast).time_left == timedelta(seconds=2)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_without_a_rate_or_an_end_no_time_is_told(changes: dict[str, Any]) -> No
     for name, value in changes.items():
         setattr(broadcast, name, value)
 
-    assert progress.sheet(broadcast).time_left is None
+    assert sheets.sheet(broadcast).time_left is None
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_a_channel_that_stands_still_is_said_with_the_reason_and_no_time_is_told
 ) -> None:
     broadcast = tallied(email={"PENDING": 10}, sms={"PENDING": 1})
 
-    sheet = progress.sheet(broadcast, stalled=stalled)
+    sheet = sheets.sheet(broadcast, stalled=stalled)
 
     assert sheet.stalls == said
     assert (sheet.time_left is None) == bool(said)
@@ -117,16 +117,16 @@ def test_a_channel_that_stands_still_is_said_with_the_reason_and_no_time_is_told
 def test_a_channel_that_is_through_is_not_held_up_by_anything() -> None:
     broadcast = tallied(email={"PENDING": 10}, sms={"SENT": 1})
 
-    assert progress.sheet(broadcast, stalled={SMS: "no consumer"}).stalls == []
-    assert progress.sheet(broadcast, stalled={EMAIL: "no consumer"}).stalls == ["E-mail stopped: no consumer"]
+    assert sheets.sheet(broadcast, stalled={SMS: "no consumer"}).stalls == []
+    assert sheets.sheet(broadcast, stalled={EMAIL: "no consumer"}).stalls == ["E-mail stopped: no consumer"]
     broadcast.state = Broadcast.State.PAUSED
-    assert progress.sheet(broadcast, stalled={EMAIL: "no consumer"}).stalls == []
+    assert sheets.sheet(broadcast, stalled={EMAIL: "no consumer"}).stalls == []
 
 
 def test_before_everybody_was_looked_at_nothing_is_through() -> None:
     broadcast = a_broadcast(audience_upto=10, cursor=0)
 
-    assert progress.sheet(broadcast, stalled={SMS: "no consumer"}).stalls == ["SMS stopped: no consumer"]
+    assert sheets.sheet(broadcast, stalled={SMS: "no consumer"}).stalls == ["SMS stopped: no consumer"]
 
 
 @pytest.mark.parametrize(
@@ -141,18 +141,18 @@ def test_before_everybody_was_looked_at_nothing_is_through() -> None:
     ],
 )
 def test_the_result_says_what_was_sent_of_what_was_to_be_sent(counts: dict[str, int], result: str) -> None:
-    assert progress.sheet(tallied(email=counts)).result == result
+    assert sheets.sheet(tallied(email=counts)).result == result
 
 
 def test_what_was_cancelled_before_it_started_says_nothing_of_an_audience() -> None:
-    assert progress.sheet(a_broadcast(state=Broadcast.State.CANCELLED, started_at=None)).result == "Nothing sent"
+    assert sheets.sheet(a_broadcast(state=Broadcast.State.CANCELLED, started_at=None)).result == "Nothing sent"
 
 
 def test_the_sheet_asks_the_database_nothing() -> None:
     broadcast = tallied(email={"SENT": 1})
 
     with CaptureQueriesContext(connection) as queries:
-        sheet = progress.sheet(broadcast)
+        sheet = sheets.sheet(broadcast)
         _ = (sheet.total, sheet.settled, sheet.waiting, sheet.balanced, sheet.time_left)
         _ = (sheet.result, sheet.stalls, sheet.bar.pieces)
 
@@ -164,7 +164,7 @@ def test_the_json_has_exactly_the_documented_keys(now: datetime) -> None:
     broadcast = tallied(email={"SENT": 3, "FAILED": 1}, sms={"SENT": 2})
     broadcast.state, broadcast.started_at, broadcast.finished_at = Broadcast.State.FINISHED, now, now + SECOND
 
-    assert progress.as_json(broadcast) == {
+    assert sheets.as_json(broadcast) == {
         "id": broadcast.pk,
         "state": "FINISHED",
         "topic": "listings",
@@ -177,7 +177,7 @@ def test_the_json_has_exactly_the_documented_keys(now: datetime) -> None:
 
 
 def test_the_json_has_every_channel_even_one_without_a_text(now: datetime) -> None:
-    said = progress.as_json(a_broadcast(notification=a_notification(sms_body=""), started_at=None))
+    said = sheets.as_json(a_broadcast(notification=a_notification(sms_body=""), started_at=None))
 
     assert said["deliveries"] == {"email": {}, "sms": {}}
     assert (said["started_at"], said["finished_at"]) == (None, None)
@@ -187,12 +187,12 @@ def test_the_json_says_when_a_broadcast_starts_and_expires_and_why_it_was_cancel
     scheduled = a_broadcast(state="SCHEDULED", started_at=None, scheduled_for=now + SECOND, expires_at=now + 2 * SECOND)
     rejected = a_broadcast(state="CANCELLED", started_at=None, ended_because="rejected by bob: a misprint")
 
-    said = progress.as_json(scheduled)
+    said = sheets.as_json(scheduled)
 
     assert (said["state"], said["started_at"]) == ("SCHEDULED", None)
     assert said["scheduled_for"] == (now + SECOND).isoformat()
     assert said["expires_at"] == (now + 2 * SECOND).isoformat()
-    assert progress.as_json(rejected)["ended_because"] == "rejected by bob: a misprint"
+    assert sheets.as_json(rejected)["ended_because"] == "rejected by bob: a misprint"
 
 
 # --- The feed ---------------------------------------------------------------------------------------------------------
@@ -205,7 +205,7 @@ def test_the_feed_shows_the_newest_settled_first_and_what_each_was_told(now: dat
     a_delivery(broadcast=broadcast)
     a_delivery(state=State.SENT)
 
-    feed = progress.feed(broadcast, with_names=True)
+    feed = sheets.feed(broadcast, with_names=True)
 
     assert [(line.delivery, line.message) for line in feed] == [
         (mail, "Hi Ann"),
@@ -217,13 +217,13 @@ def test_the_feed_is_cut_to_the_newest_and_costs_the_same_however_many(now: date
     broadcast = a_broadcast()
     rows = [
         a_delivery(broadcast=broadcast, state=State.SENT, settled_at=now + number * SECOND)
-        for number in range(progress.FEED_LENGTH + 5)
+        for number in range(sheets.FEED_LENGTH + 5)
     ]
 
     with CaptureQueriesContext(connection) as queries:
-        feed = progress.feed(broadcast, with_names=True)
+        feed = sheets.feed(broadcast, with_names=True)
 
-    assert [line.delivery.pk for line in feed] == [row.pk for row in reversed(rows)][: progress.FEED_LENGTH]
+    assert [line.delivery.pk for line in feed] == [row.pk for row in reversed(rows)][: sheets.FEED_LENGTH]
     assert len(queries) <= 2
 
 
@@ -231,7 +231,7 @@ def test_a_long_message_is_cut() -> None:
     broadcast = a_broadcast(notification=a_notification(sms_body="x" * 500))
     a_delivery(broadcast=broadcast, channel=SMS, state=State.SENT)
 
-    (line,) = progress.feed(broadcast, with_names=True)
+    (line,) = sheets.feed(broadcast, with_names=True)
 
     assert line.message == "x" * 119 + "…"
 
@@ -245,7 +245,7 @@ def test_books_of_a_real_expansion_balance(now: datetime) -> None:
     tallies.tally(broadcast_id=broadcast.pk, now=now)
 
     broadcast.refresh_from_db()
-    sheet = progress.sheet(broadcast)
+    sheet = sheets.sheet(broadcast)
     assert (sheet.total, sheet.balanced, sheet.waiting, sheet.expanded_share) == (4, True, 4, 1.0)
 
 
@@ -267,22 +267,22 @@ def test_the_sheet_says_how_many_wait_for_their_hours_and_until_when(now: dateti
     tallies.tally(broadcast_id=broadcast.pk, now=now)
 
     broadcast.refresh_from_db()
-    (late,) = progress.sheet(broadcast).quiet_hours
+    (late,) = sheets.sheet(broadcast).quiet_hours
     assert (late.channel, late.number, late.until) == (EMAIL, 2, now + 2 * 3600 * SECOND)
-    assert progress.as_json(broadcast)["waiting_for_hours"]["email"]["number"] == 2
+    assert sheets.as_json(broadcast)["waiting_for_hours"]["email"]["number"] == 2
 
 
 def test_the_time_left_leaves_out_those_who_wait_for_the_morning(now: datetime) -> None:
     broadcast = tallied(email={"SENT": 4, "PENDING": 48})
     broadcast.tally["waiting"] = {"email": {"number": 40, "until": now.isoformat()}}
-    assert progress.sheet(broadcast).time_left == 2 * SECOND
+    assert sheets.sheet(broadcast).time_left == 2 * SECOND
 
     broadcast.tally["waiting"]["email"]["number"] = 48
-    assert progress.sheet(broadcast).time_left is None
+    assert sheets.sheet(broadcast).time_left is None
 
 
 @pytest.mark.parametrize(("limit", "seconds"), [(2.0, 24), (4.0, 12), (100.0, 12)])
 def test_the_time_left_is_by_the_providers_limit_where_that_is_the_narrower(limit: float, seconds: int) -> None:
     broadcast = tallied(email={"SENT": 4, "PENDING": 48})
 
-    assert progress.sheet(broadcast, limits={EMAIL: limit}).time_left == seconds * SECOND
+    assert sheets.sheet(broadcast, limits={EMAIL: limit}).time_left == seconds * SECOND
