@@ -12,7 +12,7 @@ from django.test import Client as Browser
 from django.urls import reverse
 
 from notifier.admin.clients import audience_lists
-from notifier.audience.topic_counts import Standing
+from notifier.audience.standings import Standing
 from notifier.models import Channel, Delivery, Topic
 from tests.support.pages.page import Rows
 from tests.support.pages.registry import OF_STAFF

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from django.conf import settings
 
-from notifier.audience import topic_counts
+from notifier.audience import reachable
 from notifier.messages import placeholders, sms_segments
 from notifier.models import Channel, Topic
 from notifier.policies import throttles, throughput
@@ -50,7 +50,7 @@ def segments(*, text: str, topic: Topic, recipients: int) -> Segments:
     if _rendered(text, "A", topic) == _rendered(text, "Bea B.", topic):
         names, measured, is_exact = ["A"], 0, True
     else:
-        names = topic_counts.names(topic=topic, channel=Channel.SMS, most=SAMPLE)
+        names = reachable.names(topic=topic, channel=Channel.SMS, most=SAMPLE)
         measured, is_exact = len(names) or 1, len(names) == recipients
     sizes = [_size(text, name, topic) for name in names or ["A"]]
     total, longest = _total(sizes, recipients), max(sizes)

@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet
 
-from notifier.audience import chains, topic_counts
+from notifier.audience import chains, reachable
 from notifier.models import Broadcast, Channel, Delivery, Topic
 from notifier.policies import quiet_hours_sql
 
@@ -47,7 +47,7 @@ def _in_quiet_hours(topic: Topic, channel: Channel, now: datetime) -> dict[str, 
     opens_at = quiet_hours_sql.moment(channel=channel, client="client", now=now)
     if opens_at is None:
         return {"number": 0, "first": None, "last": None}
-    wanting = topic_counts.wanting(topic_id=topic.pk, channel=channel).annotate(opens_at=opens_at)
+    wanting = reachable.wanting(topic_id=topic.pk, channel=channel).annotate(opens_at=opens_at)
     found: dict[str, Any] = wanting.aggregate(number=Count("opens_at"), first=Min("opens_at"), last=Max("opens_at"))
     return found
 
@@ -62,7 +62,7 @@ def over_cap(*, topic_id: int, channel: Channel, now: datetime, follows: Broadca
         return 0
     maximum, days = cap
     full = _full(channel, maximum, now - timedelta(days=days))
-    wanting = topic_counts.wanting(topic_id=topic_id, channel=channel).filter(client__in=full)
+    wanting = reachable.wanting(topic_id=topic_id, channel=channel).filter(client__in=full)
     if follows:
         others = chains.others(broadcast_id=follows.pk, notification_id=follows.notification_id)
         reached = chains.reached(broadcast_ids=[follows.pk, *others], channel=channel, client=OuterRef("client_id"))

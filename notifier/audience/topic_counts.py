@@ -1,30 +1,16 @@
-"""Who would get a notification if it were sent now, and who would not, and why. Read only."""
+"""How many would get a topic if it were sent now, and how many would not and why. Read only."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 from django.db import connection, transaction
-from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, Max, OuterRef, Q
 
+from notifier.audience import standings
+from notifier.audience.standings import Standing
 from notifier.models import Broadcast, Channel, Client, Notification, Preference, Suppression, Topic
-from notifier.policies import landlines, sms_countries
-
-#: How many ids are looked up for each client of a sample, since not all clients are in the audience.
-TRIES = 4
-
-
-class Standing(StrEnum):
-    """Whether a client would get a topic on a channel, or why not: exactly one for each client. Named as in `Reach`."""
-
-    RECIPIENTS = "recipients"
-    NO_CONSENT = "no_consent"
-    NO_ADDRESS = "no_address"
-    SUPPRESSED = "suppressed"
-    NOT_ALLOWED = "not_allowed"
-    LANDLINE = "landline"
-    ARCHIVED = "archived"
+from notifier.policies import landlines
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +62,8 @@ def _reach(topic: Topic, clients: int, archived: int) -> dict[Channel, Reach]:
     found = {}
     for channel, agreed in _agreement(topic).items():
         suppressed = _suppressed(topic, channel)
-        not_allowed = who(topic=topic, channel=channel, standing=Standing.NOT_ALLOWED).count()
-        landline = who(topic=topic, channel=channel, standing=Standing.LANDLINE).count()
+        not_allowed = standings.who(topic=topic, channel=channel, standing=Standing.NOT_ALLOWED).count()
+        landline = standings.who(topic=topic, channel=channel, standing=Standing.LANDLINE).count()
         found[channel] = Reach(
             channel=channel,
             recipients=agreed.active - agreed.no_address - suppressed - not_allowed - landline,
@@ -178,71 +164,3 @@ def _suppressed(topic: Topic, channel: Channel) -> int:
     suppressions = Suppression.objects.filter(channel=channel).values("address")
     consents = Preference.objects.filter(client=OuterRef("pk"), topic=topic, **{channel.value: True})
     return Client.objects.active().filter(Exists(consents), **{f"{channel.address_field}__in": suppressions}).count()
-
-
-def who(*, topic: Topic, channel: Channel, standing: Standing) -> QuerySet[Client]:
-    """The clients behind the count of that name in `Reach`."""
-    address = channel.address_field
-    consents = Exists(Preference.objects.filter(client=OuterRef("pk"), topic=topic, **{channel.value: True}))
-    suppressions = Suppression.objects.filter(channel=channel)
-    active, is_absent = Client.objects.active(), Q(**{address: None})
-    refused = sms_countries.refused(channel=channel)
-    is_suppressed = Exists(suppressions.filter(address=OuterRef(address)))
-    allowed = sms_countries.allowed(channel=channel)
-    match standing:
-        case Standing.ARCHIVED:
-            return Client.objects.archived()
-        case Standing.NO_CONSENT:
-            return active.filter(~consents)
-        case Standing.NO_ADDRESS:
-            return active.filter(is_absent, consents)
-        case Standing.SUPPRESSED:
-            return active.filter(consents, **{f"{address}__in": suppressions.values("address")})
-        case Standing.NOT_ALLOWED:
-            return active.filter(refused, consents, ~is_suppressed) if refused else active.none()
-        case Standing.LANDLINE:
-            skipped = landlines.skipped(channel=channel)
-            return active.filter(*skipped, *allowed, consents, ~is_suppressed) if skipped else active.none()
-    return active.filter(~is_absent, consents, ~is_suppressed, *allowed, *landlines.passing(channel=channel))
-
-
-def wanting(*, topic_id: int, channel: Channel) -> QuerySet[Preference]:
-    """The consents of those who could be sent something of this topic now."""
-    address = f"client__{channel.address_field}"
-    suppressed = Suppression.objects.filter(channel=channel, address=OuterRef(address))
-    consents = Preference.objects.filter(topic=topic_id, client__is_active=True, **{channel.value: True})
-    allowed = sms_countries.allowed(channel=channel, client="client__")
-    passing = landlines.passing(channel=channel, client="client__")
-    return consents.filter(~Exists(suppressed), *allowed, *passing, **{f"{address}__isnull": False})
-
-
-def names(*, topic: Topic, channel: Channel, most: int) -> list[str]:
-    """The names of up to `most` recipients, spread over all clients: a few milliseconds, however many there are."""
-    recipients = who(topic=topic, channel=channel, standing=Standing.RECIPIENTS).order_by("pk")
-    few = list(recipients.values_list("name", flat=True)[: most + 1])
-    if len(few) <= most:
-        return few
-    ends = Client.objects.aggregate(first=Min("pk"), last=Max("pk"))
-    tries = most * TRIES
-    ids = {ends["first"] + (ends["last"] - ends["first"]) * number // (tries - 1) for number in range(tries)}
-    spread = list(recipients.filter(pk__in=ids).values_list("name", flat=True))
-    # Where ids have gaps, or few consent, the first recipients are a better sample than the few that were found.
-    return spread[:: max(1, len(spread) // most)] if len(spread) >= most / 5 else few[:most]
-
-
-def sample(*, topic: Topic, channel: Channel) -> Client | None:
-    """A recipient on this channel, for whom a preview can be rendered; None if there is none."""
-    address = channel.address_field
-    suppressed = Suppression.objects.filter(channel=channel, address=OuterRef(f"client__{address}"))
-    preference = (
-        Preference.objects.filter(~Exists(suppressed), topic=topic, client__is_active=True, **{channel.value: True})
-        .filter(
-            *sms_countries.allowed(channel=channel, client="client__"),
-            *landlines.passing(channel=channel, client="client__"),
-        )
-        .exclude(**{f"client__{address}": None})
-        .select_related("client")
-        .order_by("client_id")
-        .first()
-    )
-    return preference.client if preference else None

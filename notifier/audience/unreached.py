@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from django.db import connection
 from django.db.models import Count, Exists, OuterRef, Q
 
-from notifier.audience import chains, topic_counts
+from notifier.audience import chains, reachable, topic_counts
 from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Suppression
 from notifier.policies import landlines, sms_countries
 
@@ -57,7 +57,7 @@ def total(counted: Iterable[Missing]) -> int:
 
 
 def _missing(topic_id: int, chain: list[int], channel: Channel) -> Missing:
-    wants = topic_counts.wanting(topic_id=topic_id, channel=channel)
+    wants = reachable.wanting(topic_id=topic_id, channel=channel)
     rows = Delivery.objects.filter(broadcast__in=chain, channel=channel)
     # Those who got it are many, and are not counted. The others have an index of their own.
     counts = {"new": _new(topic_id, chain, channel)}
@@ -76,7 +76,7 @@ def _new(topic_id: int, chain: list[int], channel: Channel) -> int:
     if connection.vendor == "postgresql":
         with topic_counts.along_the_indexes():
             return _merged(topic_id, chain, channel) - _left_out(topic_id, chain, channel)
-    wants = topic_counts.wanting(topic_id=topic_id, channel=channel)
+    wants = reachable.wanting(topic_id=topic_id, channel=channel)
     return wants.filter(~_in_chain(chain, channel, OuterRef("client_id"))).count()
 
 

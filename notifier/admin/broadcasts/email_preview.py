@@ -3,7 +3,7 @@
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
-from notifier.audience import topic_counts
+from notifier.audience import reachable
 from notifier.messages import brands, email, pictures, placeholders, signed_links
 from notifier.messages.email import RenderedEmail
 from notifier.models import Brand, Broadcast, Channel, Client, Notification, Topic
@@ -35,7 +35,7 @@ def page(request: HttpRequest, text: Notification | Broadcast) -> HttpResponse:
     if not text.email_body.strip():
         raise Http404(f"{text} has no e-mail text.")
     may_see = may_see_a_client(request)
-    sample = topic_counts.sample(topic=text.topic, channel=Channel.EMAIL) if may_see else None
+    sample = reachable.sample(topic=text.topic, channel=Channel.EMAIL) if may_see else None
     html = for_a_frame(rendered(text).html_for(values(text, sample), test_token(text.topic)))
     return HttpResponse(html, headers={"X-Frame-Options": "SAMEORIGIN"})
 

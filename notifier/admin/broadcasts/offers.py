@@ -11,9 +11,10 @@ from django.contrib.auth.models import User
 from notifier.admin.broadcasts import samples
 from notifier.admin.broadcasts.totals import Totals
 from notifier.admin.clients import audience_lists
-from notifier.audience import estimates, held_back, topic_counts, unreached
+from notifier.audience import estimates, held_back, reachable, topic_counts, unreached
 from notifier.audience.estimates import Duration, Segments
-from notifier.audience.topic_counts import Reach, Standing
+from notifier.audience.standings import Standing
+from notifier.audience.topic_counts import Reach
 from notifier.broadcasts import lifecycle
 from notifier.messages import fill_ins, placeholders, sms_segments
 from notifier.models import Broadcast, Channel, Client, Notification, Topic
@@ -248,7 +249,7 @@ def _offers(
 ) -> list[Offer]:
     counted = {(pk, channel): reach for pk, found in (reaches or {}).items() for channel, reach in found.items()}
     samples = {
-        (topic.pk, channel): topic_counts.sample(topic=topic, channel=channel)
+        (topic.pk, channel): reachable.sample(topic=topic, channel=channel)
         for topic in _topics(notifications)
         for channel in Channel
     }

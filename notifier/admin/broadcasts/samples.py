@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from notifier.admin.broadcasts import email_preview
-from notifier.audience import topic_counts
+from notifier.audience import reachable
 from notifier.messages import placeholders
 from notifier.models import Broadcast, Channel, Client, Notification
 
@@ -37,6 +37,6 @@ def samples_of(broadcast: Broadcast, *, is_known: bool = True) -> list[SampleTex
     """Its frozen texts, each as one client reads it; nobody is counted. Without `is_known` the client is invented."""
     topic = broadcast.topic
     return [
-        sample_text(broadcast, channel, topic_counts.sample(topic=topic, channel=channel) if is_known else None)
+        sample_text(broadcast, channel, reachable.sample(topic=topic, channel=channel) if is_known else None)
         for channel in broadcast.channels
     ]

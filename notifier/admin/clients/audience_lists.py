@@ -9,8 +9,8 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from notifier.admin.lists.change_list import BoundedChangeList
-from notifier.audience import topic_counts
-from notifier.audience.topic_counts import Standing
+from notifier.audience import standings, topic_counts
+from notifier.audience.standings import Standing
 from notifier.models import Channel, Client, Topic
 
 PARAMETER = "reach"
@@ -81,4 +81,4 @@ class ReachFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Client]) -> QuerySet[Client]:
         if self._chosen is None:
             return queryset.none() if self.value() else queryset
-        return queryset & topic_counts.who(**self._chosen._asdict())
+        return queryset & standings.who(**self._chosen._asdict())

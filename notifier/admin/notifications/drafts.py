@@ -12,7 +12,7 @@ from django.db.models.functions import Length
 from notifier.admin.broadcasts import email_preview
 from notifier.admin.broadcasts.email_preview import NOBODY
 from notifier.admin.lists import search
-from notifier.audience import topic_counts
+from notifier.audience import reachable
 from notifier.messages import email, fill_ins, lines, markdown, placeholders, sms_segments
 from notifier.models import Brand, Channel, Client, Notification, Topic
 from notifier.models.notifications import text_mistakes
@@ -109,7 +109,7 @@ def clients_found(term: str) -> list[Client]:
 
 
 def _sample(topic: Topic) -> Client | None:
-    return next(filter(None, (topic_counts.sample(topic=topic, channel=channel) for channel in Channel)), None)
+    return next(filter(None, (reachable.sample(topic=topic, channel=channel) for channel in Channel)), None)
 
 
 def _called(client: Client) -> str:

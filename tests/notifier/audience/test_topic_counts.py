@@ -6,8 +6,8 @@ import pytest
 from django.db import connection
 
 from notifier.addresses import phones
-from notifier.audience import topic_counts
-from notifier.audience.topic_counts import Standing
+from notifier.audience import reachable, standings, topic_counts
+from notifier.audience.standings import Standing
 from notifier.delivery import fanout
 from notifier.models import Channel, Client, Delivery, Preference, Reason, Suppression
 from tests.support.factories import a_broadcast, a_client, a_phone, a_topic
@@ -83,9 +83,9 @@ def test_a_number_that_the_sender_would_refuse_for_its_country_is_told_apart(set
     assert counts(SMS) == {"recipients": 2, "no_address": 1, "suppressed": 1, "not_allowed": 3}
     assert counts(EMAIL) == {"recipients": 7}
     for standing, those in ((Standing.RECIPIENTS, allowed), (Standing.NOT_ALLOWED, refused)):
-        found = topic_counts.who(topic=a_topic(), channel=SMS, standing=standing)
+        found = standings.who(topic=a_topic(), channel=SMS, standing=standing)
         assert sorted(found.values_list("pk", flat=True)) == [client.pk for client in those]
-    assert not topic_counts.who(topic=a_topic(), channel=EMAIL, standing=Standing.NOT_ALLOWED)
+    assert not standings.who(topic=a_topic(), channel=EMAIL, standing=Standing.NOT_ALLOWED)
     assert [bool(phones.why_not_within(str(one.phone), settings.SMS_COUNTRIES)) for one in clients] == [
         False,
         False,
@@ -94,9 +94,9 @@ def test_a_number_that_the_sender_would_refuse_for_its_country_is_told_apart(set
         True,
         True,
     ]
-    assert topic_counts.sample(topic=a_topic(), channel=SMS) == clients[0]
+    assert reachable.sample(topic=a_topic(), channel=SMS) == clients[0]
     Client.objects.filter(pk=clients[0].pk).update(is_active=False)
-    assert topic_counts.sample(topic=a_topic(), channel=SMS) == clients[1]
+    assert reachable.sample(topic=a_topic(), channel=SMS) == clients[1]
 
 
 def test_a_landline_is_told_apart_from_those_who_read_sms(settings: Any) -> None:
@@ -120,12 +120,12 @@ def test_a_landline_is_told_apart_from_those_who_read_sms(settings: Any) -> None
         "archived": 1,
     }
     assert counts(EMAIL) == {"recipients": 5, "archived": 1}
-    found = {one: list(topic_counts.who(topic=a_topic(), channel=SMS, standing=one)) for one in Standing}
+    found = {one: list(standings.who(topic=a_topic(), channel=SMS, standing=one)) for one in Standing}
     assert found[Standing.RECIPIENTS] == [mobile]
     assert found[Standing.LANDLINE] == [landline]
     assert found[Standing.NOT_ALLOWED] == [elsewhere]
     assert found[Standing.SUPPRESSED] == [suppressed]
-    assert topic_counts.sample(topic=a_topic(), channel=SMS) == mobile
+    assert reachable.sample(topic=a_topic(), channel=SMS) == mobile
 
 
 def test_a_number_whose_type_nobody_looked_at_passes() -> None:
@@ -188,23 +188,3 @@ def test_what_the_planner_was_told_holds_for_the_count_alone() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_setting('enable_hashjoin'), current_setting('enable_seqscan')")
         assert cursor.fetchone() == ("on", "on")
-
-
-# --- The sample -------------------------------------------------------------------------------------------------------
-def test_the_sample_is_an_active_client_who_consented() -> None:
-    a_client(listings="both", is_active=False)
-    a_client(listings="neither")
-    a_client(offerings="both")
-    a_client(listings="email")
-    a_client(listings="sms", phone=None)
-    suppressed = a_client(listings="sms")
-    Suppression.objects.create(channel="sms", address=str(suppressed.phone), reason="asked us to stop")
-    chosen = a_client(listings="sms")
-
-    assert topic_counts.sample(topic=a_topic(), channel=Channel.SMS) == chosen
-
-
-def test_without_consent_there_is_no_sample() -> None:
-    a_client(listings="neither")
-
-    assert topic_counts.sample(topic=a_topic(), channel=Channel.EMAIL) is None

@@ -9,8 +9,8 @@ from django.test import Client as Browser
 from django.urls import reverse
 
 from notifier.admin.clients import audience_lists
-from notifier.audience import topic_counts
-from notifier.audience.topic_counts import Standing
+from notifier.audience import standings, topic_counts
+from notifier.audience.standings import Standing
 from notifier.models import Channel, Client, Suppression
 from tests.notifier.admin.conftest import LogIn
 from tests.support.factories import a_client, a_notification, a_topic
@@ -55,7 +55,7 @@ def test_each_count_leads_to_a_list_of_that_length_and_everyone_is_in_one(admin:
 
     lists = {
         standing: Client.objects.in_bulk(
-            topic_counts.who(topic=topic, channel=channel, standing=standing).values_list("pk", flat=True)
+            standings.who(topic=topic, channel=channel, standing=standing).values_list("pk", flat=True)
         )
         for standing in Standing
     }

@@ -12,7 +12,7 @@ from django.urls import reverse
 from notifier.admin.lists import base, change_list, paginator
 from notifier.admin.lists.change_list import BoundedChangeList
 from notifier.admin.lists.paginator import BoundedPaginator
-from notifier.audience.topic_counts import Standing
+from notifier.audience.standings import Standing
 from notifier.models import Channel, Delivery
 from tests.support.factories import a_broadcast, a_client, a_delivery
 

@@ -7,8 +7,8 @@ from django.db import connection
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from notifier.audience import topic_counts
-from notifier.audience.topic_counts import Standing
+from notifier.audience import standings, topic_counts
+from notifier.audience.standings import Standing
 from notifier.clients import erasure
 from notifier.clients.imports import importer, writing
 from notifier.clients.imports.columns import ConsentColumn
@@ -223,7 +223,7 @@ def test_no_import_subscribes_whoever_is_silent(
         assert do(f"name,email,listings\nAnn,{written},both", reason="they asked us to").get("suppressed") == 1
 
     with_address = Client.objects.get(email=email)
-    assert not topic_counts.who(topic=a_topic(), channel=EMAIL, standing=Standing.RECIPIENTS).filter(pk=with_address.pk)
+    assert not standings.who(topic=a_topic(), channel=EMAIL, standing=Standing.RECIPIENTS).filter(pk=with_address.pk)
     assert Suppression.objects.get(address=email).source == ("ERASED" if erases and not _own(source) else source)
 
 
