@@ -1,4 +1,4 @@
-"""A notification's status, handing it over to those who send, and copying it."""
+"""A notification's status, and handing it over to those who send."""
 
 from datetime import datetime
 from typing import Any
@@ -76,15 +76,3 @@ def take_back_rejected(*, broadcast_id: int) -> None:
     """The text that this broadcast was to send is a draft again; that of a follow-up has been sent, whatever it is."""
     asked = Broadcast.objects.filter(pk=broadcast_id, follows=None).values("notification")
     Notification.objects.filter(pk__in=asked).update(ready_of=None, ready_at=None, ready_by=None)
-
-
-def duplicate(*, notification: Notification) -> Notification:
-    """A new notification with the same topic and texts, sent to nobody yet.
-
-    The subject stays as it is, without "copy of", because clients read it.
-    """
-    texts = {name: getattr(notification, name) for name in Notification.TEXTS}
-    copy = Notification(topic=notification.topic, **texts)
-    copy._change_reason = f"Duplicated from notification {notification.pk}."  # type: ignore[attr-defined]
-    copy.save()
-    return copy

@@ -7,7 +7,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllow
 from django.shortcuts import redirect
 
 from notifier.admin.lists.base import BackOfficeAdmin
-from notifier.notifications import statuses
+from notifier.notifications import duplicates
 
 
 def duplicate_page(model_admin: BackOfficeAdmin, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -19,6 +19,6 @@ def duplicate_page(model_admin: BackOfficeAdmin, request: HttpRequest, object_id
         raise PermissionDenied
     if notification is None:
         raise Http404
-    copy = statuses.duplicate(notification=notification)
+    copy = duplicates.duplicate(notification=notification)
     messages.success(request, "This is the copy. It has not been sent to anyone. Make your changes and save.")
     return redirect("admin:notifier_notification_change", copy.pk)

@@ -7,9 +7,9 @@ import pytest
 from notifier.broadcasts import lifecycle
 from notifier.broadcasts.send_options import SendOptions
 from notifier.models import Broadcast, Notification
-from notifier.notifications import statuses
+from notifier.notifications import duplicates, statuses
 from notifier.runtime.versions import NotAsShown
-from tests.support.factories import a_broadcast, a_notification, a_topic, a_user
+from tests.support.factories import a_broadcast, a_notification, a_user
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]
 
@@ -41,7 +41,6 @@ def a_ready_one(now: datetime, **fields: Any) -> Notification:
     return notification
 
 
-# --- Its status -------------------------------------------------------------------------------------------------------
 def test_it_begins_as_a_draft_and_is_ready_once_somebody_says_so(now: datetime) -> None:
     notification, ann = a_notification(), a_user(username="ann")
     version = notification.updated_at
@@ -154,27 +153,5 @@ def test_whoever_said_so_may_be_deleted(now: datetime) -> None:
     assert status(notification) == Status.READY
 
 
-# --- Copies -----------------------------------------------------------------------------------------------------------
 def test_a_copy_of_a_ready_one_is_a_draft(now: datetime) -> None:
-    assert status(statuses.duplicate(notification=a_ready_one(now))) == Status.DRAFT
-
-
-def test_a_copy_says_the_same_and_was_sent_to_nobody() -> None:
-    original = a_notification(
-        topic=a_topic(slug="offerings"), subject="Homes", preheader="Near you", email_body="Dear you", sms_body="Hi"
-    )
-    a_broadcast(notification=original)
-
-    copy = statuses.duplicate(notification=original)
-
-    fresh = Notification.objects.get(pk=copy.pk)
-    assert copy.pk != original.pk
-    assert (fresh.topic, fresh.subject, fresh.preheader, fresh.email_body, fresh.sms_body) == (
-        original.topic,
-        "Homes",
-        "Near you",
-        "Dear you",
-        "Hi",
-    )
-    assert not fresh.broadcasts.exists()
-    assert fresh.history.get().history_change_reason == f"Duplicated from notification {original.pk}."
+    assert status(duplicates.duplicate(notification=a_ready_one(now))) == Status.DRAFT

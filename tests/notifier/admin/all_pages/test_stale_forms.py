@@ -15,7 +15,7 @@ from notifier.clients import archiving, erasure
 from notifier.consent import preference_center
 from notifier.consent.consents import Origin
 from notifier.models import Channel, Client, ConsentChange, Notification, Preference, Profile, Throttle
-from notifier.notifications import statuses
+from notifier.notifications import duplicates
 from notifier.staff import profiles
 from tests.support.factories import a_client, a_notification, a_topic, a_user
 from tests.support.forms import form_of
@@ -325,7 +325,7 @@ def test_of_two_rates_the_first_is_not_lost(admin: Browser) -> None:
 
 
 def test_a_page_that_asks_to_delete_deletes_only_what_it_showed(admin: Browser) -> None:
-    notification = statuses.duplicate(notification=a_notification(subject="Draft"))
+    notification = duplicates.duplicate(notification=a_notification(subject="Draft"))
     form = opened(admin, page_of(notification, "delete"))
     save(somebody_else(), notification, subject="Worth keeping")
 
