@@ -1,7 +1,6 @@
-"""What the progress page and the commands show of a broadcast: its numbers and its newest deliveries. Read only.
+"""The numbers of a broadcast, as the progress page and the commands show them. Read only.
 
-Everything comes from the broadcast's own row and the newest settled deliveries, so a page costs the same for ten
-clients and for ten million.
+Everything comes from the broadcast's own row, so a page costs the same for ten clients and for ten million.
 """
 
 from collections import Counter
@@ -10,16 +9,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from notifier.messages import placeholders
 from notifier.models import Broadcast, Channel, Delivery
 from notifier.progress.bars import Bar
 
 State = Delivery.State
 
 SETTLED = Delivery.SETTLED
-FEED_LENGTH = 50
-MESSAGE_LENGTH = 120
-NO_NAME = "…"
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,36 +213,3 @@ def _optional(broadcast: Broadcast) -> dict[str, Any]:
     if waiting := broadcast.tally.get("waiting"):
         found["waiting_for_hours"] = waiting
     return found | ({"ended_because": broadcast.ended_because} if broadcast.ended_because else {})
-
-
-@dataclass(frozen=True, slots=True)
-class FeedLine:
-    """One settled delivery."""
-
-    delivery: Delivery
-    #: The client, by name or by number.
-    who: str
-    message: str
-
-
-def feed(broadcast: Broadcast, *, with_names: bool) -> list[FeedLine]:
-    """The newest FEED_LENGTH settled deliveries, newest first, each with what the client was told.
-
-    Without names a client is their number, and NO_NAME stands in the message: for those who may not see clients.
-    """
-    newest = broadcast.deliveries.filter(settled_at__isnull=False).order_by("-settled_at")
-    if with_names:
-        newest = newest.select_related("client")
-    topic = broadcast.topic.name
-    return [_line(broadcast, delivery, topic, with_names) for delivery in newest[:FEED_LENGTH]]
-
-
-def _line(broadcast: Broadcast, delivery: Delivery, topic: str, with_names: bool) -> FeedLine:
-    who, name = f"Client #{delivery.client_id}", NO_NAME
-    if with_names:
-        who = name = delivery.client.name
-    text = broadcast.subject if delivery.channel == Channel.EMAIL else broadcast.sms_body
-    rendered = placeholders.render(text, placeholders.values(name=name, topic=topic))
-    return FeedLine(
-        delivery, who, rendered if len(rendered) <= MESSAGE_LENGTH else rendered[: MESSAGE_LENGTH - 1] + "…"
-    )

@@ -18,7 +18,7 @@ from notifier.broadcasts import faults, followups, lifecycle
 from notifier.models import Broadcast, Delivery, Reason
 from notifier.overview import process_health
 from notifier.policies import throttles
-from notifier.progress import sheets, skip_reasons
+from notifier.progress import feeds, sheets, skip_reasons
 from notifier.runtime import clock
 from notifier.staff import groups
 from notifier.web.htmx import HtmxHttpRequest
@@ -78,7 +78,7 @@ def _context(model_admin: BackOfficeAdmin, request: HttpRequest, sheet: sheets.S
         "sender": lifecycle.requester(broadcast),
         "is_expired": broadcast.is_expired(now),
         "fault": broadcast.fault if broadcast.fault_at and broadcast.fault_at > now - faults.SHOWN_FOR else "",
-        "feed": sheets.feed(broadcast, with_names=may_see_clients),
+        "feed": feeds.feed(broadcast, with_names=may_see_clients),
         "may_see_clients": may_see_clients,
         "may_see_deliveries": request.user.has_perm(groups.VIEW_DELIVERY),
         "settled": settled,

@@ -195,47 +195,6 @@ def test_the_json_says_when_a_broadcast_starts_and_expires_and_why_it_was_cancel
     assert sheets.as_json(rejected)["ended_because"] == "rejected by bob: a misprint"
 
 
-# --- The feed ---------------------------------------------------------------------------------------------------------
-def test_the_feed_shows_the_newest_settled_first_and_what_each_was_told(now: datetime) -> None:
-    notification = a_notification(subject="Hi {{ first_name }}", sms_body="{{ topic }} for {{ name }}")
-    broadcast = a_broadcast(notification=notification)
-    ann, zoe = a_client(name="Ann Example"), a_client(name="Zoë {{ topic }}")
-    text = a_delivery(broadcast=broadcast, client=zoe, channel=SMS, state=State.FAILED, settled_at=now)
-    mail = a_delivery(broadcast=broadcast, client=ann, state=State.SENT, settled_at=now + SECOND)
-    a_delivery(broadcast=broadcast)
-    a_delivery(state=State.SENT)
-
-    feed = sheets.feed(broadcast, with_names=True)
-
-    assert [(line.delivery, line.message) for line in feed] == [
-        (mail, "Hi Ann"),
-        (text, "Listings for Zoë {{ topic }}"),
-    ]
-
-
-def test_the_feed_is_cut_to_the_newest_and_costs_the_same_however_many(now: datetime) -> None:
-    broadcast = a_broadcast()
-    rows = [
-        a_delivery(broadcast=broadcast, state=State.SENT, settled_at=now + number * SECOND)
-        for number in range(sheets.FEED_LENGTH + 5)
-    ]
-
-    with CaptureQueriesContext(connection) as queries:
-        feed = sheets.feed(broadcast, with_names=True)
-
-    assert [line.delivery.pk for line in feed] == [row.pk for row in reversed(rows)][: sheets.FEED_LENGTH]
-    assert len(queries) <= 2
-
-
-def test_a_long_message_is_cut() -> None:
-    broadcast = a_broadcast(notification=a_notification(sms_body="x" * 500))
-    a_delivery(broadcast=broadcast, channel=SMS, state=State.SENT)
-
-    (line,) = sheets.feed(broadcast, with_names=True)
-
-    assert line.message == "x" * 119 + "…"
-
-
 def test_books_of_a_real_expansion_balance(now: datetime) -> None:
     for consent in ("email", "sms", "both", "neither"):
         a_client(listings=consent)
