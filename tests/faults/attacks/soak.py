@@ -1,5 +1,6 @@
 """Broadcast after broadcast with faults by chance, while every process is watched for what it fails to give back."""
 
+import itertools
 import sqlite3
 import statistics
 import time
@@ -28,6 +29,8 @@ KILLED = "kill -9 a consumer that came later"
 LONG_SECONDS = 600.0
 #: Files and threads come and go with connections; a leak makes more.
 MAX_MORE = 6
+#: However slow the machine: a process that is looked at but three times is now and then seen between two connections.
+MIN_LOOKS = 16
 #: A dispatcher publishes and looks, a consumer consumes and looks.
 CONNECTIONS_EACH = 2
 #: What the last fault, or the last look of ours, has left behind is gone by then; a leak stays.
@@ -63,7 +66,9 @@ def soak(arena: Arena) -> None:
         watched = {**{process.pid: " ".join(process.argv[2:]) for process in working}, worker: "the web server"}
         samples: dict[int, list[Sample]] = defaultdict(list)
         ends_at = time.monotonic() + arena.size.soak_seconds
-        while time.monotonic() < ends_at:
+        for look in itertools.count():
+            if look >= MIN_LOOKS and time.monotonic() > ends_at:
+                break
             arena.keep_busy()
             if arena.size.is_long and arena.dice.random() < RARELY:
                 _rare_fault(arena)
@@ -183,13 +188,13 @@ def _most_growth(arena: Arena) -> int:
 def leaks(samples: Sequence[Sample], *, most_kilobytes: int) -> list[str]:
     """What a process that was sampled at even intervals fails to give back: `["memory: 4,100 kB more"]`."""
     settled = samples[len(samples) // 4 :]
-    third = max(1, len(settled) // 3)
+    half, third = max(1, len(settled) // 2), max(1, len(settled) // 3)
     found = []
     growth = _rise([one.kilobytes for one in settled])
     if growth > most_kilobytes:
         found.append(f"memory: {growth:,.0f} kB more, on {settled[0].kilobytes:,} kB")
     for what, number in (("files", lambda one: one.files), ("threads", lambda one: one.threads)):
-        first, last = max(map(number, settled[:third])), max(map(number, settled[-third:]))
+        first, last = max(map(number, settled[:half])), max(map(number, settled[-third:]))
         if last > first + MAX_MORE:
             found.append(f"{what}: {last} at the end, {first} before")
     return found

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from tests.faults.attacks.soak import MAX_GROWTH_KB, MAX_GROWTH_KB_IN_SHORT, Sample, leaks
+from tests.faults.attacks.soak import MAX_GROWTH_KB, MAX_GROWTH_KB_IN_SHORT, MIN_LOOKS, Sample, leaks
 
 #: An hour's.
 SAMPLES = 3000
@@ -41,6 +41,12 @@ def test_a_slow_leak_is_noticed(leak: dict[str, int], what: str) -> None:
     (found,) = leaks(an_hour(**leak), most_kilobytes=MAX_GROWTH_KB)
 
     assert found.startswith(what)
+
+
+def test_a_process_that_is_seen_between_two_connections_leaks_nothing() -> None:
+    torn = [4 if look % 3 else 13 for look in range(MIN_LOOKS)]
+
+    assert leaks([Sample(80_000, files, 5) for files in torn], most_kilobytes=MAX_GROWTH_KB_IN_SHORT) == []
 
 
 def test_a_short_round_is_held_to_less() -> None:
