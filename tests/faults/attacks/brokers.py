@@ -91,16 +91,16 @@ def cut_off(arena: Arena) -> None:
 
 
 def close_all_connections(arena: Arena) -> None:
-    arena.servers.rabbit.ctl("close_all_connections", "-p", vhost(arena), "an attack")
+    arena.servers.rabbit.close_connections(arena.broker_url)
 
 
 @contextmanager
 def stopped(arena: Arena) -> Iterator[None]:
-    arena.servers.rabbit.ctl("stop_app")
+    arena.servers.rabbit.stop_app()
     try:
         yield
     finally:
-        arena.servers.rabbit.ctl("start_app")
+        arena.servers.rabbit.start_app()
 
 
 @contextmanager
@@ -178,8 +178,7 @@ def meet_alarm(arena: Arena, staff: Staff, *, during: str) -> None:
 
 
 def ready_tickets(arena: Arena) -> int:
-    said = arena.servers.rabbit.ctl("list_queues", "-p", vhost(arena), "name", "messages_ready")
-    return sum(int(line.split()[1]) for line in said.splitlines())
+    return arena.servers.rabbit.ready(arena.broker_url)
 
 
 # --- Lost queues ------------------------------------------------------------------------------------------------------

@@ -125,11 +125,8 @@ def _fault(arena: Arena) -> None:
     }
     if arena.engine is Engine.SCALED:
         server = arena.servers.postgres
-        vhost = arena.broker_url.rpartition("/")[2]
         faults["database connections ended"] = lambda: server.terminate_backends(arena.stack.database_url)
-        faults["broker connections closed"] = lambda: arena.servers.rabbit.ctl(
-            "close_all_connections", "-p", vhost, "soak"
-        )
+        faults["broker connections closed"] = lambda: arena.servers.rabbit.close_connections(arena.broker_url)
     else:
         faults["database locked"] = lambda: _hold_lock(arena)
     name = arena.dice.choice(sorted(faults))
@@ -164,11 +161,11 @@ def _providers_away(arena: Arena) -> None:
 
 
 def _broker_stopped(arena: Arena) -> None:
-    arena.servers.rabbit.ctl("stop_app")
+    arena.servers.rabbit.stop_app()
     try:
         arena.pause(2, 5)
     finally:
-        arena.servers.rabbit.ctl("start_app")
+        arena.servers.rabbit.start_app()
 
 
 def _hold_lock(arena: Arena) -> None:
@@ -211,19 +208,18 @@ def _demand_few_connections(arena: Arena, processes: int) -> None:
     if arena.engine is not Engine.SCALED:
         return
     name = arena.stack.database_url.rpartition("/")[2]
-    _demand_few(arena, processes, "sessions", lambda: arena.servers.postgres.execute(SESSIONS, name))
-    vhost = arena.broker_url.rpartition("/")[2]
+    _demand_few(arena, processes, "sessions", lambda: len(arena.servers.postgres.execute(SESSIONS, name)))
     _demand_few(
         arena,
         CONNECTIONS_EACH * processes,
         "connections to the broker",
-        lambda: [line for line in arena.servers.rabbit.ctl("list_connections", "vhost").split() if line == vhost],
+        lambda: arena.servers.rabbit.connections(arena.broker_url),
     )
 
 
-def _demand_few(arena: Arena, most: int, what: str, look: Callable[[], Sequence[object]]) -> None:
+def _demand_few(arena: Arena, most: int, what: str, look: Callable[[], int]) -> None:
     patience = Patience(arena, CLOSED_SECONDS)
-    while len(held := look()) > most:
+    while (held := look()) > most:
         if patience.is_over():
             return arena.complaints.append(f"more than {most} {what}: {held}")
     return None

@@ -95,8 +95,9 @@ def run_as(
     user: str | None,
     env: Mapping[str, str],
     cwd: Path,
+    stdin: str = "",
 ) -> str:
-    """What the command printed. Raises `RuntimeError` with everything it said if it fails."""
+    """What the command printed, given `stdin`. Raises `RuntimeError` with everything it said if it fails."""
     done = subprocess.run(
         [str(part) for part in argv],
         env=env,
@@ -104,7 +105,7 @@ def run_as(
         user=user,
         group=user,
         extra_groups=[] if user else None,
-        stdin=subprocess.DEVNULL,
+        input=stdin,
         capture_output=True,
         text=True,
         timeout=PATIENCE_SECONDS,

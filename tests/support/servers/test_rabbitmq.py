@@ -2,8 +2,10 @@ import subprocess
 
 import pytest
 from pika import BlockingConnection, URLParameters
+from pika.exceptions import ConnectionClosedByBroker
 
 from tests.support.servers.postgres import PostgresServer
+from tests.support.servers.processes import PATIENCE_SECONDS, wait_until
 from tests.support.servers.programs import require
 from tests.support.servers.rabbitmq import RabbitServer
 
@@ -31,6 +33,34 @@ def test_rabbitmq_keeps_its_queues_over_a_kill_and_loses_them_when_wiped() -> No
 
         server.wipe()
         assert server.ctl("list_queues", "name").split() == []
+
+
+def test_what_an_administrator_does_is_done_to_one_vhost(rabbitmq_server: RabbitServer, amqp_url: str) -> None:
+    other_url = rabbitmq_server.create_vhost()
+    connection, other = (BlockingConnection(URLParameters(url)) for url in (amqp_url, other_url))
+    channel = connection.channel()
+    channel.queue_declare("here", durable=True, arguments={"x-queue-type": "quorum"})
+    channel.confirm_delivery()
+    channel.basic_publish("", "here", b"a message")
+    assert rabbitmq_server.connections(amqp_url) == 1
+    wait_until(lambda: rabbitmq_server.ready(amqp_url) == 1, what="the message to be ready")
+
+    rabbitmq_server.close_connections(amqp_url)
+
+    with pytest.raises(ConnectionClosedByBroker):
+        connection.process_data_events(time_limit=PATIENCE_SECONDS)
+    assert other.is_open
+    assert rabbitmq_server.connections(other_url) == 1
+    other.close()
+
+
+def test_what_the_node_refuses_is_raised(rabbitmq_server: RabbitServer, amqp_url: str) -> None:
+    assert rabbitmq_server.evaluate("1 + 1.") == "2"
+    with pytest.raises(RuntimeError, match="badmatch"):
+        rabbitmq_server.evaluate("1 = 2.")
+    rabbitmq_server.delete_vhost(amqp_url)
+    with pytest.raises(RuntimeError, match="no_such_vhost"):
+        rabbitmq_server.delete_vhost(amqp_url)
 
 
 def test_servers_listen_on_loopback_only(rabbitmq_server: RabbitServer, postgres_server: PostgresServer) -> None:

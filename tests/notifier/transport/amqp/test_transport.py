@@ -162,7 +162,7 @@ def test_a_connection_that_dies_is_an_error_and_what_it_held_comes_again(
     transport.publish([a_ticket()])
     held = take(tickets)
 
-    rabbitmq_server.ctl("close_all_connections", "-p", vhost(rabbit.url), "a test")
+    rabbitmq_server.close_connections(rabbit.url)
 
     with pytest.raises(TransportError, match=r"127\.0\.0\.1"):
         take(tickets)
@@ -208,7 +208,7 @@ def test_a_publisher_whose_connection_died_fails_once_at_most(
     rabbit: RabbitCarrier, rabbitmq_server: RabbitServer, transport: Transport
 ) -> None:
     transport.publish([a_ticket()])
-    rabbitmq_server.ctl("close_all_connections", "-p", vhost(rabbit.url), "a test")
+    rabbitmq_server.close_connections(rabbit.url)
 
     with pytest.raises(TransportError, match=r"127\.0\.0\.1"):
         transport.publish([a_ticket()])
@@ -254,7 +254,7 @@ def test_a_connection_is_left_to_nobody(rabbit: RabbitCarrier, rabbitmq_server: 
     threads = [thread.name for thread in threading.enumerate() if thread.name.startswith("link to")]
 
     assert threads == []
-    assert settles(lambda: vhost(rabbit.url) in rabbitmq_server.ctl("list_connections", "vhost"), False)
+    assert settles(lambda: rabbitmq_server.connections(rabbit.url), 0)
 
 
 @pytest.fixture(scope="module")
