@@ -78,7 +78,15 @@ function showSaved() {
   show((frame) => { frame.src = address; });
 }
 
-const refresh = button ? showDraft : showSaved;
+// Of two submissions of one form a browser drops the first, unless that has begun: the preview must not come in between
+// what somebody pressed and its answer.
+let isLeaving = false;
+
+function refresh() {
+  if (isLeaving) return;
+  if (button) showDraft();
+  else showSaved();
+}
 
 let pause;
 
@@ -97,15 +105,23 @@ screens.addEventListener("change", () => {
 if (button) {
   button.hidden = true;
   form.addEventListener("input", (event) => {
-    if (!screens.contains(event.target)) refreshSoon();
+    if (screens.contains(event.target)) return;
+    isLeaving = false;
+    refreshSoon();
   });
   form.addEventListener("focusin", (event) => look(screenFor(event.target)));
   // The Enter key presses the form's first button, which is that of the preview.
   form.addEventListener("submit", (event) => {
-    if (event.submitter !== button || isForNewFrame) return;
-    event.preventDefault();
-    refresh();
+    if (isForNewFrame) return;
+    if (event.submitter === button) {
+      event.preventDefault();
+      refresh();
+    } else {
+      isLeaving = !event.defaultPrevented;
+    }
   });
+  // Back from where that led, or kept from leaving.
+  window.addEventListener("pageshow", () => { isLeaving = false; });
 }
 refresh();
 // The theme is chosen, or remembered, by a script of its own.

@@ -28,9 +28,11 @@ for (const form of forms) {
   form.addEventListener("submit", (event) => {
     // A preview goes into a frame, and the form stays.
     const target = event.submitter?.formTarget || form.target;
-    isSaving = !event.defaultPrevented && (target === "" || target === "_self");
+    if (target === "" || target === "_self") isSaving = !event.defaultPrevented;
   });
-  form.addEventListener("input", () => { isSaving = false; });
+  form.addEventListener("input", (event) => {
+    if (isEdited(event.target)) isSaving = false;
+  });
 }
 
 // Whoever discards what was kept is not asked once more.
