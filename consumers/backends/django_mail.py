@@ -50,7 +50,7 @@ class DjangoMailBackend:
         # Before any of it is handed over, so that what can't be made is known not to have been sent.
         mime.check(message)
         mail: Any = mime.build(message)
-        # The provider's later reports on the message carry this along: notifier/webhooks/email_events.py.
+        # The provider's later reports on the message carry this along: notifier/webhooks/event_meaning.py.
         mail.metadata = {"delivery": message.reference}
         self._progress = Progress.MAKING if self._anymail and self._is_watched() else Progress.WRITING
         try:
