@@ -1,10 +1,11 @@
 """The data: every table of the product, and its query verbs. Rules for changing it are in the packages above."""
 
 from notifier.models.brands import Brand
-from notifier.models.broadcasts import Broadcast, BroadcastChange, DailyStats, Delivery, Reason
+from notifier.models.broadcasts import Broadcast, BroadcastChange
 from notifier.models.channels import Channel
 from notifier.models.clients import Client, Preference, Topic
 from notifier.models.consents import ConsentChange
+from notifier.models.deliveries import DailyStats, Delivery, Reason
 from notifier.models.feedback import InboundMessage, ProviderEvent, SoftBounces
 from notifier.models.imports import ClientImport
 from notifier.models.notifications import Notification, UnsavedText

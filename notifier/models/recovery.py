@@ -4,7 +4,7 @@ from django.conf import settings
 from django.db import models
 
 from notifier.messages.lines import validate_one_line
-from notifier.models.broadcasts import Delivery
+from notifier.models.deliveries import Delivery
 
 
 class Resolution(models.Model):
