@@ -7,24 +7,14 @@ import time
 from collections.abc import Callable, Sequence
 from typing import cast
 
-from consumers.backends.base import (
-    ChannelDown,
-    Hurries,
-    NoMessage,
-    OpensFirst,
-    PerhapsDown,
-    PermanentFailure,
-    RecipientRefused,
-    SendBackend,
-    SendFailure,
-    TemporaryFailure,
-)
+from consumers import handing_over
+from consumers.backends.base import ChannelDown, Hurries, PerhapsDown, SendBackend
 from consumers.connection_limit import ConnectionLimit
+from consumers.sender_thread import SenderThread
 from consumers.suspects import DIFFERENT_MESSAGES, Suspects
 from consumers.window import Flight, Window
 from notifier.delivery.claims import Message
 from notifier.delivery.settlements import Outcome, Verdict
-from notifier.runtime import failpoints
 
 logger = logging.getLogger(__name__)
 
@@ -55,9 +45,9 @@ class Sender:
         self.stop_seconds = backend.answer_seconds if isinstance(backend, Hurries) else backend.longest_send_seconds
         self._limit = ConnectionLimit(threads)
         self._suspects = Suspects()
-        self._threads: list[_Thread] = []
+        self._threads: list[SenderThread] = []
         #: Those that end by themselves, as soon as they have closed their connections.
-        self._leaving: list[_Thread] = []
+        self._leaving: list[SenderThread] = []
         self._lock = threading.Lock()
         self._jobs: queue.SimpleQueue[Window | None] = queue.SimpleQueue()
         self._window = Window([], starts_until=0, longest_send_seconds=0)
@@ -151,7 +141,7 @@ class Sender:
     def _hire(self, needed: int) -> None:
         """Start threads until there are as many as needed, or as the machine allows: fewer only take longer."""
         while len(self._threads) < needed:
-            thread = _Thread(len(self._threads), self._work)
+            thread = SenderThread(len(self._threads), self._work)
             try:
                 thread.start()
             except (RuntimeError, MemoryError) as error:
@@ -160,7 +150,7 @@ class Sender:
             with self._lock:
                 self._threads.append(thread)
 
-    def _leaves(self, thread: "_Thread") -> bool:
+    def _leaves(self, thread: SenderThread) -> bool:
         """Whether others have connections that work, to which this thread then leaves the work."""
         with self._lock:
             thread.works = False
@@ -169,11 +159,11 @@ class Sender:
                 return True
             return False
 
-    def _let_go(self, thread: "_Thread") -> None:
+    def _let_go(self, thread: SenderThread) -> None:
         self._dismiss(thread)
-        self._leaving = [*filter(_Thread.is_alive, self._leaving), thread]
+        self._leaving = [*filter(SenderThread.is_alive, self._leaving), thread]
 
-    def _dismiss(self, thread: "_Thread") -> None:
+    def _dismiss(self, thread: SenderThread) -> None:
         thread.is_written_off = True
         if thread in self._threads:
             self._threads.remove(thread)
@@ -227,7 +217,7 @@ class Sender:
                     self._let_go(thread)
 
     # --- One thread ---------------------------------------------------------------------------------------------------
-    def _work(self, thread: "_Thread") -> None:
+    def _work(self, thread: SenderThread) -> None:
         while not thread.is_written_off:
             try:
                 window = self._jobs.get(timeout=IDLE_SECONDS if thread.backend else None)
@@ -243,7 +233,7 @@ class Sender:
                 self._send_all(thread, window)
         thread.rest()
 
-    def _is_ready(self, thread: "_Thread", window: Window) -> bool:
+    def _is_ready(self, thread: SenderThread, window: Window) -> bool:
         """Make the thread's connection ready; False where that fails. The first one is tried alone.
 
         With a wrong password each try may be one more step to a locked account. For a window that was given up none is
@@ -271,7 +261,7 @@ class Sender:
             self._jobs.put(window)
         return True
 
-    def _refuse(self, thread: "_Thread", window: Window, reason: str, flight: Flight | None = None) -> None:
+    def _refuse(self, thread: SenderThread, window: Window, reason: str, flight: Flight | None = None) -> None:
         """Leave the window to the threads whose connections work; if there are none, the provider is down."""
         reason = reason or "the provider can’t be used"
         if not window.down and self._leaves(thread):
@@ -287,7 +277,7 @@ class Sender:
         if flight:
             window.end(flight, Outcome(flight.message, Verdict.RELEASED, detail=reason))
 
-    def _suspect(self, thread: "_Thread", window: Window, reason: str, flight: Flight) -> None:
+    def _suspect(self, thread: SenderThread, window: Window, reason: str, flight: Flight) -> None:
         """Find out whether the provider refuses us, this connection among several, or this message alone."""
         if self._suspects.refused(flight.message):
             window.end(flight, Outcome(flight.message, Verdict.TEMPORARY, detail=reason))
@@ -299,11 +289,11 @@ class Sender:
         elif window.refused_in_a_row >= DIFFERENT_MESSAGES:
             window.give_up(reason)
 
-    def _send_all(self, thread: "_Thread", window: Window) -> None:
+    def _send_all(self, thread: SenderThread, window: Window) -> None:
         while not thread.is_written_off and (flight := window.take()):
             thread.flight = flight
             try:
-                outcome = _send(flight.message, cast(SendBackend, thread.backend))
+                outcome = handing_over.hand_over(flight.message, cast(SendBackend, thread.backend))
                 if outcome.verdict in _ANSWERED and outcome.was_given:
                     thread.works = True
                     self._suspects.passed(flight.message)
@@ -320,87 +310,9 @@ class Sender:
 _ANSWERED = (Verdict.SENT, Verdict.TEMPORARY, Verdict.PERMANENT, Verdict.REFUSED)
 
 
-class _Thread(threading.Thread):
-    def __init__(self, number: int, work: "Callable[[_Thread], None]") -> None:
-        super().__init__(name=f"sender {number}", daemon=True)
-        self._work = work
-        self.backend: SendBackend | None = None
-        self.flight: Flight | None = None
-        #: Since when its connection is being opened; 0 where it is not.
-        self.opens_since = 0.0
-        #: Since when its connection is being closed; 0 where it is not.
-        self.closes_since = 0.0
-        #: Whether the provider answered over its connection lately.
-        self.works = False
-        #: Others have taken its place: it ends as soon as it can.
-        self.is_written_off = False
-
-    def run(self) -> None:
-        self._work(self)
-
-    def open(self, get_backend: Callable[[], SendBackend]) -> None:
-        """Make the backend, and connect where that comes before a message. Raises whatever the backend does."""
-        self.opens_since = time.monotonic()
-        try:
-            self.backend = self.backend or get_backend()
-            if isinstance(self.backend, OpensFirst):
-                self.backend.open()
-                self.works = True
-        finally:
-            self.opens_since = 0.0
-
-    def rest(self) -> None:
-        """Close the connection; another is opened when it is needed."""
-        backend, self.backend, self.works = self.backend, None, False
-        self.closes_since = time.monotonic()
-        try:
-            if backend is not None:
-                backend.close()
-        except Exception:
-            logger.exception("A provider’s connection did not close.")
-        finally:
-            self.closes_since = 0.0
-
-
 def _tell(waiting: Callable[[], None]) -> None:
     """If this raised, what is sent meanwhile would never be recorded."""
     try:
         waiting()
     except Exception:
         logger.exception("A sign of life could not be given.")
-
-
-def _send(message: Message, backend: SendBackend) -> Outcome:
-    """Hand one message over. Only `ChannelDown` is raised: then it was not handed over, to nobody's blame."""
-    try:
-        failpoints.reached("send.begun")
-        provider_id = backend.send(message)
-        failpoints.reached("send.accepted")
-        return Outcome(message, Verdict.SENT, provider_id=provider_id)
-    except ChannelDown:
-        raise
-    except SendFailure as failure:
-        return _failed(message, failure)
-    except BaseException as error:
-        # An error in the backend itself: it may have come before or after the provider took the message. Even a
-        # SystemExit is caught: if the thread ended here, its window would wait for ever.
-        logger.exception("Sending delivery %d failed in a way that the backend does not know.", message.delivery_id)
-        return Outcome(message, Verdict.UNKNOWN, detail=f"the send backend failed: {type(error).__name__}")
-
-
-def _failed(message: Message, failure: SendFailure) -> Outcome:
-    """How a message ended that the provider did not take, or may have taken."""
-    match failure:
-        case TemporaryFailure():
-            return Outcome(message, Verdict.TEMPORARY, detail=str(failure), wait=failure.wait)
-        case PermanentFailure():
-            return Outcome(
-                message,
-                Verdict.PERMANENT,
-                detail=str(failure),
-                suppress=failure.suppress,
-                was_given=not isinstance(failure, NoMessage),
-            )
-        case RecipientRefused():
-            return Outcome(message, Verdict.REFUSED, detail=str(failure), suppress=failure.suppress)
-    return Outcome(message, Verdict.UNKNOWN, detail=str(failure))
