@@ -38,7 +38,7 @@ def check_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpRespon
         return HttpResponseNotAllowed(["POST"])
     draft = _draft(model_admin, request)
     context = {"checks": checks(draft, reader_of(request, draft))}
-    return TemplateResponse(request, "admin/notifier/notification/checks_live.html", context)
+    return TemplateResponse(request, "admin/notifier/notification/checks/live.html", context)
 
 
 def readers_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpResponse:

@@ -22,4 +22,4 @@ def pictures_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpRes
     found = Picture.objects.filter(alt__icontains=term) if term else Picture.objects.all()
     newest = list(found.order_by("-created_at", "-pk")[: SHOWN + 1])
     context = {"found": newest[:SHOWN], "more": len(newest) > SHOWN, "term": term, "small": pictures.SMALL}
-    return TemplateResponse(request, "admin/notifier/notification/pictures.html", context)
+    return TemplateResponse(request, "admin/notifier/notification/form/pictures.html", context)

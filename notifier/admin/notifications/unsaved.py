@@ -75,7 +75,7 @@ def keep_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpRespons
         return HttpResponseNotAllowed(["POST"])
     notification = _posted(model_admin, request)
     said = _keep(cast(User, request.user), notification, request.POST.dict())
-    return TemplateResponse(request, "admin/notifier/notification/kept.html", said)
+    return TemplateResponse(request, "admin/notifier/notification/form/kept.html", said)
 
 
 def discard_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpResponse:
