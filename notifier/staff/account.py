@@ -12,9 +12,9 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from phonenumber_field.formfields import PhoneNumberField
 
+from notifier.forms.stale_forms import StaleForm
 from notifier.messages.lines import validate_name, validate_one_line
 from notifier.staff import profiles, timezones
-from notifier.web.stale_forms import StaleForm
 
 
 class AccountForm(StaleForm, forms.Form):

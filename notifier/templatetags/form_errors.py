@@ -7,8 +7,8 @@ from typing import Any
 
 from django import template
 
-from notifier.web import form_errors
-from notifier.web.form_errors import Mistake
+from notifier.forms import form_errors
+from notifier.forms.form_errors import Mistake
 
 register = template.Library()
 TEMPLATE = "admin/includes/error_summary.html"

@@ -1,1 +1,1 @@
-"""Middleware, headers, machine pages, and forms that carry what they showed. Pages are in `admin` and `public`."""
+"""Middleware, headers and machine pages: what surrounds every page. Pages are in `admin` and `public`."""

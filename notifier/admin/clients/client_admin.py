@@ -31,10 +31,10 @@ from notifier.admin.lists.change_list import BoundedChangeList
 from notifier.clients import record
 from notifier.consent import consents, suppressions
 from notifier.consent.consents import Origin
+from notifier.forms.stale_forms import FIELD, Seen
 from notifier.models import Channel, Client, ConsentChange
 from notifier.runtime import clock
 from notifier.staff import groups
-from notifier.web.stale_forms import FIELD, Seen
 
 
 @admin.register(Client)

@@ -13,8 +13,8 @@ from notifier.admin.clients.preferences import adds_consent
 from notifier.admin.lists.reason_field import HOW_DO_WE_KNOW, EvidenceField
 from notifier.clients.imports.rows import read_name
 from notifier.consent import consents
+from notifier.forms.stale_forms import StaleModelForm
 from notifier.staff import timezones
-from notifier.web.stale_forms import StaleModelForm
 
 
 class ClientForm(StaleModelForm):

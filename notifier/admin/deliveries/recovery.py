@@ -11,8 +11,8 @@ from notifier.admin.lists.reason_field import ReasonField
 from notifier.delivery import recovery
 from notifier.delivery.obstacles import Obstacle
 from notifier.delivery.recovery import Resolved
+from notifier.forms import moments
 from notifier.models import Resolution
-from notifier.web import moments
 from notifier.wording import numbers
 
 INCOMPLETE = "The form was incomplete, so nothing was changed. Please try again."

@@ -24,8 +24,8 @@ from notifier.admin.lists import saving, search
 from notifier.admin.lists.change_list import BoundedChangeList
 from notifier.admin.lists.paginator import MAX_COUNTED, BoundedPaginator
 from notifier.admin.lists.selection import Rows, Selection
+from notifier.forms import stale_forms
 from notifier.messages.lines import validate_name, validate_one_line
-from notifier.web import stale_forms
 from notifier.web.odd_urls import NUL
 from notifier.wording import numbers
 from notifier.wording.model_names import listed, one

@@ -24,10 +24,10 @@ from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.admin.lists.selection import read_ids
 from notifier.audience import held_back
 from notifier.broadcasts import lifecycle
+from notifier.forms import moments
 from notifier.models import Brand, Broadcast, Notification
 from notifier.runtime import clock
 from notifier.staff import groups
-from notifier.web import moments
 from notifier.wording import numbers
 
 #: The parameter that names a broadcast that was undone: what was chosen for it is offered again.

@@ -14,10 +14,10 @@ from django.template.response import TemplateResponse
 
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.admin.notifications.drafts import Draft
+from notifier.forms import stale_forms
 from notifier.models import Notification, UnsavedText
 from notifier.notifications import unsaved_texts
 from notifier.runtime import clock
-from notifier.web import stale_forms
 from notifier.wording import numbers
 
 #: The parameter of the form's URL that puts them back into it.

@@ -14,9 +14,9 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from notifier.admin.lists.base import BackOfficeAdmin
+from notifier.forms.stale_forms import SeenField, StaleModelForm
 from notifier.models import Profile
 from notifier.staff import groups, timezones
-from notifier.web.stale_forms import SeenField, StaleModelForm
 from notifier.wording.badges import BLANK, badge
 from notifier.wording.model_names import NOTHING
 

@@ -3,8 +3,8 @@ from typing import Any, cast
 from django import forms
 from django.contrib.admin.helpers import AdminForm
 
-from notifier.web import form_errors
-from notifier.web.form_errors import Mistake
+from notifier.forms import form_errors
+from notifier.forms.form_errors import Mistake
 
 
 class Person(forms.Form):

@@ -22,8 +22,8 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.timezone import localtime
 
+from notifier.forms import moments
 from notifier.runtime import versions
-from notifier.web import moments
 
 #: The hidden field.
 FIELD = "seen"
