@@ -1,5 +1,6 @@
 """The front page of the back office, its progress bars, and the button that tries a paused channel again."""
 
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -11,7 +12,7 @@ from django.template.response import TemplateResponse
 from django_htmx.http import HTMX_STOP_POLLING
 
 from notifier.models import Channel
-from notifier.overview import chart, concerns, dashboard, process_health
+from notifier.overview import chart, concerns, dashboard, figures, process_health
 from notifier.overview.process_health import Health
 from notifier.policies import breakers
 from notifier.runtime import clock
@@ -25,22 +26,34 @@ def overview_context(request: HttpRequest) -> dict[str, Any]:
     """What the front page shows to this user."""
     may, now = request.user.has_perm, clock.now()
     health = process_health.health(channels=Channel, now=now)
+    found = concerns.find(health=health, may=may, now=now, user_id=request.user.pk)
     context: dict[str, Any] = {
-        "concerns": concerns.find(health=health, may=may, now=now, user_id=request.user.pk),
+        "held_up": [concern for concern in found if concern.holds_up],
+        "to_decide": [concern for concern in found if not concern.holds_up],
         "health": health,
+        "channels": Channel,
+        "figures": [],
         "refresh_seconds": REFRESH_SECONDS,
     }
     if may(groups.VIEW_BROADCAST):
-        context |= {
-            **_under_way(health),
-            "to_come": dashboard.to_come(),
-            "charts": chart.charts(now=now),
-            "outcomes": chart.OUTCOMES,
-            "finished": dashboard.finished(),
-        }
+        context |= _of_broadcasts(health, now)
     if may(groups.VIEW_CLIENT):
-        context |= {"clients": dashboard.clients(now=now), "channels": Channel}
+        clients = dashboard.clients(now=now)
+        context |= {"clients": clients, "figures": [*context["figures"], figures.of_clients(clients)]}
     return context
+
+
+def _of_broadcasts(health: list[Health], now: datetime) -> dict[str, Any]:
+    charts, to_come, number = chart.charts(now=now), dashboard.to_come(), dashboard.number_to_come()
+    return {
+        **_under_way(health),
+        "to_come": to_come,
+        "charts": charts,
+        "outcomes": chart.OUTCOMES,
+        "is_charted": any(one.busy_days for one in charts),
+        "finished": dashboard.finished(),
+        "figures": figures.of_broadcasts(charts=charts, to_come=to_come, number_to_come=number),
+    }
 
 
 def progress_bars(request: HttpRequest) -> TemplateResponse:

@@ -101,7 +101,7 @@ def log(error: Exception, *, step: str, broadcast_id: int | None, seconds: float
 
 
 def note(*, broadcast_id: int, step: str, error: Exception, now: datetime) -> None:
-    """Show it on the broadcast's page and in *Needs attention*. That may fail in turn, and then it is only logged.
+    """Show it on the broadcast's page and on the overview. That may fail in turn, and then it is only logged.
 
     It waits for nobody: the fault may be that somebody else has locked the broadcast.
     """

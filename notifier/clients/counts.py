@@ -7,6 +7,8 @@ from notifier.models import Client, ClientCounts, Topic
 
 #: The dispatcher counts again when the counts are so old.
 COUNT_EVERY = timedelta(minutes=1)
+#: How long a client counts as new.
+NEW_FOR = timedelta(days=7)
 #: There is one row only.
 ROW = 1
 
@@ -19,13 +21,16 @@ def is_due(*, now: datetime) -> bool:
 
 
 def count(*, now: datetime) -> None:
-    """Count all clients, and the active ones that agreed, by topic and channel; for SMS without landlines.
+    """Count all clients, and of the active ones the new, and those that agreed, by topic and channel.
+
+    For SMS landlines don't count.
 
     No lock and no one snapshot: the parts may be a second apart. Two at once write the same.
     """
     counts = {
         "clients": Client.objects.count(),
         "archived": Client.objects.archived().count(),
+        "new": Client.objects.active().filter(created_at__gt=now - NEW_FOR).count(),
         "consents": {str(topic.pk): _consents(topic) for topic in Topic.objects.order_by("pk")},
     }
     ClientCounts.objects.update_or_create(pk=ROW, defaults={"counts": counts, "counted_at": now})

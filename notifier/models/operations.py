@@ -111,7 +111,7 @@ class Breaker(models.Model):
 class ClientCounts(models.Model):
     """How many clients there are and agreed to what, as the dispatcher last counted. Pages never count. One row."""
 
-    #: `{"clients": n, "archived": n, "consents": {topic id: {channel: n}}}`.
+    #: `{"clients": n, "archived": n, "new": n, "consents": {topic id: {channel: n}}}`.
     counts = models.JSONField(default=dict)
     counted_at = models.DateTimeField()
 

@@ -15,10 +15,14 @@ State = Delivery.State
 DAYS = 30
 #: The pieces of a bar, from the bottom to the top.
 OUTCOMES = (State.SENT, State.SKIPPED, State.CANCELLED, State.UNKNOWN, State.FAILED)
-#: In units of the SVG, which the page stretches. A day has a slot, and its bar most of the slot.
-HEIGHT, SLOT, BAR = 400, 20, 15
+#: In units of the SVG, which the page stretches. A day has a slot, and its bar the middle of the slot.
+HEIGHT, SLOT, BAR = 400, 20, 14
 #: The height of the smallest number above zero: three failures among a hundred thousand must be visible.
-MIN_HEIGHT = 10
+MIN_HEIGHT = 8
+#: The axis ends at one of these numbers, times a power of ten: round ones that have a round half.
+AXIS_ENDS = (10, 12, 16, 20, 30, 40, 50, 60, 80, 100)
+#: Days from one date on the axis to the next; the last of them is today.
+DATES_EVERY = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +42,8 @@ class Day:
     pieces: list[Piece]
 
     @property
-    def total(self) -> int:
-        return sum(piece.number for piece in self.pieces)
+    def bar_x(self) -> int:
+        return self.x + (SLOT - BAR) // 2
 
     @property
     def numbers(self) -> list[int]:
@@ -54,11 +58,24 @@ class Day:
 
 
 @dataclass(frozen=True, slots=True)
+class Label:
+    """A date on the axis."""
+
+    words: str
+    #: Where the middle of its day is, as an SVG takes it: 98.33%.
+    x: str
+    #: Of the SVG's text: today's ends at the edge, so that nothing sticks out.
+    anchor: str
+
+
+@dataclass(frozen=True, slots=True)
 class Chart:
     """The last DAYS days of one channel, today last."""
 
     channel: Channel
     days: list[Day]
+    #: The number at the end of the axis.
+    axis_end: int
 
     width = DAYS * SLOT
     height = HEIGHT
@@ -66,15 +83,36 @@ class Chart:
     bar = BAR
 
     @property
-    def top(self) -> int:
-        """The number of the highest bar."""
-        return max(day.total for day in self.days)
+    def axis(self) -> list[int]:
+        """The numbers beside the lines, from the top."""
+        return [self.axis_end, self.axis_end // 2, 0]
+
+    @property
+    def lines(self) -> list[int]:
+        """Where they are drawn; that of the zero is the edge of the SVG."""
+        return [0, HEIGHT // 2]
+
+    @property
+    def dates(self) -> list[Label]:
+        shown = range(DAYS - 1, -1, -DATES_EVERY)
+        return [self._label(place) for place in reversed(shown)]
+
+    def _label(self, place: int) -> Label:
+        if place == DAYS - 1:
+            return Label("Today", "100%", "end")
+        return Label(date_format(self.days[place].day, "j M"), f"{(place + 0.5) * 100 / DAYS:.2f}%", "middle")
 
     @property
     def totals(self) -> list[tuple[Delivery.State, int]]:
         """By outcome, those that happened."""
-        sums = [sum(numbers) for numbers in zip(*(day.numbers for day in self.days), strict=True)]
-        return [(state, number) for state, number in zip(OUTCOMES, sums, strict=True) if number]
+        sums = self.sums(days=DAYS)
+        return [(state, sums[state]) for state in OUTCOMES if sums[state]]
+
+    def sums(self, *, days: int, before: int = 0) -> dict[Delivery.State, int]:
+        """By outcome: of so many days, which end so many days before today."""
+        until = DAYS - before
+        chosen = self.days[until - days : until]
+        return {state: sum(day.numbers[place] for day in chosen) for place, state in enumerate(OUTCOMES)}
 
     @property
     def busy_days(self) -> list[Day]:
@@ -101,17 +139,29 @@ def charts(*, now: datetime) -> list[Chart]:
 
 
 def _chart(channel: Channel, days: list[date], numbers: dict[date, dict[str, int]]) -> Chart:
-    top = max((sum(outcomes.values()) for outcomes in numbers.values()), default=0)
-    bars = [Day(day, place * SLOT, _pieces(numbers.get(day, {}), top)) for place, day in enumerate(days)]
-    return Chart(channel, bars)
+    axis_end = _axis_end(max((sum(outcomes.values()) for outcomes in numbers.values()), default=0))
+    bars = [Day(day, place * SLOT, _pieces(numbers.get(day, {}), axis_end)) for place, day in enumerate(days)]
+    return Chart(channel, bars, axis_end)
 
 
-def _pieces(numbers: dict[str, int], top: int) -> list[Piece]:
-    """Stacked from the bottom; each piece has MIN_HEIGHT, and more in proportion to its number."""
+def _axis_end(highest: int) -> int:
+    """The first round number that is no lower than the highest bar."""
+    power = int(10 ** max(0, len(str(highest)) - 2))
+    return next(end for end in (step * power for step in (2, 4, 6, 8, *AXIS_ENDS)) if end >= highest)
+
+
+def _pieces(numbers: dict[str, int], axis_end: int) -> list[Piece]:
+    """Stacked from the bottom, each as high as its number on the axis, and at least MIN_HEIGHT.
+
+    What that adds is taken from the highest piece, so that the bar is as high as its sum.
+    """
+    found = [(state, numbers[state]) for state in OUTCOMES if numbers.get(state)]
+    heights = [max(MIN_HEIGHT, HEIGHT * number // axis_end) for _, number in found]
+    over = sum(heights) - HEIGHT * sum(number for _, number in found) // axis_end
+    if found and max(heights) - over >= MIN_HEIGHT:
+        heights[heights.index(max(heights))] -= over
     pieces, y = [], HEIGHT
-    for state in OUTCOMES:
-        if number := numbers.get(state, 0):
-            height = MIN_HEIGHT + (HEIGHT - MIN_HEIGHT * len(OUTCOMES)) * number // top
-            y -= height
-            pieces.append(Piece(state, number, y, height))
+    for (state, number), height in zip(found, heights, strict=True):
+        y -= height
+        pieces.append(Piece(state, number, y, height))
     return pieces

@@ -1,8 +1,13 @@
-"""What needs somebody's attention, for the top of the overview. Read only."""
+"""What needs somebody's attention, for the top of the overview. Read only.
+
+What keeps messages from going out stands in the status strip, and what waits for a decision in *Needs attention* below
+it; nothing stands in both.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from enum import Enum
 
 from django.db.models import Sum
 from django.urls import reverse
@@ -33,14 +38,26 @@ FAILED_FOR = timedelta(days=7)
 May = Callable[[str], bool]
 
 
+class Kind(Enum):
+    """How bad it is; the value sorts them."""
+
+    #: Something does not work.
+    PROBLEM = 0
+    #: Staff have stopped it themselves.
+    PAUSED = 1
+    #: Something waits for a decision, and everything works.
+    TO_DECIDE = 2
+
+
 @dataclass(frozen=True, slots=True)
 class Concern:
     """One thing that needs somebody's attention: a sentence, and a link to where it is dealt with."""
 
     key: str
+    #: What it is about, in a word or two: the first column of its list.
+    label: str
     words: str
-    #: Whether something does not work; otherwise something waits for a decision.
-    is_bad: bool = False
+    kind: Kind = Kind.TO_DECIDE
     #: The command that helps, where no page does.
     command: str = ""
     #: Empty where this person may not go there.
@@ -49,13 +66,22 @@ class Concern:
     #: Whether the button does something, by POST, instead of leading to a page.
     is_act: bool = False
 
+    @property
+    def is_problem(self) -> bool:
+        return self.kind is Kind.PROBLEM
+
+    @property
+    def holds_up(self) -> bool:
+        """Whether it keeps messages from going out."""
+        return self.kind is not Kind.TO_DECIDE
+
 
 def find(*, health: list[Health], may: May, now: datetime, user_id: int | None = None) -> list[Concern]:
     """What needs attention and this person may see. What does not work comes first: all else depends on it.
 
     `user_id`: what this user asked for and was rejected is among it.
     """
-    found = [_of_part(part, may) for part in health if not part.ok]
+    found = [_of_part(part, may) for part in health if not part.ok and part.is_known]
     found += _dead_letters(process_health.dead_letters(now=now))
     if may(groups.VIEW_BROADCAST):
         overdue = _overdue(now)
@@ -71,18 +97,19 @@ def find(*, health: list[Health], may: May, now: datetime, user_id: int | None =
         found += _unknown()
     if may(groups.VIEW_INBOUNDMESSAGE):
         found += _unread()
-    return sorted(found, key=lambda concern: not concern.is_bad)
+    return sorted(found, key=lambda concern: concern.kind.value)
 
 
 def _of_part(part: Health, may: May) -> Concern:
     if part.paused:
-        paused = Concern(f"paused-{part.paused.value}", part.words, is_bad=True)
+        paused = Concern(f"paused-{part.paused.value}", f"{part.part} stopped", part.words, Kind.PROBLEM)
         if not may(groups.CONTROL_BROADCAST):
             return paused
         return replace(
             paused, button="Try again now", url=reverse("admin:try_again", args=[part.paused.value]), is_act=True
         )
-    broken = Concern("-".join(part.part.lower().split()), f"{part.part}: {part.words}", is_bad=True)
+    key, words = "-".join(part.part.lower().split()), part.words.removesuffix(part.command)
+    broken = Concern(key, part.part, words, Kind.PROBLEM, command=part.command)
     if not may(groups.VIEW_PROCESS):
         return broken
     return replace(broken, button="View processes", url=reverse("admin:notifier_process_changelist"))
@@ -96,7 +123,7 @@ def _dead_letters(number: int) -> list[Concern]:
         f"{numbers.counted(number, 'dead letter')}: no consumer could read {them}, so {they} set aside. "
         f"No delivery is lost: each is sent again automatically. To see what is wrong and discard {them}, run"
     )
-    return [Concern("dead-letters", words, command="python manage.py purge_dead_letters")]
+    return [Concern("dead-letters", "Dead letters", words, command="python manage.py purge_dead_letters")]
 
 
 def _awaiting(may: May, named: list[Broadcast]) -> list[Concern]:
@@ -112,6 +139,7 @@ def _awaiting(may: May, named: list[Broadcast]) -> list[Concern]:
         return [
             Concern(
                 "approval" if len(waiting) == 1 else f"approval-{one.pk}",
+                "Approval",
                 f"“{one.title}” is awaiting {rule} it.",
                 button=button,
                 url=_decide_url(one, may),
@@ -120,7 +148,7 @@ def _awaiting(may: May, named: list[Broadcast]) -> list[Concern]:
         ]
     number = f"{MAX_COUNTED} broadcasts or more" if len(waiting) == MAX_COUNTED else f"{len(waiting)} broadcasts"
     url = reverse("admin:notifier_broadcast_changelist", query={"state__exact": State.AWAITING_APPROVAL})
-    return [Concern("approval", f"{number} are awaiting {rule} them.", button=button, url=url)]
+    return [Concern("approval", "Approval", f"{number} are awaiting {rule} them.", button=button, url=url)]
 
 
 def _ready_to_send() -> list[Concern]:
@@ -134,10 +162,10 @@ def _ready_to_send() -> list[Concern]:
             f"{who.get_username()} marked “{ready[0]}” as ready to send." if who else f"“{ready[0]}” is ready to send."
         )
         url = reverse("admin:notifier_notification_broadcast", query={"ids": ready[0].pk})
-        return [Concern("ready", words, button="View and send", url=url)]
+        return [Concern("ready", "Ready to send", words, button="View and send", url=url)]
     number = f"{MAX_COUNTED} notifications or more" if len(ready) == MAX_COUNTED else f"{len(ready)} notifications"
     url = reverse("admin:notifier_notification_changelist", query={"status": "ready"})
-    return [Concern("ready", f"{number} are ready to send.", button="View", url=url)]
+    return [Concern("ready", "Ready to send", f"{number} are ready to send.", button="View", url=url)]
 
 
 def _rejected(user_id: int | None, now: datetime) -> list[Concern]:
@@ -145,6 +173,7 @@ def _rejected(user_id: int | None, now: datetime) -> list[Concern]:
     return [
         Concern(
             f"rejected-{broadcast.pk}",
+            "Rejected",
             f"“{broadcast.title}” was rejected"
             + (f" by {broadcast.rejected_by.get_username()}" if broadcast.rejected_by else "")
             + f": {broadcast.ended_because}",
@@ -160,9 +189,10 @@ def _late(now: datetime) -> list[Concern]:
     return [
         Concern(
             f"late-{broadcast.pk}",
+            "Late",
             f"“{broadcast.title}” was due to start at {shown_time(broadcast.scheduled_for or now, now)} and has not. "
             "It starts once a dispatcher is running.",
-            is_bad=True,
+            Kind.PROBLEM,
             button="View",
             url=_progress_url(broadcast),
         )
@@ -190,6 +220,7 @@ def _overdue_ones(overdue: list[Broadcast], may: May, now: datetime) -> list[Con
     return [
         Concern(
             f"overdue-{broadcast.pk}",
+            "Overdue",
             f"“{broadcast.title}” was due to start at {shown_time(broadcast.scheduled_for or now, now)} and is still "
             "awaiting approval. It starts as soon as it is approved.",
             button=_decide(may),
@@ -205,7 +236,9 @@ def _paused() -> list[Concern]:
     return [
         Concern(
             f"paused-{broadcast.pk}",
-            f"“{broadcast.title}” is paused: {sheets.sheet(broadcast).bar.words}. Resume or cancel it.",
+            "Paused",
+            f"“{broadcast.title}”: {sheets.sheet(broadcast).bar.words}. Resume or cancel it.",
+            Kind.PAUSED,
             button="View",
             url=_progress_url(broadcast),
         )
@@ -222,6 +255,7 @@ def _failed(may: May, now: datetime) -> list[Concern]:
     return [
         Concern(
             f"failed-{broadcast.pk}",
+            "Failed",
             f"“{broadcast.title}”: {numbers.counted(number, 'message')} failed.",
             button=button,
             url=_progress_url(broadcast),
@@ -236,9 +270,10 @@ def _faulty(now: datetime) -> list[Concern]:
     return [
         Concern(
             f"faulty-{broadcast.pk}",
+            "Fault",
             f"“{broadcast.title}”: {broadcast.fault}. It is retried automatically, and other broadcasts continue. "
             "The server’s log has the details.",
-            is_bad=True,
+            Kind.PROBLEM,
             button="View",
             url=_progress_url(broadcast),
         )
@@ -255,7 +290,7 @@ def _unknown() -> list[Concern]:
         "mark those in the provider’s log as sent, or send them again."
     )
     url = reverse("admin:notifier_delivery_changelist", query={"state__exact": Delivery.State.UNKNOWN})
-    return [Concern("unknown", words, button="View", url=url)]
+    return [Concern("unknown", "Unknown", words, button="View", url=url)]
 
 
 def _unread() -> list[Concern]:
@@ -266,7 +301,7 @@ def _unread() -> list[Concern]:
     counted = f"{MAX_COUNTED} or more unread SMS replies" if number == MAX_COUNTED else some
     words = f"{counted} without a keyword, so nothing has been done about {'it' if number == 1 else 'them'} yet."
     url = reverse("admin:notifier_inboundmessage_changelist", query={"state": "unread"})
-    return [Concern("inbox", words, button="Read", url=url)]
+    return [Concern("inbox", "Inbox", words, button="Read", url=url)]
 
 
 def _progress_url(broadcast: Broadcast) -> str:

@@ -12,12 +12,17 @@ from django.db.models import F, QuerySet
 
 from notifier.models import Broadcast, Channel, ClientCounts, Delivery, Topic
 from notifier.progress import sheets
+from notifier.progress.bars import Bar
 from notifier.wording import wall_clocks
 
 State = Broadcast.State
 
 #: Broadcasts in each of the overview's lists.
 MAX_LISTED = 6
+#: Beyond this number of broadcasts that have not begun, it says "or more".
+MAX_COUNTED = 100
+#: What somebody should look at, of deliveries that have ended.
+PROBLEMS = (Delivery.State.FAILED, Delivery.State.UNKNOWN)
 #: Client counts older than this are shown as old: somebody should look at the dispatcher.
 OLD_AFTER = timedelta(minutes=15)
 
@@ -36,23 +41,32 @@ def to_come() -> list[Broadcast]:
     )
 
 
+def number_to_come() -> int:
+    """How many have not begun, up to MAX_COUNTED."""
+    # None of them has ended, and those that have not ended have an index of their own.
+    return Broadcast.objects.before_start().filter(finished_at=None)[:MAX_COUNTED].count()
+
+
 @dataclass(frozen=True, slots=True)
 class Finished:
     broadcast: Broadcast
-    #: How many deliveries ended in each state, without those in which none did.
-    outcomes: list[tuple[Delivery.State, int]]
+    #: Sent of what was to be sent, by channel; None where there was nothing to send by it.
+    results: list[tuple[Channel, Bar | None]]
+    #: How many deliveries ended in each state of PROBLEMS, without those in which none did.
+    problems: list[tuple[Delivery.State, int]]
 
 
 def finished() -> list[Finished]:
     # Of what was rejected, undone, or cancelled before it started, nothing was sent.
     ended = Broadcast.objects.filter(finished_at__isnull=False, started_at__isnull=False)
     newest = _listed(ended).order_by("-created_at")
-    return [Finished(broadcast, _outcomes(broadcast)) for broadcast in newest[:MAX_LISTED]]
+    return [_finished(sheets.sheet(broadcast)) for broadcast in newest[:MAX_LISTED]]
 
 
-def _outcomes(broadcast: Broadcast) -> list[tuple[Delivery.State, int]]:
-    sheet = sheets.sheet(broadcast)
-    return [(state, number) for state in Delivery.SETTLED if (number := sheet.count(state))]
+def _finished(sheet: sheets.Sheet) -> Finished:
+    bars = {one.channel: one.bar for one in sheet.channels if one.bar.to_send}
+    problems = [(state, number) for state in PROBLEMS if (number := sheet.count(state))]
+    return Finished(sheet.broadcast, [(channel, bars.get(channel)) for channel in Channel], problems)
 
 
 def _listed(broadcasts: QuerySet[Broadcast]) -> QuerySet[Broadcast]:
@@ -72,6 +86,8 @@ class Clients:
     active: int
     archived: int
     topics: list[TopicConsent]
+    #: Active ones that were added within `counts.NEW_FOR`; None where the release before counted them.
+    new: int | None
     counted_at: str
     is_old: bool
 
@@ -87,6 +103,7 @@ def clients(*, now: datetime) -> Clients | None:
         active=active,
         archived=latest.counts["archived"],
         topics=[_consent(topic, consents.get(str(topic.pk), {}), active) for topic in Topic.objects.order_by("name")],
+        new=latest.counts.get("new"),
         counted_at=wall_clocks.shown_time(latest.counted_at, now),
         is_old=latest.counted_at < now - OLD_AFTER,
     )

@@ -22,6 +22,10 @@ class Health:
     words: str
     #: The channel that has paused itself, where this is about that.
     paused: Channel | None = None
+    #: The command at the end of `words` that helps, where there is one.
+    command: str = field(default="", compare=False)
+    #: Whether it could be looked at: what only the dispatcher sees is not known without one.
+    is_known: bool = field(default=True, compare=False)
     #: Why nothing is sent while it does not work, in a few words; and of which channel, where not of all.
     stops: str = field(default="", compare=False)
     channel: Channel | None = field(default=None, compare=False)
@@ -59,7 +63,7 @@ def _dispatcher_health(dispatchers: list[Process]) -> Health:
     if not dispatchers:
         start = "python manage.py run_dispatcher"
         words = f"No dispatcher is running. Start one with: {start}"
-        return Health("Dispatcher", False, words, stops="no dispatcher is running")
+        return Health("Dispatcher", False, words, command=start, stops="no dispatcher is running")
     troubled = [process for process in dispatchers if process.waits_for_database]
     if len(troubled) == len(dispatchers):
         words = "the dispatcher can’t reach the database"
@@ -75,7 +79,7 @@ def _broker_health(dispatchers: list[Process]) -> Health:
         stops = "" if len(troubled) < len(dispatchers) else f"{name} can’t be used"
         return Health(name, False, troubled[0].detail, stops=stops)
     if not dispatchers:
-        return Health(name, False, "Not known: only a running dispatcher checks it.")
+        return Health(name, False, "Not known: only a running dispatcher checks it.", is_known=False)
     depths = _newest_depths(dispatchers)
     waiting = sum(depths.get(channel.value, 0) for channel in Channel)
     return Health(name, True, f"Reachable, {numbers.counted(waiting, 'ticket')} waiting")
@@ -110,6 +114,7 @@ def _consumer_health(channel: Channel, consumers: list[Process]) -> Health:
             part,
             False,
             f"No {channel.in_words} consumer is running. Start one with: {start}",
+            command=start,
             stops="no consumer is running",
             channel=channel,
         )

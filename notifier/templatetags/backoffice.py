@@ -163,6 +163,12 @@ def delivery_badge(state: str | TextChoices) -> SafeString:
 
 
 @register.simple_tag
+def problem_badge(state: Delivery.State, number: int) -> SafeString:
+    """12 failed"""
+    return badges.badge(text=f"{number:,} {state.label.lower()}", tone=badges.TONES[state])
+
+
+@register.simple_tag
 def icon(name: str) -> SafeString:
     """The picture of a page in the menu: templates/admin/icons/."""
     drawn: SafeString = select_template([f"admin/icons/{name.lower()}.svg", "admin/icons/other.svg"]).render()

@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.urls import reverse
 from playwright.sync_api import Locator, Page, expect
 
-from notifier.models import Client, Suppression
+from notifier.models import Client, Profile, Suppression
 from tests.browser.test_pages import SIZES, enter
 from tests.support.factories import a_client, a_delivery, a_user
 
@@ -52,7 +52,9 @@ def test_pages_are_set_in_a_font_that_comes_from_our_own_host(
     assert console_errors == []
 
 
-def test_nothing_of_the_menu_is_cut_off_on_a_desk(visit: Callable[[str], Page]) -> None:
+def test_nothing_of_the_menu_is_cut_off_on_a_desk(visit: Callable[[str], Page], staff: User) -> None:
+    # It takes a line of its own then.
+    Profile.objects.update_or_create(user=staff, defaults={"time_zone": "Europe/Vienna"})
     page = visit("desk")
     page.goto(reverse("admin:notifier_client_changelist"))
 
@@ -135,14 +137,17 @@ def test_on_a_phone_the_list_keeps_phone_consent_and_status(visit: Callable[[str
         expect(row.get_by_text(text).first).to_be_in_viewport()
 
 
+@pytest.mark.parametrize(
+    ("name", "primary"), [("notifier_client_changelist", "Add client"), ("index", "Write a notification")]
+)
 @pytest.mark.parametrize("size", ["desk", "phone"])
-def test_the_primary_button_comes_first(visit: Callable[[str], Page], size: str) -> None:
+def test_the_primary_button_comes_first(visit: Callable[[str], Page], size: str, name: str, primary: str) -> None:
     page = visit(size)
-    page.goto(reverse("admin:notifier_client_changelist"))
+    page.goto(reverse(f"admin:{name}"))
 
     buttons = page.locator(".object-tools a")
     boxes = [button.bounding_box() for button in buttons.all()]
 
-    assert buttons.first.inner_text() == "Add client"
+    assert buttons.first.inner_text() == primary
     assert boxes[0] is not None
     assert all(box is not None and (boxes[0]["y"], boxes[0]["x"]) <= (box["y"], box["x"]) for box in boxes)

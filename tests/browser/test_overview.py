@@ -127,6 +127,68 @@ def test_nothing_sticks_out_and_the_bars_stand_out_from_the_page(
     context.close()
 
 
+#: What of a chart's words lies outside of its frame, and which dates touch the one before.
+MISPLACED = """() => [...document.querySelectorAll('.chart')].flatMap(chart => {
+    const frame = chart.getBoundingClientRect();
+    const dates = [...chart.querySelectorAll('.dates text')].filter(date => date.getClientRects().length);
+    const words = [...chart.querySelectorAll('.legend li, .axis span'), ...dates];
+    const box = part => part.getBoundingClientRect();
+    return [
+        ...words.filter(part => box(part).left < frame.left || box(part).right > frame.right),
+        ...dates.slice(1).filter((date, place) => box(date).left <= box(dates[place]).right),
+    ].map(part => part.textContent);
+})"""
+
+
+def test_the_legend_and_the_axes_of_the_chart_fit_at_every_width(page: Page, live_server: LiveServer) -> None:
+    ended = a_broadcast(state=Broadcast.State.FINISHED, finished_at=timezone.now(), tallied_at=timezone.now())
+    for channel in ("email", "sms"):
+        for state in ("SENT", "FAILED", "UNKNOWN", "SKIPPED", "CANCELLED"):
+            DailyStats.objects.create(
+                broadcast=ended, day=timezone.now().date(), channel=channel, state=state, number=1_234_567
+            )
+    enter(page, live_server)
+    assert page.locator("#chart-email .axis span").all_inner_texts() == ["8,000,000", "4,000,000", "0"]
+    assert page.locator("#chart-email .dates text").count() == 5
+
+    for width in (360, 390, 640, 860, 1024, 1100, 1280, 1440, 1920):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate(MISPLACED) == [], width
+
+
+LONG_TITLE = "Open house on Saturday at 14 Mill Lane, with coffee, cake and the architect of the whole estate"
+
+
+def test_what_was_sent_takes_a_line_on_a_desk_and_loses_nothing_on_a_phone(page: Page, live_server: LiveServer) -> None:
+    counts = {"SENT": 12_045, "FAILED": 304, "UNKNOWN": 1}
+    tally = {"audience": 2, "rate": 0.0, "counts": {"email": counts, "sms": counts}}
+    now = timezone.now()
+    notification = a_notification(subject=LONG_TITLE)
+    a_broadcast(notification=notification, state="CANCELLED", finished_at=now, tallied_at=now, tally=tally)
+    enter(page, live_server)
+    row = page.locator(".recent tbody tr")
+    title = row.get_by_role("link", name=LONG_TITLE)
+
+    for width in (1440, 1280):
+        page.set_viewport_size({"width": width, "height": 900})
+        line, link = row.bounding_box(), title.bounding_box()
+        assert line is not None
+        assert link is not None
+        assert line["height"] < 45
+        assert link["width"] > 40
+        assert page.locator(".recent-frame").evaluate("frame => frame.scrollWidth <= frame.clientWidth")
+
+    for width in (390, 1024, 1279):
+        page.set_viewport_size({"width": width, "height": 900})
+        card = page.locator("section", has=page.locator("#recent")).bounding_box()
+        assert card is not None
+        for part in (title, *row.locator(".numbers, .badge, time, .outcomes").all()):
+            box = part.bounding_box()
+            assert box is not None
+            assert card["x"] <= box["x"]
+            assert box["x"] + box["width"] <= card["x"] + card["width"]
+
+
 def _contrast(one: str, other: str) -> float:
     """WCAG's, of two colours as the browser tells them: `rgb(1, 2, 3)`."""
     lighter, darker = sorted((_luminance(one), _luminance(other)), reverse=True)

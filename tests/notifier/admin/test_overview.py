@@ -1,6 +1,7 @@
 import html
 import re
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -11,7 +12,7 @@ from pytest_django.asserts import assertRedirects
 from pytest_django.fixtures import Settings
 
 from notifier.clients import counts
-from notifier.models import Breaker, Broadcast, ClientCounts, DailyStats, Delivery, Process
+from notifier.models import Breaker, Broadcast, Channel, ClientCounts, DailyStats, Delivery, Process
 from notifier.runtime import clock
 from notifier.staff import groups
 from tests.notifier.admin.conftest import LogIn
@@ -68,6 +69,71 @@ def fill_the_overview(*, rows: int) -> None:
     )
 
 
+# --- Whether everything works -----------------------------------------------------------------------------------------
+def a_process(kind: str, **fields: Any) -> Process:
+    now = clock.now()
+    return Process.objects.create(kind=kind, host="here", pid=1, started_at=now, last_seen_at=now, **fields)
+
+
+def everything_runs() -> None:
+    a_process("DISPATCHER")
+    for channel in Channel:
+        a_process("CONSUMER", channel=channel)
+
+
+def words(page: Any) -> str:
+    return " ".join(page.content.decode().split())
+
+
+def test_while_everything_works_one_line_says_so_and_lists_no_process(admin: Browser) -> None:
+    everything_runs()
+
+    text = words(admin.get(reverse("admin:index")))
+
+    assert "<strong>All systems working</strong>" in text
+    assert "<li>Dispatcher</li><li>Queue in the database</li><li>E-mail consumers</li><li>SMS consumers</li>" in text
+    assert "Nothing needs your attention." in text
+    assert "1 running" not in text
+    assert "Needs attention" not in text
+
+
+def test_what_waits_for_a_decision_does_not_make_the_line_say_that_nothing_does(admin: Browser) -> None:
+    everything_runs()
+    a_broadcast(state=Broadcast.State.AWAITING_APPROVAL)
+
+    text = words(admin.get(reverse("admin:index")))
+
+    assert "All systems working" in text
+    assert "Nothing needs your attention." not in text
+    assert "Needs attention" in text
+
+
+def test_what_does_not_work_is_said_once_with_where_it_is_dealt_with(admin: Browser) -> None:
+    a_process("DISPATCHER")
+    a_process("CONSUMER", channel="sms")
+
+    page = admin.get(reverse("admin:index"))
+
+    text = words(page)
+    assert [concern.key for concern in page.context["held_up"]] == ["e-mail-consumers"]
+    assert text.count("No e-mail consumer is running") == 1
+    assert "<code>python manage.py run_consumer email</code>" in text
+    assert f'href="{reverse("admin:notifier_process_changelist")}" aria-describedby="concern-e-mail-consumers"' in text
+    assert "All systems working" not in text
+    assert "Needs attention" not in text
+
+
+def test_what_staff_paused_is_said_in_the_first_line_and_not_again(admin: Browser) -> None:
+    everything_runs()
+    paused = a_broadcast(state=Broadcast.State.PAUSED)
+
+    page = admin.get(reverse("admin:index"))
+
+    assert [concern.key for concern in page.context["held_up"]] == [f"paused-{paused.pk}"]
+    assert page.context["to_decide"] == []
+    assert "All systems working" not in words(page)
+
+
 def test_it_says_what_is_not_running(admin: Browser) -> None:
     page = admin.get(reverse("admin:index"))
 
@@ -114,6 +180,125 @@ def test_what_somebody_may_do_is_a_press_away(staff: LogIn, right: str, page: st
     assert browser.get(reverse(f"admin:{page}")).status_code == 200
 
 
+# --- The figures ------------------------------------------------------------------------------------------------------
+BROADCASTS, CLIENTS = "notifier.view_broadcast", "notifier.view_client"
+
+
+@pytest.mark.parametrize(
+    ("rights", "keys"),
+    [
+        ((BROADCASTS, CLIENTS), ["sent", "success", "scheduled", "clients"]),
+        ((BROADCASTS,), ["sent", "success", "scheduled"]),
+        ((CLIENTS,), ["clients"]),
+        ((), []),
+    ],
+)
+def test_everybody_sees_the_figures_of_what_they_may_see(
+    staff: LogIn, rights: tuple[str, ...], keys: list[str]
+) -> None:
+    page = staff(*rights).get(reverse("admin:index"))
+
+    assert [figure.key for figure in page.context["figures"]] == keys
+    assert re.findall(r'id="figure-(\w+)"', page.content.decode()) == keys
+
+
+def test_figures_of_an_empty_installation_are_words(admin: Browser) -> None:
+    text = words(admin.get(reverse("admin:index")))
+
+    for figure in ("None", "Not known", "Not counted yet"):
+        assert f'<dd class="no-number"> {figure} </dd>' in text
+    assert '<dd class="number">' not in text
+
+
+# --- What was sent ----------------------------------------------------------------------------------------------------
+def a_sent_one(**fields: Any) -> Broadcast:
+    counts = {"email": {"SENT": 4, "FAILED": 1}, "sms": {"SKIPPED": 2}}
+    tally = {"audience": 7, "rate": 0.0, "counts": counts}
+    return a_broadcast(state="FINISHED", finished_at=clock.now(), tally=tally, **fields)
+
+
+def test_what_was_sent_is_a_row_with_its_results_by_channel(admin: Browser) -> None:
+    a_sent_one(notification=a_notification(subject="Spring"))
+
+    text = words(admin.get(reverse("admin:index")))
+
+    assert 'aria-label="Spring, E-mail: 4 of 5 sent, 1 failed"' in text
+    assert '4 <span class="quiet">of 5</span>' in text
+    assert '<span class="quiet">Nobody</span>' in text
+    assert "the command line" in text
+
+
+def test_a_problem_leads_to_its_deliveries_for_those_who_may_see_them(staff: LogIn) -> None:
+    ended = a_sent_one()
+    link = f"?broadcast__id__exact={ended.pk}&amp;state__exact=FAILED"
+    badge = '<span class="badge badge-bad">1 failed</span>'
+
+    without = words(staff(BROADCASTS).get(reverse("admin:index")))
+    assert badge in without
+    assert link not in without
+
+    seen = words(staff(BROADCASTS, "notifier.view_delivery").get(reverse("admin:index")))
+    assert f'{link}">{badge}</a>' in seen
+
+
+@pytest.mark.parametrize(
+    ("rights", "action"),
+    [
+        (("notifier.add_notification",), "notifier_notification_add"),
+        (("notifier.send_broadcast", "notifier.view_notification"), "notifier_notification_changelist"),
+        ((), None),
+    ],
+)
+def test_before_anything_was_sent_the_place_has_what_to_do(
+    staff: LogIn, rights: tuple[str, ...], action: str | None
+) -> None:
+    text = words(staff(BROADCASTS, *rights).get(reverse("admin:index")))
+
+    assert "Nothing has been sent yet." in text
+    assert "Deliveries per day" not in text
+    inside = text.split('class="nothing"')[1].split("</section>")[0]
+    assert re.findall('href="([^"]+)"', inside) == ([reverse(f"admin:{action}")] if action else [])
+
+
+@pytest.mark.parametrize(
+    ("rights", "actions"),
+    [
+        (("notifier.add_client", "notifier.import_client"), ["notifier_clientimport_upload", "notifier_client_add"]),
+        (("notifier.add_client",), ["notifier_client_add"]),
+        ((), []),
+    ],
+)
+def test_without_clients_the_place_has_what_to_do(staff: LogIn, rights: tuple[str, ...], actions: list[str]) -> None:
+    counts.count(now=clock.now())
+
+    text = words(staff(CLIENTS, *rights).get(reverse("admin:index")))
+
+    inside = text.split('class="nothing"')[1].split("</section>")[0]
+    assert "No active clients yet." in inside
+    assert re.findall('href="([^"]+)"', inside) == [reverse(f"admin:{action}") for action in actions]
+
+
+def test_who_sends_what_others_write_has_that_button_first(staff: LogIn) -> None:
+    sender = staff("notifier.view_notification", "notifier.send_broadcast", "notifier.add_client")
+
+    text = words(sender.get(reverse("admin:index")))
+
+    first = text.split('class="object-tools"')[1].split("</li>")[0]
+    assert 'class="primary"' in first
+    assert "Broadcast…" in first
+
+
+def test_ones_own_changes_are_listed_where_there_are_any(staff: LogIn) -> None:
+    browser = staff("notifier.view_topic", "notifier.add_topic")
+    assert "Your recent changes" not in words(browser.get(reverse("admin:index")))
+
+    browser.post(reverse("admin:notifier_topic_add"), {"name": "Gardens", "slug": "gardens"})
+
+    text = words(browser.get(reverse("admin:index")))
+    assert "Your recent changes" in text
+    assert ">Gardens</a>" in text
+
+
 def test_the_chart_is_drawn_and_stands_in_a_table_as_well(admin: Browser) -> None:
     ended = a_broadcast(state=Broadcast.State.FINISHED, finished_at=clock.now())
     DailyStats.objects.create(broadcast=ended, day=clock.now().date(), channel="email", state="SENT", number=1234)
@@ -139,7 +324,7 @@ def test_the_client_counts_lead_to_the_clients_of_each_number(admin: Browser) ->
 
     text = admin.get(reverse("admin:index")).content.decode()
 
-    assert "<strong>999,999</strong> active" in text
+    assert '?state=active">999,999</a>' in text
     assert "?state=active&amp;wants=listings.email" in text
     assert "Counted at " in text
 
@@ -225,10 +410,7 @@ def test_the_page_of_an_app_is_the_overview(admin: Browser) -> None:
 
 # --- Dead letters -----------------------------------------------------------------------------------------------------
 def a_dispatcher(**depths: int) -> Process:
-    now = clock.now()
-    return Process.objects.create(
-        kind=Process.Kind.DISPATCHER, host="here", pid=1, started_at=now, last_seen_at=now, depths=depths
-    )
+    return a_process("DISPATCHER", depths=depths)
 
 
 def test_dead_letters_are_told_with_what_to_do(admin: Browser) -> None:

@@ -3,7 +3,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from notifier.clients import counts
-from notifier.models import ClientCounts
+from notifier.models import Client, ClientCounts
 from tests.support.factories import a_client, a_topic
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
@@ -26,6 +26,18 @@ def test_it_counts_clients_and_the_consent_of_the_active_ones(now: datetime) -> 
     assert row.counts["archived"] == 1
     assert row.counts["consents"][str(listings.pk)] == {"email": 2, "sms": 1}
     assert row.counts["consents"][str(offerings.pk)] == {"email": 0, "sms": 0}
+
+
+def test_new_are_active_clients_who_were_added_lately(now: datetime) -> None:
+    old = a_client()
+    a_client()
+    a_client(is_active=False)
+    Client.objects.update(created_at=now)
+    Client.objects.filter(pk=old.pk).update(created_at=now - counts.NEW_FOR)
+
+    counts.count(now=now)
+
+    assert ClientCounts.objects.get().counts["new"] == 1
 
 
 def test_a_landline_is_no_reader_of_sms(now: datetime) -> None:

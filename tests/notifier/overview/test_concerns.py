@@ -8,7 +8,8 @@ from django.urls import reverse
 
 from notifier.models import Broadcast, Channel, DailyStats, Process
 from notifier.notifications import statuses
-from notifier.overview import concerns
+from notifier.overview import concerns, process_health
+from notifier.overview.concerns import Kind
 from notifier.overview.process_health import Health
 from notifier.staff import groups
 from tests.support.factories import a_broadcast, a_notification, a_reply, a_user
@@ -29,7 +30,7 @@ def nothing(permission: str) -> bool:
 
 def listed(now: datetime, *health: Health, may: concerns.May = everything) -> list[tuple[str, bool, str]]:
     found = concerns.find(health=list(health), may=may, now=now)
-    return [(concern.key, concern.is_bad, concern.button) for concern in found]
+    return [(concern.key, concern.is_problem, concern.button) for concern in found]
 
 
 def test_while_all_is_well_there_is_nothing(now: datetime) -> None:
@@ -50,6 +51,29 @@ def test_what_does_not_work_comes_first_and_leads_to_the_workers(now: datetime) 
     ]
 
 
+def test_what_holds_up_messages_is_apart_from_what_waits_for_a_decision(now: datetime) -> None:
+    a_broadcast(state=State.AWAITING_APPROVAL)
+    a_broadcast(state=State.PAUSED)
+    ill = Health("SMS consumers", False, "No SMS consumer is running.")
+
+    found = concerns.find(health=[ill], may=everything, now=now)
+
+    assert [(concern.label, concern.holds_up) for concern in found] == [
+        ("SMS consumers", True),
+        ("Paused", True),
+        ("Approval", False),
+    ]
+
+
+def test_what_nobody_can_know_without_a_dispatcher_is_no_concern_of_its_own(now: datetime) -> None:
+    found = concerns.find(health=process_health.health(channels=[Channel.SMS], now=now), may=everything, now=now)
+
+    assert [(concern.key, concern.words, concern.command) for concern in found] == [
+        ("dispatcher", "No dispatcher is running. Start one with: ", "python manage.py run_dispatcher"),
+        ("sms-consumers", "No SMS consumer is running. Start one with: ", "python manage.py run_consumer sms"),
+    ]
+
+
 def test_what_is_ready_to_send_waits_for_those_who_may_send(now: datetime) -> None:
     ann = a_user(username="ann")
     first = a_notification(subject="Spring")
@@ -57,7 +81,7 @@ def test_what_is_ready_to_send_waits_for_those_who_may_send(now: datetime) -> No
     may_not_send = {groups.VIEW_BROADCAST, groups.VIEW_NOTIFICATION, groups.VIEW_DELIVERY}
 
     [one] = concerns.find(health=[], may=everything, now=now)
-    assert (one.key, one.words, one.is_bad) == ("ready", "ann marked “Spring” as ready to send.", False)
+    assert (one.key, one.words, one.kind) == ("ready", "ann marked “Spring” as ready to send.", Kind.TO_DECIDE)
     assert one.url.endswith(f"/notification/broadcast/?ids={first.pk}")
     assert listed(now, may=may_not_send.__contains__) == []
 
@@ -73,7 +97,7 @@ def test_a_broadcast_of_which_something_fails_is_told_while_it_does(now: datetim
 
     [concern] = concerns.find(health=[], may=everything, now=now)
 
-    assert (concern.key, concern.is_bad) == (f"faulty-{broadcast.pk}", True)
+    assert (concern.key, concern.kind) == (f"faulty-{broadcast.pk}", Kind.PROBLEM)
     assert "it can’t be ended: DataError" in concern.words
     assert concern.url.endswith(f"/{broadcast.pk}/progress/")
 
@@ -174,8 +198,8 @@ def test_what_staff_paused_is_told_with_how_far_it_is(now: datetime) -> None:
 
     [concern] = concerns.find(health=[], may=everything, now=now)
 
-    assert (concern.key, concern.is_bad, concern.button) == (f"paused-{paused.pk}", False, "View")
-    assert concern.words.startswith("“Spring” is paused: 4 of 10 sent.")
+    assert (concern.key, concern.kind, concern.button) == (f"paused-{paused.pk}", Kind.PAUSED, "View")
+    assert (concern.label, concern.words) == ("Paused", "“Spring”: 4 of 10 sent. Resume or cancel it.")
     assert concern.url.endswith(f"/broadcast/{paused.pk}/progress/")
 
 

@@ -1,0 +1,138 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from notifier.models import Broadcast, DailyStats, Delivery
+from notifier.overview import chart, dashboard, figures
+from notifier.overview.dashboard import Clients
+from notifier.overview.figures import Figure
+from tests.support.factories import a_broadcast
+
+pytestmark = [pytest.mark.both_engines(only_full=True), pytest.mark.django_db]
+
+State = Delivery.State
+NOW = datetime(2026, 3, 30, 12, tzinfo=UTC)
+
+
+def a_day(*, ago: int = 0, channel: str = "email", **numbers: int) -> None:
+    broadcast = a_broadcast(state="FINISHED", finished_at=NOW)
+    for state, number in numbers.items():
+        day = NOW.date() - timedelta(days=ago)
+        DailyStats.objects.create(broadcast=broadcast, day=day, channel=channel, state=state, number=number)
+
+
+def shown() -> dict[str, Figure]:
+    to_come, number = dashboard.to_come(), dashboard.number_to_come()
+    found = figures.of_broadcasts(charts=chart.charts(now=NOW), to_come=to_come, number_to_come=number)
+    return {figure.key: figure for figure in found}
+
+
+def told(key: str) -> tuple[str, str, bool]:
+    figure = shown()[key]
+    return figure.value, figure.words, figure.is_number
+
+
+# --- Messages sent ----------------------------------------------------------------------------------------------------
+def test_with_nothing_to_count_they_say_so_in_words() -> None:
+    assert told("sent") == ("None", "None in the 7 days before", False)
+    assert told("success") == ("Not known", "Nothing was sent", False)
+    assert told("scheduled") == ("None", "No broadcast is waiting to start", False)
+
+
+def test_what_was_sent_in_seven_days_is_added_up_over_channels_and_compared_with_the_seven_before() -> None:
+    a_day(SENT=1000)
+    a_day(SENT=80, ago=6, channel="sms")
+    a_day(SENT=900, ago=7)
+    a_day(SENT=100, ago=13)
+    a_day(SENT=5000, ago=14)
+
+    assert told("sent") == ("1,080", "8% more than in the 7 days before", True)
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "words"),
+    [
+        (50, 100, "50% fewer than in the 7 days before"),
+        (1000, 1004, "About as many as in the 7 days before"),
+        (100, 100, "About as many as in the 7 days before"),
+        (299, 100, "199% more than in the 7 days before"),
+        (350, 100, "3 times as many as in the 7 days before"),
+        (5, 0, "None in the 7 days before"),
+    ],
+)
+def test_the_change_is_told_in_words(now: int, before: int, words: str) -> None:
+    a_day(SENT=now)
+    if before:
+        a_day(SENT=before, ago=8)
+
+    assert told("sent")[1] == words
+
+
+def test_a_quiet_week_tells_of_the_one_before() -> None:
+    a_day(SENT=1234, ago=9)
+
+    assert told("sent") == ("None", "1,234 in the 7 days before", False)
+
+
+# --- Success ----------------------------------------------------------------------------------------------------------
+def test_success_is_of_what_a_provider_was_given_and_never_rounded_up() -> None:
+    a_day(SENT=99_996, FAILED=3, UNKNOWN=1, SKIPPED=50_000, CANCELLED=10_000)
+
+    assert told("success") == ("99.9%", "3 failed, 1 unknown", True)
+
+
+def test_where_nothing_failed_it_is_all_of_it() -> None:
+    a_day(SENT=3, SKIPPED=5)
+
+    assert told("success") == ("100%", "None failed", True)
+
+
+def test_where_everything_failed_it_is_a_number_too() -> None:
+    a_day(FAILED=3)
+
+    assert told("success") == ("0.0%", "3 failed", True)
+
+
+# --- Scheduled --------------------------------------------------------------------------------------------------------
+def test_what_is_scheduled_is_told_with_the_next_time() -> None:
+    for hours in (30, 20):
+        a_broadcast(state="SCHEDULED", scheduled_for=NOW + timedelta(hours=hours), started_at=None)
+    a_broadcast(state="AWAITING_APPROVAL", scheduled_for=NOW - timedelta(hours=1), started_at=None)
+
+    assert told("scheduled") == ("3", "Next: 31 Mar 2026, 08:00", True)
+
+
+def test_what_only_waits_for_a_decision_has_no_time() -> None:
+    a_broadcast(state=Broadcast.State.AWAITING_APPROVAL, started_at=None)
+
+    assert told("scheduled") == ("1", "Once approved", True)
+
+
+def test_very_many_are_not_counted_to_the_end() -> None:
+    [*_, figure] = figures.of_broadcasts(charts=chart.charts(now=NOW), to_come=[], number_to_come=dashboard.MAX_COUNTED)
+
+    assert figure.value == "100 or more"
+
+
+# --- Clients ----------------------------------------------------------------------------------------------------------
+def counted(active: int, new: int | None = 0) -> Clients:
+    return Clients(active=active, archived=0, topics=[], new=new, counted_at="12:00", is_old=False)
+
+
+@pytest.mark.parametrize(
+    ("clients", "value", "words", "is_number"),
+    [
+        (None, "Not counted yet", "Counted every minute", False),
+        (counted(0), "None yet", "Add or import the first ones", False),
+        (counted(1234, 56), "1,234", "56 added in the last 7 days", True),
+        (counted(1234, 0), "1,234", "None added in the last 7 days", True),
+        # By the release before, which did not count them.
+        (counted(1234, None), "1,234", "", True),
+    ],
+)
+def test_clients_are_told_as_they_were_counted(
+    clients: Clients | None, value: str, words: str, is_number: bool
+) -> None:
+    figure = figures.of_clients(clients)
+
+    assert (figure.value, figure.words, figure.is_number) == (value, words, is_number)
