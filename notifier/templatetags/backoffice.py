@@ -113,6 +113,12 @@ def time_of_day(at: datetime) -> str:
 
 
 @register.filter
+def machine_readable(at: datetime | None) -> str:
+    """2026-11-24T16:00:07+00:00, for the attribute of a `time` element, which takes three digits of a second at most."""
+    return localtime(at).isoformat(timespec="seconds") if at else ""
+
+
+@register.filter
 def moment_with_zone(at: datetime | None) -> str:
     """24 Nov 2026, 16:00 GMT"""
     return wall_clocks.with_zone(at) if at else ""

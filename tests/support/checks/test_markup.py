@@ -6,7 +6,13 @@ PAGE = '<!DOCTYPE html><html lang="en"><head><title>A page</title></head><body>{
 
 
 @pytest.mark.parametrize(
-    "good", ['<p id="a">Text</p>', '<label for="a">Name</label><input id="a">', "<dialog><svg><path /></svg></dialog>"]
+    "good",
+    [
+        '<p id="a">Text</p>',
+        '<label for="a">Name</label><input id="a">',
+        "<dialog><svg><path /></svg></dialog>",
+        '<time datetime="2026-11-24T16:00:07+00:00">Now</time>',
+    ],
 )
 def test_what_is_as_it_should_be_has_no_faults(good: str) -> None:
     assert faults(PAGE.format(good)) == []
@@ -24,6 +30,7 @@ def test_what_is_as_it_should_be_has_no_faults(good: str) -> None:
         "<ul><li>Text</ul></li>",
         "<p>a &copy b</p>",
         "<div/>",
+        '<time datetime="2026-11-24T16:00:07.123456+00:00">Now</time>',
     ],
 )
 def test_what_a_browser_would_have_to_guess_is_a_fault(bad: str) -> None:
