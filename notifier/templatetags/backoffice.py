@@ -114,7 +114,7 @@ def time_of_day(at: datetime) -> str:
 
 @register.filter
 def machine_readable(at: datetime | None) -> str:
-    """2026-11-24T16:00:07+00:00, for the attribute of a `time` element, which takes three digits of a second at most."""
+    """2026-11-24T16:00:07+00:00, for a `time` element, which takes three digits of a second at most."""
     return localtime(at).isoformat(timespec="seconds") if at else ""
 
 
