@@ -66,12 +66,16 @@ def send_all() -> None:
 def test_from_the_log_in_to_a_sent_broadcast_it_takes_at_most_six_presses(
     new_page: Callable[..., Page], console_errors: list[str], has_script: bool
 ) -> None:
-    a_user(username="root", is_superuser=True, first_name="Ann")
+    a_user(username="root", is_superuser=True)
     client = a_client(listings="both")
     a_notification(subject="Spring")
     page = new_page(1440, 900, java_script_enabled=has_script)
     noted: list[str] = []
-    page.expose_function("noted", noted.append)
+
+    def note(kind: str) -> None:
+        noted.append(kind)
+
+    page.expose_function("noted", note)
     page.add_init_script(NOTE)
     page.goto(reverse("admin:login"))
     hand = Hand(page)

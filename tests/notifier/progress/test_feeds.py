@@ -1,6 +1,7 @@
 """What the progress page shows of single deliveries: problems first, each client as they are reached, nothing twice."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -140,7 +141,7 @@ def test_what_fifty_have_in_common_is_said_once_with_the_latest_three(broadcast:
     "other", [{"channel": EMAIL}, {"detail": "blocked"}, {"state": State.UNKNOWN}], ids=["channel", "reason", "outcome"]
 )
 def test_what_differs_has_a_line_of_its_own(broadcast: Broadcast, now: datetime, other: dict[str, str]) -> None:
-    same = {"state": State.FAILED, "detail": GONE, "channel": SMS}
+    same: dict[str, Any] = {"state": State.FAILED, "detail": GONE, "channel": SMS}
     settled(broadcast, now, 5, **same)
     settled(broadcast, now, 4, first=5, **same | other)
 

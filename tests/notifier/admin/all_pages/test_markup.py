@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.http import HttpResponse
 from django.test import Client as Browser
 from django.urls import reverse
 
@@ -68,5 +67,5 @@ def test_a_poll_of_a_broadcast_is_well_formed(admin: Browser, superuser: User) -
             assert faults(_text(admin.get(address, query, headers={"HX-Request": "true"})), is_fragment=True) == []
 
 
-def _text(answer: HttpResponse) -> str:
+def _text(answer: Any) -> str:
     return answer.content.decode()
