@@ -205,7 +205,7 @@ def test_a_new_one_begins_from_a_template_whose_gaps_are_named(page: Page, live_
     page.goto(f"{live_server.url}{reverse('admin:notifier_notification_add')}")
 
     page.get_by_role("link", name="Reminder").click()
-    expect(page.get_by_text("This is")).to_contain_text("Start from something else")
+    expect(page.locator(".beginnings summary")).to_contain_text("Start from something else")
     expect(page.get_by_label("Subject")).to_have_value("Reminder: [event] on [date]")
     expect(page.locator("#checks")).to_contain_text("[event]")
     page.get_by_label("Topic").select_option("Listings")
