@@ -52,6 +52,8 @@ class Delivery(models.Model):
     SETTLED = (State.SENT, State.FAILED, State.UNKNOWN, State.SKIPPED, State.CANCELLED)
     #: Settled, and not known to have arrived; each has a detail that says why.
     UNSENT = (State.FAILED, State.UNKNOWN, State.SKIPPED, State.CANCELLED)
+    #: Something went wrong. Who was skipped did not want it, or can't be written to: that is as it should be.
+    PROBLEMS = (State.FAILED, State.UNKNOWN)
 
     # The unique key below begins with the broadcast, so an index of its own would only cost time.
     broadcast = models.ForeignKey("Broadcast", on_delete=models.PROTECT, related_name="deliveries", db_index=False)

@@ -43,9 +43,9 @@ class Bar:
         return sum(self.counts.values()) - self.counts.get(State.SKIPPED, 0)
 
     @property
-    def attention(self) -> int:
-        """How many ended in a way that somebody should do something about."""
-        return self.counts.get(State.FAILED, 0) + self.counts.get(State.UNKNOWN, 0)
+    def problems(self) -> int:
+        """How many went wrong, so that somebody should do something about them."""
+        return sum(self.counts.get(state, 0) for state in Delivery.PROBLEMS)
 
     @property
     def share(self) -> float:

@@ -11,6 +11,7 @@ from typing import Any
 
 from notifier.models import Broadcast, Channel, Delivery
 from notifier.progress.bars import Bar
+from notifier.wording import numbers
 
 State = Delivery.State
 
@@ -121,14 +122,14 @@ class Sheet:
 
     @property
     def result(self) -> str:
-        """What became of it, once it has ended: "697 of 923 sent, 226 need attention"."""
+        """What became of it, once it has ended: "697 of 923 sent, 226 problems"."""
         bar, cancelled = self.bar, self.count(State.CANCELLED)
         if not bar.to_send:
             if self.total:
                 return f"Nothing sent: {self.outcome()}"
             return "Nothing sent: the audience was empty" if self.broadcast.started_at else "Nothing sent"
-        asks = f", {bar.attention:,} {'needs' if bar.attention == 1 else 'need'} attention" if bar.attention else ""
-        return f"{bar.sent:,} of {bar.to_send:,} sent{asks}" + (f", {cancelled:,} cancelled" if cancelled else "")
+        bad = f", {numbers.counted(bar.problems, 'problem')}" if bar.problems else ""
+        return f"{bar.sent:,} of {bar.to_send:,} sent{bad}" + (f", {cancelled:,} cancelled" if cancelled else "")
 
     @property
     def missed(self) -> int:

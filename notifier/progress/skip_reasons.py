@@ -30,15 +30,18 @@ _ROWS = f"""
     WHERE d.state = r.state AND d.broadcast_id = %s AND d.detail {{which}} r.detail
           AND d.state IN ('FAILED', 'UNKNOWN', 'SKIPPED', 'CANCELLED')
 """  # noqa: S608
-_REASONS = f"""
+_WALK = f"""
     WITH RECURSIVE first (state) AS (VALUES ('FAILED'), ('UNKNOWN'), ('SKIPPED'), ('CANCELLED')),
     reason (state, detail, position) AS (
         SELECT r.state, ({_ROWS.format(what="MIN(d.detail)", which=">=")}), 1
         FROM (SELECT state, '' AS detail FROM first) r
         UNION ALL
         SELECT r.state, ({_ROWS.format(what="MIN(d.detail)", which=">")}), r.position + 1
-        FROM reason r WHERE r.detail IS NOT NULL AND r.position < {MAX_SHOWN}
+        FROM reason r WHERE r.detail IS NOT NULL AND r.position < %s
     )
+"""  # noqa: S608
+_UNCOUNTED = "SELECT r.state, r.detail FROM reason r WHERE r.detail IS NOT NULL"
+_COUNTED = f"""
     SELECT r.state, r.detail,
            (SELECT COUNT(*) FROM ({_ROWS.format(what="1", which="=")} LIMIT {MAX_COUNTED}) counted)
     FROM reason r WHERE r.detail IS NOT NULL
@@ -48,9 +51,16 @@ _REASONS = f"""
 def of_broadcast(broadcast_id: int) -> list[ReasonCount]:
     """The reasons, most frequent first: one query, whose cost does not grow with the audience."""
     with connection.cursor() as cursor:
-        cursor.execute(_REASONS, [broadcast_id] * 3)
+        cursor.execute(f"{_WALK}{_COUNTED}", [broadcast_id, broadcast_id, MAX_SHOWN, broadcast_id])
         found = [ReasonCount(Delivery.State(state), detail, number) for state, detail, number in cursor.fetchall()]
     return sorted(found, key=lambda reason: (-reason.number, reason.state, reason.detail))
+
+
+def reasons(broadcast_id: int, *, most: int) -> list[tuple[Delivery.State, str]]:
+    """The first `most` reasons of each state in alphabetical order, uncounted: one query, of about 1 ms."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"{_WALK}{_UNCOUNTED}", [broadcast_id, broadcast_id, most])
+        return [(Delivery.State(state), detail) for state, detail in cursor.fetchall()]
 
 
 def spared(broadcast_id: int) -> ReasonCount | None:

@@ -11,7 +11,7 @@ from notifier.pictures import storing
 #: What a name stands for never changes.
 HEADERS = {
     "Cache-Control": "public, max-age=31536000, immutable",
-    # A mail program on the web is another site, and the preview's frame has no origin at all.
+    # A mail program on the web is another site, and the frame of an e-mail has no origin at all.
     "Cross-Origin-Resource-Policy": "cross-origin",
     "X-Robots-Tag": "noindex",
 }

@@ -12,8 +12,9 @@ from django.db.models import TextChoices
 from django.db.models.options import Options
 from django.template.loader import select_template
 from django.urls import reverse
+from django.utils.formats import date_format
 from django.utils.safestring import SafeString
-from django.utils.timezone import get_current_timezone
+from django.utils.timezone import get_current_timezone, localtime
 
 from notifier.addresses import phones
 from notifier.broadcasts import lifecycle
@@ -99,6 +100,22 @@ def moment(at: datetime | None) -> str:
 def moment_to_the_second(at: datetime | None) -> str:
     """24 Nov 2026, 16:00:07; with the zone where the clock shows this time twice."""
     return wall_clocks.shown_to_the_second(at) if at else ""
+
+
+@register.filter
+def time_of_day(at: datetime) -> str:
+    """16:00:07; with the date where that is not today's."""
+    return (
+        date_format(there, "H:i:s")
+        if (there := localtime(at)).date() == localtime().date()
+        else moment_to_the_second(at)
+    )
+
+
+@register.filter
+def machine_readable(at: datetime | None) -> str:
+    """2026-11-24T16:00:07+00:00, for a `time` element, which takes three digits of a second at most."""
+    return localtime(at).isoformat(timespec="seconds") if at else ""
 
 
 @register.filter

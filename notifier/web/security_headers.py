@@ -53,7 +53,7 @@ class HeadersMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self._get_response(request)
         if request.path.startswith(settings.STATIC_URL):
-            # The preview's frame has no origin, so that nothing in it can act as ours, and yet must load its styles.
+            # The frame of an e-mail has no origin, so that nothing in it can act as ours, and yet must load its styles.
             response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)

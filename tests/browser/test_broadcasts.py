@@ -172,11 +172,12 @@ def test_two_people_send_what_is_too_much_for_one(
     assert (sent.state, sent.sms_body, str(sent.approved_by)) == (State.RUNNING, "The gate is shut", "bob")
 
 
-def test_a_rejection_tells_the_one_who_asked_why(
-    enter: Callable[..., Page], notification: Notification, settings: LazySettings
+@pytest.mark.parametrize("has_script", [True, False], ids=["with JavaScript", "without"])
+def test_what_was_rejected_is_edited_and_asked_for_again(
+    enter: Callable[..., Page], notification: Notification, settings: LazySettings, has_script: bool
 ) -> None:
     settings.APPROVAL_ABOVE = 5
-    ann, bob = enter("ann", "phone"), enter("bob")
+    ann, bob = (enter(name, size, java_script_enabled=has_script) for name, size in (("ann", "phone"), ("bob", "desk")))
     ann.goto(confirm_page(notification))
     ann.get_by_role("button", name="Ask for approval").click()
     ann.wait_for_url("**/progress/")
@@ -186,10 +187,24 @@ def test_a_rejection_tells_the_one_who_asked_why(
     bob.get_by_role("button", name="Reject").click()
     bob.get_by_text("Rejected. Nothing will be sent.").wait_for()
 
+    # Her page tells it by itself.
     rejected = ann.locator("#rejected")
     expect(rejected).to_contain_text("Rejected by bob")
     expect(rejected).to_contain_text("the gate stays shut")
     assert Broadcast.objects.get().state == State.REJECTED
+    ann.get_by_role("link", name="Edit and resubmit…").click()
+    ann.get_by_label("SMS text").fill("The gate stays shut")
+    role = "link" if has_script else "button"
+    ann.get_by_role(role, name="Save and continue to send").click()  # type: ignore[arg-type]
+    ann.get_by_role("button", name="Ask for approval").click()
+    ann.wait_for_url("**/progress/")
+
+    bob.goto(ann.url)
+    bob.get_by_role("link", name="Review and decide…").click()
+    bob.get_by_role("button", name="Approve and send").click()
+    bob.get_by_text("Approved: it is running.").wait_for()
+    first, second = Broadcast.objects.order_by("pk")
+    assert (first.state, second.state, second.sms_body) == (State.REJECTED, State.RUNNING, "The gate stays shut")
 
 
 def test_without_javascript_it_is_scheduled_approved_and_cancelled(

@@ -140,6 +140,10 @@ def test_consent_is_ticked_with_where_it_comes_from(desk: Page, staff: User) -> 
 
     desk.get_by_role("link", name="Edit").click()
     desk.get_by_label("Listings by SMS").check()
+    desk.get_by_role("button", name="Save", exact=True).click()
+    expect(desk.get_by_label("How do we know?")).to_be_focused()
+    expect(desk.get_by_label("Listings by SMS")).to_be_checked()
+    assert not client.preferences.filter(sms=True).exists()
     desk.get_by_label("How do we know?").fill("signed form")
     desk.get_by_role("button", name="Save", exact=True).click()
 

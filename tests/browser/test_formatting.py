@@ -1,11 +1,14 @@
 """The buttons over the texts of a notification, in a real browser: with the mouse, with the keys, and taken back."""
 
+import io
 from collections.abc import Callable
 
 import pytest
 from django.urls import reverse
+from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
+from notifier.models import Picture
 from tests.support.factories import a_notification, a_picture, a_user
 from tests.support.pages.browsing import log_in
 
@@ -139,6 +142,31 @@ def test_a_picture_is_chosen_from_those_that_were_uploaded(page: Page, write: Ca
     expect(field).to_have_value(f"Dear you,\n\n{homes.markdown}")
     page.keyboard.press("Control+z")
     expect(field).to_have_value("Dear you,")
+
+
+def test_a_picture_that_is_missing_is_uploaded_and_chosen(page: Page, write: Callable[[str], Locator]) -> None:
+    field = write("Dear you,||")
+    page.get_by_role("button", name="Picture…").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("There are no pictures yet.")
+
+    with page.expect_popup() as opened:
+        dialog.get_by_role("link", name="Upload a picture").click()
+    other = opened.value
+    drawn = io.BytesIO()
+    Image.new("RGB", (40, 20), "green").save(drawn, "PNG")
+    other.locator("#id_file").set_input_files({"name": "mill.png", "mimeType": "image/png", "buffer": drawn.getvalue()})
+    other.get_by_label("Description").fill("The old mill")
+    other.get_by_role("button", name="Save", exact=True).click()
+    expect(other.get_by_text("was added successfully")).to_be_visible()
+    other.close()
+    dialog.get_by_role("button", name="Close").click()
+    page.get_by_role("button", name="Picture…").click()
+    dialog.get_by_role("button", name="The old mill").click()
+
+    expect(field).to_have_value(f"Dear you,\n\n{Picture.objects.get().markdown}")
+    picture = page.frame_locator("#preview iframe:not(.coming)").frame_locator(".desk iframe").locator("img")
+    expect(picture).to_have_attribute("alt", "The old mill")
 
 
 def test_without_javascript_there_is_no_toolbar(page_without_javascript: Page, live_server: object) -> None:

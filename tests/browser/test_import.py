@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from django.conf import LazySettings
 from django.contrib.auth.models import User
 from django.urls import reverse
 from django.utils import timezone
@@ -73,6 +74,46 @@ def test_a_file_is_imported_and_what_was_wrong_is_mended_and_imported_too(
 
     page.get_by_text("Imported: 1 added").wait_for()
     assert set(Client.objects.values_list("name", flat=True)) == {"Ann", "Bob", "Eve"}
+
+
+def test_columns_are_recognised_by_contents_and_the_country_of_numbers_is_asked_and_remembered(
+    page: Page, live_server: LiveServer, tmp_path: Path, settings: LazySettings
+) -> None:
+    settings.PHONE_DEFAULT_REGION = None
+    first, second = tmp_path / "first.csv", tmp_path / "second.csv"
+    first.write_text(
+        "Kontakt;Ruf;Name\nann@example.at;0664 1234567;Ann Archer\nbob@example.at;0664 7654321;Bob Baker\n"
+    )
+    second.write_text("Erreichbar;Unter;Name\ncleo@example.at;0664 1112223;Cleo Carter\n")
+    enter(page, live_server)
+
+    page.get_by_role("link", name="Import…").click()
+    page.get_by_label("File", exact=True).set_input_files(first)
+    page.get_by_role("button", name="Upload and continue").click()
+    expect(page.get_by_role("row", name="Kontakt")).to_contain_text("Recognised by its values")
+    expect(page.get_by_label("Kontakt")).to_have_value("email")
+    # Whose numbers these are nobody knows yet.
+    country = page.get_by_label("Phone numbers without a country code are numbers in")
+    expect(country).to_have_value("")
+    country.select_option("AT")
+    page.get_by_label("Ruf").select_option("phone")
+    page.get_by_role("button", name="Review").click()
+    page.get_by_role("button", name="Import 2 clients").click()
+    page.get_by_text("Imported: 2 added").wait_for()
+
+    page.get_by_role("link", name="Import another file").click()
+    page.get_by_label("File", exact=True).set_input_files(second)
+    page.get_by_role("button", name="Upload and continue").click()
+    expect(country).to_have_value("AT")
+    expect(page.get_by_label("Unter")).to_have_value("phone")
+    page.get_by_role("button", name="Review").click()
+    page.get_by_role("button", name="Import 1 client").click()
+    page.get_by_text("Imported: 1 added").wait_for()
+    assert set(Client.objects.values_list("name", "phone")) == {
+        ("Ann Archer", "+436641234567"),
+        ("Bob Baker", "+436647654321"),
+        ("Cleo Carter", "+436641112223"),
+    }
 
 
 def test_without_javascript_a_file_is_imported_and_who_opted_out_comes_back_with_a_reason(

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from django.conf import LazySettings
 from django.contrib.auth.models import User
 from django.urls import reverse
 from playwright.sync_api import Page, expect
@@ -117,6 +118,24 @@ def test_a_slash_goes_to_the_search(desk: Page, console_errors: list[str]) -> No
     desk.keyboard.type("a/b")
     expect(search).to_have_value("a/b")
     assert console_errors == []
+
+
+@pytest.mark.parametrize("term", ["asa.svensson", "070-174 06", "+46 (70) 1740605", "svensson asa", "hamalainen"])
+def test_a_client_is_found_by_the_keys_alone_however_they_are_written(
+    desk: Page, settings: LazySettings, term: str
+) -> None:
+    settings.PHONE_DEFAULT_REGION = "SE"
+    a_client(name="Åsa Svensson Hämäläinen", email="asa.svensson@example.com", phone="+46701740605")
+    a_client(name="Ann Example", email="ann@example.com", phone="+12025550123")
+    desk.goto(reverse("admin:notifier_client_changelist"))
+    expect(desk.locator("#result_list tbody tr")).to_have_count(2)
+
+    desk.keyboard.press("/")
+    desk.keyboard.type(term)
+    desk.keyboard.press("Enter")
+
+    expect(desk.locator("#result_list tbody tr")).to_have_count(1)
+    expect(desk.locator("#result_list tbody tr")).to_contain_text("Åsa Svensson Hämäläinen")
 
 
 def test_a_slash_is_a_letter_wherever_somebody_writes(desk: Page) -> None:

@@ -6,13 +6,13 @@ import pytest
 from django.contrib.auth.models import User
 from django.core import mail
 from django.urls import reverse
-from playwright.sync_api import FrameLocator, Page, expect
+from playwright.sync_api import FrameLocator, Locator, Page, Route, expect
 from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
 from notifier.models import Notification
 from tests.conftest import watch_console
-from tests.support.factories import a_brand, a_client, a_notification, a_picture, a_user
+from tests.support.factories import a_brand, a_client, a_notification, a_picture, a_topic, a_user
 from tests.support.pages.browsing import log_in
 
 # The server answers from another thread, which must see the rows.
@@ -173,6 +173,102 @@ def test_a_client_is_chosen_by_name_and_the_test_is_written_for_them(page: Page,
     assert [(sent.to, sent.subject) for sent in mail.outbox] == [(["root@example.com"], "[Test] For Bob Baker")]
     page.get_by_role("button", name="Send me a test SMS").click()
     expect(page.locator("#tested")).to_contain_text("your account has no phone number")
+
+
+@pytest.mark.parametrize("has_script", [True, False], ids=["with JavaScript", "without"])
+def test_a_test_goes_to_the_writer_and_to_a_colleague_who_is_ticked(
+    new_page: Callable[..., Page], live_server: LiveServer, has_script: bool
+) -> None:
+    for name in ("bob", "cleo"):
+        User.objects.filter(pk=a_user(username=name, group="Editors").pk).update(email=f"{name}@example.com")
+    page = new_page(1440, 900, java_script_enabled=has_script)
+    open_form(page, live_server, a_notification(subject="Spring"))
+
+    page.get_by_label("Subject").fill("Summer")
+    page.get_by_text("Who gets the test").click()
+    page.get_by_label("bob").check()
+    page.get_by_role("button", name="Send a test e-mail").click()
+
+    said = page.locator("#tested") if has_script else frame(page).locator("body")
+    # A colleague's address is for those who may see it.
+    for named in ("is on its way to", "root@example.com", "bob"):
+        expect(said).to_contain_text(named)
+    assert {(sent.to[0], sent.subject) for sent in mail.outbox} == {
+        ("root@example.com", "[Test] Summer"),
+        ("bob@example.com", "[Test] Summer"),
+    }
+    assert Notification.objects.get().subject == "Spring"
+
+
+def test_a_new_one_begins_from_a_template_whose_gaps_are_named(page: Page, live_server: LiveServer) -> None:
+    a_topic(slug="listings", name="Listings")
+    page.goto(f"{live_server.url}{reverse('admin:login')}")
+    log_in(page)
+    page.goto(f"{live_server.url}{reverse('admin:notifier_notification_add')}")
+
+    page.get_by_role("link", name="Reminder").click()
+    expect(page.locator(".beginnings summary")).to_contain_text("Start from something else")
+    expect(page.get_by_label("Subject")).to_have_value("Reminder: [event] on [date]")
+    expect(page.locator("#checks")).to_contain_text("[event]")
+    page.get_by_label("Topic").select_option("Listings")
+    page.get_by_label("Subject").fill("Reminder: the open day")
+    page.get_by_label("Preheader").fill("")
+    page.get_by_label("E-mail text").fill("Come and look.")
+    page.get_by_label("SMS text").fill("")
+    expect(page.locator("#checks")).not_to_contain_text("[event]")
+    page.get_by_role("button", name="Save", exact=True).click()
+
+    expect(page.get_by_text("was added successfully")).to_be_visible()
+    assert Notification.objects.get().subject == "Reminder: the open day"
+
+
+@pytest.mark.parametrize("screen", ["Desktop", "Phone", "Plain text"])
+def test_the_preview_stays_where_somebody_has_scrolled_to(page: Page, live_server: LiveServer, screen: str) -> None:
+    text = "\n\n".join(f"Paragraph {number}" for number in range(200))
+    open_form(page, live_server, a_notification(email_body=text, sms_body="Hello"))
+    show_on(page, screen)
+    expect(scrolled(page, screen)).to_contain_text("Paragraph 199")
+
+    scrolled(page, screen).evaluate("part => { part.scrollTop = 700; }")
+    page.get_by_label("E-mail text").fill(f"{text}\n\nThe end")
+
+    expect(scrolled(page, screen)).to_contain_text("The end")
+    assert scrolled(page, screen).evaluate("part => part.scrollTop") == 700
+
+    # Each screen has a place of its own, which it keeps while another is looked at.
+    show_on(page, "SMS")
+    expect(frame(page).locator(".bubble")).to_be_visible()
+    show_on(page, screen)
+    expect(scrolled(page, screen)).to_contain_text("The end")
+    assert scrolled(page, screen).evaluate("part => part.scrollTop") == 700
+
+
+def scrolled(page: Page, screen: str) -> Locator:
+    """What scrolls on that screen."""
+    if screen == "Plain text":
+        return frame(page).locator(".screen.text")
+    return the_mail(page, on="desk" if screen == "Desktop" else "phone").locator("html")
+
+
+def test_a_script_in_the_preview_would_not_run(page: Page, live_server: LiveServer, console_errors: list[str]) -> None:
+    """Were one to get into it, past what takes it out: the frame has our origin, and can do nothing with it."""
+    script = "<script>parent.document.title = 'taken'</script>"
+
+    def smuggle(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, body=answer.text().replace("</body>", f"{script}</body>"))
+
+    page.route("**/notification/preview/**", smuggle)
+    open_form(page, live_server, a_notification(sms_body="Hello"))
+    show_on(page, "SMS")
+
+    expect(frame(page).locator(".bubble")).to_have_text("Hello")
+    assert frame(page).locator("script").count() == 1
+    assert "taken" not in page.title()
+    # The browser tells of each that it kept from running.
+    assert console_errors
+    assert all("script" in error for error in console_errors)
+    console_errors.clear()
 
 
 def test_enter_in_a_field_shows_the_preview_and_saves_nothing(page: Page, live_server: LiveServer) -> None:

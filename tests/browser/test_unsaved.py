@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group
 from django.urls import reverse
 from playwright.sync_api import Dialog, Page, expect
 
@@ -183,12 +183,15 @@ def test_broadcast_saves_first_where_there_is_something_to_save(
     assert asked == []
 
 
-def test_an_editor_hands_over_and_a_sender_finds_it(new_page: Callable[..., Page], console_errors: list[str]) -> None:
+@pytest.mark.parametrize("has_script", [True, False], ids=["with JavaScript", "without"])
+def test_an_editor_hands_over_and_a_sender_finds_it(
+    new_page: Callable[..., Page], console_errors: list[str], has_script: bool
+) -> None:
     for name, group in (("eve", "Editors"), ("sam", "Senders")):
         a_user(username=name, group=group)
     a_client(listings="both")
     notification = a_notification(subject="Spring")
-    editor, sender = new_page(1440, 900), new_page(360, 740)
+    editor, sender = (new_page(*size, java_script_enabled=has_script) for size in ((1440, 900), (360, 740)))
     for page, name in ((editor, "eve"), (sender, "sam")):
         page.goto(reverse("admin:login"))
         log_in(page, name)
@@ -225,25 +228,3 @@ def test_without_javascript_what_is_gone_on_with_is_saved_first(
     page.get_by_role("button", name="Save and continue to send").click()
 
     expect(page.locator(".sms")).to_contain_text("Written just now")
-
-
-def test_from_the_log_in_to_a_sent_broadcast_it_takes_at_most_six_clicks(page: Page, live_server: object) -> None:
-    User.objects.filter(pk=a_user(username="root", is_superuser=True).pk).update(first_name="Ann")
-    a_client(listings="both")
-    a_notification(subject="Spring")
-    clicks = [
-        ("button", "Log in"),
-        ("link", "Broadcast…"),
-        ("link", "Spring"),
-        ("link", "Broadcast…"),
-        ("button", "Send 1 e-mail and 1 SMS"),
-    ]
-    page.goto(f"{live_server}/")
-    page.get_by_label("Username").fill("root")
-    page.get_by_label("Password").fill("secret")
-
-    for role, name in clicks:
-        page.get_by_role(role, name=name, exact=True).click()  # type: ignore[arg-type]
-
-    page.wait_for_url("**/progress/")
-    assert len(clicks) <= 6

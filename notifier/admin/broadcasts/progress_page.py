@@ -19,6 +19,7 @@ from notifier.models import Broadcast, Delivery, Reason
 from notifier.overview import process_health
 from notifier.policies import throttles
 from notifier.progress import feeds, sheets, skip_reasons
+from notifier.progress.feeds import FeedLine
 from notifier.runtime import clock
 from notifier.staff import groups
 from notifier.web.htmx import HtmxHttpRequest
@@ -36,6 +37,7 @@ def progress_page(model_admin: BackOfficeAdmin, request: HtmxHttpRequest, broadc
     limits = throttles.rates() if is_under_way else None
     sheet = sheets.sheet(broadcast, limits=limits, stalled=process_health.stalled(health))
     context = _context(model_admin, request, sheet) | {"health": health}
+    context["feed"] = _feed(request, broadcast, is_ill=not all(part.ok for part in health))
     if request.htmx:
         return _moving_parts(request, context)
     shown = [] if context["wall"] else about.texts(request, broadcast)
@@ -64,11 +66,10 @@ def _context(model_admin: BackOfficeAdmin, request: HttpRequest, sheet: sheets.S
     follower = followups.follower_of(broadcast_id=broadcast.pk) if broadcast.finished_at else None
     shown = buttons.shown_to(request, sheet, follower, now)
     retry = model_admin.page_url("act", broadcast.pk, "retry") if BUTTONS["retry"] in shown else ""
-    may_see_clients = request.user.has_perm(groups.VIEW_CLIENT)
     return {
         "broadcast": broadcast,
         "sheet": sheet,
-        "wall": request.GET.get("wall") == "1",
+        "wall": _is_wall(request),
         "said": sheets.announcement(sheet),
         "follower": follower,
         **(_steps(model_admin, request, sheet, follower, retry) if settled else {"steps": []}),
@@ -78,13 +79,43 @@ def _context(model_admin: BackOfficeAdmin, request: HttpRequest, sheet: sheets.S
         "sender": lifecycle.requester(broadcast),
         "is_expired": broadcast.is_expired(now),
         "fault": broadcast.fault if broadcast.fault_at and broadcast.fault_at > now - faults.SHOWN_FOR else "",
-        "feed": feeds.feed(broadcast, with_names=may_see_clients),
-        "may_see_clients": may_see_clients,
+        "may_see_clients": request.user.has_perm(groups.VIEW_CLIENT),
         "may_see_deliveries": request.user.has_perm(groups.VIEW_DELIVERY),
         "settled": settled,
         **_controls(request, sheet, shown),
-        **_numbers(sheet),
+        **_numbers(request, sheet),
     }
+
+
+def _feed(request: HttpRequest, broadcast: Broadcast, *, is_ill: bool) -> dict[str, Any]:
+    """Its lines, each with what is said of it and the list of all that are like it. On a wall all fits one screen."""
+    sizes = {"length": 2 if is_ill else 4, "max_problems": 1 if is_ill else 2} if _is_wall(request) else {}
+    found = feeds.feed(broadcast, with_names=request.user.has_perm(groups.VIEW_CLIENT), **sizes)
+    has_links = _has_links(request)
+    return {
+        name: [(line, _words(line), _list_behind(broadcast, line) if has_links else "") for line in lines]
+        for name, lines in (("problems", found.problems), ("newest", found.newest))
+    }
+
+
+def _words(line: FeedLine) -> str:
+    """48 more: number not in service"""
+    return ": ".join(filter(None, [line.more, line.reason]))
+
+
+def _list_behind(broadcast: Broadcast, line: FeedLine) -> str:
+    """The list of the deliveries that a line is about, where it names some of them only."""
+    if not line.more or line.state not in Delivery.UNSENT:
+        return ""
+    return list_of(broadcast, state__exact=line.state, channel__exact=line.channel, reason=line.reason)
+
+
+def _has_links(request: HttpRequest) -> bool:
+    return request.user.has_perm(groups.VIEW_DELIVERY) and not _is_wall(request)
+
+
+def _is_wall(request: HttpRequest) -> bool:
+    return request.GET.get("wall") == "1"
 
 
 def _steps(
@@ -92,7 +123,7 @@ def _steps(
 ) -> dict[str, Any]:
     """What next. Whom a follow-up would go to is counted before it is offered: at once where there are few clients."""
     broadcast = sheet.broadcast
-    if request.GET.get("wall") == "1" or not next_steps.may_follow_up(request, broadcast, follower):
+    if _is_wall(request) or not next_steps.may_follow_up(request, broadcast, follower):
         return {"steps": next_steps.next_steps(request, sheet, retry, None)}
     if deferred_counts.is_long():
         later = model_admin.page_url("follow_count", broadcast.pk)
@@ -119,15 +150,26 @@ def _controls(request: HttpRequest, sheet: sheets.Sheet, shown: Sequence[Button]
     }
 
 
-def _numbers(sheet: sheets.Sheet) -> dict[str, Any]:
+def _numbers(request: HttpRequest, sheet: sheets.Sheet) -> dict[str, Any]:
     """What became of its deliveries, by the last tally, and the lists behind the numbers."""
     broadcast = sheet.broadcast
     states = [(state, sheet.count(state)) for state in Delivery.State]
     skipped = Delivery.State.SKIPPED
+    has_links = _has_links(request)
     return {
+        "problem_parts": [
+            (
+                state.value,
+                f"{number:,} {state.label.lower()}",
+                list_of(broadcast, state__exact=state) if has_links else "",
+            )
+            for state in Delivery.PROBLEMS
+            if (number := sheet.count(state))
+        ],
         "states": states,
         "balance": [(state, number) for state, number in states if number],
         "sent": sheet.count(Delivery.State.SENT),
+        "cancelled": sheet.count(Delivery.State.CANCELLED),
         "deliveries": list_of(broadcast),
         "spared": skip_reasons.spared(broadcast.pk) if sheet.count(skipped) else None,
         "spared_url": list_of(broadcast, state__exact=skipped, reason=Reason.CONSENT_GONE),

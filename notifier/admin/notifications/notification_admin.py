@@ -81,7 +81,7 @@ class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
             page(self, confirm_page.confirm_page, name="broadcast", route="broadcast/"),
             page(self, held_back_page.held_back_page, name="held_back", route="held-back/"),
             page(self, preview, name="email_preview", route="<int:notification_id>/email/", policy=framed),
-            page(self, draft_pages.preview_page, name="preview", route="preview/", policy=framed),
+            page(self, draft_pages.preview_page, name="preview", route="preview/", policy=draft_pages.POLICY),
             page(self, draft_pages.check_page, name="check", route="check/"),
             page(self, unsaved.keep_page, name="keep", route="unsaved/"),
             page(self, unsaved.discard_page, name="discard", route="unsaved/discard/"),

@@ -43,17 +43,43 @@ function hidden(name, value) {
 // them. One that is new has none to keep: so each preview gets a frame of its own, shown in place of the last.
 let frames = 0;
 
+// How far somebody has scrolled on each screen: the next preview of it begins there, and not at its top.
+const places = {};
+
+// What scrolls in a frame: its page, the plain text on it, or the e-mail within. Nothing is known of another site's
+// page, such as the browser's own where the server can't be reached.
+function scrollers(frame) {
+  const page = frame.contentDocument;
+  const mail = page?.querySelector("iframe")?.contentDocument;
+  return [page?.scrollingElement, page?.querySelector(".text"), mail?.scrollingElement];
+}
+
+function remember(frame) {
+  places[frame.dataset.screen] = scrollers(frame).map((one) => one?.scrollTop ?? 0);
+}
+
+function scrollBack(frame) {
+  const tops = places[frame.dataset.screen] ?? [];
+  scrollers(frame).forEach((one, at) => { if (one && tops[at]) one.scrollTop = tops[at]; });
+}
+
 function show(load) {
   const old = preview.querySelectorAll("iframe");
   const frame = document.createElement("iframe");
   frames += 1;
   frame.title = "Preview";
   frame.name = `preview-${frames}`;
+  frame.dataset.screen = chosenScreen();
   frame.classList.toggle("coming", old.length > 0);
   preview.append(frame);
   frame.addEventListener("load", () => {
-    for (const other of old) other.remove();
+    for (const other of old) {
+      // One that never was in sight has nothing to remember.
+      if (other.isConnected && !other.classList.contains("coming")) remember(other);
+      other.remove();
+    }
     frame.classList.remove("coming");
+    scrollBack(frame);
   });
   load(frame);
 }

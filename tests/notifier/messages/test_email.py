@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from notifier.messages import email, placeholders, signed_links
 from notifier.messages.brands import NEUTRAL, BrandLook
 from tests.notifier.messages.test_markdown import Tags
+from tests.support.checks.markup import faults
 
 TOKEN = signed_links.token(signed_links.Link(client_id=7, topic_id=1, broadcast_id=42))
 STOP, CHOOSE = signed_links.unsubscribe_url(TOKEN), signed_links.preferences_url(TOKEN)
@@ -43,6 +44,42 @@ def test_both_parts_say_the_same() -> None:
     foot = "You are receiving this because you asked to hear about Listings. Unsubscribe · Manage your preferences"
     assert words_of(html).replace("\xa0", " ").replace("  ", " ").endswith(f"look {foot}")
     assert re.findall(r'href="([^"]*)"', html) == ["https://a.example", STOP, CHOOSE]
+
+
+ALL_OF_MARKDOWN = """# A heading
+
+Dear **{{ name }}**,
+how are *you* & <b>yours</b>?
+
+- milk
+- bread
+  - white
+
+1. one
+
+   with more
+
+> said
+> > twice
+
+| day | hour |
+|:--|--:|
+| Monday | *nine* |
+
+![The mill](https://a.example/mill.png)
+
+[Book now](https://a.example/book?a=1&b=2){.button}
+
+---
+
+[look](https://a.example "A title")"""
+
+
+@pytest.mark.parametrize("brand", [NEUTRAL, BRAND], ids=["without a brand", "with one"])
+def test_it_is_well_formed(brand: BrandLook) -> None:
+    rendered = email.render(subject="Homes & <i>more</i>", preheader="Look", body=ALL_OF_MARKDOWN, brand=brand)
+
+    assert faults(rendered.html_for(VALUES, TOKEN)) == []
 
 
 WORD = re.compile(r"[^\W_]+")

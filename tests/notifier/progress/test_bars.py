@@ -26,7 +26,7 @@ def test_each_outcome_has_a_piece_of_its_own_side_by_side() -> None:
         ("FAILED", 600, 200),
     ]
     assert bar.words == "500 of 1,000 sent, 100 unknown, 200 failed"
-    assert bar.attention == 300
+    assert bar.problems == 300
 
 
 @pytest.mark.parametrize("counts", [{"SENT": 99_997, "FAILED": 3}, {"SENT": 1, "UNKNOWN": 1, "FAILED": 99_998}])

@@ -132,8 +132,8 @@ def test_before_everybody_was_looked_at_nothing_is_through() -> None:
 @pytest.mark.parametrize(
     ("counts", "result"),
     [
-        ({"SENT": 697, "FAILED": 212, "UNKNOWN": 14, "SKIPPED": 63}, "697 of 923 sent, 226 need attention"),
-        ({"SENT": 2, "FAILED": 1}, "2 of 3 sent, 1 needs attention"),
+        ({"SENT": 697, "FAILED": 212, "UNKNOWN": 14, "SKIPPED": 63}, "697 of 923 sent, 226 problems"),
+        ({"SENT": 2, "FAILED": 1}, "2 of 3 sent, 1 problem"),
         ({"SENT": 40, "CANCELLED": 444}, "40 of 484 sent, 444 cancelled"),
         ({"SENT": 3}, "3 of 3 sent"),
         ({"SKIPPED": 3}, "Nothing sent: 3 skipped"),

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.db import connection
 from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
@@ -169,7 +170,9 @@ def test_the_preview_alone_has_styles_of_its_own_and_may_be_framed_by_us(admin: 
     assert "default-src 'none'" in policy
     assert "style-src 'self' 'unsafe-inline'" in policy
     assert "frame-ancestors 'self'" in policy
-    assert "sandbox allow-popups" in policy
+    # With our origin, so that it can be scrolled, and therefore without a script under any circumstances.
+    assert "sandbox allow-same-origin allow-popups allow-popups-to-escape-sandbox" in policy
+    assert "allow-scripts" not in policy
     assert "script-src" not in policy
     assert preview["X-Frame-Options"] == "SAMEORIGIN"
     assert "frame-src 'self'" in form["Content-Security-Policy"]
@@ -181,7 +184,18 @@ def test_the_e_mail_stands_in_a_sandbox_as_text_of_an_attribute(admin: Browser) 
     page = admin.post(reverse(PREVIEW), a_draft(email_body='Say "hi" <script>alert(1)</script>'))
 
     assert "<script" not in text_of(page)
-    assert text_of(page).count('sandbox="allow-popups allow-popups-to-escape-sandbox"') == 2
+    allowed = re.findall(r'sandbox="([^"]*)"', text_of(page))
+    assert allowed == ["allow-same-origin allow-popups allow-popups-to-escape-sandbox"] * 2
+
+
+def test_the_frame_has_the_fonts_of_the_e_mail() -> None:
+    mail = (settings.BASE_DIR / "templates" / "mail" / "message.html").read_text()
+    sheet = (settings.BASE_DIR / "notifier" / "static" / "notifier" / "notifications.css").read_text()
+
+    (stack,) = set(re.findall(r"font: [\w ]*\d+px/[\d.]+ ([^;\"]+)", mail))
+    (of_frame,) = re.findall(r"body\.in-frame \{ --font-family-primary: ([^;]+);", sheet)
+
+    assert of_frame.replace('"', "'") == stack
 
 
 def test_what_is_typed_finds_clients_to_choose_from(admin: Browser) -> None:
