@@ -46,8 +46,10 @@ def send_slower_than_the_heartbeat(arena: Arena) -> None:
         arena.wait_for_end()
         arena.faults["slower than the heartbeat"] += 2 * slow
         arena.demand(relay.delivered, "no ticket came by")
-        arena.demand(not relay.redelivered, f"{relay.redelivered} of {relay.delivered} tickets came again")
-        for process in arena.crew(EMAIL) + arena.crew(SMS):
+        consumers = arena.crew(EMAIL) + arena.crew(SMS)
+        said = "".join(f"\n{process.argv[2:]}: {process.output()[-1500:]}" for process in consumers)
+        arena.demand(not relay.redelivered, f"{relay.redelivered} of {relay.delivered} tickets came again: {said}")
+        for process in consumers:
             arena.demand("can’t be used" not in process.output(), f"{process.argv[2:]} lost its connection")
     arena.judge(unknown_at_most=0)
 

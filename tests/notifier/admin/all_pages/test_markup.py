@@ -68,4 +68,4 @@ def test_a_poll_of_a_broadcast_is_well_formed(admin: Browser, superuser: User) -
 
 
 def _text(answer: Any) -> str:
-    return answer.content.decode()
+    return str(answer.content, "utf-8")
