@@ -32,7 +32,7 @@ AT_A_TIME = ("--dist", "worksteal", "-n")
 ON_SQLITE = (*AT_A_TIME, str(CORES + 1), f"--ignore={ATTACKS}")
 #: What runs beside it: names, engines and arguments.
 BESIDE = (
-    ("tests on postgresql, beside the others", "postgresql", [*AT_A_TIME, str(CORES // 2 or 1), f"--ignore={ATTACKS}"]),
+    ("tests on postgresql, beside the others", "postgresql", [*AT_A_TIME, str(CORES), f"--ignore={ATTACKS}"]),
     ("attacks, beside the others", "sqlite", [*AT_A_TIME, str(CORES), ATTACKS]),
 )
 SUITES = {"notifier": "tests/notifier", "consumers": "tests/consumers"}
