@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from notifier.messages import placeholders
 from notifier.models import Broadcast, Channel, Delivery
+from notifier.policies import client_values
 
 FEED_LENGTH = 50
 MESSAGE_LENGTH = 120
@@ -36,11 +37,11 @@ def feed(broadcast: Broadcast, *, with_names: bool) -> list[FeedLine]:
 
 
 def _line(broadcast: Broadcast, delivery: Delivery, topic: str, with_names: bool) -> FeedLine:
-    who, name = f"Client #{delivery.client_id}", NO_NAME
+    who, values = f"Client #{delivery.client_id}", placeholders.values(topic=topic, **client_values.named(NO_NAME))
     if with_names:
-        who = name = delivery.client.name
+        who, values = delivery.client.name, client_values.of_client(delivery.client, topic=topic)
     text = broadcast.subject if delivery.channel == Channel.EMAIL else broadcast.sms_body
-    rendered = placeholders.render(text, placeholders.values(name=name, topic=topic))
+    rendered = placeholders.render(text, values)
     return FeedLine(
         delivery, who, rendered if len(rendered) <= MESSAGE_LENGTH else rendered[: MESSAGE_LENGTH - 1] + "…"
     )

@@ -54,7 +54,7 @@ class ClientAdmin(GuardedDeleteAdmin):
         bulk_acts.export_all_data,
         bulk_acts.erase_selected,
     )
-    fieldsets = ((None, {"fields": ("name", "email", "phone", "time_zone")}),)
+    fieldsets = ((None, {"fields": ("first_name", "last_name", "name", "email", "phone", "time_zone")}),)
 
     # --- Pages, and who may open them ---
     def get_urls(self) -> list[URLPattern]:

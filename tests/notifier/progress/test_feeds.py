@@ -18,7 +18,7 @@ SECOND = timedelta(seconds=1)
 def test_the_feed_shows_the_newest_settled_first_and_what_each_was_told(now: datetime) -> None:
     notification = a_notification(subject="Hi {{ first_name }}", sms_body="{{ topic }} for {{ name }}")
     broadcast = a_broadcast(notification=notification)
-    ann, zoe = a_client(name="Ann Example"), a_client(name="Zoë {{ topic }}")
+    ann, zoe = a_client(first_name="Ann", last_name="Example"), a_client(name="Zoë {{ topic }}")
     text = a_delivery(broadcast=broadcast, client=zoe, channel=SMS, state=State.FAILED, settled_at=now)
     mail = a_delivery(broadcast=broadcast, client=ann, state=State.SENT, settled_at=now + SECOND)
     a_delivery(broadcast=broadcast)
