@@ -6,13 +6,10 @@ from datetime import timedelta
 
 from django.conf import settings
 
-from notifier.audience import reachable
+from notifier.audience import value_shapes
 from notifier.messages import placeholders, sms_segments
 from notifier.models import Channel, Topic
 from notifier.policies import throttles, throughput
-
-#: How many recipients' SMS are rendered to learn how long they get. A million would take a minute.
-SAMPLE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +19,7 @@ class Segments:
     total: int
     #: Segments of the longest SMS that was rendered.
     longest: int
-    #: How many were rendered: all, or none because the text is the same for everybody, where `is_exact`.
+    #: How many recipients' SMS it is known of: all, where `is_exact`.
     measured: int
     is_exact: bool
     #: Segments that a last line about STOP would add; None where every SMS has one already.
@@ -44,19 +41,24 @@ class Duration:
 
 
 def segments(*, text: str, topic: Topic, recipients: int) -> Segments:
-    """Exact where all get the same text, or few get it; otherwise the average of a sample times the recipients."""
+    """Exact where all recipients of the topic get it; for a part of them, the average of all times their number.
+
+    Who lacks a value that the text needs is no recipient.
+    """
     if not recipients or not text:
         return Segments(0, 0, 0, is_exact=True, stop_line=None if settings.SMS_STOP_LINE else 0)
-    if _rendered(text, "A", topic) == _rendered(text, "Bea B.", topic):
-        names, measured, is_exact = ["A"], 0, True
-    else:
-        names = reachable.names(topic=topic, channel=Channel.SMS, most=SAMPLE)
-        measured, is_exact = len(names) or 1, len(names) == recipients
-    sizes = [_size(text, name, topic) for name in names or ["A"]]
-    total, longest = _total(sizes, recipients), max(sizes)
+    keys = placeholders.used(text)
+    groups = list(value_shapes.of_recipients(topic=topic, keys=keys, needed=placeholders.needed(text))) if keys else []
+    sized = [(_size(text, values, topic), number) for values, number in groups] or [
+        (_size(text, {}, topic), recipients)
+    ]
+    measured = sum(number for _, number in sized)
+    total, longest = _total(sized, recipients), max(size for size, _ in sized)
+    is_exact = measured == recipients
     if settings.SMS_STOP_LINE:
         return Segments(total, longest, measured, is_exact)
-    ended = [_size(text, name, topic, stop_line=placeholders.STOP_LINE) for name in names or ["A"]]
+    line = placeholders.STOP_LINE
+    ended = [(_size(text, values, topic, line), number) for values, number in groups or [({}, recipients)]]
     return Segments(total, longest, measured, is_exact, stop_line=_total(ended, recipients) - total)
 
 
@@ -76,13 +78,12 @@ def duration(*, sends: Mapping[Channel, int]) -> Duration:
     )
 
 
-def _total(sizes: Sequence[int], recipients: int) -> int:
-    return round(sum(sizes) / len(sizes) * recipients)
+def _total(sized: Sequence[tuple[int, int]], recipients: int) -> int:
+    """`sized`: segments, and how many recipients have so many."""
+    number = sum(number for _, number in sized)
+    return round(sum(size * number for size, number in sized) / number * recipients)
 
 
-def _rendered(text: str, name: str, topic: Topic, stop_line: str | None = None) -> str:
-    return placeholders.sms(text, placeholders.values(name=name, topic=topic.name), stop_line=stop_line)
-
-
-def _size(text: str, name: str, topic: Topic, stop_line: str | None = None) -> int:
-    return sms_segments.measure(_rendered(text, name, topic, stop_line)).segments
+def _size(text: str, values: Mapping[str, str], topic: Topic, stop_line: str | None = None) -> int:
+    filled = placeholders.values(topic=topic.name, **values)
+    return sms_segments.measure(placeholders.sms(text, filled, stop_line=stop_line)).segments

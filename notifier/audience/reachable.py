@@ -1,14 +1,12 @@
-"""Those who can be sent a topic on a channel now: all of them, some by name, and one as an example. Read only."""
+"""Those who can be sent a topic now: all of them, those whom a broadcast missed, and one as an example. Read only."""
 
-from django.db.models import Exists, Max, Min, OuterRef, QuerySet
+from collections.abc import Sequence
 
-from notifier.audience import standings
-from notifier.audience.standings import Standing
-from notifier.models import Channel, Client, Preference, Suppression, Topic
-from notifier.policies import landlines, sms_countries
+from django.db.models import Exists, OuterRef, QuerySet
 
-#: How many ids are looked up for each client of a sample, since not all clients are in the audience.
-TRIES = 4
+from notifier.audience import chains
+from notifier.models import Broadcast, Channel, Client, Preference, Suppression, Topic
+from notifier.policies import client_values, landlines, sms_countries
 
 
 def wanting(*, topic_id: int, channel: Channel) -> QuerySet[Preference]:
@@ -21,22 +19,21 @@ def wanting(*, topic_id: int, channel: Channel) -> QuerySet[Preference]:
     return consents.filter(~Exists(suppressed), *allowed, *passing, **{f"{address}__isnull": False})
 
 
-def names(*, topic: Topic, channel: Channel, most: int) -> list[str]:
-    """The names of up to `most` recipients, spread over all clients: a few milliseconds, however many there are."""
-    recipients = standings.who(topic=topic, channel=channel, standing=Standing.RECIPIENTS).order_by("pk")
-    few = list(recipients.values_list("name", flat=True)[: most + 1])
-    if len(few) <= most:
-        return few
-    ends = Client.objects.aggregate(first=Min("pk"), last=Max("pk"))
-    tries = most * TRIES
-    ids = {ends["first"] + (ends["last"] - ends["first"]) * number // (tries - 1) for number in range(tries)}
-    spread = list(recipients.filter(pk__in=ids).values_list("name", flat=True))
-    # Where ids have gaps, or few consent, the first recipients are a better sample than the few that were found.
-    return spread[:: max(1, len(spread) // most)] if len(spread) >= most / 5 else few[:most]
+def missed_by(*, topic_id: int, channel: Channel, broadcast: Broadcast | None) -> QuerySet[Preference]:
+    """Of these, those whom neither this broadcast nor another of its chain reached; all of them without a broadcast."""
+    wants = wanting(topic_id=topic_id, channel=channel)
+    if broadcast is None:
+        return wants
+    others = chains.others(broadcast_id=broadcast.pk, notification_id=broadcast.notification_id)
+    reached = chains.reached(broadcast_ids=[broadcast.pk, *others], channel=channel, client=OuterRef("client_id"))
+    return wants.filter(~Exists(reached))
 
 
-def sample(*, topic: Topic, channel: Channel) -> Client | None:
-    """A recipient on this channel, for whom a preview can be rendered; None if there is none."""
+def sample(*, topic: Topic, channel: Channel, needed: Sequence[str] = ()) -> Client | None:
+    """A recipient on this channel, for whom a preview can be rendered; None if there is none.
+
+    `needed`: the placeholders that they have a value for.
+    """
     address = channel.address_field
     suppressed = Suppression.objects.filter(channel=channel, address=OuterRef(f"client__{address}"))
     preference = (
@@ -44,6 +41,7 @@ def sample(*, topic: Topic, channel: Channel) -> Client | None:
         .filter(
             *sms_countries.allowed(channel=channel, client="client__"),
             *landlines.passing(channel=channel, client="client__"),
+            *client_values.present(needed, client="client__"),
         )
         .exclude(**{f"client__{address}": None})
         .select_related("client")

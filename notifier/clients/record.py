@@ -20,6 +20,8 @@ MAX_SHOWN = 500
 #: The fields in which versions are compared, with their names on the screens.
 FIELDS = {
     "name": "Name",
+    "first_name": "First name",
+    "last_name": "Last name",
     "email": "E-mail",
     "phone": "Phone",
     "time_zone": "Time zone",

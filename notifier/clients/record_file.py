@@ -32,6 +32,8 @@ def full_record(*, client: Client, now: datetime) -> dict[str, Any]:
         "client": {
             "number": client.pk,
             "name": client.name,
+            "first name": _text(client.first_name),
+            "last name": _text(client.last_name),
             "e-mail": client.email,
             "phone": _text(client.phone),
             "time zone": _text(client.time_zone),
@@ -171,6 +173,8 @@ def _version(row: Any) -> dict[str, Any]:
         "by": row.history_user.get_username() if row.history_user else "",
         "reason": row.history_change_reason or "",
         "name": row.name,
+        "first name": _text(row.first_name),
+        "last name": _text(row.last_name),
         "e-mail": row.email,
         "phone": _text(row.phone),
         "time zone": _text(row.time_zone),

@@ -5,7 +5,7 @@ time.
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ from django.conf import settings
 from django.db import connection
 
 from notifier.audience import chains
+from notifier.messages import placeholders
 from notifier.models import (
     Breaker,
     Broadcast,
@@ -26,7 +27,7 @@ from notifier.models import (
     Suppression,
     Topic,
 )
-from notifier.policies import quiet_hours
+from notifier.policies import client_values, quiet_hours
 
 DELIVERY, CLIENT, BROADCAST, TOPIC, PREFERENCE, SUPPRESSION, BREAKER = (
     model._meta.db_table for model in (Delivery, Client, Broadcast, Topic, Preference, Suppression, Breaker)
@@ -56,6 +57,12 @@ class Content:
     installation: str
     #: The brand as JSON; None where the broadcast has none.
     brand: str | None
+    #: What a client reads: of an SMS the body alone.
+    channel: Channel
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        return (self.subject, self.preheader, self.body) if self.channel == Channel.EMAIL else (self.body,)
 
 
 _CONTENT = f"""
@@ -73,7 +80,7 @@ def running_content(cursor: Any, broadcast_id: int, channel: Channel, now: datet
     moment = connection.ops.adapt_datetimefield_value(now)
     cursor.execute(_CONTENT.format(channel=channel.value), [channel.value, broadcast_id, moment])
     row = cursor.fetchone()
-    return Content(*row) if row else None
+    return Content(*(*row, channel)) if row else None
 
 
 # --- Whom it may go to ------------------------------------------------------------------------------------------------
@@ -101,7 +108,6 @@ class PendingRow(NamedTuple):
     channel: str
     address: str
     attempts: int
-    name: str
     is_active: bool
     consents: bool
     #: None where the address is not suppressed; otherwise `_SINCE_THE_START`, or 1.
@@ -115,6 +121,10 @@ class PendingRow(NamedTuple):
     #: Only asked for where there are quiet hours.
     time_zone: str
     phone: str | None
+    #: Of every placeholder; empty where it is missing.
+    values: Mapping[str, str]
+    #: Whether one is missing for which the text has no fallback.
+    lacks_value: bool
 
     def skip_reason(self) -> str:
         """Why the client must not get it at all, or "" if they may."""
@@ -126,7 +136,9 @@ class PendingRow(NamedTuple):
             return Reason.CONSENT_GONE
         if self.suppressed:
             return Reason.SUPPRESSED
-        return Reason.LANDLINE if self.landline else ""
+        if self.landline:
+            return Reason.LANDLINE
+        return Reason.NO_VALUE if self.lacks_value else ""
 
 
 _CLIENT_REQUESTED = ", ".join(f"'{source.value}'" for source in Suppression.CLIENT_REQUESTED)
@@ -137,12 +149,12 @@ _SINCE_THE_START = 2
 # the WHERE of the delivery itself, so that PostgreSQL checks it again after waiting for a lock; rows that another
 # consumer holds are skipped and left to it.
 _SELECT_PENDING = f"""
-    SELECT d.id, d.broadcast_id, d.client_id, d.channel, d.address, d.attempts, c.name, c.is_active,
+    SELECT d.id, d.broadcast_id, d.client_id, d.channel, d.address, d.attempts, c.is_active,
            EXISTS (SELECT 1 FROM {PREFERENCE} p WHERE p.client_id = d.client_id AND p.topic_id = %s AND p.{{channel}}),
            (SELECT CASE WHEN s.source IN ({_CLIENT_REQUESTED}) AND s.created_at > %s
                         THEN {_SINCE_THE_START} ELSE 1 END
              FROM {SUPPRESSION} s WHERE s.channel = %s AND s.address = d.address),
-           {{landline}}, {{reached}}, {{over_cap}}, {{zone}}
+           {{landline}}, {{reached}}, {{over_cap}}, {{zone}}{{values}}
     FROM {DELIVERY} d JOIN {CLIENT} c ON c.id = d.client_id
     WHERE d.id IN ({{ids}}) AND d.state = '{Delivery.State.PENDING}'
     ORDER BY d.id {{lock}}
@@ -182,6 +194,7 @@ def lock_pending(
     now: datetime,
 ) -> list[PendingRow]:
     """The PENDING rows among these that belong to the broadcast and channel, locked in the order of their ids."""
+    keys, needed = placeholders.used(*content.texts), placeholders.needed(*content.texts)
     params: list[Any] = [content.topic_id, content.started_at, channel.value]
     over_cap = "false"
     if restrictions.cap:
@@ -196,10 +209,17 @@ def lock_pending(
         reached=_reached(broadcast_id, content),
         over_cap=over_cap,
         zone="c.time_zone, c.phone" if restrictions.quiet else "'', NULL",
+        values=client_values.columns(keys, alias="c"),
     )
     cursor.execute(statement, params)
-    rows = map(PendingRow._make, cursor.fetchall())
+    rows = (_row(found, keys, needed, content.topic) for found in cursor.fetchall())
     return [row for row in rows if row.broadcast_id == broadcast_id and row.channel == channel.value]
+
+
+def _row(found: Sequence[Any], keys: Sequence[str], needed: Sequence[str], topic: str) -> PendingRow:
+    facts = found[: len(found) - len(keys)]
+    values = placeholders.values(topic=topic, **dict(zip(keys, found[len(facts) :], strict=True)))
+    return PendingRow._make((*facts, values, not all(values[key] for key in needed)))
 
 
 def _reached(broadcast_id: int, content: Content) -> str:

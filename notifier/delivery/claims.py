@@ -55,8 +55,8 @@ def claim(
     """Take those deliveries that are PENDING and whose client still wants the message, for LEASE_SECONDS.
 
     What becomes of the others:
-    - consent gone, suppressed, archived, a landline number, over the frequency cap, or reached by a broadcast that this
-      one follows: SKIPPED with the reason;
+    - consent gone, suppressed, archived, a landline number, no value for a placeholder without a fallback, over the
+      frequency cap, or reached by a broadcast that this one follows: SKIPPED with the reason;
     - the client is in quiet hours: still PENDING, due when these end;
     - the broadcast is paused: still PENDING, due now;
     - the broadcast has expired: untouched, the dispatcher ends it;
@@ -204,14 +204,13 @@ def _message_or_flaw(broadcast_id: int, channel: Channel, content: Content, row:
 
 
 def _rendered(blank: Message, content: Content, row: PendingRow) -> Message:
-    replacements = placeholders.values(name=row.name, topic=content.topic)
     link_token = ""
     if blank.channel == Channel.EMAIL:
         link_token = signed_links.token(signed_links.Link(row.client_id, content.topic_id, blank.broadcast_id))
-    text, html = _bodies(blank.channel, content, replacements, link_token)
+    text, html = _bodies(blank.channel, content, row.values, link_token)
     return replace(
         blank,
-        subject=lines.one_line(placeholders.render(content.subject, replacements)),
+        subject=lines.one_line(placeholders.render(content.subject, row.values)),
         body=text,
         html=html,
         link_token=link_token,
@@ -220,7 +219,7 @@ def _rendered(blank: Message, content: Content, row: PendingRow) -> Message:
     )
 
 
-def _bodies(channel: Channel, content: Content, replacements: dict[str, str], link_token: str) -> tuple[str, str]:
+def _bodies(channel: Channel, content: Content, replacements: Mapping[str, str], link_token: str) -> tuple[str, str]:
     if channel != Channel.EMAIL:
         return placeholders.sms(content.body, replacements), ""
     rendered = _email(content)

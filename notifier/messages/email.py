@@ -102,7 +102,7 @@ def render(*, subject: str, body: str, preheader: str = "", brand: BrandLook = N
     page = page.replace("·", "&middot;")
     html = _INDENTATION.sub("\n", _IN_STYLE.sub("; ", page)).lstrip()
     return RenderedEmail(
-        html=placeholders.Pattern.of(html, also=_LINKS),
+        html=placeholders.Pattern.of(html, also=_LINKS, is_html=True),
         text=placeholders.Pattern.of(_as_text(written.text, brand), also=_LINKS),
     )
 

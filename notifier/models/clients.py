@@ -69,7 +69,12 @@ class ClientQuerySet(models.QuerySet["Client"]):
 
 
 class Client(models.Model):
+    #: What lists, searches and messages call them: the first and the last name where either is known, or else the full
+    #: name as it was written. Triggers in the database hold it (migration 0031); `notifier.clients.names` makes it.
     name = models.CharField(max_length=200, validators=[validate_one_line])
+    #: Both empty where only the full name is known: of companies, of those who have one name, of titles before a name.
+    first_name = models.CharField(max_length=200, blank=True, default="", db_default="", validators=[validate_one_line])
+    last_name = models.CharField(max_length=200, blank=True, default="", db_default="", validators=[validate_one_line])
     email = LowercaseEmailField("e-mail", max_length=254, unique=True, null=True, blank=True)
     phone = PhoneNumberField(unique=True, null=True, blank=True)
     #: The last digits of the number, where it was found to be a landline's when it was entered; no SMS is sent there

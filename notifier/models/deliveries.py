@@ -23,6 +23,7 @@ class Reason(models.TextChoices):
     #: The provider answered so when it was sent.
     OPTED_OUT = "the recipient has opted out at the provider"
     REACHED = "reached by an earlier broadcast meanwhile"
+    NO_VALUE = "no value for a placeholder"
 
     @classmethod
     def no_address(cls, channel: Channel) -> "Reason":

@@ -33,6 +33,15 @@ class WithBodies(models.Model):
         text: str = getattr(self, Channel(channel).body_field)
         return text
 
+    def texts(self, channel: Channel | str) -> tuple[str, ...]:
+        """What a client reads of it on this channel."""
+        above = (getattr(self, "subject"), getattr(self, "preheader")) if channel == Channel.EMAIL else ()  # noqa: B009
+        return (*above, self.body(channel))
+
+    def needed(self, channel: Channel | str) -> tuple[str, ...]:
+        """The placeholders of which a client must have a value to get it on this channel: those without a fallback."""
+        return placeholders.needed(*self.texts(channel)) if self.body(channel).strip() else ()
+
 
 class Notification(WithBodies):
     class Status(models.TextChoices):

@@ -44,7 +44,7 @@ def press(page: Page, button: str) -> None:
 # --- Each opens a page, and makes a mistake on it; what comes back is the id of the wrong field and what is said of it.
 def add_a_client(page: Page) -> tuple[str, str]:
     page.goto(reverse("admin:notifier_client_add"))
-    page.get_by_label("Name").fill("Ann")
+    page.get_by_label("First name").fill("Ann")
     page.get_by_label("Phone").fill("12")
     press(page, "Save")
     return "id_phone", "“12” is not a valid phone number."

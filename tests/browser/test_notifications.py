@@ -48,7 +48,7 @@ def show_on(page: Page, screen: str) -> None:
 
 
 def test_the_counter_and_the_preview_follow_what_is_typed(page: Page, live_server: LiveServer) -> None:
-    a_client(name="Ann Example", listings="both")
+    a_client(first_name="Ann", last_name="Example", listings="both")
     open_form(page, live_server, a_notification(email_body="Dear **{{ name }}**", sms_body="Hello"))
     expect(the_mail(page, on="desk").locator("strong")).to_have_text("Ann Example")
     length = page.locator(".field-sms_body #sms-length")
@@ -160,7 +160,7 @@ def test_pictures_are_seen_in_every_preview_and_nothing_else_is_loaded(
 
 
 def test_a_client_is_chosen_by_name_and_the_test_is_written_for_them(page: Page, live_server: LiveServer) -> None:
-    a_client(name="Ann Example", listings="both")
+    a_client(first_name="Ann", last_name="Example", listings="both")
     bob = a_client(name="Bob Baker")
     open_form(page, live_server, a_notification(subject="For {{ name }}"))
 
@@ -297,7 +297,7 @@ def test_without_javascript_the_buttons_do_the_same_and_the_draft_stays(
     page_without_javascript: Page, live_server: LiveServer
 ) -> None:
     page = page_without_javascript
-    a_client(name="Ann Example", listings="both")
+    a_client(first_name="Ann", last_name="Example", listings="both")
     open_form(page, live_server, a_notification(email_body="Dear {{ name }}", sms_body="Hello"))
     expect(the_mail(page, on="desk").locator("body")).to_contain_text("Dear Ann Example")
     page.get_by_text("Formatting and placeholders").click()

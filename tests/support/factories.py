@@ -12,6 +12,7 @@ from django.contrib.auth.models import Group, Permission, User
 from PIL import Image
 
 from notifier.addresses import phones
+from notifier.clients import names
 from notifier.demo.people import AREA_CODES
 from notifier.fields import definitions, tags
 from notifier.models import (
@@ -49,16 +50,23 @@ def a_topic(*, slug: str = "listings", name: str = "") -> Topic:
 def a_client(
     *,
     name: str = "Ann Example",
+    first_name: str = "",
+    last_name: str = "",
     email: str | None = FRESH,
     phone: str | None = FRESH,
     is_active: bool = True,
     **consent: Consent,
 ) -> Client:
-    """A client with both addresses. Consent is by topic: `a_client(listings="email", offerings="both")`."""
+    """A client with both addresses. Consent is by topic: `a_client(listings="email", offerings="both")`.
+
+    With a first or a last name they are called by these, and otherwise have a full name alone.
+    """
     number = next(_numbers)
     phone = a_phone(number) if phone == FRESH else phone
     client = Client.objects.create(
-        name=name,
+        name=names.full_name(first_name=first_name, last_name=last_name) or name,
+        first_name=first_name,
+        last_name=last_name,
         email=f"client{number}@example.com" if email == FRESH else email,
         phone=phone,
         landline_ending=_landline_ending(phone),

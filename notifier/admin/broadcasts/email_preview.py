@@ -4,9 +4,11 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
 from notifier.audience import reachable
-from notifier.messages import brands, email, pictures, placeholders, signed_links
+from notifier.clients import names
+from notifier.messages import brands, email, pictures, signed_links
 from notifier.messages.email import RenderedEmail
 from notifier.models import Brand, Broadcast, Channel, Client, Notification, Topic
+from notifier.policies import client_values
 from notifier.staff import groups
 
 #: Shown where no client consents, so that the message can be read all the same.
@@ -35,7 +37,8 @@ def page(request: HttpRequest, text: Notification | Broadcast) -> HttpResponse:
     if not text.email_body.strip():
         raise Http404(f"{text} has no e-mail text.")
     may_see = may_see_a_client(request)
-    sample = reachable.sample(topic=text.topic, channel=Channel.EMAIL) if may_see else None
+    needed = client_values.needed(text, Channel.EMAIL)
+    sample = reachable.sample(topic=text.topic, channel=Channel.EMAIL, needed=needed) if may_see else None
     html = for_a_frame(rendered(text).html_for(values(text, sample), test_token(text.topic)))
     return HttpResponse(html, headers={"X-Frame-Options": "SAMEORIGIN"})
 
@@ -68,7 +71,15 @@ def test_token(topic: Topic | None) -> str:
 
 
 def values(text: Notification | Broadcast, sample: Client | None) -> dict[str, str]:
-    return placeholders.values(name=sample.name if sample else NOBODY, topic=text.topic.name)
+    """Without a sample, those of the invented client."""
+    return client_values.of_client(sample or nobody(), topic=text.topic.name)
+
+
+def nobody() -> Client:
+    """The invented client, who is in no database."""
+    client = Client()
+    names.rename(client, first_name="Alex", last_name="Example")
+    return client
 
 
 def for_a_frame(html: str) -> str:

@@ -6,6 +6,7 @@ from notifier.admin.broadcasts import email_preview
 from notifier.audience import reachable
 from notifier.messages import placeholders
 from notifier.models import Broadcast, Channel, Client, Notification
+from notifier.policies import client_values
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,8 @@ def sample_text(text: Notification | Broadcast, channel: Channel, sample: Client
 
 def samples_of(broadcast: Broadcast, *, is_known: bool = True) -> list[SampleText]:
     """Its frozen texts, each as one client reads it; nobody is counted. Without `is_known` the client is invented."""
-    topic = broadcast.topic
-    return [
-        sample_text(broadcast, channel, reachable.sample(topic=topic, channel=channel) if is_known else None)
-        for channel in broadcast.channels
-    ]
+
+    def sample(channel: Channel) -> Client | None:
+        return reachable.sample(topic=broadcast.topic, channel=channel, needed=client_values.needed(broadcast, channel))
+
+    return [sample_text(broadcast, channel, sample(channel) if is_known else None) for channel in broadcast.channels]

@@ -1,6 +1,10 @@
-"""The client list behind a number on the confirm page: `?reach=<topic>.<channel>.<standing>`."""
+"""The client list behind a number on the confirm page: `?reach=<topic>.<channel>.<standing>`.
 
-from collections.abc import Mapping
+Of the recipients also those who lack one of the values that a text needs, or have all of them: `….lack.first_name`,
+`….have.first_name-last_name`.
+"""
+
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from django.contrib import admin
@@ -11,9 +15,12 @@ from django.urls import reverse
 from notifier.admin.lists.change_list import BoundedChangeList
 from notifier.audience import standings, topic_counts
 from notifier.audience.standings import Standing
+from notifier.messages import placeholders
 from notifier.models import Channel, Client, Topic
+from notifier.policies import client_values
 
 PARAMETER = "reach"
+LACK, HAVE = "lack", "have"
 #: With the topic and the channel, such as "Listings by e-mail", in the place of {}.
 DESCRIPTIONS: Mapping[Standing, str] = {
     Standing.RECIPIENTS: "would get {} now",
@@ -30,26 +37,48 @@ class ChosenReach(NamedTuple):
     topic: Topic
     channel: Channel
     standing: Standing
+    #: LACK or HAVE with `keys`, or empty.
+    which: str = ""
+    keys: tuple[str, ...] = ()
 
     @property
     def description(self) -> str:
-        return DESCRIPTIONS[self.standing].format(f"{self.topic} by {self.channel.in_words}")
+        found = DESCRIPTIONS[self.standing].format(f"{self.topic} by {self.channel.in_words}")
+        if not self.which:
+            return found
+        words = [placeholders.in_words(key) for key in self.keys]
+        values = " or ".join(words) if self.which == LACK else " and ".join(words)
+        return f"{found}, and have {'no ' if self.which == LACK else 'a '}{values}"
+
+    def clients(self) -> QuerySet[Client]:
+        found = standings.who(topic=self.topic, channel=self.channel, standing=self.standing)
+        if self.which == LACK:
+            return found.filter(client_values.missing(self.keys))
+        return found.filter(*client_values.present(self.keys))
 
 
-def list_url(*, topic: Topic, channel: Channel, standing: Standing) -> str:
-    """The URL of the list of exactly those clients that `topic_counts.reach` counts."""
-    value = f"{topic.slug}.{channel.value}.{standing.value}"
-    return reverse("admin:notifier_client_changelist", query={PARAMETER: value})
+def list_url(*, topic: Topic, channel: Channel, standing: Standing, which: str = "", keys: Sequence[str] = ()) -> str:
+    """The URL of the list of exactly those clients that `topic_counts.reach` counts, and `audience.missing_values`."""
+    parts = [topic.slug, channel.value, standing.value]
+    if keys:
+        parts += [which, "-".join(keys)]
+    return reverse("admin:notifier_client_changelist", query={PARAMETER: ".".join(parts)})
 
 
 def read_reach(value: str) -> ChosenReach | None:
     """None for anything that `list_url` did not make, or whose topic is gone."""
-    slug, _, rest = value.partition(".")
-    channel, _, standing = rest.partition(".")
+    slug, channel, standing, *values = value.split(".") if value.count(".") in (2, 4) else ("", "", "")
     if channel not in Channel.values or standing not in list(Standing):
         return None
     topic = Topic.objects.filter(slug=slug).first()
-    return ChosenReach(topic, Channel(channel), Standing(standing)) if topic else None
+    if topic is None:
+        return None
+    if not values:
+        return ChosenReach(topic, Channel(channel), Standing(standing))
+    which, keys = values[0], tuple(values[1].split("-"))
+    if which not in (LACK, HAVE) or not client_values.SOURCES.keys() >= set(keys):
+        return None
+    return ChosenReach(topic, Channel(channel), Standing(standing), which, keys)
 
 
 class ClientChangeList(BoundedChangeList):
@@ -81,4 +110,4 @@ class ReachFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Client]) -> QuerySet[Client]:
         if self._chosen is None:
             return queryset.none() if self.value() else queryset
-        return queryset & standings.who(**self._chosen._asdict())
+        return queryset & self._chosen.clients()

@@ -56,7 +56,7 @@ class ClientAdmin(GuardedDeleteAdmin):
         bulk_acts.export_all_data,
         bulk_acts.erase_selected,
     )
-    fieldsets = ((None, {"fields": ("name", "email", "phone", "time_zone")}),)
+    fieldsets = ((None, {"fields": ("first_name", "last_name", "name", "email", "phone", "time_zone")}),)
 
     # --- Its form, with the fields that staff defined ---
     def get_fieldsets(self, request: HttpRequest, obj: Client | None = None) -> Any:

@@ -12,7 +12,8 @@ from notifier.addresses import phones
 from notifier.admin.clients import field_values
 from notifier.admin.clients.preferences import adds_consent
 from notifier.admin.lists.reason_field import HOW_DO_WE_KNOW, EvidenceField
-from notifier.clients.imports.rows import read_name
+from notifier.clients import names
+from notifier.clients.imports.rows import MAX_NAME_LETTERS, read_name
 from notifier.consent import consents
 from notifier.fields import changes
 from notifier.fields.definitions import Definitions
@@ -38,9 +39,15 @@ class ClientForm(StaleModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if self.instance.pk and not self.is_bound and "name" in self.fields:
+        if self.instance.pk and not self.is_bound and "first_name" in self.fields:
             # Whoever opens the form wants to write.
-            self.fields["name"].widget.attrs["autofocus"] = True
+            self.fields["first_name"].widget.attrs["autofocus"] = True
+        if name := self.fields.get("name"):
+            name.label, name.required = "Full name", False
+            name.help_text = (
+                "Made from the first and last name. Enter it yourself only if you don’t know which is which, or for a "
+                "company."
+            )
         phone = self.fields.get("phone")
         if phone and self.instance.has_landline:
             phone.help_text = "This is a landline number, so no SMS is sent to it."
@@ -81,11 +88,37 @@ class ClientForm(StaleModelForm):
         )
 
     def clean_name(self) -> str:
-        name: str = self.cleaned_data["name"]
+        return self._read_name("name")
+
+    def clean_first_name(self) -> str:
+        return self._read_name("first_name")
+
+    def clean_last_name(self) -> str:
+        return self._read_name("last_name")
+
+    def _read_name(self, field: str) -> str:
+        name: str = self.cleaned_data[field]
         try:
-            return read_name(name)
+            return read_name(name) if name else ""
         except ValueError as error:
             raise forms.ValidationError(str(error)) from error
+
+    def _make_full_name(self, cleaned: dict[str, Any]) -> None:
+        """From the first and the last name, where either is given."""
+        if not {"first_name", "last_name", "name"} <= cleaned.keys():
+            return
+        made = names.full_name(first_name=cleaned["first_name"], last_name=cleaned["last_name"])
+        if not made:
+            if not cleaned["name"]:
+                self.add_error("first_name", "Enter a first name, a last name, or a full name.")
+        elif len(made) > MAX_NAME_LETTERS:
+            self.add_error("last_name", f"The name is longer than {MAX_NAME_LETTERS} characters.")
+        elif "name" in self.changed_data and cleaned["name"] not in ("", made):
+            words = "The full name is made from the first and last name. Change those, or clear both to enter another."
+            self.add_error("name", words)
+        else:
+            # Among the cleaned values, so that it is saved with them.
+            cleaned["name"] = made
 
     def clean_phone(self) -> PhoneNumber | None:
         phone: PhoneNumber | None = self.cleaned_data["phone"]
@@ -116,6 +149,7 @@ class ClientForm(StaleModelForm):
 
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean() or self.cleaned_data
+        self._make_full_name(cleaned)
         self._tell_what_is_wrong_with_the_phone()
         if "phone" in self.changed_data and "phone" in cleaned:
             # Among the cleaned values, so that it is saved with the number.

@@ -83,7 +83,7 @@ def reader_of(request: HttpRequest, draft: Draft) -> Reader:
     """The client whom the page looks for, for those who may see clients."""
     term = _asked(request).get("reader", "").strip()
     may_see = request.user.has_perm(groups.VIEW_CLIENT)
-    return drafts.find_reader(term=term, topic=draft.topic, may_see_clients=may_see)
+    return drafts.find_reader(term=term, draft=draft, may_see_clients=may_see)
 
 
 def checks(draft: Draft, reader: Reader) -> dict[str, Any]:
@@ -91,6 +91,7 @@ def checks(draft: Draft, reader: Reader) -> dict[str, Any]:
     return {
         "draft": draft,
         "reader": reader,
+        "lacks": drafts.lacks(draft=draft, reader=reader),
         "sms": drafts.sms_length(draft=draft, reader=reader),
         "email": drafts.email_size(draft=draft, reader=reader),
         "gmail_shows": GMAIL_SHOWS // 1000,

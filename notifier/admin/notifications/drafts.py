@@ -16,6 +16,7 @@ from notifier.audience import reachable
 from notifier.messages import email, fill_ins, lines, markdown, placeholders, sms_segments
 from notifier.models import Brand, Channel, Client, Notification, Topic
 from notifier.models.notifications import text_mistakes
+from notifier.policies import client_values
 from notifier.wording import numbers
 
 #: Clients offered while a name is typed.
@@ -56,6 +57,10 @@ class Draft:
         return cls.read({name: str(value) for name, value in values.items() if value is not None})
 
     @property
+    def texts(self) -> tuple[str, ...]:
+        return self.subject, self.preheader, self.email_body, self.sms_body
+
+    @property
     def topic_name(self) -> str:
         return self.topic.name if self.topic else NO_TOPIC
 
@@ -85,8 +90,11 @@ class Reader:
     words: str
     client: Client | None = None
 
+    def values(self, topic: str) -> dict[str, str]:
+        return client_values.of_client(self.client or email_preview.nobody(), topic=topic)
 
-def find_reader(*, term: str, topic: Topic | None, may_see_clients: bool) -> Reader:
+
+def find_reader(*, term: str, draft: Draft, may_see_clients: bool) -> Reader:
     """The first client that the term finds; if there is none, a client who would get it; else an invented one."""
     if not may_see_clients:
         return Reader(
@@ -98,18 +106,39 @@ def find_reader(*, term: str, topic: Topic | None, may_see_clients: bool) -> Rea
         others = " This is the first of several clients found." if len(found) > 1 else ""
         return Reader(first.name, f"Shown for {_called(first)}.{others}", first)
     missed = f"No client found for “{term}”. " if term else ""
-    sample = _sample(topic) if topic else None
+    sample = _sample(draft) if draft.topic else None
     if sample is None:
         return Reader(NOBODY, f"{missed}Shown for {NOBODY}, a made-up client.")
     return Reader(sample.name, f"{missed}Shown for {_called(sample)}, who would get it.", sample)
+
+
+def lacks(*, draft: Draft, reader: Reader) -> list[str]:
+    """A sentence for each value that the draft needs and that this reader lacks."""
+    values = reader.values(draft.topic_name)
+    return [
+        f"{reader.name} has no {placeholders.in_words(key)}, and would be skipped. Clients without one get the text if "
+        f"you add a fallback: {placeholders.Use(key, placeholders.FALLBACK)}."
+        for key in placeholders.needed(*draft.texts)
+        if not values[key]
+    ]
 
 
 def clients_found(term: str) -> list[Client]:
     return search.first_by_name(term, most=OFFERED) if term.strip() else []
 
 
-def _sample(topic: Topic) -> Client | None:
-    return next(filter(None, (reachable.sample(topic=topic, channel=channel) for channel in Channel)), None)
+def _sample(draft: Draft) -> Client | None:
+    """One who has a value for every placeholder, if there is one."""
+    topic = draft.topic
+    needed = [key for key in placeholders.needed(*draft.texts) if key in client_values.MISSABLE]
+    if topic is None:
+        return None
+    found = (
+        reachable.sample(topic=topic, channel=channel, needed=keys)
+        for keys in ((needed, ()) if needed else ((),))
+        for channel in Channel
+    )
+    return next(filter(None, found), None)
 
 
 def _called(client: Client) -> str:
@@ -134,7 +163,7 @@ class Shown:
 
 
 def show(*, draft: Draft, reader: Reader) -> Shown:
-    values = placeholders.values(name=reader.name, topic=draft.topic_name)
+    values = reader.values(draft.topic_name)
     rendered = email.render(
         subject=draft.subject, preheader=draft.preheader, body=draft.email_body, brand=Brand.objects.look()
     )
@@ -185,9 +214,8 @@ class SmsLength:
 
 
 def sms_length(*, draft: Draft, reader: Reader) -> SmsLength:
-    nobody = {"name": "", "first_name": "", "topic": draft.topic_name}
-    text = sms_segments.beyond_gsm(placeholders.sms(draft.sms_body, nobody))
-    shown = placeholders.sms(draft.sms_body, placeholders.values(name=reader.name, topic=draft.topic_name))
+    text = sms_segments.beyond_gsm(placeholders.sms(draft.sms_body, placeholders.values(topic=draft.topic_name)))
+    shown = placeholders.sms(draft.sms_body, reader.values(draft.topic_name))
     longest = _longest_name()
     within, beyond = sms_segments.upper_bounds(draft.sms_body, longest_name=len(longest), topic=draft.topic_name)
     return SmsLength(

@@ -11,6 +11,7 @@ from notifier.admin.lists.selection import read_ids
 from notifier.admin.notifications.confirm_page import MAX_AT_ONCE
 from notifier.audience import held_back
 from notifier.models import Notification
+from notifier.policies import client_values
 from notifier.runtime import clock
 from notifier.staff import groups
 from notifier.web.htmx import HtmxHttpRequest
@@ -23,7 +24,16 @@ def held_back_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpRe
     ids = read_ids(request.GET.get("ids", ""), most=MAX_AT_ONCE)
     found = Notification.objects.filter(pk__in=ids).select_related("topic").order_by("pk")
     now = clock.now()
-    kept = [(n, [held_back.count(topic=n.topic, channel=channel, now=now) for channel in n.channels]) for n in found]
+    kept = [
+        (
+            n,
+            [
+                held_back.count(topic=n.topic, channel=one, now=now, needed=client_values.needed(n, one))
+                for one in n.channels
+            ],
+        )
+        for n in found
+    ]
     page = {
         "title": "Quiet hours and frequency caps",
         "kept": kept,

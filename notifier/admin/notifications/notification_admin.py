@@ -166,6 +166,7 @@ class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
             "channels": list(Channel),
             "screens": draft_pages.SCREENS.items(),
             "placeholders": placeholders.as_written(),
+            "fallback": placeholders.Use("first_name", placeholders.FALLBACK),
             "formats": FORMATS,
             # Whoever has written one begins the next from a copy.
             "show_save_and_add_another": False,

@@ -19,7 +19,7 @@ REPORT_HEADERS = (LINE_HEADER, WHY_HEADER, "Why it was not taken")
 
 NOTHING = ""
 FIELDS = {
-    "name": "Name",
+    "name": "Full name",
     "first_name": "First name",
     "last_name": "Last name",
     "email": "E-mail address",
@@ -109,11 +109,14 @@ def guess(header: Sequence[str], topics: Sequence[TopicRef]) -> list[str]:
 
 
 def with_one_name(meanings: Sequence[str]) -> list[str]:
-    """Beside a last name alone "Name" is the first name, and the other way round; beside both it says nothing new."""
+    """Beside a last name alone "Name" is the first name, and the other way round.
+
+    Beside both it is the full name, which counts for those of whom neither is known.
+    """
     has_first, has_last = "first_name" in meanings, "last_name" in meanings
-    if not (has_first or has_last):
+    if has_first == has_last:
         return list(meanings)
-    instead = NOTHING if has_first and has_last else "first_name" if has_last else "last_name"
+    instead = "first_name" if has_last else "last_name"
     return [instead if meaning == "name" else meaning for meaning in meanings]
 
 
@@ -218,8 +221,8 @@ def _check(
     if "email" not in fields and "phone" not in fields:
         text = "Choose the column with the e-mail address or phone number. These are used to find clients."
         raise MappingError(text, column=0)
-    if "name" in fields and ("first_name" in fields or "last_name" in fields):
-        text = "Use one column for the name, or two for the first name and last name, not both."
+    if "name" in fields and ("first_name" in fields) != ("last_name" in fields):
+        text = "Beside the full name, choose the columns of both the first name and the last name, or of neither."
         raise MappingError(text, column=fields["name"])
     consent_columns = [one for _, channel, consent in consents for one in spread(channel, consent)]
     for topic in topics:

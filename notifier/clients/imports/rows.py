@@ -10,6 +10,7 @@ from zoneinfo import available_timezones
 
 from notifier.addresses import emails, intended, phones
 from notifier.addresses.emails import shortened
+from notifier.clients import names
 from notifier.clients.imports.columns import BOTH, EMAIL, SMS, ConsentColumn, Layout, spread
 from notifier.files.base import NO_RESULT
 from notifier.messages import lines
@@ -62,6 +63,9 @@ class Parsed:
     name: str | None = None
     #: A first or a last name alone: it names a new client, and takes nothing from the name of one who is there.
     part_of_name: str | None = None
+    #: What `name` or `part_of_name` is made of, with "" for what is not known; None where it is a full name alone.
+    first_name: str | None = None
+    last_name: str | None = None
     email: str | None = None
     phone: str | None = None
     is_landline: bool = False
@@ -104,13 +108,14 @@ class RowReader:
 
     def _read_name(self, cells: Sequence[str], parsed: Parsed) -> None:
         whole, first, last = (self._checked(name, cells, read_name, parsed.mistakes) for name in _NAMES)
-        name = whole or " ".join(part for part in (first, last) if part)
-        if len(name) > MAX_NAME_LETTERS and not parsed.mistakes:
+        made = names.full_name(first_name=first or "", last_name=last or "")
+        if len(made) > MAX_NAME_LETTERS and not parsed.mistakes:
             parsed.mistakes.append((ROW, f"The name is longer than {MAX_NAME_LETTERS} characters."))
-        if whole or (first and last):
-            parsed.name = name
-        else:
-            parsed.part_of_name = name or None
+        # Both parts win over a full name beside them; one part counts where it is all of the full name.
+        if made and ((first and last) or whole in (None, made)):
+            parsed.first_name, parsed.last_name = first or "", last or ""
+            whole = made if whole or (first and last) else None
+        parsed.name, parsed.part_of_name = whole, None if whole else made or None
 
     def _read_addresses(self, cells: Sequence[str], parsed: Parsed) -> None:
         """A refused address is kept as what it was meant to be: the row's *no* is that client's all the same."""

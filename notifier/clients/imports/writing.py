@@ -19,6 +19,11 @@ _CHANGE = ConsentChange._meta.db_table
 
 #: As `Phone.landline_ending`, of a row of `import_match`.
 _LANDLINE_ENDING = f"CASE WHEN landline = 1 THEN SUBSTR({{0}}, LENGTH({{0}}) - {LANDLINE_DIGITS - 1}) END"
+#: A full name alone takes the parts from a client who has another; of one who has the same it says nothing new.
+_PART = (
+    f"CASE WHEN m.{{0}} IS NOT NULL THEN m.{{0}} WHEN m.name IS NULL OR m.name = {_CLIENT}.name THEN {_CLIENT}.{{0}} "
+    "ELSE '' END"
+)
 
 MAX_REASON_LETTERS = 100
 MAX_DETAIL_LETTERS = 300
@@ -86,8 +91,9 @@ class _Writer:
 
     def add_clients(self) -> None:
         self._run(
-            f"INSERT INTO {_CLIENT} (id, name, email, phone, landline_ending, time_zone, is_active, created_at, "
-            "updated_at) SELECT client_id, name, email, phone, "
+            f"INSERT INTO {_CLIENT} (id, name, first_name, last_name, email, phone, landline_ending, time_zone, "
+            "is_active, created_at, updated_at) "
+            "SELECT client_id, name, COALESCE(first_name, ''), COALESCE(last_name, ''), email, phone, "
             f"{_LANDLINE_ENDING.format('phone')}, COALESCE(time_zone, ''), true, %s, %s FROM import_match "
             "WHERE is_new AND mistake = '' ORDER BY line",
             self._moment,
@@ -104,6 +110,7 @@ class _Writer:
     def change_clients(self) -> None:
         self._run(
             f"UPDATE {_CLIENT} SET name = COALESCE(m.name, {_CLIENT}.name), "
+            f"first_name = {_PART.format('first_name')}, last_name = {_PART.format('last_name')}, "
             f"email = COALESCE(m.email, {_CLIENT}.email), phone = COALESCE(m.phone, {_CLIENT}.phone), "
             f"landline_ending = CASE WHEN m.phone IS NULL THEN {_CLIENT}.landline_ending "
             f"ELSE {_LANDLINE_ENDING.format('m.phone')} END, "
@@ -120,10 +127,10 @@ class _Writer:
 
     def _record(self, kind: str, which: str) -> None:
         self._run(
-            f"INSERT INTO {_HISTORY} (id, name, email, phone, time_zone, is_active, created_at, erased_at, "
-            "history_date, history_change_reason, history_type, history_user_id) "
-            "SELECT c.id, c.name, c.email, c.phone, c.time_zone, c.is_active, c.created_at, c.erased_at, "
-            "%s, %s, %s, %s "
+            f"INSERT INTO {_HISTORY} (id, name, first_name, last_name, email, phone, time_zone, is_active, created_at, "
+            "erased_at, history_date, history_change_reason, history_type, history_user_id) "
+            "SELECT c.id, c.name, c.first_name, c.last_name, c.email, c.phone, c.time_zone, c.is_active, "
+            "c.created_at, c.erased_at, %s, %s, %s, %s "
             f"FROM import_match m JOIN {_CLIENT} c ON c.id = m.client_id "
             f"WHERE m.mistake = '' AND {which} ORDER BY m.line",
             self._moment,

@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from notifier.clients import archiving, erasure
+from notifier.clients import archiving, erasure, names
 from notifier.clients.imports import erasure as imports_erasure
 from notifier.clients.imports import uploads
 from notifier.consent import consents, digests, provider_events, suppressions
@@ -80,8 +80,9 @@ def everything_stored() -> dict[str, str]:
 def a_life(now: datetime) -> Client:
     """A client of whom every place knows something."""
     maria = a_user(username="maria")
-    client = a_client(name="Zebedee Quux", email="first@quux.example", phone="+46701740605")
-    client.name, client.email = "Zebedee Quux-Smith", "zebedee@quux.example"
+    client = a_client(first_name="Zebedee", last_name="Quux", email="first@quux.example", phone="+46701740605")
+    names.rename(client, first_name="Zebedee", last_name="Quux-Smith")
+    client.email = "zebedee@quux.example"
     client.save()
     origin = Origin(STAFF, by=maria, detail="mail from Zebedee@Quux.example")
     consents.change(client=client, topic=a_topic(), wants={Channel.EMAIL: True}, origin=origin, now=now)
@@ -94,7 +95,7 @@ def a_life(now: datetime) -> Client:
     failed = a_delivery(broadcast=broadcast, client=client, state="FAILED", detail=detail, provider_id="46701740605-1")
     a_delivery(broadcast=broadcast, client=client, channel="sms", state="SENT")
     resolution = Resolution.objects.create(
-        action="MARKED_SENT", by=maria, at=now, why="Zebedee Quux-Smith rang", number=1
+        action="MARKED_SENT", by=maria, at=now, why="Zebedee Quux-Smith rang, or QUUX, Zebedee", number=1
     )
     ResolvedDelivery.objects.create(
         resolution=resolution, delivery=failed, state_before="FAILED", detail_before="to first@quux.example"

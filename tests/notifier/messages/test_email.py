@@ -13,7 +13,7 @@ from tests.support.checks.markup import faults
 
 TOKEN = signed_links.token(signed_links.Link(client_id=7, topic_id=1, broadcast_id=42))
 STOP, CHOOSE = signed_links.unsubscribe_url(TOKEN), signed_links.preferences_url(TOKEN)
-VALUES = placeholders.values(name="Ann Example", topic="Listings")
+VALUES = placeholders.values(name="Ann Example", first_name="Ann", last_name="Example", topic="Listings")
 
 
 BRAND = BrandLook(
@@ -287,3 +287,31 @@ def test_the_template_itself_needs_no_letter_beyond_ascii() -> None:
 
     assert rendered.html_for(VALUES, TOKEN).isascii()
     assert rendered.text_for(VALUES, TOKEN).isascii()
+
+
+# --- Fallbacks --------------------------------------------------------------------------------------------------------
+def test_a_fallback_is_no_markdown_and_is_escaped_like_a_value_in_every_part() -> None:
+    rendered = email.render(
+        subject='Hi {{ first_name | "you & <me>" }}!',
+        preheader="For {{ first_name | “A & B” }} only",
+        body='Dear **{{ first_name | "a *b* & [c](x)" }}**s\n\n'
+        'Name | Topic\n--|--\n{{ last_name | "x | y" }} | {{ topic }}',
+    )
+    values = placeholders.values(name="Cher", topic="Listings")
+
+    html, text = rendered.html_for(values, TOKEN), rendered.text_for(values, TOKEN)
+
+    assert "<title>Hi you &amp; &lt;me&gt;!</title>" in html
+    assert "For A &amp; B only&zwnj;" in html
+    assert "Dear <strong>a *b* &amp; [c](x)</strong>s" in html
+    assert ">x | y<" in html.replace("</td", "<")
+    assert "Dear a *b* & [c](x)s" in text
+    assert "x | y | Listings" in text
+    assert "{{" not in html + text
+
+
+def test_with_a_value_no_fallback_is_seen() -> None:
+    rendered = email.render(subject="s", body='Dear {{ first_name | "SECOND BEST" }}, {{ name | "THIRD" }}')
+
+    assert "SECOND BEST" not in rendered.html_for(VALUES, TOKEN) + rendered.text_for(VALUES, TOKEN)
+    assert "Dear Ann, Ann Example" in rendered.text_for(VALUES, TOKEN)

@@ -18,7 +18,7 @@ from notifier.admin.broadcasts.totals import Totals
 from notifier.admin.deliveries import results
 from notifier.admin.lists import deferred_counts
 from notifier.admin.lists.base import BackOfficeAdmin
-from notifier.audience import held_back, unreached
+from notifier.audience import held_back, missing_values, unreached
 from notifier.broadcasts import followups, lifecycle
 from notifier.models import Broadcast, Delivery
 from notifier.progress import sheets
@@ -105,7 +105,15 @@ def _missing(request: HttpRequest, broadcast: Broadcast, form: FollowForm | None
     form = form or _form(request, summary)
     return {
         "title": "Send to those who missed it?" if summary.critical_total else "Nobody left to send it to",
-        "counted": [(one, summary.sends[one.channel], one.recipients - summary.sends[one.channel]) for one in counted],
+        "counted": [
+            (one, summary.sends[one.channel], summary.critical[one.channel] - summary.sends[one.channel])
+            for one in counted
+        ],
+        "lacking": [
+            missing_values.in_words(key=key, number=number, channel=channel)
+            for channel, found in summary.lacking.items()
+            for key, number in found.each.items()
+        ],
         "has_caps": held_back.caps_are_set(),
         "summary": summary,
         "number": summary.critical_total if form.is_for_critical else summary.total,

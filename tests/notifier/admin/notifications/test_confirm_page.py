@@ -191,10 +191,10 @@ def test_the_page_tells_how_long_it_takes_and_what_it_costs(admin: Browser) -> N
     assert '<strong>3</strong> <span class="quiet">exact for the clients’ current names; at most 2' in page
 
 
-def test_a_sample_is_said_to_be_one(admin: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("notifier.audience.estimates.SAMPLE", 2)
-    for _ in range(6):
-        a_client(listings="both")
+def test_an_estimate_is_said_to_be_one(admin: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("notifier.audience.value_shapes.MAX_SHAPES", 1)
+    for name in ("Ann", "Bea", "Carl", "Dora", "Eve", "Frederic"):
+        a_client(name=name, listings="both")
 
     page = text_of(admin.get(confirm_page(a_notification())))
 
@@ -498,3 +498,50 @@ def test_where_no_sms_is_sent_nothing_is_said_of_it(admin: Browser) -> None:
     a_client(listings="email")
 
     assert "would add" not in text_of(admin.get(confirm_page(a_notification(sms_body=""))))
+
+
+# --- Values that the text needs ---------------------------------------------------------------------------------------
+def test_the_page_says_of_all_how_many_lack_a_value_and_leaves_them_out_of_the_number(admin: Browser) -> None:
+    cher = a_client(name="Cher", listings="both")
+    for _ in range(2):
+        a_client(first_name="Ann", listings="both")
+    notification = a_notification(subject="{{ first_name }}, look", sms_body='Hi {{ first_name | "there" }}')
+
+    page = admin.get(confirm_page(notification))
+
+    text = text_of(page)
+    assert "1 recipient has no first name, so no e-mail is sent to them." in text
+    assert "{{ first_name | &quot;there&quot; }}" in text
+    assert "no SMS is sent to them" not in text
+    assert '<strong id="total">5</strong> <span class="quiet">2 e-mails and 3 SMS</span>' in text
+    (offer,) = page.context["offers"]
+    mail, sms = ({one.heading: (one.number, one.url) for one in channel.counts} for channel in offer.channels)
+    assert (mail["Will get it"][0], mail["No first name"][0]) == (2, 1)
+    assert (sms["Will get it"][0], sms["No first name"][0]) == (3, 0)
+    listed = admin.get(mail["No first name"][1]).context["cl"].result_list
+    assert [client.pk for client in listed] == [cher.pk]
+    assert len(admin.get(mail["Will get it"][1]).context["cl"].result_list) == 2
+    # Nobody is shown a message that they would not get.
+    assert [channel.sample.first_name for channel in offer.channels] == ["Ann", ""]
+
+
+def test_without_a_missing_value_there_is_neither_a_column_nor_a_note(admin: Browser) -> None:
+    a_client(name="Cher", listings="both")
+
+    text = text_of(admin.get(confirm_page(a_notification(subject='{{ first_name | "Hello" }}, look'))))
+
+    assert "no first name" not in text.lower()
+
+
+@pytest.mark.usefixtures("_confirm_above_one")
+def test_the_number_that_is_typed_is_that_of_those_who_will_get_it(admin: Browser) -> None:
+    a_client(name="Cher", listings="email")
+    for _ in range(2):
+        a_client(first_name="Ann", listings="email")
+    notification = a_notification(subject="{{ first_name }}, look", sms_body="")
+
+    refused = shown(admin, notification, typed="3")
+    shown(admin, notification, typed="2")
+
+    assert "Type the number of messages, 2, to send them." in text_of(refused)
+    assert made().subject == "{{ first_name }}, look"
