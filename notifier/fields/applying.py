@@ -136,7 +136,8 @@ class Wanted:
     def _analyze(self, *tables: str) -> None:
         """PostgreSQL would take them for empty, and choose slow nested loops."""
         for table in tables if connection.vendor == "postgresql" else ():
-            self._cursor.execute(f"ANALYZE {table}")
+            # Of this column alone, by which all are joined: of all of them it takes as long as writing the values.
+            self._cursor.execute(f"ANALYZE {table} (client_id)")
 
     def _lock(self) -> None:
         """The fields and tags against being deleted; then the clients, in the order of all who lock several."""
@@ -240,12 +241,14 @@ class Wanted:
         )
 
     def _mark_clients(self, now: datetime) -> int:
+        changed = "SELECT client_id FROM value_changed UNION SELECT client_id FROM tag_changed"
+        moment = connection.ops.adapt_datetimefield_value(now)
+        # Whoever was added at this moment has it already: to write each of them again is a third of what values cost.
         self._cursor.execute(
-            f"UPDATE {_CLIENT} SET updated_at = %s WHERE id IN "
-            "(SELECT client_id FROM value_changed UNION SELECT client_id FROM tag_changed)",
-            [connection.ops.adapt_datetimefield_value(now)],
+            f"UPDATE {_CLIENT} SET updated_at = %s WHERE id IN ({changed}) AND updated_at <> %s", [moment, moment]
         )
-        return int(self._cursor.rowcount)
+        self._cursor.execute(f"SELECT COUNT(*) FROM ({changed}) c")
+        return int(self._cursor.fetchone()[0])
 
 
 # --- What each engine has its own words for ---------------------------------------------------------------------------

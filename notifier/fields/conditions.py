@@ -53,6 +53,11 @@ def contains(definition: Definition, text: str, *, client: str = "") -> Q:
     return Q(**{f"{_column(definition, client)}__contains": folded(text)})
 
 
+def begins(definition: Definition, text: str, *, client: str = "") -> Q:
+    """Of texts, whatever is capitalised."""
+    return Q(**{f"{_column(definition, client)}__startswith": folded(text)})
+
+
 def has_any_option(definition: Definition, options: Iterable[int], *, client: str = "") -> Q:
     """Of fields in which several may be chosen: one of these at least."""
     mask = int(definition.type.store(tuple(options)))

@@ -60,7 +60,9 @@ def set_for_many(
 
 
 # --- Reading ----------------------------------------------------------------------------------------------------------
-def of_clients(client_ids: Iterable[int], definitions: Definitions) -> Iterator[tuple[int, dict[int, Any]]]:
+def of_clients(
+    client_ids: Iterable[int], definitions: Definitions | Sequence[Definition]
+) -> Iterator[tuple[int, dict[int, Any]]]:
     """Each of these clients who has any value, with the values by the field's id. One query."""
     if not definitions:
         return
@@ -70,7 +72,7 @@ def of_clients(client_ids: Iterable[int], definitions: Definitions) -> Iterator[
         yield client_id, loaded(zip(definitions, stored, strict=True))
 
 
-def of_client(client_id: int, definitions: Definitions) -> dict[int, Any]:
+def of_client(client_id: int, definitions: Definitions | Sequence[Definition]) -> dict[int, Any]:
     """By the field's id; without those that the client has nothing in."""
     return dict(of_clients([client_id], definitions)).get(client_id, {})
 

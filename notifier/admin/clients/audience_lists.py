@@ -12,7 +12,9 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 
+from notifier.admin.clients import field_filters
 from notifier.admin.lists.change_list import BoundedChangeList
+from notifier.admin.lists.paginator import MAX_COUNTED
 from notifier.audience import standings, topic_counts
 from notifier.audience.standings import Standing
 from notifier.messages import placeholders
@@ -84,6 +86,17 @@ def read_reach(value: str) -> ChosenReach | None:
 class ClientChangeList(BoundedChangeList):
     # Each name is folded before it is compared.
     is_search_dear = True
+
+    def get_results(self, request: HttpRequest) -> None:
+        self._request = request
+        super().get_results(request)
+
+    def found_ids(self) -> list[Any]:
+        if not any(map(field_filters.is_ours, self.filter_params)):
+            return super().found_ids()
+        with field_filters.all_at_once(self._request):
+            every = self.get_queryset(self._request)
+        return list(every.order_by().values_list("pk", flat=True)[:MAX_COUNTED])
 
 
 class AudienceChangeList(ClientChangeList):

@@ -17,14 +17,26 @@ from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 
 from notifier.addresses import phones
-from notifier.admin.clients import audience_lists, bulk_acts, client_form, client_page, export, field_values, flags
+from notifier.admin.clients import (
+    audience_lists,
+    bulk_acts,
+    client_form,
+    client_page,
+    export,
+    field_filters,
+    field_values,
+    flags,
+    list_columns,
+    tag_acts,
+)
 from notifier.admin.clients.acts import ACTS
 from notifier.admin.clients.audience_lists import AudienceChangeList, ClientChangeList, ReachFilter
 from notifier.admin.clients.client_form import ClientForm
 from notifier.admin.clients.explanation_page import explanation_page
+from notifier.admin.clients.field_filters import FieldsFilter
 from notifier.admin.clients.list_filters import ActiveFilter, ConsentFilter, LandlineFilter
 from notifier.admin.clients.preferences import PreferenceInline
-from notifier.admin.lists import routing, search
+from notifier.admin.lists import routing, search, selection
 from notifier.admin.lists.addresses import readable
 from notifier.admin.lists.base import GuardedDeleteAdmin
 from notifier.admin.lists.change_list import BoundedChangeList
@@ -44,7 +56,7 @@ class ClientAdmin(GuardedDeleteAdmin):
     form = ClientForm
     inlines = (PreferenceInline,)
     list_display = ("name", "shown_email", "shown_phone", "wants", "state", "created")
-    list_filter = (ActiveFilter, ConsentFilter, LandlineFilter, ReachFilter)
+    list_filter = (ActiveFilter, ConsentFilter, LandlineFilter, ReachFilter, FieldsFilter)
     search_fields = ("name",)
     search_help_text = search.HELP
     ordering = ("name",)
@@ -52,6 +64,8 @@ class ClientAdmin(GuardedDeleteAdmin):
     actions = (
         bulk_acts.archive_selected,
         bulk_acts.return_selected,
+        tag_acts.add_to_selected,
+        tag_acts.remove_from_selected,
         export.export_selected,
         bulk_acts.export_all_data,
         bulk_acts.erase_selected,
@@ -84,7 +98,9 @@ class ClientAdmin(GuardedDeleteAdmin):
         return [
             routing.page(self, bulk_acts.act_page, name="decide", route="decide/<str:name>/"),
             routing.page(self, explanation_page, name="why", route="<int:client_id>/why/"),
+            routing.page(self, tag_acts.tag_page, name="tag", route="tags/<str:name>/"),
             routing.page(self, export.export_page, name="export", route="export/"),
+            routing.page(self, list_columns.columns_page, name="columns", route="columns/"),
             *super().get_urls(),
         ]
 
@@ -99,10 +115,15 @@ class ClientAdmin(GuardedDeleteAdmin):
         return request.user.has_perm(ACTS["erase"].permission)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        extra = {"export_url": export.export_url(self, request)}
+        extra = {
+            "export_url": export.export_url(self, request),
+            "columns": list_columns.choices(request),
+            "listed": selection.listed_query(request),
+        }
         page = super().changelist_view(request, extra | (extra_context or {}))
         if isinstance(page, TemplateResponse):
             flags.look_up(request, page)
+            list_columns.look_up(request, page)
         return page
 
     def change_view(
@@ -148,6 +169,13 @@ class ClientAdmin(GuardedDeleteAdmin):
         return client_page.reason_to_keep(obj)
 
     # --- The list ---
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        first, last = self.list_display[:-1], self.list_display[-1:]
+        return [*first, *list_columns.list_display(request), *last]
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        return field_filters.is_ours(lookup) or super().lookup_allowed(lookup, value, request)
+
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[BoundedChangeList]:
         return AudienceChangeList if audience_lists.PARAMETER in request.GET else ClientChangeList
 

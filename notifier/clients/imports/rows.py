@@ -11,9 +11,12 @@ from zoneinfo import available_timezones
 from notifier.addresses import emails, intended, phones
 from notifier.addresses.emails import shortened
 from notifier.clients import names
+from notifier.clients.imports import value_cells
 from notifier.clients.imports.columns import BOTH, EMAIL, SMS, ConsentColumn, Layout, spread
+from notifier.clients.imports.value_cells import TagCells
 from notifier.files.base import NO_RESULT
 from notifier.messages import lines
+from notifier.values.base import Stored
 
 MAX_NAME_LETTERS = 200
 #: Control characters such as line ends, in whichever form, and those that change the direction of the text.
@@ -73,6 +76,10 @@ class Parsed:
     consents: dict[ConsentColumn, bool] = field(default_factory=dict)
     #: What it says something about that can't be read: it may be a no.
     unreadable: set[ConsentColumn] = field(default_factory=set)
+    #: Of fields that staff defined, in the order of the layout, as they are stored. None: nothing is said.
+    values: Sequence[Stored | None] = ()
+    #: By their numbers: see `TagCells`.
+    tags: Sequence[int] = ()
     mistakes: list[Mistake] = field(default_factory=list)
     #: Whether its addresses and wishes are where they should be, as far as this row tells.
     doubt: Doubt = Doubt.NONE
@@ -81,9 +88,11 @@ class Parsed:
 class RowReader:
     """Parses rows by a layout."""
 
-    def __init__(self, *, layout: Layout, columns: int) -> None:
+    def __init__(self, *, layout: Layout, columns: int, tag_cells: TagCells | None = None) -> None:
         self._layout = layout
         self._columns = columns
+        self._values = value_cells.readers(layout.values)
+        self._tags = tag_cells
 
     def parse(self, cells: Sequence[str]) -> Parsed:
         parsed = Parsed()
@@ -91,6 +100,10 @@ class RowReader:
         self._read_addresses(cells, parsed)
         parsed.time_zone = self._checked("time_zone", cells, read_time_zone, parsed.mistakes)
         self._read_consents(cells, parsed)
+        if self._values:
+            self._read_values(cells, parsed)
+        if self._tags is not None and (named := self._checked("tags", cells, self._tags.read, parsed.mistakes)):
+            parsed.tags = named
         if not parsed.email and not parsed.phone and not parsed.mistakes:
             parsed.mistakes.append((ROW, "There is no e-mail address or phone number."))
             parsed.doubt = Doubt.ADDRESS
@@ -150,6 +163,16 @@ class RowReader:
 
     def _read_phone(self, text: str) -> phones.Phone:
         return phones.read(text, region=self._layout.region)
+
+    def _read_values(self, cells: Sequence[str], parsed: Parsed) -> None:
+        found: list[Stored | None] = []
+        for column, reader in self._values:
+            try:
+                found.append(reader.read(cells[column]) if column < len(cells) else None)
+            except ValueError as error:
+                found.append(None)
+                parsed.mistakes.append((column, str(error)))
+        parsed.values = found
 
     def _read_consents(self, cells: Sequence[str], parsed: Parsed) -> None:
         for column, channel, consent in self._layout.consents:

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
+from types import MappingProxyType
 
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
@@ -16,7 +17,10 @@ from django.db.backends.utils import CursorWrapper
 from notifier.clients.imports.columns import ConsentColumn
 from notifier.clients.imports.messages import Owner, mistake_in_words
 from notifier.clients.imports.rows import ROW, Doubt, Mistake, Parsed
+from notifier.clients.imports.staged_values import StagedValues
+from notifier.clients.imports.value_cells import TagCells
 from notifier.consent import suppressions
+from notifier.fields.definitions import Definition
 from notifier.models import Channel, Client, ConsentChange, Preference, Suppression
 from notifier.runtime import versions
 
@@ -90,8 +94,14 @@ _HEARD: list[Mistake] = [(ROW, "The opt-out in this row is still applied.")]
 
 
 @contextmanager
-def staging(consents: Sequence[ConsentColumn]) -> Iterator["Staging"]:
-    """Temporary tables for one file, dropped at the end."""
+def staging(
+    consents: Sequence[ConsentColumn],
+    *,
+    values: Mapping[int, Definition] = MappingProxyType({}),
+    tag_column: int | None = None,
+    tag_cells: TagCells | None = None,
+) -> Iterator["Staging"]:
+    """Temporary tables for one file, dropped at the end. `values`: the columns of fields that staff defined."""
     with connection.cursor() as cursor:
         _drop(cursor)
         columns = "".join(f", w{number} smallint" for number, _ in enumerate(consents))
@@ -101,10 +111,13 @@ def staging(consents: Sequence[ConsentColumn]) -> Iterator["Staging"]:
             "doubt smallint, first_name varchar(200), last_name varchar(200)"
             f"{columns})"
         )
+        staged = StagedValues(cursor, values, tag_column, tag_cells)
         try:
-            yield Staging(cursor, consents)
+            staged.create()
+            yield Staging(cursor, consents, staged)
         finally:
             _drop(cursor)
+            staged.drop()
 
 
 def _drop(cursor: CursorWrapper) -> None:
@@ -113,17 +126,19 @@ def _drop(cursor: CursorWrapper) -> None:
 
 
 class Staging:
-    def __init__(self, cursor: CursorWrapper, consents: Sequence[ConsentColumn]) -> None:
+    def __init__(self, cursor: CursorWrapper, consents: Sequence[ConsentColumn], values: StagedValues) -> None:
         self.cursor = cursor
         self.consents = consents
+        self.values = values
         self._width = 11 + len(consents)
 
     # --- In ---
     def add(self, rows: Iterator[tuple[int, Parsed]]) -> Iterator[int]:
         """Adds the rows in chunks; yields the number so far after each."""
         number = 0
-        while chunk := [self._as_record(line, parsed) for line, parsed in islice(rows, CHUNK)]:
-            self._write(chunk)
+        while chunk := list(islice(rows, CHUNK)):
+            self._write([self._as_record(line, parsed) for line, parsed in chunk])
+            self.values.add(chunk)
             number += len(chunk)
             yield number
 
@@ -204,6 +219,7 @@ class Staging:
         )
         self.cursor.execute("CREATE INDEX import_match_client ON import_match (client_id)")
         self._analyze("import_match")
+        self.values.match()
         self._find_erased_suppressions()
 
     def _find_erased_suppressions(self) -> None:
@@ -316,7 +332,10 @@ class Staging:
 
     # --- What came of it ---
     def counts(self) -> dict[str, int]:
-        moved = "(m.alters OR EXISTS (SELECT 1 FROM import_change x WHERE x.line = m.line AND NOT x.kept_out))"
+        moved = (
+            f"(m.alters OR {self.values.alters} "
+            "OR EXISTS (SELECT 1 FROM import_change x WHERE x.line = m.line AND NOT x.kept_out))"
+        )
         good = {
             "added": "m.is_new",
             "changed": f"NOT m.is_new AND {moved}",
@@ -361,7 +380,11 @@ class Staging:
         while rows := self._refused_after(last, lost=lost):
             for line, mistakes, mistake, pk, name, other_pk, other_name, *lines, is_heard in rows:
                 owners = [Owner(pk, name), Owner(other_pk, other_name)] if mistake == "owners" else []
-                found = _read_mistakes(mistakes) if mistakes else [mistake_in_words(mistake, owners, lines, columns)]
+                if mistakes:
+                    found = _read_mistakes(mistakes)
+                else:
+                    one = self.values.mistake_in_words(mistake)
+                    found = [one or mistake_in_words(mistake, owners, lines, columns)]
                 yield line, [*_LOST[:lost], *found, *_HEARD[:is_heard]], owners
             last = rows[-1][0]
 
@@ -390,7 +413,7 @@ class Staging:
             "SELECT line, topic_id, channel, agreed, opted_out, kept_out FROM import_change "
             "ORDER BY line, topic_id, channel"
         )
-        return versions.digest(map(repr, [*rows, *self.cursor.fetchall()]))
+        return versions.digest(map(repr, [*rows, *self.cursor.fetchall(), *self.values.version_rows()]))
 
     def forget_comparison(self) -> None:
         """So that `compare` may be called again."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db import connection
 
 from notifier.addresses.phones import LANDLINE_DIGITS
@@ -50,6 +51,11 @@ class ImportOrigin:
     #: How we know that the others agreed to what they agree to from now on.
     evidence: str = ""
 
+    @property
+    def history_reason(self) -> str:
+        """What is kept with each version of a client."""
+        return f"Import of {self.file_name}"[:MAX_REASON_LETTERS]
+
     def detail(self, words: str) -> str:
         """What is kept with a change of consent."""
         return (f"{self.file_name}: {words}" if words else self.file_name)[:MAX_DETAIL_LETTERS]
@@ -62,6 +68,7 @@ def write(staging: Staging, *, origin: ImportOrigin, now: datetime) -> None:
     writer.check()
     writer.add_clients()
     writer.change_clients()
+    writer.set_values(now)
     writer.restore_plaintext()
     staging.compare(resubscribes=bool(origin.reason))
     writer.add_preferences()
@@ -120,6 +127,14 @@ class _Writer:
         )
         self._record("~", "m.alters")
 
+    def set_values(self, now: datetime) -> None:
+        """Fields and tags, with a record of their own."""
+        try:
+            self._staging.values.apply(by_id=self._origin.by, reason=self._origin.history_reason, now=now)
+        except ValidationError as error:
+            # Somebody else has added tags in the same moment.
+            raise ClientsChanged from error
+
     def restore_plaintext(self) -> None:
         """An erased address that is suppressed stays suppressed for its new client."""
         for channel, addresses in self._staging.erased_suppressions().items():
@@ -134,7 +149,7 @@ class _Writer:
             f"FROM import_match m JOIN {_CLIENT} c ON c.id = m.client_id "
             f"WHERE m.mistake = '' AND {which} ORDER BY m.line",
             self._moment,
-            f"Import of {self._origin.file_name}"[:MAX_REASON_LETTERS],
+            self._origin.history_reason,
             kind,
             self._origin.by,
         )
