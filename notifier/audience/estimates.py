@@ -10,6 +10,7 @@ from notifier.audience import reachable
 from notifier.messages import placeholders, sms_segments
 from notifier.models import Channel, Topic
 from notifier.policies import throttles, throughput
+from notifier.saved_audiences.compiling import Members
 
 #: How many recipients' SMS are rendered to learn how long they get. A million would take a minute.
 SAMPLE = 500
@@ -43,14 +44,14 @@ class Duration:
     limited: list[Channel] = field(default_factory=list)
 
 
-def segments(*, text: str, topic: Topic, recipients: int) -> Segments:
+def segments(*, text: str, topic: Topic, recipients: int, within: Members | None = None) -> Segments:
     """Exact where all get the same text, or few get it; otherwise the average of a sample times the recipients."""
     if not recipients or not text:
         return Segments(0, 0, 0, is_exact=True, stop_line=None if settings.SMS_STOP_LINE else 0)
     if _rendered(text, "A", topic) == _rendered(text, "Bea B.", topic):
         names, measured, is_exact = ["A"], 0, True
     else:
-        names = reachable.names(topic=topic, channel=Channel.SMS, most=SAMPLE)
+        names = reachable.names(topic=topic, channel=Channel.SMS, most=SAMPLE, within=within)
         measured, is_exact = len(names) or 1, len(names) == recipients
     sizes = [_size(text, name, topic) for name in names or ["A"]]
     total, longest = _total(sizes, recipients), max(sizes)

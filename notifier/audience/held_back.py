@@ -10,6 +10,7 @@ from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet
 from notifier.audience import chains, reachable
 from notifier.models import Broadcast, Channel, Delivery, Topic
 from notifier.policies import quiet_hours_sql
+from notifier.saved_audiences.compiling import Members
 
 State = Delivery.State
 
@@ -37,22 +38,29 @@ def caps_are_set() -> bool:
     return any(settings.CAPS.values())
 
 
-def count(*, topic: Topic, channel: Channel, now: datetime) -> HeldBack:
-    quiet = _in_quiet_hours(topic, channel, now)
-    skipped = over_cap(topic_id=topic.pk, channel=channel, now=now)
+def count(*, topic: Topic, channel: Channel, now: datetime, within: Members | None = None) -> HeldBack:
+    quiet = _in_quiet_hours(topic, channel, now, within)
+    skipped = over_cap(topic_id=topic.pk, channel=channel, now=now, within=within)
     return HeldBack(channel, quiet["number"] or 0, quiet["first"], quiet["last"], over_cap=skipped)
 
 
-def _in_quiet_hours(topic: Topic, channel: Channel, now: datetime) -> dict[str, Any]:
+def _in_quiet_hours(topic: Topic, channel: Channel, now: datetime, within: Members | None) -> dict[str, Any]:
     opens_at = quiet_hours_sql.moment(channel=channel, client="client", now=now)
     if opens_at is None:
         return {"number": 0, "first": None, "last": None}
-    wanting = reachable.wanting(topic_id=topic.pk, channel=channel).annotate(opens_at=opens_at)
+    wanting = reachable.wanting(topic_id=topic.pk, channel=channel, within=within).annotate(opens_at=opens_at)
     found: dict[str, Any] = wanting.aggregate(number=Count("opens_at"), first=Min("opens_at"), last=Max("opens_at"))
     return found
 
 
-def over_cap(*, topic_id: int, channel: Channel, now: datetime, follows: Broadcast | None = None) -> int:
+def over_cap(
+    *,
+    topic_id: int,
+    channel: Channel,
+    now: datetime,
+    follows: Broadcast | None = None,
+    within: Members | None = None,
+) -> int:
     """How many recipients would be skipped, unless it is critical; with `follows` only of those whom that one missed.
 
     Who is in quiet hours is not left out: the cap counts for them once these end, when it is most likely still reached.
@@ -62,7 +70,7 @@ def over_cap(*, topic_id: int, channel: Channel, now: datetime, follows: Broadca
         return 0
     maximum, days = cap
     full = _full(channel, maximum, now - timedelta(days=days))
-    wanting = reachable.wanting(topic_id=topic_id, channel=channel).filter(client__in=full)
+    wanting = reachable.wanting(topic_id=topic_id, channel=channel, within=within).filter(client__in=full)
     if follows:
         others = chains.others(broadcast_id=follows.pk, notification_id=follows.notification_id)
         reached = chains.reached(broadcast_ids=[follows.pk, *others], channel=channel, client=OuterRef("client_id"))

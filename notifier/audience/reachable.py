@@ -6,24 +6,27 @@ from notifier.audience import standings
 from notifier.audience.standings import Standing
 from notifier.models import Channel, Client, Preference, Suppression, Topic
 from notifier.policies import landlines, sms_countries
+from notifier.saved_audiences import compiling
+from notifier.saved_audiences.compiling import Members
 
 #: How many ids are looked up for each client of a sample, since not all clients are in the audience.
 TRIES = 4
 
 
-def wanting(*, topic_id: int, channel: Channel) -> QuerySet[Preference]:
-    """The consents of those who could be sent something of this topic now."""
+def wanting(*, topic_id: int, channel: Channel, within: Members | None = None) -> QuerySet[Preference]:
+    """The consents of those who could be sent something of this topic now; with `within`, of those in that audience."""
     address = f"client__{channel.address_field}"
     suppressed = Suppression.objects.filter(channel=channel, address=OuterRef(address))
     consents = Preference.objects.filter(topic=topic_id, client__is_active=True, **{channel.value: True})
     allowed = sms_countries.allowed(channel=channel, client="client__")
     passing = landlines.passing(channel=channel, client="client__")
+    consents = consents.filter(*compiling.only(within, "client__"))
     return consents.filter(~Exists(suppressed), *allowed, *passing, **{f"{address}__isnull": False})
 
 
-def names(*, topic: Topic, channel: Channel, most: int) -> list[str]:
+def names(*, topic: Topic, channel: Channel, most: int, within: Members | None = None) -> list[str]:
     """The names of up to `most` recipients, spread over all clients: a few milliseconds, however many there are."""
-    recipients = standings.who(topic=topic, channel=channel, standing=Standing.RECIPIENTS).order_by("pk")
+    recipients = standings.who(topic=topic, channel=channel, standing=Standing.RECIPIENTS, within=within).order_by("pk")
     few = list(recipients.values_list("name", flat=True)[: most + 1])
     if len(few) <= most:
         return few
@@ -35,7 +38,7 @@ def names(*, topic: Topic, channel: Channel, most: int) -> list[str]:
     return spread[:: max(1, len(spread) // most)] if len(spread) >= most / 5 else few[:most]
 
 
-def sample(*, topic: Topic, channel: Channel) -> Client | None:
+def sample(*, topic: Topic, channel: Channel, within: Members | None = None) -> Client | None:
     """A recipient on this channel, for whom a preview can be rendered; None if there is none."""
     address = channel.address_field
     suppressed = Suppression.objects.filter(channel=channel, address=OuterRef(f"client__{address}"))
@@ -44,6 +47,7 @@ def sample(*, topic: Topic, channel: Channel) -> Client | None:
         .filter(
             *sms_countries.allowed(channel=channel, client="client__"),
             *landlines.passing(channel=channel, client="client__"),
+            *compiling.only(within, "client__"),
         )
         .exclude(**{f"client__{address}": None})
         .select_related("client")

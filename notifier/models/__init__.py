@@ -1,5 +1,6 @@
 """The data: every table of the product, and its query verbs. Rules for changing it are in the packages above."""
 
+from notifier.models.audiences import SavedAudience
 from notifier.models.brands import Brand
 from notifier.models.broadcasts import Broadcast, BroadcastChange, DailyStats, Delivery, Reason
 from notifier.models.channels import Channel
@@ -45,6 +46,7 @@ __all__ = [
     "Reason",
     "Resolution",
     "ResolvedDelivery",
+    "SavedAudience",
     "SoftBounces",
     "StaffMail",
     "Suppression",
