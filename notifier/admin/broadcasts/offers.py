@@ -20,6 +20,8 @@ from notifier.messages import fill_ins, placeholders, sms_segments
 from notifier.models import Broadcast, Channel, Client, Notification, Topic
 from notifier.policies import sms_countries
 from notifier.runtime import clock
+from notifier.saved_audiences import compiling
+from notifier.saved_audiences.compiling import Members
 from notifier.wording import numbers
 
 HEADINGS = {
@@ -30,12 +32,14 @@ HEADINGS = {
     Standing.NOT_ALLOWED: "Country not allowed",
     Standing.LANDLINE: "Landline",
     Standing.ARCHIVED: "Archived",
+    Standing.NOT_IN_AUDIENCE: "Not in the audience",
 }
 
 
-def _shown() -> list[Standing]:
+def _shown(audience_id: int | None) -> list[Standing]:
     """What is counted here: without SMS_COUNTRIES no number is left out for its country."""
-    return [one for one in Standing if one != Standing.NOT_ALLOWED or sms_countries.are_set(Channel.SMS)]
+    unused = {Standing.NOT_ALLOWED} if not sms_countries.are_set(Channel.SMS) else set()
+    return [one for one in Standing if one not in unused and (audience_id or one != Standing.NOT_IN_AUDIENCE)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,8 @@ class ChannelOffer:
     too_large: str
     #: Whether it goes to everybody in the list of recipients; a follow-up goes only to some of them.
     to_all: bool = True
+    #: The saved audience that it goes to; None: everybody on the topic.
+    audience_id: int | None = None
     #: Recipients who would be skipped, because they had as many messages as the frequency cap allows.
     over_cap: int = 0
 
@@ -85,18 +91,21 @@ class ChannelOffer:
     @property
     def counts(self) -> list[Counted]:
         found: list[Counted] = []
-        for standing in _shown() if self.reach else ():
+        for standing in _shown(self.audience_id) if self.reach else ():
             is_used = standing != Standing.RECIPIENTS or self.text
             is_all = self.to_all and not self.over_cap
             is_listed = is_used and (is_all or standing != Standing.RECIPIENTS)
-            url = (
-                audience_lists.list_url(topic=self.topic, channel=self.channel, standing=standing) if is_listed else ""
-            )
+            url = self._list_url(standing) if is_listed else ""
             number = getattr(self.reach, standing.value) if is_used else 0
             found.append(Counted(standing, self.sends if standing == Standing.RECIPIENTS else number, url))
         if found and held_back.caps_are_set():
             found.insert(1, Counted(None, self.over_cap, ""))
         return found
+
+    def _list_url(self, standing: Standing) -> str:
+        return audience_lists.list_url(
+            topic=self.topic, channel=self.channel, standing=standing, audience_id=self.audience_id
+        )
 
     @property
     def size(self) -> sms_segments.SmsSize | None:
@@ -193,28 +202,42 @@ def summary(offered: Sequence[Offer]) -> Summary:
     )
 
 
-def sends(notifications: Sequence[Notification], *, now: datetime) -> tuple[int, int]:
+@dataclass(frozen=True, slots=True)
+class To:
+    """To whom it goes: those in an audience, or everybody on the topic."""
+
+    within: Members | None = None
+    audience_id: int | None = None
+
+
+EVERYBODY = To()
+
+
+def sends(notifications: Sequence[Notification], *, now: datetime, to: To = EVERYBODY) -> tuple[int, int]:
     """How many messages these would be in total, counted at this moment; and if they ignored the frequency cap."""
-    reaches = topic_counts.reaches(topics=_topics(notifications))
+    reaches = topic_counts.reaches(topics=_topics(notifications), within=to.within)
     total = sum(reaches[n.topic_id][channel].recipients for n in notifications for channel in n.channels)
-    over = _over_caps(notifications, now)
+    over = _over_caps(notifications, now, to=to)
     return total - sum(over[n.topic_id, channel] for n in notifications for channel in n.channels), total
 
 
-def of_notifications(*, notifications: Sequence[Notification], now: datetime, counted: bool = True) -> list[Offer]:
+def of_notifications(
+    *, notifications: Sequence[Notification], now: datetime, counted: bool = True, to: To = EVERYBODY
+) -> list[Offer]:
     """What these would send now. Without `counted` there is no reach, but still a sample of how each reads."""
     earlier = lifecycle.sent_recently(notification_ids=[n.pk for n in notifications], now=now)
-    reaches = topic_counts.reaches(topics=_topics(notifications)) if counted else None
-    return _offers(notifications, reaches, earlier, _over_caps(notifications, now) if counted else {})
+    reaches = topic_counts.reaches(topics=_topics(notifications), within=to.within) if counted else None
+    over = _over_caps(notifications, now, to=to) if counted else {}
+    return _offers(notifications, reaches, earlier, over, to=to)
 
 
 def _over_caps(
-    texts: Sequence[Notification | Broadcast], now: datetime, follows: Broadcast | None = None
+    texts: Sequence[Notification | Broadcast], now: datetime, follows: Broadcast | None = None, *, to: To
 ) -> dict[tuple[int, Channel], int]:
     """By topic and channel, how many recipients the frequency cap leaves out."""
     used = {(text.topic_id, channel) for text in texts for channel in text.channels}
     return {
-        (pk, channel): held_back.over_cap(topic_id=pk, channel=channel, now=now, follows=follows)
+        (pk, channel): held_back.over_cap(topic_id=pk, channel=channel, now=now, follows=follows, within=to.within)
         for pk, channel in used
     }
 
@@ -228,16 +251,18 @@ def of_broadcast(broadcast: Broadcast, *, counted: bool = True, is_critical: boo
 
     `is_critical` is in place of the broadcast's own.
     """
+    now = clock.now()
     if not counted:
-        return _offers([broadcast], None)[0]
-    reach = topic_counts.reach(topic=broadcast.topic)
+        return _offers([broadcast], None, to=To(audience_id=broadcast.saved_audience_id))[0]
+    to = To(compiling.of_broadcast(broadcast, now=now), broadcast.saved_audience_id)
+    reach = topic_counts.reach(topic=broadcast.topic, within=to.within)
     ignores_cap = broadcast.is_critical if is_critical is None else is_critical
-    over = {} if ignores_cap else _over_caps([broadcast], clock.now(), broadcast.follows)
+    over = {} if ignores_cap else _over_caps([broadcast], now, broadcast.follows, to=to)
     if broadcast.follows is None:
-        return _offers([broadcast], {broadcast.topic_id: reach}, over_caps=over)[0]
-    missing = {one.channel: one.recipients for one in unreached.missing(broadcast=broadcast.follows)}
+        return _offers([broadcast], {broadcast.topic_id: reach}, over_caps=over, to=to)[0]
+    missing = {one.channel: one.recipients for one in unreached.missing(broadcast=broadcast.follows, now=now)}
     only = {channel: replace(reach[channel], recipients=missing.get(channel, 0)) for channel in Channel}
-    offer = _offers([broadcast], {broadcast.topic_id: only}, over_caps=over)[0]
+    offer = _offers([broadcast], {broadcast.topic_id: only}, over_caps=over, to=to)[0]
     return replace(offer, channels=[replace(channel, to_all=False) for channel in offer.channels])
 
 
@@ -246,10 +271,12 @@ def _offers(
     reaches: Mapping[int, Mapping[Channel, Reach]] | None,
     earlier: Sequence[Broadcast] = (),
     over_caps: Mapping[tuple[int, Channel], int] = MappingProxyType({}),
+    *,
+    to: To,
 ) -> list[Offer]:
     counted = {(pk, channel): reach for pk, found in (reaches or {}).items() for channel, reach in found.items()}
     samples = {
-        (topic.pk, channel): reachable.sample(topic=topic, channel=channel)
+        (topic.pk, channel): reachable.sample(topic=topic, channel=channel, within=to.within)
         for topic in _topics(notifications)
         for channel in Channel
     }
@@ -259,6 +286,7 @@ def _offers(
             channels=[
                 replace(
                     _channel_offer(n, channel, counted.get((n.topic_id, channel)), samples[n.topic_id, channel]),
+                    audience_id=to.audience_id,
                     over_cap=over_caps.get((n.topic_id, channel), 0) if channel in n.channels else 0,
                 )
                 for channel in Channel
@@ -270,6 +298,7 @@ def _offers(
                 recipients=counted[n.topic_id, Channel.SMS].recipients - over_caps.get((n.topic_id, Channel.SMS), 0)
                 if reaches
                 else 0,
+                within=to.within,
             ),
         )
         for n in notifications

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from notifier.audience import held_back
+from notifier.audience import held_back, unreached
 from notifier.audience.unreached import Missing
 from notifier.models import Broadcast, Channel
 from notifier.runtime import clock
@@ -41,8 +41,11 @@ def of_follow_up(broadcast: Broadcast, counted: Sequence[Missing]) -> Totals:
     """What goes out to those whom this broadcast missed; `counted` are they, whatever the frequency cap."""
     now = clock.now()
     critical = {one.channel: one.recipients for one in counted}
+    within = unreached.followed_members(broadcast, now)
     over = {
-        channel: held_back.over_cap(topic_id=broadcast.topic_id, channel=channel, now=now, follows=broadcast)
+        channel: held_back.over_cap(
+            topic_id=broadcast.topic_id, channel=channel, now=now, follows=broadcast, within=within
+        )
         for channel, number in critical.items()
         if number
     }

@@ -1,9 +1,13 @@
-"""The client list behind a number on the confirm page: `?reach=<topic>.<channel>.<standing>`."""
+"""The client list behind a number on a page that sends: `?reach=<topic>.<channel>.<standing>`, of everybody or, with
+`.<audience>` at its end, of a saved audience; and `?audience=<id>` for all who are in one.
+"""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
@@ -11,9 +15,15 @@ from django.urls import reverse
 from notifier.admin.lists.change_list import BoundedChangeList
 from notifier.audience import standings, topic_counts
 from notifier.audience.standings import Standing
-from notifier.models import Channel, Client, Topic
+from notifier.models import Channel, Client, SavedAudience, Topic
+from notifier.runtime import clock
+from notifier.saved_audiences import compiling
+from notifier.saved_audiences.document import BrokenAudience
+from notifier.staff import groups
+from notifier.wording import numbers
 
 PARAMETER = "reach"
+AUDIENCE = "audience"
 #: With the topic and the channel, such as "Listings by e-mail", in the place of {}.
 DESCRIPTIONS: Mapping[Standing, str] = {
     Standing.RECIPIENTS: "would get {} now",
@@ -23,6 +33,7 @@ DESCRIPTIONS: Mapping[Standing, str] = {
     Standing.NOT_ALLOWED: "agreed to {}, but SMS to their country are not allowed",
     Standing.LANDLINE: "agreed to {}, but have a landline number, which gets no SMS",
     Standing.ARCHIVED: "are archived, so they don’t get {}",
+    Standing.NOT_IN_AUDIENCE: "are not in the audience of {}",
 }
 
 
@@ -30,26 +41,36 @@ class ChosenReach(NamedTuple):
     topic: Topic
     channel: Channel
     standing: Standing
+    audience: SavedAudience | None = None
 
     @property
     def description(self) -> str:
-        return DESCRIPTIONS[self.standing].format(f"{self.topic} by {self.channel.in_words}")
+        to = f" to “{self.audience}”" if self.audience else ""
+        return DESCRIPTIONS[self.standing].format(f"{self.topic} by {self.channel.in_words}{to}")
+
+    def clients(self, now: datetime) -> QuerySet[Client]:
+        """Raises `BrokenAudience`."""
+        within = compiling.of_saved(self.audience, now=now) if self.audience else None
+        return standings.who(topic=self.topic, channel=self.channel, standing=self.standing, within=within)
 
 
-def list_url(*, topic: Topic, channel: Channel, standing: Standing) -> str:
+def list_url(*, topic: Topic, channel: Channel, standing: Standing, audience_id: int | None = None) -> str:
     """The URL of the list of exactly those clients that `topic_counts.reach` counts."""
-    value = f"{topic.slug}.{channel.value}.{standing.value}"
+    value = f"{topic.slug}.{channel.value}.{standing.value}{f'.{audience_id}' if audience_id else ''}"
     return reverse("admin:notifier_client_changelist", query={PARAMETER: value})
 
 
 def read_reach(value: str) -> ChosenReach | None:
     """None for anything that `list_url` did not make, or whose topic is gone."""
     slug, _, rest = value.partition(".")
-    channel, _, standing = rest.partition(".")
+    channel, _, rest = rest.partition(".")
+    standing, _, of = rest.partition(".")
     if channel not in Channel.values or standing not in list(Standing):
         return None
     topic = Topic.objects.filter(slug=slug).first()
-    return ChosenReach(topic, Channel(channel), Standing(standing)) if topic else None
+    audience = SavedAudience.objects.filter(pk=numbers.read_id(of) or 0).first() if of else None
+    is_whole = topic is not None and (audience is not None) == bool(of)
+    return ChosenReach(topic, Channel(channel), Standing(standing), audience) if topic and is_whole else None
 
 
 class ClientChangeList(BoundedChangeList):
@@ -81,4 +102,29 @@ class ReachFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Client]) -> QuerySet[Client]:
         if self._chosen is None:
             return queryset.none() if self.value() else queryset
-        return queryset & standings.who(**self._chosen._asdict())
+        try:
+            return queryset & self._chosen.clients(clock.now())
+        except BrokenAudience as error:
+            raise IncorrectLookupParameters(str(error)) from error
+
+
+class AudienceFilter(admin.SimpleListFilter):
+    """Shown only where the URL has it, as the links of an audience's page do."""
+
+    title = "audience"
+    parameter_name = AUDIENCE
+    _chosen: SavedAudience | None = None
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        if not self.value() or not request.user.has_perm(groups.VIEW_SAVEDAUDIENCE):
+            return []
+        self._chosen = SavedAudience.objects.filter(pk=numbers.read_id(self.value() or "") or 0).first()
+        return [(self.value() or "", f"in “{self._chosen}”" if self._chosen else "nobody: this audience is gone")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Client]) -> QuerySet[Client]:
+        if self._chosen is None:
+            return queryset.none() if self.value() else queryset
+        try:
+            return queryset.filter(compiling.of_saved(self._chosen, now=clock.now()).q(), is_active=True)
+        except BrokenAudience as error:
+            raise IncorrectLookupParameters(str(error)) from error

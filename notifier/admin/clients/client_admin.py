@@ -19,7 +19,7 @@ from django.utils.timezone import localtime
 from notifier.addresses import phones
 from notifier.admin.clients import audience_lists, bulk_acts, client_form, client_page, export, field_values, flags
 from notifier.admin.clients.acts import ACTS
-from notifier.admin.clients.audience_lists import AudienceChangeList, ClientChangeList, ReachFilter
+from notifier.admin.clients.audience_lists import AudienceChangeList, AudienceFilter, ClientChangeList, ReachFilter
 from notifier.admin.clients.client_form import ClientForm
 from notifier.admin.clients.explanation_page import explanation_page
 from notifier.admin.clients.list_filters import ActiveFilter, ConsentFilter, LandlineFilter
@@ -44,7 +44,7 @@ class ClientAdmin(GuardedDeleteAdmin):
     form = ClientForm
     inlines = (PreferenceInline,)
     list_display = ("name", "shown_email", "shown_phone", "wants", "state", "created")
-    list_filter = (ActiveFilter, ConsentFilter, LandlineFilter, ReachFilter)
+    list_filter = (ActiveFilter, ConsentFilter, LandlineFilter, ReachFilter, AudienceFilter)
     search_fields = ("name",)
     search_help_text = search.HELP
     ordering = ("name",)
