@@ -74,7 +74,7 @@ def _as_of(moment: datetime, client: Client, document: Document, known: Known) -
         of_tags = change.changes.get("tags", {})
         tags -= {ids[name] for name in of_tags.get("added", ()) if name in ids}
         tags |= {ids[name] for name in of_tags.get("removed", ()) if name in ids}
-    version = client.history.filter(history_date__lte=moment).order_by("-history_date", "-history_id").first()  # type: ignore[attr-defined]
+    version = client.history.filter(history_date__lte=moment).order_by("-history_date", "-history_id").first()
     return Facts(
         values={pk: value for pk, value in values.items() if value is not None},
         tags=tags,

@@ -1,6 +1,6 @@
 """Saved audiences: their list, and what Django's own pages of one are answered by."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
@@ -21,6 +21,9 @@ class SavedAudienceAdmin(GuardedDeleteAdmin):
     search_help_text = "Search by name."
     ordering = ("folded",)
     fields = ("name", "description")
+
+    class Media:
+        css: ClassVar[dict[str, list[str]]] = {"all": ["notifier/audiences.css"]}
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None

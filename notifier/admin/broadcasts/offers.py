@@ -32,7 +32,7 @@ HEADINGS = {
     Standing.NOT_ALLOWED: "Country not allowed",
     Standing.LANDLINE: "Landline",
     Standing.ARCHIVED: "Archived",
-    Standing.NOT_IN_AUDIENCE: "Not in the audience",
+    Standing.NOT_IN_AUDIENCE: "Not in audience",
 }
 
 

@@ -235,7 +235,6 @@ def test_a_confirmed_delete_is_refused_while_something_waits(admin: Browser) -> 
         (Broadcast.State.SCHEDULED, "schedule", []),
         (Broadcast.State.SCHEDULED, "act", ["start-now"]),
         (Broadcast.State.FINISHED, "follow", []),
-        (Broadcast.State.FINISHED, "follow_count", []),
     ],
 )
 def test_each_page_that_counts_says_why_it_cannot(

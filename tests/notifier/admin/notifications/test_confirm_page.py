@@ -1,7 +1,7 @@
 """The confirm page's when, how long and how much; the number that is typed; and what an edit means for what waits."""
 
 import uuid
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
 
 import pytest
@@ -617,3 +617,22 @@ def test_an_audience_that_no_page_of_ours_posted_is_refused(admin: Browser) -> N
     admin.post(confirm_page(notification), posted)
 
     assert not Broadcast.objects.exists()
+
+
+def test_the_audience_of_what_was_undone_is_offered_again(admin: Browser, superuser: User) -> None:
+    audience, notification = vips(a_client(listings="both")), a_notification()
+    undone = a_broadcast(**freezing.columns(audience), notification=notification, created_by=superuser)
+
+    page = admin.get(f"{confirm_page(notification)}&undone={undone.pk}")
+
+    assert page.context["choice"].chosen == audience
+
+
+def test_quiet_hours_are_counted_within_the_audience(admin: Browser, settings: Any) -> None:
+    settings.QUIET_HOURS = {"email": (time(0), time(23, 59)), "sms": None}
+    inside, _outside = a_client(listings="both"), a_client(listings="both")
+    page = admin.get(to(vips(inside), a_notification()))
+
+    (_, kept), *_ = admin.get(page.context["held_back"]).context["kept"]
+
+    assert [one.in_quiet_hours for one in kept if one.channel == "email"] == [1]
