@@ -35,6 +35,8 @@ MEASURED = [
 FIELDS = [
     r"  eight values and two tags of 40 clients +[\d,]+/s",
     r"  count with five conditions +[\d,]+ ms",
+    r"  exact count of a saved audience of five conditions +[\d,]+ ms",
+    r"  press → tickets, to an audience of five conditions +[\d,]+/s   without +[\d,]+/s +\d+%",
     r"  10,000 clients of the fan-out +[\d,]+ ms",
     r"  the same with five conditions +[\d,]+ ms",
     *(rf"  list of 50 by name: {what} +[\d,]+ ms" for what in ("one in a thousand", "one in five", "nobody")),

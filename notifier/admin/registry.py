@@ -4,6 +4,7 @@ The URLs import it, not the start of the program: what sends needs no page.
 """
 
 from notifier.admin.appearance import brand_admin, picture_admin
+from notifier.admin.audiences import audience_admin
 from notifier.admin.broadcasts import broadcast_admin
 from notifier.admin.clients import client_admin
 from notifier.admin.consent import sms_replies, suppressions
@@ -15,6 +16,7 @@ from notifier.admin.operations import processes, throttles
 from notifier.admin.staff import logins, users
 
 __all__ = [
+    "audience_admin",
     "brand_admin",
     "broadcast_admin",
     "client_admin",

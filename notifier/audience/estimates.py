@@ -10,6 +10,7 @@ from notifier.audience import value_shapes
 from notifier.messages import placeholders, sms_segments
 from notifier.models import Channel, Topic
 from notifier.policies import throttles, throughput
+from notifier.saved_audiences.compiling import Members
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +41,16 @@ class Duration:
     limited: list[Channel] = field(default_factory=list)
 
 
-def segments(*, text: str, topic: Topic, recipients: int) -> Segments:
-    """Exact where all recipients of the topic get it; for a part of them, the average of all times their number.
+def segments(*, text: str, topic: Topic, recipients: int, within: Members | None = None) -> Segments:
+    """Exact where all recipients of the topic, or of it in that audience, get it; for a part of them, the average of
+    all times their number.
 
     Who lacks a value that the text needs is no recipient.
     """
     if not recipients or not text:
         return Segments(0, 0, 0, is_exact=True, stop_line=None if settings.SMS_STOP_LINE else 0)
-    keys = placeholders.used(text)
-    groups = list(value_shapes.of_recipients(topic=topic, keys=keys, needed=placeholders.needed(text))) if keys else []
+    keys, needed = placeholders.used(text), placeholders.needed(text)
+    groups = list(value_shapes.of_recipients(topic=topic, keys=keys, needed=needed, within=within)) if keys else []
     sized = [(_size(text, values, topic), number) for values, number in groups] or [
         (_size(text, {}, topic), recipients)
     ]

@@ -11,6 +11,7 @@ from django.db.models import Count, Max, Min, Q, QuerySet
 from notifier.audience import reachable
 from notifier.models import Broadcast, Channel, Delivery, Topic
 from notifier.policies import client_values, quiet_hours_sql
+from notifier.saved_audiences.compiling import Members
 
 State = Delivery.State
 
@@ -38,25 +39,35 @@ def caps_are_set() -> bool:
     return any(settings.CAPS.values())
 
 
-def count(*, topic: Topic, channel: Channel, now: datetime, needed: Sequence[str] = ()) -> HeldBack:
+def count(
+    *, topic: Topic, channel: Channel, now: datetime, needed: Sequence[str] = (), within: Members | None = None
+) -> HeldBack:
     """`needed`: the placeholders that a client must have a value for; who lacks one is skipped for that alone."""
-    quiet = _in_quiet_hours(topic, channel, now, needed)
-    skipped = over_cap(topic_id=topic.pk, channel=channel, now=now, needed=needed)
+    quiet = _in_quiet_hours(topic, channel, now, needed, within)
+    skipped = over_cap(topic_id=topic.pk, channel=channel, now=now, needed=needed, within=within)
     return HeldBack(channel, quiet["number"] or 0, quiet["first"], quiet["last"], over_cap=skipped)
 
 
-def _in_quiet_hours(topic: Topic, channel: Channel, now: datetime, needed: Sequence[str]) -> dict[str, Any]:
+def _in_quiet_hours(
+    topic: Topic, channel: Channel, now: datetime, needed: Sequence[str], within: Members | None
+) -> dict[str, Any]:
     opens_at = quiet_hours_sql.moment(channel=channel, client="client", now=now)
     if opens_at is None:
         return {"number": 0, "first": None, "last": None}
-    present = client_values.present(needed, client="client__")
-    wanting = reachable.wanting(topic_id=topic.pk, channel=channel).filter(*present).annotate(opens_at=opens_at)
+    recipients = reachable.wanting(topic_id=topic.pk, channel=channel, within=within)
+    wanting = recipients.filter(*client_values.present(needed, client="client__")).annotate(opens_at=opens_at)
     found: dict[str, Any] = wanting.aggregate(number=Count("opens_at"), first=Min("opens_at"), last=Max("opens_at"))
     return found
 
 
 def over_cap(
-    *, topic_id: int, channel: Channel, now: datetime, follows: Broadcast | None = None, needed: Sequence[str] = ()
+    *,
+    topic_id: int,
+    channel: Channel,
+    now: datetime,
+    follows: Broadcast | None = None,
+    needed: Sequence[str] = (),
+    within: Members | None = None,
 ) -> int:
     """How many recipients would be skipped, unless it is critical; with `follows` only of those whom that one missed.
 
@@ -67,7 +78,7 @@ def over_cap(
         return 0
     maximum, days = cap
     full = _full(channel, maximum, now - timedelta(days=days))
-    wanting = reachable.missed_by(topic_id=topic_id, channel=channel, broadcast=follows)
+    wanting = reachable.missed_by(topic_id=topic_id, channel=channel, broadcast=follows, within=within)
     return wanting.filter(*client_values.present(needed, client="client__"), client__in=full).count()
 
 

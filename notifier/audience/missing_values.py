@@ -9,6 +9,7 @@ from notifier.audience import reachable, topic_counts
 from notifier.messages import placeholders
 from notifier.models import Broadcast, Channel, Notification
 from notifier.policies import client_values
+from notifier.saved_audiences.compiling import Members
 from notifier.wording import numbers
 
 
@@ -33,15 +34,23 @@ def in_words(*, key: str, number: int, channel: Channel) -> str:
     )
 
 
-def count(*, text: Notification | Broadcast, channel: Channel, follows: Broadcast | None = None) -> Lacking:
+def count(
+    *,
+    text: Notification | Broadcast,
+    channel: Channel,
+    follows: Broadcast | None = None,
+    within: Members | None = None,
+) -> Lacking:
     """Exact at this moment, over all recipients; with `follows` only over those whom that broadcast missed.
+
+    With `within` only over those in that audience.
 
     It costs a look at each recipient, and nothing where every placeholder of the text has a fallback.
     """
     keys = client_values.needed(text, channel)
     if not keys:
         return NOBODY
-    recipients = reachable.missed_by(topic_id=text.topic_id, channel=channel, broadcast=follows)
+    recipients = reachable.missed_by(topic_id=text.topic_id, channel=channel, broadcast=follows, within=within)
     lacking = recipients.filter(client_values.missing(keys, client="client__"))
     each = {key: Count("pk", filter=client_values.missing([key], client="client__")) for key in keys}
     with topic_counts.along_the_indexes():

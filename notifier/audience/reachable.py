@@ -7,21 +7,26 @@ from django.db.models import Exists, OuterRef, QuerySet
 from notifier.audience import chains
 from notifier.models import Broadcast, Channel, Client, Preference, Suppression, Topic
 from notifier.policies import client_values, landlines, sms_countries
+from notifier.saved_audiences import compiling
+from notifier.saved_audiences.compiling import Members
 
 
-def wanting(*, topic_id: int, channel: Channel) -> QuerySet[Preference]:
-    """The consents of those who could be sent something of this topic now."""
+def wanting(*, topic_id: int, channel: Channel, within: Members | None = None) -> QuerySet[Preference]:
+    """The consents of those who could be sent something of this topic now; with `within`, of those in that audience."""
     address = f"client__{channel.address_field}"
     suppressed = Suppression.objects.filter(channel=channel, address=OuterRef(address))
     consents = Preference.objects.filter(topic=topic_id, client__is_active=True, **{channel.value: True})
     allowed = sms_countries.allowed(channel=channel, client="client__")
     passing = landlines.passing(channel=channel, client="client__")
+    consents = consents.filter(*compiling.only(within, "client__"))
     return consents.filter(~Exists(suppressed), *allowed, *passing, **{f"{address}__isnull": False})
 
 
-def missed_by(*, topic_id: int, channel: Channel, broadcast: Broadcast | None) -> QuerySet[Preference]:
+def missed_by(
+    *, topic_id: int, channel: Channel, broadcast: Broadcast | None, within: Members | None = None
+) -> QuerySet[Preference]:
     """Of these, those whom neither this broadcast nor another of its chain reached; all of them without a broadcast."""
-    wants = wanting(topic_id=topic_id, channel=channel)
+    wants = wanting(topic_id=topic_id, channel=channel, within=within)
     if broadcast is None:
         return wants
     others = chains.others(broadcast_id=broadcast.pk, notification_id=broadcast.notification_id)
@@ -29,7 +34,9 @@ def missed_by(*, topic_id: int, channel: Channel, broadcast: Broadcast | None) -
     return wants.filter(~Exists(reached))
 
 
-def sample(*, topic: Topic, channel: Channel, needed: Sequence[str] = ()) -> Client | None:
+def sample(
+    *, topic: Topic, channel: Channel, needed: Sequence[str] = (), within: Members | None = None
+) -> Client | None:
     """A recipient on this channel, for whom a preview can be rendered; None if there is none.
 
     `needed`: the placeholders that they have a value for.
@@ -42,6 +49,7 @@ def sample(*, topic: Topic, channel: Channel, needed: Sequence[str] = ()) -> Cli
             *sms_countries.allowed(channel=channel, client="client__"),
             *landlines.passing(channel=channel, client="client__"),
             *client_values.present(needed, client="client__"),
+            *compiling.only(within, "client__"),
         )
         .exclude(**{f"client__{address}": None})
         .select_related("client")

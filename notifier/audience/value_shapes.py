@@ -16,6 +16,7 @@ from notifier.audience import reachable, topic_counts
 from notifier.messages import sms_segments
 from notifier.models import Channel, Topic
 from notifier.policies import client_values
+from notifier.saved_audiences.compiling import Members
 
 #: No more groups are rendered: each takes some 50 µs.
 MAX_SHAPES = 5_000
@@ -68,13 +69,13 @@ def _class(letters: frozenset[str]) -> str:
 
 
 def of_recipients(
-    *, topic: Topic, keys: Sequence[str], needed: Sequence[str]
+    *, topic: Topic, keys: Sequence[str], needed: Sequence[str], within: Members | None = None
 ) -> Iterator[tuple[Mapping[str, str], int]]:
     """Values for the placeholders `keys` that make an SMS as long as those of so many recipients; most frequent first.
 
     Up to MAX_SHAPES of them. Who lacks one of `needed` is left out.
     """
-    recipients = reachable.wanting(topic_id=topic.pk, channel=Channel.SMS)
+    recipients = reachable.wanting(topic_id=topic.pk, channel=Channel.SMS, within=within)
     recipients = recipients.filter(*client_values.present(needed, client="client__"))
     shapes = {f"shape_{key}": _Shape(client_values.SOURCES[key].expression("client__")) for key in keys}
     groups = recipients.order_by().annotate(**shapes).values_list(*shapes).annotate(number=Count("pk"))

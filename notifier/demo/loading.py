@@ -11,8 +11,8 @@ from django.db.backends.utils import CursorWrapper
 
 from notifier.consent import suppressions
 from notifier.consent.suppressions import Evidence, Source
-from notifier.demo import people
-from notifier.models import Channel, Client, ConsentChange, Notification, Preference, Suppression, Topic
+from notifier.demo import estate, people
+from notifier.models import Channel, Client, ClientValues, ConsentChange, Notification, Preference, Suppression, Topic
 
 #: Clients in one transaction. Memory is flat: nothing of one chunk is kept for the next.
 CHUNK = 10_000
@@ -23,6 +23,7 @@ _PREFERENCE = Preference._meta.db_table
 _CONSENT_CHANGE = ConsentChange._meta.db_table
 _HISTORY = Client.history.model._meta.db_table
 _SUPPRESSION = Suppression._meta.db_table
+_VALUES = ClientValues._meta.db_table
 #: The source of the suppressions with each of these reasons.
 _SOURCES = dict(zip(people.REASONS, (Source.BOUNCE, Source.COMPLAINT, Source.CLIENT), strict=True))
 
@@ -51,10 +52,13 @@ def load(*, clients: int, seed: int, now: datetime) -> Loaded:
                     if number == 0:
                         # Together with the first clients, so that an interrupted load has both.
                         topics = _topics()
+                        fields = estate.add_fields()
                         notifications = _add_notifications(topics)
                     added += _add_clients(cursor, chunk, [topics[slug].pk for slug, _ in TOPICS], now)
+                    estate.give(fields, now=now)
         finally:
             cursor.execute("DROP TABLE demo_client")
+        estate.add_audiences(fields, topics["listings"])
         _analyze(cursor)
     return Loaded(clients=added, known=clients - added, notifications=notifications)
 
@@ -173,5 +177,5 @@ def _new_ids(cursor: CursorWrapper, count: int) -> list[int]:
 
 def _analyze(cursor: CursorWrapper) -> None:
     """Statistics for the planner: PostgreSQL gathers them by itself only after a while, SQLite never."""
-    for table in (_CLIENT, _PREFERENCE, _CONSENT_CHANGE, _SUPPRESSION):
+    for table in (_CLIENT, _PREFERENCE, _CONSENT_CHANGE, _SUPPRESSION, _VALUES):
         cursor.execute(f"ANALYZE {table}")

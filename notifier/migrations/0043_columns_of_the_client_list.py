@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("notifier", "0032_first_and_last_names_of_before")]
+    dependencies = [("notifier", "0037_rights_to_audiences")]
 
     operations = [
         migrations.AddField(

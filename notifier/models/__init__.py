@@ -1,5 +1,6 @@
 """The data: every table of the product, and its query verbs. Rules for changing it are in the packages above."""
 
+from notifier.models.audiences import SavedAudience
 from notifier.models.brands import Brand
 from notifier.models.broadcasts import Broadcast, BroadcastChange
 from notifier.models.channels import Channel
@@ -46,6 +47,7 @@ __all__ = [
     "Reason",
     "Resolution",
     "ResolvedDelivery",
+    "SavedAudience",
     "SoftBounces",
     "StaffMail",
     "Suppression",

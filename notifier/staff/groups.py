@@ -21,6 +21,9 @@ _NOBODY: frozenset[str] = frozenset()
 
 #: Those that our own code asks for; what Django's admin asks for stands below alone.
 DELETE_ACCESSATTEMPT = "axes.delete_accessattempt"
+VIEW_SAVEDAUDIENCE = "notifier.view_savedaudience"
+USE_SAVEDAUDIENCE = "notifier.use_savedaudience"
+CHANGE_SAVEDAUDIENCE = "notifier.change_savedaudience"
 APPROVE_BROADCAST = "notifier.approve_broadcast"
 CONTROL_BROADCAST = "notifier.control_broadcast"
 SEND_BROADCAST = "notifier.send_broadcast"
@@ -80,6 +83,11 @@ RIGHTS: dict[str, frozenset[str]] = {
     ADD_TAG: _EDIT,
     CHANGE_TAG: _EDIT,
     "notifier.delete_tag": _EDIT,
+    VIEW_SAVEDAUDIENCE: _ALL,
+    "notifier.add_savedaudience": _EDIT,
+    CHANGE_SAVEDAUDIENCE: _EDIT,
+    "notifier.delete_savedaudience": _EDIT,
+    USE_SAVEDAUDIENCE: _SEND,
     "notifier.view_topic": _ALL,
     "notifier.add_topic": _EDIT,
     "notifier.change_topic": _EDIT,

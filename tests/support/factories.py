@@ -27,6 +27,7 @@ from notifier.models import (
     Notification,
     Picture,
     Preference,
+    SavedAudience,
     Tag,
     Topic,
     UnsavedText,
@@ -34,6 +35,8 @@ from notifier.models import (
 from notifier.models.brands import ONLY
 from notifier.pictures import storing
 from notifier.runtime import clock
+from notifier.saved_audiences import saving
+from notifier.saved_audiences.document import Document, Line
 from notifier.staff import groups
 
 Consent = Literal["email", "sms", "both", "neither"]
@@ -55,6 +58,7 @@ def a_client(
     email: str | None = FRESH,
     phone: str | None = FRESH,
     is_active: bool = True,
+    time_zone: str = "",
     **consent: Consent,
 ) -> Client:
     """A client with both addresses. Consent is by topic: `a_client(listings="email", offerings="both")`.
@@ -71,6 +75,7 @@ def a_client(
         phone=phone,
         landline_ending=_landline_ending(phone),
         is_active=is_active,
+        time_zone=time_zone,
     )
     for slug, channels in consent.items():
         Preference.objects.create(
@@ -258,3 +263,9 @@ def a_kept_text(*, user: User, notification_id: int | None = None, **values: Any
     texts = {"topic": "", "subject": "Not saved", "preheader": "", "email_body": "Not saved yet", "sms_body": ""}
     columns = {**texts, "seen": "", "kept_at": clock.now(), **values}
     return UnsavedText.objects.create(user=user, notification_id=notification_id, **columns)
+
+
+def a_saved_audience(*lines: Line, name: str = "", join: str = "all") -> SavedAudience:
+    """Of clients for whom all of these conditions hold."""
+    document = Document(lines, join)
+    return saving.create(name=name or f"Audience {next(_numbers)}", description="", document=document, by=None)

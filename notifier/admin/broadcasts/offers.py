@@ -21,6 +21,8 @@ from notifier.messages import fill_ins, placeholders, sms_segments
 from notifier.models import Broadcast, Channel, Client, Notification, Topic
 from notifier.policies import client_values, sms_countries
 from notifier.runtime import clock
+from notifier.saved_audiences import compiling
+from notifier.saved_audiences.compiling import Members
 from notifier.wording import numbers
 
 HEADINGS = {
@@ -31,12 +33,14 @@ HEADINGS = {
     Standing.NOT_ALLOWED: "Country not allowed",
     Standing.LANDLINE: "Landline",
     Standing.ARCHIVED: "Archived",
+    Standing.NOT_IN_AUDIENCE: "Not in audience",
 }
 
 
-def _shown() -> list[Standing]:
+def _shown(audience_id: int | None) -> list[Standing]:
     """What is counted here: without SMS_COUNTRIES no number is left out for its country."""
-    return [one for one in Standing if one != Standing.NOT_ALLOWED or sms_countries.are_set(Channel.SMS)]
+    unused = {Standing.NOT_ALLOWED} if not sms_countries.are_set(Channel.SMS) else set()
+    return [one for one in Standing if one not in unused and (audience_id or one != Standing.NOT_IN_AUDIENCE)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,8 @@ class ChannelOffer:
     too_large: str
     #: Whether it goes to everybody in the list of recipients; a follow-up goes only to some of them.
     to_all: bool = True
+    #: The saved audience that it goes to; None: everybody on the topic.
+    audience_id: int | None = None
     #: Recipients who would be skipped, because they had as many messages as the frequency cap allows.
     over_cap: int = 0
     #: Recipients who would be skipped, because they lack a value that the text needs; and which values it needs.
@@ -100,7 +106,7 @@ class ChannelOffer:
     @property
     def counts(self) -> list[Counted]:
         found: list[Counted] = []
-        for standing in _shown() if self.reach else ():
+        for standing in _shown(self.audience_id) if self.reach else ():
             is_used = standing != Standing.RECIPIENTS or self.text
             is_all = self.to_all and not self.over_cap
             is_listed = is_used and (is_all or standing != Standing.RECIPIENTS)
@@ -131,7 +137,12 @@ class ChannelOffer:
 
     def _list_url(self, standing: Standing, which: str, keys: Sequence[str]) -> str:
         return audience_lists.list_url(
-            topic=self.topic, channel=self.channel, standing=standing, which=which, keys=keys
+            topic=self.topic,
+            channel=self.channel,
+            standing=standing,
+            which=which,
+            keys=keys,
+            audience_id=self.audience_id,
         )
 
     @property
@@ -229,26 +240,40 @@ def summary(offered: Sequence[Offer]) -> Summary:
     )
 
 
-def sends(notifications: Sequence[Notification], *, now: datetime) -> tuple[int, int]:
+@dataclass(frozen=True, slots=True)
+class To:
+    """To whom it goes: those in an audience, or everybody on the topic."""
+
+    within: Members | None = None
+    audience_id: int | None = None
+
+
+EVERYBODY = To()
+
+
+def sends(notifications: Sequence[Notification], *, now: datetime, to: To = EVERYBODY) -> tuple[int, int]:
     """How many messages these would be in total, counted at this moment; and if they ignored the frequency cap."""
-    reaches = topic_counts.reaches(topics=_topics(notifications))
-    lacking = _lacking(notifications)
+    reaches = topic_counts.reaches(topics=_topics(notifications), within=to.within)
+    lacking = _lacking(notifications, to=to)
     total = sum(
         max(0, reaches[n.topic_id][channel].recipients - lacking[_key(n, channel)].number)
         for n in notifications
         for channel in n.channels
     )
-    over = _over_caps(notifications, now)
+    over = _over_caps(notifications, now, to=to)
     return total - sum(over[_key(n, channel)] for n in notifications for channel in n.channels), total
 
 
-def of_notifications(*, notifications: Sequence[Notification], now: datetime, counted: bool = True) -> list[Offer]:
+def of_notifications(
+    *, notifications: Sequence[Notification], now: datetime, counted: bool = True, to: To = EVERYBODY
+) -> list[Offer]:
     """What these would send now. Without `counted` there is no reach, but still a sample of how each reads."""
     earlier = lifecycle.sent_recently(notification_ids=[n.pk for n in notifications], now=now)
-    reaches = topic_counts.reaches(topics=_topics(notifications)) if counted else None
     if not counted:
-        return _offers(notifications, reaches, earlier)
-    return _offers(notifications, reaches, earlier, _over_caps(notifications, now), _lacking(notifications))
+        return _offers(notifications, None, earlier, to=to)
+    reaches = topic_counts.reaches(topics=_topics(notifications), within=to.within)
+    over, lacking = _over_caps(notifications, now, to=to), _lacking(notifications, to=to)
+    return _offers(notifications, reaches, earlier, over, lacking, to=to)
 
 
 #: What a count of recipients is about: the topic, the channel, and the values that the text needs.
@@ -260,20 +285,27 @@ def _key(text: Notification | Broadcast, channel: Channel) -> _Key:
 
 
 def _over_caps(
-    texts: Sequence[Notification | Broadcast], now: datetime, follows: Broadcast | None = None
+    texts: Sequence[Notification | Broadcast], now: datetime, follows: Broadcast | None = None, *, to: To
 ) -> dict[_Key, int]:
     """How many recipients the frequency cap leaves out, of those who have the values that the text needs."""
     used = {_key(text, channel) for text in texts for channel in text.channels}
     return {
-        (pk, channel, needed): held_back.over_cap(topic_id=pk, channel=channel, now=now, follows=follows, needed=needed)
+        (pk, channel, needed): held_back.over_cap(
+            topic_id=pk, channel=channel, now=now, follows=follows, needed=needed, within=to.within
+        )
         for pk, channel, needed in used
     }
 
 
-def _lacking(texts: Sequence[Notification | Broadcast], follows: Broadcast | None = None) -> dict[_Key, Lacking]:
+def _lacking(
+    texts: Sequence[Notification | Broadcast], follows: Broadcast | None = None, *, to: To
+) -> dict[_Key, Lacking]:
     """How many recipients lack a value that the text needs; each question is asked once."""
     used = {_key(text, channel): text for text in texts for channel in text.channels}
-    return {key: missing_values.count(text=text, channel=key[1], follows=follows) for key, text in used.items()}
+    return {
+        key: missing_values.count(text=text, channel=key[1], follows=follows, within=to.within)
+        for key, text in used.items()
+    }
 
 
 def _topics(notifications: Sequence[Notification | Broadcast]) -> list[Topic]:
@@ -285,17 +317,19 @@ def of_broadcast(broadcast: Broadcast, *, counted: bool = True, is_critical: boo
 
     `is_critical` is in place of the broadcast's own.
     """
+    now = clock.now()
     if not counted:
-        return _offers([broadcast], None)[0]
-    reach = topic_counts.reach(topic=broadcast.topic)
+        return _offers([broadcast], None, to=To(audience_id=broadcast.saved_audience_id))[0]
+    to = To(compiling.of_broadcast(broadcast, now=now), broadcast.saved_audience_id)
+    reach = topic_counts.reach(topic=broadcast.topic, within=to.within)
     ignores_cap = broadcast.is_critical if is_critical is None else is_critical
-    over = {} if ignores_cap else _over_caps([broadcast], clock.now(), broadcast.follows)
-    lacking = _lacking([broadcast], broadcast.follows)
+    over = {} if ignores_cap else _over_caps([broadcast], now, broadcast.follows, to=to)
+    lacking = _lacking([broadcast], broadcast.follows, to=to)
     if broadcast.follows is None:
-        return _offers([broadcast], {broadcast.topic_id: reach}, over_caps=over, lacking=lacking)[0]
-    missing = {one.channel: one.recipients for one in unreached.missing(broadcast=broadcast.follows)}
+        return _offers([broadcast], {broadcast.topic_id: reach}, over_caps=over, lacking=lacking, to=to)[0]
+    missing = {one.channel: one.recipients for one in unreached.missing(broadcast=broadcast.follows, now=now)}
     only = {channel: replace(reach[channel], recipients=missing.get(channel, 0)) for channel in Channel}
-    offer = _offers([broadcast], {broadcast.topic_id: only}, over_caps=over, lacking=lacking)[0]
+    offer = _offers([broadcast], {broadcast.topic_id: only}, over_caps=over, lacking=lacking, to=to)[0]
     return replace(offer, channels=[replace(channel, to_all=False) for channel in offer.channels])
 
 
@@ -305,16 +339,22 @@ def _offers(
     earlier: Sequence[Broadcast] = (),
     over_caps: Mapping[_Key, int] = MappingProxyType({}),
     lacking: Mapping[_Key, Lacking] = MappingProxyType({}),
+    *,
+    to: To,
 ) -> list[Offer]:
     counted = {(pk, channel): reach for pk, found in (reaches or {}).items() for channel, reach in found.items()}
     asked = {_key(n, channel): n.topic for n in notifications for channel in Channel}
-    samples = {key: reachable.sample(topic=topic, channel=key[1], needed=key[2]) for key, topic in asked.items()}
+    samples = {
+        key: reachable.sample(topic=topic, channel=key[1], needed=key[2], within=to.within)
+        for key, topic in asked.items()
+    }
     made = []
     for n in notifications:
         heading = _lacking_heading(n)
         channels = [
             replace(
                 _channel_offer(n, channel, counted.get((n.topic_id, channel)), samples[_key(n, channel)]),
+                audience_id=to.audience_id,
                 over_cap=over_caps.get(_key(n, channel), 0) if channel in n.channels else 0,
                 lacking=lacking.get(_key(n, channel), missing_values.NOBODY),
                 needed=client_values.needed(n, channel),
@@ -323,12 +363,13 @@ def _offers(
             for channel in Channel
         ]
         sms = next(one for one in channels if one.channel == Channel.SMS)
+        segments = estimates.segments(text=n.sms_body.strip(), topic=n.topic, recipients=sms.sends, within=to.within)
         made.append(
             Offer(
                 notification=n,
                 channels=channels,
                 earlier=[b for b in earlier if b.notification_id == n.pk],
-                segments=estimates.segments(text=n.sms_body.strip(), topic=n.topic, recipients=sms.sends),
+                segments=segments,
             )
         )
     return made

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from notifier.audience import held_back, missing_values
+from notifier.audience import held_back, missing_values, unreached
 from notifier.audience.missing_values import Lacking
 from notifier.audience.unreached import Missing
 from notifier.models import Broadcast, Channel
@@ -44,8 +44,9 @@ def in_words(sends: Mapping[Channel, int]) -> str:
 def of_follow_up(broadcast: Broadcast, counted: Sequence[Missing]) -> Totals:
     """What goes out to those whom this broadcast missed; `counted` are they, whatever the cap and the text."""
     now = clock.now()
+    within = unreached.followed_members(broadcast, now)
     lacking = {
-        one.channel: missing_values.count(text=broadcast, channel=one.channel, follows=broadcast)
+        one.channel: missing_values.count(text=broadcast, channel=one.channel, follows=broadcast, within=within)
         for one in counted
         if one.recipients
     }
@@ -59,6 +60,7 @@ def of_follow_up(broadcast: Broadcast, counted: Sequence[Missing]) -> Totals:
             now=now,
             follows=broadcast,
             needed=client_values.needed(broadcast, channel),
+            within=within,
         )
         for channel, number in critical.items()
         if number

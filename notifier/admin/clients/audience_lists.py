@@ -1,13 +1,17 @@
-"""The client list behind a number on the confirm page: `?reach=<topic>.<channel>.<standing>`.
+"""The client list behind a number on a page that sends: `?reach=<topic>.<channel>.<standing>`, of everybody or, with
+`.<audience>` at its end, of a saved audience; and `?audience=<id>` for all who are in one.
+
 
 Of the recipients also those who lack one of the values that a text needs, or have all of them: `….lack.first_name`,
 `….have.first_name-last_name`.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
@@ -18,11 +22,17 @@ from notifier.admin.lists.paginator import MAX_COUNTED
 from notifier.audience import standings, topic_counts
 from notifier.audience.standings import Standing
 from notifier.messages import placeholders
-from notifier.models import Channel, Client, Topic
+from notifier.models import Channel, Client, SavedAudience, Topic
 from notifier.policies import client_values
+from notifier.runtime import clock
+from notifier.saved_audiences import compiling
+from notifier.saved_audiences.document import BrokenAudience
+from notifier.staff import groups
+from notifier.wording import numbers
 
 PARAMETER = "reach"
 LACK, HAVE = "lack", "have"
+AUDIENCE = "audience"
 #: With the topic and the channel, such as "Listings by e-mail", in the place of {}.
 DESCRIPTIONS: Mapping[Standing, str] = {
     Standing.RECIPIENTS: "would get {} now",
@@ -32,6 +42,7 @@ DESCRIPTIONS: Mapping[Standing, str] = {
     Standing.NOT_ALLOWED: "agreed to {}, but SMS to their country are not allowed",
     Standing.LANDLINE: "agreed to {}, but have a landline number, which gets no SMS",
     Standing.ARCHIVED: "are archived, so they don’t get {}",
+    Standing.NOT_IN_AUDIENCE: "are not in the audience of {}",
 }
 
 
@@ -42,45 +53,59 @@ class ChosenReach(NamedTuple):
     #: LACK or HAVE with `keys`, or empty.
     which: str = ""
     keys: tuple[str, ...] = ()
+    audience: SavedAudience | None = None
 
     @property
     def description(self) -> str:
-        found = DESCRIPTIONS[self.standing].format(f"{self.topic} by {self.channel.in_words}")
+        to = f" to “{self.audience}”" if self.audience else ""
+        found = DESCRIPTIONS[self.standing].format(f"{self.topic} by {self.channel.in_words}{to}")
         if not self.which:
             return found
         words = [placeholders.in_words(key) for key in self.keys]
         values = " or ".join(words) if self.which == LACK else " and ".join(words)
         return f"{found}, and have {'no ' if self.which == LACK else 'a '}{values}"
 
-    def clients(self) -> QuerySet[Client]:
-        found = standings.who(topic=self.topic, channel=self.channel, standing=self.standing)
+    def clients(self, now: datetime) -> QuerySet[Client]:
+        """Raises `BrokenAudience`."""
+        within = compiling.of_saved(self.audience, now=now) if self.audience else None
+        found = standings.who(topic=self.topic, channel=self.channel, standing=self.standing, within=within)
         if self.which == LACK:
             return found.filter(client_values.missing(self.keys))
         return found.filter(*client_values.present(self.keys))
 
 
-def list_url(*, topic: Topic, channel: Channel, standing: Standing, which: str = "", keys: Sequence[str] = ()) -> str:
+def list_url(
+    *,
+    topic: Topic,
+    channel: Channel,
+    standing: Standing,
+    which: str = "",
+    keys: Sequence[str] = (),
+    audience_id: int | None = None,
+) -> str:
     """The URL of the list of exactly those clients that `topic_counts.reach` counts, and `audience.missing_values`."""
     parts = [topic.slug, channel.value, standing.value]
     if keys:
         parts += [which, "-".join(keys)]
+    if audience_id:
+        parts.append(str(audience_id))
     return reverse("admin:notifier_client_changelist", query={PARAMETER: ".".join(parts)})
 
 
 def read_reach(value: str) -> ChosenReach | None:
     """None for anything that `list_url` did not make, or whose topic is gone."""
-    slug, channel, standing, *values = value.split(".") if value.count(".") in (2, 4) else ("", "", "")
+    slug, channel, standing, *rest = value.split(".") if 2 <= value.count(".") <= 5 else ("", "", "")
     if channel not in Channel.values or standing not in list(Standing):
         return None
     topic = Topic.objects.filter(slug=slug).first()
-    if topic is None:
+    of = rest.pop() if len(rest) % 2 else ""
+    audience = SavedAudience.objects.filter(pk=numbers.read_id(of) or 0).first() if of else None
+    if topic is None or (audience is None and of):
         return None
-    if not values:
-        return ChosenReach(topic, Channel(channel), Standing(standing))
-    which, keys = values[0], tuple(values[1].split("-"))
-    if which not in (LACK, HAVE) or not client_values.SOURCES.keys() >= set(keys):
+    which, keys = (rest[0], tuple(rest[1].split("-"))) if rest else ("", ())
+    if rest and (which not in (LACK, HAVE) or not client_values.SOURCES.keys() >= set(keys)):
         return None
-    return ChosenReach(topic, Channel(channel), Standing(standing), which, keys)
+    return ChosenReach(topic, Channel(channel), Standing(standing), which, keys, audience)
 
 
 class ClientChangeList(BoundedChangeList):
@@ -123,4 +148,29 @@ class ReachFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Client]) -> QuerySet[Client]:
         if self._chosen is None:
             return queryset.none() if self.value() else queryset
-        return queryset & self._chosen.clients()
+        try:
+            return queryset & self._chosen.clients(clock.now())
+        except BrokenAudience as error:
+            raise IncorrectLookupParameters(str(error)) from error
+
+
+class AudienceFilter(admin.SimpleListFilter):
+    """Shown only where the URL has it, as the links of an audience's page do."""
+
+    title = "audience"
+    parameter_name = AUDIENCE
+    _chosen: SavedAudience | None = None
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        if not self.value() or not request.user.has_perm(groups.VIEW_SAVEDAUDIENCE):
+            return []
+        self._chosen = SavedAudience.objects.filter(pk=numbers.read_id(self.value() or "") or 0).first()
+        return [(self.value() or "", f"in “{self._chosen}”" if self._chosen else "nobody: this audience is gone")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Client]) -> QuerySet[Client]:
+        if self._chosen is None:
+            return queryset.none() if self.value() else queryset
+        try:
+            return queryset.filter(compiling.of_saved(self._chosen, now=clock.now()).q(), is_active=True)
+        except BrokenAudience as error:
+            raise IncorrectLookupParameters(str(error)) from error

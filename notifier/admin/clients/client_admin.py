@@ -30,7 +30,7 @@ from notifier.admin.clients import (
     tag_acts,
 )
 from notifier.admin.clients.acts import ACTS
-from notifier.admin.clients.audience_lists import AudienceChangeList, ClientChangeList, ReachFilter
+from notifier.admin.clients.audience_lists import AudienceChangeList, AudienceFilter, ClientChangeList, ReachFilter
 from notifier.admin.clients.client_form import ClientForm
 from notifier.admin.clients.explanation_page import explanation_page
 from notifier.admin.clients.field_filters import FieldsFilter
@@ -56,7 +56,7 @@ class ClientAdmin(GuardedDeleteAdmin):
     form = ClientForm
     inlines = (PreferenceInline,)
     list_display = ("name", "shown_email", "shown_phone", "wants", "state", "created")
-    list_filter = (ActiveFilter, ConsentFilter, LandlineFilter, ReachFilter, FieldsFilter)
+    list_filter = (ActiveFilter, ConsentFilter, LandlineFilter, ReachFilter, AudienceFilter, FieldsFilter)
     search_fields = ("name",)
     search_help_text = search.HELP
     ordering = ("name",)

@@ -29,6 +29,7 @@ def explanation_page(model_admin: BackOfficeAdmin, request: HttpRequest, client_
         "title": f"Why did {client} get it, or not?",
         "client": client,
         "broadcast": broadcast,
+        "membership": explanation.audience(client=client, broadcast=broadcast) if broadcast else None,
         "explanations": explanation.explain(client=client, broadcast=broadcast, now=clock.now()) if broadcast else [],
         "term": term,
         "offered": list(_found_broadcasts(term)[:MAX_OFFERED]),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.faults.arena import DISPATCHER, EMAIL, ROLES, SHORT_LEASE, SMS, WINDOW, Arena, Size
 from tests.faults.attack import BOTH, EMBEDDED, SCALED, Attack, play
-from tests.faults.attacks import kills
+from tests.faults.attacks import audiences, kills
 from tests.faults.servers import Engine, Servers
 
 #: A product that recovers does not stand still for so long.
@@ -180,6 +180,14 @@ CONTROLS = (
         broken="wait_for_whoever_has_it",
         shown_on=EMBEDDED,
         settings={"LEASE_SECONDS": kills.FOR_LONG, "TICKET_LIFETIME_SECONDS": kills.FOR_LONG},
+    ),
+    Control(
+        "send to those who are not in the audience",
+        audiences.change_the_audience,
+        complaint="has a row and did not consent",
+        broken="everybody_is_in_the_audience",
+        shown_on=EMBEDDED,
+        settings={"EXPAND_CHUNK": str(audiences.CHUNK)},
     ),
     Control(
         "skip clients without a reason",

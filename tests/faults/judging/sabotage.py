@@ -187,6 +187,12 @@ def _wait_for_a_rival() -> None:
             time.sleep(0.02)
 
 
+def everybody_is_in_the_audience() -> None:
+    from notifier.saved_audiences import compiling
+
+    compiling.of_broadcast = lambda *_, **__: None
+
+
 SABOTAGES: dict[str, Callable[[], None]] = {
     function.__name__: function
     for function in (
@@ -198,6 +204,7 @@ SABOTAGES: dict[str, Callable[[], None]] = {
         claim_without_consent,
         lost_is_given_up,
         skip_every_third,
+        everybody_is_in_the_audience,
         tickets_come_twice,
         claim_through_a_join,
     )

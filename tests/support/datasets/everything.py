@@ -29,6 +29,7 @@ from notifier.models import (
     Suppression,
     Topic,
 )
+from notifier.saved_audiences.document import Line
 from tests.support.datasets.one_of_each import (
     a_group,
     a_log_in,
@@ -49,6 +50,7 @@ from tests.support.factories import (
     a_notification,
     a_picture,
     a_reply,
+    a_saved_audience,
     a_tag,
     a_topic,
     a_user,
@@ -115,7 +117,15 @@ def _own_fields(client: Client, staff: User, text: str, now: datetime) -> dict[s
     origin = ChangeOrigin(by=staff, reason=text[:100])
     values.set_values(client_id=client.pk, values=chosen, tags={tag: True}, origin=origin, now=now)
     spare = a_field(kind="MONEY", key="balance", label=f"Balance {text}"[:80])
-    return {"clientfield": plan, "spare_clientfield": spare, "tag": tag, "spare_tag": a_tag("Spare")}
+    lines = (Line("field", "one_of", next(iter(definitions.of(plan))).id, (2,)), Line("tag", "has", tag.pk, (), True))
+    return {
+        "clientfield": plan,
+        "spare_clientfield": spare,
+        "tag": tag,
+        "spare_tag": a_tag("Spare"),
+        "savedaudience": a_saved_audience(*lines, name=text[:80]),
+        "spare_savedaudience": a_saved_audience(Line("time_zone", "known"), name="Spare"),
+    }
 
 
 def _suppressions(text: str) -> dict[str, Suppression]:

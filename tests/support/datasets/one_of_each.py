@@ -10,6 +10,7 @@ from django.db.models import Model
 from django.utils import timezone
 
 from notifier.models import Channel, ClientImport, Process, QueuedTicket, Resolution, Suppression, Throttle, Topic
+from notifier.saved_audiences.document import Line
 from tests.support.factories import (
     a_brand,
     a_broadcast,
@@ -19,6 +20,7 @@ from tests.support.factories import (
     a_notification,
     a_picture,
     a_reply,
+    a_saved_audience,
     a_tag,
     a_topic,
     a_user,
@@ -93,6 +95,7 @@ MAKE: dict[str, Callable[[], Model]] = {
     "notifier_picture": a_picture,
     "notifier_queuedticket": a_ticket,
     "notifier_resolution": a_resolution,
+    "notifier_savedaudience": lambda: a_saved_audience(Line("time_zone", "known")),
     "notifier_suppression": a_suppression,
     "notifier_tag": a_tag,
     "notifier_throttle": a_throttle,

@@ -3,6 +3,7 @@
 from tests.support.pages.page import Kind, Page, Rows
 from tests.support.pages.subjects import (
     appearance,
+    audiences,
     broadcasts,
     clients,
     consent,
@@ -20,6 +21,7 @@ SUBJECTS = (
     everybody,
     clients,
     fields,
+    audiences,
     imports,
     notifications,
     appearance,

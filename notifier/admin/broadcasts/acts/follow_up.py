@@ -64,7 +64,7 @@ def _follow_up(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Br
     if made := followups.find_existing(broadcast_id=broadcast.pk, token=token):
         return redirect(model_admin.page_url("progress", made.pk))
     followups.check(broadcast=broadcast)
-    summary = totals.of_follow_up(broadcast, unreached.missing(broadcast=broadcast))
+    summary = totals.of_follow_up(broadcast, unreached.missing(broadcast=broadcast, now=clock.now()))
     form = _form(request, summary, request.POST)
     if not form.is_valid():
         return _ask(model_admin, request, broadcast, "Nothing has been sent yet: check what is marked below.", form)
@@ -100,7 +100,7 @@ def _ask(
 
 
 def _missing(request: HttpRequest, broadcast: Broadcast, form: FollowForm | None) -> dict[str, Any]:
-    counted = unreached.missing(broadcast=broadcast)
+    counted = unreached.missing(broadcast=broadcast, now=clock.now())
     summary, number = totals.of_follow_up(broadcast, counted), unreached.total(counted)
     form = form or _form(request, summary)
     return {

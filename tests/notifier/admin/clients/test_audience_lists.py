@@ -65,6 +65,7 @@ def test_each_count_leads_to_a_list_of_that_length_and_everyone_is_in_one(admin:
     }
     # Without SMS_COUNTRIES no number is left out for its country, and mail goes to those with a landline, too.
     none = [Standing.NOT_ALLOWED] if channel == Channel.SMS else [Standing.NOT_ALLOWED, Standing.LANDLINE]
+    none.append(Standing.NOT_IN_AUDIENCE)
     assert [standing for standing, found in lists.items() if not found] == none
     everyone = [pk for found in lists.values() for pk in found]
     assert sorted(everyone) == sorted(Client.objects.values_list("pk", flat=True))
