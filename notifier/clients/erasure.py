@@ -68,12 +68,13 @@ def erase(*, client_id: int, by: User | None, why: str, now: datetime) -> Erased
             email=None,
             phone=None,
             landline_ending=None,
+            language=None,
             is_active=False,
             erased_at=now,
             updated_at=now,
         )
         versions = Client.history.filter(id=client.pk).update(
-            name=client.name, email=None, phone=None, history_change_reason=None
+            name=client.name, email=None, phone=None, language=None, history_change_reason=None
         )
         archiving.write_history(client_ids=[client.pk], by=by, why=f"erased: {why}", now=now)
         _scrub_texts(client, known)

@@ -10,13 +10,14 @@ from django.db.models.functions import Cast
 
 from notifier.clients.imports.columns import CHANNELS, NOTHING, TopicRef, guess
 from notifier.files.base import quoted
+from notifier.languages import offered
 from notifier.models import Channel, Client, Preference, Suppression
 
 #: Rows in one query.
 CHUNK = 2_000
-LEADING_COLUMNS = ("Client number", "Name", "E-mail", "Phone", "Time zone")
+LEADING_COLUMNS = ("Client number", "Name", "E-mail", "Phone", "Language", "Time zone")
 TRAILING_COLUMNS = ("Client state", "Client since", "Suppressed")
-_MEANINGS = (NOTHING, "name", "email", "phone", "time_zone")
+_MEANINGS = (NOTHING, "name", "email", "phone", "language", "time_zone")
 
 
 def header(topics: Sequence[TopicRef]) -> list[str]:
@@ -36,18 +37,21 @@ def rows(clients: QuerySet[Client], topics: Sequence[TopicRef]) -> Iterator[list
         .order_by("pk")
         .prefetch_related(None)
         .annotate(phone_text=Cast("phone", CharField()))
-        .values_list("pk", "name", "email", "phone_text", "time_zone", "is_active", "created_at")
+        .values_list("pk", "name", "email", "phone_text", "language", "time_zone", "is_active", "created_at")
         .iterator(chunk_size=CHUNK)
     )
     while chunk := list(islice(found, CHUNK)):
         agreed = _agreed([row[0] for row in chunk])
         suppressed = _suppressed({"email": [row[2] for row in chunk], "sms": [row[3] for row in chunk]})
-        for pk, name, email, phone, zone, is_active, created_at in chunk:
+        for pk, name, email, phone, language, zone, is_active, created_at in chunk:
             wishes = ["yes" if wish else "no" for one in topics for wish in agreed[pk].get(one.pk, (False, False))]
             theirs = [("email", email), ("sms", phone)]
             never = "; ".join(f"{Channel(key[0]).in_words}: {suppressed[key]}" for key in theirs if key in suppressed)
             state = "active" if is_active else "archived"
-            yield [pk, quoted(name), email and quoted(email), phone, zone, *wishes, state, created_at, never]
+            address = email and quoted(email)
+            # One that is no longer offered is not read back, and so it is left out.
+            known = language if language in offered.codes() else ""
+            yield [pk, quoted(name), address, phone, known, zone, *wishes, state, created_at, never]
 
 
 def _agreed(clients: Sequence[int]) -> defaultdict[int, dict[int, tuple[bool, bool]]]:

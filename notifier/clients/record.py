@@ -22,6 +22,7 @@ FIELDS = {
     "name": "Name",
     "email": "E-mail",
     "phone": "Phone",
+    "language": "Language",
     "time_zone": "Time zone",
     "is_active": "Active",
     "erased_at": "Erased",

@@ -7,6 +7,7 @@ from django.db.models import QuerySet
 
 from notifier.clients import record
 from notifier.consent import suppression_history
+from notifier.languages import offered
 from notifier.models import (
     Client,
     ConsentChange,
@@ -29,6 +30,7 @@ def full_record(*, client: Client, now: datetime) -> dict[str, Any]:
             "name": client.name,
             "e-mail": client.email,
             "phone": _text(client.phone),
+            "language": _language(client.language),
             "time zone": _text(client.time_zone),
             "active": client.is_active,
             "added": client.created_at.isoformat(timespec="seconds"),
@@ -144,6 +146,7 @@ def _version(row: Any) -> dict[str, Any]:
         "name": row.name,
         "e-mail": row.email,
         "phone": _text(row.phone),
+        "language": _language(row.language),
         "time zone": _text(row.time_zone),
         "active": row.is_active,
     }
@@ -151,6 +154,10 @@ def _version(row: Any) -> dict[str, Any]:
 
 def _moment(moment: datetime | None) -> str | None:
     return moment.isoformat(timespec="seconds") if moment else None
+
+
+def _language(code: str | None) -> str | None:
+    return offered.name(code) if code else None
 
 
 def _text(value: Any) -> str | None:

@@ -87,7 +87,7 @@ def _make_staging(cursor: CursorWrapper) -> None:
     consents = ", ".join(f"email_{number} boolean, sms_{number} boolean" for number, _ in enumerate(TOPICS))
     cursor.execute(
         "CREATE TEMPORARY TABLE demo_client (id bigint, name varchar(200), email varchar(254), phone varchar(128), "
-        f"is_active boolean, suppressed varchar(200), {consents})"
+        f"language varchar(12), is_active boolean, suppressed varchar(200), {consents})"
     )
 
 
@@ -100,14 +100,14 @@ def _add_clients(cursor: CursorWrapper, people: Sequence[people.Person], topics:
         )
     moment = connection.ops.adapt_datetimefield_value(now)
     cursor.execute(
-        f"INSERT INTO {_CLIENT} (id, name, email, phone, is_active, created_at, updated_at) "
-        "SELECT id, name, email, phone, is_active, %s, %s FROM demo_client ORDER BY id",
+        f"INSERT INTO {_CLIENT} (id, name, email, phone, language, is_active, created_at, updated_at) "
+        "SELECT id, name, email, phone, language, is_active, %s, %s FROM demo_client ORDER BY id",
         [moment, moment],
     )
     added: int = cursor.rowcount
     cursor.execute(
-        f"INSERT INTO {_HISTORY} (id, name, email, phone, is_active, created_at, history_date, history_type) "
-        "SELECT id, name, email, phone, is_active, %s, %s, '+' FROM demo_client ORDER BY id",
+        f"INSERT INTO {_HISTORY} (id, name, email, phone, language, is_active, created_at, history_date, history_type) "
+        "SELECT id, name, email, phone, language, is_active, %s, %s, '+' FROM demo_client ORDER BY id",
         [moment, moment],
     )
     for number, topic in enumerate(topics):
@@ -143,7 +143,7 @@ def _suppress(cursor: CursorWrapper, now: datetime) -> None:
 def _stage(cursor: CursorWrapper, numbered: Iterable[tuple[int, people.Person]]) -> None:
     rows = [
         (
-            *(pk, person.name, person.email, person.phone, person.is_active, person.suppressed),
+            *(pk, person.name, person.email, person.phone, person.language, person.is_active, person.suppressed),
             *(flag for consent in person.consents for flag in consent),
         )
         for pk, person in numbered

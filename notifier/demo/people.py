@@ -78,6 +78,8 @@ class ChannelConsents(NamedTuple):
     sms: bool
 
 
+#: By the first of the first names of a culture; of the others it is not on record.
+LANGUAGES = {"Élodie": "fr", "Sofía": "es", "Lena": "de", "Valentina": "es", "Marisol": "es"}
 CONSENTS = (
     ChannelConsents(True, False),
     ChannelConsents(False, True),
@@ -91,6 +93,8 @@ class Person(NamedTuple):
     name: str
     email: str | None
     phone: str | None
+    #: A code; None where none is on record, as for most.
+    language: str | None
     is_active: bool
     #: One for each topic, in their order.
     consents: tuple[ChannelConsents, ...]
@@ -117,6 +121,7 @@ def invent(*, count: int, seed: int, topics: int) -> Iterator[Person]:
 
 def _person(chance: random.Random, number: int, topics: int) -> Person:
     firsts, lasts = chance.choice(CULTURES)
+    language = LANGUAGES.get(firsts[0])
     first, last = chance.choice(firsts), chance.choice(lasts)
     consents = tuple(chance.choice(CONSENTS) for _ in range(topics))
     has_email = _has_address(chance, any(consent.email for consent in consents))
@@ -127,6 +132,7 @@ def _person(chance: random.Random, number: int, topics: int) -> Person:
         if has_email
         else None,
         phone=phone_number(number) if has_phone else None,
+        language=language,
         is_active=chance.random() >= 0.02,
         consents=consents,
         suppressed=chance.choice(REASONS) if chance.random() < 0.01 else "",

@@ -22,7 +22,7 @@ from notifier.admin.clients.acts import ACTS
 from notifier.admin.clients.audience_lists import AudienceChangeList, ClientChangeList, ReachFilter
 from notifier.admin.clients.client_form import ClientForm
 from notifier.admin.clients.explanation_page import explanation_page
-from notifier.admin.clients.list_filters import ActiveFilter, ConsentFilter, LandlineFilter
+from notifier.admin.clients.list_filters import ActiveFilter, ConsentFilter, LandlineFilter, LanguageFilter
 from notifier.admin.clients.preferences import PreferenceInline
 from notifier.admin.lists import routing, search
 from notifier.admin.lists.addresses import readable
@@ -42,7 +42,7 @@ class ClientAdmin(GuardedDeleteAdmin):
     form = ClientForm
     inlines = (PreferenceInline,)
     list_display = ("name", "shown_email", "shown_phone", "wants", "state", "created")
-    list_filter = (ActiveFilter, ConsentFilter, LandlineFilter, ReachFilter)
+    list_filter = (ActiveFilter, ConsentFilter, LanguageFilter, LandlineFilter, ReachFilter)
     search_fields = ("name",)
     search_help_text = search.HELP
     ordering = ("name",)
@@ -54,7 +54,7 @@ class ClientAdmin(GuardedDeleteAdmin):
         bulk_acts.export_all_data,
         bulk_acts.erase_selected,
     )
-    fieldsets = ((None, {"fields": ("name", "email", "phone", "time_zone")}),)
+    fieldsets = ((None, {"fields": ("name", "email", "phone", "language", "time_zone")}),)
 
     # --- Pages, and who may open them ---
     def get_urls(self) -> list[URLPattern]:

@@ -34,7 +34,7 @@ _TABLES = ("import_row", "import_match", "import_change", "import_erased")
 #: Condition: the row would change a field of its client.
 _ALTERS = " OR ".join(
     f"(f.{name} IS NOT NULL AND (c.{name} IS NULL OR c.{name} <> f.{name}))"
-    for name in ("name", "email", "phone", "time_zone")
+    for name in ("name", "email", "phone", "language", "time_zone")
 )
 
 
@@ -97,8 +97,8 @@ def staging(consents: Sequence[ConsentColumn]) -> Iterator["Staging"]:
         columns = "".join(f", w{number} smallint" for number, _ in enumerate(consents))
         cursor.execute(
             "CREATE TEMPORARY TABLE import_row (line integer PRIMARY KEY, name varchar(200), email varchar(254), "
-            "phone varchar(128), time_zone varchar(64), mistakes text, part_of_name varchar(200), landline smallint, "
-            "doubt smallint"
+            "phone varchar(128), language varchar(12), time_zone varchar(64), mistakes text, "
+            "part_of_name varchar(200), landline smallint, doubt smallint"
             f"{columns})"
         )
         try:
@@ -116,7 +116,7 @@ class Staging:
     def __init__(self, cursor: CursorWrapper, consents: Sequence[ConsentColumn]) -> None:
         self.cursor = cursor
         self.consents = consents
-        self._width = 9 + len(consents)
+        self._width = 10 + len(consents)
 
     # --- In ---
     def add(self, rows: Iterator[tuple[int, Parsed]]) -> Iterator[int]:
@@ -132,7 +132,7 @@ class Staging:
         said = parsed.consents
         unread = parsed.unreadable
         wishes = [_UNREADABLE if one in unread else int(said[one]) if one in said else None for one in self.consents]
-        fields = (parsed.name, parsed.email, parsed.phone, parsed.time_zone, mistakes)
+        fields = (parsed.name, parsed.email, parsed.phone, parsed.language, parsed.time_zone, mistakes)
         return (line, *fields, parsed.part_of_name, int(parsed.is_landline), int(parsed.doubt), *wishes)
 
     def _write(self, chunk: list[tuple[int | str | None, ...]]) -> None:
@@ -176,14 +176,15 @@ class Staging:
             ), owned AS (
                 SELECT found.*, COALESCE(by_email, by_phone) AS owner FROM found
             ), f AS (
-                SELECT line, email, phone, time_zone, mistakes, landline, by_email, by_phone, owner,
+                SELECT line, email, phone, language, time_zone, mistakes, landline, by_email, by_phone, owner,
                     COALESCE(name, CASE WHEN owner IS NULL THEN part_of_name END) AS name,
                     {_first_line("email")} AS email_line,
                     {_first_line("phone")} AS phone_line,
                     {_first_line("owner")} AS owner_line{refusals}
                 FROM owned
             )
-            SELECT f.line, f.name, f.email, f.phone, f.time_zone, COALESCE(f.owner, {fresh}) AS client_id, f.by_phone,
+            SELECT f.line, f.name, f.email, f.phone, f.language, f.time_zone,
+                COALESCE(f.owner, {fresh}) AS client_id, f.by_phone,
                 f.owner IS NULL AS is_new,
                 f.owner IS NOT NULL AND ({_ALTERS}) AS alters, COALESCE(NOT c.is_active, false) AS is_archived,
                 f.email_line, f.phone_line, f.owner_line, f.landline,
@@ -379,7 +380,7 @@ class Staging:
         """Of what `match` and `compare` found: whose each row is, what it would change, and what stays off."""
         self.cursor.execute(
             "SELECT line, is_new, CASE WHEN is_new THEN NULL ELSE client_id END, alters, is_archived, mistake, name, "
-            "email, phone, time_zone FROM import_match ORDER BY line"
+            "email, phone, language, time_zone FROM import_match ORDER BY line"
         )
         rows = self.cursor.fetchall()
         self.cursor.execute(

@@ -58,7 +58,7 @@ class Command(BaseCommand):
             default=[],
             metavar="COLUMN=MEANING",
             help="what a column contains, if its name is not recognised: name, first_name, last_name, email, phone, "
-            "time_zone, TOPIC.email, TOPIC.sms, TOPIC.both, or nothing to leave it out; can be repeated",
+            "language, time_zone, TOPIC.email, TOPIC.sms, TOPIC.both, or nothing to leave it out; can be repeated",
         )
         parser.add_argument(
             "--encoding",
