@@ -81,7 +81,7 @@ def _total(sizes: Sequence[int], recipients: int) -> int:
 
 
 def _rendered(text: str, name: str, topic: Topic, stop_line: str | None = None) -> str:
-    return placeholders.sms(text, placeholders.values(name=name, topic=topic.name), stop_line=stop_line)
+    return placeholders.sms(text, placeholders.values(name=name, topic=topic.name), ending=stop_line)
 
 
 def _size(text: str, name: str, topic: Topic, stop_line: str | None = None) -> int:
