@@ -1,9 +1,10 @@
 """Those who can be sent a topic on a channel now: all of them, some by name, and one as an example. Read only."""
 
-from django.db.models import Exists, Max, Min, OuterRef, QuerySet
+from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet
 
 from notifier.audience import standings
 from notifier.audience.standings import Standing
+from notifier.languages import offered
 from notifier.models import Channel, Client, Preference, Suppression, Topic
 from notifier.policies import landlines, sms_countries
 
@@ -21,9 +22,23 @@ def wanting(*, topic_id: int, channel: Channel) -> QuerySet[Preference]:
     return consents.filter(~Exists(suppressed), *allowed, *passing, **{f"{address}__isnull": False})
 
 
-def names(*, topic: Topic, channel: Channel, most: int) -> list[str]:
-    """The names of up to `most` recipients, spread over all clients: a few milliseconds, however many there are."""
+def by_language(*, topic: Topic, channel: Channel) -> dict[str | None, int]:
+    """How many recipients have each language on record, exact at this moment: one pass over all clients."""
+    recipients = standings.who(topic=topic, channel=channel, standing=Standing.RECIPIENTS)
+    found = recipients.order_by().values_list("language").annotate(number=Count("pk"))
+    return dict(found)
+
+
+def names(*, topic: Topic, channel: Channel, most: int, language: str | None = None) -> list[str]:
+    """The names of up to `most` recipients, spread over all clients: a few milliseconds, however many there are.
+
+    With a language only of those who are written to in it.
+    """
     recipients = standings.who(topic=topic, channel=channel, standing=Standing.RECIPIENTS).order_by("pk")
+    if language == offered.default():
+        recipients = recipients.filter(Q(language=None) | ~Q(language__in=offered.codes()[1:]))
+    elif language:
+        recipients = recipients.filter(language=language)
     few = list(recipients.values_list("name", flat=True)[: most + 1])
     if len(few) <= most:
         return few

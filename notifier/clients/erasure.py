@@ -78,7 +78,7 @@ def erase(*, client_id: int, by: User | None, why: str, now: datetime) -> Erased
         )
         archiving.write_history(client_ids=[client.pk], by=by, why=f"erased: {why}", now=now)
         _scrub_texts(client, known)
-        deliveries = Delivery.objects.filter(client=client).exclude(address="").update(address="")
+        deliveries = Delivery.objects.filter(client=client).exclude(address="").update(address="", language=None)
         _scrub_log(client)
         _pseudonymise_addresses(client, had, known)
         imports_erasure.erase_rows(addresses=had, found=in_files, now=now)

@@ -114,6 +114,7 @@ def _message(delivery: Delivery) -> dict[str, Any]:
         "broadcast": str(delivery.broadcast),
         "channel": delivery.get_channel_display(),
         "address": delivery.address,
+        "language": _language(delivery.language),
         "outcome": delivery.get_state_display(),
         "detail": delivery.detail,
         "attempts": delivery.attempts,

@@ -12,6 +12,8 @@ from django.db.backends.utils import CursorWrapper
 from notifier.consent import suppressions
 from notifier.consent.suppressions import Evidence, Source
 from notifier.demo import people
+from notifier.languages import offered
+from notifier.messages import variants
 from notifier.models import Channel, Client, ConsentChange, Notification, Preference, Suppression, Topic
 
 #: Clients in one transaction. Memory is flat: nothing of one chunk is kept for the next.
@@ -71,7 +73,13 @@ def _topics() -> dict[str, Topic]:
 def _add_notifications(topics: dict[str, Topic]) -> int:
     made = [
         Notification.objects.get_or_create(
-            topic=topics[text.topic], subject=text.subject, defaults={"email_body": text.email, "sms_body": text.sms}
+            topic=topics[text.topic],
+            subject=text.subject,
+            defaults={
+                "email_body": text.email,
+                "sms_body": text.sms,
+                "variants": variants.write({code: one for code, one in text.others.items() if code in offered.codes()}),
+            },
         )
         for text in people.TEXTS
     ]

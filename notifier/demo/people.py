@@ -7,9 +7,11 @@ assigned.
 
 import random
 import unicodedata
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from notifier.messages.variants import Texts
 
 DOMAINS = ("example.com", "example.org", "example.net")
 AREA_CODES = """
@@ -110,6 +112,8 @@ class Text:
     subject: str
     email: str = ""
     sms: str = ""
+    #: In other languages, by language; one of them without an SMS, as happens.
+    others: Mapping[str, Texts] = field(default_factory=dict)
 
 
 def invent(*, count: int, seed: int, topics: int) -> Iterator[Person]:
@@ -173,6 +177,48 @@ Viewings start on *Saturday at ten*. Reply to this e-mail to book a place.
 
 We’ll write again when there is more news about {{ topic }}.""",
         sms="Hello {{ first_name }}, three new listings this week. Viewings start Saturday at 10. Reply to join.",
+        others={
+            "de": Texts(
+                subject="Drei neue Angebote in dieser Woche, {{ first_name }}",
+                email_body="""Guten Tag, {{ name }},
+
+in dieser Woche haben wir drei Objekte neu aufgenommen:
+
+- **Eine Zweizimmerwohnung am Fluss** mit Südbalkon
+- **Ein Reihenhaus am Bahnhof**, frisch gedämmt
+- **Ein Landhaus mit Obstgarten**, zwanzig Minuten von der Stadt
+
+Die Besichtigungen beginnen am *Samstag um zehn Uhr*. Antworten Sie auf diese E-Mail, um einen Platz zu reservieren.""",
+                sms_body="Guten Tag {{ first_name }}, drei neue Angebote. Besichtigung ab Samstag, 10 Uhr. "
+                "Zum Anmelden antworten.",
+            ),
+            "fr": Texts(
+                subject="Trois nouvelles annonces cette semaine, {{ first_name }}",
+                email_body="""Bonjour {{ name }},
+
+Trois biens sont entrés dans notre catalogue cette semaine :
+
+- **Un deux-pièces au bord de la rivière**, avec balcon plein sud
+- **Une maison mitoyenne près de la gare**, isolation refaite
+- **Une maison de campagne avec verger**, à vingt minutes de la ville
+
+Les visites commencent *samedi à dix heures*. Répondez à cet e-mail pour réserver.""",
+                sms_body="Bonjour {{ first_name }}, trois nouvelles annonces. Visites samedi à 10 h. Répondez pour "
+                "venir.",
+            ),
+            "es": Texts(
+                subject="Tres novedades esta semana, {{ first_name }}",
+                email_body="""Hola, {{ name }}:
+
+Esta semana hemos incorporado tres viviendas:
+
+- **Un piso de dos habitaciones junto al río**, con balcón al sur
+- **Una casa adosada cerca de la estación**, recién aislada
+- **Una casa de campo con huerto**, a veinte minutos de la ciudad
+
+Las visitas empiezan *el sábado a las diez*. Responda a este correo para reservar.""",
+            ),
+        },
     ),
     Text(
         topic="listings",

@@ -54,7 +54,8 @@ def named(text: str) -> str:
 
 
 @lru_cache(maxsize=64)
-def _own_stop_line(language: str) -> str:
+def our_stop_line(language: str) -> str:
+    """`STOP_LINE` in this language."""
     with translation.override(language):
         return _("Reply STOP to end")
 
@@ -67,7 +68,7 @@ def stop_line(language: str | None = None) -> str:
     """
     code, line = offered.of(language), settings.SMS_STOP_LINE
     own: str = settings.SMS_STOP_LINES.get(code, "")
-    return own or (_own_stop_line(code) if line == STOP_LINE else line)
+    return own or (our_stop_line(code) if line == STOP_LINE else line)
 
 
 def sms(text: str, replacements: Mapping[str, str], *, ending: str | None = None, reader: str | None = None) -> str:

@@ -58,7 +58,7 @@ def describe(char: str) -> str:
     return f"“{shown}” ({name}{plainer})" if shown else f"{name}{plainer}"
 
 
-def upper_bounds(text: str, *, longest_name: int, topic: str) -> tuple[SmsSize, SmsSize]:
+def upper_bounds(text: str, *, longest_name: int, topic: str, reader: str | None = None) -> tuple[SmsSize, SmsSize]:
     """The largest sizes of `text` for clients whose names have up to so many characters.
 
     The first is for names within GSM-7's basic set, the second for names beyond it, which make the whole text UCS-2.
@@ -66,7 +66,7 @@ def upper_bounds(text: str, *, longest_name: int, topic: str) -> tuple[SmsSize, 
     two units, and how a segment ends may depend on whether their number is even.
     """
     within, *beyond = (
-        measure(placeholders.sms(text, {"name": name, "first_name": name, "topic": topic}))
+        measure(placeholders.sms(text, {"name": name, "first_name": name, "topic": topic}, reader=reader))
         for name in ("n" * longest_name, "😀" * longest_name, ("я" + "😀" * longest_name)[:longest_name])
     )
     return within, max(beyond, key=lambda size: (size.segments, size.units))

@@ -12,6 +12,8 @@ from PIL import Image
 
 from notifier.addresses import phones
 from notifier.demo.people import AREA_CODES
+from notifier.messages import variants
+from notifier.messages.variants import Texts
 from notifier.models import (
     Brand,
     Breaker,
@@ -48,6 +50,7 @@ def a_client(
     email: str | None = FRESH,
     phone: str | None = FRESH,
     is_active: bool = True,
+    language: str | None = None,
     **consent: Consent,
 ) -> Client:
     """A client with both addresses. Consent is by topic: `a_client(listings="email", offerings="both")`."""
@@ -58,6 +61,7 @@ def a_client(
         email=f"client{number}@example.com" if email == FRESH else email,
         phone=phone,
         landline_ending=_landline_ending(phone),
+        language=language,
         is_active=is_active,
     )
     for slug, channels in consent.items():
@@ -96,9 +100,16 @@ def a_notification(
     email_body: str = "Hello {{ name }}, have a look.",
     sms_body: str = "Hello {{ name }}",
     preheader: str = "",
+    **others: Texts,
 ) -> Notification:
+    """What it says in other languages is given by language: `a_notification(de=Texts("Hallo", …))`."""
     return Notification.objects.create(
-        topic=topic or a_topic(), subject=subject, preheader=preheader, email_body=email_body, sms_body=sms_body
+        topic=topic or a_topic(),
+        subject=subject,
+        preheader=preheader,
+        email_body=email_body,
+        sms_body=sms_body,
+        variants=variants.write(others),
     )
 
 
@@ -138,6 +149,7 @@ def a_broadcast(
         "preheader": notification.preheader,
         "email_body": notification.email_body,
         "sms_body": notification.sms_body,
+        "variants": notification.variants,
         "state": state,
         "audience_upto": audience_upto if audience_upto is not None else newest or 0,
         "request_id": uuid.uuid4(),

@@ -187,6 +187,13 @@ def _wait_for_a_rival() -> None:
             time.sleep(0.02)
 
 
+def default_text_for_all() -> None:
+    """Nobody's language is looked at."""
+    from notifier.messages import variants
+
+    variants.read = lambda kept: {}
+
+
 SABOTAGES: dict[str, Callable[[], None]] = {
     function.__name__: function
     for function in (
@@ -200,5 +207,6 @@ SABOTAGES: dict[str, Callable[[], None]] = {
         skip_every_third,
         tickets_come_twice,
         claim_through_a_join,
+        default_text_for_all,
     )
 }

@@ -293,7 +293,8 @@ def test_a_language_that_is_no_longer_offered_stays_and_counts_as_the_default(ad
 
     client.refresh_from_db()
     assert (client.name, client.language) == ("Renamed", "de")
-    assert "English by default" in text_of(admin.get(page_of(client)))
+    profile = admin.get(reverse("admin:notifier_client_change", args=[client.pk]))
+    assert (profile.context["language"], profile.context["is_default_language"]) == ("English", True)
 
 
 def test_a_language_that_somebody_else_has_changed_meanwhile_is_not_overwritten(admin: Browser) -> None:
