@@ -189,9 +189,14 @@ def _wait_for_a_rival() -> None:
 
 def default_text_for_all() -> None:
     """Nobody's language is looked at."""
+    from notifier.languages import offered
     from notifier.messages import variants
+    from notifier.messages.variants import Chosen, Texts
 
-    variants.read = lambda kept: {}
+    def choose(*, own: Texts, **_: Any) -> Chosen:
+        return Chosen(offered.default(), own)
+
+    variants.choose = choose
 
 
 SABOTAGES: dict[str, Callable[[], None]] = {
