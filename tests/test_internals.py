@@ -259,7 +259,7 @@ def test_smtplib_opens_file_anew_for_another_socket() -> None:
 # --- Django -----------------------------------------------------------------------------------------------------------
 def test_the_languages_of_a_browser_are_read_by_preference_and_nonsense_is_none() -> None:
     """notifier/languages/browsers.py"""
-    assert parse_accept_lang_header("de;q=0.5,fr,en;q=0") == (("fr", 1.0), ("de", 0.5))
+    assert parse_accept_lang_header("de;q=0.5,fr,en;q=0") == (("fr", 1.0), ("de", 0.5), ("en", 0.0))
     assert parse_accept_lang_header(";;=") == ()
 
 

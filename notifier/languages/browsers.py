@@ -12,8 +12,9 @@ MAX_LETTERS = 500
 
 def accepted(request: HttpRequest) -> str:
     """One of the languages offered; the default where the header names none of them."""
-    for wanted, _ in parse_accept_lang_header(request.headers.get(HEADER, "")[:MAX_LETTERS].lower()):
+    for wanted, quality in parse_accept_lang_header(request.headers.get(HEADER, "")[:MAX_LETTERS].lower()):
         for code in (wanted, wanted.partition("-")[0]):
-            if code in offered.codes():
+            # With 0 they say that they can't read it.
+            if quality and code in offered.codes():
                 return code
     return offered.default()
