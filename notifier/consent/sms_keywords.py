@@ -6,9 +6,9 @@ from enum import Enum
 _STOP = ("STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT", "OPT-OUT", "OPT OUT")
 _START = ("START", "YES", "UNSTOP")
 _HELP = ("HELP", "INFO")
-#: What says the same where such words are used: in France and Canada, in Spain, in Germany. No provider acts on them
+#: What says the same where carriers take such words: in Canada, in Spain and beyond. No provider acts on them
 #: unasked. STOP and START stay what they are in every language, and no local word is a yes.
-_LOCAL_STOP = ("ARRET", "ARRÊT", "BAJA", "STOPP")
+_LOCAL_STOP = ("ARRET", "ARRÊT", "BAJA")
 _LOCAL_HELP = ("AIDE", "AYUDA", "HILFE")
 
 
