@@ -9,11 +9,12 @@ import sys
 from ast import literal_eval
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 
 import pytest
 from django.conf import settings
-from django.utils import translation
+from django.utils import formats, translation
 
 from notifier.messages import sms_segments
 from tests.docs.test_documents import PROJECT
@@ -121,3 +122,18 @@ def test_the_catalogues_have_what_the_code_has(tmp_path: Path) -> None:
 def test_a_text_is_said_in_the_language_that_is_active(language: str, text: str) -> None:
     with translation.override(language):
         assert translation.gettext("Unsubscribe") == text
+
+
+@pytest.mark.parametrize(
+    ("language", "day", "number"),
+    [
+        ("en", "24 Nov 2026", "1,234,567.5"),
+        ("de", "24. November 2026", "1.234.567,5"),
+        ("fr", "24 novembre 2026", "1\xa0234\xa0567,5"),
+        ("es", "24 de noviembre de 2026", "1\xa0234\xa0567,5"),
+    ],
+)
+def test_dates_and_numbers_are_written_as_in_the_language_that_is_active(language: str, day: str, number: str) -> None:
+    with translation.override(language):
+        assert formats.date_format(date(2026, 11, 24)) == day
+        assert formats.number_format(1234567.5, force_grouping=True) == number

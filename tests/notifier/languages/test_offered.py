@@ -32,4 +32,4 @@ def test_another_list_of_languages_counts_at_once(settings: Any) -> None:
     assert (offered.default(), offered.of(None), offered.of("it"), offered.of("de")) == ("fr", "fr", "it", "fr")
     assert offered.read("italiano") == "it"
     assert offered.choices() == [("fr", "French"), ("it", "Italian")]
-    assert (offered.own_name("fr"), offered.own_name("de"), offered.own_name("xx")) == ("Français", "Deutsch", "xx")
+    assert (offered.own_name("fr"), offered.own_name("de"), offered.own_name("xx")) == ("Français", "Deutsch", "Xx")
