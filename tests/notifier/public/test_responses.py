@@ -19,7 +19,7 @@ TokenOf = Callable[..., str]
 WORDS = {
     "en": ("Unsubscribe from e-mails about Listings?", "What happens next"),
     "de": ("E-Mails zu „Listings“ abbestellen?", "So geht es weiter"),
-    "fr": ("Se désinscrire des e-mails du thème", "Et ensuite"),
+    "fr": ("Se désinscrire des e\u2011mails du thème", "Et ensuite"),
     "es": ("¿Darse de baja de los correos sobre «Listings»?", "Qué ocurre después"),
 }
 
