@@ -184,7 +184,7 @@ def test_a_test_goes_to_the_writer_and_to_a_colleague_who_is_ticked(
     page = new_page(1440, 900, java_script_enabled=has_script)
     open_form(page, live_server, a_notification(subject="Spring"))
 
-    page.get_by_label("Subject").fill("Summer")
+    page.get_by_label("Subject:").fill("Summer")
     page.get_by_text("Who gets the test").click()
     page.get_by_label("bob").check()
     page.get_by_role("button", name="Send a test e-mail").click()
@@ -208,13 +208,13 @@ def test_a_new_one_begins_from_a_template_whose_gaps_are_named(page: Page, live_
 
     page.get_by_role("link", name="Reminder").click()
     expect(page.locator(".beginnings summary")).to_contain_text("Start from something else")
-    expect(page.get_by_label("Subject")).to_have_value("Reminder: [event] on [date]")
+    expect(page.get_by_label("Subject:")).to_have_value("Reminder: [event] on [date]")
     expect(page.locator("#checks")).to_contain_text("[event]")
     page.get_by_label("Topic").select_option("Listings")
-    page.get_by_label("Subject").fill("Reminder: the open day")
-    page.get_by_label("Preheader").fill("")
-    page.get_by_label("E-mail text").fill("Come and look.")
-    page.get_by_label("SMS text").fill("")
+    page.get_by_label("Subject:").fill("Reminder: the open day")
+    page.get_by_label("Preheader:").fill("")
+    page.get_by_label("E-mail text:").fill("Come and look.")
+    page.get_by_label("SMS text:").fill("")
     expect(page.locator("#checks")).not_to_contain_text("[event]")
     page.get_by_role("button", name="Save", exact=True).click()
 
@@ -230,7 +230,7 @@ def test_the_preview_stays_where_somebody_has_scrolled_to(page: Page, live_serve
     expect(scrolled(page, screen)).to_contain_text("Paragraph 199")
 
     scrolled(page, screen).evaluate("part => { part.scrollTop = 700; }")
-    page.get_by_label("E-mail text").fill(f"{text}\n\nThe end")
+    page.get_by_label("E-mail text:").fill(f"{text}\n\nThe end")
 
     expect(scrolled(page, screen)).to_contain_text("The end")
     assert scrolled(page, screen).evaluate("part => part.scrollTop") == 700

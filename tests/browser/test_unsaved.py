@@ -125,7 +125,7 @@ def test_a_preview_does_not_come_in_between_a_press_and_its_answer(
     desk: Callable[[str], Page], asked: list[str]
 ) -> None:
     page = desk(page_of("notifier_notification", a_notification().pk))
-    page.get_by_label("SMS text").fill("Saved")
+    page.get_by_label("SMS text:").fill("Saved")
 
     # Within one task: on a busy machine the pause of the preview ends before what was pressed has begun.
     save, phone = page.locator("[name=_save]").element_handle(), page.locator("#screens [value=phone]").element_handle()

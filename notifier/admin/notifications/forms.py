@@ -7,12 +7,12 @@ from typing import Any
 
 from django import forms
 
+from notifier.forms.stale_forms import StaleModelForm
 from notifier.languages import offered
 from notifier.messages import mistakes, placeholders, variants
 from notifier.messages.variants import Completeness, Texts
 from notifier.models import Channel, Notification
 from notifier.models.notifications import missing_pictures
-from notifier.forms.stale_forms import StaleModelForm
 
 LABELS = {"subject": "Subject", "preheader": "Preheader", "email_body": "E-mail text", "sms_body": "SMS text"}
 #: A part in another language stands in a field of its own, named after the language.
