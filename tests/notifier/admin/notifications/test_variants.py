@@ -199,7 +199,7 @@ def test_an_edit_in_another_language_is_given_to_what_awaits_approval_and_approv
 def test_what_was_sent_is_told_in_the_language_that_it_was_sent_in(admin: Browser) -> None:
     broadcast = a_broadcast(notification=a_notification(de=GERMAN), state="FINISHED")
     client = a_client(name="Ann", listings="both", language="fr")
-    sent = {"broadcast": broadcast, "client": client, "state": "SENT", "attempts": 1}
+    sent: dict[str, Any] = {"broadcast": broadcast, "client": client, "state": "SENT", "attempts": 1}
     german = a_delivery(**sent, language="de")
     french = a_delivery(**sent, language="fr", channel="sms")
 
