@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from notifier.audience import chains
+from notifier.languages import offered
 from notifier.models import Broadcast, Channel, Client, Preference, Suppression, Topic
 from notifier.policies import client_values, landlines, sms_countries
 from notifier.saved_audiences import compiling
@@ -32,6 +33,27 @@ def missed_by(
     others = chains.others(broadcast_id=broadcast.pk, notification_id=broadcast.notification_id)
     reached = chains.reached(broadcast_ids=[broadcast.pk, *others], channel=channel, client=OuterRef("client_id"))
     return wants.filter(~Exists(reached))
+
+
+def by_language(
+    *, topic: Topic, channel: Channel, needed: Sequence[str] = (), within: Members | None = None
+) -> dict[str | None, int]:
+    """How many recipients have each language on record, exact at this moment: one pass over all clients.
+
+    `needed`: the placeholders that they have a value for.
+    """
+    recipients = wanting(topic_id=topic.pk, channel=channel, within=within)
+    recipients = recipients.filter(*client_values.present(needed, client="client__"))
+    return dict(recipients.order_by().values_list("client__language").annotate(number=Count("pk")))
+
+
+def written_to_in(language: str | None, *, client: str = "") -> list[Q]:
+    """Conditions of those who are written to in this language; none for None. `client` leads to the clients' table."""
+    if language is None:
+        return []
+    if language == offered.default():
+        return [Q(**{f"{client}language": None}) | ~Q(**{f"{client}language__in": offered.codes()[1:]})]
+    return [Q(**{f"{client}language": language})]
 
 
 def sample(

@@ -69,14 +69,21 @@ def _class(letters: frozenset[str]) -> str:
 
 
 def of_recipients(
-    *, topic: Topic, keys: Sequence[str], needed: Sequence[str], within: Members | None = None
+    *,
+    topic: Topic,
+    keys: Sequence[str],
+    needed: Sequence[str],
+    within: Members | None = None,
+    language: str | None = None,
 ) -> Iterator[tuple[Mapping[str, str], int]]:
     """Values for the placeholders `keys` that make an SMS as long as those of so many recipients; most frequent first.
 
-    Up to MAX_SHAPES of them. Who lacks one of `needed` is left out.
+    Up to MAX_SHAPES of them. Who lacks one of `needed` is left out, and so is, with a language, whoever is written to
+    in another.
     """
     recipients = reachable.wanting(topic_id=topic.pk, channel=Channel.SMS, within=within)
     recipients = recipients.filter(*client_values.present(needed, client="client__"))
+    recipients = recipients.filter(*reachable.written_to_in(language, client="client__"))
     shapes = {f"shape_{key}": _Shape(client_values.SOURCES[key].expression("client__")) for key in keys}
     groups = recipients.order_by().annotate(**shapes).values_list(*shapes).annotate(number=Count("pk"))
     with topic_counts.along_the_indexes():

@@ -74,17 +74,24 @@ def erase(*, client_id: int, by: User | None, why: str, now: datetime) -> Erased
             email=None,
             phone=None,
             landline_ending=None,
+            language=None,
             is_active=False,
             erased_at=now,
             updated_at=now,
         )
         versions = Client.history.filter(id=client.pk).update(
-            name=client.name, first_name="", last_name="", email=None, phone=None, history_change_reason=None
+            name=client.name,
+            first_name="",
+            last_name="",
+            email=None,
+            phone=None,
+            language=None,
+            history_change_reason=None,
         )
         archiving.write_history(client_ids=[client.pk], by=by, why=f"erased: {why}", now=now)
         _delete_values(client)
         _scrub_texts(client, known)
-        deliveries = Delivery.objects.filter(client=client).exclude(address="").update(address="")
+        deliveries = Delivery.objects.filter(client=client).exclude(address="").update(address="", language=None)
         _scrub_log(client)
         _pseudonymise_addresses(client, had, known)
         imports_erasure.erase_rows(addresses=had, found=in_files, now=now)

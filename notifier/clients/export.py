@@ -13,14 +13,15 @@ from notifier.clients.imports.columns import CHANNELS, NOTHING, TopicRef, field_
 from notifier.fields import definitions, values
 from notifier.fields.definitions import Definition
 from notifier.files.base import quoted
+from notifier.languages import offered
 from notifier.models import Channel, Client, ClientTag, Preference, Suppression
 from notifier.values.base import Kind
 
 #: Rows in one query.
 CHUNK = 2_000
-LEADING_COLUMNS = ("Client number", "Name", "First name", "Last name", "E-mail", "Phone", "Time zone")
+LEADING_COLUMNS = ("Client number", "Name", "First name", "Last name", "E-mail", "Phone", "Language", "Time zone")
 TRAILING_COLUMNS = ("Client state", "Client since", "Suppressed")
-_MEANINGS = (NOTHING, "name", "first_name", "last_name", "email", "phone", "time_zone")
+_MEANINGS = (NOTHING, "name", "first_name", "last_name", "email", "phone", "language", "time_zone")
 #: Kinds whose values are numbers in a sheet.
 _NUMBERS = frozenset({Kind.WHOLE, Kind.DECIMAL, Kind.MONEY})
 
@@ -65,7 +66,16 @@ def rows(
         .prefetch_related(None)
         .annotate(phone_text=Cast("phone", CharField()))
         .values_list(
-            "pk", "name", "first_name", "last_name", "email", "phone_text", "time_zone", "is_active", "created_at"
+            "pk",
+            "name",
+            "first_name",
+            "last_name",
+            "email",
+            "phone_text",
+            "language",
+            "time_zone",
+            "is_active",
+            "created_at",
         )
         .iterator(chunk_size=CHUNK)
     )
@@ -75,7 +85,7 @@ def rows(
         own = dict(values.of_clients(ids, fields)) if fields else {}
         tagged = _tagged(ids) if has_tags else {}
         suppressed = _suppressed({"email": [row[4] for row in chunk], "sms": [row[5] for row in chunk]})
-        for pk, name, first, last, email, phone, zone, is_active, created_at in chunk:
+        for pk, name, first, last, email, phone, language, zone, is_active, created_at in chunk:
             wishes = ["yes" if wish else "no" for one in topics for wish in agreed[pk].get(one.pk, (False, False))]
             theirs = [("email", email), ("sms", phone)]
             never = "; ".join(f"{Channel(key[0]).in_words}: {suppressed[key]}" for key in theirs if key in suppressed)
@@ -83,7 +93,10 @@ def rows(
             called = [quoted(name), first and quoted(first), last and quoted(last)]
             cells = [_cell(one, own.get(pk, {}).get(one.id)) for one in fields]
             cells += [tagged.get(pk, "")] * has_tags
-            yield [pk, *called, email and quoted(email), phone, zone, *wishes, *cells, state, created_at, never]
+            # One that is no longer offered is not read back, and so it is left out.
+            known = language if language in offered.codes() else ""
+            written = [*called, email and quoted(email), phone, known, zone]
+            yield [pk, *written, *wishes, *cells, state, created_at, never]
 
 
 def _cell(definition: Definition, value: Any) -> object:
@@ -120,6 +133,6 @@ def _tagged(clients: Sequence[int]) -> dict[int, str]:
     return {client: quoted("; ".join(names)) for client, names in found.items()}
 
 
-def offered() -> list[Definition]:
+def choosable_fields() -> list[Definition]:
     """The fields that an export may have; retired ones too, of which clients may have values."""
     return list(definitions.every())

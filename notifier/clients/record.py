@@ -24,6 +24,7 @@ FIELDS = {
     "last_name": "Last name",
     "email": "E-mail",
     "phone": "Phone",
+    "language": "Language",
     "time_zone": "Time zone",
     "is_active": "Active",
     "erased_at": "Erased",
@@ -38,7 +39,7 @@ def consent_changes(client: Client) -> QuerySet[ConsentChange]:
 def deliveries(client: Client) -> QuerySet[Delivery]:
     """Newest first, without the broadcasts' texts."""
     rows = Delivery.objects.filter(client=client).select_related("broadcast").order_by("-pk")
-    return rows.defer("broadcast__email_body", "broadcast__sms_body", "broadcast__tally")
+    return rows.defer("broadcast__email_body", "broadcast__sms_body", "broadcast__variants", "broadcast__tally")
 
 
 def last_sent(client: Client) -> Delivery | None:

@@ -10,6 +10,7 @@ from notifier.clients import record
 from notifier.consent import suppression_history
 from notifier.fields import changes, definitions, tags, values
 from notifier.fields.definitions import Definitions
+from notifier.languages import offered
 from notifier.models import (
     Client,
     ConsentChange,
@@ -36,6 +37,7 @@ def full_record(*, client: Client, now: datetime) -> dict[str, Any]:
             "last name": _text(client.last_name),
             "e-mail": client.email,
             "phone": _text(client.phone),
+            "language": _language(client.language),
             "time zone": _text(client.time_zone),
             "active": client.is_active,
             "added": client.created_at.isoformat(timespec="seconds"),
@@ -143,6 +145,7 @@ def _message(delivery: Delivery) -> dict[str, Any]:
         "broadcast": str(delivery.broadcast),
         "channel": delivery.get_channel_display(),
         "address": delivery.address,
+        "language": _language(delivery.language),
         "outcome": delivery.get_state_display(),
         "detail": delivery.detail,
         "attempts": delivery.attempts,
@@ -177,6 +180,7 @@ def _version(row: Any) -> dict[str, Any]:
         "last name": _text(row.last_name),
         "e-mail": row.email,
         "phone": _text(row.phone),
+        "language": _language(row.language),
         "time zone": _text(row.time_zone),
         "active": row.is_active,
     }
@@ -184,6 +188,10 @@ def _version(row: Any) -> dict[str, Any]:
 
 def _moment(moment: datetime | None) -> str | None:
     return moment.isoformat(timespec="seconds") if moment else None
+
+
+def _language(code: str | None) -> str | None:
+    return offered.name(code) if code else None
 
 
 def _text(value: Any) -> str | None:

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import connection
 
 from notifier.audience import chains
-from notifier.messages import placeholders
+from notifier.messages import placeholders, variants
 from notifier.models import (
     Breaker,
     Broadcast,
@@ -57,19 +57,23 @@ class Content:
     installation: str
     #: The brand as JSON; None where the broadcast has none.
     brand: str | None
+    #: The texts in other languages, as `messages.variants` reads them.
+    variants: str
     #: What a client reads: of an SMS the body alone.
     channel: Channel
 
     @property
     def texts(self) -> tuple[str, ...]:
-        return (self.subject, self.preheader, self.body) if self.channel == Channel.EMAIL else (self.body,)
+        """In each language that some client reads."""
+        own = (self.subject, self.preheader, self.body) if self.channel == Channel.EMAIL else (self.body,)
+        return (*own, *variants.sent(variants.read(self.variants), self.channel.value))
 
 
 _CONTENT = f"""
     SELECT t.id, t.name, t.slug, b.subject, b.preheader, b.{{channel}}_body,
            EXISTS (SELECT 1 FROM {BREAKER} k WHERE k.channel = %s AND k.opened_at IS NOT NULL),
            b.notification_id, b.follows_id, b.is_critical, b.started_at,
-           COALESCE((SELECT i.code FROM {_INSTALLATION} i ORDER BY i.id LIMIT 1), ''), b.brand
+           COALESCE((SELECT i.code FROM {_INSTALLATION} i ORDER BY i.id LIMIT 1), ''), b.brand, b.variants
     FROM {BROADCAST} b JOIN {TOPIC} t ON t.id = b.topic_id
     WHERE b.id = %s AND b.state = '{Broadcast.State.RUNNING}' AND (b.expires_at IS NULL OR b.expires_at > %s)
 """  # noqa: S608
@@ -121,9 +125,11 @@ class PendingRow(NamedTuple):
     #: Only asked for where there are quiet hours.
     time_zone: str
     phone: str | None
+    #: As it is on record now.
+    language: str | None
     #: Of every placeholder; empty where it is missing.
     values: Mapping[str, str]
-    #: Whether one is missing for which the text has no fallback.
+    #: Whether one is missing for which the text, in one of its languages, has no fallback.
     lacks_value: bool
 
     def skip_reason(self) -> str:
@@ -154,7 +160,7 @@ _SELECT_PENDING = f"""
            (SELECT CASE WHEN s.source IN ({_CLIENT_REQUESTED}) AND s.created_at > %s
                         THEN {_SINCE_THE_START} ELSE 1 END
              FROM {SUPPRESSION} s WHERE s.channel = %s AND s.address = d.address),
-           {{landline}}, {{reached}}, {{over_cap}}, {{zone}}{{values}}
+           {{landline}}, {{reached}}, {{over_cap}}, {{zone}}, c.language{{values}}
     FROM {DELIVERY} d JOIN {CLIENT} c ON c.id = d.client_id
     WHERE d.id IN ({{ids}}) AND d.state = '{Delivery.State.PENDING}'
     ORDER BY d.id {{lock}}
@@ -254,7 +260,8 @@ def lock_clients(cursor: Any, channel: Channel, delivery_ids: Sequence[int]) -> 
 
 # --- Writing the result -----------------------------------------------------------------------------------------------
 _SENDING = f"""
-    UPDATE {DELIVERY} SET state = '{Delivery.State.SENDING}', lease_token = %s, due_at = %s WHERE id IN ({{ids}})
+    UPDATE {DELIVERY} SET state = '{Delivery.State.SENDING}', lease_token = %s, due_at = %s, language = {{language}}
+    WHERE id IN ({{ids}})
 """  # noqa: S608
 _SENT = f"""
     UPDATE {DELIVERY} SET state = '{Delivery.State.SENT}', due_at = NULL, settled_at = %s, detail = '',
@@ -263,10 +270,15 @@ _SENT = f"""
 """  # noqa: S608
 
 
-def mark_sending(cursor: Any, delivery_ids: Sequence[int], *, token: uuid.UUID, lease_ends_at: datetime) -> None:
-    if delivery_ids:
-        moment = connection.ops.adapt_datetimefield_value(lease_ends_at)
-        cursor.execute(_SENDING.format(ids=_listed(delivery_ids)), [_prepared(token), moment])
+def mark_sending(cursor: Any, rows: Sequence[PendingRow], *, token: uuid.UUID, lease_ends_at: datetime) -> None:
+    """With the language in which each is written to, as it was read with the row: it may change later."""
+    if not rows:
+        return
+    moment = connection.ops.adapt_datetimefield_value(lease_ends_at)
+    known = [(row.id, row.language) for row in rows if row.language]
+    language = "CASE id " + "WHEN %s THEN %s " * len(known) + "END" if known else "NULL"
+    statement = _SENDING.format(ids=_listed([row.id for row in rows]), language=language)
+    cursor.execute(statement, [_prepared(token), moment, *sum(known, ())])
 
 
 def mark_sent(

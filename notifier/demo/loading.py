@@ -12,6 +12,8 @@ from django.db.backends.utils import CursorWrapper
 from notifier.consent import suppressions
 from notifier.consent.suppressions import Evidence, Source
 from notifier.demo import estate, people
+from notifier.languages import offered
+from notifier.messages import variants
 from notifier.models import Channel, Client, ClientValues, ConsentChange, Notification, Preference, Suppression, Topic
 
 #: Clients in one transaction. Memory is flat: nothing of one chunk is kept for the next.
@@ -75,7 +77,13 @@ def _topics() -> dict[str, Topic]:
 def _add_notifications(topics: dict[str, Topic]) -> int:
     made = [
         Notification.objects.get_or_create(
-            topic=topics[text.topic], subject=text.subject, defaults={"email_body": text.email, "sms_body": text.sms}
+            topic=topics[text.topic],
+            subject=text.subject,
+            defaults={
+                "email_body": text.email,
+                "sms_body": text.sms,
+                "variants": variants.write({code: one for code, one in text.others.items() if code in offered.codes()}),
+            },
         )
         for text in people.TEXTS
     ]
@@ -91,7 +99,7 @@ def _make_staging(cursor: CursorWrapper) -> None:
     consents = ", ".join(f"email_{number} boolean, sms_{number} boolean" for number, _ in enumerate(TOPICS))
     cursor.execute(
         "CREATE TEMPORARY TABLE demo_client (id bigint, name varchar(200), first_name varchar(200), last_name "
-        "varchar(200), email varchar(254), phone varchar(128), "
+        "varchar(200), email varchar(254), phone varchar(128), language varchar(12), "
         f"is_active boolean, suppressed varchar(200), {consents})"
     )
 
@@ -105,15 +113,16 @@ def _add_clients(cursor: CursorWrapper, people: Sequence[people.Person], topics:
         )
     moment = connection.ops.adapt_datetimefield_value(now)
     cursor.execute(
-        f"INSERT INTO {_CLIENT} (id, name, first_name, last_name, email, phone, is_active, created_at, updated_at) "
-        "SELECT id, name, first_name, last_name, email, phone, is_active, %s, %s FROM demo_client ORDER BY id",
+        f"INSERT INTO {_CLIENT} (id, name, first_name, last_name, email, phone, language, is_active, created_at, "
+        "updated_at) SELECT id, name, first_name, last_name, email, phone, language, is_active, %s, %s "
+        "FROM demo_client ORDER BY id",
         [moment, moment],
     )
     added: int = cursor.rowcount
     cursor.execute(
-        f"INSERT INTO {_HISTORY} (id, name, first_name, last_name, email, phone, is_active, created_at, history_date, "
-        "history_type) SELECT id, name, first_name, last_name, email, phone, is_active, %s, %s, '+' FROM demo_client "
-        "ORDER BY id",
+        f"INSERT INTO {_HISTORY} (id, name, first_name, last_name, email, phone, language, is_active, created_at, "
+        "history_date, history_type) SELECT id, name, first_name, last_name, email, phone, language, is_active, %s, "
+        "%s, '+' FROM demo_client ORDER BY id",
         [moment, moment],
     )
     for number, topic in enumerate(topics):
@@ -150,7 +159,7 @@ def _stage(cursor: CursorWrapper, numbered: Iterable[tuple[int, people.Person]])
     rows = [
         (
             *(pk, person.name, person.first_name, person.last_name, person.email, person.phone),
-            *(person.is_active, person.suppressed),
+            *(person.language, person.is_active, person.suppressed),
             *(flag for consent in person.consents for flag in consent),
         )
         for pk, person in numbered

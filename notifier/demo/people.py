@@ -8,9 +8,11 @@ assigned.
 import random
 import re
 import unicodedata
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from notifier.messages.variants import Texts
 
 DOMAINS = ("example.com", "example.org", "example.net")
 AREA_CODES = """
@@ -99,6 +101,8 @@ class ChannelConsents(NamedTuple):
     sms: bool
 
 
+#: By the first of the first names of a culture; of the others it is not on record.
+LANGUAGES = {"Élodie": "fr", "Sofía": "es", "Lena": "de", "Valentina": "es", "Marisol": "es"}
 CONSENTS = (
     ChannelConsents(True, False),
     ChannelConsents(False, True),
@@ -115,6 +119,8 @@ class Person(NamedTuple):
     name: str
     email: str | None
     phone: str | None
+    #: A code; None where none is on record, as for most.
+    language: str | None
     is_active: bool
     #: One for each topic, in their order.
     consents: tuple[ChannelConsents, ...]
@@ -130,6 +136,8 @@ class Text:
     subject: str
     email: str = ""
     sms: str = ""
+    #: In other languages, by language; one of them without an SMS, as happens.
+    others: Mapping[str, Texts] = field(default_factory=dict)
 
 
 def invent(*, count: int, seed: int, topics: int) -> Iterator[Person]:
@@ -141,6 +149,7 @@ def invent(*, count: int, seed: int, topics: int) -> Iterator[Person]:
 
 def _person(chance: random.Random, number: int, topics: int) -> Person:
     firsts, lasts = chance.choice(CULTURES)
+    language = LANGUAGES.get(firsts[0])
     first, last, whole = chance.choice(firsts), chance.choice(lasts), ""
     if number % ODD_EVERY == ODD_EVERY - 1:
         first, last, whole = ODD[number // ODD_EVERY % len(ODD)]
@@ -156,6 +165,7 @@ def _person(chance: random.Random, number: int, topics: int) -> Person:
         if has_email
         else None,
         phone=phone_number(number) if has_phone else None,
+        language=language,
         is_active=chance.random() >= 0.02,
         consents=consents,
         suppressed=chance.choice(REASONS) if chance.random() < 0.01 else "",
@@ -202,6 +212,48 @@ Viewings start on *Saturday at ten*. Reply to this e-mail to book a place.
 We’ll write again when there is more news about {{ topic }}.""",
         sms='Hello {{ first_name | "there" }}, three new listings this week. Viewings start Saturday at 10. '
         "Reply to join.",
+        others={
+            "de": Texts(
+                subject='{{ first_name | "Neu" }}: drei neue Angebote in dieser Woche',
+                email_body="""Guten Tag, {{ name }},
+
+in dieser Woche haben wir drei Objekte neu aufgenommen:
+
+- **Eine Zweizimmerwohnung am Fluss** mit Südbalkon
+- **Ein Reihenhaus am Bahnhof**, frisch gedämmt
+- **Ein Landhaus mit Obstgarten**, zwanzig Minuten von der Stadt
+
+Die Besichtigungen beginnen am *Samstag um zehn Uhr*. Antworten Sie auf diese E-Mail, um einen Platz zu reservieren.""",
+                sms_body='{{ first_name | "Guten Tag" }}, drei neue Angebote. Besichtigung ab Samstag, 10 Uhr. '
+                "Zum Anmelden antworten.",
+            ),
+            "fr": Texts(
+                subject='{{ first_name | "Bonjour" }}, trois nouvelles annonces cette semaine',
+                email_body="""Bonjour {{ name }},
+
+Trois biens sont entrés dans notre catalogue cette semaine :
+
+- **Un deux-pièces au bord de la rivière**, avec balcon plein sud
+- **Une maison mitoyenne près de la gare**, isolation refaite
+- **Une maison de campagne avec verger**, à vingt minutes de la ville
+
+Les visites commencent *samedi à dix heures*. Répondez à cet e-mail pour réserver.""",
+                sms_body='{{ first_name | "Bonjour" }}, trois nouvelles annonces. Visites samedi à 10 h. Répondez pour '
+                "venir.",
+            ),
+            "es": Texts(
+                subject='{{ first_name | "Hola" }}, tres novedades esta semana',
+                email_body="""Hola, {{ name }}:
+
+Esta semana hemos incorporado tres viviendas:
+
+- **Un piso de dos habitaciones junto al río**, con balcón al sur
+- **Una casa adosada cerca de la estación**, recién aislada
+- **Una casa de campo con huerto**, a veinte minutos de la ciudad
+
+Las visitas empiezan *el sábado a las diez*. Responda a este correo para reservar.""",
+            ),
+        },
     ),
     Text(
         topic="listings",

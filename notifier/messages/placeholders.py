@@ -12,7 +12,10 @@ from html import escape, unescape
 from typing import NamedTuple
 
 from django.conf import settings
+from django.utils import translation
+from django.utils.translation import gettext as _
 
+from notifier.languages import offered
 from notifier.messages import lines
 
 #: What a last line of each SMS may say, where SMS_STOP_LINE says nothing yet.
@@ -131,12 +134,31 @@ def named(text: str) -> str:
     return replace(text, lambda use: f"[{in_words(use.key)}]")
 
 
-def sms(text: str, replacements: Mapping[str, str], *, stop_line: str | None = None) -> str:
+@lru_cache(maxsize=64)
+def our_stop_line(language: str) -> str:
+    """`STOP_LINE` in this language."""
+    with translation.override(language):
+        return _("Reply STOP to end")
+
+
+def stop_line(language: str | None = None) -> str:
+    """The last line of each SMS to a client of this language; empty where there is none.
+
+    What SMS_STOP_LINE says is for everyone, unless SMS_STOP_LINE_DE says it in German, or it is a line of ours, which
+    is translated.
+    """
+    code, line = offered.of(language), settings.SMS_STOP_LINE
+    own: str = settings.SMS_STOP_LINES.get(code, "")
+    return own or (our_stop_line(code) if line == STOP_LINE else line)
+
+
+def sms(text: str, replacements: Mapping[str, str], *, ending: str | None = None, reader: str | None = None) -> str:
     """An SMS as it goes out: the text for one client and, as its last line, how to stop these messages.
 
-    That line is `stop_line`, or else SMS_STOP_LINE. It is not added where the text ends with it already.
+    That line is `ending`, or else that of the language of whoever reads it. It is not added where the text ends with it
+    already.
     """
-    line = settings.SMS_STOP_LINE if stop_line is None else stop_line
+    line = stop_line(reader) if ending is None else ending
     rendered = render(text, replacements)
     if not line or not rendered.strip() or rendered.rstrip().endswith(line):
         return rendered

@@ -64,7 +64,7 @@ def describe(char: str) -> str:
     return f"“{shown}” ({name}{plainer})" if shown else f"{name}{plainer}"
 
 
-def upper_bounds(text: str, *, longest_name: int, topic: str) -> tuple[SmsSize, SmsSize]:
+def upper_bounds(text: str, *, longest_name: int, topic: str, reader: str | None = None) -> tuple[SmsSize, SmsSize]:
     """The largest sizes of `text` for clients whose names have up to so many characters.
 
     The first is for names within GSM-7's basic set, the second for names beyond it, which make the whole text UCS-2.
@@ -73,20 +73,21 @@ def upper_bounds(text: str, *, longest_name: int, topic: str) -> tuple[SmsSize, 
     number is even.
     """
     within, *beyond = (
-        _largest(text, name, topic)
+        _largest(text, name, topic, reader)
         for name in ("n" * longest_name, "😀" * longest_name, ("я" + "😀" * longest_name)[:longest_name])
     )
     return within, max(beyond, key=_weight)
 
 
-def _largest(text: str, name: str, topic: str) -> SmsSize:
+def _largest(text: str, name: str, topic: str, reader: str | None) -> SmsSize:
     """Of the text for a client with this name in each place, and for who lacks one that has a fallback."""
     needed = placeholders.needed(text)
     may_lack = [key for key in placeholders.used(text) if key not in needed][:MAX_LACKED]
     named = {**dict.fromkeys(placeholders.PLACEHOLDERS, name), "topic": topic}
     sizes = (
-        measure(placeholders.sms(text, named | {key: "" for key, lacks in zip(may_lack, lacked, strict=True) if lacks}))
-        for lacked in itertools.product((False, True), repeat=len(may_lack))
+        measure(placeholders.sms(text, named | dict.fromkeys(lacked, ""), reader=reader))
+        for number in range(len(may_lack) + 1)
+        for lacked in itertools.combinations(may_lack, number)
     )
     return max(sizes, key=_weight)
 

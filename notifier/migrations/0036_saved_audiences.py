@@ -7,7 +7,7 @@ import notifier.messages.lines
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("notifier", "0032_first_and_last_names_of_before"),
+        ("notifier", "0035_variants"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -95,7 +95,7 @@ class Broadcast(WithBodies):
     #: Nothing was sent yet, and clients who are added now are still included.
     BEFORE_START = (State.AWAITING_APPROVAL, State.SCHEDULED)
     #: What is copied from the notification.
-    FROZEN = ("topic_id", *Notification.TEXTS)
+    FROZEN = ("topic_id", *Notification.CONTENT)
 
     notification = models.ForeignKey(Notification, on_delete=models.PROTECT, related_name="broadcasts")
     topic = models.ForeignKey(Topic, on_delete=models.PROTECT, related_name="broadcasts")
@@ -103,6 +103,8 @@ class Broadcast(WithBodies):
     preheader = models.CharField(max_length=150, blank=True, default="", db_default="")
     email_body = models.TextField("e-mail text", blank=True)
     sms_body = models.TextField("SMS text", blank=True)
+    #: The same in other languages, as `notifier.messages.variants` writes it.
+    variants = models.TextField("in other languages", blank=True, default="", db_default="", editable=False)
     #: The brand as it was when the broadcast was asked for, as `BrandLook` writes it. NULL: there was none.
     brand = models.JSONField(null=True)
     #: The notification's `updated_at` when its text was copied; shows whether it was edited since.

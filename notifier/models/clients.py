@@ -85,6 +85,8 @@ class Client(models.Model):
     is_active = models.BooleanField("active", default=True, db_default=True)
     #: Empty: the phone number's zone counts, or else CLIENT_TIME_ZONE.
     time_zone = models.CharField(max_length=64, blank=True, default="", db_default="")
+    #: One of CLIENT_LANGUAGES, as a code. NULL, and one that is no longer among them: the default of the settings.
+    language = models.CharField(max_length=12, null=True, blank=True)
     created_at = models.DateTimeField("created", auto_now_add=True)
     updated_at = models.DateTimeField("changed", auto_now=True)
 
@@ -129,6 +131,8 @@ class Client(models.Model):
             # For the lists of those who agreed and have no address, likewise.
             models.Index(name="client_no_email_name", fields=["name"], condition=Q(email=None)),
             models.Index(name="client_no_phone_name", fields=["name"], condition=Q(phone=None)),
+            # For the list of those with one language, in the order of names.
+            models.Index(name="client_language_name", fields=["language", "name"]),
             models.Index(name="client_created", fields=["created_at"]),
             # Clients with a landline number, whom the confirm page subtracts; whether they are active, too.
             models.Index(

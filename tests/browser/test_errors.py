@@ -53,7 +53,7 @@ def add_a_client(page: Page) -> tuple[str, str]:
 def write(page: Page) -> tuple[str, str]:
     page.goto(reverse("admin:notifier_notification_add"))
     page.get_by_label("Topic").select_option(label="Listings")
-    page.get_by_label("Subject").fill("News")
+    page.get_by_label("Subject:").fill("News")
     press(page, "Save")
     return "id_email_body", "Write an e-mail text, an SMS text, or both."
 

@@ -15,6 +15,8 @@ from notifier.addresses import phones
 from notifier.clients import names
 from notifier.demo.people import AREA_CODES
 from notifier.fields import definitions, tags
+from notifier.messages import variants
+from notifier.messages.variants import Texts
 from notifier.models import (
     Brand,
     Breaker,
@@ -59,6 +61,7 @@ def a_client(
     phone: str | None = FRESH,
     is_active: bool = True,
     time_zone: str = "",
+    language: str | None = None,
     **consent: Consent,
 ) -> Client:
     """A client with both addresses. Consent is by topic: `a_client(listings="email", offerings="both")`.
@@ -74,6 +77,7 @@ def a_client(
         email=f"client{number}@example.com" if email == FRESH else email,
         phone=phone,
         landline_ending=_landline_ending(phone),
+        language=language,
         is_active=is_active,
         time_zone=time_zone,
     )
@@ -129,9 +133,16 @@ def a_notification(
     email_body: str = "Hello {{ name }}, have a look.",
     sms_body: str = "Hello {{ name }}",
     preheader: str = "",
+    **others: Texts,
 ) -> Notification:
+    """What it says in other languages is given by language: `a_notification(de=Texts("Hallo", …))`."""
     return Notification.objects.create(
-        topic=topic or a_topic(), subject=subject, preheader=preheader, email_body=email_body, sms_body=sms_body
+        topic=topic or a_topic(),
+        subject=subject,
+        preheader=preheader,
+        email_body=email_body,
+        sms_body=sms_body,
+        variants=variants.write(others),
     )
 
 
@@ -171,6 +182,7 @@ def a_broadcast(
         "preheader": notification.preheader,
         "email_body": notification.email_body,
         "sms_body": notification.sms_body,
+        "variants": notification.variants,
         "state": state,
         "audience_upto": audience_upto if audience_upto is not None else newest or 0,
         "request_id": uuid.uuid4(),

@@ -1,7 +1,7 @@
 """What staff read before they send: who would get it, who would not and why, how it reads, what speaks against it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 
@@ -9,6 +9,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 
 from notifier.admin.broadcasts import samples
+from notifier.admin.broadcasts.samples import SampleVariant
 from notifier.admin.broadcasts.totals import Totals
 from notifier.admin.clients import audience_lists
 from notifier.audience import estimates, held_back, missing_values, reachable, topic_counts, unreached
@@ -17,7 +18,9 @@ from notifier.audience.missing_values import Lacking
 from notifier.audience.standings import Standing
 from notifier.audience.topic_counts import Reach
 from notifier.broadcasts import lifecycle
+from notifier.languages import offered
 from notifier.messages import fill_ins, placeholders, sms_segments
+from notifier.messages.variants import Completeness
 from notifier.models import Broadcast, Channel, Client, Notification, Topic
 from notifier.policies import client_values, sms_countries
 from notifier.runtime import clock
@@ -159,6 +162,8 @@ class Offer:
     #: Waiting, under way, or started a short while ago: sending again must be asked for.
     earlier: list[Broadcast]
     segments: Segments
+    #: How it reads in other languages.
+    variants: list[SampleVariant] = field(default_factory=list)
 
     @property
     def sends(self) -> int:
@@ -182,6 +187,8 @@ class Offer:
     def warnings(self) -> list[str]:
         found = [self._warning(channel, channel.reach) for channel in self.channels if channel.reach]
         found += [channel.too_large for channel in self.channels]
+        found += [f"{one.name}: {shown.warning}" for one in self.variants for shown in one.shown if shown.warning]
+        found += [self._incomplete(one) for one in self.notification.completeness if one.is_begun]
         if any(channel.reach for channel in self.channels) and not self.sends:
             found.insert(0, f"Nobody would get this: no client can be reached about {self.notification.topic} now.")
         return [*self._left_open(), *(warning for warning in found if warning)]
@@ -189,7 +196,15 @@ class Offer:
     def _left_open(self) -> list[str]:
         """What a template left to be filled in, in whichever of the texts."""
         text = self.notification
-        return fill_ins.warnings("\n".join((text.subject, text.preheader, text.email_body, text.sms_body)))
+        all_texts = (text.own_texts, *text.other_texts.values())
+        return fill_ins.warnings("\n".join(getattr(texts, name) for texts in all_texts for name in Notification.TEXTS))
+
+    def _incomplete(self, one: Completeness) -> str:
+        if one.is_complete:
+            return ""
+        channels = " and ".join(Channel(kind).in_words for kind in one.missing)
+        default = offered.name(offered.default())
+        return f"{one.name}: {one.words}. Clients who read {one.name} get the {default} {channels} instead."
 
     def _warning(self, offer: ChannelOffer, reach: Reach) -> str:
         name = offer.channel.in_words
@@ -344,7 +359,7 @@ def _offers(
 ) -> list[Offer]:
     counted = {(pk, channel): reach for pk, found in (reaches or {}).items() for channel, reach in found.items()}
     asked = {_key(n, channel): n.topic for n in notifications for channel in Channel}
-    samples = {
+    samples_by = {
         key: reachable.sample(topic=topic, channel=key[1], needed=key[2], within=to.within)
         for key, topic in asked.items()
     }
@@ -353,7 +368,7 @@ def _offers(
         heading = _lacking_heading(n)
         channels = [
             replace(
-                _channel_offer(n, channel, counted.get((n.topic_id, channel)), samples[_key(n, channel)]),
+                _channel_offer(n, channel, counted.get((n.topic_id, channel)), samples_by[_key(n, channel)]),
                 audience_id=to.audience_id,
                 over_cap=over_caps.get(_key(n, channel), 0) if channel in n.channels else 0,
                 lacking=lacking.get(_key(n, channel), missing_values.NOBODY),
@@ -363,13 +378,20 @@ def _offers(
             for channel in Channel
         ]
         sms = next(one for one in channels if one.channel == Channel.SMS)
-        segments = estimates.segments(text=n.sms_body.strip(), topic=n.topic, recipients=sms.sends, within=to.within)
+        segments = estimates.segments(
+            text=n.sms_body.strip(),
+            topic=n.topic,
+            recipients=sms.sends,
+            within=to.within,
+            others={code: n.other_texts[code].sms_body for code in n.languages(Channel.SMS)} if reaches else {},
+        )
         made.append(
             Offer(
                 notification=n,
                 channels=channels,
                 earlier=[b for b in earlier if b.notification_id == n.pk],
                 segments=segments,
+                variants=samples.variants_of(n, {channel: samples_by[_key(n, channel)] for channel in Channel}),
             )
         )
     return made

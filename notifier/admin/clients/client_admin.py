@@ -34,7 +34,7 @@ from notifier.admin.clients.audience_lists import AudienceChangeList, AudienceFi
 from notifier.admin.clients.client_form import ClientForm
 from notifier.admin.clients.explanation_page import explanation_page
 from notifier.admin.clients.field_filters import FieldsFilter
-from notifier.admin.clients.list_filters import ActiveFilter, ConsentFilter, LandlineFilter
+from notifier.admin.clients.list_filters import ActiveFilter, ConsentFilter, LandlineFilter, LanguageFilter
 from notifier.admin.clients.preferences import PreferenceInline
 from notifier.admin.lists import routing, search, selection
 from notifier.admin.lists.addresses import readable
@@ -56,7 +56,15 @@ class ClientAdmin(GuardedDeleteAdmin):
     form = ClientForm
     inlines = (PreferenceInline,)
     list_display = ("name", "shown_email", "shown_phone", "wants", "state", "created")
-    list_filter = (ActiveFilter, ConsentFilter, LandlineFilter, ReachFilter, AudienceFilter, FieldsFilter)
+    list_filter = (
+        ActiveFilter,
+        ConsentFilter,
+        LanguageFilter,
+        LandlineFilter,
+        ReachFilter,
+        AudienceFilter,
+        FieldsFilter,
+    )
     search_fields = ("name",)
     search_help_text = search.HELP
     ordering = ("name",)
@@ -70,7 +78,7 @@ class ClientAdmin(GuardedDeleteAdmin):
         bulk_acts.export_all_data,
         bulk_acts.erase_selected,
     )
-    fieldsets = ((None, {"fields": ("first_name", "last_name", "name", "email", "phone", "time_zone")}),)
+    fieldsets = ((None, {"fields": ("first_name", "last_name", "name", "email", "phone", "language", "time_zone")}),)
 
     # --- Its form, with the fields that staff defined ---
     def get_fieldsets(self, request: HttpRequest, obj: Client | None = None) -> Any:

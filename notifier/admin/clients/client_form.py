@@ -18,8 +18,15 @@ from notifier.consent import consents
 from notifier.fields import changes
 from notifier.fields.definitions import Definitions
 from notifier.forms.stale_forms import StaleModelForm, person, since_with_skew
+from notifier.languages import offered
 from notifier.models import Client
 from notifier.staff import timezones
+
+
+def _language_choices(own: str | None) -> list[tuple[str, str]]:
+    """With the client's own, also where it is no longer offered: saving another field must not take it away."""
+    found = [("", f"Not set ({offered.name(offered.default())})"), *offered.choices()]
+    return found if own is None or own in offered.codes() else [*found, (own, f"{offered.name(own)}, not offered")]
 
 
 class ClientForm(StaleModelForm):
@@ -27,6 +34,11 @@ class ClientForm(StaleModelForm):
         required=False,
         help_text="Used for quiet hours. If you don’t choose one, it is worked out from the phone number, or else is "
         f"{settings.CLIENT_TIME_ZONE}.",
+    )
+    language = forms.TypedChoiceField(
+        required=False,
+        empty_value=None,
+        help_text="What they get is in this language, where you have written it in it.",
     )
     #: Shown below the matrix, where it belongs.
     evidence = EvidenceField(
@@ -52,6 +64,8 @@ class ClientForm(StaleModelForm):
         if phone and self.instance.has_landline:
             phone.help_text = "This is a landline number, so no SMS is sent to it."
         # A reader's form has no fields.
+        if language := cast(forms.ChoiceField | None, self.fields.get("language")):
+            language.choices = _language_choices(self.instance.language)
         if field := cast(forms.ChoiceField | None, self.fields.get("time_zone")):
             choices = timezones.zone_choices("From their phone number")
             # A zone from an imported file may be an alias, which the list does not have.

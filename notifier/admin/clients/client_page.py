@@ -13,6 +13,7 @@ from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.admin.lists.selection import Selection
 from notifier.clients import record
 from notifier.fields import changes, definitions, tags, values
+from notifier.languages import offered
 from notifier.models import Channel, Client
 from notifier.policies import quiet_hours
 from notifier.staff import groups
@@ -34,6 +35,8 @@ def profile_context(model_admin: BackOfficeAdmin, request: HttpRequest, client: 
     zones = quiet_hours.zones_of(time_zone=client.time_zone, phone=str(client.phone) if client.phone else None)
     context: dict[str, Any] = {
         "is_profile": True,
+        "language": offered.name(offered.of(client.language)),
+        "is_default_language": client.language not in offered.codes(),
         "zone": _shown_zone(zones),
         "zone_from": _source_of_zone(client, zones),
     }

@@ -49,7 +49,7 @@ def _chosen_broadcast(number: str) -> Broadcast | None:
 
 def _found_broadcasts(term: str) -> QuerySet[Broadcast]:
     """The newest first; with a term, those of this number or with these words in the subject."""
-    newest = Broadcast.objects.order_by("-pk").defer("email_body", "sms_body", "tally")
+    newest = Broadcast.objects.order_by("-pk").defer("email_body", "sms_body", "variants", "tally")
     broadcast_id = numbers.read_id(term.removeprefix("#"))
     if broadcast_id is not None:
         return newest.filter(Q(pk=broadcast_id) | Q(subject__icontains=term))

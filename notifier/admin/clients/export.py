@@ -65,7 +65,7 @@ def export_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpRespo
     found = rows.found.filter(erased_at=None)
     is_long = found.order_by()[MAX_XLSX : MAX_XLSX + 1].exists()
     # Of more than that the page shows no number, and nobody could tell whether they are the same.
-    fields = export.offered()
+    fields = export.choosable_fields()
     version = "" if is_long else versions.digest_of_ids(archiving.ids_of(found))
     kind, note = request.POST.get("kind") if request.method == "POST" else None, ""
     if kind in downloads.KINDS and not (kind == "xlsx" and is_long):

@@ -26,6 +26,7 @@ FIELDS = {
     "last_name": "Last name",
     "email": "E-mail address",
     "phone": "Phone number",
+    "language": "Language",
     "time_zone": "Time zone",
     "tags": "Tags, separated by commas or semicolons",
 }
@@ -42,6 +43,8 @@ _SYNONYMS = {
     "phone": "phone phonenumber mobile mobilephone mobilenumber mobilphone cell cellphone tel telephone "
     "telephonenumber telefon telefonnummer handy handynummer mobil mobilnummer mobiltelefon gsm telefono movil "
     "portable telefoon sms smsnumber phone1value phone1",
+    "language": "language lang languagecode locale preferredlanguage clientlanguage sprache muttersprache "
+    "korrespondenzsprache langue idioma lengua lingua taal",
     "time_zone": "timezone tz zone zeitzone fuseauhoraire zonahoraria tijdzone",
     "tags": "tag tags taglist keywords",
 }

@@ -1,4 +1,4 @@
-"""What a column is by what stands in it, where its name does not tell: an address, a number, a time zone.
+"""What a column is by what stands in it, where its name does not tell: an address, a number, a time zone, a language.
 
 Only the first rows are looked at. Consent is never told by contents: a yes says nothing of what it is to.
 """
@@ -13,6 +13,7 @@ from notifier.clients.imports.columns import NOTHING
 from notifier.clients.imports.rows import WISHES, read_time_zone
 from notifier.fields.definitions import Definition
 from notifier.files.base import Table
+from notifier.languages import offered
 from notifier.values.base import CELL
 
 #: So many rows are looked at, and no longer cell.
@@ -24,6 +25,8 @@ SHARE = 0.6
 MIN_LETTERS, LIKENESS = 5, 0.85
 #: A number in one of these takes no SMS.
 _NO_PHONES = frozenset({"fax", "telefax", "homefax", "workfax", "businessfax"})
+#: Their contents may be called as a language is, and say something else.
+_NO_LANGUAGES = frozenset("country countrycode land pays pais nationality nation region market state".split())
 _DIGITS = frozenset("0123456789")
 
 
@@ -68,7 +71,8 @@ def _is_contradicted(meaning: str, cells: Sequence[str], fits: Mapping[str, Call
 
 
 def _may_be(field: str, name: str) -> bool:
-    return field != "phone" or columns.plain(name) not in _NO_PHONES
+    others = {"phone": _NO_PHONES, "language": _NO_LANGUAGES}
+    return columns.plain(name) not in others.get(field, frozenset())
 
 
 def _with_names(
@@ -148,8 +152,15 @@ def _tests(region: str | None) -> dict[str, Callable[[str], bool]]:
             sum(letter in _DIGITS for letter in text) > 5
             and _can_be_read(lambda number: phones.read(number, region=region), text)
         ),
+        "language": lambda text: _is_language(text),
         "time_zone": lambda text: "/" in text and _can_be_read(read_time_zone, text),
     }
+
+
+def _is_language(text: str) -> bool:
+    """Two capitals are rather a country: DE, FR and ES are both."""
+    is_country = len(text) == 2 and text.isupper()
+    return not is_country and text.casefold() not in WISHES and _can_be_read(offered.read, text)
 
 
 def _can_be_read(read: Callable[[str], object], text: str) -> bool:

@@ -15,6 +15,7 @@ from notifier.clients.imports import value_cells
 from notifier.clients.imports.columns import BOTH, EMAIL, SMS, ConsentColumn, Layout, spread
 from notifier.clients.imports.value_cells import TagCells
 from notifier.files.base import NO_RESULT
+from notifier.languages import offered
 from notifier.messages import lines
 from notifier.values.base import Stored
 
@@ -72,6 +73,7 @@ class Parsed:
     email: str | None = None
     phone: str | None = None
     is_landline: bool = False
+    language: str | None = None
     time_zone: str | None = None
     consents: dict[ConsentColumn, bool] = field(default_factory=dict)
     #: What it says something about that can't be read: it may be a no.
@@ -98,6 +100,7 @@ class RowReader:
         parsed = Parsed()
         self._read_name(cells, parsed)
         self._read_addresses(cells, parsed)
+        parsed.language = self._checked("language", cells, offered.read, parsed.mistakes)
         parsed.time_zone = self._checked("time_zone", cells, read_time_zone, parsed.mistakes)
         self._read_consents(cells, parsed)
         if self._values:

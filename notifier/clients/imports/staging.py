@@ -38,7 +38,7 @@ _TABLES = ("import_row", "import_match", "import_change", "import_erased")
 #: Condition: the row would change a field of its client.
 _ALTERS = " OR ".join(
     f"(f.{name} IS NOT NULL AND (c.{name} IS NULL OR c.{name} <> f.{name}))"
-    for name in ("name", "first_name", "last_name", "email", "phone", "time_zone")
+    for name in ("name", "first_name", "last_name", "email", "phone", "language", "time_zone")
 )
 
 
@@ -107,8 +107,9 @@ def staging(
         columns = "".join(f", w{number} smallint" for number, _ in enumerate(consents))
         cursor.execute(
             "CREATE TEMPORARY TABLE import_row (line integer PRIMARY KEY, name varchar(200), email varchar(254), "
-            "phone varchar(128), time_zone varchar(64), mistakes text, part_of_name varchar(200), landline smallint, "
-            "doubt smallint, first_name varchar(200), last_name varchar(200)"
+            "phone varchar(128), language varchar(12), time_zone varchar(64), mistakes text, "
+            "part_of_name varchar(200), landline smallint, doubt smallint, first_name varchar(200), "
+            "last_name varchar(200)"
             f"{columns})"
         )
         staged = StagedValues(cursor, values, tag_column, tag_cells)
@@ -130,7 +131,7 @@ class Staging:
         self.cursor = cursor
         self.consents = consents
         self.values = values
-        self._width = 11 + len(consents)
+        self._width = 12 + len(consents)
 
     # --- In ---
     def add(self, rows: Iterator[tuple[int, Parsed]]) -> Iterator[int]:
@@ -147,7 +148,7 @@ class Staging:
         said = parsed.consents
         unread = parsed.unreadable
         wishes = [_UNREADABLE if one in unread else int(said[one]) if one in said else None for one in self.consents]
-        fields = (parsed.name, parsed.email, parsed.phone, parsed.time_zone, mistakes)
+        fields = (parsed.name, parsed.email, parsed.phone, parsed.language, parsed.time_zone, mistakes)
         rest = (parsed.part_of_name, int(parsed.is_landline), int(parsed.doubt), parsed.first_name, parsed.last_name)
         return (line, *fields, *rest, *wishes)
 
@@ -192,7 +193,7 @@ class Staging:
             ), owned AS (
                 SELECT found.*, COALESCE(by_email, by_phone) AS owner FROM found
             ), f AS (
-                SELECT line, email, phone, time_zone, mistakes, landline, by_email, by_phone, owner,
+                SELECT line, email, phone, language, time_zone, mistakes, landline, by_email, by_phone, owner,
                     COALESCE(name, CASE WHEN owner IS NULL THEN part_of_name END) AS name,
                     CASE WHEN name IS NOT NULL OR owner IS NULL THEN first_name END AS first_name,
                     CASE WHEN name IS NOT NULL OR owner IS NULL THEN last_name END AS last_name,
@@ -201,7 +202,7 @@ class Staging:
                     {_first_line("owner")} AS owner_line{refusals}
                 FROM owned
             )
-            SELECT f.line, f.name, f.first_name, f.last_name, f.email, f.phone, f.time_zone,
+            SELECT f.line, f.name, f.first_name, f.last_name, f.email, f.phone, f.language, f.time_zone,
                 COALESCE(f.owner, {fresh}) AS client_id, f.by_phone,
                 f.owner IS NULL AS is_new,
                 f.owner IS NOT NULL AND ({_ALTERS}) AS alters, COALESCE(NOT c.is_active, false) AS is_archived,
@@ -406,7 +407,7 @@ class Staging:
         """Of what `match` and `compare` found: whose each row is, what it would change, and what stays off."""
         self.cursor.execute(
             "SELECT line, is_new, CASE WHEN is_new THEN NULL ELSE client_id END, alters, is_archived, mistake, name, "
-            "first_name, last_name, email, phone, time_zone FROM import_match ORDER BY line"
+            "first_name, last_name, email, phone, language, time_zone FROM import_match ORDER BY line"
         )
         rows = self.cursor.fetchall()
         self.cursor.execute(

@@ -98,10 +98,10 @@ class _Writer:
 
     def add_clients(self) -> None:
         self._run(
-            f"INSERT INTO {_CLIENT} (id, name, first_name, last_name, email, phone, landline_ending, time_zone, "
-            "is_active, created_at, updated_at) "
+            f"INSERT INTO {_CLIENT} (id, name, first_name, last_name, email, phone, landline_ending, language, "
+            "time_zone, is_active, created_at, updated_at) "
             "SELECT client_id, name, COALESCE(first_name, ''), COALESCE(last_name, ''), email, phone, "
-            f"{_LANDLINE_ENDING.format('phone')}, COALESCE(time_zone, ''), true, %s, %s FROM import_match "
+            f"{_LANDLINE_ENDING.format('phone')}, language, COALESCE(time_zone, ''), true, %s, %s FROM import_match "
             "WHERE is_new AND mistake = '' ORDER BY line",
             self._moment,
             self._moment,
@@ -121,6 +121,7 @@ class _Writer:
             f"email = COALESCE(m.email, {_CLIENT}.email), phone = COALESCE(m.phone, {_CLIENT}.phone), "
             f"landline_ending = CASE WHEN m.phone IS NULL THEN {_CLIENT}.landline_ending "
             f"ELSE {_LANDLINE_ENDING.format('m.phone')} END, "
+            f"language = COALESCE(m.language, {_CLIENT}.language), "
             f"time_zone = COALESCE(m.time_zone, {_CLIENT}.time_zone), updated_at = %s "
             f"FROM import_match m WHERE m.client_id = {_CLIENT}.id AND m.alters AND m.mistake = ''",
             self._moment,
@@ -142,9 +143,9 @@ class _Writer:
 
     def _record(self, kind: str, which: str) -> None:
         self._run(
-            f"INSERT INTO {_HISTORY} (id, name, first_name, last_name, email, phone, time_zone, is_active, created_at, "
-            "erased_at, history_date, history_change_reason, history_type, history_user_id) "
-            "SELECT c.id, c.name, c.first_name, c.last_name, c.email, c.phone, c.time_zone, c.is_active, "
+            f"INSERT INTO {_HISTORY} (id, name, first_name, last_name, email, phone, language, time_zone, is_active, "
+            "created_at, erased_at, history_date, history_change_reason, history_type, history_user_id) "
+            "SELECT c.id, c.name, c.first_name, c.last_name, c.email, c.phone, c.language, c.time_zone, c.is_active, "
             "c.created_at, c.erased_at, %s, %s, %s, %s "
             f"FROM import_match m JOIN {_CLIENT} c ON c.id = m.client_id "
             f"WHERE m.mistake = '' AND {which} ORDER BY m.line",

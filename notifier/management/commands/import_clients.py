@@ -59,8 +59,8 @@ class Command(BaseCommand):
             default=[],
             metavar="COLUMN=MEANING",
             help="what a column contains, if its name is not recognised: name, first_name, last_name, email, phone, "
-            "time_zone, tags, field:KEY, TOPIC.email, TOPIC.sms, TOPIC.both, or nothing to leave it out; can be "
-            "repeated",
+            "language, time_zone, tags, field:KEY, TOPIC.email, TOPIC.sms, TOPIC.both, or nothing to leave it out; can "
+            "be repeated",
         )
         parser.add_argument(
             "--encoding",

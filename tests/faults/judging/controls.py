@@ -197,6 +197,13 @@ CONTROLS = (
         shown_on=EMBEDDED,
     ),
     Control(
+        "one text for all languages",
+        _nothing_is_wrong,
+        complaint="got a text in another language than their own",
+        broken="default_text_for_all",
+        shown_on=EMBEDDED,
+    ),
+    Control(
         "claim through a joined UPDATE",
         _tickets_race,
         # Of what went out twice, or of what goes out although somebody else has it.

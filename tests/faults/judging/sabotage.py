@@ -193,6 +193,18 @@ def everybody_is_in_the_audience() -> None:
     compiling.of_broadcast = lambda *_, **__: None
 
 
+def default_text_for_all() -> None:
+    """Nobody's language is looked at."""
+    from notifier.languages import offered
+    from notifier.messages import variants
+    from notifier.messages.variants import Chosen, Texts
+
+    def choose(*, own: Texts, **_: Any) -> Chosen:
+        return Chosen(offered.default(), own)
+
+    variants.choose = choose
+
+
 SABOTAGES: dict[str, Callable[[], None]] = {
     function.__name__: function
     for function in (
@@ -207,5 +219,6 @@ SABOTAGES: dict[str, Callable[[], None]] = {
         everybody_is_in_the_audience,
         tickets_come_twice,
         claim_through_a_join,
+        default_text_for_all,
     )
 }

@@ -204,3 +204,48 @@ def test_no_faster_than_the_provider_may_be_given_messages(
 
     assert (found.rates, found.limited, found.unknown) == ({EMAIL: rate}, limited, [])
     assert found.time == timedelta(seconds=100 / rate)
+
+
+# --- By language ------------------------------------------------------------------------------------------------------
+def test_each_language_is_counted_with_its_own_text_and_last_line(settings: Settings) -> None:
+    settings.SMS_STOP_LINE = "Reply STOP to end"
+    for language in ("de", "de", "fr", None, "es", "tlh"):
+        a_client(listings="sms", language=language)
+    a_client(listings="email", language="de")
+
+    found = estimates.segments(text="x" * 142, topic=a_topic(), recipients=6, others={"de": "y" * 400, "fr": "z" * 130})
+
+    # German: 3 each. French: 130 and its line of 27 is 1. The others have the default text: English 160 is 1, Spanish
+    # with its longer line 2; Klingon is not offered.
+    assert (found.total, found.longest, found.is_exact) == (2 * 3 + 1 + 1 + 2 + 1, 3, True)
+
+
+def test_of_those_whom_a_cap_leaves_out_the_languages_are_not_known() -> None:
+    for language in ("de", None, None, None):
+        a_client(listings="sms", language=language)
+
+    found = estimates.segments(text="x", topic=a_topic(), recipients=2, others={"de": "y" * 200})
+
+    # Half of 1 × 2 + 3 × 1.
+    assert (found.total, found.is_exact) == (2, False)
+
+
+def test_names_are_sampled_among_those_who_read_the_language() -> None:
+    a_client(name="Bo", listings="sms")
+    a_client(name="Wolfeschlegelsteinhausenbergerdorff", listings="sms", language="de")
+
+    found = estimates.segments(text="x", topic=a_topic(), recipients=2, others={"de": "y" * 130 + "{{ name }}"})
+
+    assert (found.total, found.is_exact) == (3, True)
+
+
+def test_each_language_is_exact_with_values_of_its_own_readers() -> None:
+    a_client(first_name="n" * 20, listings="sms", language="de")
+    a_client(first_name="Bo", listings="sms", language="de")
+    a_client(first_name="n" * 20, listings="sms")
+    a_client(name="Cher", listings="sms", language="de")
+    german = "y" * 150 + "{{ first_name }}"
+
+    found = estimates.segments(text="x", topic=a_topic(), recipients=3, others={"de": german})
+
+    assert (found.total, found.longest, found.is_exact) == (2 + 1 + 1, 2, True)

@@ -6,6 +6,7 @@ from django.test.utils import CaptureQueriesContext
 
 from notifier.audience import missing_values
 from notifier.audience.missing_values import Lacking
+from notifier.messages.variants import Texts
 from notifier.models import Channel, Suppression
 from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification
 
@@ -47,6 +48,15 @@ def test_a_follow_up_leaves_out_only_those_whom_it_would_go_to(now: datetime) ->
 
     assert missing_values.count(text=broadcast, channel=EMAIL, follows=broadcast).number == 1
     assert missing_values.count(text=broadcast, channel=EMAIL).number == 2
+
+
+def test_what_another_language_needs_counts_as_the_claim_has_it() -> None:
+    a_client(name="Cher", listings="both")
+    a_client(first_name="Ann", listings="both")
+    text = a_notification(subject="Hello", email_body="Hello", sms_body="Hi", de=Texts("Hallo", "", "{{ first_name }}"))
+
+    assert missing_values.count(text=text, channel=EMAIL) == Lacking(1, {"first_name": 1})
+    assert missing_values.count(text=text, channel=SMS) == missing_values.NOBODY
 
 
 def test_a_text_that_needs_nothing_asks_nobody() -> None:

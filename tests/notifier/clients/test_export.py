@@ -62,7 +62,7 @@ CLIENTS = st.lists(
 
 def file_of(kind: str, chosen: Sequence[Definition]) -> io.BytesIO:
     topics, found = importer.topics(), Client.objects.all()
-    header = export.header(topics, chosen, has_tags=True, known=export.offered())
+    header = export.header(topics, chosen, has_tags=True, known=export.choosable_fields())
     rows = export.rows(found, topics, chosen, has_tags=True)
     if kind == "csv":
         return io.BytesIO(b"".join(spreadsheets.stream_csv(header, rows)))

@@ -315,3 +315,35 @@ def test_with_a_value_no_fallback_is_seen() -> None:
 
     assert "SECOND BEST" not in rendered.html_for(VALUES, TOKEN) + rendered.text_for(VALUES, TOKEN)
     assert "Dear Ann, Ann Example" in rendered.text_for(VALUES, TOKEN)
+
+
+# --- Languages --------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("reader", "why", "unsubscribe"),
+    [
+        (None, "You are receiving this because you asked to hear about Homes &amp; more.", "Unsubscribe"),
+        ("de", "Sie erhalten diese E-Mail, weil Sie sich für „Homes &amp; more“ angemeldet haben.", "Abmelden"),
+        ("fr", "Vous recevez cet e-mail car vous avez demandé", "Se désinscrire"),
+        ("es", "Recibe este correo porque se ha suscrito al tema «Homes &amp; more».", "Darse de baja"),
+    ],
+)
+def test_the_end_is_in_the_language_of_the_reader(reader: str | None, why: str, unsubscribe: str) -> None:
+    values = {**VALUES, "topic": "Homes & more"}
+    rendered = email.render(subject="s", body="Dear you", reader=reader)
+
+    html, text = rendered.html_for(values, TOKEN), rendered.text_for(values, TOKEN)
+
+    assert why in html
+    assert f">{unsubscribe}</a>" in html
+    assert why.replace("&amp;", "&") in text
+    assert f"\n{unsubscribe}: http" in text
+
+
+def test_the_language_of_the_text_and_that_of_its_end_are_told_apart() -> None:
+    same = email.render(subject="s", body="Hallo", language="de", reader="de").html_for(VALUES, TOKEN)
+    other = email.render(subject="s", body="Hello", reader="de").html_for(VALUES, TOKEN)
+
+    assert '<html lang="de"' in same
+    assert same.count('lang="') == 1
+    assert '<html lang="en"' in other
+    assert re.search(r'class="foot"\s+lang="de"', other)

@@ -211,8 +211,8 @@ def test_an_sms_ends_with_the_line_that_says_how_to_end_them(
 def test_how_it_would_be_with_another_line_can_be_asked(settings: Settings) -> None:
     settings.SMS_STOP_LINE = STOP
 
-    assert placeholders.sms("Hi", REPLACEMENTS, stop_line="") == "Hi"
-    assert placeholders.sms("Hi", REPLACEMENTS, stop_line="STOP ends it") == "Hi\nSTOP ends it"
+    assert placeholders.sms("Hi", REPLACEMENTS, ending="") == "Hi"
+    assert placeholders.sms("Hi", REPLACEMENTS, ending="STOP ends it") == "Hi\nSTOP ends it"
 
 
 def test_a_text_is_tidied_of_what_browsers_do_to_its_lines() -> None:
@@ -231,3 +231,34 @@ def test_for_staff_each_placeholder_is_named_in_its_place() -> None:
     text = "Hi {{ first_name }}, {{topic}} for {{ name }} and {{ other }}"
 
     assert placeholders.named(text) == "Hi [first name], [topic] for [name] and {{ other }}"
+
+
+@pytest.mark.parametrize(
+    ("language", "line"),
+    [
+        (None, "Reply STOP to end"),
+        ("en", "Reply STOP to end"),
+        ("de", "Abmelden: STOP"),
+        ("fr", "STOP pour ne plus recevoir"),
+        ("es", "Responda STOP para darse de baja"),
+        ("tlh", "Reply STOP to end"),
+    ],
+)
+def test_our_own_line_about_stop_is_in_the_language_of_the_reader(
+    settings: Settings, language: str | None, line: str
+) -> None:
+    settings.SMS_STOP_LINE = "Reply STOP to end"
+
+    assert placeholders.sms("Hi", REPLACEMENTS, reader=language) == f"Hi\n{line}"
+
+
+def test_a_line_of_ones_own_is_for_all_but_those_who_have_one_in_their_language(settings: Settings) -> None:
+    settings.SMS_STOP_LINE, settings.SMS_STOP_LINES = "STOP to 36111", {"de": "STOP an 36111"}
+
+    assert [placeholders.stop_line(one) for one in ("en", "de", "fr")] == [
+        "STOP to 36111",
+        "STOP an 36111",
+        "STOP to 36111",
+    ]
+    settings.SMS_STOP_LINE = ""
+    assert placeholders.stop_line("fr") == ""

@@ -90,6 +90,7 @@ def _ask(
         "title": "Send to those who missed it?",
         "broadcast": broadcast,
         "shown": samples.samples_of(broadcast),
+        "variants": samples.frozen_variants(broadcast),
         "note": note,
         "token": uuid.uuid4(),
         "counting": later,

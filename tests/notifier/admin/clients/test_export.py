@@ -48,6 +48,7 @@ def test_a_client_is_exported_with_what_they_agreed_to(admin: Browser) -> None:
         "Last name": "",
         "E-mail": "ann@example.com",
         "Phone": "+12025550123",
+        "Language": "",
         "Time zone": "",
         "Listings e-mail": "yes",
         "Listings SMS": "no",

@@ -491,6 +491,22 @@ def test_a_time_zone_is_taken_over_and_a_blank_cell_leaves_it(do: Do) -> None:
     assert ann.time_zone == "Asia/Tokyo"
 
 
+# --- Languages --------------------------------------------------------------------------------------------------------
+def test_a_language_is_taken_over_however_it_is_called_and_a_blank_cell_leaves_it(do: Do) -> None:
+    do("name,email,Sprache\nAnn,ann@example.com,Deutsch\nBob,bob@example.com,")
+    ann, bob = Client.objects.order_by("name")
+    assert (ann.language, bob.language) == ("de", None)
+
+    assert do("email,language\nann@example.com,French\nbob@example.com,") == {"changed": 1, "unchanged": 1}
+    assert do("email,language\nann@example.com,\nbob@example.com,") == {"unchanged": 2}
+    assert do("email,language\nann@example.com,Klingon\nbob@example.com,ES") == {"changed": 1, "failed": 1}
+
+    assert list(ann.history.order_by("history_id").values_list("language", flat=True)) == ["de", "fr"]
+    ann.refresh_from_db()
+    bob.refresh_from_db()
+    assert (ann.language, bob.language) == ("fr", "es")
+
+
 # --- Two rows of one client -------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     "rows",
