@@ -84,7 +84,7 @@ def loaded(pairs: Iterable[tuple[Definition, Stored | None]]) -> dict[int, Any]:
 # --- Usage ------------------------------------------------------------------------------------------------------------
 def uses(thing: ClientField | Tag) -> list[str]:
     """How many clients have a value; counted up to a point."""
-    if not isinstance(thing, ClientField):
+    if not isinstance(thing, ClientField) or not thing.column:
         return []
     having = ClientValues.objects.filter(**{f"{thing.column}__isnull": False})
     return usage.counted_clients(having[: usage.MAX_COUNTED + 1].count())

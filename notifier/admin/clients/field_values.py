@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.html import escape
 
 from notifier.fields import tags, values
 from notifier.fields.definitions import Definition, Definitions
@@ -22,13 +23,13 @@ def name_of(definition: Definition) -> str:
     return f"field_{definition.id}"
 
 
-class Chosen(int):
+class ChosenOption(int):
     """The number of an option that reads as its label, in messages about it."""
 
     label: str
 
     @classmethod
-    def of(cls, number: int, value_type: ChoiceType | ChoicesType) -> "Chosen":
+    def of(cls, number: int, value_type: ChoiceType | ChoicesType) -> "ChosenOption":
         made = cls(number)
         made.label = value_type.label(number)
         return made
@@ -79,8 +80,8 @@ class OneField(forms.TypedChoiceField):
         choices = [("", "None"), *((str(option.number), option.label) for option in offered)]
         super().__init__(required=False, choices=choices, coerce=self._chosen, empty_value=None, **kwargs)
 
-    def _chosen(self, value: Any) -> Chosen:
-        return Chosen.of(int(value), self.value_type)
+    def _chosen(self, value: Any) -> ChosenOption:
+        return ChosenOption.of(int(value), self.value_type)
 
     def prepare_value(self, value: Any) -> Any:
         return str(int(value)) if isinstance(value, int) else value
@@ -97,8 +98,8 @@ class SeveralField(forms.TypedMultipleChoiceField):
         choices = [(str(option.number), option.label) for option in self.value_type.offered(chosen)]
         super().__init__(required=False, choices=choices, coerce=self._chosen, empty_value=None, **kwargs)
 
-    def _chosen(self, value: Any) -> Chosen:
-        return Chosen.of(int(value), self.value_type)
+    def _chosen(self, value: Any) -> ChosenOption:
+        return ChosenOption.of(int(value), self.value_type)
 
     def prepare_value(self, value: Any) -> Any:
         return [str(int(one)) for one in value or ()]
@@ -153,7 +154,7 @@ def form_fields(definitions: Definitions, now: Mapping[str, Any], *, may_add_tag
 
 def _form_field(definition: Definition, now: Any) -> forms.Field:
     kind = definition.type.kind
-    options: dict[str, Any] = {"label": definition.label, "help_text": definition.field.help}
+    options: dict[str, Any] = {"label": definition.label, "help_text": escape(definition.field.help)}
     if kind == Kind.CHOICE:
         return OneField(definition, chosen=now, **options)
     if kind == Kind.CHOICES:
@@ -186,9 +187,9 @@ def _in_form(value: Any, definition: Definition) -> Any:
     if value is None:
         return None
     if isinstance(value_type, ChoiceType):
-        return Chosen.of(value, value_type)
+        return ChosenOption.of(value, value_type)
     if isinstance(value_type, ChoicesType):
-        return [Chosen.of(one, value_type) for one in value]
+        return [ChosenOption.of(one, value_type) for one in value]
     return value_type.write(value) if value_type.kind == Kind.YES_NO else value
 
 
@@ -203,7 +204,7 @@ def _out_of_form(value: Any, definition: Definition) -> Any:
         return definition.type.read(value or "")
     if isinstance(value, list):
         return tuple(sorted(int(one) for one in value)) or None
-    return int(value) if isinstance(value, Chosen) else value
+    return int(value) if isinstance(value, ChosenOption) else value
 
 
 def chosen_tags(form: Any, client: Client) -> dict[Tag, bool]:

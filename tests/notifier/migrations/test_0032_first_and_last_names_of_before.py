@@ -32,6 +32,11 @@ def all_names() -> list[tuple[str, str, str]]:
     return list(Client.objects.order_by("pk").values_list("name", "first_name", "last_name"))
 
 
+def names_called(word: str) -> list[str]:
+    # The name alone: later columns are not there yet.
+    return list(Client.objects.filter(called(word)).values_list("name", flat=True))
+
+
 @pytest.mark.parametrize(
     "name", ["Ann Lee", "Élodie O’Brien", "Ji-woo Kim", "Conor O'Neill", "Łukasz Żak", "Ольга Иванова", "Ηλίας Δήμου"]
 )
@@ -86,7 +91,8 @@ def _before(transactional_db: None) -> Iterator[None]:
     """The database as the release before has it; and as it has to be for the tests that come after."""
     MigrationExecutor(connection).migrate([BEFORE])
     yield
-    MigrationExecutor(connection).migrate([AFTER])
+    newest = MigrationExecutor(connection)
+    newest.migrate(newest.loader.graph.leaf_nodes("notifier"))
 
 
 @pytest.mark.both_engines
@@ -110,6 +116,6 @@ def test_the_upgrade_keeps_every_row_and_an_old_process_writes_on() -> None:
         *(("ليلى حداد", "", ""), ("Late Comer", "", "")),
     ]
     # What finds them by name is still there.
-    assert [client.name for client in Client.objects.filter(called("hamalainen"))] == ["Pekka Hämäläinen"]
-    assert [client.name for client in Client.objects.filter(called("moss"))] == ["Bea Moss"]
-    assert [client.name for client in Client.objects.filter(called("comer"))] == ["Late Comer"]
+    assert names_called("hamalainen") == ["Pekka Hämäläinen"]
+    assert names_called("moss") == ["Bea Moss"]
+    assert names_called("comer") == ["Late Comer"]

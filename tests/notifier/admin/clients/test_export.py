@@ -195,7 +195,7 @@ def test_an_export_reads_a_few_thousand_rows_at_a_time(
     url = reverse("admin:notifier_client_export", query={"list": ""})
     form = form_of(admin.get(url).content.decode())
 
-    with django_assert_max_num_queries(24):
+    with django_assert_max_num_queries(26):
         rows = rows_of(admin.post(url, form))
 
     assert [row["Name"] for row in rows] == [f"Client {number:02}" for number in range(25)]
