@@ -1,4 +1,4 @@
-"""What the front page says of each part of the machinery, read from its HTML."""
+"""What the front page says of each part of the machinery, read from its HTML: what works, or else what does not."""
 
 import html
 import re
@@ -6,7 +6,9 @@ from typing import NamedTuple
 
 from tests.faults.arena import Staff
 
-_PART = re.compile(r'<li class="(is-well|is-ill)">\s*<strong>(.*?)</strong>\s*<span>(.*?)</span>', re.DOTALL)
+_STATUS = re.compile(r'<section class="status" id="status".*?</section>', re.DOTALL)
+_PROBLEM = re.compile(r'<li class="status-row is-problem".*?<strong>(.*?)</strong>\s*<p>(.*?)</p>', re.DOTALL)
+_WORKING = re.compile(r"<li>(.*?)</li>")
 BROKER = "RabbitMQ"
 PARTS = (BROKER, "Dispatcher", "E-mail consumers", "SMS consumers")
 
@@ -18,12 +20,17 @@ class Part(NamedTuple):
 
 def read(staff: Staff) -> dict[str, Part]:
     """By the part's name; each of PARTS is in it."""
-    found = {
-        html.unescape(name): Part(state == "is-well", html.unescape(words))
-        for state, name, words in _PART.findall(staff.dashboard())
-    }
-    assert set(found) >= set(PARTS), f"the front page shows the health of {sorted(found)}"
-    return found
+    (status,) = _STATUS.findall(staff.dashboard())
+    problems = {html.unescape(name): _in_one_line(words) for name, words in _PROBLEM.findall(status)}
+    if not problems:
+        working = {html.unescape(name) for name in _WORKING.findall(status)}
+        assert working >= set(PARTS), f"the front page says that all is well with {sorted(working)}"
+    # Beside what does not work nothing is said of the rest.
+    return {name: Part(name not in problems, problems.get(name, "")) for name in {*PARTS, *problems}}
+
+
+def _in_one_line(words: str) -> str:
+    return html.unescape(" ".join(re.sub(r"<[^>]*>", " ", words).split()))
 
 
 def is_all_well(staff: Staff) -> bool:
