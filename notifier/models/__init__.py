@@ -7,6 +7,7 @@ from notifier.models.clients import Client, Preference, Topic
 from notifier.models.consents import ConsentChange
 from notifier.models.deliveries import DailyStats, Delivery, Reason
 from notifier.models.feedback import InboundMessage, ProviderEvent, SoftBounces
+from notifier.models.fields import ClientField, ClientTag, ClientValues, FieldOption, Tag, ValueChange
 from notifier.models.imports import ClientImport
 from notifier.models.notifications import Notification, UnsavedText
 from notifier.models.operations import Breaker, ClientCounts, Installation, Process, QueuedTicket, Throttle
@@ -24,11 +25,15 @@ __all__ = [
     "Channel",
     "Client",
     "ClientCounts",
+    "ClientField",
     "ClientImport",
+    "ClientTag",
+    "ClientValues",
     "ConsentChange",
     "DailyStats",
     "Delivery",
     "ErasedAddress",
+    "FieldOption",
     "InboundMessage",
     "Installation",
     "Notification",
@@ -45,8 +50,10 @@ __all__ = [
     "StaffMail",
     "Suppression",
     "SuppressionChange",
+    "Tag",
     "Throttle",
     "Topic",
     "UnsavedText",
+    "ValueChange",
     "shown",
 ]

@@ -3,6 +3,7 @@
 import io
 import itertools
 import uuid
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -12,17 +13,20 @@ from PIL import Image
 
 from notifier.addresses import phones
 from notifier.demo.people import AREA_CODES
+from notifier.fields import definitions, tags
 from notifier.models import (
     Brand,
     Breaker,
     Broadcast,
     Channel,
     Client,
+    ClientField,
     Delivery,
     InboundMessage,
     Notification,
     Picture,
     Preference,
+    Tag,
     Topic,
     UnsavedText,
 )
@@ -68,6 +72,22 @@ def a_client(
             sms=channels in ("sms", "both"),
         )
     return client
+
+
+def a_field(*, kind: str = "TEXT", options: Sequence[str] = (), **fields: Any) -> ClientField:
+    """A field of clients, of that kind."""
+    number = next(_numbers)
+    values = {"key": f"field_{number}", "label": f"Field {number}", "currency": "EUR" if kind == "MONEY" else ""}
+    field = ClientField(kind=kind, **values | fields)
+    definitions.save(field)
+    if options:
+        changes = [definitions.OptionChange(None, label) for label in options]
+        definitions.set_options(field=field, options=changes, now=clock.now())
+    return field
+
+
+def a_tag(name: str = "") -> Tag:
+    return tags.add(name or f"Tag {next(_numbers)}")
 
 
 def _a_consenting_client(topic: Topic) -> Client:
