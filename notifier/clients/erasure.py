@@ -23,11 +23,14 @@ from notifier.models import (
     Channel,
     Client,
     ClientImport,
+    ClientTag,
+    ClientValues,
     ConsentChange,
     Delivery,
     ErasedAddress,
     Resolution,
     ResolvedDelivery,
+    ValueChange,
 )
 
 GONE = "[erased]"
@@ -76,6 +79,7 @@ def erase(*, client_id: int, by: User | None, why: str, now: datetime) -> Erased
             name=client.name, email=None, phone=None, history_change_reason=None
         )
         archiving.write_history(client_ids=[client.pk], by=by, why=f"erased: {why}", now=now)
+        _delete_values(client)
         _scrub_texts(client, known)
         deliveries = Delivery.objects.filter(client=client).exclude(address="").update(address="")
         _scrub_log(client)
@@ -134,6 +138,15 @@ def _suppress(has: Collection[tuple[Channel, str]], by: User | None, now: dateti
     for channel, address in has:
         evidence = Evidence(Source.ERASED, "personal data was erased", by=by)
         suppressions.suppress(channel=channel, address=address, evidence=evidence, now=now)
+
+
+def _delete_values(client: Client) -> None:
+    """What staff kept in fields and tags, and what was there before.
+
+    Whoever sets them looks at the client, whose row we hold, so that none comes after us.
+    """
+    for rows in (ClientValues.objects, ClientTag.objects, ValueChange.objects):
+        rows.filter(client=client).delete()
 
 
 def _scrub_texts(client: Client, known: Collection[str]) -> None:

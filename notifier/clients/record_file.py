@@ -1,5 +1,6 @@
 """Everything that is kept about one client, as a file that they may ask for: in words, or as plain values."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -7,6 +8,8 @@ from django.db.models import QuerySet
 
 from notifier.clients import record
 from notifier.consent import suppression_history
+from notifier.fields import changes, definitions, tags, values
+from notifier.fields.definitions import Definitions
 from notifier.models import (
     Client,
     ConsentChange,
@@ -15,6 +18,7 @@ from notifier.models import (
     ProviderEvent,
     ResolvedDelivery,
     SuppressionChange,
+    ValueChange,
 )
 from notifier.models.suppressions import shown
 
@@ -22,6 +26,7 @@ from notifier.models.suppressions import shown
 def full_record(*, client: Client, now: datetime) -> dict[str, Any]:
     """Everything, in words and plain values, for a file that the client can read."""
     addresses = suppression_history.all_addresses(client)
+    fields = definitions.every()
     return {
         "exported": now.isoformat(timespec="seconds"),
         "client": {
@@ -36,6 +41,8 @@ def full_record(*, client: Client, now: datetime) -> dict[str, Any]:
             "stopped all messages": _moment(client.stopped_at),
             "erased": _moment(client.erased_at),
         },
+        "fields": list(_values(client, fields)),
+        "tags": [{"tag": tag.name} for tag in tags.of_client(client.pk)],
         "consent today": [
             {"topic": each.topic.name, "e-mail": each.email, "SMS": each.sms}
             for each in client.preferences.select_related("topic").order_by("topic__name")
@@ -58,7 +65,29 @@ def full_record(*, client: Client, now: datetime) -> dict[str, Any]:
         ],
         "reports from providers": [_event(each) for each in suppression_history.events(addresses)],
         "messages from the client": [_inbound(each) for each in suppression_history.inbound(addresses)],
+        "changes of fields and tags": [_change(each, fields) for each in changes.of_client(client.pk)],
         "earlier versions": [_version(each) for each in record.history(client)],
+    }
+
+
+def _values(client: Client, fields: Definitions) -> Iterator[dict[str, Any]]:
+    """In the order of the fields; without those that are empty."""
+    found = values.of_client(client.pk, fields)
+    for one in fields:
+        if one.id in found:
+            kept_for = {"what it is for": one.field.description} if one.field.description else {}
+            yield {"field": one.label, "value": one.type.show(found[one.id])} | kept_for
+
+
+def _change(change: ValueChange, fields: Definitions) -> dict[str, Any]:
+    return {
+        "when": _moment(change.at),
+        "by": change.by.get_username() if change.by else "",
+        "reason": change.reason,
+        "what": "; ".join(
+            f"{one.label}: {one.before or 'nothing'} → {one.after or 'nothing'}"
+            for one in changes.differences(change, fields)
+        ),
     }
 
 

@@ -10,11 +10,12 @@ from django.db.models import Max
 
 from notifier.fields import usage
 from notifier.messages import placeholders
+from notifier.messages.lines import validate_name
 from notifier.models import ClientField, FieldOption
 from notifier.models.fields import MAX_KEY_LETTERS, NUMBERS, TEXTS
 from notifier.values import currencies
 from notifier.values.base import Kind, ValueType
-from notifier.values.options import MAX_OPTIONS, MAX_SEVERAL, SEPARATORS
+from notifier.values.options import MAX_LABEL_LETTERS, MAX_OPTIONS, MAX_SEVERAL, SEPARATORS
 from notifier.values.texts import folded
 
 #: Keys that mean something else in a text, in a file or in a condition; and what will be of use there.
@@ -126,6 +127,9 @@ def check_labels(labels: Sequence[str], *, kind: str) -> None:
         raise ValidationError(f"A field like this can have {most} options, retired ones among them.")
     seen: set[str] = set()
     for label in labels:
+        validate_name(label)
+        if len(label) > MAX_LABEL_LETTERS:
+            raise ValidationError(f"An option can have {MAX_LABEL_LETTERS} characters. Shorten “{label[:30]}…”.")
         if any(one in label for one in SEPARATORS):
             raise ValidationError(f"An option can’t have {' or '.join(SEPARATORS)} in it, as “{label}” has.")
         if folded(label) in seen:

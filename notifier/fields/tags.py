@@ -8,6 +8,7 @@ from django.db import transaction
 
 from notifier.fields import usage
 from notifier.fields.applying import Origin, wanted
+from notifier.messages.lines import validate_name
 from notifier.models import Client, ClientField, ClientTag, Tag
 from notifier.values.texts import folded
 
@@ -15,6 +16,7 @@ from notifier.values.texts import folded
 CHUNK = 5_000
 #: Between tags that are typed into one field, or stand in one cell.
 SEPARATORS = ",;"
+MAX_NAME_LETTERS = 60
 #: Of one client; and all that there are. A page shows them all.
 MAX_OF_CLIENT, MAX_TAGS = 50, 1_000
 
@@ -26,7 +28,11 @@ class InUse(Exception):
 # --- Tags themselves --------------------------------------------------------------------------------------------------
 def check_name(name: str, *, besides: Tag | None = None) -> None:
     """Raises `ValidationError` where no tag can be called so."""
-    Tag(name=name).clean_fields(exclude=["folded"])
+    if not name.strip():
+        raise ValidationError("Enter a name.")
+    validate_name(name)
+    if len(name) > MAX_NAME_LETTERS:
+        raise ValidationError(f"A tag’s name can have {MAX_NAME_LETTERS} characters.")
     if any(one in name for one in SEPARATORS):
         raise ValidationError("A tag can’t have a comma or a semicolon in its name: they separate tags.")
     others = Tag.objects.exclude(pk=besides.pk) if besides else Tag.objects.all()

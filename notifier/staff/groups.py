@@ -31,6 +31,8 @@ EXPORT_CLIENT = "notifier.export_client"
 IMPORT_CLIENT = "notifier.import_client"
 RESUBSCRIBE_CLIENT = "notifier.resubscribe_client"
 VIEW_CLIENT = "notifier.view_client"
+VIEW_CLIENTFIELD = "notifier.view_clientfield"
+CHANGE_CLIENTFIELD = "notifier.change_clientfield"
 SEND_CRITICAL = "notifier.send_critical"
 EXPORT_DELIVERY = "notifier.export_delivery"
 RESOLVE_DELIVERY = "notifier.resolve_delivery"
@@ -46,6 +48,9 @@ VIEW_PROCESS = "notifier.view_process"
 VIEW_PROVIDEREVENT = "notifier.view_providerevent"
 VIEW_RESOLVEDDELIVERY = "notifier.view_resolveddelivery"
 LIFT_REFUSAL = "notifier.lift_refusal"
+ADD_TAG = "notifier.add_tag"
+CHANGE_TAG = "notifier.change_tag"
+VIEW_TAG = "notifier.view_tag"
 LIFT_SUPPRESSION = "notifier.lift_suppression"
 VIEW_SUPPRESSION = "notifier.view_suppression"
 VIEW_SUPPRESSIONCHANGE = "notifier.view_suppressionchange"
@@ -67,6 +72,14 @@ RIGHTS: dict[str, frozenset[str]] = {
     "notifier.view_clientimport": _EDIT | _AUDIT,
     EXPORT_CLIENT: _NOBODY,
     ERASE_CLIENT: _NOBODY,
+    VIEW_CLIENTFIELD: _ALL,
+    "notifier.add_clientfield": _EDIT,
+    CHANGE_CLIENTFIELD: _EDIT,
+    "notifier.delete_clientfield": _EDIT,
+    VIEW_TAG: _ALL,
+    ADD_TAG: _EDIT,
+    CHANGE_TAG: _EDIT,
+    "notifier.delete_tag": _EDIT,
     "notifier.view_topic": _ALL,
     "notifier.add_topic": _EDIT,
     "notifier.change_topic": _EDIT,

@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 
 from notifier.addresses import phones
-from notifier.admin.clients import audience_lists, bulk_acts, client_page, export, flags
+from notifier.admin.clients import audience_lists, bulk_acts, client_form, client_page, export, field_values, flags
 from notifier.admin.clients.acts import ACTS
 from notifier.admin.clients.audience_lists import AudienceChangeList, ClientChangeList, ReachFilter
 from notifier.admin.clients.client_form import ClientForm
@@ -31,6 +31,8 @@ from notifier.admin.lists.change_list import BoundedChangeList
 from notifier.clients import record
 from notifier.consent import consents, suppressions
 from notifier.consent.consents import Origin
+from notifier.fields import applying, definitions, values
+from notifier.fields.definitions import Definitions
 from notifier.forms.stale_forms import FIELD, Seen
 from notifier.models import Channel, Client, ConsentChange
 from notifier.runtime import clock
@@ -55,6 +57,23 @@ class ClientAdmin(GuardedDeleteAdmin):
         bulk_acts.erase_selected,
     )
     fieldsets = ((None, {"fields": ("name", "email", "phone", "time_zone")}),)
+
+    # --- Its form, with the fields that staff defined ---
+    def get_fieldsets(self, request: HttpRequest, obj: Client | None = None) -> Any:
+        fieldsets = list(super().get_fieldsets(request, obj))
+        may_write = self.has_change_permission(request, obj) if obj else self.has_add_permission(request)
+        if may_write:
+            names = [field_values.name_of(one) for one in _definitions(request)]
+            fieldsets.append(("Fields and tags", {"fields": (*names, field_values.TAGS)}))
+        return fieldsets
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        may_write = self.has_change_permission(request, obj) if change else self.has_add_permission(request)
+        if may_write:
+            kwargs["form"] = client_form.with_own_fields(
+                obj, _definitions(request), may_add_tags=request.user.has_perm(groups.ADD_TAG)
+            )
+        return super().get_form(request, obj, change=change, **kwargs)
 
     # --- Pages, and who may open them ---
     def get_urls(self) -> list[URLPattern]:
@@ -101,6 +120,9 @@ class ClientAdmin(GuardedDeleteAdmin):
     ) -> HttpResponse:
         try:
             return super().changeform_view(request, object_id, form_url, extra_context)
+        except applying.FieldGone as refusal:
+            self.message_user(request, f"Nothing was saved. {refusal} Check the form and save again.", messages.ERROR)
+            return redirect(request.get_full_path())
         except PermissionDenied:
             client = self.get_object(request, unquote(object_id)) if object_id and request.method == "POST" else None
             if client is None or client.erased_at is None or not self.has_change_permission(request):
@@ -167,6 +189,13 @@ class ClientAdmin(GuardedDeleteAdmin):
     def save_model(self, request: HttpRequest, obj: Client, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
         suppressions.restore_plaintext_of(obj)
+        values.set_values(
+            client_id=obj.pk,
+            values=field_values.chosen_values(form, _definitions(request)),
+            tags=field_values.chosen_tags(form, obj),
+            origin=applying.Origin(by=cast(User, request.user)),
+            now=clock.now(),
+        )
         if {"email", "phone"} & set(form.changed_data):
             self._warn_of_suppressions(request, obj)
         if "phone" in form.changed_data and obj.has_landline:
@@ -195,3 +224,16 @@ class ClientAdmin(GuardedDeleteAdmin):
         detail = form.cleaned_data.get("evidence", "")
         origin = Origin(ConsentChange.Source.STAFF, by=cast(User, request.user), detail=detail)
         formset.save_consents(origin=origin, now=clock.now())
+
+
+#: Where a request keeps them: its form and the sections of its form are made one after the other.
+_DEFINITIONS = "client_field_definitions"
+
+
+def _definitions(request: HttpRequest) -> Definitions:
+    """Of the fields that can be filled in, read once a request."""
+    found: Definitions | None = getattr(request, _DEFINITIONS, None)
+    if found is None:
+        found = definitions.active()
+        setattr(request, _DEFINITIONS, found)
+    return found

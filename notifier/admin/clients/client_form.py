@@ -9,11 +9,15 @@ from django.conf import settings
 from phonenumber_field.phonenumber import PhoneNumber
 
 from notifier.addresses import phones
+from notifier.admin.clients import field_values
 from notifier.admin.clients.preferences import adds_consent
 from notifier.admin.lists.reason_field import HOW_DO_WE_KNOW, EvidenceField
 from notifier.clients.imports.rows import read_name
 from notifier.consent import consents
-from notifier.forms.stale_forms import StaleModelForm
+from notifier.fields import changes
+from notifier.fields.definitions import Definitions
+from notifier.forms.stale_forms import StaleModelForm, person, since_with_skew
+from notifier.models import Client
 from notifier.staff import timezones
 
 
@@ -28,6 +32,9 @@ class ClientForm(StaleModelForm):
         help_text="Where this change comes from. For example: “asked by phone”. Recorded with the change, and required "
         "for every box you tick.",
     )
+
+    #: What the client has in the fields that staff defined and in tags, by the names in the form: `with_own_fields`.
+    own_values: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -56,10 +63,22 @@ class ClientForm(StaleModelForm):
     def other_values(self, row: Any) -> dict[str, Any]:
         return {name: getattr(row, name) for name in self.labels} | {"consent": consents.last_change(row)}
 
+    def values_now(self) -> dict[str, Any]:
+        found = super().values_now()
+        return found | dict(self.own_values) if found else found
+
     def changed_by(self, names: Sequence[str], since: datetime) -> str:
         # They do that on their own page, which makes no version.
         stopped = "by the client" if "stopped_at" in names else ""
-        return "; ".join(filter(None, [stopped, super().changed_by(names, since)]))
+        own = self._own_changed_by(since) if self.own_values.keys() & set(names) else ""
+        return "; ".join(filter(None, [stopped, super().changed_by(names, since), own]))
+
+    def _own_changed_by(self, since: datetime) -> str:
+        """Who changed fields and tags of the client since then."""
+        newest = changes.of_client(self.instance.pk).filter(at__gte=since_with_skew(since))[: changes.MAX_NAMED]
+        return "; ".join(
+            person(one.by.get_username() if one.by else None, one.at, one.reason) for one in reversed(newest)
+        )
 
     def clean_name(self) -> str:
         name: str = self.cleaned_data["name"]
@@ -107,3 +126,10 @@ class ClientForm(StaleModelForm):
         if not cleaned.get("evidence", "").strip() and "evidence" not in self.errors and adds_consent(self.data):
             self.add_error("evidence", HOW_DO_WE_KNOW)
         return cleaned
+
+
+def with_own_fields(client: Client | None, definitions: Definitions, *, may_add_tags: bool) -> type[ClientForm]:
+    """The form with a field for each of these, and for tags. The client is read at this moment."""
+    now = field_values.values_of(client, definitions)
+    fields = field_values.form_fields(definitions, now, may_add_tags=may_add_tags)
+    return type("ClientForm", (ClientForm,), {"own_values": now, "__module__": __name__, **fields})

@@ -8,6 +8,7 @@ from tests.support.pages.subjects import (
     consent,
     deliveries,
     everybody,
+    fields,
     imports,
     notifications,
     operations,
@@ -18,6 +19,7 @@ from tests.support.pages.subjects import (
 SUBJECTS = (
     everybody,
     clients,
+    fields,
     imports,
     notifications,
     appearance,
