@@ -55,12 +55,12 @@ def contains(definition: Definition, text: str, *, client: str = "") -> Q:
 
 def has_any_option(definition: Definition, options: Iterable[int], *, client: str = "") -> Q:
     """Of fields in which several may be chosen: one of these at least."""
-    mask = definition.type.store(tuple(options))
+    mask = int(definition.type.store(tuple(options)))
     return Q(GreaterThan(F(_column(definition, client)).bitand(mask), 0))
 
 
 def has_all_options(definition: Definition, options: Iterable[int], *, client: str = "") -> Q:
-    mask = definition.type.store(tuple(options))
+    mask = int(definition.type.store(tuple(options)))
     return Q(Exact(F(_column(definition, client)).bitand(mask), mask))
 
 

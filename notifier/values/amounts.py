@@ -66,10 +66,13 @@ def _no_number(text: str, rest: str, reading: Reading) -> str:
 
 
 def _without_noise(number: Decimal) -> Decimal:
-    """Without the digits that binary fractions leave behind those that a spreadsheet shows."""
+    """Without the digits that binary fractions leave behind those that a spreadsheet shows.
+
+    Nobody types as many: what has no more decimal places than a number of ours may have is taken as it stands.
+    """
     places = -int(number.as_tuple().exponent)
     beyond = number.adjusted() + 1 + places - SIGNIFICANT_DIGITS
-    return round(number, places - beyond) if places > 0 and beyond > 0 and places - beyond > 0 else number
+    return round(number, places - beyond) if places > DECIMAL_PLACES and 0 < beyond < places else number
 
 
 def plain(number: Decimal, *, grouped: bool = False) -> str:

@@ -1,7 +1,7 @@
 """The fields that staff defined, and tags, in the form of a client."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -74,7 +74,7 @@ class YesNoField(forms.ChoiceField):
 
 class OneField(forms.TypedChoiceField):
     def __init__(self, definition: Definition, *, chosen: int | None = None, **kwargs: Any) -> None:
-        self.value_type: Any = definition.type
+        self.value_type = cast(Choice, definition.type)
         offered = self.value_type.offered([chosen] if chosen else [])
         choices = [("", "None"), *((str(option.number), option.label) for option in offered)]
         super().__init__(required=False, choices=choices, coerce=self._chosen, empty_value=None, **kwargs)
@@ -93,7 +93,7 @@ class SeveralField(forms.TypedMultipleChoiceField):
     widget = forms.CheckboxSelectMultiple
 
     def __init__(self, definition: Definition, *, chosen: Sequence[int] = (), **kwargs: Any) -> None:
-        self.value_type: Any = definition.type
+        self.value_type = cast(Choices, definition.type)
         choices = [(str(option.number), option.label) for option in self.value_type.offered(chosen)]
         super().__init__(required=False, choices=choices, coerce=self._chosen, empty_value=None, **kwargs)
 
@@ -114,7 +114,7 @@ class TagsField(forms.CharField):
         self.may_add = may_add
         super().__init__(required=False, **kwargs)
 
-    def to_python(self, value: Any) -> list[str]:
+    def to_python(self, value: Any) -> Any:
         typed = [name for part in str(value or "").split(";") for name in part.split(",")]
         names = list({folded(name): name.strip() for name in typed if name.strip()}.values())
         if len(names) > tags.MAX_OF_CLIENT:
@@ -134,7 +134,7 @@ class TagsField(forms.CharField):
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         try:
-            return self.to_python(data) != (initial or [])
+            return bool(self.to_python(data) != (initial or []))
         except ValidationError:
             return True
 

@@ -1,7 +1,7 @@
 """Fields of clients: their list, and the form that defines one, with its options."""
 
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from django import forms
 from django.contrib import admin, messages
@@ -137,7 +137,7 @@ def existing_form(field: ClientField, *, without: Iterable[str] = ()) -> type[Ex
     """`without`: what can't be changed. Of fields that a form declares, the admin would leave these in."""
     options = list(field.options.order_by("position", "pk"))
     fields: dict[str, Any] = {"numbers": tuple(one.number for one in options), "__module__": __name__}
-    fields |= dict.fromkeys(name for name in without if name in FieldForm.declared_fields)  # type: ignore[attr-defined]
+    fields |= dict.fromkeys(name for name in without if name in FieldForm.declared_fields)
     for one in options:
         fields[f"option_{one.number}"] = forms.CharField(
             label=f"Option {one.number}", max_length=MAX_LABEL_LETTERS, validators=[validate_name], initial=one.label
@@ -148,9 +148,9 @@ def existing_form(field: ClientField, *, without: Iterable[str] = ()) -> type[Ex
         fields[f"retired_{one.number}"] = forms.BooleanField(
             label="Retired", required=False, initial=one.retired_at is not None
         )
-    made = type("ExistingFieldForm", (ExistingFieldForm,), fields)
+    made: Any = type("ExistingFieldForm", (ExistingFieldForm,), fields)
     made.base_fields["is_retired"].initial = field.retired_at is not None
-    return made
+    return cast(type[ExistingFieldForm], made)
 
 
 @admin.register(ClientField)

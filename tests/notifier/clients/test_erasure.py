@@ -18,11 +18,15 @@ from notifier.consent.consents import Origin
 from notifier.consent.provider_events import Event, Kind
 from notifier.consent.suppressions import Evidence, Source
 from notifier.delivery import claims, recovery
+from notifier.fields import definitions, values
+from notifier.fields.applying import Origin as ValueOrigin
 from notifier.files import packed
 from notifier.models import (
     Channel,
     Client,
     ClientImport,
+    ClientTag,
+    ClientValues,
     ConsentChange,
     Delivery,
     ErasedAddress,
@@ -33,10 +37,20 @@ from notifier.models import (
     SoftBounces,
     Suppression,
     SuppressionChange,
+    ValueChange,
 )
 from tests.support.checks.ledger import unaccounted
 from tests.support.database.connections import OtherConnection, impatient
-from tests.support.factories import a_broadcast, a_client, a_delivery, a_topic, a_user, an_open_breaker
+from tests.support.factories import (
+    a_broadcast,
+    a_client,
+    a_delivery,
+    a_field,
+    a_tag,
+    a_topic,
+    a_user,
+    an_open_breaker,
+)
 from tests.support.servers.processes import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_engines]
@@ -71,6 +85,10 @@ def a_life(now: datetime) -> Client:
     client.save()
     origin = Origin(STAFF, by=maria, detail="mail from Zebedee@Quux.example")
     consents.change(client=client, topic=a_topic(), wants={Channel.EMAIL: True}, origin=origin, now=now)
+    (nickname,) = definitions.of(a_field(label="Nickname"))
+    for name in ("Zebedee the first", "Zebedee the great"):
+        source = ValueOrigin(by=maria, reason="Zebedee rang")
+        values.set_values(client_id=client.pk, values={nickname: name}, tags={a_tag(): True}, origin=source, now=now)
     broadcast = a_broadcast(state="FINISHED")
     detail = "550 <ZEBEDEE@quux.example>: unknown"
     failed = a_delivery(broadcast=broadcast, client=client, state="FAILED", detail=detail, provider_id="46701740605-1")
@@ -163,13 +181,26 @@ def tables_that_know(*known: str) -> set[str]:
 def test_nothing_in_the_database_knows_the_client_any_more(now: datetime) -> None:
     client = a_life(now)
     known = ("zebedee", "quux", "70174060", "first@")
-    assert len(tables_that_know(*known)) >= 11
+    assert len(tables_that_know(*known)) >= 13
 
     erase(client, now + timedelta(minutes=1))
 
     assert tables_that_know(*known) == set()
     assert rows_of(ClientImport.objects.get(state="UPLOADED")) == [["Cleo", "cleo@example.com", "+12025550143"]]
     assert ClientImport.objects.get(state="DONE").failed_rows.splitlines()[1:] == ["3,no,Bob,bob@"]
+
+
+def test_fields_tags_and_what_was_in_them_are_gone(now: datetime) -> None:
+    client, other = a_life(now), a_client()
+    vip = a_tag("VIP")
+    for one in (client, other):
+        values.set_values(client_id=one.pk, values={}, tags={vip: True}, origin=ValueOrigin(), now=now)
+
+    erase(client, now + timedelta(minutes=1))
+
+    for rows in (ClientValues.objects, ClientTag.objects, ValueChange.objects):
+        assert not rows.filter(client=client).exists()
+    assert ClientTag.objects.filter(client=other, tag=vip).exists()
 
 
 def test_the_evidence_about_its_addresses_stays_under_their_digests(now: datetime) -> None:

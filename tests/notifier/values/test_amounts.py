@@ -27,6 +27,8 @@ EUR, JPY, USD = (type_of(kind=Kind.MONEY, currency=code) for code in ("EUR", "JP
         ("0.30000000000000004", "0.3"),
         ("59.969999999999995", "59.97"),
         ("1e-05", "0.00001"),
+        ("1000000000.000001", "1000000000.000001"),
+        ("1234567890.1234567", "1234567890.12346"),
     ],
 )
 @pytest.mark.parametrize("reading", [TYPED, CELL])
