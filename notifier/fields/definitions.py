@@ -1,5 +1,6 @@
 """The fields of clients, as staff define them: adding, changing, retiring and deleting them and their options."""
 
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -89,7 +90,9 @@ def of(*fields: ClientField) -> Definitions:
 # --- Checking ---------------------------------------------------------------------------------------------------------
 def suggested_key(label: str) -> str:
     """A key made of the label; empty where it has none of the letters."""
-    words = "".join(char if char.isascii() and char.isalnum() else " " for char in label.casefold()).split()
+    letters = unicodedata.normalize("NFKD", label.casefold())
+    bare = "".join(char for char in letters if not unicodedata.combining(char))
+    words = "".join(char if char.isascii() and char.isalnum() else " " for char in bare).split()
     key = "_".join(words).lstrip("0123456789_")[:MAX_KEY_LETTERS].rstrip("_")
     return f"{key}_field"[:MAX_KEY_LETTERS] if key in RESERVED else key
 

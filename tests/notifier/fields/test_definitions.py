@@ -36,7 +36,7 @@ def test_a_key_is_made_of_a_label() -> None:
     assert definitions.suggested_key("Member since (year)") == "member_since_year"
     assert definitions.suggested_key("2nd phone") == "nd_phone"
     assert definitions.suggested_key("Name") == "name_field"
-    assert definitions.suggested_key("Größe") == "gr_e"
+    assert definitions.suggested_key("Größe") == "grosse"
     assert definitions.suggested_key("город") == ""
 
 

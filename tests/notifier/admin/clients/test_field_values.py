@@ -18,7 +18,7 @@ from tests.support.forms import form_of
 
 pytestmark = pytest.mark.both_engines
 
-RIGHTS = ("view_client", "change_client", "view_preference")
+RIGHTS = ("notifier.view_client", "notifier.change_client", "notifier.view_preference")
 
 
 def page_of(client: Client) -> str:

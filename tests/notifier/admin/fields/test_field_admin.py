@@ -1,3 +1,4 @@
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -72,7 +73,7 @@ def test_what_no_field_can_be_is_refused_with_the_reason(typed: dict[str, str], 
 
 def test_what_is_used_keeps_its_key_and_currency_and_takes_another_label(admin: Browser) -> None:
     field = a_field(kind="MONEY", key="balance", label="Balance")
-    use(field, 5)
+    use(field, Decimal(5))
 
     agree_to(admin, page_of(field), label="Credit", key="credit", currency="USD", kind="DATE")
 
