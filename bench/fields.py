@@ -18,7 +18,7 @@ from django.db import connection, transaction  # noqa: E402
 from django.db.models import Q  # noqa: E402
 
 from notifier.fields import conditions, definitions, tags  # noqa: E402
-from notifier.fields.applying import Origin, wanted  # noqa: E402
+from notifier.fields.applying import ChangeOrigin, wanted  # noqa: E402
 from notifier.fields.definitions import Definition, OptionChange  # noqa: E402
 from notifier.models import Client, ClientField, Preference, Tag, Topic  # noqa: E402
 from notifier.runtime import clock  # noqa: E402
@@ -108,7 +108,7 @@ def give(clients: int, fields: dict[str, Definition], given: list[Tag]) -> None:
             for offset in (0, 7):
                 chosen = f"{given[0].pk} + (id / 3 + {offset}) % {TAGS}"
                 table.add_tags_from(f"SELECT id, {chosen}, true FROM {numbers(first, last)}")
-            table.apply(origin=Origin(reason="bench"), now=clock.now())
+            table.apply(origin=ChangeOrigin(reason="bench"), now=clock.now())
 
 
 def audience(fields: dict[str, Definition], tag: Tag) -> Q:

@@ -39,7 +39,7 @@ class FieldGone(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class ChangeOrigin:
     """Where changes come from. It is kept with each of them."""
 
     by: User | None = None
@@ -118,7 +118,7 @@ class Wanted:
         self._cursor.execute(f"INSERT INTO tag_wanted {select}", list(parameters))
 
     # --- Out ---
-    def apply(self, *, origin: Origin, now: datetime) -> int:
+    def apply(self, *, origin: ChangeOrigin, now: datetime) -> int:
         """Change what differs; returns for how many clients. Nobody who was erased gets anything.
 
         Raises `FieldGone`, and then the caller's transaction has to be rolled back.
@@ -180,7 +180,7 @@ class Wanted:
             f"WHERE w.is_on <> {has}"
         )
 
-    def _record(self, origin: Origin, now: datetime) -> None:
+    def _record(self, origin: ChangeOrigin, now: datetime) -> None:
         """One row a client."""
         self._cursor.execute(
             f"""

@@ -17,7 +17,7 @@ DELETED = "a deleted field"
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class FieldDifference:
     """Of one field or of the tags; None: nothing."""
 
     label: str
@@ -30,7 +30,7 @@ def of_client(client_id: int) -> QuerySet[ValueChange]:
     return ValueChange.objects.filter(client=client_id).select_related("by").order_by("-at", "-pk")
 
 
-def differences(change: ValueChange, definitions: Definitions) -> list[Difference]:
+def differences(change: ValueChange, definitions: Definitions) -> list[FieldDifference]:
     """In the order of the fields, then the tags."""
     fields: Mapping[str, list[Any]] = change.changes.get("fields", {})
     known = {str(one.id): one for one in definitions}
@@ -38,7 +38,7 @@ def differences(change: ValueChange, definitions: Definitions) -> list[Differenc
     for field_id in sorted(fields, key=lambda one: list(known).index(one) if one in known else len(known)):
         definition = known.get(field_id)
         before, after = (_shown(stored, definition) for stored in fields[field_id])
-        found.append(Difference(definition.label if definition else DELETED, before, after))
+        found.append(FieldDifference(definition.label if definition else DELETED, before, after))
     return found + list(_of_tags(change.changes.get("tags", {})))
 
 
@@ -48,7 +48,7 @@ def _shown(stored: Stored | None, definition: Definition | None) -> str | None:
     return definition.type.show(definition.type.load(stored)) if definition else str(stored)
 
 
-def _of_tags(tags: Mapping[str, list[str]]) -> Iterator[Difference]:
+def _of_tags(tags: Mapping[str, list[str]]) -> Iterator[FieldDifference]:
     added, removed = (", ".join(tags.get(what, ())) or None for what in ("added", "removed"))
     if added or removed:
-        yield Difference("Tags", removed, added)
+        yield FieldDifference("Tags", removed, added)

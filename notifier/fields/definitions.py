@@ -27,7 +27,7 @@ RESERVED = frozenset(placeholders.PLACEHOLDERS) | frozenset(
 )
 
 
-class InUse(Exception):
+class FieldInUse(Exception):
     """Something uses it, so it stays; the message tells staff what, and what to do instead."""
 
 
@@ -142,7 +142,7 @@ def check_labels(labels: Sequence[str], *, kind: str) -> None:
 
 # --- Writing ----------------------------------------------------------------------------------------------------------
 def save(field: ClientField) -> None:
-    """Add the field, or change it. Raises `ValidationError` for a mistake, and `InUse` for a key that is used.
+    """Add the field, or change it. Raises `ValidationError` for a mistake, and `FieldInUse` for a key that is used.
 
     The kind of a field never changes: its values would be of another.
     """
@@ -163,10 +163,12 @@ def save(field: ClientField) -> None:
 
 def _refuse_what_is_fixed(before: ClientField, field: ClientField) -> None:
     if before.kind != field.kind:
-        raise InUse(f"The type of “{before}” can’t be changed. Add another field, and retire this one.")
+        raise FieldInUse(f"The type of “{before}” can’t be changed. Add another field, and retire this one.")
     for name, what in (("key", "key"), ("currency", "currency")):
         if getattr(before, name) != getattr(field, name) and (uses := usage.uses_of(before)):
-            raise InUse(f"The {what} of “{before}” can’t be changed, because it is used by {usage.in_words(uses)}.")
+            raise FieldInUse(
+                f"The {what} of “{before}” can’t be changed, because it is used by {usage.in_words(uses)}."
+            )
 
 
 def retire(*, field_id: int, now: datetime) -> bool:
@@ -187,13 +189,13 @@ def reason_to_keep(field: ClientField) -> str:
 
 
 def delete(*, field_id: int) -> None:
-    """Raises `InUse` where something uses it. Whoever sets values locks the field, so that none comes in between."""
+    """Raises `FieldInUse` where something uses it. Whoever sets values locks the field, so that none comes in between."""
     with transaction.atomic():
         field = ClientField.objects.select_for_update().filter(pk=field_id).first()
         if field is None:
             return
         if reason := reason_to_keep(field):
-            raise InUse(reason)
+            raise FieldInUse(reason)
         field.delete()
 
 

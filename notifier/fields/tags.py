@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from notifier.fields import usage
-from notifier.fields.applying import Origin, wanted
+from notifier.fields.applying import ChangeOrigin, wanted
 from notifier.messages.lines import validate_name
 from notifier.models import Client, ClientField, ClientTag, Tag
 from notifier.values.texts import folded
@@ -21,7 +21,7 @@ MAX_NAME_LETTERS = 60
 MAX_OF_CLIENT, MAX_TAGS = 50, 1_000
 
 
-class InUse(Exception):
+class TagInUse(Exception):
     """Something uses it, so it stays; the message tells staff what."""
 
 
@@ -73,18 +73,18 @@ def reason_to_keep(tag: Tag) -> str:
 
 
 def delete(*, tag_id: int) -> None:
-    """Raises `InUse` where something uses it. Whoever gives it to a client locks it, so that none comes in between."""
+    """Raises `TagInUse` where something uses it. Whoever gives it to a client locks it, so that none comes in between."""
     with transaction.atomic():
         tag = Tag.objects.select_for_update().filter(pk=tag_id).first()
         if tag is None:
             return
         if reason := reason_to_keep(tag):
-            raise InUse(reason)
+            raise TagInUse(reason)
         tag.delete()
 
 
 # --- Clients' tags ----------------------------------------------------------------------------------------------------
-def set_for_many(*, client_ids: Sequence[int], tags: Mapping[Tag, bool], origin: Origin, now: datetime) -> int:
+def set_for_many(*, client_ids: Sequence[int], tags: Mapping[Tag, bool], origin: ChangeOrigin, now: datetime) -> int:
     """Give them these tags (True) or take them away (False); returns how many clients changed.
 
     In chunks: after a crash, the same call does the rest.
@@ -102,7 +102,7 @@ def set_for_many(*, client_ids: Sequence[int], tags: Mapping[Tag, bool], origin:
     return changed
 
 
-def merge(*, tag: Tag, into: Tag, origin: Origin, now: datetime) -> int:
+def merge(*, tag: Tag, into: Tag, origin: ChangeOrigin, now: datetime) -> int:
     """Give everybody who has `tag` the other one in its place, and delete it; returns how many clients that were.
 
     In chunks, each on record with each client. After a crash, the same call does the rest.

@@ -7,7 +7,7 @@ from typing import Any
 from django.db import transaction
 
 from notifier.fields import usage
-from notifier.fields.applying import Origin, wanted
+from notifier.fields.applying import ChangeOrigin, wanted
 from notifier.fields.definitions import Definition, Definitions
 from notifier.models import Client, ClientField, ClientValues, Tag
 from notifier.values.base import Stored
@@ -22,7 +22,7 @@ def set_values(
     client_id: int,
     values: Mapping[Definition, Any],
     tags: Mapping[Tag, bool] | None = None,
-    origin: Origin,
+    origin: ChangeOrigin,
     now: datetime,
 ) -> bool:
     """Give one client these values, None for nothing, and these tags or not; returns whether anything changed.
@@ -37,7 +37,9 @@ def set_values(
         return bool(table.apply(origin=origin, now=now))
 
 
-def set_for_many(*, client_ids: Sequence[int], values: Mapping[Definition, Any], origin: Origin, now: datetime) -> int:
+def set_for_many(
+    *, client_ids: Sequence[int], values: Mapping[Definition, Any], origin: ChangeOrigin, now: datetime
+) -> int:
     """Give all of them the same values; returns how many changed.
 
     In chunks: after a crash, the same call does the rest.

@@ -82,7 +82,7 @@ def plain(number: Decimal, *, grouped: bool = False) -> str:
     return "0" if text == "-0" else text
 
 
-class Whole(ValueType):
+class WholeType(ValueType):
     kind = Kind.WHOLE
 
     def _read(self, text: str, reading: Reading) -> int:
@@ -104,7 +104,7 @@ class Whole(ValueType):
         return str(value)
 
 
-class DecimalNumber(ValueType):
+class DecimalType(ValueType):
     kind = Kind.DECIMAL
 
     def _read(self, text: str, reading: Reading) -> Decimal:
@@ -127,7 +127,7 @@ class DecimalNumber(ValueType):
 
 
 @dataclass(frozen=True, slots=True)
-class Money(ValueType):
+class MoneyType(ValueType):
     kind = Kind.MONEY
     currency: str
 

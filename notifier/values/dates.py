@@ -24,7 +24,7 @@ _DAY_NAMED = re.compile(rf"({_DAY})(?:st|nd|rd|th)?[ .-]+([a-z]{{3,9}})\.?,?[ -]
 _MONTH_NAMED = re.compile(rf"([a-z]{{3,9}})\.? ({_DAY})(?:st|nd|rd|th)?,? ([0-9]{{4}})", re.ASCII)
 
 
-class Day(ValueType):
+class DateType(ValueType):
     kind = Kind.DATE
 
     def _read(self, text: str, reading: Reading) -> date:

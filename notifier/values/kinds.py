@@ -2,28 +2,28 @@
 
 from collections.abc import Callable, Iterable
 
-from notifier.values.amounts import DecimalNumber, Money, Whole
+from notifier.values.amounts import DecimalType, MoneyType, WholeType
 from notifier.values.base import Kind, ValueType
-from notifier.values.dates import Day
-from notifier.values.options import Choice, Choices, Option
-from notifier.values.texts import Text
-from notifier.values.yes_no import YesNo
+from notifier.values.dates import DateType
+from notifier.values.options import ChoicesType, ChoiceType, Option
+from notifier.values.texts import TextType
+from notifier.values.yes_no import YesNoType
 
 _PLAIN: dict[str, Callable[[], ValueType]] = {
-    Kind.TEXT: Text,
-    Kind.WHOLE: Whole,
-    Kind.DECIMAL: DecimalNumber,
-    Kind.DATE: Day,
-    Kind.YES_NO: YesNo,
+    Kind.TEXT: TextType,
+    Kind.WHOLE: WholeType,
+    Kind.DECIMAL: DecimalType,
+    Kind.DATE: DateType,
+    Kind.YES_NO: YesNoType,
 }
 
 
 def type_of(*, kind: str, currency: str = "", options: Iterable[Option] = ()) -> ValueType:
     """`options` in their order, retired ones too: clients may have them."""
     if kind == Kind.MONEY:
-        return Money(currency)
+        return MoneyType(currency)
     if kind == Kind.CHOICE:
-        return Choice(options)
+        return ChoiceType(options)
     if kind == Kind.CHOICES:
-        return Choices(options)
+        return ChoicesType(options)
     return _PLAIN[kind]()

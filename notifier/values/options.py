@@ -59,7 +59,7 @@ class _Options(ValueType):
         return option.label if option else f"option {number}"
 
 
-class Choice(_Options):
+class ChoiceType(_Options):
     kind = Kind.CHOICE
 
     def _read(self, text: str, reading: Reading) -> int:
@@ -75,7 +75,7 @@ class Choice(_Options):
         return self.label(value)
 
 
-class Choices(_Options):
+class ChoicesType(_Options):
     kind = Kind.CHOICES
 
     def _read(self, text: str, reading: Reading) -> tuple[int, ...] | None:

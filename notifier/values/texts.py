@@ -15,7 +15,7 @@ def folded(text: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())[:MAX_TEXT_LETTERS]
 
 
-class Text(ValueType):
+class TextType(ValueType):
     kind = Kind.TEXT
     is_text = True
 

@@ -7,7 +7,7 @@ _NO = "0 0.0 n no f false off nein non ✗ ✘ ☐".split()
 _WORDS = {**dict.fromkeys(_YES, True), **dict.fromkeys(_NO, False)}
 
 
-class YesNo(ValueType):
+class YesNoType(ValueType):
     kind = Kind.YES_NO
 
     def _read(self, text: str, reading: Reading) -> bool:

@@ -193,7 +193,7 @@ class ClientAdmin(GuardedDeleteAdmin):
             client_id=obj.pk,
             values=field_values.chosen_values(form, _definitions(request)),
             tags=field_values.chosen_tags(form, obj),
-            origin=applying.Origin(by=cast(User, request.user)),
+            origin=applying.ChangeOrigin(by=cast(User, request.user)),
             now=clock.now(),
         )
         if {"email", "phone"} & set(form.changed_data):

@@ -9,9 +9,9 @@ from django.core.exceptions import ValidationError
 from notifier.fields import tags, values
 from notifier.fields.definitions import Definition, Definitions
 from notifier.models import Client, Tag
-from notifier.values.amounts import Money
+from notifier.values.amounts import MoneyType
 from notifier.values.base import TYPED, Kind
-from notifier.values.options import Choice, Choices
+from notifier.values.options import ChoicesType, ChoiceType
 from notifier.values.texts import MAX_TEXT_LETTERS, folded
 
 #: In the form.
@@ -28,7 +28,7 @@ class Chosen(int):
     label: str
 
     @classmethod
-    def of(cls, number: int, value_type: Choice | Choices) -> "Chosen":
+    def of(cls, number: int, value_type: ChoiceType | ChoicesType) -> "Chosen":
         made = cls(number)
         made.label = value_type.label(number)
         return made
@@ -74,7 +74,7 @@ class YesNoField(forms.ChoiceField):
 
 class OneField(forms.TypedChoiceField):
     def __init__(self, definition: Definition, *, chosen: int | None = None, **kwargs: Any) -> None:
-        self.value_type = cast(Choice, definition.type)
+        self.value_type = cast(ChoiceType, definition.type)
         offered = self.value_type.offered([chosen] if chosen else [])
         choices = [("", "None"), *((str(option.number), option.label) for option in offered)]
         super().__init__(required=False, choices=choices, coerce=self._chosen, empty_value=None, **kwargs)
@@ -93,7 +93,7 @@ class SeveralField(forms.TypedMultipleChoiceField):
     widget = forms.CheckboxSelectMultiple
 
     def __init__(self, definition: Definition, *, chosen: Sequence[int] = (), **kwargs: Any) -> None:
-        self.value_type = cast(Choices, definition.type)
+        self.value_type = cast(ChoicesType, definition.type)
         choices = [(str(option.number), option.label) for option in self.value_type.offered(chosen)]
         super().__init__(required=False, choices=choices, coerce=self._chosen, empty_value=None, **kwargs)
 
@@ -166,7 +166,7 @@ def _form_field(definition: Definition, now: Any) -> forms.Field:
         widget = forms.TextInput(attrs={"class": "vTextField", "maxlength": MAX_TEXT_LETTERS})
     else:
         widget = forms.TextInput(attrs={"inputmode": "decimal"})
-    if isinstance(definition.type, Money):
+    if isinstance(definition.type, MoneyType):
         options["label"] = f"{definition.label} ({definition.type.currency})"
     return TypedField(definition, widget=widget, **options)
 
@@ -185,9 +185,9 @@ def _in_form(value: Any, definition: Definition) -> Any:
     value_type = definition.type
     if value is None:
         return None
-    if isinstance(value_type, Choice):
+    if isinstance(value_type, ChoiceType):
         return Chosen.of(value, value_type)
-    if isinstance(value_type, Choices):
+    if isinstance(value_type, ChoicesType):
         return [Chosen.of(one, value_type) for one in value]
     return value_type.write(value) if value_type.kind == Kind.YES_NO else value
 

@@ -214,7 +214,7 @@ class ClientFieldAdmin(GuardedDeleteAdmin):
     ) -> HttpResponse:
         try:
             return super().changeform_view(request, object_id, form_url, extra_context)
-        except definitions.InUse as refusal:
+        except definitions.FieldInUse as refusal:
             # Somebody has used it since the page was opened.
             self.message_user(request, f"Nothing was saved. {refusal}", messages.ERROR)
             return redirect(request.get_full_path())

@@ -14,7 +14,7 @@ from django.urls import URLPattern
 from notifier.admin.lists import routing
 from notifier.admin.lists.base import BackOfficeAdmin, GuardedDeleteAdmin
 from notifier.fields import tags, usage
-from notifier.fields.applying import Origin
+from notifier.fields.applying import ChangeOrigin
 from notifier.models import Tag
 from notifier.runtime import clock
 from notifier.wording import numbers
@@ -105,7 +105,7 @@ def merge_page(model_admin: BackOfficeAdmin, request: HttpRequest, tag_id: int) 
 
 
 def _merge(model_admin: BackOfficeAdmin, request: HttpRequest, tag: Tag, into: Tag) -> HttpResponse:
-    origin = Origin(by=cast(User, request.user), reason=f"Merged “{tag}” into “{into}”")
+    origin = ChangeOrigin(by=cast(User, request.user), reason=f"Merged “{tag}” into “{into}”")
     try:
         number = tags.merge(tag=tag, into=into, origin=origin, now=clock.now())
     except ValidationError as error:

@@ -19,7 +19,7 @@ from notifier.consent.provider_events import Event, Kind
 from notifier.consent.suppressions import Evidence, Source
 from notifier.delivery import claims, recovery
 from notifier.fields import definitions, values
-from notifier.fields.applying import Origin as ValueOrigin
+from notifier.fields.applying import ChangeOrigin
 from notifier.files import packed
 from notifier.models import (
     Channel,
@@ -87,7 +87,7 @@ def a_life(now: datetime) -> Client:
     consents.change(client=client, topic=a_topic(), wants={Channel.EMAIL: True}, origin=origin, now=now)
     (nickname,) = definitions.of(a_field(label="Nickname"))
     for name in ("Zebedee the first", "Zebedee the great"):
-        source = ValueOrigin(by=maria, reason="Zebedee rang")
+        source = ChangeOrigin(by=maria, reason="Zebedee rang")
         values.set_values(client_id=client.pk, values={nickname: name}, tags={a_tag(): True}, origin=source, now=now)
     broadcast = a_broadcast(state="FINISHED")
     detail = "550 <ZEBEDEE@quux.example>: unknown"
@@ -194,7 +194,7 @@ def test_fields_tags_and_what_was_in_them_are_gone(now: datetime) -> None:
     client, other = a_life(now), a_client()
     vip = a_tag("VIP")
     for one in (client, other):
-        values.set_values(client_id=one.pk, values={}, tags={vip: True}, origin=ValueOrigin(), now=now)
+        values.set_values(client_id=one.pk, values={}, tags={vip: True}, origin=ChangeOrigin(), now=now)
 
     erase(client, now + timedelta(minutes=1))
 

@@ -5,7 +5,7 @@ import pytest
 
 from notifier.clients import record_file
 from notifier.fields import changes, definitions, values
-from notifier.fields.applying import Origin
+from notifier.fields.applying import ChangeOrigin
 from notifier.models import Client
 from tests.support.factories import a_client, a_field, a_tag, a_user
 
@@ -17,11 +17,11 @@ def a_changed_client(now: datetime) -> Client:
     plan = a_field(label="Plan", kind="CHOICE", options=["Small", "Large"])
     client, vip = a_client(), a_tag("VIP")
     by_since, by_plan = definitions.of(since, plan)
-    origin = Origin(by=a_user(username="maria"), reason="asked by phone")
+    origin = ChangeOrigin(by=a_user(username="maria"), reason="asked by phone")
     first: dict[Any, Any] = {by_since: date(2024, 2, 29), by_plan: 1}
     values.set_values(client_id=client.pk, values=first, origin=origin, now=now)
     later = now + timedelta(minutes=1)
-    values.set_values(client_id=client.pk, values={by_plan: 2}, tags={vip: True}, origin=Origin(), now=later)
+    values.set_values(client_id=client.pk, values={by_plan: 2}, tags={vip: True}, origin=ChangeOrigin(), now=later)
     return client
 
 
@@ -43,12 +43,12 @@ def test_a_change_of_a_field_that_was_deleted_is_still_told(now: datetime) -> No
     field, client = a_field(kind="TEXT"), a_client()
     (definition,) = definitions.of(field)
     for value in ("Bonn", None):
-        values.set_values(client_id=client.pk, values={definition: value}, origin=Origin(), now=now)
+        values.set_values(client_id=client.pk, values={definition: value}, origin=ChangeOrigin(), now=now)
     definitions.delete(field_id=field.pk)
 
     newest = changes.of_client(client.pk)[0]
 
-    assert changes.differences(newest, definitions.every()) == [changes.Difference(changes.DELETED, "Bonn", None)]
+    assert changes.differences(newest, definitions.every()) == [changes.FieldDifference(changes.DELETED, "Bonn", None)]
 
 
 def test_the_file_of_all_data_has_fields_tags_and_their_history(now: datetime) -> None:

@@ -7,7 +7,7 @@ import pytest
 from django.db.models import Q
 
 from notifier.fields import conditions, definitions, values
-from notifier.fields.applying import Origin
+from notifier.fields.applying import ChangeOrigin
 from notifier.fields.definitions import Definition
 from notifier.models import Client, Preference
 from tests.support.factories import a_client, a_field, a_tag
@@ -37,7 +37,7 @@ def clients(now: datetime) -> dict[str, Definition]:
     for name, has in answers.items():
         client = a_client(name=name, listings="email")
         given = dict(zip(found.values(), has, strict=True))
-        values.set_values(client_id=client.pk, values=given, origin=Origin(), now=now)
+        values.set_values(client_id=client.pk, values=given, origin=ChangeOrigin(), now=now)
     a_client(name="Cleo", listings="email")
     return found
 
@@ -85,7 +85,7 @@ def test_options_are_found_one_or_all_of_them(clients: dict[str, Definition]) ->
 
 def test_conditions_are_asked_of_whatever_leads_to_a_client(clients: dict[str, Definition], now: datetime) -> None:
     vip, ann = a_tag("VIP"), Client.objects.get(name="Ann")
-    values.set_values(client_id=ann.pk, values={}, tags={vip: True}, origin=Origin(), now=now)
+    values.set_values(client_id=ann.pk, values={}, tags={vip: True}, origin=ChangeOrigin(), now=now)
 
     found = Preference.objects.filter(
         conditions.has_tag(vip, client="client__"),

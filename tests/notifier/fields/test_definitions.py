@@ -5,8 +5,8 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from notifier.fields import definitions, usage, values
-from notifier.fields.applying import Origin
-from notifier.fields.definitions import InUse, OptionChange
+from notifier.fields.applying import ChangeOrigin
+from notifier.fields.definitions import FieldInUse, OptionChange
 from notifier.messages import placeholders
 from notifier.models import ClientField, ClientValues, FieldOption
 from tests.support.factories import a_client, a_field
@@ -73,9 +73,11 @@ def test_what_clients_have_is_not_deleted_but_retired(now: datetime) -> None:
     field = a_field(label="City")
     (definition,) = definitions.of(field)
     for _ in range(2):
-        values.set_values(client_id=a_client().pk, values={definition: "Bonn"}, origin=Origin(), now=now)
+        values.set_values(client_id=a_client().pk, values={definition: "Bonn"}, origin=ChangeOrigin(), now=now)
 
-    with pytest.raises(InUse, match=r"“City” can’t be deleted, because it is used by 2 clients\. You can retire it"):
+    with pytest.raises(
+        FieldInUse, match=r"“City” can’t be deleted, because it is used by 2 clients\. You can retire it"
+    ):
         definitions.delete(field_id=field.pk)
 
     assert definitions.retire(field_id=field.pk, now=now)
@@ -107,10 +109,10 @@ def test_the_key_of_a_field_that_is_used_stays(now: datetime) -> None:
     field.key = "town"
     definitions.save(field)
     (definition,) = definitions.of(field)
-    values.set_values(client_id=a_client().pk, values={definition: "Bonn"}, origin=Origin(), now=now)
+    values.set_values(client_id=a_client().pk, values={definition: "Bonn"}, origin=ChangeOrigin(), now=now)
 
     field.key = "place"
-    with pytest.raises(InUse, match=r"The key of .* can’t be changed, because it is used by 1 client"):
+    with pytest.raises(FieldInUse, match=r"The key of .* can’t be changed, because it is used by 1 client"):
         definitions.save(field)
 
     field.key, field.label = "town", "Town"
@@ -122,7 +124,7 @@ def test_the_type_of_a_field_never_changes() -> None:
     field = a_field(kind="WHOLE")
     field.kind = "DATE"
 
-    with pytest.raises(InUse, match="type"):
+    with pytest.raises(FieldInUse, match="type"):
         definitions.save(field)
 
 
@@ -135,7 +137,7 @@ def test_options_change_places_and_labels_and_keep_their_numbers(now: datetime) 
     field = a_field(kind="CHOICE", options=["Small", "Large"])
     (before,) = definitions.of(field)
     client = a_client()
-    values.set_values(client_id=client.pk, values={before: 1}, origin=Origin(), now=now)
+    values.set_values(client_id=client.pk, values={before: 1}, origin=ChangeOrigin(), now=now)
 
     definitions.set_options(
         field=field, options=[OptionChange(2, "Small"), OptionChange(1, "Large"), OptionChange(None, "Huge")], now=now
@@ -171,7 +173,7 @@ def test_several_of_a_list_can_have_as_many_options_as_a_number_has_bits(now: da
     client = a_client()
     every = tuple(range(1, 63))
 
-    values.set_values(client_id=client.pk, values={definition: every}, origin=Origin(), now=now)
+    values.set_values(client_id=client.pk, values={definition: every}, origin=ChangeOrigin(), now=now)
 
     assert values.of_client(client.pk, definitions.every()) == {field.pk: every}
     assert ClientValues.objects.get(client=client).n1 == 2**62 - 1  # type: ignore[attr-defined]

@@ -5,7 +5,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from notifier.fields import tags
-from notifier.fields.applying import FieldGone, Origin
+from notifier.fields.applying import ChangeOrigin, FieldGone
 from notifier.models import Client, ClientTag, Tag, ValueChange
 from tests.support.factories import a_client, a_tag, a_user
 
@@ -20,7 +20,7 @@ def test_tags_are_set_and_removed_and_each_change_is_on_record(now: datetime) ->
     maria, client = a_user(username="maria"), a_client()
     vip, press = a_tag("VIP"), a_tag("Press")
 
-    origin = Origin(by=maria, reason="fair")
+    origin = ChangeOrigin(by=maria, reason="fair")
     assert tags.set_for_many(client_ids=[client.pk], tags={vip: True, press: True}, origin=origin, now=now) == 1
     assert tags.set_for_many(client_ids=[client.pk], tags={vip: True, press: False}, origin=origin, now=now) == 1
     assert tags.set_for_many(client_ids=[client.pk], tags={vip: True}, origin=origin, now=now) == 0
@@ -54,7 +54,7 @@ def test_what_no_tag_can_be_called_is_refused(name: str) -> None:
 def test_a_renamed_tag_stays_with_its_clients(now: datetime) -> None:
     client, vip = a_client(), a_tag("VIP")
     a_tag("Press")
-    tags.set_for_many(client_ids=[client.pk], tags={vip: True}, origin=Origin(), now=now)
+    tags.set_for_many(client_ids=[client.pk], tags={vip: True}, origin=ChangeOrigin(), now=now)
 
     tags.rename(tag=vip, name="Vip")
     with pytest.raises(ValidationError):
@@ -70,10 +70,10 @@ def test_a_merge_gives_everybody_the_other_tag_in_batches(now: datetime, monkeyp
     old, new = a_tag("Old"), a_tag("New")
     clients = [a_client() for _ in range(5)]
     ids = [client.pk for client in clients]
-    tags.set_for_many(client_ids=ids, tags={old: True}, origin=Origin(), now=now)
-    tags.set_for_many(client_ids=ids[:1], tags={new: True}, origin=Origin(), now=now)
+    tags.set_for_many(client_ids=ids, tags={old: True}, origin=ChangeOrigin(), now=now)
+    tags.set_for_many(client_ids=ids[:1], tags={new: True}, origin=ChangeOrigin(), now=now)
 
-    assert tags.merge(tag=old, into=new, origin=Origin(reason="Merged"), now=now) == 5
+    assert tags.merge(tag=old, into=new, origin=ChangeOrigin(reason="Merged"), now=now) == 5
 
     assert [names(client) for client in clients] == [["New"]] * 5
     assert list(Tag.objects.values_list("name", flat=True)) == ["New"]
@@ -88,7 +88,7 @@ def test_a_merge_that_was_cut_off_is_finished_by_the_same_call(now: datetime, mo
     monkeypatch.setattr(tags, "CHUNK", 2)
     old, new = a_tag("Old"), a_tag("New")
     ids = [a_client().pk for _ in range(5)]
-    tags.set_for_many(client_ids=ids, tags={old: True}, origin=Origin(), now=now)
+    tags.set_for_many(client_ids=ids, tags={old: True}, origin=ChangeOrigin(), now=now)
     set_for_many, calls = tags.set_for_many, []
 
     def cut_off(**arguments: object) -> int:
@@ -99,11 +99,11 @@ def test_a_merge_that_was_cut_off_is_finished_by_the_same_call(now: datetime, mo
 
     monkeypatch.setattr(tags, "set_for_many", cut_off)
     with pytest.raises(KeyboardInterrupt):
-        tags.merge(tag=old, into=new, origin=Origin(), now=now)
+        tags.merge(tag=old, into=new, origin=ChangeOrigin(), now=now)
     monkeypatch.setattr(tags, "set_for_many", set_for_many)
     assert ClientTag.objects.filter(tag=old).count() == 3
 
-    assert tags.merge(tag=old, into=new, origin=Origin(), now=now) == 3
+    assert tags.merge(tag=old, into=new, origin=ChangeOrigin(), now=now) == 3
 
     assert ClientTag.objects.filter(tag=new).count() == 5
     assert not Tag.objects.filter(pk=old.pk).exists()
@@ -112,11 +112,11 @@ def test_a_merge_that_was_cut_off_is_finished_by_the_same_call(now: datetime, mo
 def test_a_tag_that_clients_have_is_not_deleted(now: datetime) -> None:
     vip = a_tag("VIP")
     client = a_client()
-    tags.set_for_many(client_ids=[client.pk], tags={vip: True}, origin=Origin(), now=now)
+    tags.set_for_many(client_ids=[client.pk], tags={vip: True}, origin=ChangeOrigin(), now=now)
 
-    with pytest.raises(tags.InUse, match="used by 1 client"):
+    with pytest.raises(tags.TagInUse, match="used by 1 client"):
         tags.delete(tag_id=vip.pk)
-    tags.set_for_many(client_ids=[client.pk], tags={vip: False}, origin=Origin(), now=now)
+    tags.set_for_many(client_ids=[client.pk], tags={vip: False}, origin=ChangeOrigin(), now=now)
     tags.delete(tag_id=vip.pk)
 
     assert not Tag.objects.exists()
@@ -127,6 +127,6 @@ def test_a_tag_that_was_deleted_meanwhile_is_given_to_nobody(now: datetime) -> N
     tags.delete(tag_id=vip.pk)
 
     with pytest.raises(FieldGone):
-        tags.set_for_many(client_ids=[client.pk], tags={vip: True}, origin=Origin(), now=now)
+        tags.set_for_many(client_ids=[client.pk], tags={vip: True}, origin=ChangeOrigin(), now=now)
 
     assert not ClientTag.objects.exists()

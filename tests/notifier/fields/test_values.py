@@ -7,7 +7,7 @@ from django.db import IntegrityError, transaction
 
 from notifier.clients import erasure
 from notifier.fields import definitions, values
-from notifier.fields.applying import FieldGone, Origin
+from notifier.fields.applying import ChangeOrigin, FieldGone
 from notifier.fields.definitions import Definition
 from notifier.models import Client, ClientValues, ValueChange
 from tests.support.factories import a_client, a_field, a_tag, a_user
@@ -42,9 +42,9 @@ def test_a_value_of_each_kind_comes_back_as_it_was_set(
     definition, client = defined(kind=kind, **fields), a_client()
 
     for value in (one, other, one):
-        assert values.set_values(client_id=client.pk, values={definition: value}, origin=Origin(), now=now)
+        assert values.set_values(client_id=client.pk, values={definition: value}, origin=ChangeOrigin(), now=now)
         assert values.of_client(client.pk, definitions.every()) == {definition.id: value}
-    assert values.set_values(client_id=client.pk, values={definition: None}, origin=Origin(), now=now)
+    assert values.set_values(client_id=client.pk, values={definition: None}, origin=ChangeOrigin(), now=now)
 
     assert values.of_client(client.pk, definitions.every()) == {}
 
@@ -52,7 +52,7 @@ def test_a_value_of_each_kind_comes_back_as_it_was_set(
 def test_each_change_is_on_record_with_who_made_it_and_what_was_there(now: datetime) -> None:
     maria, client = a_user(username="maria"), a_client()
     visits, city = defined(kind="WHOLE"), defined(kind="TEXT")
-    origin = Origin(by=maria, reason="asked by phone")
+    origin = ChangeOrigin(by=maria, reason="asked by phone")
 
     values.set_values(client_id=client.pk, values={visits: 3, city: "Bonn"}, origin=origin, now=now)
     values.set_values(client_id=client.pk, values={visits: 3, city: None}, origin=origin, now=now)
@@ -65,10 +65,10 @@ def test_each_change_is_on_record_with_who_made_it_and_what_was_there(now: datet
 
 def test_what_stays_the_same_is_no_change(now: datetime) -> None:
     definition, client = defined(kind="TEXT"), a_client()
-    values.set_values(client_id=client.pk, values={definition: "Bonn"}, origin=Origin(), now=now)
+    values.set_values(client_id=client.pk, values={definition: "Bonn"}, origin=ChangeOrigin(), now=now)
     later = now + timedelta(hours=1)
 
-    assert not values.set_values(client_id=client.pk, values={definition: "Bonn"}, origin=Origin(), now=later)
+    assert not values.set_values(client_id=client.pk, values={definition: "Bonn"}, origin=ChangeOrigin(), now=later)
 
     assert len(changes_of(client)) == 1
     assert Client.objects.get(pk=client.pk).updated_at == now
@@ -77,10 +77,10 @@ def test_what_stays_the_same_is_no_change(now: datetime) -> None:
 def test_many_clients_get_a_value_and_only_those_who_lacked_it_are_changed(now: datetime) -> None:
     definition = defined(kind="CHOICES", options=["Red", "Green"])
     has, lacks, bystander = a_client(), a_client(), a_client()
-    values.set_values(client_id=has.pk, values={definition: (1, 2)}, origin=Origin(), now=now)
+    values.set_values(client_id=has.pk, values={definition: (1, 2)}, origin=ChangeOrigin(), now=now)
 
     changed = values.set_for_many(
-        client_ids=[has.pk, lacks.pk], values={definition: (1, 2)}, origin=Origin(reason="list"), now=now
+        client_ids=[has.pk, lacks.pk], values={definition: (1, 2)}, origin=ChangeOrigin(reason="list"), now=now
     )
 
     assert changed == 1
@@ -92,7 +92,7 @@ def test_many_clients_get_a_value_and_only_those_who_lacked_it_are_changed(now: 
 def test_tags_and_values_of_one_act_are_one_entry_of_the_record(now: datetime) -> None:
     definition, client, vip = defined(kind="YES_NO"), a_client(), a_tag("VIP")
 
-    values.set_values(client_id=client.pk, values={definition: True}, tags={vip: True}, origin=Origin(), now=now)
+    values.set_values(client_id=client.pk, values={definition: True}, tags={vip: True}, origin=ChangeOrigin(), now=now)
 
     (change,) = changes_of(client)
     assert change == {
@@ -105,7 +105,7 @@ def test_a_client_who_was_erased_gets_nothing(now: datetime) -> None:
     definition, client = defined(kind="TEXT"), a_client()
     erasure.erase(client_id=client.pk, by=None, why="asked", now=now)
 
-    assert not values.set_values(client_id=client.pk, values={definition: "Bonn"}, origin=Origin(), now=now)
+    assert not values.set_values(client_id=client.pk, values={definition: "Bonn"}, origin=ChangeOrigin(), now=now)
 
     assert not ClientValues.objects.exists()
     assert not ValueChange.objects.exists()
@@ -118,7 +118,7 @@ def test_a_field_that_was_retired_or_deleted_meanwhile_takes_nothing(now: dateti
 
     for definition in (retired, deleted):
         with pytest.raises(FieldGone):
-            values.set_values(client_id=client.pk, values={definition: "Bonn"}, origin=Origin(), now=now)
+            values.set_values(client_id=client.pk, values={definition: "Bonn"}, origin=ChangeOrigin(), now=now)
 
     assert not ClientValues.objects.exists()
 
@@ -127,7 +127,7 @@ def test_fifty_fields_are_set_at_once(now: datetime) -> None:
     client = a_client()
     wanted = {defined(kind="WHOLE"): number for number in range(55)}
 
-    values.set_values(client_id=client.pk, values=wanted, origin=Origin(), now=now)
+    values.set_values(client_id=client.pk, values=wanted, origin=ChangeOrigin(), now=now)
 
     assert values.of_client(client.pk, definitions.every()) == {one.id: number for one, number in wanted.items()}
     assert len(changes_of(client)[0]["fields"]) == 55

@@ -1,10 +1,10 @@
 import pytest
 
 from notifier.values.base import ValueType
-from notifier.values.options import Choice, Choices, Option
+from notifier.values.options import ChoicesType, ChoiceType, Option
 
 OPTIONS = [Option(3, "Bed, breakfast"), Option(1, "Half board"), Option(2, "Lunch", is_retired=True)]
-ONE, SEVERAL = Choice(OPTIONS), Choices(OPTIONS)
+ONE, SEVERAL = ChoiceType(OPTIONS), ChoicesType(OPTIONS)
 
 
 def test_an_option_is_found_by_its_label_however_it_is_capitalised() -> None:

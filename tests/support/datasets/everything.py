@@ -14,7 +14,7 @@ from notifier.consent.provider_events import Event, Kind
 from notifier.consent.suppressions import Evidence, Source
 from notifier.delivery import tallies
 from notifier.fields import definitions, values
-from notifier.fields.applying import Origin
+from notifier.fields.applying import ChangeOrigin
 from notifier.messages import signed_links
 from notifier.models import (
     Channel,
@@ -112,7 +112,7 @@ def _own_fields(client: Client, staff: User, text: str, now: datetime) -> dict[s
     note = a_field(key="note", label=f"Note {text}"[:80], description=text[:200])
     tag = a_tag(text[:60])
     chosen = dict(zip(definitions.of(plan, note), (2, text), strict=True))
-    origin = Origin(by=staff, reason=text[:100])
+    origin = ChangeOrigin(by=staff, reason=text[:100])
     values.set_values(client_id=client.pk, values=chosen, tags={tag: True}, origin=origin, now=now)
     spare = a_field(kind="MONEY", key="balance", label=f"Balance {text}"[:80])
     return {"clientfield": plan, "spare_clientfield": spare, "tag": tag, "spare_tag": a_tag("Spare")}

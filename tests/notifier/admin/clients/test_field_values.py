@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from notifier.fields import definitions, tags, values
-from notifier.fields.applying import Origin
+from notifier.fields.applying import ChangeOrigin
 from notifier.models import Client, Tag, ValueChange
 from notifier.runtime import clock
 from tests.notifier.admin.conftest import LogIn
@@ -41,7 +41,7 @@ def has(client: Client) -> dict[str, Any]:
 
 def set_(client: Client, field: Any, value: Any, by: Any = None) -> None:
     (definition,) = definitions.of(field)
-    values.set_values(client_id=client.pk, values={definition: value}, origin=Origin(by=by), now=clock.now())
+    values.set_values(client_id=client.pk, values={definition: value}, origin=ChangeOrigin(by=by), now=clock.now())
 
 
 def fields_of_each_kind() -> dict[str, Any]:

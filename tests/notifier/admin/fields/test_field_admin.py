@@ -6,7 +6,7 @@ from django.test import Client as Browser
 from django.urls import reverse
 
 from notifier.fields import definitions, values
-from notifier.fields.applying import Origin
+from notifier.fields.applying import ChangeOrigin
 from notifier.models import ClientField, FieldOption
 from notifier.runtime import clock
 from tests.support.factories import a_client, a_field
@@ -31,7 +31,7 @@ def labels(field: ClientField) -> list[str]:
 
 def use(field: ClientField, value: Any) -> None:
     (definition,) = definitions.of(field)
-    values.set_values(client_id=a_client().pk, values={definition: value}, origin=Origin(), now=clock.now())
+    values.set_values(client_id=a_client().pk, values={definition: value}, origin=ChangeOrigin(), now=clock.now())
 
 
 def test_a_field_is_defined_with_a_key_made_of_its_label(admin: Browser) -> None:

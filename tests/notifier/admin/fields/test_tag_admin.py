@@ -6,7 +6,7 @@ from django.test import Client as Browser
 from django.urls import reverse
 
 from notifier.fields import tags
-from notifier.fields.applying import Origin
+from notifier.fields.applying import ChangeOrigin
 from notifier.models import Tag, ValueChange
 from notifier.runtime import clock
 from tests.support.factories import a_client, a_tag
@@ -24,7 +24,7 @@ def text_of(page: Any) -> str:
 
 
 def give(tag: Tag) -> None:
-    tags.set_for_many(client_ids=[a_client().pk], tags={tag: True}, origin=Origin(), now=clock.now())
+    tags.set_for_many(client_ids=[a_client().pk], tags={tag: True}, origin=ChangeOrigin(), now=clock.now())
 
 
 def test_a_tag_is_added_and_renamed_and_no_two_are_the_same(admin: Browser) -> None:
