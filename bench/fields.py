@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import django
@@ -61,7 +62,7 @@ def main() -> None:
         "nobody": conditions.is_between(fields["Visits"], least=1_000),
     }
     for what, condition in lists.items():
-        seconds(f"list of 50 by name: {what}", lambda which=condition: first_by_name(which))
+        seconds(f"list of 50 by name: {what}", partial(first_by_name, condition))
 
 
 def fill(clients: int) -> None:

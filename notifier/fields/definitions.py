@@ -189,7 +189,7 @@ def reason_to_keep(field: ClientField) -> str:
 
 
 def delete(*, field_id: int) -> None:
-    """Raises `FieldInUse` where something uses it. Whoever sets values locks the field, so that none comes in between."""
+    """Raises `FieldInUse` where something uses it. Whoever sets values locks the field: none comes in between."""
     with transaction.atomic():
         field = ClientField.objects.select_for_update().filter(pk=field_id).first()
         if field is None:

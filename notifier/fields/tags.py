@@ -73,7 +73,7 @@ def reason_to_keep(tag: Tag) -> str:
 
 
 def delete(*, tag_id: int) -> None:
-    """Raises `TagInUse` where something uses it. Whoever gives it to a client locks it, so that none comes in between."""
+    """Raises `TagInUse` where something uses it. Whoever gives it to a client locks it: nobody comes in between."""
     with transaction.atomic():
         tag = Tag.objects.select_for_update().filter(pk=tag_id).first()
         if tag is None:
