@@ -107,7 +107,7 @@ class Wanted:
 
     def add_values_from(self, select: str, parameters: Sequence[Any] = ()) -> None:
         """From tables of the caller's: a SELECT of client_id and of `columns`. Each client is in it once."""
-        self._cursor.execute(f"INSERT INTO value_wanted {select}", list(parameters))
+        self._cursor.execute(f"INSERT INTO value_wanted {select}", list(parameters) or None)
 
     def add_tags(self, rows: Iterable[tuple[int, int, bool]]) -> None:
         """Of each client a tag's id, and whether they are to have it."""
@@ -115,7 +115,7 @@ class Wanted:
 
     def add_tags_from(self, select: str, parameters: Sequence[Any] = ()) -> None:
         """From tables of the caller's: a SELECT of client_id, tag_id and is_on. Each pair is in it once."""
-        self._cursor.execute(f"INSERT INTO tag_wanted {select}", list(parameters))
+        self._cursor.execute(f"INSERT INTO tag_wanted {select}", list(parameters) or None)
 
     # --- Out ---
     def apply(self, *, origin: ChangeOrigin, now: datetime) -> int:

@@ -62,6 +62,8 @@ def set_for_many(
 # --- Reading ----------------------------------------------------------------------------------------------------------
 def of_clients(client_ids: Iterable[int], definitions: Definitions) -> Iterator[tuple[int, dict[int, Any]]]:
     """Each of these clients who has any value, with the values by the field's id. One query."""
+    if not definitions:
+        return
     columns = [one.field.column for one in definitions]
     rows = ClientValues.objects.filter(pk__in=client_ids).values_list("pk", *columns)
     for client_id, *stored in rows.iterator(chunk_size=CHUNK):

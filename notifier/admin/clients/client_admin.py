@@ -61,19 +61,23 @@ class ClientAdmin(GuardedDeleteAdmin):
     # --- Its form, with the fields that staff defined ---
     def get_fieldsets(self, request: HttpRequest, obj: Client | None = None) -> Any:
         fieldsets = list(super().get_fieldsets(request, obj))
-        may_write = self.has_change_permission(request, obj) if obj else self.has_add_permission(request)
-        if may_write:
+        if self._shows_form(request, obj):
             names = [field_values.name_of(one) for one in _definitions(request)]
             fieldsets.append(("Fields and tags", {"fields": (*names, field_values.TAGS)}))
         return fieldsets
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
-        may_write = self.has_change_permission(request, obj) if change else self.has_add_permission(request)
-        if may_write:
+        if self._shows_form(request, obj):
             kwargs["form"] = client_form.with_own_fields(
                 obj, _definitions(request), may_add_tags=request.user.has_perm(groups.ADD_TAG)
             )
         return super().get_form(request, obj, change=change, **kwargs)
+
+    def _shows_form(self, request: HttpRequest, client: Client | None) -> bool:
+        """The profile asks for none of what only the form shows."""
+        if client is None:
+            return self.has_add_permission(request)
+        return client_page.is_form(request) and self.has_change_permission(request, client)
 
     # --- Pages, and who may open them ---
     def get_urls(self) -> list[URLPattern]:

@@ -29,7 +29,7 @@ def profile_context(model_admin: BackOfficeAdmin, request: HttpRequest, client: 
     """
     may_change = model_admin.has_change_permission(request, client)
     own = model_admin.own_url(request, client)
-    if may_change and (EDIT in request.GET or request.method == "POST"):
+    if may_change and is_form(request):
         return {"profile_url": own}
     zones = quiet_hours.zones_of(time_zone=client.time_zone, phone=str(client.phone) if client.phone else None)
     context: dict[str, Any] = {
@@ -47,6 +47,11 @@ def profile_context(model_admin: BackOfficeAdmin, request: HttpRequest, client: 
         context |= {"may_see_deliveries": True, "last_sent": last}
         context |= {"last_sent_by": Channel(last.channel).in_words} if last else {}
     return context
+
+
+def is_form(request: HttpRequest) -> bool:
+    """Whether the form is asked for, in the place of the profile; of whoever may write."""
+    return EDIT in request.GET or request.method == "POST"
 
 
 def _own_values(client: Client) -> dict[str, Any]:
