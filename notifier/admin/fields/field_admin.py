@@ -173,17 +173,21 @@ class ClientFieldAdmin(GuardedDeleteAdmin):
         if obj is None:
             kwargs["form"] = FieldForm
         elif self.has_change_permission(request, obj):
-            kwargs["form"] = existing_form(obj, without=self.get_readonly_fields(request, obj))
+            fixed = self.get_readonly_fields(request, obj)
+            kwargs["form"] = existing_form(obj, without=fixed if obj.kind == Kind.MONEY else (*fixed, "currency"))
         return super().get_form(request, obj, change=change, **kwargs)
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         if obj is None:
             names = ("label", "key", "kind", "currency", "new_options", "help", "description", "position")
             return ((None, {"fields": names}),)
+        currency = ("currency",) if obj.kind == Kind.MONEY else ()
+        about: Any = (
+            None,
+            {"fields": ("label", "key", "kind", *currency, "help", "description", "position", "used_by")},
+        )
         if not self.has_change_permission(request, obj):
-            names = ("label", "key", "kind", "currency", "help", "description", "position", "used_by")
-            return ((None, {"fields": names}),)
-        about = (None, {"fields": ("label", "key", "kind", "currency", "help", "description", "position", "used_by")})
+            return (about,)
         retiring = (None, {"fields": ("is_retired",)})
         if not obj.is_chosen:
             return (about, retiring)
@@ -197,8 +201,8 @@ class ClientFieldAdmin(GuardedDeleteAdmin):
         if obj is None:
             return ()
         if usage.uses_of(obj):
-            return ("key", "kind", "currency", "used_by")
-        return ("kind", "used_by", *(() if obj.kind == Kind.MONEY else ("currency",)))
+            return ("key", "kind", *(("currency",) if obj.kind == Kind.MONEY else ()), "used_by")
+        return ("kind", "used_by")
 
     @admin.display(description="used by")
     def used_by(self, field: ClientField) -> str:
