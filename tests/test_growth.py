@@ -26,7 +26,7 @@ from notifier.consent import bounce_status
 from notifier.files import spreadsheets
 from notifier.files.base import unquoted
 from notifier.messages import lines, markdown, placeholders, sms_segments
-from notifier.values.base import Kind, ValueType
+from notifier.values.base import FieldKind, ValueType
 from notifier.values.kinds import type_of
 from notifier.web import log_redaction
 from tests.support.checks import growth
@@ -212,7 +212,7 @@ PARSERS: dict[str, Callable[[str], object]] = {
     "spreadsheets.neutralised": spreadsheets.neutralised,
     "files.base.unquoted": unquoted,
     "erasure.without": lambda text: erasure.without(text, ["ann@example.com", "Ann a"], most=300),
-    **{f"values.{kind}": partial(_read, type_of(kind=kind, currency="EUR")) for kind in Kind},
+    **{f"values.{kind}": partial(_read, type_of(kind=kind, currency="EUR")) for kind in FieldKind},
     "twilio._complaint": lambda text: twilio._complaint(400, json.dumps({"code": 1, "message": text}).encode()),
 }
 

@@ -15,7 +15,7 @@ from notifier.fields.definitions import Definition
 from notifier.files.base import quoted
 from notifier.languages import offered
 from notifier.models import Channel, Client, ClientTag, Preference, Suppression
-from notifier.values.base import Kind
+from notifier.values.base import FieldKind
 
 #: Rows in one query.
 CHUNK = 2_000
@@ -23,7 +23,7 @@ LEADING_COLUMNS = ("Client number", "Name", "First name", "Last name", "E-mail",
 TRAILING_COLUMNS = ("Client state", "Client since", "Suppressed")
 _MEANINGS = (NOTHING, "name", "first_name", "last_name", "email", "phone", "language", "time_zone")
 #: Kinds whose values are numbers in a sheet.
-_NUMBERS = frozenset({Kind.WHOLE, Kind.DECIMAL, Kind.MONEY})
+_NUMBERS = frozenset({FieldKind.WHOLE, FieldKind.DECIMAL, FieldKind.MONEY})
 
 
 def header(
@@ -101,7 +101,7 @@ def rows(
 
 def _cell(definition: Definition, value: Any) -> object:
     """As an import reads it: a number or a date for spreadsheets, or else text."""
-    if value is None or definition.type.kind == Kind.DATE:
+    if value is None or definition.type.kind == FieldKind.DATE:
         return value
     written = definition.type.write(value)
     return Decimal(written) if definition.type.kind in _NUMBERS else quoted(written)

@@ -15,7 +15,7 @@ from notifier.messages.lines import validate_name
 from notifier.models import ClientField, FieldOption
 from notifier.models.fields import MAX_KEY_LETTERS, NUMBERS, TEXTS
 from notifier.values import currencies
-from notifier.values.base import Kind, ValueType
+from notifier.values.base import FieldKind, ValueType
 from notifier.values.options import MAX_LABEL_LETTERS, MAX_OPTIONS, MAX_SEVERAL, SEPARATORS
 from notifier.values.texts import folded
 
@@ -105,7 +105,7 @@ def check(field: ClientField) -> None:
     others = ClientField.objects.exclude(pk=field.pk)
     if field.label and others.filter(folded=folded(field.label)).exists():
         found["label"] = f"There is a field “{field.label}” already."
-    if field.kind == Kind.MONEY and field.currency not in currencies.CODES:
+    if field.kind == FieldKind.MONEY and field.currency not in currencies.CODES:
         found["currency"] = "Choose the currency of the amounts."
     if field.pk is None and field.kind and not _free_column(field):
         found["kind"] = (
@@ -125,7 +125,7 @@ def _free_column(field: ClientField) -> str:
 
 def check_labels(labels: Sequence[str], *, kind: str) -> None:
     """Raises `ValidationError` where these can't be the options of one field."""
-    most = MAX_SEVERAL if kind == Kind.CHOICES else MAX_OPTIONS
+    most = MAX_SEVERAL if kind == FieldKind.CHOICES else MAX_OPTIONS
     if len(labels) > most:
         raise ValidationError(f"A field like this can have {most} options, retired ones among them.")
     seen: set[str] = set()
@@ -156,7 +156,7 @@ def save(field: ClientField) -> None:
             if not field.position:
                 field.position = (ClientField.objects.aggregate(last=Max("position"))["last"] or 0) + 1
         field.folded = folded(field.label)
-        if field.kind != Kind.MONEY:
+        if field.kind != FieldKind.MONEY:
             field.currency = ""
         field.save()
 

@@ -133,7 +133,7 @@ def _render(subject: str, body: str, preheader: str, brand: BrandLook, language:
     styled = mark_safe(_with_styles(written.html, brand))  # noqa: S308
     addresses = {"unsubscribe": f"{{{{ {UNSUBSCRIBE} }}}}", "preferences": f"{{{{ {PREFERENCES} }}}}"}
     words: dict[str, Any] = {"subject": subject, "preheader": preheader, "filler": FILLER, "body": styled, "foot": foot}
-    words |= {"language": language, "reader": reader}
+    words |= {"language": language, "foot_language": reader}
     page: str = render_to_string("mail/message.html", {**words, **addresses, **_head_and_foot(brand)})
     # The template's only letter beyond ASCII: with it no mail at all would go as it is.
     page = page.replace("·", "&middot;")

@@ -13,7 +13,7 @@ from django.db.models import Q
 from notifier.messages.lines import validate_name, validate_one_line
 from notifier.models.clients import Client
 from notifier.values import texts
-from notifier.values.base import CHOSEN, Kind, ValueType
+from notifier.values.base import CHOSEN, FieldKind, ValueType
 from notifier.values.kinds import type_of
 from notifier.values.options import MAX_LABEL_LETTERS, MAX_OPTIONS, Option
 
@@ -38,8 +38,6 @@ class ClientFieldQuerySet(models.QuerySet["ClientField"]):
 class ClientField(models.Model):
     """A field of clients that staff defined. `notifier.fields.definitions` writes it."""
 
-    Kind = Kind
-
     #: Unchangeable once something uses it.
     key = models.CharField(
         max_length=MAX_KEY_LETTERS,
@@ -60,7 +58,7 @@ class ClientField(models.Model):
         validators=[validate_one_line],
         help_text="Shown below the field on a client’s page: what belongs in it.",
     )
-    kind = models.CharField("type", max_length=10, choices=Kind.choices)
+    kind = models.CharField("type", max_length=10, choices=FieldKind.choices)
     #: Of money alone.
     currency = models.CharField(
         max_length=3,
@@ -91,13 +89,13 @@ class ClientField(models.Model):
             models.CheckConstraint(name="clientfield_key", condition=Q(key__regex=KEY)),
             models.CheckConstraint(
                 name="clientfield_currency",
-                condition=Q(kind=Kind.MONEY) & ~Q(currency="") | ~Q(kind=Kind.MONEY) & Q(currency=""),
+                condition=Q(kind=FieldKind.MONEY) & ~Q(currency="") | ~Q(kind=FieldKind.MONEY) & Q(currency=""),
                 violation_error_message="Choose the currency of an amount of money.",
             ),
             models.CheckConstraint(
                 name="clientfield_column",
-                condition=Q(kind=Kind.TEXT, column__startswith="t")
-                | Q(kind__in=sorted(set(Kind.values) - {"TEXT"}), column__startswith="n"),
+                condition=Q(kind=FieldKind.TEXT, column__startswith="t")
+                | Q(kind__in=sorted(set(FieldKind.values) - {"TEXT"}), column__startswith="n"),
             ),
         ]
 
@@ -107,7 +105,7 @@ class ClientField(models.Model):
     @property
     def is_text(self) -> bool:
         """Whether its values are texts; all others are numbers."""
-        return self.kind == Kind.TEXT
+        return self.kind == FieldKind.TEXT
 
     @property
     def is_chosen(self) -> bool:

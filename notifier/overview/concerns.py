@@ -38,7 +38,7 @@ FAILED_FOR = timedelta(days=7)
 May = Callable[[str], bool]
 
 
-class ConcernKind(Enum):
+class Kind(Enum):
     """How bad it is; the value sorts them."""
 
     #: Something does not work.
@@ -57,7 +57,7 @@ class Concern:
     #: What it is about, in a word or two: the first column of its list.
     label: str
     words: str
-    kind: ConcernKind = ConcernKind.TO_DECIDE
+    kind: Kind = Kind.TO_DECIDE
     #: The command that helps, where no page does.
     command: str = ""
     #: Empty where this person may not go there.
@@ -68,12 +68,12 @@ class Concern:
 
     @property
     def is_problem(self) -> bool:
-        return self.kind is ConcernKind.PROBLEM
+        return self.kind is Kind.PROBLEM
 
     @property
     def holds_up(self) -> bool:
         """Whether it keeps messages from going out."""
-        return self.kind is not ConcernKind.TO_DECIDE
+        return self.kind is not Kind.TO_DECIDE
 
 
 def find(*, health: list[Health], may: May, now: datetime, user_id: int | None = None) -> list[Concern]:
@@ -102,14 +102,14 @@ def find(*, health: list[Health], may: May, now: datetime, user_id: int | None =
 
 def _of_part(part: Health, may: May) -> Concern:
     if part.paused:
-        paused = Concern(f"paused-{part.paused.value}", f"{part.part} stopped", part.words, ConcernKind.PROBLEM)
+        paused = Concern(f"paused-{part.paused.value}", f"{part.part} stopped", part.words, Kind.PROBLEM)
         if not may(groups.CONTROL_BROADCAST):
             return paused
         return replace(
             paused, button="Try again now", url=reverse("admin:try_again", args=[part.paused.value]), is_act=True
         )
     key, words = "-".join(part.part.lower().split()), part.words.removesuffix(part.command)
-    broken = Concern(key, part.part, words, ConcernKind.PROBLEM, command=part.command)
+    broken = Concern(key, part.part, words, Kind.PROBLEM, command=part.command)
     if not may(groups.VIEW_PROCESS):
         return broken
     return replace(broken, button="View processes", url=reverse("admin:notifier_process_changelist"))
@@ -192,7 +192,7 @@ def _late(now: datetime) -> list[Concern]:
             "Late",
             f"“{broadcast.title}” was due to start at {shown_time(broadcast.scheduled_for or now, now)} and has not. "
             "It starts once a dispatcher is running.",
-            ConcernKind.PROBLEM,
+            Kind.PROBLEM,
             button="View",
             url=_progress_url(broadcast),
         )
@@ -238,7 +238,7 @@ def _paused() -> list[Concern]:
             f"paused-{broadcast.pk}",
             "Paused",
             f"“{broadcast.title}”: {sheets.sheet(broadcast).bar.words}. Resume or cancel it.",
-            ConcernKind.PAUSED,
+            Kind.PAUSED,
             button="View",
             url=_progress_url(broadcast),
         )
@@ -273,7 +273,7 @@ def _faulty(now: datetime) -> list[Concern]:
             "Fault",
             f"“{broadcast.title}”: {broadcast.fault}. It is retried automatically, and other broadcasts continue. "
             "The server’s log has the details.",
-            ConcernKind.PROBLEM,
+            Kind.PROBLEM,
             button="View",
             url=_progress_url(broadcast),
         )

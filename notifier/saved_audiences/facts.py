@@ -14,7 +14,7 @@ from notifier.models import Client, ClientTag, ClientValues, Delivery, Preferenc
 from notifier.saved_audiences import document as documents
 from notifier.saved_audiences.document import Document, Group, Line
 from notifier.saved_audiences.known import Known
-from notifier.values.base import Kind, Stored
+from notifier.values.base import FieldKind, Stored
 from notifier.values.texts import folded
 
 State = Delivery.State
@@ -139,7 +139,7 @@ def _is_so(line: Line, facts: Facts, known: Known, now: datetime) -> bool:
 
 
 def _value_is_so(line: Line, value: Stored, known: Known, now: datetime) -> bool:
-    if known.definition(line).field.kind == Kind.TEXT:
+    if known.definition(line).field.kind == FieldKind.TEXT:
         text, wanted = folded(str(value)), [folded(str(one)) for one in line.values]
         return wanted[0] in text if line.verb == "contains" else text in wanted
     number, numbers = int(value), [int(one) for one in line.values]

@@ -8,20 +8,20 @@ from notifier.fields.definitions import Definition, Definitions
 from notifier.models import Broadcast, Tag, Topic
 from notifier.saved_audiences import document as documents
 from notifier.saved_audiences.document import BrokenAudience, Document, Line, Value
-from notifier.values.base import CHOSEN, Kind
+from notifier.values.base import CHOSEN, FieldKind
 from notifier.values.options import Option
 
 #: By the kind of a field: what may be said of it.
 _NUMBERS = (documents.ONE_OF, documents.LESS, documents.MORE, documents.LEAST, documents.MOST, documents.KNOWN)
 FIELD_VERBS: Mapping[str, tuple[str, ...]] = {
-    Kind.TEXT: (documents.ONE_OF, documents.CONTAINS, documents.KNOWN),
-    Kind.WHOLE: _NUMBERS,
-    Kind.DECIMAL: _NUMBERS,
-    Kind.MONEY: _NUMBERS,
-    Kind.DATE: (*_NUMBERS[:-1], documents.LAST_DAYS, documents.NEXT_DAYS, documents.KNOWN),
-    Kind.YES_NO: (documents.ONE_OF, documents.KNOWN),
-    Kind.CHOICE: (documents.ONE_OF, documents.KNOWN),
-    Kind.CHOICES: (documents.ANY_OF, documents.ALL_OF, documents.KNOWN),
+    FieldKind.TEXT: (documents.ONE_OF, documents.CONTAINS, documents.KNOWN),
+    FieldKind.WHOLE: _NUMBERS,
+    FieldKind.DECIMAL: _NUMBERS,
+    FieldKind.MONEY: _NUMBERS,
+    FieldKind.DATE: (*_NUMBERS[:-1], documents.LAST_DAYS, documents.NEXT_DAYS, documents.KNOWN),
+    FieldKind.YES_NO: (documents.ONE_OF, documents.KNOWN),
+    FieldKind.CHOICE: (documents.ONE_OF, documents.KNOWN),
+    FieldKind.CHOICES: (documents.ANY_OF, documents.ALL_OF, documents.KNOWN),
 }
 
 

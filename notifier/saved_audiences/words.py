@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from notifier.saved_audiences import document as documents
 from notifier.saved_audiences.document import Document, Group, Line, Value
 from notifier.saved_audiences.known import Known
-from notifier.values.base import Kind
+from notifier.values.base import FieldKind
 from notifier.values.dates import DateType
 from notifier.wording import numbers
 
@@ -99,7 +99,7 @@ def _field(line: Line, known: Known) -> str:
     definition = known.definitions.get(line.id)
     if definition is None:
         return "A field that was deleted"
-    is_day = definition.field.kind == Kind.DATE
+    is_day = definition.field.kind == FieldKind.DATE
     verb = (_OF_DAYS.get(line.verb) if is_day else None) or _VERBS[line.verb]
     said = f"{definition.label} {verb[line.is_negated]}"
     if line.verb in (documents.LAST_DAYS, documents.NEXT_DAYS):
@@ -114,7 +114,7 @@ def value_in_words(value: Value, line: Line, known: Known) -> str:
     """One of a field's values, as its pages show it."""
     definition = known.definition(line)
     try:
-        if definition.field.kind == Kind.CHOICES:
+        if definition.field.kind == FieldKind.CHOICES:
             return str(definition.type.show((int(value),)))
         shown = definition.type.show(definition.type.load(value))
     except (ValueError, TypeError):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from notifier.values import currencies
-from notifier.values.base import Kind, Reading, Stored, ValueType, quoted
+from notifier.values.base import FieldKind, Reading, Stored, ValueType, quoted
 
 #: The largest of each kind, to both sides of nought. Spreadsheets keep 15 digits.
 MAX_WHOLE = 10**15 - 1
@@ -83,7 +83,7 @@ def plain(number: Decimal, *, grouped: bool = False) -> str:
 
 
 class WholeType(ValueType):
-    kind = Kind.WHOLE
+    kind = FieldKind.WHOLE
 
     def _read(self, text: str, reading: Reading) -> int:
         number = read_number(text, reading)
@@ -105,7 +105,7 @@ class WholeType(ValueType):
 
 
 class DecimalType(ValueType):
-    kind = Kind.DECIMAL
+    kind = FieldKind.DECIMAL
 
     def _read(self, text: str, reading: Reading) -> Decimal:
         number = _within(read_number(text, reading), MAX_DECIMAL)
@@ -128,7 +128,7 @@ class DecimalType(ValueType):
 
 @dataclass(frozen=True, slots=True)
 class MoneyType(ValueType):
-    kind = Kind.MONEY
+    kind = FieldKind.MONEY
     currency: str
 
     def _read(self, text: str, reading: Reading) -> Decimal:

@@ -21,7 +21,7 @@ _FAILED = frozenset(
 Stored = int | str
 
 
-class Kind(TextChoices):
+class FieldKind(TextChoices):
     TEXT = "TEXT", "Text"
     WHOLE = "WHOLE", "Whole number"
     DECIMAL = "DECIMAL", "Decimal number"
@@ -33,7 +33,7 @@ class Kind(TextChoices):
 
 
 #: Kinds whose values are chosen from options.
-CHOSEN = frozenset({Kind.CHOICE, Kind.CHOICES})
+CHOSEN = frozenset({FieldKind.CHOICE, FieldKind.CHOICES})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ TYPED = Reading(decimal_mark=".")
 class ValueType(ABC):
     """How values of one field are read, stored and shown. A value is what Python has for it, and never blank."""
 
-    kind: ClassVar[Kind]
+    kind: ClassVar[FieldKind]
     #: Whether they are stored as texts; otherwise as numbers.
     is_text: ClassVar[bool] = False
 

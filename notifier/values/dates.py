@@ -3,7 +3,7 @@
 import re
 from datetime import date
 
-from notifier.values.base import Kind, Reading, Stored, ValueType, quoted
+from notifier.values.base import FieldKind, Reading, Stored, ValueType, quoted
 
 FIRST, LAST = date(1000, 1, 1), date(9999, 12, 31)
 MONTHS = tuple("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split())
@@ -25,7 +25,7 @@ _MONTH_NAMED = re.compile(rf"([a-z]{{3,9}})\.? ({_DAY})(?:st|nd|rd|th)?,? ([0-9]
 
 
 class DateType(ValueType):
-    kind = Kind.DATE
+    kind = FieldKind.DATE
 
     def _read(self, text: str, reading: Reading) -> date:
         if len(text) > MAX_DATE_LETTERS:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from notifier.values.base import Kind, Reading, Stored, ValueType, quoted
+from notifier.values.base import FieldKind, Reading, Stored, ValueType, quoted
 from notifier.values.texts import folded
 
 #: Of one field, retired ones among them. Where several may be chosen each is a bit of a number with a sign.
@@ -60,7 +60,7 @@ class _Options(ValueType):
 
 
 class ChoiceType(_Options):
-    kind = Kind.CHOICE
+    kind = FieldKind.CHOICE
 
     def _read(self, text: str, reading: Reading) -> int:
         return self._option(text)
@@ -76,7 +76,7 @@ class ChoiceType(_Options):
 
 
 class ChoicesType(_Options):
-    kind = Kind.CHOICES
+    kind = FieldKind.CHOICES
 
     def _read(self, text: str, reading: Reading) -> tuple[int, ...] | None:
         if (whole := self._named(text)) and not whole.is_retired:

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-from notifier.values.base import Kind, Reading, Stored, ValueType
+from notifier.values.base import FieldKind, Reading, Stored, ValueType
 
 MAX_TEXT_LETTERS = 500
 #: Control characters, and those that change the direction of the text around them.
@@ -16,7 +16,7 @@ def folded(text: str) -> str:
 
 
 class TextType(ValueType):
-    kind = Kind.TEXT
+    kind = FieldKind.TEXT
     is_text = True
 
     def _read(self, text: str, reading: Reading) -> str:

@@ -1,6 +1,6 @@
 """Yes or no."""
 
-from notifier.values.base import Kind, Reading, Stored, ValueType, quoted
+from notifier.values.base import FieldKind, Reading, Stored, ValueType, quoted
 
 _YES = "1 1.0 y yes t true x on j ja oui si sí da ✓ ✔ ☑".split()
 _NO = "0 0.0 n no f false off nein non ✗ ✘ ☐".split()
@@ -8,7 +8,7 @@ _WORDS = {**dict.fromkeys(_YES, True), **dict.fromkeys(_NO, False)}
 
 
 class YesNoType(ValueType):
-    kind = Kind.YES_NO
+    kind = FieldKind.YES_NO
 
     def _read(self, text: str, reading: Reading) -> bool:
         if (found := _WORDS.get(text.casefold())) is None:

@@ -13,7 +13,7 @@ from notifier.saved_audiences import document as documents
 from notifier.saved_audiences import known as knowing
 from notifier.saved_audiences.document import Line, Value
 from notifier.saved_audiences.known import Known
-from notifier.values.base import CHOSEN, Kind
+from notifier.values.base import CHOSEN, FieldKind
 from notifier.values.dates import DateType
 from notifier.wording import numbers
 
@@ -147,21 +147,21 @@ def _of_field(definition: Definition) -> Subject:
     kind = definition.field.kind
     verbs: list[MenuOption] = []
     for verb in knowing.FIELD_VERBS[kind]:
-        yes, no = _OF_DAYS.get(verb, _SAYINGS[verb]) if kind == Kind.DATE else _SAYINGS[verb]
+        yes, no = _OF_DAYS.get(verb, _SAYINGS[verb]) if kind == FieldKind.DATE else _SAYINGS[verb]
         verbs += _both(verb, yes, no)[: 1 if verb in _PLAIN_ONLY else 2]
     return Subject(
         f"{documents.FIELD}:{definition.id}",
         f"{definition.label}{' (retired)' if definition.field.retired_at else ''}",
         verbs,
         options=_options(definition),
-        takes_text=kind not in CHOSEN and kind != Kind.YES_NO,
+        takes_text=kind not in CHOSEN and kind != FieldKind.YES_NO,
         hint=_hint(definition),
         definition=definition,
     )
 
 
 def _options(definition: Definition) -> list[MenuOption]:
-    if definition.field.kind == Kind.YES_NO:
+    if definition.field.kind == FieldKind.YES_NO:
         return [MenuOption("1", "Yes"), MenuOption("0", "No")]
     known = getattr(definition.type, "options", {})
     return [
@@ -171,11 +171,11 @@ def _options(definition: Definition) -> list[MenuOption]:
 
 def _hint(definition: Definition) -> str:
     match definition.field.kind:
-        case Kind.TEXT:
+        case FieldKind.TEXT:
             return "Several with semicolons. Capitals make no difference."
-        case Kind.DATE:
+        case FieldKind.DATE:
             return _DAY_HINT
-        case Kind.MONEY:
+        case FieldKind.MONEY:
             return f"In {definition.field.currency}."
     return ""
 

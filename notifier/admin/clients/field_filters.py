@@ -23,14 +23,14 @@ from notifier.fields import conditions
 from notifier.fields.definitions import Definition
 from notifier.models import Client, ClientTag
 from notifier.values.amounts import MoneyType
-from notifier.values.base import TYPED, Kind
+from notifier.values.base import TYPED, FieldKind
 from notifier.values.options import ChoicesType, ChoiceType
 from notifier.wording import numbers
 
 PREFIX, TAG = selection.FIELD_PREFIX, "tag"
 ANY, NONE = "any", "none"
 _HAS = {ANY: "Has a value", NONE: "No value"}
-_RANGED = frozenset({Kind.WHOLE, Kind.DECIMAL, Kind.MONEY, Kind.DATE})
+_RANGED = frozenset({FieldKind.WHOLE, FieldKind.DECIMAL, FieldKind.MONEY, FieldKind.DATE})
 _ENDS = {"from": "From", "to": "To"}
 _PARTS = {"begins": "Begins with", "contains": "Contains"}
 MAX_PARTS_LETTERS = 100
@@ -177,7 +177,7 @@ class FieldsFilter(admin.ListFilter):
                 if isinstance(kind, ChoiceType)
                 else conditions.has_any_option(definition, chosen)
             )
-        if kind.kind == Kind.YES_NO and value in ("yes", "no"):
+        if kind.kind == FieldKind.YES_NO and value in ("yes", "no"):
             return conditions.is_one_of(definition, [value == "yes"])
         raise FilterUnreadable(
             f"The list is filtered by something that “{definition.label}” can’t be. Clear the filters."
@@ -190,7 +190,7 @@ class FieldsFilter(admin.ListFilter):
                 "from": lambda: conditions.is_between(definition, least=_read(definition, text)),
                 "to": lambda: conditions.is_between(definition, most=_read(definition, text)),
             }
-        elif definition.type.kind == Kind.TEXT:
+        elif definition.type.kind == FieldKind.TEXT:
             ways = {
                 "begins": lambda: conditions.begins(definition, text[:MAX_PARTS_LETTERS]),
                 "contains": lambda: conditions.contains(definition, text[:MAX_PARTS_LETTERS]),
@@ -207,10 +207,10 @@ class FieldsFilter(admin.ListFilter):
         parts: Mapping[str, str] = {}
         if definition.type.kind in _RANGED:
             parts = _ENDS
-        elif definition.type.kind == Kind.TEXT:
+        elif definition.type.kind == FieldKind.TEXT:
             parts = _PARTS
         typed = [
-            FilterInput(f"{name}.{part}", words, self._last(f"{name}.{part}"), definition.type.kind == Kind.DATE)
+            FilterInput(f"{name}.{part}", words, self._last(f"{name}.{part}"), definition.type.kind == FieldKind.DATE)
             for part, words in parts.items()
         ]
         money = definition.type
@@ -247,7 +247,7 @@ def _options(definition: Definition) -> list[tuple[str, str]]:
     kind = definition.type
     if isinstance(kind, ChoiceType | ChoicesType):
         return [(str(option.number), option.label) for option in kind.options.values()]
-    return [("yes", "Yes"), ("no", "No")] if kind.kind == Kind.YES_NO else []
+    return [("yes", "Yes"), ("no", "No")] if kind.kind == FieldKind.YES_NO else []
 
 
 def _read(definition: Definition, text: str) -> Any:

@@ -11,7 +11,7 @@ from notifier.fields import tags, values
 from notifier.fields.definitions import Definition, Definitions
 from notifier.models import Client, Tag
 from notifier.values.amounts import MoneyType
-from notifier.values.base import TYPED, Kind
+from notifier.values.base import TYPED, FieldKind
 from notifier.values.options import ChoicesType, ChoiceType
 from notifier.values.texts import MAX_TEXT_LETTERS, folded
 
@@ -155,15 +155,15 @@ def form_fields(definitions: Definitions, now: Mapping[str, Any], *, may_add_tag
 def _form_field(definition: Definition, now: Any) -> forms.Field:
     kind = definition.type.kind
     options: dict[str, Any] = {"label": definition.label, "help_text": escape(definition.field.help)}
-    if kind == Kind.CHOICE:
+    if kind == FieldKind.CHOICE:
         return OneField(definition, chosen=now, **options)
-    if kind == Kind.CHOICES:
+    if kind == FieldKind.CHOICES:
         return SeveralField(definition, chosen=now or (), **options)
-    if kind == Kind.YES_NO:
+    if kind == FieldKind.YES_NO:
         return YesNoField(definition, **options)
-    if kind == Kind.DATE:
+    if kind == FieldKind.DATE:
         widget: forms.TextInput = forms.DateInput(attrs={"type": "date"})
-    elif kind == Kind.TEXT:
+    elif kind == FieldKind.TEXT:
         widget = forms.TextInput(attrs={"class": "vTextField", "maxlength": MAX_TEXT_LETTERS})
     else:
         widget = forms.TextInput(attrs={"inputmode": "decimal"})
@@ -190,7 +190,7 @@ def _in_form(value: Any, definition: Definition) -> Any:
         return ChosenOption.of(value, value_type)
     if isinstance(value_type, ChoicesType):
         return [ChosenOption.of(one, value_type) for one in value]
-    return value_type.write(value) if value_type.kind == Kind.YES_NO else value
+    return value_type.write(value) if value_type.kind == FieldKind.YES_NO else value
 
 
 def chosen_values(form: Any, definitions: Definitions) -> dict[Definition, Any]:
@@ -200,7 +200,7 @@ def chosen_values(form: Any, definitions: Definitions) -> dict[Definition, Any]:
 
 
 def _out_of_form(value: Any, definition: Definition) -> Any:
-    if definition.type.kind == Kind.YES_NO:
+    if definition.type.kind == FieldKind.YES_NO:
         return definition.type.read(value or "")
     if isinstance(value, list):
         return tuple(sorted(int(one) for one in value)) or None

@@ -18,7 +18,7 @@ from notifier.messages.lines import validate_name
 from notifier.models import ClientField
 from notifier.runtime import clock
 from notifier.values import currencies
-from notifier.values.base import CHOSEN, Kind
+from notifier.values.base import CHOSEN, FieldKind
 from notifier.values.options import MAX_LABEL_LETTERS, MAX_OPTIONS
 from notifier.wording.badges import badge
 
@@ -69,7 +69,7 @@ class FieldForm(forms.ModelForm):
             if not cleaned["key"]:
                 self.add_error("key", "Enter a key, in small letters a to z. None can be made from the label.")
         kind = self.kind_now()
-        if kind != Kind.MONEY:
+        if kind != FieldKind.MONEY:
             cleaned["currency"] = ""
         if kind not in CHOSEN and cleaned.get("new_options"):
             self.add_error("new_options", "Only a list has options. Choose another type, or leave this empty.")
@@ -174,14 +174,14 @@ class ClientFieldAdmin(GuardedDeleteAdmin):
             kwargs["form"] = FieldForm
         elif self.has_change_permission(request, obj):
             fixed = self.get_readonly_fields(request, obj)
-            kwargs["form"] = existing_form(obj, without=fixed if obj.kind == Kind.MONEY else (*fixed, "currency"))
+            kwargs["form"] = existing_form(obj, without=fixed if obj.kind == FieldKind.MONEY else (*fixed, "currency"))
         return super().get_form(request, obj, change=change, **kwargs)
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         if obj is None:
             names = ("label", "key", "kind", "currency", "new_options", "help", "description", "position")
             return ((None, {"fields": names}),)
-        currency = ("currency",) if obj.kind == Kind.MONEY else ()
+        currency = ("currency",) if obj.kind == FieldKind.MONEY else ()
         about: Any = (
             None,
             {"fields": ("label", "key", "kind", *currency, "help", "description", "position", "used_by")},
@@ -201,7 +201,7 @@ class ClientFieldAdmin(GuardedDeleteAdmin):
         if obj is None:
             return ()
         if usage.uses_of(obj):
-            return ("key", "kind", *(("currency",) if obj.kind == Kind.MONEY else ()), "used_by")
+            return ("key", "kind", *(("currency",) if obj.kind == FieldKind.MONEY else ()), "used_by")
         return ("kind", "used_by")
 
     @admin.display(description="used by")

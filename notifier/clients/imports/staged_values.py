@@ -17,7 +17,7 @@ from notifier.fields.applying import ChangeOrigin
 from notifier.fields.definitions import Definition
 from notifier.models import ClientTag, ClientValues
 from notifier.models.fields import folded_column
-from notifier.values.base import Kind, Stored
+from notifier.values.base import FieldKind, Stored
 from notifier.values.texts import folded
 
 _VALUES = ClientValues._meta.db_table
@@ -143,7 +143,7 @@ class StagedValues:
             if not (retired := [option.number for option in retired_options(one)]):
                 continue
             column = one.field.column
-            if one.field.kind == Kind.CHOICES:
+            if one.field.kind == FieldKind.CHOICES:
                 mask = sum(1 << (number - 1) for number in retired)
                 condition = f"(v.{column} & {mask} & ~COALESCE(b.{column}, 0)) <> 0"
             else:

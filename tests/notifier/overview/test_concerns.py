@@ -9,7 +9,7 @@ from django.urls import reverse
 from notifier.models import Broadcast, Channel, DailyStats, Process
 from notifier.notifications import statuses
 from notifier.overview import concerns, process_health
-from notifier.overview.concerns import ConcernKind
+from notifier.overview.concerns import Kind
 from notifier.overview.process_health import Health
 from notifier.staff import groups
 from tests.support.factories import a_broadcast, a_notification, a_reply, a_user
@@ -81,7 +81,7 @@ def test_what_is_ready_to_send_waits_for_those_who_may_send(now: datetime) -> No
     may_not_send = {groups.VIEW_BROADCAST, groups.VIEW_NOTIFICATION, groups.VIEW_DELIVERY}
 
     [one] = concerns.find(health=[], may=everything, now=now)
-    assert (one.key, one.words, one.kind) == ("ready", "ann marked “Spring” as ready to send.", ConcernKind.TO_DECIDE)
+    assert (one.key, one.words, one.kind) == ("ready", "ann marked “Spring” as ready to send.", Kind.TO_DECIDE)
     assert one.url.endswith(f"/notification/broadcast/?ids={first.pk}")
     assert listed(now, may=may_not_send.__contains__) == []
 
@@ -97,7 +97,7 @@ def test_a_broadcast_of_which_something_fails_is_told_while_it_does(now: datetim
 
     [concern] = concerns.find(health=[], may=everything, now=now)
 
-    assert (concern.key, concern.kind) == (f"faulty-{broadcast.pk}", ConcernKind.PROBLEM)
+    assert (concern.key, concern.kind) == (f"faulty-{broadcast.pk}", Kind.PROBLEM)
     assert "it can’t be ended: DataError" in concern.words
     assert concern.url.endswith(f"/{broadcast.pk}/progress/")
 
@@ -198,7 +198,7 @@ def test_what_staff_paused_is_told_with_how_far_it_is(now: datetime) -> None:
 
     [concern] = concerns.find(health=[], may=everything, now=now)
 
-    assert (concern.key, concern.kind, concern.button) == (f"paused-{paused.pk}", ConcernKind.PAUSED, "View")
+    assert (concern.key, concern.kind, concern.button) == (f"paused-{paused.pk}", Kind.PAUSED, "View")
     assert (concern.label, concern.words) == ("Paused", "“Spring”: 4 of 10 sent. Resume or cancel it.")
     assert concern.url.endswith(f"/broadcast/{paused.pk}/progress/")
 

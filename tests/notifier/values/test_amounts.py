@@ -2,12 +2,12 @@ from decimal import Decimal
 
 import pytest
 
-from notifier.values.base import CELL, TYPED, Kind, Reading, ValueType
+from notifier.values.base import CELL, TYPED, FieldKind, Reading, ValueType
 from notifier.values.kinds import type_of
 
 COMMA = Reading(decimal_mark=",")
-WHOLE, DECIMAL = type_of(kind=Kind.WHOLE), type_of(kind=Kind.DECIMAL)
-EUR, JPY, USD = (type_of(kind=Kind.MONEY, currency=code) for code in ("EUR", "JPY", "USD"))
+WHOLE, DECIMAL = type_of(kind=FieldKind.WHOLE), type_of(kind=FieldKind.DECIMAL)
+EUR, JPY, USD = (type_of(kind=FieldKind.MONEY, currency=code) for code in ("EUR", "JPY", "USD"))
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,10 @@ from datetime import date
 
 import pytest
 
-from notifier.values.base import CELL, Kind, Reading
+from notifier.values.base import CELL, FieldKind, Reading
 from notifier.values.kinds import type_of
 
-DAY = type_of(kind=Kind.DATE)
+DAY = type_of(kind=FieldKind.DATE)
 
 
 @pytest.mark.parametrize(
