@@ -21,8 +21,6 @@ State = Broadcast.State
 MAX_LISTED = 6
 #: Beyond this number of broadcasts that have not begun, it says "or more".
 MAX_COUNTED = 100
-#: What somebody should look at, of deliveries that have ended.
-PROBLEMS = (Delivery.State.FAILED, Delivery.State.UNKNOWN)
 #: Client counts older than this are shown as old: somebody should look at the dispatcher.
 OLD_AFTER = timedelta(minutes=15)
 
@@ -52,7 +50,7 @@ class Finished:
     broadcast: Broadcast
     #: Sent of what was to be sent, by channel; None where there was nothing to send by it.
     results: list[tuple[Channel, Bar | None]]
-    #: How many deliveries ended in each state of PROBLEMS, without those in which none did.
+    #: How many deliveries ended in each state of `Delivery.PROBLEMS`, without those in which none did.
     problems: list[tuple[Delivery.State, int]]
 
 
@@ -65,7 +63,7 @@ def finished() -> list[Finished]:
 
 def _finished(sheet: sheets.Sheet) -> Finished:
     bars = {one.channel: one.bar for one in sheet.channels if one.bar.to_send}
-    problems = [(state, number) for state in PROBLEMS if (number := sheet.count(state))]
+    problems = [(state, number) for state in Delivery.PROBLEMS if (number := sheet.count(state))]
     return Finished(sheet.broadcast, [(channel, bars.get(channel)) for channel in Channel], problems)
 
 

@@ -260,6 +260,15 @@ def test_before_anything_was_sent_the_place_has_what_to_do(
     assert re.findall('href="([^"]+)"', inside) == ([reverse(f"admin:{action}")] if action else [])
 
 
+def test_while_the_first_is_being_sent_nothing_says_that_nothing_was(admin: Browser) -> None:
+    a_broadcast(tally=TALLY)
+
+    text = words(admin.get(reverse("admin:index")))
+
+    assert "Nothing has ended yet." in text
+    assert "Nothing has been sent yet." not in text
+
+
 @pytest.mark.parametrize(
     ("rights", "actions"),
     [

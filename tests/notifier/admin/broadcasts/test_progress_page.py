@@ -358,10 +358,19 @@ def test_what_has_ended_says_nothing_of_the_present(admin: Browser) -> None:
         page = admin.get(page_of(broadcast))
 
     text = text_of(page)
+    assert '<p class="result" id="result">697 of 923 sent, 226 problems</p>' in text
     assert "Sent 697 of 923 (75%) Remaining 0 Problems 226 212 failed, 14 unknown" in words_of(page)
     for present in ("Health", "No dispatcher is running", "tickets waiting", "Time left"):
         assert present not in text
     assert not [query for query in queries if "notifier_process" in query["sql"]]
+
+
+def test_what_is_paused_has_no_speed(admin: Browser) -> None:
+    tally = {"audience": 3, "rate": 8.0, "counts": {"email": {"SENT": 1, "PENDING": 2}}}
+    running, paused = (a_told_broadcast(tally=tally, state=state) for state in ("RUNNING", "PAUSED"))
+
+    assert "Per second 8" in words_of(admin.get(page_of(running)))
+    assert "Per second –" in words_of(admin.get(page_of(paused)))
 
 
 def test_what_never_started_says_so_without_empty_numbers(admin: Browser) -> None:

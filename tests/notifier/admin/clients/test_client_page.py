@@ -20,7 +20,7 @@ from notifier.consent.suppressions import Evidence, Source
 from notifier.models import Channel, Client, ConsentChange, Suppression
 from tests.notifier.admin.clients.test_client_admin import filled_in, page_of
 from tests.notifier.admin.conftest import LogIn
-from tests.support.factories import a_client, a_delivery, a_topic
+from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification, a_topic
 
 pytestmark = pytest.mark.both_engines(only_full=True)
 
@@ -64,6 +64,14 @@ def test_the_profile_says_who_they_are_and_how_to_reach_them(admin: Browser) -> 
     assert told["Last sent"].endswith("by e-mail, 4 Mar 2026, 12:00")
     assert told["Time zone"] == "Europe/Stockholm from the phone number"
     assert 'href="tel:+46701740605"' in admin.get(page_of(client)).content.decode()
+
+
+def test_the_profile_shows_no_subject_raw(admin: Browser) -> None:
+    client = a_client()
+    broadcast = a_broadcast(notification=a_notification(subject="Homes for you, {{ first_name }}"))
+    a_delivery(client=client, broadcast=broadcast, state="SENT", settled_at=datetime(2026, 3, 4, 12, tzinfo=UTC))
+
+    assert facts(admin, client)["Last sent"].startswith("Homes for you, [first name]")
 
 
 def test_what_is_not_there_is_said(admin: Browser, settings: LazySettings) -> None:

@@ -48,6 +48,15 @@ def test_an_earlier_one_is_copied_with_its_topic_and_stays_as_it_was(admin: Brow
     assert Notification.objects.count() == 1
 
 
+def test_no_subject_is_offered_raw(admin: Browser) -> None:
+    a_notification(subject="Homes for you, {{ first_name }}")
+
+    page = text_of(admin.get(reverse(ADD)))
+
+    assert "Homes for you, [first name]" in page
+    assert "Homes for you, {{" not in page
+
+
 def test_all_choices_are_offered_the_newest_of_the_earlier_ones_first(admin: Browser) -> None:
     first, second = a_notification(subject="First"), a_notification(subject="Second")
 
