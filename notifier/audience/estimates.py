@@ -1,18 +1,21 @@
 """What a broadcast will take: time, at the recent rate, and SMS segments, which providers charge for."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from types import MappingProxyType
 
 from django.conf import settings
 
-from notifier.audience import reachable
+from notifier.audience import reachable, value_shapes
+from notifier.languages import offered
 from notifier.messages import placeholders, sms_segments
 from notifier.models import Channel, Topic
 from notifier.policies import throttles, throughput
+from notifier.saved_audiences.compiling import Members
 
-#: How many recipients' SMS are rendered to learn how long they get. A million would take a minute.
-SAMPLE = 500
+NO_OTHERS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,7 @@ class Segments:
     total: int
     #: Segments of the longest SMS that was rendered.
     longest: int
-    #: How many were rendered: all, or none because the text is the same for everybody, where `is_exact`.
+    #: How many recipients' SMS it is known of: all, where `is_exact`.
     measured: int
     is_exact: bool
     #: Segments that a last line about STOP would add; None where every SMS has one already.
@@ -43,20 +46,69 @@ class Duration:
     limited: list[Channel] = field(default_factory=list)
 
 
-def segments(*, text: str, topic: Topic, recipients: int) -> Segments:
-    """Exact where all get the same text, or few get it; otherwise the average of a sample times the recipients."""
+def segments(
+    *,
+    text: str,
+    topic: Topic,
+    recipients: int,
+    within: Members | None = None,
+    others: Mapping[str, str] = NO_OTHERS,
+) -> Segments:
+    """Exact where all recipients of the topic, or of it in that audience, get it; for a part of them, the average of
+    all times their number.
+
+    Who lacks a value that the text needs, in whichever language, is no recipient. `others`: the text in other
+    languages, by language. Then the recipients of each language are counted, and each get theirs, with the last line in
+    it.
+    """
+    needed = placeholders.needed(text, *others.values())
+    if not others:
+        return _segments(text, topic, recipients, needed=needed, within=within)
+    read = Counter[str]()
+    by_language = reachable.by_language(topic=topic, channel=Channel.SMS, needed=needed, within=within)
+    for language, number in by_language.items():
+        read[offered.of(language)] += number
+    reached = sum(read.values())
+    parts = [
+        _segments(others.get(code, text), topic, number, needed=needed, within=within, language=code)
+        for code, number in read.items()
+    ]
+    # Of a follow-up, and under a frequency cap, only so many of them get it: as many of each language, for all we know.
+    share = recipients / reached if reached else 0
+    return Segments(
+        total=round(sum(part.total for part in parts) * share),
+        longest=max((part.longest for part in parts), default=0),
+        measured=sum(part.measured for part in parts),
+        is_exact=recipients == reached and all(part.is_exact for part in parts),
+        stop_line=None if settings.SMS_STOP_LINE else round(sum(part.stop_line or 0 for part in parts) * share),
+    )
+
+
+def _segments(
+    text: str,
+    topic: Topic,
+    recipients: int,
+    *,
+    needed: Sequence[str],
+    within: Members | None,
+    language: str | None = None,
+) -> Segments:
+    """`language`: only of those who read it; None: of all."""
     if not recipients or not text:
         return Segments(0, 0, 0, is_exact=True, stop_line=None if settings.SMS_STOP_LINE else 0)
-    if _rendered(text, "A", topic) == _rendered(text, "Bea B.", topic):
-        names, measured, is_exact = ["A"], 0, True
-    else:
-        names = reachable.names(topic=topic, channel=Channel.SMS, most=SAMPLE)
-        measured, is_exact = len(names) or 1, len(names) == recipients
-    sizes = [_size(text, name, topic) for name in names or ["A"]]
-    total, longest = _total(sizes, recipients), max(sizes)
+    line, keys = placeholders.stop_line(language), placeholders.used(text)
+    shapes = value_shapes.of_recipients(topic=topic, keys=keys, needed=needed, within=within, language=language)
+    groups = list(shapes) if keys else []
+    sized = [(_size(text, values, topic, line), number) for values, number in groups] or [
+        (_size(text, {}, topic, line), recipients)
+    ]
+    measured = sum(number for _, number in sized)
+    total, longest = _total(sized, recipients), max(size for size, _ in sized)
+    is_exact = measured == recipients
     if settings.SMS_STOP_LINE:
         return Segments(total, longest, measured, is_exact)
-    ended = [_size(text, name, topic, stop_line=placeholders.STOP_LINE) for name in names or ["A"]]
+    own = placeholders.our_stop_line(offered.of(language))
+    ended = [(_size(text, values, topic, own), number) for values, number in groups or [({}, recipients)]]
     return Segments(total, longest, measured, is_exact, stop_line=_total(ended, recipients) - total)
 
 
@@ -76,13 +128,12 @@ def duration(*, sends: Mapping[Channel, int]) -> Duration:
     )
 
 
-def _total(sizes: Sequence[int], recipients: int) -> int:
-    return round(sum(sizes) / len(sizes) * recipients)
+def _total(sized: Sequence[tuple[int, int]], recipients: int) -> int:
+    """`sized`: segments, and how many recipients have so many."""
+    number = sum(number for _, number in sized)
+    return round(sum(size * number for size, number in sized) / number * recipients)
 
 
-def _rendered(text: str, name: str, topic: Topic, stop_line: str | None = None) -> str:
-    return placeholders.sms(text, placeholders.values(name=name, topic=topic.name), stop_line=stop_line)
-
-
-def _size(text: str, name: str, topic: Topic, stop_line: str | None = None) -> int:
-    return sms_segments.measure(_rendered(text, name, topic, stop_line)).segments
+def _size(text: str, values: Mapping[str, str], topic: Topic, stop_line: str) -> int:
+    filled = placeholders.values(topic=topic.name, **values)
+    return sms_segments.measure(placeholders.sms(text, filled, ending=stop_line)).segments

@@ -1,15 +1,17 @@
 """How many recipients quiet hours and the frequency cap would hold back now, for the confirm page. Read only."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet
+from django.db.models import Count, Max, Min, Q, QuerySet
 
-from notifier.audience import chains, reachable
+from notifier.audience import reachable
 from notifier.models import Broadcast, Channel, Delivery, Topic
-from notifier.policies import quiet_hours_sql
+from notifier.policies import client_values, quiet_hours_sql
+from notifier.saved_audiences.compiling import Members
 
 State = Delivery.State
 
@@ -37,22 +39,36 @@ def caps_are_set() -> bool:
     return any(settings.CAPS.values())
 
 
-def count(*, topic: Topic, channel: Channel, now: datetime) -> HeldBack:
-    quiet = _in_quiet_hours(topic, channel, now)
-    skipped = over_cap(topic_id=topic.pk, channel=channel, now=now)
+def count(
+    *, topic: Topic, channel: Channel, now: datetime, needed: Sequence[str] = (), within: Members | None = None
+) -> HeldBack:
+    """`needed`: the placeholders that a client must have a value for; who lacks one is skipped for that alone."""
+    quiet = _in_quiet_hours(topic, channel, now, needed, within)
+    skipped = over_cap(topic_id=topic.pk, channel=channel, now=now, needed=needed, within=within)
     return HeldBack(channel, quiet["number"] or 0, quiet["first"], quiet["last"], over_cap=skipped)
 
 
-def _in_quiet_hours(topic: Topic, channel: Channel, now: datetime) -> dict[str, Any]:
+def _in_quiet_hours(
+    topic: Topic, channel: Channel, now: datetime, needed: Sequence[str], within: Members | None
+) -> dict[str, Any]:
     opens_at = quiet_hours_sql.moment(channel=channel, client="client", now=now)
     if opens_at is None:
         return {"number": 0, "first": None, "last": None}
-    wanting = reachable.wanting(topic_id=topic.pk, channel=channel).annotate(opens_at=opens_at)
+    recipients = reachable.wanting(topic_id=topic.pk, channel=channel, within=within)
+    wanting = recipients.filter(*client_values.present(needed, client="client__")).annotate(opens_at=opens_at)
     found: dict[str, Any] = wanting.aggregate(number=Count("opens_at"), first=Min("opens_at"), last=Max("opens_at"))
     return found
 
 
-def over_cap(*, topic_id: int, channel: Channel, now: datetime, follows: Broadcast | None = None) -> int:
+def over_cap(
+    *,
+    topic_id: int,
+    channel: Channel,
+    now: datetime,
+    follows: Broadcast | None = None,
+    needed: Sequence[str] = (),
+    within: Members | None = None,
+) -> int:
     """How many recipients would be skipped, unless it is critical; with `follows` only of those whom that one missed.
 
     Who is in quiet hours is not left out: the cap counts for them once these end, when it is most likely still reached.
@@ -62,12 +78,8 @@ def over_cap(*, topic_id: int, channel: Channel, now: datetime, follows: Broadca
         return 0
     maximum, days = cap
     full = _full(channel, maximum, now - timedelta(days=days))
-    wanting = reachable.wanting(topic_id=topic_id, channel=channel).filter(client__in=full)
-    if follows:
-        others = chains.others(broadcast_id=follows.pk, notification_id=follows.notification_id)
-        reached = chains.reached(broadcast_ids=[follows.pk, *others], channel=channel, client=OuterRef("client_id"))
-        wanting = wanting.filter(~Exists(reached))
-    return wanting.count()
+    wanting = reachable.missed_by(topic_id=topic_id, channel=channel, broadcast=follows, within=within)
+    return wanting.filter(*client_values.present(needed, client="client__"), client__in=full).count()
 
 
 def _full(channel: Channel, maximum: int, since: datetime) -> QuerySet[Delivery, Any]:

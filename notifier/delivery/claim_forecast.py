@@ -5,7 +5,7 @@ are left out: who is in them waits until they end, and is sent to then.
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -31,6 +31,7 @@ from django.db.models.lookups import GreaterThanOrEqual
 from notifier.addresses.phones import LANDLINE_DIGITS
 from notifier.audience import chains
 from notifier.models import Broadcast, Channel, Delivery, Preference, Reason, Suppression
+from notifier.policies import client_values
 
 State = Delivery.State
 
@@ -62,7 +63,7 @@ def of_deliveries(deliveries: QuerySet[Delivery], *, now: datetime) -> Forecast 
     if len(followers) > MAX_FOLLOW_UPS:
         return None
     each = [
-        _forecast(deliveries.filter(broadcast__follows=None), (), now),
+        _forecast(deliveries.filter(broadcast__follows=None), None, (), now),
         *(of_broadcast(one, deliveries=deliveries.filter(broadcast=one), now=now) for one in followers),
     ]
     skipped = sum((Counter(one.skipped) for one in each), Counter[str]())
@@ -73,17 +74,20 @@ def of_broadcast(broadcast: Broadcast, *, deliveries: QuerySet[Delivery], now: d
     """For these deliveries of the broadcast, counted at this moment."""
     is_follow_up = broadcast.follows_id is not None
     chain = chains.others(broadcast_id=broadcast.pk, notification_id=broadcast.notification_id) if is_follow_up else ()
-    return _forecast(deliveries, chain, now)
+    return _forecast(deliveries, broadcast, chain, now)
 
 
-def _forecast(deliveries: QuerySet[Delivery], chain: Collection[int], now: datetime) -> Forecast:
-    """`chain`: the broadcasts that leave out whom they reached."""
+def _forecast(
+    deliveries: QuerySet[Delivery], broadcast: Broadcast | None, chain: Collection[int], now: datetime
+) -> Forecast:
+    """`broadcast`: whose deliveries they are, where they are one's; `chain`: those that leave out whom they reached."""
     counts: dict[str, int] = {}
     # Nothing else is sent again, and SQLite uses the index of the few that were not sent only where this stands here.
     unsent = deliveries.filter(state__in=Delivery.UNSENT).order_by()
     for channel in Channel:
         rows = unsent.filter(channel=channel).annotate(to=_address(channel))
-        found = rows.annotate(why=_why(channel, chain, now)).values_list("why").annotate(number=Count("pk"))
+        lacking = _lacking(channel, [broadcast] if broadcast else _broadcasts_of_lacking(rows))
+        found = rows.annotate(why=_why(channel, chain, lacking, now)).values_list("why").annotate(number=Count("pk"))
         for why, number in found.order_by("why"):
             counts[why] = counts.get(why, 0) + number
     return Forecast(counts.pop("", 0), counts)
@@ -95,7 +99,25 @@ def _address(channel: Channel) -> Case:
     return Case(When(address="", then=today), default=F("address"), output_field=CharField())
 
 
-def _why(channel: Channel, chain: Collection[int], now: datetime) -> Case:
+def _broadcasts_of_lacking(rows: QuerySet[Delivery]) -> QuerySet[Broadcast]:
+    """Those of the deliveries whose client lacks any value that a text may need."""
+    lacking = rows.filter(client_values.missing(client_values.MISSABLE, client="client__"))
+    return Broadcast.objects.filter(pk__in=lacking.values("broadcast"))
+
+
+def _lacking(channel: Channel, broadcasts: Iterable[Broadcast]) -> Q:
+    """The deliveries of these whose client lacks a value that the text needs."""
+    by_keys: dict[tuple[str, ...], list[int]] = {}
+    for broadcast in broadcasts:
+        if keys := client_values.needed(broadcast, channel):
+            by_keys.setdefault(keys, []).append(broadcast.pk)
+    found = Q(pk__in=[])
+    for keys, ids in by_keys.items():
+        found |= Q(broadcast__in=ids) & client_values.missing(keys, client="client__")
+    return found
+
+
+def _why(channel: Channel, chain: Collection[int], lacking: Q, now: datetime) -> Case:
     """The reason for which a delivery would be skipped, or "" where it would be sent."""
     topic, client = OuterRef("broadcast__topic"), OuterRef("client")
     agreed = Preference.objects.filter(topic=topic, client=client, **{channel.value: True})
@@ -114,6 +136,7 @@ def _why(channel: Channel, chain: Collection[int], now: datetime) -> Case:
     if channel == Channel.SMS:
         ending = Right("to", LANDLINE_DIGITS)
         reasons.append((Q(client__landline_ending=ending), Reason.LANDLINE))
+    reasons.append((lacking, Reason.NO_VALUE))
     if cap := settings.CAPS[channel.value]:
         maximum, days = cap
         over_cap = _is_over_cap(channel, maximum, now - timedelta(days=days))

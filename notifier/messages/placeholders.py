@@ -1,11 +1,21 @@
-"""Placeholders in what staff write: the fixed list of them, filling them in, and what is wrong with a text."""
+"""Placeholders in what staff write: the fixed list of them, filling them in, and what is wrong with a text.
+
+`{{ first_name | "there" }}` has a fallback: what those read who have no first name. Without one a client with no value
+gets no message at all (`notifier.delivery.claims`); `render` shows staff the gap, as in "Dear [no first name]".
+"""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from html import escape, unescape
+from typing import NamedTuple
 
 from django.conf import settings
+from django.utils import translation
+from django.utils.translation import gettext as _
 
+from notifier.languages import offered
 from notifier.messages import lines
 
 #: What a last line of each SMS may say, where SMS_STOP_LINE says nothing yet.
@@ -14,47 +24,141 @@ STOP_LINE = "Reply STOP to end"
 #: The placeholders that staff may use, each with what takes its place.
 PLACEHOLDERS = {
     "name": "the client’s full name",
-    "first_name": "the first word of the client’s name",
+    "first_name": "the client’s first name",
+    "last_name": "the client’s last name",
     "topic": "the topic’s name",
 }
+#: Those that every message has a value for. All others are the client's: `notifier.policies.client_values`.
+NEVER_MISSING = frozenset({"topic"})
+#: An example of a fallback, for the sentences that ask for one.
+FALLBACK = "there"
 # Blanks are stripped afterwards: with `\s*` on both sides, an unclosed placeholder with 2,000 blanks took 8 s.
 _PLACEHOLDER = re.compile(r"\{\{([^{}]*)\}\}")
+#: Of either kind, since word processors and phones put in the curly ones by themselves.
+_QUOTES = '"“”„‟«»'
+_FALLBACK = re.compile(f"[{_QUOTES}]([^{_QUOTES}]*)[{_QUOTES}]")
 
 #: The most letters of an SMS: providers take no more, as Twilio says (https://www.twilio.com/docs/api/errors/21617).
 MAX_SMS_LETTERS = 1_600
 #: No more unknown placeholders are named: a page that names thousands helps nobody.
 MAX_NAMED = 5
+#: How many texts a process remembers the placeholders of: more broadcasts than that seldom run at once.
+KEPT = 64
+
+
+class Use(NamedTuple):
+    """A placeholder as it stands in a text."""
+
+    key: str
+    #: What takes its place where the client has no value; empty where the text has none.
+    fallback: str = ""
+
+    @property
+    def otherwise(self) -> str:
+        """What stands in the place of a value that is missing: the fallback, or a gap that only staff see."""
+        return self.fallback or f"[no {in_words(self.key)}]"
+
+    def __str__(self) -> str:
+        return f'{{{{ {self.key} | "{self.fallback}" }}}}' if self.fallback else f"{{{{ {self.key} }}}}"
+
+
+def in_words(key: str) -> str:
+    return key.replace("_", " ")
 
 
 def as_written() -> list[tuple[str, str, str]]:
     """The name of each, how it stands in a text, and what takes its place."""
-    return [(name, f"{{{{ {name} }}}}", meaning) for name, meaning in PLACEHOLDERS.items()]
+    return [(name, str(Use(name)), meaning) for name, meaning in PLACEHOLDERS.items()]
 
 
-def values(*, name: str, topic: str) -> dict[str, str]:
-    """The values of the placeholders for one client."""
-    return {"name": name, "first_name": name.split(maxsplit=1)[0] if name.strip() else name, "topic": topic}
+def values(*, topic: str, **of_client: str) -> dict[str, str]:
+    """The values of the placeholders for one client, empty where there is none or nobody would see it."""
+    found = {key: "" if lines.is_blank(value) else value for key, value in of_client.items()}
+    return {**dict.fromkeys(PLACEHOLDERS, ""), **found, "topic": topic}
 
 
 def render(text: str, replacements: Mapping[str, str]) -> str:
-    """`text` with every placeholder of the fixed list replaced; anything else stays as it stands.
+    """`text` with every placeholder that has a replacement filled in; anything else stays as it stands.
 
     Placeholders in a value are not replaced: a client whose name is `{{ topic }}` is called just that.
     """
-    return _PLACEHOLDER.sub(lambda match: replacements.get(match[1].strip(), match[0]), text)
+
+    def filled(use: Use) -> str:
+        return (replacements[use.key] or use.otherwise) if use.key in replacements else str(use)
+
+    return replace(text, filled)
+
+
+def replace(text: str, by: Callable[[Use], str]) -> str:
+    """`text` with whatever `by` makes of each placeholder of the list; anything else stays as it stands."""
+
+    def one(match: re.Match[str]) -> str:
+        return by(use) if (use := _read(match[1])) else match[0]
+
+    return _PLACEHOLDER.sub(one, text)
+
+
+def _read(inside: str, also: Collection[str] = ()) -> Use | None:
+    """What stands between the braces; None for what is no placeholder of the list, or has no proper fallback."""
+    name, bar, rest = inside.partition("|")
+    key = name.strip()
+    if key not in PLACEHOLDERS and key not in also:
+        return None
+    if not bar:
+        return Use(key)
+    found = _FALLBACK.fullmatch(rest.strip())
+    fallback = found[1].strip() if found else ""
+    return Use(key, fallback) if fallback and lines.is_one_line(fallback) and not lines.is_blank(fallback) else None
+
+
+@lru_cache(maxsize=KEPT)
+def used(*texts: str) -> tuple[str, ...]:
+    """The placeholders of the client that stand in any of these texts, in the order of the list."""
+    found = {use.key for text in texts for use in _uses(text)}
+    return tuple(key for key in PLACEHOLDERS if key in found - NEVER_MISSING)
+
+
+@lru_cache(maxsize=KEPT)
+def needed(*texts: str) -> tuple[str, ...]:
+    """Those of `used` that stand somewhere without a fallback: who has no value for one of them gets no message."""
+    found = {use.key for text in texts for use in _uses(text) if not use.fallback}
+    return tuple(key for key in PLACEHOLDERS if key in found - NEVER_MISSING)
+
+
+def _uses(text: str) -> list[Use]:
+    return [use for match in _PLACEHOLDER.finditer(text) if (use := _read(match[1]))]
 
 
 def named(text: str) -> str:
     """`text` with the name of each placeholder in its place, for staff: "Hi [first name], spring is here"."""
-    return render(text, {name: f"[{name.replace('_', ' ')}]" for name in PLACEHOLDERS})
+    return replace(text, lambda use: f"[{in_words(use.key)}]")
 
 
-def sms(text: str, replacements: Mapping[str, str], *, stop_line: str | None = None) -> str:
+@lru_cache(maxsize=64)
+def our_stop_line(language: str) -> str:
+    """`STOP_LINE` in this language."""
+    with translation.override(language):
+        return _("Reply STOP to end")
+
+
+def stop_line(language: str | None = None) -> str:
+    """The last line of each SMS to a client of this language; empty where there is none.
+
+    What SMS_STOP_LINE says is for everyone, unless SMS_STOP_LINE_DE says it in German, or it is a line of ours, which
+    is translated.
+    """
+    code, line = offered.of(language), settings.SMS_STOP_LINE
+    own: str = settings.SMS_STOP_LINES.get(code, "")
+    return own or (our_stop_line(code) if line == STOP_LINE else line)
+
+
+def sms(text: str, replacements: Mapping[str, str], *, ending: str | None = None, reader: str | None = None) -> str:
     """An SMS as it goes out: the text for one client and, as its last line, how to stop these messages.
 
-    That line is `stop_line`, or else SMS_STOP_LINE. It is not added where the text ends with it already.
+    That line is `ending`, or else that of the language of whoever reads it. It is not added where the text ends with it
+    already.
     """
-    line = settings.SMS_STOP_LINE if stop_line is None else stop_line
+    line = stop_line(reader) if ending is None else ending
     rendered = render(text, replacements)
     if not line or not rendered.strip() or rendered.rstrip().endswith(line):
         return rendered
@@ -68,22 +172,28 @@ class Pattern:
     #: The text before each placeholder, and after the last.
     parts: tuple[str, ...]
     names: tuple[str, ...]
+    #: For each placeholder, what stands there where its value is missing.
+    otherwise: tuple[str, ...]
 
     @classmethod
-    def of(cls, text: str, *, also: Collection[str] = ()) -> "Pattern":
-        """Cut at the placeholders of the list, and at those in `also`."""
-        known = {*PLACEHOLDERS, *also}
-        parts, names, end = [], [], 0
+    def of(cls, text: str, *, also: Collection[str] = (), is_html: bool = False) -> "Pattern":
+        """Cut at the placeholders of the list, and at those in `also`.
+
+        In HTML a placeholder is escaped like the rest of what staff wrote, and so is its fallback.
+        """
+        parts, names, otherwise, end = [], [], [], 0
         for match in _PLACEHOLDER.finditer(text):
-            if match[1].strip() in known:
+            if use := _read(unescape(match[1]) if is_html else match[1], also):
                 parts.append(text[end : match.start()])
-                names.append(match[1].strip())
+                names.append(use.key)
+                otherwise.append(escape(use.otherwise) if is_html else use.otherwise)
                 end = match.end()
-        return cls((*parts, text[end:]), tuple(names))
+        return cls((*parts, text[end:]), tuple(names), tuple(otherwise))
 
     def fill(self, replacements: Mapping[str, str]) -> str:
-        """The same as `render`, where every placeholder of the list has its value."""
-        filled = [part + replacements[name] for part, name in zip(self.parts, self.names, strict=False)]
+        """The same as `render`, where every placeholder of the list has its value, or "" where that is missing."""
+        each = zip(self.parts, self.names, self.otherwise, strict=False)
+        filled = [part + (replacements[name] or otherwise) for part, name, otherwise in each]
         return "".join((*filled, self.parts[-1]))
 
 
@@ -94,9 +204,17 @@ def tidied(text: str) -> str:
 
 def mistakes(text: str) -> list[str]:
     """A sentence for each thing that is wrong with the placeholders in `text`."""
-    known = ", ".join(f"{{{{ {name} }}}}" for name in PLACEHOLDERS)
-    unknown = sorted({match[1].strip() for match in _PLACEHOLDER.finditer(text)} - PLACEHOLDERS.keys())
+    known = ", ".join(str(Use(name)) for name in PLACEHOLDERS)
+    wrong = [match[1].partition("|") for match in _PLACEHOLDER.finditer(text) if not _read(match[1])]
+    keys = {name.strip() for name, _, _ in wrong}
+    unknown = sorted(keys - PLACEHOLDERS.keys())
     found = [f"There is no placeholder {{{{ {name} }}}}. Use one of {known}." for name in unknown[:MAX_NAMED]]
+    found += [
+        f"The fallback of {{{{ {key} }}}} can’t be read. Write it in quotation marks and in one line: "
+        f"{Use(key, FALLBACK)}."
+        for key in PLACEHOLDERS
+        if key in keys
+    ]
     rest = _PLACEHOLDER.sub("", text)
     if "{{" in rest or "}}" in rest or "{%" in rest:
         found.append(f"A placeholder is incomplete: {{{{ and }}}} go in pairs, as in {known}.")

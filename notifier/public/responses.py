@@ -6,8 +6,11 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+from django.utils import translation
+from django.utils.cache import patch_vary_headers
 
-from notifier.models import Brand
+from notifier.languages import browsers, offered
+from notifier.models import Brand, Client
 from notifier.public import brand_styles, rate_limits
 from notifier.staff import login_throttle
 from notifier.web import minute_counts
@@ -20,15 +23,31 @@ HEADERS = {
 }
 
 
-def render(name: str, **context: Any) -> HttpResponse:
-    """Renders without the request, so without session, user and messages: a public page must not show them."""
+def language_for(request: HttpRequest, client: Client | None) -> str:
+    """The client's own; for a stranger, and for staff who try a test message, that of their browser."""
+    return offered.of(client.language) if client else browsers.accepted(request)
+
+
+def render(request: HttpRequest, name: str, *, reader: Client | None, **context: Any) -> HttpResponse:
+    """Renders without the request, so without session, user and messages: a public page must not show them.
+
+    `reader`: whose page it is, in their language.
+    """
     brand = Brand.objects.look()
-    return _rendered(name, **{"sender": brand.name or sender(), **brand_styles.shown(brand), **context})
+    shown = {"sender": brand.name or sender(), **brand_styles.shown(brand), **context}
+    return _rendered(request, name, reader=reader, **shown)
 
 
-def _rendered(name: str, *, status: int = 200, **context: Any) -> HttpResponse:
-    html = render_to_string(f"public/{name}.html", context)
-    return HttpResponse(html, status=status, headers=HEADERS)
+def _rendered(
+    request: HttpRequest, name: str, *, reader: Client | None = None, status: int = 200, **context: Any
+) -> HttpResponse:
+    language = language_for(request, reader)
+    with translation.override(language):
+        html = render_to_string(f"public/{name}.html", {"language": language, **context})
+    answer = HttpResponse(html, status=status, headers={**HEADERS, "Content-Language": language})
+    if reader is None:
+        patch_vary_headers(answer, [browsers.HEADER])
+    return answer
 
 
 def sender() -> str:
@@ -40,12 +59,12 @@ def sender() -> str:
 def unknown(request: HttpRequest) -> HttpResponse:
     """Exactly the same answer to a link that is forged, damaged, or of a client who is gone."""
     if rate_limits.is_guessing(address=login_throttle.client_address(request)):
-        return too_many()
+        return too_many(request)
     # Whoever guesses costs no query, so these two show no brand.
-    return _rendered("unknown", status=404, sender=sender())
+    return _rendered(request, "unknown", status=404, sender=sender())
 
 
-def too_many() -> HttpResponse:
-    answer = _rendered("too_many", status=login_throttle.TOO_MANY_REQUESTS, sender=sender())
+def too_many(request: HttpRequest, reader: Client | None = None) -> HttpResponse:
+    answer = _rendered(request, "too_many", reader=reader, status=login_throttle.TOO_MANY_REQUESTS, sender=sender())
     answer["Retry-After"] = str(minute_counts.MINUTE_SECONDS)
     return answer

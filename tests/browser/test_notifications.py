@@ -48,18 +48,18 @@ def show_on(page: Page, screen: str) -> None:
 
 
 def test_the_counter_and_the_preview_follow_what_is_typed(page: Page, live_server: LiveServer) -> None:
-    a_client(name="Ann Example", listings="both")
+    a_client(first_name="Ann", last_name="Example", listings="both")
     open_form(page, live_server, a_notification(email_body="Dear **{{ name }}**", sms_body="Hello"))
     expect(the_mail(page, on="desk").locator("strong")).to_have_text("Ann Example")
     length = page.locator(".field-sms_body #sms-length")
     expect(length).to_contain_text("5 of 160 characters, 1 segment")
     entries = page.evaluate("history.length")
 
-    page.get_by_label("SMS text").fill("Hello {{ first_name }}…")
+    page.get_by_label("SMS text:").fill("Hello {{ first_name }}…")
     expect(frame(page).locator(".bubble")).to_have_text("Hello Ann…")
     expect(length).to_contain_text("10 of 70 characters, 1 segment")
     expect(length).to_contain_text("“…” (horizontal ellipsis; use ... instead)")
-    page.get_by_label("E-mail text").fill("Dear *{{ first_name }}*, <b>look</b>")
+    page.get_by_label("E-mail text:").fill("Dear *{{ first_name }}*, <b>look</b>")
 
     expect(page.locator("#checks")).to_contain_text("HTML is shown as plain text")
     for name, screen in (("Desktop", "desk"), ("Phone", "phone")):
@@ -78,9 +78,9 @@ def test_the_preview_shows_what_is_being_written_and_keeps_the_screen_of_the_e_m
     show_on(page, "Plain text")
     expect(frame(page).locator(".plain")).to_contain_text("Dear you")
 
-    page.get_by_label("SMS text").focus()
+    page.get_by_label("SMS text:").focus()
     expect(frame(page).locator(".bubble")).to_have_text("Hello")
-    page.get_by_label("Preheader").focus()
+    page.get_by_label("Preheader:").focus()
 
     expect(frame(page).locator(".plain")).to_contain_text("Dear you")
     expect(page.get_by_role("radio", name="Plain text")).to_be_checked()
@@ -102,7 +102,7 @@ def test_beside_the_text_the_preview_stays_in_sight_and_below_it_on_a_phone(
     notification = a_notification(email_body="Dear you", sms_body="Hello")
     page = new_page(1440, 900)
     open_form(page, live_server, notification)
-    page.get_by_label("SMS text").scroll_into_view_if_needed()
+    page.get_by_label("SMS text:").scroll_into_view_if_needed()
     page.mouse.wheel(0, 5000)
     text, preview = page.locator(".texts").bounding_box(), page.locator(".preview").bounding_box()
     assert text is not None
@@ -160,7 +160,7 @@ def test_pictures_are_seen_in_every_preview_and_nothing_else_is_loaded(
 
 
 def test_a_client_is_chosen_by_name_and_the_test_is_written_for_them(page: Page, live_server: LiveServer) -> None:
-    a_client(name="Ann Example", listings="both")
+    a_client(first_name="Ann", last_name="Example", listings="both")
     bob = a_client(name="Bob Baker")
     open_form(page, live_server, a_notification(subject="For {{ name }}"))
 
@@ -184,7 +184,7 @@ def test_a_test_goes_to_the_writer_and_to_a_colleague_who_is_ticked(
     page = new_page(1440, 900, java_script_enabled=has_script)
     open_form(page, live_server, a_notification(subject="Spring"))
 
-    page.get_by_label("Subject").fill("Summer")
+    page.get_by_label("Subject:").fill("Summer")
     page.get_by_text("Who gets the test").click()
     page.get_by_label("bob").check()
     page.get_by_role("button", name="Send a test e-mail").click()
@@ -208,13 +208,13 @@ def test_a_new_one_begins_from_a_template_whose_gaps_are_named(page: Page, live_
 
     page.get_by_role("link", name="Reminder").click()
     expect(page.locator(".beginnings summary")).to_contain_text("Start from something else")
-    expect(page.get_by_label("Subject")).to_have_value("Reminder: [event] on [date]")
+    expect(page.get_by_label("Subject:")).to_have_value("Reminder: [event] on [date]")
     expect(page.locator("#checks")).to_contain_text("[event]")
     page.get_by_label("Topic").select_option("Listings")
-    page.get_by_label("Subject").fill("Reminder: the open day")
-    page.get_by_label("Preheader").fill("")
-    page.get_by_label("E-mail text").fill("Come and look.")
-    page.get_by_label("SMS text").fill("")
+    page.get_by_label("Subject:").fill("Reminder: the open day")
+    page.get_by_label("Preheader:").fill("")
+    page.get_by_label("E-mail text:").fill("Come and look.")
+    page.get_by_label("SMS text:").fill("")
     expect(page.locator("#checks")).not_to_contain_text("[event]")
     page.get_by_role("button", name="Save", exact=True).click()
 
@@ -230,7 +230,7 @@ def test_the_preview_stays_where_somebody_has_scrolled_to(page: Page, live_serve
     expect(scrolled(page, screen)).to_contain_text("Paragraph 199")
 
     scrolled(page, screen).evaluate("part => { part.scrollTop = 700; }")
-    page.get_by_label("E-mail text").fill(f"{text}\n\nThe end")
+    page.get_by_label("E-mail text:").fill(f"{text}\n\nThe end")
 
     expect(scrolled(page, screen)).to_contain_text("The end")
     assert scrolled(page, screen).evaluate("part => part.scrollTop") == 700
@@ -276,8 +276,8 @@ def test_enter_in_a_field_shows_the_preview_and_saves_nothing(page: Page, live_s
     expect(frame(page).locator(".desk .subject")).to_have_text("Homes")
     entries = page.evaluate("history.length")
 
-    page.get_by_label("Subject").fill("Houses")
-    page.get_by_label("Subject").press("Enter")
+    page.get_by_label("Subject:").fill("Houses")
+    page.get_by_label("Subject:").press("Enter")
 
     expect(frame(page).locator(".desk .subject")).to_have_text("Houses")
     assert page.evaluate("history.length") == entries
@@ -297,15 +297,15 @@ def test_without_javascript_the_buttons_do_the_same_and_the_draft_stays(
     page_without_javascript: Page, live_server: LiveServer
 ) -> None:
     page = page_without_javascript
-    a_client(name="Ann Example", listings="both")
+    a_client(first_name="Ann", last_name="Example", listings="both")
     open_form(page, live_server, a_notification(email_body="Dear {{ name }}", sms_body="Hello"))
     expect(the_mail(page, on="desk").locator("body")).to_contain_text("Dear Ann Example")
     page.get_by_text("Formatting and placeholders").click()
     expect(page.locator(".formatting-help code", has_text="{{ first_name }}")).to_be_visible()
 
     page.get_by_label("Topic").select_option("Listings")
-    page.get_by_label("E-mail text").fill("Good day **{{ first_name }}**")
-    page.get_by_label("SMS text").fill("я" * 71)
+    page.get_by_label("E-mail text:").fill("Good day **{{ first_name }}**")
+    page.get_by_label("SMS text:").fill("я" * 71)
     page.get_by_role("button", name="Preview").click()
 
     expect(the_mail(page, on="phone").locator("strong")).to_have_text("Ann")
@@ -319,3 +319,24 @@ def test_without_javascript_the_buttons_do_the_same_and_the_draft_stays(
     page.get_by_text("was changed successfully").wait_for()
     page.wait_for_url("**" + reverse("admin:notifier_notification_change", args=[Notification.objects.get().pk]))
     assert Notification.objects.get().email_body == "Good day **{{ first_name }}**"
+
+
+def test_whoever_writes_in_a_language_sees_the_preview_and_the_counter_in_it(
+    page: Page, live_server: LiveServer
+) -> None:
+    a_client(name="Ann Example", listings="both")
+    open_form(page, live_server, a_notification(email_body="Dear **{{ name }}**", sms_body="Hello"))
+    expect(the_mail(page, on="desk").locator("strong")).to_have_text("Ann Example")
+
+    page.locator(".variant summary", has_text="German").click()
+    page.get_by_label("Subject (German)").fill("Hallo")
+    page.get_by_label("E-mail text (German)").fill("Guten Tag, *{{ first_name }}*")
+
+    expect(page.get_by_role("radio", name="German")).to_be_checked()
+    expect(the_mail(page, on="desk").locator("em")).to_have_text("Ann")
+    page.get_by_label("SMS text (German)").fill("Servus")
+    expect(frame(page).locator(".bubble")).to_have_text("Servus")
+    expect(page.locator("#sms-length")).to_contain_text("6 of 160 characters")
+    page.get_by_label("SMS text:").focus()
+    expect(page.get_by_role("radio", name="English")).to_be_checked()
+    expect(frame(page).locator(".bubble")).to_have_text("Hello")

@@ -4,9 +4,11 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
 from notifier.audience import reachable
-from notifier.messages import brands, email, pictures, placeholders, signed_links
+from notifier.clients import names
+from notifier.messages import brands, email, pictures, signed_links
 from notifier.messages.email import RenderedEmail
 from notifier.models import Brand, Broadcast, Channel, Client, Notification, Topic
+from notifier.policies import client_values
 from notifier.staff import groups
 
 #: Shown where no client consents, so that the message can be read all the same.
@@ -26,17 +28,24 @@ POLICY = {
 }
 
 
-def url(text: Notification | Broadcast) -> str:
+#: The parameter of the page's URL for another language than the default one.
+LANGUAGE = "language"
+
+
+def url(text: Notification | Broadcast, language: str | None = None) -> str:
     """The URL of the page with its e-mail; a broadcast's shows the frozen text."""
-    return reverse(f"admin:notifier_{text._meta.model_name}_email_preview", args=[text.pk])
+    address = reverse(f"admin:notifier_{text._meta.model_name}_email_preview", args=[text.pk])
+    return f"{address}?{LANGUAGE}={language}" if language else address
 
 
 def page(request: HttpRequest, text: Notification | Broadcast) -> HttpResponse:
     if not text.email_body.strip():
         raise Http404(f"{text} has no e-mail text.")
     may_see = may_see_a_client(request)
-    sample = reachable.sample(topic=text.topic, channel=Channel.EMAIL) if may_see else None
-    html = for_a_frame(rendered(text).html_for(values(text, sample), test_token(text.topic)))
+    needed = client_values.needed(text, Channel.EMAIL)
+    sample = reachable.sample(topic=text.topic, channel=Channel.EMAIL, needed=needed) if may_see else None
+    language = request.GET.get(LANGUAGE) or None
+    html = for_a_frame(rendered(text, language).html_for(values(text, sample), test_token(text.topic)))
     return HttpResponse(html, headers={"X-Frame-Options": "SAMEORIGIN"})
 
 
@@ -45,21 +54,31 @@ def may_see_a_client(request: HttpRequest) -> bool:
     return any(map(request.user.has_perm, KNOWN_TO))
 
 
-def size_warning(text: Notification | Broadcast, sample: Client | None) -> str:
+def size_warning(text: Notification | Broadcast, sample: Client | None, language: str | None = None) -> str:
     """A sentence where Gmail would cut off what this client gets; empty where it shows all of it."""
-    html = rendered(text).html_for(values(text, sample), test_token(text.topic))
+    html = rendered(text, language).html_for(values(text, sample), test_token(text.topic))
     return email.size_warning(html)
 
 
-def as_text(text: Notification | Broadcast, sample: Client | None) -> str:
+def as_text(text: Notification | Broadcast, sample: Client | None, language: str | None = None) -> str:
     """The text version, for mail programs that show no HTML."""
-    return rendered(text).text_for(values(text, sample), test_token(text.topic)).strip()
+    return rendered(text, language).text_for(values(text, sample), test_token(text.topic)).strip()
 
 
-def rendered(text: Notification | Broadcast) -> RenderedEmail:
-    """A broadcast's has the brand as it was when it was asked for, a notification's that of now."""
+def rendered(text: Notification | Broadcast, language: str | None = None) -> RenderedEmail:
+    """As a client of this language gets it. A broadcast's has the brand as it was when it was asked for, a
+    notification's that of now.
+    """
     brand = brands.of(text.brand) if isinstance(text, Broadcast) else Brand.objects.look()
-    return email.render(subject=text.subject, preheader=text.preheader, body=text.email_body, brand=brand)
+    chosen = text.chosen(Channel.EMAIL, language)
+    return email.render(
+        subject=chosen.texts.subject,
+        preheader=chosen.texts.preheader,
+        body=chosen.texts.email_body,
+        brand=brand,
+        language=chosen.language,
+        reader=language,
+    )
 
 
 def test_token(topic: Topic | None) -> str:
@@ -68,7 +87,15 @@ def test_token(topic: Topic | None) -> str:
 
 
 def values(text: Notification | Broadcast, sample: Client | None) -> dict[str, str]:
-    return placeholders.values(name=sample.name if sample else NOBODY, topic=text.topic.name)
+    """Without a sample, those of the invented client."""
+    return client_values.of_client(sample or nobody(), topic=text.topic.name)
+
+
+def nobody() -> Client:
+    """The invented client, who is in no database."""
+    client = Client()
+    names.rename(client, first_name="Alex", last_name="Example")
+    return client
 
 
 def for_a_frame(html: str) -> str:

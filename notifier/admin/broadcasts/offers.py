@@ -1,7 +1,7 @@
 """What staff read before they send: who would get it, who would not and why, how it reads, what speaks against it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 
@@ -9,17 +9,23 @@ from django.conf import settings
 from django.contrib.auth.models import User
 
 from notifier.admin.broadcasts import samples
+from notifier.admin.broadcasts.samples import SampleVariant
 from notifier.admin.broadcasts.totals import Totals
 from notifier.admin.clients import audience_lists
-from notifier.audience import estimates, held_back, reachable, topic_counts, unreached
+from notifier.audience import estimates, held_back, missing_values, reachable, topic_counts, unreached
 from notifier.audience.estimates import Duration, Segments
+from notifier.audience.missing_values import Lacking
 from notifier.audience.standings import Standing
 from notifier.audience.topic_counts import Reach
 from notifier.broadcasts import lifecycle
+from notifier.languages import offered
 from notifier.messages import fill_ins, placeholders, sms_segments
+from notifier.messages.variants import Completeness
 from notifier.models import Broadcast, Channel, Client, Notification, Topic
-from notifier.policies import sms_countries
+from notifier.policies import client_values, sms_countries
 from notifier.runtime import clock
+from notifier.saved_audiences import compiling
+from notifier.saved_audiences.compiling import Members
 from notifier.wording import numbers
 
 HEADINGS = {
@@ -30,26 +36,32 @@ HEADINGS = {
     Standing.NOT_ALLOWED: "Country not allowed",
     Standing.LANDLINE: "Landline",
     Standing.ARCHIVED: "Archived",
+    Standing.NOT_IN_AUDIENCE: "Not in audience",
 }
 
 
-def _shown() -> list[Standing]:
+def _shown(audience_id: int | None) -> list[Standing]:
     """What is counted here: without SMS_COUNTRIES no number is left out for its country."""
-    return [one for one in Standing if one != Standing.NOT_ALLOWED or sms_countries.are_set(Channel.SMS)]
+    unused = {Standing.NOT_ALLOWED} if not sms_countries.are_set(Channel.SMS) else set()
+    return [one for one in Standing if one not in unused and (audience_id or one != Standing.NOT_IN_AUDIENCE)]
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
     """A number on the page, with the URL of the list of exactly those clients."""
 
-    #: None for those who are over the frequency cap, of whom there is no list.
-    standing: Standing | None
+    heading: str
     number: int
+    #: Empty where there is no list.
     url: str
 
-    @property
-    def heading(self) -> str:
-        return HEADINGS[self.standing] if self.standing else "Frequency cap"
+
+@dataclass(frozen=True, slots=True)
+class LackingNote:
+    """Recipients who lack a value that the text needs, and so get nothing: a sentence, and the URL of their list."""
+
+    words: str
+    url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +82,25 @@ class ChannelOffer:
     too_large: str
     #: Whether it goes to everybody in the list of recipients; a follow-up goes only to some of them.
     to_all: bool = True
+    #: The saved audience that it goes to; None: everybody on the topic.
+    audience_id: int | None = None
     #: Recipients who would be skipped, because they had as many messages as the frequency cap allows.
     over_cap: int = 0
+    #: Recipients who would be skipped, because they lack a value that the text needs; and which values it needs.
+    lacking: Lacking = missing_values.NOBODY
+    needed: tuple[str, ...] = ()
+    #: The heading of their column; empty where no channel of the text needs any.
+    lacking_heading: str = ""
+
+    @property
+    def audience(self) -> int:
+        """How many would get it if nothing were left out for the cap or for missing values."""
+        return self.reach.recipients if self.reach and self.text else 0
 
     @property
     def critical_sends(self) -> int:
         """How many messages it would be if it ignored the cap."""
-        return self.reach.recipients if self.reach and self.text else 0
+        return max(0, self.audience - self.lacking.number)
 
     @property
     def sends(self) -> int:
@@ -85,18 +109,44 @@ class ChannelOffer:
     @property
     def counts(self) -> list[Counted]:
         found: list[Counted] = []
-        for standing in _shown() if self.reach else ():
+        for standing in _shown(self.audience_id) if self.reach else ():
             is_used = standing != Standing.RECIPIENTS or self.text
             is_all = self.to_all and not self.over_cap
             is_listed = is_used and (is_all or standing != Standing.RECIPIENTS)
-            url = (
-                audience_lists.list_url(topic=self.topic, channel=self.channel, standing=standing) if is_listed else ""
-            )
+            have = self.needed if standing == Standing.RECIPIENTS else ()
+            url = self._list_url(standing, audience_lists.HAVE, have) if is_listed else ""
             number = getattr(self.reach, standing.value) if is_used else 0
-            found.append(Counted(standing, self.sends if standing == Standing.RECIPIENTS else number, url))
+            number = self.sends if standing == Standing.RECIPIENTS else number
+            found.append(Counted(HEADINGS[standing], number, url))
+        if found and self.lacking_heading:
+            is_listed = self.to_all and self.lacking.number > 0
+            url = self._list_url(Standing.RECIPIENTS, audience_lists.LACK, self.needed) if is_listed else ""
+            found.insert(1, Counted(self.lacking_heading, self.lacking.number, url))
         if found and held_back.caps_are_set():
-            found.insert(1, Counted(None, self.over_cap, ""))
+            # There is no list of them.
+            found.insert(1, Counted("Frequency cap", self.over_cap, ""))
         return found
+
+    @property
+    def lacks(self) -> list[LackingNote]:
+        """A sentence for each value that recipients lack."""
+        return [
+            LackingNote(
+                missing_values.in_words(key=key, number=number, channel=self.channel),
+                self._list_url(Standing.RECIPIENTS, audience_lists.LACK, [key]) if self.to_all else "",
+            )
+            for key, number in self.lacking.each.items()
+        ]
+
+    def _list_url(self, standing: Standing, which: str, keys: Sequence[str]) -> str:
+        return audience_lists.list_url(
+            topic=self.topic,
+            channel=self.channel,
+            standing=standing,
+            which=which,
+            keys=keys,
+            audience_id=self.audience_id,
+        )
 
     @property
     def size(self) -> sms_segments.SmsSize | None:
@@ -112,6 +162,8 @@ class Offer:
     #: Waiting, under way, or started a short while ago: sending again must be asked for.
     earlier: list[Broadcast]
     segments: Segments
+    #: How it reads in other languages.
+    variants: list[SampleVariant] = field(default_factory=list)
 
     @property
     def sends(self) -> int:
@@ -122,8 +174,8 @@ class Offer:
         return sum(channel.critical_sends for channel in self.channels)
 
     def needs_approval(self, by: User) -> bool:
-        """Whatever the cap keeps back: it is the audience that a second person agrees to."""
-        return lifecycle.needs_approval(by=by, sends=lambda: self.critical_sends)
+        """Whatever the cap and missing values keep back: it is the audience that a second person agrees to."""
+        return lifecycle.needs_approval(by=by, sends=lambda: sum(channel.audience for channel in self.channels))
 
     @property
     def seen(self) -> str:
@@ -135,6 +187,8 @@ class Offer:
     def warnings(self) -> list[str]:
         found = [self._warning(channel, channel.reach) for channel in self.channels if channel.reach]
         found += [channel.too_large for channel in self.channels]
+        found += [f"{one.name}: {shown.warning}" for one in self.variants for shown in one.shown if shown.warning]
+        found += [self._incomplete(one) for one in self.notification.completeness if one.is_begun]
         if any(channel.reach for channel in self.channels) and not self.sends:
             found.insert(0, f"Nobody would get this: no client can be reached about {self.notification.topic} now.")
         return [*self._left_open(), *(warning for warning in found if warning)]
@@ -142,7 +196,15 @@ class Offer:
     def _left_open(self) -> list[str]:
         """What a template left to be filled in, in whichever of the texts."""
         text = self.notification
-        return fill_ins.warnings("\n".join((text.subject, text.preheader, text.email_body, text.sms_body)))
+        all_texts = (text.own_texts, *text.other_texts.values())
+        return fill_ins.warnings("\n".join(getattr(texts, name) for texts in all_texts for name in Notification.TEXTS))
+
+    def _incomplete(self, one: Completeness) -> str:
+        if one.is_complete:
+            return ""
+        channels = " and ".join(Channel(kind).in_words for kind in one.missing)
+        default = offered.name(offered.default())
+        return f"{one.name}: {one.words}. Clients who read {one.name} get the {default} {channels} instead."
 
     def _warning(self, offer: ChannelOffer, reach: Reach) -> str:
         name = offer.channel.in_words
@@ -193,29 +255,71 @@ def summary(offered: Sequence[Offer]) -> Summary:
     )
 
 
-def sends(notifications: Sequence[Notification], *, now: datetime) -> tuple[int, int]:
+@dataclass(frozen=True, slots=True)
+class To:
+    """To whom it goes: those in an audience, or everybody on the topic."""
+
+    within: Members | None = None
+    audience_id: int | None = None
+
+
+EVERYBODY = To()
+
+
+def sends(notifications: Sequence[Notification], *, now: datetime, to: To = EVERYBODY) -> tuple[int, int]:
     """How many messages these would be in total, counted at this moment; and if they ignored the frequency cap."""
-    reaches = topic_counts.reaches(topics=_topics(notifications))
-    total = sum(reaches[n.topic_id][channel].recipients for n in notifications for channel in n.channels)
-    over = _over_caps(notifications, now)
-    return total - sum(over[n.topic_id, channel] for n in notifications for channel in n.channels), total
+    reaches = topic_counts.reaches(topics=_topics(notifications), within=to.within)
+    lacking = _lacking(notifications, to=to)
+    total = sum(
+        max(0, reaches[n.topic_id][channel].recipients - lacking[_key(n, channel)].number)
+        for n in notifications
+        for channel in n.channels
+    )
+    over = _over_caps(notifications, now, to=to)
+    return total - sum(over[_key(n, channel)] for n in notifications for channel in n.channels), total
 
 
-def of_notifications(*, notifications: Sequence[Notification], now: datetime, counted: bool = True) -> list[Offer]:
+def of_notifications(
+    *, notifications: Sequence[Notification], now: datetime, counted: bool = True, to: To = EVERYBODY
+) -> list[Offer]:
     """What these would send now. Without `counted` there is no reach, but still a sample of how each reads."""
     earlier = lifecycle.sent_recently(notification_ids=[n.pk for n in notifications], now=now)
-    reaches = topic_counts.reaches(topics=_topics(notifications)) if counted else None
-    return _offers(notifications, reaches, earlier, _over_caps(notifications, now) if counted else {})
+    if not counted:
+        return _offers(notifications, None, earlier, to=to)
+    reaches = topic_counts.reaches(topics=_topics(notifications), within=to.within)
+    over, lacking = _over_caps(notifications, now, to=to), _lacking(notifications, to=to)
+    return _offers(notifications, reaches, earlier, over, lacking, to=to)
+
+
+#: What a count of recipients is about: the topic, the channel, and the values that the text needs.
+_Key = tuple[int, Channel, tuple[str, ...]]
+
+
+def _key(text: Notification | Broadcast, channel: Channel) -> _Key:
+    return text.topic_id, channel, client_values.needed(text, channel)
 
 
 def _over_caps(
-    texts: Sequence[Notification | Broadcast], now: datetime, follows: Broadcast | None = None
-) -> dict[tuple[int, Channel], int]:
-    """By topic and channel, how many recipients the frequency cap leaves out."""
-    used = {(text.topic_id, channel) for text in texts for channel in text.channels}
+    texts: Sequence[Notification | Broadcast], now: datetime, follows: Broadcast | None = None, *, to: To
+) -> dict[_Key, int]:
+    """How many recipients the frequency cap leaves out, of those who have the values that the text needs."""
+    used = {_key(text, channel) for text in texts for channel in text.channels}
     return {
-        (pk, channel): held_back.over_cap(topic_id=pk, channel=channel, now=now, follows=follows)
-        for pk, channel in used
+        (pk, channel, needed): held_back.over_cap(
+            topic_id=pk, channel=channel, now=now, follows=follows, needed=needed, within=to.within
+        )
+        for pk, channel, needed in used
+    }
+
+
+def _lacking(
+    texts: Sequence[Notification | Broadcast], follows: Broadcast | None = None, *, to: To
+) -> dict[_Key, Lacking]:
+    """How many recipients lack a value that the text needs; each question is asked once."""
+    used = {_key(text, channel): text for text in texts for channel in text.channels}
+    return {
+        key: missing_values.count(text=text, channel=key[1], follows=follows, within=to.within)
+        for key, text in used.items()
     }
 
 
@@ -228,16 +332,19 @@ def of_broadcast(broadcast: Broadcast, *, counted: bool = True, is_critical: boo
 
     `is_critical` is in place of the broadcast's own.
     """
+    now = clock.now()
     if not counted:
-        return _offers([broadcast], None)[0]
-    reach = topic_counts.reach(topic=broadcast.topic)
+        return _offers([broadcast], None, to=To(audience_id=broadcast.saved_audience_id))[0]
+    to = To(compiling.of_broadcast(broadcast, now=now), broadcast.saved_audience_id)
+    reach = topic_counts.reach(topic=broadcast.topic, within=to.within)
     ignores_cap = broadcast.is_critical if is_critical is None else is_critical
-    over = {} if ignores_cap else _over_caps([broadcast], clock.now(), broadcast.follows)
+    over = {} if ignores_cap else _over_caps([broadcast], now, broadcast.follows, to=to)
+    lacking = _lacking([broadcast], broadcast.follows, to=to)
     if broadcast.follows is None:
-        return _offers([broadcast], {broadcast.topic_id: reach}, over_caps=over)[0]
-    missing = {one.channel: one.recipients for one in unreached.missing(broadcast=broadcast.follows)}
+        return _offers([broadcast], {broadcast.topic_id: reach}, over_caps=over, lacking=lacking, to=to)[0]
+    missing = {one.channel: one.recipients for one in unreached.missing(broadcast=broadcast.follows, now=now)}
     only = {channel: replace(reach[channel], recipients=missing.get(channel, 0)) for channel in Channel}
-    offer = _offers([broadcast], {broadcast.topic_id: only}, over_caps=over)[0]
+    offer = _offers([broadcast], {broadcast.topic_id: only}, over_caps=over, lacking=lacking, to=to)[0]
     return replace(offer, channels=[replace(channel, to_all=False) for channel in offer.channels])
 
 
@@ -245,35 +352,54 @@ def _offers(
     notifications: Sequence[Notification | Broadcast],
     reaches: Mapping[int, Mapping[Channel, Reach]] | None,
     earlier: Sequence[Broadcast] = (),
-    over_caps: Mapping[tuple[int, Channel], int] = MappingProxyType({}),
+    over_caps: Mapping[_Key, int] = MappingProxyType({}),
+    lacking: Mapping[_Key, Lacking] = MappingProxyType({}),
+    *,
+    to: To,
 ) -> list[Offer]:
     counted = {(pk, channel): reach for pk, found in (reaches or {}).items() for channel, reach in found.items()}
-    samples = {
-        (topic.pk, channel): reachable.sample(topic=topic, channel=channel)
-        for topic in _topics(notifications)
-        for channel in Channel
+    asked = {_key(n, channel): n.topic for n in notifications for channel in Channel}
+    samples_by = {
+        key: reachable.sample(topic=topic, channel=key[1], needed=key[2], within=to.within)
+        for key, topic in asked.items()
     }
-    return [
-        Offer(
-            notification=n,
-            channels=[
-                replace(
-                    _channel_offer(n, channel, counted.get((n.topic_id, channel)), samples[n.topic_id, channel]),
-                    over_cap=over_caps.get((n.topic_id, channel), 0) if channel in n.channels else 0,
-                )
-                for channel in Channel
-            ],
-            earlier=[b for b in earlier if b.notification_id == n.pk],
-            segments=estimates.segments(
-                text=n.sms_body.strip(),
-                topic=n.topic,
-                recipients=counted[n.topic_id, Channel.SMS].recipients - over_caps.get((n.topic_id, Channel.SMS), 0)
-                if reaches
-                else 0,
-            ),
+    made = []
+    for n in notifications:
+        heading = _lacking_heading(n)
+        channels = [
+            replace(
+                _channel_offer(n, channel, counted.get((n.topic_id, channel)), samples_by[_key(n, channel)]),
+                audience_id=to.audience_id,
+                over_cap=over_caps.get(_key(n, channel), 0) if channel in n.channels else 0,
+                lacking=lacking.get(_key(n, channel), missing_values.NOBODY),
+                needed=client_values.needed(n, channel),
+                lacking_heading=heading,
+            )
+            for channel in Channel
+        ]
+        sms = next(one for one in channels if one.channel == Channel.SMS)
+        segments = estimates.segments(
+            text=n.sms_body.strip(),
+            topic=n.topic,
+            recipients=sms.sends,
+            within=to.within,
+            others={code: n.other_texts[code].sms_body for code in n.languages(Channel.SMS)} if reaches else {},
         )
-        for n in notifications
-    ]
+        made.append(
+            Offer(
+                notification=n,
+                channels=channels,
+                earlier=[b for b in earlier if b.notification_id == n.pk],
+                segments=segments,
+                variants=samples.variants_of(n, {channel: samples_by[_key(n, channel)] for channel in Channel}),
+            )
+        )
+    return made
+
+
+def _lacking_heading(text: Notification | Broadcast) -> str:
+    keys = {key for channel in Channel for key in client_values.needed(text, channel)}
+    return f"No {placeholders.in_words(keys.pop())}" if len(keys) == 1 else "Missing values" if keys else ""
 
 
 def _channel_offer(

@@ -41,7 +41,9 @@ def progress_page(model_admin: BackOfficeAdmin, request: HtmxHttpRequest, broadc
     if request.htmx:
         return _moving_parts(request, context)
     shown = [] if context["wall"] else about.texts(request, broadcast)
-    page = {"title": broadcast.title, "refresh_seconds": REFRESH_SECONDS, "shown": shown} | context
+    variants = [] if context["wall"] else about.variants(request, broadcast)
+    texts = {"shown": shown, "variants": variants}
+    page = {"title": broadcast.title, "refresh_seconds": REFRESH_SECONDS} | texts | context
     return TemplateResponse(request, "admin/notifier/broadcast/progress.html", model_admin.page_context(request, page))
 
 

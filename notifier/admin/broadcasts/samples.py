@@ -1,11 +1,13 @@
 """How a text reads for one of the clients who get it, an e-mail without its HTML."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from notifier.admin.broadcasts import email_preview
 from notifier.audience import reachable
 from notifier.messages import placeholders
 from notifier.models import Broadcast, Channel, Client, Notification
+from notifier.policies import client_values
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,20 +25,58 @@ class SampleText:
     warning: str = ""
 
 
-def sample_text(text: Notification | Broadcast, channel: Channel, sample: Client | None) -> SampleText:
+def sample_text(
+    text: Notification | Broadcast, channel: Channel, sample: Client | None, language: str | None = None
+) -> SampleText:
+    """As a client of this language reads it."""
     replacements = email_preview.values(text, sample)
-    subject, body = placeholders.render(text.subject, replacements), text.body(channel).strip()
+    texts = text.chosen(channel, language).texts
+    subject, body = placeholders.render(texts.subject, replacements), getattr(texts, channel.body_field).strip()
     if channel == Channel.EMAIL and body:
-        preheader = placeholders.render(text.preheader, replacements)
-        written, url = email_preview.as_text(text, sample), email_preview.url(text)
-        return SampleText(subject, preheader, written, url, email_preview.size_warning(text, sample))
-    return SampleText(subject, "", placeholders.sms(body, replacements), "")
+        preheader = placeholders.render(texts.preheader, replacements)
+        written, url = email_preview.as_text(text, sample, language), email_preview.url(text, language)
+        return SampleText(subject, preheader, written, url, email_preview.size_warning(text, sample, language))
+    return SampleText(subject, "", placeholders.sms(body, replacements, reader=language), "")
+
+
+@dataclass(frozen=True, slots=True)
+class SampleVariant:
+    """A text in another language, as one client reads it on each channel for which it is complete."""
+
+    name: str
+    shown: list[SampleText]
+    #: Names of the channels that it has no complete text for, and on which the default one is sent.
+    instead: str
+
+
+def variants_of(text: Notification | Broadcast, samples: Mapping[Channel, Client | None]) -> list[SampleVariant]:
+    """Of each other language in which something is complete."""
+    return [
+        SampleVariant(
+            one.name,
+            [sample_text(text, Channel(kind), samples.get(Channel(kind)), one.code) for kind in one.complete],
+            " and ".join(Channel(kind).in_words for kind in one.missing),
+        )
+        for one in text.completeness
+        if one.complete
+    ]
 
 
 def samples_of(broadcast: Broadcast, *, is_known: bool = True) -> list[SampleText]:
     """Its frozen texts, each as one client reads it; nobody is counted. Without `is_known` the client is invented."""
-    topic = broadcast.topic
-    return [
-        sample_text(broadcast, channel, reachable.sample(topic=topic, channel=channel) if is_known else None)
-        for channel in broadcast.channels
-    ]
+    found = _readers(broadcast, is_known=is_known)
+    return [sample_text(broadcast, channel, found[channel]) for channel in broadcast.channels]
+
+
+def frozen_variants(broadcast: Broadcast, *, is_known: bool = True) -> list[SampleVariant]:
+    """Likewise, those in other languages."""
+    if not broadcast.variants:
+        return []
+    return variants_of(broadcast, _readers(broadcast, is_known=is_known))
+
+
+def _readers(broadcast: Broadcast, *, is_known: bool) -> dict[Channel, Client | None]:
+    def sample(channel: Channel) -> Client | None:
+        return reachable.sample(topic=broadcast.topic, channel=channel, needed=client_values.needed(broadcast, channel))
+
+    return {channel: sample(channel) if is_known else None for channel in broadcast.channels}

@@ -10,13 +10,17 @@ from notifier.admin.broadcasts import email_preview
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.admin.notifications import drafts
 from notifier.admin.notifications.drafts import Draft, Reader
+from notifier.languages import offered
 from notifier.messages.email import GMAIL_SHOWS
+from notifier.models import Channel
 from notifier.staff import groups
 
 #: As every frame with an e-mail has it. This one has our origin too, so that the page around it can scroll it to where
 #: it was: no script may run in it that could act as ours.
 POLICY = email_preview.POLICY | {"sandbox": ["allow-same-origin", *email_preview.POLICY["sandbox"]]}
 
+#: Which language the preview is in.
+LANGUAGE = "shown_language"
 THEMES = ("light", "dark")
 #: What a draft is looked at on, by the name that the page posts.
 SCREENS = {"desktop": "Desktop", "phone": "Phone", "text": "Plain text", "sms": "SMS"}
@@ -83,14 +87,23 @@ def reader_of(request: HttpRequest, draft: Draft) -> Reader:
     """The client whom the page looks for, for those who may see clients."""
     term = _asked(request).get("reader", "").strip()
     may_see = request.user.has_perm(groups.VIEW_CLIENT)
-    return drafts.find_reader(term=term, topic=draft.topic, may_see_clients=may_see)
+    reader = drafts.find_reader(term=term, draft=draft, may_see_clients=may_see)
+    asked = _asked(request).get(LANGUAGE, "")
+    # A client who was looked for reads in their own language, unless another is asked for.
+    own = offered.of(reader.client.language) if term and reader.client else offered.default()
+    return drafts.in_language(reader, draft, asked if asked in offered.codes() else own)
 
 
 def checks(draft: Draft, reader: Reader) -> dict[str, Any]:
     """What `checks.html` shows."""
+    language = offered.of(reader.language)
     return {
         "draft": draft,
         "reader": reader,
+        "lacks": drafts.lacks(draft=draft, reader=reader),
+        # Nothing for the default one.
+        "language": offered.name(language) if language != offered.default() else "",
+        "sms_text": draft.chosen(Channel.SMS, reader.language).texts.sms_body,
         "sms": drafts.sms_length(draft=draft, reader=reader),
         "email": drafts.email_size(draft=draft, reader=reader),
         "gmail_shows": GMAIL_SHOWS // 1000,

@@ -3,17 +3,21 @@
 from typing import cast
 
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.admin.lists.selection import read_ids
+from notifier.admin.notifications import audience_choice
 from notifier.admin.notifications.confirm_page import MAX_AT_ONCE
 from notifier.audience import held_back
 from notifier.models import Notification
+from notifier.policies import client_values
 from notifier.runtime import clock
+from notifier.saved_audiences.document import BrokenAudience
 from notifier.staff import groups
 from notifier.web.htmx import HtmxHttpRequest
+from notifier.wording import numbers
 
 
 def held_back_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpResponse:
@@ -23,7 +27,21 @@ def held_back_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpRe
     ids = read_ids(request.GET.get("ids", ""), most=MAX_AT_ONCE)
     found = Notification.objects.filter(pk__in=ids).select_related("topic").order_by("pk")
     now = clock.now()
-    kept = [(n, [held_back.count(topic=n.topic, channel=channel, now=now) for channel in n.channels]) for n in found]
+    try:
+        asked = numbers.read_id(request.GET.get(audience_choice.PARAMETER, "")) or None
+        within = audience_choice.to_whom(request, asked).within
+    except BrokenAudience as broken:
+        raise Http404(str(broken)) from broken
+    kept = [
+        (
+            n,
+            [
+                held_back.count(topic=n.topic, channel=one, now=now, needed=client_values.needed(n, one), within=within)
+                for one in n.channels
+            ],
+        )
+        for n in found
+    ]
     page = {
         "title": "Quiet hours and frequency caps",
         "kept": kept,

@@ -34,7 +34,9 @@ from notifier.admin.notifications import (
 from notifier.admin.notifications.confirm_page import MAX_AT_ONCE
 from notifier.admin.notifications.drafts import Draft
 from notifier.admin.notifications.forms import NotificationForm
+from notifier.admin.notifications.versions import ChangesByLanguage
 from notifier.broadcasts import approvals
+from notifier.languages import offered
 from notifier.messages import placeholders
 from notifier.messages.text_templates import TEMPLATES
 from notifier.models import Broadcast, Channel, Notification
@@ -166,7 +168,10 @@ class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
             "channels": list(Channel),
             "screens": draft_pages.SCREENS.items(),
             "placeholders": placeholders.as_written(),
+            "fallback": placeholders.Use("first_name", placeholders.FALLBACK),
             "formats": FORMATS,
+            "languages": offered.choices() if len(offered.codes()) > 1 else [],
+            "default_language": offered.name(offered.default()),
             # Whoever has written one begins the next from a copy.
             "show_save_and_add_another": False,
             "search_help": search.HELP,
@@ -213,7 +218,7 @@ class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
         """Saves, and in the same transaction gives the new text to broadcasts that wait for approval."""
         was_ready = change and statuses.is_ready(notification_id=obj.pk)
         super().save_model(request, obj, form, change)
-        usage.keep_those_in(obj.email_body)
+        usage.keep_those_in(obj.email_body, *(texts.email_body for texts in obj.other_texts.values()))
         unsaved.saved(request, obj if change else None)
         if not change:
             return
@@ -246,6 +251,9 @@ class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
         return handing_over.after_save(self, request, obj) or super().response_change(request, obj)
 
     # --- Its history ---
+    def get_historical_record_context_helper(self, request: HttpRequest, historical_record: Any) -> ChangesByLanguage:
+        return ChangesByLanguage(self.model, historical_record)
+
     def revert_disabled(self, request: HttpRequest, obj: Any = None) -> bool:
         return not self.has_change_permission(request, obj)
 

@@ -9,6 +9,7 @@ from django.conf import settings
 
 from notifier.clients.imports import columns, contents, importer
 from notifier.clients.imports.columns import NOTHING, MappingError, TopicRef
+from notifier.fields.definitions import Definitions
 from notifier.files.base import Table
 from notifier.models import ClientImport
 from notifier.runtime import versions
@@ -30,13 +31,13 @@ class Proposal:
 
 def propose(table: Table, *, by_id: int | None) -> Proposal:
     """`by_id`: who uploaded the file. Raises `FileError`."""
-    topics, header = importer.topics(), table.header
+    topics, fields, header = importer.topics(), importer.fields(), table.header
     earlier = _with_header(header)
     region = _region(earlier, by_id)
-    named = columns.guess(header, topics)
-    guessed = contents.complete(named, header, contents.sample(table), region=region or None)
+    named = columns.guess(header, topics, fields)
+    guessed = contents.complete(named, header, contents.sample(table), region=region or None, fields=fields)
     if earlier:
-        return Proposal(_named(header, _remembered(header, earlier, guessed, topics)), region, earlier)
+        return Proposal(_named(header, _remembered(header, earlier, guessed, topics, fields)), region, earlier)
     by_contents = {name for name, one, other in zip(header, guessed, named, strict=True) if one and one != other}
     return Proposal(_named(header, guessed), region, None, frozenset(by_contents))
 
@@ -70,15 +71,20 @@ def _region(earlier: ClientImport | None, by_id: int | None) -> str:
 
 
 def _remembered(
-    header: Sequence[str], earlier: ClientImport, guessed: Sequence[str], topics: Sequence[TopicRef]
+    header: Sequence[str],
+    earlier: ClientImport,
+    guessed: Sequence[str],
+    topics: Sequence[TopicRef],
+    fields: Definitions,
 ) -> list[str]:
-    """As in that import. A column about a topic that is gone, or called otherwise, is guessed anew if that can be."""
-    labels = columns.choices(topics)
+    """As in that import. A column about a topic or field that is gone, or called otherwise, is guessed anew if that can
+    be."""
+    labels = columns.choices(topics, fields)
     old = dict(zip(_keys(list(earlier.mapping)), earlier.mapping.values(), strict=True))
     kept = [meaning if (meaning := old.get(key)) in labels else None for key in _keys(header)]
     completed = [guess if meaning is None else meaning for meaning, guess in zip(kept, guessed, strict=True)]
     try:
-        columns.arrange(completed, topics)
+        columns.arrange(completed, topics, fields)
     except MappingError:
         return [meaning or NOTHING for meaning in kept]
     return completed

@@ -1,13 +1,13 @@
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from pytest_django.fixtures import Settings
 
 from notifier.messages import placeholders
 
-REPLACEMENTS = placeholders.values(name="Ann Example", topic="Listings")
+REPLACEMENTS = placeholders.values(name="Ann Example", first_name="Ann", last_name="Example", topic="Listings")
 
 
 # --- Placeholders -----------------------------------------------------------------------------------------------------
@@ -33,7 +33,7 @@ def test_the_placeholders_of_the_list_are_replaced_and_nothing_else(text: str, r
 def test_a_value_is_put_in_as_it_is_and_never_read_again(name: str) -> None:
     rendered = placeholders.render("<{{ name }}|{{ topic }}>", {"name": name, "topic": "Listings"})
 
-    assert rendered == f"<{name}|Listings>"
+    assert rendered == f"<{name or '[no name]'}|Listings>"
 
 
 @given(text=st.text())
@@ -67,11 +67,91 @@ def test_every_placeholder_of_the_list_has_a_value() -> None:
     assert REPLACEMENTS.keys() == placeholders.PLACEHOLDERS.keys()
 
 
+# --- Fallbacks --------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", ["Ann Example", "Cher", "Fay, Mrs", "Dr. Amara Okafor"])
+def test_a_first_name_is_never_guessed(name: str) -> None:
+    assert placeholders.values(name=name, topic="")["first_name"] == ""
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\u00a0\u2009", "\u200b\ufeff", "\u3164"])
+def test_a_value_that_nobody_sees_is_missing(blank: str) -> None:
+    values = placeholders.values(name="Cher", first_name=blank, topic="Listings")
+
+    assert placeholders.render('Dear {{ first_name | "friend" }},', values) == "Dear friend,"
+
+
 @pytest.mark.parametrize(
-    ("name", "first"), [("Ann Example", "Ann"), ("Cher", "Cher"), ("  Zoë  van X ", "Zoë"), ("", ""), ("  ", "  ")]
+    ("text", "rendered"),
+    [
+        ('Hi {{ first_name | "there" }}!', "Hi there!"),
+        ('Hi {{first_name|"there"}}!', "Hi there!"),
+        ("Hi {{ first_name | “there” }}!", "Hi there!"),
+        ("Hi {{ first_name | «d’ami | e» }}!", "Hi d’ami | e!"),
+        ('{{ name | "nobody" }} {{ topic | "x" }}', "Cher Listings"),
+        ("Hi {{ first_name }}!", "Hi [no first name]!"),
+        # What `mistakes` refuses stays as it stands.
+        ("{{ first_name | there }}", "{{ first_name | there }}"),
+        ('{{ nmae | "x" }}', '{{ nmae | "x" }}'),
+    ],
 )
-def test_the_first_name_is_the_first_word(name: str, first: str) -> None:
-    assert placeholders.values(name=name, topic="")["first_name"] == first
+def test_where_a_value_is_missing_its_fallback_takes_its_place(text: str, rendered: str) -> None:
+    values = placeholders.values(name="Cher", topic="Listings")
+
+    assert placeholders.render(text, values) == rendered
+    assert placeholders.Pattern.of(text).fill(values) == rendered
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ first_name | there }}",
+        "{{ first_name | 'there' }}",
+        '{{ first_name | "there }}',
+        "{{ first_name | }}",
+        '{{ first_name | "" }}',
+        '{{ first_name | " \u200b" }}',
+        '{{ first_name | "a\nb" }}',
+        '{{ first_name | "a" "b" }}',
+    ],
+)
+def test_a_fallback_that_says_nothing_or_can_not_be_read_is_refused(text: str) -> None:
+    assert placeholders.mistakes(text) == [
+        "The fallback of {{ first_name }} can’t be read. Write it in quotation marks and in one line: "
+        '{{ first_name | "there" }}.'
+    ]
+
+
+def test_what_a_text_needs_is_what_stands_somewhere_without_a_fallback() -> None:
+    texts = ('{{ first_name | "you" }} {{ last_name }}', "{{ first_name }} {{ topic }}", '{{ name | "x" }}')
+
+    assert placeholders.used(*texts) == ("name", "first_name", "last_name")
+    assert placeholders.needed(*texts) == ("first_name", "last_name")
+    assert placeholders.needed(texts[0]) == ("last_name",)
+
+
+@given(
+    text=st.lists(
+        st.sampled_from(
+            ['{{ first_name | "you" }}', "{{ name }}", "{{ last_name|“ł”}}", "{{ topic }}", "{", '"', "|", " x "]
+        )
+    ).map("".join),
+    name=st.text(min_size=1),
+    first=st.text(),
+    last=st.text(),
+)
+def test_who_has_what_a_text_needs_reads_neither_a_gap_nor_braces_of_ours(
+    text: str, name: str, first: str, last: str
+) -> None:
+    values = placeholders.values(name=name, first_name=first, last_name=last, topic="Listings")
+    plain = {key: "".join(char for char in value if char not in "{}[]") for key, value in values.items()}
+    assume(not placeholders.mistakes(text))
+    assume(all(plain[key].strip() for key in placeholders.needed(text)))
+
+    read = placeholders.render(text, placeholders.values(**plain))
+
+    assert "{{" not in read
+    assert "[no " not in read
+    assert read == placeholders.Pattern.of(text).fill(placeholders.values(**plain))
 
 
 @pytest.mark.parametrize(
@@ -84,7 +164,9 @@ def test_what_staff_may_write_is_not_complained_of(text: str) -> None:
 def test_an_unknown_placeholder_is_named_with_those_that_there_are() -> None:
     (said,) = placeholders.mistakes("{{ nmae }} and {{ nmae }}")
 
-    assert said == ("There is no placeholder {{ nmae }}. Use one of {{ name }}, {{ first_name }}, {{ topic }}.")
+    assert said == (
+        "There is no placeholder {{ nmae }}. Use one of {{ name }}, {{ first_name }}, {{ last_name }}, {{ topic }}."
+    )
 
 
 def test_each_unknown_placeholder_has_a_sentence() -> None:
@@ -129,8 +211,8 @@ def test_an_sms_ends_with_the_line_that_says_how_to_end_them(
 def test_how_it_would_be_with_another_line_can_be_asked(settings: Settings) -> None:
     settings.SMS_STOP_LINE = STOP
 
-    assert placeholders.sms("Hi", REPLACEMENTS, stop_line="") == "Hi"
-    assert placeholders.sms("Hi", REPLACEMENTS, stop_line="STOP ends it") == "Hi\nSTOP ends it"
+    assert placeholders.sms("Hi", REPLACEMENTS, ending="") == "Hi"
+    assert placeholders.sms("Hi", REPLACEMENTS, ending="STOP ends it") == "Hi\nSTOP ends it"
 
 
 def test_a_text_is_tidied_of_what_browsers_do_to_its_lines() -> None:
@@ -149,3 +231,34 @@ def test_for_staff_each_placeholder_is_named_in_its_place() -> None:
     text = "Hi {{ first_name }}, {{topic}} for {{ name }} and {{ other }}"
 
     assert placeholders.named(text) == "Hi [first name], [topic] for [name] and {{ other }}"
+
+
+@pytest.mark.parametrize(
+    ("language", "line"),
+    [
+        (None, "Reply STOP to end"),
+        ("en", "Reply STOP to end"),
+        ("de", "Abmelden: STOP"),
+        ("fr", "STOP pour ne plus recevoir"),
+        ("es", "Responda STOP para darse de baja"),
+        ("tlh", "Reply STOP to end"),
+    ],
+)
+def test_our_own_line_about_stop_is_in_the_language_of_the_reader(
+    settings: Settings, language: str | None, line: str
+) -> None:
+    settings.SMS_STOP_LINE = "Reply STOP to end"
+
+    assert placeholders.sms("Hi", REPLACEMENTS, reader=language) == f"Hi\n{line}"
+
+
+def test_a_line_of_ones_own_is_for_all_but_those_who_have_one_in_their_language(settings: Settings) -> None:
+    settings.SMS_STOP_LINE, settings.SMS_STOP_LINES = "STOP to 36111", {"de": "STOP an 36111"}
+
+    assert [placeholders.stop_line(one) for one in ("en", "de", "fr")] == [
+        "STOP to 36111",
+        "STOP an 36111",
+        "STOP to 36111",
+    ]
+    settings.SMS_STOP_LINE = ""
+    assert placeholders.stop_line("fr") == ""

@@ -12,6 +12,8 @@ from notifier.broadcasts import acts
 from notifier.broadcasts.acts import Act
 from notifier.models import Broadcast, Delivery
 from notifier.progress import sheets
+from notifier.runtime import clock
+from notifier.saved_audiences.document import BrokenAudience
 from notifier.staff import groups
 
 
@@ -57,7 +59,11 @@ def next_steps(request: HttpRequest, sheet: sheets.Sheet, retry: str, follow: Ne
 
 def follow_up(request: HttpRequest, sheet: sheets.Sheet) -> NextStep | None:
     """The way to those who did not get it, with how many they are now; None where nobody is left for this reader."""
-    going = totals.of_follow_up(sheet.broadcast, unreached.missing(broadcast=sheet.broadcast))
+    try:
+        going = totals.of_follow_up(sheet.broadcast, unreached.missing(broadcast=sheet.broadcast, now=clock.now()))
+    except BrokenAudience:
+        # What its conditions name was deleted since: nobody can say who is left.
+        return None
     url = reverse("admin:notifier_broadcast_follow", args=[sheet.broadcast.pk])
     has_started = sheet.broadcast.started_at is not None
     who = "to those who missed it" if sheet.missed else "to those who joined since" if has_started else "after all"

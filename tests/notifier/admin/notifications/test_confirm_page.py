@@ -1,7 +1,7 @@
 """The confirm page's when, how long and how much; the number that is typed; and what an edit means for what waits."""
 
 import uuid
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
 
 import pytest
@@ -12,12 +12,26 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import strip_tags
 
+from notifier.admin.broadcasts import offers
 from notifier.admin.broadcasts.forms import SendForm
+from notifier.audience.standings import Standing
 from notifier.messages import brands
-from notifier.models import Broadcast, Notification, Profile
+from notifier.models import Broadcast, Client, ClientTag, Notification, Profile, SavedAudience, Tag
+from notifier.saved_audiences import freezing
+from notifier.saved_audiences.document import Line
 from tests.notifier.admin.conftest import LogIn
 from tests.notifier.admin.notifications.test_notification_admin import confirm_page, send, send_form_of, text_of
-from tests.support.factories import a_brand, a_broadcast, a_client, a_notification, a_topic, a_user
+from tests.support.factories import (
+    a_brand,
+    a_broadcast,
+    a_client,
+    a_delivery,
+    a_notification,
+    a_saved_audience,
+    a_tag,
+    a_topic,
+    a_user,
+)
 from tests.support.forms import agree_to
 
 pytestmark = pytest.mark.both_engines(only_full=True)
@@ -191,10 +205,10 @@ def test_the_page_tells_how_long_it_takes_and_what_it_costs(admin: Browser) -> N
     assert '<strong>3</strong> <span class="quiet">exact for the clients’ current names; at most 2' in page
 
 
-def test_a_sample_is_said_to_be_one(admin: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("notifier.audience.estimates.SAMPLE", 2)
-    for _ in range(6):
-        a_client(listings="both")
+def test_an_estimate_is_said_to_be_one(admin: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("notifier.audience.value_shapes.MAX_SHAPES", 1)
+    for name in ("Ann", "Bea", "Carl", "Dora", "Eve", "Frederic"):
+        a_client(name=name, listings="both")
 
     page = text_of(admin.get(confirm_page(a_notification())))
 
@@ -498,3 +512,193 @@ def test_where_no_sms_is_sent_nothing_is_said_of_it(admin: Browser) -> None:
     a_client(listings="email")
 
     assert "would add" not in text_of(admin.get(confirm_page(a_notification(sms_body=""))))
+
+
+# --- Values that the text needs ---------------------------------------------------------------------------------------
+def test_the_page_says_of_all_how_many_lack_a_value_and_leaves_them_out_of_the_number(admin: Browser) -> None:
+    cher = a_client(name="Cher", listings="both")
+    for _ in range(2):
+        a_client(first_name="Ann", listings="both")
+    notification = a_notification(subject="{{ first_name }}, look", sms_body='Hi {{ first_name | "there" }}')
+
+    page = admin.get(confirm_page(notification))
+
+    text = text_of(page)
+    assert "1 recipient has no first name, so no e-mail is sent to them." in text
+    assert "{{ first_name | &quot;there&quot; }}" in text
+    assert "no SMS is sent to them" not in text
+    assert '<strong id="total">5</strong> <span class="quiet">2 e-mails and 3 SMS</span>' in text
+    (offer,) = page.context["offers"]
+    mail, sms = ({one.heading: (one.number, one.url) for one in channel.counts} for channel in offer.channels)
+    assert (mail["Will get it"][0], mail["No first name"][0]) == (2, 1)
+    assert (sms["Will get it"][0], sms["No first name"][0]) == (3, 0)
+    listed = admin.get(mail["No first name"][1]).context["cl"].result_list
+    assert [client.pk for client in listed] == [cher.pk]
+    assert len(admin.get(mail["Will get it"][1]).context["cl"].result_list) == 2
+    # Nobody is shown a message that they would not get.
+    assert [channel.sample.first_name for channel in offer.channels] == ["Ann", ""]
+
+
+def test_without_a_missing_value_there_is_neither_a_column_nor_a_note(admin: Browser) -> None:
+    a_client(name="Cher", listings="both")
+
+    text = text_of(admin.get(confirm_page(a_notification(subject='{{ first_name | "Hello" }}, look'))))
+
+    assert "no first name" not in text.lower()
+
+
+@pytest.mark.usefixtures("_confirm_above_one")
+def test_the_number_that_is_typed_is_that_of_those_who_will_get_it(admin: Browser) -> None:
+    a_client(name="Cher", listings="email")
+    for _ in range(2):
+        a_client(first_name="Ann", listings="email")
+    notification = a_notification(subject="{{ first_name }}, look", sms_body="")
+
+    refused = shown(admin, notification, typed="3")
+    shown(admin, notification, typed="2")
+
+    assert "Type the number of messages, 2, to send them." in text_of(refused)
+    assert made().subject == "{{ first_name }}, look"
+
+
+# --- To whom ----------------------------------------------------------------------------------------------------------
+def vips(*clients: Client) -> SavedAudience:
+    tag = a_tag()
+    ClientTag.objects.bulk_create(ClientTag(client=client, tag=tag) for client in clients)
+    return a_saved_audience(Line("tag", "has", tag.pk), name="Best")
+
+
+def to(audience: SavedAudience, notification: Notification) -> str:
+    return f"{confirm_page(notification)}&audience={audience.pk}"
+
+
+def test_an_audience_is_chosen_counted_and_sent_to(admin: Browser) -> None:
+    inside, _outside = a_client(listings="both"), a_client(listings="both")
+    audience, notification = vips(inside), a_notification()
+
+    page = admin.get(to(audience, notification))
+
+    assert page.context["summary"].total == 2
+    assert {count.heading: count.number for count in page.context["offers"][0].channels[0].counts} == {
+        offers.HEADINGS[Standing.RECIPIENTS]: 1,
+        offers.HEADINGS[Standing.NO_CONSENT]: 0,
+        offers.HEADINGS[Standing.NO_ADDRESS]: 0,
+        offers.HEADINGS[Standing.SUPPRESSED]: 0,
+        offers.HEADINGS[Standing.LANDLINE]: 0,
+        offers.HEADINGS[Standing.ARCHIVED]: 0,
+        offers.HEADINGS[Standing.NOT_IN_AUDIENCE]: 1,
+    }
+    admin.post(to(audience, notification), send_form_of(page, audience_seen=page.context["choice"].seen))
+    assert (made().saved_audience, made().audience_name) == (audience, "Best")
+
+
+def test_values_that_recipients_lack_are_counted_and_listed_within_the_audience(admin: Browser) -> None:
+    ann, cher = a_client(first_name="Ann", listings="both"), a_client(name="Cher", listings="both")
+    a_client(first_name="Bea", listings="both"), a_client(name="Teller", listings="both")
+    notification = a_notification(subject="{{ first_name }}, look", sms_body="Hi {{ first_name }}")
+
+    page = admin.get(to(vips(ann, cher), notification))
+
+    (offer,) = page.context["offers"]
+    for channel in offer.channels:
+        counts = {one.heading: (one.number, one.url) for one in channel.counts}
+        for heading, client in (("Will get it", ann), ("No first name", cher)):
+            number, url = counts[heading]
+            assert number == 1
+            assert [one.pk for one in admin.get(url).context["cl"].result_list] == [client.pk]
+    assert (offer.segments.total, offer.segments.is_exact) == (1, True)
+
+
+def test_each_count_of_an_audience_leads_to_those_clients(admin: Browser) -> None:
+    inside, outside, silent = a_client(listings="both"), a_client(listings="both"), a_client(listings="neither")
+    page = admin.get(to(vips(inside, silent), a_notification()))
+
+    for offer in page.context["offers"][0].channels:
+        for count in offer.counts:
+            listed = [client.pk for client in admin.get(count.url).context["cl"].result_list]
+            found = {Standing.RECIPIENTS: inside, Standing.NOT_IN_AUDIENCE: outside, Standing.NO_CONSENT: silent}
+            expected = {offers.HEADINGS[standing]: [client.pk] for standing, client in found.items()}
+            assert listed == expected.get(count.heading, [])
+
+
+def test_who_joined_and_left_since_the_last_broadcast_is_told(admin: Browser) -> None:
+    audience = vips(*(a_client(listings="both") for _ in range(3)))
+    a_delivery(broadcast=a_broadcast(**freezing.columns(audience)), client=a_client(listings="both"))
+
+    page = admin.get(to(audience, a_notification()))
+
+    turnover = page.context["choice"].turnover
+    assert (turnover.joined, turnover.left) == (3, 1)
+    assert "had no delivery of that" in text_of(page)
+
+
+def test_an_audience_that_was_edited_meanwhile_is_not_sent_to(admin: Browser) -> None:
+    audience, notification = vips(a_client(listings="both")), a_notification()
+    page = admin.get(to(audience, notification))
+    SavedAudience.objects.get(pk=audience.pk).save()
+
+    posted = send_form_of(page, audience_seen=page.context["choice"].seen)
+    again = admin.post(to(audience, notification), posted)
+
+    assert "The audience has been changed or deleted" in text_of(again)
+    assert not Broadcast.objects.exists()
+
+
+def test_a_broken_audience_is_told_of_and_nothing_is_sent(admin: Browser) -> None:
+    audience, notification = vips(a_client(listings="both")), a_notification()
+    seen = admin.get(to(audience, notification)).context
+    ClientTag.objects.all().delete()
+    Tag.objects.all().delete()
+
+    for answer in (
+        admin.get(to(audience, notification), follow=True),
+        admin.post(
+            confirm_page(notification),
+            {"token": str(seen["token"]), "seen": seen["offers"][0].seen, "audience_seen": seen["choice"].seen},
+            follow=True,
+        ),
+    ):
+        assert "about a tag that was deleted" in text_of(answer)
+    assert not Broadcast.objects.exists()
+
+
+def test_only_whoever_may_use_audiences_sends_to_one(staff: LogIn) -> None:
+    audience, notification = vips(a_client(listings="both")), a_notification()
+    browser = staff("notifier.view_notification", "notifier.send_broadcast")
+
+    page = browser.get(to(audience, notification), follow=True)
+    assert "You don’t have permission to send to a saved audience." in text_of(page)
+    assert "Best" not in text_of(page)
+
+    seen = f"{audience.pk}@{audience.updated_at.isoformat()}"
+    browser.post(confirm_page(notification), send_form_of(browser.get(confirm_page(notification)), audience_seen=seen))
+    assert not Broadcast.objects.exists()
+
+
+def test_an_audience_that_no_page_of_ours_posted_is_refused(admin: Browser) -> None:
+    a_client(listings="both")
+    notification = a_notification()
+    posted = send_form_of(admin.get(confirm_page(notification)), audience_seen="everybody")
+
+    admin.post(confirm_page(notification), posted)
+
+    assert not Broadcast.objects.exists()
+
+
+def test_the_audience_of_what_was_undone_is_offered_again(admin: Browser, superuser: User) -> None:
+    audience, notification = vips(a_client(listings="both")), a_notification()
+    undone = a_broadcast(**freezing.columns(audience), notification=notification, created_by=superuser)
+
+    page = admin.get(f"{confirm_page(notification)}&undone={undone.pk}")
+
+    assert page.context["choice"].chosen == audience
+
+
+def test_quiet_hours_are_counted_within_the_audience(admin: Browser, settings: Any) -> None:
+    settings.QUIET_HOURS = {"email": (time(0), time(23, 59)), "sms": None}
+    inside, _outside = a_client(listings="both"), a_client(listings="both")
+    page = admin.get(to(vips(inside), a_notification()))
+
+    (_, kept), *_ = admin.get(page.context["held_back"]).context["kept"]
+
+    assert [one.in_quiet_hours for one in kept if one.channel == "email"] == [1]

@@ -53,7 +53,7 @@ def test_the_size_of_the_e_mail_is_told_and_what_gmail_would_cut_off(admin: Brow
 # --- The preview ------------------------------------------------------------------------------------------------------
 def test_a_draft_is_shown_as_the_client_who_was_asked_for_and_nothing_is_kept(admin: Browser) -> None:
     a_client(name="Ann Example", listings="both")
-    bob = a_client(name="Bob <b>Bold")
+    bob = a_client(first_name="Bob", last_name="<b>Bold")
 
     page = admin.post(reverse(PREVIEW), a_draft(reader=bob.email, preheader="Near {{ first_name }}"))
 
