@@ -1,7 +1,7 @@
 """Whether a client was in the audience of a broadcast, condition by condition, by the facts of that moment. Read only.
 
 What a client has now is taken back, change by change, to what they had then: fields and tags by their record, consent
-by its own, the time zone by the client's earlier versions.
+by its own, language and time zone by the client's earlier versions.
 """
 
 from collections.abc import Iterable
@@ -79,6 +79,7 @@ def _as_of(moment: datetime, client: Client, document: Document, known: Known) -
         values={pk: value for pk, value in values.items() if value is not None},
         tags=tags,
         consents=_consents(moment, client, document, now),
+        language=version.language if version else now.language,
         time_zone=version.time_zone if version else now.time_zone,
         created_at=now.created_at,
         changed_at=_changed(moment, client, now, version.history_date if version else None),

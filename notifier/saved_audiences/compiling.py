@@ -15,6 +15,7 @@ from django.utils.timezone import get_default_timezone, localdate
 
 from notifier.fields import conditions
 from notifier.fields.definitions import Definition
+from notifier.languages import offered
 from notifier.models import Broadcast, Client, Delivery, Preference, SavedAudience
 from notifier.saved_audiences import document as documents
 from notifier.saved_audiences import known as knowing
@@ -137,6 +138,16 @@ def _consent(line: Line, members: Members, client: str) -> Q:
     return Q(Exists(Preference.objects.filter(yes, topic=line.id, client=_outer(client))))
 
 
+def _language(line: Line, members: Members, client: str) -> Q:
+    """The language in which a client is written to: whoever has none on record, or one of earlier, has the default."""
+    column = f"{client}language"
+    is_set = Q(**{f"{column}__isnull": False})
+    if line.verb == documents.KNOWN:
+        return is_set
+    named = is_set & Q(**{f"{column}__in": list(line.values)})
+    return named | ~(is_set & Q(**{f"{column}__in": offered.codes()})) if offered.default() in line.values else named
+
+
 def _time_zone(line: Line, members: Members, client: str) -> Q:
     if line.verb == documents.KNOWN:
         return ~Q(**{f"{client}time_zone": ""})
@@ -173,6 +184,7 @@ _CONDITIONS: Mapping[str, Callable[[Line, Members, str], Q]] = {
     documents.FIELD: _field,
     documents.TAG: _tag,
     documents.CONSENT: _consent,
+    documents.LANGUAGE: _language,
     documents.TIME_ZONE: _time_zone,
     documents.CREATED: _moment,
     documents.CHANGED: _moment,

@@ -32,10 +32,11 @@ Value = int | str
 ALL, ANY = "all", "any"
 JOINS = (ALL, ANY)
 # What a condition is about.
-FIELD, TAG, CONSENT, TIME_ZONE, CREATED, CHANGED, BROADCAST, MESSAGES = ABOUT = (
+FIELD, TAG, CONSENT, LANGUAGE, TIME_ZONE, CREATED, CHANGED, BROADCAST, MESSAGES = ABOUT = (
     "field",
     "tag",
     "consent",
+    "language",
     "time_zone",
     "created",
     "changed",
@@ -60,6 +61,7 @@ VERBS: Mapping[str, Mapping[str, range]] = {
     },
     TAG: {HAS: range(1)},
     CONSENT: dict.fromkeys((EMAIL, SMS, EITHER), range(1)),
+    LANGUAGE: {KNOWN: range(1), ONE_OF: range(1, MAX_VALUES + 1)},
     TIME_ZONE: {KNOWN: range(1), ONE_OF: range(1, MAX_VALUES + 1)},
     CREATED: dict.fromkeys((LESS, LEAST, LAST_DAYS), range(1, 2)),
     CHANGED: dict.fromkeys((LESS, LEAST, LAST_DAYS), range(1, 2)),

@@ -31,6 +31,8 @@ class Facts:
     tags: Collection[int]
     #: Pairs of a topic's id and a channel: "email" or "sms".
     consents: Collection[tuple[int, str]]
+    #: None where none is on record.
+    language: str | None
     time_zone: str
     created_at: datetime
     changed_at: datetime
@@ -58,6 +60,7 @@ def of_client(client: Client, document: Document, known: Known) -> Facts:
         values=_values(client.pk, known) if document.named(documents.FIELD) else {},
         tags=set(tagged.values_list("tag", flat=True)),
         consents=_consents(client.pk, document),
+        language=client.language,
         time_zone=client.time_zone,
         created_at=client.created_at,
         changed_at=client.updated_at,
@@ -128,6 +131,9 @@ def _is_so(line: Line, facts: Facts, known: Known, now: datetime) -> bool:
         case "consent":
             wanted = ("email", "sms") if line.verb == "either" else (line.verb,)
             return any((line.id, channel) in facts.consents for channel in wanted)
+        case "language":
+            is_known = facts.language is not None
+            return is_known if line.verb == "known" else _read_by(facts.language) in line.values
         case "time_zone":
             return bool(facts.time_zone) and (line.verb == "known" or facts.time_zone in line.values)
         case "created" | "changed":
@@ -136,6 +142,11 @@ def _is_so(line: Line, facts: Facts, known: Known, now: datetime) -> bool:
             return _broadcast_is_so(line, facts.states.get(line.id, ()))
     last = facts.last_message_at
     return last is None or last <= now - timedelta(days=int(line.values[0]))
+
+
+def _read_by(language: str | None) -> str:
+    """In which a client with this language on record is written to."""
+    return language if language in settings.CLIENT_LANGUAGES else str(settings.CLIENT_LANGUAGES[0])
 
 
 def _value_is_so(line: Line, value: Stored, known: Known, now: datetime) -> bool:

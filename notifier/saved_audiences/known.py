@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from notifier.fields import definitions
 from notifier.fields.definitions import Definition, Definitions
+from notifier.languages import offered
 from notifier.models import Broadcast, Tag, Topic
 from notifier.saved_audiences import document as documents
 from notifier.saved_audiences.document import BrokenAudience, Document, Line, Value
@@ -78,6 +79,9 @@ def problem(line: Line, known: Known) -> str:
             return "" if line.id in known.topics else _gone("topic")
         case documents.BROADCAST:
             return "" if line.id in known.broadcasts else _gone(f"broadcast #{line.id}")
+        case documents.LANGUAGE if gone := [value for value in line.values if value not in offered.codes()]:
+            name = offered.name(str(gone[0]))
+            return f"A condition names a language that clients can’t have any more: {name}. Remove or change it."
     return ""
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
+from notifier.languages import offered
 from notifier.saved_audiences import document as documents
 from notifier.saved_audiences.document import Document, Group, Line, Value
 from notifier.saved_audiences.known import Known
@@ -74,10 +75,10 @@ def of_line(line: Line, known: Known) -> str:
             topic = known.topics.get(line.id)
             what = f"“{topic}” {_CHANNELS[line.verb]}" if topic else "a topic that was deleted"
             return f"{'Has not agreed' if no else 'Has agreed'} to {what}"
-        case documents.TIME_ZONE if line.verb == documents.KNOWN:
-            return f"Time zone {_VERBS[documents.KNOWN][no]}"
+        case documents.LANGUAGE:
+            return _named("Language", line, [offered.name(str(value)) for value in line.values])
         case documents.TIME_ZONE:
-            return f"Time zone {_VERBS[documents.ONE_OF][no]} {_or(str(value) for value in line.values)}"
+            return _named("Time zone", line, [str(value) for value in line.values])
         case documents.BROADCAST:
             broadcast = known.broadcasts.get(line.id)
             return f"{_BROADCAST[line.verb][no]} broadcast {broadcast or f'#{line.id}, which was deleted'}"
@@ -85,6 +86,10 @@ def of_line(line: Line, known: Known) -> str:
             days = numbers.counted(int(line.values[0]), "day")
             return f"{'Got something' if no else 'Got nothing'} in the last {days}"
     return f"{'Added' if line.about == documents.CREATED else 'Last changed'} {_moment(line)}"
+
+
+def _named(what: str, line: Line, names: list[str]) -> str:
+    return f"{what} {_VERBS[line.verb][line.is_negated]} {_or(names)}".rstrip()
 
 
 def _moment(line: Line) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from notifier.fields import definitions
 from notifier.fields.definitions import Definition
+from notifier.languages import offered as languages
 from notifier.models import Broadcast, Tag, Topic
 from notifier.saved_audiences import document as documents
 from notifier.saved_audiences import known as knowing
@@ -65,6 +66,13 @@ def offered() -> dict[str, Subject]:
     found += [
         Subject(documents.TAG, "Tag", _both("has", "has", "does not have"), _rows(Tag.objects.order_by("folded"))),
         Subject(documents.CONSENT, "Consent", _CONSENT, _rows(Topic.objects.order_by("name"))),
+        Subject(
+            documents.LANGUAGE,
+            "Language",
+            [*_both(documents.ONE_OF, "is", "is not"), *_both(documents.KNOWN, "is set", "is not set")],
+            options=[MenuOption(code, name) for code, name in languages.choices()],
+            hint=f"In which a client is written to: where none is set, {languages.name(languages.default())}.",
+        ),
         Subject(
             documents.TIME_ZONE,
             "Time zone",
@@ -233,7 +241,8 @@ def _values(subject: Subject, verb: str, text: str, chosen: Sequence[str]) -> tu
 
 
 def _chosen(subject: Subject, chosen: Sequence[str]) -> tuple[Value, ...]:
-    found = tuple(int(option.value) for option in subject.options if option.value in chosen)
+    values = [option.value for option in subject.options if option.value in chosen]
+    found: tuple[Value, ...] = tuple(values) if subject.about == documents.LANGUAGE else tuple(map(int, values))
     if not found:
         raise ValueError("Choose at least one.")
     return found

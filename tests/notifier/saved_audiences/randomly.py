@@ -17,6 +17,8 @@ from notifier.values.texts import folded
 from tests.support.factories import a_broadcast, a_field, a_notification, a_tag, a_topic
 
 TEXTS = ["Bonn", "bonn", "BONN", "Köln", "KÖLN", "50%", "a_b", "a\\b", "Straße", "STRASSE", "İzmir", "'; --", "B"]
+#: None, and one that clients could have once, are written to in the default, English.
+LANGUAGES = [None, None, "en", "de", "fr", "it"]
 ZONES = ["", "", "Europe/Berlin", "Asia/Tokyo", "America/New_York"]
 NUMBERS = [-(10**15) + 1, -3, 0, 1, 2, 3, 1_000_000, 10**15 - 1]
 DAYS = [-40, -30, -29, -2, -1, 0, 1, 2, 29, 30, 31, 400, -36_000]
@@ -56,7 +58,12 @@ def a_world(rng: random.Random, now: datetime, *, clients: int) -> World:
 
 
 def _a_client(rng: random.Random, world: World, number: int) -> None:
-    client = Client.objects.create(name=f"Client {number}", email=f"c{number}@example.com", time_zone=rng.choice(ZONES))
+    client = Client.objects.create(
+        name=f"Client {number}",
+        email=f"c{number}@example.com",
+        time_zone=rng.choice(ZONES),
+        language=rng.choice(LANGUAGES),
+    )
     moments = {name: _a_moment(rng, world.now) for name in ("created_at", "updated_at")}
     Client.objects.filter(pk=client.pk).update(**moments)
     _its_values(rng, world, client)
@@ -133,6 +140,10 @@ def a_line(rng: random.Random, world: World) -> Line:
             return Line(about, rng.choice(list(documents.VERBS[about])), rng.choice(world.topics).pk, (), no)
         case documents.BROADCAST:
             return Line(about, rng.choice(list(documents.VERBS[about])), rng.choice(world.broadcasts).pk, (), no)
+        case documents.LANGUAGE:
+            verb = rng.choice([documents.KNOWN, documents.ONE_OF])
+            some = tuple(rng.sample(["en", "de", "fr", "es"], rng.randint(1, 3)))
+            return Line(about, verb, 0, () if verb == documents.KNOWN else some, no)
         case documents.TIME_ZONE:
             verb = rng.choice([documents.KNOWN, documents.ONE_OF])
             return Line(about, verb, 0, () if verb == documents.KNOWN else tuple({rng.choice(ZONES[2:])}), no)

@@ -105,6 +105,28 @@ def test_a_missing_value_is_neither_less_nor_more_and_is_among_those_who_are_not
     assert who("known", no=True) == ["Nothing"]
 
 
+def test_a_language_is_that_in_which_a_client_is_written_to(now: datetime, settings: LazySettings) -> None:
+    settings.CLIENT_LANGUAGES = ["en", "de"]
+    for name, language in [("Default", None), ("English", "en"), ("German", "de"), ("Earlier", "it")]:
+        a_client(name=name, language=language)
+
+    def who(*codes: str, verb: str = "one_of", no: bool = False) -> list[str]:
+        return matching(one_line(Line("language", verb, 0, codes, no)), now)
+
+    assert who("en") == ["Default", "Earlier", "English"]
+    assert who("de") == ["German"]
+    assert who("de", no=True) == ["Default", "Earlier", "English"]
+    assert who("en", "de") == ["Default", "Earlier", "English", "German"]
+    assert who(verb="known", no=True) == ["Default"]
+
+
+def test_a_language_that_clients_cannot_have_any_more_is_told(now: datetime, settings: LazySettings) -> None:
+    settings.CLIENT_LANGUAGES = ["en"]
+
+    with pytest.raises(BrokenAudience, match="can’t have any more: German"):
+        compiling.members(one_line(Line("language", "one_of", 0, ("en", "de"))), now=now)
+
+
 def test_archived_clients_are_in_no_audience(now: datetime) -> None:
     field = a_field(kind="WHOLE")
     a_client(name="Gone", is_active=False)
