@@ -333,9 +333,9 @@ def of_broadcast(broadcast: Broadcast, *, counted: bool = True, is_critical: boo
     `is_critical` is in place of the broadcast's own.
     """
     now = clock.now()
-    if not counted:
-        return _offers([broadcast], None, to=To(audience_id=broadcast.saved_audience_id))[0]
     to = To(compiling.of_broadcast(broadcast, now=now), broadcast.saved_audience_id)
+    if not counted:
+        return _offers([broadcast], None, to=to)[0]
     reach = topic_counts.reach(topic=broadcast.topic, within=to.within)
     ignores_cap = broadcast.is_critical if is_critical is None else is_critical
     over = {} if ignores_cap else _over_caps([broadcast], now, broadcast.follows, to=to)

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from notifier.admin.broadcasts import email_preview
 from notifier.audience import reachable
 from notifier.messages import placeholders
-from notifier.models import Broadcast, Channel, Client, Notification
+from notifier.models import Broadcast, Channel, Client, Delivery, Notification
 from notifier.policies import client_values
+from notifier.runtime import clock
+from notifier.saved_audiences import compiling
+from notifier.saved_audiences.document import BrokenAudience
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,22 @@ def frozen_variants(broadcast: Broadcast, *, is_known: bool = True) -> list[Samp
 
 
 def _readers(broadcast: Broadcast, *, is_known: bool) -> dict[Channel, Client | None]:
+    """Clients of its audience; without `is_known`, or where nobody can say who is in it, none."""
+    try:
+        within = compiling.of_broadcast(broadcast, now=clock.now()) if is_known else None
+    except BrokenAudience:
+        is_known = False
+
     def sample(channel: Channel) -> Client | None:
-        return reachable.sample(topic=broadcast.topic, channel=channel, needed=client_values.needed(broadcast, channel))
+        needed = client_values.needed(broadcast, channel)
+        found = reachable.sample(topic=broadcast.topic, channel=channel, needed=needed, within=within)
+        return found or (_recipient(broadcast, channel) if within else None)
 
     return {channel: sample(channel) if is_known else None for channel in broadcast.channels}
+
+
+def _recipient(broadcast: Broadcast, channel: Channel) -> Client | None:
+    """Whoever got it may not be in its audience any more: of clients who had nothing for a month they are the first."""
+    rows = Delivery.objects.filter(broadcast=broadcast.pk, channel=channel).order_by("client_id")
+    found = rows.values_list("client_id", flat=True).first()
+    return Client.objects.filter(pk=found, erased_at=None).first() if found else None
