@@ -105,8 +105,15 @@ def set_for_many(*, client_ids: Sequence[int], tags: Mapping[Tag, bool], origin:
 def merge(*, tag: Tag, into: Tag, origin: ChangeOrigin, now: datetime) -> int:
     """Give everybody who has `tag` the other one in its place, and delete it; returns how many clients that were.
 
-    In chunks, each on record with each client. After a crash, the same call does the rest.
+    In chunks, each on record with each client. After a crash, the same call does the rest. An audience that names it
+    names the other one afterwards, and nobody drops out of it meanwhile: they have both tags by the time that it does.
+    Raises `ValidationError` with what speaks against it.
     """
+    followers = usage.tag_followers()
+    if reason := next(filter(None, (one.reason_not_to_merge(tag=tag, into=into) for one in followers)), ""):
+        raise ValidationError(reason)
+    if any(one.names_tag(tag) for one in followers):
+        _give_besides(tag, into, origin, now)
     changed = 0
     while True:
         ids = list(ClientTag.objects.filter(tag=tag).order_by("client").values_list("client_id", flat=True)[:CHUNK])
@@ -116,10 +123,29 @@ def merge(*, tag: Tag, into: Tag, origin: ChangeOrigin, now: datetime) -> int:
             ClientTag.objects.filter(tag=tag, client__in=ids).delete()
             continue
         with transaction.atomic():
+            for one in followers:
+                # Again: an audience may have come to name it.
+                one.take_merge(tag=tag, into=into, by=origin.by, now=now)
             Tag.objects.select_for_update().filter(pk=tag.pk).first()
             if not ClientTag.objects.filter(tag=tag).exists():
                 Tag.objects.filter(pk=tag.pk).delete()
                 return changed
+
+
+def _give_besides(tag: Tag, into: Tag, origin: ChangeOrigin, now: datetime) -> None:
+    """Give `into` to everybody who has `tag`, which stays for now; then whatever names `tag` names `into`."""
+    lacking = ClientTag.objects.filter(tag=tag).exclude(client__in=ClientTag.objects.filter(tag=into).values("client"))
+    last = 0
+    while ids := list(lacking.filter(client__gt=last).order_by("client").values_list("client_id", flat=True)[:CHUNK]):
+        set_for_many(client_ids=ids, tags={into: True}, origin=origin, now=now)
+        last = ids[-1]
+    with transaction.atomic():
+        for one in usage.tag_followers():
+            one.take_merge(tag=tag, into=into, by=origin.by, now=now)
+        # Those who got it meanwhile; nobody else does before this is over, because the tag is locked.
+        Tag.objects.select_for_update().filter(pk=tag.pk).first()
+        ids = list(lacking.values_list("client_id", flat=True))
+        set_for_many(client_ids=ids, tags={into: True}, origin=origin, now=now)
 
 
 def of_client(client_id: int) -> list[Tag]:

@@ -1,12 +1,17 @@
-"""What uses a field or a tag, as whoever wants to delete it must know.
+"""What uses a field or a tag, as whoever wants to delete it, or to merge a tag into another, must know.
 
 Packages above this one use them too, in audiences, in texts, in what imports remember. So each that does names a
-function in `FINDERS`, by a dotted string: this package imports none of them.
+function in `FINDERS`, by a dotted string: this package imports none of them. What goes on to use the tag into which
+its own was merged is a module in `FOLLOWERS`.
 """
 
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from functools import cache
+from importlib import import_module
+from typing import Protocol, cast
 
+from django.contrib.auth.models import User
 from django.utils.module_loading import import_string
 
 from notifier.models import ClientField, Tag
@@ -15,11 +20,37 @@ from notifier.wording import numbers
 #: Of each the first few, in the order in which they are named: "the audience “Berlin”". None asks for more than
 #: `MAX_NAMED`, or counts a million rows to say so.
 Finder = Callable[[ClientField | Tag], Iterable[str]]
-FINDERS = ("notifier.fields.values.uses", "notifier.fields.tags.uses", "notifier.saved_audiences.saving.uses")
+FINDERS = (
+    "notifier.fields.values.uses",
+    "notifier.fields.tags.uses",
+    "notifier.saved_audiences.saving.uses",
+    "notifier.clients.imports.proposals.uses",
+)
+FOLLOWERS = ("notifier.broadcasts.audience_edits",)
 #: A message names no more of them.
 MAX_NAMED = 3
 #: Counts stop here.
 MAX_COUNTED = 10_000
+
+
+class TagFollower(Protocol):
+    """What has to do something when a tag is merged into another one."""
+
+    def names_tag(self, tag: Tag) -> bool:
+        """Whether anything names it that would name the other one."""
+
+    def reason_not_to_merge(self, *, tag: Tag, into: Tag) -> str:
+        """A sentence; empty where nothing speaks against it."""
+
+    def take_merge(self, *, tag: Tag, into: Tag, by: User | None, now: datetime) -> None:
+        """Name the other one from now on, within the caller's transaction; it locks the tag.
+
+        Raises `ValidationError` where something has come to speak against it.
+        """
+
+
+def tag_followers() -> list[TagFollower]:
+    return [cast(TagFollower, import_module(name)) for name in FOLLOWERS]
 
 
 @cache

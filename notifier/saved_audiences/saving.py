@@ -1,16 +1,17 @@
-"""Saving an audience, and what uses a field or a tag. What it does to broadcasts: `broadcasts.audience_edits`."""
+"""Saving an audience, and which name a field, a tag or a topic. What that does to broadcasts: `audience_edits`."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from notifier.fields import usage
-from notifier.models import Broadcast, ClientField, SavedAudience, Tag
+from notifier.models import Broadcast, ClientField, SavedAudience, Tag, Topic
 from notifier.saved_audiences import document as documents
 from notifier.saved_audiences import known as knowing
-from notifier.saved_audiences.document import BrokenAudience, Document
+from notifier.saved_audiences.document import BrokenAudience, Document, Group, Line
 from notifier.values.texts import folded
 
 #: A page offers them all.
@@ -65,26 +66,40 @@ def reason_to_keep(audience: SavedAudience) -> str:
     return f"“{audience}” can’t be deleted: {waiting} is still to go to it. Cancel that first." if waiting else ""
 
 
-def uses(thing: ClientField | Tag) -> Iterator[str]:
-    """The audiences, and the broadcasts that have not ended, whose conditions name a field or a tag."""
-    about = documents.TAG if isinstance(thing, Tag) else documents.FIELD
-    found = _uses(about, thing.pk)
+def uses(thing: ClientField | Tag | Topic) -> Iterator[str]:
+    """The audiences, and the broadcasts that have not ended, whose conditions name a field, a tag or a topic."""
+    abouts = {Tag: documents.TAG, Topic: documents.CONSENT}
+    found = _uses(abouts.get(type(thing), documents.FIELD), thing.pk)
     return (use for _, use in zip(range(usage.MAX_NAMED + 1), found, strict=False))
 
 
 def _uses(about: str, row_id: int) -> Iterator[str]:
     for audience in SavedAudience.objects.order_by("folded"):
-        if _names(audience.document, about, row_id):
+        if names(audience.document, about, row_id):
             yield f"the audience “{audience}”"
     going = Broadcast.objects.exclude(audience_of=None).filter(finished_at=None).order_by("pk")
     for broadcast in going:
-        if _names(broadcast.audience_document, about, row_id):
+        if names(broadcast.audience_document, about, row_id):
             yield f"the broadcast {broadcast}"
 
 
-def _names(stored: object, about: str, row_id: int) -> bool:
+def names(stored: object, about: str, row_id: int) -> bool:
     """What can't be read names nothing: nobody is in it until it is saved anew."""
     try:
         return row_id in documents.parse(stored).named(about)
     except BrokenAudience:
         return False
+
+
+def put_tag(stored: object, tag: Tag, into: Tag) -> dict[str, object]:
+    """The conditions with another tag in the place of this one. Raises `BrokenAudience`."""
+
+    def put(line: Line) -> Line:
+        return replace(line, id=into.pk) if (line.about, line.id) == (documents.TAG, tag.pk) else line
+
+    document = documents.parse(stored)
+    parts = [
+        replace(part, lines=tuple(put(line) for line in part.lines)) if isinstance(part, Group) else put(part)
+        for part in document.parts
+    ]
+    return documents.as_json(replace(document, parts=tuple(parts)))

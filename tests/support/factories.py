@@ -39,6 +39,7 @@ from notifier.pictures import storing
 from notifier.runtime import clock
 from notifier.saved_audiences import saving
 from notifier.saved_audiences.document import Document, Line
+from notifier.saved_audiences.document import Group as ConditionGroup
 from notifier.staff import groups
 
 Consent = Literal["email", "sms", "both", "neither"]
@@ -277,7 +278,7 @@ def a_kept_text(*, user: User, notification_id: int | None = None, **values: Any
     return UnsavedText.objects.create(user=user, notification_id=notification_id, **columns)
 
 
-def a_saved_audience(*lines: Line, name: str = "", join: str = "all") -> SavedAudience:
+def a_saved_audience(*lines: Line | ConditionGroup, name: str = "", join: str = "all") -> SavedAudience:
     """Of clients for whom all of these conditions hold."""
     document = Document(lines, join)
     return saving.create(name=name or f"Audience {next(_numbers)}", description="", document=document, by=None)

@@ -6,15 +6,19 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
 
 from notifier.broadcasts import acts, approvals, audience_edits, followups, lifecycle, schedules
 from notifier.broadcasts.approvals import OwnRequest
 from notifier.broadcasts.lifecycle import AudienceSeen, ChangedMeanwhile
 from notifier.broadcasts.send_options import AT_ONCE, SendOptions
+from notifier.fields import tags
+from notifier.fields.applying import ChangeOrigin
 from notifier.models import Broadcast, ClientTag, SavedAudience, Tag
 from notifier.runtime.versions import NotAsShown
+from notifier.saved_audiences import compiling
 from notifier.saved_audiences import document as documents
-from notifier.saved_audiences.document import BrokenAudience, Document, Line
+from notifier.saved_audiences.document import BrokenAudience, Document, Group, Line
 from tests.support.factories import a_client, a_notification, a_saved_audience, a_tag, a_user
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
@@ -176,3 +180,76 @@ def test_an_audience_of_a_tag_that_is_gone_is_sent_to_nobody(audience: SavedAudi
         ask(audience, now)
 
     assert not Broadcast.objects.exists()
+
+
+# --- A tag that is merged into another --------------------------------------------------------------------------------
+def merge(tag: Tag, into: Tag, now: datetime) -> int:
+    return tags.merge(tag=tag, into=into, origin=ChangeOrigin(by=a_user(), reason="merged"), now=now)
+
+
+def test_an_audience_follows_a_tag_that_is_merged_and_what_waits_is_approved_anew(
+    audience: SavedAudience, vip: Tag, now: datetime
+) -> None:
+    gold, client = a_tag("Gold"), a_client()
+    ClientTag.objects.create(client=client, tag=vip)
+    group = Group((Line("tag", "has", vip.pk), Line("time_zone", "known")), "any", True)
+    other = a_saved_audience(group, name="Others")
+    waits = ask(audience, now, options=SendOptions(scheduled_for=now + HOUR))
+    Broadcast.objects.filter(pk=waits.pk).update(needs_approval=True, approved_by=a_user(), approved_at=now)
+
+    assert merge(vip, gold, now) == 1
+
+    audience.refresh_from_db()
+    other.refresh_from_db()
+    waits.refresh_from_db()
+    assert documents.parse(audience.document) == Document((Line("tag", "has", gold.pk),))
+    assert documents.parse(other.document).named("tag") == {gold.pk}
+    assert documents.parse(waits.audience_document) == documents.parse(audience.document)
+    assert "Gold" in waits.audience_text
+    assert (waits.state, waits.approved_by) == (State.AWAITING_APPROVAL, None)
+    assert list(ClientTag.objects.values_list("client", "tag")) == [(client.pk, gold.pk)]
+    assert not Tag.objects.filter(pk=vip.pk).exists()
+
+
+def test_nobody_drops_out_of_an_audience_while_a_tag_is_merged(
+    audience: SavedAudience, vip: Tag, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gold, clients = a_tag("Gold"), [a_client() for _ in range(5)]
+    ClientTag.objects.bulk_create(ClientTag(client=client, tag=vip) for client in clients)
+    counts: list[int] = []
+    set_for_many = tags.set_for_many
+
+    def counting(**values: Any) -> int:
+        done = set_for_many(**values)
+        counts.append(compiling.of_saved(SavedAudience.objects.get(), now=now).clients().count())
+        return done
+
+    monkeypatch.setattr(tags, "set_for_many", counting)
+    monkeypatch.setattr(tags, "CHUNK", 2)
+
+    assert merge(vip, gold, now) == 5
+
+    assert set(counts) == {5}
+    assert len(counts) > 5
+
+
+def test_a_tag_is_not_merged_while_a_broadcast_goes_by_it(audience: SavedAudience, vip: Tag, now: datetime) -> None:
+    gold, going = a_tag("Gold"), ask(audience, now)
+
+    with pytest.raises(ValidationError, match="can’t be merged yet"):
+        merge(vip, gold, now)
+    assert Tag.objects.filter(pk=vip.pk).exists()
+
+    Broadcast.objects.filter(pk=going.pk).update(state=State.FINISHED, finished_at=now)
+    merge(vip, gold, now)
+    assert not Tag.objects.filter(pk=vip.pk).exists()
+
+
+def test_a_tag_is_not_merged_into_one_that_the_same_audience_names(vip: Tag, now: datetime) -> None:
+    gold = a_tag("Gold")
+    a_saved_audience(Line("tag", "has", vip.pk), Line("tag", "has", gold.pk, (), True), name="Silver")
+
+    with pytest.raises(ValidationError, match="The audience “Silver” has conditions about both “VIP” and “Gold”"):
+        merge(vip, gold, now)
+
+    assert Tag.objects.filter(pk=vip.pk).exists()
