@@ -26,6 +26,8 @@ from notifier.models import Brand, Broadcast, Client, Notification, SavedAudienc
 from notifier.runtime import versions
 from notifier.runtime.versions import NotAsShown
 from notifier.saved_audiences import compiling, freezing
+from notifier.saved_audiences.compiling import Members
+from notifier.saved_audiences.document import Document
 from notifier.wording import wall_clocks
 
 State = Broadcast.State
@@ -80,12 +82,12 @@ def create(
     again: bool = False,
     options: SendOptions = AT_ONCE,
     brand_seen: str | None = None,
-    audience: AudienceSeen | None = None,
+    audience: AudienceSeen | Document | None = None,
 ) -> list[Broadcast]:
     """One broadcast for each notification in `seen`, which gives the `updated_at` that the sender looked at.
     `brand_seen` is the `brand_version` that they looked at, where they did.
 
-    `audience`: a saved one, to which alone they go.
+    `audience`: a saved one, or the conditions of a list of clients, to which alone they go.
 
     It runs once the time to undo it is over, or waits, for its time or for a second person. All of them or none. The
     same token returns what it made the first time, however often it comes. Raises `SentRecently` unless `again`,
@@ -110,7 +112,7 @@ def create(
             raise ChangedMeanwhile(
                 "The brand has been changed since you opened the page. Check the e-mail again before you send it."
             )
-        only = _audience_columns(audience) if fresh and audience else {}
+        only = _audience_columns(audience, now) if fresh and audience else {}
         if fresh:
             _refuse(fresh, again=again, options=options, now=now)
         for n in fresh:
@@ -130,8 +132,10 @@ def create(
     return [made[n.pk] for n in notifications]
 
 
-def _audience_columns(audience: AudienceSeen) -> dict[str, Any]:
+def _audience_columns(audience: AudienceSeen | Document, now: datetime) -> dict[str, Any]:
     """Locked, so that an edit at the same moment comes before this and is refused, or after it and finds the rows."""
+    if isinstance(audience, Document):
+        return freezing.columns_of_list(audience, now=now)
     saved = SavedAudience.objects.select_for_update().filter(pk=audience.id).first()
     if saved is None or saved.updated_at != audience.updated_at:
         raise ChangedMeanwhile(
@@ -225,14 +229,20 @@ def needs_approval(*, by: User | None, sends: Callable[[], int]) -> bool:
 
 
 def _needing_approval(
-    notification_ids: Collection[int], by: User | None, audience: AudienceSeen | None, now: datetime
+    notification_ids: Collection[int], by: User | None, audience: AudienceSeen | Document | None, now: datetime
 ) -> set[int]:
     if approval_limit(by) is None:
         return set()
-    saved = SavedAudience.objects.filter(pk=audience.id).first() if audience else None
-    within = compiling.of_saved(saved, now=now) if saved else None
+    within = _within(audience, now)
     found = Notification.objects.filter(pk__in=notification_ids).select_related("topic")
     return {n.pk for n in found if needs_approval(by=by, sends=partial(topic_counts.sends, n, within=within))}
+
+
+def _within(audience: AudienceSeen | Document | None, now: datetime) -> Members | None:
+    if isinstance(audience, Document):
+        return compiling.members(audience, now=now)
+    saved = SavedAudience.objects.filter(pk=audience.id).first() if audience else None
+    return compiling.of_saved(saved, now=now) if saved else None
 
 
 def sent_recently(*, notification_ids: Sequence[int], now: datetime) -> list[Broadcast]:

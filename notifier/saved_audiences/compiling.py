@@ -111,8 +111,9 @@ def _field_value(line: Line, definition: Definition, members: Members, client: s
     values = [definition.type.load(value) for value in line.values]
     if line.verb == documents.ONE_OF:
         return conditions.is_one_of(definition, values, client=client)
-    if line.verb == documents.CONTAINS:
-        return conditions.contains(definition, values[0], client=client)
+    if line.verb in (documents.CONTAINS, documents.BEGINS):
+        has_part = conditions.contains if line.verb == documents.CONTAINS else conditions.begins
+        return has_part(definition, values[0], client=client)
     end = "least" if line.verb in (documents.LEAST, documents.LESS) else "most"
     found = conditions.is_between(definition, **{end: values[0]}, client=client)
     return ~found if line.verb in (documents.LESS, documents.MORE) else found

@@ -46,7 +46,8 @@ FIELD, TAG, CONSENT, LANGUAGE, TIME_ZONE, CREATED, CHANGED, BROADCAST, MESSAGES 
 #: Those that name a row: a field, a tag, a topic, a broadcast.
 NAMING = frozenset({FIELD, TAG, CONSENT, BROADCAST})
 # What it says of that.
-KNOWN, ONE_OF, CONTAINS, LESS, MORE, LEAST, MOST = "known", "one_of", "contains", "less", "more", "least", "most"
+KNOWN, ONE_OF, CONTAINS, BEGINS = "known", "one_of", "contains", "begins"
+LESS, MORE, LEAST, MOST = "less", "more", "least", "most"
 ANY_OF, ALL_OF, LAST_DAYS, NEXT_DAYS = "any_of", "all_of", "last_days", "next_days"
 HAS, EMAIL, SMS, EITHER, SENT, RECEIVED, MISSED = "has", "email", "sms", "either", "sent", "received", "missed"
 NONE_FOR = "none_for"
@@ -55,7 +56,7 @@ VERBS: Mapping[str, Mapping[str, range]] = {
     FIELD: {
         KNOWN: range(1),
         ONE_OF: range(1, MAX_VALUES + 1),
-        CONTAINS: range(1, 2),
+        **dict.fromkeys((CONTAINS, BEGINS), range(1, 2)),
         **dict.fromkeys((LESS, MORE, LEAST, MOST, LAST_DAYS, NEXT_DAYS), range(1, 2)),
         **dict.fromkeys((ANY_OF, ALL_OF), range(1, MAX_VALUES + 1)),
     },
@@ -118,6 +119,11 @@ def as_json(document: Document) -> dict[str, Any]:
     return {"version": VERSION, "join": document.join, "parts": [_part(part) for part in document.parts]}
 
 
+def as_text(document: Document) -> str:
+    """For the address of a page, and for its form: of conditions that are saved under no name."""
+    return json.dumps(as_json(document), ensure_ascii=False, separators=(",", ":"))
+
+
 def _part(part: Line | Group) -> dict[str, Any]:
     if isinstance(part, Group):
         lines = [_part(line) for line in part.lines]
@@ -145,6 +151,16 @@ def parse(given: Any) -> Document:
     found = Document(parts, _join(document.get("join")))
     check_size(found)
     return found
+
+
+def parse_text(text: str) -> Document:
+    """Of what `as_text` wrote, or anybody typed. Raises `BadDocument`."""
+    if len(text) > MAX_SIZE:
+        raise BadDocument("The conditions are too long to be read.")
+    try:
+        return parse(json.loads(text))
+    except (json.JSONDecodeError, RecursionError):
+        raise BadDocument("The conditions can’t be read.") from None
 
 
 def check_size(document: Document) -> None:

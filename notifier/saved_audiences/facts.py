@@ -152,6 +152,8 @@ def _read_by(language: str | None) -> str:
 def _value_is_so(line: Line, value: Stored, known: Known, now: datetime) -> bool:
     if known.definition(line).field.kind == FieldKind.TEXT:
         text, wanted = folded(str(value)), [folded(str(one)) for one in line.values]
+        if line.verb == "begins":
+            return text.startswith(wanted[0])
         return wanted[0] in text if line.verb == "contains" else text in wanted
     number, numbers = int(value), [int(one) for one in line.values]
     if line.verb in ("last_days", "next_days"):

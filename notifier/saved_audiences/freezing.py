@@ -1,13 +1,17 @@
 """What a broadcast keeps of an audience: its conditions as they are stored, and in words."""
 
+from datetime import datetime
 from typing import Any
 
 from notifier.models import Broadcast, SavedAudience
 from notifier.saved_audiences import document as documents
 from notifier.saved_audiences import known as knowing
-from notifier.saved_audiences import words
+from notifier.saved_audiences import saving, words
+from notifier.saved_audiences.document import Document
 
 COLUMNS = ("saved_audience_id", "audience_document", "audience_name", "audience_text", "audience_of")
+#: What conditions are called that nobody saved under a name.
+ONE_OFF = "The clients of a list"
 
 
 def columns(audience: SavedAudience) -> dict[str, Any]:
@@ -17,6 +21,18 @@ def columns(audience: SavedAudience) -> dict[str, Any]:
     knowing.check(document, known)
     values = (audience.pk, documents.as_json(document), audience.name, words.of_document(document, known))
     return dict(zip(COLUMNS, (*values, audience.updated_at), strict=True))
+
+
+def columns_of_list(document: Document, *, now: datetime) -> dict[str, Any]:
+    """Of the conditions of a list of clients, within the transaction that makes the broadcast.
+
+    Nobody can edit them later. Raises `BrokenAudience`.
+    """
+    saving.lock(document)
+    known = knowing.of(document)
+    knowing.check(document, known)
+    values = (None, documents.as_json(document), ONE_OFF, words.of_document(document, known))
+    return dict(zip(COLUMNS, (*values, now), strict=True))
 
 
 def columns_of(broadcast: Broadcast) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from notifier.values.options import Option
 #: By the kind of a field: what may be said of it.
 _NUMBERS = (documents.ONE_OF, documents.LESS, documents.MORE, documents.LEAST, documents.MOST, documents.KNOWN)
 FIELD_VERBS: Mapping[str, tuple[str, ...]] = {
-    FieldKind.TEXT: (documents.ONE_OF, documents.CONTAINS, documents.KNOWN),
+    FieldKind.TEXT: (documents.ONE_OF, documents.CONTAINS, documents.BEGINS, documents.KNOWN),
     FieldKind.WHOLE: _NUMBERS,
     FieldKind.DECIMAL: _NUMBERS,
     FieldKind.MONEY: _NUMBERS,

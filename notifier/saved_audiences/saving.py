@@ -48,12 +48,12 @@ def change(audience: SavedAudience, *, name: str, description: str, document: Do
 def _checked(document: Document) -> dict[str, object]:
     stored = documents.as_json(document)
     read = documents.parse(stored)
-    _lock(read)
+    lock(read)
     knowing.check(read, knowing.of(read))
     return stored
 
 
-def _lock(document: Document) -> None:
+def lock(document: Document) -> None:
     """What it names, against being deleted before it is named: whoever deletes one locks it, and asks `uses`."""
     for model, about in ((ClientField, documents.FIELD), (Tag, documents.TAG)):
         rows = model.objects.select_for_update(no_key=True).filter(pk__in=document.named(about)).order_by("pk")

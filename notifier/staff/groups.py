@@ -22,6 +22,7 @@ _NOBODY: frozenset[str] = frozenset()
 #: Those that our own code asks for; what Django's admin asks for stands below alone.
 DELETE_ACCESSATTEMPT = "axes.delete_accessattempt"
 VIEW_SAVEDAUDIENCE = "notifier.view_savedaudience"
+ADD_SAVEDAUDIENCE = "notifier.add_savedaudience"
 USE_SAVEDAUDIENCE = "notifier.use_savedaudience"
 CHANGE_SAVEDAUDIENCE = "notifier.change_savedaudience"
 APPROVE_BROADCAST = "notifier.approve_broadcast"
@@ -84,7 +85,7 @@ RIGHTS: dict[str, frozenset[str]] = {
     CHANGE_TAG: _EDIT,
     "notifier.delete_tag": _EDIT,
     VIEW_SAVEDAUDIENCE: _ALL,
-    "notifier.add_savedaudience": _EDIT,
+    ADD_SAVEDAUDIENCE: _EDIT,
     CHANGE_SAVEDAUDIENCE: _EDIT,
     "notifier.delete_savedaudience": _EDIT,
     USE_SAVEDAUDIENCE: _SEND,

@@ -47,6 +47,11 @@ class DraftLine:
         return documents.VERBS.get(about, {}).get(verb, range(2))[-1] > 0
 
     @property
+    def needs_hint(self) -> bool:
+        """Whether there is anything to fill in that it could be about."""
+        return self.takes_value or bool(self.subject and self.subject.rows)
+
+    @property
     def label(self) -> str:
         return self.subject.label if self.subject else "Something that was deleted"
 

@@ -21,6 +21,7 @@ from notifier.admin.audiences.subjects import Subject
 from notifier.admin.lists import deferred_counts
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.admin.lists.paginator import MAX_COUNTED
+from notifier.admin.lists.selection import CONDITIONS
 from notifier.broadcasts import audience_edits
 from notifier.fields import definitions
 from notifier.forms import moments
@@ -84,7 +85,7 @@ def page(model_admin: BackOfficeAdmin, request: HttpRequest, audience: SavedAudi
             # Only what is entered is looked at: nothing is wrong yet with a name that is still to come.
             form = AudienceForm(instance=audience, initial={key: request.POST.get(key, "") for key in form.fields})
     else:
-        draft, note = _stored(audience, offered)
+        draft, note = _stored(request, audience, offered)
     return _show(model_admin, request, audience, form, draft, note, offered, may=may)
 
 
@@ -100,11 +101,15 @@ def _known(offered: dict[str, Subject]) -> Known:
     )
 
 
-def _stored(audience: SavedAudience | None, offered: dict[str, Subject]) -> tuple[DraftAudience, str]:
-    if audience is None:
+def _stored(
+    request: HttpRequest, audience: SavedAudience | None, offered: dict[str, Subject]
+) -> tuple[DraftAudience, str]:
+    """A new one begins with the conditions that the URL has, as the list of clients leads here with."""
+    given = request.GET.get(CONDITIONS, "")
+    if audience is None and not given:
         return builder.empty(), ""
     try:
-        document = documents.parse(audience.document)
+        document = documents.parse(audience.document) if audience else documents.parse_text(given)
     except BrokenAudience as error:
         return builder.empty(), str(error)
     known = knowing.of(document)

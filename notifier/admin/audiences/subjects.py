@@ -134,6 +134,7 @@ _SAYINGS: Mapping[str, tuple[str, str]] = {
     documents.KNOWN: ("has a value", "has no value"),
     documents.ONE_OF: ("is", "is not"),
     documents.CONTAINS: ("contains", "does not contain"),
+    documents.BEGINS: ("begins with", "does not begin with"),
     documents.LESS: ("is less than", "is not less than"),
     documents.MORE: ("is more than", "is not more than"),
     documents.LEAST: ("is at least", "is not at least"),

@@ -25,6 +25,7 @@ from notifier.models import Broadcast, Channel, Client, Notification, Topic
 from notifier.policies import client_values, sms_countries
 from notifier.runtime import clock
 from notifier.saved_audiences import compiling
+from notifier.saved_audiences import document as documents
 from notifier.saved_audiences.compiling import Members
 from notifier.wording import numbers
 
@@ -40,10 +41,10 @@ HEADINGS = {
 }
 
 
-def _shown(audience_id: int | None) -> list[Standing]:
+def _shown(is_limited: bool) -> list[Standing]:
     """What is counted here: without SMS_COUNTRIES no number is left out for its country."""
     unused = {Standing.NOT_ALLOWED} if not sms_countries.are_set(Channel.SMS) else set()
-    return [one for one in Standing if one not in unused and (audience_id or one != Standing.NOT_IN_AUDIENCE)]
+    return [one for one in Standing if one not in unused and (is_limited or one != Standing.NOT_IN_AUDIENCE)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,8 @@ class ChannelOffer:
     to_all: bool = True
     #: The saved audience that it goes to; None: everybody on the topic.
     audience_id: int | None = None
+    #: Or conditions that nobody saved, as `document.as_text` writes them.
+    conditions: str = ""
     #: Recipients who would be skipped, because they had as many messages as the frequency cap allows.
     over_cap: int = 0
     #: Recipients who would be skipped, because they lack a value that the text needs; and which values it needs.
@@ -109,7 +112,7 @@ class ChannelOffer:
     @property
     def counts(self) -> list[Counted]:
         found: list[Counted] = []
-        for standing in _shown(self.audience_id) if self.reach else ():
+        for standing in _shown(bool(self.audience_id or self.conditions)) if self.reach else ():
             is_used = standing != Standing.RECIPIENTS or self.text
             is_all = self.to_all and not self.over_cap
             is_listed = is_used and (is_all or standing != Standing.RECIPIENTS)
@@ -146,6 +149,7 @@ class ChannelOffer:
             which=which,
             keys=keys,
             audience_id=self.audience_id,
+            conditions=self.conditions,
         )
 
     @property
@@ -262,6 +266,11 @@ class To:
     within: Members | None = None
     audience_id: int | None = None
 
+    @property
+    def conditions(self) -> str:
+        """Of an audience that nobody saved, as `document.as_text` writes them; else empty."""
+        return documents.as_text(self.within.document) if self.within and not self.audience_id else ""
+
 
 EVERYBODY = To()
 
@@ -370,6 +379,7 @@ def _offers(
             replace(
                 _channel_offer(n, channel, counted.get((n.topic_id, channel)), samples_by[_key(n, channel)]),
                 audience_id=to.audience_id,
+                conditions=to.conditions,
                 over_cap=over_caps.get(_key(n, channel), 0) if channel in n.channels else 0,
                 lacking=lacking.get(_key(n, channel), missing_values.NOBODY),
                 needed=client_values.needed(n, channel),

@@ -1,6 +1,6 @@
 """The client list behind a number on a page that sends: `?reach=<topic>.<channel>.<standing>`, of everybody or, with
-`.<audience>` at its end, of a saved audience; and `?audience=<id>` for all who are in one.
-
+`.<audience>` at its end, of a saved audience; and `?audience=<id>` for all who are in one. `?conditions=` are some that
+nobody saved, as `saved_audiences.document.as_text` writes them; with `reach`, who of these clients stands so.
 
 Of the recipients also those who lack one of the values that a text needs, or have all of them: `….lack.first_name`,
 `….have.first_name-last_name`.
@@ -17,6 +17,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from notifier.admin.clients import field_filters
+from notifier.admin.lists import selection
 from notifier.admin.lists.change_list import BoundedChangeList
 from notifier.admin.lists.paginator import MAX_COUNTED
 from notifier.audience import standings, topic_counts
@@ -26,13 +27,14 @@ from notifier.models import Channel, Client, SavedAudience, Topic
 from notifier.policies import client_values
 from notifier.runtime import clock
 from notifier.saved_audiences import compiling
+from notifier.saved_audiences import document as documents
 from notifier.saved_audiences.document import BrokenAudience
 from notifier.staff import groups
 from notifier.wording import numbers
 
 PARAMETER = "reach"
 LACK, HAVE = "lack", "have"
-AUDIENCE = "audience"
+AUDIENCE, CONDITIONS = "audience", selection.CONDITIONS
 #: With the topic and the channel, such as "Listings by e-mail", in the place of {}.
 DESCRIPTIONS: Mapping[Standing, str] = {
     Standing.RECIPIENTS: "would get {} now",
@@ -82,14 +84,21 @@ def list_url(
     which: str = "",
     keys: Sequence[str] = (),
     audience_id: int | None = None,
+    conditions: str = "",
 ) -> str:
-    """The URL of the list of exactly those clients that `topic_counts.reach` counts, and `audience.missing_values`."""
+    """The URL of the list of exactly those clients that `topic_counts.reach` counts, and `audience.missing_values`.
+
+    Empty where there is none: of clients who do not meet conditions that nobody saved.
+    """
+    if conditions and standing == Standing.NOT_IN_AUDIENCE:
+        return ""
     parts = [topic.slug, channel.value, standing.value]
     if keys:
         parts += [which, "-".join(keys)]
     if audience_id:
         parts.append(str(audience_id))
-    return reverse("admin:notifier_client_changelist", query={PARAMETER: ".".join(parts)})
+    only = {CONDITIONS: conditions} if conditions and standing != Standing.ARCHIVED else {}
+    return reverse("admin:notifier_client_changelist", query={PARAMETER: ".".join(parts), **only})
 
 
 def read_reach(value: str) -> ChosenReach | None:
@@ -172,5 +181,24 @@ class AudienceFilter(admin.SimpleListFilter):
             return queryset.none() if self.value() else queryset
         try:
             return queryset.filter(compiling.of_saved(self._chosen, now=clock.now()).q(), is_active=True)
+        except BrokenAudience as error:
+            raise IncorrectLookupParameters(str(error)) from error
+
+
+class ConditionsFilter(admin.SimpleListFilter):
+    """Shown only where the URL has it, as the links of a page have it that sends to the clients of a list."""
+
+    title = "conditions"
+    parameter_name = CONDITIONS
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(self.value() or "", "the clients of the list that it is sent to")] if self.value() else []
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Client]) -> QuerySet[Client]:
+        if not self.value():
+            return queryset
+        try:
+            document = documents.parse_text(self.value() or "")
+            return queryset.filter(compiling.members(document, now=clock.now()).q(), is_active=True)
         except BrokenAudience as error:
             raise IncorrectLookupParameters(str(error)) from error

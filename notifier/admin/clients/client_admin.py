@@ -27,10 +27,17 @@ from notifier.admin.clients import (
     field_values,
     flags,
     list_columns,
+    send_page,
     tag_acts,
 )
 from notifier.admin.clients.acts import ACTS
-from notifier.admin.clients.audience_lists import AudienceChangeList, AudienceFilter, ClientChangeList, ReachFilter
+from notifier.admin.clients.audience_lists import (
+    AudienceChangeList,
+    AudienceFilter,
+    ClientChangeList,
+    ConditionsFilter,
+    ReachFilter,
+)
 from notifier.admin.clients.client_form import ClientForm
 from notifier.admin.clients.explanation_page import explanation_page
 from notifier.admin.clients.field_filters import FieldsFilter
@@ -63,6 +70,7 @@ class ClientAdmin(GuardedDeleteAdmin):
         LandlineFilter,
         ReachFilter,
         AudienceFilter,
+        ConditionsFilter,
         FieldsFilter,
     )
     search_fields = ("name",)
@@ -108,6 +116,8 @@ class ClientAdmin(GuardedDeleteAdmin):
             routing.page(self, explanation_page, name="why", route="<int:client_id>/why/"),
             routing.page(self, tag_acts.tag_page, name="tag", route="tags/<str:name>/"),
             routing.page(self, export.export_page, name="export", route="export/"),
+            routing.page(self, send_page.send_page, name="send", route="send/"),
+            routing.page(self, send_page.save_page, name="save_audience", route="save-audience/"),
             routing.page(self, list_columns.columns_page, name="columns", route="columns/"),
             *super().get_urls(),
         ]
@@ -127,6 +137,7 @@ class ClientAdmin(GuardedDeleteAdmin):
             "export_url": export.export_url(self, request),
             "columns": list_columns.choices(request),
             "listed": selection.listed_query(request),
+            **send_page.urls(self, request),
         }
         page = super().changelist_view(request, extra | (extra_context or {}))
         if isinstance(page, TemplateResponse):

@@ -12,6 +12,8 @@ from notifier.wording import numbers
 
 #: Of parameters that filter by fields of clients.
 FIELD_PREFIX = "f."
+#: Of conditions that nobody saved: see `admin.clients.audience_lists`.
+CONDITIONS = "conditions"
 #: More ids than the ticks on one page of a list are not put into a URL.
 MAX_CHOSEN = 200
 
@@ -31,7 +33,8 @@ def in_words(query: QueryDict, *, but: str = "") -> str:
     of_the_list = {but, "q", "o", "p", "e"}
     named = {name: value for name, value in query.items() if name not in of_the_list}
     filters = [
-        name[:200] if name.startswith(FIELD_PREFIX) else f"{name}={value}"[:200] for name, value in named.items()
+        name[:200] if name.startswith(FIELD_PREFIX) or name == CONDITIONS else f"{name}={value}"[:200]
+        for name, value in named.items()
     ]
     return ", ".join([*filters, *(["what a search found"] if query.get("q") else [])])
 

@@ -23,6 +23,7 @@ from notifier.admin.lists import deferred_counts
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.admin.lists.selection import read_ids
 from notifier.admin.notifications import audience_choice
+from notifier.admin.notifications.audience_choice import AudienceChoice
 from notifier.audience import held_back
 from notifier.broadcasts import lifecycle
 from notifier.broadcasts.lifecycle import AudienceSeen
@@ -30,7 +31,7 @@ from notifier.forms import moments
 from notifier.models import Brand, Broadcast, Notification
 from notifier.models.broadcasts import BroadcastQuerySet
 from notifier.runtime import clock
-from notifier.saved_audiences.document import BrokenAudience
+from notifier.saved_audiences.document import BrokenAudience, Document
 from notifier.staff import groups
 from notifier.wording import numbers
 
@@ -51,8 +52,8 @@ class SendRequest:
     again: bool
     #: The version of the brand that the page showed; None on a page of before there were brands.
     brand: str | None
-    #: The saved audience, as the page showed it; None: everybody on the topic.
-    audience: AudienceSeen | None
+    #: The saved audience as the page showed it, or the conditions of a list; None: everybody on the topic.
+    audience: AudienceSeen | Document | None
 
 
 def read_send_request(posted: QueryDict) -> SendRequest | None:
@@ -110,7 +111,8 @@ def _send(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpResponse:
     found = list(Notification.objects.filter(pk__in=ids).select_related("topic"))
     may = request.user.has_perm(groups.SEND_CRITICAL)
     try:
-        to = audience_choice.to_whom(request, asked.audience.id if asked.audience else None)
+        seen = asked.audience
+        to = audience_choice.to_whom(request, seen.id if isinstance(seen, AudienceSeen) else seen)
     except BrokenAudience as error:
         model_admin.message_user(request, f"Nothing was sent. {error}", messages.ERROR)
         return to_page(model_admin, ids)
@@ -175,8 +177,8 @@ def _ask(
         return redirect(model_admin.page_url("changelist"))
     topics = len({n.topic_id for n in found})
     later = deferred_counts.counted_url(request, is_long=deferred_counts.is_long(topics=topics))
-    before = None if request.method == "POST" else _undone(request).values_list("saved_audience", flat=True).first()
-    choice = audience_choice.of_request(request, [n.pk for n in found], counted=not later, before=before)
+    undone = None if request.method == "POST" else _undone(request).first()
+    choice = audience_choice.of_request(request, [n.pk for n in found], counted=not later, undone=undone)
     if choice.problem:
         model_admin.message_user(request, choice.problem, messages.ERROR)
         return to_page(model_admin, ids)
@@ -193,7 +195,7 @@ def _ask(
         "brand_seen": lifecycle.brand_version(Brand.objects.look()),
         "note": note,
         "wrong": wrong,
-        "held_back": _held_back(model_admin, found, choice.to.audience_id),
+        "held_back": _held_back(model_admin, found, choice),
         "undo_seconds": settings.UNDO_SECONDS,
     }
     return TemplateResponse(
@@ -230,12 +232,11 @@ def _undone(request: HttpRequest) -> BroadcastQuerySet:
     return Broadcast.objects.filter(pk=undone, created_by=request.user.pk)
 
 
-def _held_back(model_admin: BackOfficeAdmin, found: Sequence[Notification], audience_id: int | None) -> str:
+def _held_back(model_admin: BackOfficeAdmin, found: Sequence[Notification], choice: AudienceChoice) -> str:
     """The URL of the page about quiet hours and caps; empty where none are set."""
     if not held_back.are_set([channel for n in found for channel in n.channels]):
         return ""
-    only = f"&{audience_choice.PARAMETER}={audience_id}" if audience_id else ""
-    return f"{model_admin.page_url('held_back')}?{_query([n.pk for n in found])}{only}"
+    return f"{model_admin.page_url('held_back')}?{_query([n.pk for n in found])}{choice.query}"
 
 
 def _asked_ids(request: HttpRequest) -> list[int]:

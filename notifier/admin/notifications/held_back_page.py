@@ -17,7 +17,6 @@ from notifier.runtime import clock
 from notifier.saved_audiences.document import BrokenAudience
 from notifier.staff import groups
 from notifier.web.htmx import HtmxHttpRequest
-from notifier.wording import numbers
 
 
 def held_back_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpResponse:
@@ -28,8 +27,7 @@ def held_back_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpRe
     found = Notification.objects.filter(pk__in=ids).select_related("topic").order_by("pk")
     now = clock.now()
     try:
-        asked = numbers.read_id(request.GET.get(audience_choice.PARAMETER, "")) or None
-        within = audience_choice.to_whom(request, asked).within
+        within = audience_choice.to_whom(request, audience_choice.asked_in_url(request.GET)).within
     except BrokenAudience as broken:
         raise Http404(str(broken)) from broken
     kept = [

@@ -163,8 +163,8 @@ def _field_line(rng: random.Random, world: World, no: bool) -> Line:
         values = (rng.choice([1, 2, 29, 30, 31]),)
     elif verb in (documents.ANY_OF, documents.ALL_OF):
         values = tuple(rng.sample([1, 2, 3, 4], rng.randint(1, 3)))
-    elif verb == documents.CONTAINS:
-        values = (rng.choice(["o", "%", "_", "\\", "ß", "SS", "Ö", "'", "nn", "i"]),)
+    elif verb in (documents.CONTAINS, documents.BEGINS):
+        values = (rng.choice(["o", "%", "_", "\\", "ß", "SS", "Ö", "'", "nn", "i", "b", "kö", "A_", "50%"]),)
     else:
         number = rng.randint(1, 3) if verb == documents.ONE_OF else 1
         values = tuple(a_value(rng, definition, world.now) for _ in range(number))

@@ -3,6 +3,7 @@
 import uuid
 from datetime import datetime, time, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.conf import LazySettings
@@ -15,10 +16,14 @@ from django.utils.html import strip_tags
 from notifier.admin.broadcasts import offers
 from notifier.admin.broadcasts.forms import SendForm
 from notifier.audience.standings import Standing
+from notifier.delivery import fanout
+from notifier.fields import tags
 from notifier.messages import brands
-from notifier.models import Broadcast, Client, ClientTag, Notification, Profile, SavedAudience, Tag
+from notifier.models import Broadcast, Client, ClientTag, Delivery, Notification, Profile, SavedAudience, Tag
+from notifier.runtime import clock
+from notifier.saved_audiences import document as documents
 from notifier.saved_audiences import freezing
-from notifier.saved_audiences.document import Line
+from notifier.saved_audiences.document import Document, Line
 from tests.notifier.admin.conftest import LogIn
 from tests.notifier.admin.notifications.test_notification_admin import confirm_page, send, send_form_of, text_of
 from tests.support.factories import (
@@ -702,3 +707,75 @@ def test_quiet_hours_are_counted_within_the_audience(admin: Browser, settings: A
     (_, kept), *_ = admin.get(page.context["held_back"]).context["kept"]
 
     assert [one.in_quiet_hours for one in kept if one.channel == "email"] == [1]
+
+
+# --- To the clients of a list -----------------------------------------------------------------------------------------
+def listed(notification: Notification, *, tag: Tag) -> str:
+    """The confirm page, as the page of a filtered list leads to it."""
+    conditions = documents.as_text(Document((Line("tag", "has", tag.pk),)))
+    return f"{confirm_page(notification)}&{urlencode({'audience': 'list', 'conditions': conditions})}"
+
+
+def tagged(*clients: Client) -> Tag:
+    tag = a_tag("VIP")
+    ClientTag.objects.bulk_create(ClientTag(client=client, tag=tag) for client in clients)
+    return tag
+
+
+def test_the_clients_of_a_list_are_counted_listed_and_sent_to(admin: Browser) -> None:
+    inside, _outside = a_client(listings="both"), a_client(listings="both")
+    notification, tag = a_notification(), tagged(inside)
+
+    page = admin.get(listed(notification, tag=tag))
+
+    assert page.context["summary"].total == 2
+    counts = {count.heading: count for count in page.context["offers"][0].channels[0].counts}
+    assert counts[offers.HEADINGS[Standing.NOT_IN_AUDIENCE]].number == 1
+    assert counts[offers.HEADINGS[Standing.NOT_IN_AUDIENCE]].url == ""
+    recipients = admin.get(counts[offers.HEADINGS[Standing.RECIPIENTS]].url).context["cl"].result_list
+    assert [client.pk for client in recipients] == [inside.pk]
+
+    admin.post(listed(notification, tag=tag), send_form_of(page, audience_seen=page.context["choice"].seen))
+
+    assert (made().saved_audience, made().audience_name) == (None, "The clients of a list")
+    assert made().audience_text == "All of these hold:\n- Has the tag “VIP”"
+    fanout.expand(broadcast_id=made().pk, now=clock.now())
+    assert set(Delivery.objects.values_list("client", flat=True)) == {inside.pk}
+    with pytest.raises(tags.TagInUse, match="the broadcast"):
+        tags.delete(tag_id=tag.pk)
+
+
+def test_what_was_undone_is_offered_again_to_the_same_list(admin: Browser, superuser: User) -> None:
+    notification, tag = a_notification(), tagged(a_client(listings="both"))
+    columns = freezing.columns_of_list(Document((Line("tag", "has", tag.pk),)), now=clock.now())
+    undone = a_broadcast(**columns, notification=notification, created_by=superuser)
+
+    choice = admin.get(f"{confirm_page(notification)}&undone={undone.pk}").context["choice"]
+
+    assert choice.is_list
+    assert choice.text == undone.audience_text
+
+
+def test_whoever_sees_no_clients_sends_to_no_list(staff: LogIn) -> None:
+    notification, tag = a_notification(), tagged(a_client(listings="both"))
+    browser = staff("notifier.view_notification", "notifier.send_broadcast", "notifier.use_savedaudience")
+
+    page = browser.get(listed(notification, tag=tag), follow=True)
+
+    assert "You don’t have permission to send to the clients of a list." in text_of(page)
+
+
+@pytest.mark.parametrize("conditions", ["", "{", "[]", '{"version": 9}', '{"version":1,"join":"all","parts":[]}'])
+def test_conditions_that_nobody_can_read_are_never_everybody(admin: Browser, conditions: str) -> None:
+    a_client(listings="both")
+    notification = a_notification()
+    asked = f"{confirm_page(notification)}&{urlencode({'audience': 'list', 'conditions': conditions})}"
+
+    page = admin.get(asked)
+    posted = admin.post(
+        confirm_page(notification),
+        send_form_of(admin.get(confirm_page(notification)), audience_seen=conditions or "{}"),
+    )
+
+    assert page.status_code == posted.status_code == 302
+    assert not Broadcast.objects.exists()

@@ -25,7 +25,14 @@ PAGES = [
         pictures={
             "changelist": (Picture(name="audiences"),),
             "add": (Picture(name="audience-add"),),
-            "change": (Picture(name="audience", at=at("{savedaudience}", query={"who": "#{client}"})),),
+            "change": (
+                Picture(
+                    name="audience",
+                    at=at("{savedaudience}", query={"who": "#{client}"}),
+                    docs="audience",
+                    docs_height=1240,
+                ),
+            ),
         },
     ),
 ]

@@ -113,6 +113,19 @@ PAGES = [
         timed=tuple(at(name, query={**query, "tag": "{tag}"}) for name in ("add", "remove") for query in LONG_LISTS),
     ),
     Page(
+        name="notifier_client_send",
+        needs=("view_client", "send_broadcast", "use_savedaudience", "view_notification"),
+        opens=(at(query={"tag": "{tag}"}),),
+        looks=(at(query={"language": "de"}),),
+        pictures=(Picture(name="client-send", at=at(query={"tag": "{tag}"})),),
+    ),
+    Page(
+        name="notifier_client_save_audience",
+        needs=("view_client", "add_savedaudience"),
+        kind=Kind.REDIRECT,
+        opens=(at(query={"tag": "{tag}"}),),
+    ),
+    Page(
         name="notifier_client_columns",
         needs=("view_client",),
         kind=Kind.ACTION,

@@ -71,6 +71,11 @@ PAGES = [
         pictures=(
             Picture(name="confirm", docs="confirm"),
             Picture(name="confirm-later", prepare=choose_a_time, docs="when", docs_from=".last-step"),
+            Picture(
+                name="confirm-audience",
+                at=at(query={"ids": "{spare_notification}", "audience": "{savedaudience}"}),
+                docs="confirm-audience",
+            ),
             Picture(name="confirm-again", at=at(query={"ids": "{notification}"})),
         ),
         timed=(at(query={"ids": "{newest_notification}"}), at(query={"ids": "{five_notifications}"})),
