@@ -67,8 +67,8 @@ def _as_of(moment: datetime, client: Client, document: Document, known: Known) -
     now = facts.of_client(client, document, known)
     values, tags = dict(now.values), set(now.tags)
     later = ValueChange.objects.filter(client=client, at__gt=moment).order_by("-at", "-pk")
-    ids = {tag.name: tag.pk for tag in known.tags.values()}
     for change in later:
+        ids = {tag.name_at(change.at): tag.pk for tag in known.tags.values()}
         for field_id, (before, _after) in change.changes.get("fields", {}).items():
             values[int(field_id)] = before
         of_tags = change.changes.get("tags", {})

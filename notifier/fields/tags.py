@@ -55,14 +55,16 @@ def named(names: Iterable[str]) -> tuple[list[Tag], list[str]]:
     return list(found.values()), [name for key, name in wanted_names.items() if key not in found]
 
 
-def rename(*, tag: Tag, name: str) -> None:
+def rename(*, tag: Tag, name: str, now: datetime) -> None:
     """Clients keep it. Raises `ValidationError` for a name that another tag has: merge them instead."""
     with transaction.atomic():
         row = Tag.objects.select_for_update().get(pk=tag.pk)
         check_name(name, besides=row)
+        if row.name != name:
+            row.former_names = [*(row.former_names or ()), [row.name, now.isoformat()]]
         row.name, row.folded = name, folded(name)
-        row.save(update_fields=["name", "folded"])
-    tag.name, tag.folded = row.name, row.folded
+        row.save(update_fields=["name", "folded", "former_names"])
+    tag.name, tag.folded, tag.former_names = row.name, row.folded, row.former_names
 
 
 def reason_to_keep(tag: Tag) -> str:

@@ -1,6 +1,7 @@
 """What staff record of clients besides their addresses: fields that staff define, their values, and tags."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from functools import reduce
 from operator import and_
 from typing import Any
@@ -199,10 +200,18 @@ class Tag(models.Model):
     name = models.CharField(max_length=60, validators=[validate_name])
     #: The name without capitals: no two are the same.
     folded = models.CharField(max_length=250, unique=True, editable=False)
+    #: What it was called before, with the end of each: [["VIP", "2026-06-10T09:00:00+00:00"]]. Changes on record have
+    #: the name of their time.
+    former_names: Any = models.JSONField(null=True, editable=False)
     created_at = models.DateTimeField("created", auto_now_add=True)
 
     def __str__(self) -> str:
         return self.name
+
+    def name_at(self, moment: datetime) -> str:
+        """What it was called then."""
+        former = ((name, datetime.fromisoformat(until)) for name, until in self.former_names or ())
+        return next((name for name, until in former if moment < until), self.name)
 
 
 class ClientTag(models.Model):

@@ -72,7 +72,7 @@ class TagAdmin(GuardedDeleteAdmin):
 
     def save_model(self, request: HttpRequest, obj: Tag, form: Any, change: bool) -> None:
         if change:
-            tags.rename(tag=obj, name=obj.name)
+            tags.rename(tag=obj, name=obj.name, now=clock.now())
         else:
             obj.__dict__.update(tags.add(obj.name).__dict__)
 

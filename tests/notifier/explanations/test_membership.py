@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from notifier.explanations import explanation, membership
-from notifier.fields import definitions, values
+from notifier.fields import definitions, tags, values
 from notifier.fields.applying import ChangeOrigin
 from notifier.models import Broadcast, Client, Tag
 from notifier.saved_audiences import freezing
@@ -62,6 +62,19 @@ def test_whoever_left_before_their_turn_reads_that(now: datetime) -> None:
     email, _sms = explanation.explain(client=client, broadcast=broadcast, now=now)
 
     assert "they were not in it when their turn came" in email.sentence
+
+
+def test_a_tag_that_was_renamed_since_is_the_one_that_they_had(now: datetime) -> None:
+    client, vip = a_client(listings="both"), a_tag("VIP")
+    values.set_values(client_id=client.pk, values={}, tags={vip: True}, origin=ChangeOrigin(), now=now - 4 * HOUR)
+    broadcast = sent_to(Line("tag", "has", vip.pk), now=now - 2 * HOUR)
+    values.set_values(client_id=client.pk, values={}, tags={vip: False}, origin=ChangeOrigin(), now=now - HOUR)
+    tags.rename(tag=vip, name="Gold", now=now - HOUR / 2)
+
+    found = explanation.audience(client=client, broadcast=broadcast)
+
+    assert found is not None
+    assert (found.was_in, found.answers) == (True, [("Has the tag “Gold”", True)])
 
 
 def test_in_an_audience_and_without_consent_the_consent_is_the_reason(now: datetime) -> None:

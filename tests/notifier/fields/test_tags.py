@@ -56,9 +56,9 @@ def test_a_renamed_tag_stays_with_its_clients(now: datetime) -> None:
     a_tag("Press")
     tags.set_for_many(client_ids=[client.pk], tags={vip: True}, origin=ChangeOrigin(), now=now)
 
-    tags.rename(tag=vip, name="Vip")
+    tags.rename(tag=vip, name="Vip", now=now)
     with pytest.raises(ValidationError):
-        tags.rename(tag=vip, name="press")
+        tags.rename(tag=vip, name="press", now=now)
 
     assert names(client) == ["Vip"]
     # What it was called then.
