@@ -16,7 +16,7 @@ from notifier.audience import chains
 from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Reason, Suppression
 from notifier.policies import landlines, quiet_hours_sql, sms_countries
 from notifier.runtime import failpoints
-from notifier.saved_audiences import compiling
+from notifier.saved_audiences import compiling, words
 from notifier.saved_audiences.compiling import Members
 
 State = Delivery.State
@@ -41,12 +41,19 @@ def expand(*, broadcast_id: int, now: datetime) -> int | None:
         made = sum(_insert(broadcast, channel, upper, now, within) for channel in broadcast.channels)
         failpoints.reached("expand.inserted")
         Broadcast.objects.filter(pk=broadcast.pk, cursor=broadcast.cursor).update(
-            cursor=upper, audience=F("audience") + made
+            cursor=upper, audience=F("audience") + made, **_first_columns(broadcast, within)
         )
     failpoints.reached("expand.committed")
     if broadcast.audience == 0 and made:
         _refresh_statistics()
     return made
+
+
+def _first_columns(broadcast: Broadcast, within: Members | None) -> dict[str, str]:
+    """With the first chunk: how its conditions read, by what they name is called now. It may have waited for weeks."""
+    if within is None or broadcast.cursor:
+        return {}
+    return {"audience_text": words.of_document(within.document, within.known)}
 
 
 def _upper_id(broadcast: Broadcast) -> int:

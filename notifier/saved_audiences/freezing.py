@@ -7,7 +7,7 @@ from notifier.models import Broadcast, SavedAudience
 from notifier.saved_audiences import document as documents
 from notifier.saved_audiences import known as knowing
 from notifier.saved_audiences import saving, words
-from notifier.saved_audiences.document import Document
+from notifier.saved_audiences.document import BrokenAudience, Document
 
 COLUMNS = ("saved_audience_id", "audience_document", "audience_name", "audience_text", "audience_of")
 #: What conditions are called that nobody saved under a name.
@@ -33,6 +33,17 @@ def columns_of_list(document: Document, *, now: datetime) -> dict[str, Any]:
     knowing.check(document, known)
     values = (None, documents.as_json(document), ONE_OFF, words.of_document(document, known))
     return dict(zip(COLUMNS, (*values, now), strict=True))
+
+
+def text_of(broadcast: Broadcast) -> str:
+    """How its conditions read: by the names that tags and fields had when it started, and until then have now."""
+    if broadcast.started_at is None:
+        try:
+            document = documents.parse(broadcast.audience_document)
+        except BrokenAudience:
+            return broadcast.audience_text
+        return words.of_document(document, knowing.of(document))
+    return broadcast.audience_text
 
 
 def columns_of(broadcast: Broadcast) -> dict[str, Any]:

@@ -12,11 +12,12 @@ from notifier.broadcasts import acts, approvals, audience_edits, followups, life
 from notifier.broadcasts.approvals import OwnRequest
 from notifier.broadcasts.lifecycle import AudienceSeen, ChangedMeanwhile
 from notifier.broadcasts.send_options import AT_ONCE, SendOptions
+from notifier.delivery import fanout
 from notifier.fields import tags
 from notifier.fields.applying import ChangeOrigin
 from notifier.models import Broadcast, ClientTag, SavedAudience, Tag
 from notifier.runtime.versions import NotAsShown
-from notifier.saved_audiences import compiling
+from notifier.saved_audiences import compiling, freezing
 from notifier.saved_audiences import document as documents
 from notifier.saved_audiences.document import BrokenAudience, Document, Group, Line
 from tests.support.factories import a_client, a_notification, a_saved_audience, a_tag, a_user
@@ -180,6 +181,23 @@ def test_an_audience_of_a_tag_that_is_gone_is_sent_to_nobody(audience: SavedAudi
         ask(audience, now)
 
     assert not Broadcast.objects.exists()
+
+
+def test_what_waits_reads_as_a_tag_is_called_now_and_what_began_as_it_was_called_then(
+    audience: SavedAudience, vip: Tag, now: datetime
+) -> None:
+    a_client()
+    made = ask(audience, now, options=SendOptions(scheduled_for=now + HOUR))
+
+    tags.rename(tag=vip, name="Gold", now=now)
+    waiting = freezing.text_of(made)
+    schedules.start_due(now=now + HOUR)
+    fanout.expand(broadcast_id=made.pk, now=now + HOUR)
+    tags.rename(tag=vip, name="Platinum", now=now + 2 * HOUR)
+    made.refresh_from_db()
+
+    assert waiting == "All of these hold:\n- Has the tag “Gold”"
+    assert freezing.text_of(made) == waiting
 
 
 # --- A tag that is merged into another --------------------------------------------------------------------------------
