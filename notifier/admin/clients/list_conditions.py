@@ -5,6 +5,7 @@ A filter that no condition is as exact as is refused, never left out: fewer cond
 
 from collections.abc import Iterator, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from django.http import HttpRequest, QueryDict
 
@@ -33,6 +34,10 @@ _CALLED = {
 }
 
 
+#: Letters of a URL that conditions may take: gunicorn refuses a longer line than 4,094.
+MAX_URL = 3_000
+
+
 class NoConditions(ValueError):
     """The list is not to be had by conditions; the text tells staff why."""
 
@@ -53,6 +58,8 @@ def of_query(request: HttpRequest, query: QueryDict) -> Document:
     documents.check_size(found)
     found = documents.parse(documents.as_json(found))
     knowing.check(found, knowing.of(found))
+    if len(quote(documents.as_text(found))) > MAX_URL:
+        raise NoConditions("These are too many filters at once. Make an audience of them on the page of audiences.")
     return found
 
 

@@ -3,12 +3,14 @@
 from typing import Any
 
 import pytest
+from django.http import QueryDict
 from django.test import Client as Browser
 from django.test import RequestFactory
 from django.urls import reverse
 
 from notifier.admin.clients import list_conditions
 from notifier.admin.clients.list_conditions import NoConditions
+from notifier.admin.lists import selection
 from notifier.models import Client, ClientTag
 from notifier.runtime import clock
 from notifier.saved_audiences import compiling
@@ -105,6 +107,19 @@ def test_what_no_condition_says_is_refused_and_never_left_out(tag: str, query: d
 def test_without_a_condition_it_is_not_everybody(tag: str, query: dict[str, str]) -> None:
     with pytest.raises(BrokenAudience):
         conditions(query)
+
+
+def test_more_than_an_address_holds_is_refused(tag: str) -> None:
+    many = {f"f.town_{number}.contains": "ü" * 100 for number in range(6)}
+    for name in many:
+        a_field(kind="TEXT", key=name.split(".")[1])
+
+    with pytest.raises(NoConditions, match="too many filters"):
+        conditions(many)
+
+
+def test_a_record_of_an_act_holds_no_conditions(tag: str) -> None:
+    assert selection.in_words(QueryDict('conditions={"secret":1}&state=active')) == "conditions, state=active"
 
 
 # --- From the list to where they are used -----------------------------------------------------------------------------
