@@ -11,7 +11,7 @@ from notifier.saved_audiences.document import BrokenAudience, Document
 
 COLUMNS = ("saved_audience_id", "audience_document", "audience_name", "audience_text", "audience_of")
 #: What conditions are called that nobody saved under a name.
-ONE_OFF = "The clients of a list"
+ONE_OFF = "A filtered list"
 
 
 def columns(audience: SavedAudience) -> dict[str, Any]:

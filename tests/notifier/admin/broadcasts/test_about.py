@@ -119,6 +119,7 @@ def test_it_is_shown_as_somebody_in_its_audience_reads_it(admin: Browser, state:
         text = text_of(admin.get(page))
         assert "Come and see, Berta Inside" in text
         assert "Anna Outside" not in text
+    assert "#audience-card" in text_of(admin.get(page_of(broadcast)))
 
 
 def test_who_is_in_its_audience_no_more_got_it_all_the_same(admin: Browser) -> None:

@@ -737,7 +737,7 @@ def test_the_clients_of_a_list_are_counted_listed_and_sent_to(admin: Browser) ->
 
     admin.post(listed(notification, tag=tag), send_form_of(page, audience_seen=page.context["choice"].seen))
 
-    assert (made().saved_audience, made().audience_name) == (None, "The clients of a list")
+    assert (made().saved_audience, made().audience_name) == (None, "A filtered list")
     assert made().audience_text == "All of these hold:\n- Has the tag “VIP”"
     fanout.expand(broadcast_id=made().pk, now=clock.now())
     assert set(Delivery.objects.values_list("client", flat=True)) == {inside.pk}
