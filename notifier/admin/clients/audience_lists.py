@@ -20,10 +20,10 @@ from notifier.admin.clients import field_filters
 from notifier.admin.lists import selection
 from notifier.admin.lists.change_list import BoundedChangeList
 from notifier.admin.lists.paginator import MAX_COUNTED
-from notifier.audience import standings, topic_counts
+from notifier.audience import standings, topic_counts, turnover
 from notifier.audience.standings import Standing
 from notifier.messages import placeholders
-from notifier.models import Channel, Client, SavedAudience, Topic
+from notifier.models import Broadcast, Channel, Client, SavedAudience, Topic
 from notifier.policies import client_values
 from notifier.runtime import clock
 from notifier.saved_audiences import compiling
@@ -34,7 +34,9 @@ from notifier.wording import numbers
 
 PARAMETER = "reach"
 LACK, HAVE = "lack", "have"
-AUDIENCE, CONDITIONS = "audience", selection.CONDITIONS
+AUDIENCE, CONDITIONS, TURNOVER = "audience", selection.CONDITIONS, "turnover"
+JOINED, LEFT = "joined", "left"
+_TURNOVER: Mapping[str, str] = {JOINED: "joined", LEFT: "left"}
 #: With the topic and the channel, such as "Listings by e-mail", in the place of {}.
 DESCRIPTIONS: Mapping[Standing, str] = {
     Standing.RECIPIENTS: "would get {} now",
@@ -183,6 +185,46 @@ class AudienceFilter(admin.SimpleListFilter):
             return queryset.filter(compiling.of_saved(self._chosen, now=clock.now()).q(), is_active=True)
         except BrokenAudience as error:
             raise IncorrectLookupParameters(str(error)) from error
+
+
+class TurnoverFilter(admin.SimpleListFilter):
+    """Shown only where the URL has it: `?turnover=joined.<audience>`, as the confirm page links to it."""
+
+    title = "audience"
+    parameter_name = TURNOVER
+    _asked: tuple[str, SavedAudience, Broadcast] | None = None
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        if not self.value() or not request.user.has_perm(groups.VIEW_SAVEDAUDIENCE):
+            return []
+        self._asked = _read_turnover(self.value() or "")
+        if self._asked is None:
+            return [(self.value() or "", "nobody: this link is no longer valid")]
+        which, audience, last = self._asked
+        return [(self.value() or "", f"{_TURNOVER[which]} “{audience}” since #{last.pk}")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Client]) -> QuerySet[Client]:
+        if self._asked is None:
+            return queryset.none() if self.value() else queryset
+        which, audience, last = self._asked
+        try:
+            within = compiling.of_saved(audience, now=clock.now())
+        except BrokenAudience as error:
+            raise IncorrectLookupParameters(str(error)) from error
+        found = turnover.joined(last, within) if which == JOINED else turnover.left(last, within)
+        return queryset.filter(pk__in=found.values("pk"))
+
+
+def turnover_url(which: str, audience_id: int) -> str:
+    """The list of those whom `turnover.since_last` counts."""
+    return reverse("admin:notifier_client_changelist", query={TURNOVER: f"{which}.{audience_id}"})
+
+
+def _read_turnover(value: str) -> tuple[str, SavedAudience, Broadcast] | None:
+    which, _, number = value.partition(".")
+    audience = SavedAudience.objects.filter(pk=numbers.read_id(number) or 0).first() if which in _TURNOVER else None
+    last = turnover.last_broadcast(audience.pk) if audience else None
+    return (which, audience, last) if audience and last else None
 
 
 class ConditionsFilter(admin.SimpleListFilter):

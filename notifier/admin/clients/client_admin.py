@@ -37,6 +37,7 @@ from notifier.admin.clients.audience_lists import (
     ClientChangeList,
     ConditionsFilter,
     ReachFilter,
+    TurnoverFilter,
 )
 from notifier.admin.clients.client_form import ClientForm
 from notifier.admin.clients.explanation_page import explanation_page
@@ -71,6 +72,7 @@ class ClientAdmin(GuardedDeleteAdmin):
         ReachFilter,
         AudienceFilter,
         ConditionsFilter,
+        TurnoverFilter,
         FieldsFilter,
     )
     search_fields = ("name",)

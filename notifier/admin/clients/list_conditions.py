@@ -31,6 +31,7 @@ _CALLED = {
     "reach": "who would get something",
     "audience": "an audience, which you can choose on the page that sends",
     "conditions": "conditions already",
+    "turnover": "who joined or left an audience",
 }
 
 

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from django.http import HttpRequest, QueryDict
 
 from notifier.admin.broadcasts.offers import EVERYBODY, To
+from notifier.admin.clients import audience_lists
 from notifier.admin.clients.audience_lists import CONDITIONS
 from notifier.audience import turnover
 from notifier.audience.turnover import Turnover
@@ -55,6 +56,14 @@ class AudienceChoice:
     def more(self) -> str:
         """The parts of the page that wait for its counts."""
         return "#last, #turnover" if self.chosen else "#last"
+
+    @property
+    def joined_url(self) -> str:
+        return audience_lists.turnover_url(audience_lists.JOINED, self.chosen.pk) if self.chosen else ""
+
+    @property
+    def left_url(self) -> str:
+        return audience_lists.turnover_url(audience_lists.LEFT, self.chosen.pk) if self.chosen else ""
 
     @property
     def is_list(self) -> bool:

@@ -42,6 +42,7 @@ from tests.support.forms import agree_to
 pytestmark = pytest.mark.both_engines(only_full=True)
 
 State = Broadcast.State
+LIST_OF_CLIENTS = reverse("admin:notifier_client_changelist")
 HOUR = timedelta(hours=1)
 
 
@@ -627,14 +628,29 @@ def test_each_count_of_an_audience_leads_to_those_clients(admin: Browser) -> Non
 
 
 def test_who_joined_and_left_since_the_last_broadcast_is_told(admin: Browser) -> None:
-    audience = vips(*(a_client(listings="both") for _ in range(3)))
-    a_delivery(broadcast=a_broadcast(**freezing.columns(audience)), client=a_client(listings="both"))
+    inside = [a_client(listings="both") for _ in range(3)]
+    gone, audience = a_client(listings="both"), vips(*inside)
+    a_delivery(broadcast=a_broadcast(**freezing.columns(audience)), client=gone)
 
     page = admin.get(to(audience, a_notification()))
 
-    turnover = page.context["choice"].turnover
-    assert (turnover.joined, turnover.left) == (3, 1)
+    choice = page.context["choice"]
+    assert (choice.turnover.joined, choice.turnover.left) == (3, 1)
     assert "had no delivery of that" in text_of(page)
+    for url, clients in ((choice.joined_url, inside), (choice.left_url, [gone])):
+        assert url in text_of(page)
+        listed = admin.get(url).context["cl"].result_list
+        assert sorted(client.pk for client in listed) == [client.pk for client in clients]
+
+
+@pytest.mark.parametrize("value", ["joined", "joined.x", "joined.999", "both.1", "left.{audience}"])
+def test_a_link_to_who_joined_that_nobody_made_lists_nobody(admin: Browser, value: str) -> None:
+    # Nothing was sent to it yet.
+    audience = vips(a_client())
+
+    listed = admin.get(LIST_OF_CLIENTS, {"turnover": value.format(audience=audience.pk)}).context["cl"].result_list
+
+    assert list(listed) == []
 
 
 def test_an_audience_that_was_edited_meanwhile_is_not_sent_to(admin: Browser) -> None:
