@@ -45,7 +45,8 @@ class NoConditions(ValueError):
 
 def may_be(query: QueryDict) -> bool:
     """Whether the list is narrowed by something that can be a condition."""
-    return any(value.strip() and (name in _CONVERTED or field_filters.is_ours(name)) for name, value in query.items())
+    names = [name for name in query if name in _CONVERTED or field_filters.is_ours(name)]
+    return any(value.strip() for name in names for value in query.getlist(name))
 
 
 def of_query(request: HttpRequest, query: QueryDict) -> Document:
