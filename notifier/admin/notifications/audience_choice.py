@@ -153,16 +153,18 @@ def of_request(
     chosen = next((one for one in audiences if one.pk == asked), None)
     try:
         to = to_whom(request, asked)
-        document = documents.parse(chosen.document) if chosen else asked
-        known = knowing.of(document)
-        text, retired = words.of_document(document, known), knowing.retired(document, known)
     except BrokenAudience as error:
         return AudienceChoice(ids, audiences, chosen, problem=str(error))
-    changed = None
-    if counted and chosen and to.within:
-        changed = turnover.since_last(audience_id=chosen.pk, within=to.within)
+    within = to.within
     return AudienceChoice(
-        ids, audiences, chosen, to, conditions=conditions, text=text, turnover=changed, retired=retired
+        ids,
+        audiences,
+        chosen,
+        to,
+        conditions=conditions,
+        text=words.of_document(within.document, within.known) if within else "",
+        turnover=turnover.since_last(audience_id=chosen.pk, within=within) if counted and chosen and within else None,
+        retired=knowing.retired(within.document, within.known) if within else (),
     )
 
 
