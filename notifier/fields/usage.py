@@ -15,7 +15,12 @@ from notifier.wording import numbers
 #: Of each the first few, in the order in which they are named: "the audience “Berlin”". None asks for more than
 #: `MAX_NAMED`, or counts a million rows to say so.
 Finder = Callable[[ClientField | Tag], Iterable[str]]
-FINDERS = ("notifier.fields.values.uses", "notifier.fields.tags.uses", "notifier.saved_audiences.saving.uses")
+FINDERS = (
+    "notifier.fields.values.uses",
+    "notifier.fields.tags.uses",
+    "notifier.saved_audiences.saving.uses",
+    "notifier.notifications.field_uses.uses",
+)
 #: A message names no more of them.
 MAX_NAMED = 3
 #: Counts stop here.
