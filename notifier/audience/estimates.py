@@ -9,8 +9,9 @@ from types import MappingProxyType
 from django.conf import settings
 
 from notifier.audience import reachable, value_shapes
+from notifier.audience.value_shapes import Shape
 from notifier.languages import offered
-from notifier.messages import placeholders, sms_segments
+from notifier.messages import placeholders, text_sizes
 from notifier.models import Channel, Topic
 from notifier.policies import throttles, throughput
 from notifier.saved_audiences.compiling import Members
@@ -62,7 +63,7 @@ def segments(
     it.
     """
     needed = placeholders.needed(text, *others.values())
-    if not others:
+    if not others and not _differs_by_language(text):
         return _segments(text, topic, recipients, needed=needed, within=within)
     read = Counter[str]()
     by_language = reachable.by_language(topic=topic, channel=Channel.SMS, needed=needed, within=within)
@@ -84,6 +85,15 @@ def segments(
     )
 
 
+def _differs_by_language(text: str) -> bool:
+    """Whether a text that is written in one language is not equally long for clients of all: its last line, which is
+    ours, or a number or date in it.
+    """
+    if len(offered.codes()) == 1 or not text:
+        return False
+    return placeholders.names_fields(text) or len({placeholders.stop_line(code) for code in offered.codes()}) > 1
+
+
 def _segments(
     text: str,
     topic: Topic,
@@ -96,19 +106,22 @@ def _segments(
     """`language`: only of those who read it; None: of all."""
     if not recipients or not text:
         return Segments(0, 0, 0, is_exact=True, stop_line=None if settings.SMS_STOP_LINE else 0)
-    line, keys = placeholders.stop_line(language), placeholders.used(text)
+    keys = placeholders.used(text)
     shapes = value_shapes.of_recipients(topic=topic, keys=keys, needed=needed, within=within, language=language)
     groups = list(shapes) if keys else []
-    sized = [(_size(text, values, topic, line), number) for values, number in groups] or [
-        (_size(text, {}, topic, line), recipients)
-    ]
-    measured = sum(number for _, number in sized)
+    groups = groups or [Shape({}, recipients)]
+    measured = sum(number for _, number in groups)
+
+    def sizes(line: str) -> list[tuple[int, int]]:
+        size = text_sizes.Sizes(text=text, topic=topic.name, ending=line)
+        return [(size.segments(values), number) for values, number in groups]
+
+    sized = sizes(placeholders.stop_line(language))
     total, longest = _total(sized, recipients), max(size for size, _ in sized)
     is_exact = measured == recipients
     if settings.SMS_STOP_LINE:
         return Segments(total, longest, measured, is_exact)
-    own = placeholders.our_stop_line(offered.of(language))
-    ended = [(_size(text, values, topic, own), number) for values, number in groups or [({}, recipients)]]
+    ended = sizes(placeholders.our_stop_line(offered.of(language)))
     return Segments(total, longest, measured, is_exact, stop_line=_total(ended, recipients) - total)
 
 
@@ -132,8 +145,3 @@ def _total(sized: Sequence[tuple[int, int]], recipients: int) -> int:
     """`sized`: segments, and how many recipients have so many."""
     number = sum(number for _, number in sized)
     return round(sum(size * number for size, number in sized) / number * recipients)
-
-
-def _size(text: str, values: Mapping[str, str], topic: Topic, stop_line: str) -> int:
-    filled = placeholders.values(topic=topic.name, **values)
-    return sms_segments.measure(placeholders.sms(text, filled, ending=stop_line)).segments

@@ -30,7 +30,7 @@ def in_words(*, key: str, number: int, channel: Channel) -> str:
     have = "has" if number == 1 else "have"
     return (
         f"{numbers.counted(number, 'recipient')} {have} no {placeholders.in_words(key)}, so no {channel.in_words} is "
-        f"sent to them. To reach them too, add a fallback to the text: {placeholders.Use(key, placeholders.FALLBACK)}."
+        f"sent to them. To reach them too, add a fallback to the text: {placeholders.with_example(key)}."
     )
 
 
@@ -51,8 +51,9 @@ def count(
     if not keys:
         return NOBODY
     recipients = reachable.missed_by(topic_id=text.topic_id, channel=channel, broadcast=follows, within=within)
-    lacking = recipients.filter(client_values.missing(keys, client="client__"))
-    each = {key: Count("pk", filter=client_values.missing([key], client="client__")) for key in keys}
+    sources = client_values.read(keys)
+    lacking = recipients.filter(sources.missing("client__"))
+    each = {key: Count("pk", filter=source.is_missing("client__")) for key, source in sources.each.items()}
     with topic_counts.along_the_indexes():
         found = lacking.aggregate(number=Count("pk"), **{f"lacks_{key}": one for key, one in each.items()})
     numbers = {key: found[f"lacks_{key}"] for key in keys}

@@ -74,7 +74,7 @@ def sample(
             *compiling.only(within, "client__"),
         )
         .exclude(**{f"client__{address}": None})
-        .select_related("client")
+        .select_related("client__field_values")
         .order_by("client_id")
         .first()
     )

@@ -23,6 +23,7 @@ from notifier.broadcasts.acts import Act
 from notifier.broadcasts.send_options import AT_ONCE, SendOptions
 from notifier.messages.brands import BrandLook
 from notifier.models import Brand, Broadcast, Client, Notification, SavedAudience
+from notifier.policies import client_values
 from notifier.runtime import versions
 from notifier.runtime.versions import NotAsShown
 from notifier.saved_audiences import compiling, freezing
@@ -64,6 +65,10 @@ class BadSendOptions(BroadcastError):
         self.mistakes = mistakes
 
 
+class BadText(BroadcastError):
+    """A text has a placeholder of a field that was retired or deleted since it was written."""
+
+
 class SentRecently(BroadcastError):
     """A notification is asked for, running, or was sent a short while ago; sending it again must be asked for."""
 
@@ -91,7 +96,7 @@ def create(
 
     It runs once the time to undo it is over, or waits, for its time or for a second person. All of them or none. The
     same token returns what it made the first time, however often it comes. Raises `SentRecently` unless `again`,
-    `ChangedMeanwhile`, `BadSendOptions` and `saved_audiences.document.BrokenAudience`.
+    `ChangedMeanwhile`, `BadSendOptions`, `BadText` and `saved_audiences.document.BrokenAudience`.
     """
     # Before the lock: counting a million clients takes a while, and SQLite has one write lock.
     large = _needing_approval(seen, by, audience, now)
@@ -161,6 +166,8 @@ def _refuse(fresh: Sequence[Notification], *, again: bool, options: SendOptions,
         raise SentRecently(earlier)
     if mistakes := options.mistakes(now):
         raise BadSendOptions(mistakes)
+    if wrong := [f"“{n}”: {sentence}" for n in fresh for sentence in client_values.unusable_in(n)]:
+        raise BadText(" ".join(wrong))
 
 
 def make(source: Notification | Broadcast, **columns: Any) -> Broadcast:

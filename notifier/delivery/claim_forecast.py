@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from django.conf import settings
@@ -86,7 +88,7 @@ def _forecast(
     unsent = deliveries.filter(state__in=Delivery.UNSENT).order_by()
     for channel in Channel:
         rows = unsent.filter(channel=channel).annotate(to=_address(channel))
-        lacking = _lacking(channel, [broadcast] if broadcast else _broadcasts_of_lacking(rows))
+        lacking = _lacking(channel, [broadcast] if broadcast else _broadcasts_that_may_need(rows))
         found = rows.annotate(why=_why(channel, chain, lacking, now)).values_list("why").annotate(number=Count("pk"))
         for why, number in found.order_by("why"):
             counts[why] = counts.get(why, 0) + number
@@ -99,10 +101,11 @@ def _address(channel: Channel) -> Case:
     return Case(When(address="", then=today), default=F("address"), output_field=CharField())
 
 
-def _broadcasts_of_lacking(rows: QuerySet[Delivery]) -> QuerySet[Broadcast]:
-    """Those of the deliveries whose client lacks any value that a text may need."""
-    lacking = rows.filter(client_values.missing(client_values.MISSABLE, client="client__"))
-    return Broadcast.objects.filter(pk__in=lacking.values("broadcast"))
+def _broadcasts_that_may_need(rows: QuerySet[Delivery]) -> QuerySet[Broadcast]:
+    """Those of the deliveries whose text has any placeholder: which values it needs is told by the text alone."""
+    texts = ("subject", "preheader", "email_body", "sms_body", "variants")
+    has_any = reduce(or_, (Q(**{f"{name}__contains": "{{"}) for name in texts))
+    return Broadcast.objects.filter(has_any, pk__in=rows.values("broadcast"))
 
 
 def _lacking(channel: Channel, broadcasts: Iterable[Broadcast]) -> Q:

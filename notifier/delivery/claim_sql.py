@@ -5,7 +5,7 @@ time.
 """
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -27,7 +27,8 @@ from notifier.models import (
     Suppression,
     Topic,
 )
-from notifier.policies import client_values, quiet_hours
+from notifier.policies import quiet_hours
+from notifier.policies.client_values import Sources
 
 DELIVERY, CLIENT, BROADCAST, TOPIC, PREFERENCE, SUPPRESSION, BREAKER = (
     model._meta.db_table for model in (Delivery, Client, Broadcast, Topic, Preference, Suppression, Breaker)
@@ -127,8 +128,8 @@ class PendingRow(NamedTuple):
     phone: str | None
     #: As it is on record now.
     language: str | None
-    #: Of every placeholder; empty where it is missing.
-    values: Mapping[str, str]
+    #: Of the placeholders that the text has, as the database has them.
+    values: Sequence[Any]
     #: Whether one is missing for which the text, in one of its languages, has no fallback.
     lacks_value: bool
 
@@ -161,7 +162,7 @@ _SELECT_PENDING = f"""
                         THEN {_SINCE_THE_START} ELSE 1 END
              FROM {SUPPRESSION} s WHERE s.channel = %s AND s.address = d.address),
            {{landline}}, {{reached}}, {{over_cap}}, {{zone}}, c.language{{values}}
-    FROM {DELIVERY} d JOIN {CLIENT} c ON c.id = d.client_id
+    FROM {DELIVERY} d JOIN {CLIENT} c ON c.id = d.client_id {{fields}}
     WHERE d.id IN ({{ids}}) AND d.state = '{Delivery.State.PENDING}'
     ORDER BY d.id {{lock}}
 """  # noqa: S608
@@ -195,12 +196,16 @@ def lock_pending(
     broadcast_id: int,
     channel: Channel,
     content: Content,
+    sources: Sources,
     restrictions: Restrictions,
     delivery_ids: Sequence[int],
     now: datetime,
 ) -> list[PendingRow]:
-    """The PENDING rows among these that belong to the broadcast and channel, locked in the order of their ids."""
-    keys, needed = placeholders.used(*content.texts), placeholders.needed(*content.texts)
+    """The PENDING rows among these that belong to the broadcast and channel, locked in the order of their ids.
+
+    `sources`: of the placeholders that the text has.
+    """
+    needed = placeholders.needed(*content.texts)
     params: list[Any] = [content.topic_id, content.started_at, channel.value]
     over_cap = "false"
     if restrictions.cap:
@@ -215,17 +220,18 @@ def lock_pending(
         reached=_reached(broadcast_id, content),
         over_cap=over_cap,
         zone="c.time_zone, c.phone" if restrictions.quiet else "'', NULL",
-        values=client_values.columns(keys, alias="c"),
+        values=sources.columns(client="c", values="v"),
+        fields=sources.join(client="c", values="v"),
     )
     cursor.execute(statement, params)
-    rows = (_row(found, keys, needed, content.topic) for found in cursor.fetchall())
+    rows = (_row(found, sources, needed) for found in cursor.fetchall())
     return [row for row in rows if row.broadcast_id == broadcast_id and row.channel == channel.value]
 
 
-def _row(found: Sequence[Any], keys: Sequence[str], needed: Sequence[str], topic: str) -> PendingRow:
-    facts = found[: len(found) - len(keys)]
-    values = placeholders.values(topic=topic, **dict(zip(keys, found[len(facts) :], strict=True)))
-    return PendingRow._make((*facts, values, not all(values[key] for key in needed)))
+def _row(found: Sequence[Any], sources: Sources, needed: Sequence[str]) -> PendingRow:
+    facts = found[: len(found) - len(sources.each)]
+    values = found[len(facts) :]
+    return PendingRow._make((*facts, values, not sources.has(needed, values)))
 
 
 def _reached(broadcast_id: int, content: Content) -> str:

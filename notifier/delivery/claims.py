@@ -18,7 +18,8 @@ from notifier.messages.email import RenderedEmail
 from notifier.messages.outgoing import Outgoing
 from notifier.messages.variants import Chosen, Texts
 from notifier.models import Breaker, Broadcast, Channel, Delivery, Reason
-from notifier.policies import quiet_hours, quiet_hours_sql
+from notifier.policies import client_values, quiet_hours, quiet_hours_sql
+from notifier.policies.client_values import Sources
 from notifier.runtime import failpoints
 
 logger = logging.getLogger(__name__)
@@ -80,6 +81,8 @@ def claim(
             if not delivery_ids:
                 return Claim(token, now, lease_ends_at, breaker_open=True)
         restrictions = Restrictions.of(channel, content)
+        # As the fields are defined at this moment: staff may have renamed an option since the broadcast began.
+        sources = client_values.read(placeholders.used(*content.texts))
         if restrictions.cap:
             claim_sql.lock_clients(cursor, channel, delivery_ids)
         rows = claim_sql.lock_pending(
@@ -87,6 +90,7 @@ def claim(
             broadcast_id=broadcast_id,
             channel=channel,
             content=content,
+            sources=sources,
             restrictions=restrictions,
             delivery_ids=delivery_ids,
             now=now,
@@ -98,7 +102,7 @@ def claim(
         failpoints.reached("claim.taken")
     # Rendered after the commit, when SQLite's one write lock is free again.
     _prepare(channel, content)
-    messages = [_message_or_flaw(broadcast_id, channel, content, row) for row in wanted]
+    messages = [_message_or_flaw(broadcast_id, channel, content, sources, row) for row in wanted]
     probe_of = opened_at if rows else None
     return Claim(token, now, lease_ends_at, messages, breaker_open=content.breaker_open, probe_of=probe_of)
 
@@ -198,7 +202,9 @@ def _email(content: Content, chosen: Chosen, reader: str | None) -> RenderedEmai
     )
 
 
-def _message_or_flaw(broadcast_id: int, channel: Channel, content: Content, row: PendingRow) -> Message:
+def _message_or_flaw(
+    broadcast_id: int, channel: Channel, content: Content, sources: Sources, row: PendingRow
+) -> Message:
     blank = Message(
         reference=f"{broadcast_id}.{row.id}",
         address=row.address,
@@ -210,28 +216,29 @@ def _message_or_flaw(broadcast_id: int, channel: Channel, content: Content, row:
         attempts=row.attempts,
     )
     try:
-        return _rendered(blank, content, row)
+        return _rendered(blank, content, sources, row)
     except Exception as error:  # noqa: BLE001  (one client's data must not hold up the window)
         # Only the name: the text of an error may hold what the client is called.
         logger.error("No message can be made of delivery %d: %s", row.id, type(error).__name__)
         return replace(blank, flaw=f"no message can be created for this client: {type(error).__name__}")
 
 
-def _rendered(blank: Message, content: Content, row: PendingRow) -> Message:
+def _rendered(blank: Message, content: Content, sources: Sources, row: PendingRow) -> Message:
+    values = sources.texts(row.values, topic=content.topic, language=row.language, channel=blank.channel)
     link_token = ""
     if blank.channel == Channel.EMAIL:
         link_token = signed_links.token(signed_links.Link(row.client_id, content.topic_id, blank.broadcast_id))
     chosen = _chosen(content, blank.channel, row.language)
     if blank.channel == Channel.EMAIL:
         rendered = _email(content, chosen, row.language)
-        text, html = rendered.text_for(row.values, link_token), rendered.html_for(row.values, link_token)
+        text, html = rendered.text_for(values, link_token), rendered.html_for(values, link_token)
         subject = chosen.texts.subject
     else:
         subject = content.subject
-        text, html = placeholders.sms(chosen.texts.sms_body, row.values, reader=row.language), ""
+        text, html = placeholders.sms(chosen.texts.sms_body, values, reader=row.language), ""
     return replace(
         blank,
-        subject=lines.one_line(placeholders.render(subject, row.values)),
+        subject=lines.one_line(placeholders.render(subject, values)),
         body=text,
         html=html,
         link_token=link_token,

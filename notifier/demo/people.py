@@ -201,7 +201,7 @@ TEXTS = (
         subject='Three new listings this week, {{ first_name | "neighbour" }}',
         email="""Dear {{ name }},
 
-Three homes came onto our books this week:
+Three homes near {{ town | "you" }} came onto our books this week:
 
 - **A two-bedroom flat by the river**, with a south-facing balcony
 - **A terraced house near the station**, newly insulated
@@ -209,49 +209,57 @@ Three homes came onto our books this week:
 
 Viewings start on *Saturday at ten*. Reply to this e-mail to book a place.
 
+The budget that we know of: {{ budget | "none yet" }}. Tell us if it has changed.
+
 We’ll write again when there is more news about {{ topic }}.""",
-        sms='Hello {{ first_name | "there" }}, three new listings this week. Viewings start Saturday at 10. '
-        "Reply to join.",
+        sms='Hello {{ first_name | "there" }}, three new listings near {{ town | "you" }}. Viewings start Saturday '
+        "at 10. Reply to join.",
         others={
             "de": Texts(
                 subject='{{ first_name | "Neu" }}: drei neue Angebote in dieser Woche',
                 email_body="""Guten Tag, {{ name }},
 
-in dieser Woche haben wir drei Objekte neu aufgenommen:
+in dieser Woche haben wir rund um {{ town | "Ihren Wohnort" }} drei Objekte neu aufgenommen:
 
 - **Eine Zweizimmerwohnung am Fluss** mit Südbalkon
 - **Ein Reihenhaus am Bahnhof**, frisch gedämmt
 - **Ein Landhaus mit Obstgarten**, zwanzig Minuten von der Stadt
 
-Die Besichtigungen beginnen am *Samstag um zehn Uhr*. Antworten Sie auf diese E-Mail, um einen Platz zu reservieren.""",
-                sms_body='{{ first_name | "Guten Tag" }}, drei neue Angebote. Besichtigung ab Samstag, 10 Uhr. '
-                "Zum Anmelden antworten.",
+Die Besichtigungen beginnen am *Samstag um zehn Uhr*. Antworten Sie auf diese E-Mail, um einen Platz zu reservieren.
+
+Ihr Budget, soweit wir wissen: {{ budget | "noch keines" }}. Sagen Sie uns, wenn es sich geändert hat.""",
+                sms_body='{{ first_name | "Guten Tag" }}, drei neue Angebote. Ihre Suche: {{ town | "alle Orte" }}. '
+                "Besichtigung ab Samstag, 10 Uhr. Zum Anmelden antworten.",
             ),
             "fr": Texts(
                 subject='{{ first_name | "Bonjour" }}, trois nouvelles annonces cette semaine',
                 email_body="""Bonjour {{ name }},
 
-Trois biens sont entrés dans notre catalogue cette semaine :
+Trois biens près de {{ town | "chez vous" }} sont entrés dans notre catalogue cette semaine :
 
 - **Un deux-pièces au bord de la rivière**, avec balcon plein sud
 - **Une maison mitoyenne près de la gare**, isolation refaite
 - **Une maison de campagne avec verger**, à vingt minutes de la ville
 
-Les visites commencent *samedi à dix heures*. Répondez à cet e-mail pour réserver.""",
-                sms_body='{{ first_name | "Bonjour" }}, trois nouvelles annonces. Visites samedi à 10 h. Répondez pour '
-                "venir.",
+Les visites commencent *samedi à dix heures*. Répondez à cet e-mail pour réserver.
+
+Votre budget, d’après nos notes : {{ budget | "aucun pour l’instant" }}. Dites-nous s’il a changé.""",
+                sms_body='{{ first_name | "Bonjour" }}, trois biens près de {{ town | "chez vous" }}. Visites samedi '
+                "à 10 h. Répondez pour venir.",
             ),
             "es": Texts(
                 subject='{{ first_name | "Hola" }}, tres novedades esta semana',
                 email_body="""Hola, {{ name }}:
 
-Esta semana hemos incorporado tres viviendas:
+Esta semana hemos incorporado tres viviendas cerca de {{ town | "usted" }}:
 
 - **Un piso de dos habitaciones junto al río**, con balcón al sur
 - **Una casa adosada cerca de la estación**, recién aislada
 - **Una casa de campo con huerto**, a veinte minutos de la ciudad
 
-Las visitas empiezan *el sábado a las diez*. Responda a este correo para reservar.""",
+Las visitas empiezan *el sábado a las diez*. Responda a este correo para reservar.
+
+Su presupuesto, según nuestras notas: {{ budget | "ninguno todavía" }}. Díganos si ha cambiado.""",
             ),
         },
     ),

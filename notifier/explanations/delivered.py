@@ -120,7 +120,7 @@ def _over_cap(case: Case, delivery: Delivery, moment: datetime) -> str:
 def _no_value(case: Case, delivery: Delivery, moment: datetime) -> str:
     keys = case.broadcast.needed(case.channel)
     # The claim read what was true then; what is on the client's page may have come later.
-    have = client_values.of_client(case.client, topic=case.broadcast.topic.name)
+    have = client_values.of_client(case.client, topic=case.broadcast.topic.name, keys=keys)
     lacking = [key for key in keys if not have[key]] or keys
     words = " or ".join(placeholders.in_words(key) for key in lacking)
     written = " and ".join(f"{placeholders.Use(key)}" for key in lacking)

@@ -25,6 +25,7 @@ FINDERS = (
     "notifier.fields.tags.uses",
     "notifier.saved_audiences.saving.uses",
     "notifier.clients.imports.proposals.uses",
+    "notifier.notifications.field_uses.uses",
 )
 FOLLOWERS = ("notifier.broadcasts.audience_edits",)
 #: A message names no more of them.

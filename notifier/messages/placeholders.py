@@ -1,11 +1,14 @@
-"""Placeholders in what staff write: the fixed list of them, filling them in, and what is wrong with a text.
+"""Placeholders in what staff write: reading them, filling them in, and what is wrong with a text.
+
+Some are built in; each field of clients that staff defined is one more, by its key. This module does not know which
+there are: whatever is written like a placeholder is one, and what no field stands behind has no value for anybody.
 
 `{{ first_name | "there" }}` has a fallback: what those read who have no first name. Without one a client with no value
 gets no message at all (`notifier.delivery.claims`); `render` shows staff the gap, as in "Dear [no first name]".
 """
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from html import escape, unescape
@@ -21,7 +24,7 @@ from notifier.messages import lines
 #: What a last line of each SMS may say, where SMS_STOP_LINE says nothing yet.
 STOP_LINE = "Reply STOP to end"
 
-#: The placeholders that staff may use, each with what takes its place.
+#: The placeholders that are built in, each with what takes its place.
 PLACEHOLDERS = {
     "name": "the client’s full name",
     "first_name": "the client’s first name",
@@ -30,8 +33,10 @@ PLACEHOLDERS = {
 }
 #: Those that every message has a value for. All others are the client's: `notifier.policies.client_values`.
 NEVER_MISSING = frozenset({"topic"})
-#: An example of a fallback, for the sentences that ask for one.
-FALLBACK = "there"
+#: Examples of a fallback, for the sentences that ask for one: for a name, and for anything else.
+FALLBACK, OTHER_FALLBACK = "there", "not known yet"
+#: As `models.ClientField` has it. Anything else between the braces is a mistake, and stays as it stands.
+_KEY = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII)
 # Blanks are stripped afterwards: with `\s*` on both sides, an unclosed placeholder with 2,000 blanks took 8 s.
 _PLACEHOLDER = re.compile(r"\{\{([^{}]*)\}\}")
 #: Of either kind, since word processors and phones put in the curly ones by themselves.
@@ -40,8 +45,9 @@ _FALLBACK = re.compile(f"[{_QUOTES}]([^{_QUOTES}]*)[{_QUOTES}]")
 
 #: The most letters of an SMS: providers take no more, as Twilio says (https://www.twilio.com/docs/api/errors/21617).
 MAX_SMS_LETTERS = 1_600
-#: No more unknown placeholders are named: a page that names thousands helps nobody.
+#: No more unknown placeholders are named: a page that names thousands helps nobody. Nor more of those that there are.
 MAX_NAMED = 5
+MAX_OFFERED = 8
 #: How many texts a process remembers the placeholders of: more broadcasts than that seldom run at once.
 KEPT = 64
 
@@ -62,13 +68,30 @@ class Use(NamedTuple):
         return f'{{{{ {self.key} | "{self.fallback}" }}}}' if self.fallback else f"{{{{ {self.key} }}}}"
 
 
+def with_example(key: str) -> Use:
+    """With a fallback, as an example."""
+    return Use(key, FALLBACK if key in PLACEHOLDERS else OTHER_FALLBACK)
+
+
 def in_words(key: str) -> str:
     return key.replace("_", " ")
 
 
-def as_written() -> list[tuple[str, str, str]]:
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """The keys of the fields that staff defined, in their order."""
+
+    active: Sequence[str] = ()
+    #: Texts that are written now can't use these any more.
+    retired: Sequence[str] = ()
+
+
+NO_FIELDS = Fields()
+
+
+def as_written(meanings: Mapping[str, str] = PLACEHOLDERS) -> list[tuple[str, str, str]]:
     """The name of each, how it stands in a text, and what takes its place."""
-    return [(name, str(Use(name)), meaning) for name, meaning in PLACEHOLDERS.items()]
+    return [(name, str(Use(name)), meaning) for name, meaning in meanings.items()]
 
 
 def values(*, topic: str, **of_client: str) -> dict[str, str]:
@@ -78,19 +101,15 @@ def values(*, topic: str, **of_client: str) -> dict[str, str]:
 
 
 def render(text: str, replacements: Mapping[str, str]) -> str:
-    """`text` with every placeholder that has a replacement filled in; anything else stays as it stands.
+    """`text` with every placeholder filled in; what is none, because nobody can read it, stays as it stands.
 
     Placeholders in a value are not replaced: a client whose name is `{{ topic }}` is called just that.
     """
-
-    def filled(use: Use) -> str:
-        return (replacements[use.key] or use.otherwise) if use.key in replacements else str(use)
-
-    return replace(text, filled)
+    return replace(text, lambda use: replacements.get(use.key) or use.otherwise)
 
 
 def replace(text: str, by: Callable[[Use], str]) -> str:
-    """`text` with whatever `by` makes of each placeholder of the list; anything else stays as it stands."""
+    """`text` with whatever `by` makes of each placeholder; anything else stays as it stands."""
 
     def one(match: re.Match[str]) -> str:
         return by(use) if (use := _read(match[1])) else match[0]
@@ -99,10 +118,10 @@ def replace(text: str, by: Callable[[Use], str]) -> str:
 
 
 def _read(inside: str, also: Collection[str] = ()) -> Use | None:
-    """What stands between the braces; None for what is no placeholder of the list, or has no proper fallback."""
+    """What stands between the braces; None for what can be no placeholder's key, or has no proper fallback."""
     name, bar, rest = inside.partition("|")
     key = name.strip()
-    if key not in PLACEHOLDERS and key not in also:
+    if not _KEY.fullmatch(key) and key not in also:
         return None
     if not bar:
         return Use(key)
@@ -113,20 +132,29 @@ def _read(inside: str, also: Collection[str] = ()) -> Use | None:
 
 @lru_cache(maxsize=KEPT)
 def used(*texts: str) -> tuple[str, ...]:
-    """The placeholders of the client that stand in any of these texts, in the order of the list."""
-    found = {use.key for text in texts for use in _uses(text)}
-    return tuple(key for key in PLACEHOLDERS if key in found - NEVER_MISSING)
+    """The placeholders of the client that stand in any of these texts: those built in first, as the list has them."""
+    return _in_order(use.key for text in texts for use in uses(text))
 
 
 @lru_cache(maxsize=KEPT)
 def needed(*texts: str) -> tuple[str, ...]:
     """Those of `used` that stand somewhere without a fallback: who has no value for one of them gets no message."""
-    found = {use.key for text in texts for use in _uses(text) if not use.fallback}
-    return tuple(key for key in PLACEHOLDERS if key in found - NEVER_MISSING)
+    return _in_order(use.key for text in texts for use in uses(text) if not use.fallback)
 
 
-def _uses(text: str) -> list[Use]:
+def _in_order(keys: Iterable[str]) -> tuple[str, ...]:
+    found = set(keys) - NEVER_MISSING
+    return (*(key for key in PLACEHOLDERS if key in found), *sorted(found - PLACEHOLDERS.keys()))
+
+
+def uses(text: str) -> list[Use]:
+    """Every placeholder of the text, as often as it stands there."""
     return [use for match in _PLACEHOLDER.finditer(text) if (use := _read(match[1]))]
+
+
+def names_fields(text: str) -> bool:
+    """Whether one of its placeholders is not built in."""
+    return any(use.key not in PLACEHOLDERS for use in uses(text))
 
 
 def named(text: str) -> str:
@@ -177,7 +205,7 @@ class Pattern:
 
     @classmethod
     def of(cls, text: str, *, also: Collection[str] = (), is_html: bool = False) -> "Pattern":
-        """Cut at the placeholders of the list, and at those in `also`.
+        """Cut at the placeholders, and at those in `also`.
 
         In HTML a placeholder is escaped like the rest of what staff wrote, and so is its fallback.
         """
@@ -191,9 +219,9 @@ class Pattern:
         return cls((*parts, text[end:]), tuple(names), tuple(otherwise))
 
     def fill(self, replacements: Mapping[str, str]) -> str:
-        """The same as `render`, where every placeholder of the list has its value, or "" where that is missing."""
+        """The same as `render`."""
         each = zip(self.parts, self.names, self.otherwise, strict=False)
-        filled = [part + (replacements[name] or otherwise) for part, name, otherwise in each]
+        filled = [part + (replacements.get(name) or otherwise) for part, name, otherwise in each]
         return "".join((*filled, self.parts[-1]))
 
 
@@ -202,18 +230,17 @@ def tidied(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n").strip()
 
 
-def mistakes(text: str) -> list[str]:
-    """A sentence for each thing that is wrong with the placeholders in `text`."""
-    known = ", ".join(str(Use(name)) for name in PLACEHOLDERS)
-    wrong = [match[1].partition("|") for match in _PLACEHOLDER.finditer(text) if not _read(match[1])]
-    keys = {name.strip() for name, _, _ in wrong}
-    unknown = sorted(keys - PLACEHOLDERS.keys())
-    found = [f"There is no placeholder {{{{ {name} }}}}. Use one of {known}." for name in unknown[:MAX_NAMED]]
+def mistakes(text: str, fields: Fields = NO_FIELDS) -> list[str]:
+    """A sentence for each thing that is wrong with the placeholders in `text`, where there are these fields."""
+    there = (*PLACEHOLDERS, *fields.active)
+    known = _offered(there)
+    unreadable = {_name(match[1]) for match in _PLACEHOLDER.finditer(text) if not _read(match[1])}
+    found = unusable(text, fields)
     found += [
         f"The fallback of {{{{ {key} }}}} can’t be read. Write it in quotation marks and in one line: "
-        f"{Use(key, FALLBACK)}."
-        for key in PLACEHOLDERS
-        if key in keys
+        f"{with_example(key)}."
+        for key in there
+        if key in unreadable
     ]
     rest = _PLACEHOLDER.sub("", text)
     if "{{" in rest or "}}" in rest or "{%" in rest:
@@ -221,9 +248,33 @@ def mistakes(text: str) -> list[str]:
     return found
 
 
-def subject_mistakes(text: str) -> list[str]:
+def unusable(text: str, fields: Fields) -> list[str]:
+    """A sentence for each placeholder that there is not, or not any more."""
+    there = (*PLACEHOLDERS, *fields.active)
+    keys = {_name(match[1]) for match in _PLACEHOLDER.finditer(text)}
+    retired = sorted(keys.intersection(fields.retired))
+    unknown = sorted(keys.difference(there, retired))
+    found = [f"There is no placeholder {{{{ {name} }}}}. Use one of {_offered(there)}." for name in unknown[:MAX_NAMED]]
+    return found + [
+        f"{Use(key)} can’t be used any more, because the field was retired. Take it out of the text, or restore the "
+        "field."
+        for key in retired[:MAX_NAMED]
+    ]
+
+
+def _name(inside: str) -> str:
+    return inside.partition("|")[0].strip()
+
+
+def _offered(keys: Sequence[str]) -> str:
+    """As in "{{ name }}, {{ town }} and 12 more"."""
+    some, rest = keys[:MAX_OFFERED], len(keys) - MAX_OFFERED
+    return ", ".join(str(Use(key)) for key in some) + (f" and {rest} more" if rest > 0 else "")
+
+
+def subject_mistakes(text: str, fields: Fields = NO_FIELDS) -> list[str]:
     """A sentence for each thing that is wrong with the subject of an e-mail."""
-    found = mistakes(text)
+    found = mistakes(text, fields)
     if not lines.is_one_line(text):
         found.append("A subject must be one line, without tabs or other control characters.")
     elif lines.is_blank(text):
@@ -231,17 +282,17 @@ def subject_mistakes(text: str) -> list[str]:
     return found
 
 
-def preheader_mistakes(text: str) -> list[str]:
+def preheader_mistakes(text: str, fields: Fields = NO_FIELDS) -> list[str]:
     """A sentence for each thing that is wrong with what stands after the subject in the inbox; it may be empty."""
-    found = mistakes(text)
+    found = mistakes(text, fields)
     if not lines.is_one_line(text):
         found.append("A preheader must be one line, without tabs or other control characters.")
     return found
 
 
-def sms_mistakes(text: str) -> list[str]:
+def sms_mistakes(text: str, fields: Fields = NO_FIELDS) -> list[str]:
     """A sentence for each thing that is wrong with the text of an SMS."""
-    found = mistakes(text)
+    found = mistakes(text, fields)
     if len(text) > MAX_SMS_LETTERS:
         found.append(f"The text is longer than {MAX_SMS_LETTERS:,} characters, which is too long for one SMS.")
     elif text and lines.is_blank(text):

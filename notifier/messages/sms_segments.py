@@ -14,6 +14,8 @@ _GSM_BASIC = set(
 _GSM_EXTENSION = set("\f^{}\\[~]|€")
 #: Each of these takes one septet, and each of these one or two; every other letter makes a text UCS-2.
 BASIC, GSM = frozenset(_GSM_BASIC), frozenset(_GSM_BASIC | _GSM_EXTENSION)
+#: Each of these takes two septets in GSM-7.
+EXTENSION = frozenset(_GSM_EXTENSION)
 # What word processors and phones put in by themselves, and the same in GSM-7.
 _PLAINER = (
     dict.fromkeys("‘’‚‹›", "'")

@@ -9,9 +9,11 @@ from django.db.models import Q
 from simple_history.models import HistoricalRecords
 
 from notifier.messages import markdown, mistakes, pictures, placeholders, variants
+from notifier.messages.placeholders import NO_FIELDS, Fields
 from notifier.messages.variants import Chosen, Completeness, Texts
 from notifier.models.channels import Channel
 from notifier.models.clients import Topic
+from notifier.models.fields import ClientField
 from notifier.models.pictures import Picture
 
 
@@ -137,11 +139,19 @@ class Notification(WithBodies):
 
 
 def text_mistakes(**texts: str) -> dict[str, list[str]]:
-    """What is wrong with these texts, by the names of their fields, and with the pictures that they show."""
-    found = mistakes.found(**texts)
+    """What is wrong with these texts, by their names, with the placeholders in them and the pictures that they show."""
+    found = mistakes.found(fields_named(*texts.values()), **texts)
     if missing := missing_pictures(texts["email_body"]):
         found["email_body"] = [*found.get("email_body", []), *missing]
     return found
+
+
+def fields_named(*texts: str) -> Fields:
+    """The fields of clients, where a placeholder of these texts is not built in; nobody is asked where each is."""
+    if not any(placeholders.names_fields(text) for text in texts):
+        return NO_FIELDS
+    rows = list(ClientField.objects.in_order().values_list("key", "retired_at"))
+    return Fields([key for key, at in rows if at is None], [key for key, at in rows if at is not None])
 
 
 def missing_pictures(text: str) -> list[str]:

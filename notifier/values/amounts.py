@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 
-from notifier.values import currencies
+from notifier.values import currencies, localised
 from notifier.values.base import FieldKind, Reading, Stored, ValueType, quoted
 
 #: The largest of each kind, to both sides of nought. Spreadsheets keep 15 digits.
@@ -100,6 +100,9 @@ class WholeType(ValueType):
     def show(self, value: int) -> str:
         return f"{value:,}"
 
+    def tell(self, value: int, *, language: str, is_sms: bool = False) -> str:
+        return localised.number(value, language=language, is_sms=is_sms)
+
     def write(self, value: int) -> str:
         return str(value)
 
@@ -121,6 +124,9 @@ class DecimalType(ValueType):
 
     def show(self, value: Decimal) -> str:
         return plain(value, grouped=True)
+
+    def tell(self, value: Decimal, *, language: str, is_sms: bool = False) -> str:
+        return localised.number(value, language=language, is_sms=is_sms)
 
     def write(self, value: Decimal) -> str:
         return plain(value)
@@ -163,6 +169,9 @@ class MoneyType(ValueType):
 
     def show(self, value: Decimal) -> str:
         return f"{value:,.{currencies.places(self.currency)}f} {self.currency}"
+
+    def tell(self, value: Decimal, *, language: str, is_sms: bool = False) -> str:
+        return localised.money(value, currency=self.currency, language=language, is_sms=is_sms)
 
     def write(self, value: Decimal) -> str:
         return f"{value:.{currencies.places(self.currency)}f}"

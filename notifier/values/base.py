@@ -89,7 +89,11 @@ class ValueType(ABC):
 
     @abstractmethod
     def show(self, value: Any) -> str:
-        """For people: on pages and in messages."""
+        """For staff, on pages."""
+
+    def tell(self, value: Any, *, language: str, is_sms: bool = False) -> str:
+        """For a client of this language, in a message. What makes an SMS UCS-2 is left out of one where it can be."""
+        return self.show(value)
 
     def write(self, value: Any) -> str:
         """As a form's field and a file have it: `read` makes the same value of it, by any `Reading`."""

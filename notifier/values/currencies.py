@@ -38,6 +38,31 @@ _SIGNS = {
 }
 
 
+#: Signs that mean this currency and no other to whoever reads them, wherever they live.
+_OWN_SIGNS = {
+    "EUR": "€",
+    "USD": "$",
+    "GBP": "£",
+    "JPY": "¥",
+    "INR": "₹",
+    "KRW": "₩",
+    "ILS": "₪",
+    "UAH": "₴",
+    "TRY": "₺",
+    "RUB": "₽",
+    "NGN": "₦",
+    "VND": "₫",
+    "THB": "฿",
+    "PLN": "zł",
+    "CZK": "Kč",
+}
+
+
+def sign(code: str) -> str:
+    """The sign that stands for it in messages; empty where only its code can't be mistaken."""
+    return _OWN_SIGNS.get(code, "")
+
+
 def places(code: str) -> int:
     return _PLACES.get(code, 2)
 

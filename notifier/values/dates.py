@@ -3,6 +3,7 @@
 import re
 from datetime import date
 
+from notifier.values import localised
 from notifier.values.base import FieldKind, Reading, Stored, ValueType, quoted
 
 FIRST, LAST = date(1000, 1, 1), date(9999, 12, 31)
@@ -53,6 +54,9 @@ class DateType(ValueType):
 
     def show(self, value: date) -> str:
         return f"{value.day} {MONTHS[value.month - 1]} {value.year}"
+
+    def tell(self, value: date, *, language: str, is_sms: bool = False) -> str:
+        return localised.day(value, language=language, is_sms=is_sms)
 
     def write(self, value: date) -> str:
         return value.isoformat()

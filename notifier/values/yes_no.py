@@ -1,5 +1,6 @@
 """Yes or no."""
 
+from notifier.values import localised
 from notifier.values.base import FieldKind, Reading, Stored, ValueType, quoted
 
 _YES = "1 1.0 y yes t true x on j ja oui si sí da ✓ ✔ ☑".split()
@@ -23,6 +24,9 @@ class YesNoType(ValueType):
 
     def show(self, value: bool) -> str:
         return "Yes" if value else "No"
+
+    def tell(self, value: bool, *, language: str, is_sms: bool = False) -> str:
+        return localised.yes_or_no(value, language=language)
 
     def write(self, value: bool) -> str:
         return "yes" if value else "no"

@@ -10,13 +10,15 @@ from playwright.sync_api import FrameLocator, Locator, Page, Route, expect
 from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
-from notifier.models import Notification
+from notifier.models import ClientValues, Notification
 from tests.conftest import watch_console
-from tests.support.factories import a_brand, a_client, a_notification, a_picture, a_topic, a_user
+from tests.support.factories import a_brand, a_client, a_field, a_notification, a_picture, a_topic, a_user
 from tests.support.pages.browsing import log_in
 
 # The server answers from another thread, which must see the rows.
 pytestmark = pytest.mark.django_db(transaction=True)
+#: With their languages.
+READERS = (("Ann", None), ("Ida", "de"), ("Cy", None))
 
 
 @pytest.fixture(autouse=True)
@@ -173,6 +175,31 @@ def test_a_client_is_chosen_by_name_and_the_test_is_written_for_them(page: Page,
     assert [(sent.to, sent.subject) for sent in mail.outbox] == [(["root@example.com"], "[Test] For Bob Baker")]
     page.get_by_role("button", name="Send me a test SMS").click()
     expect(page.locator("#tested")).to_contain_text("your account has no phone number")
+
+
+def test_a_field_is_put_in_and_the_preview_walks_through_the_hardest_readers(
+    page: Page, live_server: LiveServer
+) -> None:
+    budget = a_field(kind="MONEY", key="budget", label="Budget", currency="GBP")
+    ann, ida, _ = (a_client(name=name, listings="both", language=code) for name, code in READERS)
+    for client, amount in ((ann, 9), (ida, 1_250_000)):
+        ClientValues.objects.create(client=client, **{budget.column: amount * 10_000})
+    open_form(page, live_server, a_notification(email_body="Hello", sms_body="Up to "))
+    page.get_by_label("SMS text:").press("End")
+
+    page.locator(".field-sms_body").get_by_role("button", name="Placeholder").click()
+    page.locator(".field-sms_body").get_by_role("button", name="Budget, with its currency").click()
+
+    expect(page.get_by_label("SMS text:")).to_have_value("Up to {{ budget }}")
+    expect(page.locator("#sms-length")).to_contain_text("How long it gets depends on budget.")
+    show_on(page, "SMS")
+    page.get_by_role("button", name="Hardest readers").click()
+    hardest = page.locator(".hard-readers li")
+    expect(hardest).to_contain_text(["Ida", "Ann", "Cy", "Nobody who would get it reads or is called so."])
+    for name, told in (("Longest", "Up to 1.250.000 £"), ("Shortest", "Up to £9"), ("Missing a value", "[no budget]")):
+        page.get_by_role("button", name=name).click()
+        expect(frame(page).locator(".bubble")).to_contain_text(told)
+    expect(page.locator("#checks")).to_contain_text("Cy has no budget, and would be skipped.")
 
 
 @pytest.mark.parametrize("has_script", [True, False], ids=["with JavaScript", "without"])

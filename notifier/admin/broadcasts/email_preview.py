@@ -1,11 +1,13 @@
 """The e-mail as a client will read it: a page that other pages show in a frame."""
 
+from collections.abc import Mapping
+
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
 from notifier.audience import reachable
 from notifier.clients import names
-from notifier.messages import brands, email, pictures, signed_links
+from notifier.messages import brands, email, pictures, placeholders, signed_links
 from notifier.messages.email import RenderedEmail
 from notifier.models import Brand, Broadcast, Channel, Client, Notification, Topic
 from notifier.policies import client_values
@@ -45,7 +47,8 @@ def page(request: HttpRequest, text: Notification | Broadcast) -> HttpResponse:
     needed = client_values.needed(text, Channel.EMAIL)
     sample = reachable.sample(topic=text.topic, channel=Channel.EMAIL, needed=needed) if may_see else None
     language = request.GET.get(LANGUAGE) or None
-    html = for_a_frame(rendered(text, language).html_for(values(text, sample), test_token(text.topic)))
+    known = values(text, Channel.EMAIL, sample, language)
+    html = for_a_frame(rendered(text, language).html_for(known, test_token(text.topic)))
     return HttpResponse(html, headers={"X-Frame-Options": "SAMEORIGIN"})
 
 
@@ -54,15 +57,14 @@ def may_see_a_client(request: HttpRequest) -> bool:
     return any(map(request.user.has_perm, KNOWN_TO))
 
 
-def size_warning(text: Notification | Broadcast, sample: Client | None, language: str | None = None) -> str:
-    """A sentence where Gmail would cut off what this client gets; empty where it shows all of it."""
-    html = rendered(text, language).html_for(values(text, sample), test_token(text.topic))
-    return email.size_warning(html)
+def size_warning(text: Notification | Broadcast, known: Mapping[str, str], language: str | None = None) -> str:
+    """A sentence where Gmail would cut off what a client with these values gets; empty where it shows all of it."""
+    return email.size_warning(rendered(text, language).html_for(known, test_token(text.topic)))
 
 
-def as_text(text: Notification | Broadcast, sample: Client | None, language: str | None = None) -> str:
-    """The text version, for mail programs that show no HTML."""
-    return rendered(text, language).text_for(values(text, sample), test_token(text.topic)).strip()
+def as_text(text: Notification | Broadcast, known: Mapping[str, str], language: str | None = None) -> str:
+    """The text version, for mail programs that show no HTML, for a client with these values."""
+    return rendered(text, language).text_for(known, test_token(text.topic)).strip()
 
 
 def rendered(text: Notification | Broadcast, language: str | None = None) -> RenderedEmail:
@@ -86,9 +88,17 @@ def test_token(topic: Topic | None) -> str:
     return signed_links.token(signed_links.Link(signed_links.NOBODY, topic.pk if topic else 0, 0))
 
 
-def values(text: Notification | Broadcast, sample: Client | None) -> dict[str, str]:
-    """Without a sample, those of the invented client."""
-    return client_values.of_client(sample or nobody(), topic=text.topic.name)
+def values(
+    text: Notification | Broadcast, channel: Channel, sample: Client | None, language: str | None = None
+) -> dict[str, str]:
+    """As they read in this language; without a sample, those of the invented client."""
+    return client_values.of_client(
+        sample or nobody(),
+        topic=text.topic.name,
+        keys=placeholders.used(*text.texts(channel)),
+        language=language,
+        channel=channel,
+    )
 
 
 def nobody() -> Client:

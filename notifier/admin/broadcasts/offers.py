@@ -195,7 +195,11 @@ class Offer:
         found += [self._incomplete(one) for one in self.notification.completeness if one.is_begun]
         if any(channel.reach for channel in self.channels) and not self.sends:
             found.insert(0, f"Nobody would get this: no client can be reached about {self.notification.topic} now.")
-        return [*self._left_open(), *(warning for warning in found if warning)]
+        return [*self._unusable(), *self._left_open(), *(warning for warning in found if warning)]
+
+    def _unusable(self) -> list[str]:
+        """Why it can't be sent as it is. A broadcast that has been asked for may go on with a field retired since."""
+        return client_values.unusable_in(self.notification) if isinstance(self.notification, Notification) else []
 
     def _left_open(self) -> list[str]:
         """What a template left to be filled in, in whichever of the texts."""

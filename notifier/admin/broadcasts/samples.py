@@ -32,13 +32,13 @@ def sample_text(
     text: Notification | Broadcast, channel: Channel, sample: Client | None, language: str | None = None
 ) -> SampleText:
     """As a client of this language reads it."""
-    replacements = email_preview.values(text, sample)
+    replacements = email_preview.values(text, channel, sample, language)
     texts = text.chosen(channel, language).texts
     subject, body = placeholders.render(texts.subject, replacements), getattr(texts, channel.body_field).strip()
     if channel == Channel.EMAIL and body:
         preheader = placeholders.render(texts.preheader, replacements)
-        written, url = email_preview.as_text(text, sample, language), email_preview.url(text, language)
-        return SampleText(subject, preheader, written, url, email_preview.size_warning(text, sample, language))
+        written, url = email_preview.as_text(text, replacements, language), email_preview.url(text, language)
+        return SampleText(subject, preheader, written, url, email_preview.size_warning(text, replacements, language))
     return SampleText(subject, "", placeholders.sms(body, replacements, reader=language), "")
 
 

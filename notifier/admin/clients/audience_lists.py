@@ -114,7 +114,7 @@ def read_reach(value: str) -> ChosenReach | None:
     if topic is None or (audience is None and of):
         return None
     which, keys = (rest[0], tuple(rest[1].split("-"))) if rest else ("", ())
-    if rest and (which not in (LACK, HAVE) or not client_values.SOURCES.keys() >= set(keys)):
+    if rest and (which not in (LACK, HAVE) or not client_values.are_known(keys)):
         return None
     return ChosenReach(topic, Channel(channel), Standing(standing), which, keys, audience)
 

@@ -14,8 +14,10 @@ from notifier.admin.lists.base import GuardedDeleteAdmin
 from notifier.fields import definitions, usage
 from notifier.fields.definitions import OptionChange
 from notifier.forms.stale_forms import StaleModelForm
+from notifier.messages import placeholders
 from notifier.messages.lines import validate_name
 from notifier.models import ClientField
+from notifier.notifications import field_uses
 from notifier.runtime import clock
 from notifier.values import currencies
 from notifier.values.base import CHOSEN, FieldKind
@@ -231,8 +233,18 @@ class ClientFieldAdmin(GuardedDeleteAdmin):
         if change and "is_retired" in form.changed_data:
             if form.cleaned_data["is_retired"]:
                 definitions.retire(field_id=obj.pk, now=now)
+                self._say_which_texts(request, obj)
             else:
                 definitions.restore(field_id=obj.pk)
+
+    def _say_which_texts(self, request: HttpRequest, field: ClientField) -> None:
+        if texts := list(field_uses.uses(field)):
+            self.message_user(
+                request,
+                f"{placeholders.Use(field.key)} is in {usage.in_words(texts)}. Broadcasts that were requested go on "
+                "with it; a notification can’t be sent again until you take it out of the text.",
+                messages.WARNING,
+            )
 
     def reason_to_keep(self, obj: ClientField) -> str:
         return definitions.reason_to_keep(obj)

@@ -1,6 +1,6 @@
 """The preview and the checks while a notification is written, and the choice of the client it is previewed for."""
 
-from typing import Any
+from typing import Any, cast
 
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, QueryDict
@@ -14,6 +14,7 @@ from notifier.languages import offered
 from notifier.messages.email import GMAIL_SHOWS
 from notifier.models import Channel
 from notifier.staff import groups
+from notifier.web.htmx import HtmxHttpRequest
 
 #: As every frame with an e-mail has it. This one has our origin too, so that the page around it can scroll it to where
 #: it was: no script may run in it that could act as ours.
@@ -28,7 +29,7 @@ SCREENS = {"desktop": "Desktop", "phone": "Phone", "text": "Plain text", "sms": 
 
 def preview_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpResponse:
     """A page for a frame: the draft that was posted, or a notification as it was saved, as a client sees it."""
-    draft = _draft(model_admin, request)
+    draft = draft_of(model_admin, request)
     reader = reader_of(request, draft)
     return in_frame(
         request,
@@ -45,7 +46,7 @@ def check_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpRespon
     """How long the draft's SMS is and what is wrong with it: a piece of the form's page."""
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
-    draft = _draft(model_admin, request)
+    draft = draft_of(model_admin, request)
     context = {"checks": checks(draft, reader_of(request, draft))}
     return TemplateResponse(request, "admin/notifier/notification/checks/live.html", context)
 
@@ -59,7 +60,7 @@ def readers_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpResp
     return TemplateResponse(request, "admin/notifier/notification/readers.html", context)
 
 
-def _draft(model_admin: BackOfficeAdmin, request: HttpRequest) -> Draft:
+def draft_of(model_admin: BackOfficeAdmin, request: HttpRequest) -> Draft:
     """What was posted, or the notification that the URL names; raises PermissionDenied or Http404."""
     may_write = model_admin.has_change_permission(request) or model_admin.has_add_permission(request)
     if request.method == "POST":
@@ -108,6 +109,11 @@ def checks(draft: Draft, reader: Reader) -> dict[str, Any]:
         "email": drafts.email_size(draft=draft, reader=reader),
         "gmail_shows": GMAIL_SHOWS // 1000,
     }
+
+
+def part_or_page(request: HttpRequest, name: str) -> str:
+    """The template of a piece of the form's page, for htmx, or else of a page for the frame."""
+    return name if cast(HtmxHttpRequest, request).htmx else f"{name}_page"
 
 
 def in_frame(request: HttpRequest, template: str, **context: Any) -> HttpResponse:

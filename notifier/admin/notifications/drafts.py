@@ -131,8 +131,15 @@ class Reader:
     #: In which they are written to.
     language: str | None = None
 
-    def values(self, topic: str) -> dict[str, str]:
-        return client_values.of_client(self.client or email_preview.nobody(), topic=topic)
+    def values(self, draft: Draft, channel: Channel = Channel.EMAIL) -> dict[str, str]:
+        """What takes the place of the draft's placeholders, as this reader reads it."""
+        return client_values.of_client(
+            self.client or email_preview.nobody(),
+            topic=draft.topic_name,
+            keys=placeholders.used(*draft.texts),
+            language=self.language,
+            channel=channel,
+        )
 
 
 def in_language(reader: Reader, draft: Draft, language: str) -> Reader:
@@ -164,10 +171,10 @@ def find_reader(*, term: str, draft: Draft, may_see_clients: bool) -> Reader:
 
 def lacks(*, draft: Draft, reader: Reader) -> list[str]:
     """A sentence for each value that the draft needs and that this reader lacks."""
-    values = reader.values(draft.topic_name)
+    values = reader.values(draft)
     return [
         f"{reader.name} has no {placeholders.in_words(key)}, and would be skipped. Clients without one get the text if "
-        f"you add a fallback: {placeholders.Use(key, placeholders.FALLBACK)}."
+        f"you add a fallback: {placeholders.with_example(key)}."
         for key in placeholders.needed(*draft.texts)
         if not values[key]
     ]
@@ -180,7 +187,7 @@ def clients_found(term: str) -> list[Client]:
 def _sample(draft: Draft) -> Client | None:
     """One who has a value for every placeholder, if there is one."""
     topic = draft.topic
-    needed = [key for key in placeholders.needed(*draft.texts) if key in client_values.MISSABLE]
+    needed = client_values.missable(placeholders.needed(*draft.texts))
     if topic is None:
         return None
     found = (
@@ -213,7 +220,7 @@ class Shown:
 
 
 def show(*, draft: Draft, reader: Reader) -> Shown:
-    values = reader.values(draft.topic_name)
+    values = reader.values(draft)
     chosen = draft.chosen(Channel.EMAIL, reader.language)
     texts, sms = chosen.texts, draft.chosen(Channel.SMS, reader.language).texts
     rendered = email.render(
@@ -230,7 +237,7 @@ def show(*, draft: Draft, reader: Reader) -> Shown:
         preheader=lines.one_line(placeholders.render(texts.preheader, values)),
         html=rendered.html_for(values, link_token) if texts.email_body else "",
         text=rendered.text_for(values, link_token) if texts.email_body else "",
-        sms=placeholders.sms(sms.sms_body, values, reader=reader.language),
+        sms=placeholders.sms(sms.sms_body, reader.values(draft, Channel.SMS), reader=reader.language),
         link_token=link_token,
         list_id=draft.topic.slug if draft.topic else "",
     )
@@ -262,12 +269,18 @@ class SmsLength:
     #: The longest name of all clients, and the largest size of the SMS for a name of that length: where all characters
     #: are in GSM-7, and where some are not.
     longest_name: str
+    #: Its placeholders that are fields: how long their values get, this page does not ask of all clients.
+    fields: tuple[str, ...]
     within: sms_segments.SmsSize
     beyond: sms_segments.SmsSize
 
     @property
     def names_someone(self) -> bool:
-        return self.within != self.beyond or self.within != self.size
+        return not self.fields and (self.within != self.beyond or self.within != self.size)
+
+    @property
+    def fields_in_words(self) -> str:
+        return " and ".join(map(placeholders.in_words, self.fields))
 
 
 def sms_length(*, draft: Draft, reader: Reader) -> SmsLength:
@@ -276,7 +289,8 @@ def sms_length(*, draft: Draft, reader: Reader) -> SmsLength:
         placeholders.values(topic=draft.topic_name),
     )
     text = sms_segments.beyond_gsm(placeholders.sms(body, nobody, reader=reader.language))
-    shown = placeholders.sms(body, reader.values(draft.topic_name), reader=reader.language)
+    values = reader.values(draft, Channel.SMS)
+    shown = placeholders.sms(body, values, reader=reader.language)
     longest = _longest_name()
     within, beyond = sms_segments.upper_bounds(
         body, longest_name=len(longest), topic=draft.topic_name, reader=reader.language
@@ -286,6 +300,7 @@ def sms_length(*, draft: Draft, reader: Reader) -> SmsLength:
         forced_by_text=[sms_segments.describe(char) for char in text],
         forced_by_name=[sms_segments.describe(char) for char in sms_segments.beyond_gsm(shown) if char not in text],
         longest_name=longest,
+        fields=tuple(key for key in placeholders.used(body) if key not in placeholders.PLACEHOLDERS),
         within=within,
         beyond=beyond,
     )

@@ -9,10 +9,10 @@ from django import forms
 
 from notifier.forms.stale_forms import StaleModelForm
 from notifier.languages import offered
-from notifier.messages import mistakes, placeholders, variants
+from notifier.messages import placeholders, variants
 from notifier.messages.variants import Completeness, Texts
 from notifier.models import Channel, Notification
-from notifier.models.notifications import missing_pictures
+from notifier.models.notifications import text_mistakes
 
 LABELS = {"subject": "Subject", "preheader": "Preheader", "email_body": "E-mail text", "sms_body": "SMS text"}
 #: A part in another language stands in a field of its own, named after the language.
@@ -127,12 +127,10 @@ class NotificationForm(StaleModelForm):
         self.instance.variants = cleaned["variants"] = variants.write({**kept, **written})
 
     def _mistakes(self, code: str, texts: Texts, cleaned: Mapping[str, Any]) -> dict[str, list[str]]:
-        found = mistakes.found(**{name: getattr(texts, name) for name in LABELS})
+        found = text_mistakes(**{name: getattr(texts, name) for name in LABELS})
         if not texts.subject:
             # It may be written last, and until then the default text is sent.
             found.pop("subject", None)
-        if missing := missing_pictures(texts.email_body):
-            found["email_body"] = [*found.get("email_body", []), *missing]
         for channel in Channel:
             if getattr(texts, channel.body_field) and not cleaned.get(channel.body_field):
                 found.setdefault(channel.body_field, []).append(

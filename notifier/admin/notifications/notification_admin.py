@@ -26,8 +26,10 @@ from notifier.admin.notifications import (
     drafts,
     duplicate,
     handing_over,
+    hard_readers,
     held_back_page,
     pictures,
+    placeholder_fields,
     send_test,
     unsaved,
 )
@@ -78,7 +80,7 @@ class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         framed = email_preview.POLICY
-        preview = confirm_page.email_preview_page
+        preview, hard = confirm_page.email_preview_page, hard_readers.hard_readers_page
         return [
             page(self, confirm_page.confirm_page, name="broadcast", route="broadcast/"),
             page(self, held_back_page.held_back_page, name="held_back", route="held-back/"),
@@ -88,6 +90,7 @@ class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
             page(self, unsaved.keep_page, name="keep", route="unsaved/"),
             page(self, unsaved.discard_page, name="discard", route="unsaved/discard/"),
             page(self, draft_pages.readers_page, name="readers", route="readers/"),
+            page(self, hard, name="hard_readers", route="hard-readers/", policy=draft_pages.POLICY),
             page(self, pictures.pictures_page, name="pictures", route="pictures/"),
             page(self, send_test.send_test_page, name="test", route="test/<str:name>/", policy=framed),
             page(self, duplicate.duplicate_page, name="duplicate", route="<path:object_id>/duplicate/"),
@@ -168,6 +171,7 @@ class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
             "channels": list(Channel),
             "screens": draft_pages.SCREENS.items(),
             "placeholders": placeholders.as_written(),
+            "field_placeholders": placeholders.as_written(placeholder_fields.meanings()),
             "fallback": placeholders.Use("first_name", placeholders.FALLBACK),
             "formats": FORMATS,
             "languages": offered.choices() if len(offered.codes()) > 1 else [],

@@ -155,6 +155,15 @@ if (button) {
     refreshSoon();
   });
   form.addEventListener("focusin", (event) => look(event.target));
+  // One of the hardest readers: the same as looking for them, in their language.
+  document.getElementById("hard-readers")?.addEventListener("click", (event) => {
+    const chosen = event.target.closest("button[data-reader]");
+    if (!chosen) return;
+    const language = languages?.querySelector(`[value="${chosen.dataset.language}"]`) ?? languages?.querySelector("input");
+    if (language) language.checked = true;
+    form.elements.reader.value = chosen.dataset.reader;
+    form.elements.reader.dispatchEvent(new Event("input", { bubbles: true }));
+  });
   // The Enter key presses the form's first button, which is that of the preview.
   form.addEventListener("submit", (event) => {
     if (isForNewFrame) return;

@@ -173,6 +173,10 @@ def test_what_a_line_would_add_is_told_from_the_same_names() -> None:
 def test_the_line_that_each_has_is_counted_and_adds_nothing_more(settings: Settings) -> None:
     settings.SMS_STOP_LINE = "Reply STOP to end"
 
+    # It is in the language of each.
+    for language in (None, None, None, None, "en", "tlh", "de"):
+        a_client(listings="sms", language=language)
+
     found = estimates.segments(text="x" * 160, topic=a_topic(), recipients=7)
 
     assert (found.total, found.longest, found.stop_line) == (14, 2, None)

@@ -7,8 +7,8 @@ from django.test.utils import CaptureQueriesContext
 from notifier.audience import missing_values
 from notifier.audience.missing_values import Lacking
 from notifier.messages.variants import Texts
-from notifier.models import Channel, Suppression
-from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification
+from notifier.models import Channel, ClientValues, Suppression
+from tests.support.factories import a_broadcast, a_client, a_delivery, a_field, a_notification
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
 
@@ -57,6 +57,26 @@ def test_what_another_language_needs_counts_as_the_claim_has_it() -> None:
 
     assert missing_values.count(text=text, channel=EMAIL) == Lacking(1, {"first_name": 1})
     assert missing_values.count(text=text, channel=SMS) == missing_values.NOBODY
+
+
+def test_a_field_is_counted_as_a_name_is_over_all_recipients() -> None:
+    town, budget = a_field(kind="CHOICES", key="town", options=["Leeds", "York"]), a_field(kind="MONEY", key="budget")
+    for chosen, amount in ((1, 0), (3, None), (None, 5), (None, None), (0, 5)):
+        client = a_client(listings="both")
+        ClientValues.objects.create(client=client, **{town.column: chosen, budget.column: amount})
+    a_client(listings="both")
+    text = a_notification(
+        subject='In {{ town | "your area" }}',
+        email_body="Up to {{ budget }}",
+        sms_body="Hi",
+        de=Texts("In {{ town }}", "", "Bis"),
+    )
+
+    # Nothing chosen of a list is no value; an amount of nought is one.
+    assert missing_values.count(text=text, channel=EMAIL) == Lacking(5, {"budget": 3, "town": 4})
+    assert missing_values.count(text=text, channel=SMS) == missing_values.NOBODY
+    gone = a_notification(email_body="{{ gone }}")
+    assert missing_values.count(text=gone, channel=EMAIL) == Lacking(6, {"gone": 6})
 
 
 def test_a_text_that_needs_nothing_asks_nobody() -> None:

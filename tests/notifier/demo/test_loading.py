@@ -137,7 +137,7 @@ def test_notifications_use_each_topic_each_placeholder_and_one_channel_or_both()
     assert set(notifications.values_list("topic__slug", flat=True)) == {"listings", "offerings"}
     assert {tuple(each.channels) for each in notifications} == {("email", "sms"), ("email",), ("sms",)}
     texts = " ".join(f"{each.subject} {each.email_body} {each.sms_body}" for each in notifications)
-    assert placeholders.used(texts) == ("name", "first_name")
+    assert placeholders.used(texts) == ("name", "first_name", "budget", "town")
     assert placeholders.needed(texts) == ("name",)
     assert "{{ topic }}" in texts
 

@@ -18,14 +18,14 @@ REPLACEMENTS = placeholders.values(name="Ann Example", first_name="Ann", last_na
         ("{{  first_name\n}}{{ first_name }}", "AnnAnn"),
         ("nothing to replace", "nothing to replace"),
         ("", ""),
-        ("{{ unknown }} {{ name.title }} {{ Name }} {{ }}", "{{ unknown }} {{ name.title }} {{ Name }} {{ }}"),
+        ("{{ un-known }} {{ name.title }} {{ Name }} {{ }}", "{{ un-known }} {{ name.title }} {{ Name }} {{ }}"),
         ("{ name } {% name %} {{ name", "{ name } {% name %} {{ name"),
         ("{{{ name }}}", "{Ann Example}"),
         ("{{ {{ name }} }}", "{{ Ann Example }}"),
         ("{{ na{{ name }}me }}", "{{ naAnn Exampleme }}"),
     ],
 )
-def test_the_placeholders_of_the_list_are_replaced_and_nothing_else(text: str, rendered: str) -> None:
+def test_placeholders_are_replaced_and_nothing_else(text: str, rendered: str) -> None:
     assert placeholders.render(text, REPLACEMENTS) == rendered
 
 
@@ -91,7 +91,10 @@ def test_a_value_that_nobody_sees_is_missing(blank: str) -> None:
         ("Hi {{ first_name }}!", "Hi [no first name]!"),
         # What `mistakes` refuses stays as it stands.
         ("{{ first_name | there }}", "{{ first_name | there }}"),
-        ('{{ nmae | "x" }}', '{{ nmae | "x" }}'),
+        ("{{ First name }}", "{{ First name }}"),
+        # Of a field, or of none: it never goes out as it stands.
+        ('{{ town | "nearby" }}', "nearby"),
+        ("{{ town }}", "[no town]"),
     ],
 )
 def test_where_a_value_is_missing_its_fallback_takes_its_place(text: str, rendered: str) -> None:
@@ -169,6 +172,31 @@ def test_an_unknown_placeholder_is_named_with_those_that_there_are() -> None:
     )
 
 
+def test_fields_are_placeholders_unless_they_were_retired() -> None:
+    fields = placeholders.Fields(active=["town", "budget"], retired=["branch"])
+
+    assert placeholders.mistakes("{{ town }} {{ budget | “some” }}", fields) == []
+    (said,) = placeholders.mistakes("{{ branch }}", fields)
+    assert said == (
+        "{{ branch }} can’t be used any more, because the field was retired. Take it out of the text, or restore the "
+        "field."
+    )
+    (said,) = placeholders.mistakes("{{ twon }}", fields)
+    assert said.endswith("{{ topic }}, {{ town }}, {{ budget }}.")
+
+
+def test_of_many_fields_the_first_are_named() -> None:
+    fields = placeholders.Fields(active=[f"field_{number}" for number in range(20)])
+
+    (said,) = placeholders.mistakes("{{ x }}", fields)
+
+    assert said.endswith("{{ field_3 }} and 16 more.")
+
+
+def test_fields_come_after_what_is_built_in() -> None:
+    assert placeholders.used("{{ town }} {{ budget }} {{ last_name }} {{ topic }}") == ("last_name", "budget", "town")
+
+
 def test_each_unknown_placeholder_has_a_sentence() -> None:
     assert len(placeholders.mistakes("{{ a }} {{ b }} {{ name }} {{ a }}")) == 2
 
@@ -228,9 +256,9 @@ def test_an_sms_that_no_provider_takes_is_complained_of() -> None:
 
 
 def test_for_staff_each_placeholder_is_named_in_its_place() -> None:
-    text = "Hi {{ first_name }}, {{topic}} for {{ name }} and {{ other }}"
+    text = "Hi {{ first_name }}, {{topic}} for {{ name }} and {{ other }} {{ Other }}"
 
-    assert placeholders.named(text) == "Hi [first name], [topic] for [name] and {{ other }}"
+    assert placeholders.named(text) == "Hi [first name], [topic] for [name] and [other] {{ Other }}"
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,10 @@ from django.urls import reverse
 from notifier.admin.clients import audience_lists
 from notifier.audience import standings, topic_counts
 from notifier.audience.standings import Standing
-from notifier.models import Channel, Client, Suppression
+from notifier.models import Channel, Client, ClientValues, Suppression
+from notifier.models.fields import folded_column
 from tests.notifier.admin.conftest import LogIn
-from tests.support.factories import a_client, a_notification, a_topic
+from tests.support.factories import a_client, a_field, a_notification, a_topic
 
 pytestmark = pytest.mark.both_engines
 
@@ -86,6 +87,26 @@ def test_the_confirm_pages_links_show_as_many_clients_as_they_say(
     for count in counts:
         assert f'href="{count.url}"' in page.content.decode()
         assert len(listed(admin, count.url)) == count.number
+
+
+def test_who_lacks_a_field_is_a_link_away(admin: Browser) -> None:
+    field = a_field(key="town")
+    has, lacks = a_client(listings="email"), a_client(listings="email")
+    values = {field.column: "Leeds", folded_column(field.column): "leeds"}
+    ClientValues.objects.create(client=has, **values)
+    text = a_notification(email_body="In {{ town }}", sms_body="")
+    page = admin.get(f"{reverse('admin:notifier_notification_broadcast')}?ids={text.pk}")
+
+    email = page.context["offers"][0].channels[0]
+    (note,) = email.lacks
+
+    assert note.words.startswith("1 recipient has no town, so no e-mail is sent to them.")
+    assert note.words.endswith('{{ town | "not known yet" }}.')
+    assert listed(admin, note.url) == [lacks.pk]
+    assert {one.heading: listed(admin, one.url) for one in email.counts[:2]} == {
+        "Will get it": [has.pk],
+        "No town": [lacks.pk],
+    }
 
 
 def test_the_list_says_who_they_are(admin: Browser) -> None:

@@ -7,9 +7,9 @@ from django.urls import reverse
 
 from notifier.fields import definitions, values
 from notifier.fields.applying import ChangeOrigin
-from notifier.models import ClientField, FieldOption
+from notifier.models import ClientField, FieldOption, Notification
 from notifier.runtime import clock
-from tests.support.factories import a_client, a_field
+from tests.support.factories import a_client, a_field, a_notification
 from tests.support.forms import agree_to, form_of
 
 pytestmark = pytest.mark.both_engines(only_full=True)
@@ -124,6 +124,19 @@ def test_a_field_is_retired_and_restored(admin: Browser) -> None:
 
     field.refresh_from_db()
     assert field.retired_at is None
+
+
+def test_retiring_says_which_texts_have_the_field(admin: Browser) -> None:
+    field = a_field(label="City", key="city")
+    a_notification(subject="Homes", email_body="In {{ city }}")
+
+    assert "the notification “Homes”" in text_of(admin.get(page_of(field)))
+    agree_to(admin, page_of(field), is_retired="on")
+
+    said = text_of(admin.get(page_of(field)))
+    assert "{{ city }} is in the notification “Homes”. Broadcasts that were requested go on with it" in said
+    confirm = admin.get(reverse("admin:notifier_notification_broadcast"), {"ids": str(Notification.objects.get().pk)})
+    assert "{{ city }} can’t be used any more, because the field was retired." in text_of(confirm)
 
 
 def test_what_a_colleague_changed_since_is_not_overwritten(admin: Browser) -> None:

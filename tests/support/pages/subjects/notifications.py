@@ -121,6 +121,14 @@ PAGES = [
         timed=tuple(at(query={"reader": term}) for term in TERMS),
     ),
     Page(
+        name="notifier_notification_hard_readers",
+        needs=("view_notification", "view_client"),
+        kind=Kind.FRAME,
+        opens=(at(query={"notification": "{notification}"}),),
+        posts=(Post(needs=(*WRITE, "view_client"), data=DRAFT, answers=True, changes=False),),
+        timed=(at(query={"notification": "{newest_notification}"}),),
+    ),
+    Page(
         name="notifier_notification_pictures",
         needs=("change_notification", "view_picture"),
         kind=Kind.FRAGMENT,
