@@ -21,6 +21,7 @@ import httpx
 import pytest
 import requests
 import urllib3
+from _pytest.assertion import rewrite
 from anymail.backends.base import AnymailBaseBackend
 from anymail.backends.base_requests import AnymailRequestsBackend
 from anymail.exceptions import AnymailRecipientsRefused
@@ -252,3 +253,12 @@ def test_smtplib_opens_file_anew_for_another_socket() -> None:
     assert "file" in names_in(smtplib.SMTP.starttls)
     assert "file" in names_in(smtplib.SMTP.getreply)
     assert smtplib.SMTP().file is None
+
+
+# --- pytest: tests/support/suite/rewriting.py -------------------------------------------------------------------------
+def test_pytest_reads_rewrites_and_writes_a_test_file_in_three_steps() -> None:
+    assert parameters(rewrite._read_pyc)[:2] == ["source", "pyc"]
+    assert parameters(rewrite._rewrite_test) == ["fn", "config"]
+    assert parameters(rewrite._write_pyc) == ["state", "co", "source_hash", "pyc"]
+    steps = {"_read_pyc", "_rewrite_test", "_write_pyc", "get_cache_dir", "PYC_TAIL"}
+    assert steps <= names_in(rewrite.AssertionRewritingHook.exec_module)
