@@ -9,9 +9,11 @@ from typing import Any
 import hypothesis
 import pytest
 from django.conf import settings
+from django.test import TransactionTestCase
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
+from pytest_django.plugin import DjangoDbBlocker
 
-from tests.support.database import copies
+from tests.support.database import copies, flushing
 from tests.support.fakes.sms import FakeSms, SmsProcess
 from tests.support.fakes.smtp import FakeSmtp, SmtpProcess
 from tests.support.servers import shared
@@ -67,6 +69,16 @@ def django_db_keepdb(django_db_keepdb: bool, has_copied_database: bool) -> bool:
 @pytest.fixture(scope="session")
 def django_db_createdb(django_db_createdb: bool, has_copied_database: bool) -> bool:
     return django_db_createdb and not has_copied_database
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """With our own way to empty it."""
+    with pytest.MonkeyPatch.context() as patch:
+        with django_db_blocker.unblock():
+            flush = flushing.Flush(TransactionTestCase._fixture_teardown)
+        patch.setattr(TransactionTestCase, "_fixture_teardown", flush.as_method())
+        yield
 
 
 @pytest.fixture(scope="session")

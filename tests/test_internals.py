@@ -30,7 +30,7 @@ from anymail.webhooks.unisender_go import UnisenderGoTrackingWebhookView
 from axes.attempts import get_cool_off_threshold
 from axes.handlers.database import AxesDatabaseHandler
 from axes.handlers.proxy import AxesProxyHandler
-from django.test import RequestFactory
+from django.test import RequestFactory, TransactionTestCase
 from django.utils import timezone
 from honcho.process import Popen, Process
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata, phonenumberutil
@@ -262,3 +262,9 @@ def test_pytest_reads_rewrites_and_writes_a_test_file_in_three_steps() -> None:
     assert parameters(rewrite._write_pyc) == ["state", "co", "source_hash", "pyc"]
     steps = {"_read_pyc", "_rewrite_test", "_write_pyc", "get_cache_dir", "PYC_TAIL"}
     assert steps <= names_in(rewrite.AssertionRewritingHook.exec_module)
+
+
+# --- Django: tests/support/database/flushing.py -----------------------------------------------------------------------
+def test_django_empties_the_tables_after_a_test_in_a_method_of_its_own() -> None:
+    assert "_fixture_teardown" in names_in(TransactionTestCase._post_teardown)
+    assert {"available_apps", "serialized_rollback"} <= names_in(TransactionTestCase._fixture_teardown)
