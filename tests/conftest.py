@@ -76,7 +76,7 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
     """With our own way to empty it."""
     with pytest.MonkeyPatch.context() as patch:
         with django_db_blocker.unblock():
-            flush = flushing.Flush(TransactionTestCase._fixture_teardown)
+            flush = flushing.Flush(TransactionTestCase._fixture_teardown)  # type: ignore[attr-defined]
         patch.setattr(TransactionTestCase, "_fixture_teardown", flush.as_method())
         yield
 

@@ -266,5 +266,7 @@ def test_pytest_reads_rewrites_and_writes_a_test_file_in_three_steps() -> None:
 
 # --- Django: tests/support/database/flushing.py -----------------------------------------------------------------------
 def test_django_empties_the_tables_after_a_test_in_a_method_of_its_own() -> None:
-    assert "_fixture_teardown" in names_in(TransactionTestCase._post_teardown)
-    assert {"available_apps", "serialized_rollback"} <= names_in(TransactionTestCase._fixture_teardown)
+    case: Any = TransactionTestCase
+
+    assert "_fixture_teardown" in names_in(case._post_teardown)
+    assert {"available_apps", "serialized_rollback"} <= names_in(case._fixture_teardown)
