@@ -56,7 +56,7 @@ class SentRecently(BroadcastError):
     """A notification is asked for, running, or was sent a short while ago; sending it again must be asked for."""
 
     def __init__(self, earlier: Sequence[Broadcast]) -> None:
-        what = "Sent recently" if all(broadcast.started_at for broadcast in earlier) else "Already requested"
+        what = "Sent recently" if all(broadcast.started_at for broadcast in earlier) else "Already waiting to be sent"
         super().__init__(f"{what}: " + "; ".join(describe(broadcast) for broadcast in earlier))
         self.earlier = earlier
 

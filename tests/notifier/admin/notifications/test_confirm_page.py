@@ -316,7 +316,7 @@ def test_too_many_for_one_person_wait_and_the_page_says_so_before(admin: Browser
     send(admin, notification)
 
     assert "someone else has to approve it first" in page
-    assert "Ask for approval to send 1 e-mail and 1 SMS" in page
+    assert "Submit 1 e-mail and 1 SMS for approval" in page
     assert made().state == State.AWAITING_APPROVAL
 
 

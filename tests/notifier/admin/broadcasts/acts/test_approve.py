@@ -118,7 +118,7 @@ def test_nobody_approves_their_own_by_the_page_or_past_it(client: Browser, db: N
     refused = client.post(page_of(broadcast), word(page), follow=True)
 
     assert 'id="approve-it"' not in text_of(page)
-    assert "You requested it, so someone else has to approve it" in text_of(page)
+    assert "You created it, so someone else has to approve it" in text_of(page)
     assert "so someone else has to approve it" in text_of(refused)
     assert fresh(broadcast).state == State.AWAITING_APPROVAL
 
