@@ -367,7 +367,7 @@ def test_without_javascript_an_unknown_is_marked_as_sent_from_its_own_page(
     page.get_by_role("button", name="Mark 1 as sent").click()
 
     page.get_by_text("Marked as sent: 1 message.").wait_for()
-    story = page.get_by_role("region", name="What staff decided")
+    story = page.get_by_role("region", name="Manual decisions")
     assert "in their log, ticket 4711" in story.inner_text()
     assert "Unknown" in story.inner_text()
     row.refresh_from_db()

@@ -181,11 +181,11 @@ def test_a_channel_without_an_address_is_shown_as_not_available(visitor: Browser
         ("email", "CLIENT", "You unsubscribed from all e-mail"),
         ("email", "BOUNCE", "Our e-mails to you bounced"),
         ("email", "COMPLAINT", "was reported as spam"),
-        ("email", "STAFF", "E-mails to you are stopped"),
-        ("email", "ERASED", "E-mails to you are stopped"),
+        ("email", "STAFF", "We don’t send you e-mails, whatever"),
+        ("email", "ERASED", "We don’t send you e-mails, whatever"),
         ("sms", "CLIENT", "You replied STOP"),
         ("sms", "BOUNCE", "Our SMS could not be delivered"),
-        ("sms", "STAFF", "SMS to you are stopped"),
+        ("sms", "STAFF", "We don’t send you SMS, whatever"),
     ],
 )
 def test_a_suppressed_channel_says_so_in_plain_words(
@@ -225,7 +225,7 @@ def test_who_replied_stop_sees_it_off_and_has_no_switch_that_would_do_nothing(
     page = visitor.get(path)
 
     assert switches_of(page.content.decode()) == {value("listings", "email"), value("offerings", "email")}
-    assert "not available: stopped" in words(page)
+    assert "not available: unsubscribed" in words(page)
     visitor.post(path, posted({f"add.{value('offerings', 'sms')}", *form_of(page.content.decode())}))
     assert holds(client) == {value("listings", "email"), value("listings", "sms")}
 

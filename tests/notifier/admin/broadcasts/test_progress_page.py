@@ -136,7 +136,7 @@ def test_the_feed_says_problems_first_and_what_fifty_have_in_common_once(admin: 
     page = admin.get(page_of(broadcast))
 
     assert (
-        "Latest activity Client Outcome Time Problems "
+        "Latest activity Client Status Time Problems "
         "Fay 50, Fay 49, Fay 48 Failed SMS 48 more: number not in service (time) "
         "Most recent Sam 1 Sent E-mail (time) Sam 0 Sent E-mail (time) All messages"
     ) in TIME.sub("(time)", words_of(page))

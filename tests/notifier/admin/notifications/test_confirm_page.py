@@ -188,7 +188,7 @@ def test_the_page_tells_how_long_it_takes_and_what_it_costs(admin: Browser) -> N
     assert "About 100 seconds" in page
     assert "10 e-mails, 0.02 SMS per second" in page
     assert '<strong id="total">4</strong> <span class="quiet">2 e-mails and 2 SMS</span>' in page
-    assert '<strong>3</strong> <span class="quiet">exact for the clients’ current names; at most 2' in page
+    assert '<strong>3</strong> <span class="quiet">exact, with the clients’ current names; at most 2' in page
 
 
 def test_a_sample_is_said_to_be_one(admin: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -355,7 +355,7 @@ def test_the_page_says_before_an_edit_what_it_would_do_to_broadcasts(staff: LogI
         "is awaiting approval. If you change the text, it uses the new text and someone other than you" in said["asked"]
     )
     assert "is scheduled. It has been approved. If you change the text" in said["approved"]
-    assert "It keeps its text, whatever you change here" in said["alone"]
+    assert "It keeps its text: your changes here don’t affect it" in said["alone"]
     assert said["begun"] == ""
     assert reverse("admin:notifier_broadcast_progress", args=[made["asked"].pk]) in page
     reader = staff("notifier.view_notification", "notifier.view_broadcast")

@@ -89,7 +89,7 @@ def test_a_word_starts_it(staff: LogIn) -> None:
     page = approve(staff(VIEW, APPROVE), broadcast)
 
     assert fresh(broadcast).state == State.RUNNING
-    assert "Approved: it is running." in text_of(page)
+    assert "Approved: it is being sent." in text_of(page)
     assert "<dt>Approved by</dt>" in text_of(page)
 
 
@@ -179,7 +179,7 @@ def test_a_second_word_is_told_the_truth(staff: LogIn) -> None:
 
     page = browser.post(page_of(broadcast), posted, follow=True)
 
-    assert "is running: you can’t approve it now." in text_of(page)
+    assert "is being sent: you can’t approve it now." in text_of(page)
     assert Broadcast.objects.count() == 1
 
 
