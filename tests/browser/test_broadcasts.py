@@ -77,7 +77,7 @@ def test_it_is_scheduled_with_the_button_that_says_so(
     page.get_by_label("Now").check()
     page.get_by_role("button", name="Start now").click()
 
-    page.get_by_text("Changed: it is running.").wait_for()
+    page.get_by_text("Changed: it is being sent.").wait_for()
     assert Broadcast.objects.get().state == State.RUNNING
 
 
@@ -167,7 +167,7 @@ def test_two_people_send_what_is_too_much_for_one(
     bob.get_by_text("The gate is shut").wait_for()
     bob.get_by_role("button", name="Approve and send").click()
 
-    bob.get_by_text("Approved: it is running.").wait_for()
+    bob.get_by_text("Approved: it is being sent.").wait_for()
     sent = Broadcast.objects.get()
     assert (sent.state, sent.sms_body, str(sent.approved_by)) == (State.RUNNING, "The gate is shut", "bob")
 
@@ -202,7 +202,7 @@ def test_what_was_rejected_is_edited_and_asked_for_again(
     bob.goto(ann.url)
     bob.get_by_role("link", name="Review and decide…").click()
     bob.get_by_role("button", name="Approve and send").click()
-    bob.get_by_text("Approved: it is running.").wait_for()
+    bob.get_by_text("Approved: it is being sent.").wait_for()
     first, second = Broadcast.objects.order_by("pk")
     assert (first.state, second.state, second.sms_body) == (State.REJECTED, State.RUNNING, "The gate stays shut")
 
