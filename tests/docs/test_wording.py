@@ -6,6 +6,7 @@ Looked at are the texts in templates, in scripts and in Python's strings, of whi
 import ast
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,8 @@ REPLACED = {
     r"\bNot ready after all\b": "Back to draft",
     r"\bThe first ones\b|\b[Ee]verything found\b|\bwould stay\b": "The first few; All results",
 }
+#: The arguments that become a label, a heading of a column or a button.
+LABELS = {"label", "description", "verbose_name", "verbose_name_plural", "title", "button"}
 #: One message of a broadcast has this name in the code and in the log alone; on screens it is a message.
 IN_CODE_ALONE = re.compile(r"\b[Dd]eliver(?:y|ies)\b")
 #: Inside a sentence it is always "by e-mail".
@@ -152,3 +155,24 @@ def test_headings_buttons_and_columns_have_one_capital() -> None:
             wrong += [(path.name, word) for word in others if word[:1].isupper() and word not in NAMES]
 
     assert not wrong
+
+
+def labels(module: str) -> Iterator[str]:
+    """What a module gives to forms, columns, buttons and headings by their names."""
+    for node in ast.walk(ast.parse(module)):
+        if isinstance(node, ast.keyword) and node.arg in LABELS and isinstance(node.value, ast.Constant):
+            yield str(node.value.value)
+
+
+def test_labels_that_stand_in_code_have_one_capital_too() -> None:
+    code = [path for path in sorted((PROJECT / "notifier").rglob("*.py")) if "migrations" not in path.parts]
+    words = [(path.name, label.split()) for path in code for label in labels(path.read_text())]
+    inner = [
+        (name, word.strip("(“”,.:…?)"))
+        for name, pieces in words
+        for before, word in pairwise(pieces)
+        if not before.endswith((".", ":", "?"))
+    ]
+
+    assert len(words) > 100
+    assert not [(name, word) for name, word in inner if word[:1].isupper() and word not in NAMES]
