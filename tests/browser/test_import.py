@@ -93,7 +93,7 @@ def test_columns_are_recognised_by_contents_and_the_country_of_numbers_is_asked_
     expect(page.get_by_role("row", name="Kontakt")).to_contain_text("Recognised by its values")
     expect(page.get_by_label("Kontakt")).to_have_value("email")
     # Whose numbers these are nobody knows yet.
-    country = page.get_by_label("Phone numbers without a country code are from")
+    country = page.get_by_label("Phone numbers without a country code are numbers in")
     expect(country).to_have_value("")
     country.select_option("AT")
     page.get_by_label("Ruf").select_option("phone")

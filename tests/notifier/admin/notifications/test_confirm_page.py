@@ -188,7 +188,7 @@ def test_the_page_tells_how_long_it_takes_and_what_it_costs(admin: Browser) -> N
     assert "About 100 seconds" in page
     assert "10 e-mails, 0.02 SMS per second" in page
     assert '<strong id="total">4</strong> <span class="quiet">2 e-mails and 2 SMS</span>' in page
-    assert '<strong>3</strong> <span class="quiet">exact, with the clients’ current names; at most 2' in page
+    assert '<strong>3</strong> <span class="quiet">exact for the clients’ current names; at most 2' in page
 
 
 def test_a_sample_is_said_to_be_one(admin: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
