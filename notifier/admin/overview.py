@@ -82,7 +82,7 @@ def try_again_page(request: HttpRequest, name: str) -> HttpResponse:
         return HttpResponseNotAllowed(["POST"])
     channel = Channel(name)
     if breakers.probe_now(channel=channel, now=clock.now()):
-        messages.success(request, f"Trying {channel.in_words} now, with a single delivery.")
+        messages.success(request, f"Trying {channel.in_words} now, with a single message.")
     else:
         messages.info(request, f"{channel.label} is no longer paused.")
     return redirect("admin:index")

@@ -121,11 +121,11 @@ def _refusal(broadcast_id: int, by: User, now: datetime) -> lifecycle.BroadcastE
     if broadcast is None:
         return lifecycle.refusal(Act.APPROVE, broadcast_id)
     if broadcast.created_by_id == by.pk:
-        return OwnRequest(f"You requested {broadcast} yourself, so someone else has to approve it.")
+        return OwnRequest(f"You created {broadcast} yourself, so someone else has to approve it.")
     if has_changed(broadcast=broadcast, user=by):
         is_time = broadcast.text_by_id != by.pk and not broadcast.changes.filter(by=by, what=What.TEXT).exists()
         what = "time" if is_time else "text"
         return OwnRequest(f"You changed the {what} of {broadcast} yourself, so someone else has to approve it.")
     if broadcast.is_expired(now):
-        return NotAllowed(f"{broadcast} has expired, so it can’t be sent. Request it again with another time.")
+        return NotAllowed(f"{broadcast} has expired, so it can’t be sent. Send it again with another time.")
     return NotAsShown()

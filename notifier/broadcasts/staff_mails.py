@@ -143,7 +143,7 @@ def _body(mail: StaffMail) -> str:
     by = broadcast.created_by.get_username() if broadcast.created_by else "the command line"
     match mail.what:
         case What.TO_APPROVE:
-            said = f"{about} needs your approval. It was requested by {by}. {_starts(broadcast)}"
+            said = f"{about} needs your approval. It was created by {by}. {_starts(broadcast)}"
             return f"{said}\n\nReview and decide:\n{_url(broadcast, 'approve')}\n"
         case What.REJECTED:
             who = broadcast.rejected_by.get_username() if broadcast.rejected_by else "An approver"

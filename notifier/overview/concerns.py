@@ -102,7 +102,7 @@ def find(*, health: list[Health], may: May, now: datetime, user_id: int | None =
 
 def _of_part(part: Health, may: May) -> Concern:
     if part.paused:
-        paused = Concern(f"paused-{part.paused.value}", f"{part.part} stopped", part.words, Kind.PROBLEM)
+        paused = Concern(f"paused-{part.paused.value}", f"{part.part} paused automatically", part.words, Kind.PROBLEM)
         if not may(groups.CONTROL_BROADCAST):
             return paused
         return replace(
@@ -121,7 +121,7 @@ def _dead_letters(number: int) -> list[Concern]:
     they, them = ("it was", "it") if number == 1 else ("they were", "them")
     words = (
         f"{numbers.counted(number, 'dead letter')}: no consumer could read {them}, so {they} set aside. "
-        f"No delivery is lost: each is sent again automatically. To see what is wrong and discard {them}, run"
+        f"No message is lost: each is sent again automatically. To see what is wrong and discard {them}, run"
     )
     return [Concern("dead-letters", "Dead letters", words, command="python manage.py purge_dead_letters")]
 
@@ -189,7 +189,7 @@ def _late(now: datetime) -> list[Concern]:
     return [
         Concern(
             f"late-{broadcast.pk}",
-            "Late",
+            "Overdue",
             f"“{broadcast.title}” was due to start at {shown_time(broadcast.scheduled_for or now, now)} and has not. "
             "It starts once a dispatcher is running.",
             Kind.PROBLEM,
@@ -251,7 +251,7 @@ def _failed(may: May, now: datetime) -> list[Concern]:
     ended = Broadcast.objects.filter(state=State.FINISHED, finished_at__gt=now - FAILED_FOR, followed_by=None)
     newest = ended.unexpired(now).order_by("-pk")[:MAX_COUNTED]
     found = [(broadcast, sheets.sheet(broadcast).count(Delivery.State.FAILED)) for broadcast in newest]
-    button = "View and retry" if may(groups.RESOLVE_DELIVERY) else "View"
+    button = "View and send again" if may(groups.RESOLVE_DELIVERY) else "View"
     return [
         Concern(
             f"failed-{broadcast.pk}",
@@ -286,7 +286,7 @@ def _unknown() -> list[Concern]:
     if not number:
         return []
     words = (
-        f"{numbers.counted(number, 'delivery', 'deliveries')} may or may not have arrived. Decide what to do: "
+        f"{numbers.counted(number, 'message')} may or may not have arrived. Decide what to do: "
         "mark those in the provider’s log as sent, or send them again."
     )
     url = reverse("admin:notifier_delivery_changelist", query={"state__exact": Delivery.State.UNKNOWN})

@@ -101,9 +101,9 @@ def _breaker_health(breaker: Breaker, now: datetime) -> Health:
         when = f"at {wall_clocks.shown_time(breaker.probe_at, now, shape='H:i:s')}"
     words = (
         f"{channel.label} was paused automatically at {wall_clocks.shown_time(breaker.opened_at or now, now)}: {why}. "
-        f"A single delivery is tried {when}. Once one succeeds, sending resumes automatically."
+        f"A single message is tried {when}. Once one succeeds, sending resumes automatically."
     )
-    return Health(str(channel.label), False, words, paused=channel, stops="paused after failures", channel=channel)
+    return Health(str(channel.label), False, words, paused=channel, stops="paused automatically", channel=channel)
 
 
 def _consumer_health(channel: Channel, consumers: list[Process]) -> Health:

@@ -183,7 +183,7 @@ def announcement(sheet: Sheet) -> str:
     if broadcast.finished_at is not None:
         return f"{broadcast.get_state_display()}: {sheet.result}."
     if broadcast.state == Broadcast.State.RUNNING and sheet.expanded_share < 1:
-        return "Running: working out who gets it."
+        return "Sending: working out who gets it."
     said = [f"{broadcast.get_state_display()}: {int(sheet.bar.share * 10) * 10}% sent", *sheet.stalls]
     return " ".join(f"{sentence}." for sentence in said)
 

@@ -27,9 +27,9 @@ _FIELD = re.compile(r"(add|keep|seen)\.(\d{1,18})\.([a-z]{1,10})", re.ASCII)
 _EMAIL, _SMS = Channel.EMAIL, Channel.SMS
 _SOURCE = Suppression.Source
 _UNAVAILABLE = {_EMAIL: "we don’t have your e-mail address", _SMS: "we don’t have your phone number"}
-_CLOSED = "stopped. See above how to get it again"
+_CLOSED = "unsubscribed. See above how to get it again"
 _SUPPRESSED = {
-    (_EMAIL, _SOURCE.CLIENT): "You stopped all e-mails. To get some again, turn them on here.",
+    (_EMAIL, _SOURCE.CLIENT): "You unsubscribed from all e-mails. To get some again, turn them on here.",
     (_SMS, _SOURCE.CLIENT): (
         "You replied STOP, so we don’t send you SMS. To get them again, reply START to one of our messages."
     ),
@@ -47,8 +47,8 @@ _SUPPRESSED = {
 }
 #: For every other source.
 _STOPPED = {
-    _EMAIL: "E-mails to you are stopped, whatever is turned on here. To get them again, please contact us.",
-    _SMS: "SMS to you are stopped, whatever is turned on here. To get them again, please contact us.",
+    _EMAIL: "We don’t send you e-mails, whatever is turned on here. To get them again, please contact us.",
+    _SMS: "We don’t send you SMS, whatever is turned on here. To get them again, please contact us.",
 }
 
 

@@ -77,7 +77,7 @@ def test_it_is_scheduled_with_the_button_that_says_so(
     page.get_by_label("Now").check()
     page.get_by_role("button", name="Start now").click()
 
-    page.get_by_text("Changed: it is running.").wait_for()
+    page.get_by_text("Changed: it is being sent.").wait_for()
     assert Broadcast.objects.get().state == State.RUNNING
 
 
@@ -145,8 +145,8 @@ def test_two_people_send_what_is_too_much_for_one(
     settings.APPROVAL_ABOVE = 5
     ann, bob = enter("ann"), enter("bob", "phone")
     ann.goto(confirm_page(notification))
-    ann.get_by_role("button", name="Ask for approval to send 3 e-mails and 3 SMS").click()
-    ann.get_by_text("You requested it, so someone else has to approve it").wait_for()
+    ann.get_by_role("button", name="Submit 3 e-mails and 3 SMS for approval").click()
+    ann.get_by_text("You created it, so someone else has to approve it").wait_for()
     assert ann.get_by_role("link", name="Review and decide…").count() == 0
 
     bob.goto(reverse("admin:index"))
@@ -167,7 +167,7 @@ def test_two_people_send_what_is_too_much_for_one(
     bob.get_by_text("The gate is shut").wait_for()
     bob.get_by_role("button", name="Approve and send").click()
 
-    bob.get_by_text("Approved: it is running.").wait_for()
+    bob.get_by_text("Approved: it is being sent.").wait_for()
     sent = Broadcast.objects.get()
     assert (sent.state, sent.sms_body, str(sent.approved_by)) == (State.RUNNING, "The gate is shut", "bob")
 
@@ -179,7 +179,7 @@ def test_what_was_rejected_is_edited_and_asked_for_again(
     settings.APPROVAL_ABOVE = 5
     ann, bob = (enter(name, size, java_script_enabled=has_script) for name, size in (("ann", "phone"), ("bob", "desk")))
     ann.goto(confirm_page(notification))
-    ann.get_by_role("button", name="Ask for approval").click()
+    ann.get_by_role("button", name="for approval").click()
     ann.wait_for_url("**/progress/")
     bob.goto(reverse("admin:notifier_broadcast_approve", args=[Broadcast.objects.get().pk]))
 
@@ -196,13 +196,13 @@ def test_what_was_rejected_is_edited_and_asked_for_again(
     ann.get_by_label("SMS text").fill("The gate stays shut")
     role = "link" if has_script else "button"
     ann.get_by_role(role, name="Save and continue to send").click()  # type: ignore[arg-type]
-    ann.get_by_role("button", name="Ask for approval").click()
+    ann.get_by_role("button", name="for approval").click()
     ann.wait_for_url("**/progress/")
 
     bob.goto(ann.url)
     bob.get_by_role("link", name="Review and decide…").click()
     bob.get_by_role("button", name="Approve and send").click()
-    bob.get_by_text("Approved: it is running.").wait_for()
+    bob.get_by_text("Approved: it is being sent.").wait_for()
     first, second = Broadcast.objects.order_by("pk")
     assert (first.state, second.state, second.sms_body) == (State.REJECTED, State.RUNNING, "The gate stays shut")
 
@@ -217,7 +217,7 @@ def test_without_javascript_it_is_scheduled_approved_and_cancelled(
     moment = timezone.now() + timedelta(days=2, minutes=1)
     ann.get_by_label("Starts").fill(f"{moment:%Y-%m-%dT%H:%M}")
     ann.get_by_label("To confirm, type the number of messages").fill("6")
-    ann.get_by_role("button", name="Ask for approval").click()
+    ann.get_by_role("button", name="for approval").click()
     ann.wait_for_url("**/progress/")
 
     bob.goto(ann.url)

@@ -165,7 +165,7 @@ def test_the_profile_comes_first_and_the_form_when_it_is_asked_for(desk: Page, s
     desk.get_by_role("link", name="Edit").click()
     expect(desk.get_by_label("Name")).to_be_focused()
     expect(desk.locator("#suppressed")).to_be_in_viewport()
-    desk.get_by_role("link", name="Cancel").click()
+    desk.get_by_role("link", name="Back").click()
     expect(profile).to_be_visible()
 
     desk.get_by_role("link", name="Edit").click()

@@ -138,7 +138,7 @@ def test_a_decision_about_a_long_list_is_taken(enter: Callable[..., Page]) -> No
     page.goto(urls["Send 1 again"])
     page.get_by_label("Reason").fill("the mailbox was full")
     page.get_by_role("button", name="Send 1 again").click()
-    page.get_by_text("To be sent again: 1 delivery.").wait_for()
+    page.get_by_text("To be sent again: 1 message.").wait_for()
     page.goto(urls["Archive 1 client"])
     page.get_by_role("button", name="Archive 1 client").click()
     page.get_by_text("1 client archived").wait_for()

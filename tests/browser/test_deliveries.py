@@ -138,13 +138,13 @@ def test_a_retry_is_the_highlighted_act_and_sends_what_failed_again(
 ) -> None:
     broadcast = an_ended()
     page = open_page(new_page(1440, 900, java_script_enabled=has_script), page_of(broadcast))
-    assert page.locator("main .button.primary").all_inner_texts() == ["Retry failed…", "Retry failed…"]
+    assert page.locator("main .button.primary").all_inner_texts() == ["Send failed again…", "Send failed again…"]
 
     page.locator("#step-retry").click()
     page.get_by_label("Reason").fill("the mailbox was full")
     page.get_by_role("button", name="Send 2 again").click()
 
-    expect(page.locator("#live")).to_contain_text("Running")
+    expect(page.locator("#live")).to_contain_text("Sending")
     expect(page.locator("#problems")).to_contain_text("1 unknown")
     assert broadcast.deliveries.filter(state="PENDING").count() == 2
 
@@ -225,7 +225,7 @@ def test_what_is_said_aloud_is_changed_seldom(page: Page, open_page: Callable[[P
     Broadcast.objects.update(cursor=1, audience_upto=1, tallied_at=timezone.now())
     open_page(page, page_of(broadcast))
     said = page.get_by_role("status")
-    expect(said).to_contain_text("Running: 10% sent.")
+    expect(said).to_contain_text("Sending: 10% sent.")
     page.evaluate(
         """() => {
             window.changes = 0;
@@ -237,7 +237,7 @@ def test_what_is_said_aloud_is_changed_seldom(page: Page, open_page: Callable[[P
     for sent in (2, 3):
         Broadcast.objects.update(tally={"audience": 10, "counts": {"email": {"SENT": sent, "PENDING": 10 - sent}}})
         expect(page.locator(".vitals")).to_contain_text(f"{sent} of 10")
-        expect(said).to_contain_text(f"Running: {sent}0% sent.")
+        expect(said).to_contain_text(f"Sending: {sent}0% sent.")
         for _ in range(2):
             with page.expect_response(re.compile(re.escape(page_of(broadcast)))):
                 pass

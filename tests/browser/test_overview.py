@@ -45,7 +45,7 @@ def test_the_bars_move_others_appear_and_the_polling_ends(page: Page, live_serve
 
     running("Garden flats")
     expect(page.get_by_role("link", name="Garden flats")).to_be_visible()
-    expect(page.locator("#under-way-words")).to_have_text("2 broadcasts in progress.")
+    expect(page.locator("#under-way-words")).to_have_text("2 broadcasts being sent.")
 
     Broadcast.objects.update(state=Broadcast.State.FINISHED, finished_at=timezone.now(), tallied_at=timezone.now())
     expect(page.locator("#under-way-words")).to_have_text("Nothing is being sent.")
@@ -78,7 +78,7 @@ def test_a_paused_channel_is_tried_again_from_the_overview(
 
     page.get_by_role("button", name="Try again now").click()
 
-    expect(page.get_by_text("Trying e-mail now, with a single delivery.")).to_be_visible()
+    expect(page.get_by_text("Trying e-mail now, with a single message.")).to_be_visible()
 
 
 def test_the_chart_says_what_it_shows_and_opens_as_a_table_by_keyboard(page: Page, live_server: LiveServer) -> None:

@@ -46,14 +46,14 @@ def test_staff_settle_what_nobody_knows_and_each_message_is_where_they_say(
 
     page.goto(f"{address}/admin/notifier/delivery/{marked}/change/")
     page.get_by_role("link", name="Mark as sent…").click()
-    decide(page, "Mark 1 as sent", "Marked as sent: 1 delivery.")
+    decide(page, "Mark 1 as sent", "Marked as sent: 1 message.")
     page.goto(f"{address}/admin/notifier/delivery/?broadcast__id__exact={broadcast}&state__exact=UNKNOWN")
     for delivery, _ in again:
         page.locator(f"input[name=_selected_action][value='{delivery}']").check()
     page.locator("select[name=action]").select_option(label="Send again…")
     page.locator("button[name=index]").first.click()
     page.get_by_label("Send them again, even though some may arrive twice").check()
-    decide(page, "Send 2 again", "To be sent again: 2 deliveries.")
+    decide(page, "Send 2 again", "To be sent again: 2 messages.")
 
     # Reopened, sent, and finished once more; a mark asks for a new count all the same.
     books.wait_for(stack, broadcast, "FINISHED")

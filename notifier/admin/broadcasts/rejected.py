@@ -42,13 +42,13 @@ def _next(request: HttpRequest, broadcast: Broadcast) -> tuple[str, str, str]:
     if first := broadcast.was_to_follow_id:
         if not may(groups.SEND_BROADCAST):
             return "", "", ""
-        words = f"It was a follow-up to #{first}, which can be followed up again."
+        words = f"It was a follow-up to #{first}, which can be sent again to those who missed it."
         return f"View #{first}", reverse("admin:notifier_broadcast_progress", args=[first]), words
     url = reverse("admin:notifier_notification_change", args=[broadcast.notification_id])
     if may(groups.CHANGE_NOTIFICATION):
-        words = "Edit the text, then send it again as a new request."
+        words = "Edit the text, then submit it again."
         return "Edit and resubmit…", url, words
     if may(groups.VIEW_NOTIFICATION):
-        words = "Ask an editor to change the text, then send it again from there."
+        words = "Ask an editor to change the text, then resubmit it from there."
         return "View the notification", url, words
     return "", "", ""

@@ -47,7 +47,7 @@ class ClientForm(StaleModelForm):
     # --- What must not have changed since the page was shown, besides the fields ---
     labels: ClassVar[Mapping[str, str]] = {
         "is_active": "whether the client is archived",
-        "stopped_at": "the client stopped all messages",
+        "stopped_at": "the client unsubscribed from everything",
     }
 
     #: Compared by the matrix, where it has changed.

@@ -88,7 +88,7 @@ class AccessAttemptAdmin(LogInAdmin):
     def failures(self, attempt: AccessAttempt) -> int:
         return int(attempt.failures_since_start)
 
-    @admin.display(description="last try")
+    @admin.display(description="last attempt")
     def last_try(self, attempt: AccessAttempt) -> datetime:
         moment: datetime = attempt.attempt_time
         return moment

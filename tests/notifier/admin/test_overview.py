@@ -155,7 +155,7 @@ def test_who_may_see_nothing_sees_no_numbers(staff: LogIn) -> None:
 
     text = page.content.decode()
     assert page.status_code == 200
-    for heading in ("Sending now", "Scheduled next", "Deliveries per day", "Clients and consent", "Recently sent"):
+    for heading in ("Sending now", "Scheduled next", "Messages per day", "Clients and consent", "Recently sent"):
         assert heading not in text
     assert "await" not in text
     assert "may or may not have arrived" not in text
@@ -255,7 +255,7 @@ def test_before_anything_was_sent_the_place_has_what_to_do(
     text = words(staff(BROADCASTS, *rights).get(reverse("admin:index")))
 
     assert "Nothing has been sent yet." in text
-    assert "Deliveries per day" not in text
+    assert "Messages per day" not in text
     inside = text.split('class="nothing"')[1].split("</section>")[0]
     assert re.findall('href="([^"]+)"', inside) == ([reverse(f"admin:{action}")] if action else [])
 
@@ -265,7 +265,7 @@ def test_while_the_first_is_being_sent_nothing_says_that_nothing_was(admin: Brow
 
     text = words(admin.get(reverse("admin:index")))
 
-    assert "Nothing has ended yet." in text
+    assert "Nothing has finished yet." in text
     assert "Nothing has been sent yet." not in text
 
 
@@ -389,7 +389,7 @@ def test_the_menu_calls_each_list_as_staff_do(admin: Browser) -> None:
     }
 
     assert menu == {
-        "Send": ["Notifications", "Pictures", "Broadcasts", "Deliveries", "Manual decisions"],
+        "Send": ["Notifications", "Pictures", "Broadcasts", "Messages", "Manual decisions"],
         "Clients": ["Clients", "Inbox", "Topics", "Suppressions", "Imports"],
         "System": ["Brand", "Processes", "Queue", "Sending speed"],
         "Access": ["Users", "Groups", "Failed log-ins", "Log-ins"],
@@ -474,7 +474,7 @@ def test_the_button_makes_the_next_try_due(staff: LogIn) -> None:
     answer = browser.post(reverse("admin:try_again", args=["email"]), follow=True)
 
     assertRedirects(answer, reverse("admin:index"))
-    assert "Trying e-mail now, with a single delivery." in answer.content.decode()
+    assert "Trying e-mail now, with a single message." in answer.content.decode()
     probe_at = Breaker.objects.get().probe_at
     assert probe_at is not None
     assert probe_at <= clock.now()

@@ -72,7 +72,7 @@ def test_approvers_are_told_of_what_awaits_them_and_whoever_asked_is_not(now: da
 
     assert list(sent(now)) == [("bob@example.com", "Needs approval: Hi [first name], spring")]
     body = str(mail.outbox[0].body)
-    assert "It was requested by ann." in body
+    assert "It was created by ann." in body
     assert reverse("admin:notifier_broadcast_approve", args=[broadcast.pk]) in body
 
 

@@ -130,7 +130,7 @@ def test_unknown_deliveries_are_told_by_the_daily_tallies_of_all_times(now: date
 
     [concern] = concerns.find(health=[], may=everything, now=now)
 
-    assert concern.words.startswith("1,234 deliveries may or may not have arrived.")
+    assert concern.words.startswith("1,234 messages may or may not have arrived.")
     assert concern.url.endswith("/delivery/?state__exact=UNKNOWN")
 
 
@@ -214,7 +214,7 @@ def test_failures_that_may_be_retried_are_told(now: datetime) -> None:
 
     [concern] = concerns.find(health=[], may=everything, now=now)
 
-    assert (concern.key, concern.button) == (f"failed-{broadcast.pk}", "View and retry")
+    assert (concern.key, concern.button) == (f"failed-{broadcast.pk}", "View and send again")
     assert "6 messages failed" in concern.words
     see_only = [(groups.VIEW_BROADCAST, True)]
     assert listed(now, may=lambda right: (right, True) in see_only) == [(f"failed-{broadcast.pk}", False, "View")]

@@ -127,7 +127,7 @@ def test_a_channel_that_paused_itself_says_since_when_why_and_what_comes_next(
         "E-mail",
         False,
         "E-mail was paused automatically at 14:02 UTC: 18 of the last 20 sends failed (451 try later). A single "
-        "delivery is tried at 14:02:33 UTC. Once one succeeds, sending resumes automatically.",
+        "message is tried at 14:02:33 UTC. Once one succeeds, sending resumes automatically.",
         paused=EMAIL,
     )
 
@@ -140,7 +140,7 @@ def test_a_pause_that_lasts_says_what_the_newest_try_found(now: datetime, probes
 
     assert f"18 of the last 20 sends failed, and so did {tries} since (452 still full)." in words
     assert f"at {(now - timedelta(days=3)).day} " in words
-    assert "A single delivery is tried as soon as one is due." in words
+    assert "A single message is tried as soon as one is due." in words
 
 
 def test_a_provider_that_said_nothing_is_quoted_with_nothing(now: datetime) -> None:
@@ -187,7 +187,7 @@ def test_a_channel_that_paused_itself_stands_still_for_that(now: datetime) -> No
 
     found = process_health.health(channels=[Channel.EMAIL], now=now)
 
-    assert process_health.stalled(found) == {Channel.EMAIL: "paused after failures"}
+    assert process_health.stalled(found) == {Channel.EMAIL: "paused automatically"}
 
 
 def test_where_all_works_nothing_stands_still(now: datetime) -> None:

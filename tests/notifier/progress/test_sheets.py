@@ -98,8 +98,8 @@ def test_without_a_rate_or_an_end_no_time_is_told(changes: dict[str, Any]) -> No
         ({SMS: "no consumer"}, ["SMS stopped: no consumer"]),
         ({EMAIL: "no dispatcher", SMS: "no dispatcher"}, ["Sending stopped: no dispatcher"]),
         (
-            {EMAIL: "paused after failures", SMS: "no consumer"},
-            ["E-mail stopped: paused after failures", "SMS stopped: no consumer"],
+            {EMAIL: "paused automatically", SMS: "no consumer"},
+            ["E-mail stopped: paused automatically", "SMS stopped: no consumer"],
         ),
     ],
 )

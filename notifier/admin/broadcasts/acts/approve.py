@@ -24,7 +24,7 @@ CHANGED = "Nothing was rejected: this broadcast has changed since you opened the
 
 
 class RejectForm(forms.Form):
-    why = ReasonField(max_length=200, help_text="The person who requested it will see this.")
+    why = ReasonField(max_length=200, help_text="The person who created it will see this.")
     #: The version that the page showed: it may have been mended since.
     seen = forms.CharField(required=False, widget=forms.HiddenInput)
 

@@ -58,7 +58,7 @@ BUTTONS = {
         Button(
             "retry",
             Act.SEND_AGAIN,
-            "Retry failed",
+            "Send failed again",
             retry_failed.retry_page,
             permission=groups.RESOLVE_DELIVERY,
             tone="primary",
@@ -81,7 +81,7 @@ BUTTONS = {
             tone="danger",
             asks=True,
             number=pause_and_cancel.unsent,
-            label_with_number="Stop sending to the remaining",
+            label_with_number="Cancel the remaining",
         ),
     )
 }

@@ -46,12 +46,12 @@ def next_steps(request: HttpRequest, sheet: sheets.Sheet, retry: str, follow: Ne
         steps.append(NextStep("resolve", f"Resolve {unknown:,} unknown…", words, url))
     if failed and retry:
         words = f"{failed:,} failed. The next page counts those that can still be sent, and asks for a reason."
-        steps.append(NextStep("retry", "Retry failed…", words, retry, tone="primary"))
+        steps.append(NextStep("retry", "Send failed again…", words, retry, tone="primary"))
     if follow:
         steps.append(follow)
     if sheet.total and may(groups.EXPORT_DELIVERY) and may(groups.VIEW_DELIVERY):
         words = "Who got it and when, and why others did not, as CSV or XLSX."
-        steps.append(NextStep("export", f"Export {sheet.total:,} deliveries", words, results.list_of(broadcast)))
+        steps.append(NextStep("export", f"Export {sheet.total:,} messages", words, results.list_of(broadcast)))
     return steps
 
 

@@ -52,7 +52,7 @@ def _skipped(seen: Forecast) -> str:
 def _ask(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadcast, form: SeenAtForm) -> HttpResponse:
     sheet, now = sheets.sheet(broadcast), clock.now()
     context = {
-        **page_parts.context(model_admin, request, broadcast, "Retry failed"),
+        **page_parts.context(model_admin, request, broadcast, "Send failed again"),
         **_counted_now(broadcast, now),
         "seen_at": now.isoformat(),
         "sheet": sheet,
@@ -66,7 +66,7 @@ def _counted_now(broadcast: Broadcast, now: datetime) -> dict[str, Any]:
     """How many would be sent again, and why none of them can be; the tally's number may be old."""
     seen = recovery.count_resolvable(action=Resolution.Action.SENT_AGAIN, deliveries=_failed(broadcast), now=now)
     if not seen.number:
-        return {"number": 0, "obstacle": obstacles_in_words(seen.left) or "nothing is left to retry"}
+        return {"number": 0, "obstacle": obstacles_in_words(seen.left) or "nothing is left to send again"}
     then = claim_forecast.of_broadcast(broadcast, deliveries=_failed(broadcast), now=now)
     obstacle = "" if then.number else f"all {seen.number:,} would be skipped: {then.why}"
     return {"number": then.number, "failed": seen.number, "skipped": then, "obstacle": obstacle}

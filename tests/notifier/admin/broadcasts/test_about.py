@@ -50,7 +50,7 @@ def test_in_every_state_the_page_shows_text_audience_time_people_and_notificatio
     assert "Come and see, Cleo Client" in text
     assert reverse("admin:notifier_broadcast_email_preview", args=[broadcast.pk]) in text
     assert " to Listings by e-mail and SMS" in text
-    assert "<dt>Requested by</dt> <dd> ann, " in text
+    assert "<dt>Created by</dt> <dd> ann, " in text
     assert reverse("admin:notifier_notification_change", args=[broadcast.notification_id]) in text
     assert any(word in text for word in ("<dt>Scheduled for</dt>", "<dt>Starts</dt>", "Starts at"))
     if broadcast.approved_by:

@@ -63,7 +63,7 @@ def test_sent_remaining_and_problems_are_the_first_figures(admin: Browser) -> No
         shown = [words_of(admin.get(page_of(broadcast), query)) for broadcast in (running, finished)]
 
         figures = "Sent 1,165 of 1,980 (58%) Remaining 800 Problems 15 12 failed, 3 unknown"
-        assert f"Running {figures} Per second 20 Time" in shown[0]
+        assert f"Sending {figures} Per second 20 Time" in shown[0]
         # Nothing but when it ended stands before them.
         before, found, after = shown[1].partition(figures)
         assert found
@@ -136,9 +136,9 @@ def test_the_feed_says_problems_first_and_what_fifty_have_in_common_once(admin: 
     page = admin.get(page_of(broadcast))
 
     assert (
-        "Latest activity Client Outcome Time Problems "
+        "Latest activity Client Status Time Problems "
         "Fay 50, Fay 49, Fay 48 Failed SMS 48 more: number not in service (time) "
-        "Most recent Sam 1 Sent E-mail (time) Sam 0 Sent E-mail (time) All deliveries"
+        "Most recent Sam 1 Sent E-mail (time) Sam 0 Sent E-mail (time) All messages"
     ) in TIME.sub("(time)", words_of(page))
     assert words_of(page).count("number not in service") == 1
     behind = list_of(broadcast, state__exact="FAILED", channel__exact="sms", reason="number not in service")
@@ -432,12 +432,12 @@ def test_what_is_said_aloud_changes_with_each_tenth_and_is_not_said_twice(admin:
     Broadcast.objects.update(tally={"audience": 1998, "counts": counts})
     spoken = text_of(poll(admin, broadcast, said=said))
     Broadcast.objects.update(finished_at=timezone.now() + timedelta(seconds=1), state="FINISHED")
-    ended = text_of(poll(admin, broadcast, said="Running: 90% sent."))
+    ended = text_of(poll(admin, broadcast, said="Sending: 90% sent."))
 
-    assert said.startswith("Running: 50% sent.")
+    assert said.startswith("Sending: 50% sent.")
     assert 'id="said"' not in silent
     assert '<div id="said" hx-swap-oob="innerHTML">' in spoken
-    assert "Running: 90% sent." in spoken
+    assert "Sending: 90% sent." in spoken
     assert "Finished: 1,900 of 1,998 sent." in ended
 
 

@@ -26,7 +26,7 @@ def test_the_progress_page_says_what_it_waits_for_and_who_may(staff: LogIn) -> N
 
     page = text_of(staff(VIEW).get(page_of(broadcast, "progress")))
 
-    assert "Waiting for approval by someone else" in page
+    assert "Awaiting approval by someone else" in page
     assert "ann, " in page
     assert "bob" in page
     assert "You don’t have permission to approve broadcasts. Ask one of the people named above." in page
@@ -40,7 +40,7 @@ def test_whoever_may_approve_finds_the_way(staff: LogIn) -> None:
     page = text_of(staff(VIEW, APPROVE).get(page_of(broadcast, "progress")))
 
     assert page_of(broadcast) in page
-    assert "Waiting for your approval" in page
+    assert "Awaiting your approval" in page
 
 
 def test_the_progress_page_says_when_it_starts(admin: Browser) -> None:

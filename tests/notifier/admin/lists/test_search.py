@@ -224,9 +224,9 @@ def test_where_too_many_clients_are_found_no_delivery_is_listed_and_the_page_say
     page = admin.get(DELIVERIES, {"q": "bea"})
 
     assert list(page.context["cl"].result_list) == []
-    said = "More than 3 clients match “bea”, so no deliveries are listed. Type more of the name or address."
+    said = "More than 3 clients match “bea”, so no messages are listed. Type more of the name or address."
     assert said in text_of(page)
-    assert "No deliveries match" not in text_of(page)
+    assert "No messages match" not in text_of(page)
 
 
 @pytest.mark.usefixtures("_three_at_most")
@@ -238,7 +238,7 @@ def test_where_too_many_deliveries_are_found_none_is_listed_and_a_filter_helps(a
     page = admin.get(DELIVERIES, {"q": "bea"})
     failed = rows(admin, DELIVERIES, "bea", state__exact="FAILED")
 
-    assert "More than 3 deliveries match, so no deliveries are listed." in text_of(page)
+    assert "More than 3 messages match, so no messages are listed." in text_of(page)
     assert [delivery.state for delivery in failed] == ["FAILED"]
 
 
@@ -256,7 +256,7 @@ def test_of_too_many_nothing_is_exported_or_decided(admin: Browser) -> None:
     for page in (listed, exported):
         assert "More than 3 clients match “bea”" in text_of(page)
     assert "Nothing was exported" in text_of(exported)
-    assert "Choose the deliveries from this list." in text_of(decided)
+    assert "Choose the messages from this list." in text_of(decided)
 
 
 @pytest.mark.usefixtures("_three_at_most")

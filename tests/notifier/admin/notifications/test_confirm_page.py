@@ -316,7 +316,7 @@ def test_too_many_for_one_person_wait_and_the_page_says_so_before(admin: Browser
     send(admin, notification)
 
     assert "someone else has to approve it first" in page
-    assert "Ask for approval to send 1 e-mail and 1 SMS" in page
+    assert "Submit 1 e-mail and 1 SMS for approval" in page
     assert made().state == State.AWAITING_APPROVAL
 
 
@@ -355,7 +355,7 @@ def test_the_page_says_before_an_edit_what_it_would_do_to_broadcasts(staff: LogI
         "is awaiting approval. If you change the text, it uses the new text and someone other than you" in said["asked"]
     )
     assert "is scheduled. It has been approved. If you change the text" in said["approved"]
-    assert "It keeps its text, whatever you change here" in said["alone"]
+    assert "It keeps its text: your changes here don’t affect it" in said["alone"]
     assert said["begun"] == ""
     assert reverse("admin:notifier_broadcast_progress", args=[made["asked"].pk]) in page
     reader = staff("notifier.view_notification", "notifier.view_broadcast")

@@ -218,7 +218,7 @@ def test_where_a_second_person_has_a_say_the_page_says_so_and_leads_to_the_page_
     asked = text_of(browser.get(follow_page(broadcast)))
     page = browser.post(follow_page(broadcast), pressed(), follow=True)
 
-    assert "Ask for approval to send 2 e-mails" in asked
+    assert "Submit 2 e-mails for approval" in asked
     assert "It starts immediately" not in asked
     made = Broadcast.objects.get(follows=broadcast)
     assert page.redirect_chain[-1][0] == page_of(made)

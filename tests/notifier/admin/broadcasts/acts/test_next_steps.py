@@ -31,9 +31,9 @@ def test_what_has_ended_says_what_to_do_next_with_numbers(admin: Browser) -> Non
 
     assert steps_of(admin, an_ended()) == {
         "resolve": "Resolve 3 unknown…",
-        "retry": "Retry failed…",
+        "retry": "Send failed again…",
         "follow": "Send 2 e-mails and 1 SMS to those who missed it…",
-        "export": "Export 1,998 deliveries",
+        "export": "Export 1,998 messages",
     }
 
 
@@ -101,7 +101,7 @@ def test_an_expired_one_offers_no_retry_and_says_why(admin: Browser) -> None:
 
     assert list(steps_of(admin, broadcast)) == ["resolve", "follow", "export"]
     assert page.context["buttons"] == []
-    assert "so it can’t be retried" in text_of(page)
+    assert "so it can’t be sent again" in text_of(page)
 
 
 def test_one_that_has_not_expired_yet_is_retried(admin: Browser) -> None:
@@ -111,13 +111,13 @@ def test_one_that_has_not_expired_yet_is_retried(admin: Browser) -> None:
 
     assert "retry" in steps_of(admin, broadcast)
     assert [order.name for order, _ in page.context["buttons"]] == ["retry"]
-    assert "so it can’t be retried" not in text_of(page)
+    assert "so it can’t be sent again" not in text_of(page)
 
 
 def test_a_broadcast_that_everybody_got_says_so(admin: Browser) -> None:
     got = an_ended(tally={"audience": 2, "counts": {"email": {"SENT": 2}}})
 
-    assert steps_of(admin, got) == {"export": "Export 2 deliveries"}
+    assert steps_of(admin, got) == {"export": "Export 2 messages"}
     a_client(listings="email")
     assert steps_of(admin, got)["follow"] == "Send 1 e-mail to those who joined since…"
     assert "Everyone got it. There is nothing left to do." in text_of(admin.get(page_of(got)))

@@ -27,7 +27,7 @@ def test_nothing_is_offered_to_be_sent_again_where_nothing_is_left(admin: Browse
 
     asked = text_of(admin.get(act_url(broadcast, "retry")))
 
-    assert "This can’t be done: nothing is left to retry." in asked
+    assert "This can’t be done: nothing is left to send again." in asked
     assert 'id="do-it"' not in asked
     assert 'name="why"' not in asked
 
@@ -53,7 +53,7 @@ def test_a_retry_asks_first_takes_what_failed_and_keeps_who_and_why(admin: Brows
     # As it is, and not as the last tally had it.
     assert "Counted just now: 1 failed, and 1 can be sent again." in text_of(asked)
     assert "Send 1 again" in text_of(asked)
-    assert "To be sent again: 1 delivery." in text_of(page)
+    assert "To be sent again: 1 message." in text_of(page)
     assert {before for before, row in rows.items() if Delivery.objects.get(pk=row.pk).state != before} == {"FAILED"}
     assert Delivery.objects.get(pk=foreign.pk).state == "FAILED"
     (resolution,) = Resolution.objects.all()
