@@ -51,7 +51,7 @@ REPLACED = {
     r"\b[Aa]sk for approval\b|\b[Nn]ew request\b": "submit for approval",
     r"\b[Rr]equested (?:by|it)\b|\b[Aa]lready requested\b|\bSent by\b": "created by",
     r"\bWaiting for\W+(?:your )?approval\b": "Awaiting approval",
-    r"\bStop(?:ping)? (?:sending|the messages)\b": "cancel",
+    r"\bStop(?:ping)? (?:sending(?! to the remaining)|the messages)\b": "cancel",
     r"\bpaused after failures\b|\bpauses itself\b": "paused automatically",
     r"^\W*Late$": "Overdue",
     r"\b[Bb]roadcasts?\b[\W\d|]*\bin progress\b|^\W*Running\b(?!\.)": "being sent; Sending",

@@ -81,7 +81,7 @@ BUTTONS = {
             tone="danger",
             asks=True,
             number=pause_and_cancel.unsent,
-            label_with_number="Cancel the remaining",
+            label_with_number="Stop sending to the remaining",
         ),
     )
 }

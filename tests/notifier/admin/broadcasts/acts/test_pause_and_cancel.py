@@ -48,8 +48,8 @@ def test_cancelling_says_how_many_never_will_be_sent(admin: Browser) -> None:
     progress = text_of(admin.get(page_of(broadcast)))
     asked = text_of(admin.get(reverse("admin:notifier_broadcast_act", args=[broadcast.pk, "cancel"])))
 
-    assert 'Cancel the remaining <span id="number-cancel">800</span>…' in progress
-    assert "Cancel the remaining 800" in asked
+    assert 'Stop sending to the remaining <span id="number-cancel">800</span>…' in progress
+    assert "Stop sending to the remaining 800" in asked
 
 
 @pytest.mark.both_engines
