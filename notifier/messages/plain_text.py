@@ -154,7 +154,11 @@ def _address_after(label: str, link: Token) -> str:
     # An address that was made a link of is its own label, though its link may be written otherwise.
     if link.info == "auto":
         return ""
-    shown = str(link.attrs["href"]).removeprefix("mailto:").removeprefix("tel:")
-    if not shown or unquote(shown) == unquote(label):
+    href = str(link.attrs["href"])
+    # A subject is for the program that opens the link: with it nobody could copy the address.
+    shown = href.removeprefix("mailto:").partition("?")[0] if href.startswith("mailto:") else href.removeprefix("tel:")
+    # At a blank a mail program ends the link that it makes of an address.
+    is_label = unquote(shown) == unquote(label) and not any(map(str.isspace, label))
+    if not shown or is_label:
         return ""
     return f": {shown}" if link.attrs.get("class") == buttons.NAME else f" ({shown})"
