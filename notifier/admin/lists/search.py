@@ -129,10 +129,14 @@ def _ways(term: str, addresses: Iterable[tuple[Channel, str]]) -> list[Q]:
 
 
 def _erased_with(addresses: Iterable[tuple[Channel, str]]) -> Iterable[int]:
+    whole = [pair for pair in addresses if pair[0] == Channel.SMS or "@" in pair[1]]
+    # One list for each channel: a number as some country writes it may be one of two hundred.
     had = _any_of(
-        Q(channel=channel, digest__in=digests.digests(channel, address))
-        for channel, address in addresses
-        if channel == Channel.SMS or "@" in address
+        Q(
+            channel=channel,
+            digest__in=[one for of, address in whole if of == channel for one in digests.digests(of, address)],
+        )
+        for channel in Channel
     )
     return ErasedAddress.objects.filter(had).values_list("client_id", flat=True)[:MAX_ERASED]
 
