@@ -8,7 +8,7 @@ from django import forms
 from django.conf import settings
 from phonenumber_field.phonenumber import PhoneNumber
 
-from notifier.addresses import phones
+from notifier.addresses import phones, typed_phones
 from notifier.admin.clients import phone_note
 from notifier.admin.clients.preferences import adds_consent
 from notifier.admin.lists.reason_field import HOW_DO_WE_KNOW, EvidenceField
@@ -75,7 +75,7 @@ class ClientForm(StaleModelForm):
             return phone
         try:
             # As it was typed: a ".0" at its end is gone by now, with its nought among the digits.
-            found = phone_note.read(str(phone.raw_input or phone))
+            found = typed_phones.read(str(phone.raw_input or phone))
         except ValueError as error:
             raise forms.ValidationError(str(error)) from error
         return PhoneNumber.from_string(found.number)
@@ -90,7 +90,7 @@ class ClientForm(StaleModelForm):
         if not self.has_error("phone", "invalid"):
             return
         try:
-            phone_note.read(self["phone"].data or "")
+            typed_phones.read(self["phone"].data or "")
         except ValueError as error:
             self.errors["phone"] = self.error_class(
                 [str(error)], renderer=self.renderer, field_id=self["phone"].auto_id

@@ -7,7 +7,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from notifier.addresses import phones, regions
+from notifier.addresses import regions, typed_phones
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.wording.badges import badge
 
@@ -23,7 +23,7 @@ def below(*, is_landline: bool) -> SafeString:
 def _how() -> str:
     if region := settings.PHONE_DEFAULT_REGION:
         return f"Without a country code it is a number in {regions.in_words(region)}."
-    country = _likely()
+    country = typed_phones.likely_country()
     return f"With its country code{f', as in {regions.example(country)}' if country else ''}."
 
 
@@ -41,15 +41,6 @@ def asks() -> dict[str, str]:
     }
 
 
-def read(text: str) -> phones.Phone:
-    """The number that staff typed. Raises ValueError, with an example of the country that is most likely meant."""
-    return phones.read(text, region=settings.PHONE_DEFAULT_REGION, likely=_likely())
-
-
-def _likely() -> str:
-    return regions.of_zone(settings.CLIENT_TIME_ZONE)
-
-
 def phone_note(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpResponse:
     """Whether the number that stands in the field now is a landline's. What is wrong with it is said at saving."""
     if request.method != "POST":
@@ -57,7 +48,7 @@ def phone_note(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpRespon
     if not model_admin.has_view_permission(request):
         raise PermissionDenied
     try:
-        found = read(request.POST.get("phone", ""))
+        found = typed_phones.read(request.POST.get("phone", ""))
     except ValueError:
         return HttpResponse("")
     return HttpResponse(_said(is_landline=found.is_landline))

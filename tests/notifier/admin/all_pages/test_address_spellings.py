@@ -15,7 +15,8 @@ from notifier.consent.provider_events import Event, Kind
 from notifier.consent.suppressions import Evidence, Source
 from notifier.models import Channel, Client, Suppression
 from tests.notifier.admin.clients.test_client_admin import errors_of, filled_in
-from tests.support.factories import a_client
+from tests.support.factories import a_client, a_user
+from tests.support.forms import agree_to
 
 pytestmark = pytest.mark.both_engines
 
@@ -203,3 +204,25 @@ def test_a_number_that_does_not_exist_is_told_with_an_example_of_its_country(
     page = admin.post(ADD, filled_in(admin.get(ADD), name="Bob", email="", phone=number))
 
     assert errors_of(page)["phone"] == [f"“{number}” is not a valid phone number. {words}"]
+
+
+def test_a_wrong_number_is_told_alike_wherever_one_is_entered(admin: Browser, settings: Settings) -> None:
+    settings.PHONE_DEFAULT_REGION = settings.PHONENUMBER_DEFAULT_REGION = None
+    settings.CLIENT_TIME_ZONE = "Europe/Stockholm"
+    user = reverse("admin:auth_user_change", args=[a_user(username="ben").pk])
+
+    pages = [
+        agree_to(admin, ADD, name="Bob", phone="0701"),
+        agree_to(admin, SUPPRESS, channel="sms", address="0701", reason="asked"),
+        agree_to(admin, reverse("admin:account"), phone="0701"),
+        agree_to(admin, user, **{"profile-0-phone": "0701"}),
+    ]
+
+    for page in pages:
+        assert page.status_code == 200
+        assert "a number in Sweden looks like +46 70 123 45 67." in page.content.decode()
+        assert "+1" not in " ".join(str(error) for error in mistakes_on(page))
+
+
+def mistakes_on(page: Any) -> list[str]:
+    return re.findall(r'<ul class="errorlist[^>]*>(.*?)</ul>', page.content.decode(), re.DOTALL)
