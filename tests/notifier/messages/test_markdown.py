@@ -437,6 +437,8 @@ def test_what_is_no_address_is_shown_as_it_was_typed(text: str) -> None:
             "https://e.example/my list (https://e.example/my%20list)",
         ),
         ("[https://e.example/ü](https://e.example/ü)", "https://e.example/ü"),
+        ("[call](<tel:+44 20 7946 0018>)", "call (+44 20 7946 0018)"),
+        ("[+44 20 7946 0018](<tel:+44 20 7946 0018>)", "+44 20 7946 0018"),
         ("- **[a (b)](https://e.example/a_(b)?x=1&y=2)**", "- a (b) (https://e.example/a_(b)?x=1&y=2)"),
         ("before\n\n- one\n- two\n\nafter", "before\n\n- one\n- two\n\nafter"),
         ("9. nine\n10. ten\n    - deep\n      line", "9. nine\n10. ten\n    - deep\n      line"),
