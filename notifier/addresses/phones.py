@@ -188,25 +188,40 @@ def searched(text: str, *, region: str | None) -> list[str]:
     """How the numbers may begin that somebody looks for, as they are stored; the likeliest first.
 
     `text` is a number, or its beginning, in any notation: +44 (0)20 7946, 0044 20, 44 20, or as it is dialled within
-    its country, 020 or 20. Empty where it is none, for it has a letter or no digit. `region`: the country whose numbers
-    are likeliest without a country code. They may be of any other too, with one beginning for each calling code.
+    its country, 020 or 20. Empty where it is none, for it has a letter or no digit. `region`: the country of numbers
+    without a country code; those of others are `elsewhere`.
     """
-    text = unicodedata.normalize("NFKC", text).strip().removeprefix("tel:")
-    digits = "".join(str(unicodedata.decimal(char)) for char in text if char.isdecimal())
-    if not digits or any(unicodedata.category(char)[0] in "LM" for char in text):
+    text, digits = _typed(text)
+    if not digits:
         return []
-    before, plus, _ = text.partition("+")
-    if plus and not any(char.isdecimal() for char in before):
+    if _has_plus(text):
         return _abroad(digits)
     found = [*_whole_number(text, region), *_at_home(digits, region)] if region else []
     for prefix in _dialled_before_abroad(region):
         if dialled := re.match(prefix, digits):
             found += _abroad(digits[dialled.end() :])
     found += [] if digits.startswith("0") else _abroad(digits)
-    # Nowhere do numbers of the country begin with two noughts.
-    if len(digits) >= (ABROAD_DIGITS if region else ANYWHERE_DIGITS) and not digits.startswith("00"):
-        found += _anywhere(text, digits)
     return list(dict.fromkeys(found))
+
+
+def elsewhere(text: str, *, region: str | None) -> list[str]:
+    """As `searched`, as it is dialled within any country: one beginning for each calling code, so some two hundred."""
+    text, digits = _typed(text)
+    # Nowhere do numbers of the country begin with two noughts.
+    is_long_enough = len(digits) >= (ABROAD_DIGITS if region else ANYWHERE_DIGITS) and not digits.startswith("00")
+    return list(dict.fromkeys(_anywhere(text, digits))) if is_long_enough and not _has_plus(text) else []
+
+
+def _typed(text: str) -> tuple[str, str]:
+    """It in plain characters, and its digits; none where it has letters."""
+    text = unicodedata.normalize("NFKC", text).strip().removeprefix("tel:")
+    has_letters = any(unicodedata.category(char)[0] in "LM" for char in text)
+    return text, "" if has_letters else "".join(str(unicodedata.decimal(char)) for char in text if char.isdecimal())
+
+
+def _has_plus(text: str) -> bool:
+    before, plus, _ = text.partition("+")
+    return bool(plus) and not any(char.isdecimal() for char in before)
 
 
 def _anywhere(text: str, digits: str) -> Iterable[str]:

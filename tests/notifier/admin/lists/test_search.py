@@ -352,6 +352,28 @@ def test_every_search_is_answered_by_indexes(
     assert "SCAN notifier_client" not in plan
 
 
+def test_the_numbers_of_other_countries_are_each_looked_up_in_an_index(pekka: Client, settings: Any) -> None:
+    settings.PHONE_DEFAULT_REGION = None
+    with CaptureQueriesContext(connection) as captured:
+        found = Client.objects.filter(search.matching("040 1234567"))
+
+    asked = [query["sql"] for query in captured if "notifier_client" in query["sql"]]
+    assert [client.pk for client in found] == [pekka.pk]
+    assert len(asked) == 1
+    plan = explained(asked[0])
+    assert "notifier_client_phone_" in plan or "COVERING INDEX" in plan
+    assert "Seq Scan" not in plan
+    assert "TEMP B-TREE" not in plan
+
+
+def explained(sql: str) -> str:
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute(f"{'EXPLAIN' if connection.vendor == 'postgresql' else 'EXPLAIN QUERY PLAN'} {sql}")
+        return "\n".join(str(row[-1]) for row in cursor.fetchall())
+
+
 def test_deliveries_are_looked_up_by_the_clients_that_were_found_first(admin: Browser, pekka: Client) -> None:
     with CaptureQueriesContext(connection) as captured:
         rows(admin, DELIVERIES, "hama")
