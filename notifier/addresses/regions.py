@@ -80,16 +80,16 @@ def of_notation(number: str, *, likely: str = "") -> str:
 
 
 def _is_as_written(number: str, region: str) -> bool:
-    found = _read(number, region)
-    is_alike = found and phonenumbers.format_number(found, PhoneNumberFormat.NATIONAL) == " ".join(number.split())
-    return bool(is_alike and phonenumbers.number_type(found) in _MOBILE)
+    if (found := _read(number, region)) is None or phonenumbers.number_type(found) not in _MOBILE:
+        return False
+    return phonenumbers.format_number(found, PhoneNumberFormat.NATIONAL) == " ".join(number.split())
 
 
 def completed(number: str, region: str) -> str:
     """With its country code, as a number of the country: "+46 70 123 45 67"; empty where the country has none such."""
-    found = _read(number, region)
-    is_one = found and phonenumbers.is_valid_number(found)
-    return phonenumbers.format_number(found, PhoneNumberFormat.INTERNATIONAL) if found and is_one else ""
+    if (found := _read(number, region)) is None or not phonenumbers.is_valid_number(found):
+        return ""
+    return phonenumbers.format_number(found, PhoneNumberFormat.INTERNATIONAL)
 
 
 def _read(number: str, region: str) -> phonenumbers.PhoneNumber | None:
