@@ -102,8 +102,8 @@ class ClientForm(StaleModelForm):
         if "phone" in self.changed_data and "phone" in cleaned:
             # Among the cleaned values, so that it is saved with the number.
             self.instance.landline_ending = cleaned["landline_ending"] = self._landline_ending()
-            # For the form that comes back because something else is wrong.
-            self.fields["phone"].help_text = phone_note.below(is_landline=bool(cleaned["landline_ending"]))
+            # For the form that comes back because something else is wrong. Its field has been bound by now.
+            self["phone"].help_text = phone_note.below(is_landline=bool(cleaned["landline_ending"]))
         if not self.errors and not cleaned.get("email") and not cleaned.get("phone"):
             # At the first field that can be corrected; the error of the constraint would stand above the form.
             self.add_error("email", "Enter an e-mail address, a phone number, or both.")

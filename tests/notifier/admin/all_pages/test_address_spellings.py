@@ -213,7 +213,7 @@ def test_a_wrong_number_is_told_alike_wherever_one_is_entered(admin: Browser, se
 
     pages = [
         agree_to(admin, ADD, name="Bob", phone="0701"),
-        agree_to(admin, SUPPRESS, channel="sms", address="0701", reason="asked"),
+        admin.post(SUPPRESS, {"channel": "sms", "address": "0701", "reason": "asked"}),
         agree_to(admin, reverse("admin:account"), phone="0701"),
         agree_to(admin, user, **{"profile-0-phone": "0701"}),
     ]
