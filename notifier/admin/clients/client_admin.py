@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 
 from notifier.addresses import phones
-from notifier.admin.clients import audience_lists, bulk_acts, client_page, export, flags
+from notifier.admin.clients import audience_lists, bulk_acts, client_page, export, flags, phone_note
 from notifier.admin.clients.acts import ACTS
 from notifier.admin.clients.audience_lists import AudienceChangeList, ClientChangeList, ReachFilter
 from notifier.admin.clients.client_form import ClientForm
@@ -62,6 +62,7 @@ class ClientAdmin(GuardedDeleteAdmin):
             routing.page(self, bulk_acts.act_page, name="decide", route="decide/<str:name>/"),
             routing.page(self, explanation_page, name="why", route="<int:client_id>/why/"),
             routing.page(self, export.export_page, name="export", route="export/"),
+            routing.page(self, phone_note.phone_note, name="phone", route="phone/"),
             *super().get_urls(),
         ]
 

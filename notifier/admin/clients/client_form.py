@@ -8,7 +8,8 @@ from django import forms
 from django.conf import settings
 from phonenumber_field.phonenumber import PhoneNumber
 
-from notifier.addresses import phones
+from notifier.addresses import phones, typed_phones
+from notifier.admin.clients import phone_note
 from notifier.admin.clients.preferences import adds_consent
 from notifier.admin.lists.reason_field import HOW_DO_WE_KNOW, EvidenceField
 from notifier.clients.imports.rows import read_name
@@ -34,9 +35,9 @@ class ClientForm(StaleModelForm):
         if self.instance.pk and not self.is_bound and "name" in self.fields:
             # Whoever opens the form wants to write.
             self.fields["name"].widget.attrs["autofocus"] = True
-        phone = self.fields.get("phone")
-        if phone and self.instance.has_landline:
-            phone.help_text = "This is a landline number, so no SMS is sent to it."
+        if phone := self.fields.get("phone"):
+            phone.help_text = phone_note.below(is_landline=self.instance.has_landline)
+            phone.widget.attrs |= phone_note.asks()
         # A reader's form has no fields.
         if field := cast(forms.ChoiceField | None, self.fields.get("time_zone")):
             choices = timezones.zone_choices("From their phone number")
@@ -74,7 +75,7 @@ class ClientForm(StaleModelForm):
             return phone
         try:
             # As it was typed: a ".0" at its end is gone by now, with its nought among the digits.
-            found = phones.read(str(phone.raw_input or phone), region=settings.PHONE_DEFAULT_REGION)
+            found = typed_phones.read(str(phone.raw_input or phone))
         except ValueError as error:
             raise forms.ValidationError(str(error)) from error
         return PhoneNumber.from_string(found.number)
@@ -89,7 +90,7 @@ class ClientForm(StaleModelForm):
         if not self.has_error("phone", "invalid"):
             return
         try:
-            phones.read(self["phone"].data or "", region=settings.PHONE_DEFAULT_REGION)
+            typed_phones.read(self["phone"].data or "")
         except ValueError as error:
             self.errors["phone"] = self.error_class(
                 [str(error)], renderer=self.renderer, field_id=self["phone"].auto_id
@@ -101,6 +102,8 @@ class ClientForm(StaleModelForm):
         if "phone" in self.changed_data and "phone" in cleaned:
             # Among the cleaned values, so that it is saved with the number.
             self.instance.landline_ending = cleaned["landline_ending"] = self._landline_ending()
+            # For the form that comes back because something else is wrong. Its field has been bound by now.
+            self["phone"].help_text = phone_note.below(is_landline=bool(cleaned["landline_ending"]))
         if not self.errors and not cleaned.get("email") and not cleaned.get("phone"):
             # At the first field that can be corrected; the error of the constraint would stand above the form.
             self.add_error("email", "Enter an e-mail address, a phone number, or both.")

@@ -1,7 +1,7 @@
 """Users and groups. Nobody gives themselves or others more than they may do."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
@@ -14,6 +14,7 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from notifier.admin.lists.base import BackOfficeAdmin
+from notifier.forms.phone_fields import PhoneField
 from notifier.forms.stale_forms import SeenField, StaleModelForm
 from notifier.models import Profile
 from notifier.staff import groups, timezones
@@ -38,6 +39,7 @@ class ProfileForm(StaleModelForm):
     class Meta:
         model = Profile
         fields = ("phone", "time_zone")
+        field_classes: ClassVar[dict[str, Any]] = {"phone": PhoneField}
 
 
 class ProfileInline(admin.StackedInline):

@@ -243,6 +243,7 @@ def test_a_published_password_opens_nothing_where_others_come(settings: Any, nam
 
     assert answer.status_code == 200
     assert "This password is published in the documentation" in answer.content.decode()
+    assert "manage.py" not in answer.content.decode()
     settings.PUBLIC_URL = "http://localhost:8000"
     assert log_in(name, "admin").status_code == 302
 

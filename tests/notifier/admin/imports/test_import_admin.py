@@ -188,7 +188,8 @@ def test_the_country_of_numbers_without_a_code_is_asked_for(importer: Browser) -
 
     assert '<option value="" selected>No country' in shown
     assert "Sweden (+46)" in shown
-    assert "Choose a country from the list." in refused
+    assert '<a href="#region">Choose a country from the list.</a>' in refused
+    assert 'aria-describedby="region_error"' in refused
     assert str(Client.objects.get().phone) == "+46701740605"
 
 

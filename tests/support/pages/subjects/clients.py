@@ -1,7 +1,7 @@
 """Clients, what staff decide about them, and why somebody got a broadcast."""
 
 from tests.support.pages.of_model import action, of_model
-from tests.support.pages.page import Needs, Page, Picture, Post, View, at
+from tests.support.pages.page import Kind, Needs, Page, Picture, Post, View, at
 from tests.support.pages.steps import open_filters
 
 EXPORT: Needs = ("view_client", "export_client")
@@ -82,6 +82,12 @@ PAGES = [
             Picture(name="client-erase", at=at("erase", query={"ids": "{client}"}), docs="erase"),
         ),
         timed=tuple(at(name, query=query) for name in DECISIONS for query in LONG_LISTS),
+    ),
+    Page(
+        name="notifier_client_phone",
+        needs=("view_client",),
+        kind=Kind.ACTION,
+        posts=(Post(data={"phone": "+44 20 7946 0018"}, answers=True, changes=False),),
     ),
     Page(
         name="notifier_client_export",
