@@ -90,7 +90,7 @@ def follow_up(page: Page, broadcast: Broadcast) -> None:
     expect(page.locator("#left-out")).to_contain_text("1 unknown")
     page.get_by_role("button", name="Send 3 e-mails").click()
     page.wait_for_url(lambda url: url.endswith("/progress/") and page_of(broadcast) not in url)
-    expect(page.locator(".lead")).to_contain_text(f"goes to those who missed #{broadcast.pk}")
+    expect(page.locator(".lead")).to_contain_text(f"follow-up to #{broadcast.pk}")
 
 
 def reached_by_follow_up(broadcast: Broadcast) -> set[str]:
