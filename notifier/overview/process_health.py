@@ -93,7 +93,7 @@ def _breaker_health(breaker: Breaker, now: datetime) -> Health:
     channel = Channel(breaker.channel)
     why = f"{breaker.failed} of the last {breaker.given} sends failed"
     if breaker.probes:
-        why += f", and so did {numbers.counted(breaker.probes, 'test', 'tests')} since"
+        why += f", and {numbers.counted(breaker.probes, 'attempt')} since then failed too"
     if said := " ".join(breaker.detail.split()).rstrip("."):
         why += f" ({said})"
     when = "as soon as one is due"

@@ -69,6 +69,12 @@ def percent(share: float) -> str:
 
 
 @register.filter
+def known(number: str, is_known: bool) -> str:
+    """The number, or a dash where nobody has counted yet: that is not 0."""
+    return number if is_known else NOTHING
+
+
+@register.filter
 def shown(value: Any) -> str:
     """A field's value as staff read it: yes, no, a date, a number in groups of digits, or a dash for nothing."""
     if isinstance(value, bool):

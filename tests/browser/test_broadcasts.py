@@ -1,5 +1,6 @@
 """From the confirm page to a broadcast, in a real browser: at a time, with a number typed, and with a second person."""
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -11,7 +12,7 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from notifier.models import Broadcast, Notification
-from tests.support.factories import a_client, a_notification, a_user
+from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification, a_user
 from tests.support.pages.browsing import log_in
 
 # The server answers from another thread, which must see the rows.
@@ -242,3 +243,53 @@ def test_a_count_leads_to_its_clients(enter: Callable[..., Page], notification: 
 
     page.get_by_role("link", name="Nobody Example").wait_for()
     assert page.locator("#result_list tbody tr").count() == 1
+
+
+def test_what_changes_with_the_state_changes_without_a_reload_and_what_was_counted_stays(
+    enter: Callable[..., Page], notification: Notification
+) -> None:
+    soon = timezone.now() + timedelta(hours=1)
+    broadcast = a_broadcast(notification=notification, state=State.SCHEDULED, started_at=None, scheduled_for=soon)
+    page = enter("ann")
+    page.goto(reverse("admin:notifier_broadcast_progress", args=[broadcast.pk]))
+    counted = page.locator("#messages-now")
+
+    for _ in range(2):
+        with page.expect_response(re.compile(r"/progress/")):
+            pass
+        expect(counted).to_contain_text("3 e-mails and 3 SMS, counted just now.")
+    expect(page.locator("#lead")).to_contain_text("created")
+
+    Broadcast.objects.update(state=State.RUNNING, started_at=timezone.now())
+    expect(page.locator("#lead")).to_contain_text("started")
+    expect(counted).to_have_count(0)
+
+    # An edit of the text while it awaits approval changes the heading too.
+    Broadcast.objects.update(state=State.AWAITING_APPROVAL, started_at=None, subject="The gate is shut")
+    expect(page.get_by_role("heading", level=1)).to_have_text("The gate is shut")
+
+
+@pytest.mark.parametrize("size", WIDTHS)
+def test_the_next_steps_are_as_wide_as_each_other_and_stay_in_their_column(
+    enter: Callable[..., Page], notification: Notification, size: str
+) -> None:
+    ended: dict[str, Any] = {"state": State.FINISHED, "finished_at": timezone.now(), "tallied_at": timezone.now()}
+    tally = {"audience": 5, "counts": {"email": {"SENT": 3, "FAILED": 1, "UNKNOWN": 1}}}
+    broadcast = a_broadcast(notification=notification, tally=tally, **ended)
+    a_delivery(broadcast=broadcast, state="FAILED")
+    page = enter("ann", size)
+    page.goto(reverse("admin:notifier_broadcast_progress", args=[broadcast.pk]))
+
+    steps = page.locator(".steps li")
+    expect(steps).to_have_count(4)
+    boxes = [button.bounding_box() for button in steps.locator(".button").all()]
+    sentences = [sentence.bounding_box() for sentence in steps.locator(".quiet").all()]
+
+    assert len({(round(box["x"]), round(box["width"])) for box in boxes if box}) == 1
+    assert all(
+        box and said and (box["x"] + box["width"] <= said["x"] or box["y"] < said["y"])
+        for box, said in zip(boxes, sentences, strict=True)
+    )
+    assert not sticks_out(page)
+    # What stands out comes first.
+    expect(page.locator("main .button").first).to_have_id("step-retry")

@@ -60,8 +60,8 @@ def test_staff_settle_what_nobody_knows_and_each_message_is_where_they_say(
     wait_until(lambda: set(stack.states()) <= {(c, s) for c in ("email", "sms") for s in ("SENT", "SKIPPED")})
     page.goto(f"{address}/admin/notifier/broadcast/{broadcast}/progress/")
     expect(page.locator("#state-UNKNOWN dd")).to_have_text("0")
-    expect(page.locator("#balance")).to_contain_text("Audience")
-    expect(page.locator("#balance")).not_to_contain_text("add up")
+    # The numbers add up.
+    expect(page.locator("#balance")).to_have_count(0)
     # Only those whom staff sent it again have it twice.
     twice = Counter(("email", recipient) for _, recipient in again)
     assert books.reached(smtp_process, sms_process) == books.expected(stack, notification) + twice

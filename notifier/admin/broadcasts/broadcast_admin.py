@@ -111,9 +111,13 @@ class BroadcastAdmin(ReadOnlyAdmin):
     def skipped(self, broadcast: Broadcast) -> str:
         return _number(broadcast, Delivery.State.SKIPPED)
 
-    @admin.display(description="audience")
+    @admin.display(description="messages")
     def audience_shown(self, broadcast: Broadcast) -> str:
-        return NOTHING if broadcast.started_at is None else f"{sheets.sheet(broadcast).audience:,}"
+        """How many messages are to be sent; who is skipped has a column of their own."""
+        sheet = sheets.sheet(broadcast)
+        if broadcast.started_at is None or not sheet.is_counted:
+            return NOTHING
+        return f"{sheet.bar.to_send:,}" + ("" if sheet.bar.known_share >= 1 else " so far")
 
     @admin.display(description="started")
     def begun(self, broadcast: Broadcast) -> SafeString:

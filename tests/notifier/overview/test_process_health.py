@@ -132,13 +132,13 @@ def test_a_channel_that_paused_itself_says_since_when_why_and_what_comes_next(
     )
 
 
-@pytest.mark.parametrize(("probes", "tries"), [(1, "1 test"), (4, "4 tests")])
+@pytest.mark.parametrize(("probes", "tries"), [(1, "1 attempt"), (4, "4 attempts")])
 def test_a_pause_that_lasts_says_what_the_newest_try_found(now: datetime, probes: int, tries: str) -> None:
     an_open_breaker(now=now, probes=probes, detail="452 still full", opened_at=now - timedelta(days=3))
 
     words = health(now, EMAIL)["E-mail"].words
 
-    assert f"18 of the last 20 sends failed, and so did {tries} since (452 still full)." in words
+    assert f"18 of the last 20 sends failed, and {tries} since then failed too (452 still full)." in words
     assert f"at {(now - timedelta(days=3)).day} " in words
     assert "A single message is tried as soon as one is due." in words
 

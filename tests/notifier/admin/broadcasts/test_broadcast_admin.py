@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -35,7 +35,8 @@ def act_url(broadcast: Broadcast, name: str) -> str:
 
 
 def a_told_broadcast(**fields: Any) -> Broadcast:
-    told: dict[str, Any] = {"tally": TALLY, "tallied_at": timezone.now(), "audience": 1998}
+    # Not a moment ago: what is settled now comes on the page all the same.
+    told: dict[str, Any] = {"tally": TALLY, "tallied_at": timezone.now() - timedelta(minutes=1), "audience": 1998}
     return a_broadcast(**told | fields)
 
 
@@ -56,8 +57,19 @@ def test_the_list_tells_when_each_began_and_by_whom(admin: Browser) -> None:
 
     assert '1 May 2026, 09:30 <span class="quiet">by tom</span>' in text
     assert '– <span class="quiet">by the command line</span>' in text
-    # Nobody has been counted yet: that is not 0.
-    assert re.findall(r'class="field-audience_shown">(.*?)</td>', text) == ["–", "1,998"]
+    # Nobody has been counted yet: that is not 0. Who was skipped was not to be sent to.
+    assert re.findall(r'class="field-audience_shown">(.*?)</td>', text) == ["–", "1,980"]
+
+
+def test_while_the_audience_is_worked_out_the_list_promises_no_total(admin: Browser) -> None:
+    counts = {"email": {"SENT": 400}}
+    a_told_broadcast(cursor=430, audience_upto=1000, tally={"audience": 400, "rate": 9.0, "counts": counts})
+
+    text = text_of(admin.get(reverse("admin:notifier_broadcast_changelist")))
+
+    assert "400 so far" in text
+    assert "43%" in text
+    assert "100%" not in text
 
 
 # --- The page ---------------------------------------------------------------------------------------------------------
