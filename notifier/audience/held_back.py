@@ -1,81 +1,118 @@
-"""How many recipients quiet hours and the frequency cap would hold back now, for the confirm page. Read only."""
+"""What quiet hours and the frequency cap do to those who could be sent a topic now. Read only.
 
-from dataclasses import dataclass
+Each client counts once, as the claims will decide: whoever is in quiet hours waits until these end, and the cap counts
+at that moment.
+"""
+
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet
+from django.db.models import Count, DateTimeField, Exists, OuterRef, Q, QuerySet, Value
+from django.db.models.functions import Coalesce
 
 from notifier.audience import chains, reachable
-from notifier.models import Broadcast, Channel, Delivery, Topic
+from notifier.models import Broadcast, Channel, Delivery
 from notifier.policies import quiet_hours_sql
 
 State = Delivery.State
-
-
-@dataclass(frozen=True, slots=True)
-class HeldBack:
-    """How many recipients of one channel would be held back, and until when."""
-
-    channel: Channel
-    #: Clients who are in quiet hours now.
-    in_quiet_hours: int = 0
-    #: When the quiet hours of the first and of the last of them end.
-    first: datetime | None = None
-    last: datetime | None = None
-    #: Clients who reached the frequency cap. They are skipped if that still holds when it is their turn.
-    over_cap: int = 0
-
-
-def are_set(channels: list[Channel]) -> bool:
-    """Whether any of these channels has quiet hours or a cap."""
-    return any(settings.QUIET_HOURS[channel.value] or settings.CAPS[channel.value] for channel in channels)
 
 
 def caps_are_set() -> bool:
     return any(settings.CAPS.values())
 
 
-def count(*, topic: Topic, channel: Channel, now: datetime) -> HeldBack:
-    quiet = _in_quiet_hours(topic, channel, now)
-    skipped = over_cap(topic_id=topic.pk, channel=channel, now=now)
-    return HeldBack(channel, quiet["number"] or 0, quiet["first"], quiet["last"], over_cap=skipped)
+def quiet_hours_are_set() -> bool:
+    return any(settings.QUIET_HOURS.values())
 
 
-def _in_quiet_hours(topic: Topic, channel: Channel, now: datetime) -> dict[str, Any]:
-    opens_at = quiet_hours_sql.moment(channel=channel, client="client", now=now)
-    if opens_at is None:
-        return {"number": 0, "first": None, "last": None}
-    wanting = reachable.wanting(topic_id=topic.pk, channel=channel).annotate(opens_at=opens_at)
-    found: dict[str, Any] = wanting.aggregate(number=Count("opens_at"), first=Min("opens_at"), last=Max("opens_at"))
-    return found
+class Recipients:
+    """Those who could be sent a topic on a channel at `now`; with `follows` only those whom that broadcast missed.
+
+    A critical broadcast ignores quiet hours and the cap, so nobody is held back. Counted is only what is asked for.
+    """
+
+    def __init__(
+        self,
+        *,
+        topic_id: int,
+        channel: Channel,
+        now: datetime,
+        follows: Broadcast | None = None,
+        is_critical: bool = False,
+    ) -> None:
+        self.now, self.is_critical = now, is_critical
+        self._channel = channel
+        self._cap: tuple[int, int] | None = None if is_critical else settings.CAPS[channel.value]
+        self._opens_at = None if is_critical else quiet_hours_sql.moment(channel=channel, client="client", now=now)
+        at_once = Value(now, DateTimeField())
+        turn = at_once if self._opens_at is None else Coalesce(self._opens_at, at_once)
+        self._chain = _chain(follows) if follows else []
+        wanting = reachable.wanting(topic_id=topic_id, channel=channel).filter(*self._missed("client_id"))
+        # Any, because the type of a row does not know what it is annotated with.
+        self._wanting: Any = wanting.annotate(turn=turn)
+
+    @cached_property
+    def over_cap(self) -> int:
+        """How many are skipped, because they have reached the cap when it is their turn."""
+        return int(self._wanting.filter(self._is_over_cap).count()) if self._is_over_cap else 0
+
+    @cached_property
+    def waits(self) -> dict[datetime, int]:
+        """How many of the others wait for the end of quiet hours, by the moment at which these end."""
+        if self._opens_at is None:
+            return {}
+        later = self._wanting.filter(turn__gt=self.now)
+        if self._is_over_cap:
+            later = later.exclude(self._is_over_cap)
+        return dict(later.order_by("turn").values_list("turn").annotate(number=Count("pk")))
+
+    def among_clients(self) -> list[Any]:
+        """Conditions on the recipients' rows of `Client`, true of those who are sent it, be it later."""
+        over = self._is_over_cap
+        below_cap = [~Q(pk__in=self._wanting.filter(over).values("client"))] if over else []
+        return [*self._missed("pk"), *below_cap]
+
+    def _missed(self, client: str) -> list[Any]:
+        """Conditions on rows whose column `client` names the client: nothing of the chain reached them."""
+        if not self._chain:
+            return []
+        return [~Exists(chains.reached(broadcast_ids=self._chain, channel=self._channel, client=OuterRef(client)))]
+
+    @cached_property
+    def _is_over_cap(self) -> Q:
+        """Empty where nobody is. Who has had enough at a later moment has had enough now, so these alone are asked."""
+        if self._cap is None:
+            return Q()
+        full = self._wanting.filter(client__in=self._full(self.now))
+        turns = [self.now] if self._opens_at is None else full.order_by().values_list("turn", flat=True).distinct()
+        found = Q()
+        for turn in turns:
+            found |= Q(turn=turn, client__in=self._full(turn))
+        return found
+
+    def _full(self, turn: datetime) -> QuerySet[Delivery, Any]:
+        """The clients who at that moment have had as many messages as the cap allows, with what they have had by now.
+
+        Found by the index `delivery_feed` of each broadcast that has sent since.
+        """
+        assert self._cap is not None  # noqa: S101  (asked where there is one)
+        maximum, days = self._cap
+        since = turn - timedelta(days=days)
+        recent = Broadcast.objects.filter(Q(finished_at=None) | Q(finished_at__gt=since)).exclude(started_at=None)
+        had = Q(state__in=[State.SENT, State.UNKNOWN], settled_at__gt=since) | Q(state=State.SENDING)
+        recently = list(recent.values_list("pk", flat=True))
+        rows = Delivery.objects.filter(had, broadcast__in=recently, channel=self._channel)
+        return (
+            rows.order_by().values("client").annotate(number=Count("pk")).filter(number__gte=maximum).values("client")
+        )
+
+
+def _chain(follows: Broadcast) -> list[int]:
+    return [follows.pk, *chains.others(broadcast_id=follows.pk, notification_id=follows.notification_id)]
 
 
 def over_cap(*, topic_id: int, channel: Channel, now: datetime, follows: Broadcast | None = None) -> int:
-    """How many recipients would be skipped, unless it is critical; with `follows` only of those whom that one missed.
-
-    Who is in quiet hours is not left out: the cap counts for them once these end, when it is most likely still reached.
-    """
-    cap = settings.CAPS[channel.value]
-    if cap is None:
-        return 0
-    maximum, days = cap
-    full = _full(channel, maximum, now - timedelta(days=days))
-    wanting = reachable.wanting(topic_id=topic_id, channel=channel).filter(client__in=full)
-    if follows:
-        others = chains.others(broadcast_id=follows.pk, notification_id=follows.notification_id)
-        reached = chains.reached(broadcast_ids=[follows.pk, *others], channel=channel, client=OuterRef("client_id"))
-        wanting = wanting.filter(~Exists(reached))
-    return wanting.count()
-
-
-def _full(channel: Channel, maximum: int, since: datetime) -> QuerySet[Delivery, Any]:
-    """The clients who got `maximum` messages or more since then.
-
-    Found by the index `delivery_feed` of each broadcast that has sent since.
-    """
-    recent = Broadcast.objects.filter(Q(finished_at=None) | Q(finished_at__gt=since)).exclude(started_at=None)
-    had = Q(state__in=[State.SENT, State.UNKNOWN], settled_at__gt=since) | Q(state=State.SENDING)
-    rows = Delivery.objects.filter(had, broadcast__in=list(recent.values_list("pk", flat=True)), channel=channel)
-    return rows.order_by().values("client").annotate(number=Count("pk")).filter(number__gte=maximum).values("client")
+    """How many recipients would be skipped, unless it is critical; with `follows` of those alone whom it missed."""
+    return Recipients(topic_id=topic_id, channel=channel, now=now, follows=follows).over_cap

@@ -1,5 +1,8 @@
 """Those who can be sent a topic on a channel now: all of them, some by name, and one as an example. Read only."""
 
+from collections.abc import Iterable
+from typing import Any
+
 from django.db.models import Exists, Max, Min, OuterRef, QuerySet
 
 from notifier.audience import standings
@@ -21,9 +24,12 @@ def wanting(*, topic_id: int, channel: Channel) -> QuerySet[Preference]:
     return consents.filter(~Exists(suppressed), *allowed, *passing, **{f"{address}__isnull": False})
 
 
-def names(*, topic: Topic, channel: Channel, most: int) -> list[str]:
-    """The names of up to `most` recipients, spread over all clients: a few milliseconds, however many there are."""
-    recipients = standings.who(topic=topic, channel=channel, standing=Standing.RECIPIENTS).order_by("pk")
+def names(*, topic: Topic, channel: Channel, most: int, only: Iterable[Any] = ()) -> list[str]:
+    """The names of up to `most` recipients, spread over all clients: a few milliseconds, however many there are.
+
+    `only` are conditions on the clients.
+    """
+    recipients = standings.who(topic=topic, channel=channel, standing=Standing.RECIPIENTS).filter(*only).order_by("pk")
     few = list(recipients.values_list("name", flat=True)[: most + 1])
     if len(few) <= most:
         return few

@@ -12,7 +12,7 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from notifier.models import Broadcast, Notification
-from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification, a_user
+from tests.support.factories import a_brand, a_broadcast, a_client, a_delivery, a_notification, a_user
 from tests.support.pages.browsing import log_in
 
 # The server answers from another thread, which must see the rows.
@@ -51,6 +51,26 @@ def confirm_page(notification: Notification) -> str:
 
 def sticks_out(page: Page) -> bool:
     return bool(page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))
+
+
+@pytest.mark.parametrize("size", WIDTHS)
+def test_the_whole_e_mail_is_seen_with_its_footer(
+    enter: Callable[..., Page], notification: Notification, size: str
+) -> None:
+    a_brand(name="Harbour Homes", postal_address="1 Quay Street\nBristol BS1 4RB\nUnited Kingdom")
+    Notification.objects.update(email_body="The new homes at the harbour are for sale.\n\n" * 20)
+    page = enter("ann", size)
+
+    page.goto(confirm_page(notification))
+
+    page.locator("iframe.email").scroll_into_view_if_needed()
+    page.frame_locator("iframe.email").get_by_text("Bristol BS1 4RB").wait_for()
+    page.wait_for_function(
+        """() => {
+            const frame = document.querySelector("iframe.email");
+            return frame.contentDocument.scrollingElement.scrollHeight <= frame.clientHeight;
+        }"""
+    )
 
 
 @pytest.mark.parametrize("size", WIDTHS)

@@ -74,7 +74,7 @@ def a_page_of_each() -> dict[str, str]:
     a_delivery(broadcast=ended, client=client, state="FAILED", settled_at=now)
     return {
         "Send 1 e-mail and 1 SMS": reverse("admin:notifier_broadcast_follow", args=[ended.pk]),
-        "Approve and send 1 e-mail and 1 SMS now": reverse("admin:notifier_broadcast_approve", args=[waits.pk]),
+        "Approve and send 1 e-mail and 1 SMS": reverse("admin:notifier_broadcast_approve", args=[waits.pk]),
         "Send 1 again": reverse("admin:notifier_delivery_resolve", args=["send-again"], query={"list": ""}),
         "Archive 1 client": reverse("admin:notifier_client_decide", args=["archive"], query={"list": ""}),
     }

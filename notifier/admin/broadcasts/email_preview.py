@@ -3,10 +3,11 @@
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
-from notifier.audience import reachable
+from notifier.audience import readers
 from notifier.messages import brands, email, pictures, placeholders, signed_links
 from notifier.messages.email import RenderedEmail
 from notifier.models import Brand, Broadcast, Channel, Client, Notification, Topic
+from notifier.runtime import clock
 from notifier.staff import groups
 
 #: Shown where no client consents, so that the message can be read all the same.
@@ -14,7 +15,8 @@ NOBODY = "Alex Example"
 #: With one of these permissions the sample is a real client: who sends or approves has to see one.
 KNOWN_TO = (groups.VIEW_CLIENT, groups.SEND_BROADCAST, groups.APPROVE_BROADCAST)
 #: Its styles are inline. Nothing in it runs or posts anything, or loads anything but our pictures, and only our own
-#: pages may frame it; its links open in a new window.
+#: pages may frame it; its links open in a new window. It keeps our origin, so that the page around it can see how high
+#: it is.
 POLICY = {
     "default-src": ["'none'"],
     "style-src": ["'self'", "'unsafe-inline'"],
@@ -22,7 +24,7 @@ POLICY = {
     "frame-ancestors": ["'self'"],
     "base-uri": ["'none'"],
     "form-action": ["'none'"],
-    "sandbox": ["allow-popups", "allow-popups-to-escape-sandbox"],
+    "sandbox": ["allow-same-origin", "allow-popups", "allow-popups-to-escape-sandbox"],
 }
 
 
@@ -35,7 +37,8 @@ def page(request: HttpRequest, text: Notification | Broadcast) -> HttpResponse:
     if not text.email_body.strip():
         raise Http404(f"{text} has no e-mail text.")
     may_see = may_see_a_client(request)
-    sample = reachable.sample(topic=text.topic, channel=Channel.EMAIL) if may_see else None
+    # The same as on the page around it, where the SMS is shown for them too.
+    sample = readers.of(text, now=clock.now()).get(Channel.EMAIL) if may_see else None
     html = for_a_frame(rendered(text).html_for(values(text, sample), test_token(text.topic)))
     return HttpResponse(html, headers={"X-Frame-Options": "SAMEORIGIN"})
 

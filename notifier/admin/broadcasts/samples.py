@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 from notifier.admin.broadcasts import email_preview
-from notifier.audience import reachable
+from notifier.audience import readers
 from notifier.messages import placeholders
 from notifier.models import Broadcast, Channel, Client, Notification
+from notifier.runtime import clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,5 @@ def sample_text(text: Notification | Broadcast, channel: Channel, sample: Client
 
 def samples_of(broadcast: Broadcast, *, is_known: bool = True) -> list[SampleText]:
     """Its frozen texts, each as one client reads it; nobody is counted. Without `is_known` the client is invented."""
-    topic = broadcast.topic
-    return [
-        sample_text(broadcast, channel, reachable.sample(topic=topic, channel=channel) if is_known else None)
-        for channel in broadcast.channels
-    ]
+    found = readers.of(broadcast, now=clock.now()) if is_known else {}
+    return [sample_text(broadcast, channel, found.get(channel)) for channel in broadcast.channels]

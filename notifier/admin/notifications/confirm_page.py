@@ -16,16 +16,15 @@ from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
-from notifier.admin.broadcasts import email_preview, offers
+from notifier.admin.broadcasts import email_preview, offers, stopped
 from notifier.admin.broadcasts.acts import undo
 from notifier.admin.broadcasts.forms import SendForm
 from notifier.admin.lists import deferred_counts
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.admin.lists.selection import read_ids
-from notifier.audience import held_back
 from notifier.broadcasts import lifecycle
 from notifier.forms import moments
-from notifier.models import Brand, Broadcast, Notification
+from notifier.models import Brand, Broadcast, Channel, Notification
 from notifier.runtime import clock
 from notifier.staff import groups
 from notifier.wording import numbers
@@ -171,7 +170,6 @@ def _ask(
         "brand_seen": lifecycle.brand_version(Brand.objects.look()),
         "note": note,
         "wrong": wrong,
-        "held_back": _held_back(model_admin, found),
         "undo_seconds": settings.UNDO_SECONDS,
     }
     return TemplateResponse(
@@ -180,8 +178,10 @@ def _ask(
 
 
 def _counts(request: HttpRequest, offered: Sequence[offers.Offer], form: SendForm | None) -> dict[str, Any]:
-    summary = offers.summary(offered)
     may = request.user.has_perm(groups.SEND_CRITICAL)
+    used = [channel for channel in Channel if any(channel in offer.notification.channels for offer in offered)]
+    standing_still = stopped.find(channels=used, now=clock.now())
+    summary = offers.summary(offered, stopped=standing_still, may_be_critical=may)
     form = form or SendForm(
         now=clock.now(),
         sends=summary.total,
@@ -194,6 +194,7 @@ def _counts(request: HttpRequest, offered: Sequence[offers.Offer], form: SendFor
         "form": form,
         "number": summary.critical_total if form.is_for_critical else summary.total,
         "approvals": sum(offer.needs_approval(cast(User, request.user)) for offer in offered),
+        "approval_above": settings.APPROVAL_ABOVE,
     }
 
 
@@ -202,13 +203,6 @@ def _chosen_before(request: HttpRequest) -> dict[str, Any]:
     undone = numbers.read_id(request.GET.get(UNDONE, "")) or 0
     mine = Broadcast.objects.filter(pk=undone, created_by=request.user.pk)
     return {**(mine.values("expires_at", "is_critical").first() or {})}
-
-
-def _held_back(model_admin: BackOfficeAdmin, found: Sequence[Notification]) -> str:
-    """The URL of the page about quiet hours and caps; empty where none are set."""
-    if not held_back.are_set([channel for n in found for channel in n.channels]):
-        return ""
-    return f"{model_admin.page_url('held_back')}?{_query([n.pk for n in found])}"
 
 
 def _asked_ids(request: HttpRequest) -> list[int]:

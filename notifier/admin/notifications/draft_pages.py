@@ -13,9 +13,9 @@ from notifier.admin.notifications.drafts import Draft, Reader
 from notifier.messages.email import GMAIL_SHOWS
 from notifier.staff import groups
 
-#: As every frame with an e-mail has it. This one has our origin too, so that the page around it can scroll it to where
-#: it was: no script may run in it that could act as ours.
-POLICY = email_preview.POLICY | {"sandbox": ["allow-same-origin", *email_preview.POLICY["sandbox"]]}
+#: As every frame with an e-mail has it. It keeps our origin, so that the page around it can scroll it to where it was:
+#: no script may run in it that could act as ours.
+POLICY = email_preview.POLICY
 
 THEMES = ("light", "dark")
 #: What a draft is looked at on, by the name that the page posts.

@@ -46,7 +46,7 @@ def _show(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadca
         return page_parts.refused(model_admin, request, broadcast, lifecycle.refusal(Act.APPROVE, broadcast.pk))
     context = {
         **page_parts.context(model_admin, request, broadcast, "Approve"),
-        **page_parts.reach_now(request, broadcast),
+        **page_parts.reach_now(request, broadcast, at=broadcast.scheduled_for),
         "wait": waiting.wait(broadcast=broadcast, user=request.user, now=clock.now()),
         "reject": reject,
     }

@@ -17,7 +17,15 @@ from notifier.messages import brands
 from notifier.models import Broadcast, Notification, Profile
 from tests.notifier.admin.conftest import LogIn
 from tests.notifier.admin.notifications.test_notification_admin import confirm_page, send, send_form_of, text_of
-from tests.support.factories import a_brand, a_broadcast, a_client, a_notification, a_topic, a_user
+from tests.support.factories import (
+    a_brand,
+    a_broadcast,
+    a_client,
+    a_notification,
+    a_topic,
+    a_user,
+    processes_at_work,
+)
 from tests.support.forms import agree_to
 
 pytestmark = pytest.mark.both_engines(only_full=True)
@@ -173,8 +181,12 @@ def test_one_that_is_still_to_come_is_warned_of(admin: Browser, state: State) ->
 # --- How long, and how much -------------------------------------------------------------------------------------------
 def test_before_anything_was_measured_the_page_says_so(admin: Browser) -> None:
     a_client(listings="both")
+    processes_at_work(timezone.now())
 
-    assert "nothing has been sent yet to measure it by" in text_of(admin.get(confirm_page(a_notification())))
+    page = text_of(admin.get(confirm_page(a_notification())))
+
+    assert "<strong>Not known yet</strong>" in page
+    assert "available after your first broadcast" in page
 
 
 def test_the_page_tells_how_long_it_takes_and_what_it_costs(admin: Browser) -> None:
@@ -183,12 +195,14 @@ def test_the_page_tells_how_long_it_takes_and_what_it_costs(admin: Browser) -> N
     for name in ("Ann", "Zoë Łukasz"):
         a_client(name=name, listings="both")
 
+    processes_at_work(timezone.now())
+
     page = text_of(admin.get(confirm_page(a_notification(sms_body="x" * 100 + "{{ name }}"))))
 
-    assert "About 100 seconds" in page
+    assert "About 2 minutes" in page
     assert "10 e-mails, 0.02 SMS per second" in page
     assert '<strong id="total">4</strong> <span class="quiet">2 e-mails and 2 SMS</span>' in page
-    assert '<strong>3</strong> <span class="quiet">exact for the clients’ current names; at most 2' in page
+    assert '<strong>3</strong> <span class="quiet">exact, with the clients’ current names; at most 2' in page
 
 
 def test_a_sample_is_said_to_be_one(admin: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -315,7 +329,7 @@ def test_too_many_for_one_person_wait_and_the_page_says_so_before(admin: Browser
     page = text_of(admin.get(confirm_page(notification)))
     send(admin, notification)
 
-    assert "someone else has to approve it first" in page
+    assert "Broadcasts of more than 1 message need a second person’s approval." in page
     assert "Submit 1 e-mail and 1 SMS for approval" in page
     assert made().state == State.AWAITING_APPROVAL
 
@@ -448,19 +462,15 @@ def test_who_may_not_is_not_asked_and_can_not_post_it(staff: LogIn) -> None:
 
 
 # --- Quiet hours and caps ---------------------------------------------------------------------------------------------
-def test_the_confirm_page_asks_by_itself_who_waits_and_who_is_skipped(admin: Browser, settings: LazySettings) -> None:
+def test_where_none_are_set_the_page_says_nothing_of_them(admin: Browser, settings: LazySettings) -> None:
     a_client(listings="both")
     notification = a_notification()
-    assert "Quiet hours and frequency caps" not in text_of(admin.get(confirm_page(notification)))
+    told = "Nobody is in quiet hours or has reached the frequency cap."
+    assert told not in text_of(admin.get(confirm_page(notification)))
+
     settings.CAPS = {"email": (1, 7), "sms": None}
 
-    url = admin.get(confirm_page(notification)).context["held_back"]
-    part, page = admin.get(url, headers={"HX-Request": "true"}), admin.get(url)
-
-    assert url.endswith(f"/held-back/?ids={notification.pk}")
-    assert "E-mail: nobody is in quiet hours; nobody has reached the frequency cap." in text_of(part)
-    assert "<html" not in text_of(part)
-    assert "<html" in text_of(page)
+    assert told in text_of(admin.get(confirm_page(notification)))
 
 
 # --- The line that says how to end SMS --------------------------------------------------------------------------------

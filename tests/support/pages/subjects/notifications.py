@@ -75,8 +75,6 @@ PAGES = [
         ),
         timed=(at(query={"ids": "{newest_notification}"}), at(query={"ids": "{five_notifications}"})),
     ),
-    # What the confirm page shows once it is counted.
-    Page(name="notifier_notification_held_back", needs=SEND, kind=Kind.FRAGMENT, opens=(SPARE,)),
     Page(name="notifier_notification_email_preview", needs=SEND, kind=Kind.FRAME, opens=(at("{spare_notification}"),)),
     # The checks look at the form around it.
     Page(

@@ -77,7 +77,7 @@ def test_of_a_follow_up_only_those_are_counted_who_were_missed(staff: LogIn) -> 
 
     page = text_of(staff(VIEW, APPROVE, "notifier.view_client").get(page_of(broadcast)))
 
-    assert "Approve and send 1 e-mail now" in page
+    assert "Approve and send 1 e-mail" in page
     assert f"#{original.pk}</a> again, only to those who want it now and missed it" in page
     # There is no list of exactly those.
     assert "E-mail, will get it" not in page

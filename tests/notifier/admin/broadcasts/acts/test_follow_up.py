@@ -193,6 +193,7 @@ def test_where_nobody_is_left_there_is_nothing_to_press(admin: Browser) -> None:
 
 def test_the_page_takes_as_many_queries_for_many_clients_as_for_few(admin: Browser) -> None:
     broadcast = an_ended()
+    a_delivery(broadcast=broadcast, state="FAILED")
 
     def queries() -> int:
         with CaptureQueriesContext(connection) as captured:
