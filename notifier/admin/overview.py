@@ -45,14 +45,21 @@ def overview_context(request: HttpRequest) -> dict[str, Any]:
 
 def _of_broadcasts(health: list[Health], now: datetime) -> dict[str, Any]:
     charts, to_come, number = chart.charts(now=now), dashboard.to_come(), dashboard.number_to_come()
+    moving = _under_way(health)
     return {
-        **_under_way(health),
+        **moving,
         "to_come": to_come,
         "charts": charts,
         "outcomes": chart.OUTCOMES,
         "is_charted": any(one.busy_days for one in charts),
         "finished": dashboard.finished(),
-        "figures": figures.of_broadcasts(charts=charts, to_come=to_come, number_to_come=number),
+        "figures": figures.of_broadcasts(
+            charts=charts,
+            to_come=to_come,
+            number_to_come=number,
+            under_way=moving["under_way"],
+            stalled=process_health.stalled(health),
+        ),
     }
 
 
@@ -69,7 +76,11 @@ def progress_bars(request: HttpRequest) -> TemplateResponse:
 
 def _under_way(health: list[Health]) -> dict[str, Any]:
     sheets = dashboard.under_way(stalled=process_health.stalled(health))
-    return {"under_way": sheets, "shown": "-".join(f"{s.broadcast.pk}.{s.broadcast.state}" for s in sheets)}
+    return {
+        "under_way": sheets,
+        "moving": dashboard.by_state(sheets),
+        "shown": "-".join(f"{s.broadcast.pk}.{s.broadcast.state}" for s in sheets),
+    }
 
 
 def try_again_page(request: HttpRequest, name: str) -> HttpResponse:

@@ -35,7 +35,7 @@ def approve(*, broadcast_id: int, by: User, now: datetime, seen: str | None = No
     except NotAsShown as changed:
         # Whoever changed it themselves reads that nobody may approve their own text.
         raise _refusal(broadcast_id, by, now) from changed
-    allowed = open_to(by, waiting).filter(Q(expires_at=None) | Q(expires_at__gt=now))
+    allowed = open_to(by.pk, waiting).filter(Q(expires_at=None) | Q(expires_at__gt=now))
     approval = {"approved_by": by, "approved_at": now}
     due = allowed.filter(Q(scheduled_for=None) | Q(scheduled_for__lte=now))
     with transaction.atomic():
@@ -95,14 +95,14 @@ def take_edit(*, notification: Notification, by: User) -> int:
         return number
 
 
-def open_to(user: User, broadcasts: BroadcastQuerySet) -> BroadcastQuerySet:
+def open_to(user_id: int, broadcasts: BroadcastQuerySet) -> BroadcastQuerySet:
     """Those that this user neither asked for nor changed since."""
-    return broadcasts.exclude(created_by=user).exclude(text_by=user).filter(~changed_by(user))
+    return broadcasts.exclude(created_by=user_id).exclude(text_by=user_id).filter(~changed_by(user_id))
 
 
-def changed_by(user: User) -> Exists:
+def changed_by(user_id: int) -> Exists:
     """Condition of a broadcast: this user has changed its text or its time since it was asked for."""
-    return Exists(BroadcastChange.objects.filter(broadcast=OuterRef("pk"), by=user))
+    return Exists(BroadcastChange.objects.filter(broadcast=OuterRef("pk"), by=user_id))
 
 
 def has_changed(*, broadcast: Broadcast, user: User) -> bool:

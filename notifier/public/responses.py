@@ -10,7 +10,7 @@ from django.template.loader import render_to_string
 from notifier.models import Brand
 from notifier.public import brand_styles, rate_limits
 from notifier.staff import login_throttle
-from notifier.web import minute_counts
+from notifier.web import error_pages, minute_counts
 
 HEADERS = {
     "Cache-Control": "no-store",
@@ -23,12 +23,8 @@ HEADERS = {
 def render(name: str, **context: Any) -> HttpResponse:
     """Renders without the request, so without session, user and messages: a public page must not show them."""
     brand = Brand.objects.look()
-    return _rendered(name, **{"sender": brand.name or sender(), **brand_styles.shown(brand), **context})
-
-
-def _rendered(name: str, *, status: int = 200, **context: Any) -> HttpResponse:
-    html = render_to_string(f"public/{name}.html", context)
-    return HttpResponse(html, status=status, headers=HEADERS)
+    shown = {"sender": brand.name or sender(), **brand_styles.shown(brand), **context}
+    return HttpResponse(render_to_string(f"public/{name}.html", shown), headers=HEADERS)
 
 
 def sender() -> str:
@@ -42,10 +38,17 @@ def unknown(request: HttpRequest) -> HttpResponse:
     if rate_limits.is_guessing(address=login_throttle.client_address(request)):
         return too_many()
     # Whoever guesses costs no query, so these two show no brand.
-    return _rendered("unknown", status=404, sender=sender())
+    return _refusal("unknown", status=404)
 
 
 def too_many() -> HttpResponse:
-    answer = _rendered("too_many", status=login_throttle.TOO_MANY_REQUESTS, sender=sender())
+    answer = _refusal("too_many", status=login_throttle.TOO_MANY_REQUESTS)
     answer["Retry-After"] = str(minute_counts.MINUTE_SECONDS)
+    return answer
+
+
+def _refusal(name: str, *, status: int) -> HttpResponse:
+    answer = error_pages.public_page(status=status, template=name, sender=sender())
+    for header, value in HEADERS.items():
+        answer[header] = value
     return answer

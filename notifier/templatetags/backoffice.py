@@ -21,11 +21,10 @@ from notifier.broadcasts import lifecycle
 from notifier.models import Broadcast, Channel, Delivery, InboundMessage
 from notifier.wording import badges, numbers, wall_clocks
 from notifier.wording.badges import state_badge
-from notifier.wording.model_names import NOTHING, listed, many, one
+from notifier.wording.model_names import NOTHING, listed, one, rows
 
 register = template.Library()
-register.filter(one)
-register.filter(many)
+register.filter(rows)
 
 #: Letters in a line of the e-mail preview.
 EMAIL_WIDTH = 56

@@ -181,7 +181,7 @@ def _messages_now(request: HtmxHttpRequest, sheet: sheets.Sheet) -> dict[str, An
         return {"may_count": is_open}
     if later := deferred_counts.counted_url(request, is_long=deferred_counts.is_long()):
         return {"may_count": True, "count_messages": later}
-    offer = offers.of_broadcast(broadcast)
+    offer = offers.of_broadcast(broadcast, at=broadcast.scheduled_for)
     sends = {channel.channel: channel.sends for channel in offer.channels}
     return {"may_count": True, "messages_now": totals.in_words(sends) or "none"}
 

@@ -180,6 +180,15 @@ def test_what_somebody_may_do_is_a_press_away(staff: LogIn, right: str, page: st
     assert browser.get(reverse(f"admin:{page}")).status_code == 200
 
 
+def test_what_is_paused_is_not_said_to_be_sent(admin: Browser) -> None:
+    a_broadcast(notification=a_notification(subject="Halted"), state=Broadcast.State.PAUSED, tally=TALLY)
+
+    text = words(admin.get(reverse("admin:index")))
+
+    assert "Sending now" not in text
+    assert re.search(r'<h2 id="moving-1">Paused</h2>.*Halted', text)
+
+
 # --- The figures ------------------------------------------------------------------------------------------------------
 BROADCASTS, CLIENTS = "notifier.view_broadcast", "notifier.view_client"
 
@@ -225,7 +234,7 @@ def test_what_was_sent_is_a_row_with_its_results_by_channel(admin: Browser) -> N
     assert 'aria-label="Spring, E-mail: 4 of 5 sent, 1 failed"' in text
     assert '4 <span class="quiet">of 5</span>' in text
     assert '<span class="quiet">Nobody</span>' in text
-    assert "the command line" in text
+    assert "Command line" in text
 
 
 def test_a_problem_leads_to_its_deliveries_for_those_who_may_see_them(staff: LogIn) -> None:
@@ -402,6 +411,32 @@ def test_the_menu_has_no_queue_where_rabbitmq_holds_it(admin: Browser, settings:
     (system,) = [one for one in admin.get(reverse("admin:index")).context["menu"] if one["name"] == "System"]
 
     assert [model["name"] for model in system["models"]] == ["Brand", "Processes", "Sending speed"]
+
+
+MENUS = {
+    "Editors": ["Send", "Clients"],
+    "Senders": ["Send", "Clients"],
+    "Approvers": ["Send", "Clients"],
+    "Auditors": ["Send", "Clients", "System", "Access"],
+}
+
+
+@pytest.mark.parametrize("group", groups.GROUPS)
+def test_each_group_of_staff_sees_the_parts_of_the_menu_that_it_needs(staff: LogIn, group: str) -> None:
+    menu = staff(*groups.permissions_of(group)).get(reverse("admin:index")).context["menu"]
+
+    assert [part["name"] for part in menu] == MENUS[group]
+
+
+def test_whoever_was_given_the_right_to_see_it_keeps_the_system_in_their_menu(staff: LogIn) -> None:
+    rights = {*groups.permissions_of(groups.SENDERS), "notifier.view_throttle"}
+
+    menu = staff(*rights).get(reverse("admin:index")).context["menu"]
+
+    assert [(part["name"], [model["object_name"] for model in part["models"]]) for part in menu][-1] == (
+        "System",
+        ["Throttle"],
+    )
 
 
 @pytest.mark.parametrize(("group", "is_shown"), [("Editors", False), ("Senders", True), ("Auditors", True)])

@@ -40,7 +40,7 @@ def test_what_is_typed_is_kept_and_nothing_of_the_notification_changes(admin: Br
 
     said = text_of(admin.post(reverse(KEEP), typed(admin, notification, subject="Houses")))
 
-    assert "Not saved yet, but kept for you since" in said
+    assert "Autosaved" in said
     assert UnsavedText.objects.get().subject == "Houses"
     notification.refresh_from_db()
     assert notification.subject == "Homes"

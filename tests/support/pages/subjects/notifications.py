@@ -38,6 +38,7 @@ PAGES = [
         added={"topic": "{topic}", "subject": "New", "email_body": "Text"},
         changed={"subject": "Changed"},
         row_to_delete="spare_notification",
+        writes=("add", "change", "history"),
         actions=[
             action(
                 "broadcast_selected",
@@ -134,6 +135,7 @@ PAGES = [
     Page(
         name="notifier_notification_simple_history",
         needs=("view_notification",),
+        shows_placeholders=True,
         opens=(at("{notification}", "{version}"),),
         posts=(Post(at=at("{notification}", "{version}"), needs=WRITE, has_form=True),),
     ),
