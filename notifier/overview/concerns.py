@@ -140,7 +140,7 @@ def _awaiting(may: May, user_id: int | None, now: datetime) -> list[Concern]:
     by_others = [one for one in others if not _decides(one, may)]
     is_all = len(waiting) < MAX_COUNTED
     rule = "Nothing is sent until a second person approves {it}."
-    own = "You requested or changed {it} yourself, so someone else has to approve {it}."
+    own = "You created or changed {it} yourself, so someone else has to approve {it}."
     return [
         *_approvals("approval", decided_here, rule, may, is_all),
         *_approvals("asked", by_others, own if may(groups.APPROVE_BROADCAST) else rule, may, is_all),

@@ -446,7 +446,7 @@ def test_what_an_approver_had_a_hand_in_is_for_somebody_else_to_decide(now: date
         ("Review and decide", approve_page(other)),
         ("View", reverse("admin:notifier_broadcast_progress", args=[asked.pk])),
     ]
-    assert found[1].words.endswith("You requested or changed it yourself, so someone else has to approve it.")
+    assert found[1].words.endswith("You created or changed it yourself, so someone else has to approve it.")
     assert menu_numbers.of_user(user=bob, now=now) == {"Broadcast": 1}
 
 

@@ -127,7 +127,7 @@ def test_where_everything_failed_it_is_a_number_too() -> None:
     [
         ({Channel.SMS: "no consumer is running"}, 50, "50.0%", "50 waiting, SMS stopped"),
         ({Channel.SMS: "no consumer is running"}, 0, "100%", "None failed, SMS stopped"),
-        ({Channel.EMAIL: "paused after failures"}, 50, "100%", "None failed, e-mail stopped"),
+        ({Channel.EMAIL: "paused automatically"}, 50, "100%", "None failed, e-mail stopped"),
         (dict.fromkeys(Channel, "no dispatcher is running"), 50, "50.0%", "50 waiting, sending stopped"),
     ],
 )

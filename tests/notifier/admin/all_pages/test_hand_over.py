@@ -83,9 +83,9 @@ def test_a_text_goes_from_hand_to_hand_and_nobody_is_led_to_a_page_without_the_a
     text = {"topic": a_topic().pk, "subject": "Spring at 100", "email_body": "Text", "sms_body": "Text"}
     eve.browser.post(reverse("admin:notifier_notification_add"), text | {"_ready": "pressed"})
 
-    # The sender is asked to send it, and asks for approval.
+    # The sender is asked to send it, and submits it for approval.
     page, url = sam.follow("View and send")
-    assert "Ask for approval to send" in page
+    assert " for approval</span>" in page
     send(sam, url)
     assert list(sam.lines()) == ["View"]
     assert "awaiting approval" in sam.lines()["View"][0]

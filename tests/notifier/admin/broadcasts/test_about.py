@@ -116,8 +116,8 @@ def test_the_text_is_not_sent_with_every_poll_nor_shown_on_a_wall(admin: Browser
         (State.SCHEDULED, "2099-01-02T16:00+00:00", "starts 2 Jan 2099, 16:00"),
         (State.AWAITING_APPROVAL, "2099-01-02T16:00+00:00", "starts 2 Jan 2099, 16:00"),
         (State.AWAITING_APPROVAL, None, "once approved"),
-        (State.AWAITING_APPROVAL, "2001-01-02T16:00+00:00", "once approved"),
-        (State.SCHEDULED, "2001-01-02T16:00+00:00", "about to start"),
+        (State.AWAITING_APPROVAL, "2001-01-02T16:00+00:00", "was due 2 Jan 2001, 16:00"),
+        (State.SCHEDULED, "2001-01-02T16:00+00:00", "was due 2 Jan 2001, 16:00"),
         (State.CANCELLED, None, "–"),
     ],
 )

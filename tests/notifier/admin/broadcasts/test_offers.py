@@ -390,7 +390,7 @@ def test_a_stopped_channel_is_said_and_no_time_is_promised(admin: Browser, name:
     an_open_breaker(now=now, channel=Channel.EMAIL)
     page = admin.get(url)
 
-    assert "E-mail stopped: paused after failures. It is tried again automatically" in text_of(page)
+    assert "E-mail stopped: paused automatically. It is tried again automatically" in text_of(page)
     assert "SMS stopped: no consumer is running. Ask your administrator to start one." in text_of(page)
     assert text_in(page, "duration").startswith("Not known while sending is stopped")
 

@@ -32,7 +32,7 @@ def test_a_channel_that_was_paused_automatically_resumes_automatically(now: date
     an_open_breaker(now=now, channel=EMAIL)
 
     line = (
-        "E-mail stopped: paused after failures. It is tried again automatically, and “Try again now” is on the "
+        "E-mail stopped: paused automatically. It is tried again automatically, and “Try again now” is on the "
         f"overview.{AFTER}"
     )
     assert stopped.find(channels=Channel, now=now) == {EMAIL: line}
