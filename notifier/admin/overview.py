@@ -25,7 +25,7 @@ REFRESH_SECONDS = 5
 def overview_context(request: HttpRequest) -> dict[str, Any]:
     """What the front page shows to this user."""
     may, now = request.user.has_perm, clock.now()
-    health = process_health.health(channels=Channel, now=now)
+    health = process_health.for_reader(process_health.health(channels=Channel, now=now), may=may)
     found = concerns.find(health=health, may=may, now=now, user_id=request.user.pk)
     context: dict[str, Any] = {
         "held_up": [concern for concern in found if concern.holds_up],

@@ -88,7 +88,7 @@ def find(*, health: list[Health], may: May, now: datetime, user_id: int | None =
     approve.
     """
     found = [_of_part(part, may) for part in health if not part.ok and part.is_known]
-    found += _dead_letters(process_health.dead_letters(now=now))
+    found += _dead_letters(process_health.dead_letters(now=now), may)
     if may(groups.VIEW_BROADCAST):
         found += _awaiting(may, user_id, now)
         found += _rejected(may, user_id, now) if user_id else []
@@ -120,14 +120,17 @@ def _of_part(part: Health, may: May) -> Concern:
     return replace(broken, button="View processes", url=reverse("admin:notifier_process_changelist"))
 
 
-def _dead_letters(number: int) -> list[Concern]:
+def _dead_letters(number: int, may: May) -> list[Concern]:
     if not number:
         return []
     they, them = ("it was", "it") if number == 1 else ("they were", "them")
     words = (
         f"{numbers.counted(number, 'dead letter')}: no consumer could read {them}, so {they} set aside. "
-        f"No message is lost: each is sent again automatically. To see what is wrong and discard {them}, run"
+        f"No message is lost: each is sent again automatically."
     )
+    if not may(groups.VIEW_PROCESS):
+        return [Concern("dead-letters", "Dead letters", f"{words} Ask your administrator to find out why.")]
+    words += f" To see what is wrong and discard {them}, run"
     return [Concern("dead-letters", "Dead letters", words, command="python manage.py purge_dead_letters")]
 
 

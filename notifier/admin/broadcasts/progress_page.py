@@ -40,7 +40,8 @@ def progress_page(model_admin: BackOfficeAdmin, request: HtmxHttpRequest, broadc
     health = [] if _is_settled(broadcast) else process_health.health(channels=broadcast.channels, now=clock.now())
     limits = throttles.rates() if is_under_way else None
     sheet = sheets.sheet(broadcast, limits=limits, stalled=process_health.stalled(health))
-    context = _context(model_admin, request, sheet) | {"health": health}
+    told = process_health.for_reader(health, may=request.user.has_perm)
+    context = _context(model_admin, request, sheet) | {"health": told}
     context["feed"] = _feed(request, broadcast, is_ill=not all(part.ok for part in health))
     # What takes a count is counted when the page is opened, and not with each poll.
     context |= _messages_now(request, sheet)

@@ -189,10 +189,15 @@ def test_dead_letters_are_told_with_what_to_do(now: datetime) -> None:
         kind=Process.Kind.DISPATCHER, host="here", pid=1, started_at=now, last_seen_at=now, depths={"dead": 1}
     )
 
-    [concern] = concerns.find(health=[], may=nothing, now=now)
+    [concern] = concerns.find(health=[], may=everything, now=now)
 
     assert concern.words.startswith("1 dead letter: no consumer could read it, so it was set aside.")
     assert concern.command == "python manage.py purge_dead_letters"
+
+    [without] = concerns.find(health=[], may=nothing, now=now)
+
+    assert without.words.endswith("Ask your administrator to find out why.")
+    assert not without.command
 
 
 def test_what_staff_paused_is_told_with_how_far_it_is(now: datetime) -> None:

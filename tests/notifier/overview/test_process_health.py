@@ -8,6 +8,7 @@ from notifier.models import Channel, Process
 from notifier.overview import process_health
 from notifier.overview.process_health import Health
 from notifier.runtime import heartbeats
+from notifier.staff import groups
 from tests.support.factories import an_open_breaker
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
@@ -38,6 +39,19 @@ def test_with_nothing_running_each_part_says_how_to_start_it(now: datetime) -> N
         ),
         Health("SMS consumers", False, "No SMS consumer is running. Start one with: python manage.py run_consumer sms"),
     ]
+
+
+def test_a_command_is_only_for_those_who_look_after_the_processes(now: datetime) -> None:
+    found = process_health.health(channels=[SMS], now=now)
+
+    assert process_health.for_reader(found, may=lambda permission: True) == found
+    told = process_health.for_reader(found, may=lambda permission: permission != groups.VIEW_PROCESS)
+    assert [(part.words, part.command) for part in told] == [
+        ("No dispatcher is running. Ask your administrator to start one.", ""),
+        ("Not known: only a running dispatcher checks it.", ""),
+        ("No SMS consumer is running. Ask your administrator to start one.", ""),
+    ]
+    assert process_health.stalled(told) == process_health.stalled(found)
 
 
 def test_with_everything_running_all_is_well(now: datetime) -> None:

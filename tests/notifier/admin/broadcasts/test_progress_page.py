@@ -108,6 +108,15 @@ def test_the_page_tells_who_started_it_and_what_is_not_running(admin: Browser, s
     assert "No SMS consumer is running" in text
 
 
+def test_commands_are_only_for_those_who_look_after_the_processes(staff: LogIn) -> None:
+    page = page_of(a_told_broadcast())
+
+    text = text_of(staff(VIEW).get(page))
+    assert "No SMS consumer is running. Ask your administrator to start one." in text
+    assert "manage.py" not in text
+    assert "python manage.py run_consumer sms" in text_of(staff(VIEW, "notifier.view_process").get(page))
+
+
 def test_the_page_tells_what_of_it_does_not_work_while_that_lasts(admin: Browser) -> None:
     broadcast = a_told_broadcast(fault="it can’t be ended: DataError", fault_at=timezone.now())
 
