@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import time, timedelta
 from typing import Any
 
 import pytest
@@ -158,6 +158,20 @@ def test_many_are_sent_only_after_their_number_is_typed(
 
     page.wait_for_url("**/progress/")
     assert Broadcast.objects.get().state == State.RUNNING
+
+
+def test_who_is_in_quiet_hours_now_is_told_only_of_a_start_now(
+    enter: Callable[..., Page], notification: Notification, settings: LazySettings
+) -> None:
+    settings.QUIET_HOURS = {"email": (time(21), time(8)), "sms": None}
+    ann = enter("ann")
+    ann.goto(confirm_page(notification))
+    held_back = ann.locator(".held-back")
+    expect(held_back).to_be_visible()
+
+    ann.get_by_label("At a date and time").check()
+
+    expect(held_back).to_be_hidden()
 
 
 def test_two_people_send_what_is_too_much_for_one(

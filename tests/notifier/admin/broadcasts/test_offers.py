@@ -230,6 +230,7 @@ def test_a_second_person_is_asked_by_the_audience_whatever_the_cap_keeps_back(
     page = admin.get(confirm_page(notification))
 
     assert "for approval</span>" in text_of(page)
+    assert "Clients who have reached the frequency cap count too." in text_of(page)
     admin.post(confirm_page(notification), form_of(page.content.decode()))
     assert made().state == State.AWAITING_APPROVAL
 

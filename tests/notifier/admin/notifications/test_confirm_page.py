@@ -330,6 +330,7 @@ def test_too_many_for_one_person_wait_and_the_page_says_so_before(admin: Browser
     send(admin, notification)
 
     assert "Broadcasts of more than 1 message need a second person’s approval." in page
+    assert "the frequency cap count too" not in page
     assert "Submit 1 e-mail and 1 SMS for approval" in page
     assert made().state == State.AWAITING_APPROVAL
 
