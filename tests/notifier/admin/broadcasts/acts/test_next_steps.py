@@ -194,11 +194,14 @@ def test_a_broadcast_that_everybody_got_says_so(admin: Browser) -> None:
 def test_what_was_cancelled_before_it_started_was_got_by_nobody(admin: Browser) -> None:
     undone = a_told_broadcast(state="CANCELLED", finished_at=timezone.now(), started_at=None, tally={})
     assert steps_of(admin, undone) == {}
-    assert "Everyone got it" not in text_of(admin.get(page_of(undone)))
+    text = text_of(admin.get(page_of(undone)))
+    assert "Everyone got it" not in text
+    assert "There is nobody to send it to now" in text
 
     a_client(listings="email")
 
     assert steps_of(admin, undone) == {"follow": "Send 1 e-mail…"}
+    assert "There is nobody to send it to now" not in text_of(admin.get(page_of(undone)))
 
 
 def test_the_number_of_those_who_missed_it_leaves_out_who_has_reached_the_cap(
