@@ -6,9 +6,9 @@ from notifier.addresses import phones, regions
 from notifier.addresses.phones import Phone
 
 
-def read(text: str) -> Phone:
-    """The number. Raises ValueError as `phones.read`."""
-    return phones.read(text, region=settings.PHONE_DEFAULT_REGION, likely=likely_country())
+def read(text: str, *, likely: str = "") -> Phone:
+    """The number. Raises ValueError as `phones.read`, with an example of the country `likely` where it is known."""
+    return phones.read(text, region=settings.PHONE_DEFAULT_REGION, likely=likely or likely_country())
 
 
 def why_not(text: str) -> str:

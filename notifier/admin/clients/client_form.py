@@ -9,13 +9,24 @@ from django.conf import settings
 from phonenumber_field.phonenumber import PhoneNumber
 
 from notifier.addresses import phones, typed_phones
+from notifier.addresses.phones import Phone
 from notifier.admin.clients import phone_note
 from notifier.admin.clients.preferences import adds_consent
 from notifier.admin.lists.reason_field import HOW_DO_WE_KNOW, EvidenceField
+from notifier.clients.imports import proposals
 from notifier.clients.imports.rows import read_name
 from notifier.consent import consents
 from notifier.forms.stale_forms import StaleModelForm
 from notifier.staff import timezones
+
+
+def _read_phone(text: str) -> Phone:
+    """The number that somebody typed. What is wrong with it names the country that was chosen at the last import."""
+    try:
+        return typed_phones.read(text)
+    except ValueError:
+        # Only now is it looked up: nearly all numbers are right.
+        return typed_phones.read(text, likely=proposals.last_region())
 
 
 class ClientForm(StaleModelForm):
@@ -75,7 +86,7 @@ class ClientForm(StaleModelForm):
             return phone
         try:
             # As it was typed: a ".0" at its end is gone by now, with its nought among the digits.
-            found = typed_phones.read(str(phone.raw_input or phone))
+            found = _read_phone(str(phone.raw_input or phone))
         except ValueError as error:
             raise forms.ValidationError(str(error)) from error
         return PhoneNumber.from_string(found.number)
@@ -90,7 +101,7 @@ class ClientForm(StaleModelForm):
         if not self.has_error("phone", "invalid"):
             return
         try:
-            typed_phones.read(self["phone"].data or "")
+            _read_phone(self["phone"].data or "")
         except ValueError as error:
             self.errors["phone"] = self.error_class(
                 [str(error)], renderer=self.renderer, field_id=self["phone"].auto_id

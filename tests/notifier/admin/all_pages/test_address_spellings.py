@@ -13,7 +13,7 @@ from notifier.clients import erasure
 from notifier.consent import provider_events, suppressions
 from notifier.consent.provider_events import Event, Kind
 from notifier.consent.suppressions import Evidence, Source
-from notifier.models import Channel, Client, Suppression
+from notifier.models import Channel, Client, ClientImport, Suppression
 from tests.notifier.admin.clients.test_client_admin import errors_of, filled_in
 from tests.support.factories import a_client, a_user
 from tests.support.forms import agree_to
@@ -204,6 +204,21 @@ def test_a_number_that_does_not_exist_is_told_with_an_example_of_its_country(
     page = admin.post(ADD, filled_in(admin.get(ADD), name="Bob", email="", phone=number))
 
     assert errors_of(page)["phone"] == [f"“{number}” is not a valid phone number. {words}"]
+
+
+def test_what_is_wrong_names_the_country_that_was_chosen_at_the_last_import(admin: Browser, settings: Settings) -> None:
+    settings.PHONE_DEFAULT_REGION = settings.PHONENUMBER_DEFAULT_REGION = None
+    settings.CLIENT_TIME_ZONE = "UTC"
+    for region, state in (("SE", "DONE"), ("GB", "DONE"), ("", "DONE"), ("NO", "UPLOADED")):
+        ClientImport.objects.create(file_name="spring.csv", content=b"", state=state, phone_region=region)
+
+    # By the digits alone it could be one of a mobile phone in New Zealand.
+    pages = [agree_to(admin, ADD, name="Bob", phone=number) for number in ("020 7946 0958", "0701")]
+
+    assert [errors_of(page)["phone"][0].partition("Include")[2] for page in pages] == [
+        " the country code: as a number in Britain (UK) it is +44 20 7946 0958.",
+        " the country code: a number in Britain (UK) looks like +44 7400 123456.",
+    ]
 
 
 def test_a_wrong_number_is_told_alike_wherever_one_is_entered(admin: Browser, settings: Settings) -> None:
