@@ -57,6 +57,7 @@ def _of_broadcasts(health: list[Health], now: datetime) -> dict[str, Any]:
             charts=charts,
             to_come=to_come,
             number_to_come=number,
+            now=now,
             under_way=moving["under_way"],
             stalled=process_health.stalled(health),
         ),

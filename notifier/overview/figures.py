@@ -5,6 +5,7 @@ They are added up from what the dispatcher counts. Where there is nothing to cou
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from notifier.clients import counts
 from notifier.models import Broadcast, Channel, Delivery
@@ -37,6 +38,7 @@ def of_broadcasts(
     charts: Sequence[Chart],
     to_come: Iterable[Broadcast],
     number_to_come: int,
+    now: datetime,
     under_way: Iterable[Sheet] = (),
     stalled: Collection[Channel] = (),
 ) -> list[Figure]:
@@ -47,7 +49,7 @@ def of_broadcasts(
     return [
         _sent(week[State.SENT], before[State.SENT]),
         _success(week, stuck, stalled),
-        _scheduled(to_come, number_to_come),
+        _scheduled(to_come, number_to_come, now),
     ]
 
 
@@ -110,9 +112,13 @@ def _together(stalled: Collection[Channel]) -> str:
     return "sending" if len(stalled) == len(Channel) else " and ".join(channel.in_words for channel in stalled)
 
 
-def _scheduled(to_come: Iterable[Broadcast], number: int) -> Figure:
+def _scheduled(to_come: Iterable[Broadcast], number: int, now: datetime) -> Figure:
     if not number:
         return Figure("scheduled", "Scheduled", "None", "No broadcast is waiting to start", is_number=False)
     times = [one.scheduled_for for one in to_come if one.state == Broadcast.State.SCHEDULED and one.scheduled_for]
-    words = f"Next: {wall_clocks.shown(times[0])}" if times else "Once approved"
+    words = "Once approved"
+    if times:
+        # Where nothing starts what is due, no time of the past is the next one.
+        ahead = next((time for time in times if time > now), None)
+        words = f"Next: {wall_clocks.shown(ahead)}" if ahead else f"Due since {wall_clocks.shown(times[0])}"
     return Figure("scheduled", "Scheduled", f"{number:,}{' or more' if number == MAX_COUNTED else ''}", words)

@@ -25,7 +25,7 @@ def a_day(*, ago: int = 0, channel: str = "email", **numbers: int) -> None:
 
 def shown() -> dict[str, Figure]:
     to_come, number = dashboard.to_come(), dashboard.number_to_come()
-    found = figures.of_broadcasts(charts=chart.charts(now=NOW), to_come=to_come, number_to_come=number)
+    found = figures.of_broadcasts(charts=chart.charts(now=NOW), to_come=to_come, number_to_come=number, now=NOW)
     return {figure.key: figure for figure in found}
 
 
@@ -138,7 +138,7 @@ def test_what_a_stopped_channel_does_not_send_is_no_success(
     under_way = dashboard.under_way(stalled=stalled)
 
     figure = figures.of_broadcasts(
-        charts=chart.charts(now=NOW), to_come=[], number_to_come=0, under_way=under_way, stalled=stalled
+        charts=chart.charts(now=NOW), to_come=[], number_to_come=0, now=NOW, under_way=under_way, stalled=stalled
     )[1]
 
     assert (figure.value, figure.words) == (value, words)
@@ -153,6 +153,14 @@ def test_what_is_scheduled_is_told_with_the_next_time() -> None:
     assert told("scheduled") == ("3", "Next: 31 Mar 2026, 08:00", True)
 
 
+def test_what_is_overdue_is_not_told_as_the_next_one() -> None:
+    a_broadcast(state="SCHEDULED", scheduled_for=NOW - timedelta(hours=1), started_at=None)
+    assert told("scheduled") == ("1", "Due since 30 Mar 2026, 11:00", True)
+
+    a_broadcast(state="SCHEDULED", scheduled_for=NOW + timedelta(hours=20), started_at=None)
+    assert told("scheduled") == ("2", "Next: 31 Mar 2026, 08:00", True)
+
+
 def test_what_only_waits_for_a_decision_has_no_time() -> None:
     a_broadcast(state=Broadcast.State.AWAITING_APPROVAL, started_at=None)
 
@@ -160,7 +168,9 @@ def test_what_only_waits_for_a_decision_has_no_time() -> None:
 
 
 def test_very_many_are_not_counted_to_the_end() -> None:
-    [*_, figure] = figures.of_broadcasts(charts=chart.charts(now=NOW), to_come=[], number_to_come=dashboard.MAX_COUNTED)
+    [*_, figure] = figures.of_broadcasts(
+        charts=chart.charts(now=NOW), to_come=[], number_to_come=dashboard.MAX_COUNTED, now=NOW
+    )
 
     assert figure.value == "100 or more"
 
