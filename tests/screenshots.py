@@ -19,7 +19,6 @@ import django
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests import settings as neutral
-from tests.conftest import CHROMIUM_FLAGS
 from tests.support.fakes.rules import Rule
 from tests.support.fakes.sms import SmsProcess
 from tests.support.fakes.smtp import SmtpProcess
@@ -32,7 +31,9 @@ assert neutral.NEUTRAL
 os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
 django.setup()
 
-from tests.support.pages.page import Picture  # noqa: E402  (the registry knows models)
+# The registry and the fixtures know models.
+from tests.conftest import CHROMIUM_FLAGS  # noqa: E402
+from tests.support.pages.page import Picture  # noqa: E402
 from tests.support.pages.registry import PAGES  # noqa: E402
 
 BUILD = PROJECT / "build" / "screenshots"
