@@ -72,7 +72,7 @@ class UserAdmin(BackOfficeAdmin, StockUserAdmin):
                 "of them can.",
             },
         ),
-        ("Single permissions", {"fields": ("user_permissions",), "classes": ("collapse",)}),
+        ("Individual permissions", {"fields": ("user_permissions",), "classes": ("collapse",)}),
         ("Dates", {"fields": ("last_login", "date_joined")}),
     )
 
