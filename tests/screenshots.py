@@ -155,6 +155,8 @@ def _take(browser: Browser, address: str, shots: list[Shot], look: Look, *, for_
     context = browser.new_context(
         base_url=address, color_scheme=look.theme, viewport={"width": look.width, "height": look.height}
     )
+    # A busy machine is waited for: one late page is no reason to begin again.
+    context.set_default_timeout(120_000)
     page = context.new_page()
     page.goto("/admin/login/")
     _save(page, BUILD / f"login-{look.name}.png")
