@@ -56,7 +56,7 @@ def of_broadcasts(
 def of_clients(clients: Clients | None) -> Figure:
     name = "Active clients"
     if clients is None:
-        return Figure("clients", name, "Not counted yet", "Counted every minute", is_number=False)
+        return Figure("clients", name, "Counting…", "Updated every minute", is_number=False)
     if not clients.active:
         return Figure("clients", name, "None yet", "Add or import the first ones", is_number=False)
     return Figure("clients", name, f"{clients.active:,}", _added(clients.new))

@@ -48,7 +48,7 @@ class AccountForm(StaleForm, forms.Form):
     )
     phone = PhoneField(
         required=False,
-        help_text="Test SMS are sent here. For example: +44 20 7946 0018.",
+        help_text="Test SMS are sent here. For example: +44 7400 123456.",
         widget=forms.TextInput({"type": "tel", "autocomplete": "tel"}),
     )
     time_zone = forms.ChoiceField(

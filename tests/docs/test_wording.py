@@ -47,7 +47,7 @@ REPLACED = {
     r"\bLeft empty, ": "If you leave it empty",
     r"\bReply to this mail\b": "Reply to this e-mail",
     r"(?:messages|e-mails|rows) a second|^\W*a second\b": "per second",
-    r"\b[Rr]etry failed\b|\b[Vv]iew and retry\b|\bleft to retry\b|be retried\b(?! meanwhile)": "send again",
+    r"\b[Rr]etry failed\b|\b[Vv]iew and retry\b|\bleft to retry\b|be retried\b": "send again",
     r"\b[Aa]sk for approval\b|\b[Nn]ew request\b": "submit for approval",
     r"\b[Rr]equested (?:by|it)\b|\b[Aa]lready requested\b|\bSent by\b": "created by",
     r"\bWaiting for\W+(?:your )?approval\b": "Awaiting approval",
@@ -59,6 +59,11 @@ REPLACED = {
     r"\bstopped all (?:messages|e-mails|SMS)\b": "unsubscribed from everything",
     r"\b[Aa]nswer(?:ed)? by SMS\b|^answered $": "reply, replied",
     r"\bNot ready after all\b": "Back to draft",
+    r"\b[Nn]ot counted yet\b": "Counting…",
+    r"\bSend failed again\b": "Send failed messages again",
+    r"\bSingle permissions\b": "Individual permissions",
+    r"\bLet .*\btry again\b|\btry to log in again\b(?! immediately)": "Unblock",
+    r"\bUse that$|\bchosen zone\b": "Use it; this zone",
     r"\bThe first ones\b|\b[Ee]verything found\b|\bwould stay\b": "The first few; All results",
 }
 #: The arguments that become a label, a heading of a column or a button.

@@ -214,7 +214,7 @@ def test_everybody_sees_the_figures_of_what_they_may_see(
 def test_figures_of_an_empty_installation_are_words(admin: Browser) -> None:
     text = words(admin.get(reverse("admin:index")))
 
-    for figure in ("None", "Not known", "Not counted yet"):
+    for figure in ("None", "Not known", "Counting…"):
         assert f'<dd class="no-number"> {figure} </dd>' in text
     assert '<dd class="number">' not in text
 
@@ -332,7 +332,7 @@ def test_the_chart_is_drawn_and_stands_in_a_table_as_well(admin: Browser) -> Non
 def test_before_the_first_count_it_says_who_counts(admin: Browser) -> None:
     text = " ".join(admin.get(reverse("admin:index")).content.decode().split())
 
-    assert "Not counted yet. Counts are updated every minute" in text
+    assert "Counting… These numbers are updated every minute" in text
 
 
 def test_the_client_counts_lead_to_the_clients_of_each_number(admin: Browser) -> None:

@@ -183,7 +183,7 @@ def counted(active: int, new: int | None = 0) -> Clients:
 @pytest.mark.parametrize(
     ("clients", "value", "words", "is_number"),
     [
-        (None, "Not counted yet", "Counted every minute", False),
+        (None, "Counting…", "Updated every minute", False),
         (counted(0), "None yet", "Add or import the first ones", False),
         (counted(1234, 56), "1,234", "56 added in the last 7 days", True),
         (counted(1234, 0), "1,234", "None added in the last 7 days", True),

@@ -58,7 +58,7 @@ BUTTONS = {
         Button(
             "retry",
             Act.SEND_AGAIN,
-            "Send failed again",
+            "Send failed messages again",
             retry_failed.retry_page,
             permission=groups.RESOLVE_DELIVERY,
             asks=True,

@@ -68,7 +68,7 @@ def forecast(broadcast: Broadcast, now: datetime) -> Forecast:
 def _ask(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadcast, form: SeenAtForm) -> HttpResponse:
     sheet, now = sheets.sheet(broadcast), clock.now()
     context = {
-        **page_parts.context(model_admin, request, broadcast, "Send failed again"),
+        **page_parts.context(model_admin, request, broadcast, "Send failed messages again"),
         **_counted_now(broadcast, now),
         "seen_at": now.isoformat(),
         "sheet": sheet,

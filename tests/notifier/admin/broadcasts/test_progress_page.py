@@ -200,7 +200,7 @@ def test_while_it_is_counted_each_second_no_line_is_newer_than_the_figures(admin
 def test_before_anybody_has_counted_no_figure_is_nought(admin: Browser) -> None:
     text = words_of(admin.get(page_of(a_told_broadcast(tally={}, tallied_at=None))))
 
-    assert "Sent – not counted yet Remaining – Problems – Per second – Time –" in text
+    assert "Sent – Counting… Remaining – Problems – Per second – Time –" in text
     assert "E-mail SMS Waiting – Sending – Retrying – Sent – Failed – Unknown – Skipped – Cancelled –" in text
 
 
