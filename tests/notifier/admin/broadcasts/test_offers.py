@@ -263,7 +263,7 @@ def measured() -> None:
 
 def text_in(page: Any, part: str) -> str:
     """What is read in the element with this id or class, on one line."""
-    found = re.search(rf'(?:id|class)="{part}"[^>]*>(.*?)</(?:dd|p|ul)>', page.content.decode(), re.DOTALL)
+    found = re.search(rf'(?:id|class)="{part}(?: [^"]*)?"[^>]*>(.*?)</(?:dd|p|ul)>', page.content.decode(), re.DOTALL)
     assert found, part
     return " ".join(strip_tags(found[1]).split())
 
