@@ -21,7 +21,7 @@ def settle(claim: Claim, outcomes: Sequence[Outcome]) -> None:
     try:
         settled = insist(lambda: settlements.settle(claim=claim, outcomes=outcomes, now=clock.now()))
     except Exception as error:  # noqa: BLE001  (one client's data must not hold back the others' results)
-        logger.error("One of %d results can’t be recorded (%s): each is by itself.", len(outcomes), _name(error))
+        logger.error("One of %d results can’t be recorded (%s): each is recorded alone.", len(outcomes), _name(error))
         settled = sum(_settle_alone(claim, outcome) for outcome in outcomes)
     if settled < len(outcomes):
         logger.warning("%d results came after their lease and were decided by others.", len(outcomes) - settled)

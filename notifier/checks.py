@@ -272,7 +272,7 @@ def _check_lifetime() -> list[CheckMessage]:
         return []
     return [
         Warning(
-            f"TICKET_LIFETIME_SECONDS={settings.TICKET_LIFETIME_SECONDS} is short: a full queue of {queued} deliveries "
+            f"TICKET_LIFETIME_SECONDS={settings.TICKET_LIFETIME_SECONDS} is short: a full queue of {queued} messages "
             f"may take {needed} s, and its tickets would be issued twice (harmless, but wasted work).",
             hint=f"Set TICKET_LIFETIME_SECONDS to {needed} or more, or lower QUEUE_ROOM.",
             id="notifier.W001",

@@ -8,8 +8,12 @@ from typing import Any
 
 import hypothesis
 import pytest
+from django.conf import settings
+from django.test import TransactionTestCase
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
+from pytest_django.plugin import DjangoDbBlocker
 
+from tests.support.database import copies, flushing
 from tests.support.fakes.sms import FakeSms, SmsProcess
 from tests.support.fakes.smtp import FakeSmtp, SmtpProcess
 from tests.support.servers import shared
@@ -40,6 +44,41 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
+
+
+@pytest.fixture(scope="session")
+def has_copied_database(django_db_use_migrations: bool) -> bool:
+    """Whether the tests' own database is a copy of the run's."""
+    return django_db_use_migrations and copies.are_worth_it()
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    django_db_modify_db_settings: None, has_copied_database: bool, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    if has_copied_database:
+        copies.make(settings.DATABASES["default"], folder=tmp_path_factory.mktemp("tables"))
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb(django_db_keepdb: bool, has_copied_database: bool) -> bool:
+    """Django would make room for one of its own. A copy goes with its folder, or its server."""
+    return django_db_keepdb or has_copied_database
+
+
+@pytest.fixture(scope="session")
+def django_db_createdb(django_db_createdb: bool, has_copied_database: bool) -> bool:
+    return django_db_createdb and not has_copied_database
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """With our own way to empty it."""
+    with pytest.MonkeyPatch.context() as patch:
+        with django_db_blocker.unblock():
+            flush = flushing.Flush(TransactionTestCase._fixture_teardown)  # type: ignore[attr-defined]
+        patch.setattr(TransactionTestCase, "_fixture_teardown", flush.as_method())
+        yield
 
 
 @pytest.fixture(scope="session")

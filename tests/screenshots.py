@@ -19,7 +19,6 @@ import django
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests import settings as neutral
-from tests.conftest import CHROMIUM_FLAGS
 from tests.support.fakes.rules import Rule
 from tests.support.fakes.sms import SmsProcess
 from tests.support.fakes.smtp import SmtpProcess
@@ -32,7 +31,9 @@ assert neutral.NEUTRAL
 os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
 django.setup()
 
-from tests.support.pages.page import Picture  # noqa: E402  (the registry knows models)
+# The registry and the fixtures know models.
+from tests.conftest import CHROMIUM_FLAGS  # noqa: E402
+from tests.support.pages.page import Picture  # noqa: E402
 from tests.support.pages.registry import PAGES  # noqa: E402
 
 BUILD = PROJECT / "build" / "screenshots"
@@ -154,6 +155,8 @@ def _take(browser: Browser, address: str, shots: list[Shot], look: Look, *, for_
     context = browser.new_context(
         base_url=address, color_scheme=look.theme, viewport={"width": look.width, "height": look.height}
     )
+    # A busy machine is waited for: one late page is no reason to begin again.
+    context.set_default_timeout(120_000)
     page = context.new_page()
     page.goto("/admin/login/")
     _save(page, BUILD / f"login-{look.name}.png")

@@ -206,6 +206,7 @@ PARSERS: dict[str, Callable[[str], object]] = {
     "mime._part": lambda text: mime._part("plain", text, "x"),
     "lines.one_line": lines.one_line,
     "phones.searched": lambda text: phones.searched(text, region="GB"),
+    "phones.elsewhere": lambda text: phones.elsewhere(text, region="GB"),
     "name_search.folded": name_search.folded,
     "log_redaction.redacted": log_redaction.redacted,
     "bounce_status.finding": bounce_status.finding,

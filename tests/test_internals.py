@@ -21,6 +21,7 @@ import httpx
 import pytest
 import requests
 import urllib3
+from _pytest.assertion import rewrite
 from anymail.backends.base import AnymailBaseBackend
 from anymail.backends.base_requests import AnymailRequestsBackend
 from anymail.exceptions import AnymailRecipientsRefused
@@ -30,7 +31,7 @@ from axes.attempts import get_cool_off_threshold
 from axes.handlers.database import AxesDatabaseHandler
 from axes.handlers.proxy import AxesProxyHandler
 from django.conf.locale import LANG_INFO
-from django.test import RequestFactory
+from django.test import RequestFactory, TransactionTestCase
 from django.utils import timezone
 from django.utils.translation.trans_real import parse_accept_lang_header
 from honcho.process import Popen, Process
@@ -266,3 +267,20 @@ def test_the_languages_of_a_browser_are_read_by_preference_and_nonsense_is_none(
 def test_each_language_has_its_two_names() -> None:
     """notifier/languages/offered.py"""
     assert (LANG_INFO["de"]["name"], LANG_INFO["de"]["name_local"]) == ("German", "Deutsch")
+
+
+# --- pytest: tests/support/suite/rewriting.py -------------------------------------------------------------------------
+def test_pytest_reads_rewrites_and_writes_a_test_file_in_three_steps() -> None:
+    assert parameters(rewrite._read_pyc)[:2] == ["source", "pyc"]
+    assert parameters(rewrite._rewrite_test) == ["fn", "config"]
+    assert parameters(rewrite._write_pyc) == ["state", "co", "source_hash", "pyc"]
+    steps = {"_read_pyc", "_rewrite_test", "_write_pyc", "get_cache_dir", "PYC_TAIL"}
+    assert steps <= names_in(rewrite.AssertionRewritingHook.exec_module)
+
+
+# --- Django: tests/support/database/flushing.py -----------------------------------------------------------------------
+def test_django_empties_the_tables_after_a_test_in_a_method_of_its_own() -> None:
+    case: Any = TransactionTestCase
+
+    assert "_fixture_teardown" in names_in(case._post_teardown)
+    assert {"available_apps", "serialized_rollback"} <= names_in(case._fixture_teardown)

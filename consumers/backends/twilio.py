@@ -70,7 +70,7 @@ class TwilioBackend:
         self._client = httpx.Client(
             auth=(account, unquote(parts.password or "")),
             timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
-            transport=_BoundedTransport(self._deadline),
+            transport=_BoundedTransport(self._deadline, is_encrypted=scheme == "https"),
             follow_redirects=False,
             trust_env=False,
         )
@@ -113,10 +113,12 @@ class TwilioBackend:
 class _BoundedTransport(httpx.HTTPTransport):
     """One connection, which is kept; gives up at the deadline, also where an answer comes byte by byte."""
 
-    def __init__(self, deadline: Deadline) -> None:
+    def __init__(self, deadline: Deadline, *, is_encrypted: bool) -> None:
+        # Reading all certificates takes each thread longer than its first message.
+        certificates = httpx.create_ssl_context(trust_env=False) if is_encrypted else None
         # Instead of the pool that httpx makes, which takes no network backend.
         self._pool = httpcore.ConnectionPool(
-            ssl_context=httpx.create_ssl_context(trust_env=False),
+            ssl_context=certificates,
             max_connections=1,
             keepalive_expiry=5.0,
             network_backend=_BoundedNetwork(deadline),

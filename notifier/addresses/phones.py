@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
 import phonenumbers
@@ -31,8 +31,13 @@ _PREMIUM = {
     PhoneNumberType.SHARED_COST: "a shared-cost number",
     PhoneNumberType.PERSONAL_NUMBER: "a personal number, which forwards messages at an extra charge",
 }
-
-
+#: What most of the world dials before a country code, and what North America does.
+_DIALLED_BEFORE_ABROAD = ("00", "011")
+#: Where nothing tells the country, as two of them write their numbers.
+_ANY_COUNTRY = (
+    f"Include the country code, as in {regions.example('GB')} for {regions.in_words('GB')} or {regions.example('US')} "
+    f"for {regions.in_words('US')}."
+)
 #: By so many of its last digits a stored number is known to be the one that was found to be a landline's.
 LANDLINE_DIGITS = 4
 
@@ -48,10 +53,11 @@ class Phone(NamedTuple):
         return self.number[-LANDLINE_DIGITS:] if self.is_landline else None
 
 
-def read(text: str, *, region: str | None) -> Phone:
+def read(text: str, *, region: str | None, likely: str | None = None) -> Phone:
     """The number, by the same rules for files and pages; raises ValueError with what is wrong.
 
-    `region`: the country of numbers without a country code; without it they are refused.
+    `region`: the country of numbers without a country code; without it they are refused. `likely`: for a single number,
+    the country that a refusal then looks at first for what may be meant; empty where none is likelier than others.
     """
     text = whole(" ".join(unicodedata.normalize("NFKC", text).split()))
     if (found := _APPENDED.fullmatch(text)) and _exists(found[1], region):
@@ -61,11 +67,11 @@ def read(text: str, *, region: str | None) -> Phone:
     try:
         number = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException as error:
-        raise ValueError(_why_none(text, region)) from error
+        raise ValueError(_why_none(text, region, likely)) from error
     kind = _kind(number)
     written = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
     if kind == PhoneNumberType.UNKNOWN or not _E164.fullmatch(written):
-        raise ValueError(_why_none(text, region))
+        raise ValueError(_why_none(text, region, likely))
     if what := _undeliverable(number, kind):
         raise ValueError(f"“{shortened(text)}” is {what}. Messages are not sent to such numbers.")
     return Phone(written, kind == PhoneNumberType.FIXED_LINE)
@@ -156,38 +162,81 @@ def _undeliverable(number: phonenumbers.PhoneNumber, kind: int) -> str:
     return _PREMIUM.get(kind, "")
 
 
-def _why_none(text: str, region: str | None) -> str:
+def _why_none(text: str, region: str | None, likely: str | None) -> str:
     reason = f"“{shortened(text)}” is not a valid phone number."
     if country := regions.of_code(text):
-        return f"{reason} A number in {regions.names()[country]} looks like {regions.example(country)}."
-    if region and not text.startswith("+") and (example := regions.example(region)):
-        return f"{reason} Include the country code: a number in {regions.names()[region]} looks like {example}."
-    return f"{reason} Include the country code, for example +1 202 555 0123."
+        return f"{reason} A number in {regions.in_words(country)} looks like {regions.example(country)}."
+    if text.startswith("+"):
+        return f"{reason} No country has that country code."
+    if not region and likely is not None:
+        likely = regions.of_notation(text, likely=likely) or likely
+        if likely and (meant := regions.completed(text, likely)):
+            return f"{reason} Include the country code: as a number in {regions.in_words(likely)} it is {meant}."
+    if (country := region or likely or "") and (example := regions.example(country)):
+        return f"{reason} Include the country code: a number in {regions.in_words(country)} looks like {example}."
+    return f"{reason} {_ANY_COUNTRY}"
 
 
 # --- Looking for one --------------------------------------------------------------------------------------------------
+#: From so many digits on, what is typed may be a number of any country as people write it there. Fewer do where no
+#: country is set: otherwise a short beginning means a number of that one.
+ANYWHERE_DIGITS = 3
+ABROAD_DIGITS = 6
+
+
 def searched(text: str, *, region: str | None) -> list[str]:
     """How the numbers may begin that somebody looks for, as they are stored; the likeliest first.
 
-    `text` is a number, or its beginning, in any notation: +44 (0)20 7946, 0044 20, 44 20, or at home 020 or 20. Empty
-    where it is none, for it has a letter or no digit. `region`: the country of numbers without a country code.
+    `text` is a number, or its beginning, in any notation: +44 (0)20 7946, 0044 20, 44 20, or as it is dialled within
+    its country, 020 or 20. Empty where it is none, for it has a letter or no digit. `region`: the country of numbers
+    without a country code; those of others are `elsewhere`.
     """
-    text = unicodedata.normalize("NFKC", text).strip().removeprefix("tel:")
-    digits = "".join(str(unicodedata.decimal(char)) for char in text if char.isdecimal())
-    if not digits or any(unicodedata.category(char)[0] in "LM" for char in text):
+    text, digits = _typed(text)
+    if not digits:
         return []
-    before, plus, _ = text.partition("+")
-    if plus and not any(char.isdecimal() for char in before):
+    if _has_plus(text):
         return _abroad(digits)
-    found = _at_home(digits, region) if region else []
+    found = [*_whole_number(text, region), *_at_home(digits, region)] if region else []
     for prefix in _dialled_before_abroad(region):
         if dialled := re.match(prefix, digits):
             found += _abroad(digits[dialled.end() :])
-    found += [] if digits.startswith("0") else [f"+{digits}"]
-    return list(dict.fromkeys([*_whole_number(text, region), *found]))
+    found += [] if digits.startswith("0") else _abroad(digits)
+    return list(dict.fromkeys(found))
 
 
-def _whole_number(text: str, region: str | None) -> list[str]:
+def elsewhere(text: str, *, region: str | None) -> list[str]:
+    """As `searched`, as it is dialled within any country: one beginning for each calling code, so some two hundred."""
+    text, digits = _typed(text)
+    # Nowhere do numbers of the country begin with two noughts.
+    is_long_enough = len(digits) >= (ABROAD_DIGITS if region else ANYWHERE_DIGITS) and not digits.startswith("00")
+    return list(dict.fromkeys(_anywhere(text, digits))) if is_long_enough and not _has_plus(text) else []
+
+
+def _typed(text: str) -> tuple[str, str]:
+    """It in plain characters, and its digits; none where it has letters."""
+    text = unicodedata.normalize("NFKC", text).strip().removeprefix("tel:")
+    has_letters = any(unicodedata.category(char)[0] in "LM" for char in text)
+    return text, "" if has_letters else "".join(str(unicodedata.decimal(char)) for char in text if char.isdecimal())
+
+
+def _has_plus(text: str) -> bool:
+    before, plus, _ = text.partition("+")
+    return bool(plus) and not any(char.isdecimal() for char in before)
+
+
+def _anywhere(text: str, digits: str) -> Iterable[str]:
+    """Of a number as it is dialled within whichever country has numbers of that length."""
+    for code, (region, *_) in phonenumbers.COUNTRY_CODE_TO_REGION_CODE.items():
+        plan: Any = PhoneMetadata.metadata_for_region(region)
+        if plan is None:
+            continue
+        if plan.national_prefix_for_parsing != plan.national_prefix:
+            yield from _whole_number(text, region)
+        longest = 1 + len(str(code)) + max(plan.general_desc.possible_length)
+        yield from (one for one in _at_home(digits, region) if len(one) <= longest)
+
+
+def _whole_number(text: str, region: str) -> list[str]:
     """Of one that is complete: some countries write more than a 0 before it, or between its parts."""
     try:
         number = phonenumbers.parse(text, region)
@@ -199,7 +248,7 @@ def _whole_number(text: str, region: str | None) -> list[str]:
 
 def _dialled_before_abroad(region: str | None) -> list[str]:
     plan: Any = PhoneMetadata.metadata_for_region(region) if region else None
-    return ["00", *([plan.international_prefix] if plan else [])]
+    return [*_DIALLED_BEFORE_ABROAD, *([plan.international_prefix] if plan else [])]
 
 
 def _abroad(digits: str) -> list[str]:

@@ -1,5 +1,6 @@
 """The pages for what is refused or not there: for members of staff with the menu, for all others without."""
 
+import logging
 from http import HTTPStatus
 
 from django.contrib import admin
@@ -8,6 +9,8 @@ from django.shortcuts import render
 from django.urls import reverse
 
 from notifier.web import error_pages
+
+logger = logging.getLogger(__name__)
 
 NOTHING_CHANGED = "Nothing was changed."
 
@@ -50,7 +53,12 @@ def _page(request: HttpRequest, status: HTTPStatus, title: str, reason: str) -> 
         # What was refused was not done, so there is nothing to look up.
         return error_pages.page(request, status=status, title=title, reason=reason, is_change=False)
     context = {**admin.site.each_context(request), "title": title, "reason": reason}
-    answer = render(request, "admin/error_page.html", context, status=status)
+    try:
+        answer = render(request, "admin/error_page.html", context, status=status)
+    except ValueError:
+        # The list of static files has not got one: they were not collected.
+        logger.exception("The page for an error can’t be rendered with the menu.")
+        return error_pages.page(request, status=status, title=title, reason=reason, is_change=False)
     answer["Cache-Control"] = error_pages.HEADERS["Cache-Control"]
     return answer
 

@@ -25,7 +25,7 @@ REFRESH_SECONDS = 5
 def overview_context(request: HttpRequest) -> dict[str, Any]:
     """What the front page shows to this user."""
     may, now = request.user.has_perm, clock.now()
-    health = process_health.health(channels=Channel, now=now)
+    health = process_health.for_reader(process_health.health(channels=Channel, now=now), may=may)
     found = concerns.find(health=health, may=may, now=now, user_id=request.user.pk)
     context: dict[str, Any] = {
         "held_up": [concern for concern in found if concern.holds_up],
@@ -45,14 +45,22 @@ def overview_context(request: HttpRequest) -> dict[str, Any]:
 
 def _of_broadcasts(health: list[Health], now: datetime) -> dict[str, Any]:
     charts, to_come, number = chart.charts(now=now), dashboard.to_come(), dashboard.number_to_come()
+    moving = _under_way(health)
     return {
-        **_under_way(health),
+        **moving,
         "to_come": to_come,
         "charts": charts,
         "outcomes": chart.OUTCOMES,
         "is_charted": any(one.busy_days for one in charts),
         "finished": dashboard.finished(),
-        "figures": figures.of_broadcasts(charts=charts, to_come=to_come, number_to_come=number),
+        "figures": figures.of_broadcasts(
+            charts=charts,
+            to_come=to_come,
+            number_to_come=number,
+            now=now,
+            under_way=moving["under_way"],
+            stalled=process_health.stalled(health),
+        ),
     }
 
 
@@ -69,7 +77,11 @@ def progress_bars(request: HttpRequest) -> TemplateResponse:
 
 def _under_way(health: list[Health]) -> dict[str, Any]:
     sheets = dashboard.under_way(stalled=process_health.stalled(health))
-    return {"under_way": sheets, "shown": "-".join(f"{s.broadcast.pk}.{s.broadcast.state}" for s in sheets)}
+    return {
+        "under_way": sheets,
+        "moving": dashboard.by_state(sheets),
+        "shown": "-".join(f"{s.broadcast.pk}.{s.broadcast.state}" for s in sheets),
+    }
 
 
 def try_again_page(request: HttpRequest, name: str) -> HttpResponse:
@@ -82,7 +94,7 @@ def try_again_page(request: HttpRequest, name: str) -> HttpResponse:
         return HttpResponseNotAllowed(["POST"])
     channel = Channel(name)
     if breakers.probe_now(channel=channel, now=clock.now()):
-        messages.success(request, f"Trying {channel.in_words} now, with a single delivery.")
+        messages.success(request, f"Trying {channel.in_words} now, with a single message.")
     else:
         messages.info(request, f"{channel.label} is no longer paused.")
     return redirect("admin:index")

@@ -76,7 +76,7 @@ class LoginForm(AdminAuthenticationForm):
         **AdminAuthenticationForm.error_messages,
         "invalid_login": "Enter the correct username and password of a staff account. Both are case-sensitive.",
         "published": "This password is published in the documentation, so it can’t be used here. Ask whoever runs the "
-        "server to set another one: python manage.py changepassword.",
+        "server to set another one.",
     }
 
     def confirm_login_allowed(self, user: User) -> None:

@@ -1,63 +1,125 @@
-"""How many recipients quiet hours and the frequency cap would hold back now, for the confirm page. Read only."""
+"""What quiet hours and the frequency cap do to those who could be sent a topic now. Read only.
+
+Each client counts once, as the claims will decide: whoever is in quiet hours waits until these end, and the cap counts
+at that moment.
+"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, Max, Min, Q, QuerySet
+from django.db.models import Count, DateTimeField, Exists, OuterRef, Q, QuerySet, Value
+from django.db.models.functions import Coalesce
 
-from notifier.audience import reachable
-from notifier.models import Broadcast, Channel, Delivery, Topic
+from notifier.audience import chains, reachable
+from notifier.models import Broadcast, Channel, Delivery
 from notifier.policies import client_values, quiet_hours_sql
 from notifier.saved_audiences.compiling import Members
 
 State = Delivery.State
 
 
-@dataclass(frozen=True, slots=True)
-class HeldBack:
-    """How many recipients of one channel would be held back, and until when."""
-
-    channel: Channel
-    #: Clients who are in quiet hours now.
-    in_quiet_hours: int = 0
-    #: When the quiet hours of the first and of the last of them end.
-    first: datetime | None = None
-    last: datetime | None = None
-    #: Clients who reached the frequency cap. They are skipped if that still holds when it is their turn.
-    over_cap: int = 0
-
-
-def are_set(channels: list[Channel]) -> bool:
-    """Whether any of these channels has quiet hours or a cap."""
-    return any(settings.QUIET_HOURS[channel.value] or settings.CAPS[channel.value] for channel in channels)
-
-
 def caps_are_set() -> bool:
     return any(settings.CAPS.values())
 
 
-def count(
-    *, topic: Topic, channel: Channel, now: datetime, needed: Sequence[str] = (), within: Members | None = None
-) -> HeldBack:
-    """`needed`: the placeholders that a client must have a value for; who lacks one is skipped for that alone."""
-    quiet = _in_quiet_hours(topic, channel, now, needed, within)
-    skipped = over_cap(topic_id=topic.pk, channel=channel, now=now, needed=needed, within=within)
-    return HeldBack(channel, quiet["number"] or 0, quiet["first"], quiet["last"], over_cap=skipped)
+def quiet_hours_are_set() -> bool:
+    return any(settings.QUIET_HOURS.values())
 
 
-def _in_quiet_hours(
-    topic: Topic, channel: Channel, now: datetime, needed: Sequence[str], within: Members | None
-) -> dict[str, Any]:
-    opens_at = quiet_hours_sql.moment(channel=channel, client="client", now=now)
-    if opens_at is None:
-        return {"number": 0, "first": None, "last": None}
-    recipients = reachable.wanting(topic_id=topic.pk, channel=channel, within=within)
-    wanting = recipients.filter(*client_values.present(needed, client="client__")).annotate(opens_at=opens_at)
-    found: dict[str, Any] = wanting.aggregate(number=Count("opens_at"), first=Min("opens_at"), last=Max("opens_at"))
-    return found
+class Recipients:
+    """Those who could be sent a topic on a channel at `now`; with `follows` only those whom that broadcast missed.
+
+    `needed`: the placeholders that a client must have a value for; who lacks one is skipped for that alone. `within`:
+    of the audience that it goes to; None: of everybody. A critical broadcast ignores quiet hours and the cap, so nobody
+    is held back. Counted is only what is asked for.
+    """
+
+    def __init__(
+        self,
+        *,
+        topic_id: int,
+        channel: Channel,
+        now: datetime,
+        follows: Broadcast | None = None,
+        needed: Sequence[str] = (),
+        within: Members | None = None,
+        is_critical: bool = False,
+    ) -> None:
+        self.now, self.is_critical = now, is_critical
+        self._channel = channel
+        self._cap: tuple[int, int] | None = None if is_critical else settings.CAPS[channel.value]
+        self._opens_at = None if is_critical else quiet_hours_sql.moment(channel=channel, client="client", now=now)
+        at_once = Value(now, DateTimeField())
+        turn = at_once if self._opens_at is None else Coalesce(self._opens_at, at_once)
+        self._chain = _chain(follows) if follows else []
+        wanting = reachable.wanting(topic_id=topic_id, channel=channel, within=within)
+        wanting = wanting.filter(*self._missed("client_id"), *client_values.present(needed, client="client__"))
+        # Any, because the type of a row does not know what it is annotated with.
+        self._wanting: Any = wanting.annotate(turn=turn)
+
+    @cached_property
+    def over_cap(self) -> int:
+        """How many are skipped, because they have reached the cap when it is their turn."""
+        return int(self._wanting.filter(self._is_over_cap).count()) if self._is_over_cap else 0
+
+    @cached_property
+    def waits(self) -> dict[datetime, int]:
+        """How many of the others wait for the end of quiet hours, by the moment at which these end."""
+        if self._opens_at is None:
+            return {}
+        later = self._wanting.filter(turn__gt=self.now)
+        if self._is_over_cap:
+            later = later.exclude(self._is_over_cap)
+        return dict(later.order_by("turn").values_list("turn").annotate(number=Count("pk")))
+
+    def among(self, client: str) -> list[Any]:
+        """Conditions on the recipients' rows whose column `client` names them, true of those who are sent it, be it
+        later.
+        """
+        over = self._is_over_cap
+        below_cap = [~Q(**{f"{client}__in": self._wanting.filter(over).values("client")})] if over else []
+        return [*self._missed(client), *below_cap]
+
+    def _missed(self, client: str) -> list[Any]:
+        """Conditions on rows whose column `client` names the client: nothing of the chain reached them."""
+        if not self._chain:
+            return []
+        return [~Exists(chains.reached(broadcast_ids=self._chain, channel=self._channel, client=OuterRef(client)))]
+
+    @cached_property
+    def _is_over_cap(self) -> Q:
+        """Empty where nobody is. Who has had enough at a later moment has had enough now, so these alone are asked."""
+        if self._cap is None:
+            return Q()
+        full = self._wanting.filter(client__in=self._full(self.now))
+        turns = [self.now] if self._opens_at is None else full.order_by().values_list("turn", flat=True).distinct()
+        found = Q()
+        for turn in turns:
+            found |= Q(turn=turn, client__in=self._full(turn))
+        return found
+
+    def _full(self, turn: datetime) -> QuerySet[Delivery, Any]:
+        """The clients who at that moment have had as many messages as the cap allows, with what they have had by now.
+
+        Found by the index `delivery_feed` of each broadcast that has sent since.
+        """
+        assert self._cap is not None  # noqa: S101  (asked where there is one)
+        maximum, days = self._cap
+        since = turn - timedelta(days=days)
+        recent = Broadcast.objects.filter(Q(finished_at=None) | Q(finished_at__gt=since)).exclude(started_at=None)
+        had = Q(state__in=[State.SENT, State.UNKNOWN], settled_at__gt=since) | Q(state=State.SENDING)
+        recently = list(recent.values_list("pk", flat=True))
+        rows = Delivery.objects.filter(had, broadcast__in=recently, channel=self._channel)
+        return (
+            rows.order_by().values("client").annotate(number=Count("pk")).filter(number__gte=maximum).values("client")
+        )
+
+
+def _chain(follows: Broadcast) -> list[int]:
+    return [follows.pk, *chains.others(broadcast_id=follows.pk, notification_id=follows.notification_id)]
 
 
 def over_cap(
@@ -69,25 +131,7 @@ def over_cap(
     needed: Sequence[str] = (),
     within: Members | None = None,
 ) -> int:
-    """How many recipients would be skipped, unless it is critical; with `follows` only of those whom that one missed.
-
-    Who is in quiet hours is not left out: the cap counts for them once these end, when it is most likely still reached.
-    """
-    cap = settings.CAPS[channel.value]
-    if cap is None:
-        return 0
-    maximum, days = cap
-    full = _full(channel, maximum, now - timedelta(days=days))
-    wanting = reachable.missed_by(topic_id=topic_id, channel=channel, broadcast=follows, within=within)
-    return wanting.filter(*client_values.present(needed, client="client__"), client__in=full).count()
-
-
-def _full(channel: Channel, maximum: int, since: datetime) -> QuerySet[Delivery, Any]:
-    """The clients who got `maximum` messages or more since then.
-
-    Found by the index `delivery_feed` of each broadcast that has sent since.
-    """
-    recent = Broadcast.objects.filter(Q(finished_at=None) | Q(finished_at__gt=since)).exclude(started_at=None)
-    had = Q(state__in=[State.SENT, State.UNKNOWN], settled_at__gt=since) | Q(state=State.SENDING)
-    rows = Delivery.objects.filter(had, broadcast__in=list(recent.values_list("pk", flat=True)), channel=channel)
-    return rows.order_by().values("client").annotate(number=Count("pk")).filter(number__gte=maximum).values("client")
+    """How many recipients would be skipped, unless it is critical; the rest as of `Recipients`."""
+    return Recipients(
+        topic_id=topic_id, channel=channel, now=now, follows=follows, needed=needed, within=within
+    ).over_cap

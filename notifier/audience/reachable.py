@@ -1,6 +1,7 @@
 """Those who can be sent a topic now: all of them, those whom a broadcast missed, and one as an example. Read only."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
@@ -36,14 +37,19 @@ def missed_by(
 
 
 def by_language(
-    *, topic: Topic, channel: Channel, needed: Sequence[str] = (), within: Members | None = None
+    *,
+    topic: Topic,
+    channel: Channel,
+    needed: Sequence[str] = (),
+    within: Members | None = None,
+    only: Iterable[Any] = (),
 ) -> dict[str | None, int]:
     """How many recipients have each language on record, exact at this moment: one pass over all clients.
 
-    `needed`: the placeholders that they have a value for.
+    `needed`: the placeholders that they have a value for. `only`: conditions on their consents.
     """
     recipients = wanting(topic_id=topic.pk, channel=channel, within=within)
-    recipients = recipients.filter(*client_values.present(needed, client="client__"))
+    recipients = recipients.filter(*client_values.present(needed, client="client__"), *only)
     return dict(recipients.order_by().values_list("client__language").annotate(number=Count("pk")))
 
 

@@ -8,7 +8,7 @@ a property test holds it to what clients read. A million clients make some hundr
 several placeholders, some ten thousands.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from django.db import connection
@@ -187,15 +187,16 @@ def of_recipients(
     keys: Sequence[str],
     needed: Sequence[str],
     within: Members | None = None,
+    only: Iterable[Any] = (),
     language: str | None = None,
 ) -> Iterator[Shape]:
     """Values for the placeholders `keys` that make an SMS as long as those of so many recipients; most frequent first.
 
     Up to MAX_SHAPES of them. Who lacks one of `needed` is left out, and so is, with a language, whoever is written to
-    in another. Numbers and dates are in that language.
+    in another. Numbers and dates are in that language. `only`: conditions on the consents of the recipients.
     """
     recipients = reachable.wanting(topic_id=topic.pk, channel=Channel.SMS, within=within)
-    recipients = recipients.filter(*client_values.present(needed, client="client__"))
+    recipients = recipients.filter(*client_values.present(needed, client="client__"), *only)
     recipients = recipients.filter(*reachable.written_to_in(language, client="client__"))
     sources = client_values.read(keys).each
     shapes = {f"shape_{key}": _shape(source) for key, source in sources.items()}

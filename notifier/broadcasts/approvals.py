@@ -35,7 +35,7 @@ def approve(*, broadcast_id: int, by: User, now: datetime, seen: str | None = No
     except NotAsShown as changed:
         # Whoever changed it themselves reads that nobody may approve their own text.
         raise _refusal(broadcast_id, by, now) from changed
-    allowed = open_to(by, waiting).filter(Q(expires_at=None) | Q(expires_at__gt=now))
+    allowed = open_to(by.pk, waiting).filter(Q(expires_at=None) | Q(expires_at__gt=now))
     approval = {"approved_by": by, "approved_at": now}
     due = allowed.filter(Q(scheduled_for=None) | Q(scheduled_for__lte=now))
     with transaction.atomic():
@@ -95,14 +95,14 @@ def take_edit(*, notification: Notification, by: User) -> int:
         return number
 
 
-def open_to(user: User, broadcasts: BroadcastQuerySet) -> BroadcastQuerySet:
+def open_to(user_id: int, broadcasts: BroadcastQuerySet) -> BroadcastQuerySet:
     """Those that this user neither asked for nor changed since."""
-    return broadcasts.exclude(created_by=user).exclude(text_by=user).filter(~changed_by(user))
+    return broadcasts.exclude(created_by=user_id).exclude(text_by=user_id).filter(~changed_by(user_id))
 
 
-def changed_by(user: User) -> Exists:
+def changed_by(user_id: int) -> Exists:
     """Condition of a broadcast: this user has changed its text or its time since it was asked for."""
-    return Exists(BroadcastChange.objects.filter(broadcast=OuterRef("pk"), by=user))
+    return Exists(BroadcastChange.objects.filter(broadcast=OuterRef("pk"), by=user_id))
 
 
 def has_changed(*, broadcast: Broadcast, user: User) -> bool:
@@ -121,12 +121,12 @@ def _refusal(broadcast_id: int, by: User, now: datetime) -> lifecycle.BroadcastE
     if broadcast is None:
         return lifecycle.refusal(Act.APPROVE, broadcast_id)
     if broadcast.created_by_id == by.pk:
-        return OwnRequest(f"You requested {broadcast} yourself, so someone else has to approve it.")
+        return OwnRequest(f"You created {broadcast} yourself, so someone else has to approve it.")
     if has_changed(broadcast=broadcast, user=by):
         changed = set(broadcast.changes.filter(by=by).values_list("what", flat=True))
         first = What.TEXT if broadcast.text_by_id == by.pk or What.TEXT in changed else min(changed)
         what = What(first).label.lower()
         return OwnRequest(f"You changed the {what} of {broadcast} yourself, so someone else has to approve it.")
     if broadcast.is_expired(now):
-        return NotAllowed(f"{broadcast} has expired, so it can’t be sent. Request it again with another time.")
+        return NotAllowed(f"{broadcast} has expired, so it can’t be sent. Send it again with another time.")
     return NotAsShown()

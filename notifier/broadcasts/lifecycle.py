@@ -73,7 +73,7 @@ class SentRecently(BroadcastError):
     """A notification is asked for, running, or was sent a short while ago; sending it again must be asked for."""
 
     def __init__(self, earlier: Sequence[Broadcast]) -> None:
-        what = "Sent recently" if all(broadcast.started_at for broadcast in earlier) else "Already requested"
+        what = "Sent recently" if all(broadcast.started_at for broadcast in earlier) else "Already waiting to be sent"
         super().__init__(f"{what}: " + "; ".join(describe(broadcast) for broadcast in earlier))
         self.earlier = earlier
 
@@ -274,12 +274,16 @@ def describe(broadcast: Broadcast) -> str:
 
 def state_in_words(broadcast: Broadcast) -> str:
     """As in "scheduled for 24 Nov 2026, 16:00 GMT"."""
-    words = broadcast.get_state_display().lower()
     if broadcast.can_be_undone:
         return "about to start"
     if broadcast.state == State.SCHEDULED and broadcast.scheduled_for:
-        return f"{words} for {wall_clocks.with_zone(broadcast.scheduled_for)}"
-    return words
+        return f"{_state(broadcast)} for {wall_clocks.with_zone(broadcast.scheduled_for)}"
+    return _state(broadcast)
+
+
+def _state(broadcast: Broadcast) -> str:
+    """As in "it is paused"."""
+    return "being sent" if broadcast.state == State.RUNNING else broadcast.get_state_display().lower()
 
 
 def pause(*, broadcast_id: int, now: datetime) -> None:
@@ -318,4 +322,4 @@ def refusal(act: Act, broadcast_id: int) -> NotAllowed:
     broadcast = Broadcast.objects.filter(pk=broadcast_id).first()
     if broadcast is None:
         return NotAllowed(f"There is no broadcast {broadcast_id}.")
-    return NotAllowed(f"{broadcast} is {broadcast.get_state_display().lower()}: you can’t {act} it now.")
+    return NotAllowed(f"{broadcast} is {_state(broadcast)}: you can’t {act} it now.")

@@ -1,12 +1,17 @@
-"""Rejected broadcasts: which of them still wait for whoever asked, and what was asked for in place of one."""
+"""Rejected broadcasts: which of them still wait for whom, what each of them may do, and what was asked for instead."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from enum import Enum, auto
+from typing import Any
 
 from django.contrib.auth.models import User
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 
-from notifier.models import Broadcast
+from notifier.broadcasts import approvers
+from notifier.models import Broadcast, Notification
 from notifier.models.broadcasts import BroadcastQuerySet
+from notifier.staff import groups
 
 State = Broadcast.State
 
@@ -18,6 +23,35 @@ _BEFORE = "rejected by "
 _NO_FOLLOW_UP = {"follows": None, "was_to_follow": None}
 
 
+class Remedy(Enum):
+    """What somebody may do about a rejected broadcast."""
+
+    #: Ask again: its text is ready.
+    SEND = auto()
+    #: Change the text and ask again.
+    RESUBMIT = auto()
+    #: Change the text, and say that it is ready for others to ask again.
+    EDIT = auto()
+    #: Ask again, once somebody else has changed the text.
+    WAIT_FOR_EDITOR = auto()
+    #: Follow up the same broadcast again, which it was to follow.
+    FOLLOW_UP = auto()
+    NONE = auto()
+
+
+def remedy(*, broadcast: Broadcast, may: Callable[[str], bool]) -> Remedy:
+    """`may`: whether the person has a permission. Reads the notification of `broadcast`."""
+    may_send = may(groups.SEND_BROADCAST)
+    if broadcast.was_to_follow_id:
+        return Remedy.FOLLOW_UP if may_send else Remedy.NONE
+    may_edit, may_ask = may(groups.CHANGE_NOTIFICATION), may_send and may(groups.VIEW_NOTIFICATION)
+    if broadcast.notification.is_marked_ready:
+        return Remedy.SEND if may_ask else Remedy.NONE
+    if may_edit:
+        return Remedy.RESUBMIT if may_send else Remedy.EDIT
+    return Remedy.WAIT_FOR_EDITOR if may_ask else Remedy.NONE
+
+
 def resubmitted_as(*, broadcast: Broadcast) -> Broadcast | None:
     """The broadcast that was asked for in place of a rejected one: the next of its notification."""
     if broadcast.was_to_follow_id:
@@ -26,13 +60,36 @@ def resubmitted_as(*, broadcast: Broadcast) -> Broadcast | None:
     return later.order_by("pk").first()
 
 
-def waiting_for(*, user_id: int | None, now: datetime) -> BroadcastQuerySet:
+def waiting_for(*, user_id: int, now: datetime) -> BroadcastQuerySet:
     """Lately rejected ones of this user that have not been resubmitted."""
+    return _waiting(now).filter(created_by=user_id)
+
+
+def to_edit(*, user_id: int, now: datetime) -> BroadcastQuerySet:
+    """Those of others whose text this user has written, until it is ready to send again.
+
+    Where nobody is known to have written it, it is everybody's who may edit.
+    """
+    written = Notification.history.filter(id=OuterRef("notification"), history_user__isnull=False)
+    by_user = Exists(written.filter(history_user=user_id)) | ~Exists(written)
+    is_ready = Q(notification__ready_of__isnull=False, notification__ready_of=F("notification__updated_at"))
+    return _waiting(now).filter(by_user, was_to_follow=None).exclude(is_ready).exclude(created_by=user_id)
+
+
+def _waiting(now: datetime) -> BroadcastQuerySet:
     again = Broadcast.objects.filter(notification=OuterRef("notification"), pk__gt=OuterRef("pk"), **_NO_FOLLOW_UP)
     followed = Broadcast.objects.filter(follows=OuterRef("was_to_follow"))
     resubmitted = (Q(was_to_follow=None) & Exists(again)) | Exists(followed)
-    rejected = Broadcast.objects.filter(state=State.REJECTED, created_by=user_id, finished_at__gt=now - SHOWN_FOR)
-    return rejected.filter(~resubmitted)
+    return Broadcast.objects.filter(state=State.REJECTED, finished_at__gt=now - SHOWN_FOR).filter(~resubmitted)
+
+
+def with_editor(broadcasts: QuerySet[Any]) -> QuerySet[Any]:
+    """Each with its `editor`: the name of whoever changed the text last and may do so still; None where nobody did."""
+    may_edit = approvers.with_permission(groups.CHANGE_NOTIFICATION)
+    written = Notification.history.filter(id=OuterRef("notification"), history_user__in=may_edit.values("pk"))
+    latest = written.order_by("-history_date", "-history_id").values("history_user__username")
+    found: QuerySet[Any] = broadcasts.annotate(editor=Subquery(latest[:1]))
+    return found
 
 
 def adopt_earlier() -> int:

@@ -123,7 +123,7 @@ def start_now(*, broadcast_id: int, now: datetime, by: User | None = None, seen:
     """
     broadcast = _before_start(Act.START_NOW, broadcast_id)
     if broadcast.needs_approval:
-        raise NotAllowed(f"{broadcast} needs approval for its time too. Change the time to request it.")
+        raise NotAllowed(f"{broadcast} needs approval. Change its time to submit it for approval.")
     scheduled = acts.allowing(Act.START_NOW, broadcast_id=broadcast_id, seen=seen).filter(needs_approval=False)
     if _has_outgrown(broadcast, now):
         with transaction.atomic():

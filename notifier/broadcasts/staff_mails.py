@@ -14,7 +14,8 @@ from django.core.mail import EmailMessage
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from notifier.broadcasts import approvers
+from notifier.broadcasts import approvers, rejections
+from notifier.broadcasts.rejections import Remedy
 from notifier.messages import lines
 from notifier.models import Broadcast, StaffMail
 from notifier.staff.timezones import zone_of
@@ -73,7 +74,8 @@ def send_due(*, now: datetime, goes_on: Callable[[], bool] = lambda: True) -> in
     Any number of processes may do so at once. A failure is logged, and the mail tried again later.
     """
     sent = 0
-    related = ("to__profile", "broadcast__topic", "broadcast__created_by", "broadcast__rejected_by")
+    people = ("broadcast__created_by", "broadcast__rejected_by")
+    related = ("to__profile", "broadcast__topic", "broadcast__notification", *people)
     for mail in due(now).select_related(*related).order_by("due_at", "pk")[:MAX_AT_ONCE]:
         if not goes_on():
             break
@@ -143,13 +145,22 @@ def _body(mail: StaffMail) -> str:
     by = broadcast.created_by.get_username() if broadcast.created_by else "the command line"
     match mail.what:
         case What.TO_APPROVE:
-            said = f"{about} needs your approval. It was requested by {by}. {_starts(broadcast)}"
+            said = f"{about} needs your approval. It was created by {by}. {_starts(broadcast)}"
             return f"{said}\n\nReview and decide:\n{_url(broadcast, 'approve')}\n"
         case What.REJECTED:
             who = broadcast.rejected_by.get_username() if broadcast.rejected_by else "An approver"
             said = f"{about} was rejected. Nothing was sent.\n\n{who}: {broadcast.ended_because}"
-            return f"{said}\n\nEdit and resubmit it:\n{_url(broadcast, 'progress')}\n"
+            return f"{said}\n\n{_what_next(mail)}"
     return f"{about} was approved. {_starts(broadcast)}\n\nView it:\n{_url(broadcast, 'progress')}\n"
+
+
+def _what_next(mail: StaffMail) -> str:
+    """The act that its reader may do, and the page that has it."""
+    broadcast = mail.broadcast
+    if rejections.remedy(broadcast=broadcast, may=mail.to.has_perm) == Remedy.RESUBMIT:
+        return f"Edit and resubmit it:\n{_admin_url('notification', broadcast.notification_id, 'change')}\n"
+    # That page says who can edit it, and what else can be done.
+    return f"View it:\n{_url(broadcast, 'progress')}\n"
 
 
 def _starts(broadcast: Broadcast) -> str:
@@ -161,5 +172,9 @@ def _starts(broadcast: Broadcast) -> str:
 
 
 def _url(broadcast: Broadcast, page: str) -> str:
+    return _admin_url("broadcast", broadcast.pk, page)
+
+
+def _admin_url(model: str, pk: int, page: str) -> str:
     # Not by `reverse`, which would load every page into a process that serves none.
-    return f"{settings.PUBLIC_URL}/admin/notifier/broadcast/{broadcast.pk}/{page}/"
+    return f"{settings.PUBLIC_URL}/admin/notifier/{model}/{pk}/{page}/"

@@ -42,7 +42,7 @@ def full_record(*, client: Client, now: datetime) -> dict[str, Any]:
             "active": client.is_active,
             "added": client.created_at.isoformat(timespec="seconds"),
             "changed": client.updated_at.isoformat(timespec="seconds"),
-            "stopped all messages": _moment(client.stopped_at),
+            "unsubscribed from everything": _moment(client.stopped_at),
             "erased": _moment(client.erased_at),
         },
         "fields": list(_values(client, fields)),

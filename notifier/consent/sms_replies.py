@@ -86,7 +86,7 @@ def _act(reply: SmsReply, now: datetime) -> Outcome:
 
 def _evidence(reply: SmsReply) -> Evidence:
     """The keyword, as it was understood."""
-    return Evidence(Source.CLIENT, f"answered {sms_keywords.word(reply.text)[:100]} by SMS")
+    return Evidence(Source.CLIENT, f"replied {sms_keywords.word(reply.text)[:100]} by SMS")
 
 
 def unread() -> QuerySet[InboundMessage]:

@@ -5,7 +5,7 @@ are left out: who is in them waits until they end, and is sent to then.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import reduce
@@ -72,6 +72,22 @@ def of_deliveries(deliveries: QuerySet[Delivery], *, now: datetime) -> Forecast 
     return Forecast(sum(one.number for one in each), dict(sorted(skipped.items())))
 
 
+def of_each(broadcasts: Iterable[Broadcast], *, deliveries: QuerySet[Delivery], now: datetime) -> dict[int, Forecast]:
+    """For those of these deliveries that are of the broadcasts, by broadcast. Follow-ups take queries of their own."""
+    plain: dict[int, Broadcast] = {}
+    found: dict[int, Forecast] = {}
+    for one in broadcasts:
+        if one.follows_id is None:
+            plain[one.pk] = one
+        else:
+            found[one.pk] = of_broadcast(one, deliveries=deliveries.filter(broadcast=one), now=now)
+    counts: dict[int, Counter[str]] = {pk: Counter() for pk in plain}
+    if plain:
+        for pk, why, number in _counted(deliveries.filter(broadcast__in=plain), plain.values(), (), now):
+            counts[pk][why] += number
+    return found | {pk: _as_forecast(why) for pk, why in counts.items()}
+
+
 def of_broadcast(broadcast: Broadcast, *, deliveries: QuerySet[Delivery], now: datetime) -> Forecast:
     """For these deliveries of the broadcast, counted at this moment."""
     is_follow_up = broadcast.follows_id is not None
@@ -83,16 +99,31 @@ def _forecast(
     deliveries: QuerySet[Delivery], broadcast: Broadcast | None, chain: Collection[int], now: datetime
 ) -> Forecast:
     """`broadcast`: whose deliveries they are, where they are one's; `chain`: those that leave out whom they reached."""
-    counts: dict[str, int] = {}
+    counts = Counter[str]()
+    for _, why, number in _counted(deliveries, [broadcast] if broadcast else None, chain, now):
+        counts[why] += number
+    return _as_forecast(counts)
+
+
+def _as_forecast(counts: Counter[str]) -> Forecast:
+    sent = counts.pop("", 0)
+    return Forecast(sent, dict(sorted(counts.items())))
+
+
+def _counted(
+    deliveries: QuerySet[Delivery],
+    broadcasts: Collection[Broadcast] | None,
+    chain: Collection[int],
+    now: datetime,
+) -> Iterator[tuple[int, str, int]]:
+    """How many there are, as (broadcast, reason or "", number). `broadcasts`: whose they are; None: of any."""
     # Nothing else is sent again, and SQLite uses the index of the few that were not sent only where this stands here.
     unsent = deliveries.filter(state__in=Delivery.UNSENT).order_by()
     for channel in Channel:
         rows = unsent.filter(channel=channel).annotate(to=_address(channel))
-        lacking = _lacking(channel, [broadcast] if broadcast else _broadcasts_that_may_need(rows))
-        found = rows.annotate(why=_why(channel, chain, lacking, now)).values_list("why").annotate(number=Count("pk"))
-        for why, number in found.order_by("why"):
-            counts[why] = counts.get(why, 0) + number
-    return Forecast(counts.pop("", 0), counts)
+        lacking = _lacking(channel, _broadcasts_that_may_need(rows) if broadcasts is None else broadcasts)
+        found = rows.annotate(why=_why(channel, chain, lacking, now))
+        yield from found.values_list("broadcast_id", "why").annotate(number=Count("pk")).order_by("why")
 
 
 def _address(channel: Channel) -> Case:

@@ -43,12 +43,12 @@ STRETCH_SECONDS = 0.5
 #: How long a statement waits for a lock. What others lock for longer is put off, and SIGTERM waits no longer either.
 LOCK_SECONDS = 5.0
 #: What can't be done for a broadcast that is faulty, in words for staff.
-EXPAND = "its audience can’t be turned into deliveries"
-TALLY = "its deliveries can’t be counted"
+EXPAND = "its messages can’t be created"
+TALLY = "its messages can’t be counted"
 FINISH = "it can’t be finished"
 COUNT = "its daily numbers can’t be counted"
 #: …and for all of them.
-LOST, OVERTAKEN = "lost tickets can’t be looked for", "tickets that hang can’t be looked for"
+LOST, OVERTAKEN = "lost tickets can’t be looked for", "stuck tickets can’t be looked for"
 #: How often uploads whose time is over are emptied.
 PURGE_SECONDS = 600.0
 #: How often rejections of the release before are given their state, first this long after the start: by then no web

@@ -11,7 +11,7 @@ from notifier.delivery import bulk_updates
 from notifier.models import Broadcast, Channel, Delivery
 from notifier.runtime import failpoints
 
-STEP = "deliveries left unprocessed can’t be completed"
+STEP = "unfinished messages can’t be completed"
 LEASE_RAN_OUT = "the consumer stopped responding while sending: it may or may not have arrived"
 
 State = Delivery.State

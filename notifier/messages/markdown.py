@@ -29,6 +29,7 @@ _RULES += ["table"]
 #: A text has at most so many letters. Gmail cuts a mail off at 102 kB, and every page with a draft reads all of it.
 MAX_LETTERS = 100_000
 _TOO_LONG = f"The text is longer than {MAX_LETTERS:,} characters, so mail programs cut off part of it."
+_NO_WORDS = "This link has no words, so nobody sees it: {}. Write what it says between [ and ]."
 #: No more faults of one kind are named: a page that names thousands helps nobody.
 MAX_NAMED = 5
 
@@ -121,6 +122,7 @@ def mistakes(source: str) -> list[str]:
         return [_TOO_LONG]
     tokens = _read(source)
     found = [message for token in _links(tokens) if (message := _link_mistake(str(token.attrs["href"])))]
+    found += [_NO_WORDS.format(_unmarked(unquote(address))) for address in _addresses_without_words(tokens)]
     found += pictures.mistakes(tokens)
     if source.strip() and lines.is_blank(PlainText().write(tokens)):
         found.append("Nothing in this text would be visible. Write some text, or leave it empty to send no e-mail.")
@@ -143,6 +145,19 @@ def warnings(source: str) -> list[str]:
 def _links(tokens: Iterable[Token]) -> Iterator[Token]:
     for token in tokens:
         yield from (child for child in token.children or () if child.type == "link_open")
+
+
+def _addresses_without_words(tokens: Iterable[Token]) -> Iterator[str]:
+    """Of links that nobody could see in the HTML."""
+    for token in tokens:
+        address, words = "", ""
+        for child in token.children or ():
+            if child.type == "link_open":
+                address, words = str(child.attrs["href"]), ""
+            elif child.type == "link_close" and lines.is_blank(words):
+                yield address
+            # A picture without a description is refused by itself.
+            words += child.type if child.type == pictures.KIND else child.content
 
 
 def _without_bad_links(tokens: list[Token]) -> list[Token]:

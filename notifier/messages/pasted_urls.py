@@ -55,7 +55,8 @@ def link(state: StateInline, silent: bool) -> bool:
     # markdown-it looks silently for the end of a link's words.
     if silent or start is None:
         return False
-    run = _RUN.match(state.src, state.pos)
+    # The words of a link end before the text does: what stands behind them is no part of a URL in them.
+    run = _RUN.match(state.src, state.pos, state.posMax)
     letters = run[0] if run else ""
     before = state.src[state.pos - 1] if state.pos else ""
     url = "" if len(letters) > MAX_LETTERS else url_in(letters, before=before, marks=_open_marks(state))

@@ -154,7 +154,13 @@ def _address_after(label: str, link: Token) -> str:
     # An address that was made a link of is its own label, though its link may be written otherwise.
     if link.info == "auto":
         return ""
-    shown = str(link.attrs["href"]).removeprefix("mailto:").removeprefix("tel:")
-    if not shown or unquote(shown) == unquote(label):
+    shown, is_whole = str(link.attrs["href"]), True
+    if shown.lower().startswith(("mailto:", "tel:")):
+        # As people write it, and without the subject, which is for the program that opens the link.
+        shown = " ".join(unquote(shown.partition(":")[2].partition("?")[0]).split())
+    else:
+        # At a blank a mail program ends the link that it makes of an address.
+        is_whole = not any(map(str.isspace, label))
+    if not shown or (is_whole and unquote(shown) == unquote(label)):
         return ""
     return f": {shown}" if link.attrs.get("class") == buttons.NAME else f" ({shown})"

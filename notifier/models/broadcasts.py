@@ -85,7 +85,7 @@ class Broadcast(WithBodies):
     class State(models.TextChoices):
         AWAITING_APPROVAL = "AWAITING_APPROVAL", "Awaiting approval"
         SCHEDULED = "SCHEDULED", "Scheduled"
-        RUNNING = "RUNNING", "Running"
+        RUNNING = "RUNNING", "Sending"
         PAUSED = "PAUSED", "Paused"
         CANCELLED = "CANCELLED", "Cancelled"
         FINISHED = "FINISHED", "Finished"

@@ -95,7 +95,7 @@ class Client(models.Model):
 
     #: When they said on their own page that they want nothing any more. Only they can subscribe again then, or staff
     #: with a permission for it: see `notifier.consent.consents.refusals`.
-    stopped_at = models.DateTimeField("stopped all messages", null=True, editable=False)
+    stopped_at = models.DateTimeField("unsubscribed from everything", null=True, editable=False)
 
     objects = ClientQuerySet.as_manager()
     history = HistoricalRecords(excluded_fields=["landline_ending", "updated_at", "stopped_at"])

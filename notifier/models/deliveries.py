@@ -78,10 +78,10 @@ class Delivery(models.Model):
     objects = DeliveryQuerySet.as_manager()
 
     class Meta:
-        verbose_name_plural = "deliveries"
+        verbose_name = "message"
         permissions = [
-            ("resolve_delivery", "Can mark deliveries as sent and send them again"),
-            ("export_delivery", "Can export deliveries, with addresses"),
+            ("resolve_delivery", "Can mark messages as sent and send them again"),
+            ("export_delivery", "Can export messages, with addresses"),
         ]
         constraints = [
             models.UniqueConstraint(name="delivery_broadcast_client_chan", fields=["broadcast", "client", "channel"])
@@ -110,7 +110,7 @@ class Delivery(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"Delivery #{self.pk}"
+        return f"Message #{self.pk}"
 
 
 class DailyStats(models.Model):

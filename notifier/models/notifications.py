@@ -131,6 +131,11 @@ class Notification(WithBodies):
     def __str__(self) -> str:
         return self.title
 
+    @property
+    def is_marked_ready(self) -> bool:
+        """Whether staff said so of the text as it stands, sent or not."""
+        return self.ready_of is not None and self.ready_of == self.updated_at
+
     def clean(self) -> None:
         self.subject, self.preheader = self.subject.strip(), self.preheader.strip()
         self.email_body, self.sms_body = placeholders.tidied(self.email_body), placeholders.tidied(self.sms_body)

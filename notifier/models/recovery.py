@@ -39,10 +39,10 @@ class ResolvedDelivery(models.Model):
     detail_before = models.CharField(max_length=300, blank=True, db_default="")
 
     class Meta:
-        verbose_name_plural = "resolved deliveries"
+        verbose_name = "resolved message"
         constraints = [
             models.UniqueConstraint(name="resolveddelivery_once", fields=["resolution", "delivery"]),
         ]
 
     def __str__(self) -> str:
-        return f"delivery {self.delivery_id}, which was {self.state_before}"
+        return f"message {self.delivery_id}, which was {self.state_before}"

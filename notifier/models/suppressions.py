@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
 
-from notifier.addresses import phones
+from notifier.addresses import phones, typed_phones
 from notifier.addresses.phones import E164
 from notifier.messages.lines import validate_one_line
 from notifier.models.channels import Channel
@@ -87,7 +87,8 @@ class Suppression(models.Model):
             client.clean_fields(exclude=["name"])
             self.address = str(client.phone or client.email or "")
         except ValidationError as error:
-            raise ValidationError({"address": error.messages}) from error
+            words = typed_phones.why_not(self.address) if field == "phone" else ""
+            raise ValidationError({"address": words or error.messages}) from error
         except ValueError as error:
             raise ValidationError({"address": str(error)}) from error
 

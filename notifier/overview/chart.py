@@ -8,7 +8,7 @@ from django.db.models import Sum
 from django.utils.formats import date_format
 from django.utils.timezone import get_default_timezone, localtime
 
-from notifier.models import Channel, DailyStats, Delivery
+from notifier.models import Broadcast, Channel, DailyStats, Delivery
 
 State = Delivery.State
 
@@ -21,6 +21,8 @@ HEIGHT, SLOT, BAR = 400, 20, 14
 MIN_HEIGHT = 8
 #: The axis ends at one of these numbers, times a power of ten: round ones that have a round half.
 AXIS_ENDS = (10, 12, 16, 20, 30, 40, 50, 60, 80, 100)
+#: Broadcasts whose latest numbers are added to those of today.
+MAX_FRESH = 50
 #: Days from one date on the axis to the next; the last of them is today.
 DATES_EVERY = 7
 
@@ -135,7 +137,28 @@ def charts(*, now: datetime) -> list[Chart]:
     numbers: dict[str, dict[date, dict[str, int]]] = defaultdict(lambda: defaultdict(dict))
     for channel, day, state, number in rows.values_list("channel", "day", "state").annotate(sum=Sum("number")):
         numbers[channel][day][state] = number
+    for (channel, state), number in _fresh().items():
+        of_today = numbers[channel][today]
+        of_today[state] = of_today.get(state, 0) + number
     return [_chart(channel, days, numbers[channel.value]) for channel in Channel]
+
+
+def _fresh() -> dict[tuple[str, str], int]:
+    """By channel and state, what the tallies know already and the daily stats do not, as they are counted each minute.
+
+    Without it the page would say that nothing was sent, beside a broadcast that is half sent.
+    """
+    moving = Broadcast.objects.to_sweep() | Broadcast.objects.filter(days_counted_at=None)
+    tallies = dict(moving.order_by("-pk").values_list("pk", "tally")[:MAX_FRESH])
+    rows = DailyStats.objects.filter(broadcast__in=tallies).order_by().values_list("broadcast", "channel", "state")
+    counted = {tuple(key): number for *key, number in rows.annotate(sum=Sum("number"))} if tallies else {}
+    fresh: dict[tuple[str, str], int] = defaultdict(int)
+    for pk, tally in tallies.items():
+        for channel, states in tally.get("counts", {}).items():
+            for state in OUTCOMES:
+                # What was retried is less by now; the next count says so.
+                fresh[channel, state] += max(0, states.get(state, 0) - counted.get((pk, channel, state.value), 0))
+    return {key: number for key, number in fresh.items() if number}
 
 
 def _chart(channel: Channel, days: list[date], numbers: dict[date, dict[str, int]]) -> Chart:

@@ -4,7 +4,7 @@ Everything comes from broadcasts' own rows and from what the dispatcher counts. 
 costs the same for ten clients and for ten million.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -30,6 +30,24 @@ def under_way(*, stalled: Mapping[Channel, str]) -> list[sheets.Sheet]:
     """`stalled`: what `process_health.stalled` gives."""
     newest = _listed(Broadcast.objects.to_sweep()).order_by("-created_at")
     return [sheets.sheet(broadcast, stalled=stalled) for broadcast in newest[:MAX_LISTED]]
+
+
+@dataclass(frozen=True, slots=True)
+class InOneState:
+    """Broadcasts that have begun and not ended, of which the same is to be said."""
+
+    heading: str
+    broadcasts: list[sheets.Sheet]
+
+
+#: What is said of those in each state, in the order of the page.
+_HEADINGS = {State.RUNNING: "Sending now", State.CANCELLED: "Cancelling", State.PAUSED: "Paused"}
+
+
+def by_state(found: Sequence[sheets.Sheet]) -> list[InOneState]:
+    """What `under_way` gives, under the headings of the page: what is paused is not being sent."""
+    groups = ((heading, [one for one in found if one.broadcast.state == state]) for state, heading in _HEADINGS.items())
+    return [InOneState(heading, of_state) for heading, of_state in groups if of_state]
 
 
 def to_come() -> list[Broadcast]:

@@ -3,13 +3,15 @@
 They are added up from what the dispatcher counts. Where there is nothing to count, they say so in words.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from notifier.clients import counts
-from notifier.models import Broadcast, Delivery
+from notifier.models import Broadcast, Channel, Delivery
 from notifier.overview.chart import Chart
 from notifier.overview.dashboard import MAX_COUNTED, Clients
+from notifier.progress.sheets import Sheet
 from notifier.wording import wall_clocks
 
 State = Delivery.State
@@ -31,16 +33,30 @@ class Figure:
     is_number: bool = True
 
 
-def of_broadcasts(*, charts: Sequence[Chart], to_come: Iterable[Broadcast], number_to_come: int) -> list[Figure]:
-    """`to_come`: the first of those that have not begun, the next one first."""
+def of_broadcasts(
+    *,
+    charts: Sequence[Chart],
+    to_come: Iterable[Broadcast],
+    number_to_come: int,
+    now: datetime,
+    under_way: Iterable[Sheet] = (),
+    stalled: Collection[Channel] = (),
+) -> list[Figure]:
+    """`to_come`: the first of those that have not begun, the next one first. `stalled`: what nothing is sent by now."""
     week, before = (_sums(charts, before=ago) for ago in (0, DAYS))
-    return [_sent(week[State.SENT], before[State.SENT]), _success(week), _scheduled(to_come, number_to_come)]
+    running = [sheet for sheet in under_way if sheet.broadcast.state == Broadcast.State.RUNNING]
+    stuck = sum(one.waiting for sheet in running for one in sheet.channels if one.channel in stalled)
+    return [
+        _sent(week[State.SENT], before[State.SENT]),
+        _success(week, stuck, stalled),
+        _scheduled(to_come, number_to_come, now),
+    ]
 
 
 def of_clients(clients: Clients | None) -> Figure:
     name = "Active clients"
     if clients is None:
-        return Figure("clients", name, "Not counted yet", "Counted every minute", is_number=False)
+        return Figure("clients", name, "Counting…", "Updated every minute", is_number=False)
     if not clients.active:
         return Figure("clients", name, "None yet", "Add or import the first ones", is_number=False)
     return Figure("clients", name, f"{clients.active:,}", _added(clients.new))
@@ -74,21 +90,35 @@ def _change(now: int, before: int) -> str:
     return f"{share:.0f}% {'more' if now > before else 'fewer'} than"
 
 
-def _success(week: Mapping[Delivery.State, int]) -> Figure:
-    """Of what was handed to a provider: who was skipped was not to be sent to."""
+def _success(week: Mapping[Delivery.State, int], stuck: int, stalled: Collection[Channel]) -> Figure:
+    """Of what was handed to a provider: who was skipped was not to be sent to.
+
+    What can't be handed over, as nothing is sent by its channel, counts as not sent: it is no success so far.
+    """
     name, tried = f"Success rate, last {DAYS} days", sum(week.values())
-    if not tried:
-        return Figure("success", name, "Not known", "Nothing was sent", is_number=False)
+    stops = [f"{_together(stalled)} stopped"] if stalled else []
+    if not tried + stuck:
+        return Figure("success", name, "Not known", ", ".join(["Nothing was sent", *stops]), is_number=False)
     # Rounded down, so that it is 100% only when nothing is missing.
-    whole, tenth = divmod(week[State.SENT] * 1000 // tried, 10)
-    value = f"{whole}%" if week[State.SENT] == tried else f"{whole}.{tenth}%"
+    whole, tenth = divmod(week[State.SENT] * 1000 // (tried + stuck), 10)
+    value = f"{whole}%" if week[State.SENT] == tried + stuck else f"{whole}.{tenth}%"
     bad = [f"{week[state]:,} {state.label.lower()}" for state in (State.FAILED, State.UNKNOWN) if week[state]]
-    return Figure("success", name, value, ", ".join(bad) or "None failed")
+    waiting = [f"{stuck:,} waiting"] if stuck else []
+    return Figure("success", name, value, ", ".join([*(bad + waiting or ["None failed"]), *stops]))
 
 
-def _scheduled(to_come: Iterable[Broadcast], number: int) -> Figure:
+def _together(stalled: Collection[Channel]) -> str:
+    """As in "SMS stopped"."""
+    return "sending" if len(stalled) == len(Channel) else " and ".join(channel.in_words for channel in stalled)
+
+
+def _scheduled(to_come: Iterable[Broadcast], number: int, now: datetime) -> Figure:
     if not number:
         return Figure("scheduled", "Scheduled", "None", "No broadcast is waiting to start", is_number=False)
     times = [one.scheduled_for for one in to_come if one.state == Broadcast.State.SCHEDULED and one.scheduled_for]
-    words = f"Next: {wall_clocks.shown(times[0])}" if times else "Once approved"
+    words = "Once approved"
+    if times:
+        # Where nothing starts what is due, no time of the past is the next one.
+        ahead = next((time for time in times if time > now), None)
+        words = f"Next: {wall_clocks.shown(ahead)}" if ahead else f"Due since {wall_clocks.shown(times[0])}"
     return Figure("scheduled", "Scheduled", f"{number:,}{' or more' if number == MAX_COUNTED else ''}", words)

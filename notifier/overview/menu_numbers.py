@@ -25,6 +25,6 @@ def of_user(*, user: Any, now: datetime) -> dict[str, int]:
     if user.has_perm(groups.APPROVE_BROADCAST):
         # None of them has ended, and those that have not ended have an index of their own.
         waiting = Broadcast.objects.filter(state=Broadcast.State.AWAITING_APPROVAL, finished_at=None)
-        found = found.union(approvals.open_to(user, waiting).order_by().values("pk"), all=True)
+        found = found.union(approvals.open_to(user.pk, waiting).order_by().values("pk"), all=True)
     number = len(found[:MAX_SHOWN])
     return {"Broadcast": number} if number else {}

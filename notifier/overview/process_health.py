@@ -3,14 +3,17 @@
 It comes from the heartbeats and the breakers alone, so that no page asks the broker.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from django.conf import settings
 
 from notifier.models import Breaker, Channel, Process
+from notifier.staff import groups
 from notifier.wording import numbers, wall_clocks
+
+_START_WITH = "Start one with: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,18 @@ def health(*, channels: Iterable[Channel], now: datetime) -> list[Health]:
     return found
 
 
+def for_reader(health: Iterable[Health], *, may: Callable[[str], bool]) -> list[Health]:
+    """The same in words for this reader: a command is nothing to those who don't look after the processes."""
+    if may(groups.VIEW_PROCESS):
+        return list(health)
+    return [_without_command(part) if part.command else part for part in health]
+
+
+def _without_command(part: Health) -> Health:
+    what = part.words.removesuffix(f"{_START_WITH}{part.command}")
+    return replace(part, words=f"{what}Ask your administrator to start one.", command="")
+
+
 def stalled(health: Iterable[Health]) -> dict[Channel, str]:
     """Of which channels nothing is sent, and why: "no consumer is running". What stops all of them comes first."""
     found: dict[Channel, str] = {}
@@ -62,7 +77,7 @@ def dead_letters(*, now: datetime) -> int:
 def _dispatcher_health(dispatchers: list[Process]) -> Health:
     if not dispatchers:
         start = "python manage.py run_dispatcher"
-        words = f"No dispatcher is running. Start one with: {start}"
+        words = f"No dispatcher is running. {_START_WITH}{start}"
         return Health("Dispatcher", False, words, command=start, stops="no dispatcher is running")
     troubled = [process for process in dispatchers if process.waits_for_database]
     if len(troubled) == len(dispatchers):
@@ -93,7 +108,7 @@ def _breaker_health(breaker: Breaker, now: datetime) -> Health:
     channel = Channel(breaker.channel)
     why = f"{breaker.failed} of the last {breaker.given} sends failed"
     if breaker.probes:
-        why += f", and so did {numbers.counted(breaker.probes, 'test', 'tests')} since"
+        why += f", and {numbers.counted(breaker.probes, 'attempt')} since then failed too"
     if said := " ".join(breaker.detail.split()).rstrip("."):
         why += f" ({said})"
     when = "as soon as one is due"
@@ -101,9 +116,9 @@ def _breaker_health(breaker: Breaker, now: datetime) -> Health:
         when = f"at {wall_clocks.shown_time(breaker.probe_at, now, shape='H:i:s')}"
     words = (
         f"{channel.label} was paused automatically at {wall_clocks.shown_time(breaker.opened_at or now, now)}: {why}. "
-        f"A single delivery is tried {when}. Once one succeeds, sending resumes automatically."
+        f"A single message is tried {when}. Once one succeeds, sending resumes automatically."
     )
-    return Health(str(channel.label), False, words, paused=channel, stops="paused after failures", channel=channel)
+    return Health(str(channel.label), False, words, paused=channel, stops="paused automatically", channel=channel)
 
 
 def _consumer_health(channel: Channel, consumers: list[Process]) -> Health:
@@ -113,7 +128,7 @@ def _consumer_health(channel: Channel, consumers: list[Process]) -> Health:
         return Health(
             part,
             False,
-            f"No {channel.in_words} consumer is running. Start one with: {start}",
+            f"No {channel.in_words} consumer is running. {_START_WITH}{start}",
             command=start,
             stops="no consumer is running",
             channel=channel,

@@ -30,6 +30,8 @@ class BarPiece:
 class Bar:
     #: How many deliveries are in each state, as the dispatcher last counted.
     counts: Mapping[str, int]
+    #: What share of the clients these are about. While that is not all of them, the rest of the bar stays empty.
+    known_share: float = 1.0
 
     width = WIDTH
 
@@ -49,12 +51,12 @@ class Bar:
 
     @property
     def share(self) -> float:
-        return self.sent / self.to_send if self.to_send else 0.0
+        return self.known_share * self.sent / self.to_send if self.to_send else 0.0
 
     @property
     def pieces(self) -> list[BarPiece]:
         found = [(state, self.counts[state]) for state in OUTCOMES if self.counts.get(state)]
-        widths = [max(MIN_WIDTH, number * WIDTH // self.to_send) for _, number in found]
+        widths = [max(MIN_WIDTH, int(number * WIDTH * self.known_share) // self.to_send) for _, number in found]
         if widths and (over := sum(widths) - WIDTH) > 0:
             widths[widths.index(max(widths))] -= over
         return [
@@ -64,7 +66,12 @@ class Bar:
 
     @property
     def words(self) -> str:
-        """E.g. "697 of 923 sent, 14 unknown, 212 failed"."""
+        """E.g. "697 of 923 sent, 14 unknown, 212 failed"; "40 sent so far" while nobody knows of how many."""
         others = ((state, self.counts.get(state, 0)) for state in OUTCOMES[1:])
         bad = "".join(f", {number:,} {state.label.lower()}" for state, number in others if number)
-        return f"{self.sent:,} of {self.to_send:,} sent{bad}"
+        return f"{self.words_of_sent}{bad}"
+
+    @property
+    def words_of_sent(self) -> str:
+        """E.g. "697 of 923 sent"."""
+        return f"{self.sent:,} of {self.to_send:,} sent" if self.known_share >= 1 else f"{self.sent:,} sent so far"

@@ -26,6 +26,8 @@ WINDOW = 300
 #: Older ones that were not sent are found by their reasons: the first of each state in alphabetical order. Where there
 #: are more of them, as in mail servers' own words, those of the newest are in the window.
 MAX_REASONS = 6
+#: Of what has ended, besides the problems: enough to see what it was like, and short enough for the rest of its page.
+LENGTH_ENDED = 5
 #: No reason is counted further: "at least 1,000 more".
 MAX_COUNTED = 1_000 + NAMED
 
@@ -102,9 +104,19 @@ class _Group(NamedTuple):
     is_open_ended: bool
 
 
-def feed(broadcast: Broadcast, *, with_names: bool, length: int = LENGTH, max_problems: int = MAX_PROBLEMS) -> Feed:
-    """The lines, `length` at most. Without names a client is their number, for those who may not see clients."""
-    newest = _newest(broadcast)
+def feed(
+    broadcast: Broadcast,
+    *,
+    with_names: bool,
+    until: datetime | None = None,
+    length: int = LENGTH,
+    max_problems: int = MAX_PROBLEMS,
+) -> Feed:
+    """The lines, `length` at most, without what was settled after `until`.
+
+    Without names a client is their number, for those who may not see clients.
+    """
+    newest = _newest(broadcast, until)
     has_all = len(newest) < WINDOW
     older, counts = _of_each_reason(broadcast) if not has_all else ([], {})
     rows = {row.id: row for row in (*older, *newest)}.values()
@@ -115,8 +127,10 @@ def feed(broadcast: Broadcast, *, with_names: bool, length: int = LENGTH, max_pr
     return Feed([_line(group, names) for group in problems], [_line(group, names) for group in others])
 
 
-def _newest(broadcast: Broadcast) -> list[_Row]:
+def _newest(broadcast: Broadcast, until: datetime | None) -> list[_Row]:
     settled = broadcast.deliveries.filter(settled_at__isnull=False).order_by("-settled_at")
+    if until is not None:
+        settled = settled.filter(settled_at__lte=until)
     return [_Row(*row) for row in settled.values_list(*_Row._fields)[:WINDOW]]
 
 

@@ -17,11 +17,17 @@ State = Delivery.State
 
 SETTLED = Delivery.SETTLED
 
+#: Messages a second. Below this hardly anything was sent in the last ten seconds: the measured rate is on its way to
+#: nothing, and says nothing of what is still to come.
+MIN_RATE = 0.2
+
 
 @dataclass(frozen=True, slots=True)
 class ChannelProgress:
     channel: Channel
     counts: dict[str, int]
+    #: Of its bar; see `Bar`.
+    known_share: float = 1.0
 
     @property
     def total(self) -> int:
@@ -37,7 +43,7 @@ class ChannelProgress:
 
     @property
     def bar(self) -> Bar:
-        return Bar(self.counts)
+        return Bar(self.counts, self.known_share)
 
     @property
     def bar_id(self) -> str:
@@ -86,29 +92,62 @@ class Sheet:
         return self.audience == self.total
 
     @property
-    def time_left(self) -> timedelta | None:
-        """At the measured rate, or at the provider's limit where that is lower. Rows in quiet hours do not count.
+    def is_expanded(self) -> bool:
+        """Whether all clients were looked at: before that, nobody knows of how many the numbers are."""
+        return self.expanded_share >= 1
 
-        None while there is no rate, while the audience still grows, while a channel stands still, or where only rows in
-        quiet hours are left.
+    @property
+    def is_counted(self) -> bool:
+        """Whether there are numbers at all: before the first tally a nought would be a guess."""
+        return "counts" in self.broadcast.tally
+
+    @property
+    def speed(self) -> float | None:
+        """Messages a second; None where that says nothing of what is left: see `time_left`."""
+        flows = any(channel not in self.stalled for channel in self._busy)
+        has_work = not self.is_expanded or any(self._sent_next.values())
+        return self.rate if flows and has_work and self.rate >= MIN_RATE else None
+
+    @property
+    def time_left(self) -> timedelta | None:
+        """At the measured rate, or at the provider's limit where that is lower. Rows that wait for the end of quiet
+        hours, or for their next try, do not count.
+
+        None while there is no rate, while the audience still grows, while a channel stands still, or where only rows
+        that wait are left.
         """
-        if self.stalls:
+        if self.stalls or not self.is_expanded or not self.speed:
             return None
-        late = {wait.channel: wait.number for wait in self.quiet_hours}
-        left = {channel.channel: channel.waiting - late.get(channel.channel, 0) for channel in self.channels}
-        number = sum(left.values())
-        is_known = self.rate and self.expanded_share >= 1 and self.broadcast.state == Broadcast.State.RUNNING
-        if not is_known or (late and not number):
-            return None
+        left = self._sent_next
         limited = (left[channel] / limit for channel, limit in self.limits.items() if channel in left)
-        return timedelta(seconds=round(max(number / self.rate, *limited, 0)))
+        return timedelta(seconds=round(max(sum(left.values()) / self.speed, *limited, 0)))
+
+    @property
+    def only_retries(self) -> int:
+        """How many wait for their next try, where nothing else is left to send; else 0."""
+        is_all = self._busy and self.is_expanded and not any(self._sent_next.values())
+        return self.count(State.RETRYING) if is_all else 0
+
+    @property
+    def _sent_next(self) -> dict[Channel, int]:
+        """How many of each channel nothing but its speed holds up."""
+        late = {wait.channel: wait.number for wait in self.quiet_hours}
+        return {
+            one.channel: max(0, one.waiting - one.counts.get(State.RETRYING, 0) - late.get(one.channel, 0))
+            for one in self.channels
+        }
+
+    @property
+    def _busy(self) -> list[Channel]:
+        """The channels that have something left to send; none unless it runs."""
+        if self.broadcast.state != Broadcast.State.RUNNING:
+            return []
+        return [one.channel for one in self.channels if one.waiting or not self.is_expanded]
 
     @property
     def stalls(self) -> list[str]:
         """Which channels stand still and why, as in "SMS stopped: no consumer is running"; nothing unless it runs."""
-        if self.broadcast.state != Broadcast.State.RUNNING:
-            return []
-        busy = [one.channel for one in self.channels if one.waiting or self.expanded_share < 1]
+        busy = self._busy
         why = {channel: self.stalled[channel] for channel in busy if channel in self.stalled}
         if len(why) == len(busy) and len(set(why.values())) == 1:
             name = "Sending" if len(busy) > 1 else busy[0].label
@@ -118,7 +157,7 @@ class Sheet:
     @property
     def bar(self) -> Bar:
         counts = (channel.counts for channel in self.channels)
-        return Bar(sum(map(Counter, counts), Counter()))
+        return Bar(sum(map(Counter, counts), Counter()), _known_share(self.broadcast, self.expanded_share))
 
     @property
     def result(self) -> str:
@@ -153,16 +192,18 @@ def sheet(
 ) -> Sheet:
     """`limits` is what `throttles.rates` gives, and `stalled` what `process_health` does, where they are shown."""
     counts: dict[str, dict[str, int]] = broadcast.tally.get("counts", {})
+    expanded_share = min(1.0, broadcast.cursor / broadcast.audience_upto) if broadcast.audience_upto else 1.0
+    known_share = _known_share(broadcast, expanded_share)
     return Sheet(
         broadcast=broadcast,
         channels=[
-            ChannelProgress(channel, counts.get(channel.value, {}))
+            ChannelProgress(channel, counts.get(channel.value, {}), known_share)
             for channel in Channel
             if channel in broadcast.channels or channel.value in counts
         ],
         audience=broadcast.tally.get("audience", 0),
         rate=broadcast.tally.get("rate", 0.0),
-        expanded_share=min(1.0, broadcast.cursor / broadcast.audience_upto) if broadcast.audience_upto else 1.0,
+        expanded_share=expanded_share,
         quiet_hours=[
             QuietHoursWait(Channel(channel), late["number"], datetime.fromisoformat(late["until"]))
             for channel, late in broadcast.tally.get("waiting", {}).items()
@@ -171,6 +212,11 @@ def sheet(
         limits=limits or {},
         stalled=stalled or {},
     )
+
+
+def _known_share(broadcast: Broadcast, expanded_share: float) -> float:
+    """What share of the clients the numbers are about; once it has finished, that is all of them."""
+    return 1.0 if broadcast.state == Broadcast.State.FINISHED else expanded_share
 
 
 def announcement(sheet: Sheet) -> str:
@@ -183,7 +229,7 @@ def announcement(sheet: Sheet) -> str:
     if broadcast.finished_at is not None:
         return f"{broadcast.get_state_display()}: {sheet.result}."
     if broadcast.state == Broadcast.State.RUNNING and sheet.expanded_share < 1:
-        return "Running: working out who gets it."
+        return "Sending: working out who gets it."
     said = [f"{broadcast.get_state_display()}: {int(sheet.bar.share * 10) * 10}% sent", *sheet.stalls]
     return " ".join(f"{sentence}." for sentence in said)
 

@@ -33,9 +33,9 @@ _UNAVAILABLE = {
     _EMAIL: _("not available: we don’t have your e-mail address"),
     _SMS: _("not available: we don’t have your phone number"),
 }
-_CLOSED = _("not available: stopped. See above how to get it again")
+_CLOSED = _("not available: unsubscribed. See above how to get it again")
 _SUPPRESSED = {
-    (_EMAIL, _SOURCE.CLIENT): _("You stopped all e-mails. To get some again, turn them on here."),
+    (_EMAIL, _SOURCE.CLIENT): _("You unsubscribed from all e-mails. To get some again, turn them on here."),
     (_SMS, _SOURCE.CLIENT): _(
         "You replied STOP, so we don’t send you SMS. To get them again, reply START to one of our messages."
     ),
@@ -53,8 +53,8 @@ _SUPPRESSED = {
 }
 #: For every other source.
 _STOPPED = {
-    _EMAIL: _("E-mails to you are stopped, whatever is turned on here. To get them again, please contact us."),
-    _SMS: _("SMS to you are stopped, whatever is turned on here. To get them again, please contact us."),
+    _EMAIL: _("We don’t send you e-mails, whatever is turned on here. To get them again, please contact us."),
+    _SMS: _("We don’t send you SMS, whatever is turned on here. To get them again, please contact us."),
 }
 
 

@@ -13,7 +13,7 @@ from notifier.languages import browsers, offered
 from notifier.models import Brand, Client
 from notifier.public import brand_styles, rate_limits
 from notifier.staff import login_throttle
-from notifier.web import minute_counts
+from notifier.web import error_pages, minute_counts
 
 HEADERS = {
     "Cache-Control": "no-store",
@@ -35,16 +35,10 @@ def render(request: HttpRequest, name: str, *, reader: Client | None, **context:
     """
     brand = Brand.objects.look()
     shown = {"sender": brand.name or sender(), **brand_styles.shown(brand), **context}
-    return _rendered(request, name, reader=reader, **shown)
-
-
-def _rendered(
-    request: HttpRequest, name: str, *, reader: Client | None = None, status: int = 200, **context: Any
-) -> HttpResponse:
     language = language_for(request, reader)
     with translation.override(language):
-        html = render_to_string(f"public/{name}.html", {"language": language, **context})
-    answer = HttpResponse(html, status=status, headers={**HEADERS, "Content-Language": language})
+        html = render_to_string(f"public/{name}.html", {"language": language, **shown})
+    answer = HttpResponse(html, headers={**HEADERS, "Content-Language": language})
     if reader is None:
         patch_vary_headers(answer, [browsers.HEADER])
     return answer
@@ -61,10 +55,18 @@ def unknown(request: HttpRequest) -> HttpResponse:
     if rate_limits.is_guessing(address=login_throttle.client_address(request)):
         return too_many(request)
     # Whoever guesses costs no query, so these two show no brand.
-    return _rendered(request, "unknown", status=404, sender=sender())
+    return _refusal(request, "unknown", status=404)
 
 
 def too_many(request: HttpRequest, reader: Client | None = None) -> HttpResponse:
-    answer = _rendered(request, "too_many", reader=reader, status=login_throttle.TOO_MANY_REQUESTS, sender=sender())
+    answer = _refusal(request, "too_many", status=login_throttle.TOO_MANY_REQUESTS, reader=reader)
     answer["Retry-After"] = str(minute_counts.MINUTE_SECONDS)
+    return answer
+
+
+def _refusal(request: HttpRequest, name: str, *, status: int, reader: Client | None = None) -> HttpResponse:
+    language = offered.of(reader.language) if reader else ""
+    answer = error_pages.public_page(request, status=status, template=name, language=language, sender=sender())
+    for header, value in HEADERS.items():
+        answer[header] = value
     return answer

@@ -10,8 +10,8 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from phonenumber_field.formfields import PhoneNumberField
 
+from notifier.forms.phone_fields import PhoneField
 from notifier.forms.stale_forms import StaleForm
 from notifier.messages.lines import validate_name, validate_one_line
 from notifier.staff import profiles, timezones
@@ -46,9 +46,9 @@ class AccountForm(StaleForm, forms.Form):
         help_text="Test e-mails are sent here.",
         widget=forms.EmailInput({"autocomplete": "email"}),
     )
-    phone = PhoneNumberField(
+    phone = PhoneField(
         required=False,
-        help_text="Test SMS are sent here. For example: +44 20 7946 0018.",
+        help_text="Test SMS are sent here. For example: +44 7400 123456.",
         widget=forms.TextInput({"type": "tel", "autocomplete": "tel"}),
     )
     time_zone = forms.ChoiceField(

@@ -127,11 +127,11 @@ RIGHTS: dict[str, frozenset[str]] = {
     "notifier.view_resolution": _ALL,
     VIEW_RESOLVEDDELIVERY: _AUDIT,
     # --- The system ---
-    VIEW_PROCESS: _SEND | _AUDIT,
-    "notifier.view_queuedticket": _SEND | _AUDIT,
+    VIEW_PROCESS: _AUDIT,
+    "notifier.view_queuedticket": _AUDIT,
     "notifier.view_breaker": _AUDIT,
-    "notifier.view_throttle": _SEND | _AUDIT,
-    "notifier.change_throttle": _SEND,
+    "notifier.view_throttle": _AUDIT,
+    "notifier.change_throttle": _NOBODY,
     "notifier.view_dailystats": _AUDIT,
     # --- Staff ---
     "auth.view_user": _AUDIT,

@@ -22,11 +22,10 @@ from notifier.models import Broadcast, Channel, Delivery, InboundMessage
 from notifier.saved_audiences import freezing
 from notifier.wording import badges, numbers, wall_clocks
 from notifier.wording.badges import state_badge
-from notifier.wording.model_names import NOTHING, listed, many, one
+from notifier.wording.model_names import NOTHING, listed, one, rows
 
 register = template.Library()
-register.filter(one)
-register.filter(many)
+register.filter(rows)
 
 #: Letters in a line of the e-mail preview.
 EMAIL_WIDTH = 56
@@ -55,18 +54,29 @@ def thousands(number: float) -> str:
 
 @register.filter
 def duration(span: timedelta) -> str:
-    """About how long, in the largest unit that fits: 45 seconds, 3 minutes, 2 hours, 30 days."""
+    """About how long, as people say it: 45 seconds, 1 minute, 80 minutes, 1½ hours, 30 hours, 3 days."""
     seconds = max(1, round(span.total_seconds()))
-    for size, unit in ((86_400, "day"), (3600, "hour"), (60, "minute")):
-        if seconds >= 2 * size:
-            return f"{round(seconds / size)} {unit}s"
-    return numbers.counted(seconds, "second")
+    if seconds < 60:
+        return numbers.counted(seconds, "second")
+    if (minutes := round(seconds / 60)) < 90:
+        return numbers.counted(minutes, "minute")
+    if (halves := round(seconds / 1800)) < 10:
+        return f"{halves // 2}{'½' * (halves % 2)} hours"
+    if (hours := round(seconds / 3600)) < 48:
+        return f"{hours} hours"
+    return f"{round(seconds / 86_400)} days"
 
 
 @register.filter
 def percent(share: float) -> str:
     """Whole, and 100 only when nothing is missing."""
     return f"{int(share * 100)}%"
+
+
+@register.filter
+def known(number: str, is_known: bool) -> str:
+    """The number, or a dash where nobody has counted yet: that is not 0."""
+    return number if is_known else NOTHING
 
 
 @register.filter
@@ -169,11 +179,11 @@ def units(channel: Channel) -> str:
 
 @register.filter
 def email_height(text: str) -> int:
-    """About how many pixels high the frame of an e-mail has to be: no script in it may run to measure it."""
+    """About how many pixels high the frame of an e-mail has to be, until `email_frame.js` has measured it."""
     # In HTML a link is a few words; as plain text, each of the footer takes three lines.
     shown = _ADDRESS.sub("a link", text)
     lines = sum(max(1, -(-len(line) // EMAIL_WIDTH)) for line in shown.splitlines())
-    return max(240, min(560, 50 + 25 * lines))
+    return max(240, min(900, 160 + 25 * lines))
 
 
 @register.filter

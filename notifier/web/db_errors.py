@@ -25,7 +25,7 @@ _SQLITE = {
 }
 #: The classes of https://www.postgresql.org/docs/current/errcodes-appendix.html
 _POSTGRESQL = {
-    "40": "The database is busy: two changes met. Try again.",
+    "40": "The database is busy: two changes were made at once. Try again.",
     "53100": "The disk that holds the database is full.",
     "53": "The database is out of connections or memory.",
     "55": "The database is busy: something has locked it for too long.",
@@ -51,8 +51,8 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     return _outage(request, exception.__context__) or _page(
         request,
         status=HTTPStatus.BAD_REQUEST,
-        title="This request can’t be answered",
-        reason="The web address or the form is wrong, or part of it was lost on the way. Go back and try again.",
+        title="We can’t process this request",
+        reason="The web address or the form is wrong or incomplete. Go back and try again.",
     )
 
 

@@ -42,13 +42,13 @@ def sms(request: HttpRequest, provider: str) -> HttpResponse:
     except Forged:
         if complaints.take(at=monotonic()):
             logger.warning(
-                "An answer by SMS was refused: its signature is not that of %s. Either it is forged, or PUBLIC_URL is "
+                "An SMS reply was refused: its signature is not that of %s. Either it is forged, or PUBLIC_URL is "
                 "not the address that the provider was given, or SMS_URL has another token.",
                 provider,
             )
         return HttpResponseForbidden()
     except NotAReply:
-        logger.warning("%s delivered something that is no answer by SMS; it was not kept.", provider)
+        logger.warning("%s delivered something that is not an SMS reply; it was not kept.", provider)
         return HttpResponseBadRequest()
     outcome = sms_replies.receive(reply=reply, now=clock.now())
     return found.respond(sms_answers.answer(reply=reply, outcome=outcome))

@@ -1,5 +1,6 @@
 """A client's record, the answer to “why?”, and what staff do to clients: in a real browser, with and without script."""
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -165,7 +166,7 @@ def test_the_profile_comes_first_and_the_form_when_it_is_asked_for(desk: Page, s
     desk.get_by_role("link", name="Edit").click()
     expect(desk.get_by_label("First name")).to_be_focused()
     expect(desk.locator("#suppressed")).to_be_in_viewport()
-    desk.get_by_role("link", name="Cancel").click()
+    desk.get_by_role("link", name="Back").click()
     expect(profile).to_be_visible()
 
     desk.get_by_role("link", name="Edit").click()
@@ -214,3 +215,23 @@ def test_what_is_kept_is_downloaded_and_then_erased(desk: Page, staff: User, tmp
     expect(desk.get_by_text("The personal data was erased on")).to_be_visible()
     expect(desk.get_by_role("button", name="Save")).to_have_count(0)
     assert "Ann Example" not in desk.locator("main").inner_text()
+
+
+def test_a_landline_is_told_below_its_field_while_it_is_entered(desk: Page, request: pytest.FixtureRequest) -> None:
+    desk.goto(reverse("admin:notifier_client_add"))
+    phone = desk.get_by_label("Phone")
+
+    phone.fill("+44 20 7946 0018")
+    if "with JavaScript" in request.node.name:
+        phone.blur()
+        expect(phone).to_have_accessible_description(re.compile("No SMS is sent to this number."))
+        phone.fill("+44 7400 123456")
+        phone.blur()
+        expect(desk.locator("#phone-note")).to_have_text("")
+        phone.fill("+44 20 7946 0018")
+    # Something else is wrong: there is no name.
+    desk.locator("form").evaluate_all("forms => forms.forEach(form => { form.noValidate = true; })")
+    desk.get_by_role("button", name="Save", exact=True).click()
+
+    expect(desk.locator("#error-summary")).to_be_visible()
+    expect(phone).to_have_accessible_description(re.compile("No SMS is sent to this number."))

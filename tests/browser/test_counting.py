@@ -74,7 +74,7 @@ def a_page_of_each() -> dict[str, str]:
     a_delivery(broadcast=ended, client=client, state="FAILED", settled_at=now)
     return {
         "Send 1 e-mail and 1 SMS": reverse("admin:notifier_broadcast_follow", args=[ended.pk]),
-        "Approve and send 1 e-mail and 1 SMS now": reverse("admin:notifier_broadcast_approve", args=[waits.pk]),
+        "Approve and send 1 e-mail and 1 SMS": reverse("admin:notifier_broadcast_approve", args=[waits.pk]),
         "Send 1 again": reverse("admin:notifier_delivery_resolve", args=["send-again"], query={"list": ""}),
         "Archive 1 client": reverse("admin:notifier_client_decide", args=["archive"], query={"list": ""}),
     }
@@ -138,7 +138,7 @@ def test_a_decision_about_a_long_list_is_taken(enter: Callable[..., Page]) -> No
     page.goto(urls["Send 1 again"])
     page.get_by_label("Reason").fill("the mailbox was full")
     page.get_by_role("button", name="Send 1 again").click()
-    page.get_by_text("To be sent again: 1 delivery.").wait_for()
+    page.get_by_text("To be sent again: 1 message.").wait_for()
     page.goto(urls["Archive 1 client"])
     page.get_by_role("button", name="Archive 1 client").click()
     page.get_by_text("1 client archived").wait_for()

@@ -62,7 +62,7 @@ def change_a_profile(page: Page) -> tuple[str, str]:
     page.goto(reverse("admin:auth_user_change", args=[a_user(username="ann").pk]))
     page.locator("#id_profile-0-phone").fill("12")
     press(page, "Save")
-    return "id_profile-0-phone", "Enter a valid phone number"
+    return "id_profile-0-phone", "“12” is not a valid phone number."
 
 
 def change_ones_account(page: Page) -> tuple[str, str]:

@@ -43,7 +43,7 @@ def test_what_was_typed_comes_back_after_the_window_was_closed(
     first = new_page(1440, 900)
     open_form(first)
     first.get_by_label("SMS text:").fill("Hello you")
-    expect(first.locator("#kept")).to_contain_text("Not saved yet, but kept for you since")
+    expect(first.locator("#kept")).to_contain_text("Autosaved")
     first.context.close()
 
     page = new_page(1440, 900)

@@ -322,7 +322,7 @@ def test_an_unknown_is_sent_again_from_the_list_after_the_word_and_the_reason(
     page.get_by_label("Send them again, even though some may arrive twice").check()
     page.get_by_role("button", name="Send 1 again").click()
 
-    page.get_by_text("To be sent again: 1 delivery.").wait_for()
+    page.get_by_text("To be sent again: 1 message.").wait_for()
     assert page.url.endswith("?state__exact=UNKNOWN")
     unknown.refresh_from_db()
     other.refresh_from_db()
@@ -340,14 +340,14 @@ def test_all_that_the_list_finds_are_marked_as_sent_on_every_page_of_it(
     enter(page)
     page.goto(f"{reverse('admin:notifier_delivery_changelist')}?state__exact=UNKNOWN")
     page.locator("#action-toggle").check()
-    page.get_by_text("Select all 51 deliveries").click()
+    page.get_by_text("Select all 51 messages").click()
     page.locator("select[name=action]").select_option(label="Mark as sent…")
     page.get_by_role("button", name="Go").first.click()
 
     page.get_by_label("Reason").fill("all of them are in the log")
     page.get_by_role("button", name="Mark 51 as sent").click()
 
-    page.get_by_text("Marked as sent: 51 deliveries.").wait_for()
+    page.get_by_text("Marked as sent: 51 messages.").wait_for()
     assert Delivery.objects.filter(state="SENT").count() == 51
     assert Delivery.objects.filter(state="FAILED").count() == 1
     assert console_errors == []
@@ -366,8 +366,8 @@ def test_without_javascript_an_unknown_is_marked_as_sent_from_its_own_page(
     page.get_by_label("Reason").fill("in their log, ticket 4711")
     page.get_by_role("button", name="Mark 1 as sent").click()
 
-    page.get_by_text("Marked as sent: 1 delivery.").wait_for()
-    story = page.get_by_role("region", name="What staff decided")
+    page.get_by_text("Marked as sent: 1 message.").wait_for()
+    story = page.get_by_role("region", name="Manual decisions")
     assert "in their log, ticket 4711" in story.inner_text()
     assert "Unknown" in story.inner_text()
     row.refresh_from_db()

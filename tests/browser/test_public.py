@@ -139,7 +139,7 @@ def test_stop_everything_is_one_press_and_the_back_button_brings_nothing_back(
     page.goto(f"/p/{token_of(client)}")
 
     page.get_by_role("button", name="Unsubscribe from everything").click()
-    page.get_by_role("status").get_by_text("You have stopped all messages.").wait_for()
+    page.get_by_role("status").get_by_text("You have unsubscribed from everything.").wait_for()
     assert page.get_by_role("switch", checked=True).count() == 0
     page.go_back()
     page.get_by_role("button", name="Save").click()

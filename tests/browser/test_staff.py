@@ -69,7 +69,7 @@ def test_one_chooses_the_zone_of_ones_computer(page: Page, live_server: LiveServ
     page.get_by_role("link", name="ann").click()
     page.get_by_label("First name").fill("Ann")
     page.get_by_label("Time zone").select_option("Asia/Tokyo")
-    page.get_by_role("button", name="Use that").click()
+    page.get_by_role("button", name="Use it").click()
     here = page.evaluate("Intl.DateTimeFormat().resolvedOptions().timeZone")
     page.get_by_role("button", name="Save").click()
 

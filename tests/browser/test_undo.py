@@ -79,7 +79,7 @@ def test_it_counts_down_and_turns_into_the_progress_page_by_itself(
 
     expect(page.get_by_role("button", name="Undo")).to_have_count(0)
     expect(page.get_by_role("button", name="Pause")).to_be_visible()
-    expect(page.locator("#live")).to_contain_text("Running")
+    expect(page.locator("#live")).to_contain_text("Sending")
 
 
 def test_paused_in_these_seconds_it_waits_for_resume(ann: Callable[[], Page], notification: Notification) -> None:

@@ -6,6 +6,7 @@ Looked at are the texts in templates, in scripts and in Python's strings, of whi
 import ast
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,29 @@ REPLACED = {
     r"\bLeft empty, ": "If you leave it empty",
     r"\bReply to this mail\b": "Reply to this e-mail",
     r"(?:messages|e-mails|rows) a second|^\W*a second\b": "per second",
+    r"\b[Rr]etry failed\b|\b[Vv]iew and retry\b|\bleft to retry\b|be retried\b": "send again",
+    r"\b[Aa]sk for approval\b|\b[Nn]ew request\b": "submit for approval",
+    r"\b[Rr]equested (?:by|it)\b|\b[Aa]lready requested\b|\bSent by\b": "created by",
+    r"\bWaiting for\W+(?:your )?approval\b": "Awaiting approval",
+    r"\bStop(?:ping)? (?:sending(?! to the remaining)|the messages)\b": "cancel",
+    r"\bpaused after failures\b|\bpauses itself\b": "paused automatically",
+    r"^\W*Late$": "Overdue",
+    r"\b[Bb]roadcasts?\b[\W\d|]*\bin progress\b|^\W*Running\b(?!\.)": "being sent; Sending",
+    r"\bDon[’']t send\b": "Back",
+    r"\bstopped all (?:messages|e-mails|SMS)\b": "unsubscribed from everything",
+    r"\b[Aa]nswer(?:ed)? by SMS\b|^answered $": "reply, replied",
+    r"\bNot ready after all\b": "Back to draft",
+    r"\b[Nn]ot counted yet\b": "Counting…",
+    r"\bSend failed again\b": "Send failed messages again",
+    r"\bSingle permissions\b": "Individual permissions",
+    r"\bLet .*\btry again\b|\btry to log in again\b(?! immediately)": "Unblock",
+    r"\bUse that$|\bchosen zone\b": "Use it; this zone",
+    r"\bThe first ones\b|\b[Ee]verything found\b|\bwould stay\b": "The first few; All results",
 }
+#: The arguments that become a label, a heading of a column or a button.
+LABELS = {"label", "description", "verbose_name", "verbose_name_plural", "title", "button"}
+#: One message of a broadcast has this name in the code and in the log alone; on screens it is a message.
+IN_CODE_ALONE = re.compile(r"\b[Dd]eliver(?:y|ies)\b")
 #: Inside a sentence it is always "by e-mail".
 EMAIL = re.compile(r"\b(?:[Pp]er|[Bb]y|[Vv]ia) (?:E-?mails?|emails?)\b|\be-mail by e-mail\b")
 APOSTROPHE = re.compile(r"(?<=[A-Za-z])'(?=[a-z])|(?<=[a-z]s)' (?=[a-z])")
@@ -106,6 +129,13 @@ def test_no_text_speaks_like_a_translation(phrase: str) -> None:
     assert not found, f"say: {REPLACED[phrase]}"
 
 
+def test_staff_read_of_messages_not_of_deliveries() -> None:
+    # A line of the log has values that %-formatting puts in, a query its parameters; one capital word is a class.
+    sentences = [(name, text) for name, text in SHOWN if "%" not in text and not text.isalpha()]
+
+    assert not [(name, text) for name, text in sentences if IN_CODE_ALONE.search(text) and "X-Notifier" not in text]
+
+
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_a_document_names_no_button_by_a_replaced_word(path: Path) -> None:
     named = re.findall(r"(?<![\w*])\*{1,3}([^*\n]+?)\*{1,3}(?![\w*])", path.read_text())
@@ -130,3 +160,24 @@ def test_headings_buttons_and_columns_have_one_capital() -> None:
             wrong += [(path.name, word) for word in others if word[:1].isupper() and word not in NAMES]
 
     assert not wrong
+
+
+def labels(module: str) -> Iterator[str]:
+    """What a module gives to forms, columns, buttons and headings by their names."""
+    for node in ast.walk(ast.parse(module)):
+        if isinstance(node, ast.keyword) and node.arg in LABELS and isinstance(node.value, ast.Constant):
+            yield str(node.value.value)
+
+
+def test_labels_that_stand_in_code_have_one_capital_too() -> None:
+    code = [path for path in sorted((PROJECT / "notifier").rglob("*.py")) if "migrations" not in path.parts]
+    words = [(path.name, label.split()) for path in code for label in labels(path.read_text())]
+    inner = [
+        (name, word.strip("(“”,.:…?)"))
+        for name, pieces in words
+        for before, word in pairwise(pieces)
+        if not before.endswith((".", ":", "?"))
+    ]
+
+    assert len(words) > 100
+    assert not [(name, word) for name, word in inner if word[:1].isupper() and word not in NAMES]

@@ -57,7 +57,7 @@ def test_who_answers_stop_while_it_is_sent_gets_nothing_more_until_they_answer_s
     books.wait_for(stack, broadcast, "FINISHED")
     assert texted(sms_process) == [number for number in wanted if number != leaver]
     assert of_number(stack, leaver) == [("SKIPPED", "consent withdrawn after the send began", 0)]
-    assert suppressed(stack) == sorted([*before, (leaver, "answered STOP by SMS")])
+    assert suppressed(stack) == sorted([*before, (leaver, "replied STOP by SMS")])
     assert stack.query("SELECT COUNT(*) FROM notifier_inboundmessage") == [(1,)]
 
     assert answers.deliver(base, answers.form("Start", sender=leaver)) == Reply(200, NOTHING)

@@ -46,22 +46,22 @@ def test_staff_settle_what_nobody_knows_and_each_message_is_where_they_say(
 
     page.goto(f"{address}/admin/notifier/delivery/{marked}/change/")
     page.get_by_role("link", name="Mark as sent…").click()
-    decide(page, "Mark 1 as sent", "Marked as sent: 1 delivery.")
+    decide(page, "Mark 1 as sent", "Marked as sent: 1 message.")
     page.goto(f"{address}/admin/notifier/delivery/?broadcast__id__exact={broadcast}&state__exact=UNKNOWN")
     for delivery, _ in again:
         page.locator(f"input[name=_selected_action][value='{delivery}']").check()
     page.locator("select[name=action]").select_option(label="Send again…")
     page.locator("button[name=index]").first.click()
     page.get_by_label("Send them again, even though some may arrive twice").check()
-    decide(page, "Send 2 again", "To be sent again: 2 deliveries.")
+    decide(page, "Send 2 again", "To be sent again: 2 messages.")
 
     # Reopened, sent, and finished once more; a mark asks for a new count all the same.
     books.wait_for(stack, broadcast, "FINISHED")
     wait_until(lambda: set(stack.states()) <= {(c, s) for c in ("email", "sms") for s in ("SENT", "SKIPPED")})
     page.goto(f"{address}/admin/notifier/broadcast/{broadcast}/progress/")
     expect(page.locator("#state-UNKNOWN dd")).to_have_text("0")
-    expect(page.locator("#balance")).to_contain_text("Audience")
-    expect(page.locator("#balance")).not_to_contain_text("add up")
+    # The numbers add up.
+    expect(page.locator("#balance")).to_have_count(0)
     # Only those whom staff sent it again have it twice.
     twice = Counter(("email", recipient) for _, recipient in again)
     assert books.reached(smtp_process, sms_process) == books.expected(stack, notification) + twice

@@ -29,6 +29,7 @@ from notifier.models import (
     Notification,
     Picture,
     Preference,
+    Process,
     SavedAudience,
     Tag,
     Topic,
@@ -240,6 +241,14 @@ def a_reply(*, text: str = "Is it still free?", sender: str = "+12025550123", **
         "received_at": clock.now(),
     }
     return InboundMessage.objects.create(text=text, sender=sender, **values | fields)
+
+
+def processes_at_work(now: datetime) -> None:
+    """A dispatcher and a consumer of each channel, who count as running for an hour, however slow the test is."""
+    seen = {"host": "here", "pid": 1, "started_at": now, "last_seen_at": now + timedelta(hours=1)}
+    Process.objects.create(kind=Process.Kind.DISPATCHER, **seen)
+    for channel in Channel:
+        Process.objects.create(kind=Process.Kind.CONSUMER, channel=channel, **seen)
 
 
 def an_open_breaker(*, now: datetime, channel: str = Channel.EMAIL, **fields: Any) -> Breaker:

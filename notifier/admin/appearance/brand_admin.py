@@ -14,7 +14,7 @@ from notifier.models.brands import ONLY
 #: Pictures to choose the logo from.
 MAX_OFFERED = 100
 FROM_NOW_ON = (
-    "Changes apply to what is broadcast from now on. E-mails that have been sent, are scheduled or await approval keep "
+    "Changes apply to new broadcasts. E-mails that have been sent, are scheduled or await approval keep "
     "the brand that they had."
 )
 

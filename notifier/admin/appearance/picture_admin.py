@@ -82,6 +82,10 @@ class PictureAdmin(GuardedDeleteAdmin):
     def size(self, picture: Picture) -> str:
         return f"{max(1, round(picture.size_bytes / 1000)):,} kB"
 
+    @admin.display(description="size")
+    def exact_size(self, picture: Picture) -> str:
+        return f"{picture.size_bytes:,} bytes ({self.size(picture)})"
+
     # --- Its page ---
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         if obj is None:
@@ -89,10 +93,14 @@ class PictureAdmin(GuardedDeleteAdmin):
         return super().get_form(request, obj, change=change, **kwargs)
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return ("shown", "alt", "to_paste", "dimensions", "size", "used_in", "created_at") if obj else ("file", "alt")
+        return (
+            ("shown", "alt", "to_paste", "dimensions", "exact_size", "used_in", "created_at")
+            if obj
+            else ("file", "alt")
+        )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return ("shown", "to_paste", "dimensions", "size", "used_in", "created_at") if obj else ()
+        return ("shown", "to_paste", "dimensions", "exact_size", "used_in", "created_at") if obj else ()
 
     @admin.display(description="picture")
     def shown(self, picture: Picture) -> SafeString:

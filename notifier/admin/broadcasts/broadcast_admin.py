@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import QuerySet, Subquery
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.loader import render_to_string
@@ -16,7 +17,8 @@ from notifier.admin.deliveries.results import list_of
 from notifier.admin.lists.base import ReadOnlyAdmin
 from notifier.admin.lists.routing import page
 from notifier.broadcasts import lifecycle
-from notifier.models import Broadcast, Delivery
+from notifier.models import Broadcast, ClientCounts, Delivery
+from notifier.overview.concerns import LATE_AFTER
 from notifier.progress import sheets
 from notifier.runtime import clock
 from notifier.wording import numbers, wall_clocks
@@ -46,6 +48,12 @@ class BroadcastAdmin(ReadOnlyAdmin):
     search_help_text = "Search by subject."
     ordering = ("-created_at",)
     sortable_by = ()
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Broadcast]:
+        """Each with the latest client counts, of which there is one row."""
+        counts = ClientCounts.objects.values("counts")[:1]
+        found: QuerySet[Broadcast] = super().get_queryset(request).annotate(client_counts=Subquery(counts))
+        return found
 
     def get_urls(self) -> list[URLPattern]:
         one = "<int:broadcast_id>"
@@ -111,27 +119,45 @@ class BroadcastAdmin(ReadOnlyAdmin):
     def skipped(self, broadcast: Broadcast) -> str:
         return _number(broadcast, Delivery.State.SKIPPED)
 
-    @admin.display(description="audience")
+    @admin.display(description="messages")
     def audience_shown(self, broadcast: Broadcast) -> str:
-        return NOTHING if broadcast.started_at is None else f"{sheets.sheet(broadcast).audience:,}"
+        """How many messages are to be sent; who is skipped has a column of their own."""
+        if broadcast.started_at is None:
+            return _about_how_many(broadcast)
+        sheet = sheets.sheet(broadcast)
+        if not sheet.is_counted:
+            return NOTHING
+        return f"{sheet.bar.to_send:,}" + ("" if sheet.bar.known_share >= 1 else " so far")
 
     @admin.display(description="started")
     def begun(self, broadcast: Broadcast) -> SafeString:
         return format_html('{} <span class="quiet">by {}</span>', _start(broadcast), lifecycle.requester(broadcast))
 
 
+def _about_how_many(broadcast: Any) -> str:
+    """Of one that has not started: by the client counts, which the dispatcher makes each minute."""
+    # A follow-up goes only to those whom others missed, and they are not counted for a list.
+    if broadcast.follows_id or broadcast.was_to_follow_id or not broadcast.client_counts:
+        return NOTHING
+    agreed = broadcast.client_counts["consents"].get(str(broadcast.topic_id), {})
+    return f"about {sum(agreed.get(channel.value, 0) for channel in broadcast.channels):,}"
+
+
 def _start(broadcast: Broadcast) -> str:
-    """When it started, or is to start."""
+    """When it started, or is to start, or was."""
     if broadcast.started_at:
         return wall_clocks.shown(broadcast.started_at)
+    # The end of the time to undo it is no time that staff have chosen.
+    planned = None if broadcast.scheduled_for == broadcast.undo_until else broadcast.scheduled_for
     if broadcast.state not in Broadcast.BEFORE_START:
-        return NOTHING
-    planned = broadcast.scheduled_for
-    if planned and planned > clock.now() and not broadcast.can_be_undone:
+        return f"was planned for {wall_clocks.shown(planned)}" if planned else NOTHING
+    if planned and planned > clock.now():
         return f"starts {wall_clocks.shown(planned)}"
+    if planned and (broadcast.state == Broadcast.State.AWAITING_APPROVAL or planned < clock.now() - LATE_AFTER):
+        return f"was due {wall_clocks.shown(planned)}"
     if broadcast.state == Broadcast.State.AWAITING_APPROVAL:
         return "once approved"
-    return "about to start" if planned else NOTHING
+    return "about to start" if broadcast.scheduled_for else NOTHING
 
 
 def _number(broadcast: Broadcast, state: Delivery.State) -> str:

@@ -5,12 +5,14 @@ from collections.abc import Mapping
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
-from notifier.audience import reachable
+from notifier.audience import readers
 from notifier.clients import names
 from notifier.messages import brands, email, pictures, placeholders, signed_links
 from notifier.messages.email import RenderedEmail
 from notifier.models import Brand, Broadcast, Channel, Client, Notification, Topic
 from notifier.policies import client_values
+from notifier.runtime import clock
+from notifier.saved_audiences.compiling import Members
 from notifier.staff import groups
 
 #: Shown where no client consents, so that the message can be read all the same.
@@ -18,7 +20,8 @@ NOBODY = "Alex Example"
 #: With one of these permissions the sample is a real client: who sends or approves has to see one.
 KNOWN_TO = (groups.VIEW_CLIENT, groups.SEND_BROADCAST, groups.APPROVE_BROADCAST)
 #: Its styles are inline. Nothing in it runs or posts anything, or loads anything but our pictures, and only our own
-#: pages may frame it; its links open in a new window.
+#: pages may frame it; its links open in a new window. It keeps our origin, so that the page around it can see how high
+#: it is.
 POLICY = {
     "default-src": ["'none'"],
     "style-src": ["'self'", "'unsafe-inline'"],
@@ -26,7 +29,7 @@ POLICY = {
     "frame-ancestors": ["'self'"],
     "base-uri": ["'none'"],
     "form-action": ["'none'"],
-    "sandbox": ["allow-popups", "allow-popups-to-escape-sandbox"],
+    "sandbox": ["allow-same-origin", "allow-popups", "allow-popups-to-escape-sandbox"],
 }
 
 
@@ -34,19 +37,25 @@ POLICY = {
 LANGUAGE = "language"
 
 
-def url(text: Notification | Broadcast, language: str | None = None) -> str:
-    """The URL of the page with its e-mail; a broadcast's shows the frozen text."""
+def url(text: Notification | Broadcast, language: str | None = None, audience: str = "") -> str:
+    """The URL of the page with its e-mail; a broadcast's shows the frozen text.
+
+    `audience`: parameters that say to whom a notification would go.
+    """
     address = reverse(f"admin:notifier_{text._meta.model_name}_email_preview", args=[text.pk])
-    return f"{address}?{LANGUAGE}={language}" if language else address
+    query = "&".join(filter(None, [f"{LANGUAGE}={language}" if language else "", audience]))
+    return f"{address}?{query}" if query else address
 
 
-def page(request: HttpRequest, text: Notification | Broadcast) -> HttpResponse:
+def page(request: HttpRequest, text: Notification | Broadcast, within: Members | None = None) -> HttpResponse:
+    """`within`: the audience that a notification would go to."""
     if not text.email_body.strip():
         raise Http404(f"{text} has no e-mail text.")
     may_see = may_see_a_client(request)
-    needed = client_values.needed(text, Channel.EMAIL)
-    sample = reachable.sample(topic=text.topic, channel=Channel.EMAIL, needed=needed) if may_see else None
+    # The same as on the page around it, where the SMS is shown for them too.
     language = request.GET.get(LANGUAGE) or None
+    found = readers.of(text, now=clock.now(), language=language, within=within) if may_see else {}
+    sample = found.get(Channel.EMAIL)
     known = values(text, Channel.EMAIL, sample, language)
     html = for_a_frame(rendered(text, language).html_for(known, test_token(text.topic)))
     return HttpResponse(html, headers={"X-Frame-Options": "SAMEORIGIN"})

@@ -111,8 +111,14 @@ class NumberForm(forms.Form):
 
     @property
     def pattern(self) -> str:
-        """What the browser accepts: 12345, also with a comma, a full stop or a space between the thousands."""
-        return r"\s*" + f"{self.sends:,}".replace(",", r"[,.\s]?") + r"\s*"
+        """What the browser accepts: 12345, also with a comma, a full stop or a space between the thousands.
+
+        Where *Critical* may be ticked it is either number; which of them holds is known once the form is posted.
+        """
+        may_choose = "is_critical" in self.fields and not self.fields["is_critical"].disabled
+        each = dict.fromkeys([self._sends, self._critical_sends] if may_choose else [self.sends])
+        typed = "|".join(f"{number:,}".replace(",", r"[,.\s]?") for number in each)
+        return r"\s*" + (f"(?:{typed})" if len(each) > 1 else typed) + r"\s*"
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data

@@ -1,19 +1,24 @@
 """What staff read before they send: who would get it, who would not and why, how it reads, what speaks against it."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
+from typing import Any
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib.auth.models import User
 
-from notifier.admin.broadcasts import samples
+from notifier.admin.broadcasts import email_preview, samples, sending_time
 from notifier.admin.broadcasts.samples import SampleVariant
+from notifier.admin.broadcasts.sending_time import SendingTime
 from notifier.admin.broadcasts.totals import Totals
 from notifier.admin.clients import audience_lists
-from notifier.audience import estimates, held_back, missing_values, reachable, topic_counts, unreached
+from notifier.audience import estimates, held_back, missing_values, readers, topic_counts, unreached
 from notifier.audience.estimates import Duration, Segments
+from notifier.audience.held_back import Recipients
 from notifier.audience.missing_values import Lacking
 from notifier.audience.standings import Standing
 from notifier.audience.topic_counts import Reach
@@ -27,7 +32,13 @@ from notifier.runtime import clock
 from notifier.saved_audiences import compiling
 from notifier.saved_audiences import document as documents
 from notifier.saved_audiences.compiling import Members
-from notifier.wording import numbers
+from notifier.wording import numbers, wall_clocks
+
+#: What there is to say of each channel that stands still.
+Stopped = Mapping[Channel, str]
+#: The parameter of a URL that says to whom a notification would go: the id of a saved audience, or `LIST` where the
+#: conditions beside it are meant.
+AUDIENCE, LIST = "audience", "list"
 
 HEADINGS = {
     Standing.RECIPIENTS: "Will get it",
@@ -65,6 +76,15 @@ class LackingNote:
     url: str
 
 
+_NOBODY_HELD = "Nobody is in quiet hours or has reached the frequency cap."
+
+
+def _called(client: Client | None) -> str:
+    if client is None:
+        return f"{email_preview.NOBODY}, a made-up client"
+    return f"{client.name}, who would get it"
+
+
 @dataclass(frozen=True, slots=True)
 class ChannelOffer:
     channel: Channel
@@ -87,8 +107,8 @@ class ChannelOffer:
     audience_id: int | None = None
     #: Or conditions that nobody saved, as `document.as_text` writes them.
     conditions: str = ""
-    #: Recipients who would be skipped, because they had as many messages as the frequency cap allows.
-    over_cap: int = 0
+    #: What quiet hours and the frequency cap do to them; None where nobody is counted.
+    held: Recipients | None = None
     #: Recipients who would be skipped, because they lack a value that the text needs; and which values it needs.
     lacking: Lacking = missing_values.NOBODY
     needed: tuple[str, ...] = ()
@@ -99,6 +119,36 @@ class ChannelOffer:
     def audience(self) -> int:
         """How many would get it if nothing were left out for the cap or for missing values."""
         return self.reach.recipients if self.reach and self.text else 0
+
+    @property
+    def over_cap(self) -> int:
+        """Recipients who would be skipped, because they have had as many messages as the frequency cap allows."""
+        return self.held.over_cap if self.held else 0
+
+    @property
+    def waits(self) -> Mapping[datetime, int]:
+        """How many wait for the end of quiet hours, by when these end."""
+        return self.held.waits if self.held and self.sends else {}
+
+    @property
+    def held_in_words(self) -> str:
+        """What becomes of each recipient, where quiet hours or the cap hold some of them back; else empty."""
+        waiting = sum(self.waits.values())
+        parts = []
+        # No promise that they are sent at once: the channel may be stopped, or the broadcast scheduled.
+        if others := max(0, self.sends - waiting):
+            are = "is" if others == 1 else "are"
+            parts.append(f"{others:,} {are} outside quiet hours" if waiting else f"{others:,} will get it")
+        if waiting:
+            first, last = (wall_clocks.with_zone(moment) for moment in (min(self.waits), max(self.waits)))
+            until = f"at {first}" if first == last else f"between {first} and {last}"
+            parts.append(f"{waiting:,} {'waits' if waiting == 1 else 'wait'} for quiet hours to end {until}")
+        if self.over_cap:
+            have = "has" if self.over_cap == 1 else "have"
+            parts.append(f"{self.over_cap:,} {have} reached the frequency cap and will be skipped")
+        if not waiting and not self.over_cap:
+            return ""
+        return f"{self.channel.label}: {', '.join(parts)}."
 
     @property
     def critical_sends(self) -> int:
@@ -166,8 +216,40 @@ class Offer:
     #: Waiting, under way, or started a short while ago: sending again must be asked for.
     earlier: list[Broadcast]
     segments: Segments
+    #: When it would begin: now, or at the time that it is scheduled for.
+    start: datetime
+    to: "To"
     #: How it reads in other languages.
     variants: list[SampleVariant] = field(default_factory=list)
+
+    @property
+    def critical_segments(self) -> Segments:
+        """The segments if it ignored the frequency cap."""
+        offer = next(one for one in self.channels if one.channel == Channel.SMS)
+        if not offer.over_cap:
+            return self.segments
+        return _segments(self.notification, offer.critical_sends, to=self.to)
+
+    @property
+    def readers_in_words(self) -> str:
+        """Whose copies the preview shows."""
+        shown = {one.channel: one.sample for one in self.channels if one.text}
+        each = {channel: _called(sample) for channel, sample in shown.items()}
+        if len(set(shown.values())) == 1:
+            return f"Shown for {next(iter(each.values()))}."
+        return "; ".join(
+            f"{'the ' if number else 'The '}{channel.in_words} is shown for {name}"
+            for number, (channel, name) in enumerate(each.items())
+        ) + ("." if each else "")
+
+    @property
+    def held_in_words(self) -> list[str]:
+        """What quiet hours and the cap do, by channel; says so where they are set and keep nobody back."""
+        held = [one.held for one in self.channels if one.held and one.sends + one.over_cap]
+        if not held or held[0].is_critical:
+            return []
+        found = [words for one in self.channels if one.text and (words := one.held_in_words)]
+        return found or [_NOBODY_HELD] * bool(held_back.quiet_hours_are_set() or held_back.caps_are_set())
 
     @property
     def sends(self) -> int:
@@ -194,12 +276,18 @@ class Offer:
         found += [f"{one.name}: {shown.warning}" for one in self.variants for shown in one.shown if shown.warning]
         found += [self._incomplete(one) for one in self.notification.completeness if one.is_begun]
         if any(channel.reach for channel in self.channels) and not self.sends:
-            found.insert(0, f"Nobody would get this: no client can be reached about {self.notification.topic} now.")
+            found.insert(0, self._nobody)
         return [*self._unusable(), *self._left_open(), *(warning for warning in found if warning)]
 
     def _unusable(self) -> list[str]:
-        """Why it can't be sent as it is. A broadcast that has been asked for may go on with a field retired since."""
+        """Why it can't be sent as it is. A broadcast that has been created may go on with a field retired since."""
         return client_values.unusable_in(self.notification) if isinstance(self.notification, Notification) else []
+
+    @property
+    def _nobody(self) -> str:
+        if self.critical_sends:
+            return "Nobody would get this now: all clients who agreed have reached the frequency cap."
+        return f"Nobody would get this: no client can be reached about {self.notification.topic} now."
 
     def _left_open(self) -> list[str]:
         """What a template left to be filled in, in whichever of the texts."""
@@ -230,6 +318,14 @@ class Summary(Totals):
 
     duration: Duration
     segments: Segments
+    #: Which of its channels stand still, in a sentence each that says what to do.
+    stopped: Sequence[str] = ()
+    #: Whether it would begin at this moment.
+    is_now: bool = True
+    #: Whether it ignores quiet hours, of whoever may be in them at another time.
+    ignores_quiet_hours: bool = False
+    #: The same if it ignored quiet hours and caps; None where that changes nothing, or is nothing that may be chosen.
+    if_critical: "Summary | None" = None
 
     @property
     def stop_line(self) -> str:
@@ -241,25 +337,73 @@ class Summary(Totals):
         segments = about + numbers.counted(added, "segment") if added else "no segments"
         return f"A line “{placeholders.STOP_LINE}” would add {segments}."
 
+    @property
+    def all_at_once(self) -> bool:
+        """Whether all of it is sent as soon as it is asked for."""
+        return self.is_now and not self.stopped and not self.duration.waiting
 
-def summary(offered: Sequence[Offer]) -> Summary:
+    @property
+    def time(self) -> SendingTime:
+        """How long it takes, or until when, as far as can be known."""
+        return sending_time.told(self.duration, total=self.total, is_stopped=bool(self.stopped), is_now=self.is_now)
+
+    @property
+    def time_if_later(self) -> SendingTime | None:
+        """The same for another time than now, of which nobody knows who is in quiet hours then; None if it is alike."""
+        some_may_wait = held_back.quiet_hours_are_set() and not self.ignores_quiet_hours
+        if not self.total or not (self.stopped or some_may_wait):
+            return None
+        return sending_time.told_for_later(self.duration, some_may_wait=some_may_wait)
+
+
+def summary(
+    offered: Sequence[Offer], *, stopped: Stopped = MappingProxyType({}), may_be_critical: bool = False
+) -> Summary:
+    """`stopped` says of each channel that stands still what there is to say."""
     each_channel = [one for offer in offered for one in offer.channels]
     sends = {channel: sum(one.sends for one in each_channel if one.channel == channel) for channel in Channel}
     critical = {
         channel: sum(one.critical_sends for one in each_channel if one.channel == channel) for channel in Channel
     }
-    each = [offer.segments for offer in offered]
+    waits: dict[Channel, Counter[datetime]] = {channel: Counter() for channel in Channel}
+    for one in each_channel:
+        waits[one.channel].update(one.waits)
+    start = max(offer.start for offer in offered)
+    is_now = start <= clock.now()
+    if_critical = None
+    if may_be_critical and (sends != critical or any(waits.values())):
+        if_critical = Summary(
+            sends=critical,
+            critical=critical,
+            duration=estimates.duration(sends=critical),
+            segments=_all_segments([offer.critical_segments for offer in offered]),
+            stopped=_lines(stopped, critical),
+            is_now=is_now,
+            ignores_quiet_hours=True,
+        )
     return Summary(
         sends=sends,
         critical=critical,
-        duration=estimates.duration(sends=sends),
-        segments=Segments(
-            total=sum(one.total for one in each),
-            longest=max((one.longest for one in each), default=0),
-            measured=sum(one.measured for one in each),
-            is_exact=all(one.is_exact for one in each),
-            stop_line=None if settings.SMS_STOP_LINE else sum(one.stop_line or 0 for one in each),
-        ),
+        duration=estimates.duration(sends=sends, waits=waits, start=start),
+        segments=_all_segments([offer.segments for offer in offered]),
+        stopped=_lines(stopped, sends),
+        is_now=is_now,
+        if_critical=if_critical,
+    )
+
+
+def _lines(stopped: Stopped, sends: Mapping[Channel, int]) -> list[str]:
+    """What stops the channels that are used; once where it is the same for several."""
+    return list(dict.fromkeys(stopped[channel] for channel in sends if sends[channel] and channel in stopped))
+
+
+def _all_segments(each: Sequence[Segments]) -> Segments:
+    return Segments(
+        total=sum(one.total for one in each),
+        longest=max((one.longest for one in each), default=0),
+        measured=sum(one.measured for one in each),
+        is_exact=all(one.is_exact for one in each),
+        stop_line=None if settings.SMS_STOP_LINE else sum(one.stop_line or 0 for one in each),
     )
 
 
@@ -275,6 +419,13 @@ class To:
         """Of an audience that nobody saved, as `document.as_text` writes them; else empty."""
         return documents.as_text(self.within.document) if self.within and not self.audience_id else ""
 
+    @property
+    def query(self) -> str:
+        """The choice as parameters of a URL; empty for everybody."""
+        if self.conditions:
+            return urlencode({AUDIENCE: LIST, audience_lists.CONDITIONS: self.conditions})
+        return f"{AUDIENCE}={self.audience_id}" if self.audience_id else ""
+
 
 EVERYBODY = To()
 
@@ -288,8 +439,8 @@ def sends(notifications: Sequence[Notification], *, now: datetime, to: To = EVER
         for n in notifications
         for channel in n.channels
     )
-    over = _over_caps(notifications, now, to=to)
-    return total - sum(over[_key(n, channel)] for n in notifications for channel in n.channels), total
+    held = _held(notifications, now, to=to)
+    return total - sum(held[_key(n, channel)].over_cap for n in notifications for channel in n.channels), total
 
 
 def of_notifications(
@@ -298,10 +449,10 @@ def of_notifications(
     """What these would send now. Without `counted` there is no reach, but still a sample of how each reads."""
     earlier = lifecycle.sent_recently(notification_ids=[n.pk for n in notifications], now=now)
     if not counted:
-        return _offers(notifications, None, earlier, to=to)
+        return _offers(notifications, None, now, earlier, to=to)
     reaches = topic_counts.reaches(topics=_topics(notifications), within=to.within)
-    over, lacking = _over_caps(notifications, now, to=to), _lacking(notifications, to=to)
-    return _offers(notifications, reaches, earlier, over, lacking, to=to)
+    held, lacking = _held(notifications, now, to=to), _lacking(notifications, to=to)
+    return _offers(notifications, reaches, now, earlier, held, lacking, to=to)
 
 
 #: What a count of recipients is about: the topic, the channel, and the values that the text needs.
@@ -312,14 +463,25 @@ def _key(text: Notification | Broadcast, channel: Channel) -> _Key:
     return text.topic_id, channel, client_values.needed(text, channel)
 
 
-def _over_caps(
-    texts: Sequence[Notification | Broadcast], now: datetime, follows: Broadcast | None = None, *, to: To
-) -> dict[_Key, int]:
-    """How many recipients the frequency cap leaves out, of those who have the values that the text needs."""
+def _held(
+    texts: Sequence[Notification | Broadcast],
+    start: datetime,
+    follows: Broadcast | None = None,
+    *,
+    to: To,
+    is_critical: bool = False,
+) -> dict[_Key, Recipients]:
+    """What quiet hours and the frequency cap do if it begins at `start`, to those who have the values it needs."""
     used = {_key(text, channel) for text in texts for channel in text.channels}
     return {
-        (pk, channel, needed): held_back.over_cap(
-            topic_id=pk, channel=channel, now=now, follows=follows, needed=needed, within=to.within
+        (pk, channel, needed): Recipients(
+            topic_id=pk,
+            channel=channel,
+            now=start,
+            follows=follows,
+            needed=needed,
+            within=to.within,
+            is_critical=is_critical,
         )
         for pk, channel, needed in used
     }
@@ -340,51 +502,53 @@ def _topics(notifications: Sequence[Notification | Broadcast]) -> list[Topic]:
     return list({n.topic_id: n.topic for n in notifications}.values())
 
 
-def of_broadcast(broadcast: Broadcast, *, counted: bool = True, is_critical: bool | None = None) -> Offer:
+def of_broadcast(
+    broadcast: Broadcast, *, counted: bool = True, is_critical: bool | None = None, at: datetime | None = None
+) -> Offer:
     """What a broadcast that has not begun would send now; a follow-up goes only to those whom the others missed.
 
-    `is_critical` is in place of the broadcast's own.
+    `is_critical` is in place of the broadcast's own. `at` is a time to come at which it would begin.
     """
     now = clock.now()
     to = To(compiling.of_broadcast(broadcast, now=now), broadcast.saved_audience_id)
+    start = max(now, at or now)
     if not counted:
-        return _offers([broadcast], None, to=to)[0]
+        return _offers([broadcast], None, start, to=to)[0]
     reach = topic_counts.reach(topic=broadcast.topic, within=to.within)
     ignores_cap = broadcast.is_critical if is_critical is None else is_critical
-    over = {} if ignores_cap else _over_caps([broadcast], now, broadcast.follows, to=to)
+    held = _held([broadcast], start, broadcast.follows, to=to, is_critical=ignores_cap)
     lacking = _lacking([broadcast], broadcast.follows, to=to)
     if broadcast.follows is None:
-        return _offers([broadcast], {broadcast.topic_id: reach}, over_caps=over, lacking=lacking, to=to)[0]
+        return _offers([broadcast], {broadcast.topic_id: reach}, start, held=held, lacking=lacking, to=to)[0]
     missing = {one.channel: one.recipients for one in unreached.missing(broadcast=broadcast.follows, now=now)}
     only = {channel: replace(reach[channel], recipients=missing.get(channel, 0)) for channel in Channel}
-    offer = _offers([broadcast], {broadcast.topic_id: only}, over_caps=over, lacking=lacking, to=to)[0]
+    offer = _offers([broadcast], {broadcast.topic_id: only}, start, held=held, lacking=lacking, to=to)[0]
     return replace(offer, channels=[replace(channel, to_all=False) for channel in offer.channels])
 
 
 def _offers(
     notifications: Sequence[Notification | Broadcast],
     reaches: Mapping[int, Mapping[Channel, Reach]] | None,
+    start: datetime,
     earlier: Sequence[Broadcast] = (),
-    over_caps: Mapping[_Key, int] = MappingProxyType({}),
+    held: Mapping[_Key, Recipients] = MappingProxyType({}),
     lacking: Mapping[_Key, Lacking] = MappingProxyType({}),
     *,
     to: To,
 ) -> list[Offer]:
     counted = {(pk, channel): reach for pk, found in (reaches or {}).items() for channel, reach in found.items()}
-    asked = {_key(n, channel): n.topic for n in notifications for channel in Channel}
-    samples_by = {
-        key: reachable.sample(topic=topic, channel=key[1], needed=key[2], within=to.within)
-        for key, topic in asked.items()
-    }
+    # Of several notifications that go to the same clients everybody is looked for once.
+    found = {_keys(n): readers.find(n, now=clock.now(), within=to.within) for n in notifications}
     made = []
     for n in notifications:
-        heading = _lacking_heading(n)
+        samples_by, heading = found[_keys(n)].of(), _lacking_heading(n)
+        query = to.query if isinstance(n, Notification) else ""
         channels = [
             replace(
-                _channel_offer(n, channel, counted.get((n.topic_id, channel)), samples_by[_key(n, channel)]),
+                _channel_offer(n, channel, counted.get((n.topic_id, channel)), samples_by.get(channel), query),
                 audience_id=to.audience_id,
                 conditions=to.conditions,
-                over_cap=over_caps.get(_key(n, channel), 0) if channel in n.channels else 0,
+                held=held.get(_key(n, channel)) if channel in n.channels else None,
                 lacking=lacking.get(_key(n, channel), missing_values.NOBODY),
                 needed=client_values.needed(n, channel),
                 lacking_heading=heading,
@@ -392,23 +556,23 @@ def _offers(
             for channel in Channel
         ]
         sms = next(one for one in channels if one.channel == Channel.SMS)
-        segments = estimates.segments(
-            text=n.sms_body.strip(),
-            topic=n.topic,
-            recipients=sms.sends,
-            within=to.within,
-            others={code: n.other_texts[code].sms_body for code in n.languages(Channel.SMS)} if reaches else {},
-        )
         made.append(
             Offer(
                 notification=n,
                 channels=channels,
                 earlier=[b for b in earlier if b.notification_id == n.pk],
-                segments=segments,
-                variants=samples.variants_of(n, {channel: samples_by[_key(n, channel)] for channel in Channel}),
+                segments=_segments(n, sms.sends, sms.held, to=to),
+                start=start,
+                to=to,
+                variants=samples.variants_of(n, found[_keys(n)], query),
             )
         )
     return made
+
+
+def _keys(text: Notification | Broadcast) -> tuple[Any, ...]:
+    """What tells the readers of a text from those of another one."""
+    return *(_key(text, channel) for channel in text.channels), bool(text.other_texts)
 
 
 def _lacking_heading(text: Notification | Broadcast) -> str:
@@ -416,10 +580,22 @@ def _lacking_heading(text: Notification | Broadcast) -> str:
     return f"No {placeholders.in_words(keys.pop())}" if len(keys) == 1 else "Missing values" if keys else ""
 
 
+def _segments(n: Notification | Broadcast, recipients: int, held: Recipients | None = None, *, to: To) -> Segments:
+    """Of those who get it: neither of those over the cap nor, of a follow-up, of those who got it before."""
+    return estimates.segments(
+        text=n.sms_body.strip(),
+        topic=n.topic,
+        recipients=recipients,
+        within=to.within,
+        others={code: n.other_texts[code].sms_body for code in n.languages(Channel.SMS)} if recipients else {},
+        only=held.among("client_id") if held and recipients else (),
+    )
+
+
 def _channel_offer(
-    n: Notification | Broadcast, channel: Channel, reach: Reach | None, sample: Client | None
+    n: Notification | Broadcast, channel: Channel, reach: Reach | None, sample: Client | None, audience: str
 ) -> ChannelOffer:
-    shown = samples.sample_text(n, channel, sample)
+    shown = samples.sample_text(n, channel, sample, audience=audience)
     return ChannelOffer(
         channel=channel,
         topic=n.topic,

@@ -1,6 +1,7 @@
 """What the pages of one broadcast have in common."""
 
 from collections.abc import Callable
+from datetime import datetime
 from functools import wraps
 from typing import Any
 
@@ -9,11 +10,12 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
-from notifier.admin.broadcasts import offers
+from notifier.admin.broadcasts import offers, stopped
 from notifier.admin.lists import deferred_counts
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.broadcasts import acts
 from notifier.models import Broadcast
+from notifier.runtime import clock
 from notifier.saved_audiences.document import BrokenAudience
 
 #: What a page shows of a broadcast besides its own columns.
@@ -57,11 +59,18 @@ def context(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broad
     return model_admin.page_context(request, page)
 
 
-def reach_now(request: HttpRequest, broadcast: Broadcast, *, is_critical: bool | None = None) -> dict[str, Any]:
-    """Who would get it now, in numbers, which come later where there are many clients; `is_critical`: see `offers`."""
+def reach_now(
+    request: HttpRequest, broadcast: Broadcast, *, is_critical: bool | None = None, at: datetime | None = None
+) -> dict[str, Any]:
+    """Who would get it now, in numbers, which come later where there are many clients.
+
+    `is_critical` and `at`: see `offers.of_broadcast`.
+    """
     later = deferred_counts.counted_url(request, is_long=deferred_counts.is_long())
-    offer = offers.of_broadcast(broadcast, counted=not later, is_critical=is_critical)
-    return {"counting": later, "offers": [offer], "summary": None if later else offers.summary([offer])}
+    offer = offers.of_broadcast(broadcast, counted=not later, is_critical=is_critical, at=at)
+    standing_still = stopped.find(channels=broadcast.channels, now=clock.now())
+    summary = None if later else offers.summary([offer], stopped=standing_still)
+    return {"counting": later, "offers": [offer], "summary": summary}
 
 
 def not_as_shown(model_admin: BackOfficeAdmin, request: HttpRequest) -> HttpResponse:

@@ -7,6 +7,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from notifier.broadcasts import rejections
+from notifier.broadcasts.rejections import Remedy
 from notifier.models import Broadcast
 from notifier.staff import groups
 
@@ -38,17 +39,27 @@ def rejection(request: HttpRequest, broadcast: Broadcast) -> Rejection | None:
 
 def _next(request: HttpRequest, broadcast: Broadcast) -> tuple[str, str, str]:
     """The button, where it leads, and the sentence beside it."""
-    may = request.user.has_perm
-    if first := broadcast.was_to_follow_id:
-        if not may(groups.SEND_BROADCAST):
-            return "", "", ""
-        words = f"It was a follow-up to #{first}, which can be followed up again."
-        return f"View #{first}", reverse("admin:notifier_broadcast_progress", args=[first]), words
-    url = reverse("admin:notifier_notification_change", args=[broadcast.notification_id])
-    if may(groups.CHANGE_NOTIFICATION):
-        words = "Edit the text, then send it again as a new request."
-        return "Edit and resubmit…", url, words
-    if may(groups.VIEW_NOTIFICATION):
-        words = "Ask an editor to change the text, then send it again from there."
-        return "View the notification", url, words
+    may, pk = request.user.has_perm, broadcast.notification_id
+    edit = reverse("admin:notifier_notification_change", args=[pk])
+    match rejections.remedy(broadcast=broadcast, may=may):
+        case Remedy.FOLLOW_UP:
+            first = broadcast.was_to_follow_id
+            words = f"It was a follow-up to #{first}, which can be sent again to those who missed it."
+            return f"View #{first}", reverse("admin:notifier_broadcast_progress", args=[first]), words
+        case Remedy.SEND:
+            send = reverse("admin:notifier_notification_broadcast", query={"ids": pk})
+            return "View and send…", send, "Its notification is ready to be sent again."
+        case Remedy.RESUBMIT:
+            return "Edit and resubmit…", edit, "Edit the text, then submit it again."
+        case Remedy.EDIT:
+            return "Edit the text…", edit, "Edit the text, then mark it as ready to send again."
+    if broadcast.was_to_follow_id is None and may(groups.VIEW_NOTIFICATION):
+        return "View the notification", edit, _who_can(broadcast)
     return "", "", ""
+
+
+def _who_can(broadcast: Broadcast) -> str:
+    if broadcast.notification.is_marked_ready:
+        return "It is ready to send again. Anyone who may send it can do that."
+    found = rejections.with_editor(Broadcast.objects.filter(pk=broadcast.pk)).get()
+    return f"Ask {found.editor or 'an editor'} to edit the text and mark it as ready to send."

@@ -40,8 +40,8 @@ ACTS = {
             "Archive {}?",
             "Archive {}",
             "archived",
-            "Archived clients are sent nothing from now on, including messages of broadcasts in progress. Their "
-            "consent and their record are kept, and you can restore them at any time.",
+            "Archived clients are sent nothing from now on, not even by broadcasts that are being sent. Their consent "
+            "and their record are kept, and you can restore them at any time.",
         ),
         ClientAct(
             "restore",
@@ -61,7 +61,7 @@ ACTS = {
             "",
             "in the file",
             "The file contains all the data held: names and addresses, consent and its changes, every message with its "
-            "outcome, and earlier versions. The history records that you exported it. Delete the file when you no "
+            "status, and earlier versions. The history records that you exported it. Delete the file when you no "
             "longer need it.",
             is_personal=True,
         ),
@@ -88,7 +88,7 @@ class EraseForm(forms.Form):
     #: It is kept with the last version, whose reason holds a hundred characters, together with the word “erased”.
     why = ReasonField(
         max_length=90,
-        help_text="Recorded with your name. For example: “ticket 4711”. Don’t name the client, because it would stay.",
+        help_text="Recorded with your name. For example: “ticket 4711”. Don’t name the client: the reason is kept.",
     )
     sure = forms.BooleanField(
         label="Erase permanently. I understand that this can’t be undone.",
@@ -156,7 +156,7 @@ def _left(*counted: tuple[int, str]) -> list[tuple[int, str]]:
 def _kept(clients: QuerySet[Client]) -> list[tuple[int, str]]:
     ids = clients.values("pk")
     found = [
-        (Delivery.objects.filter(client__in=ids).count(), "delivery", "deliveries"),
+        (Delivery.objects.filter(client__in=ids).count(), "message", "messages"),
         (ConsentChange.objects.filter(client__in=ids).count(), "change of consent", "changes of consent"),
         (Client.history.filter(id__in=ids).count(), "earlier version", "earlier versions"),
     ]

@@ -27,6 +27,7 @@ from notifier.admin.clients import (
     field_values,
     flags,
     list_columns,
+    phone_note,
     send_page,
     tag_acts,
 )
@@ -121,6 +122,7 @@ class ClientAdmin(GuardedDeleteAdmin):
             routing.page(self, send_page.send_page, name="send", route="send/"),
             routing.page(self, send_page.save_page, name="save_audience", route="save-audience/"),
             routing.page(self, list_columns.columns_page, name="columns", route="columns/"),
+            routing.page(self, phone_note.phone_note, name="phone", route="phone/"),
             *super().get_urls(),
         ]
 

@@ -8,11 +8,13 @@ from django import forms
 from django.conf import settings
 from phonenumber_field.phonenumber import PhoneNumber
 
-from notifier.addresses import phones
-from notifier.admin.clients import field_values
+from notifier.addresses import phones, typed_phones
+from notifier.addresses.phones import Phone
+from notifier.admin.clients import field_values, phone_note
 from notifier.admin.clients.preferences import adds_consent
 from notifier.admin.lists.reason_field import HOW_DO_WE_KNOW, EvidenceField
 from notifier.clients import names
+from notifier.clients.imports import proposals
 from notifier.clients.imports.rows import MAX_NAME_LETTERS, read_name
 from notifier.consent import consents
 from notifier.fields import changes
@@ -27,6 +29,15 @@ def _language_choices(own: str | None) -> list[tuple[str, str]]:
     """With the client's own, also where it is no longer offered: saving another field must not take it away."""
     found = [("", f"Not set ({offered.name(offered.default())})"), *offered.choices()]
     return found if own is None or own in offered.codes() else [*found, (own, f"{offered.name(own)}, not offered")]
+
+
+def _read_phone(text: str) -> Phone:
+    """The number that somebody typed. What is wrong with it names the country that was chosen at the last import."""
+    try:
+        return typed_phones.read(text)
+    except ValueError:
+        # Only now is it looked up: nearly all numbers are right.
+        return typed_phones.read(text, likely=proposals.last_region())
 
 
 class ClientForm(StaleModelForm):
@@ -60,9 +71,9 @@ class ClientForm(StaleModelForm):
                 "Made from the first and last name. Enter it yourself only if you don’t know which is which, or for a "
                 "company."
             )
-        phone = self.fields.get("phone")
-        if phone and self.instance.has_landline:
-            phone.help_text = "This is a landline number, so no SMS is sent to it."
+        if phone := self.fields.get("phone"):
+            phone.help_text = phone_note.below(is_landline=self.instance.has_landline)
+            phone.widget.attrs |= phone_note.asks()
         # A reader's form has no fields.
         if language := cast(forms.ChoiceField | None, self.fields.get("language")):
             language.choices = _language_choices(self.instance.language)
@@ -75,7 +86,7 @@ class ClientForm(StaleModelForm):
     # --- What must not have changed since the page was shown, besides the fields ---
     labels: ClassVar[Mapping[str, str]] = {
         "is_active": "whether the client is archived",
-        "stopped_at": "the client stopped all messages",
+        "stopped_at": "the client unsubscribed from everything",
     }
 
     #: Compared by the matrix, where it has changed.
@@ -140,7 +151,7 @@ class ClientForm(StaleModelForm):
             return phone
         try:
             # As it was typed: a ".0" at its end is gone by now, with its nought among the digits.
-            found = phones.read(str(phone.raw_input or phone), region=settings.PHONE_DEFAULT_REGION)
+            found = _read_phone(str(phone.raw_input or phone))
         except ValueError as error:
             raise forms.ValidationError(str(error)) from error
         return PhoneNumber.from_string(found.number)
@@ -155,7 +166,7 @@ class ClientForm(StaleModelForm):
         if not self.has_error("phone", "invalid"):
             return
         try:
-            phones.read(self["phone"].data or "", region=settings.PHONE_DEFAULT_REGION)
+            _read_phone(self["phone"].data or "")
         except ValueError as error:
             self.errors["phone"] = self.error_class(
                 [str(error)], renderer=self.renderer, field_id=self["phone"].auto_id
@@ -168,6 +179,8 @@ class ClientForm(StaleModelForm):
         if "phone" in self.changed_data and "phone" in cleaned:
             # Among the cleaned values, so that it is saved with the number.
             self.instance.landline_ending = cleaned["landline_ending"] = self._landline_ending()
+            # For the form that comes back because something else is wrong. Its field has been bound by now.
+            self["phone"].help_text = phone_note.below(is_landline=bool(cleaned["landline_ending"]))
         if not self.errors and not cleaned.get("email") and not cleaned.get("phone"):
             # At the first field that can be corrected; the error of the constraint would stand above the form.
             self.add_error("email", "Enter an e-mail address, a phone number, or both.")

@@ -116,7 +116,7 @@ class InboxAdmin(ReadOnlyAdmin):
         found = search.owned(term, field="sender", channels=[Channel.SMS], request=request, erased=erased)
         return queryset.filter(search.begins("sender", term) | found), False
 
-    @admin.display(description="message")
+    @admin.display(description="reply")
     def text_shown(self, message: InboundMessage) -> str:
         text = " ".join(message.text.split()) or "(empty)"
         return text if len(text) <= TEXT_LENGTH else f"{text[: TEXT_LENGTH - 1]}…"

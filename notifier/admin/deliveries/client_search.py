@@ -23,7 +23,7 @@ def found(request: HttpRequest, deliveries: QuerySet[Delivery], term: str) -> Qu
         clients = search.client_ids(term, erased=search.may_find_erased(request))
         return deliveries.filter(among(_ids(deliveries, clients)))
     except TooManyFound as error:
-        search.say(request, f"{error}, so no deliveries are listed. {search.NARROW}")
+        search.say(request, f"{error}, so no messages are listed. {search.NARROW}")
         return deliveries.none()
 
 
@@ -37,5 +37,5 @@ def _ids(deliveries: QuerySet[Delivery], clients: list[int]) -> list[int]:
         theirs = deliveries.filter(among(clients[start : start + CHUNK], field="client_id")).order_by()
         ids += theirs.values_list("pk", flat=True)[: MAX_COUNTED - len(ids)]
         if len(ids) >= MAX_COUNTED:
-            raise TooManyFound(f"More than {MAX_COUNTED - 1:,} deliveries match")
+            raise TooManyFound(f"More than {MAX_COUNTED - 1:,} messages match")
     return ids

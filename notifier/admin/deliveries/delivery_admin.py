@@ -86,7 +86,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
     actions = ("mark_as_sent", "send_again")
     fieldsets = (
         (None, {"fields": ("client", "message", "channel", "shown_address", "language_shown")}),
-        ("Outcome", {"fields": ("state_shown", "detail", "settled_at", "attempts", "due_at", "provider_id")}),
+        ("Status", {"fields": ("state_shown", "detail", "settled_at", "attempts", "due_at", "provider_id")}),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
@@ -137,7 +137,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
         title = {}
         for owner, name in OWNERS.items():
             if (chosen := numbers.read_id(request.GET.get(name, ""))) is not None:
-                title = {"title": f"Deliveries of {owner} #{chosen}"}
+                title = {"title": f"Messages of {owner} #{chosen}"}
         broadcast = results.owner(request) if self.has_view_permission(request) else None
         head = results.head(request, broadcast) if broadcast else {}
         return super().changelist_view(request, {**title, **head, **(extra_context or {})})

@@ -78,7 +78,7 @@ def response(
         object_id=str(broadcast.pk),
         object_repr=str(broadcast)[:200],
         action_flag=CHANGE,
-        change_message=f"Exported deliveries as {kind.upper()}{narrowed and f', of which {narrowed}'}.",
+        change_message=f"Exported messages as {kind.upper()}{narrowed and f', of which {narrowed}'}.",
     )
     logger.info("user %d exports deliveries of broadcast %d as %s", user_id, broadcast.pk, kind)
-    return downloads.KINDS[kind](HEADER, rows(deliveries), f"broadcast-{broadcast.pk}-deliveries")
+    return downloads.KINDS[kind](HEADER, rows(deliveries), f"broadcast-{broadcast.pk}-messages")

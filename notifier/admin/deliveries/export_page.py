@@ -22,12 +22,12 @@ def export_page(model_admin: BackOfficeAdmin, request: HttpRequest, kind: str) -
         raise Http404
     broadcast = results.owner(request)
     if broadcast is None:
-        text = "Choose a broadcast first, to export its deliveries."
+        text = "Choose a broadcast first to export its messages."
         model_admin.message_user(request, text, messages.WARNING)
         return redirect(model_admin.page_url("changelist"))
     rows = model_admin.selected_rows(request, Selection(None, request.GET.urlencode()))
     if rows is None:
-        text = "Nothing was exported: the list has no such filter, or too much matches the search."
+        text = "Nothing was exported: the list has no such filter, or the search matches too much."
         model_admin.message_user(request, text, messages.WARNING)
         return redirect(results.list_of(broadcast, **({"q": term} if (term := request.GET.get("q")) else {})))
     if export.is_too_long(kind, rows.found):

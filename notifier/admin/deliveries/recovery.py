@@ -99,7 +99,7 @@ def outcome(decision: DeliveryDecision, resolved: Resolved) -> tuple[int, str]:
     left = obstacles_in_words(resolved.left)
     if not resolved.number:
         return messages.WARNING, f"Nothing was changed. {f'{left}.' if left else decision.nothing}"
-    done = decision.done.format(numbers.counted(resolved.number, "delivery", "deliveries"))
+    done = decision.done.format(numbers.counted(resolved.number, "message"))
     return (messages.WARNING, f"{done} Unchanged: {left}.") if left else (messages.SUCCESS, done)
 
 

@@ -26,7 +26,7 @@ class ResolutionAdmin(ReadOnlyAdmin):
     def shown_action(self, resolution: Resolution) -> SafeString:
         return badge(text=resolution.get_action_display(), tone="quiet")
 
-    @admin.display(description="deliveries")
+    @admin.display(description="messages")
     def shown_number(self, resolution: Resolution) -> str:
         return f"{resolution.number:,}"
 

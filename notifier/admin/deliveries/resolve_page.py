@@ -119,7 +119,7 @@ def _ask(
 
 def _title(decision: DeliveryDecision, number: int | None) -> str:
     if number is None:
-        return decision.question.format("these deliveries")
+        return decision.question.format("these messages")
     if not number:
         return f"{decision.label}: nothing to do"
-    return decision.question.format(numbers.counted(number, "delivery", "deliveries"))
+    return decision.question.format(numbers.counted(number, "message"))

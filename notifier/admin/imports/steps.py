@@ -96,7 +96,8 @@ def columns_page(model_admin: BackOfficeAdmin, request: HttpRequest, pk: int) ->
         except FileError as error:
             note, wrong = str(error), "encoding"
         except MappingError as error:
-            note, wrong = str(error), "encoding" if error.column is None else f"column-{error.column}"
+            elsewhere = "encoding" if table.encoding == encodings.UNKNOWN else "region"
+            note, wrong = str(error), elsewhere if error.column is None else f"column-{error.column}"
         except AlreadyDone:
             return redirect(model_admin.page_url("change", pk))
     page = {

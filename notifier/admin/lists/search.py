@@ -5,7 +5,7 @@ their addresses, and for no more than MAX_CLIENTS: what is theirs may lie anywhe
 """
 
 import sys
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from functools import reduce
 from operator import or_
 from typing import Any, TypeVar
@@ -34,6 +34,15 @@ LAST = chr(sys.maxunicode)
 #: Below the field on each page where clients are looked for.
 HELP = "Search by name, by the start of an e-mail address or phone number, or by # and the client’s number."
 NARROW = "Type more of the name or address."
+#: For each of these the first number that is not before it. In the order of an index, or either engine might sort all.
+_FIRST_ON_POSTGRESQL = """
+SELECT v.number, (SELECT c.phone FROM notifier_client c WHERE c.phone ~>=~ v.number ORDER BY c.phone USING ~<~ LIMIT 1)
+FROM unnest(%s::text[]) AS v (number)
+"""
+_FIRST_ON_SQLITE = """
+SELECT v.column1, (SELECT c.phone FROM notifier_client c WHERE c.phone >= v.column1 ORDER BY c.phone LIMIT 1)
+FROM (VALUES {}) v
+"""
 _SAID = "_notifier_said_of_the_search"
 _Row = TypeVar("_Row")
 
@@ -51,10 +60,10 @@ def matching(term: str, *, erased: bool = False) -> Q:
     """
     if by_number := _by_number(term):
         return by_number
-    addresses = beginnings(term)
-    found = _ways(term, addresses)
+    addresses, elsewhere = beginnings(term), _elsewhere(term)
+    found = _ways(term, [*addresses, *_in_use(elsewhere)])
     # A query of its own, which nearly always finds none: it would be another table to look at for each client.
-    if erased and (ids := list(_erased_with(addresses))):
+    if erased and (ids := list(_erased_with([*addresses, *elsewhere]))):
         found.append(Q(pk__in=ids))
     return _any_of(found)
 
@@ -81,9 +90,11 @@ def owned(term: str, *, field: str, channels: Collection[Channel], request: Http
 
     Clients are looked for only for those who may see them. `erased`: the digest of exactly this address, too.
     """
-    addresses = beginnings(term)
+    elsewhere = _elsewhere(term)
+    addresses = [*beginnings(term), *_in_use(elsewhere)]
     own = [pair for pair in addresses if pair[0] in channels]
-    exactly = [one for pair in own for one in digests.digests(*pair)] if erased else []
+    whole = [*own, *(pair for pair in elsewhere if pair[0] in channels)]
+    exactly = [one for pair in whole for one in digests.digests(*pair)] if erased else []
     try:
         if may_see_clients(request):
             others = [pair for pair in addresses if pair not in own]
@@ -129,10 +140,14 @@ def _ways(term: str, addresses: Iterable[tuple[Channel, str]]) -> list[Q]:
 
 
 def _erased_with(addresses: Iterable[tuple[Channel, str]]) -> Iterable[int]:
+    whole = [pair for pair in addresses if pair[0] == Channel.SMS or "@" in pair[1]]
+    # One list for each channel: a number as some country writes it may be one of two hundred.
     had = _any_of(
-        Q(channel=channel, digest__in=digests.digests(channel, address))
-        for channel, address in addresses
-        if channel == Channel.SMS or "@" in address
+        Q(
+            channel=channel,
+            digest__in=[one for of, address in whole if of == channel for one in digests.digests(of, address)],
+        )
+        for channel in Channel
     )
     return ErasedAddress.objects.filter(had).values_list("client_id", flat=True)[:MAX_ERASED]
 
@@ -164,6 +179,30 @@ def beginnings(term: str) -> list[tuple[Channel, str]]:
     email = emails.searched(term) if is_email else ""
     phone = [] if "@" in term else phones.searched(term, region=settings.PHONE_DEFAULT_REGION)
     return [*((Channel.EMAIL, one) for one in (email,) if one), *((Channel.SMS, one) for one in phone)]
+
+
+def _elsewhere(term: str) -> list[tuple[Channel, str]]:
+    """The numbers that it may be as they are dialled within any country."""
+    term = term.strip()
+    if "@" in term or term.startswith("#"):
+        return []
+    return [(Channel.SMS, one) for one in phones.elsewhere(term, region=settings.PHONE_DEFAULT_REGION)]
+
+
+def _in_use(addresses: Sequence[tuple[Channel, str]]) -> list[tuple[Channel, str]]:
+    """Those of these numbers with which the number of a client begins.
+
+    Each is looked up in the index, which takes a few milliseconds for two hundred. As conditions, SQLite would rather
+    read all clients than look up more than some forty of them.
+    """
+    if not (numbers := [number for _, number in addresses]):
+        return []
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(_FIRST_ON_POSTGRESQL, [numbers])
+        else:
+            cursor.execute(_FIRST_ON_SQLITE.format(", ".join(["(%s)"] * len(numbers))), numbers)
+        return [(Channel.SMS, number) for number, first in cursor if first and first.startswith(number)]
 
 
 def begins(field: str, prefix: str) -> Q:

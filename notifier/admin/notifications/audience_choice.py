@@ -5,10 +5,10 @@ Of a saved audience it also says who is new in it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from urllib.parse import urlencode
 
 from django.http import HttpRequest, QueryDict
 
+from notifier.admin.broadcasts import offers
 from notifier.admin.broadcasts.offers import EVERYBODY, To
 from notifier.admin.clients import audience_lists
 from notifier.admin.clients.audience_lists import CONDITIONS
@@ -26,9 +26,7 @@ from notifier.staff import groups
 from notifier.wording import numbers
 
 #: The parameter of the page, and the field of its form.
-PARAMETER, SEEN = "audience", "audience_seen"
-#: What the parameter says where the conditions beside it are meant.
-LIST = "list"
+PARAMETER, SEEN = offers.AUDIENCE, "audience_seen"
 _NOT_ALLOWED = "You don’t have permission to send to a saved audience."
 
 
@@ -73,9 +71,7 @@ class AudienceChoice:
     @property
     def query(self) -> str:
         """The choice as part of a URL, with an ampersand before it; empty for everybody."""
-        if self.is_list:
-            return "&" + urlencode({PARAMETER: LIST, CONDITIONS: self.conditions})
-        return f"&{PARAMETER}={self.to.audience_id}" if self.to.audience_id else ""
+        return f"&{self.to.query}" if self.to.query else ""
 
     @property
     def seen(self) -> str:
@@ -122,7 +118,7 @@ def to_whom(request: HttpRequest, asked: int | Document | None) -> To:
 def asked_in_url(query: QueryDict) -> int | Document | None:
     """What a URL with `AudienceChoice.query` names; None for everybody. Raises `BrokenAudience`."""
     named = query.get(PARAMETER, "")
-    return documents.parse_text(query.get(CONDITIONS, "")) if named == LIST else numbers.read_id(named) or None
+    return documents.parse_text(query.get(CONDITIONS, "")) if named == offers.LIST else numbers.read_id(named) or None
 
 
 def of_undone(broadcast: Broadcast | None) -> int | Document | None:

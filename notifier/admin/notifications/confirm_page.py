@@ -11,24 +11,22 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
-from notifier.admin.broadcasts import email_preview, offers
+from notifier.admin.broadcasts import email_preview, offers, stopped
 from notifier.admin.broadcasts.acts import undo
 from notifier.admin.broadcasts.forms import SendForm
 from notifier.admin.lists import deferred_counts
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.admin.lists.selection import read_ids
 from notifier.admin.notifications import audience_choice
-from notifier.admin.notifications.audience_choice import AudienceChoice
-from notifier.audience import held_back
 from notifier.broadcasts import lifecycle
 from notifier.broadcasts.lifecycle import AudienceSeen
 from notifier.forms import moments
-from notifier.models import Brand, Broadcast, Notification
+from notifier.models import Brand, Broadcast, Channel, Notification
 from notifier.models.broadcasts import BroadcastQuerySet
 from notifier.runtime import clock
 from notifier.saved_audiences.document import BrokenAudience, Document
@@ -88,7 +86,11 @@ def email_preview_page(model_admin: BackOfficeAdmin, request: HttpRequest, notif
     if not request.user.has_perm(groups.SEND_BROADCAST):
         raise PermissionDenied
     notification = get_object_or_404(Notification.objects.select_related("topic"), pk=notification_id)
-    return email_preview.page(request, notification)
+    try:
+        to = audience_choice.to_whom(request, audience_choice.asked_in_url(request.GET))
+    except BrokenAudience as broken:
+        raise Http404(str(broken)) from broken
+    return email_preview.page(request, notification, to.within)
 
 
 def to_page(model_admin: BackOfficeAdmin, ids: Sequence[int]) -> HttpResponseRedirect:
@@ -195,7 +197,6 @@ def _ask(
         "brand_seen": lifecycle.brand_version(Brand.objects.look()),
         "note": note,
         "wrong": wrong,
-        "held_back": _held_back(model_admin, found, choice),
         "undo_seconds": settings.UNDO_SECONDS,
     }
     return TemplateResponse(
@@ -204,8 +205,10 @@ def _ask(
 
 
 def _counts(request: HttpRequest, offered: Sequence[offers.Offer], form: SendForm | None) -> dict[str, Any]:
-    summary = offers.summary(offered)
     may = request.user.has_perm(groups.SEND_CRITICAL)
+    used = [channel for channel in Channel if any(channel in offer.notification.channels for offer in offered)]
+    standing_still = stopped.find(channels=used, now=clock.now())
+    summary = offers.summary(offered, stopped=standing_still, may_be_critical=may)
     form = form or SendForm(
         now=clock.now(),
         sends=summary.total,
@@ -218,6 +221,7 @@ def _counts(request: HttpRequest, offered: Sequence[offers.Offer], form: SendFor
         "form": form,
         "number": summary.critical_total if form.is_for_critical else summary.total,
         "approvals": sum(offer.needs_approval(cast(User, request.user)) for offer in offered),
+        "approval_above": settings.APPROVAL_ABOVE,
     }
 
 
@@ -230,13 +234,6 @@ def _undone(request: HttpRequest) -> BroadcastQuerySet:
     """The reader's own broadcast that the URL names as undone."""
     undone = numbers.read_id(request.GET.get(UNDONE, "")) or 0
     return Broadcast.objects.filter(pk=undone, created_by=request.user.pk)
-
-
-def _held_back(model_admin: BackOfficeAdmin, found: Sequence[Notification], choice: AudienceChoice) -> str:
-    """The URL of the page about quiet hours and caps; empty where none are set."""
-    if not held_back.are_set([channel for n in found for channel in n.channels]):
-        return ""
-    return f"{model_admin.page_url('held_back')}?{_query([n.pk for n in found])}{choice.query}"
 
 
 def _asked_ids(request: HttpRequest) -> list[int]:

@@ -16,9 +16,9 @@ from notifier.models import Channel
 from notifier.staff import groups
 from notifier.web.htmx import HtmxHttpRequest
 
-#: As every frame with an e-mail has it. This one has our origin too, so that the page around it can scroll it to where
-#: it was: no script may run in it that could act as ours.
-POLICY = email_preview.POLICY | {"sandbox": ["allow-same-origin", *email_preview.POLICY["sandbox"]]}
+#: As every frame with an e-mail has it. It keeps our origin, so that the page around it can scroll it to where it was:
+#: no script may run in it that could act as ours.
+POLICY = email_preview.POLICY
 
 #: Which language the preview is in.
 LANGUAGE = "shown_language"

@@ -27,7 +27,6 @@ from notifier.admin.notifications import (
     duplicate,
     handing_over,
     hard_readers,
-    held_back_page,
     pictures,
     placeholder_fields,
     send_test,
@@ -83,7 +82,6 @@ class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
         preview, hard = confirm_page.email_preview_page, hard_readers.hard_readers_page
         return [
             page(self, confirm_page.confirm_page, name="broadcast", route="broadcast/"),
-            page(self, held_back_page.held_back_page, name="held_back", route="held-back/"),
             page(self, preview, name="email_preview", route="<int:notification_id>/email/", policy=framed),
             page(self, draft_pages.preview_page, name="preview", route="preview/", policy=draft_pages.POLICY),
             page(self, draft_pages.check_page, name="check", route="check/"),

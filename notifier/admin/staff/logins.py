@@ -88,7 +88,7 @@ class AccessAttemptAdmin(LogInAdmin):
     def failures(self, attempt: AccessAttempt) -> int:
         return int(attempt.failures_since_start)
 
-    @admin.display(description="last try")
+    @admin.display(description="last attempt")
     def last_try(self, attempt: AccessAttempt) -> datetime:
         moment: datetime = attempt.attempt_time
         return moment
@@ -102,14 +102,14 @@ class AccessAttemptAdmin(LogInAdmin):
             return badge(text="Can try again", tone="good")
         return badge(text=f"Blocked until {date_format(timezone.localtime(until), 'H:i')}", tone="warn")
 
-    @admin.action(description="Let selected users try again", permissions=["delete"])
+    @admin.action(description="Unblock selected users", permissions=["delete"])
     def unlock(self, request: HttpRequest, queryset: QuerySet[AccessAttempt]) -> None:
         # "All of them" means those that the list showed, newest first: who was locked out since, nobody has looked at.
         ticked = [numbers.read_id(pk) or 0 for pk in request.POST.getlist("_selected_action")]
         shown = queryset.filter(pk__lte=max(ticked, default=0))
         names = ", ".join(sorted({attempt.username or NOTHING for attempt in shown}))
         shown.delete()
-        self.message_user(request, f"Can try to log in again: {names}.", messages.SUCCESS)
+        self.message_user(request, f"Unblocked: {names}.", messages.SUCCESS)
 
 
 @admin.register(AccessLog)

@@ -1,7 +1,7 @@
 """Users and groups. Nobody gives themselves or others more than they may do."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
@@ -14,11 +14,12 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from notifier.admin.lists.base import BackOfficeAdmin
+from notifier.forms.phone_fields import PhoneField
 from notifier.forms.stale_forms import SeenField, StaleModelForm
 from notifier.models import Profile
 from notifier.staff import groups, timezones
 from notifier.wording.badges import BLANK, badge
-from notifier.wording.model_names import NOTHING
+from notifier.wording.model_names import NOTHING, one
 
 admin.site.unregister(User)
 admin.site.unregister(Group)
@@ -27,8 +28,19 @@ admin.site.unregister(Group)
 def without_apps(field: Any, db_field: Any) -> Any:
     """Labels permissions by what they allow, without the app that they come from."""
     if field and db_field.remote_field.model is Permission:
-        field.label_from_instance = lambda permission: permission.name
+        field.label_from_instance = what_it_allows
     return field
+
+
+def what_it_allows(permission: Permission) -> str:
+    """In the words that the pages use now: a permission's own name is from when it was created, and never updated."""
+    model = permission.content_type.model_class()
+    if model is None:
+        return permission.name
+    action, _, name = permission.codename.partition("_")
+    if action in model._meta.default_permissions and name == model._meta.model_name:
+        return f"Can {action} {one(model._meta)}"
+    return str(dict(model._meta.permissions).get(permission.codename, permission.name))
 
 
 class ProfileForm(StaleModelForm):
@@ -38,6 +50,7 @@ class ProfileForm(StaleModelForm):
     class Meta:
         model = Profile
         fields = ("phone", "time_zone")
+        field_classes: ClassVar[dict[str, Any]] = {"phone": PhoneField}
 
 
 class ProfileInline(admin.StackedInline):
@@ -70,7 +83,7 @@ class UserAdmin(BackOfficeAdmin, StockUserAdmin):
                 "of them can.",
             },
         ),
-        ("Single permissions", {"fields": ("user_permissions",), "classes": ("collapse",)}),
+        ("Individual permissions", {"fields": ("user_permissions",), "classes": ("collapse",)}),
         ("Dates", {"fields": ("last_login", "date_joined")}),
     )
 

@@ -48,6 +48,7 @@ class Planned:
     email: str | None
     phone: str | None
     is_suppressed: bool
+    is_landline: bool
     #: What would change, and what stays off because the client had opted out.
     changes: dict[ConsentColumn, bool] = field(default_factory=dict)
     kept_out: list[ConsentColumn] = field(default_factory=list)

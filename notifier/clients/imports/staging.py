@@ -421,10 +421,14 @@ class Staging:
         self.cursor.execute("DROP TABLE import_change")
 
     def first(self, number: int) -> list[tuple]:
-        """The first rows that are taken: line, is_new, alters, is_archived, name, email, phone, is_suppressed."""
+        """The first rows that are taken: line, is_new, alters, is_archived, name, email, phone, is_suppressed,
+        is_landline.
+        """
         self.cursor.execute(
             "SELECT m.line, m.is_new, m.alters, m.is_archived, COALESCE(m.name, c.name), COALESCE(m.email, c.email), "
-            f"COALESCE(m.phone, c.phone), ({_SUPPRESSED}) "
+            f"COALESCE(m.phone, c.phone), ({_SUPPRESSED}), "
+            "CASE WHEN m.phone IS NULL THEN COALESCE(c.phone LIKE '%%' || c.landline_ending, false) "
+            "ELSE m.landline = 1 END "
             f"FROM import_match m LEFT JOIN {_CLIENT} c ON c.id = m.client_id "
             "WHERE m.mistake = '' ORDER BY m.line LIMIT %s",
             [number],

@@ -33,7 +33,7 @@ class Command(BaseCommand):
         )
         parser.add_argument("--json", action="store_true", help="print the result as JSON")
         parser.add_argument(
-            "--again", action="store_true", help="send even if it is running or was sent within the last hour"
+            "--again", action="store_true", help="send even if it is being sent or was sent within the last hour"
         )
         parser.add_argument(
             "--critical", action="store_true", help="ignore quiet hours and frequency caps; consent still applies"

@@ -45,9 +45,7 @@ def _times(broadcast: Broadcast) -> list[str]:
     lines = []
     if broadcast.state == Broadcast.State.AWAITING_APPROVAL:
         who = broadcast.created_by.get_username() if broadcast.created_by else "the command line"
-        lines.append(
-            f"requested by {who}, {wall_clocks.with_zone(broadcast.created_at)}: someone else has to approve it"
-        )
+        lines.append(f"created by {who}, {wall_clocks.with_zone(broadcast.created_at)}: someone else has to approve it")
     if broadcast.state in Broadcast.BEFORE_START and broadcast.scheduled_for:
         lines.append(f"starts {wall_clocks.with_zone(broadcast.scheduled_for)}")
     if broadcast.expires_at:

@@ -16,7 +16,7 @@ def whole(name: str, text: str, least: int, most: int) -> int:
 
 
 class Command(BaseCommand):
-    help = "Adds invented clients, with preferences, and a few notifications. The same seed gives the same clients."
+    help = "Adds made-up clients, with preferences, and a few notifications. The same seed gives the same clients."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--clients", default="1000", metavar="N", help="how many clients (1000)")

@@ -13,7 +13,7 @@ EXCERPT_BYTES = 24
 
 
 class Command(BaseCommand):
-    help = "Shows the tickets that no consumer could read, and discards them once you confirm. No delivery is lost."
+    help = "Shows the tickets that no consumer could read, and discards them once you confirm. No message is lost."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--yes", action="store_true", help="discard them without asking")
@@ -36,7 +36,7 @@ class Command(BaseCommand):
             self.stdout.write(f"{position:4}. {describe(letter)}")
         if number > len(letters):
             self.stdout.write(f"      … and {number - len(letters):,} more")
-        self.stdout.write("Their deliveries are sent again automatically, whether you discard these or not.")
+        self.stdout.write("Their messages are sent again automatically, whether you discard these or not.")
         if dry_run:
             return
         if not yes and not _agreed(number):
@@ -50,7 +50,7 @@ def describe(letter: DeadLetter) -> str:
     line = f"{where}, {len(letter.body):,} bytes: {letter.reason}"
     if ticket := letter.ticket:
         deliveries = len(ticket.deliveries)
-        return f"{line} (broadcast {ticket.broadcast}, {numbers.counted(deliveries, 'delivery', 'deliveries')})"
+        return f"{line} (broadcast {ticket.broadcast}, {numbers.counted(deliveries, 'message')})"
     excerpt = ascii(letter.body[:EXCERPT_BYTES])
     return f"{line}; it begins {excerpt}" if letter.body else line
 

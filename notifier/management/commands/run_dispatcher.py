@@ -10,7 +10,7 @@ from notifier.transport.base import TransportError
 
 
 class Command(BaseCommand):
-    help = "Turns broadcasts into deliveries and issues tickets for them. You can run any number of these."
+    help = "Turns broadcasts into messages and queues them for sending. You can run any number of these."
     requires_system_checks = ["settings"]
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -342,6 +342,20 @@ def test_a_provider_without_tls_gets_nothing_in_the_clear(
     assert provider.accepted() == []
 
 
+def test_certificates_are_read_where_the_connection_has_tls_and_nowhere_else(
+    provider: FakeSms, make_backend: Callable[[str], SendBackend], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[bool] = []
+    monkeypatch.setattr("httpx.create_ssl_context", lambda **_: read.append(True))
+
+    make_backend(provider.url).send(MESSAGE)
+    without = len(read)
+    make_backend(provider.url.replace("&insecure=1", ""))
+
+    assert (without, len(read)) == (0, 1)
+    assert len(provider.accepted()) == 1
+
+
 @pytest.mark.parametrize("taken", [True, False])
 @pytest.mark.parametrize("then", ["hang", "drop", "reset"])
 def test_an_answer_that_never_comes_leaves_the_outcome_unknown(

@@ -50,6 +50,46 @@ def test_what_no_message_should_go_to_is_refused(text: str, words: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "region", "likely", "words"),
+    [
+        ("0701", "SE", None, "Include the country code: a number in Sweden looks like +46 70 123 45 67."),
+        ("0701", None, "SE", "Include the country code: a number in Sweden looks like +46 70 123 45 67."),
+        ("070-123 45 67", None, "SE", "as a number in Sweden it is +46 70 123 45 67."),
+        (
+            "07700 900123",
+            None,
+            "",
+            "as in +44 7400 123456 for Britain (UK) or +1 201-555-0123 for the United States.",
+        ),  # is kept for films
+        ("07400 123456", None, "", "as a number in Britain (UK) it is +44 7400 123456."),
+        ("07700 900123", None, "GB", "a number in Britain (UK) looks like +44 7400 123456."),
+        ("(202) 555-0123", None, "", "as a number in the United States it is +1 202-555-0123."),
+        ("06 12 34 56 78", None, "", "as a number in France it is +33 6 12 34 56 78."),
+        ("040 1234567", None, "FI", "as a number in Finland it is +358 40 1234567."),
+        ("0031 6 12", None, "GB", "A number in the Netherlands looks like +31 6 12345678."),
+        ("+31 6 12", "GB", None, "A number in the Netherlands looks like +31 6 12345678."),
+        ("+44", None, "", "A number in Britain (UK) looks like +44 7400 123456."),
+        ("(+1) 2", "GB", "", "A number in the United States looks like +1 201-555-0123."),
+        ("+999 12", "GB", "GB", "No country has that country code."),
+        ("0701", None, "", "as in +44 7400 123456 for Britain (UK) or +1 201-555-0123 for the United States."),
+        (
+            "07700 900123",
+            None,
+            None,
+            "as in +44 7400 123456 for Britain (UK) or +1 201-555-0123 for the United States.",
+        ),
+    ],
+)
+def test_a_refusal_names_the_country_code_as_the_country_writes_it_that_is_most_likely_meant(
+    text: str, region: str | None, likely: str | None, words: str
+) -> None:
+    with pytest.raises(ValueError, match="is not a valid phone number") as refused:
+        phones.read(text, region=region, likely=likely)
+
+    assert str(refused.value).endswith(words)
+
+
+@pytest.mark.parametrize(
     ("text", "is_landline"), [("+493012345678", True), ("+4915112345678", False), ("+12025550123", False)]
 )
 def test_a_landline_is_told_where_the_plan_of_its_country_tells_it(text: str, is_landline: bool) -> None:
@@ -97,6 +137,8 @@ def test_the_kind_of_a_number_is_what_the_numbering_plans_say() -> None:
         ("8 912", "RU", ["+7912", "+8912"]),
         ("06 20 123", "HU", ["+3620123"]),
         ("44 20", None, ["+4420"]),
+        ("44 (0)20 7946", None, ["+44207946", "+440207946"]),
+        ("011 44 20", None, ["+4420"]),
         ("020 7946", None, []),
         ("0", "GB", ["+44"]),
         *((text, "GB", []) for text in ("", " ", "+", "()", "3M", "Ann 1", "é", "%", "+44x", "0044 20 or so")),
@@ -104,6 +146,65 @@ def test_the_kind_of_a_number_is_what_the_numbering_plans_say() -> None:
 )
 def test_a_number_that_is_looked_for_is_read_in_any_notation(text: str, region: str | None, numbers: list[str]) -> None:
     assert phones.searched(text, region=region) == numbers
+
+
+@pytest.mark.parametrize("region", [None, "GB", "US", "FI"])
+@pytest.mark.parametrize(
+    ("text", "stored"),
+    [
+        ("07700 900123", "+447700900123"),
+        ("0 20 7946 0018", "+442079460018"),
+        ("(020) 7946-0018", "+442079460018"),
+        ("7700 900", "+447700900123"),
+        ("06 12 34 56", "+33612345678"),
+        ("(202) 555-0123", "+12025550123"),
+        ("1-202-555", "+12025550123"),
+        ("040 1234567", "+358401234567"),
+        ("06 698 1234", "+39066981234"),  # the 0 is a part of it
+        ("612 345 678", "+34612345678"),
+        ("8 (912) 345-67", "+79123456789"),
+        ("06 20 123 4567", "+36201234567"),
+        ("8 029 491-19-11", "+375294911911"),
+        ("011 15-2345-6789", "+5491123456789"),
+        ("(11) 96123-4567", "+5511961234567"),
+    ],
+)
+def test_a_number_as_its_own_country_writes_it_is_found_whichever_country_is_set(
+    text: str, stored: str, region: str | None
+) -> None:
+    found = phones.searched(text, region=region) + phones.elsewhere(text, region=region)
+
+    assert any(stored.startswith(one) for one in found)
+
+
+@pytest.mark.parametrize(
+    ("text", "region", "is_looked_for"),
+    [
+        ("0", None, False),
+        ("07", None, False),
+        ("077", None, True),
+        ("07700", "GB", False),  # a number of that country
+        ("077009", "GB", True),
+        ("00 77009", None, False),
+        ("+77009", None, False),
+        ("Ann 77009", None, False),
+        ("", None, False),
+    ],
+)
+def test_from_some_digits_on_a_number_is_looked_for_in_every_country(
+    text: str, region: str | None, is_looked_for: bool
+) -> None:
+    found = phones.elsewhere(text, region=region)
+
+    assert bool(found) is is_looked_for
+    assert len(set(found)) == len(found) < 250
+
+
+def test_no_number_is_looked_for_in_a_country_whose_numbers_are_shorter() -> None:
+    found = phones.elsewhere("07700 900123", region=None)
+
+    assert "+447700900123" in found
+    assert "+3747700900123" not in found
 
 
 def test_every_number_is_found_as_its_country_and_others_write_it() -> None:

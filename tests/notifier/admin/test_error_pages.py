@@ -1,16 +1,21 @@
 """What is refused or not there, as it is answered in production."""
 
+import base64
+import hashlib
 import re
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from django.conf import LazySettings
+from django.db import OperationalError
 from django.test import Client as Browser
 from django.urls import reverse
 
 from notifier.models import Broadcast
 from tests.support.factories import a_broadcast, a_user
+from tests.support.servers.stack import PROJECT
 
 pytestmark = pytest.mark.django_db
 #: What Django's own pages say.
@@ -21,6 +26,15 @@ def words(answer: Any) -> str:
     text = answer.content.decode()
     assert not [phrase for phrase in STOCK if phrase in text]
     return " ".join(re.sub(r"<[^>]+>", " ", text).split())
+
+
+def has_own_styles(answer: Any) -> bool:
+    """Whether it has its styles in itself, the policy allows just these, and it loads nothing."""
+    html = answer.content.decode()
+    [styles] = re.findall(r"<style>(.*?)</style>", html, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(styles.encode()).digest()).decode()
+    allowed = re.findall(r"style-src ([^;]+)", answer["Content-Security-Policy"])
+    return allowed == [f"'self' 'sha256-{digest}'"] and not re.search("<link|<script|<img| src=|url[(]|@import", html)
 
 
 def has_menu(answer: Any) -> bool:
@@ -43,7 +57,7 @@ def test_to_strangers_it_is_said_in_the_public_look_and_reveals_nothing(client: 
 
     assert answer.status_code == 404
     assert "This link doesn’t work" in words(answer)
-    assert "notifier/public.css" in answer.content.decode()
+    assert has_own_styles(answer)
     assert not re.search("admin|Overview|Notifier", answer.content.decode())
 
 
@@ -106,3 +120,95 @@ def test_whoever_logs_out_is_told_so_in_our_words(admin: Browser) -> None:
     assert "You are logged out" in words(answer)
     assert f'href="{reverse("admin:login")}"' in answer.content.decode()
     assert not has_menu(answer)
+
+
+# --- Without static files ---------------------------------------------------------------------------------------------
+@pytest.fixture
+def _not_collected(settings: LazySettings) -> None:
+    """As where nobody has run collectstatic: every link to a style sheet fails."""
+    backend = {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"}
+    settings.STORAGES = {**settings.STORAGES, "staticfiles": backend}
+
+
+@pytest.fixture
+def patient(client: Browser) -> Browser:
+    """One who gets the page for an error instead of the error."""
+    client.raise_request_exception = False
+    return client
+
+
+@pytest.mark.usefixtures("_not_collected")
+def test_the_page_for_a_fault_needs_nothing_but_itself(patient: Browser) -> None:
+    patient.force_login(a_user(is_superuser=True))
+
+    answer = patient.get(reverse("admin:index"))
+
+    assert answer.status_code == 500
+    assert "Something went wrong" in words(answer)
+    assert has_own_styles(answer)
+
+
+@pytest.mark.usefixtures("_not_collected")
+def test_what_is_refused_or_not_there_keeps_its_answer_and_its_look(patient: Browser) -> None:
+    patient.force_login(a_user())
+
+    for url, status, title in (
+        ("/admin/nothing/", 404, "Page not found"),
+        (reverse("admin:notifier_client_changelist"), 403, "You can’t open this page"),
+        (reverse("admin:try_again", args=["email"]), 403, "You can’t open this page"),
+    ):
+        answer = patient.get(url)
+        assert (answer.status_code, has_own_styles(answer)) == (status, True)
+        assert title in words(answer)
+
+
+@pytest.mark.usefixtures("_not_collected")
+def test_a_form_of_another_log_in_is_refused_without_static_files(patient: Browser) -> None:
+    for user in (None, a_user(is_superuser=True)):
+        browser = Browser(enforce_csrf_checks=True, raise_request_exception=False)
+        if user:
+            browser.force_login(user)
+
+        answer = browser.post(reverse("admin:login"), {"username": "ann", "password": "secret"})
+
+        assert (answer.status_code, has_own_styles(answer)) == (403, True)
+        assert "Go back, reload the page and try again" in words(answer)
+
+
+@pytest.mark.usefixtures("_not_collected")
+@pytest.mark.parametrize("url", ["/nowhere", "/u/forged", "/p/forged"])
+def test_a_client_reads_the_public_page_without_static_files(patient: Browser, url: str) -> None:
+    answer = patient.get(url)
+
+    assert (answer.status_code, has_own_styles(answer)) == (404, True)
+    assert "This link doesn’t work" in words(answer)
+
+
+@pytest.mark.usefixtures("_not_collected")
+@pytest.mark.parametrize(
+    ("url", "title"), [("/admin/", "Not available right now"), ("/u/x", "Sorry, there is a problem")]
+)
+def test_the_page_for_a_database_that_is_away_needs_nothing_but_itself(
+    patient: Browser, monkeypatch: pytest.MonkeyPatch, url: str, title: str
+) -> None:
+    away = Mock(side_effect=OperationalError("connection refused"))
+    monkeypatch.setattr("notifier.admin.site.NotifierAdminSite.has_permission", away)
+    monkeypatch.setattr("notifier.public.rate_limits.is_guessing", away)
+
+    answer = patient.get(url)
+
+    assert (answer.status_code, has_own_styles(answer)) == (503, True)
+    assert title in words(answer)
+
+
+def test_the_look_of_such_a_page_is_that_of_the_others() -> None:
+    """Its tokens are those of the back office, by day and by night."""
+    own = (PROJECT / "templates" / "outage.css").read_text()
+    sheet = (PROJECT / "notifier" / "static" / "notifier" / "admin.css").read_text()
+
+    for theme in ("light", "dark"):
+        wanted = sheet.split(f'html[data-theme="{theme}"]', 1)[1].split("}", 1)[0]
+        there = own.split("@media", 1)[theme == "dark"]
+        tokens = re.findall(r"(--[\w-]+: #\w+);", there)
+        assert len(tokens) == 5
+        assert [token for token in tokens if f"{token};" not in wanted] == []

@@ -155,7 +155,7 @@ def test_who_may_see_nothing_sees_no_numbers(staff: LogIn) -> None:
 
     text = page.content.decode()
     assert page.status_code == 200
-    for heading in ("Sending now", "Scheduled next", "Deliveries per day", "Clients and consent", "Recently sent"):
+    for heading in ("Sending now", "Scheduled next", "Messages per day", "Clients and consent", "Recently sent"):
         assert heading not in text
     assert "await" not in text
     assert "may or may not have arrived" not in text
@@ -178,6 +178,15 @@ def test_what_somebody_may_do_is_a_press_away(staff: LogIn, right: str, page: st
 
     assert link in browser.get(reverse("admin:index")).content.decode()
     assert browser.get(reverse(f"admin:{page}")).status_code == 200
+
+
+def test_what_is_paused_is_not_said_to_be_sent(admin: Browser) -> None:
+    a_broadcast(notification=a_notification(subject="Halted"), state=Broadcast.State.PAUSED, tally=TALLY)
+
+    text = words(admin.get(reverse("admin:index")))
+
+    assert "Sending now" not in text
+    assert re.search(r'<h2 id="moving-1">Paused</h2>.*Halted', text)
 
 
 # --- The figures ------------------------------------------------------------------------------------------------------
@@ -205,7 +214,7 @@ def test_everybody_sees_the_figures_of_what_they_may_see(
 def test_figures_of_an_empty_installation_are_words(admin: Browser) -> None:
     text = words(admin.get(reverse("admin:index")))
 
-    for figure in ("None", "Not known", "Not counted yet"):
+    for figure in ("None", "Not known", "Counting…"):
         assert f'<dd class="no-number"> {figure} </dd>' in text
     assert '<dd class="number">' not in text
 
@@ -225,7 +234,7 @@ def test_what_was_sent_is_a_row_with_its_results_by_channel(admin: Browser) -> N
     assert 'aria-label="Spring, E-mail: 4 of 5 sent, 1 failed"' in text
     assert '4 <span class="quiet">of 5</span>' in text
     assert '<span class="quiet">Nobody</span>' in text
-    assert "the command line" in text
+    assert "Command line" in text
 
 
 def test_a_problem_leads_to_its_deliveries_for_those_who_may_see_them(staff: LogIn) -> None:
@@ -255,7 +264,7 @@ def test_before_anything_was_sent_the_place_has_what_to_do(
     text = words(staff(BROADCASTS, *rights).get(reverse("admin:index")))
 
     assert "Nothing has been sent yet." in text
-    assert "Deliveries per day" not in text
+    assert "Messages per day" not in text
     inside = text.split('class="nothing"')[1].split("</section>")[0]
     assert re.findall('href="([^"]+)"', inside) == ([reverse(f"admin:{action}")] if action else [])
 
@@ -265,7 +274,7 @@ def test_while_the_first_is_being_sent_nothing_says_that_nothing_was(admin: Brow
 
     text = words(admin.get(reverse("admin:index")))
 
-    assert "Nothing has ended yet." in text
+    assert "Nothing has finished yet." in text
     assert "Nothing has been sent yet." not in text
 
 
@@ -323,7 +332,7 @@ def test_the_chart_is_drawn_and_stands_in_a_table_as_well(admin: Browser) -> Non
 def test_before_the_first_count_it_says_who_counts(admin: Browser) -> None:
     text = " ".join(admin.get(reverse("admin:index")).content.decode().split())
 
-    assert "Not counted yet. Counts are updated every minute" in text
+    assert "Counting… These numbers are updated every minute" in text
 
 
 def test_the_client_counts_lead_to_the_clients_of_each_number(admin: Browser) -> None:
@@ -389,7 +398,7 @@ def test_the_menu_calls_each_list_as_staff_do(admin: Browser) -> None:
     }
 
     assert menu == {
-        "Send": ["Notifications", "Pictures", "Broadcasts", "Deliveries", "Manual decisions"],
+        "Send": ["Notifications", "Pictures", "Broadcasts", "Messages", "Manual decisions"],
         "Clients": [
             *("Clients", "Audiences", "Inbox", "Topics", "Client fields", "Tags", "Suppressions", "Imports"),
         ],
@@ -404,6 +413,32 @@ def test_the_menu_has_no_queue_where_rabbitmq_holds_it(admin: Browser, settings:
     (system,) = [one for one in admin.get(reverse("admin:index")).context["menu"] if one["name"] == "System"]
 
     assert [model["name"] for model in system["models"]] == ["Brand", "Processes", "Sending speed"]
+
+
+MENUS = {
+    "Editors": ["Send", "Clients"],
+    "Senders": ["Send", "Clients"],
+    "Approvers": ["Send", "Clients"],
+    "Auditors": ["Send", "Clients", "System", "Access"],
+}
+
+
+@pytest.mark.parametrize("group", groups.GROUPS)
+def test_each_group_of_staff_sees_the_parts_of_the_menu_that_it_needs(staff: LogIn, group: str) -> None:
+    menu = staff(*groups.permissions_of(group)).get(reverse("admin:index")).context["menu"]
+
+    assert [part["name"] for part in menu] == MENUS[group]
+
+
+def test_whoever_was_given_the_right_to_see_it_keeps_the_system_in_their_menu(staff: LogIn) -> None:
+    rights = {*groups.permissions_of(groups.SENDERS), "notifier.view_throttle"}
+
+    menu = staff(*rights).get(reverse("admin:index")).context["menu"]
+
+    assert [(part["name"], [model["object_name"] for model in part["models"]]) for part in menu][-1] == (
+        "System",
+        ["Throttle"],
+    )
 
 
 @pytest.mark.parametrize(("group", "is_shown"), [("Editors", False), ("Senders", True), ("Auditors", True)])
@@ -476,7 +511,7 @@ def test_the_button_makes_the_next_try_due(staff: LogIn) -> None:
     answer = browser.post(reverse("admin:try_again", args=["email"]), follow=True)
 
     assertRedirects(answer, reverse("admin:index"))
-    assert "Trying e-mail now, with a single delivery." in answer.content.decode()
+    assert "Trying e-mail now, with a single message." in answer.content.decode()
     probe_at = Breaker.objects.get().probe_at
     assert probe_at is not None
     assert probe_at <= clock.now()

@@ -1,8 +1,9 @@
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models import Q
 from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given
 from hypothesis import settings as h_settings
@@ -18,6 +19,7 @@ from tests.support.factories import a_broadcast, a_client, a_topic
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
 
 EMAIL, SMS = Channel.EMAIL, Channel.SMS
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
 #: With a name of three letters it is 160 long, and with a longer one it takes a second segment.
 BRINK = "x" * 157 + "{{ first_name }}"
 
@@ -50,6 +52,34 @@ def test_what_was_never_measured_is_said_to_be_unknown() -> None:
     found = estimates.duration(sends={EMAIL: 100, SMS: 100})
 
     assert (found.time, found.unknown) == (timedelta(seconds=10), [SMS])
+
+
+def test_who_waits_for_the_end_of_quiet_hours_makes_it_end_then_and_not_sooner() -> None:
+    measured(email=10, sms=2)
+    eight, nine = NOW + timedelta(hours=8), NOW + timedelta(hours=9)
+
+    found = estimates.duration(
+        sends={EMAIL: 300, SMS: 20}, waits={EMAIL: {nine: 100, eight: 150}, SMS: {eight: 20}}, start=NOW
+    )
+
+    # Fifty e-mails go out at once, and all SMS within ten seconds after eight.
+    assert (found.at_once, found.waiting) == (50, 270)
+    assert (found.first, found.last, found.done) == (eight, nine, nine + timedelta(seconds=10))
+
+
+def test_what_is_slow_goes_on_after_the_next_are_due() -> None:
+    measured(email=1)
+    soon = NOW + timedelta(seconds=30)
+
+    found = estimates.duration(sends={EMAIL: 100}, waits={EMAIL: {soon: 40}}, start=NOW)
+
+    assert found.done == NOW + timedelta(seconds=100)
+
+
+def test_where_nobody_waits_there_is_no_such_time() -> None:
+    found = estimates.duration(sends={EMAIL: 100}, waits={EMAIL: {}}, start=NOW)
+
+    assert (found.at_once, found.waiting, found.first, found.done) == (100, 0, None, None)
 
 
 # --- Segments ---------------------------------------------------------------------------------------------------------
@@ -143,6 +173,15 @@ def test_what_the_database_counts_is_what_the_rendered_texts_have(clients: list[
 
     assert found.is_exact
     assert found.total == sum(sms_segments.measure(one).segments for one in sent)
+
+
+def test_only_those_who_get_it_are_looked_at() -> None:
+    a_client(first_name="Ann", last_name="Example", listings="sms")
+    left_out = a_client(first_name="Annabella", last_name="Example", listings="sms")
+
+    found = estimates.segments(text=BRINK, topic=a_topic(), recipients=1, only=[~Q(client=left_out.pk)])
+
+    assert (found.total, found.longest, found.measured, found.is_exact) == (1, 1, 1, True)
 
 
 @pytest.mark.parametrize(("text", "recipients"), [("", 5), ("Hello {{ name }}", 0)])

@@ -204,7 +204,7 @@ def test_the_refusal_names_who_sent_it_and_when(now: datetime) -> None:
 
     assert f"#{broadcast.pk} Homes by ann" in str(caught.value)
     assert "4 Mar 2026, 15:06" in str(caught.value)
-    assert "running" in str(caught.value)
+    assert "being sent" in str(caught.value)
 
 
 def test_what_the_command_line_sent_is_said_to_be_its(now: datetime) -> None:
@@ -252,7 +252,8 @@ def test_an_act_is_carried_out_where_the_table_allows_it_and_refused_elsewhere(
     else:
         with pytest.raises(NotAllowed) as caught:
             ACTS[act](broadcast_id=broadcast.pk)
-        assert str(caught.value) == f"#{broadcast.pk} Homes is {state.label.lower()}: you can’t {act} it now."
+        is_now = "being sent" if state == State.RUNNING else state.label.lower()
+        assert str(caught.value) == f"#{broadcast.pk} Homes is {is_now}: you can’t {act} it now."
 
     broadcast.refresh_from_db()
     assert broadcast.state == (expected or state)

@@ -290,7 +290,7 @@ def test_staff_start_it_before_its_time(now: datetime, start: Callable[..., None
 def test_a_time_that_a_second_person_agreed_to_is_not_one_persons_to_change(now: datetime) -> None:
     broadcast = scheduled(now + HOUR, needs_approval=True, approved_by=a_user(), approved_at=now)
 
-    with pytest.raises(NotAllowed, match="needs approval for its time too"):
+    with pytest.raises(NotAllowed, match="needs approval"):
         schedules.start_now(broadcast_id=broadcast.pk, now=now)
 
     assert (fresh(broadcast).state, broadcast.approved_at) == (State.SCHEDULED, now)

@@ -72,7 +72,7 @@ def test_approvers_are_told_of_what_awaits_them_and_whoever_asked_is_not(now: da
 
     assert list(sent(now)) == [("bob@example.com", "Needs approval: Hi [first name], spring")]
     body = str(mail.outbox[0].body)
-    assert "It was requested by ann." in body
+    assert "It was created by ann." in body
     assert reverse("admin:notifier_broadcast_approve", args=[broadcast.pk]) in body
 
 
@@ -125,7 +125,20 @@ def test_whoever_asked_is_told_who_rejected_it_and_why(now: datetime, ann: User,
     assert list(sent(now)) == [("ann@example.com", "Rejected: Hi [first name], spring")]
     body = str(mail.outbox[0].body)
     assert "bob: a misprint in the price" in body
-    assert reverse("admin:notifier_broadcast_progress", args=[broadcast.pk]) in body
+    page = reverse("admin:notifier_broadcast_progress", args=[broadcast.pk])
+    assert body.endswith(f"View it:\nhttp://localhost:8000{page}\n")
+
+
+def test_a_rejection_leads_whoever_may_edit_and_send_to_the_text(now: datetime, bob: User) -> None:
+    rights = (groups.VIEW_NOTIFICATION, groups.CHANGE_NOTIFICATION, groups.SEND_BROADCAST)
+    broadcast = ask(with_email(a_user(*rights, username="eve")), now)
+    StaffMail.objects.all().delete()
+
+    approvals.reject(broadcast_id=broadcast.pk, by=bob, why="a misprint", now=now)
+
+    assert [to for to, _ in sent(now)] == ["eve@example.com"]
+    page = reverse("admin:notifier_notification_change", args=[broadcast.notification_id])
+    assert str(mail.outbox[0].body).endswith(f"Edit and resubmit it:\nhttp://localhost:8000{page}\n")
 
 
 def test_an_edit_of_what_was_approved_asks_again_and_one_of_what_still_waits_does_not(

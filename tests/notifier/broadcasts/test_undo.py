@@ -125,7 +125,7 @@ def test_what_has_started_is_not_undone(now: datetime) -> None:
     broadcast = send(now, by=a_user())
     schedules.start_due(now=now + WAIT)
 
-    with pytest.raises(NotAllowed, match="is running: you can’t undo it now"):
+    with pytest.raises(NotAllowed, match="is being sent: you can’t undo it now"):
         undo.undo(broadcast_id=broadcast.pk, by=a_user())
 
     assert fresh(broadcast).state == State.RUNNING

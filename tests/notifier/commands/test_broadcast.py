@@ -83,7 +83,7 @@ def test_it_starts_a_broadcast_as_the_button_does() -> None:
     made = Broadcast.objects.get()
     assert (made.notification, made.subject, made.audience_upto) == (notification, "Homes", newest.pk)
     assert (made.state, made.created_by) == (Broadcast.State.RUNNING, None)
-    assert said == f"Broadcast {made.pk} is running. E-mail: -; SMS: -."
+    assert said == f"Broadcast {made.pk} is being sent. E-mail: -; SMS: -."
 
 
 def test_a_notification_that_is_not_there_is_told_in_one_line() -> None:
@@ -344,7 +344,7 @@ def test_deliveries_of_earlier_broadcasts_do_not_count_as_failed(
         ),
     )
 
-    assert "is running" in broadcast(notification)
+    assert "is being sent" in broadcast(notification)
 
 
 @pytest.mark.parametrize(("arguments", "is_critical"), [((), False), (("--critical",), True)])

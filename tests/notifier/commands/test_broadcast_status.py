@@ -69,7 +69,7 @@ def test_one_that_awaits_approval_says_whose_it_is_and_a_rejected_one_why() -> N
     waiting = a_broadcast(state="AWAITING_APPROVAL", started_at=None, created_by=a_user(username="ann"))
     rejected = a_broadcast(state="CANCELLED", started_at=None, ended_because="rejected by bob: a misprint")
 
-    assert "  requested by ann, " in status(waiting.pk)
+    assert "  created by ann, " in status(waiting.pk)
     assert "  cancelled: rejected by bob: a misprint\n" in status(rejected.pk)
 
 

@@ -67,8 +67,8 @@ def test_it_says_of_each_what_is_wrong_and_that_the_deliveries_come_due_anyway()
     assert said == [
         "2 dead letters.",
         "   1. e-mail, 5 bytes: JSON is malformed: invalid character (byte 0); it begins b'hello'",
-        "   2. SMS, 58 bytes: it is for the channel email and came through sms (broadcast 7, 2 deliveries)",
-        "Their deliveries are sent again automatically, whether you discard these or not.",
+        "   2. SMS, 58 bytes: it is for the channel email and came through sms (broadcast 7, 2 messages)",
+        "Their messages are sent again automatically, whether you discard these or not.",
     ]
     assert QueuedTicket.objects.count() == 2
 

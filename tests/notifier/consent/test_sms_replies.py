@@ -38,7 +38,7 @@ def test_who_answers_stop_is_suppressed_by_their_own_word(now: datetime, word: s
     assert sms_replies.receive(reply=a_reply(f" {word} "), now=now) is Outcome.STOPPED
 
     assert suppressed() == [("sms", ANN, "CLIENT")]
-    assert Suppression.objects.get().reason == f"answered {word.upper().strip('.')} by SMS"
+    assert Suppression.objects.get().reason == f"replied {word.upper().strip('.')} by SMS"
     change = SuppressionChange.objects.get()
     assert (change.action, change.source, change.at) == ("SUPPRESSED", "CLIENT", now)
 
@@ -143,7 +143,7 @@ def test_what_the_provider_itself_took_for_a_stop_is_one(now: datetime) -> None:
     """Its own keywords may be of any language."""
     assert sms_replies.receive(reply=a_reply("Arrêt", taken_for=Wish.STOP), now=now) is Outcome.STOPPED
 
-    assert Suppression.objects.get().reason == "answered ARRÊT by SMS"
+    assert Suppression.objects.get().reason == "replied ARRÊT by SMS"
 
 
 def test_characters_that_no_database_takes_are_left_out(now: datetime) -> None:

@@ -327,6 +327,31 @@ def test_the_words_of_a_link_may_be_an_address() -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "html", "text"),
+    [
+        ("Visit https://a.example", "Visit https://a.example", "Visit https://a.example"),
+        ("**https://a.example/x**", "<strong>https://a.example/x</strong>", "https://a.example/x"),
+        ("_see https://a.example/x_", "<em>see https://a.example/x</em>", "see https://a.example/x"),
+        ("www.a.example now", "www.a.example now", "www.a.example now"),
+    ],
+)
+def test_an_address_in_the_words_of_a_link_ends_where_they_do(words: str, html: str, text: str) -> None:
+    written = markdown.write(f"[{words}](https://b.example/?u=1)")
+
+    assert written.html == f'<p><a href="https://b.example/?u=1">{html}</a></p>'
+    assert written.text == f"{text} (https://b.example/?u=1)"
+
+
+@pytest.mark.parametrize(
+    "link", ["[](https://a.example)", "[ ](https://a.example)", "see [**\u200b**](https://a.example)"]
+)
+def test_a_link_that_nobody_could_see_is_complained_of(link: str) -> None:
+    said = markdown.mistakes(f"Hello.\n\n{link}")
+
+    assert said == ["This link has no words, so nobody sees it: https://a.example. Write what it says between [ and ]."]
+
+
+@pytest.mark.parametrize(
     ("source", "address"),
     [
         ('"https://e.example/a","https://e.example/b"', "https://e.example/a"),
@@ -405,6 +430,16 @@ def test_what_is_no_address_is_shown_as_it_was_typed(text: str) -> None:
         ("https://example.com/ü", "https://example.com/ü"),
         ("[ann@example.com](mailto:ann@example.com)", "ann@example.com"),
         ("[Ann](mailto:ann@example.com)", "Ann (ann@example.com)"),
+        ("[Ann](mailto:ann@example.com?subject=Hi%20you)", "Ann (ann@example.com)"),
+        ("[ann@example.com](mailto:ann@example.com?subject=Hi)", "ann@example.com"),
+        (
+            "[https://e.example/my list](<https://e.example/my list>)",
+            "https://e.example/my list (https://e.example/my%20list)",
+        ),
+        ("[https://e.example/ü](https://e.example/ü)", "https://e.example/ü"),
+        ("[call](<tel:+44 20 7946 0018>)", "call (+44 20 7946 0018)"),
+        ("[+44 20 7946 0018](<tel:+44 20 7946 0018>)", "+44 20 7946 0018"),
+        ("- **[a (b)](https://e.example/a_(b)?x=1&y=2)**", "- a (b) (https://e.example/a_(b)?x=1&y=2)"),
         ("before\n\n- one\n- two\n\nafter", "before\n\n- one\n- two\n\nafter"),
         ("9. nine\n10. ten\n    - deep\n      line", "9. nine\n10. ten\n    - deep\n      line"),
         ("- one\n\n  more\n- two", "- one\n\n  more\n\n- two"),

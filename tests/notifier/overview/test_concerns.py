@@ -1,18 +1,21 @@
+import uuid
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from notifier.models import Broadcast, Channel, DailyStats, Process
+from notifier.delivery import claims, recovery
+from notifier.models import Broadcast, Channel, DailyStats, Delivery, Notification, Process, Suppression
 from notifier.notifications import statuses
-from notifier.overview import concerns, process_health
+from notifier.overview import concerns, menu_numbers, process_health
 from notifier.overview.concerns import Kind
 from notifier.overview.process_health import Health
 from notifier.staff import groups
-from tests.support.factories import a_broadcast, a_notification, a_reply, a_user
+from tests.support.factories import a_broadcast, a_delivery, a_notification, a_reply, a_user
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
 
@@ -130,7 +133,7 @@ def test_unknown_deliveries_are_told_by_the_daily_tallies_of_all_times(now: date
 
     [concern] = concerns.find(health=[], may=everything, now=now)
 
-    assert concern.words.startswith("1,234 deliveries may or may not have arrived.")
+    assert concern.words.startswith("1,234 messages may or may not have arrived.")
     assert concern.url.endswith("/delivery/?state__exact=UNKNOWN")
 
 
@@ -186,10 +189,15 @@ def test_dead_letters_are_told_with_what_to_do(now: datetime) -> None:
         kind=Process.Kind.DISPATCHER, host="here", pid=1, started_at=now, last_seen_at=now, depths={"dead": 1}
     )
 
-    [concern] = concerns.find(health=[], may=nothing, now=now)
+    [concern] = concerns.find(health=[], may=everything, now=now)
 
     assert concern.words.startswith("1 dead letter: no consumer could read it, so it was set aside.")
     assert concern.command == "python manage.py purge_dead_letters"
+
+    [without] = concerns.find(health=[], may=nothing, now=now)
+
+    assert without.words.endswith("Ask your administrator to find out why.")
+    assert not without.command
 
 
 def test_what_staff_paused_is_told_with_how_far_it_is(now: datetime) -> None:
@@ -203,33 +211,93 @@ def test_what_staff_paused_is_told_with_how_far_it_is(now: datetime) -> None:
     assert concern.url.endswith(f"/broadcast/{paused.pk}/progress/")
 
 
-def failed(now: datetime, **fields: Any) -> Broadcast:
+def failed(now: datetime, *, emails: int = 1, texts: int = 1, **fields: Any) -> Broadcast:
+    """One with so many failures, in its deliveries and in its tally."""
     values: dict[str, Any] = {"state": State.FINISHED, "finished_at": now}
-    tally = {"audience": 10, "counts": {"email": {"SENT": 4, "FAILED": 5}, "sms": {"FAILED": 1}}}
-    return a_broadcast(**values | {"tally": tally} | fields)
+    numbers = {Channel.EMAIL: emails, Channel.SMS: texts}
+    counts = {channel.value: {"SENT": 4, "FAILED": number} for channel, number in numbers.items()}
+    broadcast = a_broadcast(**values | {"tally": {"audience": 10, "counts": counts}} | fields)
+    for channel, number in numbers.items():
+        for _ in range(number):
+            a_delivery(broadcast=broadcast, channel=channel, state=Delivery.State.FAILED)
+    return broadcast
+
+
+def suppress(delivery: Delivery) -> None:
+    """As a bounce does."""
+    Suppression.objects.create(
+        channel=delivery.channel, address=delivery.address, reason="bounced", source=Suppression.Source.BOUNCE
+    )
+
+
+def told(now: datetime, **fields: Any) -> list[str]:
+    return [concern.words for concern in concerns.find(health=[], may=everything, now=now, **fields)]
 
 
 def test_failures_that_may_be_retried_are_told(now: datetime) -> None:
-    broadcast = failed(now - timedelta(days=1))
+    broadcast = failed(now - timedelta(days=1), emails=2)
 
     [concern] = concerns.find(health=[], may=everything, now=now)
 
-    assert (concern.key, concern.button) == (f"failed-{broadcast.pk}", "View and retry")
-    assert "6 messages failed" in concern.words
-    see_only = [(groups.VIEW_BROADCAST, True)]
-    assert listed(now, may=lambda right: (right, True) in see_only) == [(f"failed-{broadcast.pk}", False, "View")]
+    assert (concern.key, concern.button) == (f"failed-{broadcast.pk}", "View and send again")
+    assert concern.words.endswith(": 3 messages failed and can be sent again.")
+    assert listed(now, may=groups.VIEW_BROADCAST.__eq__) == [(f"failed-{broadcast.pk}", False, "View")]
+
+
+def test_the_number_is_what_a_retry_then_sends(now: datetime) -> None:
+    broadcast = failed(now, emails=3, texts=0)
+    gone = broadcast.deliveries.order_by("pk").first()
+    assert gone is not None
+    suppress(gone)
+
+    assert told(now) == [
+        "“Three new homes”: 3 messages failed, 2 of which can be sent again. The rest would be skipped: "
+        "address suppressed (1)."
+    ]
+    resolved = recovery.send_again(deliveries=broadcast.deliveries.all(), by=None, why="", now=now)
+    assert resolved.number == 3
+    ids = list(broadcast.deliveries.values_list("pk", flat=True))
+    claimed = claims.claim(
+        broadcast_id=broadcast.pk, channel=Channel.EMAIL, delivery_ids=ids, token=uuid.uuid4(), now=now
+    )
+    assert len(claimed.messages) == 2
+
+
+def test_where_none_can_be_retried_it_says_so_and_offers_no_retry(now: datetime) -> None:
+    broadcast = failed(now, texts=0)
+    suppress(broadcast.deliveries.get())
+
+    [concern] = concerns.find(health=[], may=everything, now=now)
+
+    assert concern.words.endswith(": 1 message failed. It can’t be sent again: address suppressed (1).")
+    assert concern.button == "View"
+
+
+@pytest.mark.parametrize("why", ["was cancelled", "has expired"])
+def test_failures_of_what_is_over_are_told_without_a_retry(now: datetime, why: str) -> None:
+    fields: dict[str, Any] = {"expires_at": now} if why == "has expired" else {"state": State.CANCELLED}
+    broadcast = failed(now, **fields)
+
+    [concern] = concerns.find(health=[], may=everything, now=now)
+
+    assert (concern.key, concern.button) == (f"failed-{broadcast.pk}", "View")
+    assert f"2 messages failed. The broadcast {why}, so they can’t be sent again." in concern.words
 
 
 def test_failures_about_which_nothing_can_be_done_any_more_are_not(now: datetime) -> None:
     failed(now - timedelta(days=8))
-    failed(now, expires_at=now)
-    failed(now, state=State.CANCELLED)
     a_broadcast(follows=failed(now))
 
     assert listed(now) == []
 
 
-def test_failures_are_read_from_the_tallies(now: datetime) -> None:
+def test_failures_that_were_retried_meanwhile_are_not_told_although_the_tally_has_them(now: datetime) -> None:
+    failed(now).deliveries.update(state=Delivery.State.SENT)
+
+    assert listed(now) == []
+
+
+def test_failures_of_many_broadcasts_take_no_more_queries_than_those_of_one(now: datetime) -> None:
     failed(now)
     with CaptureQueriesContext(connection) as one:
         listed(now)
@@ -242,6 +310,18 @@ def test_failures_are_read_from_the_tallies(now: datetime) -> None:
     assert len(many) == len(one)
 
 
+def test_of_very_many_failures_nothing_is_counted_and_nothing_promised(now: datetime) -> None:
+    counts = {"email": {"FAILED": concerns.MAX_FORECAST + 1}}
+    a_broadcast(state=State.FINISHED, finished_at=now, tally={"audience": 501, "counts": counts})
+
+    with CaptureQueriesContext(connection) as queries:
+        [concern] = concerns.find(health=[], may=everything, now=now)
+
+    assert concern.words.endswith(": 501 messages failed. Its page counts those that can be sent again.")
+    assert concern.button == "View"
+    assert not [query for query in queries if 'FROM "notifier_delivery"' in query["sql"]]
+
+
 def test_what_was_to_start_and_still_awaits_approval_is_overdue(now: datetime) -> None:
     overdue = a_broadcast(state=State.AWAITING_APPROVAL, scheduled_for=now - MINUTE)
     a_broadcast(state=State.AWAITING_APPROVAL, scheduled_for=now + MINUTE)
@@ -252,22 +332,127 @@ def test_what_was_to_start_and_still_awaits_approval_is_overdue(now: datetime) -
     assert concern.url == reverse("admin:notifier_broadcast_approve", args=[overdue.pk])
 
 
-def test_a_rejection_is_told_to_whoever_asked_and_to_nobody_else(now: datetime) -> None:
-    ann, bob = a_user(), a_user(username="bob")
-    rejected = a_broadcast(
-        notification=a_notification(subject="Hi {{ first_name }}"),
-        state=State.REJECTED,
-        finished_at=now,
-        created_by=ann,
-        rejected_by=bob,
-        ended_because="a misprint",
+EDIT, SEND, READ = groups.CHANGE_NOTIFICATION, groups.SEND_BROADCAST, groups.VIEW_NOTIFICATION
+
+
+def rejected(now: datetime, **fields: Any) -> Broadcast:
+    """Of a text that ann, an editor, has written."""
+    values = {"state": State.REJECTED, "started_at": None, "finished_at": now, "ended_because": "a misprint"}
+    return a_broadcast(**values | fields)
+
+
+def written_by(editor: User, subject: str = "Spring") -> Notification:
+    notification = a_notification(subject=subject)
+    Notification.history.filter(id=notification.pk).update(history_user=editor)
+    return notification
+
+
+def rejection(now: datetime, user: User) -> list[concerns.Concern]:
+    found = concerns.find(health=[], may=user.has_perm, now=now, user_id=user.pk)
+    return [concern for concern in found if concern.label == "Rejected"]
+
+
+def edit_page(broadcast: Broadcast) -> str:
+    return reverse("admin:notifier_notification_change", args=[broadcast.notification_id])
+
+
+def test_a_rejection_leads_whoever_may_edit_and_send_to_the_text(now: datetime) -> None:
+    ann, bob = a_user(groups.VIEW_BROADCAST, EDIT, SEND, READ), a_user(username="bob")
+    notification = a_notification(subject="Hi {{ first_name }}")
+    broadcast = rejected(now, notification=notification, created_by=ann, rejected_by=bob)
+
+    [concern] = rejection(now, ann)
+
+    assert concern.key == f"rejected-{broadcast.pk}"
+    assert concern.words == "“Hi [first name]” was rejected by bob: a misprint."
+    assert (concern.button, concern.url) == ("Edit and resubmit", edit_page(broadcast))
+    assert rejection(now, bob) == []
+
+
+def test_who_asked_and_may_not_edit_is_told_who_can_and_offered_no_edit(now: datetime) -> None:
+    sam, eve = a_user(group=groups.SENDERS), a_user(username="eve", group=groups.EDITORS)
+    broadcast = rejected(now, notification=written_by(eve), created_by=sam)
+    rejected(now, notification=a_notification(subject="Autumn"), created_by=sam)
+
+    other, concern = rejection(now, sam)
+
+    assert concern.words == "“Spring” was rejected: a misprint. eve can edit the text and mark it as ready to send."
+    assert (concern.button, concern.url) == (
+        "View",
+        reverse("admin:notifier_broadcast_progress", args=[broadcast.pk]),
     )
+    assert other.words.endswith("Anyone who may edit notifications can edit the text and mark it as ready to send.")
 
-    [concern] = concerns.find(health=[], may=everything, now=now, user_id=ann.pk)
 
-    assert concern.key == f"rejected-{rejected.pk}"
-    assert concern.words == "“Hi [first name]” was rejected by bob: a misprint"
-    assert concerns.find(health=[], may=everything, now=now, user_id=bob.pk) == []
+def test_who_wrote_the_text_is_told_of_its_rejection_until_it_is_ready_again(now: datetime) -> None:
+    eve, ned = a_user(group=groups.EDITORS), a_user(group=groups.EDITORS)
+    sam = a_user(group=groups.SENDERS)
+    broadcast = rejected(now, notification=written_by(eve), created_by=sam)
+
+    [concern] = rejection(now, eve)
+    assert (concern.button, concern.url) == ("Edit", edit_page(broadcast))
+    assert concern.words.endswith("a misprint. Edit the text, then mark it as ready to send.")
+    assert rejection(now, ned) == []
+
+    statuses.mark_ready(notification=broadcast.notification, by=eve, now=now)
+    assert rejection(now, eve) == []
+    [concern] = rejection(now, sam)
+    assert concern.button == "View and send"
+    assert concern.url.endswith(f"/notification/broadcast/?ids={broadcast.notification_id}")
+    # And in one line only.
+    urls = [one.url for one in concerns.find(health=[], may=sam.has_perm, now=now, user_id=sam.pk)]
+    assert urls == [concern.url]
+
+
+def test_a_text_that_nobody_is_known_to_have_written_is_for_every_editor(now: datetime) -> None:
+    broadcast = rejected(now, created_by=a_user())
+
+    [concern] = rejection(now, a_user(group=groups.EDITORS))
+
+    assert concern.key == f"rejected-{broadcast.pk}"
+
+
+def test_a_rejected_follow_up_leads_to_what_it_was_to_follow(now: datetime) -> None:
+    sam, first = a_user(group=groups.SENDERS), a_broadcast(state=State.FINISHED, finished_at=now)
+    rejected(now, notification=first.notification, was_to_follow=first, created_by=sam)
+
+    [concern] = rejection(now, sam)
+
+    assert concern.button == f"View #{first.pk}"
+    assert concern.url == reverse("admin:notifier_broadcast_progress", args=[first.pk])
+    assert rejection(now, a_user(group=groups.EDITORS)) == []
+
+
+def test_many_rejections_are_counted_and_take_no_more_queries(now: datetime) -> None:
+    sam = a_user(group=groups.SENDERS)
+    rejected(now, created_by=sam)
+    rejection(now, sam)
+    with CaptureQueriesContext(connection) as one:
+        assert len(rejection(now, sam)) == 1
+    for _ in range(concerns.MAX_NAMED + 1):
+        rejected(now, created_by=sam)
+
+    with CaptureQueriesContext(connection) as many:
+        *named, more = rejection(now, sam)
+
+    assert len(named) == concerns.MAX_NAMED
+    assert more.words == "2 more broadcasts were rejected."
+    assert len(many) == len(one)
+
+
+def test_what_an_approver_had_a_hand_in_is_for_somebody_else_to_decide(now: datetime) -> None:
+    bob = a_user(group=groups.APPROVERS)
+    asked = a_broadcast(notification=a_notification(subject="Mine"), state=State.AWAITING_APPROVAL, created_by=bob)
+    other = a_broadcast(state=State.AWAITING_APPROVAL, created_by=a_user())
+
+    found = concerns.find(health=[], may=bob.has_perm, now=now, user_id=bob.pk)
+
+    assert [(one.button, one.url) for one in found] == [
+        ("Review and decide", approve_page(other)),
+        ("View", reverse("admin:notifier_broadcast_progress", args=[asked.pk])),
+    ]
+    assert found[1].words.endswith("You created or changed it yourself, so someone else has to approve it.")
+    assert menu_numbers.of_user(user=bob, now=now) == {"Broadcast": 1}
 
 
 def test_an_unread_reply_waits_for_whoever_may_read_it(now: datetime) -> None:
@@ -276,5 +461,5 @@ def test_an_unread_reply_waits_for_whoever_may_read_it(now: datetime) -> None:
     [concern] = concerns.find(health=[], may=everything, now=now)
 
     assert (concern.key, concern.button) == ("inbox", "Read")
-    assert concern.words.startswith("1 unread SMS reply without a keyword")
+    assert concern.words == "1 SMS reply hasn’t been read yet."
     assert concerns.find(health=[], may=nothing, now=now) == []

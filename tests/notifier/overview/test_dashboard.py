@@ -33,6 +33,18 @@ def test_what_is_under_way_and_what_has_finished_are_apart(now: datetime) -> Non
     assert [one.broadcast for one in dashboard.finished()] == [ended]
 
 
+def test_what_is_paused_or_being_stopped_is_not_among_what_is_being_sent() -> None:
+    running, paused, stopping = (a_broadcast(state=state) for state in (State.RUNNING, State.PAUSED, State.CANCELLED))
+
+    groups = dashboard.by_state(dashboard.under_way(stalled={}))
+
+    assert [(group.heading, [sheet.broadcast for sheet in group.broadcasts]) for group in groups] == [
+        ("Sending now", [running]),
+        ("Cancelling", [stopping]),
+        ("Paused", [paused]),
+    ]
+
+
 def test_what_was_sent_is_told_by_channel_with_what_somebody_should_look_at(now: datetime) -> None:
     counts = {"email": {"SENT": 4, "FAILED": 1, "SKIPPED": 7}, "sms": {"SKIPPED": 3}}
     a_broadcast(state=State.FINISHED, finished_at=now, tally={"audience": 15, "rate": 0.0, "counts": counts})

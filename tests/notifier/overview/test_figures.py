@@ -1,8 +1,10 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
-from notifier.models import Broadcast, DailyStats, Delivery
+from notifier.models import Broadcast, Channel, DailyStats, Delivery
 from notifier.overview import chart, dashboard, figures
 from notifier.overview.dashboard import Clients
 from notifier.overview.figures import Figure
@@ -23,7 +25,7 @@ def a_day(*, ago: int = 0, channel: str = "email", **numbers: int) -> None:
 
 def shown() -> dict[str, Figure]:
     to_come, number = dashboard.to_come(), dashboard.number_to_come()
-    found = figures.of_broadcasts(charts=chart.charts(now=NOW), to_come=to_come, number_to_come=number)
+    found = figures.of_broadcasts(charts=chart.charts(now=NOW), to_come=to_come, number_to_come=number, now=NOW)
     return {figure.key: figure for figure in found}
 
 
@@ -74,6 +76,33 @@ def test_a_quiet_week_tells_of_the_one_before() -> None:
     assert told("sent") == ("None", "1,234 in the 7 days before", False)
 
 
+def test_what_was_sent_since_the_last_count_is_in_it_and_nothing_twice() -> None:
+    tally = {"audience": 100, "rate": 0.0, "counts": {"email": {"SENT": 70, "FAILED": 5, "PENDING": 25}}}
+    running = a_broadcast(tally=tally)
+    assert told("sent") == ("70", "None in the 7 days before", True)
+
+    DailyStats.objects.create(broadcast=running, day=NOW.date(), channel="email", state="SENT", number=60)
+
+    assert told("sent")[0] == "70"
+    assert told("success") == ("93.3%", "5 failed", True)
+    [email, _] = chart.charts(now=NOW)
+    assert email.sums(days=1)[State.SENT] == 70
+
+
+def test_what_was_sent_since_the_last_count_takes_no_more_queries_for_many() -> None:
+    tally = {"audience": 1, "rate": 0.0, "counts": {"email": {"SENT": 1}}}
+    a_broadcast(tally=tally)
+    with CaptureQueriesContext(connection) as one:
+        chart.charts(now=NOW)
+    for _ in range(5):
+        a_broadcast(tally=tally)
+
+    with CaptureQueriesContext(connection) as many:
+        assert told("sent")[0] == "6"
+
+    assert len(many) == len(one) + 2  # what is to come, and its number
+
+
 # --- Success ----------------------------------------------------------------------------------------------------------
 def test_success_is_of_what_a_provider_was_given_and_never_rounded_up() -> None:
     a_day(SENT=99_996, FAILED=3, UNKNOWN=1, SKIPPED=50_000, CANCELLED=10_000)
@@ -93,6 +122,28 @@ def test_where_everything_failed_it_is_a_number_too() -> None:
     assert told("success") == ("0.0%", "3 failed", True)
 
 
+@pytest.mark.parametrize(
+    ("stalled", "waiting", "value", "words"),
+    [
+        ({Channel.SMS: "no consumer is running"}, 50, "50.0%", "50 waiting, SMS stopped"),
+        ({Channel.SMS: "no consumer is running"}, 0, "100%", "None failed, SMS stopped"),
+        ({Channel.EMAIL: "paused automatically"}, 50, "100%", "None failed, e-mail stopped"),
+        (dict.fromkeys(Channel, "no dispatcher is running"), 50, "50.0%", "50 waiting, sending stopped"),
+    ],
+)
+def test_what_a_stopped_channel_does_not_send_is_no_success(
+    stalled: dict[Channel, str], waiting: int, value: str, words: str
+) -> None:
+    a_broadcast(tally={"audience": 100, "rate": 0.0, "counts": {"email": {"SENT": 50}, "sms": {"PENDING": waiting}}})
+    under_way = dashboard.under_way(stalled=stalled)
+
+    figure = figures.of_broadcasts(
+        charts=chart.charts(now=NOW), to_come=[], number_to_come=0, now=NOW, under_way=under_way, stalled=stalled
+    )[1]
+
+    assert (figure.value, figure.words) == (value, words)
+
+
 # --- Scheduled --------------------------------------------------------------------------------------------------------
 def test_what_is_scheduled_is_told_with_the_next_time() -> None:
     for hours in (30, 20):
@@ -102,6 +153,14 @@ def test_what_is_scheduled_is_told_with_the_next_time() -> None:
     assert told("scheduled") == ("3", "Next: 31 Mar 2026, 08:00", True)
 
 
+def test_what_is_overdue_is_not_told_as_the_next_one() -> None:
+    a_broadcast(state="SCHEDULED", scheduled_for=NOW - timedelta(hours=1), started_at=None)
+    assert told("scheduled") == ("1", "Due since 30 Mar 2026, 11:00", True)
+
+    a_broadcast(state="SCHEDULED", scheduled_for=NOW + timedelta(hours=20), started_at=None)
+    assert told("scheduled") == ("2", "Next: 31 Mar 2026, 08:00", True)
+
+
 def test_what_only_waits_for_a_decision_has_no_time() -> None:
     a_broadcast(state=Broadcast.State.AWAITING_APPROVAL, started_at=None)
 
@@ -109,7 +168,9 @@ def test_what_only_waits_for_a_decision_has_no_time() -> None:
 
 
 def test_very_many_are_not_counted_to_the_end() -> None:
-    [*_, figure] = figures.of_broadcasts(charts=chart.charts(now=NOW), to_come=[], number_to_come=dashboard.MAX_COUNTED)
+    [*_, figure] = figures.of_broadcasts(
+        charts=chart.charts(now=NOW), to_come=[], number_to_come=dashboard.MAX_COUNTED, now=NOW
+    )
 
     assert figure.value == "100 or more"
 
@@ -122,7 +183,7 @@ def counted(active: int, new: int | None = 0) -> Clients:
 @pytest.mark.parametrize(
     ("clients", "value", "words", "is_number"),
     [
-        (None, "Not counted yet", "Counted every minute", False),
+        (None, "Counting…", "Updated every minute", False),
         (counted(0), "None yet", "Add or import the first ones", False),
         (counted(1234, 56), "1,234", "56 added in the last 7 days", True),
         (counted(1234, 0), "1,234", "None added in the last 7 days", True),

@@ -8,6 +8,7 @@ from notifier.models import Channel, Process
 from notifier.overview import process_health
 from notifier.overview.process_health import Health
 from notifier.runtime import heartbeats
+from notifier.staff import groups
 from tests.support.factories import an_open_breaker
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
@@ -38,6 +39,19 @@ def test_with_nothing_running_each_part_says_how_to_start_it(now: datetime) -> N
         ),
         Health("SMS consumers", False, "No SMS consumer is running. Start one with: python manage.py run_consumer sms"),
     ]
+
+
+def test_a_command_is_only_for_those_who_look_after_the_processes(now: datetime) -> None:
+    found = process_health.health(channels=[SMS], now=now)
+
+    assert process_health.for_reader(found, may=lambda permission: True) == found
+    told = process_health.for_reader(found, may=lambda permission: permission != groups.VIEW_PROCESS)
+    assert [(part.words, part.command) for part in told] == [
+        ("No dispatcher is running. Ask your administrator to start one.", ""),
+        ("Not known: only a running dispatcher checks it.", ""),
+        ("No SMS consumer is running. Ask your administrator to start one.", ""),
+    ]
+    assert process_health.stalled(told) == process_health.stalled(found)
 
 
 def test_with_everything_running_all_is_well(now: datetime) -> None:
@@ -127,20 +141,20 @@ def test_a_channel_that_paused_itself_says_since_when_why_and_what_comes_next(
         "E-mail",
         False,
         "E-mail was paused automatically at 14:02 UTC: 18 of the last 20 sends failed (451 try later). A single "
-        "delivery is tried at 14:02:33 UTC. Once one succeeds, sending resumes automatically.",
+        "message is tried at 14:02:33 UTC. Once one succeeds, sending resumes automatically.",
         paused=EMAIL,
     )
 
 
-@pytest.mark.parametrize(("probes", "tries"), [(1, "1 test"), (4, "4 tests")])
+@pytest.mark.parametrize(("probes", "tries"), [(1, "1 attempt"), (4, "4 attempts")])
 def test_a_pause_that_lasts_says_what_the_newest_try_found(now: datetime, probes: int, tries: str) -> None:
     an_open_breaker(now=now, probes=probes, detail="452 still full", opened_at=now - timedelta(days=3))
 
     words = health(now, EMAIL)["E-mail"].words
 
-    assert f"18 of the last 20 sends failed, and so did {tries} since (452 still full)." in words
+    assert f"18 of the last 20 sends failed, and {tries} since then failed too (452 still full)." in words
     assert f"at {(now - timedelta(days=3)).day} " in words
-    assert "A single delivery is tried as soon as one is due." in words
+    assert "A single message is tried as soon as one is due." in words
 
 
 def test_a_provider_that_said_nothing_is_quoted_with_nothing(now: datetime) -> None:
@@ -187,7 +201,7 @@ def test_a_channel_that_paused_itself_stands_still_for_that(now: datetime) -> No
 
     found = process_health.health(channels=[Channel.EMAIL], now=now)
 
-    assert process_health.stalled(found) == {Channel.EMAIL: "paused after failures"}
+    assert process_health.stalled(found) == {Channel.EMAIL: "paused automatically"}
 
 
 def test_where_all_works_nothing_stands_still(now: datetime) -> None:

@@ -78,6 +78,11 @@ def test_the_time_left_is_what_waits_over_the_rate() -> None:
     "changes",
     [
         {"tally": {"audience": 1, "rate": 0.0, "counts": {"email": {"PENDING": 1}}}},
+        # On its way to nothing.
+        {"tally": {"audience": 20, "rate": 0.1, "counts": {"email": {"PENDING": 20}}}},
+        # Their time is that of their next try.
+        {"tally": {"audience": 2, "rate": 4.0, "counts": {"email": {"RETRYING": 2}}}},
+        {"tally": {"audience": 2, "rate": 4.0, "counts": {"email": {"SENT": 2}}}},
         {"audience_upto": 10, "cursor": 5},
         {"state": Broadcast.State.PAUSED},
         {"state": Broadcast.State.FINISHED},
@@ -98,8 +103,8 @@ def test_without_a_rate_or_an_end_no_time_is_told(changes: dict[str, Any]) -> No
         ({SMS: "no consumer"}, ["SMS stopped: no consumer"]),
         ({EMAIL: "no dispatcher", SMS: "no dispatcher"}, ["Sending stopped: no dispatcher"]),
         (
-            {EMAIL: "paused after failures", SMS: "no consumer"},
-            ["E-mail stopped: paused after failures", "SMS stopped: no consumer"],
+            {EMAIL: "paused automatically", SMS: "no consumer"},
+            ["E-mail stopped: paused automatically", "SMS stopped: no consumer"],
         ),
     ],
 )
@@ -112,6 +117,22 @@ def test_a_channel_that_stands_still_is_said_with_the_reason_and_no_time_is_told
 
     assert sheet.stalls == said
     assert (sheet.time_left is None) == bool(said)
+    # While one of the channels goes on, that has a speed.
+    assert (sheet.speed is None) == (len(stalled) == 2)
+
+
+def test_a_speed_is_told_only_where_it_can_be_seen_to_do_something() -> None:
+    broadcast = tallied(email={"PENDING": 10})
+    assert sheets.sheet(broadcast).speed == 4.0
+
+    for changes in ({"rate": 0.1}, {"counts": {"email": {"RETRYING": 10}}}):
+        slow = a_broadcast(tally=broadcast.tally | changes, audience_upto=0)
+        assert sheets.sheet(slow).speed is None
+    assert sheets.sheet(a_broadcast(tally=slow.tally, audience_upto=0)).only_retries == 10
+    assert sheets.sheet(broadcast).only_retries == 0
+    for state in (Broadcast.State.PAUSED, Broadcast.State.FINISHED):
+        broadcast.state = state
+        assert sheets.sheet(broadcast).speed is None
 
 
 def test_a_channel_that_is_through_is_not_held_up_by_anything() -> None:
@@ -142,6 +163,19 @@ def test_before_everybody_was_looked_at_nothing_is_through() -> None:
 )
 def test_the_result_says_what_was_sent_of_what_was_to_be_sent(counts: dict[str, int], result: str) -> None:
     assert sheets.sheet(tallied(email=counts)).result == result
+
+
+def test_while_the_audience_is_worked_out_the_bar_is_about_a_part_of_it() -> None:
+    broadcast = tallied(email={"SENT": 400})
+    broadcast.cursor, broadcast.audience_upto = 430, 1000
+
+    sheet = sheets.sheet(broadcast)
+
+    for bar in (sheet.bar, sheet.channels[0].bar):
+        assert (bar.share, [piece.width for piece in bar.pieces], bar.words) == (0.43, [430], "400 sent so far")
+    # Once it has finished, nothing is left to be worked out.
+    broadcast.state = Broadcast.State.FINISHED
+    assert (sheets.sheet(broadcast).bar.share, sheets.sheet(broadcast).bar.words) == (1.0, "400 of 400 sent")
 
 
 def test_what_was_cancelled_before_it_started_says_nothing_of_an_audience() -> None:

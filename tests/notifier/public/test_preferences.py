@@ -144,7 +144,7 @@ def test_stop_everything_stops_everything(visitor: Browser, token_of: TokenOf) -
     answer = visitor.post(path, {"stop": "everything"})
     page = visitor.get(path + answer["Location"])
 
-    assert "You have stopped all messages. Notifier won’t send you anything more." in words(page)
+    assert "You have unsubscribed from everything. Notifier won’t send you anything more." in words(page)
     assert form_of(page.content.decode()) == set()
     assert not Preference.objects.filter(client=client, email=True).exists()
     assert not Preference.objects.filter(client=client, sms=True).exists()
@@ -158,7 +158,7 @@ def test_it_says_that_everything_is_stopped_only_as_long_as_it_is(visitor: Brows
 
     visitor.post(path, posted({f"add.{value('listings', 'email')}"}))
 
-    assert "You have stopped all messages" not in words(visitor.get(stopped))
+    assert "You have unsubscribed from everything" not in words(visitor.get(stopped))
 
 
 # --- Channels that can't be used --------------------------------------------------------------------------------------
@@ -178,14 +178,14 @@ def test_a_channel_without_an_address_is_shown_as_not_available(visitor: Browser
 @pytest.mark.parametrize(
     ("channel", "source", "expected"),
     [
-        ("email", "CLIENT", "You stopped all e-mail"),
+        ("email", "CLIENT", "You unsubscribed from all e-mail"),
         ("email", "BOUNCE", "Our e-mails to you bounced"),
         ("email", "COMPLAINT", "was reported as spam"),
-        ("email", "STAFF", "E-mails to you are stopped"),
-        ("email", "ERASED", "E-mails to you are stopped"),
+        ("email", "STAFF", "We don’t send you e-mails, whatever"),
+        ("email", "ERASED", "We don’t send you e-mails, whatever"),
         ("sms", "CLIENT", "You replied STOP"),
         ("sms", "BOUNCE", "Our SMS could not be delivered"),
-        ("sms", "STAFF", "SMS to you are stopped"),
+        ("sms", "STAFF", "We don’t send you SMS, whatever"),
     ],
 )
 def test_a_suppressed_channel_says_so_in_plain_words(
@@ -225,7 +225,7 @@ def test_who_replied_stop_sees_it_off_and_has_no_switch_that_would_do_nothing(
     page = visitor.get(path)
 
     assert switches_of(page.content.decode()) == {value("listings", "email"), value("offerings", "email")}
-    assert "not available: stopped" in words(page)
+    assert "not available: unsubscribed" in words(page)
     visitor.post(path, posted({f"add.{value('offerings', 'sms')}", *form_of(page.content.decode())}))
     assert holds(client) == {value("listings", "email"), value("listings", "sms")}
 

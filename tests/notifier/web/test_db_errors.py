@@ -179,7 +179,10 @@ def reason_of(file: sqlite3.Connection, statement: str) -> str:
         (psycopg.errors.AdminShutdown("terminating connection"), "The database can’t be reached."),
         (psycopg.errors.DiskFull("no space left"), "The disk that holds the database is full."),
         (psycopg.errors.TooManyConnections("sorry"), "The database is out of connections or memory."),
-        (psycopg.errors.DeadlockDetected("deadlock"), "The database is busy: two changes met. Try again."),
+        (
+            psycopg.errors.DeadlockDetected("deadlock"),
+            "The database is busy: two changes were made at once. Try again.",
+        ),
     ],
 )
 def test_what_postgresql_says_is_told(cause: Exception, said: str) -> None:

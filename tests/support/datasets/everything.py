@@ -66,12 +66,12 @@ FILE = f"Name;E-Mail;{LONG};Wants\n{LONG};new@example.com;1;both\nEve;out@exampl
 TALLY = {"audience": 3, "rate": 2.0, "counts": {"email": {"SENT": 1, "FAILED": 1}, "sms": {"PENDING": 1}}}
 
 
-def build(*, staff: User, text: str = "Spring") -> dict[str, Any]:
-    """The keys of its rows by name. `text` stands wherever somebody has written one."""
+def build(*, staff: User, text: str = "Spring", subject: str = "") -> dict[str, Any]:
+    """The keys of its rows by name. `text` stands wherever somebody has written one, but for a `subject` of its own."""
     now = timezone.now()
     client = a_client(name=text, listings="both")
     notification = a_notification(subject="As it was first", email_body=f"{text} {{{{ name }}}}", sms_body=text)
-    notification.subject = text
+    notification.subject = subject or text
     notification.save()
     rows: dict[str, Any] = {
         "user": staff,
@@ -96,7 +96,7 @@ def build(*, staff: User, text: str = "Spring") -> dict[str, Any]:
         "spare_client": a_client(name=text),
         "spare_user": a_user(),
         "spare_topic": a_topic(slug="spare", name=text[:80]),
-        "spare_notification": a_notification(topic=a_topic(slug="drafts"), subject=text),
+        "spare_notification": a_notification(topic=a_topic(slug="drafts"), subject=subject or text),
     }
     rows |= _deliveries(rows, staff, text, now)
     return {name: row.pk for name, row in rows.items()} | {"long": text}
@@ -193,9 +193,9 @@ def _machinery(text: str, now: datetime) -> dict[str, Any]:
 
 
 # --- What has happened to it ------------------------------------------------------------------------------------------
-def build_with_history(*, staff: User, text: str = LONG) -> dict[str, Any]:
+def build_with_history(*, staff: User, text: str = LONG, subject: str = "") -> dict[str, Any]:
     """The same, with whatever else the pages show of the past: for those who look, and not only knock."""
-    rows = build(staff=staff, text=text)
+    rows = build(staff=staff, text=text, subject=subject)
     now = timezone.now()
     Profile.objects.update_or_create(user=staff, defaults={"phone": "+12025550123", "time_zone": "Europe/Vienna"})
     client = Client.objects.get(pk=rows["client"])

@@ -24,10 +24,12 @@ def of_model(
     pictures: Mapping[str, tuple[Picture, ...]] | None = None,
     sends_on: str = "",
     edit_query: Mapping[str, str] | None = None,
+    writes: Sequence[str] = (),
 ) -> Iterator[Page]:
     """`added` and `changed` are what their forms get. Looks and pictures are by the kind of page, of `KINDS`.
 
-    `edit_query` leads to the form where the row's page shows something else.
+    `edit_query` leads to the form where the row's page shows something else. `writes`: the kinds of page on which
+    texts with placeholders are written or compared.
     """
     model = name.partition("_")[2]
     row, to_delete = at(f"{{{model}}}"), at(f"{{{row_to_delete or model}}}")
@@ -53,6 +55,7 @@ def of_model(
             kind=Kind.REDIRECT if kind == sends_on else Kind.PAGE,
             looks=(looks or {}).get(kind, ()),
             pictures=(pictures or {}).get(kind, ()),
+            shows_placeholders=kind in writes,
             **parts[kind],
         )
 

@@ -110,6 +110,8 @@ class Page:
     looks: tuple[View, ...] = ()
     posts: tuple[Post, ...] = ()
     pictures: tuple[Picture, ...] = ()
+    #: Whether texts are written or compared there, so that their placeholders stand as they were typed.
+    shows_placeholders: bool = False
     #: What the bench asks for; where that is not said, what opens.
     timed: tuple[View, ...] | None = None
 

@@ -13,9 +13,11 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
 import django
+from django.conf import settings
 from django.db import connections
 
 import manage
@@ -48,6 +50,8 @@ def main() -> None:
         os.rename(unheard, sys.argv[1])
         while True:
             connection, _ = listener.accept()
+            # Almost every command checks the pages, and would load them all, longer than the rest of it takes.
+            import_module(settings.ROOT_URLCONF)
             with connection:
                 if os.fork() == 0:
                     listener.close()

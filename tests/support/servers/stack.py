@@ -76,9 +76,10 @@ class Stack:
 
     def _fill(self, url: str, clients: int) -> None:
         with Stack(folder=self.folder, database_url=url, forks_commands=True) as template:
-            template.migrate()
             if clients:
                 template.manage("load_demo", "--clients", str(clients), "--seed", "7")
+            else:
+                template.migrate()
 
     def manage(
         self, *argv: str, check: bool = True, seconds: float = PATIENCE_SECONDS

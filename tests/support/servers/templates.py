@@ -12,7 +12,7 @@ from psycopg import sql
 
 from tests.support.servers import shared
 
-#: Brings the database at this address up to date and puts so many demo clients into it.
+#: Brings a new database at this address up to date, or puts so many demo clients into one that is.
 Fill = Callable[[str, int], None]
 
 
@@ -29,10 +29,14 @@ def copy(url: str, *, clients: int, fill: Fill) -> None:
 
 
 def _sqlite_template(clients: int, fill: Fill) -> Path:
-    with _alone():
-        template = shared.folder() / f"{clients}-clients.sqlite3"
+    # The migrations run once for all of them: clients come into a copy.
+    tables = _sqlite_template(0, fill) if clients else None
+    template = shared.folder() / f"{clients}-clients.sqlite3"
+    with _alone(template.stem):
         if not template.exists():
             unfinished = template.with_suffix(".unfinished")
+            if tables:
+                shutil.copyfile(tables, unfinished)
             fill(f"sqlite:///{unfinished}", clients)
             # Everything into the one file that is copied.
             with closing(sqlite3.connect(unfinished)) as connection:
@@ -42,12 +46,13 @@ def _sqlite_template(clients: int, fill: Fill) -> Path:
 
 
 def _postgres_template(connection: psycopg.Connection, server: str, clients: int, fill: Fill) -> str:
+    tables = _postgres_template(connection, server, 0, fill) if clients else "template1"
     name = f"template_of_{clients}_clients"
-    with _alone():
+    with _alone(name):
         if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
             unfinished = f"{name}_unfinished"
             connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(unfinished)))
-            _create(connection, unfinished, "template1")
+            _create(connection, unfinished, tables)
             fill(f"{server}/{unfinished}", clients)
             rename = sql.SQL("ALTER DATABASE {} RENAME TO {}")
             connection.execute(rename.format(sql.Identifier(unfinished), sql.Identifier(name)))
@@ -60,8 +65,8 @@ def _create(connection: psycopg.Connection, name: str, template: str) -> None:
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
-    """One process of the run at a time makes a template; the others wait and find it."""
-    with (shared.folder() / "lock").open("w") as lock:
+def _alone(template: str) -> Iterator[None]:
+    """One process of the run makes a template; others that want it wait, and find it. Another may be made meanwhile."""
+    with (shared.folder() / f"{template}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -75,13 +75,15 @@ def test_a_copied_database_is_as_the_commands_make_it(
 
     monkeypatch.setattr(Stack, "manage", noted)
 
-    for _ in range(2):
+    for clients in (3, 3, 4):
         stack = Stack(folder=tmp_path, database_url=url)
-        stack.prepare(clients=3)
+        stack.prepare(clients=clients)
 
-        assert stack.query("SELECT COUNT(*) FROM notifier_client") == [(3,)]
+        assert stack.query("SELECT COUNT(*) FROM notifier_client") == [(clients,)]
         assert stack.query("SELECT name FROM notifier_topic WHERE slug = %s", "listings") == [("Listings",)]
         assert stack.query("SELECT id FROM notifier_client WHERE name = %s", "changed") == []
         stack.query("UPDATE notifier_client SET name = %s", "changed")
 
-    assert [argv[0] for argv in made] in (["migrate", "load_demo"], []), "a template is made once"
+    names = [argv[0] for argv in made]
+    assert names.count("migrate") <= 1, "tables are made once, whoever comes into them"
+    assert names.count("load_demo") <= 2, "a template is made once"

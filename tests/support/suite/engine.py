@@ -1,13 +1,16 @@
 """pytest plugin: which database the tests run on, and how many of them.
 
 SQLite by default. With TEST_ENGINE=postgresql a private PostgreSQL is started before Django's settings are read, and
-only the tests marked `both_engines` run. Some of them, and what is marked `full`, run with --full alone.
+only the tests marked `both_engines` run; a file in which that is not written is not even loaded. Some of them, and what
+is marked `full`, run with --full alone.
 
 Named in `addopts`, so that it is there before pytest-django.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +19,8 @@ from tests.support.servers.postgres import PostgresServer
 from tests.support.servers.programs import ProgramMissing, on_ci
 
 ENGINE = os.environ.get("TEST_ENGINE", "sqlite")
+
+MARKER = "both_engines"
 
 _server = pytest.StashKey[PostgresServer]()
 #: xdist's workers learn from it why there is no server.
@@ -54,7 +59,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
-        "both_engines(only_full=False): runs on SQLite and, with TEST_ENGINE=postgresql, on PostgreSQL; "
+        f"{MARKER}(only_full=False): runs on SQLite and, with TEST_ENGINE=postgresql, on PostgreSQL; "
         "there with --full alone if `only_full`",
     )
     config.addinivalue_line("markers", "full: runs with --full alone")
@@ -65,7 +70,28 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         server.close()
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Almost half of the files have nothing for PostgreSQL, and to load them takes each worker seconds."""
+    if ENGINE != "postgresql" or not collection_path.match("test_*.py"):
+        return None
+    # A file that is named has to be found.
+    named = {Path(argument.partition("::")[0]).absolute() for argument in config.args}
+    return None if collection_path in named or names_marker(collection_path) else True
+
+
+@cache
+def names_marker(path: Path) -> bool:
+    return MARKER in path.read_text(encoding="utf-8")
+
+
+def unnamed(items: Iterable[pytest.Item]) -> set[str]:
+    """The files whose tests have the marker from elsewhere, so that on PostgreSQL nobody would find them."""
+    return {str(item.path) for item in items if item.get_closest_marker(MARKER) and not names_marker(item.path)}
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if files := unnamed(items):
+        raise pytest.UsageError(f"write {MARKER} into the files whose tests have it: {', '.join(sorted(files))}")
     is_full = config.getoption("--full")
     left_out = [item for item in items if not runs(item, is_full)]
     items[:] = [item for item in items if runs(item, is_full)]
@@ -81,5 +107,5 @@ def runs(item: pytest.Item, is_full: bool, engine: str = ENGINE) -> bool:
         return False
     if engine == "sqlite":
         return True
-    marker = item.get_closest_marker("both_engines")
+    marker = item.get_closest_marker(MARKER)
     return marker is not None and (is_full or not marker.kwargs.get("only_full", False))

@@ -87,7 +87,11 @@ class PytestRunner:
 
     def _run_all(self) -> list[int]:
         """The exit codes of SQLite's pass, PostgreSQL's, and the attacks'."""
+        compiling = [self._compile(number) for number in range(CORES)]
         with shared.for_the_whole_run(), ExitStack() as files:
+            for process in compiling:
+                # Where one fails, pytest compiles for itself.
+                _wait(process)
             beside = []
             for name, engine, arguments in BESIDE:
                 output = files.enter_context(tempfile.TemporaryFile("w+"))
@@ -103,12 +107,20 @@ class PytestRunner:
                 print(f"--- {name}", output.read(), sep="\n", flush=True)
         return codes
 
+    def _compile(self, number: int) -> "subprocess.Popen[bytes]":
+        """Begins with its part of all files, while servers start: no worker has to, and others beside it."""
+        command = [sys.executable, "-m", "tests.support.suite.rewriting", str(number), str(CORES)]
+        return subprocess.Popen(command, cwd=PROJECT, env=_environment())
+
     def _start(self, engine: str, arguments: Sequence[str], output: IO[str] | None = None) -> "subprocess.Popen[bytes]":
-        env = os.environ | {"TEST_ENGINE": engine, "DJANGO_SETTINGS_MODULE": "tests.settings"}
-        # Hundreds of processes would compile the product, and every worker the tests, each time anew.
-        env.pop("PYTHONDONTWRITEBYTECODE", None)
+        env = _environment() | {"TEST_ENGINE": engine, "DJANGO_SETTINGS_MODULE": "tests.settings"}
         command = [sys.executable, "-m", "pytest", *CONFIGURATION, *self.options, *arguments]
         return subprocess.Popen(command, cwd=PROJECT, env=env, stdout=output, stderr=output and subprocess.STDOUT)
+
+
+def _environment() -> dict[str, str]:
+    # Hundreds of processes would compile the product, and every worker the tests, each time anew.
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def _wait(process: "subprocess.Popen[bytes]") -> int:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -14,6 +15,7 @@ from tests.support.servers import shared
 from tests.support.servers.processes import PATIENCE_SECONDS, Process, wait_until
 from tests.support.servers.programs import postgres_programs, require
 from tests.support.servers.rabbitmq import accepts
+from tests.support.suite import engine
 from tests.support.suite.runner import CONFIGURATION, PROJECT, path_of
 
 SUITE = """
@@ -77,13 +79,29 @@ def without_servers(environment: dict[str, str]) -> dict[str, str]:
 
 def test_everything_runs_on_sqlite_and_the_marked_on_postgresql(manage_test: Command, suite: Path) -> None:
     require(postgres_programs)
+    other = suite.with_name("test_other.py")
+    # Without a word of PostgreSQL it is not loaded there.
+    other.write_text("import os\nassert os.environ['TEST_ENGINE'] == 'sqlite'\ndef test_other(): pass\n")
 
-    done = manage_test(suite, "-k", "test_")
+    done = manage_test(suite.parent, "-k", "test_")
 
     first, _, second = done.stdout.partition("--- tests on postgresql")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "3 passed" in first
+    assert "4 passed" in first
     assert "2 passed, 1 deselected" in second
+
+
+def test_a_marker_that_comes_from_another_file_is_found(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("test_named.py", "test_unnamed.py", "test_unmarked.py")]
+    for path, text in zip(paths, ("@pytest.mark.both_engines", "class Test(Other):", ""), strict=True):
+        path.write_text(text)
+    markers = (pytest.mark.both_engines, pytest.mark.both_engines, None)
+    items = [
+        Mock(path=path, get_closest_marker={engine.MARKER: marker}.get)
+        for path, marker in zip(paths, markers, strict=True)
+    ]
+
+    assert engine.unnamed(items) == {str(paths[1])}
 
 
 def test_parallel_workers_share_one_postgresql(manage_test: Command, suite: Path) -> None:

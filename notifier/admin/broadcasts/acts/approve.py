@@ -24,7 +24,7 @@ CHANGED = "Nothing was rejected: this broadcast has changed since you opened the
 
 
 class RejectForm(forms.Form):
-    why = ReasonField(max_length=200, help_text="The person who requested it will see this.")
+    why = ReasonField(max_length=200, help_text="The person who created it will see this.")
     #: The version that the page showed: it may have been mended since.
     seen = forms.CharField(required=False, widget=forms.HiddenInput)
 
@@ -46,7 +46,7 @@ def _show(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broadca
         return page_parts.refused(model_admin, request, broadcast, lifecycle.refusal(Act.APPROVE, broadcast.pk))
     context = {
         **page_parts.context(model_admin, request, broadcast, "Approve"),
-        **page_parts.reach_now(request, broadcast),
+        **page_parts.reach_now(request, broadcast, at=broadcast.scheduled_for),
         "wait": waiting.wait(broadcast=broadcast, user=request.user, now=clock.now()),
         "reject": reject,
     }

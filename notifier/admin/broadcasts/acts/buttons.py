@@ -58,10 +58,9 @@ BUTTONS = {
         Button(
             "retry",
             Act.SEND_AGAIN,
-            "Retry failed",
+            "Send failed messages again",
             retry_failed.retry_page,
             permission=groups.RESOLVE_DELIVERY,
-            tone="primary",
             asks=True,
             condition=retry_failed.has_failed,
         ),
@@ -88,11 +87,12 @@ BUTTONS = {
 
 
 def shown_to(request: HttpRequest, sheet: Sheet, follower: Broadcast | None, now: datetime) -> Sequence[Button]:
-    """Those that whoever opened the page may press now."""
+    """Those that whoever opened the page may press now, the primary one first."""
     # What failed was taken over by the broadcast that follows: see `followups`.
     taken_over = {Act.SEND_AGAIN} if follower else set()
     allowed = [button for button in BUTTONS.values() if request.user.has_perm(button.permission)]
-    return [button for button in allowed if button.is_shown(sheet, now) and button.act not in taken_over]
+    shown = [button for button in allowed if button.is_shown(sheet, now) and button.act not in taken_over]
+    return sorted(shown, key=lambda button: button.tone != "primary")
 
 
 def act_page(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast_id: int, name: str) -> HttpResponse:

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 
-from notifier.admin.broadcasts import page_parts, samples, totals
+from notifier.admin.broadcasts import page_parts, samples, stopped, totals
 from notifier.admin.broadcasts.acts import next_steps
 from notifier.admin.broadcasts.forms import FollowForm
 from notifier.admin.broadcasts.totals import Totals
@@ -121,6 +121,8 @@ def _missing(request: HttpRequest, broadcast: Broadcast, form: FollowForm | None
         "unknown": sum(missing.unknown for missing in counted),
         "under_way": sum(missing.under_way for missing in counted),
         "unknown_url": results.list_of(broadcast, state__exact=Delivery.State.UNKNOWN),
+        "stopped": stopped.lines(summary.sends, now=clock.now()),
+        "approval_above": settings.APPROVAL_ABOVE,
         "asks": lifecycle.needs_approval(by=cast(User, request.user), sends=lambda: number),
         "form": form,
     }

@@ -10,11 +10,13 @@ from notifier.admin.deliveries import results
 from notifier.audience import unreached
 from notifier.broadcasts import acts
 from notifier.broadcasts.acts import Act
+from notifier.delivery.claim_forecast import Forecast
 from notifier.models import Broadcast, Delivery
 from notifier.progress import sheets
 from notifier.runtime import clock
 from notifier.saved_audiences.document import BrokenAudience
 from notifier.staff import groups
+from notifier.wording import numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,7 @@ class NextStep:
     """Something to do about a broadcast that has ended."""
 
     name: str
-    #: What the button says, and the sentence beside it.
+    #: What the button says, and the sentence beside it; no label where only that sentence is to be said.
     label: str
     words: str
     url: str
@@ -35,26 +37,40 @@ def may_follow_up(request: HttpRequest, broadcast: Broadcast, follower: Broadcas
     return may and not follower and acts.is_allowed(Act.FOLLOW_UP, broadcast)
 
 
-def next_steps(request: HttpRequest, sheet: sheets.Sheet, retry: str, follow: NextStep | None) -> list[NextStep]:
-    """For whoever may take them. `retry` is the URL of sending again what failed; empty where nobody can. `follow`
-    comes later where many clients have to be counted for it: see `follow_up`.
+def next_steps(
+    request: HttpRequest, sheet: sheets.Sheet, retry: NextStep | None, follow: NextStep | None
+) -> list[NextStep]:
+    """For whoever may take them. `retry` and `follow` are left out where they can't be, and come later where many have
+    to be counted for them: see `retry` and `follow_up`.
     """
     broadcast, may = sheet.broadcast, request.user.has_perm
-    failed, unknown = sheet.count(Delivery.State.FAILED), sheet.count(Delivery.State.UNKNOWN)
-    steps = []
+    unknown = sheet.count(Delivery.State.UNKNOWN)
+    steps = [retry] if retry else []
     if unknown and may(groups.RESOLVE_DELIVERY) and may(groups.VIEW_DELIVERY):
         words = "These may or may not have arrived. Check the provider’s log, then decide."
         url = results.list_of(broadcast, state__exact=Delivery.State.UNKNOWN)
-        steps.append(NextStep("resolve", f"Resolve {unknown:,} unknown…", words, url))
-    if failed and retry:
-        words = f"{failed:,} failed. The next page counts those that can still be sent, and asks for a reason."
-        steps.append(NextStep("retry", "Retry failed…", words, retry, tone="primary"))
+        is_first = not any(step.label for step in steps)
+        steps.append(NextStep("resolve", f"Resolve {unknown:,} unknown…", words, url, _tone(is_first=is_first)))
     if follow:
         steps.append(follow)
     if sheet.total and may(groups.EXPORT_DELIVERY) and may(groups.VIEW_DELIVERY):
         words = "Who got it and when, and why others did not, as CSV or XLSX."
-        steps.append(NextStep("export", f"Export {sheet.total:,} deliveries", words, results.list_of(broadcast)))
+        steps.append(NextStep("export", f"Export {sheet.total:,} messages", words, results.list_of(broadcast)))
     return steps
+
+
+def _tone(*, is_first: bool) -> str:
+    return "primary" if is_first else "secondary"
+
+
+def retry(url: str, seen: Forecast) -> NextStep | None:
+    """The way to send again what failed, with how many that would be; None where nothing is left to send."""
+    skipped = f"{seen.left_out:,} failed and can’t be sent again: {seen.why}." if seen.left_out else ""
+    if not seen.number:
+        return NextStep("retry", "", skipped, url) if skipped else None
+    words = skipped or "The next page asks for a reason first."
+    label = f"Send {numbers.counted(seen.number, 'failed message')} again…"
+    return NextStep("retry", label, words, url, _tone(is_first=True))
 
 
 def follow_up(request: HttpRequest, sheet: sheets.Sheet) -> NextStep | None:
@@ -66,18 +82,15 @@ def follow_up(request: HttpRequest, sheet: sheets.Sheet) -> NextStep | None:
         return None
     url = reverse("admin:notifier_broadcast_follow", args=[sheet.broadcast.pk])
     has_started = sheet.broadcast.started_at is not None
-    who = "to those who missed it" if sheet.missed else "to those who joined since" if has_started else "after all"
+    who = " to those who missed it" if sheet.missed else " to those who have agreed since" if has_started else ""
     if not going.total:
         if not going.critical_total or not request.user.has_perm(groups.SEND_CRITICAL):
             return None
         words = "They have all reached the frequency cap, so only a critical broadcast would reach them."
-        return NextStep("follow", f"Send {who}…", words, url)
+        return NextStep("follow", f"Send{who}…", words, url)
     words = "Nobody missed it. This sends the same text to clients who have agreed since."
     if not has_started:
         words = "Nothing was sent before it was cancelled. This sends the same text as a new broadcast."
     if sheet.missed:
-        words = (
-            "These can get it now. The others who missed it can’t, or no longer want it. The next page counts again, "
-            "and asks before it sends them the same text."
-        )
-    return NextStep("follow", f"Send {going.in_words} {who}…", words, url)
+        words = "Sends the same text to everyone who missed it and can get it now. The next page asks first."
+    return NextStep("follow", f"Send {going.in_words}{who}…", words, url)

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
 from http import HTTPStatus
 from http.cookies import SimpleCookie
 from typing import Any
@@ -15,6 +17,7 @@ from django.urls import resolve, reverse
 from pytest_django.plugin import DjangoDbBlocker
 
 from notifier.models import ClientImport, Profile, UnsavedText
+from notifier.overview import menu_numbers
 from notifier.staff import groups
 from tests.support.database.undone import undone
 from tests.support.datasets import everything
@@ -87,6 +90,25 @@ def office(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterato
         whole.__exit__(None, None, None)
 
 
+@pytest.fixture(scope="module")
+def numbers() -> dict[int, dict[str, int]]:
+    """In the menu of each visitor, by their key."""
+    return {}
+
+
+@pytest.fixture(autouse=True)
+def counted_once(numbers: dict[int, dict[str, int]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """For each visitor by their own rights, but not anew for each of a few thousand pages."""
+    count = menu_numbers.of_user
+
+    def of_user(*, user: User, now: datetime) -> dict[str, int]:
+        if user.pk not in numbers:
+            numbers[user.pk] = count(user=user, now=now)
+        return numbers[user.pk]
+
+    monkeypatch.setattr(menu_numbers, "of_user", of_user)
+
+
 def log_in(browser: Browser, rows: Rows, user: User | None) -> None:
     """With what belongs to each member of staff: an upload, unsaved changes, and addresses for tests."""
     own(rows, user)
@@ -147,20 +169,40 @@ def test_what_is_done_is_done_for_those_who_may_and_refused_to_everybody_else(
     posted: Page, post: Post, office: Office
 ) -> None:
     found = {}
+    forms = Forms(office, posted.url(post.at, office.rows))
     for visitor in VISITORS:
         with undone():
-            found[visitor] = _done(posted, post, office, visitor)
+            found[visitor] = _done(posted, post, office, visitor, forms)
 
     expected = {visitor: "done" if may(visitor, posted.needed(post)) else "refused" for visitor in VISITORS}
     assert found == expected | {"nobody": "asked to log in"}
 
 
-def _done(page: Page, post: Post, office: Office, visitor: str) -> str:
+class Forms:
+    """Whoever may do it has the form of their own page. All others have that of somebody who may do everything, as it
+    is shown first: whether one is shown it is not what protects the page."""
+
+    def __init__(self, office: Office, address: str) -> None:
+        self._office = office
+        self._address = address
+
+    def of(self, browser: Browser, *, may_do: bool) -> dict[str, list[str]]:
+        page = browser.get(self._address) if may_do else None
+        if page and page.status_code == HTTPStatus.OK:
+            return form_of(page.content.decode())
+        return self._whole
+
+    @cached_property
+    def _whole(self) -> dict[str, list[str]]:
+        return form_of(self._office.visit("superuser").get(self._address).content.decode())
+
+
+def _done(page: Page, post: Post, office: Office, visitor: str, forms: Forms) -> str:
     """ "done", "refused", "asked to log in", or what else came of it."""
     rows = office.rows
     url = page.url(post.at, rows)
     browser = office.browser(visitor)
-    data = _form(browser, url, office) if post.has_form else {}
+    data = forms.of(browser, may_do=may(visitor, page.needed(post))) if post.has_form else {}
     before = everything_of_ours()
     answer = browser.post(url, data | post.filled(rows))
     answer.getvalue()
@@ -178,12 +220,3 @@ def _done(page: Page, post: Post, office: Office, visitor: str) -> str:
     if not changed and answer.status_code in refusals:
         return "refused"
     return f"{answer.status_code}, changed {changed}"
-
-
-def _form(browser: Browser, address: str, office: Office) -> dict[str, list[str]]:
-    """Of whoever does not get the page it is a form of before, from the days when one could: whether it is shown is not
-    what protects the page."""
-    page = browser.get(address)
-    if page.status_code != HTTPStatus.OK:
-        page = office.visit("superuser").get(address)
-    return form_of(page.content.decode())

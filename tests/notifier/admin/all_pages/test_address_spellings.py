@@ -1,6 +1,8 @@
 """One mailbox in several spellings, and numbers that no message should go to, on the pages where staff type them."""
 
+import re
 from datetime import datetime
+from typing import Any
 
 import pytest
 from django.test import Client as Browser
@@ -11,9 +13,10 @@ from notifier.clients import erasure
 from notifier.consent import provider_events, suppressions
 from notifier.consent.provider_events import Event, Kind
 from notifier.consent.suppressions import Evidence, Source
-from notifier.models import Channel, Client, Suppression
+from notifier.models import Channel, Client, ClientImport, Suppression
 from tests.notifier.admin.clients.test_client_admin import errors_of, filled_in
-from tests.support.factories import a_client
+from tests.support.factories import a_client, a_user
+from tests.support.forms import agree_to
 
 pytestmark = pytest.mark.both_engines
 
@@ -110,11 +113,51 @@ def test_a_number_of_before_stands_in_the_way_of_no_other_change(admin: Browser)
     assert Client.objects.get().name == "Robert"
 
 
-@pytest.mark.parametrize(("number", "told"), [("+493012345678", True), ("+4915112345678", False)])
-def test_a_landline_is_told_on_the_clients_page(admin: Browser, number: str, told: bool) -> None:
-    change = reverse("admin:notifier_client_change", args=[a_client(phone=number).pk]) + "?edit=1"
+#: What is said below the field of a number.
+NOTE = re.compile(r'<span id="phone-note" role="status">(.*?)</span>\s*</div>', re.DOTALL)
 
-    assert ("This is a landline number" in admin.get(change).content.decode()) is told
+
+def note_of(page: Any) -> str:
+    found = NOTE.search(page.content.decode())
+    assert found, "no note below the field"
+    return " ".join(re.sub(r"<[^>]+>", " ", found[1]).split())
+
+
+@pytest.mark.parametrize(("number", "told"), [("+493012345678", True), ("+4915112345678", False)])
+def test_a_landline_is_told_at_the_field_of_the_number(admin: Browser, number: str, told: bool) -> None:
+    change = reverse("admin:notifier_client_change", args=[a_client(phone=number, listings="both").pk])
+    said = "Landline No SMS is sent to this number." if told else ""
+
+    form, profile = admin.get(f"{change}?edit=1"), admin.get(change).content.decode()
+
+    assert note_of(form) == said
+    assert ("Landline: no SMS" in profile) is told
+    for page in (form.content.decode(), profile):
+        assert ("no effect: landline" in page) is told
+
+
+def test_a_landline_is_told_where_something_else_on_the_form_is_wrong(admin: Browser) -> None:
+    page = admin.post(ADD, filled_in(admin.get(ADD), name="", email="", phone="+49 30 12345678"))
+
+    assert list(errors_of(page)) == ["name"]
+    assert note_of(page) == "Landline No SMS is sent to this number."
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [("+49 30 12345678", True), ("030 12345678", True), ("+49 151 12345678", False), ("+49", False), ("", False)],
+)
+def test_the_field_asks_while_a_number_is_entered_whether_it_is_a_landlines(
+    admin: Browser, settings: Settings, typed: str, told: bool
+) -> None:
+    settings.PHONE_DEFAULT_REGION = "DE"
+    address = reverse("admin:notifier_client_phone")
+    assert f'hx-post="{address}"' in admin.get(ADD).content.decode()
+
+    answer = admin.post(address, {"phone": typed})
+
+    assert answer.status_code == 200
+    assert ("No SMS is sent to this number." in answer.content.decode()) is told
 
 
 def test_a_landline_is_told_when_it_is_entered_and_kept_with_the_number(admin: Browser) -> None:
@@ -143,14 +186,58 @@ def test_a_landline_is_told_when_it_is_entered_and_kept_with_the_number(admin: B
     [
         ("SE", "0701", "Include the country code: a number in Sweden looks like +46 70 123 45 67."),
         ("SE", "+44 12", "A number in Britain (UK) looks like +44 7400 123456."),
-        (None, "0701", "Include the country code, for example +1 202 555 0123."),
+        (
+            None,
+            "0701",
+            "Include the country code, as in +44 7400 123456 for Britain (UK) or +1 201-555-0123 for the United "
+            "States.",
+        ),
+        (None, "07400 123456", "Include the country code: as a number in Britain (UK) it is +44 7400 123456."),
     ],
 )
 def test_a_number_that_does_not_exist_is_told_with_an_example_of_its_country(
     admin: Browser, settings: Settings, region: str | None, number: str, words: str
 ) -> None:
     settings.PHONE_DEFAULT_REGION = settings.PHONENUMBER_DEFAULT_REGION = region
+    settings.CLIENT_TIME_ZONE = "UTC"
 
     page = admin.post(ADD, filled_in(admin.get(ADD), name="Bob", email="", phone=number))
 
     assert errors_of(page)["phone"] == [f"“{number}” is not a valid phone number. {words}"]
+
+
+def test_what_is_wrong_names_the_country_that_was_chosen_at_the_last_import(admin: Browser, settings: Settings) -> None:
+    settings.PHONE_DEFAULT_REGION = settings.PHONENUMBER_DEFAULT_REGION = None
+    settings.CLIENT_TIME_ZONE = "UTC"
+    for region, state in (("SE", "DONE"), ("GB", "DONE"), ("", "DONE"), ("NO", "UPLOADED")):
+        ClientImport.objects.create(file_name="spring.csv", content=b"", state=state, phone_region=region)
+
+    # By the digits alone it could be one of a mobile phone in New Zealand.
+    pages = [agree_to(admin, ADD, name="Bob", phone=number) for number in ("020 7946 0958", "0701")]
+
+    assert [errors_of(page)["phone"][0].partition("Include")[2] for page in pages] == [
+        " the country code: as a number in Britain (UK) it is +44 20 7946 0958.",
+        " the country code: a number in Britain (UK) looks like +44 7400 123456.",
+    ]
+
+
+def test_a_wrong_number_is_told_alike_wherever_one_is_entered(admin: Browser, settings: Settings) -> None:
+    settings.PHONE_DEFAULT_REGION = settings.PHONENUMBER_DEFAULT_REGION = None
+    settings.CLIENT_TIME_ZONE = "Europe/Stockholm"
+    user = reverse("admin:auth_user_change", args=[a_user(username="ben").pk])
+
+    pages = [
+        agree_to(admin, ADD, name="Bob", phone="0701"),
+        admin.post(SUPPRESS, {"channel": "sms", "address": "0701", "reason": "asked"}),
+        agree_to(admin, reverse("admin:account"), phone="0701"),
+        agree_to(admin, user, **{"profile-0-phone": "0701"}),
+    ]
+
+    for page in pages:
+        assert page.status_code == 200
+        assert "a number in Sweden looks like +46 70 123 45 67." in page.content.decode()
+        assert "+1" not in " ".join(str(error) for error in mistakes_on(page))
+
+
+def mistakes_on(page: Any) -> list[str]:
+    return re.findall(r'<ul class="errorlist[^>]*>(.*?)</ul>', page.content.decode(), re.DOTALL)

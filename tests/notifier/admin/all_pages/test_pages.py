@@ -260,7 +260,7 @@ def test_letting_somebody_try_again_says_what_it_comes_to(admin: Browser) -> Non
 
     text = " ".join(admin.get(page).content.decode().split())
 
-    assert "<h1>Let tom from 192.0.2.7 try again?</h1>" in text
+    assert "<h1>Unblock tom from 192.0.2.7?</h1>" in text
     agree_to(admin, page)
     assert not AccessAttempt.objects.exists()
 

@@ -129,8 +129,9 @@ def test_who_stopped_everything_meanwhile_has_stopped_everything(admin: Browser)
 
     client.refresh_from_db()
     assert (client.name, client.stopped_at is not None) == ("Ann Before", True)
-    assert "This has changed since you opened the page: the client stopped all messages (by the client)" in text_of(
-        page
+    assert (
+        "This has changed since you opened the page: the client unsubscribed from everything (by the client)"
+        in text_of(page)
     )
     assert admin.post(page_of(client), form_of(page.content.decode())).status_code == 302
     client.refresh_from_db()

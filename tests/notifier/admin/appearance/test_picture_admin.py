@@ -36,7 +36,7 @@ def test_an_upload_leads_to_what_shows_it_in_an_e_mail(admin: Browser) -> None:
     shown = text_of(page)
     assert f"![The new homes]({picture.url})" in shown
     assert "1,200 × 600" in shown
-    assert f"{max(1, round(picture.size_bytes / 1000))} kB" in shown
+    assert f"{picture.size_bytes:,} bytes ({max(1, round(picture.size_bytes / 1000))} kB)" in shown
     assert f'src="/pictures/{picture.name}" alt="The new homes" width="528" height="264"' in shown
 
 

@@ -52,7 +52,7 @@ def test_in_every_state_the_page_shows_text_audience_time_people_and_notificatio
     assert "Come and see, Cleo Client" in text
     assert reverse("admin:notifier_broadcast_email_preview", args=[broadcast.pk]) in text
     assert " to Listings by e-mail and SMS" in text
-    assert "<dt>Requested by</dt> <dd> ann, " in text
+    assert "<dt>Created by</dt> <dd> ann, " in text
     assert reverse("admin:notifier_notification_change", args=[broadcast.notification_id]) in text
     assert any(word in text for word in ("<dt>Scheduled for</dt>", "<dt>Starts</dt>", "Starts at"))
     if broadcast.approved_by:
@@ -147,8 +147,8 @@ def test_the_text_is_not_sent_with_every_poll_nor_shown_on_a_wall(admin: Browser
         (State.SCHEDULED, "2099-01-02T16:00+00:00", "starts 2 Jan 2099, 16:00"),
         (State.AWAITING_APPROVAL, "2099-01-02T16:00+00:00", "starts 2 Jan 2099, 16:00"),
         (State.AWAITING_APPROVAL, None, "once approved"),
-        (State.AWAITING_APPROVAL, "2001-01-02T16:00+00:00", "once approved"),
-        (State.SCHEDULED, "2001-01-02T16:00+00:00", "about to start"),
+        (State.AWAITING_APPROVAL, "2001-01-02T16:00+00:00", "was due 2 Jan 2001, 16:00"),
+        (State.SCHEDULED, "2001-01-02T16:00+00:00", "was due 2 Jan 2001, 16:00"),
         (State.CANCELLED, None, "–"),
     ],
 )

@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,8 +13,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from notifier.admin.deliveries import results
-from notifier.models import Broadcast
-from tests.support.factories import a_broadcast, a_client, a_delivery, a_user
+from notifier.models import Broadcast, ClientCounts, Topic
+from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification, a_user
 
 pytestmark = pytest.mark.both_engines(only_full=True)
 
@@ -22,6 +22,7 @@ pytestmark = pytest.mark.both_engines(only_full=True)
 State = Broadcast.State
 COUNTS = {"email": {"SENT": 1165, "FAILED": 12, "PENDING": 800, "SKIPPED": 18}, "sms": {"UNKNOWN": 3}}
 TALLY = {"audience": 1998, "rate": 20.0, "counts": COUNTS}
+PAST = datetime(2026, 5, 1, 9, 30, tzinfo=UTC)
 VIEW, CONTROL = "notifier.view_broadcast", "notifier.control_broadcast"
 RESOLVE = "notifier.resolve_delivery"
 
@@ -35,7 +36,8 @@ def act_url(broadcast: Broadcast, name: str) -> str:
 
 
 def a_told_broadcast(**fields: Any) -> Broadcast:
-    told: dict[str, Any] = {"tally": TALLY, "tallied_at": timezone.now(), "audience": 1998}
+    # Not a moment ago: what is settled now comes on the page all the same.
+    told: dict[str, Any] = {"tally": TALLY, "tallied_at": timezone.now() - timedelta(minutes=1), "audience": 1998}
     return a_broadcast(**told | fields)
 
 
@@ -56,8 +58,75 @@ def test_the_list_tells_when_each_began_and_by_whom(admin: Browser) -> None:
 
     assert '1 May 2026, 09:30 <span class="quiet">by tom</span>' in text
     assert '– <span class="quiet">by the command line</span>' in text
-    # Nobody has been counted yet: that is not 0.
-    assert re.findall(r'class="field-audience_shown">(.*?)</td>', text) == ["–", "1,998"]
+    # Nobody has been counted yet: that is not 0. Who was skipped was not to be sent to.
+    assert re.findall(r'class="field-audience_shown">(.*?)</td>', text) == ["–", "1,980"]
+
+
+def test_while_the_audience_is_worked_out_the_list_promises_no_total(admin: Browser) -> None:
+    counts = {"email": {"SENT": 400}}
+    a_told_broadcast(cursor=430, audience_upto=1000, tally={"audience": 400, "rate": 9.0, "counts": counts})
+
+    text = text_of(admin.get(reverse("admin:notifier_broadcast_changelist")))
+
+    assert "400 so far" in text
+    assert "43%" in text
+    assert "100%" not in text
+
+
+def cells(browser: Browser, column: str) -> list[str]:
+    """From the list, the newest first."""
+    text = text_of(browser.get(reverse("admin:notifier_broadcast_changelist")))
+    return re.findall(rf'class="field-{column}[^"]*">(.*?)</td>', text)
+
+
+def count_clients(topic: Topic, **agreed: int) -> None:
+    """As the dispatcher does each minute."""
+    counts = {"clients": 9, "archived": 0, "consents": {str(topic.pk): agreed}}
+    ClientCounts.objects.create(pk=1, counts=counts, counted_at=timezone.now())
+
+
+def test_the_list_tells_about_how_many_it_will_be_of_what_has_not_started(admin: Browser) -> None:
+    both, only_email = a_notification(), a_notification(sms_body="")
+    count_clients(both.topic, email=1200, sms=34)
+    for notification, state in ((only_email, State.SCHEDULED), (both, State.AWAITING_APPROVAL), (both, State.REJECTED)):
+        a_broadcast(notification=notification, state=state, started_at=None)
+    first = a_told_broadcast(notification=both)
+    a_broadcast(notification=both, state=State.SCHEDULED, started_at=None, follows=first)
+
+    assert cells(admin, "audience_shown") == ["–", "1,980", "about 1,234", "about 1,234", "about 1,200"]
+
+
+def test_the_list_takes_no_query_more_for_the_audience_of_many(admin: Browser) -> None:
+    count_clients(a_broadcast(state=State.SCHEDULED, started_at=None).topic, email=5)
+    cells(admin, "audience_shown")
+    with CaptureQueriesContext(connection) as one:
+        cells(admin, "audience_shown")
+    for _ in range(3):
+        a_broadcast(state=State.SCHEDULED, started_at=None)
+
+    with CaptureQueriesContext(connection) as many:
+        assert cells(admin, "audience_shown") == ["about 5"] * 4
+
+    assert len(many) == len(one)
+
+
+@pytest.mark.parametrize(
+    ("fields", "shown"),
+    [
+        ({"state": State.AWAITING_APPROVAL, "scheduled_for": PAST}, "was due 1 May 2026, 09:30"),
+        ({"state": State.SCHEDULED, "scheduled_for": PAST}, "was due 1 May 2026, 09:30"),
+        ({"state": State.REJECTED, "scheduled_for": PAST}, "was planned for 1 May 2026, 09:30"),
+        ({"state": State.SCHEDULED, "scheduled_for": datetime(2999, 5, 1, tzinfo=UTC)}, "starts 1 May 2999, 00:00"),
+        ({"state": State.AWAITING_APPROVAL}, "once approved"),
+        # The end of the time to undo it is nobody's plan.
+        ({"state": State.SCHEDULED, "scheduled_for": PAST, "undo_until": PAST}, "about to start"),
+        ({"state": State.CANCELLED, "scheduled_for": PAST, "undo_until": PAST}, "–"),
+    ],
+)
+def test_the_list_tells_the_time_that_was_planned(admin: Browser, fields: dict[str, Any], shown: str) -> None:
+    a_broadcast(started_at=None, **fields)
+
+    assert cells(admin, "begun") == [f'{shown} <span class="quiet">by the command line</span>']
 
 
 # --- The page ---------------------------------------------------------------------------------------------------------

@@ -2,19 +2,30 @@
 
 import re
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import strip_tags
 from pytest_django.fixtures import Settings
 
+from notifier.audience import value_shapes
 from notifier.delivery import claims, fanout, sweeps
-from notifier.models import Broadcast, Channel, Client, Delivery, Notification
+from notifier.models import Broadcast, Channel, Client, Delivery, Notification, Process
+from notifier.wording import wall_clocks
 from tests.notifier.admin.broadcasts.test_broadcast_admin import act_url, page_of, text_of
-from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification
+from tests.support.factories import (
+    a_broadcast,
+    a_client,
+    a_delivery,
+    a_notification,
+    an_open_breaker,
+    processes_at_work,
+)
 from tests.support.forms import form_of
 
 pytestmark = pytest.mark.both_engines
@@ -218,6 +229,246 @@ def test_a_second_person_is_asked_by_the_audience_whatever_the_cap_keeps_back(
 
     page = admin.get(confirm_page(notification))
 
-    assert "Ask for approval to send" in text_of(page)
+    assert "for approval</span>" in text_of(page)
+    assert "Clients who have reached the frequency cap count too." in text_of(page)
     admin.post(confirm_page(notification), form_of(page.content.decode()))
     assert made().state == State.AWAITING_APPROVAL
+
+
+# --- Quiet hours ------------------------------------------------------------------------------------------------------
+@pytest.fixture
+def quiet_until(settings: Settings) -> datetime:
+    """In one to two hours they end for everybody whose time zone is not told."""
+    end = (timezone.now() + timedelta(hours=2)).replace(minute=0, second=0, microsecond=0)
+    settings.CLIENT_TIME_ZONE = "UTC"
+    settings.QUIET_HOURS = {"email": ((end - timedelta(hours=4)).time(), end.time()), "sms": None}
+    return end
+
+
+def in_quiet_hours() -> Client:
+    return a_client(phone=None, listings="email")
+
+
+def outside_quiet_hours() -> Client:
+    """Twelve hours away."""
+    client = in_quiet_hours()
+    Client.objects.filter(pk=client.pk).update(time_zone="Etc/GMT-12")
+    return client
+
+
+def measured() -> None:
+    """A message each second."""
+    a_broadcast(tally={"throughput": {"email": {"given": 60, "seconds": 60}}}, state=State.FINISHED)
+
+
+def text_in(page: Any, part: str) -> str:
+    """What is read in the element with this id or class, on one line."""
+    found = re.search(rf'(?:id|class)="{part}(?: [^"]*)?"[^>]*>(.*?)</(?:dd|p|ul)>', page.content.decode(), re.DOTALL)
+    assert found, part
+    return " ".join(strip_tags(found[1]).split())
+
+
+def test_each_client_counts_once_as_the_claims_then_decide(admin: Browser, quiet_until: datetime) -> None:
+    for _ in range(3):
+        in_quiet_hours()
+    outside_quiet_hours()
+    for client in (in_quiet_hours(), outside_quiet_hours()):
+        for ago in (DAY, 2 * DAY):
+            a_delivery(client=client, state="SENT", settled_at=timezone.now() - ago)
+    Broadcast.objects.update(state=State.FINISHED, finished_at=timezone.now())
+
+    page = admin.get(confirm_page(notification := a_notification()))
+
+    until = wall_clocks.with_zone(quiet_until)
+    assert text_in(page, "held-back") == (
+        f"E-mail: 1 is outside quiet hours, 3 wait for quiet hours to end at {until}, "
+        "2 have reached the frequency cap and will be skipped."
+    )
+    admin.post(confirm_page(notification), form_of(page.content.decode()))
+    assert happens(made())["email"] == 1
+    # Those over the cap who are in quiet hours are skipped when these end.
+    assert made().deliveries.filter(state="SKIPPED").count() == 1
+    waiting = made().deliveries.filter(state="PENDING", due_at=quiet_until)
+    assert waiting.count() == 4
+    ids = list(waiting.values_list("pk", flat=True))
+    late = quiet_until + timedelta(seconds=1)
+    mine: dict[str, Any] = {"broadcast_id": made().pk, "channel": Channel.EMAIL, "delivery_ids": ids}
+    assert len(claims.claim(**mine, token=uuid.uuid4(), now=late).messages) == 3
+    assert made().deliveries.filter(state="SKIPPED").count() == 2
+
+
+def test_the_time_is_when_the_first_and_the_last_go_out(admin: Browser, quiet_until: datetime) -> None:
+    processes_at_work(timezone.now())
+    measured()
+    for _ in range(3):
+        in_quiet_hours()
+
+    page = admin.get(confirm_page(a_notification(sms_body="")))
+
+    begins, ends = (wall_clocks.with_zone(quiet_until + timedelta(minutes=number)) for number in (0, 1))
+    time = text_in(page, "duration")
+    assert time.startswith(
+        f"Starts {begins} all clients are in quiet hours until then. The last message goes out at about {ends}"
+    )
+    # Of another time than now nobody knows it, and the page says what will be.
+    assert "About 3 seconds from its start. Clients in quiet hours at that time get it when these end" in time
+
+
+def test_what_is_scheduled_is_counted_for_its_time(admin: Browser, quiet_until: datetime) -> None:
+    """Now all are in quiet hours, and at its time none of them are."""
+    processes_at_work(timezone.now())
+    measured()
+    in_quiet_hours()
+    broadcast = a_broadcast(
+        notification=a_notification(sms_body=""),
+        state=State.AWAITING_APPROVAL,
+        needs_approval=True,
+        started_at=None,
+        audience_upto=0,
+        scheduled_for=quiet_until + timedelta(hours=2),
+    )
+
+    page = admin.get(reverse("admin:notifier_broadcast_approve", args=[broadcast.pk]))
+
+    assert text_in(page, "duration").startswith("About 1 second at the current speed")
+    assert text_in(page, "held-back") == "Nobody is in quiet hours or has reached the frequency cap."
+
+
+def test_what_starts_now_is_counted_for_now_whatever_its_time_was(admin: Browser, quiet_until: datetime) -> None:
+    processes_at_work(timezone.now())
+    measured()
+    in_quiet_hours()
+    broadcast = a_broadcast(
+        notification=a_notification(sms_body=""),
+        state=State.SCHEDULED,
+        started_at=None,
+        audience_upto=0,
+        scheduled_for=quiet_until + timedelta(hours=2),
+    )
+
+    page = admin.get(act_url(broadcast, "start-now"))
+
+    assert text_in(page, "duration").startswith(f"Starts {wall_clocks.with_zone(quiet_until)}")
+
+
+def test_an_approval_promises_now_only_where_nobody_waits(admin: Browser, quiet_until: datetime) -> None:
+    processes_at_work(timezone.now())
+    processes_at_work(timezone.now())
+    outside_quiet_hours()
+    fields: dict[str, Any] = {
+        "state": State.AWAITING_APPROVAL,
+        "needs_approval": True,
+        "started_at": None,
+        "audience_upto": 0,
+    }
+    broadcast = a_broadcast(notification=a_notification(sms_body=""), **fields)
+    url = reverse("admin:notifier_broadcast_approve", args=[broadcast.pk])
+    assert "Approve and send 1 e-mail now" in text_of(admin.get(url))
+
+    in_quiet_hours()
+
+    page = text_of(admin.get(url))
+    assert "Approve and send 2 e-mails" in page
+    assert "2 e-mails now" not in page
+
+
+# --- What is stopped --------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", ["confirm", "approve"])
+def test_a_stopped_channel_is_said_and_no_time_is_promised(admin: Browser, name: str) -> None:
+    now = timezone.now()
+    processes_at_work(now)
+    measured()
+    a_client(listings="both")
+    if name == "confirm":
+        url = confirm_page(a_notification())
+    else:
+        broadcast = a_broadcast(state=State.AWAITING_APPROVAL, needs_approval=True, started_at=None, audience_upto=0)
+        url = reverse("admin:notifier_broadcast_approve", args=[broadcast.pk])
+    assert "stopped" not in text_of(admin.get(url))
+    assert text_in(admin.get(url), "duration").startswith("About 1 second")
+
+    Process.objects.filter(channel=Channel.SMS).delete()
+    an_open_breaker(now=now, channel=Channel.EMAIL)
+    page = admin.get(url)
+
+    assert "E-mail stopped: paused automatically. It is tried again automatically" in text_of(page)
+    assert "SMS stopped: no consumer is running. Ask your administrator to start one." in text_of(page)
+    assert text_in(page, "duration").startswith("Not known while sending is stopped")
+
+
+def test_a_stopped_channel_that_is_not_used_is_not_told(admin: Browser) -> None:
+    processes_at_work(timezone.now())
+    Process.objects.filter(channel=Channel.SMS).delete()
+    a_client(listings="both")
+
+    assert "stopped" not in text_of(admin.get(confirm_page(a_notification(sms_body=""))))
+
+
+# --- SMS segments -----------------------------------------------------------------------------------------------------
+def test_segments_are_of_those_who_will_get_it(admin: Browser, settings: Settings) -> None:
+    settings.CAPS = {"email": None, "sms": (1, 7)}
+    for name in ("Ann", "Bo"):
+        a_client(first_name=name, listings="sms")
+    for _ in range(3):
+        full = a_client(first_name="Bartholomew", listings="sms")
+        a_delivery(client=full, channel=Channel.SMS, state="SENT", settled_at=timezone.now() - DAY)
+    Broadcast.objects.update(state=State.FINISHED, finished_at=timezone.now())
+    notification = a_notification(sms_body="x" * 157 + "{{ first_name }}")
+
+    page = admin.get(confirm_page(notification))
+
+    segments = text_in(page, "segments")
+    assert segments.startswith("2 exact for what is on record now; at most 1 per SMS")
+    with patch.object(value_shapes, "MAX_SHAPES", 1):
+        sampled = text_in(admin.get(confirm_page(notification)), "segments")
+    assert sampled.startswith("About 2 estimated from 1 of these SMS; the longest has 1 segment")
+
+
+def test_where_all_are_over_the_cap_the_page_says_why_nobody_gets_it(admin: Browser) -> None:
+    over_the_cap()
+
+    page = text_of(admin.get(confirm_page(a_notification(sms_body=""))))
+
+    assert "Nobody would get this now: all clients who agreed have reached the frequency cap." in page
+
+
+def test_a_critical_one_has_numbers_of_its_own(admin: Browser) -> None:
+    notification = three_of_five()
+
+    summary = admin.get(confirm_page(notification)).context["summary"]
+
+    assert summary.total == 4
+    assert summary.if_critical.total == 6
+    assert summary.if_critical.duration.at_once == 6
+
+
+# --- Whose copy is shown ----------------------------------------------------------------------------------------------
+def test_one_reader_is_shown_both_and_named(admin: Browser) -> None:
+    a_client(name="Only Sms", listings="sms")
+    a_client(name="Only Mail", listings="email")
+    a_client(name="Ann Both", listings="both", email="ann@example.com")
+    notification = a_notification(email_body="Dear {{ name }}", sms_body="Hi {{ name }}")
+
+    page = text_of(admin.get(confirm_page(notification)))
+    frame = text_of(admin.get(reverse("admin:notifier_notification_email_preview", args=[notification.pk])))
+
+    assert "Shown for Ann Both, who would get it." in page
+    assert "Hi Ann Both" in page
+    assert "Dear Ann Both" in page
+    assert "Dear Ann Both" in frame
+    assert "to ann@example.com" in page
+    assert "Only" not in page
+
+
+def test_a_mail_that_nobody_gets_is_shown_for_nobody(admin: Browser) -> None:
+    over_the_cap()
+    a_client(name="Bob Sms", listings="sms")
+    notification = a_notification(email_body="Dear {{ name }}", sms_body="Hi {{ name }}")
+
+    page = text_of(admin.get(confirm_page(notification)))
+    frame = text_of(admin.get(reverse("admin:notifier_notification_email_preview", args=[notification.pk])))
+
+    assert "all clients who agreed have reached the frequency cap" not in page
+    assert "The e-mail is shown for Alex Example, a made-up client; the SMS is shown for Bob Sms" in page
+    assert "Dear Alex Example" in frame
+    assert "@example.com</span>" not in page

@@ -44,14 +44,19 @@ def words_of(page: Any) -> str:
 
 
 # --- The page ---------------------------------------------------------------------------------------------------------
-def test_the_page_tells_the_numbers_and_the_balance_from_the_tally(admin: Browser) -> None:
+def test_the_page_tells_the_numbers_from_the_tally_and_each_means_one_thing(admin: Browser) -> None:
     everything_runs()
     broadcast = a_told_broadcast()
 
     text = words_of(admin.get(page_of(broadcast)))
 
-    assert "Audience 1,998 = 800 waiting + 1,165 sent + 12 failed + 3 unknown + 18 skipped" in text
-    assert "The numbers don’t add up" not in text
+    # Messages are those to be sent, here as on the confirm page; who was skipped is said by itself.
+    assert "Messages 1,977 e-mails and 3 SMS, and 18 skipped" in text
+    assert "Audience Clients who agreed to Listings by e-mail and SMS Messages" in text
+    assert "1,998" not in text
+    # They add up, so nothing is said of that.
+    assert " = " not in text
+    assert "add up" not in text
     assert "Time About 40 seconds left" in text
 
 
@@ -63,7 +68,7 @@ def test_sent_remaining_and_problems_are_the_first_figures(admin: Browser) -> No
         shown = [words_of(admin.get(page_of(broadcast), query)) for broadcast in (running, finished)]
 
         figures = "Sent 1,165 of 1,980 (58%) Remaining 800 Problems 15 12 failed, 3 unknown"
-        assert f"Running {figures} Per second 20 Time" in shown[0]
+        assert f"Sending {figures} Per second 20 Time" in shown[0]
         # Nothing but when it ended stands before them.
         before, found, after = shown[1].partition(figures)
         assert found
@@ -92,7 +97,7 @@ def test_while_the_audience_is_worked_out_remaining_says_how_far_that_is(admin: 
 def test_books_that_do_not_balance_are_told_as_they_are(admin: Browser) -> None:
     text = text_of(admin.get(page_of(a_told_broadcast(tally=TALLY | {"audience": 2000}))))
 
-    assert "The numbers don’t add up: 1,998 counted" in text
+    assert "The numbers don’t add up: there should be 2,000 in all, and 1,998 are counted: 800 waiting + " in text
 
 
 def test_the_page_tells_who_started_it_and_what_is_not_running(admin: Browser, superuser: Any) -> None:
@@ -101,6 +106,15 @@ def test_the_page_tells_who_started_it_and_what_is_not_running(admin: Browser, s
     assert "by root" in text
     assert "No dispatcher is running. Start one with: python manage.py run_dispatcher" in text
     assert "No SMS consumer is running" in text
+
+
+def test_commands_are_only_for_those_who_look_after_the_processes(staff: LogIn) -> None:
+    page = page_of(a_told_broadcast())
+
+    text = text_of(staff(VIEW).get(page))
+    assert "No SMS consumer is running. Ask your administrator to start one." in text
+    assert "manage.py" not in text
+    assert "python manage.py run_consumer sms" in text_of(staff(VIEW, "notifier.view_process").get(page))
 
 
 def test_the_page_tells_what_of_it_does_not_work_while_that_lasts(admin: Browser) -> None:
@@ -136,9 +150,9 @@ def test_the_feed_says_problems_first_and_what_fifty_have_in_common_once(admin: 
     page = admin.get(page_of(broadcast))
 
     assert (
-        "Latest activity Client Outcome Time Problems "
+        "Latest activity Client Status Time Problems "
         "Fay 50, Fay 49, Fay 48 Failed SMS 48 more: number not in service (time) "
-        "Most recent Sam 1 Sent E-mail (time) Sam 0 Sent E-mail (time) All deliveries"
+        "Most recent Sam 1 Sent E-mail (time) Sam 0 Sent E-mail (time) All messages"
     ) in TIME.sub("(time)", words_of(page))
     assert words_of(page).count("number not in service") == 1
     behind = list_of(broadcast, state__exact="FAILED", channel__exact="sms", reason="number not in service")
@@ -149,6 +163,97 @@ def test_the_feed_says_problems_first_and_what_fifty_have_in_common_once(admin: 
     for unlinked in (admin.get(page_of(broadcast), {"wall": "1"}), staff(VIEW).get(page_of(broadcast))):
         assert "48 more: number not in service" in words_of(unlinked)
         assert escape(behind) not in text_of(unlinked)
+
+
+def test_the_feed_of_what_has_ended_is_short_and_below_what_it_was(admin: Browser) -> None:
+    broadcast = a_told_broadcast(state=State.FINISHED, finished_at=timezone.now())
+    for number in range(8):
+        a_delivery(broadcast=broadcast, client=a_client(name=f"Sam {number}"), state="SENT")
+    a_delivery(broadcast=broadcast, client=a_client(name="Fay"), state="FAILED", detail="number not in service")
+
+    for text in (words_of(admin.get(page_of(broadcast))), words_of(poll(admin, broadcast))):
+        problems, about = (
+            text.index(heading) for heading in ("Problems Client Status Time Fay Failed", "About this broadcast")
+        )
+        newest = text.index("Latest activity")
+        assert about < problems < newest
+        assert text.count("Sent E-mail") == 5
+        assert "All messages of this broadcast" in text[newest:]
+    page = words_of(admin.get(page_of(broadcast)))
+    assert page.index("About this broadcast") < page.index(" Text Three new homes ") < page.index("Latest activity")
+
+
+def test_while_it_is_counted_each_second_no_line_is_newer_than_the_figures(admin: Browser) -> None:
+    broadcast = a_told_broadcast(tallied_at=timezone.now())
+    for name, seconds in (("Ann Example", -1), ("Bob Baker", 1)):
+        settled_at = timezone.now() + timedelta(seconds=seconds)
+        a_delivery(broadcast=broadcast, client=a_client(name=name), state="SENT", settled_at=settled_at)
+
+    assert "Ann Example Sent" in words_of(poll(admin, broadcast))
+    assert "Bob Baker" not in words_of(poll(admin, broadcast))
+
+    # With the dispatcher gone the figures stand still, and the lines go on.
+    Broadcast.objects.update(tallied_at=timezone.now() - timedelta(minutes=1))
+    assert "Bob Baker Sent" in words_of(poll(admin, broadcast))
+
+
+def test_before_anybody_has_counted_no_figure_is_nought(admin: Browser) -> None:
+    text = words_of(admin.get(page_of(a_told_broadcast(tally={}, tallied_at=None))))
+
+    assert "Sent – Counting… Remaining – Problems – Per second – Time –" in text
+    assert "E-mail SMS Waiting – Sending – Retrying – Sent – Failed – Unknown – Skipped – Cancelled –" in text
+
+
+def test_while_the_audience_is_worked_out_no_share_is_told(admin: Browser) -> None:
+    counts = {"email": {"SENT": 400}}
+    broadcast = a_told_broadcast(cursor=430, audience_upto=1000, tally={"audience": 400, "rate": 9.0, "counts": counts})
+
+    text = words_of(admin.get(page_of(broadcast)))
+
+    assert "Sent 400 of 400 so far" in text
+    assert "400 sent so far" in text
+    assert "100%" not in text
+    assert "Messages 400 e-mails so far" in text
+
+
+def test_a_slow_end_is_told_as_it_is(admin: Browser) -> None:
+    everything_runs()
+    counts = {"email": {"SENT": 40, "RETRYING": 2}}
+    broadcast = a_told_broadcast(tally={"audience": 42, "rate": 0.4, "counts": counts})
+
+    text = words_of(admin.get(page_of(broadcast)))
+
+    assert "Remaining 2 waiting for the next attempt" in text
+    assert "Per second – Time –" in text
+
+    Broadcast.objects.update(tally={"audience": 42, "rate": 0.4, "counts": {"email": {"SENT": 40, "PENDING": 2}}})
+    assert "Per second 0.4 Time About 5 seconds left" in words_of(poll(admin, broadcast))
+
+
+def test_all_that_changes_with_the_state_comes_with_a_poll(admin: Browser) -> None:
+    original = a_told_broadcast(state=State.FINISHED, finished_at=timezone.now())
+    now: dict[str, Any] = {"scheduled_for": timezone.now(), "undo_until": timezone.now()}
+    broadcast = a_told_broadcast(state=State.SCHEDULED, started_at=None, follows=original, tally={}, **now)
+    assert f"· follow-up to #{original.pk}" in words_of(admin.get(page_of(broadcast)))
+    assert f"· follow-up to #{original.pk}" in words_of(poll(admin, broadcast))
+
+    Broadcast.objects.filter(pk=broadcast.pk).update(state=State.CANCELLED, follows=None)
+
+    polled = text_of(poll(admin, broadcast))
+    assert '<span id="lead" hx-swap-oob="true">' in polled
+    assert "created" in polled
+    assert "follow-up to" not in polled
+
+
+def test_an_edit_of_its_text_loads_the_page_anew(admin: Browser) -> None:
+    broadcast = a_told_broadcast(state=State.AWAITING_APPROVAL, started_at=None, tally={})
+    page = admin.get(page_of(broadcast))
+    shown = page.context["text_version"]
+    assert f'id="text-shown" value="{shown}"' in text_of(page)
+
+    assert "HX-Refresh" not in poll(admin, broadcast, text=shown)
+    Broadcast.objects.update(subject="Four new homes")
+    assert poll(admin, broadcast, text=shown)["HX-Refresh"] == "true"
 
 
 def test_a_poll_brings_each_client_as_they_are_reached(admin: Browser) -> None:
@@ -366,6 +471,7 @@ def test_what_has_ended_says_nothing_of_the_present(admin: Browser) -> None:
 
 
 def test_what_is_paused_has_no_speed(admin: Browser) -> None:
+    everything_runs()
     tally = {"audience": 3, "rate": 8.0, "counts": {"email": {"SENT": 1, "PENDING": 2}}}
     running, paused = (a_told_broadcast(tally=tally, state=state) for state in ("RUNNING", "PAUSED"))
 
@@ -432,12 +538,12 @@ def test_what_is_said_aloud_changes_with_each_tenth_and_is_not_said_twice(admin:
     Broadcast.objects.update(tally={"audience": 1998, "counts": counts})
     spoken = text_of(poll(admin, broadcast, said=said))
     Broadcast.objects.update(finished_at=timezone.now() + timedelta(seconds=1), state="FINISHED")
-    ended = text_of(poll(admin, broadcast, said="Running: 90% sent."))
+    ended = text_of(poll(admin, broadcast, said="Sending: 90% sent."))
 
-    assert said.startswith("Running: 50% sent.")
+    assert said.startswith("Sending: 50% sent.")
     assert 'id="said"' not in silent
     assert '<div id="said" hx-swap-oob="innerHTML">' in spoken
-    assert "Running: 90% sent." in spoken
+    assert "Sending: 90% sent." in spoken
     assert "Finished: 1,900 of 1,998 sent." in ended
 
 

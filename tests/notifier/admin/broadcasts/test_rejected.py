@@ -7,7 +7,8 @@ from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
 
-from notifier.models import Broadcast
+from notifier.models import Broadcast, Notification
+from notifier.notifications import statuses
 from notifier.staff import groups
 from tests.notifier.admin.broadcasts.test_broadcast_admin import page_of, text_of
 from tests.notifier.admin.conftest import LogIn
@@ -51,11 +52,39 @@ def test_it_never_says_that_everybody_got_it_and_offers_the_text_to_nobody(admin
 def test_who_may_write_edits_and_resubmits_it(staff: LogIn) -> None:
     broadcast = a_rejected()
 
-    page = staff(VIEW, groups.VIEW_NOTIFICATION, groups.CHANGE_NOTIFICATION).get(page_of(broadcast))
+    rights = (VIEW, groups.VIEW_NOTIFICATION, groups.CHANGE_NOTIFICATION, groups.SEND_BROADCAST)
+
+    page = staff(*rights).get(page_of(broadcast))
 
     edit = reverse("admin:notifier_notification_change", args=[broadcast.notification_id])
     assert f'id="resubmit" href="{edit}">Edit and resubmit…</a>' in text_of(page)
     assert page.client.get(edit).status_code == 200
+
+
+def test_who_may_write_and_not_send_edits_it_and_hands_it_over(staff: LogIn) -> None:
+    broadcast = a_rejected()
+
+    text = text_of(staff(VIEW, groups.VIEW_NOTIFICATION, groups.CHANGE_NOTIFICATION).get(page_of(broadcast)))
+
+    assert "Edit the text…</a>" in text
+    assert "then mark it as ready to send again." in text
+    assert "resubmit…" not in text
+
+
+def test_who_may_send_is_told_whom_to_ask_and_sends_it_once_it_is_ready(staff: LogIn) -> None:
+    broadcast, eve = a_rejected(), a_user(username="eve", group=groups.EDITORS)
+    notification = broadcast.notification
+    sender = staff(*groups.permissions_of(groups.SENDERS))
+    assert "Ask an editor to edit the text and mark it as ready to send." in text_of(sender.get(page_of(broadcast)))
+    Notification.history.filter(id=notification.pk).update(history_user=eve)
+    assert "Ask eve to edit the text and mark it as ready to send." in text_of(sender.get(page_of(broadcast)))
+
+    statuses.mark_ready(notification=notification, by=eve, now=timezone.now())
+
+    text = text_of(sender.get(page_of(broadcast)))
+    send = reverse("admin:notifier_notification_broadcast", query={"ids": notification.pk})
+    assert f'href="{send}">View and send…</a>' in text
+    assert sender.get(send).status_code == 200
 
 
 def test_who_may_not_write_is_sent_to_where_somebody_may(staff: LogIn) -> None:

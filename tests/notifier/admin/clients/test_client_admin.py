@@ -138,8 +138,8 @@ def test_the_page_of_an_archived_client_says_so(admin: Browser) -> None:
     archived = admin.get(page_of(a_client(is_active=False))).content.decode()
     active = admin.get(page_of(a_client())).content.decode()
 
-    assert "This client is not sent anything" in archived
-    assert "This client is not sent anything" not in active
+    assert "Nothing is sent to this client" in archived
+    assert "Nothing is sent to this client" not in active
 
 
 @pytest.mark.parametrize("method", ["get", "post"])

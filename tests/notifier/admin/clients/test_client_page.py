@@ -277,7 +277,7 @@ def test_the_page_tells_who_archived_the_client(admin: Browser, superuser: Any) 
     client = a_client()
     archiving.archive(clients=Client.objects.all(), by=superuser, now=timezone.now())
 
-    assert ", by root. This client is not sent anything" in text_of(admin, page_of(client))
+    assert ", by root. Nothing is sent to this client" in text_of(admin, page_of(client))
 
 
 def test_each_part_needs_its_permission(staff: LogIn) -> None:

@@ -261,7 +261,7 @@ def test_the_page_says_that_they_stopped_everything_and_how_each_yes_began(admin
 
     text = text_of(admin, page_of(client))
 
-    assert "this client stopped all messages on their preference page" in text
+    assert "this client unsubscribed from everything on their preference page" in text
     evidence = text[text.index("Consent history") :]
     assert evidence.count("No consent") == 1
     assert evidence.count("Withdrawn") == 3

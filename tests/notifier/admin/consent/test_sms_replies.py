@@ -241,11 +241,11 @@ def test_the_overview_tells_how_many_wait(admin: Browser) -> None:
     assert "concern-inbox" not in text(admin, index)
 
     a_reply()
-    assert "1 unread SMS reply" in text(admin, index)
+    assert "1 SMS reply hasn’t been read yet." in text(admin, index)
     a_reply()
     page = text(admin, index)
 
-    assert "2 unread SMS replies without a keyword" in page
+    assert "2 SMS replies haven’t been read yet." in page
     assert f"{LIST}?state=unread" in page
 
 

@@ -56,7 +56,7 @@ def test_the_export_has_a_row_for_each_delivery_that_the_list_finds(admin: Brows
     failed = csv_of(admin.get(export_of("csv", broadcast, state__exact="FAILED")))
 
     header, *rows = csv_of(everything)
-    assert everything["Content-Disposition"] == f'attachment; filename="broadcast-{broadcast.pk}-deliveries.csv"'
+    assert everything["Content-Disposition"] == f'attachment; filename="broadcast-{broadcast.pk}-messages.csv"'
     assert everything["Content-Type"] == "text/csv; charset=utf-8"
     assert header == list(export.HEADER)
     moment = settled_at.isoformat(sep=" ")
@@ -81,9 +81,9 @@ def test_who_took_addresses_out_is_on_record_for_staff(admin: Browser, staff: Lo
 
     assert refused.status_code == 403
     assert f'href="{pages[0]}"' in listed
-    assert shown.count("Exported deliveries as") == 2
-    assert "Exported deliveries as CSV." in shown
-    assert "Exported deliveries as XLSX, of which state__exact=FAILED, what a search found." in shown
+    assert shown.count("Exported messages as") == 2
+    assert "Exported messages as CSV." in shown
+    assert "Exported messages as XLSX, of which state__exact=FAILED, what a search found." in shown
     assert "root" in shown
     # It would outlive an erasure.
     assert "ann@example.com" not in shown

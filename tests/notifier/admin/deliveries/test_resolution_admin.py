@@ -46,7 +46,7 @@ def test_the_deliveries_of_a_decision_are_one_click_away(admin: Browser) -> None
 
     assert url in text_of(admin.get(reverse("admin:notifier_resolution_change", args=[resolution.pk])))
     assert list(page.context["cl"].result_list) == [row]
-    assert f"Deliveries of decision #{resolution.pk}" in text_of(page)
+    assert f"Messages of decision #{resolution.pk}" in text_of(page)
     for nobody in ("x", "99999999999999999999"):
         assert not admin.get(f"{reverse(LIST)}?resolution={nobody}").context["cl"].result_list
 

@@ -117,7 +117,7 @@ def test_the_number_to_be_sent_again_is_what_then_goes_out(admin: Browser) -> No
     asked = text_of(admin.get(asking("send-again", *rows)))
     admin.post(asking("send-again", *rows), answer())
 
-    assert "Send 2 deliveries again?" in asked
+    assert "Send 2 messages again?" in asked
     assert "Send 2 again</button>" in asked
     assert "<strong>2</strong> of these would be skipped: address suppressed (2)" in asked
     assert "will be sent again" not in asked.partition('id="then"')[0]
@@ -166,7 +166,7 @@ def test_the_page_counts_by_state_and_says_what_is_left_and_why(admin: Browser) 
     again = text_of(admin.get(asking("send-again", list="")))
     mark = text_of(admin.get(asking("mark-as-sent", list="")))
 
-    assert "Send 3 deliveries again?" in again
+    assert "Send 3 messages again?" in again
     assert "Send 3 again</button>" in again
     for left in (
         "already sent",
@@ -175,7 +175,7 @@ def test_the_page_counts_by_state_and_says_what_is_left_and_why(admin: Browser) 
         "without an address, and the client still has none",
     ):
         assert f"<strong>1</strong> unchanged: {left} </li>" in again
-    assert "Mark 4 deliveries as sent?" in mark
+    assert "Mark 4 messages as sent?" in mark
     assert "skipped or cancelled, so never sent" in mark
 
 
@@ -232,7 +232,7 @@ def test_it_is_done_told_with_the_number_recorded_and_leads_back_to_the_list(
     page = admin.post(asking(name, *rows, list="state__exact=FAILED"), answer(), follow=True)
 
     assert page.redirect_chain == [(f"{reverse(LIST)}?state__exact=FAILED", 302)]
-    said = {"mark-as-sent": "Marked as sent: 2 deliveries.", "send-again": "To be sent again: 2 deliveries."}
+    said = {"mark-as-sent": "Marked as sent: 2 messages.", "send-again": "To be sent again: 2 messages."}
     assert said[name] in text_of(page)
     assert states(*rows, other) == [BECOMES[name]] * 2 + ["FAILED"]
     resolution = Resolution.objects.get()
@@ -258,7 +258,7 @@ def test_what_was_left_is_told_with_the_numbers_and_why(admin: Browser) -> None:
 
     page = admin.post(asking("send-again", *rows), answer(), follow=True)
 
-    assert "To be sent again: 1 delivery. Unchanged: 1 in a paused broadcast (resume it first)." in text_of(page)
+    assert "To be sent again: 1 message. Unchanged: 1 in a paused broadcast (resume it first)." in text_of(page)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -344,7 +344,7 @@ def test_an_address_that_names_nothing_leads_to_the_list(admin: Browser, query: 
 
     for method in (admin.get, admin.post):
         page = method(asking("mark-as-sent", **query), answer(), follow=True)
-        assert "Choose the deliveries from this list." in text_of(page)
+        assert "Choose the messages from this list." in text_of(page)
 
     assert states(row) == ["FAILED"]
 

@@ -67,7 +67,7 @@ def a_decide_page() -> str:
 #: Each with what its button says once it is counted.
 PAGES: dict[Callable[[], str], str] = {
     a_confirm_page: "Send 1 e-mail and 1 SMS",
-    an_approve_page: "Approve and send 1 e-mail and 1 SMS now",
+    an_approve_page: "Approve and send 1 e-mail and 1 SMS",
     a_follow_page: "Send 1 e-mail and 1 SMS",
     a_resolve_page: "Send 1 again",
     a_decide_page: "Archive 1 client",

@@ -142,11 +142,15 @@ def test_nobody_is_found_by_what_nobody_has(admin: Browser, pekka: Client, finds
     assert finds(admin, term) == set()
 
 
-def test_a_number_abroad_is_found_where_no_country_is_set(admin: Browser, pekka: Client, settings: Any) -> None:
-    settings.PHONE_DEFAULT_REGION = None
+@pytest.mark.parametrize("finds", PAGES)
+@pytest.mark.parametrize("country", [None, "US"])
+@pytest.mark.parametrize("term", ["00358 40", "040 1234", "0 40 123 4567", "(040) 1234-567", "40 12345"])
+def test_a_number_as_its_own_country_writes_it_is_found_alike_whichever_country_is_set(
+    admin: Browser, pekka: Client, settings: Any, finds: Page, country: str | None, term: str
+) -> None:
+    settings.PHONE_DEFAULT_REGION = country
 
-    assert of_clients(admin, "00358 40") == {pekka.name}
-    assert of_clients(admin, "040") == set()
+    assert finds(admin, term) == {pekka.name}
 
 
 def test_readers_are_offered_in_the_order_of_names_and_each_with_what_was_typed(admin: Browser) -> None:
@@ -224,9 +228,9 @@ def test_where_too_many_clients_are_found_no_delivery_is_listed_and_the_page_say
     page = admin.get(DELIVERIES, {"q": "bea"})
 
     assert list(page.context["cl"].result_list) == []
-    said = "More than 3 clients match “bea”, so no deliveries are listed. Type more of the name or address."
+    said = "More than 3 clients match “bea”, so no messages are listed. Type more of the name or address."
     assert said in text_of(page)
-    assert "No deliveries match" not in text_of(page)
+    assert "No messages match" not in text_of(page)
 
 
 @pytest.mark.usefixtures("_three_at_most")
@@ -238,7 +242,7 @@ def test_where_too_many_deliveries_are_found_none_is_listed_and_a_filter_helps(a
     page = admin.get(DELIVERIES, {"q": "bea"})
     failed = rows(admin, DELIVERIES, "bea", state__exact="FAILED")
 
-    assert "More than 3 deliveries match, so no deliveries are listed." in text_of(page)
+    assert "More than 3 messages match, so no messages are listed." in text_of(page)
     assert [delivery.state for delivery in failed] == ["FAILED"]
 
 
@@ -256,7 +260,7 @@ def test_of_too_many_nothing_is_exported_or_decided(admin: Browser) -> None:
     for page in (listed, exported):
         assert "More than 3 clients match “bea”" in text_of(page)
     assert "Nothing was exported" in text_of(exported)
-    assert "Choose the deliveries from this list." in text_of(decided)
+    assert "Choose the messages from this list." in text_of(decided)
 
 
 @pytest.mark.usefixtures("_three_at_most")
@@ -318,9 +322,15 @@ def plan_of(condition: Any) -> str:
         ("p.hama@", ["email"]),
         ("+358 40", ["phone"]),
         ("040 1", ["name", "phone"]),
+        ("07700 900123", ["name"]),  # nobody’s
+        ("44 20", ["name", "phone"]),
     ],
 )
-def test_every_search_is_answered_by_indexes(pekka: Client, term: str, answered_by: list[str]) -> None:
+@pytest.mark.parametrize("country", ["FI", None])
+def test_every_search_is_answered_by_indexes(
+    pekka: Client, settings: Any, country: str | None, term: str, answered_by: list[str]
+) -> None:
+    settings.PHONE_DEFAULT_REGION = country
     named = {
         "postgresql": {
             "name": "client_folded_name",
@@ -340,6 +350,28 @@ def test_every_search_is_answered_by_indexes(pekka: Client, term: str, answered_
         assert named[each] in plan, plan
     assert "Seq Scan" not in plan
     assert "SCAN notifier_client" not in plan
+
+
+def test_the_numbers_of_other_countries_are_each_looked_up_in_an_index(pekka: Client, settings: Any) -> None:
+    settings.PHONE_DEFAULT_REGION = None
+    with CaptureQueriesContext(connection) as captured:
+        found = Client.objects.filter(search.matching("040 1234567"))
+
+    asked = [query["sql"] for query in captured if "notifier_client" in query["sql"]]
+    assert [client.pk for client in found] == [pekka.pk]
+    assert len(asked) == 1
+    plan = explained(asked[0])
+    assert "notifier_client_phone_" in plan or "COVERING INDEX" in plan
+    assert "Seq Scan" not in plan
+    assert "TEMP B-TREE" not in plan
+
+
+def explained(sql: str) -> str:
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute(f"{'EXPLAIN' if connection.vendor == 'postgresql' else 'EXPLAIN QUERY PLAN'} {sql}")
+        return "\n".join(str(row[-1]) for row in cursor.fetchall())
 
 
 def test_deliveries_are_looked_up_by_the_clients_that_were_found_first(admin: Browser, pekka: Client) -> None:

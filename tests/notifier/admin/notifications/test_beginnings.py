@@ -91,5 +91,5 @@ def test_a_refused_form_and_one_that_is_there_offer_no_beginnings(admin: Browser
     refused = save(admin, subject="")
     written = staff(*WRITE).get(reverse("admin:notifier_notification_change", args=[a_notification().pk]))
 
-    assert "Copy an earlier one" not in text_of(refused)
-    assert "Copy an earlier one" not in text_of(written)
+    assert "Copy an earlier notification" not in text_of(refused)
+    assert "Copy an earlier notification" not in text_of(written)

@@ -36,6 +36,7 @@ from tests.support.factories import (
     a_tag,
     a_topic,
     a_user,
+    processes_at_work,
 )
 from tests.support.forms import agree_to
 
@@ -193,8 +194,12 @@ def test_one_that_is_still_to_come_is_warned_of(admin: Browser, state: State) ->
 # --- How long, and how much -------------------------------------------------------------------------------------------
 def test_before_anything_was_measured_the_page_says_so(admin: Browser) -> None:
     a_client(listings="both")
+    processes_at_work(timezone.now())
 
-    assert "nothing has been sent yet to measure it by" in text_of(admin.get(confirm_page(a_notification())))
+    page = text_of(admin.get(confirm_page(a_notification())))
+
+    assert "<strong>Not known yet</strong>" in page
+    assert "available after your first broadcast" in page
 
 
 def test_the_page_tells_how_long_it_takes_and_what_it_costs(admin: Browser) -> None:
@@ -203,9 +208,11 @@ def test_the_page_tells_how_long_it_takes_and_what_it_costs(admin: Browser) -> N
     for name in ("Ann", "Zoë Łukasz"):
         a_client(name=name, listings="both")
 
+    processes_at_work(timezone.now())
+
     page = text_of(admin.get(confirm_page(a_notification(sms_body="x" * 100 + "{{ name }}"))))
 
-    assert "About 100 seconds" in page
+    assert "About 2 minutes" in page
     assert "10 e-mails, 0.02 SMS per second" in page
     assert '<strong id="total">4</strong> <span class="quiet">2 e-mails and 2 SMS</span>' in page
     assert '<strong>3</strong> <span class="quiet">exact for what is on record now; at most 2' in page
@@ -335,8 +342,9 @@ def test_too_many_for_one_person_wait_and_the_page_says_so_before(admin: Browser
     page = text_of(admin.get(confirm_page(notification)))
     send(admin, notification)
 
-    assert "someone else has to approve it first" in page
-    assert "Ask for approval to send 1 e-mail and 1 SMS" in page
+    assert "Broadcasts of more than 1 message need a second person’s approval." in page
+    assert "the frequency cap count too" not in page
+    assert "Submit 1 e-mail and 1 SMS for approval" in page
     assert made().state == State.AWAITING_APPROVAL
 
 
@@ -375,7 +383,7 @@ def test_the_page_says_before_an_edit_what_it_would_do_to_broadcasts(staff: LogI
         "is awaiting approval. If you change the text, it uses the new text and someone other than you" in said["asked"]
     )
     assert "is scheduled. It has been approved. If you change the text" in said["approved"]
-    assert "It keeps its text, whatever you change here" in said["alone"]
+    assert "It keeps its text: your changes here don’t affect it" in said["alone"]
     assert said["begun"] == ""
     assert reverse("admin:notifier_broadcast_progress", args=[made["asked"].pk]) in page
     reader = staff("notifier.view_notification", "notifier.view_broadcast")
@@ -468,19 +476,15 @@ def test_who_may_not_is_not_asked_and_can_not_post_it(staff: LogIn) -> None:
 
 
 # --- Quiet hours and caps ---------------------------------------------------------------------------------------------
-def test_the_confirm_page_asks_by_itself_who_waits_and_who_is_skipped(admin: Browser, settings: LazySettings) -> None:
+def test_where_none_are_set_the_page_says_nothing_of_them(admin: Browser, settings: LazySettings) -> None:
     a_client(listings="both")
     notification = a_notification()
-    assert "Quiet hours and frequency caps" not in text_of(admin.get(confirm_page(notification)))
+    told = "Nobody is in quiet hours or has reached the frequency cap."
+    assert told not in text_of(admin.get(confirm_page(notification)))
+
     settings.CAPS = {"email": (1, 7), "sms": None}
 
-    url = admin.get(confirm_page(notification)).context["held_back"]
-    part, page = admin.get(url, headers={"HX-Request": "true"}), admin.get(url)
-
-    assert url.endswith(f"/held-back/?ids={notification.pk}")
-    assert "E-mail: nobody is in quiet hours; nobody has reached the frequency cap." in text_of(part)
-    assert "<html" not in text_of(part)
-    assert "<html" in text_of(page)
+    assert told in text_of(admin.get(confirm_page(notification)))
 
 
 # --- The line that says how to end SMS --------------------------------------------------------------------------------
@@ -541,8 +545,8 @@ def test_the_page_says_of_all_how_many_lack_a_value_and_leaves_them_out_of_the_n
     listed = admin.get(mail["No first name"][1]).context["cl"].result_list
     assert [client.pk for client in listed] == [cher.pk]
     assert len(admin.get(mail["Will get it"][1]).context["cl"].result_list) == 2
-    # Nobody is shown a message that they would not get.
-    assert [channel.sample.first_name for channel in offer.channels] == ["Ann", ""]
+    # Nobody is shown a message that they would not get, and one client both where one gets both.
+    assert [channel.sample.first_name for channel in offer.channels] == ["Ann", "Ann"]
 
 
 def test_without_a_missing_value_there_is_neither_a_column_nor_a_note(admin: Browser) -> None:
@@ -636,7 +640,7 @@ def test_who_joined_and_left_since_the_last_broadcast_is_told(admin: Browser) ->
 
     choice = page.context["choice"]
     assert (choice.turnover.joined, choice.turnover.left) == (3, 1)
-    assert "had no delivery of that" in text_of(page)
+    assert "had no message of that" in text_of(page)
     for url, clients in ((choice.joined_url, inside), (choice.left_url, [gone])):
         assert url in text_of(page)
         listed = admin.get(url).context["cl"].result_list
@@ -720,9 +724,45 @@ def test_quiet_hours_are_counted_within_the_audience(admin: Browser, settings: A
     inside, _outside = a_client(listings="both"), a_client(listings="both")
     page = admin.get(to(vips(inside), a_notification()))
 
-    (_, kept), *_ = admin.get(page.context["held_back"]).context["kept"]
+    (offer,) = page.context["offers"]
 
-    assert [one.in_quiet_hours for one in kept if one.channel == "email"] == [1]
+    assert [sum(one.waits.values()) for one in offer.channels if one.channel == "email"] == [1]
+
+
+def test_the_email_in_its_frame_is_shown_for_the_same_client_of_the_audience(admin: Browser) -> None:
+    a_client(name="Odd One", listings="both")
+    notification = a_notification(email_body="Dear {{ name }}")
+    page = admin.get(to(vips(a_client(name="Ann Inside", listings="both")), notification))
+
+    email, _ = page.context["offers"][0].channels
+
+    assert email.sample.name == "Ann Inside"
+    assert "Ann Inside" in admin.get(email.email_url).content.decode()
+
+
+def test_the_frame_tells_nothing_of_an_audience_to_whoever_may_not_use_any(staff: LogIn) -> None:
+    audience, notification = vips(a_client(listings="both")), a_notification()
+    browser = staff("notifier.view_notification", "notifier.send_broadcast")
+    url = reverse("admin:notifier_notification_email_preview", args=[notification.pk])
+
+    assert browser.get(url).status_code == 200
+    assert browser.get(f"{url}?audience={audience.pk}").status_code == 404
+
+
+def test_the_cap_and_the_segments_are_counted_within_the_audience(admin: Browser, settings: Any) -> None:
+    settings.CAPS = {"email": None, "sms": (1, 7)}
+    inside, over, outside = (a_client(first_name="n" * many, listings="sms") for many in (3, 9, 9))
+    for client in (over, outside):
+        a_delivery(client=client, channel="sms", state="SENT", settled_at=timezone.now() - timedelta(days=1))
+    notification = a_notification(sms_body="x" * 157 + "{{ first_name }}")
+
+    page = admin.get(to(vips(inside, over), notification))
+
+    (offer,) = page.context["offers"]
+    sms = offer.channels[1]
+    assert (sms.over_cap, sms.sends, sms.critical_sends) == (1, 1, 2)
+    assert (offer.segments.total, offer.segments.longest, offer.segments.is_exact) == (1, 1, True)
+    assert (offer.critical_segments.total, offer.critical_segments.is_exact) == (3, True)
 
 
 # --- To the clients of a list -----------------------------------------------------------------------------------------

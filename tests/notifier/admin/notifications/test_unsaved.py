@@ -40,7 +40,7 @@ def test_what_is_typed_is_kept_and_nothing_of_the_notification_changes(admin: Br
 
     said = text_of(admin.post(reverse(KEEP), typed(admin, notification, subject="Houses")))
 
-    assert "Not saved yet, but kept for you since" in said
+    assert "Autosaved" in said
     assert UnsavedText.objects.get().subject == "Houses"
     notification.refresh_from_db()
     assert notification.subject == "Homes"
@@ -75,7 +75,7 @@ def test_of_a_new_one_it_is_offered_on_the_page_that_adds_one(admin: Browser) ->
     assert "You have unsaved changes from" in text_of(offered)
     form = restored.context["adminform"].form
     assert (form["subject"].value(), str(form["topic"].value())) == ("Houses", str(draft["topic"]))
-    assert "Copy an earlier one" not in text_of(restored)
+    assert "Copy an earlier notification" not in text_of(restored)
 
 
 def test_a_save_and_a_press_end_it(admin: Browser) -> None:
@@ -151,7 +151,7 @@ def test_what_others_have_saved_meanwhile_is_not_overwritten_by_it(admin: Browse
     posted = {name: form[name].value() for name in ("topic", "subject", "preheader", "email_body", "sms_body", "seen")}
     refused = text_of(admin.post(change_url(notification), posted))
 
-    assert "Since then someone has saved other changes." in text_of(restored)
+    assert "Someone has saved other changes since then." in text_of(restored)
     assert "Nothing was saved. This has changed since you opened the page" in refused
     assert "Someone else has changed this to “Flats”" in refused
     notification.refresh_from_db()

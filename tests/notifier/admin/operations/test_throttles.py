@@ -57,6 +57,13 @@ def test_the_list_says_what_holds_and_by_whose_word(admin: Browser, throttle: Th
     assert 'value="90/m"' in text_of(admin.get(page_of(throttle)))
 
 
+def test_the_rows_of_the_list_are_counted_as_providers(admin: Browser, throttle: Throttle) -> None:
+    assert "1 provider </span>" in text_of(admin.get(reverse(LIST)))
+    Throttle.objects.create(channel=Channel.SMS, provider="other", filled_at=timezone.now())
+
+    assert "2 providers </span>" in text_of(admin.get(reverse(LIST)))
+
+
 def test_a_mail_backend_is_shown_by_its_name_and_not_as_a_path(
     admin: Browser, throttle: Throttle, settings: Settings
 ) -> None:

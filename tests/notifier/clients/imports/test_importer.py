@@ -177,6 +177,16 @@ def test_an_address_that_was_erased_stays_silent_and_the_plan_says_so(do: Do, no
     assert (reach[EMAIL].recipients, reach[SMS].recipients) == (1, 0)
 
 
+def test_the_plan_tells_of_each_row_whether_its_number_is_a_landlines(do: Do) -> None:
+    do("name,email,phone\nAnn,ann@example.com,+493012345678")
+
+    planned = plan(
+        "name,email,phone\nAnn,ann@example.com,\nBob,bob@example.com,+493087654321\nCem,cem@example.com,+4915112345678"
+    )
+
+    assert [bool(one.is_landline) for one in planned.first] == [True, True, False]
+
+
 def test_a_client_who_gets_an_erased_address_by_an_import_is_silent(do: Do, now: datetime) -> None:
     gone = a_client(email=None, phone="+12025550123")
     erasure.erase(client_id=gone.pk, by=None, why="asked", now=now)

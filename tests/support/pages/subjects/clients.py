@@ -132,6 +132,12 @@ PAGES = [
         posts=(Post(data={"column": "tags"}),),
     ),
     Page(
+        name="notifier_client_phone",
+        needs=("view_client",),
+        kind=Kind.ACTION,
+        posts=(Post(data={"phone": "+44 20 7946 0018"}, answers=True, changes=False),),
+    ),
+    Page(
         name="notifier_client_export",
         needs=EXPORT,
         opens=(at(query={"ids": "{client}"}),),

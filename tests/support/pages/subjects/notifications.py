@@ -38,6 +38,7 @@ PAGES = [
         added={"topic": "{topic}", "subject": "New", "email_body": "Text"},
         changed={"subject": "Changed"},
         row_to_delete="spare_notification",
+        writes=("add", "change", "history"),
         actions=[
             action(
                 "broadcast_selected",
@@ -80,8 +81,6 @@ PAGES = [
         ),
         timed=(at(query={"ids": "{newest_notification}"}), at(query={"ids": "{five_notifications}"})),
     ),
-    # What the confirm page shows once it is counted.
-    Page(name="notifier_notification_held_back", needs=SEND, kind=Kind.FRAGMENT, opens=(SPARE,)),
     Page(name="notifier_notification_email_preview", needs=SEND, kind=Kind.FRAME, opens=(at("{spare_notification}"),)),
     # The checks look at the form around it.
     Page(
@@ -149,6 +148,7 @@ PAGES = [
     Page(
         name="notifier_notification_simple_history",
         needs=("view_notification",),
+        shows_placeholders=True,
         opens=(at("{notification}", "{version}"),),
         posts=(Post(at=at("{notification}", "{version}"), needs=WRITE, has_form=True),),
     ),

@@ -77,7 +77,7 @@ def test_of_a_follow_up_only_those_are_counted_who_were_missed(staff: LogIn) -> 
 
     page = text_of(staff(VIEW, APPROVE, "notifier.view_client").get(page_of(broadcast)))
 
-    assert "Approve and send 1 e-mail now" in page
+    assert "Approve and send 1 e-mail" in page
     assert f"#{original.pk}</a> again, only to those who want it now and missed it" in page
     # There is no list of exactly those.
     assert "E-mail, will get it" not in page
@@ -89,7 +89,7 @@ def test_a_word_starts_it(staff: LogIn) -> None:
     page = approve(staff(VIEW, APPROVE), broadcast)
 
     assert fresh(broadcast).state == State.RUNNING
-    assert "Approved: it is running." in text_of(page)
+    assert "Approved: it is being sent." in text_of(page)
     assert "<dt>Approved by</dt>" in text_of(page)
 
 
@@ -118,7 +118,7 @@ def test_nobody_approves_their_own_by_the_page_or_past_it(client: Browser, db: N
     refused = client.post(page_of(broadcast), word(page), follow=True)
 
     assert 'id="approve-it"' not in text_of(page)
-    assert "You requested it, so someone else has to approve it" in text_of(page)
+    assert "You created it, so someone else has to approve it" in text_of(page)
     assert "so someone else has to approve it" in text_of(refused)
     assert fresh(broadcast).state == State.AWAITING_APPROVAL
 
@@ -179,7 +179,7 @@ def test_a_second_word_is_told_the_truth(staff: LogIn) -> None:
 
     page = browser.post(page_of(broadcast), posted, follow=True)
 
-    assert "is running: you can’t approve it now." in text_of(page)
+    assert "is being sent: you can’t approve it now." in text_of(page)
     assert Broadcast.objects.count() == 1
 
 

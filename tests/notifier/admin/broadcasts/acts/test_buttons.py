@@ -13,7 +13,7 @@ from notifier.admin.broadcasts.acts.buttons import BUTTONS
 from notifier.broadcasts import acts
 from notifier.broadcasts.acts import Act
 from notifier.models import Broadcast
-from tests.support.factories import a_broadcast, a_client, a_user
+from tests.support.factories import a_broadcast, a_client, a_delivery, a_user
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_engines(only_full=True)]
 
@@ -27,6 +27,8 @@ CONTROLS = {
     Act.RESCHEDULE: "change-the-time",
     Act.FOLLOW_UP: "step-follow",
     Act.UNDO: "undo-it",
+    # While it runs, and once it has ended.
+    Act.SEND_AGAIN: "act-retry step-retry",
 }
 EVERY_PAIR = list(product(Act, State))
 #: Sent so short a while ago that it can be undone.
@@ -56,7 +58,8 @@ def page_text(browser: Browser, broadcast: Broadcast) -> str:
 
 
 def is_shown(browser: Browser, broadcast: Broadcast, act: Act) -> bool:
-    return f'id="{CONTROLS[act]}"' in page_text(browser, broadcast)
+    text = page_text(browser, broadcast)
+    return any(f'id="{name}"' in text for name in CONTROLS[act].split())
 
 
 def test_every_act_has_its_button() -> None:
@@ -69,6 +72,7 @@ def test_the_button_is_shown_in_the_states_of_the_table_and_in_no_other(
 ) -> None:
     is_about_sending = act in (Act.UNDO, Act.PAUSE) and state == State.SCHEDULED
     broadcast = a_broadcast_in(state, **(JUST_SENT if is_about_sending else {}))
+    a_delivery(broadcast=broadcast, state="FAILED")
 
     assert is_shown(admin, broadcast, act) == acts.is_allowed(act, broadcast)
 

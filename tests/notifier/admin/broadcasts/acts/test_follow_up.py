@@ -193,6 +193,7 @@ def test_where_nobody_is_left_there_is_nothing_to_press(admin: Browser) -> None:
 
 def test_the_page_takes_as_many_queries_for_many_clients_as_for_few(admin: Browser) -> None:
     broadcast = an_ended()
+    a_delivery(broadcast=broadcast, state="FAILED")
 
     def queries() -> int:
         with CaptureQueriesContext(connection) as captured:
@@ -218,7 +219,7 @@ def test_where_a_second_person_has_a_say_the_page_says_so_and_leads_to_the_page_
     asked = text_of(browser.get(follow_page(broadcast)))
     page = browser.post(follow_page(broadcast), pressed(), follow=True)
 
-    assert "Ask for approval to send 2 e-mails" in asked
+    assert "Submit 2 e-mails for approval" in asked
     assert "It starts immediately" not in asked
     made = Broadcast.objects.get(follows=broadcast)
     assert page.redirect_chain[-1][0] == page_of(made)

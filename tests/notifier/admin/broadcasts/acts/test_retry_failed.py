@@ -27,7 +27,7 @@ def test_nothing_is_offered_to_be_sent_again_where_nothing_is_left(admin: Browse
 
     asked = text_of(admin.get(act_url(broadcast, "retry")))
 
-    assert "This can’t be done: nothing is left to retry." in asked
+    assert "This can’t be done: nothing is left to send again." in asked
     assert 'id="do-it"' not in asked
     assert 'name="why"' not in asked
 
@@ -52,8 +52,8 @@ def test_a_retry_asks_first_takes_what_failed_and_keeps_who_and_why(admin: Brows
 
     # As it is, and not as the last tally had it.
     assert "Counted just now: 1 failed, and 1 can be sent again." in text_of(asked)
-    assert "Send 1 again" in text_of(asked)
-    assert "To be sent again: 1 delivery." in text_of(page)
+    assert ">Send 1 again</button>" in text_of(asked)
+    assert "To be sent again: 1 message." in text_of(page)
     assert {before for before, row in rows.items() if Delivery.objects.get(pk=row.pk).state != before} == {"FAILED"}
     assert Delivery.objects.get(pk=foreign.pk).state == "FAILED"
     (resolution,) = Resolution.objects.all()
@@ -85,7 +85,7 @@ def test_the_number_is_what_then_goes_out_and_those_who_would_be_skipped_are_nam
     assert "5 failed, and 3 can be sent again." in asked
     assert "2 would be skipped: address suppressed (2)." in asked
     assert ">Send 3 again</button>" in asked
-    assert "Of these, 2 will be skipped: address suppressed (2)." in answer
+    assert "To be sent again: 3 messages. 2 more will be skipped: address suppressed (2)." in answer
     taken = claims.claim(
         broadcast_id=broadcast.pk,
         channel=Channel.EMAIL,

@@ -136,7 +136,7 @@ def test_what_failed_after_the_page_was_shown_is_not_sent_again(admin: Browser) 
 
     page = admin.post(act_url(broadcast, "retry"), form | {"why": "the mailbox is back"}, follow=True)
 
-    assert "To be sent again: 1 delivery." in text_of(page)
+    assert "To be sent again: 1 message." in text_of(page)
     states = dict(Delivery.objects.values_list("pk", "state"))
     assert (states[shown.pk], states[later.pk]) == ("PENDING", "FAILED")
 

@@ -161,7 +161,7 @@ def test_too_late_it_says_so_and_leads_to_what_can_be_done_now(admin: Browser) -
 
     assert back["Location"] == progress_url(broadcast)
     page = text_of(admin.get(back["Location"]))
-    assert f"Too late. #{broadcast.pk} Homes is running: you can’t undo it now." in page
+    assert f"Too late. #{broadcast.pk} Homes is being sent: you can’t undo it now." in page
     assert 'id="act-pause"' in page
 
 
