@@ -46,7 +46,7 @@ def test_a_rejected_text_is_edited_sent_again_and_approved(
     expect(editor.locator("#status")).to_contain_text("Marked as ready to send by eve")
 
     attention(sender, "Ready to send").get_by_role("link", name="View and send").click()
-    sender.get_by_role("button", name="Ask for approval").click()
+    sender.get_by_role("button", name="for approval").click()
     sender.wait_for_url("**/progress/")
 
     line = attention(approver, "Approval")
@@ -67,7 +67,7 @@ def test_a_rejected_text_is_edited_sent_again_and_approved(
     expect(attention(editor, "Rejected")).to_have_count(0)
 
     attention(sender, "Rejected").get_by_role("link", name="View and send").click()
-    sender.get_by_role("button", name="Ask for approval").click()
+    sender.get_by_role("button", name="for approval").click()
     sender.wait_for_url("**/progress/")
     attention(approver, "Approval").get_by_role("link", name="Review and decide").click()
     expect(approver.get_by_role("heading", level=1)).to_contain_text("Spring at 200")
