@@ -97,7 +97,7 @@ def test_from_the_log_in_to_a_sent_broadcast_it_takes_at_most_six_presses(
 
     expect(page.locator("#live")).to_contain_text("Finished")
     expect(page.locator(".vitals")).to_contain_text("2 of 2 (100%)")
-    expect(page.locator("#feed")).to_contain_text(client.name)
+    expect(page.locator("#newest")).to_contain_text(client.name)
     assert set(Delivery.objects.values_list("channel", "state")) == {("email", "SENT"), ("sms", "SENT")}
     assert Broadcast.objects.get().state == Broadcast.State.FINISHED
     assert hand.presses <= MAX_PRESSES

@@ -35,6 +35,8 @@ _COUNT_CONNECTIONS = f"length({_LIST_CONNECTIONS})."
 _COUNT_READY = 'lists:sum([N || [{{messages_ready, N}}] <- rabbit_amqqueue:info_all(<<"{vhost}">>, [messages_ready])]).'
 #: How `erl_call` begins what came out; an error is a term as well.
 _RESULT = "{ok, "
+#: The calls of this process, which each need a name of their own.
+_calls = itertools.count(1)
 
 
 def vhost_of(url: str) -> str:
@@ -156,7 +158,9 @@ class RabbitServer:
         if not erl_call:
             return self.ctl("eval", expression).strip()
         cookie = (self.folder / ".erlang.cookie").read_text()
-        command = [erl_call, "-sname", self.node, "-c", cookie, "-e"]
+        # By itself each call has the same name, and a node refuses a second one of a name while the first is connected.
+        name = f"test{os.getpid()}x{next(_calls)}"
+        command = [erl_call, "-sname", self.node, "-h", name, "-c", cookie, "-e"]
         said = processes.run_as(command, user=self._user, env=self._env, cwd=Path("/"), stdin=f"{expression}\n")
         if not said.startswith(_RESULT):
             raise RuntimeError(f"{self.node}: {expression}\n{said}")

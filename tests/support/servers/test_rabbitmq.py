@@ -1,4 +1,5 @@
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from pika import BlockingConnection, URLParameters
@@ -52,6 +53,13 @@ def test_what_an_administrator_does_is_done_to_one_vhost(rabbitmq_server: Rabbit
     assert other.is_open
     assert rabbitmq_server.connections(other_url) == 1
     other.close()
+
+
+def test_several_ask_the_node_at_the_same_time(rabbitmq_server: RabbitServer) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(rabbitmq_server.evaluate, f"timer:sleep(500), {number}.") for number in range(8)]
+
+    assert [one.result() for one in asked] == [str(number) for number in range(8)]
 
 
 def test_what_the_node_refuses_is_raised(rabbitmq_server: RabbitServer, amqp_url: str) -> None:
