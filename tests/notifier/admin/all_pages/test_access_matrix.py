@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
 from http import HTTPStatus
 from http.cookies import SimpleCookie
@@ -17,7 +16,6 @@ from django.urls import resolve, reverse
 from pytest_django.plugin import DjangoDbBlocker
 
 from notifier.models import ClientImport, Profile, UnsavedText
-from notifier.overview import menu_numbers
 from notifier.staff import groups
 from tests.support.database.undone import undone
 from tests.support.datasets import everything
@@ -88,25 +86,6 @@ def office(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterato
     yield Office(rows, users, cookies)
     with django_db_blocker.unblock():
         whole.__exit__(None, None, None)
-
-
-@pytest.fixture(scope="module")
-def numbers() -> dict[int, dict[str, int]]:
-    """In the menu of each visitor, by their key."""
-    return {}
-
-
-@pytest.fixture(autouse=True)
-def counted_once(numbers: dict[int, dict[str, int]], monkeypatch: pytest.MonkeyPatch) -> None:
-    """For each visitor by their own rights, but not anew for each of a few thousand pages."""
-    count = menu_numbers.of_user
-
-    def of_user(*, user: User, now: datetime) -> dict[str, int]:
-        if user.pk not in numbers:
-            numbers[user.pk] = count(user=user, now=now)
-        return numbers[user.pk]
-
-    monkeypatch.setattr(menu_numbers, "of_user", of_user)
 
 
 def log_in(browser: Browser, rows: Rows, user: User | None) -> None:

@@ -22,7 +22,6 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 import notifier.admin.registry  # noqa: F401
 from notifier.admin.lists.base import BackOfficeAdmin
-from notifier.overview import menu_numbers
 from tests.notifier.admin.all_pages.test_access_matrix import log_in
 from tests.support.database.undone import undone
 from tests.support.datasets import everything
@@ -76,12 +75,6 @@ class Choice:
             return values
         turn = number // len(ENGINES) % (len(values) - 1)
         return (values[0], *((*values[1:], *values[1:])[turn : turn + most - 1]))
-
-
-@pytest.fixture(autouse=True)
-def menu_without_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They stand on every page, and depend on who asks, and on nothing that is asked for: a third of the time."""
-    monkeypatch.setattr(menu_numbers, "of_user", lambda *, user, now: {})
 
 
 @pytest.fixture
