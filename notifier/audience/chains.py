@@ -19,6 +19,11 @@ def others(*, broadcast_id: int, notification_id: int) -> list[int]:
     return sorted([*_from(broadcast_id, earlier), *_from(broadcast_id, later)])
 
 
+def whole(*, broadcast_id: int, notification_id: int) -> list[int]:
+    """The ids of all broadcasts of the chain, this one first."""
+    return [broadcast_id, *others(broadcast_id=broadcast_id, notification_id=notification_id)]
+
+
 def _from(pk: int, step: Mapping[int, int]) -> Iterator[int]:
     while pk in step:
         pk = step[pk]

@@ -14,9 +14,7 @@ from django.db.models.functions import Coalesce
 
 from notifier.audience import chains, reachable
 from notifier.models import Broadcast, Channel, Delivery
-from notifier.policies import quiet_hours_sql
-
-State = Delivery.State
+from notifier.policies import caps, quiet_hours_sql
 
 
 def caps_are_set() -> bool:
@@ -48,7 +46,9 @@ class Recipients:
         self._opens_at = None if is_critical else quiet_hours_sql.moment(channel=channel, client="client", now=now)
         at_once = Value(now, DateTimeField())
         turn = at_once if self._opens_at is None else Coalesce(self._opens_at, at_once)
-        self._chain = _chain(follows) if follows else []
+        self._chain: list[int] = []
+        if follows:
+            self._chain = chains.whole(broadcast_id=follows.pk, notification_id=follows.notification_id)
         wanting = reachable.wanting(topic_id=topic_id, channel=channel).filter(*self._missed("client_id"))
         # Any, because the type of a row does not know what it is annotated with.
         self._wanting: Any = wanting.annotate(turn=turn)
@@ -85,32 +85,26 @@ class Recipients:
         """Empty where nobody is. Who has had enough at a later moment has had enough now, so these alone are asked."""
         if self._cap is None:
             return Q()
-        full = self._wanting.filter(client__in=self._full(self.now))
+        maximum, days = self._cap
+        period = timedelta(days=days)
+        full = self._wanting.filter(client__in=self._full(maximum, self.now - period))
         turns = [self.now] if self._opens_at is None else full.order_by().values_list("turn", flat=True).distinct()
         found = Q()
         for turn in turns:
-            found |= Q(turn=turn, client__in=self._full(turn))
+            found |= Q(turn=turn, client__in=self._full(maximum, turn - period))
         return found
 
-    def _full(self, turn: datetime) -> QuerySet[Delivery, Any]:
-        """The clients who at that moment have had as many messages as the cap allows, with what they have had by now.
+    def _full(self, maximum: int, since: datetime) -> QuerySet[Delivery, Any]:
+        """The clients who have had so many messages since then, or more, with what they have had by now.
 
         Found by the index `delivery_feed` of each broadcast that has sent since.
         """
-        assert self._cap is not None  # noqa: S101  (asked where there is one)
-        maximum, days = self._cap
-        since = turn - timedelta(days=days)
         recent = Broadcast.objects.filter(Q(finished_at=None) | Q(finished_at__gt=since)).exclude(started_at=None)
-        had = Q(state__in=[State.SENT, State.UNKNOWN], settled_at__gt=since) | Q(state=State.SENDING)
         recently = list(recent.values_list("pk", flat=True))
-        rows = Delivery.objects.filter(had, broadcast__in=recently, channel=self._channel)
+        rows = Delivery.objects.filter(caps.counted(since=since), broadcast__in=recently, channel=self._channel)
         return (
             rows.order_by().values("client").annotate(number=Count("pk")).filter(number__gte=maximum).values("client")
         )
-
-
-def _chain(follows: Broadcast) -> list[int]:
-    return [follows.pk, *chains.others(broadcast_id=follows.pk, notification_id=follows.notification_id)]
 
 
 def over_cap(*, topic_id: int, channel: Channel, now: datetime, follows: Broadcast | None = None) -> int:

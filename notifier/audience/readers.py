@@ -7,13 +7,11 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef
 
 from notifier.audience import chains, reachable
 from notifier.models import Broadcast, Channel, Client, Delivery, Notification
-from notifier.policies import quiet_hours
-
-State = Delivery.State
+from notifier.policies import caps, quiet_hours
 
 #: How many clients are looked at to find one: it takes a few milliseconds, however many there are.
 LOOKED_AT = 100
@@ -46,8 +44,7 @@ def _recipients(
     broadcast = text if isinstance(text, Broadcast) else None
     is_to_begin = broadcast is None or broadcast.state in Broadcast.BEFORE_START
     if broadcast and broadcast.follows_id is not None and is_to_begin:
-        others = chains.others(broadcast_id=broadcast.follows_id, notification_id=broadcast.notification_id)
-        chain = [broadcast.follows_id, *others]
+        chain = chains.whole(broadcast_id=broadcast.follows_id, notification_id=broadcast.notification_id)
         reached = chains.reached(broadcast_ids=chain, channel=channel, client=OuterRef("client_id"))
         wanting = wanting.filter(~Exists(reached))
     found = [one.client for one in wanting.select_related("client").order_by("client_id")[:LOOKED_AT]]
@@ -64,7 +61,7 @@ def _below_cap(clients: Sequence[Client], channel: Channel, now: datetime) -> li
         return list(clients)
     maximum, days = cap
     period = timedelta(days=days)
-    had = Q(state__in=[State.SENT, State.UNKNOWN], settled_at__gt=now - period) | Q(state=State.SENDING)
+    had = caps.counted(since=now - period)
     rows = Delivery.objects.filter(had, client__in=[client.pk for client in clients], channel=channel)
     settled: dict[int, list[datetime | None]] = defaultdict(list)
     for client_id, at in rows.order_by().values_list("client", "settled_at"):

@@ -47,7 +47,7 @@ def missing(*, broadcast: Broadcast) -> list[Missing]:
 
     A client with several deliveries in the chain counts by the first of `_OUTCOMES` that one of them has.
     """
-    chain = [broadcast.pk, *chains.others(broadcast_id=broadcast.pk, notification_id=broadcast.notification_id)]
+    chain = chains.whole(broadcast_id=broadcast.pk, notification_id=broadcast.notification_id)
     return [_missing(broadcast.topic_id, chain, channel) for channel in broadcast.channels]
 
 

@@ -31,6 +31,7 @@ from django.db.models.lookups import GreaterThanOrEqual
 from notifier.addresses.phones import LANDLINE_DIGITS
 from notifier.audience import chains
 from notifier.models import Broadcast, Channel, Delivery, Preference, Reason, Suppression
+from notifier.policies import caps
 
 State = Delivery.State
 
@@ -151,9 +152,8 @@ def _why(channel: Channel, chain: Collection[int], now: datetime) -> Case:
 
 def _is_over_cap(channel: Channel, maximum: int, since: datetime) -> Any:
     """Condition of a delivery: its client has had so many messages of the channel since then."""
-    had = Q(state__in=[State.SENT, State.UNKNOWN], settled_at__gt=since) | Q(state=State.SENDING)
     # Without itself, which is unknown no longer once it is sent again.
     others = Delivery.objects.exclude(pk=OuterRef("pk"))
-    rows = others.filter(had, client=OuterRef("client"), channel=channel).order_by()
+    rows = others.filter(caps.counted(since=since), client=OuterRef("client"), channel=channel).order_by()
     number = rows.values("client").annotate(number=Count("pk")).values("number")
     return GreaterThanOrEqual(Coalesce(Subquery(number, output_field=IntegerField()), 0), maximum)

@@ -244,7 +244,11 @@ def _remedy(broadcast: Broadcast, may: May) -> tuple[str, str, str]:
         case Remedy.FOLLOW_UP:
             first = broadcast.was_to_follow_id
             url = reverse("admin:notifier_broadcast_progress", args=[first])
-            return f"It was a follow-up to #{first}, which can be followed up again.", f"View #{first}", url
+            return (
+                f"It was a follow-up to #{first}, which can be sent again to those who missed it.",
+                f"View #{first}",
+                url,
+            )
     return "", "View", _progress_url(broadcast)
 
 
