@@ -397,7 +397,8 @@ def _offers(
 ) -> list[Offer]:
     counted = {(pk, channel): reach for pk, found in (reaches or {}).items() for channel, reach in found.items()}
     # Of several notifications on one topic everybody is looked for once.
-    found = {(n.topic_id, *n.channels): readers.of(n, now=clock.now()) for n in notifications}
+    alike = {(n.topic_id, *n.channels): n for n in notifications}
+    found = {key: readers.of(n, now=clock.now()) for key, n in alike.items()}
     return [
         Offer(
             notification=n,

@@ -3,6 +3,7 @@
 import uuid
 from datetime import datetime, timedelta
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from django.conf import LazySettings
@@ -13,6 +14,7 @@ from django.utils import timezone
 from django.utils.html import strip_tags
 
 from notifier.admin.broadcasts.forms import SendForm
+from notifier.audience import readers
 from notifier.messages import brands
 from notifier.models import Broadcast, Notification, Profile
 from tests.notifier.admin.conftest import LogIn
@@ -225,6 +227,18 @@ def test_the_page_asks_as_much_of_the_database_however_many_get_it(
 
     with django_assert_max_num_queries(25):
         admin.get(confirm_page(notification))
+
+
+def test_for_several_on_one_topic_a_reader_is_looked_for_once(admin: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_for = Mock(wraps=readers.of)
+    monkeypatch.setattr(readers, "of", looked_for)
+    a_client(listings="both", offerings="email")
+    of_both = [a_notification() for _ in range(3)]
+
+    admin.get(confirm_page(*of_both, a_notification(topic=a_topic(slug="offerings")), a_notification(sms_body="")))
+
+    # Those on another topic, or by other channels, may be read by others.
+    assert looked_for.call_count == 3
 
 
 def test_several_at_once_are_counted_together(admin: Browser) -> None:
