@@ -31,6 +31,16 @@ MEASURED = [
     r"\(budget 150\); [\d,]+/s",
     r"  progress page, 40 deliveries +median [\d,]+ ms",
 ]
+#: What `bench.fields` prints.
+FIELDS = [
+    r"  eight values and two tags of 40 clients +[\d,]+/s",
+    r"  count with five conditions +[\d,]+ ms",
+    r"  exact count of a saved audience of five conditions +[\d,]+ ms",
+    r"  press → tickets, to an audience of five conditions +[\d,]+/s   without +[\d,]+/s +\d+%",
+    r"  10,000 clients of the fan-out +[\d,]+ ms",
+    r"  the same with five conditions +[\d,]+ ms",
+    *(rf"  list of 50 by name: {what} +[\d,]+ ms" for what in ("one in a thousand", "one in five", "nobody")),
+]
 #: The first of them, of the engines' own speed. The rest is alike on both.
 ENGINES = 3
 IMPORTED = [
@@ -93,8 +103,9 @@ def test_a_short_run_on_postgresql_prints_every_row(
 
     bench.main(["--short", "--engine", "postgresql"], servers=servers)
 
-    measured, imported, timed = lines_of(capsys.readouterr().out)
+    measured, fields, imported, timed = lines_of(capsys.readouterr().out)
     assert each_fits(MEASURED, measured), measured
+    assert each_fits(FIELDS, fields), fields
     assert each_fits(IMPORTED, imported), imported
     assert_every_page_is_timed(timed)
 

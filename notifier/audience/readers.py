@@ -3,42 +3,93 @@ it on all. Read only.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db.models import Exists, OuterRef
 
 from notifier.audience import chains, reachable
+from notifier.languages import offered
 from notifier.models import Broadcast, Channel, Client, Delivery, Notification
-from notifier.policies import caps, quiet_hours
+from notifier.policies import caps, client_values, quiet_hours
+from notifier.saved_audiences import compiling
+from notifier.saved_audiences.compiling import Members
+from notifier.saved_audiences.document import BrokenAudience
 
 #: How many clients are looked at to find one: it takes a few milliseconds, however many there are.
 LOOKED_AT = 100
+#: Those in an audience may be few among many, so each costs a look at others.
+LOOKED_AT_WITHIN = 10
 
 
-def of(text: Notification | Broadcast, *, now: datetime) -> dict[Channel, Client | None]:
+@dataclass(frozen=True, slots=True)
+class Readers:
+    #: Of each channel that it has a text for, the first of those who get it.
+    each: Mapping[Channel, Sequence[Client]]
+    #: Who reads the text that is not in another language; empty where there is only that one.
+    default: str = ""
+
+    def of(self, language: str | None = None) -> dict[Channel, Client | None]:
+        """One of each channel, who is written to in that language if any of them is; None where there are none.
+
+        Without a language one of those who get the text that is in the default one.
+        """
+        read_in = language or self.default
+        return {channel: self._one(clients, read_in) for channel, clients in self.each.items()}
+
+    def _one(self, clients: Sequence[Client], language: str) -> Client | None:
+        in_it = (client for client in clients if not language or offered.of(client.language) == language)
+        return next(in_it, next(iter(clients), None))
+
+
+NOBODY = Readers({})
+
+
+def of(
+    text: Notification | Broadcast, *, now: datetime, language: str | None = None, within: Members | None = None
+) -> dict[Channel, Client | None]:
     """By each channel that it has a text for, a client who gets it; None where none was found.
 
-    Of a broadcast that has begun it may be somebody who has reached the frequency cap since, maybe by getting it.
+    See `find` and `Readers.of`.
     """
+    return find(text, now=now, within=within).of(language)
+
+
+def find(text: Notification | Broadcast, *, now: datetime, within: Members | None = None) -> Readers:
+    """Who gets it. `within`: the audience that a notification would go to; that of a broadcast is its own.
+
+    Of a broadcast that has begun it may be somebody who has reached the frequency cap since, maybe by getting it, or
+    who is in its audience no longer. Where nobody can say who is in its audience there is nobody.
+    """
+    try:
+        members = compiling.of_broadcast(text, now=now) if isinstance(text, Broadcast) else within
+    except BrokenAudience:
+        return NOBODY
     channels = text.channels
-    lists = {channels[0]: _recipients(text, channels[0], now)} if channels else {}
+    default = offered.default() if text.other_texts else ""
+    lists = {channels[0]: _recipients(text, channels[0], now, members)} if channels else {}
     for channel in channels[1:]:
-        both = _recipients(text, channel, now, among=[client.pk for client in lists[channels[0]]])
-        if both:
-            return dict.fromkeys(channels, both[0])
-        lists[channel] = _recipients(text, channel, now)
-    return {channel: next(iter(found), None) for channel, found in lists.items()}
+        among = [client.pk for client in lists[channels[0]]]
+        if both := _recipients(text, channel, now, members, among=among):
+            return Readers(dict.fromkeys(channels, both), default)
+        lists[channel] = _recipients(text, channel, now, members)
+    return Readers(lists, default)
 
 
 def _recipients(
-    text: Notification | Broadcast, channel: Channel, now: datetime, among: Collection[int] | None = None
+    text: Notification | Broadcast,
+    channel: Channel,
+    now: datetime,
+    within: Members | None,
+    among: Collection[int] | None = None,
 ) -> list[Client]:
     """The first of those who get it, in the order of their ids."""
     if among is not None and not among:
         return []
-    wanting = reachable.wanting(topic_id=text.topic_id, channel=channel)
+    wanting = reachable.wanting(topic_id=text.topic_id, channel=channel, within=within)
+    wanting = wanting.filter(*client_values.present(client_values.needed(text, channel), client="client__"))
     if among is not None:
         wanting = wanting.filter(client__in=among)
     broadcast = text if isinstance(text, Broadcast) else None
@@ -47,11 +98,21 @@ def _recipients(
         chain = chains.whole(broadcast_id=broadcast.follows_id, notification_id=broadcast.notification_id)
         reached = chains.reached(broadcast_ids=chain, channel=channel, client=OuterRef("client_id"))
         wanting = wanting.filter(~Exists(reached))
-    found = [one.client for one in wanting.select_related("client").order_by("client_id")[:LOOKED_AT]]
-    if not is_to_begin or (broadcast and broadcast.is_critical):
+    first = wanting.select_related("client__field_values").order_by("client_id")
+    found = [one.client for one in first[: LOOKED_AT_WITHIN if within else LOOKED_AT]]
+    if broadcast and not is_to_begin:
+        return found or (_one_who_got_it(broadcast, channel) if within and among is None else [])
+    if broadcast and broadcast.is_critical:
         return found
     scheduled_for = broadcast.scheduled_for if broadcast else None
     return _below_cap(found, channel, max(now, scheduled_for or now))
+
+
+def _one_who_got_it(broadcast: Broadcast, channel: Channel) -> list[Client]:
+    """Whoever got it may not be in its audience any more: of clients who had nothing for a month they are the first."""
+    rows = Delivery.objects.filter(broadcast=broadcast.pk, channel=channel).order_by("client_id")
+    found = rows.values_list("client_id", flat=True).first()
+    return list(Client.objects.select_related("field_values").filter(pk=found, erased_at=None)) if found else []
 
 
 def _below_cap(clients: Sequence[Client], channel: Channel, now: datetime) -> list[Client]:

@@ -37,6 +37,11 @@ class Case:
         """The end of the time in which the audience was made."""
         return self.broadcast.finished_at or self.now
 
+    @property
+    def expanded(self) -> datetime:
+        """When the audience had been made, at the latest: the end of the broadcast, or now."""
+        return self.ended
+
     @cached_property
     def consents(self) -> Consents:
         return Consents(client=self.client, broadcast=self.broadcast, channel=self.channel)

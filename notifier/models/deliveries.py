@@ -23,6 +23,7 @@ class Reason(models.TextChoices):
     #: The provider answered so when it was sent.
     OPTED_OUT = "the recipient has opted out at the provider"
     REACHED = "reached by an earlier broadcast meanwhile"
+    NO_VALUE = "no value for a placeholder"
 
     @classmethod
     def no_address(cls, channel: Channel) -> "Reason":
@@ -68,6 +69,8 @@ class Delivery(models.Model):
     attempts = models.PositiveSmallIntegerField(default=0, db_default=0)
     #: The token of the present or last claim. NULL while the row waits for a ticket or is in one.
     lease_token = models.UUIDField(null=True, editable=False)
+    #: The client's language when it was last claimed. NULL where none was on record, or before it was.
+    language = models.CharField(max_length=12, null=True, editable=False)
     detail = models.CharField(max_length=300, blank=True, default="", db_default="")
     provider_id = models.CharField("provider’s ID", max_length=100, blank=True, default="", db_default="")
     settled_at = models.DateTimeField("processed", null=True)

@@ -44,7 +44,7 @@ def press(page: Page, button: str) -> None:
 # --- Each opens a page, and makes a mistake on it; what comes back is the id of the wrong field and what is said of it.
 def add_a_client(page: Page) -> tuple[str, str]:
     page.goto(reverse("admin:notifier_client_add"))
-    page.get_by_label("Name").fill("Ann")
+    page.get_by_label("First name").fill("Ann")
     page.get_by_label("Phone").fill("12")
     press(page, "Save")
     return "id_phone", "“12” is not a valid phone number."
@@ -53,7 +53,7 @@ def add_a_client(page: Page) -> tuple[str, str]:
 def write(page: Page) -> tuple[str, str]:
     page.goto(reverse("admin:notifier_notification_add"))
     page.get_by_label("Topic").select_option(label="Listings")
-    page.get_by_label("Subject").fill("News")
+    page.get_by_label("Subject:").fill("News")
     press(page, "Save")
     return "id_email_body", "Write an e-mail text, an SMS text, or both."
 

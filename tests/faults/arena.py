@@ -198,12 +198,16 @@ class Arena:
         self.hold_to(broadcast, **expected)
         return int(broadcast)
 
-    def hold_to(self, broadcast: int, *, upto: int = 0, **expected: Any) -> None:
-        """Have the judge look at a broadcast that was started otherwise, or only for the clients up to one."""
+    def hold_to(self, broadcast: int, *, upto: int = 0, only: Collection[int] | None = None, **expected: Any) -> None:
+        """Have the judge look at a broadcast that was started otherwise, or only for the clients up to one, or for
+        those who were in its audience when their chunk was expanded.
+        """
         ((notification,),) = self.stack.query("SELECT notification_id FROM notifier_broadcast WHERE id = %s", broadcast)
         found = judge.expect(self.stack, notification=notification, broadcast=broadcast)
         if upto:
             expected["recipients"] = {who: known for who, known in found.recipients.items() if who.client <= upto}
+        if only is not None:
+            expected["recipients"] = {who: known for who, known in found.recipients.items() if who.client in only}
         self._pressed[broadcast] = replace(found, **expected)
 
     def press_ahead(self, *arguments: str, **expected: Any) -> int:

@@ -12,6 +12,7 @@ BY_HAND = {"client_name_search", "client_folded_name"}
 #: By which SQLite keeps what finds clients by name. A later migration that makes the table anew takes them with it, for
 #: Django knows nothing of them: it has to make them once more.
 TRIGGERS = {"client_name_added", "client_name_changed", "client_name_gone"}
+TRIGGERS |= {"client_parts_added", "client_parts_changed", "client_parts_outdated"}
 Schema = set[tuple[Any, ...]]
 
 COLUMNS = """

@@ -11,7 +11,7 @@ from django.urls import URLPattern
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from notifier.admin.broadcasts import email_preview, progress_page
+from notifier.admin.broadcasts import email_preview, page_parts, progress_page
 from notifier.admin.broadcasts.acts import approve, buttons, follow_up, reschedule, undo
 from notifier.admin.deliveries.results import list_of
 from notifier.admin.lists.base import ReadOnlyAdmin
@@ -57,17 +57,17 @@ class BroadcastAdmin(ReadOnlyAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         one = "<int:broadcast_id>"
-        preview = progress_page.email_preview_page
+        preview, told = progress_page.email_preview_page, page_parts.telling_who_is_missing
         return [
             page(self, progress_page.progress_page, name="progress", route=f"{one}/progress/"),
             page(self, preview, name="email_preview", route=f"{one}/email/", policy=email_preview.POLICY),
-            page(self, approve.approve_page, name="approve", route=f"{one}/approve/"),
-            page(self, reschedule.reschedule_page, name="schedule", route=f"{one}/schedule/"),
-            page(self, follow_up.follow_up_page, name="follow", route=f"{one}/follow/"),
-            page(self, follow_up.count_page, name="follow_count", route=f"{one}/follow/count/"),
+            page(self, told(approve.approve_page), name="approve", route=f"{one}/approve/"),
+            page(self, told(reschedule.reschedule_page), name="schedule", route=f"{one}/schedule/"),
+            page(self, told(follow_up.follow_up_page), name="follow", route=f"{one}/follow/"),
+            page(self, told(follow_up.count_page), name="follow_count", route=f"{one}/follow/count/"),
             page(self, undo.undo_page, name="undo", route="undo/"),
             # Pause, resume, retry, start now and cancel.
-            page(self, buttons.act_page, name="act", route=f"{one}/act/<str:name>/"),
+            page(self, told(buttons.act_page), name="act", route=f"{one}/act/<str:name>/"),
             *super().get_urls(),
         ]
 

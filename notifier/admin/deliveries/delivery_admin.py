@@ -24,6 +24,7 @@ from notifier.admin.lists.selection import Selection
 from notifier.consent import suppression_history
 from notifier.delivery import obstacles
 from notifier.explanations import explanation
+from notifier.languages import offered
 from notifier.models import Channel, Delivery, ProviderEvent, ResolvedDelivery
 from notifier.runtime import clock
 from notifier.staff import groups
@@ -84,13 +85,17 @@ class DeliveryAdmin(ReadOnlyAdmin):
     ordering = ("-pk",)
     actions = ("mark_as_sent", "send_again")
     fieldsets = (
-        (None, {"fields": ("client", "message", "channel", "shown_address")}),
+        (None, {"fields": ("client", "message", "channel", "shown_address", "language_shown")}),
         ("Status", {"fields": ("state_shown", "detail", "settled_at", "attempts", "due_at", "provider_id")}),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
         # Every row would bring the texts of its broadcast.
-        return super().get_queryset(request).defer("broadcast__email_body", "broadcast__sms_body", "broadcast__tally")
+        return (
+            super()
+            .get_queryset(request)
+            .defer("broadcast__email_body", "broadcast__sms_body", "broadcast__variants", "broadcast__tally")
+        )
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[BoundedChangeList]:
         return DueChangeList if request.GET.get("state__exact") in Delivery.OPEN else BoundedChangeList
@@ -153,6 +158,16 @@ class DeliveryAdmin(ReadOnlyAdmin):
     @admin.display(description="address")
     def shown_address(self, delivery: Delivery) -> str:
         return readable(delivery.address) if delivery.address else NOTHING
+
+    @admin.display(description="language")
+    def language_shown(self, delivery: Delivery) -> str:
+        """In which it was written, as far as it was: the text, and what we add to it."""
+        if not delivery.attempts and delivery.state not in (Delivery.State.SENT, Delivery.State.SENDING):
+            return NOTHING
+        language = offered.of(delivery.language)
+        written = delivery.broadcast.chosen(delivery.channel, language).language
+        name = offered.name(language)
+        return name if written == language else f"{name}, with the {offered.name(written)} text"
 
     @admin.display(description="status")
     def state_shown(self, delivery: Delivery) -> SafeString:

@@ -1,6 +1,7 @@
 """Importing this package puts every attack on the list of `tests.faults.attack`."""
 
 from tests.faults.attacks import (
+    audiences,
     brokers,
     clocks,
     clusters,
@@ -16,6 +17,7 @@ from tests.faults.attacks import (
 )
 
 __all__ = [
+    "audiences",
     "brokers",
     "clocks",
     "clusters",

@@ -4,10 +4,12 @@ No line of it is shared with the product, so a broken rule of the product can't 
 """
 
 import json
+import re
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from email import message_from_string, policy
 from typing import Any, NamedTuple
 
 from tests.support.fakes.sms import SmsProcess
@@ -111,6 +113,8 @@ class Accepted:
     address: str
     #: Seconds since 1970.
     received_at: float = 0.0
+    #: Of a mail its subject, of an SMS all of it.
+    text: str = ""
 
 
 @dataclass(frozen=True)
@@ -161,13 +165,20 @@ def expect(stack: Stack, *, notification: int, broadcast: int) -> Expectation:
 def accepted(smtp: SmtpProcess, sms: SmsProcess) -> list[Accepted]:
     """Every message that a provider took, as often as it took one."""
     mails = [
-        Accepted(m["broadcast"], m["delivery"], "email", m["recipient"], m["received_at"]) for m in smtp.accepted()
+        Accepted(m["broadcast"], m["delivery"], "email", m["recipient"], m["received_at"], _subject(m.get("raw", "")))
+        for m in smtp.accepted()
     ]
     texts = []
     for message in sms.accepted():
         broadcast, _, delivery = message["delivery"].partition(".")
-        texts.append(Accepted(int(broadcast), int(delivery), "sms", message["to"], message["received_at"]))
+        texts.append(
+            Accepted(int(broadcast), int(delivery), "sms", message["to"], message["received_at"], message["body"])
+        )
     return mails + texts
+
+
+def _subject(raw: str) -> str:
+    return str(message_from_string(raw, policy=policy.default)["subject"] or "")
 
 
 def nobody(row: Row) -> bool:
@@ -212,6 +223,7 @@ def _judge_broadcast(
     found.complain("has failed, and nothing made it fail", (r for r in rows if r.state == "FAILED" and not may_fail(r)))
     _judge_books(stack, expectation, rows, found)
     _judge_provider(stack, expectation, today, rows, taken, found)
+    _judge_languages(stack, expectation, rows, taken, found)
 
 
 def _judge_audience(expectation: Expectation, rows: list[Row], found: Judgement) -> None:
@@ -381,3 +393,41 @@ def _judge_provider(
         "is SENT, and no provider took it",
         (row for row in rows if row.state == "SENT" and not times[row.id] and row.id not in marked),
     )
+
+
+#: What a text in another language must have to be sent on a channel.
+NEEDED = {"email": ("subject", "email_body"), "sms": ("sms_body",)}
+#: Which text a message is told by.
+TOLD_BY = {"email": "subject", "sms": "sms_body"}
+
+
+def _judge_languages(
+    stack: Stack, expectation: Expectation, rows: list[Row], taken: list[Accepted], found: Judgement
+) -> None:
+    """Who has a language on record gets the text that was frozen in it, if that is complete; all others the default.
+
+    No attack changes a language, and an erased client has none any more.
+    """
+    query = "SELECT subject, sms_body, variants FROM notifier_broadcast WHERE id = %s"
+    ((subject, sms_body, variants),) = stack.query(query, expectation.broadcast)
+    default, others = {"subject": subject, "sms_body": sms_body}, json.loads(variants or "{}")
+    spoken = dict(stack.query("SELECT id, language FROM notifier_client WHERE erased_at IS NULL"))
+    by_id = {row.id: row for row in rows}
+
+    def expected(row: Row) -> str:
+        texts = others.get(spoken[row.client] or "", {})
+        is_complete = all(texts.get(name) for name in NEEDED[row.channel])
+        text: str = (texts if is_complete else default)[TOLD_BY[row.channel]]
+        return text
+
+    ours = [m for m in taken if m.text and m.delivery in by_id and by_id[m.delivery].client in spoken]
+    found.complain(
+        "got a text in another language than their own",
+        (by_id[m.delivery] for m in ours if not _says(m.text, expected(by_id[m.delivery]))),
+    )
+
+
+def _says(told: str, text: str) -> bool:
+    """Whether it begins as the text does, whatever stands in the place of its placeholders."""
+    parts = re.split(r"\{\{[^{}]*\}\}", text)
+    return re.match("[^\n]*?".join(map(re.escape, parts)), told) is not None

@@ -187,6 +187,24 @@ def _wait_for_a_rival() -> None:
             time.sleep(0.02)
 
 
+def everybody_is_in_the_audience() -> None:
+    from notifier.saved_audiences import compiling
+
+    compiling.of_broadcast = lambda *_, **__: None
+
+
+def default_text_for_all() -> None:
+    """Nobody's language is looked at."""
+    from notifier.languages import offered
+    from notifier.messages import variants
+    from notifier.messages.variants import Chosen, Texts
+
+    def choose(*, own: Texts, **_: Any) -> Chosen:
+        return Chosen(offered.default(), own)
+
+    variants.choose = choose
+
+
 SABOTAGES: dict[str, Callable[[], None]] = {
     function.__name__: function
     for function in (
@@ -198,7 +216,9 @@ SABOTAGES: dict[str, Callable[[], None]] = {
         claim_without_consent,
         lost_is_given_up,
         skip_every_third,
+        everybody_is_in_the_audience,
         tickets_come_twice,
         claim_through_a_join,
+        default_text_for_all,
     )
 }

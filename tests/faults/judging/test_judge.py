@@ -144,6 +144,27 @@ def test_what_an_attack_cancelled_must_have_been_cancelled(evidence: Evidence) -
     assert evidence.complaints() == []
 
 
+def test_a_text_in_another_language_than_the_clients_is_noticed(evidence: Evidence) -> None:
+    query = "SELECT d.id FROM notifier_delivery d JOIN notifier_client c ON c.id = d.client_id WHERE c.language <> ''"
+    spoken = {delivery for (delivery,) in evidence.stack.query(query)}
+    mails = [place for place, one in enumerate(evidence.taken) if one.delivery in spoken and one.channel == "email"]
+    english = next(one for one in evidence.taken if one.text.startswith("Three new listings"))
+    assert mails, "no client of the demo has a language on record"
+
+    evidence.taken[mails[0]] = replace(evidence.taken[mails[0]], text=english.text)
+
+    assert any("got a text in another language" in told for told in evidence.complaints())
+
+
+def test_whoever_has_no_complete_text_in_their_language_gets_the_default_one(evidence: Evidence) -> None:
+    evidence.stack.query("UPDATE notifier_broadcast SET variants = %s", '{"de": {"subject": "Nur ein Betreff"}}')
+
+    # What was frozen is another text now, and those who got the one of before would have got the default.
+    assert any("got a text in another language" in told for told in evidence.complaints())
+    evidence.taken = [replace(one, text="") for one in evidence.taken]
+    assert evidence.complaints() == []
+
+
 def unsend(evidence: Evidence, state: str, detail: str) -> int:
     """One mail never got as far as its provider, and row and pages agree on this; returns its client."""
     mail = next(message for message in evidence.taken if message.channel == "email")

@@ -8,8 +8,11 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from notifier.audience import readers
-from notifier.models import Channel, Client, Notification
-from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification
+from notifier.messages.variants import Texts
+from notifier.models import Channel, Client, ClientTag, Notification, SavedAudience, Tag
+from notifier.saved_audiences import compiling, freezing
+from notifier.saved_audiences.document import Line
+from tests.support.factories import a_broadcast, a_client, a_delivery, a_notification, a_saved_audience, a_tag
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
 
@@ -21,6 +24,12 @@ DAY = timedelta(days=1)
 def had(client: Client, channel: Channel, ago: Iterable[timedelta]) -> None:
     for each in ago:
         a_delivery(client=client, channel=channel, state="SENT", settled_at=TEN - each)
+
+
+def vips(*clients: Client) -> SavedAudience:
+    tag = a_tag("VIP")
+    ClientTag.objects.bulk_create(ClientTag(client=client, tag=tag) for client in clients)
+    return a_saved_audience(Line("tag", "has", tag.pk))
 
 
 def shown(text: Notification) -> tuple[Client | None, Client | None]:
@@ -89,6 +98,55 @@ def test_a_follow_up_is_shown_to_somebody_whom_the_other_missed() -> None:
     waiting = a_broadcast(notification=notification, state="AWAITING_APPROVAL", started_at=None, follows=followed)
 
     assert readers.of(waiting, now=TEN) == {EMAIL: missed}
+
+
+def test_a_notification_is_shown_to_somebody_in_the_audience_that_it_would_go_to() -> None:
+    a_client(listings="both")
+    inside = a_client(listings="both")
+
+    found = readers.of(a_notification(), now=TEN, within=compiling.of_saved(vips(inside), now=TEN))
+
+    assert found == {EMAIL: inside, SMS: inside}
+
+
+def test_a_broadcast_is_shown_to_somebody_in_its_own_audience_and_after_that_to_one_who_got_it() -> None:
+    former = a_client(listings="both")
+    inside = a_client(listings="both")
+    broadcast = a_broadcast(**freezing.columns(vips(inside)))
+    a_delivery(broadcast=broadcast, client=former, channel=EMAIL)
+    assert readers.of(broadcast, now=timezone.now()) == {EMAIL: inside, SMS: inside}
+
+    ClientTag.objects.all().delete()
+
+    assert readers.of(broadcast, now=timezone.now()) == {EMAIL: former, SMS: None}
+
+
+def test_nobody_is_shown_where_nobody_can_say_who_is_in_the_audience() -> None:
+    broadcast = a_broadcast(**freezing.columns(vips(a_client(listings="both"))))
+    ClientTag.objects.all().delete()
+    Tag.objects.all().delete()
+
+    assert readers.of(broadcast, now=timezone.now()) == {}
+
+
+def test_nobody_is_shown_a_text_that_needs_a_value_which_they_lack() -> None:
+    a_client(name="Cher", listings="both")
+    ann = a_client(first_name="Ann", listings="both")
+
+    assert shown(a_notification(email_body="Dear {{ first_name }}", sms_body="Hi {{ first_name }}")) == (ann, ann)
+
+
+def test_each_language_is_shown_to_one_who_reads_it_and_where_nobody_does_to_one_who_gets_it() -> None:
+    german, english = a_client(listings="both", language="de"), a_client(listings="both", language="en")
+    text = a_notification(de=Texts("Hallo", "", "Hallo", "Hallo"), fr=Texts("Salut", "", "Salut", ""))
+
+    found = readers.find(text, now=TEN)
+
+    assert found.of() == {EMAIL: english, SMS: english}
+    assert found.of("de") == {EMAIL: german, SMS: german}
+    assert found.of("fr") == {EMAIL: german, SMS: german}
+    # There is no other text for which somebody would have to be looked for.
+    assert shown(a_notification()) == (german, german)
 
 
 def test_it_costs_as_much_for_many_as_for_few(settings: Settings) -> None:

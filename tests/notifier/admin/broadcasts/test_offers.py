@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.html import strip_tags
 from pytest_django.fixtures import Settings
 
-from notifier.audience import estimates
+from notifier.audience import value_shapes
 from notifier.delivery import claims, fanout, sweeps
 from notifier.models import Broadcast, Channel, Client, Delivery, Notification, Process
 from notifier.wording import wall_clocks
@@ -407,10 +407,10 @@ def test_a_stopped_channel_that_is_not_used_is_not_told(admin: Browser) -> None:
 # --- SMS segments -----------------------------------------------------------------------------------------------------
 def test_segments_are_of_those_who_will_get_it(admin: Browser, settings: Settings) -> None:
     settings.CAPS = {"email": None, "sms": (1, 7)}
-    for name in ("Ann", "Eve"):
-        a_client(name=name, listings="sms")
+    for name in ("Ann", "Bo"):
+        a_client(first_name=name, listings="sms")
     for _ in range(3):
-        full = a_client(name="Bartholomew", listings="sms")
+        full = a_client(first_name="Bartholomew", listings="sms")
         a_delivery(client=full, channel=Channel.SMS, state="SENT", settled_at=timezone.now() - DAY)
     Broadcast.objects.update(state=State.FINISHED, finished_at=timezone.now())
     notification = a_notification(sms_body="x" * 157 + "{{ first_name }}")
@@ -418,8 +418,8 @@ def test_segments_are_of_those_who_will_get_it(admin: Browser, settings: Setting
     page = admin.get(confirm_page(notification))
 
     segments = text_in(page, "segments")
-    assert segments.startswith("2 exact, with the clients’ current names; at most 1 per SMS")
-    with patch.object(estimates, "SAMPLE", 1):
+    assert segments.startswith("2 exact for what is on record now; at most 1 per SMS")
+    with patch.object(value_shapes, "MAX_SHAPES", 1):
         sampled = text_in(admin.get(confirm_page(notification)), "segments")
     assert sampled.startswith("About 2 estimated from 1 of these SMS; the longest has 1 segment")
 

@@ -37,7 +37,7 @@ def mailbox(settings: Settings, superuser: User) -> list[Any]:
 
 
 def test_a_test_goes_to_its_writer_and_to_nobody_else(admin: Browser, mailbox: list[Any]) -> None:
-    a_client(name="Ann Example", listings="both")
+    a_client(first_name="Ann", last_name="Example", listings="both")
 
     said = text_of(admin.post(url_of("email"), a_draft(), headers=HTMX))
 

@@ -52,8 +52,8 @@ def test_header_names_are_forgiving(name: str, meaning: str) -> None:
     [
         ("Name,Family name,Email", "first_name,last_name,email"),
         ("Name;Vorname;E-Mail", "last_name,first_name,email"),
-        ("Name,Given Name,Family Name,E-mail 1 - Value", ",first_name,last_name,email"),
-        ("Display Name,First Name,Last Name,Home-Email", ",first_name,last_name,email"),
+        ("Name,Given Name,Family Name,E-mail 1 - Value", "name,first_name,last_name,email"),
+        ("Display Name,First Name,Last Name,Home-Email", "name,first_name,last_name,email"),
         ("E-mail 1 - Label,E-mail 1 - Value,E-mail 2 - Value,Phone 1 - Value", ",email,,phone"),
         ("First Name,Last Name,E-mail Address,Home Phone,Mobile Phone", "first_name,last_name,email,,phone"),
         ("First Name,Last Name,E-mail Address,Business Phone", "first_name,last_name,email,phone"),
@@ -85,7 +85,7 @@ def test_a_layout_knows_where_everything_stands() -> None:
         (["email", "email"], "Two columns are matched to “E-mail address”"),
         (["email", "listings.sms", "listings.sms"], "Two columns are matched to “Listings: by SMS”"),
         (["email", "listings.both", "listings.sms"], "Two columns are about Listings by the same channel"),
-        (["email", "name", "last_name"], "not both"),
+        (["email", "name", "last_name"], "or of neither"),
         (["email", "gone.sms"], "“gone.sms” is not something a column can contain"),
     ],
 )

@@ -30,6 +30,12 @@ def told(sampled: Mapping[str, Sequence[str]], *, region: str | None = None) -> 
         ("Reach on", NUMBERS, "phone"),
         ("Phnoe", NUMBERS, "phone"),
         ("Where", ["Europe/London", "america/new york"], "time_zone"),
+        ("Speaks", ["german", "Français", "es"], "language"),
+        ("Speaks", ["de-AT", "fr_CA.UTF-8"], "language"),
+        # These are countries.
+        ("Where", ["DE", "FR", "ES"], ""),
+        ("Country", ["de", "fr"], ""),
+        ("Speaks", ["Klingon", "Elvish"], ""),
         # Some may be wrong.
         ("Kontakt", [*EMAILS, "bob@"], "email"),
         ("Kontakt", [*EMAILS, "bob@", "?"], ""),
@@ -82,7 +88,7 @@ def test_consent_is_never_told_by_contents(sampled: list[list[str]]) -> None:
 
     found = contents.complete([""] * len(header), header, sampled, region="US")
 
-    assert set(found) <= {"", "email", "phone", "time_zone"}
+    assert set(found) <= {"", "email", "phone", "language", "time_zone"}
     assert all(found.count(meaning) == 1 for meaning in found if meaning)
 
 
