@@ -90,7 +90,7 @@ def test_the_segments_that_the_database_tells_are_those_that_are_sent(
         ClientValues.objects.create(client=client, **columns, **folded)
     texts = a_text([*(field.key for field in fields), "first_name", "topic"])
     text, german = data.draw(texts), data.draw(st.none() | texts)
-    notification = a_notification(sms_body=text, **({"de": Texts(sms_body=german)} if german else {}))
+    notification = a_notification(sms_body=text, de=Texts(sms_body=german or ""))
     broadcast = a_broadcast(notification=notification)
 
     fanout.expand(broadcast_id=broadcast.pk, now=now)

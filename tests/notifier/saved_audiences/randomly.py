@@ -30,7 +30,11 @@ ZONES = ["", "", "Europe/Berlin", "Asia/Tokyo", "America/New_York"]
 NUMBERS = [-3, 0, 1, 2, 3, 1_000_000]
 DAYS = [-40, -30, -29, -2, -1, 0, 1, 2, 29, 30, 31, 400, -36_000]
 #: The largest that each kind of number may be, in small units.
-LARGEST = {"WHOLE": MAX_WHOLE, "DECIMAL": MAX_DECIMAL * 10**DECIMAL_PLACES, "MONEY": MAX_DECIMAL * 10**MONEY_PLACES}
+LARGEST: dict[str, int] = {
+    "WHOLE": MAX_WHOLE,
+    "DECIMAL": MAX_DECIMAL * 10**DECIMAL_PLACES,
+    "MONEY": MAX_DECIMAL * 10**MONEY_PLACES,
+}
 
 
 @dataclass
