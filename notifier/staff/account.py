@@ -17,6 +17,9 @@ from notifier.messages.lines import validate_name, validate_one_line
 from notifier.models import typed_phones
 from notifier.staff import profiles, timezones
 
+#: Django writes it without the hyphen.
+INVALID_EMAIL = "Enter a valid e-mail address."
+
 
 class AccountForm(StaleForm, forms.Form):
     """Of the user with whom it is made."""
@@ -46,6 +49,7 @@ class AccountForm(StaleForm, forms.Form):
         required=False,
         validators=[validate_one_line],
         help_text="Test e-mails are sent here.",
+        error_messages={"invalid": INVALID_EMAIL},
         widget=forms.EmailInput({"autocomplete": "email"}),
     )
     phone = PhoneField(

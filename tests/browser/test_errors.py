@@ -69,13 +69,13 @@ def change_ones_account(page: Page) -> tuple[str, str]:
     page.goto(reverse("admin:account"))
     page.get_by_label("E-mail").fill("ann@")
     press(page, "Save")
-    return "id_email", "E-mail: Enter a valid email address."
+    return "id_email", "E-mail: Enter a valid e-mail address."
 
 
 def change_ones_password(page: Page) -> tuple[str, str]:
     page.goto(reverse("admin:password_change"))
     page.get_by_label("Old password").fill("wrong")
-    press(page, "Change my password")
+    press(page, "Change password")
     return "id_old_password", "Your old password was entered incorrectly."
 
 
@@ -83,7 +83,7 @@ def set_a_password(page: Page) -> tuple[str, str]:
     page.goto(reverse("admin:auth_user_password_change", args=[a_user(username="ann").pk]))
     page.locator("#id_password1").fill("Zq8w-Yt5Rn")
     page.locator("#id_password2").fill("other")
-    press(page, "Change password")
+    press(page, "Save password")
     return "id_password2", "The two password fields didn’t match."
 
 

@@ -64,6 +64,7 @@ class BackOfficeAdmin(admin.ModelAdmin):
 
     def _parameters(self, item: Any) -> tuple[str, ...]:
         """The parameters that one item of `list_filter` puts into the list's URL."""
+        item = item[0] if isinstance(item, tuple) else item
         if not isinstance(item, str):
             return (item.parameter_name,)
         field: Any = get_fields_from_path(self.model, item)[-1]

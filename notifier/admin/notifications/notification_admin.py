@@ -77,6 +77,9 @@ class NotificationAdmin(SimpleHistoryAdmin, GuardedDeleteAdmin):
     object_history_template = "admin/notifier/notification/history.html"
     object_history_list_template = "admin/notifier/notification/earlier_versions.html"
 
+    def history_form_view_title(self, request: HttpRequest, obj: Any) -> str:
+        return f"Earlier version of {obj}"
+
     def get_urls(self) -> list[URLPattern]:
         framed = email_preview.POLICY
         preview, hard = confirm_page.email_preview_page, hard_readers.hard_readers_page

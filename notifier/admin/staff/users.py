@@ -14,6 +14,7 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from notifier.admin.lists.base import BackOfficeAdmin
+from notifier.admin.staff.user_forms import LABELS, AddUserForm, SetPasswordForm, UserForm
 from notifier.forms.phone_fields import PhoneField
 from notifier.forms.stale_forms import SeenField, StaleModelForm
 from notifier.models import Profile, typed_phones
@@ -41,6 +42,17 @@ def what_it_allows(permission: Permission) -> str:
     if action in model._meta.default_permissions and name == model._meta.model_name:
         return f"Can {action} {one(model._meta)}"
     return str(dict(model._meta.permissions).get(permission.codename, permission.name))
+
+
+def named(field_name: str) -> type[admin.BooleanFieldListFilter]:
+    """The filter of a field under the name that the form gives it."""
+
+    class Named(admin.BooleanFieldListFilter):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self.title = LABELS[field_name].lower()
+
+    return Named
 
 
 class ProfileForm(StaleModelForm):
@@ -72,9 +84,12 @@ class ProfileInline(admin.StackedInline):
 
 @admin.register(User)
 class UserAdmin(BackOfficeAdmin, StockUserAdmin):
+    form = UserForm
+    add_form = AddUserForm
+    change_password_form = SetPasswordForm
     inlines = (ProfileInline,)
     list_display = ("username", "full_name", "address", "in_groups", "state", "last_in")
-    list_filter = ("is_active", "is_superuser", "groups")
+    list_filter = (("is_active", named("is_active")), ("is_superuser", named("is_superuser")), "groups")
     ordering = ("username",)
     sortable_by = ("username",)
     filter_horizontal = ()
@@ -85,8 +100,8 @@ class UserAdmin(BackOfficeAdmin, StockUserAdmin):
             "Access",
             {
                 "fields": ("is_active", "is_staff", "groups", "is_superuser"),
-                "description": "docs/rights.md lists what each group can do. A user in several groups can do what any "
-                "of them can.",
+                "description": "The page of a group lists what it can do. A user in several groups can do what any of "
+                "them can.",
             },
         ),
         ("Individual permissions", {"fields": ("user_permissions",), "classes": ("collapse",)}),
@@ -105,8 +120,6 @@ class UserAdmin(BackOfficeAdmin, StockUserAdmin):
         # Ticks instead of the stock pair of lists, which nobody can use who does not see it.
         kwargs["widget"] = forms.CheckboxSelectMultiple
         field = super().formfield_for_manytomany(db_field, request, **kwargs)
-        if field and db_field.name == "groups":
-            field.help_text = ""
         return without_apps(field, db_field)
 
     @admin.display(description="name")
