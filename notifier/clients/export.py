@@ -20,7 +20,7 @@ from notifier.values.base import FieldKind
 #: Rows in one query.
 CHUNK = 2_000
 LEADING_COLUMNS = ("Client number", "Name", "First name", "Last name", "E-mail", "Phone", "Language", "Time zone")
-TRAILING_COLUMNS = ("Client state", "Client since", "Suppressed")
+TRAILING_COLUMNS = ("Client status", "Client since", "Suppressed")
 _MEANINGS = (NOTHING, "name", "first_name", "last_name", "email", "phone", "language", "time_zone")
 #: Kinds whose values are numbers in a sheet.
 _NUMBERS = frozenset({FieldKind.WHOLE, FieldKind.DECIMAL, FieldKind.MONEY})

@@ -70,7 +70,7 @@ class Suppression(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_channel_display()} {shown(self.address)}"
+        return f"{self.get_channel_display()} {phones.spaced(shown(self.address))}"
 
     @property
     def shown_address(self) -> str:
@@ -117,7 +117,7 @@ class SuppressionChange(models.Model):
         indexes = [models.Index(name="suppressionchange_address", fields=["address"])]
 
     def __str__(self) -> str:
-        return f"{self.get_action_display().lower()}: {self.get_channel_display()} {shown(self.address)}"
+        return f"{self.get_action_display().lower()}: {self.get_channel_display()} {phones.spaced(shown(self.address))}"
 
 
 class ErasedAddress(models.Model):

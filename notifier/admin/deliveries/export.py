@@ -20,9 +20,9 @@ MAX_XLSX = 100_000
 #: Rows that an export reads at once.
 CHUNK = 2_000
 HEADER = (
-    *("client", "name", "channel", "address", "state", "reason", "attempts", "processed", "provider ID"),
+    *("Client number", "Name", "Channel", "Address", "Status", "Reason", "Attempts", "Processed", "Provider ID"),
     # The consent that a sent message relied on.
-    *("agreed", "agreed how"),
+    *("Agreed", "Agreed how"),
 )
 _COLUMNS = (
     "client_id",

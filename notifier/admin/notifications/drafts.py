@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db.models.functions import Length
 
+from notifier.addresses import phones
 from notifier.admin.broadcasts import email_preview
 from notifier.admin.broadcasts.email_preview import NOBODY
 from notifier.admin.lists import search
@@ -199,7 +200,7 @@ def _sample(draft: Draft) -> Client | None:
 
 
 def _called(client: Client) -> str:
-    return f"{client.name} ({client.email or client.phone})"
+    return f"{client.name} ({client.email or phones.spaced(str(client.phone))})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from django.contrib.auth.forms import (
     ReadOnlyPasswordHashWidget,
     UserChangeForm,
 )
-from django.utils.safestring import mark_safe
+from django.utils.html import format_html
 
 from notifier.staff.account import INVALID_EMAIL
 
@@ -39,9 +39,10 @@ HELP_TEXTS = {
 _REPEATED = "Repeat the password"
 _WITHOUT = "Without a password, the user can’t log in."
 # The page's script shows the warning by its id, once “No” is chosen.
-_LOST = mark_safe(
-    f'{_WITHOUT}<ul id="id_unusable_warning" class="messagelist"><li class="warning">The current password will be '
-    "lost.</li></ul>"
+_LOST = format_html(
+    '{}<ul id="id_unusable_warning" class="messagelist"><li class="warning">{}</li></ul>',
+    _WITHOUT,
+    "The current password will be lost.",
 )
 
 

@@ -54,7 +54,7 @@ def test_a_client_is_exported_with_what_they_agreed_to(admin: Browser) -> None:
         "Listings SMS": "no",
         "Offerings e-mail": "yes",
         "Offerings SMS": "yes",
-        "Client state": "active",
+        "Client status": "active",
         "Suppressed": "e-mail: Bounce",
     }
 
