@@ -127,7 +127,7 @@ def _counted_until(broadcast: Broadcast, now: datetime) -> datetime | None:
 
 def _words(line: FeedLine) -> str:
     """48 more: number not in service"""
-    return ": ".join(filter(None, [line.more, line.reason]))
+    return ": ".join(filter(None, [line.more, line.reason_in_words]))
 
 
 def _list_behind(broadcast: Broadcast, line: FeedLine) -> str:
