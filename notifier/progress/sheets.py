@@ -131,13 +131,30 @@ class Sheet:
     @property
     def _sent_next(self) -> dict[Channel, int]:
         """How many of each channel nothing but its speed holds up."""
-        late = {wait.channel: wait.number for wait in self.quiet_hours}
+        late = self._late
         return {
             one.channel: max(0, one.waiting - one.counts.get(State.RETRYING, 0) - late.get(one.channel, 0))
             for one in self.channels
         }
 
     @property
+    @property
+    def stuck(self) -> int:
+        """How many are not sent because their channel stands still; who is in quiet hours would not be sent to
+        anyway.
+        """
+        late = self._late
+        return sum(
+            max(0, one.waiting - late.get(one.channel, 0))
+            for one in self.channels
+            if one.channel in self.stalled and one.channel in self._busy
+        )
+
+    @property
+    def _late(self) -> dict[Channel, int]:
+        """How many of each channel wait for the end of quiet hours."""
+        return {wait.channel: wait.number for wait in self.quiet_hours}
+
     def _busy(self) -> list[Channel]:
         """The channels that have something left to send; none unless it runs."""
         if self.broadcast.state != Broadcast.State.RUNNING:
