@@ -242,7 +242,8 @@ def announcement(sheet: Sheet) -> str:
     if broadcast.can_be_undone:
         return "About to start: it can still be undone."
     if broadcast.state == Broadcast.State.REJECTED:
-        return f"Rejected: {broadcast.ended_because}"
+        # Why is told where it is read, once.
+        return "Rejected: nothing was sent."
     if broadcast.finished_at is not None:
         return f"{broadcast.get_state_display()}: {sheet.result}."
     if broadcast.state == Broadcast.State.RUNNING and sheet.expanded_share < 1:
