@@ -28,6 +28,7 @@ class ChannelProgress:
     counts: dict[str, int]
     #: Of its bar; see `Bar`.
     known_share: float = 1.0
+    is_final: bool = False
 
     @property
     def total(self) -> int:
@@ -43,7 +44,7 @@ class ChannelProgress:
 
     @property
     def bar(self) -> Bar:
-        return Bar(self.counts, self.known_share)
+        return Bar(self.counts, self.known_share, self.is_final)
 
     @property
     def bar_id(self) -> str:
@@ -138,7 +139,6 @@ class Sheet:
         }
 
     @property
-    @property
     def stuck(self) -> int:
         """How many are not sent because their channel stands still; who is in quiet hours would not be sent to
         anyway.
@@ -155,6 +155,7 @@ class Sheet:
         """How many of each channel wait for the end of quiet hours."""
         return {wait.channel: wait.number for wait in self.quiet_hours}
 
+    @property
     def _busy(self) -> list[Channel]:
         """The channels that have something left to send; none unless it runs."""
         if self.broadcast.state != Broadcast.State.RUNNING:
@@ -174,7 +175,8 @@ class Sheet:
     @property
     def bar(self) -> Bar:
         counts = (channel.counts for channel in self.channels)
-        return Bar(sum(map(Counter, counts), Counter()), _known_share(self.broadcast, self.expanded_share))
+        known_share = _known_share(self.broadcast, self.expanded_share)
+        return Bar(sum(map(Counter, counts), Counter()), known_share, _is_final(self.broadcast))
 
     @property
     def result(self) -> str:
@@ -214,7 +216,7 @@ def sheet(
     return Sheet(
         broadcast=broadcast,
         channels=[
-            ChannelProgress(channel, counts.get(channel.value, {}), known_share)
+            ChannelProgress(channel, counts.get(channel.value, {}), known_share, _is_final(broadcast))
             for channel in Channel
             if channel in broadcast.channels or channel.value in counts
         ],
@@ -234,6 +236,11 @@ def sheet(
 def _known_share(broadcast: Broadcast, expanded_share: float) -> float:
     """What share of the clients the numbers are about; once it has finished, that is all of them."""
     return 1.0 if broadcast.state == Broadcast.State.FINISHED else expanded_share
+
+
+def _is_final(broadcast: Broadcast) -> bool:
+    """Whether it makes no more deliveries: what was cancelled goes to nobody else."""
+    return broadcast.state in (Broadcast.State.FINISHED, Broadcast.State.CANCELLED)
 
 
 def announcement(sheet: Sheet) -> str:

@@ -516,11 +516,13 @@ def of_broadcast(
         return _offers([broadcast], None, start, to=to)[0]
     reach = topic_counts.reach(topic=broadcast.topic, within=to.within)
     ignores_cap = broadcast.is_critical if is_critical is None else is_critical
-    held = _held([broadcast], start, broadcast.follows, to=to, is_critical=ignores_cap)
-    lacking = _lacking([broadcast], broadcast.follows, to=to)
-    if broadcast.follows is None:
+    # A rejected follow-up follows nothing any more, and would go to the same clients.
+    follows = broadcast.follows or broadcast.was_to_follow
+    held = _held([broadcast], start, follows, to=to, is_critical=ignores_cap)
+    lacking = _lacking([broadcast], follows, to=to)
+    if follows is None:
         return _offers([broadcast], {broadcast.topic_id: reach}, start, held=held, lacking=lacking, to=to)[0]
-    missing = {one.channel: one.recipients for one in unreached.missing(broadcast=broadcast.follows, now=now)}
+    missing = {one.channel: one.recipients for one in unreached.missing(broadcast=follows, now=now)}
     only = {channel: replace(reach[channel], recipients=missing.get(channel, 0)) for channel in Channel}
     offer = _offers([broadcast], {broadcast.topic_id: only}, start, held=held, lacking=lacking, to=to)[0]
     return replace(offer, channels=[replace(channel, to_all=False) for channel in offer.channels])
