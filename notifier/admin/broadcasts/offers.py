@@ -540,7 +540,8 @@ def _offers(
 ) -> list[Offer]:
     counted = {(pk, channel): reach for pk, found in (reaches or {}).items() for channel, reach in found.items()}
     # Of several notifications that go to the same clients everybody is looked for once.
-    found = {_keys(n): readers.find(n, now=clock.now(), within=to.within) for n in notifications}
+    alike = {_keys(n): n for n in notifications}
+    found = {keys: readers.find(n, now=clock.now(), within=to.within) for keys, n in alike.items()}
     made = []
     for n in notifications:
         samples_by, heading = found[_keys(n)].of(), _lacking_heading(n)
