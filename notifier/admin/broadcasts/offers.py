@@ -324,8 +324,18 @@ class Summary(Totals):
     is_now: bool = True
     #: Whether it ignores quiet hours, of whoever may be in them at another time.
     ignores_quiet_hours: bool = False
+    #: By which channels fewer may be sent, as what is sent together uses up the frequency cap: see `_upper_limits`.
+    upper_limits: frozenset[Channel] = frozenset()
     #: The same if it ignored quiet hours and caps; None where that changes nothing, or is nothing that may be chosen.
     if_critical: "Summary | None" = None
+
+    @property
+    def is_upper_limit(self) -> bool:
+        return bool(self.upper_limits)
+
+    @property
+    def is_upper_limit_of_sms(self) -> bool:
+        return Channel.SMS in self.upper_limits
 
     @property
     def stop_line(self) -> str:
@@ -371,7 +381,8 @@ def summary(
     start = max(offer.start for offer in offered)
     is_now = start <= clock.now()
     if_critical = None
-    if may_be_critical and (sends != critical or any(waits.values())):
+    upper_limits = _upper_limits(each_channel)
+    if may_be_critical and (sends != critical or any(waits.values()) or upper_limits):
         if_critical = Summary(
             sends=critical,
             critical=critical,
@@ -388,8 +399,20 @@ def summary(
         segments=_all_segments([offer.segments for offer in offered]),
         stopped=_lines(stopped, sends),
         is_now=is_now,
+        upper_limits=upper_limits,
         if_critical=if_critical,
     )
+
+
+def _upper_limits(each_channel: Sequence[ChannelOffer]) -> frozenset[Channel]:
+    """By which channels a client might get one of these and reach the cap by it, so that another one is skipped.
+
+    Which one that is nobody knows: their messages are claimed side by side. So each is counted as if it were alone.
+    """
+    sent = Counter(one.channel for one in each_channel if one.sends)
+    # Notifications that go to the same clients have these in common, and are asked about once.
+    asked = {id(one.held): (one.held, one.channel) for one in each_channel if one.held and one.sends}
+    return frozenset(channel for held, channel in asked.values() if held.may_reach_cap(others=sent[channel] - 1))
 
 
 def _lines(stopped: Stopped, sends: Mapping[Channel, int]) -> list[str]:
