@@ -43,6 +43,11 @@ class Bar:
         return self.known_share < 1 and not self.is_final
 
     @property
+    def is_partial(self) -> bool:
+        """Whether it ended before all clients were looked at, so that the numbers are only about some of them."""
+        return self.known_share < 1 and self.is_final
+
+    @property
     def sent(self) -> int:
         return self.counts.get(State.SENT, 0)
 

@@ -94,7 +94,8 @@ class BroadcastAdmin(ReadOnlyAdmin):
         if not bar.to_send:
             return NOTHING
         shown = render_to_string("admin/includes/broadcasts/bar.html", {"bar": bar, "of": f"#{broadcast.pk}"})
-        return format_html("{} {}%", shown, int(bar.share * 100))
+        # Of what was cancelled midway the columns are about those clients alone who were looked at, and the bar is not.
+        return shown if bar.is_partial else format_html("{} {}%", shown, int(bar.share * 100))
 
     @admin.display(description="sent")
     def sent(self, broadcast: Broadcast) -> str:

@@ -111,6 +111,7 @@ def test_what_was_cancelled_midway_promises_nothing_more_on_any_page(admin: Brow
     page = " ".join(strip_tags(text_of(admin.get(page_of(broadcast)))).split())
 
     assert cells(admin, "audience_shown") == ["60"]
+    assert "%" not in strip_tags(cells(admin, "sent_share")[0])
     assert "Sent 40 of 60 Remaining 0 20 cancelled" in page
     assert "40 of 60 sent, 20 cancelled" in page
     assert "so far" not in page
