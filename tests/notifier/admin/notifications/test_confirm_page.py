@@ -238,7 +238,7 @@ def test_the_page_asks_as_much_of_the_database_however_many_get_it(
     for _ in range(15):
         a_client(listings="both")
 
-    with django_assert_max_num_queries(25):
+    with django_assert_max_num_queries(26):
         admin.get(confirm_page(notification))
 
 
