@@ -31,7 +31,7 @@ def find(
 ) -> Mapping[Extreme, Client]:
     """One client of each kind, where there is one, by the values of the placeholders `keys`.
 
-    `needed`: who lacks one of these gets nothing, so that only `MISSING` may be such a client. `language`: only of those
+    `needed`: who lacks one of these gets nothing, so that only `MISSING` may be such a client. `language`: only those
     who are written to in it. Each kind is a pass over all recipients of the topic, so a page asks for it only when
     somebody presses for it.
     """
