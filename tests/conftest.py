@@ -139,7 +139,7 @@ def make_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..
     stacks: list[Stack] = []
 
     def make(*, clients: int = 0, **settings: Any) -> Stack:
-        stack = Stack(folder=tmp_path_factory.mktemp("stack"), forks_commands=True, **settings)
+        stack = Stack(folder=tmp_path_factory.mktemp("stack"), forks=True, **settings)
         stacks.append(stack)
         stack.prepare(clients=clients)
         return stack
