@@ -39,6 +39,16 @@ CHROMIUM_FLAGS = [
 ]
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    # Nothing that is loaded is garbage, and looking through all of it again and again is a third of the loading.
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+
+
 def pytest_collection_finish() -> None:
     # What is loaded by now stays to the end: looking through it for garbage in every test is a tenth of their time.
     gc.collect()
