@@ -110,7 +110,7 @@ class Arena:
             broker_url=self.broker_url,
             email_url=self.smtp.url,
             sms_url=self.sms.url,
-            forks_commands=True,
+            forks=True,
             **IMPATIENT | broken | settings,
         )
         self._crew: dict[Role, list[Process]] = {role: [] for role in ROLES}

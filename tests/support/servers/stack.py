@@ -23,7 +23,8 @@ PROJECT = Path(__file__).resolve().parents[3]
 class Stack:
     """Further settings come as keywords: `Stack(folder=…, database_url=…, LEASE_SECONDS="3")`.
 
-    With `forks_commands` one process runs all management commands: whoever asks for it ends the stack with `kill_all`.
+    With `forks` one process runs all management commands, and the others begin with the libraries loaded: whoever asks
+    for it ends the stack with `kill_all`.
     """
 
     def __init__(
@@ -34,7 +35,7 @@ class Stack:
         broker_url: str = "database://",
         email_url: str = "dummymail://",
         sms_url: str = "null://",
-        forks_commands: bool = False,
+        forks: bool = False,
         **settings: str,
     ) -> None:
         self.folder = folder
@@ -55,7 +56,7 @@ class Stack:
         self.env.pop("TEST_POSTGRES_URL", None)
         self.processes: list[Process] = []
         self._numbers = itertools.count(1)
-        self._forks_commands = forks_commands
+        self._forks = forks
         self._commands: Process | None = None
         self._commands_env: dict[str, str] = {}
         # Not in the folder: an address may have 107 bytes.
@@ -75,7 +76,7 @@ class Stack:
         templates.copy(self.database_url, clients=clients, fill=self._fill)
 
     def _fill(self, url: str, clients: int) -> None:
-        with Stack(folder=self.folder, database_url=url, forks_commands=True) as template:
+        with Stack(folder=self.folder, database_url=url, forks=True) as template:
             if clients:
                 template.manage("load_demo", "--clients", str(clients), "--seed", "7")
             else:
@@ -85,7 +86,7 @@ class Stack:
         self, *argv: str, check: bool = True, seconds: float = PATIENCE_SECONDS
     ) -> subprocess.CompletedProcess[str]:
         """Runs a management command to its end. With `check`, a failure raises with what the command said."""
-        if self._forks_commands and self._has_commands():
+        if self._forks and self._has_commands():
             done = subprocess.CompletedProcess(argv, *commands.ask(self._socket, argv, seconds=seconds))
         else:
             done = self._manage_anew(argv, seconds=seconds)
@@ -105,6 +106,7 @@ class Stack:
             log=self.folder / "commands.log",
             env=self.env,
             cwd=PROJECT,
+            forks=True,
         )
         self._commands_env = dict(self.env)
         processes.wait_until(
@@ -153,7 +155,7 @@ class Stack:
 
     def _spawn(self, argv: Sequence[str], *, name: str, settings: dict[str, str]) -> Process:
         log = self.folder / f"{next(self._numbers):03d}-{name}.log"
-        process = Process(argv, log=log, env=self.env | settings, cwd=PROJECT)
+        process = Process(argv, log=log, env=self.env | settings, cwd=PROJECT, forks=self._forks)
         self.processes.append(process)
         return process
 
