@@ -6,9 +6,10 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
 
-from notifier.addresses import phones, typed_phones
+from notifier.addresses import phones
 from notifier.addresses.phones import E164
 from notifier.messages.lines import validate_one_line
+from notifier.models import typed_phones
 from notifier.models.channels import Channel
 from notifier.models.clients import Client
 

@@ -8,20 +8,18 @@ from django import forms
 from django.conf import settings
 from phonenumber_field.phonenumber import PhoneNumber
 
-from notifier.addresses import phones, typed_phones
-from notifier.addresses.phones import Phone
+from notifier.addresses import phones
 from notifier.admin.clients import field_values, phone_note
 from notifier.admin.clients.preferences import adds_consent
 from notifier.admin.lists.reason_field import HOW_DO_WE_KNOW, EvidenceField
 from notifier.clients import names
-from notifier.clients.imports import proposals
 from notifier.clients.imports.rows import MAX_NAME_LETTERS, read_name
 from notifier.consent import consents
 from notifier.fields import changes
 from notifier.fields.definitions import Definitions
 from notifier.forms.stale_forms import StaleModelForm, person, since_with_skew
 from notifier.languages import offered
-from notifier.models import Client
+from notifier.models import Client, typed_phones
 from notifier.staff import timezones
 
 
@@ -29,15 +27,6 @@ def _language_choices(own: str | None) -> list[tuple[str, str]]:
     """With the client's own, also where it is no longer offered: saving another field must not take it away."""
     found = [("", f"Not set ({offered.name(offered.default())})"), *offered.choices()]
     return found if own is None or own in offered.codes() else [*found, (own, f"{offered.name(own)}, not offered")]
-
-
-def _read_phone(text: str) -> Phone:
-    """The number that somebody typed. What is wrong with it names the country that was chosen at the last import."""
-    try:
-        return typed_phones.read(text)
-    except ValueError:
-        # Only now is it looked up: nearly all numbers are right.
-        return typed_phones.read(text, likely=proposals.last_region())
 
 
 class ClientForm(StaleModelForm):
@@ -151,7 +140,7 @@ class ClientForm(StaleModelForm):
             return phone
         try:
             # As it was typed: a ".0" at its end is gone by now, with its nought among the digits.
-            found = _read_phone(str(phone.raw_input or phone))
+            found = typed_phones.read(str(phone.raw_input or phone))
         except ValueError as error:
             raise forms.ValidationError(str(error)) from error
         return PhoneNumber.from_string(found.number)
@@ -165,12 +154,8 @@ class ClientForm(StaleModelForm):
         """As an import tells it, with an example of the country: the field's own words have neither."""
         if not self.has_error("phone", "invalid"):
             return
-        try:
-            _read_phone(self["phone"].data or "")
-        except ValueError as error:
-            self.errors["phone"] = self.error_class(
-                [str(error)], renderer=self.renderer, field_id=self["phone"].auto_id
-            )
+        if words := typed_phones.why_not(self["phone"].data or ""):
+            self.errors["phone"] = self.error_class([words], renderer=self.renderer, field_id=self["phone"].auto_id)
 
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean() or self.cleaned_data

@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.forms.phone_fields import PhoneField
 from notifier.forms.stale_forms import SeenField, StaleModelForm
-from notifier.models import Profile
+from notifier.models import Profile, typed_phones
 from notifier.staff import groups, timezones
 from notifier.wording.badges import BLANK, badge
 from notifier.wording.model_names import NOTHING, one
@@ -51,6 +51,12 @@ class ProfileForm(StaleModelForm):
         model = Profile
         fields = ("phone", "time_zone")
         field_classes: ClassVar[dict[str, Any]] = {"phone": PhoneField}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # A reader's form has no fields.
+        if phone := self.fields.get("phone"):
+            phone.help_text = f"Test SMS are sent here. {typed_phones.how_to_write()}"
 
 
 class ProfileInline(admin.StackedInline):

@@ -112,7 +112,10 @@ def choices(topics: Iterable[TopicRef], fields: Iterable[Definition] = ()) -> di
 
 # --- Guessing ---------------------------------------------------------------------------------------------------------
 def guess(header: Sequence[str], topics: Sequence[TopicRef], fields: Iterable[Definition] = ()) -> list[str]:
-    """The most likely meaning of each column. No meaning is given twice: the first column that fits gets it."""
+    """The most likely meaning of each column, of which `arrange` accepts all together.
+
+    No meaning is given twice: the first column that fits gets it.
+    """
     meanings: list[str] = []
     defined = list(fields)
     by_name = {name: field_meaning(one) for one in reversed(defined) for name in names_of(one)}
@@ -120,11 +123,37 @@ def guess(header: Sequence[str], topics: Sequence[TopicRef], fields: Iterable[De
     for name in header:
         meaning = _meaning(name, topics, by_name, known)
         meanings.append(NOTHING if meaning in meanings else meaning)
+    meanings = _with_one_column_a_channel(meanings, header, topics)
     for field, words in _SECOND_BEST.items():
         for column, name in enumerate(header):
             if field not in meanings and not meanings[column] and plain(name) in words.split():
                 meanings[column] = field
     return with_one_name(meanings)
+
+
+def _with_one_column_a_channel(
+    meanings: Sequence[str], header: Sequence[str], topics: Sequence[TopicRef]
+) -> list[str]:
+    """A column of both channels gives way to one that names its channel.
+
+    Beside a column for SMS alone, one that is called as the topic and names no channel is the one for e-mail. Nothing
+    tells what any other is: staff choose it.
+    """
+    found = list(meanings)
+    for topic in topics:
+        by_email, by_sms, both = (f"{topic.slug}.{channel}" for channel in (EMAIL, SMS, BOTH))
+        if both not in found or not {by_email, by_sms} & set(found):
+            continue
+        column = found.index(both)
+        is_the_other = by_email not in found and _is_called(header[column], topic)
+        found[column] = by_email if is_the_other else NOTHING
+    return found
+
+
+def _is_called(name: str, topic: TopicRef) -> bool:
+    """Whether the header is the topic's name, and no word of a channel beside it."""
+    rests = (_without(_words(name), _words(called)) for called in (topic.name, topic.slug))
+    return any(rest is not None and set(rest) <= _FILLERS for rest in rests)
 
 
 def with_one_name(meanings: Sequence[str]) -> list[str]:

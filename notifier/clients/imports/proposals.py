@@ -73,12 +73,6 @@ def _region(earlier: ClientImport | None, by_id: int | None) -> str:
     return settings.PHONE_DEFAULT_REGION or "" if last is None else last.phone_region or ""
 
 
-def last_region() -> str:
-    """The country that numbers without a country code were last said to be of; empty where nobody has said it."""
-    found = _DONE.exclude(phone_region=None).exclude(phone_region="").values_list("phone_region", flat=True)
-    return found.first() or ""
-
-
 def _remembered(
     header: Sequence[str],
     earlier: ClientImport,

@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from notifier.clients.imports import columns
 from notifier.clients.imports.columns import ConsentColumn, MappingError, TopicRef
@@ -69,6 +71,39 @@ def test_the_columns_of_address_books_are_guessed_so_that_they_can_be_imported(h
 
 def test_nothing_is_guessed_twice() -> None:
     assert columns.guess(["E-Mail", "Mail", "Listings", "Listings"], SUBJECTS) == ["email", "", "listings.both", ""]
+
+
+@pytest.mark.parametrize(
+    ("header", "meanings"),
+    [
+        ("Listings,Listings SMS", "listings.email,listings.sms"),
+        ("SMS: Listings,wants Listings", "listings.sms,listings.email"),
+        # A column without a channel may be about anything then, and so may one of both.
+        ("Listings,Listings e-mail", ",listings.email"),
+        ("Listings,Listings e-mail,Listings SMS", ",listings.email,listings.sms"),
+        ("Listings both,Listings SMS", ",listings.sms"),
+        ("Listings,Offerings SMS", "listings.both,offerings.sms"),
+    ],
+)
+def test_a_column_of_both_channels_gives_way_to_one_that_names_its_channel(header: str, meanings: str) -> None:
+    assert columns.guess(header.split(","), SUBJECTS) == meanings.split(",")
+
+
+_ABOUT_TOPICS = st.tuples(
+    st.sampled_from(["", "wants ", "SMS: ", "E-mail "]),
+    st.sampled_from(["Listings", "New listings", "offerings", "listings."]),
+    st.sampled_from(["", " SMS", " (e-mail)", " both", "email", "sms", "both", " since", " e-mail/SMS"]),
+).map("".join)
+_NAMES = st.sampled_from(
+    ["Name", "Full name", "First name", "Vorname", "Last name", "Surname", "E-mail", "Mobile", "Tel", "Work email"]
+)
+
+
+@given(st.lists(_ABOUT_TOPICS | _NAMES | st.text(max_size=8), min_size=1, max_size=9))
+def test_whatever_is_guessed_is_accepted_where_a_column_has_an_address(header: list[str]) -> None:
+    guessed = columns.guess([*header, "E-mail address"], SUBJECTS)
+
+    columns.arrange(guessed, SUBJECTS)
 
 
 def test_a_layout_knows_where_everything_stands() -> None:

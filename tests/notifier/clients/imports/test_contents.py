@@ -99,3 +99,20 @@ def test_only_the_first_rows_are_looked_at() -> None:
 
     assert [len(cells) for cells in contents.sample(counted)] == [contents.MAX_ROWS, 0]
     assert next(read) == contents.MAX_ROWS
+
+
+_CELLS = st.lists(st.sampled_from([*EMAILS, *NUMBERS, *NAMES, "yes", "no", "", "Europe/London", "german"]), max_size=4)
+_HEADERS = st.sampled_from(
+    [
+        *("Name", "Fisrt name", "First name", "Lats name", "Last name", "Full nmae", "E-mail", "Phone", "Speaks"),
+        *("Listings", "Listings SMS", "Listings e-mail", "Listings both", "Where"),
+    ]
+)
+
+
+@given(st.dictionaries(_HEADERS, _CELLS, min_size=1))
+def test_whatever_is_told_is_accepted_where_a_column_has_an_address(sampled: dict[str, list[str]]) -> None:
+    found = told(sampled)
+
+    if {"email", "phone"} & set(found):
+        columns.arrange(found, SUBJECTS)
