@@ -15,7 +15,7 @@ from tests.support.servers.processes import Process
 
 PROJECT = Path(__file__).resolve().parents[2]
 READER = re.compile(
-    r'env\.(?:text|flag|names|whole|url|database|email|pictures|sms|rate|quiet_hours|cap|secrets)\(\s*"([A-Z_]+)"'
+    r'env\.(?:text|flag|names|whole|url|database|email|pictures|sms|rate|languages|quiet_hours|cap|secrets)\(\s*"([A-Z_]+)"'
 )
 
 

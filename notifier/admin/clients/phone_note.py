@@ -16,7 +16,9 @@ LANDLINE = "No SMS is sent to this number."
 
 def below(*, is_landline: bool) -> SafeString:
     """The help text of the field. What is said of a number that is typed stands in it, too."""
-    return format_html('{} <span id="{}" role="status">{}</span>', typed_phones.how_to_write(), ID, _said(is_landline=is_landline))
+    return format_html(
+        '{} <span id="{}" role="status">{}</span>', typed_phones.how_to_write(), ID, _said(is_landline=is_landline)
+    )
 
 
 def _said(*, is_landline: bool) -> SafeString:

@@ -131,9 +131,7 @@ def guess(header: Sequence[str], topics: Sequence[TopicRef], fields: Iterable[De
     return with_one_name(meanings)
 
 
-def _with_one_column_a_channel(
-    meanings: Sequence[str], header: Sequence[str], topics: Sequence[TopicRef]
-) -> list[str]:
+def _with_one_column_a_channel(meanings: Sequence[str], header: Sequence[str], topics: Sequence[TopicRef]) -> list[str]:
     """A column of both channels gives way to one that names its channel.
 
     Beside a column for SMS alone, one that is called as the topic and names no channel is the one for e-mail. Nothing
