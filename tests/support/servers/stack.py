@@ -6,7 +6,7 @@ import re
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Self
@@ -176,15 +176,24 @@ class Stack:
 
     def query(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """The rows, read on a connection of its own, past Django. Parameters stand as `%s` on either database."""
+        return self.transaction([(statement, *parameters)])
+
+    def transaction(self, statements: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        """As `query`, of several statements with their parameters, all or nothing; returns the rows of the first."""
+        found = []
         if self.database_url.startswith("sqlite"):
             path = self.database_url.removeprefix("sqlite:///")
             with closing(sqlite3.connect(path, timeout=PATIENCE_SECONDS)) as connection, connection:
                 # As Django defines it: a constraint uses it.
                 connection.create_function("REGEXP", 2, lambda pattern, text: text and bool(re.search(pattern, text)))
-                return connection.execute(statement.replace("%s", "?"), parameters).fetchall()
+                for statement, *parameters in statements:
+                    found.append(connection.execute(statement.replace("%s", "?"), parameters).fetchall())
+            return found[0]
         with psycopg.connect(self.database_url) as database:
-            cursor = database.execute(statement, parameters or None)
-            return cursor.fetchall() if cursor.description else []
+            for statement, *parameters in statements:
+                cursor = database.execute(statement, parameters or None)
+                found.append(cursor.fetchall() if cursor.description else [])
+        return found[0]
 
     def states(self) -> dict[tuple[str, str], int]:
         """How many deliveries there are by (channel, state)."""
