@@ -199,7 +199,8 @@ def values_of_the_first_claim() -> None:
     """A consumer keeps what it has once read of clients. Only where that would be no text at all it reads it again."""
     from notifier.delivery import claim_sql
 
-    lock_pending, kept = claim_sql.lock_pending, {}
+    lock_pending = claim_sql.lock_pending
+    kept: dict[int, dict[str, Any]] = {}
 
     def lock(cursor: Any, *, sources: Any, **rest: Any) -> list[Any]:
         if not kept:
