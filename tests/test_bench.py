@@ -44,8 +44,12 @@ FIELDS = [
 #: The first of them, of the engines' own speed. The rest is alike on both.
 ENGINES = 3
 IMPORTED = [
-    r"  import of 100 clean rows: [\d.]+ s, [\d,]+ rows/s, the command's start included",
-    r"  load average [\d.]+\. Imported\. It has 100 added, 0 changed, 0 unchanged, 0 rejected: .*",
+    line
+    for more in ("", ", with eight fields")
+    for line in (
+        rf"  import of 100 clean rows{more}: [\d.]+ s, [\d,]+ rows/s, the command's start included",
+        r"  load average [\d.]+\. Imported\. It has 100 added, 0 changed, 0 unchanged, 0 rejected: .*",
+    )
 ]
 SUMMARY = re.compile(r"  (?P<pages>\d+) pages, \d+ of them over 300 ms; (?P<files>\d+) files")
 #: Named by what is looked for in them.

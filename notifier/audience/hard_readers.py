@@ -26,14 +26,18 @@ class Extreme(StrEnum):
     RIGHT_TO_LEFT = "right_to_left"
 
 
-def find(*, topic: Topic, channel: Channel, keys: Sequence[str], needed: Sequence[str]) -> Mapping[Extreme, Client]:
+def find(
+    *, topic: Topic, channel: Channel, keys: Sequence[str], needed: Sequence[str], language: str | None = None
+) -> Mapping[Extreme, Client]:
     """One client of each kind, where there is one, by the values of the placeholders `keys`.
 
-    `needed`: who lacks one of these gets nothing, so that only `MISSING` may be such a client. Each kind is a pass over
-    all recipients of the topic, so a page asks for it only when somebody presses for it.
+    `needed`: who lacks one of these gets nothing, so that only `MISSING` may be such a client. `language`: only those
+    who are written to in it. Each kind is a pass over all recipients of the topic, so a page asks for it only when
+    somebody presses for it.
     """
     sources = client_values.read(keys)
-    recipients = reachable.wanting(topic_id=topic.pk, channel=channel)
+    readers = reachable.written_to_in(language, client="client__")
+    recipients = reachable.wanting(topic_id=topic.pk, channel=channel).filter(*readers)
     reached = recipients.filter(*client_values.present(needed, client="client__"))
     found: dict[Extreme, QuerySet[Preference]] = {}
     if keys:

@@ -75,6 +75,19 @@ class Recipients:
             later = later.exclude(self._is_over_cap)
         return dict(later.order_by("turn").values_list("turn").annotate(number=Count("pk")))
 
+    def may_reach_cap(self, *, others: int) -> bool:
+        """Whether `others` more messages, sent to them at the same time, might keep this one from any of them.
+
+        Who of them also gets those is not asked, nor in which order: that is decided by who is claimed first.
+        """
+        if self._cap is None or others <= 0:
+            return False
+        maximum, days = self._cap
+        below = self._wanting.exclude(self._is_over_cap) if self._is_over_cap else self._wanting
+        if others < maximum:
+            below = below.filter(client__in=self._full(maximum - others, self.now - timedelta(days=days)))
+        return bool(below.exists())
+
     def among(self, client: str) -> list[Any]:
         """Conditions on the recipients' rows whose column `client` names them, true of those who are sent it, be it
         later.

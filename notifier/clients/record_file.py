@@ -147,7 +147,7 @@ def _message(delivery: Delivery) -> dict[str, Any]:
         "address": delivery.address,
         "language": _language(delivery.language),
         "outcome": delivery.get_state_display(),
-        "detail": delivery.detail,
+        "detail": delivery.reason,
         "attempts": delivery.attempts,
         "processed": _moment(delivery.settled_at),
     }

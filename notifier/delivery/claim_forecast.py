@@ -55,7 +55,7 @@ class Forecast:
     @property
     def why(self) -> str:
         """As in "address suppressed (48), client archived (2)"."""
-        return ", ".join(f"{reason} ({number:,})" for reason, number in self.skipped.items())
+        return ", ".join(f"{Reason.in_words(reason)} ({number:,})" for reason, number in self.skipped.items())
 
 
 def of_deliveries(deliveries: QuerySet[Delivery], *, now: datetime) -> Forecast | None:

@@ -15,6 +15,10 @@ from typing import NamedTuple
 from notifier.messages.variants import Texts
 
 DOMAINS = ("example.com", "example.org", "example.net")
+#: Where several clients work: no two have one address, but those of colleagues end alike.
+OFFICES = ("harbour-view.example.com", "mill-lane.example.org", "old-station.example.net")
+#: Of so many clients in a row the first few are colleagues.
+OFFICE_EVERY, COLLEAGUES = 20, 2
 AREA_CODES = """
 201 202 203 205 206 207 208 209 210 212 213 214 215 216 217 218 219 220 223 224 225 228 229 231 234 239 240 248 251 252
 253 254 256 260 262 267 269 270 272 276 281 301 302 303 304 305 307 308 309 310 312 313 314 315 316 317 318 319 320 321
@@ -161,7 +165,7 @@ def _person(chance: random.Random, number: int, topics: int) -> Person:
         first_name=first,
         last_name=last,
         name=name,
-        email=f"{_mailbox(name if whole else first, last)}.{number + 1}@{chance.choice(DOMAINS)}"
+        email=f"{_mailbox(name if whole else first, last)}.{number + 1}@{_domain(number, chance.choice(DOMAINS))}"
         if has_email
         else None,
         phone=phone_number(number) if has_phone else None,
@@ -175,6 +179,12 @@ def _person(chance: random.Random, number: int, topics: int) -> Person:
 def _has_address(chance: random.Random, is_wanted: bool) -> bool:
     # As in any real list, a few agreed to a channel that they gave no address for.
     return chance.random() < (0.97 if is_wanted else 0.6)
+
+
+def _domain(number: int, own: str) -> str:
+    """That of the office where the client with this number works; `own` for those who work in none."""
+    office, place = divmod(number, OFFICE_EVERY)
+    return OFFICES[office % len(OFFICES)] if place < COLLEAGUES else own
 
 
 def _mailbox(*names: str) -> str:

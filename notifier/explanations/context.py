@@ -98,5 +98,5 @@ def decision(resolved: ResolvedDelivery) -> str:
     did = resolution.get_action_display().lower().replace("marked as sent", "marked it as sent")
     did = did.replace("sent again", "had it sent again")
     before = Delivery.State(resolved.state_before).label.lower()
-    detail = f" ({resolved.detail_before.rstrip('.')})" if resolved.detail_before else ""
+    detail = f" ({resolved.reason_before.rstrip('.')})" if resolved.detail_before else ""
     return f"{who} {did} {when(resolution.at)}, because “{resolution.why}”. Before that it was {before}{detail}."

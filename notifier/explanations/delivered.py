@@ -76,7 +76,7 @@ def _skipped(case: Case, delivery: Delivery) -> str:
 
 
 def _other_reason(case: Case, delivery: Delivery, moment: datetime) -> str:
-    return f"{delivery.detail.rstrip('.') or 'it was skipped, and no reason was recorded'} ({when(moment)})"
+    return f"{delivery.reason.rstrip('.') or 'it was skipped, and no reason was recorded'} ({when(moment)})"
 
 
 def _no_address(case: Case, delivery: Delivery, moment: datetime) -> str:
@@ -115,6 +115,14 @@ def _over_cap(case: Case, delivery: Delivery, moment: datetime) -> str:
     cap = settings.CAPS[case.channel.value]
     allowed = f" (now {cap[0]} in {cap[1]} days)" if cap else ""
     return f"they had reached the frequency cap for {case.channel.units}{allowed} {when(moment)}"
+
+
+def _opted_out(case: Case, delivery: Delivery, moment: datetime) -> str:
+    return f"they had opted out with the provider, which said so {when(moment)}"
+
+
+def _reached(case: Case, delivery: Delivery, moment: datetime) -> str:
+    return f"it had already been sent to them in an earlier broadcast; this was noticed {when(moment)}"
 
 
 def _no_value(case: Case, delivery: Delivery, moment: datetime) -> str:
@@ -187,5 +195,7 @@ SKIPPED: dict[str, Callable[[Case, Delivery, datetime], str]] = {
     Reason.ARCHIVED: _archived,
     Reason.CONSENT_GONE: _consent_gone,
     Reason.FREQUENCY_CAP: _over_cap,
+    Reason.OPTED_OUT: _opted_out,
+    Reason.REACHED: _reached,
     Reason.NO_VALUE: _no_value,
 }

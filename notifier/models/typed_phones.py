@@ -1,6 +1,5 @@
-"""A phone number that somebody types into a page: a refusal, and the note below the field, name the likeliest country.
-
-It is the one that was chosen at the last import, which is why this stands with the models.
+"""A phone number that somebody types into a page: a refusal, and the note below the field, name the country that is
+most likely meant. It is the one that was chosen at the last import, which is why this stands with the models.
 """
 
 from django.conf import settings
@@ -38,8 +37,9 @@ def how_to_write() -> str:
 
 
 def likely_country() -> str:
-    """Of a number without a country code: that of the setting, that of the last import, or that of the clients' time
-    zone; empty where there is none.
+    """Of a number without a country code; empty where there is none.
+
+    That of the setting, or that of the last import, or else the one in whose time zone clients are.
     """
     return settings.PHONE_DEFAULT_REGION or _last_chosen() or regions.of_zone(settings.CLIENT_TIME_ZONE)
 

@@ -11,7 +11,7 @@ from notifier.values.dates import DateType
 from notifier.wording import numbers
 
 #: What is said of a condition, and of its opposite.
-_VERBS: Mapping[str, tuple[str, str]] = {
+VERBS: Mapping[str, tuple[str, str]] = {
     documents.KNOWN: ("has a value", "has no value"),
     documents.ONE_OF: ("is", "is not"),
     documents.CONTAINS: ("contains", "does not contain"),
@@ -25,7 +25,8 @@ _VERBS: Mapping[str, tuple[str, str]] = {
     documents.LAST_DAYS: ("is in the last", "is not in the last"),
     documents.NEXT_DAYS: ("is in the next", "is not in the next"),
 }
-_OF_DAYS: Mapping[str, tuple[str, str]] = {
+#: The same of dates, where it differs.
+OF_DAYS: Mapping[str, tuple[str, str]] = {
     documents.LESS: ("is before", "is not before"),
     documents.MORE: ("is after", "is not after"),
     documents.LEAST: ("is on or after", "is not on or after"),
@@ -90,7 +91,7 @@ def of_line(line: Line, known: Known) -> str:
 
 
 def _named(what: str, line: Line, names: list[str]) -> str:
-    return f"{what} {_VERBS[line.verb][line.is_negated]} {_or(names)}".rstrip()
+    return f"{what} {VERBS[line.verb][line.is_negated]} {_or(names)}".rstrip()
 
 
 def _moment(line: Line) -> str:
@@ -106,7 +107,7 @@ def _field(line: Line, known: Known) -> str:
     if definition is None:
         return "A field that was deleted"
     is_day = definition.field.kind == FieldKind.DATE
-    verb = (_OF_DAYS.get(line.verb) if is_day else None) or _VERBS[line.verb]
+    verb = (OF_DAYS.get(line.verb) if is_day else None) or VERBS[line.verb]
     said = f"{definition.label} {verb[line.is_negated]}"
     if line.verb in (documents.LAST_DAYS, documents.NEXT_DAYS):
         return f"{said} {numbers.counted(int(line.values[0]), 'day')}"

@@ -351,7 +351,7 @@ def test_without_javascript_the_buttons_do_the_same_and_the_draft_stays(
 def test_whoever_writes_in_a_language_sees_the_preview_and_the_counter_in_it(
     page: Page, live_server: LiveServer
 ) -> None:
-    a_client(name="Ann Example", listings="both")
+    a_client(first_name="Ann", last_name="Example", listings="both")
     open_form(page, live_server, a_notification(email_body="Dear **{{ name }}**", sms_body="Hello"))
     expect(the_mail(page, on="desk").locator("strong")).to_have_text("Ann Example")
 

@@ -23,6 +23,7 @@ REPLACED = {
     r"\btried again by itself|\bby themselves\b": "automatically",
     r"\b[Mm]end(?:ed|s)?\b": "fix",
     r"\bnot taken\b": "rejected",
+    r"\bafter the send began\b": "after sending began",
     r"\b[Ll]ately\b|\bof late\b": "recently",
     r"\b(?:left|stays?|stands?|shown|keeps?) as (?:they|it) (?:are|is|were|was|stands?)\b": "unchanged",
     r"\bnever will be\b": "cancelled",

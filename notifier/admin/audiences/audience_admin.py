@@ -39,7 +39,9 @@ class SavedAudienceAdmin(GuardedDeleteAdmin):
 
     @admin.display(description="status")
     def status(self, audience: Any) -> SafeString:
-        return badge(text="Can’t be used", tone="warn") if audience.is_broken else BLANK
+        if audience.is_broken:
+            return badge(text="Can’t be used", tone="warn")
+        return badge(text="Names what is retired", tone="quiet") if audience.names_retired else BLANK
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -63,13 +65,14 @@ class SavedAudienceAdmin(GuardedDeleteAdmin):
 
 
 def _look_up(page: TemplateResponse) -> None:
-    """For the audiences on a page of their list which of them nobody can use: a few queries for all."""
+    """For the audiences on a page of their list which nobody can use, and which name what is retired: a few queries."""
     changes = (page.context_data or {})["cl"]
     rows: list[Any] = list(changes.result_list)
     read = [_read(row) for row in rows]
     known = knowing.of(*(one for one in read if one))
     for row, one in zip(rows, read, strict=True):
         row.is_broken = one is None or bool(knowing.problems(one, known))
+        row.names_retired = one is not None and bool(knowing.retired(one, known))
     changes.result_list = rows
 
 

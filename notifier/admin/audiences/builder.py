@@ -97,7 +97,7 @@ class DraftAudience:
     def document(self) -> Document:
         """Raises `BadDocument` where something of it is missing or wrong."""
         if any(line.mistake for line in self.lines()):
-            raise BadDocument("Correct what is marked below.")
+            raise BadDocument("Correct the conditions that are marked.")
         whole, *groups = self.sections
         parts: list[Line | Group] = [one.line for one in whole.lines if one.line]
         for section in groups:

@@ -12,6 +12,7 @@ from notifier.languages import offered as languages
 from notifier.models import Broadcast, Tag, Topic
 from notifier.saved_audiences import document as documents
 from notifier.saved_audiences import known as knowing
+from notifier.saved_audiences import words
 from notifier.saved_audiences.document import Line, Value
 from notifier.saved_audiences.known import Known
 from notifier.values.base import CHOSEN, FieldKind
@@ -130,33 +131,20 @@ def _broadcasts() -> list[MenuOption]:
 
 
 # --- Fields -----------------------------------------------------------------------------------------------------------
-_SAYINGS: Mapping[str, tuple[str, str]] = {
-    documents.KNOWN: ("has a value", "has no value"),
-    documents.ONE_OF: ("is", "is not"),
-    documents.CONTAINS: ("contains", "does not contain"),
-    documents.BEGINS: ("begins with", "does not begin with"),
-    documents.LESS: ("is less than", "is not less than"),
-    documents.MORE: ("is more than", "is not more than"),
-    documents.LEAST: ("is at least", "is not at least"),
-    documents.MOST: ("is at most", "is not at most"),
-    documents.ANY_OF: ("has any of", "has none of"),
-    documents.ALL_OF: ("has all of", "does not have all of"),
+#: In menus the number that is typed stands within the words.
+_WITH_NUMBER: Mapping[str, tuple[str, str]] = {
     documents.LAST_DAYS: ("is in the last … days", "is not in the last … days"),
     documents.NEXT_DAYS: ("is in the next … days", "is not in the next … days"),
 }
-_OF_DAYS: Mapping[str, tuple[str, str]] = {
-    documents.LESS: ("is before", "is not before"),
-    documents.MORE: ("is after", "is not after"),
-    documents.LEAST: ("is on or after", "is not on or after"),
-    documents.MOST: ("is on or before", "is not on or before"),
-}
+_SAYINGS = {**words.VERBS, **_WITH_NUMBER}
+_SAYINGS_OF_DAYS = {**_SAYINGS, **words.OF_DAYS}
 
 
 def _of_field(definition: Definition) -> Subject:
     kind = definition.field.kind
     verbs: list[MenuOption] = []
     for verb in knowing.FIELD_VERBS[kind]:
-        yes, no = _OF_DAYS.get(verb, _SAYINGS[verb]) if kind == FieldKind.DATE else _SAYINGS[verb]
+        yes, no = (_SAYINGS_OF_DAYS if kind == FieldKind.DATE else _SAYINGS)[verb]
         verbs += _both(verb, yes, no)[: 1 if verb in _PLAIN_ONLY else 2]
     return Subject(
         f"{documents.FIELD}:{definition.id}",

@@ -324,8 +324,18 @@ class Summary(Totals):
     is_now: bool = True
     #: Whether it ignores quiet hours, of whoever may be in them at another time.
     ignores_quiet_hours: bool = False
+    #: By which channels fewer may be sent, as what is sent together uses up the frequency cap: see `_upper_limits`.
+    upper_limits: frozenset[Channel] = frozenset()
     #: The same if it ignored quiet hours and caps; None where that changes nothing, or is nothing that may be chosen.
     if_critical: "Summary | None" = None
+
+    @property
+    def is_upper_limit(self) -> bool:
+        return bool(self.upper_limits)
+
+    @property
+    def is_upper_limit_of_sms(self) -> bool:
+        return Channel.SMS in self.upper_limits
 
     @property
     def stop_line(self) -> str:
@@ -371,7 +381,8 @@ def summary(
     start = max(offer.start for offer in offered)
     is_now = start <= clock.now()
     if_critical = None
-    if may_be_critical and (sends != critical or any(waits.values())):
+    upper_limits = _upper_limits(each_channel)
+    if may_be_critical and (sends != critical or any(waits.values()) or upper_limits):
         if_critical = Summary(
             sends=critical,
             critical=critical,
@@ -388,8 +399,20 @@ def summary(
         segments=_all_segments([offer.segments for offer in offered]),
         stopped=_lines(stopped, sends),
         is_now=is_now,
+        upper_limits=upper_limits,
         if_critical=if_critical,
     )
+
+
+def _upper_limits(each_channel: Sequence[ChannelOffer]) -> frozenset[Channel]:
+    """By which channels a client might get one of these and reach the cap by it, so that another one is skipped.
+
+    Which one that is nobody knows: their messages are claimed side by side. So each is counted as if it were alone.
+    """
+    sent = Counter(one.channel for one in each_channel if one.sends)
+    # Notifications that go to the same clients have these in common, and are asked about once.
+    asked = {id(one.held): (one.held, one.channel) for one in each_channel if one.held and one.sends}
+    return frozenset(channel for held, channel in asked.values() if held.may_reach_cap(others=sent[channel] - 1))
 
 
 def _lines(stopped: Stopped, sends: Mapping[Channel, int]) -> list[str]:
@@ -516,11 +539,13 @@ def of_broadcast(
         return _offers([broadcast], None, start, to=to)[0]
     reach = topic_counts.reach(topic=broadcast.topic, within=to.within)
     ignores_cap = broadcast.is_critical if is_critical is None else is_critical
-    held = _held([broadcast], start, broadcast.follows, to=to, is_critical=ignores_cap)
-    lacking = _lacking([broadcast], broadcast.follows, to=to)
-    if broadcast.follows is None:
+    # A rejected follow-up follows nothing any more, and would go to the same clients.
+    follows = broadcast.follows or broadcast.was_to_follow
+    held = _held([broadcast], start, follows, to=to, is_critical=ignores_cap)
+    lacking = _lacking([broadcast], follows, to=to)
+    if follows is None:
         return _offers([broadcast], {broadcast.topic_id: reach}, start, held=held, lacking=lacking, to=to)[0]
-    missing = {one.channel: one.recipients for one in unreached.missing(broadcast=broadcast.follows, now=now)}
+    missing = {one.channel: one.recipients for one in unreached.missing(broadcast=follows, now=now)}
     only = {channel: replace(reach[channel], recipients=missing.get(channel, 0)) for channel in Channel}
     offer = _offers([broadcast], {broadcast.topic_id: only}, start, held=held, lacking=lacking, to=to)[0]
     return replace(offer, channels=[replace(channel, to_all=False) for channel in offer.channels])
@@ -538,7 +563,8 @@ def _offers(
 ) -> list[Offer]:
     counted = {(pk, channel): reach for pk, found in (reaches or {}).items() for channel, reach in found.items()}
     # Of several notifications that go to the same clients everybody is looked for once.
-    found = {_keys(n): readers.find(n, now=clock.now(), within=to.within) for n in notifications}
+    alike = {_keys(n): n for n in notifications}
+    found = {keys: readers.find(n, now=clock.now(), within=to.within) for keys, n in alike.items()}
     made = []
     for n in notifications:
         samples_by, heading = found[_keys(n)].of(), _lacking_heading(n)

@@ -41,9 +41,9 @@ def progress_page(model_admin: BackOfficeAdmin, request: HtmxHttpRequest, broadc
     health = [] if _is_settled(broadcast) else process_health.health(channels=broadcast.channels, now=clock.now())
     limits = throttles.rates() if is_under_way else None
     sheet = sheets.sheet(broadcast, limits=limits, stalled=process_health.stalled(health))
-    told = process_health.for_reader(health, may=request.user.has_perm)
+    told = process_health.troubled(process_health.for_reader(health, may=request.user.has_perm))
     context = _context(model_admin, request, sheet) | {"health": told}
-    context["feed"] = _feed(request, broadcast, is_ill=not all(part.ok for part in health))
+    context["feed"] = _feed(request, broadcast, is_ill=bool(told))
     # What takes a count is counted when the page is opened, and not with each poll.
     context |= _messages_now(request, sheet)
     if request.htmx:
@@ -127,7 +127,7 @@ def _counted_until(broadcast: Broadcast, now: datetime) -> datetime | None:
 
 def _words(line: FeedLine) -> str:
     """48 more: number not in service"""
-    return ": ".join(filter(None, [line.more, line.reason]))
+    return ": ".join(filter(None, [line.more, line.reason_in_words]))
 
 
 def _list_behind(broadcast: Broadcast, line: FeedLine) -> str:

@@ -79,6 +79,7 @@ class ClientAdmin(GuardedDeleteAdmin):
     search_fields = ("name",)
     search_help_text = search.HELP
     ordering = ("name",)
+    refusals = (applying.FieldGone,)
     sortable_by = ("name", "shown_email", "shown_phone", "created")
     actions = (
         bulk_acts.archive_selected,
@@ -168,9 +169,6 @@ class ClientAdmin(GuardedDeleteAdmin):
     ) -> HttpResponse:
         try:
             return super().changeform_view(request, object_id, form_url, extra_context)
-        except applying.FieldGone as refusal:
-            self.message_user(request, f"Nothing was saved. {refusal} Check the form and save again.", messages.ERROR)
-            return redirect(request.get_full_path())
         except PermissionDenied:
             client = self.get_object(request, unquote(object_id)) if object_id and request.method == "POST" else None
             if client is None or client.erased_at is None or not self.has_change_permission(request):

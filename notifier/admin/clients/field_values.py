@@ -9,6 +9,7 @@ from django.utils.html import escape
 
 from notifier.fields import tags, values
 from notifier.fields.definitions import Definition, Definitions
+from notifier.messages.lines import validate_one_line
 from notifier.models import Client, Tag
 from notifier.values.amounts import MoneyType
 from notifier.values.base import TYPED, FieldKind
@@ -120,6 +121,9 @@ class TagsField(forms.CharField):
         names = list({folded(name): name.strip() for name in typed if name.strip()}.values())
         if len(names) > tags.MAX_OF_CLIENT:
             raise ValidationError(f"A client can have {tags.MAX_OF_CLIENT} tags.")
+        for name in names:
+            # Before the database is asked: PostgreSQL compares no NUL.
+            validate_one_line(name)
         found, unknown = tags.named(names)
         if unknown and not self.may_add:
             raise ValidationError(f"There is no tag “{unknown[0]}”, and you can’t add tags.")

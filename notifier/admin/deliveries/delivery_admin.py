@@ -76,7 +76,7 @@ OWNERS = {"broadcast": results.OWNER, "client": "client__id__exact", "decision":
 
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnlyAdmin):
-    list_display = ("recipient", "channel", "shown_address", "state_shown", "detail", "settled", "message")
+    list_display = ("recipient", "channel", "shown_address", "state_shown", "reason", "settled", "message")
     list_filter = ("state", "channel", results.ReasonFilter, ResolutionFilter)
     linked_by = (results.OWNER, OWNERS["client"])
     list_select_related = ("client", "broadcast")
@@ -86,7 +86,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
     actions = ("mark_as_sent", "send_again")
     fieldsets = (
         (None, {"fields": ("client", "message", "channel", "shown_address", "language_shown")}),
-        ("Status", {"fields": ("state_shown", "detail", "settled_at", "attempts", "due_at", "provider_id")}),
+        ("Status", {"fields": ("state_shown", "reason", "settled_at", "attempts", "due_at", "provider_id")}),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:

@@ -6,8 +6,7 @@ from typing import Any, ClassVar, cast
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from notifier.admin.lists.base import GuardedDeleteAdmin
@@ -159,6 +158,8 @@ def existing_form(field: ClientField, *, without: Iterable[str] = ()) -> type[Ex
 class ClientFieldAdmin(GuardedDeleteAdmin):
     list_display = ("label", "key", "type", "state", "position")
     ordering = ("position", "pk")
+    # Somebody has used it since the page was opened.
+    refusals = (definitions.FieldInUse,)
     sortable_by = ("label", "key", "position")
 
     # --- The list ---
@@ -211,20 +212,6 @@ class ClientFieldAdmin(GuardedDeleteAdmin):
         return usage.in_words(usage.uses_of(field)) or "nothing yet"
 
     # --- Saving and deleting ---
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        try:
-            return super().changeform_view(request, object_id, form_url, extra_context)
-        except definitions.FieldInUse as refusal:
-            # Somebody has used it since the page was opened.
-            self.message_user(request, f"Nothing was saved. {refusal}", messages.ERROR)
-            return redirect(request.get_full_path())
-
     def save_model(self, request: HttpRequest, obj: ClientField, form: Any, change: bool) -> None:
         now = clock.now()
         definitions.save(obj)

@@ -89,10 +89,15 @@ def reader_of(request: HttpRequest, draft: Draft) -> Reader:
     term = _asked(request).get("reader", "").strip()
     may_see = request.user.has_perm(groups.VIEW_CLIENT)
     reader = drafts.find_reader(term=term, draft=draft, may_see_clients=may_see)
-    asked = _asked(request).get(LANGUAGE, "")
     # A client who was looked for reads in their own language, unless another is asked for.
     own = offered.of(reader.client.language) if term and reader.client else offered.default()
-    return drafts.in_language(reader, draft, asked if asked in offered.codes() else own)
+    return drafts.in_language(reader, draft, asked_language(request) or own)
+
+
+def asked_language(request: HttpRequest) -> str | None:
+    """The one that was chosen above the preview; None where there is nothing to choose, or none was."""
+    asked = _asked(request).get(LANGUAGE, "")
+    return asked if asked in offered.codes() else None
 
 
 def checks(draft: Draft, reader: Reader) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The readers whom a draft is hardest on: the longest and the shortest values, a missing one, and right to left."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from django.core.exceptions import PermissionDenied
@@ -10,8 +11,9 @@ from notifier.admin.notifications import draft_pages, drafts
 from notifier.admin.notifications.drafts import Draft, Reader, Shown
 from notifier.audience import hard_readers
 from notifier.audience.hard_readers import Extreme
+from notifier.languages import offered
 from notifier.messages import placeholders, sms_segments
-from notifier.models import Channel
+from notifier.models import Channel, Client
 from notifier.staff import groups
 
 #: What each is called, and who it is where there is nobody.
@@ -48,14 +50,28 @@ def hard_readers_page(model_admin: BackOfficeAdmin, request: HttpRequest) -> Htt
     if not request.user.has_perm(groups.VIEW_CLIENT):
         raise PermissionDenied
     draft = draft_pages.draft_of(model_admin, request)
-    return draft_pages.in_frame(request, draft_pages.part_or_page(request, "hard_readers"), found=of(draft))
+    language = _language(request, draft)
+    return draft_pages.in_frame(
+        request,
+        draft_pages.part_or_page(request, "hard_readers"),
+        found=of(draft, language),
+        language=offered.name(language) if language else "",
+    )
 
 
-def of(draft: Draft) -> list[HardReader]:
-    """In the order of `KINDS`; of one without a topic nobody."""
+def _language(request: HttpRequest, draft: Draft) -> str | None:
+    """The one that the preview is in; None where the draft is in one language, which everybody reads."""
+    asked = draft_pages.asked_language(request)
+    return asked if draft.variants else None
+
+
+def of(draft: Draft, language: str | None = None) -> list[HardReader]:
+    """In the order of `KINDS`; of one without a topic nobody. `language`: only those who are written to in it."""
     channel = Channel.EMAIL if draft.email_body.strip() else Channel.SMS
     keys, needed = placeholders.used(*draft.texts), placeholders.needed(*draft.texts)
-    found = hard_readers.find(topic=draft.topic, channel=channel, keys=keys, needed=needed) if draft.topic else {}
+    found: Mapping[Extreme, Client] = {}
+    if draft.topic:
+        found = hard_readers.find(topic=draft.topic, channel=channel, keys=keys, needed=needed, language=language)
     made = []
     for kind, (label, nobody) in KINDS.items():
         client = found.get(kind)

@@ -1,6 +1,7 @@
 """A broadcast to a saved audience, whose clients change while its dispatchers are killed."""
 
 import json
+from typing import Any
 
 from tests.faults.arena import DISPATCHER, Arena
 from tests.faults.attack import attack
@@ -41,15 +42,23 @@ def stop_between_chunks(arena: Arena) -> Process:
 
 
 def make_audience(arena: Arena) -> None:
+    tag = make_tag(arena, TAG)
+    save_audience(arena, NAME, {"version": 1, "join": "all", "parts": [{"about": "tag", "id": tag, "is": "has"}]})
+
+
+def make_tag(arena: Arena, name: str) -> int:
     arena.stack.query(
-        "INSERT INTO notifier_tag (name, folded, created_at) VALUES (%s, %s, '2026-01-01')", TAG, TAG.lower()
+        "INSERT INTO notifier_tag (name, folded, created_at) VALUES (%s, %s, '2026-01-01')", name, name.lower()
     )
-    ((tag,),) = arena.stack.query("SELECT id FROM notifier_tag WHERE name = %s", TAG)
-    document = {"version": 1, "join": "all", "parts": [{"about": "tag", "id": tag, "is": "has"}]}
+    ((tag,),) = arena.stack.query("SELECT id FROM notifier_tag WHERE name = %s", name)
+    return int(tag)
+
+
+def save_audience(arena: Arena, name: str, document: dict[str, Any]) -> None:
     arena.stack.query(
         "INSERT INTO notifier_savedaudience (name, folded, description, document, created_at, updated_at) "
         "VALUES (%s, %s, '', %s, '2026-01-01', '2026-01-01')",
-        *(NAME, NAME.lower(), json.dumps(document)),
+        *(name, name.lower(), json.dumps(document)),
     )
 
 

@@ -61,3 +61,23 @@ def test_a_text_without_placeholders_is_hard_on_nobody() -> None:
     a_client(listings="email")
 
     assert hard_readers.find(topic=a_topic(), channel=Channel.EMAIL, keys=(), needed=()) == {}
+
+
+def test_one_language_has_its_own_and_who_has_none_reads_the_default() -> None:
+    for first, language in (
+        ("Maximiliane", None),
+        ("Al", None),
+        ("Konstantin", "de"),
+        ("Bo", "de"),
+        ("Alejandra", "es"),
+    ):
+        a_client(first_name=first, listings="email", language=language)
+
+    def found(language: str | None) -> list[str]:
+        each = hard_readers.find(topic=a_topic(), channel=Channel.EMAIL, keys=KEYS[:1], needed=(), language=language)
+        return [each[kind].first_name for kind in (Extreme.LONGEST, Extreme.SHORTEST)]
+
+    assert found("de") == ["Konstantin", "Bo"]
+    assert found("en") == ["Maximiliane", "Al"]
+    assert found("es") == ["Alejandra", "Alejandra"]
+    assert found(None) == ["Maximiliane", "Al"]

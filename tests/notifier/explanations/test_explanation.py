@@ -190,6 +190,14 @@ NOT_SENT = [
         "was withdrawn after sending began; this was noticed at 14:03 on 3 Nov 2026.",
     ),
     (
+        {"state": "SKIPPED", "detail": Reason.OPTED_OUT},
+        "did not get the e-mail: they had opted out with the provider, which said so at 14:03 on 3 Nov 2026.",
+    ),
+    (
+        {"state": "SKIPPED", "detail": Reason.REACHED},
+        "it had already been sent to them in an earlier broadcast; this was noticed at 14:03 on 3 Nov 2026.",
+    ),
+    (
         {"state": "SKIPPED", "detail": "some reason of tomorrow"},
         "did not get the e-mail: some reason of tomorrow (at 14:03 on 3 Nov 2026).",
     ),

@@ -191,7 +191,7 @@ def test_each_client_has_links_of_their_own_whatever_staff_wrote_beside_them() -
     assert STOP in rendered.text_for(VALUES, TOKEN)
     assert other in rendered.text_for(VALUES, other)
     assert TOKEN not in rendered.text_for(VALUES, other) + rendered.html_for(VALUES, other)
-    assert rendered.text_for(VALUES, TOKEN).startswith("{{ unsubscribe }} {{ preferences }}\n")
+    assert rendered.text_for(VALUES, TOKEN).startswith("[no unsubscribe] [no preferences]\n")
 
 
 # --- The preheader ----------------------------------------------------------------------------------------------------

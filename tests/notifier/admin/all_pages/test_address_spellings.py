@@ -139,7 +139,7 @@ def test_a_landline_is_told_at_the_field_of_the_number(admin: Browser, number: s
 def test_a_landline_is_told_where_something_else_on_the_form_is_wrong(admin: Browser) -> None:
     page = admin.post(ADD, filled_in(admin.get(ADD), name="", email="", phone="+49 30 12345678"))
 
-    assert list(errors_of(page)) == ["name"]
+    assert list(errors_of(page)) == ["first_name"]
     assert note_of(page) == "Landline No SMS is sent to this number."
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.test import Client as Browser
 from django.urls import reverse
+from pytest_django import DjangoAssertNumQueries
 
 from notifier.models import Broadcast, ClientTag, SavedAudience
 from notifier.saved_audiences import document as documents
@@ -257,3 +258,24 @@ def test_each_page_that_counts_says_why_it_cannot(
     assert answer.redirect_chain[0][0] == reverse("admin:notifier_broadcast_progress", args=[broadcast.pk])
     assert "about a tag that was deleted" in text_of(answer)
     assert answer.status_code == 200
+
+
+def test_more_fields_and_tags_take_no_more_queries(
+    admin: Browser, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    town, tag = a_field(kind="TEXT", key="town"), a_tag("VIP")
+    a_field(kind="CHOICE", key="role", options=["Buyer", "Seller"])
+    audience = a_saved_audience(Line("field", "known", town.pk), Line("tag", "has", tag.pk))
+    client = a_client()
+    admin.get(url_of(audience), {"who": f"#{client.pk}"})
+    with django_assert_max_num_queries(40) as few:
+        admin.get(url_of(audience), {"who": f"#{client.pk}"})
+    for number in range(6):
+        a_field(kind="CHOICES", key=f"list_{number}", options=["One", "Two"])
+    for number in range(19):
+        a_tag(f"Tag {number}")
+
+    with django_assert_max_num_queries(len(few)):
+        page = admin.get(url_of(audience), {"who": f"#{client.pk}"})
+
+    assert "list_5" in {one.definition.field.key for one in page.context["offered"] if one.definition}

@@ -7,6 +7,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client as Browser
 from django.urls import reverse
+from pytest_django import DjangoAssertNumQueries
 
 from notifier.fields import definitions, values
 from notifier.fields.applying import ChangeOrigin
@@ -123,6 +124,34 @@ def test_more_clients_take_no_more_queries(admin: Browser, django_assert_max_num
     add(10)
     with django_assert_max_num_queries(len(first)):
         admin.get(LIST)
+
+
+def test_eight_fields_and_twenty_tags_take_no_more_queries(
+    admin: Browser, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    def choose(fields: list[ClientField]) -> None:
+        admin.post(COLUMNS, {"column": ["tags", *(str(field.pk) for field in fields)]})
+
+    first = [a_field(kind="CHOICES", key="list_0", options=["One", "Two"])]
+    a_tag()
+    a_client()
+    choose(first)
+    admin.get(LIST)
+    with django_assert_max_num_queries(60) as captured:
+        admin.get(LIST)
+    # Another request empties the log.
+    few = len(captured)
+    first += [a_field(kind="CHOICES", key=f"list_{number}", options=["One", "Two"]) for number in range(1, 8)]
+    for _ in range(19):
+        a_tag()
+    choose(first)
+
+    with django_assert_max_num_queries(few):
+        page = admin.get(LIST)
+
+    assert {field.label for field in first} <= {
+        str(getattr(column, "short_description", column)) for column in page.context["cl"].list_display
+    }
 
 
 def test_only_who_may_see_clients_chooses(staff: LogIn) -> None:

@@ -13,6 +13,7 @@ from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import strip_tags
+from pytest_django import DjangoAssertNumQueries
 
 from notifier.admin.broadcasts import offers
 from notifier.admin.broadcasts.forms import SendForm
@@ -33,6 +34,7 @@ from tests.support.factories import (
     a_broadcast,
     a_client,
     a_delivery,
+    a_field,
     a_notification,
     a_saved_audience,
     a_tag,
@@ -238,7 +240,7 @@ def test_the_page_asks_as_much_of_the_database_however_many_get_it(
     for _ in range(15):
         a_client(listings="both")
 
-    with django_assert_max_num_queries(25):
+    with django_assert_max_num_queries(26):
         admin.get(confirm_page(notification))
 
 
@@ -669,6 +671,27 @@ def test_a_link_to_who_joined_that_nobody_made_lists_nobody(admin: Browser, valu
     listed = admin.get(LIST_OF_CLIENTS, {"turnover": value.format(audience=audience.pk)}).context["cl"].result_list
 
     assert list(listed) == []
+
+
+def test_more_fields_and_tags_take_no_more_queries(
+    admin: Browser, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    a_client(listings="both")
+    field, tag = a_field(key="town"), a_tag()
+    # Options are a query of their own, once for all fields.
+    a_field(kind="CHOICE", options=["One", "Two"])
+    audience = a_saved_audience(Line("field", "known", field.pk, (), True), Line("tag", "has", tag.pk, (), True))
+    page = to(audience, a_notification(email_body='Homes in {{ town | "town" }}', sms_body="Homes"))
+    admin.get(page)
+    with django_assert_max_num_queries(90) as few:
+        admin.get(page)
+    for _ in range(6):
+        a_field(kind="CHOICES", options=["One", "Two"])
+    for _ in range(19):
+        a_tag()
+
+    with django_assert_max_num_queries(len(few)):
+        assert "Homes in town" in text_of(admin.get(page))
 
 
 def test_an_audience_that_was_edited_meanwhile_is_not_sent_to(admin: Browser) -> None:

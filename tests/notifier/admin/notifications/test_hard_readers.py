@@ -68,3 +68,19 @@ def test_who_writes_may_use_fields_in_every_language(root: Browser) -> None:
 
     assert "There is no placeholder {{ stadt }}." in page
     assert "There is no placeholder {{ town }}." not in page
+
+
+def test_they_are_those_of_the_language_that_the_preview_is_in(root: Browser) -> None:
+    english, german = (a_client(first_name="Reader", listings="email", language=code) for code in (None, "de"))
+    text = {"topic": a_topic().pk, "subject": "Hi", "email_body": "Hi {{ first_name }}"}
+    written = text | {"de_subject": "Hallo", "de_email_body": "Hallo {{ first_name }}"}
+
+    def shown(fields: dict[str, object], language: str) -> tuple[bool, bool, bool]:
+        url = reverse("admin:notifier_notification_hard_readers")
+        part = root.post(url, {**fields, "shown_language": language}, headers={"HX-Request": "true"}).content.decode()
+        return str(english.email) in part, str(german.email) in part, "Of those who are written to in German." in part
+
+    assert shown(written, "en") == (True, False, False)
+    assert shown(written, "de") == (False, True, True)
+    # In one language alone, everybody reads it.
+    assert shown(text, "de") == (True, False, False)
