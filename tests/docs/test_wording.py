@@ -65,7 +65,10 @@ REPLACED = {
     r"\bSingle permissions\b": "Individual permissions",
     r"\bLet .*\btry again\b|\btry to log in again\b(?! immediately)": "Unblock",
     r"\bUse that$|\bchosen zone\b": "Use it; this zone",
-    r"\bThe first ones\b|\b[Ee]verything found\b|\bwould stay\b": "The first few; All results",
+    r"\bone a (?:line|row)\b": "one per line",
+    r"\b(?:is|are) offered nowhere\b": "is no longer offered",
+    r"\b[Ww]ith commas between\b": "separated by commas",
+    r"\bThe first of them\b|\bThe first ones\b|\b[Ee]verything found\b|\bwould stay\b": "The first few; All results",
 }
 #: The arguments that become a label, a heading of a column or a button.
 LABELS = {"label", "description", "verbose_name", "verbose_name_plural", "title", "button"}

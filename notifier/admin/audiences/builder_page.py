@@ -175,7 +175,7 @@ def _show(
 ) -> HttpResponse:
     later = deferred_counts.counted_url(request, is_long=deferred_counts.is_long())
     context: dict[str, Any] = {
-        "title": str(audience) if audience else "Add an audience",
+        "title": str(audience) if audience else "Add audience",
         "audience": audience,
         "original": audience,
         "form": form,

@@ -38,7 +38,7 @@ class ClientForm(StaleModelForm):
     language = forms.TypedChoiceField(
         required=False,
         empty_value=None,
-        help_text="What they get is in this language, where you have written it in it.",
+        help_text="Messages are in this language, wherever they have been written in it.",
     )
     #: Shown below the matrix, where it belongs.
     evidence = EvidenceField(

@@ -147,7 +147,7 @@ class TagsField(forms.CharField):
 def form_fields(definitions: Definitions, now: Mapping[str, Any], *, may_add_tags: bool) -> dict[str, forms.Field]:
     """By their names in the form. `now`: what the client has, as `values_of` gives it."""
     found: dict[str, forms.Field] = {name_of(one): _form_field(one, now.get(name_of(one))) for one in definitions}
-    help_text = "With commas between them." + ("" if may_add_tags else " Tags that there are already.")
+    help_text = "Separated by commas." + ("" if may_add_tags else " Tags that there are already.")
     found[TAGS] = TagsField(
         may_add=may_add_tags, help_text=help_text, widget=forms.TextInput(attrs={"class": "vTextField"})
     )

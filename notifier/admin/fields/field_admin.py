@@ -23,7 +23,7 @@ from notifier.values.base import CHOSEN, FieldKind
 from notifier.values.options import MAX_LABEL_LETTERS, MAX_OPTIONS
 from notifier.wording.badges import badge
 
-ONLY_OF_LISTS = "For “One of a list” and “Several of a list”: one a line."
+ONLY_OF_LISTS = "For “One of a list” and “Several of a list”: one per line."
 #: Lines of a longest list, each of a longest label.
 MAX_TYPED = MAX_OPTIONS * (MAX_LABEL_LETTERS + 2)
 
@@ -81,7 +81,7 @@ class FieldForm(forms.ModelForm):
     def _check_labels(self, kind: str) -> None:
         labels = self.all_labels()
         if not labels:
-            self.add_error("new_options", "Enter the options, one a line.")
+            self.add_error("new_options", "Enter the options, one per line.")
         try:
             definitions.check_labels(labels, kind=kind)
         except ValidationError as error:
@@ -106,7 +106,7 @@ class ExistingFieldForm(StaleModelForm, FieldForm):
     is_retired = forms.BooleanField(
         required=False,
         label="Retired",
-        help_text="A retired field takes no new values and is offered nowhere. What clients have in it stays.",
+        help_text="A retired field takes no new values and is no longer offered. What clients have in it is kept.",
     )
     numbers: ClassVar[tuple[int, ...]] = ()
 

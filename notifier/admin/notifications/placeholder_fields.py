@@ -10,7 +10,7 @@ _AS = {
     FieldKind.MONEY: "with its currency",
     FieldKind.DATE: "as in 31 Dec 2026",
     FieldKind.YES_NO: "yes or no",
-    FieldKind.CHOICES: "with commas between",
+    FieldKind.CHOICES: "separated by commas",
 }
 
 

@@ -56,7 +56,7 @@ def test_a_field_is_defined_with_a_key_made_of_its_label(admin: Browser) -> None
         ({"label": "город"}, "None can be made from the label"),
         ({"label": "TAKEN"}, "There is a field “TAKEN” already"),
         ({"label": "Balance", "kind": "MONEY"}, "Choose the currency"),
-        ({"label": "Size", "kind": "CHOICE"}, "Enter the options, one a line"),
+        ({"label": "Size", "kind": "CHOICE"}, "Enter the options, one per line"),
         ({"label": "Size", "kind": "CHOICES", "new_options": "A\nB\na"}, "“a” is there twice"),
         ({"label": "Size", "kind": "CHOICE", "new_options": "A;B"}, "can’t have ; or |"),
         ({"label": "Size", "kind": "DATE", "new_options": "A"}, "Only a list has options"),
