@@ -1,6 +1,6 @@
 """The forms of users, in the words of the product: Django's own are those of programmers."""
 
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib.auth.forms import (
@@ -48,7 +48,7 @@ _LOST = format_html(
 
 def _in_words(form: forms.BaseForm, *, help_text: str = _WITHOUT) -> None:
     form.fields["password2"].label, form.fields["password2"].help_text = _REPEATED, ""
-    if choice := form.fields.get("usable_password"):
+    if choice := cast(forms.ChoiceField | None, form.fields.get("usable_password")):
         choice.label, choice.help_text = "Log in with a password", help_text
         choice.choices = {"true": "Yes", "false": "No"}
 
