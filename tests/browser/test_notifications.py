@@ -121,21 +121,6 @@ def test_beside_the_text_the_preview_stays_in_sight_and_below_it_on_a_phone(
     expect(phone.get_by_role("radio", name="Phone")).to_be_checked()
 
 
-def test_below_a_message_at_the_top_the_forms_buttons_cover_none_of_the_previews(
-    page: Page, live_server: LiveServer
-) -> None:
-    page.set_viewport_size({"width": 1440, "height": 900})
-    open_form(page, live_server, a_notification(email_body="Hello", sms_body="Hello"))
-
-    page.get_by_role("button", name="Save", exact=True).click()
-
-    expect(page.locator("ul.messagelist")).to_be_visible()
-    for name in ("Send a test e-mail", "Send a test SMS"):
-        is_in_front = "(b) => b.contains(document.elementFromPoint(...(({x, y, width, height}) => "
-        is_in_front += "[x + width / 2, y + height - 2])(b.getBoundingClientRect())))"
-        assert page.get_by_role("button", name=name).evaluate(is_in_front), name
-
-
 def test_the_e_mails_own_styles_are_seen_and_its_width_is_the_screens(page: Page, live_server: LiveServer) -> None:
     open_form(page, live_server, a_notification(email_body="Hello"))
 
