@@ -12,6 +12,8 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from notifier.admin.lists.base import GuardedDeleteAdmin
 from notifier.messages import pictures
@@ -27,8 +29,8 @@ def max_bytes() -> int:
 
 class NewPictureForm(forms.ModelForm):
     file = forms.FileField(
-        label="Picture",
-        error_messages={"required": "Choose a picture.", "empty": "The file is empty."},
+        label=_("Picture"),
+        error_messages={"required": _("Choose a picture."), "empty": _("The file is empty.")},
         widget=forms.FileInput(attrs={"accept": "image/jpeg,image/png,image/gif"}),
     )
     #: What was made of the file.
@@ -60,7 +62,7 @@ class PictureAdmin(GuardedDeleteAdmin):
     list_display = ("thumbnail", "alt", "dimensions", "size", "created_at")
     list_display_links = ("alt",)
     search_fields = ("alt__icontains",)
-    search_help_text = "Search by description."
+    search_help_text = _("Search by description.")
     ordering = ("-created_at",)
     sortable_by = ("created_at",)
 
@@ -68,21 +70,21 @@ class PictureAdmin(GuardedDeleteAdmin):
         css: ClassVar[dict[str, list[str]]] = {"all": ["notifier/appearance.css"]}
 
     # --- The list ---
-    @admin.display(description="picture")
+    @admin.display(description=_("picture"))
     def thumbnail(self, picture: Picture) -> SafeString:
         address = reverse("picture", args=[f"{pictures.SMALL}{picture.name}"])
         # Its description stands beside it.
         return format_html('<img class="thumbnail" src="{}" alt="" loading="lazy">', address)
 
-    @admin.display(description="pixels")
+    @admin.display(description=_("pixels"))
     def dimensions(self, picture: Picture) -> str:
         return f"{picture.width:,} × {picture.height:,}"
 
-    @admin.display(description="size")
+    @admin.display(description=_("size"))
     def size(self, picture: Picture) -> str:
         return f"{max(1, round(picture.size_bytes / 1000)):,} kB"
 
-    @admin.display(description="size")
+    @admin.display(description=_("size"))
     def exact_size(self, picture: Picture) -> str:
         return f"{picture.size_bytes:,} bytes ({self.size(picture)})"
 
@@ -102,7 +104,7 @@ class PictureAdmin(GuardedDeleteAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return ("shown", "to_paste", "dimensions", "exact_size", "used_in", "created_at") if obj else ()
 
-    @admin.display(description="picture")
+    @admin.display(description=_("picture"))
     def shown(self, picture: Picture) -> SafeString:
         width, height = pictures.shown_size(picture.name)
         address = reverse("picture", args=[picture.name])
@@ -110,7 +112,7 @@ class PictureAdmin(GuardedDeleteAdmin):
             '<img class="picture" src="{}" alt="{}" width="{}" height="{}">', address, picture.alt, width, height
         )
 
-    @admin.display(description="Markdown")
+    @admin.display(description=_("Markdown"))
     def to_paste(self, picture: Picture) -> SafeString:
         return format_html(
             '<code class="to-paste">{}</code><span class="help">Paste this into the text of an e-mail, where you '
@@ -118,7 +120,7 @@ class PictureAdmin(GuardedDeleteAdmin):
             picture.markdown,
         )
 
-    @admin.display(description="used in")
+    @admin.display(description=_("used in"))
     def used_in(self, picture: Picture) -> SafeString | str:
         uses = usage.uses_of(picture)
         rows = [(reverse("admin:notifier_notification_change", args=[n.pk]), str(n)) for n in uses.notifications]
@@ -138,7 +140,7 @@ class PictureAdmin(GuardedDeleteAdmin):
         try:
             return super().changeform_view(request, object_id, form_url, extra_context)
         except storing.StorageDown as refusal:
-            self.message_user(request, f"Nothing was saved. {refusal}", messages.ERROR)
+            self.message_user(request, gettext("Nothing was saved. %(refusal)s") % {"refusal": refusal}, messages.ERROR)
             return redirect(request.get_full_path())
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
@@ -152,7 +154,9 @@ class PictureAdmin(GuardedDeleteAdmin):
         uses = usage.uses_of(obj)
         if not uses:
             return ""
-        return f"“{obj}” can’t be deleted, because it is used in {uses.in_words}. Clients may still open that e-mail."
+        return gettext(
+            "“%(obj)s” can’t be deleted, because it is used in %(in_words)s. Clients may still open that e-mail."
+        ) % {"obj": obj, "in_words": uses.in_words}
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
         storing.delete(obj)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from django.http import QueryDict
+from django.utils.translation import gettext
 
 from notifier.admin.audiences import subjects
 from notifier.admin.audiences.subjects import MenuOption, Subject
@@ -97,7 +98,7 @@ class DraftAudience:
     def document(self) -> Document:
         """Raises `BadDocument` where something of it is missing or wrong."""
         if any(line.mistake for line in self.lines()):
-            raise BadDocument("Correct what is marked below.")
+            raise BadDocument(gettext("Correct what is marked below."))
         whole, *groups = self.sections
         parts: list[Line | Group] = [one.line for one in whole.lines if one.line]
         for section in groups:

@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.utils.timezone import get_current_timezone, localtime
+from django.utils.translation import gettext_lazy as _
 
 from notifier.broadcasts.send_options import SendOptions
 from notifier.wording import numbers
@@ -24,7 +25,7 @@ class MomentField(forms.DateTimeField):
 class CriticalForm(forms.Form):
     """Whether it ignores quiet hours and caps. Without `may_be_critical` the field can't be changed."""
 
-    is_critical = forms.BooleanField(label="Critical", required=False)
+    is_critical = forms.BooleanField(label=_("Critical"), required=False)
 
     def __init__(self, *args: Any, may_be_critical: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -77,7 +78,7 @@ class NumberForm(forms.Form):
     counted = forms.IntegerField(required=False, min_value=0, widget=forms.HiddenInput)
     #: The number that the page showed for a critical broadcast, which ignores frequency caps.
     counted_critical = forms.IntegerField(required=False, min_value=0, widget=forms.HiddenInput)
-    typed = forms.CharField(label="Number of messages", required=False)
+    typed = forms.CharField(label=_("Number of messages"), required=False)
 
     def __init__(self, *args: Any, sends: int, critical_sends: int | None = None, **kwargs: Any) -> None:
         """`critical_sends`: how many it would be if it were critical, where the form may say so."""

@@ -6,6 +6,9 @@ from typing import Any, ClassVar, cast
 
 from django import forms
 from django.conf import settings
+from django.utils.text import format_lazy
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from phonenumber_field.phonenumber import PhoneNumber
 
 from notifier.addresses import phones, typed_phones
@@ -43,13 +46,18 @@ def _read_phone(text: str) -> Phone:
 class ClientForm(StaleModelForm):
     time_zone = forms.ChoiceField(
         required=False,
-        help_text="Used for quiet hours. If you don’t choose one, it is worked out from the phone number, or else is "
-        f"{settings.CLIENT_TIME_ZONE}.",
+        help_text=format_lazy(
+            _(
+                "Used for quiet hours. If you don’t choose one, it is worked out from the phone number, or else "
+                "is {client_time_zone}."
+            ),
+            client_time_zone=settings.CLIENT_TIME_ZONE,
+        ),
     )
     language = forms.TypedChoiceField(
         required=False,
         empty_value=None,
-        help_text="What they get is in this language, where you have written it in it.",
+        help_text=_("What they get is in this language, where you have written it in it."),
     )
     #: Shown below the matrix, where it belongs.
     evidence = EvidenceField(
@@ -139,7 +147,9 @@ class ClientForm(StaleModelForm):
         elif len(made) > MAX_NAME_LETTERS:
             self.add_error("last_name", f"The name is longer than {MAX_NAME_LETTERS} characters.")
         elif "name" in self.changed_data and cleaned["name"] not in ("", made):
-            words = "The full name is made from the first and last name. Change those, or clear both to enter another."
+            words = gettext(
+                "The full name is made from the first and last name. Change those, or clear both to enter another."
+            )
             self.add_error("name", words)
         else:
             # Among the cleaned values, so that it is saved with them.

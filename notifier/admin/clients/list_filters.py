@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 from notifier.languages import offered
 from notifier.models import Channel, Client, Topic
@@ -12,7 +13,7 @@ from notifier.policies import landlines
 
 
 class ActiveFilter(admin.SimpleListFilter):
-    title = "status"
+    title = _("status")
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
@@ -24,7 +25,7 @@ class ActiveFilter(admin.SimpleListFilter):
 
 
 class ConsentFilter(admin.SimpleListFilter):
-    title = "consent"
+    title = _("consent")
     parameter_name = "wants"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
@@ -42,7 +43,7 @@ class ConsentFilter(admin.SimpleListFilter):
 
 
 class LanguageFilter(admin.SimpleListFilter):
-    title = "language"
+    title = _("language")
     parameter_name = "language"
     #: No language has this code.
     NOT_SET = "none"
@@ -59,7 +60,7 @@ class LanguageFilter(admin.SimpleListFilter):
 
 
 class LandlineFilter(admin.SimpleListFilter):
-    title = "phone"
+    title = _("phone")
     parameter_name = "landline"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:

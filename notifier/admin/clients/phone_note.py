@@ -6,6 +6,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 
 from notifier.addresses import regions, typed_phones
 from notifier.admin.lists.base import BackOfficeAdmin
@@ -22,9 +23,13 @@ def below(*, is_landline: bool) -> SafeString:
 
 def _how() -> str:
     if region := settings.PHONE_DEFAULT_REGION:
-        return f"Without a country code it is a number in {regions.in_words(region)}."
+        return gettext("Without a country code it is a number in %(in_words)s.") % {
+            "in_words": regions.in_words(region)
+        }
     country = typed_phones.likely_country()
-    return f"With its country code{f', as in {regions.example(country)}' if country else ''}."
+    return gettext("With its country code%(country)s.") % {
+        "country": f", as in {regions.example(country)}" if country else ""
+    }
 
 
 def _said(*, is_landline: bool) -> SafeString:

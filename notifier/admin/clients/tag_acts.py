@@ -14,6 +14,8 @@ from django.db.models import Count, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from notifier.admin.clients.acts import ActPreview
 from notifier.admin.lists import deferred_counts
@@ -76,12 +78,12 @@ ACTS = {
 
 
 # --- Actions of the list ----------------------------------------------------------------------------------------------
-@admin.action(description="Add tags…", permissions=["change"])
+@admin.action(description=_("Add tags…"), permissions=["change"])
 def add_to_selected(model_admin: BackOfficeAdmin, request: HttpRequest, queryset: QuerySet[Client]) -> HttpResponse:
     return _to_page(model_admin, request, queryset, "add")
 
 
-@admin.action(description="Remove tags…", permissions=["change"])
+@admin.action(description=_("Remove tags…"), permissions=["change"])
 def remove_from_selected(
     model_admin: BackOfficeAdmin, request: HttpRequest, queryset: QuerySet[Client]
 ) -> HttpResponse:
@@ -155,7 +157,7 @@ def _chosen(request: HttpRequest, act: TagAct) -> ChosenTags:
     there, unknown = tags.named(names.values())
     found += [tag for tag in there if tag not in found]
     if not unknown or not act.is_on:
-        mistake = f"There is no tag “{unknown[0]}”." if unknown else ""
+        mistake = gettext("There is no tag “%(unknown)s”.") % {"unknown": unknown[0]} if unknown else ""
         return ChosenTags(found, [], mistake or _too_many(found))
     if not request.user.has_perm(groups.ADD_TAG):
         return ChosenTags(found, [], f"There is no tag “{unknown[0]}”, and you may not add tags.")
@@ -168,7 +170,11 @@ def _chosen(request: HttpRequest, act: TagAct) -> ChosenTags:
 
 
 def _too_many(chosen: Sequence[object]) -> str:
-    return f"Choose up to {tags.MAX_OF_CLIENT} tags." if len(chosen) > tags.MAX_OF_CLIENT else ""
+    return (
+        gettext("Choose up to %(max_of_client)s tags.") % {"max_of_client": tags.MAX_OF_CLIENT}
+        if len(chosen) > tags.MAX_OF_CLIENT
+        else ""
+    )
 
 
 def _asking(request: HttpRequest, act: TagAct, chosen: ChosenTags, rows: Rows) -> dict[str, Any]:
@@ -191,7 +197,7 @@ def _asking(request: HttpRequest, act: TagAct, chosen: ChosenTags, rows: Rows) -
     ]
     question = act.question.format(tags=chosen.in_words, clients=many)
     return {
-        "title": question if number else f"{act.label}: nothing to do",
+        "title": question if number else gettext("%(act_label)s: nothing to do") % {"act_label": act.label},
         "is_asking": True,
         "counting": "",
         "preview": ActPreview(number, [(count, why) for count, why in left if count], []),

@@ -12,6 +12,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from notifier.admin.lists import selection
 from notifier.admin.lists.base import BackOfficeAdmin
@@ -57,10 +59,10 @@ def source_badge(suppression: Suppression) -> SafeString:
     return badge(text=str(source.label), tone=TONES[source])
 
 
-@admin.action(description="Lift…", permissions=["lift"])
+@admin.action(description=_("Lift…"), permissions=["lift"])
 def lift_selected(model_admin: BackOfficeAdmin, request: HttpRequest, queryset: QuerySet[Suppression]) -> HttpResponse:
     if selection.is_whole_list(request):
-        text = "For “Lift”, tick the suppressions one by one. It can’t be used for a whole list at once."
+        text = gettext("For “Lift”, tick the suppressions one by one. It can’t be used for a whole list at once.")
         model_admin.message_user(request, text, messages.WARNING)
         return redirect(request.get_full_path())
     return redirect(lift_url(model_admin, Selection.of_action(request, queryset)))
@@ -103,7 +105,11 @@ def _lift(
     now = clock.now()
     number = suppressions.lift_rows(ids=ids, evidence=evidence, now=now, sources=sources, seen=cleaned["seen"])
     which = numbers.counted(number, "suppression was", "suppressions were")
-    model_admin.report(request, number, f"{which} lifted. Clients are sent what they have agreed to again.")
+    model_admin.report(
+        request,
+        number,
+        gettext("%(which)s lifted. Clients are sent what they have agreed to again.") % {"which": which},
+    )
 
 
 def _confirmation(
@@ -115,7 +121,9 @@ def _confirmation(
 ) -> HttpResponse:
     lifted = [row for row in rows if row.source in sources]
     page = {
-        "title": f"Lift {numbers.counted(len(lifted), 'suppression')}?" if lifted else "Lift: nothing to do",
+        "title": gettext("Lift %(suppressions)s?") % {"suppressions": numbers.counted(len(lifted), "suppression")}
+        if lifted
+        else gettext("Lift: nothing to do"),
         "lifted": [(row, source_badge(row)) for row in lifted],
         "seen": suppressions.version(lifted),
         "left": len(rows) - len(lifted),

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from django import forms
 from django.contrib import messages
+from django.utils.translation import gettext_lazy as _
 
 from notifier.admin.lists.reason_field import ReasonField
 from notifier.delivery import recovery
@@ -88,9 +89,9 @@ class DecisionForm(SeenAtForm):
     """What the page that asks posts. The page makes `twice` required where something UNKNOWN is sent again."""
 
     twice = forms.BooleanField(
-        label="Send them again, even though some may arrive twice",
+        label=_("Send them again, even though some may arrive twice"),
         required=False,
-        error_messages={"required": "Tick this to confirm: the unknown ones may have arrived."},
+        error_messages={"required": _("Tick this to confirm: the unknown ones may have arrived.")},
     )
 
 

@@ -9,6 +9,8 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from notifier.admin.lists.base import GuardedDeleteAdmin
 from notifier.fields import definitions, usage
@@ -33,7 +35,7 @@ class FieldForm(forms.ModelForm):
     currency = forms.ChoiceField(
         required=False,
         choices=[("", "None"), *((code, code) for code in currencies.CODES)],
-        help_text="Of money alone.",
+        help_text=_("Of money alone."),
     )
     new_options = forms.CharField(
         required=False, max_length=MAX_TYPED, widget=forms.Textarea(attrs={"rows": 4}), help_text=ONLY_OF_LISTS
@@ -106,8 +108,8 @@ class ExistingFieldForm(StaleModelForm, FieldForm):
 
     is_retired = forms.BooleanField(
         required=False,
-        label="Retired",
-        help_text="A retired field takes no new values and is offered nowhere. What clients have in it stays.",
+        label=_("Retired"),
+        help_text=_("A retired field takes no new values and is offered nowhere. What clients have in it stays."),
     )
     numbers: ClassVar[tuple[int, ...]] = ()
 
@@ -142,13 +144,16 @@ def existing_form(field: ClientField, *, without: Iterable[str] = ()) -> type[Ex
     fields |= dict.fromkeys(name for name in without if name in FieldForm.declared_fields)
     for one in options:
         fields[f"option_{one.number}"] = forms.CharField(
-            label=f"Option {one.number}", max_length=MAX_LABEL_LETTERS, validators=[validate_name], initial=one.label
+            label=gettext("Option %(number)s") % {"number": one.number},
+            max_length=MAX_LABEL_LETTERS,
+            validators=[validate_name],
+            initial=one.label,
         )
         fields[f"order_{one.number}"] = forms.IntegerField(
-            label="Order", min_value=0, max_value=10_000, required=False, initial=one.position
+            label=_("Order"), min_value=0, max_value=10_000, required=False, initial=one.position
         )
         fields[f"retired_{one.number}"] = forms.BooleanField(
-            label="Retired", required=False, initial=one.retired_at is not None
+            label=_("Retired"), required=False, initial=one.retired_at is not None
         )
     made: Any = type("ExistingFieldForm", (ExistingFieldForm,), fields)
     made.base_fields["is_retired"].initial = field.retired_at is not None
@@ -162,11 +167,11 @@ class ClientFieldAdmin(GuardedDeleteAdmin):
     sortable_by = ("label", "key", "position")
 
     # --- The list ---
-    @admin.display(description="type")
+    @admin.display(description=_("type"))
     def type(self, field: ClientField) -> str:
         return f"{field.get_kind_display()}, {field.currency}" if field.currency else str(field.get_kind_display())
 
-    @admin.display(description="status")
+    @admin.display(description=_("status"))
     def state(self, field: ClientField) -> SafeString:
         return badge(text="Retired", tone="quiet") if field.retired_at else badge(text="Active", tone="good")
 
@@ -206,7 +211,7 @@ class ClientFieldAdmin(GuardedDeleteAdmin):
             return ("key", "kind", *(("currency",) if obj.kind == FieldKind.MONEY else ()), "used_by")
         return ("kind", "used_by")
 
-    @admin.display(description="used by")
+    @admin.display(description=_("used by"))
     def used_by(self, field: ClientField) -> str:
         return usage.in_words(usage.uses_of(field)) or "nothing yet"
 
@@ -222,7 +227,7 @@ class ClientFieldAdmin(GuardedDeleteAdmin):
             return super().changeform_view(request, object_id, form_url, extra_context)
         except definitions.FieldInUse as refusal:
             # Somebody has used it since the page was opened.
-            self.message_user(request, f"Nothing was saved. {refusal}", messages.ERROR)
+            self.message_user(request, gettext("Nothing was saved. %(refusal)s") % {"refusal": refusal}, messages.ERROR)
             return redirect(request.get_full_path())
 
     def save_model(self, request: HttpRequest, obj: ClientField, form: Any, change: bool) -> None:
@@ -241,8 +246,11 @@ class ClientFieldAdmin(GuardedDeleteAdmin):
         if texts := list(field_uses.uses(field)):
             self.message_user(
                 request,
-                f"{placeholders.Use(field.key)} is in {usage.in_words(texts)}. Broadcasts that were requested go on "
-                "with it; a notification can’t be sent again until you take it out of the text.",
+                gettext(
+                    "%(use)s is in %(in_words)s. Broadcasts that were requested go on with it; a notification can’t "
+                    "be sent again until you take it out of the text."
+                )
+                % {"use": placeholders.Use(field.key), "in_words": usage.in_words(texts)},
                 messages.WARNING,
             )
 

@@ -17,6 +17,7 @@ from django.http import (
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils.http import content_disposition_header
+from django.utils.translation import gettext
 
 from notifier.addresses import regions
 from notifier.admin.imports import ownership, previews
@@ -86,7 +87,9 @@ def columns_page(model_admin: BackOfficeAdmin, request: HttpRequest, pk: int) ->
             if (encoding := request.POST.get("encoding", "")) and encoding != table.encoding:
                 # The columns may be called otherwise now: they are shown anew.
                 uploads.set_encoding(pending=pending, encoding=encoding)
-                text = f"The text is now read as {encodings.name(encoding)}. Check the columns again and continue."
+                text = gettext("The text is now read as %(name)s. Check the columns again and continue.") % {
+                    "name": encodings.name(encoding)
+                }
                 model_admin.message_user(request, text, messages.SUCCESS)
                 return redirect(model_admin.page_url("columns", pk))
             if table.encoding == encodings.UNKNOWN:
@@ -101,7 +104,7 @@ def columns_page(model_admin: BackOfficeAdmin, request: HttpRequest, pk: int) ->
         except AlreadyDone:
             return redirect(model_admin.page_url("change", pk))
     page = {
-        "title": "Match columns",
+        "title": gettext("Match columns"),
         "pending": pending,
         "kind": table.kind,
         "hidden_rows": table.hidden_rows(),
@@ -144,7 +147,7 @@ def preview_page(model_admin: BackOfficeAdmin, request: HttpRequest, pk: int) ->
         form.add_error("evidence", HOW_DO_WE_KNOW)
     page = {
         "note": note,
-        "title": f"Import {pending.file_name}?",
+        "title": gettext("Import %(file_name)s?") % {"file_name": pending.file_name},
         "pending": pending,
         "form": form,
         "may_resubscribe": request.user.has_perm(groups.RESUBSCRIBE_CLIENT),
@@ -170,11 +173,11 @@ def _run(model_admin: BackOfficeAdmin, request: HttpRequest, pending: ClientImpo
     except uploads.ResubscribeNotAllowed as error:
         raise PermissionDenied from error
     except ClientsChanged:
-        note = "Nothing was imported: someone changed one of these clients at the same time. Please try again."
+        note = gettext("Nothing was imported: someone changed one of these clients at the same time. Please try again.")
         model_admin.message_user(request, note, messages.WARNING)
         return redirect(model_admin.page_url("preview", pending.pk))
     except AlreadyDone:
-        model_admin.message_user(request, "This file has already been imported or discarded.", messages.INFO)
+        model_admin.message_user(request, gettext("This file has already been imported or discarded."), messages.INFO)
     else:
         level = messages.WARNING if done.counts["failed"] else messages.SUCCESS
         model_admin.message_user(request, previews.sentence(done.counts), level)
@@ -191,7 +194,7 @@ def discard_page(model_admin: BackOfficeAdmin, request: HttpRequest, pk: int) ->
         uploads.discard(pending=pending, now=clock.now())
     except AlreadyDone:
         return redirect(model_admin.page_url("change", pk))
-    text = f"{pending.file_name} was discarded. Nothing was imported."
+    text = gettext("%(file_name)s was discarded. Nothing was imported.") % {"file_name": pending.file_name}
     model_admin.message_user(request, text, messages.SUCCESS)
     return redirect("admin:notifier_client_changelist")
 
@@ -207,7 +210,7 @@ def failed_rows_page(model_admin: BackOfficeAdmin, request: HttpRequest, pk: int
     elif row.failed_rows:
         content = row.failed_rows.encode()
     else:
-        raise Http404("There are none, or they are no longer available.")
+        raise Http404(gettext("There are none, or they are no longer available."))
     file_name = lines.one_line(row.file_name)
     name = f"{file_name.rpartition('.')[0] or file_name} - rejected.csv"
     disposition = {"Content-Disposition": content_disposition_header(True, name) or "attachment"}

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from django.http import HttpRequest, QueryDict
+from django.utils.translation import gettext
 
 from notifier.admin.broadcasts import offers
 from notifier.admin.broadcasts.offers import EVERYBODY, To
@@ -107,11 +108,11 @@ def to_whom(request: HttpRequest, asked: int | Document | None) -> To:
         raise BrokenAudience(_NOT_ALLOWED)
     if isinstance(asked, Document):
         if not may_send_to_list(request):
-            raise BrokenAudience("You don’t have permission to send to the clients of a list.")
+            raise BrokenAudience(gettext("You don’t have permission to send to the clients of a list."))
         return To(compiling.members(asked, now=clock.now()))
     saved = SavedAudience.objects.filter(pk=asked).first()
     if saved is None:
-        raise BrokenAudience("The audience was deleted. Choose another one.")
+        raise BrokenAudience(gettext("The audience was deleted. Choose another one."))
     return To(compiling.of_saved(saved, now=clock.now()), saved.pk)
 
 

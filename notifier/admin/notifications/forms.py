@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext_lazy as _
 
 from notifier.forms.stale_forms import StaleModelForm
 from notifier.languages import offered
@@ -58,8 +59,8 @@ class VariantFields:
 class NotificationForm(StaleModelForm):
     class Meta:
         help_texts = {
-            "email_body": "Leave it empty to send no e-mail.",
-            "sms_body": "Leave it empty to send no SMS.",
+            "email_body": _("Leave it empty to send no e-mail."),
+            "sms_body": _("Leave it empty to send no SMS."),
         }
         widgets = {
             "email_body": forms.Textarea(attrs={"rows": 16, "class": "vLargeTextField", "dir": "auto"}),

@@ -9,6 +9,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 
 from notifier.admin.lists.base import BackOfficeAdmin
 from notifier.admin.notifications import draft_pages, drafts
@@ -127,7 +128,12 @@ def _why_not_to(user: User, by: User, channel: Channel) -> str:
     name = _called(user, by, channel)
     if not address:
         return f"{name} has no {channel.address_in_words}."
-    return f"{name}’s {channel.address_in_words} is suppressed, so tests can’t be sent to it." if is_suppressed else ""
+    return (
+        gettext("%(name)s’s %(address_in_words)s is suppressed, so tests can’t be sent to it.")
+        % {"name": name, "address_in_words": channel.address_in_words}
+        if is_suppressed
+        else ""
+    )
 
 
 def _test_message(channel: Channel, address: str, shown: drafts.Shown) -> Outgoing:

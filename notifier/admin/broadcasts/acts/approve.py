@@ -9,6 +9,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.utils.translation import gettext
 
 from notifier.admin.broadcasts import page_parts, waiting
 from notifier.admin.lists.base import BackOfficeAdmin
@@ -60,12 +61,14 @@ def _approve(model_admin: BackOfficeAdmin, request: HttpRequest, broadcast: Broa
     try:
         approvals.approve(broadcast_id=broadcast.pk, by=cast(User, request.user), now=clock.now(), seen=seen)
     except NotAsShown:
-        why = f"{broadcast} has changed since you opened the page. Check it again before you approve it."
+        why = gettext("%(broadcast)s has changed since you opened the page. Check it again before you approve it.") % {
+            "broadcast": broadcast
+        }
         return _read_again(model_admin, request, broadcast, why)
     except lifecycle.NotAllowed as refusal:
         return page_parts.refused(model_admin, request, broadcast, refusal)
     broadcast.refresh_from_db()
-    text = f"Approved: it is {lifecycle.state_in_words(broadcast)}."
+    text = gettext("Approved: it is %(state_in_words)s.") % {"state_in_words": lifecycle.state_in_words(broadcast)}
     return page_parts.to_progress(model_admin, request, broadcast, text)
 
 
