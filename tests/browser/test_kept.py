@@ -102,3 +102,68 @@ def test_without_javascript_what_was_kept_is_restored_as_well(
     page.get_by_role("link", name="Restore").click()
 
     expect(page.get_by_label("SMS text:")).to_have_value("Hello you")
+
+
+# --- The log-in ends meanwhile ----------------------------------------------------------------------------------------
+@pytest.fixture
+def logged_out(page: Page, open_form: Callable[[Page], None]) -> Page:
+    """The form with a text that was typed after the log-in had ended."""
+    page.on("dialog", lambda dialog: pytest.fail(f"asked: {dialog.type}"))
+    open_form(page)
+    page.context.clear_cookies(name="sessionid")
+    page.get_by_label("SMS text:").fill("Hello you")
+    expect(page.locator("#logged-out")).to_contain_text("You are logged out, so what you type is no longer autosaved.")
+    return page
+
+
+def log_in_again(page: Page, live_server: object, username: str) -> None:
+    """In another tab of the same browser."""
+    tab = page.context.new_page()
+    tab.goto(f"{live_server}{reverse('admin:login')}")
+    log_in(tab, username)
+    expect(tab.get_by_role("heading", name="Overview")).to_be_visible()
+    tab.close()
+    # A headless browser gives no page the focus that a closed tab leaves.
+    page.evaluate("window.dispatchEvent(new Event('focus'))")
+
+
+def test_what_is_typed_after_a_log_out_stays_and_goes_on_after_another_log_in(
+    logged_out: Page, live_server: object
+) -> None:
+    page = logged_out
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_label("SMS text:")).to_have_value("Hello you")
+    assert not UnsavedText.objects.exists()
+
+    log_in_again(page, live_server, "root")
+
+    expect(page.locator("#logged-out")).to_be_hidden()
+    expect(page.locator("#kept")).to_contain_text("Autosaved")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("was changed successfully")).to_be_visible()
+    assert Notification.objects.get().sms_body == "Hello you"
+
+
+def test_another_user_in_the_same_browser_gets_nothing_of_it(logged_out: Page, live_server: object) -> None:
+    a_user(username="ann", is_superuser=True)
+
+    log_in_again(logged_out, live_server, "ann")
+    logged_out.get_by_role("button", name="Save", exact=True).click()
+
+    expect(logged_out.locator("#logged-out")).to_be_visible()
+    expect(logged_out.get_by_label("SMS text:")).to_have_value("Hello you")
+    assert not UnsavedText.objects.exists()
+    assert Notification.objects.get().sms_body == "Hello"
+
+
+def test_a_log_in_in_another_tab_needs_no_reload(
+    page: Page, open_form: Callable[[Page], None], live_server: object
+) -> None:
+    open_form(page)
+    page.context.clear_cookies()
+    log_in_again(page, live_server, "root")
+
+    page.get_by_label("SMS text:").fill("Hello you")
+
+    expect(page.locator("#kept")).to_contain_text("Autosaved")
+    assert UnsavedText.objects.get().sms_body == "Hello you"
