@@ -11,7 +11,6 @@ from notifier.audience import chains, reachable, topic_counts
 from notifier.models import Broadcast, Channel, Client, Delivery, Preference, Suppression
 from notifier.policies import landlines, sms_countries
 from notifier.saved_audiences import compiling
-from notifier.saved_audiences import document as documents
 from notifier.saved_audiences.compiling import Members
 
 State = Delivery.State
@@ -58,9 +57,8 @@ def missing(*, broadcast: Broadcast, now: datetime) -> list[Missing]:
 
 def followed_members(broadcast: Broadcast, now: datetime) -> Members | None:
     """Those to whom a follow-up would go: by the same conditions, as of now. Raises `BrokenAudience`."""
-    if broadcast.audience_document is None:
-        return None
-    return compiling.members(documents.parse(broadcast.audience_document), now=now)
+    document = compiling.frozen(broadcast)
+    return compiling.members(document, now=now) if document else None
 
 
 def total(counted: Iterable[Missing]) -> int:

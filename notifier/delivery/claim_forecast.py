@@ -37,6 +37,8 @@ from notifier.policies import caps, client_values
 
 State = Delivery.State
 
+#: Broadcasts whose texts are in memory at the same time.
+TEXTS_AT_ONCE = 100
 #: Each takes queries of its own.
 MAX_FOLLOW_UPS = 20
 
@@ -132,11 +134,15 @@ def _address(channel: Channel) -> Case:
     return Case(When(address="", then=today), default=F("address"), output_field=CharField())
 
 
-def _broadcasts_that_may_need(rows: QuerySet[Delivery]) -> QuerySet[Broadcast]:
-    """Those of the deliveries whose text has any placeholder: which values it needs is told by the text alone."""
+def _broadcasts_that_may_need(rows: QuerySet[Delivery]) -> Iterator[Broadcast]:
+    """Those of the deliveries whose text has any placeholder: which values it needs is told by the text alone.
+
+    One after the other: their texts may be long, and so may be the time in which they were sent.
+    """
     texts = ("subject", "preheader", "email_body", "sms_body", "variants")
     has_any = reduce(or_, (Q(**{f"{name}__contains": "{{"}) for name in texts))
-    return Broadcast.objects.filter(has_any, pk__in=rows.values("broadcast"))
+    found = Broadcast.objects.filter(has_any, pk__in=rows.values("broadcast"))
+    return found.only(*texts).iterator(chunk_size=TEXTS_AT_ONCE)
 
 
 def _lacking(channel: Channel, broadcasts: Iterable[Broadcast]) -> Q:
@@ -145,9 +151,11 @@ def _lacking(channel: Channel, broadcasts: Iterable[Broadcast]) -> Q:
     for broadcast in broadcasts:
         if keys := client_values.needed(broadcast, channel):
             by_keys.setdefault(keys, []).append(broadcast.pk)
+    # Read once for all of them, however many different texts there are.
+    sources = client_values.read(dict.fromkeys(key for keys in by_keys for key in keys))
     found = Q(pk__in=[])
     for keys, ids in by_keys.items():
-        found |= Q(broadcast__in=ids) & client_values.missing(keys, client="client__")
+        found |= Q(broadcast__in=ids) & sources.only(keys).missing("client__")
     return found
 
 

@@ -41,7 +41,7 @@ def expand(*, broadcast_id: int, now: datetime) -> int | None:
         made = sum(_insert(broadcast, channel, upper, now, within) for channel in broadcast.channels)
         failpoints.reached("expand.inserted")
         Broadcast.objects.filter(pk=broadcast.pk, cursor=broadcast.cursor).update(
-            cursor=upper, audience=F("audience") + made, **_first_columns(broadcast, within)
+            cursor=upper, audience=F("audience") + made, **_audience_columns(broadcast, within, upper)
         )
     failpoints.reached("expand.committed")
     if broadcast.audience == 0 and made:
@@ -49,11 +49,14 @@ def expand(*, broadcast_id: int, now: datetime) -> int | None:
     return made
 
 
-def _first_columns(broadcast: Broadcast, within: Members | None) -> dict[str, str]:
-    """With the first chunk: how its conditions read, by what they name is called now. It may have waited for weeks."""
-    if within is None or broadcast.cursor:
+def _audience_columns(broadcast: Broadcast, within: Members | None, upper: int) -> dict[str, Any]:
+    """How far it was asked who is in its audience, without which the database refuses the cursor; and with the first
+    chunk how its conditions read, by what they name is called now. It may have waited for weeks.
+    """
+    if within is None:
         return {}
-    return {"audience_text": words.of_document(within.document, within.known)}
+    text = {} if broadcast.cursor else {"audience_text": words.of_document(within.document, within.known)}
+    return {"audience_cursor": upper, **text}
 
 
 def _upper_id(broadcast: Broadcast) -> int:

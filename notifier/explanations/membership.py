@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from notifier.models import Broadcast, Client, ConsentChange, Delivery, ValueChange
+from notifier.saved_audiences import compiling, facts, words
 from notifier.saved_audiences import document as documents
-from notifier.saved_audiences import facts, words
 from notifier.saved_audiences import known as knowing
 from notifier.saved_audiences.document import BrokenAudience, Document, Group, Line
 from notifier.saved_audiences.facts import Answer, Facts
@@ -35,10 +35,10 @@ class Membership:
 
 def of(client: Client, broadcast: Broadcast, moment: datetime) -> Membership | None:
     """None where it went to everybody on its topic."""
-    if broadcast.audience_document is None:
-        return None
     try:
-        document = documents.parse(broadcast.audience_document)
+        document = compiling.frozen(broadcast)
+        if document is None:
+            return None
         known = knowing.of(document)
         knowing.check(document, known)
     except BrokenAudience:

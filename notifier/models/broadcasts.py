@@ -150,6 +150,9 @@ class Broadcast(WithBodies):
     audience_of = models.DateTimeField(null=True)
     #: The highest client id that has been expanded into deliveries.
     cursor = models.BigIntegerField(default=0)
+    #: The same, of a broadcast to an audience. The database refuses a cursor that comes without it, from a process of a
+    #: release that knew no audiences and would send to everybody (migration 0040).
+    audience_cursor = models.BigIntegerField(null=True, editable=False)
     #: The highest client id when it started, so that later clients are not included. 0 before that.
     audience_upto = models.BigIntegerField()
     #: Deliveries made so far; grows in the transaction that makes them.

@@ -219,6 +219,10 @@ class Sources:
         found = {key: source.text(one, language=code, is_sms=is_sms) for (key, source), one in pairs}
         return placeholders.values(topic=topic, **found)
 
+    def only(self, keys: Iterable[str]) -> "Sources":
+        """Of these placeholders alone."""
+        return Sources({key: self.each[key] for key in keys})
+
     def missing(self, client: str = "") -> Q:
         """The clients who lack at least one of these; nobody where there are none."""
         found = Q(pk__in=[])

@@ -25,6 +25,8 @@ from notifier.saved_audiences.known import Known
 State = Delivery.State
 #: It arrived, or may have.
 ARRIVED = (State.SENT, State.UNKNOWN)
+#: For so long after its broadcast has finished, a consumer that stood still may still tell how a message ended.
+SETTLED_LATE = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +70,17 @@ def of_broadcast(broadcast: Broadcast, *, now: datetime) -> Members | None:
 
     Days are counted from its start, so that every chunk of it has the same ones. Raises `BrokenAudience`.
     """
-    if broadcast.audience_document is None:
+    document = frozen(broadcast)
+    return members(document, now=broadcast.started_at or now) if document else None
+
+
+def frozen(broadcast: Broadcast) -> Document | None:
+    """Its conditions; None where it goes to everybody on its topic. Raises `BrokenAudience`, also where it was to go to
+    an audience and has no conditions any more.
+    """
+    if broadcast.audience_document is None and broadcast.audience_of is None:
         return None
-    return members(documents.parse(broadcast.audience_document), now=broadcast.started_at or now)
+    return documents.parse(broadcast.audience_document)
 
 
 def of_saved(audience: SavedAudience, *, now: datetime) -> Members:
@@ -175,8 +185,8 @@ def _broadcast(line: Line, members: Members, client: str) -> Q:
 def _messages(line: Line, members: Members, client: str) -> Q:
     """Nobody has an index by client and time; so only the broadcasts that may have sent since then are looked at."""
     since = members.now - timedelta(days=int(line.values[0]))
-    recent = Broadcast.objects.filter(Q(finished_at=None) | Q(finished_at__gt=since)).exclude(started_at=None)
-    ids = list(recent.order_by("pk").values_list("pk", flat=True))
+    recent = Broadcast.objects.filter(Q(finished_at=None) | Q(finished_at__gt=since - SETTLED_LATE))
+    ids = list(recent.exclude(started_at=None).order_by("pk").values_list("pk", flat=True))
     rows = Delivery.objects.filter(broadcast__in=ids, state__in=ARRIVED, settled_at__gt=since)
     return Q(~Exists(rows.filter(client=_outer(client))))
 

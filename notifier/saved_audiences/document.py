@@ -139,6 +139,7 @@ def _part(part: Line | Group) -> dict[str, Any]:
 # --- In ---------------------------------------------------------------------------------------------------------------
 def parse(given: Any) -> Document:
     """Of what `json.loads` gives. Raises `BadDocument`, and never leaves out what it does not understand."""
+    _check_letters(given)
     document = _keys(given, "The audience", {"version", "join", "parts"})
     if (version := document.get("version")) != VERSION or isinstance(version, bool):
         raise BadDocument(
@@ -151,6 +152,14 @@ def parse(given: Any) -> Document:
     found = Document(parts, _join(document.get("join")))
     check_size(found)
     return found
+
+
+def _check_letters(given: Any) -> None:
+    """JSON may escape half a character, which neither a database nor a page takes: not even in what is refused."""
+    try:
+        json.dumps(given, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise BadDocument("The conditions have a character that can’t be read.") from None
 
 
 def parse_text(text: str) -> Document:

@@ -150,7 +150,7 @@ class Records:
 @attack(
     25,
     "what is on record of clients changes under a personal broadcast to an audience, and its processes are killed",
-    base={**SHORT_LEASE, **SETTINGS},
+    base=SHORT_LEASE | SETTINGS,
 )
 def change_what_is_said(arena: Arena) -> None:
     everybody = list(range(1, arena.size.clients + 1))

@@ -1,7 +1,8 @@
 """What the database groups is as long, letter by letter, as what each client reads."""
 
+import re
 from collections import Counter
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -12,15 +13,18 @@ from hypothesis import strategies as st
 from pytest_django.fixtures import Settings
 
 from notifier.audience import estimates, value_shapes
+from notifier.delivery import fanout
 from notifier.fields import definitions
 from notifier.languages import offered
 from notifier.messages import placeholders, sms_segments
-from notifier.models import Channel, Client, ClientField, ClientValues
+from notifier.messages.variants import Texts
+from notifier.models import Channel, Client, ClientField, ClientValues, Delivery
 from notifier.models.fields import folded_column
 from notifier.policies import client_values
 from notifier.values.amounts import MAX_DECIMAL, MAX_WHOLE
 from notifier.values.dates import FIRST, LAST
-from tests.support.factories import a_client, a_field, a_topic
+from tests.notifier.delivery.calls import claim
+from tests.support.factories import a_broadcast, a_client, a_field, a_notification, a_topic
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
 
@@ -54,43 +58,67 @@ def a_value(kind: str, currency: str) -> st.SearchStrategy[Any]:
 
 
 #: Before and after the placeholders; some end where a segment does.
-PIECES = ["€", "😀", "ł", "a" * 60, "b" * 153, "word ", "c" * 30]
+PIECES = ["€", "😀", "a" * 60, "b" * 153, "word ", "c" * 30, "d" * 7, "e" * 67, "f" * 145]
+#: What stands around each placeholder, and in no value: with nothing between them somebody reads a gap.
+HOLE = "<{}>"
+NAMES = st.sampled_from(["", "", "Ann", "Zoë", "Łukasz", "A[b]", "😀", "n" * 60, "€" * 20])
 
 
-@h_settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(data=st.data())
-def test_the_segments_that_the_database_tells_are_those_of_the_rendered_texts(
-    data: st.DataObject, fields: list[ClientField], settings: Settings
-) -> None:
+def a_text(keys: list[str]) -> st.SearchStrategy[str]:
+    # Every other one is a text, which may end a segment early.
+    placeholder = (st.sampled_from(["a_text", "first_name"]) | st.sampled_from(keys)).flatmap(
+        lambda key: st.sampled_from([f"{{{{ {key} }}}}", f'{{{{ {key} | "none" }}}}', f'{{{{ {key} | "ł€" }}}}'])
+    )
+    some = st.lists(placeholder.map(HOLE.format) | st.sampled_from(PIECES), min_size=1, max_size=7)
+    return some.map("".join)
+
+
+@pytest.fixture
+def languages(settings: Settings) -> None:
+    """Once for all examples: settings that are set over and over lie one upon the other."""
     settings.CLIENT_LANGUAGES = LANGUAGES
+
+
+def to_the_brim(text: str, client: Client, keys: list[str]) -> st.SearchStrategy[int]:
+    """With how many more letters it just fits in so many segments for this client, or just doesn't."""
+    values = client_values.of_client(client, topic="Listings", keys=keys, language=client.language, channel=Channel.SMS)
+    size = sms_segments.measure(placeholders.sms(text, values))
+    full = (160, 306, 459) if size.encoding == "GSM-7" else (70, 134, 201)
+    return st.sampled_from([max(0, units - size.units + more) for units in full for more in (-2, -1, 0, 1)])
+
+
+@h_settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(data=st.data())
+def test_the_segments_that_the_database_tells_are_those_that_are_sent(
+    data: st.DataObject, fields: list[ClientField], languages: None, now: datetime
+) -> None:
+    Delivery.objects.all().delete()
     ClientValues.objects.all().delete()
     Client.objects.all().delete()
-    topic = a_topic()
     types = {one.field: one.type for one in definitions.of(*fields)}
     for _ in range(data.draw(st.integers(1, 4))):
-        client = a_client(listings="sms", language=data.draw(st.sampled_from([None, *LANGUAGES])))
+        language = data.draw(st.sampled_from([None, *LANGUAGES]))
+        client = a_client(listings="sms", language=language, first_name=data.draw(NAMES), last_name="Example")
         drawn = {field: data.draw(a_value(field.kind, field.currency)) for field in fields}
         columns = {field.column: types[field].store(value) for field, value in drawn.items() if value is not None}
         folded = {folded_column(column): value for column, value in columns.items() if column.startswith("t")}
         ClientValues.objects.create(client=client, **columns, **folded)
-    keys = [field.key for field in fields]
-    placeholder = st.sampled_from(keys).flatmap(
-        lambda key: st.sampled_from([f"{{{{ {key} }}}}", f'{{{{ {key} | "none" }}}}', f'{{{{ {key} | "ł€" }}}}'])
+    texts = a_text([*(field.key for field in fields), "first_name", "topic"])
+    text, german = data.draw(texts), data.draw(st.none() | texts)
+    text += "x" * data.draw(to_the_brim(text, Client.objects.order_by("pk")[0], [field.key for field in fields]))
+    notification = a_notification(sms_body=text, de=Texts(sms_body=german or ""))
+    broadcast = a_broadcast(notification=notification)
+
+    fanout.expand(broadcast_id=broadcast.pk, now=now)
+    rows = Delivery.objects.filter(broadcast=broadcast, channel=Channel.SMS)
+    sent = [message.body for message in claim(*rows, now=now).messages]
+
+    found = estimates.segments(
+        text=text, topic=notification.topic, recipients=len(sent), others={"de": german} if german else {}
     )
-    text = "".join(data.draw(st.lists(placeholder | st.sampled_from(PIECES), min_size=1, max_size=6)))
-    needed = placeholders.needed(text)
-    sent = []
-    for client in Client.objects.all():
-        values = client_values.of_client(
-            client, topic=topic.name, keys=keys, language=client.language, channel=Channel.SMS
-        )
-        if all(values[key] for key in needed):
-            sent.append(placeholders.sms(text, values, reader=client.language))
-
-    found = estimates.segments(text=text, topic=topic, recipients=len(sent))
-
     assert found.is_exact
     assert found.total == sum(sms_segments.measure(one).segments for one in sent)
+    assert not any(re.search(r"<\s*>|\{\{ [a-z]|\[no ", body) for body in sent), sent
 
 
 def _travels(text: str) -> tuple[bool, tuple[int, ...]]:

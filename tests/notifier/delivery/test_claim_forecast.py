@@ -193,3 +193,20 @@ def test_it_takes_a_query_a_channel_however_many_there_are(now: datetime) -> Non
         claim_forecast.of_broadcast(broadcast, deliveries=broadcast.deliveries.all(), now=now)
 
     assert len(queries) == len(Channel)
+
+
+def test_it_takes_as_many_queries_for_many_different_texts_as_for_two(now: datetime) -> None:
+    for number in range(6):
+        a_field(kind="WHOLE", key=f"number_{number}")
+    client = a_client(listings="email")
+
+    def queries(numbers: range) -> int:
+        for number in numbers:
+            text = a_notification(email_body=f"With {{{{ number_{number} }}}} bedrooms")
+            failed(a_broadcast(notification=text, state="FINISHED", finished_at=now, started_at=now - DAY), client)
+        with CaptureQueriesContext(connection) as captured:
+            found = claim_forecast.of_deliveries(Delivery.objects.all(), now=now)
+        assert found == Forecast(0, {Reason.NO_VALUE: numbers.stop})
+        return len(captured)
+
+    assert queries(range(2)) == queries(range(2, 6))

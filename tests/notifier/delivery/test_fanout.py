@@ -3,7 +3,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
+from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 from pytest_django.fixtures import Settings
 
@@ -401,6 +402,56 @@ def test_who_is_in_it_is_read_with_each_chunk(now: datetime, settings: Settings)
     expand_all(broadcast, now)
 
     assert made(broadcast) == {(first.pk, EMAIL), (third.pk, EMAIL)}
+
+
+def test_a_dispatcher_that_knows_no_audiences_expands_none(now: datetime) -> None:
+    """As that of the release before, while it still runs."""
+    broadcast, plain = to_audience(Line("time_zone", "known")), a_broadcast()
+
+    with pytest.raises(IntegrityError, match="broadcast_audience"), transaction.atomic():
+        Broadcast.objects.filter(pk=broadcast.pk, cursor=0).update(cursor=7, audience=F("audience") + 3)
+    Broadcast.objects.filter(pk=plain.pk, cursor=0).update(cursor=7, audience=F("audience") + 3)
+
+    broadcast.refresh_from_db()
+    plain.refresh_from_db()
+    assert (broadcast.cursor, broadcast.audience, plain.cursor) == (0, 0, 7)
+
+
+def test_each_chunk_for_an_audience_has_to_be_asked_for(now: datetime, settings: Settings) -> None:
+    settings.EXPAND_CHUNK = 1
+    a_client(listings="email", time_zone="Europe/Berlin")
+    a_client(listings="email", time_zone="Europe/Berlin")
+    broadcast = to_audience(Line("time_zone", "known"))
+    fanout.expand(broadcast_id=broadcast.pk, now=now)
+    broadcast.refresh_from_db()
+    assert broadcast.cursor
+
+    with pytest.raises(IntegrityError, match="broadcast_audience"), transaction.atomic():
+        Broadcast.objects.filter(pk=broadcast.pk).update(cursor=broadcast.audience_upto)
+
+    assert fanout.expand(broadcast_id=broadcast.pk, now=now) == 1
+
+
+def test_nobody_follows_a_broadcast_to_an_audience_up_to_everybody_else(now: datetime) -> None:
+    """As pages of the release before would."""
+    broadcast, plain = to_audience(Line("time_zone", "known")), a_broadcast()
+
+    with pytest.raises(IntegrityError, match="broadcast_audience"), transaction.atomic():
+        a_broadcast(follows=broadcast)
+
+    assert a_broadcast(follows=broadcast, **freezing.columns_of(broadcast)).audience_of
+    assert a_broadcast(follows=plain).audience_of is None
+
+
+def test_a_broadcast_that_lost_its_conditions_goes_to_nobody(now: datetime) -> None:
+    a_client(listings="email", time_zone="Europe/Berlin")
+    broadcast = to_audience(Line("time_zone", "known"))
+    Broadcast.objects.filter(pk=broadcast.pk).update(audience_document=None)
+
+    with pytest.raises(BrokenAudience):
+        fanout.expand(broadcast_id=broadcast.pk, now=now)
+
+    assert made(broadcast) == set()
 
 
 def test_an_edit_of_the_audience_changes_nothing_of_what_runs(now: datetime, settings: Settings) -> None:

@@ -2,26 +2,39 @@
 
 import random
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from notifier.fields import definitions
 from notifier.fields.definitions import Definition
-from notifier.models import Broadcast, Client, ClientTag, ClientValues, Delivery, Preference, Tag, Topic
+from notifier.models import Broadcast, Client, ClientTag, ClientValues, Delivery, FieldOption, Preference, Tag, Topic
 from notifier.models.fields import folded_column
 from notifier.saved_audiences import document as documents
 from notifier.saved_audiences.document import Document, Group, Line
 from notifier.saved_audiences.known import FIELD_VERBS
-from notifier.values.dates import DateType
+from notifier.values.amounts import DECIMAL_PLACES, MAX_DECIMAL, MAX_WHOLE, MONEY_PLACES
+from notifier.values.dates import FIRST, LAST, DateType
+from notifier.values.options import MAX_SEVERAL
 from notifier.values.texts import folded
 from tests.support.factories import a_broadcast, a_field, a_notification, a_tag, a_topic
 
 TEXTS = ["Bonn", "bonn", "BONN", "Köln", "KÖLN", "50%", "a_b", "a\\b", "Straße", "STRASSE", "İzmir", "'; --", "B"]
+#: Capitals that few engines know, letters that grow when they are folded, accents that stand alone, and the longest.
+TEXTS += "Élan ÉLAN e\u0301lan ŁÓDŹ łódź ΟΔΟΣ οδος ﬁn FIN \u212aelvin ǅ Ꭰ [a] * ? a'b a\"b % _ \\ i\u0307 I ı".split()
+TEXTS += ["😀 b", "ß" * 500]
+PARTS = "o % _ \\ ß SS Ö ' nn i b kö A_ 50% É e e\u0301 \u0301 ł Σ ς K fi ﬁ Ꭰ 😀 [ * ? İ ı".split()
+PARTS += ["Bonn ", "s" * 500, *TEXTS]
 #: None, and one that clients could have once, are written to in the default, English.
 LANGUAGES = [None, None, "en", "de", "fr", "it"]
 ZONES = ["", "", "Europe/Berlin", "Asia/Tokyo", "America/New_York"]
-NUMBERS = [-(10**15) + 1, -3, 0, 1, 2, 3, 1_000_000, 10**15 - 1]
+NUMBERS = [-3, 0, 1, 2, 3, 1_000_000]
 DAYS = [-40, -30, -29, -2, -1, 0, 1, 2, 29, 30, 31, 400, -36_000]
+#: The largest that each kind of number may be, in small units.
+LARGEST: dict[str, int] = {
+    "WHOLE": MAX_WHOLE,
+    "DECIMAL": MAX_DECIMAL * 10**DECIMAL_PLACES,
+    "MONEY": MAX_DECIMAL * 10**MONEY_PLACES,
+}
 
 
 @dataclass
@@ -43,8 +56,14 @@ def a_world(rng: random.Random, now: datetime, *, clients: int) -> World:
         {"kind": "YES_NO"},
         {"kind": "CHOICE", "options": ["Buyer", "Seller", "Tenant"]},
         {"kind": "CHOICES", "options": ["North", "South", "East", "West"]},
+        # The most that there can be: a bit for each.
+        {"kind": "CHOICES", "options": [f"Place {number}" for number in range(MAX_SEVERAL)]},
+        # Nobody gets new values in it, and those that are there are still read.
+        {"kind": "TEXT", "retired_at": now},
     ]
-    fields = list(definitions.of(*(a_field(**one) for one in kinds)))
+    made = [a_field(**one) for one in kinds]
+    FieldOption.objects.filter(field=made[6], number=2).update(retired_at=now)
+    fields = list(definitions.of(*made))
     sent = [
         a_broadcast(
             notification=a_notification(), started_at=now - timedelta(days=90), finished_at=now - timedelta(days=1)
@@ -107,16 +126,23 @@ def a_value(rng: random.Random, definition: Definition, now: datetime) -> int | 
     kind, store = definition.field.kind, definition.type.store
     match kind:
         case "TEXT":
-            return rng.choice(TEXTS)
+            return str(store(definition.type.read(rng.choice(TEXTS))))
         case "DATE":
-            return store(max(date(1000, 1, 1), now.date() + timedelta(days=rng.choice(DAYS))))
+            return store(rng.choice([FIRST, LAST, *(now.date() + timedelta(days=days) for days in DAYS)]))
         case "YES_NO":
             return rng.randrange(2)
         case "CHOICE":
             return rng.randint(1, 3)
         case "CHOICES":
-            return store(tuple(rng.sample([1, 2, 3, 4], rng.randint(1, 4))))
-    return rng.choice(NUMBERS) * (100 if kind == "MONEY" else 1)
+            return store(some_options(rng, definition))
+    largest = LARGEST[kind]
+    # Amounts of euros have two places of the four that are kept.
+    return rng.choice([-largest, largest, *(number * (100 if kind == "MONEY" else 1) for number in NUMBERS)])
+
+
+def some_options(rng: random.Random, definition: Definition) -> tuple[int, ...]:
+    numbers = list(definition.type.options)  # type: ignore[attr-defined]
+    return tuple(rng.sample(numbers, rng.randint(1, 4)))
 
 
 # --- Documents --------------------------------------------------------------------------------------------------------
@@ -162,9 +188,9 @@ def _field_line(rng: random.Random, world: World, no: bool) -> Line:
     elif verb in (documents.LAST_DAYS, documents.NEXT_DAYS):
         values = (rng.choice([1, 2, 29, 30, 31]),)
     elif verb in (documents.ANY_OF, documents.ALL_OF):
-        values = tuple(rng.sample([1, 2, 3, 4], rng.randint(1, 3)))
+        values = some_options(rng, definition)
     elif verb in (documents.CONTAINS, documents.BEGINS):
-        values = (rng.choice(["o", "%", "_", "\\", "ß", "SS", "Ö", "'", "nn", "i", "b", "kö", "A_", "50%"]),)
+        values = (rng.choice(PARTS),)
     else:
         number = rng.randint(1, 3) if verb == documents.ONE_OF else 1
         values = tuple(a_value(rng, definition, world.now) for _ in range(number))
