@@ -76,7 +76,7 @@ OWNERS = {"broadcast": results.OWNER, "client": "client__id__exact", "decision":
 
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnlyAdmin):
-    list_display = ("recipient", "channel", "shown_address", "state_shown", "reason", "settled", "message")
+    list_display = ("recipient", "channel", "shown_address", "state_shown", "reason_shown", "settled", "message")
     list_filter = ("state", "channel", results.ReasonFilter, ResolutionFilter)
     linked_by = (results.OWNER, OWNERS["client"])
     list_select_related = ("client", "broadcast")
@@ -86,7 +86,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
     actions = ("mark_as_sent", "send_again")
     fieldsets = (
         (None, {"fields": ("client", "message", "channel", "shown_address", "language_shown")}),
-        ("Status", {"fields": ("state_shown", "reason", "settled_at", "attempts", "due_at", "provider_id")}),
+        ("Status", {"fields": ("state_shown", "reason_shown", "settled_at", "attempts", "due_at", "provider_id")}),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
@@ -172,6 +172,10 @@ class DeliveryAdmin(ReadOnlyAdmin):
     @admin.display(description="status")
     def state_shown(self, delivery: Delivery) -> SafeString:
         return state_badge(Delivery.State(delivery.state))
+
+    @admin.display(description="reason")
+    def reason_shown(self, delivery: Delivery) -> str:
+        return delivery.reason or NOTHING
 
     @admin.display(description="processed")
     def settled(self, delivery: Any) -> datetime | None:

@@ -21,7 +21,7 @@ from notifier.files import spreadsheets
 from notifier.files.reader import open_table
 from notifier.models import Client, ClientField, ClientTag, ClientValues, ConsentChange, ValueChange
 from notifier.runtime import clock
-from tests.support.factories import a_client, a_field, a_tag
+from tests.support.factories import a_client, a_field, a_tag, a_topic
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.django_db]
 
@@ -196,6 +196,7 @@ def test_a_client_with_a_retired_option_comes_back_unchanged(now: datetime) -> N
 
 @pytest.mark.parametrize("label", ["Mobile", "Name", "Tags", "E-mail", "Listings e-mail"])
 def test_a_label_that_means_something_else_in_a_file_gives_way_to_the_key(label: str, now: datetime) -> None:
+    a_topic(slug="listings")
     a_field(kind="WHOLE", label=label, key="mine")
     ann = a_client()
     values.set_values(
